@@ -1,0 +1,52 @@
+//! A user's present authentication state, with which the tokens of every request are compared.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::domain::identity::UserId;
+use crate::domain::role::Role;
+
+/// What has to hold for a token of this user to be good. Holds no secret, so it may be cached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthState {
+    /// Whose state this is.
+    pub user_id: UserId,
+    /// The present role; the token carries none.
+    pub role: Role,
+    /// A deactivated user's tokens are void.
+    pub is_active: bool,
+    /// Rises with every password change and deactivation; 0 for a user without a password.
+    pub epoch: i64,
+    /// The sessions that were live when this was read, in no order.
+    pub sessions: Vec<Uuid>,
+}
+
+impl AuthState {
+    /// Whether a token of session `sid` and of `epoch` is still good.
+    ///
+    /// Equality, not an order of times: a token of the same second as a password change is void as well.
+    pub fn admits(&self, sid: Uuid, epoch: i64) -> bool {
+        self.is_active && self.epoch == epoch && self.sessions.contains(&sid)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_needs_its_session_its_epoch_and_an_active_user() {
+        let sid = Uuid::now_v7();
+        let state = AuthState {
+            user_id: UserId::generate(),
+            role: Role::User,
+            is_active: true,
+            epoch: 3,
+            sessions: vec![sid],
+        };
+        assert!(state.admits(sid, 3));
+        assert!(!state.admits(sid, 2) && !state.admits(sid, 4));
+        assert!(!state.admits(Uuid::now_v7(), 3));
+        assert!(!AuthState { is_active: false, ..state }.admits(sid, 3));
+    }
+}

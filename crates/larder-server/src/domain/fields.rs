@@ -1,0 +1,116 @@
+//! Reads the fields of a JSON object one by one and keeps every complaint, so that one answer names them all.
+
+use serde_json::{Map, Value};
+
+use crate::domain::invalid::{Invalid, ValidationErrors};
+use crate::domain::patch::Patch;
+use crate::domain::profile::Skills;
+
+/// The fields of a request's body that nobody has read yet, and what was wrong with the others.
+pub(crate) struct Fields {
+    rest: Map<String, Value>,
+    known: Vec<&'static str>,
+    errors: ValidationErrors,
+}
+
+type Parse<T> = fn(&str) -> Result<T, Invalid>;
+
+impl Fields {
+    /// Takes a body apart.
+    pub(crate) fn of(body: Value) -> Result<Self, ValidationErrors> {
+        match body {
+            Value::Object(rest) => Ok(Self { rest, known: Vec::new(), errors: ValidationErrors::default() }),
+            _ => Err(ValidationErrors::one("body", Invalid::new("must be a JSON object"))),
+        }
+    }
+
+    /// A text that must be there.
+    pub(crate) fn required<T>(&mut self, name: &'static str, parse: Parse<T>) -> Option<T> {
+        match self.take(name) {
+            None => self.refuse(name, "is required"),
+            Some(value) => self.text(name, &value, parse),
+        }
+    }
+
+    /// A text that may be missing or null.
+    pub(crate) fn optional<T>(&mut self, name: &'static str, parse: Parse<T>) -> Option<T> {
+        match self.take(name) {
+            None | Some(Value::Null) => None,
+            Some(value) => self.text(name, &value, parse),
+        }
+    }
+
+    /// A text that may be missing but not null.
+    pub(crate) fn replacing<T>(&mut self, name: &'static str, parse: Parse<T>) -> Option<T> {
+        let value = self.take(name)?;
+        self.text(name, &value, parse)
+    }
+
+    /// A text that may be missing (keep), null (clear) or there (set).
+    pub(crate) fn patch<T>(&mut self, name: &'static str, parse: Parse<T>) -> Patch<T> {
+        match self.take(name) {
+            None => Patch::Keep,
+            Some(Value::Null) => Patch::Clear,
+            Some(value) => self.text(name, &value, parse).map_or(Patch::Keep, Patch::Set),
+        }
+    }
+
+    /// `true` or `false`; may be missing.
+    pub(crate) fn flag(&mut self, name: &'static str) -> Option<bool> {
+        match self.take(name)? {
+            Value::Bool(flag) => Some(flag),
+            _ => self.refuse(name, "must be true or false"),
+        }
+    }
+
+    /// A list of skills; may be missing, and null is the empty list.
+    pub(crate) fn skills(&mut self, name: &'static str) -> Option<Skills> {
+        match self.take(name)? {
+            Value::Null => Some(Skills::default()),
+            Value::Array(entries) => {
+                let Some(texts) = entries.iter().map(Value::as_str).collect::<Option<Vec<_>>>() else {
+                    return self.refuse(name, "must hold strings only");
+                };
+                let parsed = Skills::parse(texts);
+                self.errors.keep(name, parsed)
+            }
+            _ => self.refuse(name, "must be a list of strings"),
+        }
+    }
+
+    /// Adds a complaint.
+    pub(crate) fn refuse<T>(&mut self, name: &str, message: &'static str) -> Option<T> {
+        self.errors.add(name, Invalid::new(message));
+        None
+    }
+
+    /// Whether there is a complaint so far.
+    pub(crate) fn is_refused(&self) -> bool {
+        !self.errors.is_empty()
+    }
+
+    /// What was built from the fields, unless something was wrong with any of them or some were unknown.
+    pub(crate) fn finish<T>(mut self, built: Option<T>) -> Result<T, ValidationErrors> {
+        for name in self.rest.keys() {
+            let known = self.known.join(", ");
+            self.errors.add(name, Invalid::new(format!("is unknown here; allowed are {known}")));
+        }
+        match built {
+            Some(built) if self.errors.is_empty() => Ok(built),
+            _ => Err(self.errors),
+        }
+    }
+
+    fn take(&mut self, name: &'static str) -> Option<Value> {
+        self.known.push(name);
+        self.rest.remove(name)
+    }
+
+    fn text<T>(&mut self, name: &str, value: &Value, parse: Parse<T>) -> Option<T> {
+        match value {
+            Value::String(text) => self.errors.keep(name, parse(text)),
+            Value::Null => self.refuse(name, "must not be null"),
+            _ => self.refuse(name, "must be a string"),
+        }
+    }
+}

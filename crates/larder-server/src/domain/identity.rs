@@ -1,0 +1,201 @@
+//! What a user is called: our id, the id of another system, the user name, and the path segment that means one.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::domain::contact::{Email, Phone};
+use crate::domain::invalid::Invalid;
+use crate::domain::text::text_type;
+
+/// Words that are routes beside `/users/{id}` and so can be nobody's id.
+const RESERVED: [&str; 4] = ["me", "lookup", "statistics", "cache"];
+const CANONICAL_UUID_BYTES: usize = 36;
+
+/// Our own id of a user: a UUIDv7, so that ids sort by time of creation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct UserId(Uuid);
+
+impl UserId {
+    /// A new id, later than every one made before it in this process.
+    pub fn generate() -> Self {
+        Self(Uuid::now_v7())
+    }
+
+    /// Reads the hyphenated form, in either case.
+    ///
+    /// # Errors
+    /// Not a UUID, or not of version 7.
+    pub fn parse(raw: &str) -> Result<Self, Invalid> {
+        let uuid = (raw.len() == CANONICAL_UUID_BYTES).then(|| Uuid::try_parse(raw).ok()).flatten();
+        uuid.and_then(Self::from_uuid).ok_or_else(|| Invalid::new("is not a UUID of version 7"))
+    }
+
+    /// The id in a UUID, if that is of version 7.
+    pub fn from_uuid(uuid: Uuid) -> Option<Self> {
+        (uuid.get_version_num() == 7).then_some(Self(uuid))
+    }
+
+    /// The UUID.
+    pub fn as_uuid(self) -> Uuid {
+        self.0
+    }
+}
+
+impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+impl FromStr for UserId {
+    type Err = Invalid;
+
+    fn from_str(raw: &str) -> Result<Self, Invalid> {
+        Self::parse(raw)
+    }
+}
+
+text_type! {
+    /// The id a user has in another system: 1 to 64 of `A-Z a-z 0-9 . _ -`, unique.
+    ExternalId
+}
+
+impl ExternalId {
+    /// Checks; upper and lower case differ.
+    ///
+    /// # Errors
+    /// Other characters, a length out of bounds, a UUID (it would be mistaken for ours), or a reserved word.
+    pub fn parse(raw: &str) -> Result<Self, Invalid> {
+        let shaped = (1..=64).contains(&raw.len())
+            && raw.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+            // `.` and `..` would not survive in a URL.
+            && raw.bytes().any(|byte| byte.is_ascii_alphanumeric());
+        if !shaped {
+            return Err(Invalid::new("must be 1 to 64 letters, digits, dots, underscores or dashes"));
+        }
+        if Uuid::try_parse(raw).is_ok() {
+            return Err(Invalid::new("must not be a UUID, because it would be mistaken for an id of ours"));
+        }
+        if RESERVED.iter().any(|word| raw.eq_ignore_ascii_case(word)) {
+            return Err(Invalid::new("is a reserved word; me, lookup, statistics and cache are not allowed"));
+        }
+        Ok(Self(raw.to_owned()))
+    }
+}
+
+text_type! {
+    /// A user name: 3 to 32 of `a-z 0-9 . _ -`, beginning with a letter or digit, lower case.
+    Username
+}
+
+impl Username {
+    /// Lower-cases and checks.
+    ///
+    /// # Errors
+    /// Other characters or a length out of bounds.
+    pub fn parse(raw: &str) -> Result<Self, Invalid> {
+        let shaped = (3..=32).contains(&raw.len())
+            && raw.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+            && raw.starts_with(|c: char| c.is_ascii_alphanumeric());
+        if shaped {
+            Ok(Self(raw.to_ascii_lowercase()))
+        } else {
+            Err(Invalid::new(
+                "must be 3 to 32 letters, digits, dots, underscores or dashes, and begin with a letter or digit",
+            ))
+        }
+    }
+}
+
+/// The user that a path segment means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UserRef {
+    /// Whoever asks.
+    Me,
+    /// By our id.
+    Id(UserId),
+    /// By the id of another system.
+    External(ExternalId),
+}
+
+impl FromStr for UserRef {
+    type Err = Invalid;
+
+    fn from_str(raw: &str) -> Result<Self, Invalid> {
+        if raw == "me" {
+            return Ok(Self::Me);
+        }
+        if let Ok(id) = UserId::parse(raw) {
+            return Ok(Self::Id(id));
+        }
+        ExternalId::parse(raw)
+            .map(Self::External)
+            .map_err(|_| Invalid::new("is not an id; expected me, a UUID of version 7, or an external id"))
+    }
+}
+
+/// Anything that names exactly one user.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Identifier {
+    /// By our id.
+    Id(UserId),
+    /// By e-mail address.
+    Email(Email),
+    /// By user name.
+    Username(Username),
+    /// By telephone number.
+    Phone(Phone),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const V7: &str = "0192f0c1-2345-7abc-8def-0123456789ab";
+    const V4: &str = "8f14e45f-ceea-467f-9575-6f2e1f2d3a4b";
+
+    #[test]
+    fn user_ids_are_canonical_uuids_of_version_7() {
+        assert_eq!(UserId::parse(&V7.to_uppercase()).unwrap().to_string(), V7);
+        assert!(UserId::generate() < UserId::generate());
+        for bad in ["", "1", V4, &V7.replace('-', ""), &format!("{{{V7}}}"), &V7[1..]] {
+            assert!(UserId::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn external_ids_can_be_nothing_else() {
+        for good in ["5779356081", "123", "a", "A.b_c-D", &"x".repeat(64)] {
+            assert_eq!(ExternalId::parse(good).unwrap().as_str(), good);
+        }
+        let plain = V4.replace('-', "");
+        for bad in
+            ["", ".", "..", "a b", "a:b", "a*", "a[", "a\n", "a\0", "é", V7, V4, &plain, "me", "ME", "cache", &"x".repeat(65)]
+        {
+            assert!(ExternalId::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn usernames_are_lower_case() {
+        assert_eq!(Username::parse("Ann.B-9_").unwrap().as_str(), "ann.b-9_");
+        assert!(Username::parse("007").is_ok());
+        for bad in ["", "ab", ".ab", "-ab", "a:b", "a*b", "a[b", "a\nb", "a\0b", "a b", "änn", &"x".repeat(33)] {
+            assert!(Username::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_path_segment_means_one_user() {
+        assert_eq!("me".parse::<UserRef>().unwrap(), UserRef::Me);
+        assert_eq!(V7.parse::<UserRef>().unwrap(), UserRef::Id(UserId::parse(V7).unwrap()));
+        assert!(matches!("123".parse::<UserRef>().unwrap(), UserRef::External(_)));
+        for bad in ["", V4, "lookup", "a/b", "%00"] {
+            assert!(bad.parse::<UserRef>().is_err(), "{bad}");
+        }
+    }
+}

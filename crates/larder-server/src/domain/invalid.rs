@@ -1,0 +1,88 @@
+//! What is wrong with an input: one message for a value, and all of them for a request.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+
+/// More wrong fields than this are not listed: a hostile body must not grow the answer.
+const LISTED_FIELDS: usize = 50;
+const NAME_CHARS: usize = 64;
+
+/// Why a value was refused: what was wrong and what is allowed, never the value itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invalid(Cow<'static, str>);
+
+impl Invalid {
+    pub(crate) fn new(message: impl Into<Cow<'static, str>>) -> Self {
+        Self(message.into())
+    }
+
+    /// The message for people.
+    pub fn message(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Invalid {}
+
+/// Every field of a request that was refused, with its message, in the order of their names.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct ValidationErrors(BTreeMap<String, String>);
+
+impl ValidationErrors {
+    /// One field and its message.
+    pub fn one(field: &str, invalid: Invalid) -> Self {
+        let mut errors = Self::default();
+        errors.add(field, invalid);
+        errors
+    }
+
+    /// Adds a field; the first message for a field stays.
+    pub fn add(&mut self, field: &str, invalid: Invalid) {
+        if self.0.len() < LISTED_FIELDS {
+            let name = field.chars().take(NAME_CHARS).collect();
+            self.0.entry(name).or_insert_with(|| invalid.0.into_owned());
+        }
+    }
+
+    /// The value of a parse, or its error kept under `field`.
+    pub fn keep<T>(&mut self, field: &str, parsed: Result<T, Invalid>) -> Option<T> {
+        parsed.map_err(|invalid| self.add(field, invalid)).ok()
+    }
+
+    /// Whether nothing was refused.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The fields and their messages.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(field, message)| (field.as_str(), message.as_str()))
+    }
+
+    /// The message for one field.
+    pub fn get(&self, field: &str) -> Option<&str> {
+        self.0.get(field).map(String::as_str)
+    }
+}
+
+impl fmt::Display for ValidationErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (field, message)) in self.iter().enumerate() {
+            let comma = if index == 0 { "" } else { "; " };
+            write!(f, "{comma}{field}: {message}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ValidationErrors {}

@@ -1,0 +1,99 @@
+//! The parts of a profile with a form of their own: the picture's address and the list of skills.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::invalid::Invalid;
+use crate::domain::text::{Line, text_type};
+
+const URL_BYTES: usize = 2048;
+const SKILLS: usize = 50;
+
+text_type! {
+    /// The address of a picture: http or https, at most 2,048 characters.
+    AvatarUrl
+}
+
+impl AvatarUrl {
+    /// Trims and checks. Nothing is fetched.
+    ///
+    /// # Errors
+    /// Another scheme, no host, too long, or a character that a URL must escape.
+    pub fn parse(raw: &str) -> Result<Self, Invalid> {
+        let text = raw.trim();
+        if text.len() > URL_BYTES {
+            return Err(Invalid::new("is too long; at most 2048 characters are allowed"));
+        }
+        let lower = text.get(..8).unwrap_or(text).to_ascii_lowercase();
+        let after_scheme = if lower.starts_with("https://") {
+            text.get(8..)
+        } else if lower.starts_with("http://") {
+            text.get(7..)
+        } else {
+            None
+        };
+        let host = after_scheme.unwrap_or_default().split(['/', '?', '#']).next().unwrap_or_default();
+        let clean = text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte));
+        if host.is_empty() || host.contains('@') || !clean {
+            return Err(Invalid::new("is not a web address; expected http:// or https:// and a host"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// What somebody can do: at most 50 entries of at most 64 characters.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Skills(Vec<Line<64>>);
+
+impl Skills {
+    /// Trims and checks each entry.
+    ///
+    /// # Errors
+    /// More than 50 entries, or one that is empty, too long or holds a control character.
+    pub fn parse<'a>(raw: impl IntoIterator<Item = &'a str>) -> Result<Self, Invalid> {
+        let mut skills = Vec::new();
+        for (index, entry) in raw.into_iter().enumerate() {
+            if index == SKILLS {
+                return Err(Invalid::new("has too many entries; at most 50 are allowed"));
+            }
+            let skill = Line::parse(entry)
+                .map_err(|invalid| Invalid::new(format!("entry {} {}", index + 1, invalid.message())))?;
+            skills.push(skill);
+        }
+        Ok(Self(skills))
+    }
+
+    /// The entries.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(Line::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn avatars_are_web_addresses() {
+        for good in ["https://x.org/a.png?s=1#f", "HTTP://x", "http://[::1]:8080/a"] {
+            assert!(AvatarUrl::parse(good).is_ok(), "{good}");
+        }
+        let long = format!("https://x/{}", "a".repeat(2048));
+        for bad in [
+            "", "x", "ftp://x/a", "javascript:alert(1)", "http://", "https:///a", "http://u:p@x/", "http://x/a b",
+            "http://x/<script>", "http://x/\"", "http://x/\n", "http://ä.de/", "äääähttp://x", &long,
+        ] {
+            assert!(AvatarUrl::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn skills_are_bounded() {
+        let skills = Skills::parse([" rust ", "sql: *"]).unwrap();
+        assert_eq!(skills.iter().collect::<Vec<_>>(), ["rust", "sql: *"]);
+        assert!(Skills::parse([]).is_ok());
+        assert!(Skills::parse(["x"; 50]).is_ok());
+        assert!(Skills::parse(["x"; 51]).is_err());
+        assert!(Skills::parse(["ok", ""]).unwrap_err().message().starts_with("entry 2 "));
+    }
+}

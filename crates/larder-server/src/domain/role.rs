@@ -1,0 +1,57 @@
+//! What a user may do, in three steps.
+
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::invalid::Invalid;
+
+/// A role. Later ones may do all that earlier ones may.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Reads and changes oneself.
+    #[default]
+    User,
+    /// Manages everybody but superadmins.
+    Admin,
+    /// Manages everybody.
+    Superadmin,
+}
+
+impl Role {
+    /// The word for it in JSON and in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Admin => "admin",
+            Self::Superadmin => "superadmin",
+        }
+    }
+}
+
+impl FromStr for Role {
+    type Err = Invalid;
+
+    fn from_str(raw: &str) -> Result<Self, Invalid> {
+        [Self::User, Self::Admin, Self::Superadmin]
+            .into_iter()
+            .find(|role| role.as_str() == raw)
+            .ok_or_else(|| Invalid::new("is not a role; user, admin and superadmin are allowed"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roles_are_ordered_words() {
+        assert!(Role::User < Role::Admin && Role::Admin < Role::Superadmin);
+        for role in [Role::User, Role::Admin, Role::Superadmin] {
+            assert_eq!(role.as_str().parse::<Role>().unwrap(), role);
+            assert_eq!(serde_json::to_value(role).unwrap(), role.as_str());
+        }
+        assert!("Admin".parse::<Role>().is_err());
+    }
+}

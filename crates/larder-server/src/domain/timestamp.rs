@@ -1,0 +1,87 @@
+//! A moment, to the microsecond, as the database keeps it and as JSON shows it.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Microseconds since 1970-01-01 UTC. In JSON it is RFC 3339; in compact formats the number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// This moment by the system's clock.
+    pub fn now() -> Self {
+        Self(jiff::Timestamp::now().as_microsecond())
+    }
+
+    /// From microseconds since 1970; moments that no calendar holds become the nearest one.
+    pub fn from_micros(micros: i64) -> Self {
+        let (first, last) = (jiff::Timestamp::MIN.as_microsecond(), jiff::Timestamp::MAX.as_microsecond());
+        Self(micros.clamp(first, last))
+    }
+
+    /// Microseconds since 1970.
+    pub fn as_micros(self) -> i64 {
+        self.0
+    }
+
+    /// The moment `later` after this one.
+    #[must_use]
+    pub fn after(self, later: Duration) -> Self {
+        let micros = i64::try_from(later.as_micros()).unwrap_or(i64::MAX);
+        Self::from_micros(self.0.saturating_add(micros))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_microsecond(self.0) {
+            Ok(moment) => moment.fmt(f),
+            Err(_) => Err(fmt::Error),
+        }
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            serializer.serialize_i64(self.0)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            let text = String::deserialize(deserializer)?;
+            let moment: jiff::Timestamp = text.parse().map_err(serde::de::Error::custom)?;
+            Ok(Self(moment.as_microsecond()))
+        } else {
+            i64::deserialize(deserializer).map(Self::from_micros)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_shows_rfc_3339_and_loses_nothing() {
+        let moment = Timestamp::from_micros(1_700_000_000_123_456);
+        let json = serde_json::to_string(&moment).unwrap();
+        assert_eq!(json, "\"2023-11-14T22:13:20.123456Z\"");
+        assert_eq!(serde_json::from_str::<Timestamp>(&json).unwrap(), moment);
+    }
+
+    #[test]
+    fn impossible_moments_are_clamped() {
+        for micros in [i64::MIN, i64::MAX] {
+            assert!(!Timestamp::from_micros(micros).to_string().is_empty());
+        }
+        assert!(Timestamp::now().after(Duration::MAX) > Timestamp::now());
+    }
+}

@@ -1,0 +1,158 @@
+//! One error for both databases: what went wrong, sorted by what a caller can do about it.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use sqlx::error::DatabaseError;
+
+/// What kind of failure an [`Error`] is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The address of the database cannot be used; the text says what is allowed.
+    Address(String),
+    /// No connection in time, a broken connection, a full disk, a deadlock: trying again may help.
+    Unavailable,
+    /// A row with this value exists already.
+    Unique {
+        /// The column, from SQLite's message or from PostgreSQL's constraint `<table>_<column>_key`.
+        column: String,
+    },
+    /// A CHECK refused the row.
+    Check {
+        /// The constraint's name (on SQLite its text when it has no name).
+        constraint: String,
+    },
+    /// Anything else: a mistake in the SQL, in the schema, or in a driver.
+    Other,
+}
+
+/// A failure of the database.
+///
+/// Neither its `Display` nor its `Debug` shows a value of a row: PostgreSQL puts those in the detail of a
+/// constraint violation, so violations keep the constraint's name and drop the rest.
+pub struct Error {
+    kind: ErrorKind,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    /// What kind of failure this is.
+    pub fn kind(&self) -> &ErrorKind {
+        &self.kind
+    }
+
+    pub(crate) fn address(text: impl Into<String>) -> Self {
+        Self { kind: ErrorKind::Address(text.into()), source: None }
+    }
+
+    pub(crate) fn unavailable(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self { kind: ErrorKind::Unavailable, source: Some(source.into()) }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            ErrorKind::Address(text) => f.write_str(text),
+            ErrorKind::Unavailable => f.write_str("the database is unavailable"),
+            ErrorKind::Unique { column } => write!(f, "a row with this {column} exists already"),
+            ErrorKind::Check { constraint } => write!(f, "the database refused the row: check {constraint}"),
+            ErrorKind::Other => f.write_str("the database failed"),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")?;
+        match &self.source {
+            Some(source) => write!(f, ": {source}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        let kind = match &error {
+            sqlx::Error::Database(database) => kind_of(database.as_ref()),
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed
+            | sqlx::Error::BeginFailed => ErrorKind::Unavailable,
+            _ => ErrorKind::Other,
+        };
+        let source = match kind {
+            ErrorKind::Unique { .. } | ErrorKind::Check { .. } => None,
+            _ => Some(Box::new(error) as _),
+        };
+        Self { kind, source }
+    }
+}
+
+fn kind_of(error: &dyn DatabaseError) -> ErrorKind {
+    if error.is_unique_violation() {
+        ErrorKind::Unique { column: unique_column(error) }
+    } else if error.is_check_violation() {
+        ErrorKind::Check { constraint: check_constraint(error) }
+    } else if error.code().is_some_and(|code| is_passing(&code)) {
+        ErrorKind::Unavailable
+    } else {
+        ErrorKind::Other
+    }
+}
+
+/// SQLite: `UNIQUE constraint failed: users.email`; PostgreSQL: constraint `users_email_key` of table `users`.
+fn unique_column(error: &dyn DatabaseError) -> String {
+    if let Some(constraint) = error.constraint() {
+        let prefix = format!("{}_", error.table().unwrap_or_default());
+        let name = constraint.strip_prefix(&prefix).unwrap_or(constraint);
+        return name.strip_suffix("_key").unwrap_or(name).to_owned();
+    }
+    let columns = error.message().rsplit(": ").next().unwrap_or_default();
+    let first = columns.split(',').next().unwrap_or_default();
+    first.rsplit('.').next().unwrap_or_default().trim().to_owned()
+}
+
+/// SQLite: `CHECK constraint failed: users_role_check`.
+fn check_constraint(error: &dyn DatabaseError) -> String {
+    match error.constraint() {
+        Some(constraint) => constraint.to_owned(),
+        None => error.message().rsplit("failed: ").next().unwrap_or_default().to_owned(),
+    }
+}
+
+/// Whether a failure with this code can pass by itself.
+///
+/// PostgreSQL's five characters: connection (08), transaction rollback and deadlock (40), out of resources (53),
+/// operator intervention (57), a lock not had (55), a fenced or standby server (25006). SQLite's number: its
+/// lowest byte is the primary code: BUSY, LOCKED, NOMEM, IOERR, FULL, CANTOPEN, PROTOCOL.
+fn is_passing(code: &str) -> bool {
+    if code.len() == 5 {
+        return code == "25006" || ["08", "40", "53", "55", "57"].contains(&&code[..2]);
+    }
+    code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 7 | 10 | 13 | 14 | 15))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passing_codes_are_told_from_mistakes() {
+        for code in ["08006", "40001", "40P01", "53300", "57P01", "55P03", "25006", "5", "517", "6", "10", "13"] {
+            assert!(is_passing(code), "{code}");
+        }
+        for code in ["23505", "42601", "22021", "1", "19", "2067", "", "x"] {
+            assert!(!is_passing(code), "{code}");
+        }
+    }
+}

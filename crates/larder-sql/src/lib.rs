@@ -1,0 +1,13 @@
+//! PostgreSQL and SQLite as larder needs them: fresh autocommit reads, one writer at a time, migrations.
+//!
+//! One set of SQL strings with `$1` placeholders serves both databases through sqlx's `Any` driver; where the
+//! dialects truly differ, a method of [`dialect::Dialect`] says so. `Any` carries TEXT, BIGINT and (as a bind)
+//! BOOLEAN, so schemas keep to those: see [`dialect`] for the traps.
+//!
+//! The journal of `docs/` (triggers, outbox, the relay's queries) will live in this crate too.
+
+mod address;
+pub mod database;
+pub mod dialect;
+pub mod error;
+pub mod write;

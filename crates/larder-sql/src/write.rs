@@ -1,0 +1,54 @@
+//! A write transaction: opened ready to write, rolled back unless committed.
+
+use sqlx::{Any, AnyConnection, AssertSqlSafe, Transaction};
+
+use crate::database::Database;
+use crate::dialect::Dialect;
+use crate::error::Error;
+
+/// A write transaction.
+///
+/// Dropping it rolls back. On SQLite it holds the one write lock from its first moment, so that two writers wait
+/// for each other instead of failing half-way.
+pub struct Write {
+    transaction: Transaction<'static, Any>,
+    database: Database,
+}
+
+impl Write {
+    pub(crate) fn new(transaction: Transaction<'static, Any>, database: Database) -> Self {
+        Self { transaction, database }
+    }
+
+    /// The executor for one statement of this transaction, which it counts.
+    pub fn statement(&mut self) -> &mut AnyConnection {
+        self.database.count();
+        &mut self.transaction
+    }
+
+    /// Which database this is.
+    pub fn dialect(&self) -> Dialect {
+        self.database.dialect()
+    }
+
+    /// `select` with its rows locked until the transaction ends.
+    pub fn locking(&self, select: &'static str) -> AssertSqlSafe<String> {
+        AssertSqlSafe(format!("{select}{}", self.dialect().for_update()))
+    }
+
+    /// Makes the changes durable and visible.
+    ///
+    /// # Errors
+    /// After an error it is unknown whether the changes were made.
+    pub async fn commit(self) -> Result<(), Error> {
+        Ok(self.transaction.commit().await?)
+    }
+
+    /// Undoes everything and waits until that is done.
+    ///
+    /// # Errors
+    /// The changes are undone even then: the connection is gone.
+    pub async fn rollback(self) -> Result<(), Error> {
+        Ok(self.transaction.rollback().await?)
+    }
+}

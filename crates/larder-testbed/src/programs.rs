@@ -1,0 +1,109 @@
+//! Where the programs of other packages are, and which Debian package has them.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+
+/// Debian's home of the server's programs, one folder a version; none of them is on the PATH.
+const POSTGRES_VERSIONS: &str = "/usr/lib/postgresql";
+
+/// A program the testbed starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// `redis-server`.
+    RedisServer,
+    /// `initdb`, which makes a PostgreSQL data folder.
+    Initdb,
+    /// `postgres`, the server itself.
+    Postgres,
+    /// `psql`, the foreign writer of PostgreSQL tests.
+    Psql,
+    /// `sqlite3`, the foreign writer of SQLite tests.
+    Sqlite3,
+}
+
+impl Program {
+    /// The file's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::RedisServer => "redis-server",
+            Self::Initdb => "initdb",
+            Self::Postgres => "postgres",
+            Self::Psql => "psql",
+            Self::Sqlite3 => "sqlite3",
+        }
+    }
+
+    /// The Debian package to install for it.
+    pub fn package(self) -> &'static str {
+        match self {
+            Self::RedisServer => "redis-server",
+            Self::Initdb | Self::Postgres | Self::Psql => "postgresql",
+            Self::Sqlite3 => "sqlite3",
+        }
+    }
+
+    fn folders(self) -> Vec<PathBuf> {
+        let path = env::var_os("PATH").unwrap_or_default();
+        let mut folders = match self {
+            // First, for what the PATH has as psql on Debian is a Perl script that takes three times as long,
+            // and initdb and postgres must be of one version.
+            Self::Initdb | Self::Postgres | Self::Psql => newest_first(Path::new(POSTGRES_VERSIONS)),
+            Self::RedisServer | Self::Sqlite3 => Vec::new(),
+        };
+        folders.extend(env::split_paths(&path));
+        folders
+    }
+}
+
+/// The full path of a program: PostgreSQL's highest version in `/usr/lib/postgresql`, else the PATH.
+///
+/// # Errors
+///
+/// When it is not installed; the error names the Debian package that has it.
+pub fn find(program: Program) -> Result<PathBuf> {
+    match program.folders().iter().map(|folder| folder.join(program.name())).find(|file| file.is_file()) {
+        Some(file) => Ok(file),
+        None => {
+            bail!("{} is not installed; on Debian: apt-get install {}", program.name(), program.package())
+        }
+    }
+}
+
+/// The `bin` folders below `root`, the highest version first: 15 comes before 9.6.
+fn newest_first(root: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(root) else { return Vec::new() };
+    let mut versions: Vec<_> = entries
+        .flatten()
+        .filter_map(|entry| Some((major_version(entry.file_name().to_str()?)?, entry.path().join("bin"))))
+        .collect();
+    versions.sort_by_key(|(major, _)| std::cmp::Reverse(*major));
+    versions.into_iter().map(|(_, folder)| folder).collect()
+}
+
+fn major_version(folder: &str) -> Option<u32> {
+    folder.split('.').next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        let root = tempfile::tempdir().unwrap();
+        for version in ["9.6", "15", "9", "notes"] {
+            fs::create_dir(root.path().join(version)).unwrap();
+        }
+        let found = newest_first(root.path());
+        assert_eq!(found.len(), 3);
+        assert_eq!(found[0], root.path().join("15/bin"));
+    }
+
+    #[test]
+    fn a_missing_folder_holds_no_version() {
+        assert!(newest_first(Path::new("/nowhere")).is_empty());
+    }
+}

@@ -1,0 +1,177 @@
+//! A throw-away redis-server that can be paused, killed and brought back.
+
+use std::fs;
+use std::io::BufReader;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tempfile::TempDir;
+
+use crate::ports::{boot_on, free_port};
+use crate::process::{Ending, Process};
+use crate::programs::{Program, find};
+use crate::resp::{read_reply, write_command};
+
+/// How long a connection and each reply may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A redis-server on 127.0.0.1 that keeps nothing on disk; dropped, it is gone.
+pub struct Redis {
+    // Fields drop in this order: the server ends before its folder is removed.
+    process: Process,
+    folder: TempDir,
+    port: u16,
+    password: Option<String>,
+}
+
+impl Redis {
+    /// Starts a server with Redis's own defaults, without persistence, and returns when it answers.
+    ///
+    /// # Errors
+    ///
+    /// When redis-server is not installed (the error names the package) or does not boot (it quotes the log).
+    pub fn start() -> Result<Self> {
+        Self::start_with(&[])
+    }
+
+    /// Like [`start`](Self::start), with directives of `redis.conf`, such as `("maxmemory", "4mb")`.
+    ///
+    /// A `requirepass` of plain letters and digits is also used by [`url`](Self::url) and
+    /// [`command`](Self::command).
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start); a directive Redis refuses keeps it from booting.
+    pub fn start_with(directives: &[(&str, &str)]) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("larder-redis-").tempdir()?;
+        let password =
+            directives.iter().find(|(name, _)| *name == "requirepass").map(|(_, value)| (*value).to_owned());
+        boot_on(free_port, |port| {
+            write_config(folder.path(), port, directives)?;
+            Ok((boot(folder.path(), port, password.as_deref())?, port))
+        })
+        .map(|(process, port)| Self { process, folder, port, password })
+    }
+
+    /// `redis://127.0.0.1:PORT/0`.
+    pub fn url(&self) -> String {
+        match &self.password {
+            Some(password) => format!("redis://:{password}@127.0.0.1:{}/0", self.port),
+            None => format!("redis://127.0.0.1:{}/0", self.port),
+        }
+    }
+
+    /// The port; it stays the same over [`restart`](Self::restart).
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The server's process id, the last one after [`kill`](Self::kill).
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// SIGSTOP: connections stay open and nothing answers from here on, until [`resume`](Self::resume).
+    ///
+    /// # Errors
+    ///
+    /// When the server was killed.
+    pub fn pause(&self) -> Result<()> {
+        self.process.pause()
+    }
+
+    /// SIGCONT: what was sent meanwhile is now worked off.
+    ///
+    /// # Errors
+    ///
+    /// When the server was killed.
+    pub fn resume(&self) -> Result<()> {
+        self.process.resume()
+    }
+
+    /// SIGKILL, and waits for the end: connections break and new ones are refused. Harmless when repeated.
+    ///
+    /// # Errors
+    ///
+    /// When the operating system refuses the signal.
+    pub fn kill(&mut self) -> Result<()> {
+        self.process.kill()
+    }
+
+    /// Kills the server if it runs and starts it again: same port, same directives, no data.
+    ///
+    /// # Errors
+    ///
+    /// When it does not boot, or somebody else took the port.
+    pub fn restart(&mut self) -> Result<()> {
+        self.kill()?;
+        let port = self.port;
+        self.process = boot_on(|| Ok(port), |port| boot(self.folder.path(), port, self.password.as_deref()))?;
+        Ok(())
+    }
+
+    /// Runs one command over a connection of its own and renders the reply as text: integers in decimal, a
+    /// missing value as `(nil)`, the elements of an array, however deep, one a line.
+    ///
+    /// # Errors
+    ///
+    /// When the server replies with an error, is away, or takes longer than 5 s.
+    pub fn command(&self, args: &[&str]) -> Result<String> {
+        let args: Vec<_> = args.iter().map(|arg| arg.as_bytes()).collect();
+        Ok(String::from_utf8_lossy(&self.command_bytes(&args)?).into_owned())
+    }
+
+    /// [`command`](Self::command) for arguments and replies that are not text.
+    ///
+    /// # Errors
+    ///
+    /// As [`command`](Self::command).
+    pub fn command_bytes(&self, args: &[&[u8]]) -> Result<Vec<u8>> {
+        ask(self.port, self.password.as_deref(), args)
+    }
+}
+
+fn write_config(folder: &Path, port: u16, directives: &[(&str, &str)]) -> Result<()> {
+    let folder_text = folder.display();
+    let mut config = format!(
+        "port {port}\nbind 127.0.0.1\nsave \"\"\nappendonly no\ndir {folder_text}\nlogfile {folder_text}/log\n"
+    );
+    for (name, value) in directives {
+        config += &format!("{name} {value}\n");
+    }
+    fs::write(folder.join("redis.conf"), config).context("writing redis.conf")
+}
+
+fn boot(folder: &Path, port: u16, password: Option<&str>) -> Result<Process> {
+    let mut command = Command::new(find(Program::RedisServer)?);
+    // A directive it refuses is printed before there is a log; the log's file takes both.
+    let log = fs::OpenOptions::new().create(true).append(true).open(folder.join("log"))?;
+    command.arg(folder.join("redis.conf")).current_dir(folder).stderr(Stdio::from(log));
+    let mut process = Process::spawn(&mut command, folder, Ending::Kill)?;
+    // Not PING alone: if the port was lost, the server that answers there is somebody else's.
+    let ours = format!("process_id:{}\r\n", process.pid());
+    process.wait_ready(&folder.join("log"), || {
+        ask(port, password, &[b"PING"]).is_ok_and(|reply| reply == b"PONG")
+            && ask(port, password, &[b"INFO", b"server"])
+                .is_ok_and(|reply| String::from_utf8_lossy(&reply).contains(&ours))
+    })?;
+    Ok(process)
+}
+
+fn ask(port: u16, password: Option<&str>, args: &[&[u8]]) -> Result<Vec<u8>> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)
+        .with_context(|| format!("connecting to Redis at {address}"))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut replies = BufReader::new(stream.try_clone()?);
+    if let Some(password) = password {
+        write_command(&mut stream, &[b"AUTH", password.as_bytes()])?;
+        read_reply(&mut replies)?;
+    }
+    write_command(&mut stream, args)?;
+    read_reply(&mut replies)
+}

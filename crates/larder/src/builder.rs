@@ -1,0 +1,142 @@
+//! Builds a cache and says which promise it gives. The one place that names Redis concretely.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use crate::cache::Cache;
+use crate::clock::Clock;
+use crate::engine::{Engine, Limits, Shared};
+use crate::error::Error;
+use crate::key::Namespace;
+use crate::local::Local;
+
+/// How long [`Builder::build`] waits for a Redis that is there to become usable.
+#[cfg(feature = "redis")]
+const START_UP: Duration = Duration::from_secs(1);
+
+/// Settings of a cache; made by [`Cache::builder`].
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), larder::error::Error> {
+/// use larder::cache::Cache;
+///
+/// let cache = Cache::builder("hotel").memory_bytes(16 << 20).build().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "nothing is built before `build`"]
+pub struct Builder {
+    namespace: String,
+    memory_bytes: u64,
+    bound: Duration,
+    load_timeout: Duration,
+    #[cfg(feature = "redis")]
+    redis: Option<String>,
+    #[cfg(feature = "redis")]
+    redis_timeout: Duration,
+}
+
+impl Builder {
+    pub(crate) fn new(namespace: &str) -> Self {
+        Builder {
+            namespace: namespace.to_owned(),
+            memory_bytes: 64 << 20,
+            bound: Duration::from_secs(2),
+            load_timeout: Duration::from_secs(2),
+            #[cfg(feature = "redis")]
+            redis: None,
+            #[cfg(feature = "redis")]
+            redis_timeout: Duration::from_millis(250),
+        }
+    }
+
+    /// How many bytes of keys and encoded values this process keeps. Default: 64 MiB.
+    pub fn memory_bytes(self, memory_bytes: u64) -> Self {
+        Builder { memory_bytes, ..self }
+    }
+
+    /// How old a bounded answer may be, whatever failed: 500 ms to one minute. Default: 2 s. All instances
+    /// on one Redis must agree on it; one that does not is refused.
+    pub fn staleness_bound(self, bound: Duration) -> Self {
+        Builder { bound, ..self }
+    }
+
+    /// How long one load may take, up to 2 s: the lease it is filled under stands for 3 s. Default: 2 s.
+    pub fn load_timeout(self, load_timeout: Duration) -> Self {
+        Builder { load_timeout, ..self }
+    }
+
+    /// Shares entries through the Redis at `url`, `redis://[user:password@]host[:port][/database]`. Default:
+    /// none, memory alone.
+    #[cfg(feature = "redis")]
+    pub fn redis(self, url: impl Into<String>) -> Self {
+        Builder { redis: Some(url.into()), ..self }
+    }
+
+    /// How long one Redis operation may take before the request goes on without Redis: 10 ms to 1 s.
+    /// Default: 250 ms.
+    #[cfg(feature = "redis")]
+    pub fn redis_timeout(self, redis_timeout: Duration) -> Self {
+        Builder { redis_timeout, ..self }
+    }
+
+    /// Builds the cache, inside a tokio runtime. With Redis it waits up to a second for it to become usable;
+    /// a Redis that is away does not fail the building, reads go to their loaders until it is there.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](crate::error::ErrorKind::Config), naming the setting, its value and what is allowed.
+    pub async fn build(self) -> Result<Cache, Error> {
+        let namespace = Namespace::parse(&self.namespace)?;
+        between("staleness_bound", self.bound, Duration::from_millis(500), Duration::from_secs(60))?;
+        between("load_timeout", self.load_timeout, Duration::from_millis(1), Duration::from_secs(2))?;
+        let local = Arc::new(Local::new(self.memory_bytes));
+        let clock = Clock::Kernel;
+        let shared = self.shared(&namespace, &clock, &local).await?;
+        let limits = Limits { bound: self.bound, load_timeout: self.load_timeout };
+        let engine = Engine { local, shared, clock, limits, is_on: AtomicBool::new(true) };
+        tracing::info!(namespace = self.namespace, promise = engine.promise(), "cache built");
+        Ok(Cache { engine: Arc::new(engine), namespace: Arc::new(namespace) })
+    }
+
+    #[cfg(feature = "redis")]
+    async fn shared(
+        &self,
+        namespace: &Namespace,
+        clock: &Clock,
+        local: &Arc<Local>,
+    ) -> Result<Option<Shared>, Error> {
+        use crate::remote::redis::{RedisTier, Settings};
+        use crate::remote::usable::Usable;
+
+        let Some(url) = &self.redis else { return Ok(None) };
+        between("redis_timeout", self.redis_timeout, Duration::from_millis(10), Duration::from_secs(1))?;
+        let settings = Settings {
+            url: url.clone(),
+            namespace: namespace.clone(),
+            bound: self.bound,
+            timeout: self.redis_timeout,
+        };
+        let usable = Arc::new(Usable::new());
+        let tier = RedisTier::start(settings, clock.clone(), local.clone(), usable.clone())?;
+        usable.granted_within(START_UP).await;
+        Ok(Some(Shared { remote: Arc::new(tier), usable }))
+    }
+
+    #[cfg(not(feature = "redis"))]
+    async fn shared(&self, _: &Namespace, _: &Clock, _: &Arc<Local>) -> Result<Option<Shared>, Error> {
+        Ok(None)
+    }
+}
+
+fn between(name: &str, value: Duration, least: Duration, most: Duration) -> Result<(), Error> {
+    if (least..=most).contains(&value) {
+        Ok(())
+    } else {
+        Err(Error::config(format!("{name} {value:?}: allowed is {least:?} to {most:?}")))
+    }
+}

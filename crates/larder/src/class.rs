@@ -1,0 +1,270 @@
+//! A named kind of value: its key type, its value type, its policy, and the verbs.
+
+use std::future::Future;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::cache::Cache;
+use crate::codec::{AnyValue, Codec, Coder};
+use crate::engine::{ClassCore, Engine, Found};
+use crate::error::Error;
+use crate::invalidation::Invalidation;
+use crate::key::{Key, KeyBuf, Namespace};
+use crate::policy::{Consistency, Policy};
+use crate::receipt::Receipt;
+use crate::source::Source;
+use crate::stats::{Counters, Stats};
+
+/// Opens a class; made by [`Cache::class`].
+#[must_use = "nothing is opened before `open`"]
+pub struct ClassBuilder<'a, K: ?Sized, V> {
+    cache: &'a Cache,
+    name: String,
+    policy: Policy,
+    codec: Codec,
+    version: u32,
+    tags: Vec<String>,
+    types: PhantomData<fn(&K) -> V>,
+}
+
+impl<'a, K, V> ClassBuilder<'a, K, V>
+where
+    K: Key + ?Sized,
+    V: Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    pub(crate) fn new(cache: &'a Cache, name: &str) -> Self {
+        ClassBuilder {
+            cache,
+            name: name.to_owned(),
+            policy: Policy::default(),
+            codec: Codec::default(),
+            version: 0,
+            tags: Vec::new(),
+            types: PhantomData,
+        }
+    }
+
+    /// How long entries stay. Default: [`Policy::default`], five minutes.
+    pub fn policy(self, policy: Policy) -> Self {
+        ClassBuilder { policy, ..self }
+    }
+
+    /// How values are written in Redis. Default: [`Codec::Postcard`].
+    pub fn codec(self, codec: Codec) -> Self {
+        ClassBuilder { codec, ..self }
+    }
+
+    /// The version of the value's shape: instances of another version take each other's entries for misses.
+    /// Default: 0.
+    pub fn version(self, version: u32) -> Self {
+        ClassBuilder { version, ..self }
+    }
+
+    /// Every entry of the class also falls when `tag` is invalidated. Default: only with the class's own
+    /// name, which is always a tag.
+    pub fn tagged(mut self, tag: &str) -> Self {
+        self.tags.push(tag.to_owned());
+        self
+    }
+
+    /// Opens the class. Opening one name twice gives two handles with counters of their own on the same
+    /// entries.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](crate::error::ErrorKind::Config) when the name is empty, longer than 128 bytes or
+    /// holds control characters.
+    pub fn open(self) -> Result<Class<K, V>, Error> {
+        let namespace: &Namespace = &self.cache.namespace;
+        let own = namespace.tag_key(&self.name);
+        let mut tags = vec![own];
+        for tag in &self.tags {
+            let tag = namespace.tag_key(tag);
+            if !tags.contains(&tag) {
+                tags.push(tag);
+            }
+        }
+        let core = Arc::new(ClassCore {
+            prefix: namespace.class_prefix(&self.name)?,
+            name: self.name,
+            tags: tags.into(),
+            policy: self.policy,
+            coder: Coder::of::<V>(self.codec),
+            version: self.version,
+            counters: Counters::default(),
+            is_on: AtomicBool::new(true),
+        });
+        Ok(Class { engine: self.cache.engine.clone(), core, types: PhantomData })
+    }
+}
+
+/// A handle to one class; cheap to clone.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), larder::error::Error> {
+/// use std::time::Duration;
+/// use larder::cache::Cache;
+/// use larder::class::Class;
+/// use larder::policy::Policy;
+///
+/// let cache = Cache::builder("hotel").build().await?;
+/// let rooms: Class<u32, String> =
+///     cache.class("rooms").policy(Policy::ttl(Duration::from_secs(180))).open()?;
+///
+/// let load = || async { Ok::<_, std::io::Error>("sea view".to_owned()) };
+/// let room = rooms.get_or_load(&7, load).await?;
+/// assert_eq!(room.as_deref().map(String::as_str), Some("sea view"));
+///
+/// let _receipt = rooms.invalidate(&7).await;
+/// assert!(rooms.get(&7).await.is_none());
+/// # Ok(())
+/// # }
+/// ```
+pub struct Class<K: ?Sized, V> {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) core: Arc<ClassCore>,
+    types: PhantomData<fn(&K) -> V>,
+}
+
+impl<K: ?Sized, V> Clone for Class<K, V> {
+    fn clone(&self) -> Self {
+        Class { engine: self.engine.clone(), core: self.core.clone(), types: PhantomData }
+    }
+}
+
+/// One read's answer and where it came from.
+#[derive(Clone, Debug)]
+pub struct Answer<V> {
+    /// The value; `None` when there is none.
+    pub value: Option<Arc<V>>,
+    /// The tier or load that answered.
+    pub source: Source,
+    /// Whether the read shared a flight that another read of this process led.
+    pub joined: bool,
+}
+
+impl<K, V> Class<K, V>
+where
+    K: Key + ?Sized,
+    V: Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    /// The value, loading it with `load` when no tier has it: `Ok(None)` when the loader says there is none.
+    /// Concurrent reads of one key share one load, over all instances.
+    ///
+    /// The loader must read the database's present state: a fresh autocommit statement on the primary, never
+    /// a transaction that is already open. It returns a `V` or an `Option<V>`.
+    ///
+    /// # Errors
+    ///
+    /// Only the loader's: it failed, panicked elsewhere, or took longer than the load time-out.
+    pub async fn get_or_load<L, F, T, E>(&self, key: &K, load: L) -> Result<Option<Arc<V>>, Error>
+    where
+        L: FnOnce() -> F,
+        F: Future<Output = Result<T, E>>,
+        T: Into<Option<V>>,
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        Ok(self.read(key).or_load(load).await?.value)
+    }
+
+    /// Begins a read whose strength and loader are still to be said.
+    pub fn read<'a>(&'a self, key: &K) -> Read<'a, K, V> {
+        Read { class: self, key: self.key(key), consistency: Consistency::default() }
+    }
+
+    /// The value if a tier has it now; never loads. `None` says nothing about the database.
+    pub async fn get(&self, key: &K) -> Option<Arc<V>> {
+        let found = self.engine.peek(&self.core, &self.key(key)).await?;
+        found.value.and_then(typed)
+    }
+
+    /// Drops the entry of `key` everywhere: to be awaited after the write's commit and before it is
+    /// acknowledged. Cancelling the future does not stop the invalidation.
+    pub async fn invalidate(&self, key: &K) -> Receipt {
+        Invalidation::new(self.engine.clone()).key(self, key).send().await
+    }
+
+    /// Drops every entry of the class everywhere, by one tag.
+    pub async fn invalidate_all(&self) -> Receipt {
+        Invalidation::new(self.engine.clone()).class(self).send().await
+    }
+
+    /// The class's name.
+    pub fn name(&self) -> &str {
+        &self.core.name
+    }
+
+    /// What this handle and its clones counted.
+    pub fn stats(&self) -> Stats {
+        self.core.counters.snapshot()
+    }
+
+    /// Switches caching for this handle and its clones. Off, every read goes to its loader and nothing is
+    /// stored; invalidations go on, so switching back on never brings old values back. Default: on.
+    pub fn set_enabled(&self, is_on: bool) {
+        self.core.is_on.store(is_on, Ordering::Relaxed);
+    }
+
+    pub(crate) fn key(&self, key: &K) -> KeyBuf {
+        self.core.prefix.key(key)
+    }
+}
+
+/// A read in the making; see [`Class::read`].
+#[must_use = "nothing is read before `or_load`"]
+pub struct Read<'a, K: ?Sized, V> {
+    class: &'a Class<K, V>,
+    key: KeyBuf,
+    consistency: Consistency,
+}
+
+impl<K, V> Read<'_, K, V>
+where
+    K: Key + ?Sized,
+    V: Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    /// How strong the read has to be. Default: [`Consistency::Bounded`].
+    pub fn consistency(self, consistency: Consistency) -> Self {
+        Read { consistency, ..self }
+    }
+
+    /// Passes the in-process tier over; short for [`Consistency::Fresh`].
+    pub fn fresh(self) -> Self {
+        self.consistency(Consistency::Fresh)
+    }
+
+    /// Reads, loading with `load` when no tier can answer; see [`Class::get_or_load`].
+    ///
+    /// # Errors
+    ///
+    /// Only the loader's: it failed, panicked elsewhere, or took longer than the load time-out.
+    pub async fn or_load<L, F, T, E>(self, load: L) -> Result<Answer<V>, Error>
+    where
+        L: FnOnce() -> F,
+        F: Future<Output = Result<T, E>>,
+        T: Into<Option<V>>,
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        let load = || async {
+            let loaded = load().await?;
+            Ok::<_, E>(loaded.into().map(|value| Arc::new(value) as AnyValue))
+        };
+        let Found { value, source, joined } =
+            self.class.engine.read(&self.class.core, &self.key, self.consistency, load).await?;
+        Ok(Answer { value: value.and_then(typed), source, joined })
+    }
+}
+
+fn typed<V: Send + Sync + 'static>(value: AnyValue) -> Option<Arc<V>> {
+    // Two classes of one name and different value types would meet here: a programming error that shows as
+    // a miss in release and stops a debug build.
+    let typed = value.downcast::<V>();
+    debug_assert!(typed.is_ok(), "two classes of one name hold values of different types");
+    typed.ok()
+}

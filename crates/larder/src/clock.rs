@@ -1,0 +1,131 @@
+//! Time as the engine sees it: one monotonic kernel clock for every decision, wall time for residence only.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustix::time::{ClockId, clock_getres, clock_gettime};
+
+/// The coarse clock is read on every hit: 8 ns against 28 ns for the exact one, at a grain of about 4 ms.
+#[cfg(target_os = "linux")]
+const MONOTONIC: ClockId = ClockId::MonotonicCoarse;
+#[cfg(not(target_os = "linux"))]
+const MONOTONIC: ClockId = ClockId::Monotonic;
+
+/// An instant of the engine's clock, in nanoseconds since an arbitrary origin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Tick(u64);
+
+impl Tick {
+    /// Earlier than every instant that a clock returns.
+    pub(crate) const PAST: Tick = Tick(0);
+    /// Later than every instant that a clock returns.
+    #[cfg(test)]
+    pub(crate) const FAR: Tick = Tick(u64::MAX);
+
+    pub(crate) fn from_nanos(nanos: u64) -> Self {
+        Tick(nanos)
+    }
+
+    pub(crate) fn nanos(self) -> u64 {
+        self.0
+    }
+
+    pub(crate) fn plus(self, span: Duration) -> Self {
+        Tick(self.0.saturating_add(nanos(span)))
+    }
+
+    pub(crate) fn minus(self, span: Duration) -> Self {
+        Tick(self.0.saturating_sub(nanos(span)))
+    }
+
+    /// Time from `earlier` until `self`; zero when `earlier` is later.
+    pub(crate) fn since(self, earlier: Tick) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Where instants come from: the kernel in production, a test's hand in a test.
+///
+/// Both sides of every comparison come from the same clock, read at the moment of the decision: an instant
+/// that some task stored now and then would be old after a SIGSTOP, and reads would be served on its word.
+#[derive(Clone, Debug)]
+pub(crate) enum Clock {
+    Kernel,
+    #[cfg_attr(not(test), expect(dead_code, reason = "a manual clock is for tests"))]
+    Manual(Arc<AtomicU64>),
+}
+
+impl Clock {
+    /// A clock that stands still until [`Clock::advance`].
+    #[cfg(test)]
+    pub(crate) fn manual() -> Self {
+        Clock::Manual(Arc::new(AtomicU64::new(nanos(Duration::from_secs(1_000)))))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn advance(&self, span: Duration) {
+        match self {
+            Clock::Manual(now) => now.fetch_add(nanos(span), Ordering::SeqCst),
+            Clock::Kernel => panic!("nobody moves the kernel's clock"),
+        };
+    }
+
+    pub(crate) fn now(&self) -> Tick {
+        match self {
+            Clock::Kernel => {
+                let now = clock_gettime(MONOTONIC);
+                // Both parts of a monotonic clock are non-negative.
+                Tick(now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs())
+            }
+            Clock::Manual(now) => Tick(now.load(Ordering::SeqCst)),
+        }
+    }
+
+    /// The grain of [`Clock::now`]: how much older than it says an instant may be.
+    pub(crate) fn resolution(&self) -> Duration {
+        match self {
+            Clock::Kernel => {
+                let grain = clock_getres(MONOTONIC);
+                Duration::new(grain.tv_sec.unsigned_abs(), u32::try_from(grain.tv_nsec).unwrap_or(0))
+            }
+            Clock::Manual(_) => Duration::ZERO,
+        }
+    }
+
+    /// Wall time in milliseconds since 1970. It travels between instances inside an entry's header and
+    /// bounds how long a copy stays, never whether it is right.
+    pub(crate) fn unix_millis(&self) -> u64 {
+        match self {
+            Clock::Kernel => {
+                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+            }
+            Clock::Manual(now) => now.load(Ordering::SeqCst) / 1_000_000,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_clock_never_runs_backwards_and_has_a_grain() {
+        let clock = Clock::Kernel;
+        let first = clock.now();
+        assert!(clock.now() >= first);
+        assert!(clock.resolution() > Duration::ZERO && clock.resolution() <= Duration::from_millis(20));
+    }
+
+    #[test]
+    fn ticks_saturate_instead_of_wrapping() {
+        assert_eq!(Tick::FAR.plus(Duration::MAX), Tick::FAR);
+        assert_eq!(Tick::PAST.minus(Duration::from_secs(1)), Tick::PAST);
+        assert_eq!(Tick::PAST.since(Tick::FAR), Duration::ZERO);
+    }
+}

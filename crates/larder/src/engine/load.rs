@@ -1,0 +1,85 @@
+//! Asking the loader, and keeping what it brought where no Redis fences it.
+
+use std::error::Error as StdError;
+use std::future::Future;
+
+use bytes::Bytes;
+
+use crate::codec::AnyValue;
+use crate::engine::{ClassCore, Engine};
+use crate::error::Error;
+use crate::local::copy::{LocalCopy, Origin};
+use crate::local::landing::{Brought, Outcome};
+use crate::protocol::flight::FlightId;
+use crate::source::Source;
+use crate::stats::count;
+use crate::uncached::uncached;
+
+impl Engine {
+    /// Asks the loader, within the load time-out.
+    pub(crate) async fn load<F, E>(&self, class: &ClassCore, load: F) -> Result<Option<AnyValue>, Error>
+    where
+        F: Future<Output = Result<Option<AnyValue>, E>>,
+        E: StdError + Send + Sync + 'static,
+    {
+        count(&class.counters.loads);
+        let limit = self.limits.load_timeout;
+        let loaded = match tokio::time::timeout(limit, uncached(load)).await {
+            Ok(Ok(value)) => return Ok(value),
+            Ok(Err(error)) => Err(Error::load(&class.name, error)),
+            Err(_) => Err(Error::load_timeout(&class.name, limit)),
+        };
+        count(&class.counters.load_failures);
+        loaded
+    }
+
+    /// A flight that does not go through Redis: memory keeps what it brings unless an invalidation by this
+    /// instance detached the flight. While a configured Redis cannot be asked, the copy stays no longer than
+    /// the staleness bound, counted from the START of the load.
+    pub(crate) async fn load_into_memory<F, E>(
+        &self,
+        class: &ClassCore,
+        key: &Bytes,
+        flight: FlightId,
+        load: F,
+    ) -> Outcome
+    where
+        F: Future<Output = Result<Option<AnyValue>, E>>,
+        E: StdError + Send + Sync + 'static,
+    {
+        let tags = self.local.take_tokens(&class.tags, self.tracked_ok());
+        let started = self.clock.now();
+        let value = self.load(class, load).await?;
+        let unstored = Brought { value: value.clone(), source: Source::Load { stored: false } };
+        let Some(ttl) = class.policy.residence(value.is_none(), rand::random()) else {
+            return Ok(unstored);
+        };
+        let Some(payload_bytes) = class.payload_bytes(value.as_ref()) else { return Ok(unstored) };
+        let deadline = started.plus(self.untracked_residence(ttl));
+        let copy = LocalCopy { value: value.clone(), tags, deadline, origin: Origin::Loaded, payload_bytes };
+        let stored = self.local.insert_loaded(key, flight, copy);
+        if !stored {
+            count(&class.counters.fills_refused);
+        }
+        Ok(Brought { value, source: Source::Load { stored } })
+    }
+}
+
+impl ClassCore {
+    /// The size a value has in Redis, by which memory weighs it too; `None` when it cannot be encoded.
+    fn payload_bytes(&self, value: Option<&AnyValue>) -> Option<u32> {
+        let bytes = value.map_or(Some(0), |value| self.encode(value).map(|payload| payload.len()))?;
+        u32::try_from(bytes).ok()
+    }
+
+    /// Encodes a value for storing. One that does not encode is served and not stored: the owner of the type
+    /// has to hear of it, the request has not.
+    pub(crate) fn encode(&self, value: &AnyValue) -> Option<Vec<u8>> {
+        self.coder
+            .encode(value)
+            .inspect_err(
+                |error| tracing::error!(class = self.name, %error, "value does not encode, not stored"),
+            )
+            .ok()
+    }
+}

@@ -1,0 +1,300 @@
+//! A flight through Redis: a tracked read, then the lease, the load and the fill.
+
+use std::error::Error as StdError;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::{Instant, timeout_at};
+
+use crate::codec::AnyValue;
+use crate::engine::flight::LeaseHold;
+use crate::engine::{ClassCore, Engine, Shared};
+use crate::local::Mark;
+use crate::local::copy::{LocalCopy, Origin, Slot};
+use crate::local::landing::{Brought, Landing, Outcome};
+use crate::policy::Policy;
+use crate::protocol::flight::FlightId;
+use crate::protocol::frame::{Entry, Frame, Header, Token, fingerprint};
+use crate::protocol::lease::{AfterLease, AfterRead, after_lease, after_read};
+use crate::protocol::tag::{TagKey, Taken};
+use crate::remote::Fault;
+use crate::source::Source;
+use crate::stats::count;
+
+/// Without tracking no push tells that another's load has ended: look again this often.
+const POLL_UNTRACKED: Duration = Duration::from_millis(25);
+
+/// What one tracked read of a key and its class's tags brought.
+struct Reply {
+    mark: Mark,
+    value: Option<Bytes>,
+    tags: Vec<(TagKey, Option<Token>)>,
+}
+
+impl Reply {
+    fn token(&self, tag: &TagKey) -> Option<Token> {
+        self.tags.iter().find(|(key, _)| key == tag).and_then(|(_, token)| *token)
+    }
+}
+
+/// The outcome of trying for the lease.
+enum Attempt {
+    Held(LeaseHold, Vec<Taken>),
+    Served(Brought),
+    Wait,
+    ReadAgain,
+}
+
+impl Engine {
+    pub(crate) async fn read_redis<L, F, E>(
+        &self,
+        class: &ClassCore,
+        key: &Bytes,
+        shared: &Shared,
+        flight: FlightId,
+        landing: &Landing,
+        load: L,
+    ) -> Outcome
+    where
+        L: FnOnce() -> F,
+        F: Future<Output = Result<Option<AnyValue>, E>>,
+        E: StdError + Send + Sync + 'static,
+    {
+        let patience = Instant::now() + self.limits.load_timeout;
+        while Instant::now() < patience {
+            let step = self.step(class, key, shared).await;
+            let attempt = match step {
+                Ok(attempt) => attempt,
+                Err(fault) => {
+                    // A cache fault never fails a read: it goes on as if there were no Redis.
+                    shared.note(fault);
+                    return self.load_into_memory(class, key, flight, load()).await;
+                }
+            };
+            match attempt {
+                Attempt::Served(brought) => return Ok(brought),
+                Attempt::Held(hold, tags) => {
+                    return self.load_and_fill(class, key, shared, hold, tags, load()).await;
+                }
+                Attempt::Wait => self.wait_for_push(shared, landing, patience).await,
+                Attempt::ReadAgain => {}
+            }
+        }
+        // Another's load outlasted our patience. Whatever it fills, it fills by its own lease.
+        let value = self.load(class, load()).await?;
+        Ok(Brought { value, source: Source::Load { stored: false } })
+    }
+
+    /// One tracked read and, where nothing of use stands there, one try for the lease.
+    async fn step(&self, class: &ClassCore, key: &Bytes, shared: &Shared) -> Result<Attempt, Fault> {
+        let reply = self.read_tracked(class, key, shared).await?;
+        match after_read(reply.value.as_ref(), class.expected(), |tag| reply.token(tag)) {
+            AfterRead::Serve(entry) => match self.keep(class, key, shared, &reply, &entry) {
+                Some(brought) => Ok(Attempt::Served(brought)),
+                None => {
+                    let replace = reply.value.as_ref().map(fingerprint).unwrap_or_default();
+                    self.acquire(class, key, shared, &reply, replace).await
+                }
+            },
+            AfterRead::Wait => Ok(Attempt::Wait),
+            AfterRead::Acquire { replace, alarm } => {
+                if let Some(broken) = alarm {
+                    class.alarm(&broken);
+                }
+                self.acquire(class, key, shared, &reply, replace).await
+            }
+        }
+    }
+
+    /// One tracked read that never loads.
+    pub(crate) async fn peek_redis(
+        &self,
+        class: &ClassCore,
+        key: &Bytes,
+        shared: &Shared,
+    ) -> Option<Brought> {
+        let reply = match self.read_tracked(class, key, shared).await {
+            Ok(reply) => reply,
+            Err(fault) => {
+                shared.note(fault);
+                return None;
+            }
+        };
+        match after_read(reply.value.as_ref(), class.expected(), |tag| reply.token(tag)) {
+            AfterRead::Serve(entry) => self.keep(class, key, shared, &reply, &entry),
+            AfterRead::Wait | AfterRead::Acquire { .. } => None,
+        }
+    }
+
+    async fn read_tracked(&self, class: &ClassCore, key: &Bytes, shared: &Shared) -> Result<Reply, Fault> {
+        let mut keys = vec![key.clone()];
+        keys.extend(class.tags.iter().map(TagKey::to_bytes));
+        let mark = self.local.mark(keys.iter().map(|key| &key[..]));
+        let mut values = shared.remote.read(&keys).await?;
+        let tags = class.tags.iter().cloned().zip(values.drain(1..).map(token_of)).collect();
+        Ok(Reply { mark, value: values.pop().flatten(), tags })
+    }
+
+    /// Serves what a tracked read brought, and lets memory have it and the tags' tokens unless a push came in
+    /// between. `None` when the bytes do not decode.
+    fn keep(
+        &self,
+        class: &ClassCore,
+        key: &Bytes,
+        shared: &Shared,
+        reply: &Reply,
+        entry: &Entry,
+    ) -> Option<Brought> {
+        let copy = self.local_copy(class, entry)?;
+        let value = copy.value.clone();
+        if shared.remote.tracks() {
+            for (nth, (tag, token)) in (1..).zip(&reply.tags) {
+                if let Some(token) = token {
+                    let slot = Slot::Token(*token, Origin::Tracked);
+                    self.local.insert_tracked(&reply.mark, nth, tag.to_bytes(), slot);
+                }
+            }
+            self.local.insert_tracked(&reply.mark, 0, key.clone(), Slot::Entry(Arc::new(copy)));
+        }
+        count(&class.counters.redis_hits);
+        Some(Brought { value, source: Source::Redis })
+    }
+
+    fn local_copy(&self, class: &ClassCore, entry: &Entry) -> Option<LocalCopy> {
+        let value = match &entry.payload {
+            None => None,
+            Some(payload) => Some(class.coder.decode(payload).inspect_err(|error| class.alarm(error)).ok()?),
+        };
+        let payload_bytes = entry.payload.as_ref().map_or(0, |payload| payload.len());
+        let header = &entry.header;
+        let age = Duration::from_millis(self.clock.unix_millis().saturating_sub(header.loaded_at_millis));
+        let ttl = Duration::from_millis(header.ttl_millis).min(Policy::TTL_MAX);
+        Some(LocalCopy {
+            value,
+            tags: header.tags.clone(),
+            deadline: self.clock.now().plus(ttl.saturating_sub(age)),
+            origin: Origin::Tracked,
+            payload_bytes: u32::try_from(payload_bytes).unwrap_or(u32::MAX),
+        })
+    }
+
+    /// Tries for the lease, and takes the tags' tokens with it: both before the load.
+    async fn acquire(
+        &self,
+        class: &ClassCore,
+        key: &Bytes,
+        shared: &Shared,
+        reply: &Reply,
+        replace: Bytes,
+    ) -> Result<Attempt, Fault> {
+        let missing: Vec<(TagKey, Token)> = reply
+            .tags
+            .iter()
+            .filter(|(_, token)| token.is_none())
+            .map(|(tag, _)| (tag.clone(), Token::random()))
+            .collect();
+        let hold = LeaseHold::new(shared.remote.clone(), key.clone());
+        let leased = shared.remote.lease(key, hold.token, &replace, &missing).await?;
+        let minted: Vec<(TagKey, Option<Token>)> = missing
+            .into_iter()
+            .map(|(tag, _)| tag)
+            .zip(leased.minted.into_iter().map(|f| token_of(Some(f))))
+            .collect();
+        let token = |tag: &TagKey| {
+            let fresh = || minted.iter().find(|(key, _)| key == tag).and_then(|(_, token)| *token);
+            reply.token(tag).or_else(fresh)
+        };
+        let after = after_lease(&leased.standing, hold.token, class.expected(), token);
+        if after == AfterLease::Load {
+            let taken: Option<Vec<Taken>> =
+                class.tags.iter().map(|tag| Some(Taken { tag: tag.clone(), token: token(tag)? })).collect();
+            // A tag whose key holds no token cannot guard an entry: treat the tier as unable to fill.
+            return taken.map(|taken| Attempt::Held(hold, taken)).ok_or(Fault::Refused);
+        }
+        hold.settle();
+        Ok(match after {
+            AfterLease::Serve(entry) => match self.local_copy(class, &entry) {
+                Some(copy) => {
+                    count(&class.counters.redis_hits);
+                    Attempt::Served(Brought { value: copy.value, source: Source::Redis })
+                }
+                None => Attempt::ReadAgain,
+            },
+            AfterLease::Wait => Attempt::Wait,
+            _ => Attempt::ReadAgain,
+        })
+    }
+
+    /// Memory is not populated here: the fill's own push would remove it. The next tracked read does that.
+    async fn load_and_fill<F, E>(
+        &self,
+        class: &ClassCore,
+        key: &Bytes,
+        shared: &Shared,
+        hold: LeaseHold,
+        tags: Vec<Taken>,
+        load: F,
+    ) -> Outcome
+    where
+        F: Future<Output = Result<Option<AnyValue>, E>>,
+        E: StdError + Send + Sync + 'static,
+    {
+        let loaded_at_millis = self.clock.unix_millis();
+        let value = self.load(class, load).await?;
+        let unstored = Brought { value: value.clone(), source: Source::Load { stored: false } };
+        let Some(ttl) = class.policy.residence(value.is_none(), rand::random()) else { return Ok(unstored) };
+        let payload = match &value {
+            None => None,
+            Some(value) => match class.encode(value) {
+                Some(payload) => Some(Bytes::from(payload)),
+                None => return Ok(unstored),
+            },
+        };
+        let header = Header {
+            codec: class.coder.id(),
+            class_version: class.version,
+            loaded_at_millis,
+            ttl_millis: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
+            tags,
+        };
+        let frame = Entry { fill: Token::random(), header, payload }.encode();
+        let filled = shared.remote.fill(key, hold.token, frame, ttl).await;
+        let stored = match filled {
+            Ok(stored) => stored,
+            Err(fault) => {
+                shared.note(fault);
+                false
+            }
+        };
+        if stored {
+            hold.settle();
+        } else {
+            count(&class.counters.fills_refused);
+        }
+        Ok(Brought { value, source: Source::Load { stored } })
+    }
+
+    /// Waits until the key changes or patience ends.
+    async fn wait_for_push(&self, shared: &Shared, landing: &Landing, patience: Instant) {
+        let until =
+            if shared.remote.tracks() { patience } else { patience.min(Instant::now() + POLL_UNTRACKED) };
+        // A push that came before this await left its permit, so it is not missed.
+        let _ = timeout_at(until, landing.pushed.notified()).await;
+    }
+}
+
+impl ClassCore {
+    fn alarm(&self, broken: &dyn std::fmt::Display) {
+        count(&self.counters.broken_frames);
+        tracing::warn!(class = self.name, %broken, "a value in Redis is no entry of this class, loading anew");
+    }
+}
+
+fn token_of(frame: Option<Bytes>) -> Option<Token> {
+    match Frame::parse(&frame?) {
+        Ok(Frame::Tag(token)) => Some(token),
+        _ => None,
+    }
+}

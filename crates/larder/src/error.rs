@@ -1,0 +1,117 @@
+//! The one error type: what kind, what was being done, and what lies beneath.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What kind of failure an [`Error`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A setting is not allowed; the message names it, its value and what is allowed.
+    Config,
+    /// The loader returned an error; [`Error::load_error`] gives it back.
+    Load,
+    /// The loader took longer than the load time-out.
+    LoadTimeout,
+    /// The loader panicked in another task, whose result this read had joined.
+    LoadPanicked,
+}
+
+/// Why a cache could not be built, or a value not be loaded. A fault of a cache tier is never an error of a
+/// read: the read goes to the loader instead.
+///
+/// Cloning is cheap: all readers that waited for one load share its error.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), larder::error::Error> {
+/// use larder::cache::Cache;
+/// use larder::error::ErrorKind;
+///
+/// let cache = Cache::builder("docs").build().await?;
+/// let rooms = cache.class::<u32, String>("rooms").open()?;
+/// let error = rooms.get_or_load(&7, || async { Err::<String, _>(std::fmt::Error) }).await.unwrap_err();
+///
+/// assert_eq!(error.kind(), ErrorKind::Load);
+/// assert!(error.load_error::<std::fmt::Error>().is_some());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Error {
+    inner: Arc<Inner>,
+}
+
+type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
+
+struct Inner {
+    kind: ErrorKind,
+    context: String,
+    source: Option<Source>,
+}
+
+impl Error {
+    fn new(kind: ErrorKind, context: String, source: Option<Source>) -> Self {
+        Error { inner: Arc::new(Inner { kind, context, source }) }
+    }
+
+    pub(crate) fn config(context: String) -> Self {
+        Error::new(ErrorKind::Config, context, None)
+    }
+
+    #[cfg(feature = "redis")]
+    pub(crate) fn config_because(context: String, source: impl Into<Source>) -> Self {
+        Error::new(ErrorKind::Config, context, Some(source.into()))
+    }
+
+    pub(crate) fn load(class: &str, source: impl Into<Source>) -> Self {
+        Error::new(ErrorKind::Load, format!("loading an entry of class `{class}`"), Some(source.into()))
+    }
+
+    pub(crate) fn load_timeout(class: &str, limit: Duration) -> Self {
+        let context = format!("loading an entry of class `{class}` took longer than {limit:?}");
+        Error::new(ErrorKind::LoadTimeout, context, None)
+    }
+
+    pub(crate) fn load_panicked() -> Self {
+        Error::new(ErrorKind::LoadPanicked, "the load that this read had joined panicked".to_owned(), None)
+    }
+
+    /// What kind of failure this is.
+    pub fn kind(&self) -> ErrorKind {
+        self.inner.kind
+    }
+
+    /// The loader's own error, when this is a [`ErrorKind::Load`] and the loader's error is an `E`.
+    pub fn load_error<E: std::error::Error + 'static>(&self) -> Option<&E> {
+        match self.kind() {
+            ErrorKind::Load => self.inner.source.as_deref()?.downcast_ref(),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.inner.context)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("kind", &self.inner.kind)
+            .field("context", &self.inner.context)
+            .field("source", &self.inner.source)
+            .finish()
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.inner.source.as_deref().map(|source| source as _)
+    }
+}

@@ -1,0 +1,240 @@
+//! One grammar for every key: namespace, class, then the encoded parts, so that no input can forge a key.
+//!
+//! ```text
+//! hotel:user_details:0198c0de-…      an entry of class `user_details` in namespace `hotel`
+//! hotel:#user_list                   the token of a tag; every class has one of its own name
+//! hotel:@live                        the certificate
+//! ```
+//!
+//! Parts are joined by `:`. Inside a part only letters, digits and `- _ . @ + = ,` stand for themselves; every
+//! other byte is written `%XX`. So an e-mail with `:`, `*`, `[`, a newline or NUL stays inside its own part.
+
+use std::fmt::{self, Write};
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use crate::error::Error;
+use crate::protocol::tag::TagKey;
+
+/// A key being spelled; long enough for most keys to stay on the stack.
+pub(crate) type KeyBuf = SmallVec<[u8; 128]>;
+
+/// What a value is found by: one or more parts.
+///
+/// # Examples
+///
+/// ```
+/// use larder::key::{Key, KeyParts};
+///
+/// struct ListQuery { role: String, page: u32 }
+///
+/// impl Key for ListQuery {
+///     fn parts(&self, parts: &mut KeyParts<'_>) {
+///         parts.push(&self.role);
+///         parts.push(&self.page);
+///     }
+/// }
+/// ```
+pub trait Key {
+    /// Pushes every part that tells this key from others of its class. Equal keys push equal parts.
+    fn parts(&self, parts: &mut KeyParts<'_>);
+}
+
+/// Collects the parts of one key; see [`Key`].
+pub struct KeyParts<'a> {
+    buf: &'a mut KeyBuf,
+    is_first: bool,
+}
+
+impl KeyParts<'_> {
+    /// Adds one part as its text, encoded.
+    pub fn push(&mut self, part: &(impl fmt::Display + ?Sized)) {
+        if !std::mem::take(&mut self.is_first) {
+            self.buf.push(b':');
+        }
+        // Writing to a buffer that grows cannot fail; a `Display` that says it failed wrote what it wrote.
+        let _ = write!(Encoded(self.buf), "{part}");
+    }
+
+    /// Adds a part that may be missing. A missing part differs from every text.
+    pub fn push_option(&mut self, part: Option<&(impl fmt::Display + ?Sized)>) {
+        match part {
+            Some(part) => self.push(part),
+            None => {
+                self.push("");
+                // A bare `~` is never written by `Encoded`.
+                self.buf.push(b'~');
+            }
+        }
+    }
+}
+
+/// Percent-encodes whatever is written through it.
+struct Encoded<'a>(&'a mut KeyBuf);
+
+impl fmt::Write for Encoded<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        const HEX: &[u8; 16] = b"0123456789ABCDEF";
+        for &byte in text.as_bytes() {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => self.0.push(byte),
+                b'-' | b'_' | b'.' | b'@' | b'+' | b'=' | b',' => self.0.push(byte),
+                _ => {
+                    let (high, low) = (HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]);
+                    self.0.extend_from_slice(&[b'%', high, low]);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Key for str {
+    fn parts(&self, parts: &mut KeyParts<'_>) {
+        parts.push(self);
+    }
+}
+
+impl<K: Key + ?Sized> Key for &K {
+    fn parts(&self, parts: &mut KeyParts<'_>) {
+        (**self).parts(parts);
+    }
+}
+
+macro_rules! key_by_display {
+    ($($type:ty),*) => {$(
+        impl Key for $type {
+            fn parts(&self, parts: &mut KeyParts<'_>) {
+                parts.push(self);
+            }
+        }
+    )*};
+}
+
+key_by_display!(String, bool, u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize);
+
+impl<A: Key, B: Key> Key for (A, B) {
+    fn parts(&self, parts: &mut KeyParts<'_>) {
+        self.0.parts(parts);
+        self.1.parts(parts);
+    }
+}
+
+/// An installation's share of a Redis: `[a-z0-9_-]`, 1 to 64 characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Namespace(String);
+
+impl Namespace {
+    pub(crate) fn parse(name: &str) -> Result<Self, Error> {
+        let is_allowed = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
+        if (1..=64).contains(&name.len()) && name.bytes().all(is_allowed) {
+            Ok(Namespace(name.to_owned()))
+        } else {
+            Err(Error::config(format!(
+                "namespace {name:?}: allowed are 1 to 64 of lower-case letters, digits, `_` and `-`"
+            )))
+        }
+    }
+
+    /// The pattern that every key of this namespace matches, and no other.
+    pub(crate) fn pattern(&self) -> String {
+        format!("{}:*", self.0)
+    }
+
+    pub(crate) fn certificate_key(&self) -> Bytes {
+        Bytes::from(format!("{}:@live", self.0))
+    }
+
+    pub(crate) fn tag_key(&self, tag: &str) -> TagKey {
+        let mut buf = self.prefix('#');
+        KeyParts { buf: &mut buf, is_first: true }.push(tag);
+        TagKey::from(Bytes::copy_from_slice(&buf))
+    }
+
+    /// What every key of `class` begins with.
+    pub(crate) fn class_prefix(&self, class: &str) -> Result<ClassPrefix, Error> {
+        if !(1..=128).contains(&class.len()) || class.chars().any(char::is_control) {
+            return Err(Error::config(format!(
+                "class {class:?}: allowed are names of 1 to 128 bytes without control characters"
+            )));
+        }
+        let mut buf = KeyBuf::from_slice(self.0.as_bytes());
+        buf.push(b':');
+        KeyParts { buf: &mut buf, is_first: true }.push(class);
+        buf.push(b':');
+        Ok(ClassPrefix(buf))
+    }
+
+    fn prefix(&self, sigil: char) -> KeyBuf {
+        KeyBuf::from_slice(format!("{}:{sigil}", self.0).as_bytes())
+    }
+}
+
+/// `namespace:class:`, spelled once when the class is opened.
+#[derive(Clone, Debug)]
+pub(crate) struct ClassPrefix(KeyBuf);
+
+impl ClassPrefix {
+    pub(crate) fn key(&self, key: &(impl Key + ?Sized)) -> KeyBuf {
+        let mut buf = self.0.clone();
+        key.parts(&mut KeyParts { buf: &mut buf, is_first: true });
+        buf
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn spelled(class: &str, key: &(impl Key + ?Sized)) -> String {
+        let namespace = Namespace::parse("ns").unwrap();
+        String::from_utf8(namespace.class_prefix(class).unwrap().key(key).to_vec()).unwrap()
+    }
+
+    #[test]
+    fn keys_read_as_the_documents_spell_them() {
+        assert_eq!(spelled("user_details", "5779356081"), "ns:user_details:5779356081");
+        assert_eq!(spelled("user_email", "a.b+c@example.com"), "ns:user_email:a.b+c@example.com");
+        assert_eq!(spelled("user_list", &("admin", 3_u32)), "ns:user_list:admin:3");
+    }
+
+    #[test]
+    fn no_input_forges_a_key_of_another_class() {
+        assert_eq!(spelled("user", "email:a*[\n\0"), "ns:user:email%3Aa%2A%5B%0A%00");
+        assert_ne!(spelled("a", "b:c"), spelled("a:b", "c"));
+        assert_ne!(spelled("a", &("b", "c")), spelled("a:b", "c"));
+        assert_ne!(spelled("#users", "x"), "ns:#users:x");
+        assert_ne!(spelled("@live", ""), "ns:@live");
+    }
+
+    #[test]
+    fn a_missing_part_differs_from_an_empty_one_and_from_a_tilde() {
+        struct Maybe(Option<&'static str>);
+        impl Key for Maybe {
+            fn parts(&self, parts: &mut KeyParts<'_>) {
+                parts.push_option(self.0);
+            }
+        }
+        let spellings = [None, Some(""), Some("~")].map(|part| spelled("c", &Maybe(part)));
+        assert_eq!(spellings, ["ns:c:~", "ns:c:", "ns:c:%7E"]);
+    }
+
+    #[test]
+    fn bad_names_are_refused_with_what_is_allowed() {
+        for name in ["", "Hotel", "a:b", "a*"] {
+            let error = Namespace::parse(name).unwrap_err().to_string();
+            assert!(error.contains("allowed are"), "{error}");
+        }
+        assert!(Namespace::parse("ns").unwrap().class_prefix("a\nb").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn different_parts_never_share_a_key(a in any::<(String, String)>(), b in any::<(String, String)>()) {
+            prop_assert_eq!(a == b, spelled("c", &a) == spelled("c", &b));
+        }
+    }
+}

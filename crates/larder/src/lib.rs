@@ -1,0 +1,46 @@
+//! A hybrid cache, in-process and Redis, in front of a database, that never serves stale data.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), larder::error::Error> {
+//! use std::time::Duration;
+//! use larder::cache::Cache;
+//! use larder::policy::Policy;
+//!
+//! let cache = Cache::builder("hotel").build().await?; // .redis("redis://…") shares it between instances
+//! let rooms = cache
+//!     .class::<u32, String>("rooms")
+//!     .policy(Policy::ttl(Duration::from_secs(180)).absent_for(Duration::from_secs(30)))
+//!     .open()?;
+//!
+//! let room = rooms.get_or_load(&7, || async { Ok::<_, std::io::Error>("sea view".to_owned()) }).await?;
+//! assert_eq!(room.as_deref().map(String::as_str), Some("sea view"));
+//!
+//! // A write: commit to the database, then invalidate, then acknowledge.
+//! let receipt = rooms.invalidate(&7).await;
+//! assert_eq!(receipt.delivery().to_string(), "sent");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! How it keeps its promise is told in the repository's `ARCHITECTURE.md` and `docs/`.
+
+mod builder;
+pub mod cache;
+pub mod class;
+mod clock;
+pub mod codec;
+mod engine;
+pub mod error;
+pub mod invalidation;
+pub mod key;
+mod local;
+pub mod policy;
+mod protocol;
+pub mod receipt;
+mod remote;
+pub mod source;
+pub mod stats;
+pub mod uncached;
+
+pub use crate::builder::Builder;

@@ -1,0 +1,49 @@
+//! How waiters follow a flight: its result when it lands, nothing when its leader is gone.
+
+use std::sync::Arc;
+
+use tokio::sync::{Notify, watch};
+
+use crate::codec::AnyValue;
+use crate::error::Error;
+use crate::source::Source;
+
+/// What a flight brought: the value, or the knowledge that there is none, and where it came from.
+#[derive(Clone)]
+pub(crate) struct Brought {
+    pub(crate) value: Option<AnyValue>,
+    pub(crate) source: Source,
+}
+
+pub(crate) type Outcome = Result<Brought, Error>;
+
+/// The waiters' end of a flight.
+pub(crate) struct Landing {
+    outcome: watch::Receiver<Option<Outcome>>,
+    /// Told when Redis pushes the flight's key, or this instance drops it: time to look again.
+    pub(crate) pushed: Notify,
+}
+
+/// The leader's end. Dropping it unsent frees every waiter to try again.
+pub(crate) struct Flown(watch::Sender<Option<Outcome>>);
+
+impl Landing {
+    pub(crate) fn new() -> (Arc<Landing>, Flown) {
+        let (sender, outcome) = watch::channel(None);
+        (Arc::new(Landing { outcome, pushed: Notify::new() }), Flown(sender))
+    }
+
+    /// The flight's outcome, or `None` when its leader was cancelled before it had one.
+    pub(crate) async fn outcome(&self) -> Option<Outcome> {
+        let mut outcome = self.outcome.clone();
+        let landed = outcome.wait_for(Option::is_some).await.ok()?;
+        landed.clone()
+    }
+}
+
+impl Flown {
+    pub(crate) fn land(self, outcome: Outcome) {
+        // Nobody may be waiting, which is no fault.
+        let _ = self.0.send(Some(outcome));
+    }
+}

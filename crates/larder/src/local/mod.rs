@@ -1,0 +1,212 @@
+//! The in-process tier: copies on quick_cache, and one lock per shard that fences what enters it.
+//!
+//! Reads take no shard lock: a read's answer is the copy that quick_cache held at one instant. Whoever adds or
+//! takes away a copy holds the lock of the key's shard, so that "was it invalidated since?" and "insert it"
+//! are one step. A shard lock is never held across an await, nor together with another shard's.
+
+pub(crate) mod copy;
+pub(crate) mod landing;
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use quick_cache::sync::Cache;
+
+use crate::clock::Tick;
+use crate::local::copy::{LocalCopy, Origin, Slot, Weight};
+use crate::local::landing::{Flown, Landing};
+use crate::policy::Consistency;
+use crate::protocol::flight::FlightId;
+use crate::protocol::frame::Token;
+use crate::protocol::shard::{Boarded, Seq, Shard};
+use crate::protocol::tag::{TagKey, Taken, stands};
+
+/// Enough that two cores seldom meet at one lock, few enough that visiting all is cheap.
+const SHARDS: usize = 64;
+
+pub(crate) struct Local {
+    shards: Box<[Mutex<Shard<Arc<Landing>>>]>,
+    hasher: RandomState,
+    slots: Cache<Bytes, Slot, Weight>,
+    next_flight: AtomicU64,
+}
+
+/// How a read goes on that found no copy.
+pub(crate) enum Departure {
+    Join(Arc<Landing>),
+    After(Arc<Landing>),
+    Lead(FlightId, Arc<Landing>, Flown),
+}
+
+/// The sequences of the shards a read is about to hear of, taken before it is sent.
+pub(crate) struct Mark(Vec<Seq>);
+
+impl Local {
+    /// A tier of at most `capacity_bytes` of keys and encoded values.
+    pub(crate) fn new(capacity_bytes: u64) -> Self {
+        // quick_cache wants a guess of the number of entries; 256 bytes is a small user record with its key.
+        let entries = usize::try_from(capacity_bytes / 256).unwrap_or(usize::MAX).clamp(64, 1 << 20);
+        Local {
+            shards: (0..SHARDS).map(|_| Mutex::new(Shard::new())).collect(),
+            hasher: RandomState::new(),
+            slots: Cache::with_weighter(entries, capacity_bytes, Weight),
+            next_flight: AtomicU64::new(1),
+        }
+    }
+
+    /// The copy under `key`, if it may be served at `now`. `tracked_ok` says whether copies that live by
+    /// Redis's pushes may be served at all.
+    pub(crate) fn get(&self, key: &[u8], now: Tick, tracked_ok: bool) -> Option<Arc<LocalCopy>> {
+        match self.slots.get(key) {
+            Some(Slot::Entry(copy)) if copy.may_serve(now, tracked_ok) => {
+                stands(&copy.tags, |tag| self.token(tag, tracked_ok)).then_some(copy)
+            }
+            _ => None,
+        }
+    }
+
+    fn token(&self, tag: &TagKey, tracked_ok: bool) -> Option<Token> {
+        match self.slots.get(tag.as_bytes()) {
+            Some(Slot::Token(token, origin)) if origin == Origin::Loaded || tracked_ok => Some(token),
+            _ => None,
+        }
+    }
+
+    /// To be taken before a tracked read of `keys` is sent, and before its connection is chosen: a clear
+    /// that comes with a new connection then refuses what the old one still delivers.
+    pub(crate) fn mark<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) -> Mark {
+        Mark(keys.map(|key| self.shard(key).seq()).collect())
+    }
+
+    /// Inserts what a tracked read brought of `key`, the `nth` of the marked keys, unless an invalidation
+    /// reached its shard since.
+    pub(crate) fn insert_tracked(&self, mark: &Mark, nth: usize, key: Bytes, slot: Slot) -> bool {
+        let shard = self.shard(&key);
+        let may = shard.may_insert(mark.0[nth]);
+        if may {
+            // Under the shard's lock: a push that arrives now removes what is inserted here.
+            self.slots.insert(key, slot);
+        }
+        may
+    }
+
+    /// Inserts what a flight loaded, unless an invalidation detached it.
+    pub(crate) fn insert_loaded(&self, key: &Bytes, flight: FlightId, copy: LocalCopy) -> bool {
+        let shard = self.shard(key);
+        let may = shard.is_attached(key, flight);
+        if may {
+            self.slots.insert(key.clone(), Slot::Entry(Arc::new(copy)));
+        }
+        may
+    }
+
+    /// The present tokens of `tags` for a load that does not go through Redis; missing ones are minted here.
+    pub(crate) fn take_tokens(&self, tags: &[TagKey], tracked_ok: bool) -> Vec<Taken> {
+        let token = |tag: &TagKey| {
+            // Under the lock, so that two loads that mint at once agree.
+            let _shard = self.shard(tag.as_bytes());
+            self.token(tag, tracked_ok).unwrap_or_else(|| {
+                let token = Token::random();
+                self.slots.insert(tag.to_bytes(), Slot::Token(token, Origin::Loaded));
+                token
+            })
+        };
+        tags.iter().map(|tag| Taken { tag: tag.clone(), token: token(tag) }).collect()
+    }
+
+    /// Redis said that `key` changed. Called in the connection's reader, in wire order.
+    pub(crate) fn pushed(&self, key: &[u8]) {
+        let mut shard = self.shard(key);
+        let flight = shard.pushed(key);
+        self.slots.remove(key);
+        drop(shard);
+        if let Some(flight) = flight {
+            flight.pushed.notify_one();
+        }
+    }
+
+    /// Pushes may have been lost: per shard, first fence what is being inserted, then empty.
+    pub(crate) fn clear(&self) {
+        for shard in &self.shards {
+            let flights = lock(shard).cleared();
+            flights.iter().for_each(|flight| flight.pushed.notify_one());
+        }
+        // Whatever was inserted on an older sequence was inserted before the loop passed its shard.
+        self.slots.clear();
+    }
+
+    /// This instance wrote what `key` stands for: drop the copy, and let nobody join its flight.
+    pub(crate) fn drop_key(&self, key: &[u8]) {
+        let mut shard = self.shard(key);
+        let flight = shard.detach(key);
+        self.slots.remove(key);
+        drop(shard);
+        if let Some(flight) = flight {
+            flight.pushed.notify_one();
+        }
+    }
+
+    /// This instance invalidated `tag`: drop its token, and let nobody join a flight that builds on it.
+    pub(crate) fn drop_tag(&self, tag: &TagKey) {
+        self.drop_key(tag.as_bytes());
+        for shard in &self.shards {
+            let flights = lock(shard).detach_tagged(tag);
+            flights.iter().for_each(|flight| flight.pushed.notify_one());
+        }
+    }
+
+    /// The id the next flight will get: a read notes it on arrival.
+    pub(crate) fn next_flight(&self) -> FlightId {
+        FlightId(self.next_flight.load(Ordering::SeqCst))
+    }
+
+    /// Joins the flight of `key`, waits for it, or begins one.
+    pub(crate) fn depart(
+        &self,
+        key: &Bytes,
+        tags: &Arc<[TagKey]>,
+        consistency: Consistency,
+        arrival: FlightId,
+        now: Tick,
+        bound: Duration,
+    ) -> Departure {
+        let mut shard = self.shard(key);
+        match shard.board(key, consistency, arrival, now, bound) {
+            Boarded::Join(landing) => Departure::Join(landing),
+            Boarded::After(landing) => Departure::After(landing),
+            Boarded::Lead => {
+                let id = FlightId(self.next_flight.fetch_add(1, Ordering::SeqCst));
+                let (landing, flown) = Landing::new();
+                shard.depart(key.clone(), id, now, tags.clone(), landing.clone());
+                Departure::Lead(id, landing, flown)
+            }
+        }
+    }
+
+    /// Takes a flight off the table.
+    pub(crate) fn land(&self, key: &[u8], id: FlightId) {
+        self.shard(key).land(key, id);
+    }
+
+    /// Bytes held, as weighed for the capacity.
+    pub(crate) fn weight_bytes(&self) -> u64 {
+        self.slots.weight()
+    }
+
+    fn shard(&self, key: &[u8]) -> MutexGuard<'_, Shard<Arc<Landing>>> {
+        let hash = self.hasher.hash_one(key);
+        // The remainder is below 64, so it fits whatever a usize is.
+        lock(&self.shards[(hash % SHARDS as u64) as usize])
+    }
+}
+
+/// A shard's state is whole between any two statements, so a panic elsewhere does not spoil it.
+fn lock<T>(shard: &Mutex<T>) -> MutexGuard<'_, T> {
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

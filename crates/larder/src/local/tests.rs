@@ -1,0 +1,109 @@
+//! The shard lock's promises on the real tier.
+
+use super::*;
+
+const SOON: Tick = Tick::FAR;
+
+fn copy(origin: Origin, tags: Vec<Taken>) -> LocalCopy {
+    LocalCopy { value: None, tags, deadline: SOON, origin, payload_bytes: 0 }
+}
+
+fn lead(local: &Local, key: &Bytes, tags: &Arc<[TagKey]>) -> FlightId {
+    let arrival = local.next_flight();
+    let bound = Duration::from_secs(2);
+    match local.depart(key, tags, Consistency::Bounded, arrival, Tick::PAST, bound) {
+        Departure::Lead(id, ..) => id,
+        _ => panic!("there was a flight already"),
+    }
+}
+
+#[test]
+fn a_copy_read_before_a_push_is_not_inserted_after_it() {
+    let local = Local::new(1 << 20);
+    let key = Bytes::from("ns:c:k");
+    let slot = Slot::Entry(Arc::new(copy(Origin::Tracked, vec![])));
+
+    let mark = local.mark([&key[..]].into_iter());
+    local.pushed(&key);
+    assert!(!local.insert_tracked(&mark, 0, key.clone(), slot.clone()));
+    assert!(local.get(&key, Tick::PAST, true).is_none());
+
+    let mark = local.mark([&key[..]].into_iter());
+    assert!(local.insert_tracked(&mark, 0, key.clone(), slot));
+    assert!(local.get(&key, Tick::PAST, true).is_some());
+}
+
+#[test]
+fn clearing_fences_reads_in_progress_and_empties() {
+    let local = Local::new(1 << 20);
+    let key = Bytes::from("ns:c:k");
+    let slot = Slot::Entry(Arc::new(copy(Origin::Tracked, vec![])));
+    let mark = local.mark([&key[..]].into_iter());
+    assert!(local.insert_tracked(&mark, 0, key.clone(), slot.clone()));
+    local.clear();
+    assert!(local.get(&key, Tick::PAST, true).is_none());
+    assert!(!local.insert_tracked(&mark, 0, key.clone(), slot));
+}
+
+#[test]
+fn a_load_that_was_overtaken_by_a_write_to_its_key_or_tag_inserts_nothing() {
+    let local = Local::new(1 << 20);
+    let key = Bytes::from("ns:c:k");
+    let tag = TagKey::from(Bytes::from("ns:#c"));
+    let tags: Arc<[TagKey]> = [tag.clone()].into();
+
+    let flight = lead(&local, &key, &tags);
+    local.drop_key(&key);
+    assert!(!local.insert_loaded(&key, flight, copy(Origin::Loaded, vec![])));
+
+    let flight = lead(&local, &key, &tags);
+    local.drop_tag(&tag);
+    assert!(!local.insert_loaded(&key, flight, copy(Origin::Loaded, vec![])));
+
+    let flight = lead(&local, &key, &tags);
+    assert!(local.insert_loaded(&key, flight, copy(Origin::Loaded, vec![])));
+}
+
+#[test]
+fn an_entry_falls_with_its_tag() {
+    let local = Local::new(1 << 20);
+    let key = Bytes::from("ns:c:k");
+    let tag = TagKey::from(Bytes::from("ns:#c"));
+    let tags: Arc<[TagKey]> = [tag.clone()].into();
+
+    let flight = lead(&local, &key, &tags);
+    let taken = local.take_tokens(&tags, true);
+    assert!(local.insert_loaded(&key, flight, copy(Origin::Loaded, taken)));
+    assert!(local.get(&key, Tick::PAST, true).is_some());
+    local.drop_tag(&tag);
+    assert!(local.get(&key, Tick::PAST, true).is_none());
+    local.take_tokens(&tags, true);
+    assert!(local.get(&key, Tick::PAST, true).is_none(), "a tag that returns has another token");
+}
+
+#[test]
+fn tracked_copies_serve_only_while_tracking_is_sound_and_all_copies_end_at_their_deadline() {
+    let local = Local::new(1 << 20);
+    let (tracked, loaded) = (Bytes::from("ns:c:t"), Bytes::from("ns:c:l"));
+    let mark = local.mark([&tracked[..]].into_iter());
+    let entry = |origin| LocalCopy { deadline: Tick::from_nanos(10), ..copy(origin, vec![]) };
+    local.insert_tracked(&mark, 0, tracked.clone(), Slot::Entry(Arc::new(entry(Origin::Tracked))));
+    let flight = lead(&local, &loaded, &[].into());
+    local.insert_loaded(&loaded, flight, entry(Origin::Loaded));
+
+    let served = |key: &Bytes, now, tracked_ok| local.get(key, Tick::from_nanos(now), tracked_ok).is_some();
+    assert!(served(&tracked, 9, true) && !served(&tracked, 9, false) && !served(&tracked, 10, true));
+    assert!(served(&loaded, 9, true) && served(&loaded, 9, false) && !served(&loaded, 10, false));
+}
+
+#[tokio::test]
+async fn waiters_are_freed_when_the_leader_is_gone() {
+    let (landing, flown) = Landing::new();
+    let waiter = tokio::spawn({
+        let landing = landing.clone();
+        async move { landing.outcome().await.is_none() }
+    });
+    drop(flown);
+    assert!(waiter.await.unwrap(), "a waiter learns that there will be no outcome");
+    assert!(landing.outcome().await.is_none(), "who comes after the drop learns it too");
+}

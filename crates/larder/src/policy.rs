@@ -1,0 +1,105 @@
+//! How long a class keeps its entries, and how strong a read has to be.
+
+use std::time::Duration;
+
+/// The strength of one read.
+///
+/// # Examples
+///
+/// ```
+/// use larder::policy::Consistency;
+///
+/// assert_eq!(Consistency::default(), Consistency::Bounded);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Consistency {
+    /// Any tier may answer. No write that was committed more than the staleness bound before the read began
+    /// is missed, and the instance's own writes are seen as soon as they are acknowledged. The default.
+    #[default]
+    Bounded,
+    /// The in-process tier is passed over: every write acknowledged as sent, on any instance, is seen.
+    Fresh,
+}
+
+/// How long the entries of a class may stay. A TTL bounds residence; correctness comes from invalidation.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use larder::policy::Policy;
+///
+/// let policy = Policy::ttl(Duration::from_secs(180)).absent_for(Duration::from_secs(30));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Policy {
+    ttl: Duration,
+    absent_for: Option<Duration>,
+    jitter: f64,
+}
+
+impl Policy {
+    /// The longest residence there is, one hour: [`Policy::ttl`] and [`Policy::absent_for`] are cut to it,
+    /// because the journal of invalidations is kept for not much longer.
+    pub const TTL_MAX: Duration = Duration::from_secs(3600);
+
+    /// Entries stay for `ttl`, counted from the start of their load. Absent answers are not kept; TTLs are
+    /// spread by ten per cent.
+    #[must_use]
+    pub fn ttl(ttl: Duration) -> Self {
+        Policy { ttl: ttl.min(Self::TTL_MAX), absent_for: None, jitter: 0.1 }
+    }
+
+    /// Keeps the answer "there is none" for `ttl` too. Default: such answers are not kept.
+    #[must_use]
+    pub fn absent_for(self, ttl: Duration) -> Self {
+        Policy { absent_for: Some(ttl.min(Self::TTL_MAX)), ..self }
+    }
+
+    /// Shortens each TTL by a random share of up to `share`, from 0.0 to 1.0, so that entries which were
+    /// loaded together do not expire together. Default 0.1; other values are clamped.
+    #[must_use]
+    pub fn jitter(self, share: f64) -> Self {
+        Policy { jitter: if share.is_nan() { 0.0 } else { share.clamp(0.0, 1.0) }, ..self }
+    }
+
+    /// How long this answer may stay, or `None` when it is not to be kept. `luck` is drawn from 0.0..1.0.
+    pub(crate) fn residence(&self, is_absent: bool, luck: f64) -> Option<Duration> {
+        let ttl = if is_absent { self.absent_for? } else { self.ttl };
+        let ttl = ttl.mul_f64(1.0 - self.jitter * luck);
+        (ttl >= Duration::from_millis(1)).then_some(ttl)
+    }
+}
+
+impl Default for Policy {
+    /// Five minutes, absent answers not kept.
+    fn default() -> Self {
+        Policy::ttl(Duration::from_secs(300))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jitter_only_ever_shortens() {
+        let policy = Policy::ttl(Duration::from_secs(100));
+        assert_eq!(policy.residence(false, 0.0), Some(Duration::from_secs(100)));
+        assert_eq!(policy.residence(false, 1.0), Some(Duration::from_secs(90)));
+    }
+
+    #[test]
+    fn absent_answers_are_kept_only_where_the_policy_says_so() {
+        let policy = Policy::ttl(Duration::from_secs(100)).jitter(0.0);
+        assert_eq!(policy.residence(true, 0.0), None);
+        let policy = policy.absent_for(Duration::from_secs(3));
+        assert_eq!(policy.residence(true, 0.0), Some(Duration::from_secs(3)));
+    }
+
+    #[test]
+    fn no_ttl_outlives_the_journal_and_a_zero_ttl_keeps_nothing() {
+        assert_eq!(Policy::ttl(Duration::MAX).jitter(0.0).residence(false, 0.0), Some(Policy::TTL_MAX));
+        assert_eq!(Policy::ttl(Duration::ZERO).residence(false, 0.0), None);
+    }
+}

@@ -1,0 +1,164 @@
+//! What one shard lock guards: the sequence that fences inserts, and the flights in progress.
+//!
+//! Invariants, each borne by a test of its name:
+//! - `no_insert_after_a_push`: an in-process copy is inserted only if no invalidation reached its shard since
+//!   the read that brought it was sent.
+//! - `a_detached_flight_inserts_nothing`: a load that an invalidation overtook leaves nothing behind.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::clock::Tick;
+use crate::policy::Consistency;
+use crate::protocol::flight::{Boarding, Flight, FlightId, board};
+use crate::protocol::tag::TagKey;
+
+/// Counts the invalidations that reached a shard. Compared by equality only.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Seq(u64);
+
+/// One shard's state. Whoever touches it, and whoever inserts a copy on its word, holds the shard's lock.
+#[derive(Debug)]
+pub(crate) struct Shard<H> {
+    seq: u64,
+    flights: HashMap<Bytes, Flight<H>>,
+}
+
+/// The outcome of [`Shard::board`].
+pub(crate) enum Boarded<H> {
+    Join(H),
+    After(H),
+    Lead,
+}
+
+impl<H: Clone> Shard<H> {
+    pub(crate) fn new() -> Self {
+        Shard { seq: 0, flights: HashMap::new() }
+    }
+
+    /// The sequence as of now: taken before a read is sent, compared when its reply is inserted.
+    pub(crate) fn seq(&self) -> Seq {
+        Seq(self.seq)
+    }
+
+    /// Whether a copy read since `seen` may still be inserted.
+    pub(crate) fn may_insert(&self, seen: Seq) -> bool {
+        self.seq == seen.0
+    }
+
+    /// An invalidation of some key of this shard arrived; returns the key's flight, to be told of it.
+    pub(crate) fn pushed(&mut self, key: &[u8]) -> Option<H> {
+        self.seq += 1;
+        self.flights.get(key).map(|flight| flight.handle.clone())
+    }
+
+    /// Everything this shard knows may be old: nothing in progress may insert any more.
+    pub(crate) fn cleared(&mut self) -> Vec<H> {
+        self.seq += 1;
+        self.flights.drain().map(|(_, flight)| flight.handle).collect()
+    }
+
+    /// This instance changed `key` itself: nobody who comes later may join its flight.
+    pub(crate) fn detach(&mut self, key: &[u8]) -> Option<H> {
+        self.seq += 1;
+        self.flights.remove(key).map(|flight| flight.handle)
+    }
+
+    /// This instance invalidated `tag`: the same for every flight that builds on it.
+    pub(crate) fn detach_tagged(&mut self, tag: &TagKey) -> Vec<H> {
+        let tagged = self.flights.extract_if(|_, flight| flight.tags.contains(tag));
+        tagged.map(|(_, flight)| flight.handle).collect()
+    }
+
+    /// How a read that missed goes on. On `Lead` the caller begins a flight under the same lock.
+    pub(crate) fn board(
+        &self,
+        key: &[u8],
+        consistency: Consistency,
+        arrival: FlightId,
+        now: Tick,
+        bound: Duration,
+    ) -> Boarded<H> {
+        let flight = self.flights.get(key);
+        match (board(flight, consistency, arrival, now, bound), flight) {
+            (Boarding::Join, Some(flight)) => Boarded::Join(flight.handle.clone()),
+            (Boarding::After, Some(flight)) => Boarded::After(flight.handle.clone()),
+            _ => Boarded::Lead,
+        }
+    }
+
+    /// Puts a flight on the table, in place of one that grew too old to join.
+    pub(crate) fn depart(&mut self, key: Bytes, id: FlightId, began: Tick, tags: Arc<[TagKey]>, handle: H) {
+        self.flights.insert(key, Flight { id, began, tags, handle });
+    }
+
+    /// Whether this flight is still the one on the table: not detached, cleared or replaced.
+    pub(crate) fn is_attached(&self, key: &[u8], id: FlightId) -> bool {
+        self.flights.get(key).is_some_and(|flight| flight.id == id)
+    }
+
+    /// Takes a flight off the table, if it is still there.
+    pub(crate) fn land(&mut self, key: &[u8], id: FlightId) {
+        if self.is_attached(key, id) {
+            self.flights.remove(key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOUND: Duration = Duration::from_secs(2);
+    const NOW: Tick = Tick::PAST;
+
+    fn departed(tags: &[TagKey]) -> Shard<&'static str> {
+        let mut shard = Shard::new();
+        shard.depart(Bytes::from("k"), FlightId(1), NOW, tags.into(), "first");
+        shard
+    }
+
+    #[test]
+    fn no_insert_after_a_push() {
+        let mut shard = departed(&[]);
+        let seen = shard.seq();
+        assert!(shard.may_insert(seen));
+        assert_eq!(shard.pushed(b"k"), Some("first"));
+        assert!(!shard.may_insert(seen));
+        assert!(shard.is_attached(b"k", FlightId(1)), "a push fences the insert, not the flight");
+
+        let seen = shard.seq();
+        shard.cleared();
+        assert!(!shard.may_insert(seen), "clearing fences every insert in progress");
+    }
+
+    #[test]
+    fn a_detached_flight_inserts_nothing() {
+        let tag = TagKey::from(Bytes::from("users"));
+        let detach: [fn(&mut Shard<&'static str>, &TagKey); 3] = [
+            |shard, _| assert_eq!(shard.detach(b"k"), Some("first")),
+            |shard, tag| assert_eq!(shard.detach_tagged(tag), ["first"]),
+            |shard, _| assert_eq!(shard.cleared(), ["first"]),
+        ];
+        for detach in detach {
+            let mut shard = departed(std::slice::from_ref(&tag));
+            detach(&mut shard, &tag);
+            assert!(!shard.is_attached(b"k", FlightId(1)));
+            let next = shard.board(b"k", Consistency::Bounded, FlightId(2), NOW, BOUND);
+            assert!(matches!(next, Boarded::Lead), "who comes later loads anew");
+        }
+    }
+
+    #[test]
+    fn delete_twice_leaves_the_first_flight_nothing_to_land_on() {
+        let mut shard = departed(&[]);
+        shard.detach(b"k");
+        shard.depart(Bytes::from("k"), FlightId(2), NOW, [].into(), "second");
+        assert!(!shard.is_attached(b"k", FlightId(1)) && shard.is_attached(b"k", FlightId(2)));
+        shard.land(b"k", FlightId(1));
+        assert!(shard.is_attached(b"k", FlightId(2)), "the first flight's landing leaves the second alone");
+    }
+}

@@ -1,0 +1,57 @@
+//! Token tags: an entry is valid only while every tag still has the token that was taken before its load.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::protocol::frame::Token;
+
+/// The key a tag's token stands under, in Redis and in memory alike.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub(crate) struct TagKey(Box<[u8]>);
+
+impl From<Bytes> for TagKey {
+    fn from(key: Bytes) -> Self {
+        TagKey(key.to_vec().into_boxed_slice())
+    }
+}
+
+impl TagKey {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    pub(crate) fn to_bytes(&self) -> Bytes {
+        Bytes::copy_from_slice(&self.0)
+    }
+}
+
+/// A tag and the token it had when it was taken.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Taken {
+    pub(crate) tag: TagKey,
+    pub(crate) token: Token,
+}
+
+/// Whether an entry that took these tokens still stands. A missing token means invalid: whoever evicted,
+/// flushed or unlinked it may have done so because of a write.
+pub(crate) fn stands(taken: &[Taken], present: impl Fn(&TagKey) -> Option<Token>) -> bool {
+    taken.iter().all(|taken| present(&taken.tag) == Some(taken.token))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_stands_only_while_every_token_is_the_one_it_took() {
+        let (users, teams) = (TagKey::from(Bytes::from("users")), TagKey::from(Bytes::from("teams")));
+        let (a, b, later) = (Token::random(), Token::random(), Token::random());
+        let taken = [Taken { tag: users.clone(), token: a }, Taken { tag: teams.clone(), token: b }];
+        let world = |of_users, of_teams| move |tag: &TagKey| if *tag == users { of_users } else { of_teams };
+
+        assert!(stands(&taken, world.clone()(Some(a), Some(b))));
+        assert!(!stands(&taken, world.clone()(Some(a), Some(later))), "one tag was invalidated");
+        assert!(!stands(&taken, world.clone()(None, Some(b))), "a missing token means invalid");
+        assert!(stands(&[], world(None, None)), "without tags there is nothing to lose");
+    }
+}

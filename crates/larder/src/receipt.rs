@@ -1,0 +1,66 @@
+//! What an invalidation did, for the acknowledgement of the write behind it.
+
+use std::fmt;
+
+/// Whether an invalidation has reached every tier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Delivery {
+    /// Every `fresh` read on any instance, and every read on this one, sees the write from now on.
+    Sent,
+    /// Redis could not be reached. This instance sees the write from now on and uses Redis again only after
+    /// the invalidation has been sent.
+    Queued,
+}
+
+impl fmt::Display for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Delivery::Sent => "sent",
+            Delivery::Queued => "queued",
+        })
+    }
+}
+
+/// What was dropped, and whether everybody knows. Acknowledge the write with it.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), larder::error::Error> {
+/// use larder::cache::Cache;
+/// use larder::receipt::Delivery;
+///
+/// let cache = Cache::builder("docs").build().await?;
+/// let rooms = cache.class::<u32, String>("rooms").open()?;
+/// let receipt = rooms.invalidate(&7).await;
+///
+/// assert_eq!(receipt.delivery(), Delivery::Sent);
+/// assert_eq!((receipt.keys(), receipt.tags()), (1, 0));
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a write is acknowledged with its receipt: `sent` and `queued` promise different things"]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    pub(crate) delivery: Delivery,
+    pub(crate) keys: usize,
+    pub(crate) tags: usize,
+}
+
+impl Receipt {
+    /// Whether the invalidation has reached every tier.
+    pub fn delivery(&self) -> Delivery {
+        self.delivery
+    }
+
+    /// How many keys were named.
+    pub fn keys(&self) -> usize {
+        self.keys
+    }
+
+    /// How many tags and whole classes were named.
+    pub fn tags(&self) -> usize {
+        self.tags
+    }
+}

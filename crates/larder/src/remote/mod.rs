@@ -1,0 +1,78 @@
+//! The shared tier as the engine needs it: a port, what it reports back, and when it may be used.
+
+#[cfg(feature = "redis")]
+pub(crate) mod redis;
+pub(crate) mod usable;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::protocol::frame::Token;
+use crate::protocol::tag::TagKey;
+
+/// Why the shared tier did not do what it was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It answered, with a refusal: out of memory, read-only, loading. The tier itself is there.
+    Refused,
+    /// No answer in time, or no connection.
+    Away,
+}
+
+/// What LEASE brought.
+pub(crate) struct Leased {
+    /// What stands under the key now: the lease that was asked for, or what was there before.
+    pub(crate) standing: Bytes,
+    /// The standing frame of each tag that was to be minted, in the order asked.
+    pub(crate) minted: Vec<Bytes>,
+}
+
+/// The shared tier. What an implementation MUST hold:
+///
+/// - `read` is one tracked read: from its reply on, every change of a key it named is reported through
+///   [`Listener::pushed`], in the order in which the server made it relative to replies.
+/// - `lease`, `fill` and `release` are each atomic on their key.
+/// - When reports may have been lost, [`Listener::cleared`] is called before the tier is usable again.
+///
+/// What the caller guarantees: keys are spelled by `key`, tokens are used once.
+#[async_trait]
+pub(crate) trait Remote: Send + Sync {
+    /// The values of `keys`, read together.
+    async fn read(&self, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>, Fault>;
+
+    /// Sets `token`'s lease under `key` if nothing stands there or only the frame that `replace` fingerprints
+    /// (empty: none), and mints the tags that are missing.
+    async fn lease(
+        &self,
+        key: &Bytes,
+        token: Token,
+        replace: &Bytes,
+        mint: &[(TagKey, Token)],
+    ) -> Result<Leased, Fault>;
+
+    /// Puts `frame` in place of `token`'s lease for `ttl`; `false` when the lease is gone.
+    async fn fill(&self, key: &Bytes, token: Token, frame: Bytes, ttl: Duration) -> Result<bool, Fault>;
+
+    /// Gives `token`'s lease up, if it still stands.
+    async fn release(&self, key: &Bytes, token: Token) -> Result<(), Fault>;
+
+    /// Deletes `keys`. On success, every later read by anyone finds them gone or newer.
+    async fn unlink(&self, keys: &[Bytes]) -> Result<(), Fault>;
+
+    /// Whether changes of read keys are reported. Where not, nothing it read may be kept in memory.
+    fn tracks(&self) -> bool;
+
+    /// An operation got no answer: check now rather than at the next heartbeat.
+    fn suspect(&self);
+}
+
+/// Whoever keeps copies of what was read.
+pub(crate) trait Listener: Send + Sync {
+    /// `key` changed. Called inline in the connection's reader: an await here would lose the wire's order.
+    fn pushed(&self, key: &[u8]);
+
+    /// Changes may have gone unreported: forget everything.
+    fn cleared(&self);
+}

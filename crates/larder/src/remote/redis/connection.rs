@@ -1,0 +1,134 @@
+//! Making the tracked connection, and the one place where the present one is kept.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use redis::aio::{MultiplexedConnection, SendError};
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, PushInfo, PushKind,
+    RedisResult, Value,
+};
+
+use crate::error::Error;
+use crate::remote::Listener;
+use crate::remote::usable::Usable;
+
+/// Keys in one UNLINK; more are split, so that no single command holds Redis up.
+const UNLINK_BATCH: usize = 500;
+
+/// The connection in use, if there is one. Written by the keeper alone; cloned by everybody else, and never
+/// held across an await.
+#[derive(Default)]
+pub(crate) struct Current(RwLock<Option<Tracked>>);
+
+#[derive(Clone)]
+pub(crate) struct Tracked {
+    pub(crate) connection: MultiplexedConnection,
+    /// Whether Redis agreed to report changes.
+    pub(crate) tracks: bool,
+}
+
+impl Current {
+    pub(crate) fn get(&self) -> Option<MultiplexedConnection> {
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_ref()
+            .map(|tracked| tracked.connection.clone())
+    }
+
+    pub(crate) fn tracks(&self) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(|tracked| tracked.tracks)
+    }
+
+    pub(crate) fn set(&self, tracked: Option<Tracked>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = tracked;
+    }
+}
+
+/// Knows how to reach one Redis.
+pub(crate) struct Dialler {
+    info: ConnectionInfo,
+    timeout: Duration,
+}
+
+impl Dialler {
+    /// Reads a `redis://` URL. An error never shows the URL, which may hold a password.
+    pub(crate) fn parse(url: &str, timeout: Duration) -> Result<Self, Error> {
+        let allowed = "a Redis URL looks like redis://[user:password@]host[:port][/database]";
+        if url.starts_with("rediss://") {
+            return Err(Error::config(format!("TLS to Redis (rediss://) is not supported yet; {allowed}")));
+        }
+        let info =
+            url.into_connection_info().map_err(|error| Error::config_because(allowed.to_owned(), error))?;
+        let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+        Ok(Dialler { info: info.set_redis_settings(settings), timeout })
+    }
+
+    /// Dials, and asks for tracking before anything is read. redis-rs calls the push handler inline in its
+    /// reader, so a push is handled before any reply that Redis sent after it is delivered.
+    pub(crate) async fn dial(
+        &self,
+        listener: Arc<dyn Listener>,
+        usable: Arc<Usable>,
+        on_lost: Arc<tokio::sync::Notify>,
+    ) -> RedisResult<Tracked> {
+        let handler = move |push: PushInfo| -> Result<(), SendError> {
+            match push.kind {
+                PushKind::Invalidate => invalidated(&*listener, &push.data),
+                PushKind::Disconnection => {
+                    usable.revoke();
+                    listener.cleared();
+                    on_lost.notify_one();
+                }
+                _ => {}
+            }
+            Ok(())
+        };
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.timeout.max(Duration::from_secs(1))))
+            .set_response_timeout(Some(self.timeout))
+            .set_push_sender(handler);
+        let client = Client::open(self.info.clone())?;
+        let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+        let tracking = redis::cmd("CLIENT").arg("TRACKING").arg("ON").exec_async(&mut connection).await;
+        match tracking {
+            Ok(()) => Ok(Tracked { connection, tracks: true }),
+            // Refused by the server, as managed Redis and tight ACLs do: use the tier without an L1.
+            Err(error) if error.code().is_some() => Ok(Tracked { connection, tracks: false }),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// A push names the changed keys, or nothing at all when Redis lost count of them.
+fn invalidated(listener: &dyn Listener, data: &[Value]) {
+    match data {
+        [Value::Array(keys)] => {
+            for key in keys {
+                match key {
+                    Value::BulkString(key) => listener.pushed(key),
+                    _ => listener.cleared(),
+                }
+            }
+        }
+        _ => listener.cleared(),
+    }
+}
+
+/// Deletes `keys`, every batch on the wire before the first reply is awaited.
+pub(crate) async fn unlink(connection: &mut MultiplexedConnection, keys: &[Bytes]) -> RedisResult<()> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let mut pipe = redis::pipe();
+    for batch in keys.chunks(UNLINK_BATCH) {
+        let command = pipe.cmd("UNLINK");
+        for key in batch {
+            command.arg(&key[..]);
+        }
+        command.ignore();
+    }
+    pipe.query_async(connection).await
+}

@@ -1,0 +1,167 @@
+//! The Redis tier: one tracked RESP3 connection for everything that is coherent.
+
+mod connection;
+mod identity;
+mod keeper;
+mod scripts;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use redis::aio::MultiplexedConnection;
+use redis::{ErrorKind, RedisError, RedisResult};
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::key::Namespace;
+use crate::protocol::frame::Token;
+use crate::protocol::tag::TagKey;
+use crate::remote::redis::connection::{Current, Dialler};
+use crate::remote::redis::keeper::Keeper;
+use crate::remote::redis::scripts::Scripts;
+use crate::remote::usable::Usable;
+use crate::remote::{Fault, Leased, Listener, Remote};
+
+/// How long a lease stands: longer than a load may take, so that a fill within time is never refused for age.
+const LEASE: Duration = Duration::from_secs(3);
+/// How long a tag's token stands. Longer than any entry; if it went earlier, entries would only be reloaded.
+const TAG_TTL: Duration = Duration::from_secs(2 * 3600);
+
+/// What the tier is built from.
+pub(crate) struct Settings {
+    pub(crate) url: String,
+    pub(crate) namespace: Namespace,
+    /// How old an answer may be; see `Builder::staleness_bound`.
+    pub(crate) bound: Duration,
+    /// How long one operation may take before the tier counts as away.
+    pub(crate) timeout: Duration,
+}
+
+pub(crate) struct RedisTier {
+    current: Arc<Current>,
+    scripts: Scripts,
+    usable: Arc<Usable>,
+    nudge: Arc<Notify>,
+    keeper: AbortHandle,
+}
+
+impl RedisTier {
+    /// Starts to keep a connection. Returns at once: until a heartbeat is ok the tier is not usable, at
+    /// start-up and after every loss alike.
+    pub(crate) fn start(
+        settings: Settings,
+        clock: Clock,
+        listener: Arc<dyn Listener>,
+        usable: Arc<Usable>,
+    ) -> Result<Self, Error> {
+        let current = Arc::new(Current::default());
+        let nudge = Arc::new(Notify::new());
+        let dialler = Dialler::parse(&settings.url, settings.timeout)?;
+        let keeper = Keeper {
+            dialler,
+            namespace: settings.namespace,
+            bound: settings.bound,
+            clock,
+            listener,
+            current: current.clone(),
+            usable: usable.clone(),
+            nudge: nudge.clone(),
+        };
+        let keeper = tokio::spawn(keeper.keep()).abort_handle();
+        Ok(RedisTier { current, scripts: Scripts::new(), usable, nudge, keeper })
+    }
+
+    fn connection(&self) -> Result<MultiplexedConnection, Fault> {
+        self.current.get().ok_or(Fault::Away)
+    }
+}
+
+impl Drop for RedisTier {
+    fn drop(&mut self) {
+        self.keeper.abort();
+    }
+}
+
+#[async_trait]
+impl Remote for RedisTier {
+    async fn read(&self, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>, Fault> {
+        let mut connection = self.connection()?;
+        let mut command = redis::cmd("MGET");
+        keys.iter().for_each(|key| {
+            command.arg(&key[..]);
+        });
+        let values: Vec<Option<Bytes>> = command.query_async(&mut connection).await.map_err(fault)?;
+        // One value a key is what MGET promises; a proxy that does otherwise is not a tier to trust.
+        if values.len() == keys.len() { Ok(values) } else { Err(Fault::Refused) }
+    }
+
+    async fn lease(
+        &self,
+        key: &Bytes,
+        token: Token,
+        replace: &Bytes,
+        mint: &[(TagKey, Token)],
+    ) -> Result<Leased, Fault> {
+        let connection = self.connection()?;
+        // Both are sent before either is awaited: one round trip, and both are done before the load begins.
+        let lease = self.scripts.lease(connection.clone(), key, token, replace, LEASE);
+        let (standing, minted) = tokio::try_join!(lease, mint_tags(connection, mint)).map_err(fault)?;
+        Ok(Leased { standing, minted })
+    }
+
+    async fn fill(&self, key: &Bytes, token: Token, frame: Bytes, ttl: Duration) -> Result<bool, Fault> {
+        self.scripts.fill(self.connection()?, key, token, frame, ttl).await.map_err(fault)
+    }
+
+    async fn release(&self, key: &Bytes, token: Token) -> Result<(), Fault> {
+        self.scripts.release(self.connection()?, key, token).await.map_err(fault)
+    }
+
+    async fn unlink(&self, keys: &[Bytes]) -> Result<(), Fault> {
+        connection::unlink(&mut self.connection()?, keys).await.map_err(fault)
+    }
+
+    fn tracks(&self) -> bool {
+        self.current.tracks()
+    }
+
+    fn suspect(&self) {
+        self.usable.revoke();
+        self.nudge.notify_one();
+    }
+}
+
+/// `SET … NX GET` answers with the token that stood there, or with nothing when ours was set.
+async fn mint_tags(
+    mut connection: MultiplexedConnection,
+    mint: &[(TagKey, Token)],
+) -> RedisResult<Vec<Bytes>> {
+    if mint.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut pipe = redis::pipe();
+    for (tag, token) in mint {
+        let frame = token.tag_frame();
+        let set = pipe.cmd("SET").arg(tag.as_bytes()).arg(&frame[..]);
+        set.arg("NX").arg("GET").arg("PX").arg(millis(TAG_TTL));
+    }
+    let before: Vec<Option<Bytes>> = pipe.query_async(&mut connection).await?;
+    let ours = mint.iter().map(|(_, token)| token.tag_frame());
+    Ok(before.into_iter().zip(ours).map(|(before, ours)| before.unwrap_or(ours)).collect())
+}
+
+/// Redis counts in whole milliseconds and refuses zero.
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX).max(1)
+}
+
+fn fault(error: RedisError) -> Fault {
+    match error.kind() {
+        ErrorKind::Server(_) | ErrorKind::Extension => Fault::Refused,
+        _ => Fault::Away,
+    }
+}

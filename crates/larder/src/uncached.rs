@@ -1,0 +1,38 @@
+//! Keeping the caches out of a piece of work.
+
+use std::future::Future;
+
+tokio::task_local! {
+    /// Set while this task loads, or wants to be left alone: cached reads then go to their loader and store
+    /// nothing. An outer entry must not be built from an older inner one, and what an uncommitted
+    /// transaction sees must never be filled.
+    static UNCACHED: ();
+}
+
+/// Runs `work` so that every cached read in it goes to its loader and stores nothing. Loaders run like this;
+/// so should code that reads inside a database transaction of its own. Tasks that `work` spawns are outside.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), larder::error::Error> {
+/// use larder::cache::Cache;
+/// use larder::uncached::uncached;
+///
+/// let cache = Cache::builder("docs").build().await?;
+/// let rooms = cache.class::<u32, String>("rooms").open()?;
+/// let load = || async { Ok::<_, std::io::Error>("sea view".to_owned()) };
+///
+/// uncached(rooms.get_or_load(&7, load)).await?;
+/// assert!(rooms.get(&7).await.is_none(), "nothing was stored");
+/// # Ok(())
+/// # }
+/// ```
+pub async fn uncached<F: Future>(work: F) -> F::Output {
+    UNCACHED.scope((), work).await
+}
+
+pub(crate) fn is_uncached() -> bool {
+    UNCACHED.try_with(|()| ()).is_ok()
+}

@@ -1,0 +1,51 @@
+//! `cargo xtask`: everything a developer or a CI runs, on a fresh clone too.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its terminal")]
+
+mod setup;
+mod steps;
+mod test;
+mod tidy;
+
+use std::env;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+
+/// Everything a developer or a CI runs. Exits 0 only when all of it passed.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Install what is missing, then check format, lints, house rules, tests and docs
+    Test(test::Options),
+    /// Check the house rules that neither the compiler nor clippy knows
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = root().and_then(|root| match cli.command {
+        Command::Test(options) => test::run(&root, &options),
+        Command::Tidy => tidy::run(&root),
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The workspace's folder. Asked at run time: the same target folder may serve several clones.
+fn root() -> Result<PathBuf> {
+    let manifest = env::var_os("CARGO_MANIFEST_DIR").context("run this through cargo: cargo xtask …")?;
+    Ok(PathBuf::from(manifest).parent().context("xtask is a folder of the workspace")?.to_owned())
+}

@@ -1,0 +1,117 @@
+//! What the verification needs of the machine: looks for it, installs it where it may, else says how.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use larder_testbed::{Program, find};
+
+use crate::steps::{command, run as run_command, succeeds};
+
+/// The programs tests start, each in its Debian package.
+const PROGRAMS: [Program; 5] =
+    [Program::RedisServer, Program::Initdb, Program::Postgres, Program::Psql, Program::Sqlite3];
+
+/// `$@` packages. The packages bring services that would start; exit code 101 from policy-rc.d means "do not
+/// start". A failed update is no end: what matters is whether the install then works.
+const INSTALL: &str = r#"
+set -eu
+export DEBIAN_FRONTEND=noninteractive
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    trap 'rm -f "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' > "$policy"
+    chmod +x "$policy"
+fi
+apt-get -o DPkg::Lock::Timeout=120 -q update || true
+apt-get -o DPkg::Lock::Timeout=120 -q install -y --no-install-recommends "$@"
+"#;
+
+/// Makes sure of the programs, of nextest and of the toolchain's components.
+pub(crate) fn run(root: &Path) -> Result<()> {
+    components(root)?;
+    nextest(root)?;
+    packages(root)
+}
+
+fn components(root: &Path) -> Result<()> {
+    for (subcommand, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {
+        if !succeeds(&mut command(root, "cargo", &[subcommand, "--version"])) {
+            println!("  the component {component} is missing, adding it");
+            run_command(&mut command(root, "rustup", &["component", "add", component]))?;
+        }
+    }
+    Ok(())
+}
+
+fn nextest(root: &Path) -> Result<()> {
+    if !succeeds(&mut command(root, "cargo", &["nextest", "--version"])) {
+        println!("  cargo-nextest is missing, building it: this takes minutes, once");
+        run_command(&mut command(root, "cargo", &["install", "cargo-nextest", "--locked"]))?;
+    }
+    Ok(())
+}
+
+fn packages(root: &Path) -> Result<()> {
+    let missing = missing_packages(|program| find(program).is_ok());
+    if missing.is_empty() {
+        return Ok(());
+    }
+    println!("  missing: {}", missing.join(", "));
+    let Some(prefix) = privilege(root) else {
+        bail!("install what is missing, then run this again: {}", advice(&missing));
+    };
+    let words: Vec<_> =
+        prefix.iter().copied().chain(["sh", "-c", INSTALL, "install"]).chain(missing.clone()).collect();
+    println!("  installing {} with apt-get", missing.join(", "));
+    if !command(root, words[0], &words[1..]).status()?.success() {
+        bail!("apt-get could not install what is missing; by hand: {}", advice(&missing));
+    }
+    match missing_packages(|program| find(program).is_ok()).as_slice() {
+        [] => Ok(()),
+        still => bail!("installed, but still not found: {}", still.join(", ")),
+    }
+}
+
+/// The Debian packages of the programs that are not there, each once.
+fn missing_packages(is_there: impl Fn(Program) -> bool) -> Vec<&'static str> {
+    let mut missing: Vec<_> =
+        PROGRAMS.into_iter().filter(|&program| !is_there(program)).map(Program::package).collect();
+    missing.dedup();
+    missing
+}
+
+/// The words before a command that make it root's: none for root, `sudo -n` if it asks no password, else
+/// `None`.
+fn privilege(root: &Path) -> Option<&'static [&'static str]> {
+    if !succeeds(&mut command(root, "apt-get", &["--version"])) {
+        return None;
+    }
+    if succeeds(&mut command(root, "sh", &["-c", "test \"$(id -u)\" -eq 0"])) {
+        return Some(&[]);
+    }
+    succeeds(&mut command(root, "sudo", &["-n", "true"])).then_some(&["sudo", "-n"])
+}
+
+fn advice(packages: &[&str]) -> String {
+    format!("sudo apt-get install -y {}", packages.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_missing_is_installed_and_once() {
+        assert_eq!(missing_packages(|_| true), [""; 0]);
+        assert_eq!(missing_packages(|_| false), ["redis-server", "postgresql", "sqlite3"]);
+        assert_eq!(missing_packages(|program| program != Program::Psql), ["postgresql"]);
+    }
+
+    #[test]
+    fn the_advice_is_a_command() {
+        assert_eq!(
+            advice(&["redis-server", "postgresql"]),
+            "sudo apt-get install -y redis-server postgresql"
+        );
+    }
+}

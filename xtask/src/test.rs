@@ -1,0 +1,56 @@
+//! `cargo xtask test`: the whole verification, the same on a laptop and in CI.
+
+use std::path::Path;
+
+use anyhow::Result;
+use larder_testbed::Postgres;
+
+use crate::setup;
+use crate::steps::{Steps, command, run as run_command};
+use crate::tidy;
+
+/// Of `cargo xtask test`.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Run every step, also after one has failed
+    #[arg(long)]
+    keep_going: bool,
+    /// Arguments for `cargo nextest run`, such as a part of a test's name
+    #[arg(last = true, value_name = "NEXTEST ARGS")]
+    nextest: Vec<String>,
+}
+
+/// Everything, in the order of what fails fastest.
+pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
+    let cargo = |args: &[&str]| command(root, "cargo", args);
+    let mut steps = Steps::new(9, options.keep_going);
+
+    steps.step("set-up", || setup::run(root));
+    steps.step("format", || run_command(&mut cargo(&["fmt", "--all", "--check"])));
+    steps.step("house rules", || tidy::check(root));
+    steps.step("lints", || {
+        run_command(&mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+    });
+    steps.step("lints of the engine alone", || {
+        run_command(&mut cargo(&["clippy", "-p", "larder", "--no-default-features", "--", "-D", "warnings"]))
+    });
+
+    // One server for all tests: nextest gives each a process of its own, and a start takes two seconds. It
+    // stops when this function ends; if we are killed instead, by Ctrl-C say, its watchdog stops it.
+    let postgres = steps.step("throw-away PostgreSQL", Postgres::start);
+    let with_postgres = |args: &[&str]| {
+        let mut command = cargo(args);
+        if let Some(server) = &postgres {
+            command.env(Postgres::SHARED, server.url().to_string());
+        }
+        command
+    };
+    steps.step("tests", || {
+        run_command(with_postgres(&["nextest", "run", "--workspace"]).args(&options.nextest))
+    });
+    steps.step("examples in the docs", || run_command(&mut with_postgres(&["test", "--doc", "--workspace"])));
+    steps.step("docs", || {
+        run_command(cargo(&["doc", "--no-deps", "--workspace"]).env("RUSTDOCFLAGS", "-Dwarnings"))
+    });
+    steps.finish("xtask test")
+}
