@@ -28,31 +28,29 @@ impl Engine {
 
     async fn invalidate_here(&self, batch: &Batch) -> Delivery {
         // Before: who reads from now on must not find what is about to be false.
-        self.drop_from_memory(batch);
+        let overtaken = self.drop_from_memory(batch);
         let delivery = match &self.shared {
             None => Delivery::Sent,
-            Some(shared) => self.unlink(shared, batch).await,
+            Some(shared) => self.unlink(shared, batch, overtaken).await,
         };
         // After: a read that began meanwhile may have brought the old value from Redis, and fenced it in.
         self.drop_from_memory(batch);
         delivery
     }
 
-    fn drop_from_memory(&self, batch: &Batch) {
+    /// Returns the keys of the loads in progress that a tag's invalidation overtook.
+    fn drop_from_memory(&self, batch: &Batch) -> Vec<Bytes> {
         batch.keys.iter().for_each(|key| self.local.drop_key(key));
-        batch.tags.iter().for_each(|tag| self.local.drop_tag(tag));
+        batch.tags.iter().flat_map(|tag| self.local.drop_tag(tag)).collect()
     }
 
-    async fn unlink(&self, shared: &Shared, batch: &Batch) -> Delivery {
-        let mut keys = batch.keys.clone();
+    async fn unlink(&self, shared: &Shared, batch: &Batch, overtaken: Vec<Bytes>) -> Delivery {
+        let mut keys = overtaken;
+        keys.extend(batch.keys.iter().cloned());
         keys.extend(batch.tags.iter().map(TagKey::to_bytes));
         let is_usable = || shared.usable.is(self.clock.now());
-        let sent = match is_usable() {
-            true => shared.remote.unlink(&keys).await,
-            false => Err(crate::remote::Fault::Away),
-        };
-        // Not usable any more: the reply may come from a Redis that is no longer the one.
-        if sent.is_ok() && is_usable() {
+        // Usable before and after: otherwise the reply may come from a Redis that is no longer the one.
+        if is_usable() && shared.remote.unlink(&keys).await.is_ok() && is_usable() {
             return Delivery::Sent;
         }
         shared.usable.queue(&keys);

@@ -94,7 +94,7 @@ impl Engine {
             AfterRead::Serve(entry) => match self.keep(class, key, shared, &reply, &entry) {
                 Some(brought) => Ok(Attempt::Served(brought)),
                 None => {
-                    let replace = reply.value.as_ref().map(fingerprint).unwrap_or_default();
+                    let replace = reply.value.as_ref().map(fingerprint);
                     self.acquire(class, key, shared, &reply, replace).await
                 }
             },
@@ -187,7 +187,7 @@ impl Engine {
         key: &Bytes,
         shared: &Shared,
         reply: &Reply,
-        replace: Bytes,
+        replace: Option<Bytes>,
     ) -> Result<Attempt, Fault> {
         let missing: Vec<(TagKey, Token)> = reply
             .tags
@@ -196,7 +196,7 @@ impl Engine {
             .map(|(tag, _)| (tag.clone(), Token::random()))
             .collect();
         let hold = LeaseHold::new(shared.remote.clone(), key.clone());
-        let leased = shared.remote.lease(key, hold.token, &replace, &missing).await?;
+        let leased = shared.remote.lease(key, hold.token, replace.as_ref(), &missing).await?;
         let minted: Vec<(TagKey, Option<Token>)> = missing
             .into_iter()
             .map(|(tag, _)| tag)

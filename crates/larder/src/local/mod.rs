@@ -149,13 +149,18 @@ impl Local {
         }
     }
 
-    /// This instance invalidated `tag`: drop its token, and let nobody join a flight that builds on it.
-    pub(crate) fn drop_tag(&self, tag: &TagKey) {
+    /// This instance invalidated `tag`: drop its token, and let nobody join a flight that builds on it. The
+    /// keys of those flights are returned: their leases in Redis would only keep others waiting.
+    pub(crate) fn drop_tag(&self, tag: &TagKey) -> Vec<Bytes> {
         self.drop_key(tag.as_bytes());
+        let mut overtaken = Vec::new();
         for shard in &self.shards {
-            let flights = lock(shard).detach_tagged(tag);
-            flights.iter().for_each(|flight| flight.pushed.notify_one());
+            for (key, flight) in lock(shard).detach_tagged(tag) {
+                flight.pushed.notify_one();
+                overtaken.push(key);
+            }
         }
+        overtaken
     }
 
     /// The id the next flight will get: a read notes it on arrival.

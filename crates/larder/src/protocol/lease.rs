@@ -22,9 +22,9 @@ pub(crate) enum AfterRead {
     Serve(Entry),
     /// Somebody else holds the lease: wait for the push on the key.
     Wait,
-    /// Nothing of use stands there: LEASE. `replace` is the fingerprint of a frame that may be overwritten
-    /// because it is known to be useless; the script compares it, so that a newer frame is never lost.
-    Acquire { replace: Bytes, alarm: Option<Broken> },
+    /// Nothing of use stands there: LEASE. `replace` is the fingerprint of what stands there instead and may
+    /// be overwritten; the script compares it, so that a newer frame is never lost.
+    Acquire { replace: Option<Bytes>, alarm: Option<Broken> },
 }
 
 /// The next step after LEASE.
@@ -47,13 +47,13 @@ pub(crate) fn after_read(
     present: impl Fn(&TagKey) -> Option<Token>,
 ) -> AfterRead {
     let Some(bytes) = value else {
-        return AfterRead::Acquire { replace: Bytes::new(), alarm: None };
+        return AfterRead::Acquire { replace: None, alarm: None };
     };
     match Frame::parse(bytes) {
         Ok(Frame::Lease(_)) => AfterRead::Wait,
         Ok(Frame::Entry(entry)) if serves(&entry, expected, &present) => AfterRead::Serve(entry),
-        Ok(_) => AfterRead::Acquire { replace: fingerprint(bytes), alarm: None },
-        Err(broken) => AfterRead::Acquire { replace: fingerprint(bytes), alarm: Some(broken) },
+        Ok(_) => AfterRead::Acquire { replace: Some(fingerprint(bytes)), alarm: None },
+        Err(broken) => AfterRead::Acquire { replace: Some(fingerprint(bytes)), alarm: Some(broken) },
     }
 }
 
@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn an_empty_key_is_leased_and_a_leased_one_waited_for() {
         let nothing = after_read(None, EXPECTED, |_| None);
-        assert_eq!(nothing, AfterRead::Acquire { replace: Bytes::new(), alarm: None });
+        assert_eq!(nothing, AfterRead::Acquire { replace: None, alarm: None });
         let lease = Token::random().lease_frame();
         assert_eq!(after_read(Some(&lease), EXPECTED, |_| None), AfterRead::Wait);
     }
@@ -115,7 +115,7 @@ mod tests {
         let frame = entry(then).encode();
         assert!(matches!(after_read(Some(&frame), EXPECTED, |_| Some(then)), AfterRead::Serve(_)));
         let moved = after_read(Some(&frame), EXPECTED, |_| Some(now));
-        assert_eq!(moved, AfterRead::Acquire { replace: frame.slice(..17), alarm: None });
+        assert_eq!(moved, AfterRead::Acquire { replace: Some(frame.slice(..17)), alarm: None });
     }
 
     #[test]
@@ -131,7 +131,7 @@ mod tests {
     fn hostile_bytes_are_a_miss_with_an_alarm() {
         let junk = Bytes::from_static(b"junk");
         let seen = after_read(Some(&junk), EXPECTED, |_| None);
-        assert_eq!(seen, AfterRead::Acquire { replace: junk, alarm: Some(Broken::Truncated) });
+        assert_eq!(seen, AfterRead::Acquire { replace: Some(junk), alarm: Some(Broken::Truncated) });
     }
 
     #[test]

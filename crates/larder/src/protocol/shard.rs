@@ -67,10 +67,11 @@ impl<H: Clone> Shard<H> {
         self.flights.remove(key).map(|flight| flight.handle)
     }
 
-    /// This instance invalidated `tag`: the same for every flight that builds on it.
-    pub(crate) fn detach_tagged(&mut self, tag: &TagKey) -> Vec<H> {
+    /// This instance invalidated `tag`: the same for every flight that builds on it. Returns their keys too,
+    /// whose leases have become worthless.
+    pub(crate) fn detach_tagged(&mut self, tag: &TagKey) -> Vec<(Bytes, H)> {
         let tagged = self.flights.extract_if(|_, flight| flight.tags.contains(tag));
-        tagged.map(|(_, flight)| flight.handle).collect()
+        tagged.map(|(key, flight)| (key, flight.handle)).collect()
     }
 
     /// How a read that missed goes on. On `Lead` the caller begins a flight under the same lock.
@@ -140,7 +141,7 @@ mod tests {
         let tag = TagKey::from(Bytes::from("users"));
         let detach: [fn(&mut Shard<&'static str>, &TagKey); 3] = [
             |shard, _| assert_eq!(shard.detach(b"k"), Some("first")),
-            |shard, tag| assert_eq!(shard.detach_tagged(tag), ["first"]),
+            |shard, tag| assert_eq!(shard.detach_tagged(tag), [(Bytes::from("k"), "first")]),
             |shard, _| assert_eq!(shard.cleared(), ["first"]),
         ];
         for detach in detach {

@@ -42,13 +42,13 @@ pub(crate) trait Remote: Send + Sync {
     /// The values of `keys`, read together.
     async fn read(&self, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>, Fault>;
 
-    /// Sets `token`'s lease under `key` if nothing stands there or only the frame that `replace` fingerprints
-    /// (empty: none), and mints the tags that are missing.
+    /// Sets `token`'s lease under `key` if nothing stands there, or only what `replace` fingerprints, and mints
+    /// the tags that are missing.
     async fn lease(
         &self,
         key: &Bytes,
         token: Token,
-        replace: &Bytes,
+        replace: Option<&Bytes>,
         mint: &[(TagKey, Token)],
     ) -> Result<Leased, Fault>;
 

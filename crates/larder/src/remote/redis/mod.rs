@@ -103,7 +103,7 @@ impl Remote for RedisTier {
         &self,
         key: &Bytes,
         token: Token,
-        replace: &Bytes,
+        replace: Option<&Bytes>,
         mint: &[(TagKey, Token)],
     ) -> Result<Leased, Fault> {
         let connection = self.connection()?;

@@ -9,13 +9,11 @@ use redis::{RedisResult, Script};
 use crate::protocol::frame::Token;
 use crate::remote::redis::millis;
 
-/// ARGV: the lease's frame, its milliseconds, the fingerprint of a frame that may be replaced (or nothing).
+/// ARGV: the lease's frame, its milliseconds, and where something may be replaced, its fingerprint: the first
+/// 17 bytes, or all of a shorter value.
 const LEASE: &str = r"
 local standing = redis.call('GET', KEYS[1])
-if standing then
-    local replace = ARGV[3]
-    if replace == '' or string.sub(standing, 1, #replace) ~= replace then return standing end
-end
+if standing and string.sub(standing, 1, 17) ~= ARGV[3] then return standing end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return ARGV[1]
 ";
@@ -50,12 +48,15 @@ impl Scripts {
         mut connection: MultiplexedConnection,
         key: &Bytes,
         token: Token,
-        replace: &Bytes,
+        replace: Option<&Bytes>,
         lease: Duration,
     ) -> RedisResult<Bytes> {
         let frame = token.lease_frame();
         let mut call = self.lease.key(&key[..]);
-        call.arg(&frame[..]).arg(millis(lease)).arg(&replace[..]);
+        call.arg(&frame[..]).arg(millis(lease));
+        if let Some(replace) = replace {
+            call.arg(&replace[..]);
+        }
         call.invoke_async(&mut connection).await
     }
 

@@ -1,0 +1,49 @@
+//! The authentication state with which the tokens of every request are compared.
+
+use sqlx::Row;
+use uuid::Uuid;
+
+use crate::domain::auth::AuthState;
+use crate::domain::identity::UserId;
+use crate::domain::timestamp::Timestamp;
+use crate::store::Store;
+use crate::store::error::StoreError;
+use crate::store::row;
+
+impl Store {
+    /// The present authentication state of a user, with the sessions that are live at `now`.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn auth_state(&self, id: UserId, now: Timestamp) -> Result<Option<AuthState>, StoreError> {
+        // One row for each live session, and one without a session when there is none.
+        let rows = sqlx::query(
+            "SELECT role, CAST(is_active AS INTEGER) AS is_active, COALESCE(epoch, 0) AS epoch,
+                    sessions.id AS session_id
+             FROM users
+             LEFT JOIN credentials ON credentials.user_id = users.id
+             LEFT JOIN sessions ON sessions.user_id = users.id AND ended_at IS NULL AND expires_at > $2
+             WHERE users.id = $1",
+        )
+        .bind(id.to_string())
+        .bind(now.as_micros())
+        .fetch_all(self.database.read())
+        .await?;
+        let Some(first) = rows.first() else {
+            return Ok(None);
+        };
+        let mut sessions = Vec::with_capacity(rows.len());
+        for row in &rows {
+            if row.try_get::<Option<String>, _>("session_id")?.is_some() {
+                sessions.push(row::parsed::<Uuid>(row, "session_id")?);
+            }
+        }
+        Ok(Some(AuthState {
+            user_id: id,
+            role: row::parsed(first, "role")?,
+            is_active: first.try_get::<i64, _>("is_active")? != 0,
+            epoch: first.try_get("epoch")?,
+            sessions,
+        }))
+    }
+}

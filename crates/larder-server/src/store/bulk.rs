@@ -1,0 +1,90 @@
+//! Many users at once, for the demo and for imports.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use larder_sql::write::Write;
+use sqlx::AssertSqlSafe;
+
+use crate::domain::identity::UserId;
+use crate::domain::timestamp::Timestamp;
+use crate::domain::user::{NewUser, User};
+use crate::store::Store;
+use crate::store::changes::lock_totals;
+use crate::store::error::StoreError;
+use crate::store::row::{self, COLUMNS, columns};
+
+/// Times 16 columns this stays below the 32,766 values that SQLite takes in a statement.
+const USERS_PER_STATEMENT: usize = 500;
+const CREDENTIAL_COLUMNS: usize = 3;
+
+impl Store {
+    /// Creates all of these users or none, each with the same password hash, in the order given: the last is the
+    /// newest. Returns their ids.
+    ///
+    /// # Errors
+    /// [`StoreError::Taken`], or those of the database.
+    pub async fn insert_many(&self, new: &[NewUser], password_hash: &str) -> Result<Vec<UserId>, StoreError> {
+        let mut write = self.database.begin().await?;
+        // All at first: statement by statement, two imports could wait for each other in a circle.
+        lock_totals(&mut write).await?;
+        let mut now = Timestamp::now();
+        let mut ids = Vec::with_capacity(new.len());
+        for new in new.chunks(USERS_PER_STATEMENT) {
+            let mut users = Vec::with_capacity(new.len());
+            for user in new {
+                users.push(user.clone().created(UserId::generate(), now));
+                now = now.after(Duration::from_micros(1));
+            }
+            insert(&mut write, &users, password_hash).await?;
+            ids.extend(users.iter().map(|user| user.id));
+        }
+        write.commit().await?;
+        Ok(ids)
+    }
+}
+
+async fn insert(write: &mut Write, users: &[User], password_hash: &str) -> Result<(), StoreError> {
+    let sql = format!(concat!("INSERT INTO users (", columns!(), ") VALUES {}"), values(users.len(), COLUMNS));
+    let mut query = sqlx::query(AssertSqlSafe(sql));
+    for user in users {
+        query = row::bind(query, user)?;
+    }
+    query.execute(write.statement()).await?;
+
+    let values = values(users.len(), CREDENTIAL_COLUMNS);
+    let sql = format!("INSERT INTO credentials (user_id, password_hash, changed_at) VALUES {values}");
+    let mut query = sqlx::query(AssertSqlSafe(sql));
+    for user in users {
+        query = query.bind(user.id.to_string()).bind(password_hash).bind(user.created_at.as_micros());
+    }
+    query.execute(write.statement()).await?;
+    Ok(())
+}
+
+/// `($1, $2), ($3, $4)` for two rows of two columns.
+fn values(rows: usize, columns: usize) -> String {
+    let mut sql = String::new();
+    for number in 0..rows * columns {
+        let before = match number {
+            0 => "(",
+            _ if number % columns == 0 => "), (",
+            _ => ", ",
+        };
+        // Writing to a String cannot fail.
+        let _ = write!(sql, "{before}${}", number + 1);
+    }
+    sql.push(')');
+    sql
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_are_numbered_through() {
+        assert_eq!(values(2, 3), "($1, $2, $3), ($4, $5, $6)");
+        assert_eq!(values(1, 1), "($1)");
+    }
+}

@@ -1,0 +1,162 @@
+//! Creating, changing and deleting users.
+
+use larder_sql::write::Write;
+
+use crate::domain::identity::UserId;
+use crate::domain::patch::UserPatch;
+use crate::domain::timestamp::Timestamp;
+use crate::domain::user::{NewUser, User};
+use crate::store::Store;
+use crate::store::error::StoreError;
+use crate::store::passwords;
+use crate::store::row::{self, columns, select_user};
+
+/// What became of a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Updated {
+    /// It was made; when it changed nothing, both are the same and the version stays.
+    Done {
+        /// The user as it was, for what was cached under its old names.
+        before: Box<User>,
+        /// The user as it is.
+        after: Box<User>,
+    },
+    /// There is no such user.
+    NotFound,
+    /// Another version was expected.
+    VersionConflict {
+        /// The present version.
+        current: i64,
+    },
+}
+
+/// What became of a deletion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deleted {
+    /// The user is gone, with its password and sessions.
+    Done {
+        /// The user as it was.
+        before: Box<User>,
+    },
+    /// There is no such user.
+    NotFound,
+    /// Another version was expected.
+    VersionConflict {
+        /// The present version.
+        current: i64,
+    },
+}
+
+impl Store {
+    /// Creates a user; without a hash it cannot log in.
+    ///
+    /// # Errors
+    /// [`StoreError::Taken`], or those of the database.
+    pub async fn insert_user(&self, new: NewUser, password_hash: Option<&str>) -> Result<User, StoreError> {
+        let mut write = self.database.begin().await?;
+        let user = insert(&mut write, new, password_hash).await?;
+        write.commit().await?;
+        Ok(user)
+    }
+
+    /// Creates the first user, if there is none; of several at once, one succeeds.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn create_superadmin_if_empty(
+        &self,
+        new: NewUser,
+        password_hash: &str,
+    ) -> Result<Option<User>, StoreError> {
+        let mut write = self.database.begin().await?;
+        // Every INSERT needs one of the totals, so nobody can come in between.
+        lock_totals(&mut write).await?;
+        if sqlx::query("SELECT id FROM users LIMIT 1").fetch_optional(write.statement()).await?.is_some() {
+            return Ok(None);
+        }
+        let user = insert(&mut write, new, Some(password_hash)).await?;
+        write.commit().await?;
+        Ok(Some(user))
+    }
+
+    /// Changes a user, if it has the expected version. Deactivation voids its tokens and ends its sessions.
+    ///
+    /// # Errors
+    /// [`StoreError::Taken`], or those of the database.
+    pub async fn update_user(
+        &self,
+        id: UserId,
+        patch: &UserPatch,
+        expected_version: Option<i64>,
+    ) -> Result<Updated, StoreError> {
+        let mut write = self.database.begin().await?;
+        let Some(before) = row::locked(&mut write, id).await? else {
+            return Ok(Updated::NotFound);
+        };
+        if expected_version.is_some_and(|expected| expected != before.version) {
+            return Ok(Updated::VersionConflict { current: before.version });
+        }
+        let wanted = patch.applied(&before);
+        if wanted == before {
+            return Ok(Updated::Done { after: Box::new(wanted), before: Box::new(before) });
+        }
+        let query = sqlx::query(
+            "UPDATE users SET external_id = $1, email = $2, username = $3, phone = $4, full_name = $5, bio = $6,
+             occupation = $7, location = $8, avatar_url = $9, skills = $10, experience = $11, role = $12,
+             is_active = $13 WHERE id = $14",
+        );
+        row::bind_editable(query, &wanted)?.bind(id.to_string()).execute(write.statement()).await?;
+        // Read again rather than RETURNING: SQLite's shows the row before its triggers raised the version.
+        let query = sqlx::query(select_user!("WHERE users.id = $1")).bind(id.to_string());
+        let after = row::user(&query.fetch_one(write.statement()).await?)?;
+        write.commit().await?;
+        Ok(Updated::Done { before: Box::new(before), after: Box::new(after) })
+    }
+
+    /// Activates or deactivates a user.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn set_active(&self, id: UserId, is_active: bool) -> Result<Updated, StoreError> {
+        self.update_user(id, &UserPatch::active(is_active), None).await
+    }
+
+    /// Deletes a user, if it has the expected version, with its password and sessions.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn delete_user(&self, id: UserId, expected_version: Option<i64>) -> Result<Deleted, StoreError> {
+        let mut write = self.database.begin().await?;
+        let Some(before) = row::locked(&mut write, id).await? else {
+            return Ok(Deleted::NotFound);
+        };
+        if expected_version.is_some_and(|expected| expected != before.version) {
+            return Ok(Deleted::VersionConflict { current: before.version });
+        }
+        let query = sqlx::query("DELETE FROM users WHERE id = $1").bind(id.to_string());
+        query.execute(write.statement()).await?;
+        write.commit().await?;
+        Ok(Deleted::Done { before: Box::new(before) })
+    }
+}
+
+async fn insert(write: &mut Write, new: NewUser, password_hash: Option<&str>) -> Result<User, StoreError> {
+    let user = new.created(UserId::generate(), Timestamp::now());
+    let query = sqlx::query(concat!(
+        "INSERT INTO users (",
+        columns!(),
+        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
+    ));
+    row::bind(query, &user)?.execute(write.statement()).await?;
+    if let Some(hash) = password_hash {
+        passwords::insert(write, user.id, hash, user.created_at).await?;
+    }
+    Ok(user)
+}
+
+/// Locks every total, in the order in which the triggers lock them.
+pub(super) async fn lock_totals(write: &mut Write) -> Result<(), StoreError> {
+    let select = write.locking("SELECT shard FROM user_totals ORDER BY shard");
+    sqlx::query(select).fetch_all(write.statement()).await?;
+    Ok(())
+}

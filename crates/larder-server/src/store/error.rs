@@ -1,0 +1,40 @@
+//! What can go wrong in the store, as the service sees it.
+
+use larder_sql::error::{Error, ErrorKind};
+
+/// A failure of the store. No variant shows a value of a row.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another user has this value already.
+    #[error("this {field} is taken already")]
+    Taken {
+        /// `email`, `username`, `phone` or `external_id`.
+        field: String,
+    },
+    /// The database does not answer; trying again may help.
+    #[error("the database is unavailable")]
+    Unavailable(#[source] Error),
+    /// The database refused a value that should not have come so far, or the URL cannot be used.
+    #[error("{0}")]
+    Invalid(#[source] Error),
+    /// A mistake of ours.
+    #[error("the database failed")]
+    Internal(#[source] Error),
+}
+
+impl From<Error> for StoreError {
+    fn from(error: Error) -> Self {
+        match error.kind() {
+            ErrorKind::Unique { column } => Self::Taken { field: column.clone() },
+            ErrorKind::Unavailable => Self::Unavailable(error),
+            ErrorKind::Check { .. } | ErrorKind::Address(_) => Self::Invalid(error),
+            ErrorKind::Other => Self::Internal(error),
+        }
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        Error::from(error).into()
+    }
+}

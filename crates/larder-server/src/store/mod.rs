@@ -1,0 +1,49 @@
+//! What the service keeps in its database, behind one type for PostgreSQL and SQLite.
+//!
+//! Reads are one fresh autocommit statement each, so a cache may load through them. Invariants:
+//! - `one_lock_order`: transactions lock users, then credentials, then sessions, then refresh tokens; the totals
+//!   come last, but first where many users are created, which can meet another only over the same e-mail address;
+//! - `versions_by_trigger`: no statement here writes `version` or `updated_at` of an existing user;
+//! - `no_secret_in_user`: nothing here reads a password hash into a [`User`](crate::domain::user::User).
+
+pub mod auth;
+pub mod changes;
+pub mod error;
+pub mod keys;
+pub mod passwords;
+pub mod sessions;
+pub mod users;
+
+mod bulk;
+mod row;
+
+use larder_sql::database::{Database, Migrations};
+use sqlx::migrate::Migrator;
+
+use crate::store::error::StoreError;
+
+static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
+static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// The service's database. Clones share its connections.
+#[derive(Clone)]
+pub struct Store {
+    database: Database,
+}
+
+impl Store {
+    /// Connects and brings the schema up to date; several processes may do so at once.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] for a URL that cannot be used, else what the database says.
+    pub async fn open(url: &str) -> Result<Self, StoreError> {
+        let database = Database::connect(url).await?;
+        database.migrate(Migrations { postgres: &POSTGRES, sqlite: &SQLITE }).await?;
+        Ok(Self { database })
+    }
+
+    /// The database itself, for its health and its count of statements.
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+}

@@ -1,0 +1,133 @@
+//! Password hashes: read at login, always from the database, and changed.
+
+use std::fmt;
+
+use larder_sql::write::Write;
+use sqlx::Row;
+
+use crate::domain::identity::{Identifier, UserId};
+use crate::domain::timestamp::Timestamp;
+use crate::domain::user::User;
+use crate::store::Store;
+use crate::store::error::StoreError;
+use crate::store::row::{self, select_user};
+use crate::store::sessions;
+
+/// What login needs to know. It cannot be serialised, so it cannot be cached.
+pub struct Login {
+    /// Who wants in.
+    pub user: User,
+    /// What the password is compared with.
+    pub password_hash: String,
+    /// To open a session with: see [`NewSession`](crate::store::sessions::NewSession).
+    pub epoch: i64,
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login").field("user", &self.user.id).field("epoch", &self.epoch).finish_non_exhaustive()
+    }
+}
+
+/// What became of a new password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PasswordSet {
+    /// It is set; tokens and sessions from before are void.
+    Done,
+    /// Somebody else changed it since its epoch was read.
+    Outdated,
+    /// There is no such user.
+    NotFound,
+}
+
+/// The SELECT of a login, by the column that names the user.
+macro_rules! select_login {
+    ($column:literal) => {
+        select_user!(
+            and "password_hash, epoch";
+            "JOIN credentials ON credentials.user_id = users.id WHERE users.", $column, " = $1"
+        )
+    };
+}
+
+impl Store {
+    /// The user with its password hash; `None` when there is no such user or it has no password.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn credentials_for_login(&self, by: &Identifier) -> Result<Option<Login>, StoreError> {
+        let query = match by {
+            Identifier::Id(id) => sqlx::query(select_login!("id")).bind(id.to_string()),
+            Identifier::Email(email) => sqlx::query(select_login!("email")).bind(email.as_str()),
+            Identifier::Username(name) => sqlx::query(select_login!("username")).bind(name.as_str()),
+            Identifier::Phone(phone) => sqlx::query(select_login!("phone")).bind(phone.as_str()),
+        };
+        let Some(row) = query.fetch_optional(self.database.read()).await? else {
+            return Ok(None);
+        };
+        Ok(Some(Login {
+            user: row::user(&row)?,
+            password_hash: row.try_get("password_hash")?,
+            epoch: row.try_get("epoch")?,
+        }))
+    }
+
+    /// Sets a password, raises the epoch and ends every session.
+    ///
+    /// With `expected_epoch` only if the password is still the one that was read with this epoch.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn set_password(
+        &self,
+        id: UserId,
+        hash: &str,
+        expected_epoch: Option<i64>,
+    ) -> Result<PasswordSet, StoreError> {
+        let mut write = self.database.begin().await?;
+        if row::locked(&mut write, id).await?.is_none() {
+            return Ok(PasswordSet::NotFound);
+        }
+        let now = Timestamp::now();
+        let query = sqlx::query(
+            "UPDATE credentials SET password_hash = $2, epoch = epoch + 1, changed_at = $3
+             WHERE user_id = $1 AND (CAST($4 AS BIGINT) IS NULL OR epoch = $4)",
+        );
+        let query = query.bind(id.to_string()).bind(hash).bind(now.as_micros()).bind(expected_epoch);
+        if query.execute(write.statement()).await?.rows_affected() == 0 {
+            if expected_epoch.is_some() {
+                return Ok(PasswordSet::Outdated);
+            }
+            insert(&mut write, id, hash, now).await?;
+        }
+        sessions::end_all(&mut write, id, now).await?;
+        write.commit().await?;
+        Ok(PasswordSet::Done)
+    }
+
+    /// Replaces a hash by a better one of the same password; tokens stay good. Returns whether it was still there.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn rehash_password(&self, id: UserId, old_hash: &str, new_hash: &str) -> Result<bool, StoreError> {
+        let mut write = self.database.begin().await?;
+        let query =
+            sqlx::query("UPDATE credentials SET password_hash = $3 WHERE user_id = $1 AND password_hash = $2");
+        let query = query.bind(id.to_string()).bind(old_hash).bind(new_hash);
+        let changed = query.execute(write.statement()).await?.rows_affected() == 1;
+        write.commit().await?;
+        Ok(changed)
+    }
+}
+
+/// Gives a user its first password.
+pub(super) async fn insert(
+    write: &mut Write,
+    id: UserId,
+    hash: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let query = sqlx::query("INSERT INTO credentials (user_id, password_hash, changed_at) VALUES ($1, $2, $3)");
+    query.bind(id.to_string()).bind(hash).bind(now.as_micros()).execute(write.statement()).await?;
+    Ok(())
+}

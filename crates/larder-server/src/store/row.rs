@@ -1,0 +1,125 @@
+//! A user as a row: the columns, how they are bound and how they are read.
+
+use larder_sql::write::Write;
+use serde_json::Error as JsonError;
+use sqlx::any::{AnyArguments, AnyRow};
+use sqlx::{Any, Row};
+
+use crate::domain::contact::{Email, Phone};
+use crate::domain::identity::{ExternalId, UserId, Username};
+use crate::domain::profile::AvatarUrl;
+use crate::domain::text::{Line, Prose};
+use crate::domain::timestamp::Timestamp;
+use crate::domain::user::User;
+use crate::store::error::StoreError;
+
+/// A statement on either database.
+pub(crate) type Query<'q> = sqlx::query::Query<'q, Any, AnyArguments>;
+
+/// The columns of a user in the order of [`bind`], for INSERT.
+macro_rules! columns {
+    () => {
+        "id, external_id, email, username, phone, full_name, bio, occupation, location, avatar_url, skills, \
+         experience, role, is_active, created_at, updated_at"
+    };
+}
+pub(crate) use columns;
+
+/// How many columns [`columns`] names.
+pub(crate) const COLUMNS: usize = 16;
+
+/// `SELECT` of whole users: `select_user!("WHERE …")`, or with further columns `select_user!(and "epoch"; "JOIN …")`.
+macro_rules! select_user {
+    (and $more:literal; $($rest:literal),+) => {
+        select_user!(@ concat!(", ", $more), $($rest),+)
+    };
+    (@ $more:expr, $($rest:literal),+) => {
+        concat!(
+            "SELECT users.id, external_id, email, username, phone, full_name, bio, occupation, location, \
+             avatar_url, skills, experience, role, CAST(is_active AS INTEGER) AS is_active, \
+             users.created_at, users.updated_at, users.version",
+            $more,
+            " FROM users ",
+            $($rest),+
+        )
+    };
+    ($($rest:literal),+) => {
+        select_user!(@ "", $($rest),+)
+    };
+}
+pub(crate) use select_user;
+
+/// Binds the columns of a user.
+pub(crate) fn bind<'q>(query: Query<'q>, user: &User) -> Result<Query<'q>, sqlx::Error> {
+    Ok(bind_editable(query.bind(user.id.to_string()), user)?
+        .bind(user.created_at.as_micros())
+        .bind(user.updated_at.as_micros()))
+}
+
+/// Binds the columns of a user that a change may write: all but the id, the times and the version.
+pub(crate) fn bind_editable<'q>(query: Query<'q>, user: &User) -> Result<Query<'q>, sqlx::Error> {
+    let skills = serde_json::to_string(&user.skills).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    Ok(query
+        .bind(user.external_id.as_ref().map(ExternalId::as_str))
+        .bind(user.email.as_str())
+        .bind(user.username.as_str())
+        .bind(user.phone.as_ref().map(Phone::as_str))
+        .bind(user.full_name.as_ref().map(Line::as_str))
+        .bind(user.bio.as_ref().map(Prose::as_str))
+        .bind(user.occupation.as_ref().map(Line::as_str))
+        .bind(user.location.as_ref().map(Line::as_str))
+        .bind(user.avatar_url.as_ref().map(AvatarUrl::as_str))
+        .bind(skills)
+        .bind(user.experience.as_ref().map(Prose::as_str))
+        .bind(user.role.as_str())
+        .bind(user.is_active))
+}
+
+/// Reads a row of [`select_user`].
+pub(crate) fn user(row: &AnyRow) -> Result<User, sqlx::Error> {
+    let text = |column| row.try_get::<Option<String>, _>(column);
+    let skills: String = row.try_get("skills")?;
+    Ok(User {
+        id: user_id(row, "id")?,
+        external_id: text("external_id")?.map(ExternalId::stored),
+        email: Email::stored(row.try_get("email")?),
+        username: Username::stored(row.try_get("username")?),
+        phone: text("phone")?.map(Phone::stored),
+        full_name: text("full_name")?.map(Line::stored),
+        bio: text("bio")?.map(Prose::stored),
+        occupation: text("occupation")?.map(Line::stored),
+        location: text("location")?.map(Line::stored),
+        avatar_url: text("avatar_url")?.map(AvatarUrl::stored),
+        skills: serde_json::from_str(&skills).map_err(|error: JsonError| undecodable("skills", error))?,
+        experience: text("experience")?.map(Prose::stored),
+        role: parsed(row, "role")?,
+        is_active: row.try_get::<i64, _>("is_active")? != 0,
+        created_at: Timestamp::from_micros(row.try_get("created_at")?),
+        updated_at: Timestamp::from_micros(row.try_get("updated_at")?),
+        version: row.try_get("version")?,
+    })
+}
+
+/// Reads the id of a user.
+pub(crate) fn user_id(row: &AnyRow, column: &'static str) -> Result<UserId, sqlx::Error> {
+    parsed(row, column)
+}
+
+/// Reads a column whose text has a type of its own.
+pub(crate) fn parsed<T>(row: &AnyRow, column: &'static str) -> Result<T, sqlx::Error>
+where
+    T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>,
+{
+    row.try_get::<String, _>(column)?.parse().map_err(|error| undecodable(column, error))
+}
+
+/// The user, with its row locked until the transaction ends.
+pub(crate) async fn locked(write: &mut Write, id: UserId) -> Result<Option<User>, StoreError> {
+    let select = write.locking(select_user!("WHERE users.id = $1"));
+    let row = sqlx::query(select).bind(id.to_string()).fetch_optional(write.statement()).await?;
+    Ok(row.as_ref().map(user).transpose()?)
+}
+
+fn undecodable(column: &str, error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
+    sqlx::Error::ColumnDecode { index: column.to_owned(), source: error.into() }
+}

@@ -1,0 +1,193 @@
+//! What the engine's tests share: instances on one Redis, and a database whose loads a test can hold.
+
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use larder::cache::{Cache, Health};
+use larder::class::Class;
+use larder::policy::Policy;
+use larder_testbed::Redis;
+use tokio::sync::Semaphore;
+
+/// How long anything may take before a test says that it hangs.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// One instance of the application: its own cache, its own connection.
+#[derive(Clone)]
+pub(crate) struct Instance {
+    pub(crate) cache: Cache,
+    pub(crate) values: Class<u32, u64>,
+    /// A class whose entries depend on many rows.
+    pub(crate) lists: Class<str, Vec<u64>>,
+}
+
+pub(crate) async fn instance(redis: &Redis) -> Instance {
+    let cache = Cache::builder("test").redis(redis.url()).build().await.unwrap();
+    assert_eq!(cache.health(), Health::Working);
+    classes(cache)
+}
+
+pub(crate) async fn memory_instance() -> Instance {
+    classes(Cache::builder("test").build().await.unwrap())
+}
+
+fn classes(cache: Cache) -> Instance {
+    let policy = Policy::ttl(Duration::from_secs(600)).absent_for(Duration::from_secs(600));
+    let values = cache.class("values").policy(policy).open().unwrap();
+    let lists = cache.class("lists").policy(policy).tagged("everything").open().unwrap();
+    Instance { cache, values, lists }
+}
+
+/// A table of versions, read as a database is: a load sees what is there when its statement runs.
+#[derive(Default)]
+pub(crate) struct Table {
+    rows: Mutex<HashMap<u32, u64>>,
+    pub(crate) loads: AtomicUsize,
+}
+
+impl Table {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    pub(crate) fn write(&self, key: u32, version: u64) {
+        self.rows.lock().unwrap().insert(key, version);
+    }
+
+    pub(crate) fn delete(&self, key: u32) {
+        self.rows.lock().unwrap().remove(&key);
+    }
+
+    pub(crate) fn load(&self, key: u32) -> Result<Option<u64>, Infallible> {
+        self.loads.fetch_add(1, Ordering::SeqCst);
+        Ok(self.rows.lock().unwrap().get(&key).copied())
+    }
+
+    pub(crate) fn all(&self) -> Result<Vec<u64>, Infallible> {
+        self.loads.fetch_add(1, Ordering::SeqCst);
+        let mut all: Vec<u64> = self.rows.lock().unwrap().values().copied().collect();
+        all.sort_unstable();
+        Ok(all)
+    }
+
+    pub(crate) fn loads(&self) -> usize {
+        self.loads.load(Ordering::SeqCst)
+    }
+}
+
+/// Holds a load between its statement and its return: the gap in which stale sets are made.
+pub(crate) struct Gate {
+    arrived: Semaphore,
+    open: Semaphore,
+}
+
+impl Gate {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Gate { arrived: Semaphore::new(0), open: Semaphore::new(0) })
+    }
+
+    /// Called by the loader, after it has read.
+    pub(crate) async fn pass(&self) {
+        self.arrived.add_permits(1);
+        self.open.acquire().await.unwrap().forget();
+    }
+
+    /// Waits until a loader stands at the gate.
+    pub(crate) async fn arrival(&self) {
+        within(self.arrived.acquire()).await.unwrap().forget();
+    }
+
+    pub(crate) fn open(&self) {
+        self.open.add_permits(1);
+    }
+}
+
+/// Fails the test instead of hanging it.
+pub(crate) async fn within<F: Future>(work: F) -> F::Output {
+    tokio::time::timeout(PATIENCE, work).await.expect("hangs")
+}
+
+/// Polls until `condition` holds; the engine's own tasks run meanwhile.
+pub(crate) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let start = Instant::now();
+    while !condition().await {
+        assert!(start.elapsed() < PATIENCE, "never came true: {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+impl Instance {
+    pub(crate) async fn read(&self, table: &Arc<Table>, key: u32) -> Option<u64> {
+        let table = table.clone();
+        within(self.values.get_or_load(&key, || async move { table.load(key) })).await.unwrap().map(|v| *v)
+    }
+
+    pub(crate) async fn read_fresh(&self, table: &Arc<Table>, key: u32) -> Option<u64> {
+        let table = table.clone();
+        let read = self.values.read(&key).fresh().or_load(|| async move { table.load(key) });
+        within(read).await.unwrap().value.map(|v| *v)
+    }
+
+    pub(crate) async fn list(&self, table: &Arc<Table>, name: &str) -> Vec<u64> {
+        let table = table.clone();
+        let read = self.lists.get_or_load(name, || async move { table.all() });
+        within(read).await.unwrap().map(|list| list.to_vec()).unwrap()
+    }
+
+    /// Begins a load that reads now and returns when the gate opens.
+    pub(crate) fn held_read(
+        &self,
+        table: &Arc<Table>,
+        key: u32,
+        gate: &Arc<Gate>,
+    ) -> tokio::task::JoinHandle<Option<u64>> {
+        let (values, table, gate) = (self.values.clone(), table.clone(), gate.clone());
+        tokio::spawn(async move {
+            let load = || async move {
+                let read = table.load(key);
+                gate.pass().await;
+                read
+            };
+            values.get_or_load(&key, load).await.unwrap().map(|v| *v)
+        })
+    }
+
+    pub(crate) fn held_list(
+        &self,
+        table: &Arc<Table>,
+        name: &'static str,
+        gate: &Arc<Gate>,
+    ) -> tokio::task::JoinHandle<Vec<u64>> {
+        let (lists, table, gate) = (self.lists.clone(), table.clone(), gate.clone());
+        tokio::spawn(async move {
+            let load = || async move {
+                let read = table.all();
+                gate.pass().await;
+                read
+            };
+            lists.get_or_load(name, load).await.unwrap().map(|list| list.to_vec()).unwrap()
+        })
+    }
+
+    /// Commit, invalidate, acknowledge.
+    pub(crate) async fn write(&self, table: &Table, key: u32, version: u64) -> larder::receipt::Delivery {
+        table.write(key, version);
+        let invalidation = self.cache.invalidation().key(&self.values, &key).class(&self.lists);
+        within(invalidation.send()).await.delivery()
+    }
+
+    /// Reads until memory answers, so that a test knows there is a tracked copy.
+    pub(crate) async fn warm(&self, table: &Arc<Table>, key: u32) {
+        eventually("memory has a copy", async || {
+            let hits = self.values.stats().memory_hits;
+            self.read(table, key).await;
+            self.values.stats().memory_hits > hits
+        })
+        .await;
+    }
+}

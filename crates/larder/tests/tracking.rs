@@ -1,0 +1,149 @@
+//! The tracking and in-process-copy rows of the trap table, against a real Redis.
+
+mod support;
+
+use std::time::Duration;
+
+use larder::cache::{Cache, Health};
+use larder::policy::Policy;
+use larder::receipt::Delivery;
+use larder_testbed::Redis;
+
+use crate::support::{Table, eventually, instance, within};
+
+/// Entries live for ten minutes here, so only a push can bring another instance's write.
+#[tokio::test]
+async fn a_write_reaches_the_copy_in_another_instances_memory() {
+    let redis = Redis::start().unwrap();
+    let (a, b) = (instance(&redis).await, instance(&redis).await);
+    let table = Table::new();
+    for version in 1..50 {
+        // Own writes and foreign ones in turn: an own write must not silently untrack the key (NOLOOP), nor
+        // an own fill (its SET untracks it).
+        let (writer, reader) = if version % 2 == 0 { (&a, &b) } else { (&b, &a) };
+        assert_eq!(writer.write(&table, 7, version).await, Delivery::Sent);
+        assert_eq!(writer.read(&table, 7).await, Some(version), "the writer reads its own write");
+        assert_eq!(reader.read_fresh(&table, 7).await, Some(version));
+        eventually("the push arrives", async || reader.read(&table, 7).await == Some(version)).await;
+        a.warm(&table, 7).await;
+        b.warm(&table, 7).await;
+    }
+}
+
+#[tokio::test]
+async fn one_unlink_empties_a_class_everywhere() {
+    let redis = Redis::start().unwrap();
+    let (a, b) = (instance(&redis).await, instance(&redis).await);
+    let table = Table::new();
+    table.write(7, 1);
+    for name in ["one", "two", "three"] {
+        for instance in [&a, &b] {
+            assert_eq!(instance.list(&table, name).await, [1]);
+            assert_eq!(instance.list(&table, name).await, [1]);
+        }
+    }
+    table.write(7, 2);
+    redis.command(&["CONFIG", "RESETSTAT"]).unwrap();
+    assert_eq!(b.lists.invalidate_all().await.delivery(), Delivery::Sent);
+    let unlinks = redis.command(&["INFO", "commandstats"]).unwrap();
+    assert!(unlinks.contains("cmdstat_unlink:calls=1,"), "{unlinks}");
+    for name in ["one", "two", "three"] {
+        assert_eq!(b.list(&table, name).await, [2]);
+        eventually("the other instance follows", async || a.list(&table, name).await == [2]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_hit_in_redis_is_one_round_trip_and_a_hit_in_memory_none() {
+    let redis = Redis::start().unwrap();
+    let (a, b) = (instance(&redis).await, instance(&redis).await);
+    let table = Table::new();
+    table.write(7, 1);
+    assert_eq!(a.read(&table, 7).await, Some(1));
+    redis.command(&["CONFIG", "RESETSTAT"]).unwrap();
+    assert_eq!(b.read(&table, 7).await, Some(1));
+    for _ in 0..100 {
+        assert_eq!(b.read(&table, 7).await, Some(1));
+    }
+    let stats = redis.command(&["INFO", "commandstats"]).unwrap();
+    assert!(stats.contains("cmdstat_mget:calls=1,"), "{stats}");
+    assert!(!stats.contains("cmdstat_evalsha"), "scripts run only on a miss: {stats}");
+    assert_eq!(b.values.stats().memory_hits, 100);
+}
+
+/// A change that nobody announced shows whether memory was emptied.
+async fn memory_is_emptied_by(redis: &Redis, command: &[&str]) {
+    let instance = instance(redis).await;
+    let table = Table::new();
+    table.write(7, 1);
+    instance.warm(&table, 7).await;
+    table.write(7, 2);
+    assert_eq!(instance.read(&table, 7).await, Some(1), "served from memory until then");
+    redis.command(command).unwrap();
+    // What Redis itself still holds is right as far as Redis knows; only memory is in question here.
+    redis.command(&["DEL", "test:values:7"]).unwrap();
+    eventually("memory was emptied", async || instance.read(&table, 7).await == Some(2)).await;
+    eventually("the tier is used again", async || instance.cache.health() == Health::Working).await;
+    instance.warm(&table, 7).await;
+}
+
+#[tokio::test]
+async fn a_null_push_empties_memory() {
+    memory_is_emptied_by(&Redis::start().unwrap(), &["FLUSHALL"]).await;
+    memory_is_emptied_by(&Redis::start().unwrap(), &["FLUSHDB"]).await;
+}
+
+#[tokio::test]
+async fn a_lost_connection_empties_memory() {
+    memory_is_emptied_by(&Redis::start().unwrap(), &["CLIENT", "KILL", "TYPE", "normal"]).await;
+}
+
+#[tokio::test]
+async fn a_copy_ends_at_its_own_deadline() {
+    let redis = Redis::start().unwrap();
+    let cache = Cache::builder("test").redis(redis.url()).build().await.unwrap();
+    let policy = Policy::ttl(Duration::from_millis(300)).jitter(0.0);
+    let brief = cache.class::<u32, u64>("brief").policy(policy).open().unwrap();
+    let table = Table::new();
+    table.write(7, 1);
+    let read = async || *brief.get_or_load(&7, async || table.load(7)).await.unwrap().unwrap();
+    assert_eq!((read().await, read().await, read().await), (1, 1, 1));
+    table.write(7, 2);
+    // Lazy expiry sends no push until somebody touches the key, and a hit in memory touches nothing.
+    eventually("the copy ended by itself", async || read().await == 2).await;
+}
+
+#[tokio::test]
+async fn without_tracking_redis_serves_and_memory_keeps_nothing() {
+    let redis = Redis::start().unwrap();
+    redis
+        .command(&["ACL", "SETUSER", "managed", "on", ">secret", "~*", "&*", "+@all", "-client|tracking"])
+        .unwrap();
+    let url = format!("redis://managed:secret@127.0.0.1:{}/0", redis.port());
+    let managed = Cache::builder("test").redis(url).build().await.unwrap();
+    assert_eq!(managed.health(), Health::Working);
+    let values = managed.class::<u32, u64>("values").open().unwrap();
+    let table = Table::new();
+    table.write(7, 1);
+    for _ in 0..3 {
+        values.get_or_load(&7, async || table.load(7)).await.unwrap();
+    }
+    let stats = values.stats();
+    assert_eq!((stats.loads, stats.redis_hits, stats.memory_hits), (1, 2, 0));
+
+    // No push tells it that another's load has ended: it looks by itself.
+    let other = instance(&redis).await;
+    let gate = support::Gate::new();
+    let _ = values.invalidate(&7).await;
+    let held = other.held_read(&table, 7, &gate);
+    gate.arrival().await;
+    let waiter = tokio::spawn({
+        let (values, table) = (values.clone(), table.clone());
+        async move { values.get_or_load(&7, || async move { table.load(7) }).await.unwrap() }
+    });
+    tokio::task::yield_now().await;
+    gate.open();
+    assert_eq!(held.await.unwrap(), Some(1));
+    assert_eq!(within(waiter).await.unwrap().as_deref(), Some(&1));
+    assert_eq!(table.loads(), 2);
+}
