@@ -1,4 +1,10 @@
 //! User management served at the speed of memory and never stale: the service that shows larder at full strength.
 
+pub mod api;
+pub mod app;
+pub mod cached;
+pub mod cli;
 pub mod domain;
+pub mod service;
+pub mod settings;
 pub mod store;

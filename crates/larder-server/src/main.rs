@@ -1,2 +1,7 @@
-//! Placeholder.
-fn main() {}
+//! The `larder` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    larder_server::cli::main()
+}

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 
-const ALLOWED: &str =
-    "allowed are sqlite://path/to/file.db and postgres://user:password@host:port/database (or postgresql://…)";
+const ALLOWED: &str = "allowed are sqlite://path/to/file.db and postgres://user:password@host:port/database (or postgresql://…)";
 
 /// Where the database is.
 #[derive(Debug, PartialEq)]
@@ -51,7 +50,8 @@ fn sqlite(path: &str) -> Result<Address, Error> {
 
 /// The URL that makes sqlx open this very file, whatever characters its path holds.
 pub(crate) fn sqlite_url(path: &Path) -> Result<String, Error> {
-    let path = std::path::absolute(path).map_err(|_| Error::address("the SQLite path cannot be made absolute"))?;
+    let path =
+        std::path::absolute(path).map_err(|_| Error::address("the SQLite path cannot be made absolute"))?;
     let Some(path) = path.to_str() else {
         return Err(Error::address("the SQLite path is not valid UTF-8"));
     };
@@ -90,13 +90,18 @@ mod tests {
             assert!(text.contains("sqlite://") && text.contains("postgres://"), "{text}");
             assert!(!text.contains("hunter2"), "{text}");
         }
-        for url in ["sqlite::memory:", "sqlite://:memory:", "sqlite://", "sqlite://x?mode=memory", "sqlite://x?a=b"] {
+        for url in
+            ["sqlite::memory:", "sqlite://:memory:", "sqlite://", "sqlite://x?mode=memory", "sqlite://x?a=b"]
+        {
             assert!(Address::parse(url).unwrap_err().to_string().contains("sqlite://path"), "{url}");
         }
     }
 
     #[test]
     fn a_path_is_escaped_whole() {
-        assert_eq!(sqlite_url(Path::new("/a b/ü?#%.db")).unwrap(), "sqlite:///a%20b/%C3%BC%3F%23%25.db?mode=rwc");
+        assert_eq!(
+            sqlite_url(Path::new("/a b/ü?#%.db")).unwrap(),
+            "sqlite:///a%20b/%C3%BC%3F%23%25.db?mode=rwc"
+        );
     }
 }

@@ -1,34 +1,69 @@
-//! What a database must do, on SQLite; the service's store suite runs the same code on PostgreSQL.
+//! What a database must do, on SQLite and on PostgreSQL.
 
 use std::borrow::Cow;
 
+use larder_testbed::{Postgres, Sqlite};
 use sqlx::Row;
+use sqlx::SqlSafeStr;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::sql_str::SqlSafeStr;
 
 use super::*;
 use crate::error::ErrorKind;
 
-async fn fresh() -> (tempfile::TempDir, Database) {
-    let folder = tempfile::tempdir().unwrap();
-    let url = format!("sqlite://{}/deep/er/x.db", folder.path().display());
-    let database = Database::connect(&url).await.unwrap();
-    (folder, database)
+async fn sqlite() -> (Sqlite, Database) {
+    let server = Sqlite::fresh().unwrap();
+    let database = Database::connect(&server.url()).await.unwrap();
+    (server, database)
 }
+
+async fn postgres() -> (larder_testbed::Database, Database) {
+    let server = larder_testbed::Database::fresh(&Postgres::shared().unwrap()).unwrap();
+    let database = Database::connect(&server.url()).await.unwrap();
+    (server, database)
+}
+
+/// Makes of each `async fn name(database, url)` a test for SQLite and one for PostgreSQL.
+macro_rules! on_both {
+    ($($name:ident),+ $(,)?) => {
+        mod on_sqlite {
+            $(#[tokio::test]
+            async fn $name() {
+                let (server, database) = super::sqlite().await;
+                super::$name(&database, &server.url()).await;
+            })+
+        }
+        mod on_postgres {
+            $(#[tokio::test]
+            async fn $name() {
+                let (server, database) = super::postgres().await;
+                super::$name(&database, &server.url()).await;
+            })+
+        }
+    };
+}
+
+on_both!(
+    fresh_reads,
+    many_may_migrate_at_once,
+    violations_name_what_they_broke,
+    a_closed_database_is_unavailable
+);
 
 fn migrations() -> Migrations {
     let sql = "CREATE TABLE users (id TEXT PRIMARY KEY, email TEXT UNIQUE, CONSTRAINT users_size_check CHECK \
                (length(id) < 5)); CREATE TABLE notes (n BIGINT);";
-    let migration = Migration::new(1, Cow::Borrowed("users"), MigrationType::Simple, sql.into_sql_str(), false);
+    let migration =
+        Migration::new(1, Cow::Borrowed("users"), MigrationType::Simple, sql.into_sql_str(), false);
     let migrator: &'static Migrator = Box::leak(Box::new(Migrator::with_migrations(vec![migration])));
     Migrations { postgres: migrator, sqlite: migrator }
 }
 
 #[tokio::test]
 async fn settings_hold_on_every_connection() {
-    let (_folder, database) = fresh().await;
+    let (_folder, database) = sqlite().await;
     for pool in [&database.shared.readers, &database.shared.writers] {
-        for (pragma, expected) in [("foreign_keys", 1_i64), ("recursive_triggers", 1), ("busy_timeout", 5000)] {
+        for (pragma, expected) in [("foreign_keys", 1_i64), ("recursive_triggers", 1), ("busy_timeout", 5000)]
+        {
             let sql = sqlx::AssertSqlSafe(format!("PRAGMA {pragma}"));
             let row = sqlx::query(sql).fetch_one(pool).await.unwrap();
             assert_eq!(row.get::<i64, _>(0), expected, "{pragma}");
@@ -42,7 +77,7 @@ async fn settings_hold_on_every_connection() {
 
 #[tokio::test]
 async fn single_writer() {
-    let (_folder, database) = fresh().await;
+    let (_folder, database) = sqlite().await;
     assert!(sqlx::query("CREATE TABLE t (n BIGINT)").execute(database.read()).await.is_err());
     let mut write = database.begin().await.unwrap();
     sqlx::query("CREATE TABLE t (n BIGINT)").execute(write.statement()).await.unwrap();
@@ -51,9 +86,7 @@ async fn single_writer() {
     assert_eq!(database.statements(), 3);
 }
 
-#[tokio::test]
-async fn fresh_reads() {
-    let (_folder, database) = fresh().await;
+async fn fresh_reads(database: &Database, _url: &str) {
     database.migrate(migrations()).await.unwrap();
     let count = async || {
         let row = sqlx::query("SELECT COUNT(*) FROM notes").fetch_one(database.read()).await.unwrap();
@@ -70,12 +103,9 @@ async fn fresh_reads() {
     assert_eq!(count().await, 1, "rolled back");
 }
 
-#[tokio::test]
-async fn many_may_migrate_at_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let url = format!("sqlite://{}/x.db", folder.path().display());
+async fn many_may_migrate_at_once(_database: &Database, url: &str) {
     let one = || async {
-        let database = Database::connect(&url).await?;
+        let database = Database::connect(url).await?;
         database.migrate(migrations()).await?;
         database.migrate(migrations()).await
     };
@@ -85,13 +115,15 @@ async fn many_may_migrate_at_once() {
     }
 }
 
-#[tokio::test]
-async fn violations_name_what_they_broke() {
-    let (_folder, database) = fresh().await;
+async fn violations_name_what_they_broke(database: &Database, _url: &str) {
     database.migrate(migrations()).await.unwrap();
     let insert = async |id: &str, email: &str| -> Result<(), Error> {
         let mut write = database.begin().await?;
-        sqlx::query("INSERT INTO users VALUES ($1, $2)").bind(id).bind(email).execute(write.statement()).await?;
+        sqlx::query("INSERT INTO users VALUES ($1, $2)")
+            .bind(id)
+            .bind(email)
+            .execute(write.statement())
+            .await?;
         write.commit().await
     };
     insert("1", "a").await.unwrap();
@@ -106,7 +138,46 @@ async fn an_unreachable_database_is_unavailable() {
     let error = Database::connect("postgres://u:hunter2@127.0.0.1:1/x").await.err().unwrap();
     assert_eq!(*error.kind(), ErrorKind::Unavailable);
     assert!(!format!("{error} {error:?}").contains("hunter2"));
-    let (_folder, database) = fresh().await;
+}
+
+async fn a_closed_database_is_unavailable(database: &Database, _url: &str) {
     database.close().await;
     assert_eq!(*database.ping().await.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(*database.begin().await.err().unwrap().kind(), ErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn folder_and_file_are_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("deep/er/x y?%.db");
+    let database = Database::sqlite(&path).await.unwrap();
+    database.ping().await.unwrap();
+    assert!(path.exists());
+}
+
+#[tokio::test]
+async fn connections_that_broke_while_idle_are_replaced() {
+    let (server, database) = postgres().await;
+    sqlx::query("SELECT 1").execute(database.read()).await.unwrap();
+    let others = "datname = current_database() AND pid <> pg_backend_pid()";
+    server.sql(&format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")).unwrap();
+    tokio::time::sleep(TRUSTED_IDLE + Duration::from_millis(100)).await;
+    sqlx::query("SELECT 1").execute(database.read()).await.unwrap();
+}
+
+#[tokio::test]
+async fn postgres_reads_what_is_committed_whatever_its_default() {
+    let (server, _) = postgres().await;
+    let default = "default_transaction_isolation = 'repeatable read'";
+    server
+        .sql(&format!("ALTER DATABASE {} SET {default}", server.url().rsplit('/').next().unwrap()))
+        .unwrap();
+    let database = Database::connect(&server.url()).await.unwrap();
+    let level = async |write: &mut Write| {
+        let row = sqlx::query("SHOW transaction_isolation").fetch_one(write.statement()).await.unwrap();
+        row.get::<String, _>(0)
+    };
+    assert_eq!(level(&mut database.begin().await.unwrap()).await, "read committed");
+    let row = sqlx::query("SHOW default_transaction_isolation").fetch_one(database.read()).await.unwrap();
+    assert_eq!(row.get::<String, _>(0), "read committed");
 }

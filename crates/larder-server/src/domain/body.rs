@@ -157,7 +157,8 @@ impl LoginBody {
             fields.optional("username", Username::parse).map(Identifier::Username),
             fields.optional("phone", Phone::parse).map(Identifier::Phone),
         ];
-        let identifier = exactly_one(&mut fields, found, "exactly one of email, username and phone is needed");
+        let identifier =
+            exactly_one(&mut fields, found, "exactly one of email, username and phone is needed");
         let password = fields.required("password", Password::attempt);
         fields.finish(identifier.zip(password).map(|(identifier, password)| Self { identifier, password }))
     }

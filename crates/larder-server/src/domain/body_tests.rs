@@ -42,13 +42,15 @@ fn an_admin_creates_with_everything() {
 #[test]
 fn patch_tells_missing_from_null() {
     let PatchUserBody(patch) =
-        PatchUserBody::parse(json!({"bio": null, "full_name": "Ann", "skills": null, "role": "admin"})).unwrap();
+        PatchUserBody::parse(json!({"bio": null, "full_name": "Ann", "skills": null, "role": "admin"}))
+            .unwrap();
     assert_eq!((&patch.bio, &patch.location), (&Patch::Clear, &Patch::Keep));
     assert!(matches!(patch.full_name, Patch::Set(_)));
     assert_eq!(patch.skills, Some(Skills::default()));
     assert_eq!(patch.admin_fields(), ["role"]);
     assert_eq!(PatchUserBody::parse(json!({})).unwrap().0, UserPatch::default());
-    let errors = PatchUserBody::parse(json!({"email": null, "role": null, "is_active": 1, "id": "x"})).unwrap_err();
+    let errors =
+        PatchUserBody::parse(json!({"email": null, "role": null, "is_active": 1, "id": "x"})).unwrap_err();
     assert_eq!(names(&errors), ["email", "id", "is_active", "role"]);
 }
 

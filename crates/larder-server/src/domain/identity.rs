@@ -173,9 +173,25 @@ mod tests {
             assert_eq!(ExternalId::parse(good).unwrap().as_str(), good);
         }
         let plain = V4.replace('-', "");
-        for bad in
-            ["", ".", "..", "a b", "a:b", "a*", "a[", "a\n", "a\0", "é", V7, V4, &plain, "me", "ME", "cache", &"x".repeat(65)]
-        {
+        for bad in [
+            "",
+            ".",
+            "..",
+            "a b",
+            "a:b",
+            "a*",
+            "a[",
+            "a\n",
+            "a\0",
+            "é",
+            V7,
+            V4,
+            &plain,
+            "me",
+            "ME",
+            "cache",
+            &"x".repeat(65),
+        ] {
             assert!(ExternalId::parse(bad).is_err(), "{bad:?}");
         }
     }
@@ -184,7 +200,9 @@ mod tests {
     fn usernames_are_lower_case() {
         assert_eq!(Username::parse("Ann.B-9_").unwrap().as_str(), "ann.b-9_");
         assert!(Username::parse("007").is_ok());
-        for bad in ["", "ab", ".ab", "-ab", "a:b", "a*b", "a[b", "a\nb", "a\0b", "a b", "änn", &"x".repeat(33)] {
+        for bad in
+            ["", "ab", ".ab", "-ab", "a:b", "a*b", "a[b", "a\nb", "a\0b", "a b", "änn", &"x".repeat(33)]
+        {
             assert!(Username::parse(bad).is_err(), "{bad:?}");
         }
     }

@@ -58,7 +58,9 @@ impl Page {
     /// # Errors
     /// Not a whole number from 1, or a page that lies beyond the first 10,000 users.
     pub fn parse(raw: &str, limit: Limit) -> Result<Self, Invalid> {
-        let deep = || Invalid::new("lies too deep: page times limit may be at most 10000; follow next_cursor instead");
+        let deep = || {
+            Invalid::new("lies too deep: page times limit may be at most 10000; follow next_cursor instead")
+        };
         let digits = !raw.is_empty() && raw.bytes().all(|byte| byte.is_ascii_digit());
         match raw.parse::<u32>() {
             Ok(page) if page > 0 && u64::from(page) * u64::from(limit.0) <= MAX_PAGED_ROWS => Ok(Self(page)),
@@ -100,8 +102,9 @@ impl Cursor {
     /// # Errors
     /// Anything else.
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
-        Self::decode(raw)
-            .ok_or_else(|| Invalid::new("is not a cursor of this service; take next_cursor as it came, or start over"))
+        Self::decode(raw).ok_or_else(|| {
+            Invalid::new("is not a cursor of this service; take next_cursor as it came, or start over")
+        })
     }
 
     fn decode(raw: &str) -> Option<Self> {
@@ -146,7 +149,7 @@ pub struct Filter {
 }
 
 /// A part of the list of users, newest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ListQuery {
     /// How many at most.
     pub limit: Limit,
@@ -201,12 +204,6 @@ impl ListQuery {
 impl Default for Position {
     fn default() -> Self {
         Self::Page(Page::default())
-    }
-}
-
-impl Default for ListQuery {
-    fn default() -> Self {
-        Self { limit: Limit::default(), position: Position::default(), filter: Filter::default() }
     }
 }
 

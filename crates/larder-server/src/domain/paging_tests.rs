@@ -40,7 +40,18 @@ fn a_cursor_comes_back_as_it_went() {
     let far_time = URL_SAFE_NO_PAD.encode([&[1][..], &[0x7f; 8], &bytes[9..]].concat());
     let other_uuid = URL_SAFE_NO_PAD.encode([&bytes[..9], &[0; 16]].concat());
     let long = "A".repeat(1_000_000);
-    for bad in ["", "x", "====", "a\0", &text[1..], &format!("{text}A"), &other_version, &far_time, &other_uuid, &long] {
+    for bad in [
+        "",
+        "x",
+        "====",
+        "a\0",
+        &text[1..],
+        &format!("{text}A"),
+        &other_version,
+        &far_time,
+        &other_uuid,
+        &long,
+    ] {
         assert!(Cursor::parse(bad).is_err(), "{}", &bad[..bad.len().min(60)]);
     }
 }

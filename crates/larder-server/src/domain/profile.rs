@@ -80,8 +80,20 @@ mod tests {
         }
         let long = format!("https://x/{}", "a".repeat(2048));
         for bad in [
-            "", "x", "ftp://x/a", "javascript:alert(1)", "http://", "https:///a", "http://u:p@x/", "http://x/a b",
-            "http://x/<script>", "http://x/\"", "http://x/\n", "http://ä.de/", "äääähttp://x", &long,
+            "",
+            "x",
+            "ftp://x/a",
+            "javascript:alert(1)",
+            "http://",
+            "https:///a",
+            "http://u:p@x/",
+            "http://x/a b",
+            "http://x/<script>",
+            "http://x/\"",
+            "http://x/\na",
+            "http://ä.de/",
+            "äääähttp://x",
+            &long,
         ] {
             assert!(AvatarUrl::parse(bad).is_err(), "{bad}");
         }

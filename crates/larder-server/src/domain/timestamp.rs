@@ -5,6 +5,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+/// The first moment of the year 1: RFC 3339 has no earlier century to offer.
+const FIRST_MICROS: i64 = -62_135_596_800_000_000;
+/// The last midnight that the calendar library shows in every time zone: 9999-12-30.
+const LAST_MICROS: i64 = 253_402_128_000_000_000;
+
 /// Microseconds since 1970-01-01 UTC. In JSON it is RFC 3339; in compact formats the number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
@@ -15,10 +20,9 @@ impl Timestamp {
         Self(jiff::Timestamp::now().as_microsecond())
     }
 
-    /// From microseconds since 1970; moments that no calendar holds become the nearest one.
+    /// From microseconds since 1970; moments outside the years 1 to 9999 become the nearest inside.
     pub fn from_micros(micros: i64) -> Self {
-        let (first, last) = (jiff::Timestamp::MIN.as_microsecond(), jiff::Timestamp::MAX.as_microsecond());
-        Self(micros.clamp(first, last))
+        Self(micros.clamp(FIRST_MICROS, LAST_MICROS))
     }
 
     /// Microseconds since 1970.
@@ -58,7 +62,7 @@ impl<'de> Deserialize<'de> for Timestamp {
         if deserializer.is_human_readable() {
             let text = String::deserialize(deserializer)?;
             let moment: jiff::Timestamp = text.parse().map_err(serde::de::Error::custom)?;
-            Ok(Self(moment.as_microsecond()))
+            Ok(Self::from_micros(moment.as_microsecond()))
         } else {
             i64::deserialize(deserializer).map(Self::from_micros)
         }

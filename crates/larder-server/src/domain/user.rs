@@ -152,7 +152,8 @@ mod tests {
         new.external_id = Some(ExternalId::parse("5779356081").unwrap());
         let user = new.created(UserId::generate(), Timestamp::now());
         let public = serde_json::to_string(&PublicUser::from(&user)).unwrap();
-        for hidden in ["example.com", "2425550123", "5779356081", "email", "phone", "external_id", "password"] {
+        for hidden in ["example.com", "2425550123", "5779356081", "email", "phone", "external_id", "password"]
+        {
             assert!(!public.contains(hidden), "{hidden}");
         }
     }

@@ -14,8 +14,8 @@ use crate::store::changes::lock_totals;
 use crate::store::error::StoreError;
 use crate::store::row::{self, COLUMNS, columns};
 
-/// Times 16 columns this stays below the 32,766 values that SQLite takes in a statement.
-const USERS_PER_STATEMENT: usize = 500;
+/// Fewer cost PostgreSQL round trips; more cost SQLite, which finds a `$n` by searching a list of all.
+const USERS_PER_STATEMENT: usize = 50;
 const CREDENTIAL_COLUMNS: usize = 3;
 
 impl Store {
@@ -45,7 +45,8 @@ impl Store {
 }
 
 async fn insert(write: &mut Write, users: &[User], password_hash: &str) -> Result<(), StoreError> {
-    let sql = format!(concat!("INSERT INTO users (", columns!(), ") VALUES {}"), values(users.len(), COLUMNS));
+    let sql =
+        format!(concat!("INSERT INTO users (", columns!(), ") VALUES {}"), values(users.len(), COLUMNS));
     let mut query = sqlx::query(AssertSqlSafe(sql));
     for user in users {
         query = row::bind(query, user)?;

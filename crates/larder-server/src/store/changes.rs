@@ -125,7 +125,11 @@ impl Store {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn delete_user(&self, id: UserId, expected_version: Option<i64>) -> Result<Deleted, StoreError> {
+    pub async fn delete_user(
+        &self,
+        id: UserId,
+        expected_version: Option<i64>,
+    ) -> Result<Deleted, StoreError> {
         let mut write = self.database.begin().await?;
         let Some(before) = row::locked(&mut write, id).await? else {
             return Ok(Deleted::NotFound);

@@ -25,7 +25,10 @@ pub struct Login {
 
 impl fmt::Debug for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Login").field("user", &self.user.id).field("epoch", &self.epoch).finish_non_exhaustive()
+        f.debug_struct("Login")
+            .field("user", &self.user.id)
+            .field("epoch", &self.epoch)
+            .finish_non_exhaustive()
     }
 }
 
@@ -109,10 +112,16 @@ impl Store {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn rehash_password(&self, id: UserId, old_hash: &str, new_hash: &str) -> Result<bool, StoreError> {
+    pub async fn rehash_password(
+        &self,
+        id: UserId,
+        old_hash: &str,
+        new_hash: &str,
+    ) -> Result<bool, StoreError> {
         let mut write = self.database.begin().await?;
-        let query =
-            sqlx::query("UPDATE credentials SET password_hash = $3 WHERE user_id = $1 AND password_hash = $2");
+        let query = sqlx::query(
+            "UPDATE credentials SET password_hash = $3 WHERE user_id = $1 AND password_hash = $2",
+        );
         let query = query.bind(id.to_string()).bind(old_hash).bind(new_hash);
         let changed = query.execute(write.statement()).await?.rows_affected() == 1;
         write.commit().await?;
@@ -127,7 +136,8 @@ pub(super) async fn insert(
     hash: &str,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let query = sqlx::query("INSERT INTO credentials (user_id, password_hash, changed_at) VALUES ($1, $2, $3)");
+    let query =
+        sqlx::query("INSERT INTO credentials (user_id, password_hash, changed_at) VALUES ($1, $2, $3)");
     query.bind(id.to_string()).bind(hash).bind(now.as_micros()).execute(write.statement()).await?;
     Ok(())
 }

@@ -125,13 +125,12 @@ impl Store {
         };
         let session: Uuid = row::parsed(&row, "id")?;
         let user_id = row::user_id(&row, "user_id")?;
-        let used = sqlx::query(
-            "UPDATE refresh_tokens SET used_at = $2 WHERE token_hash = $1 AND used_at IS NULL",
-        )
-        .bind(old_hash)
-        .bind(now.as_micros())
-        .execute(write.statement())
-        .await?;
+        let used =
+            sqlx::query("UPDATE refresh_tokens SET used_at = $2 WHERE token_hash = $1 AND used_at IS NULL")
+                .bind(old_hash)
+                .bind(now.as_micros())
+                .execute(write.statement())
+                .await?;
         let outcome = if used.rows_affected() == 0 {
             end(&mut write, session, now).await?;
             Rotated::Reused { session, user_id }
@@ -168,9 +167,8 @@ pub(super) async fn end_all(write: &mut Write, user_id: UserId, now: Timestamp) 
 }
 
 async fn end(write: &mut Write, session: Uuid, now: Timestamp) -> Result<Option<UserId>, StoreError> {
-    let query = sqlx::query(
-        "UPDATE sessions SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL RETURNING user_id",
-    );
+    let query =
+        sqlx::query("UPDATE sessions SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL RETURNING user_id");
     let query = query.bind(session.to_string()).bind(now.as_micros());
     let row = query.fetch_optional(write.statement()).await?;
     Ok(row.map(|row| row::user_id(&row, "user_id")).transpose()?)

@@ -48,6 +48,9 @@ impl Engine {
         let mut keys = overtaken;
         keys.extend(batch.keys.iter().cloned());
         keys.extend(batch.tags.iter().map(TagKey::to_bytes));
+        if keys.is_empty() {
+            return Delivery::Sent;
+        }
         let is_usable = || shared.usable.is(self.clock.now());
         // Usable before and after: otherwise the reply may come from a Redis that is no longer the one.
         if is_usable() && shared.remote.unlink(&keys).await.is_ok() && is_usable() {

@@ -1,0 +1,38 @@
+//! The strength of a read, as a client asks for it: `?consistency=bounded` or `fresh`.
+
+use larder::policy::Consistency;
+
+/// A word that names no consistency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownConsistency;
+
+impl std::fmt::Display for UnknownConsistency {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("is not a consistency; bounded and fresh are allowed")
+    }
+}
+
+impl std::error::Error for UnknownConsistency {}
+
+/// Reads the value of a `consistency` parameter.
+///
+/// # Errors
+///
+/// Any word but `bounded` and `fresh`.
+///
+/// # Examples
+///
+/// ```
+/// use larder::policy::Consistency;
+/// use larder_http::consistency::parse;
+///
+/// assert_eq!(parse("fresh"), Ok(Consistency::Fresh));
+/// assert!(parse("strong").is_err());
+/// ```
+pub fn parse(word: &str) -> Result<Consistency, UnknownConsistency> {
+    match word {
+        "bounded" => Ok(Consistency::Bounded),
+        "fresh" => Ok(Consistency::Fresh),
+        _ => Err(UnknownConsistency),
+    }
+}

@@ -1,0 +1,42 @@
+//! `/livez` and `/readyz`.
+
+use axum::Json as Answer;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use larder::cache::Health;
+use serde::Serialize;
+
+use crate::api::problem::Problem;
+use crate::service::Service;
+
+#[derive(Serialize)]
+struct Alive {
+    status: &'static str,
+}
+
+/// The process answers.
+pub(crate) async fn livez() -> impl IntoResponse {
+    Answer(Alive { status: "alive" })
+}
+
+#[derive(Serialize)]
+struct Ready {
+    status: &'static str,
+    database: &'static str,
+    cache: &'static str,
+}
+
+/// The database answers. The cache is told of and does not count: without it every request is still answered.
+pub(crate) async fn readyz(State(service): State<Service>) -> Result<impl IntoResponse, Problem> {
+    if let Err(error) = service.store().database().ping().await {
+        tracing::warn!(%error, "not ready");
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the database does not answer"));
+    }
+    let cache = match service.users().cache().health() {
+        Health::Working => "working",
+        Health::Degraded => "degraded",
+        Health::MemoryOnly => "memory-only",
+    };
+    Ok(Answer(Ready { status: "ready", database: "ok", cache }))
+}

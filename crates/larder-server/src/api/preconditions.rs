@@ -1,0 +1,127 @@
+//! `ETag`, `If-None-Match` and `If-Match` (RFC 9110): a user's version as its entity tag.
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use crate::api::problem::Problem;
+
+/// The entity tag of a version.
+pub(crate) fn etag(version: i64) -> HeaderValue {
+    let quoted = format!("\"{version}\"");
+    // Digits between quotes are a legal header value.
+    HeaderValue::from_str(&quoted).unwrap_or_else(|_| HeaderValue::from_static("\"\""))
+}
+
+/// Whether the client says that it has this version already.
+pub(crate) fn is_not_modified(headers: &HeaderMap, version: i64) -> bool {
+    tags(headers, &header::IF_NONE_MATCH).any(|tag| match tag {
+        Tag::Any => true,
+        // Weak comparison, as RFC 9110 asks for here.
+        Tag::Strong(value) | Tag::Weak(value) => value == version.to_string(),
+    })
+}
+
+/// The version that the client insists on, if it insists on any that is there.
+///
+/// # Errors
+/// 412 when no tag that was sent can match: none of them is a version of ours.
+pub(crate) fn expected_version(headers: &HeaderMap) -> Result<Expected, Problem> {
+    let mut versions = Vec::new();
+    let mut was_sent = false;
+    for tag in tags(headers, &header::IF_MATCH) {
+        was_sent = true;
+        match tag {
+            Tag::Any => return Ok(Expected::Any),
+            Tag::Strong(value) => versions.extend(value.parse::<i64>().ok().filter(|version| *version > 0)),
+            // Strong comparison: a weak tag never matches.
+            Tag::Weak(_) => {}
+        }
+    }
+    match (was_sent, versions.as_slice()) {
+        (false, _) => Ok(Expected::Any),
+        (true, []) => Err(no_match()),
+        (true, [version]) => Ok(Expected::Version(*version)),
+        (true, _) => Ok(Expected::OneOf(versions)),
+    }
+}
+
+/// What `If-Match` asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Expected {
+    Any,
+    Version(i64),
+    OneOf(Vec<i64>),
+}
+
+impl Expected {
+    /// Whether the user's present version is needed to tell which one is meant.
+    pub(crate) fn is_choice(&self) -> bool {
+        matches!(self, Expected::OneOf(_))
+    }
+
+    /// The one version to insist on, given the user's present one.
+    pub(crate) fn given(self, present: i64) -> Result<Option<i64>, Problem> {
+        match self {
+            Expected::Any => Ok(None),
+            Expected::Version(version) => Ok(Some(version)),
+            Expected::OneOf(versions) if versions.contains(&present) => Ok(Some(present)),
+            Expected::OneOf(_) => Err(Problem::version_conflict(present)),
+        }
+    }
+}
+
+enum Tag<'a> {
+    Any,
+    Strong(&'a str),
+    Weak(&'a str),
+}
+
+fn tags<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = Tag<'a>> {
+    let values = headers.get_all(name).into_iter();
+    values.flat_map(|value| value.to_str().unwrap_or("invalid").split(',')).map(|raw| {
+        let raw = raw.trim();
+        match raw.strip_prefix("W/") {
+            _ if raw == "*" => Tag::Any,
+            Some(weak) => Tag::Weak(weak.trim_matches('"')),
+            None => Tag::Strong(raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"')).unwrap_or("")),
+        }
+    })
+}
+
+fn no_match() -> Problem {
+    let detail = "If-Match names no version of this user; versions look like \"3\"";
+    Problem::new(axum::http::StatusCode::PRECONDITION_FAILED, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(name: HeaderName, value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(name, HeaderValue::from_str(value).unwrap())])
+    }
+
+    #[test]
+    fn a_client_that_has_the_version_need_not_get_it_again() {
+        for (value, expected) in
+            [("\"3\"", true), ("W/\"3\"", true), ("\"1\", \"3\"", true), ("*", true), ("\"4\"", false), ("3", false)]
+        {
+            assert_eq!(is_not_modified(&with(header::IF_NONE_MATCH, value), 3), expected, "{value}");
+        }
+        assert!(!is_not_modified(&HeaderMap::new(), 3));
+    }
+
+    #[test]
+    fn a_write_insists_on_the_version_that_was_sent() {
+        let expected = |value| expected_version(&with(header::IF_MATCH, value));
+        assert_eq!(expected_version(&HeaderMap::new()).unwrap(), Expected::Any);
+        assert_eq!(expected("*").unwrap(), Expected::Any);
+        assert_eq!(expected("\"3\"").unwrap(), Expected::Version(3));
+        let several = expected("\"3\", \"5\"").unwrap();
+        assert_eq!(several, Expected::OneOf(vec![3, 5]));
+        assert_eq!(several.given(5).unwrap(), Some(5));
+        assert!(Expected::OneOf(vec![3, 5]).given(4).is_err());
+        for hopeless in ["W/\"3\"", "3", "\"x\"", "\"0\"", "\"-1\"", "\"99999999999999999999\""] {
+            assert!(expected(hopeless).is_err(), "{hopeless}");
+        }
+    }
+}

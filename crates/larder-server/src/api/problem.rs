@@ -1,0 +1,131 @@
+//! Errors as RFC 9457 problem+json: ours, axum's own rejections, and panics.
+
+use std::any::Any;
+
+use axum::extract::rejection::BytesRejection;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use problem_details::ProblemDetails;
+use serde::Serialize;
+
+use crate::domain::invalid::{Invalid, ValidationErrors};
+use crate::service::error::ServiceError;
+
+/// An error answer. Never shows a value that the client sent, nor anything of another user.
+#[derive(Debug)]
+pub struct Problem {
+    status: StatusCode,
+    detail: String,
+    errors: Option<ValidationErrors>,
+}
+
+/// What RFC 9457 leaves to us: one message a field.
+#[derive(Serialize)]
+struct Extension {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errors: Option<ValidationErrors>,
+}
+
+impl Problem {
+    /// A problem that concerns no single field.
+    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self { status, detail: detail.into(), errors: None }
+    }
+
+    /// 412: the version is another by now.
+    pub fn version_conflict(current: i64) -> Self {
+        let detail = format!("the user has version {current} by now; read it again before you change it");
+        Self::new(StatusCode::PRECONDITION_FAILED, detail)
+    }
+}
+
+impl From<ValidationErrors> for Problem {
+    fn from(errors: ValidationErrors) -> Self {
+        Self {
+            status: StatusCode::UNPROCESSABLE_ENTITY,
+            detail: "some fields are not allowed as they are; see errors".to_owned(),
+            errors: Some(errors),
+        }
+    }
+}
+
+impl From<ServiceError> for Problem {
+    fn from(error: ServiceError) -> Self {
+        use ServiceError as E;
+        let status = match &error {
+            E::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
+            E::Forbidden(_) => StatusCode::FORBIDDEN,
+            E::NotFound => StatusCode::NOT_FOUND,
+            E::Taken { .. } => StatusCode::CONFLICT,
+            E::VersionConflict { current } => return Self::version_conflict(*current),
+            E::Unavailable(_) | E::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
+            E::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        if let E::Unavailable(source) | E::Internal(source) = &error {
+            // The one place where a failure is logged: here it becomes an answer.
+            tracing::error!(%error, cause = chain(&**source), "request failed");
+        }
+        let errors = match &error {
+            E::Taken { field } => Some(ValidationErrors::one(field, Invalid::new("is taken already"))),
+            _ => None,
+        };
+        Self { errors, ..Self::new(status, error.to_string()) }
+    }
+}
+
+/// An error with its sources, outermost first.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = ProblemDetails::from_status_code(self.status)
+            .with_detail(self.detail)
+            .with_extensions(Extension { errors: self.errors })
+            .into_response();
+        let headers = response.headers_mut();
+        match self.status {
+            StatusCode::UNAUTHORIZED => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+impl From<BytesRejection> for Problem {
+    fn from(rejection: BytesRejection) -> Self {
+        match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 1 MiB (1048576 bytes)")
+            }
+            status => Self::new(status, "the body could not be read"),
+        }
+    }
+}
+
+/// The answer for every path that leads nowhere.
+pub(crate) async fn unknown_path() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "there is nothing under this path")
+}
+
+/// The answer for a path that exists, asked in a way that does not. axum adds the `Allow` header.
+pub(crate) async fn unknown_method() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not know this method; see the Allow header")
+}
+
+/// The answer when a handler panicked. What it panicked with was printed, and may hold anything.
+pub(crate) fn panicked(_panic: Box<dyn Any + Send>) -> Response {
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the service failed").into_response()
+}

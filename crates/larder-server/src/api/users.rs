@@ -1,0 +1,214 @@
+//! `/api/v1/users`: users, their list, and looking them up.
+
+use axum::Json as Answer;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use larder::class;
+use larder::policy::Consistency;
+use larder::receipt::Receipt;
+use larder_http::headers::{CACHE_STATUS, cache_status};
+use serde::Serialize;
+
+use crate::api::auth::{acknowledged, location};
+use crate::api::extract::{Json, Params, Strength, Target};
+use crate::api::preconditions::{etag, expected_version, is_not_modified};
+use crate::api::problem::Problem;
+use crate::domain::body::{CreateUserBody, LookupBody, PatchUserBody, PutUserBody};
+use crate::domain::identity::{UserId, UserRef};
+use crate::domain::paging::{ListParams, ListQuery, Page, Position};
+use crate::domain::patch::UserPatch;
+use crate::domain::user::{PublicUser, User};
+use crate::service::Service;
+use crate::service::access::Caller;
+use crate::service::error::ServiceError;
+
+/// A user as one caller may see it.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum View<'a> {
+    Whole(&'a User),
+    Public(Box<PublicUser>),
+}
+
+impl<'a> View<'a> {
+    fn of(user: &'a User, caller: Caller) -> Self {
+        match caller.may_see_all_of(user) {
+            true => Self::Whole(user),
+            false => Self::Public(Box::new(PublicUser::from(user))),
+        }
+    }
+}
+
+fn shown(answer: &class::Answer<User>, caller: Caller, headers: &HeaderMap) -> Result<Response, Problem> {
+    let user = answer.value.as_deref().ok_or(ServiceError::NotFound)?;
+    let about = [(CACHE_STATUS, cache_status(answer)), (header::ETAG, etag(user.version))];
+    Ok(match is_not_modified(headers, user.version) {
+        true => (StatusCode::NOT_MODIFIED, about).into_response(),
+        false => (about, Answer(View::of(user, caller))).into_response(),
+    })
+}
+
+fn changed(status: StatusCode, user: &User, receipt: Receipt, caller: Caller) -> Response {
+    let etag = [(header::ETAG, etag(user.version))];
+    (status, acknowledged(receipt), etag, Answer(View::of(user, caller))).into_response()
+}
+
+pub(crate) async fn get(
+    State(service): State<Service>,
+    caller: Caller,
+    Target(user): Target,
+    Strength(consistency): Strength,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let id = service.resolve(caller, &user, consistency).await?;
+    let answer = service.user(id, consistency).await?;
+    shown(&answer, caller, &headers)
+}
+
+pub(crate) async fn lookup(
+    State(service): State<Service>,
+    caller: Caller,
+    Strength(consistency): Strength,
+    headers: HeaderMap,
+    Json(body): Json,
+) -> Result<Response, Problem> {
+    let LookupBody(identifier) = LookupBody::parse(body)?;
+    let answer = service.find(&identifier, consistency).await?;
+    shown(&answer, caller, &headers)
+}
+
+/// A page of the list.
+#[derive(Serialize)]
+struct ListAnswer<'a> {
+    items: Vec<View<'a>>,
+    /// The page's number; `null` behind a cursor.
+    page: Option<Page>,
+    limit: u32,
+    total: i64,
+    next_cursor: Option<String>,
+}
+
+pub(crate) async fn list(
+    State(service): State<Service>,
+    caller: Caller,
+    Params(params): Params<ListParams>,
+    Strength(consistency): Strength,
+) -> Result<Response, Problem> {
+    let query = ListQuery::parse(&params)?;
+    let answer = service.list(&query, consistency).await?;
+    let page = answer.value.as_deref().ok_or(ServiceError::NotFound)?;
+    let list = ListAnswer {
+        items: page.users.iter().map(|user| View::of(user, caller)).collect(),
+        page: match query.position {
+            Position::Page(page) => Some(page),
+            Position::Cursor(_) => None,
+        },
+        limit: query.limit.get(),
+        total: page.total,
+        next_cursor: page.next.map(|cursor| cursor.encode()),
+    };
+    Ok(([(CACHE_STATUS, cache_status(&answer))], Answer(list)).into_response())
+}
+
+pub(crate) async fn create(
+    State(service): State<Service>,
+    caller: Caller,
+    Json(body): Json,
+) -> Result<Response, Problem> {
+    // Before the body is looked at: who may not create learns nothing from its errors.
+    caller.check_admin()?;
+    let (user, receipt) = service.create(caller, CreateUserBody::parse(body)?).await?;
+    let location = [(header::LOCATION, location(user.id))];
+    Ok((location, changed(StatusCode::CREATED, &user, receipt, caller)).into_response())
+}
+
+pub(crate) async fn patch(
+    state: State<Service>,
+    caller: Caller,
+    target: Target,
+    headers: HeaderMap,
+    Json(body): Json,
+) -> Result<Response, Problem> {
+    let PatchUserBody(patch) = PatchUserBody::parse(body)?;
+    change(state, caller, target, headers, patch).await
+}
+
+pub(crate) async fn put(
+    state: State<Service>,
+    caller: Caller,
+    target: Target,
+    headers: HeaderMap,
+    Json(body): Json,
+) -> Result<Response, Problem> {
+    let PutUserBody(patch) = PutUserBody::parse(body)?;
+    change(state, caller, target, headers, patch).await
+}
+
+async fn change(
+    State(service): State<Service>,
+    caller: Caller,
+    Target(user): Target,
+    headers: HeaderMap,
+    patch: UserPatch,
+) -> Result<Response, Problem> {
+    let (id, expected) = addressed(&service, caller, &user, &headers).await?;
+    let (user, receipt) = service.update(caller, id, patch, expected).await?;
+    Ok(changed(StatusCode::OK, &user, receipt, caller))
+}
+
+pub(crate) async fn delete(
+    State(service): State<Service>,
+    caller: Caller,
+    Target(user): Target,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let (id, expected) = addressed(&service, caller, &user, &headers).await?;
+    let receipt = service.delete(caller, id, expected).await?;
+    Ok((StatusCode::NO_CONTENT, acknowledged(receipt)).into_response())
+}
+
+/// The user that a write is for, and the version it insists on.
+async fn addressed(
+    service: &Service,
+    caller: Caller,
+    user: &UserRef,
+    headers: &HeaderMap,
+) -> Result<(UserId, Option<i64>), Problem> {
+    let expected = expected_version(headers)?;
+    let id = service.resolve(caller, user, Consistency::Fresh).await?;
+    // Only a choice between several versions needs the present one before the write itself compares.
+    let present = match expected.is_choice() {
+        true => service.user(id, Consistency::Fresh).await?.value.map_or(0, |user| user.version),
+        false => 0,
+    };
+    Ok((id, expected.given(present)?))
+}
+
+pub(crate) async fn activate(
+    state: State<Service>,
+    caller: Caller,
+    target: Target,
+) -> Result<Response, Problem> {
+    set_active(state, caller, target, true).await
+}
+
+pub(crate) async fn deactivate(
+    state: State<Service>,
+    caller: Caller,
+    target: Target,
+) -> Result<Response, Problem> {
+    set_active(state, caller, target, false).await
+}
+
+async fn set_active(
+    State(service): State<Service>,
+    caller: Caller,
+    Target(user): Target,
+    is_active: bool,
+) -> Result<Response, Problem> {
+    caller.check_admin()?;
+    let id = service.resolve(caller, &user, Consistency::Fresh).await?;
+    let (user, receipt) = service.set_active(caller, id, is_active).await?;
+    Ok(changed(StatusCode::OK, &user, receipt, caller))
+}

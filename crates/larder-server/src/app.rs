@@ -1,0 +1,119 @@
+//! The service put together and served: database, cache, first superadmin, HTTP.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use larder::cache::Cache;
+use tokio::net::TcpListener;
+
+use crate::api;
+use crate::domain::contact::Email;
+use crate::domain::identity::Username;
+use crate::domain::password::Password;
+use crate::domain::role::Role;
+use crate::domain::user::NewUser;
+use crate::service::Service;
+use crate::settings::{FirstAdmin, Settings};
+use crate::store::Store;
+
+/// Our share of a Redis.
+const NAMESPACE: &str = "larder";
+
+/// How long requests in flight may take after the service was told to stop.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// The superadmin that was created just now.
+pub struct CreatedAdmin {
+    /// Its e-mail address.
+    pub email: Email,
+    /// Its password, when it was drawn here: to be printed, once.
+    pub drawn_password: Option<String>,
+}
+
+/// Opens database and cache, and gives an empty database its superadmin.
+///
+/// # Errors
+/// A URL that cannot be used, or a database that does not answer.
+pub async fn open(settings: &Settings) -> anyhow::Result<(Service, Option<CreatedAdmin>)> {
+    let store = Store::open(&settings.database_url).await.context("DATABASE_URL cannot be opened")?;
+    let mut builder = Cache::builder(NAMESPACE);
+    if let Some(url) = &settings.redis_url {
+        builder = builder.redis(url);
+    }
+    let cache = builder.build().await.context("REDIS_URL cannot be used")?;
+    let service = Service::open(store, cache).await?;
+    let admin = first_admin(&service, &settings.admin).await?;
+    Ok((service, admin))
+}
+
+async fn first_admin(service: &Service, admin: &FirstAdmin) -> anyhow::Result<Option<CreatedAdmin>> {
+    // Spares every later start the hashing; the store looks again, under a lock.
+    if service.store().total(&Default::default()).await? > 0 {
+        return Ok(None);
+    }
+    let drawn = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 18]>());
+    let (password, drawn_password) = match &admin.password {
+        Some(password) => (password.clone(), None),
+        None => (Password::parse(&drawn)?, Some(drawn)),
+    };
+    let hash = service.passwords().hash(&password).await?;
+    let username = Username::parse("admin")?;
+    let new = NewUser { role: Role::Superadmin, ..NewUser::new(admin.email.clone(), username) };
+    let created = service.store().create_superadmin_if_empty(new, &hash).await?;
+    Ok(created.map(|user| CreatedAdmin { email: user.email, drawn_password }))
+}
+
+/// Serves until `stop` resolves, then lets requests in flight end.
+///
+/// # Errors
+/// The listener's.
+pub async fn serve(
+    listener: TcpListener,
+    service: Service,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> anyhow::Result<()> {
+    let (stopping, stopped) = tokio::sync::oneshot::channel();
+    let stop = async move {
+        stop.await;
+        // Nobody listens only when serving has ended already.
+        let _ = stopping.send(());
+    };
+    let serving = axum::serve(listener, api::routes(service.clone())).with_graceful_shutdown(stop).into_future();
+    let overdue = async move {
+        if stopped.await.is_ok() {
+            tokio::time::sleep(GRACE).await;
+        } else {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        served = serving => served?,
+        () = overdue => tracing::warn!("requests were still in flight {GRACE:?} after the stop"),
+    }
+    service.store().database().close().await;
+    Ok(())
+}
+
+/// Resolves when the process is asked to end: Ctrl-C or SIGTERM.
+pub async fn asked_to_stop() {
+    let interrupted = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        let mut terminated = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(signal) => signal,
+            Err(error) => {
+                tracing::warn!(%error, "SIGTERM cannot be listened for");
+                let _ = interrupted.await;
+                return;
+            }
+        };
+        tokio::select! {
+            _ = interrupted => {}
+            _ = terminated.recv() => {}
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = interrupted.await;
+}

@@ -1,0 +1,290 @@
+//! Where users meet the cache, and the only place: each class, how it is loaded, and what a write touches.
+
+use std::time::Duration;
+
+use larder::cache::Cache;
+use larder::class::{Answer, Class};
+use larder::error::Error;
+use larder::invalidation::Invalidation;
+use larder::key::{Key, KeyParts};
+use larder::policy::{Consistency, Policy};
+use larder::source::Source;
+use larder::stats::Stats;
+use larder::uncached::uncached;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::auth::AuthState;
+use crate::domain::contact::{Email, Phone};
+use crate::domain::identity::{ExternalId, Identifier, UserId, Username};
+use crate::domain::paging::{Cursor, ListQuery, Position};
+use crate::domain::timestamp::Timestamp;
+use crate::domain::user::User;
+use crate::store::Store;
+use crate::store::error::StoreError;
+
+/// How long an absent answer is kept. Creating a user drops the answers about its names, so this bounds only
+/// how long one of them takes up room.
+const ABSENT: Duration = Duration::from_secs(30);
+
+/// One page of the list, as cached: whole users, of which each reader is shown what it may see.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserPage {
+    /// The users, newest first.
+    pub users: Vec<User>,
+    /// How many there are in all.
+    pub total: i64,
+    /// Where the list goes on.
+    pub next: Option<Cursor>,
+}
+
+/// The users and what is known of them, read through the cache.
+#[derive(Clone)]
+pub struct CachedUsers {
+    cache: Cache,
+    store: Store,
+    details: Class<UserId, User>,
+    auth: Class<UserId, AuthState>,
+    emails: Class<Email, UserId>,
+    usernames: Class<Username, UserId>,
+    phones: Class<Phone, UserId>,
+    externals: Class<ExternalId, UserId>,
+    lists: Class<ListQuery, UserPage>,
+}
+
+impl CachedUsers {
+    /// Opens the classes.
+    ///
+    /// # Errors
+    /// Only if a class's name were not allowed.
+    pub fn open(cache: Cache, store: Store) -> Result<Self, Error> {
+        let policy = |seconds| Policy::ttl(Duration::from_secs(seconds)).absent_for(ABSENT);
+        Ok(Self {
+            details: cache.class("user_details").policy(policy(180)).open()?,
+            auth: cache.class("auth_state").policy(policy(300)).open()?,
+            emails: cache.class("user_email").policy(policy(300)).open()?,
+            usernames: cache.class("user_username").policy(policy(300)).open()?,
+            phones: cache.class("user_phone").policy(policy(300)).open()?,
+            externals: cache.class("user_external").policy(policy(300)).open()?,
+            lists: cache.class("user_list").policy(policy(60)).open()?,
+            cache,
+            store,
+        })
+    }
+
+    /// The cache itself, for its health and its switch.
+    pub fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    /// What all classes counted together.
+    pub fn stats(&self) -> Stats {
+        let identifiers =
+            [self.emails.stats(), self.usernames.stats(), self.phones.stats(), self.externals.stats()];
+        let others = [self.details.stats(), self.auth.stats(), self.lists.stats()];
+        identifiers.iter().chain(&others).fold(Stats::default(), |sum, stats| sum.plus(stats))
+    }
+
+    /// The user with this id.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn user(&self, id: UserId, consistency: Consistency) -> Result<Answer<User>, Error> {
+        self.details.read(&id).consistency(consistency).or_load(|| self.store.user(id)).await
+    }
+
+    /// With what the tokens of this user are compared.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn auth_state(&self, id: UserId, consistency: Consistency) -> Result<Answer<AuthState>, Error> {
+        let load = || self.store.auth_state(id, Timestamp::now());
+        self.auth.read(&id).consistency(consistency).or_load(load).await
+    }
+
+    /// The id of the user whom other software knows by this name.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn id_by_external(
+        &self,
+        external: &ExternalId,
+        consistency: Consistency,
+    ) -> Result<Answer<UserId>, Error> {
+        let load = || self.store.id_by_external(external);
+        self.externals.read(external).consistency(consistency).or_load(load).await
+    }
+
+    /// The user with this identifier.
+    ///
+    /// Two entries make the answer, the identifier's and the user's, and a write may lie between them. So the
+    /// user is asked whether it still has that identifier; if not, both are read again, stronger each time.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn find(&self, by: &Identifier, consistency: Consistency) -> Result<Answer<User>, Error> {
+        let answer = self.find_once(by, consistency).await?;
+        if is_about(&answer, by) {
+            return Ok(answer);
+        }
+        let answer = self.find_once(by, Consistency::Fresh).await?;
+        if is_about(&answer, by) {
+            return Ok(answer);
+        }
+        let answer = uncached(self.find_once(by, Consistency::Fresh)).await?;
+        // It changed hands between two statements: at one of them, nobody had it.
+        let value = answer.value.clone().filter(|_| is_about(&answer, by));
+        Ok(Answer { value, ..answer })
+    }
+
+    async fn find_once(&self, by: &Identifier, consistency: Consistency) -> Result<Answer<User>, Error> {
+        let id = match by {
+            Identifier::Id(id) => return self.user(*id, consistency).await,
+            Identifier::Email(email) => {
+                let load = || self.store.id_by_email(email);
+                self.emails.read(email).consistency(consistency).or_load(load).await?
+            }
+            Identifier::Username(username) => {
+                let load = || self.store.id_by_username(username);
+                self.usernames.read(username).consistency(consistency).or_load(load).await?
+            }
+            Identifier::Phone(phone) => {
+                let load = || self.store.id_by_phone(phone);
+                self.phones.read(phone).consistency(consistency).or_load(load).await?
+            }
+        };
+        let Some(user_id) = id.value.as_deref() else {
+            return Ok(Answer { value: None, source: id.source, joined: id.joined });
+        };
+        let user = self.user(*user_id, consistency).await?;
+        Ok(Answer { source: farther(id.source, user.source), joined: id.joined || user.joined, ..user })
+    }
+
+    /// One page of the list.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn list(&self, query: &ListQuery, consistency: Consistency) -> Result<Answer<UserPage>, Error> {
+        let load = || async {
+            let listed = self.store.list(query).await?;
+            let total = self.store.total(&query.filter).await?;
+            Ok::<_, StoreError>(UserPage { users: listed.users, total, next: listed.next })
+        };
+        self.lists.read(query).consistency(consistency).or_load(load).await
+    }
+
+    /// Begins the invalidation for a write to users; see [`Touched`].
+    pub fn touch(&self) -> Touched<'_> {
+        Touched { users: self, invalidation: self.cache.invalidation() }
+    }
+}
+
+/// Collects what a write touched, in the words of the domain.
+#[must_use = "nothing is invalidated before `send`"]
+pub struct Touched<'a> {
+    users: &'a CachedUsers,
+    invalidation: Invalidation,
+}
+
+impl Touched<'_> {
+    /// A user's row changed, was created or deleted: its entries, its names, and every list. To be called for
+    /// the row before the change and the row after it.
+    pub fn user(mut self, user: &User) -> Self {
+        self = self.id(user.id).email(&user.email).username(&user.username);
+        if let Some(phone) = &user.phone {
+            self = self.phone(phone);
+        }
+        if let Some(external) = &user.external_id {
+            self.invalidation = self.invalidation.key(&self.users.externals, external);
+        }
+        self
+    }
+
+    /// What is known by a user's id alone, and every list.
+    pub fn id(mut self, id: UserId) -> Self {
+        self.invalidation = self.invalidation.key(&self.users.details, &id).class(&self.users.lists);
+        self.auth_state(id)
+    }
+
+    /// A user's sessions or epoch changed.
+    pub fn auth_state(mut self, id: UserId) -> Self {
+        self.invalidation = self.invalidation.key(&self.users.auth, &id);
+        self
+    }
+
+    /// Whose e-mail address this is.
+    pub fn email(mut self, email: &Email) -> Self {
+        self.invalidation = self.invalidation.key(&self.users.emails, email);
+        self
+    }
+
+    /// Whose name this is.
+    pub fn username(mut self, username: &Username) -> Self {
+        self.invalidation = self.invalidation.key(&self.users.usernames, username);
+        self
+    }
+
+    /// Whose telephone number this is.
+    pub fn phone(mut self, phone: &Phone) -> Self {
+        self.invalidation = self.invalidation.key(&self.users.phones, phone);
+        self
+    }
+
+    /// Sends it, to be awaited after the commit and before the acknowledgement.
+    pub async fn send(self) -> larder::receipt::Receipt {
+        self.invalidation.send().await
+    }
+}
+
+/// Whether an answer is about whoever has this identifier: nobody, or a user who has it.
+fn is_about(answer: &Answer<User>, by: &Identifier) -> bool {
+    let Some(user) = &answer.value else { return true };
+    match by {
+        Identifier::Id(id) => user.id == *id,
+        Identifier::Email(email) => user.email == *email,
+        Identifier::Username(username) => user.username == *username,
+        Identifier::Phone(phone) => user.phone.as_ref() == Some(phone),
+    }
+}
+
+/// Of two sources that made one answer, the one that had to go farther.
+fn farther(a: Source, b: Source) -> Source {
+    let distance = |source| match source {
+        Source::Memory => 0,
+        Source::Redis => 1,
+        Source::Load { stored: true } => 2,
+        Source::Load { stored: false } => 3,
+        Source::Bypass => 4,
+    };
+    if distance(a) > distance(b) { a } else { b }
+}
+
+macro_rules! key_by_text {
+    ($($type:ty),*) => {$(
+        impl Key for $type {
+            fn parts(&self, parts: &mut KeyParts<'_>) {
+                parts.push(self.as_str());
+            }
+        }
+    )*};
+}
+
+key_by_text!(Email, Username, Phone, ExternalId);
+
+impl Key for UserId {
+    fn parts(&self, parts: &mut KeyParts<'_>) {
+        parts.push(self);
+    }
+}
+
+impl Key for ListQuery {
+    fn parts(&self, parts: &mut KeyParts<'_>) {
+        parts.push(&self.limit.get());
+        match &self.position {
+            Position::Page(page) => parts.push(&format_args!("page={}", page.get())),
+            Position::Cursor(cursor) => parts.push(&format_args!("cursor={}", cursor.encode())),
+        }
+        parts.push_option(self.filter.role.map(|role| role.as_str()));
+        parts.push_option(self.filter.is_active.as_ref());
+    }
+}
+

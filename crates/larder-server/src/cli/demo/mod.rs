@@ -1,0 +1,106 @@
+//! `larder demo`: what the cache is worth, on this machine, in one table.
+
+mod client;
+mod load;
+mod people;
+mod report;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::app;
+use crate::cli::demo::load::Load;
+use crate::cli::demo::people::{ADMIN_EMAIL, Crowd, PASSWORD};
+use crate::cli::demo::report::Report;
+use crate::domain::contact::Email;
+use crate::domain::password::Password;
+use crate::service::Service;
+use crate::settings::{FirstAdmin, Settings};
+
+/// Makes users, starts the service, and drives the same load through HTTP with the cache off and on.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// How long the load runs in all, half of it with the cache off.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(2..=3600))]
+    seconds: u64,
+    /// How many users an empty database gets.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
+    users: u32,
+    /// Keep the SQLite database in this folder, and use it again the next time [default: a temporary one]
+    #[arg(long, value_name = "DIR", conflicts_with = "database")]
+    data: Option<PathBuf>,
+    /// Use this database: an empty one, or one that this demo filled before.
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
+    /// Share entries through this Redis [default: memory alone]
+    #[arg(long, value_name = "URL")]
+    redis: Option<String>,
+    /// End after the table instead of serving on.
+    #[arg(long)]
+    exit: bool,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    // The folder goes when this value does, at the end of this function, however it ends.
+    let scratch = tempfile::tempdir().context("no temporary folder")?;
+    let folder = arguments.data.clone().unwrap_or_else(|| scratch.path().to_owned());
+    let database_url = match &arguments.database {
+        Some(url) => url.clone(),
+        None => format!("sqlite://{}", folder.join("larder-demo.db").display()),
+    };
+    let settings = Settings {
+        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+        database_url,
+        redis_url: arguments.redis.clone(),
+        admin: FirstAdmin { email: Email::parse(ADMIN_EMAIL)?, password: Some(Password::parse(PASSWORD)?) },
+    };
+    let (service, _) = app::open(&settings).await?;
+    let listener = listen(settings.listen).await?;
+    let address = listener.local_addr()?;
+
+    let (stop, stopping) = watch::channel(false);
+    let serving = tokio::spawn(app::serve(listener, service.clone(), stopped(stopping)));
+    let shown = tokio::select! {
+        shown = show(&arguments, &service, address) => shown,
+        () = app::asked_to_stop() => Err(anyhow::anyhow!("stopped before the table was complete")),
+    };
+    if shown.is_ok() && !arguments.exit {
+        println!("{}", report::invitation(address));
+        app::asked_to_stop().await;
+        println!("Stopping.");
+    }
+    stop.send_replace(true);
+    serving.await??;
+    shown
+}
+
+/// The usual port, or any other when that one is taken.
+async fn listen(usual: SocketAddr) -> anyhow::Result<TcpListener> {
+    match TcpListener::bind(usual).await {
+        Ok(listener) => Ok(listener),
+        Err(_) => TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no free port on the loopback"),
+    }
+}
+
+async fn stopped(mut stopping: watch::Receiver<bool>) {
+    // An error means that the sender is gone, which is a stop too.
+    let _ = stopping.wait_for(|stop| *stop).await;
+}
+
+async fn show(arguments: &Arguments, service: &Service, address: SocketAddr) -> anyhow::Result<()> {
+    let crowd = Crowd::gather(service, arguments.users).await?;
+    let load = Load::prepare(address, crowd).await?;
+    let half = Duration::from_secs_f64(arguments.seconds as f64 / 2.0);
+    service.users().cache().set_enabled(false);
+    let off = load.drive("cache off", service, half).await?;
+    service.users().cache().set_enabled(true);
+    let on = load.drive("cache on ", service, half).await?;
+    println!("{}", Report { off, on, users: load.crowd_size(), has_redis: arguments.redis.is_some() });
+    Ok(())
+}

@@ -1,0 +1,49 @@
+//! The command line: `larder serve` and `larder demo`.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line speaks to its terminal")]
+
+mod demo;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// User management served at the speed of memory, and never stale.
+#[derive(Parser)]
+#[command(name = "larder", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the API.
+    Serve(serve::Arguments),
+    /// Show what the cache is worth: ten thousand users, a load with and without it, a table.
+    Demo(demo::Arguments),
+}
+
+/// Runs the command that the arguments name. The exit code is 0 when it did what it was asked.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let quiet = matches!(arguments.command, Command::Demo(_));
+    let default = if quiet { "warn" } else { "info,sqlx=warn" };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let ran = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Into::into).and_then(
+        |runtime| match arguments.command {
+            Command::Serve(arguments) => runtime.block_on(serve::run(arguments)),
+            Command::Demo(arguments) => runtime.block_on(demo::run(arguments)),
+        },
+    );
+    match ran {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("larder: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Who may do what to whom.
+
+use uuid::Uuid;
+
+use crate::domain::identity::UserId;
+use crate::domain::role::Role;
+use crate::domain::user::User;
+use crate::service::error::ServiceError;
+
+/// Whoever sends a request, as its token and the user's present state say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caller {
+    /// The user.
+    pub id: UserId,
+    /// The role it has now, which may differ from the one it had when the token was made.
+    pub role: Role,
+    /// The session of its token.
+    pub session: Uuid,
+}
+
+impl Caller {
+    /// Whether the caller may see and change everything of `user`: itself, or one whom it manages.
+    pub fn may_see_all_of(&self, user: &User) -> bool {
+        self.id == user.id || self.manages(user.role)
+    }
+
+    /// An admin manages all but superadmins, a superadmin everybody.
+    fn manages(&self, role: Role) -> bool {
+        match self.role {
+            Role::User => false,
+            Role::Admin => role < Role::Superadmin,
+            Role::Superadmin => true,
+        }
+    }
+
+    /// Whether the caller may change `user`.
+    ///
+    /// # Errors
+    /// [`ServiceError::Forbidden`].
+    pub fn check_change(&self, user: &User) -> Result<(), ServiceError> {
+        match self.may_see_all_of(user) {
+            true => Ok(()),
+            false => Err(ServiceError::Forbidden("this user may be changed by itself and by those who manage it")),
+        }
+    }
+
+    /// Whether the caller may do what is for admins: to a user who has `role`, or is to get it.
+    ///
+    /// # Errors
+    /// [`ServiceError::Forbidden`].
+    pub fn check_manage(&self, role: Role) -> Result<(), ServiceError> {
+        match self.manages(role) {
+            true => Ok(()),
+            false if self.role == Role::User => Err(ServiceError::Forbidden("this is for admins")),
+            false => Err(ServiceError::Forbidden("superadmins are managed by superadmins only")),
+        }
+    }
+
+    /// Whether the caller is an admin at all.
+    ///
+    /// # Errors
+    /// [`ServiceError::Forbidden`].
+    pub fn check_admin(&self) -> Result<(), ServiceError> {
+        self.check_manage(Role::User)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caller(role: Role) -> Caller {
+        Caller { id: UserId::generate(), role, session: Uuid::now_v7() }
+    }
+
+    #[test]
+    fn who_manages_whom() {
+        let expected = [
+            (Role::User, [false, false, false]),
+            (Role::Admin, [true, true, false]),
+            (Role::Superadmin, [true, true, true]),
+        ];
+        for (role, allowed) in expected {
+            let targets = [Role::User, Role::Admin, Role::Superadmin];
+            let may = targets.map(|target| caller(role).check_manage(target).is_ok());
+            assert_eq!(may, allowed, "{role:?}");
+        }
+    }
+}

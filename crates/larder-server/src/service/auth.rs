@@ -1,0 +1,185 @@
+//! Getting in, staying in, getting out.
+
+use std::time::Duration;
+
+use larder::policy::Consistency;
+use larder::receipt::Receipt;
+use uuid::Uuid;
+
+use crate::domain::body::{LoginBody, PasswordBody, RegisterBody};
+use crate::domain::password::Password;
+use crate::domain::timestamp::Timestamp;
+use crate::domain::user::User;
+use crate::service::access::Caller;
+use crate::service::error::ServiceError;
+use crate::service::passwords::Passwords;
+use crate::service::tokens::{Claims, RefreshToken, refresh_hash};
+use crate::service::{Service, to_the_end};
+use crate::store::passwords::{Login, PasswordSet};
+use crate::store::sessions::{NewSession, Opened, Rotated};
+
+/// How long a session lasts; refreshing does not prolong it.
+const SESSION_TTL: Duration = Duration::from_secs(30 * 24 * 3600);
+
+const WRONG_LOGIN: ServiceError = ServiceError::Unauthenticated("the identifier or the password is wrong");
+const ENDED: ServiceError = ServiceError::Unauthenticated("the session has ended, log in again");
+
+/// What a login and a refresh give.
+pub struct Grant {
+    /// For the `Authorization` header, for [`ACCESS_TTL`](crate::service::tokens::ACCESS_TTL).
+    pub access_token: String,
+    /// For one refresh.
+    pub refresh_token: String,
+    /// What became of the invalidation.
+    pub receipt: Receipt,
+}
+
+impl Service {
+    /// Who a token belongs to: checked against the user's present state, by equality.
+    ///
+    /// # Errors
+    /// [`ServiceError::Unauthenticated`], and those of the database.
+    pub async fn authenticate(&self, token: &str) -> Result<(Caller, Claims), ServiceError> {
+        let claims = self.tokens.verify(token)?;
+        let state = self.users.auth_state(claims.sub, Consistency::Bounded).await?;
+        match state.value {
+            Some(state) if state.admits(claims.sid, claims.epoch) => {
+                Ok((Caller { id: claims.sub, role: state.role, session: claims.sid }, claims))
+            }
+            _ => Err(ENDED),
+        }
+    }
+
+    /// Creates a user for whoever asks.
+    ///
+    /// # Errors
+    /// [`ServiceError::Taken`], and those of the database.
+    pub async fn register(&self, body: RegisterBody) -> Result<(User, Receipt), ServiceError> {
+        let hash = self.passwords.hash(&body.password).await?;
+        self.insert(body.user, Some(hash)).await
+    }
+
+    /// Opens a session. Reads the database, never the cache, and takes the same time for unknown users.
+    ///
+    /// # Errors
+    /// [`ServiceError::Unauthenticated`] without saying what was wrong, [`ServiceError::Forbidden`] for a
+    /// right password of an inactive user, and those of the database.
+    pub async fn login(&self, body: LoginBody) -> Result<Grant, ServiceError> {
+        let login = self.store.credentials_for_login(&body.identifier).await?;
+        let hash = login.as_ref().map(|login| login.password_hash.as_str());
+        let is_right = self.passwords.matches(&body.password, hash).await?;
+        let Some(login) = login.filter(|_| is_right) else { return Err(WRONG_LOGIN) };
+        if !login.user.is_active {
+            return Err(ServiceError::Forbidden("this account is deactivated"));
+        }
+        self.rehash_if_outdated(&login, &body.password).await?;
+        self.open_session(login).await
+    }
+
+    async fn rehash_if_outdated(&self, login: &Login, password: &Password) -> Result<(), ServiceError> {
+        if Passwords::is_outdated(&login.password_hash) {
+            let hash = self.passwords.hash(password).await?;
+            self.store.rehash_password(login.user.id, &login.password_hash, &hash).await?;
+        }
+        Ok(())
+    }
+
+    async fn open_session(&self, login: Login) -> Result<Grant, ServiceError> {
+        let service = self.clone();
+        to_the_end(async move {
+            let (user_id, epoch) = (login.user.id, login.epoch);
+            let (sid, now, refresh) = (Uuid::now_v7(), Timestamp::now(), RefreshToken::random());
+            let new = NewSession {
+                id: sid,
+                user_id,
+                epoch,
+                token_hash: &refresh.hash,
+                now,
+                expires_at: now.after(SESSION_TTL),
+            };
+            let opened = service.store.open_session(new).await;
+            let receipt = service.users.touch().auth_state(user_id).send().await;
+            match opened? {
+                Opened::Done { .. } => {
+                    let access_token = service.tokens.issue(user_id, sid, epoch, now)?;
+                    Ok(Grant { access_token, refresh_token: refresh.text, receipt })
+                }
+                // The password changed while it was being compared.
+                Opened::Outdated => Err(WRONG_LOGIN),
+            }
+        })
+        .await
+    }
+
+    /// Exchanges a refresh token for new tokens of the same session. One that was used before ends the
+    /// session: somebody else has it too.
+    ///
+    /// # Errors
+    /// [`ServiceError::Unauthenticated`], and those of the database.
+    pub async fn refresh(&self, token: String) -> Result<Grant, ServiceError> {
+        let service = self.clone();
+        to_the_end(async move {
+            let (now, next) = (Timestamp::now(), RefreshToken::random());
+            match service.store.rotate_refresh(&refresh_hash(&token), &next.hash, now).await? {
+                Rotated::Done { session, user_id } => {
+                    // The state the next requests will be compared with, so that the token is good at once.
+                    let state = service.users.auth_state(user_id, Consistency::Fresh).await?.value;
+                    let Some(state) = state.filter(|state| state.admits(session, state.epoch)) else {
+                        return Err(ENDED);
+                    };
+                    let access_token = service.tokens.issue(user_id, session, state.epoch, now)?;
+                    let receipt = service.users.touch().send().await;
+                    Ok(Grant { access_token, refresh_token: next.text, receipt })
+                }
+                Rotated::Reused { session, user_id } => {
+                    tracing::warn!(%user_id, %session, "a refresh token came a second time, session ended");
+                    let _ended = service.users.touch().auth_state(user_id).send().await;
+                    Err(ENDED)
+                }
+                Rotated::Unknown | Rotated::Expired => Err(ENDED),
+            }
+        })
+        .await
+    }
+
+    /// Ends the caller's session.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn logout(&self, caller: Caller) -> Result<Receipt, ServiceError> {
+        let service = self.clone();
+        to_the_end(async move {
+            let ended = service.store.end_session(caller.session, Timestamp::now()).await;
+            let receipt = service.users.touch().auth_state(caller.id).send().await;
+            ended?;
+            Ok(receipt)
+        })
+        .await
+    }
+
+    /// Changes the caller's password and ends all its sessions, this one too.
+    ///
+    /// # Errors
+    /// [`ServiceError::Forbidden`] when the current password is wrong, and those of the database.
+    pub async fn change_password(&self, caller: Caller, body: PasswordBody) -> Result<Receipt, ServiceError> {
+        let by = crate::domain::identity::Identifier::Id(caller.id);
+        let login = self.store.credentials_for_login(&by).await?;
+        let stored = login.as_ref().map(|login| login.password_hash.as_str());
+        let is_right = self.passwords.matches(&body.current, stored).await?;
+        let Some(login) = login.filter(|_| is_right) else {
+            return Err(ServiceError::Forbidden("the current password is wrong"));
+        };
+        let hash = self.passwords.hash(&body.new).await?;
+        let service = self.clone();
+        to_the_end(async move {
+            let set = service.store.set_password(caller.id, &hash, Some(login.epoch)).await;
+            let receipt = service.users.touch().user(&login.user).send().await;
+            match set? {
+                PasswordSet::Done => Ok(receipt),
+                PasswordSet::Outdated => Err(ServiceError::Forbidden("the current password is wrong by now")),
+                PasswordSet::NotFound => Err(ServiceError::NotFound),
+            }
+        })
+        .await
+    }
+}

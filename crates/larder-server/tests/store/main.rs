@@ -1,0 +1,10 @@
+//! One contract for the store, kept on SQLite and on PostgreSQL.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+
+mod access;
+mod bed;
+mod changes;
+mod lists;
+mod races;
+mod sessions;
+mod users;

@@ -1,0 +1,200 @@
+//! Two instances, or two requests, at the same moment.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use larder_server::domain::identity::UserId;
+use larder_server::domain::paging::Filter;
+use larder_server::domain::patch::{Patch, UserPatch};
+use larder_server::domain::role::Role;
+use larder_server::domain::text::Bio;
+use larder_server::domain::timestamp::Timestamp;
+use larder_server::domain::user::NewUser;
+use larder_server::store::Store;
+use larder_server::store::changes::Updated;
+use larder_server::store::error::StoreError;
+use larder_server::store::keys::SigningKey;
+use larder_server::store::sessions::{NewSession, Opened, Rotated};
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use crate::bed::{Bed, contract, new};
+
+contract!(
+    one_current_token,
+    instances_share_one_signing_key,
+    there_is_one_first_superadmin,
+    one_conditional_change_wins,
+    every_change_counts,
+    one_of_two_gets_the_name,
+    imports_and_registrations_do_not_lock_each_other,
+    one_lock_order,
+    instances_may_start_at_once,
+);
+
+/// As another process would be: with connections of its own.
+async fn instance(bed: &Bed) -> Store {
+    Store::open(&bed.url).await.unwrap()
+}
+
+/// Runs `job` for 0..n on two instances at once.
+async fn at_once<T, F>(bed: &Bed, n: usize, job: impl Fn(Store, usize) -> F) -> Vec<T>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    let stores = [bed.store.clone(), instance(bed).await];
+    let jobs: JoinSet<T> = (0..n).map(|number| job(stores[number % 2].clone(), number)).collect();
+    jobs.join_all().await
+}
+
+async fn one_current_token(bed: &Bed) {
+    let user = bed.user("ann").await;
+    let now = Timestamp::now();
+    let expires_at = now.after(Duration::from_secs(60));
+    let id = Uuid::now_v7();
+    let session = NewSession { id, user_id: user.id, epoch: 1, token_hash: "t", now, expires_at };
+    assert!(matches!(bed.store.open_session(session).await.unwrap(), Opened::Done { .. }));
+    let outcomes = at_once(bed, 8, |store, number| async move {
+        store.rotate_refresh("t", &format!("next {number}"), now).await.unwrap()
+    })
+    .await;
+    let won = outcomes.iter().filter(|outcome| matches!(outcome, Rotated::Done { .. })).count();
+    let reused = outcomes.iter().filter(|outcome| matches!(outcome, Rotated::Reused { .. })).count();
+    assert_eq!((won, reused), (1, 7), "{outcomes:?}");
+    assert!(bed.store.auth_state(user.id, now).await.unwrap().unwrap().sessions.is_empty());
+}
+
+async fn instances_share_one_signing_key(bed: &Bed) {
+    let keys = at_once(bed, 8, |store, number| async move {
+        let key = SigningKey {
+            kid: format!("kid {number}"),
+            algorithm: "EdDSA".into(),
+            private_key: format!("secret {number}"),
+            created_at: Timestamp::now(),
+            retired_at: None,
+        };
+        store.insert_signing_key_if_none(&key).await.unwrap()
+    })
+    .await;
+    assert!(keys.iter().all(|keys| keys.len() == 1));
+    let kids: BTreeSet<_> = keys.iter().flatten().map(|key| &key.kid).collect();
+    assert_eq!(kids.len(), 1);
+    assert_eq!(bed.store.signing_keys().await.unwrap(), keys[0]);
+    assert!(!format!("{:?}", keys[0]).contains("secret"));
+}
+
+async fn there_is_one_first_superadmin(bed: &Bed) {
+    let made = at_once(bed, 6, |store, number| async move {
+        let new = NewUser { role: Role::Superadmin, ..new(&format!("admin{number}")) };
+        store.create_superadmin_if_empty(new, "hash").await.unwrap()
+    })
+    .await;
+    assert_eq!(made.into_iter().flatten().count(), 1);
+    assert_eq!(bed.store.total(&Filter::default()).await.unwrap(), 1);
+    assert!(bed.store.create_superadmin_if_empty(new("late"), "hash").await.unwrap().is_none());
+}
+
+async fn one_conditional_change_wins(bed: &Bed) {
+    let user = bed.user("ann").await;
+    let outcomes = at_once(bed, 6, |store, number| async move {
+        let bio = Patch::Set(Bio::parse(&number.to_string()).unwrap());
+        store.update_user(user.id, &UserPatch { bio, ..UserPatch::default() }, Some(1)).await.unwrap()
+    })
+    .await;
+    let done = outcomes.iter().filter(|outcome| matches!(outcome, Updated::Done { .. })).count();
+    let late = outcomes.iter().filter(|outcome| **outcome == Updated::VersionConflict { current: 2 }).count();
+    assert_eq!((done, late), (1, 5));
+}
+
+async fn every_change_counts(bed: &Bed) {
+    let user = bed.user("ann").await;
+    let outcomes = at_once(bed, 12, |store, number| async move {
+        let bio = Patch::Set(Bio::parse(&number.to_string()).unwrap());
+        store.update_user(user.id, &UserPatch { bio, ..UserPatch::default() }, None).await.unwrap()
+    })
+    .await;
+    let versions: BTreeSet<_> = outcomes
+        .iter()
+        .map(|outcome| match outcome {
+            Updated::Done { before, after } => {
+                assert_eq!(after.version, before.version + 1);
+                after.version
+            }
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(versions, (2..=13).collect());
+}
+
+async fn one_of_two_gets_the_name(bed: &Bed) {
+    let outcomes =
+        at_once(bed, 6, |store, _| async move { store.insert_user(new("ann"), Some("hash")).await }).await;
+    let taken = outcomes.iter().filter(|outcome| matches!(outcome, Err(StoreError::Taken { .. }))).count();
+    assert_eq!(taken, 5);
+    assert_eq!(bed.store.total(&Filter::default()).await.unwrap(), 1);
+}
+
+async fn imports_and_registrations_do_not_lock_each_other(bed: &Bed) {
+    let counts = at_once(bed, 8, |store, number| async move {
+        if number < 4 {
+            let many: Vec<_> = (0..600).map(|user| new(&format!("many{number}-{user}"))).collect();
+            store.insert_many(&many, "hash").await.unwrap().len()
+        } else {
+            for user in 0..10 {
+                store.insert_user(new(&format!("one{number}-{user}")), Some("hash")).await.unwrap();
+            }
+            10
+        }
+    })
+    .await;
+    let sum: usize = counts.iter().sum();
+    assert_eq!(bed.store.total(&Filter::default()).await.unwrap(), sum as i64);
+    assert_eq!(bed.sql("SELECT COUNT(*) FROM users").unwrap(), sum.to_string());
+}
+
+/// Everything that locks rows of one user, at once: a circle of waits would be a failure of one of them.
+async fn one_lock_order(bed: &Bed) {
+    let user = bed.user("ann").await.id;
+    at_once(bed, 10, |store, number| async move {
+        for round in 0..8 {
+            match number % 5 {
+                0 => drop(store.set_password(user, "hash", None).await.unwrap()),
+                1 => drop(store.set_active(user, round % 2 == 0).await.unwrap()),
+                2 => drop(store.rehash_password(user, "hash", "hash").await.unwrap()),
+                3 if round == 6 => drop(store.delete_user(user, None).await.unwrap()),
+                _ => open_and_rotate(&store, user, &format!("{number} {round}")).await,
+            }
+        }
+    })
+    .await;
+    assert_eq!(bed.store.total(&Filter::default()).await.unwrap(), 0);
+    assert_eq!(bed.sql("SELECT COUNT(*) FROM refresh_tokens").unwrap(), "0");
+}
+
+async fn open_and_rotate(store: &Store, user_id: UserId, token: &str) {
+    let now = Timestamp::now();
+    let Some(state) = store.auth_state(user_id, now).await.unwrap() else { return };
+    let (id, expires_at) = (Uuid::now_v7(), now.after(Duration::from_secs(60)));
+    let new = NewSession { id, user_id, epoch: state.epoch, token_hash: token, now, expires_at };
+    if let Opened::Done { .. } = store.open_session(new).await.unwrap() {
+        store.rotate_refresh(token, &format!("{token} next"), now).await.unwrap();
+        store.rotate_refresh(token, "never", now).await.unwrap();
+        store.end_session(id, now).await.unwrap();
+    }
+}
+
+async fn instances_may_start_at_once(bed: &Bed) {
+    let drop = "DROP TABLE refresh_tokens; DROP TABLE sessions; DROP TABLE credentials; DROP TABLE signing_keys; \
+                DROP TABLE users; DROP TABLE user_totals; DROP TABLE _sqlx_migrations;";
+    bed.sql(drop).unwrap();
+    if bed.is_postgres() {
+        bed.sql("DROP FUNCTION users_versioned, users_counted, users_truncated, users_deactivated").unwrap();
+    } else {
+        bed.sql("DROP TABLE users_versioning").unwrap();
+    }
+    let (a, b, c) = tokio::join!(instance(bed), instance(bed), instance(bed));
+    for (store, name) in [(a, "ann"), (b, "bob"), (c, "cat")] {
+        store.insert_user(new(name), None).await.unwrap();
+    }
+}
