@@ -1,0 +1,141 @@
+//! Access tokens that nobody issued: each differs from a good one in one point, and is refused.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use serde_json::{Value, json};
+
+use crate::support::app::{Stack, TestApp, on_every_stack};
+use crate::support::client::{Client, Request};
+
+fn part(bytes: impl AsRef<[u8]>) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Whoever reads the database can sign: so each forgery is right but for one point.
+struct Forger {
+    kid: String,
+    key: EncodingKey,
+    claims: Value,
+}
+
+impl Forger {
+    fn new(app: &TestApp, token: &str) -> Self {
+        let row = app.stack.sql("SELECT kid, private_key FROM signing_keys");
+        let (kid, key) = row.split_once('|').unwrap();
+        let key = EncodingKey::from_ed_der(&STANDARD.decode(key).unwrap());
+        let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+        Self { kid: kid.to_owned(), key, claims: serde_json::from_slice(&claims).unwrap() }
+    }
+
+    fn header(&self) -> Header {
+        Header { typ: Some("at+jwt".into()), kid: Some(self.kid.clone()), ..Header::new(Algorithm::EdDSA) }
+    }
+
+    fn sign(&self, header: &Header, claims: &Value) -> String {
+        encode(header, claims, &self.key).unwrap()
+    }
+
+    fn with(&self, name: &str, value: Value) -> String {
+        let mut claims = self.claims.clone();
+        claims[name] = value;
+        self.sign(&self.header(), &claims)
+    }
+
+    fn without(&self, name: &str) -> String {
+        let mut claims = self.claims.clone();
+        claims.as_object_mut().unwrap().remove(name);
+        self.sign(&self.header(), &claims)
+    }
+
+    fn unsigned(&self, header: &Value, signature: &str) -> String {
+        format!("{}.{}.{signature}", part(header.to_string()), part(self.claims.to_string()))
+    }
+}
+
+/// Every forgery, by what is wrong with it.
+fn forgeries(forger: &Forger, good: &str, other_user: &str) -> Vec<(&'static str, String)> {
+    let now = forger.claims["iat"].as_u64().unwrap();
+    let epoch = forger.claims["epoch"].as_i64().unwrap();
+    let [head, body, signature] = good.split('.').collect::<Vec<_>>().try_into().unwrap();
+    let none = json!({ "alg": "none", "typ": "at+jwt", "kid": forger.kid });
+    let symmetric = Header { alg: Algorithm::HS256, ..forger.header() };
+    let by_kid = EncodingKey::from_secret(forger.kid.as_bytes());
+    let mut changed = forger.claims.clone();
+    changed["sub"] = json!(other_user);
+    vec![
+        ("alg none", forger.unsigned(&none, "")),
+        ("alg None, a signature", forger.unsigned(&json!({ "alg": "None", "kid": forger.kid }), signature)),
+        ("alg HS256", encode(&symmetric, &forger.claims, &by_kid).unwrap()),
+        ("another body", format!("{head}.{}.{signature}", part(changed.to_string()))),
+        ("no signature", format!("{head}.{body}.")),
+        ("two parts", format!("{head}.{body}")),
+        ("four parts", format!("{good}.x")),
+        ("no kid", forger.sign(&Header { kid: None, ..forger.header() }, &forger.claims)),
+        ("unknown kid", forger.sign(&Header { kid: Some("x".into()), ..forger.header() }, &forger.claims)),
+        ("typ JWT", forger.sign(&Header { typ: Some("JWT".into()), ..forger.header() }, &forger.claims)),
+        ("no typ", forger.sign(&Header { typ: None, ..forger.header() }, &forger.claims)),
+        ("wrong aud", forger.with("aud", json!("somebody else"))),
+        ("no aud", forger.without("aud")),
+        ("expired a second ago", forger.with("exp", json!(now - 1))),
+        ("no exp", forger.without("exp")),
+        ("exp is text", forger.with("exp", json!("tomorrow"))),
+        ("another user's session", forger.with("sub", json!(other_user))),
+        ("sub is no id", forger.with("sub", json!("me"))),
+        ("unknown session", forger.with("sid", json!("0192f0c1-2345-7abc-8def-0123456789ab"))),
+        ("an older epoch", forger.with("epoch", json!(epoch - 1))),
+        ("a later epoch", forger.with("epoch", json!(epoch + 1))),
+        ("no epoch", forger.without("epoch")),
+        ("too long", forger.with("padding", json!("x".repeat(4_000)))),
+        ("nothing", String::new()),
+        ("not a token", "abc".into()),
+        ("dots", "...".into()),
+    ]
+}
+
+fn a_forged_token_is_refused_and_only_the_forged_one(app: &TestApp) {
+    let (ann, bea) = (app.user("ann"), app.user("bea"));
+    let good = ann.token.clone().unwrap();
+    let forger = Forger::new(app, &good);
+    let control = forger.sign(&forger.header(), &forger.claims);
+    assert_eq!(ann.with_token(&control).validate(), 200, "the forger's hand is good enough");
+    for (what, token) in forgeries(&forger, &good, &bea.id) {
+        let forged = ann.with_token(&token);
+        let answer = forged.get("/api/v1/users/me");
+        assert_eq!(answer.status, 401, "{what}");
+        assert_eq!(answer.header("www-authenticate"), Some("Bearer"), "{what}");
+        forged.patch("/api/v1/users/me", &json!({ "bio": "forged" })).expect(401);
+    }
+    let refresh = ann.with_token(&ann.refresh_token);
+    assert_eq!(refresh.validate(), 401, "a refresh token is no access token");
+    assert_eq!(ann.validate(), 200);
+    assert_eq!(ann.get("/api/v1/users/me").json()["version"], 1, "nobody changed anything");
+}
+
+fn another_schemes_credentials_are_refused(app: &TestApp) {
+    let ann = app.user("ann");
+    let token = ann.token.clone().unwrap();
+    let with = |value: &str| {
+        let request = Request::new("GET", "/api/v1/auth/validate").header("authorization", value);
+        app.stranger().send(request).status
+    };
+    assert_eq!(with(&format!("bearer {token}")), 200, "schemes have no case");
+    for value in ["Bearer", "Bearer ", "Basic YW5uOnBhc3M=", &token, &format!("Token {token}"), "\u{fc}"] {
+        assert_eq!(with(value), 401, "{value:?}");
+    }
+}
+
+fn a_token_of_another_installation_is_refused(app: &TestApp) {
+    let elsewhere = Stack::sqlite_memory().start();
+    let stranger = elsewhere.user("ann");
+    assert_eq!(stranger.validate(), 200);
+    let ann = app.user("ann");
+    let here: Client = app.here(&stranger);
+    assert_eq!([here.validate(), ann.validate()], [401, 200]);
+}
+
+on_every_stack!(
+    a_forged_token_is_refused_and_only_the_forged_one,
+    another_schemes_credentials_are_refused,
+    a_token_of_another_installation_is_refused,
+);

@@ -1,0 +1,195 @@
+//! A database, perhaps a Redis, and the service that runs on them.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use larder_testbed::{Database, Postgres, Redis, Sqlite};
+use serde_json::{Value, json};
+
+use crate::support::client::Client;
+use crate::support::larder::Larder;
+
+pub(crate) const ADMIN_EMAIL: &str = "boss@example.com";
+pub(crate) const ADMIN_PASSWORD: &str = "the first of all passwords";
+/// Of every user that [`TestApp::user`] makes.
+pub(crate) const PASSWORD: &str = "correct horse battery";
+
+/// Makes of each `fn name(app: &TestApp)` a test on every database, with and without Redis.
+macro_rules! on_every_stack {
+    ($($name:ident),+ $(,)?) => {
+        crate::support::app::on_stacks!([sqlite_memory, sqlite_redis, postgres_memory, postgres_redis], $($name),+);
+    };
+}
+
+/// Makes of each `fn name(app: &TestApp)` a test on every database, with Redis.
+macro_rules! on_redis {
+    ($($name:ident),+ $(,)?) => {
+        crate::support::app::on_stacks!([sqlite_redis, postgres_redis], $($name),+);
+    };
+}
+
+macro_rules! on_stacks {
+    ([$stack:ident $(, $more:ident)*], $($name:ident),+) => {
+        mod $stack {
+            $(#[test]
+            fn $name() {
+                super::$name(&crate::support::app::Stack::$stack().start());
+            })+
+        }
+        crate::support::app::on_stacks!([$($more),*], $($name),+);
+    };
+    ([], $($name:ident),+) => {};
+}
+pub(crate) use {on_every_stack, on_redis, on_stacks};
+
+enum Data {
+    Sqlite(Sqlite),
+    Postgres(Database),
+}
+
+/// What instances share.
+pub(crate) struct Stack {
+    data: Data,
+    redis: Option<Redis>,
+}
+
+impl Stack {
+    pub(crate) fn sqlite_memory() -> Self {
+        Self { data: Data::Sqlite(Sqlite::fresh().unwrap()), redis: None }
+    }
+
+    pub(crate) fn sqlite_redis() -> Self {
+        Self { redis: Some(Redis::start().unwrap()), ..Self::sqlite_memory() }
+    }
+
+    pub(crate) fn postgres_memory() -> Self {
+        let database = Database::fresh(&Postgres::shared().unwrap()).unwrap();
+        Self { data: Data::Postgres(database), redis: None }
+    }
+
+    pub(crate) fn postgres_redis() -> Self {
+        Self { redis: Some(Redis::start().unwrap()), ..Self::postgres_memory() }
+    }
+
+    /// The first instance on it.
+    pub(crate) fn start(self) -> TestApp {
+        TestApp::start(Arc::new(self))
+    }
+
+    pub(crate) fn database_url(&self) -> String {
+        match &self.data {
+            Data::Sqlite(sqlite) => sqlite.url(),
+            Data::Postgres(database) => database.url(),
+        }
+    }
+
+    /// Runs SQL as software would that has never heard of larder.
+    pub(crate) fn sql(&self, statement: &str) -> String {
+        match &self.data {
+            Data::Sqlite(sqlite) => sqlite.sql(statement).unwrap(),
+            Data::Postgres(database) => database.sql(statement).unwrap(),
+        }
+    }
+
+    pub(crate) fn redis(&self) -> &Redis {
+        self.redis.as_ref().unwrap()
+    }
+}
+
+/// One instance of the service.
+pub(crate) struct TestApp {
+    // Fields drop in this order: the process ends before its database is dropped.
+    pub(crate) larder: Larder,
+    pub(crate) stack: Arc<Stack>,
+    pub(crate) address: SocketAddr,
+}
+
+impl TestApp {
+    fn start(stack: Arc<Stack>) -> Self {
+        let mut larder = Self::spawn(&stack);
+        let address = larder.line("Listening on http://").parse().unwrap();
+        Self { larder, stack, address }
+    }
+
+    fn spawn(stack: &Stack) -> Larder {
+        let database_url = stack.database_url();
+        let redis_url = stack.redis.as_ref().map(Redis::url).unwrap_or_default();
+        let settings = [
+            ("LARDER_LISTEN", "127.0.0.1:0"),
+            ("DATABASE_URL", database_url.as_str()),
+            ("REDIS_URL", redis_url.as_str()),
+            ("LARDER_ADMIN_EMAIL", ADMIN_EMAIL),
+            ("LARDER_ADMIN_PASSWORD", ADMIN_PASSWORD),
+            ("RUST_LOG", "debug"),
+        ];
+        Larder::start(&["serve"], &std::env::temp_dir(), &settings)
+    }
+
+    /// Two instances that start at the same time.
+    pub(crate) fn start_two(stack: Stack) -> [Self; 2] {
+        let stack = Arc::new(stack);
+        [Self::spawn(&stack), Self::spawn(&stack)].map(|mut larder| {
+            let address = larder.line("Listening on http://").parse().unwrap();
+            Self { larder, stack: stack.clone(), address }
+        })
+    }
+
+    /// Another process on the same database and Redis.
+    pub(crate) fn second_instance(&self) -> Self {
+        Self::start(self.stack.clone())
+    }
+
+    pub(crate) fn has_redis(&self) -> bool {
+        self.stack.redis.is_some()
+    }
+
+    /// Somebody without a token.
+    pub(crate) fn stranger(&self) -> Client {
+        Client::stranger(self.address)
+    }
+
+    /// The same person, asking this instance.
+    pub(crate) fn here(&self, client: &Client) -> Client {
+        Client { address: self.address, ..client.clone() }
+    }
+
+    /// The superadmin that every database begins with.
+    pub(crate) fn admin(&self) -> Client {
+        self.login(&json!({ "email": ADMIN_EMAIL, "password": ADMIN_PASSWORD }))
+    }
+
+    /// Registers `name`, whose address is at example.com, and logs in.
+    pub(crate) fn user(&self, name: &str) -> Client {
+        let email = format!("{name}@example.com");
+        let body = json!({ "email": email, "username": name, "password": PASSWORD });
+        self.stranger().post("/api/v1/auth/register", &body).expect(201);
+        self.login(&json!({ "email": email, "password": PASSWORD }))
+    }
+
+    /// A user with a role, logged in.
+    pub(crate) fn user_with_role(&self, name: &str, role: &str) -> Client {
+        let email = format!("{name}@example.com");
+        let body = json!({ "email": email, "username": name, "password": PASSWORD, "role": role });
+        self.admin().post("/api/v1/users", &body).expect(201);
+        self.login(&json!({ "email": email, "password": PASSWORD }))
+    }
+
+    /// A user without a password, made by an admin; returns the answer's body.
+    pub(crate) fn plain_user(&self, admin: &Client, name: &str) -> Value {
+        let body = json!({ "email": format!("{name}@example.com"), "username": name });
+        admin.post("/api/v1/users", &body).expect(201).json()
+    }
+
+    /// Opens a session.
+    pub(crate) fn login(&self, credentials: &Value) -> Client {
+        let granted = self.stranger().post("/api/v1/auth/login", credentials).expect(200);
+        let client = self.stranger().with_token(&granted.field("access_token"));
+        let id = client.get("/api/v1/auth/validate").expect(200).field("user_id");
+        Client { id, refresh_token: granted.field("refresh_token"), ..client }
+    }
+
+    /// Opens another session of a user that [`TestApp::user`] made.
+    pub(crate) fn again(&self, name: &str) -> Client {
+        self.login(&json!({ "username": name, "password": PASSWORD }))
+    }
+}

@@ -1,0 +1,221 @@
+//! A small HTTP client that sends what it is told, byte for byte, and checks what every answer has to keep.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// Longer than the service's own time-outs, so that a test sees those.
+const PATIENCE: Duration = Duration::from_secs(25);
+
+/// A request to be sent on a connection of its own.
+#[derive(Clone)]
+pub(crate) struct Request {
+    method: &'static str,
+    path: String,
+    headers: Vec<(String, String)>,
+    body: Option<Vec<u8>>,
+}
+
+impl Request {
+    pub(crate) fn new(method: &'static str, path: &str) -> Self {
+        Self { method, path: path.to_owned(), headers: Vec::new(), body: None }
+    }
+
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub(crate) fn json(self, body: &Value) -> Self {
+        self.header("content-type", "application/json").bytes(body.to_string())
+    }
+
+    pub(crate) fn bytes(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = Some(body.into());
+        self
+    }
+
+    fn to_wire(&self, host: SocketAddr) -> Vec<u8> {
+        let Self { method, path, headers, body } = self;
+        let mut wire = format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n");
+        for (name, value) in headers {
+            wire += &format!("{name}: {value}\r\n");
+        }
+        if let Some(body) = body {
+            wire += &format!("content-length: {}\r\n", body.len());
+        }
+        wire += "\r\n";
+        [wire.as_bytes(), body.as_deref().unwrap_or_default()].concat()
+    }
+
+    /// Of an answer that says yes to a change.
+    fn is_write(&self) -> bool {
+        self.method != "GET" && self.method != "HEAD" && !self.path.contains("/lookup")
+    }
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.text()))
+    }
+
+    /// One field of the body, as text.
+    pub(crate) fn field(&self, name: &str) -> String {
+        self.json()[name].as_str().unwrap_or_else(|| panic!("no {name}: {}", self.text())).to_owned()
+    }
+
+    /// Fails the test when the status is another one.
+    #[track_caller]
+    pub(crate) fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{}", self.text());
+        self
+    }
+
+    /// Fails the test unless this is a complaint about exactly these fields.
+    #[track_caller]
+    pub(crate) fn complains_about(self, status: u16, fields: &[&str]) {
+        let body = self.expect(status).json();
+        let named: Vec<_> = body["errors"].as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(named, fields, "{body}");
+    }
+
+    fn parse(wire: &[u8]) -> Option<Self> {
+        let end = wire.windows(4).position(|four| four == b"\r\n\r\n")?;
+        let head = std::str::from_utf8(&wire[..end]).unwrap();
+        let (first, rest) = head.split_once("\r\n").unwrap_or((head, ""));
+        let status = first.split(' ').nth(1)?.parse().ok()?;
+        let headers: Vec<(String, String)> = rest
+            .split("\r\n")
+            .filter_map(|line| line.split_once(':'))
+            .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
+            .collect();
+        let answer = Self { status, headers, body: wire[end + 4..].to_vec() };
+        assert_eq!(answer.header("transfer-encoding"), None, "this client reads plain bodies only");
+        Some(answer)
+    }
+
+    /// What the contract says of every answer to every request.
+    #[track_caller]
+    fn check(&self, request: &Request) {
+        let about = format!("{} {} → {self:?}", request.method, request.path);
+        assert_eq!(self.header("cache-control"), Some("private, no-store"), "{about}");
+        if self.status >= 400 {
+            assert_eq!(self.header("content-type"), Some("application/problem+json"), "{about}");
+            let problem = self.json();
+            assert_eq!(problem["status"], self.status, "{about}");
+            assert!(problem["title"].is_string() && problem["detail"].is_string(), "{about}");
+        } else if request.is_write() {
+            assert!(matches!(self.header("cache-invalidation"), Some("sent" | "queued")), "{about}");
+        }
+        assert_eq!(self.header("www-authenticate").is_some(), self.status == 401, "{about}");
+    }
+}
+
+/// Somebody who sends requests to one instance.
+#[derive(Clone)]
+pub(crate) struct Client {
+    pub(crate) address: SocketAddr,
+    pub(crate) token: Option<String>,
+    pub(crate) refresh_token: String,
+    /// The user's id; empty for somebody without a name.
+    pub(crate) id: String,
+}
+
+impl Client {
+    /// Somebody without a token.
+    pub(crate) fn stranger(address: SocketAddr) -> Self {
+        Self { address, token: None, refresh_token: String::new(), id: String::new() }
+    }
+
+    pub(crate) fn with_token(&self, token: &str) -> Self {
+        Self { token: Some(token.to_owned()), ..self.clone() }
+    }
+
+    /// Sends a request, reads the answer, and checks what every answer has to keep.
+    #[track_caller]
+    pub(crate) fn send(&self, request: Request) -> Answer {
+        let request = match &self.token {
+            Some(token) => request.header("authorization", &format!("Bearer {token}")),
+            None => request,
+        };
+        let answer = send_raw(self.address, &request.to_wire(self.address));
+        let answer = answer.unwrap_or_else(|| panic!("no answer to {} {}", request.method, request.path));
+        answer.check(&request);
+        answer
+    }
+
+    #[track_caller]
+    pub(crate) fn get(&self, path: &str) -> Answer {
+        self.send(Request::new("GET", path))
+    }
+
+    #[track_caller]
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Answer {
+        self.send(Request::new("POST", path).json(body))
+    }
+
+    #[track_caller]
+    pub(crate) fn patch(&self, path: &str, body: &Value) -> Answer {
+        self.send(Request::new("PATCH", path).json(body))
+    }
+
+    #[track_caller]
+    pub(crate) fn put(&self, path: &str, body: &Value) -> Answer {
+        self.send(Request::new("PUT", path).json(body))
+    }
+
+    #[track_caller]
+    pub(crate) fn delete(&self, path: &str) -> Answer {
+        self.send(Request::new("DELETE", path))
+    }
+
+    #[track_caller]
+    pub(crate) fn lookup(&self, by: &Value) -> Answer {
+        self.post("/api/v1/users/lookup", by)
+    }
+
+    /// The status of `GET auth/validate`: 200 as long as the token is good.
+    #[track_caller]
+    pub(crate) fn validate(&self) -> u16 {
+        self.get("/api/v1/auth/validate").status
+    }
+
+    /// Where this user is.
+    pub(crate) fn path(&self) -> String {
+        format!("/api/v1/users/{}", self.id)
+    }
+}
+
+/// Sends bytes on a connection of its own and reads until the end; `None` when nothing of an answer came.
+pub(crate) fn send_raw(address: SocketAddr, wire: &[u8]) -> Option<Answer> {
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    // Whoever refuses early closes early; the answer is there all the same.
+    let _ = stream.write_all(wire);
+    let mut received = Vec::new();
+    match stream.read_to_end(&mut received) {
+        Ok(_) => {}
+        Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset) => {}
+        Err(error) => panic!("reading an answer: {error}"),
+    }
+    Answer::parse(&received)
+}

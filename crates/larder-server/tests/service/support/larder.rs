@@ -1,0 +1,145 @@
+//! The binary as a child process: what it prints is kept, and it never outlives its test.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::{PATIENCE, eventually};
+
+/// How long a service that was told to stop may take before a dropped one is killed.
+const END: Duration = Duration::from_secs(15);
+
+/// Drop does not run in a test that is killed; a shell that waits for the end of a pipe stands in for it.
+const WATCHDOG: &str = r#"read -r _; kill -KILL "$1" 2>/dev/null"#;
+
+/// What a process printed so far.
+#[derive(Clone, Default)]
+struct Printed(Arc<Mutex<String>>);
+
+impl Printed {
+    fn follow(pipe: impl Read + Send + 'static) -> Self {
+        let printed = Self::default();
+        let kept = printed.clone();
+        thread::spawn(move || {
+            let mut lines = BufReader::new(pipe);
+            let mut line = Vec::new();
+            while lines.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
+                kept.0.lock().unwrap().push_str(&String::from_utf8_lossy(&line));
+                line.clear();
+            }
+        });
+        printed
+    }
+
+    fn text(&self) -> String {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+/// A running `larder`.
+pub(crate) struct Larder {
+    child: Child,
+    watchdog: Child,
+    stdout: Printed,
+    stderr: Printed,
+    ended: Option<ExitStatus>,
+}
+
+impl Larder {
+    /// Starts it with these arguments, in this folder, and with no other settings than these.
+    pub(crate) fn start(arguments: &[&str], folder: &Path, settings: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_larder"));
+        command.args(arguments).current_dir(folder).env_clear();
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).envs(settings.iter().copied());
+        let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let watchdog = Command::new("sh")
+            .args(["-c", WATCHDOG, "watchdog", &child.id().to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let stdout = Printed::follow(child.stdout.take().unwrap());
+        let stderr = Printed::follow(child.stderr.take().unwrap());
+        Self { child, watchdog, stdout, stderr, ended: None }
+    }
+
+    pub(crate) fn stdout(&self) -> String {
+        self.stdout.text()
+    }
+
+    pub(crate) fn stderr(&self) -> String {
+        self.stderr.text()
+    }
+
+    /// Both, for error messages and for searching.
+    pub(crate) fn printed(&self) -> String {
+        self.stdout() + &self.stderr()
+    }
+
+    /// Waits for a line that begins with `prefix` and returns the rest of it.
+    pub(crate) fn line(&mut self, prefix: &str) -> String {
+        let mut found = None;
+        eventually(&format!("a line {prefix:?}"), || {
+            let complete = self.stdout();
+            let complete = complete.rsplit_once('\n').map_or("", |(complete, _)| complete);
+            found = complete.lines().find_map(|line| line.strip_prefix(prefix)).map(str::to_owned);
+            assert!(found.is_some() || self.poll().is_none(), "it ended early:\n{}", self.printed());
+            found.is_some()
+        });
+        found.unwrap()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        assert!(self.ended.is_none(), "its id may be somebody else's by now");
+        let id = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
+        kill_process(id, signal).unwrap();
+    }
+
+    fn poll(&mut self) -> Option<ExitStatus> {
+        if self.ended.is_none() {
+            self.ended = self.child.try_wait().unwrap();
+        }
+        self.ended
+    }
+
+    fn ends_within(&mut self, limit: Duration) -> Option<ExitStatus> {
+        let deadline = Instant::now() + limit;
+        while self.poll().is_none() && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(5));
+        }
+        self.ended
+    }
+
+    /// Waits for the end.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        self.ends_within(PATIENCE).unwrap_or_else(|| panic!("it does not end:\n{}", self.printed()))
+    }
+
+    /// Asks it to stop and waits for the end.
+    pub(crate) fn stop(&mut self, signal: Signal) -> ExitStatus {
+        self.signal(signal);
+        self.wait()
+    }
+}
+
+impl Drop for Larder {
+    fn drop(&mut self) {
+        if self.poll().is_none() {
+            self.signal(Signal::TERM);
+            if self.ends_within(END).is_none() {
+                self.child.kill().unwrap();
+                self.child.wait().unwrap();
+            }
+        }
+        // Before its pipe closes: the id that it watches may be somebody else's by now.
+        let _ = self.watchdog.kill();
+        let _ = self.watchdog.wait();
+    }
+}
