@@ -56,7 +56,7 @@ fn nanos(span: Duration) -> u64 {
 #[derive(Clone, Debug)]
 pub(crate) enum Clock {
     Kernel,
-    #[cfg_attr(not(test), expect(dead_code, reason = "a manual clock is for tests"))]
+    #[cfg_attr(not(test), expect(dead_code, reason = "only a test moves time by hand"))]
     Manual(Arc<AtomicU64>),
 }
 

@@ -139,3 +139,17 @@ async fn no_delete_by_anyone_lets_a_late_fill_land() {
     }
     assert_eq!(reader.values.stats().fills_refused, 4);
 }
+
+#[tokio::test]
+async fn what_an_open_transaction_sees_is_never_filled() {
+    let redis = Redis::start().unwrap();
+    for instance in [instance(&redis).await, memory_instance().await] {
+        let table = Table::new();
+        table.write(7, 1);
+        // The loader runs inside a transaction that has written 2 and will be rolled back.
+        let uncommitted = || async { Ok::<u64, std::fmt::Error>(2) };
+        let inside = larder::uncached::uncached(instance.values.get_or_load(&7, uncommitted)).await.unwrap();
+        assert_eq!(inside.as_deref(), Some(&2), "the transaction sees its own write");
+        assert_eq!(instance.read(&table, 7).await, Some(1), "and nobody else does");
+    }
+}

@@ -91,6 +91,9 @@ async fn memory_is_emptied_by(redis: &Redis, command: &[&str]) {
 async fn a_null_push_empties_memory() {
     memory_is_emptied_by(&Redis::start().unwrap(), &["FLUSHALL"]).await;
     memory_is_emptied_by(&Redis::start().unwrap(), &["FLUSHDB"]).await;
+    // Another application flushes its own database of the same server.
+    let flush = "redis.call('SELECT', 1) return redis.call('FLUSHDB')";
+    memory_is_emptied_by(&Redis::start().unwrap(), &["EVAL", flush, "0"]).await;
 }
 
 #[tokio::test]

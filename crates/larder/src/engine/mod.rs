@@ -140,3 +140,6 @@ impl Listener for Local {
 fn owned(key: &KeyBuf) -> Bytes {
     Bytes::copy_from_slice(key)
 }
+
+#[cfg(test)]
+mod tests;

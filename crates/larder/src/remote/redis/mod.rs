@@ -165,3 +165,6 @@ fn fault(error: RedisError) -> Fault {
         _ => Fault::Away,
     }
 }
+
+#[cfg(test)]
+mod tests;

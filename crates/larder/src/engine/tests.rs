@@ -1,0 +1,242 @@
+//! The read rule against a scripted shared tier and a clock that only the test moves.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicUsize;
+
+use async_trait::async_trait;
+
+use super::*;
+use crate::key::Namespace;
+use crate::policy::Consistency;
+use crate::protocol::frame::Token;
+use crate::remote::Leased;
+use crate::source::Source;
+
+const BOUND: Duration = Duration::from_secs(2);
+
+/// Runs right after a tier took its reply's snapshot and before the engine gets it.
+type AfterReply = Box<dyn FnMut() + Send>;
+
+/// A shared tier whose every step the test can place.
+#[derive(Default)]
+struct Scripted {
+    values: Mutex<HashMap<Bytes, Bytes>>,
+    after_read: Mutex<Option<AfterReply>>,
+    is_away: AtomicBool,
+    suspicions: AtomicUsize,
+}
+
+impl Scripted {
+    fn answer(&self) -> Result<(), Fault> {
+        if self.is_away.load(Ordering::SeqCst) { Err(Fault::Away) } else { Ok(()) }
+    }
+}
+
+#[async_trait]
+impl Remote for Scripted {
+    async fn read(&self, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>, Fault> {
+        self.answer()?;
+        let reply = {
+            let values = self.values.lock().unwrap();
+            keys.iter().map(|key| values.get(key).cloned()).collect()
+        };
+        if let Some(meanwhile) = &mut *self.after_read.lock().unwrap() {
+            meanwhile();
+        }
+        Ok(reply)
+    }
+
+    async fn lease(
+        &self,
+        key: &Bytes,
+        token: Token,
+        replace: Option<&Bytes>,
+        mint: &[(TagKey, Token)],
+    ) -> Result<Leased, Fault> {
+        self.answer()?;
+        let mut values = self.values.lock().unwrap();
+        let standing = values.get(key).cloned();
+        if standing.is_none()
+            || standing.as_ref().map(crate::protocol::frame::fingerprint).as_ref() == replace
+        {
+            values.insert(key.clone(), token.lease_frame());
+        }
+        let mut set = |tag: &TagKey, token: Token| {
+            values.entry(tag.to_bytes()).or_insert_with(|| token.tag_frame()).clone()
+        };
+        let minted = mint.iter().map(|(tag, token)| set(tag, *token)).collect();
+        Ok(Leased { standing: values[key].clone(), minted })
+    }
+
+    async fn fill(&self, key: &Bytes, token: Token, frame: Bytes, _: Duration) -> Result<bool, Fault> {
+        self.answer()?;
+        let mut values = self.values.lock().unwrap();
+        let is_held = values.get(key) == Some(&token.lease_frame());
+        if is_held {
+            values.insert(key.clone(), frame);
+        }
+        Ok(is_held)
+    }
+
+    async fn release(&self, key: &Bytes, token: Token) -> Result<(), Fault> {
+        let mut values = self.values.lock().unwrap();
+        if values.get(key) == Some(&token.lease_frame()) {
+            values.remove(key);
+        }
+        Ok(())
+    }
+
+    async fn unlink(&self, keys: &[Bytes]) -> Result<(), Fault> {
+        self.answer()?;
+        keys.iter().for_each(|key| drop(self.values.lock().unwrap().remove(key)));
+        Ok(())
+    }
+
+    fn tracks(&self) -> bool {
+        true
+    }
+
+    fn suspect(&self) {
+        self.suspicions.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+struct Bench {
+    engine: Arc<Engine>,
+    tier: Arc<Scripted>,
+    usable: Arc<Usable>,
+    class: ClassCore,
+    key: KeyBuf,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let tier = Arc::new(Scripted::default());
+        let usable = Arc::new(Usable::new());
+        let namespace = Namespace::parse("ns").unwrap();
+        let class = ClassCore {
+            name: "values".to_owned(),
+            prefix: namespace.class_prefix("values").unwrap(),
+            tags: [namespace.tag_key("values")].into(),
+            policy: Policy::ttl(Duration::from_secs(600)).jitter(0.0),
+            coder: Coder::of::<u64>(Default::default()),
+            version: 0,
+            counters: Counters::default(),
+            is_on: AtomicBool::new(true),
+        };
+        let engine = Engine {
+            local: Arc::new(Local::new(1 << 20)),
+            shared: Some(Shared { remote: tier.clone(), usable: usable.clone() }),
+            clock: Clock::manual(),
+            limits: Limits { bound: BOUND, load_timeout: BOUND },
+            is_on: AtomicBool::new(true),
+        };
+        let key = class.prefix.key("k");
+        let bench = Bench { engine: Arc::new(engine), tier, usable, class, key };
+        bench.beat();
+        bench
+    }
+
+    /// A heartbeat that is ok, sent and answered at this instant.
+    fn beat(&self) {
+        let until = self.engine.clock.now().plus(BOUND);
+        assert!(self.usable.grant(self.usable.stretch(), until));
+    }
+
+    async fn read(&self, consistency: Consistency, version: u64) -> (u64, Source) {
+        let load = || async { Ok::<_, Infallible>(Some(Arc::new(version) as crate::codec::AnyValue)) };
+        let found = self.engine.read(&self.class, &self.key, consistency, load).await.unwrap();
+        (*found.value.unwrap().downcast::<u64>().unwrap(), found.source)
+    }
+
+    /// Loads version 1 and reads it back until memory holds it.
+    async fn warm(&self) {
+        assert_eq!(self.bounded(1).await, (1, Source::Load { stored: true }));
+        assert_eq!(self.bounded(9).await, (1, Source::Redis));
+        assert_eq!(self.bounded(9).await, (1, Source::Memory));
+    }
+
+    async fn bounded(&self, version: u64) -> (u64, Source) {
+        self.read(Consistency::Bounded, version).await
+    }
+}
+
+#[tokio::test]
+async fn memory_is_never_populated_by_the_filler_but_by_the_next_tracked_read() {
+    Bench::new().warm().await;
+}
+
+#[tokio::test]
+async fn after_a_stop_of_the_whole_process_the_first_read_is_not_served_from_the_past() {
+    let bench = Bench::new();
+    bench.warm().await;
+    bench.engine.clock.advance(BOUND - Duration::from_millis(1));
+    assert_eq!(bench.bounded(2).await, (1, Source::Memory), "within the bound");
+    // SIGSTOP: time goes on and no task of ours has run, no heartbeat, no ticker.
+    bench.engine.clock.advance(Duration::from_millis(1));
+    assert_eq!(bench.bounded(2).await.0, 2, "beyond the bound only the database knows");
+}
+
+#[tokio::test]
+async fn a_push_between_the_reply_and_the_insert_refuses_the_insert() {
+    let bench = Bench::new();
+    assert_eq!(bench.bounded(1).await, (1, Source::Load { stored: true }));
+    let (local, key) = (bench.engine.local.clone(), owned(&bench.key));
+    *bench.tier.after_read.lock().unwrap() = Some(Box::new(move || local.pushed(&key)));
+    assert_eq!(bench.bounded(9).await, (1, Source::Redis), "the reply itself is a right answer");
+    assert_eq!(bench.bounded(9).await, (1, Source::Redis), "and it was not kept");
+    *bench.tier.after_read.lock().unwrap() = None;
+    assert_eq!(bench.bounded(9).await, (1, Source::Redis));
+    assert_eq!(bench.bounded(9).await, (1, Source::Memory));
+}
+
+#[tokio::test]
+async fn a_clear_between_the_reply_and_the_insert_refuses_the_insert() {
+    let bench = Bench::new();
+    assert_eq!(bench.bounded(1).await, (1, Source::Load { stored: true }));
+    let local = bench.engine.local.clone();
+    *bench.tier.after_read.lock().unwrap() = Some(Box::new(move || local.clear()));
+    assert_eq!(bench.bounded(9).await, (1, Source::Redis));
+    assert_eq!(bench.bounded(9).await, (1, Source::Redis), "nothing was kept");
+}
+
+#[tokio::test]
+async fn without_a_usable_tier_copies_live_for_the_bound_from_the_start_of_their_load() {
+    let bench = Bench::new();
+    bench.warm().await;
+    bench.usable.revoke();
+    assert_eq!(bench.bounded(2).await, (2, Source::Load { stored: true }), "tracked copies are not served");
+    assert_eq!(
+        bench.read(Consistency::Fresh, 3).await,
+        (3, Source::Load { stored: true }),
+        "nor is a fresh read"
+    );
+    bench.engine.clock.advance(BOUND - Duration::from_millis(1));
+    assert_eq!(bench.bounded(4).await, (3, Source::Memory));
+    bench.engine.clock.advance(Duration::from_millis(1));
+    assert_eq!(bench.bounded(5).await, (5, Source::Load { stored: true }));
+}
+
+#[tokio::test]
+async fn a_fault_in_the_middle_of_a_read_goes_on_with_the_loader() {
+    let bench = Bench::new();
+    bench.tier.is_away.store(true, Ordering::SeqCst);
+    assert_eq!(bench.bounded(1).await.0, 1);
+    assert_eq!(bench.tier.suspicions.load(Ordering::SeqCst), 1, "and the tier is doubted");
+}
+
+#[tokio::test]
+async fn a_write_whose_unlink_fails_is_queued_and_read_back_from_the_database() {
+    let bench = Bench::new();
+    bench.warm().await;
+    bench.tier.is_away.store(true, Ordering::SeqCst);
+    let batch = || Batch { keys: vec![owned(&bench.key)], tags: vec![] };
+    assert_eq!(bench.engine.clone().invalidate(batch()).await, crate::receipt::Delivery::Queued);
+    bench.tier.is_away.store(false, Ordering::SeqCst);
+    // Redis still holds version 1, and a heartbeat that was ok would not be enough.
+    assert!(!bench.usable.grant(bench.usable.stretch(), crate::clock::Tick::FAR));
+    assert_eq!(bench.bounded(2).await.0, 2);
+    assert_eq!(bench.read(Consistency::Fresh, 2).await.0, 2);
+}

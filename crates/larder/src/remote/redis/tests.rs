@@ -1,0 +1,175 @@
+//! What `Remote` demands of an implementation, held against a real Redis.
+
+use std::sync::Mutex;
+
+use larder_testbed::Redis;
+
+use super::*;
+use crate::protocol::frame::fingerprint;
+
+/// Notes what it is told, in the order in which it is told.
+#[derive(Default)]
+struct Notes {
+    pushed: Mutex<Vec<Bytes>>,
+}
+
+impl Listener for Notes {
+    fn pushed(&self, key: &[u8]) {
+        self.pushed.lock().unwrap().push(Bytes::copy_from_slice(key));
+    }
+
+    fn cleared(&self) {}
+}
+
+impl Notes {
+    /// How often `key` was reported since the last time somebody asked.
+    fn take(&self, key: &Bytes) -> usize {
+        let mut pushed = self.pushed.lock().unwrap();
+        let count = pushed.iter().filter(|pushed| *pushed == key).count();
+        pushed.clear();
+        count
+    }
+}
+
+async fn tier(redis: &Redis) -> (RedisTier, Arc<Notes>) {
+    let (notes, usable) = (Arc::new(Notes::default()), Arc::new(Usable::new()));
+    let settings = Settings {
+        url: redis.url(),
+        namespace: Namespace::parse("ns").unwrap(),
+        bound: Duration::from_secs(2),
+        timeout: Duration::from_millis(250),
+    };
+    let tier = RedisTier::start(settings, Clock::Kernel, notes.clone(), usable.clone()).unwrap();
+    usable.granted_within(Duration::from_secs(5)).await;
+    assert!(usable.is(Clock::Kernel.now()));
+    (tier, notes)
+}
+
+const KEY: Bytes = Bytes::from_static(b"ns:values:k");
+const OTHER: Bytes = Bytes::from_static(b"ns:values:other");
+const TTL: Duration = Duration::from_secs(60);
+
+fn frame(text: &str) -> Bytes {
+    // The script looks at the first 17 bytes only: here a kind and an id that differ by text.
+    Bytes::from(format!("V{text:<16}and the rest"))
+}
+
+#[tokio::test]
+async fn a_fill_needs_its_own_lease() {
+    let redis = Redis::start().unwrap();
+    let (tier, _) = tier(&redis).await;
+    let (mine, theirs) = (Token::random(), Token::random());
+    assert_eq!(tier.lease(&KEY, mine, None, &[]).await.unwrap().standing, mine.lease_frame());
+    assert_eq!(tier.lease(&KEY, theirs, None, &[]).await.unwrap().standing, mine.lease_frame());
+    assert_eq!(tier.fill(&KEY, theirs, frame("theirs"), TTL).await, Ok(false));
+    assert_eq!(tier.fill(&KEY, mine, frame("mine"), TTL).await, Ok(true));
+    assert_eq!(tier.fill(&KEY, mine, frame("again"), TTL).await, Ok(false), "a lease fills once");
+    assert_eq!(tier.read(&[KEY, OTHER]).await, Ok(vec![Some(frame("mine")), None]));
+
+    tier.unlink(&[KEY]).await.unwrap();
+    tier.lease(&KEY, mine, None, &[]).await.unwrap();
+    tier.unlink(&[KEY]).await.unwrap();
+    assert_eq!(tier.fill(&KEY, mine, frame("late"), TTL).await, Ok(false));
+    assert_eq!(tier.read(&[KEY]).await, Ok(vec![None]));
+}
+
+#[tokio::test]
+async fn only_the_frame_that_was_read_is_replaced() {
+    let redis = Redis::start().unwrap();
+    let (tier, _) = tier(&redis).await;
+    let fill = async |text: &str| {
+        let token = Token::random();
+        tier.unlink(&[KEY]).await.unwrap();
+        tier.lease(&KEY, token, None, &[]).await.unwrap();
+        assert_eq!(tier.fill(&KEY, token, frame(text), TTL).await, Ok(true));
+    };
+    fill("one").await;
+    let read = fingerprint(&frame("one"));
+    // Filled again in between, with the same value under another fill id (ABA).
+    fill("two").await;
+    let token = Token::random();
+    let standing = tier.lease(&KEY, token, Some(&read), &[]).await.unwrap().standing;
+    assert_eq!(standing, frame("two"));
+    let read = fingerprint(&frame("two"));
+    assert_eq!(tier.lease(&KEY, token, Some(&read), &[]).await.unwrap().standing, token.lease_frame());
+}
+
+#[tokio::test]
+async fn a_lease_is_given_up_only_by_its_holder() {
+    let redis = Redis::start().unwrap();
+    let (tier, _) = tier(&redis).await;
+    let (mine, theirs) = (Token::random(), Token::random());
+    tier.lease(&KEY, mine, None, &[]).await.unwrap();
+    tier.release(&KEY, theirs).await.unwrap();
+    assert_eq!(tier.read(&[KEY]).await, Ok(vec![Some(mine.lease_frame())]));
+    tier.release(&KEY, mine).await.unwrap();
+    assert_eq!(tier.read(&[KEY]).await, Ok(vec![None]));
+}
+
+#[tokio::test]
+async fn a_lease_expires_by_itself() {
+    let redis = Redis::start().unwrap();
+    let (tier, _) = tier(&redis).await;
+    tier.lease(&KEY, Token::random(), None, &[]).await.unwrap();
+    let left: u64 = redis.command(&["PTTL", "ns:values:k"]).unwrap().parse().unwrap();
+    assert!((1..=3_000).contains(&left), "{left} ms");
+}
+
+#[tokio::test]
+async fn two_who_mint_a_tag_at_once_agree_on_its_token() {
+    let redis = Redis::start().unwrap();
+    let (first, _) = tier(&redis).await;
+    let (second, _) = tier(&redis).await;
+    let tag = Namespace::parse("ns").unwrap().tag_key("users");
+    let mint = |tier: RedisTier| {
+        let tag = tag.clone();
+        async move { tier.lease(&KEY, Token::random(), None, &[(tag, Token::random())]).await.unwrap().minted }
+    };
+    let (a, b) = tokio::join!(mint(first), mint(second));
+    assert_eq!(a, b);
+}
+
+/// Both replies and reports come in the server's order, and reports are handled before later replies arrive:
+/// when a reply is here, so is every report of a change that was made before it.
+#[tokio::test]
+async fn a_change_is_reported_before_any_reply_that_was_sent_after_it() {
+    let redis = Redis::start().unwrap();
+    let (tier, notes) = tier(&redis).await;
+    for round in 0..200 {
+        tier.read(&[KEY]).await.unwrap();
+        notes.take(&KEY);
+        redis.command(&["SET", "ns:values:k", &round.to_string()]).unwrap();
+        tier.read(&[OTHER]).await.unwrap();
+        assert_eq!(notes.take(&KEY), 1, "round {round}");
+        redis.command(&["SET", "ns:values:k", "again"]).unwrap();
+        tier.read(&[OTHER]).await.unwrap();
+        assert_eq!(notes.take(&KEY), 0, "a report is for one change after one read");
+    }
+}
+
+#[tokio::test]
+async fn own_changes_are_reported_like_anybody_elses() {
+    let redis = Redis::start().unwrap();
+    let (tier, notes) = tier(&redis).await;
+    let token = Token::random();
+    tier.read(&[KEY]).await.unwrap();
+    tier.lease(&KEY, token, None, &[]).await.unwrap();
+    tier.read(&[KEY]).await.unwrap();
+    assert_eq!(notes.take(&KEY), 1, "the own lease");
+    tier.fill(&KEY, token, frame("mine"), TTL).await.unwrap();
+    tier.read(&[KEY]).await.unwrap();
+    assert_eq!(notes.take(&KEY), 1, "the own fill");
+    tier.unlink(&[KEY]).await.unwrap();
+    tier.read(&[OTHER]).await.unwrap();
+    assert_eq!(notes.take(&KEY), 1, "the own UNLINK, on the connection that reads");
+}
+
+#[tokio::test]
+async fn bad_urls_are_refused_without_showing_a_password() {
+    let bad = ["rediss://:secret@host", "http://:secret@host", "secret", "", "redis://:secret@host:99999"];
+    for url in bad {
+        let error = Dialler::parse(url, Duration::from_millis(250)).err().expect(url);
+        let shown = format!("{error} {error:?}");
+        assert!(shown.contains("redis://[user:password@]host") && !shown.contains("secret"), "{shown}");
+    }
+}
