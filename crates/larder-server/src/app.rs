@@ -80,7 +80,8 @@ pub async fn serve(
         // Nobody listens only when serving has ended already.
         let _ = stopping.send(());
     };
-    let serving = axum::serve(listener, api::routes(service.clone())).with_graceful_shutdown(stop).into_future();
+    let serving =
+        axum::serve(listener, api::routes(service.clone())).with_graceful_shutdown(stop).into_future();
     let overdue = async move {
         if stopped.await.is_ok() {
             tokio::time::sleep(GRACE).await;
@@ -96,24 +97,27 @@ pub async fn serve(
     Ok(())
 }
 
-/// Resolves when the process is asked to end: Ctrl-C or SIGTERM.
-pub async fn asked_to_stop() {
-    let interrupted = tokio::signal::ctrl_c();
+/// Listens for Ctrl-C and SIGTERM from this call on; resolves when one of them comes. To be called early: before
+/// it, they end the process on the spot, and whatever it has begun stays as it is.
+///
+/// # Errors
+/// The operating system's.
+pub fn asked_to_stop() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
     #[cfg(unix)]
     {
-        let mut terminated = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(signal) => signal,
-            Err(error) => {
-                tracing::warn!(%error, "SIGTERM cannot be listened for");
-                let _ = interrupted.await;
-                return;
+        use tokio::signal::unix::{SignalKind, signal};
+        let (mut interrupted, mut terminated) =
+            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        Ok(async move {
+            tokio::select! {
+                _ = interrupted.recv() => {}
+                _ = terminated.recv() => {}
             }
-        };
-        tokio::select! {
-            _ = interrupted => {}
-            _ = terminated.recv() => {}
-        }
+        })
     }
     #[cfg(not(unix))]
-    let _ = interrupted.await;
+    Ok(async {
+        // An error means that nobody can ask.
+        let _ = tokio::signal::ctrl_c().await;
+    })
 }

@@ -18,7 +18,7 @@ use crate::domain::contact::{Email, Phone};
 use crate::domain::identity::{ExternalId, Identifier, UserId, Username};
 use crate::domain::paging::{Cursor, ListQuery, Position};
 use crate::domain::timestamp::Timestamp;
-use crate::domain::user::User;
+use crate::domain::user::{NewUser, User};
 use crate::store::Store;
 use crate::store::error::StoreError;
 
@@ -194,15 +194,33 @@ impl Touched<'_> {
             self = self.phone(phone);
         }
         if let Some(external) = &user.external_id {
-            self.invalidation = self.invalidation.key(&self.users.externals, external);
+            self = self.external(external);
+        }
+        self
+    }
+
+    /// A user may have been created, under an id that is not known: its names, and every list.
+    pub fn new_user(mut self, user: &NewUser) -> Self {
+        self = self.lists().email(&user.email).username(&user.username);
+        if let Some(phone) = &user.phone {
+            self = self.phone(phone);
+        }
+        if let Some(external) = &user.external_id {
+            self = self.external(external);
         }
         self
     }
 
     /// What is known by a user's id alone, and every list.
     pub fn id(mut self, id: UserId) -> Self {
-        self.invalidation = self.invalidation.key(&self.users.details, &id).class(&self.users.lists);
-        self.auth_state(id)
+        self.invalidation = self.invalidation.key(&self.users.details, &id);
+        self.lists().auth_state(id)
+    }
+
+    /// Every list.
+    fn lists(mut self) -> Self {
+        self.invalidation = self.invalidation.class(&self.users.lists);
+        self
     }
 
     /// A user's sessions or epoch changed.
@@ -226,6 +244,12 @@ impl Touched<'_> {
     /// Whose telephone number this is.
     pub fn phone(mut self, phone: &Phone) -> Self {
         self.invalidation = self.invalidation.key(&self.users.phones, phone);
+        self
+    }
+
+    /// Who has this id in another system.
+    pub fn external(mut self, external: &ExternalId) -> Self {
+        self.invalidation = self.invalidation.key(&self.users.externals, external);
         self
     }
 
@@ -287,4 +311,3 @@ impl Key for ListQuery {
         parts.push_option(self.filter.is_active.as_ref());
     }
 }
-

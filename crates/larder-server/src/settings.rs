@@ -62,10 +62,12 @@ impl Settings {
                     shown: format!("{email:?}"),
                     allowed: invalid.message().to_owned(),
                 })?,
-                password: password.as_deref().map(Password::parse).transpose().map_err(|invalid| BadSetting {
-                    name: "LARDER_ADMIN_PASSWORD",
-                    shown: "…".to_owned(),
-                    allowed: invalid.message().to_owned(),
+                password: password.as_deref().map(Password::parse).transpose().map_err(|invalid| {
+                    BadSetting {
+                        name: "LARDER_ADMIN_PASSWORD",
+                        shown: "…".to_owned(),
+                        allowed: invalid.message().to_owned(),
+                    }
                 })?,
             },
         })
@@ -77,7 +79,9 @@ mod tests {
     use super::*;
 
     fn read(pairs: &[(&str, &str)]) -> Result<Settings, BadSetting> {
-        Settings::read(|name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
+        Settings::read(|name| {
+            pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+        })
     }
 
     #[test]

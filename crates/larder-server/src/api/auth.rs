@@ -61,7 +61,10 @@ pub(crate) fn location(id: UserId) -> HeaderValue {
     HeaderValue::from_str(&format!("/api/v1/users/{id}")).unwrap_or_else(|_| HeaderValue::from_static("/"))
 }
 
-pub(crate) async fn login(State(service): State<Service>, Json(body): Json) -> Result<impl IntoResponse, Problem> {
+pub(crate) async fn login(
+    State(service): State<Service>,
+    Json(body): Json,
+) -> Result<impl IntoResponse, Problem> {
     Ok(granted(service.login(LoginBody::parse(body)?).await?))
 }
 
@@ -73,7 +76,10 @@ pub(crate) async fn refresh(
     Ok(granted(service.refresh(token).await?))
 }
 
-pub(crate) async fn logout(State(service): State<Service>, caller: Caller) -> Result<impl IntoResponse, Problem> {
+pub(crate) async fn logout(
+    State(service): State<Service>,
+    caller: Caller,
+) -> Result<impl IntoResponse, Problem> {
     let receipt = service.logout(caller).await?;
     Ok((StatusCode::NO_CONTENT, acknowledged(receipt)))
 }

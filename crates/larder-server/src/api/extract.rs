@@ -3,10 +3,11 @@
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use larder::policy::Consistency;
 use serde_json::Value;
 
+use crate::api::BODY_BYTES;
 use crate::api::problem::Problem;
 use crate::domain::identity::UserRef;
 use crate::domain::invalid::{Invalid, ValidationErrors};
@@ -28,6 +29,10 @@ impl<S: Send + Sync> FromRequest<S> for Json {
                 "the body must be JSON, with Content-Type: application/json",
             ));
         }
+        // Said before it is sent: nobody has to wait for the end of what is refused.
+        if declared_bytes(request.headers()).is_some_and(|bytes| bytes > BODY_BYTES as u64) {
+            return Err(Problem::too_large());
+        }
         let bytes = Bytes::from_request(request, state).await?;
         serde_json::from_slice(&bytes).map(Json).map_err(|error| {
             // serde_json's own message may quote the body.
@@ -41,6 +46,10 @@ impl<S: Send + Sync> FromRequest<S> for Json {
             Problem::new(StatusCode::BAD_REQUEST, detail)
         })
     }
+}
+
+fn declared_bytes(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 fn is_json(content_type: Option<&str>) -> bool {
@@ -58,7 +67,8 @@ impl<S: Send + Sync, T: serde::de::DeserializeOwned> FromRequestParts<S> for Par
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let query = Query::<T>::try_from_uri(&parts.uri);
         query.map(|Query(params)| Params(params)).map_err(|_| {
-            let detail = "the query string cannot be read; each parameter may stand once, percent-encoded in UTF-8";
+            let detail =
+                "the query string cannot be read; each parameter may stand once, percent-encoded in UTF-8";
             Problem::new(StatusCode::BAD_REQUEST, detail)
         })
     }
@@ -79,9 +89,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Strength {
         let Params(ConsistencyParam { consistency }) = Params::from_request_parts(parts, state).await?;
         let Some(word) = consistency else { return Ok(Strength(Consistency::default())) };
         let parsed = larder_http::consistency::parse(&word);
-        parsed.map(Strength).map_err(|unknown| {
-            ValidationErrors::one("consistency", Invalid::new(unknown.to_string())).into()
-        })
+        parsed
+            .map(Strength)
+            .map_err(|unknown| ValidationErrors::one("consistency", Invalid::new(unknown.to_string())).into())
     }
 }
 
@@ -109,7 +119,8 @@ impl FromRequestParts<Service> for Authenticated {
 
     async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, Problem> {
         let token = parts.headers.get(header::AUTHORIZATION).and_then(|value| bearer(value.to_str().ok()?));
-        let missing = ServiceError::Unauthenticated("an access token is needed: Authorization: Bearer <token>");
+        let missing =
+            ServiceError::Unauthenticated("an access token is needed: Authorization: Bearer <token>");
         let (caller, claims) = service.authenticate(token.ok_or(missing)?).await?;
         Ok(Authenticated { caller, claims })
     }

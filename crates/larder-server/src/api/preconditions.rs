@@ -102,9 +102,14 @@ mod tests {
 
     #[test]
     fn a_client_that_has_the_version_need_not_get_it_again() {
-        for (value, expected) in
-            [("\"3\"", true), ("W/\"3\"", true), ("\"1\", \"3\"", true), ("*", true), ("\"4\"", false), ("3", false)]
-        {
+        for (value, expected) in [
+            ("\"3\"", true),
+            ("W/\"3\"", true),
+            ("\"1\", \"3\"", true),
+            ("*", true),
+            ("\"4\"", false),
+            ("3", false),
+        ] {
             assert_eq!(is_not_modified(&with(header::IF_NONE_MATCH, value), 3), expected, "{value}");
         }
         assert!(!is_not_modified(&HeaderMap::new(), 3));

@@ -32,6 +32,11 @@ impl Problem {
         Self { status, detail: detail.into(), errors: None }
     }
 
+    /// 413: more than [`BODY_BYTES`](crate::api::BODY_BYTES).
+    pub fn too_large() -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 1 MiB (1048576 bytes)")
+    }
+
     /// 412: the version is another by now.
     pub fn version_conflict(current: i64) -> Self {
         let detail = format!("the user has version {current} by now; read it again before you change it");
@@ -107,9 +112,7 @@ impl IntoResponse for Problem {
 impl From<BytesRejection> for Problem {
     fn from(rejection: BytesRejection) -> Self {
         match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => {
-                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 1 MiB (1048576 bytes)")
-            }
+            StatusCode::PAYLOAD_TOO_LARGE => Self::too_large(),
             status => Self::new(status, "the body could not be read"),
         }
     }

@@ -189,26 +189,18 @@ pub(crate) async fn activate(
     state: State<Service>,
     caller: Caller,
     target: Target,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    set_active(state, caller, target, true).await
+    caller.check_admin()?;
+    change(state, caller, target, headers, UserPatch::active(true)).await
 }
 
 pub(crate) async fn deactivate(
     state: State<Service>,
     caller: Caller,
     target: Target,
-) -> Result<Response, Problem> {
-    set_active(state, caller, target, false).await
-}
-
-async fn set_active(
-    State(service): State<Service>,
-    caller: Caller,
-    Target(user): Target,
-    is_active: bool,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     caller.check_admin()?;
-    let id = service.resolve(caller, &user, Consistency::Fresh).await?;
-    let (user, receipt) = service.set_active(caller, id, is_active).await?;
-    Ok(changed(StatusCode::OK, &user, receipt, caller))
+    change(state, caller, target, headers, UserPatch::active(false)).await
 }

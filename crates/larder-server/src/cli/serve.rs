@@ -16,10 +16,12 @@ pub(crate) struct Arguments {}
 
 pub(crate) async fn run(_: Arguments) -> anyhow::Result<()> {
     let settings = Settings::read(|name| std::env::var(name).ok())?;
-    let (service, admin) = app::open(&settings).await?;
+    let stop = app::asked_to_stop()?;
+    // Before the database gets its superadmin: a start that fails would lose the password drawn for it.
     let listener = TcpListener::bind(settings.listen)
         .await
         .with_context(|| format!("LARDER_LISTEN={} cannot be listened on", settings.listen))?;
+    let (service, admin) = app::open(&settings).await?;
     if let Some(admin) = admin {
         match admin.drawn_password {
             Some(password) => {
@@ -30,7 +32,7 @@ pub(crate) async fn run(_: Arguments) -> anyhow::Result<()> {
         }
     }
     println!("Listening on http://{}", listener.local_addr()?);
-    app::serve(listener, service, app::asked_to_stop()).await?;
+    app::serve(listener, service, stop).await?;
     println!("Stopped.");
     Ok(())
 }

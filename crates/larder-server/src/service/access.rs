@@ -40,7 +40,9 @@ impl Caller {
     pub fn check_change(&self, user: &User) -> Result<(), ServiceError> {
         match self.may_see_all_of(user) {
             true => Ok(()),
-            false => Err(ServiceError::Forbidden("this user may be changed by itself and by those who manage it")),
+            false => {
+                Err(ServiceError::Forbidden("this user may be changed by itself and by those who manage it"))
+            }
         }
     }
 

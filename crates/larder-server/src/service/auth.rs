@@ -41,13 +41,15 @@ impl Service {
     /// [`ServiceError::Unauthenticated`], and those of the database.
     pub async fn authenticate(&self, token: &str) -> Result<(Caller, Claims), ServiceError> {
         let claims = self.tokens.verify(token)?;
-        let state = self.users.auth_state(claims.sub, Consistency::Bounded).await?;
-        match state.value {
-            Some(state) if state.admits(claims.sid, claims.epoch) => {
-                Ok((Caller { id: claims.sub, role: state.role, session: claims.sid }, claims))
+        // A bounded answer may be of before the login, which took place on another instance: it may let
+        // somebody in, but only a fresh one may refuse.
+        for consistency in [Consistency::Bounded, Consistency::Fresh] {
+            let state = self.users.auth_state(claims.sub, consistency).await?.value;
+            if let Some(state) = state.filter(|state| state.admits(claims.sid, claims.epoch)) {
+                return Ok((Caller { id: claims.sub, role: state.role, session: claims.sid }, claims));
             }
-            _ => Err(ENDED),
         }
+        Err(ENDED)
     }
 
     /// Creates a user for whoever asks.

@@ -52,7 +52,9 @@ impl From<StoreError> for ServiceError {
 impl From<CacheError> for ServiceError {
     fn from(error: CacheError) -> Self {
         match (error.kind(), error.load_error()) {
-            (ErrorKind::LoadTimeout, _) | (_, Some(StoreError::Unavailable(_))) => Self::Unavailable(error.into()),
+            (ErrorKind::LoadTimeout, _) | (_, Some(StoreError::Unavailable(_))) => {
+                Self::Unavailable(error.into())
+            }
             _ => Self::Internal(error.into()),
         }
     }

@@ -59,7 +59,10 @@ impl Passwords {
         !stored.starts_with(&format!("$argon2id$v=19$m={memory},t={passes},p={lanes}$"))
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, ServiceError> {
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ServiceError> {
         let permit = self.hashers.clone().acquire_owned().await.map_err(internal)?;
         // The permit goes with the work, which goes on when its caller is cancelled.
         let work = move || {

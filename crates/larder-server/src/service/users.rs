@@ -14,6 +14,7 @@ use crate::service::access::Caller;
 use crate::service::error::ServiceError;
 use crate::service::{Service, to_the_end};
 use crate::store::changes::{Deleted, Updated};
+use crate::store::error::StoreError;
 
 impl Service {
     /// The id that a path names.
@@ -48,7 +49,11 @@ impl Service {
     ///
     /// # Errors
     /// [`ServiceError::NotFound`], and those of the database.
-    pub async fn find(&self, by: &Identifier, consistency: Consistency) -> Result<Answer<User>, ServiceError> {
+    pub async fn find(
+        &self,
+        by: &Identifier,
+        consistency: Consistency,
+    ) -> Result<Answer<User>, ServiceError> {
         found(self.users.find(by, consistency).await?)
     }
 
@@ -68,7 +73,11 @@ impl Service {
     ///
     /// # Errors
     /// [`ServiceError::Forbidden`], [`ServiceError::Taken`], and those of the database.
-    pub async fn create(&self, caller: Caller, body: CreateUserBody) -> Result<(User, Receipt), ServiceError> {
+    pub async fn create(
+        &self,
+        caller: Caller,
+        body: CreateUserBody,
+    ) -> Result<(User, Receipt), ServiceError> {
         caller.check_admin()?;
         caller.check_manage(body.user.role)?;
         let hash = match &body.password {
@@ -85,12 +94,13 @@ impl Service {
     ) -> Result<(User, Receipt), ServiceError> {
         let service = self.clone();
         to_the_end(async move {
-            let names = (new.email.clone(), new.username.clone());
+            let wanted = new.clone();
             let inserted = service.store.insert_user(new, password_hash.as_deref()).await;
             let touched = match &inserted {
                 Ok(user) => service.users.touch().user(user),
+                Err(StoreError::Taken { .. }) => service.users.touch(),
                 // It may have been committed all the same: the answers "there is none" must go.
-                Err(_) => service.users.touch().email(&names.0).username(&names.1),
+                Err(_) => service.users.touch().new_user(&wanted),
             };
             let receipt = touched.send().await;
             Ok((inserted?, receipt))
@@ -123,7 +133,7 @@ impl Service {
             let updated = service.store.update_user(id, &patch, expected_version).await;
             let touched = match &updated {
                 Ok(Updated::Done { before, after }) => service.users.touch().user(before).user(after),
-                Ok(_) => service.users.touch(),
+                Ok(_) | Err(StoreError::Taken { .. }) => service.users.touch(),
                 Err(_) => service.touch_unknown(&target, &patch),
             };
             let receipt = touched.send().await;
@@ -167,20 +177,6 @@ impl Service {
         .await
     }
 
-    /// Activates or deactivates a user as an admin; deactivation ends its sessions.
-    ///
-    /// # Errors
-    /// As [`Service::update`].
-    pub async fn set_active(
-        &self,
-        caller: Caller,
-        id: UserId,
-        is_active: bool,
-    ) -> Result<(User, Receipt), ServiceError> {
-        caller.check_admin()?;
-        self.update(caller, id, UserPatch::active(is_active), None).await
-    }
-
     /// The user a change is about, as the database has it: rights are never judged by a cached row.
     async fn target(&self, id: UserId) -> Result<User, ServiceError> {
         self.store.user(id).await?.ok_or(ServiceError::NotFound)
@@ -197,6 +193,9 @@ impl Service {
         }
         if let Patch::Set(phone) = &patch.phone {
             touched = touched.phone(phone);
+        }
+        if let Patch::Set(external) = &patch.external_id {
+            touched = touched.external(external);
         }
         touched
     }

@@ -144,15 +144,23 @@ fn a_login_grants_a_token_that_says_what_the_contract_says(app: &TestApp) {
 
 fn refreshing_rotates_and_a_reused_token_ends_the_family(app: &TestApp) {
     let (ann, other) = (app.user("ann"), app.again("ann"));
-    let refresh = |token: &str| app.stranger().post("/api/v1/auth/refresh", &json!({ "refresh_token": token }));
+    let refresh =
+        |token: &str| app.stranger().post("/api/v1/auth/refresh", &json!({ "refresh_token": token }));
     let first = refresh(&ann.refresh_token).expect(200);
     assert_eq!(keys(&first.json()), ["access_token", "expires_in", "refresh_token", "token_type"]);
     let renewed = ann.with_token(&first.field("access_token"));
     let second = refresh(&first.field("refresh_token")).expect(200);
     assert_ne!(first.field("refresh_token"), second.field("refresh_token"));
     let latest = ann.with_token(&second.field("access_token"));
-    assert_eq!([ann.validate(), renewed.validate(), latest.validate()], [200; 3], "one session, three tokens");
-    assert_eq!(decoded(&first.field("access_token"))[1]["sid"], decoded(ann.token.as_ref().unwrap())[1]["sid"]);
+    assert_eq!(
+        [ann.validate(), renewed.validate(), latest.validate()],
+        [200; 3],
+        "one session, three tokens"
+    );
+    assert_eq!(
+        decoded(&first.field("access_token"))[1]["sid"],
+        decoded(ann.token.as_ref().unwrap())[1]["sid"]
+    );
 
     refresh(&ann.refresh_token).expect(401);
     assert_eq!([ann.validate(), renewed.validate(), latest.validate()], [401; 3], "somebody else has it too");

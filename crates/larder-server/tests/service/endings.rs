@@ -49,9 +49,11 @@ fn a_new_password_ends_every_session(app: &TestApp) {
     assert_eq!(ann.validate(), 401);
 }
 
+type Way = fn(&Client, &Client);
+
 fn deactivation_ends_tokens_whatever_way_it_comes(app: &TestApp) {
     let admin = app.admin();
-    let ways: [(&str, fn(&Client, &Client)); 3] = [
+    let ways: [(&str, Way); 3] = [
         ("route", |admin, user| {
             admin.post(&format!("{}/deactivate", user.path()), &json!({})).expect(200);
         }),
@@ -95,7 +97,9 @@ fn a_deleted_user_has_no_tokens(app: &TestApp) {
         assert_eq!(user.validate(), 401);
         assert_eq!(refresh_status(app, user), 401);
     }
-    app.stranger().post("/api/v1/auth/login", &json!({ "username": "ann", "password": PASSWORD })).expect(401);
+    app.stranger()
+        .post("/api/v1/auth/login", &json!({ "username": "ann", "password": PASSWORD }))
+        .expect(401);
     // Whoever takes the name next is somebody else.
     let heir = app.user("ann");
     assert_ne!(heir.id, ann.id);

@@ -1,5 +1,7 @@
 //! Access tokens that nobody issued: each differs from a good one in one point, and is refused.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
@@ -7,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::app::{Stack, TestApp, on_every_stack};
 use crate::support::client::{Client, Request};
+use crate::support::within;
 
 fn part(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
@@ -112,6 +115,19 @@ fn a_forged_token_is_refused_and_only_the_forged_one(app: &TestApp) {
     assert_eq!(ann.get("/api/v1/users/me").json()["version"], 1, "nobody changed anything");
 }
 
+/// Its signature was verified before, and may be remembered; its end may not be forgotten.
+fn a_token_ends_at_its_time_though_it_was_good_a_moment_ago(app: &TestApp) {
+    let ann = app.user("ann");
+    let forger = Forger::new(app, ann.token.as_ref().unwrap());
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let short = ann.with_token(&forger.with("exp", json!(now + 3)));
+    assert_eq!(short.validate(), 200);
+    within(Duration::from_secs(5), "it has expired", || short.validate() == 401);
+    let expired = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    assert!(expired >= now + 3, "not before its time");
+    assert_eq!([short.validate(), ann.validate()], [401, 200]);
+}
+
 fn another_schemes_credentials_are_refused(app: &TestApp) {
     let ann = app.user("ann");
     let token = ann.token.clone().unwrap();
@@ -136,6 +152,7 @@ fn a_token_of_another_installation_is_refused(app: &TestApp) {
 
 on_every_stack!(
     a_forged_token_is_refused_and_only_the_forged_one,
+    a_token_ends_at_its_time_though_it_was_good_a_moment_ago,
     another_schemes_credentials_are_refused,
     a_token_of_another_installation_is_refused,
 );

@@ -1,1 +1,118 @@
-//! To be written.
+//! Several instances on one database: they accept each other's tokens, and with Redis each other's news.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::support::app::{PASSWORD, TestApp, on_every_stack, on_redis};
+use crate::support::client::Client;
+use crate::support::within;
+
+/// How old a bounded answer may be.
+const BOUND: Duration = Duration::from_secs(2);
+
+fn a_token_is_good_on_every_instance_from_its_first_second(app: &TestApp) {
+    let second = app.second_instance();
+    let ann = app.user("ann");
+    assert_eq!(second.here(&ann).validate(), 200);
+    // The other instance has an answer about her by now that does not know the sessions to come.
+    for round in 0..8 {
+        let (opened, elsewhere) = if round % 2 == 0 { (app, &second) } else { (&second, app) };
+        let session = opened.again("ann");
+        assert_eq!(elsewhere.here(&session).validate(), 200, "round {round}");
+        let body = json!({ "refresh_token": session.refresh_token });
+        let renewed = elsewhere.stranger().post("/api/v1/auth/refresh", &body).expect(200);
+        assert_eq!(opened.here(&session).with_token(&renewed.field("access_token")).validate(), 200);
+    }
+}
+
+fn what_one_instance_loaded_another_finds_in_redis(app: &TestApp) {
+    let second = app.second_instance();
+    let ann = app.user("ann");
+    let there = second.here(&ann);
+    assert_eq!(there.validate(), 200);
+    for path in [ann.path(), "/api/v1/users?limit=9".to_owned()] {
+        let status =
+            |client: &Client| client.get(&path).expect(200).header("cache-status").unwrap().to_owned();
+        assert_eq!(status(&ann), "larder; fwd=miss; stored", "{path}");
+        assert_eq!(status(&there), "larder; hit; detail=redis", "{path}");
+        within(BOUND, "a copy in memory", || status(&there) == "larder; hit; detail=memory");
+    }
+}
+
+fn a_write_is_seen_elsewhere_fresh_at_once_and_bounded_within_the_bound(app: &TestApp) {
+    let second = app.second_instance();
+    let ann = app.user("ann");
+    let pair = [ann.clone(), second.here(&ann)];
+    for round in 0..10_usize {
+        let (here, there) = (&pair[round % 2], &pair[(round + 1) % 2]);
+        let bio = json!(format!("round {round}"));
+        // Both have copies that the write makes outdated.
+        there.get("/api/v1/users/me").expect(200);
+        let written = here.patch("/api/v1/users/me", &json!({ "bio": bio })).expect(200);
+        assert_eq!(written.header("cache-invalidation"), Some("sent"));
+        let version = written.json()["version"].clone();
+        assert_eq!(there.get("/api/v1/users/me?consistency=fresh").json()["version"], version);
+        let listed = there.get("/api/v1/users?consistency=fresh").json();
+        assert_eq!(listed["items"][0]["bio"], bio, "the list too");
+        within(BOUND, "a bounded read", || there.get("/api/v1/users/me").json()["version"] == version);
+        within(BOUND, "a bounded list", || there.get("/api/v1/users").json()["items"][0]["bio"] == bio);
+        assert_eq!(here.get("/api/v1/users/me").json()["version"], version);
+    }
+}
+
+type Way<'a> = &'a dyn Fn(&Client);
+
+fn what_ends_tokens_here_ends_them_there_within_the_bound(app: &TestApp) {
+    let second = app.second_instance();
+    let admin = app.admin();
+    let ways: [(&str, Way<'_>); 6] = [
+        ("route", &|user| {
+            admin.post(&format!("{}/deactivate", user.path()), &json!({})).expect(200);
+        }),
+        ("patch", &|user| {
+            admin.patch(&user.path(), &json!({ "is_active": false })).expect(200);
+        }),
+        ("delete", &|user| {
+            admin.delete(&user.path()).expect(204);
+        }),
+        ("logout", &|user| {
+            user.post("/api/v1/auth/logout", &json!({})).expect(204);
+        }),
+        ("password", &|user| {
+            let body = json!({ "current_password": PASSWORD, "new_password": "staple of another kind" });
+            user.post("/api/v1/auth/password", &body).expect(204);
+        }),
+        ("reuse", &|user| {
+            let body = json!({ "refresh_token": user.refresh_token });
+            app.stranger().post("/api/v1/auth/refresh", &body).expect(200);
+            app.stranger().post("/api/v1/auth/refresh", &body).expect(401);
+        }),
+    ];
+    for (name, end) in ways {
+        let user = app.user(name);
+        let there = second.here(&user);
+        // Read until memory holds it, so that the end has a copy to overtake.
+        for _ in 0..5 {
+            assert_eq!([user.validate(), there.validate()], [200; 2], "{name}");
+        }
+        end(&user);
+        assert_eq!(user.validate(), 401, "{name}: at once where it was done");
+        within(BOUND, name, || there.validate() == 401);
+        for path in ["/api/v1/users/me", "/api/v1/users"] {
+            there.get(path).expect(401);
+        }
+    }
+}
+
+on_every_stack!(a_token_is_good_on_every_instance_from_its_first_second);
+
+mod coherent {
+    use super::*;
+
+    on_redis!(
+        what_one_instance_loaded_another_finds_in_redis,
+        a_write_is_seen_elsewhere_fresh_at_once_and_bounded_within_the_bound,
+        what_ends_tokens_here_ends_them_there_within_the_bound,
+    );
+}

@@ -90,7 +90,10 @@ fn filters_narrow_the_list_and_its_total(app: &TestApp) {
         let list = list(&admin, query);
         assert_eq!((names(&list), &list["total"]), (expected.clone(), &json!(expected.len())), "{query}");
         let (sizes, walked) = walk(&admin, &format!("{query}&limit=1"));
-        assert_eq!((sizes.len(), walked), (expected.len().max(1), expected.iter().map(|n| n.to_string()).collect()));
+        assert_eq!(
+            (sizes.len(), walked),
+            (expected.len().max(1), expected.iter().map(|n| n.to_string()).collect())
+        );
     }
     // A change moves a user from one filtered list to another.
     let ann = admin.lookup(&json!({ "username": "ann" })).field("id");

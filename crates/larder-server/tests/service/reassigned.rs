@@ -1,1 +1,165 @@
-//! To be written.
+//! Failure trace 7: a name changes hands, and nobody is ever found under a name that he has not.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::app::{TestApp, on_every_stack, on_redis};
+use crate::support::client::Client;
+use crate::support::within;
+
+/// How old a bounded answer of another instance may be.
+const BOUND: Duration = Duration::from_secs(2);
+
+/// A kind of name, and two of that kind.
+const NAMES: [(&str, &str, &str); 3] = [
+    ("email", "first@example.com", "second@example.com"),
+    ("username", "first", "second"),
+    ("phone", "+12425550101", "+12425550102"),
+];
+
+const STRENGTHS: [&str; 2] = ["bounded", "fresh"];
+
+/// The id of the user who has this name. Whoever is found has to have it.
+fn holder(client: &Client, kind: &str, name: &str, strength: &str) -> Option<String> {
+    let found = client.post(&format!("/api/v1/users/lookup?consistency={strength}"), &json!({ kind: name }));
+    if found.status == 404 {
+        return None;
+    }
+    assert_eq!(found.json()[kind], name, "found under a name that it has not");
+    Some(found.expect(200).field("id"))
+}
+
+/// Tells of every step who holds which name by now.
+struct Story<'a> {
+    kind: &'a str,
+    client: Client,
+    tell: &'a dyn Fn(&str, &str, Option<&str>),
+}
+
+impl Story<'_> {
+    /// Who holds which of the names by now.
+    fn now(&self, holders: &[(&str, Option<&Value>)]) {
+        for (name, id) in holders {
+            (self.tell)(self.kind, name, id.map(|id| id.as_str().unwrap()));
+        }
+    }
+
+    fn create(&self, other: &str, name: Option<&str>) -> Value {
+        let mut body = json!({ "email": format!("{other}@example.org"), "username": other });
+        if let Some(name) = name {
+            body[self.kind] = json!(name);
+        }
+        self.client.post("/api/v1/users", &body).expect(201).json()["id"].clone()
+    }
+
+    fn rename(&self, id: &Value, name: &str) {
+        let path = format!("/api/v1/users/{}", id.as_str().unwrap());
+        self.client.patch(&path, &json!({ self.kind: name })).expect(200);
+    }
+
+    fn delete(&self, id: &Value) {
+        self.client.delete(&format!("/api/v1/users/{}", id.as_str().unwrap())).expect(204);
+    }
+
+    /// `a` goes from one user to the next, by change, by deletion, by creation.
+    fn play(&self, a: &str, b: &str) {
+        let kind = self.kind;
+        self.now(&[(a, None), (b, None)]);
+        let one = self.create(&format!("{kind}.one"), Some(a));
+        let two = self.create(&format!("{kind}.two"), None);
+        self.now(&[(a, Some(&one)), (b, None)]);
+        self.rename(&one, b);
+        self.now(&[(a, None), (b, Some(&one))]);
+        self.rename(&two, a);
+        self.now(&[(a, Some(&two)), (b, Some(&one))]);
+        self.delete(&one);
+        self.now(&[(a, Some(&two)), (b, None)]);
+        self.rename(&two, b);
+        self.now(&[(a, None), (b, Some(&two))]);
+        let three = self.create(&format!("{kind}.three"), Some(a));
+        self.now(&[(a, Some(&three)), (b, Some(&two))]);
+        // Exchanged through a third name, for no two may have one at any time.
+        let spare = a.replace("01", "03").replace("first", "third");
+        self.rename(&three, &spare);
+        self.rename(&two, a);
+        self.rename(&three, b);
+        self.now(&[(a, Some(&two)), (b, Some(&three)), (&spare, None)]);
+        self.client.put(
+            &format!("/api/v1/users/{}", two.as_str().unwrap()),
+            &json!({ "email": format!("{kind}.put@example.org"), "username": format!("{kind}.put") }),
+        );
+        self.now(&[(a, None), (b, Some(&three))]);
+    }
+}
+
+fn a_name_that_changed_hands_is_its_new_owners(app: &TestApp) {
+    let admin = app.admin();
+    let at_once = |kind: &str, name: &str, id: Option<&str>| {
+        for strength in STRENGTHS {
+            // Twice: the first answer is what the second finds in the cache.
+            for _ in 0..2 {
+                assert_eq!(holder(&admin, kind, name, strength).as_deref(), id, "{kind} {name} {strength}");
+            }
+        }
+    };
+    for (kind, a, b) in NAMES {
+        Story { kind, client: admin.clone(), tell: &at_once }.play(a, b);
+    }
+}
+
+fn an_external_id_that_changed_hands_is_its_new_owners(app: &TestApp) {
+    let admin = app.admin();
+    let path = |user: &Value| format!("/api/v1/users/{}", user["id"].as_str().unwrap());
+    let owned = |owners: &[(&str, Option<&Value>)]| {
+        for ((external, owner), strength) in owners.iter().flat_map(|pair| STRENGTHS.map(|word| (pair, word)))
+        {
+            for _ in 0..2 {
+                let found = admin.get(&format!("/api/v1/users/{external}?consistency={strength}"));
+                let id = (found.status == 200).then(|| found.json()["id"].clone());
+                assert_eq!(id.as_ref(), owner.map(|owner| &owner["id"]), "{external} {strength}");
+            }
+        }
+    };
+    let [one, two] = ["one", "two"].map(|name| app.plain_user(&admin, name));
+    owned(&[("HR-1", None), ("HR-2", None)]);
+    admin.patch(&path(&one), &json!({ "external_id": "HR-1" })).expect(200);
+    owned(&[("HR-1", Some(&one)), ("HR-2", None)]);
+    admin.patch("/api/v1/users/HR-1", &json!({ "external_id": "HR-2" })).expect(200);
+    owned(&[("HR-1", None), ("HR-2", Some(&one))]);
+    admin.patch(&path(&two), &json!({ "external_id": "HR-1" })).expect(200);
+    owned(&[("HR-1", Some(&two)), ("HR-2", Some(&one))]);
+    admin.patch(&path(&one), &json!({ "external_id": null })).expect(200);
+    owned(&[("HR-1", Some(&two)), ("HR-2", None)]);
+    admin.delete("/api/v1/users/HR-1").expect(204);
+    owned(&[("HR-1", None), ("HR-2", None)]);
+    let body = json!({ "email": "three@example.com", "username": "three", "external_id": "HR-1" });
+    let three = admin.post("/api/v1/users", &body).expect(201).json();
+    owned(&[("HR-1", Some(&three))]);
+}
+
+fn on_another_instance_too_fresh_at_once_and_bounded_within_the_bound(app: &TestApp) {
+    let second = app.second_instance();
+    let here = app.admin();
+    let there = second.here(&here);
+    let everywhere = |kind: &str, name: &str, id: Option<&str>| {
+        assert_eq!(holder(&there, kind, name, "fresh").as_deref(), id, "{kind} {name} fresh, there");
+        assert_eq!(holder(&here, kind, name, "bounded").as_deref(), id, "{kind} {name} bounded, here");
+        within(BOUND, "the other instance knows", || holder(&there, kind, name, "bounded").as_deref() == id);
+        assert_eq!(holder(&there, kind, name, "bounded").as_deref(), id, "and does not forget");
+    };
+    for (kind, a, b) in NAMES {
+        Story { kind, client: here.clone(), tell: &everywhere }.play(a, b);
+    }
+}
+
+on_every_stack!(
+    a_name_that_changed_hands_is_its_new_owners,
+    an_external_id_that_changed_hands_is_its_new_owners,
+);
+
+mod two_instances {
+    use super::*;
+
+    on_redis!(on_another_instance_too_fresh_at_once_and_bounded_within_the_bound);
+}

@@ -41,7 +41,8 @@ fn an_admin_creates_users_with_role_state_and_external_id(app: &TestApp) {
     assert_eq!(admin.post("/api/v1/users", &asleep).expect(201).json()["is_active"], false);
     app.stranger().post("/api/v1/auth/login", &login("cyd")).expect(403);
 
-    admin.post("/api/v1/users", &json!({ "role": "king" }))
+    admin
+        .post("/api/v1/users", &json!({ "role": "king" }))
         .complains_about(422, &["email", "role", "username"]);
     let taken = json!({ "email": "d@example.com", "username": "dan", "external_id": "HR-5779" });
     admin.post("/api/v1/users", &taken).complains_about(409, &["external_id"]);
@@ -123,7 +124,10 @@ fn put_replaces_everything_a_user_may_edit(app: &TestApp) {
     }
     assert_eq!((&after["skills"], &after["version"]), (&json!([]), &json!(2)));
     for kept in ["id", "created_at", "role", "is_active", "external_id"] {
-        assert_eq!(after[kept], before[kept], "{kept}: only an admin sets it, so it stays when it is missing");
+        assert_eq!(
+            after[kept], before[kept],
+            "{kept}: only an admin sets it, so it stays when it is missing"
+        );
     }
     admin.put(&path, &json!({ "bio": "x" })).complains_about(422, &["email", "username"]);
     assert_eq!(admin.get(&path).expect(200).json(), after);

@@ -74,7 +74,12 @@ impl Load {
     }
 
     /// Sends requests for `span`; every answer has to be right.
-    pub(crate) async fn drive(&self, name: &str, service: &Service, span: Duration) -> anyhow::Result<Measured> {
+    pub(crate) async fn drive(
+        &self,
+        name: &str,
+        service: &Service,
+        span: Duration,
+    ) -> anyhow::Result<Measured> {
         let bar = ProgressBar::new(span.as_millis() as u64);
         bar.set_style(ProgressStyle::with_template("{msg:13} {bar:40} {elapsed}")?);
         bar.set_message(name.to_owned());

@@ -7,9 +7,10 @@ mod report;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::pin::pin;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -22,6 +23,8 @@ use crate::domain::contact::Email;
 use crate::domain::password::Password;
 use crate::service::Service;
 use crate::settings::{FirstAdmin, Settings};
+
+const STOPPED: &str = "stopped before the table was complete";
 
 /// Makes users, starts the service, and drives the same load through HTTP with the cache off and on.
 #[derive(Args)]
@@ -47,6 +50,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let mut stop = pin!(app::asked_to_stop()?);
     // The folder goes when this value does, at the end of this function, however it ends.
     let scratch = tempfile::tempdir().context("no temporary folder")?;
     let folder = arguments.data.clone().unwrap_or_else(|| scratch.path().to_owned());
@@ -60,22 +64,25 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         redis_url: arguments.redis.clone(),
         admin: FirstAdmin { email: Email::parse(ADMIN_EMAIL)?, password: Some(Password::parse(PASSWORD)?) },
     };
-    let (service, _) = app::open(&settings).await?;
+    let (service, _) = tokio::select! {
+        opened = app::open(&settings) => opened?,
+        () = &mut stop => bail!(STOPPED),
+    };
     let listener = listen(settings.listen).await?;
     let address = listener.local_addr()?;
 
-    let (stop, stopping) = watch::channel(false);
-    let serving = tokio::spawn(app::serve(listener, service.clone(), stopped(stopping)));
+    let (end, ending) = watch::channel(false);
+    let serving = tokio::spawn(app::serve(listener, service.clone(), ended(ending)));
     let shown = tokio::select! {
         shown = show(&arguments, &service, address) => shown,
-        () = app::asked_to_stop() => Err(anyhow::anyhow!("stopped before the table was complete")),
+        () = &mut stop => Err(anyhow!(STOPPED)),
     };
     if shown.is_ok() && !arguments.exit {
         println!("{}", report::invitation(address));
-        app::asked_to_stop().await;
+        stop.await;
         println!("Stopping.");
     }
-    stop.send_replace(true);
+    end.send_replace(true);
     serving.await??;
     shown
 }
@@ -88,9 +95,9 @@ async fn listen(usual: SocketAddr) -> anyhow::Result<TcpListener> {
     }
 }
 
-async fn stopped(mut stopping: watch::Receiver<bool>) {
-    // An error means that the sender is gone, which is a stop too.
-    let _ = stopping.wait_for(|stop| *stop).await;
+async fn ended(mut ending: watch::Receiver<bool>) {
+    // An error means that the sender is gone, which is an end too.
+    let _ = ending.wait_for(|end| *end).await;
 }
 
 async fn show(arguments: &Arguments, service: &Service, address: SocketAddr) -> anyhow::Result<()> {

@@ -48,7 +48,8 @@ impl Crowd {
         let mut next: Option<Cursor> = None;
         loop {
             let cursor = next.map(|cursor| cursor.encode());
-            let query = ListQuery::parse(&ListParams { limit: Some("100".into()), cursor, ..Default::default() })?;
+            let query =
+                ListQuery::parse(&ListParams { limit: Some("100".into()), cursor, ..Default::default() })?;
             let listed = store.list(&query).await?;
             users.extend(listed.users);
             next = listed.next;
@@ -83,12 +84,14 @@ impl Crowd {
 fn person(number: u32, luck: &mut StdRng) -> anyhow::Result<NewUser> {
     let first: String = FirstName().fake_with_rng(luck);
     let last: String = LastName().fake_with_rng(luck);
-    let handle: String = format!("{first}.{last}").to_lowercase().chars().filter(char::is_ascii_graphic).collect();
+    let handle: String =
+        format!("{first}.{last}").to_lowercase().chars().filter(char::is_ascii_graphic).collect();
     let handle: String = handle.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '.').take(24).collect();
     let handle = format!("{handle}{number}");
     let profession: String = Profession().fake_with_rng(luck);
     let company: String = CompanyName().fake_with_rng(luck);
-    let (city, country): (String, String) = (CityName().fake_with_rng(luck), CountryName().fake_with_rng(luck));
+    let (city, country): (String, String) =
+        (CityName().fake_with_rng(luck), CountryName().fake_with_rng(luck));
     let skills: Vec<String> = (0..4).map(|_| Buzzword().fake_with_rng(luck)).collect();
     let bio: String = Sentence(8..20).fake_with_rng(luck);
     Ok(NewUser {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use larder_testbed::{Database, Postgres, Redis, Sqlite};
+use larder_testbed::{Database, Postgres, PostgresUrl, Redis, Sqlite};
 use serde_json::{Value, json};
 
 use crate::support::client::Client;
@@ -51,24 +51,40 @@ enum Data {
 pub(crate) struct Stack {
     data: Data,
     redis: Option<Redis>,
+    redis_url: Option<String>,
 }
 
 impl Stack {
     pub(crate) fn sqlite_memory() -> Self {
-        Self { data: Data::Sqlite(Sqlite::fresh().unwrap()), redis: None }
+        Self { data: Data::Sqlite(Sqlite::fresh().unwrap()), redis: None, redis_url: None }
     }
 
     pub(crate) fn sqlite_redis() -> Self {
-        Self { redis: Some(Redis::start().unwrap()), ..Self::sqlite_memory() }
+        Self::sqlite_memory().with_redis()
     }
 
     pub(crate) fn postgres_memory() -> Self {
-        let database = Database::fresh(&Postgres::shared().unwrap()).unwrap();
-        Self { data: Data::Postgres(database), redis: None }
+        Self::postgres_on(&Postgres::shared().unwrap())
     }
 
     pub(crate) fn postgres_redis() -> Self {
-        Self { redis: Some(Redis::start().unwrap()), ..Self::postgres_memory() }
+        Self::postgres_memory().with_redis()
+    }
+
+    /// A fresh database on this server.
+    pub(crate) fn postgres_on(server: &PostgresUrl) -> Self {
+        let database = Database::fresh(server).unwrap();
+        Self { data: Data::Postgres(database), redis: None, redis_url: None }
+    }
+
+    fn with_redis(self) -> Self {
+        let redis = Redis::start().unwrap();
+        Self { redis_url: Some(redis.url()), redis: Some(redis), ..self }
+    }
+
+    /// With a Redis that is told of, and may not be there.
+    pub(crate) fn with_redis_at(self, url: String) -> Self {
+        Self { redis_url: Some(url), ..self }
     }
 
     /// The first instance on it.
@@ -113,7 +129,7 @@ impl TestApp {
 
     fn spawn(stack: &Stack) -> Larder {
         let database_url = stack.database_url();
-        let redis_url = stack.redis.as_ref().map(Redis::url).unwrap_or_default();
+        let redis_url = stack.redis_url.clone().unwrap_or_default();
         let settings = [
             ("LARDER_LISTEN", "127.0.0.1:0"),
             ("DATABASE_URL", database_url.as_str()),

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -18,26 +18,35 @@ const END: Duration = Duration::from_secs(15);
 const WATCHDOG: &str = r#"read -r _; kill -KILL "$1" 2>/dev/null"#;
 
 /// What a process printed so far.
-#[derive(Clone, Default)]
-struct Printed(Arc<Mutex<String>>);
+struct Printed {
+    text: Arc<Mutex<String>>,
+    reader: Option<JoinHandle<()>>,
+}
 
 impl Printed {
     fn follow(pipe: impl Read + Send + 'static) -> Self {
-        let printed = Self::default();
-        let kept = printed.clone();
-        thread::spawn(move || {
+        let text = Arc::new(Mutex::new(String::new()));
+        let kept = text.clone();
+        let reader = thread::spawn(move || {
             let mut lines = BufReader::new(pipe);
             let mut line = Vec::new();
             while lines.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
-                kept.0.lock().unwrap().push_str(&String::from_utf8_lossy(&line));
+                kept.lock().unwrap().push_str(&String::from_utf8_lossy(&line));
                 line.clear();
             }
         });
-        printed
+        Self { text, reader: Some(reader) }
     }
 
     fn text(&self) -> String {
-        self.0.lock().unwrap().clone()
+        self.text.lock().unwrap().clone()
+    }
+
+    /// Waits for the last words of a process that has ended.
+    fn complete(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
     }
 }
 
@@ -119,7 +128,11 @@ impl Larder {
 
     /// Waits for the end.
     pub(crate) fn wait(&mut self) -> ExitStatus {
-        self.ends_within(PATIENCE).unwrap_or_else(|| panic!("it does not end:\n{}", self.printed()))
+        let status = self.ends_within(PATIENCE);
+        let status = status.unwrap_or_else(|| panic!("it does not end:\n{}", self.printed()));
+        self.stdout.complete();
+        self.stderr.complete();
+        status
     }
 
     /// Asks it to stop and waits for the end.
