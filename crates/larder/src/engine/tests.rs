@@ -16,14 +16,16 @@ use crate::source::Source;
 
 const BOUND: Duration = Duration::from_secs(2);
 
-/// Runs right after a tier took its reply's snapshot and before the engine gets it.
-type AfterReply = Box<dyn FnMut() + Send>;
+/// What happens in the middle of an operation: after the tier took its reply's snapshot and before the engine
+/// gets it.
+type Meanwhile = Box<dyn FnMut() + Send>;
 
 /// A shared tier whose every step the test can place.
 #[derive(Default)]
 struct Scripted {
     values: Mutex<HashMap<Bytes, Bytes>>,
-    after_read: Mutex<Option<AfterReply>>,
+    after_read: Mutex<Option<Meanwhile>>,
+    during_unlink: Mutex<Option<Meanwhile>>,
     is_away: AtomicBool,
     suspicions: AtomicUsize,
 }
@@ -90,6 +92,9 @@ impl Remote for Scripted {
 
     async fn unlink(&self, keys: &[Bytes]) -> Result<(), Fault> {
         self.answer()?;
+        if let Some(meanwhile) = &mut *self.during_unlink.lock().unwrap() {
+            meanwhile();
+        }
         keys.iter().for_each(|key| drop(self.values.lock().unwrap().remove(key)));
         Ok(())
     }
@@ -217,6 +222,26 @@ async fn without_a_usable_tier_copies_live_for_the_bound_from_the_start_of_their
     assert_eq!(bench.bounded(4).await, (3, Source::Memory));
     bench.engine.clock.advance(Duration::from_millis(1));
     assert_eq!(bench.bounded(5).await, (5, Source::Load { stored: true }));
+}
+
+#[tokio::test]
+async fn what_a_read_brought_during_the_unlink_falls_before_the_acknowledgement() {
+    let bench = Bench::new();
+    bench.warm().await;
+    // A read on this instance that Redis answered just before the UNLINK: with the old value, rightly fenced.
+    let (local, key) = (bench.engine.local.clone(), owned(&bench.key));
+    let old = local.slot(&key).unwrap();
+    let meanwhile = {
+        let key = key.clone();
+        move || {
+            let mark = local.mark([&key[..]].into_iter());
+            assert!(local.insert_tracked(&mark, 0, key.clone(), old.clone()));
+        }
+    };
+    *bench.tier.during_unlink.lock().unwrap() = Some(Box::new(meanwhile));
+    let batch = Batch { keys: vec![key], tags: vec![] };
+    assert_eq!(bench.engine.clone().invalidate(batch).await, crate::receipt::Delivery::Sent);
+    assert_eq!(bench.bounded(2).await, (2, Source::Load { stored: true }));
 }
 
 #[tokio::test]

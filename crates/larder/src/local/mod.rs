@@ -201,6 +201,12 @@ impl Local {
         self.slots.weight()
     }
 
+    /// Whatever stands under `key`, served or not.
+    #[cfg(test)]
+    pub(crate) fn slot(&self, key: &[u8]) -> Option<Slot> {
+        self.slots.get(key)
+    }
+
     fn shard(&self, key: &[u8]) -> MutexGuard<'_, Shard<Arc<Landing>>> {
         let hash = self.hasher.hash_one(key);
         // The remainder is below 64, so it fits whatever a usize is.
