@@ -101,19 +101,6 @@ impl CachedUsers {
         self.auth.read(&id).consistency(consistency).or_load(load).await
     }
 
-    /// The id of the user whom other software knows by this name.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn id_by_external(
-        &self,
-        external: &ExternalId,
-        consistency: Consistency,
-    ) -> Result<Answer<UserId>, Error> {
-        let load = || self.store.id_by_external(external);
-        self.externals.read(external).consistency(consistency).or_load(load).await
-    }
-
     /// The user with this identifier.
     ///
     /// Two entries make the answer, the identifier's and the user's, and a write may lie between them. So the
@@ -139,6 +126,10 @@ impl CachedUsers {
     async fn find_once(&self, by: &Identifier, consistency: Consistency) -> Result<Answer<User>, Error> {
         let id = match by {
             Identifier::Id(id) => return self.user(*id, consistency).await,
+            Identifier::External(external) => {
+                let load = || self.store.id_by_external(external);
+                self.externals.read(external).consistency(consistency).or_load(load).await?
+            }
             Identifier::Email(email) => {
                 let load = || self.store.id_by_email(email);
                 self.emails.read(email).consistency(consistency).or_load(load).await?
@@ -264,6 +255,7 @@ fn is_about(answer: &Answer<User>, by: &Identifier) -> bool {
     let Some(user) = &answer.value else { return true };
     match by {
         Identifier::Id(id) => user.id == *id,
+        Identifier::External(external) => user.external_id.as_ref() == Some(external),
         Identifier::Email(email) => user.email == *email,
         Identifier::Username(username) => user.username == *username,
         Identifier::Phone(phone) => user.phone.as_ref() == Some(phone),

@@ -53,11 +53,6 @@ pub(crate) enum Expected {
 }
 
 impl Expected {
-    /// Whether the user's present version is needed to tell which one is meant.
-    pub(crate) fn is_choice(&self) -> bool {
-        matches!(self, Expected::OneOf(_))
-    }
-
     /// The one version to insist on, given the user's present one.
     pub(crate) fn given(self, present: i64) -> Result<Option<i64>, Problem> {
         match self {

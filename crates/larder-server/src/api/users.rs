@@ -12,10 +12,10 @@ use serde::Serialize;
 
 use crate::api::auth::{acknowledged, location};
 use crate::api::extract::{Json, Params, Strength, Target};
-use crate::api::preconditions::{etag, expected_version, is_not_modified};
+use crate::api::preconditions::{Expected, etag, expected_version, is_not_modified};
 use crate::api::problem::Problem;
 use crate::domain::body::{CreateUserBody, LookupBody, PatchUserBody, PutUserBody};
-use crate::domain::identity::{UserId, UserRef};
+use crate::domain::identity::{Identifier, UserId};
 use crate::domain::paging::{ListParams, ListQuery, Page, Position};
 use crate::domain::patch::UserPatch;
 use crate::domain::user::{PublicUser, User};
@@ -61,8 +61,7 @@ pub(crate) async fn get(
     Strength(consistency): Strength,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let id = service.resolve(caller, &user, consistency).await?;
-    let answer = service.user(id, consistency).await?;
+    let answer = service.find(&caller.naming(user), consistency).await?;
     shown(&answer, caller, &headers)
 }
 
@@ -152,7 +151,7 @@ async fn change(
     headers: HeaderMap,
     patch: UserPatch,
 ) -> Result<Response, Problem> {
-    let (id, expected) = addressed(&service, caller, &user, &headers).await?;
+    let (id, expected) = addressed(&service, caller.naming(user), &headers).await?;
     let (user, receipt) = service.update(caller, id, patch, expected).await?;
     Ok(changed(StatusCode::OK, &user, receipt, caller))
 }
@@ -163,7 +162,7 @@ pub(crate) async fn delete(
     Target(user): Target,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (id, expected) = addressed(&service, caller, &user, &headers).await?;
+    let (id, expected) = addressed(&service, caller.naming(user), &headers).await?;
     let receipt = service.delete(caller, id, expected).await?;
     Ok((StatusCode::NO_CONTENT, acknowledged(receipt)).into_response())
 }
@@ -171,18 +170,20 @@ pub(crate) async fn delete(
 /// The user that a write is for, and the version it insists on.
 async fn addressed(
     service: &Service,
-    caller: Caller,
-    user: &UserRef,
+    named: Identifier,
     headers: &HeaderMap,
 ) -> Result<(UserId, Option<i64>), Problem> {
     let expected = expected_version(headers)?;
-    let id = service.resolve(caller, user, Consistency::Fresh).await?;
-    // Only a choice between several versions needs the present one before the write itself compares.
-    let present = match expected.is_choice() {
-        true => service.user(id, Consistency::Fresh).await?.value.map_or(0, |user| user.version),
-        false => 0,
-    };
-    Ok((id, expected.given(present)?))
+    match (named, expected) {
+        (Identifier::Id(id), Expected::Any) => Ok((id, None)),
+        (Identifier::Id(id), Expected::Version(version)) => Ok((id, Some(version))),
+        // Another name has to be looked up, and a choice between versions needs the present one.
+        (named, expected) => {
+            let answer = service.find(&named, Consistency::Fresh).await?;
+            let user = answer.value.ok_or(ServiceError::NotFound)?;
+            Ok((user.id, expected.given(user.version)?))
+        }
+    }
 }
 
 pub(crate) async fn activate(

@@ -143,6 +143,8 @@ impl FromStr for UserRef {
 pub enum Identifier {
     /// By our id.
     Id(UserId),
+    /// By what another system calls the user.
+    External(ExternalId),
     /// By e-mail address.
     Email(Email),
     /// By user name.

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::domain::identity::UserId;
+use crate::domain::identity::{Identifier, UserId, UserRef};
 use crate::domain::role::Role;
 use crate::domain::user::User;
 use crate::service::error::ServiceError;
@@ -19,6 +19,15 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Whom a path names, for this caller.
+    pub fn naming(&self, user: UserRef) -> Identifier {
+        match user {
+            UserRef::Me => Identifier::Id(self.id),
+            UserRef::Id(id) => Identifier::Id(id),
+            UserRef::External(external) => Identifier::External(external),
+        }
+    }
+
     /// Whether the caller may see and change everything of `user`: itself, or one whom it manages.
     pub fn may_see_all_of(&self, user: &User) -> bool {
         self.id == user.id || self.manages(user.role)

@@ -6,7 +6,7 @@ use larder::receipt::Receipt;
 
 use crate::cached::UserPage;
 use crate::domain::body::CreateUserBody;
-use crate::domain::identity::{Identifier, UserId, UserRef};
+use crate::domain::identity::{Identifier, UserId};
 use crate::domain::paging::ListQuery;
 use crate::domain::patch::{Patch, UserPatch};
 use crate::domain::user::{NewUser, User};
@@ -17,34 +17,6 @@ use crate::store::changes::{Deleted, Updated};
 use crate::store::error::StoreError;
 
 impl Service {
-    /// The id that a path names.
-    ///
-    /// # Errors
-    /// [`ServiceError::NotFound`] for an external id that nobody has, and those of the database.
-    pub async fn resolve(
-        &self,
-        caller: Caller,
-        user: &UserRef,
-        consistency: Consistency,
-    ) -> Result<UserId, ServiceError> {
-        match user {
-            UserRef::Me => Ok(caller.id),
-            UserRef::Id(id) => Ok(*id),
-            UserRef::External(external) => {
-                let id = self.users.id_by_external(external, consistency).await?;
-                id.value.map(|id| *id).ok_or(ServiceError::NotFound)
-            }
-        }
-    }
-
-    /// A user.
-    ///
-    /// # Errors
-    /// [`ServiceError::NotFound`], and those of the database.
-    pub async fn user(&self, id: UserId, consistency: Consistency) -> Result<Answer<User>, ServiceError> {
-        found(self.users.user(id, consistency).await?)
-    }
-
     /// The user with an identifier.
     ///
     /// # Errors
@@ -54,7 +26,8 @@ impl Service {
         by: &Identifier,
         consistency: Consistency,
     ) -> Result<Answer<User>, ServiceError> {
-        found(self.users.find(by, consistency).await?)
+        let answer = self.users.find(by, consistency).await?;
+        if answer.value.is_some() { Ok(answer) } else { Err(ServiceError::NotFound) }
     }
 
     /// A page of users; each caller is to be shown what it may see of each.
@@ -199,8 +172,4 @@ impl Service {
         }
         touched
     }
-}
-
-fn found(answer: Answer<User>) -> Result<Answer<User>, ServiceError> {
-    if answer.value.is_some() { Ok(answer) } else { Err(ServiceError::NotFound) }
 }

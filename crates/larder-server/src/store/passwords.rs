@@ -61,6 +61,9 @@ impl Store {
     pub async fn credentials_for_login(&self, by: &Identifier) -> Result<Option<Login>, StoreError> {
         let query = match by {
             Identifier::Id(id) => sqlx::query(select_login!("id")).bind(id.to_string()),
+            Identifier::External(external) => {
+                sqlx::query(select_login!("external_id")).bind(external.as_str())
+            }
             Identifier::Email(email) => sqlx::query(select_login!("email")).bind(email.as_str()),
             Identifier::Username(name) => sqlx::query(select_login!("username")).bind(name.as_str()),
             Identifier::Phone(phone) => sqlx::query(select_login!("phone")).bind(phone.as_str()),

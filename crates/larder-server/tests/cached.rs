@@ -1,0 +1,70 @@
+//! Users through the cache: an entry that lags behind its neighbour is found out.
+
+use larder::cache::Cache;
+use larder::policy::Consistency;
+use larder_server::cached::CachedUsers;
+use larder_server::domain::contact::Email;
+use larder_server::domain::identity::{ExternalId, Identifier, UserId, Username};
+use larder_server::domain::patch::{Patch, UserPatch};
+use larder_server::domain::user::NewUser;
+use larder_server::store::Store;
+use larder_testbed::Sqlite;
+
+struct Bed {
+    store: Store,
+    users: CachedUsers,
+    _sqlite: Sqlite,
+}
+
+impl Bed {
+    async fn new() -> Self {
+        let sqlite = Sqlite::fresh().unwrap();
+        let store = Store::open(&sqlite.url()).await.unwrap();
+        let cache = Cache::builder("test").build().await.unwrap();
+        let users = CachedUsers::open(cache, store.clone()).unwrap();
+        Bed { store, users, _sqlite: sqlite }
+    }
+
+    async fn insert(&self, name: &str, by: &Identifier) -> UserId {
+        let email = Email::parse(&format!("{name}@own.example")).unwrap();
+        let mut new = NewUser::new(email, Username::parse(name).unwrap());
+        match by.clone() {
+            Identifier::Email(email) => new.email = email,
+            Identifier::External(external) => new.external_id = Some(external),
+            _ => {}
+        }
+        self.store.insert_user(new, None).await.unwrap().id
+    }
+
+    async fn find(&self, by: &Identifier) -> Option<UserId> {
+        self.users.find(by, Consistency::Bounded).await.unwrap().value.map(|user| user.id)
+    }
+}
+
+/// The mapping of a name is still cached, the user's own entry is not: as between two instances, when one push has
+/// arrived and the other has not.
+#[tokio::test]
+async fn a_mapping_that_lags_behind_the_user_gives_its_present_owner_or_nobody() {
+    let named = [
+        (
+            Identifier::Email(Email::parse("a@x.example").unwrap()),
+            UserPatch { email: Some(Email::parse("b@x.example").unwrap()), ..UserPatch::default() },
+        ),
+        (
+            Identifier::External(ExternalId::parse("5779356081").unwrap()),
+            UserPatch { external_id: Patch::Clear, ..UserPatch::default() },
+        ),
+    ];
+    for (name, renamed) in named {
+        for is_taken_again in [false, true] {
+            let bed = Bed::new().await;
+            let ann = bed.insert("ann", &name).await;
+            assert_eq!(bed.find(&name).await, Some(ann));
+
+            bed.store.update_user(ann, &renamed, None).await.unwrap();
+            let _ = bed.users.touch().id(ann).send().await;
+            let owner = if is_taken_again { Some(bed.insert("ben", &name).await) } else { None };
+            assert_eq!(bed.find(&name).await, owner, "{name:?}");
+        }
+    }
+}
