@@ -18,7 +18,8 @@ use crate::service::Service;
 use crate::settings::{FirstAdmin, Settings};
 use crate::store::Store;
 
-/// Our share of a Redis.
+/// What our share of a Redis begins with; the database's own name follows, for two databases behind one Redis
+/// must never read each other's entries.
 const NAMESPACE: &str = "larder";
 
 /// How long requests in flight may take after the service was told to stop.
@@ -38,7 +39,8 @@ pub struct CreatedAdmin {
 /// A URL that cannot be used, or a database that does not answer.
 pub async fn open(settings: &Settings) -> anyhow::Result<(Service, Option<CreatedAdmin>)> {
     let store = Store::open(&settings.database_url).await.context("DATABASE_URL cannot be opened")?;
-    let mut builder = Cache::builder(NAMESPACE);
+    let installation = store.installation().await?;
+    let mut builder = Cache::builder(&format!("{NAMESPACE}-{installation}"));
     if let Some(url) = &settings.redis_url {
         builder = builder.redis(url);
     }

@@ -109,23 +109,24 @@ impl CachedUsers {
     /// # Errors
     /// Those of the database.
     pub async fn find(&self, by: &Identifier, consistency: Consistency) -> Result<Answer<User>, Error> {
-        let answer = self.find_once(by, consistency).await?;
-        if is_about(&answer, by) {
-            return Ok(answer);
-        }
-        let answer = self.find_once(by, Consistency::Fresh).await?;
-        if is_about(&answer, by) {
-            return Ok(answer);
+        for consistency in [consistency, Consistency::Fresh] {
+            if let Some(answer) = self.find_once(by, consistency).await? {
+                return Ok(answer);
+            }
         }
         let answer = uncached(self.find_once(by, Consistency::Fresh)).await?;
         // It changed hands between two statements: at one of them, nobody had it.
-        let value = answer.value.clone().filter(|_| is_about(&answer, by));
-        Ok(Answer { value, ..answer })
+        Ok(answer.unwrap_or(Answer { value: None, source: Source::Bypass, joined: false }))
     }
 
-    async fn find_once(&self, by: &Identifier, consistency: Consistency) -> Result<Answer<User>, Error> {
+    /// `None` when the two entries contradict each other.
+    async fn find_once(
+        &self,
+        by: &Identifier,
+        consistency: Consistency,
+    ) -> Result<Option<Answer<User>>, Error> {
         let id = match by {
-            Identifier::Id(id) => return self.user(*id, consistency).await,
+            Identifier::Id(id) => return self.user(*id, consistency).await.map(Some),
             Identifier::External(external) => {
                 let load = || self.store.id_by_external(external);
                 self.externals.read(external).consistency(consistency).or_load(load).await?
@@ -144,10 +145,12 @@ impl CachedUsers {
             }
         };
         let Some(user_id) = id.value.as_deref() else {
-            return Ok(Answer { value: None, source: id.source, joined: id.joined });
+            return Ok(Some(Answer { value: None, source: id.source, joined: id.joined }));
         };
         let user = self.user(*user_id, consistency).await?;
-        Ok(Answer { source: farther(id.source, user.source), joined: id.joined || user.joined, ..user })
+        let agrees = user.value.as_deref().is_some_and(|user| has(user, by));
+        let (source, joined) = (farther(id.source, user.source), id.joined || user.joined);
+        Ok(agrees.then_some(Answer { source, joined, ..user }))
     }
 
     /// One page of the list.
@@ -250,10 +253,8 @@ impl Touched<'_> {
     }
 }
 
-/// Whether an answer is about whoever has this identifier: nobody, or a user who has it.
-fn is_about(answer: &Answer<User>, by: &Identifier) -> bool {
-    let Some(user) = &answer.value else { return true };
-    match by {
+fn has(user: &User, identifier: &Identifier) -> bool {
+    match identifier {
         Identifier::Id(id) => user.id == *id,
         Identifier::External(external) => user.external_id.as_ref() == Some(external),
         Identifier::Email(email) => user.email == *email,

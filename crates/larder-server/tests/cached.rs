@@ -1,5 +1,7 @@
 //! Users through the cache: an entry that lags behind its neighbour is found out.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
+
 use larder::cache::Cache;
 use larder::policy::Consistency;
 use larder_server::cached::CachedUsers;
@@ -67,4 +69,17 @@ async fn a_mapping_that_lags_behind_the_user_gives_its_present_owner_or_nobody()
             assert_eq!(bed.find(&name).await, owner, "{name:?}");
         }
     }
+}
+
+/// The mapping is cached, its user deleted, and the name taken by somebody else.
+#[tokio::test]
+async fn a_mapping_to_nobody_is_read_again() {
+    let name = Identifier::Email(Email::parse("a@x.example").unwrap());
+    let bed = Bed::new().await;
+    let ann = bed.insert("ann", &name).await;
+    assert_eq!(bed.find(&name).await, Some(ann));
+    bed.store.delete_user(ann, None).await.unwrap();
+    let _ = bed.users.touch().id(ann).send().await;
+    let ben = bed.insert("ben", &name).await;
+    assert_eq!(bed.find(&name).await, Some(ben));
 }

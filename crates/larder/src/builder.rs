@@ -77,7 +77,7 @@ impl Builder {
         Builder { redis: Some(url.into()), ..self }
     }
 
-    /// How long one Redis operation may take before the request goes on without Redis: 10 ms to 1 s.
+    /// How long one Redis operation may take before the request goes on without Redis: 10 ms to 500 ms.
     /// Default: 250 ms.
     #[cfg(feature = "redis")]
     pub fn redis_timeout(self, redis_timeout: Duration) -> Self {
@@ -114,7 +114,7 @@ impl Builder {
         use crate::remote::usable::Usable;
 
         let Some(url) = &self.redis else { return Ok(None) };
-        between("redis_timeout", self.redis_timeout, Duration::from_millis(10), Duration::from_secs(1))?;
+        between("redis_timeout", self.redis_timeout, Duration::from_millis(10), Duration::from_millis(500))?;
         let settings = Settings {
             url: url.clone(),
             namespace: namespace.clone(),

@@ -13,8 +13,8 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Consistency {
-    /// Any tier may answer. No write that was committed more than the staleness bound before the read began
-    /// is missed, and the instance's own writes are seen as soon as they are acknowledged. The default.
+    /// Any tier may answer. The instance's own writes are seen as soon as they are acknowledged, those of other
+    /// instances one push later. The default.
     #[default]
     Bounded,
     /// The in-process tier is passed over: every write acknowledged as sent, on any instance, is seen.

@@ -132,6 +132,59 @@ async fn trace_10_a_cancelled_leader_hands_over() {
 }
 
 #[tokio::test]
+async fn a_waiter_that_a_clear_detached_still_learns_that_the_other_instance_has_loaded() {
+    let redis = Redis::start().unwrap();
+    let (near, far) = (instance(&redis).await, instance(&redis).await);
+    let (table, gate) = (Table::new(), Gate::new());
+    table.write(7, 1);
+    let loading = far.held_read(&table, 7, &gate);
+    gate.arrival().await;
+    let waiter = tokio::spawn({
+        let (near, table) = (near.clone(), table.clone());
+        async move { near.read(&table, 7).await }
+    });
+    tokio::task::yield_now().await;
+    // A report without keys: every flight is detached, and no later push finds it.
+    redis.command(&["EVAL", "redis.call('SELECT', 1) return redis.call('FLUSHDB')", "0"]).unwrap();
+    let opened = std::time::Instant::now();
+    gate.open();
+    assert_eq!(within(waiter).await.unwrap(), Some(1));
+    assert!(opened.elapsed() < Duration::from_secs(1), "it slept its patience out");
+    assert_eq!((loading.await.unwrap(), table.loads()), (Some(1), 1));
+}
+
+#[tokio::test]
+async fn a_load_that_fails_or_panics_on_one_instance_lets_another_load() {
+    let redis = Redis::start().unwrap();
+    let (near, far) = (instance(&redis).await, instance(&redis).await);
+    for panics in [false, true] {
+        let (table, gate) = (Table::new(), Gate::new());
+        table.write(7, 1);
+        let failing = tokio::spawn({
+            let (values, gate) = (far.values.clone(), gate.clone());
+            let load = move || async move {
+                gate.pass().await;
+                assert!(!panics, "the loader's own");
+                Err::<u64, _>(std::fmt::Error)
+            };
+            async move { values.get_or_load(&7, load).await.is_err() }
+        });
+        gate.arrival().await;
+        let waiter = tokio::spawn({
+            let (near, table) = (near.clone(), table.clone());
+            async move { near.read(&table, 7).await }
+        });
+        tokio::task::yield_now().await;
+        gate.open();
+        let opened = std::time::Instant::now();
+        assert_eq!(within(waiter).await.unwrap(), Some(1));
+        assert!(opened.elapsed() < Duration::from_secs(1), "the lease was not given up");
+        assert_eq!(within(failing).await.is_err(), panics);
+        let _ = near.values.invalidate(&7).await;
+    }
+}
+
+#[tokio::test]
 async fn a_load_beyond_its_time_is_an_error_and_frees_the_key() {
     let redis = Redis::start().unwrap();
     let cache = larder::cache::Cache::builder("test")

@@ -149,9 +149,14 @@ async fn hostile_bytes_in_redis_are_a_miss_and_an_alarm() {
         assert_eq!(reader.read_fresh(&table, 7).await, Some(1), "{bytes:?}");
         assert_eq!(reader.values.stats().broken_frames, nth as u64 + 1, "{bytes:?}");
     }
-    // A tag's key with something else in it guards nothing: answers come from the database.
+    // A tag's key with something else in it guards nothing, and gets a token again.
     redis.command(&["SET", "test:#values", "junk"]).unwrap();
-    assert_eq!(reader.read_fresh(&table, 7).await, Some(1));
+    let loads = table.loads();
+    for _ in 0..3 {
+        assert_eq!(reader.read_fresh(&table, 7).await, Some(1));
+    }
+    assert_eq!(table.loads(), loads + 1);
+    assert_eq!(reader.values.stats().broken_frames, 6);
 }
 
 #[tokio::test]

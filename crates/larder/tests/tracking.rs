@@ -1,5 +1,7 @@
 //! The tracking and in-process-copy rows of the trap table, against a real Redis.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
+
 mod support;
 
 use std::time::Duration;

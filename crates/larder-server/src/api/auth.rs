@@ -18,7 +18,6 @@ use crate::domain::role::Role;
 use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::auth::Grant;
-use crate::service::tokens::ACCESS_TTL;
 
 /// The header with which every write is acknowledged.
 pub(crate) fn acknowledged(receipt: Receipt) -> [(HeaderName, HeaderValue); 1] {
@@ -40,7 +39,7 @@ fn granted(grant: Grant) -> impl IntoResponse {
         access_token: grant.access_token,
         refresh_token: grant.refresh_token,
         token_type: "Bearer",
-        expires_in: ACCESS_TTL.as_secs(),
+        expires_in: grant.expires_in.as_secs(),
     };
     (acknowledged(grant.receipt), Answer(answer))
 }

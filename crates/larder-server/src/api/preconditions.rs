@@ -20,48 +20,23 @@ pub(crate) fn is_not_modified(headers: &HeaderMap, version: i64) -> bool {
     })
 }
 
-/// The version that the client insists on, if it insists on any that is there.
+/// The versions of which the client insists on one; none means any.
 ///
 /// # Errors
 /// 412 when no tag that was sent can match: none of them is a version of ours.
-pub(crate) fn expected_version(headers: &HeaderMap) -> Result<Expected, Problem> {
+pub(crate) fn expected_versions(headers: &HeaderMap) -> Result<Vec<i64>, Problem> {
     let mut versions = Vec::new();
     let mut was_sent = false;
     for tag in tags(headers, &header::IF_MATCH) {
         was_sent = true;
         match tag {
-            Tag::Any => return Ok(Expected::Any),
+            Tag::Any => return Ok(Vec::new()),
             Tag::Strong(value) => versions.extend(value.parse::<i64>().ok().filter(|version| *version > 0)),
             // Strong comparison: a weak tag never matches.
             Tag::Weak(_) => {}
         }
     }
-    match (was_sent, versions.as_slice()) {
-        (false, _) => Ok(Expected::Any),
-        (true, []) => Err(no_match()),
-        (true, [version]) => Ok(Expected::Version(*version)),
-        (true, _) => Ok(Expected::OneOf(versions)),
-    }
-}
-
-/// What `If-Match` asks for.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Expected {
-    Any,
-    Version(i64),
-    OneOf(Vec<i64>),
-}
-
-impl Expected {
-    /// The one version to insist on, given the user's present one.
-    pub(crate) fn given(self, present: i64) -> Result<Option<i64>, Problem> {
-        match self {
-            Expected::Any => Ok(None),
-            Expected::Version(version) => Ok(Some(version)),
-            Expected::OneOf(versions) if versions.contains(&present) => Ok(Some(present)),
-            Expected::OneOf(_) => Err(Problem::version_conflict(present)),
-        }
-    }
+    if was_sent && versions.is_empty() { Err(no_match()) } else { Ok(versions) }
 }
 
 enum Tag<'a> {
@@ -111,15 +86,12 @@ mod tests {
     }
 
     #[test]
-    fn a_write_insists_on_the_version_that_was_sent() {
-        let expected = |value| expected_version(&with(header::IF_MATCH, value));
-        assert_eq!(expected_version(&HeaderMap::new()).unwrap(), Expected::Any);
-        assert_eq!(expected("*").unwrap(), Expected::Any);
-        assert_eq!(expected("\"3\"").unwrap(), Expected::Version(3));
-        let several = expected("\"3\", \"5\"").unwrap();
-        assert_eq!(several, Expected::OneOf(vec![3, 5]));
-        assert_eq!(several.given(5).unwrap(), Some(5));
-        assert!(Expected::OneOf(vec![3, 5]).given(4).is_err());
+    fn a_write_insists_on_the_versions_that_were_sent() {
+        let expected = |value| expected_versions(&with(header::IF_MATCH, value));
+        assert!(expected_versions(&HeaderMap::new()).unwrap().is_empty());
+        assert!(expected("*").unwrap().is_empty());
+        assert_eq!(expected("\"3\"").unwrap(), [3]);
+        assert_eq!(expected("\"3\", W/\"4\", \"5\"").unwrap(), [3, 5]);
         for hopeless in ["W/\"3\"", "3", "\"x\"", "\"0\"", "\"-1\"", "\"99999999999999999999\""] {
             assert!(expected(hopeless).is_err(), "{hopeless}");
         }

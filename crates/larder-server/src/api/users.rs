@@ -5,17 +5,15 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use larder::class;
-use larder::policy::Consistency;
 use larder::receipt::Receipt;
 use larder_http::headers::{CACHE_STATUS, cache_status};
 use serde::Serialize;
 
 use crate::api::auth::{acknowledged, location};
 use crate::api::extract::{Json, Params, Strength, Target};
-use crate::api::preconditions::{Expected, etag, expected_version, is_not_modified};
+use crate::api::preconditions::{etag, expected_versions, is_not_modified};
 use crate::api::problem::Problem;
 use crate::domain::body::{CreateUserBody, LookupBody, PatchUserBody, PutUserBody};
-use crate::domain::identity::{Identifier, UserId};
 use crate::domain::paging::{ListParams, ListQuery, Page, Position};
 use crate::domain::patch::UserPatch;
 use crate::domain::user::{PublicUser, User};
@@ -69,12 +67,12 @@ pub(crate) async fn lookup(
     State(service): State<Service>,
     caller: Caller,
     Strength(consistency): Strength,
-    headers: HeaderMap,
     Json(body): Json,
 ) -> Result<Response, Problem> {
     let LookupBody(identifier) = LookupBody::parse(body)?;
     let answer = service.find(&identifier, consistency).await?;
-    shown(&answer, caller, &headers)
+    // RFC 9110: conditions on a POST are not about what it answers.
+    shown(&answer, caller, &HeaderMap::new())
 }
 
 /// A page of the list.
@@ -151,8 +149,8 @@ async fn change(
     headers: HeaderMap,
     patch: UserPatch,
 ) -> Result<Response, Problem> {
-    let (id, expected) = addressed(&service, caller.naming(user), &headers).await?;
-    let (user, receipt) = service.update(caller, id, patch, expected).await?;
+    let expected = expected_versions(&headers)?;
+    let (user, receipt) = service.update(caller, caller.naming(user), patch, &expected).await?;
     Ok(changed(StatusCode::OK, &user, receipt, caller))
 }
 
@@ -162,28 +160,9 @@ pub(crate) async fn delete(
     Target(user): Target,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (id, expected) = addressed(&service, caller.naming(user), &headers).await?;
-    let receipt = service.delete(caller, id, expected).await?;
+    let expected = expected_versions(&headers)?;
+    let receipt = service.delete(caller, caller.naming(user), &expected).await?;
     Ok((StatusCode::NO_CONTENT, acknowledged(receipt)).into_response())
-}
-
-/// The user that a write is for, and the version it insists on.
-async fn addressed(
-    service: &Service,
-    named: Identifier,
-    headers: &HeaderMap,
-) -> Result<(UserId, Option<i64>), Problem> {
-    let expected = expected_version(headers)?;
-    match (named, expected) {
-        (Identifier::Id(id), Expected::Any) => Ok((id, None)),
-        (Identifier::Id(id), Expected::Version(version)) => Ok((id, Some(version))),
-        // Another name has to be looked up, and a choice between versions needs the present one.
-        (named, expected) => {
-            let answer = service.find(&named, Consistency::Fresh).await?;
-            let user = answer.value.ok_or(ServiceError::NotFound)?;
-            Ok((user.id, expected.given(user.version)?))
-        }
-    }
 }
 
 pub(crate) async fn activate(

@@ -6,7 +6,9 @@ use larder::policy::Consistency;
 use larder::receipt::Receipt;
 use uuid::Uuid;
 
+use crate::domain::auth::AuthState;
 use crate::domain::body::{LoginBody, PasswordBody, RegisterBody};
+use crate::domain::identity::Identifier;
 use crate::domain::password::Password;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::User;
@@ -26,10 +28,12 @@ const ENDED: ServiceError = ServiceError::Unauthenticated("the session has ended
 
 /// What a login and a refresh give.
 pub struct Grant {
-    /// For the `Authorization` header, for [`ACCESS_TTL`](crate::service::tokens::ACCESS_TTL).
+    /// For the `Authorization` header.
     pub access_token: String,
     /// For one refresh.
     pub refresh_token: String,
+    /// How long the access token is good.
+    pub expires_in: Duration,
     /// What became of the invalidation.
     pub receipt: Receipt,
 }
@@ -41,15 +45,26 @@ impl Service {
     /// [`ServiceError::Unauthenticated`], and those of the database.
     pub async fn authenticate(&self, token: &str) -> Result<(Caller, Claims), ServiceError> {
         let claims = self.tokens.verify(token)?;
-        // A bounded answer may be of before the login, which took place on another instance: it may let
-        // somebody in, but only a fresh one may refuse.
+        // A cached answer may be of before the login, which took place on another instance: it may let somebody
+        // in, but only the database may refuse.
         for consistency in [Consistency::Bounded, Consistency::Fresh] {
             let state = self.users.auth_state(claims.sub, consistency).await?.value;
-            if let Some(state) = state.filter(|state| state.admits(claims.sid, claims.epoch)) {
-                return Ok((Caller { id: claims.sub, role: state.role, session: claims.sid }, claims));
+            if let Some(caller) = state.and_then(|state| admitted(&state, &claims)) {
+                return Ok((caller, claims));
             }
         }
-        Err(ENDED)
+        match self.store.auth_state(claims.sub, Timestamp::now()).await? {
+            Some(state) => admitted(&state, &claims).map(|caller| (caller, claims)).ok_or(ENDED),
+            None => Err(ENDED),
+        }
+    }
+
+    /// The caller with the rights it has in the database now: rights to change others are never judged by a
+    /// cached row.
+    pub(crate) async fn present(&self, caller: Caller) -> Result<Caller, ServiceError> {
+        let state = self.store.auth_state(caller.id, Timestamp::now()).await?;
+        let state = state.filter(|state| state.is_active && state.sessions.contains(&caller.session));
+        state.map(|state| Caller { role: state.role, ..caller }).ok_or(ENDED)
     }
 
     /// Creates a user for whoever asks.
@@ -91,20 +106,15 @@ impl Service {
         to_the_end(async move {
             let (user_id, epoch) = (login.user.id, login.epoch);
             let (sid, now, refresh) = (Uuid::now_v7(), Timestamp::now(), RefreshToken::random());
-            let new = NewSession {
-                id: sid,
-                user_id,
-                epoch,
-                token_hash: &refresh.hash,
-                now,
-                expires_at: now.after(SESSION_TTL),
-            };
+            let expires_at = now.after(SESSION_TTL);
+            let new = NewSession { id: sid, user_id, epoch, token_hash: &refresh.hash, now, expires_at };
             let opened = service.store.open_session(new).await;
             let receipt = service.users.touch().auth_state(user_id).send().await;
             match opened? {
                 Opened::Done { .. } => {
-                    let access_token = service.tokens.issue(user_id, sid, epoch, now)?;
-                    Ok(Grant { access_token, refresh_token: refresh.text, receipt })
+                    let (access_token, expires_in) =
+                        service.tokens.issue(user_id, sid, epoch, now, expires_at)?;
+                    Ok(Grant { access_token, refresh_token: refresh.text, expires_in, receipt })
                 }
                 // The password changed while it was being compared.
                 Opened::Outdated => Err(WRONG_LOGIN),
@@ -121,17 +131,23 @@ impl Service {
     pub async fn refresh(&self, token: String) -> Result<Grant, ServiceError> {
         let service = self.clone();
         to_the_end(async move {
-            let (now, next) = (Timestamp::now(), RefreshToken::random());
-            match service.store.rotate_refresh(&refresh_hash(&token), &next.hash, now).await? {
-                Rotated::Done { session, user_id } => {
-                    // The state the next requests will be compared with, so that the token is good at once.
-                    let state = service.users.auth_state(user_id, Consistency::Fresh).await?.value;
-                    let Some(state) = state.filter(|state| state.admits(session, state.epoch)) else {
-                        return Err(ENDED);
-                    };
-                    let access_token = service.tokens.issue(user_id, session, state.epoch, now)?;
+            let (now, next, hash) = (Timestamp::now(), RefreshToken::random(), refresh_hash(&token));
+            let rotated = match service.store.rotate_refresh(&hash, &next.hash, now).await {
+                Ok(rotated) => rotated,
+                Err(error) => {
+                    // It may have been committed all the same, and have ended the session.
+                    if let Ok(Some(user_id)) = service.store.user_by_refresh(&hash).await {
+                        let _ended = service.users.touch().auth_state(user_id).send().await;
+                    }
+                    return Err(error.into());
+                }
+            };
+            match rotated {
+                Rotated::Done { session, user_id, epoch, expires_at } => {
+                    let (access_token, expires_in) =
+                        service.tokens.issue(user_id, session, epoch, now, expires_at)?;
                     let receipt = service.users.touch().send().await;
-                    Ok(Grant { access_token, refresh_token: next.text, receipt })
+                    Ok(Grant { access_token, refresh_token: next.text, expires_in, receipt })
                 }
                 Rotated::Reused { session, user_id } => {
                     tracing::warn!(%user_id, %session, "a refresh token came a second time, session ended");
@@ -164,7 +180,7 @@ impl Service {
     /// # Errors
     /// [`ServiceError::Forbidden`] when the current password is wrong, and those of the database.
     pub async fn change_password(&self, caller: Caller, body: PasswordBody) -> Result<Receipt, ServiceError> {
-        let by = crate::domain::identity::Identifier::Id(caller.id);
+        let by = Identifier::Id(caller.id);
         let login = self.store.credentials_for_login(&by).await?;
         let stored = login.as_ref().map(|login| login.password_hash.as_str());
         let is_right = self.passwords.matches(&body.current, stored).await?;
@@ -184,4 +200,9 @@ impl Service {
         })
         .await
     }
+}
+
+fn admitted(state: &AuthState, claims: &Claims) -> Option<Caller> {
+    let caller = Caller { id: claims.sub, role: state.role, session: claims.sid };
+    state.admits(claims.sid, claims.epoch).then_some(caller)
 }

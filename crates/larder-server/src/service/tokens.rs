@@ -21,7 +21,7 @@ use crate::store::Store;
 use crate::store::keys::SigningKey;
 
 /// How long an access token is good, unless its session ends before.
-pub const ACCESS_TTL: Duration = Duration::from_secs(15 * 60);
+const ACCESS_TTL: Duration = Duration::from_secs(15 * 60);
 
 /// Who the tokens are for, and who makes them.
 const AUDIENCE: &str = "larder";
@@ -92,7 +92,7 @@ impl Tokens {
         Ok(Self { keys: Arc::new(keys), verified: Arc::new(Cache::new(VERIFIED)) })
     }
 
-    /// A token for a session.
+    /// A token for a session, and how long it is good: no longer than the session.
     ///
     /// # Errors
     /// [`ServiceError::Internal`] when it cannot be signed.
@@ -102,14 +102,16 @@ impl Tokens {
         sid: Uuid,
         epoch: i64,
         now: Timestamp,
-    ) -> Result<String, ServiceError> {
+        session_end: Timestamp,
+    ) -> Result<(String, Duration), ServiceError> {
         let (kid, key) = &self.keys.signing;
         let header =
             Header { typ: Some(TYPE.to_owned()), kid: Some(kid.clone()), ..Header::new(Algorithm::EdDSA) };
         let iat = seconds(now);
-        let exp = iat + ACCESS_TTL.as_secs();
+        let exp = (iat + ACCESS_TTL.as_secs()).min(seconds(session_end));
         let claims = Claims { sub, sid, epoch, aud: AUDIENCE.to_owned(), iat, exp };
-        encode(&header, &claims, key).map_err(|error| ServiceError::Internal(error.into()))
+        let token = encode(&header, &claims, key).map_err(|error| ServiceError::Internal(error.into()))?;
+        Ok((token, Duration::from_secs(exp.saturating_sub(iat))))
     }
 
     /// What a token says, if one of our keys signed it, for us, and it has not expired. Whether its session

@@ -3,10 +3,11 @@
 use larder::class::Answer;
 use larder::policy::Consistency;
 use larder::receipt::Receipt;
+use larder::uncached::uncached;
 
 use crate::cached::UserPage;
 use crate::domain::body::CreateUserBody;
-use crate::domain::identity::{Identifier, UserId};
+use crate::domain::identity::Identifier;
 use crate::domain::paging::ListQuery;
 use crate::domain::patch::{Patch, UserPatch};
 use crate::domain::user::{NewUser, User};
@@ -51,6 +52,7 @@ impl Service {
         caller: Caller,
         body: CreateUserBody,
     ) -> Result<(User, Receipt), ServiceError> {
+        let caller = self.present(caller).await?;
         caller.check_admin()?;
         caller.check_manage(body.user.role)?;
         let hash = match &body.password {
@@ -81,7 +83,7 @@ impl Service {
         .await
     }
 
-    /// Changes a user, if it has the expected version.
+    /// Changes a user, if it has one of the expected versions; none expected means any.
     ///
     /// # Errors
     /// [`ServiceError::Forbidden`], [`ServiceError::NotFound`], [`ServiceError::Taken`],
@@ -89,21 +91,34 @@ impl Service {
     pub async fn update(
         &self,
         caller: Caller,
-        id: UserId,
+        named: Identifier,
         patch: UserPatch,
-        expected_version: Option<i64>,
+        expected: &[i64],
     ) -> Result<(User, Receipt), ServiceError> {
-        let target = self.target(id).await?;
-        caller.check_change(&target)?;
-        if !patch.admin_fields().is_empty() {
-            caller.check_manage(target.role)?;
+        let caller = self.present(caller).await?;
+        loop {
+            let target = self.target(caller, &named, expected).await?;
+            if !patch.admin_fields().is_empty() {
+                caller.check_manage(target.role)?;
+            }
+            if let Some(role) = patch.role {
+                caller.check_manage(role)?;
+            }
+            if let Some(changed) = self.update_as_judged(target, patch.clone()).await? {
+                return Ok(changed);
+            }
         }
-        if let Some(role) = patch.role {
-            caller.check_manage(role)?;
-        }
+    }
+
+    /// `None` when the user is no longer as it was when the caller's rights were judged: judge again.
+    async fn update_as_judged(
+        &self,
+        target: User,
+        patch: UserPatch,
+    ) -> Result<Option<(User, Receipt)>, ServiceError> {
         let service = self.clone();
         to_the_end(async move {
-            let updated = service.store.update_user(id, &patch, expected_version).await;
+            let updated = service.store.update_user(target.id, &patch, Some(target.version)).await;
             let touched = match &updated {
                 Ok(Updated::Done { before, after }) => service.users.touch().user(before).user(after),
                 Ok(_) | Err(StoreError::Taken { .. }) => service.users.touch(),
@@ -111,15 +126,14 @@ impl Service {
             };
             let receipt = touched.send().await;
             match updated? {
-                Updated::Done { after, .. } => Ok((*after, receipt)),
-                Updated::NotFound => Err(ServiceError::NotFound),
-                Updated::VersionConflict { current } => Err(ServiceError::VersionConflict { current }),
+                Updated::Done { after, .. } => Ok(Some((*after, receipt))),
+                Updated::NotFound | Updated::VersionConflict { .. } => Ok(None),
             }
         })
         .await
     }
 
-    /// Deletes a user, if it has the expected version.
+    /// Deletes a user, if it has one of the expected versions; none expected means any.
     ///
     /// # Errors
     /// [`ServiceError::Forbidden`], [`ServiceError::NotFound`], [`ServiceError::VersionConflict`], and those of
@@ -127,14 +141,23 @@ impl Service {
     pub async fn delete(
         &self,
         caller: Caller,
-        id: UserId,
-        expected_version: Option<i64>,
+        named: Identifier,
+        expected: &[i64],
     ) -> Result<Receipt, ServiceError> {
-        let target = self.target(id).await?;
-        caller.check_change(&target)?;
+        let caller = self.present(caller).await?;
+        loop {
+            let target = self.target(caller, &named, expected).await?;
+            if let Some(receipt) = self.delete_as_judged(target).await? {
+                return Ok(receipt);
+            }
+        }
+    }
+
+    /// As [`Service::update_as_judged`].
+    async fn delete_as_judged(&self, target: User) -> Result<Option<Receipt>, ServiceError> {
         let service = self.clone();
         to_the_end(async move {
-            let deleted = service.store.delete_user(id, expected_version).await;
+            let deleted = service.store.delete_user(target.id, Some(target.version)).await;
             let touched = match &deleted {
                 Ok(Deleted::Done { before }) => service.users.touch().user(before),
                 Ok(_) => service.users.touch(),
@@ -142,17 +165,28 @@ impl Service {
             };
             let receipt = touched.send().await;
             match deleted? {
-                Deleted::Done { .. } => Ok(receipt),
-                Deleted::NotFound => Err(ServiceError::NotFound),
-                Deleted::VersionConflict { current } => Err(ServiceError::VersionConflict { current }),
+                Deleted::Done { .. } => Ok(Some(receipt)),
+                Deleted::NotFound | Deleted::VersionConflict { .. } => Ok(None),
             }
         })
         .await
     }
 
-    /// The user a change is about, as the database has it: rights are never judged by a cached row.
-    async fn target(&self, id: UserId) -> Result<User, ServiceError> {
-        self.store.user(id).await?.ok_or(ServiceError::NotFound)
+    /// The user a change is about, as the database has it, if the caller may change it: rights are never judged
+    /// by a cached row. The write then insists on this very version, so that what was judged is what changes.
+    async fn target(
+        &self,
+        caller: Caller,
+        named: &Identifier,
+        expected: &[i64],
+    ) -> Result<User, ServiceError> {
+        let answer = uncached(self.users.find(named, Consistency::Fresh)).await?;
+        let target = answer.value.ok_or(ServiceError::NotFound)?;
+        caller.check_change(&target)?;
+        if !expected.is_empty() && !expected.contains(&target.version) {
+            return Err(ServiceError::VersionConflict { current: target.version });
+        }
+        Ok(User::clone(&target))
     }
 
     /// What a change touched whose outcome is unknown: it may have been committed all the same.

@@ -18,6 +18,7 @@ mod bulk;
 mod row;
 
 use larder_sql::database::{Database, Migrations};
+use sqlx::Row;
 use sqlx::migrate::Migrator;
 
 use crate::store::error::StoreError;
@@ -40,6 +41,15 @@ impl Store {
         let database = Database::connect(url).await?;
         database.migrate(Migrations { postgres: &POSTGRES, sqlite: &SQLITE }).await?;
         Ok(Self { database })
+    }
+
+    /// What names this database among all that share a Redis: 32 hexadecimal digits.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn installation(&self) -> Result<String, StoreError> {
+        let row = sqlx::query("SELECT id FROM installation").fetch_one(self.database.read()).await?;
+        Ok(row.try_get("id")?)
     }
 
     /// The database itself, for its health and its count of statements.

@@ -57,6 +57,10 @@ pub enum Rotated {
         session: Uuid,
         /// Whose it is.
         user_id: UserId,
+        /// The user's epoch, as this transaction saw it.
+        epoch: i64,
+        /// When the session ends by itself.
+        expires_at: Timestamp,
     },
     /// It had been used before, so its session has ended.
     Reused {
@@ -136,12 +140,28 @@ impl Store {
             Rotated::Reused { session, user_id }
         } else if is_live(&row, now)? {
             insert_token(&mut write, new_hash, session, now).await?;
-            Rotated::Done { session, user_id }
+            let query = sqlx::query("SELECT epoch FROM credentials WHERE user_id = $1");
+            let epoch =
+                query.bind(user_id.to_string()).fetch_one(write.statement()).await?.try_get("epoch")?;
+            let expires_at = Timestamp::from_micros(row.try_get("expires_at")?);
+            Rotated::Done { session, user_id, epoch, expires_at }
         } else {
             Rotated::Expired
         };
         write.commit().await?;
         Ok(outcome)
+    }
+
+    /// Whose session a refresh token belongs to, used or not.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn user_by_refresh(&self, hash: &str) -> Result<Option<UserId>, StoreError> {
+        let query = sqlx::query(
+            "SELECT user_id FROM sessions WHERE id = (SELECT session_id FROM refresh_tokens WHERE token_hash = $1)",
+        );
+        let row = query.bind(hash).fetch_optional(self.database.read()).await?;
+        Ok(row.map(|row| row::user_id(&row, "user_id")).transpose()?)
     }
 
     /// Ends a session. Returns whose it was, if it was live.

@@ -39,7 +39,7 @@ async fn tokens_rotate(bed: &Bed) {
     let user = bed.user("ann").await;
     let now = Timestamp::now();
     let (session, _) = open(bed, &user, "t0", now).await;
-    let done = Rotated::Done { session, user_id: user.id };
+    let done = Rotated::Done { session, user_id: user.id, epoch: 1, expires_at: now.after(HOUR) };
     assert_eq!(bed.store.rotate_refresh("t0", "t1", now).await.unwrap(), done);
     assert_eq!(bed.store.rotate_refresh("t1", "t2", now).await.unwrap(), done);
     assert_eq!(bed.store.rotate_refresh("never", "t3", now).await.unwrap(), Rotated::Unknown);

@@ -22,7 +22,11 @@ impl Engine {
         let running = tokio::spawn(async move { self.invalidate_here(&batch).await });
         match running.await {
             Ok(delivery) => delivery,
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // Nobody aborts it: the runtime is going down, and with it all that this process remembers.
+                Err(_) => Delivery::Queued,
+            },
         }
     }
 

@@ -20,17 +20,21 @@ use crate::protocol::frame::{Entry, Frame, Header, Token, fingerprint};
 use crate::protocol::lease::{AfterLease, AfterRead, after_lease, after_read};
 use crate::protocol::tag::{TagKey, Taken};
 use crate::remote::Fault;
+use crate::remote::usable::Stretch;
 use crate::source::Source;
 use crate::stats::count;
 
-/// Without tracking no push tells that another's load has ended: look again this often.
-const POLL_UNTRACKED: Duration = Duration::from_millis(25);
+/// While another loads, look again this often. A push says sooner that it has ended; but a flight that was
+/// detached meanwhile hears none, nor does anybody where Redis refuses tracking.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// What one tracked read of a key and its class's tags brought.
 struct Reply {
     mark: Mark,
     value: Option<Bytes>,
     tags: Vec<(TagKey, Option<Token>)>,
+    /// Tags whose key holds something that is no token.
+    broken_tags: Vec<Bytes>,
 }
 
 impl Reply {
@@ -63,8 +67,9 @@ impl Engine {
         E: StdError + Send + Sync + 'static,
     {
         let patience = Instant::now() + self.limits.load_timeout;
+        let stretch = shared.usable.stretch();
         while Instant::now() < patience {
-            let step = self.step(class, key, shared).await;
+            let step = self.step(class, key, shared, stretch).await;
             let attempt = match step {
                 Ok(attempt) => attempt,
                 Err(fault) => {
@@ -78,7 +83,7 @@ impl Engine {
                 Attempt::Held(hold, tags) => {
                     return self.load_and_fill(class, key, shared, hold, tags, load()).await;
                 }
-                Attempt::Wait => self.wait_for_push(shared, landing, patience).await,
+                Attempt::Wait => wait_for_push(landing, patience).await,
                 Attempt::ReadAgain => {}
             }
         }
@@ -88,14 +93,20 @@ impl Engine {
     }
 
     /// One tracked read and, where nothing of use stands there, one try for the lease.
-    async fn step(&self, class: &ClassCore, key: &Bytes, shared: &Shared) -> Result<Attempt, Fault> {
-        let reply = self.read_tracked(class, key, shared).await?;
+    async fn step(
+        &self,
+        class: &ClassCore,
+        key: &Bytes,
+        shared: &Shared,
+        stretch: Stretch,
+    ) -> Result<Attempt, Fault> {
+        let reply = self.read_tracked(class, key, shared, stretch).await?;
         match after_read(reply.value.as_ref(), class.expected(), |tag| reply.token(tag)) {
             AfterRead::Serve(entry) => match self.keep(class, key, shared, &reply, &entry) {
                 Some(brought) => Ok(Attempt::Served(brought)),
                 None => {
                     let replace = reply.value.as_ref().map(fingerprint);
-                    self.acquire(class, key, shared, &reply, replace).await
+                    self.acquire(class, key, shared, stretch, &reply, replace).await
                 }
             },
             AfterRead::Wait => Ok(Attempt::Wait),
@@ -103,7 +114,7 @@ impl Engine {
                 if let Some(broken) = alarm {
                     class.alarm(&broken);
                 }
-                self.acquire(class, key, shared, &reply, replace).await
+                self.acquire(class, key, shared, stretch, &reply, replace).await
             }
         }
     }
@@ -115,7 +126,8 @@ impl Engine {
         key: &Bytes,
         shared: &Shared,
     ) -> Option<Brought> {
-        let reply = match self.read_tracked(class, key, shared).await {
+        let stretch = shared.usable.stretch();
+        let reply = match self.read_tracked(class, key, shared, stretch).await {
             Ok(reply) => reply,
             Err(fault) => {
                 shared.note(fault);
@@ -128,13 +140,36 @@ impl Engine {
         }
     }
 
-    async fn read_tracked(&self, class: &ClassCore, key: &Bytes, shared: &Shared) -> Result<Reply, Fault> {
+    async fn read_tracked(
+        &self,
+        class: &ClassCore,
+        key: &Bytes,
+        shared: &Shared,
+        stretch: Stretch,
+    ) -> Result<Reply, Fault> {
         let mut keys = vec![key.clone()];
         keys.extend(class.tags.iter().map(TagKey::to_bytes));
         let mark = self.local.mark(keys.iter().map(|key| &key[..]));
         let mut values = shared.remote.read(&keys).await?;
-        let tags = class.tags.iter().cloned().zip(values.drain(1..).map(token_of)).collect();
-        Ok(Reply { mark, value: values.pop().flatten(), tags })
+        self.still_usable(shared, stretch)?;
+        let mut broken_tags = Vec::new();
+        let tags = class.tags.iter().zip(values.drain(1..)).map(|(tag, value)| {
+            let is_there = value.is_some();
+            let token = token_of(value);
+            if is_there && token.is_none() {
+                broken_tags.push(tag.to_bytes());
+            }
+            (tag.clone(), token)
+        });
+        let tags = tags.collect();
+        Ok(Reply { mark, value: values.pop().flatten(), tags, broken_tags })
+    }
+
+    /// A reply counts only if the tier was usable from the flight's beginning until it came, without a break:
+    /// otherwise it may be that of another Redis, which nobody has certified yet.
+    fn still_usable(&self, shared: &Shared, stretch: Stretch) -> Result<(), Fault> {
+        let is_one_stretch = shared.usable.stretch() == stretch && shared.usable.is(self.clock.now());
+        if is_one_stretch { Ok(()) } else { Err(Fault::Refused) }
     }
 
     /// Serves what a tracked read brought, and lets memory have it and the tags' tokens unless a push came in
@@ -186,9 +221,14 @@ impl Engine {
         class: &ClassCore,
         key: &Bytes,
         shared: &Shared,
+        stretch: Stretch,
         reply: &Reply,
         replace: Option<Bytes>,
     ) -> Result<Attempt, Fault> {
+        if !reply.broken_tags.is_empty() {
+            class.alarm(&"a tag's key holds no token");
+            shared.remote.unlink(&reply.broken_tags).await?;
+        }
         let missing: Vec<(TagKey, Token)> = reply
             .tags
             .iter()
@@ -197,6 +237,7 @@ impl Engine {
             .collect();
         let hold = LeaseHold::new(shared.remote.clone(), key.clone());
         let leased = shared.remote.lease(key, hold.token, replace.as_ref(), &missing).await?;
+        self.still_usable(shared, stretch)?;
         let minted: Vec<(TagKey, Option<Token>)> = missing
             .into_iter()
             .map(|(tag, _)| tag)
@@ -275,14 +316,13 @@ impl Engine {
         }
         Ok(Brought { value, source: Source::Load { stored } })
     }
+}
 
-    /// Waits until the key changes or patience ends.
-    async fn wait_for_push(&self, shared: &Shared, landing: &Landing, patience: Instant) {
-        let until =
-            if shared.remote.tracks() { patience } else { patience.min(Instant::now() + POLL_UNTRACKED) };
-        // A push that came before this await left its permit, so it is not missed.
-        let _ = timeout_at(until, landing.pushed.notified()).await;
-    }
+/// Waits until the key changes, or it is time to look again.
+async fn wait_for_push(landing: &Landing, patience: Instant) {
+    let until = patience.min(Instant::now() + LOOK_AGAIN);
+    // A push that came before this await left its permit, so it is not missed.
+    let _ = timeout_at(until, landing.pushed.notified()).await;
 }
 
 impl ClassCore {

@@ -155,7 +155,9 @@ impl Local {
         self.drop_key(tag.as_bytes());
         let mut overtaken = Vec::new();
         for shard in &self.shards {
-            for (key, flight) in lock(shard).detach_tagged(tag) {
+            // Bound first, so that the lock is released before anybody is told.
+            let flights = lock(shard).detach_tagged(tag);
+            for (key, flight) in flights {
                 flight.pushed.notify_one();
                 overtaken.push(key);
             }

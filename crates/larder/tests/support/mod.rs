@@ -1,6 +1,7 @@
 //! What the engine's tests share: instances on one Redis, and a database whose loads a test can hold.
 
 #![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
 
 use std::collections::HashMap;
 use std::convert::Infallible;

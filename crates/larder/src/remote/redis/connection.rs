@@ -15,7 +15,7 @@ use crate::remote::Listener;
 use crate::remote::usable::Usable;
 
 /// Keys in one UNLINK; more are split, so that no single command holds Redis up.
-const UNLINK_BATCH: usize = 500;
+pub(crate) const UNLINK_BATCH: usize = 500;
 
 /// The connection in use, if there is one. Written by the keeper alone; cloned by everybody else, and never
 /// held across an await.

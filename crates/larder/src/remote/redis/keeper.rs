@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::key::Namespace;
 use crate::protocol::certificate::Heartbeat;
 use crate::remote::Listener;
-use crate::remote::redis::connection::{Current, Dialler, unlink};
+use crate::remote::redis::connection::{Current, Dialler, UNLINK_BATCH, unlink};
 use crate::remote::redis::identity::Identity;
 use crate::remote::usable::{Unsent, Usable};
 
@@ -155,8 +155,11 @@ impl Keeper {
         match self.usable.unsent() {
             Unsent::Nothing => {}
             Unsent::Keys(keys) => {
-                unlink(connection, &keys).await?;
-                self.usable.sent(keys.len());
+                // In parts, each with a time-out of its own: what has been sent stays sent.
+                for part in keys.chunks(UNLINK_BATCH) {
+                    unlink(connection, part).await?;
+                    self.usable.sent(part.len());
+                }
                 tracing::info!(keys = keys.len(), "queued invalidations sent");
             }
             Unsent::Everything => {
