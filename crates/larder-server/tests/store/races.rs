@@ -186,7 +186,7 @@ async fn open_and_rotate(store: &Store, user_id: UserId, token: &str) {
 
 async fn instances_may_start_at_once(bed: &Bed) {
     let drop = "DROP TABLE refresh_tokens; DROP TABLE sessions; DROP TABLE credentials; DROP TABLE signing_keys; \
-                DROP TABLE users; DROP TABLE user_totals; DROP TABLE _sqlx_migrations;";
+                DROP TABLE users; DROP TABLE user_totals; DROP TABLE installation; DROP TABLE _sqlx_migrations;";
     bed.sql(drop).unwrap();
     if bed.is_postgres() {
         bed.sql("DROP FUNCTION users_versioned, users_counted, users_truncated, users_deactivated").unwrap();
