@@ -12,12 +12,11 @@ use std::time::{Duration, Instant};
 
 use sqlx::any::AnyPoolOptions;
 use sqlx::migrate::Migrator;
-use sqlx::{AnyConnection, AnyPool, Connection, Executor};
+use sqlx::{Any, AnyConnection, AnyPool, Connection, Executor, Transaction};
 
 use crate::address::{Address, sqlite_url};
 use crate::dialect::Dialect;
 use crate::error::Error;
-use crate::write::Write;
 
 const POSTGRES_CONNECTIONS: u32 = 10;
 const POSTGRES_WAIT: Duration = Duration::from_secs(2);
@@ -102,13 +101,9 @@ impl Database {
         &self.shared.readers
     }
 
-    /// Opens a write transaction.
-    ///
-    /// # Errors
-    /// No connection, or on SQLite no write lock, in time.
-    pub async fn begin(&self) -> Result<Write, Error> {
-        let transaction = self.shared.writers.begin_with(self.shared.dialect.begin()).await?;
-        Ok(Write::new(transaction, self.clone()))
+    /// A transaction that is ready to write.
+    pub(crate) async fn writing(&self) -> Result<Transaction<'static, Any>, Error> {
+        Ok(self.shared.writers.begin_with(self.shared.dialect.begin()).await?)
     }
 
     /// How many statements ran so far: reads, and statements of write transactions without BEGIN and COMMIT.
@@ -144,7 +139,7 @@ impl Database {
             // sqlx locks nothing here, so one transaction around everything does: whoever comes second waits,
             // and then finds the work done.
             Dialect::Sqlite => {
-                let mut transaction = self.shared.writers.begin_with(self.shared.dialect.begin()).await?;
+                let mut transaction = self.writing().await?;
                 match migrations.sqlite.run(&mut transaction).await {
                     Ok(()) => return Ok(transaction.commit().await?),
                     failed => failed,

@@ -9,6 +9,7 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 
 use super::*;
 use crate::error::ErrorKind;
+use crate::write::Write;
 
 async fn sqlite() -> (Sqlite, Database) {
     let server = Sqlite::fresh().unwrap();

@@ -15,11 +15,17 @@ pub struct Write {
     database: Database,
 }
 
-impl Write {
-    pub(crate) fn new(transaction: Transaction<'static, Any>, database: Database) -> Self {
-        Self { transaction, database }
+impl Database {
+    /// Opens a write transaction.
+    ///
+    /// # Errors
+    /// No connection, or on SQLite no write lock, in time.
+    pub async fn begin(&self) -> Result<Write, Error> {
+        Ok(Write { transaction: self.writing().await?, database: self.clone() })
     }
+}
 
+impl Write {
     /// The executor for one statement of this transaction, which it counts.
     pub fn statement(&mut self) -> &mut AnyConnection {
         self.database.count();

@@ -40,6 +40,14 @@ pub struct Builder {
     redis_timeout: Duration,
 }
 
+impl Cache {
+    /// Begins a cache. `namespace` is this installation's share of a Redis: 1 to 64 of lower-case letters,
+    /// digits, `_` and `-`.
+    pub fn builder(namespace: &str) -> Builder {
+        Builder::new(namespace)
+    }
+}
+
 impl Builder {
     pub(crate) fn new(namespace: &str) -> Self {
         Builder {

@@ -3,13 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use serde::{Serialize, de::DeserializeOwned};
-
-use crate::builder::Builder;
-use crate::class::ClassBuilder;
 use crate::engine::Engine;
-use crate::invalidation::Invalidation;
-use crate::key::{Key, Namespace};
+use crate::key::Namespace;
 
 /// A cache in front of one database; cheap to clone.
 ///
@@ -44,26 +39,6 @@ pub enum Health {
 }
 
 impl Cache {
-    /// Begins a cache. `namespace` is this installation's share of a Redis: 1 to 64 of lower-case letters,
-    /// digits, `_` and `-`.
-    pub fn builder(namespace: &str) -> Builder {
-        Builder::new(namespace)
-    }
-
-    /// Begins a class of values of type `V`, found by keys of type `K`.
-    pub fn class<K, V>(&self, name: &str) -> ClassBuilder<'_, K, V>
-    where
-        K: Key + ?Sized,
-        V: Serialize + DeserializeOwned + Send + Sync + 'static,
-    {
-        ClassBuilder::new(self, name)
-    }
-
-    /// Begins the invalidation of whatever one write touched.
-    pub fn invalidation(&self) -> Invalidation {
-        Invalidation::new(self.engine.clone())
-    }
-
     /// Which tiers answer at this instant.
     pub fn health(&self) -> Health {
         match self.engine.health() {

@@ -11,10 +11,8 @@ use crate::cache::Cache;
 use crate::codec::{AnyValue, Codec, Coder};
 use crate::engine::{ClassCore, Engine, Found};
 use crate::error::Error;
-use crate::invalidation::Invalidation;
 use crate::key::{Key, KeyBuf, Namespace};
 use crate::policy::{Consistency, Policy};
-use crate::receipt::Receipt;
 use crate::source::Source;
 use crate::stats::{Counters, Stats};
 
@@ -28,6 +26,17 @@ pub struct ClassBuilder<'a, K: ?Sized, V> {
     version: u32,
     tags: Vec<String>,
     types: PhantomData<fn(&K) -> V>,
+}
+
+impl Cache {
+    /// Begins a class of values of type `V`, found by keys of type `K`.
+    pub fn class<K, V>(&self, name: &str) -> ClassBuilder<'_, K, V>
+    where
+        K: Key + ?Sized,
+        V: Serialize + DeserializeOwned + Send + Sync + 'static,
+    {
+        ClassBuilder::new(self, name)
+    }
 }
 
 impl<'a, K, V> ClassBuilder<'a, K, V>
@@ -182,17 +191,6 @@ where
     pub async fn get(&self, key: &K) -> Option<Arc<V>> {
         let found = self.engine.peek(&self.core, &self.key(key)).await?;
         found.value.and_then(typed)
-    }
-
-    /// Drops the entry of `key` everywhere: to be awaited after the write's commit and before it is
-    /// acknowledged. Cancelling the future does not stop the invalidation.
-    pub async fn invalidate(&self, key: &K) -> Receipt {
-        Invalidation::new(self.engine.clone()).key(self, key).send().await
-    }
-
-    /// Drops every entry of the class everywhere, by one tag.
-    pub async fn invalidate_all(&self) -> Receipt {
-        Invalidation::new(self.engine.clone()).class(self).send().await
     }
 
     /// The class's name.

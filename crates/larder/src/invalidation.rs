@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::cache::Cache;
 use crate::class::Class;
 use crate::engine::{Batch, Engine};
 use crate::key::Key;
@@ -34,6 +35,30 @@ use crate::stats::count;
 pub struct Invalidation {
     engine: Arc<Engine>,
     batch: Batch,
+}
+
+impl Cache {
+    /// Begins the invalidation of whatever one write touched.
+    pub fn invalidation(&self) -> Invalidation {
+        Invalidation::new(self.engine.clone())
+    }
+}
+
+impl<K, V> Class<K, V>
+where
+    K: Key + ?Sized,
+    V: Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    /// Drops the entry of `key` everywhere: to be awaited after the write's commit and before it is
+    /// acknowledged. Cancelling the future does not stop the invalidation.
+    pub async fn invalidate(&self, key: &K) -> Receipt {
+        Invalidation::new(self.engine.clone()).key(self, key).send().await
+    }
+
+    /// Drops every entry of the class everywhere, by one tag.
+    pub async fn invalidate_all(&self) -> Receipt {
+        Invalidation::new(self.engine.clone()).class(self).send().await
+    }
 }
 
 impl Invalidation {

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::local::Local;
 use crate::local::landing::{Flown, Outcome};
 use crate::protocol::flight::FlightId;
-use crate::protocol::frame::Token;
+use crate::protocol::token::Token;
 use crate::remote::Remote;
 
 /// Held by the read that leads. Dropped without landing, it takes the flight off the table and frees the

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use super::*;
 use crate::key::Namespace;
 use crate::policy::Consistency;
-use crate::protocol::frame::Token;
+use crate::protocol::token::Token;
 use crate::remote::Leased;
 use crate::source::Source;
 

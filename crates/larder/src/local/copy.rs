@@ -7,8 +7,8 @@ use quick_cache::Weighter;
 
 use crate::clock::Tick;
 use crate::codec::AnyValue;
-use crate::protocol::frame::Token;
 use crate::protocol::tag::Taken;
+use crate::protocol::token::Token;
 
 /// By what right a copy stands in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

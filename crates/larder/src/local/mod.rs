@@ -20,9 +20,9 @@ use crate::local::copy::{LocalCopy, Origin, Slot, Weight};
 use crate::local::landing::{Flown, Landing};
 use crate::policy::Consistency;
 use crate::protocol::flight::FlightId;
-use crate::protocol::frame::Token;
 use crate::protocol::shard::{Boarded, Seq, Shard};
 use crate::protocol::tag::{TagKey, Taken, stands};
+use crate::protocol::token::Token;
 
 /// Enough that two cores seldom meet at one lock, few enough that visiting all is cheap.
 const SHARDS: usize = 64;

@@ -14,21 +14,14 @@ use bytes::{Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::tag::Taken;
+use crate::protocol::token::Token;
 
 /// Length of the kind byte and the id, which every frame begins with.
 const PREFIX_BYTES: usize = 17;
 /// The layout of [`Header`]; a frame of another version is a miss.
 const HEADER_VERSION: u8 = 1;
 
-/// 128 random bits that name one fill, one lease or one life of a tag. Never reused, never per process.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-pub(crate) struct Token([u8; 16]);
-
 impl Token {
-    pub(crate) fn random() -> Self {
-        Token(rand::random())
-    }
-
     /// The frame of a lease with this token: what LEASE sets and FILL compares.
     pub(crate) fn lease_frame(self) -> Bytes {
         prefixed(b'L', self).freeze()
@@ -108,7 +101,7 @@ impl Frame {
         let (prefix, rest) = bytes.split_at_checked(PREFIX_BYTES).ok_or(Broken::Truncated)?;
         let mut id = [0; 16];
         id.copy_from_slice(&prefix[1..]);
-        let id = Token(id);
+        let id = Token::from_bytes(id);
         match (prefix[0], rest.is_empty()) {
             (b'L', true) => Ok(Frame::Lease(id)),
             (b'T', true) => Ok(Frame::Tag(id)),
@@ -140,7 +133,7 @@ pub(crate) fn fingerprint(bytes: &Bytes) -> Bytes {
 fn prefixed(kind: u8, id: Token) -> BytesMut {
     let mut frame = BytesMut::with_capacity(PREFIX_BYTES);
     frame.extend_from_slice(&[kind]);
-    frame.extend_from_slice(&id.0);
+    frame.extend_from_slice(id.as_bytes());
     frame
 }
 

@@ -5,8 +5,9 @@
 
 use bytes::Bytes;
 
-use crate::protocol::frame::{Broken, Entry, Frame, Token, fingerprint};
+use crate::protocol::frame::{Broken, Entry, Frame, fingerprint};
 use crate::protocol::tag::{TagKey, stands};
+use crate::protocol::token::Token;
 
 /// What a class can read: entries of this codec and value version. Others are misses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,3 +6,4 @@ pub(crate) mod frame;
 pub(crate) mod lease;
 pub(crate) mod shard;
 pub(crate) mod tag;
+pub(crate) mod token;

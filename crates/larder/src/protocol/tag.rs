@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::protocol::frame::Token;
+use crate::protocol::token::Token;
 
 /// The key a tag's token stands under, in Redis and in memory alike.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]

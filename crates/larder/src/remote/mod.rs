@@ -9,8 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::protocol::frame::Token;
 use crate::protocol::tag::TagKey;
+use crate::protocol::token::Token;
 
 /// Why the shared tier did not do what it was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

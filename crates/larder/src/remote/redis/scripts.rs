@@ -6,7 +6,7 @@ use bytes::Bytes;
 use redis::aio::MultiplexedConnection;
 use redis::{RedisResult, Script};
 
-use crate::protocol::frame::Token;
+use crate::protocol::token::Token;
 use crate::remote::redis::millis;
 
 /// ARGV: the lease's frame, its milliseconds, and where something may be replaced, its fingerprint: the first
