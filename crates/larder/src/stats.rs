@@ -58,7 +58,7 @@ pub struct Stats {
     pub joins: u64,
     /// Asked the loader.
     pub loads: u64,
-    /// Loads that failed, timed out, panicked or were cancelled.
+    /// Loads that failed or timed out.
     pub load_failures: u64,
     /// Fills that an invalidation overtook: the stale sets that did not happen.
     pub fills_refused: u64,

@@ -302,19 +302,20 @@ impl Engine {
             tags,
         };
         let frame = Entry { fill: Token::random(), header, payload }.encode();
-        let filled = shared.remote.fill(key, hold.token, frame, ttl).await;
-        let stored = match filled {
-            Ok(stored) => stored,
+        let stored = match shared.remote.fill(key, hold.token, frame, ttl).await {
+            Ok(stored) => {
+                hold.settle();
+                if !stored {
+                    count(&class.counters.fills_refused);
+                }
+                stored
+            }
+            // Whether it arrived is unknown: dropping the hold gives up a lease that may still stand.
             Err(fault) => {
                 shared.note(fault);
                 false
             }
         };
-        if stored {
-            hold.settle();
-        } else {
-            count(&class.counters.fills_refused);
-        }
         Ok(Brought { value, source: Source::Load { stored } })
     }
 }
