@@ -10,6 +10,7 @@ use crate::engine::{Engine, Limits, Shared};
 use crate::error::Error;
 use crate::key::Namespace;
 use crate::local::Local;
+use crate::protocol::rules::Rules;
 
 /// How long [`Builder::build`] waits for a Redis that is there to become usable.
 #[cfg(feature = "redis")]
@@ -34,6 +35,7 @@ pub struct Builder {
     memory_bytes: u64,
     bound: Duration,
     load_timeout: Duration,
+    rules: Rules,
     #[cfg(feature = "redis")]
     redis: Option<String>,
     #[cfg(feature = "redis")]
@@ -55,6 +57,7 @@ impl Builder {
             memory_bytes: 64 << 20,
             bound: Duration::from_secs(2),
             load_timeout: Duration::from_secs(2),
+            rules: Rules::default(),
             #[cfg(feature = "redis")]
             redis: None,
             #[cfg(feature = "redis")]
@@ -92,6 +95,13 @@ impl Builder {
         Builder { redis_timeout, ..self }
     }
 
+    /// Breaks a rule of the protocol, to show that a proof catches it. Default: all are kept.
+    #[cfg(feature = "proof")]
+    #[doc(hidden)]
+    pub fn rules(self, rules: Rules) -> Self {
+        Builder { rules, ..self }
+    }
+
     /// Builds the cache, inside a tokio runtime. With Redis it waits up to a second for it to become usable;
     /// a Redis that is away does not fail the building, reads go to their loaders until it is there.
     ///
@@ -102,11 +112,11 @@ impl Builder {
         let namespace = Namespace::parse(&self.namespace)?;
         between("staleness_bound", self.bound, Duration::from_millis(500), Duration::from_secs(60))?;
         between("load_timeout", self.load_timeout, Duration::from_millis(1), Duration::from_secs(2))?;
-        let local = Arc::new(Local::new(self.memory_bytes));
+        let local = Arc::new(Local::new(self.memory_bytes, self.rules));
         let clock = Clock::Kernel;
         let shared = self.shared(&namespace, &clock, &local).await?;
         let limits = Limits { bound: self.bound, load_timeout: self.load_timeout };
-        let engine = Engine { local, shared, clock, limits, is_on: AtomicBool::new(true) };
+        let engine = Engine { local, shared, clock, limits, rules: self.rules, is_on: AtomicBool::new(true) };
         tracing::info!(namespace = self.namespace, promise = engine.promise(), "cache built");
         Ok(Cache { engine: Arc::new(engine), namespace: Arc::new(namespace) })
     }
@@ -128,6 +138,7 @@ impl Builder {
             namespace: namespace.clone(),
             bound: self.bound,
             timeout: self.redis_timeout,
+            rules: self.rules,
         };
         let usable = Arc::new(Usable::new());
         let tier = RedisTier::start(settings, clock.clone(), local.clone(), usable.clone())?;

@@ -13,34 +13,34 @@ const MONOTONIC: ClockId = ClockId::MonotonicCoarse;
 const MONOTONIC: ClockId = ClockId::Monotonic;
 
 /// An instant of the engine's clock, in nanoseconds since an arbitrary origin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Tick(u64);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tick(u64);
 
 impl Tick {
     /// Earlier than every instant that a clock returns.
-    pub(crate) const PAST: Tick = Tick(0);
+    pub const PAST: Tick = Tick(0);
     /// Later than every instant that a clock returns.
     #[cfg(test)]
-    pub(crate) const FAR: Tick = Tick(u64::MAX);
+    pub const FAR: Tick = Tick(u64::MAX);
 
-    pub(crate) fn from_nanos(nanos: u64) -> Self {
+    pub const fn from_nanos(nanos: u64) -> Self {
         Tick(nanos)
     }
 
-    pub(crate) fn nanos(self) -> u64 {
+    pub fn nanos(self) -> u64 {
         self.0
     }
 
-    pub(crate) fn plus(self, span: Duration) -> Self {
+    pub fn plus(self, span: Duration) -> Self {
         Tick(self.0.saturating_add(nanos(span)))
     }
 
-    pub(crate) fn minus(self, span: Duration) -> Self {
+    pub fn minus(self, span: Duration) -> Self {
         Tick(self.0.saturating_sub(nanos(span)))
     }
 
     /// Time from `earlier` until `self`; zero when `earlier` is later.
-    pub(crate) fn since(self, earlier: Tick) -> Duration {
+    pub fn since(self, earlier: Tick) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 }
@@ -54,28 +54,31 @@ fn nanos(span: Duration) -> u64 {
 /// Both sides of every comparison come from the same clock, read at the moment of the decision: an instant
 /// that some task stored now and then would be old after a SIGSTOP, and reads would be served on its word.
 #[derive(Clone, Debug)]
-pub(crate) enum Clock {
+pub enum Clock {
     Kernel,
-    #[cfg_attr(not(test), expect(dead_code, reason = "only a test moves time by hand"))]
+    #[cfg_attr(
+        not(any(test, feature = "proof")),
+        expect(dead_code, reason = "only a test moves time by hand")
+    )]
     Manual(Arc<AtomicU64>),
 }
 
 impl Clock {
     /// A clock that stands still until [`Clock::advance`].
     #[cfg(test)]
-    pub(crate) fn manual() -> Self {
+    pub fn manual() -> Self {
         Clock::Manual(Arc::new(AtomicU64::new(nanos(Duration::from_secs(1_000)))))
     }
 
     #[cfg(test)]
-    pub(crate) fn advance(&self, span: Duration) {
+    pub fn advance(&self, span: Duration) {
         match self {
             Clock::Manual(now) => now.fetch_add(nanos(span), Ordering::SeqCst),
             Clock::Kernel => panic!("nobody moves the kernel's clock"),
         };
     }
 
-    pub(crate) fn now(&self) -> Tick {
+    pub fn now(&self) -> Tick {
         match self {
             Clock::Kernel => {
                 let now = clock_gettime(MONOTONIC);
@@ -87,7 +90,7 @@ impl Clock {
     }
 
     /// The grain of [`Clock::now`]: how much older than it says an instant may be.
-    pub(crate) fn resolution(&self) -> Duration {
+    pub fn resolution(&self) -> Duration {
         match self {
             Clock::Kernel => {
                 let grain = clock_getres(MONOTONIC);
@@ -99,7 +102,7 @@ impl Clock {
 
     /// Wall time in milliseconds since 1970. It travels between instances inside an entry's header and
     /// bounds how long a copy stays, never whether it is right.
-    pub(crate) fn unix_millis(&self) -> u64 {
+    pub fn unix_millis(&self) -> u64 {
         match self {
             Clock::Kernel => {
                 let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

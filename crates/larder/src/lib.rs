@@ -33,15 +33,24 @@
 mod builder;
 pub mod cache;
 pub mod class;
+#[cfg(not(feature = "proof"))]
 mod clock;
+#[cfg(feature = "proof")]
+#[doc(hidden)]
+pub mod clock;
 pub mod codec;
 mod engine;
 pub mod error;
 pub mod invalidation;
+pub mod journal;
 pub mod key;
 mod local;
 pub mod policy;
+#[cfg(not(feature = "proof"))]
 mod protocol;
+#[cfg(feature = "proof")]
+#[doc(hidden)]
+pub mod protocol;
 pub mod receipt;
 mod remote;
 pub mod source;

@@ -18,6 +18,7 @@ use crate::key::{ClassPrefix, KeyBuf};
 use crate::local::Local;
 use crate::policy::Policy;
 use crate::protocol::lease::Expected;
+use crate::protocol::rules::Rules;
 use crate::protocol::tag::TagKey;
 use crate::remote::usable::Usable;
 use crate::remote::{Fault, Listener, Remote};
@@ -33,6 +34,7 @@ pub(crate) struct Engine {
     pub(crate) shared: Option<Shared>,
     pub(crate) clock: Clock,
     pub(crate) limits: Limits,
+    pub(crate) rules: Rules,
     /// Off: every read goes to its loader and nothing is stored; invalidations go on. Guards nothing, so a
     /// read that runs while it is switched may still see the other state.
     pub(crate) is_on: AtomicBool,

@@ -18,6 +18,7 @@ use crate::policy::Policy;
 use crate::protocol::flight::FlightId;
 use crate::protocol::frame::{Entry, Frame, Header, fingerprint};
 use crate::protocol::lease::{AfterLease, AfterRead, after_lease, after_read};
+use crate::protocol::rules::Rule;
 use crate::protocol::tag::{TagKey, Taken};
 use crate::protocol::token::Token;
 use crate::remote::Fault;
@@ -260,6 +261,9 @@ impl Engine {
             AfterLease::Serve(entry) => match self.local_copy(class, &entry) {
                 Some(copy) => {
                     count(&class.counters.redis_hits);
+                    if !self.rules.keep(Rule::InsertsOnlyTracked) {
+                        self.insert_unfenced(class, key, &entry);
+                    }
                     Attempt::Served(Brought { value: copy.value, source: Source::Redis })
                 }
                 None => Attempt::ReadAgain,
@@ -267,6 +271,14 @@ impl Engine {
             AfterLease::Wait => Attempt::Wait,
             _ => Attempt::ReadAgain,
         })
+    }
+
+    /// Only for a proof that breaks a rule: inserts what no tracked read has brought.
+    fn insert_unfenced(&self, class: &ClassCore, key: &Bytes, entry: &Entry) {
+        if let Some(copy) = self.local_copy(class, entry) {
+            let mark = self.local.mark([&key[..]].into_iter());
+            self.local.insert_tracked(&mark, 0, key.clone(), Slot::Entry(Arc::new(copy)));
+        }
     }
 
     /// Memory is not populated here: the fill's own push would remove it. The next tracked read does that.
@@ -301,12 +313,14 @@ impl Engine {
             ttl_millis: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
             tags,
         };
-        let frame = Entry { fill: Token::random(), header, payload }.encode();
-        let stored = match shared.remote.fill(key, hold.token, frame, ttl).await {
+        let entry = Entry { fill: Token::random(), header, payload };
+        let stored = match shared.remote.fill(key, hold.token, entry.encode(), ttl).await {
             Ok(stored) => {
                 hold.settle();
                 if !stored {
                     count(&class.counters.fills_refused);
+                } else if !self.rules.keep(Rule::FillerInsertsNothing) {
+                    self.insert_unfenced(class, key, &entry);
                 }
                 stored
             }

@@ -132,10 +132,11 @@ impl Bench {
             is_on: AtomicBool::new(true),
         };
         let engine = Engine {
-            local: Arc::new(Local::new(1 << 20)),
+            local: Arc::new(Local::new(1 << 20, Rules::default())),
             shared: Some(Shared { remote: tier.clone(), usable: usable.clone() }),
             clock: Clock::manual(),
             limits: Limits { bound: BOUND, load_timeout: BOUND },
+            rules: Rules::default(),
             is_on: AtomicBool::new(true),
         };
         let key = class.prefix.key("k");

@@ -20,6 +20,7 @@ use crate::local::copy::{LocalCopy, Origin, Slot, Weight};
 use crate::local::landing::{Flown, Landing};
 use crate::policy::Consistency;
 use crate::protocol::flight::FlightId;
+use crate::protocol::rules::Rules;
 use crate::protocol::shard::{Boarded, Seq, Shard};
 use crate::protocol::tag::{TagKey, Taken, stands};
 use crate::protocol::token::Token;
@@ -46,11 +47,11 @@ pub(crate) struct Mark(Vec<Seq>);
 
 impl Local {
     /// A tier of at most `capacity_bytes` of keys and encoded values.
-    pub(crate) fn new(capacity_bytes: u64) -> Self {
+    pub(crate) fn new(capacity_bytes: u64, rules: Rules) -> Self {
         // quick_cache wants a guess of the number of entries; 256 bytes is a small user record with its key.
         let entries = usize::try_from(capacity_bytes / 256).unwrap_or(usize::MAX).clamp(64, 1 << 20);
         Local {
-            shards: (0..SHARDS).map(|_| Mutex::new(Shard::new())).collect(),
+            shards: (0..SHARDS).map(|_| Mutex::new(Shard::new(rules))).collect(),
             hasher: RandomState::new(),
             slots: Cache::with_weighter(entries, capacity_bytes, Weight),
             next_flight: AtomicU64::new(1),

@@ -19,7 +19,7 @@ fn lead(local: &Local, key: &Bytes, tags: &Arc<[TagKey]>) -> FlightId {
 
 #[test]
 fn a_copy_read_before_a_push_is_not_inserted_after_it() {
-    let local = Local::new(1 << 20);
+    let local = Local::new(1 << 20, Rules::default());
     let key = Bytes::from("ns:c:k");
     let slot = Slot::Entry(Arc::new(copy(Origin::Tracked, vec![])));
 
@@ -35,7 +35,7 @@ fn a_copy_read_before_a_push_is_not_inserted_after_it() {
 
 #[test]
 fn clearing_fences_reads_in_progress_and_empties() {
-    let local = Local::new(1 << 20);
+    let local = Local::new(1 << 20, Rules::default());
     let key = Bytes::from("ns:c:k");
     let slot = Slot::Entry(Arc::new(copy(Origin::Tracked, vec![])));
     let mark = local.mark([&key[..]].into_iter());
@@ -47,7 +47,7 @@ fn clearing_fences_reads_in_progress_and_empties() {
 
 #[test]
 fn a_load_that_was_overtaken_by_a_write_to_its_key_or_tag_inserts_nothing() {
-    let local = Local::new(1 << 20);
+    let local = Local::new(1 << 20, Rules::default());
     let key = Bytes::from("ns:c:k");
     let tag = TagKey::from(Bytes::from("ns:#c"));
     let tags: Arc<[TagKey]> = [tag.clone()].into();
@@ -66,7 +66,7 @@ fn a_load_that_was_overtaken_by_a_write_to_its_key_or_tag_inserts_nothing() {
 
 #[test]
 fn an_entry_falls_with_its_tag() {
-    let local = Local::new(1 << 20);
+    let local = Local::new(1 << 20, Rules::default());
     let key = Bytes::from("ns:c:k");
     let tag = TagKey::from(Bytes::from("ns:#c"));
     let tags: Arc<[TagKey]> = [tag.clone()].into();
@@ -83,7 +83,7 @@ fn an_entry_falls_with_its_tag() {
 
 #[test]
 fn tracked_copies_serve_only_while_tracking_is_sound_and_all_copies_end_at_their_deadline() {
-    let local = Local::new(1 << 20);
+    let local = Local::new(1 << 20, Rules::default());
     let (tracked, loaded) = (Bytes::from("ns:c:t"), Bytes::from("ns:c:l"));
     let mark = local.mark([&tracked[..]].into_iter());
     let entry = |origin| LocalCopy { deadline: Tick::from_nanos(10), ..copy(origin, vec![]) };

@@ -4,24 +4,25 @@ use std::time::Duration;
 
 use crate::clock::Tick;
 use crate::policy::Consistency;
+use crate::protocol::rules::{Rule, Rules};
 use crate::protocol::tag::TagKey;
 
 /// Names one flight among all that this process ever began, in the order in which they began.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) struct FlightId(pub(crate) u64);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct FlightId(pub u64);
 
 /// A load in progress. `H` is how the engine follows it (in production, a channel).
-#[derive(Clone, Debug)]
-pub(crate) struct Flight<H> {
-    pub(crate) id: FlightId,
-    pub(crate) began: Tick,
-    pub(crate) tags: std::sync::Arc<[TagKey]>,
-    pub(crate) handle: H,
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Flight<H> {
+    pub id: FlightId,
+    pub began: Tick,
+    pub tags: std::sync::Arc<[TagKey]>,
+    pub handle: H,
 }
 
 /// What a read does about the flight it found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Boarding {
+pub enum Boarding {
     /// Share its result.
     Join,
     /// It may have read before a write that this read must see: wait until it has landed, then look again.
@@ -33,15 +34,17 @@ pub(crate) enum Boarding {
 
 /// Decides for a read that arrived when `next` was the id the next flight would get. A flight that was
 /// detached by an invalidation is not in the table and so never gets here.
-pub(crate) fn board<H>(
+pub fn board<H>(
     flight: Option<&Flight<H>>,
     consistency: Consistency,
     arrival: FlightId,
     now: Tick,
     bound: Duration,
+    rules: Rules,
 ) -> Boarding {
     match (flight, consistency) {
         (None, _) => Boarding::Lead,
+        (Some(_), _) if !rules.keep(Rule::JoinsNoPast) => Boarding::Join,
         (Some(flight), _) if flight.id >= arrival => Boarding::Join,
         (Some(flight), Consistency::Bounded) if now.since(flight.began) < bound => Boarding::Join,
         (Some(_), Consistency::Bounded) => Boarding::Lead,
@@ -61,7 +64,14 @@ mod tests {
 
     fn board_at(age: Duration, consistency: Consistency, arrival: u64) -> Boarding {
         let began = Tick::from_nanos(5_000_000_000);
-        board(Some(&flight(7, began)), consistency, FlightId(arrival), began.plus(age), BOUND)
+        board(
+            Some(&flight(7, began)),
+            consistency,
+            FlightId(arrival),
+            began.plus(age),
+            BOUND,
+            Rules::default(),
+        )
     }
 
     #[test]
@@ -79,6 +89,9 @@ mod tests {
     #[test]
     fn without_a_flight_a_read_leads() {
         let now = Tick::from_nanos(1);
-        assert_eq!(board::<()>(None, Consistency::Fresh, FlightId(0), now, BOUND), Boarding::Lead);
+        assert_eq!(
+            board::<()>(None, Consistency::Fresh, FlightId(0), now, BOUND, Rules::default()),
+            Boarding::Lead
+        );
     }
 }

@@ -23,43 +23,43 @@ const HEADER_VERSION: u8 = 1;
 
 impl Token {
     /// The frame of a lease with this token: what LEASE sets and FILL compares.
-    pub(crate) fn lease_frame(self) -> Bytes {
+    pub fn lease_frame(self) -> Bytes {
         prefixed(b'L', self).freeze()
     }
 
     /// The frame of a tag with this token.
-    pub(crate) fn tag_frame(self) -> Bytes {
+    pub fn tag_frame(self) -> Bytes {
         prefixed(b'T', self).freeze()
     }
 }
 
 /// What an entry says of itself beside its value.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub(crate) struct Header {
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Header {
     /// Which codec wrote the bytes.
-    pub(crate) codec: u8,
+    pub codec: u8,
     /// The version of the class's value type, as its owner counts it.
-    pub(crate) class_version: u32,
+    pub class_version: u32,
     /// Wall time at the START of the load, in milliseconds since 1970.
-    pub(crate) loaded_at_millis: u64,
+    pub loaded_at_millis: u64,
     /// How long the entry may stay anywhere, counted from the start of the load.
-    pub(crate) ttl_millis: u64,
+    pub ttl_millis: u64,
     /// The tags' tokens taken before the load; the entry is valid while every one still stands.
-    pub(crate) tags: Vec<Taken>,
+    pub tags: Vec<Taken>,
 }
 
 /// An entry as read: a value's bytes, or the knowledge that there is none.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Entry {
-    pub(crate) fill: Token,
-    pub(crate) header: Header,
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Entry {
+    pub fill: Token,
+    pub header: Header,
     /// `None` means known to be absent.
-    pub(crate) payload: Option<Bytes>,
+    pub payload: Option<Bytes>,
 }
 
 /// A parsed frame.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Frame {
+pub enum Frame {
     Lease(Token),
     Tag(Token),
     Entry(Entry),
@@ -67,7 +67,7 @@ pub(crate) enum Frame {
 
 /// Bytes that are no frame of this version: a miss and an alarm, never a panic.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub(crate) enum Broken {
+pub enum Broken {
     #[error("shorter than a frame")]
     Truncated,
     #[error("an unknown kind byte")]
@@ -81,7 +81,7 @@ pub(crate) enum Broken {
 }
 
 impl Entry {
-    pub(crate) fn encode(&self) -> Bytes {
+    pub fn encode(&self) -> Bytes {
         let kind = if self.payload.is_some() { b'V' } else { b'N' };
         let mut frame = prefixed(kind, self.fill);
         frame.extend_from_slice(&[HEADER_VERSION]);
@@ -97,7 +97,7 @@ impl Entry {
 
 impl Frame {
     /// Reads whatever stood under a key. The payload is a slice of `bytes`, not a copy.
-    pub(crate) fn parse(bytes: &Bytes) -> Result<Self, Broken> {
+    pub fn parse(bytes: &Bytes) -> Result<Self, Broken> {
         let (prefix, rest) = bytes.split_at_checked(PREFIX_BYTES).ok_or(Broken::Truncated)?;
         let mut id = [0; 16];
         id.copy_from_slice(&prefix[1..]);
@@ -126,7 +126,7 @@ fn parse_entry(kind: u8, fill: Token, whole: &Bytes, rest: &[u8]) -> Result<Entr
 }
 
 /// The bytes by which a script recognises exactly this frame again: kind and id, or all of a shorter value.
-pub(crate) fn fingerprint(bytes: &Bytes) -> Bytes {
+pub fn fingerprint(bytes: &Bytes) -> Bytes {
     bytes.slice(..bytes.len().min(PREFIX_BYTES))
 }
 

@@ -11,14 +11,14 @@ use crate::protocol::token::Token;
 
 /// What a class can read: entries of this codec and value version. Others are misses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Expected {
-    pub(crate) codec: u8,
-    pub(crate) class_version: u32,
+pub struct Expected {
+    pub codec: u8,
+    pub class_version: u32,
 }
 
 /// The next step after `GET k` and its tags.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum AfterRead {
+pub enum AfterRead {
     /// A valid entry.
     Serve(Entry),
     /// Somebody else holds the lease: wait for the push on the key.
@@ -30,7 +30,7 @@ pub(crate) enum AfterRead {
 
 /// The next step after LEASE.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum AfterLease {
+pub enum AfterLease {
     /// The lease is ours: load, then FILL.
     Load,
     /// Another value arrived first. It was not read under tracking, so it is served but never inserted.
@@ -42,7 +42,7 @@ pub(crate) enum AfterLease {
 }
 
 /// Decides after the plain read of a key. `present` tells each tag's token as read in the same reply.
-pub(crate) fn after_read(
+pub fn after_read(
     value: Option<&Bytes>,
     expected: Expected,
     present: impl Fn(&TagKey) -> Option<Token>,
@@ -59,7 +59,7 @@ pub(crate) fn after_read(
 }
 
 /// Decides after LEASE answered with what stands under the key now; `mine` is the token it was asked to set.
-pub(crate) fn after_lease(
+pub fn after_lease(
     standing: &Bytes,
     mine: Token,
     expected: Expected,

@@ -5,7 +5,7 @@
 //!   the read that brought it was sent.
 //! - `a_detached_flight_inserts_nothing`: a load that an invalidation overtook leaves nothing behind.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,68 +14,88 @@ use bytes::Bytes;
 use crate::clock::Tick;
 use crate::policy::Consistency;
 use crate::protocol::flight::{Boarding, Flight, FlightId, board};
+use crate::protocol::rules::{Rule, Rules};
 use crate::protocol::tag::TagKey;
 
 /// Counts the invalidations that reached a shard. Compared by equality only.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Seq(u64);
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Seq(u64);
 
 /// One shard's state. Whoever touches it, and whoever inserts a copy on its word, holds the shard's lock.
-#[derive(Debug)]
-pub(crate) struct Shard<H> {
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Shard<H> {
     seq: u64,
-    flights: HashMap<Bytes, Flight<H>>,
+    flights: BTreeMap<Bytes, Flight<H>>,
+    rules: Rules,
 }
 
 /// The outcome of [`Shard::board`].
-pub(crate) enum Boarded<H> {
+pub enum Boarded<H> {
     Join(H),
     After(H),
     Lead,
 }
 
 impl<H: Clone> Shard<H> {
-    pub(crate) fn new() -> Self {
-        Shard { seq: 0, flights: HashMap::new() }
+    pub fn new(rules: Rules) -> Self {
+        Shard { seq: 0, flights: BTreeMap::new(), rules }
     }
 
     /// The sequence as of now: taken before a read is sent, compared when its reply is inserted.
-    pub(crate) fn seq(&self) -> Seq {
+    pub fn seq(&self) -> Seq {
         Seq(self.seq)
     }
 
     /// Whether a copy read since `seen` may still be inserted.
-    pub(crate) fn may_insert(&self, seen: Seq) -> bool {
-        self.seq == seen.0
+    pub fn may_insert(&self, seen: Seq) -> bool {
+        self.seq == seen.0 || !self.rules.keep(Rule::InsertsNothingLate)
     }
 
     /// An invalidation of some key of this shard arrived; returns the key's flight, to be told of it.
-    pub(crate) fn pushed(&mut self, key: &[u8]) -> Option<H> {
+    pub fn pushed(&mut self, key: &[u8]) -> Option<H> {
         self.seq += 1;
         self.flights.get(key).map(|flight| flight.handle.clone())
     }
 
     /// Everything this shard knows may be old: nothing in progress may insert any more.
-    pub(crate) fn cleared(&mut self) -> Vec<H> {
+    pub fn cleared(&mut self) -> Vec<H> {
         self.seq += 1;
-        self.flights.drain().map(|(_, flight)| flight.handle).collect()
+        std::mem::take(&mut self.flights).into_values().map(|flight| flight.handle).collect()
     }
 
     /// This instance changed `key` itself: nobody who comes later may join its flight.
-    pub(crate) fn detach(&mut self, key: &[u8]) -> Option<H> {
+    pub fn detach(&mut self, key: &[u8]) -> Option<H> {
         self.seq += 1;
+        if !self.rules.keep(Rule::JoinsNoPast) {
+            return self.flights.get(key).map(|flight| flight.handle.clone());
+        }
         self.flights.remove(key).map(|flight| flight.handle)
     }
 
     /// This instance invalidated `tag`: the same for every flight that builds on it. Returns their keys too,
     /// whose leases have become worthless.
-    pub(crate) fn detach_tagged(&mut self, tag: &TagKey) -> Vec<(Bytes, H)> {
-        let tagged = self.flights.extract_if(|_, flight| flight.tags.contains(tag));
-        tagged.map(|(key, flight)| (key, flight.handle)).collect()
+    pub fn detach_tagged(&mut self, tag: &TagKey) -> Vec<(Bytes, H)> {
+        self.detach_if(|_, flight| flight.tags.contains(tag))
+    }
+
+    /// The same for every flight whose key is among those meant.
+    pub fn detach_matching(&mut self, is_meant: impl Fn(&[u8]) -> bool) -> Vec<(Bytes, H)> {
+        self.detach_if(|key, _| is_meant(key))
+    }
+
+    /// Counts as an invalidation of the shard: a tracked read of a key that is meant may be under way without a flight
+    /// on the table.
+    fn detach_if(&mut self, is_meant: impl Fn(&[u8], &Flight<H>) -> bool) -> Vec<(Bytes, H)> {
+        self.seq += 1;
+        if !self.rules.keep(Rule::JoinsNoPast) {
+            return Vec::new();
+        }
+        let meant = self.flights.extract_if(.., |key, flight| is_meant(key, flight));
+        meant.map(|(key, flight)| (key, flight.handle)).collect()
     }
 
     /// How a read that missed goes on. On `Lead` the caller begins a flight under the same lock.
-    pub(crate) fn board(
+    pub fn board(
         &self,
         key: &[u8],
         consistency: Consistency,
@@ -84,7 +104,7 @@ impl<H: Clone> Shard<H> {
         bound: Duration,
     ) -> Boarded<H> {
         let flight = self.flights.get(key);
-        match (board(flight, consistency, arrival, now, bound), flight) {
+        match (board(flight, consistency, arrival, now, bound, self.rules), flight) {
             (Boarding::Join, Some(flight)) => Boarded::Join(flight.handle.clone()),
             (Boarding::After, Some(flight)) => Boarded::After(flight.handle.clone()),
             _ => Boarded::Lead,
@@ -92,17 +112,17 @@ impl<H: Clone> Shard<H> {
     }
 
     /// Puts a flight on the table, in place of one that grew too old to join.
-    pub(crate) fn depart(&mut self, key: Bytes, id: FlightId, began: Tick, tags: Arc<[TagKey]>, handle: H) {
+    pub fn depart(&mut self, key: Bytes, id: FlightId, began: Tick, tags: Arc<[TagKey]>, handle: H) {
         self.flights.insert(key, Flight { id, began, tags, handle });
     }
 
     /// Whether this flight is still the one on the table: not detached, cleared or replaced.
-    pub(crate) fn is_attached(&self, key: &[u8], id: FlightId) -> bool {
+    pub fn is_attached(&self, key: &[u8], id: FlightId) -> bool {
         self.flights.get(key).is_some_and(|flight| flight.id == id)
     }
 
     /// Takes a flight off the table, if it is still there.
-    pub(crate) fn land(&mut self, key: &[u8], id: FlightId) {
+    pub fn land(&mut self, key: &[u8], id: FlightId) {
         if self.is_attached(key, id) {
             self.flights.remove(key);
         }
@@ -117,7 +137,7 @@ mod tests {
     const NOW: Tick = Tick::PAST;
 
     fn departed(tags: &[TagKey]) -> Shard<&'static str> {
-        let mut shard = Shard::new();
+        let mut shard = Shard::new(Rules::default());
         shard.depart(Bytes::from("k"), FlightId(1), NOW, tags.into(), "first");
         shard
     }

@@ -7,7 +7,7 @@ use crate::protocol::token::Token;
 
 /// The key a tag's token stands under, in Redis and in memory alike.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-pub(crate) struct TagKey(Box<[u8]>);
+pub struct TagKey(Box<[u8]>);
 
 impl From<Bytes> for TagKey {
     fn from(key: Bytes) -> Self {
@@ -16,25 +16,25 @@ impl From<Bytes> for TagKey {
 }
 
 impl TagKey {
-    pub(crate) fn as_bytes(&self) -> &[u8] {
+    pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    pub(crate) fn to_bytes(&self) -> Bytes {
+    pub fn to_bytes(&self) -> Bytes {
         Bytes::copy_from_slice(&self.0)
     }
 }
 
 /// A tag and the token it had when it was taken.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub(crate) struct Taken {
-    pub(crate) tag: TagKey,
-    pub(crate) token: Token,
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Taken {
+    pub tag: TagKey,
+    pub token: Token,
 }
 
 /// Whether an entry that took these tokens still stands. A missing token means invalid: whoever evicted,
 /// flushed or unlinked it may have done so because of a write.
-pub(crate) fn stands(taken: &[Taken], present: impl Fn(&TagKey) -> Option<Token>) -> bool {
+pub fn stands(taken: &[Taken], present: impl Fn(&TagKey) -> Option<Token>) -> bool {
     taken.iter().all(|taken| present(&taken.tag) == Some(taken.token))
 }
 

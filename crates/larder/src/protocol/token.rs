@@ -4,18 +4,18 @@ use serde::{Deserialize, Serialize};
 
 /// 128 random bits that name one fill, one lease or one life of a tag. Never reused, never per process.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-pub(crate) struct Token([u8; 16]);
+pub struct Token([u8; 16]);
 
 impl Token {
-    pub(crate) fn random() -> Self {
+    pub fn random() -> Self {
         Token(rand::random())
     }
 
-    pub(crate) fn from_bytes(bytes: [u8; 16]) -> Self {
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
         Token(bytes)
     }
 
-    pub(crate) fn as_bytes(&self) -> &[u8; 16] {
+    pub fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
 }

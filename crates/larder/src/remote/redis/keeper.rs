@@ -12,7 +12,9 @@ use tokio::time::sleep;
 
 use crate::clock::Clock;
 use crate::key::Namespace;
-use crate::protocol::certificate::Heartbeat;
+use crate::policy::Policy;
+use crate::protocol::certificate::{Certificate, Heartbeat, Told};
+use crate::protocol::rules::Rules;
 use crate::remote::Listener;
 use crate::remote::redis::connection::{Current, Dialler, UNLINK_BATCH, unlink};
 use crate::remote::redis::identity::Identity;
@@ -31,6 +33,7 @@ pub(crate) struct Keeper {
     pub(crate) current: Arc<Current>,
     pub(crate) usable: Arc<Usable>,
     pub(crate) nudge: Arc<Notify>,
+    pub(crate) rules: Rules,
 }
 
 /// Why a connection is given up.
@@ -105,18 +108,29 @@ impl Keeper {
         if !now.is_master {
             return Err(Lost::Replica);
         }
-        let is_live = certificate.as_deref() == Some(&*now.certificate(self.bound));
-        let heartbeat = Heartbeat { sent, is_master: now.is_master, is_live };
-        match heartbeat.fresh_until(self.bound, self.clock.resolution()) {
+        let mine = self.certificate(&now);
+        let is_live = certificate.as_deref() == Some(&*mine.to_bytes());
+        let heartbeat = Heartbeat { sent, is_master: now.is_master, is_live, told: Told::ByWriters };
+        match heartbeat.fresh_until(self.bound, self.clock.resolution(), self.rules) {
             Some(until) => Ok(self.usable.grant(stretch, until)),
             None => {
                 self.usable.revoke();
                 self.listener.cleared();
-                self.certify(connection, &now, certificate).await?;
+                self.certify(connection, &mine, certificate).await?;
                 // The next beat, at once, finds its own certificate.
                 self.nudge.notify_one();
                 Ok(false)
             }
+        }
+    }
+
+    fn certificate(&self, identity: &Identity) -> Certificate {
+        let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        Certificate {
+            redis: identity.name(),
+            database: None,
+            bound_ms: millis(self.bound),
+            ttl_max_ms: millis(Policy::TTL_MAX),
         }
     }
 
@@ -137,16 +151,16 @@ impl Keeper {
     async fn certify(
         &self,
         connection: &mut MultiplexedConnection,
-        identity: &Identity,
+        mine: &Certificate,
         standing: Option<Bytes>,
     ) -> Result<(), Lost> {
-        if let Some(standing) = standing.filter(|standing| identity.disagrees(standing, self.bound)) {
-            return Err(Lost::Disagreement(String::from_utf8_lossy(&standing).into_owned()));
+        let standing = standing.as_deref().and_then(Certificate::parse);
+        if let Some(standing) = standing.filter(|standing| mine.disagrees(standing)) {
+            return Err(Lost::Disagreement(String::from_utf8_lossy(&standing.to_bytes()).into_owned()));
         }
         self.drop_namespace(connection).await?;
         let live = self.namespace.certificate_key();
-        let certificate = identity.certificate(self.bound);
-        redis::cmd("SET").arg(&live[..]).arg(&certificate[..]).exec_async(connection).await?;
+        redis::cmd("SET").arg(&live[..]).arg(&mine.to_bytes()[..]).exec_async(connection).await?;
         tracing::info!("new Redis certified, its old contents of this namespace dropped");
         Ok(())
     }

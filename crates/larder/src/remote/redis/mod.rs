@@ -18,6 +18,7 @@ use tokio::task::AbortHandle;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::key::Namespace;
+use crate::protocol::rules::{Rule, Rules};
 use crate::protocol::tag::TagKey;
 use crate::protocol::token::Token;
 use crate::remote::redis::connection::{Current, Dialler};
@@ -39,6 +40,8 @@ pub(crate) struct Settings {
     pub(crate) bound: Duration,
     /// How long one operation may take before the tier counts as away.
     pub(crate) timeout: Duration,
+    /// The protocol's; a proof may break one.
+    pub(crate) rules: Rules,
 }
 
 pub(crate) struct RedisTier {
@@ -46,6 +49,7 @@ pub(crate) struct RedisTier {
     scripts: Scripts,
     usable: Arc<Usable>,
     nudge: Arc<Notify>,
+    rules: Rules,
     keeper: AbortHandle,
 }
 
@@ -70,9 +74,11 @@ impl RedisTier {
             current: current.clone(),
             usable: usable.clone(),
             nudge: nudge.clone(),
+            rules: settings.rules,
         };
+        let rules = settings.rules;
         let keeper = tokio::spawn(keeper.keep()).abort_handle();
-        Ok(RedisTier { current, scripts: Scripts::new(), usable, nudge, keeper })
+        Ok(RedisTier { current, scripts: Scripts::new(), usable, nudge, rules, keeper })
     }
 
     fn connection(&self) -> Result<MultiplexedConnection, Fault> {
@@ -114,6 +120,11 @@ impl Remote for RedisTier {
     }
 
     async fn fill(&self, key: &Bytes, token: Token, frame: Bytes, ttl: Duration) -> Result<bool, Fault> {
+        if !self.rules.keep(Rule::FillComparesLease) {
+            let mut set = redis::cmd("SET");
+            set.arg(&key[..]).arg(&frame[..]).arg("PX").arg(millis(ttl));
+            return set.query_async::<()>(&mut self.connection()?).await.map(|()| true).map_err(fault);
+        }
         self.scripts.fill(self.connection()?, key, token, frame, ttl).await.map_err(fault)
     }
 

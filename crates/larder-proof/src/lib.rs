@@ -1,0 +1,1 @@
+//! The proofs: what larder promises, attacked. Nothing here is part of the product.

@@ -1,0 +1,188 @@
+//! The journal as the engine needs it: the database's own record of what each change touches.
+//!
+//! Whoever changes a row, this service, psql or another program, the database itself appends what the change
+//! touches to an outbox in the same transaction. Nobody marks rows as done: each consumer remembers its own
+//! [`Position`] and asks what has been committed since.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+/// One thing that a change touched, in names and raw parts. The engine alone spells keys from it.
+///
+/// # Examples
+///
+/// ```
+/// use larder::journal::Touch;
+///
+/// let touch = Touch::entry("user_email", ["ada@example.com"]);
+/// assert_eq!(serde_json::to_string(&touch).unwrap(), r#"["entry","user_email","ada@example.com"]"#);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "Vec<Option<String>>", try_from = "Vec<Option<String>>")]
+pub enum Touch {
+    /// One entry: its class, and the parts of its key in their order; `None` is a part that is missing.
+    Entry {
+        /// The name of the class.
+        class: String,
+        /// What the entry is found by.
+        parts: Vec<Option<String>>,
+    },
+    /// Every entry under a tag. A class's own name is a tag of all its entries.
+    Tag(String),
+    /// Every entry whose readable text `class:part:part` matches; see
+    /// [`Cache::invalidate_matching`](crate::cache::Cache::invalidate_matching).
+    Matching(String),
+    /// Every entry there is.
+    Everything,
+}
+
+impl Touch {
+    /// The entry of `class` under a key of these parts, none of them missing.
+    pub fn entry<P: Into<String>>(class: impl Into<String>, parts: impl IntoIterator<Item = P>) -> Self {
+        Touch::Entry { class: class.into(), parts: parts.into_iter().map(|part| Some(part.into())).collect() }
+    }
+}
+
+/// A touch as text is a list of which the first word names the kind.
+impl From<Touch> for Vec<Option<String>> {
+    fn from(touch: Touch) -> Self {
+        let word = |word: &str| Some(word.to_owned());
+        match touch {
+            Touch::Entry { class, parts } => [word("entry"), Some(class)].into_iter().chain(parts).collect(),
+            Touch::Tag(tag) => vec![word("tag"), Some(tag)],
+            Touch::Matching(pattern) => vec![word("matching"), Some(pattern)],
+            Touch::Everything => vec![word("everything")],
+        }
+    }
+}
+
+impl TryFrom<Vec<Option<String>>> for Touch {
+    type Error = NotATouch;
+
+    fn try_from(words: Vec<Option<String>>) -> Result<Self, NotATouch> {
+        let mut words = words.into_iter();
+        let kind = words.next().flatten();
+        match (kind.as_deref(), words.next().flatten(), words.as_slice()) {
+            (Some("entry"), Some(class), [_, ..]) => Ok(Touch::Entry { class, parts: words.collect() }),
+            (Some("tag"), Some(tag), []) => Ok(Touch::Tag(tag)),
+            (Some("matching"), Some(pattern), []) => Ok(Touch::Matching(pattern)),
+            (Some("everything"), None, []) => Ok(Touch::Everything),
+            _ => Err(NotATouch),
+        }
+    }
+}
+
+/// A row of the outbox that says nothing we understand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "allowed are [\"entry\", class, part, …], [\"tag\", tag], [\"matching\", pattern] and [\"everything\"]"
+)]
+pub struct NotATouch;
+
+/// Up to where a consumer has consumed. Written and read by the journal alone: it names the database and a snapshot
+/// of it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Position(String);
+
+impl Position {
+    /// The position that a journal wrote as `text`.
+    pub fn new(text: impl Into<String>) -> Self {
+        Position(text.into())
+    }
+
+    /// As the journal wrote it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Which database this is: another one, or another life of the same, has another identity.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct DatabaseId {
+    /// The system and the database in it, without white space.
+    pub system: String,
+    /// Counts the lives of one system: it rises when a standby is promoted. Always 0 where there is no such thing.
+    pub timeline: u64,
+}
+
+impl fmt::Display for DatabaseId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.system, self.timeline)
+    }
+}
+
+/// What [`Journal::since`] brought, all of it as of one snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Since {
+    /// Which database was asked.
+    pub database: DatabaseId,
+    /// The snapshot: from here the next call goes on.
+    pub position: Position,
+    /// What was committed up to it.
+    pub changes: Changes,
+}
+
+/// What was committed since a position.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Changes {
+    /// Exactly this, in no particular order, possibly more than once.
+    Touches(Vec<Touch>),
+    /// Nobody can tell any more: the position is missing, of another database, older than the outbox is kept, or too
+    /// much has happened. Everything counts as touched.
+    Unknown,
+}
+
+/// Why a journal could not be asked.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// The database's record of changes. What an implementation MUST hold:
+///
+/// - `since` takes its snapshot after it was called, on the primary, and misses nothing that was committed by then
+///   and not yet at `position`; it refuses a database in recovery.
+/// - What a transaction touched is visible exactly when the transaction is.
+/// - `append` has committed when it returns.
+///
+/// What the caller guarantees: positions come from the same implementation.
+#[async_trait]
+pub trait Journal: Send + Sync + 'static {
+    /// Which database answers now.
+    async fn database(&self) -> Result<DatabaseId, Failure>;
+
+    /// What was committed since `position`; without one, everything counts as touched.
+    async fn since(&self, position: Option<&Position>) -> Result<Since, Failure>;
+
+    /// Records touches by hand, in a transaction of its own.
+    async fn append(&self, touches: &[Touch]) -> Result<(), Failure>;
+
+    /// Forgets what every consumer has consumed long ago, by age; says how many rows went.
+    async fn prune(&self) -> Result<u64, Failure>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn touches_come_back_as_they_were_written() {
+        let touches = vec![
+            Touch::entry("user_email", ["ada@example.com"]),
+            Touch::Entry { class: "pages".to_owned(), parts: vec![Some("25".to_owned()), None] },
+            Touch::Tag("user_list".to_owned()),
+            Touch::Matching("user_stats*".to_owned()),
+            Touch::Everything,
+        ];
+        let text = serde_json::to_string(&touches).unwrap();
+        assert!(text.contains(r#"["entry","pages","25",null]"#), "{text}");
+        assert_eq!(serde_json::from_str::<Vec<Touch>>(&text).unwrap(), touches);
+    }
+
+    #[test]
+    fn what_is_no_touch_is_refused_with_what_is_allowed() {
+        for text in [r"[]", r#"["tag"]"#, r#"["tag","a","b"]"#, r#"["entry","a"]"#, r#"["all"]"#, r"[null]"] {
+            let error = serde_json::from_str::<Touch>(text).unwrap_err().to_string();
+            assert!(error.contains("allowed are"), "{text}: {error}");
+        }
+    }
+}
