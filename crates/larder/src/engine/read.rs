@@ -60,7 +60,7 @@ impl Engine {
 
     /// The hit: no await, no lock of ours.
     pub(crate) fn read_memory(&self, class: &ClassCore, key: &[u8]) -> Option<Found> {
-        let copy = self.local.get(key, self.clock.now(), self.tracked_ok())?;
+        let copy = self.local.get(key, self.clock.now(), self.is_guarded())?;
         count(&class.counters.memory_hits);
         Some(Found { value: copy.value.clone(), source: Source::Memory, joined: false })
     }
@@ -91,7 +91,7 @@ impl Engine {
     {
         let arrival = self.local.next_flight();
         loop {
-            let (now, bound) = (self.clock.now(), self.limits.bound);
+            let (now, bound) = (self.clock.now(), self.bound_here());
             match self.local.depart(&key, &class.tags, consistency, arrival, now, bound) {
                 Departure::Join(landing) => {
                     // No outcome: the leader was cancelled, and this read tries for itself.

@@ -189,7 +189,7 @@ impl Engine {
         if shared.remote.tracks() {
             for (nth, (tag, token)) in (1..).zip(&reply.tags) {
                 if let Some(token) = token {
-                    let slot = Slot::Token(*token, Origin::Tracked);
+                    let slot = Slot::Token(*token, Origin::Guarded);
                     self.local.insert_tracked(&reply.mark, nth, tag.to_bytes(), slot);
                 }
             }
@@ -212,7 +212,7 @@ impl Engine {
             value,
             tags: header.tags.clone(),
             deadline: self.clock.now().plus(ttl.saturating_sub(age)),
-            origin: Origin::Tracked,
+            origin: Origin::Guarded,
             payload_bytes: u32::try_from(payload_bytes).unwrap_or(u32::MAX),
         })
     }
