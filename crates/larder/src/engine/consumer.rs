@@ -80,3 +80,7 @@ pub(crate) async fn prune_now_and_then(journal: Arc<dyn Journal>) {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "consumer_tests.rs"]
+mod tests;

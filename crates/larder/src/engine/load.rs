@@ -3,10 +3,8 @@
 use std::error::Error as StdError;
 use std::future::Future;
 
-use bytes::Bytes;
-
 use crate::codec::AnyValue;
-use crate::engine::{ClassCore, Engine};
+use crate::engine::{ClassCore, Engine, Wanted};
 use crate::error::Error;
 use crate::local::copy::LocalCopy;
 use crate::local::landing::{Brought, Outcome};
@@ -39,7 +37,7 @@ impl Engine {
     pub(crate) async fn load_into_memory<F, E>(
         &self,
         class: &ClassCore,
-        key: &Bytes,
+        wanted: &Wanted,
         flight: FlightId,
         load: F,
     ) -> Outcome
@@ -47,7 +45,7 @@ impl Engine {
         F: Future<Output = Result<Option<AnyValue>, E>>,
         E: StdError + Send + Sync + 'static,
     {
-        let tags = self.local.take_tokens(&class.tags, self.is_guarded());
+        let tags = self.local.take_tokens(&wanted.tags, self.is_guarded());
         let started = self.clock.now();
         let value = self.load(class, load).await?;
         let unstored = Brought { value: value.clone(), source: Source::Load { stored: false } };
@@ -58,7 +56,7 @@ impl Engine {
         let (origin, residence) = self.keeps_loaded(ttl);
         let deadline = started.plus(residence);
         let copy = LocalCopy { value: value.clone(), tags, deadline, origin, payload_bytes };
-        let stored = self.local.insert_loaded(key, flight, copy);
+        let stored = self.local.insert_loaded(&wanted.key, flight, copy);
         if !stored {
             count(&class.counters.fills_refused);
         }

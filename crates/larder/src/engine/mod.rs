@@ -68,14 +68,21 @@ pub(crate) struct Limits {
 pub(crate) struct ClassCore {
     pub(crate) name: String,
     pub(crate) prefix: ClassPrefix,
-    /// The class's own tag first, then those it was opened with.
-    pub(crate) tags: Arc<[TagKey]>,
     pub(crate) policy: Policy,
     pub(crate) coder: Coder,
     pub(crate) version: u32,
     pub(crate) counters: Counters,
     /// As [`Engine::is_on`], for this class.
     pub(crate) is_on: AtomicBool,
+}
+
+/// The tags of one entry, its class's own first.
+pub(crate) type Tags = Arc<[TagKey]>;
+
+/// What one read is about.
+pub(crate) struct Wanted {
+    pub(crate) key: Bytes,
+    pub(crate) tags: Tags,
 }
 
 /// A task that ends with its owner.

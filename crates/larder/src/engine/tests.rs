@@ -122,6 +122,7 @@ struct Bench {
     tier: Arc<Scripted>,
     usable: Arc<Usable>,
     class: ClassCore,
+    tags: Tags,
     key: KeyBuf,
 }
 
@@ -133,13 +134,13 @@ impl Bench {
         let class = ClassCore {
             name: "values".to_owned(),
             prefix: namespace.class_prefix("values").unwrap(),
-            tags: [namespace.tag_key("values")].into(),
             policy: Policy::ttl(Duration::from_secs(600)).jitter(0.0),
             coder: Coder::of::<u64>(Default::default()),
             version: 0,
             counters: Counters::default(),
             is_on: AtomicBool::new(true),
         };
+        let tags: Tags = [namespace.tag_key("values")].into();
         let engine = Engine {
             local: Arc::new(Local::new(1 << 20, Rules::default())),
             namespace: Arc::new(namespace),
@@ -153,7 +154,7 @@ impl Bench {
             is_on: AtomicBool::new(true),
         };
         let key = class.prefix.key("k");
-        let bench = Bench { engine: Arc::new(engine), tier, usable, class, key };
+        let bench = Bench { engine: Arc::new(engine), tier, usable, class, tags, key };
         bench.beat();
         bench
     }
@@ -166,7 +167,8 @@ impl Bench {
 
     async fn read(&self, consistency: Consistency, version: u64) -> (u64, Source) {
         let load = || async { Ok::<_, Infallible>(Some(Arc::new(version) as crate::codec::AnyValue)) };
-        let found = self.engine.read(&self.class, &self.key, consistency, load).await.unwrap();
+        let found =
+            self.engine.read(&self.class, &self.key, || self.tags.clone(), consistency, load).await.unwrap();
         (*found.value.unwrap().downcast::<u64>().unwrap(), found.source)
     }
 

@@ -208,4 +208,6 @@ fn fault(error: RedisError) -> Fault {
 }
 
 #[cfg(test)]
+mod mark_tests;
+#[cfg(test)]
 mod tests;
