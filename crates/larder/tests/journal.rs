@@ -252,3 +252,19 @@ async fn a_redis_without_a_journals_certificate_is_taken_over() {
     assert_eq!(value(&a, &table).await, Some(2));
     assert!(redis.command(&["GET", "test:@live"]).unwrap().contains(" test 1 "));
 }
+
+#[tokio::test]
+async fn a_journal_costs_hits_no_round_trip() {
+    let (redis, table, ledger) = (Redis::start().unwrap(), Table::new(), Ledger::new());
+    table.write(1, 1);
+    let [a, b] = [instance(Some(&redis), &ledger).await, instance(Some(&redis), &ledger).await];
+    assert_eq!(value(&a, &table).await, Some(1));
+    redis.command(&["CONFIG", "RESETSTAT"]).unwrap();
+    for _ in 0..=100 {
+        assert_eq!(value(&b, &table).await, Some(1));
+    }
+    let stats = redis.command(&["INFO", "commandstats"]).unwrap();
+    assert!(stats.contains("cmdstat_mget:calls=1,"), "only reads use MGET: {stats}");
+    let stats = b.values.stats();
+    assert_eq!((stats.redis_hits, stats.memory_hits, stats.loads), (1, 100, 0));
+}
