@@ -9,6 +9,7 @@
 pub mod auth;
 pub mod changes;
 pub mod error;
+pub mod journal;
 pub mod keys;
 pub mod passwords;
 pub mod sessions;
