@@ -54,9 +54,14 @@ mod tests {
     #[test]
     fn migrations_are_what_is_declared() {
         for (folder, dialect) in [("postgres", Dialect::Postgres), ("sqlite", Dialect::Sqlite)] {
-            let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(folder).join("0004_journal.sql");
+            let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("migrations")
+                .join(folder)
+                .join("0004_journal.sql");
             let sql = migration(dialect, &tables()).unwrap();
-            let sql = format!("-- Written by larder_sql::journal::migration; declared in src/store/journal.rs.\n\n{sql}");
+            let sql = format!(
+                "-- Written by larder_sql::journal::migration; declared in src/store/journal.rs.\n\n{sql}"
+            );
             if std::env::var_os("LARDER_WRITE_MIGRATIONS").is_some() {
                 std::fs::write(&file, &sql).unwrap();
             }

@@ -1,6 +1,6 @@
 //! What only PostgreSQL does: commits out of order, TRUNCATE, replication roles, other schemas and roles.
 
-use larder::journal::Touch;
+use larder::journal::{Journal, Touch};
 use larder_sql::database::Database;
 use larder_sql::error::ErrorKind;
 use larder_sql::journal::SqlJournal;
@@ -122,7 +122,7 @@ async fn an_unprivileged_role_can_read_the_journal() {
     ));
     let url = bed.url().replace("postgres@", &format!("{role}@"));
     let database = Database::connect(&url).await.unwrap();
-    use larder::journal::Journal;
+
     let journal = SqlJournal::open(&database).await.unwrap().keep(std::time::Duration::ZERO);
     journal.append(&[Touch::Everything]).await.unwrap();
     journal.prune().await.unwrap();
@@ -140,4 +140,46 @@ async fn without_an_outbox_the_error_says_so() {
     let mut write = database.begin().await.unwrap();
     let error = write.touched().await.err().unwrap();
     assert!(matches!(error.kind(), ErrorKind::NoJournal(_)), "{error}");
+}
+
+#[tokio::test]
+async fn prepared_transactions_are_not_lost() {
+    let bed = Bed::postgres().await;
+    if bed.sql("SHOW max_prepared_transactions") == "0" {
+        return;
+    }
+    let mut from = bed.now().await;
+    let name = bed.url().rsplit('_').next().unwrap().to_owned();
+    bed.sql(&format!("BEGIN; INSERT INTO guests VALUES ('1', 'a'); PREPARE TRANSACTION '{name}'"));
+    bed.sql("INSERT INTO guests VALUES ('2', 'b')");
+    assert_eq!(bed.since(&mut from).await, all([guest("2", "b", None)]));
+    bed.sql(&format!("COMMIT PREPARED '{name}'"));
+    assert_eq!(bed.since(&mut from).await, all([guest("1", "a", None)]));
+}
+
+#[tokio::test]
+async fn rows_of_another_servers_dump_are_not_waited_for() {
+    let bed = Bed::postgres().await;
+    let mut from = bed.now().await;
+    bed.sql("INSERT INTO larder_outbox VALUES ('9000000000', '[[\"everything\"]]')");
+    bed.sql("INSERT INTO guests VALUES ('1', 'a')");
+    assert_eq!(bed.since(&mut from).await, all([guest("1", "a", None)]));
+    assert_eq!(bed.since(&mut from).await, []);
+    let eager = SqlJournal::open(&bed.database).await.unwrap().keep(std::time::Duration::ZERO);
+    eager.prune().await.unwrap();
+    assert_eq!(bed.sql("SELECT count(*) FROM larder_outbox WHERE xid = '9000000000'"), "0");
+}
+
+#[tokio::test]
+async fn a_position_covers_no_transaction_that_a_crash_could_undo() {
+    let bed = Bed::postgres().await;
+    bed.sql("INSERT INTO guests VALUES ('1', 'a')");
+    let last: u64 = bed.sql("SELECT max(xid::TEXT::BIGINT) FROM larder_outbox").parse().unwrap();
+    for _ in 0..3 {
+        bed.sql("BEGIN; INSERT INTO guests VALUES ('2', 'b'); ROLLBACK");
+    }
+    let position = bed.now().await;
+    let snapshot = position.as_str().rsplit('/').next().unwrap();
+    let xmax: u64 = snapshot.split(':').nth(1).unwrap().parse().unwrap();
+    assert_eq!(xmax, last + 1, "numbers of rolled back transactions may be handed out again: {snapshot}");
 }
