@@ -58,7 +58,7 @@ const APPLY: &str = "
 const FORGET_MARKS: &str = "
     DELETE FROM larder_outbox_marks AS mark WHERE applied
         AND EXISTS (SELECT 1 FROM larder_outbox_marks AS higher
-            WHERE higher.applied AND higher.floor > mark.floor)";
+            WHERE higher.applied AND (higher.floor, higher.taken_at) > (mark.floor, mark.taken_at))";
 
 /// Rows above the snapshot came with a dump from another server. Who prunes at the same time waits for one statement, and
 /// finds its rows gone.

@@ -58,6 +58,49 @@ async fn another_search_path_and_a_role_without_rights_are_journalled() {
     bed.sql(&format!("DROP OWNED BY {role}; DROP ROLE {role}"));
 }
 
+/// They would run with the rights of the outbox's owner.
+#[tokio::test]
+async fn names_are_qualified() {
+    let bed = Bed::postgres().await;
+    bed.sql(
+        "CREATE SCHEMA evil;
+         CREATE FUNCTION evil.fail() RETURNS TEXT LANGUAGE plpgsql AS $$ BEGIN RAISE 'evil ran'; END $$;
+         CREATE FUNCTION evil.same(TEXT, TEXT) RETURNS BOOLEAN LANGUAGE sql AS 'SELECT evil.fail() IS NULL';
+         CREATE FUNCTION evil.both(TEXT, TEXT) RETURNS TEXT LANGUAGE sql AS 'SELECT evil.fail()';
+         CREATE FUNCTION evil.to_json(TEXT) RETURNS JSON LANGUAGE sql AS 'SELECT evil.fail()::JSON';
+         CREATE FUNCTION evil.concat(TEXT, TEXT, TEXT) RETURNS TEXT LANGUAGE sql AS 'SELECT evil.fail()';
+         CREATE FUNCTION evil.concat_ws(TEXT, TEXT, TEXT, TEXT, TEXT) RETURNS TEXT LANGUAGE sql
+             AS 'SELECT evil.fail()';
+         CREATE OPERATOR evil.= (FUNCTION = evil.same, LEFTARG = TEXT, RIGHTARG = TEXT);
+         CREATE OPERATOR evil.|| (FUNCTION = evil.both, LEFTARG = TEXT, RIGHTARG = TEXT);
+         CREATE TABLE evil.larder_outbox (touched TEXT)",
+    );
+    let foreign = "SET search_path TO evil, pg_catalog; INSERT INTO public.guests VALUES ('1', 'a');
+        UPDATE public.guests SET n = 1; UPDATE public.guests SET email = CASE WHEN n > 0 THEN 'b' END;
+        DELETE FROM public.guests; TRUNCATE public.notes";
+    let touched = bed.touched_by(foreign).await;
+    assert_eq!(touched, all([guest("1", "a", None), guest("1", "b", None), vec![tag("guest_notes")]]));
+    // It would have been run:
+    let named = "SET search_path TO evil, pg_catalog; DO $$ BEGIN PERFORM 'a'::TEXT = 'b'::TEXT;
+        EXCEPTION WHEN raise_exception THEN RETURN; END $$; SELECT 1";
+    assert_eq!(bed.sql(named), "1");
+}
+
+/// A view's writer may have no right even to look into the schema of the table.
+#[tokio::test]
+async fn writes_through_a_view_are_journalled() {
+    let bed = Bed::postgres().await;
+    let role = format!("view_writer_{}", bed.url().rsplit('_').next().unwrap());
+    bed.sql(&format!(
+        "CREATE ROLE {role}; CREATE SCHEMA api; CREATE VIEW api.guests AS SELECT id, email FROM guests;
+         REVOKE ALL ON SCHEMA public FROM PUBLIC; GRANT USAGE ON SCHEMA api TO {role};
+         GRANT INSERT ON api.guests TO {role}"
+    ));
+    let touched = bed.touched_by(&format!("SET ROLE {role}; INSERT INTO api.guests VALUES ('1', 'a')")).await;
+    assert_eq!(touched, all([guest("1", "a", None)]));
+    bed.sql(&format!("DROP OWNED BY {role}; DROP ROLE {role}"));
+}
+
 #[tokio::test]
 async fn copy_and_cascades_are_journalled() {
     let bed = Bed::postgres().await;
