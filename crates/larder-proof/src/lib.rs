@@ -2,4 +2,4 @@
 
 pub mod freshness;
 pub mod history;
-// pub mod torture;
+pub mod torture;
