@@ -6,6 +6,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
@@ -26,6 +27,8 @@ struct Shared {
 struct State {
     target: u16,
     mode: Mode,
+    /// How much longer each way takes.
+    delay: Duration,
     links: Vec<TcpStream>,
     ended: bool,
 }
@@ -63,7 +66,8 @@ impl Proxy {
         let listen = |port| Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, port))?);
         let listener = boot_on(free_port, listen).context("opening a proxy's port")?;
         let port = listener.local_addr()?.port();
-        let state = State { target, mode: Mode::Open, links: Vec::new(), ended: false };
+        let state =
+            State { target, mode: Mode::Open, delay: Duration::ZERO, links: Vec::new(), ended: false };
         let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
         let accepting = shared.clone();
         thread::spawn(move || accept(&listener, &accepting));
@@ -92,8 +96,14 @@ impl Proxy {
         self.end_links();
     }
 
-    /// Lets everything pass again.
+    /// From here on each way takes this much longer.
+    pub fn delay(&self, delay: Duration) {
+        self.shared.lock().delay = delay;
+    }
+
+    /// Lets everything pass again, at once.
     pub fn heal(&self) {
+        self.delay(Duration::ZERO);
         self.set(Mode::Open);
     }
 
@@ -133,6 +143,8 @@ impl Shared {
 
     /// Waits until bytes may flow this way.
     fn wait(&self, way: Way) {
+        let delay = self.lock().delay;
+        thread::sleep(delay);
         let mut state = self.lock();
         while state.mode.holds(way) && !state.ended {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);

@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use larder_testbed::{Proxy, Redis};
 
@@ -62,6 +62,21 @@ fn with_stalled_replies_the_server_acts_and_nobody_hears_of_it() {
     assert_eq!(redis.command(&["GET", "k"]).unwrap(), "v");
     proxy.heal();
     assert_eq!(read(&mut link, 5).unwrap(), "+OK\r\n");
+}
+
+#[test]
+fn a_slow_link_is_slow_until_it_heals() {
+    let redis = Redis::start().unwrap();
+    let proxy = Proxy::start(redis.port()).unwrap();
+    let mut link = connect(&proxy);
+    proxy.delay(Duration::from_millis(100));
+    let start = Instant::now();
+    assert_eq!(ping(&mut link).unwrap(), "+PONG\r\n");
+    assert!(start.elapsed() >= Duration::from_millis(200));
+    proxy.heal();
+    let start = Instant::now();
+    assert_eq!(ping(&mut link).unwrap(), "+PONG\r\n");
+    assert!(start.elapsed() < Duration::from_millis(200));
 }
 
 #[test]

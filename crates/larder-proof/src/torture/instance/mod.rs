@@ -31,7 +31,7 @@ use crate::torture::instance::order::{Order, READY};
 use crate::torture::plant::Plant;
 
 const READERS: usize = 24;
-const WRITERS: usize = 3;
+const WRITERS: usize = 6;
 
 /// How long a record may stay with the instance.
 const FLUSH: Duration = Duration::from_millis(100);

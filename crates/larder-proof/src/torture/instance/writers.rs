@@ -17,7 +17,7 @@ use crate::torture::schema::{Written, write};
 /// Writes for as long as the process lives, but for calm times.
 pub(super) async fn write_on(instance: Arc<Instance>) {
     loop {
-        tokio::time::sleep(Duration::from_micros(rand::random_range(5_000..80_000))).await;
+        tokio::time::sleep(Duration::from_micros(rand::random_range(5_000..40_000))).await;
         let key = any_item();
         let may_write = habit(key, instance.number, now(), instance.bound).writes;
         if may_write

@@ -87,6 +87,12 @@ pub const ALL: &[Nemesis] = &[
         strike: links::cut,
     },
     Nemesis {
+        name: "slow-link",
+        about: "one instance's link to Redis is slow",
+        needs: &[Redis],
+        strike: links::slow,
+    },
+    Nemesis {
         name: "stop-instance",
         about: "SIGSTOP an instance for longer than the bound",
         needs: &[],
