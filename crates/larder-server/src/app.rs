@@ -40,7 +40,8 @@ pub struct CreatedAdmin {
 pub async fn open(settings: &Settings) -> anyhow::Result<(Service, Option<CreatedAdmin>)> {
     let store = Store::open(&settings.database_url).await.context("DATABASE_URL cannot be opened")?;
     let installation = store.installation().await?;
-    let mut builder = Cache::builder(&format!("{NAMESPACE}-{installation}"));
+    let journal = store.journal().await.context("the journal of DATABASE_URL cannot be opened")?;
+    let mut builder = Cache::builder(&format!("{NAMESPACE}-{installation}")).journal(journal);
     if let Some(url) = &settings.redis_url {
         builder = builder.redis(url);
     }

@@ -1,13 +1,14 @@
-//! Where users meet the cache, and the only place: each class, how it is loaded, and what a write touches.
+//! Where users meet the cache, and the only place: each class, and how it is loaded. What a write touches the database
+//! itself records, as `store/journal.rs` declares.
 
 use std::time::Duration;
 
 use larder::cache::Cache;
 use larder::class::{Answer, Class};
 use larder::error::Error;
-use larder::invalidation::Invalidation;
 use larder::key::{Key, KeyParts};
 use larder::policy::{Consistency, Policy};
+use larder::receipt::Receipt;
 use larder::source::Source;
 use larder::stats::Stats;
 use larder::uncached::uncached;
@@ -18,9 +19,10 @@ use crate::domain::contact::{Email, Phone};
 use crate::domain::identity::{ExternalId, Identifier, UserId, Username};
 use crate::domain::paging::{Cursor, ListQuery, Position};
 use crate::domain::timestamp::Timestamp;
-use crate::domain::user::{NewUser, User};
+use crate::domain::user::User;
 use crate::store::Store;
 use crate::store::error::StoreError;
+use crate::store::recorder::Recorder;
 
 /// How long an absent answer is kept. Creating a user drops the answers about its names, so this bounds only
 /// how long one of them takes up room.
@@ -166,90 +168,10 @@ impl CachedUsers {
         self.lists.read(query).consistency(consistency).or_load(load).await
     }
 
-    /// Begins the invalidation for a write to users; see [`Touched`].
-    pub fn touch(&self) -> Touched<'_> {
-        Touched { users: self, invalidation: self.cache.invalidation() }
-    }
-}
-
-/// Collects what a write touched, in the words of the domain.
-#[must_use = "nothing is invalidated before `send`"]
-pub struct Touched<'a> {
-    users: &'a CachedUsers,
-    invalidation: Invalidation,
-}
-
-impl Touched<'_> {
-    /// A user's row changed, was created or deleted: its entries, its names, and every list. To be called for
-    /// the row before the change and the row after it.
-    pub fn user(mut self, user: &User) -> Self {
-        self = self.id(user.id).email(&user.email).username(&user.username);
-        if let Some(phone) = &user.phone {
-            self = self.phone(phone);
-        }
-        if let Some(external) = &user.external_id {
-            self = self.external(external);
-        }
-        self
-    }
-
-    /// A user may have been created, under an id that is not known: its names, and every list.
-    pub fn new_user(mut self, user: &NewUser) -> Self {
-        self = self.lists().email(&user.email).username(&user.username);
-        if let Some(phone) = &user.phone {
-            self = self.phone(phone);
-        }
-        if let Some(external) = &user.external_id {
-            self = self.external(external);
-        }
-        self
-    }
-
-    /// What is known by a user's id alone, and every list.
-    pub fn id(mut self, id: UserId) -> Self {
-        self.invalidation = self.invalidation.key(&self.users.details, &id);
-        self.lists().auth_state(id)
-    }
-
-    /// Every list.
-    fn lists(mut self) -> Self {
-        self.invalidation = self.invalidation.class(&self.users.lists);
-        self
-    }
-
-    /// A user's sessions or epoch changed.
-    pub fn auth_state(mut self, id: UserId) -> Self {
-        self.invalidation = self.invalidation.key(&self.users.auth, &id);
-        self
-    }
-
-    /// Whose e-mail address this is.
-    pub fn email(mut self, email: &Email) -> Self {
-        self.invalidation = self.invalidation.key(&self.users.emails, email);
-        self
-    }
-
-    /// Whose name this is.
-    pub fn username(mut self, username: &Username) -> Self {
-        self.invalidation = self.invalidation.key(&self.users.usernames, username);
-        self
-    }
-
-    /// Whose telephone number this is.
-    pub fn phone(mut self, phone: &Phone) -> Self {
-        self.invalidation = self.invalidation.key(&self.users.phones, phone);
-        self
-    }
-
-    /// Who has this id in another system.
-    pub fn external(mut self, external: &ExternalId) -> Self {
-        self.invalidation = self.invalidation.key(&self.users.externals, external);
-        self
-    }
-
-    /// Sends it, to be awaited after the commit and before the acknowledgement.
-    pub async fn send(self) -> larder::receipt::Receipt {
-        self.invalidation.send().await
+    /// Drops everywhere what writes touched, to be awaited before they are acknowledged. Asked also when a commit
+    /// failed: it may have come about all the same.
+    pub async fn committed(&self, recorder: &Recorder) -> Receipt {
+        self.cache.committed(&recorder.touches()).send().await
     }
 }
 

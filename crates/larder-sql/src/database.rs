@@ -101,6 +101,16 @@ impl Database {
         &self.shared.readers
     }
 
+    /// As [`Database::read`], for statements that are nobody's request: not counted.
+    pub(crate) fn readers(&self) -> &AnyPool {
+        &self.shared.readers
+    }
+
+    /// For one autocommit statement that writes. Not counted.
+    pub(crate) fn writers(&self) -> &AnyPool {
+        &self.shared.writers
+    }
+
     /// A transaction that is ready to write.
     pub(crate) async fn writing(&self) -> Result<Transaction<'static, Any>, Error> {
         Ok(self.shared.writers.begin_with(self.shared.dialect.begin()).await?)

@@ -22,6 +22,10 @@ pub enum ErrorKind {
         /// The constraint's name (on SQLite its text when it has no name).
         constraint: String,
     },
+    /// A table cannot be declared to the journal like this; the text says what is allowed.
+    Declaration(String),
+    /// The database keeps no journal, or not one that may be consumed; the text says why.
+    NoJournal(String),
     /// Anything else: a mistake in the SQL, in the schema, or in a driver.
     Other,
 }
@@ -45,6 +49,14 @@ impl Error {
         Self { kind: ErrorKind::Address(text.into()), source: None }
     }
 
+    pub(crate) fn declaration(text: impl Into<String>) -> Self {
+        Self { kind: ErrorKind::Declaration(text.into()), source: None }
+    }
+
+    pub(crate) fn no_journal(text: impl Into<String>) -> Self {
+        Self { kind: ErrorKind::NoJournal(text.into()), source: None }
+    }
+
     pub(crate) fn unavailable(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self { kind: ErrorKind::Unavailable, source: Some(source.into()) }
     }
@@ -53,7 +65,9 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            ErrorKind::Address(text) => f.write_str(text),
+            ErrorKind::Address(text) | ErrorKind::Declaration(text) | ErrorKind::NoJournal(text) => {
+                f.write_str(text)
+            }
             ErrorKind::Unavailable => f.write_str("the database is unavailable"),
             ErrorKind::Unique { column } => write!(f, "a row with this {column} exists already"),
             ErrorKind::Check { constraint } => write!(f, "the database refused the row: check {constraint}"),

@@ -4,10 +4,11 @@
 //! dialects truly differ, a method of [`dialect::Dialect`] says so. `Any` carries TEXT, BIGINT and (as a bind)
 //! BOOLEAN, so schemas keep to those: see [`dialect`] for the traps.
 //!
-//! The journal of `docs/` (triggers, outbox, the relay's queries) will live in this crate too.
+//! [`journal`] makes the database record what each change touches, whoever makes it.
 
 mod address;
 pub mod database;
 pub mod dialect;
 pub mod error;
+pub mod journal;
 pub mod write;

@@ -37,6 +37,10 @@ impl Write {
         self.database.dialect()
     }
 
+    pub(crate) fn database(&self) -> &Database {
+        &self.database
+    }
+
     /// `select` with its rows locked until the transaction ends.
     pub fn locking(&self, select: &'static str) -> AssertSqlSafe<String> {
         AssertSqlSafe(format!("{select}{}", self.dialect().for_update()))

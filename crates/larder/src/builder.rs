@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use crate::cache::Cache;
 use crate::clock::Clock;
-use crate::engine::{Engine, Limits, Shared};
+use crate::engine::consumer::{Consumer, prune_now_and_then};
+use crate::engine::{Engine, Limits, Running, Shared};
 use crate::error::Error;
+use crate::journal::Journal;
 use crate::key::Namespace;
 use crate::local::Local;
 use crate::protocol::rules::Rules;
+use crate::remote::usable::Usable;
 
-/// How long [`Builder::build`] waits for a Redis that is there to become usable.
-#[cfg(feature = "redis")]
+/// How long [`Builder::build`] waits for a Redis or a journal that is there to answer.
 const START_UP: Duration = Duration::from_secs(1);
 
 /// Settings of a cache; made by [`Cache::builder`].
@@ -35,6 +37,7 @@ pub struct Builder {
     memory_bytes: u64,
     bound: Duration,
     load_timeout: Duration,
+    journal: Option<Arc<dyn Journal>>,
     rules: Rules,
     #[cfg(feature = "redis")]
     redis: Option<String>,
@@ -57,6 +60,7 @@ impl Builder {
             memory_bytes: 64 << 20,
             bound: Duration::from_secs(2),
             load_timeout: Duration::from_secs(2),
+            journal: None,
             rules: Rules::default(),
             #[cfg(feature = "redis")]
             redis: None,
@@ -95,6 +99,12 @@ impl Builder {
         Builder { redis_timeout, ..self }
     }
 
+    /// The database's own record of what its changes touch, such as `larder_sql::journal::SqlJournal`: with it, writes
+    /// by any software are seen within the staleness bound, whatever fails. Default: none.
+    pub fn journal(self, journal: impl Journal) -> Self {
+        Builder { journal: Some(Arc::new(journal)), ..self }
+    }
+
     /// Breaks a rule of the protocol, to show that a proof catches it. Default: all are kept.
     #[cfg(feature = "proof")]
     #[doc(hidden)]
@@ -112,13 +122,47 @@ impl Builder {
         let namespace = Namespace::parse(&self.namespace)?;
         between("staleness_bound", self.bound, Duration::from_millis(500), Duration::from_secs(60))?;
         between("load_timeout", self.load_timeout, Duration::from_millis(1), Duration::from_secs(2))?;
+        let namespace = Arc::new(namespace);
         let local = Arc::new(Local::new(self.memory_bytes, self.rules));
         let clock = Clock::Kernel;
         let shared = self.shared(&namespace, &clock, &local).await?;
+        let mut tasks = Vec::new();
+        if let Some(journal) = &self.journal {
+            tasks.push(Running::start(prune_now_and_then(journal.clone())));
+        }
+        let guard = match (&shared, &self.journal) {
+            (Some(shared), _) => Some(shared.usable.clone()),
+            (None, None) => None,
+            (None, Some(journal)) => {
+                let guard = Arc::new(Usable::new());
+                let consumer = Consumer {
+                    journal: journal.clone(),
+                    namespace: namespace.clone(),
+                    local: local.clone(),
+                    guard: guard.clone(),
+                    clock: clock.clone(),
+                    bound: self.bound,
+                };
+                tasks.push(Running::start(consumer.consume()));
+                guard.granted_within(START_UP).await;
+                Some(guard)
+            }
+        };
         let limits = Limits { bound: self.bound, load_timeout: self.load_timeout };
-        let engine = Engine { local, shared, clock, limits, rules: self.rules, is_on: AtomicBool::new(true) };
+        let engine = Engine {
+            local,
+            namespace: namespace.clone(),
+            shared,
+            guard,
+            journal: self.journal,
+            _tasks: tasks,
+            clock,
+            limits,
+            rules: self.rules,
+            is_on: AtomicBool::new(true),
+        };
         tracing::info!(namespace = self.namespace, promise = engine.promise(), "cache built");
-        Ok(Cache { engine: Arc::new(engine), namespace: Arc::new(namespace) })
+        Ok(Cache { engine: Arc::new(engine), namespace })
     }
 
     #[cfg(feature = "redis")]
@@ -129,7 +173,6 @@ impl Builder {
         local: &Arc<Local>,
     ) -> Result<Option<Shared>, Error> {
         use crate::remote::redis::{RedisTier, Settings};
-        use crate::remote::usable::Usable;
 
         let Some(url) = &self.redis else { return Ok(None) };
         between("redis_timeout", self.redis_timeout, Duration::from_millis(10), Duration::from_millis(500))?;
@@ -138,6 +181,7 @@ impl Builder {
             namespace: namespace.clone(),
             bound: self.bound,
             timeout: self.redis_timeout,
+            journal: self.journal.clone(),
             rules: self.rules,
         };
         let usable = Arc::new(Usable::new());

@@ -9,7 +9,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::cache::Cache;
 use crate::codec::{AnyValue, Codec, Coder};
-use crate::engine::{ClassCore, Engine, Found};
+use crate::engine::{ClassCore, Engine, Found, Tags};
 use crate::error::Error;
 use crate::key::{Key, KeyBuf, Namespace};
 use crate::policy::{Consistency, Policy};
@@ -25,8 +25,12 @@ pub struct ClassBuilder<'a, K: ?Sized, V> {
     codec: Codec,
     version: u32,
     tags: Vec<String>,
+    tags_of: Option<TagsOf<K>>,
     types: PhantomData<fn(&K) -> V>,
 }
+
+/// The tags that an entry has because of its key.
+type TagsOf<K> = Arc<dyn Fn(&K) -> Vec<String> + Send + Sync>;
 
 impl Cache {
     /// Begins a class of values of type `V`, found by keys of type `K`.
@@ -52,6 +56,7 @@ where
             codec: Codec::default(),
             version: 0,
             tags: Vec::new(),
+            tags_of: None,
             types: PhantomData,
         }
     }
@@ -79,6 +84,12 @@ where
         self
     }
 
+    /// An entry also falls when one of the tags is invalidated that `tags_of` says for its key, such as `team:7`. Equal
+    /// keys must have equal tags, on every instance. Default: none but the class's.
+    pub fn tagged_by(self, tags_of: impl Fn(&K) -> Vec<String> + Send + Sync + 'static) -> Self {
+        ClassBuilder { tags_of: Some(Arc::new(tags_of)), ..self }
+    }
+
     /// Opens the class. Opening one name twice gives two handles with counters of their own on the same
     /// entries.
     ///
@@ -99,14 +110,14 @@ where
         let core = Arc::new(ClassCore {
             prefix: namespace.class_prefix(&self.name)?,
             name: self.name,
-            tags: tags.into(),
             policy: self.policy,
             coder: Coder::of::<V>(self.codec),
             version: self.version,
             counters: Counters::default(),
             is_on: AtomicBool::new(true),
         });
-        Ok(Class { engine: self.cache.engine.clone(), core, types: PhantomData })
+        let engine = self.cache.engine.clone();
+        Ok(Class { engine, core, tags: tags.into(), tags_of: self.tags_of, types: PhantomData })
     }
 }
 
@@ -138,12 +149,21 @@ where
 pub struct Class<K: ?Sized, V> {
     pub(crate) engine: Arc<Engine>,
     pub(crate) core: Arc<ClassCore>,
+    /// The class's own tag first, then those it was opened with.
+    tags: Tags,
+    tags_of: Option<TagsOf<K>>,
     types: PhantomData<fn(&K) -> V>,
 }
 
 impl<K: ?Sized, V> Clone for Class<K, V> {
     fn clone(&self) -> Self {
-        Class { engine: self.engine.clone(), core: self.core.clone(), types: PhantomData }
+        Class {
+            engine: self.engine.clone(),
+            core: self.core.clone(),
+            tags: self.tags.clone(),
+            tags_of: self.tags_of.clone(),
+            types: PhantomData,
+        }
     }
 }
 
@@ -183,13 +203,13 @@ where
     }
 
     /// Begins a read whose strength and loader are still to be said.
-    pub fn read<'a>(&'a self, key: &K) -> Read<'a, K, V> {
-        Read { class: self, key: self.key(key), consistency: Consistency::default() }
+    pub fn read<'a>(&'a self, key: &'a K) -> Read<'a, K, V> {
+        Read { class: self, key, consistency: Consistency::default() }
     }
 
     /// The value if a tier has it now; never loads. `None` says nothing about the database.
     pub async fn get(&self, key: &K) -> Option<Arc<V>> {
-        let found = self.engine.peek(&self.core, &self.key(key)).await?;
+        let found = self.engine.peek(&self.core, &self.key(key), || self.tags(key)).await?;
         found.value.and_then(typed)
     }
 
@@ -212,13 +232,25 @@ where
     pub(crate) fn key(&self, key: &K) -> KeyBuf {
         self.core.prefix.key(key)
     }
+
+    fn tags(&self, key: &K) -> Tags {
+        let Some(tags_of) = &self.tags_of else { return self.tags.clone() };
+        let mut tags = self.tags.to_vec();
+        for tag in tags_of(key) {
+            let tag = self.engine.namespace.tag_key(&tag);
+            if !tags.contains(&tag) {
+                tags.push(tag);
+            }
+        }
+        tags.into()
+    }
 }
 
 /// A read in the making; see [`Class::read`].
 #[must_use = "nothing is read before `or_load`"]
 pub struct Read<'a, K: ?Sized, V> {
     class: &'a Class<K, V>,
-    key: KeyBuf,
+    key: &'a K,
     consistency: Consistency,
 }
 
@@ -253,8 +285,9 @@ where
             let loaded = load().await?;
             Ok::<_, E>(loaded.into().map(|value| Arc::new(value) as AnyValue))
         };
-        let Found { value, source, joined } =
-            self.class.engine.read(&self.class.core, &self.key, self.consistency, load).await?;
+        let Class { engine, core, .. } = self.class;
+        let (key, tags) = (self.class.key(self.key), || self.class.tags(self.key));
+        let Found { value, source, joined } = engine.read(core, &key, tags, self.consistency, load).await?;
         Ok(Answer { value: value.and_then(typed), source, joined })
     }
 }

@@ -5,14 +5,18 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::batch::Batch;
 use crate::cache::Cache;
 use crate::class::Class;
-use crate::engine::{Batch, Engine};
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::journal::Touch;
 use crate::key::Key;
-use crate::receipt::Receipt;
+use crate::pattern::Pattern;
+use crate::receipt::{Delivery, Receipt};
 use crate::stats::count;
 
-/// Collects what a write touched; made by [`Cache::invalidation`](crate::cache::Cache::invalidation).
+/// Collects what is to be dropped; made by [`Cache::invalidation`] and [`Cache::committed`].
 ///
 /// # Examples
 ///
@@ -35,12 +39,51 @@ use crate::stats::count;
 pub struct Invalidation {
     engine: Arc<Engine>,
     batch: Batch,
+    /// What goes into the journal first; `None` when the database has journalled it already, with the write.
+    by_hand: Option<Vec<Touch>>,
+    waits: bool,
 }
 
 impl Cache {
-    /// Begins the invalidation of whatever one write touched.
+    /// Begins an invalidation by hand. With a journal it is recorded there first, so that no crash can lose it.
     pub fn invalidation(&self) -> Invalidation {
         Invalidation::new(self.engine.clone())
+    }
+
+    /// Begins the invalidation for a write that has been committed, of exactly what the database journalled for it
+    /// (with `larder-sql`: `Write::touched`, asked just before the commit).
+    pub fn committed(&self, touches: &[Touch]) -> Invalidation {
+        let batch = Batch::of(&self.engine.namespace, touches);
+        Invalidation { engine: self.engine.clone(), batch, by_hand: None, waits: false }
+    }
+
+    /// Drops every entry under `tag`, everywhere.
+    pub async fn invalidate_tag(&self, tag: &str) -> Receipt {
+        self.invalidation().tag(tag).send().await
+    }
+
+    /// Drops every entry whose readable text, `class:part:part`, matches `pattern`, in which `*` stands for any text
+    /// and `\` takes its meaning away: `user_stats*`. Redis is searched key by key for it: a tag costs one command.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](crate::error::ErrorKind::Config) for an empty pattern.
+    pub async fn invalidate_matching(&self, pattern: &str) -> Result<Receipt, Error> {
+        Ok(self.invalidation().matching(pattern)?.send().await)
+    }
+
+    /// Drops every entry whose readable text begins with `prefix`; see [`Cache::invalidate_matching`].
+    ///
+    /// # Errors
+    ///
+    /// None today: an empty prefix means everything.
+    pub async fn invalidate_prefix(&self, prefix: &str) -> Result<Receipt, Error> {
+        self.invalidate_matching(&Pattern::beginning_with(prefix)).await
+    }
+
+    /// Drops every entry of this namespace, everywhere.
+    pub async fn clear(&self) -> Receipt {
+        self.invalidation().everything().send().await
     }
 }
 
@@ -63,7 +106,7 @@ where
 
 impl Invalidation {
     pub(crate) fn new(engine: Arc<Engine>) -> Self {
-        Invalidation { engine, batch: Batch::default() }
+        Invalidation { engine, batch: Batch::default(), by_hand: Some(Vec::new()), waits: false }
     }
 
     /// Adds the entry of one key.
@@ -73,21 +116,64 @@ impl Invalidation {
         V: Serialize + DeserializeOwned + Send + Sync + 'static,
     {
         count(&class.core.counters.invalidations);
-        self.batch.keys.push(Bytes::copy_from_slice(&class.key(key)));
+        let key = Bytes::copy_from_slice(&class.key(key));
+        if let Some(by_hand) = &mut self.by_hand {
+            by_hand.extend(self.engine.namespace.named(&key));
+        }
+        self.batch.keys.push(key);
         self
     }
 
     /// Adds every entry of a class.
-    pub fn class<K: ?Sized, V>(mut self, class: &Class<K, V>) -> Self {
+    pub fn class<K: ?Sized, V>(self, class: &Class<K, V>) -> Self {
         count(&class.core.counters.invalidations);
-        self.batch.tags.push(class.core.own_tag().clone());
-        self
+        self.tag(&class.core.name)
+    }
+
+    /// Adds every entry under a tag.
+    pub fn tag(mut self, tag: &str) -> Self {
+        self.batch.tags.push(self.engine.namespace.tag_key(tag));
+        self.note(Touch::Tag(tag.to_owned()))
+    }
+
+    /// Adds every entry whose readable text matches; see [`Cache::invalidate_matching`].
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](crate::error::ErrorKind::Config) for an empty pattern.
+    pub fn matching(mut self, pattern: &str) -> Result<Self, Error> {
+        self.batch.patterns.push(Pattern::parse(pattern)?);
+        Ok(self.note(Touch::Matching(pattern.to_owned())))
+    }
+
+    /// Adds every entry there is.
+    pub fn everything(mut self) -> Self {
+        self.batch.everything = true;
+        self.note(Touch::Everything)
+    }
+
+    /// If Redis cannot be told at once, waits for that as long as the staleness bound. Default: says `queued` at once.
+    pub fn wait(self) -> Self {
+        Invalidation { waits: true, ..self }
     }
 
     /// Drops all of it from this process and from Redis. Goes on to its end even if the future is dropped.
     pub async fn send(self) -> Receipt {
         let (keys, tags) = (self.batch.keys.len(), self.batch.tags.len());
-        let delivery = self.engine.invalidate(self.batch).await;
-        Receipt { delivery, keys, tags }
+        let patterns = self.batch.patterns.len() + usize::from(self.batch.everything);
+        let engine = self.engine;
+        let (done, is_journalled) = engine.clone().invalidate(self.batch, self.by_hand).await;
+        let (mut delivery, dropped) = done;
+        if self.waits && delivery == Delivery::Queued && engine.sent_at_last().await {
+            delivery = Delivery::Sent;
+        }
+        Receipt { delivery, keys, tags, patterns, dropped, is_journalled }
+    }
+
+    fn note(mut self, touch: Touch) -> Self {
+        if let Some(by_hand) = &mut self.by_hand {
+            by_hand.push(touch);
+        }
+        self
     }
 }

@@ -5,9 +5,13 @@
 //! [`Position`] and asks what has been committed since.
 
 use std::fmt;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+
+/// How often each consumer asks what has been committed.
+pub(crate) const PASS: Duration = Duration::from_millis(200);
 
 /// One thing that a change touched, in names and raw parts. The engine alone spells keys from it.
 ///

@@ -3,7 +3,7 @@
 //! ```text
 //! hotel:user_details:0198c0de-…      an entry of class `user_details` in namespace `hotel`
 //! hotel:#user_list                   the token of a tag; every class has one of its own name
-//! hotel:@live                        the certificate
+//! hotel:@live                        the certificate; `@wm` and `@pos` are the relay's
 //! ```
 //!
 //! Parts are joined by `:`. Inside a part only letters, digits and `- _ . @ + = ,` stand for themselves; every
@@ -15,6 +15,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use crate::error::Error;
+use crate::pattern::Pattern;
 use crate::protocol::tag::TagKey;
 
 /// A key being spelled; long enough for most keys to stay on the stack.
@@ -70,6 +71,11 @@ impl KeyParts<'_> {
     }
 }
 
+/// Whether a character stands for itself inside a part.
+fn is_plain(char: char) -> bool {
+    char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | '.' | '@' | '+' | '=' | ',')
+}
+
 /// Percent-encodes whatever is written through it.
 struct Encoded<'a>(&'a mut KeyBuf);
 
@@ -77,13 +83,11 @@ impl fmt::Write for Encoded<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         const HEX: &[u8; 16] = b"0123456789ABCDEF";
         for &byte in text.as_bytes() {
-            match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => self.0.push(byte),
-                b'-' | b'_' | b'.' | b'@' | b'+' | b'=' | b',' => self.0.push(byte),
-                _ => {
-                    let (high, low) = (HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]);
-                    self.0.extend_from_slice(&[b'%', high, low]);
-                }
+            if is_plain(char::from(byte)) {
+                self.0.push(byte);
+            } else {
+                let (high, low) = (HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]);
+                self.0.extend_from_slice(&[b'%', high, low]);
             }
         }
         Ok(())
@@ -142,8 +146,37 @@ impl Namespace {
         format!("{}:*", self.0)
     }
 
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The certificate of the Redis that carries it.
     pub(crate) fn certificate_key(&self) -> Bytes {
         Bytes::from(format!("{}:@live", self.0))
+    }
+
+    /// Up to when, by Redis's clock, it has been told of every commit.
+    pub(crate) fn watermark_key(&self) -> Bytes {
+        Bytes::from(format!("{}:@wm", self.0))
+    }
+
+    /// Up to where it has been told, as the journal writes it.
+    pub(crate) fn position_key(&self) -> Bytes {
+        Bytes::from(format!("{}:@pos", self.0))
+    }
+
+    /// Whether `key` is one that the protocol keeps for itself.
+    pub(crate) fn reserves(&self, key: &[u8]) -> bool {
+        let rest = key.strip_prefix(self.0.as_bytes());
+        // A class may be named `@live` too; its keys have a part more.
+        rest.is_some_and(|rest| [&b":@live"[..], b":@wm", b":@pos"].contains(&rest))
+    }
+
+    /// A pattern in Redis's words that every entry matches which `pattern` means, and perhaps others.
+    pub(crate) fn scan_pattern(&self, pattern: &Pattern) -> String {
+        // A `:` stands plain between parts and encoded inside of one, so that is where certainty ends.
+        let plain: String = pattern.beginning().chars().take_while(|char| is_plain(*char)).collect();
+        format!("{}:{plain}*", self.0)
     }
 
     pub(crate) fn tag_key(&self, tag: &str) -> TagKey {

@@ -30,6 +30,7 @@
     allow(dead_code, reason = "the shared tier's half of the engine stands idle")
 )]
 
+mod batch;
 mod builder;
 pub mod cache;
 pub mod class;
@@ -45,12 +46,14 @@ pub mod invalidation;
 pub mod journal;
 pub mod key;
 mod local;
+mod pattern;
 pub mod policy;
 #[cfg(not(feature = "proof"))]
 mod protocol;
 #[cfg(feature = "proof")]
 #[doc(hidden)]
 pub mod protocol;
+mod reading;
 pub mod receipt;
 mod remote;
 pub mod source;

@@ -21,7 +21,17 @@ impl fmt::Display for Delivery {
     }
 }
 
-/// What was dropped, and whether everybody knows. Acknowledge the write with it.
+/// How many copies an invalidation found and dropped. Entries that fell with their tag are not counted: they are dropped
+/// when somebody next asks for them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dropped {
+    /// In this process's memory.
+    pub memory: usize,
+    /// In Redis: entries, leases and tags' tokens.
+    pub redis: u64,
+}
+
+/// What was named and dropped, and whether everybody knows. Acknowledge the write with it.
 ///
 /// # Examples
 ///
@@ -37,6 +47,7 @@ impl fmt::Display for Delivery {
 ///
 /// assert_eq!(receipt.delivery(), Delivery::Sent);
 /// assert_eq!((receipt.keys(), receipt.tags()), (1, 0));
+/// assert_eq!(receipt.dropped().memory, 0);
 /// # Ok(())
 /// # }
 /// ```
@@ -46,6 +57,9 @@ pub struct Receipt {
     pub(crate) delivery: Delivery,
     pub(crate) keys: usize,
     pub(crate) tags: usize,
+    pub(crate) patterns: usize,
+    pub(crate) dropped: Dropped,
+    pub(crate) is_journalled: bool,
 }
 
 impl Receipt {
@@ -62,5 +76,21 @@ impl Receipt {
     /// How many tags and whole classes were named.
     pub fn tags(&self) -> usize {
         self.tags
+    }
+
+    /// How many patterns were named; clearing everything counts as one.
+    pub fn patterns(&self) -> usize {
+        self.patterns
+    }
+
+    /// How many copies were found and dropped, and where.
+    pub fn dropped(&self) -> Dropped {
+        self.dropped
+    }
+
+    /// Whether the database's journal holds it, so that no crash and no failover can lose it. Never without a journal;
+    /// with one, only when the database could not be asked.
+    pub fn is_journalled(&self) -> bool {
+        self.is_journalled
     }
 }

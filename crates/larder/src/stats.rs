@@ -2,72 +2,91 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// One class's counters. Independent counts; none guards anything, so relaxed order is enough.
-#[derive(Debug, Default)]
-pub(crate) struct Counters {
-    pub(crate) memory_hits: AtomicU64,
-    pub(crate) redis_hits: AtomicU64,
-    pub(crate) joins: AtomicU64,
-    pub(crate) loads: AtomicU64,
-    pub(crate) load_failures: AtomicU64,
-    pub(crate) fills_refused: AtomicU64,
-    pub(crate) bypasses: AtomicU64,
-    pub(crate) invalidations: AtomicU64,
-    pub(crate) broken_frames: AtomicU64,
-}
-
 pub(crate) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
-impl Counters {
-    pub(crate) fn snapshot(&self) -> Stats {
-        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Stats {
-            memory_hits: get(&self.memory_hits),
-            redis_hits: get(&self.redis_hits),
-            joins: get(&self.joins),
-            loads: get(&self.loads),
-            load_failures: get(&self.load_failures),
-            fills_refused: get(&self.fills_refused),
-            bypasses: get(&self.bypasses),
-            invalidations: get(&self.invalidations),
-            broken_frames: get(&self.broken_frames),
+/// Declares each count once, for the counters that run and for the snapshot that is shown.
+macro_rules! counts {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// One class's counters. Independent counts; none guards anything, so relaxed order is enough.
+        #[derive(Debug, Default)]
+        pub(crate) struct Counters {
+            $(pub(crate) $name: AtomicU64,)*
         }
-    }
+
+        impl Counters {
+            pub(crate) fn snapshot(&self) -> Stats {
+                Stats { $($name: self.$name.load(Ordering::Relaxed),)* }
+            }
+        }
+
+        /// Counts since the class was opened, all of them reads unless said otherwise.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use larder::stats::Stats;
+        ///
+        /// let stats = Stats { memory_hits: 8, redis_hits: 1, loads: 1, ..Stats::default() };
+        /// assert_eq!(stats.lookups(), 10);
+        /// assert_eq!(stats.hit_rate_percent(), 90.0);
+        /// ```
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct Stats {
+            $($(#[$doc])* pub $name: u64,)*
+        }
+
+        impl Stats {
+            /// Every count with its name, in the order of their declaration.
+            pub fn named(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
+                [$((stringify!($name), self.$name),)*].into_iter()
+            }
+
+            fn zip(&self, other: &Stats, op: fn(u64, u64) -> u64) -> Stats {
+                Stats { $($name: op(self.$name, other.$name),)* }
+            }
+        }
+    };
 }
 
-/// Counts since the class was opened, all of them reads unless said otherwise.
-///
-/// # Examples
-///
-/// ```
-/// use larder::stats::Stats;
-///
-/// let stats = Stats { memory_hits: 8, redis_hits: 1, loads: 1, ..Stats::default() };
-/// assert_eq!(stats.lookups(), 10);
-/// assert_eq!(stats.hit_rate_percent(), 90.0);
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
+counts! {
     /// Answered from this process's memory.
-    pub memory_hits: u64,
+    memory_hits,
+    /// Of those in memory: answered while Redis or the journal was out of touch, by a copy younger than the bound.
+    outage_hits,
     /// Answered from Redis.
-    pub redis_hits: u64,
+    redis_hits,
+    /// Of those in memory and Redis: the answer was that there is none.
+    absent_hits,
+    /// Of those in Redis: the answer arrived while this read tried for the lease.
+    late_hits,
     /// Shared the result of a flight that another read of this process led.
-    pub joins: u64,
+    joins,
+    /// Waited for a flight to land that had begun too early to be joined, and then looked again.
+    passed_flights,
+    /// Looked again because another instance was loading.
+    lease_waits,
+    /// Loaded beside another instance, whose load outlasted all patience.
+    lease_waits_in_vain,
     /// Asked the loader.
-    pub loads: u64,
+    loads,
+    /// Of those: while the shared tier could not be used.
+    untiered_loads,
     /// Loads that failed or timed out.
-    pub load_failures: u64,
+    load_failures,
     /// Fills that an invalidation overtook: the stale sets that did not happen.
-    pub fills_refused: u64,
+    fills_refused,
+    /// Copies that were not kept in memory because an invalidation overtook the read that brought them.
+    inserts_refused,
+    /// Entries in Redis that were passed over: one of their tags had been invalidated, or another version wrote them.
+    passed_over,
     /// Reads that passed the caches by: switched off, or inside a load.
-    pub bypasses: u64,
-    /// Invalidations of a key or of the whole class by this instance.
-    pub invalidations: u64,
+    bypasses,
+    /// Invalidations of a key or of the whole class by this instance, by hand.
+    invalidations,
     /// Values in Redis that were no valid frame of this class.
-    pub broken_frames: u64,
+    broken_frames,
 }
 
 impl Stats {
@@ -92,19 +111,5 @@ impl Stats {
     #[must_use]
     pub fn plus(&self, other: &Stats) -> Stats {
         self.zip(other, u64::saturating_add)
-    }
-
-    fn zip(&self, other: &Stats, op: fn(u64, u64) -> u64) -> Stats {
-        Stats {
-            memory_hits: op(self.memory_hits, other.memory_hits),
-            redis_hits: op(self.redis_hits, other.redis_hits),
-            joins: op(self.joins, other.joins),
-            loads: op(self.loads, other.loads),
-            load_failures: op(self.load_failures, other.load_failures),
-            fills_refused: op(self.fills_refused, other.fills_refused),
-            bypasses: op(self.bypasses, other.bypasses),
-            invalidations: op(self.invalidations, other.invalidations),
-            broken_frames: op(self.broken_frames, other.broken_frames),
-        }
     }
 }

@@ -7,7 +7,7 @@ mod support;
 use larder::receipt::Delivery;
 use larder_testbed::Redis;
 
-use crate::support::{Gate, Instance, Table, instance, memory_instance};
+use crate::support::{Gate, Instance, Table, instance, memory_instance, within};
 
 /// The reader of a trace and the writer, which may be the same instance.
 async fn pair(redis: &Redis, is_same: bool) -> (Instance, Instance) {
@@ -46,6 +46,47 @@ async fn trace_1_by_class(reader: Instance, writer: Instance) {
     for instance in [&writer, &reader] {
         assert_eq!(instance.list(&table, "all").await, [2]);
         assert_eq!(instance.list(&table, "all").await, [2]);
+    }
+}
+
+/// By pattern, by prefix, by an own tag, and all of it.
+async fn trace_1_by_hand(reader: Instance, writer: Instance, number: usize) {
+    let (table, gate) = (Table::new(), Gate::new());
+    table.write(7, 1);
+    let (held, held_list) = (reader.held_read(&table, 7, &gate), reader.held_list(&table, "all", &gate));
+    gate.arrival().await;
+    gate.arrival().await;
+    table.write(7, 2);
+    let invalidation = match number {
+        0 => writer.cache.invalidation().matching("values:*").unwrap().matching("*:all").unwrap(),
+        1 => writer.cache.invalidation().matching("*a*").unwrap(),
+        2 => writer.cache.invalidation().tag("values").tag("everything"),
+        _ => writer.cache.invalidation().everything(),
+    };
+    assert_eq!(within(invalidation.send()).await.delivery(), Delivery::Sent);
+    gate.open();
+    gate.open();
+    assert_eq!((held.await.unwrap(), held_list.await.unwrap()), (Some(1), vec![1]));
+    for instance in [&writer, &reader] {
+        assert_eq!(instance.read_fresh(&table, 7).await, Some(2), "way {number}");
+        for _ in 0..2 {
+            assert_eq!(instance.read(&table, 7).await, Some(2), "way {number}");
+            assert_eq!(instance.list(&table, "all").await, [2], "way {number}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn trace_1_by_pattern_by_tag_and_by_clear_all() {
+    let redis = Redis::start().unwrap();
+    for number in 0..4 {
+        for is_same in [true, false] {
+            redis.command(&["FLUSHALL"]).unwrap();
+            let (reader, writer) = pair(&redis, is_same).await;
+            trace_1_by_hand(reader, writer, number).await;
+        }
+        let alone = memory_instance().await;
+        trace_1_by_hand(alone.clone(), alone, number).await;
     }
 }
 

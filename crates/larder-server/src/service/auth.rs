@@ -108,8 +108,9 @@ impl Service {
             let (sid, now, refresh) = (Uuid::now_v7(), Timestamp::now(), RefreshToken::random());
             let expires_at = now.after(SESSION_TTL);
             let new = NewSession { id: sid, user_id, epoch, token_hash: &refresh.hash, now, expires_at };
-            let opened = service.store.open_session(new).await;
-            let receipt = service.users.touch().auth_state(user_id).send().await;
+            let (store, recorder) = service.store.recording();
+            let opened = store.open_session(new).await;
+            let receipt = service.users.committed(&recorder).await;
             match opened? {
                 Opened::Done { .. } => {
                     let (access_token, expires_in) =
@@ -132,26 +133,18 @@ impl Service {
         let service = self.clone();
         to_the_end(async move {
             let (now, next, hash) = (Timestamp::now(), RefreshToken::random(), refresh_hash(&token));
-            let rotated = match service.store.rotate_refresh(&hash, &next.hash, now).await {
-                Ok(rotated) => rotated,
-                Err(error) => {
-                    // It may have been committed all the same, and have ended the session.
-                    if let Ok(Some(user_id)) = service.store.user_by_refresh(&hash).await {
-                        let _ended = service.users.touch().auth_state(user_id).send().await;
-                    }
-                    return Err(error.into());
-                }
-            };
-            match rotated {
+            let (store, recorder) = service.store.recording();
+            let rotated = store.rotate_refresh(&hash, &next.hash, now).await;
+            // Whatever became of it: a token that came twice has ended its session.
+            let receipt = service.users.committed(&recorder).await;
+            match rotated? {
                 Rotated::Done { session, user_id, epoch, expires_at } => {
                     let (access_token, expires_in) =
                         service.tokens.issue(user_id, session, epoch, now, expires_at)?;
-                    let receipt = service.users.touch().send().await;
                     Ok(Grant { access_token, refresh_token: next.text, expires_in, receipt })
                 }
                 Rotated::Reused { session, user_id } => {
                     tracing::warn!(%user_id, %session, "a refresh token came a second time, session ended");
-                    let _ended = service.users.touch().auth_state(user_id).send().await;
                     Err(ENDED)
                 }
                 Rotated::Unknown | Rotated::Expired => Err(ENDED),
@@ -167,8 +160,9 @@ impl Service {
     pub async fn logout(&self, caller: Caller) -> Result<Receipt, ServiceError> {
         let service = self.clone();
         to_the_end(async move {
-            let ended = service.store.end_session(caller.session, Timestamp::now()).await;
-            let receipt = service.users.touch().auth_state(caller.id).send().await;
+            let (store, recorder) = service.store.recording();
+            let ended = store.end_session(caller.session, Timestamp::now()).await;
+            let receipt = service.users.committed(&recorder).await;
             ended?;
             Ok(receipt)
         })
@@ -190,8 +184,9 @@ impl Service {
         let hash = self.passwords.hash(&body.new).await?;
         let service = self.clone();
         to_the_end(async move {
-            let set = service.store.set_password(caller.id, &hash, Some(login.epoch)).await;
-            let receipt = service.users.touch().user(&login.user).send().await;
+            let (store, recorder) = service.store.recording();
+            let set = store.set_password(caller.id, &hash, Some(login.epoch)).await;
+            let receipt = service.users.committed(&recorder).await;
             match set? {
                 PasswordSet::Done => Ok(receipt),
                 PasswordSet::Outdated => Err(ServiceError::Forbidden("the current password is wrong by now")),

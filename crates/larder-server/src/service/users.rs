@@ -9,13 +9,12 @@ use crate::cached::UserPage;
 use crate::domain::body::CreateUserBody;
 use crate::domain::identity::Identifier;
 use crate::domain::paging::ListQuery;
-use crate::domain::patch::{Patch, UserPatch};
+use crate::domain::patch::UserPatch;
 use crate::domain::user::{NewUser, User};
 use crate::service::access::Caller;
 use crate::service::error::ServiceError;
 use crate::service::{Service, to_the_end};
 use crate::store::changes::{Deleted, Updated};
-use crate::store::error::StoreError;
 
 impl Service {
     /// The user with an identifier.
@@ -69,15 +68,9 @@ impl Service {
     ) -> Result<(User, Receipt), ServiceError> {
         let service = self.clone();
         to_the_end(async move {
-            let wanted = new.clone();
-            let inserted = service.store.insert_user(new, password_hash.as_deref()).await;
-            let touched = match &inserted {
-                Ok(user) => service.users.touch().user(user),
-                Err(StoreError::Taken { .. }) => service.users.touch(),
-                // It may have been committed all the same: the answers "there is none" must go.
-                Err(_) => service.users.touch().new_user(&wanted),
-            };
-            let receipt = touched.send().await;
+            let (store, recorder) = service.store.recording();
+            let inserted = store.insert_user(new, password_hash.as_deref()).await;
+            let receipt = service.users.committed(&recorder).await;
             Ok((inserted?, receipt))
         })
         .await
@@ -118,13 +111,9 @@ impl Service {
     ) -> Result<Option<(User, Receipt)>, ServiceError> {
         let service = self.clone();
         to_the_end(async move {
-            let updated = service.store.update_user(target.id, &patch, Some(target.version)).await;
-            let touched = match &updated {
-                Ok(Updated::Done { before, after }) => service.users.touch().user(before).user(after),
-                Ok(_) | Err(StoreError::Taken { .. }) => service.users.touch(),
-                Err(_) => service.touch_unknown(&target, &patch),
-            };
-            let receipt = touched.send().await;
+            let (store, recorder) = service.store.recording();
+            let updated = store.update_user(target.id, &patch, Some(target.version)).await;
+            let receipt = service.users.committed(&recorder).await;
             match updated? {
                 Updated::Done { after, .. } => Ok(Some((*after, receipt))),
                 Updated::NotFound | Updated::VersionConflict { .. } => Ok(None),
@@ -157,13 +146,9 @@ impl Service {
     async fn delete_as_judged(&self, target: User) -> Result<Option<Receipt>, ServiceError> {
         let service = self.clone();
         to_the_end(async move {
-            let deleted = service.store.delete_user(target.id, Some(target.version)).await;
-            let touched = match &deleted {
-                Ok(Deleted::Done { before }) => service.users.touch().user(before),
-                Ok(_) => service.users.touch(),
-                Err(_) => service.users.touch().user(&target),
-            };
-            let receipt = touched.send().await;
+            let (store, recorder) = service.store.recording();
+            let deleted = store.delete_user(target.id, Some(target.version)).await;
+            let receipt = service.users.committed(&recorder).await;
             match deleted? {
                 Deleted::Done { .. } => Ok(Some(receipt)),
                 Deleted::NotFound | Deleted::VersionConflict { .. } => Ok(None),
@@ -187,23 +172,5 @@ impl Service {
             return Err(ServiceError::VersionConflict { current: target.version });
         }
         Ok(User::clone(&target))
-    }
-
-    /// What a change touched whose outcome is unknown: it may have been committed all the same.
-    fn touch_unknown(&self, before: &User, patch: &UserPatch) -> crate::cached::Touched<'_> {
-        let mut touched = self.users.touch().user(before);
-        if let Some(email) = &patch.email {
-            touched = touched.email(email);
-        }
-        if let Some(username) = &patch.username {
-            touched = touched.username(username);
-        }
-        if let Patch::Set(phone) = &patch.phone {
-            touched = touched.phone(phone);
-        }
-        if let Patch::Set(external) = &patch.external_id {
-            touched = touched.external(external);
-        }
-        touched
     }
 }

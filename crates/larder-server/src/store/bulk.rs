@@ -39,7 +39,7 @@ impl Store {
             insert(&mut write, &users, password_hash).await?;
             ids.extend(users.iter().map(|user| user.id));
         }
-        write.commit().await?;
+        self.commit(write).await?;
         Ok(ids)
     }
 }

@@ -55,7 +55,7 @@ impl Store {
     pub async fn insert_user(&self, new: NewUser, password_hash: Option<&str>) -> Result<User, StoreError> {
         let mut write = self.database.begin().await?;
         let user = insert(&mut write, new, password_hash).await?;
-        write.commit().await?;
+        self.commit(write).await?;
         Ok(user)
     }
 
@@ -75,7 +75,7 @@ impl Store {
             return Ok(None);
         }
         let user = insert(&mut write, new, Some(password_hash)).await?;
-        write.commit().await?;
+        self.commit(write).await?;
         Ok(Some(user))
     }
 
@@ -109,7 +109,7 @@ impl Store {
         // Read again rather than RETURNING: SQLite's shows the row before its triggers raised the version.
         let query = sqlx::query(select_user!("WHERE users.id = $1")).bind(id.to_string());
         let after = row::user(&query.fetch_one(write.statement()).await?)?;
-        write.commit().await?;
+        self.commit(write).await?;
         Ok(Updated::Done { before: Box::new(before), after: Box::new(after) })
     }
 
@@ -139,7 +139,7 @@ impl Store {
         }
         let query = sqlx::query("DELETE FROM users WHERE id = $1").bind(id.to_string());
         query.execute(write.statement()).await?;
-        write.commit().await?;
+        self.commit(write).await?;
         Ok(Deleted::Done { before: Box::new(before) })
     }
 }

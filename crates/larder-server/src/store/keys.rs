@@ -62,7 +62,7 @@ impl Store {
         .bind(key.created_at.as_micros())
         .execute(write.statement())
         .await?;
-        write.commit().await?;
+        self.commit(write).await?;
         self.signing_keys().await
     }
 }

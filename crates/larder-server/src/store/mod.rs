@@ -9,8 +9,10 @@
 pub mod auth;
 pub mod changes;
 pub mod error;
+pub mod journal;
 pub mod keys;
 pub mod passwords;
+pub mod recorder;
 pub mod sessions;
 pub mod users;
 
@@ -22,6 +24,7 @@ use sqlx::Row;
 use sqlx::migrate::Migrator;
 
 use crate::store::error::StoreError;
+use crate::store::recorder::Recorder;
 
 static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -30,6 +33,7 @@ static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
 #[derive(Clone)]
 pub struct Store {
     database: Database,
+    recorder: Option<Recorder>,
 }
 
 impl Store {
@@ -40,7 +44,7 @@ impl Store {
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         let database = Database::connect(url).await?;
         database.migrate(Migrations { postgres: &POSTGRES, sqlite: &SQLITE }).await?;
-        Ok(Self { database })
+        Ok(Self { database, recorder: None })
     }
 
     /// What names this database among all that share a Redis: 32 hexadecimal digits.

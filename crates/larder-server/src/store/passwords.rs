@@ -107,7 +107,7 @@ impl Store {
             insert(&mut write, id, hash, now).await?;
         }
         sessions::end_all(&mut write, id, now).await?;
-        write.commit().await?;
+        self.commit(write).await?;
         Ok(PasswordSet::Done)
     }
 
@@ -127,7 +127,7 @@ impl Store {
         );
         let query = query.bind(id.to_string()).bind(old_hash).bind(new_hash);
         let changed = query.execute(write.statement()).await?.rows_affected() == 1;
-        write.commit().await?;
+        self.commit(write).await?;
         Ok(changed)
     }
 }

@@ -105,7 +105,7 @@ impl Store {
             .execute(write.statement())
             .await?;
         insert_token(&mut write, new.token_hash, new.id, new.now).await?;
-        write.commit().await?;
+        self.commit(write).await?;
         Ok(Opened::Done { ended })
     }
 
@@ -148,7 +148,7 @@ impl Store {
         } else {
             Rotated::Expired
         };
-        write.commit().await?;
+        self.commit(write).await?;
         Ok(outcome)
     }
 
@@ -171,7 +171,7 @@ impl Store {
     pub async fn end_session(&self, session: Uuid, now: Timestamp) -> Result<Option<UserId>, StoreError> {
         let mut write = self.database.begin().await?;
         let user_id = end(&mut write, session, now).await?;
-        write.commit().await?;
+        self.commit(write).await?;
         Ok(user_id)
     }
 }

@@ -4,64 +4,126 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::batch::{Batch, Sweep};
 use crate::engine::{Engine, Shared};
-use crate::protocol::tag::TagKey;
-use crate::receipt::Delivery;
+use crate::journal::Touch;
+use crate::key::Namespace;
+use crate::local::Local;
+use crate::receipt::{Delivery, Dropped};
+use crate::remote::Fault;
 
-/// What one write touched.
+/// What an invalidation found in memory.
 #[derive(Default)]
-pub(crate) struct Batch {
-    pub(crate) keys: Vec<Bytes>,
-    pub(crate) tags: Vec<TagKey>,
+pub(crate) struct Fallen {
+    copies: usize,
+    /// The keys of the loads in progress that a tag or a pattern overtook: their leases in Redis would only keep
+    /// others waiting.
+    overtaken: Vec<Bytes>,
+}
+
+/// Drops all of `batch` from memory.
+pub(crate) fn drop_from(local: &Local, namespace: &Namespace, batch: &Batch) -> Fallen {
+    if batch.everything {
+        return Fallen { copies: local.clear(), overtaken: Vec::new() };
+    }
+    let mut fallen = Fallen::default();
+    for key in &batch.keys {
+        fallen.copies += usize::from(local.drop_key(key));
+    }
+    for tag in &batch.tags {
+        fallen.overtaken.extend(local.drop_tag(tag));
+    }
+    for pattern in &batch.patterns {
+        let (overtaken, copies) = local.drop_matching(|key| namespace.means(pattern, key));
+        fallen.overtaken.extend(overtaken);
+        fallen.copies += copies;
+    }
+    fallen
 }
 
 impl Engine {
     /// Runs to its end even when its caller is cancelled: between a commit and its invalidation there is no
     /// place to stop.
-    pub(crate) async fn invalidate(self: Arc<Self>, batch: Batch) -> Delivery {
-        let running = tokio::spawn(async move { self.invalidate_here(&batch).await });
+    ///
+    /// What was touched `by_hand` goes into the journal first; `None` was journalled with its write. Says also whether
+    /// the journal has it.
+    pub(crate) async fn invalidate(
+        self: Arc<Self>,
+        batch: Batch,
+        by_hand: Option<Vec<Touch>>,
+    ) -> ((Delivery, Dropped), bool) {
+        let running = tokio::spawn(async move {
+            let is_journalled = match by_hand {
+                Some(touches) => self.journal_first(&touches).await,
+                None => true,
+            };
+            (self.invalidate_here(&batch).await, is_journalled)
+        });
         match running.await {
-            Ok(delivery) => delivery,
+            Ok(done) => done,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
                 // Nobody aborts it: the runtime is going down, and with it all that this process remembers.
-                Err(_) => Delivery::Queued,
+                Err(_) => ((Delivery::Queued, Dropped::default()), false),
             },
         }
     }
 
-    async fn invalidate_here(&self, batch: &Batch) -> Delivery {
+    /// First, because the journal is what brings it to whoever Redis does not reach. When the database cannot be asked,
+    /// the tiers are told all the same: a right answer sooner for most beats none.
+    async fn journal_first(&self, touches: &[Touch]) -> bool {
+        let Some(journal) = &self.journal else { return false };
+        let appended = journal.append(touches).await;
+        if let Err(error) = &appended {
+            tracing::warn!(%error, "an invalidation by hand could not be journalled");
+        }
+        appended.is_ok()
+    }
+
+    /// Waits until what was queued has been sent, as long as the staleness bound; says whether it was.
+    pub(crate) async fn sent_at_last(&self) -> bool {
+        match &self.shared {
+            Some(shared) => shared.usable.sent_within(self.limits.bound).await,
+            None => true,
+        }
+    }
+
+    async fn invalidate_here(&self, batch: &Batch) -> (Delivery, Dropped) {
         // Before: who reads from now on must not find what is about to be false.
-        let overtaken = self.drop_from_memory(batch);
-        let delivery = match &self.shared {
-            None => Delivery::Sent,
-            Some(shared) => self.unlink(shared, batch, overtaken).await,
+        let fallen = drop_from(&self.local, &self.namespace, batch);
+        let (delivery, redis) = match &self.shared {
+            None => (Delivery::Sent, 0),
+            Some(shared) => self.unlink(shared, batch, fallen.overtaken).await,
         };
         // After: a read that began meanwhile may have brought the old value from Redis, and fenced it in.
-        self.drop_from_memory(batch);
-        delivery
+        drop_from(&self.local, &self.namespace, batch);
+        (delivery, Dropped { memory: fallen.copies, redis })
     }
 
-    /// Returns the keys of the loads in progress that a tag's invalidation overtook.
-    fn drop_from_memory(&self, batch: &Batch) -> Vec<Bytes> {
-        batch.keys.iter().for_each(|key| self.local.drop_key(key));
-        batch.tags.iter().flat_map(|tag| self.local.drop_tag(tag)).collect()
-    }
-
-    async fn unlink(&self, shared: &Shared, batch: &Batch, overtaken: Vec<Bytes>) -> Delivery {
+    async fn unlink(&self, shared: &Shared, batch: &Batch, overtaken: Vec<Bytes>) -> (Delivery, u64) {
         let mut keys = overtaken;
-        keys.extend(batch.keys.iter().cloned());
-        keys.extend(batch.tags.iter().map(TagKey::to_bytes));
-        if keys.is_empty() {
-            return Delivery::Sent;
-        }
+        keys.extend(batch.unlinks());
         let is_usable = || shared.usable.is(self.clock.now());
         // Usable before and after: otherwise the reply may come from a Redis that is no longer the one.
-        if is_usable() && shared.remote.unlink(&keys).await.is_ok() && is_usable() {
-            return Delivery::Sent;
+        if is_usable()
+            && let Ok(unlinked) = tell(shared, &keys, &batch.sweeps()).await
+            && is_usable()
+        {
+            return (Delivery::Sent, unlinked);
         }
         shared.usable.queue(&keys);
+        if !batch.sweeps().is_empty() {
+            shared.usable.everything_is_unsent();
+        }
         shared.remote.suspect();
-        Delivery::Queued
+        (Delivery::Queued, 0)
     }
+}
+
+async fn tell(shared: &Shared, keys: &[Bytes], sweeps: &[Sweep<'_>]) -> Result<u64, Fault> {
+    let mut unlinked = shared.remote.unlink(keys).await?;
+    for sweep in sweeps {
+        unlinked += shared.remote.sweep(*sweep).await?;
+    }
+    Ok(unlinked)
 }

@@ -3,12 +3,10 @@
 use std::error::Error as StdError;
 use std::future::Future;
 
-use bytes::Bytes;
-
 use crate::codec::AnyValue;
-use crate::engine::{ClassCore, Engine};
+use crate::engine::{ClassCore, Engine, Wanted};
 use crate::error::Error;
-use crate::local::copy::{LocalCopy, Origin};
+use crate::local::copy::LocalCopy;
 use crate::local::landing::{Brought, Outcome};
 use crate::protocol::flight::FlightId;
 use crate::source::Source;
@@ -33,13 +31,13 @@ impl Engine {
         loaded
     }
 
-    /// A flight that does not go through Redis: memory keeps what it brings unless an invalidation by this
-    /// instance detached the flight. While a configured Redis cannot be asked, the copy stays no longer than
-    /// the staleness bound, counted from the START of the load.
+    /// A flight that does not go through Redis: memory keeps what it brings unless an invalidation that this process
+    /// made, or heard of from the journal, detached the flight. While the guard is out of touch, the copy stays no
+    /// longer than the staleness bound, counted from the START of the load.
     pub(crate) async fn load_into_memory<F, E>(
         &self,
         class: &ClassCore,
-        key: &Bytes,
+        wanted: &Wanted,
         flight: FlightId,
         load: F,
     ) -> Outcome
@@ -47,7 +45,7 @@ impl Engine {
         F: Future<Output = Result<Option<AnyValue>, E>>,
         E: StdError + Send + Sync + 'static,
     {
-        let tags = self.local.take_tokens(&class.tags, self.tracked_ok());
+        let tags = self.local.take_tokens(&wanted.tags, self.is_guarded());
         let started = self.clock.now();
         let value = self.load(class, load).await?;
         let unstored = Brought { value: value.clone(), source: Source::Load { stored: false } };
@@ -55,9 +53,10 @@ impl Engine {
             return Ok(unstored);
         };
         let Some(payload_bytes) = class.payload_bytes(value.as_ref()) else { return Ok(unstored) };
-        let deadline = started.plus(self.untracked_residence(ttl));
-        let copy = LocalCopy { value: value.clone(), tags, deadline, origin: Origin::Loaded, payload_bytes };
-        let stored = self.local.insert_loaded(key, flight, copy);
+        let (origin, residence) = self.keeps_loaded(ttl);
+        let deadline = started.plus(residence);
+        let copy = LocalCopy { value: value.clone(), tags, deadline, origin, payload_bytes };
+        let stored = self.local.insert_loaded(&wanted.key, flight, copy);
         if !stored {
             count(&class.counters.fills_refused);
         }

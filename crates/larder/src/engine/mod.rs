@@ -1,5 +1,6 @@
 //! The engine: drives the protocol's decisions with the tiers. Untyped; `class` puts the types on.
 
+pub(crate) mod consumer;
 mod flight;
 mod invalidate;
 mod load;
@@ -11,11 +12,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::task::AbortHandle;
 
 use crate::clock::Clock;
 use crate::codec::Coder;
-use crate::key::{ClassPrefix, KeyBuf};
+use crate::journal::Journal;
+use crate::key::{ClassPrefix, KeyBuf, Namespace};
 use crate::local::Local;
+use crate::local::copy::Origin;
 use crate::policy::Policy;
 use crate::protocol::lease::Expected;
 use crate::protocol::rules::Rules;
@@ -24,14 +28,20 @@ use crate::remote::usable::Usable;
 use crate::remote::{Fault, Listener, Remote};
 use crate::stats::Counters;
 
-pub(crate) use invalidate::Batch;
 pub(crate) use read::Found;
 
 /// All that one cache shares between its classes.
 pub(crate) struct Engine {
     pub(crate) local: Arc<Local>,
+    pub(crate) namespace: Arc<Namespace>,
     /// `None` without Redis: then memory alone answers, by the same verbs.
     pub(crate) shared: Option<Shared>,
+    /// Until when whoever guards memory is known to be in touch: the shared tier, or without one the journal. `None`
+    /// where there is neither.
+    pub(crate) guard: Option<Arc<Usable>>,
+    pub(crate) journal: Option<Arc<dyn Journal>>,
+    /// What runs beside the reads, as long as the engine.
+    pub(crate) _tasks: Vec<Running>,
     pub(crate) clock: Clock,
     pub(crate) limits: Limits,
     pub(crate) rules: Rules,
@@ -58,14 +68,36 @@ pub(crate) struct Limits {
 pub(crate) struct ClassCore {
     pub(crate) name: String,
     pub(crate) prefix: ClassPrefix,
-    /// The class's own tag first, then those it was opened with.
-    pub(crate) tags: Arc<[TagKey]>,
     pub(crate) policy: Policy,
     pub(crate) coder: Coder,
     pub(crate) version: u32,
     pub(crate) counters: Counters,
     /// As [`Engine::is_on`], for this class.
     pub(crate) is_on: AtomicBool,
+}
+
+/// The tags of one entry, its class's own first.
+pub(crate) type Tags = Arc<[TagKey]>;
+
+/// What one read is about.
+pub(crate) struct Wanted {
+    pub(crate) key: Bytes,
+    pub(crate) tags: Tags,
+}
+
+/// A task that ends with its owner.
+pub(crate) struct Running(AbortHandle);
+
+impl Running {
+    pub(crate) fn start(task: impl Future<Output = ()> + Send + 'static) -> Self {
+        Running(tokio::spawn(task).abort_handle())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl ClassCore {
@@ -76,36 +108,39 @@ impl ClassCore {
     fn is_on(&self, engine: &Engine) -> bool {
         self.is_on.load(Ordering::Relaxed) && engine.is_on.load(Ordering::Relaxed)
     }
-
-    pub(crate) fn own_tag(&self) -> &TagKey {
-        // `ClassBuilder::open` puts it first.
-        &self.tags[0]
-    }
 }
 
 impl Engine {
     /// Whether the shared tier may be used, or `None` where there is none.
     pub(crate) fn health(&self) -> Option<bool> {
-        self.shared.as_ref().map(|_| self.tracked_ok())
+        self.shared.as_ref().map(|_| self.is_guarded())
     }
 
     /// Which promise this cache gives, in one sentence.
     pub(crate) fn promise(&self) -> &'static str {
-        match self.shared {
-            Some(_) => {
+        match (&self.shared, &self.journal) {
+            (Some(_), Some(_)) => {
+                "no read misses a write, whoever made it, for longer than the staleness bound, whatever fails; \
+                 fresh after acknowledgement, close behind elsewhere"
+            }
+            (None, Some(_)) => {
+                "no read misses a write, whoever made it, for longer than the staleness bound; \
+                 this process sees its own writes at once (no Redis)"
+            }
+            (Some(_), None) => {
                 "fresh after acknowledgement, close behind elsewhere, while this Redis keeps its data; \
                  writes by other software are seen when entries expire (no journal)"
             }
-            None => {
+            (None, None) => {
                 "this process sees its own writes at once; \
                  writes by other processes are seen when entries expire (no Redis, no journal)"
             }
         }
     }
 
-    /// Whether copies that live by Redis's pushes may be served at this instant.
-    fn tracked_ok(&self) -> bool {
-        self.shared.as_ref().is_some_and(|shared| shared.usable.is(self.clock.now()))
+    /// Whether copies that live by a guard may be served at this instant.
+    fn is_guarded(&self) -> bool {
+        self.guard.as_ref().is_some_and(|guard| guard.is(self.clock.now()))
     }
 
     /// The shared tier, if it may be used at this instant.
@@ -113,10 +148,20 @@ impl Engine {
         self.shared.as_ref().filter(|shared| shared.usable.is(self.clock.now()))
     }
 
-    /// How long a copy may stay that no tracking guards: its TTL where memory is the only tier, at most the
-    /// staleness bound while Redis cannot be asked.
-    fn untracked_residence(&self, ttl: Duration) -> Duration {
-        if self.shared.is_some() { ttl.min(self.limits.bound) } else { ttl }
+    /// By what right, and for how long, memory keeps what a load of this process brought.
+    fn keeps_loaded(&self, ttl: Duration) -> (Origin, Duration) {
+        match (&self.guard, &self.shared) {
+            (None, _) => (Origin::Timed, ttl),
+            // The journal tells this process of every change.
+            (Some(_), None) if self.is_guarded() => (Origin::Guarded, ttl),
+            // The guard is out of touch, or guards only what a tracked read brought.
+            (Some(_), _) => (Origin::Timed, ttl.min(self.bound_here())),
+        }
+    }
+
+    /// The staleness bound as this process measures it: by a clock that may be a grain behind.
+    fn bound_here(&self) -> Duration {
+        self.limits.bound.saturating_sub(self.clock.resolution())
     }
 }
 

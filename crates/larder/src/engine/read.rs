@@ -3,11 +3,9 @@
 use std::error::Error as StdError;
 use std::future::Future;
 
-use bytes::Bytes;
-
 use crate::codec::AnyValue;
 use crate::engine::flight::Leader;
-use crate::engine::{ClassCore, Engine, owned};
+use crate::engine::{ClassCore, Engine, Tags, Wanted, owned};
 use crate::error::Error;
 use crate::key::KeyBuf;
 use crate::local::Departure;
@@ -37,6 +35,7 @@ impl Engine {
         &self,
         class: &ClassCore,
         key: &KeyBuf,
+        tags: impl FnOnce() -> Tags,
         consistency: Consistency,
         load: L,
     ) -> Result<Found, Error>
@@ -55,18 +54,30 @@ impl Engine {
         {
             return Ok(found);
         }
-        self.read_by_flight(class, owned(key), consistency, load).await
+        self.read_by_flight(class, Wanted { key: owned(key), tags: tags() }, consistency, load).await
     }
 
     /// The hit: no await, no lock of ours.
     pub(crate) fn read_memory(&self, class: &ClassCore, key: &[u8]) -> Option<Found> {
-        let copy = self.local.get(key, self.clock.now(), self.tracked_ok())?;
+        let is_guarded = self.is_guarded();
+        let copy = self.local.get(key, self.clock.now(), is_guarded)?;
         count(&class.counters.memory_hits);
+        if copy.value.is_none() {
+            count(&class.counters.absent_hits);
+        }
+        if !is_guarded && self.guard.is_some() {
+            count(&class.counters.outage_hits);
+        }
         Some(Found { value: copy.value.clone(), source: Source::Memory, joined: false })
     }
 
     /// What a tier has under `key` now; never loads.
-    pub(crate) async fn peek(&self, class: &ClassCore, key: &KeyBuf) -> Option<Found> {
+    pub(crate) async fn peek(
+        &self,
+        class: &ClassCore,
+        key: &KeyBuf,
+        tags: impl FnOnce() -> Tags,
+    ) -> Option<Found> {
         if !class.is_on(self) || is_uncached() {
             return None;
         }
@@ -74,13 +85,13 @@ impl Engine {
             return Some(found);
         }
         let shared = self.usable()?;
-        self.peek_redis(class, &owned(key), shared).await.map(Found::led)
+        self.peek_redis(class, &Wanted { key: owned(key), tags: tags() }, shared).await.map(Found::led)
     }
 
     async fn read_by_flight<L, F, E>(
         &self,
         class: &ClassCore,
-        key: Bytes,
+        wanted: Wanted,
         consistency: Consistency,
         load: L,
     ) -> Result<Found, Error>
@@ -91,8 +102,8 @@ impl Engine {
     {
         let arrival = self.local.next_flight();
         loop {
-            let (now, bound) = (self.clock.now(), self.limits.bound);
-            match self.local.depart(&key, &class.tags, consistency, arrival, now, bound) {
+            let (now, bound) = (self.clock.now(), self.bound_here());
+            match self.local.depart(&wanted.key, &wanted.tags, consistency, arrival, now, bound) {
                 Departure::Join(landing) => {
                     // No outcome: the leader was cancelled, and this read tries for itself.
                     let Some(outcome) = landing.outcome().await else { continue };
@@ -102,10 +113,11 @@ impl Engine {
                 }
                 Departure::After(landing) => {
                     landing.outcome().await;
+                    count(&class.counters.passed_flights);
                 }
                 Departure::Lead(id, landing, flown) => {
-                    let leader = Leader::new(&self.local, key.clone(), id, flown);
-                    let outcome = self.fly(class, &key, &leader, &landing, load).await;
+                    let leader = Leader::new(&self.local, wanted.key.clone(), id, flown);
+                    let outcome = self.fly(class, &wanted, &leader, &landing, load).await;
                     leader.land(outcome.clone());
                     return outcome.map(Found::led);
                 }
@@ -116,7 +128,7 @@ impl Engine {
     async fn fly<L, F, E>(
         &self,
         class: &ClassCore,
-        key: &Bytes,
+        wanted: &Wanted,
         leader: &Leader<'_>,
         landing: &Landing,
         load: L,
@@ -127,8 +139,13 @@ impl Engine {
         E: StdError + Send + Sync + 'static,
     {
         match self.usable() {
-            Some(shared) => self.read_redis(class, key, shared, leader.id(), landing, load).await,
-            None => self.load_into_memory(class, key, leader.id(), load()).await,
+            Some(shared) => self.read_redis(class, wanted, shared, leader.id(), landing, load).await,
+            None => {
+                if self.shared.is_some() {
+                    count(&class.counters.untiered_loads);
+                }
+                self.load_into_memory(class, wanted, leader.id(), load()).await
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::codec::AnyValue;
 use crate::engine::flight::LeaseHold;
-use crate::engine::{ClassCore, Engine, Shared};
+use crate::engine::{ClassCore, Engine, Shared, Wanted};
 use crate::local::Mark;
 use crate::local::copy::{LocalCopy, Origin, Slot};
 use crate::local::landing::{Brought, Landing, Outcome};
@@ -57,7 +57,7 @@ impl Engine {
     pub(crate) async fn read_redis<L, F, E>(
         &self,
         class: &ClassCore,
-        key: &Bytes,
+        wanted: &Wanted,
         shared: &Shared,
         flight: FlightId,
         landing: &Landing,
@@ -71,24 +71,28 @@ impl Engine {
         let patience = Instant::now() + self.limits.load_timeout;
         let stretch = shared.usable.stretch();
         while Instant::now() < patience {
-            let step = self.step(class, key, shared, stretch).await;
+            let step = self.step(class, wanted, shared, stretch).await;
             let attempt = match step {
                 Ok(attempt) => attempt,
                 Err(fault) => {
                     // A cache fault never fails a read: it goes on as if there were no Redis.
                     shared.note(fault);
-                    return self.load_into_memory(class, key, flight, load()).await;
+                    return self.load_into_memory(class, wanted, flight, load()).await;
                 }
             };
             match attempt {
                 Attempt::Served(brought) => return Ok(brought),
                 Attempt::Held(hold, tags) => {
-                    return self.load_and_fill(class, key, shared, hold, tags, load()).await;
+                    return self.load_and_fill(class, wanted, shared, hold, tags, load()).await;
                 }
-                Attempt::Wait => wait_for_push(landing, patience).await,
+                Attempt::Wait => {
+                    count(&class.counters.lease_waits);
+                    wait_for_push(landing, patience).await;
+                }
                 Attempt::ReadAgain => {}
             }
         }
+        count(&class.counters.lease_waits_in_vain);
         // Another's load outlasted our patience. Whatever it fills, it fills by its own lease.
         let value = self.load(class, load()).await?;
         Ok(Brought { value, source: Source::Load { stored: false } })
@@ -98,25 +102,27 @@ impl Engine {
     async fn step(
         &self,
         class: &ClassCore,
-        key: &Bytes,
+        wanted: &Wanted,
         shared: &Shared,
         stretch: Stretch,
     ) -> Result<Attempt, Fault> {
-        let reply = self.read_tracked(class, key, shared, stretch).await?;
+        let reply = self.read_tracked(wanted, shared, stretch).await?;
         match after_read(reply.value.as_ref(), class.expected(), |tag| reply.token(tag)) {
-            AfterRead::Serve(entry) => match self.keep(class, key, shared, &reply, &entry) {
+            AfterRead::Serve(entry) => match self.keep(class, wanted, shared, &reply, &entry) {
                 Some(brought) => Ok(Attempt::Served(brought)),
                 None => {
                     let replace = reply.value.as_ref().map(fingerprint);
-                    self.acquire(class, key, shared, stretch, &reply, replace).await
+                    self.acquire(class, wanted, shared, stretch, &reply, replace).await
                 }
             },
             AfterRead::Wait => Ok(Attempt::Wait),
             AfterRead::Acquire { replace, alarm } => {
-                if let Some(broken) = alarm {
-                    class.alarm(&broken);
+                match alarm {
+                    Some(broken) => class.alarm(&broken),
+                    None if replace.is_some() => count(&class.counters.passed_over),
+                    None => {}
                 }
-                self.acquire(class, key, shared, stretch, &reply, replace).await
+                self.acquire(class, wanted, shared, stretch, &reply, replace).await
             }
         }
     }
@@ -125,11 +131,11 @@ impl Engine {
     pub(crate) async fn peek_redis(
         &self,
         class: &ClassCore,
-        key: &Bytes,
+        wanted: &Wanted,
         shared: &Shared,
     ) -> Option<Brought> {
         let stretch = shared.usable.stretch();
-        let reply = match self.read_tracked(class, key, shared, stretch).await {
+        let reply = match self.read_tracked(wanted, shared, stretch).await {
             Ok(reply) => reply,
             Err(fault) => {
                 shared.note(fault);
@@ -137,25 +143,19 @@ impl Engine {
             }
         };
         match after_read(reply.value.as_ref(), class.expected(), |tag| reply.token(tag)) {
-            AfterRead::Serve(entry) => self.keep(class, key, shared, &reply, &entry),
+            AfterRead::Serve(entry) => self.keep(class, wanted, shared, &reply, &entry),
             AfterRead::Wait | AfterRead::Acquire { .. } => None,
         }
     }
 
-    async fn read_tracked(
-        &self,
-        class: &ClassCore,
-        key: &Bytes,
-        shared: &Shared,
-        stretch: Stretch,
-    ) -> Result<Reply, Fault> {
-        let mut keys = vec![key.clone()];
-        keys.extend(class.tags.iter().map(TagKey::to_bytes));
+    async fn read_tracked(&self, wanted: &Wanted, shared: &Shared, stretch: Stretch) -> Result<Reply, Fault> {
+        let mut keys = vec![wanted.key.clone()];
+        keys.extend(wanted.tags.iter().map(TagKey::to_bytes));
         let mark = self.local.mark(keys.iter().map(|key| &key[..]));
         let mut values = shared.remote.read(&keys).await?;
         self.still_usable(shared, stretch)?;
         let mut broken_tags = Vec::new();
-        let tags = class.tags.iter().zip(values.drain(1..)).map(|(tag, value)| {
+        let tags = wanted.tags.iter().zip(values.drain(1..)).map(|(tag, value)| {
             let is_there = value.is_some();
             let token = token_of(value);
             if is_there && token.is_none() {
@@ -179,7 +179,7 @@ impl Engine {
     fn keep(
         &self,
         class: &ClassCore,
-        key: &Bytes,
+        wanted: &Wanted,
         shared: &Shared,
         reply: &Reply,
         entry: &Entry,
@@ -189,13 +189,16 @@ impl Engine {
         if shared.remote.tracks() {
             for (nth, (tag, token)) in (1..).zip(&reply.tags) {
                 if let Some(token) = token {
-                    let slot = Slot::Token(*token, Origin::Tracked);
+                    let slot = Slot::Token(*token, Origin::Guarded);
                     self.local.insert_tracked(&reply.mark, nth, tag.to_bytes(), slot);
                 }
             }
-            self.local.insert_tracked(&reply.mark, 0, key.clone(), Slot::Entry(Arc::new(copy)));
+            let slot = Slot::Entry(Arc::new(copy));
+            if !self.local.insert_tracked(&reply.mark, 0, wanted.key.clone(), slot) {
+                count(&class.counters.inserts_refused);
+            }
         }
-        count(&class.counters.redis_hits);
+        class.count_redis_hit(&value);
         Some(Brought { value, source: Source::Redis })
     }
 
@@ -212,7 +215,7 @@ impl Engine {
             value,
             tags: header.tags.clone(),
             deadline: self.clock.now().plus(ttl.saturating_sub(age)),
-            origin: Origin::Tracked,
+            origin: Origin::Guarded,
             payload_bytes: u32::try_from(payload_bytes).unwrap_or(u32::MAX),
         })
     }
@@ -221,7 +224,7 @@ impl Engine {
     async fn acquire(
         &self,
         class: &ClassCore,
-        key: &Bytes,
+        wanted: &Wanted,
         shared: &Shared,
         stretch: Stretch,
         reply: &Reply,
@@ -237,8 +240,8 @@ impl Engine {
             .filter(|(_, token)| token.is_none())
             .map(|(tag, _)| (tag.clone(), Token::random()))
             .collect();
-        let hold = LeaseHold::new(shared.remote.clone(), key.clone());
-        let leased = shared.remote.lease(key, hold.token, replace.as_ref(), &missing).await?;
+        let hold = LeaseHold::new(shared.remote.clone(), wanted.key.clone());
+        let leased = shared.remote.lease(&wanted.key, hold.token, replace.as_ref(), &missing).await?;
         self.still_usable(shared, stretch)?;
         let minted: Vec<(TagKey, Option<Token>)> = missing
             .into_iter()
@@ -252,7 +255,7 @@ impl Engine {
         let after = after_lease(&leased.standing, hold.token, class.expected(), token);
         if after == AfterLease::Load {
             let taken: Option<Vec<Taken>> =
-                class.tags.iter().map(|tag| Some(Taken { tag: tag.clone(), token: token(tag)? })).collect();
+                wanted.tags.iter().map(|tag| Some(Taken { tag: tag.clone(), token: token(tag)? })).collect();
             // A tag whose key holds no token cannot guard an entry: treat the tier as unable to fill.
             return taken.map(|taken| Attempt::Held(hold, taken)).ok_or(Fault::Refused);
         }
@@ -260,9 +263,10 @@ impl Engine {
         Ok(match after {
             AfterLease::Serve(entry) => match self.local_copy(class, &entry) {
                 Some(copy) => {
-                    count(&class.counters.redis_hits);
+                    class.count_redis_hit(&copy.value);
+                    count(&class.counters.late_hits);
                     if !self.rules.keep(Rule::InsertsOnlyTracked) {
-                        self.insert_unfenced(class, key, &entry);
+                        self.insert_unfenced(class, &wanted.key, &entry);
                     }
                     Attempt::Served(Brought { value: copy.value, source: Source::Redis })
                 }
@@ -285,7 +289,7 @@ impl Engine {
     async fn load_and_fill<F, E>(
         &self,
         class: &ClassCore,
-        key: &Bytes,
+        wanted: &Wanted,
         shared: &Shared,
         hold: LeaseHold,
         tags: Vec<Taken>,
@@ -314,13 +318,13 @@ impl Engine {
             tags,
         };
         let entry = Entry { fill: Token::random(), header, payload };
-        let stored = match shared.remote.fill(key, hold.token, entry.encode(), ttl).await {
+        let stored = match shared.remote.fill(&wanted.key, hold.token, entry.encode(), ttl).await {
             Ok(stored) => {
                 hold.settle();
                 if !stored {
                     count(&class.counters.fills_refused);
                 } else if !self.rules.keep(Rule::FillerInsertsNothing) {
-                    self.insert_unfenced(class, key, &entry);
+                    self.insert_unfenced(class, &wanted.key, &entry);
                 }
                 stored
             }
@@ -342,6 +346,13 @@ async fn wait_for_push(landing: &Landing, patience: Instant) {
 }
 
 impl ClassCore {
+    fn count_redis_hit(&self, value: &Option<AnyValue>) {
+        count(&self.counters.redis_hits);
+        if value.is_none() {
+            count(&self.counters.absent_hits);
+        }
+    }
+
     fn alarm(&self, broken: &dyn std::fmt::Display) {
         count(&self.counters.broken_frames);
         tracing::warn!(class = self.name, %broken, "a value in Redis is no entry of this class, loading anew");

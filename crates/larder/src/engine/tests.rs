@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicUsize;
 use async_trait::async_trait;
 
 use super::*;
+use crate::batch::{Batch, Sweep};
 use crate::key::Namespace;
 use crate::policy::Consistency;
 use crate::protocol::token::Token;
@@ -90,13 +91,21 @@ impl Remote for Scripted {
         Ok(())
     }
 
-    async fn unlink(&self, keys: &[Bytes]) -> Result<(), Fault> {
+    async fn sweep(&self, _: Sweep<'_>) -> Result<u64, Fault> {
+        self.answer()?;
+        let mut values = self.values.lock().unwrap();
+        let swept = values.len() as u64;
+        values.clear();
+        Ok(swept)
+    }
+
+    async fn unlink(&self, keys: &[Bytes]) -> Result<u64, Fault> {
         self.answer()?;
         if let Some(meanwhile) = &mut *self.during_unlink.lock().unwrap() {
             meanwhile();
         }
-        keys.iter().for_each(|key| drop(self.values.lock().unwrap().remove(key)));
-        Ok(())
+        let mut values = self.values.lock().unwrap();
+        Ok(keys.iter().filter(|key| values.remove(*key).is_some()).count() as u64)
     }
 
     fn tracks(&self) -> bool {
@@ -113,6 +122,7 @@ struct Bench {
     tier: Arc<Scripted>,
     usable: Arc<Usable>,
     class: ClassCore,
+    tags: Tags,
     key: KeyBuf,
 }
 
@@ -124,23 +134,27 @@ impl Bench {
         let class = ClassCore {
             name: "values".to_owned(),
             prefix: namespace.class_prefix("values").unwrap(),
-            tags: [namespace.tag_key("values")].into(),
             policy: Policy::ttl(Duration::from_secs(600)).jitter(0.0),
             coder: Coder::of::<u64>(Default::default()),
             version: 0,
             counters: Counters::default(),
             is_on: AtomicBool::new(true),
         };
+        let tags: Tags = [namespace.tag_key("values")].into();
         let engine = Engine {
             local: Arc::new(Local::new(1 << 20, Rules::default())),
+            namespace: Arc::new(namespace),
             shared: Some(Shared { remote: tier.clone(), usable: usable.clone() }),
+            guard: Some(usable.clone()),
+            journal: None,
+            _tasks: Vec::new(),
             clock: Clock::manual(),
             limits: Limits { bound: BOUND, load_timeout: BOUND },
             rules: Rules::default(),
             is_on: AtomicBool::new(true),
         };
         let key = class.prefix.key("k");
-        let bench = Bench { engine: Arc::new(engine), tier, usable, class, key };
+        let bench = Bench { engine: Arc::new(engine), tier, usable, class, tags, key };
         bench.beat();
         bench
     }
@@ -153,7 +167,8 @@ impl Bench {
 
     async fn read(&self, consistency: Consistency, version: u64) -> (u64, Source) {
         let load = || async { Ok::<_, Infallible>(Some(Arc::new(version) as crate::codec::AnyValue)) };
-        let found = self.engine.read(&self.class, &self.key, consistency, load).await.unwrap();
+        let found =
+            self.engine.read(&self.class, &self.key, || self.tags.clone(), consistency, load).await.unwrap();
         (*found.value.unwrap().downcast::<u64>().unwrap(), found.source)
     }
 
@@ -203,7 +218,9 @@ async fn a_clear_between_the_reply_and_the_insert_refuses_the_insert() {
     let bench = Bench::new();
     assert_eq!(bench.bounded(1).await, (1, Source::Load { stored: true }));
     let local = bench.engine.local.clone();
-    *bench.tier.after_read.lock().unwrap() = Some(Box::new(move || local.clear()));
+    *bench.tier.after_read.lock().unwrap() = Some(Box::new(move || {
+        local.clear();
+    }));
     assert_eq!(bench.bounded(9).await, (1, Source::Redis));
     assert_eq!(bench.bounded(9).await, (1, Source::Redis), "nothing was kept");
 }
@@ -240,8 +257,8 @@ async fn what_a_read_brought_during_the_unlink_falls_before_the_acknowledgement(
         }
     };
     *bench.tier.during_unlink.lock().unwrap() = Some(Box::new(meanwhile));
-    let batch = Batch { keys: vec![key], tags: vec![] };
-    assert_eq!(bench.engine.clone().invalidate(batch).await, crate::receipt::Delivery::Sent);
+    let batch = Batch { keys: vec![key], ..Batch::default() };
+    assert_eq!(bench.engine.clone().invalidate(batch, None).await.0.0, crate::receipt::Delivery::Sent);
     assert_eq!(bench.bounded(2).await, (2, Source::Load { stored: true }));
 }
 
@@ -258,8 +275,8 @@ async fn a_write_whose_unlink_fails_is_queued_and_read_back_from_the_database() 
     let bench = Bench::new();
     bench.warm().await;
     bench.tier.is_away.store(true, Ordering::SeqCst);
-    let batch = || Batch { keys: vec![owned(&bench.key)], tags: vec![] };
-    assert_eq!(bench.engine.clone().invalidate(batch()).await, crate::receipt::Delivery::Queued);
+    let batch = || Batch { keys: vec![owned(&bench.key)], ..Batch::default() };
+    assert_eq!(bench.engine.clone().invalidate(batch(), None).await.0.0, crate::receipt::Delivery::Queued);
     bench.tier.is_away.store(false, Ordering::SeqCst);
     // Redis still holds version 1, and a heartbeat that was ok would not be enough.
     assert!(!bench.usable.grant(bench.usable.stretch(), crate::clock::Tick::FAR));

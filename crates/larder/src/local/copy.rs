@@ -13,10 +13,11 @@ use crate::protocol::token::Token;
 /// By what right a copy stands in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// A reply of the tracked connection brought it: right as long as that connection's pushes arrive.
-    Tracked,
-    /// A load of this process brought it: its deadline alone says how long it may be served.
-    Loaded,
+    /// Whoever guards memory will tell when it changes: Redis on the tracked connection, or the journal. Right as long
+    /// as the guard is in touch.
+    Guarded,
+    /// Nobody will tell: its deadline alone says how long it may be served.
+    Timed,
 }
 
 /// A decoded entry. Lazy expiry in Redis sends no push, so each copy carries its own deadline.
@@ -30,8 +31,8 @@ pub(crate) struct LocalCopy {
 }
 
 impl LocalCopy {
-    pub(crate) fn may_serve(&self, now: Tick, tracked_ok: bool) -> bool {
-        now < self.deadline && (self.origin == Origin::Loaded || tracked_ok)
+    pub(crate) fn may_serve(&self, now: Tick, guarded: bool) -> bool {
+        now < self.deadline && (self.origin == Origin::Timed || guarded)
     }
 }
 

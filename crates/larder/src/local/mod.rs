@@ -58,20 +58,19 @@ impl Local {
         }
     }
 
-    /// The copy under `key`, if it may be served at `now`. `tracked_ok` says whether copies that live by
-    /// Redis's pushes may be served at all.
-    pub(crate) fn get(&self, key: &[u8], now: Tick, tracked_ok: bool) -> Option<Arc<LocalCopy>> {
+    /// The copy under `key`, if it may be served at `now`. `guarded` says whether whoever guards memory is in touch.
+    pub(crate) fn get(&self, key: &[u8], now: Tick, guarded: bool) -> Option<Arc<LocalCopy>> {
         match self.slots.get(key) {
-            Some(Slot::Entry(copy)) if copy.may_serve(now, tracked_ok) => {
-                stands(&copy.tags, |tag| self.token(tag, tracked_ok)).then_some(copy)
+            Some(Slot::Entry(copy)) if copy.may_serve(now, guarded) => {
+                stands(&copy.tags, |tag| self.token(tag, guarded)).then_some(copy)
             }
             _ => None,
         }
     }
 
-    fn token(&self, tag: &TagKey, tracked_ok: bool) -> Option<Token> {
+    fn token(&self, tag: &TagKey, guarded: bool) -> Option<Token> {
         match self.slots.get(tag.as_bytes()) {
-            Some(Slot::Token(token, origin)) if origin == Origin::Loaded || tracked_ok => Some(token),
+            Some(Slot::Token(token, origin)) if origin == Origin::Timed || guarded => Some(token),
             _ => None,
         }
     }
@@ -105,13 +104,13 @@ impl Local {
     }
 
     /// The present tokens of `tags` for a load that does not go through Redis; missing ones are minted here.
-    pub(crate) fn take_tokens(&self, tags: &[TagKey], tracked_ok: bool) -> Vec<Taken> {
+    pub(crate) fn take_tokens(&self, tags: &[TagKey], guarded: bool) -> Vec<Taken> {
         let token = |tag: &TagKey| {
             // Under the lock, so that two loads that mint at once agree.
             let _shard = self.shard(tag.as_bytes());
-            self.token(tag, tracked_ok).unwrap_or_else(|| {
+            self.token(tag, guarded).unwrap_or_else(|| {
                 let token = Token::random();
-                self.slots.insert(tag.to_bytes(), Slot::Token(token, Origin::Loaded));
+                self.slots.insert(tag.to_bytes(), Slot::Token(token, Origin::Timed));
                 token
             })
         };
@@ -129,25 +128,29 @@ impl Local {
         }
     }
 
-    /// Pushes may have been lost: per shard, first fence what is being inserted, then empty.
-    pub(crate) fn clear(&self) {
+    /// Changes may have gone unheard: per shard, first fence what is being inserted, then empty. Says how much fell.
+    pub(crate) fn clear(&self) -> usize {
         for shard in &self.shards {
             let flights = lock(shard).cleared();
             flights.iter().for_each(|flight| flight.pushed.notify_one());
         }
         // Whatever was inserted on an older sequence was inserted before the loop passed its shard.
+        let fell = self.slots.len();
         self.slots.clear();
+        fell
     }
 
     /// This instance wrote what `key` stands for: drop the copy, and let nobody join its flight.
-    pub(crate) fn drop_key(&self, key: &[u8]) {
+    /// Says whether there was a copy.
+    pub(crate) fn drop_key(&self, key: &[u8]) -> bool {
         let mut shard = self.shard(key);
         let flight = shard.detach(key);
-        self.slots.remove(key);
+        let was_there = self.slots.remove(key).is_some();
         drop(shard);
         if let Some(flight) = flight {
             flight.pushed.notify_one();
         }
+        was_there
     }
 
     /// This instance invalidated `tag`: drop its token, and let nobody join a flight that builds on it. The
@@ -164,6 +167,26 @@ impl Local {
             }
         }
         overtaken
+    }
+
+    /// Every entry that `is_meant` was invalidated. Returns the keys of the loads in progress that were overtaken,
+    /// and how many copies there were.
+    pub(crate) fn drop_matching(&self, is_meant: impl Fn(&[u8]) -> bool) -> (Vec<Bytes>, usize) {
+        let mut overtaken = Vec::new();
+        for shard in &self.shards {
+            let flights = lock(shard).detach_matching(&is_meant);
+            for (key, flight) in flights {
+                flight.pushed.notify_one();
+                overtaken.push(key);
+            }
+        }
+        // Whatever entered on an older sequence did so before the loop passed its shard, so it is found here.
+        let meant: Vec<Bytes> = self.slots.iter().map(|(key, _)| key).filter(|key| is_meant(key)).collect();
+        for key in &meant {
+            let _shard = self.shard(key);
+            self.slots.remove(key);
+        }
+        (overtaken, meant.len())
     }
 
     /// The id the next flight will get: a read notes it on arrival.

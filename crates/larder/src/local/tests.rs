@@ -21,7 +21,7 @@ fn lead(local: &Local, key: &Bytes, tags: &Arc<[TagKey]>) -> FlightId {
 fn a_copy_read_before_a_push_is_not_inserted_after_it() {
     let local = Local::new(1 << 20, Rules::default());
     let key = Bytes::from("ns:c:k");
-    let slot = Slot::Entry(Arc::new(copy(Origin::Tracked, vec![])));
+    let slot = Slot::Entry(Arc::new(copy(Origin::Guarded, vec![])));
 
     let mark = local.mark([&key[..]].into_iter());
     local.pushed(&key);
@@ -37,7 +37,7 @@ fn a_copy_read_before_a_push_is_not_inserted_after_it() {
 fn clearing_fences_reads_in_progress_and_empties() {
     let local = Local::new(1 << 20, Rules::default());
     let key = Bytes::from("ns:c:k");
-    let slot = Slot::Entry(Arc::new(copy(Origin::Tracked, vec![])));
+    let slot = Slot::Entry(Arc::new(copy(Origin::Guarded, vec![])));
     let mark = local.mark([&key[..]].into_iter());
     assert!(local.insert_tracked(&mark, 0, key.clone(), slot.clone()));
     local.clear();
@@ -54,14 +54,14 @@ fn a_load_that_was_overtaken_by_a_write_to_its_key_or_tag_inserts_nothing() {
 
     let flight = lead(&local, &key, &tags);
     local.drop_key(&key);
-    assert!(!local.insert_loaded(&key, flight, copy(Origin::Loaded, vec![])));
+    assert!(!local.insert_loaded(&key, flight, copy(Origin::Timed, vec![])));
 
     let flight = lead(&local, &key, &tags);
     local.drop_tag(&tag);
-    assert!(!local.insert_loaded(&key, flight, copy(Origin::Loaded, vec![])));
+    assert!(!local.insert_loaded(&key, flight, copy(Origin::Timed, vec![])));
 
     let flight = lead(&local, &key, &tags);
-    assert!(local.insert_loaded(&key, flight, copy(Origin::Loaded, vec![])));
+    assert!(local.insert_loaded(&key, flight, copy(Origin::Timed, vec![])));
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn an_entry_falls_with_its_tag() {
 
     let flight = lead(&local, &key, &tags);
     let taken = local.take_tokens(&tags, true);
-    assert!(local.insert_loaded(&key, flight, copy(Origin::Loaded, taken)));
+    assert!(local.insert_loaded(&key, flight, copy(Origin::Timed, taken)));
     assert!(local.get(&key, Tick::PAST, true).is_some());
     local.drop_tag(&tag);
     assert!(local.get(&key, Tick::PAST, true).is_none());
@@ -87,11 +87,11 @@ fn tracked_copies_serve_only_while_tracking_is_sound_and_all_copies_end_at_their
     let (tracked, loaded) = (Bytes::from("ns:c:t"), Bytes::from("ns:c:l"));
     let mark = local.mark([&tracked[..]].into_iter());
     let entry = |origin| LocalCopy { deadline: Tick::from_nanos(10), ..copy(origin, vec![]) };
-    local.insert_tracked(&mark, 0, tracked.clone(), Slot::Entry(Arc::new(entry(Origin::Tracked))));
+    local.insert_tracked(&mark, 0, tracked.clone(), Slot::Entry(Arc::new(entry(Origin::Guarded))));
     let flight = lead(&local, &loaded, &[].into());
-    local.insert_loaded(&loaded, flight, entry(Origin::Loaded));
+    local.insert_loaded(&loaded, flight, entry(Origin::Timed));
 
-    let served = |key: &Bytes, now, tracked_ok| local.get(key, Tick::from_nanos(now), tracked_ok).is_some();
+    let served = |key: &Bytes, now, guarded| local.get(key, Tick::from_nanos(now), guarded).is_some();
     assert!(served(&tracked, 9, true) && !served(&tracked, 9, false) && !served(&tracked, 10, true));
     assert!(served(&loaded, 9, true) && served(&loaded, 9, false) && !served(&loaded, 10, false));
 }

@@ -17,6 +17,9 @@ use crate::journal::DatabaseId;
 use crate::protocol::certificate::{Certificate, RedisTime};
 use crate::protocol::rules::{Rule, Rules};
 
+/// Longer than any staleness bound can be.
+const ABANDONED: Duration = Duration::from_secs(120);
+
 /// What a Redis says of itself at the start of a pass.
 #[derive(Clone, Debug)]
 pub struct Seen<'a> {
@@ -43,6 +46,8 @@ pub enum Plan {
     Superseded,
     /// Tell it what was committed since the position it carries.
     Replay,
+    /// Its position was written under other figures, by instances that are gone: drop the namespace.
+    Drop,
     /// Only in a proof: certify it as it is.
     Certify,
 }
@@ -55,7 +60,7 @@ pub fn plan(seen: &Seen<'_>, mine: &Certificate, interval: Duration, rules: Rule
     }
     if let Some(live) = seen.live {
         if mine.disagrees(live) {
-            return Plan::Disagreement;
+            return if is_abandoned(seen, live) { Plan::Drop } else { Plan::Disagreement };
         }
         if is_superseded(mine.database.as_ref(), live.database.as_ref()) {
             return Plan::Superseded;
@@ -69,11 +74,19 @@ pub fn plan(seen: &Seen<'_>, mine: &Certificate, interval: Duration, rules: Rule
     if is_live && age.is_some_and(|age| age < interval) { Plan::Rest } else { Plan::Replay }
 }
 
+/// Whether nobody can be using what was certified by other figures. Instances with a journal use a Redis only while its
+/// watermark is young; those without make no promise that a journal would keep.
+fn is_abandoned(seen: &Seen<'_>, live: &Certificate) -> bool {
+    let age = seen.watermark.and_then(|watermark| seen.now.since(watermark));
+    live.database.is_none() || age.is_none_or(|age| age > ABANDONED)
+}
+
 fn is_superseded(mine: Option<&DatabaseId>, live: Option<&DatabaseId>) -> bool {
     mine.zip(live).is_some_and(|(mine, live)| mine.system == live.system && mine.timeline < live.timeline)
 }
 
 /// What MARK finds in the Redis it runs in, at the moment it runs.
+#[cfg(any(test, feature = "proof"))]
 #[derive(Clone, Copy, Debug)]
 pub struct Standing<'a> {
     /// It is a master, of the same history as when the pass began. A Redis that was demoted in between has lost what
@@ -98,8 +111,9 @@ pub enum Marking {
     Refuse,
 }
 
-/// Decides what MARK does for a pass that began at `began` under the certificate `live`. The script does the same,
-/// atomically; a test holds the two together.
+/// Decides what MARK does for a pass that began at `began` under the certificate `live`. In production a script does the
+/// same, atomically; a test holds the two together.
+#[cfg(any(test, feature = "proof"))]
 pub fn mark(standing: Standing<'_>, began: RedisTime, live: &[u8]) -> Marking {
     if !standing.is_same_history || began > standing.now {
         return Marking::Refuse;
@@ -144,8 +158,11 @@ mod tests {
     fn a_replica_another_figure_and_a_later_life_are_refused() {
         let mine = certificate("abc:def", 2);
         assert_eq!(planned(Some(&mine), None, false), Plan::Replica);
-        let other = Certificate { bound_ms: 1_000, ..mine };
-        assert_eq!(planned(Some(&other), None, true), Plan::Disagreement);
+        let other = Certificate { bound_ms: 1_000, ..mine.clone() };
+        assert_eq!(planned(Some(&other), Some(9_000_000), true), Plan::Disagreement);
+        assert_eq!(planned(Some(&other), None, true), Plan::Drop, "nobody is using it");
+        let unjournalled = Certificate { database: None, ..mine };
+        assert_eq!(planned(Some(&unjournalled), None, true), Plan::Drop, "it promised less");
         assert_eq!(planned(Some(&certificate("abc:def", 3)), None, true), Plan::Superseded);
         assert_eq!(planned(Some(&certificate("abc:def", 1)), None, true), Plan::Replay);
     }

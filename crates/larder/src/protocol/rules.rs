@@ -8,7 +8,8 @@ pub enum Rule {
     FillComparesLease,
     /// Nobody joins a flight that began before a write which it must see. Mutant `blind-join`.
     JoinsNoPast,
-    /// A loader reads the present state, not an older snapshot. Mutant `old-snapshot`.
+    /// A loader reads the present state, not an older snapshot. The loader's to keep. Mutant `old-snapshot`.
+    #[cfg(feature = "proof")]
     LoadsThePresent,
     /// The filler leaves memory alone. Mutant `insert-on-fill`.
     FillerInsertsNothing,

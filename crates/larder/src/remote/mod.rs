@@ -9,6 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use crate::batch::Sweep;
 use crate::protocol::tag::TagKey;
 use crate::protocol::token::Token;
 
@@ -58,8 +59,11 @@ pub(crate) trait Remote: Send + Sync {
     /// Gives `token`'s lease up, if it still stands.
     async fn release(&self, key: &Bytes, token: Token) -> Result<(), Fault>;
 
-    /// Deletes `keys`. On success, every later read by anyone finds them gone or newer.
-    async fn unlink(&self, keys: &[Bytes]) -> Result<(), Fault>;
+    /// Deletes `keys`, and says how many there were. On success, every later read by anyone finds them gone or newer.
+    async fn unlink(&self, keys: &[Bytes]) -> Result<u64, Fault>;
+
+    /// Finds and deletes whatever was there when it began, leases too, and says how much that was.
+    async fn sweep(&self, what: Sweep<'_>) -> Result<u64, Fault>;
 
     /// Whether changes of read keys are reported. Where not, nothing it read may be kept in memory.
     fn tracks(&self) -> bool;

@@ -24,6 +24,8 @@ pub(crate) struct Usable {
     until: AtomicU64,
     state: Mutex<State>,
     granted: Notify,
+    /// Told whenever something unsent has been sent.
+    settled: Notify,
 }
 
 /// Guarded by its lock together with every write of `until`.
@@ -32,6 +34,14 @@ struct State {
     unsent: VecDeque<Bytes>,
     /// More was unsent than is kept: nothing of the namespace may survive.
     overflowed: bool,
+    /// All of the namespace is being dropped just now.
+    dropping: bool,
+}
+
+impl State {
+    fn is_settled(&self) -> bool {
+        self.unsent.is_empty() && !self.overflowed && !self.dropping
+    }
 }
 
 /// Names the stretch between two losses in which a heartbeat was sent.
@@ -48,8 +58,13 @@ pub(crate) enum Unsent {
 
 impl Usable {
     pub(crate) fn new() -> Self {
-        let state = State { losses: 0, unsent: VecDeque::new(), overflowed: false };
-        Usable { until: AtomicU64::new(Tick::PAST.nanos()), state: Mutex::new(state), granted: Notify::new() }
+        let state = State { losses: 0, unsent: VecDeque::new(), overflowed: false, dropping: false };
+        Usable {
+            until: AtomicU64::new(Tick::PAST.nanos()),
+            state: Mutex::new(state),
+            granted: Notify::new(),
+            settled: Notify::new(),
+        }
     }
 
     /// Evaluated at every read, against the clock of that moment.
@@ -65,7 +80,7 @@ impl Usable {
     /// A heartbeat that was sent in `stretch` certified everything up to `until`.
     pub(crate) fn grant(&self, stretch: Stretch, until: Tick) -> bool {
         let state = self.lock();
-        let may = state.losses == stretch.0 && state.unsent.is_empty() && !state.overflowed;
+        let may = state.losses == stretch.0 && state.is_settled();
         if may {
             self.until.store(until.nanos(), Ordering::Release);
             self.granted.notify_waiters();
@@ -79,9 +94,13 @@ impl Usable {
         let _ = tokio::time::timeout(limit, self.granted.notified()).await;
     }
 
-    /// An answer failed to come, or the certificate is gone; heartbeats still under way count no more.
-    pub(crate) fn revoke(&self) {
-        self.revoke_locked(&mut self.lock());
+    /// An answer failed to come, or the certificate is gone; heartbeats still under way count no more. Says
+    /// whether this ended a grant.
+    pub(crate) fn revoke(&self) -> bool {
+        let mut state = self.lock();
+        let was_granted = self.until.load(Ordering::Acquire) != Tick::PAST.nanos();
+        self.revoke_locked(&mut state);
+        was_granted
     }
 
     /// The invalidation of `keys` could not be sent: not usable until [`Usable::sent`] has been told of them.
@@ -111,6 +130,22 @@ impl Usable {
         let mut state = self.lock();
         let first = first.min(state.unsent.len());
         state.unsent.drain(..first);
+        self.settled.notify_waiters();
+    }
+
+    /// Waits until nothing is unsent, no longer than `limit`; says whether that came about.
+    pub(crate) async fn sent_within(&self, limit: Duration) -> bool {
+        let all_sent = async {
+            loop {
+                // Asked for before looking, so that what happens in between is not missed.
+                let settled = self.settled.notified();
+                if self.lock().is_settled() {
+                    return;
+                }
+                settled.await;
+            }
+        };
+        tokio::time::timeout(limit, all_sent).await.is_ok()
     }
 
     /// To be called before the namespace is dropped: what overflows during the drop has to be dropped again.
@@ -118,12 +153,20 @@ impl Usable {
         let mut state = self.lock();
         state.overflowed = false;
         state.unsent.clear();
+        state.dropping = true;
+    }
+
+    /// The namespace has been dropped.
+    pub(crate) fn dropped_everything(&self) {
+        self.lock().dropping = false;
+        self.settled.notify_waiters();
     }
 
     /// The namespace could not be dropped.
     pub(crate) fn everything_is_unsent(&self) {
         let mut state = self.lock();
         self.revoke_locked(&mut state);
+        state.dropping = false;
         state.overflowed = true;
     }
 
@@ -184,6 +227,8 @@ mod tests {
         usable.everything_is_unsent();
         assert_eq!(usable.unsent(), Unsent::Everything, "a failed drop is owed again");
         usable.dropping_everything();
+        assert!(!usable.grant(usable.stretch(), LATER), "it has not been dropped yet");
+        usable.dropped_everything();
         assert!(usable.grant(usable.stretch(), LATER));
     }
 

@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
 
+pub(crate) mod journal;
+
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -37,7 +39,7 @@ pub(crate) async fn memory_instance() -> Instance {
     classes(Cache::builder("test").build().await.unwrap())
 }
 
-fn classes(cache: Cache) -> Instance {
+pub(crate) fn classes(cache: Cache) -> Instance {
     let policy = Policy::ttl(Duration::from_secs(600)).absent_for(Duration::from_secs(600));
     let values = cache.class("values").policy(policy).open().unwrap();
     let lists = cache.class("lists").policy(policy).tagged("everything").open().unwrap();

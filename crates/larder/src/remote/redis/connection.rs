@@ -10,7 +10,9 @@ use redis::{
     RedisResult, Value,
 };
 
+use crate::batch::Sweep;
 use crate::error::Error;
+use crate::key::Namespace;
 use crate::remote::Listener;
 use crate::remote::usable::Usable;
 
@@ -117,10 +119,10 @@ fn invalidated(listener: &dyn Listener, data: &[Value]) {
     }
 }
 
-/// Deletes `keys`, every batch on the wire before the first reply is awaited.
-pub(crate) async fn unlink(connection: &mut MultiplexedConnection, keys: &[Bytes]) -> RedisResult<()> {
+/// Deletes `keys`, every batch on the wire before the first reply is awaited. Says how many there were.
+pub(crate) async fn unlink(connection: &mut MultiplexedConnection, keys: &[Bytes]) -> RedisResult<u64> {
     if keys.is_empty() {
-        return Ok(());
+        return Ok(0);
     }
     let mut pipe = redis::pipe();
     for batch in keys.chunks(UNLINK_BATCH) {
@@ -128,7 +130,36 @@ pub(crate) async fn unlink(connection: &mut MultiplexedConnection, keys: &[Bytes
         for key in batch {
             command.arg(&key[..]);
         }
-        command.ignore();
     }
-    pipe.query_async(connection).await
+    let unlinked: Vec<u64> = pipe.query_async(connection).await?;
+    Ok(unlinked.iter().sum())
+}
+
+/// Finds and deletes. SCAN returns whatever is there from its beginning to its end, so no lease escapes that was taken
+/// before; one that is taken meanwhile loads what is right now.
+pub(crate) async fn sweep(
+    connection: &mut MultiplexedConnection,
+    namespace: &Namespace,
+    what: Sweep<'_>,
+) -> RedisResult<u64> {
+    let pattern = match what {
+        Sweep::Matching(pattern) => namespace.scan_pattern(pattern),
+        Sweep::Everything => namespace.pattern(),
+    };
+    let is_meant = |key: &Bytes| match what {
+        Sweep::Matching(pattern) => namespace.means(pattern, key),
+        Sweep::Everything => !namespace.reserves(key),
+    };
+    let (mut cursor, mut unlinked) = (0_u64, 0);
+    loop {
+        let mut scan = redis::cmd("SCAN");
+        scan.arg(cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(1000);
+        let (next, mut keys): (u64, Vec<Bytes>) = scan.query_async(connection).await?;
+        keys.retain(is_meant);
+        unlinked += unlink(connection, &keys).await?;
+        cursor = next;
+        if cursor == 0 {
+            return Ok(unlinked);
+        }
+    }
 }

@@ -1,23 +1,27 @@
-//! Keeps the connection: dials, certifies, beats, and starts over. Start-up, failover, restart, FLUSHALL and
-//! the end of an outage are all the same thing here: wait until a heartbeat is ok.
+//! Keeps the connection: dials, beats, and starts over. Start-up, failover, restart, FLUSHALL and the end of an outage
+//! are all the same thing here: wait until a heartbeat is ok. Who makes it ok is the relay, or without a journal this
+//! keeper itself.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use redis::RedisError;
 use redis::aio::MultiplexedConnection;
-use redis::{RedisError, RedisResult};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
+use crate::batch::Sweep;
 use crate::clock::Clock;
 use crate::key::Namespace;
-use crate::policy::Policy;
 use crate::protocol::certificate::{Certificate, Heartbeat, Told};
 use crate::protocol::rules::Rules;
 use crate::remote::Listener;
-use crate::remote::redis::connection::{Current, Dialler, UNLINK_BATCH, unlink};
+use crate::remote::redis::asking::{Asked, ask, identify};
+use crate::remote::redis::connection::{Current, Dialler, UNLINK_BATCH, sweep, unlink};
 use crate::remote::redis::identity::Identity;
+use crate::remote::redis::relay::{Relay, certificate};
 use crate::remote::usable::{Unsent, Usable};
 
 const BEAT: Duration = Duration::from_millis(200);
@@ -33,6 +37,7 @@ pub(crate) struct Keeper {
     pub(crate) current: Arc<Current>,
     pub(crate) usable: Arc<Usable>,
     pub(crate) nudge: Arc<Notify>,
+    pub(crate) relay: Option<Relay>,
     pub(crate) rules: Rules,
 }
 
@@ -46,7 +51,7 @@ enum Lost {
     #[error("this Redis is a replica")]
     Replica,
     #[error(
-        "the instances that use this namespace keep another staleness bound or longest TTL ({0}): \
+        "the instances that use this namespace keep another staleness bound or longest TTL, or a journal ({0}): \
          give this one the same, or a namespace of its own"
     )]
     Disagreement(String),
@@ -73,77 +78,75 @@ impl Keeper {
         }
     }
 
-    /// Dials and beats until the connection is lost.
-    async fn hold(
-        &self,
-        was_up: &mut bool,
-        backoff: &mut Duration,
-    ) -> Result<std::convert::Infallible, Lost> {
+    /// Dials, beats and relays until the connection is lost.
+    async fn hold(&self, was_up: &mut bool, backoff: &mut Duration) -> Result<Infallible, Lost> {
         let tracked =
             self.dialler.dial(self.listener.clone(), self.usable.clone(), self.nudge.clone()).await?;
-        let mut connection = tracked.connection.clone();
-        let identity = identify(&mut connection).await?;
+        let (mut connection, tracks) = (tracked.connection.clone(), tracked.tracks);
+        let process = identify(&mut connection).await?.ok_or(Lost::Nameless)?;
         // Published before the clear: a reader that marked its shards before the clear is refused, one that
         // marks after it finds this connection.
-        let tracks = tracked.tracks;
         self.current.set(Some(tracked));
         self.listener.cleared();
-        loop {
-            let granted = self.beat(&mut connection, &identity).await?;
-            if granted && !std::mem::replace(was_up, true) {
-                *backoff = BACKOFF_MIN;
-                tracing::info!(tracks, "Redis tier usable");
+        let relaying = async {
+            match &self.relay {
+                Some(relay) => relay.run(connection.clone(), &process).await,
+                None => std::future::pending().await,
             }
-            // A nudge means that somebody doubts the tier: look at once.
-            let _ = tokio::time::timeout(BEAT, self.nudge.notified()).await;
+        };
+        let mut connection = connection.clone();
+        let beating = async {
+            loop {
+                let granted = self.beat(&mut connection, &process).await?;
+                if granted && !std::mem::replace(was_up, true) {
+                    *backoff = BACKOFF_MIN;
+                    tracing::info!(tracks, "Redis tier usable");
+                }
+                // A nudge means that somebody doubts the tier, or has marked it: look at once.
+                let _ = tokio::time::timeout(BEAT, self.nudge.notified()).await;
+            }
+        };
+        tokio::select! {
+            lost = beating => lost,
+            () = relaying => Err(Lost::Nameless),
         }
     }
 
     /// One heartbeat: first whatever is owed to Redis, then the question whether it may be used.
-    async fn beat(&self, connection: &mut MultiplexedConnection, identity: &Identity) -> Result<bool, Lost> {
+    async fn beat(&self, connection: &mut MultiplexedConnection, process: &Identity) -> Result<bool, Lost> {
         self.send_unsent(connection).await?;
         let stretch = self.usable.stretch();
         let sent = self.clock.now();
-        let (certificate, now) = self.ask(connection, identity).await?;
-        if !now.is_master {
+        let asked = ask(connection, &self.namespace, process).await?;
+        let identity = asked.identity.as_ref().ok_or(Lost::Nameless)?;
+        if !identity.is_master {
             return Err(Lost::Replica);
         }
-        let mine = self.certificate(&now);
-        let is_live = certificate.as_deref() == Some(&*mine.to_bytes());
-        let heartbeat = Heartbeat { sent, is_master: now.is_master, is_live, told: Told::ByWriters };
+        let mine = match &self.relay {
+            Some(relay) => relay.expected(identity),
+            None => Some(certificate(identity, None, self.bound)),
+        };
+        let is_live = mine.as_ref().is_some_and(|mine| asked.live.as_deref() == Some(&*mine.to_bytes()));
+        let heartbeat = Heartbeat { sent, is_master: identity.is_master, is_live, told: self.told(&asked) };
         match heartbeat.fresh_until(self.bound, self.clock.resolution(), self.rules) {
             Some(until) => Ok(self.usable.grant(stretch, until)),
             None => {
-                self.usable.revoke();
-                self.listener.cleared();
-                self.certify(connection, &mine, certificate).await?;
-                // The next beat, at once, finds its own certificate.
-                self.nudge.notify_one();
+                if self.usable.revoke() {
+                    self.listener.cleared();
+                }
+                if let (None, Some(mine)) = (&self.relay, &mine) {
+                    self.certify(connection, mine, asked.live).await?;
+                }
                 Ok(false)
             }
         }
     }
 
-    fn certificate(&self, identity: &Identity) -> Certificate {
-        let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
-        Certificate {
-            redis: identity.name(),
-            database: None,
-            bound_ms: millis(self.bound),
-            ttl_max_ms: millis(Policy::TTL_MAX),
+    fn told(&self, asked: &Asked) -> Told {
+        match &self.relay {
+            Some(_) => Told::ByRelay { now: asked.now, watermark: asked.watermark },
+            None => Told::ByWriters,
         }
-    }
-
-    async fn ask(
-        &self,
-        connection: &mut MultiplexedConnection,
-        identity: &Identity,
-    ) -> Result<(Option<Bytes>, Identity), Lost> {
-        let live = self.namespace.certificate_key();
-        let mut pipe = redis::pipe();
-        pipe.cmd("GET").arg(&live[..]).cmd("INFO").arg("replication");
-        let (certificate, replication): (Option<Bytes>, String) = pipe.query_async(connection).await?;
-        Ok((certificate, identity.now(&replication).ok_or(Lost::Nameless)?))
     }
 
     /// This Redis carries no certificate of ours, or one of another Redis: what it holds may come from a
@@ -158,10 +161,12 @@ impl Keeper {
         if let Some(standing) = standing.filter(|standing| mine.disagrees(standing)) {
             return Err(Lost::Disagreement(String::from_utf8_lossy(&standing.to_bytes()).into_owned()));
         }
-        self.drop_namespace(connection).await?;
+        sweep(connection, &self.namespace, Sweep::Everything).await?;
         let live = self.namespace.certificate_key();
         redis::cmd("SET").arg(&live[..]).arg(&mine.to_bytes()[..]).exec_async(connection).await?;
         tracing::info!("new Redis certified, its old contents of this namespace dropped");
+        // The next beat, at once, finds its own certificate.
+        self.nudge.notify_one();
         Ok(())
     }
 
@@ -178,38 +183,13 @@ impl Keeper {
             }
             Unsent::Everything => {
                 self.usable.dropping_everything();
-                if let Err(error) = self.drop_namespace(connection).await {
+                if let Err(error) = sweep(connection, &self.namespace, Sweep::Everything).await {
                     self.usable.everything_is_unsent();
                     return Err(error.into());
                 }
+                self.usable.dropped_everything();
             }
         }
         Ok(())
     }
-
-    /// Deletes every key of the namespace but the certificate. Others may fill meanwhile; what they fill was
-    /// loaded after this began or is dropped with the rest.
-    async fn drop_namespace(&self, connection: &mut MultiplexedConnection) -> RedisResult<()> {
-        let live = self.namespace.certificate_key();
-        let pattern = self.namespace.pattern();
-        let mut cursor = 0_u64;
-        loop {
-            let mut scan = redis::cmd("SCAN");
-            scan.arg(cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(1000);
-            let (next, mut keys): (u64, Vec<Bytes>) = scan.query_async(connection).await?;
-            keys.retain(|key| *key != live);
-            unlink(connection, &keys).await?;
-            cursor = next;
-            if cursor == 0 {
-                return Ok(());
-            }
-        }
-    }
-}
-
-async fn identify(connection: &mut MultiplexedConnection) -> Result<Identity, Lost> {
-    let mut pipe = redis::pipe();
-    pipe.cmd("INFO").arg("server").cmd("INFO").arg("replication");
-    let (server, replication): (String, String) = pipe.query_async(connection).await?;
-    Identity::parse(&server, &replication).ok_or(Lost::Nameless)
 }

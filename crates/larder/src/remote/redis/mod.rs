@@ -1,11 +1,13 @@
 //! The Redis tier: one tracked RESP3 connection for everything that is coherent.
 
+mod asking;
 mod connection;
 mod identity;
 mod keeper;
+mod relay;
 mod scripts;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,14 +17,17 @@ use redis::{ErrorKind, RedisError, RedisResult};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
+use crate::batch::Sweep;
 use crate::clock::Clock;
 use crate::error::Error;
+use crate::journal::Journal;
 use crate::key::Namespace;
 use crate::protocol::rules::{Rule, Rules};
 use crate::protocol::tag::TagKey;
 use crate::protocol::token::Token;
 use crate::remote::redis::connection::{Current, Dialler};
 use crate::remote::redis::keeper::Keeper;
+use crate::remote::redis::relay::Relay;
 use crate::remote::redis::scripts::Scripts;
 use crate::remote::usable::Usable;
 use crate::remote::{Fault, Leased, Listener, Remote};
@@ -40,6 +45,8 @@ pub(crate) struct Settings {
     pub(crate) bound: Duration,
     /// How long one operation may take before the tier counts as away.
     pub(crate) timeout: Duration,
+    /// Replayed into Redis before it is used; without one, Redis is emptied instead.
+    pub(crate) journal: Option<Arc<dyn Journal>>,
     /// The protocol's; a proof may break one.
     pub(crate) rules: Rules,
 }
@@ -47,6 +54,7 @@ pub(crate) struct Settings {
 pub(crate) struct RedisTier {
     current: Arc<Current>,
     scripts: Scripts,
+    namespace: Namespace,
     usable: Arc<Usable>,
     nudge: Arc<Notify>,
     rules: Rules,
@@ -65,20 +73,38 @@ impl RedisTier {
         let current = Arc::new(Current::default());
         let nudge = Arc::new(Notify::new());
         let dialler = Dialler::parse(&settings.url, settings.timeout)?;
+        let relay = settings.journal.map(|journal| Relay {
+            journal,
+            namespace: settings.namespace.clone(),
+            bound: settings.bound,
+            scripts: Scripts::new(),
+            rules: settings.rules,
+            marked: nudge.clone(),
+            database: Mutex::new(None),
+        });
         let keeper = Keeper {
             dialler,
-            namespace: settings.namespace,
+            namespace: settings.namespace.clone(),
             bound: settings.bound,
             clock,
             listener,
             current: current.clone(),
             usable: usable.clone(),
             nudge: nudge.clone(),
+            relay,
             rules: settings.rules,
         };
         let rules = settings.rules;
         let keeper = tokio::spawn(keeper.keep()).abort_handle();
-        Ok(RedisTier { current, scripts: Scripts::new(), usable, nudge, rules, keeper })
+        Ok(RedisTier {
+            current,
+            scripts: Scripts::new(),
+            namespace: settings.namespace,
+            usable,
+            nudge,
+            rules,
+            keeper,
+        })
     }
 
     fn connection(&self) -> Result<MultiplexedConnection, Fault> {
@@ -132,8 +158,12 @@ impl Remote for RedisTier {
         self.scripts.release(self.connection()?, key, token).await.map_err(fault)
     }
 
-    async fn unlink(&self, keys: &[Bytes]) -> Result<(), Fault> {
+    async fn unlink(&self, keys: &[Bytes]) -> Result<u64, Fault> {
         connection::unlink(&mut self.connection()?, keys).await.map_err(fault)
+    }
+
+    async fn sweep(&self, what: Sweep<'_>) -> Result<u64, Fault> {
+        connection::sweep(&mut self.connection()?, &self.namespace, what).await.map_err(fault)
     }
 
     fn tracks(&self) -> bool {
@@ -177,5 +207,7 @@ fn fault(error: RedisError) -> Fault {
     }
 }
 
+#[cfg(test)]
+mod mark_tests;
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! The three scripts. Each touches one key, so each is atomic there and nowhere else.
+//! The scripts. Those of an entry touch one key, so each is atomic there and nowhere else.
 
 use std::time::Duration;
 
@@ -6,6 +6,10 @@ use bytes::Bytes;
 use redis::aio::MultiplexedConnection;
 use redis::{RedisResult, Script};
 
+use crate::journal::Position;
+use crate::key::Namespace;
+use crate::protocol::certificate::RedisTime;
+use crate::protocol::relay::Marking;
 use crate::protocol::token::Token;
 use crate::remote::redis::millis;
 
@@ -31,16 +35,42 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('UNLINK', KEYS[1])
 ";
 
+/// KEYS: certificate, watermark, position. ARGV: the history's name when the pass began, the pass's beginning in
+/// microseconds of Redis's clock, then what the three are to be. Does as `protocol::relay::mark` decides: 1 set, 0 kept,
+/// -1 refused. Allowed when memory is full, for otherwise a full Redis would be unusable for ever.
+const MARK: &str = r"#!lua flags=allow-oom
+local now = redis.call('TIME')
+now = now[1] * 1000000 + now[2]
+local began = tonumber(ARGV[2])
+local replication = redis.call('INFO', 'replication')
+local is_same_history = string.find(replication, 'role:master', 1, true)
+  and string.find(replication, 'master_replid:' .. ARGV[1], 1, true)
+if not is_same_history or began > now then return -1 end
+local live = redis.call('GET', KEYS[1])
+local watermark = tonumber(redis.call('GET', KEYS[2]) or nil)
+if live == ARGV[3] and watermark and watermark <= now and watermark >= began then return 0 end
+redis.call('SET', KEYS[1], ARGV[3])
+redis.call('SET', KEYS[2], ARGV[2])
+redis.call('SET', KEYS[3], ARGV[4])
+return 1
+";
+
 /// Sent by their hash; redis-rs loads a script that the server does not know.
 pub(crate) struct Scripts {
     lease: Script,
     fill: Script,
     release: Script,
+    mark: Script,
 }
 
 impl Scripts {
     pub(crate) fn new() -> Self {
-        Scripts { lease: Script::new(LEASE), fill: Script::new(FILL), release: Script::new(RELEASE) }
+        Scripts {
+            lease: Script::new(LEASE),
+            fill: Script::new(FILL),
+            release: Script::new(RELEASE),
+            mark: Script::new(MARK),
+        }
     }
 
     pub(crate) async fn lease(
@@ -84,4 +114,32 @@ impl Scripts {
         let mut call = self.release.key(&key[..]);
         call.arg(&lease[..]).invoke_async(&mut connection).await
     }
+
+    pub(crate) async fn mark(
+        &self,
+        connection: &mut MultiplexedConnection,
+        namespace: &Namespace,
+        replid: &str,
+        mark: &Mark<'_>,
+    ) -> RedisResult<Marking> {
+        let mut call = self.mark.key(&namespace.certificate_key()[..]);
+        call.key(&namespace.watermark_key()[..]).key(&namespace.position_key()[..]);
+        call.arg(replid).arg(mark.began.0).arg(&mark.live[..]).arg(mark.position.as_str());
+        let done: i64 = call.invoke_async(connection).await?;
+        Ok(match done {
+            1 => Marking::Set,
+            0 => Marking::Keep,
+            _ => Marking::Refuse,
+        })
+    }
+}
+
+/// What MARK is to set.
+pub(crate) struct Mark<'a> {
+    /// Redis's clock before the database's snapshot: the watermark.
+    pub(crate) began: RedisTime,
+    /// The certificate.
+    pub(crate) live: Bytes,
+    /// The snapshot.
+    pub(crate) position: &'a Position,
 }

@@ -38,6 +38,7 @@ async fn tier(redis: &Redis) -> (RedisTier, Arc<Notes>) {
         namespace: Namespace::parse("ns").unwrap(),
         bound: Duration::from_secs(2),
         timeout: Duration::from_millis(250),
+        journal: None,
         rules: Rules::default(),
     };
     let tier = RedisTier::start(settings, Clock::Kernel, notes.clone(), usable.clone()).unwrap();

@@ -1,0 +1,71 @@
+//! What each row of the service stands for in the cache, as the database's triggers journal it.
+//!
+//! The migrations `0004_journal.sql` hold these declarations as SQL; a test compares the two.
+
+use larder_sql::journal::{SqlJournal, Table};
+
+use crate::store::Store;
+use crate::store::error::StoreError;
+
+/// The tables whose changes touch something cached.
+pub fn tables() -> Vec<Table> {
+    vec![
+        // With all that belongs to it: where foreign keys are off, nothing else goes when a user is deleted.
+        Table::new("users")
+            .entry("user_details", &["id"])
+            .entry("auth_state", &["id"])
+            .entry("user_email", &["email"])
+            .entry("user_username", &["username"])
+            .entry("user_phone", &["phone"])
+            .entry("user_external", &["external_id"])
+            .tag("user_list")
+            .unique(&["id"])
+            .unique(&["email"])
+            .unique(&["username"])
+            .unique(&["phone"])
+            .unique(&["external_id"]),
+        Table::new("credentials").entry("auth_state", &["user_id"]).unique(&["user_id"]),
+        Table::new("sessions").entry("auth_state", &["user_id"]).unique(&["id"]),
+        Table::new("user_totals").tag("user_list").unique(&["shard"]),
+    ]
+}
+
+impl Store {
+    /// Opens the journal.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn journal(&self) -> Result<SqlJournal, StoreError> {
+        Ok(SqlJournal::open(&self.database).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use larder_sql::dialect::Dialect;
+    use larder_sql::journal::migration;
+
+    use super::*;
+
+    /// With `LARDER_WRITE_MIGRATIONS=1` it writes the files instead: for a declaration that was never released. After a
+    /// release, a new migration with `larder_sql::journal::triggers` is what is needed.
+    #[test]
+    fn migrations_are_what_is_declared() {
+        for (folder, dialect) in [("postgres", Dialect::Postgres), ("sqlite", Dialect::Sqlite)] {
+            let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("migrations")
+                .join(folder)
+                .join("0004_journal.sql");
+            let sql = migration(dialect, &tables()).unwrap();
+            let sql = format!(
+                "-- Written by larder_sql::journal::migration; declared in src/store/journal.rs.\n\n{sql}"
+            );
+            if std::env::var_os("LARDER_WRITE_MIGRATIONS").is_some() {
+                std::fs::write(&file, &sql).unwrap();
+            }
+            assert!(std::fs::read_to_string(&file).unwrap() == sql, "{} is out of date", file.display());
+        }
+    }
+}

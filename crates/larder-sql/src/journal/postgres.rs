@@ -1,0 +1,134 @@
+//! The outbox on PostgreSQL, read by snapshots: numbers of transactions say nothing about the order of their commits.
+
+use std::time::Duration;
+
+use larder::journal::{DatabaseId, Position};
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, AnyPool, Row};
+
+use crate::error::Error;
+use crate::journal::position::{self, Snapshot};
+use crate::journal::touched;
+use crate::journal::{Answer, MARKS, PRUNE_STATEMENTS, PRUNED_AT_ONCE, micros};
+
+/// One statement, so one snapshot: that of `pg_current_snapshot()` under READ COMMITTED.
+///
+/// The rows are those not visible at the position: begun after it, or running at it. A row whose number is above the
+/// snapshot's own came with a dump from another server, and says nothing about this one.
+const SINCE: &str = "
+    SELECT CAST(system_identifier AS TEXT) || ':' ||
+               (SELECT CAST(oid AS TEXT) FROM pg_database WHERE datname = current_database()) AS system,
+           CASE WHEN pg_is_in_recovery() THEN NULL
+                ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END AS timeline,
+           CAST(pg_current_snapshot() AS TEXT) AS snapshot,
+           (SELECT CAST(xid AS TEXT) FROM larder_outbox WHERE xid < pg_snapshot_xmax(pg_current_snapshot())
+                ORDER BY xid DESC LIMIT 1) AS last,
+           (SELECT CAST(floor AS TEXT) FROM larder_outbox_marks WHERE applied
+                ORDER BY floor DESC LIMIT 1) AS floor,
+           fresh.touched AS touched
+    FROM pg_control_system() LEFT JOIN LATERAL (
+        (SELECT touched FROM larder_outbox
+             WHERE xid >= pg_snapshot_xmax(CAST(CAST($1 AS TEXT) AS PG_SNAPSHOT))
+               AND xid < pg_snapshot_xmax(pg_current_snapshot())
+             ORDER BY xid LIMIT $2)
+        UNION ALL
+        (SELECT touched FROM larder_outbox
+             WHERE xid = ANY (ARRAY (SELECT pg_snapshot_xip(CAST(CAST($1 AS TEXT) AS PG_SNAPSHOT))))
+             ORDER BY xid LIMIT $2)
+    ) AS fresh ON TRUE";
+
+/// By the server's own clock, which no process has to agree with. A clock that jumps ahead only makes positions
+/// unknown: they are compared with the floor.
+///
+/// The last row is never below the floor, for it says how far positions reach.
+const MARK: &str = "
+    INSERT INTO larder_outbox_marks (taken_at, floor, applied)
+    SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT),
+           LEAST(pg_snapshot_xmin(pg_current_snapshot()), last.xid), FALSE
+    FROM (SELECT xid FROM larder_outbox WHERE xid < pg_snapshot_xmax(pg_current_snapshot())
+              ORDER BY xid DESC LIMIT 1) AS last
+    WHERE NOT EXISTS (SELECT 1 FROM larder_outbox_marks
+        WHERE taken_at > CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT) - $1)";
+
+const APPLY: &str = "
+    UPDATE larder_outbox_marks SET applied = TRUE
+    WHERE NOT applied AND taken_at <= CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT) - $1";
+
+/// Only the highest applied mark says anything.
+const FORGET_MARKS: &str = "
+    DELETE FROM larder_outbox_marks AS mark WHERE applied
+        AND EXISTS (SELECT 1 FROM larder_outbox_marks AS higher
+            WHERE higher.applied AND higher.floor > mark.floor)";
+
+/// Rows above the snapshot came with a dump from another server.
+const PRUNE: &str = "
+    DELETE FROM larder_outbox WHERE ctid = ANY (ARRAY (
+        SELECT ctid FROM larder_outbox
+        WHERE xid < (SELECT floor FROM larder_outbox_marks WHERE applied ORDER BY floor DESC LIMIT 1)
+           OR xid >= pg_snapshot_xmax(pg_current_snapshot())
+        ORDER BY xid LIMIT $1 FOR UPDATE SKIP LOCKED))";
+
+pub(super) async fn ask(
+    connection: &mut AnyConnection,
+    position: Option<&Position>,
+    limit: usize,
+) -> Result<Answer, Error> {
+    let from = position.and_then(position::split);
+    let from = from.and_then(|(database, at)| Some((database, Snapshot::parse(at)?)));
+    let rows = sqlx::query(SINCE)
+        .bind(from.as_ref().map(|(_, at)| at.to_string()))
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1))
+        .fetch_all(connection)
+        .await
+        .map_err(touched::without_outbox)?;
+    let Some(first) = rows.first() else {
+        return Err(Error::no_journal("the database did not say which one it is"));
+    };
+    let database = identity(first)?;
+    let number = |column| -> Result<u64, Error> {
+        let text: Option<String> = first.try_get(column)?;
+        Ok(text.and_then(|text| text.parse().ok()).unwrap_or(0))
+    };
+    let (last, floor) = (number("last")?, number("floor")?);
+    let Some(now) = Snapshot::parse(first.try_get("snapshot")?) else {
+        return Err(Error::no_journal("the database's snapshot has a form that larder does not know"));
+    };
+    let is_known =
+        from.is_some_and(|(whose, at)| whose == database && at.can_go_on(&now, floor)) && rows.len() <= limit;
+    let touched = if is_known { Some(touched_of(&rows)?) } else { None };
+    let position = position::of(&database, &now.cut((last + 1).max(floor)));
+    Ok(Answer { database, position, rows: touched })
+}
+
+fn touched_of(rows: &[AnyRow]) -> Result<Vec<Vec<u8>>, Error> {
+    let texts = rows.iter().map(|row| row.try_get::<Option<String>, _>("touched"));
+    // Without any there is one row, which has none.
+    let texts: Vec<_> = texts.collect::<Result<_, _>>()?;
+    Ok(texts.into_iter().flatten().map(String::into_bytes).collect())
+}
+
+fn identity(row: &AnyRow) -> Result<DatabaseId, Error> {
+    let Some(timeline) = row.try_get::<Option<String>, _>("timeline")? else {
+        return Err(Error::no_journal("the database is in recovery; only a primary's journal is complete"));
+    };
+    let Ok(timeline) = u64::from_str_radix(&timeline, 16) else {
+        return Err(Error::no_journal("the database's timeline has a form that larder does not know"));
+    };
+    Ok(DatabaseId { system: row.try_get("system")?, timeline })
+}
+
+/// Each statement a transaction of its own: whoever sees that a row is gone sees the floor that it was below.
+pub(super) async fn prune(writers: &AnyPool, keep: Duration) -> Result<u64, Error> {
+    sqlx::query(MARK).bind(micros(keep / MARKS)).execute(writers).await.map_err(touched::without_outbox)?;
+    sqlx::query(APPLY).bind(micros(keep)).execute(writers).await?;
+    sqlx::query(FORGET_MARKS).execute(writers).await?;
+    let mut pruned = 0;
+    for _ in 0..PRUNE_STATEMENTS {
+        let gone = sqlx::query(PRUNE).bind(PRUNED_AT_ONCE).execute(writers).await?.rows_affected();
+        pruned += gone;
+        if gone < PRUNED_AT_ONCE.unsigned_abs() {
+            break;
+        }
+    }
+    Ok(pruned)
+}

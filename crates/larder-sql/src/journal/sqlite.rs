@@ -1,0 +1,103 @@
+//! The outbox on SQLite, read by rows: there is one writer at a time, so rows are committed in their order.
+
+use std::time::Duration;
+
+use larder::journal::{DatabaseId, Position};
+use sqlx::{AnyPool, Row as _};
+
+use crate::error::Error;
+use crate::journal::position::{self, Row};
+use crate::journal::touched;
+use crate::journal::{Answer, MARKS, Own, PRUNE_STATEMENTS, PRUNED_AT_ONCE, micros};
+
+/// What the journal's connection saw when it last looked.
+pub(super) struct Seen {
+    /// Of `PRAGMA data_version`, which another connection's commit changes.
+    version: i64,
+    database: DatabaseId,
+    position: Position,
+}
+
+/// One statement, so one snapshot. Rows are pruned from the lowest on, so nothing above a row that is there is gone.
+///
+/// The touches come as bytes, for SQLite does not keep text from being no text.
+const SINCE: &str = "
+    SELECT (SELECT id FROM larder_identity) AS system, last.id AS id, last.stamp AS stamp,
+           (SELECT COUNT(*) FROM larder_outbox WHERE id = $1 AND stamp = $2) AS is_known,
+           CAST(fresh.touched AS BLOB) AS touched
+    FROM (SELECT id, stamp FROM larder_outbox ORDER BY id DESC LIMIT 1) AS last
+    LEFT JOIN (SELECT touched FROM larder_outbox WHERE id > $1 ORDER BY id LIMIT $3) AS fresh";
+
+const NOW: &str = "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)";
+
+pub(super) async fn ask(own: &mut Own, position: Option<&Position>, limit: usize) -> Result<Answer, Error> {
+    // Before the query: what is committed in between counts as unseen.
+    let version = sqlx::query("PRAGMA data_version").fetch_one(&mut own.connection).await?.try_get(0)?;
+    if let Some(seen) = &own.seen
+        && seen.version == version
+        && position.is_none_or(|position| *position == seen.position)
+    {
+        let rows = position.is_some().then(Vec::new);
+        return Ok(Answer { database: seen.database.clone(), position: seen.position.clone(), rows });
+    }
+    let from = position.and_then(position::split);
+    let from = from.and_then(|(database, at)| Some((database, Row::parse(at)?)));
+    let rows = sqlx::query(SINCE)
+        .bind(from.as_ref().map(|(_, row)| row.id))
+        .bind(from.as_ref().map(|(_, row)| row.stamp))
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1))
+        .fetch_all(&mut own.connection)
+        .await
+        .map_err(touched::without_outbox)?;
+    let Some(first) = rows.first() else {
+        return Err(Error::no_journal(
+            "the outbox is empty: its last row must stay. Insert one that touches everything",
+        ));
+    };
+    let Some(system) = first.try_get("system")? else {
+        return Err(Error::no_journal("the table larder_identity is empty"));
+    };
+    let database = DatabaseId { system, timeline: 0 };
+    let is_row_there = first.try_get::<i64, _>("is_known")? == 1;
+    let is_known = from.is_some_and(|(whose, _)| whose == database) && is_row_there && rows.len() <= limit;
+    let touched = rows.iter().map(|row| row.try_get::<Option<Vec<u8>>, _>("touched"));
+    let touched: Vec<_> = touched.collect::<Result<_, _>>()?;
+    let position = position::of(&database, &Row { id: first.try_get("id")?, stamp: first.try_get("stamp")? });
+    own.seen = Some(Seen { version, database: database.clone(), position: position.clone() });
+    Ok(Answer { database, position, rows: is_known.then(|| touched.into_iter().flatten().collect()) })
+}
+
+/// The floor is a row that was the last one when the mark was taken, and stays itself.
+pub(super) async fn prune(writers: &AnyPool, keep: Duration) -> Result<u64, Error> {
+    let mark = format!(
+        "INSERT INTO larder_outbox_marks (taken_at, floor)
+         SELECT {NOW}, id FROM (SELECT id FROM larder_outbox ORDER BY id DESC LIMIT 1)
+         WHERE NOT EXISTS (SELECT 1 FROM larder_outbox_marks WHERE taken_at > {NOW} - $1)"
+    );
+    let forget_marks = format!(
+        "DELETE FROM larder_outbox_marks WHERE floor <
+             (SELECT MAX(floor) FROM larder_outbox_marks WHERE taken_at <= {NOW} - $1)"
+    );
+    let prune = format!(
+        "DELETE FROM larder_outbox WHERE id IN (
+             SELECT id FROM larder_outbox
+             WHERE id < (SELECT MAX(floor) FROM larder_outbox_marks WHERE taken_at <= {NOW} - $1)
+               AND id < (SELECT MAX(id) FROM larder_outbox)
+             ORDER BY id LIMIT $2)"
+    );
+    let run = async |sql: String, time: Duration| {
+        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(micros(time)).bind(PRUNED_AT_ONCE);
+        query.execute(writers).await.map(|done| done.rows_affected()).map_err(touched::without_outbox)
+    };
+    run(mark, keep / MARKS).await?;
+    run(forget_marks, keep).await?;
+    let mut pruned = 0;
+    for _ in 0..PRUNE_STATEMENTS {
+        let gone = run(prune.clone(), keep).await?;
+        pruned += gone;
+        if gone < PRUNED_AT_ONCE.unsigned_abs() {
+            break;
+        }
+    }
+    Ok(pruned)
+}

@@ -1,0 +1,111 @@
+//! A table's triggers on SQLite: after each change, and before a REPLACE that deletes other rows without a word.
+//!
+//! Nothing here can be NULL where the outbox forbids it: the conflict clause of a foreign `INSERT OR IGNORE` also rules
+//! inside its triggers, and would skip the row.
+
+use larder::journal::Touch;
+
+use crate::journal::table::{Entry, FUNCTION_PREFIX, Table, quoted};
+
+/// The statements that create or replace them.
+pub(super) fn of(table: &Table) -> String {
+    let insert = |touches: String| format!("    INSERT INTO larder_outbox (touched) VALUES ({touches});\n");
+    let mut sql = format!("-- What a change of {} touches.\n", quoted(&table.name));
+    sql.push_str(&trigger(table, "inserted", "AFTER INSERT", "", &insert(list(table, &[Row::New]))));
+    let both = [Row::Old, Row::NewWhereItDiffers];
+    sql.push_str(&trigger(table, "updated", "AFTER UPDATE", "", &insert(list(table, &both))));
+    sql.push_str(&trigger(table, "deleted", "AFTER DELETE", "", &insert(list(table, &[Row::Old]))));
+    let mut keys = table.unique.clone();
+    if table.has_rowid {
+        keys.push(vec!["rowid".to_owned()]);
+    }
+    if keys.is_empty() {
+        return sql;
+    }
+    sql.push_str("-- The rows that a REPLACE will delete, which runs no trigger for them unless recursive_triggers is on.\n");
+    let clashes: Vec<_> = keys.iter().map(|key| clash(key)).collect();
+    let body = victims(table, &clashes);
+    sql.push_str(&trigger(table, "insert_replaces", "BEFORE INSERT", "", &body));
+    let moves: Vec<_> = keys.iter().map(|key| moved(key)).collect();
+    let clashes: Vec<_> =
+        clashes.iter().zip(&moves).map(|(clash, moved)| format!("({moved}) AND {clash}")).collect();
+    let when = format!("\n    WHEN {}", moves.join("\n        OR "));
+    sql.push_str(&trigger(table, "update_replaces", "BEFORE UPDATE", &when, &victims(table, &clashes)));
+    sql
+}
+
+fn trigger(table: &Table, what: &str, event: &str, when: &str, body: &str) -> String {
+    let name = quoted(&format!("{FUNCTION_PREFIX}{}_{what}", table.name)).replace('"', "");
+    let name =
+        if name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') { name } else { quoted(&name) };
+    let on = quoted(&table.name);
+    format!(
+        "DROP TRIGGER IF EXISTS {name};\nCREATE TRIGGER {name} {event} ON {on}{when}\nBEGIN\n{body}END;\n"
+    )
+}
+
+/// Which row an entry is taken from.
+#[derive(Clone, Copy)]
+enum Row {
+    Old,
+    New,
+    NewWhereItDiffers,
+    Victim,
+}
+
+impl Row {
+    fn name(self) -> &'static str {
+        match self {
+            Row::Old => "OLD",
+            Row::New | Row::NewWhereItDiffers => "NEW",
+            Row::Victim => "victim",
+        }
+    }
+}
+
+/// The expression of a list of touches: each begins with a comma, and the first comma is taken away.
+fn list(table: &Table, rows: &[Row]) -> String {
+    let tags = table.tags.iter().map(|tag| format!("',{}'", serde_json::json!(Touch::Tag(tag.clone()))));
+    let entries = rows.iter().flat_map(|row| table.entries.iter().map(|entry| touch(entry, *row)));
+    let touches: Vec<_> = tags.chain(entries).collect();
+    format!("'[' || substr(\n        {}, 2) || ']'", touches.join("\n        || "))
+}
+
+fn touch(entry: &Entry, row: Row) -> String {
+    let name = row.name();
+    let columns: Vec<_> = entry.columns.iter().map(|column| quoted(column)).collect();
+    let mut conditions: Vec<_> =
+        columns.iter().map(|column| format!("{name}.{column} IS NOT NULL")).collect();
+    if matches!(row, Row::NewWhereItDiffers) {
+        // As bytes: values that are equal to a collation (which a CAST passes on) may have different texts.
+        let differs = columns.iter().map(|column| {
+            format!("CAST(OLD.{column} AS TEXT) COLLATE BINARY IS NOT CAST(NEW.{column} AS TEXT)")
+        });
+        conditions.push(format!("({})", differs.collect::<Vec<_>>().join(" OR ")));
+    }
+    let parts: Vec<_> = columns.iter().map(|column| format!("CAST({name}.{column} AS TEXT)")).collect();
+    let touch = format!("json_array('entry', '{}', {})", entry.class, parts.join(", "));
+    format!("CASE WHEN {} THEN ',' || {touch} ELSE '' END", conditions.join(" AND "))
+}
+
+/// Journals the rows in the way of NEW.
+fn victims(table: &Table, clashes: &[String]) -> String {
+    format!(
+        "    INSERT INTO larder_outbox (touched) SELECT {}\n        FROM {} AS victim\n        WHERE {};\n",
+        list(table, &[Row::Victim]),
+        quoted(&table.name),
+        clashes.join("\n            OR "),
+    )
+}
+
+/// The victim's key is NEW's. The victim stands first, for its column's collation is the one that counts.
+fn clash(key: &[String]) -> String {
+    let parts = key.iter().map(|column| format!("victim.{0} = NEW.{0}", quoted(column)));
+    format!("({})", parts.collect::<Vec<_>>().join(" AND "))
+}
+
+/// The update gives the row another key; with the same one, nobody but the row itself is in the way.
+fn moved(key: &[String]) -> String {
+    let parts = key.iter().map(|column| format!("NEW.{0} IS NOT OLD.{0}", quoted(column)));
+    parts.collect::<Vec<_>>().join(" OR ")
+}

@@ -1,0 +1,195 @@
+//! What a row of a table stands for: the entries and the tags that a change of it touches.
+
+use larder::journal::Touch;
+
+use crate::error::Error;
+
+/// PostgreSQL cuts longer identifiers off.
+const NAME_BYTES: usize = 63;
+/// The trigger's function is called after the table, with a prefix.
+const TABLE_BYTES: usize = NAME_BYTES - FUNCTION_PREFIX.len();
+/// The engine's own bound for the name of a class.
+const CLASS_BYTES: usize = 128;
+
+/// What stands before a table's name in the name of its trigger function.
+pub(super) const FUNCTION_PREFIX: &str = "larder_journal_";
+
+/// Declares what a row of one table touches.
+///
+/// An UPDATE touches what the row stood for before and what it stands for afterwards. An entry is found by the text
+/// of its columns, so these should be of a type with one text form only: text, whole numbers, UUIDs. An entry one of
+/// whose columns is NULL is not touched: no key could name it.
+///
+/// # Examples
+///
+/// ```
+/// use larder_sql::dialect::Dialect;
+/// use larder_sql::journal::{Table, migration};
+///
+/// let guests = Table::new("guests")
+///     .entry("guest", &["id"])
+///     .entry("guest_by_email", &["email"])
+///     .tag("guest_list")
+///     .unique(&["id"])
+///     .unique(&["email"]);
+/// let sql = migration(Dialect::Sqlite, &[guests]).unwrap();
+/// assert!(sql.contains("CREATE TRIGGER larder_journal_guests_updated AFTER UPDATE"));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    pub(super) name: String,
+    pub(super) entries: Vec<Entry>,
+    pub(super) tags: Vec<String>,
+    pub(super) unique: Vec<Vec<String>>,
+    pub(super) has_rowid: bool,
+}
+
+/// An entry that a row stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) class: String,
+    pub(super) columns: Vec<String>,
+}
+
+impl Table {
+    /// A table in the schema that the migration creates things in. Touches nothing yet.
+    pub fn new(name: &str) -> Self {
+        Table {
+            name: name.to_owned(),
+            entries: Vec::new(),
+            tags: Vec::new(),
+            unique: Vec::new(),
+            has_rowid: true,
+        }
+    }
+
+    /// A row touches the entry of `class` whose key has the values of these columns as its parts, in this order.
+    #[must_use]
+    pub fn entry(mut self, class: &str, columns: &[&str]) -> Self {
+        self.entries.push(Entry { class: class.to_owned(), columns: owned(columns) });
+        self
+    }
+
+    /// A row touches every entry under `tag`. A class's own name is a tag of all its entries.
+    #[must_use]
+    pub fn tag(mut self, tag: &str) -> Self {
+        self.tags.push(tag.to_owned());
+        self
+    }
+
+    /// No two rows have the same values in these columns. To be told for each primary key and each other unique key,
+    /// because SQLite's `INSERT OR REPLACE` deletes the rows that are in its way without running their triggers.
+    /// PostgreSQL does not need it. Default: none.
+    #[must_use]
+    pub fn unique(mut self, columns: &[&str]) -> Self {
+        self.unique.push(owned(columns));
+        self
+    }
+
+    /// On SQLite the table is declared `WITHOUT ROWID`. Default: it has one, and `INSERT OR REPLACE` may be about it.
+    #[must_use]
+    pub fn without_rowid(mut self) -> Self {
+        self.has_rowid = false;
+        self
+    }
+
+    /// Whether SQL can be written for this.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        check("table", &self.name, TABLE_BYTES)?;
+        for Entry { class, columns } in &self.entries {
+            check("class", class, CLASS_BYTES)?;
+            check_columns(&self.name, columns)?;
+        }
+        for tag in &self.tags {
+            check("tag", tag, CLASS_BYTES)?;
+        }
+        for columns in &self.unique {
+            check_columns(&self.name, columns)?;
+        }
+        if self.entries.is_empty() && self.tags.is_empty() {
+            return Err(Error::declaration(format!(
+                "table {:?} touches nothing; allowed are tables with at least one entry or tag",
+                self.name
+            )));
+        }
+        Ok(())
+    }
+
+    /// What touches everything that any row of the table can stand for.
+    pub(super) fn whole(&self) -> Vec<Touch> {
+        let classes = self.entries.iter().map(|entry| &entry.class);
+        let mut touches: Vec<_> = self.tags.iter().chain(classes).cloned().map(Touch::Tag).collect();
+        touches.sort();
+        touches.dedup();
+        touches
+    }
+}
+
+fn owned(names: &[&str]) -> Vec<String> {
+    names.iter().map(|&name| name.to_owned()).collect()
+}
+
+fn check_columns(table: &str, columns: &[String]) -> Result<(), Error> {
+    if columns.is_empty() {
+        return Err(Error::declaration(format!(
+            "table {table:?}: an entry or unique key without columns; allowed are those with at least one"
+        )));
+    }
+    columns.iter().try_for_each(|column| check("column", column, NAME_BYTES))
+}
+
+fn check(what: &str, name: &str, most_bytes: usize) -> Result<(), Error> {
+    // The names also stand inside strings of JSON and of SQL, and between the dollars around a function's body.
+    let is_bad = |c: char| c.is_control() || matches!(c, '"' | '\'' | '`' | '\\' | '$');
+    if name.is_empty() || name.len() > most_bytes || name.contains(is_bad) {
+        return Err(Error::declaration(format!(
+            "{what} {name:?}: allowed are names of 1 to {most_bytes} bytes without quotes, backslashes, dollars and \
+             control characters"
+        )));
+    }
+    Ok(())
+}
+
+/// A name as an identifier of SQL, to be spelled exactly as the table was created. Only for names that passed
+/// [`Table::check`].
+pub(super) fn quoted(name: &str) -> String {
+    format!("\"{name}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bad_names_are_refused_with_what_is_allowed() {
+        let good = || Table::new("guests").tag("guest_list");
+        good().check().unwrap();
+        let long = "n".repeat(64);
+        let bad = [
+            Table::new("").tag("t"),
+            Table::new("guests"),
+            Table::new(&long[..TABLE_BYTES + 1]).tag("t"),
+            good().entry("", &["id"]),
+            good().entry("guest", &[]),
+            good().entry("guest", &["id\""]),
+            good().entry("guest", &["id", &long]),
+            good().entry("it's", &["id"]),
+            good().tag("a\nb"),
+            good().tag("$$"),
+            good().tag("back\\slash"),
+            good().unique(&[]),
+            good().unique(&[""]),
+        ];
+        for table in bad {
+            let text = table.check().unwrap_err().to_string();
+            assert!(text.contains("allowed are"), "{table:?}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_whole_table_is_its_tags_and_its_classes() {
+        let table =
+            Table::new("t").entry("b", &["x"]).entry("a", &["y"]).entry("b", &["z"]).tag("a").tag("c");
+        assert_eq!(table.whole(), ["a", "b", "c"].map(|tag| Touch::Tag(tag.to_owned())));
+    }
+}

@@ -1,0 +1,146 @@
+//! A database with a journal and two declared tables, and a foreign writer into it.
+
+use larder::journal::{Changes, Journal, Position, Touch};
+use larder_sql::database::Database;
+use larder_sql::dialect::Dialect;
+use larder_sql::journal::{SqlJournal, Table, migration};
+use larder_testbed::{Postgres, Sqlite};
+
+/// Guests are found by id, e-mail address and, if they have one, telephone; notes belong to guests.
+pub fn tables() -> Vec<Table> {
+    let guests = Table::new("guests")
+        .entry("guest", &["id"])
+        .entry("guest_email", &["email"])
+        .entry("guest_phone", &["phone"])
+        .tag("guest_list")
+        .unique(&["id"])
+        .unique(&["email"]);
+    let notes = Table::new("notes").entry("guest_notes", &["guest_id"]).unique(&["id"]);
+    vec![guests, notes]
+}
+
+const TABLES: &str = "
+    CREATE TABLE guests (id TEXT NOT NULL PRIMARY KEY, email TEXT NOT NULL UNIQUE, phone TEXT, n BIGINT);
+    CREATE TABLE notes (id TEXT NOT NULL PRIMARY KEY, guest_id TEXT REFERENCES guests (id) ON DELETE CASCADE);
+";
+
+enum Server {
+    Postgres(larder_testbed::Database),
+    Sqlite(Sqlite),
+}
+
+pub struct Bed {
+    server: Server,
+    pub database: Database,
+    pub journal: SqlJournal,
+}
+
+impl Bed {
+    pub async fn postgres() -> Self {
+        let server = larder_testbed::Database::fresh(&Postgres::shared().unwrap()).unwrap();
+        server.sql(TABLES).unwrap();
+        server.sql(&migration(Dialect::Postgres, &tables()).unwrap()).unwrap();
+        let database = Database::connect(&server.url()).await.unwrap();
+        Self {
+            server: Server::Postgres(server),
+            journal: SqlJournal::open(&database).await.unwrap(),
+            database,
+        }
+    }
+
+    pub async fn sqlite() -> Self {
+        let server = Sqlite::fresh().unwrap();
+        server.sql(TABLES).unwrap();
+        server.sql(&migration(Dialect::Sqlite, &tables()).unwrap()).unwrap();
+        let database = Database::connect(&server.url()).await.unwrap();
+        Self { server: Server::Sqlite(server), journal: SqlJournal::open(&database).await.unwrap(), database }
+    }
+
+    /// As software that has never heard of larder: in psql or in the sqlite3 shell.
+    pub fn sql(&self, statement: &str) -> String {
+        match &self.server {
+            Server::Postgres(server) => server.sql(statement).unwrap(),
+            Server::Sqlite(server) => server.sql(statement).unwrap(),
+        }
+    }
+
+    pub fn url(&self) -> String {
+        match &self.server {
+            Server::Postgres(server) => server.url(),
+            Server::Sqlite(server) => server.url(),
+        }
+    }
+
+    /// Where a consumer is that has seen everything.
+    pub async fn now(&self) -> Position {
+        self.journal.since(None).await.unwrap().position
+    }
+
+    /// What was committed since `from`, which then moves on.
+    pub async fn since(&self, from: &mut Position) -> Vec<Touch> {
+        match self.try_since(from).await {
+            Some(touches) => touches,
+            None => panic!("unknown since {from:?}"),
+        }
+    }
+
+    /// As [`Bed::since`]; `None` for unknown.
+    pub async fn try_since(&self, from: &mut Position) -> Option<Vec<Touch>> {
+        let since = self.journal.since(Some(from)).await.unwrap();
+        *from = since.position;
+        match since.changes {
+            Changes::Touches(touches) => Some(touches),
+            Changes::Unknown => None,
+        }
+    }
+
+    /// What `statement` touched.
+    pub async fn touched_by(&self, statement: &str) -> Vec<Touch> {
+        let mut from = self.now().await;
+        self.sql(statement);
+        self.since(&mut from).await
+    }
+}
+
+/// What a guest stands for.
+pub fn guest(id: &str, email: &str, phone: Option<&str>) -> Vec<Touch> {
+    let mut touches =
+        vec![Touch::entry("guest", [id]), Touch::entry("guest_email", [email]), tag("guest_list")];
+    touches.extend(phone.map(|phone| Touch::entry("guest_phone", [phone])));
+    touches
+}
+
+pub fn notes(guest_id: &str) -> Vec<Touch> {
+    vec![Touch::entry("guest_notes", [guest_id])]
+}
+
+pub fn tag(name: &str) -> Touch {
+    Touch::Tag(name.to_owned())
+}
+
+/// All of these in the journal's order, each once.
+pub fn all<const N: usize>(lists: [Vec<Touch>; N]) -> Vec<Touch> {
+    let mut touches = lists.concat();
+    touches.sort();
+    touches.dedup();
+    touches
+}
+
+/// Makes of each `async fn name(bed)` a test for SQLite and one for PostgreSQL.
+#[macro_export]
+macro_rules! on_both {
+    ($($name:ident),+ $(,)?) => {
+        mod on_sqlite {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name($crate::bed::Bed::sqlite().await).await;
+            })+
+        }
+        mod on_postgres {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name($crate::bed::Bed::postgres().await).await;
+            })+
+        }
+    };
+}

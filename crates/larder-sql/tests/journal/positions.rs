@@ -1,0 +1,99 @@
+//! From where a consumer can go on, and from where nobody can tell.
+
+use larder::journal::{Changes, DatabaseId, Journal, Position, Touch};
+
+use crate::bed::{Bed, all, guest};
+use crate::on_both;
+
+on_both!(
+    without_a_position_everything_counts_as_touched,
+    garbage_is_unknown_and_no_error,
+    another_database_is_unknown,
+    the_future_is_unknown,
+    more_than_the_limit_is_unknown,
+    a_row_that_cannot_be_read_is_unknown_once,
+    the_identity_stays,
+    a_closed_database_has_no_journal,
+);
+
+async fn changes(bed: &Bed, position: &str) -> Changes {
+    bed.journal.since(Some(&Position::new(position))).await.unwrap().changes
+}
+
+async fn without_a_position_everything_counts_as_touched(bed: Bed) {
+    for _ in 0..2 {
+        assert_eq!(bed.journal.since(None).await.unwrap().changes, Changes::Unknown);
+    }
+}
+
+async fn garbage_is_unknown_and_no_error(bed: Bed) {
+    let DatabaseId { system, timeline } = bed.journal.database().await.unwrap();
+    let tails =
+        ["", "x", "1:2:", "5:3:", "3:5:9", "0:0:", "1:x", "18446744073709551616:18446744073709551617:"];
+    for tail in tails {
+        assert_eq!(changes(&bed, &format!("{system}/{timeline}/{tail}")).await, Changes::Unknown, "{tail}");
+    }
+    for text in ["", "/", "//", "'; DROP TABLE larder_outbox; --", "\0"] {
+        assert_eq!(changes(&bed, text).await, Changes::Unknown, "{text}");
+    }
+}
+
+async fn another_database_is_unknown(bed: Bed) {
+    let position = bed.now().await;
+    let DatabaseId { system, timeline } = bed.journal.database().await.unwrap();
+    let own = format!("{system}/{timeline}/");
+    let at = position.as_str().strip_prefix(&own).unwrap();
+    assert_eq!(changes(&bed, &format!("{own}{at}")).await, Changes::Touches(vec![]));
+    assert_eq!(changes(&bed, &format!("{system}0/{timeline}/{at}")).await, Changes::Unknown);
+    assert_eq!(changes(&bed, &format!("{system}/{}/{at}", timeline + 1)).await, Changes::Unknown);
+}
+
+async fn the_future_is_unknown(bed: Bed) {
+    let DatabaseId { system, timeline } = bed.journal.database().await.unwrap();
+    for at in ["9223372036854775806:9223372036854775807:", "9223372036854775806:1", "3:9223372036854775807:3"]
+    {
+        assert_eq!(changes(&bed, &format!("{system}/{timeline}/{at}")).await, Changes::Unknown, "{at}");
+    }
+}
+
+async fn more_than_the_limit_is_unknown(bed: Bed) {
+    let Bed { journal, .. } = &bed;
+    let mut from = bed.now().await;
+    journal.append(&[Touch::Everything]).await.unwrap();
+    let limited = larder_sql::journal::SqlJournal::open(&bed.database).await.unwrap().limit(3);
+    for (rows, is_known) in [(2, true), (1, true), (4, false), (3, true)] {
+        from = limited.since(Some(&from)).await.unwrap().position;
+        for n in 0..rows {
+            journal.append(&[Touch::Tag(n.to_string())]).await.unwrap();
+        }
+        let since = limited.since(Some(&from)).await.unwrap();
+        assert_eq!(matches!(since.changes, Changes::Touches(_)), is_known, "{rows} rows");
+        from = since.position;
+    }
+}
+
+async fn a_row_that_cannot_be_read_is_unknown_once(bed: Bed) {
+    for garbage in ["nonsense", "{}", r#"[["all"]]"#, ""] {
+        let mut from = bed.now().await;
+        bed.sql(&format!("INSERT INTO larder_outbox (touched) VALUES ('{garbage}')"));
+        assert_eq!(bed.try_since(&mut from).await, None, "{garbage}");
+        bed.sql(&format!("INSERT INTO guests (id, email) VALUES ('{}', 'a')", garbage.len()));
+        let id = garbage.len().to_string();
+        assert_eq!(bed.since(&mut from).await, all([guest(&id, "a", None)]));
+        bed.sql("DELETE FROM guests");
+    }
+}
+
+async fn the_identity_stays(bed: Bed) {
+    let identity = bed.journal.database().await.unwrap();
+    assert!(!identity.system.is_empty() && !identity.system.contains(char::is_whitespace));
+    let again = larder_sql::journal::SqlJournal::open(&bed.database).await.unwrap();
+    assert_eq!(again.database().await.unwrap(), identity);
+    let since = again.since(None).await.unwrap();
+    assert_eq!(since.database, identity);
+}
+
+async fn a_closed_database_has_no_journal(bed: Bed) {
+    bed.database.close().await;
+    assert!(bed.journal.since(None).await.is_err());
+}

@@ -1,0 +1,143 @@
+//! What only PostgreSQL does: commits out of order, TRUNCATE, replication roles, other schemas and roles.
+
+use larder::journal::Touch;
+use larder_sql::database::Database;
+use larder_sql::error::ErrorKind;
+use larder_sql::journal::SqlJournal;
+use larder_testbed::Postgres;
+
+use crate::bed::{Bed, all, guest, notes, tag};
+
+#[tokio::test]
+async fn commits_out_of_order_are_not_lost() {
+    let bed = Bed::postgres().await;
+    let mut from = bed.now().await;
+    let mut first = bed.database.begin().await.unwrap();
+    sqlx::query("INSERT INTO guests VALUES ('1', 'a')").execute(first.statement()).await.unwrap();
+    bed.sql("INSERT INTO guests VALUES ('2', 'b')");
+    assert_eq!(bed.since(&mut from).await, all([guest("2", "b", None)]));
+    bed.sql("INSERT INTO guests VALUES ('3', 'c')");
+    assert_eq!(bed.since(&mut from).await, all([guest("3", "c", None)]));
+    first.commit().await.unwrap();
+    assert_eq!(bed.since(&mut from).await, all([guest("1", "a", None)]));
+    assert_eq!(bed.since(&mut from).await, []);
+}
+
+#[tokio::test]
+async fn truncate_journals_tags_and_classes() {
+    let bed = Bed::postgres().await;
+    let whole = ["guest", "guest_email", "guest_phone", "guest_list", "guest_notes"].map(tag);
+    assert_eq!(bed.touched_by("TRUNCATE guests CASCADE").await, all([whole.to_vec()]));
+    let replica = "SET session_replication_role = replica; TRUNCATE notes";
+    assert_eq!(bed.touched_by(replica).await, [tag("guest_notes")]);
+}
+
+#[tokio::test]
+async fn a_replica_session_is_journalled() {
+    let bed = Bed::postgres().await;
+    let replica = "SET session_replication_role = replica; INSERT INTO guests VALUES ('1', 'a');
+        UPDATE guests SET email = 'b'; DELETE FROM guests";
+    assert_eq!(bed.touched_by(replica).await, all([guest("1", "a", None), guest("1", "b", None)]));
+}
+
+#[tokio::test]
+async fn another_search_path_and_a_role_without_rights_are_journalled() {
+    let bed = Bed::postgres().await;
+    let role = format!("guest_writer_{}", bed.url().rsplit('_').next().unwrap());
+    bed.sql(&format!("CREATE ROLE {role}; GRANT INSERT, SELECT ON guests TO {role}"));
+    let foreign = format!(
+        "SET ROLE {role}; SET search_path TO pg_catalog; INSERT INTO public.guests VALUES ('1', 'a')"
+    );
+    assert_eq!(bed.touched_by(&foreign).await, all([guest("1", "a", None)]));
+    // A temporary table of the outbox's name takes nothing away.
+    let shadow = format!(
+        "SET ROLE {role}; CREATE TEMP TABLE larder_outbox (xid XID8, touched TEXT);
+         INSERT INTO public.guests VALUES ('2', 'b')"
+    );
+    assert_eq!(bed.touched_by(&shadow).await, all([guest("2", "b", None)]));
+    bed.sql(&format!("DROP OWNED BY {role}; DROP ROLE {role}"));
+}
+
+#[tokio::test]
+async fn copy_and_cascades_are_journalled() {
+    let bed = Bed::postgres().await;
+    let copy = "COPY guests (id, email) FROM PROGRAM 'printf ''1\\ta\\n2\\tb\\n'''";
+    assert_eq!(bed.touched_by(copy).await, all([guest("1", "a", None), guest("2", "b", None)]));
+    bed.sql("INSERT INTO notes VALUES ('n', '1')");
+    let delete = "DELETE FROM guests WHERE id = '1'";
+    assert_eq!(bed.touched_by(delete).await, all([guest("1", "a", None), notes("1")]));
+}
+
+#[tokio::test]
+async fn texts_that_a_collation_calls_equal_are_two_keys() {
+    let bed = Bed::postgres().await;
+    bed.sql(
+        "CREATE COLLATION blind (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+         ALTER TABLE guests ALTER COLUMN email TYPE TEXT COLLATE blind;
+         INSERT INTO guests VALUES ('1', 'a')",
+    );
+    let touched = bed.touched_by("UPDATE guests SET email = 'A'").await;
+    assert_eq!(touched, all([guest("1", "a", None), guest("1", "A", None)]));
+}
+
+#[tokio::test]
+async fn what_many_write_at_once_is_reported_exactly() {
+    let bed = Bed::postgres().await;
+    let mut from = bed.now().await;
+    let writer = async |name: usize| {
+        for n in 0..25 {
+            let mut write = bed.database.begin().await.unwrap();
+            let insert = sqlx::query("INSERT INTO guests VALUES ($1, $1)").bind(format!("{name} {n}"));
+            insert.execute(write.statement()).await.unwrap();
+            if n % 5 == 0 { write.rollback().await.unwrap() } else { write.commit().await.unwrap() }
+        }
+    };
+    let reader = async {
+        let mut seen = Vec::new();
+        for _ in 0..40 {
+            seen.extend(bed.since(&mut from).await);
+            tokio::task::yield_now().await;
+        }
+        seen
+    };
+    let (mut seen, ..) =
+        tokio::join!(reader, writer(0), writer(1), writer(2), writer(3), writer(4), writer(5));
+    seen.extend(bed.since(&mut from).await);
+    let mut ids: Vec<_> =
+        seen.iter().filter(|t| matches!(t, Touch::Entry { class, .. } if class == "guest")).collect();
+    ids.sort();
+    let count = ids.len();
+    ids.dedup();
+    assert_eq!((ids.len(), count), (6 * 20, 6 * 20), "each commit once, no rollback");
+}
+
+#[tokio::test]
+async fn an_unprivileged_role_can_read_the_journal() {
+    let bed = Bed::postgres().await;
+    let name = bed.url().rsplit('_').next().unwrap().to_owned();
+    let role = format!("guest_reader_{name}");
+    bed.sql(&format!(
+        "CREATE ROLE {role} LOGIN; GRANT SELECT, INSERT, DELETE ON larder_outbox TO {role};
+         GRANT SELECT, INSERT, UPDATE, DELETE ON larder_outbox_marks TO {role}"
+    ));
+    let url = bed.url().replace("postgres@", &format!("{role}@"));
+    let database = Database::connect(&url).await.unwrap();
+    use larder::journal::Journal;
+    let journal = SqlJournal::open(&database).await.unwrap().keep(std::time::Duration::ZERO);
+    journal.append(&[Touch::Everything]).await.unwrap();
+    journal.prune().await.unwrap();
+    assert_eq!(journal.database().await.unwrap(), bed.journal.database().await.unwrap());
+    database.close().await;
+    bed.sql(&format!("DROP OWNED BY {role}; DROP ROLE {role}"));
+}
+
+#[tokio::test]
+async fn without_an_outbox_the_error_says_so() {
+    let server = larder_testbed::Database::fresh(&Postgres::shared().unwrap()).unwrap();
+    let database = Database::connect(&server.url()).await.unwrap();
+    let error = SqlJournal::open(&database).await.err().unwrap();
+    assert!(matches!(error.kind(), ErrorKind::NoJournal(text) if text.contains("migration")), "{error}");
+    let mut write = database.begin().await.unwrap();
+    let error = write.touched().await.err().unwrap();
+    assert!(matches!(error.kind(), ErrorKind::NoJournal(_)), "{error}");
+}

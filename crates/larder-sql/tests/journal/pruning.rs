@@ -1,0 +1,176 @@
+//! Pruning: what may go, what must stay, and that nobody misses what went.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use larder::journal::{Changes, Journal, Touch};
+use larder_sql::journal::SqlJournal;
+use larder_sql::write::Write;
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+
+use crate::bed::Bed;
+use crate::on_both;
+
+on_both!(
+    rows_stay_as_long_as_they_are_kept,
+    pruned_positions_are_unknown_and_new_ones_are_not,
+    an_idle_consumer_is_not_told_that_all_is_unknown,
+    marks_stay_few,
+    pruning_at_once_loses_nothing,
+);
+
+fn count(bed: &Bed, table: &str) -> usize {
+    bed.sql(&format!("SELECT COUNT(*) FROM {table}")).parse().unwrap()
+}
+
+async fn append(bed: &Bed, rows: usize) {
+    for n in 0..rows {
+        bed.journal.append(&[Touch::Tag(n.to_string())]).await.unwrap();
+    }
+}
+
+async fn eager(bed: &Bed) -> SqlJournal {
+    SqlJournal::open(&bed.database).await.unwrap().keep(Duration::ZERO)
+}
+
+async fn rows_stay_as_long_as_they_are_kept(bed: Bed) {
+    append(&bed, 5).await;
+    let kept = SqlJournal::open(&bed.database).await.unwrap().keep(Duration::from_millis(300));
+    assert_eq!(kept.prune().await.unwrap(), 0);
+    append(&bed, 5).await;
+    let before = count(&bed, "larder_outbox");
+    tokio::time::sleep(Duration::from_millis(350)).await;
+    // The last row at the time of the first mark stays, and all that came after it.
+    assert_eq!(kept.prune().await.unwrap(), u64::try_from(before - 6).unwrap());
+    assert_eq!(kept.prune().await.unwrap(), 0);
+    assert_eq!(bed.journal.prune().await.unwrap(), 0, "an hour is not over");
+}
+
+async fn pruned_positions_are_unknown_and_new_ones_are_not(bed: Bed) {
+    append(&bed, 1).await;
+    let old = bed.now().await;
+    append(&bed, 3).await;
+    let mut new = bed.now().await;
+    assert!(eager(&bed).await.prune().await.unwrap() >= 3);
+    assert_eq!(count(&bed, "larder_outbox"), 1, "the last row stays");
+    assert_eq!(bed.journal.since(Some(&old)).await.unwrap().changes, Changes::Unknown);
+    assert_eq!(bed.since(&mut new).await, []);
+    append(&bed, 1).await;
+    assert_eq!(bed.since(&mut new).await, [Touch::Tag("0".to_owned())]);
+}
+
+async fn an_idle_consumer_is_not_told_that_all_is_unknown(bed: Bed) {
+    append(&bed, 2).await;
+    let mut from = bed.now().await;
+    let eager = eager(&bed).await;
+    for _ in 0..3 {
+        // Uses up transaction numbers, and touches nothing.
+        bed.sql("CREATE TABLE other (n BIGINT); DROP TABLE other");
+        eager.prune().await.unwrap();
+        assert_eq!(bed.since(&mut from).await, []);
+    }
+}
+
+async fn marks_stay_few(bed: Bed) {
+    for _ in 0..20 {
+        append(&bed, 1).await;
+        bed.journal.prune().await.unwrap();
+    }
+    assert_eq!(
+        count(&bed, "larder_outbox_marks"),
+        1,
+        "one for each sixty-fourth of the time that rows are kept"
+    );
+    let eager = eager(&bed).await;
+    for _ in 0..20 {
+        append(&bed, 1).await;
+        eager.prune().await.unwrap();
+    }
+    assert!(count(&bed, "larder_outbox_marks") <= 2);
+}
+
+async fn pruning_at_once_loses_nothing(bed: Bed) {
+    append(&bed, 2500).await;
+    let (a, b, c) = (eager(&bed).await, eager(&bed).await, eager(&bed).await);
+    let (a, b, c) = tokio::join!(a.prune(), b.prune(), c.prune());
+    let pruned = a.unwrap() + b.unwrap() + c.unwrap();
+    assert!(pruned >= 2499, "{pruned}");
+    assert_eq!(count(&bed, "larder_outbox"), 1);
+}
+
+/// A transaction that is open, and what it has touched.
+struct Open {
+    write: Write,
+    touched: Vec<Touch>,
+}
+
+/// Random interleavings of writes, commits, rollbacks, prunes and passes: what was committed since a consumer's last
+/// pass is in its next one, or that one is unknown.
+async fn every_commit_is_reported(bed: &Bed, seed: u64, most_open: usize, steps: usize) {
+    let mut random = SmallRng::seed_from_u64(seed);
+    let journal = SqlJournal::open(&bed.database).await.unwrap().keep(Duration::ZERO).limit(50);
+    let mut open: Vec<Open> = Vec::new();
+    let mut consumers = Vec::new();
+    for _ in 0..3 {
+        consumers.push((bed.now().await, BTreeSet::new()));
+    }
+    let (mut known, mut unknown) = (0, 0);
+    for step in 0..steps {
+        match random.random_range(0..20) {
+            0..3 if open.len() < most_open => {
+                open.push(Open { write: bed.database.begin().await.unwrap(), touched: Vec::new() });
+            }
+            3..10 if !open.is_empty() => {
+                let at = random.random_range(0..open.len());
+                let touch = Touch::Tag(format!("{seed} {step}"));
+                let insert = sqlx::query("INSERT INTO larder_outbox (touched) VALUES ($1)");
+                let insert = insert.bind(serde_json::to_string(&[&touch]).unwrap());
+                insert.execute(open[at].write.statement()).await.unwrap();
+                open[at].touched.push(touch);
+            }
+            10..13 if !open.is_empty() => {
+                let Open { write, touched } = open.swap_remove(random.random_range(0..open.len()));
+                if random.random_bool(0.3) {
+                    write.rollback().await.unwrap();
+                } else {
+                    write.commit().await.unwrap();
+                    consumers.iter_mut().for_each(|(_, missed)| missed.extend(touched.iter().cloned()));
+                }
+            }
+            // With SQLite's one writer at work, a prune would wait for it.
+            13 if most_open > 1 || open.is_empty() => drop(journal.prune().await.unwrap()),
+            14..18 => {
+                let (position, missed) = &mut consumers[random.random_range(0..3)];
+                let since = journal.since(Some(position)).await.unwrap();
+                match since.changes {
+                    Changes::Unknown => unknown += 1,
+                    Changes::Touches(touches) => {
+                        known += 1;
+                        let told: BTreeSet<_> = touches.into_iter().collect();
+                        assert!(told.is_superset(missed), "seed {seed} step {step}: {missed:?} {told:?}");
+                    }
+                }
+                (*position, *missed) = (since.position, BTreeSet::new());
+            }
+            _ => {}
+        }
+    }
+    assert!(known > steps / 20 && (unknown > 0 || steps < 500), "{known} known, {unknown} unknown");
+}
+
+#[tokio::test]
+async fn every_commit_is_reported_on_postgres() {
+    let bed = Bed::postgres().await;
+    for seed in 0..4 {
+        every_commit_is_reported(&bed, seed, 5, 600).await;
+    }
+}
+
+#[tokio::test]
+async fn every_commit_is_reported_on_sqlite() {
+    let bed = Bed::sqlite().await;
+    for seed in 0..4 {
+        every_commit_is_reported(&bed, seed, 1, 600).await;
+    }
+}

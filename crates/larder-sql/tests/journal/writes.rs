@@ -1,0 +1,134 @@
+//! What each kind of write journals, on both databases.
+
+use larder::journal::{Journal, Touch};
+use sqlx::AssertSqlSafe;
+
+use crate::bed::{Bed, all, guest, notes};
+use crate::on_both;
+
+on_both!(
+    inserts_updates_and_deletes_are_journalled,
+    a_new_email_journals_the_old_and_the_new,
+    a_bulk_update_journals_every_row,
+    rollbacks_leave_nothing,
+    any_text_comes_back_as_it_was,
+    touched_is_what_since_reports,
+    a_transaction_that_changes_nothing_touches_nothing,
+    what_is_appended_is_reported,
+    the_journal_is_not_counted,
+    quoted_names_and_keys_of_two_columns_work,
+    triggers_can_be_declared_anew,
+);
+
+async fn inserts_updates_and_deletes_are_journalled(bed: Bed) {
+    let insert = "INSERT INTO guests VALUES ('1', 'a', NULL, 0)";
+    assert_eq!(bed.touched_by(insert).await, all([guest("1", "a", None)]));
+    let update = "UPDATE guests SET n = 1";
+    assert_eq!(bed.touched_by(update).await, all([guest("1", "a", None)]));
+    let phone = "UPDATE guests SET phone = '7'";
+    assert_eq!(bed.touched_by(phone).await, all([guest("1", "a", Some("7"))]));
+    let no_phone = "UPDATE guests SET phone = NULL";
+    assert_eq!(bed.touched_by(no_phone).await, all([guest("1", "a", Some("7"))]));
+    assert_eq!(bed.touched_by("DELETE FROM guests").await, all([guest("1", "a", None)]));
+    assert_eq!(bed.touched_by("DELETE FROM guests").await, []);
+}
+
+async fn a_new_email_journals_the_old_and_the_new(bed: Bed) {
+    bed.sql("INSERT INTO guests VALUES ('1', 'a', '7', 0)");
+    let touched = bed.touched_by("UPDATE guests SET email = 'b', phone = '8'").await;
+    assert_eq!(touched, all([guest("1", "a", Some("7")), guest("1", "b", Some("8"))]));
+}
+
+async fn a_bulk_update_journals_every_row(bed: Bed) {
+    bed.sql("INSERT INTO guests VALUES ('1', 'a', NULL, 0), ('2', 'b', NULL, 0), ('3', 'c', NULL, 0)");
+    let touched = bed.touched_by("UPDATE guests SET n = n + 1").await;
+    assert_eq!(touched, all([guest("1", "a", None), guest("2", "b", None), guest("3", "c", None)]));
+}
+
+async fn rollbacks_leave_nothing(bed: Bed) {
+    let rolled_back = "BEGIN; INSERT INTO guests VALUES ('1', 'a', NULL, 0); ROLLBACK";
+    assert_eq!(bed.touched_by(rolled_back).await, []);
+    let savepoint = "BEGIN; INSERT INTO guests VALUES ('2', 'b', NULL, 0); SAVEPOINT s;
+        INSERT INTO guests VALUES ('3', 'c', NULL, 0); ROLLBACK TO s; COMMIT";
+    assert_eq!(bed.touched_by(savepoint).await, all([guest("2", "b", None)]));
+    let released = "BEGIN; SAVEPOINT s; INSERT INTO guests VALUES ('4', 'd', NULL, 0); RELEASE s; COMMIT";
+    assert_eq!(bed.touched_by(released).await, all([guest("4", "d", None)]));
+}
+
+async fn any_text_comes_back_as_it_was(bed: Bed) {
+    let nasty = "\"q\" \\ back \u{1} \t \n ü 🦀 ',' [\"tag\"] %:*";
+    let mut from = bed.now().await;
+    let mut write = bed.database.begin().await.unwrap();
+    let insert = sqlx::query("INSERT INTO guests (id, email) VALUES ('1', $1)").bind(nasty);
+    insert.execute(write.statement()).await.unwrap();
+    assert_eq!(write.touched().await.unwrap(), all([guest("1", nasty, None)]));
+    write.commit().await.unwrap();
+    assert_eq!(bed.since(&mut from).await, all([guest("1", nasty, None)]));
+}
+
+async fn touched_is_what_since_reports(bed: Bed) {
+    bed.sql("INSERT INTO guests VALUES ('1', 'a', NULL, 0), ('2', 'b', '7', 0)");
+    let mut from = bed.now().await;
+    for round in 0..3 {
+        let mut write = bed.database.begin().await.unwrap();
+        let update = format!("UPDATE guests SET email = '{round}' WHERE id = '1'");
+        for sql in [update, "DELETE FROM guests WHERE id = '2'".to_owned()] {
+            sqlx::query(AssertSqlSafe(sql)).execute(write.statement()).await.unwrap();
+        }
+        let before = bed.database.statements();
+        let touched = write.touched().await.unwrap();
+        assert_eq!(bed.database.statements(), before + 1);
+        write.commit().await.unwrap();
+        assert!(touched.contains(&Touch::entry("guest_email", [round.to_string()])), "{touched:?}");
+        assert_eq!(touched, bed.since(&mut from).await);
+    }
+}
+
+async fn a_transaction_that_changes_nothing_touches_nothing(bed: Bed) {
+    bed.sql("INSERT INTO guests VALUES ('1', 'a', NULL, 0)");
+    let mut write = bed.database.begin().await.unwrap();
+    assert_eq!(write.touched().await.unwrap(), []);
+    write.commit().await.unwrap();
+}
+
+async fn what_is_appended_is_reported(bed: Bed) {
+    let mut from = bed.now().await;
+    let touches =
+        vec![Touch::Everything, Touch::Matching("guest*".to_owned()), Touch::Tag("guest_list".to_owned())];
+    bed.journal.append(&touches).await.unwrap();
+    assert_eq!(bed.since(&mut from).await, all([touches]));
+    bed.journal.append(&[]).await.unwrap();
+    assert_eq!(bed.since(&mut from).await, []);
+}
+
+async fn the_journal_is_not_counted(bed: Bed) {
+    let mut from = bed.now().await;
+    bed.journal.append(&[Touch::Everything]).await.unwrap();
+    bed.since(&mut from).await;
+    bed.journal.prune().await.unwrap();
+    bed.journal.database().await.unwrap();
+    assert_eq!(bed.database.statements(), 0);
+}
+
+async fn quoted_names_and_keys_of_two_columns_work(bed: Bed) {
+    use larder_sql::journal::{Table, triggers};
+    bed.sql(
+        r#"CREATE TABLE "Odd table" ("select" TEXT, "The Day" BIGINT, PRIMARY KEY ("select", "The Day"))"#,
+    );
+    let odd = Table::new("Odd table").entry("a class", &["select", "The Day"]).unique(&["select", "The Day"]);
+    bed.sql(&triggers(bed.database.dialect(), &[odd]).unwrap());
+    let entry = |day: &str| Touch::entry("a class", ["x", day]);
+    assert_eq!(bed.touched_by(r#"INSERT INTO "Odd table" VALUES ('x', 1)"#).await, [entry("1")]);
+    let update = r#"UPDATE "Odd table" SET "The Day" = 2"#;
+    assert_eq!(bed.touched_by(update).await, [entry("1"), entry("2")]);
+}
+
+async fn triggers_can_be_declared_anew(bed: Bed) {
+    use larder_sql::journal::{Table, triggers};
+    let notes_by_id = Table::new("notes").entry("note", &["id"]).unique(&["id"]);
+    bed.sql(&triggers(bed.database.dialect(), &[notes_by_id]).unwrap());
+    bed.sql("INSERT INTO guests VALUES ('g', 'a', NULL, 0)");
+    let insert = "INSERT INTO notes VALUES ('1', 'g')";
+    assert_eq!(bed.touched_by(insert).await, [Touch::entry("note", ["1"])]);
+    assert_ne!(notes("g"), [Touch::entry("note", ["1"])]);
+}

@@ -1,0 +1,86 @@
+//! Without Redis, this process consumes the journal itself: what was committed anywhere is dropped from memory.
+//!
+//! Invariant, borne by a test of its name:
+//! - `memory_knows_what_the_guard_vouches_for`: until the instant that is granted, memory holds nothing older than a
+//!   snapshot that was taken at most the staleness bound before.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep;
+
+use crate::batch::Batch;
+use crate::clock::Clock;
+use crate::engine::invalidate::drop_from;
+use crate::journal::{Changes, Failure, Journal, PASS, Position};
+use crate::key::Namespace;
+use crate::local::Local;
+use crate::remote::usable::Usable;
+
+/// How often it is asked to forget what is old.
+const PRUNE: Duration = Duration::from_secs(60);
+
+pub(crate) struct Consumer {
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) namespace: Arc<Namespace>,
+    pub(crate) local: Arc<Local>,
+    pub(crate) guard: Arc<Usable>,
+    pub(crate) clock: Clock,
+    pub(crate) bound: Duration,
+}
+
+impl Consumer {
+    /// Passes, again and again.
+    pub(crate) async fn consume(self) {
+        let mut position = None;
+        let mut is_known_to_fail = false;
+        loop {
+            match self.pass(&mut position).await {
+                Ok(()) => is_known_to_fail = false,
+                // Once, not five times a second: until it is asked again, reads go to their loaders.
+                Err(error) if !std::mem::replace(&mut is_known_to_fail, true) => {
+                    tracing::warn!(%error, "the journal cannot be asked, memory is not used");
+                }
+                Err(_) => {}
+            }
+            sleep(PASS).await;
+        }
+    }
+
+    /// One pass: whatever was committed by now is dropped, and only then vouched for.
+    pub(crate) async fn pass(&self, position: &mut Option<Position>) -> Result<(), Failure> {
+        let stretch = self.guard.stretch();
+        // Before the snapshot is taken: the grant counts from here.
+        let began = self.clock.now();
+        let since = self.journal.since(position.as_ref()).await?;
+        match since.changes {
+            Changes::Touches(touches) => {
+                let batch = Batch::of(&self.namespace, &touches);
+                drop_from(&self.local, &self.namespace, &batch);
+            }
+            Changes::Unknown => {
+                self.local.clear();
+            }
+        }
+        *position = Some(since.position);
+        self.guard.grant(stretch, began.plus(self.bound).minus(self.clock.resolution()));
+        Ok(())
+    }
+}
+
+/// Every process does so, now and then: whoever comes second finds nothing to do.
+pub(crate) async fn prune_now_and_then(journal: Arc<dyn Journal>) {
+    loop {
+        sleep(PRUNE.mul_f64(0.5 + rand::random::<f64>())).await;
+        let began = Instant::now();
+        match journal.prune().await {
+            Ok(0) => {}
+            Ok(rows) => tracing::debug!(rows, took = ?began.elapsed(), "journal pruned"),
+            Err(error) => tracing::warn!(%error, "the journal cannot be pruned"),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "consumer_tests.rs"]
+mod tests;

@@ -1,0 +1,144 @@
+//! The consumer against a scripted journal and a clock that only the test moves.
+
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+
+use super::*;
+use crate::clock::Tick;
+use crate::journal::{DatabaseId, Since, Touch};
+use crate::local::Departure;
+use crate::local::copy::{LocalCopy, Origin};
+use crate::policy::Consistency;
+use crate::protocol::rules::Rules;
+
+const BOUND: Duration = Duration::from_secs(2);
+
+/// Answers what it is told to, once.
+#[derive(Default)]
+struct Scripted {
+    answer: Mutex<Option<Changes>>,
+    /// What happens while it is asked.
+    meanwhile: Mutex<Option<Box<dyn FnMut() + Send>>>,
+}
+
+#[async_trait]
+impl Journal for Scripted {
+    async fn database(&self) -> Result<DatabaseId, Failure> {
+        Ok(DatabaseId { system: "test".to_owned(), timeline: 0 })
+    }
+
+    async fn since(&self, _: Option<&Position>) -> Result<Since, Failure> {
+        if let Some(meanwhile) = &mut *self.meanwhile.lock().unwrap() {
+            meanwhile();
+        }
+        let changes = self.answer.lock().unwrap().take().ok_or("the database is away")?;
+        Ok(Since { database: self.database().await?, position: Position::new("here"), changes })
+    }
+
+    async fn append(&self, _: &[Touch]) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn prune(&self) -> Result<u64, Failure> {
+        Ok(0)
+    }
+}
+
+struct Bench {
+    consumer: Consumer,
+    journal: Arc<Scripted>,
+    position: Option<Position>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let journal = Arc::new(Scripted::default());
+        let consumer = Consumer {
+            journal: journal.clone(),
+            namespace: Arc::new(Namespace::parse("ns").unwrap()),
+            local: Arc::new(Local::new(1 << 20, Rules::default())),
+            guard: Arc::new(Usable::new()),
+            clock: Clock::manual(),
+            bound: BOUND,
+        };
+        Bench { consumer, journal, position: None }
+    }
+
+    async fn pass(&mut self, changes: Option<Changes>) -> Result<(), Failure> {
+        *self.journal.answer.lock().unwrap() = changes;
+        self.consumer.pass(&mut self.position).await
+    }
+
+    /// What a load that is under way leaves in memory when it ends.
+    fn load(&self, key: &str) -> impl FnOnce() -> bool + use<> {
+        let Consumer { local, clock, .. } = &self.consumer;
+        let (local, key) = (local.clone(), bytes::Bytes::from(format!("ns:{key}")));
+        let arrival = local.next_flight();
+        let departure = local.depart(&key, &[].into(), Consistency::Bounded, arrival, clock.now(), BOUND);
+        let Departure::Lead(id, ..) = departure else { panic!("there was a flight already") };
+        move || {
+            let (deadline, origin) = (Tick::FAR, Origin::Guarded);
+            let copy = LocalCopy { value: None, tags: vec![], deadline, origin, payload_bytes: 0 };
+            local.insert_loaded(&key, id, copy)
+        }
+    }
+
+    fn serves(&self, key: &str) -> bool {
+        let Consumer { local, clock, guard, .. } = &self.consumer;
+        let now = clock.now();
+        local.get(format!("ns:{key}").as_bytes(), now, guard.is(now)).is_some()
+    }
+}
+
+fn touched(key: &str) -> Option<Changes> {
+    Some(Changes::Touches(vec![Touch::entry("values", [key])]))
+}
+
+#[tokio::test]
+async fn memory_knows_what_the_guard_vouches_for() {
+    let mut bench = Bench::new();
+    bench.pass(Some(Changes::Unknown)).await.unwrap();
+    assert!(bench.load("values:1")() && bench.load("values:2")());
+    assert!(bench.serves("values:1") && bench.serves("values:2"));
+
+    // The snapshot is taken while time passes: the grant counts from before it.
+    let clock = bench.consumer.clock.clone();
+    let second = Duration::from_secs(1);
+    *bench.journal.meanwhile.lock().unwrap() = Some(Box::new(move || clock.advance(second)));
+    bench.pass(touched("1")).await.unwrap();
+    assert!(!bench.serves("values:1") && bench.serves("values:2"));
+    bench.consumer.clock.advance(second - Duration::from_nanos(1));
+    assert!(bench.serves("values:2"));
+    bench.consumer.clock.advance(Duration::from_nanos(1));
+    assert!(!bench.serves("values:2"), "nobody vouches for it any more");
+}
+
+#[tokio::test]
+async fn a_load_that_the_journal_overtakes_leaves_nothing_behind() {
+    let mut bench = Bench::new();
+    for changes in [
+        touched("1"),
+        Some(Changes::Unknown),
+        Some(Changes::Touches(vec![Touch::Everything])),
+        Some(Changes::Touches(vec![Touch::Matching("val*".to_owned())])),
+    ] {
+        let (overtaken, shown) = (bench.load("values:1"), format!("{changes:?}"));
+        bench.pass(changes).await.unwrap();
+        assert!(!overtaken(), "{shown}");
+    }
+    assert!(bench.load("values:1")());
+}
+
+#[tokio::test]
+async fn a_journal_that_cannot_be_asked_vouches_for_nothing_and_loses_nothing() {
+    let mut bench = Bench::new();
+    bench.pass(Some(Changes::Unknown)).await.unwrap();
+    assert!(bench.load("values:1")());
+    bench.consumer.clock.advance(BOUND);
+    assert!(bench.pass(None).await.is_err());
+    assert!(!bench.serves("values:1"));
+    assert_eq!(bench.position, Some(Position::new("here")), "it goes on from where it was");
+    bench.pass(Some(Changes::Touches(vec![]))).await.unwrap();
+    assert!(bench.serves("values:1"), "nothing touched it meanwhile");
+}

@@ -1,0 +1,140 @@
+//! Reading keys back: from the bytes of a key to its class and parts, and from names to keys.
+
+use bytes::Bytes;
+
+use crate::error::Error;
+use crate::journal::Touch;
+use crate::key::{Key, KeyParts, Namespace};
+use crate::pattern::Pattern;
+use crate::protocol::tag::TagKey;
+
+/// What a touch stands for in this installation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    Key(Bytes),
+    Tag(TagKey),
+    Matching(Pattern),
+    Everything,
+}
+
+impl Namespace {
+    /// Spells what `touch` names.
+    pub(crate) fn target(&self, touch: &Touch) -> Result<Target, Error> {
+        Ok(match touch {
+            Touch::Entry { class, parts } => {
+                let key = self.class_prefix(class)?.key(&Named(parts));
+                Target::Key(Bytes::copy_from_slice(&key))
+            }
+            Touch::Tag(tag) => Target::Tag(self.tag_key(tag)),
+            Touch::Matching(pattern) => Target::Matching(Pattern::parse(pattern)?),
+            Touch::Everything => Target::Everything,
+        })
+    }
+
+    /// What the key of an entry names; `None` for a key that is no entry's.
+    pub(crate) fn named(&self, key: &[u8]) -> Option<Touch> {
+        let mut words = self.words(key)?;
+        let class = words.next()??;
+        Some(Touch::Entry { class, parts: words.collect() })
+    }
+
+    /// Whether `key` is an entry's that `pattern` means.
+    pub(crate) fn means(&self, pattern: &Pattern, key: &[u8]) -> bool {
+        let Some(words) = self.words(key) else { return false };
+        let words: Vec<String> = words.map(|word| word.unwrap_or_else(|| "~".to_owned())).collect();
+        pattern.matches(&words.join(":"))
+    }
+
+    /// The class and the parts of an entry's key, decoded; a missing part is `None`.
+    fn words<'a>(&self, key: &'a [u8]) -> Option<impl Iterator<Item = Option<String>> + 'a> {
+        let text = std::str::from_utf8(key).ok()?.strip_prefix(self.as_str())?.strip_prefix(':')?;
+        // A tag begins with a sigil that no class's name is spelled with.
+        let is_entry = !text.starts_with('#') && !self.reserves(key);
+        is_entry.then(|| text.split(':').map(decoded))
+    }
+}
+
+/// The parts of a key whose type is not known here.
+struct Named<'a>(&'a [Option<String>]);
+
+impl Key for Named<'_> {
+    fn parts(&self, parts: &mut KeyParts<'_>) {
+        self.0.iter().for_each(|part| parts.push_option(part.as_deref()));
+    }
+}
+
+/// The text that was encoded as `word`; `None` for the sign of a missing part.
+fn decoded(word: &str) -> Option<String> {
+    if word == "~" {
+        return None;
+    }
+    let mut bytes = Vec::with_capacity(word.len());
+    let mut rest = word.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        if byte == b'%'
+            && let Some((hex, after)) = rest.split_at_checked(2)
+            && let Some(byte) = std::str::from_utf8(hex).ok().and_then(|hex| u8::from_str_radix(hex, 16).ok())
+        {
+            bytes.push(byte);
+            rest = after;
+        } else {
+            bytes.push(byte);
+        }
+    }
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn namespace() -> Namespace {
+        Namespace::parse("ns").unwrap()
+    }
+
+    fn key(touch: &Touch) -> Bytes {
+        match namespace().target(touch).unwrap() {
+            Target::Key(key) => key,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_touch_spells_the_key_that_the_typed_side_spells() {
+        let typed = namespace().class_prefix("user_list").unwrap().key(&("admin", 3_u32));
+        assert_eq!(key(&Touch::entry("user_list", ["admin", "3"])), &typed[..]);
+        let missing = Touch::Entry { class: "pages".to_owned(), parts: vec![None, Some(String::new())] };
+        assert_eq!(key(&missing), "ns:pages:~:");
+        assert!(namespace().target(&Touch::entry("", ["x"])).is_err());
+    }
+
+    #[test]
+    fn a_pattern_means_what_an_entry_is_called() {
+        let means =
+            |pattern: &str, touch: &Touch| namespace().means(&Pattern::parse(pattern).unwrap(), &key(touch));
+        let ada = Touch::entry("user_email", ["ada lovelace@example.com"]);
+        assert!(means("user_email:ada *", &ada) && means("user_email*", &ada) && means("*", &ada));
+        assert!(!means("user_emails*", &ada));
+        for reserved in ["ns:#users", "ns:@live", "other:user:1"] {
+            assert!(!namespace().means(&Pattern::parse("*").unwrap(), reserved.as_bytes()), "{reserved}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_key_reads_back_as_what_it_names(class in "\\PC{1,20}", parts in any::<Vec<Option<String>>>()) {
+            prop_assume!(!parts.is_empty());
+            let touch = Touch::Entry { class, parts };
+            prop_assert_eq!(namespace().named(&key(&touch)), Some(touch));
+        }
+
+        #[test]
+        fn hostile_keys_never_panic(key in any::<Vec<u8>>()) {
+            let _ = namespace().named(&key);
+            let _ = namespace().named(format!("ns:{}", String::from_utf8_lossy(&key)).as_bytes());
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! What a Redis says of itself, in one round trip: its clock, its history, and what it carries for the protocol.
+
+use bytes::Bytes;
+use redis::RedisResult;
+use redis::aio::MultiplexedConnection;
+
+use crate::journal::Position;
+use crate::key::Namespace;
+use crate::protocol::certificate::RedisTime;
+use crate::remote::redis::identity::Identity;
+
+/// The answer.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    /// Redis's clock.
+    pub(crate) now: RedisTime,
+    /// The history and the role, as Redis names them; `None` when its answer cannot be read.
+    pub(crate) identity: Option<Identity>,
+    /// The certificate that it carries.
+    pub(crate) live: Option<Bytes>,
+    /// The watermark.
+    pub(crate) watermark: Option<RedisTime>,
+    /// The position.
+    pub(crate) position: Option<Position>,
+}
+
+/// Asks. `process` is who it was when the connection was made: a connection leads to one process only.
+pub(crate) async fn ask(
+    connection: &mut MultiplexedConnection,
+    namespace: &Namespace,
+    process: &Identity,
+) -> RedisResult<Asked> {
+    let mut pipe = redis::pipe();
+    // The clock first: what else is read is then no older than it says.
+    pipe.cmd("TIME");
+    // One by one, so that what counts the server's MGETs counts reads.
+    for key in [namespace.certificate_key(), namespace.watermark_key(), namespace.position_key()] {
+        pipe.cmd("GET").arg(&key[..]);
+    }
+    pipe.cmd("INFO").arg("replication");
+    type Answers = ((u64, u64), Option<Bytes>, Option<Bytes>, Option<Bytes>, String);
+    let (now, live, watermark, position, replication): Answers = pipe.query_async(connection).await?;
+    let text = |bytes: Option<Bytes>| String::from_utf8(bytes?.to_vec()).ok();
+    Ok(Asked {
+        now: RedisTime(now.0.saturating_mul(1_000_000).saturating_add(now.1)),
+        identity: process.now(&replication),
+        live,
+        watermark: text(watermark).and_then(|text| text.parse().ok()).map(RedisTime),
+        position: text(position).map(Position::new),
+    })
+}
+
+/// Asks a new connection who is at its other end.
+pub(crate) async fn identify(connection: &mut MultiplexedConnection) -> RedisResult<Option<Identity>> {
+    let mut pipe = redis::pipe();
+    pipe.cmd("INFO").arg("server").cmd("INFO").arg("replication");
+    let (server, replication): (String, String) = pipe.query_async(connection).await?;
+    Ok(Identity::parse(&server, &replication))
+}

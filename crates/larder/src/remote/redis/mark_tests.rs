@@ -1,0 +1,92 @@
+//! MARK as Redis runs it, held against what `protocol::relay` decides.
+
+use larder_testbed::Redis;
+
+use super::*;
+use crate::journal::Position;
+use crate::protocol::certificate::RedisTime;
+use crate::protocol::relay::{Marking, Standing, mark};
+use crate::remote::redis::scripts::Mark;
+
+/// Everything that a standing can be, relative to the clock of the moment, in microseconds.
+const AGES: [Option<i64>; 4] = [None, Some(-60_000_000), Some(1_000_000), Some(30_000_000)];
+
+#[tokio::test]
+async fn the_script_does_as_the_decision_says() {
+    let redis = Redis::start().unwrap();
+    let namespace = Namespace::parse("ns").unwrap();
+    let mut connection = redis_connection(&redis).await;
+    let scripts = Scripts::new();
+    let replid = info(&redis, "master_replid");
+    let mut seen = std::collections::BTreeSet::new();
+    for (live, watermark_age) in
+        [None, Some("mine"), Some("other")].into_iter().flat_map(|live| AGES.map(|age| (live, age)))
+    {
+        for (began_age, history) in
+            [-60_000_000, 10_000_000].into_iter().flat_map(|age| [(age, replid.as_str()), (age, "other")])
+        {
+            redis.command(&["FLUSHALL"]).unwrap();
+            let now = clock(&redis);
+            let ago = |age: i64| RedisTime(now.0.checked_add_signed(-age).unwrap());
+            let watermark = watermark_age.map(ago);
+            for (key, value) in
+                [("ns:@live", live.map(str::to_owned)), ("ns:@wm", watermark.map(|at| at.0.to_string()))]
+            {
+                if let Some(value) = value {
+                    redis.command(&["SET", key, &value]).unwrap();
+                }
+            }
+            let is_same_history = history == replid;
+            let standing = Standing { is_same_history, now, live: live.map(str::as_bytes), watermark };
+            let began = ago(began_age);
+            let decided = mark(standing, began, b"mine");
+            let position = Position::new("here");
+            let asked = Mark { began, live: Bytes::from("mine"), position: &position };
+            let done = scripts.mark(&mut connection, &namespace, history, &asked).await.unwrap();
+            assert_eq!(done, decided, "{standing:?} {began:?}");
+            let stands = |key: &str| redis.command(&["GET", key]).unwrap();
+            assert_eq!(stands("ns:@pos") == "here", decided == Marking::Set);
+            if decided == Marking::Set {
+                assert_eq!((stands("ns:@live"), stands("ns:@wm")), ("mine".to_owned(), began.0.to_string()));
+            }
+            seen.insert(format!("{decided:?}"));
+        }
+    }
+    assert_eq!(seen.len(), 3, "every outcome was seen: {seen:?}");
+}
+
+#[tokio::test]
+async fn a_full_redis_and_a_replica_are_marked_and_refused() {
+    let redis = Redis::start_with(&[("maxmemory", "1"), ("maxmemory-policy", "noeviction")]).unwrap();
+    let (namespace, position) = (Namespace::parse("ns").unwrap(), Position::new("here"));
+    let mut connection = redis_connection(&redis).await;
+    let replid = info(&redis, "master_replid");
+    let asked = Mark { began: clock(&redis), live: Bytes::from("mine"), position: &position };
+    let scripts = Scripts::new();
+    let done = scripts.mark(&mut connection, &namespace, &replid, &asked).await.unwrap();
+    assert_eq!(done, Marking::Set, "although nothing else can be stored");
+    assert!(redis.command(&["SET", "x", "y"]).is_err());
+
+    // Demoted and promoted again, on the same connection: the same process, another history.
+    redis.command(&["REPLICAOF", "127.0.0.1", "1"]).unwrap();
+    assert!(scripts.mark(&mut connection, &namespace, &replid, &asked).await.is_err(), "read-only");
+    redis.command(&["REPLICAOF", "NO", "ONE"]).unwrap();
+    let done = scripts.mark(&mut connection, &namespace, &replid, &asked).await.unwrap();
+    assert_eq!(done, Marking::Refuse, "its history has another name now");
+}
+
+async fn redis_connection(redis: &Redis) -> MultiplexedConnection {
+    let client = redis::Client::open(redis.url()).unwrap();
+    client.get_multiplexed_async_connection().await.unwrap()
+}
+
+fn info(redis: &Redis, field: &str) -> String {
+    let info = redis.command(&["INFO", "replication"]).unwrap();
+    info.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':')).unwrap().trim().to_owned()
+}
+
+fn clock(redis: &Redis) -> RedisTime {
+    let time = redis.command(&["TIME"]).unwrap();
+    let parts: Vec<u64> = time.lines().map(|part| part.parse().unwrap()).collect();
+    RedisTime(parts[0] * 1_000_000 + parts[1])
+}

@@ -1,0 +1,215 @@
+//! The relay: tells Redis what the journal tells, and marks how far it has been told. Any instance runs it.
+//!
+//! State shared with the keeper: the database's identity, behind a lock of its own that is never held across an await.
+//! It is a belief: the keeper compares the certificate with it, and a wrong belief only makes this instance wait.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use redis::RedisError;
+use redis::aio::MultiplexedConnection;
+use tokio::sync::Notify;
+use tokio::time::sleep;
+
+use crate::batch::{Batch, Sweep};
+use crate::journal::{Changes, DatabaseId, Failure, Journal, PASS, Position, Since};
+use crate::key::Namespace;
+use crate::policy::Policy;
+use crate::protocol::certificate::Certificate;
+use crate::protocol::relay::{Marking, Plan, Seen, plan};
+use crate::protocol::rules::Rules;
+
+use crate::remote::redis::asking::{Asked, ask};
+use crate::remote::redis::connection::{sweep, unlink};
+use crate::remote::redis::identity::Identity;
+use crate::remote::redis::scripts::{Mark, Scripts};
+
+/// A Redis that was told longer ago than this is told again. With several instances whoever comes first after it does
+/// so, and the others rest: no leader, no lock.
+const DUE: Duration = Duration::from_millis(150);
+
+pub(crate) struct Relay {
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) namespace: Namespace,
+    pub(crate) bound: Duration,
+    pub(crate) scripts: Scripts,
+    pub(crate) rules: Rules,
+    /// Told when a pass has marked: a heartbeat would be ok now.
+    pub(crate) marked: Arc<Notify>,
+    /// Which database answered last.
+    pub(crate) database: Mutex<Option<DatabaseId>>,
+}
+
+/// Why a pass came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Stopped {
+    #[error(transparent)]
+    Redis(#[from] RedisError),
+    #[error("the journal cannot be asked: {0}")]
+    Journal(Failure),
+    #[error("INFO did not name this Redis")]
+    Nameless,
+    #[error("this Redis is a replica")]
+    Replica,
+    #[error(
+        "the instances that use this namespace keep another staleness bound or longest TTL, or no journal ({0}): \
+         give all the same, or this one a namespace of its own"
+    )]
+    Disagreement(String),
+    #[error("a later life of this database has been promoted: the one that is asked here is of the past")]
+    Superseded,
+    #[error("another database answers than before, or the same one after a promotion")]
+    AnotherDatabase,
+    #[error("this Redis changed hands during the pass")]
+    ChangedHands,
+}
+
+impl Relay {
+    /// Passes, again and again, until it is dropped.
+    pub(crate) async fn run(&self, mut connection: MultiplexedConnection, process: &Identity) {
+        let mut last_reason = String::new();
+        loop {
+            match self.pass(&mut connection, process).await {
+                Ok(()) => last_reason.clear(),
+                Err(stopped) => {
+                    let reason = stopped.to_string();
+                    if reason != last_reason {
+                        tracing::warn!(%reason, "Redis is not told what was committed");
+                        last_reason = reason;
+                    }
+                }
+            }
+            sleep(PASS).await;
+        }
+    }
+
+    /// One pass; see `protocol::relay`.
+    pub(crate) async fn pass(
+        &self,
+        connection: &mut MultiplexedConnection,
+        process: &Identity,
+    ) -> Result<(), Stopped> {
+        let asked = ask(connection, &self.namespace, process).await?;
+        let identity = asked.identity.as_ref().ok_or(Stopped::Nameless)?;
+        let live = asked.live.as_deref().and_then(Certificate::parse);
+        let database = self.believed(live.as_ref()).await?;
+        let mine = self.certificate(identity, database.clone());
+        let seen = Seen {
+            is_master: identity.is_master,
+            now: asked.now,
+            live: live.as_ref(),
+            watermark: asked.watermark,
+        };
+        let position = match plan(&seen, &mine, DUE, self.rules) {
+            Plan::Rest => return Ok(()),
+            Plan::Replica => return Err(Stopped::Replica),
+            Plan::Superseded => return Err(Stopped::Superseded),
+            Plan::Disagreement => {
+                let live = live.map(|live| String::from_utf8_lossy(&live.to_bytes()).into_owned());
+                return Err(Stopped::Disagreement(live.unwrap_or_default()));
+            }
+            Plan::Replay => asked.position.clone(),
+            Plan::Drop => None,
+            Plan::Certify => return self.certify_untold(connection, identity, &asked).await,
+        };
+        let since = self.since(position.as_ref()).await?;
+        if since.database != database {
+            // What was decided was decided about another one. The next pass knows this one.
+            return Err(Stopped::AnotherDatabase);
+        }
+        self.tell(connection, &since.changes).await?;
+        self.mark(connection, identity, &asked, since).await
+    }
+
+    /// The certificate as this instance would write it, if it knows its database already.
+    pub(crate) fn expected(&self, identity: &Identity) -> Option<Certificate> {
+        let database = self.database.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        Some(self.certificate(identity, database))
+    }
+
+    /// Which database answers: as last heard, unless the certificate names another.
+    async fn believed(&self, live: Option<&Certificate>) -> Result<DatabaseId, Stopped> {
+        let believed = self.database.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match believed {
+            Some(believed) if live.is_some_and(|live| live.database.as_ref() == Some(&believed)) => {
+                Ok(believed)
+            }
+            _ => {
+                let database = self.journal.database().await.map_err(Stopped::Journal)?;
+                self.believe(&database);
+                Ok(database)
+            }
+        }
+    }
+
+    fn believe(&self, database: &DatabaseId) {
+        *self.database.lock().unwrap_or_else(PoisonError::into_inner) = Some(database.clone());
+    }
+
+    async fn since(&self, position: Option<&Position>) -> Result<Since, Stopped> {
+        let since = self.journal.since(position).await.map_err(Stopped::Journal)?;
+        self.believe(&since.database);
+        Ok(since)
+    }
+
+    async fn tell(&self, connection: &mut MultiplexedConnection, changes: &Changes) -> Result<(), Stopped> {
+        let Changes::Touches(touches) = changes else {
+            let entries = sweep(connection, &self.namespace, Sweep::Everything).await?;
+            tracing::info!(
+                entries,
+                "nobody can say what this Redis missed: its entries of this namespace dropped"
+            );
+            return Ok(());
+        };
+        let batch = Batch::of(&self.namespace, touches);
+        unlink(connection, &batch.unlinks()).await?;
+        for what in batch.sweeps() {
+            sweep(connection, &self.namespace, what).await?;
+        }
+        Ok(())
+    }
+
+    /// Only now, when all has been told.
+    async fn mark(
+        &self,
+        connection: &mut MultiplexedConnection,
+        identity: &Identity,
+        asked: &Asked,
+        since: Since,
+    ) -> Result<(), Stopped> {
+        let live = self.certificate(identity, since.database).to_bytes();
+        let mark = Mark { began: asked.now, live, position: &since.position };
+        match self.scripts.mark(connection, &self.namespace, &identity.replid, &mark).await? {
+            Marking::Set => self.marked.notify_one(),
+            Marking::Keep => {}
+            Marking::Refuse => return Err(Stopped::ChangedHands),
+        }
+        Ok(())
+    }
+
+    /// Only for a proof that breaks the rule: a certificate, and nothing told.
+    async fn certify_untold(
+        &self,
+        connection: &mut MultiplexedConnection,
+        identity: &Identity,
+        asked: &Asked,
+    ) -> Result<(), Stopped> {
+        let since = self.since(asked.position.as_ref()).await?;
+        self.mark(connection, identity, asked, since).await
+    }
+
+    fn certificate(&self, identity: &Identity, database: DatabaseId) -> Certificate {
+        certificate(identity, Some(database), self.bound)
+    }
+}
+
+/// What a Redis of this identity carries when it may be used.
+pub(crate) fn certificate(identity: &Identity, database: Option<DatabaseId>, bound: Duration) -> Certificate {
+    let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+    Certificate {
+        redis: identity.name(),
+        database,
+        bound_ms: millis(bound),
+        ttl_max_ms: millis(Policy::TTL_MAX),
+    }
+}

@@ -1,0 +1,61 @@
+//! A journal as a test needs it: what a table's writers touched, in the order of their commits.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use larder::journal::{Changes, DatabaseId, Failure, Journal, Position, Since, Touch};
+use tokio::sync::watch;
+
+/// Clones are one journal.
+#[derive(Clone)]
+pub(crate) struct Ledger {
+    rows: Arc<Mutex<Vec<Touch>>>,
+    /// While `true`, whoever asks waits: a relay that is frozen, a database that hangs.
+    frozen: Arc<watch::Sender<bool>>,
+}
+
+impl Ledger {
+    pub(crate) fn new() -> Self {
+        Ledger { rows: Arc::default(), frozen: Arc::new(watch::Sender::new(false)) }
+    }
+
+    /// What a trigger does when somebody commits.
+    pub(crate) fn note(&self, touch: Touch) {
+        self.rows.lock().unwrap().push(touch);
+    }
+
+    pub(crate) fn rows(&self) -> Vec<Touch> {
+        self.rows.lock().unwrap().clone()
+    }
+
+    pub(crate) fn freeze(&self, is_frozen: bool) {
+        self.frozen.send_replace(is_frozen);
+    }
+}
+
+#[async_trait]
+impl Journal for Ledger {
+    async fn database(&self) -> Result<DatabaseId, Failure> {
+        Ok(DatabaseId { system: "test".to_owned(), timeline: 1 })
+    }
+
+    async fn since(&self, position: Option<&Position>) -> Result<Since, Failure> {
+        self.frozen.subscribe().wait_for(|is_frozen| !is_frozen).await?;
+        let rows = self.rows();
+        let changes = match position.and_then(|position| position.as_str().parse::<usize>().ok()) {
+            Some(position) => Changes::Touches(rows[position..].to_vec()),
+            None => Changes::Unknown,
+        };
+        let position = Position::new(rows.len().to_string());
+        Ok(Since { database: self.database().await?, position, changes })
+    }
+
+    async fn append(&self, touches: &[Touch]) -> Result<(), Failure> {
+        touches.iter().for_each(|touch| self.note(touch.clone()));
+        Ok(())
+    }
+
+    async fn prune(&self) -> Result<u64, Failure> {
+        Ok(0)
+    }
+}
