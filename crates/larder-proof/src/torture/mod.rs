@@ -14,7 +14,6 @@ mod schema;
 mod servers;
 mod stage;
 
-pub use instance::caches::HAS_JOURNAL;
 pub use run::run;
 
 use std::process::ExitCode;

@@ -49,11 +49,6 @@ impl Plant {
             _ => "none",
         }
     }
-
-    /// Whether the fault lies in what only an engine with a journal does.
-    pub fn needs_journal(self) -> bool {
-        matches!(self, Plant::Without(Rule::CertifiesAfterReplay))
-    }
 }
 
 impl fmt::Display for Plant {

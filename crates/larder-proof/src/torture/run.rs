@@ -35,7 +35,7 @@ pub fn run(options: &Options, program: &Path) -> Result<Report> {
     };
     let nemeses = choice.nemeses(options);
     if nemeses.is_empty() {
-        bail!("the nemesis {choice} does not suit this run: it needs another database, a Redis or a journal");
+        bail!("the nemesis {choice} does not suit this run: it needs PostgreSQL or a Redis");
     }
     let started = Instant::now();
     let takes_the_database = nemeses.iter().any(|nemesis| nemesis.takes_the_database());

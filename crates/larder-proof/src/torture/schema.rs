@@ -6,9 +6,11 @@
 use anyhow::Result;
 use larder_sql::database::Database;
 use larder_sql::dialect::Dialect;
+use larder_sql::journal::migration;
 use larder_sql::write::Write;
 
 use crate::history::{Key, Seen, Version};
+use crate::torture::instance::caches::journalled;
 use crate::torture::keys::{ITEMS, TEAM_ITEMS, TEAMS, list_of, team_of};
 
 const TABLES: &str = "
@@ -30,7 +32,7 @@ const SQLITE_TRIGGER: &str = "
     END;";
 
 /// The statements that make the tables.
-pub(super) fn tables(dialect: Dialect) -> String {
+pub(super) fn tables(dialect: Dialect) -> Result<String> {
     let trigger = match dialect {
         Dialect::Postgres => POSTGRES_TRIGGER,
         Dialect::Sqlite => SQLITE_TRIGGER,
@@ -40,7 +42,8 @@ pub(super) fn tables(dialect: Dialect) -> String {
         let team = team_of(item).map_or("NULL".to_owned(), |team| team.to_string());
         format!("INSERT INTO item VALUES ({item}, {team}, 0, 1);")
     });
-    [TABLES.to_owned(), trigger.to_owned()].into_iter().chain(teams).chain(items).collect()
+    let journal = migration(dialect, &journalled())?;
+    Ok([TABLES.to_owned(), trigger.to_owned(), journal].into_iter().chain(teams).chain(items).collect())
 }
 
 /// The statement by which software that knows no cache writes an item.

@@ -51,7 +51,7 @@ impl Base {
             Server::Postgres { own: None, .. } => {}
             Server::Sqlite(_) => drop(self.sql("PRAGMA journal_mode = WAL")?),
         }
-        self.sql(&tables(self.dialect())).map(drop)
+        self.sql(&tables(self.dialect())?).map(drop)
     }
 
     pub(super) fn url(&self) -> String {

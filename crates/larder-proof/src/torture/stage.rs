@@ -10,7 +10,6 @@ use tempfile::TempDir;
 
 use crate::history::Instance as Number;
 use crate::torture::child::Child;
-use crate::torture::instance::caches::HAS_JOURNAL;
 use crate::torture::instance::order::Order;
 use crate::torture::observers::Observers;
 use crate::torture::options::Options;
@@ -57,7 +56,7 @@ impl Stage {
             let child = stage.start(nth)?;
             stage.children.push(child);
         }
-        stage.observers.let_write(HAS_JOURNAL);
+        stage.observers.let_write(true);
         Ok(stage)
     }
 

@@ -1,22 +1,29 @@
 //! The cache under torture: the one file that knows how the engine is built and told of writes.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use larder::cache::Cache;
 use larder::class::Class;
+use larder::journal::Touch;
 use larder::policy::Policy;
 use larder::receipt::Delivery;
 use larder_sql::database::Database;
-use larder_sql::write::Write;
-
-use std::time::Duration;
+use larder_sql::journal::{SqlJournal, Table};
 
 use crate::history::{Key, Version};
 use crate::torture::instance::Settings;
 use crate::torture::instance::hands::Hand;
-use crate::torture::keys::team_of;
 
-/// Whether the engine hears from the database's own record of writes whose writer told it nothing.
-pub const HAS_JOURNAL: bool = false;
+/// A tag of all lists, beside their class's own.
+const TEAMS: &str = "teams";
+
+/// What the database journals for the tables of the torture: an item is one entry, and a team that changed takes all
+/// lists with it.
+pub fn journalled() -> [Table; 2] {
+    let item = Table::new("item").entry("items", &["id"]).unique(&["id"]);
+    [item, Table::new("team").tag(TEAMS).unique(&["id"])]
+}
 
 /// The value of an entry names its key, so that an answer of another key shows.
 pub(super) type Value = (Key, Version);
@@ -30,14 +37,11 @@ pub(super) struct Caches {
     pub(super) lists: Class<Key, Value>,
 }
 
-/// What a write touched.
-pub(super) struct Touched {
-    key: Key,
-}
-
 impl Caches {
-    pub(super) async fn open(settings: &Settings, _database: &Database) -> Result<Self> {
-        let mut builder = Cache::builder("torture").staleness_bound(settings.bound());
+    pub(super) async fn open(settings: &Settings, database: &Database) -> Result<Self> {
+        let mut builder = Cache::builder("torture")
+            .staleness_bound(settings.bound())
+            .journal(SqlJournal::open(database).await?);
         if let Some(url) = &settings.redis {
             builder = builder.redis(url);
         }
@@ -50,41 +54,34 @@ impl Caches {
         let policy = Policy::ttl(ages).absent_for(ages);
         Ok(Caches {
             items: cache.class("items").policy(policy).open()?,
-            lists: cache.class("lists").policy(policy).open()?,
+            lists: cache.class("lists").policy(policy).tagged(TEAMS).open()?,
             cache,
         })
     }
 
-    /// What the write's transaction touched, asked before its commit.
-    pub(super) async fn touched(&self, _write: &mut Write, key: Key) -> Result<Touched> {
-        Ok(Touched { key })
-    }
-
     /// Tells the cache of a committed write; the write may be acknowledged with the answer.
-    pub(super) async fn committed(&self, touched: Touched) -> Delivery {
-        let mut invalidation = self.cache.invalidation().key(&self.items, &touched.key);
-        if team_of(touched.key).is_some() {
-            invalidation = invalidation.class(&self.lists);
-        }
+    pub(super) async fn committed(&self, touches: &[Touch]) -> Delivery {
+        let invalidation = self.cache.committed(touches);
+        let invalidation = if rand::random_bool(0.1) { invalidation.wait() } else { invalidation };
         invalidation.send().await.delivery()
     }
 
     /// Invalidates by hand, without any write.
-    pub(super) async fn invalidate(&self, hand: Hand, key: Key) {
+    pub(super) async fn invalidate(&self, hand: Hand, key: Key) -> Result<()> {
         // Whether everybody knows matters to a write; here nothing has changed.
         let _receipt = match hand {
             Hand::Key => self.items.invalidate(&key).await,
-            Hand::Tag => self.lists.invalidate_all().await,
-            Hand::Class | Hand::Matching | Hand::Everything => self.items.invalidate_all().await,
+            Hand::Tag => self.cache.invalidate_tag(TEAMS).await,
+            Hand::Class => self.items.invalidate_all().await,
+            Hand::Matching => self.cache.invalidate_matching(&format!("items:{key}*")).await?,
+            Hand::Everything => self.cache.clear().await,
         };
+        Ok(())
     }
 
     /// `name=count` of what the classes counted.
     pub(super) fn counts(&self) -> String {
         let stats = self.items.stats().plus(&self.lists.stats());
-        // Whatever counters there are: `Stats { memory_hits: 8, … }`.
-        let shown = format!("{stats:?}").replace(": ", "=");
-        let counts = shown.split([' ', ',', '{', '}']).filter(|word| word.contains('='));
-        counts.collect::<Vec<_>>().join(" ")
+        stats.named().map(|(name, count)| format!("{name}={count}")).collect::<Vec<_>>().join(" ")
     }
 }

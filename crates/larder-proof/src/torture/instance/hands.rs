@@ -30,7 +30,9 @@ pub(super) async fn invalidate_on(instance: Arc<Instance>) {
         tokio::time::sleep(Duration::from_millis(rand::random_range(500..8_000))).await;
         if !instance.is_calm.load(Ordering::Relaxed) {
             let hand = HANDS[rand::random_range(0..HANDS.len())];
-            instance.caches.invalidate(hand, rand::random_range(0..ITEMS)).await;
+            if let Err(error) = instance.caches.invalidate(hand, rand::random_range(0..ITEMS)).await {
+                tracing::error!(%error, ?hand, "an invalidation by hand was refused");
+            }
         }
     }
 }

@@ -10,7 +10,6 @@ use rustix::process::{Signal, getpid, kill_process};
 use crate::history::clock::now;
 use crate::history::{Event, Key, Nanos, What};
 use crate::torture::instance::Instance;
-use crate::torture::instance::caches::HAS_JOURNAL;
 use crate::torture::keys::{ITEMS, TEAM_ITEMS, TEAMS, habit};
 use crate::torture::schema::{Written, write};
 
@@ -41,7 +40,7 @@ impl Instance {
         let begin = now();
         let mut transaction = self.database.begin().await?;
         let written = write(&mut transaction, key).await?;
-        let touched = self.caches.touched(&mut transaction, key).await?;
+        let touches = transaction.touched().await?;
         transaction.commit().await?;
         let committed = now();
         if self.is_doomed.load(Ordering::Relaxed) {
@@ -49,10 +48,10 @@ impl Instance {
         }
         self.note(&written, begin, committed, What::Committed { foreign: false });
         // A request that was cancelled here has committed, and nobody is told.
-        if HAS_JOURNAL && rand::random_bool(0.02) {
+        if rand::random_bool(0.02) {
             return Ok(());
         }
-        let delivery = self.caches.committed(touched).await;
+        let delivery = self.caches.committed(&touches).await;
         self.note(&written, committed, now(), What::Acknowledged(delivery));
         Ok(())
     }

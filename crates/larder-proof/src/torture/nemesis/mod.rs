@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::torture::instance::caches::HAS_JOURNAL;
 use crate::torture::options::{Kind, Options};
 use crate::torture::stage::Stage;
 
@@ -35,11 +34,9 @@ enum Need {
     Redis,
     /// A PostgreSQL server that may crash.
     Postgres,
-    /// A journal: writes that nobody told the cache of, or could.
-    Journal,
 }
 
-use Need::{Journal, Postgres, Redis};
+use Need::{Postgres, Redis};
 
 /// All of them.
 pub const ALL: &[Nemesis] = &[
@@ -52,7 +49,7 @@ pub const ALL: &[Nemesis] = &[
     Nemesis {
         name: "stop-redis",
         about: "SIGSTOP Redis for longer than the bound",
-        needs: &[Redis, Journal],
+        needs: &[Redis],
         strike: redis::stop,
     },
     Nemesis { name: "flush-redis", about: "FLUSHALL", needs: &[Redis], strike: redis::flush },
@@ -77,13 +74,13 @@ pub const ALL: &[Nemesis] = &[
     Nemesis {
         name: "stall-link",
         about: "one instance's link to Redis becomes a black hole, or only its way back",
-        needs: &[Redis, Journal],
+        needs: &[Redis],
         strike: links::stall,
     },
     Nemesis {
         name: "cut-link",
         about: "one instance's link to Redis is cut",
-        needs: &[Redis, Journal],
+        needs: &[Redis],
         strike: links::cut,
     },
     Nemesis {
@@ -101,25 +98,25 @@ pub const ALL: &[Nemesis] = &[
     Nemesis {
         name: "kill-writer",
         about: "kill -9 an instance between its COMMIT and its UNLINK",
-        needs: &[Journal],
+        needs: &[],
         strike: instances::kill_writer,
     },
     Nemesis {
         name: "stop-relay",
         about: "SIGSTOP each instance in turn, whichever relays, and kill one of them",
-        needs: &[Journal],
+        needs: &[],
         strike: instances::stop_relay,
     },
     Nemesis {
         name: "foreign-only",
         about: "for longer than the bound only psql or sqlite3 writes",
-        needs: &[Journal],
+        needs: &[],
         strike: database::foreign_only,
     },
     Nemesis {
         name: "crash-postgres",
         about: "PostgreSQL crashes and comes back",
-        needs: &[Postgres, Journal],
+        needs: &[Postgres],
         strike: database::crash,
     },
     Nemesis {
@@ -168,7 +165,6 @@ impl Nemesis {
         self.needs.iter().all(|need| match need {
             Redis => options.has_redis(),
             Postgres => options.database == Kind::Postgres,
-            Journal => HAS_JOURNAL,
         })
     }
 
