@@ -12,7 +12,7 @@ use larder::source::Source;
 use crate::freshness::tally::Tally;
 use crate::freshness::{Judge, Writes};
 use crate::history::record::replay;
-use crate::history::{Event, Instance, Key, Nanos, Seen, Version, What};
+use crate::history::{Event, Instance, Key, Nanos, Seen, Version, What, is_absent};
 use crate::torture::run::Strike;
 
 /// What a run's history says.
@@ -78,15 +78,18 @@ pub(super) fn evaluate(
     let mut lags = Lags::new(&judge);
     let mut recoveries = vec![None; strikes.len()];
     for (path, bytes) in &reads.0 {
-        let mut healed = 0;
+        let mut healed = None;
         replay(path, *bytes, |event| {
+            // What was healed before this instance lived was no concern of it.
+            let healed =
+                healed.get_or_insert_with(|| strikes.partition_point(|strike| strike.healed < event.begin));
             evaluation.tally.add(&judge, &event);
             lags.add(&event);
             if is_served(&event, has_redis) {
-                while let Some(strike) = strikes.get(healed).filter(|strike| strike.healed <= event.begin) {
+                while let Some(strike) = strikes.get(*healed).filter(|strike| strike.healed <= event.begin) {
                     let recovery = event.end - strike.healed;
-                    recoveries[healed] = recoveries[healed].max(Some(recovery));
-                    healed += 1;
+                    recoveries[*healed] = recoveries[*healed].max(Some(recovery));
+                    *healed += 1;
                 }
             }
         })?;
@@ -129,7 +132,10 @@ impl Lags {
     fn new(judge: &Judge) -> Self {
         let mut foreign: HashMap<Key, Vec<_>> = HashMap::new();
         for event in judge.writes().filter(|event| event.what == (What::Committed { foreign: true })) {
-            if let Seen::Version(version) = event.seen {
+            // Which absence a negative answer has seen, it does not say.
+            if let Seen::Version(version) = event.seen
+                && !is_absent(version)
+            {
                 foreign.entry(event.key).or_default().push((version, event.end));
             }
         }

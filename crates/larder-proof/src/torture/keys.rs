@@ -1,5 +1,6 @@
 //! The small hot keyspace: items, and lists that depend on many of them.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use crate::history::{Instance, Key, Nanos};
@@ -10,15 +11,21 @@ pub const ITEMS: Key = 64;
 /// How many teams there are. Each has a list, whose version is the sum of its items' versions.
 pub const TEAMS: Key = 8;
 
-/// How many items a team has; those beyond are in none.
+/// How many items a team has.
 pub const TEAM_ITEMS: Key = 2;
+
+/// Items below this are on a list, all others on none.
+pub const LISTED: Key = TEAMS * TEAM_ITEMS;
+
+/// The items that are read and written most.
+pub const HOT: Range<Key> = LISTED..LISTED + 8;
 
 /// The key of the first team's list.
 const FIRST_LIST: Key = 1_000;
 
 /// The team of an item.
 pub fn team_of(item: Key) -> Option<Key> {
-    (item < TEAMS * TEAM_ITEMS).then_some(item / TEAM_ITEMS)
+    (item < LISTED).then_some(item / TEAM_ITEMS)
 }
 
 /// The key under which the list of a team is in the history.

@@ -13,7 +13,7 @@ use crate::history::clock::now;
 use crate::history::{Event, Key, Read, Seen, What};
 use crate::torture::instance::Instance;
 use crate::torture::instance::caches::Value;
-use crate::torture::keys::{ITEMS, TEAMS, all, habit, list_of, team_of_list};
+use crate::torture::keys::{HOT, ITEMS, TEAMS, all, habit, list_of, team_of_list};
 
 /// Reads for as long as the process lives.
 pub(super) async fn read_on(instance: Arc<Instance>) {

@@ -10,7 +10,7 @@ use rustix::process::{Signal, getpid, kill_process};
 use crate::history::clock::now;
 use crate::history::{Event, Key, Nanos, What};
 use crate::torture::instance::Instance;
-use crate::torture::keys::{ITEMS, TEAM_ITEMS, TEAMS, habit};
+use crate::torture::keys::{HOT, ITEMS, LISTED, habit};
 use crate::torture::schema::{Written, write};
 
 /// Writes for as long as the process lives, but for calm times.
@@ -31,8 +31,11 @@ pub(super) async fn write_on(instance: Arc<Instance>) {
 
 /// Lists depend on few items, which are written more seldom, or no list would ever be a hit.
 fn any_item() -> Key {
-    let listed = TEAMS * TEAM_ITEMS;
-    if rand::random_bool(0.1) { rand::random_range(0..listed) } else { rand::random_range(listed..ITEMS) }
+    match rand::random_range(0..10) {
+        0 => rand::random_range(0..LISTED),
+        1..5 => rand::random_range(HOT),
+        _ => rand::random_range(LISTED..ITEMS),
+    }
 }
 
 impl Instance {
