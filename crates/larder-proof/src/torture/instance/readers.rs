@@ -43,7 +43,11 @@ pub(super) async fn read_all(instance: &Instance) {
 }
 
 fn any_key() -> Key {
-    if rand::random_bool(0.15) { list_of(rand::random_range(0..TEAMS)) } else { rand::random_range(0..ITEMS) }
+    match rand::random_range(0..20) {
+        0..3 => list_of(rand::random_range(0..TEAMS)),
+        3..8 => rand::random_range(HOT),
+        _ => rand::random_range(0..ITEMS),
+    }
 }
 
 impl Instance {
