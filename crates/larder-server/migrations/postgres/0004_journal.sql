@@ -16,50 +16,66 @@ CREATE TABLE larder_outbox_marks (
 );
 
 -- What a change of "users" touches.
+DO $migration$ BEGIN EXECUTE replace($function$
 CREATE OR REPLACE FUNCTION "larder_journal_users"() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
-    IF TG_OP = 'UPDATE' THEN
-        INSERT INTO larder_outbox (touched) VALUES ('[' || concat_ws(',',
+    IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' AND (OLD."email"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."email"::pg_catalog.text COLLATE pg_catalog."C" OR OLD."email"::pg_catalog.text IS NULL AND NEW."email"::pg_catalog.text IS NULL)
+        AND (OLD."external_id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."external_id"::pg_catalog.text COLLATE pg_catalog."C" OR OLD."external_id"::pg_catalog.text IS NULL AND NEW."external_id"::pg_catalog.text IS NULL)
+        AND (OLD."id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."id"::pg_catalog.text COLLATE pg_catalog."C" OR OLD."id"::pg_catalog.text IS NULL AND NEW."id"::pg_catalog.text IS NULL)
+        AND (OLD."phone"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."phone"::pg_catalog.text COLLATE pg_catalog."C" OR OLD."phone"::pg_catalog.text IS NULL AND NEW."phone"::pg_catalog.text IS NULL)
+        AND (OLD."username"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."username"::pg_catalog.text COLLATE pg_catalog."C" OR OLD."username"::pg_catalog.text IS NULL AND NEW."username"::pg_catalog.text IS NULL) THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
             '["tag","user_list"]',
-            '["entry","user_details",' || to_json(OLD."id"::TEXT)::TEXT || ']',
-            '["entry","auth_state",' || to_json(OLD."id"::TEXT)::TEXT || ']',
-            '["entry","user_email",' || to_json(OLD."email"::TEXT)::TEXT || ']',
-            '["entry","user_username",' || to_json(OLD."username"::TEXT)::TEXT || ']',
-            '["entry","user_phone",' || to_json(OLD."phone"::TEXT)::TEXT || ']',
-            '["entry","user_external",' || to_json(OLD."external_id"::TEXT)::TEXT || ']',
-            CASE WHEN OLD."id"::TEXT COLLATE "C" IS DISTINCT FROM NEW."id"::TEXT COLLATE "C" THEN '["entry","user_details",' || to_json(NEW."id"::TEXT)::TEXT || ']' END,
-            CASE WHEN OLD."id"::TEXT COLLATE "C" IS DISTINCT FROM NEW."id"::TEXT COLLATE "C" THEN '["entry","auth_state",' || to_json(NEW."id"::TEXT)::TEXT || ']' END,
-            CASE WHEN OLD."email"::TEXT COLLATE "C" IS DISTINCT FROM NEW."email"::TEXT COLLATE "C" THEN '["entry","user_email",' || to_json(NEW."email"::TEXT)::TEXT || ']' END,
-            CASE WHEN OLD."username"::TEXT COLLATE "C" IS DISTINCT FROM NEW."username"::TEXT COLLATE "C" THEN '["entry","user_username",' || to_json(NEW."username"::TEXT)::TEXT || ']' END,
-            CASE WHEN OLD."phone"::TEXT COLLATE "C" IS DISTINCT FROM NEW."phone"::TEXT COLLATE "C" THEN '["entry","user_phone",' || to_json(NEW."phone"::TEXT)::TEXT || ']' END,
-            CASE WHEN OLD."external_id"::TEXT COLLATE "C" IS DISTINCT FROM NEW."external_id"::TEXT COLLATE "C" THEN '["entry","user_external",' || to_json(NEW."external_id"::TEXT)::TEXT || ']' END) || ']');
-    ELSIF TG_OP = 'INSERT' THEN
-        INSERT INTO larder_outbox (touched) VALUES ('[' || concat_ws(',',
+            '["entry","user_details",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","user_email",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."email"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","user_username",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."username"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","user_phone",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."phone"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","user_external",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."external_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']'), ']'));
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
             '["tag","user_list"]',
-            '["entry","user_details",' || to_json(NEW."id"::TEXT)::TEXT || ']',
-            '["entry","auth_state",' || to_json(NEW."id"::TEXT)::TEXT || ']',
-            '["entry","user_email",' || to_json(NEW."email"::TEXT)::TEXT || ']',
-            '["entry","user_username",' || to_json(NEW."username"::TEXT)::TEXT || ']',
-            '["entry","user_phone",' || to_json(NEW."phone"::TEXT)::TEXT || ']',
-            '["entry","user_external",' || to_json(NEW."external_id"::TEXT)::TEXT || ']') || ']');
-    ELSIF TG_OP = 'DELETE' THEN
-        INSERT INTO larder_outbox (touched) VALUES ('[' || concat_ws(',',
+            '["entry","user_details",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","user_email",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."email"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","user_username",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."username"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","user_phone",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."phone"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","user_external",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."external_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            CASE WHEN (OLD."id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."id"::pg_catalog.text COLLATE pg_catalog."C") IS NOT TRUE THEN '["entry","user_details",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']' END,
+            CASE WHEN (OLD."id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."id"::pg_catalog.text COLLATE pg_catalog."C") IS NOT TRUE THEN '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']' END,
+            CASE WHEN (OLD."email"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."email"::pg_catalog.text COLLATE pg_catalog."C") IS NOT TRUE THEN '["entry","user_email",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."email"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']' END,
+            CASE WHEN (OLD."username"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."username"::pg_catalog.text COLLATE pg_catalog."C") IS NOT TRUE THEN '["entry","user_username",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."username"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']' END,
+            CASE WHEN (OLD."phone"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."phone"::pg_catalog.text COLLATE pg_catalog."C") IS NOT TRUE THEN '["entry","user_phone",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."phone"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']' END,
+            CASE WHEN (OLD."external_id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."external_id"::pg_catalog.text COLLATE pg_catalog."C") IS NOT TRUE THEN '["entry","user_external",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."external_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']' END), ']'));
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
             '["tag","user_list"]',
-            '["entry","user_details",' || to_json(OLD."id"::TEXT)::TEXT || ']',
-            '["entry","auth_state",' || to_json(OLD."id"::TEXT)::TEXT || ']',
-            '["entry","user_email",' || to_json(OLD."email"::TEXT)::TEXT || ']',
-            '["entry","user_username",' || to_json(OLD."username"::TEXT)::TEXT || ']',
-            '["entry","user_phone",' || to_json(OLD."phone"::TEXT)::TEXT || ']',
-            '["entry","user_external",' || to_json(OLD."external_id"::TEXT)::TEXT || ']') || ']');
+            '["entry","user_details",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","user_email",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."email"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","user_username",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."username"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","user_phone",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."phone"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","user_external",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."external_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']'), ']'));
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
+            '["tag","user_list"]',
+            '["entry","user_details",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","user_email",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."email"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","user_username",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."username"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","user_phone",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."phone"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","user_external",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."external_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']'), ']'));
     ELSE
         INSERT INTO larder_outbox (touched) VALUES ('[["tag","auth_state"],["tag","user_details"],["tag","user_email"],["tag","user_external"],["tag","user_list"],["tag","user_phone"],["tag","user_username"]]');
     END IF;
     RETURN NULL;
 END $$;
-DO $$ BEGIN
-    EXECUTE 'ALTER FUNCTION "larder_journal_users"() SET search_path = '
-        || concat_ws(', ', nullif(current_setting('search_path'), ''), 'pg_temp');
-END $$;
+$function$, 'INSERT INTO larder_outbox (touched)', (
+    -- Whoever fires the trigger may look for tables elsewhere.
+    SELECT format('INSERT INTO %I.larder_outbox (touched)', nspname)
+    FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE pg_class.oid = CAST('larder_outbox' AS REGCLASS)
+)); END $migration$;
 CREATE OR REPLACE TRIGGER larder_journal AFTER INSERT OR UPDATE OR DELETE ON "users"
     FOR EACH ROW EXECUTE FUNCTION "larder_journal_users"();
 CREATE OR REPLACE TRIGGER larder_journal_truncated AFTER TRUNCATE ON "users"
@@ -69,27 +85,33 @@ ALTER TABLE "users" ENABLE ALWAYS TRIGGER larder_journal;
 ALTER TABLE "users" ENABLE ALWAYS TRIGGER larder_journal_truncated;
 
 -- What a change of "credentials" touches.
+DO $migration$ BEGIN EXECUTE replace($function$
 CREATE OR REPLACE FUNCTION "larder_journal_credentials"() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
-    IF TG_OP = 'UPDATE' THEN
-        INSERT INTO larder_outbox (touched) VALUES ('[' || concat_ws(',',
-            '["entry","auth_state",' || to_json(OLD."user_id"::TEXT)::TEXT || ']',
-            CASE WHEN OLD."user_id"::TEXT COLLATE "C" IS DISTINCT FROM NEW."user_id"::TEXT COLLATE "C" THEN '["entry","auth_state",' || to_json(NEW."user_id"::TEXT)::TEXT || ']' END) || ']');
-    ELSIF TG_OP = 'INSERT' THEN
-        INSERT INTO larder_outbox (touched) VALUES ('[' || concat_ws(',',
-            '["entry","auth_state",' || to_json(NEW."user_id"::TEXT)::TEXT || ']') || ']');
-    ELSIF TG_OP = 'DELETE' THEN
-        INSERT INTO larder_outbox (touched) VALUES ('[' || concat_ws(',',
-            '["entry","auth_state",' || to_json(OLD."user_id"::TEXT)::TEXT || ']') || ']');
+    IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' AND (OLD."user_id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."user_id"::pg_catalog.text COLLATE pg_catalog."C" OR OLD."user_id"::pg_catalog.text IS NULL AND NEW."user_id"::pg_catalog.text IS NULL) THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
+            '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']'), ']'));
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
+            '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            CASE WHEN (OLD."user_id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."user_id"::pg_catalog.text COLLATE pg_catalog."C") IS NOT TRUE THEN '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']' END), ']'));
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
+            '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']'), ']'));
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
+            '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']'), ']'));
     ELSE
         INSERT INTO larder_outbox (touched) VALUES ('[["tag","auth_state"]]');
     END IF;
     RETURN NULL;
 END $$;
-DO $$ BEGIN
-    EXECUTE 'ALTER FUNCTION "larder_journal_credentials"() SET search_path = '
-        || concat_ws(', ', nullif(current_setting('search_path'), ''), 'pg_temp');
-END $$;
+$function$, 'INSERT INTO larder_outbox (touched)', (
+    -- Whoever fires the trigger may look for tables elsewhere.
+    SELECT format('INSERT INTO %I.larder_outbox (touched)', nspname)
+    FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE pg_class.oid = CAST('larder_outbox' AS REGCLASS)
+)); END $migration$;
 CREATE OR REPLACE TRIGGER larder_journal AFTER INSERT OR UPDATE OR DELETE ON "credentials"
     FOR EACH ROW EXECUTE FUNCTION "larder_journal_credentials"();
 CREATE OR REPLACE TRIGGER larder_journal_truncated AFTER TRUNCATE ON "credentials"
@@ -99,27 +121,33 @@ ALTER TABLE "credentials" ENABLE ALWAYS TRIGGER larder_journal;
 ALTER TABLE "credentials" ENABLE ALWAYS TRIGGER larder_journal_truncated;
 
 -- What a change of "sessions" touches.
+DO $migration$ BEGIN EXECUTE replace($function$
 CREATE OR REPLACE FUNCTION "larder_journal_sessions"() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
-    IF TG_OP = 'UPDATE' THEN
-        INSERT INTO larder_outbox (touched) VALUES ('[' || concat_ws(',',
-            '["entry","auth_state",' || to_json(OLD."user_id"::TEXT)::TEXT || ']',
-            CASE WHEN OLD."user_id"::TEXT COLLATE "C" IS DISTINCT FROM NEW."user_id"::TEXT COLLATE "C" THEN '["entry","auth_state",' || to_json(NEW."user_id"::TEXT)::TEXT || ']' END) || ']');
-    ELSIF TG_OP = 'INSERT' THEN
-        INSERT INTO larder_outbox (touched) VALUES ('[' || concat_ws(',',
-            '["entry","auth_state",' || to_json(NEW."user_id"::TEXT)::TEXT || ']') || ']');
-    ELSIF TG_OP = 'DELETE' THEN
-        INSERT INTO larder_outbox (touched) VALUES ('[' || concat_ws(',',
-            '["entry","auth_state",' || to_json(OLD."user_id"::TEXT)::TEXT || ']') || ']');
+    IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' AND (OLD."user_id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."user_id"::pg_catalog.text COLLATE pg_catalog."C" OR OLD."user_id"::pg_catalog.text IS NULL AND NEW."user_id"::pg_catalog.text IS NULL) THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
+            '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']'), ']'));
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
+            '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            CASE WHEN (OLD."user_id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."user_id"::pg_catalog.text COLLATE pg_catalog."C") IS NOT TRUE THEN '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']' END), ']'));
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
+            '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']'), ']'));
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
+            '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']'), ']'));
     ELSE
         INSERT INTO larder_outbox (touched) VALUES ('[["tag","auth_state"]]');
     END IF;
     RETURN NULL;
 END $$;
-DO $$ BEGIN
-    EXECUTE 'ALTER FUNCTION "larder_journal_sessions"() SET search_path = '
-        || concat_ws(', ', nullif(current_setting('search_path'), ''), 'pg_temp');
-END $$;
+$function$, 'INSERT INTO larder_outbox (touched)', (
+    -- Whoever fires the trigger may look for tables elsewhere.
+    SELECT format('INSERT INTO %I.larder_outbox (touched)', nspname)
+    FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE pg_class.oid = CAST('larder_outbox' AS REGCLASS)
+)); END $migration$;
 CREATE OR REPLACE TRIGGER larder_journal AFTER INSERT OR UPDATE OR DELETE ON "sessions"
     FOR EACH ROW EXECUTE FUNCTION "larder_journal_sessions"();
 CREATE OR REPLACE TRIGGER larder_journal_truncated AFTER TRUNCATE ON "sessions"
@@ -129,26 +157,32 @@ ALTER TABLE "sessions" ENABLE ALWAYS TRIGGER larder_journal;
 ALTER TABLE "sessions" ENABLE ALWAYS TRIGGER larder_journal_truncated;
 
 -- What a change of "user_totals" touches.
+DO $migration$ BEGIN EXECUTE replace($function$
 CREATE OR REPLACE FUNCTION "larder_journal_user_totals"() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
-    IF TG_OP = 'UPDATE' THEN
-        INSERT INTO larder_outbox (touched) VALUES ('[' || concat_ws(',',
-            '["tag","user_list"]') || ']');
-    ELSIF TG_OP = 'INSERT' THEN
-        INSERT INTO larder_outbox (touched) VALUES ('[' || concat_ws(',',
-            '["tag","user_list"]') || ']');
-    ELSIF TG_OP = 'DELETE' THEN
-        INSERT INTO larder_outbox (touched) VALUES ('[' || concat_ws(',',
-            '["tag","user_list"]') || ']');
+    IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' AND TRUE THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
+            '["tag","user_list"]'), ']'));
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
+            '["tag","user_list"]'), ']'));
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
+            '["tag","user_list"]'), ']'));
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
+            '["tag","user_list"]'), ']'));
     ELSE
         INSERT INTO larder_outbox (touched) VALUES ('[["tag","user_list"]]');
     END IF;
     RETURN NULL;
 END $$;
-DO $$ BEGIN
-    EXECUTE 'ALTER FUNCTION "larder_journal_user_totals"() SET search_path = '
-        || concat_ws(', ', nullif(current_setting('search_path'), ''), 'pg_temp');
-END $$;
+$function$, 'INSERT INTO larder_outbox (touched)', (
+    -- Whoever fires the trigger may look for tables elsewhere.
+    SELECT format('INSERT INTO %I.larder_outbox (touched)', nspname)
+    FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE pg_class.oid = CAST('larder_outbox' AS REGCLASS)
+)); END $migration$;
 CREATE OR REPLACE TRIGGER larder_journal AFTER INSERT OR UPDATE OR DELETE ON "user_totals"
     FOR EACH ROW EXECUTE FUNCTION "larder_journal_user_totals"();
 CREATE OR REPLACE TRIGGER larder_journal_truncated AFTER TRUNCATE ON "user_totals"

@@ -58,15 +58,16 @@ const APPLY: &str = "
 const FORGET_MARKS: &str = "
     DELETE FROM larder_outbox_marks AS mark WHERE applied
         AND EXISTS (SELECT 1 FROM larder_outbox_marks AS higher
-            WHERE higher.applied AND higher.floor > mark.floor)";
+            WHERE higher.applied AND (higher.floor, higher.taken_at) > (mark.floor, mark.taken_at))";
 
-/// Rows above the snapshot came with a dump from another server.
+/// Rows above the snapshot came with a dump from another server. Who prunes at the same time waits for one statement, and
+/// finds its rows gone.
 const PRUNE: &str = "
     DELETE FROM larder_outbox WHERE ctid = ANY (ARRAY (
         SELECT ctid FROM larder_outbox
         WHERE xid < (SELECT floor FROM larder_outbox_marks WHERE applied ORDER BY floor DESC LIMIT 1)
            OR xid >= pg_snapshot_xmax(pg_current_snapshot())
-        ORDER BY xid LIMIT $1 FOR UPDATE SKIP LOCKED))";
+        ORDER BY xid LIMIT $1))";
 
 pub(super) async fn ask(
     connection: &mut AnyConnection,

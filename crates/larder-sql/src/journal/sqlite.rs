@@ -75,8 +75,8 @@ pub(super) async fn prune(writers: &AnyPool, keep: Duration) -> Result<u64, Erro
          WHERE NOT EXISTS (SELECT 1 FROM larder_outbox_marks WHERE taken_at > {NOW} - $1)"
     );
     let forget_marks = format!(
-        "DELETE FROM larder_outbox_marks WHERE floor <
-             (SELECT MAX(floor) FROM larder_outbox_marks WHERE taken_at <= {NOW} - $1)"
+        "DELETE FROM larder_outbox_marks WHERE taken_at <
+             (SELECT MAX(taken_at) FROM larder_outbox_marks WHERE taken_at <= {NOW} - $1)"
     );
     let prune = format!(
         "DELETE FROM larder_outbox WHERE id IN (

@@ -51,7 +51,7 @@ impl Bed {
     pub async fn sqlite() -> Self {
         let server = Sqlite::fresh().unwrap();
         server.sql(TABLES).unwrap();
-        server.sql(&migration(Dialect::Sqlite, &tables()).unwrap()).unwrap();
+        server.sql(&format!("\n{}", migration(Dialect::Sqlite, &tables()).unwrap())).unwrap();
         let database = Database::connect(&server.url()).await.unwrap();
         Self { server: Server::Sqlite(server), journal: SqlJournal::open(&database).await.unwrap(), database }
     }
@@ -60,6 +60,10 @@ impl Bed {
     pub fn sql(&self, statement: &str) -> String {
         match &self.server {
             Server::Postgres(server) => server.sql(statement).unwrap(),
+            // What begins with a comment looks like an option.
+            Server::Sqlite(server) if statement.starts_with('-') => {
+                server.sql(&format!("\n{statement}")).unwrap()
+            }
             Server::Sqlite(server) => server.sql(statement).unwrap(),
         }
     }

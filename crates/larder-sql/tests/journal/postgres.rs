@@ -1,6 +1,6 @@
 //! What only PostgreSQL does: commits out of order, TRUNCATE, replication roles, other schemas and roles.
 
-use larder::journal::Touch;
+use larder::journal::{Journal, Touch};
 use larder_sql::database::Database;
 use larder_sql::error::ErrorKind;
 use larder_sql::journal::SqlJournal;
@@ -55,6 +55,49 @@ async fn another_search_path_and_a_role_without_rights_are_journalled() {
          INSERT INTO public.guests VALUES ('2', 'b')"
     );
     assert_eq!(bed.touched_by(&shadow).await, all([guest("2", "b", None)]));
+    bed.sql(&format!("DROP OWNED BY {role}; DROP ROLE {role}"));
+}
+
+/// They would run with the rights of the outbox's owner.
+#[tokio::test]
+async fn names_are_qualified() {
+    let bed = Bed::postgres().await;
+    bed.sql(
+        "CREATE SCHEMA evil;
+         CREATE FUNCTION evil.fail() RETURNS TEXT LANGUAGE plpgsql AS $$ BEGIN RAISE 'evil ran'; END $$;
+         CREATE FUNCTION evil.same(TEXT, TEXT) RETURNS BOOLEAN LANGUAGE sql AS 'SELECT evil.fail() IS NULL';
+         CREATE FUNCTION evil.both(TEXT, TEXT) RETURNS TEXT LANGUAGE sql AS 'SELECT evil.fail()';
+         CREATE FUNCTION evil.to_json(TEXT) RETURNS JSON LANGUAGE sql AS 'SELECT evil.fail()::JSON';
+         CREATE FUNCTION evil.concat(TEXT, TEXT, TEXT) RETURNS TEXT LANGUAGE sql AS 'SELECT evil.fail()';
+         CREATE FUNCTION evil.concat_ws(TEXT, TEXT, TEXT, TEXT, TEXT) RETURNS TEXT LANGUAGE sql
+             AS 'SELECT evil.fail()';
+         CREATE OPERATOR evil.= (FUNCTION = evil.same, LEFTARG = TEXT, RIGHTARG = TEXT);
+         CREATE OPERATOR evil.|| (FUNCTION = evil.both, LEFTARG = TEXT, RIGHTARG = TEXT);
+         CREATE TABLE evil.larder_outbox (touched TEXT)",
+    );
+    let foreign = "SET search_path TO evil, pg_catalog; INSERT INTO public.guests VALUES ('1', 'a');
+        UPDATE public.guests SET n = 1; UPDATE public.guests SET email = CASE WHEN n > 0 THEN 'b' END;
+        DELETE FROM public.guests; TRUNCATE public.notes";
+    let touched = bed.touched_by(foreign).await;
+    assert_eq!(touched, all([guest("1", "a", None), guest("1", "b", None), vec![tag("guest_notes")]]));
+    // It would have been run:
+    let named = "SET search_path TO evil, pg_catalog; DO $$ BEGIN PERFORM 'a'::TEXT = 'b'::TEXT;
+        EXCEPTION WHEN raise_exception THEN RETURN; END $$; SELECT 1";
+    assert_eq!(bed.sql(named), "1");
+}
+
+/// A view's writer may have no right even to look into the schema of the table.
+#[tokio::test]
+async fn writes_through_a_view_are_journalled() {
+    let bed = Bed::postgres().await;
+    let role = format!("view_writer_{}", bed.url().rsplit('_').next().unwrap());
+    bed.sql(&format!(
+        "CREATE ROLE {role}; CREATE SCHEMA api; CREATE VIEW api.guests AS SELECT id, email FROM guests;
+         REVOKE ALL ON SCHEMA public FROM PUBLIC; GRANT USAGE ON SCHEMA api TO {role};
+         GRANT INSERT ON api.guests TO {role}"
+    ));
+    let touched = bed.touched_by(&format!("SET ROLE {role}; INSERT INTO api.guests VALUES ('1', 'a')")).await;
+    assert_eq!(touched, all([guest("1", "a", None)]));
     bed.sql(&format!("DROP OWNED BY {role}; DROP ROLE {role}"));
 }
 
@@ -122,7 +165,7 @@ async fn an_unprivileged_role_can_read_the_journal() {
     ));
     let url = bed.url().replace("postgres@", &format!("{role}@"));
     let database = Database::connect(&url).await.unwrap();
-    use larder::journal::Journal;
+
     let journal = SqlJournal::open(&database).await.unwrap().keep(std::time::Duration::ZERO);
     journal.append(&[Touch::Everything]).await.unwrap();
     journal.prune().await.unwrap();
@@ -140,4 +183,46 @@ async fn without_an_outbox_the_error_says_so() {
     let mut write = database.begin().await.unwrap();
     let error = write.touched().await.err().unwrap();
     assert!(matches!(error.kind(), ErrorKind::NoJournal(_)), "{error}");
+}
+
+#[tokio::test]
+async fn prepared_transactions_are_not_lost() {
+    let bed = Bed::postgres().await;
+    if bed.sql("SHOW max_prepared_transactions") == "0" {
+        return;
+    }
+    let mut from = bed.now().await;
+    let name = bed.url().rsplit('_').next().unwrap().to_owned();
+    bed.sql(&format!("BEGIN; INSERT INTO guests VALUES ('1', 'a'); PREPARE TRANSACTION '{name}'"));
+    bed.sql("INSERT INTO guests VALUES ('2', 'b')");
+    assert_eq!(bed.since(&mut from).await, all([guest("2", "b", None)]));
+    bed.sql(&format!("COMMIT PREPARED '{name}'"));
+    assert_eq!(bed.since(&mut from).await, all([guest("1", "a", None)]));
+}
+
+#[tokio::test]
+async fn rows_of_another_servers_dump_are_not_waited_for() {
+    let bed = Bed::postgres().await;
+    let mut from = bed.now().await;
+    bed.sql("INSERT INTO larder_outbox VALUES ('9000000000', '[[\"everything\"]]')");
+    bed.sql("INSERT INTO guests VALUES ('1', 'a')");
+    assert_eq!(bed.since(&mut from).await, all([guest("1", "a", None)]));
+    assert_eq!(bed.since(&mut from).await, []);
+    let eager = SqlJournal::open(&bed.database).await.unwrap().keep(std::time::Duration::ZERO);
+    eager.prune().await.unwrap();
+    assert_eq!(bed.sql("SELECT count(*) FROM larder_outbox WHERE xid = '9000000000'"), "0");
+}
+
+#[tokio::test]
+async fn a_position_covers_no_transaction_that_a_crash_could_undo() {
+    let bed = Bed::postgres().await;
+    bed.sql("INSERT INTO guests VALUES ('1', 'a')");
+    let last: u64 = bed.sql("SELECT max(xid::TEXT::BIGINT) FROM larder_outbox").parse().unwrap();
+    for _ in 0..3 {
+        bed.sql("BEGIN; INSERT INTO guests VALUES ('2', 'b'); ROLLBACK");
+    }
+    let position = bed.now().await;
+    let snapshot = position.as_str().rsplit('/').next().unwrap();
+    let xmax: u64 = snapshot.split(':').nth(1).unwrap().parse().unwrap();
+    assert_eq!(xmax, last + 1, "numbers of rolled back transactions may be handed out again: {snapshot}");
 }
