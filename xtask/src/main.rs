@@ -5,6 +5,7 @@ mod setup;
 mod steps;
 mod test;
 mod tidy;
+mod torture;
 
 use std::env;
 use std::path::PathBuf;
@@ -27,6 +28,8 @@ enum Command {
     Test(test::Options),
     /// Check the house rules that neither the compiler nor clippy knows
     Tidy,
+    /// Torture the cache with real servers, several instances and faults of every kind; `--help` tells all
+    Torture(torture::Options),
 }
 
 fn main() -> ExitCode {
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
     let outcome = root().and_then(|root| match cli.command {
         Command::Test(options) => test::run(&root, &options),
         Command::Tidy => tidy::run(&root),
+        Command::Torture(options) => torture::run(&root, &options),
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

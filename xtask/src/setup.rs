@@ -51,7 +51,8 @@ fn nextest(root: &Path) -> Result<()> {
     Ok(())
 }
 
-fn packages(root: &Path) -> Result<()> {
+/// Makes sure of the programs alone.
+pub(crate) fn packages(root: &Path) -> Result<()> {
     let missing = missing_packages(|program| find(program).is_ok());
     if missing.is_empty() {
         return Ok(());

@@ -22,7 +22,9 @@ mod ports;
 mod postgres;
 mod process;
 mod programs;
+mod proxy;
 mod redis;
+mod replication;
 mod resp;
 mod sqlite;
 
@@ -30,5 +32,7 @@ pub use database::Database;
 pub use ports::free_port;
 pub use postgres::{Postgres, PostgresUrl};
 pub use programs::{Program, find};
+pub use proxy::Proxy;
 pub use redis::Redis;
+pub use replication::Snapshot;
 pub use sqlite::Sqlite;

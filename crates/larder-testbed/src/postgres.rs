@@ -24,8 +24,9 @@ const SETTINGS: [&str; 5] =
 /// A PostgreSQL server on 127.0.0.1 with trust authentication and no durability; dropped, it is gone.
 pub struct Postgres {
     // Fields drop in this order: the server ends before its folder is removed.
-    _process: Process,
-    _folder: TempDir,
+    process: Process,
+    folder: TempDir,
+    account: Option<Account>,
     port: u16,
 }
 
@@ -66,7 +67,28 @@ impl Postgres {
         }
         init(folder.path(), account.as_ref())?;
         boot_on(free_port, |port| Ok((boot(folder.path(), port, account.as_ref())?, port)))
-            .map(|(process, port)| Self { _process: process, _folder: folder, port })
+            .map(|(process, port)| Self { process, folder, account, port })
+    }
+
+    /// Ends the server as a crash would, and waits for the end. Transactions committed with `synchronous_commit=on`
+    /// survive; by default it is off here, and the last ones may be lost.
+    ///
+    /// # Errors
+    ///
+    /// When the server has ended already.
+    pub fn crash(&mut self) -> Result<()> {
+        self.process.end()
+    }
+
+    /// Starts a crashed server again: same port, same data.
+    ///
+    /// # Errors
+    ///
+    /// When it does not boot, or somebody else took the port.
+    pub fn restart(&mut self) -> Result<()> {
+        let port = self.port;
+        self.process = boot_on(|| Ok(port), |port| boot(self.folder.path(), port, self.account.as_ref()))?;
+        Ok(())
     }
 
     /// The server `LARDER_TEST_POSTGRES` names; without it, one server for the whole of this process, started

@@ -157,7 +157,8 @@ impl Process {
         Ok(())
     }
 
-    fn end(&mut self) -> Result<()> {
+    /// Ends the server as it wants to be ended, by force if it takes too long.
+    pub(crate) fn end(&mut self) -> Result<()> {
         if self.running {
             self.signal(self.ending.signal())?;
             let deadline = Instant::now() + END;

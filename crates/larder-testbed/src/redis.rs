@@ -1,9 +1,9 @@
 //! A throw-away redis-server that can be paused, killed and brought back.
 
 use std::fs;
-use std::io::BufReader;
+use std::io::{BufReader, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -108,9 +108,25 @@ impl Redis {
     /// When it does not boot, or somebody else took the port.
     pub fn restart(&mut self) -> Result<()> {
         self.kill()?;
+        // A replica has been sent one, and whoever took a snapshot left one.
+        match fs::remove_file(self.dump()) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(error).context("removing the dump of Redis");
+            }
+            _ => self.boot_again(),
+        }
+    }
+
+    /// Starts the killed server again, with whatever dump lies in its folder.
+    pub(crate) fn boot_again(&mut self) -> Result<()> {
         let port = self.port;
         self.process = boot_on(|| Ok(port), |port| boot(self.folder.path(), port, self.password.as_deref()))?;
         Ok(())
+    }
+
+    /// Where the server keeps its dump.
+    pub(crate) fn dump(&self) -> PathBuf {
+        self.folder.path().join("dump.rdb")
     }
 
     /// Runs one command over a connection of its own and renders the reply as text: integers in decimal, a
@@ -139,6 +155,8 @@ fn write_config(folder: &Path, port: u16, directives: &[(&str, &str)]) -> Result
     let mut config = format!(
         "port {port}\nbind 127.0.0.1\nsave \"\"\nappendonly no\ndir {folder_text}\nlogfile {folder_text}/log\n"
     );
+    // A replica is served at once, not after the five seconds in which more of them might ask.
+    config += "repl-diskless-sync-delay 0\n";
     for (name, value) in directives {
         config += &format!("{name} {value}\n");
     }

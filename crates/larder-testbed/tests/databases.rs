@@ -44,6 +44,18 @@ fn a_server_of_ones_own_is_fast_and_gone_when_dropped() {
 }
 
 #[test]
+fn a_crashed_server_comes_back_with_what_was_committed_for_good() {
+    let mut server = Postgres::start().unwrap();
+    let database = Database::fresh(&server.url()).unwrap();
+    database.sql("CREATE TABLE guest (name text)").unwrap();
+    database.sql("SET synchronous_commit = on; INSERT INTO guest VALUES ('Ada')").unwrap();
+    server.crash().unwrap();
+    assert!(database.sql("SELECT 1").is_err());
+    server.restart().unwrap();
+    assert_eq!(database.sql("SELECT name FROM guest").unwrap(), "Ada");
+}
+
+#[test]
 fn sqlite_has_a_foreign_writer_or_says_what_to_install() {
     let database = Sqlite::fresh().unwrap();
     assert_eq!(database.url(), format!("sqlite://{}", database.path().display()));

@@ -1,0 +1,207 @@
+//! Judges recorded reads against recorded writes: how old was each answer, and was it allowed to be?
+//!
+//! Versions of one key are committed in their order, so what is known of one version says something of others:
+//! version 7 was committed before anybody knew of version 8, and was not there before version 6 was begun. A read of
+//! version v that began at t is as old as t is later than the earliest instant at which a version after v was known:
+//! `staleness = max(0, t - min(known[w] for w > v))`. Only instants before t matter, so reads may be judged in any
+//! order, in O(log n) each, once the writes are known. What is missing from the history can only excuse a read.
+
+pub mod tally;
+mod timeline;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use larder::policy::Consistency;
+use larder::receipt::Delivery;
+
+use crate::freshness::timeline::{Births, Knowledge};
+use crate::history::{Event, Instance, Key, Nanos, Read, Seen, Version, What, is_absent};
+
+/// The writes of a history, as they are collected.
+#[derive(Default)]
+pub struct Writes {
+    keys: BTreeMap<Key, Vec<Event>>,
+}
+
+impl Writes {
+    /// Adds an event; reads are passed over.
+    pub fn add(&mut self, event: Event) {
+        if !matches!(event.what, What::Read(_)) {
+            self.keys.entry(event.key).or_default().push(event);
+        }
+    }
+
+    /// Puts them in order, to judge reads by them. No bounded read may be older than `bound`.
+    pub fn judge(self, bound: Duration) -> Judge {
+        let keys = self.keys.into_iter().map(|(key, events)| (key, KeyWrites::new(events))).collect();
+        Judge { keys, bound: u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX) }
+    }
+}
+
+/// The writes of one key.
+struct KeyWrites {
+    /// In the order of versions.
+    events: Vec<Event>,
+    births: Births,
+    /// Commits, whoever wrote.
+    committed: Knowledge,
+    /// Acknowledgements that said `sent`.
+    sent: Knowledge,
+    /// All acknowledgements of one instance.
+    own: BTreeMap<Instance, Knowledge>,
+    newest: Version,
+}
+
+impl KeyWrites {
+    fn new(mut events: Vec<Event>) -> Self {
+        events.sort_by_key(|event| (version_of(event), event.begin));
+        let points = |keep: &dyn Fn(&Event) -> bool| {
+            events.iter().filter(|event| keep(event)).map(|event| (version_of(event), event.end)).collect()
+        };
+        let mut own: BTreeMap<Instance, Vec<_>> = BTreeMap::new();
+        for event in events.iter().filter(|event| matches!(event.what, What::Acknowledged(_))) {
+            own.entry(event.instance).or_default().push((version_of(event), event.end));
+        }
+        let begun = events.iter().filter(|event| matches!(event.what, What::Committed { .. }));
+        KeyWrites {
+            births: Births::new(begun.map(|event| (version_of(event), event.begin))),
+            committed: Knowledge::new(points(&|event| !matches!(event.what, What::Acknowledged(_)))),
+            sent: Knowledge::new(points(&|event| event.what == What::Acknowledged(Delivery::Sent))),
+            own: own.into_iter().map(|(instance, points)| (instance, Knowledge::new(points))).collect(),
+            newest: events.last().map_or(0, version_of),
+            events,
+        }
+    }
+}
+
+fn version_of(event: &Event) -> Version {
+    match event.seen {
+        Seen::Version(version) => version,
+        Seen::Absent => 0,
+    }
+}
+
+/// Judges reads.
+pub struct Judge {
+    keys: BTreeMap<Key, KeyWrites>,
+    bound: Nanos,
+}
+
+/// What is wrong with a read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// A `fresh` read missed a write acknowledged as sent this long before.
+    StaleFresh(Nanos),
+    /// A read missed a write committed this long before, which is more than the bound.
+    BeyondBound(Nanos),
+    /// A read missed a write that its own instance had acknowledged this long before.
+    OwnWriteUnseen(Nanos),
+    /// A read ended before what it returned had been begun.
+    FromTheFuture,
+    /// Nobody ever wrote what a read returned.
+    NeverWritten,
+    /// After the quiet time a read still missed a write.
+    OldAfterQuiet(Nanos),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let old = |nanos: &Nanos| Duration::from_micros(nanos / 1_000);
+        match self {
+            Fault::StaleFresh(by) => {
+                write!(f, "a fresh read missed a write acknowledged as sent {:?} before", old(by))
+            }
+            Fault::BeyondBound(by) => {
+                write!(f, "a read missed a write committed {:?} before, beyond the bound", old(by))
+            }
+            Fault::OwnWriteUnseen(by) => {
+                write!(f, "a read missed what its own instance acknowledged {:?} before", old(by))
+            }
+            Fault::FromTheFuture => write!(f, "a read returned what nobody had begun to write"),
+            Fault::NeverWritten => write!(f, "a read returned what nobody ever wrote"),
+            Fault::OldAfterQuiet(by) => {
+                write!(f, "after the quiet time a read missed a write committed {:?} before", old(by))
+            }
+        }
+    }
+}
+
+/// What is to be said of one read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// How old the answer was, against all commits.
+    pub staleness: Nanos,
+    /// What is wrong with it: mostly nothing.
+    pub faults: Vec<Fault>,
+}
+
+impl Judge {
+    /// Judges one read.
+    pub fn verdict(&self, event: &Event, read: Read) -> Verdict {
+        let Some(writes) = self.keys.get(&event.key) else {
+            return Verdict { staleness: 0, faults: vec![Fault::NeverWritten] };
+        };
+        let version = match event.seen {
+            Seen::Version(version) => version,
+            // A negative answer is every absent version at once; the youngest that may have been there excuses most.
+            Seen::Absent => match youngest_absent(writes.births.newest_by(event.end, writes.newest)) {
+                Some(version) => version,
+                None => return Verdict { staleness: 0, faults: vec![Fault::NeverWritten] },
+            },
+        };
+        if version > writes.newest {
+            return Verdict { staleness: 0, faults: vec![Fault::NeverWritten] };
+        }
+        let missed = |knowledge: &Knowledge| match knowledge.after(version) {
+            Some(known) => event.begin.saturating_sub(known),
+            None => 0,
+        };
+        let staleness = missed(&writes.committed);
+        let mut faults = Vec::new();
+        if writes.births.of(version) > event.end {
+            faults.push(Fault::FromTheFuture);
+        }
+        let unsent = missed(&writes.sent);
+        if read.consistency == Consistency::Fresh && unsent > 0 {
+            faults.push(Fault::StaleFresh(unsent));
+        }
+        let own = writes.own.get(&event.instance).map_or(0, missed);
+        if own > 0 {
+            faults.push(Fault::OwnWriteUnseen(own));
+        }
+        if staleness > self.bound {
+            faults.push(Fault::BeyondBound(staleness));
+        }
+        if read.last && staleness > 0 {
+            faults.push(Fault::OldAfterQuiet(staleness));
+        }
+        Verdict { staleness, faults }
+    }
+
+    /// The newest version of a key that anybody knew of; 0 for a key without any.
+    pub fn newest(&self, key: Key) -> Version {
+        self.keys.get(&key).map_or(0, |writes| writes.newest)
+    }
+
+    /// All writes, key by key, in the order of versions.
+    pub fn writes(&self) -> impl Iterator<Item = &Event> {
+        self.keys.values().flat_map(|writes| &writes.events)
+    }
+
+    /// What explains a read of `version`: the writes it returned and missed, up to its own instant.
+    pub fn around(&self, event: &Event) -> impl Iterator<Item = &Event> {
+        let version = version_of(event);
+        let events = self.keys.get(&event.key).map_or(&[][..], |writes| &writes.events);
+        let from = events.partition_point(|write| version_of(write) < version);
+        events[from..].iter().filter(move |write| write.begin <= event.end)
+    }
+}
+
+fn youngest_absent(newest: Version) -> Option<Version> {
+    (1..=newest).rev().find(|version| is_absent(*version))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,263 @@
+//! All verdicts of a run, summed up.
+
+use std::collections::{BTreeMap, HashMap};
+
+use hdrhistogram::Histogram;
+use larder::policy::Consistency;
+use larder::source::Source;
+
+use crate::freshness::{Fault, Judge};
+use crate::history::{Event, Instance, Key, Nanos, Read, Seen, What};
+
+/// How many violations are told in full; the rest is counted.
+const TOLD: usize = 3;
+
+/// How many earlier reads of its key, by its instance, explain a violation.
+const BEFORE: usize = 4;
+
+/// A branch of the read rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Branch {
+    /// Memory answered.
+    Memory,
+    /// Redis answered.
+    Redis,
+    /// Another read's flight was joined.
+    Joined,
+    /// The loader answered, and a tier kept it.
+    Stored,
+    /// The loader answered, and no tier kept it: overtaken, unreachable or unwanted.
+    Unstored,
+    /// The caches were passed by.
+    Bypassed,
+}
+
+impl Branch {
+    /// All of them.
+    pub const ALL: [Branch; 6] =
+        [Branch::Memory, Branch::Redis, Branch::Joined, Branch::Stored, Branch::Unstored, Branch::Bypassed];
+
+    /// The branch that a read took.
+    pub fn of(read: Read) -> Self {
+        match read.source {
+            _ if read.joined => Branch::Joined,
+            Source::Memory => Branch::Memory,
+            Source::Redis => Branch::Redis,
+            Source::Load { stored: true } => Branch::Stored,
+            Source::Load { stored: false } => Branch::Unstored,
+            Source::Bypass => Branch::Bypassed,
+        }
+    }
+
+    /// As the summary calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Branch::Memory => "memory",
+            Branch::Redis => "Redis",
+            Branch::Joined => "joined",
+            Branch::Stored => "loaded and stored",
+            Branch::Unstored => "loaded, not stored",
+            Branch::Bypassed => "bypassed",
+        }
+    }
+}
+
+/// The reads of one strength.
+pub struct Strength {
+    /// How many there were.
+    pub reads: u64,
+    /// How many were old at all.
+    pub old: u64,
+    staleness_micros: Histogram<u64>,
+}
+
+impl Strength {
+    fn new() -> Self {
+        // Three digits; it grows with what it is told.
+        let staleness_micros = Histogram::new(3).expect("three digits are allowed");
+        Strength { reads: 0, old: 0, staleness_micros }
+    }
+
+    /// The worst staleness, in microseconds.
+    pub fn worst_micros(&self) -> u64 {
+        self.staleness_micros.max()
+    }
+
+    /// The staleness that one read in a thousand exceeds, in microseconds.
+    pub fn p999_micros(&self) -> u64 {
+        self.staleness_micros.value_at_quantile(0.999)
+    }
+
+    fn add(&mut self, staleness: Nanos) {
+        self.reads += 1;
+        self.old += u64::from(staleness > 0);
+        self.staleness_micros.saturating_record(staleness / 1_000);
+    }
+}
+
+/// The verdicts on all reads.
+pub struct Tally {
+    /// The `bounded` reads.
+    pub bounded: Strength,
+    /// The `fresh` reads.
+    pub fresh: Strength,
+    /// Reads by branch.
+    pub branches: BTreeMap<Branch, u64>,
+    /// Reads answered "there is none" by a tier.
+    pub absent_hits: u64,
+    /// Reads after the quiet time.
+    pub last: u64,
+    /// The slowest read, in nanoseconds.
+    pub slowest: Nanos,
+    /// Violations by kind.
+    pub violations: BTreeMap<&'static str, u64>,
+    /// The first violations in full, with what explains them.
+    pub told: Vec<String>,
+    recent: HashMap<(Instance, Key), Vec<Event>>,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Tally {
+            bounded: Strength::new(),
+            fresh: Strength::new(),
+            branches: BTreeMap::new(),
+            absent_hits: 0,
+            last: 0,
+            slowest: 0,
+            violations: BTreeMap::new(),
+            told: Vec::new(),
+            recent: HashMap::new(),
+        }
+    }
+}
+
+impl Tally {
+    /// Judges one read and adds the verdict. Reads of one instance come in their order.
+    pub fn add(&mut self, judge: &Judge, event: &Event) {
+        let What::Read(read) = event.what else { return };
+        let verdict = judge.verdict(event, read);
+        let strength = match read.consistency {
+            Consistency::Bounded => &mut self.bounded,
+            Consistency::Fresh => &mut self.fresh,
+        };
+        strength.add(verdict.staleness);
+        *self.branches.entry(Branch::of(read)).or_default() += 1;
+        self.absent_hits += u64::from(event.seen == Seen::Absent && read.source.is_hit());
+        self.last += u64::from(read.last);
+        self.slowest = self.slowest.max(event.end - event.begin);
+        for fault in &verdict.faults {
+            *self.violations.entry(kind(fault)).or_default() += 1;
+        }
+        let recent = self.recent.entry((event.instance, event.key)).or_default();
+        if let Some(fault) = verdict.faults.first()
+            && self.told.len() < TOLD
+        {
+            self.told.push(tell(judge, event, fault, recent));
+        }
+        if recent.len() == BEFORE {
+            recent.remove(0);
+        }
+        recent.push(*event);
+    }
+
+    /// How many violations there were.
+    pub fn violations(&self) -> u64 {
+        self.violations.values().sum()
+    }
+}
+
+/// As the summary calls a fault.
+fn kind(fault: &Fault) -> &'static str {
+    match fault {
+        Fault::StaleFresh(_) => "stale `fresh` reads",
+        Fault::BeyondBound(_) => "reads beyond the bound",
+        Fault::OwnWriteUnseen(_) => "own writes unseen",
+        Fault::FromTheFuture => "reads from the future",
+        Fault::NeverWritten => "reads of what was never written",
+        Fault::OldAfterQuiet(_) => "keys old after the quiet time",
+    }
+}
+
+/// A violation with the part of the history that explains it, in the order of time.
+fn tell(judge: &Judge, event: &Event, fault: &Fault, recent: &[Event]) -> String {
+    let mut lines: Vec<(Nanos, String)> = Vec::new();
+    let mut line = |at, text| lines.push((at, text));
+    for write in judge.around(event).take(12) {
+        let (seen, who) = (shown(write.seen), write.instance);
+        match write.what {
+            What::Committed { foreign: true } => line(write.end, format!("{seen} committed by foreign SQL")),
+            What::Committed { foreign: false } => line(write.end, format!("{seen} committed by {who}")),
+            What::Acknowledged(delivery) => {
+                line(write.end, format!("{seen} acknowledged as {delivery} by {who}"));
+            }
+            What::Polled => line(write.end, format!("{seen} seen in the database")),
+            What::Read(_) => {}
+        }
+    }
+    for read in recent.iter().chain([event]) {
+        let What::Read(how) = read.what else { continue };
+        let strength = if how.consistency == Consistency::Fresh { "fresh" } else { "bounded" };
+        let (who, seen, branch) = (read.instance, shown(read.seen), Branch::of(how).name());
+        let took = (read.end - read.begin) / 1_000;
+        line(read.begin, format!("{who} reads {strength}: {seen}, {branch}, after {took} µs"));
+    }
+    lines.sort_by_key(|(at, _)| *at);
+    let mut text = format!("key {}, instance {}: {fault}", event.key, event.instance);
+    for (at, line) in lines {
+        let millis = (at as f64 - event.begin as f64) / 1e6;
+        text += &format!("\n    {millis:>12.3} ms  {line}");
+    }
+    text
+}
+
+fn shown(seen: Seen) -> String {
+    match seen {
+        Seen::Absent => "absent".to_owned(),
+        Seen::Version(version) => format!("version {version}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::freshness::Writes;
+
+    #[test]
+    fn reads_are_counted_by_branch_and_violations_are_explained() {
+        let write = |version, end| Event {
+            key: 1,
+            seen: Seen::Version(version),
+            instance: 0,
+            begin: end - 10,
+            end,
+            what: What::Committed { foreign: false },
+        };
+        let mut writes = Writes::default();
+        writes.add(write(1, 1_000));
+        writes.add(write(2, 2_000_000));
+        let judge = writes.judge(Duration::from_millis(1));
+
+        let read =
+            Read { consistency: Consistency::Bounded, source: Source::Memory, joined: false, last: false };
+        let mut tally = Tally::default();
+        for begin in [1_500_000, 2_500_000, 4_000_000] {
+            let event =
+                Event { begin, end: begin + 5_000, what: What::Read(read), instance: 1, ..write(1, 10) };
+            tally.add(&judge, &event);
+        }
+        assert_eq!((tally.bounded.reads, tally.bounded.old, tally.fresh.reads), (3, 2, 0));
+        assert_eq!(tally.bounded.worst_micros() / 10, 200);
+        assert_eq!(tally.branches[&Branch::Memory], 3);
+        assert_eq!(tally.violations(), 1);
+        assert_eq!(tally.violations["reads beyond the bound"], 1);
+        let told = &tally.told[0];
+        for part in
+            ["2ms before", "version 2 committed by 0", "1 reads bounded: version 1, memory, after 5 µs"]
+        {
+            assert!(told.contains(part), "{part} in {told}");
+        }
+    }
+}

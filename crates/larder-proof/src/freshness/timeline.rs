@@ -1,0 +1,57 @@
+//! What is known of one key's versions by when.
+
+use crate::history::{Nanos, Version};
+
+/// From when on a version, or a later one, was known. Sorted by version; each instant is the earliest from there on.
+#[derive(Default)]
+pub(super) struct Knowledge {
+    points: Vec<(Version, Nanos)>,
+}
+
+impl Knowledge {
+    pub(super) fn new(mut points: Vec<(Version, Nanos)>) -> Self {
+        points.sort_unstable();
+        let mut earliest = Nanos::MAX;
+        for (_, known) in points.iter_mut().rev() {
+            earliest = earliest.min(*known);
+            *known = earliest;
+        }
+        Knowledge { points }
+    }
+
+    /// When a version after this one was first known.
+    pub(super) fn after(&self, version: Version) -> Option<Nanos> {
+        let next = self.points.partition_point(|(known, _)| *known <= version);
+        self.points.get(next).map(|(_, instant)| *instant)
+    }
+}
+
+/// Before when a version cannot have been there: nobody writes a version before its predecessor was begun.
+pub(super) struct Births {
+    points: Vec<(Version, Nanos)>,
+}
+
+impl Births {
+    pub(super) fn new(points: impl Iterator<Item = (Version, Nanos)>) -> Self {
+        let mut points: Vec<_> = points.collect();
+        points.sort_unstable();
+        let mut latest = 0;
+        for (_, begun) in &mut points {
+            latest = latest.max(*begun);
+            *begun = latest;
+        }
+        Births { points }
+    }
+
+    /// The earliest instant at which this version can have been read; 0 when nothing is known.
+    pub(super) fn of(&self, version: Version) -> Nanos {
+        let next = self.points.partition_point(|(begun, _)| *begun <= version);
+        next.checked_sub(1).map_or(0, |last| self.points[last].1)
+    }
+
+    /// The newest version, of all up to `newest`, that can have been read at `instant`.
+    pub(super) fn newest_by(&self, instant: Nanos, newest: Version) -> Version {
+        let unborn = self.points.partition_point(|(_, born)| *born <= instant);
+        self.points.get(unborn).map_or(newest, |(version, _)| version - 1)
+    }
+}

@@ -1,0 +1,87 @@
+//! The cache under torture: the one file that knows how the engine is built and told of writes.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use larder::cache::Cache;
+use larder::class::Class;
+use larder::journal::Touch;
+use larder::policy::Policy;
+use larder::receipt::Delivery;
+use larder_sql::database::Database;
+use larder_sql::journal::{SqlJournal, Table};
+
+use crate::history::{Key, Version};
+use crate::torture::instance::Settings;
+use crate::torture::instance::hands::Hand;
+
+/// A tag of all lists, beside their class's own.
+const TEAMS: &str = "teams";
+
+/// What the database journals for the tables of the torture: an item is one entry, and a team that changed takes all
+/// lists with it.
+pub fn journalled() -> [Table; 2] {
+    let item = Table::new("item").entry("items", &["id"]).unique(&["id"]);
+    [item, Table::new("team").tag(TEAMS).unique(&["id"])]
+}
+
+/// The value of an entry names its key, so that an answer of another key shows.
+pub(super) type Value = (Key, Version);
+
+/// One instance's cache and its classes.
+pub(super) struct Caches {
+    cache: Cache,
+    /// One row each; absent now and then.
+    pub(super) items: Class<Key, Value>,
+    /// The sum over a team's rows.
+    pub(super) lists: Class<Key, Value>,
+}
+
+impl Caches {
+    pub(super) async fn open(settings: &Settings, database: &Database) -> Result<Self> {
+        let mut builder = Cache::builder("torture")
+            .staleness_bound(settings.bound())
+            .journal(SqlJournal::open(database).await?);
+        if let Some(url) = &settings.redis {
+            builder = builder.redis(url);
+        }
+        if let Some(plant) = settings.plant {
+            builder = builder.rules(plant.rules());
+        }
+        let cache = builder.build().await?;
+        // No entry goes by itself: what is wrong stays wrong until somebody notices.
+        let ages = Duration::from_secs(3_000);
+        let policy = Policy::ttl(ages).absent_for(ages);
+        Ok(Caches {
+            items: cache.class("items").policy(policy).open()?,
+            lists: cache.class("lists").policy(policy).tagged(TEAMS).open()?,
+            cache,
+        })
+    }
+
+    /// Tells the cache of a committed write; the write may be acknowledged with the answer.
+    pub(super) async fn committed(&self, touches: &[Touch]) -> Delivery {
+        let invalidation = self.cache.committed(touches);
+        let invalidation = if rand::random_bool(0.1) { invalidation.wait() } else { invalidation };
+        invalidation.send().await.delivery()
+    }
+
+    /// Invalidates by hand, without any write.
+    pub(super) async fn invalidate(&self, hand: Hand, key: Key) -> Result<()> {
+        // Whether everybody knows matters to a write; here nothing has changed.
+        let _receipt = match hand {
+            Hand::Key => self.items.invalidate(&key).await,
+            Hand::Tag => self.cache.invalidate_tag(TEAMS).await,
+            Hand::Class => self.items.invalidate_all().await,
+            Hand::Matching => self.cache.invalidate_matching(&format!("items:{key}*")).await?,
+            Hand::Everything => self.cache.clear().await,
+        };
+        Ok(())
+    }
+
+    /// `name=count` of what the classes counted.
+    pub(super) fn counts(&self) -> String {
+        let stats = self.items.stats().plus(&self.lists.stats());
+        stats.named().map(|(name, count)| format!("{name}={count}")).collect::<Vec<_>>().join(" ")
+    }
+}

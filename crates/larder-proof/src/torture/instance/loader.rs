@@ -1,0 +1,95 @@
+//! Loads from the database, slowly where it hurts: after the row was read and before the cache hears of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use larder::protocol::rules::Rule;
+use larder_sql::database::Database;
+use larder_sql::dialect::Dialect;
+use sqlx::{AnyConnection, Connection, Executor};
+use tokio::sync::Mutex;
+use tokio::time::sleep;
+
+use crate::history::{Key, Version, is_absent};
+use crate::torture::instance::Settings;
+use crate::torture::instance::caches::Value;
+use crate::torture::keys::list_of;
+
+const ITEM: &str = "SELECT version FROM item WHERE id = $1";
+const LIST: &str = "SELECT CAST(SUM(version) AS BIGINT) FROM item WHERE team = $1";
+
+/// How long the planted loader reads from one snapshot.
+const SNAPSHOT: Duration = Duration::from_millis(100);
+
+/// Where loads read.
+pub(super) struct Loader {
+    database: Database,
+    /// Planted: a transaction that was opened up to 100 ms ago.
+    past: Option<Arc<Mutex<AnyConnection>>>,
+}
+
+impl Loader {
+    pub(super) async fn open(settings: &Settings, database: &Database) -> Result<Self> {
+        let breaks = settings.plant.is_some_and(|plant| !plant.rules().keep(Rule::LoadsThePresent));
+        let past = if breaks { Some(open_past(&settings.database, database.dialect()).await?) } else { None };
+        Ok(Loader { database: database.clone(), past })
+    }
+
+    /// An item; none when its version means absence.
+    pub(super) async fn item(&self, key: Key) -> Result<Option<Value>, sqlx::Error> {
+        let version = self.version(ITEM, key).await?;
+        Ok((!is_absent(version)).then_some((key, version)))
+    }
+
+    /// A team's list, which is never absent.
+    pub(super) async fn list(&self, team: Key) -> Result<Option<Value>, sqlx::Error> {
+        Ok(Some((list_of(team), self.version(LIST, team).await?)))
+    }
+
+    async fn version(&self, select: &'static str, id: Key) -> Result<Version, sqlx::Error> {
+        if rand::random_bool(0.1) {
+            sleep(Duration::from_micros(rand::random_range(0..5_000))).await;
+        }
+        let query = sqlx::query_scalar::<_, i64>(select).bind(i64::from(id));
+        let version = match &self.past {
+            Some(past) => query.fetch_one(&mut *past.lock().await).await?,
+            None => query.fetch_one(self.database.read()).await?,
+        };
+        sleep_long_or_not_at_all().await;
+        Version::try_from(version).map_err(|error| sqlx::Error::Decode(Box::new(error)))
+    }
+}
+
+/// The gap in which stale sets are made.
+async fn sleep_long_or_not_at_all() {
+    let micros = match rand::random_range(0..100) {
+        0..50 => return,
+        50..97 => rand::random_range(0..20_000),
+        _ => rand::random_range(0..300_000),
+    };
+    sleep(Duration::from_micros(micros)).await;
+}
+
+/// A connection inside a read transaction, which is begun anew every 100 ms.
+async fn open_past(url: &str, dialect: Dialect) -> Result<Arc<Mutex<AnyConnection>>> {
+    let begin = match dialect {
+        Dialect::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ",
+        Dialect::Sqlite => "BEGIN",
+    };
+    let past = Arc::new(Mutex::new(AnyConnection::connect(url).await?));
+    let renewed = past.clone();
+    tokio::spawn(async move {
+        loop {
+            {
+                let mut past = renewed.lock().await;
+                // The snapshot is taken by the first statement. A failure leaves loads in the present: no fault then.
+                let _ = past.execute(begin).await;
+                let _ = past.execute("SELECT COUNT(*) FROM item").await;
+            }
+            sleep(SNAPSHOT).await;
+            let _ = renewed.lock().await.execute("ROLLBACK").await;
+        }
+    });
+    Ok(past)
+}

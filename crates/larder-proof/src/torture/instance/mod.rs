@@ -1,0 +1,188 @@
+//! One instance of an application, as a process of its own: readers and writers around one cache.
+//!
+//! It obeys words on its standard input ([`Order`]), says on its standard output when it has, and ends with it.
+#![allow(clippy::print_stdout, reason = "this is how it talks to the orchestrator")]
+
+pub mod caches;
+mod hands;
+mod loader;
+pub mod order;
+mod readers;
+mod writers;
+
+use std::fs::File;
+use std::io::BufRead as _;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use larder_sql::database::Database;
+use rustix::process::{Signal, set_parent_process_death_signal};
+use tokio::sync::mpsc;
+
+use crate::history::Instance as Number;
+use crate::history::record::Recorder;
+use crate::torture::instance::caches::Caches;
+use crate::torture::instance::loader::Loader;
+use crate::torture::instance::order::{Order, READY};
+use crate::torture::plant::Plant;
+
+const READERS: usize = 24;
+const WRITERS: usize = 6;
+
+/// How long a record may stay with the instance.
+const FLUSH: Duration = Duration::from_millis(100);
+
+/// What an instance has to know.
+#[derive(clap::Args)]
+pub struct Settings {
+    /// Where it leaves its history
+    #[arg(long)]
+    pub folder: PathBuf,
+    /// Its number, which no other life of any instance has
+    #[arg(long)]
+    pub number: Number,
+    /// The database's URL
+    #[arg(long)]
+    pub database: String,
+    /// Redis's URL; none for memory alone
+    #[arg(long)]
+    pub redis: Option<String>,
+    /// The staleness bound
+    #[arg(long)]
+    pub bound_ms: u64,
+    /// A rule to break
+    #[arg(long)]
+    pub plant: Option<Plant>,
+}
+
+impl Settings {
+    /// The staleness bound.
+    pub fn bound(&self) -> Duration {
+        Duration::from_millis(self.bound_ms)
+    }
+}
+
+/// What its tasks share.
+struct Instance {
+    number: Number,
+    bound: Duration,
+    caches: Caches,
+    database: Database,
+    loader: Loader,
+    reads: Recorder,
+    writes: Recorder,
+    /// Nobody writes.
+    is_calm: AtomicBool,
+    /// Whoever commits next dies of it.
+    is_doomed: AtomicBool,
+    failures: Failures,
+}
+
+/// Requests that got no answer, and answers that belong to others.
+#[derive(Default)]
+struct Failures {
+    /// The database's failures, which the cache handed on.
+    database: AtomicU64,
+    /// The cache's own: there must be none.
+    cache: AtomicU64,
+    /// A read of one key was answered with the value of another.
+    crossed: AtomicU64,
+}
+
+/// Lives until its standard input ends.
+///
+/// # Errors
+///
+/// The cache, the database or the folder cannot be used.
+pub fn run(settings: &Settings) -> Result<()> {
+    // A stopped instance does not see its input end. The thread that started it lives as long as the orchestrator.
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    let log = File::create(settings.folder.join(format!("log-{}", settings.number)))?;
+    tracing_subscriber::fmt().with_ansi(false).with_writer(Mutex::new(log)).init();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let outcome = runtime.block_on(live(settings));
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn live(settings: &Settings) -> Result<()> {
+    let instance = Arc::new(Instance::open(settings).await?);
+    for _ in 0..READERS {
+        tokio::spawn(readers::read_on(instance.clone()));
+    }
+    for _ in 0..WRITERS {
+        tokio::spawn(writers::write_on(instance.clone()));
+    }
+    tokio::spawn(hands::invalidate_on(instance.clone()));
+    tokio::spawn(flush_on(instance.clone()));
+    println!("{READY}");
+    let mut orders = orders();
+    while let Some(order) = orders.recv().await {
+        match order {
+            Order::Calm => instance.is_calm.store(true, Ordering::Relaxed),
+            Order::Write => instance.is_calm.store(false, Ordering::Relaxed),
+            Order::DieAfterCommit => instance.is_doomed.store(true, Ordering::Relaxed),
+            Order::ReadAll => readers::read_all(&instance).await,
+        }
+        instance.flush();
+        println!("{READY} {}", instance.counts());
+    }
+    Ok(())
+}
+
+impl Instance {
+    async fn open(settings: &Settings) -> Result<Self> {
+        let (folder, number) = (&settings.folder, settings.number);
+        let database = Database::connect(&settings.database).await.context("the instance's database")?;
+        Ok(Instance {
+            number,
+            bound: settings.bound(),
+            caches: Caches::open(settings, &database).await?,
+            loader: Loader::open(settings, &database).await?,
+            database,
+            reads: Recorder::create(&folder.join(format!("reads-{number}")))?,
+            writes: Recorder::create(&folder.join(format!("writes-{number}")))?,
+            is_calm: AtomicBool::new(false),
+            is_doomed: AtomicBool::new(false),
+            failures: Failures::default(),
+        })
+    }
+
+    fn flush(&self) {
+        self.reads.flush();
+        self.writes.flush();
+    }
+
+    /// `name=count` of everything that is counted here.
+    fn counts(&self) -> String {
+        let Failures { database, cache, crossed } = &self.failures;
+        let own = [("failed_database", database), ("failed_cache", cache), ("crossed", crossed)];
+        let own = own.map(|(name, count)| format!("{name}={}", count.load(Ordering::Relaxed)));
+        format!("{} {}", own.join(" "), self.caches.counts())
+    }
+}
+
+async fn flush_on(instance: Arc<Instance>) {
+    loop {
+        tokio::time::sleep(FLUSH).await;
+        instance.flush();
+    }
+}
+
+/// The orders, as they come in.
+fn orders() -> mpsc::Receiver<Order> {
+    let (sender, receiver) = mpsc::channel(1);
+    thread::spawn(move || {
+        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+            let Ok(order) = line.parse() else { return };
+            if sender.blocking_send(order).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}

@@ -1,0 +1,55 @@
+//! What the orchestrator tells an instance.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// With this word an instance begins every line it says, the first one when it is ready to be told something.
+pub const READY: &str = "ready";
+
+/// An order, one word on a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Write nothing.
+    Calm,
+    /// Write again.
+    Write,
+    /// Kill yourself between the next commit and its invalidation.
+    DieAfterCommit,
+    /// Read every key in both strengths, and mark these reads as the last.
+    ReadAll,
+}
+
+const WORDS: [(Order, &str); 4] = [
+    (Order::Calm, "calm"),
+    (Order::Write, "write"),
+    (Order::DieAfterCommit, "die-after-commit"),
+    (Order::ReadAll, "read-all"),
+];
+
+impl fmt::Display for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = WORDS.iter().find(|(order, _)| order == self).map_or("", |(_, word)| word);
+        f.write_str(word)
+    }
+}
+
+impl FromStr for Order {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        WORDS.iter().find(|(_, word)| *word == text).map(|(order, _)| *order).ok_or(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_are_understood_as_they_are_said() {
+        for (order, _) in WORDS {
+            assert_eq!(order.to_string().parse(), Ok(order));
+        }
+        assert_eq!("dance".parse::<Order>(), Err(()));
+    }
+}

@@ -1,0 +1,100 @@
+//! Readers: bursts of reads of either strength, each recorded with what it saw.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use larder::class::{Answer, Class};
+use larder::error::{Error, ErrorKind};
+use larder::policy::Consistency;
+use larder::uncached::uncached;
+
+use crate::history::clock::now;
+use crate::history::{Event, Key, Read, Seen, What};
+use crate::torture::instance::Instance;
+use crate::torture::instance::caches::Value;
+use crate::torture::keys::{HOT, ITEMS, TEAMS, all, habit, list_of, team_of_list};
+
+/// Reads for as long as the process lives.
+pub(super) async fn read_on(instance: Arc<Instance>) {
+    loop {
+        for _ in 0..rand::random_range(1..16) {
+            let key = any_key();
+            let may_be_fresh = habit(key, instance.number, now(), instance.bound).reads_fresh;
+            let is_fresh = may_be_fresh && rand::random_bool(0.2);
+            let consistency = if is_fresh { Consistency::Fresh } else { Consistency::Bounded };
+            if rand::random_bool(0.003) {
+                uncached(instance.read(key, consistency, false)).await;
+            } else {
+                instance.read(key, consistency, false).await;
+            }
+        }
+        tokio::time::sleep(Duration::from_micros(rand::random_range(0..20_000))).await;
+    }
+}
+
+/// Reads everything once in both strengths.
+pub(super) async fn read_all(instance: &Instance) {
+    for key in all() {
+        for consistency in [Consistency::Bounded, Consistency::Fresh] {
+            instance.read(key, consistency, true).await;
+        }
+    }
+}
+
+fn any_key() -> Key {
+    match rand::random_range(0..20) {
+        0..3 => list_of(rand::random_range(0..TEAMS)),
+        3..8 => rand::random_range(HOT),
+        _ => rand::random_range(0..ITEMS),
+    }
+}
+
+impl Instance {
+    async fn read(&self, key: Key, consistency: Consistency, last: bool) {
+        let begin = now();
+        let answer = match team_of_list(key) {
+            Some(team) => self.ask(&self.caches.lists, team, consistency, || self.loader.list(team)).await,
+            None => self.ask(&self.caches.items, key, consistency, || self.loader.item(key)).await,
+        };
+        let end = now();
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => return self.failed(&error),
+        };
+        let seen = match answer.value.as_deref() {
+            None => Seen::Absent,
+            Some((of, version)) => {
+                if *of != key {
+                    self.failures.crossed.fetch_add(1, Ordering::Relaxed);
+                }
+                Seen::Version(*version)
+            }
+        };
+        let read = Read { consistency, source: answer.source, joined: answer.joined, last };
+        self.reads.record(&Event { key, seen, instance: self.number, begin, end, what: What::Read(read) });
+    }
+
+    async fn ask<L, F>(
+        &self,
+        class: &Class<Key, Value>,
+        id: Key,
+        consistency: Consistency,
+        load: L,
+    ) -> Result<Answer<Value>, Error>
+    where
+        L: FnOnce() -> F,
+        F: Future<Output = Result<Option<Value>, sqlx::Error>>,
+    {
+        class.read(&id).consistency(consistency).or_load(load).await
+    }
+
+    fn failed(&self, error: &Error) {
+        let failures = match error.kind() {
+            ErrorKind::Load | ErrorKind::LoadTimeout => &self.failures.database,
+            _ => &self.failures.cache,
+        };
+        failures.fetch_add(1, Ordering::Relaxed);
+        tracing::debug!(%error, "a read failed");
+    }
+}

@@ -1,0 +1,98 @@
+//! The small hot keyspace: items, and lists that depend on many of them.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use crate::history::{Instance, Key, Nanos};
+
+/// How many items there are, with the keys from 0 on.
+pub const ITEMS: Key = 64;
+
+/// How many teams there are. Each has a list, whose version is the sum of its items' versions.
+pub const TEAMS: Key = 8;
+
+/// How many items a team has.
+pub const TEAM_ITEMS: Key = 2;
+
+/// Items below this are on a list, all others on none.
+pub const LISTED: Key = TEAMS * TEAM_ITEMS;
+
+/// The items that are read and written most.
+pub const HOT: Range<Key> = LISTED..LISTED + 8;
+
+/// The key of the first team's list.
+const FIRST_LIST: Key = 1_000;
+
+/// The team of an item.
+pub fn team_of(item: Key) -> Option<Key> {
+    (item < LISTED).then_some(item / TEAM_ITEMS)
+}
+
+/// The key under which the list of a team is in the history.
+pub fn list_of(team: Key) -> Key {
+    FIRST_LIST + team
+}
+
+/// The team whose list has this key; `None` for an item's.
+pub fn team_of_list(key: Key) -> Option<Key> {
+    key.checked_sub(FIRST_LIST)
+}
+
+/// All keys of the history.
+pub fn all() -> impl Iterator<Item = Key> {
+    (0..ITEMS).chain((0..TEAMS).map(list_of))
+}
+
+/// What an instance does to a key for a while, and what not.
+///
+/// A fault shows only if nothing heals it: a fresh read gives memory a new copy, a write by the instance removes an
+/// old one. So in each stretch of time an instance leaves some keys unwritten, and reads some without `fresh`; what
+/// it leaves alone differs by key, instance and stretch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Habit {
+    /// It writes the key.
+    pub writes: bool,
+    /// It reads the key `fresh` now and then.
+    pub reads_fresh: bool,
+}
+
+/// The habit of an instance with a key at an instant; it lasts for three times the staleness bound.
+pub fn habit(key: Key, instance: Instance, now: Nanos, bound: Duration) -> Habit {
+    let stretch = Duration::from_nanos(now).as_millis() / (3 * bound.as_millis()).max(1);
+    let seed = u64::from(key) << 48 | u64::from(instance) << 32 | (stretch as u64 & u64::from(u32::MAX));
+    let luck = scatter(seed);
+    Habit { writes: luck & 1 == 0, reads_fresh: luck & 2 == 0 }
+}
+
+/// Every bit of the result depends on every bit of the seed (splitmix64).
+fn scatter(seed: u64) -> u64 {
+    let mut word = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    word = (word ^ word >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    word = (word ^ word >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+    word ^ word >> 31
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_list_has_items_and_every_item_at_most_one_list() {
+        for team in 0..TEAMS {
+            assert_eq!((0..ITEMS).filter(|item| team_of(*item) == Some(team)).count(), 2);
+            assert_eq!(team_of_list(list_of(team)), Some(team));
+        }
+        assert_eq!(all().count(), usize::from(ITEMS + TEAMS));
+        assert!((0..ITEMS).all(|item| team_of_list(item).is_none()));
+    }
+
+    #[test]
+    fn habits_last_and_then_change() {
+        let bound = Duration::from_secs(1);
+        let at = |key, second: u64| habit(key, 1, second * 1_000_000_000, bound);
+        assert!((0..ITEMS).all(|key| at(key, 3) == at(key, 5)));
+        assert!((0..ITEMS).any(|key| at(key, 5) != at(key, 6)));
+        let writing = (0..ITEMS).filter(|key| at(*key, 3).writes).count();
+        assert!((16..=48).contains(&writing), "{writing}");
+    }
+}

@@ -1,0 +1,27 @@
+//! The database: written by others alone, and crashing.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use crate::torture::instance::order::Order;
+use crate::torture::keys::ITEMS;
+use crate::torture::schema::foreign_write;
+use crate::torture::stage::Stage;
+
+pub(super) fn foreign_only(stage: &mut Stage) -> Result<()> {
+    stage.order_all(Order::Calm)?;
+    let end = Instant::now() + stage.bound.mul_f64(1.5);
+    while Instant::now() < end {
+        stage.base.sql(&foreign_write(rand::random_range(0..ITEMS)))?;
+    }
+    stage.order_all(Order::Write).map(drop)
+}
+
+pub(super) fn crash(stage: &mut Stage) -> Result<()> {
+    let postgres = stage.base.postgres().context("this nemesis needs a PostgreSQL of its own")?;
+    postgres.crash()?;
+    thread::sleep(Duration::from_millis(rand::random_range(0..1_000)));
+    postgres.restart()
+}

@@ -1,0 +1,37 @@
+//! The instances: stopped, and killed where it hurts most.
+
+use anyhow::Result;
+
+use crate::torture::instance::order::Order;
+use crate::torture::stage::Stage;
+
+/// Its reads right after are the test: its memory is as old as its sleep was long.
+pub(super) fn stop(stage: &mut Stage) -> Result<()> {
+    let child = &stage.children[stage.any()];
+    child.pause()?;
+    stage.outlast_the_bound();
+    child.resume()
+}
+
+pub(super) fn kill_writer(stage: &mut Stage) -> Result<()> {
+    let nth = stage.any();
+    stage.children[nth].order(Order::DieAfterCommit)?;
+    stage.children[nth].wait()?;
+    stage.work_a_while();
+    stage.replace(nth)
+}
+
+pub(super) fn stop_relay(stage: &mut Stage) -> Result<()> {
+    let victim = stage.any();
+    for nth in 0..stage.children.len() {
+        stage.children[nth].pause()?;
+        stage.outlast_the_bound();
+        if nth == victim {
+            // Killed as it stands, in the middle of whatever it did.
+            stage.replace(nth)?;
+        } else {
+            stage.children[nth].resume()?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,37 @@
+//! The link between one instance and Redis.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::torture::stage::Stage;
+
+pub(super) fn stall(stage: &mut Stage) -> Result<()> {
+    let link = &stage.proxies[stage.any()];
+    if rand::random() {
+        link.stall();
+    } else {
+        link.stall_replies();
+    }
+    stage.outlast_the_bound();
+    link.heal();
+    Ok(())
+}
+
+pub(super) fn cut(stage: &mut Stage) -> Result<()> {
+    let link = &stage.proxies[stage.any()];
+    link.cut();
+    stage.outlast_the_bound();
+    link.heal();
+    Ok(())
+}
+
+/// What happens between two commands of one instance is now much more than what happens between two of another.
+pub(super) fn slow(stage: &mut Stage) -> Result<()> {
+    let link = &stage.proxies[stage.any()];
+    link.delay(Duration::from_millis(rand::random_range(1..15)));
+    stage.outlast_the_bound();
+    stage.outlast_the_bound();
+    link.heal();
+    Ok(())
+}

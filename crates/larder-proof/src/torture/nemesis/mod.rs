@@ -1,0 +1,249 @@
+//! The faults that are made. Each is a function that breaks something, waits, and heals it.
+
+mod database;
+mod instances;
+mod links;
+mod memory;
+mod redis;
+mod replicas;
+
+use std::fmt;
+use std::str::FromStr;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::torture::options::{Kind, Options};
+use crate::torture::stage::Stage;
+
+/// A fault, made once by each call of `strike`.
+pub struct Nemesis {
+    /// As `--nemesis` knows it.
+    pub name: &'static str,
+    /// What it does, in a line.
+    pub about: &'static str,
+    needs: &'static [Need],
+    strike: fn(&mut Stage) -> Result<()>,
+}
+
+/// What a nemesis needs to make sense.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Need {
+    /// A Redis between the instances.
+    Redis,
+    /// A PostgreSQL server that may crash.
+    Postgres,
+}
+
+use Need::{Postgres, Redis};
+
+/// All of them.
+pub const ALL: &[Nemesis] = &[
+    Nemesis {
+        name: "kill-redis",
+        about: "kill -9 Redis, restart it empty",
+        needs: &[Redis],
+        strike: redis::kill,
+    },
+    Nemesis {
+        name: "stop-redis",
+        about: "SIGSTOP Redis for longer than the bound",
+        needs: &[Redis],
+        strike: redis::stop,
+    },
+    Nemesis { name: "flush-redis", about: "FLUSHALL", needs: &[Redis], strike: redis::flush },
+    Nemesis {
+        name: "cut-clients",
+        about: "CLIENT KILL every connection, again and again",
+        needs: &[Redis],
+        strike: redis::cut_clients,
+    },
+    Nemesis {
+        name: "restore-redis",
+        about: "restart Redis from a snapshot that writes have made old",
+        needs: &[Redis],
+        strike: replicas::restore,
+    },
+    Nemesis {
+        name: "promote-replica",
+        about: "promote a replica whose link was stalled while others wrote",
+        needs: &[Redis],
+        strike: replicas::promote,
+    },
+    Nemesis {
+        name: "stall-link",
+        about: "one instance's link to Redis becomes a black hole, or only its way back",
+        needs: &[Redis],
+        strike: links::stall,
+    },
+    Nemesis {
+        name: "cut-link",
+        about: "one instance's link to Redis is cut",
+        needs: &[Redis],
+        strike: links::cut,
+    },
+    Nemesis {
+        name: "slow-link",
+        about: "one instance's link to Redis is slow",
+        needs: &[Redis],
+        strike: links::slow,
+    },
+    Nemesis {
+        name: "stop-instance",
+        about: "SIGSTOP an instance for longer than the bound",
+        needs: &[],
+        strike: instances::stop,
+    },
+    Nemesis {
+        name: "kill-writer",
+        about: "kill -9 an instance between its COMMIT and its UNLINK",
+        needs: &[],
+        strike: instances::kill_writer,
+    },
+    Nemesis {
+        name: "stop-relay",
+        about: "SIGSTOP each instance in turn, whichever relays, and kill one of them",
+        needs: &[],
+        strike: instances::stop_relay,
+    },
+    Nemesis {
+        name: "foreign-only",
+        about: "for longer than the bound only psql or sqlite3 writes",
+        needs: &[],
+        strike: database::foreign_only,
+    },
+    Nemesis {
+        name: "crash-postgres",
+        about: "PostgreSQL crashes and comes back",
+        needs: &[Postgres],
+        strike: database::crash,
+    },
+    Nemesis {
+        name: "refuse-memory",
+        about: "a tiny maxmemory with noeviction: Redis refuses to store",
+        needs: &[Redis],
+        strike: memory::refuse,
+    },
+    Nemesis {
+        name: "evict-memory",
+        about: "a tiny maxmemory with allkeys-lru: Redis evicts values, leases and tags",
+        needs: &[Redis],
+        strike: memory::evict,
+    },
+    Nemesis {
+        name: "small-tracking",
+        about: "a tiny tracking-table-max-keys: Redis pushes for keys that nobody wrote",
+        needs: &[Redis],
+        strike: memory::small_tracking,
+    },
+];
+
+/// Peace, for a while.
+const NONE: Nemesis = Nemesis {
+    name: "none",
+    about: "nothing",
+    needs: &[],
+    strike: |_| {
+        thread::sleep(Duration::from_millis(500));
+        Ok(())
+    },
+};
+
+impl Nemesis {
+    /// Breaks something and heals it.
+    ///
+    /// # Errors
+    ///
+    /// What was to be broken or healed is not there.
+    pub fn strike(&self, stage: &mut Stage) -> Result<()> {
+        (self.strike)(stage)
+    }
+
+    /// Whether it makes sense in such a run.
+    pub fn suits(&self, options: &Options) -> bool {
+        self.needs.iter().all(|need| match need {
+            Redis => options.has_redis(),
+            Postgres => options.database == Kind::Postgres,
+        })
+    }
+
+    /// Whether it takes the database away, so that requests may fail.
+    pub fn takes_the_database(&self) -> bool {
+        self.needs.contains(&Postgres)
+    }
+}
+
+/// Which of them a run meets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// All that suit it.
+    All,
+    /// None.
+    None,
+    /// This one.
+    One(&'static str),
+}
+
+impl Choice {
+    /// What `--help` says of them.
+    pub fn help() -> String {
+        let mut help = "Which faults are made, one after another and by luck:\n".to_owned();
+        let all = [("all", "each that suits the other options"), ("none", "nothing but work")];
+        for (name, about) in all.into_iter().chain(ALL.iter().map(|nemesis| (nemesis.name, nemesis.about))) {
+            help += &format!("\n  {name:<16} {about}");
+        }
+        help
+    }
+
+    /// The nemeses that a run with `options` meets; at least one, if only peace.
+    pub fn nemeses(self, options: &Options) -> Vec<&'static Nemesis> {
+        let suiting = ALL.iter().filter(|nemesis| nemesis.suits(options));
+        match self {
+            Choice::All => suiting.collect(),
+            Choice::None => vec![&NONE],
+            Choice::One(name) => suiting.filter(|nemesis| nemesis.name == name).collect(),
+        }
+    }
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Choice::All => "all",
+            Choice::None => NONE.name,
+            Choice::One(name) => name,
+        })
+    }
+}
+
+impl FromStr for Choice {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let names = ["all", NONE.name].into_iter().chain(ALL.iter().map(|nemesis| nemesis.name));
+        match name {
+            "all" => Ok(Choice::All),
+            "none" => Ok(Choice::None),
+            _ => match ALL.iter().find(|nemesis| nemesis.name == name) {
+                Some(nemesis) => Ok(Choice::One(nemesis.name)),
+                None => Err(format!("allowed are {}", names.collect::<Vec<_>>().join(", "))),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_nemesis_goes_by_its_name() {
+        for nemesis in ALL {
+            assert_eq!(nemesis.name.parse(), Ok(Choice::One(nemesis.name)));
+            assert!(Choice::help().contains(nemesis.about));
+        }
+        assert_eq!("none".parse(), Ok(Choice::None));
+        assert!("rain".parse::<Choice>().unwrap_err().contains("kill-redis"));
+    }
+}

@@ -1,0 +1,64 @@
+//! What a run of the torture can be asked for.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use crate::torture::nemesis::Choice;
+use crate::torture::plant::Plant;
+
+/// A run.
+#[derive(Args, Clone, Debug)]
+pub struct Options {
+    /// How long faults are made; start, quiet time and judgement come on top
+    #[arg(long, default_value_t = 60)]
+    pub seconds: u64,
+    /// How many instances there are, from 1 to 8
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=8))]
+    pub instances: u16,
+    /// Which faults are made: all of them, none, or one by name
+    #[arg(long, default_value = "all", long_help = Choice::help())]
+    pub nemesis: Choice,
+    /// What is behind the cache
+    #[arg(long, default_value = "postgres")]
+    pub database: Kind,
+    /// Whether the instances share a Redis; without, they share the database alone
+    #[arg(long, default_value = "on")]
+    pub redis: Switch,
+    /// Breaks a rule on purpose: the run ends when that is caught, and succeeds only then
+    #[arg(long, long_help = Plant::help())]
+    pub plant: Option<Plant>,
+    /// The staleness bound D, in milliseconds, from 500 to 60000
+    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(500..=60_000))]
+    pub bound_ms: u64,
+}
+
+impl Options {
+    /// The staleness bound.
+    pub fn bound(&self) -> Duration {
+        Duration::from_millis(self.bound_ms)
+    }
+
+    /// Whether there is a Redis.
+    pub fn has_redis(&self) -> bool {
+        self.redis == Switch::On
+    }
+}
+
+/// A database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// PostgreSQL.
+    Postgres,
+    /// SQLite: the instances share its file.
+    Sqlite,
+}
+
+/// On or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// On.
+    On,
+    /// Off.
+    Off,
+}

@@ -1,0 +1,85 @@
+//! Faults planted on purpose: a torture that misses one is broken.
+
+use std::fmt;
+use std::str::FromStr;
+
+use larder::protocol::rules::{Rule, Rules};
+
+/// A fault to plant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plant {
+    /// One rule of the protocol is broken.
+    Without(Rule),
+    /// All are, as in most caches.
+    Naive,
+}
+
+const NAIVE: &str = "naive";
+
+impl Plant {
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Plant> {
+        Rule::ALL.into_iter().map(Plant::Without).chain([Plant::Naive])
+    }
+
+    /// What `--help` says of them.
+    pub fn help() -> String {
+        let names: Vec<_> = Plant::all().map(|plant| plant.to_string()).collect();
+        format!(
+            "Breaks a rule on purpose: the run ends when that is caught, and succeeds only then. Where the fault needs a \
+             nemesis to show, that one is used. One of {}",
+            names.join(", ")
+        )
+    }
+
+    /// The rules that are left.
+    pub fn rules(self) -> Rules {
+        match self {
+            Plant::Without(rule) => Rules::without(rule),
+            Plant::Naive => Rules::naive(),
+        }
+    }
+
+    /// The nemesis without which nobody would notice.
+    pub fn nemesis(self) -> &'static str {
+        match self {
+            Plant::Without(Rule::UsesOnlyCertified | Rule::CertifiesAfterReplay) => "restore-redis",
+            // A fill by another has to fall between a read and a try for the lease.
+            Plant::Without(Rule::InsertsOnlyTracked) => "slow-link",
+            _ => "none",
+        }
+    }
+}
+
+impl fmt::Display for Plant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Plant::Without(rule) => rule.mutant(),
+            Plant::Naive => NAIVE,
+        })
+    }
+}
+
+impl FromStr for Plant {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        Plant::all().find(|plant| plant.to_string() == name).ok_or_else(|| {
+            let names: Vec<_> = Plant::all().map(|plant| plant.to_string()).collect();
+            format!("allowed are {}", names.join(", "))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plants_go_by_the_names_of_the_mutants() {
+        assert_eq!("plain-set".parse(), Ok(Plant::Without(Rule::FillComparesLease)));
+        assert_eq!("naive".parse(), Ok(Plant::Naive));
+        assert!("rose".parse::<Plant>().unwrap_err().contains("blind-join"));
+        assert!(Plant::all().all(|plant| plant.to_string().parse() == Ok(plant)));
+    }
+}

@@ -1,0 +1,224 @@
+//! The summary: what was done, how old answers were, and which promise broke.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+use std::time::Duration;
+
+use crate::freshness::tally::{Branch, Strength, Tally};
+use crate::history::Nanos;
+use crate::torture::evaluation::Evaluation;
+use crate::torture::options::Options;
+use crate::torture::plant::Plant;
+
+/// What the engine counts that any run must have met: a branch that nobody took proves nothing.
+const COUNTED: &[&str] = &["absent_hits", "joins", "passed_flights", "fills_refused"];
+
+/// Likewise, where instances share a Redis.
+const COUNTED_WITH_REDIS: &[&str] = &["lease_waits", "inserts_refused", "passed_over"];
+
+/// What the instances counted, by name, all of them together.
+#[derive(Default)]
+pub(super) struct Counts(BTreeMap<String, u64>);
+
+impl Counts {
+    /// Adds up `name=count` words.
+    pub(super) fn sum(answers: &[String]) -> Self {
+        let mut counts = BTreeMap::new();
+        for (name, count) in
+            answers.iter().flat_map(|line| line.split(' ')).filter_map(|word| word.split_once('='))
+        {
+            *counts.entry(name.to_owned()).or_default() += count.parse::<u64>().unwrap_or(0);
+        }
+        Counts(counts)
+    }
+
+    fn get(&self, name: &str) -> u64 {
+        self.0.get(name).copied().unwrap_or(0)
+    }
+}
+
+/// What a run has shown; displayed, it is the summary.
+pub struct Report {
+    plant: Option<Plant>,
+    bound: Duration,
+    took: Duration,
+    evaluation: Evaluation,
+    counts: Counts,
+    /// Promises that were not kept.
+    unkept: Vec<String>,
+    /// Branches that were not taken.
+    untaken: Vec<String>,
+}
+
+impl Report {
+    pub(super) fn new(
+        options: &Options,
+        takes_the_database: bool,
+        took: Duration,
+        evaluation: Evaluation,
+        counts: Counts,
+    ) -> Self {
+        let (plant, bound) = (options.plant, options.bound());
+        let mut report =
+            Report { plant, bound, took, evaluation, counts, unkept: Vec::new(), untaken: Vec::new() };
+        report.unkept = report.find_unkept(takes_the_database);
+        report.untaken = report.find_untaken(options.has_redis());
+        report
+    }
+
+    /// Whether every promise was kept; or, with a planted fault, whether it was caught.
+    pub fn is_success(&self) -> bool {
+        match self.plant {
+            None => self.unkept.is_empty() && self.untaken.is_empty(),
+            Some(_) => self.tally().violations() > 0,
+        }
+    }
+
+    /// Every promise that was not kept.
+    pub fn unkept(&self) -> &[String] {
+        &self.unkept
+    }
+
+    /// The verdicts on all reads.
+    pub fn tally(&self) -> &Tally {
+        &self.evaluation.tally
+    }
+
+    fn find_unkept(&self, takes_the_database: bool) -> Vec<String> {
+        let violations = self.tally().violations.iter().map(|(kind, count)| (*count, *kind));
+        let by_database = if takes_the_database { 0 } else { self.counts.get("failed_database") };
+        let others = [
+            (self.counts.get("failed_cache"), "requests failed by a fault of the cache"),
+            (self.counts.get("crossed"), "answers of another key"),
+            (by_database, "requests failed though the database was there"),
+        ];
+        let found = violations.chain(others).filter(|(count, _)| *count > 0);
+        found.map(|(count, what)| format!("{} {what}", grouped(count))).collect()
+    }
+
+    fn find_untaken(&self, has_redis: bool) -> Vec<String> {
+        let tally = self.tally();
+        let branches = Branch::ALL.into_iter().filter(|branch| has_redis || *branch != Branch::Redis);
+        let branches =
+            branches.map(|branch| (tally.branches.get(&branch).copied().unwrap_or(0), branch.name()));
+        let counted = COUNTED.iter().chain(if has_redis { COUNTED_WITH_REDIS } else { &[] });
+        let counted = counted.map(|name| (self.counts.get(name), *name));
+        let others = [
+            (tally.fresh.reads, "fresh read"),
+            (tally.last, "read after the quiet time"),
+            (self.evaluation.written.sent, "acknowledgement as sent"),
+            (self.evaluation.written.foreign, "foreign write"),
+        ];
+        let all = branches.chain(counted).chain(others);
+        all.filter(|(count, _)| *count == 0).map(|(_, what)| what.to_owned()).collect()
+    }
+
+    fn verdict(&self) -> String {
+        match (self.plant, self.is_success()) {
+            (None, true) => "every promise was kept".to_owned(),
+            (None, false) if self.unkept.is_empty() => {
+                format!(
+                    "promises were kept, but nothing is proved of what never happened: {}",
+                    self.untaken.join(", ")
+                )
+            }
+            (None, false) => format!("BROKEN: {}", self.unkept.join("; ")),
+            (Some(plant), true) => format!("the planted fault {plant} was caught"),
+            (Some(plant), false) => format!("the planted fault {plant} was NOT caught"),
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Evaluation { tally, written, lags, recoveries } = &self.evaluation;
+        for told in &tally.told {
+            writeln!(f, "{told}\n")?;
+        }
+        let mut line = |name: &str, text: String| writeln!(f, "{name:<34} {text}");
+        let branches = Branch::ALL.map(|branch| {
+            format!("{} {}", branch.name(), grouped(tally.branches.get(&branch).copied().unwrap_or(0)))
+        });
+        line("reads", grouped(tally.bounded.reads + tally.fresh.reads))?;
+        line("  by branch", branches.join(", "))?;
+        line("  absent from a tier", grouped(tally.absent_hits))?;
+        line("  slowest", millis(tally.slowest / 1_000))?;
+        line("writes", format!("{}, and {} foreign", grouped(written.committed), grouped(written.foreign)))?;
+        line(
+            "  acknowledged",
+            format!("{} sent, {} queued", grouped(written.sent), grouped(written.queued)),
+        )?;
+        line("fresh reads", strength(&tally.fresh))?;
+        line("bounded reads", strength(&tally.bounded))?;
+        line("  staleness bound", format!("{:?}", self.bound))?;
+        if let (Some(worst), Some(typical)) = (lags.last(), lags.get(lags.len() / 2)) {
+            let lag = format!("typically {}, worst {}", millis(typical / 1_000), millis(worst / 1_000));
+            line("foreign write seen by all", lag)?;
+        }
+        for (name, recoveries) in recoveries.iter().filter(|(name, _)| **name != "none") {
+            line(&format!("recovery from {name}"), recovery(recoveries))?;
+        }
+        let failed = ["failed_database", "failed_cache", "crossed"].map(|name| self.counts.get(name));
+        line("requests failed", format!("{} by the database, {} by the cache", failed[0], failed[1]))?;
+        let mut counted = String::new();
+        for (name, count) in self.counts.0.iter().filter(|(name, _)| !name.starts_with("failed")) {
+            write!(counted, "{name} {}, ", grouped(*count))?;
+        }
+        line("counted by the instances", counted.trim_end_matches(", ").to_owned())?;
+        line("violations", grouped(tally.violations()))?;
+        writeln!(f, "{} after {:.0} s", self.verdict(), self.took.as_secs_f64())
+    }
+}
+
+fn strength(strength: &Strength) -> String {
+    format!(
+        "{}: {} old, worst {}, p99.9 {}",
+        grouped(strength.reads),
+        grouped(strength.old),
+        millis(strength.worst_micros()),
+        millis(strength.p999_micros()),
+    )
+}
+
+fn recovery(recoveries: &[Nanos]) -> String {
+    let mut sorted = recoveries.to_vec();
+    sorted.sort_unstable();
+    match (sorted.get(sorted.len() / 2), sorted.last()) {
+        (Some(typical), Some(worst)) => {
+            format!(
+                "typically {}, worst {}, {} times",
+                millis(typical / 1_000),
+                millis(worst / 1_000),
+                sorted.len()
+            )
+        }
+        _ => "none seen".to_owned(),
+    }
+}
+
+fn millis(micros: u64) -> String {
+    format!("{:.1} ms", micros as f64 / 1e3)
+}
+
+/// `1234567` as `1 234 567`.
+fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let groups = digits.as_bytes().rchunks(3).rev();
+    groups.map(|group| String::from_utf8_lossy(group)).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_added_up_over_instances() {
+        let counts = Counts::sum(&["loads=3 joins=1".to_owned(), "loads=4 odd".to_owned()]);
+        assert_eq!((counts.get("loads"), counts.get("joins"), counts.get("absent")), (7, 1, 0));
+    }
+
+    #[test]
+    fn numbers_are_grouped() {
+        assert_eq!([0, 12, 1_234, 1_234_567].map(grouped), ["0", "12", "1 234", "1 234 567"]);
+    }
+}

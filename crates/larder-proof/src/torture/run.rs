@@ -1,0 +1,110 @@
+//! One run: set the stage, strike, rest, look, judge.
+#![allow(clippy::print_stdout, reason = "it shows how far it is")]
+
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+use crate::history::Nanos;
+use crate::history::clock::now;
+use crate::torture::evaluation::{Evaluation, Reads, evaluate};
+use crate::torture::instance::order::Order;
+use crate::torture::nemesis::{Choice, Nemesis};
+use crate::torture::options::Options;
+use crate::torture::report::{Counts, Report};
+use crate::torture::stage::Stage;
+
+/// One fault that was made, and healed.
+pub(super) struct Strike {
+    pub(super) name: &'static str,
+    pub(super) healed: Nanos,
+}
+
+/// Tortures as `options` say. `program` is `larder-torture`, which the instances are too.
+///
+/// # Errors
+///
+/// Servers or instances cannot be started, or an instance ended by itself.
+pub fn run(options: &Options, program: &Path) -> Result<Report> {
+    let choice = match (options.plant, options.nemesis) {
+        // A planted fault is looked for where it shows.
+        (Some(plant), Choice::All) => plant.nemesis().parse().unwrap_or(Choice::None),
+        (_, choice) => choice,
+    };
+    let nemeses = choice.nemeses(options);
+    if nemeses.is_empty() {
+        bail!("the nemesis {choice} does not suit this run: it needs PostgreSQL or a Redis");
+    }
+    let started = Instant::now();
+    let takes_the_database = nemeses.iter().any(|nemesis| nemesis.takes_the_database());
+    let mut stage = Stage::set(options, program, takes_the_database)?;
+    println!("{} instances are at work; nemesis: {choice}", options.instances);
+
+    let mut strikes = Vec::new();
+    let end = Instant::now() + Duration::from_secs(options.seconds);
+    while Instant::now() < end {
+        strike(&mut stage, &nemeses, &mut strikes, started)?;
+        if options.plant.is_some() {
+            let evaluation = examine(&stage, options, &strikes)?;
+            if evaluation.tally.violations() > 0 {
+                return Ok(Report::new(
+                    options,
+                    takes_the_database,
+                    started.elapsed(),
+                    evaluation,
+                    Counts::default(),
+                ));
+            }
+        }
+    }
+    let counts = finish(&mut stage)?;
+    println!("{}  judging", at(started));
+    let evaluation = examine(&stage, options, &strikes)?;
+    let report = Report::new(options, takes_the_database, started.elapsed(), evaluation, counts);
+    if !report.is_success() {
+        println!("the history is kept in {}", stage.keep().display());
+    }
+    Ok(report)
+}
+
+fn strike(
+    stage: &mut Stage,
+    nemeses: &[&'static Nemesis],
+    strikes: &mut Vec<Strike>,
+    started: Instant,
+) -> Result<()> {
+    let nemesis = nemeses[rand::random_range(0..nemeses.len())];
+    if nemesis.name != "none" {
+        println!("{}  {}: {}", at(started), nemesis.name, nemesis.about);
+    }
+    nemesis.strike(stage)?;
+    strikes.push(Strike { name: nemesis.name, healed: now() });
+    // Instances have to recover, or the next nemesis meets nobody.
+    stage.work_a_while();
+    if rand::random() {
+        stage.work_a_while();
+    }
+    Ok(())
+}
+
+/// The quiet time, and a last look at everything.
+fn finish(stage: &mut Stage) -> Result<Counts> {
+    stage.order_all(Order::Calm)?;
+    stage.observers.let_write(false);
+    thread::sleep(stage.bound * 2 + Duration::from_millis(500));
+    let answers = stage.order_all(Order::ReadAll)?;
+    Ok(Counts::sum(&answers))
+}
+
+fn examine(stage: &Stage, options: &Options, strikes: &[Strike]) -> Result<Evaluation> {
+    let reads = Reads::so_far(stage.folder.path())?;
+    // Whatever these reads saw is in the database by now, though its writer may still hold the record.
+    stage.observers.look()?;
+    evaluate(stage.folder.path(), &reads, options.bound(), options.has_redis(), strikes)
+}
+
+fn at(started: Instant) -> String {
+    format!("{:>5.0} s", started.elapsed().as_secs_f64())
+}

@@ -1,0 +1,102 @@
+//! The tables under torture: every write of an item gives it its next version, and its team's list the next one too.
+//!
+//! The list of a team is the sum over its items, and `team.version` always equals that sum: the trigger locks the
+//! team's row, so that a writer knows which version of the list is its own.
+
+use anyhow::Result;
+use larder_sql::database::Database;
+use larder_sql::dialect::Dialect;
+use larder_sql::journal::migration;
+use larder_sql::write::Write;
+
+use crate::history::{Key, Seen, Version};
+use crate::torture::instance::caches::journalled;
+use crate::torture::keys::{ITEMS, TEAM_ITEMS, TEAMS, list_of, team_of};
+
+const TABLES: &str = "
+    CREATE TABLE team (id BIGINT PRIMARY KEY, version BIGINT NOT NULL);
+    CREATE TABLE item (id BIGINT PRIMARY KEY, team BIGINT, touched BIGINT NOT NULL, version BIGINT NOT NULL);";
+
+const POSTGRES_TRIGGER: &str = "
+    CREATE FUNCTION next_version() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        NEW.version := OLD.version + 1;
+        UPDATE team SET version = version + 1 WHERE id = NEW.team;
+        RETURN NEW;
+    END $$;
+    CREATE TRIGGER item_version BEFORE UPDATE ON item FOR EACH ROW EXECUTE FUNCTION next_version();";
+
+const SQLITE_TRIGGER: &str = "
+    CREATE TRIGGER item_version AFTER UPDATE OF touched ON item BEGIN
+        UPDATE item SET version = OLD.version + 1 WHERE id = NEW.id;
+        UPDATE team SET version = version + 1 WHERE id = NEW.team;
+    END;";
+
+/// The statements that make the tables.
+pub(super) fn tables(dialect: Dialect) -> Result<String> {
+    let trigger = match dialect {
+        Dialect::Postgres => POSTGRES_TRIGGER,
+        Dialect::Sqlite => SQLITE_TRIGGER,
+    };
+    let teams = (0..TEAMS).map(|team| format!("INSERT INTO team VALUES ({team}, {TEAM_ITEMS});"));
+    let items = (0..ITEMS).map(|item| {
+        let team = team_of(item).map_or("NULL".to_owned(), |team| team.to_string());
+        format!("INSERT INTO item VALUES ({item}, {team}, 0, 1);")
+    });
+    let journal = migration(dialect, &journalled())?;
+    Ok([TABLES.to_owned(), trigger.to_owned(), journal].into_iter().chain(teams).chain(items).collect())
+}
+
+/// The statement by which software that knows no cache writes an item.
+pub(super) fn foreign_write(key: Key) -> String {
+    format!("UPDATE item SET touched = touched + 1 WHERE id = {key}")
+}
+
+/// What one write wrote.
+pub(super) struct Written {
+    item: (Key, Version),
+    list: Option<(Key, Version)>,
+}
+
+impl Written {
+    /// The item, and the list it is on.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (Key, Seen)> {
+        [Some(self.item), self.list].into_iter().flatten().map(|(key, version)| (key, Seen::Version(version)))
+    }
+}
+
+/// Writes an item in a transaction.
+pub(super) async fn write(transaction: &mut Write, key: Key) -> Result<Written> {
+    let id = i64::from(key);
+    sqlx::query("UPDATE item SET touched = touched + 1 WHERE id = $1")
+        .bind(id)
+        .execute(transaction.statement())
+        .await?;
+    let version: i64 = sqlx::query_scalar("SELECT version FROM item WHERE id = $1")
+        .bind(id)
+        .fetch_one(transaction.statement())
+        .await?;
+    let list = match team_of(key) {
+        None => None,
+        Some(team) => {
+            let version: i64 = sqlx::query_scalar("SELECT version FROM team WHERE id = $1")
+                .bind(i64::from(team))
+                .fetch_one(transaction.statement())
+                .await?;
+            Some((list_of(team), Version::try_from(version)?))
+        }
+    };
+    Ok(Written { item: (key, Version::try_from(version)?), list })
+}
+
+/// The version of every item and list, as the database has it now.
+pub(super) async fn versions(database: &Database) -> Result<Vec<(Key, Version)>> {
+    // Lists first in one statement with the items: one snapshot for both.
+    const ALL: &str = "SELECT 1, id, version FROM item UNION ALL SELECT 2, id, version FROM team";
+    let rows: Vec<(i64, i64, i64)> = sqlx::query_as(ALL).fetch_all(database.read()).await?;
+    let versions = rows.into_iter().map(|(kind, id, version)| {
+        let id = Key::try_from(id)?;
+        let key = if kind == 1 { id } else { list_of(id) };
+        Ok((key, Version::try_from(version)?))
+    });
+    versions.collect()
+}

@@ -1,0 +1,86 @@
+//! The throw-away database under torture.
+
+use anyhow::Result;
+use larder_sql::dialect::Dialect;
+use larder_testbed::{Database, Postgres, Sqlite};
+
+use crate::torture::options::Kind;
+use crate::torture::schema::tables;
+
+/// A database with the tables of the torture.
+pub(super) struct Base {
+    kind: Server,
+}
+
+enum Server {
+    Postgres {
+        // Fields drop in this order: the database goes before its server.
+        database: Database,
+        /// A server of its own, which may crash; else it is shared.
+        own: Option<Postgres>,
+    },
+    Sqlite(Sqlite),
+}
+
+impl Base {
+    /// Makes the database; `own` asks for a server that may crash.
+    pub(super) fn fresh(kind: Kind, own: bool) -> Result<Self> {
+        let base = match kind {
+            Kind::Sqlite => Base { kind: Server::Sqlite(Sqlite::fresh()?) },
+            Kind::Postgres => {
+                let own = if own { Some(Postgres::start()?) } else { None };
+                let url = match &own {
+                    Some(server) => server.url(),
+                    None => Postgres::shared()?,
+                };
+                Base { kind: Server::Postgres { database: Database::fresh(&url)?, own } }
+            }
+        };
+        base.prepare()?;
+        Ok(base)
+    }
+
+    fn prepare(&self) -> Result<()> {
+        match &self.kind {
+            // A commit has to survive a crash of the server, though not one of the machine.
+            Server::Postgres { database, own: Some(_) } => {
+                let name = database.url();
+                let name = name.rsplit('/').next().unwrap_or_default();
+                database.sql(&format!("ALTER DATABASE {name} SET synchronous_commit = on"))?;
+            }
+            Server::Postgres { own: None, .. } => {}
+            Server::Sqlite(_) => drop(self.sql("PRAGMA journal_mode = WAL")?),
+        }
+        self.sql(&tables(self.dialect())?).map(drop)
+    }
+
+    pub(super) fn url(&self) -> String {
+        match &self.kind {
+            Server::Postgres { database, .. } => database.url(),
+            Server::Sqlite(sqlite) => sqlite.url(),
+        }
+    }
+
+    pub(super) fn dialect(&self) -> Dialect {
+        match &self.kind {
+            Server::Postgres { .. } => Dialect::Postgres,
+            Server::Sqlite(_) => Dialect::Sqlite,
+        }
+    }
+
+    /// Runs SQL as psql or sqlite3 does.
+    pub(super) fn sql(&self, statement: &str) -> Result<String> {
+        match &self.kind {
+            Server::Postgres { database, .. } => database.sql(statement),
+            Server::Sqlite(sqlite) => sqlite.sql(statement),
+        }
+    }
+
+    /// The PostgreSQL server, when it may crash.
+    pub(super) fn postgres(&mut self) -> Option<&mut Postgres> {
+        match &mut self.kind {
+            Server::Postgres { own, .. } => own.as_mut(),
+            Server::Sqlite(_) => None,
+        }
+    }
+}

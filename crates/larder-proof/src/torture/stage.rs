@@ -1,0 +1,123 @@
+//! Everything a nemesis can lay its hands on.
+
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use larder_testbed::{Proxy, Redis};
+use tempfile::TempDir;
+
+use crate::history::Instance as Number;
+use crate::torture::child::Child;
+use crate::torture::instance::order::Order;
+use crate::torture::observers::Observers;
+use crate::torture::options::Options;
+use crate::torture::servers::Base;
+
+/// The servers and the instances on them.
+pub struct Stage {
+    // Fields drop in this order: instances, whoever watches them, then servers, then the folder.
+    pub(super) children: Vec<Child>,
+    pub(super) observers: Observers,
+    pub(super) proxies: Vec<Proxy>,
+    redis: Option<Redis>,
+    pub(super) base: Base,
+    pub(super) folder: TempDir,
+    pub(super) bound: Duration,
+    options: Options,
+    program: PathBuf,
+    next: Number,
+}
+
+impl Stage {
+    /// Starts servers, observers and instances. `own_database` asks for a database server that may crash.
+    pub(super) fn set(options: &Options, program: &Path, own_database: bool) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("larder-torture-").tempdir()?;
+        let base = Base::fresh(options.database, own_database)?;
+        let observers = Observers::start(&base.url(), folder.path())?;
+        let redis = if options.has_redis() { Some(Redis::start()?) } else { None };
+        let mut stage = Stage {
+            children: Vec::new(),
+            observers,
+            proxies: Vec::new(),
+            redis,
+            base,
+            folder,
+            bound: options.bound(),
+            options: options.clone(),
+            program: program.to_owned(),
+            next: 0,
+        };
+        for nth in 0..usize::from(options.instances) {
+            if let Some(redis) = &stage.redis {
+                stage.proxies.push(Proxy::start(redis.port())?);
+            }
+            let child = stage.start(nth)?;
+            stage.children.push(child);
+        }
+        stage.observers.let_write(true);
+        Ok(stage)
+    }
+
+    /// Starts the nth instance, behind the nth proxy.
+    fn start(&mut self, nth: usize) -> Result<Child> {
+        let bound_ms = self.options.bound_ms.to_string();
+        let mut settings = vec!["--database".to_owned(), self.base.url(), "--bound-ms".to_owned(), bound_ms];
+        if let Some(proxy) = self.proxies.get(nth) {
+            settings.extend(["--redis".to_owned(), format!("redis://127.0.0.1:{}/0", proxy.port())]);
+        }
+        if let Some(plant) = self.options.plant {
+            settings.extend(["--plant".to_owned(), plant.to_string()]);
+        }
+        let number = self.next;
+        self.next += 1;
+        Child::start(&self.program, self.folder.path(), number, &settings)
+    }
+
+    /// Kills the nth instance and starts another in its place, with nothing in memory.
+    pub(super) fn replace(&mut self, nth: usize) -> Result<()> {
+        let child = self.start(nth)?;
+        self.children[nth] = child;
+        Ok(())
+    }
+
+    /// The Redis all instances share.
+    pub(super) fn redis(&mut self) -> Result<&mut Redis> {
+        self.redis.as_mut().context("this nemesis needs a Redis")
+    }
+
+    /// Leaves the folder with the history where it is.
+    pub(super) fn keep(&mut self) -> PathBuf {
+        self.folder.disable_cleanup(true);
+        self.folder.path().to_owned()
+    }
+
+    /// Sends all instances to another Redis; the old one ends.
+    pub(super) fn succeed(&mut self, redis: Redis) {
+        for proxy in &self.proxies {
+            proxy.redirect(redis.port());
+        }
+        self.redis = Some(redis);
+    }
+
+    /// One of the instances, by luck.
+    pub(super) fn any(&self) -> usize {
+        rand::random_range(0..self.children.len())
+    }
+
+    /// Gives an order to all instances.
+    pub(super) fn order_all(&mut self, order: Order) -> Result<Vec<String>> {
+        self.children.iter_mut().map(|child| child.order(order)).collect()
+    }
+
+    /// Longer than the staleness bound: whoever was cut off for so long must have noticed.
+    pub(super) fn outlast_the_bound(&self) {
+        thread::sleep(self.bound.mul_f64(1.5));
+    }
+
+    /// Some time in which instances work, shorter than the bound.
+    pub(super) fn work_a_while(&self) {
+        thread::sleep(self.bound.mul_f64(0.3 + 0.5 * rand::random::<f64>()));
+    }
+}

@@ -1,0 +1,121 @@
+//! Short tortures: under each nemesis no promise breaks, and each planted fault is caught.
+//!
+//! A violation is a proof, so a run that finds one where none may be is never flaky. A planted fault is looked for
+//! until it is found; the limit is many times what that takes.
+
+use std::path::Path;
+
+use larder_proof::torture::nemesis::{ALL, Choice};
+use larder_proof::torture::options::{Kind, Options, Switch};
+use larder_proof::torture::plant::Plant;
+use larder_proof::torture::report::Report;
+use larder_proof::torture::run;
+
+/// Short bounds make short runs: what outlasts the bound is over sooner.
+fn options(seconds: u64) -> Options {
+    Options {
+        seconds,
+        instances: 2,
+        nemesis: Choice::None,
+        database: Kind::Postgres,
+        redis: Switch::On,
+        plant: None,
+        bound_ms: 1_000,
+    }
+}
+
+fn torture(options: &Options) -> Report {
+    run(options, Path::new(env!("CARGO_BIN_EXE_larder-torture"))).unwrap()
+}
+
+/// Branches that were not taken are no matter in so short a run; violations are.
+fn keeps_its_promises(options: &Options) {
+    let report = torture(options);
+    assert_eq!(report.unkept(), [""; 0], "{report}");
+}
+
+fn is_caught(name: &str) {
+    let plant: Plant = name.parse().unwrap();
+    let nemesis = plant.nemesis().parse().unwrap();
+    let report = torture(&Options { plant: Some(plant), nemesis, ..options(90) });
+    assert!(report.is_success(), "{report}");
+}
+
+macro_rules! nemeses {
+    ($($test:ident: $name:literal,)*) => {
+        $(#[test]
+        fn $test() {
+            keeps_its_promises(&Options { nemesis: $name.parse().unwrap(), ..options(3) });
+        })*
+
+        #[test]
+        fn every_nemesis_has_a_test() {
+            assert_eq!(ALL.iter().map(|nemesis| nemesis.name).collect::<Vec<_>>(), [$($name),*]);
+        }
+    };
+}
+
+nemeses! {
+    a_killed_redis_brings_nothing_stale: "kill-redis",
+    a_stopped_redis_brings_nothing_stale: "stop-redis",
+    a_flushed_redis_brings_nothing_stale: "flush-redis",
+    cut_clients_bring_nothing_stale: "cut-clients",
+    a_restored_redis_brings_nothing_stale: "restore-redis",
+    a_promoted_replica_brings_nothing_stale: "promote-replica",
+    a_stalled_link_brings_nothing_stale: "stall-link",
+    a_cut_link_brings_nothing_stale: "cut-link",
+    a_slow_link_brings_nothing_stale: "slow-link",
+    a_stopped_instance_brings_nothing_stale: "stop-instance",
+    a_killed_writer_brings_nothing_stale: "kill-writer",
+    a_stopped_relay_brings_nothing_stale: "stop-relay",
+    foreign_writes_bring_nothing_stale: "foreign-only",
+    a_crashed_database_brings_nothing_stale: "crash-postgres",
+    refused_memory_brings_nothing_stale: "refuse-memory",
+    evicted_memory_brings_nothing_stale: "evict-memory",
+    a_small_tracking_table_brings_nothing_stale: "small-tracking",
+}
+
+macro_rules! plants {
+    ($($test:ident: $name:literal,)*) => {
+        $(#[test]
+        fn $test() {
+            is_caught($name);
+        })*
+
+        #[test]
+        fn every_plant_has_a_test() {
+            assert_eq!(Plant::all().map(|plant| plant.to_string()).collect::<Vec<_>>(), [$($name),*]);
+        }
+    };
+}
+
+plants! {
+    plain_set_is_caught: "plain-set",
+    blind_join_is_caught: "blind-join",
+    old_snapshot_is_caught: "old-snapshot",
+    insert_on_fill_is_caught: "insert-on-fill",
+    untracked_insert_is_caught: "untracked-insert",
+    late_insert_is_caught: "late-insert",
+    no_certificate_is_caught: "no-certificate",
+    no_replay_is_caught: "no-replay",
+    a_naive_cache_is_caught: "naive",
+}
+
+#[test]
+fn in_peace_every_promise_is_kept_and_every_branch_is_taken() {
+    let report = torture(&options(5));
+    assert!(report.is_success(), "{report}");
+}
+
+#[test]
+fn instances_on_one_sqlite_file_keep_their_promises() {
+    keeps_its_promises(&Options { database: Kind::Sqlite, ..options(3) });
+}
+
+#[test]
+fn instances_that_share_only_a_database_keep_their_promises() {
+    for database in [Kind::Postgres, Kind::Sqlite] {
+        let nemesis = "stop-instance".parse().unwrap();
+        keeps_its_promises(&Options { database, redis: Switch::Off, nemesis, ..options(3) });
+    }
+}

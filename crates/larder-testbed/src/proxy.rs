@@ -1,0 +1,205 @@
+//! A TCP proxy in front of a server, whose links can stall, break and lead elsewhere.
+//!
+//! Invariant: bytes are delayed or their connection ends, but none is lost, doubled or reordered, as TCP has it.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::ports::{boot_on, free_port};
+
+/// A TCP proxy on 127.0.0.1; dropped, its links end.
+pub struct Proxy {
+    port: u16,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+/// What the links do. Guarded by one lock: a change takes effect for all links at once.
+struct State {
+    target: u16,
+    mode: Mode,
+    /// How much longer each way takes.
+    delay: Duration,
+    links: Vec<TcpStream>,
+    ended: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Open,
+    Stalled { requests: bool },
+    Cut,
+}
+
+/// Which way bytes flow.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Requests,
+    Replies,
+}
+
+impl Mode {
+    fn holds(self, way: Way) -> bool {
+        match self {
+            Mode::Open | Mode::Cut => false,
+            Mode::Stalled { requests } => requests || way == Way::Replies,
+        }
+    }
+}
+
+impl Proxy {
+    /// Listens on a free port and leads to `target`, a port on 127.0.0.1 where somebody need not listen yet.
+    ///
+    /// # Errors
+    ///
+    /// When no port is free.
+    pub fn start(target: u16) -> Result<Self> {
+        let listen = |port| Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, port))?);
+        let listener = boot_on(free_port, listen).context("opening a proxy's port")?;
+        let port = listener.local_addr()?.port();
+        let state =
+            State { target, mode: Mode::Open, delay: Duration::ZERO, links: Vec::new(), ended: false };
+        let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
+        let accepting = shared.clone();
+        thread::spawn(move || accept(&listener, &accepting));
+        Ok(Proxy { port, shared })
+    }
+
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// From here on nothing passes either way, though connections stay open and new ones are taken: a black hole.
+    /// What was sent meanwhile passes after [`heal`](Self::heal).
+    pub fn stall(&self) {
+        self.set(Mode::Stalled { requests: true });
+    }
+
+    /// Like [`stall`](Self::stall), but requests still reach the server: it acts, and nobody hears of it.
+    pub fn stall_replies(&self) {
+        self.set(Mode::Stalled { requests: false });
+    }
+
+    /// Ends every connection, and every new one, until [`heal`](Self::heal).
+    pub fn cut(&self) {
+        self.set(Mode::Cut);
+        self.end_links();
+    }
+
+    /// From here on each way takes this much longer.
+    pub fn delay(&self, delay: Duration) {
+        self.shared.lock().delay = delay;
+    }
+
+    /// Lets everything pass again, at once.
+    pub fn heal(&self) {
+        self.delay(Duration::ZERO);
+        self.set(Mode::Open);
+    }
+
+    /// Ends every connection; new ones lead to `target`.
+    pub fn redirect(&self, target: u16) {
+        self.shared.lock().target = target;
+        self.end_links();
+    }
+
+    fn set(&self, mode: Mode) {
+        self.shared.lock().mode = mode;
+        self.shared.changed.notify_all();
+    }
+
+    fn end_links(&self) {
+        for link in self.shared.lock().links.drain(..) {
+            // It may have ended by itself.
+            let _ = link.shutdown(Shutdown::Both);
+        }
+        self.shared.changed.notify_all();
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.shared.lock().ended = true;
+        self.end_links();
+        // Wakes the listener, which then sees that it has ended.
+        let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until bytes may flow this way.
+    fn wait(&self, way: Way) {
+        let delay = self.lock().delay;
+        thread::sleep(delay);
+        let mut state = self.lock();
+        while state.mode.holds(way) && !state.ended {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
+    for client in listener.incoming().flatten() {
+        if shared.lock().ended {
+            return;
+        }
+        // A refused server is a connection that ends at once: the client's is dropped here.
+        let _ = link(client, shared);
+    }
+}
+
+/// Ties a client's connection to one to the server.
+fn link(client: TcpStream, shared: &Arc<Shared>) -> Result<()> {
+    let (target, mode) = {
+        let state = shared.lock();
+        (state.target, state.mode)
+    };
+    if mode == Mode::Cut {
+        return Ok(());
+    }
+    let server = TcpStream::connect((Ipv4Addr::LOCALHOST, target))?;
+    client.set_nodelay(true)?;
+    server.set_nodelay(true)?;
+    let ends = [client.try_clone()?, server.try_clone()?];
+    {
+        let mut state = shared.lock();
+        // Somebody may have cut or redirected between the look and here.
+        if state.mode == Mode::Cut || state.target != target {
+            return Ok(());
+        }
+        state.links.extend(ends);
+    }
+    let (back_from, back_to) = (server.try_clone()?, client.try_clone()?);
+    for (way, from, to) in [(Way::Requests, client, server), (Way::Replies, back_from, back_to)] {
+        let shared = shared.clone();
+        thread::spawn(move || pump(&shared, way, from, to));
+    }
+    Ok(())
+}
+
+fn pump(shared: &Shared, way: Way, mut from: TcpStream, mut to: TcpStream) {
+    let mut buffer = vec![0; 1 << 16];
+    while let Ok(count @ 1..) = from.read(&mut buffer) {
+        shared.wait(way);
+        if to.write_all(&buffer[..count]).is_err() {
+            break;
+        }
+    }
+    // An end passes like bytes do: through a stalled link nobody learns of it.
+    shared.wait(way);
+    let _ = (to.shutdown(Shutdown::Both), from.shutdown(Shutdown::Both));
+}
