@@ -132,9 +132,10 @@ impl Lags {
     fn new(judge: &Judge) -> Self {
         let mut foreign: HashMap<Key, Vec<_>> = HashMap::new();
         for event in judge.writes().filter(|event| event.what == (What::Committed { foreign: true })) {
-            // Which absence a negative answer has seen, it does not say.
+            // A negative answer does not say what it has seen, so whoever comes late to these may never be noticed.
             if let Seen::Version(version) = event.seen
                 && !is_absent(version)
+                && !is_absent(version + 1)
             {
                 foreign.entry(event.key).or_default().push((version, event.end));
             }
