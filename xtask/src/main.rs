@@ -1,11 +1,11 @@
 //! `cargo xtask`: everything a developer or a CI runs, on a fresh clone too.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its terminal")]
 
+mod proof;
 mod setup;
 mod steps;
 mod test;
 mod tidy;
-mod torture;
 
 use std::env;
 use std::path::PathBuf;
@@ -29,7 +29,9 @@ enum Command {
     /// Check the house rules that neither the compiler nor clippy knows
     Tidy,
     /// Torture the cache with real servers, several instances and faults of every kind; `--help` tells all
-    Torture(torture::Options),
+    Torture(proof::Options),
+    /// Measure what the journal costs on PostgreSQL, side by side in one run; `--help` tells all
+    Bench(proof::Options),
 }
 
 fn main() -> ExitCode {
@@ -37,7 +39,8 @@ fn main() -> ExitCode {
     let outcome = root().and_then(|root| match cli.command {
         Command::Test(options) => test::run(&root, &options),
         Command::Tidy => tidy::run(&root),
-        Command::Torture(options) => torture::run(&root, &options),
+        Command::Torture(options) => proof::run(&root, "larder-torture", &options),
+        Command::Bench(options) => proof::run(&root, "larder-cost", &options),
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

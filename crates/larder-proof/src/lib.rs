@@ -1,5 +1,6 @@
 //! The proofs: what larder promises, attacked. Nothing here is part of the product.
 
+pub mod cost;
 pub mod freshness;
 pub mod history;
 pub mod torture;

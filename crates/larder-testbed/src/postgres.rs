@@ -28,6 +28,7 @@ pub struct Postgres {
     folder: TempDir,
     account: Option<Account>,
     port: u16,
+    settings: Vec<String>,
 }
 
 /// Where a PostgreSQL server is: `postgres://postgres@127.0.0.1:PORT`, without a database.
@@ -60,14 +61,23 @@ impl Postgres {
     ///
     /// When PostgreSQL is not installed (the error names the package) or does not boot (it quotes the log).
     pub fn start() -> Result<Self> {
+        Self::start_with(&[])
+    }
+
+    /// Like [`start`](Self::start), with settings such as `fsync=on`, which win over the defaults for tests.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start); a setting PostgreSQL refuses keeps it from booting.
+    pub fn start_with(settings: &[&str]) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("larder-postgres-").tempdir()?;
         let account = if geteuid().is_root() { Some(Account::named("postgres")?) } else { None };
         if let Some(account) = &account {
             chown(folder.path(), Some(account.uid), Some(account.gid))?;
         }
         init(folder.path(), account.as_ref())?;
-        boot_on(free_port, |port| Ok((boot(folder.path(), port, account.as_ref())?, port)))
-            .map(|(process, port)| Self { process, folder, account, port })
+        boot_on(free_port, |port| Ok((boot(folder.path(), port, account.as_ref(), settings)?, port)))
+            .map(|(process, port)| Self { process, folder, account, port, settings: owned(settings) })
     }
 
     /// Ends the server as a crash would, and waits for the end. Transactions committed with `synchronous_commit=on`
@@ -87,7 +97,10 @@ impl Postgres {
     /// When it does not boot, or somebody else took the port.
     pub fn restart(&mut self) -> Result<()> {
         let port = self.port;
-        self.process = boot_on(|| Ok(port), |port| boot(self.folder.path(), port, self.account.as_ref()))?;
+        self.process = boot_on(
+            || Ok(port),
+            |port| boot(self.folder.path(), port, self.account.as_ref(), &self.settings),
+        )?;
         Ok(())
     }
 
@@ -121,6 +134,10 @@ impl Postgres {
     pub fn port(&self) -> u16 {
         self.port
     }
+}
+
+fn owned(settings: &[&str]) -> Vec<String> {
+    settings.iter().map(|setting| (*setting).to_owned()).collect()
 }
 
 /// The user a server runs as.
@@ -170,11 +187,17 @@ fn init(folder: &Path, account: Option<&Account>) -> Result<()> {
     Ok(())
 }
 
-fn boot(folder: &Path, port: u16, account: Option<&Account>) -> Result<Process> {
+fn boot(
+    folder: &Path,
+    port: u16,
+    account: Option<&Account>,
+    settings: &[impl AsRef<str>],
+) -> Result<Process> {
     let log = folder.join("log");
     let mut command = program(Program::Postgres, folder, account)?;
     command.args(["-h", "127.0.0.1", "-p", &port.to_string(), "-k"]).arg(folder);
-    for setting in SETTINGS {
+    // Of two for one thing the later wins.
+    for setting in SETTINGS.into_iter().chain(settings.iter().map(AsRef::as_ref)) {
         command.args(["-c", setting]);
     }
     command.stderr(File::create(&log)?);

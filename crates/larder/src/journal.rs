@@ -147,6 +147,7 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 ///   and not yet at `position`; it refuses a database in recovery.
 /// - What a transaction touched is visible exactly when the transaction is.
 /// - `append` has committed when it returns.
+/// - Each may be dropped half-way, and asked again.
 ///
 /// What the caller guarantees: positions come from the same implementation.
 #[async_trait]
@@ -162,6 +163,14 @@ pub trait Journal: Send + Sync + 'static {
 
     /// Forgets what every consumer has consumed long ago, by age; says how many rows went.
     async fn prune(&self) -> Result<u64, Failure>;
+}
+
+/// Asks, but no longer than `limit`: a database that went away without a word would else be asked for hours.
+pub(crate) async fn within<T>(
+    limit: Duration,
+    asking: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    tokio::time::timeout(limit, asking).await?
 }
 
 #[cfg(test)]

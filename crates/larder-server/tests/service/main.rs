@@ -6,6 +6,7 @@ mod auth;
 mod conditional;
 mod demo;
 mod endings;
+mod foreign;
 mod forged;
 mod hostile;
 mod http;

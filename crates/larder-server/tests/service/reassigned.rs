@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::app::{TestApp, on_every_stack, on_redis};
+use crate::support::app::{TestApp, on_every_stack};
 use crate::support::client::Client;
 use crate::support::within;
 
@@ -156,10 +156,5 @@ fn on_another_instance_too_fresh_at_once_and_bounded_within_the_bound(app: &Test
 on_every_stack!(
     a_name_that_changed_hands_is_its_new_owners,
     an_external_id_that_changed_hands_is_its_new_owners,
+    on_another_instance_too_fresh_at_once_and_bounded_within_the_bound,
 );
-
-mod two_instances {
-    use super::*;
-
-    on_redis!(on_another_instance_too_fresh_at_once_and_bounded_within_the_bound);
-}

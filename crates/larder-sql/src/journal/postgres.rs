@@ -64,10 +64,12 @@ const FORGET_MARKS: &str = "
 /// finds its rows gone.
 const PRUNE: &str = "
     DELETE FROM larder_outbox WHERE ctid = ANY (ARRAY (
-        SELECT ctid FROM larder_outbox
-        WHERE xid < (SELECT floor FROM larder_outbox_marks WHERE applied ORDER BY floor DESC LIMIT 1)
-           OR xid >= pg_snapshot_xmax(pg_current_snapshot())
-        ORDER BY xid LIMIT $1))";
+        (SELECT ctid FROM larder_outbox
+             WHERE xid < (SELECT floor FROM larder_outbox_marks WHERE applied ORDER BY floor DESC LIMIT 1)
+             ORDER BY xid LIMIT $1)
+        UNION ALL
+        (SELECT ctid FROM larder_outbox WHERE xid >= pg_snapshot_xmax(pg_current_snapshot())
+             ORDER BY xid LIMIT $1)))";
 
 pub(super) async fn ask(
     connection: &mut AnyConnection,

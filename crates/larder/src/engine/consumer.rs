@@ -12,7 +12,7 @@ use tokio::time::sleep;
 use crate::batch::Batch;
 use crate::clock::Clock;
 use crate::engine::invalidate::drop_from;
-use crate::journal::{Changes, Failure, Journal, PASS, Position};
+use crate::journal::{Changes, Failure, Journal, PASS, Position, within};
 use crate::key::Namespace;
 use crate::local::Local;
 use crate::remote::usable::Usable;
@@ -52,7 +52,7 @@ impl Consumer {
         let stretch = self.guard.stretch();
         // Before the snapshot is taken: the grant counts from here.
         let began = self.clock.now();
-        let since = self.journal.since(position.as_ref()).await?;
+        let since = within(self.bound, self.journal.since(position.as_ref())).await?;
         match since.changes {
             Changes::Touches(touches) => {
                 let batch = Batch::of(&self.namespace, &touches);

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use crate::batch::{Batch, Sweep};
-use crate::journal::{Changes, DatabaseId, Failure, Journal, PASS, Position, Since};
+use crate::journal::{Changes, DatabaseId, Failure, Journal, PASS, Position, Since, within};
 use crate::key::Namespace;
 use crate::policy::Policy;
 use crate::protocol::certificate::Certificate;
@@ -135,7 +135,7 @@ impl Relay {
                 Ok(believed)
             }
             _ => {
-                let database = self.journal.database().await.map_err(Stopped::Journal)?;
+                let database = within(self.bound, self.journal.database()).await.map_err(Stopped::Journal)?;
                 self.believe(&database);
                 Ok(database)
             }
@@ -147,7 +147,7 @@ impl Relay {
     }
 
     async fn since(&self, position: Option<&Position>) -> Result<Since, Stopped> {
-        let since = self.journal.since(position).await.map_err(Stopped::Journal)?;
+        let since = within(self.bound, self.journal.since(position)).await.map_err(Stopped::Journal)?;
         self.believe(&since.database);
         Ok(since)
     }

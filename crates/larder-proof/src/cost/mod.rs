@@ -1,0 +1,133 @@
+//! What the journal costs: write throughput with and without it, side by side in one run, and whether its outbox stays
+//! the same size.
+
+mod outbox;
+mod writers;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use larder::cache::Cache;
+use larder::journal::Journal;
+use larder_server::store::Store;
+use larder_testbed::{Database, Postgres, Redis};
+
+use crate::cost::outbox::an_hour;
+use crate::cost::writers::{Writers, people};
+
+/// Measure what the journal costs on PostgreSQL: throughput of writers with and without triggers, relay and pruning, in
+/// turns; then the size of the outbox over simulated hours. Exits 0 when throughput keeps 80 % and the outbox its size.
+#[derive(Parser)]
+#[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
+struct Options {
+    /// How long each side writes in all
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
+    /// How many write at once
+    #[arg(long, default_value_t = 32)]
+    writers: usize,
+    /// Let commits wait for the disk, as production does; `off` shows what the processor alone pays
+    #[arg(long, default_value = "on", value_parser = ["on", "off"])]
+    durable: String,
+}
+
+/// Each side writes for so long, then the other.
+const TURN: Duration = Duration::from_secs(2);
+/// Of the throughput without a journal.
+const KEPT_AT_LEAST: f64 = 0.80;
+const USERS: usize = 10_000;
+
+/// Runs it.
+#[allow(clippy::print_stdout, clippy::print_stderr, reason = "a command talks to its terminal")]
+pub fn main() -> ExitCode {
+    let options = Options::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let measured = runtime.context("starting tokio").and_then(|runtime| runtime.block_on(measure(&options)));
+    match measured {
+        Ok((summary, true)) => {
+            println!("{summary}");
+            ExitCode::SUCCESS
+        }
+        Ok((summary, false)) => {
+            println!("{summary}");
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn measure(options: &Options) -> Result<(String, bool)> {
+    let durable = [format!("fsync={}", options.durable), format!("synchronous_commit={}", options.durable)];
+    let server = Postgres::start_with(&[&durable[0], &durable[1], "full_page_writes=on"])?;
+    let (redis, url) = (Redis::start()?, server.url());
+    let (plain, journalled) = (Database::fresh(&url)?, Database::fresh(&url)?);
+    let (without, with) = (Store::open(&plain.url()).await?, Store::open(&journalled.url()).await?);
+    let sides = [
+        Writers::start(&plain.url(), people(&without, USERS).await?, options.writers).await?,
+        Writers::start(&journalled.url(), people(&with, USERS).await?, options.writers).await?,
+    ];
+    for table in ["users", "credentials", "sessions", "user_totals"] {
+        plain.sql(&format!("ALTER TABLE {table} DISABLE TRIGGER larder_journal"))?;
+    }
+    // An instance as in production, whose relay tells Redis, and a pruning that has something to do.
+    let relaying = Cache::builder("cost").redis(redis.url()).journal(with.journal().await?).build().await?;
+    let pruning = tokio::spawn(prune(Arc::new(with.journal().await?.keep(Duration::from_secs(5)))));
+
+    let mut turns = Vec::new();
+    for turn in 0..=options.seconds.div_ceil(TURN.as_secs()) {
+        // The other one first every other time: what drifts, drifts for both.
+        let order = if turn % 2 == 0 { [0, 1] } else { [1, 0] };
+        let mut rates = [0.0; 2];
+        for side in order {
+            rates[side] = sides[side].write_for(TURN).await?;
+        }
+        progress(&format!("turn {turn}: {:.0} writes/s without, {:.0} with", rates[0], rates[1]));
+        // The first is to warm up.
+        if turn > 0 {
+            turns.push(rates);
+        }
+    }
+    pruning.abort();
+    drop(relaying);
+    let rate = |side: usize| turns.iter().map(|rates| rates[side]).sum::<f64>() / turns.len() as f64;
+    let mut ratios: Vec<f64> = turns.iter().map(|rates| rates[1] / rates[0]).collect();
+    ratios.sort_by(f64::total_cmp);
+    let ratio = ratios[ratios.len() / 2];
+    let outbox = an_hour(&journalled, &with, rate(1) / 10.0).await?;
+    let kept = ratio >= KEPT_AT_LEAST && outbox.is_steady();
+    let summary = format!(
+        "write throughput, {} writers, durable {}, {} turns of {TURN:?} each:\n  without a journal {:>7.0}/s\n  \
+         with              {:>7.0}/s  journal, relay and pruning\n  ratio             {:>7.2}   median of the turns, \
+         {:.2} to {:.2}; at least {KEPT_AT_LEAST}\n{outbox}\ncargo xtask bench: {}",
+        options.writers,
+        options.durable,
+        turns.len(),
+        rate(0),
+        rate(1),
+        ratio,
+        ratios[0],
+        ratios[ratios.len() - 1],
+        if kept { "the journal costs no more than it may" } else { "THE JOURNAL COSTS TOO MUCH" },
+    );
+    Ok((summary, kept))
+}
+
+async fn prune(journal: Arc<impl Journal>) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        if let Err(error) = journal.prune().await {
+            tracing::warn!(%error, "not pruned");
+        }
+    }
+}
+
+#[allow(clippy::print_stderr, reason = "progress goes to the terminal")]
+pub(crate) fn progress(line: &str) {
+    eprintln!("  {line}");
+}

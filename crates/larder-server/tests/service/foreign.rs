@@ -1,0 +1,102 @@
+//! Trace 6: rows changed by psql or sqlite3, with larder looking on. Two instances, on every stack.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::support::app::{TestApp, on_every_stack};
+use crate::support::client::Client;
+use crate::support::within;
+
+/// How old a bounded answer may be.
+const BOUND: Duration = Duration::from_secs(2);
+
+/// One user on both instances, both of which have whatever `paths` say in memory.
+fn both(app: &TestApp, second: &TestApp, paths: &[&str]) -> [Client; 2] {
+    let ann = app.user("ann");
+    let pair = [ann.clone(), second.here(&ann)];
+    for (client, path) in pair.iter().flat_map(|client| paths.iter().map(move |path| (client, path))) {
+        within(BOUND, "a copy in memory", || {
+            let answer = client.get(path).expect(200);
+            answer.header("cache-status") == Some("larder; hit; detail=memory")
+        });
+    }
+    pair
+}
+
+fn trace_6_a_row_changed_by_hand_is_seen_everywhere_within_the_bound(app: &TestApp) {
+    let paths = ["/api/v1/users/me", "/api/v1/users"];
+    let second = app.second_instance();
+    let pair = both(app, &second, &paths);
+    for round in 0..3 {
+        let bio = format!("by hand {round}");
+        let committed = Instant::now();
+        app.stack.sql(&format!("UPDATE users SET bio = '{bio}' WHERE username = 'ann'"));
+        for client in &pair {
+            within(BOUND, "the details", || client.get(paths[0]).json()["bio"] == json!(bio));
+            within(BOUND, "the list", || client.get(paths[1]).json()["items"][0]["bio"] == json!(bio));
+        }
+        assert!(committed.elapsed() < BOUND, "everywhere after {:?}", committed.elapsed());
+    }
+}
+
+fn trace_6_a_name_that_changes_hands_by_hand_is_found_where_it_is(app: &TestApp) {
+    let second = app.second_instance();
+    let pair = both(app, &second, &[]);
+    let by = json!({ "email": "x@moved.example" });
+    for client in &pair {
+        assert_eq!(client.lookup(&by).status, 404, "nobody has it yet, and that is remembered");
+    }
+    app.stack.sql("UPDATE users SET email = 'x@moved.example' WHERE username = 'ann'");
+    for client in &pair {
+        within(BOUND, "its new owner", || client.lookup(&by).status == 200);
+    }
+    app.stack.sql("UPDATE users SET email = 'y@moved.example' WHERE username = 'ann'");
+    for client in &pair {
+        within(BOUND, "nobody again", || client.lookup(&by).status == 404);
+    }
+}
+
+fn trace_8_deactivated_by_hand_tokens_end_everywhere_within_the_bound(app: &TestApp) {
+    let second = app.second_instance();
+    for (name, statement) in [
+        ("ben", "UPDATE users SET is_active = FALSE WHERE username = 'ben'"),
+        ("cat", "DELETE FROM users WHERE username = 'cat'"),
+        (
+            "dan",
+            "UPDATE credentials SET epoch = epoch + 1 WHERE user_id IN (SELECT id FROM users WHERE username = 'dan')",
+        ),
+        ("eve", "DELETE FROM sessions WHERE user_id IN (SELECT id FROM users WHERE username = 'eve')"),
+    ] {
+        let user = app.user(name);
+        let pair = [user.clone(), second.here(&user)];
+        for client in &pair {
+            assert_eq!(client.validate(), 200, "{name}");
+        }
+        app.stack.sql(statement);
+        for client in &pair {
+            within(BOUND, name, || client.validate() == 401);
+        }
+    }
+}
+
+fn trace_6_all_users_removed_at_once_are_gone_everywhere_within_the_bound(app: &TestApp) {
+    let second = app.second_instance();
+    let pair = both(app, &second, &["/api/v1/users/me", "/api/v1/users"]);
+    let is_postgres = app.stack.database_url().starts_with("postgres");
+    app.stack.sql(if is_postgres {
+        "TRUNCATE users CASCADE"
+    } else {
+        "PRAGMA foreign_keys = ON; DELETE FROM users"
+    });
+    for client in &pair {
+        within(BOUND, "the token ends with its user", || client.get("/api/v1/users/me").status == 401);
+    }
+}
+
+on_every_stack!(
+    trace_6_a_row_changed_by_hand_is_seen_everywhere_within_the_bound,
+    trace_6_a_name_that_changes_hands_by_hand_is_found_where_it_is,
+    trace_8_deactivated_by_hand_tokens_end_everywhere_within_the_bound,
+    trace_6_all_users_removed_at_once_are_gone_everywhere_within_the_bound,
+);

@@ -1,0 +1,23 @@
+//! `cargo xtask torture` and `bench`: build a program of larder-proof for speed, and run it.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::setup;
+use crate::steps::{command, run as run_command};
+
+/// Whatever the program itself reads and explains.
+#[derive(clap::Args)]
+#[command(disable_help_flag = true)]
+pub(crate) struct Options {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
+
+/// Runs `program`; succeeds when it does.
+pub(crate) fn run(root: &Path, program: &str, options: &Options) -> Result<()> {
+    setup::packages(root)?;
+    let words = ["run", "--release", "--quiet", "--package", "larder-proof", "--bin", program, "--"];
+    run_command(command(root, "cargo", &words).args(&options.arguments))
+}
