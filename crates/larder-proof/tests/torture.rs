@@ -3,6 +3,8 @@
 //! A violation is a proof, so a run that finds one where none may be is never flaky. A planted fault is looked for
 //! until it is found; the limit is many times what that takes.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
+
 use std::path::Path;
 
 use larder_proof::torture::nemesis::{ALL, Choice};

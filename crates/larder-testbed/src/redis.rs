@@ -111,7 +111,7 @@ impl Redis {
         // A replica has been sent one, and whoever took a snapshot left one.
         match fs::remove_file(self.dump()) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
-                return Err(error).context("removing the dump of Redis");
+                Err(error).context("removing the dump of Redis")
             }
             _ => self.boot_again(),
         }

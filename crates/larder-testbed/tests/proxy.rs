@@ -1,5 +1,7 @@
 //! The proxy, in front of a real redis-server.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
+
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::{Duration, Instant};

@@ -13,7 +13,7 @@ fn eventually(what: &str, condition: impl Fn() -> bool) {
 }
 
 fn get(redis: &Redis) -> String {
-    redis.command(&["GET", "k"]).unwrap()
+    redis.command(&["GET", "k"]).expect("Redis answers")
 }
 
 #[test]

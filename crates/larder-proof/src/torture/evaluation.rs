@@ -78,13 +78,13 @@ pub(super) fn evaluate(
     let mut lags = Lags::new(&judge);
     let mut recoveries = vec![None; strikes.len()];
     for (path, bytes) in &reads.0 {
-        let mut healed = None;
+        let (mut healed, mut born) = (None, None);
         replay(path, *bytes, |event| {
             // What was healed before this instance lived was no concern of it.
             let healed =
                 healed.get_or_insert_with(|| strikes.partition_point(|strike| strike.healed < event.begin));
             evaluation.tally.add(&judge, &event);
-            lags.add(&event);
+            lags.add(&event, *born.get_or_insert(event.begin));
             if is_served(&event, has_redis) {
                 while let Some(strike) = strikes.get(*healed).filter(|strike| strike.healed <= event.begin) {
                     let recovery = event.end - strike.healed;
@@ -132,9 +132,10 @@ impl Lags {
     fn new(judge: &Judge) -> Self {
         let mut foreign: HashMap<Key, Vec<_>> = HashMap::new();
         for event in judge.writes().filter(|event| event.what == (What::Committed { foreign: true })) {
-            // Which absence a negative answer has seen, it does not say.
+            // A negative answer does not say what it has seen, so whoever comes late to these may never be noticed.
             if let Seen::Version(version) = event.seen
                 && !is_absent(version)
+                && !is_absent(version + 1)
             {
                 foreign.entry(event.key).or_default().push((version, event.end));
             }
@@ -142,14 +143,17 @@ impl Lags {
         Lags { foreign, seen: HashMap::new(), lags: HashMap::new() }
     }
 
-    fn add(&mut self, event: &Event) {
+    /// Adds a read by an instance that was `born` at that instant: what was written before is no news to it.
+    fn add(&mut self, event: &Event, born: Nanos) {
         let (Some(foreign), Seen::Version(version)) = (self.foreign.get(&event.key), event.seen) else {
             return;
         };
         let seen = self.seen.entry((event.instance, event.key)).or_default();
         while let Some((write, committed)) = foreign.get(*seen).filter(|(write, _)| *write <= version) {
-            let lag = self.lags.entry((event.key, *write)).or_default();
-            *lag = (*lag).max(event.end.saturating_sub(*committed));
+            if *committed > born {
+                let lag = self.lags.entry((event.key, *write)).or_default();
+                *lag = (*lag).max(event.end.saturating_sub(*committed));
+            }
             *seen += 1;
         }
     }

@@ -30,7 +30,8 @@ use crate::torture::instance::loader::Loader;
 use crate::torture::instance::order::{Order, READY};
 use crate::torture::plant::Plant;
 
-const READERS: usize = 24;
+/// Many, each with long pauses: on a slow link most of them wait, and there must be others.
+const READERS: usize = 96;
 const WRITERS: usize = 6;
 
 /// How long a record may stay with the instance.

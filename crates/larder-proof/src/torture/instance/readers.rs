@@ -29,7 +29,7 @@ pub(super) async fn read_on(instance: Arc<Instance>) {
                 instance.read(key, consistency, false).await;
             }
         }
-        tokio::time::sleep(Duration::from_micros(rand::random_range(0..20_000))).await;
+        tokio::time::sleep(Duration::from_micros(rand::random_range(0..80_000))).await;
     }
 }
 

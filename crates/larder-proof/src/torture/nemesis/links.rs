@@ -29,7 +29,7 @@ pub(super) fn cut(stage: &mut Stage) -> Result<()> {
 /// What happens between two commands of one instance is now much more than what happens between two of another.
 pub(super) fn slow(stage: &mut Stage) -> Result<()> {
     let link = &stage.proxies[stage.any()];
-    link.delay(Duration::from_millis(rand::random_range(1..15)));
+    link.delay(Duration::from_millis(rand::random_range(5..50)));
     stage.outlast_the_bound();
     stage.outlast_the_bound();
     link.heal();
