@@ -1,1 +1,3 @@
 //! The proofs: what larder promises, attacked. Nothing here is part of the product.
+
+pub mod model;
