@@ -5,6 +5,7 @@ use std::time::Instant;
 use larder::protocol::rules::{Rule, Rules};
 use larder_proof::model::coherence::{Branch, Coherence, scenarios};
 use larder_proof::model::coverage::{Explored, explore};
+use larder_proof::model::failover;
 
 type Scenarios = Vec<(&'static str, Coherence)>;
 
@@ -69,4 +70,18 @@ mutants! {
     insert_on_fill_is_caught: Rule::FillerInsertsNothing;
     untracked_insert_is_caught: Rule::InsertsOnlyTracked;
     late_insert_is_caught: Rule::InsertsNothingLate;
+}
+
+#[test]
+fn failover_holds() {
+    let mut taken = vec![0; failover::Branch::ALL.len()];
+    for (name, model) in failover::scenarios::all(Rules::default(), failover::Care::default()) {
+        let coverage = model.coverage.clone();
+        let explored = timed(name, || explore(model));
+        if let Some((p, s)) = &explored.breach { println!("{p}: {}", s.join(" > ")); }
+        for branch in failover::Branch::ALL {
+            taken[branch as usize] += coverage.taken(branch as usize);
+        }
+    }
+    for branch in failover::Branch::ALL { println!("{branch:?} {}", taken[branch as usize]); }
 }
