@@ -5,7 +5,7 @@ use std::time::Instant;
 use larder::protocol::rules::{Rule, Rules};
 use larder_proof::model::coherence::{Branch, Coherence, scenarios};
 use larder_proof::model::coverage::{Explored, explore};
-use larder_proof::model::failover;
+use larder_proof::model::{failover, timed};
 
 type Scenarios = Vec<(&'static str, Coherence)>;
 
@@ -84,4 +84,18 @@ fn failover_holds() {
         }
     }
     for branch in failover::Branch::ALL { println!("{branch:?} {}", taken[branch as usize]); }
+}
+
+#[test]
+fn timed_holds() {
+    let mut taken = vec![0; timed::Branch::ALL.len()];
+    for (name, model) in timed::scenarios::all(Rules::default(), timed::Care::default()) {
+        let coverage = model.coverage.clone();
+        let explored = self::timed(name, || explore(model));
+        if let Some((p, s)) = &explored.breach { println!("{p}: {}", s.join(" > ")); }
+        for branch in timed::Branch::ALL {
+            taken[branch as usize] += coverage.taken(branch as usize);
+        }
+    }
+    for branch in timed::Branch::ALL { println!("{branch:?} {}", taken[branch as usize]); }
 }

@@ -47,7 +47,7 @@ where
     M::State: Clone + PartialEq + std::hash::Hash + Send + Sync + Debug + 'static,
     M::Action: Clone + PartialEq + Debug,
 {
-    let checker = model.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
+    let checker = model.checker().threads(2).timeout(std::time::Duration::from_secs(40)).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
     let properties: Vec<Property<M>> = checker.model().properties();
     let mut explored = Explored {
         states: checker.unique_state_count(),

@@ -135,7 +135,9 @@ impl State {
                 node.redis.set(&LIVE, live);
                 node.redis.set(&WATERMARK, byte(pass.began));
                 node.redis.set(&POSITION, byte(u64::from(snapshot)));
-                self.relays[nth].own_position = Some(snapshot);
+                if !model.care.position_is_in_redis {
+                    self.relays[nth].own_position = Some(snapshot);
+                }
             }
             Marking::Keep => model.take(Branch::Kept),
             Marking::Refuse => model.take(Branch::Refused),

@@ -9,19 +9,38 @@ pub fn all(rules: Rules, care: Care) -> Vec<(&'static str, Failover)> {
     let base = || Failover { care, ..Failover::new(rules) };
     vec![
         (
-            "a replica is promoted, the old master demoted and promoted again, within one pass",
-            Failover { fillers: vec![0], passes: vec![2], promotions: 2, demotions: 2, ..base() },
+            "demoted and promoted again within one pass",
+            Failover {
+                transactions: 1,
+                fillers: vec![0],
+                passes: vec![2],
+                promotions: 2,
+                demotions: 2,
+                ..base()
+            },
         ),
         (
             "two relays, one frozen for long, and a failover",
-            Failover { fillers: vec![0], passes: vec![1, 2], promotions: 1, demotions: 1, ..base() },
+            Failover {
+                transactions: 1,
+                fillers: vec![0],
+                passes: vec![1, 1],
+                promotions: 1,
+                demotions: 1,
+                ..base()
+            },
         ),
         (
-            "two instances, a clean failover",
+            "two relays over two transactions",
+            Failover { fillers: vec![0], passes: vec![1, 1], ..base() },
+        ),
+        (
+            "two instances, a failover",
             Failover {
+                transactions: 1,
                 instances: 2,
-                fillers: vec![0],
-                passes: vec![2],
+                fillers: vec![1],
+                passes: vec![1],
                 promotions: 1,
                 demotions: 1,
                 ..base()
@@ -29,27 +48,50 @@ pub fn all(rules: Rules, care: Care) -> Vec<(&'static str, Failover)> {
         ),
         (
             "two stale leases over a failover",
-            Failover { fillers: vec![0, 0], passes: vec![2], promotions: 1, demotions: 1, ..base() },
+            Failover {
+                transactions: 1,
+                fillers: vec![0, 0],
+                passes: vec![1],
+                promotions: 1,
+                demotions: 1,
+                ..base()
+            },
         ),
         (
             "an old snapshot is restored, the outbox pruned",
-            Failover { fillers: vec![0], passes: vec![1, 1], restores: 1, prunings: 1, ..base() },
+            Failover { transactions: 1, fillers: vec![0], passes: vec![2], restores: 1, prunings: 1, ..base() },
         ),
         (
             "FLUSHALL between the steps of two relays",
-            Failover { fillers: vec![0, 0], passes: vec![1, 1], flushes: 1, ..base() },
+            Failover { transactions: 1, fillers: vec![0, 0], passes: vec![1, 1], flushes: 1, ..base() },
         ),
         (
-            "three transactions out of order",
-            Failover { transactions: 3, fillers: vec![0], passes: vec![2], promotions: 1, ..base() },
+            "transactions out of order over a failover",
+            Failover { fillers: vec![0], passes: vec![1], promotions: 1, ..base() },
         ),
         (
             "tags over a failover",
-            Failover { tagged: true, fillers: vec![0, 0], passes: vec![2], promotions: 1, demotions: 1, ..base() },
+            Failover {
+                tagged: true,
+                transactions: 1,
+                fillers: vec![0, 0],
+                passes: vec![1],
+                promotions: 1,
+                demotions: 1,
+                ..base()
+            },
         ),
         (
             "tags, an old snapshot, a pruned outbox",
-            Failover { tagged: true, fillers: vec![0], passes: vec![2], restores: 1, prunings: 1, ..base() },
+            Failover {
+                tagged: true,
+                transactions: 1,
+                fillers: vec![0],
+                passes: vec![2],
+                restores: 1,
+                prunings: 1,
+                ..base()
+            },
         ),
     ]
 }
