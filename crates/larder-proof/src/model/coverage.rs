@@ -1,10 +1,15 @@
 //! Which branches an exploration has taken: a model that never takes one proves nothing about it.
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
+use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use stateright::{Checker, HasDiscoveries, Model, Property};
+use stateright::{Checker, HasDiscoveries, Model, Path};
+
+/// As many as the smallest machine that runs this has cores.
+const THREADS: usize = 2;
 
 /// Counts transitions by branch. Beside the state and not in it: what has been taken changes nothing.
 #[derive(Clone, Debug)]
@@ -36,35 +41,31 @@ pub struct Explored {
     pub depth: usize,
     /// The first property that does not hold, with the steps that lead to its breach.
     pub breach: Option<(&'static str, Vec<String>)>,
-    /// Branches that should have been taken and were not.
-    pub untaken: Vec<&'static str>,
 }
 
-/// Explores all of `model`, breadth first, so that a counterexample is short; ends at the first one.
-pub fn explore<M>(model: M) -> Explored
+/// Explores all of `model`, breadth first, so that a counterexample is short. Ends at the first breach: of any property,
+/// or of `only` this one.
+pub fn explore<M>(model: M, only: Option<&'static str>) -> Explored
 where
     M: Model + Send + Sync + 'static,
-    M::State: Clone + PartialEq + std::hash::Hash + Send + Sync + Debug + 'static,
+    M::State: Clone + PartialEq + Hash + Send + Sync + Debug + 'static,
     M::Action: Clone + PartialEq + Debug,
 {
-    let checker = model.checker().threads(2).timeout(std::time::Duration::from_secs(40)).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
-    let properties: Vec<Property<M>> = checker.model().properties();
-    let mut explored = Explored {
+    let end = match only {
+        Some(property) => HasDiscoveries::AnyOf(BTreeSet::from([property])),
+        None => HasDiscoveries::AnyFailures,
+    };
+    let checker = model.checker().threads(THREADS).finish_when(end).spawn_bfs().join();
+    let properties = checker.model().properties();
+    let looked_at =
+        properties.iter().map(|property| property.name).filter(|name| only.is_none_or(|it| it == *name));
+    let breach = looked_at.filter_map(|name| Some((name, checker.discovery(name)?))).next();
+    let steps = |path: Path<M::State, M::Action>| -> Vec<String> {
+        path.into_actions().into_iter().map(|action| format!("{action:?}")).collect()
+    };
+    Explored {
         states: checker.unique_state_count(),
         depth: checker.max_depth(),
-        breach: None,
-        untaken: Vec::new(),
-    };
-    for property in properties {
-        let found = checker.discovery(property.name);
-        match (property.expectation.clone(), found) {
-            (stateright::Expectation::Always, Some(path)) if explored.breach.is_none() => {
-                let steps = path.into_actions().into_iter().map(|action| format!("{action:?}")).collect();
-                explored.breach = Some((property.name, steps));
-            }
-            (stateright::Expectation::Sometimes, None) => explored.untaken.push(property.name),
-            _ => {}
-        }
+        breach: breach.map(|(name, path)| (name, steps(path))),
     }
-    explored
 }

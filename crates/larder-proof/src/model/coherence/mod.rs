@@ -106,9 +106,29 @@ impl Branch {
     pub const ALL: [Branch; 23] = {
         use Branch::*;
         [
-            MemoryHit, RedisHit, ServedByLease, Joined, WaitedAfter, WaitedForLease, LostPatience, Replaced, Filled,
-            FillRefused, Inserted, InsertRefused, InsertedLoaded, LoadedRefused, Minted, MintedByAnother,
-            MintedLocally, Sent, Queued, Owed, Relayed, Lost, TagGone,
+            MemoryHit,
+            RedisHit,
+            ServedByLease,
+            Joined,
+            WaitedAfter,
+            WaitedForLease,
+            LostPatience,
+            Replaced,
+            Filled,
+            FillRefused,
+            Inserted,
+            InsertRefused,
+            InsertedLoaded,
+            LoadedRefused,
+            Minted,
+            MintedByAnother,
+            MintedLocally,
+            Sent,
+            Queued,
+            Owed,
+            Relayed,
+            Lost,
+            TagGone,
         ]
     };
 }

@@ -26,7 +26,11 @@ pub fn read_path(rules: Rules) -> Vec<(&'static str, Coherence)> {
         ),
         (
             "two reads here, one there, a write here",
-            Coherence { readers: readers(&[(A, Bounded), (B, Fresh), (A, Bounded)]), writers: vec![A], ..base() },
+            Coherence {
+                readers: readers(&[(A, Bounded), (B, Fresh), (A, Bounded)]),
+                writers: vec![A],
+                ..base()
+            },
         ),
         (
             "fresh reads in one process, a write elsewhere",
@@ -75,6 +79,10 @@ pub fn tags(rules: Rules) -> Vec<(&'static str, Coherence)> {
         (
             "two instances mint at once, a write on one",
             Coherence { readers: readers(&[(A, Bounded), (B, Fresh)]), writers: vec![A], ..base() },
+        ),
+        (
+            "two reads and a write in one process",
+            Coherence { readers: readers(&[(A, Bounded), (A, Bounded)]), writers: vec![A], ..base() },
         ),
         (
             "three reads, a write elsewhere",

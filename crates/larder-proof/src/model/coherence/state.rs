@@ -117,15 +117,41 @@ pub(super) enum Phase {
     /// Another holds the lease.
     Waiting(FlightId),
     /// LEASE comes next.
-    Leasing { id: FlightId, replace: Option<Bytes>, token: Option<Token> },
+    Leasing {
+        id: FlightId,
+        replace: Option<Bytes>,
+        token: Option<Token>,
+    },
     /// LEASE answered; the missing tag is minted next.
-    Minting { id: FlightId, standing: Bytes, mine: Token },
-    Held { id: FlightId, lease: Token, tags: Vec<Taken> },
-    Loaded { id: FlightId, lease: Token, tags: Vec<Taken>, version: Version },
+    Minting {
+        id: FlightId,
+        standing: Bytes,
+        mine: Token,
+    },
+    Held {
+        id: FlightId,
+        lease: Token,
+        tags: Vec<Taken>,
+    },
+    Loaded {
+        id: FlightId,
+        lease: Token,
+        tags: Vec<Taken>,
+        version: Version,
+    },
     /// Loads without Redis.
-    Direct { id: FlightId },
-    DirectHeld { id: FlightId, tags: Vec<Taken> },
-    DirectLoaded { id: FlightId, tags: Vec<Taken>, version: Version },
+    Direct {
+        id: FlightId,
+    },
+    DirectHeld {
+        id: FlightId,
+        tags: Vec<Taken>,
+    },
+    DirectLoaded {
+        id: FlightId,
+        tags: Vec<Taken>,
+        version: Version,
+    },
     Done,
 }
 

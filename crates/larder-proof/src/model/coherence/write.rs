@@ -33,14 +33,18 @@ impl State {
         }
         match self.relay {
             // A pass that brings nothing changes nothing.
-            None if self.database > self.told && (model.foreign > 0 || model.crashes > 0) => actions.push(Action::Snapshot),
+            None if self.database > self.told && (model.foreign > 0 || model.crashes > 0) => {
+                actions.push(Action::Snapshot)
+            }
             None => {}
             Some(_) => actions.push(Action::Relay),
         }
         if self.left.evictions > 0 {
-            actions.extend([key(), tag().to_bytes()].iter().enumerate().filter_map(|(nth, key)| {
-                self.redis.peek(key).is_some().then_some(Action::Evict(nth == 1))
-            }));
+            actions.extend(
+                [key(), tag().to_bytes()].iter().enumerate().filter_map(|(nth, key)| {
+                    self.redis.peek(key).is_some().then_some(Action::Evict(nth == 1))
+                }),
+            );
         }
         for instance in 0..INSTANCES {
             if !self.redis.wires[instance].is_empty() {

@@ -119,8 +119,22 @@ impl Branch {
     pub const ALL: [Branch; 16] = {
         use Branch::*;
         [
-            Replayed, ReplayedAfterPromotion, Dropped, Marked, Kept, Refused, Abandoned, Granted, NotGranted, Filled,
-            FilledElsewhere, FillRefused, Sent, Resynced, Restored, ReadsReplica,
+            Replayed,
+            ReplayedAfterPromotion,
+            Dropped,
+            Marked,
+            Kept,
+            Refused,
+            Abandoned,
+            Granted,
+            NotGranted,
+            Filled,
+            FilledElsewhere,
+            FillRefused,
+            Sent,
+            Resynced,
+            Restored,
+            ReadsReplica,
         ]
     };
 }
@@ -231,7 +245,9 @@ impl Model for Failover {
         vec![
             Property::always("position_is_true", |_, state: &State| state.position_is_true()),
             Property::always("watermark_is_true", |_, state: &State| state.watermark_is_true()),
-            Property::always("reads_reach_the_watermark", |_, state: &State| state.reads_reach_the_watermark()),
+            Property::always("reads_reach_the_watermark", |_, state: &State| {
+                state.reads_reach_the_watermark()
+            }),
             Property::always("fresh_after_acknowledgement", |model: &Self, state: &State| {
                 state.fresh_after_acknowledgement(model)
             }),

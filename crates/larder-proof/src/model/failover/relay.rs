@@ -16,7 +16,9 @@ impl State {
                 None if relay.passes > 0 => actions.extend([Action::Ask(nth, 0), Action::Ask(nth, 1)]),
                 None => {}
                 Some(Pass { snapshot: None, .. }) => actions.push(Action::Snapshot(nth)),
-                Some(Pass { snapshot: Some((_, todo)), .. }) if todo.is_empty() => actions.push(Action::Mark(nth)),
+                Some(Pass { snapshot: Some((_, todo)), .. }) if todo.is_empty() => {
+                    actions.push(Action::Mark(nth))
+                }
                 Some(_) => actions.push(Action::Tell(nth)),
             }
         }
@@ -35,8 +37,11 @@ impl State {
         if !matches!(plan, Plan::Replay | Plan::Certify) {
             return;
         }
-        let position =
-            if model.care.position_is_in_redis { node.byte(&POSITION) } else { self.relays[nth].own_position };
+        let position = if model.care.position_is_in_redis {
+            node.byte(&POSITION)
+        } else {
+            self.relays[nth].own_position
+        };
         let pass = Pass {
             node: at,
             run: node.run,
@@ -58,18 +63,16 @@ impl State {
         let everything = || if model.tagged { vec![KEY.clone(), TAG.clone()] } else { vec![KEY.clone()] };
         let todo = match pass.position {
             _ if pass.only_certifies => Vec::new(),
-            Some(position) if position & self.pruned == self.pruned => {
-                match committed & !position {
-                    0 => Vec::new(),
-                    _ => {
-                        model.take(Branch::Replayed);
-                        if pass.history > 0 {
-                            model.take(Branch::ReplayedAfterPromotion);
-                        }
-                        vec![touched.clone()]
+            Some(position) if position & self.pruned == self.pruned => match committed & !position {
+                0 => Vec::new(),
+                _ => {
+                    model.take(Branch::Replayed);
+                    if pass.history > 0 {
+                        model.take(Branch::ReplayedAfterPromotion);
                     }
+                    vec![touched.clone()]
                 }
-            }
+            },
             _ => {
                 model.take(Branch::Dropped);
                 everything()

@@ -30,10 +30,7 @@ pub fn all(rules: Rules, care: Care) -> Vec<(&'static str, Failover)> {
                 ..base()
             },
         ),
-        (
-            "two relays over two transactions",
-            Failover { fillers: vec![0], passes: vec![1, 1], ..base() },
-        ),
+        ("two relays over two transactions", Failover { fillers: vec![0], passes: vec![1, 1], ..base() }),
         (
             "two instances, a failover",
             Failover {
@@ -59,7 +56,14 @@ pub fn all(rules: Rules, care: Care) -> Vec<(&'static str, Failover)> {
         ),
         (
             "an old snapshot is restored, the outbox pruned",
-            Failover { transactions: 1, fillers: vec![0], passes: vec![2], restores: 1, prunings: 1, ..base() },
+            Failover {
+                transactions: 1,
+                fillers: vec![0],
+                passes: vec![2],
+                restores: 1,
+                prunings: 1,
+                ..base()
+            },
         ),
         (
             "FLUSHALL between the steps of two relays",

@@ -28,6 +28,8 @@ pub struct Timed {
     pub horizon: u8,
     /// Commits.
     pub commits: u8,
+    /// Heartbeats of each client.
+    pub beats: u8,
     /// Passes of the relay at each node.
     pub passes: [u8; 2],
     /// How far the second node's clock is from the first's; the promoted replica is the second.
@@ -75,8 +77,6 @@ pub enum Branch {
     Ahead,
     /// MARK set all three.
     Marked,
-    /// MARK found a later watermark.
-    Kept,
     /// Two clients use two masters at once.
     Split,
     /// A copy that was old already is served within the bound.
@@ -91,9 +91,9 @@ pub enum Branch {
 
 impl Branch {
     /// All, in order of declaration.
-    pub const ALL: [Branch; 10] = {
+    pub const ALL: [Branch; 9] = {
         use Branch::*;
-        [Granted, NotGranted, Ahead, Marked, Kept, Split, OldWithinBound, OldFlight, Pushed, OutageCopy]
+        [Granted, NotGranted, Ahead, Marked, Split, OldWithinBound, OldFlight, Pushed, OutageCopy]
     };
 }
 
@@ -149,6 +149,7 @@ impl Timed {
             bound: 3,
             horizon: 8,
             commits: 1,
+            beats: 2,
             passes: [0, 0],
             offset: 0,
             splits: false,
@@ -180,7 +181,7 @@ impl Model for Timed {
             Action::Tick => state.now += 1,
             Action::Commit => state.commits.push(state.now),
             Action::Fill(node) => state.nodes[node].entry = Some(state.database()),
-            Action::Send(client) => state.clients[client].sent = Some((state.now, false)),
+            Action::Send(client) => state.send(client),
             Action::Answer(client) => state.answer(client),
             Action::Deliver(client) => state.deliver(self, client),
             Action::Keep(client) => state.keep(client),
@@ -197,6 +198,7 @@ impl Model for Timed {
             Action::Sync => state.sync(),
             Action::Promote => state.promote(),
         }
+        state.settle();
         (state != *last).then_some(state)
     }
 

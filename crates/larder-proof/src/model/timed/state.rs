@@ -49,6 +49,8 @@ pub(super) enum Sent {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Client {
+    /// Heartbeats that may still be sent.
+    pub(super) beats: u8,
     /// Redis may be used before this tick.
     pub(super) until: u8,
     pub(super) memory: Option<Version>,
@@ -101,13 +103,12 @@ pub(super) fn span(of: u8) -> Duration {
 
 impl State {
     pub(super) fn new(model: &Timed) -> Self {
-        let node =
-            Node { entry: None, watermark: Some(ORIGIN), live: 0, position: 0, is_tracked: false };
+        let node = Node { entry: None, watermark: Some(ORIGIN), live: 0, position: 0, is_tracked: false };
         State {
             now: 0,
             commits: Vec::new(),
             nodes: [node.clone(), node],
-            clients: vec![Client::default(); 2],
+            clients: vec![Client { beats: model.beats, ..Client::default() }; 2],
             relays: model.passes.map(|passes| Relay { passes, pass: None }),
             is_promoted: false,
         }
@@ -173,7 +174,8 @@ impl State {
             let (Some(watermark), Some(entry)) = (node.watermark, node.entry) else { return true };
             let offset = if node.live == 1 { i64::from(model.offset) } else { 0 };
             let marked = watermark.saturating_add_signed(-offset);
-            let told = self.commits.iter().filter(|&&committed| ORIGIN + u64::from(committed) < marked).count();
+            let told =
+                self.commits.iter().filter(|&&committed| ORIGIN + u64::from(committed) < marked).count();
             usize::from(entry) >= told
         })
     }

@@ -17,7 +17,9 @@ impl State {
         }
         let nodes = if self.is_promoted { 2 } else { 1 };
         for nth in 0..nodes {
-            actions.push(Action::Fill(nth));
+            if self.nodes[nth].entry.is_none() {
+                actions.push(Action::Fill(nth));
+            }
             self.of_client(model, nth, actions);
             let relay = &self.relays[nth];
             match &relay.pass {
@@ -36,7 +38,8 @@ impl State {
     fn of_client(&self, model: &Timed, nth: usize, actions: &mut Vec<Action>) {
         let client = &self.clients[nth];
         match client.sent {
-            None => actions.push(Action::Send(nth)),
+            None if client.beats > 0 => actions.push(Action::Send(nth)),
+            None => {}
             Some((_, false)) => actions.push(Action::Answer(nth)),
             Some((_, true)) => {}
         }
@@ -64,11 +67,28 @@ impl State {
         }
     }
 
+    /// Takes states for one that differ in nothing that still counts.
+    pub(super) fn settle(&mut self) {
+        let now = self.now;
+        for client in &mut self.clients {
+            if client.until <= now {
+                client.until = 0;
+            }
+            client.outage.take_if(|(_, deadline)| *deadline <= now);
+        }
+    }
+
+    pub(super) fn send(&mut self, nth: usize) {
+        let client = &mut self.clients[nth];
+        client.beats -= 1;
+        client.sent = Some((self.now, false));
+    }
+
     /// Redis answers the heartbeat, behind every push it sent before.
     pub(super) fn answer(&mut self, nth: usize) {
         let Some((sent, _)) = self.clients[nth].sent else { return };
         let node = &self.nodes[nth];
-        // The clock is filled in by `deliver`'s caller in production; here the tick of the answer stands for it.
+        // The tick, from which `deliver` makes the node's own time.
         let beat = Sent::Beat {
             sent,
             is_live: node.live == nth,
@@ -203,8 +223,7 @@ impl State {
                 (node.live, node.watermark) = (nth, Some(began.0));
                 node.position = pass.snapshot.unwrap_or(0);
             }
-            Marking::Keep => model.take(Branch::Kept),
-            Marking::Refuse => {}
+            Marking::Keep | Marking::Refuse => {}
         }
     }
 
