@@ -3,4 +3,5 @@
 pub mod cost;
 pub mod freshness;
 pub mod history;
+pub mod model;
 pub mod torture;

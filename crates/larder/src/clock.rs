@@ -20,7 +20,7 @@ impl Tick {
     /// Earlier than every instant that a clock returns.
     pub const PAST: Tick = Tick(0);
     /// Later than every instant that a clock returns.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "proof"))]
     pub const FAR: Tick = Tick(u64::MAX);
 
     pub const fn from_nanos(nanos: u64) -> Self {

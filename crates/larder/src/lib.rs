@@ -58,6 +58,7 @@ pub mod receipt;
 mod remote;
 pub mod source;
 pub mod stats;
+mod sync;
 pub mod uncached;
 
 pub use crate::builder::Builder;

@@ -8,8 +8,7 @@ pub(crate) mod copy;
 pub(crate) mod landing;
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -24,6 +23,7 @@ use crate::protocol::rules::Rules;
 use crate::protocol::shard::{Boarded, Seq, Shard};
 use crate::protocol::tag::{TagKey, Taken, stands};
 use crate::protocol::token::Token;
+use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, PoisonError};
 
 /// Enough that two cores seldom meet at one lock, few enough that visiting all is cheap.
 const SHARDS: usize = 64;

@@ -94,6 +94,16 @@ impl<H: Clone> Shard<H> {
         meant.map(|(key, flight)| (key, flight.handle)).collect()
     }
 
+    /// Counts anew, together with all that anybody has `seen`: sequences are compared by equality only, so a model may
+    /// take states for one that differ in the numbers alone.
+    #[cfg(feature = "proof")]
+    pub fn renumber<'a>(&mut self, seen: impl Iterator<Item = &'a mut Seq>) {
+        for seen in seen {
+            *seen = Seq(u64::from(seen.0 == self.seq));
+        }
+        self.seq = 1;
+    }
+
     /// How a read that missed goes on. On `Lead` the caller begins a flight under the same lock.
     pub fn board(
         &self,

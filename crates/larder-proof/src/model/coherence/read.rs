@@ -1,0 +1,382 @@
+//! The read path's steps, as `engine::read`, `engine::redis_read` and `engine::load` take them.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use larder::clock::Tick;
+use larder::policy::Consistency;
+use larder::protocol::flight::FlightId;
+use larder::protocol::frame::{Entry, Frame, Header};
+use larder::protocol::lease::{AfterLease, AfterRead, after_lease, after_read};
+use larder::protocol::rules::Rule;
+use larder::protocol::shard::{Boarded, Seq};
+use larder::protocol::tag::{TagKey, Taken};
+use larder::protocol::token::Token;
+
+use crate::model::coherence::state::{
+    EXPECTED, Phase, Slot, State, Version, key, place, tag, tags_of, token_of, version_of,
+};
+use crate::model::coherence::{Action, Branch, Coherence};
+use crate::model::redis::Sent;
+
+/// Time stands still here: every flight is young.
+const NOW: Tick = Tick::PAST;
+const BOUND: Duration = Duration::from_secs(2);
+
+impl State {
+    pub(super) fn reads(&self, model: &Coherence, actions: &mut Vec<Action>) {
+        if let Some(next) = self.readers.iter().position(|read| read.phase == Phase::Before) {
+            actions.push(Action::Arrive(next));
+        }
+        for (nth, read) in self.readers.iter().enumerate() {
+            match read.phase {
+                Phase::Before | Phase::Done | Phase::Joined(_) | Phase::After(_) | Phase::Asked(..) => {}
+                Phase::Arrived => actions.push(Action::Board(nth)),
+                Phase::Replied(..) => actions.push(Action::Take(nth)),
+                Phase::Waiting(_) => actions.extend([Action::Ask(nth), Action::GiveUp(nth)]),
+                Phase::Leasing { .. } => actions.push(Action::Lease(nth)),
+                Phase::Minting { .. } => actions.push(Action::Mint(nth)),
+                Phase::Held { .. } | Phase::Direct { .. } | Phase::DirectHeld { .. } => {
+                    actions.push(Action::Load(nth));
+                }
+                Phase::Loaded { .. } | Phase::DirectLoaded { .. } => actions.push(Action::Fill(nth)),
+            }
+            if self.left.crashes > 0 && matches!(read.phase, Phase::Held { .. } | Phase::Loaded { .. }) {
+                actions.push(Action::Crash(nth));
+            }
+        }
+        let _ = model;
+    }
+
+    /// The read begins: from here on the clock of the promises counts.
+    pub(super) fn arrive(&mut self, model: &Coherence, nth: usize) {
+        let read = &mut self.readers[nth];
+        let instance = &self.instances[read.instance];
+        (read.must_own, read.snapshot) = (instance.own, self.database);
+        if read.consistency == Consistency::Fresh {
+            read.must_fresh = self.acknowledged;
+        }
+        read.arrival = FlightId(instance.next_flight);
+        read.phase = Phase::Arrived;
+        if read.consistency == Consistency::Bounded {
+            match instance.get() {
+                Some(version) => {
+                    model.take(Branch::MemoryHit);
+                    self.answer(nth, version);
+                }
+                None if instance.memory.contains_key(&key()[..]) && instance.is_usable => {
+                    model.take(Branch::TagGone);
+                }
+                None => {}
+            }
+        }
+    }
+
+    pub(super) fn board(&mut self, model: &Coherence, nth: usize) {
+        let read = &mut self.readers[nth];
+        let instance = &mut self.instances[read.instance];
+        let shard = &mut instance.shards[place(&key())];
+        let flight_of = |leader: usize, readers: &[super::state::Read]| flight(&readers[leader].phase);
+        match shard.board(&key(), read.consistency, read.arrival, NOW, BOUND) {
+            Boarded::Join(leader) => {
+                model.take(Branch::Joined);
+                self.readers[nth].phase = Phase::Joined(flight_of(leader, &self.readers));
+            }
+            Boarded::After(leader) => {
+                model.take(Branch::WaitedAfter);
+                self.readers[nth].phase = Phase::After(flight_of(leader, &self.readers));
+            }
+            Boarded::Lead => {
+                let id = FlightId(instance.next_flight);
+                instance.next_flight += 1;
+                shard.depart(key(), id, NOW, tags_of(model.tagged), nth);
+                read.is_cut = false;
+                if instance.is_usable {
+                    self.send(model, nth, id);
+                } else {
+                    read.phase = Phase::Direct { id };
+                }
+            }
+        }
+    }
+
+    pub(super) fn ask(&mut self, model: &Coherence, nth: usize) {
+        let id = flight(&self.readers[nth].phase);
+        self.send(model, nth, id);
+    }
+
+    /// Marks the shards, then sends the tracked read. The two are one step, with Redis's part: a push between
+    /// them could only refuse what is inserted here.
+    fn send(&mut self, model: &Coherence, nth: usize, id: FlightId) {
+        let from = self.readers[nth].instance;
+        let keys = keys(model.tagged);
+        let marks: Vec<Seq> = keys.iter().map(|key| self.instances[from].shards[place(key)].seq()).collect();
+        let values = self.redis.read(from, &keys);
+        self.redis.wires[from].push_back(Sent::Values { to: nth, values });
+        self.readers[nth].phase = Phase::Asked(id, marks);
+    }
+
+    /// The connection's reader handles what comes next on the wire.
+    pub(super) fn deliver(&mut self, instance: usize) {
+        match self.redis.wires[instance].pop_front() {
+            Some(Sent::Push(changed)) => self.instances[instance].pushed(&changed),
+            Some(Sent::Values { to, values }) => {
+                if let Phase::Asked(id, marks) = &self.readers[to].phase {
+                    self.readers[to].phase = Phase::Replied(*id, marks.clone(), values);
+                }
+            }
+            Some(Sent::Unlinked { to }) => self.unlinked(to),
+            None => {}
+        }
+    }
+
+    pub(super) fn take(&mut self, model: &Coherence, nth: usize) {
+        let Phase::Replied(id, marks, values) = self.readers[nth].phase.clone() else { return };
+        let instance = self.readers[nth].instance;
+        if self.readers[nth].is_cut || !self.instances[instance].is_usable {
+            self.readers[nth].phase = Phase::Direct { id };
+            return;
+        }
+        let token = values.get(1).and_then(|value| token_of(value.as_ref()));
+        match after_read(values[0].as_ref(), EXPECTED, |_| token) {
+            AfterRead::Serve(entry) => {
+                if let Some(token) = token {
+                    let slot = Slot::Token { token, is_tracked: true };
+                    self.insert_tracked(model, instance, marks[1], tag().to_bytes(), slot);
+                }
+                self.insert_tracked(model, instance, marks[0], key(), copy_of(&entry));
+                model.take(Branch::RedisHit);
+                self.land(nth, id, version_of(&entry));
+            }
+            AfterRead::Wait => {
+                model.take(Branch::WaitedForLease);
+                self.readers[nth].phase = Phase::Waiting(id);
+            }
+            AfterRead::Acquire { replace, .. } => {
+                self.readers[nth].phase = Phase::Leasing { id, replace, token };
+            }
+        }
+    }
+
+    fn insert_tracked(&mut self, model: &Coherence, instance: usize, mark: Seq, key: Bytes, slot: Slot) {
+        let instance = &mut self.instances[instance];
+        if instance.shards[place(&key)].may_insert(mark) {
+            model.take(Branch::Inserted);
+            instance.memory.insert(key, slot);
+        } else {
+            model.take(Branch::InsertRefused);
+        }
+    }
+
+    pub(super) fn lease(&mut self, model: &Coherence, nth: usize) {
+        let Phase::Leasing { id, replace, token } = self.readers[nth].phase.clone() else { return };
+        let mine = self.fresh_token(nth, 0);
+        let stood = self.redis.peek(&key()).is_some();
+        let standing = self.redis.lease(&key(), mine, replace.as_ref());
+        if stood && standing == mine.lease_frame() {
+            model.take(Branch::Replaced);
+        }
+        if model.tagged && token.is_none() {
+            self.readers[nth].phase = Phase::Minting { id, standing, mine };
+        } else {
+            self.leased(model, nth, id, &standing, mine, token);
+        }
+    }
+
+    pub(super) fn mint(&mut self, model: &Coherence, nth: usize) {
+        let Phase::Minting { id, standing, mine } = self.readers[nth].phase.clone() else { return };
+        let minted = self.fresh_token(nth, 1);
+        let before = self.redis.set_if_missing(&tag().to_bytes(), minted.tag_frame());
+        model.take(if before.is_none() { Branch::Minted } else { Branch::MintedByAnother });
+        let token = before.map_or(Some(minted), |before| token_of(Some(&before)));
+        self.leased(model, nth, id, &standing, mine, token);
+    }
+
+    fn leased(
+        &mut self,
+        model: &Coherence,
+        nth: usize,
+        id: FlightId,
+        standing: &Bytes,
+        mine: Token,
+        token: Option<Token>,
+    ) {
+        let instance = self.readers[nth].instance;
+        self.readers[nth].tokens += 1;
+        if self.readers[nth].is_cut || !self.instances[instance].is_usable {
+            // The hold is dropped, which gives the lease up.
+            self.redis.release(&key(), mine);
+            self.readers[nth].phase = Phase::Direct { id };
+            return;
+        }
+        match after_lease(standing, mine, EXPECTED, |_| token) {
+            AfterLease::Load => {
+                let taken = |tag: &TagKey| Some(Taken { tag: tag.clone(), token: token? });
+                let tags: Vec<Taken> = tags_of(model.tagged).iter().filter_map(taken).collect();
+                self.readers[nth].phase = Phase::Held { id, lease: mine, tags };
+            }
+            AfterLease::Serve(entry) => {
+                model.take(Branch::ServedByLease);
+                if !model.rules.keep(Rule::InsertsOnlyTracked) {
+                    self.insert_unfenced(model, instance, &entry);
+                }
+                self.land(nth, id, version_of(&entry));
+            }
+            AfterLease::Wait | AfterLease::ReadAgain => self.readers[nth].phase = Phase::Waiting(id),
+        }
+    }
+
+    /// Only where a rule is broken: as `Engine::insert_unfenced`.
+    fn insert_unfenced(&mut self, model: &Coherence, instance: usize, entry: &Entry) {
+        let mark = self.instances[instance].shards[place(&key())].seq();
+        self.insert_tracked(model, instance, mark, key(), copy_of(entry));
+    }
+
+    /// The loader reads the database at this one instant.
+    pub(super) fn load(&mut self, model: &Coherence, nth: usize) {
+        let read = &self.readers[nth];
+        let version = if model.rules.keep(Rule::LoadsThePresent) { self.database } else { read.snapshot };
+        let phase = match read.phase.clone() {
+            Phase::Held { id, lease, tags } => Phase::Loaded { id, lease, tags, version },
+            Phase::DirectHeld { id, tags } => Phase::DirectLoaded { id, tags, version },
+            Phase::Direct { id } => Phase::DirectHeld { id, tags: self.take_tokens(model, nth) },
+            other => other,
+        };
+        self.readers[nth].phase = phase;
+    }
+
+    /// `Local::take_tokens`.
+    fn take_tokens(&mut self, model: &Coherence, nth: usize) -> Vec<Taken> {
+        let minted = self.fresh_token(nth, 2);
+        let instance = &mut self.instances[self.readers[nth].instance];
+        let mut taken = Vec::new();
+        for tag in tags_of(model.tagged).iter() {
+            let token = instance.token(tag).unwrap_or_else(|| {
+                model.take(Branch::MintedLocally);
+                instance.memory.insert(tag.to_bytes(), Slot::Token { token: minted, is_tracked: false });
+                minted
+            });
+            taken.push(Taken { tag: tag.clone(), token });
+        }
+        taken
+    }
+
+    pub(super) fn fill(&mut self, model: &Coherence, nth: usize) {
+        match self.readers[nth].phase.clone() {
+            Phase::Loaded { id, lease, tags, version } => {
+                let entry = entry_of(version, tags, self.fresh_token(nth, 3));
+                let is_filled = if model.rules.keep(Rule::FillComparesLease) {
+                    self.redis.fill(&key(), lease, entry.encode())
+                } else {
+                    self.redis.set(&key(), entry.encode());
+                    true
+                };
+                model.take(if is_filled { Branch::Filled } else { Branch::FillRefused });
+                if is_filled && !model.rules.keep(Rule::FillerInsertsNothing) {
+                    self.insert_unfenced(model, self.readers[nth].instance, &entry);
+                }
+                self.land(nth, id, version);
+            }
+            Phase::DirectLoaded { id, tags, version } => {
+                let instance = &mut self.instances[self.readers[nth].instance];
+                if instance.shards[place(&key())].is_attached(&key(), id) {
+                    model.take(Branch::InsertedLoaded);
+                    instance.memory.insert(key(), Slot::Copy { version, tags, is_tracked: false });
+                } else {
+                    model.take(Branch::LoadedRefused);
+                }
+                self.land(nth, id, version);
+            }
+            _ => {}
+        }
+    }
+
+    /// Another's load outlasts our patience: load, and fill nothing.
+    pub(super) fn give_up(&mut self, model: &Coherence, nth: usize) {
+        model.take(Branch::LostPatience);
+        let id = flight(&self.readers[nth].phase);
+        self.land(nth, id, self.database);
+    }
+
+    /// The loader dies with its lease; whoever followed tries for itself.
+    pub(super) fn crash(&mut self, nth: usize) {
+        self.left.crashes -= 1;
+        let id = flight(&self.readers[nth].phase);
+        self.readers[nth].phase = Phase::Done;
+        self.take_off(nth, id, None);
+    }
+
+    fn land(&mut self, nth: usize, id: FlightId, version: Version) {
+        self.answer(nth, version);
+        self.take_off(nth, id, Some(version));
+    }
+
+    /// Off the table, then everybody who followed hears of it.
+    fn take_off(&mut self, nth: usize, id: FlightId, outcome: Option<Version>) {
+        let instance = self.readers[nth].instance;
+        self.instances[instance].shards[place(&key())].land(&key(), id);
+        for follower in 0..self.readers.len() {
+            if self.readers[follower].instance != instance {
+                continue;
+            }
+            match (&self.readers[follower].phase, outcome) {
+                (Phase::Joined(joined), Some(version)) if *joined == id => self.answer(follower, version),
+                (Phase::Joined(other) | Phase::After(other), _) if *other == id => {
+                    self.readers[follower].phase = Phase::Arrived;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The answer is judged by what the read had to see when it began.
+    fn answer(&mut self, nth: usize, version: Version) {
+        let read = &mut self.readers[nth];
+        self.missed.fresh |= version < read.must_fresh;
+        self.missed.own |= version < read.must_own;
+        // Nothing of a finished read matters any more.
+        *read = super::state::Read {
+            phase: Phase::Done,
+            arrival: FlightId(0),
+            must_fresh: 0,
+            must_own: 0,
+            snapshot: 0,
+            is_cut: false,
+            tokens: 0,
+            ..read.clone()
+        };
+    }
+
+    /// Unique as random ones are, and the same in whatever order the readers draw.
+    fn fresh_token(&self, nth: usize, kind: u8) -> Token {
+        let mut bytes = [0; 16];
+        bytes[..3].copy_from_slice(&[u8::try_from(nth).unwrap_or(u8::MAX), self.readers[nth].tokens, kind]);
+        Token::from_bytes(bytes)
+    }
+}
+
+fn keys(tagged: bool) -> Vec<Bytes> {
+    [key()].into_iter().chain(tags_of(tagged).iter().map(TagKey::to_bytes)).collect()
+}
+
+fn copy_of(entry: &Entry) -> Slot {
+    Slot::Copy { version: version_of(entry), tags: entry.header.tags.clone(), is_tracked: true }
+}
+
+fn entry_of(version: Version, tags: Vec<Taken>, fill: Token) -> Entry {
+    let header = Header { codec: 0, class_version: 1, loaded_at_millis: 0, ttl_millis: 1, tags };
+    let entry = Entry { fill, header, payload: Some(Bytes::copy_from_slice(&[version])) };
+    debug_assert_eq!(Frame::parse(&entry.encode()), Ok(Frame::Entry(entry.clone())));
+    entry
+}
+
+/// The flight a reader leads or follows.
+pub(super) fn flight(phase: &Phase) -> FlightId {
+    match phase {
+        Phase::Joined(id) | Phase::After(id) | Phase::Asked(id, _) | Phase::Replied(id, ..) => *id,
+        Phase::Waiting(id) | Phase::Leasing { id, .. } | Phase::Minting { id, .. } => *id,
+        Phase::Held { id, .. } | Phase::Loaded { id, .. } | Phase::Direct { id } => *id,
+        Phase::DirectHeld { id, .. } | Phase::DirectLoaded { id, .. } => *id,
+        Phase::Before | Phase::Arrived | Phase::Done => FlightId(0),
+    }
+}

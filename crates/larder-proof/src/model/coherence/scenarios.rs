@@ -1,0 +1,119 @@
+//! The scenarios that are explored: each small enough to be exhausted, together taking every branch.
+
+use larder::policy::Consistency::{self, Bounded, Fresh};
+use larder::protocol::rules::Rules;
+
+use crate::model::coherence::{Coherence, Reader};
+
+const A: usize = 0;
+const B: usize = 1;
+
+fn readers(of: &[(usize, Consistency)]) -> Vec<Reader> {
+    of.iter().map(|&(instance, consistency)| Reader { instance, consistency }).collect()
+}
+
+/// The read path: entries without tags.
+pub fn read_path(rules: Rules) -> Vec<(&'static str, Coherence)> {
+    let base = || Coherence::new(rules);
+    vec![
+        (
+            "three reads on one instance, a write there",
+            Coherence {
+                readers: readers(&[(A, Bounded), (A, Bounded), (A, Bounded)]),
+                writers: vec![A],
+                ..base()
+            },
+        ),
+        (
+            "two reads here, one there, a write here",
+            Coherence {
+                readers: readers(&[(A, Bounded), (B, Fresh), (A, Bounded)]),
+                writers: vec![A],
+                ..base()
+            },
+        ),
+        (
+            "fresh reads in one process, a write elsewhere",
+            Coherence { readers: readers(&[(A, Fresh), (A, Fresh), (A, Fresh)]), writers: vec![B], ..base() },
+        ),
+        (
+            "two writes on two instances",
+            Coherence { readers: readers(&[(A, Bounded), (B, Fresh)]), writers: vec![A, B], ..base() },
+        ),
+        (
+            "a write by other software, an eviction",
+            Coherence {
+                readers: readers(&[(A, Bounded), (B, Bounded), (A, Bounded)]),
+                foreign: 1,
+                evictions: 1,
+                ..base()
+            },
+        ),
+        (
+            "a lost connection, a failed UNLINK",
+            Coherence {
+                readers: readers(&[(A, Bounded), (A, Bounded)]),
+                writers: vec![A],
+                losses: 1,
+                failures: 1,
+                ..base()
+            },
+        ),
+        (
+            "a crash of the loader or the writer",
+            Coherence {
+                readers: readers(&[(A, Bounded), (B, Fresh)]),
+                writers: vec![A],
+                crashes: 1,
+                evictions: 1,
+                ..base()
+            },
+        ),
+    ]
+}
+
+/// Token tags: the entry depends on a tag, and writes invalidate the tag alone.
+pub fn tags(rules: Rules) -> Vec<(&'static str, Coherence)> {
+    let base = || Coherence { tagged: true, ..Coherence::new(rules) };
+    vec![
+        (
+            "two instances mint at once, a write on one",
+            Coherence { readers: readers(&[(A, Bounded), (B, Fresh)]), writers: vec![A], ..base() },
+        ),
+        (
+            "two reads and a write in one process",
+            Coherence { readers: readers(&[(A, Bounded), (A, Bounded)]), writers: vec![A], ..base() },
+        ),
+        (
+            "three reads, a write elsewhere",
+            Coherence {
+                readers: readers(&[(A, Bounded), (A, Fresh), (A, Bounded)]),
+                writers: vec![B],
+                ..base()
+            },
+        ),
+        (
+            "the tag or the entry is evicted",
+            Coherence {
+                readers: readers(&[(A, Bounded), (B, Bounded)]),
+                writers: vec![A],
+                evictions: 1,
+                ..base()
+            },
+        ),
+        (
+            "an outage: tokens minted in memory",
+            Coherence {
+                readers: readers(&[(A, Bounded), (A, Bounded)]),
+                writers: vec![A],
+                losses: 1,
+                failures: 1,
+                ..base()
+            },
+        ),
+        (
+            "the relay invalidates the tag",
+            Coherence { readers: readers(&[(A, Bounded), (B, Bounded)]), foreign: 1, evictions: 1, ..base() },
+        ),
+    ]
+}

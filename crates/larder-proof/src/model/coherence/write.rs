@@ -1,0 +1,195 @@
+//! Writers, the relay and misfortunes: as `engine::invalidate`, `remote::usable` and the keeper take their steps.
+
+use crate::model::coherence::state::{INSTANCES, Phase, Slot, State, Write, key, tag};
+use crate::model::coherence::{Action, Branch, Coherence};
+use crate::model::redis::Sent;
+
+impl State {
+    pub(super) fn writes(&self, model: &Coherence, actions: &mut Vec<Action>) {
+        if let Some(next) = self.writers.iter().position(|write| *write == Write::Before) {
+            actions.push(Action::Commit(next));
+        }
+        for (nth, write) in self.writers.iter().enumerate() {
+            match write {
+                Write::Before | Write::Unlinked(_) | Write::Done => {}
+                Write::Committed(_) => {
+                    actions.push(Action::Drop(nth));
+                    if self.left.crashes > 0 {
+                        actions.push(Action::Die(nth));
+                    }
+                }
+                Write::Dropped(_) if self.instances[model.writers[nth]].is_usable => {
+                    actions.push(Action::Unlink(nth));
+                    if self.left.failures > 0 {
+                        actions.push(Action::Fail(nth));
+                    }
+                }
+                Write::Dropped(_) => actions.push(Action::Fail(nth)),
+                Write::Replied(..) => actions.push(Action::Acknowledge(nth)),
+            }
+        }
+        if self.left.foreign > 0 {
+            actions.push(Action::Foreign);
+        }
+        match self.relay {
+            // A pass that brings nothing changes nothing.
+            None if self.database > self.told && (model.foreign > 0 || model.crashes > 0) => {
+                actions.push(Action::Snapshot)
+            }
+            None => {}
+            Some(_) => actions.push(Action::Relay),
+        }
+        if self.left.evictions > 0 {
+            actions.extend(
+                [key(), tag().to_bytes()].iter().enumerate().filter_map(|(nth, key)| {
+                    self.redis.peek(key).is_some().then_some(Action::Evict(nth == 1))
+                }),
+            );
+        }
+        for instance in 0..INSTANCES {
+            if !self.redis.wires[instance].is_empty() {
+                actions.push(Action::Deliver(instance));
+            } else if !self.instances[instance].is_usable {
+                // Its reply comes after everything on the wire.
+                actions.push(Action::Beat(instance));
+            }
+            if self.left.losses > 0 && self.instances[instance].is_usable {
+                actions.push(Action::Lose(instance));
+            }
+            let copy = self.instances[instance].memory.get(&key()[..]);
+            if matches!(copy, Some(Slot::Copy { is_tracked: false, .. })) {
+                actions.push(Action::Expire(instance));
+            }
+        }
+    }
+
+    pub(super) fn commit(&mut self, nth: usize) {
+        self.database += 1;
+        self.writers[nth] = Write::Committed(self.database);
+    }
+
+    pub(super) fn drop_first(&mut self, model: &Coherence, nth: usize) {
+        let Write::Committed(version) = self.writers[nth] else { return };
+        let overtaken = self.instances[model.writers[nth]].drop_touched(model.tagged);
+        // What is sent with the UNLINK below; sent here, it would only come sooner.
+        debug_assert!(model.tagged || overtaken.is_empty());
+        self.writers[nth] = Write::Dropped(version);
+    }
+
+    pub(super) fn unlink(&mut self, model: &Coherence, nth: usize) {
+        let Write::Dropped(version) = self.writers[nth] else { return };
+        self.tell(model);
+        self.redis.wires[model.writers[nth]].push_back(Sent::Unlinked { to: nth });
+        self.writers[nth] = Write::Unlinked(version);
+    }
+
+    pub(super) fn unlinked(&mut self, nth: usize) {
+        if let Write::Unlinked(version) = self.writers[nth] {
+            self.writers[nth] = Write::Replied(version, true);
+        }
+    }
+
+    /// UNLINK is not sent, or not heard of: from here on this instance passes Redis by until it has been sent.
+    pub(super) fn fail(&mut self, model: &Coherence, nth: usize) {
+        let Write::Dropped(version) = self.writers[nth] else { return };
+        self.left.failures = self.left.failures.saturating_sub(1);
+        self.queue(model.writers[nth]);
+        self.writers[nth] = Write::Replied(version, false);
+    }
+
+    pub(super) fn acknowledge(&mut self, model: &Coherence, nth: usize) {
+        let Write::Replied(version, came) = self.writers[nth] else { return };
+        let at = model.writers[nth];
+        let is_sent = came && self.instances[at].is_usable;
+        if came && !is_sent {
+            self.queue(at);
+        }
+        self.instances[at].drop_touched(model.tagged);
+        self.instances[at].own = self.instances[at].own.max(version);
+        if is_sent {
+            self.acknowledged = self.acknowledged.max(version);
+        }
+        model.take(if is_sent { Branch::Sent } else { Branch::Queued });
+        self.writers[nth] = Write::Done;
+    }
+
+    pub(super) fn die(&mut self, nth: usize) {
+        self.left.crashes -= 1;
+        self.writers[nth] = Write::Done;
+    }
+
+    pub(super) fn commit_foreign(&mut self) {
+        self.left.foreign -= 1;
+        self.database += 1;
+    }
+
+    pub(super) fn snapshot(&mut self) {
+        self.relay = Some(self.database);
+    }
+
+    pub(super) fn relay(&mut self, model: &Coherence) {
+        model.take(Branch::Relayed);
+        self.relay = None;
+        self.tell(model);
+    }
+
+    /// UNLINK of what every write touches. Whatever stands afterwards was loaded after its lease, so after now.
+    fn tell(&mut self, model: &Coherence) {
+        let touched = if model.tagged { tag().to_bytes() } else { key() };
+        self.redis.unlink(&touched);
+        self.told = self.database;
+    }
+
+    pub(super) fn evict(&mut self, is_tag: bool) {
+        self.left.evictions -= 1;
+        self.redis.unlink(&if is_tag { tag().to_bytes() } else { key() });
+    }
+
+    /// The connection breaks and the next one is there at once, not usable before a heartbeat.
+    pub(super) fn lose(&mut self, model: &Coherence, instance: usize) {
+        model.take(Branch::Lost);
+        self.left.losses -= 1;
+        self.redis.lose(instance);
+        self.revoke(instance);
+        self.instances[instance].clear();
+        for read in self.readers.iter_mut().filter(|read| read.instance == instance) {
+            if let Phase::Asked(id, _) = read.phase {
+                read.phase = Phase::Direct { id };
+            }
+        }
+        for (nth, write) in self.writers.iter_mut().enumerate() {
+            if let Write::Unlinked(version) = *write
+                && model.writers[nth] == instance
+            {
+                *write = Write::Replied(version, false);
+                self.instances[instance].owes = true;
+            }
+        }
+    }
+
+    pub(super) fn beat(&mut self, model: &Coherence, instance: usize) {
+        if std::mem::take(&mut self.instances[instance].owes) {
+            model.take(Branch::Owed);
+            self.tell(model);
+        }
+        self.instances[instance].is_usable = true;
+    }
+
+    pub(super) fn expire(&mut self, instance: usize) {
+        self.instances[instance].memory.remove(&key()[..]);
+    }
+
+    /// `Usable::queue`.
+    fn queue(&mut self, instance: usize) {
+        self.revoke(instance);
+        self.instances[instance].owes = true;
+    }
+
+    /// `Usable::revoke`: replies of flights that are under way count no more.
+    fn revoke(&mut self, instance: usize) {
+        self.instances[instance].is_usable = false;
+        for read in self.readers.iter_mut().filter(|read| read.instance == instance) {
+            read.is_cut |= !matches!(read.phase, Phase::Before | Phase::Arrived | Phase::Done);
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! Two Redis nodes, two relays, writers and fillers: what a failover loses, and what the position brings back.
+//!
+//! Time is the number of commits so far, on every node alike: what clocks add is in [`timed`](crate::model::timed).
+//! An entry remembers which transactions its load saw. So a position and a watermark can be held against every entry
+//! of the node that carries them.
+
+mod relay;
+pub mod scenarios;
+mod state;
+mod world;
+
+use larder::protocol::rules::Rules;
+use stateright::{Model, Property};
+
+use crate::model::coverage::Coverage;
+
+pub use state::State;
+
+/// The bounds of one exploration, and the rules it keeps.
+#[derive(Clone, Debug)]
+pub struct Failover {
+    /// The protocol, perhaps without a rule.
+    pub rules: Rules,
+    /// What else is done right; see [`Care`].
+    pub care: Care,
+    /// Transactions; each touches the entry, or its tag. They commit in any order.
+    pub transactions: u8,
+    /// Instances: each may write, fill and read.
+    pub instances: usize,
+    /// Loads, by instance; each happens once.
+    pub fillers: Vec<usize>,
+    /// Passes, by relay.
+    pub passes: Vec<u8>,
+    /// Promotions of a replica.
+    pub promotions: u8,
+    /// Demotions of a master.
+    pub demotions: u8,
+    /// FLUSHALLs.
+    pub flushes: u8,
+    /// Restarts from whatever was saved at any time before.
+    pub restores: u8,
+    /// Prunings of the outbox.
+    pub prunings: u8,
+    /// Whether the entry depends on a tag, which the transactions touch in its stead.
+    pub tagged: bool,
+    /// What has been taken.
+    pub coverage: Coverage,
+}
+
+/// Rules that have no name among [`Rule`](larder::protocol::rules::Rule): the mutants of this model alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Care {
+    /// MARK refuses a Redis whose history has another name than when the pass began.
+    pub mark_asks_history: bool,
+    /// A position is a snapshot and not the highest id seen.
+    pub position_is_snapshot: bool,
+    /// MARK comes after every UNLINK of its pass.
+    pub mark_comes_last: bool,
+    /// The position is read from the Redis that is told, and not kept by the relay.
+    pub position_is_in_redis: bool,
+    /// A null push makes Redis unusable until a heartbeat.
+    pub null_push_revokes: bool,
+    /// A fresh read asks in the same breath whether this is still a master.
+    pub fresh_asks_role: bool,
+}
+
+impl Default for Care {
+    fn default() -> Self {
+        Care {
+            mark_asks_history: true,
+            position_is_snapshot: true,
+            mark_comes_last: true,
+            position_is_in_redis: true,
+            null_push_revokes: true,
+            fresh_asks_role: true,
+        }
+    }
+}
+
+/// The branches whose taking is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Branch {
+    /// A pass found rows to tell.
+    Replayed,
+    /// A pass after a promotion found rows to tell.
+    ReplayedAfterPromotion,
+    /// Nobody could say what had been committed: the namespace was dropped.
+    Dropped,
+    /// MARK set all three.
+    Marked,
+    /// MARK found a later watermark.
+    Kept,
+    /// MARK refused another history.
+    Refused,
+    /// A pass met a replica or a dead connection half way.
+    Abandoned,
+    /// A heartbeat let Redis be used.
+    Granted,
+    /// A heartbeat did not.
+    NotGranted,
+    /// A fill was accepted.
+    Filled,
+    /// A fill was accepted by another node than gave the lease.
+    FilledElsewhere,
+    /// A fill was refused.
+    FillRefused,
+    /// A write was acknowledged `sent`.
+    Sent,
+    /// A demoted node copied another's contents.
+    Resynced,
+    /// A node came back with old contents.
+    Restored,
+    /// Somebody reads from a node that is no longer a master.
+    ReadsReplica,
+}
+
+impl Branch {
+    /// All, in order of declaration.
+    pub const ALL: [Branch; 16] = {
+        use Branch::*;
+        [
+            Replayed,
+            ReplayedAfterPromotion,
+            Dropped,
+            Marked,
+            Kept,
+            Refused,
+            Abandoned,
+            Granted,
+            NotGranted,
+            Filled,
+            FilledElsewhere,
+            FillRefused,
+            Sent,
+            Resynced,
+            Restored,
+            ReadsReplica,
+        ]
+    };
+}
+
+/// One step of anybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Transaction commits.
+    Commit(u8),
+    /// Its writer's UNLINK is done, and the write acknowledged `sent`.
+    Unlink(u8),
+    /// Instance takes a heartbeat from node.
+    Beat(usize, usize),
+    /// Filler takes its lease.
+    Lease(usize),
+    /// Filler reads the database.
+    Load(usize),
+    /// Filler fills at whichever node its instance is connected to now.
+    Fill(usize),
+    /// Relay begins a pass at node.
+    Ask(usize, usize),
+    /// Relay takes its snapshot of the database.
+    Snapshot(usize),
+    /// Relay unlinks the next key.
+    Tell(usize),
+    /// Relay ends its pass.
+    Mark(usize),
+    /// A replica copies what its master holds now.
+    Sync(usize),
+    /// A replica becomes a master.
+    Promote(usize),
+    /// A master becomes a replica of the other node.
+    Demote(usize),
+    /// A master is emptied.
+    Flush(usize),
+    /// A master's contents are saved.
+    Save,
+    /// The first node comes back with what was saved, or with nothing.
+    Restore,
+    /// The outbox forgets all that is in it.
+    Prune,
+}
+
+impl Failover {
+    /// An empty scenario under `rules`.
+    pub fn new(rules: Rules) -> Self {
+        Failover {
+            rules,
+            care: Care::default(),
+            transactions: 2,
+            instances: 1,
+            fillers: Vec::new(),
+            passes: Vec::new(),
+            promotions: 0,
+            demotions: 0,
+            flushes: 0,
+            restores: 0,
+            prunings: 0,
+            tagged: false,
+            coverage: Coverage::new(Branch::ALL.len()),
+        }
+    }
+
+    fn take(&self, branch: Branch) {
+        self.coverage.take(branch as usize);
+    }
+}
+
+impl Model for Failover {
+    type State = State;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<State> {
+        vec![State::new(self)]
+    }
+
+    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+        state.people(self, actions);
+        state.machines(self, actions);
+        state.relaying(actions);
+    }
+
+    fn next_state(&self, last: &State, action: Action) -> Option<State> {
+        let mut state = last.clone();
+        match action {
+            Action::Commit(transaction) => state.commit(transaction),
+            Action::Unlink(transaction) => state.unlink(self, transaction),
+            Action::Beat(instance, node) => state.beat(self, instance, node),
+            Action::Lease(filler) => state.lease(self, filler),
+            Action::Load(filler) => state.load(filler),
+            Action::Fill(filler) => state.fill(self, filler),
+            Action::Ask(relay, node) => state.ask(self, relay, node),
+            Action::Snapshot(relay) => state.snapshot(self, relay),
+            Action::Tell(relay) => state.tell(self, relay),
+            Action::Mark(relay) => state.mark(self, relay),
+            Action::Sync(node) => state.sync(self, node),
+            Action::Promote(node) => state.promote(node),
+            Action::Demote(node) => state.demote(node),
+            Action::Flush(node) => state.flush(self, node),
+            Action::Save => state.save(),
+            Action::Restore => state.restore(self),
+            Action::Prune => state.prune(),
+        }
+        (state != *last).then_some(state)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        vec![
+            Property::always("position_is_true", |_, state: &State| state.position_is_true()),
+            Property::always("watermark_is_true", |_, state: &State| state.watermark_is_true()),
+            Property::always("reads_reach_the_watermark", |_, state: &State| {
+                state.reads_reach_the_watermark()
+            }),
+            Property::always("fresh_after_acknowledgement", |model: &Self, state: &State| {
+                state.fresh_after_acknowledgement(model)
+            }),
+        ]
+    }
+}

@@ -1,0 +1,101 @@
+//! The scenarios that are explored: each small enough to be exhausted, together taking every branch.
+
+use larder::protocol::rules::Rules;
+
+use crate::model::failover::{Care, Failover};
+
+/// All of them.
+pub fn all(rules: Rules, care: Care) -> Vec<(&'static str, Failover)> {
+    let base = || Failover { care, ..Failover::new(rules) };
+    vec![
+        (
+            "demoted and promoted again within one pass",
+            Failover {
+                transactions: 1,
+                fillers: vec![0],
+                passes: vec![2],
+                promotions: 2,
+                demotions: 2,
+                ..base()
+            },
+        ),
+        (
+            "two relays, one frozen for long, and a failover",
+            Failover {
+                transactions: 1,
+                fillers: vec![0],
+                passes: vec![1, 1],
+                promotions: 1,
+                demotions: 1,
+                ..base()
+            },
+        ),
+        ("two relays over two transactions", Failover { fillers: vec![0], passes: vec![1, 1], ..base() }),
+        (
+            "two instances, a failover",
+            Failover {
+                transactions: 1,
+                instances: 2,
+                fillers: vec![1],
+                passes: vec![1],
+                promotions: 1,
+                demotions: 1,
+                ..base()
+            },
+        ),
+        (
+            "two stale leases over a failover",
+            Failover {
+                transactions: 1,
+                fillers: vec![0, 0],
+                passes: vec![1],
+                promotions: 1,
+                demotions: 1,
+                ..base()
+            },
+        ),
+        (
+            "an old snapshot is restored, the outbox pruned",
+            Failover {
+                transactions: 1,
+                fillers: vec![0],
+                passes: vec![2],
+                restores: 1,
+                prunings: 1,
+                ..base()
+            },
+        ),
+        (
+            "FLUSHALL between the steps of two relays",
+            Failover { transactions: 1, fillers: vec![0, 0], passes: vec![1, 1], flushes: 1, ..base() },
+        ),
+        (
+            "transactions out of order over a failover",
+            Failover { fillers: vec![0], passes: vec![1], promotions: 1, ..base() },
+        ),
+        (
+            "tags over a failover",
+            Failover {
+                tagged: true,
+                transactions: 1,
+                fillers: vec![0, 0],
+                passes: vec![1],
+                promotions: 1,
+                demotions: 1,
+                ..base()
+            },
+        ),
+        (
+            "tags, an old snapshot, a pruned outbox",
+            Failover {
+                tagged: true,
+                transactions: 1,
+                fillers: vec![0],
+                passes: vec![2],
+                restores: 1,
+                prunings: 1,
+                ..base()
+            },
+        ),
+    ]
+}

@@ -1,0 +1,228 @@
+//! The state of one exploration, and what must be true of it.
+
+use bytes::Bytes;
+use larder::journal::DatabaseId;
+use larder::protocol::certificate::{Certificate, RedisTime};
+use larder::protocol::frame::{Entry, Frame};
+use larder::protocol::tag::{TagKey, Taken, stands};
+use larder::protocol::token::Token;
+
+use crate::model::failover::{Branch, Failover};
+use crate::model::redis::Redis;
+
+/// A set of transactions, one bit each: what a snapshot of the database sees.
+pub(super) type Seen = u8;
+
+pub(super) static KEY: Bytes = Bytes::from_static(b"k");
+pub(super) static TAG: Bytes = Bytes::from_static(b"t");
+pub(super) static LIVE: Bytes = Bytes::from_static(b"@live");
+pub(super) static WATERMARK: Bytes = Bytes::from_static(b"@wm");
+pub(super) static POSITION: Bytes = Bytes::from_static(b"@pos");
+
+/// Everything.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct State {
+    /// The committed transactions in the order of their commits.
+    pub(super) order: Vec<u8>,
+    /// What the outbox has forgotten.
+    pub(super) pruned: Seen,
+    /// Which writes were acknowledged `sent`.
+    pub(super) acknowledged: Seen,
+    pub(super) nodes: [Node; 2],
+    pub(super) saved: Option<Redis>,
+    pub(super) grants: Vec<Option<Grant>>,
+    pub(super) fillers: Vec<Filler>,
+    pub(super) relays: Vec<Relay>,
+    pub(super) names: u8,
+    pub(super) left: Left,
+    /// Two masters stood at once: fresh reads are promised the bound alone.
+    pub(super) was_split: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Left {
+    pub(super) promotions: u8,
+    pub(super) demotions: u8,
+    pub(super) flushes: u8,
+    pub(super) restores: u8,
+    pub(super) prunings: u8,
+}
+
+/// One server.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Node {
+    pub(super) redis: Redis,
+    pub(super) is_master: bool,
+    /// The process.
+    pub(super) run: u8,
+    /// The history it carries.
+    pub(super) history: u8,
+    /// It has not copied anything from its master since it was demoted.
+    pub(super) is_apart: bool,
+}
+
+/// An instance's word that it may use a node.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Grant {
+    pub(super) node: usize,
+    pub(super) run: u8,
+    /// What was committed before the watermark when it was given.
+    pub(super) reach: Seen,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Filler {
+    Before,
+    Held { lease: Token, tags: Vec<Taken>, by: usize },
+    Loaded { lease: Token, tags: Vec<Taken>, by: usize, seen: Seen },
+    Done,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Relay {
+    pub(super) passes: u8,
+    pub(super) pass: Option<Pass>,
+    /// Only where the position is not kept in Redis.
+    pub(super) own_position: Option<Seen>,
+}
+
+/// A pass under way.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Pass {
+    pub(super) node: usize,
+    pub(super) run: u8,
+    pub(super) history: u8,
+    pub(super) began: u64,
+    pub(super) position: Option<Seen>,
+    /// Nothing is told: only in a proof.
+    pub(super) only_certifies: bool,
+    /// The snapshot, once taken, and what is still to be unlinked.
+    pub(super) snapshot: Option<(Seen, Vec<Bytes>)>,
+}
+
+impl State {
+    pub(super) fn new(model: &Failover) -> Self {
+        let node = |nth: u8| Node {
+            redis: Redis::new(0),
+            is_master: nth == 0,
+            run: nth,
+            history: 0,
+            is_apart: false,
+        };
+        let mut state = State {
+            order: Vec::new(),
+            pruned: 0,
+            acknowledged: 0,
+            nodes: [node(0), node(1)],
+            saved: None,
+            grants: vec![None; model.instances],
+            fillers: vec![Filler::Before; model.fillers.len()],
+            relays: model
+                .passes
+                .iter()
+                .map(|&passes| Relay { passes, pass: None, own_position: Some(0) })
+                .collect(),
+            names: 1,
+            left: Left {
+                promotions: model.promotions,
+                demotions: model.demotions,
+                flushes: model.flushes,
+                restores: model.restores,
+                prunings: model.prunings,
+            },
+            was_split: false,
+        };
+        // The first node has been certified, and the second has copied it: the other beginnings are reached by
+        // flushing and restoring.
+        let live = state.certificate(0).to_bytes();
+        for node in &mut state.nodes {
+            node.redis.set(&LIVE, live.clone());
+            node.redis.set(&WATERMARK, Bytes::from_static(&[0]));
+            node.redis.set(&POSITION, Bytes::from_static(&[0]));
+        }
+        state
+    }
+
+    /// The certificate that this node would be given.
+    pub(super) fn certificate(&self, node: usize) -> Certificate {
+        let node = &self.nodes[node];
+        let database = Some(DatabaseId { system: "db".to_owned(), timeline: 1 });
+        Certificate { redis: format!("{}:{}", node.run, node.history), database, bound_ms: 1, ttl_max_ms: 1 }
+    }
+
+    pub(super) fn committed(&self) -> Seen {
+        self.order.iter().fold(0, |seen, transaction| seen | 1 << transaction)
+    }
+
+    /// What was committed before `time`.
+    pub(super) fn before(&self, time: RedisTime) -> Seen {
+        let count = usize::try_from(time.0).unwrap_or(usize::MAX);
+        self.order.iter().take(count).fold(0, |seen, transaction| seen | 1 << transaction)
+    }
+
+    /// The clock, of every node.
+    pub(super) fn now(&self) -> RedisTime {
+        RedisTime(self.order.len() as u64)
+    }
+
+    pub(super) fn position_is_true(&self) -> bool {
+        self.nodes.iter().all(|node| {
+            let position = node.byte(&POSITION).unwrap_or(0);
+            node.entry().is_none_or(|seen| seen & position == position)
+        })
+    }
+
+    pub(super) fn watermark_is_true(&self) -> bool {
+        self.nodes.iter().all(|node| {
+            let Some(watermark) = node.byte(&WATERMARK) else { return true };
+            let told = self.before(RedisTime(u64::from(watermark)));
+            node.entry().is_none_or(|seen| seen & told == told)
+        })
+    }
+
+    /// Whoever may use a node finds nothing there that was committed before the watermark it went by.
+    pub(super) fn reads_reach_the_watermark(&self) -> bool {
+        self.grants.iter().flatten().all(|grant| {
+            let node = &self.nodes[grant.node];
+            let can_read = node.run == grant.run;
+            !can_read || node.entry().is_none_or(|seen| seen & grant.reach == grant.reach)
+        })
+    }
+
+    /// Whoever may use a node finds everything there that was acknowledged as sent, unless two masters stood.
+    pub(super) fn fresh_after_acknowledgement(&self, model: &Failover) -> bool {
+        self.was_split
+            || self.grants.iter().flatten().all(|grant| {
+                let node = &self.nodes[grant.node];
+                let can_read = node.run == grant.run && (node.is_master || !model.care.fresh_asks_role);
+                if node.run == grant.run && !node.is_master {
+                    model.take(Branch::ReadsReplica);
+                }
+                !can_read || node.entry().is_none_or(|seen| seen & self.acknowledged == self.acknowledged)
+            })
+    }
+}
+
+impl Node {
+    /// What the valid entry's load saw, if one stands.
+    pub(super) fn entry(&self) -> Option<Seen> {
+        match Frame::parse(self.redis.peek(&KEY)?) {
+            Ok(Frame::Entry(Entry { header, payload: Some(payload), .. })) => {
+                let present = |tag: &TagKey| token_of(self.redis.peek(tag.as_bytes()));
+                stands(&header.tags, present).then_some(payload[0])
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn byte(&self, key: &Bytes) -> Option<u8> {
+        self.redis.peek(key).map(|value| value[0])
+    }
+}
+
+pub(super) fn token_of(frame: Option<&Bytes>) -> Option<Token> {
+    match Frame::parse(frame?) {
+        Ok(Frame::Tag(token)) => Some(token),
+        _ => None,
+    }
+}

@@ -1,0 +1,235 @@
+//! Writers, fillers and readers at their instances; and the nodes, which are promoted, demoted, emptied and restored.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use larder::clock::Tick;
+use larder::protocol::certificate::{Heartbeat, RedisTime, Told};
+use larder::protocol::frame::{Entry, Header};
+use larder::protocol::rules::Rule;
+use larder::protocol::tag::{TagKey, Taken};
+use larder::protocol::token::Token;
+
+use crate::model::failover::state::{Filler, Grant, KEY, LIVE, State, TAG, WATERMARK, token_of};
+use crate::model::failover::{Action, Branch, Failover};
+use crate::model::redis::Redis;
+
+/// No watermark is ever too old here.
+const BOUND: Duration = Duration::from_secs(1);
+
+impl State {
+    pub(super) fn people(&self, model: &Failover, actions: &mut Vec<Action>) {
+        let committed = self.committed();
+        for transaction in 0..model.transactions {
+            if committed & 1 << transaction == 0 {
+                actions.push(Action::Commit(transaction));
+            } else if self.acknowledged & 1 << transaction == 0 {
+                // Never taken: the writer died between COMMIT and UNLINK, or wrote by other software.
+                actions.push(Action::Unlink(transaction));
+            }
+        }
+        for instance in 0..model.instances {
+            actions.extend([Action::Beat(instance, 0), Action::Beat(instance, 1)]);
+        }
+        for (nth, filler) in self.fillers.iter().enumerate() {
+            match filler {
+                Filler::Before => actions.push(Action::Lease(nth)),
+                Filler::Held { .. } => actions.push(Action::Load(nth)),
+                Filler::Loaded { .. } => actions.push(Action::Fill(nth)),
+                Filler::Done => {}
+            }
+        }
+    }
+
+    pub(super) fn machines(&self, model: &Failover, actions: &mut Vec<Action>) {
+        for nth in 0..2 {
+            let (node, other) = (&self.nodes[nth], &self.nodes[1 - nth]);
+            if node.is_master {
+                if self.left.demotions > 0 {
+                    actions.push(Action::Demote(nth));
+                }
+                if self.left.flushes > 0 {
+                    actions.push(Action::Flush(nth));
+                }
+            } else {
+                if self.left.promotions > 0 {
+                    actions.push(Action::Promote(nth));
+                }
+                if other.is_master {
+                    actions.push(Action::Sync(nth));
+                }
+            }
+        }
+        if self.left.restores > 0 && self.nodes[0].is_master {
+            actions.extend([Action::Restore, Action::Save]);
+        }
+        if self.left.prunings > 0 {
+            actions.push(Action::Prune);
+        }
+        let _ = model;
+    }
+
+    pub(super) fn commit(&mut self, transaction: u8) {
+        self.order.push(transaction);
+    }
+
+    /// UNLINK at the node that the writer's instance may use, whose reply came.
+    pub(super) fn unlink(&mut self, model: &Failover, transaction: u8) {
+        let instance = usize::from(transaction) % model.instances;
+        let Some(at) = self.usable(instance) else { return };
+        if !self.nodes[at].is_master {
+            return;
+        }
+        self.nodes[at].redis.unlink(if model.tagged { &TAG } else { &KEY });
+        self.acknowledged |= 1 << transaction;
+        model.take(Branch::Sent);
+    }
+
+    /// The node an instance may use and is connected to.
+    fn usable(&self, instance: usize) -> Option<usize> {
+        let grant = self.grants[instance].as_ref()?;
+        (self.nodes[grant.node].run == grant.run).then_some(grant.node)
+    }
+
+    pub(super) fn beat(&mut self, model: &Failover, instance: usize, at: usize) {
+        let node = &self.nodes[at];
+        let watermark = node.byte(&WATERMARK).map(|watermark| RedisTime(u64::from(watermark)));
+        let heartbeat = Heartbeat {
+            sent: Tick::PAST,
+            is_master: node.is_master,
+            is_live: node.redis.peek(&LIVE) == Some(&self.certificate(at).to_bytes()),
+            told: Told::ByRelay { now: self.now(), watermark },
+        };
+        let is_granted = heartbeat.fresh_until(BOUND, Duration::ZERO, model.rules).is_some();
+        // In production a refused heartbeat that was certified by nobody revokes; this is the same.
+        self.grants[instance] = is_granted.then(|| Grant {
+            node: at,
+            run: node.run,
+            reach: watermark.map_or(0, |watermark| self.before(watermark)),
+        });
+        model.take(if is_granted { Branch::Granted } else { Branch::NotGranted });
+    }
+
+    /// A tracked read that finds nothing of use, then LEASE and the tag's token, as one step.
+    pub(super) fn lease(&mut self, model: &Failover, nth: usize) {
+        let Some(at) = self.usable(model.fillers[nth]) else { return };
+        let node = &mut self.nodes[at];
+        if !node.is_master || node.entry().is_some() {
+            return;
+        }
+        let lease = token(nth, 0);
+        let replace = node.redis.peek(&KEY).map(larder::protocol::frame::fingerprint);
+        let is_lease = replace.as_ref().is_some_and(|frame| frame[0] == b'L');
+        if is_lease {
+            return;
+        }
+        let mut tags = Vec::new();
+        if model.tagged {
+            let minted = token(nth, 1);
+            let before = node.redis.set_if_missing(&TAG, minted.tag_frame());
+            let token = before.map_or(Some(minted), |before| token_of(Some(&before)));
+            tags.extend(token.map(|token| Taken { tag: TagKey::from(TAG.clone()), token }));
+        }
+        node.redis.lease(&KEY, lease, replace.as_ref());
+        self.fillers[nth] = Filler::Held { lease, tags, by: at };
+    }
+
+    pub(super) fn load(&mut self, nth: usize) {
+        if let Filler::Held { lease, tags, by } = self.fillers[nth].clone() {
+            self.fillers[nth] = Filler::Loaded { lease, tags, by, seen: self.committed() };
+        }
+    }
+
+    /// FILL asks nobody whether Redis may be used: it goes to whatever the instance is connected to, here to any
+    /// master. The lease alone decides.
+    pub(super) fn fill(&mut self, model: &Failover, nth: usize) {
+        let Filler::Loaded { lease, tags, by, seen } = self.fillers[nth].clone() else { return };
+        self.fillers[nth] = Filler::Done;
+        let header = Header { codec: 0, class_version: 1, loaded_at_millis: 0, ttl_millis: 1, tags };
+        let entry = Entry { fill: token(nth, 2), header, payload: Some(Bytes::copy_from_slice(&[seen])) };
+        let mut was_filled = false;
+        for (at, node) in self.nodes.iter_mut().enumerate().filter(|(_, node)| node.is_master) {
+            let is_filled = if model.rules.keep(Rule::FillComparesLease) {
+                node.redis.fill(&KEY, lease, entry.encode())
+            } else {
+                node.redis.set(&KEY, entry.encode());
+                true
+            };
+            if is_filled && at != by {
+                model.take(Branch::FilledElsewhere);
+            }
+            was_filled |= is_filled;
+        }
+        model.take(if was_filled { Branch::Filled } else { Branch::FillRefused });
+    }
+
+    /// A replica catches up. The first time after a demotion it empties itself first, and says so by a null push.
+    pub(super) fn sync(&mut self, model: &Failover, nth: usize) {
+        let master = self.nodes[1 - nth].clone();
+        let node = &mut self.nodes[nth];
+        (node.redis, node.history) = (master.redis, master.history);
+        if std::mem::take(&mut node.is_apart) {
+            model.take(Branch::Resynced);
+            self.null_push(model, nth);
+        }
+    }
+
+    fn null_push(&mut self, model: &Failover, at: usize) {
+        if model.care.null_push_revokes {
+            self.grants.iter_mut().for_each(|grant| {
+                grant.take_if(|grant| grant.node == at);
+            });
+        }
+    }
+
+    pub(super) fn promote(&mut self, nth: usize) {
+        self.left.promotions -= 1;
+        self.nodes[nth].is_master = true;
+        self.nodes[nth].is_apart = false;
+        self.nodes[nth].history = self.names;
+        self.names += 1;
+        self.was_split |= self.nodes[1 - nth].is_master;
+    }
+
+    pub(super) fn demote(&mut self, nth: usize) {
+        self.left.demotions -= 1;
+        self.nodes[nth].is_master = false;
+        self.nodes[nth].is_apart = true;
+    }
+
+    pub(super) fn flush(&mut self, model: &Failover, nth: usize) {
+        self.left.flushes -= 1;
+        self.nodes[nth].redis.flush();
+        self.null_push(model, nth);
+    }
+
+    pub(super) fn save(&mut self) {
+        if self.saved.is_none() {
+            self.saved = Some(self.nodes[0].redis.clone());
+        }
+    }
+
+    /// Another process with old contents; its connections are new ones.
+    pub(super) fn restore(&mut self, model: &Failover) {
+        model.take(Branch::Restored);
+        self.left.restores -= 1;
+        let saved = self.saved.take().unwrap_or_else(|| Redis::new(0));
+        let node = &mut self.nodes[0];
+        node.redis = saved;
+        node.run = 2 + self.names;
+        node.history = self.names;
+        self.names += 1;
+    }
+
+    pub(super) fn prune(&mut self) {
+        self.left.prunings -= 1;
+        self.pruned = self.committed();
+    }
+}
+
+/// Unique as random ones are; each filler fills once.
+fn token(nth: usize, kind: u8) -> Token {
+    let mut bytes = [0; 16];
+    bytes[..2].copy_from_slice(&[u8::try_from(nth).unwrap_or(u8::MAX), kind]);
+    Token::from_bytes(bytes)
+}

@@ -1,0 +1,11 @@
+//! Models of the protocol: the production's own decisions, driven through every order of events within small bounds.
+//!
+//! - [`coherence`]: one key, with or without a tag, two instances over one Redis: the read path and the token tags.
+//! - [`failover`]: several Redis nodes, relays, positions and certificates.
+//! - [`timed`]: ticks, watermarks and the staleness bound in a split brain.
+
+pub mod coherence;
+pub mod coverage;
+pub mod failover;
+pub mod redis;
+pub mod timed;

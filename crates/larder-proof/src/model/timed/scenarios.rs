@@ -1,0 +1,23 @@
+//! The scenarios that are explored: each small enough to be exhausted, together taking every branch.
+
+use larder::protocol::rules::Rules;
+
+use crate::model::timed::{Care, Timed};
+
+/// All of them.
+pub fn all(rules: Rules, care: Care) -> Vec<(&'static str, Timed)> {
+    let base = || Timed { care, ..Timed::new(rules) };
+    vec![
+        (
+            "one node, two passes, two commits",
+            Timed { bound: 2, horizon: 5, passes: [2, 0], commits: 2, ..base() },
+        ),
+        ("flights and outage copies", Timed { passes: [1, 0], beats: 1, horizon: 4, flies: true, ..base() }),
+        ("a split, the new master's clock slower", split(base(), -2)),
+        ("a split, the new master's clock faster", split(base(), 2)),
+    ]
+}
+
+fn split(base: Timed, offset: i8) -> Timed {
+    Timed { bound: 2, horizon: 5, passes: [0, 1], beats: 1, offset, splits: true, ..base }
+}

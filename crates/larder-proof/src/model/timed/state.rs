@@ -1,0 +1,182 @@
+//! The state of one exploration, and what must be true of it.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use larder::clock::Tick;
+use larder::journal::DatabaseId;
+use larder::policy::Consistency;
+use larder::protocol::certificate::{Certificate, RedisTime};
+use larder::protocol::flight::{Boarding, Flight, FlightId, board};
+
+use crate::model::timed::{Branch, Timed};
+
+/// A version of the database's one row: how many commits it has seen.
+pub(super) type Version = u8;
+
+/// Everything.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct State {
+    pub(super) now: u8,
+    /// When each commit was made.
+    pub(super) commits: Vec<u8>,
+    pub(super) nodes: [Node; 2],
+    /// One client at each node.
+    pub(super) clients: Vec<Client>,
+    /// The relay at each node.
+    pub(super) relays: [Relay; 2],
+    pub(super) is_promoted: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Node {
+    pub(super) entry: Option<Version>,
+    /// In the clock of the node that was marked.
+    pub(super) watermark: Option<u64>,
+    /// Which node the certificate names.
+    pub(super) live: usize,
+    /// What the position has seen.
+    pub(super) position: Version,
+    /// Its client has been sent the entry that stands, or stood.
+    pub(super) is_tracked: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Sent {
+    Push,
+    Beat { sent: u8, is_live: bool, now: u64, watermark: Option<u64> },
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Client {
+    /// Heartbeats that may still be sent.
+    pub(super) beats: u8,
+    /// Redis may be used before this tick.
+    pub(super) until: u8,
+    pub(super) memory: Option<Version>,
+    /// A heartbeat on its way: when it was sent, and whether it has been answered.
+    pub(super) sent: Option<(u8, bool)>,
+    pub(super) wire: VecDeque<Sent>,
+    pub(super) flight: Option<Flying>,
+    /// A load without Redis: its start and what it read when.
+    pub(super) load: Option<(u8, Option<(Version, u8)>)>,
+    /// What that left in memory, and its deadline.
+    pub(super) outage: Option<(Version, u8)>,
+}
+
+/// A flight through Redis.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Flying {
+    /// From when its joiners count it.
+    pub(super) began: u64,
+    pub(super) found: Option<Version>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Relay {
+    pub(super) passes: u8,
+    pub(super) pass: Option<Pass>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Pass {
+    pub(super) began: u64,
+    pub(super) only_certifies: bool,
+    pub(super) snapshot: Option<Version>,
+    pub(super) is_told: bool,
+}
+
+/// So that clocks and ticks are never below zero.
+const ORIGIN: u64 = 100;
+
+pub(super) fn tick(at: u8) -> Tick {
+    Tick::from_nanos((ORIGIN + u64::from(at)) * 1_000)
+}
+
+pub(super) fn ticks(of: Tick) -> u64 {
+    of.nanos() / 1_000
+}
+
+pub(super) fn span(of: u8) -> Duration {
+    Duration::from_micros(u64::from(of))
+}
+
+impl State {
+    pub(super) fn new(model: &Timed) -> Self {
+        let node = Node { entry: None, watermark: Some(ORIGIN), live: 0, position: 0, is_tracked: false };
+        State {
+            now: 0,
+            commits: Vec::new(),
+            nodes: [node.clone(), node],
+            clients: vec![Client { beats: model.beats, ..Client::default() }; 2],
+            relays: model.passes.map(|passes| Relay { passes, pass: None }),
+            is_promoted: false,
+        }
+    }
+
+    pub(super) fn database(&self) -> Version {
+        u8::try_from(self.commits.len()).unwrap_or(u8::MAX)
+    }
+
+    /// A node's own clock.
+    pub(super) fn clock(&self, model: &Timed, node: usize) -> RedisTime {
+        let offset = if node == 1 { i64::from(model.offset) } else { 0 };
+        RedisTime((ORIGIN + u64::from(self.now)).saturating_add_signed(offset))
+    }
+
+    pub(super) fn certificate(node: usize) -> Certificate {
+        let database = Some(DatabaseId { system: "db".to_owned(), timeline: 1 });
+        Certificate { redis: format!("{node}:{node}"), database, bound_ms: 1, ttl_max_ms: 1 }
+    }
+
+    /// Whether a bounded read that begins now may be answered with `version`: every later commit is young.
+    fn may_answer(&self, model: &Timed, version: Version) -> bool {
+        let later = self.commits.get(usize::from(version));
+        if later.is_some() {
+            model.take(Branch::OldWithinBound);
+        }
+        later.is_none_or(|&committed| self.now - committed <= model.bound)
+    }
+
+    pub(super) fn reads_keep_the_bound(&self, model: &Timed) -> bool {
+        if self.clients.iter().all(|client| self.now < client.until) {
+            model.take(Branch::Split);
+        }
+        self.clients.iter().zip(&self.nodes).all(|(client, node)| {
+            let by_outage = client.outage.filter(|(_, deadline)| self.now < *deadline);
+            if by_outage.is_some() {
+                model.take(Branch::OutageCopy);
+            }
+            let by_tier = if self.now < client.until { client.memory.or(node.entry) } else { None };
+            by_outage.is_none_or(|(version, _)| self.may_answer(model, version))
+                && by_tier.is_none_or(|version| self.may_answer(model, version))
+        })
+    }
+
+    pub(super) fn joins_keep_the_bound(&self, model: &Timed) -> bool {
+        self.clients.iter().filter_map(|client| client.flight.as_ref()).all(|flying| {
+            let Some(found) = flying.found else { return true };
+            let began = Tick::from_nanos(flying.began * 1_000);
+            let flight = Flight { id: FlightId(1), began, tags: [].into(), handle: () };
+            let (now, bound) = (tick(self.now), span(model.bound));
+            let boarding = board(Some(&flight), Consistency::Bounded, FlightId(2), now, bound, model.rules);
+            if boarding == Boarding::Join && usize::from(found) < self.commits.len() {
+                model.take(Branch::OldFlight);
+            }
+            boarding != Boarding::Join || self.may_answer(model, found)
+        })
+    }
+
+    /// Every commit before the watermark has been told to the node that carries it. The watermark counts in the clock of
+    /// the node that the certificate names.
+    pub(super) fn watermark_is_true(&self, model: &Timed) -> bool {
+        self.nodes.iter().all(|node| {
+            let (Some(watermark), Some(entry)) = (node.watermark, node.entry) else { return true };
+            let offset = if node.live == 1 { i64::from(model.offset) } else { 0 };
+            let marked = watermark.saturating_add_signed(-offset);
+            let told =
+                self.commits.iter().filter(|&&committed| ORIGIN + u64::from(committed) < marked).count();
+            usize::from(entry) >= told
+        })
+    }
+}

@@ -1,0 +1,238 @@
+//! What the clients, the relays and the nodes do, each step at one tick.
+
+use larder::clock::Tick;
+use larder::protocol::certificate::{Heartbeat, RedisTime, Told};
+use larder::protocol::relay::{Marking, Plan, Seen, Standing, mark, plan};
+
+use crate::model::timed::state::{Flying, Pass, Sent, State, span, tick, ticks};
+use crate::model::timed::{Action, Branch, Timed};
+
+impl State {
+    pub(super) fn possible(&self, model: &Timed, actions: &mut Vec<Action>) {
+        if self.now < model.horizon {
+            actions.push(Action::Tick);
+        }
+        if self.commits.len() < usize::from(model.commits) {
+            actions.push(Action::Commit);
+        }
+        let nodes = if self.is_promoted { 2 } else { 1 };
+        for nth in 0..nodes {
+            if self.nodes[nth].entry.is_none() {
+                actions.push(Action::Fill(nth));
+            }
+            self.of_client(model, nth, actions);
+            let relay = &self.relays[nth];
+            match &relay.pass {
+                None if relay.passes > 0 => actions.push(Action::Ask(nth)),
+                None => {}
+                Some(Pass { snapshot: None, .. }) => actions.push(Action::Snapshot(nth)),
+                Some(Pass { is_told: false, .. }) => actions.push(Action::Tell(nth)),
+                Some(_) => actions.push(Action::Mark(nth)),
+            }
+        }
+        if model.splits && !self.is_promoted {
+            actions.extend([Action::Sync, Action::Promote]);
+        }
+    }
+
+    fn of_client(&self, model: &Timed, nth: usize, actions: &mut Vec<Action>) {
+        let client = &self.clients[nth];
+        match client.sent {
+            None if client.beats > 0 => actions.push(Action::Send(nth)),
+            None => {}
+            Some((_, false)) => actions.push(Action::Answer(nth)),
+            Some((_, true)) => {}
+        }
+        if client.wire.is_empty() {
+            if self.now < client.until && client.memory.is_none() && self.nodes[nth].entry.is_some() {
+                actions.push(Action::Keep(nth));
+            }
+        } else {
+            actions.push(Action::Deliver(nth));
+        }
+        if !model.flies {
+            return;
+        }
+        match &client.flight {
+            None if self.now < client.until => actions.push(Action::Depart(nth)),
+            None => {}
+            Some(Flying { found: None, .. }) => actions.push(Action::Find(nth)),
+            Some(_) => actions.push(Action::Land(nth)),
+        }
+        match client.load {
+            None if self.now >= client.until => actions.push(Action::Begin(nth)),
+            None => {}
+            Some((_, None)) => actions.push(Action::Load(nth)),
+            Some((_, Some(_))) => actions.push(Action::Store(nth)),
+        }
+    }
+
+    /// Takes states for one that differ in nothing that still counts.
+    pub(super) fn settle(&mut self) {
+        let now = self.now;
+        for client in &mut self.clients {
+            if client.until <= now {
+                client.until = 0;
+            }
+            client.outage.take_if(|(_, deadline)| *deadline <= now);
+        }
+    }
+
+    pub(super) fn send(&mut self, nth: usize) {
+        let client = &mut self.clients[nth];
+        client.beats -= 1;
+        client.sent = Some((self.now, false));
+    }
+
+    /// Redis answers the heartbeat, behind every push it sent before.
+    pub(super) fn answer(&mut self, nth: usize) {
+        let Some((sent, _)) = self.clients[nth].sent else { return };
+        let node = &self.nodes[nth];
+        // The tick, from which `deliver` makes the node's own time.
+        let beat = Sent::Beat {
+            sent,
+            is_live: node.live == nth,
+            now: u64::from(self.now),
+            watermark: node.watermark,
+        };
+        self.clients[nth].sent = Some((sent, true));
+        self.clients[nth].wire.push_back(beat);
+    }
+
+    pub(super) fn deliver(&mut self, model: &Timed, nth: usize) {
+        let Some(next) = self.clients[nth].wire.pop_front() else { return };
+        let Sent::Beat { sent, is_live, now, watermark } = next else {
+            model.take(Branch::Pushed);
+            self.clients[nth].memory = None;
+            return;
+        };
+        let answered = u8::try_from(now).unwrap_or(u8::MAX);
+        let now = State { now: answered, ..self.clone() }.clock(model, nth);
+        let watermark = watermark.map(RedisTime);
+        if watermark.is_some_and(|watermark| watermark > now) {
+            model.take(Branch::Ahead);
+        }
+        let from = if model.care.beat_counts_from_sending { sent } else { self.now };
+        let told = Told::ByRelay { now, watermark };
+        let heartbeat = Heartbeat { sent: tick(from), is_master: true, is_live, told };
+        let until = heartbeat.fresh_until(span(model.bound), span(0), model.rules);
+        let client = &mut self.clients[nth];
+        client.sent = None;
+        model.take(if until.is_some() { Branch::Granted } else { Branch::NotGranted });
+        match until {
+            Some(until) => client.until = u8::try_from(ticks(until) - ticks(tick(0))).unwrap_or(0),
+            None => (client.until, client.memory) = (0, None),
+        }
+    }
+
+    /// A tracked read whose reply comes at once, and nothing before it on the wire.
+    pub(super) fn keep(&mut self, nth: usize) {
+        self.clients[nth].memory = self.nodes[nth].entry;
+        self.nodes[nth].is_tracked = true;
+    }
+
+    pub(super) fn depart(&mut self, model: &Timed, nth: usize) {
+        let until = tick(self.clients[nth].until);
+        let began = tick(self.now);
+        // What the flight finds in Redis holds every commit before the watermark by which Redis is used now.
+        let reach = until.minus(span(model.bound)).min(began);
+        let began: Tick = if model.care.flight_counts_its_watermark { reach } else { began };
+        self.clients[nth].flight = Some(Flying { began: ticks(began), found: None });
+    }
+
+    pub(super) fn find(&mut self, nth: usize) {
+        let found = self.nodes[nth].entry.unwrap_or(self.database());
+        if let Some(flying) = &mut self.clients[nth].flight {
+            flying.found = Some(found);
+        }
+    }
+
+    pub(super) fn begin(&mut self, nth: usize) {
+        self.clients[nth].load = Some((self.now, None));
+    }
+
+    pub(super) fn load(&mut self, nth: usize) {
+        let read = (self.database(), self.now);
+        if let Some((_, found)) = &mut self.clients[nth].load {
+            *found = Some(read);
+        }
+    }
+
+    pub(super) fn store(&mut self, model: &Timed, nth: usize) {
+        let Some((began, Some((version, _)))) = self.clients[nth].load.take() else { return };
+        let from = if model.care.copy_counts_from_start { began } else { self.now };
+        self.clients[nth].outage = Some((version, from + model.bound));
+    }
+
+    pub(super) fn ask(&mut self, model: &Timed, nth: usize) {
+        let node = &self.nodes[nth];
+        let live = State::certificate(node.live);
+        let now = self.clock(model, nth);
+        let seen = Seen { is_master: true, now, live: Some(&live), watermark: node.watermark.map(RedisTime) };
+        let plan = plan(&seen, &State::certificate(nth), span(1), model.rules);
+        if !matches!(plan, Plan::Replay | Plan::Certify) {
+            return;
+        }
+        self.relays[nth].passes -= 1;
+        self.relays[nth].pass = Some(Pass {
+            began: now.0,
+            only_certifies: plan == Plan::Certify,
+            snapshot: None,
+            is_told: false,
+        });
+    }
+
+    pub(super) fn snapshot(&mut self, nth: usize) {
+        let snapshot = self.database();
+        if let Some(pass) = &mut self.relays[nth].pass {
+            pass.snapshot = Some(snapshot);
+        }
+    }
+
+    /// UNLINK of all that is in the snapshot and not at the position.
+    pub(super) fn tell(&mut self, nth: usize) {
+        let Some(pass) = &mut self.relays[nth].pass else { return };
+        pass.is_told = true;
+        let has_rows = pass.snapshot > Some(self.nodes[nth].position) && !pass.only_certifies;
+        if !has_rows {
+            return;
+        }
+        self.nodes[nth].entry = None;
+        if std::mem::take(&mut self.nodes[nth].is_tracked) {
+            self.clients[nth].wire.push_back(Sent::Push);
+        }
+    }
+
+    pub(super) fn mark(&mut self, model: &Timed, nth: usize) {
+        let Some(pass) = self.relays[nth].pass.take() else { return };
+        let now = self.clock(model, nth);
+        // A relay that reads the clock last marks what it has not seen.
+        let began = if model.care.clock_comes_first { RedisTime(pass.began) } else { now };
+        let (live, mine) =
+            (State::certificate(self.nodes[nth].live).to_bytes(), State::certificate(nth).to_bytes());
+        let node = &mut self.nodes[nth];
+        let standing = Standing {
+            is_same_history: true,
+            now,
+            live: Some(&live),
+            watermark: node.watermark.map(RedisTime),
+        };
+        match mark(standing, began, &mine) {
+            Marking::Set => {
+                model.take(Branch::Marked);
+                (node.live, node.watermark) = (nth, Some(began.0));
+                node.position = pass.snapshot.unwrap_or(0);
+            }
+            Marking::Keep | Marking::Refuse => {}
+        }
+    }
+
+    pub(super) fn sync(&mut self) {
+        self.nodes[1] = self.nodes[0].clone();
+        self.nodes[1].is_tracked = false;
+    }
+
+    pub(super) fn promote(&mut self) {
+        self.is_promoted = true;
+    }
+}

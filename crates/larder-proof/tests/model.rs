@@ -1,0 +1,236 @@
+//! Explores the models: kept rules hold over the whole bounded space, and every broken one is found out.
+
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::time::Instant;
+
+use larder::protocol::rules::{Rule, Rules};
+use larder_proof::model::coherence::{self, Coherence};
+use larder_proof::model::coverage::{Coverage, explore};
+use larder_proof::model::failover::{self, Failover};
+use larder_proof::model::timed::{self, Timed};
+use stateright::Model;
+
+/// One model's scenarios: a name, the model, and where it counts its branches.
+type Scenarios<M> = Vec<(&'static str, M, Coverage)>;
+
+fn read_path(rules: Rules) -> Scenarios<Coherence> {
+    coherence::scenarios::read_path(rules)
+        .into_iter()
+        .map(|(name, it)| (name, it.clone(), it.coverage))
+        .collect()
+}
+
+fn tags(rules: Rules) -> Scenarios<Coherence> {
+    coherence::scenarios::tags(rules).into_iter().map(|(name, it)| (name, it.clone(), it.coverage)).collect()
+}
+
+fn failovers(rules: Rules, care: failover::Care) -> Scenarios<Failover> {
+    failover::scenarios::all(rules, care)
+        .into_iter()
+        .map(|(name, it)| (name, it.clone(), it.coverage))
+        .collect()
+}
+
+fn times(rules: Rules, care: timed::Care) -> Scenarios<Timed> {
+    timed::scenarios::all(rules, care).into_iter().map(|(name, it)| (name, it.clone(), it.coverage)).collect()
+}
+
+/// Explores all of every scenario, shows that it holds, and returns which of `branches` were never taken.
+fn hold<M, B>(scenarios: Scenarios<M>, branches: &[B]) -> Vec<B>
+where
+    M: Model + Send + Sync + 'static,
+    M::State: Clone + PartialEq + Hash + Send + Sync + Debug + 'static,
+    M::Action: Clone + PartialEq + Debug,
+    B: Copy,
+{
+    let mut taken = vec![0; branches.len()];
+    for (name, model, coverage) in scenarios {
+        let began = Instant::now();
+        let explored = explore(model, None);
+        let seconds = began.elapsed().as_secs_f64();
+        println!("{:>9} states, depth {:>2}, {seconds:>5.1} s: {name}", explored.states, explored.depth);
+        assert_eq!(explored.breach, None, "{name}");
+        taken.iter_mut().enumerate().for_each(|(nth, taken)| *taken += coverage.taken(nth));
+    }
+    branches.iter().zip(taken).filter(|(_, taken)| *taken == 0).map(|(branch, _)| *branch).collect()
+}
+
+/// Shows that some scenario finds `mutant` out by the property `by`, and prints how.
+fn catch<M>(mutant: &str, scenarios: Scenarios<M>, by: &'static str)
+where
+    M: Model + Send + Sync + 'static,
+    M::State: Clone + PartialEq + Hash + Send + Sync + Debug + 'static,
+    M::Action: Clone + PartialEq + Debug,
+{
+    for (name, model, _) in scenarios {
+        if let Some((property, steps)) = explore(model, Some(by)).breach {
+            println!("{mutant} breaks {property} in \"{name}\":\n  {}", steps.join(", "));
+            return;
+        }
+    }
+    panic!("no scenario shows that {mutant} breaks {by}");
+}
+
+mod kept {
+    use super::*;
+
+    #[test]
+    fn read_path_holds() {
+        use coherence::Branch::{self, *};
+        let untaken = hold(read_path(Rules::default()), &Branch::ALL);
+        assert_eq!(
+            untaken,
+            [Replaced, Minted, MintedByAnother, MintedLocally, TagGone],
+            "what only tags need"
+        );
+    }
+
+    #[test]
+    fn token_tags_hold() {
+        assert_eq!(hold(tags(Rules::default()), &coherence::Branch::ALL), []);
+    }
+
+    #[test]
+    fn failover_holds() {
+        let scenarios = failovers(Rules::default(), failover::Care::default());
+        assert_eq!(hold(scenarios, &failover::Branch::ALL), []);
+    }
+
+    #[test]
+    fn timed_holds() {
+        assert_eq!(hold(times(Rules::default(), timed::Care::default()), &timed::Branch::ALL), []);
+    }
+}
+
+/// The eight mutants of PROTOCOL.md.
+mod rule {
+    use super::*;
+
+    fn catch_reader(rule: Rule, by: &'static str) {
+        catch(rule.mutant(), read_path(Rules::without(rule)), by);
+    }
+
+    #[test]
+    fn plain_set_is_caught() {
+        catch_reader(Rule::FillComparesLease, "redis_is_not_behind");
+    }
+
+    #[test]
+    fn blind_join_is_caught() {
+        catch_reader(Rule::JoinsNoPast, "own_writes_are_read");
+    }
+
+    #[test]
+    fn blind_join_by_tag_is_caught() {
+        catch("blind-join", tags(Rules::without(Rule::JoinsNoPast)), "own_writes_are_read");
+    }
+
+    #[test]
+    fn old_snapshot_is_caught() {
+        catch_reader(Rule::LoadsThePresent, "redis_is_not_behind");
+    }
+
+    #[test]
+    fn insert_on_fill_is_caught() {
+        catch_reader(Rule::FillerInsertsNothing, "memory_is_not_behind");
+    }
+
+    #[test]
+    fn untracked_insert_is_caught() {
+        catch_reader(Rule::InsertsOnlyTracked, "memory_is_not_behind");
+    }
+
+    #[test]
+    fn late_insert_is_caught() {
+        catch_reader(Rule::InsertsNothingLate, "memory_is_not_behind");
+    }
+
+    #[test]
+    fn no_certificate_is_caught() {
+        let rules = Rules::without(Rule::UsesOnlyCertified);
+        catch("no-certificate", failovers(rules, failover::Care::default()), "fresh_after_acknowledgement");
+        catch("no-certificate", times(rules, timed::Care::default()), "reads_keep_the_bound");
+    }
+
+    #[test]
+    fn no_replay_is_caught() {
+        let rules = Rules::without(Rule::CertifiesAfterReplay);
+        catch("no-replay", failovers(rules, failover::Care::default()), "position_is_true");
+        catch("no-replay", times(rules, timed::Care::default()), "watermark_is_true");
+    }
+}
+
+/// Mutants of the failover and of time that have no rule's name.
+mod care {
+    use super::*;
+
+    fn catch_failover(mutant: &str, care: failover::Care, by: &'static str) {
+        catch(mutant, failovers(Rules::default(), care), by);
+    }
+
+    fn catch_timed(mutant: &str, care: timed::Care, by: &'static str) {
+        catch(mutant, times(Rules::default(), care), by);
+    }
+
+    #[test]
+    fn mark_without_history_is_caught() {
+        let care = failover::Care { mark_asks_history: false, ..Default::default() };
+        catch_failover("mark-without-history", care, "position_is_true");
+    }
+
+    #[test]
+    fn position_by_id_is_caught() {
+        let care = failover::Care { position_is_snapshot: false, ..Default::default() };
+        catch_failover("position-by-id", care, "position_is_true");
+    }
+
+    #[test]
+    fn mark_before_unlink_is_caught() {
+        let care = failover::Care { mark_comes_last: false, ..Default::default() };
+        catch_failover("mark-before-unlink", care, "position_is_true");
+    }
+
+    #[test]
+    fn position_kept_by_the_relay_is_caught() {
+        let care = failover::Care { position_is_in_redis: false, ..Default::default() };
+        catch_failover("position-kept-by-the-relay", care, "position_is_true");
+    }
+
+    #[test]
+    fn null_push_that_only_clears_is_caught() {
+        let care = failover::Care { null_push_revokes: false, ..Default::default() };
+        catch_failover("null-push-only-clears", care, "reads_reach_the_watermark");
+        catch_failover("null-push-only-clears", care, "fresh_after_acknowledgement");
+    }
+
+    #[test]
+    fn fresh_read_from_a_demoted_master_is_caught() {
+        let care = failover::Care { fresh_asks_role: false, ..Default::default() };
+        catch_failover("fresh-asks-no-role", care, "fresh_after_acknowledgement");
+    }
+
+    #[test]
+    fn heartbeat_counted_from_its_reply_is_caught() {
+        let care = timed::Care { beat_counts_from_sending: false, ..Default::default() };
+        catch_timed("beat-counts-from-reply", care, "reads_keep_the_bound");
+    }
+
+    #[test]
+    fn clock_read_after_the_snapshot_is_caught() {
+        let care = timed::Care { clock_comes_first: false, ..Default::default() };
+        catch_timed("clock-comes-last", care, "watermark_is_true");
+    }
+
+    #[test]
+    fn flight_that_forgets_its_watermark_is_caught() {
+        let care = timed::Care { flight_counts_its_watermark: false, ..Default::default() };
+        catch_timed("flight-forgets-watermark", care, "joins_keep_the_bound");
+    }
+
+    #[test]
+    fn copy_counted_from_the_end_of_its_load_is_caught() {
+        let care = timed::Care { copy_counts_from_start: false, ..Default::default() };
+        catch_timed("copy-counts-from-end", care, "reads_keep_the_bound");
+    }
+}

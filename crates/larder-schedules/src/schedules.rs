@@ -1,0 +1,206 @@
+//! Schedules of the shard lock: the engine's own `local`, under many orders of its threads' steps.
+//!
+//! Each scenario races an insertion with an invalidation and looks afterwards: no copy may remain that is older than
+//! the last invalidation. quick_cache keeps its own locks; each of its operations counts as one step.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use larder::clock::Tick;
+use larder::policy::Consistency;
+use larder::protocol::rules::Rules;
+use larder::protocol::tag::TagKey;
+use shuttle::sync::Mutex;
+use shuttle::sync::mpsc::{Receiver, Sender, channel};
+use shuttle::thread;
+
+use crate::local::copy::{LocalCopy, Origin, Slot};
+use crate::local::{Departure, Local};
+
+const KEY: &[u8] = b"k";
+const NOW: Tick = Tick::from_nanos(1);
+const BOUND: Duration = Duration::from_secs(2);
+
+/// What the tracked connection carries, in its order.
+enum Wire {
+    Push,
+    Reply(u8, Sender<u8>),
+    /// The connection broke: what comes after is another's.
+    Lost,
+}
+
+/// A Redis of one key: its version, whether the connection is registered for it, and the connection itself.
+struct Server {
+    version: u8,
+    is_tracked: bool,
+    wire: Sender<Wire>,
+}
+
+impl Server {
+    fn write(&mut self) {
+        self.version += 1;
+        if std::mem::take(&mut self.is_tracked) {
+            self.send(Wire::Push);
+        }
+    }
+
+    fn read(&mut self, reply: Sender<u8>) {
+        self.is_tracked = true;
+        self.send(Wire::Reply(self.version, reply));
+    }
+
+    fn send(&self, item: Wire) {
+        // The reader of the wire outlives every sender.
+        let _ = self.wire.send(item);
+    }
+}
+
+fn key() -> Bytes {
+    Bytes::from_static(KEY)
+}
+
+fn tag() -> TagKey {
+    TagKey::from(Bytes::from_static(b"t"))
+}
+
+fn copy(version: u8, origin: Origin) -> LocalCopy {
+    let deadline = Tick::from_nanos(u64::MAX);
+    LocalCopy { value: Some(Arc::new(version)), tags: Vec::new(), deadline, origin, payload_bytes: 1 }
+}
+
+fn held(local: &Local) -> Option<u8> {
+    let copy = local.get(KEY, NOW, true)?;
+    copy.value.as_ref()?.downcast_ref::<u8>().copied()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> shuttle::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// The connection's reader: pushes inline, replies to whoever asked.
+fn deliver(local: &Local, wire: &Receiver<Wire>) {
+    while let Ok(item) = wire.recv() {
+        match item {
+            Wire::Push => local.pushed(KEY),
+            Wire::Reply(version, to) => {
+                let _ = to.send(version);
+            }
+            Wire::Lost => {
+                local.clear();
+            }
+        }
+    }
+}
+
+/// One tracked read, whose task wakes some time after its reply came.
+fn read_tracked(local: &Local, server: &Mutex<Server>) {
+    let mark = local.mark([KEY].into_iter());
+    let (reply, version) = channel();
+    lock(server).read(reply);
+    if let Ok(version) = version.recv() {
+        let slot = Slot::Entry(Arc::new(copy(version, Origin::Guarded)));
+        local.insert_tracked(&mark, 0, key(), slot);
+    }
+}
+
+/// A tracked read races with a write whose push comes on the same connection.
+pub fn insert_against_push(rules: Rules) {
+    insert_against(rules, |server| server.write());
+}
+
+/// A tracked read races with the loss of its connection: nobody is told of the write that follows.
+pub fn insert_against_clear(rules: Rules) {
+    insert_against(rules, |server| {
+        server.is_tracked = false;
+        server.send(Wire::Lost);
+        server.write();
+    });
+}
+
+fn insert_against(rules: Rules, disturb: fn(&mut Server)) {
+    let local = Arc::new(Local::new(1 << 16, rules));
+    let (sender, wire) = channel();
+    let server = Arc::new(Mutex::new(Server { version: 0, is_tracked: false, wire: sender }));
+    let connection = thread::spawn({
+        let local = local.clone();
+        move || deliver(&local, &wire)
+    });
+    let reader = thread::spawn({
+        let (local, server) = (local.clone(), server.clone());
+        move || read_tracked(&local, &server)
+    });
+    let writer = thread::spawn({
+        let server = server.clone();
+        move || disturb(&mut lock(&server))
+    });
+    let (read, written) = (reader.join(), writer.join());
+    let (version, is_tracked) = {
+        let server = lock(&server);
+        (server.version, server.is_tracked)
+    };
+    // With the server goes the wire's last sender, and the connection's reader ends when it has read all.
+    drop(server);
+    let delivered = connection.join();
+    assert!(read.is_ok() && written.is_ok() && delivered.is_ok());
+    let held = held(&local);
+    assert!(held.is_none() || held == Some(version) && is_tracked, "{held:?} remains of {version}");
+}
+
+/// A load without Redis races with this instance's own write of the key.
+pub fn load_against_drop_key(rules: Rules) {
+    load_against(rules, false, |local| {
+        local.drop_key(KEY);
+    });
+}
+
+/// A load without Redis races with a pattern that means the key.
+pub fn load_against_drop_matching(rules: Rules) {
+    load_against(rules, false, |local| {
+        local.drop_matching(|key| key == KEY);
+    });
+}
+
+/// A load without Redis races with what makes everything count as touched.
+pub fn load_against_clear(rules: Rules) {
+    load_against(rules, false, |local| {
+        local.clear();
+    });
+}
+
+/// A load without Redis races with this instance's own write of a tag that it depends on.
+pub fn load_against_drop_tag(rules: Rules) {
+    load_against(rules, true, |local| {
+        local.drop_tag(&tag());
+    });
+}
+
+fn load_against(rules: Rules, by_tag: bool, invalidate: fn(&Local)) {
+    let local = Arc::new(Local::new(1 << 16, rules));
+    let database = Arc::new(Mutex::new(0_u8));
+    let tags: Arc<[TagKey]> = if by_tag { [tag()].into() } else { [].into() };
+    let loader = thread::spawn({
+        let (local, database) = (local.clone(), database.clone());
+        move || {
+            let arrival = local.next_flight();
+            let departure = local.depart(&key(), &tags, Consistency::Bounded, arrival, NOW, BOUND);
+            let Departure::Lead(flight, ..) = departure else { return };
+            let taken = local.take_tokens(&tags, true);
+            let version = *lock(&database);
+            let copy = LocalCopy { tags: taken, ..copy(version, Origin::Timed) };
+            local.insert_loaded(&key(), flight, copy);
+            local.land(KEY, flight);
+        }
+    });
+    let writer = thread::spawn({
+        let (local, database) = (local.clone(), database.clone());
+        move || {
+            *lock(&database) += 1;
+            invalidate(&local);
+        }
+    });
+    let (loaded, written) = (loader.join(), writer.join());
+    assert!(loaded.is_ok() && written.is_ok());
+    let held = held(&local);
+    assert!(held.is_none() || held == Some(1), "{held:?} remains");
+}

@@ -1,0 +1,55 @@
+//! Runs the schedules of the shard lock: no copy older than the last invalidation remains, in any order of steps tried.
+
+use std::panic::catch_unwind;
+
+use larder::protocol::rules::{Rule, Rules};
+use larder_schedules::schedules::{
+    insert_against_clear, insert_against_push, load_against_clear, load_against_drop_key,
+    load_against_drop_matching, load_against_drop_tag,
+};
+
+/// By chance, and by changing priorities at few points, which finds what takes few unlucky switches.
+fn explore(scenario: fn(Rules), rules: Rules) {
+    shuttle::check_random(move || scenario(rules), 3_000);
+    shuttle::check_pct(move || scenario(rules), 3_000, 3);
+}
+
+#[test]
+fn no_old_copy_remains_after_a_push() {
+    explore(insert_against_push, Rules::default());
+}
+
+#[test]
+fn no_old_copy_remains_after_a_clear() {
+    explore(insert_against_clear, Rules::default());
+}
+
+#[test]
+fn no_old_copy_remains_after_a_write_of_the_key() {
+    explore(load_against_drop_key, Rules::default());
+}
+
+#[test]
+fn no_old_copy_remains_after_a_write_of_the_tag() {
+    explore(load_against_drop_tag, Rules::default());
+}
+
+#[test]
+fn no_old_copy_remains_after_a_pattern_or_a_clear_overtook_its_load() {
+    explore(load_against_drop_matching, Rules::default());
+    explore(load_against_clear, Rules::default());
+}
+
+#[test]
+fn late_insert_is_found() {
+    let rules = Rules::without(Rule::InsertsNothingLate);
+    for scenario in [insert_against_push, insert_against_clear] {
+        assert!(catch_unwind(|| explore(scenario, rules)).is_err(), "a late insert goes unseen");
+    }
+}
+
+#[test]
+fn blind_join_is_found() {
+    let rules = Rules::without(Rule::JoinsNoPast);
+    assert!(catch_unwind(|| explore(load_against_drop_key, rules)).is_err(), "a detached load goes unseen");
+}
