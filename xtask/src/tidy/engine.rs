@@ -8,7 +8,7 @@ use super::code::Source;
 const ENGINE: &str = "crates/larder/src";
 
 /// What a pure decision cannot need.
-const IMPURE: [&str; 6] = ["tokio", "redis", "Instant::now", "SystemTime::now", "async fn", "async move"];
+const IMPURE: [&str; 6] = ["tokio", "redis::", "Instant::now", "SystemTime::now", "async fn", "async move"];
 
 /// Nothing under `protocol/` does I/O or reads a clock: callers bring both.
 pub(super) fn decisions_are_pure(source: &Source) -> Vec<Violation> {

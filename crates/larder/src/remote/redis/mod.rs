@@ -139,6 +139,15 @@ impl Remote for RedisTier {
         mint: &[(TagKey, Token)],
     ) -> Result<Leased, Fault> {
         let connection = self.connection()?;
+        if replace.is_none() && !self.rules.keep(Rule::InsertsOnlyTracked) {
+            // What is read like this is not tracked, unlike what a script reads.
+            let lease = [(key.clone(), token.lease_frame())];
+            let standing = set_if_absent(connection.clone(), &lease, LEASE);
+            let (standing, minted) =
+                tokio::try_join!(standing, mint_tags(connection, mint)).map_err(fault)?;
+            let standing = standing.into_iter().next().ok_or(Fault::Refused)?;
+            return Ok(Leased { standing, minted });
+        }
         // Both are sent before either is awaited: one round trip, and both are done before the load begins.
         let lease = self.scripts.lease(connection.clone(), key, token, replace, LEASE);
         let (standing, minted) = tokio::try_join!(lease, mint_tags(connection, mint)).map_err(fault)?;
@@ -176,23 +185,33 @@ impl Remote for RedisTier {
     }
 }
 
-/// `SET … NX GET` answers with the token that stood there, or with nothing when ours was set.
-async fn mint_tags(
+async fn mint_tags(connection: MultiplexedConnection, mint: &[(TagKey, Token)]) -> RedisResult<Vec<Bytes>> {
+    let frames: Vec<(Bytes, Bytes)> =
+        mint.iter().map(|(tag, token)| (tag.to_bytes(), token.tag_frame())).collect();
+    set_if_absent(connection, &frames, TAG_TTL).await
+}
+
+/// Sets each key that is missing, and says what stands under each then. `SET … NX GET` answers with what stood there, or
+/// with nothing when ours was set.
+async fn set_if_absent(
     mut connection: MultiplexedConnection,
-    mint: &[(TagKey, Token)],
+    frames: &[(Bytes, Bytes)],
+    ttl: Duration,
 ) -> RedisResult<Vec<Bytes>> {
-    if mint.is_empty() {
+    if frames.is_empty() {
         return Ok(Vec::new());
     }
     let mut pipe = redis::pipe();
-    for (tag, token) in mint {
-        let frame = token.tag_frame();
-        let set = pipe.cmd("SET").arg(tag.as_bytes()).arg(&frame[..]);
-        set.arg("NX").arg("GET").arg("PX").arg(millis(TAG_TTL));
+    for (key, frame) in frames {
+        let set = pipe.cmd("SET").arg(&key[..]).arg(&frame[..]);
+        set.arg("NX").arg("GET").arg("PX").arg(millis(ttl));
     }
     let before: Vec<Option<Bytes>> = pipe.query_async(&mut connection).await?;
-    let ours = mint.iter().map(|(_, token)| token.tag_frame());
-    Ok(before.into_iter().zip(ours).map(|(before, ours)| before.unwrap_or(ours)).collect())
+    Ok(before
+        .into_iter()
+        .zip(frames)
+        .map(|(before, (_, ours))| before.unwrap_or_else(|| ours.clone()))
+        .collect())
 }
 
 /// Redis counts in whole milliseconds and refuses zero.
