@@ -75,6 +75,27 @@ async fn a_foreign_write_is_seen_by_every_process_without_redis() {
     within(a_foreign_write_is_seen_within_the_bound(None)).await;
 }
 
+/// The writer commits, and dies before it has told anybody; what is left of it is the row in the journal.
+#[tokio::test]
+async fn trace_5_a_writer_that_dies_between_commit_and_invalidation() {
+    for redis in [Some(Redis::start().unwrap()), None] {
+        let (table, ledger) = (Table::new(), Ledger::new());
+        table.write(1, 1);
+        let [writer, other] =
+            [instance(redis.as_ref(), &ledger).await, instance(redis.as_ref(), &ledger).await];
+        warm(&writer, &table).await;
+        warm(&other, &table).await;
+        let committed = Instant::now();
+        commit_elsewhere(&table, &ledger, 1, 2);
+        drop(writer);
+        eventually("the new value is served", async || value(&other, &table).await == Some(2)).await;
+        assert!(committed.elapsed() < BOUND, "seen after {:?}", committed.elapsed());
+        for _ in 0..100 {
+            assert_eq!(value(&other, &table).await, Some(2), "and never the old one after");
+        }
+    }
+}
+
 #[tokio::test]
 async fn trace_3_flushed_in_the_middle_of_a_load() {
     let (redis, table, ledger, gate) = (Redis::start().unwrap(), Table::new(), Ledger::new(), Gate::new());

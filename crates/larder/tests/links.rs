@@ -1,0 +1,108 @@
+//! Trace 4: the connection on which Redis reports changes is killed, or goes silent, while another instance writes.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use larder::cache::{Cache, Health};
+use larder::journal::Touch;
+use larder::receipt::Delivery;
+use larder_testbed::{Proxy, Redis};
+
+use crate::support::journal::Ledger;
+use crate::support::{Instance, Table, classes, eventually, within};
+
+const BOUND: Duration = Duration::from_secs(2);
+
+struct Bed {
+    redis: Redis,
+    proxy: Proxy,
+    table: std::sync::Arc<Table>,
+    /// Reads through the proxy.
+    far: Instance,
+    near: Instance,
+}
+
+impl Bed {
+    async fn new() -> Self {
+        let redis = Redis::start().unwrap();
+        let proxy = Proxy::start(redis.port()).unwrap();
+        let (table, ledger) = (Table::new(), Ledger::new());
+        table.write(7, 1);
+        let instance = async |url: String| {
+            let cache = Cache::builder("test").redis(url).journal(ledger.clone()).build().await.unwrap();
+            eventually("Redis is usable", async || cache.health() == Health::Working).await;
+            classes(cache)
+        };
+        let far = instance(format!("redis://127.0.0.1:{}/0", proxy.port())).await;
+        let near = instance(redis.url()).await;
+        far.warm(&table, 7).await;
+        Bed { redis, proxy, table, far, near }
+    }
+
+    async fn write_near(&self) -> Instant {
+        self.table.write(7, 2);
+        let receipt = self.near.cache.committed(&[Touch::entry("values", ["7"])]).send().await;
+        assert_eq!(receipt.delivery(), Delivery::Sent, "whoever wrote has a link");
+        Instant::now()
+    }
+
+    /// From now on no read of the far instance may miss the write for longer than the bound, fresh reads not at all;
+    /// and none may take as long as TCP would.
+    async fn follows(&self, written: Instant) {
+        let fresh = Instant::now();
+        assert_eq!(self.far.read_fresh(&self.table, 7).await, Some(2));
+        assert!(fresh.elapsed() < Duration::from_secs(1), "a silent link delays a read by our time-out only");
+        eventually("the write is seen", async || {
+            let began = Instant::now();
+            let value = self.far.read(&self.table, 7).await;
+            assert!(value == Some(2) || began < written + BOUND, "served beyond the bound");
+            value == Some(2)
+        })
+        .await;
+        for _ in 0..100 {
+            assert_eq!(self.far.read(&self.table, 7).await, Some(2), "and never the old one again");
+        }
+        self.proxy.heal();
+        eventually("it recovers", async || self.far.cache.health() == Health::Working).await;
+        self.far.warm(&self.table, 7).await;
+        assert_eq!(self.far.read(&self.table, 7).await, Some(2));
+    }
+}
+
+#[tokio::test]
+async fn trace_4_a_killed_connection() {
+    let bed = Bed::new().await;
+    bed.proxy.cut();
+    let written = bed.write_near().await;
+    within(bed.follows(written)).await;
+}
+
+#[tokio::test]
+async fn trace_4_a_connection_that_redis_killed() {
+    let bed = Bed::new().await;
+    bed.redis.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).unwrap();
+    // The writer's too: as long as it has none it says so.
+    bed.table.write(7, 2);
+    let receipt = bed.near.cache.committed(&[Touch::entry("values", ["7"])]).wait().send().await;
+    assert_eq!(receipt.delivery(), Delivery::Sent, "it was waited for");
+    within(bed.follows(Instant::now())).await;
+}
+
+#[tokio::test]
+async fn trace_4_a_silent_connection() {
+    let bed = Bed::new().await;
+    bed.proxy.stall();
+    let written = bed.write_near().await;
+    within(bed.follows(written)).await;
+}
+
+#[tokio::test]
+async fn trace_4_a_connection_on_which_only_replies_are_lost() {
+    let bed = Bed::new().await;
+    bed.proxy.stall_replies();
+    let written = bed.write_near().await;
+    within(bed.follows(written)).await;
+}

@@ -1,0 +1,143 @@
+//! Trace 9: a tag is invalidated during a load, its key is evicted, it is minted by two instances at once. And tags that
+//! follow from the key.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
+
+mod support;
+
+use std::sync::Arc;
+
+use larder::cache::Cache;
+use larder::class::Class;
+use larder::receipt::Delivery;
+use larder::source::Source;
+use larder_testbed::Redis;
+
+use crate::support::{Gate, Instance, Table, eventually, instance, memory_instance, within};
+
+const TAGS: [&str; 2] = ["test:#lists", "test:#everything"];
+
+async fn overtaken(reader: &Instance, writer: &Instance, is_same: bool) {
+    let name = if is_same { "same" } else { "other" };
+    let (table, gate) = (Table::new(), Gate::new());
+    table.write(7, 1);
+    let held = reader.held_list(&table, name, &gate);
+    gate.arrival().await;
+    table.write(7, 2);
+    assert_eq!(within(writer.cache.invalidate_tag("everything")).await.delivery(), Delivery::Sent);
+    if is_same {
+        // Whoever asks now may not be answered by the load that is under way. (Another instance waits for its lease.)
+        assert_eq!(writer.list(&table, name).await, [2]);
+    }
+    gate.open();
+    assert_eq!(held.await.unwrap(), [1], "the read that began before the write");
+    for instance in [reader, writer] {
+        for _ in 0..3 {
+            assert_eq!(instance.list(&table, name).await, [2]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn trace_9_a_tag_invalidated_during_a_load() {
+    let redis = Redis::start().unwrap();
+    let (a, b) = (instance(&redis).await, instance(&redis).await);
+    overtaken(&a, &b, false).await;
+    overtaken(&a, &a, true).await;
+    let alone = memory_instance().await;
+    overtaken(&alone, &alone, true).await;
+}
+
+#[tokio::test]
+async fn trace_9_a_tag_whose_key_is_evicted() {
+    let redis = Redis::start().unwrap();
+    let (a, b) = (instance(&redis).await, instance(&redis).await);
+    let table = Table::new();
+    table.write(7, 1);
+    for evicted in TAGS {
+        for instance in [&a, &b] {
+            eventually("memory answers", async || {
+                let hits = instance.lists.stats().memory_hits;
+                instance.list(&table, "all").await;
+                instance.lists.stats().memory_hits > hits
+            })
+            .await;
+        }
+        // Nobody can tell an eviction from an invalidation, so it counts as one.
+        redis.command(&["DEL", evicted]).unwrap();
+        table.write(7, table.load(7).unwrap().unwrap() + 1);
+        let now = table.load(7).unwrap().unwrap();
+        for instance in [&a, &b] {
+            eventually("the entry fell with its tag", async || instance.list(&table, "all").await == [now])
+                .await;
+        }
+    }
+    // Evicted during a load, the load is filled with the token that went: nobody takes it for valid.
+    let gate = Gate::new();
+    let _receipt = a.lists.invalidate_all().await;
+    let held = a.held_list(&table, "all", &gate);
+    gate.arrival().await;
+    redis.command(&["DEL", TAGS[0], TAGS[1]]).unwrap();
+    table.write(7, 100);
+    gate.open();
+    held.await.unwrap();
+    for instance in [&a, &b] {
+        assert_eq!(instance.list(&table, "all").await, [100]);
+    }
+}
+
+#[tokio::test]
+async fn trace_9_a_tag_minted_by_two_at_once() {
+    let redis = Redis::start().unwrap();
+    let (a, b) = (instance(&redis).await, instance(&redis).await);
+    let table = Table::new();
+    for round in 0..50 {
+        table.write(7, round);
+        redis.command(&["DEL", TAGS[0], TAGS[1]]).unwrap();
+        // Two entries, so that both instances lead a load and both mint.
+        let fresh = async |instance: &Instance, name: &'static str| {
+            // Passes memory over, which may be behind by one push.
+            instance.lists.read(name).fresh().or_load(async || table.all()).await.unwrap()
+        };
+        tokio::join!(fresh(&a, "one"), fresh(&b, "two"));
+        for instance in [&a, &b] {
+            for name in ["one", "two"] {
+                let read = fresh(instance, name).await;
+                assert_eq!(read.value.as_deref(), Some(&vec![round]));
+                assert!(read.source.is_hit(), "both took the one token that stands: {:?}", read.source);
+            }
+        }
+        let _receipt = b.cache.invalidate_tag("everything").await;
+    }
+}
+
+#[tokio::test]
+async fn tags_that_follow_from_the_key_fall_one_by_one() {
+    let redis = Redis::start().unwrap();
+    for redis in [Some(redis.url()), None] {
+        let mut builder = Cache::builder("test");
+        if let Some(url) = redis {
+            builder = builder.redis(url);
+        }
+        let cache = builder.build().await.unwrap();
+        let rosters: Class<u32, u64> =
+            cache.class("rosters").tagged_by(|team| vec![format!("team:{team}")]).open().unwrap();
+        let table = Table::new();
+        let read = async |team: u32| {
+            let table: &Arc<Table> = &table;
+            rosters.read(&team).or_load(async || table.load(team)).await.unwrap()
+        };
+        for team in [1, 2] {
+            table.write(team, 1);
+            assert_eq!(read(team).await.source, Source::Load { stored: true });
+            assert!(read(team).await.source.is_hit());
+        }
+        table.write(1, 2);
+        table.write(2, 2);
+        assert_eq!(cache.invalidate_tag("team:1").await.delivery(), Delivery::Sent);
+        assert_eq!(read(1).await.value.as_deref(), Some(&2));
+        assert_eq!(read(2).await.value.as_deref(), Some(&1), "the other team's entry stands");
+        let _receipt = rosters.invalidate_all().await;
+        assert_eq!(read(2).await.value.as_deref(), Some(&2), "until its class falls");
+    }
+}
