@@ -9,6 +9,16 @@ use larder::source::Source;
 use crate::freshness::{Fault, Judge};
 use crate::history::{Event, Instance, Key, Nanos, Read, Seen, What};
 
+/// Every kind of violation, as counted and shown.
+pub const KINDS: [&str; 6] = [
+    "stale `fresh` reads",
+    "reads beyond the bound",
+    "own writes unseen",
+    "reads from the future",
+    "reads of what was never written",
+    "keys old after the quiet time",
+];
+
 /// How many violations are told in full; the rest is counted.
 const TOLD: usize = 3;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
-use crate::freshness::tally::{Branch, Strength, Tally};
+use crate::freshness::tally::{Branch, KINDS, Strength, Tally};
 use crate::history::Nanos;
 use crate::torture::evaluation::Evaluation;
 use crate::torture::options::Options;
@@ -152,7 +152,11 @@ impl fmt::Display for Report {
         line("bounded reads", strength(&tally.bounded))?;
         line("  staleness bound", format!("{:?}", self.bound))?;
         if let (Some(worst), Some(typical)) = (lags.last(), lags.get(lags.len() / 2)) {
-            let lag = format!("typically {}, worst {}", millis(typical / 1_000), millis(worst / 1_000));
+            let lag = format!(
+                "typically {}, worst {}, instances that were stopped included",
+                millis(typical / 1_000),
+                millis(worst / 1_000)
+            );
             line("foreign write seen by all", lag)?;
         }
         for (name, recoveries) in recoveries.iter().filter(|(name, _)| **name != "none") {
@@ -166,13 +170,16 @@ impl fmt::Display for Report {
         }
         line("counted by the instances", counted.trim_end_matches(", ").to_owned())?;
         line("violations", grouped(tally.violations()))?;
+        for kind in KINDS {
+            line(&format!("  {kind}"), grouped(tally.violations.get(kind).copied().unwrap_or(0)))?;
+        }
         writeln!(f, "{} after {:.0} s", self.verdict(), self.took.as_secs_f64())
     }
 }
 
 fn strength(strength: &Strength) -> String {
     format!(
-        "{}: {} old, worst {}, p99.9 {}",
+        "{}; {} missed a write not acknowledged yet or within the bound, worst {}, p99.9 {}",
         grouped(strength.reads),
         grouped(strength.old),
         millis(strength.worst_micros()),
