@@ -1,5 +1,7 @@
 //! Explores the models: kept rules hold over the whole bounded space, and every broken one is found out.
 
+#![expect(clippy::print_stdout, reason = "the figures and the traces are what one runs it for")]
+
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::time::Instant;

@@ -7,6 +7,11 @@ use crate::model::failover::{Care, Failover};
 /// All of them.
 pub fn all(rules: Rules, care: Care) -> Vec<(&'static str, Failover)> {
     let base = || Failover { care, ..Failover::new(rules) };
+    [takeovers(&base), disasters(&base)].concat()
+}
+
+/// A replica takes over, or relays meet.
+fn takeovers(base: &impl Fn() -> Failover) -> Vec<(&'static str, Failover)> {
     vec![
         (
             "demoted and promoted again within one pass",
@@ -54,6 +59,12 @@ pub fn all(rules: Rules, care: Care) -> Vec<(&'static str, Failover)> {
                 ..base()
             },
         ),
+    ]
+}
+
+/// Contents are lost, come back old, or depend on a tag.
+fn disasters(base: &impl Fn() -> Failover) -> Vec<(&'static str, Failover)> {
+    vec![
         (
             "an old snapshot is restored, the outbox pruned",
             Failover {
