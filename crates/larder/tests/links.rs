@@ -106,3 +106,40 @@ async fn trace_4_a_connection_on_which_only_replies_are_lost() {
     let written = bed.write_near().await;
     within(bed.follows(written)).await;
 }
+
+/// A clean failover: the old master lives on as a replica, its connections stay open, and what is acknowledged on the new
+/// one it does not hear of at once.
+#[tokio::test]
+async fn a_master_that_was_replaced_answers_no_read_any_more() {
+    let (old, new) = (Redis::start().unwrap(), Redis::start().unwrap());
+    new.replicate(old.port()).unwrap();
+    let (table, ledger) = (Table::new(), Ledger::new());
+    table.write(7, 1);
+    let instance = async |url: String| {
+        let cache = Cache::builder("test").redis(url).journal(ledger.clone()).build().await.unwrap();
+        eventually("Redis is usable", async || cache.health() == Health::Working).await;
+        classes(cache)
+    };
+    let far = instance(old.url()).await;
+    far.warm(&table, 7).await;
+    let port = new.port().to_string();
+    eventually("the old one knows its replica", async || {
+        old.command(&["INFO", "replication"]).unwrap().contains("state=online")
+    })
+    .await;
+    old.command(&["FAILOVER", "TO", "127.0.0.1", &port, "FORCE", "TIMEOUT", "1000"]).unwrap();
+    eventually("the new one is master", async || {
+        new.command(&["ROLE"]).unwrap().starts_with("master")
+            && old.command(&["ROLE"]).unwrap().starts_with("slave")
+    })
+    .await;
+    // The link between the two goes silent: the old one keeps what it has.
+    old.command(&["REPLICAOF", "127.0.0.1", "1"]).unwrap();
+    let near = instance(new.url()).await;
+    table.write(7, 2);
+    let receipt = near.cache.committed(&[Touch::entry("values", ["7"])]).send().await;
+    assert_eq!(receipt.delivery(), Delivery::Sent);
+    for _ in 0..100 {
+        assert_eq!(far.read_fresh(&table, 7).await, Some(2));
+    }
+}

@@ -48,7 +48,8 @@ impl Engine {
         let tags = self.local.take_tokens(&wanted.tags, self.is_guarded());
         let started = self.clock.now();
         let value = self.load(class, load).await?;
-        let unstored = Brought { value: value.clone(), source: Source::Load { stored: false } };
+        let good_until = started.plus(self.bound_here());
+        let unstored = Brought { value: value.clone(), source: Source::Load { stored: false }, good_until };
         let Some(ttl) = class.policy.residence(value.is_none(), rand::random()) else {
             return Ok(unstored);
         };
@@ -60,7 +61,7 @@ impl Engine {
         if !stored {
             count(&class.counters.fills_refused);
         }
-        Ok(Brought { value, source: Source::Load { stored } })
+        Ok(Brought { value, source: Source::Load { stored }, good_until })
     }
 }
 

@@ -100,7 +100,7 @@ impl Engine {
         F: Future<Output = Result<Option<AnyValue>, E>>,
         E: StdError + Send + Sync + 'static,
     {
-        let arrival = self.local.next_flight();
+        let (arrival, began) = (self.local.next_flight(), self.clock.now());
         loop {
             let (now, bound) = (self.clock.now(), self.bound_here());
             match self.local.depart(&wanted.key, &wanted.tags, consistency, arrival, now, bound) {
@@ -108,6 +108,9 @@ impl Engine {
                     // No outcome: the leader was cancelled, and this read tries for itself.
                     let Some(outcome) = landing.outcome().await else { continue };
                     let brought = outcome?;
+                    if consistency == Consistency::Bounded && began >= brought.good_until {
+                        continue;
+                    }
                     count(&class.counters.joins);
                     return Ok(Found { joined: true, ..Found::led(brought) });
                 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::{Instant, timeout_at};
 
+use crate::clock::Tick;
 use crate::codec::AnyValue;
 use crate::engine::flight::LeaseHold;
 use crate::engine::{ClassCore, Engine, Shared, Wanted};
@@ -33,6 +34,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// What one tracked read of a key and its class's tags brought.
 struct Reply {
     mark: Mark,
+    /// Up to when the tier was certified before the read was sent.
+    good_until: Tick,
     value: Option<Bytes>,
     tags: Vec<(TagKey, Option<Token>)>,
     /// Tags whose key holds something that is no token.
@@ -94,8 +97,9 @@ impl Engine {
         }
         count(&class.counters.lease_waits_in_vain);
         // Another's load outlasted our patience. Whatever it fills, it fills by its own lease.
+        let good_until = self.clock.now().plus(self.bound_here());
         let value = self.load(class, load()).await?;
-        Ok(Brought { value, source: Source::Load { stored: false } })
+        Ok(Brought { value, source: Source::Load { stored: false }, good_until })
     }
 
     /// One tracked read and, where nothing of use stands there, one try for the lease.
@@ -152,6 +156,7 @@ impl Engine {
         let mut keys = vec![wanted.key.clone()];
         keys.extend(wanted.tags.iter().map(TagKey::to_bytes));
         let mark = self.local.mark(keys.iter().map(|key| &key[..]));
+        let good_until = shared.usable.until();
         let mut values = shared.remote.read(&keys).await?;
         self.still_usable(shared, stretch)?;
         let mut broken_tags = Vec::new();
@@ -164,7 +169,7 @@ impl Engine {
             (tag.clone(), token)
         });
         let tags = tags.collect();
-        Ok(Reply { mark, value: values.pop().flatten(), tags, broken_tags })
+        Ok(Reply { mark, good_until, value: values.pop().flatten(), tags, broken_tags })
     }
 
     /// A reply counts only if the tier was usable from the flight's beginning until it came, without a break:
@@ -199,7 +204,7 @@ impl Engine {
             }
         }
         class.count_redis_hit(&value);
-        Some(Brought { value, source: Source::Redis })
+        Some(Brought { value, source: Source::Redis, good_until: reply.good_until })
     }
 
     fn local_copy(&self, class: &ClassCore, entry: &Entry) -> Option<LocalCopy> {
@@ -268,7 +273,8 @@ impl Engine {
                     if !self.rules.keep(Rule::InsertsOnlyTracked) {
                         self.insert_unfenced(class, &wanted.key, &entry);
                     }
-                    Attempt::Served(Brought { value: copy.value, source: Source::Redis })
+                    let good_until = reply.good_until;
+                    Attempt::Served(Brought { value: copy.value, source: Source::Redis, good_until })
                 }
                 None => Attempt::ReadAgain,
             },
@@ -300,8 +306,9 @@ impl Engine {
         E: StdError + Send + Sync + 'static,
     {
         let loaded_at_millis = self.clock.unix_millis();
+        let good_until = self.clock.now().plus(self.bound_here());
         let value = self.load(class, load).await?;
-        let unstored = Brought { value: value.clone(), source: Source::Load { stored: false } };
+        let unstored = Brought { value: value.clone(), source: Source::Load { stored: false }, good_until };
         let Some(ttl) = class.policy.residence(value.is_none(), rand::random()) else { return Ok(unstored) };
         let payload = match &value {
             None => None,
@@ -334,7 +341,7 @@ impl Engine {
                 false
             }
         };
-        Ok(Brought { value, source: Source::Load { stored } })
+        Ok(Brought { value, source: Source::Load { stored }, good_until })
     }
 }
 

@@ -28,6 +28,8 @@ struct Scripted {
     after_read: Mutex<Option<Meanwhile>>,
     during_unlink: Mutex<Option<Meanwhile>>,
     is_away: AtomicBool,
+    /// Lets others run before the engine gets a reply.
+    yields: AtomicBool,
     suspicions: AtomicUsize,
 }
 
@@ -47,6 +49,9 @@ impl Remote for Scripted {
         };
         if let Some(meanwhile) = &mut *self.after_read.lock().unwrap() {
             meanwhile();
+        }
+        if self.yields.load(Ordering::SeqCst) {
+            tokio::task::yield_now().await;
         }
         Ok(reply)
     }
@@ -282,4 +287,34 @@ async fn a_write_whose_unlink_fails_is_queued_and_read_back_from_the_database() 
     assert!(!bench.usable.grant(bench.usable.stretch(), crate::clock::Tick::FAR));
     assert_eq!(bench.bounded(2).await.0, 2);
     assert_eq!(bench.read(Consistency::Fresh, 2).await.0, 2);
+}
+
+#[tokio::test]
+async fn a_flight_that_lands_late_is_not_taken_by_who_came_later_than_it_was_good_for() {
+    let bench = Arc::new(Bench::new());
+    assert_eq!(bench.bounded(1).await, (1, Source::Load { stored: true }));
+    // The tier is certified for another millisecond. The leader reads, and the whole process stops for one second;
+    // meanwhile somebody else has written, and a heartbeat says so.
+    bench.engine.clock.advance(BOUND - Duration::from_millis(1));
+    let joiner = Arc::new(Mutex::new(None));
+    let meanwhile = {
+        let (bench, joiner) = (bench.clone(), joiner.clone());
+        move || {
+            bench.engine.clock.advance(Duration::from_secs(1));
+            bench.beat();
+            let reading = bench.clone();
+            let mut joiner = joiner.lock().unwrap();
+            if joiner.is_none() {
+                *joiner = Some(tokio::spawn(async move { reading.bounded(2).await }));
+            }
+        }
+    };
+    *bench.tier.after_read.lock().unwrap() = Some(Box::new(meanwhile));
+    bench.tier.yields.store(true, Ordering::SeqCst);
+    let leader = bench.bounded(9).await;
+    assert_eq!(leader.0, 1, "the leader began before");
+    *bench.tier.after_read.lock().unwrap() = None;
+    bench.tier.values.lock().unwrap().clear();
+    let joiner = joiner.lock().unwrap().take().unwrap();
+    assert_eq!(joiner.await.unwrap(), (2, Source::Load { stored: true }));
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Notify, watch};
 
+use crate::clock::Tick;
 use crate::codec::AnyValue;
 use crate::error::Error;
 use crate::source::Source;
@@ -13,6 +14,9 @@ use crate::source::Source;
 pub(crate) struct Brought {
     pub(crate) value: Option<AnyValue>,
     pub(crate) source: Source,
+    /// A bounded read that began before may take it. A flight lands some time after it looked, for as long as its
+    /// process is stopped, and reads that joined it meanwhile began later than what it saw was certified for.
+    pub(crate) good_until: Tick,
 }
 
 pub(crate) type Outcome = Result<Brought, Error>;

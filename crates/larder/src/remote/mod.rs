@@ -40,7 +40,7 @@ pub(crate) struct Leased {
 /// What the caller guarantees: keys are spelled by `key`, tokens are used once.
 #[async_trait]
 pub(crate) trait Remote: Send + Sync {
-    /// The values of `keys`, read together.
+    /// The values of `keys`, read together; refused by a server that is no longer the master.
     async fn read(&self, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>, Fault>;
 
     /// Sets `token`'s lease under `key` if nothing stands there, or only what `replace` fingerprints, and mints

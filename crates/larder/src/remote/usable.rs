@@ -69,7 +69,12 @@ impl Usable {
 
     /// Evaluated at every read, against the clock of that moment.
     pub(crate) fn is(&self, now: Tick) -> bool {
-        now < Tick::from_nanos(self.until.load(Ordering::Acquire))
+        now < self.until()
+    }
+
+    /// Up to when reads may be served.
+    pub(crate) fn until(&self) -> Tick {
+        Tick::from_nanos(self.until.load(Ordering::Acquire))
     }
 
     /// To be noted before a heartbeat is sent.

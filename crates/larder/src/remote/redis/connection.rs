@@ -74,17 +74,20 @@ impl Dialler {
         &self,
         listener: Arc<dyn Listener>,
         usable: Arc<Usable>,
-        on_lost: Arc<tokio::sync::Notify>,
+        doubted: Arc<tokio::sync::Notify>,
     ) -> RedisResult<Tracked> {
         let handler = move |push: PushInfo| -> Result<(), SendError> {
-            match push.kind {
+            let is_whole = match push.kind {
                 PushKind::Invalidate => invalidated(&*listener, &push.data),
-                PushKind::Disconnection => {
-                    usable.revoke();
-                    listener.cleared();
-                    on_lost.notify_one();
-                }
-                _ => {}
+                PushKind::Disconnection => false,
+                _ => true,
+            };
+            if !is_whole {
+                // Perhaps more than reports was lost: a Redis that copies another's data says no more than this. Not
+                // usable until a heartbeat has asked.
+                usable.revoke();
+                listener.cleared();
+                doubted.notify_one();
             }
             Ok(())
         };
@@ -104,19 +107,16 @@ impl Dialler {
     }
 }
 
-/// A push names the changed keys, or nothing at all when Redis lost count of them.
-fn invalidated(listener: &dyn Listener, data: &[Value]) {
-    match data {
-        [Value::Array(keys)] => {
-            for key in keys {
-                match key {
-                    Value::BulkString(key) => listener.pushed(key),
-                    _ => listener.cleared(),
-                }
-            }
+/// A push names the changed keys, or nothing at all when Redis lost count of them: says whether it named them.
+fn invalidated(listener: &dyn Listener, data: &[Value]) -> bool {
+    let [Value::Array(keys)] = data else { return false };
+    keys.iter().all(|key| match key {
+        Value::BulkString(key) => {
+            listener.pushed(key);
+            true
         }
-        _ => listener.cleared(),
-    }
+        _ => false,
+    })
 }
 
 /// Deletes `keys`, every batch on the wire before the first reply is awaited. Says how many there were.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use redis::aio::MultiplexedConnection;
-use redis::{ErrorKind, RedisError, RedisResult};
+use redis::{ErrorKind, RedisError, RedisResult, Value};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
@@ -122,11 +122,20 @@ impl Drop for RedisTier {
 impl Remote for RedisTier {
     async fn read(&self, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>, Fault> {
         let mut connection = self.connection()?;
-        let mut command = redis::cmd("MGET");
+        let mut pipe = redis::pipe();
+        pipe.cmd("MGET");
         keys.iter().for_each(|key| {
-            command.arg(&key[..]);
+            pipe.arg(&key[..]);
         });
-        let values: Vec<Option<Bytes>> = command.query_async(&mut connection).await.map_err(fault)?;
+        // A master that was replaced since the last heartbeat keeps its connections and answers with what it has,
+        // while writes are acknowledged elsewhere. After the values: who is a master now was one when it read them.
+        pipe.cmd("ROLE");
+        let answers = pipe.query_async(&mut connection).await;
+        let (values, role): (Vec<Option<Bytes>>, Vec<Value>) = answers.map_err(fault)?;
+        if !matches!(role.first(), Some(Value::BulkString(role)) if role == b"master") {
+            self.suspect();
+            return Err(Fault::Refused);
+        }
         // One value a key is what MGET promises; a proxy that does otherwise is not a tier to trust.
         if values.len() == keys.len() { Ok(values) } else { Err(Fault::Refused) }
     }
