@@ -175,3 +175,12 @@ async fn bad_urls_are_refused_without_showing_a_password() {
         assert!(shown.contains("redis://[user:password@]host") && !shown.contains("secret"), "{shown}");
     }
 }
+
+#[tokio::test]
+async fn a_master_that_was_demoted_answers_no_read_not_even_before_the_next_heartbeat() {
+    let redis = Redis::start().unwrap();
+    let (tier, _) = tier(&redis).await;
+    assert_eq!(tier.read(&[KEY]).await, Ok(vec![None]));
+    redis.command(&["REPLICAOF", "127.0.0.1", "1"]).unwrap();
+    assert!(tier.read(&[KEY]).await.is_err(), "its connections are open, and it has what it has");
+}
