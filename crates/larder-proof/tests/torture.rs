@@ -34,6 +34,8 @@ fn torture(options: &Options) -> Report {
 fn keeps_its_promises(options: &Options) {
     let report = torture(options);
     assert_eq!(report.unkept(), [""; 0], "{report}");
+    let reads = report.tally().bounded.reads.min(20 * report.tally().fresh.reads);
+    assert!(reads > 1_000, "too few to prove anything: {report}");
 }
 
 fn is_caught(name: &str) {

@@ -19,7 +19,7 @@ use crate::settings::{FirstAdmin, Settings};
 use crate::store::Store;
 
 /// What our share of a Redis begins with; the database's own name follows, for two databases behind one Redis
-/// must never read each other's entries.
+/// must never read each other's entries. A copy of a database has the same name: it needs a Redis of its own.
 const NAMESPACE: &str = "larder";
 
 /// How long requests in flight may take after the service was told to stop.

@@ -27,8 +27,9 @@ const PING_WAIT: Duration = Duration::from_secs(1);
 /// A connection that idled longer is tried before it is used: the server may have restarted meanwhile.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 
+/// FULL: in WAL mode NORMAL may lose the last commits with the power, which others may have cached by then.
 const SQLITE_SETTINGS: &str = "PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; \
-     PRAGMA recursive_triggers = ON; PRAGMA synchronous = NORMAL";
+     PRAGMA recursive_triggers = ON; PRAGMA synchronous = FULL";
 const SQLITE_READS_ONLY: &str = "PRAGMA query_only = ON";
 /// A server set up with another default level would give loaders an old snapshot, or needless failures.
 const POSTGRES_SETTINGS: &str = "SET default_transaction_isolation TO 'read committed'";

@@ -8,6 +8,9 @@ use crate::pattern::Pattern;
 use crate::protocol::tag::TagKey;
 use crate::reading::Target;
 
+/// More patterns at once than this count as everything.
+const PATTERNS_MAX: usize = 16;
+
 /// What is to be dropped.
 #[derive(Default)]
 pub(crate) struct Batch {
@@ -30,18 +33,21 @@ pub(crate) enum Sweep<'a> {
 impl Batch {
     /// Spells what the journal told. What cannot be spelled, because no class can have that name, has no entry.
     pub(crate) fn of(namespace: &Namespace, touches: &[Touch]) -> Self {
-        let mut batch = Batch::default();
+        let (mut batch, mut strange) = (Batch::default(), 0);
         for touch in touches {
             match namespace.target(touch) {
                 Ok(Target::Key(key)) => batch.keys.push(key),
                 Ok(Target::Tag(tag)) => batch.tags.push(tag),
                 Ok(Target::Matching(pattern)) => batch.patterns.push(pattern),
                 Ok(Target::Everything) => batch.everything = true,
-                Err(error) => {
-                    tracing::warn!(%error, "a touch in the journal names nothing that can be cached")
-                }
+                Err(_) => strange += 1,
             }
         }
+        if strange > 0 {
+            tracing::warn!(touches = strange, "the journal names what cannot be cached");
+        }
+        // Each is a search through all that Redis holds.
+        batch.everything |= batch.patterns.len() > PATTERNS_MAX;
         batch
     }
 

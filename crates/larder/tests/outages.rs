@@ -170,3 +170,30 @@ async fn scripts_that_redis_forgot_are_sent_again() {
     table.write(8, 1);
     instance.warm(&table, 8).await;
 }
+
+#[tokio::test]
+async fn values_of_another_type_under_our_keys_are_replaced() {
+    let redis = Redis::start().unwrap();
+    let table = Table::new();
+    table.write(7, 1);
+    let strange = ["test:@live", "test:@wm", "test:@pos", "test:values:7", "test:#values", "test:#lists"];
+    for is_journalled in [true, false] {
+        redis.command(&["FLUSHALL"]).unwrap();
+        for key in strange {
+            redis.command(&["RPUSH", key, "strange"]).unwrap();
+        }
+        let mut builder = Cache::builder("test").redis(redis.url());
+        if is_journalled {
+            builder = builder.journal(support::journal::Ledger::new());
+        }
+        let instance = support::classes(builder.build().await.unwrap());
+        eventually("the tier is usable", async || instance.cache.health() == Health::Working).await;
+        // Now also in a Redis that is in use.
+        for key in &strange[3..] {
+            redis.command(&["DEL", key]).unwrap();
+            redis.command(&["RPUSH", key, "strange"]).unwrap();
+        }
+        assert_eq!(instance.read(&table, 7).await, Some(1));
+        instance.warm(&table, 7).await;
+    }
+}

@@ -8,6 +8,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{NewUser, User};
 use crate::store::Store;
 use crate::store::error::StoreError;
+use crate::store::journal::touches_of;
 use crate::store::passwords;
 use crate::store::row::{self, columns, select_user};
 
@@ -98,6 +99,7 @@ impl Store {
         }
         let wanted = patch.applied(&before);
         if wanted == before {
+            self.touch(|| touches_of(&before));
             return Ok(Updated::Done { after: Box::new(wanted), before: Box::new(before) });
         }
         let query = sqlx::query(

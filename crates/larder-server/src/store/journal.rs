@@ -2,8 +2,11 @@
 //!
 //! The migrations `0004_journal.sql` hold these declarations as SQL; a test compares the two.
 
+use larder::journal::Touch;
 use larder_sql::journal::{SqlJournal, Table};
 
+use crate::domain::identity::UserId;
+use crate::domain::user::User;
 use crate::store::Store;
 use crate::store::error::StoreError;
 
@@ -30,6 +33,29 @@ pub fn tables() -> Vec<Table> {
     ]
 }
 
+/// What a change of this user's row touches, as `tables` declares it.
+pub(super) fn touches_of(user: &User) -> Vec<Touch> {
+    let names = [
+        ("user_email", Some(user.email.as_str())),
+        ("user_username", Some(user.username.as_str())),
+        ("user_phone", user.phone.as_ref().map(|phone| phone.as_str())),
+        ("user_external", user.external_id.as_ref().map(|external| external.as_str())),
+    ];
+    let names = names.into_iter().filter_map(|(class, name)| Some(Touch::entry(class, [name?])));
+    let id = user.id.to_string();
+    let own = [
+        Touch::Tag("user_list".to_owned()),
+        Touch::entry("user_details", [id]),
+        touch_of_auth_state(user.id),
+    ];
+    own.into_iter().chain(names).collect()
+}
+
+/// What a change of a user's sessions touches.
+pub(super) fn touch_of_auth_state(user_id: UserId) -> Touch {
+    Touch::entry("auth_state", [user_id.to_string()])
+}
+
 impl Store {
     /// Opens the journal.
     ///
@@ -46,8 +72,26 @@ mod tests {
 
     use larder_sql::dialect::Dialect;
     use larder_sql::journal::migration;
+    use larder_testbed::Sqlite;
 
     use super::*;
+    use crate::domain::contact::{Email, Phone};
+    use crate::domain::identity::{ExternalId, Username};
+    use crate::domain::user::NewUser;
+
+    #[tokio::test]
+    async fn touches_of_a_user_are_what_its_trigger_journals() {
+        let sqlite = Sqlite::fresh().unwrap();
+        let (store, recorder) = Store::open(&sqlite.url()).await.unwrap().recording();
+        let mut new = NewUser::new(Email::parse("a@x.example").unwrap(), Username::parse("ann").unwrap());
+        new.phone = Some(Phone::parse("+31612345678").unwrap());
+        new.external_id = Some(ExternalId::parse("5779356081").unwrap());
+        let user = store.insert_user(new, None).await.unwrap();
+        let (mut journalled, mut said) = (recorder.touches(), touches_of(&user));
+        journalled.sort();
+        said.sort();
+        assert_eq!(journalled, said);
+    }
 
     /// With `LARDER_WRITE_MIGRATIONS=1` it writes the files instead: for a declaration that was never released. After a
     /// release, a new migration with `larder_sql::journal::triggers` is what is needed.

@@ -34,6 +34,14 @@ impl Store {
         (Store { recorder: Some(recorder.clone()), ..self.clone() }, recorder)
     }
 
+    /// Remembers what a write would have touched that found everything as it wanted it. Whoever wrote that may have died
+    /// before it told anybody, and the acknowledgement says that all has been told.
+    pub(super) fn touch(&self, touches: impl FnOnce() -> Vec<Touch>) {
+        if let Some(recorder) = &self.recorder {
+            recorder.add(touches());
+        }
+    }
+
     /// Commits, and remembers what was touched if somebody wants to know. Who does not leaves it to the journal.
     pub(super) async fn commit(&self, mut write: Write) -> Result<(), StoreError> {
         if let Some(recorder) = &self.recorder {

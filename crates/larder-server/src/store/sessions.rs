@@ -14,6 +14,7 @@ use crate::domain::identity::UserId;
 use crate::domain::timestamp::Timestamp;
 use crate::store::Store;
 use crate::store::error::StoreError;
+use crate::store::journal::touch_of_auth_state;
 use crate::store::row;
 
 /// Live sessions that may stay when one is opened.
@@ -170,9 +171,16 @@ impl Store {
     /// Those of the database.
     pub async fn end_session(&self, session: Uuid, now: Timestamp) -> Result<Option<UserId>, StoreError> {
         let mut write = self.database.begin().await?;
-        let user_id = end(&mut write, session, now).await?;
+        let ended = end(&mut write, session, now).await?;
+        if ended.is_none() {
+            let query = sqlx::query("SELECT user_id FROM sessions WHERE id = $1").bind(session.to_string());
+            if let Some(row) = query.fetch_optional(write.statement()).await? {
+                let user_id = row::user_id(&row, "user_id")?;
+                self.touch(|| vec![touch_of_auth_state(user_id)]);
+            }
+        }
         self.commit(write).await?;
-        Ok(user_id)
+        Ok(ended)
     }
 }
 

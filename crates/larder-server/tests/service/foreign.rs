@@ -48,13 +48,9 @@ fn trace_6_a_name_that_changes_hands_by_hand_is_found_where_it_is(app: &TestApp)
         assert_eq!(client.lookup(&by).status, 404, "nobody has it yet, and that is remembered");
     }
     app.stack.sql("UPDATE users SET email = 'x@moved.example' WHERE username = 'ann'");
-    for client in &pair {
-        within(BOUND, "its new owner", || client.lookup(&by).status == 200);
-    }
+    within(BOUND, "its new owner, everywhere", || pair.iter().all(|client| client.lookup(&by).status == 200));
     app.stack.sql("UPDATE users SET email = 'y@moved.example' WHERE username = 'ann'");
-    for client in &pair {
-        within(BOUND, "nobody again", || client.lookup(&by).status == 404);
-    }
+    within(BOUND, "nobody again, everywhere", || pair.iter().all(|client| client.lookup(&by).status == 404));
 }
 
 fn trace_8_deactivated_by_hand_tokens_end_everywhere_within_the_bound(app: &TestApp) {
@@ -74,9 +70,7 @@ fn trace_8_deactivated_by_hand_tokens_end_everywhere_within_the_bound(app: &Test
             assert_eq!(client.validate(), 200, "{name}");
         }
         app.stack.sql(statement);
-        for client in &pair {
-            within(BOUND, name, || client.validate() == 401);
-        }
+        within(BOUND, name, || pair.iter().all(|client| client.validate() == 401));
     }
 }
 
@@ -89,12 +83,27 @@ fn trace_6_all_users_removed_at_once_are_gone_everywhere_within_the_bound(app: &
     } else {
         "PRAGMA foreign_keys = ON; DELETE FROM users"
     });
-    for client in &pair {
-        within(BOUND, "the token ends with its user", || client.get("/api/v1/users/me").status == 401);
+    within(BOUND, "tokens end with their users, everywhere", || {
+        pair.iter().all(|client| client.get("/api/v1/users/me").status == 401)
+    });
+}
+
+/// Somebody wrote and died before it told anybody; its client asks another instance to do the same.
+fn a_write_that_finds_itself_done_is_told_all_the_same(app: &TestApp) {
+    let second = app.second_instance();
+    let [here, there] = both(app, &second, &["/api/v1/users/me"]);
+    for round in 0..8 {
+        let bio = json!(format!("again {round}"));
+        app.stack.sql(&format!("UPDATE users SET bio = 'again {round}' WHERE username = 'ann'"));
+        let repeated = there.patch("/api/v1/users/me", &json!({ "bio": bio })).expect(200);
+        assert_eq!(repeated.header("cache-invalidation"), Some("sent"));
+        assert_eq!(there.get("/api/v1/users/me").json()["bio"], bio, "where it was acknowledged");
+        assert_eq!(here.get("/api/v1/users/me?consistency=fresh").json()["bio"], bio, "fresh, elsewhere");
     }
 }
 
 on_every_stack!(
+    a_write_that_finds_itself_done_is_told_all_the_same,
     trace_6_a_row_changed_by_hand_is_seen_everywhere_within_the_bound,
     trace_6_a_name_that_changes_hands_by_hand_is_found_where_it_is,
     trace_8_deactivated_by_hand_tokens_end_everywhere_within_the_bound,

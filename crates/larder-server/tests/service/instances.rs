@@ -63,7 +63,7 @@ fn a_write_is_seen_elsewhere_fresh_at_once_and_bounded_within_the_bound(app: &Te
 
 type Way<'a> = &'a dyn Fn(&Client);
 
-fn what_ends_tokens_here_ends_them_there_within_the_bound(app: &TestApp) {
+fn trace_8_what_ends_tokens_here_ends_them_there_within_the_bound(app: &TestApp) {
     let second = app.second_instance();
     let admin = app.admin();
     let ways: [(&str, Way<'_>); 6] = [
@@ -108,7 +108,7 @@ fn what_ends_tokens_here_ends_them_there_within_the_bound(app: &TestApp) {
 on_every_stack!(
     a_token_is_good_on_every_instance_from_its_first_second,
     a_write_is_seen_elsewhere_fresh_at_once_and_bounded_within_the_bound,
-    what_ends_tokens_here_ends_them_there_within_the_bound,
+    trace_8_what_ends_tokens_here_ends_them_there_within_the_bound,
 );
 
 mod coherent {

@@ -93,7 +93,7 @@ impl Story<'_> {
     }
 }
 
-fn a_name_that_changed_hands_is_its_new_owners(app: &TestApp) {
+fn trace_7_a_name_that_changed_hands_is_its_new_owners(app: &TestApp) {
     let admin = app.admin();
     let at_once = |kind: &str, name: &str, id: Option<&str>| {
         for strength in STRENGTHS {
@@ -108,7 +108,7 @@ fn a_name_that_changed_hands_is_its_new_owners(app: &TestApp) {
     }
 }
 
-fn an_external_id_that_changed_hands_is_its_new_owners(app: &TestApp) {
+fn trace_7_an_external_id_that_changed_hands_is_its_new_owners(app: &TestApp) {
     let admin = app.admin();
     let path = |user: &Value| format!("/api/v1/users/{}", user["id"].as_str().unwrap());
     let owned = |owners: &[(&str, Option<&Value>)]| {
@@ -138,7 +138,7 @@ fn an_external_id_that_changed_hands_is_its_new_owners(app: &TestApp) {
     owned(&[("HR-1", Some(&three))]);
 }
 
-fn on_another_instance_too_fresh_at_once_and_bounded_within_the_bound(app: &TestApp) {
+fn trace_7_on_another_instance_too_fresh_at_once_and_bounded_within_the_bound(app: &TestApp) {
     let second = app.second_instance();
     let here = app.admin();
     let there = second.here(&here);
@@ -154,7 +154,7 @@ fn on_another_instance_too_fresh_at_once_and_bounded_within_the_bound(app: &Test
 }
 
 on_every_stack!(
-    a_name_that_changed_hands_is_its_new_owners,
-    an_external_id_that_changed_hands_is_its_new_owners,
-    on_another_instance_too_fresh_at_once_and_bounded_within_the_bound,
+    trace_7_a_name_that_changed_hands_is_its_new_owners,
+    trace_7_an_external_id_that_changed_hands_is_its_new_owners,
+    trace_7_on_another_instance_too_fresh_at_once_and_bounded_within_the_bound,
 );

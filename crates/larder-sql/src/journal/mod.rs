@@ -17,7 +17,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use larder::journal::{Changes, DatabaseId, Failure, Journal, Position, Since, Touch};
 use larder::policy::Policy;
-use sqlx::AnyConnection;
+use sqlx::{AnyConnection, Executor};
 use tokio::sync::Mutex;
 
 use crate::database::Database;
@@ -105,6 +105,15 @@ impl SqlJournal {
         Self { limit: rows, ..self }
     }
 
+    async fn own(&self) -> Result<Own, Error> {
+        let mut connection = self.database.readers().acquire().await?.detach();
+        if self.database.dialect() == Dialect::Postgres {
+            // Whoever asks gives up after a while and asks again: the server has to give up too.
+            connection.execute("SET statement_timeout = '2s'").await?;
+        }
+        Ok(Own { connection, seen: None })
+    }
+
     async fn ask(&self, position: Option<&Position>) -> Result<Answer, Error> {
         let mut slot = self.connection.lock().await;
         if self.database.readers().is_closed() {
@@ -114,7 +123,7 @@ impl SqlJournal {
         // that nobody knows.
         let mut own = match slot.take() {
             Some(own) => own,
-            None => Own { connection: self.database.readers().acquire().await?.detach(), seen: None },
+            None => self.own().await?,
         };
         let answer = match self.database.dialect() {
             Dialect::Postgres => postgres::ask(&mut own.connection, position, self.limit).await?,

@@ -23,7 +23,8 @@ const SINCE: &str = "
            CAST(pg_current_snapshot() AS TEXT) AS snapshot,
            (SELECT CAST(xid AS TEXT) FROM larder_outbox WHERE xid < pg_snapshot_xmax(pg_current_snapshot())
                 ORDER BY xid DESC LIMIT 1) AS last,
-           (SELECT CAST(floor AS TEXT) FROM larder_outbox_marks WHERE applied
+           (SELECT CAST(floor AS TEXT) FROM larder_outbox_marks
+                WHERE applied AND floor <= pg_snapshot_xmin(pg_current_snapshot())
                 ORDER BY floor DESC LIMIT 1) AS floor,
            fresh.touched AS touched
     FROM pg_control_system() LEFT JOIN LATERAL (
@@ -54,9 +55,10 @@ const APPLY: &str = "
     UPDATE larder_outbox_marks SET applied = TRUE
     WHERE NOT applied AND taken_at <= CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT) - $1";
 
-/// Only the highest applied mark says anything.
+/// Only the highest applied mark says anything; and one with a floor from the future, which came with a dump from another
+/// server, says nothing about this one.
 const FORGET_MARKS: &str = "
-    DELETE FROM larder_outbox_marks AS mark WHERE applied
+    DELETE FROM larder_outbox_marks AS mark WHERE floor > pg_snapshot_xmin(pg_current_snapshot()) OR applied
         AND EXISTS (SELECT 1 FROM larder_outbox_marks AS higher
             WHERE higher.applied AND (higher.floor, higher.taken_at) > (mark.floor, mark.taken_at))";
 
@@ -65,7 +67,8 @@ const FORGET_MARKS: &str = "
 const PRUNE: &str = "
     DELETE FROM larder_outbox WHERE ctid = ANY (ARRAY (
         (SELECT ctid FROM larder_outbox
-             WHERE xid < (SELECT floor FROM larder_outbox_marks WHERE applied ORDER BY floor DESC LIMIT 1)
+             WHERE xid < (SELECT floor FROM larder_outbox_marks
+                 WHERE applied AND floor <= pg_snapshot_xmin(pg_current_snapshot()) ORDER BY floor DESC LIMIT 1)
              ORDER BY xid LIMIT $1)
         UNION ALL
         (SELECT ctid FROM larder_outbox WHERE xid >= pg_snapshot_xmax(pg_current_snapshot())

@@ -205,12 +205,15 @@ async fn rows_of_another_servers_dump_are_not_waited_for() {
     let bed = Bed::postgres().await;
     let mut from = bed.now().await;
     bed.sql("INSERT INTO larder_outbox VALUES ('9000000000', '[[\"everything\"]]')");
+    bed.sql("INSERT INTO larder_outbox_marks VALUES (0, '9000000000', TRUE)");
     bed.sql("INSERT INTO guests VALUES ('1', 'a')");
     assert_eq!(bed.since(&mut from).await, all([guest("1", "a", None)]));
     assert_eq!(bed.since(&mut from).await, []);
     let eager = SqlJournal::open(&bed.database).await.unwrap().keep(std::time::Duration::ZERO);
     eager.prune().await.unwrap();
     assert_eq!(bed.sql("SELECT count(*) FROM larder_outbox WHERE xid = '9000000000'"), "0");
+    assert_eq!(bed.sql("SELECT count(*) FROM larder_outbox_marks WHERE floor = '9000000000'"), "0");
+    assert_ne!(bed.sql("SELECT count(*) FROM larder_outbox"), "0", "what is this server's own stays");
 }
 
 #[tokio::test]

@@ -19,6 +19,8 @@ use crate::remote::usable::Usable;
 
 /// How often it is asked to forget what is old.
 const PRUNE: Duration = Duration::from_secs(60);
+/// A pruning of so many rows is followed by another soon.
+const PRUNED_MANY: u64 = 10_000;
 
 pub(crate) struct Consumer {
     pub(crate) journal: Arc<dyn Journal>,
@@ -70,13 +72,21 @@ impl Consumer {
 
 /// Every process does so, now and then: whoever comes second finds nothing to do.
 pub(crate) async fn prune_now_and_then(journal: Arc<dyn Journal>) {
+    let mut pause = PRUNE;
     loop {
-        sleep(PRUNE.mul_f64(0.5 + rand::random::<f64>())).await;
+        sleep(pause.mul_f64(0.5 + rand::random::<f64>())).await;
         let began = Instant::now();
-        match journal.prune().await {
-            Ok(0) => {}
-            Ok(rows) => tracing::debug!(rows, took = ?began.elapsed(), "journal pruned"),
-            Err(error) => tracing::warn!(%error, "the journal cannot be pruned"),
+        pause = match within(PRUNE, journal.prune()).await {
+            // So many that there may be more: it has to keep up with whoever writes.
+            Ok(rows @ PRUNED_MANY..) => {
+                tracing::debug!(rows, took = ?began.elapsed(), "journal pruned, going on");
+                Duration::from_secs(1)
+            }
+            Ok(_) => PRUNE,
+            Err(error) => {
+                tracing::warn!(%error, "the journal cannot be pruned");
+                PRUNE
+            }
         }
     }
 }

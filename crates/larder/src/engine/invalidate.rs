@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::batch::{Batch, Sweep};
 use crate::engine::{Engine, Shared};
-use crate::journal::Touch;
+use crate::journal::{Touch, within};
 use crate::key::Namespace;
 use crate::local::Local;
 use crate::receipt::{Delivery, Dropped};
@@ -73,7 +73,7 @@ impl Engine {
     /// the tiers are told all the same: a right answer sooner for most beats none.
     async fn journal_first(&self, touches: &[Touch]) -> bool {
         let Some(journal) = &self.journal else { return false };
-        let appended = journal.append(touches).await;
+        let appended = within(self.limits.bound, journal.append(touches)).await;
         if let Err(error) = &appended {
             tracing::warn!(%error, "an invalidation by hand could not be journalled");
         }

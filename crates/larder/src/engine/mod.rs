@@ -24,7 +24,7 @@ use crate::policy::Policy;
 use crate::protocol::lease::Expected;
 use crate::protocol::rules::Rules;
 use crate::protocol::tag::TagKey;
-use crate::remote::usable::Usable;
+use crate::remote::usable::{Stretch, Usable};
 use crate::remote::{Fault, Listener, Remote};
 use crate::stats::Counters;
 
@@ -143,9 +143,12 @@ impl Engine {
         self.guard.as_ref().is_some_and(|guard| guard.is(self.clock.now()))
     }
 
-    /// The shared tier, if it may be used at this instant.
-    fn usable(&self) -> Option<&Shared> {
-        self.shared.as_ref().filter(|shared| shared.usable.is(self.clock.now()))
+    /// The shared tier, if it may be used at this instant, and the stretch in which that is so.
+    fn usable(&self) -> Option<(&Shared, Stretch)> {
+        let shared = self.shared.as_ref()?;
+        // First: a loss between the two then ends the stretch, whatever has been certified since.
+        let stretch = shared.usable.stretch();
+        shared.usable.is(self.clock.now()).then_some((shared, stretch))
     }
 
     /// By what right, and for how long, memory keeps what a load of this process brought.

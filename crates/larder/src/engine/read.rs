@@ -2,6 +2,9 @@
 
 use std::error::Error as StdError;
 use std::future::Future;
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use crate::codec::AnyValue;
 use crate::engine::flight::Leader;
@@ -84,8 +87,10 @@ impl Engine {
         if let Some(found) = self.read_memory(class, key) {
             return Some(found);
         }
-        let shared = self.usable()?;
-        self.peek_redis(class, &Wanted { key: owned(key), tags: tags() }, shared).await.map(Found::led)
+        let (shared, stretch) = self.usable()?;
+        self.peek_redis(class, &Wanted { key: owned(key), tags: tags() }, shared, stretch)
+            .await
+            .map(Found::led)
     }
 
     async fn read_by_flight<L, F, E>(
@@ -105,8 +110,11 @@ impl Engine {
             let (now, bound) = (self.clock.now(), self.bound_here());
             match self.local.depart(&wanted.key, &wanted.tags, consistency, arrival, now, bound) {
                 Departure::Join(landing) => {
+                    let Ok(outcome) = timeout(self.patience(), landing.outcome()).await else {
+                        return self.load_alone(class, load).await;
+                    };
                     // No outcome: the leader was cancelled, and this read tries for itself.
-                    let Some(outcome) = landing.outcome().await else { continue };
+                    let Some(outcome) = outcome else { continue };
                     let brought = outcome?;
                     if consistency == Consistency::Bounded && began >= brought.good_until {
                         continue;
@@ -115,7 +123,9 @@ impl Engine {
                     return Ok(Found { joined: true, ..Found::led(brought) });
                 }
                 Departure::After(landing) => {
-                    landing.outcome().await;
+                    if timeout(self.patience(), landing.outcome()).await.is_err() {
+                        return self.load_alone(class, load).await;
+                    }
                     count(&class.counters.passed_flights);
                 }
                 Departure::Lead(id, landing, flown) => {
@@ -126,6 +136,22 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// Longer than a flight takes whose leader is not itself held up: one that waits for another instance, and then loads.
+    fn patience(&self) -> Duration {
+        3 * self.limits.load_timeout
+    }
+
+    /// The leader is held up by whoever asked it, and its time-out with it: nobody waits for that.
+    async fn load_alone<L, F, E>(&self, class: &ClassCore, load: L) -> Result<Found, Error>
+    where
+        L: FnOnce() -> F,
+        F: Future<Output = Result<Option<AnyValue>, E>>,
+        E: StdError + Send + Sync + 'static,
+    {
+        let value = self.load(class, load()).await?;
+        Ok(Found { value, source: Source::Load { stored: false }, joined: false })
     }
 
     async fn fly<L, F, E>(
@@ -142,7 +168,7 @@ impl Engine {
         E: StdError + Send + Sync + 'static,
     {
         match self.usable() {
-            Some(shared) => self.read_redis(class, wanted, shared, leader.id(), landing, load).await,
+            Some(usable) => self.read_redis(class, wanted, usable, leader.id(), landing, load).await,
             None => {
                 if self.shared.is_some() {
                     count(&class.counters.untiered_loads);

@@ -61,7 +61,7 @@ impl Engine {
         &self,
         class: &ClassCore,
         wanted: &Wanted,
-        shared: &Shared,
+        (shared, stretch): (&Shared, Stretch),
         flight: FlightId,
         landing: &Landing,
         load: L,
@@ -72,7 +72,6 @@ impl Engine {
         E: StdError + Send + Sync + 'static,
     {
         let patience = Instant::now() + self.limits.load_timeout;
-        let stretch = shared.usable.stretch();
         while Instant::now() < patience {
             let step = self.step(class, wanted, shared, stretch).await;
             let attempt = match step {
@@ -137,8 +136,8 @@ impl Engine {
         class: &ClassCore,
         wanted: &Wanted,
         shared: &Shared,
+        stretch: Stretch,
     ) -> Option<Brought> {
-        let stretch = shared.usable.stretch();
         let reply = match self.read_tracked(wanted, shared, stretch).await {
             Ok(reply) => reply,
             Err(fault) => {

@@ -99,13 +99,9 @@ impl Usable {
         let _ = tokio::time::timeout(limit, self.granted.notified()).await;
     }
 
-    /// An answer failed to come, or the certificate is gone; heartbeats still under way count no more. Says
-    /// whether this ended a grant.
-    pub(crate) fn revoke(&self) -> bool {
-        let mut state = self.lock();
-        let was_granted = self.until.load(Ordering::Acquire) != Tick::PAST.nanos();
-        self.revoke_locked(&mut state);
-        was_granted
+    /// An answer failed to come, or the certificate is gone; heartbeats still under way count no more.
+    pub(crate) fn revoke(&self) {
+        self.revoke_locked(&mut self.lock());
     }
 
     /// The invalidation of `keys` could not be sent: not usable until [`Usable::sent`] has been told of them.

@@ -32,14 +32,14 @@ pub(crate) async fn ask(
 ) -> RedisResult<Asked> {
     let mut pipe = redis::pipe();
     // The clock first: what else is read is then no older than it says.
-    pipe.cmd("TIME");
-    // One by one, so that what counts the server's MGETs counts reads.
+    // MGET takes a value of another type for none, which MARK then replaces.
+    pipe.cmd("TIME").cmd("MGET");
     for key in [namespace.certificate_key(), namespace.watermark_key(), namespace.position_key()] {
-        pipe.cmd("GET").arg(&key[..]);
+        pipe.arg(&key[..]);
     }
     pipe.cmd("INFO").arg("replication");
-    type Answers = ((u64, u64), Option<Bytes>, Option<Bytes>, Option<Bytes>, String);
-    let (now, live, watermark, position, replication): Answers = pipe.query_async(connection).await?;
+    let (now, [live, watermark, position], replication): ((u64, u64), [Option<Bytes>; 3], String) =
+        pipe.query_async(connection).await?;
     let text = |bytes: Option<Bytes>| String::from_utf8(bytes?.to_vec()).ok();
     Ok(Asked {
         now: RedisTime(now.0.saturating_mul(1_000_000).saturating_add(now.1)),
@@ -54,6 +54,8 @@ pub(crate) async fn ask(
 pub(crate) async fn identify(connection: &mut MultiplexedConnection) -> RedisResult<Option<Identity>> {
     let mut pipe = redis::pipe();
     pipe.cmd("INFO").arg("server").cmd("INFO").arg("replication");
+    // Every read asks for it: where an ACL forbids it, that had better be known now.
+    pipe.cmd("ROLE").ignore();
     let (server, replication): (String, String) = pipe.query_async(connection).await?;
     Ok(Identity::parse(&server, &replication))
 }

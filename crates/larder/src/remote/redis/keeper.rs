@@ -112,15 +112,19 @@ impl Keeper {
         }
     }
 
-    /// One heartbeat: first whatever is owed to Redis, then the question whether it may be used.
+    /// One heartbeat: the question whether this Redis may be used. What is owed to it goes first.
     async fn beat(&self, connection: &mut MultiplexedConnection, process: &Identity) -> Result<bool, Lost> {
-        self.send_unsent(connection).await?;
         let stretch = self.usable.stretch();
         let sent = self.clock.now();
         let asked = ask(connection, &self.namespace, process).await?;
         let identity = asked.identity.as_ref().ok_or(Lost::Nameless)?;
         if !identity.is_master {
             return Err(Lost::Replica);
+        }
+        if self.send_unsent(connection).await? {
+            // The next beat, at once, finds nothing owed.
+            self.nudge.notify_one();
+            return Ok(false);
         }
         let mine = match &self.relay {
             Some(relay) => relay.expected(identity),
@@ -131,9 +135,8 @@ impl Keeper {
         match heartbeat.fresh_until(self.bound, self.clock.resolution(), self.rules) {
             Some(until) => Ok(self.usable.grant(stretch, until)),
             None => {
-                if self.usable.revoke() {
-                    self.listener.cleared();
-                }
+                self.usable.revoke();
+                self.listener.cleared();
                 if let (None, Some(mine)) = (&self.relay, &mine) {
                     self.certify(connection, mine, asked.live).await?;
                 }
@@ -170,9 +173,10 @@ impl Keeper {
         Ok(())
     }
 
-    async fn send_unsent(&self, connection: &mut MultiplexedConnection) -> Result<(), Lost> {
+    /// Says whether there was anything to send.
+    async fn send_unsent(&self, connection: &mut MultiplexedConnection) -> Result<bool, Lost> {
         match self.usable.unsent() {
-            Unsent::Nothing => {}
+            Unsent::Nothing => return Ok(false),
             Unsent::Keys(keys) => {
                 // In parts, each with a time-out of its own: what has been sent stays sent.
                 for part in keys.chunks(UNLINK_BATCH) {
@@ -190,6 +194,6 @@ impl Keeper {
                 self.usable.dropped_everything();
             }
         }
-        Ok(())
+        Ok(true)
     }
 }

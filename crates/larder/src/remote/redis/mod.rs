@@ -159,7 +159,13 @@ impl Remote for RedisTier {
         }
         // Both are sent before either is awaited: one round trip, and both are done before the load begins.
         let lease = self.scripts.lease(connection.clone(), key, token, replace, LEASE);
-        let (standing, minted) = tokio::try_join!(lease, mint_tags(connection, mint)).map_err(fault)?;
+        let leased = tokio::try_join!(lease, mint_tags(connection.clone(), mint));
+        if leased.as_ref().is_err_and(|error| error.code() == Some("WRONGTYPE")) {
+            // Something that is no token stands under a tag's key, where MGET saw nothing: out of the way, for the next.
+            let tags: Vec<Bytes> = mint.iter().map(|(tag, _)| tag.to_bytes()).collect();
+            self.unlink(&tags).await?;
+        }
+        let (standing, minted) = leased.map_err(fault)?;
         Ok(Leased { standing, minted })
     }
 

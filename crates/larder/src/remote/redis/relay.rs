@@ -20,7 +20,7 @@ use crate::protocol::relay::{Marking, Plan, Seen, plan};
 use crate::protocol::rules::Rules;
 
 use crate::remote::redis::asking::{Asked, ask};
-use crate::remote::redis::connection::{sweep, unlink};
+use crate::remote::redis::connection::{UNLINK_BATCH, sweep, unlink};
 use crate::remote::redis::identity::Identity;
 use crate::remote::redis::scripts::{Mark, Scripts};
 
@@ -162,7 +162,10 @@ impl Relay {
             return Ok(());
         };
         let batch = Batch::of(&self.namespace, touches);
-        unlink(connection, &batch.unlinks()).await?;
+        // In parts, each with a time-out of its own, and heartbeats in between.
+        for part in batch.unlinks().chunks(UNLINK_BATCH) {
+            unlink(connection, part).await?;
+        }
         for what in batch.sweeps() {
             sweep(connection, &self.namespace, what).await?;
         }

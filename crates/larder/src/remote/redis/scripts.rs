@@ -14,10 +14,10 @@ use crate::protocol::token::Token;
 use crate::remote::redis::millis;
 
 /// ARGV: the lease's frame, its milliseconds, and where something may be replaced, its fingerprint: the first
-/// 17 bytes, or all of a shorter value.
+/// 17 bytes, or all of a shorter value. A value of another type is nobody's frame, and is replaced.
 const LEASE: &str = r"
-local standing = redis.call('GET', KEYS[1])
-if standing and string.sub(standing, 1, 17) ~= ARGV[3] then return standing end
+local standing = redis.pcall('GET', KEYS[1])
+if type(standing) == 'string' and string.sub(standing, 1, 17) ~= ARGV[3] then return standing end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return ARGV[1]
 ";
@@ -46,8 +46,12 @@ local replication = redis.call('INFO', 'replication')
 local is_same_history = string.find(replication, 'role:master', 1, true)
   and string.find(replication, 'master_replid:' .. ARGV[1], 1, true)
 if not is_same_history or began > now then return -1 end
-local live = redis.call('GET', KEYS[1])
-local watermark = tonumber(redis.call('GET', KEYS[2]) or nil)
+local function text(key)
+  local value = redis.pcall('GET', key)
+  return type(value) == 'string' and value
+end
+local live = text(KEYS[1])
+local watermark = tonumber(text(KEYS[2]) or nil)
 if live == ARGV[3] and watermark and watermark <= now and watermark >= began then return 0 end
 redis.call('SET', KEYS[1], ARGV[3])
 redis.call('SET', KEYS[2], ARGV[2])
