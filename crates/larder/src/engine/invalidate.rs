@@ -103,8 +103,9 @@ impl Engine {
     async fn unlink(&self, shared: &Shared, batch: &Batch, overtaken: Vec<Bytes>) -> (Delivery, u64) {
         let mut keys = overtaken;
         keys.extend(batch.unlinks());
-        let is_usable = || shared.usable.is(self.clock.now());
-        // Usable before and after: otherwise the reply may come from a Redis that is no longer the one.
+        // Usable before and after, and without a break: otherwise the reply may come from a Redis that is no longer the one.
+        let stretch = shared.usable.stretch();
+        let is_usable = || shared.usable.stretch() == stretch && shared.usable.is(self.clock.now());
         if is_usable()
             && let Ok(unlinked) = tell(shared, &keys, &batch.sweeps()).await
             && is_usable()

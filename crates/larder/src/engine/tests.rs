@@ -318,3 +318,17 @@ async fn a_flight_that_lands_late_is_not_taken_by_who_came_later_than_it_was_goo
     let joiner = joiner.lock().unwrap().take().unwrap();
     assert_eq!(joiner.await.unwrap(), (2, Source::Load { stored: true }));
 }
+
+#[tokio::test]
+async fn an_unlink_that_was_answered_across_a_loss_is_not_acknowledged_as_sent() {
+    let bench = Bench::new();
+    bench.warm().await;
+    let usable = bench.usable.clone();
+    // The old master answers, and meanwhile the new one has been certified and may be used.
+    *bench.tier.during_unlink.lock().unwrap() = Some(Box::new(move || {
+        usable.revoke();
+        assert!(usable.grant(usable.stretch(), crate::clock::Tick::FAR));
+    }));
+    let batch = Batch { keys: vec![owned(&bench.key)], ..Batch::default() };
+    assert_eq!(bench.engine.clone().invalidate(batch, None).await.0.0, crate::receipt::Delivery::Queued);
+}
