@@ -16,13 +16,13 @@ fn cache_status(client: &Client, path: &str) -> String {
 fn cache_status_names_hit_and_tier(app: &TestApp) {
     let (admin, ann) = (app.admin(), app.user("ann"));
     for path in [ann.path(), "/api/v1/users?limit=7".to_owned()] {
-        assert_eq!(cache_status(&admin, &path), "larder; fwd=miss; stored", "{path}");
+        let first = cache_status(&admin, &path);
+        assert!(first.starts_with("larder; fwd=miss"), "{path}: {first}");
+        // Not at once: the journal tells of a write once more, some time after its writer did.
         if app.has_redis() {
-            assert_eq!(cache_status(&admin, &path), REDIS, "{path}");
-            eventually("memory has a copy", || cache_status(&admin, &path) == MEMORY);
-        } else {
-            assert_eq!(cache_status(&admin, &path), MEMORY, "{path}");
+            eventually("Redis has a copy", || cache_status(&admin, &path) == REDIS);
         }
+        eventually("memory has a copy", || cache_status(&admin, &path) == MEMORY);
         ann.patch("/api/v1/users/me", &json!({ "bio": path })).expect(200);
         assert_ne!(cache_status(&admin, &path), MEMORY, "{path}: a write drops the copy");
     }
