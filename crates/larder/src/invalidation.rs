@@ -8,7 +8,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::batch::Batch;
 use crate::cache::Cache;
 use crate::class::Class;
-use crate::engine::Engine;
+use crate::engine::{Done, Engine};
 use crate::error::Error;
 use crate::journal::Touch;
 use crate::key::Key;
@@ -162,8 +162,8 @@ impl Invalidation {
         let (keys, tags) = (self.batch.keys.len(), self.batch.tags.len());
         let patterns = self.batch.patterns.len() + usize::from(self.batch.everything);
         let engine = self.engine;
-        let (done, is_journalled) = engine.clone().invalidate(self.batch, self.by_hand).await;
-        let (mut delivery, dropped) = done;
+        let Done { mut delivery, dropped, is_journalled } =
+            engine.clone().invalidate(self.batch, self.by_hand).await;
         if self.waits && delivery == Delivery::Queued && engine.sent_at_last().await {
             delivery = Delivery::Sent;
         }

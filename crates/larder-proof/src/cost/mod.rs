@@ -23,12 +23,12 @@ use crate::cost::writers::{Writers, people};
 #[derive(Parser)]
 #[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
 struct Options {
-    /// How long each side writes in all
-    #[arg(long, default_value_t = 60)]
+    /// How long each side writes in all, from 2 to 3600
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(2..=3600))]
     seconds: u64,
-    /// How many write at once
-    #[arg(long, default_value_t = 32)]
-    writers: usize,
+    /// How many write at once, from 1 to 80
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=80))]
+    writers: u16,
     /// Let commits wait for the disk, as production does; `off` shows what the processor alone pays
     #[arg(long, default_value = "on", value_parser = ["on", "off"])]
     durable: String,
@@ -69,8 +69,8 @@ async fn measure(options: &Options) -> Result<(String, bool)> {
     let (plain, journalled) = (Database::fresh(&url)?, Database::fresh(&url)?);
     let (without, with) = (Store::open(&plain.url()).await?, Store::open(&journalled.url()).await?);
     let sides = [
-        Writers::start(&plain.url(), people(&without, USERS).await?, options.writers).await?,
-        Writers::start(&journalled.url(), people(&with, USERS).await?, options.writers).await?,
+        Writers::start(&plain.url(), people(&without, USERS).await?, usize::from(options.writers)).await?,
+        Writers::start(&journalled.url(), people(&with, USERS).await?, usize::from(options.writers)).await?,
     ];
     for table in ["users", "credentials", "sessions", "user_totals"] {
         plain.sql(&format!("ALTER TABLE {table} DISABLE TRIGGER larder_journal"))?;

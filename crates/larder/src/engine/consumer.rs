@@ -17,7 +17,7 @@ use crate::key::Namespace;
 use crate::local::Local;
 use crate::remote::usable::Usable;
 
-/// How often it is asked to forget what is old.
+/// How often the journal is asked to forget what is old.
 const PRUNE: Duration = Duration::from_secs(60);
 /// A pruning of so many rows is followed by another soon.
 const PRUNED_MANY: u64 = 10_000;

@@ -21,6 +21,14 @@ pub(crate) struct Fallen {
     overtaken: Vec<Bytes>,
 }
 
+/// What became of an invalidation.
+pub(crate) struct Done {
+    pub(crate) delivery: Delivery,
+    pub(crate) dropped: Dropped,
+    /// The journal has it, so that no crash can lose it.
+    pub(crate) is_journalled: bool,
+}
+
 /// Drops all of `batch` from memory.
 pub(crate) fn drop_from(local: &Local, namespace: &Namespace, batch: &Batch) -> Fallen {
     if batch.everything {
@@ -45,26 +53,24 @@ impl Engine {
     /// Runs to its end even when its caller is cancelled: between a commit and its invalidation there is no
     /// place to stop.
     ///
-    /// What was touched `by_hand` goes into the journal first; `None` was journalled with its write. Says also whether
-    /// the journal has it.
-    pub(crate) async fn invalidate(
-        self: Arc<Self>,
-        batch: Batch,
-        by_hand: Option<Vec<Touch>>,
-    ) -> ((Delivery, Dropped), bool) {
+    /// What was touched `by_hand` goes into the journal first; `None` was journalled with its write.
+    pub(crate) async fn invalidate(self: Arc<Self>, batch: Batch, by_hand: Option<Vec<Touch>>) -> Done {
         let running = tokio::spawn(async move {
             let is_journalled = match by_hand {
                 Some(touches) => self.journal_first(&touches).await,
                 None => true,
             };
-            (self.invalidate_here(&batch).await, is_journalled)
+            let (delivery, dropped) = self.invalidate_here(&batch).await;
+            Done { delivery, dropped, is_journalled }
         });
         match running.await {
             Ok(done) => done,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
                 // Nobody aborts it: the runtime is going down, and with it all that this process remembers.
-                Err(_) => ((Delivery::Queued, Dropped::default()), false),
+                Err(_) => {
+                    Done { delivery: Delivery::Queued, dropped: Dropped::default(), is_journalled: false }
+                }
             },
         }
     }

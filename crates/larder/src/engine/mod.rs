@@ -28,6 +28,7 @@ use crate::remote::usable::{Stretch, Usable};
 use crate::remote::{Fault, Listener, Remote};
 use crate::stats::Counters;
 
+pub(crate) use invalidate::Done;
 pub(crate) use read::Found;
 
 /// All that one cache shares between its classes.

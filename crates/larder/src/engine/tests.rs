@@ -263,7 +263,7 @@ async fn what_a_read_brought_during_the_unlink_falls_before_the_acknowledgement(
     };
     *bench.tier.during_unlink.lock().unwrap() = Some(Box::new(meanwhile));
     let batch = Batch { keys: vec![key], ..Batch::default() };
-    assert_eq!(bench.engine.clone().invalidate(batch, None).await.0.0, crate::receipt::Delivery::Sent);
+    assert_eq!(bench.engine.clone().invalidate(batch, None).await.delivery, crate::receipt::Delivery::Sent);
     assert_eq!(bench.bounded(2).await, (2, Source::Load { stored: true }));
 }
 
@@ -281,7 +281,10 @@ async fn a_write_whose_unlink_fails_is_queued_and_read_back_from_the_database() 
     bench.warm().await;
     bench.tier.is_away.store(true, Ordering::SeqCst);
     let batch = || Batch { keys: vec![owned(&bench.key)], ..Batch::default() };
-    assert_eq!(bench.engine.clone().invalidate(batch(), None).await.0.0, crate::receipt::Delivery::Queued);
+    assert_eq!(
+        bench.engine.clone().invalidate(batch(), None).await.delivery,
+        crate::receipt::Delivery::Queued
+    );
     bench.tier.is_away.store(false, Ordering::SeqCst);
     // Redis still holds version 1, and a heartbeat that was ok would not be enough.
     assert!(!bench.usable.grant(bench.usable.stretch(), crate::clock::Tick::FAR));
@@ -330,5 +333,5 @@ async fn an_unlink_that_was_answered_across_a_loss_is_not_acknowledged_as_sent()
         assert!(usable.grant(usable.stretch(), crate::clock::Tick::FAR));
     }));
     let batch = Batch { keys: vec![owned(&bench.key)], ..Batch::default() };
-    assert_eq!(bench.engine.clone().invalidate(batch, None).await.0.0, crate::receipt::Delivery::Queued);
+    assert_eq!(bench.engine.clone().invalidate(batch, None).await.delivery, crate::receipt::Delivery::Queued);
 }

@@ -83,6 +83,7 @@ impl Keeper {
         let tracked =
             self.dialler.dial(self.listener.clone(), self.usable.clone(), self.nudge.clone()).await?;
         let (mut connection, tracks) = (tracked.connection.clone(), tracked.tracks);
+        let for_relay = connection.clone();
         let process = identify(&mut connection).await?.ok_or(Lost::Nameless)?;
         // Published before the clear: a reader that marked its shards before the clear is refused, one that
         // marks after it finds this connection.
@@ -90,11 +91,10 @@ impl Keeper {
         self.listener.cleared();
         let relaying = async {
             match &self.relay {
-                Some(relay) => relay.run(connection.clone(), &process).await,
+                Some(relay) => relay.run(for_relay, &process).await,
                 None => std::future::pending().await,
             }
         };
-        let mut connection = connection.clone();
         let beating = async {
             loop {
                 let granted = self.beat(&mut connection, &process).await?;
@@ -108,7 +108,7 @@ impl Keeper {
         };
         tokio::select! {
             lost = beating => lost,
-            () = relaying => Err(Lost::Nameless),
+            never = relaying => match never {},
         }
     }
 

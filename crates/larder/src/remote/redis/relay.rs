@@ -3,6 +3,7 @@
 //! State shared with the keeper: the database's identity, behind a lock of its own that is never held across an await.
 //! It is a belief: the keeper compares the certificate with it, and a wrong belief only makes this instance wait.
 
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -66,7 +67,7 @@ pub(crate) enum Stopped {
 
 impl Relay {
     /// Passes, again and again, until it is dropped.
-    pub(crate) async fn run(&self, mut connection: MultiplexedConnection, process: &Identity) {
+    pub(crate) async fn run(&self, mut connection: MultiplexedConnection, process: &Identity) -> Infallible {
         let mut last_reason = String::new();
         loop {
             match self.pass(&mut connection, process).await {
@@ -123,14 +124,12 @@ impl Relay {
 
     /// The certificate as this instance would write it, if it knows its database already.
     pub(crate) fn expected(&self, identity: &Identity) -> Option<Certificate> {
-        let database = self.database.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
-        Some(self.certificate(identity, database))
+        Some(self.certificate(identity, self.belief()?))
     }
 
     /// Which database answers: as last heard, unless the certificate names another.
     async fn believed(&self, live: Option<&Certificate>) -> Result<DatabaseId, Stopped> {
-        let believed = self.database.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match believed {
+        match self.belief() {
             Some(believed) if live.is_some_and(|live| live.database.as_ref() == Some(&believed)) => {
                 Ok(believed)
             }
@@ -140,6 +139,10 @@ impl Relay {
                 Ok(database)
             }
         }
+    }
+
+    fn belief(&self) -> Option<DatabaseId> {
+        self.database.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn believe(&self, database: &DatabaseId) {
