@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::freshness::tally::{Branch, KINDS, Strength, Tally};
 use crate::history::Nanos;
 use crate::torture::evaluation::Evaluation;
+use crate::torture::nemesis::Choice;
 use crate::torture::options::Options;
 use crate::torture::plant::Plant;
 
@@ -15,6 +16,12 @@ const COUNTED: &[&str] = &["absent_hits", "joins", "passed_flights", "fills_refu
 
 /// Likewise, where instances share a Redis.
 const COUNTED_WITH_REDIS: &[&str] = &["lease_waits", "inserts_refused", "passed_over"];
+
+/// Likewise, where every fault was made for long enough.
+const COUNTED_UNDER_ALL: &[&str] = &["late_hits", "outage_hits", "untiered_loads"];
+
+/// How long that is, in seconds.
+const LONG: u64 = 60;
 
 /// What the instances counted, by name, all of them together.
 #[derive(Default)]
@@ -62,7 +69,7 @@ impl Report {
         let mut report =
             Report { plant, bound, took, evaluation, counts, unkept: Vec::new(), untaken: Vec::new() };
         report.unkept = report.find_unkept(takes_the_database);
-        report.untaken = report.find_untaken(options.has_redis());
+        report.untaken = report.find_untaken(options);
         report
     }
 
@@ -96,12 +103,15 @@ impl Report {
         found.map(|(count, what)| format!("{} {what}", grouped(count))).collect()
     }
 
-    fn find_untaken(&self, has_redis: bool) -> Vec<String> {
+    fn find_untaken(&self, options: &Options) -> Vec<String> {
+        let has_redis = options.has_redis();
+        let has_all = has_redis && options.seconds >= LONG && options.nemesis == Choice::All;
         let tally = self.tally();
         let branches = Branch::ALL.into_iter().filter(|branch| has_redis || *branch != Branch::Redis);
         let branches =
             branches.map(|branch| (tally.branches.get(&branch).copied().unwrap_or(0), branch.name()));
         let counted = COUNTED.iter().chain(if has_redis { COUNTED_WITH_REDIS } else { &[] });
+        let counted = counted.chain(if has_all { COUNTED_UNDER_ALL } else { &[] });
         let counted = counted.map(|name| (self.counts.get(name), *name));
         let others = [
             (tally.fresh.reads, "fresh read"),
