@@ -5,7 +5,7 @@
 use larder::cache::Cache;
 use larder::journal::Touch;
 use larder::policy::Consistency;
-use larder_server::cached::CachedUsers;
+use larder_server::cached::users::CachedUsers;
 use larder_server::domain::contact::Email;
 use larder_server::domain::identity::{ExternalId, Identifier, UserId, Username};
 use larder_server::domain::patch::{Patch, UserPatch};

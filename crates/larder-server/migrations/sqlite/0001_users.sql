@@ -14,6 +14,8 @@ CREATE TABLE users (
     avatar_url  TEXT,
     skills      TEXT NOT NULL DEFAULT '[]',
     experience  TEXT,
+    -- The sum of the ledger of points, kept by its triggers.
+    points      BIGINT NOT NULL DEFAULT 0,
     role        TEXT NOT NULL DEFAULT 'user',
     is_active   BOOLEAN NOT NULL DEFAULT TRUE,
     -- strftime's %f is the seconds with three digits after the point.
@@ -30,6 +32,7 @@ CREATE TABLE users (
     CONSTRAINT users_email_check CHECK (email = lower(email)),
     CONSTRAINT users_username_check CHECK (username = lower(username)),
     CONSTRAINT users_skills_check CHECK (json_valid(skills) AND json_type(skills) = 'array'),
+    CONSTRAINT users_points_check CHECK (points >= 0),
     CONSTRAINT users_role_check CHECK (role IN ('user', 'admin', 'superadmin')),
     CONSTRAINT users_is_active_check CHECK (is_active IN (0, 1)),
     CONSTRAINT users_version_check CHECK (version >= 1)

@@ -4,8 +4,9 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
-use larder::policy::Consistency;
+use larder::policy;
 use serde_json::Value;
+use utoipa::IntoParams;
 
 use crate::api::BODY_BYTES;
 use crate::api::problem::Problem;
@@ -75,10 +76,13 @@ impl<S: Send + Sync, T: serde::de::DeserializeOwned> FromRequestParts<S> for Par
 }
 
 /// How strong a read has to be: `?consistency=bounded|fresh`.
-pub(crate) struct Strength(pub(crate) Consistency);
+pub(crate) struct Strength(pub(crate) policy::Consistency);
 
-#[derive(serde::Deserialize)]
-struct ConsistencyParam {
+#[derive(serde::Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Consistency {
+    /// How strong the read has to be: `fresh` passes memory over. Default: `bounded`.
+    #[param(pattern = "^(bounded|fresh)$")]
     consistency: Option<String>,
 }
 
@@ -86,8 +90,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Strength {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Params(ConsistencyParam { consistency }) = Params::from_request_parts(parts, state).await?;
-        let Some(word) = consistency else { return Ok(Strength(Consistency::default())) };
+        let Params(Consistency { consistency }) = Params::from_request_parts(parts, state).await?;
+        let Some(word) = consistency else { return Ok(Strength(policy::Consistency::default())) };
         let parsed = larder_http::consistency::parse(&word);
         parsed
             .map(Strength)

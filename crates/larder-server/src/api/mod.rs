@@ -3,6 +3,7 @@
 pub mod auth;
 pub mod extract;
 pub mod health;
+pub mod openapi;
 pub mod preconditions;
 pub mod problem;
 pub mod users;
@@ -18,6 +19,8 @@ use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 use tower_http::trace::TraceLayer;
+use utoipa::OpenApi as _;
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::api::problem::Problem;
 use crate::service::Service;
@@ -30,6 +33,8 @@ const BODY_PAUSE: Duration = Duration::from_secs(10);
 
 /// All routes on a service.
 pub fn routes(service: Service) -> Router {
+    let (router, document) =
+        OpenApiRouter::with_openapi(openapi::Base::openapi()).merge(users::routes()).split_for_parts();
     let auth = Router::new()
         .route("/register", post(auth::register))
         .route("/login", post(auth::login))
@@ -37,15 +42,9 @@ pub fn routes(service: Service) -> Router {
         .route("/logout", post(auth::logout))
         .route("/validate", get(auth::validate))
         .route("/password", post(auth::change_password));
-    let users = Router::new()
-        .route("/", get(users::list).post(users::create))
-        .route("/lookup", post(users::lookup))
-        .route("/{id}", get(users::get).patch(users::patch).put(users::put).delete(users::delete))
-        .route("/{id}/activate", post(users::activate))
-        .route("/{id}/deactivate", post(users::deactivate));
-    Router::new()
+    router
+        .merge(openapi::pages(document))
         .nest("/api/v1/auth", auth)
-        .nest("/api/v1/users", users)
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))
         .fallback(problem::unknown_path)

@@ -4,13 +4,18 @@ use axum::Json as Answer;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::routing::post;
 use larder::class;
 use larder::receipt::Receipt;
 use larder_http::headers::{CACHE_STATUS, cache_status};
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::api::auth::{acknowledged, location};
-use crate::api::extract::{Json, Params, Strength, Target};
+use crate::api::extract::{Consistency, Json, Params, Strength, Target};
+use crate::api::openapi::{ProblemBody, Refused};
 use crate::api::preconditions::{etag, expected_versions, is_not_modified};
 use crate::api::problem::Problem;
 use crate::domain::body::{CreateUserBody, LookupBody, PatchUserBody, PutUserBody};
@@ -22,9 +27,9 @@ use crate::service::access::Caller;
 use crate::service::error::ServiceError;
 
 /// A user as one caller may see it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(untagged)]
-enum View<'a> {
+pub(crate) enum View<'a> {
     Whole(&'a User),
     Public(Box<PublicUser>),
 }
@@ -52,6 +57,33 @@ fn changed(status: StatusCode, user: &User, receipt: Receipt, caller: Caller) ->
     (status, acknowledged(receipt), etag, Answer(View::of(user, caller))).into_response()
 }
 
+/// Every route of this file.
+pub(crate) fn routes() -> OpenApiRouter<Service> {
+    OpenApiRouter::new()
+        .routes(routes!(get))
+        .route("/api/v1/users", axum::routing::get(list).post(create))
+        .route("/api/v1/users/lookup", post(lookup))
+        .route("/api/v1/users/{id}", axum::routing::patch(patch).put(put).delete(delete))
+        .route("/api/v1/users/{id}/activate", post(activate))
+        .route("/api/v1/users/{id}/deactivate", post(deactivate))
+}
+
+/// A user by its id, its external id, or `me`.
+///
+/// Callers who neither are this user nor manage it see no e-mail address, telephone number and external id.
+#[utoipa::path(
+    get,
+    path = "/api/v1/users/{id}",
+    tag = "users",
+    security(("bearer" = [])),
+    params(("id" = String, Path, description = "a UUID of version 7, an external id, or `me`"), Consistency),
+    responses(
+        (status = 200, body = View, headers(("ETag" = String), ("Cache-Status" = String))),
+        (status = 304, description = "the caller has this version already"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        Refused,
+    )
+)]
 pub(crate) async fn get(
     State(service): State<Service>,
     caller: Caller,

@@ -15,7 +15,9 @@ const RESERVED: [&str; 4] = ["me", "lookup", "statistics", "cache"];
 const CANONICAL_UUID_BYTES: usize = 36;
 
 /// Our own id of a user: a UUIDv7, so that ids sort by time of creation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
+)]
 #[serde(transparent)]
 pub struct UserId(Uuid);
 

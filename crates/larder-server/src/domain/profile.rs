@@ -41,7 +41,7 @@ impl AvatarUrl {
 }
 
 /// What somebody can do: at most 50 entries of at most 64 characters.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(transparent)]
 pub struct Skills(Vec<Line<64>>);
 

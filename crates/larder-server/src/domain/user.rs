@@ -13,7 +13,7 @@ use crate::domain::timestamp::Timestamp;
 ///
 /// This is what gets cached, so it has no field for a password hash or any other secret, and no serde attribute
 /// that needs a self-describing format.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[allow(missing_docs, reason = "each field is named after its type, which is documented")]
 pub struct User {
     pub id: UserId,
@@ -28,6 +28,8 @@ pub struct User {
     pub avatar_url: Option<AvatarUrl>,
     pub skills: Skills,
     pub experience: Option<Experience>,
+    /// The sum of the user's ledger, never negative.
+    pub points: i64,
     pub role: Role,
     pub is_active: bool,
     pub created_at: Timestamp,
@@ -37,7 +39,7 @@ pub struct User {
 }
 
 /// What other users may see of a user: no e-mail address, telephone number or external id.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[allow(missing_docs, reason = "each field is named after its type, which is documented")]
 pub struct PublicUser {
     pub id: UserId,
@@ -49,6 +51,7 @@ pub struct PublicUser {
     pub avatar_url: Option<AvatarUrl>,
     pub skills: Skills,
     pub experience: Option<Experience>,
+    pub points: i64,
     pub role: Role,
     pub is_active: bool,
     pub created_at: Timestamp,
@@ -69,6 +72,7 @@ impl From<&User> for PublicUser {
             avatar_url: user.avatar_url,
             skills: user.skills,
             experience: user.experience,
+            points: user.points,
             role: user.role,
             is_active: user.is_active,
             created_at: user.created_at,
@@ -132,6 +136,7 @@ impl NewUser {
             avatar_url: self.avatar_url,
             skills: self.skills,
             experience: self.experience,
+            points: 0,
             role: self.role,
             is_active: self.is_active,
             created_at: now,

@@ -9,7 +9,7 @@ pub mod users;
 
 use larder::cache::Cache;
 
-use crate::cached::CachedUsers;
+use crate::cached::users::CachedUsers;
 use crate::service::error::ServiceError;
 use crate::service::passwords::Passwords;
 use crate::service::tokens::Tokens;

@@ -5,7 +5,7 @@ use larder::policy::Consistency;
 use larder::receipt::Receipt;
 use larder::uncached::uncached;
 
-use crate::cached::UserPage;
+use crate::cached::users::UserPage;
 use crate::domain::body::CreateUserBody;
 use crate::domain::identity::Identifier;
 use crate::domain::paging::ListQuery;

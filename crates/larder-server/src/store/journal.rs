@@ -1,6 +1,6 @@
 //! What each row of the service stands for in the cache, as the database's triggers journal it.
 //!
-//! The migrations `0004_journal.sql` hold these declarations as SQL; a test compares the two.
+//! The migrations `0009_journal.sql` hold these declarations as SQL; a test compares the two.
 
 use larder::journal::Touch;
 use larder_sql::journal::{SqlJournal, Table};
@@ -101,7 +101,7 @@ mod tests {
             let file = Path::new(env!("CARGO_MANIFEST_DIR"))
                 .join("migrations")
                 .join(folder)
-                .join("0004_journal.sql");
+                .join("0009_journal.sql");
             let sql = migration(dialect, &tables()).unwrap();
             let sql = format!(
                 "-- Written by larder_sql::journal::migration; declared in src/store/journal.rs.\n\n{sql}"

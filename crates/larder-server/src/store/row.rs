@@ -36,7 +36,7 @@ macro_rules! select_user {
     (@ $more:expr, $($rest:literal),+) => {
         concat!(
             "SELECT users.id, external_id, email, username, phone, full_name, bio, occupation, location, \
-             avatar_url, skills, experience, role, CAST(is_active AS INTEGER) AS is_active, \
+             avatar_url, skills, experience, points, role, CAST(is_active AS INTEGER) AS is_active, \
              users.created_at, users.updated_at, users.version",
             $more,
             " FROM users ",
@@ -92,6 +92,7 @@ pub(crate) fn user(row: &AnyRow) -> Result<User, sqlx::Error> {
         avatar_url: text("avatar_url")?.map(AvatarUrl::stored),
         skills: serde_json::from_str(&skills).map_err(|error: JsonError| undecodable("skills", error))?,
         experience: text("experience")?.map(Prose::stored),
+        points: row.try_get("points")?,
         role: parsed(row, "role")?,
         is_active: row.try_get::<i64, _>("is_active")? != 0,
         created_at: Timestamp::from_micros(row.try_get("created_at")?),

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::app::{TestApp, on_every_stack};
+use crate::support::app::{TestApp, on_both_databases};
 use crate::support::client::{Answer, Client, Request};
 use crate::support::eventually;
 
@@ -131,7 +131,7 @@ fn of_many_writers_with_one_version_one_wins(app: &TestApp) {
     assert_eq!(ann.get("/api/v1/users/me").json()["version"], 2);
 }
 
-on_every_stack!(
+on_both_databases!(
     cache_status_names_hit_and_tier,
     a_read_is_as_strong_as_it_asks_for,
     what_a_client_has_is_not_sent_again,

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::support::app::{PASSWORD, Stack, TestApp, on_every_stack};
+use crate::support::app::{PASSWORD, Stack, TestApp, on_both_databases};
 use crate::support::client::{Request, send_raw};
 
 const MIB: usize = 1 << 20;
@@ -118,7 +118,7 @@ fn health_tells_of_process_database_and_cache(app: &TestApp) {
     assert_eq!(stranger.get("/readyz").expect(200).json(), ready);
 }
 
-on_every_stack!(
+on_both_databases!(
     unknown_paths_and_methods_are_problems,
     bodies_have_to_be_json_and_say_so,
     a_body_above_one_mebibyte_is_refused_declared_or_chunked,

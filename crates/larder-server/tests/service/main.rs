@@ -12,6 +12,7 @@ mod hostile;
 mod http;
 mod instances;
 mod lists;
+mod openapi;
 mod outages;
 mod reassigned;
 mod start;

@@ -21,6 +21,13 @@ macro_rules! on_every_stack {
     };
 }
 
+/// Makes of each `fn name(app: &TestApp)` a test on both databases: SQLite with memory alone, PostgreSQL with Redis.
+macro_rules! on_both_databases {
+    ($($name:ident),+ $(,)?) => {
+        crate::support::app::on_stacks!([sqlite_memory, postgres_redis], $($name),+);
+    };
+}
+
 /// Makes of each `fn name(app: &TestApp)` a test on every database, with Redis.
 macro_rules! on_redis {
     ($($name:ident),+ $(,)?) => {
@@ -40,7 +47,7 @@ macro_rules! on_stacks {
     };
     ([], $($name:ident),+) => {};
 }
-pub(crate) use {on_every_stack, on_redis, on_stacks};
+pub(crate) use {on_both_databases, on_every_stack, on_redis, on_stacks};
 
 enum Data {
     Sqlite(Sqlite),

@@ -1,5 +1,4 @@
-//! Where users meet the cache, and the only place: each class, and how it is loaded. What a write touches the database
-//! itself records, as `store/journal.rs` declares.
+//! Users: by id, by what they are called, in lists, and with what their tokens are compared.
 
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use larder::stats::Stats;
 use larder::uncached::uncached;
 use serde::{Deserialize, Serialize};
 
+use crate::cached::{ABSENT, farther};
 use crate::domain::auth::AuthState;
 use crate::domain::contact::{Email, Phone};
 use crate::domain::identity::{ExternalId, Identifier, UserId, Username};
@@ -23,10 +23,6 @@ use crate::domain::user::User;
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::recorder::Recorder;
-
-/// How long an absent answer is kept. Creating a user drops the answers about its names, so this bounds only
-/// how long one of them takes up room.
-const ABSENT: Duration = Duration::from_secs(30);
 
 /// One page of the list, as cached: whole users, of which each reader is shown what it may see.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -183,18 +179,6 @@ fn has(user: &User, identifier: &Identifier) -> bool {
         Identifier::Username(username) => user.username == *username,
         Identifier::Phone(phone) => user.phone.as_ref() == Some(phone),
     }
-}
-
-/// Of two sources that made one answer, the one that had to go farther.
-fn farther(a: Source, b: Source) -> Source {
-    let distance = |source| match source {
-        Source::Memory => 0,
-        Source::Redis => 1,
-        Source::Load { stored: true } => 2,
-        Source::Load { stored: false } => 3,
-        Source::Bypass => 4,
-    };
-    if distance(a) > distance(b) { a } else { b }
 }
 
 macro_rules! key_by_text {

@@ -1,0 +1,24 @@
+//! Where users meet the cache, and the only place: each class, and how it is loaded. What a write touches the database
+//! itself records, as `store/journal.rs` declares.
+
+pub mod users;
+
+use std::time::Duration;
+
+use larder::source::Source;
+
+/// How long an absent answer is kept. Creating a user drops the answers about its names, so this bounds only
+/// how long one of them takes up room.
+const ABSENT: Duration = Duration::from_secs(30);
+
+/// Of two sources that made one answer, the one that had to go farther.
+fn farther(a: Source, b: Source) -> Source {
+    let distance = |source| match source {
+        Source::Memory => 0,
+        Source::Redis => 1,
+        Source::Load { stored: true } => 2,
+        Source::Load { stored: false } => 3,
+        Source::Bypass => 4,
+    };
+    if distance(a) > distance(b) { a } else { b }
+}
