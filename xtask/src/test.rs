@@ -23,7 +23,9 @@ pub(crate) struct Options {
 /// Everything, in the order of what fails fastest.
 pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     let cargo = |args: &[&str]| command(root, "cargo", args);
-    let mut steps = Steps::new(9, options.keep_going);
+    // Some of the tests say nothing about all of the requirements.
+    let is_whole = options.nextest.is_empty();
+    let mut steps = Steps::new(if is_whole { 10 } else { 9 }, options.keep_going);
 
     steps.step("set-up", || setup::run(root));
     steps.step("format", || run_command(&mut cargo(&["fmt", "--all", "--check"])));
@@ -46,8 +48,14 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
         command
     };
     steps.step("tests", || {
-        run_command(with_postgres(&["nextest", "run", "--workspace"]).args(&options.nextest))
+        let profile = if is_whole { "whole" } else { "default" };
+        run_command(
+            with_postgres(&["nextest", "run", "--workspace", "--profile", profile]).args(&options.nextest),
+        )
     });
+    if is_whole {
+        steps.step("requirements", || tidy::requirements(root));
+    }
     steps.step("examples in the docs", || run_command(&mut with_postgres(&["test", "--doc", "--workspace"])));
     steps.step("docs", || {
         run_command(cargo(&["doc", "--no-deps", "--workspace"]).env("RUSTDOCFLAGS", "-Dwarnings"))

@@ -5,6 +5,7 @@
 mod code;
 mod engine;
 mod markdown;
+mod requirements;
 mod rust;
 
 use std::fmt;
@@ -42,17 +43,26 @@ const RUST_RULES: [Rule; 7] = [
     engine::redis_stays_remote,
 ];
 
-/// Checks, shows every violation, and sums up.
+/// Checks, the requirements too, shows every violation, and sums up.
 pub(crate) fn run(root: &Path) -> Result<()> {
     check(root)?;
+    requirements(root)?;
     println!("xtask tidy: all house rules are kept");
     Ok(())
 }
 
 /// Checks and shows every violation; an error that counts them when there are any.
 pub(crate) fn check(root: &Path) -> Result<()> {
-    let violations = violations(root)?;
-    for violation in &violations {
+    told(&violations(root)?)
+}
+
+/// Whether the last whole run drove every row of the requirements.
+pub(crate) fn requirements(root: &Path) -> Result<()> {
+    told(&requirements::driven(root))
+}
+
+fn told(violations: &[Violation]) -> Result<()> {
+    for violation in violations {
         println!("{violation}");
     }
     match violations.len() {

@@ -7,17 +7,34 @@ use axum::response::IntoResponse;
 use larder::receipt::Receipt;
 use larder_http::headers::{CACHE_INVALIDATION, cache_invalidation};
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 use uuid::Uuid;
 
+use crate::api::bodies::{ChangePassword, Login, Refresh, Register};
 use crate::api::extract::{Authenticated, Json};
+use crate::api::openapi::{Failed, ProblemBody, Refused, RefusedBody, Unauthenticated};
 use crate::api::preconditions::etag;
 use crate::api::problem::Problem;
 use crate::domain::body::{LoginBody, PasswordBody, RefreshBody, RegisterBody};
 use crate::domain::identity::UserId;
 use crate::domain::role::Role;
+use crate::domain::user::User;
 use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::auth::Grant;
+
+/// Every route of this file.
+pub(crate) fn routes() -> OpenApiRouter<Service> {
+    OpenApiRouter::new()
+        .routes(routes!(register))
+        .routes(routes!(login))
+        .routes(routes!(refresh))
+        .routes(routes!(logout))
+        .routes(routes!(validate))
+        .routes(routes!(change_password))
+}
 
 /// The header with which every write is acknowledged.
 pub(crate) fn acknowledged(receipt: Receipt) -> [(HeaderName, HeaderValue); 1] {
@@ -25,8 +42,8 @@ pub(crate) fn acknowledged(receipt: Receipt) -> [(HeaderName, HeaderValue); 1] {
 }
 
 /// The answer to a login and a refresh.
-#[derive(Serialize)]
-struct TokenAnswer {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct TokenAnswer {
     access_token: String,
     refresh_token: String,
     token_type: &'static str,
@@ -44,6 +61,18 @@ fn granted(grant: Grant) -> impl IntoResponse {
     (acknowledged(grant.receipt), Answer(answer))
 }
 
+/// Creates a user for whoever asks.
+#[utoipa::path(
+    post,
+    path = "/api/v1/auth/register",
+    tag = "auth",
+    request_body = Register,
+    responses(
+        (status = 201, body = User, headers(("Location" = String), ("ETag" = String), ("Cache-Invalidation" = String))),
+        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "another user has this value already"),
+        Failed, RefusedBody,
+    )
+)]
 pub(crate) async fn register(
     State(service): State<Service>,
     Json(body): Json,
@@ -60,6 +89,18 @@ pub(crate) fn location(id: UserId) -> HeaderValue {
     HeaderValue::from_str(&format!("/api/v1/users/{id}")).unwrap_or_else(|_| HeaderValue::from_static("/"))
 }
 
+/// Opens a session.
+#[utoipa::path(
+    post,
+    path = "/api/v1/auth/login",
+    tag = "auth",
+    request_body = Login,
+    responses(
+        (status = 200, body = TokenAnswer, headers(("Cache-Invalidation" = String))),
+        (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "the account is deactivated"),
+        Unauthenticated, Failed, RefusedBody,
+    )
+)]
 pub(crate) async fn login(
     State(service): State<Service>,
     Json(body): Json,
@@ -67,6 +108,17 @@ pub(crate) async fn login(
     Ok(granted(service.login(LoginBody::parse(body)?).await?))
 }
 
+/// Exchanges a refresh token for new tokens; each is good once.
+#[utoipa::path(
+    post,
+    path = "/api/v1/auth/refresh",
+    tag = "auth",
+    request_body = Refresh,
+    responses(
+        (status = 200, body = TokenAnswer, headers(("Cache-Invalidation" = String))),
+        Unauthenticated, Failed, RefusedBody,
+    )
+)]
 pub(crate) async fn refresh(
     State(service): State<Service>,
     Json(body): Json,
@@ -75,6 +127,17 @@ pub(crate) async fn refresh(
     Ok(granted(service.refresh(token).await?))
 }
 
+/// Ends the session of the access token.
+#[utoipa::path(
+    post,
+    path = "/api/v1/auth/logout",
+    tag = "auth",
+    security(("bearer" = [])),
+    responses(
+        (status = 204, description = "the session has ended", headers(("Cache-Invalidation" = String))),
+        Refused,
+    )
+)]
 pub(crate) async fn logout(
     State(service): State<Service>,
     caller: Caller,
@@ -84,8 +147,8 @@ pub(crate) async fn logout(
 }
 
 /// What a good token is good for.
-#[derive(Serialize)]
-struct ValidateAnswer {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ValidateAnswer {
     valid: bool,
     user_id: UserId,
     session_id: Uuid,
@@ -94,6 +157,17 @@ struct ValidateAnswer {
     expires_at: u64,
 }
 
+/// Whose access token this is, and until when.
+#[utoipa::path(
+    get,
+    path = "/api/v1/auth/validate",
+    tag = "auth",
+    security(("bearer" = [])),
+    responses(
+        (status = 200, body = ValidateAnswer),
+        Refused,
+    )
+)]
 pub(crate) async fn validate(Authenticated { caller, claims }: Authenticated) -> impl IntoResponse {
     Answer(ValidateAnswer {
         valid: true,
@@ -104,6 +178,18 @@ pub(crate) async fn validate(Authenticated { caller, claims }: Authenticated) ->
     })
 }
 
+/// Changes the password and ends all of the user's sessions.
+#[utoipa::path(
+    post,
+    path = "/api/v1/auth/password",
+    tag = "auth",
+    security(("bearer" = [])),
+    request_body = ChangePassword,
+    responses(
+        (status = 204, description = "the password is changed", headers(("Cache-Invalidation" = String))),
+        Refused, RefusedBody,
+    )
+)]
 pub(crate) async fn change_password(
     State(service): State<Service>,
     caller: Caller,

@@ -6,28 +6,47 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use larder::cache::Health;
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
+use crate::api::openapi::ProblemBody;
 use crate::api::problem::Problem;
 use crate::service::Service;
 
-#[derive(Serialize)]
-struct Alive {
+/// Every route of this file.
+pub(crate) fn routes() -> OpenApiRouter<Service> {
+    OpenApiRouter::new().routes(routes!(livez)).routes(routes!(readyz))
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Alive {
     status: &'static str,
 }
 
 /// The process answers.
+#[utoipa::path(get, path = "/livez", tag = "health", responses((status = 200, body = Alive)))]
 pub(crate) async fn livez() -> impl IntoResponse {
     Answer(Alive { status: "alive" })
 }
 
-#[derive(Serialize)]
-struct Ready {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Ready {
     status: &'static str,
     database: &'static str,
     cache: &'static str,
 }
 
 /// The database answers. The cache is told of and does not count: without it every request is still answered.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "health",
+    responses(
+        (status = 200, body = Ready),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
 pub(crate) async fn readyz(State(service): State<Service>) -> Result<impl IntoResponse, Problem> {
     if let Err(error) = service.store().database().ping().await {
         tracing::warn!(%error, "not ready");

@@ -1,6 +1,7 @@
 //! The canonical routes under `/api/v1`, and health.
 
 pub mod auth;
+mod bodies;
 pub mod extract;
 pub mod health;
 pub mod openapi;
@@ -15,7 +16,6 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, Request, header};
 use axum::middleware::map_response;
 use axum::response::Response;
-use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 use tower_http::trace::TraceLayer;
@@ -33,20 +33,13 @@ const BODY_PAUSE: Duration = Duration::from_secs(10);
 
 /// All routes on a service.
 pub fn routes(service: Service) -> Router {
-    let (router, document) =
-        OpenApiRouter::with_openapi(openapi::Base::openapi()).merge(users::routes()).split_for_parts();
-    let auth = Router::new()
-        .route("/register", post(auth::register))
-        .route("/login", post(auth::login))
-        .route("/refresh", post(auth::refresh))
-        .route("/logout", post(auth::logout))
-        .route("/validate", get(auth::validate))
-        .route("/password", post(auth::change_password));
+    let (router, document) = OpenApiRouter::with_openapi(openapi::Base::openapi())
+        .merge(auth::routes())
+        .merge(users::routes())
+        .merge(health::routes())
+        .split_for_parts();
     router
         .merge(openapi::pages(document))
-        .nest("/api/v1/auth", auth)
-        .route("/livez", get(health::livez))
-        .route("/readyz", get(health::readyz))
         .fallback(problem::unknown_path)
         .method_not_allowed_fallback(problem::unknown_method)
         .layer(map_response(private))

@@ -4,7 +4,6 @@ use axum::Json as Answer;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
 use larder::class;
 use larder::receipt::Receipt;
 use larder_http::headers::{CACHE_STATUS, cache_status};
@@ -14,8 +13,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::auth::{acknowledged, location};
+use crate::api::bodies::{CreateUser, Lookup, PatchUser, PutUser};
 use crate::api::extract::{Consistency, Json, Params, Strength, Target};
-use crate::api::openapi::{ProblemBody, Refused};
+use crate::api::openapi::{ProblemBody, Refused, RefusedBody, UserPath};
 use crate::api::preconditions::{etag, expected_versions, is_not_modified};
 use crate::api::problem::Problem;
 use crate::domain::body::{CreateUserBody, LookupBody, PatchUserBody, PutUserBody};
@@ -60,12 +60,11 @@ fn changed(status: StatusCode, user: &User, receipt: Receipt, caller: Caller) ->
 /// Every route of this file.
 pub(crate) fn routes() -> OpenApiRouter<Service> {
     OpenApiRouter::new()
-        .routes(routes!(get))
-        .route("/api/v1/users", axum::routing::get(list).post(create))
-        .route("/api/v1/users/lookup", post(lookup))
-        .route("/api/v1/users/{id}", axum::routing::patch(patch).put(put).delete(delete))
-        .route("/api/v1/users/{id}/activate", post(activate))
-        .route("/api/v1/users/{id}/deactivate", post(deactivate))
+        .routes(routes!(list, create))
+        .routes(routes!(get, patch, put, delete))
+        .routes(routes!(lookup))
+        .routes(routes!(activate))
+        .routes(routes!(deactivate))
 }
 
 /// A user by its id, its external id, or `me`.
@@ -76,7 +75,7 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
     path = "/api/v1/users/{id}",
     tag = "users",
     security(("bearer" = [])),
-    params(("id" = String, Path, description = "a UUID of version 7, an external id, or `me`"), Consistency),
+    params(UserPath, Consistency),
     responses(
         (status = 200, body = View, headers(("ETag" = String), ("Cache-Status" = String))),
         (status = 304, description = "the caller has this version already"),
@@ -95,6 +94,22 @@ pub(crate) async fn get(
     shown(&answer, caller, &headers)
 }
 
+/// A user by exactly one of id, e-mail address, user name and telephone number.
+///
+/// A POST, so that personal data stays out of URLs.
+#[utoipa::path(
+    post,
+    path = "/api/v1/users/lookup",
+    tag = "users",
+    security(("bearer" = [])),
+    params(Consistency),
+    request_body = Lookup,
+    responses(
+        (status = 200, body = View, headers(("ETag" = String), ("Cache-Status" = String))),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "there is no such user"),
+        Refused, RefusedBody,
+    )
+)]
 pub(crate) async fn lookup(
     State(service): State<Service>,
     caller: Caller,
@@ -108,8 +123,8 @@ pub(crate) async fn lookup(
 }
 
 /// A page of the list.
-#[derive(Serialize)]
-struct ListAnswer<'a> {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ListAnswer<'a> {
     items: Vec<View<'a>>,
     /// The page's number; `null` behind a cursor.
     page: Option<Page>,
@@ -118,6 +133,18 @@ struct ListAnswer<'a> {
     next_cursor: Option<String>,
 }
 
+/// A part of the list of users, newest first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/users",
+    tag = "users",
+    security(("bearer" = [])),
+    params(ListParams, Consistency),
+    responses(
+        (status = 200, body = ListAnswer, headers(("Cache-Status" = String))),
+        Refused,
+    )
+)]
 pub(crate) async fn list(
     State(service): State<Service>,
     caller: Caller,
@@ -140,6 +167,19 @@ pub(crate) async fn list(
     Ok(([(CACHE_STATUS, cache_status(&answer))], Answer(list)).into_response())
 }
 
+/// Creates a user. For admins.
+#[utoipa::path(
+    post,
+    path = "/api/v1/users",
+    tag = "users",
+    security(("bearer" = [])),
+    request_body = CreateUser,
+    responses(
+        (status = 201, body = View, headers(("Location" = String), ("ETag" = String), ("Cache-Invalidation" = String))),
+        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "another user has this value already"),
+        Refused, RefusedBody,
+    )
+)]
 pub(crate) async fn create(
     State(service): State<Service>,
     caller: Caller,
@@ -152,6 +192,22 @@ pub(crate) async fn create(
     Ok((location, changed(StatusCode::CREATED, &user, receipt, caller)).into_response())
 }
 
+/// Changes some fields of a user.
+#[utoipa::path(
+    patch,
+    path = "/api/v1/users/{id}",
+    tag = "users",
+    security(("bearer" = [])),
+    params(UserPath),
+    request_body = PatchUser,
+    responses(
+        (status = 200, body = View, headers(("ETag" = String), ("Cache-Invalidation" = String))),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "there is no such user"),
+        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "another user has this value already"),
+        (status = 412, body = ProblemBody, content_type = "application/problem+json", description = "`If-Match` names another version"),
+        Refused, RefusedBody,
+    )
+)]
 pub(crate) async fn patch(
     state: State<Service>,
     caller: Caller,
@@ -163,6 +219,22 @@ pub(crate) async fn patch(
     change(state, caller, target, headers, patch).await
 }
 
+/// Replaces a user.
+#[utoipa::path(
+    put,
+    path = "/api/v1/users/{id}",
+    tag = "users",
+    security(("bearer" = [])),
+    params(UserPath),
+    request_body = PutUser,
+    responses(
+        (status = 200, body = View, headers(("ETag" = String), ("Cache-Invalidation" = String))),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "there is no such user"),
+        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "another user has this value already"),
+        (status = 412, body = ProblemBody, content_type = "application/problem+json", description = "`If-Match` names another version"),
+        Refused, RefusedBody,
+    )
+)]
 pub(crate) async fn put(
     state: State<Service>,
     caller: Caller,
@@ -186,6 +258,20 @@ async fn change(
     Ok(changed(StatusCode::OK, &user, receipt, caller))
 }
 
+/// Deletes a user.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/users/{id}",
+    tag = "users",
+    security(("bearer" = [])),
+    params(UserPath),
+    responses(
+        (status = 204, description = "the user is gone", headers(("Cache-Invalidation" = String))),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "there is no such user"),
+        (status = 412, body = ProblemBody, content_type = "application/problem+json", description = "`If-Match` names another version"),
+        Refused,
+    )
+)]
 pub(crate) async fn delete(
     State(service): State<Service>,
     caller: Caller,
@@ -197,6 +283,20 @@ pub(crate) async fn delete(
     Ok((StatusCode::NO_CONTENT, acknowledged(receipt)).into_response())
 }
 
+/// Activates a user. For admins.
+#[utoipa::path(
+    post,
+    path = "/api/v1/users/{id}/activate",
+    tag = "users",
+    security(("bearer" = [])),
+    params(UserPath),
+    responses(
+        (status = 200, body = View, headers(("ETag" = String), ("Cache-Invalidation" = String))),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "there is no such user"),
+        (status = 412, body = ProblemBody, content_type = "application/problem+json", description = "`If-Match` names another version"),
+        Refused,
+    )
+)]
 pub(crate) async fn activate(
     state: State<Service>,
     caller: Caller,
@@ -207,6 +307,20 @@ pub(crate) async fn activate(
     change(state, caller, target, headers, UserPatch::active(true)).await
 }
 
+/// Deactivates a user, which ends its tokens. For admins.
+#[utoipa::path(
+    post,
+    path = "/api/v1/users/{id}/deactivate",
+    tag = "users",
+    security(("bearer" = [])),
+    params(UserPath),
+    responses(
+        (status = 200, body = View, headers(("ETag" = String), ("Cache-Invalidation" = String))),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "there is no such user"),
+        (status = 412, body = ProblemBody, content_type = "application/problem+json", description = "`If-Match` names another version"),
+        Refused,
+    )
+)]
 pub(crate) async fn deactivate(
     state: State<Service>,
     caller: Caller,

@@ -11,6 +11,7 @@ text_type! {
     /// An e-mail address: ASCII, at most 254 characters, lower case.
     ///
     /// Lower case is decided here and held by a CHECK, because SQLite's `lower` knows only ASCII.
+    #[schema(format = Email, max_length = 254)]
     Email
 }
 
@@ -37,6 +38,7 @@ impl Email {
 
 text_type! {
     /// A telephone number in E.164 form: `+` and 8 to 15 digits.
+    #[schema(pattern = r"^\+[1-9][0-9]{7,14}$")]
     Phone
 }
 

@@ -63,6 +63,7 @@ impl FromStr for UserId {
 
 text_type! {
     /// The id a user has in another system: 1 to 64 of `A-Z a-z 0-9 . _ -`, unique.
+    #[schema(pattern = "^[A-Za-z0-9._-]*[A-Za-z0-9][A-Za-z0-9._-]*$", max_length = 64)]
     ExternalId
 }
 
@@ -91,6 +92,7 @@ impl ExternalId {
 
 text_type! {
     /// A user name: 3 to 32 of `a-z 0-9 . _ -`, beginning with a letter or digit, lower case.
+    #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{2,31}$")]
     Username
 }
 

@@ -49,7 +49,9 @@ impl Default for Limit {
 }
 
 /// The number of a page, from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
+)]
 pub struct Page(u32);
 
 impl Page {
@@ -160,7 +162,8 @@ pub struct ListQuery {
 }
 
 /// The parameters of a list as they stand in the URL.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct ListParams {
     /// See [`Limit`].
     pub limit: Option<String>,

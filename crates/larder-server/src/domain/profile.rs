@@ -10,6 +10,7 @@ const SKILLS: usize = 50;
 
 text_type! {
     /// The address of a picture: http or https, at most 2,048 characters.
+    #[schema(pattern = "^[Hh][Tt][Tt][Pp][Ss]?://", max_length = 2048)]
     AvatarUrl
 }
 

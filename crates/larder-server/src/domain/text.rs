@@ -12,8 +12,10 @@ use crate::domain::invalid::Invalid;
 /// there for what larder wrote itself (cached entries), never for the body of a request.
 macro_rules! text_type {
     ($(#[$doc:meta])* $name:ident) => {
+        #[derive(
+            Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+        )]
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
         #[serde(transparent)]
         pub struct $name(String);
 

@@ -1,0 +1,121 @@
+//! What request bodies look like, for the OpenAPI document. They are parsed by `domain/body.rs`, which names every wrong
+//! field in one answer.
+#![allow(dead_code, reason = "these types stand for JSON in the document only")]
+
+use utoipa::ToSchema;
+
+use crate::domain::contact::{Email, Phone};
+use crate::domain::identity::{ExternalId, UserId, Username};
+use crate::domain::profile::{AvatarUrl, Skills};
+use crate::domain::role::Role;
+
+/// What everybody may say of themselves.
+#[derive(ToSchema)]
+pub(crate) struct Profile {
+    phone: Option<Phone>,
+    #[schema(min_length = 1, max_length = 200)]
+    full_name: Option<String>,
+    #[schema(min_length = 1, max_length = 2000)]
+    bio: Option<String>,
+    #[schema(min_length = 1, max_length = 200)]
+    occupation: Option<String>,
+    #[schema(min_length = 1, max_length = 200)]
+    location: Option<String>,
+    avatar_url: Option<AvatarUrl>,
+    skills: Option<Skills>,
+    #[schema(min_length = 1, max_length = 4000)]
+    experience: Option<String>,
+}
+
+/// What only those set who manage a user.
+#[derive(ToSchema)]
+pub(crate) struct Managed {
+    external_id: Option<ExternalId>,
+    #[schema(nullable = false)]
+    role: Option<Role>,
+    #[schema(nullable = false)]
+    is_active: Option<bool>,
+}
+
+/// Oneself.
+#[derive(ToSchema)]
+pub(crate) struct Register {
+    email: Email,
+    username: Username,
+    #[schema(min_length = 10, max_length = 256, format = Password)]
+    password: String,
+    #[serde(flatten)]
+    profile: Profile,
+}
+
+/// A user, as an admin makes it. Without a password it cannot log in.
+#[derive(ToSchema)]
+pub(crate) struct CreateUser {
+    email: Email,
+    username: Username,
+    #[schema(min_length = 10, max_length = 256, format = Password)]
+    password: Option<String>,
+    #[serde(flatten)]
+    profile: Profile,
+    #[serde(flatten)]
+    managed: Managed,
+}
+
+/// What changes; a missing field stays, `null` clears.
+#[derive(ToSchema)]
+pub(crate) struct PatchUser {
+    #[schema(nullable = false)]
+    email: Option<Email>,
+    #[schema(nullable = false)]
+    username: Option<Username>,
+    #[serde(flatten)]
+    profile: Profile,
+    #[serde(flatten)]
+    managed: Managed,
+}
+
+/// The whole user; what is missing is cleared, but `external_id`, `role` and `is_active` stay.
+#[derive(ToSchema)]
+pub(crate) struct PutUser {
+    email: Email,
+    username: Username,
+    #[serde(flatten)]
+    profile: Profile,
+    #[serde(flatten)]
+    managed: Managed,
+}
+
+/// A password and exactly one of `email`, `username` and `phone`.
+#[derive(ToSchema)]
+pub(crate) struct Login {
+    email: Option<Email>,
+    username: Option<Username>,
+    phone: Option<Phone>,
+    #[schema(min_length = 1, max_length = 256, format = Password)]
+    password: String,
+}
+
+/// The token as it was granted.
+#[derive(ToSchema)]
+pub(crate) struct Refresh {
+    #[schema(min_length = 1, max_length = 512)]
+    refresh_token: String,
+}
+
+/// The password that is and the one that is to be.
+#[derive(ToSchema)]
+pub(crate) struct ChangePassword {
+    #[schema(min_length = 1, max_length = 256, format = Password)]
+    current_password: String,
+    #[schema(min_length = 10, max_length = 256, format = Password)]
+    new_password: String,
+}
+
+/// Exactly one of these.
+#[derive(ToSchema)]
+pub(crate) struct Lookup {
+    id: Option<UserId>,
+    email: Option<Email>,
+    username: Option<Username>,
+    phone: Option<Phone>,
+}
