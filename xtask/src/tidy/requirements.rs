@@ -23,7 +23,10 @@ pub(super) fn driven(root: &Path) -> Vec<Violation> {
         return vec![violation(1, "must exist".to_owned())];
     };
     let Ok(report) = fs::read_to_string(root.join(REPORT)) else {
-        return vec![violation(1, format!("there is no {REPORT} to hold it against; run `cargo xtask test`"))];
+        return vec![violation(
+            1,
+            format!("there is no {REPORT} to hold it against; run `cargo xtask test`"),
+        )];
     };
     match read_report(&report) {
         Ok(report) => undriven(&page, &report),

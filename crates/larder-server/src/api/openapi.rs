@@ -63,9 +63,6 @@ pub(crate) struct UserPath {
 #[derive(IntoResponses)]
 #[allow(dead_code, reason = "stands for answers in the document only")]
 pub(crate) enum RefusedBody {
-    /// The body is not JSON.
-    #[response(status = 400, content_type = "application/problem+json")]
-    NotJson(ProblemBody),
     /// The body is larger than 1 MiB.
     #[response(status = 413, content_type = "application/problem+json")]
     TooLarge(ProblemBody),
@@ -78,6 +75,9 @@ pub(crate) enum RefusedBody {
 #[derive(IntoResponses)]
 #[allow(dead_code, reason = "stands for answers in the document only")]
 pub(crate) enum Failed {
+    /// The path, the query or the body cannot be read.
+    #[response(status = 400, content_type = "application/problem+json")]
+    Unreadable(ProblemBody),
     /// A parameter or a field is not allowed as it is.
     #[response(status = 422, content_type = "application/problem+json")]
     Invalid(ProblemBody),
@@ -105,6 +105,9 @@ pub(crate) struct Unauthenticated(ProblemBody);
 #[derive(IntoResponses)]
 #[allow(dead_code, reason = "stands for answers in the document only")]
 pub(crate) enum Refused {
+    /// The path, the query or the body cannot be read.
+    #[response(status = 400, content_type = "application/problem+json")]
+    Unreadable(ProblemBody),
     /// No access token, or one that is malformed, forged, expired or ended.
     #[response(
         status = 401,

@@ -41,6 +41,7 @@ pub struct User {
 /// What other users may see of a user: no e-mail address, telephone number or external id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[allow(missing_docs, reason = "each field is named after its type, which is documented")]
+#[serde(deny_unknown_fields)]
 pub struct PublicUser {
     pub id: UserId,
     pub username: Username,

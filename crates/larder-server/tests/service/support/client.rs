@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::support::contract;
+
 /// Longer than the service's own time-outs, so that a test sees those.
 const PATIENCE: Duration = Duration::from_secs(25);
 
@@ -159,7 +161,13 @@ impl Client {
         let answer = send_raw(self.address, &request.to_wire(self.address));
         let answer = answer.unwrap_or_else(|| panic!("no answer to {} {}", request.method, request.path));
         answer.check(&request);
+        contract::check(request.method, &request.path, answer.status, || self.document());
         answer
+    }
+
+    fn document(&self) -> Value {
+        let wire = Request::new("GET", "/openapi.json").to_wire(self.address);
+        send_raw(self.address, &wire).unwrap().json()
     }
 
     #[track_caller]

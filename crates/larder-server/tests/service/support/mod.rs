@@ -2,6 +2,7 @@
 
 pub(crate) mod app;
 pub(crate) mod client;
+mod contract;
 pub(crate) mod larder;
 
 use std::thread;
