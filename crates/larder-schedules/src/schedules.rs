@@ -66,7 +66,14 @@ fn tag() -> TagKey {
 
 fn copy(version: u8, origin: Origin) -> LocalCopy {
     let deadline = Tick::from_nanos(u64::MAX);
-    LocalCopy { value: Some(Arc::new(version)), tags: Vec::new(), deadline, origin, payload_bytes: 1 }
+    LocalCopy {
+        value: Some(Arc::new(version)),
+        tags: Vec::new(),
+        deadline,
+        origin,
+        payload_bytes: 1,
+        loaded_at_millis: 0,
+    }
 }
 
 fn held(local: &Local) -> Option<u8> {

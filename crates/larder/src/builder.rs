@@ -5,8 +5,10 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::cache::Cache;
+use crate::cause::Causes;
 use crate::clock::Clock;
 use crate::engine::consumer::{Consumer, prune_now_and_then};
+use crate::engine::registry::Registry;
 use crate::engine::{Engine, Limits, Running, Shared};
 use crate::error::Error;
 use crate::journal::Journal;
@@ -125,7 +127,8 @@ impl Builder {
         let namespace = Arc::new(namespace);
         let local = Arc::new(Local::new(self.memory_bytes, self.rules));
         let clock = Clock::Kernel;
-        let shared = self.shared(&namespace, &clock, &local).await?;
+        let causes = Arc::new(Causes::new(clock.clone(), self.bound));
+        let shared = self.shared(&namespace, &clock, &local, &causes).await?;
         let mut tasks = Vec::new();
         if let Some(journal) = &self.journal {
             tasks.push(Running::start(prune_now_and_then(journal.clone())));
@@ -141,6 +144,7 @@ impl Builder {
                     local: local.clone(),
                     guard: guard.clone(),
                     clock: clock.clone(),
+                    causes: causes.clone(),
                     bound: self.bound,
                 };
                 tasks.push(Running::start(consumer.consume()));
@@ -159,6 +163,8 @@ impl Builder {
             clock,
             limits,
             rules: self.rules,
+            classes: Registry::default(),
+            causes,
             is_on: AtomicBool::new(true),
         };
         tracing::info!(namespace = self.namespace, promise = engine.promise(), "cache built");
@@ -171,7 +177,9 @@ impl Builder {
         namespace: &Namespace,
         clock: &Clock,
         local: &Arc<Local>,
+        causes: &Arc<Causes>,
     ) -> Result<Option<Shared>, Error> {
+        use crate::engine::Listening;
         use crate::remote::redis::{RedisTier, Settings};
 
         let Some(url) = &self.redis else { return Ok(None) };
@@ -183,15 +191,23 @@ impl Builder {
             timeout: self.redis_timeout,
             journal: self.journal.clone(),
             rules: self.rules,
+            causes: causes.clone(),
         };
         let usable = Arc::new(Usable::new());
-        let tier = RedisTier::start(settings, clock.clone(), local.clone(), usable.clone())?;
+        let listener = Arc::new(Listening { local: local.clone(), causes: causes.clone() });
+        let tier = Arc::new(RedisTier::start(settings, clock.clone(), listener, usable.clone())?);
         usable.granted_within(START_UP).await;
-        Ok(Some(Shared { remote: Arc::new(tier), usable }))
+        Ok(Some(Shared { remote: tier.clone(), inspect: tier, usable }))
     }
 
     #[cfg(not(feature = "redis"))]
-    async fn shared(&self, _: &Namespace, _: &Clock, _: &Arc<Local>) -> Result<Option<Shared>, Error> {
+    async fn shared(
+        &self,
+        _: &Namespace,
+        _: &Clock,
+        _: &Arc<Local>,
+        _: &Arc<Causes>,
+    ) -> Result<Option<Shared>, Error> {
         Ok(None)
     }
 }

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -14,7 +14,8 @@ use crate::error::Error;
 use crate::key::{Key, KeyBuf, Namespace};
 use crate::policy::{Consistency, Policy};
 use crate::source::Source;
-use crate::stats::{Counters, Stats};
+use crate::stats::Stats;
+use crate::times::LoadTimes;
 
 /// Opens a class; made by [`Cache::class`].
 #[must_use = "nothing is opened before `open`"]
@@ -90,8 +91,8 @@ where
         ClassBuilder { tags_of: Some(Arc::new(tags_of)), ..self }
     }
 
-    /// Opens the class. Opening one name twice gives two handles with counters of their own on the same
-    /// entries.
+    /// Opens the class. Opening one name twice gives two handles on the same entries, with one switch and one
+    /// set of counters.
     ///
     /// # Errors
     ///
@@ -109,12 +110,11 @@ where
         }
         let core = Arc::new(ClassCore {
             prefix: namespace.class_prefix(&self.name)?,
+            common: self.cache.engine.classes.open(&self.name),
             name: self.name,
             policy: self.policy,
             coder: Coder::of::<V>(self.codec),
             version: self.version,
-            counters: Counters::default(),
-            is_on: AtomicBool::new(true),
         });
         let engine = self.cache.engine.clone();
         Ok(Class { engine, core, tags: tags.into(), tags_of: self.tags_of, types: PhantomData })
@@ -218,22 +218,28 @@ where
         &self.core.name
     }
 
-    /// What this handle and its clones counted.
+    /// What all handles of the class's name counted.
     pub fn stats(&self) -> Stats {
-        self.core.counters.snapshot()
+        self.core.common.counters.snapshot()
     }
 
-    /// Switches caching for this handle and its clones. Off, every read goes to its loader and nothing is
+    /// How long the loads of all handles of the class's name took.
+    pub fn load_times(&self) -> LoadTimes {
+        self.core.common.load_times.snapshot()
+    }
+
+    /// Switches caching for all handles of the class's name, as
+    /// [`Cache::set_class_enabled`](crate::cache::Cache::set_class_enabled) does. Off, every read goes to its loader and nothing is
     /// stored; invalidations go on, so switching back on never brings old values back. Default: on.
     pub fn set_enabled(&self, is_on: bool) {
-        self.core.is_on.store(is_on, Ordering::Relaxed);
+        self.core.common.is_on.store(is_on, Ordering::Relaxed);
     }
 
     pub(crate) fn key(&self, key: &K) -> KeyBuf {
         self.core.prefix.key(key)
     }
 
-    fn tags(&self, key: &K) -> Tags {
+    pub(crate) fn tags(&self, key: &K) -> Tags {
         let Some(tags_of) = &self.tags_of else { return self.tags.clone() };
         let mut tags = self.tags.to_vec();
         for tag in tags_of(key) {
@@ -281,11 +287,13 @@ where
         T: Into<Option<V>>,
         E: std::error::Error + Send + Sync + 'static,
     {
+        let Class { engine, core, .. } = self.class;
         let load = || async {
+            let timing = core.common.load_times.timing();
             let loaded = load().await?;
+            drop(timing);
             Ok::<_, E>(loaded.into().map(|value| Arc::new(value) as AnyValue))
         };
-        let Class { engine, core, .. } = self.class;
         let (key, tags) = (self.class.key(self.key), || self.class.tags(self.key));
         let Found { value, source, joined } = engine.read(core, &key, tags, self.consistency, load).await?;
         Ok(Answer { value: value.and_then(typed), source, joined })

@@ -54,6 +54,13 @@ impl Cache {
     /// (with `larder-sql`: `Write::touched`, asked just before the commit).
     pub fn committed(&self, touches: &[Touch]) -> Invalidation {
         let batch = Batch::of(&self.engine.namespace, touches);
+        for touch in touches {
+            match touch {
+                Touch::Entry { class: name, .. } | Touch::Tag(name) => self.engine.count_invalidation(name),
+                Touch::Everything => self.engine.count_clearing(),
+                Touch::Matching(_) => {}
+            }
+        }
         Invalidation { engine: self.engine.clone(), batch, by_hand: None, waits: false }
     }
 
@@ -115,7 +122,7 @@ impl Invalidation {
         K: Key + ?Sized,
         V: Serialize + DeserializeOwned + Send + Sync + 'static,
     {
-        count(&class.core.counters.invalidations);
+        count(&class.core.common.counters.invalidations);
         let key = Bytes::copy_from_slice(&class.key(key));
         if let Some(by_hand) = &mut self.by_hand {
             by_hand.extend(self.engine.namespace.named(&key));
@@ -126,12 +133,12 @@ impl Invalidation {
 
     /// Adds every entry of a class.
     pub fn class<K: ?Sized, V>(self, class: &Class<K, V>) -> Self {
-        count(&class.core.counters.invalidations);
         self.tag(&class.core.name)
     }
 
     /// Adds every entry under a tag.
     pub fn tag(mut self, tag: &str) -> Self {
+        self.engine.count_invalidation(tag);
         self.batch.tags.push(self.engine.namespace.tag_key(tag));
         self.note(Touch::Tag(tag.to_owned()))
     }
@@ -148,6 +155,7 @@ impl Invalidation {
 
     /// Adds every entry there is.
     pub fn everything(mut self) -> Self {
+        self.engine.count_clearing();
         self.batch.everything = true;
         self.note(Touch::Everything)
     }

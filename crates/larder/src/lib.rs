@@ -33,6 +33,7 @@
 mod batch;
 mod builder;
 pub mod cache;
+pub mod cause;
 pub mod class;
 #[cfg(not(feature = "proof"))]
 mod clock;
@@ -42,6 +43,7 @@ pub mod clock;
 pub mod codec;
 mod engine;
 pub mod error;
+pub mod introspection;
 pub mod invalidation;
 pub mod journal;
 pub mod key;
@@ -59,6 +61,7 @@ mod remote;
 pub mod source;
 pub mod stats;
 mod sync;
+pub mod times;
 pub mod uncached;
 
 pub use crate::builder::Builder;

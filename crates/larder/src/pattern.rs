@@ -1,5 +1,7 @@
 //! Patterns over what entries are called: `class:part:part`, with `*` for any text.
 
+use std::fmt;
+
 use crate::error::Error;
 
 /// A parsed pattern.
@@ -64,6 +66,14 @@ impl Pattern {
     }
 }
 
+/// As [`Pattern::parse`] reads it back.
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let literals = self.literals.iter().map(|literal| literal.replace('\\', "\\\\").replace('*', "\\*"));
+        f.write_str(&literals.collect::<Vec<_>>().join("*"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -96,6 +106,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_pattern_reads_back_as_it_is_shown(text in "[a*\\\\:]{1,8}") {
+            let pattern = Pattern::parse(&text).unwrap();
+            prop_assert_eq!(Pattern::parse(&pattern.to_string()).unwrap(), pattern);
+        }
+
         #[test]
         fn a_prefix_matches_exactly_what_begins_with_it(prefix in "[a*\\\\:]{1,4}", text in "[a*\\\\:]{0,8}") {
             prop_assert_eq!(matches(&Pattern::beginning_with(&prefix), &text), text.starts_with(&prefix));

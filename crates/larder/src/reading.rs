@@ -40,9 +40,25 @@ impl Namespace {
 
     /// Whether `key` is an entry's that `pattern` means.
     pub(crate) fn means(&self, pattern: &Pattern, key: &[u8]) -> bool {
-        let Some(words) = self.words(key) else { return false };
-        let words: Vec<String> = words.map(|word| word.unwrap_or_else(|| "~".to_owned())).collect();
-        pattern.matches(&words.join(":"))
+        self.readable(key).is_some_and(|text| pattern.matches(&text))
+    }
+
+    /// The text of an entry's key, `class:part:part`; `None` for a key that is no entry's.
+    pub(crate) fn readable(&self, key: &[u8]) -> Option<String> {
+        let words = self.words(key)?.map(|word| word.unwrap_or_else(|| "~".to_owned()));
+        Some(words.collect::<Vec<String>>().join(":"))
+    }
+
+    /// The class of an entry's key; `None` for a key that is no entry's.
+    pub(crate) fn class_of(&self, key: &[u8]) -> Option<String> {
+        self.words(key)?.next()?
+    }
+
+    /// The name of a tag.
+    pub(crate) fn tag_name(&self, tag: &TagKey) -> String {
+        let text = String::from_utf8_lossy(tag.as_bytes());
+        let name = text.split_once(":#").map_or("", |(_, name)| name);
+        decoded(name).unwrap_or_default()
     }
 
     /// The class and the parts of an entry's key, decoded; a missing part is `None`.
@@ -124,6 +140,11 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn every_tag_reads_back_as_it_is_named(tag in "\\PC{0,20}") {
+            prop_assert_eq!(namespace().tag_name(&namespace().tag_key(&tag)), tag);
+        }
+
         #[test]
         fn every_key_reads_back_as_what_it_names(class in "\\PC{1,20}", parts in any::<Vec<Option<String>>>()) {
             prop_assume!(!parts.is_empty());

@@ -83,7 +83,7 @@ counts! {
     passed_over,
     /// Reads that passed the caches by: switched off, or inside a load.
     bypasses,
-    /// Invalidations of a key or of the whole class by this instance, by hand.
+    /// Invalidations of a key, of the whole class or of everything by this instance, by hand or with a write.
     invalidations,
     /// Values in Redis that were no valid frame of this class.
     broken_frames,

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 use crate::batch::Batch;
+use crate::cause::{Cause, Causes};
 use crate::clock::Clock;
 use crate::engine::invalidate::drop_from;
 use crate::journal::{Changes, Failure, Journal, PASS, Position, within};
@@ -28,6 +29,7 @@ pub(crate) struct Consumer {
     pub(crate) local: Arc<Local>,
     pub(crate) guard: Arc<Usable>,
     pub(crate) clock: Clock,
+    pub(crate) causes: Arc<Causes>,
     pub(crate) bound: Duration,
 }
 
@@ -59,9 +61,12 @@ impl Consumer {
             Changes::Touches(touches) => {
                 let batch = Batch::of(&self.namespace, &touches);
                 drop_from(&self.local, &self.namespace, &batch);
+                self.causes.note(&batch, Cause::Journal);
             }
             Changes::Unknown => {
-                self.local.clear();
+                if self.local.clear() > 0 {
+                    self.causes.everything(Cause::Journal);
+                }
             }
         }
         *position = Some(since.position);

@@ -60,6 +60,7 @@ impl Bench {
             local: Arc::new(Local::new(1 << 20, Rules::default())),
             guard: Arc::new(Usable::new()),
             clock: Clock::manual(),
+            causes: Arc::new(Causes::new(Clock::manual(), BOUND)),
             bound: BOUND,
         };
         Bench { consumer, journal, position: None }
@@ -79,7 +80,14 @@ impl Bench {
         let Departure::Lead(id, ..) = departure else { panic!("there was a flight already") };
         move || {
             let (deadline, origin) = (Tick::FAR, Origin::Guarded);
-            let copy = LocalCopy { value: None, tags: vec![], deadline, origin, payload_bytes: 0 };
+            let copy = LocalCopy {
+                value: None,
+                tags: vec![],
+                deadline,
+                origin,
+                payload_bytes: 0,
+                loaded_at_millis: 0,
+            };
             local.insert_loaded(&key, id, copy)
         }
     }

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::batch::{Batch, Sweep};
+use crate::cause::Cause;
 use crate::engine::{Engine, Shared};
 use crate::journal::{Touch, within};
 use crate::key::Namespace;
 use crate::local::Local;
 use crate::receipt::{Delivery, Dropped};
 use crate::remote::Fault;
+use crate::stats::count;
 
 /// What an invalidation found in memory.
 #[derive(Default)]
@@ -55,6 +57,7 @@ impl Engine {
     ///
     /// What was touched `by_hand` goes into the journal first; `None` was journalled with its write.
     pub(crate) async fn invalidate(self: Arc<Self>, batch: Batch, by_hand: Option<Vec<Touch>>) -> Done {
+        self.causes.note(&batch, if by_hand.is_some() { Cause::ByHand } else { Cause::Committed });
         let running = tokio::spawn(async move {
             let is_journalled = match by_hand {
                 Some(touches) => self.journal_first(&touches).await,
@@ -73,6 +76,18 @@ impl Engine {
                 }
             },
         }
+    }
+
+    /// The class of this name was invalidated, in part or whole; no matter if nobody has opened it.
+    pub(crate) fn count_invalidation(&self, class: &str) {
+        if let Some(common) = self.classes.get(class) {
+            count(&common.counters.invalidations);
+        }
+    }
+
+    /// Every class was.
+    pub(crate) fn count_clearing(&self) {
+        self.classes.all().iter().for_each(|(_, common)| count(&common.counters.invalidations));
     }
 
     /// First, because the journal is what brings it to whoever Redis does not reach. When the database cannot be asked,

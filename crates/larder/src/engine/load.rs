@@ -20,14 +20,14 @@ impl Engine {
         F: Future<Output = Result<Option<AnyValue>, E>>,
         E: StdError + Send + Sync + 'static,
     {
-        count(&class.counters.loads);
+        count(&class.common.counters.loads);
         let limit = self.limits.load_timeout;
         let loaded = match tokio::time::timeout(limit, uncached(load)).await {
             Ok(Ok(value)) => return Ok(value),
             Ok(Err(error)) => Err(Error::load(&class.name, error)),
             Err(_) => Err(Error::load_timeout(&class.name, limit)),
         };
-        count(&class.counters.load_failures);
+        count(&class.common.counters.load_failures);
         loaded
     }
 
@@ -46,7 +46,7 @@ impl Engine {
         E: StdError + Send + Sync + 'static,
     {
         let tags = self.local.take_tokens(&wanted.tags, self.is_guarded());
-        let started = self.clock.now();
+        let (started, loaded_at_millis) = (self.clock.now(), self.clock.unix_millis());
         let value = self.load(class, load).await?;
         let good_until = started.plus(self.bound_here());
         let unstored = Brought { value: value.clone(), source: Source::Load { stored: false }, good_until };
@@ -56,10 +56,11 @@ impl Engine {
         let Some(payload_bytes) = class.payload_bytes(value.as_ref()) else { return Ok(unstored) };
         let (origin, residence) = self.keeps_loaded(ttl);
         let deadline = started.plus(residence);
-        let copy = LocalCopy { value: value.clone(), tags, deadline, origin, payload_bytes };
+        let value_kept = value.clone();
+        let copy = LocalCopy { value: value_kept, tags, deadline, origin, payload_bytes, loaded_at_millis };
         let stored = self.local.insert_loaded(&wanted.key, flight, copy);
         if !stored {
-            count(&class.counters.fills_refused);
+            count(&class.common.counters.fills_refused);
         }
         Ok(Brought { value, source: Source::Load { stored }, good_until })
     }

@@ -6,6 +6,7 @@ mod invalidate;
 mod load;
 mod read;
 mod redis_read;
+pub(crate) mod registry;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,8 +15,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::task::AbortHandle;
 
+use crate::cause::{Cause, Causes};
 use crate::clock::Clock;
 use crate::codec::Coder;
+use crate::engine::registry::{Common, Registry};
 use crate::journal::Journal;
 use crate::key::{ClassPrefix, KeyBuf, Namespace};
 use crate::local::Local;
@@ -25,8 +28,7 @@ use crate::protocol::lease::Expected;
 use crate::protocol::rules::Rules;
 use crate::protocol::tag::TagKey;
 use crate::remote::usable::{Stretch, Usable};
-use crate::remote::{Fault, Listener, Remote};
-use crate::stats::Counters;
+use crate::remote::{Fault, Inspect, Listener, Remote};
 
 pub(crate) use invalidate::Done;
 pub(crate) use read::Found;
@@ -46,6 +48,10 @@ pub(crate) struct Engine {
     pub(crate) clock: Clock,
     pub(crate) limits: Limits,
     pub(crate) rules: Rules,
+    /// What has been opened, by name.
+    pub(crate) classes: Registry,
+    /// Why what was invalidated.
+    pub(crate) causes: Arc<Causes>,
     /// Off: every read goes to its loader and nothing is stored; invalidations go on. Guards nothing, so a
     /// read that runs while it is switched may still see the other state.
     pub(crate) is_on: AtomicBool,
@@ -54,6 +60,7 @@ pub(crate) struct Engine {
 /// The shared tier and whether it may be used.
 pub(crate) struct Shared {
     pub(crate) remote: Arc<dyn Remote>,
+    pub(crate) inspect: Arc<dyn Inspect>,
     pub(crate) usable: Arc<Usable>,
 }
 
@@ -72,9 +79,8 @@ pub(crate) struct ClassCore {
     pub(crate) policy: Policy,
     pub(crate) coder: Coder,
     pub(crate) version: u32,
-    pub(crate) counters: Counters,
-    /// As [`Engine::is_on`], for this class.
-    pub(crate) is_on: AtomicBool,
+    /// What every handle of the class's name shares: counters and switch.
+    pub(crate) common: Arc<Common>,
 }
 
 /// The tags of one entry, its class's own first.
@@ -107,7 +113,7 @@ impl ClassCore {
     }
 
     fn is_on(&self, engine: &Engine) -> bool {
-        self.is_on.load(Ordering::Relaxed) && engine.is_on.load(Ordering::Relaxed)
+        self.common.is_on.load(Ordering::Relaxed) && engine.is_on.load(Ordering::Relaxed)
     }
 }
 
@@ -140,7 +146,7 @@ impl Engine {
     }
 
     /// Whether copies that live by a guard may be served at this instant.
-    fn is_guarded(&self) -> bool {
+    pub(crate) fn is_guarded(&self) -> bool {
         self.guard.as_ref().is_some_and(|guard| guard.is(self.clock.now()))
     }
 
@@ -178,13 +184,24 @@ impl Shared {
     }
 }
 
-impl Listener for Local {
+/// What Redis reports goes to memory, and what fell there to the memory of causes.
+pub(crate) struct Listening {
+    pub(crate) local: Arc<Local>,
+    pub(crate) causes: Arc<Causes>,
+}
+
+impl Listener for Listening {
     fn pushed(&self, key: &[u8]) {
-        Local::pushed(self, key);
+        // Most reports are of this process's own leases and fills, of which it has no copy.
+        if self.local.pushed(key) {
+            self.causes.pushed(key);
+        }
     }
 
     fn cleared(&self) {
-        self.clear();
+        if self.local.clear() > 0 {
+            self.causes.everything(Cause::Loss);
+        }
     }
 }
 

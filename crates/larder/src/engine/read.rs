@@ -48,7 +48,7 @@ impl Engine {
         E: StdError + Send + Sync + 'static,
     {
         if !class.is_on(self) || is_uncached() {
-            count(&class.counters.bypasses);
+            count(&class.common.counters.bypasses);
             let value = self.load(class, load()).await?;
             return Ok(Found { value, source: Source::Bypass, joined: false });
         }
@@ -64,12 +64,12 @@ impl Engine {
     pub(crate) fn read_memory(&self, class: &ClassCore, key: &[u8]) -> Option<Found> {
         let is_guarded = self.is_guarded();
         let copy = self.local.get(key, self.clock.now(), is_guarded)?;
-        count(&class.counters.memory_hits);
+        count(&class.common.counters.memory_hits);
         if copy.value.is_none() {
-            count(&class.counters.absent_hits);
+            count(&class.common.counters.absent_hits);
         }
         if !is_guarded && self.guard.is_some() {
-            count(&class.counters.outage_hits);
+            count(&class.common.counters.outage_hits);
         }
         Some(Found { value: copy.value.clone(), source: Source::Memory, joined: false })
     }
@@ -119,14 +119,14 @@ impl Engine {
                     if consistency == Consistency::Bounded && began >= brought.good_until {
                         continue;
                     }
-                    count(&class.counters.joins);
+                    count(&class.common.counters.joins);
                     return Ok(Found { joined: true, ..Found::led(brought) });
                 }
                 Departure::After(landing) => {
                     if timeout(self.patience(), landing.outcome()).await.is_err() {
                         return self.load_alone(class, load).await;
                     }
-                    count(&class.counters.passed_flights);
+                    count(&class.common.counters.passed_flights);
                 }
                 Departure::Lead(id, landing, flown) => {
                     let leader = Leader::new(&self.local, wanted.key.clone(), id, flown);
@@ -171,7 +171,7 @@ impl Engine {
             Some(usable) => self.read_redis(class, wanted, usable, leader.id(), landing, load).await,
             None => {
                 if self.shared.is_some() {
-                    count(&class.counters.untiered_loads);
+                    count(&class.common.counters.untiered_loads);
                 }
                 self.load_into_memory(class, wanted, leader.id(), load()).await
             }

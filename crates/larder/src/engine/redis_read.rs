@@ -88,13 +88,13 @@ impl Engine {
                     return self.load_and_fill(class, wanted, shared, hold, tags, load()).await;
                 }
                 Attempt::Wait => {
-                    count(&class.counters.lease_waits);
+                    count(&class.common.counters.lease_waits);
                     wait_for_push(landing, patience).await;
                 }
                 Attempt::ReadAgain => {}
             }
         }
-        count(&class.counters.lease_waits_in_vain);
+        count(&class.common.counters.lease_waits_in_vain);
         // Another's load outlasted our patience. Whatever it fills, it fills by its own lease.
         let good_until = self.clock.now().plus(self.bound_here());
         let value = self.load(class, load()).await?;
@@ -122,7 +122,7 @@ impl Engine {
             AfterRead::Acquire { replace, alarm } => {
                 match alarm {
                     Some(broken) => class.alarm(&broken),
-                    None if replace.is_some() => count(&class.counters.passed_over),
+                    None if replace.is_some() => count(&class.common.counters.passed_over),
                     None => {}
                 }
                 self.acquire(class, wanted, shared, stretch, &reply, replace).await
@@ -199,7 +199,7 @@ impl Engine {
             }
             let slot = Slot::Entry(Arc::new(copy));
             if !self.local.insert_tracked(&reply.mark, 0, wanted.key.clone(), slot) {
-                count(&class.counters.inserts_refused);
+                count(&class.common.counters.inserts_refused);
             }
         }
         class.count_redis_hit(&value);
@@ -221,6 +221,7 @@ impl Engine {
             deadline: self.clock.now().plus(ttl.saturating_sub(age)),
             origin: Origin::Guarded,
             payload_bytes: u32::try_from(payload_bytes).unwrap_or(u32::MAX),
+            loaded_at_millis: header.loaded_at_millis,
         })
     }
 
@@ -268,7 +269,7 @@ impl Engine {
             AfterLease::Serve(entry) => match self.local_copy(class, &entry) {
                 Some(copy) => {
                     class.count_redis_hit(&copy.value);
-                    count(&class.counters.late_hits);
+                    count(&class.common.counters.late_hits);
                     if !self.rules.keep(Rule::InsertsOnlyTracked) {
                         self.insert_unfenced(class, &wanted.key, &entry);
                     }
@@ -328,7 +329,7 @@ impl Engine {
             Ok(stored) => {
                 hold.settle();
                 if !stored {
-                    count(&class.counters.fills_refused);
+                    count(&class.common.counters.fills_refused);
                 } else if !self.rules.keep(Rule::FillerInsertsNothing) {
                     self.insert_unfenced(class, &wanted.key, &entry);
                 }
@@ -353,14 +354,14 @@ async fn wait_for_push(landing: &Landing, patience: Instant) {
 
 impl ClassCore {
     fn count_redis_hit(&self, value: &Option<AnyValue>) {
-        count(&self.counters.redis_hits);
+        count(&self.common.counters.redis_hits);
         if value.is_none() {
-            count(&self.counters.absent_hits);
+            count(&self.common.counters.absent_hits);
         }
     }
 
     fn alarm(&self, broken: &dyn std::fmt::Display) {
-        count(&self.counters.broken_frames);
+        count(&self.common.counters.broken_frames);
         tracing::warn!(class = self.name, %broken, "a value in Redis is no entry of this class, loading anew");
     }
 }

@@ -12,7 +12,7 @@ use crate::batch::{Batch, Sweep};
 use crate::key::Namespace;
 use crate::policy::Consistency;
 use crate::protocol::token::Token;
-use crate::remote::Leased;
+use crate::remote::{Inspected, Leased};
 use crate::source::Source;
 
 const BOUND: Duration = Duration::from_secs(2);
@@ -122,6 +122,26 @@ impl Remote for Scripted {
     }
 }
 
+/// Nobody looks at it from outside.
+#[async_trait]
+impl Inspect for Scripted {
+    async fn about(&self) -> Result<(String, Duration), Fault> {
+        Err(Fault::Refused)
+    }
+
+    async fn scan(&self, _: &str, _: u64, _: usize) -> Result<(u64, Vec<Bytes>), Fault> {
+        Err(Fault::Refused)
+    }
+
+    async fn exist(&self, _: &[Bytes]) -> Result<Vec<bool>, Fault> {
+        Err(Fault::Refused)
+    }
+
+    async fn look(&self, _: &[Bytes]) -> Result<Vec<Option<Inspected>>, Fault> {
+        Err(Fault::Refused)
+    }
+}
+
 struct Bench {
     engine: Arc<Engine>,
     tier: Arc<Scripted>,
@@ -142,20 +162,21 @@ impl Bench {
             policy: Policy::ttl(Duration::from_secs(600)).jitter(0.0),
             coder: Coder::of::<u64>(Default::default()),
             version: 0,
-            counters: Counters::default(),
-            is_on: AtomicBool::new(true),
+            common: Arc::new(Common::new()),
         };
         let tags: Tags = [namespace.tag_key("values")].into();
         let engine = Engine {
             local: Arc::new(Local::new(1 << 20, Rules::default())),
             namespace: Arc::new(namespace),
-            shared: Some(Shared { remote: tier.clone(), usable: usable.clone() }),
+            shared: Some(Shared { remote: tier.clone(), inspect: tier.clone(), usable: usable.clone() }),
             guard: Some(usable.clone()),
             journal: None,
             _tasks: Vec::new(),
             clock: Clock::manual(),
             limits: Limits { bound: BOUND, load_timeout: BOUND },
             rules: Rules::default(),
+            classes: Registry::default(),
+            causes: Arc::new(Causes::new(Clock::manual(), BOUND)),
             is_on: AtomicBool::new(true),
         };
         let key = class.prefix.key("k");
@@ -210,7 +231,9 @@ async fn a_push_between_the_reply_and_the_insert_refuses_the_insert() {
     let bench = Bench::new();
     assert_eq!(bench.bounded(1).await, (1, Source::Load { stored: true }));
     let (local, key) = (bench.engine.local.clone(), owned(&bench.key));
-    *bench.tier.after_read.lock().unwrap() = Some(Box::new(move || local.pushed(&key)));
+    *bench.tier.after_read.lock().unwrap() = Some(Box::new(move || {
+        local.pushed(&key);
+    }));
     assert_eq!(bench.bounded(9).await, (1, Source::Redis), "the reply itself is a right answer");
     assert_eq!(bench.bounded(9).await, (1, Source::Redis), "and it was not kept");
     *bench.tier.after_read.lock().unwrap() = None;

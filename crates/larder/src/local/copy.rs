@@ -1,9 +1,10 @@
 //! What the in-process tier holds: decoded entries with their own deadline, and tags' tokens.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use quick_cache::Weighter;
+use quick_cache::{Lifecycle, Weighter};
 
 use crate::clock::Tick;
 use crate::codec::AnyValue;
@@ -28,6 +29,8 @@ pub(crate) struct LocalCopy {
     pub(crate) deadline: Tick,
     pub(crate) origin: Origin,
     pub(crate) payload_bytes: u32,
+    /// Wall time at the start of the load that brought it, in milliseconds since 1970. Only shown.
+    pub(crate) loaded_at_millis: u64,
 }
 
 impl LocalCopy {
@@ -55,5 +58,28 @@ impl Weighter<Bytes, Slot> for Weight {
             Slot::Token(..) => 16,
         };
         BOOKKEEPING_BYTES + key.len() as u64 + payload_bytes
+    }
+}
+
+/// Counts the entries that fell for want of room. It guards nothing; and it is the machine's own atomic, for the hook runs
+/// under quick_cache's lock, where a scheduler that swaps our locks for its own could not go on.
+#[derive(Clone, Default)]
+pub(crate) struct Evictions(Arc<AtomicU64>);
+
+impl Evictions {
+    pub(crate) fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Lifecycle<Bytes, Slot> for Evictions {
+    /// What fell, let go of after quick_cache's lock.
+    type RequestState = Vec<Slot>;
+
+    fn on_evict(&self, state: &mut Vec<Slot>, _: Bytes, slot: Slot) {
+        if matches!(slot, Slot::Entry(_)) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+        state.push(slot);
     }
 }

@@ -12,10 +12,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use quick_cache::DefaultHashBuilder;
 use quick_cache::sync::Cache;
 
 use crate::clock::Tick;
-use crate::local::copy::{LocalCopy, Origin, Slot, Weight};
+use crate::local::copy::{Evictions, LocalCopy, Origin, Slot, Weight};
 use crate::local::landing::{Flown, Landing};
 use crate::policy::Consistency;
 use crate::protocol::flight::FlightId;
@@ -31,7 +32,8 @@ const SHARDS: usize = 64;
 pub(crate) struct Local {
     shards: Box<[Mutex<Shard<Arc<Landing>>>]>,
     hasher: RandomState,
-    slots: Cache<Bytes, Slot, Weight>,
+    slots: Cache<Bytes, Slot, Weight, DefaultHashBuilder, Evictions>,
+    evictions: Evictions,
     next_flight: AtomicU64,
 }
 
@@ -50,10 +52,13 @@ impl Local {
     pub(crate) fn new(capacity_bytes: u64, rules: Rules) -> Self {
         // quick_cache wants a guess of the number of entries; 256 bytes is a small user record with its key.
         let entries = usize::try_from(capacity_bytes / 256).unwrap_or(usize::MAX).clamp(64, 1 << 20);
+        let evictions = Evictions::default();
+        let hash_builder = DefaultHashBuilder::default();
         Local {
             shards: (0..SHARDS).map(|_| Mutex::new(Shard::new(rules))).collect(),
             hasher: RandomState::new(),
-            slots: Cache::with_weighter(entries, capacity_bytes, Weight),
+            slots: Cache::with(entries, capacity_bytes, Weight, hash_builder, evictions.clone()),
+            evictions,
             next_flight: AtomicU64::new(1),
         }
     }
@@ -68,7 +73,8 @@ impl Local {
         }
     }
 
-    fn token(&self, tag: &TagKey, guarded: bool) -> Option<Token> {
+    /// The token of `tag`, if it may be relied on.
+    pub(crate) fn token(&self, tag: &TagKey, guarded: bool) -> Option<Token> {
         match self.slots.get(tag.as_bytes()) {
             Some(Slot::Token(token, origin)) if origin == Origin::Timed || guarded => Some(token),
             _ => None,
@@ -117,15 +123,16 @@ impl Local {
         tags.iter().map(|tag| Taken { tag: tag.clone(), token: token(tag) }).collect()
     }
 
-    /// Redis said that `key` changed. Called in the connection's reader, in wire order.
-    pub(crate) fn pushed(&self, key: &[u8]) {
+    /// Redis said that `key` changed. Called in the connection's reader, in wire order. Says whether there was a copy.
+    pub(crate) fn pushed(&self, key: &[u8]) -> bool {
         let mut shard = self.shard(key);
         let flight = shard.pushed(key);
-        self.slots.remove(key);
+        let was_there = self.slots.remove(key).is_some();
         drop(shard);
         if let Some(flight) = flight {
             flight.pushed.notify_one();
         }
+        was_there
     }
 
     /// Changes may have gone unheard: per shard, first fence what is being inserted, then empty. Says how much fell.
@@ -227,10 +234,24 @@ impl Local {
         self.slots.weight()
     }
 
-    /// Whatever stands under `key`, served or not.
-    #[cfg(test)]
+    /// How many entries fell for want of room.
+    pub(crate) fn evictions(&self) -> u64 {
+        self.evictions.count()
+    }
+
+    /// Whatever stands under `key`, served or not. Looking does not count as a use.
     pub(crate) fn slot(&self, key: &[u8]) -> Option<Slot> {
-        self.slots.get(key)
+        self.slots.peek(key)
+    }
+
+    /// Whether this process is loading `key`, by a flight that may still be joined.
+    pub(crate) fn is_loading(&self, key: &[u8]) -> bool {
+        self.shard(key).is_loading(key)
+    }
+
+    /// The keys of all entries held, served or not. Visits everything: off the hit path, and off the runtime's threads.
+    pub(crate) fn entry_keys(&self) -> impl Iterator<Item = Bytes> {
+        self.slots.iter().filter(|(_, slot)| matches!(slot, Slot::Entry(_))).map(|(key, _)| key)
     }
 
     fn shard(&self, key: &[u8]) -> MutexGuard<'_, Shard<Arc<Landing>>> {

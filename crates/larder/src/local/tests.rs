@@ -5,7 +5,7 @@ use super::*;
 const SOON: Tick = Tick::FAR;
 
 fn copy(origin: Origin, tags: Vec<Taken>) -> LocalCopy {
-    LocalCopy { value: None, tags, deadline: SOON, origin, payload_bytes: 0 }
+    LocalCopy { value: None, tags, deadline: SOON, origin, payload_bytes: 0, loaded_at_millis: 0 }
 }
 
 fn lead(local: &Local, key: &Bytes, tags: &Arc<[TagKey]>) -> FlightId {

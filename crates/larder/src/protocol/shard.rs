@@ -131,6 +131,11 @@ impl<H: Clone> Shard<H> {
         self.flights.get(key).is_some_and(|flight| flight.id == id)
     }
 
+    /// Whether a flight of `key` is on the table.
+    pub fn is_loading(&self, key: &[u8]) -> bool {
+        self.flights.contains_key(key)
+    }
+
     /// Takes a flight off the table, if it is still there.
     pub fn land(&mut self, key: &[u8], id: FlightId) {
         if self.is_attached(key, id) {

@@ -72,6 +72,31 @@ pub(crate) trait Remote: Send + Sync {
     fn suspect(&self);
 }
 
+/// Looking at the shared tier from outside: untracked, on a connection of its own, certified by nobody. Nothing it tells
+/// may be served.
+#[async_trait]
+pub(crate) trait Inspect: Send + Sync {
+    /// What the server says of itself, and how long it took to answer a PING.
+    async fn about(&self) -> Result<(String, Duration), Fault>;
+
+    /// One step of the search for keys that match `pattern`, from `cursor` on, 0 for the beginning: where the next step
+    /// begins, 0 for the end, and what was found.
+    async fn scan(&self, pattern: &str, cursor: u64, count: usize) -> Result<(u64, Vec<Bytes>), Fault>;
+
+    /// Which of `keys` there are.
+    async fn exist(&self, keys: &[Bytes]) -> Result<Vec<bool>, Fault>;
+
+    /// What stands under each of `keys`, and how long it may still stand.
+    async fn look(&self, keys: &[Bytes]) -> Result<Vec<Option<Inspected>>, Fault>;
+}
+
+/// What [`Inspect::look`] found under a key.
+pub(crate) struct Inspected {
+    pub(crate) frame: Bytes,
+    /// `None` when it stands until somebody deletes it.
+    pub(crate) left: Option<Duration>,
+}
+
 /// Whoever keeps copies of what was read.
 pub(crate) trait Listener: Send + Sync {
     /// `key` changed. Called inline in the connection's reader: an await here would lose the wire's order.

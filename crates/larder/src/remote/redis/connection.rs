@@ -50,6 +50,7 @@ impl Current {
 }
 
 /// Knows how to reach one Redis.
+#[derive(Clone)]
 pub(crate) struct Dialler {
     info: ConnectionInfo,
     timeout: Duration,
@@ -104,6 +105,17 @@ impl Dialler {
             Err(error) if error.code().is_some() => Ok(Tracked { connection, tracks: false }),
             Err(error) => Err(error),
         }
+    }
+}
+
+impl Dialler {
+    /// Dials for what is not coherent: nothing that is read there is tracked, and nothing may be kept.
+    pub(crate) async fn dial_untracked(&self) -> RedisResult<MultiplexedConnection> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.timeout))
+            .set_response_timeout(Some(self.timeout));
+        let client = Client::open(self.info.clone())?;
+        client.get_multiplexed_async_connection_with_config(&config).await
     }
 }
 

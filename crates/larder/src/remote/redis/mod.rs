@@ -3,6 +3,7 @@
 mod asking;
 mod connection;
 mod identity;
+mod inspect;
 mod keeper;
 mod relay;
 mod scripts;
@@ -18,6 +19,7 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use crate::batch::Sweep;
+use crate::cause::Causes;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::journal::Journal;
@@ -26,6 +28,7 @@ use crate::protocol::rules::{Rule, Rules};
 use crate::protocol::tag::TagKey;
 use crate::protocol::token::Token;
 use crate::remote::redis::connection::{Current, Dialler};
+use crate::remote::redis::inspect::Side;
 use crate::remote::redis::keeper::Keeper;
 use crate::remote::redis::relay::Relay;
 use crate::remote::redis::scripts::Scripts;
@@ -49,6 +52,8 @@ pub(crate) struct Settings {
     pub(crate) journal: Option<Arc<dyn Journal>>,
     /// The protocol's; a proof may break one.
     pub(crate) rules: Rules,
+    /// Told of what the relay tells Redis.
+    pub(crate) causes: Arc<Causes>,
 }
 
 pub(crate) struct RedisTier {
@@ -59,6 +64,7 @@ pub(crate) struct RedisTier {
     nudge: Arc<Notify>,
     rules: Rules,
     keeper: AbortHandle,
+    side: Side,
 }
 
 impl RedisTier {
@@ -73,12 +79,14 @@ impl RedisTier {
         let current = Arc::new(Current::default());
         let nudge = Arc::new(Notify::new());
         let dialler = Dialler::parse(&settings.url, settings.timeout)?;
+        let side = Side::new(dialler.clone());
         let relay = settings.journal.map(|journal| Relay {
             journal,
             namespace: settings.namespace.clone(),
             bound: settings.bound,
             scripts: Scripts::new(),
             rules: settings.rules,
+            causes: settings.causes,
             marked: nudge.clone(),
             database: Mutex::new(None),
         });
@@ -104,6 +112,7 @@ impl RedisTier {
             nudge,
             rules,
             keeper,
+            side,
         })
     }
 

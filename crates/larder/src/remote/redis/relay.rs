@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use crate::batch::{Batch, Sweep};
+use crate::cause::{Cause, Causes};
 use crate::journal::{Changes, DatabaseId, Failure, Journal, PASS, Position, Since, within};
 use crate::key::Namespace;
 use crate::policy::Policy;
@@ -35,6 +36,7 @@ pub(crate) struct Relay {
     pub(crate) bound: Duration,
     pub(crate) scripts: Scripts,
     pub(crate) rules: Rules,
+    pub(crate) causes: Arc<Causes>,
     /// Told when a pass has marked: a heartbeat would be ok now.
     pub(crate) marked: Arc<Notify>,
     /// Which database answered last.
@@ -157,6 +159,7 @@ impl Relay {
 
     async fn tell(&self, connection: &mut MultiplexedConnection, changes: &Changes) -> Result<(), Stopped> {
         let Changes::Touches(touches) = changes else {
+            self.causes.everything(Cause::Journal);
             let entries = sweep(connection, &self.namespace, Sweep::Everything).await?;
             tracing::info!(
                 entries,
@@ -165,6 +168,8 @@ impl Relay {
             return Ok(());
         };
         let batch = Batch::of(&self.namespace, touches);
+        // Before the reports of it arrive: they are its echo.
+        self.causes.note(&batch, Cause::Journal);
         // In parts, each with a time-out of its own, and heartbeats in between.
         for part in batch.unlinks().chunks(UNLINK_BATCH) {
             unlink(connection, part).await?;

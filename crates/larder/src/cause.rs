@@ -1,0 +1,273 @@
+//! Why entries were invalidated, remembered for a while: for whoever asks why an entry is not there.
+//!
+//! Nothing depends on it but what [`Cache::explain`](crate::cache::Cache::explain) says. A hit never comes here.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use quick_cache::sync::Cache;
+
+use crate::batch::Batch;
+use crate::clock::Clock;
+use crate::pattern::Pattern;
+use crate::protocol::tag::TagKey;
+
+/// How many keys and tags are remembered.
+const NAMES_MAX: usize = 10_000;
+/// How many patterns are remembered.
+const PATTERNS_MAX: usize = 64;
+
+/// Who or what made an invalidation known to this process.
+///
+/// # Examples
+///
+/// ```
+/// use larder::cause::Cause;
+///
+/// assert_eq!(Cause::Committed.to_string(), "committed");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Cause {
+    /// A write of this process, committed.
+    Committed,
+    /// A call of this process: `invalidate`, `clear`, `put` and their like.
+    ByHand,
+    /// Redis reported that a key changed of which this process held a copy: another instance wrote, the entry
+    /// expired, or somebody deleted it.
+    Push,
+    /// The database's journal: a write by anybody.
+    Journal,
+    /// Reports may have been lost with a connection: all copies in this process's memory fell.
+    Loss,
+}
+
+impl Cause {
+    /// Whether somebody else's word brought it, which then may be the echo of what this process did itself.
+    fn is_told(self) -> bool {
+        matches!(self, Cause::Push | Cause::Journal)
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Cause::Committed => "committed",
+            Cause::ByHand => "by hand",
+            Cause::Push => "push",
+            Cause::Journal => "journal",
+            Cause::Loss => "loss",
+        })
+    }
+}
+
+/// One invalidation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Record {
+    pub(crate) cause: Cause,
+    /// Wall time, in milliseconds since 1970.
+    pub(crate) at_millis: u64,
+    /// Its place among all: two may fall into one millisecond, and wall time may go back.
+    nth: u64,
+}
+
+/// What an invalidation named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    Key,
+    Tag(TagKey),
+    Matching(String),
+    Everything,
+}
+
+/// The memory of causes. Bounded: what was invalidated long ago is forgotten.
+pub(crate) struct Causes {
+    clock: Clock,
+    /// What is told within this time of another cause is taken for its echo, and not remembered.
+    echo: Duration,
+    /// How many there have been.
+    count: AtomicU64,
+    /// By key, a tag's too. It has locks of its own; of two records at once either may stay.
+    named: Cache<Bytes, Record>,
+    /// Guards what has no key. Held for a few statements, never together with another lock, and keeps that patterns stand
+    /// in the order in which they came.
+    wide: Mutex<Wide>,
+}
+
+#[derive(Default)]
+struct Wide {
+    patterns: VecDeque<(Pattern, Record)>,
+    everything: Option<Record>,
+}
+
+impl Causes {
+    pub(crate) fn new(clock: Clock, bound: Duration) -> Self {
+        Causes {
+            clock,
+            echo: bound,
+            count: AtomicU64::new(0),
+            named: Cache::new(NAMES_MAX),
+            wide: Mutex::default(),
+        }
+    }
+
+    /// All of `batch` was invalidated.
+    pub(crate) fn note(&self, batch: &Batch, cause: Cause) {
+        let record = self.record(cause);
+        for key in batch.keys.iter().take(NAMES_MAX) {
+            self.remember(key.clone(), record);
+        }
+        for tag in batch.tags.iter().take(NAMES_MAX) {
+            self.remember(tag.to_bytes(), record);
+        }
+        let mut wide = self.lock();
+        for pattern in &batch.patterns {
+            let earlier = wide.patterns.iter().position(|(known, _)| known == pattern);
+            let earlier = earlier.and_then(|nth| wide.patterns.remove(nth)).map(|(_, record)| record);
+            wide.patterns.push_back((pattern.clone(), self.newer(earlier, record)));
+        }
+        while wide.patterns.len() > PATTERNS_MAX {
+            wide.patterns.pop_front();
+        }
+        if batch.everything {
+            wide.everything = Some(self.newer(wide.everything, record));
+        }
+    }
+
+    /// Redis reported `key`, of which there was a copy.
+    pub(crate) fn pushed(&self, key: &[u8]) {
+        self.remember(Bytes::copy_from_slice(key), self.record(Cause::Push));
+    }
+
+    /// Everything counts as invalidated, because of `cause`.
+    pub(crate) fn everything(&self, cause: Cause) {
+        let mut wide = self.lock();
+        wide.everything = Some(self.newer(wide.everything, self.record(cause)));
+    }
+
+    /// The last invalidation that concerned the entry under `key` with these tags, if one is remembered. `means` says
+    /// whether a pattern means it.
+    pub(crate) fn last(
+        &self,
+        key: &[u8],
+        tags: &[TagKey],
+        means: impl Fn(&Pattern) -> bool,
+    ) -> Option<(Record, Scope)> {
+        let mut found = Vec::new();
+        found.extend(self.named.get(key).map(|record| (record, Scope::Key)));
+        for tag in tags {
+            found.extend(self.named.get(tag.as_bytes()).map(|record| (record, Scope::Tag(tag.clone()))));
+        }
+        let wide = self.lock();
+        found.extend(wide.everything.map(|record| (record, Scope::Everything)));
+        let meant = wide.patterns.iter().filter(|(pattern, _)| means(pattern));
+        found.extend(meant.map(|(pattern, record)| (*record, Scope::Matching(pattern.to_string()))));
+        drop(wide);
+        found.into_iter().max_by_key(|(record, _)| record.nth)
+    }
+
+    fn remember(&self, key: Bytes, record: Record) {
+        let record = self.newer(self.named.get(&key), record);
+        self.named.insert(key, record);
+    }
+
+    /// What is told is no news if it is the echo of what is known.
+    fn newer(&self, known: Option<Record>, record: Record) -> Record {
+        let echo = u64::try_from(self.echo.as_millis()).unwrap_or(u64::MAX);
+        match known {
+            Some(known)
+                if record.cause.is_told() && record.at_millis < known.at_millis.saturating_add(echo) =>
+            {
+                known
+            }
+            _ => record,
+        }
+    }
+
+    fn record(&self, cause: Cause) -> Record {
+        let nth = self.count.fetch_add(1, Ordering::Relaxed);
+        Record { cause, at_millis: self.clock.unix_millis(), nth }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Wide> {
+        // Whole between any two statements, so a panic elsewhere does not spoil it.
+        self.wide.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &[u8] = b"ns:rooms:7";
+    const BOUND: Duration = Duration::from_secs(2);
+
+    fn causes() -> (Causes, Clock) {
+        let clock = Clock::manual();
+        (Causes::new(clock.clone(), BOUND), clock)
+    }
+
+    fn last(causes: &Causes, tags: &[TagKey]) -> Option<(Cause, Scope)> {
+        causes
+            .last(KEY, tags, |pattern| pattern.matches("rooms:7"))
+            .map(|(record, scope)| (record.cause, scope))
+    }
+
+    #[test]
+    fn the_last_invalidation_is_told_whatever_it_named() {
+        let (causes, clock) = causes();
+        let tag = TagKey::from(Bytes::from("ns:#rooms"));
+        let key = Batch { keys: vec![Bytes::from(KEY)], ..Batch::default() };
+        let tagged = Batch { tags: vec![tag.clone()], ..Batch::default() };
+        let pattern = |text| Batch { patterns: vec![Pattern::parse(text).unwrap()], ..Batch::default() };
+        let tags = [tag.clone()];
+        assert_eq!(last(&causes, &tags), None);
+        for (batch, scope) in [
+            (key, Scope::Key),
+            (tagged, Scope::Tag(tag)),
+            (pattern("rooms*"), Scope::Matching("rooms*".to_owned())),
+            (Batch { everything: true, ..Batch::default() }, Scope::Everything),
+        ] {
+            clock.advance(Duration::from_millis(5));
+            causes.note(&batch, Cause::ByHand);
+            assert_eq!(last(&causes, &tags), Some((Cause::ByHand, scope)));
+        }
+        clock.advance(Duration::from_millis(5));
+        causes.note(&pattern("halls*"), Cause::ByHand);
+        assert_eq!(last(&causes, &tags), Some((Cause::ByHand, Scope::Everything)), "another's pattern");
+    }
+
+    #[test]
+    fn what_is_told_soon_after_is_the_echo_of_what_was_done() {
+        let (causes, clock) = causes();
+        let batch = Batch { keys: vec![Bytes::from(KEY)], ..Batch::default() };
+        causes.note(&batch, Cause::Committed);
+        clock.advance(BOUND - Duration::from_millis(1));
+        causes.pushed(KEY);
+        causes.note(&batch, Cause::Journal);
+        assert_eq!(last(&causes, &[]), Some((Cause::Committed, Scope::Key)));
+        clock.advance(Duration::from_millis(1));
+        causes.pushed(KEY);
+        assert_eq!(last(&causes, &[]), Some((Cause::Push, Scope::Key)));
+        causes.note(&batch, Cause::Committed);
+        assert_eq!(last(&causes, &[]), Some((Cause::Committed, Scope::Key)), "what is done is no echo");
+    }
+
+    #[test]
+    fn the_memory_of_causes_is_bounded() {
+        let (causes, _) = causes();
+        for nth in 0..2 * NAMES_MAX {
+            causes.pushed(format!("ns:rooms:{nth}").as_bytes());
+        }
+        for nth in 0..2 * PATTERNS_MAX {
+            let pattern = Pattern::parse(&format!("rooms:{nth}*")).unwrap();
+            causes.note(&Batch { patterns: vec![pattern], ..Batch::default() }, Cause::ByHand);
+        }
+        assert!(causes.named.len() <= NAMES_MAX);
+        assert_eq!(causes.lock().patterns.len(), PATTERNS_MAX);
+    }
+}

@@ -1,0 +1,257 @@
+//! Why an entry is, or is not, there.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::cache::Cache;
+use crate::cause::{Cause, Scope};
+use crate::class::Class;
+use crate::engine::{Engine, Shared};
+use crate::error::Error;
+use crate::introspection::FromRedis;
+use crate::journal::Touch;
+use crate::key::Key;
+use crate::local::copy::{LocalCopy, Slot};
+use crate::protocol::frame::{Entry, Frame};
+use crate::protocol::tag::{TagKey, Taken};
+use crate::protocol::token::Token;
+use crate::reading::Target;
+use crate::remote::{Fault, Inspected};
+
+/// What is known of one entry, here and now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// As patterns read it: `class:part:part`.
+    pub text: String,
+    /// The copy in this process's memory.
+    pub memory: Option<Held>,
+    /// What Redis holds.
+    pub redis: FromRedis<InRedis>,
+    /// Whether this process is loading it, in a way that a read may still join.
+    pub is_loading: bool,
+    /// The last invalidation that this process knows of and still remembers: of the entry, of one of its tags, of a pattern
+    /// that means it, or of everything.
+    pub invalidated: Option<Invalidated>,
+}
+
+/// An entry in a tier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Whether it says that there is no such value.
+    pub is_absent: bool,
+    /// The size of the encoded value.
+    pub payload_bytes: usize,
+    /// When its load began.
+    pub loaded_at: SystemTime,
+    /// Until when it may stay.
+    pub until: SystemTime,
+    /// Its tags.
+    pub tags: Vec<TagStanding>,
+    /// Whether a bounded read would be answered with it now: its time is not over, its tags stand, and whoever vouches for
+    /// the tier is in touch.
+    pub is_served: bool,
+}
+
+/// One tag of an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagStanding {
+    /// Its name.
+    pub tag: String,
+    /// Whether it still has the token that it had before the entry's load: if not, the entry has fallen with it. In memory
+    /// also `false` when this process knows no token.
+    pub stands: bool,
+}
+
+/// What stands in Redis under an entry's key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InRedis {
+    /// Nothing.
+    Nothing,
+    /// A lease: somebody is loading it, and until then nobody else has to.
+    Leased {
+        /// When it ends by itself.
+        until: SystemTime,
+    },
+    /// An entry.
+    Entry(Held),
+    /// Something that this version of larder did not write, or that was damaged. Reads pass it over.
+    Unreadable,
+}
+
+/// Why and when an entry was invalidated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invalidated {
+    /// Who or what made it known.
+    pub cause: Cause,
+    /// What was named: the entry itself, a tag, a pattern, or everything.
+    pub named: Touch,
+    /// When this process knew.
+    pub at: SystemTime,
+}
+
+impl Cache {
+    /// What is known of the entry that `touch` names: where it is and why, or why not. Redis is asked on a connection of its
+    /// own.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](crate::error::ErrorKind::Config) when `touch` does not name one entry, or no class can have
+    /// that name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), larder::error::Error> {
+    /// use larder::cache::Cache;
+    /// use larder::cause::Cause;
+    /// use larder::journal::Touch;
+    ///
+    /// let cache = Cache::builder("docs").build().await?;
+    /// let rooms = cache.class::<u32, String>("rooms").open()?;
+    /// rooms.get_or_load(&7, || async { Ok::<_, std::io::Error>("sea view".to_owned()) }).await?;
+    /// let seven = Touch::entry("rooms", ["7"]);
+    /// assert!(cache.explain(&seven).await?.memory.is_some_and(|copy| copy.is_served));
+    ///
+    /// let _receipt = rooms.invalidate(&7).await;
+    /// let now = cache.explain(&seven).await?;
+    /// assert!(now.memory.is_none());
+    /// assert_eq!(now.invalidated.map(|last| last.cause), Some(Cause::ByHand));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn explain(&self, touch: &Touch) -> Result<Explanation, Error> {
+        match (self.namespace.target(touch)?, touch) {
+            (Target::Key(key), Touch::Entry { class, .. }) => {
+                Ok(self.engine.explain(key, vec![self.namespace.tag_key(class)]).await)
+            }
+            _ => Err(Error::config(format!("{touch:?} is to be explained: allowed is one entry"))),
+        }
+    }
+}
+
+impl<K, V> Class<K, V>
+where
+    K: Key + ?Sized,
+    V: Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    /// What is known of the entry of `key`; see [`Cache::explain`]. All tags of the class are looked at, also when no tier
+    /// holds the entry.
+    pub async fn explain(&self, key: &K) -> Explanation {
+        let tags = self.tags(key).to_vec();
+        self.engine.explain(Bytes::copy_from_slice(&self.key(key)), tags).await
+    }
+}
+
+impl Engine {
+    async fn explain(&self, key: Bytes, mut tags: Vec<TagKey>) -> Explanation {
+        let copy = match self.local.slot(&key) {
+            Some(Slot::Entry(copy)) => Some(copy),
+            _ => None,
+        };
+        let mut know = |taken: &[Taken]| {
+            let unknown = taken.iter().filter(|taken| !tags.contains(&taken.tag));
+            let unknown: Vec<TagKey> = unknown.map(|taken| taken.tag.clone()).collect();
+            tags.extend(unknown);
+        };
+        if let Some(copy) = &copy {
+            know(&copy.tags);
+        }
+        let redis = self.inspect(async |shared| self.in_redis(shared, &key, &mut know).await).await;
+        let means = |pattern: &_| self.namespace.means(pattern, &key);
+        let invalidated = self.causes.last(&key, &tags, means).map(|(record, scope)| Invalidated {
+            cause: record.cause,
+            named: self.touch(&key, scope),
+            at: wall(record.at_millis),
+        });
+        Explanation {
+            text: self.namespace.readable(&key).unwrap_or_default(),
+            memory: copy.map(|copy| self.held_here(&key, &copy)),
+            redis,
+            is_loading: self.local.is_loading(&key),
+            invalidated,
+        }
+    }
+
+    fn held_here(&self, key: &[u8], copy: &LocalCopy) -> Held {
+        let (now, guarded) = (self.clock.now(), self.is_guarded());
+        Held {
+            is_absent: copy.value.is_none(),
+            payload_bytes: copy.payload_bytes as usize,
+            loaded_at: wall(copy.loaded_at_millis),
+            until: self.wall_in(copy.deadline.since(now)),
+            tags: self.standing(&copy.tags, |tag| self.local.token(tag, guarded)),
+            is_served: self.local.get(key, now, guarded).is_some(),
+        }
+    }
+
+    async fn in_redis(
+        &self,
+        shared: &Shared,
+        key: &Bytes,
+        know: &mut impl FnMut(&[Taken]),
+    ) -> Result<InRedis, Fault> {
+        let mut found = shared.inspect.look(std::slice::from_ref(key)).await?;
+        let Some(Inspected { frame, left }) = found.pop().flatten() else { return Ok(InRedis::Nothing) };
+        let until = self.wall_in(left.unwrap_or_default());
+        let entry = match Frame::parse(&frame) {
+            Ok(Frame::Lease(_)) => return Ok(InRedis::Leased { until }),
+            Ok(Frame::Entry(entry)) => entry,
+            Ok(Frame::Tag(_)) | Err(_) => return Ok(InRedis::Unreadable),
+        };
+        let Entry { header, payload, .. } = entry;
+        know(&header.tags);
+        let keys: Vec<Bytes> = header.tags.iter().map(|taken| taken.tag.to_bytes()).collect();
+        let present: Vec<Option<Token>> = shared.inspect.look(&keys).await?.into_iter().map(token).collect();
+        let token = |tag: &TagKey| {
+            let nth = header.tags.iter().position(|taken| taken.tag == *tag)?;
+            *present.get(nth)?
+        };
+        let tags = self.standing(&header.tags, token);
+        Ok(InRedis::Entry(Held {
+            is_absent: payload.is_none(),
+            payload_bytes: payload.map_or(0, |payload| payload.len()),
+            loaded_at: wall(header.loaded_at_millis),
+            until,
+            is_served: tags.iter().all(|tag| tag.stands) && self.health() == Some(true),
+            tags,
+        }))
+    }
+
+    fn standing(&self, taken: &[Taken], present: impl Fn(&TagKey) -> Option<Token>) -> Vec<TagStanding> {
+        let standing = |taken: &Taken| TagStanding {
+            tag: self.namespace.tag_name(&taken.tag),
+            stands: present(&taken.tag) == Some(taken.token),
+        };
+        taken.iter().map(standing).collect()
+    }
+
+    fn touch(&self, key: &[u8], scope: Scope) -> Touch {
+        match scope {
+            // A key that was spelled here names an entry.
+            Scope::Key => self.namespace.named(key).unwrap_or(Touch::Everything),
+            Scope::Tag(tag) => Touch::Tag(self.namespace.tag_name(&tag)),
+            Scope::Matching(pattern) => Touch::Matching(pattern),
+            Scope::Everything => Touch::Everything,
+        }
+    }
+
+    fn wall_in(&self, left: Duration) -> SystemTime {
+        // A deadline that no wall clock can tell is as good as now.
+        let now = wall(self.clock.unix_millis());
+        now.checked_add(left).unwrap_or(now)
+    }
+}
+
+fn token(standing: Option<Inspected>) -> Option<Token> {
+    match Frame::parse(&standing?.frame) {
+        Ok(Frame::Tag(token)) => Some(token),
+        _ => None,
+    }
+}
+
+fn wall(millis: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(millis)
+}

@@ -1,0 +1,283 @@
+//! Which entries there are, page by page, and how many.
+
+use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use crate::cache::Cache;
+use crate::engine::{Engine, Shared};
+use crate::error::Error;
+use crate::introspection::FromRedis;
+use crate::journal::Touch;
+use crate::pattern::Pattern;
+use crate::remote::Fault;
+
+/// The most keys that one page is asked for.
+const LIMIT_MAX: usize = 1_000;
+/// Steps of the search in Redis for one page: what matches little takes many pages.
+const STEPS: usize = 10;
+/// Keys that Redis visits in one step of a count.
+const COUNT: usize = 1_000;
+/// How long a count in Redis may take.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// One entry's key, and which tiers hold something under it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownKey {
+    /// What it names; [`Cache::explain`] takes it.
+    pub touch: Touch,
+    /// As patterns read it: `class:part:part`. `~` is a part that is missing.
+    pub text: String,
+    /// Whether this process's memory holds it, served or not.
+    pub memory: bool,
+    /// Whether Redis holds it, served or not, or somebody's lease while they load it.
+    pub redis: bool,
+}
+
+/// Some keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyPage {
+    /// The keys, in no particular order.
+    pub keys: Vec<KnownKey>,
+    /// Where the next page begins; `None` after the last one. A page without keys need not be the last.
+    pub next: Option<String>,
+    /// Whether Redis was asked for this page and did not answer: its keys may be missing.
+    pub is_redis_away: bool,
+}
+
+/// How many entries there are of each class, by its name. Those that expired, or fell with a tag, count until somebody
+/// asks for them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyCounts {
+    /// In this process's memory.
+    pub memory: BTreeMap<String, u64>,
+    /// In Redis, of all instances.
+    pub redis: FromRedis<RedisKeys>,
+}
+
+/// What was counted in Redis. A key may count twice when Redis grows its tables meanwhile; leases count.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RedisKeys {
+    /// By the class's name.
+    pub by_class: BTreeMap<String, u64>,
+    /// Whether all were counted: with very many keys the count is cut off after two seconds.
+    pub is_whole: bool,
+}
+
+/// Where a page begins.
+enum Cursor {
+    Redis(u64),
+    /// After this key: memory is gone through in the keys' order.
+    Memory(Bytes),
+}
+
+impl Cursor {
+    fn parse(text: &str) -> Result<Self, Error> {
+        let cursor = match text.split_at_checked(1) {
+            Some(("r", rest)) => rest.parse().ok().map(Cursor::Redis),
+            Some(("m", rest)) => Some(Cursor::Memory(Bytes::copy_from_slice(rest.as_bytes()))),
+            _ => None,
+        };
+        cursor.ok_or_else(|| {
+            Error::config(format!("cursor {text:?}: allowed is the `next` of a page before, or none"))
+        })
+    }
+
+    fn memory() -> Self {
+        Cursor::Memory(Bytes::new())
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Cursor::Redis(cursor) => format!("r{cursor}"),
+            Cursor::Memory(key) => format!("m{}", String::from_utf8_lossy(key)),
+        }
+    }
+}
+
+impl Cache {
+    /// About `limit` of the entries whose readable text matches `pattern` (see
+    /// [`Cache::invalidate_matching`]), from `after`, the `next` of the page before; 1 to 1,000, other limits are
+    /// clamped. Each call does bounded work. An entry that is there all the while is on some page, an entry that comes or
+    /// goes meanwhile may be, and one that Redis moves may be on two.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](crate::error::ErrorKind::Config) for an empty pattern, or an `after` that no page gave.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), larder::error::Error> {
+    /// use larder::cache::Cache;
+    ///
+    /// let cache = Cache::builder("docs").build().await?;
+    /// let rooms = cache.class::<u32, String>("rooms").open()?;
+    /// rooms.get_or_load(&7, || async { Ok::<_, std::io::Error>("sea view".to_owned()) }).await?;
+    ///
+    /// let mut after = None;
+    /// loop {
+    ///     let page = cache.keys("rooms:*", 100, after.as_deref()).await?;
+    ///     page.keys.iter().for_each(|key| println!("{} (in memory: {})", key.text, key.memory));
+    ///     after = page.next;
+    ///     if after.is_none() {
+    ///         break;
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn keys(&self, pattern: &str, limit: usize, after: Option<&str>) -> Result<KeyPage, Error> {
+        let pattern = Pattern::parse(pattern)?;
+        let limit = limit.clamp(1, LIMIT_MAX);
+        let cursor = match (after, &self.engine.shared) {
+            (Some(after), _) => Cursor::parse(after)?,
+            (None, Some(_)) => Cursor::Redis(0),
+            (None, None) => Cursor::memory(),
+        };
+        Ok(match cursor {
+            Cursor::Redis(cursor) => self.engine.page_of_redis(&pattern, limit, cursor).await,
+            Cursor::Memory(after) => self.engine.page_of_memory(pattern, limit, after).await,
+        })
+    }
+
+    /// How many entries there are, by class. Redis is searched through for up to two seconds, in small steps.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), larder::error::Error> {
+    /// use larder::cache::Cache;
+    ///
+    /// let cache = Cache::builder("docs").build().await?;
+    /// let rooms = cache.class::<u32, String>("rooms").open()?;
+    /// rooms.get_or_load(&7, || async { Ok::<_, std::io::Error>("sea view".to_owned()) }).await?;
+    /// assert_eq!(cache.key_counts().await.memory["rooms"], 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn key_counts(&self) -> KeyCounts {
+        let engine = &self.engine;
+        let redis = engine.inspect(async |shared| engine.count_in_redis(shared).await).await;
+        KeyCounts { memory: engine.clone().count_in_memory().await, redis }
+    }
+}
+
+impl Engine {
+    async fn page_of_redis(&self, pattern: &Pattern, limit: usize, cursor: u64) -> KeyPage {
+        let told = self.inspect(async |shared| self.search(shared, pattern, limit, cursor).await).await;
+        let Some((found, cursor)) = told.told() else {
+            let next = Some(Cursor::memory().text());
+            return KeyPage { keys: Vec::new(), next, is_redis_away: true };
+        };
+        let known = |key: Bytes| {
+            let memory = self.local.slot(&key).is_some();
+            self.known(&key, memory, true)
+        };
+        let next = if cursor == 0 { Cursor::memory() } else { Cursor::Redis(cursor) };
+        let keys = found.into_iter().filter_map(known).collect();
+        KeyPage { keys, next: Some(next.text()), is_redis_away: false }
+    }
+
+    /// Some steps of a search, and where the next begins.
+    async fn search(
+        &self,
+        shared: &Shared,
+        pattern: &Pattern,
+        limit: usize,
+        mut cursor: u64,
+    ) -> Result<(Vec<Bytes>, u64), Fault> {
+        let scanned = self.namespace.scan_pattern(pattern);
+        let mut found = Vec::new();
+        for _ in 0..STEPS {
+            // Redis brings about as many as it visits, so that a page is not much longer than was asked.
+            let count = limit.saturating_sub(found.len()).max(10);
+            let (next, mut keys) = shared.inspect.scan(&scanned, cursor, count).await?;
+            keys.retain(|key| self.namespace.means(pattern, key));
+            found.extend(keys);
+            cursor = next;
+            if cursor == 0 || found.len() >= limit {
+                break;
+            }
+        }
+        Ok((found, cursor))
+    }
+
+    /// What memory holds and Redis does not: what both hold was on a page of Redis.
+    async fn page_of_memory(self: &Arc<Self>, pattern: Pattern, limit: usize, after: Bytes) -> KeyPage {
+        let engine = self.clone();
+        let keys = blocking(move || {
+            // The first `limit` keys in their order; the greatest of them is on top, to be replaced.
+            let mut first = BinaryHeap::new();
+            let meant = |key: &Bytes| *key > after && engine.namespace.means(&pattern, key);
+            for key in engine.local.entry_keys().filter(meant) {
+                first.push(key);
+                if first.len() > limit {
+                    first.pop();
+                }
+            }
+            first.into_sorted_vec()
+        })
+        .await;
+        let next = (keys.len() == limit)
+            .then(|| keys.last().map(|key| Cursor::Memory(key.clone()).text()))
+            .flatten();
+        let in_redis = self.inspect(async |shared| shared.inspect.exist(&keys).await).await;
+        let is_redis_away = in_redis == FromRedis::Away;
+        let in_redis = in_redis.told().unwrap_or_else(|| vec![false; keys.len()]);
+        let only_here = keys.iter().zip(in_redis).filter(|(_, in_redis)| !in_redis);
+        let keys = only_here.filter_map(|(key, _)| self.known(key, true, false)).collect();
+        KeyPage { keys, next, is_redis_away }
+    }
+
+    fn known(&self, key: &[u8], memory: bool, redis: bool) -> Option<KnownKey> {
+        let text = self.namespace.readable(key)?;
+        Some(KnownKey { touch: self.namespace.named(key)?, text, memory, redis })
+    }
+
+    async fn count_in_redis(&self, shared: &Shared) -> Result<RedisKeys, Fault> {
+        let began = Instant::now();
+        let pattern = self.namespace.pattern();
+        let (mut counted, mut cursor) = (RedisKeys::default(), 0);
+        loop {
+            let (next, keys) = shared.inspect.scan(&pattern, cursor, COUNT).await?;
+            keys.iter().for_each(|key| self.count_key(&mut counted.by_class, key));
+            cursor = next;
+            counted.is_whole = cursor == 0;
+            if counted.is_whole || began.elapsed() > PATIENCE {
+                return Ok(counted);
+            }
+        }
+    }
+
+    async fn count_in_memory(self: Arc<Self>) -> BTreeMap<String, u64> {
+        blocking(move || {
+            let mut counts = BTreeMap::new();
+            self.local.entry_keys().for_each(|key| self.count_key(&mut counts, &key));
+            counts
+        })
+        .await
+    }
+
+    fn count_key(&self, counts: &mut BTreeMap<String, u64>, key: &[u8]) {
+        if let Some(class) = self.namespace.class_of(key) {
+            *counts.entry(class).or_default() += 1;
+        }
+    }
+}
+
+/// All of memory is gone through: not on a thread that serves.
+async fn blocking<T: Default + Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is going down.
+            Err(_) => T::default(),
+        },
+    }
+}

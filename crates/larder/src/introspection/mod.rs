@@ -1,0 +1,152 @@
+//! Looking into a cache that runs: its classes, its entries, its Redis. Nothing here is on the path of a read.
+
+pub mod explain;
+pub mod keys;
+
+pub mod server;
+
+use std::sync::atomic::Ordering;
+
+use crate::cache::Cache;
+use crate::engine::{Engine, Shared};
+use crate::error::Error;
+use crate::remote::Fault;
+use crate::stats::Stats;
+use crate::times::LoadTimes;
+
+/// What Redis told, if there is one and it answered.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), larder::error::Error> {
+/// use larder::cache::Cache;
+/// use larder::introspection::FromRedis;
+///
+/// let cache = Cache::builder("docs").build().await?;
+/// assert_eq!(cache.redis_info().await, FromRedis::NotConfigured);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FromRedis<T> {
+    /// The cache was built without Redis.
+    NotConfigured,
+    /// It did not answer in time, or would not say.
+    Away,
+    /// Its answer.
+    Told(T),
+}
+
+impl<T> FromRedis<T> {
+    /// The answer, if there is one.
+    pub fn told(self) -> Option<T> {
+        match self {
+            FromRedis::Told(answer) => Some(answer),
+            FromRedis::NotConfigured | FromRedis::Away => None,
+        }
+    }
+
+    pub(crate) fn of(answer: Result<T, Fault>) -> Self {
+        answer.map_or(FromRedis::Away, FromRedis::Told)
+    }
+}
+
+/// One class, as it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClassReport {
+    /// Its name.
+    pub name: String,
+    /// Whether it caches; see [`Cache::set_class_enabled`].
+    pub is_enabled: bool,
+    /// What all handles of this name counted.
+    pub stats: Stats,
+    /// How long their loads took.
+    pub load_times: LoadTimes,
+}
+
+impl Cache {
+    /// Every class that was ever opened, in the order of their names.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), larder::error::Error> {
+    /// use larder::cache::Cache;
+    ///
+    /// let cache = Cache::builder("docs").build().await?;
+    /// let rooms = cache.class::<u32, String>("rooms").open()?;
+    /// rooms.get_or_load(&7, || async { Ok::<_, std::io::Error>("sea view".to_owned()) }).await?;
+    ///
+    /// let [report] = cache.classes().try_into().unwrap();
+    /// assert_eq!((report.name.as_str(), report.is_enabled), ("rooms", true));
+    /// assert_eq!(report.stats.loads, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn classes(&self) -> Vec<ClassReport> {
+        let report =
+            |(name, common): (String, std::sync::Arc<crate::engine::registry::Common>)| ClassReport {
+                name,
+                is_enabled: common.is_on.load(Ordering::Relaxed),
+                stats: common.counters.snapshot(),
+                load_times: common.load_times.snapshot(),
+            };
+        self.engine.classes.all().into_iter().map(report).collect()
+    }
+
+    /// What all classes counted together.
+    pub fn stats(&self) -> Stats {
+        self.classes().iter().fold(Stats::default(), |sum, class| sum.plus(&class.stats))
+    }
+
+    /// Switches caching for every handle of the class of this name, while it runs. Off, its reads go to their loaders and
+    /// nothing is stored; invalidations go on, so switching back on never brings old values back. Default: on.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](crate::error::ErrorKind::Config) when no class of that name was opened; it names those there
+    /// are.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), larder::error::Error> {
+    /// use larder::cache::Cache;
+    ///
+    /// let cache = Cache::builder("docs").build().await?;
+    /// let rooms = cache.class::<u32, String>("rooms").open()?;
+    /// cache.set_class_enabled("rooms", false)?;
+    /// let load = || async { Ok::<_, std::io::Error>("sea view".to_owned()) };
+    /// rooms.get_or_load(&7, load).await?;
+    /// assert!(rooms.get(&7).await.is_none());
+    ///
+    /// let error = cache.set_class_enabled("romos", false).unwrap_err();
+    /// assert!(error.to_string().contains("rooms"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn set_class_enabled(&self, name: &str, is_on: bool) -> Result<(), Error> {
+        self.engine.classes.set_enabled(name, is_on)?;
+        tracing::info!(class = name, is_on, "class switched");
+        Ok(())
+    }
+
+    /// How many entries fell from this process's memory for want of room.
+    pub fn evictions(&self) -> u64 {
+        self.engine.local.evictions()
+    }
+}
+
+impl Engine {
+    /// What Redis answers to `question`.
+    async fn inspect<T>(&self, question: impl AsyncFnOnce(&Shared) -> Result<T, Fault>) -> FromRedis<T> {
+        match &self.shared {
+            None => FromRedis::NotConfigured,
+            Some(shared) => FromRedis::of(question(shared).await),
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! How long loads take: a histogram without a lock, and its mean and tail.
+//!
+//! Buckets are eight to each power of two of microseconds, so a figure read back is at most an eighth too high.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// Buckets to a power of two.
+const STEPS: u64 = 8;
+/// Up to 2^27 µs, two minutes: a load ends at its time-out, far sooner.
+const BUCKETS: usize = 200;
+
+/// Counts durations. Every part is an independent count that guards nothing, so relaxed order is enough; a snapshot taken
+/// while others count may be off by what they count.
+pub(crate) struct Histogram {
+    buckets: Box<[AtomicU64]>,
+    sum_micros: AtomicU64,
+    max_micros: AtomicU64,
+}
+
+/// How long the loads of a class took, since it was opened. Loads that failed, timed out or were cancelled count too.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), larder::error::Error> {
+/// use larder::cache::Cache;
+///
+/// let cache = Cache::builder("docs").build().await?;
+/// let rooms = cache.class::<u32, String>("rooms").open()?;
+/// rooms.get_or_load(&7, || async { Ok::<_, std::io::Error>("sea view".to_owned()) }).await?;
+///
+/// let times = rooms.load_times();
+/// assert_eq!(times.count, 1);
+/// assert!(times.p99 <= times.max);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LoadTimes {
+    /// How many loads.
+    pub count: u64,
+    /// Their mean; zero without any, like the others.
+    pub mean: Duration,
+    /// Half of them took no longer than about this.
+    pub p50: Duration,
+    /// Ninety-nine in a hundred took no longer than about this.
+    pub p99: Duration,
+    /// The longest.
+    pub max: Duration,
+}
+
+impl Histogram {
+    pub(crate) fn new() -> Self {
+        Histogram {
+            buckets: (0..BUCKETS).map(|_| AtomicU64::new(0)).collect(),
+            sum_micros: AtomicU64::new(0),
+            max_micros: AtomicU64::new(0),
+        }
+    }
+
+    fn record(&self, took: Duration) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.buckets[bucket(micros)].fetch_add(1, Ordering::Relaxed);
+        self.sum_micros.fetch_add(micros, Ordering::Relaxed);
+        self.max_micros.fetch_max(micros, Ordering::Relaxed);
+    }
+
+    /// Times whatever happens until the guard is dropped: a load that is cancelled is dropped half-way.
+    pub(crate) fn timing(&self) -> Timing<'_> {
+        Timing { histogram: self, began: Instant::now() }
+    }
+
+    pub(crate) fn snapshot(&self) -> LoadTimes {
+        let counts: Vec<u64> = self.buckets.iter().map(|count| count.load(Ordering::Relaxed)).collect();
+        let count: u64 = counts.iter().sum();
+        let max = self.max_micros.load(Ordering::Relaxed);
+        let quantile = |share: f64| {
+            let rank = (count as f64 * share).ceil() as u64;
+            let mut seen = 0;
+            let nth = counts.iter().position(|count| {
+                seen += count;
+                seen >= rank
+            });
+            Duration::from_micros(nth.map_or(max, upper).min(max))
+        };
+        let mean = self.sum_micros.load(Ordering::Relaxed).checked_div(count).unwrap_or(0);
+        LoadTimes {
+            count,
+            mean: Duration::from_micros(mean),
+            p50: quantile(0.5),
+            p99: quantile(0.99),
+            max: Duration::from_micros(max),
+        }
+    }
+}
+
+/// See [`Histogram::timing`].
+pub(crate) struct Timing<'a> {
+    histogram: &'a Histogram,
+    began: Instant,
+}
+
+impl Drop for Timing<'_> {
+    fn drop(&mut self) {
+        self.histogram.record(self.began.elapsed());
+    }
+}
+
+/// Below 8 µs one bucket each; above, the three bits after the leading one name the step.
+fn bucket(micros: u64) -> usize {
+    let nth = if micros < STEPS {
+        micros
+    } else {
+        let power = u64::from(micros.ilog2()) - 3;
+        (power + 1) * STEPS + ((micros >> power) - STEPS)
+    };
+    usize::try_from(nth).unwrap_or(usize::MAX).min(BUCKETS - 1)
+}
+
+/// The longest duration that a bucket counts.
+fn upper(bucket: usize) -> u64 {
+    let bucket = bucket as u64;
+    if bucket < STEPS {
+        return bucket;
+    }
+    let (power, step) = (bucket / STEPS - 1, bucket % STEPS);
+    ((STEPS + step + 1) << power) - 1
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn mean_and_tail_are_those_of_what_was_counted() {
+        let histogram = Histogram::new();
+        assert_eq!(histogram.snapshot(), LoadTimes::default());
+        for millis in 1..=100 {
+            histogram.record(Duration::from_millis(millis));
+        }
+        let times = histogram.snapshot();
+        assert_eq!((times.count, times.max), (100, Duration::from_millis(100)));
+        assert_eq!(times.mean, Duration::from_micros(50_500));
+        assert!((50..57).contains(&times.p50.as_millis()), "{:?}", times.p50);
+        assert!((99..=100).contains(&times.p99.as_millis()), "{:?}", times.p99);
+    }
+
+    proptest! {
+        #[test]
+        fn a_bucket_holds_what_falls_into_it(micros in 0_u64..1 << 26) {
+            let nth = bucket(micros);
+            prop_assert!(micros <= upper(nth) && upper(nth) <= micros + micros / 8);
+            prop_assert!(nth == 0 || upper(nth - 1) < micros);
+        }
+    }
+}
