@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::journal::Touch;
 use crate::key::Key;
 use crate::pattern::Pattern;
+use crate::reading::Target;
 use crate::receipt::{Delivery, Receipt};
 use crate::stats::count;
 
@@ -141,6 +142,27 @@ impl Invalidation {
         self.engine.count_invalidation(tag);
         self.batch.tags.push(self.engine.namespace.tag_key(tag));
         self.note(Touch::Tag(tag.to_owned()))
+    }
+
+    /// Adds what `touch` names, for entries whose types are not known where they are invalidated.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](crate::error::ErrorKind::Config) when no class can have the name in it, or for an empty
+    /// pattern.
+    pub fn touch(mut self, touch: &Touch) -> Result<Self, Error> {
+        match touch {
+            Touch::Tag(tag) => Ok(self.tag(tag)),
+            Touch::Matching(pattern) => self.matching(pattern),
+            Touch::Everything => Ok(self.everything()),
+            Touch::Entry { class, .. } => {
+                if let Target::Key(key) = self.engine.namespace.target(touch)? {
+                    self.batch.keys.push(key);
+                }
+                self.engine.count_invalidation(class);
+                Ok(self.note(touch.clone()))
+            }
+        }
     }
 
     /// Adds every entry whose readable text matches; see [`Cache::invalidate_matching`].

@@ -63,6 +63,7 @@ impl From<ServiceError> for Problem {
             E::NotFound => StatusCode::NOT_FOUND,
             E::Taken { .. } => StatusCode::CONFLICT,
             E::VersionConflict { current } => return Self::version_conflict(*current),
+            E::Invalid(errors) => return errors.clone().into(),
             E::Unavailable(_) | E::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
             E::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };

@@ -158,7 +158,7 @@ impl LoginBody {
             fields.optional("phone", Phone::parse).map(Identifier::Phone),
         ];
         let identifier =
-            exactly_one(&mut fields, found, "exactly one of email, username and phone is needed");
+            fields.exactly_one(found, "exactly one of email, username and phone is needed");
         let password = fields.required("password", Password::attempt);
         fields.finish(identifier.zip(password).map(|(identifier, password)| Self { identifier, password }))
     }
@@ -206,7 +206,7 @@ impl LookupBody {
             fields.optional("phone", Phone::parse).map(Identifier::Phone),
         ];
         let needed = "exactly one of id, email, username and phone is needed";
-        let identifier = exactly_one(&mut fields, found, needed);
+        let identifier = fields.exactly_one(found, needed);
         fields.finish(identifier.map(Self))
     }
 }
@@ -261,20 +261,6 @@ fn cleared<T>(patch: Patch<T>) -> Patch<T> {
     match patch {
         Patch::Keep => Patch::Clear,
         patch => patch,
-    }
-}
-
-fn exactly_one<const N: usize>(
-    fields: &mut Fields,
-    found: [Option<Identifier>; N],
-    needed: &'static str,
-) -> Option<Identifier> {
-    let mut found = found.into_iter().flatten();
-    match (found.next(), found.next()) {
-        (Some(identifier), None) => Some(identifier),
-        // A field that was refused is a complaint already; a second one about the same would mislead.
-        _ if fields.is_refused() => None,
-        _ => fields.refuse("body", needed),
     }
 }
 

@@ -78,6 +78,38 @@ impl Fields {
         }
     }
 
+    /// A list of texts, of which each may be null; must be there, with 1 to `max` entries.
+    pub(crate) fn parts(&mut self, name: &'static str, max: usize) -> Option<Vec<Option<String>>> {
+        let Some(Value::Array(entries)) = self.take(name) else {
+            return self.refuse(name, "must be a list of strings and nulls");
+        };
+        if !(1..=max).contains(&entries.len()) {
+            return self.refuse(name, "has too many entries or none");
+        }
+        let part = |entry| match entry {
+            Value::Null => Some(None),
+            Value::String(text) => Some(Some(text)),
+            _ => None,
+        };
+        let parts = entries.into_iter().map(part).collect::<Option<_>>();
+        parts.or_else(|| self.refuse(name, "must hold strings and nulls only"))
+    }
+
+    /// The one of several fields that is there.
+    pub(crate) fn exactly_one<T>(
+        &mut self,
+        found: impl IntoIterator<Item = Option<T>>,
+        needed: &'static str,
+    ) -> Option<T> {
+        let mut found = found.into_iter().flatten();
+        match (found.next(), found.next()) {
+            (Some(one), None) => Some(one),
+            // A field that was refused is a complaint already; a second one about the same would mislead.
+            _ if self.is_refused() => None,
+            _ => self.refuse("body", needed),
+        }
+    }
+
     /// Adds a complaint.
     pub(crate) fn refuse<T>(&mut self, name: &str, message: &'static str) -> Option<T> {
         self.errors.add(name, Invalid::new(message));

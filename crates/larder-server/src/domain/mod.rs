@@ -2,6 +2,7 @@
 
 pub mod auth;
 pub mod body;
+pub mod caches;
 pub mod contact;
 mod fields;
 pub mod identity;

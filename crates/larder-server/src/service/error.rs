@@ -2,6 +2,7 @@
 
 use larder::error::{Error as CacheError, ErrorKind};
 
+use crate::domain::invalid::ValidationErrors;
 use crate::store::error::StoreError;
 
 /// A refusal or a failure. No variant shows personal data.
@@ -16,6 +17,9 @@ pub enum ServiceError {
     /// There is no such user.
     #[error("there is no such user")]
     NotFound,
+    /// What was asked for is not allowed as it is.
+    #[error("some fields are not allowed as they are; see errors")]
+    Invalid(ValidationErrors),
     /// Another user has this value already.
     #[error("this {field} is taken already")]
     Taken {

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod auth;
+pub mod caches;
 pub mod error;
 pub mod passwords;
 pub mod tokens;

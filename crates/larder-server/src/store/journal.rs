@@ -33,8 +33,23 @@ pub fn tables() -> Vec<Table> {
     ]
 }
 
+/// Every entry that is a user's own, found by its id: what is dropped when one user is cleared by hand, together with what
+/// its row touches.
+pub fn entries_of_user(id: &str) -> Vec<Touch> {
+    let (mut touches, tables) = (Vec::new(), tables());
+    for (class, columns) in tables.iter().flat_map(Table::entries) {
+        let own = columns == ["id"] || columns == ["user_id"];
+        let touch = Touch::entry(class, [id]);
+        // A session's id is no user's; no class is found by one.
+        if own && !touches.contains(&touch) {
+            touches.push(touch);
+        }
+    }
+    touches
+}
+
 /// What a change of this user's row touches, as `tables` declares it.
-pub(super) fn touches_of(user: &User) -> Vec<Touch> {
+pub(crate) fn touches_of(user: &User) -> Vec<Touch> {
     let names = [
         ("user_email", Some(user.email.as_str())),
         ("user_username", Some(user.username.as_str())),

@@ -70,6 +70,11 @@ impl Table {
         self
     }
 
+    /// The entries that a row stands for: each one's class, and the columns that are its key.
+    pub fn entries(&self) -> impl Iterator<Item = (&str, &[String])> {
+        self.entries.iter().map(|entry| (entry.class.as_str(), entry.columns.as_slice()))
+    }
+
     /// A row touches every entry under `tag`. A class's own name is a tag of all its entries.
     #[must_use]
     pub fn tag(mut self, tag: &str) -> Self {

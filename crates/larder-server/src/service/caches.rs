@@ -1,0 +1,167 @@
+//! Looking after the cache: what it holds, how it does, dropping by hand, switching classes.
+
+use larder::cause::Cause;
+use larder::introspection::explain::Explanation;
+use larder::introspection::keys::{KeyCounts, KeyPage};
+use larder::introspection::self_test::SelfTest;
+use larder::introspection::server::RedisInfo;
+use larder::introspection::{ClassReport, FromRedis};
+use larder::invalidation::Invalidation;
+use larder::journal::Touch;
+use larder::policy::Consistency;
+use larder::receipt::Receipt;
+
+use crate::domain::caches::{Drop, KeyQuery};
+use crate::domain::identity::{ExternalId, Identifier, UserId};
+use crate::domain::invalid::{Invalid, ValidationErrors};
+use crate::service::Service;
+use crate::service::access::Caller;
+use crate::service::error::ServiceError;
+use crate::store::journal::{entries_of_user, touches_of};
+
+/// The classes of a user's achievements, and those of everybody's.
+const ACHIEVEMENTS: [&str; 3] = ["achievements", "achievement_summary", "achievement_stats"];
+const GLOBAL_ACHIEVEMENTS: [&str; 2] = ["leaderboard", "recent_achievements"];
+
+impl Service {
+    /// The caller, if the database says now that it is an admin: nothing here is decided by a cached role.
+    ///
+    /// # Errors
+    /// [`ServiceError::Forbidden`], and those of the database.
+    pub async fn present_admin(&self, caller: Caller) -> Result<Caller, ServiceError> {
+        let caller = self.present(caller).await?;
+        caller.check_admin()?;
+        Ok(caller)
+    }
+
+    /// What Redis says of itself.
+    pub async fn redis(&self) -> FromRedis<RedisInfo> {
+        self.users.cache().redis_info().await
+    }
+
+    /// Every class with its counts.
+    pub fn classes(&self) -> Vec<ClassReport> {
+        self.users.cache().classes()
+    }
+
+    /// How many entries each class has.
+    pub async fn key_counts(&self) -> KeyCounts {
+        self.users.cache().key_counts().await
+    }
+
+    /// Some of the entries there are.
+    ///
+    /// # Errors
+    /// [`ServiceError::Invalid`] for a pattern or a cursor that is none.
+    pub async fn keys(&self, query: &KeyQuery) -> Result<KeyPage, ServiceError> {
+        let KeyQuery { pattern, limit, cursor } = query;
+        let page = self.users.cache().keys(pattern, *limit, cursor.as_deref()).await;
+        page.map_err(|error| refused("pattern", error))
+    }
+
+    /// Where an entry is and why, or why not.
+    ///
+    /// # Errors
+    /// [`ServiceError::Invalid`] when no class can have that name.
+    pub async fn explain(&self, entry: &Touch) -> Result<Explanation, ServiceError> {
+        self.users.cache().explain(entry).await.map_err(|error| refused("class", error))
+    }
+
+    /// Puts an entry through every tier.
+    ///
+    /// # Errors
+    /// Those of the cache.
+    pub async fn self_test(&self) -> Result<SelfTest, ServiceError> {
+        Ok(self.users.cache().self_test().await?)
+    }
+
+    /// Switches a class on or off on this instance.
+    ///
+    /// # Errors
+    /// [`ServiceError::Invalid`] when there is no such class.
+    pub fn switch_class(&self, name: &str, is_on: bool) -> Result<(), ServiceError> {
+        self.users.cache().set_class_enabled(name, is_on).map_err(|error| refused("class", error))
+    }
+
+    /// Drops what `what` names, everywhere.
+    ///
+    /// # Errors
+    /// [`ServiceError::Invalid`] for what names nothing, and those of the database.
+    pub async fn drop_by_hand(&self, caller: Caller, what: &Drop) -> Result<Receipt, ServiceError> {
+        let touches = match what {
+            Drop::Everything => vec![Touch::Everything],
+            Drop::Class(class) => {
+                if !self.classes().iter().any(|report| report.name == *class) {
+                    return Err(ServiceError::Invalid(ValidationErrors::one("class", self.no_class())));
+                }
+                vec![Touch::Tag(class.clone())]
+            }
+            Drop::Matching(pattern) => vec![Touch::Matching(pattern.clone())],
+            Drop::User(id) => self.touches_of_named(id).await?,
+            Drop::Achievements(id) => ACHIEVEMENTS.map(|class| Touch::entry(class, [id.to_string()])).into(),
+            Drop::GlobalAchievements => {
+                GLOBAL_ACHIEVEMENTS.map(|class| Touch::Tag(class.to_owned())).into()
+            }
+        };
+        let mut invalidation = self.users.cache().invalidation();
+        for touch in &touches {
+            invalidation = invalidation.touch(touch).map_err(|error| refused("pattern", error))?;
+        }
+        Ok(self.send_by_hand(caller, what, invalidation).await)
+    }
+
+    async fn send_by_hand(&self, caller: Caller, what: &Drop, invalidation: Invalidation) -> Receipt {
+        let receipt = invalidation.send().await;
+        tracing::info!(
+            action = "cache_invalidation",
+            cause = %Cause::ByHand,
+            by = %caller.id,
+            what = what.as_str(),
+            keys = receipt.keys(),
+            tags = receipt.tags(),
+            patterns = receipt.patterns(),
+            delivery = %receipt.delivery(),
+            "dropped by hand"
+        );
+        receipt
+    }
+
+    /// All that is cached of the user that somebody calls `id`; of one that does not exist, what may be cached of its id.
+    async fn touches_of_named(&self, id: &str) -> Result<Vec<Touch>, ServiceError> {
+        let named = match (UserId::parse(id), ExternalId::parse(id)) {
+            (Ok(id), _) => Some(Identifier::Id(id)),
+            (_, Ok(external)) => Some(Identifier::External(external)),
+            // Nobody can have such an id.
+            _ => None,
+        };
+        let user = match &named {
+            Some(named) => self.users.find(named, Consistency::Fresh).await?.value,
+            None => None,
+        };
+        let Some(user) = user else {
+            return Ok(match named {
+                Some(Identifier::External(_)) => vec![Touch::entry("user_external", [id])],
+                _ => entries_of_user(id),
+            });
+        };
+        let mut touches = entries_of_user(&user.id.to_string());
+        touches.extend(touches_of(&user).into_iter().filter(|touch| matches!(touch, Touch::Entry { .. })));
+        touches.sort();
+        touches.dedup();
+        Ok(touches)
+    }
+
+    fn no_class(&self) -> Invalid {
+        let names: Vec<_> = self.classes().into_iter().map(|report| report.name).collect();
+        Invalid::new(format!("is no class; there are {}", names.join(", ")))
+    }
+}
+
+fn refused(field: &str, error: larder::error::Error) -> ServiceError {
+    match error.kind() {
+        larder::error::ErrorKind::Config => {
+            ServiceError::Invalid(ValidationErrors::one(field, Invalid::new(error.to_string())))
+        }
+        _ => error.into(),
+    }
+}
