@@ -81,6 +81,8 @@ counts! {
     inserts_refused,
     /// Entries in Redis that were passed over: one of their tags had been invalidated, or another version wrote them.
     passed_over,
+    /// Of the loads: values that were put, not loaded.
+    puts,
     /// Reads that passed the caches by: switched off, or inside a load.
     bypasses,
     /// Invalidations of a key, of the whole class or of everything by this instance, by hand or with a write.
@@ -92,7 +94,7 @@ counts! {
 impl Stats {
     /// Reads that asked the caches.
     pub fn lookups(&self) -> u64 {
-        self.memory_hits + self.redis_hits + self.joins + self.loads
+        (self.memory_hits + self.redis_hits + self.joins + self.loads).saturating_sub(self.puts)
     }
 
     /// Reads answered without asking the loader for each, in per cent of [`Stats::lookups`]; 0 without any.
