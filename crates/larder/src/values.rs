@@ -30,7 +30,7 @@ pub struct Put {
     /// Of the invalidation of what stood there before.
     pub receipt: Receipt,
     /// Whether the value was stored. It is not when an invalidation or another put overtook it, when the class is switched
-    /// off or its policy keeps nothing, or when it does not encode.
+    /// off or its policy keeps nothing, inside a load, or when it does not encode.
     pub is_stored: bool,
 }
 
