@@ -89,7 +89,9 @@ fn lock<T>(mutex: &Mutex<T>) -> shuttle::sync::MutexGuard<'_, T> {
 fn deliver(local: &Local, wire: &Receiver<Wire>) {
     while let Ok(item) = wire.recv() {
         match item {
-            Wire::Push => local.pushed(KEY),
+            Wire::Push => {
+                local.pushed(KEY);
+            }
             Wire::Reply(version, to) => {
                 let _ = to.send(version);
             }

@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::journal::Journal;
 use crate::key::Namespace;
 use crate::local::Local;
+use crate::passes::Passes;
 use crate::protocol::rules::Rules;
 use crate::remote::usable::Usable;
 
@@ -128,7 +129,8 @@ impl Builder {
         let local = Arc::new(Local::new(self.memory_bytes, self.rules));
         let clock = Clock::Kernel;
         let causes = Arc::new(Causes::new(clock.clone(), self.bound));
-        let shared = self.shared(&namespace, &clock, &local, &causes).await?;
+        let passes = Arc::new(Passes::new());
+        let shared = self.shared(&namespace, &clock, &local, &causes, &passes).await?;
         let mut tasks = Vec::new();
         if let Some(journal) = &self.journal {
             tasks.push(Running::start(prune_now_and_then(journal.clone())));
@@ -145,6 +147,7 @@ impl Builder {
                     guard: guard.clone(),
                     clock: clock.clone(),
                     causes: causes.clone(),
+                    passes: passes.clone(),
                     bound: self.bound,
                 };
                 tasks.push(Running::start(consumer.consume()));
@@ -165,6 +168,7 @@ impl Builder {
             rules: self.rules,
             classes: Registry::default(),
             causes,
+            passes,
             is_on: AtomicBool::new(true),
         };
         tracing::info!(namespace = self.namespace, promise = engine.promise(), "cache built");
@@ -178,6 +182,7 @@ impl Builder {
         clock: &Clock,
         local: &Arc<Local>,
         causes: &Arc<Causes>,
+        passes: &Arc<Passes>,
     ) -> Result<Option<Shared>, Error> {
         use crate::engine::Listening;
         use crate::remote::redis::{RedisTier, Settings};
@@ -192,6 +197,7 @@ impl Builder {
             journal: self.journal.clone(),
             rules: self.rules,
             causes: causes.clone(),
+            passes: passes.clone(),
         };
         let usable = Arc::new(Usable::new());
         let listener = Arc::new(Listening { local: local.clone(), causes: causes.clone() });
@@ -207,6 +213,7 @@ impl Builder {
         _: &Clock,
         _: &Arc<Local>,
         _: &Arc<Causes>,
+        _: &Arc<Passes>,
     ) -> Result<Option<Shared>, Error> {
         Ok(None)
     }

@@ -9,6 +9,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::cache::Cache;
 use crate::codec::{AnyValue, Codec, Coder};
+use crate::engine::registry::Common;
 use crate::engine::{ClassCore, Engine, Found, Tags};
 use crate::error::Error;
 use crate::key::{Key, KeyBuf, Namespace};
@@ -99,6 +100,16 @@ where
     /// [`ErrorKind::Config`](crate::error::ErrorKind::Config) when the name is empty, longer than 128 bytes or
     /// holds control characters.
     pub fn open(self) -> Result<Class<K, V>, Error> {
+        let registry = &self.cache.engine.classes;
+        self.opened(|name| registry.open(name))
+    }
+
+    /// Opens it without a place in the list of classes.
+    pub(crate) fn unlisted(self) -> Result<Class<K, V>, Error> {
+        self.opened(|_| Arc::new(Common::new()))
+    }
+
+    fn opened(self, common: impl FnOnce(&str) -> Arc<Common>) -> Result<Class<K, V>, Error> {
         let namespace: &Namespace = &self.cache.namespace;
         let own = namespace.tag_key(&self.name);
         let mut tags = vec![own];
@@ -110,7 +121,8 @@ where
         }
         let core = Arc::new(ClassCore {
             prefix: namespace.class_prefix(&self.name)?,
-            common: self.cache.engine.classes.open(&self.name),
+            // After the name was found to be allowed.
+            common: common(&self.name),
             name: self.name,
             policy: self.policy,
             coder: Coder::of::<V>(self.codec),

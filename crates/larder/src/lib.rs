@@ -48,6 +48,7 @@ pub mod invalidation;
 pub mod journal;
 pub mod key;
 mod local;
+mod passes;
 mod pattern;
 pub mod policy;
 #[cfg(not(feature = "proof"))]
@@ -63,5 +64,6 @@ pub mod stats;
 mod sync;
 pub mod times;
 pub mod uncached;
+pub mod values;
 
 pub use crate::builder::Builder;

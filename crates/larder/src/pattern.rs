@@ -38,7 +38,12 @@ impl Pattern {
 
     /// The pattern of whatever begins with `prefix`.
     pub(crate) fn beginning_with(prefix: &str) -> String {
-        prefix.replace('\\', "\\\\").replace('*', "\\*") + "*"
+        Self::literal(prefix) + "*"
+    }
+
+    /// The pattern that `text` alone matches.
+    pub(crate) fn literal(text: &str) -> String {
+        text.replace('\\', "\\\\").replace('*', "\\*")
     }
 
     pub(crate) fn matches(&self, text: &str) -> bool {
@@ -69,8 +74,8 @@ impl Pattern {
 /// As [`Pattern::parse`] reads it back.
 impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let literals = self.literals.iter().map(|literal| literal.replace('\\', "\\\\").replace('*', "\\*"));
-        f.write_str(&literals.collect::<Vec<_>>().join("*"))
+        let literals: Vec<String> = self.literals.iter().map(|literal| Pattern::literal(literal)).collect();
+        f.write_str(&literals.join("*"))
     }
 }
 

@@ -81,6 +81,8 @@ counts! {
     inserts_refused,
     /// Entries in Redis that were passed over: one of their tags had been invalidated, or another version wrote them.
     passed_over,
+    /// Of the loads: values that were put, not loaded.
+    puts,
     /// Reads that passed the caches by: switched off, or inside a load.
     bypasses,
     /// Invalidations of a key, of the whole class or of everything by this instance, by hand or with a write.
@@ -92,13 +94,22 @@ counts! {
 impl Stats {
     /// Reads that asked the caches.
     pub fn lookups(&self) -> u64 {
-        self.memory_hits + self.redis_hits + self.joins + self.loads
+        self.hits() + self.misses()
+    }
+
+    /// Reads answered by a tier, or by a load that another read of this process led.
+    pub fn hits(&self) -> u64 {
+        self.memory_hits + self.redis_hits + self.joins
+    }
+
+    /// Reads that asked the loader. Those that passed the caches by count too: see [`Stats::bypasses`].
+    pub fn misses(&self) -> u64 {
+        self.loads.saturating_sub(self.puts)
     }
 
     /// Reads answered without asking the loader for each, in per cent of [`Stats::lookups`]; 0 without any.
     pub fn hit_rate_percent(&self) -> f64 {
-        let hits = self.memory_hits + self.redis_hits + self.joins;
-        if hits == 0 { 0.0 } else { 100.0 * hits as f64 / self.lookups() as f64 }
+        if self.hits() == 0 { 0.0 } else { 100.0 * self.hits() as f64 / self.lookups() as f64 }
     }
 
     /// What was counted since `earlier`, a snapshot of the same class.

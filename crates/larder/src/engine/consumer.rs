@@ -13,9 +13,10 @@ use crate::batch::Batch;
 use crate::cause::{Cause, Causes};
 use crate::clock::Clock;
 use crate::engine::invalidate::drop_from;
-use crate::journal::{Changes, Failure, Journal, PASS, Position, within};
+use crate::journal::{Changes, Failure, Journal, Position, within};
 use crate::key::Namespace;
 use crate::local::Local;
+use crate::passes::Passes;
 use crate::remote::usable::Usable;
 
 /// How often the journal is asked to forget what is old.
@@ -30,6 +31,7 @@ pub(crate) struct Consumer {
     pub(crate) guard: Arc<Usable>,
     pub(crate) clock: Clock,
     pub(crate) causes: Arc<Causes>,
+    pub(crate) passes: Arc<Passes>,
     pub(crate) bound: Duration,
 }
 
@@ -39,15 +41,19 @@ impl Consumer {
         let mut position = None;
         let mut is_known_to_fail = false;
         loop {
+            let requests = self.passes.requests();
             match self.pass(&mut position).await {
-                Ok(()) => is_known_to_fail = false,
+                Ok(()) => {
+                    is_known_to_fail = false;
+                    self.passes.serve(requests);
+                }
                 // Once, not five times a second: until it is asked again, reads go to their loaders.
                 Err(error) if !std::mem::replace(&mut is_known_to_fail, true) => {
                     tracing::warn!(%error, "the journal cannot be asked, memory is not used");
                 }
                 Err(_) => {}
             }
-            sleep(PASS).await;
+            self.passes.due().await;
         }
     }
 

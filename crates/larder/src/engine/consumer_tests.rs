@@ -61,6 +61,7 @@ impl Bench {
             guard: Arc::new(Usable::new()),
             clock: Clock::manual(),
             causes: Arc::new(Causes::new(Clock::manual(), BOUND)),
+            passes: Arc::new(Passes::new()),
             bound: BOUND,
         };
         Bench { consumer, journal, position: None }

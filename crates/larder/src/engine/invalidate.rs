@@ -1,6 +1,7 @@
 //! Invalidation: this process first, then Redis, then this process again, then the acknowledgement.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -99,6 +100,12 @@ impl Engine {
             tracing::warn!(%error, "an invalidation by hand could not be journalled");
         }
         appended.is_ok()
+    }
+
+    /// Waits until what the journal holds now has been told by this process, no longer than `limit`.
+    pub(crate) async fn follow_journal(&self, limit: Duration) {
+        // If not, it is told when it is due.
+        let _ = self.passes.pass_within(limit).await;
     }
 
     /// Waits until what was queued has been sent, as long as the staleness bound; says whether it was.

@@ -23,6 +23,7 @@ use crate::journal::Journal;
 use crate::key::{ClassPrefix, KeyBuf, Namespace};
 use crate::local::Local;
 use crate::local::copy::Origin;
+use crate::passes::Passes;
 use crate::policy::Policy;
 use crate::protocol::lease::Expected;
 use crate::protocol::rules::Rules;
@@ -50,6 +51,8 @@ pub(crate) struct Engine {
     pub(crate) rules: Rules,
     /// What has been opened, by name.
     pub(crate) classes: Registry,
+    /// Asks whoever follows the journal to do so now.
+    pub(crate) passes: Arc<Passes>,
     /// Why what was invalidated.
     pub(crate) causes: Arc<Causes>,
     /// Off: every read goes to its loader and nothing is stored; invalidations go on. Guards nothing, so a

@@ -176,6 +176,7 @@ impl Bench {
             limits: Limits { bound: BOUND, load_timeout: BOUND },
             rules: Rules::default(),
             classes: Registry::default(),
+            passes: Arc::new(Passes::new()),
             causes: Arc::new(Causes::new(Clock::manual(), BOUND)),
             is_on: AtomicBool::new(true),
         };

@@ -2,6 +2,7 @@
 
 pub mod explain;
 pub mod keys;
+pub mod self_test;
 
 pub mod server;
 

@@ -24,6 +24,7 @@ use crate::clock::Clock;
 use crate::error::Error;
 use crate::journal::Journal;
 use crate::key::Namespace;
+use crate::passes::Passes;
 use crate::protocol::rules::{Rule, Rules};
 use crate::protocol::tag::TagKey;
 use crate::protocol::token::Token;
@@ -54,6 +55,8 @@ pub(crate) struct Settings {
     pub(crate) rules: Rules,
     /// Told of what the relay tells Redis.
     pub(crate) causes: Arc<Causes>,
+    /// Whoever wants the relay to pass now.
+    pub(crate) passes: Arc<Passes>,
 }
 
 pub(crate) struct RedisTier {
@@ -87,6 +90,7 @@ impl RedisTier {
             scripts: Scripts::new(),
             rules: settings.rules,
             causes: settings.causes,
+            passes: settings.passes,
             marked: nudge.clone(),
             database: Mutex::new(None),
         });

@@ -10,12 +10,12 @@ use std::time::Duration;
 use redis::RedisError;
 use redis::aio::MultiplexedConnection;
 use tokio::sync::Notify;
-use tokio::time::sleep;
 
 use crate::batch::{Batch, Sweep};
 use crate::cause::{Cause, Causes};
-use crate::journal::{Changes, DatabaseId, Failure, Journal, PASS, Position, Since, within};
+use crate::journal::{Changes, DatabaseId, Failure, Journal, Position, Since, within};
 use crate::key::Namespace;
+use crate::passes::Passes;
 use crate::policy::Policy;
 use crate::protocol::certificate::Certificate;
 use crate::protocol::relay::{Marking, Plan, Seen, plan};
@@ -37,6 +37,7 @@ pub(crate) struct Relay {
     pub(crate) scripts: Scripts,
     pub(crate) rules: Rules,
     pub(crate) causes: Arc<Causes>,
+    pub(crate) passes: Arc<Passes>,
     /// Told when a pass has marked: a heartbeat would be ok now.
     pub(crate) marked: Arc<Notify>,
     /// Which database answered last.
@@ -72,8 +73,14 @@ impl Relay {
     pub(crate) async fn run(&self, mut connection: MultiplexedConnection, process: &Identity) -> Infallible {
         let mut last_reason = String::new();
         loop {
-            match self.pass(&mut connection, process).await {
-                Ok(()) => last_reason.clear(),
+            let requests = self.passes.requests();
+            // Whoever asks waits for what is in the journal now: that somebody told Redis lately is not enough.
+            let due = if self.passes.are_waiting(requests) { Duration::ZERO } else { DUE };
+            match self.pass(&mut connection, process, due).await {
+                Ok(()) => {
+                    last_reason.clear();
+                    self.passes.serve(requests);
+                }
                 Err(stopped) => {
                     let reason = stopped.to_string();
                     if reason != last_reason {
@@ -82,7 +89,7 @@ impl Relay {
                     }
                 }
             }
-            sleep(PASS).await;
+            self.passes.due().await;
         }
     }
 
@@ -91,6 +98,7 @@ impl Relay {
         &self,
         connection: &mut MultiplexedConnection,
         process: &Identity,
+        due: Duration,
     ) -> Result<(), Stopped> {
         let asked = ask(connection, &self.namespace, process).await?;
         let identity = asked.identity.as_ref().ok_or(Stopped::Nameless)?;
@@ -103,7 +111,7 @@ impl Relay {
             live: live.as_ref(),
             watermark: asked.watermark,
         };
-        let position = match plan(&seen, &mine, DUE, self.rules) {
+        let position = match plan(&seen, &mine, due, self.rules) {
             Plan::Rest => return Ok(()),
             Plan::Replica => return Err(Stopped::Replica),
             Plan::Superseded => return Err(Stopped::Superseded),

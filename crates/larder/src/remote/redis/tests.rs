@@ -40,6 +40,7 @@ async fn tier(redis: &Redis) -> (RedisTier, Arc<Notes>) {
         timeout: Duration::from_millis(250),
         journal: None,
         rules: Rules::default(),
+        passes: Arc::new(Passes::new()),
         causes: Arc::new(Causes::new(Clock::Kernel, Duration::from_secs(2))),
     };
     let tier = RedisTier::start(settings, Clock::Kernel, notes.clone(), usable.clone()).unwrap();

@@ -1,0 +1,33 @@
+//! A hotel's API whose writes know nothing of a cache: `cargo run -p larder-http --example hotel`.
+//!
+//! `REDIS_URL` shares the cache between instances; `PORT` is 3000 unless said.
+
+#![allow(clippy::print_stdout, reason = "it tells whoever started it what to try")]
+
+mod app;
+
+use larder::cache::Cache;
+use tokio::net::TcpListener;
+
+use crate::app::{Database, User, app};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    tracing_subscriber::fmt().init();
+    let mut builder = Cache::builder("hotel");
+    if let Ok(url) = std::env::var("REDIS_URL") {
+        builder = builder.redis(url);
+    }
+    let cache = builder.build().await?;
+    let database = Database::default();
+    database.insert(User { id: "5779356081".to_owned(), name: "Ada".to_owned(), is_active: true });
+    let port = std::env::var("PORT").ok().map_or(Ok(3000), |port| port.parse::<u16>())?;
+    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+    let at = format!("http://{}/v1.0", listener.local_addr()?);
+    println!("curl -i {at}/user/list                                 # twice: the second is a hit");
+    println!("curl -i -X POST {at}/user/5779356081/deactivate        # drops lists, statistics and details");
+    println!("curl -i {at}/user/list                                 # loaded anew");
+    println!("curl {at}/cache/stats");
+    axum::serve(listener, app(&cache, database)?).await?;
+    Ok(())
+}

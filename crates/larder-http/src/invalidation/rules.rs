@@ -1,0 +1,328 @@
+//! The table: URL pattern × method → classes.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use http::Method;
+use larder::cache::Cache;
+use regex::Regex;
+
+use crate::invalidation::file;
+
+/// What writes; a rule has these methods unless it says otherwise, and may have no other.
+pub const METHODS: [Method; 4] = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+
+/// Why a table is refused. The message names the rule, what is wrong and what is allowed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RulesError {
+    /// The file cannot be read.
+    #[error("{path}: {source}")]
+    Unreadable {
+        /// Its path.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The text is no table of rules.
+    #[error("the rules are no table of rules: {0}")]
+    Text(#[from] toml::de::Error),
+    /// There is no rule, so that nothing would ever be dropped.
+    #[error(
+        "there is no rule: a table begins with [[rule]], and without rules there is no need for the layer"
+    )]
+    Empty,
+    /// A pattern that is none.
+    #[error(
+        "rule {pattern:?}: {reason}; allowed is a regular expression that a path begins with, such as '/user/.+/activate'"
+    )]
+    Pattern {
+        /// As it was written.
+        pattern: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A method that a rule cannot have.
+    #[error("rule {pattern:?}: method {method:?}; allowed are POST, PUT, PATCH and DELETE")]
+    Method {
+        /// The rule's pattern.
+        pattern: String,
+        /// The method; empty when there is none.
+        method: String,
+    },
+    /// Nothing to drop, or something without a name.
+    #[error("rule {pattern:?}: it names no class and no tag to drop, or an empty one")]
+    Nothing {
+        /// The rule's pattern.
+        pattern: String,
+    },
+}
+
+/// One row: requests of these methods whose path begins with the pattern drop these classes and tags.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> Result<(), larder_http::invalidation::rules::RulesError> {
+/// use http::Method;
+/// use larder_http::invalidation::rules::{Rule, Rules};
+///
+/// let book = Rule::new(r"/rooms/\d+/book")?.methods([Method::POST])?.classes(["rooms"])?.tags(["house"])?;
+/// let rules = Rules::new([book])?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Rule {
+    pattern: String,
+    regex: Regex,
+    methods: Vec<Method>,
+    /// Classes and tags alike: the name of a class is a tag of all its entries.
+    tags: Vec<String>,
+}
+
+impl Rule {
+    /// Begins a rule for paths that begin with `pattern`, as Python's `re.match` understands it. Methods: all of
+    /// [`METHODS`].
+    ///
+    /// # Errors
+    ///
+    /// [`RulesError::Pattern`] when it is empty or no regular expression.
+    pub fn new(pattern: &str) -> Result<Self, RulesError> {
+        let refused = |reason: String| RulesError::Pattern {
+            pattern: pattern.to_owned(),
+            reason: reason.replace('\n', " "),
+        };
+        if pattern.is_empty() {
+            return Err(refused("the pattern is empty, which every path begins with".to_owned()));
+        }
+        let regex = Regex::new(&format!("^(?:{pattern})")).map_err(|error| refused(error.to_string()))?;
+        Ok(Rule { pattern: pattern.to_owned(), regex, methods: METHODS.to_vec(), tags: Vec::new() })
+    }
+
+    /// Which methods. Default: all of [`METHODS`].
+    ///
+    /// # Errors
+    ///
+    /// [`RulesError::Method`] for none at all, and for one that does not write.
+    pub fn methods(self, methods: impl IntoIterator<Item = Method>) -> Result<Self, RulesError> {
+        let methods: Vec<Method> = methods.into_iter().collect();
+        let refused = methods.iter().find(|method| !METHODS.contains(method)).map(Method::to_string);
+        match refused.or_else(|| methods.is_empty().then(String::new)) {
+            Some(method) => Err(RulesError::Method { pattern: self.pattern, method }),
+            None => Ok(Rule { methods, ..self }),
+        }
+    }
+
+    /// Drops every entry of these classes too. Default: none.
+    ///
+    /// # Errors
+    ///
+    /// [`RulesError::Nothing`] for an empty name.
+    pub fn classes<T: Into<String>>(self, classes: impl IntoIterator<Item = T>) -> Result<Self, RulesError> {
+        self.tags(classes)
+    }
+
+    /// Drops every entry under these tags too. Default: none.
+    ///
+    /// # Errors
+    ///
+    /// [`RulesError::Nothing`] for an empty name.
+    pub fn tags<T: Into<String>>(mut self, tags: impl IntoIterator<Item = T>) -> Result<Self, RulesError> {
+        for tag in tags.into_iter().map(Into::into) {
+            if tag.is_empty() {
+                return Err(RulesError::Nothing { pattern: self.pattern });
+            }
+            if !self.tags.contains(&tag) {
+                self.tags.push(tag);
+            }
+        }
+        Ok(self)
+    }
+}
+
+/// The table. Of a request that several rules mean, all that they say is dropped.
+#[derive(Clone, Debug)]
+pub struct Rules(Vec<Rule>);
+
+/// What one request has dropped, and by which rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Meant {
+    pub(super) method: Method,
+    pub(super) patterns: Vec<String>,
+    pub(super) tags: Vec<String>,
+}
+
+impl Rules {
+    /// A table of these rules.
+    ///
+    /// # Errors
+    ///
+    /// [`RulesError::Empty`] without any; [`RulesError::Nothing`] when a rule drops nothing.
+    pub fn new(rules: impl IntoIterator<Item = Rule>) -> Result<Self, RulesError> {
+        let rules: Vec<Rule> = rules.into_iter().collect();
+        if rules.is_empty() {
+            return Err(RulesError::Empty);
+        }
+        match rules.iter().find(|rule| rule.tags.is_empty()) {
+            Some(rule) => Err(RulesError::Nothing { pattern: rule.pattern.clone() }),
+            None => Ok(Rules(rules)),
+        }
+    }
+
+    /// The table of the hotel's API, in which `deactivate` stands beside `activate`, and the superadmin's list falls
+    /// whenever the list of users does.
+    pub fn hotel() -> Self {
+        Rules::parse(file::HOTEL).expect("the hotel's table is right, as its test says")
+    }
+
+    /// Reads a table from a file; see [`Rules::parse`].
+    ///
+    /// # Errors
+    ///
+    /// [`RulesError`], naming what is wrong and what is allowed.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, RulesError> {
+        let path = path.as_ref();
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| RulesError::Unreadable { path: path.display().to_string(), source })?;
+        Rules::parse(&text)
+    }
+
+    /// Reads a table from TOML: `[[rule]]` with `path`, `classes`, `tags` (one of the two at least) and `methods` (all four
+    /// unless said).
+    ///
+    /// # Errors
+    ///
+    /// [`RulesError`], naming what is wrong and what is allowed.
+    pub fn parse(text: &str) -> Result<Self, RulesError> {
+        file::parse(text)
+    }
+
+    /// The names in the table that no open class of `cache` has: tags, or slips of the pen. To be asked when all classes have
+    /// been opened.
+    pub fn unopened(&self, cache: &Cache) -> Vec<String> {
+        let open: Vec<String> = cache.classes().into_iter().map(|class| class.name).collect();
+        let mut names: Vec<String> = self.0.iter().flat_map(|rule| rule.tags.iter().cloned()).collect();
+        names.sort();
+        names.dedup();
+        names.retain(|name| !open.contains(name));
+        names
+    }
+
+    /// What a request of this method and path has dropped; `None` when no rule means it.
+    pub(super) fn meant_by(&self, method: &Method, path: &str) -> Option<Meant> {
+        if !METHODS.contains(method) {
+            return None;
+        }
+        // As written and as meant: `%75pdate` is `update` to whoever decodes before routing.
+        let decoded = decoded(path);
+        let is_meant = |rule: &&Rule| {
+            rule.methods.contains(method) && (rule.regex.is_match(path) || rule.regex.is_match(&decoded))
+        };
+        let mut meant = Meant { method: method.clone(), patterns: Vec::new(), tags: Vec::new() };
+        for rule in self.0.iter().filter(is_meant) {
+            meant.patterns.push(rule.pattern.clone());
+            for tag in &rule.tags {
+                if !meant.tags.contains(tag) {
+                    meant.tags.push(tag.clone());
+                }
+            }
+        }
+        (!meant.patterns.is_empty()).then_some(meant)
+    }
+}
+
+impl Default for Rules {
+    /// [`Rules::hotel`].
+    fn default() -> Self {
+        Rules::hotel()
+    }
+}
+
+/// The path with its `%XX` taken for what they stand for.
+fn decoded(path: &str) -> Cow<'_, str> {
+    if !path.contains('%') {
+        return Cow::Borrowed(path);
+    }
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        let hex = |at: usize| after.get(at).and_then(|byte| char::from(*byte).to_digit(16));
+        match (byte, hex(0), hex(1)) {
+            (b'%', Some(high), Some(low)) => {
+                // Two digits of sixteen fit into a byte.
+                bytes.push((high * 16 + low) as u8);
+                rest = &after[2..];
+            }
+            _ => {
+                bytes.push(byte);
+                rest = after;
+            }
+        }
+    }
+    Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dropped(rules: &Rules, method: Method, path: &str) -> Vec<String> {
+        rules.meant_by(&method, path).map(|meant| meant.tags).unwrap_or_default()
+    }
+
+    #[test]
+    fn the_hotels_table_is_as_its_document_prints_it() {
+        let rules = Rules::hotel();
+        let lists = ["user_stats", "user_list", "superadmin_user_list", "dashboard_stats"];
+        let all = ["user_stats", "user_list", "superadmin_user_list", "dashboard_stats", "user_details"];
+        for (path, expected) in [
+            ("/v1.0/user/create", &lists[..]),
+            ("/v1.0/user/update/5779356081", &all),
+            ("/v1.0/user/delete/5779356081", &all),
+            ("/v1.0/user/5779356081/activate", &all),
+            ("/v1.0/user/5779356081/deactivate", &all),
+            ("/v1.0/points/transaction", &all),
+            ("/v1.0/permissions/grant", &["user_details"]),
+            ("/v1.0/user/5779356081", &[]),
+            ("/v1.0/points", &[]),
+            ("/v1X0/user/create", &[]),
+            ("/api/v1.0/user/create", &[]),
+        ] {
+            for method in METHODS {
+                assert_eq!(dropped(&rules, method.clone(), path), expected, "{method} {path}");
+            }
+            assert_eq!(dropped(&rules, Method::GET, path), [""; 0], "reads drop nothing");
+        }
+    }
+
+    #[test]
+    fn of_several_rules_all_is_dropped_once() {
+        let rule = |pattern: &str, tags: [&str; 2]| Rule::new(pattern).unwrap().tags(tags).unwrap();
+        let rules = Rules::new([rule("/a", ["x", "y"]), rule("/a/b|/c", ["y", "z"])]).unwrap();
+        assert_eq!(dropped(&rules, Method::PUT, "/a/b"), ["x", "y", "z"]);
+        assert_eq!(dropped(&rules, Method::PUT, "/c/d"), ["y", "z"], "anchored at the start, both branches");
+        assert_eq!(dropped(&rules, Method::PUT, "/x/c"), [""; 0]);
+        let meant = rules.meant_by(&Method::PUT, "/a/b").unwrap();
+        assert_eq!(meant.patterns, ["/a", "/a/b|/c"]);
+    }
+
+    #[test]
+    fn a_path_is_meant_however_it_is_encoded() {
+        let rules = Rules::hotel();
+        for path in ["/v1.0/user/%75pdate/7", "/v1%2e0/user/update/7", "/v1.0/user/update/%"] {
+            assert!(!dropped(&rules, Method::PUT, path).is_empty(), "{path}");
+        }
+        assert_eq!(decoded("/%zz%4"), "/%zz%4");
+    }
+
+    #[test]
+    fn rules_that_cannot_mean_anything_are_refused() {
+        let rule = || Rule::new("/a").unwrap();
+        assert!(matches!(Rules::new([]), Err(RulesError::Empty)));
+        assert!(matches!(Rules::new([rule()]), Err(RulesError::Nothing { .. })));
+        assert!(matches!(rule().classes([""]), Err(RulesError::Nothing { .. })));
+        assert!(matches!(rule().methods([]), Err(RulesError::Method { .. })));
+        assert!(matches!(rule().methods([Method::GET]), Err(RulesError::Method { .. })));
+    }
+}

@@ -1,0 +1,48 @@
+//! The service: passes requests on, and sees to what they wrote.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use larder::cache::Cache;
+use tower::Service;
+
+use crate::invalidation::future::{ResponseFuture, seen_through};
+use crate::invalidation::rules::Rules;
+use crate::invalidation::work::Work;
+
+/// Passes requests on. What a rule means is seen through: see [`ResponseFuture`].
+#[derive(Clone)]
+pub struct Invalidates<S> {
+    pub(super) inner: S,
+    pub(super) cache: Cache,
+    pub(super) rules: Arc<Rules>,
+}
+
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for Invalidates<S>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    S::Future: Send + 'static,
+    S::Error: Send + 'static,
+    ResBody: Send + 'static,
+{
+    type Response = Response<ResBody>;
+    type Error = S::Error;
+    type Future = ResponseFuture<ResBody, S::Error>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        let dropped = self.rules.meant_by(request.method(), request.uri().path());
+        let inner = self.inner.call(request);
+        match dropped {
+            None => Box::pin(inner),
+            Some(dropped) => {
+                let work = Work::new(self.cache.clone(), dropped);
+                Box::pin(seen_through(inner, work))
+            }
+        }
+    }
+}
