@@ -8,12 +8,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use larder::cache::Cache;
 use tokio::net::TcpListener;
 
-use crate::api;
 use crate::domain::contact::Email;
 use crate::domain::identity::Username;
 use crate::domain::password::Password;
 use crate::domain::role::Role;
 use crate::domain::user::NewUser;
+use crate::router;
 use crate::service::Service;
 use crate::settings::{FirstAdmin, Settings};
 use crate::store::Store;
@@ -84,7 +84,7 @@ pub async fn serve(
         let _ = stopping.send(());
     };
     let serving =
-        axum::serve(listener, api::routes(service.clone())).with_graceful_shutdown(stop).into_future();
+        axum::serve(listener, router::routes(service.clone())).with_graceful_shutdown(stop).into_future();
     let overdue = async move {
         if stopped.await.is_ok() {
             tokio::time::sleep(GRACE).await;

@@ -99,6 +99,19 @@ impl<S: Send + Sync> FromRequestParts<S> for Strength {
     }
 }
 
+/// The one variable segment of a path, as it is.
+pub(crate) struct Segment(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Segment {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        let Path(raw) = path.map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "the path is not UTF-8"))?;
+        Ok(Self(raw))
+    }
+}
+
 /// The user that a path names.
 pub(crate) struct Target(pub(crate) UserRef);
 
@@ -106,8 +119,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Target {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let path = Path::<String>::from_request_parts(parts, state).await;
-        let Path(raw) = path.map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "the path is not UTF-8"))?;
+        let Segment(raw) = Segment::from_request_parts(parts, state).await?;
         raw.parse().map(Target).map_err(|invalid: Invalid| ValidationErrors::one("id", invalid).into())
     }
 }

@@ -157,8 +157,7 @@ impl LoginBody {
             fields.optional("username", Username::parse).map(Identifier::Username),
             fields.optional("phone", Phone::parse).map(Identifier::Phone),
         ];
-        let identifier =
-            fields.exactly_one(found, "exactly one of email, username and phone is needed");
+        let identifier = fields.exactly_one(found, "exactly one of email, username and phone is needed");
         let password = fields.required("password", Password::attempt);
         fields.finish(identifier.zip(password).map(|(identifier, password)| Self { identifier, password }))
     }

@@ -103,7 +103,8 @@ impl KeyQuery {
         let mut errors = ValidationErrors::default();
         let wanted = params.pattern.as_deref().unwrap_or("*");
         let wanted = errors.keep("pattern", named(wanted));
-        let limit = params.limit.as_deref().map_or(Some(DEFAULT_LIMIT), |raw| errors.keep("limit", limit(raw)));
+        let limit =
+            params.limit.as_deref().map_or(Some(DEFAULT_LIMIT), |raw| errors.keep("limit", limit(raw)));
         if params.cursor.as_ref().is_some_and(|cursor| cursor.len() > CURSOR_BYTES) {
             errors.add("cursor", Invalid::new("is not a cursor of this list; take next_cursor as it came"));
         }

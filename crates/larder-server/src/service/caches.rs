@@ -14,6 +14,7 @@ use larder::receipt::Receipt;
 use crate::domain::caches::{Drop, KeyQuery};
 use crate::domain::identity::{ExternalId, Identifier, UserId};
 use crate::domain::invalid::{Invalid, ValidationErrors};
+use crate::domain::paging::ListQuery;
 use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::error::ServiceError;
@@ -83,6 +84,16 @@ impl Service {
         self.users.cache().set_class_enabled(name, is_on).map_err(|error| refused("class", error))
     }
 
+    /// Loads what everybody asks for first, by ordinary reads: who is loading it already is waited for. Returns the
+    /// classes.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn warm_essential(&self) -> Result<Vec<&'static str>, ServiceError> {
+        self.list(&ListQuery::default(), Consistency::Bounded).await?;
+        Ok(vec!["user_list"])
+    }
+
     /// Drops what `what` names, everywhere.
     ///
     /// # Errors
@@ -99,9 +110,7 @@ impl Service {
             Drop::Matching(pattern) => vec![Touch::Matching(pattern.clone())],
             Drop::User(id) => self.touches_of_named(id).await?,
             Drop::Achievements(id) => ACHIEVEMENTS.map(|class| Touch::entry(class, [id.to_string()])).into(),
-            Drop::GlobalAchievements => {
-                GLOBAL_ACHIEVEMENTS.map(|class| Touch::Tag(class.to_owned())).into()
-            }
+            Drop::GlobalAchievements => GLOBAL_ACHIEVEMENTS.map(|class| Touch::Tag(class.to_owned())).into(),
         };
         let mut invalidation = self.users.cache().invalidation();
         for touch in &touches {

@@ -3,14 +3,19 @@
 
 mod access;
 mod auth;
+mod cache_api;
 mod conditional;
 mod demo;
 mod endings;
 mod foreign;
 mod forged;
+mod generic;
+mod hiremebahamas;
+mod hita;
 mod hostile;
 mod http;
 mod instances;
+mod katiba360;
 mod lists;
 mod openapi;
 mod outages;

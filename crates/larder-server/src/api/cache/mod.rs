@@ -1,0 +1,346 @@
+//! `/api/v1/cache`: how the cache does, what it holds and why, dropping by hand, switching classes.
+
+pub(crate) mod views;
+
+use axum::Json as Answer;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use larder::introspection::self_test::SelfTest;
+use larder::receipt::Receipt;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::api::auth::acknowledged;
+use crate::api::cache::views::{
+    CacheHealth, CacheStats, ClassStats, DetailedHealth, Dropped, Entries, EntryCounts, Explained, Memory,
+    RedisServer,
+};
+use crate::api::extract::{Json, Params, Segment};
+use crate::api::openapi::{Failed, Refused, RefusedBody};
+use crate::api::problem::Problem;
+use crate::domain::caches::{Drop, ExplainBody, KeyParams, KeyQuery, SwitchBody};
+use crate::domain::invalid::ValidationErrors;
+use crate::domain::timestamp::Timestamp;
+use crate::service::Service;
+use crate::service::access::Caller;
+
+/// Every route of this file.
+pub(crate) fn routes() -> OpenApiRouter<Service> {
+    OpenApiRouter::new()
+        .routes(routes!(health))
+        .routes(routes!(detailed_health))
+        .routes(routes!(stats))
+        .routes(routes!(clear))
+        .routes(routes!(clear_user))
+        .routes(routes!(warm))
+        .routes(routes!(test))
+        .routes(routes!(invalidate))
+        .routes(routes!(keys))
+        .routes(routes!(explain))
+        .routes(routes!(classes))
+        .routes(routes!(switch))
+}
+
+/// Which tiers answer. For anybody, and without a figure that helps an attacker.
+#[utoipa::path(
+    get,
+    path = "/api/v1/cache/health",
+    tag = "cache",
+    responses((status = 200, body = CacheHealth), Failed)
+)]
+pub(crate) async fn health(State(service): State<Service>) -> Answer<CacheHealth> {
+    Answer(CacheHealth::of(service.users().cache(), &service.redis().await))
+}
+
+/// The health with all its figures. For admins.
+#[utoipa::path(
+    get,
+    path = "/api/v1/cache/health/detailed",
+    tag = "cache",
+    security(("bearer" = [])),
+    responses((status = 200, body = DetailedHealth), Refused)
+)]
+pub(crate) async fn detailed_health(
+    State(service): State<Service>,
+    caller: Caller,
+) -> Result<Answer<DetailedHealth>, Problem> {
+    service.present_admin(caller).await?;
+    let cache = service.users().cache();
+    let (redis, entries) = (service.redis().await, service.key_counts().await);
+    Ok(Answer(DetailedHealth {
+        timestamp: Timestamp::now(),
+        health: CacheHealth::of(cache, &redis),
+        memory: Memory::from(cache),
+        redis: redis.told().map(RedisServer::from),
+        entries: EntryCounts::from(entries),
+    }))
+}
+
+/// What was counted: by larder on this instance, and by Redis of itself. For admins.
+#[utoipa::path(
+    get,
+    path = "/api/v1/cache/stats",
+    tag = "cache",
+    security(("bearer" = [])),
+    responses((status = 200, body = CacheStats), Refused)
+)]
+pub(crate) async fn stats(
+    State(service): State<Service>,
+    caller: Caller,
+) -> Result<Answer<CacheStats>, Problem> {
+    service.present_admin(caller).await?;
+    Ok(Answer(CacheStats::of(service.users().cache(), service.redis().await)))
+}
+
+/// Drops everything, on every instance. For admins.
+#[utoipa::path(
+    post,
+    path = "/api/v1/cache/clear",
+    tag = "cache",
+    security(("bearer" = [])),
+    responses((status = 200, body = Dropped, headers(("Cache-Invalidation" = String))), Refused)
+)]
+pub(crate) async fn clear(
+    State(service): State<Service>,
+    caller: Caller,
+) -> Result<impl IntoResponse, Problem> {
+    dropped(&service, caller, &Drop::Everything).await
+}
+
+/// Drops all that is cached of one user. An id that nobody has is a success. For admins.
+#[utoipa::path(
+    post,
+    path = "/api/v1/cache/clear/user/{id}",
+    tag = "cache",
+    security(("bearer" = [])),
+    params(("id" = String, Path, description = "our id or an external one; need not exist", min_length = 1)),
+    responses((status = 200, body = Dropped, headers(("Cache-Invalidation" = String))), Refused)
+)]
+pub(crate) async fn clear_user(
+    State(service): State<Service>,
+    caller: Caller,
+    Segment(id): Segment,
+) -> Result<impl IntoResponse, Problem> {
+    dropped(&service, caller, &user_named(&id)?).await
+}
+
+/// The user of a path, as somebody to clear.
+pub(crate) fn user_named(id: &str) -> Result<Drop, Problem> {
+    Drop::user(id).map_err(|invalid| ValidationErrors::one("id", invalid).into())
+}
+
+/// Drops by hand, for an admin.
+pub(crate) async fn dropped_by_admin(
+    service: &Service,
+    caller: Caller,
+    what: &Drop,
+) -> Result<Receipt, Problem> {
+    let caller = service.present_admin(caller).await?;
+    Ok(service.drop_by_hand(caller, what).await?)
+}
+
+async fn dropped(
+    service: &Service,
+    caller: Caller,
+    what: &Drop,
+) -> Result<impl IntoResponse + use<>, Problem> {
+    let receipt = dropped_by_admin(service, caller, what).await?;
+    Ok((acknowledged(receipt), Answer(Dropped::of(what.as_str(), receipt))))
+}
+
+/// What was warmed.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Warmed {
+    /// The classes of which something was loaded or found.
+    warmed: Vec<&'static str>,
+}
+
+/// Loads what everybody asks for first: statistics, dashboard, the first page of users. For admins.
+#[utoipa::path(
+    post,
+    path = "/api/v1/cache/warm",
+    tag = "cache",
+    security(("bearer" = [])),
+    responses((status = 200, body = Warmed), Refused)
+)]
+pub(crate) async fn warm(State(service): State<Service>, caller: Caller) -> Result<Answer<Warmed>, Problem> {
+    service.present_admin(caller).await?;
+    Ok(Answer(Warmed { warmed: service.warm_essential().await? }))
+}
+
+/// What became of each operation.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Tested {
+    pub(crate) cache_available: bool,
+    pub(crate) set_operation: bool,
+    pub(crate) get_operation: bool,
+    pub(crate) exists_operation: bool,
+    pub(crate) delete_operation: bool,
+    /// The value was gone after it had been deleted.
+    pub(crate) get_after_delete: bool,
+}
+
+impl From<SelfTest> for Tested {
+    fn from(test: SelfTest) -> Self {
+        Self {
+            cache_available: test.is_available,
+            set_operation: test.set,
+            get_operation: test.get,
+            exists_operation: test.exists,
+            delete_operation: test.delete,
+            get_after_delete: test.gone_after_delete,
+        }
+    }
+}
+
+/// Puts an entry through every tier. For admins.
+#[utoipa::path(
+    get,
+    path = "/api/v1/cache/test",
+    tag = "cache",
+    security(("bearer" = [])),
+    responses((status = 200, body = Tested), Refused)
+)]
+pub(crate) async fn test(State(service): State<Service>, caller: Caller) -> Result<Answer<Tested>, Problem> {
+    service.present_admin(caller).await?;
+    Ok(Answer(service.self_test().await?.into()))
+}
+
+/// Exactly one of these.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "stands for JSON in the document only")]
+pub(crate) struct Invalidate {
+    /// All of one user: our id or an external one; need not exist.
+    #[schema(min_length = 1, max_length = 512)]
+    user: Option<String>,
+    /// A class with all its entries.
+    #[schema(min_length = 1, max_length = 512)]
+    class: Option<String>,
+    /// Every entry whose text `class:part:part` matches; `*` stands for anything.
+    #[schema(min_length = 1, max_length = 512)]
+    pattern: Option<String>,
+    /// Everything.
+    #[schema(nullable = false)]
+    all: Option<bool>,
+}
+
+/// Drops one user, one class, what a pattern matches, or everything, on every instance. For admins.
+#[utoipa::path(
+    post,
+    path = "/api/v1/cache/invalidate",
+    tag = "cache",
+    security(("bearer" = [])),
+    request_body = Invalidate,
+    responses(
+        (status = 200, body = Dropped, headers(("Cache-Invalidation" = String))),
+        Refused,
+        RefusedBody,
+    )
+)]
+pub(crate) async fn invalidate(
+    State(service): State<Service>,
+    caller: Caller,
+    Json(body): Json,
+) -> Result<impl IntoResponse, Problem> {
+    caller.check_admin()?;
+    dropped(&service, caller, &Drop::parse(body)?).await
+}
+
+/// The entries there are, in memory and in Redis. For admins.
+#[utoipa::path(
+    get,
+    path = "/api/v1/cache/keys",
+    tag = "cache",
+    security(("bearer" = [])),
+    params(KeyParams),
+    responses((status = 200, body = Entries), Refused)
+)]
+pub(crate) async fn keys(
+    State(service): State<Service>,
+    caller: Caller,
+    Params(params): Params<KeyParams>,
+) -> Result<Answer<Entries>, Problem> {
+    service.present_admin(caller).await?;
+    Ok(Answer(service.keys(&KeyQuery::parse(&params)?).await?.into()))
+}
+
+/// An entry.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "stands for JSON in the document only")]
+pub(crate) struct Explain {
+    #[schema(min_length = 1, max_length = 128)]
+    class: String,
+    /// The parts of its key, as `cache/keys` shows them.
+    #[schema(value_type = Vec<Option<String>>, min_items = 1, max_items = 16)]
+    key: Value,
+}
+
+/// Where an entry is, since when and until when, its tags, and why it was last invalidated. For admins.
+///
+/// A POST, because a key may hold an e-mail address.
+#[utoipa::path(
+    post,
+    path = "/api/v1/cache/explain",
+    tag = "cache",
+    security(("bearer" = [])),
+    request_body = Explain,
+    responses((status = 200, body = Explained), Refused, RefusedBody)
+)]
+pub(crate) async fn explain(
+    State(service): State<Service>,
+    caller: Caller,
+    Json(body): Json,
+) -> Result<Answer<Explained>, Problem> {
+    service.present_admin(caller).await?;
+    let ExplainBody(entry) = ExplainBody::parse(body)?;
+    Ok(Answer(service.explain(&entry).await?.into()))
+}
+
+/// Every class, with its switch and its counts. For admins.
+#[utoipa::path(
+    get,
+    path = "/api/v1/cache/classes",
+    tag = "cache",
+    security(("bearer" = [])),
+    responses((status = 200, body = Vec<ClassStats>), Refused)
+)]
+pub(crate) async fn classes(
+    State(service): State<Service>,
+    caller: Caller,
+) -> Result<Answer<Vec<ClassStats>>, Problem> {
+    service.present_admin(caller).await?;
+    Ok(Answer(service.classes().into_iter().map(ClassStats::from).collect()))
+}
+
+/// A class's switch.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "stands for JSON in the document only")]
+pub(crate) struct Switch {
+    enabled: bool,
+}
+
+/// Switches a class on or off, on this instance. Off, its reads go to the database. For admins.
+#[utoipa::path(
+    put,
+    path = "/api/v1/cache/classes/{name}",
+    tag = "cache",
+    security(("bearer" = [])),
+    params(("name" = String, Path, description = "the class")),
+    request_body = Switch,
+    responses((status = 204, description = "it is as was asked"), Refused, RefusedBody)
+)]
+pub(crate) async fn switch(
+    State(service): State<Service>,
+    caller: Caller,
+    Segment(name): Segment,
+    Json(body): Json,
+) -> Result<StatusCode, Problem> {
+    service.present_admin(caller).await?;
+    let SwitchBody(is_on) = SwitchBody::parse(body)?;
+    service.switch_class(&name, is_on)?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,382 @@
+//! What the cache's routes answer.
+
+use std::collections::BTreeMap;
+
+use larder::cache::{Cache, Health};
+use larder::introspection::explain::{Explanation, Held, InRedis, Invalidated};
+use larder::introspection::keys::{KeyCounts, KeyPage};
+use larder::introspection::server::RedisInfo;
+use larder::introspection::{ClassReport, FromRedis};
+use larder::journal::Touch;
+use larder::receipt::Receipt;
+use larder::stats::Stats;
+use larder_http::stats::Lookups;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::domain::timestamp::Timestamp;
+
+/// Which tiers answer.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct CacheHealth {
+    /// `working`; `degraded` while a configured Redis cannot be used; `memory-only` where none is configured.
+    pub(crate) status: &'static str,
+    /// `redis` or `memory`.
+    pub(crate) backend: &'static str,
+    /// Whether Redis answered just now.
+    pub(crate) connected: bool,
+    /// How long Redis took to answer a PING.
+    pub(crate) latency_ms: Option<f64>,
+}
+
+impl CacheHealth {
+    pub(crate) fn of(cache: &Cache, redis: &FromRedis<RedisInfo>) -> Self {
+        let told = match redis {
+            FromRedis::Told(info) => Some(info),
+            FromRedis::Away | FromRedis::NotConfigured => None,
+        };
+        Self {
+            status: match cache.health() {
+                Health::Working => "working",
+                Health::Degraded => "degraded",
+                Health::MemoryOnly => "memory-only",
+            },
+            backend: if cache.health() == Health::Working { "redis" } else { "memory" },
+            connected: told.is_some(),
+            latency_ms: told.map(|info| milliseconds(info.latency)),
+        }
+    }
+}
+
+/// A duration as people read it, to the microsecond.
+pub(crate) fn milliseconds(duration: std::time::Duration) -> f64 {
+    duration.as_micros() as f64 / 1_000.0
+}
+
+/// Two decimals.
+pub(crate) fn rounded(percent: f64) -> f64 {
+    (100.0 * percent).round() / 100.0
+}
+
+/// This process's memory tier.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Memory {
+    /// Keys and encoded values, with a flat charge for bookkeeping.
+    bytes: u64,
+    /// Entries that fell for want of room since the start.
+    evictions: u64,
+}
+
+impl From<&Cache> for Memory {
+    fn from(cache: &Cache) -> Self {
+        Self { bytes: cache.memory_bytes(), evictions: cache.evictions() }
+    }
+}
+
+/// The Redis server as a whole: all its databases and applications.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct RedisServer {
+    version: String,
+    mode: String,
+    uptime_seconds: u64,
+    used_memory_bytes: u64,
+    used_memory_peak_bytes: u64,
+    memory_fragmentation_ratio: f64,
+    connected_clients: u64,
+    total_connections_received: u64,
+    total_commands_processed: u64,
+    keyspace_hits: u64,
+    keyspace_misses: u64,
+    /// Hits of all reads of keys, as this server counts them, by anybody.
+    keyspace_hit_rate_percent: f64,
+}
+
+impl From<RedisInfo> for RedisServer {
+    fn from(info: RedisInfo) -> Self {
+        let keyspace_hit_rate_percent = rounded(info.hit_rate_percent());
+        Self {
+            version: info.version,
+            mode: info.mode,
+            uptime_seconds: info.uptime.as_secs(),
+            used_memory_bytes: info.used_memory_bytes,
+            used_memory_peak_bytes: info.used_memory_peak_bytes,
+            memory_fragmentation_ratio: info.fragmentation_ratio,
+            connected_clients: info.connected_clients,
+            total_connections_received: info.connections_received,
+            total_commands_processed: info.commands_processed,
+            keyspace_hits: info.keyspace_hits,
+            keyspace_misses: info.keyspace_misses,
+            keyspace_hit_rate_percent,
+        }
+    }
+}
+
+/// Entries of each class, by tier.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct EntryCounts {
+    /// In this process's memory.
+    memory: BTreeMap<String, u64>,
+    /// In Redis, of all instances; `null` where there is none or it does not answer.
+    redis: Option<BTreeMap<String, u64>>,
+    /// Whether all of Redis was counted; a count that takes too long is cut off.
+    redis_is_whole: bool,
+}
+
+impl From<KeyCounts> for EntryCounts {
+    fn from(counts: KeyCounts) -> Self {
+        let redis = counts.redis.told();
+        Self {
+            memory: counts.memory,
+            redis_is_whole: redis.as_ref().is_some_and(|keys| keys.is_whole),
+            redis: redis.map(|keys| keys.by_class),
+        }
+    }
+}
+
+/// The health with all its figures.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct DetailedHealth {
+    pub(crate) timestamp: Timestamp,
+    #[serde(flatten)]
+    pub(crate) health: CacheHealth,
+    pub(crate) memory: Memory,
+    /// `null` where there is none or it does not answer.
+    pub(crate) redis: Option<RedisServer>,
+    pub(crate) entries: EntryCounts,
+}
+
+/// What larder counted on this instance. Not what Redis counts: a hit in memory never gets there.
+#[derive(ToSchema)]
+#[schema(as = Lookups)]
+#[allow(dead_code, reason = "stands for larder-http's type in the document")]
+pub(crate) struct LookupsBody {
+    hits: u64,
+    misses: u64,
+    hit_rate_percent: f64,
+    total_lookups: u64,
+    invalidations: u64,
+}
+
+/// How long loads took, in milliseconds.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct LoadTimes {
+    count: u64,
+    mean_ms: f64,
+    p50_ms: f64,
+    p99_ms: f64,
+    max_ms: f64,
+}
+
+/// One class on this instance.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ClassStats {
+    name: String,
+    enabled: bool,
+    #[schema(value_type = LookupsBody)]
+    lookups: Lookups,
+    /// Every count there is, by its name: hits by tier, joins, loads, refused fills.
+    counts: BTreeMap<&'static str, u64>,
+    loads: LoadTimes,
+}
+
+impl From<ClassReport> for ClassStats {
+    fn from(report: ClassReport) -> Self {
+        let times = report.load_times;
+        Self {
+            name: report.name,
+            enabled: report.is_enabled,
+            lookups: Lookups::from(&report.stats),
+            counts: report.stats.named().collect(),
+            loads: LoadTimes {
+                count: times.count,
+                mean_ms: milliseconds(times.mean),
+                p50_ms: milliseconds(times.p50),
+                p99_ms: milliseconds(times.p99),
+                max_ms: milliseconds(times.max),
+            },
+        }
+    }
+}
+
+/// What was counted, here and by Redis, each with its own label.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct CacheStats {
+    /// All classes together, on this instance.
+    #[schema(value_type = LookupsBody)]
+    application: Lookups,
+    /// The same by count: hits by tier and so on.
+    counts: BTreeMap<&'static str, u64>,
+    memory: Memory,
+    /// What Redis counts of itself; `null` where there is none or it does not answer.
+    server: Option<RedisServer>,
+    classes: Vec<ClassStats>,
+}
+
+impl CacheStats {
+    pub(crate) fn of(cache: &Cache, redis: FromRedis<RedisInfo>) -> Self {
+        let stats: Stats = cache.stats();
+        Self {
+            application: Lookups::from(&stats),
+            counts: stats.named().collect(),
+            memory: Memory::from(cache),
+            server: redis.told().map(RedisServer::from),
+            classes: cache.classes().into_iter().map(ClassStats::from).collect(),
+        }
+    }
+}
+
+/// What was dropped, and how far the word of it has got.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Dropped {
+    /// `user`, `class`, `pattern`, `everything`, …
+    pub(crate) what: &'static str,
+    /// Entries dropped by name.
+    keys: usize,
+    /// Tags dropped, each with all its entries.
+    tags: usize,
+    /// Patterns searched for.
+    patterns: usize,
+    /// `sent`: every instance has been told; `queued`: this instance tells them as soon as Redis can be told.
+    delivery: String,
+    /// Whether the database's journal holds it, so that no crash can lose it.
+    journalled: bool,
+}
+
+impl Dropped {
+    pub(crate) fn of(what: &'static str, receipt: Receipt) -> Self {
+        Self {
+            what,
+            keys: receipt.keys(),
+            tags: receipt.tags(),
+            patterns: receipt.patterns(),
+            delivery: receipt.delivery().to_string(),
+            journalled: receipt.is_journalled(),
+        }
+    }
+}
+
+/// One entry's key.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Entry {
+    /// `class:part:part`, as patterns read it.
+    text: String,
+    class: String,
+    /// The parts of its key; `null` is one that is missing. `cache/explain` takes them.
+    key: Vec<Option<String>>,
+    in_memory: bool,
+    in_redis: bool,
+}
+
+/// A page of entries.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Entries {
+    items: Vec<Entry>,
+    /// `null` after the last page; a page may be empty and not the last.
+    next_cursor: Option<String>,
+    /// Redis was asked and did not answer: its entries may be missing.
+    redis_is_away: bool,
+}
+
+impl From<KeyPage> for Entries {
+    fn from(page: KeyPage) -> Self {
+        let items = page.keys.into_iter().filter_map(|key| {
+            let Touch::Entry { class, parts } = key.touch else { return None };
+            Some(Entry { text: key.text, class, key: parts, in_memory: key.memory, in_redis: key.redis })
+        });
+        Self { items: items.collect(), next_cursor: page.next, redis_is_away: page.is_redis_away }
+    }
+}
+
+/// One tag of an entry.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Tag {
+    name: String,
+    /// Whether it still has the token that it had before the entry's load.
+    stands: bool,
+}
+
+/// An entry in a tier.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Copy {
+    /// It says that there is no such value.
+    absent: bool,
+    payload_bytes: usize,
+    /// When its load began.
+    since: Timestamp,
+    until: Timestamp,
+    tags: Vec<Tag>,
+    /// Whether a bounded read would be answered with it now.
+    served: bool,
+}
+
+impl From<Held> for Copy {
+    fn from(held: Held) -> Self {
+        Self {
+            absent: held.is_absent,
+            payload_bytes: held.payload_bytes,
+            since: Timestamp::from(held.loaded_at),
+            until: Timestamp::from(held.until),
+            tags: held.tags.into_iter().map(|tag| Tag { name: tag.tag, stands: tag.stands }).collect(),
+            served: held.is_served,
+        }
+    }
+}
+
+/// Why and when an entry was last invalidated, as far as this instance knows and remembers.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct LastInvalidation {
+    /// `committed`, `by hand`, `push`, `journal` or `loss`.
+    cause: String,
+    /// What was named: the entry, a tag, a pattern, or everything.
+    named: String,
+    at: Timestamp,
+}
+
+impl From<Invalidated> for LastInvalidation {
+    fn from(invalidated: Invalidated) -> Self {
+        let named = match invalidated.named {
+            Touch::Entry { .. } => "the entry".to_owned(),
+            Touch::Tag(tag) => format!("tag {tag}"),
+            Touch::Matching(pattern) => format!("pattern {pattern}"),
+            Touch::Everything => "everything".to_owned(),
+        };
+        Self { cause: invalidated.cause.to_string(), named, at: Timestamp::from(invalidated.at) }
+    }
+}
+
+/// Where an entry is and why, or why not.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Explained {
+    text: String,
+    memory: Option<Copy>,
+    /// `entry`, `leased`, `nothing`, `unreadable`, `away`, or `not configured`.
+    redis_state: &'static str,
+    redis: Option<Copy>,
+    /// Until when somebody's lease holds it, who is loading it.
+    leased_until: Option<Timestamp>,
+    /// Whether this process is loading it.
+    loading: bool,
+    last_invalidation: Option<LastInvalidation>,
+}
+
+impl From<Explanation> for Explained {
+    fn from(explanation: Explanation) -> Self {
+        let (redis_state, redis, leased_until) = match explanation.redis {
+            FromRedis::NotConfigured => ("not configured", None, None),
+            FromRedis::Away => ("away", None, None),
+            FromRedis::Told(InRedis::Nothing) => ("nothing", None, None),
+            FromRedis::Told(InRedis::Leased { until }) => ("leased", None, Some(Timestamp::from(until))),
+            FromRedis::Told(InRedis::Entry(held)) => ("entry", Some(Copy::from(held)), None),
+            FromRedis::Told(InRedis::Unreadable) => ("unreadable", None, None),
+        };
+        Self {
+            text: explanation.text,
+            memory: explanation.memory.map(Copy::from),
+            redis_state,
+            redis,
+            leased_until,
+            loading: explanation.is_loading,
+            last_invalidation: explanation.invalidated.map(LastInvalidation::from),
+        }
+    }
+}

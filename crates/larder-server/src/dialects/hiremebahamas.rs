@@ -1,0 +1,77 @@
+//! HireMeBahamas: `/health/cache`.
+
+use axum::Json as Answer;
+use axum::extract::State;
+use larder::cache::Health as CacheHealth;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::api::cache::views::milliseconds;
+use crate::service::Service;
+
+pub(super) fn routes() -> OpenApiRouter<Service> {
+    OpenApiRouter::new().routes(routes!(health))
+}
+
+/// Whether the cache answers, and from where.
+#[derive(Serialize, ToSchema)]
+#[schema(as = HireMeBahamasHealth)]
+pub(crate) struct Health {
+    /// `healthy`; `degraded` while a configured Redis cannot be used and memory alone answers; `unhealthy` when the database
+    /// does not answer either.
+    status: &'static str,
+    /// `redis` or `memory`: what answers beside this process.
+    backend: &'static str,
+    /// Whether the backend answered just now.
+    connected: bool,
+    /// How long Redis took to answer a PING; `null` where there is none or it is away.
+    latency_ms: Option<f64>,
+    /// As Redis writes it; of memory, what larder holds in it.
+    used_memory: String,
+}
+
+/// Whether the cache answers, and from where. For anybody.
+#[utoipa::path(get, path = "/health/cache", tag = "HireMeBahamas", responses((status = 200, body = Health)))]
+pub(crate) async fn health(State(service): State<Service>) -> Answer<Health> {
+    let cache = service.users().cache();
+    let info = service.redis().await.told();
+    let is_degraded = cache.health() == CacheHealth::Degraded;
+    let status = match is_degraded {
+        false => "healthy",
+        true if service.store().database().ping().await.is_ok() => "degraded",
+        true => "unhealthy",
+    };
+    let on_redis = cache.health() == CacheHealth::Working;
+    Answer(Health {
+        status,
+        backend: if on_redis { "redis" } else { "memory" },
+        connected: if on_redis { info.is_some() } else { !is_degraded },
+        latency_ms: info.as_ref().map(|info| milliseconds(info.latency)),
+        used_memory: match info.filter(|_| on_redis) {
+            Some(info) => info.used_memory_human,
+            None => human(cache.memory_bytes()),
+        },
+    })
+}
+
+/// Bytes as Redis writes them: `2.50M`.
+fn human(bytes: u64) -> String {
+    const UNITS: [(u64, &str); 3] = [(1 << 30, "G"), (1 << 20, "M"), (1 << 10, "K")];
+    match UNITS.into_iter().find(|(unit, _)| bytes >= *unit) {
+        Some((unit, name)) => format!("{:.2}{name}", bytes as f64 / unit as f64),
+        None => format!("{bytes}B"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_written_as_redis_writes_them() {
+        let written = [0, 1023, 1024, 2_621_440, 1 << 30].map(human);
+        assert_eq!(written, ["0B", "1023B", "1.00K", "2.50M", "1.00G"]);
+    }
+}

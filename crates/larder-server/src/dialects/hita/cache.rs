@@ -1,0 +1,288 @@
+//! `/v1.0/cache`, as "Cache Management Documentation" prints it.
+
+use std::collections::BTreeMap;
+
+use axum::Json as Answer;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use larder::introspection::FromRedis;
+use larder::introspection::server::RedisInfo;
+use larder::receipt::{Delivery, Receipt};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::api::auth::acknowledged;
+use crate::api::cache::{dropped_by_admin, user_named};
+use crate::api::extract::Segment;
+use crate::api::openapi::{ProblemBody, Refused};
+use crate::api::problem::Problem;
+use crate::dialects::hita::views::{
+    CacheInfo, Connections, DetailedHealth, DetailedInfo, DetailedStatistics, Done, Health, KeyCounts,
+    MemoryUsage, Performance, ShortInfo, Stats, TestAnswer, Unavailable,
+};
+use crate::domain::caches::Drop;
+use crate::domain::timestamp::Timestamp;
+use crate::service::Service;
+use crate::service::access::Caller;
+
+pub(super) fn routes() -> OpenApiRouter<Service> {
+    OpenApiRouter::new()
+        .routes(routes!(health))
+        .routes(routes!(detailed_health))
+        .routes(routes!(stats))
+        .routes(routes!(clear))
+        .routes(routes!(clear_user))
+        .routes(routes!(warm))
+        .routes(routes!(test))
+}
+
+/// Redis is configured and does not answer.
+fn unavailable(detail: Option<&'static str>) -> Response {
+    let error = "Redis cache not available";
+    let body = Unavailable { success: false, error, cache_available: false, detail };
+    (StatusCode::SERVICE_UNAVAILABLE, Answer(body)).into_response()
+}
+
+/// What answers: Redis, with what it says of itself, or memory alone.
+pub(crate) enum Backend {
+    Redis(Box<RedisInfo>),
+    Memory,
+}
+
+impl Backend {
+    /// What answers; `None` while Redis is configured and away.
+    pub(crate) async fn of(service: &Service) -> Option<Self> {
+        match service.redis().await {
+            FromRedis::Told(info) => Some(Self::Redis(Box::new(info))),
+            FromRedis::NotConfigured => Some(Self::Memory),
+            FromRedis::Away => None,
+        }
+    }
+
+    fn redis(&self) -> Option<&RedisInfo> {
+        match self {
+            Self::Redis(info) => Some(info),
+            Self::Memory => None,
+        }
+    }
+
+    fn name(&self) -> Option<&'static str> {
+        self.redis().is_none().then_some("memory")
+    }
+
+    /// In per cent, to two decimals.
+    fn hit_rate(&self, service: &Service) -> f64 {
+        let percent = match self {
+            Self::Redis(info) => info.hit_rate_percent(),
+            Self::Memory => service.users().cache().stats().hit_rate_percent(),
+        };
+        (100.0 * percent).round() / 100.0
+    }
+
+    fn info(&self, service: &Service) -> CacheInfo {
+        let redis = self.redis();
+        CacheInfo {
+            status: "available",
+            redis_version: redis.map(|info| info.version.clone()),
+            used_memory: redis.map(|info| info.used_memory_human.clone()),
+            connected_clients: redis.map(|info| info.connected_clients),
+            hit_rate: self.hit_rate(service),
+            backend: self.name(),
+        }
+    }
+}
+
+impl KeyCounts {
+    async fn of(service: &Service) -> Self {
+        let counts = service.key_counts().await;
+        let by_class: BTreeMap<String, u64> = match counts.redis {
+            FromRedis::Told(keys) => keys.by_class,
+            FromRedis::NotConfigured | FromRedis::Away => counts.memory,
+        };
+        let count = |class: &str| by_class.get(class).copied().unwrap_or(0);
+        Self {
+            user_stats_keys: count("user_stats"),
+            user_list_keys: count("user_list"),
+            user_details_keys: count("user_details"),
+            dashboard_stats_keys: count("dashboard_stats"),
+            total_keys: by_class.values().sum(),
+        }
+    }
+}
+
+/// Whether the cache answers. For anybody.
+#[utoipa::path(
+    get,
+    path = "/v1.0/cache/health",
+    tag = "HITA",
+    responses((status = 200, body = Health), (status = 503, content((Unavailable = "application/json"), (ProblemBody = "application/problem+json"))))
+)]
+pub(crate) async fn health(State(service): State<Service>) -> Response {
+    let Some(backend) = Backend::of(&service).await else { return unavailable(None) };
+    Answer(Health { success: true, cache_info: backend.info(&service) }).into_response()
+}
+
+/// The health with all its figures. For admins.
+#[utoipa::path(
+    get,
+    path = "/v1.0/cache/health/detailed",
+    tag = "HITA",
+    security(("bearer" = [])),
+    responses(
+        (status = 200, body = DetailedHealth),
+        Refused,
+        (status = 503, content((Unavailable = "application/json"), (ProblemBody = "application/problem+json"))),
+    )
+)]
+pub(crate) async fn detailed_health(
+    State(service): State<Service>,
+    caller: Caller,
+) -> Result<Response, Problem> {
+    service.present_admin(caller).await?;
+    let Some(backend) = Backend::of(&service).await else { return Ok(unavailable(None)) };
+    let redis = backend.redis();
+    let detailed_statistics = DetailedStatistics {
+        key_counts: KeyCounts::of(&service).await,
+        memory_usage: MemoryUsage {
+            used_memory: redis.map(|info| info.used_memory_human.clone()),
+            used_memory_peak: redis.map(|info| info.used_memory_peak_human.clone()),
+            memory_fragmentation_ratio: redis.map(|info| info.fragmentation_ratio),
+        },
+        connections: Connections {
+            connected_clients: redis.map(|info| info.connected_clients),
+            total_connections_received: redis.map(|info| info.connections_received),
+            uptime_in_seconds: redis.map(|info| info.uptime.as_secs()),
+        },
+        performance: Performance {
+            keyspace_hits: redis.map(|info| info.keyspace_hits),
+            keyspace_misses: redis.map(|info| info.keyspace_misses),
+            hit_rate: backend.hit_rate(&service),
+        },
+        redis_version: redis.map(|info| info.version.clone()),
+        redis_mode: redis.map(|info| info.mode.clone()),
+    };
+    let cache_info = DetailedInfo {
+        info: backend.info(&service),
+        total_commands_processed: redis.map(|info| info.commands_processed),
+    };
+    let timestamp = Timestamp::now();
+    Ok(Answer(DetailedHealth { success: true, timestamp, cache_info, detailed_statistics }).into_response())
+}
+
+/// The hit rate and the entries by class. For admins.
+#[utoipa::path(
+    get,
+    path = "/v1.0/cache/stats",
+    tag = "HITA",
+    security(("bearer" = [])),
+    responses(
+        (status = 200, body = Stats),
+        Refused,
+        (status = 503, content((Unavailable = "application/json"), (ProblemBody = "application/problem+json"))),
+    )
+)]
+pub(crate) async fn stats(State(service): State<Service>, caller: Caller) -> Result<Response, Problem> {
+    service.present_admin(caller).await?;
+    let Some(backend) = Backend::of(&service).await else { return Ok(unavailable(None)) };
+    let CacheInfo { status, redis_version, hit_rate, backend, .. } = backend.info(&service);
+    let cache_info = ShortInfo { status, redis_version, hit_rate, backend };
+    let key_counts = KeyCounts::of(&service).await;
+    Ok(Answer(Stats { success: true, cache_info, key_counts }).into_response())
+}
+
+/// Says that something was dropped; or, while Redis is away, that it was dropped as far as could be.
+fn dropped(receipt: Receipt, message: String) -> Response {
+    let said = match (receipt.delivery(), receipt.is_journalled()) {
+        (Delivery::Sent, _) => Answer(Done { success: true, message }).into_response(),
+        (Delivery::Queued, true) => unavailable(Some(
+            "this instance's memory is cleared, and the journal holds it for all others and for Redis",
+        )),
+        (Delivery::Queued, false) => unavailable(Some(
+            "this instance's memory is cleared; Redis and the journal could not be told yet",
+        )),
+    };
+    (acknowledged(receipt), said).into_response()
+}
+
+/// Drops everything, on every instance. For admins.
+#[utoipa::path(
+    post,
+    path = "/v1.0/cache/clear",
+    tag = "HITA",
+    security(("bearer" = [])),
+    responses(
+        (status = 200, body = Done, headers(("Cache-Invalidation" = String))),
+        Refused,
+        (status = 503, content((Unavailable = "application/json"), (ProblemBody = "application/problem+json"))),
+    )
+)]
+pub(crate) async fn clear(State(service): State<Service>, caller: Caller) -> Result<Response, Problem> {
+    let receipt = dropped_by_admin(&service, caller, &Drop::Everything).await?;
+    Ok(dropped(receipt, "All user caches cleared successfully".to_owned()))
+}
+
+/// Drops all that is cached of one user. An id that nobody has is a success. For admins.
+#[utoipa::path(
+    post,
+    path = "/v1.0/cache/clear/user/{user_id}",
+    tag = "HITA",
+    security(("bearer" = [])),
+    params(("user_id" = String, Path, description = "our id or an external one; need not exist")),
+    responses(
+        (status = 200, body = Done, headers(("Cache-Invalidation" = String))),
+        Refused,
+        (status = 503, content((Unavailable = "application/json"), (ProblemBody = "application/problem+json"))),
+    )
+)]
+pub(crate) async fn clear_user(
+    State(service): State<Service>,
+    caller: Caller,
+    Segment(id): Segment,
+) -> Result<Response, Problem> {
+    let receipt = dropped_by_admin(&service, caller, &user_named(&id)?).await?;
+    Ok(dropped(receipt, format!("Cache cleared for user {id}")))
+}
+
+/// Loads what everybody asks for first. For admins.
+#[utoipa::path(
+    post,
+    path = "/v1.0/cache/warm",
+    tag = "HITA",
+    security(("bearer" = [])),
+    responses(
+        (status = 200, body = Done),
+        Refused,
+        (status = 503, content((Unavailable = "application/json"), (ProblemBody = "application/problem+json"))),
+    )
+)]
+pub(crate) async fn warm(State(service): State<Service>, caller: Caller) -> Result<Response, Problem> {
+    service.present_admin(caller).await?;
+    if Backend::of(&service).await.is_none() {
+        return Ok(unavailable(None));
+    }
+    service.warm_essential().await?;
+    let message = "Essential caches warmed successfully".to_owned();
+    Ok(Answer(Done { success: true, message }).into_response())
+}
+
+/// Puts an entry through every tier. For admins.
+#[utoipa::path(
+    get,
+    path = "/v1.0/cache/test",
+    tag = "HITA",
+    security(("bearer" = [])),
+    responses(
+        (status = 200, body = TestAnswer),
+        Refused,
+        (status = 503, content((Unavailable = "application/json"), (ProblemBody = "application/problem+json"))),
+    )
+)]
+pub(crate) async fn test(State(service): State<Service>, caller: Caller) -> Result<Response, Problem> {
+    service.present_admin(caller).await?;
+    if Backend::of(&service).await.is_none() {
+        return Ok(unavailable(None));
+    }
+    let test = service.self_test().await?;
+    Ok(Answer(TestAnswer { success: test.passed(), test_results: test.into() }).into_response())
+}

@@ -1,0 +1,13 @@
+//! The ITT Hotel API (HITA): `/v1.0`.
+
+pub(crate) mod cache;
+mod users;
+pub(crate) mod views;
+
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::service::Service;
+
+pub(crate) fn routes() -> OpenApiRouter<Service> {
+    cache::routes().merge(users::routes())
+}

@@ -1,0 +1,133 @@
+//! The answers of `/v1.0/cache`, exact in what the document prints.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::api::cache::Tested;
+use crate::domain::timestamp::Timestamp;
+
+/// Redis is configured and does not answer.
+#[derive(Serialize, ToSchema)]
+#[schema(as = HitaUnavailable)]
+pub(crate) struct Unavailable {
+    pub(super) success: bool,
+    pub(super) error: &'static str,
+    pub(super) cache_available: bool,
+    /// What was done all the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(super) detail: Option<&'static str>,
+}
+
+/// What the document calls `cache_info`. What only Redis knows is `null` where none is configured.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct CacheInfo {
+    pub(super) status: &'static str,
+    pub(super) redis_version: Option<String>,
+    pub(super) used_memory: Option<String>,
+    pub(super) connected_clients: Option<u64>,
+    /// In per cent: what Redis counts of its keys; without Redis, what larder counts on this instance.
+    pub(super) hit_rate: f64,
+    /// `memory`, where no Redis is configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(super) backend: Option<&'static str>,
+}
+
+/// The same with one figure more.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct DetailedInfo {
+    #[serde(flatten)]
+    pub(super) info: CacheInfo,
+    pub(super) total_commands_processed: Option<u64>,
+}
+
+/// The same with fewer.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ShortInfo {
+    pub(super) status: &'static str,
+    pub(super) redis_version: Option<String>,
+    pub(super) hit_rate: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(super) backend: Option<&'static str>,
+}
+
+/// Entries by class.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct KeyCounts {
+    pub(super) user_stats_keys: u64,
+    pub(super) user_list_keys: u64,
+    pub(super) user_details_keys: u64,
+    pub(super) dashboard_stats_keys: u64,
+    pub(super) total_keys: u64,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct MemoryUsage {
+    pub(super) used_memory: Option<String>,
+    pub(super) used_memory_peak: Option<String>,
+    pub(super) memory_fragmentation_ratio: Option<f64>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Connections {
+    pub(super) connected_clients: Option<u64>,
+    pub(super) total_connections_received: Option<u64>,
+    pub(super) uptime_in_seconds: Option<u64>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Performance {
+    pub(super) keyspace_hits: Option<u64>,
+    pub(super) keyspace_misses: Option<u64>,
+    pub(super) hit_rate: f64,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct DetailedStatistics {
+    pub(super) key_counts: KeyCounts,
+    pub(super) memory_usage: MemoryUsage,
+    pub(super) connections: Connections,
+    pub(super) performance: Performance,
+    pub(super) redis_version: Option<String>,
+    pub(super) redis_mode: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = HitaHealth)]
+pub(crate) struct Health {
+    pub(super) success: bool,
+    pub(super) cache_info: CacheInfo,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = HitaDetailedHealth)]
+pub(crate) struct DetailedHealth {
+    pub(super) success: bool,
+    pub(super) timestamp: Timestamp,
+    pub(super) cache_info: DetailedInfo,
+    pub(super) detailed_statistics: DetailedStatistics,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = HitaStats)]
+pub(crate) struct Stats {
+    pub(super) success: bool,
+    pub(super) cache_info: ShortInfo,
+    pub(super) key_counts: KeyCounts,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = HitaDone)]
+pub(crate) struct Done {
+    pub(super) success: bool,
+    pub(super) message: String,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = HitaTest)]
+pub(crate) struct TestAnswer {
+    pub(super) success: bool,
+    pub(super) test_results: Tested,
+}

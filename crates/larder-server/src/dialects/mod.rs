@@ -1,0 +1,20 @@
+//! The paths and answers of five systems that came before, each as its document prints them: thin adapters over the
+//! canonical handlers in `api/`.
+
+pub mod generic;
+pub mod hiremebahamas;
+pub mod hita;
+pub mod katiba360;
+
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::service::Service;
+
+/// The routes of all of them.
+pub(crate) fn routes() -> OpenApiRouter<Service> {
+    OpenApiRouter::new()
+        .merge(generic::routes())
+        .merge(hita::routes())
+        .merge(katiba360::routes())
+        .merge(hiremebahamas::routes())
+}

@@ -1,0 +1,54 @@
+//! Every route of the service on one router, and what holds for all of them.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, MatchedPath};
+use axum::http::{HeaderValue, Request, header};
+use axum::middleware::map_response;
+use axum::response::Response;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::timeout::RequestBodyTimeoutLayer;
+use tower_http::trace::TraceLayer;
+use utoipa::OpenApi as _;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::api::openapi;
+use crate::api::{self, BODY_BYTES, problem};
+use crate::dialects;
+use crate::service::Service;
+
+/// How long a client may pause while it sends a body.
+const BODY_PAUSE: Duration = Duration::from_secs(10);
+
+/// All routes on a service.
+pub fn routes(service: Service) -> Router {
+    let (router, document) = OpenApiRouter::with_openapi(openapi::Base::openapi())
+        .merge(api::routes())
+        .merge(dialects::routes())
+        .split_for_parts();
+    router
+        .merge(openapi::pages(document))
+        .fallback(problem::unknown_path)
+        .method_not_allowed_fallback(problem::unknown_method)
+        .layer(map_response(private))
+        .layer(CatchPanicLayer::custom(problem::panicked))
+        .layer(DefaultBodyLimit::max(BODY_BYTES))
+        .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE))
+        .layer(TraceLayer::new_for_http().make_span_with(span))
+        .with_state(service)
+}
+
+/// Answers are about people: no shared cache between us and the client may keep one.
+async fn private(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// Method and route only: a path may hold an external id, and a query anything.
+fn span<B>(request: &Request<B>) -> tracing::Span {
+    let route = request.extensions().get::<MatchedPath>().map_or("", |path| path.as_str());
+    tracing::debug_span!("request", method = %request.method(), route)
+}
