@@ -250,3 +250,21 @@ async fn the_self_test_goes_through_the_tiers() {
     assert_eq!(away, expected);
     assert!(!away.passed());
 }
+
+#[tokio::test]
+async fn a_put_does_not_hang_with_its_journal() {
+    for redis in [Some(Redis::start().unwrap()), None] {
+        let ledger = Ledger::new();
+        let instance = with(redis.as_ref(), Some(&ledger)).await;
+        assert!(put(&instance, 1).await);
+        ledger.freeze(true);
+        let _put = within(instance.values.put(&7, 2)).await;
+        assert_ne!(get(&instance).await, Some(1), "what stood there before is gone all the same");
+        ledger.freeze(false);
+        eventually("it goes on", async || {
+            let put = within(instance.values.put(&7, 3)).await;
+            put.is_stored && get(&instance).await == Some(3)
+        })
+        .await;
+    }
+}
