@@ -73,6 +73,8 @@ counts! {
     loads,
     /// Of those: while the shared tier could not be used.
     untiered_loads,
+    /// Looked without a loader, and found nothing.
+    get_misses,
     /// Loads that failed or timed out.
     load_failures,
     /// Fills that an invalidation overtook: the stale sets that did not happen.
@@ -102,9 +104,10 @@ impl Stats {
         self.memory_hits + self.redis_hits + self.joins
     }
 
-    /// Reads that asked the loader. Those that passed the caches by count too: see [`Stats::bypasses`].
+    /// Reads that asked the loader, or had none and found nothing. Those that passed the caches by count too: see
+    /// [`Stats::bypasses`].
     pub fn misses(&self) -> u64 {
-        self.loads.saturating_sub(self.puts)
+        self.loads.saturating_sub(self.puts) + self.get_misses
     }
 
     /// Reads answered without asking the loader for each, in per cent of [`Stats::lookups`]; 0 without any.

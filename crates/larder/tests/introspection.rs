@@ -258,3 +258,27 @@ async fn a_lost_redis_is_told_from_none() {
     eventually("Redis is back", async || a.cache.redis_info().await.told().is_some()).await;
     assert_eq!(memory_instance().await.cache.redis_info().await, FromRedis::NotConfigured);
 }
+
+#[tokio::test]
+async fn a_class_knows_the_tags_of_an_entry_that_is_nowhere() {
+    let redis = Redis::start().unwrap();
+    for instance in [instance(&redis).await, memory_instance().await] {
+        let _receipt = instance.cache.invalidate_tag("everything").await;
+        let untyped = instance.cache.explain(&Touch::entry("lists", ["all"])).await.unwrap();
+        assert_eq!(untyped.invalidated, None, "whose tags are not known from its name");
+        let typed = instance.lists.explain("all").await;
+        assert_eq!(typed.text, "lists:all");
+        assert_eq!(typed.invalidated.unwrap().named, Touch::Tag("everything".to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn a_known_absence_is_explained_as_such() {
+    let redis = Redis::start().unwrap();
+    for instance in [instance(&redis).await, memory_instance().await] {
+        let table = Table::new();
+        instance.warm(&table, 7).await;
+        let copy = explain(&instance).await.memory.unwrap();
+        assert!(copy.is_absent && copy.is_served && copy.payload_bytes == 0);
+    }
+}

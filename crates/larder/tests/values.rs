@@ -64,7 +64,7 @@ async fn a_value_is_put_looked_at_and_dropped_on_every_kind_of_cache() {
         }
         let stats = instance.values.stats();
         assert_eq!((stats.puts, stats.loads, instance.values.load_times().count), (2, 2, 0));
-        assert!(stats.lookups() <= 4, "a put is no look-up: {stats:?}");
+        assert_eq!((stats.hits(), stats.misses()), (4, 1), "a put is no look-up: {stats:?}");
         let _receipt = instance.values.invalidate_matching("8*").await.unwrap();
         assert_eq!(get(&instance).await, Some(2));
         let _receipt = instance.values.invalidate_matching("7*").await.unwrap();
@@ -134,9 +134,13 @@ async fn a_slow_reader_does_not_bring_back_what_a_put_replaced() {
 }
 
 /// In each round two instances do something at once. Afterwards both say the same, and nothing of an earlier round.
-async fn race(rounds: u64, other: impl AsyncFn(&Instance, u64) -> Option<u64>) -> usize {
+async fn race(
+    rounds: u64,
+    ledger: Option<&Ledger>,
+    other: impl AsyncFn(&Instance, u64) -> Option<u64>,
+) -> usize {
     let redis = Redis::start().unwrap();
-    let (a, b) = (instance(&redis).await, instance(&redis).await);
+    let (a, b) = (with(Some(&redis), ledger).await, with(Some(&redis), ledger).await);
     let mut stored = 0;
     for round in 0..rounds {
         let (mine, theirs) = (2 * round, 2 * round + 1);
@@ -151,7 +155,10 @@ async fn race(rounds: u64, other: impl AsyncFn(&Instance, u64) -> Option<u64>) -
         let allowed = [Some(mine), theirs, Some(NONE)];
         let standing = fresh(&a).await;
         assert!(allowed.contains(&Some(standing)), "round {round}: {standing}");
-        assert_eq!(fresh(&b).await, standing, "round {round}");
+        let again = fresh(&b).await;
+        // A relay's pass that was under way may tell of a drop late, and take the value.
+        let is_taken = ledger.is_some() && again == NONE;
+        assert!(again == standing || is_taken, "round {round}: {standing}, then {again}");
         for instance in [&a, &b] {
             let seen = get(instance).await;
             assert!(seen.is_none() || allowed.contains(&seen), "round {round}: {seen:?}");
@@ -162,19 +169,22 @@ async fn race(rounds: u64, other: impl AsyncFn(&Instance, u64) -> Option<u64>) -
 
 #[tokio::test]
 async fn of_two_puts_at_once_one_stays_everywhere() {
-    let stored = race(200, async |b, value| {
-        put(b, value).await;
-        let seen = get(b).await;
-        assert!(seen.is_none_or(|seen| seen + 1 >= value), "{seen:?} is of the past");
-        Some(value)
-    })
-    .await;
-    assert!(stored > 0, "somebody's was stored");
+    // With a journal both instances relay, and either may tell of a drop while the other fills.
+    for (rounds, ledger) in [(200, None), (50, Some(Ledger::new()))] {
+        let stored = race(rounds, ledger.as_ref(), async |b, value| {
+            put(b, value).await;
+            let seen = get(b).await;
+            assert!(seen.is_none_or(|seen| seen + 1 >= value), "{seen:?} is of the past");
+            Some(value)
+        })
+        .await;
+        assert!(stored > 0, "somebody's was stored");
+    }
 }
 
 #[tokio::test]
 async fn an_invalidation_during_a_put_leaves_the_value_or_nothing() {
-    let stored = race(200, async |b, _| {
+    let stored = race(200, None, async |b, _| {
         let _receipt = b.values.invalidate(&7).await;
         None
     })
@@ -239,4 +249,22 @@ async fn the_self_test_goes_through_the_tiers() {
     };
     assert_eq!(away, expected);
     assert!(!away.passed());
+}
+
+#[tokio::test]
+async fn a_put_does_not_hang_with_its_journal() {
+    for redis in [Some(Redis::start().unwrap()), None] {
+        let ledger = Ledger::new();
+        let instance = with(redis.as_ref(), Some(&ledger)).await;
+        assert!(put(&instance, 1).await);
+        ledger.freeze(true);
+        let _put = within(instance.values.put(&7, 2)).await;
+        assert_ne!(get(&instance).await, Some(1), "what stood there before is gone all the same");
+        ledger.freeze(false);
+        eventually("it goes on", async || {
+            let put = within(instance.values.put(&7, 3)).await;
+            put.is_stored && get(&instance).await == Some(3)
+        })
+        .await;
+    }
 }

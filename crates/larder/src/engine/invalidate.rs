@@ -58,14 +58,17 @@ impl Engine {
     ///
     /// What was touched `by_hand` goes into the journal first; `None` was journalled with its write.
     pub(crate) async fn invalidate(self: Arc<Self>, batch: Batch, by_hand: Option<Vec<Touch>>) -> Done {
-        self.causes.note(&batch, if by_hand.is_some() { Cause::ByHand } else { Cause::Committed });
+        let cause = if by_hand.is_some() { Cause::ByHand } else { Cause::Committed };
+        self.causes.note(&batch, cause);
         let running = tokio::spawn(async move {
             let is_journalled = match by_hand {
                 Some(touches) => self.journal_first(&touches).await,
                 None => true,
             };
             let (delivery, dropped) = self.invalidate_here(&batch).await;
-            Done { delivery, dropped, is_journalled }
+            let done = Done { delivery, dropped, is_journalled };
+            self.log(&batch, cause, &done);
+            done
         });
         match running.await {
             Ok(done) => done,
@@ -77,6 +80,33 @@ impl Engine {
                 }
             },
         }
+    }
+
+    /// By class and by number: a key may hold an e-mail, and so may a tag that follows from it.
+    fn log(&self, batch: &Batch, cause: Cause, done: &Done) {
+        if !tracing::enabled!(tracing::Level::DEBUG) {
+            return;
+        }
+        let mut classes: Vec<String> =
+            batch.keys.iter().filter_map(|key| self.namespace.class_of(key)).collect();
+        let names = batch.tags.iter().map(|tag| self.namespace.tag_name(tag));
+        classes.extend(names.filter(|name| self.classes.get(name).is_some()));
+        classes.sort();
+        classes.dedup();
+        tracing::debug!(
+            action = "cache_invalidation",
+            %cause,
+            classes = classes.join(" "),
+            keys = batch.keys.len(),
+            tags = batch.tags.len(),
+            patterns = batch.patterns.len(),
+            everything = batch.everything,
+            delivery = %done.delivery,
+            journalled = done.is_journalled,
+            from_memory = done.dropped.memory,
+            from_redis = done.dropped.redis,
+            "invalidated"
+        );
     }
 
     /// The class of this name was invalidated, in part or whole; no matter if nobody has opened it.

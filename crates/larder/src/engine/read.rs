@@ -87,10 +87,17 @@ impl Engine {
         if let Some(found) = self.read_memory(class, key) {
             return Some(found);
         }
-        let (shared, stretch) = self.usable()?;
-        self.peek_redis(class, &Wanted { key: owned(key), tags: tags() }, shared, stretch)
-            .await
-            .map(Found::led)
+        let found = match self.usable() {
+            Some((shared, stretch)) => {
+                let wanted = Wanted { key: owned(key), tags: tags() };
+                self.peek_redis(class, &wanted, shared, stretch).await.map(Found::led)
+            }
+            None => None,
+        };
+        if found.is_none() {
+            count(&class.common.counters.get_misses);
+        }
+        found
     }
 
     async fn read_by_flight<L, F, E>(
