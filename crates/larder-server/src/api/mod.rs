@@ -1,9 +1,12 @@
 //! The canonical routes under `/api/v1`, and health.
 
+pub mod achievements;
 pub mod auth;
 pub mod extract;
 pub mod health;
 pub mod openapi;
+pub mod permissions;
+pub mod points;
 pub mod preconditions;
 pub mod problem;
 pub mod users;
@@ -33,8 +36,12 @@ const BODY_PAUSE: Duration = Duration::from_secs(10);
 
 /// All routes on a service.
 pub fn routes(service: Service) -> Router {
-    let (router, document) =
-        OpenApiRouter::with_openapi(openapi::Base::openapi()).merge(users::routes()).split_for_parts();
+    let (router, document) = OpenApiRouter::with_openapi(openapi::Base::openapi())
+        .merge(users::routes())
+        .merge(points::routes())
+        .merge(achievements::routes())
+        .merge(permissions::routes())
+        .split_for_parts();
     let auth = Router::new()
         .route("/register", post(auth::register))
         .route("/login", post(auth::login))
