@@ -121,7 +121,7 @@ pub struct LedgerEntry {
     /// What for.
     pub reason: String,
     /// The key it was booked under.
-    pub idempotency_key: String,
+    pub idempotency_key: IdempotencyKey,
     /// Who booked it; `null` when other software did.
     pub actor_id: Option<String>,
     /// When.

@@ -5,7 +5,7 @@ use sqlx::any::AnyRow;
 use uuid::Uuid;
 
 use crate::domain::identity::UserId;
-use crate::domain::points::{Booking, LedgerEntry, LedgerQuery, MOST_POINTS};
+use crate::domain::points::{Booking, IdempotencyKey, LedgerEntry, LedgerQuery, MOST_POINTS};
 use crate::domain::role::Role;
 use crate::domain::timestamp::Timestamp;
 use crate::store::Store;
@@ -95,7 +95,7 @@ impl Store {
             user_id,
             amount: booking.amount.get(),
             reason: booking.reason.as_str().to_owned(),
-            idempotency_key: booking.key.as_str().to_owned(),
+            idempotency_key: booking.key.clone(),
             actor_id: Some(actor.to_string()),
             created_at: Timestamp::now(),
         };
@@ -162,7 +162,7 @@ fn entry(row: &AnyRow) -> Result<LedgerEntry, sqlx::Error> {
         user_id: row::user_id(row, "user_id")?,
         amount: row.try_get("amount")?,
         reason: row.try_get("reason")?,
-        idempotency_key: row.try_get("idempotency_key")?,
+        idempotency_key: IdempotencyKey::stored(row.try_get("idempotency_key")?),
         actor_id: row.try_get("actor_id")?,
         created_at: Timestamp::from_micros(row.try_get("created_at")?),
     })

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 mod access;
+mod achievements;
 mod auth;
 mod conditional;
 mod demo;
@@ -14,6 +15,8 @@ mod instances;
 mod lists;
 mod openapi;
 mod outages;
+mod permissions;
+mod points;
 mod reassigned;
 mod start;
 mod support;
