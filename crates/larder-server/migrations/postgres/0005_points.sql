@@ -1,4 +1,5 @@
 -- Points as an append-only ledger, ranks from counts, achievements, permissions.
+-- Each function looks for tables where they were created, whatever the search path of who fires its trigger.
 
 -- The default for ids of rows that other software writes.
 CREATE FUNCTION uuid_of_now() RETURNS TEXT LANGUAGE plpgsql VOLATILE AS $$
@@ -28,14 +29,14 @@ CREATE INDEX points_ledger_of_user ON points_ledger (user_id, id DESC);
 
 -- The user's row is locked before the key is taken, as the service does: the other way round, two bookings with
 -- one key could wait for each other in a circle.
-CREATE FUNCTION points_ledger_locked() RETURNS TRIGGER LANGUAGE plpgsql AS $$
+CREATE FUNCTION points_ledger_locked() RETURNS TRIGGER LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
     PERFORM 1 FROM users WHERE id = NEW.user_id FOR NO KEY UPDATE;
     RETURN NEW;
 END $$;
 
 -- Once a statement, so that the counts of all its users are locked in their order.
-CREATE FUNCTION points_ledger_booked() RETURNS TRIGGER LANGUAGE plpgsql AS $$
+CREATE FUNCTION points_ledger_booked() RETURNS TRIGGER LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
     UPDATE users SET points = users.points + sums.amount
         FROM (SELECT user_id, SUM(amount)::BIGINT AS amount FROM booked GROUP BY user_id) AS sums
@@ -44,7 +45,7 @@ BEGIN
 END $$;
 
 -- Rows go with their user and in no other way.
-CREATE FUNCTION points_ledger_kept() RETURNS TRIGGER LANGUAGE plpgsql AS $$
+CREATE FUNCTION points_ledger_kept() RETURNS TRIGGER LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
     IF TG_OP = 'DELETE' THEN
         IF NOT EXISTS (SELECT 1 FROM users WHERE id = OLD.user_id) THEN
@@ -94,7 +95,7 @@ CREATE TABLE points_counts (
     PRIMARY KEY (level, prefix, shard)
 );
 
-CREATE FUNCTION points_counted() RETURNS TRIGGER LANGUAGE plpgsql AS $$
+CREATE FUNCTION points_counted() RETURNS TRIGGER LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 DECLARE
     ids_before TEXT[];
     points_before BIGINT[];
@@ -138,7 +139,7 @@ BEGIN
     RETURN NULL;
 END $$;
 
-CREATE FUNCTION points_counts_truncated() RETURNS TRIGGER LANGUAGE plpgsql AS $$
+CREATE FUNCTION points_counts_truncated() RETURNS TRIGGER LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
     DELETE FROM points_counts;
     RETURN NULL;
@@ -179,7 +180,7 @@ CREATE INDEX achievements_newest_first ON achievements (awarded_at DESC, id DESC
 CREATE INDEX achievements_of_user ON achievements (user_id, awarded_at DESC, id DESC);
 
 -- What an achievement is worth is booked with it, whoever awards it.
-CREATE FUNCTION achievements_booked() RETURNS TRIGGER LANGUAGE plpgsql AS $$
+CREATE FUNCTION achievements_booked() RETURNS TRIGGER LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
     INSERT INTO points_ledger (user_id, amount, reason, idempotency_key, actor_id, created_at) VALUES (
         NEW.user_id, NEW.points, 'achievement ' || NEW.badge_type, 'achievement:' || NEW.id, NEW.awarded_by,

@@ -47,30 +47,26 @@ struct AchievementView<'a> {
     badge_type: &'a BadgeType,
     points: i64,
     awarded_at: Timestamp,
-    #[serde(flatten)]
-    private: Option<PrivateView<'a>>,
-}
-
-/// What only the user itself and those who manage it see.
-#[derive(Serialize, ToSchema)]
-struct PrivateView<'a> {
-    data: Value,
-    awarded_by: Option<&'a str>,
+    /// What is kept with it. For the user itself and those who manage it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    data: Option<Value>,
+    /// The id of who awarded it; `null` when other software did. For the user itself and those who manage it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    awarded_by: Option<Option<&'a str>>,
 }
 
 impl<'a> AchievementView<'a> {
     fn of(achievement: &'a Achievement, is_whole: bool) -> Self {
-        let private = || PrivateView {
-            data: achievement.data.to_value(),
-            awarded_by: achievement.awarded_by.as_deref(),
-        };
         Self {
             id: achievement.id,
             user_id: achievement.user_id,
             badge_type: &achievement.badge_type,
             points: achievement.points,
             awarded_at: achievement.awarded_at,
-            private: is_whole.then(private),
+            data: is_whole.then(|| achievement.data.to_value()),
+            awarded_by: is_whole.then_some(achievement.awarded_by.as_deref()),
         }
     }
 }
