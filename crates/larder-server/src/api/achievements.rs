@@ -76,6 +76,7 @@ impl<'a> AchievementView<'a> {
 #[allow(dead_code, reason = "stands for the body in the document only")]
 pub(crate) struct AwardRequest {
     /// To whom: a UUID of version 7, or an external id.
+    #[schema(pattern = "^[A-Za-z0-9._-]{1,64}$")]
     user_id: String,
     /// Which badge; a user gets each once.
     #[schema(min_length = 1, max_length = 64, pattern = "^[a-z0-9_.-]+$")]
@@ -131,7 +132,7 @@ struct AchievementsAnswer<'a> {
     path = "/api/v1/users/{id}/achievements",
     tag = "achievements",
     security(("bearer" = [])),
-    params(("id" = String, Path, description = "a UUID of version 7, an external id, or `me`"), Consistency),
+    params(("id" = String, Path, pattern = "^[A-Za-z0-9._-]{1,64}$", description = "a UUID of version 7, an external id, or `me`"), Consistency),
     responses(
         (status = 200, body = AchievementsAnswer, headers(("Cache-Status" = String))),
         (status = 400, body = ProblemBody, content_type = "application/problem+json"),
@@ -202,7 +203,7 @@ pub(crate) async fn summary(
     path = "/api/v1/users/{id}/achievements/summary",
     tag = "achievements",
     security(("bearer" = [])),
-    params(("id" = String, Path, description = "a UUID of version 7, an external id, or `me`"), Consistency),
+    params(("id" = String, Path, pattern = "^[A-Za-z0-9._-]{1,64}$", description = "a UUID of version 7, an external id, or `me`"), Consistency),
     responses(
         (status = 200, body = Summary, headers(("Cache-Status" = String))),
         (status = 400, body = ProblemBody, content_type = "application/problem+json"),
@@ -248,7 +249,7 @@ pub(crate) async fn stats(
     path = "/api/v1/users/{id}/achievements/stats",
     tag = "achievements",
     security(("bearer" = [])),
-    params(("id" = String, Path, description = "a UUID of version 7, an external id, or `me`"), Consistency),
+    params(("id" = String, Path, pattern = "^[A-Za-z0-9._-]{1,64}$", description = "a UUID of version 7, an external id, or `me`"), Consistency),
     responses(
         (status = 200, body = AwardStats, headers(("Cache-Status" = String))),
         (status = 400, body = ProblemBody, content_type = "application/problem+json"),

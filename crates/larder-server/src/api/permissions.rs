@@ -42,7 +42,7 @@ struct PermissionsAnswer<'a> {
     path = "/api/v1/users/{id}/permissions",
     tag = "permissions",
     security(("bearer" = [])),
-    params(("id" = String, Path, description = "a UUID of version 7, an external id, or `me`"), Consistency),
+    params(("id" = String, Path, pattern = "^[A-Za-z0-9._-]{1,64}$", description = "a UUID of version 7, an external id, or `me`"), Consistency),
     responses(
         (status = 200, body = PermissionsAnswer, headers(("Cache-Status" = String))),
         (status = 400, body = ProblemBody, content_type = "application/problem+json"),
@@ -82,8 +82,8 @@ fn parsed(named: Named) -> Result<(UserRef, Permission), Problem> {
     tag = "permissions",
     security(("bearer" = [])),
     params(
-        ("id" = String, Path, description = "a UUID of version 7, an external id, or `me`"),
-        ("permission" = String, Path, description = "1 to 64 of `a-z 0-9 . _ -`"),
+        ("id" = String, Path, pattern = "^[A-Za-z0-9._-]{1,64}$", description = "a UUID of version 7, an external id, or `me`"),
+        ("permission" = String, Path, pattern = "^[a-z0-9._-]{1,64}$", description = "1 to 64 of `a-z 0-9 . _ -`"),
     ),
     responses(
         (status = 200, body = Grant, headers(("Cache-Invalidation" = String))),
@@ -112,8 +112,8 @@ pub(crate) async fn grant(
     tag = "permissions",
     security(("bearer" = [])),
     params(
-        ("id" = String, Path, description = "a UUID of version 7, an external id, or `me`"),
-        ("permission" = String, Path, description = "1 to 64 of `a-z 0-9 . _ -`"),
+        ("id" = String, Path, pattern = "^[A-Za-z0-9._-]{1,64}$", description = "a UUID of version 7, an external id, or `me`"),
+        ("permission" = String, Path, pattern = "^[a-z0-9._-]{1,64}$", description = "1 to 64 of `a-z 0-9 . _ -`"),
     ),
     responses(
         (status = 204, description = "the user does not have it", headers(("Cache-Invalidation" = String))),

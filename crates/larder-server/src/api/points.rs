@@ -54,7 +54,7 @@ struct LedgerAnswer {
     path = "/api/v1/users/{id}/points",
     tag = "points",
     security(("bearer" = [])),
-    params(("id" = String, Path, description = "a UUID of version 7, an external id, or `me`"), LedgerParams),
+    params(("id" = String, Path, pattern = "^[A-Za-z0-9._-]{1,64}$", description = "a UUID of version 7, an external id, or `me`"), LedgerParams),
     responses(
         (status = 200, body = LedgerAnswer),
         (status = 400, body = ProblemBody, content_type = "application/problem+json"),
@@ -112,7 +112,7 @@ struct BookedAnswer {
     tag = "points",
     security(("bearer" = [])),
     params(
-        ("id" = String, Path, description = "a UUID of version 7 or an external id"),
+        ("id" = String, Path, pattern = "^[A-Za-z0-9._-]{1,64}$", description = "a UUID of version 7 or an external id"),
         ("Idempotency-Key" = Option<String>, Header, description = "in place of the field `idempotency_key`"),
     ),
     request_body = BookRequest,
@@ -214,7 +214,7 @@ pub(crate) async fn standing_of_caller(
     path = "/api/v1/leaderboard/{id}",
     tag = "points",
     security(("bearer" = [])),
-    params(("id" = String, Path, description = "a UUID of version 7, an external id, or `me`"), Consistency),
+    params(("id" = String, Path, pattern = "^[A-Za-z0-9._-]{1,64}$", description = "a UUID of version 7, an external id, or `me`"), Consistency),
     responses(
         (status = 200, body = Standing, headers(("Cache-Status" = String))),
         (status = 400, body = ProblemBody, content_type = "application/problem+json"),

@@ -96,7 +96,7 @@ impl BookBody {
         let key = match header {
             None => fields.required("idempotency_key", IdempotencyKey::parse),
             Some(header) => {
-                let key = fields.replacing("idempotency_key", IdempotencyKey::parse);
+                let key = fields.optional("idempotency_key", IdempotencyKey::parse);
                 match IdempotencyKey::parse(header) {
                     Ok(header) if key.as_ref().is_none_or(|key| *key == header) => Some(header),
                     Ok(_) => fields.refuse("idempotency_key", "differs from the header Idempotency-Key"),
@@ -145,7 +145,7 @@ pub struct LedgerParams {
     #[param(pattern = "^([1-9]|[1-9][0-9]|100)$")]
     pub limit: Option<String>,
     /// The `next_cursor` of the part before.
-    #[param(format = Uuid)]
+    #[param(pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$")]
     pub cursor: Option<String>,
 }
 
