@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use larder::policy;
 use larder_http::headers::{CACHE_STATUS, cache_status};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -72,11 +72,12 @@ impl<'a> AchievementView<'a> {
 }
 
 /// An achievement to award.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[allow(dead_code, reason = "stands for the body in the document only")]
 pub(crate) struct AwardRequest {
     /// To whom: a UUID of version 7, or an external id.
-    #[schema(pattern = "^[A-Za-z0-9._-]{1,64}$")]
+    #[schema(pattern = "^[._-]{0,63}[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     user_id: String,
     /// Which badge; a user gets each once.
     #[schema(min_length = 1, max_length = 64, pattern = "^[a-z0-9_.-]+$")]
@@ -132,7 +133,7 @@ struct AchievementsAnswer<'a> {
     path = "/api/v1/users/{id}/achievements",
     tag = "achievements",
     security(("bearer" = [])),
-    params(("id" = String, Path, pattern = "^[A-Za-z0-9._-]{1,64}$", description = "a UUID of version 7, an external id, or `me`"), Consistency),
+    params(("id" = String, Path, pattern = "^[._-]{0,63}[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description = "a UUID of version 7, an external id, or `me`"), Consistency),
     responses(
         (status = 200, body = AchievementsAnswer, headers(("Cache-Status" = String))),
         (status = 400, body = ProblemBody, content_type = "application/problem+json"),
@@ -203,7 +204,7 @@ pub(crate) async fn summary(
     path = "/api/v1/users/{id}/achievements/summary",
     tag = "achievements",
     security(("bearer" = [])),
-    params(("id" = String, Path, pattern = "^[A-Za-z0-9._-]{1,64}$", description = "a UUID of version 7, an external id, or `me`"), Consistency),
+    params(("id" = String, Path, pattern = "^[._-]{0,63}[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description = "a UUID of version 7, an external id, or `me`"), Consistency),
     responses(
         (status = 200, body = Summary, headers(("Cache-Status" = String))),
         (status = 400, body = ProblemBody, content_type = "application/problem+json"),
@@ -249,7 +250,7 @@ pub(crate) async fn stats(
     path = "/api/v1/users/{id}/achievements/stats",
     tag = "achievements",
     security(("bearer" = [])),
-    params(("id" = String, Path, pattern = "^[A-Za-z0-9._-]{1,64}$", description = "a UUID of version 7, an external id, or `me`"), Consistency),
+    params(("id" = String, Path, pattern = "^[._-]{0,63}[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description = "a UUID of version 7, an external id, or `me`"), Consistency),
     responses(
         (status = 200, body = AwardStats, headers(("Cache-Status" = String))),
         (status = 400, body = ProblemBody, content_type = "application/problem+json"),

@@ -42,7 +42,7 @@ struct PermissionsAnswer<'a> {
     path = "/api/v1/users/{id}/permissions",
     tag = "permissions",
     security(("bearer" = [])),
-    params(("id" = String, Path, pattern = "^[A-Za-z0-9._-]{1,64}$", description = "a UUID of version 7, an external id, or `me`"), Consistency),
+    params(("id" = String, Path, pattern = "^[._-]{0,63}[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description = "a UUID of version 7, an external id, or `me`"), Consistency),
     responses(
         (status = 200, body = PermissionsAnswer, headers(("Cache-Status" = String))),
         (status = 400, body = ProblemBody, content_type = "application/problem+json"),
@@ -82,7 +82,7 @@ fn parsed(named: Named) -> Result<(UserRef, Permission), Problem> {
     tag = "permissions",
     security(("bearer" = [])),
     params(
-        ("id" = String, Path, pattern = "^[A-Za-z0-9._-]{1,64}$", description = "a UUID of version 7, an external id, or `me`"),
+        ("id" = String, Path, pattern = "^[._-]{0,63}[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description = "a UUID of version 7, an external id, or `me`"),
         ("permission" = String, Path, pattern = "^[a-z0-9._-]{1,64}$", description = "1 to 64 of `a-z 0-9 . _ -`"),
     ),
     responses(
@@ -112,7 +112,7 @@ pub(crate) async fn grant(
     tag = "permissions",
     security(("bearer" = [])),
     params(
-        ("id" = String, Path, pattern = "^[A-Za-z0-9._-]{1,64}$", description = "a UUID of version 7, an external id, or `me`"),
+        ("id" = String, Path, pattern = "^[._-]{0,63}[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description = "a UUID of version 7, an external id, or `me`"),
         ("permission" = String, Path, pattern = "^[a-z0-9._-]{1,64}$", description = "1 to 64 of `a-z 0-9 . _ -`"),
     ),
     responses(

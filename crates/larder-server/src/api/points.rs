@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use larder_http::headers::{CACHE_STATUS, cache_status};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -54,7 +54,7 @@ struct LedgerAnswer {
     path = "/api/v1/users/{id}/points",
     tag = "points",
     security(("bearer" = [])),
-    params(("id" = String, Path, pattern = "^[A-Za-z0-9._-]{1,64}$", description = "a UUID of version 7, an external id, or `me`"), LedgerParams),
+    params(("id" = String, Path, pattern = "^[._-]{0,63}[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description = "a UUID of version 7, an external id, or `me`"), LedgerParams),
     responses(
         (status = 200, body = LedgerAnswer),
         (status = 400, body = ProblemBody, content_type = "application/problem+json"),
@@ -80,7 +80,8 @@ pub(crate) async fn ledger(
 }
 
 /// A booking to make.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[allow(dead_code, reason = "stands for the body in the document only")]
 pub(crate) struct BookRequest {
     /// Not 0; negative points are taken away. The balance stays between 0 and 1099511627775.
@@ -112,7 +113,7 @@ struct BookedAnswer {
     tag = "points",
     security(("bearer" = [])),
     params(
-        ("id" = String, Path, pattern = "^[A-Za-z0-9._-]{1,64}$", description = "a UUID of version 7 or an external id"),
+        ("id" = String, Path, pattern = "^[._-]{0,63}[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description = "a UUID of version 7 or an external id"),
         ("Idempotency-Key" = Option<String>, Header, description = "in place of the field `idempotency_key`"),
     ),
     request_body = BookRequest,
@@ -214,7 +215,7 @@ pub(crate) async fn standing_of_caller(
     path = "/api/v1/leaderboard/{id}",
     tag = "points",
     security(("bearer" = [])),
-    params(("id" = String, Path, pattern = "^[A-Za-z0-9._-]{1,64}$", description = "a UUID of version 7, an external id, or `me`"), Consistency),
+    params(("id" = String, Path, pattern = "^[._-]{0,63}[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description = "a UUID of version 7, an external id, or `me`"), Consistency),
     responses(
         (status = 200, body = Standing, headers(("Cache-Status" = String))),
         (status = 400, body = ProblemBody, content_type = "application/problem+json"),

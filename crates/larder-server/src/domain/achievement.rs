@@ -239,6 +239,7 @@ impl RecentParams {
 #[into_params(parameter_in = Query)]
 pub struct OfUserParams {
     /// Whose: a UUID of version 7, an external id, or `me`. Default: `me`.
+    #[param(pattern = "^[._-]{0,63}[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     pub user: Option<String>,
 }
 
