@@ -29,7 +29,7 @@ CREATE TABLE users (
     CONSTRAINT users_email_check CHECK (email = lower(email)),
     CONSTRAINT users_username_check CHECK (username = lower(username)),
     CONSTRAINT users_skills_check CHECK (json_typeof(skills::JSON) = 'array'),
-    CONSTRAINT users_points_check CHECK (points >= 0),
+    CONSTRAINT users_points_check CHECK (points BETWEEN 0 AND 1099511627775),
     CONSTRAINT users_role_check CHECK (role IN ('user', 'admin', 'superadmin')),
     CONSTRAINT users_version_check CHECK (version >= 1)
 );

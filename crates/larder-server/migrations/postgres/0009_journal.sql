@@ -26,6 +26,8 @@ BEGIN
         AND (OLD."username"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."username"::pg_catalog.text COLLATE pg_catalog."C" OR OLD."username"::pg_catalog.text IS NULL AND NEW."username"::pg_catalog.text IS NULL) THEN
         INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
             '["tag","user_list"]',
+            '["tag","leaderboard"]',
+            '["tag","recent_achievements"]',
             '["entry","user_details",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
             '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
             '["entry","user_email",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."email"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
@@ -35,6 +37,8 @@ BEGIN
     ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
         INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
             '["tag","user_list"]',
+            '["tag","leaderboard"]',
+            '["tag","recent_achievements"]',
             '["entry","user_details",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
             '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
             '["entry","user_email",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."email"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
@@ -50,6 +54,8 @@ BEGIN
     ELSIF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
         INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
             '["tag","user_list"]',
+            '["tag","leaderboard"]',
+            '["tag","recent_achievements"]',
             '["entry","user_details",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
             '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
             '["entry","user_email",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."email"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
@@ -59,6 +65,8 @@ BEGIN
     ELSIF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
         INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
             '["tag","user_list"]',
+            '["tag","leaderboard"]',
+            '["tag","recent_achievements"]',
             '["entry","user_details",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
             '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
             '["entry","user_email",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."email"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
@@ -66,7 +74,7 @@ BEGIN
             '["entry","user_phone",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."phone"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
             '["entry","user_external",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."external_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']'), ']'));
     ELSE
-        INSERT INTO larder_outbox (touched) VALUES ('[["tag","auth_state"],["tag","user_details"],["tag","user_email"],["tag","user_external"],["tag","user_list"],["tag","user_phone"],["tag","user_username"]]');
+        INSERT INTO larder_outbox (touched) VALUES ('[["tag","auth_state"],["tag","leaderboard"],["tag","recent_achievements"],["tag","user_details"],["tag","user_email"],["tag","user_external"],["tag","user_list"],["tag","user_phone"],["tag","user_username"]]');
     END IF;
     RETURN NULL;
 END $$;
@@ -190,3 +198,103 @@ CREATE OR REPLACE TRIGGER larder_journal_truncated AFTER TRUNCATE ON "user_total
 -- Also under session_replication_role = replica.
 ALTER TABLE "user_totals" ENABLE ALWAYS TRIGGER larder_journal;
 ALTER TABLE "user_totals" ENABLE ALWAYS TRIGGER larder_journal_truncated;
+
+-- What a change of "achievements" touches.
+DO $migration$ BEGIN EXECUTE replace($function$
+CREATE OR REPLACE FUNCTION "larder_journal_achievements"() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' AND (OLD."user_id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."user_id"::pg_catalog.text COLLATE pg_catalog."C" OR OLD."user_id"::pg_catalog.text IS NULL AND NEW."user_id"::pg_catalog.text IS NULL) THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
+            '["tag","leaderboard"]',
+            '["tag","recent_achievements"]',
+            '["entry","achievements",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","achievement_summary",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","achievement_stats",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']'), ']'));
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
+            '["tag","leaderboard"]',
+            '["tag","recent_achievements"]',
+            '["entry","achievements",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","achievement_summary",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","achievement_stats",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            CASE WHEN (OLD."user_id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."user_id"::pg_catalog.text COLLATE pg_catalog."C") IS NOT TRUE THEN '["entry","achievements",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']' END,
+            CASE WHEN (OLD."user_id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."user_id"::pg_catalog.text COLLATE pg_catalog."C") IS NOT TRUE THEN '["entry","achievement_summary",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']' END,
+            CASE WHEN (OLD."user_id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."user_id"::pg_catalog.text COLLATE pg_catalog."C") IS NOT TRUE THEN '["entry","achievement_stats",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']' END), ']'));
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
+            '["tag","leaderboard"]',
+            '["tag","recent_achievements"]',
+            '["entry","achievements",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","achievement_summary",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","achievement_stats",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']'), ']'));
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
+            '["tag","leaderboard"]',
+            '["tag","recent_achievements"]',
+            '["entry","achievements",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","achievement_summary",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","achievement_stats",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']'), ']'));
+    ELSE
+        INSERT INTO larder_outbox (touched) VALUES ('[["tag","achievement_stats"],["tag","achievement_summary"],["tag","achievements"],["tag","leaderboard"],["tag","recent_achievements"]]');
+    END IF;
+    RETURN NULL;
+END $$;
+$function$, 'INSERT INTO larder_outbox (touched)', (
+    -- Whoever fires the trigger may look for tables elsewhere.
+    SELECT format('INSERT INTO %I.larder_outbox (touched)', nspname)
+    FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE pg_class.oid = CAST('larder_outbox' AS REGCLASS)
+)); END $migration$;
+CREATE OR REPLACE TRIGGER larder_journal AFTER INSERT OR UPDATE OR DELETE ON "achievements"
+    FOR EACH ROW EXECUTE FUNCTION "larder_journal_achievements"();
+CREATE OR REPLACE TRIGGER larder_journal_truncated AFTER TRUNCATE ON "achievements"
+    FOR EACH STATEMENT EXECUTE FUNCTION "larder_journal_achievements"();
+-- Also under session_replication_role = replica.
+ALTER TABLE "achievements" ENABLE ALWAYS TRIGGER larder_journal;
+ALTER TABLE "achievements" ENABLE ALWAYS TRIGGER larder_journal_truncated;
+
+-- What a change of "permissions" touches.
+DO $migration$ BEGIN EXECUTE replace($function$
+CREATE OR REPLACE FUNCTION "larder_journal_permissions"() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' AND (OLD."user_id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."user_id"::pg_catalog.text COLLATE pg_catalog."C" OR OLD."user_id"::pg_catalog.text IS NULL AND NEW."user_id"::pg_catalog.text IS NULL) THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
+            '["entry","permissions",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","user_details",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']'), ']'));
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
+            '["entry","permissions",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","user_details",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            CASE WHEN (OLD."user_id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."user_id"::pg_catalog.text COLLATE pg_catalog."C") IS NOT TRUE THEN '["entry","permissions",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']' END,
+            CASE WHEN (OLD."user_id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."user_id"::pg_catalog.text COLLATE pg_catalog."C") IS NOT TRUE THEN '["entry","user_details",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']' END,
+            CASE WHEN (OLD."user_id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."user_id"::pg_catalog.text COLLATE pg_catalog."C") IS NOT TRUE THEN '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']' END), ']'));
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
+            '["entry","permissions",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","user_details",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']'), ']'));
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
+            '["entry","permissions",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","user_details",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']'), ']'));
+    ELSE
+        INSERT INTO larder_outbox (touched) VALUES ('[["tag","auth_state"],["tag","permissions"],["tag","user_details"]]');
+    END IF;
+    RETURN NULL;
+END $$;
+$function$, 'INSERT INTO larder_outbox (touched)', (
+    -- Whoever fires the trigger may look for tables elsewhere.
+    SELECT format('INSERT INTO %I.larder_outbox (touched)', nspname)
+    FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE pg_class.oid = CAST('larder_outbox' AS REGCLASS)
+)); END $migration$;
+CREATE OR REPLACE TRIGGER larder_journal AFTER INSERT OR UPDATE OR DELETE ON "permissions"
+    FOR EACH ROW EXECUTE FUNCTION "larder_journal_permissions"();
+CREATE OR REPLACE TRIGGER larder_journal_truncated AFTER TRUNCATE ON "permissions"
+    FOR EACH STATEMENT EXECUTE FUNCTION "larder_journal_permissions"();
+-- Also under session_replication_role = replica.
+ALTER TABLE "permissions" ENABLE ALWAYS TRIGGER larder_journal;
+ALTER TABLE "permissions" ENABLE ALWAYS TRIGGER larder_journal_truncated;

@@ -29,6 +29,8 @@ CREATE TRIGGER larder_journal_users_inserted AFTER INSERT ON "users"
 BEGIN
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","user_list"]'
+        || ',["tag","leaderboard"]'
+        || ',["tag","recent_achievements"]'
         || CASE WHEN NEW."id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CAST(NEW."id" AS TEXT)) ELSE '' END
         || CASE WHEN NEW."id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(NEW."id" AS TEXT)) ELSE '' END
         || CASE WHEN NEW."email" IS NOT NULL THEN ',' || json_array('entry', 'user_email', CAST(NEW."email" AS TEXT)) ELSE '' END
@@ -41,6 +43,8 @@ CREATE TRIGGER larder_journal_users_updated AFTER UPDATE ON "users"
 BEGIN
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","user_list"]'
+        || ',["tag","leaderboard"]'
+        || ',["tag","recent_achievements"]'
         || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CAST(OLD."id" AS TEXT)) ELSE '' END
         || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(OLD."id" AS TEXT)) ELSE '' END
         || CASE WHEN OLD."email" IS NOT NULL THEN ',' || json_array('entry', 'user_email', CAST(OLD."email" AS TEXT)) ELSE '' END
@@ -59,6 +63,8 @@ CREATE TRIGGER larder_journal_users_deleted AFTER DELETE ON "users"
 BEGIN
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","user_list"]'
+        || ',["tag","leaderboard"]'
+        || ',["tag","recent_achievements"]'
         || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CAST(OLD."id" AS TEXT)) ELSE '' END
         || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(OLD."id" AS TEXT)) ELSE '' END
         || CASE WHEN OLD."email" IS NOT NULL THEN ',' || json_array('entry', 'user_email', CAST(OLD."email" AS TEXT)) ELSE '' END
@@ -72,6 +78,8 @@ CREATE TRIGGER larder_journal_users_insert_replaces BEFORE INSERT ON "users"
 BEGIN
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         ',["tag","user_list"]'
+        || ',["tag","leaderboard"]'
+        || ',["tag","recent_achievements"]'
         || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CAST(victim."id" AS TEXT)) ELSE '' END
         || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(victim."id" AS TEXT)) ELSE '' END
         || CASE WHEN victim."email" IS NOT NULL THEN ',' || json_array('entry', 'user_email', CAST(victim."email" AS TEXT)) ELSE '' END
@@ -97,6 +105,8 @@ CREATE TRIGGER larder_journal_users_update_replaces BEFORE UPDATE ON "users"
 BEGIN
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         ',["tag","user_list"]'
+        || ',["tag","leaderboard"]'
+        || ',["tag","recent_achievements"]'
         || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CAST(victim."id" AS TEXT)) ELSE '' END
         || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(victim."id" AS TEXT)) ELSE '' END
         || CASE WHEN victim."email" IS NOT NULL THEN ',' || json_array('entry', 'user_email', CAST(victim."email" AS TEXT)) ELSE '' END
@@ -234,5 +244,126 @@ BEGIN
         ',["tag","user_list"]', 2) || ']'
         FROM "user_totals" AS victim
         WHERE (NEW."shard" IS NOT OLD."shard") AND (victim."shard" = NEW."shard")
+            OR (NEW."rowid" IS NOT OLD."rowid") AND (victim."rowid" = NEW."rowid");
+END;
+
+-- What a change of "achievements" touches.
+DROP TRIGGER IF EXISTS larder_journal_achievements_inserted;
+CREATE TRIGGER larder_journal_achievements_inserted AFTER INSERT ON "achievements"
+BEGIN
+    INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
+        ',["tag","leaderboard"]'
+        || ',["tag","recent_achievements"]'
+        || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'achievements', CAST(NEW."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'achievement_summary', CAST(NEW."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'achievement_stats', CAST(NEW."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+END;
+DROP TRIGGER IF EXISTS larder_journal_achievements_updated;
+CREATE TRIGGER larder_journal_achievements_updated AFTER UPDATE ON "achievements"
+BEGIN
+    INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
+        ',["tag","leaderboard"]'
+        || ',["tag","recent_achievements"]'
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'achievements', CAST(OLD."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'achievement_summary', CAST(OLD."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'achievement_stats', CAST(OLD."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL AND (CAST(OLD."user_id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."user_id" AS TEXT)) THEN ',' || json_array('entry', 'achievements', CAST(NEW."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL AND (CAST(OLD."user_id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."user_id" AS TEXT)) THEN ',' || json_array('entry', 'achievement_summary', CAST(NEW."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL AND (CAST(OLD."user_id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."user_id" AS TEXT)) THEN ',' || json_array('entry', 'achievement_stats', CAST(NEW."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+END;
+DROP TRIGGER IF EXISTS larder_journal_achievements_deleted;
+CREATE TRIGGER larder_journal_achievements_deleted AFTER DELETE ON "achievements"
+BEGIN
+    INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
+        ',["tag","leaderboard"]'
+        || ',["tag","recent_achievements"]'
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'achievements', CAST(OLD."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'achievement_summary', CAST(OLD."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'achievement_stats', CAST(OLD."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+END;
+-- The rows that a REPLACE will delete, which runs no trigger for them unless recursive_triggers is on.
+DROP TRIGGER IF EXISTS larder_journal_achievements_insert_replaces;
+CREATE TRIGGER larder_journal_achievements_insert_replaces BEFORE INSERT ON "achievements"
+BEGIN
+    INSERT INTO larder_outbox (touched) SELECT '[' || substr(
+        ',["tag","leaderboard"]'
+        || ',["tag","recent_achievements"]'
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'achievements', CAST(victim."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'achievement_summary', CAST(victim."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'achievement_stats', CAST(victim."user_id" AS TEXT)) ELSE '' END, 2) || ']'
+        FROM "achievements" AS victim
+        WHERE (victim."id" = NEW."id")
+            OR (victim."user_id" = NEW."user_id" AND victim."badge_type" = NEW."badge_type")
+            OR (victim."rowid" = NEW."rowid");
+END;
+DROP TRIGGER IF EXISTS larder_journal_achievements_update_replaces;
+CREATE TRIGGER larder_journal_achievements_update_replaces BEFORE UPDATE ON "achievements"
+    WHEN NEW."id" IS NOT OLD."id"
+        OR NEW."user_id" IS NOT OLD."user_id" OR NEW."badge_type" IS NOT OLD."badge_type"
+        OR NEW."rowid" IS NOT OLD."rowid"
+BEGIN
+    INSERT INTO larder_outbox (touched) SELECT '[' || substr(
+        ',["tag","leaderboard"]'
+        || ',["tag","recent_achievements"]'
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'achievements', CAST(victim."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'achievement_summary', CAST(victim."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'achievement_stats', CAST(victim."user_id" AS TEXT)) ELSE '' END, 2) || ']'
+        FROM "achievements" AS victim
+        WHERE (NEW."id" IS NOT OLD."id") AND (victim."id" = NEW."id")
+            OR (NEW."user_id" IS NOT OLD."user_id" OR NEW."badge_type" IS NOT OLD."badge_type") AND (victim."user_id" = NEW."user_id" AND victim."badge_type" = NEW."badge_type")
+            OR (NEW."rowid" IS NOT OLD."rowid") AND (victim."rowid" = NEW."rowid");
+END;
+
+-- What a change of "permissions" touches.
+DROP TRIGGER IF EXISTS larder_journal_permissions_inserted;
+CREATE TRIGGER larder_journal_permissions_inserted AFTER INSERT ON "permissions"
+BEGIN
+    INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
+        CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'permissions', CAST(NEW."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CAST(NEW."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(NEW."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+END;
+DROP TRIGGER IF EXISTS larder_journal_permissions_updated;
+CREATE TRIGGER larder_journal_permissions_updated AFTER UPDATE ON "permissions"
+BEGIN
+    INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
+        CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'permissions', CAST(OLD."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CAST(OLD."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(OLD."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL AND (CAST(OLD."user_id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."user_id" AS TEXT)) THEN ',' || json_array('entry', 'permissions', CAST(NEW."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL AND (CAST(OLD."user_id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."user_id" AS TEXT)) THEN ',' || json_array('entry', 'user_details', CAST(NEW."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL AND (CAST(OLD."user_id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."user_id" AS TEXT)) THEN ',' || json_array('entry', 'auth_state', CAST(NEW."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+END;
+DROP TRIGGER IF EXISTS larder_journal_permissions_deleted;
+CREATE TRIGGER larder_journal_permissions_deleted AFTER DELETE ON "permissions"
+BEGIN
+    INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
+        CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'permissions', CAST(OLD."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CAST(OLD."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(OLD."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+END;
+-- The rows that a REPLACE will delete, which runs no trigger for them unless recursive_triggers is on.
+DROP TRIGGER IF EXISTS larder_journal_permissions_insert_replaces;
+CREATE TRIGGER larder_journal_permissions_insert_replaces BEFORE INSERT ON "permissions"
+BEGIN
+    INSERT INTO larder_outbox (touched) SELECT '[' || substr(
+        CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'permissions', CAST(victim."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CAST(victim."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(victim."user_id" AS TEXT)) ELSE '' END, 2) || ']'
+        FROM "permissions" AS victim
+        WHERE (victim."user_id" = NEW."user_id" AND victim."permission" = NEW."permission")
+            OR (victim."rowid" = NEW."rowid");
+END;
+DROP TRIGGER IF EXISTS larder_journal_permissions_update_replaces;
+CREATE TRIGGER larder_journal_permissions_update_replaces BEFORE UPDATE ON "permissions"
+    WHEN NEW."user_id" IS NOT OLD."user_id" OR NEW."permission" IS NOT OLD."permission"
+        OR NEW."rowid" IS NOT OLD."rowid"
+BEGIN
+    INSERT INTO larder_outbox (touched) SELECT '[' || substr(
+        CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'permissions', CAST(victim."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CAST(victim."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(victim."user_id" AS TEXT)) ELSE '' END, 2) || ']'
+        FROM "permissions" AS victim
+        WHERE (NEW."user_id" IS NOT OLD."user_id" OR NEW."permission" IS NOT OLD."permission") AND (victim."user_id" = NEW."user_id" AND victim."permission" = NEW."permission")
             OR (NEW."rowid" IS NOT OLD."rowid") AND (victim."rowid" = NEW."rowid");
 END;

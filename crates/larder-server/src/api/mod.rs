@@ -1,11 +1,14 @@
 //! The canonical routes under `/api/v1`, and health.
 
+pub mod achievements;
 pub mod auth;
 pub(crate) mod bodies;
 pub mod cache;
 pub mod extract;
 pub mod health;
 pub mod openapi;
+pub mod permissions;
+pub mod points;
 pub mod preconditions;
 pub mod problem;
 pub mod users;
@@ -25,6 +28,9 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
     OpenApiRouter::new()
         .merge(auth::routes())
         .merge(users::routes())
+        .merge(points::routes())
+        .merge(achievements::routes())
+        .merge(permissions::routes())
         .merge(cache::routes())
         .merge(health::routes())
 }

@@ -61,7 +61,7 @@ impl From<ServiceError> for Problem {
             E::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
             E::Forbidden(_) => StatusCode::FORBIDDEN,
             E::NotFound => StatusCode::NOT_FOUND,
-            E::Taken { .. } => StatusCode::CONFLICT,
+            E::Taken { .. } | E::Conflict(_) => StatusCode::CONFLICT,
             E::VersionConflict { current } => return Self::version_conflict(*current),
             E::Invalid(errors) => return errors.clone().into(),
             E::Unavailable(_) | E::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,

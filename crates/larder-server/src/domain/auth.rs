@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::domain::identity::UserId;
+use crate::domain::permission::Permission;
 use crate::domain::role::Role;
 
 /// What has to hold for a token of this user to be good. Holds no secret, so it may be cached.
@@ -19,6 +20,8 @@ pub struct AuthState {
     pub epoch: i64,
     /// The sessions that were live when this was read, in no order.
     pub sessions: Vec<Uuid>,
+    /// What it may do beside its role, in no order.
+    pub permissions: Vec<Permission>,
 }
 
 impl AuthState {
@@ -43,6 +46,7 @@ mod tests {
             is_active: true,
             epoch: 3,
             sessions: vec![sid],
+            permissions: vec![],
         };
         assert!(state.admits(sid, 3));
         assert!(!state.admits(sid, 2) && !state.admits(sid, 4));

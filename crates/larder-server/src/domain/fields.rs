@@ -110,6 +110,48 @@ impl Fields {
         }
     }
 
+    /// A whole number that must be there.
+    pub(crate) fn number<T>(
+        &mut self,
+        name: &'static str,
+        parse: fn(i64) -> Result<T, Invalid>,
+    ) -> Option<T> {
+        match self.take(name) {
+            None => self.refuse(name, "is required"),
+            Some(value) => self.whole(name, &value, parse),
+        }
+    }
+
+    /// A whole number that may be missing or null.
+    pub(crate) fn optional_number<T>(
+        &mut self,
+        name: &'static str,
+        parse: fn(i64) -> Result<T, Invalid>,
+    ) -> Option<T> {
+        match self.take(name) {
+            None | Some(Value::Null) => None,
+            Some(value) => self.whole(name, &value, parse),
+        }
+    }
+
+    /// Any JSON; may be missing or null.
+    pub(crate) fn value<T>(
+        &mut self,
+        name: &'static str,
+        parse: fn(&Value) -> Result<T, Invalid>,
+    ) -> Option<T> {
+        match self.take(name) {
+            None | Some(Value::Null) => None,
+            Some(value) => self.errors.keep(name, parse(&value)),
+        }
+    }
+
+    /// Adds the complaint of a parse.
+    pub(crate) fn refuse_as<T>(&mut self, name: &str, invalid: Invalid) -> Option<T> {
+        self.errors.add(name, invalid);
+        None
+    }
+
     /// Adds a complaint.
     pub(crate) fn refuse<T>(&mut self, name: &str, message: &'static str) -> Option<T> {
         self.errors.add(name, Invalid::new(message));
@@ -136,6 +178,13 @@ impl Fields {
     fn take(&mut self, name: &'static str) -> Option<Value> {
         self.known.push(name);
         self.rest.remove(name)
+    }
+
+    fn whole<T>(&mut self, name: &str, value: &Value, parse: fn(i64) -> Result<T, Invalid>) -> Option<T> {
+        match value.as_i64() {
+            Some(number) => self.errors.keep(name, parse(number)),
+            None => self.refuse(name, "must be a whole number of at most 64 bits"),
+        }
     }
 
     fn text<T>(&mut self, name: &str, value: &Value, parse: Parse<T>) -> Option<T> {

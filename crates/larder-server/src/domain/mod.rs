@@ -1,5 +1,6 @@
 //! Parsed values: whoever holds one need not check it again. No I/O.
 
+pub mod achievement;
 pub mod auth;
 pub mod body;
 pub mod caches;
@@ -7,9 +8,12 @@ pub mod contact;
 mod fields;
 pub mod identity;
 pub mod invalid;
+pub mod leaderboard;
 pub mod paging;
 pub mod password;
 pub mod patch;
+pub mod permission;
+pub mod points;
 pub mod profile;
 pub mod role;
 pub mod text;

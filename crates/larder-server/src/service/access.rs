@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use crate::domain::identity::{Identifier, UserId, UserRef};
+use crate::domain::permission::{Right, Rights};
 use crate::domain::role::Role;
 use crate::domain::user::User;
 use crate::service::error::ServiceError;
@@ -16,6 +17,8 @@ pub struct Caller {
     pub role: Role,
     /// The session of its token.
     pub session: Uuid,
+    /// What its permissions give it beside its role.
+    pub rights: Rights,
 }
 
 impl Caller {
@@ -67,6 +70,26 @@ impl Caller {
         }
     }
 
+    /// Whether the caller may do what is for admins and for those who have the permission.
+    ///
+    /// # Errors
+    /// [`ServiceError::Forbidden`].
+    pub fn check_permission(&self, right: Right) -> Result<(), ServiceError> {
+        match self.role >= Role::Admin || self.rights.hold(right) {
+            true => Ok(()),
+            false => Err(ServiceError::Forbidden("this is for admins and for users with the permission")),
+        }
+    }
+
+    /// Whether the caller may do to `user` what is for those who manage it and for those who have the permission.
+    ///
+    /// # Errors
+    /// [`ServiceError::Forbidden`].
+    pub fn check_manage_or(&self, user: &User, right: Right) -> Result<(), ServiceError> {
+        self.check_permission(right)?;
+        if self.rights.hold(right) { Ok(()) } else { self.check_manage(user.role) }
+    }
+
     /// Whether the caller is an admin at all.
     ///
     /// # Errors
@@ -79,9 +102,10 @@ impl Caller {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::permission::Permission;
 
     fn caller(role: Role) -> Caller {
-        Caller { id: UserId::generate(), role, session: Uuid::now_v7() }
+        Caller { id: UserId::generate(), role, session: Uuid::now_v7(), rights: Rights::default() }
     }
 
     #[test]
@@ -95,6 +119,20 @@ mod tests {
             let targets = [Role::User, Role::Admin, Role::Superadmin];
             let may = targets.map(|target| caller(role).check_manage(target).is_ok());
             assert_eq!(may, allowed, "{role:?}");
+        }
+    }
+
+    #[test]
+    fn a_permission_stands_in_for_the_role() {
+        let held = Rights::of(&[Permission::parse("points.write").unwrap()]);
+        for (role, rights, expected) in [
+            (Role::User, Rights::default(), false),
+            (Role::User, held, true),
+            (Role::Admin, Rights::default(), true),
+        ] {
+            let caller = Caller { rights, ..caller(role) };
+            assert_eq!(caller.check_permission(Right::WritePoints).is_ok(), expected, "{role:?}");
+            assert_eq!(caller.check_permission(Right::ReadAudit).is_ok(), role == Role::Admin);
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::domain::auth::AuthState;
 use crate::domain::body::{LoginBody, PasswordBody, RegisterBody};
 use crate::domain::identity::Identifier;
 use crate::domain::password::Password;
+use crate::domain::permission::Rights;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::User;
 use crate::service::access::Caller;
@@ -64,7 +65,9 @@ impl Service {
     pub(crate) async fn present(&self, caller: Caller) -> Result<Caller, ServiceError> {
         let state = self.store.auth_state(caller.id, Timestamp::now()).await?;
         let state = state.filter(|state| state.is_active && state.sessions.contains(&caller.session));
-        state.map(|state| Caller { role: state.role, ..caller }).ok_or(ENDED)
+        state
+            .map(|state| Caller { role: state.role, rights: Rights::of(&state.permissions), ..caller })
+            .ok_or(ENDED)
     }
 
     /// Creates a user for whoever asks.
@@ -198,6 +201,7 @@ impl Service {
 }
 
 fn admitted(state: &AuthState, claims: &Claims) -> Option<Caller> {
-    let caller = Caller { id: claims.sub, role: state.role, session: claims.sid };
+    let rights = Rights::of(&state.permissions);
+    let caller = Caller { id: claims.sub, role: state.role, session: claims.sid, rights };
     state.admits(claims.sid, claims.epoch).then_some(caller)
 }

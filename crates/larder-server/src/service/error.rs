@@ -26,6 +26,9 @@ pub enum ServiceError {
         /// `email`, `username`, `phone` or `external_id`.
         field: String,
     },
+    /// It contradicts what there is; the text says what that is.
+    #[error("{0}")]
+    Conflict(&'static str),
     /// The user has another version than the caller believes.
     #[error("the user has version {current} by now")]
     VersionConflict {

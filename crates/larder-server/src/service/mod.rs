@@ -1,15 +1,21 @@
 //! Use cases: what the API and the command line do, without knowing HTTP.
 
 pub mod access;
+pub mod achievements;
 pub mod auth;
 pub mod caches;
 pub mod error;
 pub mod passwords;
+pub mod permissions;
+pub mod points;
 pub mod tokens;
 pub mod users;
 
 use larder::cache::Cache;
 
+use crate::cached::achievements::CachedAchievements;
+use crate::cached::leaderboard::CachedLeaderboard;
+use crate::cached::permissions::CachedPermissions;
 use crate::cached::users::CachedUsers;
 use crate::service::error::ServiceError;
 use crate::service::passwords::Passwords;
@@ -21,6 +27,9 @@ use crate::store::Store;
 pub struct Service {
     store: Store,
     users: CachedUsers,
+    leaderboard: CachedLeaderboard,
+    achievements: CachedAchievements,
+    permissions: CachedPermissions,
     passwords: Passwords,
     tokens: Tokens,
 }
@@ -31,9 +40,13 @@ impl Service {
     /// # Errors
     /// Those of the database.
     pub async fn open(store: Store, cache: Cache) -> Result<Self, ServiceError> {
+        let leaderboard = CachedLeaderboard::open(&cache, store.clone())?;
+        let achievements = CachedAchievements::open(&cache, store.clone())?;
+        let permissions = CachedPermissions::open(&cache, store.clone())?;
         let users = CachedUsers::open(cache, store.clone())?;
         let tokens = Tokens::open(&store).await?;
-        Ok(Self { store, users, passwords: Passwords::new(), tokens })
+        let passwords = Passwords::new();
+        Ok(Self { store, users, leaderboard, achievements, permissions, passwords, tokens })
     }
 
     /// The database behind it.

@@ -7,7 +7,7 @@ use larder::uncached::uncached;
 
 use crate::cached::users::UserPage;
 use crate::domain::body::CreateUserBody;
-use crate::domain::identity::Identifier;
+use crate::domain::identity::{Identifier, UserId};
 use crate::domain::paging::ListQuery;
 use crate::domain::patch::UserPatch;
 use crate::domain::user::{NewUser, User};
@@ -165,12 +165,27 @@ impl Service {
         named: &Identifier,
         expected: &[i64],
     ) -> Result<User, ServiceError> {
-        let answer = uncached(self.users.find(named, Consistency::Fresh)).await?;
-        let target = answer.value.ok_or(ServiceError::NotFound)?;
+        let target = self.found_now(named).await?;
         caller.check_change(&target)?;
         if !expected.is_empty() && !expected.contains(&target.version) {
             return Err(ServiceError::VersionConflict { current: target.version });
         }
-        Ok(User::clone(&target))
+        Ok(target)
+    }
+
+    /// The user as the database has it: what rights to change it are judged by.
+    pub(crate) async fn found_now(&self, named: &Identifier) -> Result<User, ServiceError> {
+        let answer = uncached(self.users.find(named, Consistency::Fresh)).await?;
+        Ok(User::clone(&*answer.value.ok_or(ServiceError::NotFound)?))
+    }
+
+    /// The id of a user who is there.
+    pub(crate) async fn id_of(
+        &self,
+        named: &Identifier,
+        consistency: Consistency,
+    ) -> Result<UserId, ServiceError> {
+        let answer = self.find(named, consistency).await?;
+        answer.value.map(|user| user.id).ok_or(ServiceError::NotFound)
     }
 }

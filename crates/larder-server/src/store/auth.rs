@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use crate::domain::auth::AuthState;
 use crate::domain::identity::UserId;
+use crate::domain::permission::Permission;
 use crate::domain::timestamp::Timestamp;
 use crate::store::Store;
 use crate::store::error::StoreError;
@@ -16,13 +17,18 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub async fn auth_state(&self, id: UserId, now: Timestamp) -> Result<Option<AuthState>, StoreError> {
-        // One row for each live session, and one without a session when there is none.
+        // One row for each live session and each permission, and one without when there is none.
         let rows = sqlx::query(
             "SELECT role, CAST(is_active AS INTEGER) AS is_active, COALESCE(epoch, 0) AS epoch,
-                    sessions.id AS session_id
+                    session_id, permission
              FROM users
              LEFT JOIN credentials ON credentials.user_id = users.id
-             LEFT JOIN sessions ON sessions.user_id = users.id AND ended_at IS NULL AND expires_at > $2
+             LEFT JOIN (
+                 SELECT user_id, id AS session_id, CAST(NULL AS TEXT) AS permission FROM sessions
+                 WHERE user_id = $1 AND ended_at IS NULL AND expires_at > $2
+                 UNION ALL
+                 SELECT user_id, NULL, permission FROM permissions WHERE user_id = $1
+             ) AS held ON held.user_id = users.id
              WHERE users.id = $1",
         )
         .bind(id.to_string())
@@ -33,7 +39,9 @@ impl Store {
             return Ok(None);
         };
         let mut sessions = Vec::with_capacity(rows.len());
+        let mut permissions = Vec::new();
         for row in &rows {
+            permissions.extend(row.try_get::<Option<String>, _>("permission")?.map(Permission::stored));
             if row.try_get::<Option<String>, _>("session_id")?.is_some() {
                 sessions.push(row::parsed::<Uuid>(row, "session_id")?);
             }
@@ -44,6 +52,7 @@ impl Store {
             is_active: first.try_get::<i64, _>("is_active")? != 0,
             epoch: first.try_get("epoch")?,
             sessions,
+            permissions,
         }))
     }
 }

@@ -22,6 +22,8 @@ pub fn tables() -> Vec<Table> {
             .entry("user_phone", &["phone"])
             .entry("user_external", &["external_id"])
             .tag("user_list")
+            .tag("leaderboard")
+            .tag("recent_achievements")
             .unique(&["id"])
             .unique(&["email"])
             .unique(&["username"])
@@ -30,6 +32,20 @@ pub fn tables() -> Vec<Table> {
         Table::new("credentials").entry("auth_state", &["user_id"]).unique(&["user_id"]),
         Table::new("sessions").entry("auth_state", &["user_id"]).unique(&["id"]),
         Table::new("user_totals").tag("user_list").unique(&["shard"]),
+        // Neither the ledger nor the counts of points: they change nothing without a row of users.
+        Table::new("achievements")
+            .entry("achievements", &["user_id"])
+            .entry("achievement_summary", &["user_id"])
+            .entry("achievement_stats", &["user_id"])
+            .tag("leaderboard")
+            .tag("recent_achievements")
+            .unique(&["id"])
+            .unique(&["user_id", "badge_type"]),
+        Table::new("permissions")
+            .entry("permissions", &["user_id"])
+            .entry("user_details", &["user_id"])
+            .entry("auth_state", &["user_id"])
+            .unique(&["user_id", "permission"]),
     ]
 }
 
@@ -60,6 +76,8 @@ pub(crate) fn touches_of(user: &User) -> Vec<Touch> {
     let id = user.id.to_string();
     let own = [
         Touch::Tag("user_list".to_owned()),
+        Touch::Tag("leaderboard".to_owned()),
+        Touch::Tag("recent_achievements".to_owned()),
         Touch::entry("user_details", [id]),
         touch_of_auth_state(user.id),
     ];
@@ -69,6 +87,12 @@ pub(crate) fn touches_of(user: &User) -> Vec<Touch> {
 /// What a change of a user's sessions touches.
 pub(super) fn touch_of_auth_state(user_id: UserId) -> Touch {
     Touch::entry("auth_state", [user_id.to_string()])
+}
+
+/// What a change of a user's permissions touches.
+pub(super) fn touches_of_permissions(user_id: UserId) -> Vec<Touch> {
+    let classes = ["permissions", "user_details", "auth_state"];
+    classes.map(|class| Touch::entry(class, [user_id.to_string()])).to_vec()
 }
 
 impl Store {
@@ -92,6 +116,7 @@ mod tests {
     use super::*;
     use crate::domain::contact::{Email, Phone};
     use crate::domain::identity::{ExternalId, Username};
+    use crate::domain::permission::Permission;
     use crate::domain::user::NewUser;
 
     #[tokio::test]
@@ -106,6 +131,27 @@ mod tests {
         journalled.sort();
         said.sort();
         assert_eq!(journalled, said);
+    }
+
+    #[tokio::test]
+    async fn touches_of_permissions_are_what_their_trigger_journals() {
+        let sqlite = Sqlite::fresh().unwrap();
+        let store = Store::open(&sqlite.url()).await.unwrap();
+        let new = NewUser::new(Email::parse("a@x.example").unwrap(), Username::parse("ann").unwrap());
+        let user = store.insert_user(new, None).await.unwrap();
+        let permission = Permission::parse("points.write").unwrap();
+        let mut said = touches_of_permissions(user.id);
+        said.sort();
+        for round in 0..3 {
+            let (store, recorder) = store.recording();
+            match round {
+                0 | 1 => drop(store.grant(user.id, user.role, &permission, user.id).await.unwrap()),
+                _ => drop(store.revoke(user.id, user.role, &permission).await.unwrap()),
+            }
+            let mut journalled = recorder.touches();
+            journalled.sort();
+            assert_eq!(journalled, said, "round {round}");
+        }
     }
 
     /// With `LARDER_WRITE_MIGRATIONS=1` it writes the files instead: for a declaration that was never released. After a

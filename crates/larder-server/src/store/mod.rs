@@ -1,17 +1,22 @@
 //! What the service keeps in its database, behind one type for PostgreSQL and SQLite.
 //!
 //! Reads are one fresh autocommit statement each, so a cache may load through them. Invariants:
-//! - `one_lock_order`: transactions lock users, then credentials, then sessions, then refresh tokens; the totals
-//!   come last, but first where many users are created, which can meet another only over the same e-mail address;
+//! - `one_lock_order`: transactions lock users, then credentials, then sessions, then refresh tokens, then what belongs
+//!   to points; the totals and the counts of points come last, but the totals first where many users are created, which
+//!   can meet another only over the same e-mail address;
 //! - `versions_by_trigger`: no statement here writes `version` or `updated_at` of an existing user;
 //! - `no_secret_in_user`: nothing here reads a password hash into a [`User`](crate::domain::user::User).
 
+pub mod achievements;
 pub mod auth;
 pub mod changes;
 pub mod error;
 pub mod journal;
 pub mod keys;
+pub mod leaderboard;
 pub mod passwords;
+pub mod permissions;
+pub mod points;
 pub mod recorder;
 pub mod sessions;
 pub mod users;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 mod access;
+mod achievements;
 mod auth;
 mod cache_api;
 mod conditional;
@@ -19,6 +20,8 @@ mod katiba360;
 mod lists;
 mod openapi;
 mod outages;
+mod permissions;
+mod points;
 mod reassigned;
 mod start;
 mod support;

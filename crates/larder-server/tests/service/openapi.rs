@@ -8,6 +8,17 @@ fn the_document_and_its_page_are_served_from_the_binary(app: &TestApp) {
     assert_eq!(document["openapi"], "3.1.0");
     assert!(document["paths"]["/api/v1/users/{id}"]["get"]["responses"]["200"].is_object(), "{document}");
 
+    for (path, method) in [
+        ("/api/v1/users/{id}/points", "post"),
+        ("/api/v1/users/{id}/permissions/{permission}", "put"),
+        ("/api/v1/achievements/award", "post"),
+        ("/api/v1/leaderboard", "get"),
+    ] {
+        assert!(document["paths"][path][method].is_object(), "{method} {path}");
+    }
+    let book = &document["components"]["schemas"]["BookRequest"];
+    assert_eq!(book["additionalProperties"], false, "{book}");
+
     let page = stranger.get("/docs/").expect(200);
     let policy = page.header("content-security-policy").unwrap().to_owned();
     assert!(policy.contains("default-src 'none'") && policy.contains("script-src 'self';"), "{policy}");

@@ -7,6 +7,7 @@ use larder_server::domain::user::{NewUser, User};
 use larder_server::store::Store;
 use larder_server::store::changes::Updated;
 use larder_testbed::{Database, Postgres, Sqlite};
+use tokio::task::JoinSet;
 
 /// Makes of each `async fn name(bed: &Bed)` the tests `sqlite::name` and `postgres::name`.
 macro_rules! contract {
@@ -81,4 +82,20 @@ impl Bed {
 /// A user to create.
 pub(crate) fn new(name: &str) -> NewUser {
     NewUser::new(Email::parse(&format!("{name}@example.com")).unwrap(), Username::parse(name).unwrap())
+}
+
+/// As another process would be: with connections of its own.
+pub(crate) async fn instance(bed: &Bed) -> Store {
+    Store::open(&bed.url).await.unwrap()
+}
+
+/// Runs `job` for 0..n on two instances at once.
+pub(crate) async fn at_once<T, F>(bed: &Bed, n: usize, job: impl Fn(Store, usize) -> F) -> Vec<T>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    let stores = [bed.store.clone(), instance(bed).await];
+    let jobs: JoinSet<T> = (0..n).map(|number| job(stores[number % 2].clone(), number)).collect();
+    jobs.join_all().await
 }

@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 mod access;
+mod achievements;
 mod bed;
 mod changes;
 mod lists;
+mod points;
 mod races;
 mod sessions;
 mod users;

@@ -15,10 +15,9 @@ use larder_server::store::changes::Updated;
 use larder_server::store::error::StoreError;
 use larder_server::store::keys::SigningKey;
 use larder_server::store::sessions::{NewSession, Opened, Rotated};
-use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use crate::bed::{Bed, contract, new};
+use crate::bed::{Bed, at_once, contract, instance, new};
 
 contract!(
     one_current_token,
@@ -31,22 +30,6 @@ contract!(
     one_lock_order,
     instances_may_start_at_once,
 );
-
-/// As another process would be: with connections of its own.
-async fn instance(bed: &Bed) -> Store {
-    Store::open(&bed.url).await.unwrap()
-}
-
-/// Runs `job` for 0..n on two instances at once.
-async fn at_once<T, F>(bed: &Bed, n: usize, job: impl Fn(Store, usize) -> F) -> Vec<T>
-where
-    T: Send + 'static,
-    F: Future<Output = T> + Send + 'static,
-{
-    let stores = [bed.store.clone(), instance(bed).await];
-    let jobs: JoinSet<T> = (0..n).map(|number| job(stores[number % 2].clone(), number)).collect();
-    jobs.join_all().await
-}
 
 async fn one_current_token(bed: &Bed) {
     let user = bed.user("ann").await;
@@ -186,13 +169,18 @@ async fn open_and_rotate(store: &Store, user_id: UserId, token: &str) {
 
 async fn instances_may_start_at_once(bed: &Bed) {
     let drop = "DROP TABLE refresh_tokens; DROP TABLE sessions; DROP TABLE credentials; DROP TABLE signing_keys; \
-                DROP TABLE users; DROP TABLE user_totals; DROP TABLE installation; DROP TABLE larder_outbox; \
+                DROP TABLE points_ledger; DROP TABLE achievements; DROP TABLE permissions; \
+                DROP TABLE users; DROP TABLE user_totals; DROP TABLE points_counts; DROP TABLE installation; DROP TABLE larder_outbox; \
                 DROP TABLE larder_outbox_marks; DROP TABLE _sqlx_migrations;";
     bed.sql(drop).unwrap();
     if bed.is_postgres() {
-        bed.sql("DROP FUNCTION users_versioned, users_counted, users_truncated, users_deactivated").unwrap();
+        let drop = "DROP FUNCTION users_versioned, users_counted, users_truncated, users_deactivated, uuid_of_now, \
+                    points_ledger_locked, points_ledger_booked, points_ledger_kept, users_points_kept, \
+                    points_counted, points_counts_truncated, achievements_booked";
+        bed.sql(drop).unwrap();
     } else {
-        bed.sql("DROP TABLE users_versioning; DROP TABLE larder_identity").unwrap();
+        bed.sql("DROP TABLE users_versioning; DROP TABLE points_booking; DROP TABLE larder_identity")
+            .unwrap();
     }
     let (a, b, c) = tokio::join!(instance(bed), instance(bed), instance(bed));
     for (store, name) in [(a, "ann"), (b, "bob"), (c, "cat")] {

@@ -1,0 +1,299 @@
+//! `/api/v1/achievements` and `/api/v1/users/{id}/achievements`: awarding and looking.
+
+use axum::Json as Answer;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use larder::policy;
+use larder_http::headers::{CACHE_STATUS, cache_status};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use crate::api::auth::acknowledged;
+use crate::api::extract::{Consistency, Json, Params, Strength, Target};
+use crate::api::openapi::{ProblemBody, Refused, RefusedBody};
+use crate::api::problem::Problem;
+use crate::domain::achievement::{
+    Achievement, AwardBody, AwardStats, BadgeType, OfUserParams, RecentAchievement, RecentParams, Summary,
+};
+use crate::domain::identity::{Identifier, UserId};
+use crate::domain::timestamp::Timestamp;
+use crate::service::Service;
+use crate::service::access::Caller;
+use crate::service::error::ServiceError;
+
+/// Every route of this file.
+pub(crate) fn routes() -> OpenApiRouter<Service> {
+    OpenApiRouter::new()
+        .routes(routes!(award))
+        .routes(routes!(recent))
+        .routes(routes!(summary))
+        .routes(routes!(stats))
+        .routes(routes!(of_user))
+        .routes(routes!(summary_of_user))
+        .routes(routes!(stats_of_user))
+}
+
+/// An achievement as one caller may see it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Achievement)]
+struct AchievementView<'a> {
+    id: Uuid,
+    user_id: UserId,
+    badge_type: &'a BadgeType,
+    points: i64,
+    awarded_at: Timestamp,
+    /// What is kept with it. For the user itself and those who manage it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    data: Option<Value>,
+    /// The id of who awarded it; `null` when other software did. For the user itself and those who manage it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    awarded_by: Option<Option<&'a str>>,
+}
+
+impl<'a> AchievementView<'a> {
+    fn of(achievement: &'a Achievement, is_whole: bool) -> Self {
+        Self {
+            id: achievement.id,
+            user_id: achievement.user_id,
+            badge_type: &achievement.badge_type,
+            points: achievement.points,
+            awarded_at: achievement.awarded_at,
+            data: is_whole.then(|| achievement.data.to_value()),
+            awarded_by: is_whole.then_some(achievement.awarded_by.as_deref()),
+        }
+    }
+}
+
+/// An achievement to award.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "stands for the body in the document only")]
+pub(crate) struct AwardRequest {
+    /// To whom: a UUID of version 7, or an external id.
+    #[schema(pattern = "^[._-]{0,63}[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    user_id: String,
+    /// Which badge; a user gets each once.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[a-z0-9_.-]+$")]
+    badge_type: String,
+    /// What is kept with it: an object of at most 4096 bytes of JSON. Default: `{}`.
+    #[schema(value_type = Option<Object>)]
+    data: Option<Value>,
+    /// Points that are booked with it. Default: 0.
+    #[schema(minimum = 0, maximum = 1_099_511_627_775_i64)]
+    points: Option<i64>,
+}
+
+/// Awards an achievement to another user, with its points in the same transaction.
+///
+/// For those who manage the user, and with the permission `achievements.award`; nobody awards themselves.
+#[utoipa::path(
+    post,
+    path = "/api/v1/achievements/award",
+    tag = "achievements",
+    security(("bearer" = [])),
+    request_body = AwardRequest,
+    responses(
+        (status = 201, body = AchievementView, headers(("Cache-Invalidation" = String))),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "the user has the badge, is inactive, or would have too many points"),
+        Refused,
+        RefusedBody,
+    )
+)]
+pub(crate) async fn award(
+    State(service): State<Service>,
+    caller: Caller,
+    Json(body): Json,
+) -> Result<Response, Problem> {
+    let AwardBody { user, award } = AwardBody::parse(body)?;
+    let (achievement, receipt) = service.award(caller, caller.naming(user), award).await?;
+    let view = AchievementView::of(&achievement, true);
+    Ok((StatusCode::CREATED, acknowledged(receipt), Answer(view)).into_response())
+}
+
+/// A user's achievements.
+#[derive(Serialize, ToSchema)]
+struct AchievementsAnswer<'a> {
+    /// Newest first, at most 1,000.
+    items: Vec<AchievementView<'a>>,
+}
+
+/// A user's achievements, newest first.
+///
+/// Callers who neither are this user nor manage it see no `data` and no `awarded_by`.
+#[utoipa::path(
+    get,
+    path = "/api/v1/users/{id}/achievements",
+    tag = "achievements",
+    security(("bearer" = [])),
+    params(("id" = String, Path, pattern = "^[._-]{0,63}[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description = "a UUID of version 7, an external id, or `me`"), Consistency),
+    responses(
+        (status = 200, body = AchievementsAnswer, headers(("Cache-Status" = String))),
+        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        Refused,
+    )
+)]
+pub(crate) async fn of_user(
+    State(service): State<Service>,
+    caller: Caller,
+    Target(user): Target,
+    Strength(consistency): Strength,
+) -> Result<Response, Problem> {
+    let (user, answer) = service.achievements(&caller.naming(user), consistency).await?;
+    let is_whole = user.value.is_some_and(|user| caller.may_see_all_of(&user));
+    let items = answer.value.iter().flat_map(|achievements| achievements.iter());
+    let items = items.map(|achievement| AchievementView::of(achievement, is_whole)).collect();
+    Ok(([(CACHE_STATUS, cache_status(&answer))], Answer(AchievementsAnswer { items })).into_response())
+}
+
+async fn summarised(
+    service: Service,
+    named: Identifier,
+    consistency: policy::Consistency,
+) -> Result<Response, Problem> {
+    let answer = service.achievement_summary(&named, consistency).await?;
+    let summary = answer.value.as_deref().ok_or(ServiceError::NotFound)?;
+    Ok(([(CACHE_STATUS, cache_status(&answer))], Answer(summary)).into_response())
+}
+
+async fn counted(
+    service: Service,
+    named: Identifier,
+    consistency: policy::Consistency,
+) -> Result<Response, Problem> {
+    let answer = service.achievement_stats(&named, consistency).await?;
+    let times = answer.value.as_deref().ok_or(ServiceError::NotFound)?;
+    let stats = times.at(Timestamp::now());
+    Ok(([(CACHE_STATUS, cache_status(&answer))], Answer(stats)).into_response())
+}
+
+/// A user's achievements in short.
+#[utoipa::path(
+    get,
+    path = "/api/v1/achievements/summary",
+    tag = "achievements",
+    security(("bearer" = [])),
+    params(OfUserParams, Consistency),
+    responses(
+        (status = 200, body = Summary, headers(("Cache-Status" = String))),
+        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        Refused,
+    )
+)]
+pub(crate) async fn summary(
+    State(service): State<Service>,
+    caller: Caller,
+    Params(params): Params<OfUserParams>,
+    Strength(consistency): Strength,
+) -> Result<Response, Problem> {
+    summarised(service, caller.naming(params.user()?), consistency).await
+}
+
+/// A user's achievements in short.
+#[utoipa::path(
+    get,
+    path = "/api/v1/users/{id}/achievements/summary",
+    tag = "achievements",
+    security(("bearer" = [])),
+    params(("id" = String, Path, pattern = "^[._-]{0,63}[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description = "a UUID of version 7, an external id, or `me`"), Consistency),
+    responses(
+        (status = 200, body = Summary, headers(("Cache-Status" = String))),
+        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        Refused,
+    )
+)]
+pub(crate) async fn summary_of_user(
+    State(service): State<Service>,
+    caller: Caller,
+    Target(user): Target,
+    Strength(consistency): Strength,
+) -> Result<Response, Problem> {
+    summarised(service, caller.naming(user), consistency).await
+}
+
+/// How many achievements a user was awarded, when, and its rank.
+#[utoipa::path(
+    get,
+    path = "/api/v1/achievements/stats",
+    tag = "achievements",
+    security(("bearer" = [])),
+    params(OfUserParams, Consistency),
+    responses(
+        (status = 200, body = AwardStats, headers(("Cache-Status" = String))),
+        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        Refused,
+    )
+)]
+pub(crate) async fn stats(
+    State(service): State<Service>,
+    caller: Caller,
+    Params(params): Params<OfUserParams>,
+    Strength(consistency): Strength,
+) -> Result<Response, Problem> {
+    counted(service, caller.naming(params.user()?), consistency).await
+}
+
+/// How many achievements a user was awarded, when, and its rank.
+#[utoipa::path(
+    get,
+    path = "/api/v1/users/{id}/achievements/stats",
+    tag = "achievements",
+    security(("bearer" = [])),
+    params(("id" = String, Path, pattern = "^[._-]{0,63}[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description = "a UUID of version 7, an external id, or `me`"), Consistency),
+    responses(
+        (status = 200, body = AwardStats, headers(("Cache-Status" = String))),
+        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        Refused,
+    )
+)]
+pub(crate) async fn stats_of_user(
+    State(service): State<Service>,
+    caller: Caller,
+    Target(user): Target,
+    Strength(consistency): Strength,
+) -> Result<Response, Problem> {
+    counted(service, caller.naming(user), consistency).await
+}
+
+/// The newest achievements.
+#[derive(Serialize, ToSchema)]
+struct RecentAnswer<'a> {
+    /// Newest first.
+    items: &'a [RecentAchievement],
+}
+
+/// The newest achievements of all active users, among the newest 1,000 of all.
+#[utoipa::path(
+    get,
+    path = "/api/v1/achievements/recent",
+    tag = "achievements",
+    security(("bearer" = [])),
+    params(RecentParams, Consistency),
+    responses(
+        (status = 200, body = RecentAnswer, headers(("Cache-Status" = String))),
+        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
+        Refused,
+    )
+)]
+pub(crate) async fn recent(
+    State(service): State<Service>,
+    _: Caller,
+    Params(params): Params<RecentParams>,
+    Strength(consistency): Strength,
+) -> Result<Response, Problem> {
+    let answer = service.recent_achievements(params.limit()?, consistency).await?;
+    let items = answer.value.as_deref().map(Vec::as_slice).unwrap_or_default();
+    Ok(([(CACHE_STATUS, cache_status(&answer))], Answer(RecentAnswer { items })).into_response())
+}

@@ -1,0 +1,133 @@
+//! `/api/v1/users/{id}/permissions`: granting and revoking what lets a user do what is otherwise for admins.
+
+use axum::Json as Answer;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use larder_http::headers::{CACHE_STATUS, cache_status};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::api::auth::acknowledged;
+use crate::api::extract::{Consistency, Strength, Target};
+use crate::api::openapi::{ProblemBody, Refused};
+use crate::api::problem::Problem;
+use crate::domain::identity::UserRef;
+use crate::domain::invalid::ValidationErrors;
+use crate::domain::permission::{Grant, Permission};
+use crate::service::Service;
+use crate::service::access::Caller;
+
+/// Every route of this file.
+pub(crate) fn routes() -> OpenApiRouter<Service> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(grant, revoke))
+}
+
+/// The permissions of a user.
+#[derive(Serialize, ToSchema)]
+struct PermissionsAnswer<'a> {
+    /// By name.
+    items: &'a [Grant],
+}
+
+/// A user's permissions.
+///
+/// For the user and for those who manage it. The service itself honours `points.write`, `achievements.award`,
+/// `statistics.read` and `audit.read`; others are for the applications that granted them.
+#[utoipa::path(
+    get,
+    path = "/api/v1/users/{id}/permissions",
+    tag = "permissions",
+    security(("bearer" = [])),
+    params(("id" = String, Path, pattern = "^[._-]{0,63}[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description = "a UUID of version 7, an external id, or `me`"), Consistency),
+    responses(
+        (status = 200, body = PermissionsAnswer, headers(("Cache-Status" = String))),
+        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        Refused,
+    )
+)]
+pub(crate) async fn list(
+    State(service): State<Service>,
+    caller: Caller,
+    Target(user): Target,
+    Strength(consistency): Strength,
+) -> Result<Response, Problem> {
+    let answer = service.permissions(caller, &caller.naming(user), consistency).await?;
+    let items = answer.value.as_deref().map(Vec::as_slice).unwrap_or_default();
+    Ok(([(CACHE_STATUS, cache_status(&answer))], Answer(PermissionsAnswer { items })).into_response())
+}
+
+/// The user and the permission that a path names.
+type Named = Result<Path<(String, String)>, PathRejection>;
+
+fn parsed(named: Named) -> Result<(UserRef, Permission), Problem> {
+    let unreadable = |_| Problem::new(StatusCode::BAD_REQUEST, "the path is not UTF-8");
+    let Path((user, permission)) = named.map_err(unreadable)?;
+    let mut errors = ValidationErrors::default();
+    let user = errors.keep("id", user.parse());
+    let permission = errors.keep("permission", Permission::parse(&permission));
+    user.zip(permission).ok_or_else(|| errors.into())
+}
+
+/// Grants a permission.
+///
+/// For those who manage the user; only a superadmin changes their own. One that the user has stays as it was granted.
+#[utoipa::path(
+    put,
+    path = "/api/v1/users/{id}/permissions/{permission}",
+    tag = "permissions",
+    security(("bearer" = [])),
+    params(
+        ("id" = String, Path, pattern = "^[._-]{0,63}[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description = "a UUID of version 7, an external id, or `me`"),
+        ("permission" = String, Path, pattern = "^[a-z0-9._-]{1,64}$", description = "1 to 64 of `a-z 0-9 . _ -`"),
+    ),
+    responses(
+        (status = 200, body = Grant, headers(("Cache-Invalidation" = String))),
+        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "the user has 100 permissions"),
+        Refused,
+    )
+)]
+pub(crate) async fn grant(
+    State(service): State<Service>,
+    caller: Caller,
+    named: Named,
+) -> Result<Response, Problem> {
+    let (user, permission) = parsed(named)?;
+    let (grant, receipt) = service.grant(caller, caller.naming(user), permission).await?;
+    Ok((acknowledged(receipt), Answer(grant)).into_response())
+}
+
+/// Takes a permission away, which takes effect at once here and within the staleness bound everywhere.
+///
+/// For those who manage the user; only a superadmin changes their own. It is no error that the user has none.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/users/{id}/permissions/{permission}",
+    tag = "permissions",
+    security(("bearer" = [])),
+    params(
+        ("id" = String, Path, pattern = "^[._-]{0,63}[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description = "a UUID of version 7, an external id, or `me`"),
+        ("permission" = String, Path, pattern = "^[a-z0-9._-]{1,64}$", description = "1 to 64 of `a-z 0-9 . _ -`"),
+    ),
+    responses(
+        (status = 204, description = "the user does not have it", headers(("Cache-Invalidation" = String))),
+        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        Refused,
+    )
+)]
+pub(crate) async fn revoke(
+    State(service): State<Service>,
+    caller: Caller,
+    named: Named,
+) -> Result<Response, Problem> {
+    let (user, permission) = parsed(named)?;
+    let receipt = service.revoke(caller, caller.naming(user), permission).await?;
+    Ok((StatusCode::NO_CONTENT, acknowledged(receipt)).into_response())
+}

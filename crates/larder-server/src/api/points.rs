@@ -1,0 +1,235 @@
+//! `/api/v1/users/{id}/points` and `/api/v1/leaderboard`: booking points, ledgers, ranks.
+
+use axum::Json as Answer;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use larder_http::headers::{CACHE_STATUS, cache_status};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use crate::api::auth::acknowledged;
+use crate::api::extract::{Consistency, Json, Params, Strength, Target};
+use crate::api::openapi::{ProblemBody, Refused, RefusedBody};
+use crate::api::problem::Problem;
+use crate::domain::identity::{UserId, UserRef};
+use crate::domain::invalid::{Invalid, ValidationErrors};
+use crate::domain::leaderboard::{LeaderboardParams, LeaderboardQuery, LeaderboardRow, Standing};
+use crate::domain::points::{BookBody, LedgerEntry, LedgerParams, LedgerQuery};
+use crate::service::Service;
+use crate::service::access::Caller;
+use crate::service::error::ServiceError;
+
+const KEY_HEADER: &str = "idempotency-key";
+
+/// Every route of this file.
+pub(crate) fn routes() -> OpenApiRouter<Service> {
+    OpenApiRouter::new()
+        .routes(routes!(ledger, book))
+        .routes(routes!(leaderboard))
+        .routes(routes!(standing_of_caller))
+        .routes(routes!(standing))
+}
+
+/// A part of a user's ledger.
+#[derive(Serialize, ToSchema)]
+struct LedgerAnswer {
+    user_id: UserId,
+    /// The sum of the whole ledger.
+    balance: i64,
+    /// Newest first.
+    items: Vec<LedgerEntry>,
+    /// Where the ledger goes on; `null` at its end.
+    next_cursor: Option<Uuid>,
+}
+
+/// A user's points: the balance and the ledger, newest first.
+///
+/// For the user, for those who manage it, and with the permission `points.write`.
+#[utoipa::path(
+    get,
+    path = "/api/v1/users/{id}/points",
+    tag = "points",
+    security(("bearer" = [])),
+    params(("id" = String, Path, pattern = "^[._-]{0,63}[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description = "a UUID of version 7, an external id, or `me`"), LedgerParams),
+    responses(
+        (status = 200, body = LedgerAnswer),
+        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        Refused,
+    )
+)]
+pub(crate) async fn ledger(
+    State(service): State<Service>,
+    caller: Caller,
+    Target(user): Target,
+    Params(params): Params<LedgerParams>,
+) -> Result<Response, Problem> {
+    let query = LedgerQuery::parse(&params)?;
+    let (user, ledger) = service.ledger(caller, caller.naming(user), query).await?;
+    let answer = LedgerAnswer {
+        user_id: user.id,
+        balance: user.points,
+        items: ledger.entries,
+        next_cursor: ledger.next,
+    };
+    Ok(Answer(answer).into_response())
+}
+
+/// A booking to make.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "stands for the body in the document only")]
+pub(crate) struct BookRequest {
+    /// Not 0; negative points are taken away. The balance stays between 0 and 1099511627775.
+    #[schema(minimum = -1_099_511_627_775_i64, maximum = 1_099_511_627_775_i64)]
+    amount: i64,
+    /// What for.
+    #[schema(min_length = 1, max_length = 200)]
+    reason: String,
+    /// Names this booking: sent again, it is answered but not made again. May stand in the header `Idempotency-Key`.
+    #[schema(min_length = 1, max_length = 100, pattern = "^[A-Za-z0-9._:-]+$")]
+    idempotency_key: Option<String>,
+}
+
+/// A booking that was made.
+#[derive(Serialize, ToSchema)]
+struct BookedAnswer {
+    transaction: LedgerEntry,
+    /// The user's present balance.
+    balance: i64,
+}
+
+/// Books points for another user.
+///
+/// For those who manage the user, and with the permission `points.write`; nobody books points for oneself. The same
+/// booking under the same key is made once and answered each time; another one under that key is refused.
+#[utoipa::path(
+    post,
+    path = "/api/v1/users/{id}/points",
+    tag = "points",
+    security(("bearer" = [])),
+    params(
+        ("id" = String, Path, pattern = "^[._-]{0,63}[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description = "a UUID of version 7 or an external id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "in place of the field `idempotency_key`"),
+    ),
+    request_body = BookRequest,
+    responses(
+        (status = 201, body = BookedAnswer, headers(("Cache-Invalidation" = String))),
+        (status = 200, body = BookedAnswer, description = "it had been made before", headers(("Cache-Invalidation" = String))),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "the key is another booking's, or the balance would leave its bounds"),
+        Refused,
+        RefusedBody,
+    )
+)]
+pub(crate) async fn book(
+    State(service): State<Service>,
+    caller: Caller,
+    Target(user): Target,
+    headers: HeaderMap,
+    Json(body): Json,
+) -> Result<Response, Problem> {
+    let BookBody(booking) = BookBody::parse(body, idempotency_key(&headers)?)?;
+    let booked = service.book_points(caller, caller.naming(user), booking).await?;
+    let status = if booked.is_new { StatusCode::CREATED } else { StatusCode::OK };
+    let answer = BookedAnswer { transaction: booked.entry, balance: booked.balance };
+    Ok((status, acknowledged(booked.receipt), Answer(answer)).into_response())
+}
+
+/// The header `Idempotency-Key`, if it was sent.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let mut sent = headers.get_all(KEY_HEADER).iter();
+    let key = sent.next().map(|key| key.to_str().unwrap_or_default());
+    match sent.next() {
+        None => Ok(key),
+        Some(_) => {
+            let twice = Invalid::new("the header Idempotency-Key may stand once");
+            Err(ValidationErrors::one("idempotency_key", twice).into())
+        }
+    }
+}
+
+/// A part of the leaderboard.
+#[derive(Serialize, ToSchema)]
+struct LeaderboardAnswer<'a> {
+    items: &'a [LeaderboardRow],
+    limit: u32,
+    offset: u32,
+}
+
+/// The active users with the most points; those with equal points share a rank, in the order of their ids.
+#[utoipa::path(
+    get,
+    path = "/api/v1/leaderboard",
+    tag = "points",
+    security(("bearer" = [])),
+    params(LeaderboardParams, Consistency),
+    responses(
+        (status = 200, body = LeaderboardAnswer, headers(("Cache-Status" = String))),
+        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
+        Refused,
+    )
+)]
+pub(crate) async fn leaderboard(
+    State(service): State<Service>,
+    _: Caller,
+    Params(params): Params<LeaderboardParams>,
+    Strength(consistency): Strength,
+) -> Result<Response, Problem> {
+    let query = LeaderboardQuery::parse(&params)?;
+    let answer = service.leaderboard(query, consistency).await?;
+    let items = answer.value.as_deref().map(Vec::as_slice).unwrap_or_default();
+    let part = LeaderboardAnswer { items, limit: query.limit.get(), offset: query.offset };
+    Ok(([(CACHE_STATUS, cache_status(&answer))], Answer(part)).into_response())
+}
+
+/// Where the caller stands on the leaderboard.
+#[utoipa::path(
+    get,
+    path = "/api/v1/leaderboard/me",
+    tag = "points",
+    security(("bearer" = [])),
+    params(Consistency),
+    responses(
+        (status = 200, body = Standing, headers(("Cache-Status" = String))),
+        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        Refused,
+    )
+)]
+pub(crate) async fn standing_of_caller(
+    service: State<Service>,
+    caller: Caller,
+    strength: Strength,
+) -> Result<Response, Problem> {
+    standing(service, caller, Target(UserRef::Me), strength).await
+}
+
+/// Where a user stands on the leaderboard: any depth, at the same cost. An inactive user has no rank.
+#[utoipa::path(
+    get,
+    path = "/api/v1/leaderboard/{id}",
+    tag = "points",
+    security(("bearer" = [])),
+    params(("id" = String, Path, pattern = "^[._-]{0,63}[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description = "a UUID of version 7, an external id, or `me`"), Consistency),
+    responses(
+        (status = 200, body = Standing, headers(("Cache-Status" = String))),
+        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        Refused,
+    )
+)]
+pub(crate) async fn standing(
+    State(service): State<Service>,
+    caller: Caller,
+    Target(user): Target,
+    Strength(consistency): Strength,
+) -> Result<Response, Problem> {
+    let answer = service.standing(&caller.naming(user), consistency).await?;
+    let standing = answer.value.as_deref().ok_or(ServiceError::NotFound)?;
+    Ok(([(CACHE_STATUS, cache_status(&answer))], Answer(standing)).into_response())
+}

@@ -1,0 +1,100 @@
+//! Achievements: those of a user, in full and in short, and the newest of all.
+
+use std::time::Duration;
+
+use larder::cache::Cache;
+use larder::class::{Answer, Class};
+use larder::error::Error;
+use larder::key::{Key, KeyParts};
+use larder::policy::{Consistency, Policy};
+
+use crate::domain::achievement::{Achievement, AwardTimes, RecentAchievement, Summary};
+use crate::domain::identity::UserId;
+use crate::domain::paging::Limit;
+use crate::domain::timestamp::Timestamp;
+use crate::store::Store;
+
+const TTL: Duration = Duration::from_secs(1800);
+const RECENT_TTL: Duration = Duration::from_secs(300);
+
+/// The achievements, read through the cache.
+#[derive(Clone)]
+pub struct CachedAchievements {
+    store: Store,
+    lists: Class<UserId, Vec<Achievement>>,
+    summaries: Class<UserId, Summary>,
+    stats: Class<UserId, AwardTimes>,
+    recent: Class<Limit, Vec<RecentAchievement>>,
+}
+
+impl CachedAchievements {
+    /// Opens the classes.
+    ///
+    /// # Errors
+    /// Only if a class's name were not allowed.
+    pub fn open(cache: &Cache, store: Store) -> Result<Self, Error> {
+        let policy = Policy::ttl(TTL);
+        Ok(Self {
+            lists: cache.class("achievements").policy(policy).open()?,
+            summaries: cache.class("achievement_summary").policy(policy).open()?,
+            // They hold a rank.
+            stats: cache.class("achievement_stats").policy(policy).tagged("leaderboard").open()?,
+            recent: cache.class("recent_achievements").policy(Policy::ttl(RECENT_TTL)).open()?,
+            store,
+        })
+    }
+
+    /// A user's achievements, newest first.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn of_user(
+        &self,
+        user_id: UserId,
+        consistency: Consistency,
+    ) -> Result<Answer<Vec<Achievement>>, Error> {
+        let load = || self.store.achievements(user_id);
+        self.lists.read(&user_id).consistency(consistency).or_load(load).await
+    }
+
+    /// A user's achievements in short.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn summary(&self, user_id: UserId, consistency: Consistency) -> Result<Answer<Summary>, Error> {
+        let load = || self.store.achievement_summary(user_id);
+        self.summaries.read(&user_id).consistency(consistency).or_load(load).await
+    }
+
+    /// What a user's achievements come to.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn stats(
+        &self,
+        user_id: UserId,
+        consistency: Consistency,
+    ) -> Result<Answer<AwardTimes>, Error> {
+        let load = || self.store.award_times(user_id, Timestamp::now());
+        self.stats.read(&user_id).consistency(consistency).or_load(load).await
+    }
+
+    /// The newest achievements of all active users.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn recent(
+        &self,
+        limit: Limit,
+        consistency: Consistency,
+    ) -> Result<Answer<Vec<RecentAchievement>>, Error> {
+        let load = || self.store.recent_achievements(limit);
+        self.recent.read(&limit).consistency(consistency).or_load(load).await
+    }
+}
+
+impl Key for Limit {
+    fn parts(&self, parts: &mut KeyParts<'_>) {
+        parts.push(&self.get());
+    }
+}

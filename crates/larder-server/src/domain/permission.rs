@@ -1,0 +1,109 @@
+//! Permissions: words that let a user do what is otherwise for admins.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::invalid::Invalid;
+use crate::domain::text::text_type;
+use crate::domain::timestamp::Timestamp;
+
+text_type! {
+    /// A permission: 1 to 64 of `a-z 0-9 . _ -`. Any may be granted; those of [`Right`] the service itself honours.
+    Permission
+}
+
+impl Permission {
+    /// Checks.
+    ///
+    /// # Errors
+    /// Other characters or a length out of bounds.
+    pub fn parse(raw: &str) -> Result<Self, Invalid> {
+        slug(raw).map(Self)
+    }
+}
+
+/// 1 to 64 lower-case letters, digits, dots, underscores and dashes.
+pub(crate) fn slug(raw: &str) -> Result<String, Invalid> {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
+    match (1..=64).contains(&raw.len()) && raw.bytes().all(allowed) {
+        true => Ok(raw.to_owned()),
+        false => Err(Invalid::new("must be 1 to 64 lower-case letters, digits, dots, underscores or dashes")),
+    }
+}
+
+/// What the service itself asks a permission for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Right {
+    /// `points.write`: books points of everybody but oneself.
+    WritePoints,
+    /// `achievements.award`: awards achievements to everybody but oneself.
+    AwardAchievements,
+    /// `statistics.read`: reads the statistics over all users.
+    ReadStatistics,
+    /// `audit.read`: reads the audit log.
+    ReadAudit,
+}
+
+impl Right {
+    /// All of them.
+    pub const ALL: [Self; 4] =
+        [Self::WritePoints, Self::AwardAchievements, Self::ReadStatistics, Self::ReadAudit];
+
+    /// The permission that gives it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::WritePoints => "points.write",
+            Self::AwardAchievements => "achievements.award",
+            Self::ReadStatistics => "statistics.read",
+            Self::ReadAudit => "audit.read",
+        }
+    }
+}
+
+/// The rights that somebody's permissions give.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rights([bool; Right::ALL.len()]);
+
+impl Rights {
+    /// Those of these permissions; words of others give none.
+    pub fn of(permissions: &[Permission]) -> Self {
+        Self(
+            Right::ALL
+                .map(|right| permissions.iter().any(|permission| permission.as_str() == right.as_str())),
+        )
+    }
+
+    /// Whether this one is among them.
+    pub fn hold(self, right: Right) -> bool {
+        Right::ALL.iter().zip(self.0).any(|(each, held)| held && *each == right)
+    }
+}
+
+/// A permission that a user has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Grant {
+    /// The permission.
+    pub permission: Permission,
+    /// The id of who granted it; `null` when other software did.
+    pub granted_by: Option<String>,
+    /// When.
+    pub granted_at: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn permissions_are_slugs_and_some_are_rights() {
+        let all = Right::ALL.map(|right| Permission::parse(right.as_str()).unwrap());
+        for (nth, right) in Right::ALL.into_iter().enumerate() {
+            let one = Rights::of(&all[nth..=nth]);
+            let held = Right::ALL.into_iter().filter(|each| one.hold(*each)).collect::<Vec<_>>();
+            assert_eq!(held, [right]);
+        }
+        assert!(!Rights::of(&[Permission::parse("points.writer").unwrap()]).hold(Right::WritePoints));
+        for bad in ["", "Points.write", "a b", "a:b", "a*", "a/b", "é", "a\0", &"x".repeat(65)] {
+            assert!(Permission::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Awarding achievements and looking at them.
+
+use larder::class::Answer;
+use larder::policy::Consistency;
+use larder::receipt::Receipt;
+
+use crate::domain::achievement::{Achievement, Award, AwardTimes, RecentAchievement, Summary};
+use crate::domain::identity::Identifier;
+use crate::domain::paging::Limit;
+use crate::domain::permission::Right;
+use crate::domain::user::User;
+use crate::service::access::Caller;
+use crate::service::error::ServiceError;
+use crate::service::{Service, to_the_end};
+use crate::store::achievements::Awarded;
+
+const ALREADY: ServiceError = ServiceError::Conflict("the user has this badge already; each is awarded once");
+const INACTIVE: ServiceError = ServiceError::Conflict("the user is inactive; only active users are awarded");
+const OUT_OF_BOUNDS: ServiceError =
+    ServiceError::Conflict("the balance would be above 1099511627775; nothing was awarded");
+
+impl Service {
+    /// Awards an achievement to a user whom the caller manages, or to anybody with the permission
+    /// `achievements.award`; never to oneself.
+    ///
+    /// # Errors
+    /// [`ServiceError::Forbidden`], [`ServiceError::NotFound`], [`ServiceError::Conflict`] when the user has the badge,
+    /// is inactive or would have too many points, and those of the database.
+    pub async fn award(
+        &self,
+        caller: Caller,
+        named: Identifier,
+        award: Award,
+    ) -> Result<(Achievement, Receipt), ServiceError> {
+        let caller = self.present(caller).await?;
+        caller.check_permission(Right::AwardAchievements)?;
+        loop {
+            let target = self.found_now(&named).await?;
+            if target.id == caller.id {
+                return Err(ServiceError::Forbidden("nobody awards achievements to oneself"));
+            }
+            caller.check_manage_or(&target, Right::AwardAchievements)?;
+            if let Some(awarded) = self.award_as_judged(caller, target, award.clone()).await? {
+                return Ok(awarded);
+            }
+        }
+    }
+
+    /// `None` when the user is no longer as it was when the caller's rights were judged: judge again.
+    async fn award_as_judged(
+        &self,
+        caller: Caller,
+        target: User,
+        award: Award,
+    ) -> Result<Option<(Achievement, Receipt)>, ServiceError> {
+        let service = self.clone();
+        to_the_end(async move {
+            let (store, recorder) = service.store.recording();
+            let awarded = store.award(target.id, target.role, &award, caller.id).await;
+            let receipt = service.users.committed(&recorder).await;
+            match awarded? {
+                Awarded::Done(achievement) => Ok(Some((achievement, receipt))),
+                Awarded::Already => Err(ALREADY),
+                Awarded::Inactive => Err(INACTIVE),
+                Awarded::OutOfBounds => Err(OUT_OF_BOUNDS),
+                Awarded::Outdated => Ok(None),
+            }
+        })
+        .await
+    }
+
+    /// A user, and its achievements, newest first.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`], and those of the database.
+    pub async fn achievements(
+        &self,
+        named: &Identifier,
+        consistency: Consistency,
+    ) -> Result<(Answer<User>, Answer<Vec<Achievement>>), ServiceError> {
+        let user = self.find(named, consistency).await?;
+        let user_id = user.value.as_ref().ok_or(ServiceError::NotFound)?.id;
+        Ok((user, self.achievements.of_user(user_id, consistency).await?))
+    }
+
+    /// A user's achievements in short.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`], and those of the database.
+    pub async fn achievement_summary(
+        &self,
+        named: &Identifier,
+        consistency: Consistency,
+    ) -> Result<Answer<Summary>, ServiceError> {
+        let user_id = self.id_of(named, consistency).await?;
+        Ok(self.achievements.summary(user_id, consistency).await?)
+    }
+
+    /// What a user's achievements come to.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`], and those of the database.
+    pub async fn achievement_stats(
+        &self,
+        named: &Identifier,
+        consistency: Consistency,
+    ) -> Result<Answer<AwardTimes>, ServiceError> {
+        let user_id = self.id_of(named, consistency).await?;
+        Ok(self.achievements.stats(user_id, consistency).await?)
+    }
+
+    /// The newest achievements of all active users.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn recent_achievements(
+        &self,
+        limit: Limit,
+        consistency: Consistency,
+    ) -> Result<Answer<Vec<RecentAchievement>>, ServiceError> {
+        Ok(self.achievements.recent(limit, consistency).await?)
+    }
+}

@@ -1,0 +1,106 @@
+//! Granting, revoking and looking at permissions.
+
+use larder::class::Answer;
+use larder::policy::Consistency;
+use larder::receipt::Receipt;
+
+use crate::domain::identity::Identifier;
+use crate::domain::permission::{Grant, Permission};
+use crate::domain::role::Role;
+use crate::domain::user::User;
+use crate::service::access::Caller;
+use crate::service::error::ServiceError;
+use crate::service::{Service, to_the_end};
+use crate::store::permissions::{Granted, Revoked};
+
+const TOO_MANY: ServiceError =
+    ServiceError::Conflict("the user has 100 permissions, which is as many as one may have");
+
+impl Service {
+    /// A user's permissions: for itself and for those who manage it.
+    ///
+    /// # Errors
+    /// [`ServiceError::Forbidden`], [`ServiceError::NotFound`], and those of the database.
+    pub async fn permissions(
+        &self,
+        caller: Caller,
+        named: &Identifier,
+        consistency: Consistency,
+    ) -> Result<Answer<Vec<Grant>>, ServiceError> {
+        let answer = self.find(named, consistency).await?;
+        let user = answer.value.ok_or(ServiceError::NotFound)?;
+        if caller.id != user.id {
+            caller.check_manage(user.role)?;
+        }
+        Ok(self.permissions.of_user(user.id, consistency).await?)
+    }
+
+    /// Grants a permission to a user whom the caller manages; one that it has stays as it was granted.
+    ///
+    /// # Errors
+    /// [`ServiceError::Forbidden`], [`ServiceError::NotFound`], [`ServiceError::Conflict`] when it has too many, and
+    /// those of the database.
+    pub async fn grant(
+        &self,
+        caller: Caller,
+        named: Identifier,
+        permission: Permission,
+    ) -> Result<(Grant, Receipt), ServiceError> {
+        let caller = self.present(caller).await?;
+        loop {
+            let target = self.found_now(&named).await?;
+            check_permissions_of(caller, &target)?;
+            let (service, permission) = (self.clone(), permission.clone());
+            let granted = to_the_end(async move {
+                let (store, recorder) = service.store.recording();
+                let granted = store.grant(target.id, target.role, &permission, caller.id).await;
+                let receipt = service.users.committed(&recorder).await;
+                match granted? {
+                    Granted::Done(grant) => Ok(Some((grant, receipt))),
+                    Granted::TooMany => Err(TOO_MANY),
+                    // No longer as it was when the caller's rights were judged: judge again.
+                    Granted::Outdated => Ok(None),
+                }
+            });
+            if let Some(granted) = granted.await? {
+                return Ok(granted);
+            }
+        }
+    }
+
+    /// Takes a permission away from a user whom the caller manages; it is no error that it has none.
+    ///
+    /// # Errors
+    /// [`ServiceError::Forbidden`], [`ServiceError::NotFound`], and those of the database.
+    pub async fn revoke(
+        &self,
+        caller: Caller,
+        named: Identifier,
+        permission: Permission,
+    ) -> Result<Receipt, ServiceError> {
+        let caller = self.present(caller).await?;
+        loop {
+            let target = self.found_now(&named).await?;
+            check_permissions_of(caller, &target)?;
+            let (service, permission) = (self.clone(), permission.clone());
+            let revoked = to_the_end(async move {
+                let (store, recorder) = service.store.recording();
+                let revoked = store.revoke(target.id, target.role, &permission).await;
+                let receipt = service.users.committed(&recorder).await;
+                Ok((revoked? == Revoked::Done).then_some(receipt))
+            });
+            if let Some(receipt) = revoked.await? {
+                return Ok(receipt);
+            }
+        }
+    }
+}
+
+/// Those who manage a user change its permissions; only a superadmin, who may do everything anyway, its own.
+fn check_permissions_of(caller: Caller, target: &User) -> Result<(), ServiceError> {
+    caller.check_manage(target.role)?;
+    match caller.id == target.id && caller.role != Role::Superadmin {
+        true => Err(ServiceError::Forbidden("nobody but a superadmin changes their own permissions")),
+        false => Ok(()),
+    }
+}

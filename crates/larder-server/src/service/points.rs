@@ -1,0 +1,131 @@
+//! Booking points, reading ledgers, and the leaderboard.
+
+use larder::class::Answer;
+use larder::policy::Consistency;
+use larder::receipt::Receipt;
+
+use crate::domain::identity::Identifier;
+use crate::domain::leaderboard::{LeaderboardQuery, LeaderboardRow, Standing};
+use crate::domain::permission::Right;
+use crate::domain::points::{Booking, LedgerEntry, LedgerQuery};
+use crate::domain::user::User;
+use crate::service::access::Caller;
+use crate::service::error::ServiceError;
+use crate::service::{Service, to_the_end};
+use crate::store::points::{Booked, Ledger};
+
+const KEY_TAKEN: ServiceError =
+    ServiceError::Conflict("another booking has this idempotency_key; a key is for one booking");
+const OUT_OF_BOUNDS: ServiceError =
+    ServiceError::Conflict("the balance would be negative or above 1099511627775; nothing was booked");
+
+/// What became of a booking.
+pub struct BookedPoints {
+    /// The row of the ledger.
+    pub entry: LedgerEntry,
+    /// The user's balance with it.
+    pub balance: i64,
+    /// Whether it was made now, and not before under the same key.
+    pub is_new: bool,
+    /// What became of the invalidation.
+    pub receipt: Receipt,
+}
+
+impl Service {
+    /// Books points for a user whom the caller manages, or for anybody with the permission `points.write`; never for
+    /// oneself.
+    ///
+    /// # Errors
+    /// [`ServiceError::Forbidden`], [`ServiceError::NotFound`], [`ServiceError::Conflict`] when the balance would leave
+    /// its bounds or another booking has the key, and those of the database.
+    pub async fn book_points(
+        &self,
+        caller: Caller,
+        named: Identifier,
+        booking: Booking,
+    ) -> Result<BookedPoints, ServiceError> {
+        let caller = self.present(caller).await?;
+        loop {
+            let target = self.found_now(&named).await?;
+            if target.id == caller.id {
+                return Err(ServiceError::Forbidden("nobody books points for oneself"));
+            }
+            caller.check_manage_or(&target, Right::WritePoints)?;
+            if let Some(booked) = self.book_as_judged(caller, target, booking.clone()).await? {
+                return Ok(booked);
+            }
+        }
+    }
+
+    /// `None` when the user is no longer as it was when the caller's rights were judged: judge again.
+    async fn book_as_judged(
+        &self,
+        caller: Caller,
+        target: User,
+        booking: Booking,
+    ) -> Result<Option<BookedPoints>, ServiceError> {
+        let service = self.clone();
+        to_the_end(async move {
+            let (store, recorder) = service.store.recording();
+            let booked = store.book_points(target.id, target.role, &booking, caller.id).await;
+            let receipt = service.users.committed(&recorder).await;
+            match booked? {
+                Booked::Done { entry, balance } => {
+                    Ok(Some(BookedPoints { entry, balance, is_new: true, receipt }))
+                }
+                Booked::Repeated { entry, balance } => {
+                    Ok(Some(BookedPoints { entry, balance, is_new: false, receipt }))
+                }
+                Booked::KeyTaken => Err(KEY_TAKEN),
+                Booked::OutOfBounds { .. } => Err(OUT_OF_BOUNDS),
+                Booked::Outdated => Ok(None),
+            }
+        })
+        .await
+    }
+
+    /// A part of a user's ledger, with the user. For itself, for those who manage it, and with the permission
+    /// `points.write`. Read from the database each time.
+    ///
+    /// # Errors
+    /// [`ServiceError::Forbidden`], [`ServiceError::NotFound`], and those of the database.
+    pub async fn ledger(
+        &self,
+        caller: Caller,
+        named: Identifier,
+        part: LedgerQuery,
+    ) -> Result<(User, Ledger), ServiceError> {
+        let user = self.found_now(&named).await?;
+        if !caller.may_see_all_of(&user) {
+            caller.check_manage_or(&user, Right::WritePoints)?;
+        }
+        let ledger = self.store.ledger(user.id, part).await?;
+        Ok((user, ledger))
+    }
+
+    /// A part of the leaderboard.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn leaderboard(
+        &self,
+        query: LeaderboardQuery,
+        consistency: Consistency,
+    ) -> Result<Answer<Vec<LeaderboardRow>>, ServiceError> {
+        Ok(self.leaderboard.part(query, consistency).await?)
+    }
+
+    /// Where a user stands on the leaderboard.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`], and those of the database.
+    pub async fn standing(
+        &self,
+        named: &Identifier,
+        consistency: Consistency,
+    ) -> Result<Answer<Standing>, ServiceError> {
+        let user_id = self.id_of(named, consistency).await?;
+        let answer = self.leaderboard.standing(user_id, consistency).await?;
+        if answer.value.is_some() { Ok(answer) } else { Err(ServiceError::NotFound) }
+    }
+}

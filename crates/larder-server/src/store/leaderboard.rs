@@ -1,0 +1,97 @@
+//! The leaderboard, and ranks from counts: neither counts users.
+
+use sqlx::Row;
+
+use crate::domain::identity::{UserId, Username};
+use crate::domain::leaderboard::{LeaderboardQuery, LeaderboardRow, Standing};
+use crate::domain::profile::AvatarUrl;
+use crate::domain::text::Line;
+use crate::store::Store;
+use crate::store::error::StoreError;
+use crate::store::row;
+
+/// How many active users have more points than the row `$of`, as an expression: for each of the ten levels, those whose
+/// digits are the same before it and greater at it. At most 15 prefixes a level, each with 16 shards, are read.
+///
+/// A subquery a level, not a join: PostgreSQL then looks into the index, whatever it believes of the table's size.
+macro_rules! users_before {
+    ($of:literal) => {
+        concat!(
+            "(SELECT CAST(SUM((
+                 SELECT COALESCE(SUM(total), 0) FROM points_counts
+                 WHERE level = column1
+                   AND prefix > ",
+            $of,
+            ".points >> (4 * column1)
+                   AND prefix <= (",
+            $of,
+            ".points >> (4 * column1)) | 15
+             )) AS BIGINT) FROM (VALUES (0), (1), (2), (3), (4), (5), (6), (7), (8), (9)) AS levels)"
+        )
+    };
+}
+
+impl Store {
+    /// A part of the leaderboard: active users, most points first, then by id.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn leaderboard(&self, part: LeaderboardQuery) -> Result<Vec<LeaderboardRow>, StoreError> {
+        // What is passed over is read from the index alone. Only the first row asks the counts for its rank: it may
+        // share it with rows before.
+        let rows = sqlx::query(concat!(
+            "SELECT page.id, username, full_name, avatar_url, page.points,
+                    CASE WHEN page.place = 1 THEN ",
+            users_before!("page"),
+            " END AS before_first
+             FROM (
+                 SELECT id, points, row_number() OVER (ORDER BY points DESC, id) AS place FROM (
+                     SELECT id, points FROM users WHERE is_active ORDER BY points DESC, id LIMIT $1 OFFSET $2
+                 ) AS part
+             ) AS page
+             JOIN users ON users.id = page.id
+             ORDER BY page.place"
+        ))
+        .bind(i64::from(part.limit.get()))
+        .bind(i64::from(part.offset))
+        .fetch_all(self.database.read())
+        .await?;
+        let mut board: Vec<LeaderboardRow> = Vec::with_capacity(rows.len());
+        let places = i64::from(part.offset) + 1..;
+        for (row, place) in rows.iter().zip(places) {
+            let points = row.try_get("points")?;
+            let rank = match board.last() {
+                None => 1 + row.try_get::<i64, _>("before_first")?,
+                Some(above) if above.points == points => above.rank,
+                Some(_) => place,
+            };
+            let text = |column| row.try_get::<Option<String>, _>(column);
+            board.push(LeaderboardRow {
+                rank,
+                id: row::user_id(row, "id")?,
+                username: Username::stored(row.try_get("username")?),
+                full_name: text("full_name")?.map(Line::stored),
+                avatar_url: text("avatar_url")?.map(AvatarUrl::stored),
+                points,
+            });
+        }
+        Ok(board)
+    }
+
+    /// Where a user stands; `None` when there is no such user.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn standing(&self, user_id: UserId) -> Result<Option<Standing>, StoreError> {
+        let query = sqlx::query(concat!(
+            "SELECT points, CAST(is_active AS INTEGER) AS is_active, ",
+            users_before!("users"),
+            " AS users_before FROM users WHERE id = $1"
+        ));
+        let row = query.bind(user_id.to_string()).fetch_optional(self.database.read()).await?;
+        let Some(row) = row else { return Ok(None) };
+        let rank = 1 + row.try_get::<i64, _>("users_before")?;
+        let is_active = row.try_get::<i64, _>("is_active")? != 0;
+        Ok(Some(Standing { user_id, points: row.try_get("points")?, rank: is_active.then_some(rank) }))
+    }
+}

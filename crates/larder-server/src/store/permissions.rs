@@ -1,0 +1,132 @@
+//! Granting and revoking permissions, and which ones a user has.
+
+use sqlx::Row;
+
+use crate::domain::identity::UserId;
+use crate::domain::permission::{Grant, Permission};
+use crate::domain::role::Role;
+use crate::domain::timestamp::Timestamp;
+use crate::store::Store;
+use crate::store::error::StoreError;
+use crate::store::journal::touches_of_permissions;
+use crate::store::row;
+
+/// How many permissions one user may be granted: each request compares them.
+pub const MOST_PERMISSIONS: i64 = 100;
+
+/// What became of a grant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Granted {
+    /// The user has the permission, since now or since before.
+    Done(Grant),
+    /// The user has [`MOST_PERMISSIONS`] already.
+    TooMany,
+    /// There is no such user, or it has another role than was judged.
+    Outdated,
+}
+
+/// What became of a revocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Revoked {
+    /// The user does not have the permission, since now or since before.
+    Done,
+    /// There is no such user, or it has another role than was judged.
+    Outdated,
+}
+
+impl Store {
+    /// The permissions of a user, by name.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn permissions(&self, user_id: UserId) -> Result<Vec<Grant>, StoreError> {
+        let query = sqlx::query(
+            "SELECT permission, granted_by, granted_at FROM permissions WHERE user_id = $1 ORDER BY permission",
+        );
+        let rows = query.bind(user_id.to_string()).fetch_all(self.database.read()).await?;
+        let grants = rows.iter().map(|row| {
+            Ok(Grant {
+                permission: Permission::stored(row.try_get("permission")?),
+                granted_by: row.try_get("granted_by")?,
+                granted_at: Timestamp::from_micros(row.try_get("granted_at")?),
+            })
+        });
+        Ok(grants.collect::<Result<_, sqlx::Error>>()?)
+    }
+
+    /// Grants a permission to a user who has the role that was judged.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn grant(
+        &self,
+        user_id: UserId,
+        judged: Role,
+        permission: &Permission,
+        actor: UserId,
+    ) -> Result<Granted, StoreError> {
+        let mut write = self.database.begin().await?;
+        if row::locked(&mut write, user_id).await?.is_none_or(|user| user.role != judged) {
+            return Ok(Granted::Outdated);
+        }
+        let rows = sqlx::query(
+            "SELECT permission, granted_by, granted_at FROM permissions WHERE user_id = $1 ORDER BY permission",
+        );
+        let rows = rows.bind(user_id.to_string()).fetch_all(write.statement()).await?;
+        for row in &rows {
+            if row.try_get::<String, _>("permission")? == permission.as_str() {
+                self.touch(|| touches_of_permissions(user_id));
+                return Ok(Granted::Done(Grant {
+                    permission: permission.clone(),
+                    granted_by: row.try_get("granted_by")?,
+                    granted_at: Timestamp::from_micros(row.try_get("granted_at")?),
+                }));
+            }
+        }
+        if rows.len() as i64 >= MOST_PERMISSIONS {
+            return Ok(Granted::TooMany);
+        }
+        let grant = Grant {
+            permission: permission.clone(),
+            granted_by: Some(actor.to_string()),
+            granted_at: Timestamp::now(),
+        };
+        sqlx::query(
+            "INSERT INTO permissions (user_id, permission, granted_by, granted_at) VALUES ($1, $2, $3, $4)",
+        )
+        .bind(user_id.to_string())
+        .bind(permission.as_str())
+        .bind(grant.granted_by.as_deref())
+        .bind(grant.granted_at.as_micros())
+        .execute(write.statement())
+        .await?;
+        self.commit(write).await?;
+        Ok(Granted::Done(grant))
+    }
+
+    /// Takes a permission away from a user who has the role that was judged.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn revoke(
+        &self,
+        user_id: UserId,
+        judged: Role,
+        permission: &Permission,
+    ) -> Result<Revoked, StoreError> {
+        let mut write = self.database.begin().await?;
+        if row::locked(&mut write, user_id).await?.is_none_or(|user| user.role != judged) {
+            return Ok(Revoked::Outdated);
+        }
+        let removed = sqlx::query("DELETE FROM permissions WHERE user_id = $1 AND permission = $2")
+            .bind(user_id.to_string())
+            .bind(permission.as_str())
+            .execute(write.statement())
+            .await?;
+        if removed.rows_affected() == 0 {
+            self.touch(|| touches_of_permissions(user_id));
+        }
+        self.commit(write).await?;
+        Ok(Revoked::Done)
+    }
+}

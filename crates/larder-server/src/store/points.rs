@@ -1,0 +1,169 @@
+//! Booking points, and the ledger that keeps them. The balance itself follows by the database's triggers.
+
+use sqlx::Row;
+use sqlx::any::AnyRow;
+use uuid::Uuid;
+
+use crate::domain::identity::UserId;
+use crate::domain::points::{Booking, IdempotencyKey, LedgerEntry, LedgerQuery, MOST_POINTS};
+use crate::domain::role::Role;
+use crate::domain::timestamp::Timestamp;
+use crate::store::Store;
+use crate::store::error::StoreError;
+use crate::store::journal::touches_of;
+use crate::store::row;
+
+macro_rules! select_entry {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, user_id, amount, reason, idempotency_key, actor_id, created_at FROM points_ledger ",
+            $rest
+        )
+    };
+}
+
+/// What became of a booking.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Booked {
+    /// It was made.
+    Done {
+        /// The row of the ledger.
+        entry: LedgerEntry,
+        /// The balance with it.
+        balance: i64,
+    },
+    /// It had been made before, by the same actor under the same key.
+    Repeated {
+        /// The row of the ledger as it was made then.
+        entry: LedgerEntry,
+        /// The present balance.
+        balance: i64,
+    },
+    /// Another booking has this key.
+    KeyTaken,
+    /// The balance would leave 0 to [`MOST_POINTS`].
+    OutOfBounds {
+        /// The present balance.
+        balance: i64,
+    },
+    /// There is no such user, or it has another role than was judged.
+    Outdated,
+}
+
+/// A part of a user's ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ledger {
+    /// The entries, newest first.
+    pub entries: Vec<LedgerEntry>,
+    /// After which entry the ledger goes on; `None` at its end.
+    pub next: Option<Uuid>,
+}
+
+impl Store {
+    /// Books points for a user who has the role that was judged; the same booking under the same key once.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn book_points(
+        &self,
+        user_id: UserId,
+        judged: Role,
+        booking: &Booking,
+        actor: UserId,
+    ) -> Result<Booked, StoreError> {
+        let mut write = self.database.begin().await?;
+        // The user's row first: of two that spend the same points, the second sees what the first left.
+        let user = row::locked(&mut write, user_id).await?;
+        let Some(user) = user.filter(|user| user.role == judged) else {
+            return Ok(Booked::Outdated);
+        };
+        let query = sqlx::query(select_entry!("WHERE idempotency_key = $1")).bind(booking.key.as_str());
+        if let Some(row) = query.fetch_optional(write.statement()).await? {
+            let entry = entry(&row)?;
+            if !is_same(&entry, user_id, booking, actor) {
+                return Ok(Booked::KeyTaken);
+            }
+            self.touch(|| touches_of(&user));
+            return Ok(Booked::Repeated { entry, balance: user.points });
+        }
+        let balance = user.points + booking.amount.get();
+        if !(0..=MOST_POINTS).contains(&balance) {
+            return Ok(Booked::OutOfBounds { balance: user.points });
+        }
+        let entry = LedgerEntry {
+            id: Uuid::now_v7(),
+            user_id,
+            amount: booking.amount.get(),
+            reason: booking.reason.as_str().to_owned(),
+            idempotency_key: booking.key.clone(),
+            actor_id: Some(actor.to_string()),
+            created_at: Timestamp::now(),
+        };
+        let inserted = sqlx::query(
+            "INSERT INTO points_ledger (id, user_id, amount, reason, idempotency_key, actor_id, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        )
+        .bind(entry.id.to_string())
+        .bind(user_id.to_string())
+        .bind(entry.amount)
+        .bind(entry.reason.as_str())
+        .bind(entry.idempotency_key.as_str())
+        .bind(entry.actor_id.as_deref())
+        .bind(entry.created_at.as_micros())
+        .execute(write.statement())
+        .await;
+        match inserted.map_err(StoreError::from) {
+            // A booking for another user took the key meanwhile.
+            Err(StoreError::Taken { .. }) => return Ok(Booked::KeyTaken),
+            inserted => inserted?,
+        };
+        self.commit(write).await?;
+        Ok(Booked::Done { entry, balance })
+    }
+
+    /// A part of a user's ledger, newest first.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn ledger(&self, user_id: UserId, part: LedgerQuery) -> Result<Ledger, StoreError> {
+        let asked = part.limit.get();
+        let query = match part.before {
+            None => sqlx::query(select_entry!("WHERE user_id = $1 ORDER BY id DESC LIMIT $2"))
+                .bind(user_id.to_string())
+                .bind(i64::from(asked) + 1),
+            Some(before) => {
+                sqlx::query(select_entry!("WHERE user_id = $1 AND id < $3 ORDER BY id DESC LIMIT $2"))
+                    .bind(user_id.to_string())
+                    // One more than asked for tells whether the ledger goes on.
+                    .bind(i64::from(asked) + 1)
+                    .bind(before.to_string())
+            }
+        };
+        let rows = query.fetch_all(self.database.read()).await?;
+        let mut entries = rows.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
+        let more = entries.len() > asked as usize;
+        entries.truncate(asked as usize);
+        let next = entries.last().filter(|_| more).map(|entry| entry.id);
+        Ok(Ledger { entries, next })
+    }
+}
+
+/// Whether this is what the booking would make, sent once more.
+fn is_same(entry: &LedgerEntry, user_id: UserId, booking: &Booking, actor: UserId) -> bool {
+    entry.user_id == user_id
+        && entry.amount == booking.amount.get()
+        && entry.reason == booking.reason.as_str()
+        && entry.actor_id.as_deref() == Some(actor.to_string().as_str())
+}
+
+fn entry(row: &AnyRow) -> Result<LedgerEntry, sqlx::Error> {
+    Ok(LedgerEntry {
+        id: row::parsed(row, "id")?,
+        user_id: row::user_id(row, "user_id")?,
+        amount: row.try_get("amount")?,
+        reason: row.try_get("reason")?,
+        idempotency_key: IdempotencyKey::stored(row.try_get("idempotency_key")?),
+        actor_id: row.try_get("actor_id")?,
+        created_at: Timestamp::from_micros(row.try_get("created_at")?),
+    })
+}
