@@ -1,5 +1,6 @@
 //! Parsed values: whoever holds one need not check it again. No I/O.
 
+pub mod audit;
 pub mod auth;
 pub mod body;
 pub mod contact;

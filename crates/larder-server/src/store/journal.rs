@@ -75,6 +75,7 @@ mod tests {
     use larder_testbed::Sqlite;
 
     use super::*;
+    use crate::domain::audit::Actor;
     use crate::domain::contact::{Email, Phone};
     use crate::domain::identity::{ExternalId, Username};
     use crate::domain::user::NewUser;
@@ -82,7 +83,7 @@ mod tests {
     #[tokio::test]
     async fn touches_of_a_user_are_what_its_trigger_journals() {
         let sqlite = Sqlite::fresh().unwrap();
-        let (store, recorder) = Store::open(&sqlite.url()).await.unwrap().recording();
+        let (store, recorder) = Store::open(&sqlite.url()).await.unwrap().recording(Actor::Nobody);
         let mut new = NewUser::new(Email::parse("a@x.example").unwrap(), Username::parse("ann").unwrap());
         new.phone = Some(Phone::parse("+31612345678").unwrap());
         new.external_id = Some(ExternalId::parse("5779356081").unwrap());

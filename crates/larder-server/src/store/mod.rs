@@ -4,8 +4,11 @@
 //! - `one_lock_order`: transactions lock users, then credentials, then sessions, then refresh tokens; the totals
 //!   come last, but first where many users are created, which can meet another only over the same e-mail address;
 //! - `versions_by_trigger`: no statement here writes `version` or `updated_at` of an existing user;
+//! - `no_silent_write`: each write leaves its line in the audit log in its own transaction, for the one way to commit asks
+//!   for it;
 //! - `no_secret_in_user`: nothing here reads a password hash into a [`User`](crate::domain::user::User).
 
+pub mod audit;
 pub mod auth;
 pub mod changes;
 pub mod error;
@@ -17,12 +20,14 @@ pub mod sessions;
 pub mod users;
 
 mod bulk;
+mod placeholders;
 mod row;
 
 use larder_sql::database::{Database, Migrations};
 use sqlx::Row;
 use sqlx::migrate::Migrator;
 
+use crate::domain::audit::Actor;
 use crate::store::error::StoreError;
 use crate::store::recorder::Recorder;
 
@@ -34,6 +39,8 @@ static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
 pub struct Store {
     database: Database,
     recorder: Option<Recorder>,
+    /// As whom its writes stand in the audit log.
+    actor: Actor,
 }
 
 impl Store {
@@ -44,7 +51,7 @@ impl Store {
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         let database = Database::connect(url).await?;
         database.migrate(Migrations { postgres: &POSTGRES, sqlite: &SQLITE }).await?;
-        Ok(Self { database, recorder: None })
+        Ok(Self { database, recorder: None, actor: Actor::Nobody })
     }
 
     /// What names this database among all that share a Redis: 32 hexadecimal digits.
