@@ -1,5 +1,6 @@
 //! The canonical routes under `/api/v1`, and health.
 
+pub mod audit;
 pub mod auth;
 pub mod extract;
 pub mod health;
@@ -33,8 +34,10 @@ const BODY_PAUSE: Duration = Duration::from_secs(10);
 
 /// All routes on a service.
 pub fn routes(service: Service) -> Router {
-    let (router, document) =
-        OpenApiRouter::with_openapi(openapi::Base::openapi()).merge(users::routes()).split_for_parts();
+    let (router, document) = OpenApiRouter::with_openapi(openapi::Base::openapi())
+        .merge(users::routes())
+        .merge(audit::routes())
+        .split_for_parts();
     let auth = Router::new()
         .route("/register", post(auth::register))
         .route("/login", post(auth::login))

@@ -1,6 +1,7 @@
 //! Parsed values: whoever holds one need not check it again. No I/O.
 
 pub mod audit;
+pub mod audit_query;
 pub mod auth;
 pub mod body;
 pub mod contact;

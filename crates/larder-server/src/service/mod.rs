@@ -1,6 +1,7 @@
 //! Use cases: what the API and the command line do, without knowing HTTP.
 
 pub mod access;
+pub mod audit;
 pub mod auth;
 pub mod error;
 pub mod passwords;

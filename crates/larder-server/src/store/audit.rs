@@ -6,6 +6,7 @@ use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
 use crate::domain::audit::{Action, Actor, Event};
+use crate::domain::audit_query::{AuditCursor, AuditQuery};
 use crate::domain::identity::UserId;
 use crate::domain::timestamp::Timestamp;
 use crate::store::Store;
@@ -33,28 +34,12 @@ pub struct Entry {
     pub details: serde_json::Value,
 }
 
-/// Which lines; the default is all.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct AuditFilter {
-    /// Only what this user did.
-    pub actor: Option<UserId>,
-    /// Only what was done to this user.
-    pub target: Option<UserId>,
-    /// Only this action.
-    pub action: Option<Action>,
-}
-
 impl Store {
-    /// Lines of the log, newest first: at most `limit`, after the line `after`.
+    /// Lines of the log, newest first: at most `limit`, whatever the query's own limit.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn audit(
-        &self,
-        filter: &AuditFilter,
-        after: Option<Uuid>,
-        limit: u32,
-    ) -> Result<Vec<Entry>, StoreError> {
+    pub async fn audit(&self, asked: &AuditQuery, limit: u32) -> Result<Vec<Entry>, StoreError> {
         let query = sqlx::query(
             "SELECT id, at, actor_id, action, target_id, details FROM audit_log
              WHERE (CAST($1 AS TEXT) IS NULL OR actor_id = $1)
@@ -64,10 +49,10 @@ impl Store {
              ORDER BY id DESC LIMIT $5",
         );
         let query = query
-            .bind(filter.actor.map(|id| id.to_string()))
-            .bind(filter.target.map(|id| id.to_string()))
-            .bind(filter.action.map(Action::as_str))
-            .bind(after.map(|id| id.to_string()))
+            .bind(asked.actor.map(|id| id.to_string()))
+            .bind(asked.target.map(|id| id.to_string()))
+            .bind(asked.action.map(Action::as_str))
+            .bind(asked.after.map(|AuditCursor(id)| id.to_string()))
             .bind(i64::from(limit));
         let rows = query.fetch_all(self.database.read()).await?;
         Ok(rows.iter().map(entry).collect::<Result<_, _>>()?)

@@ -1,10 +1,11 @@
 //! The audit log: one line with each change, in its transaction, and never another word.
 
 use larder_server::domain::audit::{Action, Actor};
+use larder_server::domain::audit_query::{AuditCursor, AuditQuery};
 use larder_server::domain::identity::UserId;
 use larder_server::domain::patch::{Patch, UserPatch};
 use larder_server::domain::text::Bio;
-use larder_server::store::audit::{AuditFilter, Entry};
+use larder_server::store::audit::Entry;
 use larder_server::store::changes::Updated;
 
 use crate::bed::{Bed, contract, new};
@@ -15,8 +16,8 @@ contract!(
     the_log_is_read_backwards_in_parts,
 );
 
-async fn log(bed: &Bed, filter: AuditFilter) -> Vec<Entry> {
-    bed.store.audit(&filter, None, 100).await.unwrap()
+async fn log(bed: &Bed, asked: AuditQuery) -> Vec<Entry> {
+    bed.store.audit(&asked, 100).await.unwrap()
 }
 
 async fn a_change_and_its_line_stand_or_fall_together(bed: &Bed) {
@@ -32,13 +33,13 @@ async fn a_change_and_its_line_stand_or_fall_together(bed: &Bed) {
     store.update_user(ann.id, &UserPatch::default(), Some(99)).await.unwrap();
     store.delete_user(ann.id, None).await.unwrap();
 
-    let of_ann = AuditFilter { target: Some(ann.id), ..AuditFilter::default() };
+    let of_ann = AuditQuery { target: Some(ann.id), ..AuditQuery::default() };
     let entries = log(bed, of_ann).await;
     let words: Vec<_> = entries.iter().map(|entry| entry.action.as_str()).collect();
     assert_eq!(words, ["user.delete", "user.deactivate", "user.update", "user.create"]);
     assert!(entries.iter().all(|entry| entry.actor_id == Some(admin)));
     assert_eq!(entries[2].details, serde_json::json!({ "fields": ["bio"] }));
-    assert_eq!(log(bed, AuditFilter::default()).await.len(), 4);
+    assert_eq!(log(bed, AuditQuery::default()).await.len(), 4);
 }
 
 async fn the_log_is_append_only(bed: &Bed) {
@@ -58,7 +59,7 @@ async fn the_log_is_append_only(bed: &Bed) {
         assert!(format!("{said:#}").contains("append-only"), "{statement}: {said:#}");
     }
     bed.store.delete_user(ann.id, None).await.unwrap();
-    assert_eq!(log(bed, AuditFilter::default()).await.len(), 2, "a line outlives its user");
+    assert_eq!(log(bed, AuditQuery::default()).await.len(), 2, "a line outlives its user");
 }
 
 async fn the_log_is_read_backwards_in_parts(bed: &Bed) {
@@ -66,14 +67,15 @@ async fn the_log_is_read_backwards_in_parts(bed: &Bed) {
     for user in many {
         bed.store.insert_user(user, None).await.unwrap();
     }
-    let all = log(bed, AuditFilter::default()).await;
+    let all = log(bed, AuditQuery::default()).await;
     assert_eq!(all.len(), 7);
     assert!(all.is_sorted_by(|newer, older| newer.id > older.id));
-    let mut parts = bed.store.audit(&AuditFilter::default(), None, 3).await.unwrap();
-    parts.extend(bed.store.audit(&AuditFilter::default(), Some(parts[2].id), 100).await.unwrap());
+    let mut parts = bed.store.audit(&AuditQuery::default(), 3).await.unwrap();
+    let rest = AuditQuery { after: Some(AuditCursor(parts[2].id)), ..AuditQuery::default() };
+    parts.extend(log(bed, rest).await);
     assert_eq!(parts, all);
-    let only = AuditFilter { action: Some(Action::UserDelete), ..AuditFilter::default() };
+    let only = AuditQuery { action: Some(Action::UserDelete), ..AuditQuery::default() };
     assert!(log(bed, only).await.is_empty());
-    let only = AuditFilter { actor: Some(UserId::generate()), ..AuditFilter::default() };
+    let only = AuditQuery { actor: Some(UserId::generate()), ..AuditQuery::default() };
     assert!(log(bed, only).await.is_empty());
 }
