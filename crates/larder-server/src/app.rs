@@ -96,6 +96,7 @@ pub async fn serve(
         served = serving => served?,
         () = overdue => tracing::warn!("requests were still in flight {GRACE:?} after the stop"),
     }
+    service.warming().stop().await;
     service.store().database().close().await;
     Ok(())
 }

@@ -5,8 +5,10 @@ pub mod auth;
 pub mod extract;
 pub mod health;
 pub mod openapi;
+pub mod parts;
 pub mod preconditions;
 pub mod problem;
+pub mod profiles;
 pub mod users;
 
 use std::time::Duration;
@@ -36,6 +38,8 @@ const BODY_PAUSE: Duration = Duration::from_secs(10);
 pub fn routes(service: Service) -> Router {
     let (router, document) = OpenApiRouter::with_openapi(openapi::Base::openapi())
         .merge(users::routes())
+        .merge(profiles::routes())
+        .merge(parts::routes())
         .merge(audit::routes())
         .split_for_parts();
     let auth = Router::new()

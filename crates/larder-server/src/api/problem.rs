@@ -62,6 +62,7 @@ impl From<ServiceError> for Problem {
             E::Forbidden(_) => StatusCode::FORBIDDEN,
             E::NotFound => StatusCode::NOT_FOUND,
             E::Taken { .. } => StatusCode::CONFLICT,
+            E::PartConflict => StatusCode::PRECONDITION_FAILED,
             E::VersionConflict { current } => return Self::version_conflict(*current),
             E::Unavailable(_) | E::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
             E::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,

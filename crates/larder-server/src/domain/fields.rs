@@ -63,6 +63,28 @@ impl Fields {
         }
     }
 
+    /// A whole number; may be missing but not null.
+    pub(crate) fn whole<T>(&mut self, name: &'static str, parse: fn(i64) -> Result<T, Invalid>) -> Option<T> {
+        match self.take(name)?.as_i64() {
+            Some(number) => self.errors.keep(name, parse(number)),
+            None => self.refuse(name, "must be a whole number"),
+        }
+    }
+
+    /// A list that must be there.
+    pub(crate) fn list<T>(
+        &mut self,
+        name: &'static str,
+        parse: fn(Vec<Value>) -> Result<T, Invalid>,
+    ) -> Option<T> {
+        match self.take(name) {
+            None => self.refuse(name, "is required"),
+            Some(Value::Array(entries)) => self.errors.keep(name, parse(entries)),
+            Some(Value::Null) => self.refuse(name, "must not be null"),
+            Some(_) => self.refuse(name, "must be a list"),
+        }
+    }
+
     /// A list of skills; may be missing, and null is the empty list.
     pub(crate) fn skills(&mut self, name: &'static str) -> Option<Skills> {
         match self.take(name)? {

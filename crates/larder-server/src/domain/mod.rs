@@ -9,6 +9,7 @@ mod fields;
 pub mod identity;
 pub mod invalid;
 pub mod paging;
+pub mod parts;
 pub mod password;
 pub mod patch;
 pub mod profile;

@@ -5,15 +5,19 @@ pub mod audit;
 pub mod auth;
 pub mod error;
 pub mod passwords;
+pub mod profiles;
 pub mod tokens;
 pub mod users;
+pub mod warming;
 
 use larder::cache::Cache;
 
+use crate::cached::profiles::CachedProfiles;
 use crate::cached::users::CachedUsers;
 use crate::service::error::ServiceError;
 use crate::service::passwords::Passwords;
 use crate::service::tokens::Tokens;
+use crate::service::warming::Warming;
 use crate::store::Store;
 
 /// The service; cheap to clone.
@@ -21,6 +25,8 @@ use crate::store::Store;
 pub struct Service {
     store: Store,
     users: CachedUsers,
+    profiles: CachedProfiles,
+    warming: Warming,
     passwords: Passwords,
     tokens: Tokens,
 }
@@ -31,9 +37,11 @@ impl Service {
     /// # Errors
     /// Those of the database.
     pub async fn open(store: Store, cache: Cache) -> Result<Self, ServiceError> {
+        let profiles = CachedProfiles::open(&cache, store.clone())?;
         let users = CachedUsers::open(cache, store.clone())?;
         let tokens = Tokens::open(&store).await?;
-        Ok(Self { store, users, passwords: Passwords::new(), tokens })
+        let (passwords, warming) = (Passwords::new(), Warming::default());
+        Ok(Self { store, users, profiles, warming, passwords, tokens })
     }
 
     /// The database behind it.
@@ -44,6 +52,11 @@ impl Service {
     /// The users, read through the cache.
     pub fn users(&self) -> &CachedUsers {
         &self.users
+    }
+
+    /// Reads in the background; to be stopped before the database is closed.
+    pub fn warming(&self) -> &Warming {
+        &self.warming
     }
 
     /// Hashes and compares passwords.

@@ -8,7 +8,7 @@ use larder::uncached::uncached;
 use crate::cached::users::UserPage;
 use crate::domain::audit::Actor;
 use crate::domain::body::CreateUserBody;
-use crate::domain::identity::Identifier;
+use crate::domain::identity::{Identifier, UserId};
 use crate::domain::paging::ListQuery;
 use crate::domain::patch::UserPatch;
 use crate::domain::user::{NewUser, User};
@@ -73,9 +73,20 @@ impl Service {
             let (store, recorder) = service.store.recording(actor);
             let inserted = store.insert_user(new, password_hash.as_deref()).await;
             let receipt = service.users.committed(&recorder).await;
-            Ok((inserted?, receipt))
+            let user = inserted?;
+            service.warm_user(user.id);
+            Ok((user, receipt))
         })
         .await
+    }
+
+    /// Loads a user in the background: who was just created is soon looked at.
+    fn warm_user(&self, id: UserId) {
+        let users = self.users.clone();
+        self.warming.soon(async move {
+            // Whoever asks for it gets the error, if it is still there.
+            let _ = users.user(id, Consistency::Bounded).await;
+        });
     }
 
     /// Changes a user, if it has one of the expected versions; none expected means any.
@@ -162,7 +173,7 @@ impl Service {
 
     /// The user a change is about, as the database has it, if the caller may change it: rights are never judged
     /// by a cached row. The write then insists on this very version, so that what was judged is what changes.
-    async fn target(
+    pub(super) async fn target(
         &self,
         caller: Caller,
         named: &Identifier,

@@ -21,6 +21,12 @@ pub fn tables() -> Vec<Table> {
             .entry("user_username", &["username"])
             .entry("user_phone", &["phone"])
             .entry("user_external", &["external_id"])
+            .entry("profile", &["id"])
+            .entry("full_profile", &["id"])
+            .entry("preferences", &["id"])
+            .entry("languages", &["id"])
+            .entry("accessibility", &["id"])
+            .entry("interests", &["id"])
             .tag("user_list")
             .unique(&["id"])
             .unique(&["email"])
@@ -29,9 +35,30 @@ pub fn tables() -> Vec<Table> {
             .unique(&["external_id"]),
         Table::new("credentials").entry("auth_state", &["user_id"]).unique(&["user_id"]),
         Table::new("sessions").entry("auth_state", &["user_id"]).unique(&["id"]),
+        part("preferences"),
+        part("languages"),
+        part("accessibility"),
+        part("interests"),
         Table::new("user_totals").tag("user_list").unique(&["shard"]),
     ]
 }
+
+/// A part of a profile, in a table and a class of the same name.
+fn part(name: &str) -> Table {
+    Table::new(name).entry(name, &["user_id"]).entry("full_profile", &["user_id"]).unique(&["user_id"])
+}
+
+/// The classes that have an entry for each user, by its id.
+const OF_USER: [&str; 8] = [
+    "user_details",
+    "auth_state",
+    "profile",
+    "full_profile",
+    "preferences",
+    "languages",
+    "accessibility",
+    "interests",
+];
 
 /// What a change of this user's row touches, as `tables` declares it.
 pub(super) fn touches_of(user: &User) -> Vec<Touch> {
@@ -43,12 +70,8 @@ pub(super) fn touches_of(user: &User) -> Vec<Touch> {
     ];
     let names = names.into_iter().filter_map(|(class, name)| Some(Touch::entry(class, [name?])));
     let id = user.id.to_string();
-    let own = [
-        Touch::Tag("user_list".to_owned()),
-        Touch::entry("user_details", [id]),
-        touch_of_auth_state(user.id),
-    ];
-    own.into_iter().chain(names).collect()
+    let own = OF_USER.map(|class| Touch::entry(class, [&id]));
+    [Touch::Tag("user_list".to_owned())].into_iter().chain(own).chain(names).collect()
 }
 
 /// What a change of a user's sessions touches.

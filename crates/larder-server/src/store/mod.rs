@@ -14,6 +14,7 @@ pub mod changes;
 pub mod error;
 pub mod journal;
 pub mod keys;
+pub mod parts;
 pub mod passwords;
 pub mod recorder;
 pub mod sessions;

@@ -14,6 +14,7 @@ mod instances;
 mod lists;
 mod openapi;
 mod outages;
+mod profiles;
 mod reassigned;
 mod start;
 mod support;
