@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod auth;
+pub mod bulk;
 pub mod extract;
 pub mod health;
 pub mod openapi;
@@ -38,6 +39,7 @@ const BODY_PAUSE: Duration = Duration::from_secs(10);
 pub fn routes(service: Service) -> Router {
     let (router, document) = OpenApiRouter::with_openapi(openapi::Base::openapi())
         .merge(users::routes())
+        .merge(bulk::routes())
         .merge(profiles::routes())
         .merge(parts::routes())
         .merge(audit::routes())

@@ -4,6 +4,7 @@ pub mod audit;
 pub mod audit_query;
 pub mod auth;
 pub mod body;
+pub mod bulk;
 pub mod contact;
 mod fields;
 pub mod identity;

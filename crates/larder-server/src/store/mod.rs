@@ -10,6 +10,7 @@
 
 pub mod audit;
 pub mod auth;
+pub mod bulk_activity;
 pub mod changes;
 pub mod error;
 pub mod journal;
