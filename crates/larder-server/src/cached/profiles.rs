@@ -1,16 +1,13 @@
 //! Profiles: what everybody may see of a user, each part of the rest, and all of it together.
 
-use std::time::Duration;
-
 use larder::cache::Cache;
 use larder::class::{Answer, Class};
 use larder::error::Error;
-use larder::policy::{Consistency, Policy};
+use larder::policy::Consistency;
 use larder::stats::Stats;
 
-use crate::cached::ABSENT;
+use crate::cached::policies::{self, Policies};
 use crate::domain::identity::UserId;
-use crate::domain::parts::Part;
 use crate::domain::parts::accessibility::Accessibility;
 use crate::domain::parts::full::FullProfile;
 use crate::domain::parts::interests::Interests;
@@ -61,16 +58,15 @@ impl CachedProfiles {
     ///
     /// # Errors
     /// Only if a class's name were not allowed.
-    pub fn open(cache: &Cache, store: Store) -> Result<Self, Error> {
-        let policy = |seconds| Policy::ttl(Duration::from_secs(seconds)).absent_for(ABSENT);
+    pub fn open(cache: &Cache, store: Store, policies: &Policies) -> Result<Self, Error> {
         Ok(Self {
             store,
-            profiles: cache.class("profile").policy(policy(180)).open()?,
-            full: cache.class("full_profile").policy(policy(3600)).open()?,
-            preferences: cache.class(Preferences::NAME).policy(policy(3600)).open()?,
-            languages: cache.class(Languages::NAME).policy(policy(3600)).open()?,
-            accessibility: cache.class(Accessibility::NAME).policy(policy(3600)).open()?,
-            interests: cache.class(Interests::NAME).policy(policy(3600)).open()?,
+            profiles: policies.open(&policies::PROFILE, |name| cache.class(name))?,
+            full: policies.open(&policies::FULL_PROFILE, |name| cache.class(name))?,
+            preferences: policies.open(&policies::PREFERENCES, |name| cache.class(name))?,
+            languages: policies.open(&policies::LANGUAGES, |name| cache.class(name))?,
+            accessibility: policies.open(&policies::ACCESSIBILITY, |name| cache.class(name))?,
+            interests: policies.open(&policies::INTERESTS, |name| cache.class(name))?,
         })
     }
 

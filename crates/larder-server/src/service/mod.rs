@@ -13,6 +13,7 @@ pub mod warming;
 
 use larder::cache::Cache;
 
+use crate::cached::policies::Policies;
 use crate::cached::profiles::CachedProfiles;
 use crate::cached::users::CachedUsers;
 use crate::service::error::ServiceError;
@@ -37,9 +38,9 @@ impl Service {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn open(store: Store, cache: Cache) -> Result<Self, ServiceError> {
-        let profiles = CachedProfiles::open(&cache, store.clone())?;
-        let users = CachedUsers::open(cache, store.clone())?;
+    pub async fn open(store: Store, cache: Cache, policies: &Policies) -> Result<Self, ServiceError> {
+        let profiles = CachedProfiles::open(&cache, store.clone(), policies)?;
+        let users = CachedUsers::open(cache, store.clone(), policies)?;
         let tokens = Tokens::open(&store).await?;
         let (passwords, warming) = (Passwords::new(), Warming::default());
         Ok(Self { store, users, profiles, warming, passwords, tokens })

@@ -5,6 +5,7 @@ mod access;
 mod auth;
 mod bulk;
 mod conditional;
+mod config;
 mod demo;
 mod endings;
 mod foreign;
