@@ -155,6 +155,9 @@ mod tests {
 
     const SECRET: &str = "zqx:/@?#%";
 
+    /// What is set, and which URL comes of it under which name.
+    type Row<'a> = (&'a [(&'a str, &'a str)], Option<(&'a str, &'a str)>);
+
     fn url(pairs: &[(&str, &str)]) -> Option<(String, &'static str)> {
         read(&of(pairs, "").unwrap()).unwrap().map(|redis| (redis.url, redis.name))
     }
@@ -163,7 +166,7 @@ mod tests {
     fn the_first_url_wins_then_the_parts_and_any_of_them_means_redis() {
         let (a, b, c) =
             (("REDIS_URL", "redis://a"), ("REDIS_PRIVATE_URL", "redis://b"), (UPSTASH, "redis://c"));
-        let table: &[(&[(&str, &str)], Option<(&str, &str)>)] = &[
+        let table: &[Row<'_>] = &[
             (&[], None),
             (&[("REDIS_URL", ""), ("REDIS_HOST", " ")], None),
             (&[a, b, c, ("REDIS_HOST", "d")], Some(("redis://a", "REDIS_URL"))),

@@ -87,9 +87,12 @@ pub struct Effective {
     pub origin: Origin,
 }
 
+/// The value of a variable, by its name.
+type Lookup = Box<dyn Fn(&str) -> Option<String>>;
+
 /// What was set, and what came of it so far.
 pub struct Sources {
-    lookup: Box<dyn Fn(&str) -> Option<String>>,
+    lookup: Lookup,
     file: BTreeMap<&'static str, String>,
     pub(super) preset: Option<&'static Preset>,
     effective: RefCell<Vec<Effective>>,

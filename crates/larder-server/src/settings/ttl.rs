@@ -108,82 +108,86 @@ mod tests {
         (ttl.as_secs(), origin.to_string())
     }
 
+    /// Variables, a file, a class; its time to live and where that came from.
+    type Row = (Pairs<'static>, &'static str, &'static ClassRow, u64, &'static str);
+
+    const TABLE: &[Row] = &[
+        (&[], "", &row::USER_DETAILS, 180, "default"),
+        (&[("CACHE_DEFAULT_TTL", "7")], "", &row::AUTH_STATE, 7, "environment, CACHE_DEFAULT_TTL"),
+        (
+            &[("CACHE_DEFAULT_TTL", "7"), ("USER_CACHE_TTL", "8")],
+            "",
+            &row::USER_DETAILS,
+            8,
+            "environment, USER_CACHE_TTL",
+        ),
+        (
+            &[("USER_DETAILS_TTL", "9"), ("USER_CACHE_TTL", "8")],
+            "",
+            &row::USER_DETAILS,
+            9,
+            "environment, USER_DETAILS_TTL",
+        ),
+        (
+            &[("USER_DETAILS_TTL", "9"), ("USER_CACHE_TTL", "8")],
+            "",
+            &row::USER_EMAIL,
+            8,
+            "environment, USER_CACHE_TTL",
+        ),
+        (
+            &[("USER_DETAILS_TTL", "")],
+            "user_details_ttl = 10",
+            &row::USER_DETAILS,
+            10,
+            "file, user_details_ttl",
+        ),
+        (
+            &[("USER_DETAILS_TTL", "9")],
+            "user_details_ttl = 10",
+            &row::USER_DETAILS,
+            9,
+            "environment, USER_DETAILS_TTL",
+        ),
+        (
+            &[("CACHE_DEFAULT_TTL", "7")],
+            "user_details_ttl = 10",
+            &row::USER_DETAILS,
+            10,
+            "file, user_details_ttl",
+        ),
+        (
+            &[("USER_PROFILE_TTL", "5"), ("CACHE_USER_TTL", "6")],
+            "",
+            &row::PROFILE,
+            5,
+            "environment, USER_PROFILE_TTL",
+        ),
+        (
+            &[("USER_PROFILE_TTL", "5"), ("CACHE_USER_TTL", "6")],
+            "",
+            &row::INTERESTS,
+            6,
+            "environment, CACHE_USER_TTL",
+        ),
+        (&[("LARDER_PRESET", "production")], "", &row::USER_LIST, 300, "preset production"),
+        (&[("LARDER_PRESET", "production")], "", &row::USER_DETAILS, 180, "default"),
+        (&[], "larder_preset = 'development'", &row::USER_LIST, 30, "preset development"),
+        (
+            &[("LARDER_PRESET", "production"), ("CACHE_DEFAULT_TTL", "7")],
+            "",
+            &row::USER_LIST,
+            7,
+            "environment, CACHE_DEFAULT_TTL",
+        ),
+        (&[("LARDER_PRESET", "it360acad")], "", &row::USER_DETAILS, 3600, "preset it360acad"),
+        (&[("LARDER_PRESET", "katiba360")], "", &row::PREFERENCES, 3600, "preset katiba360"),
+        (&[("LARDER_PRESET", "hiremebahamas")], "", &row::USER_DETAILS, 300, "preset hiremebahamas"),
+    ];
+
     #[test]
     fn specific_wins_over_general_set_over_preset_and_environment_over_file() {
-        let table: &[(Pairs<'_>, &str, &ClassRow, u64, &str)] = &[
-            (&[], "", &row::USER_DETAILS, 180, "default"),
-            (&[("CACHE_DEFAULT_TTL", "7")], "", &row::AUTH_STATE, 7, "environment, CACHE_DEFAULT_TTL"),
-            (
-                &[("CACHE_DEFAULT_TTL", "7"), ("USER_CACHE_TTL", "8")],
-                "",
-                &row::USER_DETAILS,
-                8,
-                "environment, USER_CACHE_TTL",
-            ),
-            (
-                &[("USER_DETAILS_TTL", "9"), ("USER_CACHE_TTL", "8")],
-                "",
-                &row::USER_DETAILS,
-                9,
-                "environment, USER_DETAILS_TTL",
-            ),
-            (
-                &[("USER_DETAILS_TTL", "9"), ("USER_CACHE_TTL", "8")],
-                "",
-                &row::USER_EMAIL,
-                8,
-                "environment, USER_CACHE_TTL",
-            ),
-            (
-                &[("USER_DETAILS_TTL", "")],
-                "user_details_ttl = 10",
-                &row::USER_DETAILS,
-                10,
-                "file, user_details_ttl",
-            ),
-            (
-                &[("USER_DETAILS_TTL", "9")],
-                "user_details_ttl = 10",
-                &row::USER_DETAILS,
-                9,
-                "environment, USER_DETAILS_TTL",
-            ),
-            (
-                &[("CACHE_DEFAULT_TTL", "7")],
-                "user_details_ttl = 10",
-                &row::USER_DETAILS,
-                10,
-                "file, user_details_ttl",
-            ),
-            (
-                &[("USER_PROFILE_TTL", "5"), ("CACHE_USER_TTL", "6")],
-                "",
-                &row::PROFILE,
-                5,
-                "environment, USER_PROFILE_TTL",
-            ),
-            (
-                &[("USER_PROFILE_TTL", "5"), ("CACHE_USER_TTL", "6")],
-                "",
-                &row::INTERESTS,
-                6,
-                "environment, CACHE_USER_TTL",
-            ),
-            (&[("LARDER_PRESET", "production")], "", &row::USER_LIST, 300, "preset production"),
-            (&[("LARDER_PRESET", "production")], "", &row::USER_DETAILS, 180, "default"),
-            (&[], "larder_preset = 'development'", &row::USER_LIST, 30, "preset development"),
-            (
-                &[("LARDER_PRESET", "production"), ("CACHE_DEFAULT_TTL", "7")],
-                "",
-                &row::USER_LIST,
-                7,
-                "environment, CACHE_DEFAULT_TTL",
-            ),
-            (&[("LARDER_PRESET", "it360acad")], "", &row::USER_DETAILS, 3600, "preset it360acad"),
-            (&[("LARDER_PRESET", "katiba360")], "", &row::PREFERENCES, 3600, "preset katiba360"),
-            (&[("LARDER_PRESET", "hiremebahamas")], "", &row::USER_DETAILS, 300, "preset hiremebahamas"),
-        ];
-        for (pairs, toml, row, seconds, origin) in table {
+        for (pairs, toml, row, seconds, origin) in TABLE {
             let expected = (*seconds, (*origin).to_owned());
             assert_eq!(ttl(pairs, toml, row), expected, "{} {pairs:?} {toml}", row.name);
         }

@@ -105,7 +105,7 @@ impl Store {
     ) -> Result<PartUpdated<P>, StoreError> {
         let mut write = self.database.begin().await?;
         // The lock on the user keeps the part as it is, too: every write here takes it first.
-        if !row::locked(&mut write, id).await?.is_some_and(|user| user.version == judged_version) {
+        if row::locked(&mut write, id).await?.is_none_or(|user| user.version != judged_version) {
             return Ok(PartUpdated::UserChanged);
         }
         let before: P = present(&mut write, id).await?;
