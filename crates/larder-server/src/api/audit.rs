@@ -59,6 +59,7 @@ pub(crate) struct AuditList {
 #[utoipa::path(
     get,
     path = "/api/v1/audit",
+    operation_id = "list_audit",
     tag = "audit",
     security(("bearer" = [])),
     params(AuditParams),

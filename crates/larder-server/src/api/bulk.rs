@@ -45,6 +45,7 @@ pub(crate) struct BulkAnswer {
 #[utoipa::path(
     post,
     path = "/api/v1/users/bulk/activate",
+    operation_id = "bulk_activate",
     tag = "users",
     security(("bearer" = [])),
     request_body = BulkIds,
@@ -66,6 +67,7 @@ pub(crate) async fn activate(
 #[utoipa::path(
     post,
     path = "/api/v1/users/bulk/deactivate",
+    operation_id = "bulk_deactivate",
     tag = "users",
     security(("bearer" = [])),
     request_body = BulkIds,

@@ -1,7 +1,8 @@
 //! What the service keeps in its database, behind one type for PostgreSQL and SQLite.
 //!
 //! Reads are one fresh autocommit statement each, so a cache may load through them. Invariants:
-//! - `one_lock_order`: transactions lock users, then credentials, then sessions, then refresh tokens; the totals
+//! - `one_lock_order`: transactions lock users (many in the order of their ids), then the parts of their
+//!   profiles, then credentials, then sessions, then refresh tokens; the totals
 //!   come last, but first where many users are created, which can meet another only over the same e-mail address;
 //! - `versions_by_trigger`: no statement here writes `version` or `updated_at` of an existing user;
 //! - `no_silent_write`: each write leaves its line in the audit log in its own transaction, for the one way to commit asks

@@ -93,7 +93,7 @@ fn a_bad_value_ends_every_command_and_names_what_is_allowed() {
             assert!(printed.contains(name) && printed.contains(says), "{name}={value}: {printed}");
         }
     }
-    let tls = [("REDIS_PRIVATE_URL", "rediss://:zqxhunter2@127.0.0.1:1")];
+    let tls = [("LARDER_LISTEN", "127.0.0.1:0"), ("REDIS_PRIVATE_URL", "rediss://:zqxhunter2@127.0.0.1:1")];
     let (code, printed) = config(folder.path(), &["serve"], &tls);
     assert!(code == Some(1) && printed.contains("REDIS_PRIVATE_URL") && printed.contains("TLS"), "{printed}");
 }
