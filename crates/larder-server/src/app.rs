@@ -18,10 +18,6 @@ use crate::service::Service;
 use crate::settings::{FirstAdmin, Settings};
 use crate::store::Store;
 
-/// What our share of a Redis begins with; the database's own name follows, for two databases behind one Redis
-/// must never read each other's entries. A copy of a database has the same name: it needs a Redis of its own.
-const NAMESPACE: &str = "larder";
-
 /// How long requests in flight may take after the service was told to stop.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -41,12 +37,16 @@ pub async fn open(settings: &Settings) -> anyhow::Result<(Service, Option<Create
     let store = Store::open(&settings.database_url).await.context("DATABASE_URL cannot be opened")?;
     let installation = store.installation().await?;
     let journal = store.journal().await.context("the journal of DATABASE_URL cannot be opened")?;
-    let mut builder = Cache::builder(&format!("{NAMESPACE}-{installation}")).journal(journal);
-    if let Some(url) = &settings.redis_url {
-        builder = builder.redis(url);
+    // Two databases behind one Redis must never read each other's entries. A copy of a database has the same name: it
+    // needs a Redis of its own.
+    let mut builder = Cache::builder(&format!("{}-{installation}", settings.namespace)).journal(journal);
+    let mut at_fault = "the cache";
+    if let Some(redis) = &settings.redis {
+        builder = builder.redis(&redis.url);
+        at_fault = redis.name;
     }
-    let cache = builder.build().await.context("REDIS_URL cannot be used")?;
-    let service = Service::open(store, cache).await?;
+    let cache = builder.build().await.with_context(|| format!("{at_fault} cannot be used"))?;
+    let service = Service::open(store, cache, &settings.policies).await?;
     let admin = first_admin(&service, &settings.admin).await?;
     Ok((service, admin))
 }
@@ -96,6 +96,7 @@ pub async fn serve(
         served = serving => served?,
         () = overdue => tracing::warn!("requests were still in flight {GRACE:?} after the stop"),
     }
+    service.warming().stop().await;
     service.store().database().close().await;
     Ok(())
 }

@@ -5,6 +5,7 @@
 use larder::cache::Cache;
 use larder::journal::Touch;
 use larder::policy::Consistency;
+use larder_server::cached::policies::Policies;
 use larder_server::cached::users::CachedUsers;
 use larder_server::domain::contact::Email;
 use larder_server::domain::identity::{ExternalId, Identifier, UserId, Username};
@@ -24,7 +25,7 @@ impl Bed {
         let sqlite = Sqlite::fresh().unwrap();
         let store = Store::open(&sqlite.url()).await.unwrap();
         let cache = Cache::builder("test").build().await.unwrap();
-        let users = CachedUsers::open(cache, store.clone()).unwrap();
+        let users = CachedUsers::open(cache, store.clone(), &Policies::default()).unwrap();
         Bed { store, users, _sqlite: sqlite }
     }
 

@@ -33,7 +33,13 @@ BEGIN
             '["entry","user_email",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."email"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
             '["entry","user_username",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."username"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
             '["entry","user_phone",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."phone"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
-            '["entry","user_external",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."external_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']'), ']'));
+            '["entry","user_external",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."external_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","profile",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","full_profile",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","preferences",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","languages",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","accessibility",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","interests",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']'), ']'));
     ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
         INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
             '["tag","user_list"]',
@@ -45,12 +51,24 @@ BEGIN
             '["entry","user_username",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."username"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
             '["entry","user_phone",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."phone"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
             '["entry","user_external",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."external_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","profile",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","full_profile",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","preferences",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","languages",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","accessibility",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","interests",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
             CASE WHEN (OLD."id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."id"::pg_catalog.text COLLATE pg_catalog."C") IS NOT TRUE THEN '["entry","user_details",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']' END,
             CASE WHEN (OLD."id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."id"::pg_catalog.text COLLATE pg_catalog."C") IS NOT TRUE THEN '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']' END,
             CASE WHEN (OLD."email"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."email"::pg_catalog.text COLLATE pg_catalog."C") IS NOT TRUE THEN '["entry","user_email",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."email"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']' END,
             CASE WHEN (OLD."username"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."username"::pg_catalog.text COLLATE pg_catalog."C") IS NOT TRUE THEN '["entry","user_username",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."username"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']' END,
             CASE WHEN (OLD."phone"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."phone"::pg_catalog.text COLLATE pg_catalog."C") IS NOT TRUE THEN '["entry","user_phone",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."phone"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']' END,
-            CASE WHEN (OLD."external_id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."external_id"::pg_catalog.text COLLATE pg_catalog."C") IS NOT TRUE THEN '["entry","user_external",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."external_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']' END), ']'));
+            CASE WHEN (OLD."external_id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."external_id"::pg_catalog.text COLLATE pg_catalog."C") IS NOT TRUE THEN '["entry","user_external",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."external_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']' END,
+            CASE WHEN (OLD."id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."id"::pg_catalog.text COLLATE pg_catalog."C") IS NOT TRUE THEN '["entry","profile",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']' END,
+            CASE WHEN (OLD."id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."id"::pg_catalog.text COLLATE pg_catalog."C") IS NOT TRUE THEN '["entry","full_profile",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']' END,
+            CASE WHEN (OLD."id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."id"::pg_catalog.text COLLATE pg_catalog."C") IS NOT TRUE THEN '["entry","preferences",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']' END,
+            CASE WHEN (OLD."id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."id"::pg_catalog.text COLLATE pg_catalog."C") IS NOT TRUE THEN '["entry","languages",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']' END,
+            CASE WHEN (OLD."id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."id"::pg_catalog.text COLLATE pg_catalog."C") IS NOT TRUE THEN '["entry","accessibility",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']' END,
+            CASE WHEN (OLD."id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."id"::pg_catalog.text COLLATE pg_catalog."C") IS NOT TRUE THEN '["entry","interests",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']' END), ']'));
     ELSIF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
         INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
             '["tag","user_list"]',
@@ -61,7 +79,13 @@ BEGIN
             '["entry","user_email",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."email"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
             '["entry","user_username",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."username"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
             '["entry","user_phone",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."phone"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
-            '["entry","user_external",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."external_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']'), ']'));
+            '["entry","user_external",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."external_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","profile",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","full_profile",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","preferences",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","languages",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","accessibility",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","interests",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']'), ']'));
     ELSIF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
         INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
             '["tag","user_list"]',
@@ -72,9 +96,15 @@ BEGIN
             '["entry","user_email",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."email"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
             '["entry","user_username",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."username"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
             '["entry","user_phone",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."phone"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
-            '["entry","user_external",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."external_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']'), ']'));
+            '["entry","user_external",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."external_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","profile",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","full_profile",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","preferences",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","languages",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","accessibility",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","interests",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']'), ']'));
     ELSE
-        INSERT INTO larder_outbox (touched) VALUES ('[["tag","auth_state"],["tag","leaderboard"],["tag","recent_achievements"],["tag","user_details"],["tag","user_email"],["tag","user_external"],["tag","user_list"],["tag","user_phone"],["tag","user_username"]]');
+        INSERT INTO larder_outbox (touched) VALUES ('[["tag","accessibility"],["tag","auth_state"],["tag","full_profile"],["tag","interests"],["tag","languages"],["tag","leaderboard"],["tag","preferences"],["tag","profile"],["tag","recent_achievements"],["tag","user_details"],["tag","user_email"],["tag","user_external"],["tag","user_list"],["tag","user_phone"],["tag","user_username"]]');
     END IF;
     RETURN NULL;
 END $$;
@@ -163,6 +193,170 @@ CREATE OR REPLACE TRIGGER larder_journal_truncated AFTER TRUNCATE ON "sessions"
 -- Also under session_replication_role = replica.
 ALTER TABLE "sessions" ENABLE ALWAYS TRIGGER larder_journal;
 ALTER TABLE "sessions" ENABLE ALWAYS TRIGGER larder_journal_truncated;
+
+-- What a change of "preferences" touches.
+DO $migration$ BEGIN EXECUTE replace($function$
+CREATE OR REPLACE FUNCTION "larder_journal_preferences"() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' AND (OLD."user_id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."user_id"::pg_catalog.text COLLATE pg_catalog."C" OR OLD."user_id"::pg_catalog.text IS NULL AND NEW."user_id"::pg_catalog.text IS NULL) THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
+            '["entry","preferences",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","full_profile",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']'), ']'));
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
+            '["entry","preferences",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","full_profile",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            CASE WHEN (OLD."user_id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."user_id"::pg_catalog.text COLLATE pg_catalog."C") IS NOT TRUE THEN '["entry","preferences",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']' END,
+            CASE WHEN (OLD."user_id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."user_id"::pg_catalog.text COLLATE pg_catalog."C") IS NOT TRUE THEN '["entry","full_profile",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']' END), ']'));
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
+            '["entry","preferences",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","full_profile",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']'), ']'));
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
+            '["entry","preferences",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","full_profile",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']'), ']'));
+    ELSE
+        INSERT INTO larder_outbox (touched) VALUES ('[["tag","full_profile"],["tag","preferences"]]');
+    END IF;
+    RETURN NULL;
+END $$;
+$function$, 'INSERT INTO larder_outbox (touched)', (
+    -- Whoever fires the trigger may look for tables elsewhere.
+    SELECT format('INSERT INTO %I.larder_outbox (touched)', nspname)
+    FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE pg_class.oid = CAST('larder_outbox' AS REGCLASS)
+)); END $migration$;
+CREATE OR REPLACE TRIGGER larder_journal AFTER INSERT OR UPDATE OR DELETE ON "preferences"
+    FOR EACH ROW EXECUTE FUNCTION "larder_journal_preferences"();
+CREATE OR REPLACE TRIGGER larder_journal_truncated AFTER TRUNCATE ON "preferences"
+    FOR EACH STATEMENT EXECUTE FUNCTION "larder_journal_preferences"();
+-- Also under session_replication_role = replica.
+ALTER TABLE "preferences" ENABLE ALWAYS TRIGGER larder_journal;
+ALTER TABLE "preferences" ENABLE ALWAYS TRIGGER larder_journal_truncated;
+
+-- What a change of "languages" touches.
+DO $migration$ BEGIN EXECUTE replace($function$
+CREATE OR REPLACE FUNCTION "larder_journal_languages"() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' AND (OLD."user_id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."user_id"::pg_catalog.text COLLATE pg_catalog."C" OR OLD."user_id"::pg_catalog.text IS NULL AND NEW."user_id"::pg_catalog.text IS NULL) THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
+            '["entry","languages",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","full_profile",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']'), ']'));
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
+            '["entry","languages",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","full_profile",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            CASE WHEN (OLD."user_id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."user_id"::pg_catalog.text COLLATE pg_catalog."C") IS NOT TRUE THEN '["entry","languages",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']' END,
+            CASE WHEN (OLD."user_id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."user_id"::pg_catalog.text COLLATE pg_catalog."C") IS NOT TRUE THEN '["entry","full_profile",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']' END), ']'));
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
+            '["entry","languages",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","full_profile",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']'), ']'));
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
+            '["entry","languages",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","full_profile",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']'), ']'));
+    ELSE
+        INSERT INTO larder_outbox (touched) VALUES ('[["tag","full_profile"],["tag","languages"]]');
+    END IF;
+    RETURN NULL;
+END $$;
+$function$, 'INSERT INTO larder_outbox (touched)', (
+    -- Whoever fires the trigger may look for tables elsewhere.
+    SELECT format('INSERT INTO %I.larder_outbox (touched)', nspname)
+    FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE pg_class.oid = CAST('larder_outbox' AS REGCLASS)
+)); END $migration$;
+CREATE OR REPLACE TRIGGER larder_journal AFTER INSERT OR UPDATE OR DELETE ON "languages"
+    FOR EACH ROW EXECUTE FUNCTION "larder_journal_languages"();
+CREATE OR REPLACE TRIGGER larder_journal_truncated AFTER TRUNCATE ON "languages"
+    FOR EACH STATEMENT EXECUTE FUNCTION "larder_journal_languages"();
+-- Also under session_replication_role = replica.
+ALTER TABLE "languages" ENABLE ALWAYS TRIGGER larder_journal;
+ALTER TABLE "languages" ENABLE ALWAYS TRIGGER larder_journal_truncated;
+
+-- What a change of "accessibility" touches.
+DO $migration$ BEGIN EXECUTE replace($function$
+CREATE OR REPLACE FUNCTION "larder_journal_accessibility"() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' AND (OLD."user_id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."user_id"::pg_catalog.text COLLATE pg_catalog."C" OR OLD."user_id"::pg_catalog.text IS NULL AND NEW."user_id"::pg_catalog.text IS NULL) THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
+            '["entry","accessibility",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","full_profile",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']'), ']'));
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
+            '["entry","accessibility",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","full_profile",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            CASE WHEN (OLD."user_id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."user_id"::pg_catalog.text COLLATE pg_catalog."C") IS NOT TRUE THEN '["entry","accessibility",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']' END,
+            CASE WHEN (OLD."user_id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."user_id"::pg_catalog.text COLLATE pg_catalog."C") IS NOT TRUE THEN '["entry","full_profile",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']' END), ']'));
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
+            '["entry","accessibility",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","full_profile",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']'), ']'));
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
+            '["entry","accessibility",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","full_profile",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']'), ']'));
+    ELSE
+        INSERT INTO larder_outbox (touched) VALUES ('[["tag","accessibility"],["tag","full_profile"]]');
+    END IF;
+    RETURN NULL;
+END $$;
+$function$, 'INSERT INTO larder_outbox (touched)', (
+    -- Whoever fires the trigger may look for tables elsewhere.
+    SELECT format('INSERT INTO %I.larder_outbox (touched)', nspname)
+    FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE pg_class.oid = CAST('larder_outbox' AS REGCLASS)
+)); END $migration$;
+CREATE OR REPLACE TRIGGER larder_journal AFTER INSERT OR UPDATE OR DELETE ON "accessibility"
+    FOR EACH ROW EXECUTE FUNCTION "larder_journal_accessibility"();
+CREATE OR REPLACE TRIGGER larder_journal_truncated AFTER TRUNCATE ON "accessibility"
+    FOR EACH STATEMENT EXECUTE FUNCTION "larder_journal_accessibility"();
+-- Also under session_replication_role = replica.
+ALTER TABLE "accessibility" ENABLE ALWAYS TRIGGER larder_journal;
+ALTER TABLE "accessibility" ENABLE ALWAYS TRIGGER larder_journal_truncated;
+
+-- What a change of "interests" touches.
+DO $migration$ BEGIN EXECUTE replace($function$
+CREATE OR REPLACE FUNCTION "larder_journal_interests"() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' AND (OLD."user_id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."user_id"::pg_catalog.text COLLATE pg_catalog."C" OR OLD."user_id"::pg_catalog.text IS NULL AND NEW."user_id"::pg_catalog.text IS NULL) THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
+            '["entry","interests",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","full_profile",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']'), ']'));
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
+            '["entry","interests",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","full_profile",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            CASE WHEN (OLD."user_id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."user_id"::pg_catalog.text COLLATE pg_catalog."C") IS NOT TRUE THEN '["entry","interests",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']' END,
+            CASE WHEN (OLD."user_id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."user_id"::pg_catalog.text COLLATE pg_catalog."C") IS NOT TRUE THEN '["entry","full_profile",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']' END), ']'));
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
+            '["entry","interests",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","full_profile",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']'), ']'));
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
+            '["entry","interests",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","full_profile",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']'), ']'));
+    ELSE
+        INSERT INTO larder_outbox (touched) VALUES ('[["tag","full_profile"],["tag","interests"]]');
+    END IF;
+    RETURN NULL;
+END $$;
+$function$, 'INSERT INTO larder_outbox (touched)', (
+    -- Whoever fires the trigger may look for tables elsewhere.
+    SELECT format('INSERT INTO %I.larder_outbox (touched)', nspname)
+    FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE pg_class.oid = CAST('larder_outbox' AS REGCLASS)
+)); END $migration$;
+CREATE OR REPLACE TRIGGER larder_journal AFTER INSERT OR UPDATE OR DELETE ON "interests"
+    FOR EACH ROW EXECUTE FUNCTION "larder_journal_interests"();
+CREATE OR REPLACE TRIGGER larder_journal_truncated AFTER TRUNCATE ON "interests"
+    FOR EACH STATEMENT EXECUTE FUNCTION "larder_journal_interests"();
+-- Also under session_replication_role = replica.
+ALTER TABLE "interests" ENABLE ALWAYS TRIGGER larder_journal;
+ALTER TABLE "interests" ENABLE ALWAYS TRIGGER larder_journal_truncated;
 
 -- What a change of "user_totals" touches.
 DO $migration$ BEGIN EXECUTE replace($function$

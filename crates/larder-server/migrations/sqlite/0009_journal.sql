@@ -36,7 +36,13 @@ BEGIN
         || CASE WHEN NEW."email" IS NOT NULL THEN ',' || json_array('entry', 'user_email', CAST(NEW."email" AS TEXT)) ELSE '' END
         || CASE WHEN NEW."username" IS NOT NULL THEN ',' || json_array('entry', 'user_username', CAST(NEW."username" AS TEXT)) ELSE '' END
         || CASE WHEN NEW."phone" IS NOT NULL THEN ',' || json_array('entry', 'user_phone', CAST(NEW."phone" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."external_id" IS NOT NULL THEN ',' || json_array('entry', 'user_external', CAST(NEW."external_id" AS TEXT)) ELSE '' END, 2) || ']');
+        || CASE WHEN NEW."external_id" IS NOT NULL THEN ',' || json_array('entry', 'user_external', CAST(NEW."external_id" AS TEXT)) ELSE '' END
+        || CASE WHEN NEW."id" IS NOT NULL THEN ',' || json_array('entry', 'profile', CAST(NEW."id" AS TEXT)) ELSE '' END
+        || CASE WHEN NEW."id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(NEW."id" AS TEXT)) ELSE '' END
+        || CASE WHEN NEW."id" IS NOT NULL THEN ',' || json_array('entry', 'preferences', CAST(NEW."id" AS TEXT)) ELSE '' END
+        || CASE WHEN NEW."id" IS NOT NULL THEN ',' || json_array('entry', 'languages', CAST(NEW."id" AS TEXT)) ELSE '' END
+        || CASE WHEN NEW."id" IS NOT NULL THEN ',' || json_array('entry', 'accessibility', CAST(NEW."id" AS TEXT)) ELSE '' END
+        || CASE WHEN NEW."id" IS NOT NULL THEN ',' || json_array('entry', 'interests', CAST(NEW."id" AS TEXT)) ELSE '' END, 2) || ']');
 END;
 DROP TRIGGER IF EXISTS larder_journal_users_updated;
 CREATE TRIGGER larder_journal_users_updated AFTER UPDATE ON "users"
@@ -51,12 +57,24 @@ BEGIN
         || CASE WHEN OLD."username" IS NOT NULL THEN ',' || json_array('entry', 'user_username', CAST(OLD."username" AS TEXT)) ELSE '' END
         || CASE WHEN OLD."phone" IS NOT NULL THEN ',' || json_array('entry', 'user_phone', CAST(OLD."phone" AS TEXT)) ELSE '' END
         || CASE WHEN OLD."external_id" IS NOT NULL THEN ',' || json_array('entry', 'user_external', CAST(OLD."external_id" AS TEXT)) ELSE '' END
+        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'profile', CAST(OLD."id" AS TEXT)) ELSE '' END
+        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(OLD."id" AS TEXT)) ELSE '' END
+        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'preferences', CAST(OLD."id" AS TEXT)) ELSE '' END
+        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'languages', CAST(OLD."id" AS TEXT)) ELSE '' END
+        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'accessibility', CAST(OLD."id" AS TEXT)) ELSE '' END
+        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'interests', CAST(OLD."id" AS TEXT)) ELSE '' END
         || CASE WHEN NEW."id" IS NOT NULL AND (CAST(OLD."id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."id" AS TEXT)) THEN ',' || json_array('entry', 'user_details', CAST(NEW."id" AS TEXT)) ELSE '' END
         || CASE WHEN NEW."id" IS NOT NULL AND (CAST(OLD."id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."id" AS TEXT)) THEN ',' || json_array('entry', 'auth_state', CAST(NEW."id" AS TEXT)) ELSE '' END
         || CASE WHEN NEW."email" IS NOT NULL AND (CAST(OLD."email" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."email" AS TEXT)) THEN ',' || json_array('entry', 'user_email', CAST(NEW."email" AS TEXT)) ELSE '' END
         || CASE WHEN NEW."username" IS NOT NULL AND (CAST(OLD."username" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."username" AS TEXT)) THEN ',' || json_array('entry', 'user_username', CAST(NEW."username" AS TEXT)) ELSE '' END
         || CASE WHEN NEW."phone" IS NOT NULL AND (CAST(OLD."phone" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."phone" AS TEXT)) THEN ',' || json_array('entry', 'user_phone', CAST(NEW."phone" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."external_id" IS NOT NULL AND (CAST(OLD."external_id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."external_id" AS TEXT)) THEN ',' || json_array('entry', 'user_external', CAST(NEW."external_id" AS TEXT)) ELSE '' END, 2) || ']');
+        || CASE WHEN NEW."external_id" IS NOT NULL AND (CAST(OLD."external_id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."external_id" AS TEXT)) THEN ',' || json_array('entry', 'user_external', CAST(NEW."external_id" AS TEXT)) ELSE '' END
+        || CASE WHEN NEW."id" IS NOT NULL AND (CAST(OLD."id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."id" AS TEXT)) THEN ',' || json_array('entry', 'profile', CAST(NEW."id" AS TEXT)) ELSE '' END
+        || CASE WHEN NEW."id" IS NOT NULL AND (CAST(OLD."id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."id" AS TEXT)) THEN ',' || json_array('entry', 'full_profile', CAST(NEW."id" AS TEXT)) ELSE '' END
+        || CASE WHEN NEW."id" IS NOT NULL AND (CAST(OLD."id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."id" AS TEXT)) THEN ',' || json_array('entry', 'preferences', CAST(NEW."id" AS TEXT)) ELSE '' END
+        || CASE WHEN NEW."id" IS NOT NULL AND (CAST(OLD."id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."id" AS TEXT)) THEN ',' || json_array('entry', 'languages', CAST(NEW."id" AS TEXT)) ELSE '' END
+        || CASE WHEN NEW."id" IS NOT NULL AND (CAST(OLD."id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."id" AS TEXT)) THEN ',' || json_array('entry', 'accessibility', CAST(NEW."id" AS TEXT)) ELSE '' END
+        || CASE WHEN NEW."id" IS NOT NULL AND (CAST(OLD."id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."id" AS TEXT)) THEN ',' || json_array('entry', 'interests', CAST(NEW."id" AS TEXT)) ELSE '' END, 2) || ']');
 END;
 DROP TRIGGER IF EXISTS larder_journal_users_deleted;
 CREATE TRIGGER larder_journal_users_deleted AFTER DELETE ON "users"
@@ -70,7 +88,13 @@ BEGIN
         || CASE WHEN OLD."email" IS NOT NULL THEN ',' || json_array('entry', 'user_email', CAST(OLD."email" AS TEXT)) ELSE '' END
         || CASE WHEN OLD."username" IS NOT NULL THEN ',' || json_array('entry', 'user_username', CAST(OLD."username" AS TEXT)) ELSE '' END
         || CASE WHEN OLD."phone" IS NOT NULL THEN ',' || json_array('entry', 'user_phone', CAST(OLD."phone" AS TEXT)) ELSE '' END
-        || CASE WHEN OLD."external_id" IS NOT NULL THEN ',' || json_array('entry', 'user_external', CAST(OLD."external_id" AS TEXT)) ELSE '' END, 2) || ']');
+        || CASE WHEN OLD."external_id" IS NOT NULL THEN ',' || json_array('entry', 'user_external', CAST(OLD."external_id" AS TEXT)) ELSE '' END
+        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'profile', CAST(OLD."id" AS TEXT)) ELSE '' END
+        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(OLD."id" AS TEXT)) ELSE '' END
+        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'preferences', CAST(OLD."id" AS TEXT)) ELSE '' END
+        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'languages', CAST(OLD."id" AS TEXT)) ELSE '' END
+        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'accessibility', CAST(OLD."id" AS TEXT)) ELSE '' END
+        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'interests', CAST(OLD."id" AS TEXT)) ELSE '' END, 2) || ']');
 END;
 -- The rows that a REPLACE will delete, which runs no trigger for them unless recursive_triggers is on.
 DROP TRIGGER IF EXISTS larder_journal_users_insert_replaces;
@@ -85,7 +109,13 @@ BEGIN
         || CASE WHEN victim."email" IS NOT NULL THEN ',' || json_array('entry', 'user_email', CAST(victim."email" AS TEXT)) ELSE '' END
         || CASE WHEN victim."username" IS NOT NULL THEN ',' || json_array('entry', 'user_username', CAST(victim."username" AS TEXT)) ELSE '' END
         || CASE WHEN victim."phone" IS NOT NULL THEN ',' || json_array('entry', 'user_phone', CAST(victim."phone" AS TEXT)) ELSE '' END
-        || CASE WHEN victim."external_id" IS NOT NULL THEN ',' || json_array('entry', 'user_external', CAST(victim."external_id" AS TEXT)) ELSE '' END, 2) || ']'
+        || CASE WHEN victim."external_id" IS NOT NULL THEN ',' || json_array('entry', 'user_external', CAST(victim."external_id" AS TEXT)) ELSE '' END
+        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'profile', CAST(victim."id" AS TEXT)) ELSE '' END
+        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(victim."id" AS TEXT)) ELSE '' END
+        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'preferences', CAST(victim."id" AS TEXT)) ELSE '' END
+        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'languages', CAST(victim."id" AS TEXT)) ELSE '' END
+        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'accessibility', CAST(victim."id" AS TEXT)) ELSE '' END
+        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'interests', CAST(victim."id" AS TEXT)) ELSE '' END, 2) || ']'
         FROM "users" AS victim
         WHERE (victim."id" = NEW."id")
             OR (victim."email" = NEW."email")
@@ -112,7 +142,13 @@ BEGIN
         || CASE WHEN victim."email" IS NOT NULL THEN ',' || json_array('entry', 'user_email', CAST(victim."email" AS TEXT)) ELSE '' END
         || CASE WHEN victim."username" IS NOT NULL THEN ',' || json_array('entry', 'user_username', CAST(victim."username" AS TEXT)) ELSE '' END
         || CASE WHEN victim."phone" IS NOT NULL THEN ',' || json_array('entry', 'user_phone', CAST(victim."phone" AS TEXT)) ELSE '' END
-        || CASE WHEN victim."external_id" IS NOT NULL THEN ',' || json_array('entry', 'user_external', CAST(victim."external_id" AS TEXT)) ELSE '' END, 2) || ']'
+        || CASE WHEN victim."external_id" IS NOT NULL THEN ',' || json_array('entry', 'user_external', CAST(victim."external_id" AS TEXT)) ELSE '' END
+        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'profile', CAST(victim."id" AS TEXT)) ELSE '' END
+        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(victim."id" AS TEXT)) ELSE '' END
+        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'preferences', CAST(victim."id" AS TEXT)) ELSE '' END
+        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'languages', CAST(victim."id" AS TEXT)) ELSE '' END
+        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'accessibility', CAST(victim."id" AS TEXT)) ELSE '' END
+        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'interests', CAST(victim."id" AS TEXT)) ELSE '' END, 2) || ']'
         FROM "users" AS victim
         WHERE (NEW."id" IS NOT OLD."id") AND (victim."id" = NEW."id")
             OR (NEW."email" IS NOT OLD."email") AND (victim."email" = NEW."email")
@@ -203,6 +239,198 @@ BEGIN
         CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(victim."user_id" AS TEXT)) ELSE '' END, 2) || ']'
         FROM "sessions" AS victim
         WHERE (NEW."id" IS NOT OLD."id") AND (victim."id" = NEW."id")
+            OR (NEW."rowid" IS NOT OLD."rowid") AND (victim."rowid" = NEW."rowid");
+END;
+
+-- What a change of "preferences" touches.
+DROP TRIGGER IF EXISTS larder_journal_preferences_inserted;
+CREATE TRIGGER larder_journal_preferences_inserted AFTER INSERT ON "preferences"
+BEGIN
+    INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
+        CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'preferences', CAST(NEW."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(NEW."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+END;
+DROP TRIGGER IF EXISTS larder_journal_preferences_updated;
+CREATE TRIGGER larder_journal_preferences_updated AFTER UPDATE ON "preferences"
+BEGIN
+    INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
+        CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'preferences', CAST(OLD."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(OLD."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL AND (CAST(OLD."user_id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."user_id" AS TEXT)) THEN ',' || json_array('entry', 'preferences', CAST(NEW."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL AND (CAST(OLD."user_id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."user_id" AS TEXT)) THEN ',' || json_array('entry', 'full_profile', CAST(NEW."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+END;
+DROP TRIGGER IF EXISTS larder_journal_preferences_deleted;
+CREATE TRIGGER larder_journal_preferences_deleted AFTER DELETE ON "preferences"
+BEGIN
+    INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
+        CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'preferences', CAST(OLD."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(OLD."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+END;
+-- The rows that a REPLACE will delete, which runs no trigger for them unless recursive_triggers is on.
+DROP TRIGGER IF EXISTS larder_journal_preferences_insert_replaces;
+CREATE TRIGGER larder_journal_preferences_insert_replaces BEFORE INSERT ON "preferences"
+BEGIN
+    INSERT INTO larder_outbox (touched) SELECT '[' || substr(
+        CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'preferences', CAST(victim."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(victim."user_id" AS TEXT)) ELSE '' END, 2) || ']'
+        FROM "preferences" AS victim
+        WHERE (victim."user_id" = NEW."user_id")
+            OR (victim."rowid" = NEW."rowid");
+END;
+DROP TRIGGER IF EXISTS larder_journal_preferences_update_replaces;
+CREATE TRIGGER larder_journal_preferences_update_replaces BEFORE UPDATE ON "preferences"
+    WHEN NEW."user_id" IS NOT OLD."user_id"
+        OR NEW."rowid" IS NOT OLD."rowid"
+BEGIN
+    INSERT INTO larder_outbox (touched) SELECT '[' || substr(
+        CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'preferences', CAST(victim."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(victim."user_id" AS TEXT)) ELSE '' END, 2) || ']'
+        FROM "preferences" AS victim
+        WHERE (NEW."user_id" IS NOT OLD."user_id") AND (victim."user_id" = NEW."user_id")
+            OR (NEW."rowid" IS NOT OLD."rowid") AND (victim."rowid" = NEW."rowid");
+END;
+
+-- What a change of "languages" touches.
+DROP TRIGGER IF EXISTS larder_journal_languages_inserted;
+CREATE TRIGGER larder_journal_languages_inserted AFTER INSERT ON "languages"
+BEGIN
+    INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
+        CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'languages', CAST(NEW."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(NEW."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+END;
+DROP TRIGGER IF EXISTS larder_journal_languages_updated;
+CREATE TRIGGER larder_journal_languages_updated AFTER UPDATE ON "languages"
+BEGIN
+    INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
+        CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'languages', CAST(OLD."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(OLD."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL AND (CAST(OLD."user_id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."user_id" AS TEXT)) THEN ',' || json_array('entry', 'languages', CAST(NEW."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL AND (CAST(OLD."user_id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."user_id" AS TEXT)) THEN ',' || json_array('entry', 'full_profile', CAST(NEW."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+END;
+DROP TRIGGER IF EXISTS larder_journal_languages_deleted;
+CREATE TRIGGER larder_journal_languages_deleted AFTER DELETE ON "languages"
+BEGIN
+    INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
+        CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'languages', CAST(OLD."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(OLD."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+END;
+-- The rows that a REPLACE will delete, which runs no trigger for them unless recursive_triggers is on.
+DROP TRIGGER IF EXISTS larder_journal_languages_insert_replaces;
+CREATE TRIGGER larder_journal_languages_insert_replaces BEFORE INSERT ON "languages"
+BEGIN
+    INSERT INTO larder_outbox (touched) SELECT '[' || substr(
+        CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'languages', CAST(victim."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(victim."user_id" AS TEXT)) ELSE '' END, 2) || ']'
+        FROM "languages" AS victim
+        WHERE (victim."user_id" = NEW."user_id")
+            OR (victim."rowid" = NEW."rowid");
+END;
+DROP TRIGGER IF EXISTS larder_journal_languages_update_replaces;
+CREATE TRIGGER larder_journal_languages_update_replaces BEFORE UPDATE ON "languages"
+    WHEN NEW."user_id" IS NOT OLD."user_id"
+        OR NEW."rowid" IS NOT OLD."rowid"
+BEGIN
+    INSERT INTO larder_outbox (touched) SELECT '[' || substr(
+        CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'languages', CAST(victim."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(victim."user_id" AS TEXT)) ELSE '' END, 2) || ']'
+        FROM "languages" AS victim
+        WHERE (NEW."user_id" IS NOT OLD."user_id") AND (victim."user_id" = NEW."user_id")
+            OR (NEW."rowid" IS NOT OLD."rowid") AND (victim."rowid" = NEW."rowid");
+END;
+
+-- What a change of "accessibility" touches.
+DROP TRIGGER IF EXISTS larder_journal_accessibility_inserted;
+CREATE TRIGGER larder_journal_accessibility_inserted AFTER INSERT ON "accessibility"
+BEGIN
+    INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
+        CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'accessibility', CAST(NEW."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(NEW."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+END;
+DROP TRIGGER IF EXISTS larder_journal_accessibility_updated;
+CREATE TRIGGER larder_journal_accessibility_updated AFTER UPDATE ON "accessibility"
+BEGIN
+    INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
+        CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'accessibility', CAST(OLD."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(OLD."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL AND (CAST(OLD."user_id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."user_id" AS TEXT)) THEN ',' || json_array('entry', 'accessibility', CAST(NEW."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL AND (CAST(OLD."user_id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."user_id" AS TEXT)) THEN ',' || json_array('entry', 'full_profile', CAST(NEW."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+END;
+DROP TRIGGER IF EXISTS larder_journal_accessibility_deleted;
+CREATE TRIGGER larder_journal_accessibility_deleted AFTER DELETE ON "accessibility"
+BEGIN
+    INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
+        CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'accessibility', CAST(OLD."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(OLD."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+END;
+-- The rows that a REPLACE will delete, which runs no trigger for them unless recursive_triggers is on.
+DROP TRIGGER IF EXISTS larder_journal_accessibility_insert_replaces;
+CREATE TRIGGER larder_journal_accessibility_insert_replaces BEFORE INSERT ON "accessibility"
+BEGIN
+    INSERT INTO larder_outbox (touched) SELECT '[' || substr(
+        CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'accessibility', CAST(victim."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(victim."user_id" AS TEXT)) ELSE '' END, 2) || ']'
+        FROM "accessibility" AS victim
+        WHERE (victim."user_id" = NEW."user_id")
+            OR (victim."rowid" = NEW."rowid");
+END;
+DROP TRIGGER IF EXISTS larder_journal_accessibility_update_replaces;
+CREATE TRIGGER larder_journal_accessibility_update_replaces BEFORE UPDATE ON "accessibility"
+    WHEN NEW."user_id" IS NOT OLD."user_id"
+        OR NEW."rowid" IS NOT OLD."rowid"
+BEGIN
+    INSERT INTO larder_outbox (touched) SELECT '[' || substr(
+        CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'accessibility', CAST(victim."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(victim."user_id" AS TEXT)) ELSE '' END, 2) || ']'
+        FROM "accessibility" AS victim
+        WHERE (NEW."user_id" IS NOT OLD."user_id") AND (victim."user_id" = NEW."user_id")
+            OR (NEW."rowid" IS NOT OLD."rowid") AND (victim."rowid" = NEW."rowid");
+END;
+
+-- What a change of "interests" touches.
+DROP TRIGGER IF EXISTS larder_journal_interests_inserted;
+CREATE TRIGGER larder_journal_interests_inserted AFTER INSERT ON "interests"
+BEGIN
+    INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
+        CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'interests', CAST(NEW."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(NEW."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+END;
+DROP TRIGGER IF EXISTS larder_journal_interests_updated;
+CREATE TRIGGER larder_journal_interests_updated AFTER UPDATE ON "interests"
+BEGIN
+    INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
+        CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'interests', CAST(OLD."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(OLD."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL AND (CAST(OLD."user_id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."user_id" AS TEXT)) THEN ',' || json_array('entry', 'interests', CAST(NEW."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL AND (CAST(OLD."user_id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."user_id" AS TEXT)) THEN ',' || json_array('entry', 'full_profile', CAST(NEW."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+END;
+DROP TRIGGER IF EXISTS larder_journal_interests_deleted;
+CREATE TRIGGER larder_journal_interests_deleted AFTER DELETE ON "interests"
+BEGIN
+    INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
+        CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'interests', CAST(OLD."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(OLD."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+END;
+-- The rows that a REPLACE will delete, which runs no trigger for them unless recursive_triggers is on.
+DROP TRIGGER IF EXISTS larder_journal_interests_insert_replaces;
+CREATE TRIGGER larder_journal_interests_insert_replaces BEFORE INSERT ON "interests"
+BEGIN
+    INSERT INTO larder_outbox (touched) SELECT '[' || substr(
+        CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'interests', CAST(victim."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(victim."user_id" AS TEXT)) ELSE '' END, 2) || ']'
+        FROM "interests" AS victim
+        WHERE (victim."user_id" = NEW."user_id")
+            OR (victim."rowid" = NEW."rowid");
+END;
+DROP TRIGGER IF EXISTS larder_journal_interests_update_replaces;
+CREATE TRIGGER larder_journal_interests_update_replaces BEFORE UPDATE ON "interests"
+    WHEN NEW."user_id" IS NOT OLD."user_id"
+        OR NEW."rowid" IS NOT OLD."rowid"
+BEGIN
+    INSERT INTO larder_outbox (touched) SELECT '[' || substr(
+        CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'interests', CAST(victim."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(victim."user_id" AS TEXT)) ELSE '' END, 2) || ']'
+        FROM "interests" AS victim
+        WHERE (NEW."user_id" IS NOT OLD."user_id") AND (victim."user_id" = NEW."user_id")
             OR (NEW."rowid" IS NOT OLD."rowid") AND (victim."rowid" = NEW."rowid");
 END;
 

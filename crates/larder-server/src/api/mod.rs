@@ -1,16 +1,20 @@
 //! The canonical routes under `/api/v1`, and health.
 
 pub mod achievements;
+pub mod audit;
 pub mod auth;
 pub(crate) mod bodies;
+pub mod bulk;
 pub mod cache;
 pub mod extract;
 pub mod health;
 pub mod openapi;
+pub mod parts;
 pub mod permissions;
 pub mod points;
 pub mod preconditions;
 pub mod problem;
+pub mod profiles;
 pub mod users;
 
 use axum::response::{IntoResponse, Response};
@@ -28,6 +32,10 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
     OpenApiRouter::new()
         .merge(auth::routes())
         .merge(users::routes())
+        .merge(bulk::routes())
+        .merge(profiles::routes())
+        .merge(parts::routes())
+        .merge(audit::routes())
         .merge(points::routes())
         .merge(achievements::routes())
         .merge(permissions::routes())

@@ -1,22 +1,26 @@
-//! `ETag`, `If-None-Match` and `If-Match` (RFC 9110): a user's version as its entity tag.
+//! `ETag`, `If-None-Match` and `If-Match` (RFC 9110): a user's version, or the digest of a part, as its entity tag.
+
+use std::fmt::Display;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::api::problem::Problem;
+use crate::service::error::ServiceError;
 
-/// The entity tag of a version.
-pub(crate) fn etag(version: i64) -> HeaderValue {
-    let quoted = format!("\"{version}\"");
-    // Digits between quotes are a legal header value.
+/// The entity tag of a version or a digest.
+pub(crate) fn etag(state: impl Display) -> HeaderValue {
+    let quoted = format!("\"{state}\"");
+    // Digits and letters between quotes are a legal header value.
     HeaderValue::from_str(&quoted).unwrap_or_else(|_| HeaderValue::from_static("\"\""))
 }
 
-/// Whether the client says that it has this version already.
-pub(crate) fn is_not_modified(headers: &HeaderMap, version: i64) -> bool {
+/// Whether the client says that it has this version, or this digest, already.
+pub(crate) fn is_not_modified(headers: &HeaderMap, state: impl Display) -> bool {
+    let state = state.to_string();
     tags(headers, &header::IF_NONE_MATCH).any(|tag| match tag {
         Tag::Any => true,
         // Weak comparison, as RFC 9110 asks for here.
-        Tag::Strong(value) | Tag::Weak(value) => value == version.to_string(),
+        Tag::Strong(value) | Tag::Weak(value) => value == state,
     })
 }
 
@@ -37,6 +41,24 @@ pub(crate) fn expected_versions(headers: &HeaderMap) -> Result<Vec<i64>, Problem
         }
     }
     if was_sent && versions.is_empty() { Err(no_match()) } else { Ok(versions) }
+}
+
+/// The digests of which the client insists on one; none means any.
+///
+/// # Errors
+/// 412 when no tag that was sent can match: all of them are weak.
+pub(crate) fn expected_digests(headers: &HeaderMap) -> Result<Vec<String>, Problem> {
+    let mut digests = Vec::new();
+    let mut was_sent = false;
+    for tag in tags(headers, &header::IF_MATCH) {
+        was_sent = true;
+        match tag {
+            Tag::Any => return Ok(Vec::new()),
+            Tag::Strong(value) => digests.push(value.to_owned()),
+            Tag::Weak(_) => {}
+        }
+    }
+    if was_sent && digests.is_empty() { Err(ServiceError::PartConflict.into()) } else { Ok(digests) }
 }
 
 enum Tag<'a> {

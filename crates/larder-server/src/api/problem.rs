@@ -62,6 +62,7 @@ impl From<ServiceError> for Problem {
             E::Forbidden(_) => StatusCode::FORBIDDEN,
             E::NotFound => StatusCode::NOT_FOUND,
             E::Taken { .. } | E::Conflict(_) => StatusCode::CONFLICT,
+            E::PartConflict => StatusCode::PRECONDITION_FAILED,
             E::VersionConflict { current } => return Self::version_conflict(*current),
             E::Invalid(errors) => return errors.clone().into(),
             E::Unavailable(_) | E::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,

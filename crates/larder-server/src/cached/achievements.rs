@@ -1,21 +1,17 @@
 //! Achievements: those of a user, in full and in short, and the newest of all.
 
-use std::time::Duration;
-
 use larder::cache::Cache;
 use larder::class::{Answer, Class};
 use larder::error::Error;
 use larder::key::{Key, KeyParts};
-use larder::policy::{Consistency, Policy};
+use larder::policy::Consistency;
 
+use crate::cached::policies::{self, Policies};
 use crate::domain::achievement::{Achievement, AwardTimes, RecentAchievement, Summary};
 use crate::domain::identity::UserId;
 use crate::domain::paging::Limit;
 use crate::domain::timestamp::Timestamp;
 use crate::store::Store;
-
-const TTL: Duration = Duration::from_secs(1800);
-const RECENT_TTL: Duration = Duration::from_secs(300);
 
 /// The achievements, read through the cache.
 #[derive(Clone)]
@@ -32,14 +28,14 @@ impl CachedAchievements {
     ///
     /// # Errors
     /// Only if a class's name were not allowed.
-    pub fn open(cache: &Cache, store: Store) -> Result<Self, Error> {
-        let policy = Policy::ttl(TTL);
+    pub fn open(cache: &Cache, store: Store, policies: &Policies) -> Result<Self, Error> {
         Ok(Self {
-            lists: cache.class("achievements").policy(policy).open()?,
-            summaries: cache.class("achievement_summary").policy(policy).open()?,
+            lists: policies.open(&policies::ACHIEVEMENTS, |name| cache.class(name))?,
+            summaries: policies.open(&policies::ACHIEVEMENT_SUMMARY, |name| cache.class(name))?,
             // They hold a rank.
-            stats: cache.class("achievement_stats").policy(policy).tagged("leaderboard").open()?,
-            recent: cache.class("recent_achievements").policy(Policy::ttl(RECENT_TTL)).open()?,
+            stats: policies
+                .open(&policies::ACHIEVEMENT_STATS, |name| cache.class(name).tagged("leaderboard"))?,
+            recent: policies.open(&policies::RECENT_ACHIEVEMENTS, |name| cache.class(name))?,
             store,
         })
     }

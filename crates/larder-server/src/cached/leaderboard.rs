@@ -1,19 +1,15 @@
 //! The leaderboard and where users stand on it. Both fall with the tag `leaderboard`.
 
-use std::time::Duration;
-
 use larder::cache::Cache;
 use larder::class::{Answer, Class};
 use larder::error::Error;
 use larder::key::{Key, KeyParts};
-use larder::policy::{Consistency, Policy};
+use larder::policy::Consistency;
 
-use crate::cached::ABSENT;
+use crate::cached::policies::{self, Policies};
 use crate::domain::identity::UserId;
 use crate::domain::leaderboard::{LeaderboardQuery, LeaderboardRow, Standing};
 use crate::store::Store;
-
-const TTL: Duration = Duration::from_secs(900);
 
 /// The leaderboard, read through the cache.
 #[derive(Clone)]
@@ -28,11 +24,11 @@ impl CachedLeaderboard {
     ///
     /// # Errors
     /// Only if a class's name were not allowed.
-    pub fn open(cache: &Cache, store: Store) -> Result<Self, Error> {
-        let policy = Policy::ttl(TTL).absent_for(ABSENT);
+    pub fn open(cache: &Cache, store: Store, policies: &Policies) -> Result<Self, Error> {
         Ok(Self {
-            parts: cache.class("leaderboard").policy(policy).open()?,
-            standings: cache.class("leaderboard_standing").policy(policy).tagged("leaderboard").open()?,
+            parts: policies.open(&policies::LEADERBOARD, |name| cache.class(name))?,
+            standings: policies
+                .open(&policies::LEADERBOARD_STANDING, |name| cache.class(name).tagged("leaderboard"))?,
             store,
         })
     }

@@ -4,6 +4,8 @@
 pub mod achievements;
 pub mod leaderboard;
 pub mod permissions;
+pub mod policies;
+pub mod profiles;
 pub mod users;
 
 use std::time::Duration;

@@ -1,17 +1,14 @@
 //! The permissions of users, for whoever looks at them. What they allow is judged by the authentication state.
 
-use std::time::Duration;
-
 use larder::cache::Cache;
 use larder::class::{Answer, Class};
 use larder::error::Error;
-use larder::policy::{Consistency, Policy};
+use larder::policy::Consistency;
 
+use crate::cached::policies::{self, Policies};
 use crate::domain::identity::UserId;
 use crate::domain::permission::Grant;
 use crate::store::Store;
-
-const TTL: Duration = Duration::from_secs(300);
 
 /// The permissions, read through the cache.
 #[derive(Clone)]
@@ -25,8 +22,8 @@ impl CachedPermissions {
     ///
     /// # Errors
     /// Only if the class's name were not allowed.
-    pub fn open(cache: &Cache, store: Store) -> Result<Self, Error> {
-        Ok(Self { grants: cache.class("permissions").policy(Policy::ttl(TTL)).open()?, store })
+    pub fn open(cache: &Cache, store: Store, policies: &Policies) -> Result<Self, Error> {
+        Ok(Self { grants: policies.open(&policies::PERMISSIONS, |name| cache.class(name))?, store })
     }
 
     /// A user's permissions, by name.

@@ -1,19 +1,18 @@
 //! Users: by id, by what they are called, in lists, and with what their tokens are compared.
 
-use std::time::Duration;
-
 use larder::cache::Cache;
 use larder::class::{Answer, Class};
 use larder::error::Error;
 use larder::key::{Key, KeyParts};
-use larder::policy::{Consistency, Policy};
+use larder::policy::Consistency;
 use larder::receipt::Receipt;
 use larder::source::Source;
 use larder::stats::Stats;
 use larder::uncached::uncached;
 use serde::{Deserialize, Serialize};
 
-use crate::cached::{ABSENT, farther};
+use crate::cached::farther;
+use crate::cached::policies::{self, Policies};
 use crate::domain::auth::AuthState;
 use crate::domain::contact::{Email, Phone};
 use crate::domain::identity::{ExternalId, Identifier, UserId, Username};
@@ -54,16 +53,15 @@ impl CachedUsers {
     ///
     /// # Errors
     /// Only if a class's name were not allowed.
-    pub fn open(cache: Cache, store: Store) -> Result<Self, Error> {
-        let policy = |seconds| Policy::ttl(Duration::from_secs(seconds)).absent_for(ABSENT);
+    pub fn open(cache: Cache, store: Store, policies: &Policies) -> Result<Self, Error> {
         Ok(Self {
-            details: cache.class("user_details").policy(policy(180)).open()?,
-            auth: cache.class("auth_state").policy(policy(300)).open()?,
-            emails: cache.class("user_email").policy(policy(300)).open()?,
-            usernames: cache.class("user_username").policy(policy(300)).open()?,
-            phones: cache.class("user_phone").policy(policy(300)).open()?,
-            externals: cache.class("user_external").policy(policy(300)).open()?,
-            lists: cache.class("user_list").policy(policy(60)).open()?,
+            details: policies.open(&policies::USER_DETAILS, |name| cache.class(name))?,
+            auth: policies.open(&policies::AUTH_STATE, |name| cache.class(name))?,
+            emails: policies.open(&policies::USER_EMAIL, |name| cache.class(name))?,
+            usernames: policies.open(&policies::USER_USERNAME, |name| cache.class(name))?,
+            phones: policies.open(&policies::USER_PHONE, |name| cache.class(name))?,
+            externals: policies.open(&policies::USER_EXTERNAL, |name| cache.class(name))?,
+            lists: policies.open(&policies::USER_LIST, |name| cache.class(name))?,
             cache,
             store,
         })

@@ -7,15 +7,14 @@ use tokio::net::TcpListener;
 use crate::app;
 use crate::settings::Settings;
 
-/// Settings come from the environment: LARDER_LISTEN (127.0.0.1:8080), DATABASE_URL
+/// Settings come from the environment and from a file: LARDER_LISTEN (127.0.0.1:8080), DATABASE_URL
 /// (sqlite://data/larder.db), REDIS_URL (none), LARDER_ADMIN_EMAIL and LARDER_ADMIN_PASSWORD (the superadmin
-/// that an empty database gets; without a password a random one is printed once). An empty value counts as
-/// unset.
+/// that an empty database gets; without a password a random one is printed once), and more: `larder config`
+/// shows them all. An empty value counts as unset.
 #[derive(Args)]
 pub(crate) struct Arguments {}
 
-pub(crate) async fn run(_: Arguments) -> anyhow::Result<()> {
-    let settings = Settings::read(|name| std::env::var(name).ok())?;
+pub(crate) async fn run(_: Arguments, settings: Settings) -> anyhow::Result<()> {
     let stop = app::asked_to_stop()?;
     // Before the database gets its superadmin: a start that fails would lose the password drawn for it.
     let listener = TcpListener::bind(settings.listen)

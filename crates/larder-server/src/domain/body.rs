@@ -46,6 +46,36 @@ pub struct PatchUserBody(pub UserPatch);
 #[derive(Debug)]
 pub struct PutUserBody(pub UserPatch);
 
+/// `PATCH users/{id}/profile`: as `PATCH users/{id}`, of the fields that everybody sees.
+#[derive(Debug)]
+pub struct PatchProfileBody(pub UserPatch);
+
+/// `PUT users/{id}/profile`: what is missing is cleared.
+#[derive(Debug)]
+pub struct PutProfileBody(pub UserPatch);
+
+/// The fields of a profile, as the OpenAPI document shows the body of a request.
+#[derive(utoipa::ToSchema)]
+#[allow(dead_code, missing_docs, reason = "stands for bodies in the document only")]
+pub struct ProfileFields {
+    #[schema(max_length = 200)]
+    full_name: Option<String>,
+    #[schema(max_length = 2000)]
+    bio: Option<String>,
+    #[schema(max_length = 200)]
+    occupation: Option<String>,
+    #[schema(max_length = 200)]
+    location: Option<String>,
+    /// The address of a picture: http or https.
+    #[schema(max_length = 2048)]
+    avatar_url: Option<String>,
+    /// At most 50, each of at most 64 characters.
+    #[schema(max_items = 50)]
+    skills: Option<Vec<String>>,
+    #[schema(max_length = 4000)]
+    experience: Option<String>,
+}
+
 /// `POST auth/login`: a password and exactly one of email, username, phone.
 #[derive(Debug)]
 pub struct LoginBody {
@@ -127,20 +157,32 @@ impl PutUserBody {
         let mut fields = Fields::of(body)?;
         let email = fields.required("email", Email::parse);
         let username = fields.required("username", Username::parse);
-        let patch = user_patch(&mut fields);
-        let patch = UserPatch {
-            email,
-            username,
-            phone: cleared(patch.phone),
-            full_name: cleared(patch.full_name),
-            bio: cleared(patch.bio),
-            occupation: cleared(patch.occupation),
-            location: cleared(patch.location),
-            avatar_url: cleared(patch.avatar_url),
-            skills: Some(patch.skills.unwrap_or_default()),
-            experience: cleared(patch.experience),
-            ..patch
-        };
+        let patch = replaced(user_patch(&mut fields));
+        let patch = UserPatch { email, username, phone: cleared(patch.phone), ..patch };
+        fields.finish(Some(Self(patch)))
+    }
+}
+
+impl PatchProfileBody {
+    /// Parses a body.
+    ///
+    /// # Errors
+    /// Every field that is wrong or unknown.
+    pub fn parse(body: Value) -> Result<Self, ValidationErrors> {
+        let mut fields = Fields::of(body)?;
+        let patch = profile_patch(&mut fields);
+        fields.finish(Some(Self(patch)))
+    }
+}
+
+impl PutProfileBody {
+    /// Parses a body.
+    ///
+    /// # Errors
+    /// Every field that is wrong or unknown.
+    pub fn parse(body: Value) -> Result<Self, ValidationErrors> {
+        let mut fields = Fields::of(body)?;
+        let patch = replaced(profile_patch(&mut fields));
         fields.finish(Some(Self(patch)))
     }
 }
@@ -239,9 +281,17 @@ fn new_user(fields: &mut Fields) -> Option<NewUser> {
 /// The fields of a change but e-mail address and user name, which PATCH and PUT treat differently.
 fn user_patch(fields: &mut Fields) -> UserPatch {
     UserPatch {
-        email: None,
-        username: None,
         phone: fields.patch("phone", Phone::parse),
+        external_id: fields.patch("external_id", ExternalId::parse),
+        role: fields.replacing("role", Role::from_str),
+        is_active: fields.flag("is_active"),
+        ..profile_patch(fields)
+    }
+}
+
+/// The fields of a change that everybody sees.
+fn profile_patch(fields: &mut Fields) -> UserPatch {
+    UserPatch {
         full_name: fields.patch("full_name", FullName::parse),
         bio: fields.patch("bio", Bio::parse),
         occupation: fields.patch("occupation", Occupation::parse),
@@ -249,9 +299,21 @@ fn user_patch(fields: &mut Fields) -> UserPatch {
         avatar_url: fields.patch("avatar_url", AvatarUrl::parse),
         skills: fields.skills("skills"),
         experience: fields.patch("experience", Experience::parse),
-        external_id: fields.patch("external_id", ExternalId::parse),
-        role: fields.replacing("role", Role::from_str),
-        is_active: fields.flag("is_active"),
+        ..UserPatch::default()
+    }
+}
+
+/// PUT: what is missing of the profile becomes empty.
+fn replaced(patch: UserPatch) -> UserPatch {
+    UserPatch {
+        full_name: cleared(patch.full_name),
+        bio: cleared(patch.bio),
+        occupation: cleared(patch.occupation),
+        location: cleared(patch.location),
+        avatar_url: cleared(patch.avatar_url),
+        skills: Some(patch.skills.unwrap_or_default()),
+        experience: cleared(patch.experience),
+        ..patch
     }
 }
 

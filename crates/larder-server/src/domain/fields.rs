@@ -63,6 +63,30 @@ impl Fields {
         }
     }
 
+    /// A whole number; may be missing but not null.
+    pub(crate) fn replacing_number<T>(
+        &mut self,
+        name: &'static str,
+        parse: fn(i64) -> Result<T, Invalid>,
+    ) -> Option<T> {
+        let value = self.take(name)?;
+        self.whole(name, &value, parse)
+    }
+
+    /// A list that must be there.
+    pub(crate) fn list<T>(
+        &mut self,
+        name: &'static str,
+        parse: fn(Vec<Value>) -> Result<T, Invalid>,
+    ) -> Option<T> {
+        match self.take(name) {
+            None => self.refuse(name, "is required"),
+            Some(Value::Array(entries)) => self.errors.keep(name, parse(entries)),
+            Some(Value::Null) => self.refuse(name, "must not be null"),
+            Some(_) => self.refuse(name, "must be a list"),
+        }
+    }
+
     /// A list of skills; may be missing, and null is the empty list.
     pub(crate) fn skills(&mut self, name: &'static str) -> Option<Skills> {
         match self.take(name)? {

@@ -11,7 +11,7 @@ use crate::domain::invalid::Invalid;
 use crate::domain::text::text_type;
 
 /// Words that are routes beside `/users/{id}` and so can be nobody's id.
-const RESERVED: [&str; 4] = ["me", "lookup", "statistics", "cache"];
+const RESERVED: [&str; 6] = ["me", "lookup", "statistics", "cache", "bulk", "superadmin"];
 const CANONICAL_UUID_BYTES: usize = 36;
 
 /// Our own id of a user: a UUIDv7, so that ids sort by time of creation.
@@ -84,7 +84,8 @@ impl ExternalId {
             return Err(Invalid::new("must not be a UUID, because it would be mistaken for an id of ours"));
         }
         if RESERVED.iter().any(|word| raw.eq_ignore_ascii_case(word)) {
-            return Err(Invalid::new("is a reserved word; me, lookup, statistics and cache are not allowed"));
+            let words = RESERVED.join(", ");
+            return Err(Invalid::new(format!("is a reserved word; not allowed are {words}")));
         }
         Ok(Self(raw.to_owned()))
     }
@@ -196,6 +197,8 @@ mod tests {
             "me",
             "ME",
             "cache",
+            "Bulk",
+            "superadmin",
             &"x".repeat(65),
         ] {
             assert!(ExternalId::parse(bad).is_err(), "{bad:?}");

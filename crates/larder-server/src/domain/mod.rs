@@ -1,8 +1,11 @@
 //! Parsed values: whoever holds one need not check it again. No I/O.
 
 pub mod achievement;
+pub mod audit;
+pub mod audit_query;
 pub mod auth;
 pub mod body;
+pub mod bulk;
 pub mod caches;
 pub mod contact;
 mod fields;
@@ -10,6 +13,7 @@ pub mod identity;
 pub mod invalid;
 pub mod leaderboard;
 pub mod paging;
+pub mod parts;
 pub mod password;
 pub mod patch;
 pub mod permission;

@@ -38,6 +38,27 @@ pub struct User {
     pub version: i64,
 }
 
+impl User {
+    /// The names of the editable fields in which `after` differs, without `is_active`.
+    pub(crate) fn changed_fields(&self, after: &Self) -> Vec<&'static str> {
+        let fields = [
+            ("external_id", self.external_id != after.external_id),
+            ("email", self.email != after.email),
+            ("username", self.username != after.username),
+            ("phone", self.phone != after.phone),
+            ("full_name", self.full_name != after.full_name),
+            ("bio", self.bio != after.bio),
+            ("occupation", self.occupation != after.occupation),
+            ("location", self.location != after.location),
+            ("avatar_url", self.avatar_url != after.avatar_url),
+            ("skills", self.skills != after.skills),
+            ("experience", self.experience != after.experience),
+            ("role", self.role != after.role),
+        ];
+        fields.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
+    }
+}
+
 /// What other users may see of a user: no e-mail address, telephone number or external id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[allow(missing_docs, reason = "each field is named after its type, which is documented")]

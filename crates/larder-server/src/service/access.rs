@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use crate::domain::audit::Actor;
 use crate::domain::identity::{Identifier, UserId, UserRef};
 use crate::domain::permission::{Right, Rights};
 use crate::domain::role::Role;
@@ -29,6 +30,11 @@ impl Caller {
             UserRef::Id(id) => Identifier::Id(id),
             UserRef::External(external) => Identifier::External(external),
         }
+    }
+
+    /// As whom the caller stands in the audit log.
+    pub fn actor(&self) -> Actor {
+        Actor::User(self.id)
     }
 
     /// Whether the caller may see and change everything of `user`: itself, or one whom it manages.

@@ -55,7 +55,7 @@ impl Service {
     ) -> Result<Option<(Achievement, Receipt)>, ServiceError> {
         let service = self.clone();
         to_the_end(async move {
-            let (store, recorder) = service.store.recording();
+            let (store, recorder) = service.store.recording(caller.actor());
             let awarded = store.award(target.id, target.role, &award, caller.id).await;
             let receipt = service.users.committed(&recorder).await;
             match awarded? {

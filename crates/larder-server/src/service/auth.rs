@@ -6,6 +6,7 @@ use larder::policy::Consistency;
 use larder::receipt::Receipt;
 use uuid::Uuid;
 
+use crate::domain::audit::Actor;
 use crate::domain::auth::AuthState;
 use crate::domain::body::{LoginBody, PasswordBody, RegisterBody};
 use crate::domain::identity::Identifier;
@@ -76,7 +77,7 @@ impl Service {
     /// [`ServiceError::Taken`], and those of the database.
     pub async fn register(&self, body: RegisterBody) -> Result<(User, Receipt), ServiceError> {
         let hash = self.passwords.hash(&body.password).await?;
-        self.insert(body.user, Some(hash)).await
+        self.insert(Actor::Nobody, body.user, Some(hash)).await
     }
 
     /// Opens a session. Reads the database, never the cache, and takes the same time for unknown users.
@@ -111,7 +112,7 @@ impl Service {
             let (sid, now, refresh) = (Uuid::now_v7(), Timestamp::now(), RefreshToken::random());
             let expires_at = now.after(SESSION_TTL);
             let new = NewSession { id: sid, user_id, epoch, token_hash: &refresh.hash, now, expires_at };
-            let (store, recorder) = service.store.recording();
+            let (store, recorder) = service.store.recording(Actor::User(user_id));
             let opened = store.open_session(new).await;
             let receipt = service.users.committed(&recorder).await;
             match opened? {
@@ -136,7 +137,7 @@ impl Service {
         let service = self.clone();
         to_the_end(async move {
             let (now, next, hash) = (Timestamp::now(), RefreshToken::random(), refresh_hash(&token));
-            let (store, recorder) = service.store.recording();
+            let (store, recorder) = service.store.recording(Actor::Nobody);
             let rotated = store.rotate_refresh(&hash, &next.hash, now).await;
             // Whatever became of it: a token that came twice has ended its session.
             let receipt = service.users.committed(&recorder).await;
@@ -163,7 +164,7 @@ impl Service {
     pub async fn logout(&self, caller: Caller) -> Result<Receipt, ServiceError> {
         let service = self.clone();
         to_the_end(async move {
-            let (store, recorder) = service.store.recording();
+            let (store, recorder) = service.store.recording(caller.actor());
             let ended = store.end_session(caller.session, Timestamp::now()).await;
             let receipt = service.users.committed(&recorder).await;
             ended?;
@@ -187,7 +188,7 @@ impl Service {
         let hash = self.passwords.hash(&body.new).await?;
         let service = self.clone();
         to_the_end(async move {
-            let (store, recorder) = service.store.recording();
+            let (store, recorder) = service.store.recording(caller.actor());
             let set = store.set_password(caller.id, &hash, Some(login.epoch)).await;
             let receipt = service.users.committed(&recorder).await;
             match set? {

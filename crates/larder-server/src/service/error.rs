@@ -35,6 +35,9 @@ pub enum ServiceError {
         /// The version it has.
         current: i64,
     },
+    /// A part of a profile is in another state than the caller believes.
+    #[error("this part of the profile is another by now; read it again before you change it")]
+    PartConflict,
     /// The database does not answer in time; trying again may help.
     #[error("the database does not answer, try again")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -2,24 +2,31 @@
 
 pub mod access;
 pub mod achievements;
+pub mod audit;
 pub mod auth;
+pub mod bulk;
 pub mod caches;
 pub mod error;
 pub mod passwords;
 pub mod permissions;
 pub mod points;
+pub mod profiles;
 pub mod tokens;
 pub mod users;
+pub mod warming;
 
 use larder::cache::Cache;
 
 use crate::cached::achievements::CachedAchievements;
 use crate::cached::leaderboard::CachedLeaderboard;
 use crate::cached::permissions::CachedPermissions;
+use crate::cached::policies::Policies;
+use crate::cached::profiles::CachedProfiles;
 use crate::cached::users::CachedUsers;
 use crate::service::error::ServiceError;
 use crate::service::passwords::Passwords;
 use crate::service::tokens::Tokens;
+use crate::service::warming::Warming;
 use crate::store::Store;
 
 /// The service; cheap to clone.
@@ -30,6 +37,8 @@ pub struct Service {
     leaderboard: CachedLeaderboard,
     achievements: CachedAchievements,
     permissions: CachedPermissions,
+    profiles: CachedProfiles,
+    warming: Warming,
     passwords: Passwords,
     tokens: Tokens,
 }
@@ -39,14 +48,25 @@ impl Service {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn open(store: Store, cache: Cache) -> Result<Self, ServiceError> {
-        let leaderboard = CachedLeaderboard::open(&cache, store.clone())?;
-        let achievements = CachedAchievements::open(&cache, store.clone())?;
-        let permissions = CachedPermissions::open(&cache, store.clone())?;
-        let users = CachedUsers::open(cache, store.clone())?;
+    pub async fn open(store: Store, cache: Cache, policies: &Policies) -> Result<Self, ServiceError> {
+        let leaderboard = CachedLeaderboard::open(&cache, store.clone(), policies)?;
+        let achievements = CachedAchievements::open(&cache, store.clone(), policies)?;
+        let permissions = CachedPermissions::open(&cache, store.clone(), policies)?;
+        let profiles = CachedProfiles::open(&cache, store.clone(), policies)?;
+        let users = CachedUsers::open(cache, store.clone(), policies)?;
         let tokens = Tokens::open(&store).await?;
-        let passwords = Passwords::new();
-        Ok(Self { store, users, leaderboard, achievements, permissions, passwords, tokens })
+        let (passwords, warming) = (Passwords::new(), Warming::default());
+        Ok(Self {
+            store,
+            users,
+            leaderboard,
+            achievements,
+            permissions,
+            profiles,
+            warming,
+            passwords,
+            tokens,
+        })
     }
 
     /// The database behind it.
@@ -57,6 +77,11 @@ impl Service {
     /// The users, read through the cache.
     pub fn users(&self) -> &CachedUsers {
         &self.users
+    }
+
+    /// Reads in the background; to be stopped before the database is closed.
+    pub fn warming(&self) -> &Warming {
+        &self.warming
     }
 
     /// Hashes and compares passwords.

@@ -52,7 +52,7 @@ impl Service {
             check_permissions_of(caller, &target)?;
             let (service, permission) = (self.clone(), permission.clone());
             let granted = to_the_end(async move {
-                let (store, recorder) = service.store.recording();
+                let (store, recorder) = service.store.recording(caller.actor());
                 let granted = store.grant(target.id, target.role, &permission, caller.id).await;
                 let receipt = service.users.committed(&recorder).await;
                 match granted? {
@@ -84,7 +84,7 @@ impl Service {
             check_permissions_of(caller, &target)?;
             let (service, permission) = (self.clone(), permission.clone());
             let revoked = to_the_end(async move {
-                let (store, recorder) = service.store.recording();
+                let (store, recorder) = service.store.recording(caller.actor());
                 let revoked = store.revoke(target.id, target.role, &permission).await;
                 let receipt = service.users.committed(&recorder).await;
                 Ok((revoked? == Revoked::Done).then_some(receipt))

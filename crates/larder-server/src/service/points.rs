@@ -66,7 +66,7 @@ impl Service {
     ) -> Result<Option<BookedPoints>, ServiceError> {
         let service = self.clone();
         to_the_end(async move {
-            let (store, recorder) = service.store.recording();
+            let (store, recorder) = service.store.recording(caller.actor());
             let booked = store.book_points(target.id, target.role, &booking, caller.id).await;
             let receipt = service.users.committed(&recorder).await;
             match booked? {

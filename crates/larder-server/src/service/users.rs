@@ -6,6 +6,7 @@ use larder::receipt::Receipt;
 use larder::uncached::uncached;
 
 use crate::cached::users::UserPage;
+use crate::domain::audit::Actor;
 use crate::domain::body::CreateUserBody;
 use crate::domain::identity::{Identifier, UserId};
 use crate::domain::paging::ListQuery;
@@ -58,22 +59,34 @@ impl Service {
             Some(password) => Some(self.passwords.hash(password).await?),
             None => None,
         };
-        self.insert(body.user, hash).await
+        self.insert(caller.actor(), body.user, hash).await
     }
 
     pub(crate) async fn insert(
         &self,
+        actor: Actor,
         new: NewUser,
         password_hash: Option<String>,
     ) -> Result<(User, Receipt), ServiceError> {
         let service = self.clone();
         to_the_end(async move {
-            let (store, recorder) = service.store.recording();
+            let (store, recorder) = service.store.recording(actor);
             let inserted = store.insert_user(new, password_hash.as_deref()).await;
             let receipt = service.users.committed(&recorder).await;
-            Ok((inserted?, receipt))
+            let user = inserted?;
+            service.warm_user(user.id);
+            Ok((user, receipt))
         })
         .await
+    }
+
+    /// Loads a user in the background: who was just created is soon looked at.
+    fn warm_user(&self, id: UserId) {
+        let users = self.users.clone();
+        self.warming.soon(async move {
+            // Whoever asks for it gets the error, if it is still there.
+            let _ = users.user(id, Consistency::Bounded).await;
+        });
     }
 
     /// Changes a user, if it has one of the expected versions; none expected means any.
@@ -97,7 +110,7 @@ impl Service {
             if let Some(role) = patch.role {
                 caller.check_manage(role)?;
             }
-            if let Some(changed) = self.update_as_judged(target, patch.clone()).await? {
+            if let Some(changed) = self.update_as_judged(caller.actor(), target, patch.clone()).await? {
                 return Ok(changed);
             }
         }
@@ -106,12 +119,13 @@ impl Service {
     /// `None` when the user is no longer as it was when the caller's rights were judged: judge again.
     async fn update_as_judged(
         &self,
+        actor: Actor,
         target: User,
         patch: UserPatch,
     ) -> Result<Option<(User, Receipt)>, ServiceError> {
         let service = self.clone();
         to_the_end(async move {
-            let (store, recorder) = service.store.recording();
+            let (store, recorder) = service.store.recording(actor);
             let updated = store.update_user(target.id, &patch, Some(target.version)).await;
             let receipt = service.users.committed(&recorder).await;
             match updated? {
@@ -136,17 +150,17 @@ impl Service {
         let caller = self.present(caller).await?;
         loop {
             let target = self.target(caller, &named, expected).await?;
-            if let Some(receipt) = self.delete_as_judged(target).await? {
+            if let Some(receipt) = self.delete_as_judged(caller.actor(), target).await? {
                 return Ok(receipt);
             }
         }
     }
 
     /// As [`Service::update_as_judged`].
-    async fn delete_as_judged(&self, target: User) -> Result<Option<Receipt>, ServiceError> {
+    async fn delete_as_judged(&self, actor: Actor, target: User) -> Result<Option<Receipt>, ServiceError> {
         let service = self.clone();
         to_the_end(async move {
-            let (store, recorder) = service.store.recording();
+            let (store, recorder) = service.store.recording(actor);
             let deleted = store.delete_user(target.id, Some(target.version)).await;
             let receipt = service.users.committed(&recorder).await;
             match deleted? {
@@ -159,7 +173,7 @@ impl Service {
 
     /// The user a change is about, as the database has it, if the caller may change it: rights are never judged
     /// by a cached row. The write then insists on this very version, so that what was judged is what changes.
-    async fn target(
+    pub(super) async fn target(
         &self,
         caller: Caller,
         named: &Identifier,

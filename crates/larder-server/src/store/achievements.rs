@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::domain::achievement::{
     Achievement, Award, AwardData, AwardTimes, BadgeType, RECENT_DAYS, RecentAchievement, Summary,
 };
+use crate::domain::audit::{Action, Event};
 use crate::domain::identity::{UserId, Username};
 use crate::domain::paging::Limit;
 use crate::domain::points::MOST_POINTS;
@@ -94,7 +95,8 @@ impl Store {
             Err(StoreError::Taken { .. }) => return Ok(Awarded::Already),
             inserted => inserted?,
         };
-        self.commit(write).await?;
+        let event = Event::on(Action::AchievementAward, user_id).badge(&achievement.badge_type);
+        self.commit(write, &[event.number("points", achievement.points)]).await?;
         Ok(Awarded::Done(achievement))
     }
 

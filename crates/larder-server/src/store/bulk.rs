@@ -1,17 +1,18 @@
 //! Many users at once, for the demo and for imports.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use larder_sql::write::Write;
 use sqlx::AssertSqlSafe;
 
+use crate::domain::audit::{Action, Event};
 use crate::domain::identity::UserId;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{NewUser, User};
 use crate::store::Store;
 use crate::store::changes::lock_totals;
 use crate::store::error::StoreError;
+use crate::store::placeholders;
 use crate::store::row::{self, COLUMNS, columns};
 
 /// Fewer cost PostgreSQL round trips; more cost SQLite, which finds a `$n` by searching a list of all.
@@ -39,21 +40,24 @@ impl Store {
             insert(&mut write, &users, password_hash).await?;
             ids.extend(users.iter().map(|user| user.id));
         }
-        self.commit(write).await?;
+        let count = i64::try_from(ids.len()).unwrap_or(i64::MAX);
+        self.commit(write, &[Event::of(Action::UserImport).number("count", count)]).await?;
         Ok(ids)
     }
 }
 
 async fn insert(write: &mut Write, users: &[User], password_hash: &str) -> Result<(), StoreError> {
-    let sql =
-        format!(concat!("INSERT INTO users (", columns!(), ") VALUES {}"), values(users.len(), COLUMNS));
+    let sql = format!(
+        concat!("INSERT INTO users (", columns!(), ") VALUES {}"),
+        placeholders::rows(users.len(), COLUMNS)
+    );
     let mut query = sqlx::query(AssertSqlSafe(sql));
     for user in users {
         query = row::bind(query, user)?;
     }
     query.execute(write.statement()).await?;
 
-    let values = values(users.len(), CREDENTIAL_COLUMNS);
+    let values = placeholders::rows(users.len(), CREDENTIAL_COLUMNS);
     let sql = format!("INSERT INTO credentials (user_id, password_hash, changed_at) VALUES {values}");
     let mut query = sqlx::query(AssertSqlSafe(sql));
     for user in users {
@@ -61,31 +65,4 @@ async fn insert(write: &mut Write, users: &[User], password_hash: &str) -> Resul
     }
     query.execute(write.statement()).await?;
     Ok(())
-}
-
-/// `($1, $2), ($3, $4)` for two rows of two columns.
-fn values(rows: usize, columns: usize) -> String {
-    let mut sql = String::new();
-    for number in 0..rows * columns {
-        let before = match number {
-            0 => "(",
-            _ if number % columns == 0 => "), (",
-            _ => ", ",
-        };
-        // Writing to a String cannot fail.
-        let _ = write!(sql, "{before}${}", number + 1);
-    }
-    sql.push(')');
-    sql
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn placeholders_are_numbered_through() {
-        assert_eq!(values(2, 3), "($1, $2, $3), ($4, $5, $6)");
-        assert_eq!(values(1, 1), "($1)");
-    }
 }

@@ -2,6 +2,7 @@
 
 use larder_sql::write::Write;
 
+use crate::domain::audit::{Action, Event};
 use crate::domain::identity::UserId;
 use crate::domain::patch::UserPatch;
 use crate::domain::timestamp::Timestamp;
@@ -56,7 +57,7 @@ impl Store {
     pub async fn insert_user(&self, new: NewUser, password_hash: Option<&str>) -> Result<User, StoreError> {
         let mut write = self.database.begin().await?;
         let user = insert(&mut write, new, password_hash).await?;
-        self.commit(write).await?;
+        self.commit(write, &[Event::on(Action::UserCreate, user.id)]).await?;
         Ok(user)
     }
 
@@ -76,7 +77,7 @@ impl Store {
             return Ok(None);
         }
         let user = insert(&mut write, new, Some(password_hash)).await?;
-        self.commit(write).await?;
+        self.commit(write, &[Event::on(Action::AdminCreate, user.id)]).await?;
         Ok(Some(user))
     }
 
@@ -111,7 +112,7 @@ impl Store {
         // Read again rather than RETURNING: SQLite's shows the row before its triggers raised the version.
         let query = sqlx::query(select_user!("WHERE users.id = $1")).bind(id.to_string());
         let after = row::user(&query.fetch_one(write.statement()).await?)?;
-        self.commit(write).await?;
+        self.commit(write, &update_events(&before, &after)).await?;
         Ok(Updated::Done { before: Box::new(before), after: Box::new(after) })
     }
 
@@ -141,7 +142,7 @@ impl Store {
         }
         let query = sqlx::query("DELETE FROM users WHERE id = $1").bind(id.to_string());
         query.execute(write.statement()).await?;
-        self.commit(write).await?;
+        self.commit(write, &[Event::on(Action::UserDelete, id)]).await?;
         Ok(Deleted::Done { before: Box::new(before) })
     }
 }
@@ -158,6 +159,21 @@ async fn insert(write: &mut Write, new: NewUser, password_hash: Option<&str>) ->
         passwords::insert(write, user.id, hash, user.created_at).await?;
     }
     Ok(user)
+}
+
+/// What the audit log says of a change: being active is worth a line of its own.
+fn update_events(before: &User, after: &User) -> Vec<Event> {
+    let mut events = Vec::with_capacity(2);
+    let fields = before.changed_fields(after);
+    if !fields.is_empty() {
+        events.push(Event::on(Action::UserUpdate, after.id).fields(&fields));
+    }
+    match (before.is_active, after.is_active) {
+        (false, true) => events.push(Event::on(Action::UserActivate, after.id)),
+        (true, false) => events.push(Event::on(Action::UserDeactivate, after.id)),
+        _ => {}
+    }
+    events
 }
 
 /// Locks every total, in the order in which the triggers lock them.

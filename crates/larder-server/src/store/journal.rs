@@ -21,6 +21,12 @@ pub fn tables() -> Vec<Table> {
             .entry("user_username", &["username"])
             .entry("user_phone", &["phone"])
             .entry("user_external", &["external_id"])
+            .entry("profile", &["id"])
+            .entry("full_profile", &["id"])
+            .entry("preferences", &["id"])
+            .entry("languages", &["id"])
+            .entry("accessibility", &["id"])
+            .entry("interests", &["id"])
             .tag("user_list")
             .tag("leaderboard")
             .tag("recent_achievements")
@@ -31,6 +37,10 @@ pub fn tables() -> Vec<Table> {
             .unique(&["external_id"]),
         Table::new("credentials").entry("auth_state", &["user_id"]).unique(&["user_id"]),
         Table::new("sessions").entry("auth_state", &["user_id"]).unique(&["id"]),
+        part("preferences"),
+        part("languages"),
+        part("accessibility"),
+        part("interests"),
         Table::new("user_totals").tag("user_list").unique(&["shard"]),
         // Neither the ledger nor the counts of points: they change nothing without a row of users.
         Table::new("achievements")
@@ -64,6 +74,23 @@ pub fn entries_of_user(id: &str) -> Vec<Touch> {
     touches
 }
 
+/// A part of a profile, in a table and a class of the same name.
+fn part(name: &str) -> Table {
+    Table::new(name).entry(name, &["user_id"]).entry("full_profile", &["user_id"]).unique(&["user_id"])
+}
+
+/// The classes that have an entry for each user, by its id.
+const OF_USER: [&str; 8] = [
+    "user_details",
+    "auth_state",
+    "profile",
+    "full_profile",
+    "preferences",
+    "languages",
+    "accessibility",
+    "interests",
+];
+
 /// What a change of this user's row touches, as `tables` declares it.
 pub(crate) fn touches_of(user: &User) -> Vec<Touch> {
     let names = [
@@ -74,14 +101,9 @@ pub(crate) fn touches_of(user: &User) -> Vec<Touch> {
     ];
     let names = names.into_iter().filter_map(|(class, name)| Some(Touch::entry(class, [name?])));
     let id = user.id.to_string();
-    let own = [
-        Touch::Tag("user_list".to_owned()),
-        Touch::Tag("leaderboard".to_owned()),
-        Touch::Tag("recent_achievements".to_owned()),
-        Touch::entry("user_details", [id]),
-        touch_of_auth_state(user.id),
-    ];
-    own.into_iter().chain(names).collect()
+    let own = OF_USER.map(|class| Touch::entry(class, [&id]));
+    let tags = ["user_list", "leaderboard", "recent_achievements"].map(|tag| Touch::Tag(tag.to_owned()));
+    tags.into_iter().chain(own).chain(names).collect()
 }
 
 /// What a change of a user's sessions touches.
@@ -114,6 +136,7 @@ mod tests {
     use larder_testbed::Sqlite;
 
     use super::*;
+    use crate::domain::audit::Actor;
     use crate::domain::contact::{Email, Phone};
     use crate::domain::identity::{ExternalId, Username};
     use crate::domain::permission::Permission;
@@ -122,7 +145,7 @@ mod tests {
     #[tokio::test]
     async fn touches_of_a_user_are_what_its_trigger_journals() {
         let sqlite = Sqlite::fresh().unwrap();
-        let (store, recorder) = Store::open(&sqlite.url()).await.unwrap().recording();
+        let (store, recorder) = Store::open(&sqlite.url()).await.unwrap().recording(Actor::Nobody);
         let mut new = NewUser::new(Email::parse("a@x.example").unwrap(), Username::parse("ann").unwrap());
         new.phone = Some(Phone::parse("+31612345678").unwrap());
         new.external_id = Some(ExternalId::parse("5779356081").unwrap());
@@ -143,7 +166,7 @@ mod tests {
         let mut said = touches_of_permissions(user.id);
         said.sort();
         for round in 0..3 {
-            let (store, recorder) = store.recording();
+            let (store, recorder) = store.recording(Actor::Nobody);
             match round {
                 0 | 1 => drop(store.grant(user.id, user.role, &permission, user.id).await.unwrap()),
                 _ => drop(store.revoke(user.id, user.role, &permission).await.unwrap()),

@@ -62,7 +62,8 @@ impl Store {
         .bind(key.created_at.as_micros())
         .execute(write.statement())
         .await?;
-        self.commit(write).await?;
+        // Made by the service for itself, once.
+        self.commit(write, &[]).await?;
         self.signing_keys().await
     }
 }

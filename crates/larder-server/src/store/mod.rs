@@ -1,19 +1,25 @@
 //! What the service keeps in its database, behind one type for PostgreSQL and SQLite.
 //!
 //! Reads are one fresh autocommit statement each, so a cache may load through them. Invariants:
-//! - `one_lock_order`: transactions lock users, then credentials, then sessions, then refresh tokens, then what belongs
-//!   to points; the totals and the counts of points come last, but the totals first where many users are created, which
-//!   can meet another only over the same e-mail address;
+//! - `one_lock_order`: transactions lock users (many in the order of their ids), then the parts of their profiles, then
+//!   credentials, then sessions, then refresh tokens, then what belongs to points; the totals and the counts of points
+//!   come last, but the totals first where many users are created, which can meet another only over the same e-mail
+//!   address;
 //! - `versions_by_trigger`: no statement here writes `version` or `updated_at` of an existing user;
+//! - `no_silent_write`: each write leaves its line in the audit log in its own transaction, for the one way to commit asks
+//!   for it;
 //! - `no_secret_in_user`: nothing here reads a password hash into a [`User`](crate::domain::user::User).
 
 pub mod achievements;
+pub mod audit;
 pub mod auth;
+pub mod bulk_activity;
 pub mod changes;
 pub mod error;
 pub mod journal;
 pub mod keys;
 pub mod leaderboard;
+pub mod parts;
 pub mod passwords;
 pub mod permissions;
 pub mod points;
@@ -22,12 +28,14 @@ pub mod sessions;
 pub mod users;
 
 mod bulk;
+mod placeholders;
 mod row;
 
 use larder_sql::database::{Database, Migrations};
 use sqlx::Row;
 use sqlx::migrate::Migrator;
 
+use crate::domain::audit::Actor;
 use crate::store::error::StoreError;
 use crate::store::recorder::Recorder;
 
@@ -39,6 +47,8 @@ static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
 pub struct Store {
     database: Database,
     recorder: Option<Recorder>,
+    /// As whom its writes stand in the audit log.
+    actor: Actor,
 }
 
 impl Store {
@@ -49,7 +59,7 @@ impl Store {
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         let database = Database::connect(url).await?;
         database.migrate(Migrations { postgres: &POSTGRES, sqlite: &SQLITE }).await?;
-        Ok(Self { database, recorder: None })
+        Ok(Self { database, recorder: None, actor: Actor::Nobody })
     }
 
     /// What names this database among all that share a Redis: 32 hexadecimal digits.

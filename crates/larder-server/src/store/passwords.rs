@@ -5,6 +5,7 @@ use std::fmt;
 use larder_sql::write::Write;
 use sqlx::Row;
 
+use crate::domain::audit::{Action, Event};
 use crate::domain::identity::{Identifier, UserId};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::User;
@@ -107,7 +108,7 @@ impl Store {
             insert(&mut write, id, hash, now).await?;
         }
         sessions::end_all(&mut write, id, now).await?;
-        self.commit(write).await?;
+        self.commit(write, &[Event::on(Action::PasswordChange, id)]).await?;
         Ok(PasswordSet::Done)
     }
 
@@ -127,7 +128,8 @@ impl Store {
         );
         let query = query.bind(id.to_string()).bind(old_hash).bind(new_hash);
         let changed = query.execute(write.statement()).await?.rows_affected() == 1;
-        self.commit(write).await?;
+        // The password is the same; only its hash is younger.
+        self.commit(write, &[]).await?;
         Ok(changed)
     }
 }

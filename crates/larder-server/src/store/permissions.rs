@@ -2,6 +2,7 @@
 
 use sqlx::Row;
 
+use crate::domain::audit::{Action, Event};
 use crate::domain::identity::UserId;
 use crate::domain::permission::{Grant, Permission};
 use crate::domain::role::Role;
@@ -100,7 +101,8 @@ impl Store {
         .bind(grant.granted_at.as_micros())
         .execute(write.statement())
         .await?;
-        self.commit(write).await?;
+        let event = Event::on(Action::PermissionGrant, user_id).permission(permission);
+        self.commit(write, &[event]).await?;
         Ok(Granted::Done(grant))
     }
 
@@ -126,7 +128,10 @@ impl Store {
         if removed.rows_affected() == 0 {
             self.touch(|| touches_of_permissions(user_id));
         }
-        self.commit(write).await?;
+        // Who had it no more lost nothing, so there is nothing to tell.
+        let event = Event::on(Action::PermissionRevoke, user_id).permission(permission);
+        let events = if removed.rows_affected() == 0 { vec![] } else { vec![event] };
+        self.commit(write, &events).await?;
         Ok(Revoked::Done)
     }
 }

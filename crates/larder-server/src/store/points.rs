@@ -4,6 +4,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 use uuid::Uuid;
 
+use crate::domain::audit::{Action, Event};
 use crate::domain::identity::UserId;
 use crate::domain::points::{Booking, IdempotencyKey, LedgerEntry, LedgerQuery, MOST_POINTS};
 use crate::domain::role::Role;
@@ -117,7 +118,8 @@ impl Store {
             Err(StoreError::Taken { .. }) => return Ok(Booked::KeyTaken),
             inserted => inserted?,
         };
-        self.commit(write).await?;
+        let event = Event::on(Action::PointsBook, user_id).number("amount", entry.amount);
+        self.commit(write, &[event]).await?;
         Ok(Booked::Done { entry, balance })
     }
 

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use larder::journal::Touch;
 use larder_sql::write::Write;
 
-use crate::store::Store;
+use crate::domain::audit::{Actor, Event};
 use crate::store::error::StoreError;
+use crate::store::{Store, audit};
 
 /// What the writes of one [`Store::recording`] touched. Filled just before each commit, so that it is known also when
 /// nobody can say whether the commit came about.
@@ -28,10 +29,11 @@ impl Recorder {
 }
 
 impl Store {
-    /// The same store, and what its writes will have touched: to be invalidated before they are acknowledged.
-    pub fn recording(&self) -> (Store, Recorder) {
+    /// The same store, which writes as `actor`, and what its writes will have touched: to be invalidated before they are
+    /// acknowledged.
+    pub fn recording(&self, actor: Actor) -> (Store, Recorder) {
         let recorder = Recorder::default();
-        (Store { recorder: Some(recorder.clone()), ..self.clone() }, recorder)
+        (Store { recorder: Some(recorder.clone()), actor, ..self.clone() }, recorder)
     }
 
     /// Remembers what a write would have touched that found everything as it wanted it. Whoever wrote that may have died
@@ -42,8 +44,13 @@ impl Store {
         }
     }
 
-    /// Commits, and remembers what was touched if somebody wants to know. Who does not leaves it to the journal.
-    pub(super) async fn commit(&self, mut write: Write) -> Result<(), StoreError> {
+    /// Writes `events` into the audit log, commits, and remembers what was touched if somebody wants to know. Who does
+    /// not leaves it to the journal.
+    ///
+    /// The one way to commit, so that no write forgets the log: `&[]` says that this one leaves no trace there, and a
+    /// comment beside it says why.
+    pub(super) async fn commit(&self, mut write: Write, events: &[Event]) -> Result<(), StoreError> {
+        audit::record(&mut write, self.actor, events).await?;
         if let Some(recorder) = &self.recorder {
             recorder.add(write.touched().await?);
         }

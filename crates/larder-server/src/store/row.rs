@@ -114,6 +114,15 @@ where
     row.try_get::<String, _>(column)?.parse().map_err(|error| undecodable(column, error))
 }
 
+/// Reads a column that may be NULL and whose text has a type of its own.
+pub(crate) fn parsed_option<T>(row: &AnyRow, column: &'static str) -> Result<Option<T>, sqlx::Error>
+where
+    T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>,
+{
+    let text = row.try_get::<Option<String>, _>(column)?;
+    text.map(|text| text.parse().map_err(|error| undecodable(column, error))).transpose()
+}
+
 /// The user, with its row locked until the transaction ends.
 pub(crate) async fn locked(write: &mut Write, id: UserId) -> Result<Option<User>, StoreError> {
     let select = write.locking(select_user!("WHERE users.id = $1"));
@@ -121,6 +130,10 @@ pub(crate) async fn locked(write: &mut Write, id: UserId) -> Result<Option<User>
     Ok(row.as_ref().map(user).transpose()?)
 }
 
-fn undecodable(column: &str, error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
+/// What the database holds is not what we wrote.
+pub(crate) fn undecodable(
+    column: &str,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> sqlx::Error {
     sqlx::Error::ColumnDecode { index: column.to_owned(), source: error.into() }
 }

@@ -10,6 +10,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 use uuid::Uuid;
 
+use crate::domain::audit::{Action, Event};
 use crate::domain::identity::UserId;
 use crate::domain::timestamp::Timestamp;
 use crate::store::Store;
@@ -106,7 +107,7 @@ impl Store {
             .execute(write.statement())
             .await?;
         insert_token(&mut write, new.token_hash, new.id, new.now).await?;
-        self.commit(write).await?;
+        self.commit(write, &[Event::on(Action::SessionOpen, new.user_id)]).await?;
         Ok(Opened::Done { ended })
     }
 
@@ -149,7 +150,10 @@ impl Store {
         } else {
             Rotated::Expired
         };
-        self.commit(write).await?;
+        let reuse = [Event::on(Action::SessionReuse, user_id)];
+        // A session that goes on is no event: it happens by itself, every quarter of an hour.
+        let events = if matches!(outcome, Rotated::Reused { .. }) { &reuse[..] } else { &[] };
+        self.commit(write, events).await?;
         Ok(outcome)
     }
 
@@ -179,7 +183,9 @@ impl Store {
                 self.touch(|| vec![touch_of_auth_state(user_id)]);
             }
         }
-        self.commit(write).await?;
+        // One that had ended before was logged then.
+        let events = ended.map(|user_id| Event::on(Action::SessionClose, user_id));
+        self.commit(write, events.as_slice()).await?;
         Ok(ended)
     }
 }

@@ -4,8 +4,10 @@
 mod access;
 mod achievements;
 mod auth;
+mod bulk;
 mod cache_api;
 mod conditional;
+mod config;
 mod demo;
 mod endings;
 mod foreign;
@@ -22,6 +24,7 @@ mod openapi;
 mod outages;
 mod permissions;
 mod points;
+mod profiles;
 mod reassigned;
 mod start;
 mod support;

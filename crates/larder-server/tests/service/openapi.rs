@@ -7,6 +7,27 @@ fn the_document_and_its_page_are_served_from_the_binary(app: &TestApp) {
     let document = stranger.get("/openapi.json").expect(200).json();
     assert_eq!(document["openapi"], "3.1.0");
     assert!(document["paths"]["/api/v1/users/{id}"]["get"]["responses"]["200"].is_object(), "{document}");
+    let of =
+        |name: &str| document["paths"][format!("/api/v1/users/{{id}}/{name}")].as_object().unwrap().clone();
+    for (name, methods) in [
+        ("details", &["get"][..]),
+        ("profile", &["get", "patch", "put"]),
+        ("full-profile", &["get"]),
+        ("preferences", &["get", "patch", "put"]),
+        ("languages", &["get", "put"]),
+        ("accessibility", &["get", "patch", "put"]),
+        ("interests", &["get", "put"]),
+    ] {
+        assert_eq!(of(name).keys().collect::<Vec<_>>(), methods, "{name}");
+    }
+    assert!(document["paths"]["/api/v1/audit"]["get"]["parameters"].as_array().unwrap().len() == 5);
+    let operations =
+        document["paths"].as_object().unwrap().values().flat_map(|path| path.as_object().unwrap().values());
+    let mut ids: Vec<_> = operations.filter_map(|one| one["operationId"].as_str()).collect();
+    let all = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), all, "{ids:?}");
 
     for (path, method) in [
         ("/api/v1/users/{id}/points", "post"),

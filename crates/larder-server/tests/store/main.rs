@@ -3,6 +3,7 @@
 
 mod access;
 mod achievements;
+mod audit;
 mod bed;
 mod changes;
 mod lists;

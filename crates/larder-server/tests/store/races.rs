@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use larder_server::domain::bulk::ListedId;
 use larder_server::domain::identity::UserId;
 use larder_server::domain::paging::Filter;
+use larder_server::domain::parts::interests::Interests;
 use larder_server::domain::patch::{Patch, UserPatch};
 use larder_server::domain::role::Role;
-use larder_server::domain::text::Bio;
+use larder_server::domain::text::{Bio, Line};
 use larder_server::domain::timestamp::Timestamp;
 use larder_server::domain::user::NewUser;
 use larder_server::store::Store;
@@ -138,21 +140,31 @@ async fn imports_and_registrations_do_not_lock_each_other(bed: &Bed) {
 
 /// Everything that locks rows of one user, at once: a circle of waits would be a failure of one of them.
 async fn one_lock_order(bed: &Bed) {
-    let user = bed.user("ann").await.id;
-    at_once(bed, 10, |store, number| async move {
+    let (user, other) = (bed.user("ann").await.id, bed.user("bob").await.id);
+    at_once(bed, 14, |store, number| async move {
         for round in 0..8 {
-            match number % 5 {
+            match number % 7 {
                 0 => drop(store.set_password(user, "hash", None).await.unwrap()),
                 1 => drop(store.set_active(user, round % 2 == 0).await.unwrap()),
                 2 => drop(store.rehash_password(user, "hash", "hash").await.unwrap()),
+                4 => {
+                    let interests = Line::parse(&format!("{number} {round}")).unwrap();
+                    let change = Interests { interests: vec![interests] };
+                    drop(store.update_part::<Interests>(user, round + 1, &change, &[]).await.unwrap());
+                }
+                5 => {
+                    let asked = [ListedId::Id(other), ListedId::Id(user)];
+                    drop(store.set_active_of(&asked, round % 2 == 1, |_| true).await.unwrap());
+                }
                 3 if round == 6 => drop(store.delete_user(user, None).await.unwrap()),
                 _ => open_and_rotate(&store, user, &format!("{number} {round}")).await,
             }
         }
     })
     .await;
-    assert_eq!(bed.store.total(&Filter::default()).await.unwrap(), 0);
+    assert_eq!(bed.store.total(&Filter::default()).await.unwrap(), 1);
     assert_eq!(bed.sql("SELECT COUNT(*) FROM refresh_tokens").unwrap(), "0");
+    assert_eq!(bed.sql("SELECT COUNT(*) FROM interests").unwrap(), "0");
 }
 
 async fn open_and_rotate(store: &Store, user_id: UserId, token: &str) {
@@ -168,15 +180,16 @@ async fn open_and_rotate(store: &Store, user_id: UserId, token: &str) {
 }
 
 async fn instances_may_start_at_once(bed: &Bed) {
-    let drop = "DROP TABLE refresh_tokens; DROP TABLE sessions; DROP TABLE credentials; DROP TABLE signing_keys; \
-                DROP TABLE points_ledger; DROP TABLE achievements; DROP TABLE permissions; \
-                DROP TABLE users; DROP TABLE user_totals; DROP TABLE points_counts; DROP TABLE installation; DROP TABLE larder_outbox; \
-                DROP TABLE larder_outbox_marks; DROP TABLE _sqlx_migrations;";
+    let drop = "DROP TABLE preferences; DROP TABLE languages; DROP TABLE accessibility; DROP TABLE interests; \
+                DROP TABLE audit_log; DROP TABLE refresh_tokens; DROP TABLE sessions; DROP TABLE credentials; \
+                DROP TABLE signing_keys; DROP TABLE points_ledger; DROP TABLE achievements; DROP TABLE permissions; \
+                DROP TABLE users; DROP TABLE user_totals; DROP TABLE points_counts; DROP TABLE installation; \
+                DROP TABLE larder_outbox; DROP TABLE larder_outbox_marks; DROP TABLE _sqlx_migrations;";
     bed.sql(drop).unwrap();
     if bed.is_postgres() {
         let drop = "DROP FUNCTION users_versioned, users_counted, users_truncated, users_deactivated, uuid_of_now, \
                     points_ledger_locked, points_ledger_booked, points_ledger_kept, users_points_kept, \
-                    points_counted, points_counts_truncated, achievements_booked";
+                    points_counted, points_counts_truncated, achievements_booked, audit_log_kept";
         bed.sql(drop).unwrap();
     } else {
         bed.sql("DROP TABLE users_versioning; DROP TABLE points_booking; DROP TABLE larder_identity")

@@ -22,6 +22,8 @@ use crate::cli::demo::report::Report;
 use crate::domain::contact::Email;
 use crate::domain::password::Password;
 use crate::service::Service;
+use crate::settings::redis::RedisSettings;
+use crate::settings::sources::Sources;
 use crate::settings::{FirstAdmin, Settings};
 
 const STOPPED: &str = "stopped before the table was complete";
@@ -58,11 +60,13 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Some(url) => url.clone(),
         None => format!("sqlite://{}", folder.join("larder-demo.db").display()),
     };
+    // Not the environment's: a demo looks the same everywhere, and touches nobody's data.
     let settings = Settings {
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
         database_url,
-        redis_url: arguments.redis.clone(),
+        redis: arguments.redis.as_deref().map(RedisSettings::at),
         admin: FirstAdmin { email: Email::parse(ADMIN_EMAIL)?, password: Some(Password::parse(PASSWORD)?) },
+        ..Settings::read(Sources::new(|_| None))?
     };
     let (service, _) = tokio::select! {
         opened = app::open(&settings) => opened?,

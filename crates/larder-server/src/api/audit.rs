@@ -1,0 +1,85 @@
+//! `/api/v1/audit`: who did what to whom.
+
+use axum::Json as Answer;
+use axum::extract::State;
+use axum::response::IntoResponse;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use crate::api::extract::Params;
+use crate::api::openapi::{ProblemBody, Refused};
+use crate::api::problem::Problem;
+use crate::domain::audit_query::{AuditParams, AuditQuery};
+use crate::domain::identity::UserId;
+use crate::domain::timestamp::Timestamp;
+use crate::service::Service;
+use crate::service::access::Caller;
+use crate::store::audit::Entry;
+
+/// Every route of this file.
+pub(crate) fn routes() -> OpenApiRouter<Service> {
+    OpenApiRouter::new().routes(routes!(list))
+}
+
+/// A line of the audit log.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct AuditEntry {
+    id: Uuid,
+    at: Timestamp,
+    /// Who did it; `null` when nobody was logged in.
+    actor_id: Option<UserId>,
+    /// What was done, such as `user.update`.
+    action: String,
+    /// To whom; that user may be gone by now.
+    target_id: Option<UserId>,
+    /// Names of fields and numbers, never what is in a field.
+    #[schema(value_type = Object)]
+    details: serde_json::Value,
+}
+
+impl From<Entry> for AuditEntry {
+    fn from(entry: Entry) -> Self {
+        let Entry { id, at, actor_id, action, target_id, details } = entry;
+        Self { id, at, actor_id, action, target_id, details }
+    }
+}
+
+/// A part of the audit log, newest first.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct AuditList {
+    items: Vec<AuditEntry>,
+    /// For the next request; `null` at the log's end.
+    next_cursor: Option<String>,
+}
+
+/// Who did what to whom, newest first. For admins; never cached.
+#[utoipa::path(
+    get,
+    path = "/api/v1/audit",
+    operation_id = "list_audit",
+    tag = "audit",
+    security(("bearer" = [])),
+    params(AuditParams),
+    responses(
+        (status = 200, body = AuditList),
+        (status = 400, description = "the query string cannot be read", body = ProblemBody,
+            content_type = "application/problem+json"),
+        Refused,
+    )
+)]
+pub(crate) async fn list(
+    State(service): State<Service>,
+    caller: Caller,
+    Params(params): Params<AuditParams>,
+) -> Result<impl IntoResponse, Problem> {
+    // Before the parameters are looked at: who may not read the log learns nothing from their errors.
+    caller.check_admin()?;
+    let page = service.audit(caller, &AuditQuery::parse(&params)?).await?;
+    Ok(Answer(AuditList {
+        items: page.entries.into_iter().map(AuditEntry::from).collect(),
+        next_cursor: page.next.map(|cursor| cursor.encode()),
+    }))
+}

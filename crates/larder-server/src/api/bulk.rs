@@ -1,0 +1,107 @@
+//! `/api/v1/users/bulk`: many users in one request and one transaction.
+
+use axum::Json as Answer;
+use axum::extract::State;
+use axum::response::IntoResponse;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::api::auth::acknowledged;
+use crate::api::extract::Json;
+use crate::api::openapi::{Refused, RefusedBody};
+use crate::api::problem::Problem;
+use crate::domain::bulk::{BulkBody, BulkIds, Outcome};
+use crate::domain::identity::UserId;
+use crate::service::Service;
+use crate::service::access::Caller;
+
+/// Every route of this file.
+pub(crate) fn routes() -> OpenApiRouter<Service> {
+    OpenApiRouter::new().routes(routes!(activate)).routes(routes!(deactivate))
+}
+
+/// What became of one that was named.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct BulkResult {
+    /// As it was sent.
+    id: String,
+    /// `null` when there is no such user.
+    user_id: Option<UserId>,
+    outcome: Outcome,
+}
+
+/// What became of all.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct BulkAnswer {
+    /// How many users were changed.
+    changed: usize,
+    /// One for each id, in their order.
+    results: Vec<BulkResult>,
+}
+
+/// Activates users: all whom the caller manages, in one transaction.
+#[utoipa::path(
+    post,
+    path = "/api/v1/users/bulk/activate",
+    operation_id = "bulk_activate",
+    tag = "users",
+    security(("bearer" = [])),
+    request_body = BulkIds,
+    responses(
+        (status = 200, body = BulkAnswer, headers(("Cache-Invalidation" = String))),
+        Refused,
+        RefusedBody,
+    )
+)]
+pub(crate) async fn activate(
+    state: State<Service>,
+    caller: Caller,
+    body: Json,
+) -> Result<impl IntoResponse, Problem> {
+    set_active(state, caller, body, true).await
+}
+
+/// Deactivates users, all whom the caller manages, in one transaction; their tokens end at once.
+#[utoipa::path(
+    post,
+    path = "/api/v1/users/bulk/deactivate",
+    operation_id = "bulk_deactivate",
+    tag = "users",
+    security(("bearer" = [])),
+    request_body = BulkIds,
+    responses(
+        (status = 200, body = BulkAnswer, headers(("Cache-Invalidation" = String))),
+        Refused,
+        RefusedBody,
+    )
+)]
+pub(crate) async fn deactivate(
+    state: State<Service>,
+    caller: Caller,
+    body: Json,
+) -> Result<impl IntoResponse, Problem> {
+    set_active(state, caller, body, false).await
+}
+
+async fn set_active(
+    State(service): State<Service>,
+    caller: Caller,
+    Json(body): Json,
+    is_active: bool,
+) -> Result<impl IntoResponse, Problem> {
+    // Before the body is looked at: who may not do this learns nothing from its errors.
+    caller.check_admin()?;
+    let (outcomes, receipt) = service.set_active_of(caller, BulkBody::parse(body)?, is_active).await?;
+    let results: Vec<_> = outcomes
+        .into_iter()
+        .map(|(asked, one)| BulkResult { id: asked.shown(), user_id: one.user_id, outcome: one.outcome })
+        .collect();
+    let mut changed: Vec<_> =
+        results.iter().filter(|one| one.outcome == Outcome::Changed).filter_map(|one| one.user_id).collect();
+    // The same user may have been named twice.
+    changed.sort();
+    changed.dedup();
+    Ok((acknowledged(receipt), Answer(BulkAnswer { changed: changed.len(), results })))
+}

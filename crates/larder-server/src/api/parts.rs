@@ -1,0 +1,202 @@
+//! `/api/v1/users/{id}/preferences`, `/languages`, `/accessibility` and `/interests`.
+
+use axum::Json as Answer;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use larder_http::headers::{CACHE_STATUS, cache_status};
+use serde::Serialize;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::api::auth::acknowledged;
+use crate::api::extract::{Consistency, Json, Strength, Target};
+use crate::api::openapi::{ProblemBody, Refused, RefusedBody};
+use crate::api::preconditions::{etag, expected_digests, is_not_modified};
+use crate::api::problem::Problem;
+use crate::cached::profiles::CachedPart;
+use crate::domain::parts::accessibility::{Accessibility, AccessibilityBody, AccessibilityChange};
+use crate::domain::parts::digest;
+use crate::domain::parts::interests::Interests;
+use crate::domain::parts::languages::Languages;
+use crate::domain::parts::preferences::{Preferences, PreferencesBody, PreferencesChange};
+use crate::service::Service;
+use crate::service::access::Caller;
+use crate::service::error::ServiceError;
+
+/// Every route of this file.
+pub(crate) fn routes() -> OpenApiRouter<Service> {
+    OpenApiRouter::new()
+        .routes(routes!(preferences::get, preferences::put, patch_preferences))
+        .routes(routes!(languages::get, languages::put))
+        .routes(routes!(accessibility::get, accessibility::put, patch_accessibility))
+        .routes(routes!(interests::get, interests::put))
+}
+
+/// What stands in the `ETag` of a value.
+pub(crate) fn digest_of(value: &impl Serialize) -> Result<String, Problem> {
+    digest(value).map_err(|error| ServiceError::Internal(error.into()).into())
+}
+
+/// The reading and the replacing of one part, each in a module of its name.
+macro_rules! part {
+    ($name:ident, $path:literal, $part:ty, $body:ty, $parse:path) => {
+        mod $name {
+            use super::*;
+
+            #[doc = concat!("The ", stringify!($name), " of a user, for itself and for those who manage it.")]
+            #[utoipa::path(
+                get,
+                path = $path,
+                operation_id = concat!("get_", stringify!($name)),
+                tag = "profiles",
+                security(("bearer" = [])),
+                params(("id" = String, Path, description = "a UUID of version 7, an external id, or `me`"), Consistency),
+                responses(
+                    (status = 200, body = $part, headers(("ETag" = String), ("Cache-Status" = String))),
+                    (status = 304, description = "the caller has this state already"),
+                    (status = 400, body = ProblemBody, content_type = "application/problem+json"),
+                    (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+                    Refused,
+                )
+            )]
+            pub(crate) async fn get(
+                state: State<Service>,
+                caller: Caller,
+                target: Target,
+                strength: Strength,
+                headers: HeaderMap,
+            ) -> Result<Response, Problem> {
+                shown::<$part>(state, caller, target, strength, headers).await
+            }
+
+            #[doc = concat!("Replaces the ", stringify!($name), " of a user; what is missing gets its default.")]
+            #[utoipa::path(
+                put,
+                path = $path,
+                operation_id = concat!("put_", stringify!($name)),
+                tag = "profiles",
+                security(("bearer" = [])),
+                params(("id" = String, Path, description = "a UUID of version 7, an external id, or `me`")),
+                request_body = $body,
+                responses(
+                    (status = 200, body = $part, headers(("ETag" = String), ("Cache-Invalidation" = String))),
+                    (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+                    (status = 412, body = ProblemBody, content_type = "application/problem+json"),
+                    Refused,
+                    RefusedBody,
+                )
+            )]
+            pub(crate) async fn put(
+                state: State<Service>,
+                caller: Caller,
+                target: Target,
+                headers: HeaderMap,
+                Json(body): Json,
+            ) -> Result<Response, Problem> {
+                changed::<$part>(state, caller, target, headers, $parse(body)?).await
+            }
+        }
+    };
+}
+
+part!(
+    preferences,
+    "/api/v1/users/{id}/preferences",
+    Preferences,
+    PreferencesBody,
+    PreferencesChange::parse_put
+);
+part!(languages, "/api/v1/users/{id}/languages", Languages, Languages, Languages::parse_put);
+part!(
+    accessibility,
+    "/api/v1/users/{id}/accessibility",
+    Accessibility,
+    AccessibilityBody,
+    AccessibilityChange::parse_put
+);
+part!(interests, "/api/v1/users/{id}/interests", Interests, Interests, Interests::parse_put);
+
+/// Changes some preferences of a user.
+#[utoipa::path(
+    patch,
+    path = "/api/v1/users/{id}/preferences",
+    tag = "profiles",
+    security(("bearer" = [])),
+    params(("id" = String, Path, description = "a UUID of version 7, an external id, or `me`")),
+    request_body = PreferencesBody,
+    responses(
+        (status = 200, body = Preferences, headers(("ETag" = String), ("Cache-Invalidation" = String))),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 412, body = ProblemBody, content_type = "application/problem+json"),
+        Refused,
+        RefusedBody,
+    )
+)]
+pub(crate) async fn patch_preferences(
+    state: State<Service>,
+    caller: Caller,
+    target: Target,
+    headers: HeaderMap,
+    Json(body): Json,
+) -> Result<Response, Problem> {
+    let change = PreferencesChange::parse_patch(body)?;
+    changed::<Preferences>(state, caller, target, headers, change).await
+}
+
+/// Changes some accessibility settings of a user.
+#[utoipa::path(
+    patch,
+    path = "/api/v1/users/{id}/accessibility",
+    tag = "profiles",
+    security(("bearer" = [])),
+    params(("id" = String, Path, description = "a UUID of version 7, an external id, or `me`")),
+    request_body = AccessibilityBody,
+    responses(
+        (status = 200, body = Accessibility, headers(("ETag" = String), ("Cache-Invalidation" = String))),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 412, body = ProblemBody, content_type = "application/problem+json"),
+        Refused,
+        RefusedBody,
+    )
+)]
+pub(crate) async fn patch_accessibility(
+    state: State<Service>,
+    caller: Caller,
+    target: Target,
+    headers: HeaderMap,
+    Json(body): Json,
+) -> Result<Response, Problem> {
+    let change = AccessibilityChange::parse_patch(body)?;
+    changed::<Accessibility>(state, caller, target, headers, change).await
+}
+
+async fn shown<P: CachedPart>(
+    State(service): State<Service>,
+    caller: Caller,
+    Target(user): Target,
+    Strength(consistency): Strength,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let answer = service.part::<P>(caller, &caller.naming(user), consistency).await?;
+    let part = answer.value.as_deref().ok_or(ServiceError::NotFound)?;
+    let digest = digest_of(part)?;
+    let about = [(CACHE_STATUS, cache_status(&answer)), (header::ETAG, etag(&digest))];
+    Ok(match is_not_modified(&headers, &digest) {
+        true => (StatusCode::NOT_MODIFIED, about).into_response(),
+        false => (about, Answer(part)).into_response(),
+    })
+}
+
+async fn changed<P: CachedPart>(
+    State(service): State<Service>,
+    caller: Caller,
+    Target(user): Target,
+    headers: HeaderMap,
+    change: P::Change,
+) -> Result<Response, Problem> {
+    let expected = expected_digests(&headers)?;
+    let (part, receipt) = service.update_part::<P>(caller, caller.naming(user), change, expected).await?;
+    let etag = [(header::ETAG, etag(digest_of(&part)?))];
+    Ok((acknowledged(receipt), etag, Answer(part)).into_response())
+}

@@ -1,0 +1,216 @@
+//! `/api/v1/users/{id}/profile`, `/details` and `/full-profile`: what everybody may see of a user, and everything.
+
+use axum::Json as Answer;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use larder_http::headers::{CACHE_STATUS, cache_status};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::api::auth::acknowledged;
+use crate::api::extract::{Consistency, Json, Strength, Target};
+use crate::api::openapi::{ProblemBody, Refused, RefusedBody};
+use crate::api::parts::digest_of;
+use crate::api::preconditions::{etag, expected_versions, is_not_modified};
+use crate::api::problem::Problem;
+use crate::api::users::{self, View};
+use crate::domain::body::{PatchProfileBody, ProfileFields, PutProfileBody};
+use crate::domain::parts::accessibility::Accessibility;
+use crate::domain::parts::full::FullProfile;
+use crate::domain::parts::languages::Language;
+use crate::domain::parts::preferences::Preferences;
+use crate::domain::patch::UserPatch;
+use crate::domain::text::Line;
+use crate::domain::user::{PublicUser, User};
+use crate::service::Service;
+use crate::service::access::Caller;
+use crate::service::error::ServiceError;
+
+/// Every route of this file.
+pub(crate) fn routes() -> OpenApiRouter<Service> {
+    OpenApiRouter::new()
+        .routes(routes!(details))
+        .routes(routes!(profile, patch_profile, put_profile))
+        .routes(routes!(full_profile))
+}
+
+/// A user, as under `/api/v1/users/{id}`.
+#[utoipa::path(
+    get,
+    path = "/api/v1/users/{id}/details",
+    tag = "profiles",
+    security(("bearer" = [])),
+    params(("id" = String, Path, description = "a UUID of version 7, an external id, or `me`"), Consistency),
+    responses(
+        (status = 200, body = View, headers(("ETag" = String), ("Cache-Status" = String))),
+        (status = 304, description = "the caller has this version already"),
+        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        Refused,
+    )
+)]
+pub(crate) async fn details(
+    state: State<Service>,
+    caller: Caller,
+    target: Target,
+    strength: Strength,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    users::get(state, caller, target, strength, headers).await
+}
+
+/// What everybody who is logged in may see of a user.
+#[utoipa::path(
+    get,
+    path = "/api/v1/users/{id}/profile",
+    tag = "profiles",
+    security(("bearer" = [])),
+    params(("id" = String, Path, description = "a UUID of version 7, an external id, or `me`"), Consistency),
+    responses(
+        (status = 200, body = PublicUser, headers(("ETag" = String), ("Cache-Status" = String))),
+        (status = 304, description = "the caller has this version already"),
+        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        Refused,
+    )
+)]
+pub(crate) async fn profile(
+    State(service): State<Service>,
+    caller: Caller,
+    Target(user): Target,
+    Strength(consistency): Strength,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let answer = service.profile(&caller.naming(user), consistency).await?;
+    let profile = answer.value.as_deref().ok_or(ServiceError::NotFound)?;
+    let about = [(CACHE_STATUS, cache_status(&answer)), (header::ETAG, etag(profile.version))];
+    Ok(match is_not_modified(&headers, profile.version) {
+        true => (StatusCode::NOT_MODIFIED, about).into_response(),
+        false => (about, Answer(profile)).into_response(),
+    })
+}
+
+/// Changes fields of a profile; `null` clears one.
+#[utoipa::path(
+    patch,
+    path = "/api/v1/users/{id}/profile",
+    tag = "profiles",
+    security(("bearer" = [])),
+    params(("id" = String, Path, description = "a UUID of version 7, an external id, or `me`")),
+    request_body = ProfileFields,
+    responses(
+        (status = 200, body = PublicUser, headers(("ETag" = String), ("Cache-Invalidation" = String))),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 412, body = ProblemBody, content_type = "application/problem+json"),
+        Refused,
+        RefusedBody,
+    )
+)]
+pub(crate) async fn patch_profile(
+    state: State<Service>,
+    caller: Caller,
+    target: Target,
+    headers: HeaderMap,
+    Json(body): Json,
+) -> Result<Response, Problem> {
+    let PatchProfileBody(patch) = PatchProfileBody::parse(body)?;
+    change(state, caller, target, headers, patch).await
+}
+
+/// Replaces a profile; what is missing is cleared.
+#[utoipa::path(
+    put,
+    path = "/api/v1/users/{id}/profile",
+    tag = "profiles",
+    security(("bearer" = [])),
+    params(("id" = String, Path, description = "a UUID of version 7, an external id, or `me`")),
+    request_body = ProfileFields,
+    responses(
+        (status = 200, body = PublicUser, headers(("ETag" = String), ("Cache-Invalidation" = String))),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 412, body = ProblemBody, content_type = "application/problem+json"),
+        Refused,
+        RefusedBody,
+    )
+)]
+pub(crate) async fn put_profile(
+    state: State<Service>,
+    caller: Caller,
+    target: Target,
+    headers: HeaderMap,
+    Json(body): Json,
+) -> Result<Response, Problem> {
+    let PutProfileBody(patch) = PutProfileBody::parse(body)?;
+    change(state, caller, target, headers, patch).await
+}
+
+async fn change(
+    State(service): State<Service>,
+    caller: Caller,
+    Target(user): Target,
+    headers: HeaderMap,
+    patch: UserPatch,
+) -> Result<Response, Problem> {
+    let expected = expected_versions(&headers)?;
+    let (user, receipt) = service.update(caller, caller.naming(user), patch, &expected).await?;
+    let etag = [(header::ETAG, etag(user.version))];
+    Ok((acknowledged(receipt), etag, Answer(PublicUser::from(&user))).into_response())
+}
+
+/// A user with every part of its profile.
+#[derive(Serialize, ToSchema)]
+#[schema(as = FullProfile)]
+pub(crate) struct FullProfileAnswer<'a> {
+    user: &'a User,
+    preferences: &'a Preferences,
+    languages: &'a [Language],
+    accessibility: &'a Accessibility,
+    interests: &'a [Line<64>],
+}
+
+impl<'a> From<&'a FullProfile> for FullProfileAnswer<'a> {
+    fn from(full: &'a FullProfile) -> Self {
+        Self {
+            user: &full.user,
+            preferences: &full.preferences,
+            languages: &full.languages.languages,
+            accessibility: &full.accessibility,
+            interests: &full.interests.interests,
+        }
+    }
+}
+
+/// A user with every part of its profile: for itself and for those who manage it.
+#[utoipa::path(
+    get,
+    path = "/api/v1/users/{id}/full-profile",
+    tag = "profiles",
+    security(("bearer" = [])),
+    params(("id" = String, Path, description = "a UUID of version 7, an external id, or `me`"), Consistency),
+    responses(
+        (status = 200, body = FullProfileAnswer, headers(("ETag" = String), ("Cache-Status" = String))),
+        (status = 304, description = "the caller has this state already"),
+        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        Refused,
+    )
+)]
+pub(crate) async fn full_profile(
+    State(service): State<Service>,
+    caller: Caller,
+    Target(user): Target,
+    Strength(consistency): Strength,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let answer = service.full_profile(caller, &caller.naming(user), consistency).await?;
+    let full = answer.value.as_deref().ok_or(ServiceError::NotFound)?;
+    let digest = digest_of(full)?;
+    let about = [(CACHE_STATUS, cache_status(&answer)), (header::ETAG, etag(&digest))];
+    Ok(match is_not_modified(&headers, &digest) {
+        true => (StatusCode::NOT_MODIFIED, about).into_response(),
+        false => (about, Answer(FullProfileAnswer::from(full))).into_response(),
+    })
+}

@@ -1,0 +1,111 @@
+//! How long each class keeps its entries, and whether it keeps any: one row a class.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use larder::class::{Class, ClassBuilder};
+use larder::error::Error;
+use larder::key::Key;
+use larder::policy::Policy;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::cached::ABSENT;
+
+/// A class as it is set up.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ClassRow {
+    /// Its name, in keys, in the journal and in the settings.
+    pub name: &'static str,
+    /// How long an entry stays at most, unless a setting says otherwise.
+    pub ttl: Duration,
+    /// The settings that say otherwise, the most specific first; `CACHE_DEFAULT_TTL` comes after them.
+    pub variables: &'static [&'static str],
+}
+
+macro_rules! classes {
+    ($($row:ident = $name:literal, $seconds:literal, [$($variable:literal),*];)+) => {
+        $(
+            #[doc = concat!("The class `", $name, "`.")]
+            pub const $row: ClassRow = ClassRow {
+                name: $name,
+                ttl: Duration::from_secs($seconds),
+                variables: &[$($variable),*],
+            };
+        )+
+
+        /// Every class of the service.
+        pub const CLASSES: &[ClassRow] = &[$($row),+];
+    };
+}
+
+classes! {
+    USER_DETAILS = "user_details", 180, ["USER_DETAILS_TTL", "USER_CACHE_TTL"];
+    AUTH_STATE = "auth_state", 300, [];
+    USER_EMAIL = "user_email", 300, ["USER_CACHE_TTL"];
+    USER_USERNAME = "user_username", 300, ["USER_CACHE_TTL"];
+    USER_PHONE = "user_phone", 300, ["USER_CACHE_TTL"];
+    USER_EXTERNAL = "user_external", 300, ["USER_CACHE_TTL"];
+    USER_LIST = "user_list", 60, ["USER_LIST_TTL"];
+    PROFILE = "profile", 180, ["USER_PROFILE_TTL"];
+    FULL_PROFILE = "full_profile", 3600, ["CACHE_USER_TTL"];
+    PREFERENCES = "preferences", 3600, ["CACHE_USER_TTL"];
+    LANGUAGES = "languages", 3600, ["CACHE_USER_TTL"];
+    ACCESSIBILITY = "accessibility", 3600, ["CACHE_USER_TTL"];
+    INTERESTS = "interests", 3600, ["CACHE_USER_TTL"];
+    LEADERBOARD = "leaderboard", 900, ["CACHE_LEADERBOARD_TTL"];
+    LEADERBOARD_STANDING = "leaderboard_standing", 900, ["CACHE_LEADERBOARD_TTL"];
+    ACHIEVEMENTS = "achievements", 1800, ["CACHE_ACHIEVEMENT_TTL"];
+    ACHIEVEMENT_SUMMARY = "achievement_summary", 1800, ["CACHE_ACHIEVEMENT_TTL"];
+    ACHIEVEMENT_STATS = "achievement_stats", 1800, ["CACHE_ACHIEVEMENT_TTL"];
+    RECENT_ACHIEVEMENTS = "recent_achievements", 300, [];
+    PERMISSIONS = "permissions", 300, [];
+}
+
+/// What the settings say of the classes. The default is what each row says, with every class on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Policies {
+    ttls: BTreeMap<&'static str, Duration>,
+    off: BTreeSet<&'static str>,
+}
+
+impl Policies {
+    /// Sets how long a class keeps its entries: 1 s to [`Policy::TTL_MAX`].
+    pub fn set_ttl(&mut self, row: &ClassRow, ttl: Duration) {
+        self.ttls.insert(row.name, ttl);
+    }
+
+    /// Starts a class switched off; it can be switched on while running.
+    pub fn switch_off(&mut self, row: &ClassRow) {
+        self.off.insert(row.name);
+    }
+
+    /// How long a class keeps its entries.
+    pub fn ttl(&self, row: &ClassRow) -> Duration {
+        self.ttls.get(row.name).copied().unwrap_or(row.ttl)
+    }
+
+    /// Whether a class starts switched on.
+    pub fn is_on(&self, row: &ClassRow) -> bool {
+        !self.off.contains(row.name)
+    }
+
+    /// Opens a class: `begin` makes its builder from its name, with what else it needs, such as tags.
+    ///
+    /// # Errors
+    /// Those of [`ClassBuilder::open`].
+    pub fn open<'a, K, V>(
+        &self,
+        row: &ClassRow,
+        begin: impl FnOnce(&str) -> ClassBuilder<'a, K, V>,
+    ) -> Result<Class<K, V>, Error>
+    where
+        K: Key + ?Sized,
+        V: Serialize + DeserializeOwned + Send + Sync + 'static,
+    {
+        let policy = Policy::ttl(self.ttl(row)).absent_for(ABSENT);
+        let class = begin(row.name).policy(policy).open()?;
+        class.set_enabled(self.is_on(row));
+        Ok(class)
+    }
+}

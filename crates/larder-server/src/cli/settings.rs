@@ -1,0 +1,28 @@
+//! Reading the settings for a command, and `larder config`, which shows them.
+
+use std::path::{Path, PathBuf};
+
+use crate::settings::Settings;
+use crate::settings::sources::{Effective, Sources};
+
+/// The settings from the environment, and from the file that was named here or in `LARDER_CONFIG`.
+pub(super) fn read(file: Option<&Path>) -> anyhow::Result<Settings> {
+    let sources = Sources::new(|name| std::env::var(name).ok());
+    let of_environment = std::env::var_os("LARDER_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from);
+    let sources = match file.or(of_environment.as_deref()) {
+        Some(path) => sources.with_file(path)?,
+        None => sources,
+    };
+    Ok(Settings::read(sources)?)
+}
+
+/// One line a setting: its name, its value, and from where.
+pub(super) fn show(settings: &Settings) {
+    let lengths = |text: fn(&Effective) -> &str| {
+        settings.effective.iter().map(move |one| text(one).chars().count()).max().unwrap_or(0)
+    };
+    let (names, values) = (lengths(|one| &one.name), lengths(|one| &one.value));
+    for Effective { name, value, origin } in &settings.effective {
+        println!("{name:names$}  {value:values$}  ({origin})");
+    }
+}

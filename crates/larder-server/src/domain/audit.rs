@@ -1,0 +1,189 @@
+//! What the audit log says: who did what to whom. It names fields, badges, permissions and numbers, never what is in a
+//! field.
+
+use std::str::FromStr;
+
+use serde_json::{Map, Value, json};
+
+use crate::domain::achievement::BadgeType;
+use crate::domain::identity::UserId;
+use crate::domain::invalid::Invalid;
+use crate::domain::permission::Permission;
+
+/// Who makes a change.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Actor {
+    /// Nobody who is logged in: a registration, the first start, a command line.
+    #[default]
+    Nobody,
+    /// This user.
+    User(UserId),
+}
+
+impl Actor {
+    /// The user, if it is one.
+    pub fn id(self) -> Option<UserId> {
+        match self {
+            Self::Nobody => None,
+            Self::User(id) => Some(id),
+        }
+    }
+}
+
+macro_rules! actions {
+    ($($(#[$doc:meta])* $name:ident = $slug:literal),+ $(,)?) => {
+        /// What was done. Its word is what stands in the log, so it never changes.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Action {
+            $($(#[$doc])* $name),+
+        }
+
+        impl Action {
+            /// Every action.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// The word for it in the log.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $slug),+
+                }
+            }
+        }
+    };
+}
+
+actions! {
+    /// A user was created: by itself when nobody is the actor.
+    UserCreate = "user.create",
+    /// Many users were created at once.
+    UserImport = "user.import",
+    /// Fields of a user were changed.
+    UserUpdate = "user.update",
+    /// A user was deleted.
+    UserDelete = "user.delete",
+    /// A user was activated.
+    UserActivate = "user.activate",
+    /// A user was deactivated, which ended its tokens.
+    UserDeactivate = "user.deactivate",
+    /// A user was activated with others.
+    BulkActivate = "bulk.activate",
+    /// A user was deactivated with others.
+    BulkDeactivate = "bulk.deactivate",
+    /// The first superadmin was created.
+    AdminCreate = "admin.create",
+    /// A password was changed, which ended all sessions.
+    PasswordChange = "password.change",
+    /// Somebody logged in.
+    SessionOpen = "session.open",
+    /// Somebody logged out.
+    SessionClose = "session.close",
+    /// A refresh token came a second time, which ended its session.
+    SessionReuse = "session.reuse",
+    /// Preferences were changed.
+    PreferencesUpdate = "preferences.update",
+    /// The list of languages was replaced.
+    LanguagesUpdate = "languages.update",
+    /// Accessibility settings were changed.
+    AccessibilityUpdate = "accessibility.update",
+    /// The list of interests was replaced.
+    InterestsUpdate = "interests.update",
+    /// Points were booked.
+    PointsBook = "points.book",
+    /// A badge was awarded.
+    AchievementAward = "achievement.award",
+    /// A permission was granted.
+    PermissionGrant = "permission.grant",
+    /// A permission was revoked.
+    PermissionRevoke = "permission.revoke",
+}
+
+impl FromStr for Action {
+    type Err = Invalid;
+
+    fn from_str(raw: &str) -> Result<Self, Invalid> {
+        Self::ALL.iter().copied().find(|action| action.as_str() == raw).ok_or_else(|| {
+            let allowed: Vec<_> = Self::ALL.iter().map(|action| action.as_str()).collect();
+            Invalid::new(format!("is not an action; allowed are {}", allowed.join(", ")))
+        })
+    }
+}
+
+/// One line of the log, before it is written. When and by whom is the store's business.
+///
+/// Nothing but names of fields and numbers can be put in: the log outlives the users that it is about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// What was done.
+    pub action: Action,
+    /// To whom, if to anybody.
+    pub target: Option<UserId>,
+    details: Map<String, Value>,
+}
+
+impl Event {
+    /// Something done to a user.
+    pub fn on(action: Action, target: UserId) -> Self {
+        Self { action, target: Some(target), details: Map::new() }
+    }
+
+    /// Something done to nobody in particular.
+    pub fn of(action: Action) -> Self {
+        Self { action, target: None, details: Map::new() }
+    }
+
+    /// With the names of the fields that changed.
+    #[must_use]
+    pub fn fields(mut self, names: &[&'static str]) -> Self {
+        self.details.insert("fields".to_owned(), json!(names));
+        self
+    }
+
+    /// With a number.
+    #[must_use]
+    pub fn number(mut self, name: &'static str, number: i64) -> Self {
+        self.details.insert(name.to_owned(), json!(number));
+        self
+    }
+
+    /// With a permission.
+    #[must_use]
+    pub fn permission(mut self, permission: &Permission) -> Self {
+        self.details.insert("permission".to_owned(), json!(permission.as_str()));
+        self
+    }
+
+    /// With a badge.
+    #[must_use]
+    pub fn badge(mut self, badge: &BadgeType) -> Self {
+        self.details.insert("badge_type".to_owned(), json!(badge.as_str()));
+        self
+    }
+
+    /// The details as JSON.
+    pub fn details(&self) -> String {
+        Value::Object(self.details.clone()).to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_action_has_a_word_of_its_own() {
+        for action in Action::ALL {
+            assert_eq!(action.as_str().parse::<Action>().unwrap(), *action);
+            let (subject, verb) = action.as_str().split_once('.').unwrap();
+            assert!(!subject.is_empty() && !verb.is_empty(), "{action:?}");
+        }
+        let message = "user.explode".parse::<Action>().unwrap_err().message().to_owned();
+        assert!(message.contains("user.create") && !message.contains("explode"), "{message}");
+    }
+
+    #[test]
+    fn details_hold_names_and_numbers() {
+        let event = Event::of(Action::UserImport).fields(&["bio"]).number("count", 3);
+        assert_eq!(event.details(), r#"{"count":3,"fields":["bio"]}"#);
+        assert_eq!(Event::of(Action::UserImport).details(), "{}");
+    }
+}

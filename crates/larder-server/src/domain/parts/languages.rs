@@ -1,0 +1,200 @@
+//! The languages a user speaks, and how well.
+
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::domain::audit::Action;
+use crate::domain::fields::Fields;
+use crate::domain::invalid::{Invalid, ValidationErrors};
+use crate::domain::parts::Part;
+use crate::domain::text::text_type;
+
+const LANGUAGES: usize = 20;
+const TAG_BYTES: usize = 35;
+
+text_type! {
+    /// A language, shaped as BCP 47 spells them: `en`, `pt-BR`, `zh-Hant-TW`. Whether it exists is not looked up.
+    LanguageTag
+}
+
+impl LanguageTag {
+    /// Checks the shape, and writes it as is usual: `EN-gb` becomes `en-GB`.
+    ///
+    /// # Errors
+    /// Anything but words of 1 to 8 letters and digits, parted by dashes, the first of 2 to 8 letters; longer than 35.
+    pub fn parse(raw: &str) -> Result<Self, Invalid> {
+        let words: Vec<_> = raw.split('-').collect();
+        let shaped = raw.len() <= TAG_BYTES
+            && words.iter().all(|word| {
+                (1..=8).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_alphanumeric())
+            })
+            && words
+                .first()
+                .is_some_and(|word| word.len() >= 2 && word.bytes().all(|byte| byte.is_ascii_alphabetic()));
+        if !shaped {
+            return Err(Invalid::new("is not a language tag; expected one such as en or pt-BR"));
+        }
+        // After a single letter come extensions, which are all lower case.
+        let extensions = words.iter().position(|word| word.len() == 1).unwrap_or(words.len());
+        let usual = words.iter().enumerate().map(|(index, word)| {
+            let lower = word.to_ascii_lowercase();
+            match word.len() {
+                2 if (1..extensions).contains(&index) => lower.to_ascii_uppercase(),
+                4 if (1..extensions).contains(&index) => lower[..1].to_ascii_uppercase() + &lower[1..],
+                _ => lower,
+            }
+        });
+        Ok(Self(usual.collect::<Vec<_>>().join("-")))
+    }
+}
+
+/// How well somebody speaks a language.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// A few words.
+    Basic,
+    /// Everyday matters.
+    Conversational,
+    /// Everything, with ease.
+    Fluent,
+    /// From childhood.
+    Native,
+}
+
+impl FromStr for Level {
+    type Err = Invalid;
+
+    fn from_str(raw: &str) -> Result<Self, Invalid> {
+        match raw {
+            "basic" => Ok(Self::Basic),
+            "conversational" => Ok(Self::Conversational),
+            "fluent" => Ok(Self::Fluent),
+            "native" => Ok(Self::Native),
+            _ => Err(Invalid::new("must be basic, conversational, fluent or native")),
+        }
+    }
+}
+
+/// One language of a user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Language {
+    /// Which.
+    pub code: LanguageTag,
+    /// How well.
+    pub level: Level,
+}
+
+impl Language {
+    fn parse(entry: Value) -> Result<Self, ValidationErrors> {
+        let mut fields = Fields::of(entry)?;
+        let code = fields.required("code", LanguageTag::parse);
+        let level = fields.required("level", Level::from_str);
+        fields.finish(code.zip(level).map(|(code, level)| Self { code, level }))
+    }
+}
+
+/// At most 20 languages, each once, in the user's order.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Languages {
+    /// Default: none.
+    #[schema(max_items = 20)]
+    pub languages: Vec<Language>,
+}
+
+impl Languages {
+    /// `PUT`: the whole list.
+    ///
+    /// # Errors
+    /// What is wrong with the first entry that is wrong; too many; one twice.
+    pub fn parse_put(body: Value) -> Result<Self, ValidationErrors> {
+        let mut fields = Fields::of(body)?;
+        let entries = fields.list("languages", Self::parse);
+        fields.finish(entries)
+    }
+
+    fn parse(entries: Vec<Value>) -> Result<Self, Invalid> {
+        if entries.len() > LANGUAGES {
+            return Err(Invalid::new("has too many entries; at most 20 are allowed"));
+        }
+        let mut languages: Vec<Language> = Vec::with_capacity(entries.len());
+        for (index, entry) in entries.into_iter().enumerate() {
+            let number = index + 1;
+            let language =
+                Language::parse(entry).map_err(|errors| Invalid::new(format!("entry {number}: {errors}")))?;
+            if languages.iter().any(|other| other.code == language.code) {
+                return Err(Invalid::new(format!("entry {number} is a language that stands there before")));
+            }
+            languages.push(language);
+        }
+        Ok(Self { languages })
+    }
+}
+
+impl Part for Languages {
+    type Change = Self;
+
+    const NAME: &'static str = "languages";
+    const UPDATED: Action = Action::LanguagesUpdate;
+
+    fn changed(&self, change: &Self) -> Self {
+        change.clone()
+    }
+
+    fn changed_fields(&self, after: &Self) -> Vec<&'static str> {
+        if self == after { Vec::new() } else { vec!["languages"] }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn tags_are_shaped_and_spelled_as_usual() {
+        for (raw, usual) in [
+            ("en", "en"),
+            ("EN-gb", "en-GB"),
+            ("ZH-hant-tw", "zh-Hant-TW"),
+            ("es-419", "es-419"),
+            ("de-CH-1996", "de-CH-1996"),
+            ("en-US-u-CA-Gregory", "en-US-u-ca-gregory"),
+            ("haw", "haw"),
+        ] {
+            assert_eq!(LanguageTag::parse(raw).unwrap().as_str(), usual);
+        }
+        for bad in
+            ["", "e", "e-n", "en-", "-en", "en_GB", "én", "12", "en gb", "abcdefghi", &"en-x".repeat(9)]
+        {
+            assert!(LanguageTag::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn each_language_stands_once() {
+        let parse = |list: Value| Languages::parse_put(json!({ "languages": list }));
+        let two = json!([{ "code": "en", "level": "native" }, { "code": "NL", "level": "basic" }]);
+        assert_eq!(parse(two).unwrap().languages[1].code.as_str(), "nl");
+        assert!(parse(json!([])).unwrap().languages.is_empty());
+        let twice = json!([{ "code": "en", "level": "native" }, { "code": "EN", "level": "basic" }]);
+        for (bad, says) in [
+            (twice, "entry 2 is a language"),
+            (json!([{ "code": "en", "level": "good" }]), "entry 1: level: must be basic"),
+            (json!([{ "code": "en" }]), "entry 1: level: is required"),
+            (json!(["en"]), "entry 1: body: must be a JSON object"),
+            (json!(null), "must not be null"),
+            (json!("en"), "must be a list"),
+            (json!(vec![json!({ "code": "en", "level": "basic" }); 21]), "at most 20"),
+        ] {
+            let errors = parse(bad.clone()).unwrap_err();
+            assert!(errors.get("languages").unwrap().contains(says), "{bad}: {errors}");
+        }
+        assert!(Languages::parse_put(json!({})).unwrap_err().get("languages").is_some());
+    }
+}

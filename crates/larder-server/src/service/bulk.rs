@@ -1,0 +1,35 @@
+//! Changing many users at once.
+
+use larder::receipt::Receipt;
+
+use crate::domain::bulk::{BulkBody, ListedId};
+use crate::service::access::Caller;
+use crate::service::error::ServiceError;
+use crate::service::{Service, to_the_end};
+use crate::store::bulk_activity::BulkOutcome;
+
+impl Service {
+    /// Activates or deactivates many users as an admin: all whom the caller manages, in one transaction. What became of each
+    /// is told, and nobody stands in the way of others.
+    ///
+    /// # Errors
+    /// [`ServiceError::Forbidden`] when the caller is no admin, and those of the database: then nobody was changed.
+    pub async fn set_active_of(
+        &self,
+        caller: Caller,
+        BulkBody(ids): BulkBody,
+        is_active: bool,
+    ) -> Result<(Vec<(ListedId, BulkOutcome)>, Receipt), ServiceError> {
+        let caller = self.present(caller).await?;
+        caller.check_admin()?;
+        let service = self.clone();
+        to_the_end(async move {
+            let (store, recorder) = service.store.recording(caller.actor());
+            let may_change = |user: &_| caller.check_change(user).is_ok();
+            let outcomes = store.set_active_of(&ids, is_active, may_change).await;
+            let receipt = service.users.committed(&recorder).await;
+            Ok((ids.into_iter().zip(outcomes?).collect(), receipt))
+        })
+        .await
+    }
+}

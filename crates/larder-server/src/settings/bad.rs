@@ -1,0 +1,23 @@
+//! A setting that cannot be used: which, what it was, and what is allowed.
+
+/// A setting that cannot be used.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{name}={shown}: {allowed}")]
+pub struct BadSetting {
+    name: String,
+    /// The value, or a placeholder where it may be a secret.
+    shown: String,
+    allowed: String,
+}
+
+impl BadSetting {
+    /// A value that may be shown.
+    pub(super) fn new(name: &str, value: &str, allowed: impl Into<String>) -> Self {
+        Self { name: name.to_owned(), shown: format!("{value:?}"), allowed: allowed.into() }
+    }
+
+    /// A value that is, or may hold, a secret.
+    pub(super) fn secret(name: &str, allowed: impl Into<String>) -> Self {
+        Self { name: name.to_owned(), shown: "…".to_owned(), allowed: allowed.into() }
+    }
+}

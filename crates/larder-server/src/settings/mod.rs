@@ -1,0 +1,163 @@
+//! The service's settings, from a file and the environment. A bad value is refused with its name and what is allowed.
+
+pub mod bad;
+pub mod presets;
+pub mod redis;
+pub mod sources;
+
+mod redact;
+mod ttl;
+
+use std::net::SocketAddr;
+
+use crate::cached::policies::Policies;
+use crate::domain::contact::Email;
+use crate::domain::password::Password;
+use crate::settings::bad::BadSetting;
+use crate::settings::redis::RedisSettings;
+use crate::settings::sources::{Effective, Origin, Sources};
+
+/// What is left of the engine's 64 characters beside the database's own name.
+const NAMESPACE_BYTES: usize = 31;
+
+/// Where everything is, how long it is kept, and who is first.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `LARDER_LISTEN`: address and port to listen on. Default 127.0.0.1:8080.
+    pub listen: SocketAddr,
+    /// `DATABASE_URL`: `sqlite://path` or `postgres://…`. Default `sqlite://data/larder.db`.
+    pub database_url: String,
+    /// The Redis. Default none, memory alone.
+    pub redis: Option<RedisSettings>,
+    /// `LARDER_NAMESPACE`: what our share of a Redis begins with. Default `larder`, or the preset's.
+    pub namespace: String,
+    /// How long each class keeps its entries, and whether it starts switched on.
+    pub policies: Policies,
+    /// The superadmin that an empty database gets.
+    pub admin: FirstAdmin,
+    /// Every setting as it came out, secrets hidden.
+    pub effective: Vec<Effective>,
+}
+
+/// The superadmin that an empty database gets.
+#[derive(Debug, Clone)]
+pub struct FirstAdmin {
+    /// `LARDER_ADMIN_EMAIL`. Default `admin@localhost`.
+    pub email: Email,
+    /// `LARDER_ADMIN_PASSWORD`. Default: a random one, printed once.
+    pub password: Option<Password>,
+}
+
+impl Settings {
+    /// Reads the settings. An empty value counts as unset.
+    ///
+    /// # Errors
+    /// The first setting that cannot be used.
+    pub fn read(mut sources: Sources) -> Result<Self, BadSetting> {
+        sources.preset = presets::read(&sources)?;
+        let listen = sources.take("LARDER_LISTEN", "127.0.0.1:8080", |raw| {
+            let expected = "must be an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080";
+            raw.trim().parse().map_err(|_| expected.to_owned())
+        })?;
+        let settings = Self {
+            listen,
+            database_url: database_url(&sources),
+            redis: redis::read(&sources)?,
+            namespace: namespace(&sources)?,
+            admin: first_admin(&sources)?,
+            policies: ttl::read(&sources)?,
+            effective: Vec::new(),
+        };
+        Ok(Self { effective: sources.effective(), ..settings })
+    }
+}
+
+fn database_url(sources: &Sources) -> String {
+    let default = "sqlite://data/larder.db";
+    match sources.find("DATABASE_URL") {
+        Some(found) => {
+            sources.note(found.name, redact::url(&found.value), found.origin);
+            found.value
+        }
+        None => {
+            sources.note("DATABASE_URL", default, Origin::Default);
+            default.to_owned()
+        }
+    }
+}
+
+fn namespace(sources: &Sources) -> Result<String, BadSetting> {
+    const NAME: &str = "LARDER_NAMESPACE";
+    let of_preset = sources.preset.and_then(|preset| Some((preset.namespace?, preset.name)));
+    if let (None, Some((namespace, preset))) = (sources.find(NAME), of_preset) {
+        sources.note(NAME, namespace, Origin::Preset(preset));
+        return Ok(namespace.to_owned());
+    }
+    sources.take(NAME, "larder", |raw| {
+        let is_allowed =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
+        match raw.len() <= NAMESPACE_BYTES && raw.bytes().all(is_allowed) {
+            true => Ok(raw.to_owned()),
+            false => Err("must be 1 to 31 lower-case letters, digits, underscores and dashes".to_owned()),
+        }
+    })
+}
+
+fn first_admin(sources: &Sources) -> Result<FirstAdmin, BadSetting> {
+    const PASSWORD: &str = "LARDER_ADMIN_PASSWORD";
+    let email = sources.take("LARDER_ADMIN_EMAIL", "admin@localhost", |raw| {
+        Email::parse(raw).map_err(|invalid| invalid.message().to_owned())
+    })?;
+    let Some(found) = sources.find(PASSWORD) else {
+        sources.note(PASSWORD, "drawn at the first start", Origin::Default);
+        return Ok(FirstAdmin { email, password: None });
+    };
+    let password = Password::parse(&found.value);
+    let password = password.map_err(|invalid| BadSetting::secret(PASSWORD, invalid.message()))?;
+    sources.note(PASSWORD, "…", found.origin);
+    Ok(FirstAdmin { email, password: Some(password) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Settings, BadSetting> {
+        Settings::read(sources::of(pairs, "")?)
+    }
+
+    #[test]
+    fn without_any_setting_the_service_is_local_and_embedded() {
+        let settings = read(&[("REDIS_URL", ""), ("LARDER_LISTEN", " ")]).unwrap();
+        assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
+        assert_eq!(settings.database_url, "sqlite://data/larder.db");
+        assert_eq!((settings.redis, settings.admin.password), (None, None));
+        assert_eq!(settings.admin.email.as_str(), "admin@localhost");
+        assert_eq!(settings.namespace, "larder");
+        assert!(settings.effective.iter().all(|one| one.origin == Origin::Default));
+    }
+
+    #[test]
+    fn a_bad_value_is_named_and_a_secret_never_shown() {
+        let listen = read(&[("LARDER_LISTEN", "localhost")]).unwrap_err().to_string();
+        assert!(listen.starts_with("LARDER_LISTEN=\"localhost\": must be an IP address"), "{listen}");
+        let email = read(&[("LARDER_ADMIN_EMAIL", "boss")]).unwrap_err().to_string();
+        assert!(email.contains("LARDER_ADMIN_EMAIL") && email.contains("boss"), "{email}");
+        let password = read(&[("LARDER_ADMIN_PASSWORD", "short")]).unwrap_err().to_string();
+        assert!(password.contains("10 to 256") && !password.contains("short"), "{password}");
+        let preset = read(&[("LARDER_PRESET", "prod")]).unwrap_err().to_string();
+        assert!(preset.contains("LARDER_PRESET=\"prod\"") && preset.contains("hiremebahamas"), "{preset}");
+    }
+
+    #[test]
+    fn a_namespace_is_set_or_the_presets_or_ours() {
+        let namespace = |pairs: &[(&str, &str)]| read(pairs).map(|settings| settings.namespace);
+        let preset = ("LARDER_PRESET", "katiba360");
+        assert_eq!(namespace(&[preset]).unwrap(), "katiba360");
+        assert_eq!(namespace(&[preset, ("LARDER_NAMESPACE", "mine")]).unwrap(), "mine");
+        assert_eq!(namespace(&[("LARDER_PRESET", "production")]).unwrap(), "larder");
+        for bad in ["Mine", "a b", "a:b", &"x".repeat(32)] {
+            assert!(namespace(&[("LARDER_NAMESPACE", bad)]).is_err(), "{bad}");
+        }
+    }
+}

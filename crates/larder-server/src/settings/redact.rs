@@ -1,0 +1,40 @@
+//! URLs without what may be a secret in them.
+
+const HIDDEN: &str = "…";
+
+/// A URL with its user, its password and its query hidden; all of it when it is no URL.
+pub(super) fn url(raw: &str) -> String {
+    let Some((scheme, rest)) = raw.split_once("://") else {
+        return HIDDEN.to_owned();
+    };
+    // The last one, and before the query is looked for: a password may hold what should have been encoded.
+    let (user, rest) = match rest.rsplit_once('@') {
+        Some((_, host)) => (format!("{HIDDEN}@"), host),
+        None => (String::new(), rest),
+    };
+    let (address, query) = match rest.split_once('?') {
+        Some((address, _)) => (address, format!("?{HIDDEN}")),
+        None => (rest, String::new()),
+    };
+    format!("{scheme}://{user}{address}{query}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_secret_is_left_in_a_url() {
+        for (raw, shown) in [
+            ("redis://localhost:6379/0", "redis://localhost:6379/0"),
+            ("redis://:zqx@h:1/2", "redis://…@h:1/2"),
+            ("postgres://u:z@qx@h/db", "postgres://…@h/db"),
+            ("postgres://u:z?qx@h/db", "postgres://…@h/db"),
+            ("postgres://h/db?password=zqx", "postgres://h/db?…"),
+            ("postgres:u:zqx", "…"),
+            ("zqx", "…"),
+        ] {
+            assert_eq!(url(raw), shown);
+        }
+    }
+}

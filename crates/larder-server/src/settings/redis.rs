@@ -1,0 +1,227 @@
+//! Which Redis, if any: a URL under one of three names, or host, port, database and password.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use crate::settings::bad::BadSetting;
+use crate::settings::redact;
+use crate::settings::sources::{Found, Origin, Sources};
+
+/// The names of a URL, the first that is set wins.
+const URLS: [&str; 3] = ["REDIS_URL", "REDIS_PRIVATE_URL", UPSTASH];
+const UPSTASH: &str = "UPSTASH_REDIS_REST_URL";
+/// Any of these means Redis, with defaults for the rest.
+const PARTS: [&str; 6] =
+    ["REDIS_HOST", "REDIS_PORT", "REDIS_DB", "REDIS_PASSWORD", "REDIS_POOL_SIZE", "REDIS_POOL_TIMEOUT"];
+
+/// How to reach Redis.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RedisSettings {
+    /// The URL as a whole; may hold a password.
+    pub url: String,
+    /// The variable that a mistake in it is told of under.
+    pub name: &'static str,
+    /// `REDIS_POOL_SIZE`: how many connections untracked work may have. Default 10.
+    pub pool_size: u32,
+    /// `REDIS_POOL_TIMEOUT`: how long work waits for one of them. Default 5 s.
+    pub pool_timeout: Duration,
+}
+
+impl std::fmt::Debug for RedisSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RedisSettings").field("url", &redact::url(&self.url)).finish_non_exhaustive()
+    }
+}
+
+impl RedisSettings {
+    /// This URL, as under `REDIS_URL`, and defaults for the rest.
+    pub fn at(url: &str) -> Self {
+        Self { url: url.to_owned(), name: "REDIS_URL", pool_size: 10, pool_timeout: Duration::from_secs(5) }
+    }
+}
+
+/// Reads all of it; `None` without any, which means memory alone.
+pub(super) fn read(sources: &Sources) -> Result<Option<RedisSettings>, BadSetting> {
+    let named = URLS.iter().find_map(|name| sources.find(name));
+    let is_wanted = named.is_some() || PARTS.iter().any(|name| sources.find(name).is_some());
+    if !is_wanted {
+        sources.note("REDIS_URL", "none: memory alone", Origin::Default);
+        return Ok(None);
+    }
+    let name = named.as_ref().map_or("REDIS_HOST", |found| found.name);
+    let url = match named {
+        Some(found) => of_url(sources, found)?,
+        None => of_parts(sources)?,
+    };
+    let pool_size = sources.take("REDIS_POOL_SIZE", "10", |raw| match raw.trim().parse() {
+        Ok(size @ 1..=1000) => Ok(size),
+        _ => Err("must be a whole number from 1 to 1000".to_owned()),
+    })?;
+    let pool_timeout = sources.take("REDIS_POOL_TIMEOUT", "5.0", |raw| match raw.trim().parse::<f64>() {
+        Ok(seconds) if seconds > 0.0 && seconds <= 60.0 => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err("must be seconds, more than 0 and at most 60, such as 5.0".to_owned()),
+    })?;
+    Ok(Some(RedisSettings { url, name, pool_size, pool_timeout }))
+}
+
+fn of_url(sources: &Sources, found: Found) -> Result<String, BadSetting> {
+    let Found { name, value, origin } = found;
+    let url = value.trim().to_owned();
+    if name == UPSTASH
+        && let Some(rest) = url.strip_prefix("https://")
+    {
+        let host =
+            rest.rsplit('@').next().unwrap_or_default().split(['/', '?', ':']).next().unwrap_or_default();
+        let allowed = format!(
+            "Upstash's REST interface is not spoken here; take the address of the same database for Redis clients, \
+             rediss://default:PASSWORD@{host}:6379"
+        );
+        return Err(BadSetting::secret(name, allowed));
+    }
+    sources.note(name, redact::url(&url), origin);
+    // Asked for in any case: a bad value is refused also where nothing comes of it.
+    let database = database(sources)?;
+    Ok(match database {
+        Some(database) if !names_a_database(&url) => {
+            let (address, query) = url.split_at(url.find('?').unwrap_or(url.len()));
+            format!("{}/{database}{query}", address.trim_end_matches('/'))
+        }
+        _ => url,
+    })
+}
+
+fn of_parts(sources: &Sources) -> Result<String, BadSetting> {
+    let host = sources.take("REDIS_HOST", "localhost", |raw| {
+        let host = raw.trim();
+        let is_name = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte));
+        let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::Ipv6Addr>();
+        match address {
+            Ok(address) => Ok(format!("[{address}]")),
+            Err(_) if is_name => Ok(host.to_owned()),
+            Err(_) => Err("must be a host name or an IP address, without port".to_owned()),
+        }
+    })?;
+    let port = sources.take("REDIS_PORT", "6379", |raw| match raw.trim().parse::<u16>() {
+        Ok(port @ 1..) => Ok(port),
+        _ => Err("must be a port, a whole number from 1 to 65535".to_owned()),
+    })?;
+    let database = database(sources)?.unwrap_or(0);
+    let password = match sources.find("REDIS_PASSWORD") {
+        Some(found) => {
+            sources.note(found.name, "…", found.origin);
+            format!(":{}@", encoded(&found.value))
+        }
+        None => String::new(),
+    };
+    Ok(format!("redis://{password}{host}:{port}/{database}"))
+}
+
+fn database(sources: &Sources) -> Result<Option<u32>, BadSetting> {
+    if sources.find("REDIS_DB").is_none() {
+        return Ok(None);
+    }
+    sources.take("REDIS_DB", "0", |raw| match raw.trim().parse() {
+        Ok(database @ 0..=65535) => Ok(Some(database)),
+        _ => Err("must be the number of a database, from 0".to_owned()),
+    })
+}
+
+fn names_a_database(url: &str) -> bool {
+    let address = url.split('?').next().unwrap_or_default();
+    let rest = address.split_once("://").map_or("", |(_, rest)| rest);
+    // Behind the user: a password may hold a slash that should have been encoded.
+    let rest = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+    rest.split_once('/').is_some_and(|(_, database)| !database.is_empty())
+}
+
+/// Percent-encoded, but for what a URL takes as it is.
+fn encoded(secret: &str) -> String {
+    let mut text = String::with_capacity(secret.len());
+    for byte in secret.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            text.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "%{byte:02X}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::sources::of;
+
+    const SECRET: &str = "zqx:/@?#%";
+
+    /// What is set, and which URL comes of it under which name.
+    type Row<'a> = (&'a [(&'a str, &'a str)], Option<(&'a str, &'a str)>);
+
+    fn url(pairs: &[(&str, &str)]) -> Option<(String, &'static str)> {
+        read(&of(pairs, "").unwrap()).unwrap().map(|redis| (redis.url, redis.name))
+    }
+
+    #[test]
+    fn the_first_url_wins_then_the_parts_and_any_of_them_means_redis() {
+        let (a, b, c) =
+            (("REDIS_URL", "redis://a"), ("REDIS_PRIVATE_URL", "redis://b"), (UPSTASH, "redis://c"));
+        let table: &[Row<'_>] = &[
+            (&[], None),
+            (&[("REDIS_URL", ""), ("REDIS_HOST", " ")], None),
+            (&[a, b, c, ("REDIS_HOST", "d")], Some(("redis://a", "REDIS_URL"))),
+            (&[("REDIS_URL", " "), b, c], Some(("redis://b", "REDIS_PRIVATE_URL"))),
+            (&[c, ("REDIS_PORT", "1")], Some(("redis://c", UPSTASH))),
+            (&[("REDIS_HOST", "d")], Some(("redis://d:6379/0", "REDIS_HOST"))),
+            (&[("REDIS_PORT", "7")], Some(("redis://localhost:7/0", "REDIS_HOST"))),
+            (&[("REDIS_DB", "2")], Some(("redis://localhost:6379/2", "REDIS_HOST"))),
+            (&[("REDIS_POOL_SIZE", "3")], Some(("redis://localhost:6379/0", "REDIS_HOST"))),
+            (
+                &[("REDIS_PASSWORD", SECRET)],
+                Some(("redis://:zqx%3A%2F%40%3F%23%25@localhost:6379/0", "REDIS_HOST")),
+            ),
+            (&[("REDIS_HOST", "::1")], Some(("redis://[::1]:6379/0", "REDIS_HOST"))),
+            (&[a, ("REDIS_DB", "3")], Some(("redis://a/3", "REDIS_URL"))),
+            (&[("REDIS_URL", "redis://a/"), ("REDIS_DB", "3")], Some(("redis://a/3", "REDIS_URL"))),
+            (&[("REDIS_URL", "redis://a/1"), ("REDIS_DB", "3")], Some(("redis://a/1", "REDIS_URL"))),
+            (&[("REDIS_URL", "redis://a?x=/y"), ("REDIS_DB", "3")], Some(("redis://a/3?x=/y", "REDIS_URL"))),
+        ];
+        for (pairs, expected) in table {
+            let found = url(pairs);
+            let found = found.as_ref().map(|(url, name)| (url.as_str(), *name));
+            assert_eq!(found, *expected, "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn a_bad_part_is_named_and_a_secret_never_shown() {
+        for (name, value) in [
+            ("REDIS_HOST", "a b"),
+            ("REDIS_HOST", "a:1"),
+            ("REDIS_PORT", "0"),
+            ("REDIS_PORT", "65536"),
+            ("REDIS_DB", "-1"),
+            ("REDIS_DB", "one"),
+            ("REDIS_POOL_SIZE", "0"),
+            ("REDIS_POOL_TIMEOUT", "0"),
+            ("REDIS_POOL_TIMEOUT", "NaN"),
+            ("REDIS_POOL_TIMEOUT", "61"),
+        ] {
+            let error = read(&of(&[(name, value)], "").unwrap()).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("{name}=\"{value}\": must be")), "{error}");
+        }
+        let rest = "https://:zqx@eu1-fit-1.upstash.io/zqx?_token=zqx";
+        let error = read(&of(&[(UPSTASH, rest)], "").unwrap()).unwrap_err().to_string();
+        assert!(error.contains("rediss://default:PASSWORD@eu1-fit-1.upstash.io:6379"), "{error}");
+        assert!(!error.contains("zqx"), "{error}");
+    }
+
+    #[test]
+    fn what_is_shown_hides_the_password() {
+        let sources = of(&[("REDIS_PASSWORD", SECRET), ("REDIS_POOL_TIMEOUT", "0.5")], "").unwrap();
+        let redis = read(&sources).unwrap().unwrap();
+        assert_eq!((redis.pool_size, redis.pool_timeout), (10, Duration::from_millis(500)));
+        let shown = format!("{redis:?} {:?}", sources.effective());
+        assert!(!shown.contains("zqx"), "{shown}");
+    }
+}

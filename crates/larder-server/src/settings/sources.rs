@@ -1,0 +1,239 @@
+//! Where settings come from: variables of the environment, a TOML file, a preset. Each has one name everywhere.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use config::{Config, File, FileFormat, Value, ValueKind};
+
+use crate::settings::bad::BadSetting;
+use crate::settings::presets::Preset;
+
+/// Every setting, by the name of its variable. In the file it has the same name in lower case.
+pub const VARIABLES: &[&str] = &[
+    "CACHE_ACHIEVEMENT_TTL",
+    "CACHE_DEFAULT_TTL",
+    "CACHE_LEADERBOARD_TTL",
+    "CACHE_USER_TTL",
+    "DASHBOARD_STATS_TTL",
+    "DATABASE_URL",
+    "LARDER_ADMIN_EMAIL",
+    "LARDER_ADMIN_PASSWORD",
+    "LARDER_CLASSES_OFF",
+    "LARDER_LISTEN",
+    "LARDER_NAMESPACE",
+    "LARDER_PRESET",
+    "REDIS_DB",
+    "REDIS_HOST",
+    "REDIS_PASSWORD",
+    "REDIS_POOL_SIZE",
+    "REDIS_POOL_TIMEOUT",
+    "REDIS_PORT",
+    "REDIS_PRIVATE_URL",
+    "REDIS_URL",
+    "SUPERADMIN_USER_LIST_TTL",
+    "UPSTASH_REDIS_REST_URL",
+    "USER_CACHE_TTL",
+    "USER_DETAILS_TTL",
+    "USER_LIST_TTL",
+    "USER_PROFILE_TTL",
+    "USER_STATS_TTL",
+];
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Nobody said anything.
+    Default,
+    /// A preset.
+    Preset(&'static str),
+    /// The file, under this variable's name in lower case.
+    File(&'static str),
+    /// This variable of the environment.
+    Variable(&'static str),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::Preset(name) => write!(f, "preset {name}"),
+            Self::File(name) => write!(f, "file, {}", name.to_lowercase()),
+            Self::Variable(name) => write!(f, "environment, {name}"),
+        }
+    }
+}
+
+/// A value that somebody set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The setting's name.
+    pub name: &'static str,
+    /// The value, as text.
+    pub value: String,
+    /// From where.
+    pub origin: Origin,
+}
+
+/// One line of [`Settings::effective`](crate::settings::Settings::effective).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Effective {
+    /// The setting's name, or what it is about.
+    pub name: String,
+    /// The value, secrets hidden.
+    pub value: String,
+    /// From where.
+    pub origin: Origin,
+}
+
+/// The value of a variable, by its name.
+type Lookup = Box<dyn Fn(&str) -> Option<String>>;
+
+/// What was set, and what came of it so far.
+pub struct Sources {
+    lookup: Lookup,
+    file: BTreeMap<&'static str, String>,
+    pub(super) preset: Option<&'static Preset>,
+    effective: RefCell<Vec<Effective>>,
+}
+
+impl Sources {
+    /// The environment through `lookup`, such as `|name| std::env::var(name).ok()`, alone. An empty value counts as unset.
+    pub fn new(lookup: impl Fn(&str) -> Option<String> + 'static) -> Self {
+        Self {
+            lookup: Box::new(lookup),
+            file: BTreeMap::new(),
+            preset: None,
+            effective: RefCell::new(Vec::new()),
+        }
+    }
+
+    /// With a file of TOML; the environment wins over it.
+    ///
+    /// # Errors
+    /// A file that is not there or no TOML, and names in it that are no settings.
+    pub fn with_file(self, path: &Path) -> Result<Self, BadSetting> {
+        let shown = path.display().to_string();
+        // A parser's message may quote the line, and with it a secret.
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| BadSetting::new("LARDER_CONFIG", &shown, format!("cannot be read: {error}")))?;
+        self.with_toml(&shown, &text)
+    }
+
+    fn with_toml(mut self, shown: &str, text: &str) -> Result<Self, BadSetting> {
+        let bad = |allowed: String| BadSetting::new("LARDER_CONFIG", shown, allowed);
+        let parsed = Config::builder().add_source(File::from_str(text, FileFormat::Toml)).build();
+        let tree = parsed.and_then(Config::try_deserialize::<BTreeMap<String, Value>>);
+        let tree = tree.map_err(|_| bad("is not TOML, such as: user_list_ttl = 60".to_owned()))?;
+        let mut flat = Vec::new();
+        for (name, value) in tree {
+            flatten(&name, value, &mut flat);
+        }
+        for (name, value) in flat {
+            let upper = name.to_uppercase();
+            let Some(known) = VARIABLES.iter().find(|known| **known == upper) else {
+                let known: Vec<_> = VARIABLES.iter().map(|name| name.to_lowercase()).collect();
+                return Err(bad(format!("{name:?} is no setting; allowed are {}", known.join(", "))));
+            };
+            let Some(value) = value else {
+                return Err(bad(format!(
+                    "{name:?} must be a text, a number, true, false or a list of texts"
+                )));
+            };
+            self.file.insert(known, value);
+        }
+        Ok(self)
+    }
+
+    /// What was set under this name: in the environment, else in the file.
+    pub(super) fn find(&self, name: &'static str) -> Option<Found> {
+        let filled = |value: &String| !value.trim().is_empty();
+        if let Some(value) = (self.lookup)(name).filter(filled) {
+            return Some(Found { name, value, origin: Origin::Variable(name) });
+        }
+        let value = self.file.get(name).filter(|value| filled(value))?.clone();
+        Some(Found { name, value, origin: Origin::File(name) })
+    }
+
+    /// Remembers what came of a setting.
+    pub(super) fn note(&self, name: &str, value: impl Into<String>, origin: Origin) {
+        let effective = Effective { name: name.to_owned(), value: value.into(), origin };
+        self.effective.borrow_mut().push(effective);
+    }
+
+    /// A setting, parsed or its default, and remembered as it is shown.
+    pub(super) fn take<T>(
+        &self,
+        name: &'static str,
+        default: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<T, BadSetting> {
+        let (value, origin) = match self.find(name) {
+            Some(found) => (found.value, found.origin),
+            None => (default.to_owned(), Origin::Default),
+        };
+        let parsed = parse(&value).map_err(|allowed| BadSetting::new(name, &value, allowed))?;
+        self.note(name, value, origin);
+        Ok(parsed)
+    }
+
+    /// Everything that was remembered.
+    pub(super) fn effective(&self) -> Vec<Effective> {
+        self.effective.borrow().clone()
+    }
+}
+
+/// `[redis] host = …` is `redis_host`, and a list is its texts with commas; `None` for what is neither.
+fn flatten(name: &str, value: Value, flat: &mut Vec<(String, Option<String>)>) {
+    match value.kind {
+        ValueKind::Table(table) => {
+            for (inner, value) in table {
+                flatten(&format!("{name}_{inner}"), value, flat);
+            }
+        }
+        ValueKind::Array(entries) => {
+            let texts: Result<Vec<_>, _> = entries.into_iter().map(Value::into_string).collect();
+            flat.push((name.to_owned(), texts.ok().map(|texts| texts.join(","))));
+        }
+        _ => flat.push((name.to_owned(), value.into_string().ok())),
+    }
+}
+
+/// For tests of what is built on it.
+#[cfg(test)]
+pub(super) fn of(pairs: &[(&str, &str)], toml: &str) -> Result<Sources, BadSetting> {
+    let pairs: BTreeMap<_, _> =
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Sources::new(move |name| pairs.get(name).cloned()).with_toml("larder.toml", toml)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_wins_over_the_file_and_empty_is_unset() {
+        let toml = "user_list_ttl = 30\nlarder_classes_off = ['a', 'b']\n[redis]\nhost = 'filed'\nport = 1\n";
+        let sources = of(&[("REDIS_HOST", "named"), ("REDIS_PORT", " ")], toml).unwrap();
+        let found = |name| sources.find(name).map(|found| (found.value, found.origin.to_string()));
+        assert_eq!(found("REDIS_HOST"), Some(("named".into(), "environment, REDIS_HOST".into())));
+        assert_eq!(found("REDIS_PORT"), Some(("1".into(), "file, redis_port".into())));
+        assert_eq!(found("USER_LIST_TTL").unwrap().0, "30");
+        assert_eq!(found("LARDER_CLASSES_OFF").unwrap().0, "a,b");
+        assert_eq!(found("REDIS_DB"), None);
+    }
+
+    #[test]
+    fn a_file_with_mistakes_is_refused_and_never_quoted() {
+        for (toml, says) in [
+            ("user_lits_ttl = 30", "\"user_lits_ttl\" is no setting; allowed are cache_achievement_ttl"),
+            ("redis_password = 'zqxhunter2", "is not TOML"),
+            ("redis_password = ['zqxhunter2', {}]", "must be a text"),
+        ] {
+            let Err(bad) = of(&[], toml) else { panic!("{toml}") };
+            assert!(bad.to_string().contains(says) && !bad.to_string().contains("zqx"), "{bad}");
+        }
+        assert!(VARIABLES.is_sorted());
+    }
+}

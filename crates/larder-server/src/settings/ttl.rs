@@ -1,0 +1,221 @@
+//! How long each class keeps its entries and whether it starts switched on, from the variables of five systems.
+
+use std::time::Duration;
+
+use larder::policy::Policy;
+
+use crate::cached::policies::{CLASSES, ClassRow, Policies};
+use crate::settings::bad::BadSetting;
+use crate::settings::sources::{Origin, Sources};
+
+const GENERAL: &str = "CACHE_DEFAULT_TTL";
+
+/// Every variable that holds a time to live. A bad value is refused also where no class asks for it.
+const TTLS: [&str; 11] = [
+    "USER_STATS_TTL",
+    "USER_LIST_TTL",
+    "USER_DETAILS_TTL",
+    "DASHBOARD_STATS_TTL",
+    "SUPERADMIN_USER_LIST_TTL",
+    "USER_CACHE_TTL",
+    "USER_PROFILE_TTL",
+    "CACHE_USER_TTL",
+    "CACHE_ACHIEVEMENT_TTL",
+    "CACHE_LEADERBOARD_TTL",
+    GENERAL,
+];
+
+/// What the settings say of every class: the most specific variable that is set, else the preset's most specific one,
+/// else the class's own default.
+pub(super) fn read(sources: &Sources) -> Result<Policies, BadSetting> {
+    for name in TTLS {
+        set(sources, name)?;
+    }
+    let off = off(sources)?;
+    let mut policies = Policies::default();
+    for row in CLASSES {
+        let (ttl, origin) = effective(sources, row)?;
+        policies.set_ttl(row, ttl);
+        let mut shown = format!("{} s", ttl.as_secs());
+        if off.contains(&row.name) {
+            policies.switch_off(row);
+            shown += ", off";
+        }
+        sources.note(&format!("class {}", row.name), shown, origin);
+    }
+    Ok(policies)
+}
+
+fn effective(sources: &Sources, row: &ClassRow) -> Result<(Duration, Origin), BadSetting> {
+    let chain = || row.variables.iter().copied().chain([GENERAL]);
+    for name in chain() {
+        if let Some(set) = set(sources, name)? {
+            return Ok(set);
+        }
+    }
+    let preset = sources.preset.and_then(|preset| {
+        let of = |name| preset.ttls.iter().find(|(variable, _)| *variable == name);
+        chain().find_map(of).map(|(_, seconds)| (*seconds, Origin::Preset(preset.name)))
+    });
+    Ok(preset.map_or((row.ttl, Origin::Default), |(seconds, origin)| (Duration::from_secs(seconds), origin)))
+}
+
+fn set(sources: &Sources, name: &'static str) -> Result<Option<(Duration, Origin)>, BadSetting> {
+    let Some(found) = sources.find(name) else { return Ok(None) };
+    let longest = Policy::TTL_MAX.as_secs();
+    match found.value.trim().parse() {
+        Ok(seconds) if (1..=longest).contains(&seconds) => {
+            Ok(Some((Duration::from_secs(seconds), found.origin)))
+        }
+        _ => Err(BadSetting::new(
+            name,
+            &found.value,
+            format!(
+                "must be a whole number of seconds from 1 to {longest}; LARDER_CLASSES_OFF switches a class off"
+            ),
+        )),
+    }
+}
+
+/// The classes that start switched off.
+fn off(sources: &Sources) -> Result<Vec<&'static str>, BadSetting> {
+    sources.take("LARDER_CLASSES_OFF", "", |list| {
+        let names = list.split(',').map(str::trim).filter(|name| !name.is_empty());
+        let known = |name: &str| {
+            CLASSES.iter().map(|row| row.name).find(|known| *known == name).ok_or_else(|| {
+                let all: Vec<_> = CLASSES.iter().map(|row| row.name).collect();
+                format!("must be classes with commas between them; there are {}", all.join(", "))
+            })
+        };
+        names.map(known).collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cached::policies as row;
+    use crate::settings::presets;
+    use crate::settings::sources::of;
+
+    type Pairs<'a> = &'a [(&'a str, &'a str)];
+
+    fn ttl(pairs: Pairs<'_>, toml: &str, row: &ClassRow) -> (u64, String) {
+        let mut sources = of(pairs, toml).unwrap();
+        sources.preset = presets::read(&sources).unwrap();
+        read(&sources).unwrap();
+        let (ttl, origin) = effective(&sources, row).unwrap();
+        (ttl.as_secs(), origin.to_string())
+    }
+
+    /// Variables, a file, a class; its time to live and where that came from.
+    type Row = (Pairs<'static>, &'static str, &'static ClassRow, u64, &'static str);
+
+    const TABLE: &[Row] = &[
+        (&[], "", &row::USER_DETAILS, 180, "default"),
+        (&[("CACHE_DEFAULT_TTL", "7")], "", &row::AUTH_STATE, 7, "environment, CACHE_DEFAULT_TTL"),
+        (
+            &[("CACHE_DEFAULT_TTL", "7"), ("USER_CACHE_TTL", "8")],
+            "",
+            &row::USER_DETAILS,
+            8,
+            "environment, USER_CACHE_TTL",
+        ),
+        (
+            &[("USER_DETAILS_TTL", "9"), ("USER_CACHE_TTL", "8")],
+            "",
+            &row::USER_DETAILS,
+            9,
+            "environment, USER_DETAILS_TTL",
+        ),
+        (
+            &[("USER_DETAILS_TTL", "9"), ("USER_CACHE_TTL", "8")],
+            "",
+            &row::USER_EMAIL,
+            8,
+            "environment, USER_CACHE_TTL",
+        ),
+        (
+            &[("USER_DETAILS_TTL", "")],
+            "user_details_ttl = 10",
+            &row::USER_DETAILS,
+            10,
+            "file, user_details_ttl",
+        ),
+        (
+            &[("USER_DETAILS_TTL", "9")],
+            "user_details_ttl = 10",
+            &row::USER_DETAILS,
+            9,
+            "environment, USER_DETAILS_TTL",
+        ),
+        (
+            &[("CACHE_DEFAULT_TTL", "7")],
+            "user_details_ttl = 10",
+            &row::USER_DETAILS,
+            10,
+            "file, user_details_ttl",
+        ),
+        (
+            &[("USER_PROFILE_TTL", "5"), ("CACHE_USER_TTL", "6")],
+            "",
+            &row::PROFILE,
+            5,
+            "environment, USER_PROFILE_TTL",
+        ),
+        (
+            &[("USER_PROFILE_TTL", "5"), ("CACHE_USER_TTL", "6")],
+            "",
+            &row::INTERESTS,
+            6,
+            "environment, CACHE_USER_TTL",
+        ),
+        (&[("LARDER_PRESET", "production")], "", &row::USER_LIST, 300, "preset production"),
+        (&[("LARDER_PRESET", "production")], "", &row::USER_DETAILS, 180, "default"),
+        (&[], "larder_preset = 'development'", &row::USER_LIST, 30, "preset development"),
+        (
+            &[("LARDER_PRESET", "production"), ("CACHE_DEFAULT_TTL", "7")],
+            "",
+            &row::USER_LIST,
+            7,
+            "environment, CACHE_DEFAULT_TTL",
+        ),
+        (&[("LARDER_PRESET", "it360acad")], "", &row::USER_DETAILS, 3600, "preset it360acad"),
+        (&[("LARDER_PRESET", "katiba360")], "", &row::PREFERENCES, 3600, "preset katiba360"),
+        (&[("LARDER_PRESET", "hiremebahamas")], "", &row::USER_DETAILS, 300, "preset hiremebahamas"),
+    ];
+
+    #[test]
+    fn specific_wins_over_general_set_over_preset_and_environment_over_file() {
+        for (pairs, toml, row, seconds, origin) in TABLE {
+            let expected = (*seconds, (*origin).to_owned());
+            assert_eq!(ttl(pairs, toml, row), expected, "{} {pairs:?} {toml}", row.name);
+        }
+    }
+
+    #[test]
+    fn a_bad_time_is_refused_also_where_no_class_asks_for_it() {
+        for name in TTLS {
+            for bad in ["0", "-1", "1.5", "3601", "soon", "99999999999999999999"] {
+                let error = read(&of(&[(name, bad)], "").unwrap()).unwrap_err().to_string();
+                assert!(error.starts_with(&format!("{name}=\"{bad}\": must be a whole number")), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn classes_are_switched_off_by_name() {
+        let policies = read(&of(&[("LARDER_CLASSES_OFF", "user_list, profile,")], "").unwrap()).unwrap();
+        let off: Vec<_> = CLASSES.iter().filter(|row| !policies.is_on(row)).map(|row| row.name).collect();
+        assert_eq!(off, ["user_list", "profile"]);
+        let error = read(&of(&[("LARDER_CLASSES_OFF", "users")], "").unwrap()).unwrap_err().to_string();
+        assert!(error.contains("LARDER_CLASSES_OFF=\"users\"") && error.contains("user_list"), "{error}");
+    }
+
+    #[test]
+    fn every_variable_that_a_class_or_a_preset_names_is_a_setting() {
+        let named = CLASSES.iter().flat_map(|row| row.variables.iter().copied());
+        let preset = presets::PRESETS.iter().flat_map(|preset| preset.ttls.iter().map(|(name, _)| *name));
+        assert!(named.chain(preset).all(|name| TTLS.contains(&name)));
+    }
+}

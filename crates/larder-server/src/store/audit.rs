@@ -1,0 +1,94 @@
+//! The audit log: written in the transaction of the change it tells of, never changed, read by admins.
+
+use larder_sql::write::Write;
+use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row};
+use uuid::Uuid;
+
+use crate::domain::audit::{Action, Actor, Event};
+use crate::domain::audit_query::{AuditCursor, AuditQuery};
+use crate::domain::identity::UserId;
+use crate::domain::timestamp::Timestamp;
+use crate::store::Store;
+use crate::store::error::StoreError;
+use crate::store::{placeholders, row};
+
+/// More events are written by several statements.
+const EVENTS_PER_STATEMENT: usize = 100;
+const COLUMNS: usize = 6;
+
+/// One line of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its id, a UUIDv7: later lines of an instance have higher ones.
+    pub id: Uuid,
+    /// When it was written.
+    pub at: Timestamp,
+    /// Who did it; `None` for nobody who was logged in. The user may be gone by now.
+    pub actor_id: Option<UserId>,
+    /// What was done, see [`Action`].
+    pub action: String,
+    /// To whom. The user may be gone by now.
+    pub target_id: Option<UserId>,
+    /// A JSON object: names of fields and numbers.
+    pub details: serde_json::Value,
+}
+
+impl Store {
+    /// Lines of the log, newest first: at most `limit`, whatever the query's own limit.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn audit(&self, asked: &AuditQuery, limit: u32) -> Result<Vec<Entry>, StoreError> {
+        let query = sqlx::query(
+            "SELECT id, at, actor_id, action, target_id, details FROM audit_log
+             WHERE (CAST($1 AS TEXT) IS NULL OR actor_id = $1)
+               AND (CAST($2 AS TEXT) IS NULL OR target_id = $2)
+               AND (CAST($3 AS TEXT) IS NULL OR action = $3)
+               AND (CAST($4 AS TEXT) IS NULL OR id < $4)
+             ORDER BY id DESC LIMIT $5",
+        );
+        let query = query
+            .bind(asked.actor.map(|id| id.to_string()))
+            .bind(asked.target.map(|id| id.to_string()))
+            .bind(asked.action.map(Action::as_str))
+            .bind(asked.after.map(|AuditCursor(id)| id.to_string()))
+            .bind(i64::from(limit));
+        let rows = query.fetch_all(self.database.read()).await?;
+        Ok(rows.iter().map(entry).collect::<Result<_, _>>()?)
+    }
+}
+
+/// Writes what happened, within the transaction in which it happens.
+pub(super) async fn record(write: &mut Write, actor: Actor, events: &[Event]) -> Result<(), StoreError> {
+    let now = Timestamp::now().as_micros();
+    for events in events.chunks(EVENTS_PER_STATEMENT) {
+        let values = placeholders::rows(events.len(), COLUMNS);
+        let sql =
+            format!("INSERT INTO audit_log (id, at, actor_id, action, target_id, details) VALUES {values}");
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for event in events {
+            query = query
+                .bind(Uuid::now_v7().to_string())
+                .bind(now)
+                .bind(actor.id().map(|id| id.to_string()))
+                .bind(event.action.as_str())
+                .bind(event.target.map(|id| id.to_string()))
+                .bind(event.details());
+        }
+        query.execute(write.statement()).await?;
+    }
+    Ok(())
+}
+
+fn entry(row: &AnyRow) -> Result<Entry, sqlx::Error> {
+    let details: String = row.try_get("details")?;
+    Ok(Entry {
+        id: row::parsed(row, "id")?,
+        at: Timestamp::from_micros(row.try_get("at")?),
+        actor_id: row::parsed_option(row, "actor_id")?,
+        action: row.try_get("action")?,
+        target_id: row::parsed_option(row, "target_id")?,
+        details: serde_json::from_str(&details).map_err(|error| row::undecodable("details", error))?,
+    })
+}

@@ -1,0 +1,128 @@
+//! Activating and deactivating many users in one transaction.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use larder_sql::write::Write;
+use sqlx::AssertSqlSafe;
+
+use crate::domain::audit::{Action, Event};
+use crate::domain::bulk::{ListedId, Outcome};
+use crate::domain::identity::UserId;
+use crate::domain::user::User;
+use crate::store::Store;
+use crate::store::error::StoreError;
+use crate::store::journal::touches_of;
+use crate::store::placeholders;
+use crate::store::row::{self, select_user};
+
+/// More are locked and changed by several statements.
+const USERS_PER_STATEMENT: usize = 250;
+
+/// What became of one that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BulkOutcome {
+    /// Which user it is, if there is one.
+    pub user_id: Option<UserId>,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+impl Store {
+    /// Activates or deactivates those of `asked` that `may_change` allows, all in one transaction: what it answers for each,
+    /// in the order asked. Rights are judged by the rows as they are locked. Deactivation ends the tokens of each.
+    ///
+    /// # Errors
+    /// Those of the database; then nobody was changed.
+    pub async fn set_active_of(
+        &self,
+        asked: &[ListedId],
+        is_active: bool,
+        may_change: impl Fn(&User) -> bool + Send,
+    ) -> Result<Vec<BulkOutcome>, StoreError> {
+        let mut write = self.database.begin().await?;
+        let ids = ids(&mut write, asked).await?;
+        let users = locked(&mut write, &ids).await?;
+        let by_external: BTreeMap<_, _> =
+            users.values().filter_map(|user| Some((user.external_id.as_ref()?.as_str(), user))).collect();
+        let outcomes = asked.iter().map(|asked| {
+            let user = match asked {
+                ListedId::Id(id) => users.get(id),
+                // An id that changed hands before the locks were there is nobody's that was locked.
+                ListedId::External(external) => by_external.get(external.as_str()).copied(),
+            };
+            let outcome = match user {
+                None => Outcome::NotFound,
+                Some(user) if !may_change(user) => Outcome::Forbidden,
+                Some(user) if user.is_active == is_active => Outcome::Already,
+                Some(_) => Outcome::Changed,
+            };
+            BulkOutcome { user_id: user.map(|user| user.id), outcome }
+        });
+        let outcomes: Vec<_> = outcomes.collect();
+        let of = |wanted| {
+            let ids = outcomes.iter().filter(move |one| one.outcome == wanted).filter_map(|one| one.user_id);
+            ids.collect::<BTreeSet<_>>()
+        };
+        for user in of(Outcome::Already).iter().filter_map(|id| users.get(id)) {
+            self.touch(|| touches_of(user));
+        }
+        let changed: Vec<_> = of(Outcome::Changed).into_iter().collect();
+        set_active(&mut write, &changed, is_active).await?;
+        let action = if is_active { Action::BulkActivate } else { Action::BulkDeactivate };
+        let events: Vec<_> = changed.iter().map(|id| Event::on(action, *id)).collect();
+        self.commit(write, &events).await?;
+        Ok(outcomes)
+    }
+}
+
+/// Our ids of those who are asked for, in order: everybody locks many users in this order.
+async fn ids(write: &mut Write, asked: &[ListedId]) -> Result<BTreeSet<UserId>, StoreError> {
+    let mut ids = BTreeSet::new();
+    let mut externals = Vec::new();
+    for asked in asked {
+        match asked {
+            ListedId::Id(id) => drop(ids.insert(*id)),
+            ListedId::External(external) => externals.push(external.as_str()),
+        }
+    }
+    for externals in externals.chunks(USERS_PER_STATEMENT) {
+        let list = placeholders::rows(1, externals.len());
+        let query = format!("SELECT id FROM users WHERE external_id IN {list}");
+        let query = sqlx::query(AssertSqlSafe(query));
+        let query = externals.iter().fold(query, |query, external| query.bind(*external));
+        for row in query.fetch_all(write.statement()).await? {
+            ids.insert(row::user_id(&row, "id")?);
+        }
+    }
+    Ok(ids)
+}
+
+async fn locked(write: &mut Write, ids: &BTreeSet<UserId>) -> Result<BTreeMap<UserId, User>, StoreError> {
+    let mut users = BTreeMap::new();
+    let ids: Vec<_> = ids.iter().collect();
+    for ids in ids.chunks(USERS_PER_STATEMENT) {
+        let (list, lock) = (placeholders::rows(1, ids.len()), write.dialect().for_update());
+        let select = select_user!("WHERE users.id IN");
+        let query = sqlx::query(AssertSqlSafe(format!("{select} {list} ORDER BY users.id{lock}")));
+        let query = ids.iter().fold(query, |query, id| query.bind(id.to_string()));
+        for row in query.fetch_all(write.statement()).await? {
+            let user = row::user(&row)?;
+            users.insert(user.id, user);
+        }
+    }
+    Ok(users)
+}
+
+async fn set_active(write: &mut Write, ids: &[UserId], is_active: bool) -> Result<(), StoreError> {
+    for ids in ids.chunks(USERS_PER_STATEMENT) {
+        let mut list = String::from("$2");
+        for number in 3..ids.len() + 2 {
+            list += &format!(", ${number}");
+        }
+        let query =
+            sqlx::query(AssertSqlSafe(format!("UPDATE users SET is_active = $1 WHERE id IN ({list})")));
+        let query = ids.iter().fold(query.bind(is_active), |query, id| query.bind(id.to_string()));
+        query.execute(write.statement()).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,253 @@
+//! The parts of profiles: each in a table of its own, all of them in one statement.
+
+use larder::journal::Touch;
+use larder_sql::write::Write;
+use serde::de::DeserializeOwned;
+use sqlx::Row;
+use sqlx::any::AnyRow;
+
+use crate::domain::audit::Event;
+use crate::domain::identity::UserId;
+use crate::domain::parts::accessibility::{Accessibility, TextScale};
+use crate::domain::parts::full::FullProfile;
+use crate::domain::parts::interests::Interests;
+use crate::domain::parts::languages::{LanguageTag, Languages};
+use crate::domain::parts::preferences::{Preferences, TimeZone};
+use crate::domain::parts::{Part, digest};
+use crate::store::Store;
+use crate::store::error::StoreError;
+use crate::store::row::{self, Query, select_user};
+
+/// A part that has a table.
+pub trait StoredPart: Part {
+    /// Selects `$1`'s id and the columns of the part, NULL where the user has none.
+    const SELECT: &'static str;
+    /// Writes the columns in the order of [`bind`](Self::bind), after the user's id.
+    const UPSERT: &'static str;
+
+    /// Binds the columns.
+    ///
+    /// # Errors
+    /// Only if a list could not be shown as JSON.
+    fn bind<'q>(&self, query: Query<'q>) -> Result<Query<'q>, sqlx::Error>;
+
+    /// Reads the columns; the default where they are NULL.
+    ///
+    /// # Errors
+    /// What is there cannot be read.
+    fn read(row: &AnyRow) -> Result<Self, sqlx::Error>;
+}
+
+/// What became of a change of a part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PartUpdated<P> {
+    /// It was made, or was not needed: the part as it is.
+    Done(P),
+    /// The user is gone, or another than was judged.
+    UserChanged,
+    /// The part is in none of the expected states.
+    PartChanged,
+}
+
+impl Store {
+    /// A part of a user's profile; `None` when there is no such user.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn part<P: StoredPart>(&self, id: UserId) -> Result<Option<P>, StoreError> {
+        let query = sqlx::query(P::SELECT).bind(id.to_string());
+        let row = query.fetch_optional(self.database.read()).await?;
+        Ok(row.as_ref().map(P::read).transpose()?)
+    }
+
+    /// A user with every part of its profile, all of one moment.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn full_profile(&self, id: UserId) -> Result<Option<FullProfile>, StoreError> {
+        let query = sqlx::query(select_user!(
+            and "theme, locale, time_zone, CAST(email_notifications AS INTEGER) AS email_notifications,
+                 CAST(push_notifications AS INTEGER) AS push_notifications, languages.languages AS languages,
+                 text_scale_percent, CAST(high_contrast AS INTEGER) AS high_contrast,
+                 CAST(reduced_motion AS INTEGER) AS reduced_motion,
+                 CAST(screen_reader AS INTEGER) AS screen_reader, CAST(captions AS INTEGER) AS captions,
+                 interests.interests AS interests";
+            "LEFT JOIN preferences ON preferences.user_id = users.id
+             LEFT JOIN languages ON languages.user_id = users.id
+             LEFT JOIN accessibility ON accessibility.user_id = users.id
+             LEFT JOIN interests ON interests.user_id = users.id
+             WHERE users.id = $1"
+        ));
+        let row = query.bind(id.to_string()).fetch_optional(self.database.read()).await?;
+        let full = |row: &AnyRow| {
+            Ok::<_, sqlx::Error>(FullProfile {
+                user: row::user(row)?,
+                preferences: Preferences::read(row)?,
+                languages: Languages::read(row)?,
+                accessibility: Accessibility::read(row)?,
+                interests: Interests::read(row)?,
+            })
+        };
+        Ok(row.as_ref().map(full).transpose()?)
+    }
+
+    /// Changes a part, if the user has the version that was judged and the part is in one of the `expected` states, which
+    /// are [`digest`]s; none expected means any.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn update_part<P: StoredPart>(
+        &self,
+        id: UserId,
+        judged_version: i64,
+        change: &P::Change,
+        expected: &[String],
+    ) -> Result<PartUpdated<P>, StoreError> {
+        let mut write = self.database.begin().await?;
+        // The lock on the user keeps the part as it is, too: every write here takes it first.
+        if row::locked(&mut write, id).await?.is_none_or(|user| user.version != judged_version) {
+            return Ok(PartUpdated::UserChanged);
+        }
+        let before: P = present(&mut write, id).await?;
+        let state = digest(&before).map_err(|error| sqlx::Error::Encode(error.into()))?;
+        if !expected.is_empty() && !expected.contains(&state) {
+            return Ok(PartUpdated::PartChanged);
+        }
+        let after = before.changed(change);
+        if after == before {
+            self.touch(|| touches_of_part(P::NAME, id));
+            return Ok(PartUpdated::Done(after));
+        }
+        let query = after.bind(sqlx::query(P::UPSERT).bind(id.to_string()))?;
+        query.execute(write.statement()).await?;
+        let event = Event::on(P::UPDATED, id).fields(&before.changed_fields(&after));
+        self.commit(write, &[event]).await?;
+        Ok(PartUpdated::Done(after))
+    }
+}
+
+async fn present<P: StoredPart>(write: &mut Write, id: UserId) -> Result<P, StoreError> {
+    let row = sqlx::query(P::SELECT).bind(id.to_string()).fetch_one(write.statement()).await?;
+    Ok(P::read(&row)?)
+}
+
+/// What a change of a part's row touches, as `journal::tables` declares it.
+fn touches_of_part(name: &str, id: UserId) -> Vec<Touch> {
+    vec![Touch::entry(name, [id.to_string()]), Touch::entry("full_profile", [id.to_string()])]
+}
+
+impl StoredPart for Preferences {
+    const SELECT: &'static str = "SELECT users.id, theme, locale, time_zone,
+            CAST(email_notifications AS INTEGER) AS email_notifications,
+            CAST(push_notifications AS INTEGER) AS push_notifications
+         FROM users LEFT JOIN preferences ON preferences.user_id = users.id WHERE users.id = $1";
+    const UPSERT: &'static str = "INSERT INTO preferences
+            (user_id, theme, locale, time_zone, email_notifications, push_notifications)
+         VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT (user_id) DO UPDATE SET theme = excluded.theme, locale = excluded.locale,
+            time_zone = excluded.time_zone, email_notifications = excluded.email_notifications,
+            push_notifications = excluded.push_notifications";
+
+    fn bind<'q>(&self, query: Query<'q>) -> Result<Query<'q>, sqlx::Error> {
+        Ok(query
+            .bind(self.theme.as_str())
+            .bind(self.locale.as_str().to_owned())
+            .bind(self.time_zone.as_str().to_owned())
+            .bind(self.email_notifications)
+            .bind(self.push_notifications))
+    }
+
+    fn read(row: &AnyRow) -> Result<Self, sqlx::Error> {
+        let Some(theme) = row::parsed_option(row, "theme")? else {
+            return Ok(Self::default());
+        };
+        Ok(Self {
+            theme,
+            locale: LanguageTag::stored(row.try_get("locale")?),
+            time_zone: TimeZone::stored(row.try_get("time_zone")?),
+            email_notifications: flag(row, "email_notifications")?,
+            push_notifications: flag(row, "push_notifications")?,
+        })
+    }
+}
+
+impl StoredPart for Languages {
+    const SELECT: &'static str = "SELECT users.id, languages.languages AS languages
+         FROM users LEFT JOIN languages ON languages.user_id = users.id WHERE users.id = $1";
+    const UPSERT: &'static str = "INSERT INTO languages (user_id, languages) VALUES ($1, $2)
+         ON CONFLICT (user_id) DO UPDATE SET languages = excluded.languages";
+
+    fn bind<'q>(&self, query: Query<'q>) -> Result<Query<'q>, sqlx::Error> {
+        bind_list(query, &self.languages)
+    }
+
+    fn read(row: &AnyRow) -> Result<Self, sqlx::Error> {
+        Ok(Self { languages: list(row, "languages")? })
+    }
+}
+
+impl StoredPart for Accessibility {
+    const SELECT: &'static str = "SELECT users.id, text_scale_percent,
+            CAST(high_contrast AS INTEGER) AS high_contrast, CAST(reduced_motion AS INTEGER) AS reduced_motion,
+            CAST(screen_reader AS INTEGER) AS screen_reader, CAST(captions AS INTEGER) AS captions
+         FROM users LEFT JOIN accessibility ON accessibility.user_id = users.id WHERE users.id = $1";
+    const UPSERT: &'static str = "INSERT INTO accessibility
+            (user_id, text_scale_percent, high_contrast, reduced_motion, screen_reader, captions)
+         VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT (user_id) DO UPDATE SET text_scale_percent = excluded.text_scale_percent,
+            high_contrast = excluded.high_contrast, reduced_motion = excluded.reduced_motion,
+            screen_reader = excluded.screen_reader, captions = excluded.captions";
+
+    fn bind<'q>(&self, query: Query<'q>) -> Result<Query<'q>, sqlx::Error> {
+        Ok(query
+            .bind(self.text_scale_percent.percent())
+            .bind(self.high_contrast)
+            .bind(self.reduced_motion)
+            .bind(self.screen_reader)
+            .bind(self.captions))
+    }
+
+    fn read(row: &AnyRow) -> Result<Self, sqlx::Error> {
+        let Some(percent) = row.try_get::<Option<i64>, _>("text_scale_percent")? else {
+            return Ok(Self::default());
+        };
+        Ok(Self {
+            text_scale_percent: TextScale::stored(percent),
+            high_contrast: flag(row, "high_contrast")?,
+            reduced_motion: flag(row, "reduced_motion")?,
+            screen_reader: flag(row, "screen_reader")?,
+            captions: flag(row, "captions")?,
+        })
+    }
+}
+
+impl StoredPart for Interests {
+    const SELECT: &'static str = "SELECT users.id, interests.interests AS interests
+         FROM users LEFT JOIN interests ON interests.user_id = users.id WHERE users.id = $1";
+    const UPSERT: &'static str = "INSERT INTO interests (user_id, interests) VALUES ($1, $2)
+         ON CONFLICT (user_id) DO UPDATE SET interests = excluded.interests";
+
+    fn bind<'q>(&self, query: Query<'q>) -> Result<Query<'q>, sqlx::Error> {
+        bind_list(query, &self.interests)
+    }
+
+    fn read(row: &AnyRow) -> Result<Self, sqlx::Error> {
+        Ok(Self { interests: list(row, "interests")? })
+    }
+}
+
+fn flag(row: &AnyRow, column: &'static str) -> Result<bool, sqlx::Error> {
+    Ok(row.try_get::<i64, _>(column)? != 0)
+}
+
+fn bind_list<'q>(query: Query<'q>, entries: &impl serde::Serialize) -> Result<Query<'q>, sqlx::Error> {
+    let json = serde_json::to_string(entries).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    Ok(query.bind(json))
+}
+
+fn list<T: DeserializeOwned>(row: &AnyRow, column: &'static str) -> Result<Vec<T>, sqlx::Error> {
+    match row.try_get::<Option<String>, _>(column)? {
+        Some(json) => serde_json::from_str(&json).map_err(|error| row::undecodable(column, error)),
+        None => Ok(Vec::new()),
+    }
+}

@@ -1,0 +1,119 @@
+//! `larder config` and settings from a file: what it shows, what it hides, and how a bad value ends a start.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::support::app::{ADMIN_EMAIL, ADMIN_PASSWORD};
+use crate::support::client::Client;
+use crate::support::larder::Larder;
+use larder_testbed::Sqlite;
+
+const SECRET: &str = "zqxhunter2";
+
+/// What it prints, and how it ends.
+fn config(folder: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> (Option<i32>, String) {
+    let mut larder = Larder::start(arguments, folder, settings);
+    let code = larder.wait().code();
+    assert!(!larder.printed().contains(SECRET), "{}", larder.printed());
+    (code, larder.printed())
+}
+
+/// The line of a setting, its words parted by single spaces.
+fn line(printed: &str, name: &str) -> String {
+    let line = printed.lines().find(|line| line.starts_with(&format!("{name} ")));
+    line.unwrap_or_else(|| panic!("no {name}: {printed}")).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn config_shows_each_setting_where_it_came_from_and_no_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let toml = format!(
+        "larder_preset = 'katiba360'\nuser_list_ttl = 45\nlarder_classes_off = ['profile']\n\
+         [larder_admin]\npassword = '{SECRET}-of-the-admin'\n"
+    );
+    std::fs::write(folder.path().join("larder.toml"), toml).unwrap();
+    let database = format!("postgres://larder:{SECRET}@db/larder?sslpassword={SECRET}");
+    let redis = format!("redis://:{SECRET}@cache:6379");
+    let environment = [
+        ("DATABASE_URL", database.as_str()),
+        ("REDIS_URL", " "),
+        ("REDIS_PRIVATE_URL", redis.as_str()),
+        ("REDIS_DB", "2"),
+        ("REDIS_POOL_TIMEOUT", "0.5"),
+        ("USER_DETAILS_TTL", "10"),
+    ];
+    let expected = [
+        ("LARDER_LISTEN", "LARDER_LISTEN 127.0.0.1:8080 (default)"),
+        ("DATABASE_URL", "DATABASE_URL postgres://…@db/larder?… (environment, DATABASE_URL)"),
+        ("REDIS_PRIVATE_URL", "REDIS_PRIVATE_URL redis://…@cache:6379 (environment, REDIS_PRIVATE_URL)"),
+        ("REDIS_DB", "REDIS_DB 2 (environment, REDIS_DB)"),
+        ("REDIS_POOL_SIZE", "REDIS_POOL_SIZE 10 (default)"),
+        ("REDIS_POOL_TIMEOUT", "REDIS_POOL_TIMEOUT 0.5 (environment, REDIS_POOL_TIMEOUT)"),
+        ("LARDER_NAMESPACE", "LARDER_NAMESPACE katiba360 (preset katiba360)"),
+        ("LARDER_ADMIN_PASSWORD", "LARDER_ADMIN_PASSWORD … (file, larder_admin_password)"),
+        ("class user_details", "class user_details 10 s (environment, USER_DETAILS_TTL)"),
+        ("class user_list", "class user_list 45 s (file, user_list_ttl)"),
+        ("class interests", "class interests 3600 s (preset katiba360)"),
+        ("class profile", "class profile 3600 s, off (preset katiba360)"),
+    ];
+    let named = config(folder.path(), &["config", "--config", "larder.toml"], &environment);
+    let in_environment =
+        config(folder.path(), &["config"], &[&environment[..], &[("LARDER_CONFIG", "larder.toml")]].concat());
+    assert_eq!(named, in_environment);
+    let (code, printed) = named;
+    assert_eq!(code, Some(0), "{printed}");
+    for (name, shown) in expected {
+        assert_eq!(line(&printed, name), shown);
+    }
+    let (code, printed) = config(folder.path(), &["config"], &[]);
+    assert_eq!((code, printed.contains("memory alone")), (Some(0), true), "{printed}");
+}
+
+#[test]
+fn a_bad_value_ends_every_command_and_names_what_is_allowed() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("bad.toml"), format!("redis_password = '{SECRET}'\nredis_prot = 1\n"))
+        .unwrap();
+    for (name, value, says) in [
+        ("USER_LIST_TTL", "0", "from 1 to 3600"),
+        ("CACHE_LEADERBOARD_TTL", "soon", "from 1 to 3600"),
+        ("LARDER_CLASSES_OFF", "users", "user_details"),
+        ("LARDER_PRESET", "prod", "production"),
+        ("LARDER_NAMESPACE", "No", "lower-case"),
+        ("LARDER_CONFIG", "absent.toml", "cannot be read"),
+        ("LARDER_CONFIG", "bad.toml", "\"redis_prot\" is no setting"),
+        ("REDIS_PORT", "x", "65535"),
+        ("REDIS_POOL_TIMEOUT", "-1", "more than 0"),
+        ("UPSTASH_REDIS_REST_URL", "https://eu1.upstash.io", "rediss://default:PASSWORD@eu1.upstash.io:6379"),
+    ] {
+        for command in ["config", "serve"] {
+            let (code, printed) = config(folder.path(), &[command], &[(name, value)]);
+            assert_eq!(code, Some(1), "{name}={value}: {printed}");
+            assert!(printed.contains(name) && printed.contains(says), "{name}={value}: {printed}");
+        }
+    }
+    let tls = [("LARDER_LISTEN", "127.0.0.1:0"), ("REDIS_PRIVATE_URL", "rediss://:zqxhunter2@127.0.0.1:1")];
+    let (code, printed) = config(folder.path(), &["serve"], &tls);
+    assert!(code == Some(1) && printed.contains("REDIS_PRIVATE_URL") && printed.contains("TLS"), "{printed}");
+}
+
+#[test]
+fn a_service_runs_from_a_file_with_a_class_switched_off() {
+    let (folder, sqlite) = (tempfile::tempdir().unwrap(), Sqlite::fresh().unwrap());
+    let toml = format!(
+        "database_url = '{}'\nlarder_listen = '127.0.0.1:0'\nlarder_classes_off = ['user_details']\n\
+         larder_admin_email = '{ADMIN_EMAIL}'\nlarder_admin_password = '{ADMIN_PASSWORD}'\n",
+        sqlite.url()
+    );
+    std::fs::write(folder.path().join("larder.toml"), toml).unwrap();
+    let mut larder = Larder::start(&["serve", "--config", "larder.toml"], folder.path(), &[]);
+    let stranger = Client::stranger(larder.line("Listening on http://").parse().unwrap());
+    let body = json!({ "email": ADMIN_EMAIL, "password": ADMIN_PASSWORD });
+    let admin =
+        stranger.with_token(&stranger.post("/api/v1/auth/login", &body).expect(200).field("access_token"));
+    for _ in 0..3 {
+        let status = admin.get("/api/v1/users/me").expect(200).header("cache-status").unwrap().to_owned();
+        assert!(!status.contains("hit"), "{status}");
+    }
+}
