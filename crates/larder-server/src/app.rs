@@ -1,5 +1,6 @@
 //! The service put together and served: database, cache, first superadmin, HTTP.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -46,7 +47,7 @@ pub async fn open(settings: &Settings) -> anyhow::Result<(Service, Option<Create
         builder = builder.redis(url);
     }
     let cache = builder.build().await.context("REDIS_URL cannot be used")?;
-    let service = Service::open(store, cache).await?;
+    let service = Service::open(store, cache, &settings.security).await?;
     let admin = first_admin(&service, &settings.admin).await?;
     Ok((service, admin))
 }
@@ -83,8 +84,12 @@ pub async fn serve(
         // Nobody listens only when serving has ended already.
         let _ = stopping.send(());
     };
-    let serving =
-        axum::serve(listener, api::routes(service.clone())).with_graceful_shutdown(stop).into_future();
+    let serving = axum::serve(
+        listener,
+        api::routes(service.clone()).into_make_service_with_connect_info::<SocketAddr>(),
+    )
+    .with_graceful_shutdown(stop)
+    .into_future();
     let overdue = async move {
         if stopped.await.is_ok() {
             tokio::time::sleep(GRACE).await;

@@ -1,9 +1,12 @@
 //! The service's settings, from the environment. A bad value is refused with its name and what is allowed.
 
+pub mod security;
+
 use std::net::SocketAddr;
 
 use crate::domain::contact::Email;
 use crate::domain::password::Password;
+use crate::settings::security::Security;
 
 /// Where everything is, and who is first.
 #[derive(Debug, Clone)]
@@ -16,6 +19,8 @@ pub struct Settings {
     pub redis_url: Option<String>,
     /// The superadmin that an empty database gets.
     pub admin: FirstAdmin,
+    /// How the service defends itself.
+    pub security: Security,
 }
 
 /// The superadmin that an empty database gets.
@@ -56,6 +61,7 @@ impl Settings {
             })?,
             database_url: set("DATABASE_URL").unwrap_or_else(|| "sqlite://data/larder.db".to_owned()),
             redis_url: set("REDIS_URL"),
+            security: Security::read(set)?,
             admin: FirstAdmin {
                 email: Email::parse(&email).map_err(|invalid| BadSetting {
                     name: "LARDER_ADMIN_EMAIL",

@@ -9,7 +9,7 @@ use larder_http::headers::{CACHE_INVALIDATION, cache_invalidation};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::api::extract::{Authenticated, Json};
+use crate::api::extract::{Authenticated, ClientAddress, Json};
 use crate::api::preconditions::etag;
 use crate::api::problem::Problem;
 use crate::domain::body::{LoginBody, PasswordBody, RefreshBody, RegisterBody};
@@ -46,9 +46,10 @@ fn granted(grant: Grant) -> impl IntoResponse {
 
 pub(crate) async fn register(
     State(service): State<Service>,
+    ClientAddress(address): ClientAddress,
     Json(body): Json,
 ) -> Result<impl IntoResponse, Problem> {
-    let (user, receipt) = service.register(RegisterBody::parse(body)?).await?;
+    let (user, receipt) = service.register(RegisterBody::parse(body)?, address).await?;
     let location = (header::LOCATION, location(user.id));
     let etag = (header::ETAG, etag(user.version));
     Ok((StatusCode::CREATED, acknowledged(receipt), [location, etag], Answer(user)))
@@ -62,17 +63,19 @@ pub(crate) fn location(id: UserId) -> HeaderValue {
 
 pub(crate) async fn login(
     State(service): State<Service>,
+    ClientAddress(address): ClientAddress,
     Json(body): Json,
 ) -> Result<impl IntoResponse, Problem> {
-    Ok(granted(service.login(LoginBody::parse(body)?).await?))
+    Ok(granted(service.login(LoginBody::parse(body)?, address).await?))
 }
 
 pub(crate) async fn refresh(
     State(service): State<Service>,
+    ClientAddress(address): ClientAddress,
     Json(body): Json,
 ) -> Result<impl IntoResponse, Problem> {
     let RefreshBody(token) = RefreshBody::parse(body)?;
-    Ok(granted(service.refresh(token).await?))
+    Ok(granted(service.refresh(token, address).await?))
 }
 
 pub(crate) async fn logout(
@@ -88,27 +91,29 @@ pub(crate) async fn logout(
 struct ValidateAnswer {
     valid: bool,
     user_id: UserId,
-    session_id: Uuid,
+    /// `null` for an API key.
+    session_id: Option<Uuid>,
     role: Role,
-    /// Seconds since 1970.
-    expires_at: u64,
+    /// Seconds since 1970; `null` for an API key that does not expire.
+    expires_at: Option<u64>,
 }
 
-pub(crate) async fn validate(Authenticated { caller, claims }: Authenticated) -> impl IntoResponse {
+pub(crate) async fn validate(Authenticated { caller, expires_at }: Authenticated) -> impl IntoResponse {
     Answer(ValidateAnswer {
         valid: true,
         user_id: caller.id,
-        session_id: caller.session,
+        session_id: caller.session().ok(),
         role: caller.role,
-        expires_at: claims.exp,
+        expires_at,
     })
 }
 
 pub(crate) async fn change_password(
     State(service): State<Service>,
     caller: Caller,
+    ClientAddress(address): ClientAddress,
     Json(body): Json,
 ) -> Result<impl IntoResponse, Problem> {
-    let receipt = service.change_password(caller, PasswordBody::parse(body)?).await?;
+    let receipt = service.change_password(caller, PasswordBody::parse(body)?, address).await?;
     Ok((StatusCode::NO_CONTENT, acknowledged(receipt)))
 }

@@ -1,11 +1,14 @@
 //! The canonical routes under `/api/v1`, and health.
 
+pub mod api_keys;
 pub mod auth;
 pub mod extract;
 pub mod health;
 pub mod openapi;
 pub mod preconditions;
 pub mod problem;
+pub mod tokens;
+pub mod totp;
 pub mod users;
 
 use std::time::Duration;
@@ -33,8 +36,12 @@ const BODY_PAUSE: Duration = Duration::from_secs(10);
 
 /// All routes on a service.
 pub fn routes(service: Service) -> Router {
-    let (router, document) =
-        OpenApiRouter::with_openapi(openapi::Base::openapi()).merge(users::routes()).split_for_parts();
+    let (router, document) = OpenApiRouter::with_openapi(openapi::Base::openapi())
+        .merge(users::routes())
+        .merge(api_keys::routes())
+        .merge(tokens::routes())
+        .merge(totp::routes())
+        .split_for_parts();
     let auth = Router::new()
         .route("/register", post(auth::register))
         .route("/login", post(auth::login))

@@ -7,7 +7,7 @@ use axum::response::Response;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::openapi::OpenApi as Document;
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
 use utoipa_swagger_ui::SwaggerUi;
 
@@ -30,6 +30,8 @@ impl Modify for BearerToken {
         let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("bearer", bearer);
+        let key = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-API-Key")));
+        components.add_security_scheme("api_key", key);
     }
 }
 
@@ -61,6 +63,34 @@ pub(crate) enum RefusedBody {
     /// The body is not sent as JSON.
     #[response(status = 415, content_type = "application/problem+json")]
     NotSentAsJson(#[to_schema] ProblemBody),
+}
+
+/// How a route with a form refuses one.
+#[derive(IntoResponses)]
+#[allow(dead_code, reason = "stands for answers in the document only")]
+pub(crate) enum RefusedForm {
+    /// The form cannot be read.
+    #[response(status = 400, content_type = "application/problem+json")]
+    NotForm(#[to_schema] ProblemBody),
+    /// The form is larger than 1 MiB.
+    #[response(status = 413, content_type = "application/problem+json")]
+    TooLarge(#[to_schema] ProblemBody),
+    /// The form is not sent as one.
+    #[response(status = 415, content_type = "application/problem+json")]
+    NotSentAsForm(#[to_schema] ProblemBody),
+}
+
+/// How a route that can be guessed at refuses whoever guesses too often.
+#[derive(IntoResponses)]
+#[allow(dead_code, reason = "stands for answers in the document only")]
+pub(crate) enum RefusedTooMany {
+    /// Too many failures of late.
+    #[response(
+        status = 429,
+        content_type = "application/problem+json",
+        headers(("Retry-After" = String, description = "in seconds"))
+    )]
+    TooMany(#[to_schema] ProblemBody),
 }
 
 /// How every route may refuse a caller and fail.

@@ -1,5 +1,7 @@
 //! Why the service did not do what it was asked.
 
+use std::time::Duration;
+
 use larder::error::{Error as CacheError, ErrorKind};
 
 use crate::store::error::StoreError;
@@ -22,11 +24,23 @@ pub enum ServiceError {
         /// `email`, `username`, `phone` or `external_id`.
         field: String,
     },
+    /// It cannot be done as things are now.
+    #[error("{0}")]
+    Conflict(&'static str),
     /// The user has another version than the caller believes.
     #[error("the user has version {current} by now")]
     VersionConflict {
         /// The version it has.
         current: i64,
+    },
+    /// The password is right, and the user has a second factor too.
+    #[error("the password is right; a code is needed too")]
+    SecondFactorNeeded,
+    /// Too many failures of late.
+    #[error("too many failed attempts, try again later")]
+    TooMany {
+        /// How long to wait.
+        retry_after: Duration,
     },
     /// The database does not answer in time; trying again may help.
     #[error("the database does not answer, try again")]

@@ -1,18 +1,32 @@
 //! Use cases: what the API and the command line do, without knowing HTTP.
 
 pub mod access;
+pub mod api_keys;
 pub mod auth;
 pub mod error;
+pub mod introspection;
+pub mod keys;
+pub mod limits;
 pub mod passwords;
+pub mod sealing;
 pub mod tokens;
+pub mod totp;
 pub mod users;
+
+use std::sync::Arc;
 
 use larder::cache::Cache;
 
+use crate::cached::api_keys::CachedApiKeys;
 use crate::cached::users::CachedUsers;
+use crate::domain::network::TrustedProxies;
+use crate::service::api_keys::VerifiedKeys;
 use crate::service::error::ServiceError;
+use crate::service::limits::Limits;
 use crate::service::passwords::Passwords;
+use crate::service::sealing::Sealing;
 use crate::service::tokens::Tokens;
+use crate::settings::security::Security;
 use crate::store::Store;
 
 /// The service; cheap to clone.
@@ -20,19 +34,34 @@ use crate::store::Store;
 pub struct Service {
     store: Store,
     users: CachedUsers,
+    api_keys: CachedApiKeys,
     passwords: Passwords,
     tokens: Tokens,
+    verified_keys: VerifiedKeys,
+    sealing: Sealing,
+    limits: Limits,
+    proxies: Arc<TrustedProxies>,
 }
 
 impl Service {
     /// Opens the service on a database and a cache; makes the first signing key when there is none.
     ///
     /// # Errors
-    /// Those of the database.
-    pub async fn open(store: Store, cache: Cache) -> Result<Self, ServiceError> {
-        let users = CachedUsers::open(cache, store.clone())?;
-        let tokens = Tokens::open(&store).await?;
-        Ok(Self { store, users, passwords: Passwords::new(), tokens })
+    /// Those of the database, and second factors in it that the secret key does not open.
+    pub async fn open(store: Store, cache: Cache, security: &Security) -> Result<Self, ServiceError> {
+        let sealing = Sealing::new(security.secret_key.clone());
+        sealing.check(&store).await?;
+        Ok(Self {
+            api_keys: CachedApiKeys::open(&cache, store.clone())?,
+            users: CachedUsers::open(cache, store.clone())?,
+            passwords: Passwords::new(),
+            tokens: Tokens::open(&store).await?,
+            verified_keys: VerifiedKeys::new(),
+            sealing,
+            limits: Limits::new(security.limits),
+            proxies: Arc::new(security.proxies.clone()),
+            store,
+        })
     }
 
     /// The database behind it.
@@ -43,6 +72,16 @@ impl Service {
     /// The users, read through the cache.
     pub fn users(&self) -> &CachedUsers {
         &self.users
+    }
+
+    /// How often one may fail.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Whose word about a request's address is taken.
+    pub fn proxies(&self) -> &TrustedProxies {
+        &self.proxies
     }
 
     /// Hashes and compares passwords.

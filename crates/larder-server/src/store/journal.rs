@@ -29,6 +29,8 @@ pub fn tables() -> Vec<Table> {
             .unique(&["external_id"]),
         Table::new("credentials").entry("auth_state", &["user_id"]).unique(&["user_id"]),
         Table::new("sessions").entry("auth_state", &["user_id"]).unique(&["id"]),
+        // Touched also when the user goes: with foreign keys off its keys stay, and its authentication state does not.
+        Table::new("api_keys").entry("api_key", &["id"]).unique(&["id"]),
         Table::new("user_totals").tag("user_list").unique(&["shard"]),
     ]
 }

@@ -1,11 +1,13 @@
 //! What the service keeps in its database, behind one type for PostgreSQL and SQLite.
 //!
 //! Reads are one fresh autocommit statement each, so a cache may load through them. Invariants:
-//! - `one_lock_order`: transactions lock users, then credentials, then sessions, then refresh tokens; the totals
+//! - `one_lock_order`: transactions lock users, then credentials, then sessions, then refresh tokens, then second factors
+//!   and API keys; the totals
 //!   come last, but first where many users are created, which can meet another only over the same e-mail address;
 //! - `versions_by_trigger`: no statement here writes `version` or `updated_at` of an existing user;
 //! - `no_secret_in_user`: nothing here reads a password hash into a [`User`](crate::domain::user::User).
 
+pub mod api_keys;
 pub mod auth;
 pub mod changes;
 pub mod error;
@@ -14,6 +16,7 @@ pub mod keys;
 pub mod passwords;
 pub mod recorder;
 pub mod sessions;
+pub mod totp;
 pub mod users;
 
 mod bulk;

@@ -22,6 +22,7 @@ use crate::cli::demo::report::Report;
 use crate::domain::contact::Email;
 use crate::domain::password::Password;
 use crate::service::Service;
+use crate::settings::security::Security;
 use crate::settings::{FirstAdmin, Settings};
 
 const STOPPED: &str = "stopped before the table was complete";
@@ -62,6 +63,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
         database_url,
         redis_url: arguments.redis.clone(),
+        security: Security::default(),
         admin: FirstAdmin { email: Email::parse(ADMIN_EMAIL)?, password: Some(Password::parse(PASSWORD)?) },
     };
     let (service, _) = tokio::select! {
