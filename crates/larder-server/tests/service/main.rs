@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 mod access;
+mod api_keys;
 mod auth;
 mod conditional;
 mod demo;
@@ -11,10 +12,15 @@ mod forged;
 mod hostile;
 mod http;
 mod instances;
+mod keys;
+mod limits;
 mod lists;
 mod openapi;
 mod outages;
 mod reassigned;
+mod secrets;
 mod start;
 mod support;
+mod tokens;
+mod totp;
 mod users;

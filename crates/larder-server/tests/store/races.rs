@@ -185,12 +185,17 @@ async fn open_and_rotate(store: &Store, user_id: UserId, token: &str) {
 }
 
 async fn instances_may_start_at_once(bed: &Bed) {
-    let drop = "DROP TABLE refresh_tokens; DROP TABLE sessions; DROP TABLE credentials; DROP TABLE signing_keys; \
+    let drop = "DROP TABLE api_key_uses; DROP TABLE api_keys; DROP TABLE recovery_codes; DROP TABLE totp; \
+                DROP TABLE refresh_tokens; DROP TABLE sessions; DROP TABLE credentials; DROP TABLE signing_keys; \
                 DROP TABLE users; DROP TABLE user_totals; DROP TABLE installation; DROP TABLE larder_outbox; \
                 DROP TABLE larder_outbox_marks; DROP TABLE _sqlx_migrations;";
     bed.sql(drop).unwrap();
     if bed.is_postgres() {
-        bed.sql("DROP FUNCTION users_versioned, users_counted, users_truncated, users_deactivated").unwrap();
+        bed.sql(
+            "DROP FUNCTION users_versioned, users_counted, users_truncated, users_deactivated, \
+             users_deactivated_keys, api_keys_fixed",
+        )
+        .unwrap();
     } else {
         bed.sql("DROP TABLE users_versioning; DROP TABLE larder_identity").unwrap();
     }

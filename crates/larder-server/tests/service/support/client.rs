@@ -177,6 +177,13 @@ impl Client {
         self.send(Request::new("POST", path).json(body))
     }
 
+    /// Sends a token as OAuth does, in a form.
+    #[track_caller]
+    pub(crate) fn token_form(&self, path: &str, token: &str) -> Answer {
+        let form = "application/x-www-form-urlencoded";
+        self.send(Request::new("POST", path).header("content-type", form).bytes(format!("token={token}")))
+    }
+
     #[track_caller]
     pub(crate) fn patch(&self, path: &str, body: &Value) -> Answer {
         self.send(Request::new("PATCH", path).json(body))
