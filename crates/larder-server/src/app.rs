@@ -1,6 +1,5 @@
 //! The service put together and served: database, cache, first superadmin, HTTP.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -16,6 +15,7 @@ use crate::domain::password::Password;
 use crate::domain::role::Role;
 use crate::domain::user::NewUser;
 use crate::service::Service;
+use crate::serving;
 use crate::settings::{FirstAdmin, Settings};
 use crate::store::Store;
 
@@ -70,26 +70,14 @@ async fn first_admin(service: &Service, admin: &FirstAdmin) -> anyhow::Result<Op
 }
 
 /// Serves until `stop` resolves, then lets requests in flight end.
-///
-/// # Errors
-/// The listener's.
-pub async fn serve(
-    listener: TcpListener,
-    service: Service,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> anyhow::Result<()> {
+pub async fn serve(listener: TcpListener, service: Service, stop: impl Future<Output = ()> + Send + 'static) {
     let (stopping, stopped) = tokio::sync::oneshot::channel();
     let stop = async move {
         stop.await;
         // Nobody listens only when serving has ended already.
         let _ = stopping.send(());
     };
-    let serving = axum::serve(
-        listener,
-        api::routes(service.clone()).into_make_service_with_connect_info::<SocketAddr>(),
-    )
-    .with_graceful_shutdown(stop)
-    .into_future();
+    let serving = serving::serve(listener, api::routes(service.clone()), stop);
     let overdue = async move {
         if stopped.await.is_ok() {
             tokio::time::sleep(GRACE).await;
@@ -98,11 +86,10 @@ pub async fn serve(
         }
     };
     tokio::select! {
-        served = serving => served?,
+        () = serving => {}
         () = overdue => tracing::warn!("requests were still in flight {GRACE:?} after the stop"),
     }
     service.store().database().close().await;
-    Ok(())
 }
 
 /// Listens for Ctrl-C and SIGTERM from this call on; resolves when one of them comes. To be called early: before

@@ -6,5 +6,6 @@ pub mod cached;
 pub mod cli;
 pub mod domain;
 pub mod service;
+mod serving;
 pub mod settings;
 pub mod store;

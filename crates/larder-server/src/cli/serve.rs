@@ -9,8 +9,10 @@ use crate::settings::Settings;
 
 /// Settings come from the environment: LARDER_LISTEN (127.0.0.1:8080), DATABASE_URL
 /// (sqlite://data/larder.db), REDIS_URL (none), LARDER_ADMIN_EMAIL and LARDER_ADMIN_PASSWORD (the superadmin
-/// that an empty database gets; without a password a random one is printed once). An empty value counts as
-/// unset.
+/// that an empty database gets; without a password a random one is printed once), LARDER_SECRET_KEY (none; seals second
+/// factors), LARDER_FAILURES_PER_ADDRESS (100 a minute), LARDER_FAILURES_PER_ACCOUNT (10 in 15 minutes),
+/// LARDER_TRUSTED_PROXIES (none; networks separated by commas), LARDER_FORWARDED_HEADER (x-forwarded-for). An empty
+/// value counts as unset.
 #[derive(Args)]
 pub(crate) struct Arguments {}
 
@@ -32,7 +34,7 @@ pub(crate) async fn run(_: Arguments) -> anyhow::Result<()> {
         }
     }
     println!("Listening on http://{}", listener.local_addr()?);
-    app::serve(listener, service, stop).await?;
+    app::serve(listener, service, stop).await;
     println!("Stopped.");
     Ok(())
 }

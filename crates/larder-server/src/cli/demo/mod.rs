@@ -85,7 +85,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         println!("Stopping.");
     }
     end.send_replace(true);
-    serving.await??;
+    serving.await?;
     shown
 }
 
