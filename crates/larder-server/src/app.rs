@@ -15,6 +15,7 @@ use crate::domain::role::Role;
 use crate::domain::user::NewUser;
 use crate::router;
 use crate::service::Service;
+use crate::serving;
 use crate::settings::{FirstAdmin, Settings};
 use crate::store::Store;
 
@@ -46,7 +47,7 @@ pub async fn open(settings: &Settings) -> anyhow::Result<(Service, Option<Create
         at_fault = redis.name;
     }
     let cache = builder.build().await.with_context(|| format!("{at_fault} cannot be used"))?;
-    let service = Service::open(store, cache, &settings.policies).await?;
+    let service = Service::open(store, cache, &settings.policies, &settings.security).await?;
     let admin = first_admin(&service, &settings.admin).await?;
     Ok((service, admin))
 }
@@ -69,22 +70,14 @@ async fn first_admin(service: &Service, admin: &FirstAdmin) -> anyhow::Result<Op
 }
 
 /// Serves until `stop` resolves, then lets requests in flight end.
-///
-/// # Errors
-/// The listener's.
-pub async fn serve(
-    listener: TcpListener,
-    service: Service,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> anyhow::Result<()> {
+pub async fn serve(listener: TcpListener, service: Service, stop: impl Future<Output = ()> + Send + 'static) {
     let (stopping, stopped) = tokio::sync::oneshot::channel();
     let stop = async move {
         stop.await;
         // Nobody listens only when serving has ended already.
         let _ = stopping.send(());
     };
-    let serving =
-        axum::serve(listener, router::routes(service.clone())).with_graceful_shutdown(stop).into_future();
+    let serving = serving::serve(listener, router::routes(service.clone()), stop);
     let overdue = async move {
         if stopped.await.is_ok() {
             tokio::time::sleep(GRACE).await;
@@ -93,12 +86,11 @@ pub async fn serve(
         }
     };
     tokio::select! {
-        served = serving => served?,
+        () = serving => {}
         () = overdue => tracing::warn!("requests were still in flight {GRACE:?} after the stop"),
     }
     service.warming().stop().await;
     service.store().database().close().await;
-    Ok(())
 }
 
 /// Listens for Ctrl-C and SIGTERM from this call on; resolves when one of them comes. To be called early: before

@@ -8,5 +8,6 @@ pub mod dialects;
 pub mod domain;
 pub mod router;
 pub mod service;
+mod serving;
 pub mod settings;
 pub mod store;

@@ -434,6 +434,48 @@ BEGIN
             OR (NEW."rowid" IS NOT OLD."rowid") AND (victim."rowid" = NEW."rowid");
 END;
 
+-- What a change of "api_keys" touches.
+DROP TRIGGER IF EXISTS larder_journal_api_keys_inserted;
+CREATE TRIGGER larder_journal_api_keys_inserted AFTER INSERT ON "api_keys"
+BEGIN
+    INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
+        CASE WHEN NEW."id" IS NOT NULL THEN ',' || json_array('entry', 'api_key', CAST(NEW."id" AS TEXT)) ELSE '' END, 2) || ']');
+END;
+DROP TRIGGER IF EXISTS larder_journal_api_keys_updated;
+CREATE TRIGGER larder_journal_api_keys_updated AFTER UPDATE ON "api_keys"
+BEGIN
+    INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
+        CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'api_key', CAST(OLD."id" AS TEXT)) ELSE '' END
+        || CASE WHEN NEW."id" IS NOT NULL AND (CAST(OLD."id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."id" AS TEXT)) THEN ',' || json_array('entry', 'api_key', CAST(NEW."id" AS TEXT)) ELSE '' END, 2) || ']');
+END;
+DROP TRIGGER IF EXISTS larder_journal_api_keys_deleted;
+CREATE TRIGGER larder_journal_api_keys_deleted AFTER DELETE ON "api_keys"
+BEGIN
+    INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
+        CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'api_key', CAST(OLD."id" AS TEXT)) ELSE '' END, 2) || ']');
+END;
+-- The rows that a REPLACE will delete, which runs no trigger for them unless recursive_triggers is on.
+DROP TRIGGER IF EXISTS larder_journal_api_keys_insert_replaces;
+CREATE TRIGGER larder_journal_api_keys_insert_replaces BEFORE INSERT ON "api_keys"
+BEGIN
+    INSERT INTO larder_outbox (touched) SELECT '[' || substr(
+        CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'api_key', CAST(victim."id" AS TEXT)) ELSE '' END, 2) || ']'
+        FROM "api_keys" AS victim
+        WHERE (victim."id" = NEW."id")
+            OR (victim."rowid" = NEW."rowid");
+END;
+DROP TRIGGER IF EXISTS larder_journal_api_keys_update_replaces;
+CREATE TRIGGER larder_journal_api_keys_update_replaces BEFORE UPDATE ON "api_keys"
+    WHEN NEW."id" IS NOT OLD."id"
+        OR NEW."rowid" IS NOT OLD."rowid"
+BEGIN
+    INSERT INTO larder_outbox (touched) SELECT '[' || substr(
+        CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'api_key', CAST(victim."id" AS TEXT)) ELSE '' END, 2) || ']'
+        FROM "api_keys" AS victim
+        WHERE (NEW."id" IS NOT OLD."id") AND (victim."id" = NEW."id")
+            OR (NEW."rowid" IS NOT OLD."rowid") AND (victim."rowid" = NEW."rowid");
+END;
+
 -- What a change of "user_totals" touches.
 DROP TRIGGER IF EXISTS larder_journal_user_totals_inserted;
 CREATE TRIGGER larder_journal_user_totals_inserted AFTER INSERT ON "user_totals"

@@ -13,8 +13,8 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::api::bodies::{ChangePassword, Login, Refresh, Register};
-use crate::api::extract::{Authenticated, Json};
-use crate::api::openapi::{Failed, ProblemBody, Refused, RefusedBody, Unauthenticated};
+use crate::api::extract::{Authenticated, ClientAddress, Json};
+use crate::api::openapi::{Failed, ProblemBody, Refused, RefusedBody, RefusedTooMany, Unauthenticated};
 use crate::api::preconditions::etag;
 use crate::api::problem::Problem;
 use crate::domain::body::{LoginBody, PasswordBody, RefreshBody, RegisterBody};
@@ -70,14 +70,15 @@ fn granted(grant: Grant) -> impl IntoResponse {
     responses(
         (status = 201, body = User, headers(("Location" = String), ("ETag" = String), ("Cache-Invalidation" = String))),
         (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "another user has this value already"),
-        Failed, RefusedBody,
+        Failed, RefusedTooMany, RefusedBody,
     )
 )]
 pub(crate) async fn register(
     State(service): State<Service>,
+    ClientAddress(address): ClientAddress,
     Json(body): Json,
 ) -> Result<impl IntoResponse, Problem> {
-    let (user, receipt) = service.register(RegisterBody::parse(body)?).await?;
+    let (user, receipt) = service.register(RegisterBody::parse(body)?, address).await?;
     let location = (header::LOCATION, location(user.id));
     let etag = (header::ETAG, etag(user.version));
     Ok((StatusCode::CREATED, acknowledged(receipt), [location, etag], Answer(user)))
@@ -98,14 +99,15 @@ pub(crate) fn location(id: UserId) -> HeaderValue {
     responses(
         (status = 200, body = TokenAnswer, headers(("Cache-Invalidation" = String))),
         (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "the account is deactivated"),
-        Unauthenticated, Failed, RefusedBody,
+        Unauthenticated, Failed, RefusedTooMany, RefusedBody,
     )
 )]
 pub(crate) async fn login(
     State(service): State<Service>,
+    ClientAddress(address): ClientAddress,
     Json(body): Json,
 ) -> Result<impl IntoResponse, Problem> {
-    Ok(granted(service.login(LoginBody::parse(body)?).await?))
+    Ok(granted(service.login(LoginBody::parse(body)?, address).await?))
 }
 
 /// Exchanges a refresh token for new tokens; each is good once.
@@ -116,15 +118,16 @@ pub(crate) async fn login(
     request_body = Refresh,
     responses(
         (status = 200, body = TokenAnswer, headers(("Cache-Invalidation" = String))),
-        Unauthenticated, Failed, RefusedBody,
+        Unauthenticated, Failed, RefusedTooMany, RefusedBody,
     )
 )]
 pub(crate) async fn refresh(
     State(service): State<Service>,
+    ClientAddress(address): ClientAddress,
     Json(body): Json,
 ) -> Result<impl IntoResponse, Problem> {
     let RefreshBody(token) = RefreshBody::parse(body)?;
-    Ok(granted(service.refresh(token).await?))
+    Ok(granted(service.refresh(token, address).await?))
 }
 
 /// Ends the session of the access token.
@@ -151,13 +154,14 @@ pub(crate) async fn logout(
 pub(crate) struct ValidateAnswer {
     valid: bool,
     user_id: UserId,
-    session_id: Uuid,
+    /// `null` for an API key.
+    session_id: Option<Uuid>,
     role: Role,
-    /// Seconds since 1970.
-    expires_at: u64,
+    /// Seconds since 1970; `null` for an API key that does not expire.
+    expires_at: Option<u64>,
 }
 
-/// Whose access token this is, and until when.
+/// Whose access token or API key this is, and until when.
 #[utoipa::path(
     get,
     path = "/api/v1/auth/validate",
@@ -168,13 +172,13 @@ pub(crate) struct ValidateAnswer {
         Refused,
     )
 )]
-pub(crate) async fn validate(Authenticated { caller, claims }: Authenticated) -> impl IntoResponse {
+pub(crate) async fn validate(Authenticated { caller, expires_at }: Authenticated) -> impl IntoResponse {
     Answer(ValidateAnswer {
         valid: true,
         user_id: caller.id,
-        session_id: caller.session,
+        session_id: caller.session().ok(),
         role: caller.role,
-        expires_at: claims.exp,
+        expires_at,
     })
 }
 
@@ -187,14 +191,15 @@ pub(crate) async fn validate(Authenticated { caller, claims }: Authenticated) ->
     request_body = ChangePassword,
     responses(
         (status = 204, description = "the password is changed", headers(("Cache-Invalidation" = String))),
-        Refused, RefusedBody,
+        Refused, RefusedTooMany, RefusedBody,
     )
 )]
 pub(crate) async fn change_password(
     State(service): State<Service>,
     caller: Caller,
+    ClientAddress(address): ClientAddress,
     Json(body): Json,
 ) -> Result<impl IntoResponse, Problem> {
-    let receipt = service.change_password(caller, PasswordBody::parse(body)?).await?;
+    let receipt = service.change_password(caller, PasswordBody::parse(body)?, address).await?;
     Ok((StatusCode::NO_CONTENT, acknowledged(receipt)))
 }

@@ -1,21 +1,23 @@
 //! What handlers take out of a request, each with a clear refusal.
 
+use std::net::{IpAddr, SocketAddr};
+
 use axum::body::Bytes;
-use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::extract::{ConnectInfo, Form, FromRequest, FromRequestParts, MatchedPath, Path, Query, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use larder::policy;
 use serde_json::Value;
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::api::BODY_BYTES;
 use crate::api::problem::Problem;
+use crate::domain::api_key::{ApiKeyId, ApiKeySecret, Scope};
 use crate::domain::identity::UserRef;
 use crate::domain::invalid::{Invalid, ValidationErrors};
 use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::error::ServiceError;
-use crate::service::tokens::Claims;
 
 /// A body of JSON, parsed no further.
 pub(crate) struct Json(pub(crate) Value);
@@ -124,21 +126,82 @@ impl<S: Send + Sync> FromRequestParts<S> for Target {
     }
 }
 
+/// The user that a path names, and one of its API keys.
+pub(crate) struct TargetKey(pub(crate) UserRef, pub(crate) ApiKeyId);
+
+impl<S: Send + Sync> FromRequestParts<S> for TargetKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = Path::<(String, String)>::from_request_parts(parts, state).await;
+        let path = path.map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "the path is not UTF-8"));
+        let Path((user, key)) = path?;
+        let mut errors = ValidationErrors::default();
+        let user = errors.keep("id", user.parse());
+        let key = errors.keep("key_id", key.parse());
+        user.zip(key).map(|(user, key)| Self(user, key)).ok_or_else(|| errors.into())
+    }
+}
+
+/// Where the request comes from: the peer, or whom a trusted proxy speaks for.
+pub(crate) struct ClientAddress(pub(crate) IpAddr);
+
+impl FromRequestParts<Service> for ClientAddress {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, Problem> {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let Some(ConnectInfo(peer)) = peer else {
+            return Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the service failed"));
+        };
+        let proxies = service.proxies();
+        let values = parts.headers.get_all(proxies.header.name()).iter();
+        let values: Vec<_> = values.map(|value| value.to_str().unwrap_or_default()).collect();
+        Ok(ClientAddress(proxies.client(peer.ip(), values.into_iter())))
+    }
+}
+
 /// Who sends the request. Asked of every route but those that let somebody in.
 pub(crate) struct Authenticated {
     pub(crate) caller: Caller,
-    pub(crate) claims: Claims,
+    /// In seconds since 1970; `None` for a key that does not expire.
+    pub(crate) expires_at: Option<u64>,
 }
 
 impl FromRequestParts<Service> for Authenticated {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, Problem> {
-        let token = parts.headers.get(header::AUTHORIZATION).and_then(|value| bearer(value.to_str().ok()?));
-        let missing =
-            ServiceError::Unauthenticated("an access token is needed: Authorization: Bearer <token>");
-        let (caller, claims) = service.authenticate(token.ok_or(missing)?).await?;
-        Ok(Authenticated { caller, claims })
+        let credential = match parts.headers.get(header::AUTHORIZATION) {
+            Some(value) => value.to_str().ok().and_then(bearer),
+            None => parts.headers.get("x-api-key").and_then(|value| value.to_str().ok()),
+        };
+        let missing = ServiceError::Unauthenticated(
+            "an access token or an API key is needed: Authorization: Bearer <token>",
+        );
+        let credential = credential.ok_or(missing)?;
+        if !ApiKeySecret::is_meant(credential) {
+            // Under X-API-Key too: an access token is no API key.
+            let (caller, claims) = service.authenticate(credential).await?;
+            return Ok(Authenticated { caller, expires_at: Some(claims.exp) });
+        }
+        let (caller, key) = service.authenticate_key(credential).await?;
+        if !key.scopes.contains(needed_scope(parts)) {
+            return Err(ServiceError::Forbidden("this API key has not the scope that this needs").into());
+        }
+        let expires_at = key.expires_at.map(|end| end.as_micros().unsigned_abs() / 1_000_000);
+        Ok(Authenticated { caller, expires_at })
+    }
+}
+
+/// What an API key must be for, to send this request.
+fn needed_scope(parts: &Parts) -> Scope {
+    let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    match parts.method {
+        Method::GET | Method::HEAD => Scope::Read,
+        Method::POST if route.ends_with("/users/lookup") || route.ends_with("/cache/explain") => Scope::Read,
+        Method::POST if route.ends_with("/auth/introspect") => Scope::Introspect,
+        _ => Scope::Write,
     }
 }
 
@@ -147,6 +210,48 @@ impl FromRequestParts<Service> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, Problem> {
         Ok(Authenticated::from_request_parts(parts, service).await?.caller)
+    }
+}
+
+/// A body as forms and OAuth send it: the token that it is about.
+pub(crate) struct TokenForm(pub(crate) String);
+
+/// What such a body holds. The hint of the token's kind is not needed.
+#[derive(serde::Deserialize, ToSchema)]
+pub(crate) struct TokenFormBody {
+    /// An access token, a refresh token or an API key.
+    #[serde(default)]
+    token: String,
+    /// Of no account: each kind is known by its form.
+    #[serde(default, rename = "token_type_hint")]
+    #[schema(rename = "token_type_hint")]
+    _hint: Option<String>,
+}
+
+/// No token of ours is longer.
+const TOKEN_BYTES: usize = 4096;
+
+impl<S: Send + Sync> FromRequest<S> for TokenForm {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let form = Form::<TokenFormBody>::from_request(request, state).await;
+        let Form(TokenFormBody { token, .. }) = form.map_err(|rejection| match rejection.status() {
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Problem::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "the body must be a form, with Content-Type: application/x-www-form-urlencoded",
+            ),
+            StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(),
+            _ => Problem::new(
+                StatusCode::BAD_REQUEST,
+                "the form cannot be read; each field may stand once, percent-encoded in UTF-8",
+            ),
+        })?;
+        match token.len() {
+            0 => Err(ValidationErrors::one("token", Invalid::new("is required")).into()),
+            1..=TOKEN_BYTES => Ok(Self(token)),
+            _ => Err(ValidationErrors::one("token", Invalid::new("is no token of this service")).into()),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The canonical routes under `/api/v1`, and health.
 
 pub mod achievements;
+pub mod api_keys;
 pub mod audit;
 pub mod auth;
 pub(crate) mod bodies;
@@ -15,6 +16,8 @@ pub mod points;
 pub mod preconditions;
 pub mod problem;
 pub mod profiles;
+pub mod tokens;
+pub mod totp;
 pub mod users;
 
 use axum::response::{IntoResponse, Response};
@@ -32,6 +35,9 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
     OpenApiRouter::new()
         .merge(auth::routes())
         .merge(users::routes())
+        .merge(api_keys::routes())
+        .merge(tokens::routes())
+        .merge(totp::routes())
         .merge(bulk::routes())
         .merge(profiles::routes())
         .merge(parts::routes())

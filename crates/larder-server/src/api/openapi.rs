@@ -7,7 +7,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::map_response;
 use axum::response::Response;
 use serde::Serialize;
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{OpenApi as Document, RefOr};
 use utoipa::{IntoParams, IntoResponses, Modify, OpenApi, ToSchema};
 use utoipa_swagger_ui::SwaggerUi;
@@ -31,6 +31,8 @@ impl Modify for BearerToken {
         let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("bearer", bearer);
+        let key = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-API-Key")));
+        components.add_security_scheme("api_key", key);
     }
 }
 
@@ -100,6 +102,34 @@ pub(crate) enum Failed {
 )]
 #[allow(dead_code, reason = "stands for an answer in the document only")]
 pub(crate) struct Unauthenticated(ProblemBody);
+
+/// How a route with a form refuses one.
+#[derive(IntoResponses)]
+#[allow(dead_code, reason = "stands for answers in the document only")]
+pub(crate) enum RefusedForm {
+    /// The form cannot be read.
+    #[response(status = 400, content_type = "application/problem+json")]
+    NotForm(ProblemBody),
+    /// The form is larger than 1 MiB.
+    #[response(status = 413, content_type = "application/problem+json")]
+    TooLarge(ProblemBody),
+    /// The form is not sent as one.
+    #[response(status = 415, content_type = "application/problem+json")]
+    NotSentAsForm(ProblemBody),
+}
+
+/// How a route that can be guessed at refuses whoever guesses too often.
+#[derive(IntoResponses)]
+#[allow(dead_code, reason = "stands for answers in the document only")]
+pub(crate) enum RefusedTooMany {
+    /// Too many failures of late.
+    #[response(
+        status = 429,
+        content_type = "application/problem+json",
+        headers(("Retry-After" = String, description = "in seconds"))
+    )]
+    TooMany(ProblemBody),
+}
 
 /// How a route that needs a token may refuse and fail.
 #[derive(IntoResponses)]

@@ -17,6 +17,8 @@ pub struct Problem {
     status: StatusCode,
     detail: String,
     errors: Option<ValidationErrors>,
+    /// In seconds.
+    retry_after: Option<u64>,
 }
 
 /// What RFC 9457 leaves to us: one message a field.
@@ -29,7 +31,7 @@ struct Extension {
 impl Problem {
     /// A problem that concerns no single field.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), errors: None }
+        Self { status, detail: detail.into(), errors: None, retry_after: None }
     }
 
     /// 413: more than [`BODY_BYTES`](crate::api::BODY_BYTES).
@@ -46,11 +48,8 @@ impl Problem {
 
 impl From<ValidationErrors> for Problem {
     fn from(errors: ValidationErrors) -> Self {
-        Self {
-            status: StatusCode::UNPROCESSABLE_ENTITY,
-            detail: "some fields are not allowed as they are; see errors".to_owned(),
-            errors: Some(errors),
-        }
+        let detail = "some fields are not allowed as they are; see errors";
+        Self { errors: Some(errors), ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail) }
     }
 }
 
@@ -58,11 +57,12 @@ impl From<ServiceError> for Problem {
     fn from(error: ServiceError) -> Self {
         use ServiceError as E;
         let status = match &error {
-            E::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
+            E::Unauthenticated(_) | E::SecondFactorNeeded => StatusCode::UNAUTHORIZED,
             E::Forbidden(_) => StatusCode::FORBIDDEN,
             E::NotFound => StatusCode::NOT_FOUND,
             E::Taken { .. } | E::Conflict(_) => StatusCode::CONFLICT,
             E::PartConflict => StatusCode::PRECONDITION_FAILED,
+            E::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             E::VersionConflict { current } => return Self::version_conflict(*current),
             E::Invalid(errors) => return errors.clone().into(),
             E::Unavailable(_) | E::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
@@ -74,9 +74,18 @@ impl From<ServiceError> for Problem {
         }
         let errors = match &error {
             E::Taken { field } => Some(ValidationErrors::one(field, Invalid::new("is taken already"))),
+            E::SecondFactorNeeded => Some(ValidationErrors::one(
+                "totp_code",
+                Invalid::new("is needed, or recovery_code in its place"),
+            )),
             _ => None,
         };
-        Self { errors, ..Self::new(status, error.to_string()) }
+        let retry_after = match &error {
+            // Rounded up: whoever comes then is not too early.
+            E::TooMany { retry_after } => Some(retry_after.as_secs() + 1),
+            _ => None,
+        };
+        Self { errors, retry_after, ..Self::new(status, error.to_string()) }
     }
 }
 
@@ -98,6 +107,9 @@ impl IntoResponse for Problem {
             .with_extensions(Extension { errors: self.errors })
             .into_response();
         let headers = response.headers_mut();
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
         match self.status {
             StatusCode::UNAUTHORIZED => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

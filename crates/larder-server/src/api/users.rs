@@ -117,7 +117,7 @@ pub(crate) async fn lookup(
     Json(body): Json,
 ) -> Result<Response, Problem> {
     let LookupBody(identifier) = LookupBody::parse(body)?;
-    let answer = service.find(&identifier, consistency).await?;
+    let answer = service.look_up(caller, &identifier, consistency).await?;
     // RFC 9110: conditions on a POST are not about what it answers.
     shown(&answer, caller, &HeaderMap::new())
 }

@@ -1,7 +1,26 @@
 //! Where users meet the cache, and the only place: each class, and how it is loaded. What a write touches the database
 //! itself records, as `store/journal.rs` declares.
+//!
+//! A secret is no value of a class: this does not compile.
+//!
+//! ```compile_fail,E0277
+//! # use larder_server::store::passwords::Login;
+//! # fn open(cache: larder::cache::Cache) {
+//! let stolen = cache.class::<String, Login>("stolen");
+//! # }
+//! ```
+//!
+//! The same with what may be cached does.
+//!
+//! ```
+//! # use larder_server::domain::user::User;
+//! # fn open(cache: larder::cache::Cache) {
+//! let details = cache.class::<String, User>("details");
+//! # }
+//! ```
 
 pub mod achievements;
+pub mod api_keys;
 pub mod leaderboard;
 pub mod permissions;
 pub mod policies;

@@ -60,6 +60,7 @@ classes! {
     ACHIEVEMENT_STATS = "achievement_stats", 1800, ["CACHE_ACHIEVEMENT_TTL"];
     RECENT_ACHIEVEMENTS = "recent_achievements", 300, [];
     PERMISSIONS = "permissions", 300, [];
+    API_KEY = "api_key", 300, [];
 }
 
 /// What the settings say of the classes. The default is what each row says, with every class on.

@@ -144,7 +144,7 @@ impl CachedUsers {
             return Ok(Some(Answer { value: None, source: id.source, joined: id.joined }));
         };
         let user = self.user(*user_id, consistency).await?;
-        let agrees = user.value.as_deref().is_some_and(|user| has(user, by));
+        let agrees = user.value.as_deref().is_some_and(|user| user.has(by));
         let (source, joined) = (farther(id.source, user.source), id.joined || user.joined);
         Ok(agrees.then_some(Answer { source, joined, ..user }))
     }
@@ -166,16 +166,6 @@ impl CachedUsers {
     /// failed: it may have come about all the same.
     pub async fn committed(&self, recorder: &Recorder) -> Receipt {
         self.cache.committed(&recorder.touches()).send().await
-    }
-}
-
-fn has(user: &User, identifier: &Identifier) -> bool {
-    match identifier {
-        Identifier::Id(id) => user.id == *id,
-        Identifier::External(external) => user.external_id.as_ref() == Some(external),
-        Identifier::Email(email) => user.email == *email,
-        Identifier::Username(username) => user.username == *username,
-        Identifier::Phone(phone) => user.phone.as_ref() == Some(phone),
     }
 }
 

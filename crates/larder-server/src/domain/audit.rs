@@ -95,6 +95,18 @@ actions! {
     PermissionGrant = "permission.grant",
     /// A permission was revoked.
     PermissionRevoke = "permission.revoke",
+    /// An API key was made.
+    ApiKeyCreate = "api_key.create",
+    /// An API key was deleted.
+    ApiKeyDelete = "api_key.delete",
+    /// A second factor was turned on.
+    TotpEnable = "totp.enable",
+    /// A second factor was turned off, by its user or by an admin.
+    TotpDisable = "totp.disable",
+    /// A recovery code was used in place of a second factor.
+    RecoveryCodeUse = "recovery_code.use",
+    /// A new key signs access tokens.
+    KeyRotate = "key.rotate",
 }
 
 impl FromStr for Action {

@@ -12,6 +12,7 @@ use crate::domain::password::Password;
 use crate::domain::patch::{Patch, UserPatch};
 use crate::domain::profile::AvatarUrl;
 use crate::domain::role::Role;
+use crate::domain::second_factor::{RecoveryCode, SecondFactor, TotpCode};
 use crate::domain::text::{Bio, Experience, FullName, Location, Occupation};
 use crate::domain::user::NewUser;
 
@@ -76,13 +77,15 @@ pub struct ProfileFields {
     experience: Option<String>,
 }
 
-/// `POST auth/login`: a password and exactly one of email, username, phone.
+/// `POST auth/login`: a password, exactly one of email, username, phone, and perhaps a code.
 #[derive(Debug)]
 pub struct LoginBody {
     /// Who.
     pub identifier: Identifier,
     /// What to compare with the hash.
     pub password: Password,
+    /// `totp_code` or `recovery_code`, for who has a second factor.
+    pub factor: Option<SecondFactor>,
 }
 
 /// `POST auth/password`.
@@ -201,7 +204,9 @@ impl LoginBody {
         ];
         let identifier = fields.exactly_one(found, "exactly one of email, username and phone is needed");
         let password = fields.required("password", Password::attempt);
-        fields.finish(identifier.zip(password).map(|(identifier, password)| Self { identifier, password }))
+        let factor = second_factor(&mut fields);
+        let both = identifier.zip(password);
+        fields.finish(both.map(|(identifier, password)| Self { identifier, password, factor }))
     }
 }
 
@@ -249,6 +254,16 @@ impl LookupBody {
         let needed = "exactly one of id, email, username and phone is needed";
         let identifier = fields.exactly_one(found, needed);
         fields.finish(identifier.map(Self))
+    }
+}
+
+/// `totp_code`, `recovery_code` or neither.
+pub(crate) fn second_factor(fields: &mut Fields) -> Option<SecondFactor> {
+    let totp = fields.optional("totp_code", TotpCode::parse).map(SecondFactor::Totp);
+    let recovery = fields.optional("recovery_code", RecoveryCode::parse).map(SecondFactor::Recovery);
+    match (totp, recovery) {
+        (Some(_), Some(_)) => fields.refuse("recovery_code", "must not stand beside totp_code"),
+        (totp, recovery) => totp.or(recovery),
     }
 }
 

@@ -176,6 +176,18 @@ impl Fields {
         None
     }
 
+    /// A list of texts; may be missing.
+    pub(crate) fn texts<T>(&mut self, name: &'static str, parse: Parse<T>) -> Option<Vec<T>> {
+        let Value::Array(entries) = self.take(name)? else {
+            return self.refuse(name, "must be a list of strings");
+        };
+        let Some(texts) = entries.iter().map(Value::as_str).collect::<Option<Vec<_>>>() else {
+            return self.refuse(name, "must hold strings only");
+        };
+        let parsed = texts.into_iter().map(parse).collect();
+        self.errors.keep(name, parsed)
+    }
+
     /// Adds a complaint.
     pub(crate) fn refuse<T>(&mut self, name: &str, message: &'static str) -> Option<T> {
         self.errors.add(name, Invalid::new(message));

@@ -1,6 +1,7 @@
 //! Parsed values: whoever holds one need not check it again. No I/O.
 
 pub mod achievement;
+pub mod api_key;
 pub mod audit;
 pub mod audit_query;
 pub mod auth;
@@ -12,6 +13,7 @@ mod fields;
 pub mod identity;
 pub mod invalid;
 pub mod leaderboard;
+pub mod network;
 pub mod paging;
 pub mod parts;
 pub mod password;
@@ -20,6 +22,9 @@ pub mod permission;
 pub mod points;
 pub mod profile;
 pub mod role;
+pub mod second_factor;
+pub mod secret_key;
+pub mod security_body;
 pub mod text;
 pub mod timestamp;
 pub mod user;

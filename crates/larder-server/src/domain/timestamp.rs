@@ -5,6 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::domain::invalid::Invalid;
+
 /// The first moment of the year 1: RFC 3339 has no earlier century to offer.
 const FIRST_MICROS: i64 = -62_135_596_800_000_000;
 /// The last midnight that the calendar library shows in every time zone: 9999-12-30.
@@ -19,6 +21,16 @@ impl Timestamp {
     /// This moment by the system's clock.
     pub fn now() -> Self {
         Self(jiff::Timestamp::now().as_microsecond())
+    }
+
+    /// Reads RFC 3339.
+    ///
+    /// # Errors
+    /// Anything else.
+    pub fn parse(raw: &str) -> Result<Self, Invalid> {
+        let moment = raw.parse::<jiff::Timestamp>();
+        let moment = moment.map_err(|_| Invalid::new("must be a time such as 2030-01-31T12:00:00Z"))?;
+        Ok(Self::from_micros(moment.as_microsecond()))
     }
 
     /// From microseconds since 1970; moments outside the years 1 to 9999 become the nearest inside.

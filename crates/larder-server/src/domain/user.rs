@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::contact::{Email, Phone};
-use crate::domain::identity::{ExternalId, UserId, Username};
+use crate::domain::identity::{ExternalId, Identifier, UserId, Username};
 use crate::domain::profile::{AvatarUrl, Skills};
 use crate::domain::role::Role;
 use crate::domain::text::{Bio, Experience, FullName, Location, Occupation};
@@ -79,6 +79,19 @@ pub struct PublicUser {
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     pub version: i64,
+}
+
+impl User {
+    /// Whether this is what `identifier` names.
+    pub fn has(&self, identifier: &Identifier) -> bool {
+        match identifier {
+            Identifier::Id(id) => self.id == *id,
+            Identifier::External(external) => self.external_id.as_ref() == Some(external),
+            Identifier::Email(email) => self.email == *email,
+            Identifier::Username(username) => self.username == *username,
+            Identifier::Phone(phone) => self.phone.as_ref() == Some(phone),
+        }
+    }
 }
 
 impl From<&User> for PublicUser {

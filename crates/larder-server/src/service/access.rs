@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use crate::domain::api_key::ApiKeyId;
 use crate::domain::audit::Actor;
 use crate::domain::identity::{Identifier, UserId, UserRef};
 use crate::domain::permission::{Right, Rights};
@@ -16,13 +17,35 @@ pub struct Caller {
     pub id: UserId,
     /// The role it has now, which may differ from the one it had when the token was made.
     pub role: Role,
-    /// The session of its token.
-    pub session: Uuid,
+    /// With what it proved who it is.
+    pub credential: Credential,
     /// What its permissions give it beside its role.
     pub rights: Rights,
 }
 
+/// With what a caller proved who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Credential {
+    /// An access token of this session.
+    Session(Uuid),
+    /// An API key.
+    ApiKey(ApiKeyId),
+}
+
 impl Caller {
+    /// The session, for what an API key may not do.
+    ///
+    /// # Errors
+    /// [`ServiceError::Forbidden`] for an API key.
+    pub fn session(&self) -> Result<Uuid, ServiceError> {
+        match self.credential {
+            Credential::Session(session) => Ok(session),
+            Credential::ApiKey(_) => {
+                Err(ServiceError::Forbidden("this needs a login; an API key is not enough"))
+            }
+        }
+    }
+
     /// Whom a path names, for this caller.
     pub fn naming(&self, user: UserRef) -> Identifier {
         match user {
@@ -111,7 +134,8 @@ mod tests {
     use crate::domain::permission::Permission;
 
     fn caller(role: Role) -> Caller {
-        Caller { id: UserId::generate(), role, session: Uuid::now_v7(), rights: Rights::default() }
+        let credential = Credential::Session(Uuid::now_v7());
+        Caller { id: UserId::generate(), role, credential, rights: Rights::default() }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Getting in, staying in, getting out.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use larder::policy::Consistency;
@@ -9,15 +10,15 @@ use uuid::Uuid;
 use crate::domain::audit::Actor;
 use crate::domain::auth::AuthState;
 use crate::domain::body::{LoginBody, PasswordBody, RegisterBody};
-use crate::domain::identity::Identifier;
 use crate::domain::password::Password;
 use crate::domain::permission::Rights;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::User;
-use crate::service::access::Caller;
+use crate::service::access::{Caller, Credential};
 use crate::service::error::ServiceError;
+use crate::service::limits::Kind;
 use crate::service::passwords::Passwords;
-use crate::service::tokens::{Claims, RefreshToken, refresh_hash};
+use crate::service::tokens::{Claims, RefreshToken, token_hash};
 use crate::service::{Service, to_the_end};
 use crate::store::passwords::{Login, PasswordSet};
 use crate::store::sessions::{NewSession, Opened, Rotated};
@@ -46,7 +47,7 @@ impl Service {
     /// # Errors
     /// [`ServiceError::Unauthenticated`], and those of the database.
     pub async fn authenticate(&self, token: &str) -> Result<(Caller, Claims), ServiceError> {
-        let claims = self.tokens.verify(token)?;
+        let claims = self.tokens.verify(token).await?;
         // A cached answer may be of before the login, which took place on another instance: it may let somebody
         // in, but only the database may refuse.
         for consistency in [Consistency::Bounded, Consistency::Fresh] {
@@ -64,18 +65,29 @@ impl Service {
     /// The caller with the rights it has in the database now: rights to change others are never judged by a
     /// cached row.
     pub(crate) async fn present(&self, caller: Caller) -> Result<Caller, ServiceError> {
-        let state = self.store.auth_state(caller.id, Timestamp::now()).await?;
-        let state = state.filter(|state| state.is_active && state.sessions.contains(&caller.session));
-        state
-            .map(|state| Caller { role: state.role, rights: Rights::of(&state.permissions), ..caller })
-            .ok_or(ENDED)
+        let now = Timestamp::now();
+        let state = self.store.auth_state(caller.id, now).await?;
+        let state = state.filter(|state| state.is_active).ok_or(ENDED)?;
+        let is_live = match caller.credential {
+            Credential::Session(session) => state.sessions.contains(&session),
+            Credential::ApiKey(id) => {
+                let key = self.store.api_key(id).await?;
+                key.is_some_and(|key| key.user_id == caller.id && key.is_live(now))
+            }
+        };
+        match is_live {
+            true => Ok(Caller { role: state.role, rights: Rights::of(&state.permissions), ..caller }),
+            false => Err(ENDED),
+        }
     }
 
     /// Creates a user for whoever asks.
     ///
     /// # Errors
-    /// [`ServiceError::Taken`], and those of the database.
-    pub async fn register(&self, body: RegisterBody) -> Result<(User, Receipt), ServiceError> {
+    /// [`ServiceError::Taken`], [`ServiceError::TooMany`], and those of the database.
+    pub async fn register(&self, body: RegisterBody, from: IpAddr) -> Result<(User, Receipt), ServiceError> {
+        // Kept in any case: users cost, and so does being told that one exists.
+        drop(self.limits.from_address(Kind::Register, from)?);
         let hash = self.passwords.hash(&body.password).await?;
         self.insert(Actor::Nobody, body.user, Some(hash)).await
     }
@@ -83,16 +95,29 @@ impl Service {
     /// Opens a session. Reads the database, never the cache, and takes the same time for unknown users.
     ///
     /// # Errors
-    /// [`ServiceError::Unauthenticated`] without saying what was wrong, [`ServiceError::Forbidden`] for a
-    /// right password of an inactive user, and those of the database.
-    pub async fn login(&self, body: LoginBody) -> Result<Grant, ServiceError> {
+    /// [`ServiceError::Unauthenticated`] without saying what was wrong, [`ServiceError::SecondFactorNeeded`] and
+    /// [`ServiceError::Forbidden`] for a right password of a user with a second factor and of an inactive one,
+    /// [`ServiceError::TooMany`], and those of the database.
+    pub async fn login(&self, body: LoginBody, from: IpAddr) -> Result<Grant, ServiceError> {
+        let attempt = self.limits.login(&body.identifier, from)?;
         let login = self.store.credentials_for_login(&body.identifier).await?;
         let hash = login.as_ref().map(|login| login.password_hash.as_str());
         let is_right = self.passwords.matches(&body.password, hash).await?;
         let Some(login) = login.filter(|_| is_right) else { return Err(WRONG_LOGIN) };
+        let granted = self.let_in(login, body).await;
+        match granted {
+            Ok(_) => attempt.succeeded(),
+            // The password was right; codes have a budget of their own.
+            Err(_) => attempt.give_back(),
+        }
+        granted
+    }
+
+    async fn let_in(&self, login: Login, body: LoginBody) -> Result<Grant, ServiceError> {
         if !login.user.is_active {
             return Err(ServiceError::Forbidden("this account is deactivated"));
         }
+        self.check_second_factor(login.user.id, body.factor).await?;
         self.rehash_if_outdated(&login, &body.password).await?;
         self.open_session(login).await
     }
@@ -118,7 +143,7 @@ impl Service {
             match opened? {
                 Opened::Done { .. } => {
                     let (access_token, expires_in) =
-                        service.tokens.issue(user_id, sid, epoch, now, expires_at)?;
+                        service.tokens.issue(user_id, sid, epoch, now, expires_at).await?;
                     Ok(Grant { access_token, refresh_token: refresh.text, expires_in, receipt })
                 }
                 // The password changed while it was being compared.
@@ -132,11 +157,12 @@ impl Service {
     /// session: somebody else has it too.
     ///
     /// # Errors
-    /// [`ServiceError::Unauthenticated`], and those of the database.
-    pub async fn refresh(&self, token: String) -> Result<Grant, ServiceError> {
+    /// [`ServiceError::Unauthenticated`], [`ServiceError::TooMany`], and those of the database.
+    pub async fn refresh(&self, token: String, from: IpAddr) -> Result<Grant, ServiceError> {
+        let attempt = self.limits.from_address(Kind::Refresh, from)?;
         let service = self.clone();
-        to_the_end(async move {
-            let (now, next, hash) = (Timestamp::now(), RefreshToken::random(), refresh_hash(&token));
+        let granted = to_the_end(async move {
+            let (now, next, hash) = (Timestamp::now(), RefreshToken::random(), token_hash(&token));
             let (store, recorder) = service.store.recording(Actor::Nobody);
             let rotated = store.rotate_refresh(&hash, &next.hash, now).await;
             // Whatever became of it: a token that came twice has ended its session.
@@ -144,7 +170,7 @@ impl Service {
             match rotated? {
                 Rotated::Done { session, user_id, epoch, expires_at } => {
                     let (access_token, expires_in) =
-                        service.tokens.issue(user_id, session, epoch, now, expires_at)?;
+                        service.tokens.issue(user_id, session, epoch, now, expires_at).await?;
                     Ok(Grant { access_token, refresh_token: next.text, expires_in, receipt })
                 }
                 Rotated::Reused { session, user_id } => {
@@ -154,18 +180,21 @@ impl Service {
                 Rotated::Unknown | Rotated::Expired => Err(ENDED),
             }
         })
-        .await
+        .await?;
+        attempt.give_back();
+        Ok(granted)
     }
 
     /// Ends the caller's session.
     ///
     /// # Errors
-    /// Those of the database.
+    /// [`ServiceError::Forbidden`] for an API key, and those of the database.
     pub async fn logout(&self, caller: Caller) -> Result<Receipt, ServiceError> {
+        let session = caller.session()?;
         let service = self.clone();
         to_the_end(async move {
             let (store, recorder) = service.store.recording(caller.actor());
-            let ended = store.end_session(caller.session, Timestamp::now()).await;
+            let ended = store.end_session(session, Timestamp::now()).await;
             let receipt = service.users.committed(&recorder).await;
             ended?;
             Ok(receipt)
@@ -173,18 +202,18 @@ impl Service {
         .await
     }
 
-    /// Changes the caller's password and ends all its sessions, this one too.
+    /// Changes the caller's password and ends all its sessions, this one too. API keys stay.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`] when the current password is wrong, and those of the database.
-    pub async fn change_password(&self, caller: Caller, body: PasswordBody) -> Result<Receipt, ServiceError> {
-        let by = Identifier::Id(caller.id);
-        let login = self.store.credentials_for_login(&by).await?;
-        let stored = login.as_ref().map(|login| login.password_hash.as_str());
-        let is_right = self.passwords.matches(&body.current, stored).await?;
-        let Some(login) = login.filter(|_| is_right) else {
-            return Err(ServiceError::Forbidden("the current password is wrong"));
-        };
+    /// [`ServiceError::Forbidden`] when the current password is wrong or for an API key, [`ServiceError::TooMany`], and
+    /// those of the database.
+    pub async fn change_password(
+        &self,
+        caller: Caller,
+        body: PasswordBody,
+        from: IpAddr,
+    ) -> Result<Receipt, ServiceError> {
+        let login = self.confirmed_by_password(caller, &body.current, from).await?;
         let hash = self.passwords.hash(&body.new).await?;
         let service = self.clone();
         to_the_end(async move {
@@ -203,6 +232,7 @@ impl Service {
 
 fn admitted(state: &AuthState, claims: &Claims) -> Option<Caller> {
     let rights = Rights::of(&state.permissions);
-    let caller = Caller { id: claims.sub, role: state.role, session: claims.sid, rights };
+    let credential = Credential::Session(claims.sid);
+    let caller = Caller { id: claims.sub, role: state.role, credential, rights };
     state.admits(claims.sid, claims.epoch).then_some(caller)
 }

@@ -1,5 +1,7 @@
 //! Why the service did not do what it was asked.
 
+use std::time::Duration;
+
 use larder::error::{Error as CacheError, ErrorKind};
 
 use crate::domain::invalid::ValidationErrors;
@@ -38,6 +40,15 @@ pub enum ServiceError {
     /// A part of a profile is in another state than the caller believes.
     #[error("this part of the profile is another by now; read it again before you change it")]
     PartConflict,
+    /// The password is right, and the user has a second factor too.
+    #[error("the password is right; a code is needed too")]
+    SecondFactorNeeded,
+    /// Too many failures of late.
+    #[error("too many failed attempts, try again later")]
+    TooMany {
+        /// How long to wait.
+        retry_after: Duration,
+    },
     /// The database does not answer in time; trying again may help.
     #[error("the database does not answer, try again")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),

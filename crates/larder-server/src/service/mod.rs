@@ -2,31 +2,45 @@
 
 pub mod access;
 pub mod achievements;
+pub mod api_keys;
 pub mod audit;
 pub mod auth;
 pub mod bulk;
 pub mod caches;
 pub mod error;
+pub mod introspection;
+pub mod keys;
+pub mod limits;
 pub mod passwords;
 pub mod permissions;
 pub mod points;
 pub mod profiles;
+pub mod sealing;
 pub mod tokens;
+pub mod totp;
 pub mod users;
 pub mod warming;
+
+use std::sync::Arc;
 
 use larder::cache::Cache;
 
 use crate::cached::achievements::CachedAchievements;
+use crate::cached::api_keys::CachedApiKeys;
 use crate::cached::leaderboard::CachedLeaderboard;
 use crate::cached::permissions::CachedPermissions;
 use crate::cached::policies::Policies;
 use crate::cached::profiles::CachedProfiles;
 use crate::cached::users::CachedUsers;
+use crate::domain::network::TrustedProxies;
+use crate::service::api_keys::VerifiedKeys;
 use crate::service::error::ServiceError;
+use crate::service::limits::Limits;
 use crate::service::passwords::Passwords;
+use crate::service::sealing::Sealing;
 use crate::service::tokens::Tokens;
 use crate::service::warming::Warming;
+use crate::settings::security::Security;
 use crate::store::Store;
 
 /// The service; cheap to clone.
@@ -39,33 +53,43 @@ pub struct Service {
     permissions: CachedPermissions,
     profiles: CachedProfiles,
     warming: Warming,
+    api_keys: CachedApiKeys,
     passwords: Passwords,
     tokens: Tokens,
+    verified_keys: VerifiedKeys,
+    sealing: Sealing,
+    limits: Limits,
+    proxies: Arc<TrustedProxies>,
 }
 
 impl Service {
     /// Opens the service on a database and a cache; makes the first signing key when there is none.
     ///
     /// # Errors
-    /// Those of the database.
-    pub async fn open(store: Store, cache: Cache, policies: &Policies) -> Result<Self, ServiceError> {
-        let leaderboard = CachedLeaderboard::open(&cache, store.clone(), policies)?;
-        let achievements = CachedAchievements::open(&cache, store.clone(), policies)?;
-        let permissions = CachedPermissions::open(&cache, store.clone(), policies)?;
-        let profiles = CachedProfiles::open(&cache, store.clone(), policies)?;
-        let users = CachedUsers::open(cache, store.clone(), policies)?;
-        let tokens = Tokens::open(&store).await?;
-        let (passwords, warming) = (Passwords::new(), Warming::default());
+    /// Those of the database, and second factors in it that the secret key does not open.
+    pub async fn open(
+        store: Store,
+        cache: Cache,
+        policies: &Policies,
+        security: &Security,
+    ) -> Result<Self, ServiceError> {
+        let sealing = Sealing::new(security.secret_key.clone());
+        sealing.check(&store).await?;
         Ok(Self {
+            leaderboard: CachedLeaderboard::open(&cache, store.clone(), policies)?,
+            achievements: CachedAchievements::open(&cache, store.clone(), policies)?,
+            permissions: CachedPermissions::open(&cache, store.clone(), policies)?,
+            profiles: CachedProfiles::open(&cache, store.clone(), policies)?,
+            api_keys: CachedApiKeys::open(&cache, store.clone(), policies)?,
+            users: CachedUsers::open(cache, store.clone(), policies)?,
+            passwords: Passwords::new(),
+            warming: Warming::default(),
+            tokens: Tokens::open(&store).await?,
+            verified_keys: VerifiedKeys::new(),
+            sealing,
+            limits: Limits::new(security.limits),
+            proxies: Arc::new(security.proxies.clone()),
             store,
-            users,
-            leaderboard,
-            achievements,
-            permissions,
-            profiles,
-            warming,
-            passwords,
-            tokens,
         })
     }
 
@@ -82,6 +106,16 @@ impl Service {
     /// Reads in the background; to be stopped before the database is closed.
     pub fn warming(&self) -> &Warming {
         &self.warming
+    }
+
+    /// How often one may fail.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Whose word about a request's address is taken.
+    pub fn proxies(&self) -> &TrustedProxies {
+        &self.proxies
     }
 
     /// Hashes and compares passwords.

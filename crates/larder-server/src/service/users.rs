@@ -11,6 +11,7 @@ use crate::domain::body::CreateUserBody;
 use crate::domain::identity::{Identifier, UserId};
 use crate::domain::paging::ListQuery;
 use crate::domain::patch::UserPatch;
+use crate::domain::role::Role;
 use crate::domain::user::{NewUser, User};
 use crate::service::access::Caller;
 use crate::service::error::ServiceError;
@@ -29,6 +30,25 @@ impl Service {
     ) -> Result<Answer<User>, ServiceError> {
         let answer = self.users.find(by, consistency).await?;
         if answer.value.is_some() { Ok(answer) } else { Err(ServiceError::NotFound) }
+    }
+
+    /// The user whom a caller looks up. Who has which e-mail address or telephone number is for admins to know: anybody else
+    /// finds only itself by them, and does not learn, by the answer or its time, whether somebody else would be there.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`], and those of the database.
+    pub async fn look_up(
+        &self,
+        caller: Caller,
+        by: &Identifier,
+        consistency: Consistency,
+    ) -> Result<Answer<User>, ServiceError> {
+        let (Identifier::Email(_) | Identifier::Phone(_), Role::User) = (by, caller.role) else {
+            return self.find(by, consistency).await;
+        };
+        let own = self.find(&Identifier::Id(caller.id), consistency).await?;
+        let is_own = own.value.as_deref().is_some_and(|user| user.has(by));
+        if is_own { Ok(own) } else { Err(ServiceError::NotFound) }
     }
 
     /// A page of users; each caller is to be shown what it may see of each.
@@ -173,7 +193,7 @@ impl Service {
 
     /// The user a change is about, as the database has it, if the caller may change it: rights are never judged
     /// by a cached row. The write then insists on this very version, so that what was judged is what changes.
-    pub(super) async fn target(
+    pub(crate) async fn target(
         &self,
         caller: Caller,
         named: &Identifier,

@@ -3,6 +3,7 @@
 pub mod bad;
 pub mod presets;
 pub mod redis;
+pub mod security;
 pub mod sources;
 
 mod redact;
@@ -15,6 +16,7 @@ use crate::domain::contact::Email;
 use crate::domain::password::Password;
 use crate::settings::bad::BadSetting;
 use crate::settings::redis::RedisSettings;
+use crate::settings::security::Security;
 use crate::settings::sources::{Effective, Origin, Sources};
 
 /// What is left of the engine's 64 characters beside the database's own name.
@@ -35,6 +37,8 @@ pub struct Settings {
     pub policies: Policies,
     /// The superadmin that an empty database gets.
     pub admin: FirstAdmin,
+    /// How the service defends itself.
+    pub security: Security,
     /// Every setting as it came out, secrets hidden.
     pub effective: Vec<Effective>,
 }
@@ -66,6 +70,7 @@ impl Settings {
             namespace: namespace(&sources)?,
             admin: first_admin(&sources)?,
             policies: ttl::read(&sources)?,
+            security: security::read(&sources)?,
             effective: Vec::new(),
         };
         Ok(Self { effective: sources.effective(), ..settings })

@@ -41,6 +41,8 @@ pub fn tables() -> Vec<Table> {
         part("languages"),
         part("accessibility"),
         part("interests"),
+        // Touched also when the user goes: with foreign keys off its keys stay, and its authentication state does not.
+        Table::new("api_keys").entry("api_key", &["id"]).unique(&["id"]),
         Table::new("user_totals").tag("user_list").unique(&["shard"]),
         // Neither the ledger nor the counts of points: they change nothing without a row of users.
         Table::new("achievements")

@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use larder_sql::write::Write;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
+use crate::domain::audit::{Action, Event};
 use crate::domain::timestamp::Timestamp;
 use crate::store::Store;
 use crate::store::error::StoreError;
@@ -52,20 +54,51 @@ impl Store {
     /// Those of the database.
     pub async fn insert_signing_key_if_none(&self, key: &SigningKey) -> Result<Vec<SigningKey>, StoreError> {
         let mut write = self.database.begin().await?;
-        sqlx::query(
-            "INSERT INTO signing_keys (kid, algorithm, private_key, created_at) VALUES ($1, $2, $3, $4)
-             ON CONFLICT DO NOTHING",
-        )
-        .bind(key.kid.as_str())
-        .bind(key.algorithm.as_str())
-        .bind(key.private_key.as_str())
-        .bind(key.created_at.as_micros())
-        .execute(write.statement())
-        .await?;
+        insert(&mut write, key).await?;
         // Made by the service for itself, once.
         self.commit(write, &[]).await?;
         self.signing_keys().await
     }
+
+    /// Retires the key in force at `now` and puts this one in its place; forgets keys that were retired before
+    /// `forgotten`. Of several at once, one's key stays.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn rotate_signing_key(
+        &self,
+        key: &SigningKey,
+        now: Timestamp,
+        forgotten: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut write = self.database.begin().await?;
+        sqlx::query("DELETE FROM signing_keys WHERE retired_at < $1")
+            .bind(forgotten.as_micros())
+            .execute(write.statement())
+            .await?;
+        sqlx::query("UPDATE signing_keys SET retired_at = $2 WHERE algorithm = $1 AND retired_at IS NULL")
+            .bind(key.algorithm.as_str())
+            .bind(now.as_micros())
+            .execute(write.statement())
+            .await?;
+        insert(&mut write, key).await?;
+        self.commit(write, &[Event::of(Action::KeyRotate)]).await
+    }
+}
+
+/// Unless another of its algorithm is in force.
+async fn insert(write: &mut Write, key: &SigningKey) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO signing_keys (kid, algorithm, private_key, created_at) VALUES ($1, $2, $3, $4)
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(key.kid.as_str())
+    .bind(key.algorithm.as_str())
+    .bind(key.private_key.as_str())
+    .bind(key.created_at.as_micros())
+    .execute(write.statement())
+    .await?;
+    Ok(())
 }
 
 fn signing_key(row: &AnyRow) -> Result<SigningKey, sqlx::Error> {

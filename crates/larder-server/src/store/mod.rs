@@ -2,15 +2,16 @@
 //!
 //! Reads are one fresh autocommit statement each, so a cache may load through them. Invariants:
 //! - `one_lock_order`: transactions lock users (many in the order of their ids), then the parts of their profiles, then
-//!   credentials, then sessions, then refresh tokens, then what belongs to points; the totals and the counts of points
-//!   come last, but the totals first where many users are created, which can meet another only over the same e-mail
-//!   address;
+//!   credentials, then sessions, then refresh tokens, then second factors and API keys, then what belongs to points; the
+//!   totals and the counts of points come last, but the totals first where many users are created, which can meet another
+//!   only over the same e-mail address;
 //! - `versions_by_trigger`: no statement here writes `version` or `updated_at` of an existing user;
 //! - `no_silent_write`: each write leaves its line in the audit log in its own transaction, for the one way to commit asks
 //!   for it;
 //! - `no_secret_in_user`: nothing here reads a password hash into a [`User`](crate::domain::user::User).
 
 pub mod achievements;
+pub mod api_keys;
 pub mod audit;
 pub mod auth;
 pub mod bulk_activity;
@@ -25,6 +26,7 @@ pub mod permissions;
 pub mod points;
 pub mod recorder;
 pub mod sessions;
+pub mod totp;
 pub mod users;
 
 mod bulk;

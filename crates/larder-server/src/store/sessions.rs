@@ -77,6 +77,19 @@ pub enum Rotated {
     Expired,
 }
 
+/// A refresh token that nobody has used, without the token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RefreshRow {
+    /// Its session.
+    pub session: Uuid,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// Since when it is good.
+    pub issued_at: Timestamp,
+    /// Until when its session lasts.
+    pub expires_at: Timestamp,
+}
+
 impl Store {
     /// Opens a session.
     ///
@@ -167,6 +180,38 @@ impl Store {
         );
         let row = query.bind(hash).fetch_optional(self.database.read()).await?;
         Ok(row.map(|row| row::user_id(&row, "user_id")).transpose()?)
+    }
+
+    /// The session of a refresh token, used or not.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn session_by_refresh(&self, hash: &str) -> Result<Option<Uuid>, StoreError> {
+        let query = sqlx::query("SELECT session_id FROM refresh_tokens WHERE token_hash = $1").bind(hash);
+        let row = query.fetch_optional(self.database.read()).await?;
+        Ok(row.map(|row| row::parsed(&row, "session_id")).transpose()?)
+    }
+
+    /// A refresh token that is good for one refresh.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn unused_refresh(&self, hash: &str, now: Timestamp) -> Result<Option<RefreshRow>, StoreError> {
+        let query = sqlx::query(
+            "SELECT session_id, user_id, issued_at, expires_at FROM refresh_tokens
+             JOIN sessions ON sessions.id = session_id
+             WHERE token_hash = $1 AND used_at IS NULL AND ended_at IS NULL AND expires_at > $2",
+        );
+        let row = query.bind(hash).bind(now.as_micros()).fetch_optional(self.database.read()).await?;
+        let read = |row: AnyRow| {
+            Ok(RefreshRow {
+                session: row::parsed(&row, "session_id")?,
+                user_id: row::user_id(&row, "user_id")?,
+                issued_at: Timestamp::from_micros(row.try_get("issued_at")?),
+                expires_at: Timestamp::from_micros(row.try_get("expires_at")?),
+            })
+        };
+        Ok(row.map(read).transpose().map_err(|error: sqlx::Error| error)?)
     }
 
     /// Ends a session. Returns whose it was, if it was live.

@@ -11,6 +11,8 @@ use crate::support::app::{Stack, TestApp, on_every_stack};
 use crate::support::client::{Client, Request};
 use crate::support::within;
 
+const UNKNOWN_KID: &str = "0192f0c1-2345-7abc-8def-0123456789ab";
+
 fn part(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
@@ -19,6 +21,8 @@ fn part(bytes: impl AsRef<[u8]>) -> String {
 struct Forger {
     kid: String,
     key: EncodingKey,
+    /// The public key, as the service shows it.
+    point: String,
     claims: Value,
 }
 
@@ -28,7 +32,14 @@ impl Forger {
         let (kid, key) = row.split_once('|').unwrap();
         let key = EncodingKey::from_ed_der(&STANDARD.decode(key).unwrap());
         let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
-        Self { kid: kid.to_owned(), key, claims: serde_json::from_slice(&claims).unwrap() }
+        let keys = app.stranger().get("/.well-known/jwks.json").expect(200).json();
+        let point = keys["keys"][0]["x"].as_str().unwrap().to_owned();
+        Self { kid: kid.to_owned(), key, point, claims: serde_json::from_slice(&claims).unwrap() }
+    }
+
+    /// What anybody can read, as the secret of a symmetric signature.
+    fn public_key(&self) -> EncodingKey {
+        EncodingKey::from_secret(self.point.as_bytes())
     }
 
     fn header(&self) -> Header {
@@ -63,6 +74,7 @@ fn forgeries(forger: &Forger, good: &str, other_user: &str) -> Vec<(&'static str
     let [head, body, signature] = good.split('.').collect::<Vec<_>>().try_into().unwrap();
     let none = json!({ "alg": "none", "typ": "at+jwt", "kid": forger.kid });
     let symmetric = Header { alg: Algorithm::HS256, ..forger.header() };
+    let unknown_kid = Header { kid: Some(UNKNOWN_KID.into()), ..forger.header() };
     let by_kid = EncodingKey::from_secret(forger.kid.as_bytes());
     let mut changed = forger.claims.clone();
     changed["sub"] = json!(other_user);
@@ -80,6 +92,11 @@ fn forgeries(forger: &Forger, good: &str, other_user: &str) -> Vec<(&'static str
         ("no typ", forger.sign(&Header { typ: None, ..forger.header() }, &forger.claims)),
         ("wrong aud", forger.with("aud", json!("somebody else"))),
         ("no aud", forger.without("aud")),
+        ("another installation's iss", forger.with("iss", json!("urn:larder:another"))),
+        ("no iss", forger.without("iss")),
+        ("no jti", forger.without("jti")),
+        ("HS256 with the public key", encode(&symmetric, &forger.claims, &forger.public_key()).unwrap()),
+        ("an unknown kid of the right form", forger.sign(&unknown_kid, &forger.claims)),
         ("expired a second ago", forger.with("exp", json!(now - 1))),
         ("no exp", forger.without("exp")),
         ("exp is text", forger.with("exp", json!("tomorrow"))),

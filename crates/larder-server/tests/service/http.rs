@@ -1,5 +1,7 @@
 //! The protocol around the routes: paths, methods, media types, sizes, health.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -125,3 +127,24 @@ on_both_databases!(
     a_body_that_says_it_is_huge_is_refused_before_it_is_sent,
     health_tells_of_process_database_and_cache,
 );
+
+/// Neither who says nothing nor who never ends its headers keeps a connection.
+#[test]
+fn a_client_that_never_ends_its_headers_is_left_alone() {
+    let app = Stack::sqlite_memory().start();
+    let start = Instant::now();
+    let slow = ["", "GET /livez HTTP/1.1\r\nhost: x\r\nx-slow: "].map(|head| {
+        let mut stream = TcpStream::connect(app.address).unwrap();
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(25))).unwrap();
+        stream
+    });
+    app.stranger().get("/livez").expect(200);
+    for mut stream in slow {
+        let mut received = Vec::new();
+        stream.read_to_end(&mut received).unwrap();
+        assert!(!received.starts_with(b"HTTP/1.1 200"));
+    }
+    assert!((10..25).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
+    app.stranger().get("/livez").expect(200);
+}

@@ -3,6 +3,7 @@
 
 mod access;
 mod achievements;
+mod api_keys;
 mod auth;
 mod bulk;
 mod cache_api;
@@ -19,6 +20,8 @@ mod hostile;
 mod http;
 mod instances;
 mod katiba360;
+mod keys;
+mod limits;
 mod lists;
 mod openapi;
 mod outages;
@@ -26,6 +29,9 @@ mod permissions;
 mod points;
 mod profiles;
 mod reassigned;
+mod secrets;
 mod start;
 mod support;
+mod tokens;
+mod totp;
 mod users;

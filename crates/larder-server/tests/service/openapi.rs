@@ -40,6 +40,16 @@ fn the_document_and_its_page_are_served_from_the_binary(app: &TestApp) {
     let book = &document["components"]["schemas"]["BookRequest"];
     assert_eq!(book["additionalProperties"], false, "{book}");
 
+    for (path, method) in [
+        ("/.well-known/jwks.json", "get"),
+        ("/api/v1/auth/introspect", "post"),
+        ("/api/v1/auth/revoke", "post"),
+        ("/api/v1/auth/totp/confirm", "post"),
+        ("/api/v1/users/{id}/api-keys/{key_id}", "delete"),
+    ] {
+        assert!(document["paths"][path][method]["responses"].is_object(), "{method} {path}");
+    }
+
     let page = stranger.get("/docs/").expect(200);
     let policy = page.header("content-security-policy").unwrap().to_owned();
     assert!(policy.contains("default-src 'none'") && policy.contains("script-src 'self';"), "{policy}");

@@ -181,6 +181,7 @@ async fn open_and_rotate(store: &Store, user_id: UserId, token: &str) {
 
 async fn instances_may_start_at_once(bed: &Bed) {
     let drop = "DROP TABLE preferences; DROP TABLE languages; DROP TABLE accessibility; DROP TABLE interests; \
+                DROP TABLE api_key_uses; DROP TABLE api_keys; DROP TABLE recovery_codes; DROP TABLE totp; \
                 DROP TABLE audit_log; DROP TABLE refresh_tokens; DROP TABLE sessions; DROP TABLE credentials; \
                 DROP TABLE signing_keys; DROP TABLE points_ledger; DROP TABLE achievements; DROP TABLE permissions; \
                 DROP TABLE users; DROP TABLE user_totals; DROP TABLE points_counts; DROP TABLE installation; \
@@ -189,7 +190,8 @@ async fn instances_may_start_at_once(bed: &Bed) {
     if bed.is_postgres() {
         let drop = "DROP FUNCTION users_versioned, users_counted, users_truncated, users_deactivated, uuid_of_now, \
                     points_ledger_locked, points_ledger_booked, points_ledger_kept, users_points_kept, \
-                    points_counted, points_counts_truncated, achievements_booked, audit_log_kept";
+                    points_counted, points_counts_truncated, achievements_booked, audit_log_kept, \
+                    users_deactivated_keys, api_keys_fixed";
         bed.sql(drop).unwrap();
     } else {
         bed.sql("DROP TABLE users_versioning; DROP TABLE points_booking; DROP TABLE larder_identity")

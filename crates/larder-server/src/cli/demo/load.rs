@@ -139,7 +139,8 @@ impl Scene {
                 (Method::PATCH, path(), &self.admin, Some(serde_json::json!({ "bio": bio }).to_string()))
             }
             1..70 => (Method::GET, path(), token, None),
-            70..85 => (Method::POST, "/api/v1/users/lookup".to_owned(), token, Some(names(user, luck))),
+            // Whom an address or a number belongs to is for admins to know.
+            70..85 => (Method::POST, "/api/v1/users/lookup".to_owned(), &self.admin, Some(names(user, luck))),
             85..95 => (Method::GET, "/api/v1/users/me".to_owned(), token, None),
             _ => (Method::GET, format!("/api/v1/users?page={}", luck.random_range(1..=4)), token, None),
         })

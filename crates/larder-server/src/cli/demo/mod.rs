@@ -23,6 +23,7 @@ use crate::domain::contact::Email;
 use crate::domain::password::Password;
 use crate::service::Service;
 use crate::settings::redis::RedisSettings;
+use crate::settings::security::Security;
 use crate::settings::sources::Sources;
 use crate::settings::{FirstAdmin, Settings};
 
@@ -65,6 +66,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
         database_url,
         redis: arguments.redis.as_deref().map(RedisSettings::at),
+        security: Security::default(),
         admin: FirstAdmin { email: Email::parse(ADMIN_EMAIL)?, password: Some(Password::parse(PASSWORD)?) },
         ..Settings::read(Sources::new(|_| None))?
     };
@@ -87,7 +89,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         println!("Stopping.");
     }
     end.send_replace(true);
-    serving.await??;
+    serving.await?;
     shown
 }
 

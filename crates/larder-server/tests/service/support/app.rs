@@ -59,11 +59,17 @@ pub(crate) struct Stack {
     data: Data,
     redis: Option<Redis>,
     redis_url: Option<String>,
+    settings: Vec<(&'static str, String)>,
 }
 
 impl Stack {
     pub(crate) fn sqlite_memory() -> Self {
-        Self { data: Data::Sqlite(Sqlite::fresh().unwrap()), redis: None, redis_url: None }
+        Self {
+            data: Data::Sqlite(Sqlite::fresh().unwrap()),
+            redis: None,
+            redis_url: None,
+            settings: Vec::new(),
+        }
     }
 
     pub(crate) fn sqlite_redis() -> Self {
@@ -81,7 +87,7 @@ impl Stack {
     /// A fresh database on this server.
     pub(crate) fn postgres_on(server: &PostgresUrl) -> Self {
         let database = Database::fresh(server).unwrap();
-        Self { data: Data::Postgres(database), redis: None, redis_url: None }
+        Self { data: Data::Postgres(database), redis: None, redis_url: None, settings: Vec::new() }
     }
 
     fn with_redis(self) -> Self {
@@ -92,6 +98,12 @@ impl Stack {
     /// With a Redis that is told of, and may not be there.
     pub(crate) fn with_redis_at(self, url: String) -> Self {
         Self { redis_url: Some(url), ..self }
+    }
+
+    /// With one more setting of every instance.
+    pub(crate) fn with_setting(mut self, name: &'static str, value: &str) -> Self {
+        self.settings.push((name, value.to_owned()));
+        self
     }
 
     /// The first instance on it.
@@ -145,6 +157,8 @@ impl TestApp {
             ("LARDER_ADMIN_PASSWORD", ADMIN_PASSWORD),
             ("RUST_LOG", "debug"),
         ];
+        let more = stack.settings.iter().map(|(name, value)| (*name, value.as_str()));
+        let settings: Vec<_> = settings.into_iter().chain(more).collect();
         Larder::start(&["serve"], &std::env::temp_dir(), &settings)
     }
 

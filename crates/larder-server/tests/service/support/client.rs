@@ -11,6 +11,9 @@ use crate::support::contract;
 /// Longer than the service's own time-outs, so that a test sees those.
 const PATIENCE: Duration = Duration::from_secs(25);
 
+/// What is sent with POST, so that it stays out of URLs, and changes nothing.
+const READING_POSTS: [&str; 5] = ["/lookup", "/introspect", "/explain", "/warm", "/classes/"];
+
 /// A request to be sent on a connection of its own.
 #[derive(Clone)]
 pub(crate) struct Request {
@@ -54,8 +57,9 @@ impl Request {
 
     /// Of an answer that says yes to a change.
     fn is_write(&self) -> bool {
-        let reads = ["/lookup", "/explain", "/warm", "/classes/"];
-        self.method != "GET" && self.method != "HEAD" && !reads.iter().any(|word| self.path.contains(word))
+        self.method != "GET"
+            && self.method != "HEAD"
+            && !READING_POSTS.iter().any(|path| self.path.contains(path))
     }
 }
 
@@ -182,6 +186,13 @@ impl Client {
     #[track_caller]
     pub(crate) fn post(&self, path: &str, body: &Value) -> Answer {
         self.send(Request::new("POST", path).json(body))
+    }
+
+    /// Sends a token as OAuth does, in a form.
+    #[track_caller]
+    pub(crate) fn token_form(&self, path: &str, token: &str) -> Answer {
+        let form = "application/x-www-form-urlencoded";
+        self.send(Request::new("POST", path).header("content-type", form).bytes(format!("token={token}")))
     }
 
     #[track_caller]

@@ -1,0 +1,163 @@
+//! `/api/v1/users/{id}/api-keys`: making, listing and deleting API keys.
+
+use axum::Json as Answer;
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::api::auth::acknowledged;
+use crate::api::extract::{Json, Target, TargetKey};
+use crate::api::openapi::{ProblemBody, Refused, RefusedBody};
+use crate::api::problem::Problem;
+use crate::domain::api_key::{ApiKeyState, Scope};
+use crate::domain::security_body::NewApiKeyBody;
+use crate::domain::timestamp::Timestamp;
+use crate::service::Service;
+use crate::service::access::Caller;
+use crate::store::api_keys::ApiKeyRow;
+
+/// Every route of this file.
+pub(crate) fn routes() -> OpenApiRouter<Service> {
+    OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(delete))
+}
+
+/// What a key is to be; for the document.
+#[derive(Deserialize, ToSchema)]
+#[allow(dead_code, reason = "stands for the body in the document only")]
+pub(crate) struct NewApiKeyFields {
+    /// What the key is called.
+    #[schema(min_length = 1, max_length = 100)]
+    name: String,
+    /// In the future. Default: it does not expire.
+    #[schema(format = DateTime)]
+    expires_at: Option<String>,
+    /// Of `read`, `write` and, for admins, `introspect`. Default: `read` and `write`.
+    #[schema(min_items = 1)]
+    scopes: Option<Vec<String>>,
+}
+
+/// A key without its secret.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ApiKeyAnswer {
+    /// Its public id, with which the key begins after `lk_`.
+    id: String,
+    name: String,
+    scopes: Vec<Scope>,
+    created_at: Timestamp,
+    expires_at: Option<Timestamp>,
+    /// The last day on which it was used, in UTC.
+    last_used_on: Option<String>,
+}
+
+impl ApiKeyAnswer {
+    fn new(state: &ApiKeyState, name: &str, last_used_on: Option<String>) -> Self {
+        Self {
+            id: state.id.to_string(),
+            name: name.to_owned(),
+            scopes: state.scopes.iter().collect(),
+            created_at: state.created_at,
+            expires_at: state.expires_at,
+            last_used_on,
+        }
+    }
+}
+
+/// A key that was just made.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct CreatedApiKey {
+    /// The key itself. It is shown this once.
+    key: String,
+    #[serde(flatten)]
+    about: ApiKeyAnswer,
+}
+
+/// The keys of a user.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ApiKeyList {
+    /// Newest first.
+    items: Vec<ApiKeyAnswer>,
+}
+
+/// Makes an API key of one's own. The answer shows it once.
+#[utoipa::path(
+    post,
+    path = "/api/v1/users/{id}/api-keys",
+    tag = "api keys",
+    security(("bearer" = [])),
+    params(("id" = String, Path, description = "`me`, or one's own id or external id")),
+    request_body = NewApiKeyFields,
+    responses(
+        (status = 201, body = CreatedApiKey, headers(("Location" = String), ("Cache-Invalidation" = String))),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        Refused,
+        RefusedBody,
+    )
+)]
+pub(crate) async fn create(
+    State(service): State<Service>,
+    caller: Caller,
+    Target(user): Target,
+    Json(body): Json,
+) -> Result<Response, Problem> {
+    let NewApiKeyBody(new) = NewApiKeyBody::parse(body)?;
+    let name = new.name.as_str().to_owned();
+    let (key, state, receipt) = service.create_api_key(caller, caller.naming(user), new).await?;
+    let location = format!("/api/v1/users/{}/api-keys/{}", state.user_id, state.id);
+    let location = HeaderValue::from_str(&location).unwrap_or_else(|_| HeaderValue::from_static("/"));
+    let about = ApiKeyAnswer::new(&state, &name, None);
+    let created = CreatedApiKey { key: key.expose().to_owned(), about };
+    let headers = (acknowledged(receipt), [(header::LOCATION, location)]);
+    Ok((StatusCode::CREATED, headers, Answer(created)).into_response())
+}
+
+/// The API keys of a user, without their secrets.
+#[utoipa::path(
+    get,
+    path = "/api/v1/users/{id}/api-keys",
+    tag = "api keys",
+    security(("bearer" = []), ("api_key" = [])),
+    params(("id" = String, Path, description = "a UUID of version 7, an external id, or `me`")),
+    responses(
+        (status = 200, body = ApiKeyList),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        Refused,
+    )
+)]
+pub(crate) async fn list(
+    State(service): State<Service>,
+    caller: Caller,
+    Target(user): Target,
+) -> Result<impl IntoResponse, Problem> {
+    let keys = service.api_keys(caller, caller.naming(user)).await?;
+    let shown = |row: ApiKeyRow| ApiKeyAnswer::new(&row.state, row.name.as_str(), row.last_used_on);
+    Ok(Answer(ApiKeyList { items: keys.into_iter().map(shown).collect() }))
+}
+
+/// Deletes an API key. It ends at once here, and within the staleness bound everywhere.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/users/{id}/api-keys/{key_id}",
+    tag = "api keys",
+    security(("bearer" = [])),
+    params(
+        ("id" = String, Path, description = "a UUID of version 7, an external id, or `me`"),
+        ("key_id" = String, Path, description = "16 hexadecimal digits"),
+    ),
+    responses(
+        (status = 204, headers(("Cache-Invalidation" = String))),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        Refused,
+    )
+)]
+pub(crate) async fn delete(
+    State(service): State<Service>,
+    caller: Caller,
+    TargetKey(user, key): TargetKey,
+) -> Result<impl IntoResponse, Problem> {
+    let receipt = service.delete_api_key(caller, caller.naming(user), key).await?;
+    Ok((StatusCode::NO_CONTENT, acknowledged(receipt)))
+}

@@ -1,0 +1,199 @@
+//! The keys that verify tokens (RFC 7517), what a token is worth (RFC 7662), and ending it (RFC 7009).
+
+use axum::Json as Answer;
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use crate::api::auth::acknowledged;
+use crate::api::extract::{ClientAddress, TokenForm, TokenFormBody};
+use crate::api::openapi::{Refused, RefusedForm, RefusedTooMany};
+use crate::api::problem::Problem;
+use crate::domain::identity::UserId;
+use crate::domain::role::Role;
+use crate::domain::timestamp::Timestamp;
+use crate::service::Service;
+use crate::service::access::Caller;
+use crate::service::introspection::Worth;
+
+/// Every route of this file.
+pub(crate) fn routes() -> OpenApiRouter<Service> {
+    OpenApiRouter::new()
+        .routes(routes!(jwks))
+        .routes(routes!(rotate))
+        .routes(routes!(introspect))
+        .routes(routes!(revoke))
+}
+
+/// A key that verifies access tokens, as RFC 8037 writes Ed25519.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Jwk {
+    kty: &'static str,
+    crv: &'static str,
+    x: String,
+    kid: String,
+    alg: &'static str,
+    #[serde(rename = "use")]
+    purpose: &'static str,
+}
+
+/// Every key that verifies access tokens.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct JwkSet {
+    keys: Vec<Jwk>,
+}
+
+/// The public keys that verify access tokens, retired ones too while tokens of theirs are good.
+#[utoipa::path(
+    get,
+    path = "/.well-known/jwks.json",
+    tag = "auth",
+    responses((status = 200, body = JwkSet, content_type = "application/jwk-set+json"))
+)]
+pub(crate) async fn jwks(State(service): State<Service>) -> Response {
+    let jwk = |(kid, x)| Jwk { kty: "OKP", crv: "Ed25519", x, kid, alg: "EdDSA", purpose: "sig" };
+    let keys = service.public_keys().await.into_iter().map(jwk).collect();
+    let content_type = HeaderValue::from_static("application/jwk-set+json");
+    ([(header::CONTENT_TYPE, content_type)], Answer(JwkSet { keys })).into_response()
+}
+
+/// The key that signs from now on.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct RotatedKey {
+    kid: String,
+}
+
+/// Makes a new key sign access tokens. The one before verifies until its last token has ended. For superadmins.
+#[utoipa::path(
+    post,
+    path = "/api/v1/auth/keys/rotate",
+    tag = "auth",
+    security(("bearer" = [])),
+    responses((status = 201, body = RotatedKey), Refused)
+)]
+pub(crate) async fn rotate(
+    State(service): State<Service>,
+    caller: Caller,
+) -> Result<impl IntoResponse, Problem> {
+    let (kid, receipt) = service.rotate_keys(caller).await?;
+    Ok((StatusCode::CREATED, acknowledged(receipt), Answer(RotatedKey { kid })))
+}
+
+/// What a token is worth. Of one that is worth nothing, `active` is all that is said.
+#[derive(Serialize, ToSchema, Default)]
+pub(crate) struct Introspection {
+    active: bool,
+    /// Whose it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sub: Option<UserId>,
+    /// `access_token`, `refresh_token` or `api_key`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_type: Option<&'static str>,
+    /// What it may be used for, separated by spaces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
+    /// Until when, in seconds since 1970; none for an API key that does not expire.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exp: Option<u64>,
+    /// Since when, in seconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iat: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iss: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aud: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jti: Option<Uuid>,
+    /// The session, which ends with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sid: Option<Uuid>,
+    /// The user's present role.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<Role>,
+}
+
+impl Introspection {
+    fn of(worth: Worth) -> Self {
+        let about = Self { active: true, sub: Some(worth.user_id()), ..Self::default() };
+        match worth {
+            Worth::Access(claims, role) => Self {
+                token_type: Some("access_token"),
+                scope: Some("read write".to_owned()),
+                exp: Some(claims.exp),
+                iat: Some(claims.iat),
+                iss: Some(claims.iss),
+                aud: Some(claims.aud),
+                jti: Some(claims.jti),
+                sid: Some(claims.sid),
+                role: Some(role),
+                ..about
+            },
+            Worth::Refresh(row) => Self {
+                token_type: Some("refresh_token"),
+                exp: Some(seconds(row.expires_at)),
+                iat: Some(seconds(row.issued_at)),
+                sid: Some(row.session),
+                ..about
+            },
+            Worth::ApiKey(state, role) => Self {
+                token_type: Some("api_key"),
+                scope: Some(state.scopes.to_text()),
+                exp: state.expires_at.map(seconds),
+                iat: Some(seconds(state.created_at)),
+                role: Some(role),
+                ..about
+            },
+        }
+    }
+}
+
+fn seconds(time: Timestamp) -> u64 {
+    time.as_micros().unsigned_abs() / 1_000_000
+}
+
+/// What a token is worth now, by the database. For admins, and for their API keys with the scope `introspect`.
+#[utoipa::path(
+    post,
+    path = "/api/v1/auth/introspect",
+    tag = "auth",
+    security(("bearer" = []), ("api_key" = [])),
+    request_body(content = TokenFormBody, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200, body = Introspection), Refused, RefusedForm, RefusedTooMany)
+)]
+pub(crate) async fn introspect(
+    State(service): State<Service>,
+    caller: Caller,
+    ClientAddress(address): ClientAddress,
+    TokenForm(token): TokenForm,
+) -> Result<impl IntoResponse, Problem> {
+    let worth = service.introspect(caller, &token, address).await?;
+    Ok(Answer(worth.map(Introspection::of).unwrap_or_default()))
+}
+
+/// Ends what a token stands for: its session, or the API key itself. Of unknown tokens the answer is the same.
+#[utoipa::path(
+    post,
+    path = "/api/v1/auth/revoke",
+    tag = "auth",
+    request_body(content = TokenFormBody, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, headers(("Cache-Invalidation" = String))),
+        (status = 422, body = crate::api::openapi::ProblemBody, content_type = "application/problem+json"),
+        (status = 503, body = crate::api::openapi::ProblemBody, content_type = "application/problem+json"),
+        RefusedForm,
+        RefusedTooMany,
+    )
+)]
+pub(crate) async fn revoke(
+    State(service): State<Service>,
+    ClientAddress(address): ClientAddress,
+    TokenForm(token): TokenForm,
+) -> Result<impl IntoResponse, Problem> {
+    let receipt = service.revoke_token(token, address).await?;
+    Ok((StatusCode::OK, acknowledged(receipt)))
+}

@@ -1,0 +1,200 @@
+//! `/api/v1/auth/totp` and `/api/v1/users/{id}/totp`: the second factor.
+
+use axum::Json as Answer;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use larder_http::headers::CACHE_INVALIDATION;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::api::auth::acknowledged;
+use crate::api::extract::{ClientAddress, Json, Target};
+use crate::api::openapi::{ProblemBody, Refused, RefusedBody, RefusedTooMany};
+use crate::api::problem::Problem;
+use crate::domain::security_body::{ConfirmBody, EnrollBody, RemoveTotpBody};
+use crate::service::Service;
+use crate::service::access::Caller;
+
+/// Every route of this file.
+pub(crate) fn routes() -> OpenApiRouter<Service> {
+    OpenApiRouter::new()
+        .routes(routes!(show, remove))
+        .routes(routes!(enroll))
+        .routes(routes!(confirm))
+        .routes(routes!(reset))
+}
+
+/// The current password; for the document.
+#[derive(Deserialize, ToSchema)]
+#[allow(dead_code, reason = "stands for the body in the document only")]
+pub(crate) struct EnrollFields {
+    password: String,
+}
+
+/// A code of the authenticator; for the document.
+#[derive(Deserialize, ToSchema)]
+#[allow(dead_code, reason = "stands for the body in the document only")]
+pub(crate) struct ConfirmFields {
+    #[schema(pattern = "^[0-9]{6}$")]
+    totp_code: String,
+}
+
+/// Password and code; for the document.
+#[derive(Deserialize, ToSchema)]
+#[allow(dead_code, reason = "stands for the body in the document only")]
+pub(crate) struct RemoveTotpFields {
+    password: String,
+    /// Needed once the second factor is on, or `recovery_code` in its place.
+    totp_code: Option<String>,
+    recovery_code: Option<String>,
+}
+
+/// Whether one's second factor is on.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct TotpAnswer {
+    enabled: bool,
+    /// How many are left; 0 when it is off.
+    recovery_codes: i64,
+}
+
+/// What an authenticator needs to know. It is shown this once.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct EnrollAnswer {
+    /// In base32, to be typed.
+    secret: String,
+    /// To be shown as a QR code.
+    otpauth_uri: String,
+}
+
+/// What to write down. It is shown this once.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ConfirmAnswer {
+    /// Each is good once, in place of a code.
+    recovery_codes: Vec<String>,
+}
+
+/// Whether one's second factor is on.
+#[utoipa::path(
+    get,
+    path = "/api/v1/auth/totp",
+    tag = "auth",
+    security(("bearer" = []), ("api_key" = [])),
+    responses((status = 200, body = TotpAnswer), Refused)
+)]
+pub(crate) async fn show(
+    State(service): State<Service>,
+    caller: Caller,
+) -> Result<impl IntoResponse, Problem> {
+    let left = service.totp_of(caller).await?;
+    Ok(Answer(TotpAnswer { enabled: left.is_some(), recovery_codes: left.unwrap_or(0) }))
+}
+
+/// Begins to set up a second factor. Nothing changes before a code confirms it.
+#[utoipa::path(
+    post,
+    path = "/api/v1/auth/totp/enroll",
+    tag = "auth",
+    security(("bearer" = [])),
+    request_body = EnrollFields,
+    responses(
+        (status = 200, body = EnrollAnswer),
+        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "one is on already"),
+        Refused,
+        RefusedBody,
+        RefusedTooMany,
+    )
+)]
+pub(crate) async fn enroll(
+    State(service): State<Service>,
+    caller: Caller,
+    ClientAddress(address): ClientAddress,
+    Json(body): Json,
+) -> Result<impl IntoResponse, Problem> {
+    let EnrollBody(password) = EnrollBody::parse(body)?;
+    let enrollment = service.enroll_totp(caller, &password, address).await?;
+    let answer = EnrollAnswer { secret: enrollment.secret, otpauth_uri: enrollment.uri };
+    Ok((nothing_cached(), Answer(answer)))
+}
+
+/// Turns the second factor on: from now on logging in needs a code. Sessions stay.
+#[utoipa::path(
+    post,
+    path = "/api/v1/auth/totp/confirm",
+    tag = "auth",
+    security(("bearer" = [])),
+    request_body = ConfirmFields,
+    responses(
+        (status = 200, body = ConfirmAnswer),
+        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "there is nothing to confirm"),
+        Refused,
+        RefusedBody,
+        RefusedTooMany,
+    )
+)]
+pub(crate) async fn confirm(
+    State(service): State<Service>,
+    caller: Caller,
+    ClientAddress(address): ClientAddress,
+    Json(body): Json,
+) -> Result<impl IntoResponse, Problem> {
+    let ConfirmBody(code) = ConfirmBody::parse(body)?;
+    let codes = service.confirm_totp(caller, &code, address).await?;
+    let recovery_codes = codes.iter().map(|code| code.grouped()).collect();
+    Ok((nothing_cached(), Answer(ConfirmAnswer { recovery_codes })))
+}
+
+/// Turns one's second factor off, with the password and a code. Sessions stay.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/auth/totp",
+    tag = "auth",
+    security(("bearer" = [])),
+    request_body = RemoveTotpFields,
+    responses(
+        (status = 204, headers(("Cache-Invalidation" = String))),
+        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "there is none"),
+        Refused,
+        RefusedBody,
+        RefusedTooMany,
+    )
+)]
+pub(crate) async fn remove(
+    State(service): State<Service>,
+    caller: Caller,
+    ClientAddress(address): ClientAddress,
+    Json(body): Json,
+) -> Result<impl IntoResponse, Problem> {
+    let RemoveTotpBody { password, factor } = RemoveTotpBody::parse(body)?;
+    let receipt = service.remove_totp(caller, &password, factor, address).await?;
+    Ok((StatusCode::NO_CONTENT, acknowledged(receipt)))
+}
+
+/// Turns off the second factor of somebody who lost it. For admins.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/users/{id}/totp",
+    tag = "users",
+    security(("bearer" = [])),
+    params(("id" = String, Path, description = "a UUID of version 7 or an external id")),
+    responses(
+        (status = 204, headers(("Cache-Invalidation" = String))),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        Refused,
+    )
+)]
+pub(crate) async fn reset(
+    State(service): State<Service>,
+    caller: Caller,
+    Target(user): Target,
+) -> Result<impl IntoResponse, Problem> {
+    let receipt = service.reset_totp(caller, caller.naming(user)).await?;
+    Ok((StatusCode::NO_CONTENT, acknowledged(receipt)))
+}
+
+/// A write that touches nothing that could be cached has told everybody.
+fn nothing_cached() -> [(axum::http::HeaderName, axum::http::HeaderValue); 1] {
+    [(CACHE_INVALIDATION, axum::http::HeaderValue::from_static("sent"))]
+}

@@ -1,0 +1,48 @@
+//! API keys by their public id: whose they are and what for. Never the key, never its hash.
+
+use larder::cache::Cache;
+use larder::class::{Answer, Class};
+use larder::error::Error;
+use larder::key::{Key, KeyParts};
+use larder::policy::Consistency;
+use larder::stats::Stats;
+
+use crate::cached::policies::{self, Policies};
+use crate::domain::api_key::{ApiKeyId, ApiKeyState};
+use crate::store::Store;
+
+/// What is known of API keys, read through the cache.
+#[derive(Clone)]
+pub struct CachedApiKeys {
+    store: Store,
+    keys: Class<ApiKeyId, ApiKeyState>,
+}
+
+impl CachedApiKeys {
+    /// Opens the class.
+    ///
+    /// # Errors
+    /// Only if its name were not allowed.
+    pub fn open(cache: &Cache, store: Store, policies: &Policies) -> Result<Self, Error> {
+        Ok(Self { keys: policies.open(&policies::API_KEY, |name| cache.class(name))?, store })
+    }
+
+    /// What the class counted.
+    pub fn stats(&self) -> Stats {
+        self.keys.stats()
+    }
+
+    /// What is known of a key.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn state(&self, id: ApiKeyId, consistency: Consistency) -> Result<Answer<ApiKeyState>, Error> {
+        self.keys.read(&id).consistency(consistency).or_load(|| self.store.api_key(id)).await
+    }
+}
+
+impl Key for ApiKeyId {
+    fn parts(&self, parts: &mut KeyParts<'_>) {
+        parts.push(self);
+    }
+}

@@ -1,0 +1,175 @@
+//! API keys: made once, compared without ever caching what they are compared with, ended at once.
+
+use std::sync::Arc;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use larder::policy::Consistency;
+use larder::receipt::Receipt;
+use quick_cache::sync::Cache;
+use sha2::{Digest, Sha256};
+
+use crate::domain::api_key::{ApiKeyId, ApiKeySecret, ApiKeyState, NewApiKey, Scope};
+use crate::domain::auth::AuthState;
+use crate::domain::identity::Identifier;
+use crate::domain::permission::Rights;
+use crate::domain::timestamp::Timestamp;
+use crate::domain::user::User;
+use crate::service::access::{Caller, Credential};
+use crate::service::error::ServiceError;
+use crate::service::tokens::token_hash;
+use crate::service::{Service, to_the_end};
+use crate::store::api_keys::{ApiKeyHash, ApiKeyInserted, ApiKeyRow};
+
+/// How many keys are remembered as right, at some 100 bytes each.
+const VERIFIED: usize = 10_000;
+
+const REFUSED: ServiceError =
+    ServiceError::Unauthenticated("the API key is malformed, unknown, expired or deleted");
+
+/// What this process remembers of keys that were right; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct VerifiedKeys {
+    /// By the key's SHA-256: which key it is, and since when. The database forbids to change the hash of a key, so what
+    /// was right stays right for as long as a key of this id and age exists, which is asked about each time.
+    right: Arc<Cache<[u8; 32], (ApiKeyId, Timestamp)>>,
+    /// The day on which a key's use was noted last.
+    noted: Arc<Cache<ApiKeyId, jiff::civil::Date>>,
+}
+
+impl VerifiedKeys {
+    pub(crate) fn new() -> Self {
+        Self { right: Arc::new(Cache::new(VERIFIED)), noted: Arc::new(Cache::new(VERIFIED)) }
+    }
+}
+
+impl Service {
+    /// Who an API key acts as, with what it may be used for.
+    ///
+    /// # Errors
+    /// [`ServiceError::Unauthenticated`], and those of the database.
+    pub async fn authenticate_key(&self, raw: &str) -> Result<(Caller, ApiKeyState), ServiceError> {
+        let key = ApiKeySecret::parse(raw).ok_or(REFUSED)?;
+        // As with tokens: a cached answer may let somebody in, but only the database may refuse.
+        for consistency in [Consistency::Bounded, Consistency::Fresh] {
+            let Some(state) = self.api_keys.state(key.id(), consistency).await?.value else { continue };
+            let user = self.users.auth_state(state.user_id, consistency).await?.value;
+            if let Some(caller) = user.and_then(|user| admitted(&user, &state)) {
+                return self.proven(&key, caller, ApiKeyState::clone(&state)).await;
+            }
+        }
+        let state = self.store.api_key(key.id()).await?.ok_or(REFUSED)?;
+        let user = self.store.auth_state(state.user_id, Timestamp::now()).await?;
+        let caller = user.and_then(|user| admitted(&user, &state)).ok_or(REFUSED)?;
+        self.proven(&key, caller, state).await
+    }
+
+    async fn proven(
+        &self,
+        key: &ApiKeySecret,
+        caller: Caller,
+        state: ApiKeyState,
+    ) -> Result<(Caller, ApiKeyState), ServiceError> {
+        let digest: [u8; 32] = Sha256::digest(key.expose().as_bytes()).into();
+        let this = (state.id, state.created_at);
+        if self.verified_keys.right.get(&digest) != Some(this) {
+            // Never through the cache: a hash is in no type that could go there.
+            let ApiKeyHash(stored) = self.store.api_key_hash(state.id).await?.ok_or(REFUSED)?;
+            let sent = token_hash(key.expose());
+            verify_slices_are_equal(stored.as_bytes(), sent.as_bytes()).map_err(|_| REFUSED)?;
+            self.verified_keys.right.insert(digest, this);
+        }
+        self.note_use(state.id);
+        Ok((caller, state))
+    }
+
+    /// Notes the day, once a day, behind the request's back.
+    fn note_use(&self, id: ApiKeyId) {
+        let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+        if self.verified_keys.noted.get(&id) == Some(today) {
+            return;
+        }
+        self.verified_keys.noted.insert(id, today);
+        let store = self.store.clone();
+        tokio::spawn(async move {
+            if let Err(error) = store.used_api_key(id, &today.to_string()).await {
+                tracing::warn!(%error, key = %id, "the use of an API key could not be noted");
+            }
+        });
+    }
+
+    /// Makes a key of the caller's own. The answer holds the secret: nobody can ask for it again.
+    ///
+    /// # Errors
+    /// [`ServiceError::Forbidden`] for anybody else's, or by a key, or with a scope that is not for the caller; and
+    /// those of the database.
+    pub async fn create_api_key(
+        &self,
+        caller: Caller,
+        named: Identifier,
+        new: NewApiKey,
+    ) -> Result<(ApiKeySecret, ApiKeyState, Receipt), ServiceError> {
+        caller.session()?;
+        let caller = self.present(caller).await?;
+        if self.target(caller, &named, &[]).await?.id != caller.id {
+            return Err(ServiceError::Forbidden("API keys are made by the user they act as"));
+        }
+        if new.scopes.contains(Scope::Introspect) {
+            caller.check_admin()?;
+        }
+        let service = self.clone();
+        to_the_end(async move {
+            let key = ApiKeySecret::random();
+            let hash = ApiKeyHash(token_hash(key.expose()));
+            let (store, recorder) = service.store.recording(caller.actor());
+            let inserted = store.insert_api_key(caller.id, key.id(), &hash, new).await;
+            let receipt = service.users.committed(&recorder).await;
+            match inserted? {
+                ApiKeyInserted::Done(state) => Ok((key, state, receipt)),
+                ApiKeyInserted::NotFound => Err(ServiceError::NotFound),
+                ApiKeyInserted::TooMany => {
+                    Err(ServiceError::Forbidden("a user has at most 50 API keys; delete one first"))
+                }
+            }
+        })
+        .await
+    }
+
+    /// The keys of a user, without their secrets: for itself and for those who manage it.
+    ///
+    /// # Errors
+    /// [`ServiceError::Forbidden`], [`ServiceError::NotFound`], and those of the database.
+    pub async fn api_keys(&self, caller: Caller, named: Identifier) -> Result<Vec<ApiKeyRow>, ServiceError> {
+        let caller = self.present(caller).await?;
+        let User { id, .. } = self.target(caller, &named, &[]).await?;
+        Ok(self.store.api_keys_of(id).await?)
+    }
+
+    /// Deletes a key of a user: for itself and for those who manage it.
+    ///
+    /// # Errors
+    /// [`ServiceError::Forbidden`], [`ServiceError::NotFound`], and those of the database.
+    pub async fn delete_api_key(
+        &self,
+        caller: Caller,
+        named: Identifier,
+        id: ApiKeyId,
+    ) -> Result<Receipt, ServiceError> {
+        caller.session()?;
+        let caller = self.present(caller).await?;
+        let user_id = self.target(caller, &named, &[]).await?.id;
+        let service = self.clone();
+        to_the_end(async move {
+            let (store, recorder) = service.store.recording(caller.actor());
+            let deleted = store.delete_api_key(user_id, id).await;
+            let receipt = service.users.committed(&recorder).await;
+            if deleted? { Ok(receipt) } else { Err(ServiceError::NotFound) }
+        })
+        .await
+    }
+}
+
+fn admitted(user: &AuthState, key: &ApiKeyState) -> Option<Caller> {
+    let (credential, rights) = (Credential::ApiKey(key.id), Rights::of(&user.permissions));
+    let caller = Caller { id: user.user_id, role: user.role, credential, rights };
+    (user.is_active && key.is_live(Timestamp::now())).then_some(caller)
+}

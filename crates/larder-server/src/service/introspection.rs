@@ -1,0 +1,119 @@
+//! What a token is worth (RFC 7662), and ending it (RFC 7009), for every kind of token the service hands out.
+
+use std::net::IpAddr;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use larder::receipt::Receipt;
+
+use crate::domain::api_key::{ApiKeySecret, ApiKeyState};
+use crate::domain::audit::Actor;
+use crate::domain::identity::UserId;
+use crate::domain::role::Role;
+use crate::domain::timestamp::Timestamp;
+use crate::service::access::Caller;
+use crate::service::error::ServiceError;
+use crate::service::limits::Kind;
+use crate::service::tokens::{Claims, token_hash};
+use crate::service::{Service, to_the_end};
+use crate::store::sessions::RefreshRow;
+
+/// A token that is good.
+pub enum Worth {
+    /// An access token, and its user's present role.
+    Access(Claims, Role),
+    /// A refresh token that nobody has used.
+    Refresh(RefreshRow),
+    /// An API key, and its user's present role.
+    ApiKey(ApiKeyState, Role),
+}
+
+impl Worth {
+    /// Whose it is.
+    pub fn user_id(&self) -> UserId {
+        match self {
+            Self::Access(claims, _) => claims.sub,
+            Self::Refresh(row) => row.user_id,
+            Self::ApiKey(state, _) => state.user_id,
+        }
+    }
+}
+
+impl Service {
+    /// What a token is worth now, by the database; `None` for whatever reason it is worth nothing. For admins.
+    ///
+    /// # Errors
+    /// [`ServiceError::Forbidden`], [`ServiceError::TooMany`], and those of the database.
+    pub async fn introspect(
+        &self,
+        caller: Caller,
+        token: &str,
+        from: IpAddr,
+    ) -> Result<Option<Worth>, ServiceError> {
+        let attempt = self.limits.from_address(Kind::Tokens, from)?;
+        self.present(caller).await?.check_admin()?;
+        attempt.give_back();
+        self.worth(token).await
+    }
+
+    async fn worth(&self, token: &str) -> Result<Option<Worth>, ServiceError> {
+        let now = Timestamp::now();
+        if ApiKeySecret::is_meant(token) {
+            let Some(state) = self.genuine_key(token).await? else { return Ok(None) };
+            let user = self.store.auth_state(state.user_id, now).await?;
+            let user = user.filter(|user| user.is_active && state.is_live(now));
+            return Ok(user.map(|user| Worth::ApiKey(state, user.role)));
+        }
+        if let Ok(claims) = self.tokens.verify(token).await {
+            let user = self.store.auth_state(claims.sub, now).await?;
+            let user = user.filter(|user| user.admits(claims.sid, claims.epoch));
+            return Ok(user.map(|user| Worth::Access(claims, user.role)));
+        }
+        Ok(self.store.unused_refresh(&token_hash(token), now).await?.map(Worth::Refresh))
+    }
+
+    /// The key that this is, by the database.
+    async fn genuine_key(&self, raw: &str) -> Result<Option<ApiKeyState>, ServiceError> {
+        let Some(key) = ApiKeySecret::parse(raw) else { return Ok(None) };
+        let Some(stored) = self.store.api_key_hash(key.id()).await? else { return Ok(None) };
+        let sent = token_hash(key.expose());
+        match verify_slices_are_equal(stored.0.as_bytes(), sent.as_bytes()) {
+            Ok(()) => Ok(self.store.api_key(key.id()).await?),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Ends what a token stands for: the session of an access or refresh token, or the API key itself. Whoever holds a token
+    /// may end it. What is unknown has ended already.
+    ///
+    /// # Errors
+    /// [`ServiceError::TooMany`], and those of the database.
+    pub async fn revoke_token(&self, token: String, from: IpAddr) -> Result<Receipt, ServiceError> {
+        let attempt = self.limits.from_address(Kind::Tokens, from)?;
+        let service = self.clone();
+        let (receipt, was_ours) = to_the_end(async move {
+            let (store, recorder) = service.store.recording(Actor::Nobody);
+            let ended = if ApiKeySecret::is_meant(&token) {
+                match service.genuine_key(&token).await? {
+                    Some(key) => store.delete_api_key(key.user_id, key.id).await.map(|_| true),
+                    None => Ok(false),
+                }
+            } else {
+                let session = match service.tokens.verify(&token).await {
+                    Ok(claims) => Some(claims.sid),
+                    Err(_) => store.session_by_refresh(&token_hash(&token)).await?,
+                };
+                match session {
+                    Some(session) => store.end_session(session, Timestamp::now()).await.map(|_| true),
+                    None => Ok(false),
+                }
+            };
+            let receipt = service.users.committed(&recorder).await;
+            Ok((receipt, ended?))
+        })
+        .await?;
+        if was_ours {
+            attempt.give_back();
+        }
+        Ok(receipt)
+    }
+}

@@ -1,0 +1,232 @@
+//! The keys that sign and verify access tokens, as this process last read them, and how they are exchanged.
+//!
+//! A key signs until it is retired. It verifies until the last token has ended that it may have signed: other instances
+//! sign with it for at most [`KEYS_AGE`] more.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use jsonwebtoken::{DecodingKey, EncodingKey};
+use larder::receipt::Receipt;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::domain::audit::Actor;
+use crate::domain::role::Role;
+use crate::domain::timestamp::Timestamp;
+use crate::service::access::Caller;
+use crate::service::error::ServiceError;
+use crate::service::tokens::ACCESS_TTL;
+use crate::service::{Service, to_the_end};
+use crate::store::Store;
+use crate::store::keys::SigningKey;
+use crate::store::recorder::Recorder;
+
+pub(crate) const ALGORITHM: &str = "EdDSA";
+
+/// Keys older than this are read again before they sign or verify.
+const KEYS_AGE: Duration = Duration::from_secs(60);
+
+/// However many tokens name a key that nobody knows, the database is asked for it no more often than this.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// How long a retired key verifies: the life of a token, and what instances may take to learn of it, with room.
+const RETIRED: Duration = Duration::from_secs(ACCESS_TTL.as_secs() + 2 * KEYS_AGE.as_secs());
+
+/// A key that verifies.
+pub(crate) struct PublicKey {
+    pub(crate) kid: String,
+    pub(crate) decoding: DecodingKey,
+    /// The point, as RFC 8037 writes it.
+    pub(crate) x: String,
+    /// Until when it verifies; `None` for the one that signs.
+    until: Option<Timestamp>,
+}
+
+impl PublicKey {
+    fn verifies_at(&self, now: Timestamp) -> bool {
+        self.until.is_none_or(|until| until > now)
+    }
+}
+
+/// All keys at one moment. No type here can be serialised.
+pub(crate) struct Keys {
+    pub(crate) signing: (String, EncodingKey),
+    verifying: HashMap<String, PublicKey>,
+    read_at: Instant,
+}
+
+impl Keys {
+    fn of(keys: &[SigningKey], read_at: Instant) -> Result<Self, ServiceError> {
+        let mut verifying = HashMap::new();
+        let mut signing = None;
+        for key in keys.iter().filter(|key| key.algorithm == ALGORITHM) {
+            let document = STANDARD.decode(&key.private_key).map_err(|_| bad_key())?;
+            let pair = Ed25519KeyPair::from_pkcs8(&document).map_err(|_| bad_key())?;
+            let point = pair.public_key().as_ref();
+            let public = PublicKey {
+                kid: key.kid.clone(),
+                decoding: DecodingKey::from_ed_der(point),
+                x: URL_SAFE_NO_PAD.encode(point),
+                until: key.retired_at.map(|retired| retired.after(RETIRED)),
+            };
+            verifying.insert(key.kid.clone(), public);
+            if key.retired_at.is_none() && signing.is_none() {
+                signing = Some((key.kid.clone(), EncodingKey::from_ed_der(&document)));
+            }
+        }
+        Ok(Self { signing: signing.ok_or_else(bad_key)?, verifying, read_at })
+    }
+
+    /// The key with this name, if it verifies now.
+    pub(crate) fn verifying(&self, kid: &str) -> Option<&PublicKey> {
+        self.verifying.get(kid).filter(|key| key.verifies_at(Timestamp::now()))
+    }
+
+    /// Every key that verifies now, oldest first: names are UUIDs of version 7.
+    pub(crate) fn public(&self) -> Vec<&PublicKey> {
+        let now = Timestamp::now();
+        let mut keys: Vec<_> = self.verifying.values().filter(|key| key.verifies_at(now)).collect();
+        keys.sort_by(|a, b| a.kid.cmp(&b.kid));
+        keys
+    }
+}
+
+/// The keys of the database, read when they are needed.
+pub(crate) struct KeyRing {
+    store: Store,
+    present: RwLock<Arc<Keys>>,
+    /// When the last reading began. Held while one goes on, so that all who wait for it share it.
+    reading: Mutex<Instant>,
+}
+
+impl KeyRing {
+    /// Reads the keys, making the first when there is none.
+    pub(crate) async fn open(store: &Store) -> Result<Self, ServiceError> {
+        let now = Instant::now();
+        let keys = Keys::of(&store.insert_signing_key_if_none(&new_key()?).await?, now)?;
+        Ok(Self { store: store.clone(), present: RwLock::new(Arc::new(keys)), reading: Mutex::new(now) })
+    }
+
+    fn present(&self) -> Arc<Keys> {
+        self.present.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The keys as they were at most [`KEYS_AGE`] ago; older only while the database does not answer.
+    pub(crate) async fn recent(&self) -> Arc<Keys> {
+        if self.present().read_at.elapsed() > KEYS_AGE {
+            self.read_again().await;
+        }
+        self.present()
+    }
+
+    /// The keys, among them the one with this name, if there is one.
+    pub(crate) async fn with(&self, kid: &str) -> Arc<Keys> {
+        let keys = self.recent().await;
+        // A name of another form is none of ours, and asks nobody.
+        if keys.verifying.contains_key(kid) || Uuid::try_parse(kid).is_err() {
+            return keys;
+        }
+        self.read_again().await;
+        self.present()
+    }
+
+    /// Reads the keys as they are after this call began.
+    pub(crate) async fn read_again(&self) {
+        let asked = Instant::now();
+        let mut last = self.reading.lock().await;
+        if *last > asked {
+            return;
+        }
+        tokio::time::sleep_until(*last + PAUSE).await;
+        *last = Instant::now();
+        let read = match self.store.signing_keys().await {
+            Ok(keys) => Keys::of(&keys, *last),
+            Err(error) => Err(error.into()),
+        };
+        match read {
+            Ok(keys) => *self.present.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys),
+            // What is known still signs and verifies.
+            Err(error) => tracing::warn!(%error, "the signing keys cannot be read again"),
+        }
+    }
+
+    /// Makes a new key sign, everywhere within [`KEYS_AGE`]. Returns its name.
+    pub(crate) async fn rotate(&self, actor: Actor) -> Result<String, ServiceError> {
+        let key = new_key()?;
+        let now = Timestamp::now();
+        let forgotten = Timestamp::from_micros(now.as_micros() - RETIRED.as_micros() as i64);
+        let (store, _) = self.store.recording(actor);
+        store.rotate_signing_key(&key, now, forgotten).await?;
+        self.read_again().await;
+        Ok(self.present().signing.0.clone())
+    }
+}
+
+impl Service {
+    /// The keys that verify access tokens, oldest first: each its name and its point.
+    pub async fn public_keys(&self) -> Vec<(String, String)> {
+        let keys = self.tokens.keys().recent().await;
+        keys.public().into_iter().map(|key| (key.kid.clone(), key.x.clone())).collect()
+    }
+
+    /// Makes a new key sign; the one before verifies until its last token has ended. For superadmins, with a session.
+    /// Returns the new key's name.
+    ///
+    /// # Errors
+    /// [`ServiceError::Forbidden`], and those of the database.
+    pub async fn rotate_keys(&self, caller: Caller) -> Result<(String, Receipt), ServiceError> {
+        caller.session()?;
+        let caller = self.present(caller).await?;
+        caller.check_manage(Role::Superadmin)?;
+        let service = self.clone();
+        to_the_end(async move {
+            let kid = service.tokens.keys().rotate(caller.actor()).await?;
+            tracing::info!(%kid, by = %caller.id, "signing key rotated");
+            // Nothing that is cached depends on a key.
+            Ok((kid, service.users.committed(&Recorder::default()).await))
+        })
+        .await
+    }
+}
+
+fn new_key() -> Result<SigningKey, ServiceError> {
+    let document = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())
+        .map_err(|_| ServiceError::Internal("no randomness for a signing key".into()))?;
+    Ok(SigningKey {
+        kid: Uuid::now_v7().to_string(),
+        algorithm: ALGORITHM.to_owned(),
+        private_key: STANDARD.encode(document.as_ref()),
+        created_at: Timestamp::now(),
+        retired_at: None,
+    })
+}
+
+fn bad_key() -> ServiceError {
+    ServiceError::Internal("a signing key in the database is not an Ed25519 key in PKCS#8".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_retired_key_verifies_until_its_last_token_has_ended() {
+        let now = Timestamp::now();
+        let ago = |seconds: i64| Timestamp::from_micros(now.as_micros() - seconds * 1_000_000);
+        let retired = |seconds| SigningKey { retired_at: Some(ago(seconds)), ..new_key().unwrap() };
+        let keys = [new_key().unwrap(), retired(16 * 60), retired(18 * 60)];
+        let ring = Keys::of(&keys, Instant::now()).unwrap();
+        assert_eq!(ring.signing.0, keys[0].kid);
+        let verifies = keys.each_ref().map(|key| ring.verifying(&key.kid).is_some());
+        assert_eq!(verifies, [true, true, false]);
+        assert_eq!(ring.public().len(), 2);
+        assert!(Keys::of(&keys[1..], Instant::now()).is_err(), "nothing would sign");
+    }
+}

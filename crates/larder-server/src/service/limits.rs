@@ -1,0 +1,272 @@
+//! How often one may fail: by address, by account from an address, and by account from everywhere.
+//!
+//! An attempt takes one from each budget before any work is done, so that attempts at the same time cannot pass together,
+//! and one that succeeds gives it back: only failures cost. Who exists plays no part. All of it is in this process.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use governor::clock::{Clock, QuantaClock};
+use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
+use governor::state::StateStore;
+use governor::state::keyed::ShrinkableKeyedStateStore;
+use governor::{Quota, RateLimiter};
+use quick_cache::sync::Cache;
+use sha2::{Digest as _, Sha256};
+
+use crate::domain::identity::{Identifier, UserId};
+use crate::service::error::ServiceError;
+use crate::settings::security::FailureLimits;
+
+const ADDRESS_PERIOD: Duration = Duration::from_secs(60);
+const ACCOUNT_PERIOD: Duration = Duration::from_secs(15 * 60);
+/// From all addresses together, an account may fail this many times as often as from one.
+const ADDRESSES: u32 = 10;
+/// More budgets than this are not kept at once, at some 100 bytes each.
+const KEPT: usize = 100_000;
+
+/// A salted hash: whose budget it is cannot be read out of memory.
+type Digest = [u8; 32];
+
+/// What an address may fail at, each on a budget of its own.
+#[derive(Debug, Clone, Copy)]
+pub enum Kind {
+    /// Logging in.
+    Login,
+    /// Creating users; here success costs too.
+    Register,
+    /// Exchanging refresh tokens.
+    Refresh,
+    /// Confirming what one does with a password or a code.
+    Confirm,
+    /// Asking about tokens, and revoking them.
+    Tokens,
+}
+
+/// What an attempt took. Dropped, it stays taken: the attempt failed.
+#[must_use]
+pub struct Attempt {
+    taken: Vec<(Arc<Budget>, Digest)>,
+    known: Option<(Arc<Cache<Digest, ()>>, Digest)>,
+}
+
+impl Attempt {
+    /// It cost nothing after all.
+    pub fn give_back(self) {
+        for (budget, key) in &self.taken {
+            budget.give_back(key);
+        }
+    }
+
+    /// As [`Attempt::give_back`], and the address is one that this account is used from.
+    pub fn succeeded(self) {
+        if let Some((known, pair)) = &self.known {
+            known.insert(*pair, ());
+        }
+        self.give_back();
+    }
+
+    fn and(mut self, later: Self) -> Self {
+        self.taken.extend(later.taken);
+        Self { known: later.known, ..self }
+    }
+}
+
+/// Every budget; cheap to clone.
+#[derive(Clone)]
+pub struct Limits {
+    salt: Digest,
+    addresses: Arc<Budget>,
+    pairs: Arc<Budget>,
+    accounts: Arc<Budget>,
+    codes: Arc<Budget>,
+    /// Accounts and addresses that logged in from there: whoever attacks an account from elsewhere does not lock it there.
+    known: Arc<Cache<Digest, ()>>,
+}
+
+impl Limits {
+    pub(crate) fn new(limits: FailureLimits) -> Self {
+        let everywhere = limits.per_account.saturating_mul(NonZeroU32::MIN.saturating_add(ADDRESSES - 1));
+        Self {
+            salt: rand::random(),
+            addresses: Arc::new(Budget::new(limits.per_address, ADDRESS_PERIOD)),
+            pairs: Arc::new(Budget::new(limits.per_account, ACCOUNT_PERIOD)),
+            accounts: Arc::new(Budget::new(everywhere, ACCOUNT_PERIOD)),
+            codes: Arc::new(Budget::new(limits.per_account, ACCOUNT_PERIOD)),
+            known: Arc::new(Cache::new(KEPT)),
+        }
+    }
+
+    /// An attempt from an address, with nobody's account.
+    ///
+    /// # Errors
+    /// [`ServiceError::TooMany`].
+    pub fn from_address(&self, kind: Kind, address: IpAddr) -> Result<Attempt, ServiceError> {
+        let key = self.digest(&[&[kind as u8], &block(address)]);
+        Ok(Attempt { taken: vec![taken(&self.addresses, key)?], known: None })
+    }
+
+    /// An attempt to log in. `identifier` is what was sent: whether and whose it is, nobody has asked yet.
+    ///
+    /// # Errors
+    /// [`ServiceError::TooMany`].
+    pub fn login(&self, identifier: &Identifier, address: IpAddr) -> Result<Attempt, ServiceError> {
+        let name = format!("{}", Named(identifier));
+        let account = self.digest(&[b"account", name.as_bytes()]);
+        let pair = self.digest(&[b"pair", &block(address), name.as_bytes()]);
+        let mut attempt = self.from_address(Kind::Login, address)?;
+        attempt.taken.push(taken(&self.pairs, pair)?);
+        attempt.known = Some((self.known.clone(), pair));
+        if self.known.get(&pair).is_none() {
+            attempt.taken.push(taken(&self.accounts, account)?);
+        }
+        Ok(attempt)
+    }
+
+    /// An attempt at the second factor, by somebody who has the password.
+    ///
+    /// # Errors
+    /// [`ServiceError::TooMany`].
+    pub fn code(&self, user: UserId) -> Result<Attempt, ServiceError> {
+        let key = self.digest(&[b"code", user.to_string().as_bytes()]);
+        Ok(Attempt { taken: vec![taken(&self.codes, key)?], known: None })
+    }
+
+    /// An attempt to confirm something with the password, by somebody who has a session.
+    ///
+    /// # Errors
+    /// [`ServiceError::TooMany`].
+    pub fn confirm(&self, user: UserId, address: IpAddr) -> Result<Attempt, ServiceError> {
+        let key = self.digest(&[b"confirm", user.to_string().as_bytes()]);
+        let attempt = self.from_address(Kind::Confirm, address)?;
+        Ok(attempt.and(Attempt { taken: vec![taken(&self.codes, key)?], known: None }))
+    }
+
+    fn digest(&self, parts: &[&[u8]]) -> Digest {
+        let mut hash = Sha256::new_with_prefix(self.salt);
+        for part in parts {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        hash.finalize().into()
+    }
+}
+
+fn taken(budget: &Arc<Budget>, key: Digest) -> Result<(Arc<Budget>, Digest), ServiceError> {
+    budget.take(&key).map_err(|retry_after| ServiceError::TooMany { retry_after })?;
+    Ok((budget.clone(), key))
+}
+
+/// An identifier with its kind, as bytes to hash and never to be shown.
+struct Named<'a>(&'a Identifier);
+
+impl std::fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Identifier::Id(id) => write!(f, "id {id}"),
+            Identifier::External(external) => write!(f, "external {}", external.as_str()),
+            Identifier::Email(email) => write!(f, "email {}", email.as_str()),
+            Identifier::Username(username) => write!(f, "username {}", username.as_str()),
+            Identifier::Phone(phone) => write!(f, "phone {}", phone.as_str()),
+        }
+    }
+}
+
+/// What one customer has: an IPv4 address, or the first 64 bits of an IPv6 address.
+fn block(address: IpAddr) -> [u8; 16] {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).octets(),
+    }
+}
+
+/// Budgets of one size, by key.
+pub(crate) struct Budget {
+    limiter: RateLimiter<Digest, Spent, QuantaClock, NoOpMiddleware<<QuantaClock as Clock>::Instant>>,
+    spent: Spent,
+    clock: QuantaClock,
+    /// In how long one comes back.
+    refill: Duration,
+}
+
+impl Budget {
+    fn new(size: NonZeroU32, period: Duration) -> Self {
+        let refill = (period / size.get()).max(Duration::from_nanos(1));
+        let (spent, clock) = (Spent::default(), QuantaClock::default());
+        let quota = Quota::with_period(refill).unwrap_or(Quota::per_second(size)).allow_burst(size);
+        Self { limiter: RateLimiter::new(quota, spent.clone(), clock.clone()), spent, clock, refill }
+    }
+
+    /// Takes one, or says how long to wait.
+    fn take(&self, key: &Digest) -> Result<(), Duration> {
+        if self.spent.len() >= KEPT {
+            self.limiter.retain_recent();
+            self.spent.make_room();
+        }
+        self.limiter.check_key(key).map_err(|until| until.wait_time_from(self.clock.now()))
+    }
+
+    fn give_back(&self, key: &Digest) {
+        if let Some(next) = self.spent.lock().get_mut(key) {
+            *next = next.saturating_sub(self.refill.into());
+        }
+    }
+}
+
+/// When each budget will be whole again, as governor counts it. governor's own stores cannot give back.
+#[derive(Clone, Default)]
+struct Spent(Arc<Mutex<HashMap<Digest, Nanos>>>);
+
+impl Spent {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Digest, Nanos>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Still too many: those go that have spent least.
+    fn make_room(&self) {
+        let mut spent = self.lock();
+        if spent.len() >= KEPT {
+            let mut times: Vec<u64> = spent.values().map(|next| next.as_u64()).collect();
+            let middle = times.len() / 2;
+            let (_, median, _) = times.select_nth_unstable(middle);
+            let median = *median;
+            spent.retain(|_, next| next.as_u64() > median);
+        }
+    }
+}
+
+impl StateStore for Spent {
+    type Key = Digest;
+
+    fn measure_and_replace<T, F, E>(&self, key: &Digest, f: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        let mut spent = self.lock();
+        let (outcome, next) = f(spent.get(key).copied())?;
+        spent.insert(*key, next);
+        Ok(outcome)
+    }
+}
+
+impl ShrinkableKeyedStateStore<Digest> for Spent {
+    fn retain_recent(&self, drop_below: Nanos) {
+        self.lock().retain(|_, next| *next > drop_below);
+    }
+
+    fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+}
+
+#[cfg(test)]
+#[path = "limits_tests.rs"]
+mod tests;

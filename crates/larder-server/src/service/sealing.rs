@@ -1,0 +1,115 @@
+//! Secrets at rest: sealed with the secret key of the settings, if there is one.
+
+use std::sync::Arc;
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::domain::identity::UserId;
+use crate::domain::secret_key::SecretKey;
+use crate::service::error::ServiceError;
+use crate::store::Store;
+use crate::store::totp::SealedSecret;
+
+const PLAIN: &str = "plain.";
+const SEALED: &str = "sealed.";
+
+/// Seals and opens; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Sealing {
+    key: Option<Arc<SecretKey>>,
+}
+
+impl Sealing {
+    pub(crate) fn new(key: Option<SecretKey>) -> Self {
+        Self { key: key.map(Arc::new) }
+    }
+
+    /// Whether the database's secrets can be opened; those from before there was a key are sealed now.
+    ///
+    /// # Errors
+    /// [`ServiceError::Internal`] naming the setting, and those of the database.
+    pub(crate) async fn check(&self, store: &Store) -> Result<(), ServiceError> {
+        for (user, secret) in store.totp_secrets().await? {
+            let opened = self.open(user, &secret)?;
+            if self.key.is_some() && secret.0.starts_with(PLAIN) {
+                store.replace_totp_secret(user, &secret, &self.seal(user, &opened)?).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the database keeps of a secret. It is bound to its user: copied to another row, it opens no more.
+    pub(crate) fn seal(&self, user: UserId, secret: &[u8]) -> Result<SealedSecret, ServiceError> {
+        let Some(key) = &self.key else {
+            return Ok(SealedSecret(format!("{PLAIN}{}", STANDARD.encode(secret))));
+        };
+        let failed = |_| ServiceError::Internal("a secret cannot be sealed".into());
+        let cipher = RandomizedNonceKey::new(&AES_256_GCM, key.expose()).map_err(failed)?;
+        let mut sealed = secret.to_vec();
+        let nonce = cipher.seal_in_place_append_tag(bound(user), &mut sealed).map_err(failed)?;
+        let bytes = [nonce.as_ref().as_slice(), &sealed].concat();
+        Ok(SealedSecret(format!("{SEALED}{}", STANDARD.encode(bytes))))
+    }
+
+    /// The secret in what the database keeps.
+    pub(crate) fn open(&self, user: UserId, stored: &SealedSecret) -> Result<Vec<u8>, ServiceError> {
+        let failed = |why: &'static str| ServiceError::Internal(why.into());
+        if let Some(plain) = stored.0.strip_prefix(PLAIN) {
+            return STANDARD
+                .decode(plain)
+                .map_err(|_| failed("a second factor in the database is no base64"));
+        }
+        let key = self.key.as_ref();
+        let key = key.ok_or(failed("LARDER_SECRET_KEY is needed: second factors are sealed with one"))?;
+        let wrong = || failed("LARDER_SECRET_KEY does not open the second factors in the database");
+        let sealed = stored.0.strip_prefix(SEALED).and_then(|sealed| STANDARD.decode(sealed).ok());
+        let mut sealed = sealed.filter(|sealed| sealed.len() > NONCE_LEN).ok_or_else(wrong)?;
+        let mut secret = sealed.split_off(NONCE_LEN);
+        let nonce = Nonce::try_assume_unique_for_key(&sealed).map_err(|_| wrong())?;
+        let cipher = RandomizedNonceKey::new(&AES_256_GCM, key.expose()).map_err(|_| wrong())?;
+        let opened = cipher.open_in_place(nonce, bound(user), &mut secret).map_err(|_| wrong())?.len();
+        secret.truncate(opened);
+        Ok(secret)
+    }
+}
+
+fn bound(user: UserId) -> Aad<String> {
+    Aad::from(format!("totp {user}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sealing(letter: &str) -> Sealing {
+        Sealing::new(Some(SecretKey::parse(&format!("{}=", letter.repeat(43))).unwrap()))
+    }
+
+    #[test]
+    fn a_sealed_secret_opens_for_its_user_with_its_key_and_never_otherwise() {
+        let (ann, bea) = (UserId::generate(), UserId::generate());
+        let sealed = sealing("A").seal(ann, b"a secret of 20 bytes").unwrap();
+        assert_eq!(sealing("A").open(ann, &sealed).unwrap(), b"a secret of 20 bytes");
+        assert!(sealing("A").open(bea, &sealed).is_err());
+        assert!(sealing("Q").open(ann, &sealed).is_err());
+        assert!(Sealing::new(None).open(ann, &sealed).is_err());
+        assert_ne!(
+            sealing("A").seal(ann, b"a secret of 20 bytes").unwrap(),
+            sealed,
+            "each has its own nonce"
+        );
+        for broken in ["sealed.", "sealed.AAAA", "", "other.AAAA"] {
+            assert!(sealing("A").open(ann, &SealedSecret(broken.to_owned())).is_err(), "{broken}");
+        }
+    }
+
+    #[test]
+    fn what_was_stored_without_a_key_opens_with_and_without_one() {
+        let ann = UserId::generate();
+        let plain = Sealing::new(None).seal(ann, b"secret").unwrap();
+        assert_eq!(Sealing::new(None).open(ann, &plain).unwrap(), b"secret");
+        assert_eq!(sealing("A").open(ann, &plain).unwrap(), b"secret");
+    }
+}

@@ -1,0 +1,274 @@
+//! The second factor: enrolling, confirming, asking at login, removing. RFC 6238: six digits, 30 seconds, SHA-1.
+//!
+//! Turning it on or off leaves sessions as they are: each was opened with what was needed then, and whoever turns it on or off has
+//! just shown the password.
+
+use std::net::IpAddr;
+
+use larder::receipt::Receipt;
+use totp_rs::{Builder, Secret, Totp};
+
+use crate::domain::audit::Actor;
+use crate::domain::identity::{Identifier, UserId};
+use crate::domain::password::Password;
+use crate::domain::second_factor::{RecoveryCode, SecondFactor, TotpCode};
+use crate::domain::timestamp::Timestamp;
+use crate::service::access::Caller;
+use crate::service::error::ServiceError;
+use crate::service::tokens::{seconds, token_hash};
+use crate::service::{Service, to_the_end};
+use crate::store::passwords::Login;
+use crate::store::totp::{SealedSecret, TotpRow};
+
+/// As long as RFC 4226 recommends.
+const SECRET_BYTES: usize = 20;
+const RECOVERY_CODES: usize = 10;
+const ISSUER: &str = "larder";
+
+const WRONG_PASSWORD: ServiceError = ServiceError::Forbidden("the current password is wrong");
+const WRONG_CODE: &str = "the code is wrong, or was used before";
+const ALREADY_ON: ServiceError = ServiceError::Conflict("the second factor is on already; remove it first");
+
+/// What an authenticator needs to know, to be shown once.
+pub struct Enrollment {
+    /// In base32, to be typed.
+    pub secret: String,
+    /// `otpauth://…`, to be shown as a QR code.
+    pub uri: String,
+}
+
+impl Service {
+    /// Begins an enrolment. It is asked for at login only once a code has confirmed it.
+    ///
+    /// # Errors
+    /// [`ServiceError::Forbidden`] for a wrong password, [`ServiceError::Conflict`] when one is on already,
+    /// [`ServiceError::TooMany`], and those of the database.
+    pub async fn enroll_totp(
+        &self,
+        caller: Caller,
+        password: &Password,
+        from: IpAddr,
+    ) -> Result<Enrollment, ServiceError> {
+        let login = self.confirmed_by_password(caller, password, from).await?;
+        let secret: [u8; SECRET_BYTES] = rand::random();
+        let sealed = self.sealing.seal(caller.id, &secret)?;
+        if !self.store.enroll_totp(caller.id, &sealed, Timestamp::now()).await? {
+            return Err(ALREADY_ON);
+        }
+        let secret = Secret::new_stack(secret).to_base32();
+        let account = percent_encoded(login.user.email.as_str());
+        let uri = format!(
+            "otpauth://totp/{ISSUER}:{account}?secret={secret}&issuer={ISSUER}&algorithm=SHA1&digits=6&period=30"
+        );
+        Ok(Enrollment { secret, uri })
+    }
+
+    /// Turns the second factor on, with a code of the authenticator. Returns the recovery codes, to be shown once.
+    ///
+    /// # Errors
+    /// [`ServiceError::Forbidden`] for a wrong code, [`ServiceError::Conflict`] when nothing waits for it,
+    /// [`ServiceError::TooMany`], and those of the database.
+    pub async fn confirm_totp(
+        &self,
+        caller: Caller,
+        code: &TotpCode,
+        from: IpAddr,
+    ) -> Result<Vec<RecoveryCode>, ServiceError> {
+        caller.session()?;
+        let caller = self.present(caller).await?;
+        let attempt = self.limits.confirm(caller.id, from)?;
+        let row = self.store.totp(caller.id).await?;
+        let row = row.ok_or(ServiceError::Conflict("there is no second factor to confirm; enroll first"))?;
+        if row.confirmed_at.is_some() {
+            return Err(ALREADY_ON);
+        }
+        let now = Timestamp::now();
+        let step = self.step_of(caller.id, &row.secret, code, now)?;
+        let step = step.ok_or(ServiceError::Forbidden(WRONG_CODE))?;
+        let codes: Vec<_> = (0..RECOVERY_CODES).map(|_| RecoveryCode::random()).collect();
+        let hashes: Vec<_> = codes.iter().map(|code| token_hash(code.expose())).collect();
+        let (store, _) = self.store.recording(caller.actor());
+        if !store.confirm_totp(caller.id, &row.secret, step, now, &hashes).await? {
+            return Err(ServiceError::Conflict("the second factor changed meanwhile; begin again"));
+        }
+        attempt.give_back();
+        Ok(codes)
+    }
+
+    /// Turns the caller's second factor off.
+    ///
+    /// # Errors
+    /// [`ServiceError::Forbidden`] for a wrong password or code, [`ServiceError::Conflict`] when none is on,
+    /// [`ServiceError::TooMany`], and those of the database.
+    pub async fn remove_totp(
+        &self,
+        caller: Caller,
+        password: &Password,
+        factor: Option<SecondFactor>,
+        from: IpAddr,
+    ) -> Result<Receipt, ServiceError> {
+        self.confirmed_by_password(caller, password, from).await?;
+        let row = self.store.totp(caller.id).await?;
+        match row {
+            None => return Err(ServiceError::Conflict("there is no second factor")),
+            Some(row) if row.confirmed_at.is_some() => {
+                let needed = ServiceError::Forbidden("a code, or a recovery code, is needed too");
+                let attempt = self.limits.code(caller.id)?;
+                if !self.spend(caller.id, &row, factor.ok_or(needed)?).await? {
+                    return Err(ServiceError::Forbidden(WRONG_CODE));
+                }
+                attempt.give_back();
+            }
+            Some(_) => {}
+        }
+        self.delete_totp(caller, caller.id).await
+    }
+
+    /// Turns the second factor of somebody else off, who lost it.
+    ///
+    /// # Errors
+    /// [`ServiceError::Forbidden`], [`ServiceError::NotFound`], and those of the database.
+    pub async fn reset_totp(&self, caller: Caller, named: Identifier) -> Result<Receipt, ServiceError> {
+        caller.session()?;
+        let caller = self.present(caller).await?;
+        caller.check_admin()?;
+        let target = self.target(caller, &named, &[]).await?;
+        caller.check_manage(target.role)?;
+        if target.id == caller.id {
+            return Err(ServiceError::Forbidden("one's own second factor is removed with password and code"));
+        }
+        tracing::info!(user = %target.id, by = %caller.id, "second factor reset");
+        self.delete_totp(caller, target.id).await
+    }
+
+    /// The caller's second factor, if one is on: how many recovery codes are left.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn totp_of(&self, caller: Caller) -> Result<Option<i64>, ServiceError> {
+        let row = self.present_totp(caller.id).await?;
+        Ok(row.map(|row| row.recovery_codes))
+    }
+
+    /// At login, after the password was right.
+    ///
+    /// # Errors
+    /// [`ServiceError::SecondFactorNeeded`], [`ServiceError::Unauthenticated`] for a wrong code,
+    /// [`ServiceError::TooMany`], and those of the database.
+    pub(crate) async fn check_second_factor(
+        &self,
+        user_id: UserId,
+        factor: Option<SecondFactor>,
+    ) -> Result<(), ServiceError> {
+        let Some(row) = self.present_totp(user_id).await? else { return Ok(()) };
+        let factor = factor.ok_or(ServiceError::SecondFactorNeeded)?;
+        let attempt = self.limits.code(user_id)?;
+        if !self.spend(user_id, &row, factor).await? {
+            return Err(ServiceError::Unauthenticated(WRONG_CODE));
+        }
+        attempt.give_back();
+        Ok(())
+    }
+
+    async fn present_totp(&self, user_id: UserId) -> Result<Option<TotpRow>, ServiceError> {
+        Ok(self.store.totp(user_id).await?.filter(|row| row.confirmed_at.is_some()))
+    }
+
+    /// Uses a code up; no code is good twice.
+    async fn spend(
+        &self,
+        user_id: UserId,
+        row: &TotpRow,
+        factor: SecondFactor,
+    ) -> Result<bool, ServiceError> {
+        let now = Timestamp::now();
+        Ok(match factor {
+            SecondFactor::Totp(code) => match self.step_of(user_id, &row.secret, &code, now)? {
+                Some(step) => self.store.use_totp_step(user_id, step).await?,
+                None => false,
+            },
+            SecondFactor::Recovery(code) => {
+                let (store, _) = self.store.recording(Actor::User(user_id));
+                store.use_recovery_code(user_id, &token_hash(code.expose()), now).await?
+            }
+        })
+    }
+
+    /// The time step that a code is of: this one, the one before or the one after.
+    fn step_of(
+        &self,
+        user_id: UserId,
+        secret: &SealedSecret,
+        code: &TotpCode,
+        now: Timestamp,
+    ) -> Result<Option<i64>, ServiceError> {
+        let totp = totp(&self.sealing.open(user_id, secret)?)?;
+        Ok(totp.check(code.expose(), seconds(now)).and_then(|step| i64::try_from(step).ok()))
+    }
+
+    /// The caller, who has a session and knows the password.
+    pub(crate) async fn confirmed_by_password(
+        &self,
+        caller: Caller,
+        password: &Password,
+        from: IpAddr,
+    ) -> Result<Login, ServiceError> {
+        caller.session()?;
+        let caller = self.present(caller).await?;
+        let attempt = self.limits.confirm(caller.id, from)?;
+        let login = self.store.credentials_for_login(&Identifier::Id(caller.id)).await?;
+        let stored = login.as_ref().map(|login| login.password_hash.as_str());
+        let is_right = self.passwords.matches(password, stored).await?;
+        let login = login.filter(|_| is_right).ok_or(WRONG_PASSWORD)?;
+        attempt.give_back();
+        Ok(login)
+    }
+
+    async fn delete_totp(&self, caller: Caller, user_id: UserId) -> Result<Receipt, ServiceError> {
+        let service = self.clone();
+        to_the_end(async move {
+            let (store, recorder) = service.store.recording(caller.actor());
+            let deleted = store.delete_totp(user_id).await;
+            let receipt = service.users.committed(&recorder).await;
+            deleted?;
+            Ok(receipt)
+        })
+        .await
+    }
+}
+
+fn totp(secret: &[u8]) -> Result<Totp, ServiceError> {
+    let built = Builder::new().with_secret(secret.to_vec()).build();
+    built.map_err(|_| ServiceError::Internal("a second factor in the database has no usable secret".into()))
+}
+
+/// For a label in a URI: an e-mail address may hold anything but control characters.
+fn percent_encoded(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~@".contains(&byte);
+    let encoded = text.bytes().map(|byte| match plain(byte) {
+        true => char::from(byte).to_string(),
+        false => format!("%{byte:02X}"),
+    });
+    encoded.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 6238, appendix B, the last six digits.
+    #[test]
+    fn codes_are_those_of_the_rfc_within_one_step() {
+        let totp = totp(b"12345678901234567890").unwrap();
+        for (time, code) in [(59, "287082"), (1_111_111_109, "081804"), (20_000_000_000, "353130")] {
+            assert_eq!(totp.check(code, time), Some(time / 30));
+            assert_eq!(totp.check(code, time + 30), Some(time / 30), "a step late");
+            assert_eq!(totp.check(code, time + 60), None, "two steps late");
+        }
+    }
+
+    #[test]
+    fn a_label_holds_nothing_that_ends_it() {
+        assert_eq!(percent_encoded("a+b?c@x.example"), "a%2Bb%3Fc@x.example");
+    }
+}

@@ -1,0 +1,116 @@
+//! The settings of the service's defences: limits, proxies, and the key of the second factors.
+
+use std::num::NonZeroU32;
+
+use crate::domain::invalid::Invalid;
+use crate::domain::network::{ForwardedHeader, TrustedProxies};
+use crate::domain::secret_key::SecretKey;
+use crate::settings::bad::BadSetting;
+use crate::settings::sources::{Origin, Sources};
+
+const PER_ADDRESS: u32 = 100;
+const PER_ACCOUNT: u32 = 10;
+
+/// How the service defends itself.
+#[derive(Debug, Clone, Default)]
+pub struct Security {
+    /// `LARDER_SECRET_KEY`: 32 bytes in base64, with which second factors are sealed. Default none: they are stored
+    /// as they are, in the database that also holds the keys that sign.
+    pub secret_key: Option<SecretKey>,
+    /// How often one may fail.
+    pub limits: FailureLimits,
+    /// `LARDER_TRUSTED_PROXIES`, networks separated by commas, default none; and `LARDER_FORWARDED_HEADER`.
+    pub proxies: TrustedProxies,
+}
+
+/// How many failed attempts are answered before the next is told to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FailureLimits {
+    /// `LARDER_FAILURES_PER_ADDRESS`: a minute, of each kind, from one address. Default 100.
+    pub per_address: NonZeroU32,
+    /// `LARDER_FAILURES_PER_ACCOUNT`: in 15 minutes, for one account from one address. Ten times as many from all
+    /// addresses together. Default 10.
+    pub per_account: NonZeroU32,
+}
+
+impl Default for FailureLimits {
+    fn default() -> Self {
+        let number = |number| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
+        Self { per_address: number(PER_ADDRESS), per_account: number(PER_ACCOUNT) }
+    }
+}
+
+/// Reads how the service defends itself.
+pub(super) fn read(sources: &Sources) -> Result<Security, BadSetting> {
+    let limit = |name, default: &str| {
+        sources.take(name, default, |raw| {
+            let limit = raw.trim().parse::<u32>().ok().and_then(bounded);
+            limit.ok_or_else(|| "must be a whole number from 1 to 1000000".to_owned())
+        })
+    };
+    let limits = FailureLimits {
+        per_address: limit("LARDER_FAILURES_PER_ADDRESS", &PER_ADDRESS.to_string())?,
+        per_account: limit("LARDER_FAILURES_PER_ACCOUNT", &PER_ACCOUNT.to_string())?,
+    };
+    let networks = sources.take("LARDER_TRUSTED_PROXIES", "", |raw| {
+        let networks = raw.split(',').map(str::trim).filter(|raw| !raw.is_empty()).map(str::parse);
+        networks.collect::<Result<_, Invalid>>().map_err(|invalid| invalid.message().to_owned())
+    })?;
+    let header = sources.take("LARDER_FORWARDED_HEADER", "x-forwarded-for", |raw| {
+        raw.parse::<ForwardedHeader>().map_err(|invalid: Invalid| invalid.message().to_owned())
+    })?;
+    let proxies = TrustedProxies { networks, header };
+    Ok(Security { secret_key: secret_key(sources)?, limits, proxies })
+}
+
+fn secret_key(sources: &Sources) -> Result<Option<SecretKey>, BadSetting> {
+    const NAME: &str = "LARDER_SECRET_KEY";
+    let Some(found) = sources.find(NAME) else {
+        sources.note(NAME, "none", Origin::Default);
+        return Ok(None);
+    };
+    let key = SecretKey::parse(&found.value);
+    let key = key.map_err(|invalid| BadSetting::secret(NAME, invalid.message()))?;
+    sources.note(NAME, "…", found.origin);
+    Ok(Some(key))
+}
+
+fn bounded(number: u32) -> Option<NonZeroU32> {
+    NonZeroU32::new(number).filter(|number| number.get() <= 1_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::sources;
+
+    fn read(name: &str, value: &str) -> Result<Security, BadSetting> {
+        super::read(&sources::of(&[(name, value)], "")?)
+    }
+
+    #[test]
+    fn a_bad_value_is_named_and_the_key_never_shown() {
+        for (name, value, says) in [
+            ("LARDER_FAILURES_PER_ADDRESS", "0", "1 to 1000000"),
+            ("LARDER_FAILURES_PER_ACCOUNT", "many", "1 to 1000000"),
+            ("LARDER_TRUSTED_PROXIES", "10.0.0.0/99", "10.0.0.0/8"),
+            ("LARDER_FORWARDED_HEADER", "via", "x-forwarded-for or forwarded"),
+            ("LARDER_SECRET_KEY", "c2hvcnQ=", "32 bytes"),
+        ] {
+            let error = read(name, value).unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains(says), "{error}");
+            assert_eq!(error.contains(value), name != "LARDER_SECRET_KEY", "{error}");
+        }
+    }
+
+    #[test]
+    fn defaults_are_what_a_person_never_meets() {
+        let security = read("REDIS_URL", "").unwrap();
+        assert_eq!((security.limits.per_address.get(), security.limits.per_account.get()), (100, 10));
+        assert!(security.secret_key.is_none() && security.proxies.networks.is_empty());
+        let proxies = read("LARDER_TRUSTED_PROXIES", "10.0.0.0/8, ::1,").unwrap().proxies;
+        assert_eq!(proxies.networks.len(), 2);
+        let key = read("LARDER_SECRET_KEY", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").unwrap();
+        assert_eq!(format!("{:?}", key.secret_key), "Some(SecretKey(…))");
+    }
+}

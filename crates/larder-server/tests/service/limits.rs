@@ -1,0 +1,121 @@
+//! Guessing: how often, from where, and what the answers and their times tell.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::app::{PASSWORD, Stack, TestApp, on_both_databases};
+use crate::support::client::{Answer, Request};
+
+fn login_from(app: &TestApp, header: (&str, &str), body: &Value) -> Answer {
+    app.stranger().send(Request::new("POST", "/api/v1/auth/login").header(header.0, header.1).json(body))
+}
+
+fn wrong(name: &str) -> Value {
+    json!({ "username": name, "password": "wrong horse battery" })
+}
+
+fn guessing_a_password_ends_soon_and_alike_for_those_who_do_not_exist(app: &TestApp) {
+    let ann = app.user("ann");
+    let login = |body: &Value| app.stranger().post("/api/v1/auth/login", body);
+    let guess = |name: &str| {
+        let answers: Vec<_> = (0..12).map(|_| login(&wrong(name))).collect();
+        let statuses: Vec<_> = answers.iter().map(|answer| answer.status).collect();
+        let last = answers.last().unwrap();
+        assert!(last.header("retry-after").unwrap().parse::<u64>().unwrap() <= 91, "{last:?}");
+        (statuses, last.text().to_owned())
+    };
+    let known = guess("ann");
+    assert_eq!(known.0, [[401; 10].as_slice(), &[429; 2]].concat());
+    assert_eq!(known, guess("nobody"), "who exists is not told");
+    login(&json!({ "username": "ann", "password": PASSWORD })).expect(429);
+    // Her session is not concerned, nor is anybody else.
+    assert_eq!(ann.validate(), 200);
+    app.user("bea");
+    for _ in 0..12 {
+        login(&json!({ "username": "bea", "password": PASSWORD })).expect(200);
+    }
+    // Guessing the current password with a stolen session ends as soon.
+    let change = || {
+        let body = json!({ "current_password": "wrong horse battery", "new_password": "another password" });
+        ann.post("/api/v1/auth/password", &body).status
+    };
+    let statuses: Vec<_> = (0..12).map(|_| change()).collect();
+    assert_eq!(statuses, [[403; 10].as_slice(), &[429; 2]].concat());
+}
+
+#[test]
+fn an_attack_from_elsewhere_does_not_lock_the_owner_out() {
+    let app = Stack::sqlite_memory()
+        .with_setting("LARDER_TRUSTED_PROXIES", "127.0.0.0/8")
+        .with_setting("LARDER_FAILURES_PER_ACCOUNT", "2")
+        .start();
+    app.user("ann");
+    let right = json!({ "username": "ann", "password": PASSWORD });
+    let home = ("x-forwarded-for", "198.51.100.7");
+    login_from(&app, home, &right).expect(200);
+    let tried = (0..30).filter(|last| {
+        let address = format!("203.0.113.{last}");
+        login_from(&app, ("x-forwarded-for", &address), &wrong("ann")).status == 401
+    });
+    assert_eq!(tried.count(), 20, "ten times as many as from one address");
+    login_from(&app, ("x-forwarded-for", "192.0.2.1"), &right).expect(429);
+    login_from(&app, home, &right).expect(200);
+}
+
+#[test]
+fn an_address_runs_out_and_only_trusted_proxies_speak_for_others() {
+    let app = Stack::sqlite_memory().with_setting("LARDER_FAILURES_PER_ADDRESS", "5").start();
+    let claimed = |number: u32| {
+        let (name, address) = (format!("user{number}"), format!("203.0.113.{number}"));
+        login_from(&app, ("x-forwarded-for", &address), &wrong(&name)).status
+    };
+    let statuses: Vec<_> = (0..7).map(claimed).collect();
+    assert_eq!(statuses, [401, 401, 401, 401, 401, 429, 429], "nobody is believed who is not trusted");
+    let refresh = || app.stranger().post("/api/v1/auth/refresh", &json!({ "refresh_token": "x" })).status;
+    let statuses: Vec<_> = (0..6).map(|_| refresh()).collect();
+    assert_eq!(statuses, [401, 401, 401, 401, 401, 429]);
+    let revoke = || {
+        let form = "application/x-www-form-urlencoded";
+        let request = Request::new("POST", "/api/v1/auth/revoke").header("content-type", form);
+        app.stranger().send(request.bytes("token=x")).status
+    };
+    let statuses: Vec<_> = (0..6).map(|_| revoke()).collect();
+    assert_eq!(statuses, [200, 200, 200, 200, 200, 429]);
+    let register = |number: u32| {
+        let name = format!("many{number}");
+        let body = json!({ "email": format!("{name}@example.com"), "username": name, "password": PASSWORD });
+        app.stranger().post("/api/v1/auth/register", &body).status
+    };
+    let statuses: Vec<_> = (0..6).map(register).collect();
+    assert_eq!(statuses, [201, 201, 201, 201, 201, 429]);
+}
+
+/// The middle of the times that something took.
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
+}
+
+/// Without the comparison with nobody's hash, an unknown user is answered many times faster.
+fn an_unknown_user_is_answered_as_slowly_as_a_wrong_password(app: &TestApp) {
+    let (mut known, mut unknown) = (Vec::new(), Vec::new());
+    for number in 0..9 {
+        app.user(&format!("user{number}"));
+    }
+    for number in 0..9 {
+        for (name, times) in [(format!("user{number}"), &mut known), (format!("none{number}"), &mut unknown)]
+        {
+            let start = Instant::now();
+            app.stranger().post("/api/v1/auth/login", &wrong(&name)).expect(401);
+            times.push(start.elapsed());
+        }
+    }
+    let (known, unknown) = (median(known), median(unknown));
+    assert!(unknown * 2 > known && known * 2 > unknown, "known: {known:?}, unknown: {unknown:?}");
+}
+
+on_both_databases!(
+    guessing_a_password_ends_soon_and_alike_for_those_who_do_not_exist,
+    an_unknown_user_is_answered_as_slowly_as_a_wrong_password,
+);

@@ -1,0 +1,180 @@
+//! `/api/v1/auth/totp`: setting up a second factor, logging in with it, losing it.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+use totp_rs::{Builder, Secret, Totp};
+
+use crate::support::app::{ADMIN_PASSWORD, PASSWORD, Stack, TestApp, on_both_databases};
+use crate::support::client::{Answer, Client};
+use crate::support::larder::Larder;
+
+/// What the user's telephone shows.
+struct Authenticator(Totp);
+
+impl Authenticator {
+    fn scan(enrolled: &Answer) -> Self {
+        let secret = enrolled.field("secret");
+        let uri = enrolled.field("otpauth_uri");
+        assert!(uri.starts_with("otpauth://totp/larder:") && uri.contains(&secret), "{uri}");
+        let secret = Secret::try_from_base32(secret).unwrap();
+        Self(Builder::new().with_secret(secret).build().unwrap())
+    }
+
+    /// The code of so many steps from now.
+    fn code(&self, steps: i64) -> String {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        self.0.generate(now.checked_add_signed(steps * 30).unwrap()).to_string()
+    }
+}
+
+/// Turns the second factor on, and returns the recovery codes.
+fn enabled(client: &Client) -> (Authenticator, Vec<String>) {
+    let enrolled = client.post("/api/v1/auth/totp/enroll", &json!({ "password": PASSWORD })).expect(200);
+    let phone = Authenticator::scan(&enrolled);
+    let confirmed =
+        client.post("/api/v1/auth/totp/confirm", &json!({ "totp_code": phone.code(0) })).expect(200);
+    let codes = confirmed.json()["recovery_codes"].as_array().unwrap().clone();
+    (phone, codes.iter().map(|code| code.as_str().unwrap().to_owned()).collect())
+}
+
+fn login(app: &TestApp, name: &str, more: Value) -> Answer {
+    let mut body = json!({ "username": name, "password": PASSWORD });
+    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    app.stranger().post("/api/v1/auth/login", &body)
+}
+
+fn a_second_factor_is_asked_for_and_no_code_is_good_twice(app: &TestApp) {
+    let ann = app.user("ann");
+    let state = |client: &Client| client.get("/api/v1/auth/totp").expect(200).json();
+    assert_eq!(state(&ann), json!({ "enabled": false, "recovery_codes": 0 }));
+    ann.post("/api/v1/auth/totp/enroll", &json!({ "password": "wrong horse battery" })).expect(403);
+    ann.post("/api/v1/auth/totp/confirm", &json!({ "totp_code": "000000" })).expect(409);
+    let enrolled = ann.post("/api/v1/auth/totp/enroll", &json!({ "password": PASSWORD })).expect(200);
+    login(app, "ann", json!({})).expect(200);
+    let forgotten = Authenticator::scan(&enrolled);
+    let (phone, codes) = enabled(&ann);
+    assert_eq!(codes.len(), 10);
+    assert_ne!(forgotten.code(0), phone.code(0), "a second enrolment replaces the first");
+    assert_eq!(state(&ann), json!({ "enabled": true, "recovery_codes": 10 }));
+    assert_eq!(ann.validate(), 200, "sessions stay");
+    ann.post("/api/v1/auth/totp/enroll", &json!({ "password": PASSWORD })).expect(409);
+
+    login(app, "ann", json!({})).complains_about(401, &["totp_code"]);
+    let other = json!({ "username": "ann", "password": "wrong horse battery" });
+    let wrong = app.stranger().post("/api/v1/auth/login", &other).expect(401).json();
+    assert_eq!(wrong["errors"], Value::Null, "a second factor is not told of before the password is right");
+    login(app, "ann", json!({ "totp_code": phone.code(0) })).expect(401);
+    let next = phone.code(1);
+    login(app, "ann", json!({ "totp_code": next })).expect(200);
+    login(app, "ann", json!({ "totp_code": next })).expect(401);
+    login(app, "ann", json!({ "totp_code": phone.code(9) })).expect(401);
+    login(app, "ann", json!({ "recovery_code": codes[0].to_uppercase() })).expect(200);
+    login(app, "ann", json!({ "recovery_code": codes[0] })).expect(401);
+    login(app, "ann", json!({ "recovery_code": "abcd-efgh-ijkl-mnop" })).expect(401);
+    login(app, "ann", json!({ "totp_code": next, "recovery_code": codes[1] }))
+        .complains_about(422, &["recovery_code"]);
+    assert_eq!(state(&ann), json!({ "enabled": true, "recovery_codes": 9 }));
+
+    let remove = |more: Value| {
+        let mut body = json!({ "password": PASSWORD });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        ann.send(crate::support::client::Request::new("DELETE", "/api/v1/auth/totp").json(&body))
+    };
+    remove(json!({})).expect(403);
+    remove(json!({ "totp_code": next })).expect(403);
+    remove(json!({ "password": "wrong horse battery", "recovery_code": codes[2] })).expect(403);
+    remove(json!({ "recovery_code": codes[2] })).expect(204);
+    remove(json!({ "recovery_code": codes[3] })).expect(409);
+    login(app, "ann", json!({})).expect(200);
+    assert_eq!(app.stack.sql("SELECT COUNT(*) FROM recovery_codes"), "0");
+}
+
+fn of_one_code_sent_many_times_at_once_one_is_accepted(app: &TestApp) {
+    let ann = app.user("ann");
+    let (phone, codes) = enabled(&ann);
+    let other = app.second_instance();
+    for more in [json!({ "totp_code": phone.code(1) }), json!({ "recovery_code": codes[0] })] {
+        let tries: Vec<_> = std::thread::scope(|scope| {
+            let send = |app| {
+                let more = more.clone();
+                scope.spawn(move || login(app, "ann", more).status)
+            };
+            let tries: Vec<_> = [app, &other, app, &other, app].map(send).into();
+            tries.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(tries.iter().filter(|status| **status == 200).count(), 1, "{tries:?}");
+        assert_eq!(tries.iter().filter(|status| **status == 401).count(), 4, "{tries:?}");
+    }
+}
+
+fn guessing_codes_ends_soon_and_an_admin_helps_who_lost_them(app: &TestApp) {
+    let (ann, bea, admin) = (app.user("ann"), app.user("bea"), app.admin());
+    let (phone, _) = enabled(&ann);
+    let mut statuses = Vec::new();
+    for number in 0..12 {
+        let guess = format!("{number:06}");
+        statuses.push(login(app, "ann", json!({ "totp_code": guess })));
+    }
+    let refused = statuses.iter().filter(|answer| answer.status == 429).collect::<Vec<_>>();
+    assert!((1..=2).contains(&refused.len()), "the first ten were answered");
+    let wait: u64 = refused[0].header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=120).contains(&wait), "{wait}");
+    login(app, "ann", json!({ "totp_code": phone.code(1) })).expect(429);
+    login(app, "bea", json!({})).expect(200);
+
+    let path = format!("{}/totp", ann.path());
+    ann.delete(&path).expect(403);
+    bea.delete(&path).expect(403);
+    admin.delete(&format!("{}/totp", admin.path())).expect(403);
+    admin.delete(&path).expect(204);
+    login(app, "ann", json!({})).expect(200);
+    let helper = app.user_with_role("helper", "admin");
+    helper.delete(&format!("{}/totp", admin.path())).expect(403);
+    let body = json!({ "password": ADMIN_PASSWORD });
+    admin.post("/api/v1/auth/totp/enroll", &body).expect(200);
+}
+
+const KEY: &str = "c2VjcmV0IGtleSBmb3IgdGhlIHRlc3RzIG9mIFRPVFA=";
+const OTHER_KEY: &str = "YW5vdGhlciBrZXkgZm9yIHRoZSB0ZXN0cyBvZiBUT1Q=";
+
+#[test]
+fn secrets_are_sealed_with_the_key_of_the_settings() {
+    let app = Stack::sqlite_memory().with_setting("LARDER_SECRET_KEY", KEY).start();
+    let ann = app.user("ann");
+    let (phone, _) = enabled(&ann);
+    let stored = app.stack.sql("SELECT secret FROM totp");
+    assert!(stored.starts_with("sealed."), "{stored}");
+    login(&app, "ann", json!({ "totp_code": phone.code(1) })).expect(200);
+
+    let url = app.stack.database_url();
+    for key in ["", OTHER_KEY] {
+        let settings =
+            [("LARDER_LISTEN", "127.0.0.1:0"), ("DATABASE_URL", &*url), ("LARDER_SECRET_KEY", key)];
+        let mut other = Larder::start(&["serve"], &std::env::temp_dir(), &settings);
+        assert_eq!(other.wait().code(), Some(1), "{}", other.printed());
+        assert!(other.stderr().contains("LARDER_SECRET_KEY"), "{}", other.stderr());
+        assert!(!other.printed().contains(KEY) && !other.printed().contains(OTHER_KEY));
+    }
+}
+
+#[test]
+fn secrets_from_before_the_key_are_sealed_at_the_next_start() {
+    let app = Stack::sqlite_memory().start();
+    let ann = app.user("ann");
+    let (phone, _) = enabled(&ann);
+    assert!(app.stack.sql("SELECT secret FROM totp").starts_with("plain."));
+    let url = app.stack.database_url();
+    let settings = [("LARDER_LISTEN", "127.0.0.1:0"), ("DATABASE_URL", &*url), ("LARDER_SECRET_KEY", KEY)];
+    let mut other = Larder::start(&["serve"], &std::env::temp_dir(), &settings);
+    let address = other.line("Listening on http://").parse().unwrap();
+    assert!(app.stack.sql("SELECT secret FROM totp").starts_with("sealed."));
+    let body = json!({ "username": "ann", "password": PASSWORD, "totp_code": phone.code(1) });
+    Client::stranger(address).post("/api/v1/auth/login", &body).expect(200);
+}
+
+on_both_databases!(
+    a_second_factor_is_asked_for_and_no_code_is_good_twice,
+    of_one_code_sent_many_times_at_once_one_is_accepted,
+    guessing_codes_ends_soon_and_an_admin_helps_who_lost_them,
+);

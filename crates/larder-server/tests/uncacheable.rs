@@ -1,0 +1,58 @@
+//! Secrets cannot be cached: a class's values are serialised, and no type that holds a secret can be.
+//!
+//! Each line below does not compile once its type implements `Serialize`. That a class asks for it is shown by an example that
+//! must not compile, at `larder_server::cached`. Both are instant, and no list of a compiler's words has to be kept.
+
+use larder_server::domain::api_key::{ApiKeySecret, ApiKeyState};
+use larder_server::domain::auth::AuthState;
+use larder_server::domain::password::Password;
+use larder_server::domain::second_factor::{RecoveryCode, SecondFactor, TotpCode};
+use larder_server::domain::secret_key::SecretKey;
+use larder_server::domain::user::User;
+use larder_server::service::auth::Grant;
+use larder_server::service::totp::Enrollment;
+use larder_server::store::api_keys::ApiKeyHash;
+use larder_server::store::keys::SigningKey;
+use larder_server::store::passwords::Login;
+use larder_server::store::totp::{SealedSecret, TotpRow};
+
+/// A type that implements `Serialize` has two ways to `check`, and the compiler refuses to choose.
+macro_rules! uncacheable {
+    ($($secret:ty),+ $(,)?) => {$(
+        const _: fn() = || {
+            trait Ambiguous<Way> {
+                fn check() {}
+            }
+            impl<T: ?Sized> Ambiguous<()> for T {}
+            struct Serializable;
+            impl<T: ?Sized + serde::Serialize> Ambiguous<Serializable> for T {}
+            <$secret as Ambiguous<_>>::check()
+        };
+    )+};
+}
+
+uncacheable!(
+    Password,
+    Login,
+    SigningKey,
+    SecretKey,
+    SealedSecret,
+    TotpRow,
+    TotpCode,
+    RecoveryCode,
+    SecondFactor,
+    Enrollment,
+    ApiKeySecret,
+    ApiKeyHash,
+    Grant,
+);
+
+fn cacheable<T: serde::Serialize + serde::de::DeserializeOwned>() -> usize {
+    size_of::<T>()
+}
+
+/// The control: what is cached could not stand in the list above.
+#[test]
+fn what_is_cached_is_serialisable_and_no_secret_is() {
+    assert!(cacheable::<User>() > 0 && cacheable::<AuthState>() > 0 && cacheable::<ApiKeyState>() > 0);
+}
