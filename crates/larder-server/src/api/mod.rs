@@ -3,9 +3,11 @@
 pub mod auth;
 pub mod extract;
 pub mod health;
+pub mod lists;
 pub mod openapi;
 pub mod preconditions;
 pub mod problem;
+pub mod statistics;
 pub mod users;
 
 use std::time::Duration;
@@ -33,8 +35,11 @@ const BODY_PAUSE: Duration = Duration::from_secs(10);
 
 /// All routes on a service.
 pub fn routes(service: Service) -> Router {
-    let (router, document) =
-        OpenApiRouter::with_openapi(openapi::Base::openapi()).merge(users::routes()).split_for_parts();
+    let (router, document) = OpenApiRouter::with_openapi(openapi::Base::openapi())
+        .merge(users::routes())
+        .merge(lists::routes())
+        .merge(statistics::routes())
+        .split_for_parts();
     let auth = Router::new()
         .route("/register", post(auth::register))
         .route("/login", post(auth::login))

@@ -1,6 +1,8 @@
 //! Where users meet the cache, and the only place: each class, and how it is loaded. What a write touches the database
 //! itself records, as `store/journal.rs` declares.
 
+pub mod lists;
+pub mod statistics;
 pub mod users;
 
 use std::time::Duration;

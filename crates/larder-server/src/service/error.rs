@@ -2,6 +2,7 @@
 
 use larder::error::{Error as CacheError, ErrorKind};
 
+use crate::domain::invalid::ValidationErrors;
 use crate::store::error::StoreError;
 
 /// A refusal or a failure. No variant shows personal data.
@@ -58,4 +59,15 @@ impl From<CacheError> for ServiceError {
             _ => Self::Internal(error.into()),
         }
     }
+}
+
+/// Why a list was not given.
+#[derive(Debug, thiserror::Error)]
+pub enum ListError {
+    /// Parameters that are wrong, or ask for what the caller may not see.
+    #[error("some parameters are not allowed as they are")]
+    Invalid(#[from] ValidationErrors),
+    /// Everything else.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
 }

@@ -3,12 +3,15 @@
 pub mod access;
 pub mod auth;
 pub mod error;
+pub mod lists;
 pub mod passwords;
 pub mod tokens;
 pub mod users;
 
 use larder::cache::Cache;
 
+use crate::cached::lists::CachedLists;
+use crate::cached::statistics::CachedStatistics;
 use crate::cached::users::CachedUsers;
 use crate::service::error::ServiceError;
 use crate::service::passwords::Passwords;
@@ -20,6 +23,8 @@ use crate::store::Store;
 pub struct Service {
     store: Store,
     users: CachedUsers,
+    lists: CachedLists,
+    statistics: CachedStatistics,
     passwords: Passwords,
     tokens: Tokens,
 }
@@ -30,9 +35,11 @@ impl Service {
     /// # Errors
     /// Those of the database.
     pub async fn open(store: Store, cache: Cache) -> Result<Self, ServiceError> {
+        let lists = CachedLists::open(&cache, store.clone())?;
+        let statistics = CachedStatistics::open(&cache, store.clone())?;
         let users = CachedUsers::open(cache, store.clone())?;
         let tokens = Tokens::open(&store).await?;
-        Ok(Self { store, users, passwords: Passwords::new(), tokens })
+        Ok(Self { store, users, lists, statistics, passwords: Passwords::new(), tokens })
     }
 
     /// The database behind it.
@@ -43,6 +50,16 @@ impl Service {
     /// The users, read through the cache.
     pub fn users(&self) -> &CachedUsers {
         &self.users
+    }
+
+    /// Lists of users, read through the cache.
+    pub fn lists(&self) -> &CachedLists {
+        &self.lists
+    }
+
+    /// Figures about users, read through the cache.
+    pub fn statistics(&self) -> &CachedStatistics {
+        &self.statistics
     }
 
     /// Hashes and compares passwords.

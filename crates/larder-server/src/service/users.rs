@@ -5,10 +5,8 @@ use larder::policy::Consistency;
 use larder::receipt::Receipt;
 use larder::uncached::uncached;
 
-use crate::cached::users::UserPage;
 use crate::domain::body::CreateUserBody;
 use crate::domain::identity::Identifier;
-use crate::domain::paging::ListQuery;
 use crate::domain::patch::UserPatch;
 use crate::domain::user::{NewUser, User};
 use crate::service::access::Caller;
@@ -28,18 +26,6 @@ impl Service {
     ) -> Result<Answer<User>, ServiceError> {
         let answer = self.users.find(by, consistency).await?;
         if answer.value.is_some() { Ok(answer) } else { Err(ServiceError::NotFound) }
-    }
-
-    /// A page of users; each caller is to be shown what it may see of each.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn list(
-        &self,
-        query: &ListQuery,
-        consistency: Consistency,
-    ) -> Result<Answer<UserPage>, ServiceError> {
-        Ok(self.users.list(query, consistency).await?)
     }
 
     /// Creates a user as an admin.

@@ -17,19 +17,38 @@ pub fn tables() -> Vec<Table> {
         Table::new("users")
             .entry("user_details", &["id"])
             .entry("auth_state", &["id"])
+            .entry("user_personal_stats", &["id"])
             .entry("user_email", &["email"])
             .entry("user_username", &["username"])
             .entry("user_phone", &["phone"])
             .entry("user_external", &["external_id"])
             .tag("user_list")
+            .tag("superadmin_user_list")
+            .tag("user_stats")
+            .tag("dashboard_stats")
             .unique(&["id"])
             .unique(&["email"])
             .unique(&["username"])
             .unique(&["phone"])
             .unique(&["external_id"]),
-        Table::new("credentials").entry("auth_state", &["user_id"]).unique(&["user_id"]),
-        Table::new("sessions").entry("auth_state", &["user_id"]).unique(&["id"]),
-        Table::new("user_totals").tag("user_list").unique(&["shard"]),
+        Table::new("credentials")
+            .entry("auth_state", &["user_id"])
+            .entry("user_personal_stats", &["user_id"])
+            .tag("superadmin_user_list")
+            .unique(&["user_id"]),
+        Table::new("sessions")
+            .entry("auth_state", &["user_id"])
+            .entry("user_personal_stats", &["user_id"])
+            .tag("superadmin_user_list")
+            .unique(&["id"]),
+        // For hands that mend them: whatever changes users touches all this already.
+        Table::new("user_counts")
+            .tag("user_list")
+            .tag("superadmin_user_list")
+            .tag("user_stats")
+            .tag("dashboard_stats")
+            .unique(&["shard", "role", "is_active"]),
+        Table::new("user_days").tag("user_stats").tag("dashboard_stats").unique(&["day", "shard"]),
     ]
 }
 
@@ -43,17 +62,18 @@ pub(super) fn touches_of(user: &User) -> Vec<Touch> {
     ];
     let names = names.into_iter().filter_map(|(class, name)| Some(Touch::entry(class, [name?])));
     let id = user.id.to_string();
-    let own = [
-        Touch::Tag("user_list".to_owned()),
-        Touch::entry("user_details", [id]),
-        touch_of_auth_state(user.id),
-    ];
-    own.into_iter().chain(names).collect()
+    let tags = ["user_list", "superadmin_user_list", "user_stats", "dashboard_stats"];
+    let tags = tags.map(|tag| Touch::Tag(tag.to_owned()));
+    let own = ["user_details", "auth_state", "user_personal_stats"];
+    let own = own.map(|class| Touch::entry(class, [id.clone()]));
+    tags.into_iter().chain(own).chain(names).collect()
 }
 
-/// What a change of a user's sessions touches.
-pub(super) fn touch_of_auth_state(user_id: UserId) -> Touch {
-    Touch::entry("auth_state", [user_id.to_string()])
+/// What a change of a user's sessions touches, as `tables` declares it.
+pub(super) fn touches_of_sessions(user_id: UserId) -> Vec<Touch> {
+    let own = ["auth_state", "user_personal_stats"];
+    let own = own.map(|class| Touch::entry(class, [user_id.to_string()]));
+    own.into_iter().chain([Touch::Tag("superadmin_user_list".to_owned())]).collect()
 }
 
 impl Store {

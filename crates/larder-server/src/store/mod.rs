@@ -1,7 +1,7 @@
 //! What the service keeps in its database, behind one type for PostgreSQL and SQLite.
 //!
 //! Reads are one fresh autocommit statement each, so a cache may load through them. Invariants:
-//! - `one_lock_order`: transactions lock users, then credentials, then sessions, then refresh tokens; the totals
+//! - `one_lock_order`: transactions lock users, then credentials, then sessions, then refresh tokens; the counts
 //!   come last, but first where many users are created, which can meet another only over the same e-mail address;
 //! - `versions_by_trigger`: no statement here writes `version` or `updated_at` of an existing user;
 //! - `no_secret_in_user`: nothing here reads a password hash into a [`User`](crate::domain::user::User).
@@ -11,13 +11,18 @@ pub mod changes;
 pub mod error;
 pub mod journal;
 pub mod keys;
+pub mod lists;
 pub mod passwords;
 pub mod recorder;
 pub mod sessions;
+pub mod statistics;
+pub mod superadmin;
 pub mod users;
 
 mod bulk;
 mod row;
+mod search;
+mod sql;
 
 use larder_sql::database::{Database, Migrations};
 use sqlx::Row;

@@ -4,7 +4,9 @@
 mod access;
 mod bed;
 mod changes;
+mod counters;
 mod lists;
 mod races;
+mod search;
 mod sessions;
 mod users;

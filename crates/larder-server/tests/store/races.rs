@@ -186,13 +186,15 @@ async fn open_and_rotate(store: &Store, user_id: UserId, token: &str) {
 
 async fn instances_may_start_at_once(bed: &Bed) {
     let drop = "DROP TABLE refresh_tokens; DROP TABLE sessions; DROP TABLE credentials; DROP TABLE signing_keys; \
-                DROP TABLE users; DROP TABLE user_totals; DROP TABLE installation; DROP TABLE larder_outbox; \
+                DROP TABLE users; DROP TABLE user_counts; DROP TABLE user_days; DROP TABLE installation; DROP TABLE larder_outbox; \
                 DROP TABLE larder_outbox_marks; DROP TABLE _sqlx_migrations;";
     bed.sql(drop).unwrap();
     if bed.is_postgres() {
-        bed.sql("DROP FUNCTION users_versioned, users_counted, users_truncated, users_deactivated").unwrap();
+        bed.sql("DROP FUNCTION users_versioned, users_counted, users_recounted, users_truncated, users_deactivated, users_grams, \
+             users_grams_of, users_folded",
+        ).unwrap();
     } else {
-        bed.sql("DROP TABLE users_versioning; DROP TABLE larder_identity").unwrap();
+        bed.sql("DROP TABLE users_versioning; DROP TABLE user_search; DROP TABLE larder_identity").unwrap();
     }
     let (a, b, c) = tokio::join!(instance(bed), instance(bed), instance(bed));
     for (store, name) in [(a, "ann"), (b, "bob"), (c, "cat")] {
