@@ -20,6 +20,7 @@ const FIELDS: [&str; 17] = [
     "location",
     "occupation",
     "phone",
+    "points",
     "role",
     "skills",
     "updated_at",
