@@ -42,16 +42,16 @@ impl Store {
     /// One user more than asked for, if there are so many: it tells whether the list goes on.
     async fn page(&self, list: &ListQuery) -> Result<Vec<User>, StoreError> {
         let limit = i64::from(list.limit.get());
+        let before = match list.position {
+            Position::Page(page) => i64::from(page.get() - 1) * limit,
+            Position::Cursor(_) => 0,
+        };
         let mut sql = Sql::default();
         let by = list.sort.by.as_str();
-        runs(&mut sql, list, &format!("id AS listed_id, {by} AS place"));
-        sql.push(&order(list.sort, "place", "listed_id"));
-        let most = sql.bind_number(limit + 1);
-        sql.push(&format!(" LIMIT {most}"));
-        if let Position::Page(page) = list.position {
-            let before = sql.bind_number(i64::from(page.get() - 1) * limit);
-            sql.push(&format!(" OFFSET {before}"));
-        }
+        let (most, deepest) = (sql.bind_number(limit + 1), sql.bind_number(before + limit + 1));
+        runs(&mut sql, list, &format!("id AS listed_id, {by} AS place"), &deepest);
+        let before = sql.bind_number(before);
+        sql.push(&format!("{} LIMIT {most} OFFSET {before}", order(list.sort, "place", "listed_id")));
         self.listed(sql, list.sort).await
     }
 
@@ -98,18 +98,22 @@ fn cut(list: &ListQuery, mut users: Vec<User>) -> Listed {
     Listed { users, next }
 }
 
-/// Adds a SELECT of these columns for each role and status that a list is of, from its cursor on.
-pub(super) fn runs(sql: &mut Sql, list: &ListQuery, columns: &str) {
+/// Adds a SELECT of these columns for each role and status that a list is of, from its cursor on, and `most` rows of each. The
+/// limit stands in each run: PostgreSQL would not find the order of an index under a UNION ALL.
+pub(super) fn runs(sql: &mut Sql, list: &ListQuery, columns: &str, most: &str) {
     let after = after(sql, list);
+    let order = order(list.sort, list.sort.by.as_str(), "id");
     let statuses =
         [true, false].into_iter().filter(|status| list.filter.is_active.is_none_or(|is| is == *status));
     let runs: Vec<_> = ROLES
         .into_iter()
         .filter(|role| list.filter.role.is_none_or(|wanted| wanted == *role))
-        .flat_map(|role| statuses.clone().map(move |is_active| (role, is_active)))
+        .flat_map(|role| statuses.clone().map(move |is_active| (role.as_str(), is_active)))
         .map(|(role, is_active)| {
-            let role = role.as_str();
-            format!("SELECT {columns} FROM users WHERE role = '{role}' AND is_active = {is_active}{after}")
+            format!(
+                "SELECT * FROM (SELECT {columns} FROM users WHERE role = '{role}' AND is_active = {is_active}{after}\
+                 {order} LIMIT {most}) AS {role}_{is_active}"
+            )
         })
         .collect();
     sql.push(&runs.join(" UNION ALL "));

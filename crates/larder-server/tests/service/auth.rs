@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::app::{PASSWORD, TestApp, on_every_stack};
 
 /// The user of the contract, and nothing else.
-const FIELDS: [&str; 17] = [
+const FIELDS: [&str; 18] = [
     "avatar_url",
     "bio",
     "created_at",
