@@ -111,6 +111,9 @@ fn in_memory(client: &Client, path: &str) -> Value {
     body
 }
 
+/// What it is called, the write, and on which of the lists the user is afterwards.
+type Step<'a> = (&'static str, &'a dyn Fn(), [bool; 4]);
+
 fn each_write_drops_every_list_it_shows_in(app: &TestApp) {
     let admin = app.admin();
     let paths = [LIST, SUPERADMIN_LIST, "/api/v1/users?search=changing", "/api/v1/users?status=inactive"];
@@ -118,7 +121,7 @@ fn each_write_drops_every_list_it_shows_in(app: &TestApp) {
     let user = format!("/api/v1/users/{id}");
     let has =
         |list: &Value, seen: &dyn Fn(&Value) -> bool| list["items"].as_array().unwrap().iter().any(seen);
-    let steps: [(&str, &dyn Fn(), [bool; 4]); 6] = [
+    let steps: [Step<'_>; 6] = [
         (
             "update",
             &|| drop(admin.patch(&user, &json!({ "bio": "new" })).expect(200)),
