@@ -93,7 +93,8 @@ fn postgres(users: u64) -> String {
                  FROM generate_series(1, {users}) AS n
              ) AS numbered
          ) AS people;
-         CREATE INDEX users_by_grams ON users USING gin (users_grams(folded_name, username, email));
+         CREATE INDEX users_by_grams ON users USING gin (users_grams(folded_name, username, email))
+             WITH (gin_pending_list_limit = 256);
          ALTER TABLE users ENABLE ALWAYS TRIGGER larder_journal;",
         first = array(&first),
         syllables = array(&syllables),

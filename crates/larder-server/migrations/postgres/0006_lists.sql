@@ -35,4 +35,6 @@ BEGIN
     );
 END $$;
 
-CREATE INDEX users_by_grams ON users USING gin (users_grams(folded_name, username, email));
+-- What was not merged into it yet is read by every search, so that is kept short.
+CREATE INDEX users_by_grams ON users USING gin (users_grams(folded_name, username, email))
+    WITH (gin_pending_list_limit = 256);

@@ -66,11 +66,24 @@ fn by_index(dialect: Dialect, list: &ListQuery, term: &SearchTerm) -> Sql {
     let mut sql = Sql::default();
     // MATERIALIZED: without the order and the limit in view, the planner has no reason to walk over all users instead.
     sql.push("SELECT listed_id, place FROM (WITH found AS MATERIALIZED (");
-    sql.push("SELECT id AS listed_id, created_at AS place FROM users WHERE ");
+    let columns = "id AS listed_id, created_at AS place";
     let condition = match (term.is_found_anywhere(), dialect) {
-        (true, Dialect::Postgres) => by_grams(&mut sql, list.audience, term),
-        (true, Dialect::Sqlite) => by_match(&mut sql, list.audience, term),
-        (false, _) => begins(&mut sql, list.audience, term),
+        (true, Dialect::Sqlite) => {
+            let (matched, condition) = by_match(&mut sql, list.audience, term);
+            // CROSS JOIN: SQLite keeps the order of the tables, and begins with those who were found.
+            sql.push(&format!(
+                "SELECT DISTINCT {columns} FROM ({matched}) AS matched CROSS JOIN users WHERE "
+            ));
+            condition
+        }
+        (is_found_anywhere, _) => {
+            sql.push(&format!("SELECT {columns} FROM users WHERE "));
+            if is_found_anywhere {
+                by_grams(&mut sql, list.audience, term)
+            } else {
+                begins(&mut sql, list.audience, term)
+            }
+        }
     };
     let (filter, after) = (filtered(list.filter), after(&mut sql, list));
     sql.push(&format!("({condition}){filter}{after}) SELECT listed_id, place FROM found) AS found WHERE "));
@@ -127,16 +140,20 @@ fn by_grams(sql: &mut Sql, audience: Role, term: &SearchTerm) -> String {
     format!("({}{email}) AND ({})", grams(""), anywhere_on_postgres(audience, &term))
 }
 
-fn by_match(sql: &mut Sql, audience: Role, term: &SearchTerm) -> String {
+/// Whom SQLite's index finds by name or user name, and by address, and which of them count.
+fn by_match(sql: &mut Sql, audience: Role, term: &SearchTerm) -> (String, String) {
     // A string of FTS5, in which nothing but the quote means anything.
     let quoted = format!("\"{}\"", term.as_str().replace('"', "\"\""));
-    let mut matched = |columns: &str| {
+    let mut matched = |columns: &str, is_address: bool| {
         let phrase = sql.bind_text(format!("{{{columns}}} : {quoted}"));
-        format!("number IN (SELECT rowid FROM user_search WHERE user_search MATCH {phrase})")
+        format!(
+            "SELECT rowid AS matched_number, {is_address} AS is_address FROM user_search WHERE user_search MATCH {phrase}"
+        )
     };
-    let public = matched("full_name username");
-    match audience {
-        Role::User => public,
-        Role::Admin | Role::Superadmin => format!("{public}{}", or_email(audience, &matched("email"))),
+    let mut matches = matched("full_name username", false);
+    if audience > Role::User {
+        matches = format!("{matches} UNION ALL {}", matched("email", true));
     }
+    let addresses = or_email(audience, "is_address");
+    (matches, format!("users.number = matched_number AND (NOT is_address{addresses})"))
 }

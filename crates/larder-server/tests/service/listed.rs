@@ -190,7 +190,7 @@ fn superadmins_see_how_users_log_in(app: &TestApp) {
     app.again("ann").post("/api/v1/auth/password", &body).expect(204);
     assert_eq!((&of("ann")["credentials_epoch"], &of("ann")["live_sessions"]), (&json!(2), &json!(0)));
     in_memory(&admin, SUPERADMIN_LIST);
-    app.stack.sql("DELETE FROM credentials");
+    app.stack.sql(&format!("DELETE FROM credentials WHERE user_id = '{}'", ann.id));
     within(BOUND, "no passwords", || of("ann")["has_password"] == false);
 }
 
