@@ -16,9 +16,11 @@ use crate::store::error::StoreError;
 use crate::store::lists::{after, filtered, order, runs};
 use crate::store::sql::Sql;
 
-/// Among so many of the newest users a term is looked for first. Half as many would cost half as much, but leave terms to the
-/// index that are twice as common.
-const NEWEST: i64 = 4000;
+/// Among so many of the newest users a term is looked for first, on PostgreSQL. Fewer would cost less, but leave terms to the
+/// index that are more common.
+const NEWEST_ON_POSTGRES: i64 = 4000;
+/// On SQLite, which is slower at this, and not meant for as many users.
+const NEWEST_ON_SQLITE: i64 = 1000;
 /// Later than every character, so that a range ends behind all that begins with a term.
 const LAST_CHAR: char = char::MAX;
 
@@ -45,7 +47,10 @@ fn among_the_newest(dialect: Dialect, list: &ListQuery, term: &SearchTerm) -> Sq
     let mut sql = Sql::default();
     let name = if dialect == Dialect::Postgres { "folded_name" } else { "full_name" };
     sql.push("SELECT id AS listed_id, created_at AS place FROM (");
-    let newest = sql.bind_number(NEWEST);
+    let newest = sql.bind_number(match dialect {
+        Dialect::Postgres => NEWEST_ON_POSTGRES,
+        Dialect::Sqlite => NEWEST_ON_SQLITE,
+    });
     runs(&mut sql, list, &format!("id, created_at, role, username, email, {name}"), &newest);
     sql.push(&format!("{} LIMIT {newest}) AS newest WHERE ", order(list.sort, "created_at", "id")));
     let condition = match (term.is_found_anywhere(), dialect) {

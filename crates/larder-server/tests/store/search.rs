@@ -66,7 +66,7 @@ async fn a_search_finds_whom_comparing_everybody_finds(bed: &Bed) {
     let people: Vec<_> = (0..72)
         .map(|n: usize| NewUser {
             role: [Role::User, Role::User, Role::Admin, Role::Superadmin][n % 4],
-            is_active: n % 5 != 0,
+            is_active: !n.is_multiple_of(5),
             ..named(
                 &format!("{}{n}", ["ann", "b.b", "xan", "q-q"][n % 4]),
                 &format!("{} {}", first[n % 6], last[n % 4]),
@@ -214,7 +214,9 @@ async fn an_address_is_found_by_those_who_see_it(bed: &Bed) {
 /// More than are looked at first, and what is searched lies before, behind and on both sides.
 async fn a_search_goes_on_behind_the_newest(bed: &Bed) {
     let people: Vec<_> = (0..5000)
-        .map(|n: usize| named(&format!("user{n}"), if n % 700 == 0 { "Rare Bird" } else { "Common Sparrow" }))
+        .map(|n: usize| {
+            named(&format!("user{n}"), if n.is_multiple_of(700) { "Rare Bird" } else { "Common Sparrow" })
+        })
         .collect();
     bed.store.insert_many(&people, "hash").await.unwrap();
     for limit in [1, 3, 7] {
