@@ -32,6 +32,8 @@ enum Command {
     Torture(proof::Options),
     /// Measure what the journal costs on PostgreSQL, side by side in one run; `--help` tells all
     Bench(proof::Options),
+    /// Measure whether lists, searches and figures stay as fast while users grow; `--help` tells all
+    Scale(proof::Options),
 }
 
 fn main() -> ExitCode {
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         Command::Tidy => tidy::run(&root),
         Command::Torture(options) => proof::run(&root, "larder-torture", &options),
         Command::Bench(options) => proof::run(&root, "larder-cost", &options),
+        Command::Scale(options) => proof::run(&root, "larder-scale", &options),
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -4,4 +4,5 @@ pub mod cost;
 pub mod freshness;
 pub mod history;
 pub mod model;
+pub mod scale;
 pub mod torture;

@@ -1,4 +1,4 @@
-//! Users through the cache: an entry that lags behind its neighbour is found out.
+//! Users and figures through the cache: an entry that lags behind its neighbour, or behind the calendar, is found out.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
 
@@ -6,10 +6,12 @@ use larder::cache::Cache;
 use larder::journal::Touch;
 use larder::policy::Consistency;
 use larder_server::cached::policies::Policies;
+use larder_server::cached::statistics::{CachedStatistics, today};
 use larder_server::cached::users::CachedUsers;
 use larder_server::domain::contact::Email;
 use larder_server::domain::identity::{ExternalId, Identifier, UserId, Username};
 use larder_server::domain::patch::{Patch, UserPatch};
+use larder_server::domain::statistics::Day;
 use larder_server::domain::user::NewUser;
 use larder_server::store::Store;
 use larder_testbed::Sqlite;
@@ -89,4 +91,25 @@ async fn a_mapping_to_nobody_is_read_again() {
     bed.forget(ann).await;
     let ben = bed.insert("ben", &name).await;
     assert_eq!(bed.find(&name).await, Some(ben));
+}
+
+/// The key holds the day, so yesterday's figures are never today's.
+#[tokio::test]
+async fn figures_of_a_day_do_not_outlive_it() {
+    let bed = Bed::new().await;
+    let statistics =
+        CachedStatistics::open(bed.users.cache(), bed.store.clone(), &Policies::default()).unwrap();
+    bed.insert("ann", &Identifier::Email(Email::parse("a@x.example").unwrap())).await;
+    let of =
+        async |day: Day| statistics.users(day, Consistency::Bounded).await.unwrap().value.unwrap().new_users;
+    let (today, later) = (today(), |days| Day::from_number(today().number() + days));
+    let expected = [(1, 1, 1), (0, 1, 1), (0, 1, 1), (0, 0, 1), (0, 0, 1), (0, 0, 0)];
+    for _ in 0..2 {
+        for (days, expected) in [0, 1, 6, 7, 29, 30].into_iter().zip(expected) {
+            let new = of(later(days)).await;
+            assert_eq!((new.today, new.last_7_days, new.last_30_days), expected, "{days} days later");
+        }
+    }
+    let dashboard = statistics.dashboard(today, Consistency::Bounded).await.unwrap().value.unwrap();
+    assert_eq!((dashboard.sign_ups.len(), dashboard.sign_ups[29].users), (30, 1));
 }

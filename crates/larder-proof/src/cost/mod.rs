@@ -72,7 +72,7 @@ async fn measure(options: &Options) -> Result<(String, bool)> {
         Writers::start(&plain.url(), people(&without, USERS).await?, usize::from(options.writers)).await?,
         Writers::start(&journalled.url(), people(&with, USERS).await?, usize::from(options.writers)).await?,
     ];
-    for table in ["users", "credentials", "sessions", "user_totals"] {
+    for table in ["users", "credentials", "sessions", "user_counts"] {
         plain.sql(&format!("ALTER TABLE {table} DISABLE TRIGGER larder_journal"))?;
     }
     // An instance as in production, whose relay tells Redis, and a pruning that has something to do.

@@ -28,8 +28,12 @@ BEGIN
             '["tag","user_list"]',
             '["tag","leaderboard"]',
             '["tag","recent_achievements"]',
+            '["tag","superadmin_user_list"]',
+            '["tag","user_stats"]',
+            '["tag","dashboard_stats"]',
             '["entry","user_details",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
             '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","user_personal_stats",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
             '["entry","user_email",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."email"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
             '["entry","user_username",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."username"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
             '["entry","user_phone",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."phone"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
@@ -45,8 +49,12 @@ BEGIN
             '["tag","user_list"]',
             '["tag","leaderboard"]',
             '["tag","recent_achievements"]',
+            '["tag","superadmin_user_list"]',
+            '["tag","user_stats"]',
+            '["tag","dashboard_stats"]',
             '["entry","user_details",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
             '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","user_personal_stats",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
             '["entry","user_email",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."email"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
             '["entry","user_username",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."username"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
             '["entry","user_phone",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."phone"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
@@ -59,6 +67,7 @@ BEGIN
             '["entry","interests",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
             CASE WHEN (OLD."id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."id"::pg_catalog.text COLLATE pg_catalog."C") IS NOT TRUE THEN '["entry","user_details",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']' END,
             CASE WHEN (OLD."id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."id"::pg_catalog.text COLLATE pg_catalog."C") IS NOT TRUE THEN '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']' END,
+            CASE WHEN (OLD."id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."id"::pg_catalog.text COLLATE pg_catalog."C") IS NOT TRUE THEN '["entry","user_personal_stats",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']' END,
             CASE WHEN (OLD."email"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."email"::pg_catalog.text COLLATE pg_catalog."C") IS NOT TRUE THEN '["entry","user_email",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."email"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']' END,
             CASE WHEN (OLD."username"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."username"::pg_catalog.text COLLATE pg_catalog."C") IS NOT TRUE THEN '["entry","user_username",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."username"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']' END,
             CASE WHEN (OLD."phone"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."phone"::pg_catalog.text COLLATE pg_catalog."C") IS NOT TRUE THEN '["entry","user_phone",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."phone"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']' END,
@@ -74,8 +83,12 @@ BEGIN
             '["tag","user_list"]',
             '["tag","leaderboard"]',
             '["tag","recent_achievements"]',
+            '["tag","superadmin_user_list"]',
+            '["tag","user_stats"]',
+            '["tag","dashboard_stats"]',
             '["entry","user_details",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
             '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","user_personal_stats",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
             '["entry","user_email",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."email"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
             '["entry","user_username",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."username"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
             '["entry","user_phone",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."phone"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
@@ -91,8 +104,12 @@ BEGIN
             '["tag","user_list"]',
             '["tag","leaderboard"]',
             '["tag","recent_achievements"]',
+            '["tag","superadmin_user_list"]',
+            '["tag","user_stats"]',
+            '["tag","dashboard_stats"]',
             '["entry","user_details",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
             '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","user_personal_stats",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
             '["entry","user_email",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."email"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
             '["entry","user_username",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."username"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
             '["entry","user_phone",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."phone"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
@@ -104,7 +121,7 @@ BEGIN
             '["entry","accessibility",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
             '["entry","interests",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']'), ']'));
     ELSE
-        INSERT INTO larder_outbox (touched) VALUES ('[["tag","accessibility"],["tag","auth_state"],["tag","full_profile"],["tag","interests"],["tag","languages"],["tag","leaderboard"],["tag","preferences"],["tag","profile"],["tag","recent_achievements"],["tag","user_details"],["tag","user_email"],["tag","user_external"],["tag","user_list"],["tag","user_phone"],["tag","user_username"]]');
+        INSERT INTO larder_outbox (touched) VALUES ('[["tag","accessibility"],["tag","auth_state"],["tag","dashboard_stats"],["tag","full_profile"],["tag","interests"],["tag","languages"],["tag","leaderboard"],["tag","preferences"],["tag","profile"],["tag","recent_achievements"],["tag","superadmin_user_list"],["tag","user_details"],["tag","user_email"],["tag","user_external"],["tag","user_list"],["tag","user_personal_stats"],["tag","user_phone"],["tag","user_stats"],["tag","user_username"]]');
     END IF;
     RETURN NULL;
 END $$;
@@ -128,19 +145,28 @@ CREATE OR REPLACE FUNCTION "larder_journal_credentials"() RETURNS TRIGGER LANGUA
 BEGIN
     IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' AND (OLD."user_id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."user_id"::pg_catalog.text COLLATE pg_catalog."C" OR OLD."user_id"::pg_catalog.text IS NULL AND NEW."user_id"::pg_catalog.text IS NULL) THEN
         INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
-            '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']'), ']'));
+            '["tag","superadmin_user_list"]',
+            '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","user_personal_stats",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']'), ']'));
     ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
         INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
+            '["tag","superadmin_user_list"]',
             '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
-            CASE WHEN (OLD."user_id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."user_id"::pg_catalog.text COLLATE pg_catalog."C") IS NOT TRUE THEN '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']' END), ']'));
+            '["entry","user_personal_stats",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            CASE WHEN (OLD."user_id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."user_id"::pg_catalog.text COLLATE pg_catalog."C") IS NOT TRUE THEN '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']' END,
+            CASE WHEN (OLD."user_id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."user_id"::pg_catalog.text COLLATE pg_catalog."C") IS NOT TRUE THEN '["entry","user_personal_stats",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']' END), ']'));
     ELSIF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
         INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
-            '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']'), ']'));
+            '["tag","superadmin_user_list"]',
+            '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","user_personal_stats",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']'), ']'));
     ELSIF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
         INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
-            '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']'), ']'));
+            '["tag","superadmin_user_list"]',
+            '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","user_personal_stats",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']'), ']'));
     ELSE
-        INSERT INTO larder_outbox (touched) VALUES ('[["tag","auth_state"]]');
+        INSERT INTO larder_outbox (touched) VALUES ('[["tag","auth_state"],["tag","superadmin_user_list"],["tag","user_personal_stats"]]');
     END IF;
     RETURN NULL;
 END $$;
@@ -164,19 +190,28 @@ CREATE OR REPLACE FUNCTION "larder_journal_sessions"() RETURNS TRIGGER LANGUAGE 
 BEGIN
     IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' AND (OLD."user_id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."user_id"::pg_catalog.text COLLATE pg_catalog."C" OR OLD."user_id"::pg_catalog.text IS NULL AND NEW."user_id"::pg_catalog.text IS NULL) THEN
         INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
-            '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']'), ']'));
+            '["tag","superadmin_user_list"]',
+            '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","user_personal_stats",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']'), ']'));
     ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
         INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
+            '["tag","superadmin_user_list"]',
             '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
-            CASE WHEN (OLD."user_id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."user_id"::pg_catalog.text COLLATE pg_catalog."C") IS NOT TRUE THEN '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']' END), ']'));
+            '["entry","user_personal_stats",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            CASE WHEN (OLD."user_id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."user_id"::pg_catalog.text COLLATE pg_catalog."C") IS NOT TRUE THEN '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']' END,
+            CASE WHEN (OLD."user_id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."user_id"::pg_catalog.text COLLATE pg_catalog."C") IS NOT TRUE THEN '["entry","user_personal_stats",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']' END), ']'));
     ELSIF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
         INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
-            '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']'), ']'));
+            '["tag","superadmin_user_list"]',
+            '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","user_personal_stats",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']'), ']'));
     ELSIF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
         INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
-            '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']'), ']'));
+            '["tag","superadmin_user_list"]',
+            '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
+            '["entry","user_personal_stats",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."user_id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']'), ']'));
     ELSE
-        INSERT INTO larder_outbox (touched) VALUES ('[["tag","auth_state"]]');
+        INSERT INTO larder_outbox (touched) VALUES ('[["tag","auth_state"],["tag","superadmin_user_list"],["tag","user_personal_stats"]]');
     END IF;
     RETURN NULL;
 END $$;
@@ -394,41 +429,6 @@ CREATE OR REPLACE TRIGGER larder_journal_truncated AFTER TRUNCATE ON "api_keys"
 ALTER TABLE "api_keys" ENABLE ALWAYS TRIGGER larder_journal;
 ALTER TABLE "api_keys" ENABLE ALWAYS TRIGGER larder_journal_truncated;
 
--- What a change of "user_totals" touches.
-DO $migration$ BEGIN EXECUTE replace($function$
-CREATE OR REPLACE FUNCTION "larder_journal_user_totals"() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
-BEGIN
-    IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' AND TRUE THEN
-        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
-            '["tag","user_list"]'), ']'));
-    ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
-        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
-            '["tag","user_list"]'), ']'));
-    ELSIF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
-        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
-            '["tag","user_list"]'), ']'));
-    ELSIF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
-        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
-            '["tag","user_list"]'), ']'));
-    ELSE
-        INSERT INTO larder_outbox (touched) VALUES ('[["tag","user_list"]]');
-    END IF;
-    RETURN NULL;
-END $$;
-$function$, 'INSERT INTO larder_outbox (touched)', (
-    -- Whoever fires the trigger may look for tables elsewhere.
-    SELECT format('INSERT INTO %I.larder_outbox (touched)', nspname)
-    FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-    WHERE pg_class.oid = CAST('larder_outbox' AS REGCLASS)
-)); END $migration$;
-CREATE OR REPLACE TRIGGER larder_journal AFTER INSERT OR UPDATE OR DELETE ON "user_totals"
-    FOR EACH ROW EXECUTE FUNCTION "larder_journal_user_totals"();
-CREATE OR REPLACE TRIGGER larder_journal_truncated AFTER TRUNCATE ON "user_totals"
-    FOR EACH STATEMENT EXECUTE FUNCTION "larder_journal_user_totals"();
--- Also under session_replication_role = replica.
-ALTER TABLE "user_totals" ENABLE ALWAYS TRIGGER larder_journal;
-ALTER TABLE "user_totals" ENABLE ALWAYS TRIGGER larder_journal_truncated;
-
 -- What a change of "achievements" touches.
 DO $migration$ BEGIN EXECUTE replace($function$
 CREATE OR REPLACE FUNCTION "larder_journal_achievements"() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
@@ -528,3 +528,89 @@ CREATE OR REPLACE TRIGGER larder_journal_truncated AFTER TRUNCATE ON "permission
 -- Also under session_replication_role = replica.
 ALTER TABLE "permissions" ENABLE ALWAYS TRIGGER larder_journal;
 ALTER TABLE "permissions" ENABLE ALWAYS TRIGGER larder_journal_truncated;
+
+-- What a change of "user_counts" touches.
+DO $migration$ BEGIN EXECUTE replace($function$
+CREATE OR REPLACE FUNCTION "larder_journal_user_counts"() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' AND TRUE THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
+            '["tag","user_list"]',
+            '["tag","superadmin_user_list"]',
+            '["tag","user_stats"]',
+            '["tag","dashboard_stats"]'), ']'));
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
+            '["tag","user_list"]',
+            '["tag","superadmin_user_list"]',
+            '["tag","user_stats"]',
+            '["tag","dashboard_stats"]'), ']'));
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
+            '["tag","user_list"]',
+            '["tag","superadmin_user_list"]',
+            '["tag","user_stats"]',
+            '["tag","dashboard_stats"]'), ']'));
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
+            '["tag","user_list"]',
+            '["tag","superadmin_user_list"]',
+            '["tag","user_stats"]',
+            '["tag","dashboard_stats"]'), ']'));
+    ELSE
+        INSERT INTO larder_outbox (touched) VALUES ('[["tag","dashboard_stats"],["tag","superadmin_user_list"],["tag","user_list"],["tag","user_stats"]]');
+    END IF;
+    RETURN NULL;
+END $$;
+$function$, 'INSERT INTO larder_outbox (touched)', (
+    -- Whoever fires the trigger may look for tables elsewhere.
+    SELECT format('INSERT INTO %I.larder_outbox (touched)', nspname)
+    FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE pg_class.oid = CAST('larder_outbox' AS REGCLASS)
+)); END $migration$;
+CREATE OR REPLACE TRIGGER larder_journal AFTER INSERT OR UPDATE OR DELETE ON "user_counts"
+    FOR EACH ROW EXECUTE FUNCTION "larder_journal_user_counts"();
+CREATE OR REPLACE TRIGGER larder_journal_truncated AFTER TRUNCATE ON "user_counts"
+    FOR EACH STATEMENT EXECUTE FUNCTION "larder_journal_user_counts"();
+-- Also under session_replication_role = replica.
+ALTER TABLE "user_counts" ENABLE ALWAYS TRIGGER larder_journal;
+ALTER TABLE "user_counts" ENABLE ALWAYS TRIGGER larder_journal_truncated;
+
+-- What a change of "user_days" touches.
+DO $migration$ BEGIN EXECUTE replace($function$
+CREATE OR REPLACE FUNCTION "larder_journal_user_days"() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' AND TRUE THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
+            '["tag","user_stats"]',
+            '["tag","dashboard_stats"]'), ']'));
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
+            '["tag","user_stats"]',
+            '["tag","dashboard_stats"]'), ']'));
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
+            '["tag","user_stats"]',
+            '["tag","dashboard_stats"]'), ']'));
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
+        INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
+            '["tag","user_stats"]',
+            '["tag","dashboard_stats"]'), ']'));
+    ELSE
+        INSERT INTO larder_outbox (touched) VALUES ('[["tag","dashboard_stats"],["tag","user_stats"]]');
+    END IF;
+    RETURN NULL;
+END $$;
+$function$, 'INSERT INTO larder_outbox (touched)', (
+    -- Whoever fires the trigger may look for tables elsewhere.
+    SELECT format('INSERT INTO %I.larder_outbox (touched)', nspname)
+    FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE pg_class.oid = CAST('larder_outbox' AS REGCLASS)
+)); END $migration$;
+CREATE OR REPLACE TRIGGER larder_journal AFTER INSERT OR UPDATE OR DELETE ON "user_days"
+    FOR EACH ROW EXECUTE FUNCTION "larder_journal_user_days"();
+CREATE OR REPLACE TRIGGER larder_journal_truncated AFTER TRUNCATE ON "user_days"
+    FOR EACH STATEMENT EXECUTE FUNCTION "larder_journal_user_days"();
+-- Also under session_replication_role = replica.
+ALTER TABLE "user_days" ENABLE ALWAYS TRIGGER larder_journal;
+ALTER TABLE "user_days" ENABLE ALWAYS TRIGGER larder_journal_truncated;

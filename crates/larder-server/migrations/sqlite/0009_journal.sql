@@ -31,8 +31,12 @@ BEGIN
         ',["tag","user_list"]'
         || ',["tag","leaderboard"]'
         || ',["tag","recent_achievements"]'
+        || ',["tag","superadmin_user_list"]'
+        || ',["tag","user_stats"]'
+        || ',["tag","dashboard_stats"]'
         || CASE WHEN NEW."id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CAST(NEW."id" AS TEXT)) ELSE '' END
         || CASE WHEN NEW."id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(NEW."id" AS TEXT)) ELSE '' END
+        || CASE WHEN NEW."id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CAST(NEW."id" AS TEXT)) ELSE '' END
         || CASE WHEN NEW."email" IS NOT NULL THEN ',' || json_array('entry', 'user_email', CAST(NEW."email" AS TEXT)) ELSE '' END
         || CASE WHEN NEW."username" IS NOT NULL THEN ',' || json_array('entry', 'user_username', CAST(NEW."username" AS TEXT)) ELSE '' END
         || CASE WHEN NEW."phone" IS NOT NULL THEN ',' || json_array('entry', 'user_phone', CAST(NEW."phone" AS TEXT)) ELSE '' END
@@ -51,8 +55,12 @@ BEGIN
         ',["tag","user_list"]'
         || ',["tag","leaderboard"]'
         || ',["tag","recent_achievements"]'
+        || ',["tag","superadmin_user_list"]'
+        || ',["tag","user_stats"]'
+        || ',["tag","dashboard_stats"]'
         || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CAST(OLD."id" AS TEXT)) ELSE '' END
         || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(OLD."id" AS TEXT)) ELSE '' END
+        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CAST(OLD."id" AS TEXT)) ELSE '' END
         || CASE WHEN OLD."email" IS NOT NULL THEN ',' || json_array('entry', 'user_email', CAST(OLD."email" AS TEXT)) ELSE '' END
         || CASE WHEN OLD."username" IS NOT NULL THEN ',' || json_array('entry', 'user_username', CAST(OLD."username" AS TEXT)) ELSE '' END
         || CASE WHEN OLD."phone" IS NOT NULL THEN ',' || json_array('entry', 'user_phone', CAST(OLD."phone" AS TEXT)) ELSE '' END
@@ -65,6 +73,7 @@ BEGIN
         || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'interests', CAST(OLD."id" AS TEXT)) ELSE '' END
         || CASE WHEN NEW."id" IS NOT NULL AND (CAST(OLD."id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."id" AS TEXT)) THEN ',' || json_array('entry', 'user_details', CAST(NEW."id" AS TEXT)) ELSE '' END
         || CASE WHEN NEW."id" IS NOT NULL AND (CAST(OLD."id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."id" AS TEXT)) THEN ',' || json_array('entry', 'auth_state', CAST(NEW."id" AS TEXT)) ELSE '' END
+        || CASE WHEN NEW."id" IS NOT NULL AND (CAST(OLD."id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."id" AS TEXT)) THEN ',' || json_array('entry', 'user_personal_stats', CAST(NEW."id" AS TEXT)) ELSE '' END
         || CASE WHEN NEW."email" IS NOT NULL AND (CAST(OLD."email" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."email" AS TEXT)) THEN ',' || json_array('entry', 'user_email', CAST(NEW."email" AS TEXT)) ELSE '' END
         || CASE WHEN NEW."username" IS NOT NULL AND (CAST(OLD."username" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."username" AS TEXT)) THEN ',' || json_array('entry', 'user_username', CAST(NEW."username" AS TEXT)) ELSE '' END
         || CASE WHEN NEW."phone" IS NOT NULL AND (CAST(OLD."phone" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."phone" AS TEXT)) THEN ',' || json_array('entry', 'user_phone', CAST(NEW."phone" AS TEXT)) ELSE '' END
@@ -83,8 +92,12 @@ BEGIN
         ',["tag","user_list"]'
         || ',["tag","leaderboard"]'
         || ',["tag","recent_achievements"]'
+        || ',["tag","superadmin_user_list"]'
+        || ',["tag","user_stats"]'
+        || ',["tag","dashboard_stats"]'
         || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CAST(OLD."id" AS TEXT)) ELSE '' END
         || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(OLD."id" AS TEXT)) ELSE '' END
+        || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CAST(OLD."id" AS TEXT)) ELSE '' END
         || CASE WHEN OLD."email" IS NOT NULL THEN ',' || json_array('entry', 'user_email', CAST(OLD."email" AS TEXT)) ELSE '' END
         || CASE WHEN OLD."username" IS NOT NULL THEN ',' || json_array('entry', 'user_username', CAST(OLD."username" AS TEXT)) ELSE '' END
         || CASE WHEN OLD."phone" IS NOT NULL THEN ',' || json_array('entry', 'user_phone', CAST(OLD."phone" AS TEXT)) ELSE '' END
@@ -104,8 +117,12 @@ BEGIN
         ',["tag","user_list"]'
         || ',["tag","leaderboard"]'
         || ',["tag","recent_achievements"]'
+        || ',["tag","superadmin_user_list"]'
+        || ',["tag","user_stats"]'
+        || ',["tag","dashboard_stats"]'
         || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CAST(victim."id" AS TEXT)) ELSE '' END
         || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(victim."id" AS TEXT)) ELSE '' END
+        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CAST(victim."id" AS TEXT)) ELSE '' END
         || CASE WHEN victim."email" IS NOT NULL THEN ',' || json_array('entry', 'user_email', CAST(victim."email" AS TEXT)) ELSE '' END
         || CASE WHEN victim."username" IS NOT NULL THEN ',' || json_array('entry', 'user_username', CAST(victim."username" AS TEXT)) ELSE '' END
         || CASE WHEN victim."phone" IS NOT NULL THEN ',' || json_array('entry', 'user_phone', CAST(victim."phone" AS TEXT)) ELSE '' END
@@ -137,8 +154,12 @@ BEGIN
         ',["tag","user_list"]'
         || ',["tag","leaderboard"]'
         || ',["tag","recent_achievements"]'
+        || ',["tag","superadmin_user_list"]'
+        || ',["tag","user_stats"]'
+        || ',["tag","dashboard_stats"]'
         || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CAST(victim."id" AS TEXT)) ELSE '' END
         || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(victim."id" AS TEXT)) ELSE '' END
+        || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CAST(victim."id" AS TEXT)) ELSE '' END
         || CASE WHEN victim."email" IS NOT NULL THEN ',' || json_array('entry', 'user_email', CAST(victim."email" AS TEXT)) ELSE '' END
         || CASE WHEN victim."username" IS NOT NULL THEN ',' || json_array('entry', 'user_username', CAST(victim."username" AS TEXT)) ELSE '' END
         || CASE WHEN victim."phone" IS NOT NULL THEN ',' || json_array('entry', 'user_phone', CAST(victim."phone" AS TEXT)) ELSE '' END
@@ -163,27 +184,36 @@ DROP TRIGGER IF EXISTS larder_journal_credentials_inserted;
 CREATE TRIGGER larder_journal_credentials_inserted AFTER INSERT ON "credentials"
 BEGIN
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
-        CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(NEW."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+        ',["tag","superadmin_user_list"]'
+        || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(NEW."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CAST(NEW."user_id" AS TEXT)) ELSE '' END, 2) || ']');
 END;
 DROP TRIGGER IF EXISTS larder_journal_credentials_updated;
 CREATE TRIGGER larder_journal_credentials_updated AFTER UPDATE ON "credentials"
 BEGIN
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
-        CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(OLD."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."user_id" IS NOT NULL AND (CAST(OLD."user_id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."user_id" AS TEXT)) THEN ',' || json_array('entry', 'auth_state', CAST(NEW."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+        ',["tag","superadmin_user_list"]'
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(OLD."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CAST(OLD."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL AND (CAST(OLD."user_id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."user_id" AS TEXT)) THEN ',' || json_array('entry', 'auth_state', CAST(NEW."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL AND (CAST(OLD."user_id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."user_id" AS TEXT)) THEN ',' || json_array('entry', 'user_personal_stats', CAST(NEW."user_id" AS TEXT)) ELSE '' END, 2) || ']');
 END;
 DROP TRIGGER IF EXISTS larder_journal_credentials_deleted;
 CREATE TRIGGER larder_journal_credentials_deleted AFTER DELETE ON "credentials"
 BEGIN
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
-        CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(OLD."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+        ',["tag","superadmin_user_list"]'
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(OLD."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CAST(OLD."user_id" AS TEXT)) ELSE '' END, 2) || ']');
 END;
 -- The rows that a REPLACE will delete, which runs no trigger for them unless recursive_triggers is on.
 DROP TRIGGER IF EXISTS larder_journal_credentials_insert_replaces;
 CREATE TRIGGER larder_journal_credentials_insert_replaces BEFORE INSERT ON "credentials"
 BEGIN
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
-        CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(victim."user_id" AS TEXT)) ELSE '' END, 2) || ']'
+        ',["tag","superadmin_user_list"]'
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(victim."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CAST(victim."user_id" AS TEXT)) ELSE '' END, 2) || ']'
         FROM "credentials" AS victim
         WHERE (victim."user_id" = NEW."user_id")
             OR (victim."rowid" = NEW."rowid");
@@ -194,7 +224,9 @@ CREATE TRIGGER larder_journal_credentials_update_replaces BEFORE UPDATE ON "cred
         OR NEW."rowid" IS NOT OLD."rowid"
 BEGIN
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
-        CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(victim."user_id" AS TEXT)) ELSE '' END, 2) || ']'
+        ',["tag","superadmin_user_list"]'
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(victim."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CAST(victim."user_id" AS TEXT)) ELSE '' END, 2) || ']'
         FROM "credentials" AS victim
         WHERE (NEW."user_id" IS NOT OLD."user_id") AND (victim."user_id" = NEW."user_id")
             OR (NEW."rowid" IS NOT OLD."rowid") AND (victim."rowid" = NEW."rowid");
@@ -205,27 +237,36 @@ DROP TRIGGER IF EXISTS larder_journal_sessions_inserted;
 CREATE TRIGGER larder_journal_sessions_inserted AFTER INSERT ON "sessions"
 BEGIN
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
-        CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(NEW."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+        ',["tag","superadmin_user_list"]'
+        || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(NEW."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CAST(NEW."user_id" AS TEXT)) ELSE '' END, 2) || ']');
 END;
 DROP TRIGGER IF EXISTS larder_journal_sessions_updated;
 CREATE TRIGGER larder_journal_sessions_updated AFTER UPDATE ON "sessions"
 BEGIN
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
-        CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(OLD."user_id" AS TEXT)) ELSE '' END
-        || CASE WHEN NEW."user_id" IS NOT NULL AND (CAST(OLD."user_id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."user_id" AS TEXT)) THEN ',' || json_array('entry', 'auth_state', CAST(NEW."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+        ',["tag","superadmin_user_list"]'
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(OLD."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CAST(OLD."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL AND (CAST(OLD."user_id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."user_id" AS TEXT)) THEN ',' || json_array('entry', 'auth_state', CAST(NEW."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN NEW."user_id" IS NOT NULL AND (CAST(OLD."user_id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."user_id" AS TEXT)) THEN ',' || json_array('entry', 'user_personal_stats', CAST(NEW."user_id" AS TEXT)) ELSE '' END, 2) || ']');
 END;
 DROP TRIGGER IF EXISTS larder_journal_sessions_deleted;
 CREATE TRIGGER larder_journal_sessions_deleted AFTER DELETE ON "sessions"
 BEGIN
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
-        CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(OLD."user_id" AS TEXT)) ELSE '' END, 2) || ']');
+        ',["tag","superadmin_user_list"]'
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(OLD."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CAST(OLD."user_id" AS TEXT)) ELSE '' END, 2) || ']');
 END;
 -- The rows that a REPLACE will delete, which runs no trigger for them unless recursive_triggers is on.
 DROP TRIGGER IF EXISTS larder_journal_sessions_insert_replaces;
 CREATE TRIGGER larder_journal_sessions_insert_replaces BEFORE INSERT ON "sessions"
 BEGIN
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
-        CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(victim."user_id" AS TEXT)) ELSE '' END, 2) || ']'
+        ',["tag","superadmin_user_list"]'
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(victim."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CAST(victim."user_id" AS TEXT)) ELSE '' END, 2) || ']'
         FROM "sessions" AS victim
         WHERE (victim."id" = NEW."id")
             OR (victim."rowid" = NEW."rowid");
@@ -236,7 +277,9 @@ CREATE TRIGGER larder_journal_sessions_update_replaces BEFORE UPDATE ON "session
         OR NEW."rowid" IS NOT OLD."rowid"
 BEGIN
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
-        CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(victim."user_id" AS TEXT)) ELSE '' END, 2) || ']'
+        ',["tag","superadmin_user_list"]'
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(victim."user_id" AS TEXT)) ELSE '' END
+        || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CAST(victim."user_id" AS TEXT)) ELSE '' END, 2) || ']'
         FROM "sessions" AS victim
         WHERE (NEW."id" IS NOT OLD."id") AND (victim."id" = NEW."id")
             OR (NEW."rowid" IS NOT OLD."rowid") AND (victim."rowid" = NEW."rowid");
@@ -476,47 +519,6 @@ BEGIN
             OR (NEW."rowid" IS NOT OLD."rowid") AND (victim."rowid" = NEW."rowid");
 END;
 
--- What a change of "user_totals" touches.
-DROP TRIGGER IF EXISTS larder_journal_user_totals_inserted;
-CREATE TRIGGER larder_journal_user_totals_inserted AFTER INSERT ON "user_totals"
-BEGIN
-    INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
-        ',["tag","user_list"]', 2) || ']');
-END;
-DROP TRIGGER IF EXISTS larder_journal_user_totals_updated;
-CREATE TRIGGER larder_journal_user_totals_updated AFTER UPDATE ON "user_totals"
-BEGIN
-    INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
-        ',["tag","user_list"]', 2) || ']');
-END;
-DROP TRIGGER IF EXISTS larder_journal_user_totals_deleted;
-CREATE TRIGGER larder_journal_user_totals_deleted AFTER DELETE ON "user_totals"
-BEGIN
-    INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
-        ',["tag","user_list"]', 2) || ']');
-END;
--- The rows that a REPLACE will delete, which runs no trigger for them unless recursive_triggers is on.
-DROP TRIGGER IF EXISTS larder_journal_user_totals_insert_replaces;
-CREATE TRIGGER larder_journal_user_totals_insert_replaces BEFORE INSERT ON "user_totals"
-BEGIN
-    INSERT INTO larder_outbox (touched) SELECT '[' || substr(
-        ',["tag","user_list"]', 2) || ']'
-        FROM "user_totals" AS victim
-        WHERE (victim."shard" = NEW."shard")
-            OR (victim."rowid" = NEW."rowid");
-END;
-DROP TRIGGER IF EXISTS larder_journal_user_totals_update_replaces;
-CREATE TRIGGER larder_journal_user_totals_update_replaces BEFORE UPDATE ON "user_totals"
-    WHEN NEW."shard" IS NOT OLD."shard"
-        OR NEW."rowid" IS NOT OLD."rowid"
-BEGIN
-    INSERT INTO larder_outbox (touched) SELECT '[' || substr(
-        ',["tag","user_list"]', 2) || ']'
-        FROM "user_totals" AS victim
-        WHERE (NEW."shard" IS NOT OLD."shard") AND (victim."shard" = NEW."shard")
-            OR (NEW."rowid" IS NOT OLD."rowid") AND (victim."rowid" = NEW."rowid");
-END;
-
 -- What a change of "achievements" touches.
 DROP TRIGGER IF EXISTS larder_journal_achievements_inserted;
 CREATE TRIGGER larder_journal_achievements_inserted AFTER INSERT ON "achievements"
@@ -635,5 +637,107 @@ BEGIN
         || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(victim."user_id" AS TEXT)) ELSE '' END, 2) || ']'
         FROM "permissions" AS victim
         WHERE (NEW."user_id" IS NOT OLD."user_id" OR NEW."permission" IS NOT OLD."permission") AND (victim."user_id" = NEW."user_id" AND victim."permission" = NEW."permission")
+            OR (NEW."rowid" IS NOT OLD."rowid") AND (victim."rowid" = NEW."rowid");
+END;
+
+-- What a change of "user_counts" touches.
+DROP TRIGGER IF EXISTS larder_journal_user_counts_inserted;
+CREATE TRIGGER larder_journal_user_counts_inserted AFTER INSERT ON "user_counts"
+BEGIN
+    INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
+        ',["tag","user_list"]'
+        || ',["tag","superadmin_user_list"]'
+        || ',["tag","user_stats"]'
+        || ',["tag","dashboard_stats"]', 2) || ']');
+END;
+DROP TRIGGER IF EXISTS larder_journal_user_counts_updated;
+CREATE TRIGGER larder_journal_user_counts_updated AFTER UPDATE ON "user_counts"
+BEGIN
+    INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
+        ',["tag","user_list"]'
+        || ',["tag","superadmin_user_list"]'
+        || ',["tag","user_stats"]'
+        || ',["tag","dashboard_stats"]', 2) || ']');
+END;
+DROP TRIGGER IF EXISTS larder_journal_user_counts_deleted;
+CREATE TRIGGER larder_journal_user_counts_deleted AFTER DELETE ON "user_counts"
+BEGIN
+    INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
+        ',["tag","user_list"]'
+        || ',["tag","superadmin_user_list"]'
+        || ',["tag","user_stats"]'
+        || ',["tag","dashboard_stats"]', 2) || ']');
+END;
+-- The rows that a REPLACE will delete, which runs no trigger for them unless recursive_triggers is on.
+DROP TRIGGER IF EXISTS larder_journal_user_counts_insert_replaces;
+CREATE TRIGGER larder_journal_user_counts_insert_replaces BEFORE INSERT ON "user_counts"
+BEGIN
+    INSERT INTO larder_outbox (touched) SELECT '[' || substr(
+        ',["tag","user_list"]'
+        || ',["tag","superadmin_user_list"]'
+        || ',["tag","user_stats"]'
+        || ',["tag","dashboard_stats"]', 2) || ']'
+        FROM "user_counts" AS victim
+        WHERE (victim."shard" = NEW."shard" AND victim."role" = NEW."role" AND victim."is_active" = NEW."is_active")
+            OR (victim."rowid" = NEW."rowid");
+END;
+DROP TRIGGER IF EXISTS larder_journal_user_counts_update_replaces;
+CREATE TRIGGER larder_journal_user_counts_update_replaces BEFORE UPDATE ON "user_counts"
+    WHEN NEW."shard" IS NOT OLD."shard" OR NEW."role" IS NOT OLD."role" OR NEW."is_active" IS NOT OLD."is_active"
+        OR NEW."rowid" IS NOT OLD."rowid"
+BEGIN
+    INSERT INTO larder_outbox (touched) SELECT '[' || substr(
+        ',["tag","user_list"]'
+        || ',["tag","superadmin_user_list"]'
+        || ',["tag","user_stats"]'
+        || ',["tag","dashboard_stats"]', 2) || ']'
+        FROM "user_counts" AS victim
+        WHERE (NEW."shard" IS NOT OLD."shard" OR NEW."role" IS NOT OLD."role" OR NEW."is_active" IS NOT OLD."is_active") AND (victim."shard" = NEW."shard" AND victim."role" = NEW."role" AND victim."is_active" = NEW."is_active")
+            OR (NEW."rowid" IS NOT OLD."rowid") AND (victim."rowid" = NEW."rowid");
+END;
+
+-- What a change of "user_days" touches.
+DROP TRIGGER IF EXISTS larder_journal_user_days_inserted;
+CREATE TRIGGER larder_journal_user_days_inserted AFTER INSERT ON "user_days"
+BEGIN
+    INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
+        ',["tag","user_stats"]'
+        || ',["tag","dashboard_stats"]', 2) || ']');
+END;
+DROP TRIGGER IF EXISTS larder_journal_user_days_updated;
+CREATE TRIGGER larder_journal_user_days_updated AFTER UPDATE ON "user_days"
+BEGIN
+    INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
+        ',["tag","user_stats"]'
+        || ',["tag","dashboard_stats"]', 2) || ']');
+END;
+DROP TRIGGER IF EXISTS larder_journal_user_days_deleted;
+CREATE TRIGGER larder_journal_user_days_deleted AFTER DELETE ON "user_days"
+BEGIN
+    INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
+        ',["tag","user_stats"]'
+        || ',["tag","dashboard_stats"]', 2) || ']');
+END;
+-- The rows that a REPLACE will delete, which runs no trigger for them unless recursive_triggers is on.
+DROP TRIGGER IF EXISTS larder_journal_user_days_insert_replaces;
+CREATE TRIGGER larder_journal_user_days_insert_replaces BEFORE INSERT ON "user_days"
+BEGIN
+    INSERT INTO larder_outbox (touched) SELECT '[' || substr(
+        ',["tag","user_stats"]'
+        || ',["tag","dashboard_stats"]', 2) || ']'
+        FROM "user_days" AS victim
+        WHERE (victim."day" = NEW."day" AND victim."shard" = NEW."shard")
+            OR (victim."rowid" = NEW."rowid");
+END;
+DROP TRIGGER IF EXISTS larder_journal_user_days_update_replaces;
+CREATE TRIGGER larder_journal_user_days_update_replaces BEFORE UPDATE ON "user_days"
+    WHEN NEW."day" IS NOT OLD."day" OR NEW."shard" IS NOT OLD."shard"
+        OR NEW."rowid" IS NOT OLD."rowid"
+BEGIN
+    INSERT INTO larder_outbox (touched) SELECT '[' || substr(
+        ',["tag","user_stats"]'
+        || ',["tag","dashboard_stats"]', 2) || ']'
+        FROM "user_days" AS victim
+        WHERE (NEW."day" IS NOT OLD."day" OR NEW."shard" IS NOT OLD."shard") AND (victim."day" = NEW."day" AND victim."shard" = NEW."shard")
             OR (NEW."rowid" IS NOT OLD."rowid") AND (victim."rowid" = NEW."rowid");
 END;

@@ -9,6 +9,7 @@ pub mod bulk;
 pub mod cache;
 pub mod extract;
 pub mod health;
+pub mod lists;
 pub mod openapi;
 pub mod parts;
 pub mod permissions;
@@ -16,6 +17,7 @@ pub mod points;
 pub mod preconditions;
 pub mod problem;
 pub mod profiles;
+pub mod statistics;
 pub mod tokens;
 pub mod totp;
 pub mod users;
@@ -35,6 +37,8 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
     OpenApiRouter::new()
         .merge(auth::routes())
         .merge(users::routes())
+        .merge(lists::routes())
+        .merge(statistics::routes())
         .merge(api_keys::routes())
         .merge(tokens::routes())
         .merge(totp::routes())

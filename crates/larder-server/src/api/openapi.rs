@@ -174,7 +174,7 @@ fn completed(mut document: Document) -> Document {
         for (method, operation) in operations {
             let Some(operation) = operation else { continue };
             let words = path.split(|letter: char| !letter.is_ascii_alphanumeric());
-            let words = words.filter(|word| !word.is_empty() && !["api", "v1"].contains(word));
+            let words = words.filter(|word| !word.is_empty());
             operation.operation_id = Some(words.fold(method.to_owned(), |name, word| name + "_" + word));
             for (status, response) in &mut operation.responses.responses {
                 if let RefOr::T(response) = response

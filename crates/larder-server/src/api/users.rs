@@ -1,4 +1,4 @@
-//! `/api/v1/users`: users, their list, and looking them up.
+//! `/api/v1/users`: users, and looking them up.
 
 use axum::Json as Answer;
 use axum::extract::State;
@@ -14,12 +14,11 @@ use utoipa_axum::routes;
 
 use crate::api::auth::{acknowledged, location};
 use crate::api::bodies::{CreateUser, Lookup, PatchUser, PutUser};
-use crate::api::extract::{Consistency, Json, Params, Strength, Target};
+use crate::api::extract::{Consistency, Json, Strength, Target};
 use crate::api::openapi::{ProblemBody, Refused, RefusedBody, UserPath};
 use crate::api::preconditions::{etag, expected_versions, is_not_modified};
 use crate::api::problem::Problem;
 use crate::domain::body::{CreateUserBody, LookupBody, PatchUserBody, PutUserBody};
-use crate::domain::paging::{ListParams, ListQuery, Page, Position};
 use crate::domain::patch::UserPatch;
 use crate::domain::user::{PublicUser, User};
 use crate::service::Service;
@@ -35,7 +34,7 @@ pub(crate) enum View<'a> {
 }
 
 impl<'a> View<'a> {
-    fn of(user: &'a User, caller: Caller) -> Self {
+    pub(crate) fn of(user: &'a User, caller: Caller) -> Self {
         match caller.may_see_all_of(user) {
             true => Self::Whole(user),
             false => Self::Public(Box::new(PublicUser::from(user))),
@@ -60,7 +59,7 @@ fn changed(status: StatusCode, user: &User, receipt: Receipt, caller: Caller) ->
 /// Every route of this file.
 pub(crate) fn routes() -> OpenApiRouter<Service> {
     OpenApiRouter::new()
-        .routes(routes!(list, create))
+        .routes(routes!(create))
         .routes(routes!(get, patch, put, delete))
         .routes(routes!(lookup))
         .routes(routes!(activate))
@@ -120,51 +119,6 @@ pub(crate) async fn lookup(
     let answer = service.look_up(caller, &identifier, consistency).await?;
     // RFC 9110: conditions on a POST are not about what it answers.
     shown(&answer, caller, &HeaderMap::new())
-}
-
-/// A page of the list.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct ListAnswer<'a> {
-    items: Vec<View<'a>>,
-    /// The page's number; `null` behind a cursor.
-    page: Option<Page>,
-    limit: u32,
-    total: i64,
-    next_cursor: Option<String>,
-}
-
-/// A part of the list of users, newest first.
-#[utoipa::path(
-    get,
-    path = "/api/v1/users",
-    tag = "users",
-    security(("bearer" = [])),
-    params(ListParams, Consistency),
-    responses(
-        (status = 200, body = ListAnswer, headers(("Cache-Status" = String))),
-        Refused,
-    )
-)]
-pub(crate) async fn list(
-    State(service): State<Service>,
-    caller: Caller,
-    Params(params): Params<ListParams>,
-    Strength(consistency): Strength,
-) -> Result<Response, Problem> {
-    let query = ListQuery::parse(&params)?;
-    let answer = service.list(&query, consistency).await?;
-    let page = answer.value.as_deref().ok_or(ServiceError::NotFound)?;
-    let list = ListAnswer {
-        items: page.users.iter().map(|user| View::of(user, caller)).collect(),
-        page: match query.position {
-            Position::Page(page) => Some(page),
-            Position::Cursor(_) => None,
-        },
-        limit: query.limit.get(),
-        total: page.total,
-        next_cursor: page.next.map(|cursor| cursor.encode()),
-    };
-    Ok(([(CACHE_STATUS, cache_status(&answer))], Answer(list)).into_response())
 }
 
 /// Creates a user. For admins.

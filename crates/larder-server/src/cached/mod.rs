@@ -22,9 +22,11 @@
 pub mod achievements;
 pub mod api_keys;
 pub mod leaderboard;
+pub mod lists;
 pub mod permissions;
 pub mod policies;
 pub mod profiles;
+pub mod statistics;
 pub mod users;
 
 use std::time::Duration;

@@ -47,6 +47,10 @@ classes! {
     USER_PHONE = "user_phone", 300, ["USER_CACHE_TTL"];
     USER_EXTERNAL = "user_external", 300, ["USER_CACHE_TTL"];
     USER_LIST = "user_list", 60, ["USER_LIST_TTL"];
+    SUPERADMIN_USER_LIST = "superadmin_user_list", 900, ["SUPERADMIN_USER_LIST_TTL"];
+    USER_STATS = "user_stats", 300, ["USER_STATS_TTL"];
+    DASHBOARD_STATS = "dashboard_stats", 600, ["DASHBOARD_STATS_TTL"];
+    USER_PERSONAL_STATS = "user_personal_stats", 3600, ["CACHE_USER_TTL"];
     PROFILE = "profile", 180, ["USER_PROFILE_TTL"];
     FULL_PROFILE = "full_profile", 3600, ["CACHE_USER_TTL"];
     PREFERENCES = "preferences", 3600, ["CACHE_USER_TTL"];

@@ -1,4 +1,4 @@
-//! Users: by id, by what they are called, in lists, and with what their tokens are compared.
+//! Users: by id, by what they are called, and with what their tokens are compared.
 
 use larder::cache::Cache;
 use larder::class::{Answer, Class};
@@ -9,30 +9,16 @@ use larder::receipt::Receipt;
 use larder::source::Source;
 use larder::stats::Stats;
 use larder::uncached::uncached;
-use serde::{Deserialize, Serialize};
 
 use crate::cached::farther;
 use crate::cached::policies::{self, Policies};
 use crate::domain::auth::AuthState;
 use crate::domain::contact::{Email, Phone};
 use crate::domain::identity::{ExternalId, Identifier, UserId, Username};
-use crate::domain::paging::{Cursor, ListQuery, Position};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::User;
 use crate::store::Store;
-use crate::store::error::StoreError;
 use crate::store::recorder::Recorder;
-
-/// One page of the list, as cached: whole users, of which each reader is shown what it may see.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UserPage {
-    /// The users, newest first.
-    pub users: Vec<User>,
-    /// How many there are in all.
-    pub total: i64,
-    /// Where the list goes on.
-    pub next: Option<Cursor>,
-}
 
 /// The users and what is known of them, read through the cache.
 #[derive(Clone)]
@@ -45,7 +31,6 @@ pub struct CachedUsers {
     usernames: Class<Username, UserId>,
     phones: Class<Phone, UserId>,
     externals: Class<ExternalId, UserId>,
-    lists: Class<ListQuery, UserPage>,
 }
 
 impl CachedUsers {
@@ -61,7 +46,6 @@ impl CachedUsers {
             usernames: policies.open(&policies::USER_USERNAME, |name| cache.class(name))?,
             phones: policies.open(&policies::USER_PHONE, |name| cache.class(name))?,
             externals: policies.open(&policies::USER_EXTERNAL, |name| cache.class(name))?,
-            lists: policies.open(&policies::USER_LIST, |name| cache.class(name))?,
             cache,
             store,
         })
@@ -76,7 +60,7 @@ impl CachedUsers {
     pub fn stats(&self) -> Stats {
         let identifiers =
             [self.emails.stats(), self.usernames.stats(), self.phones.stats(), self.externals.stats()];
-        let others = [self.details.stats(), self.auth.stats(), self.lists.stats()];
+        let others = [self.details.stats(), self.auth.stats()];
         identifiers.iter().chain(&others).fold(Stats::default(), |sum, stats| sum.plus(stats))
     }
 
@@ -149,19 +133,6 @@ impl CachedUsers {
         Ok(agrees.then_some(Answer { source, joined, ..user }))
     }
 
-    /// One page of the list.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn list(&self, query: &ListQuery, consistency: Consistency) -> Result<Answer<UserPage>, Error> {
-        let load = || async {
-            let listed = self.store.list(query).await?;
-            let total = self.store.total(&query.filter).await?;
-            Ok::<_, StoreError>(UserPage { users: listed.users, total, next: listed.next })
-        };
-        self.lists.read(query).consistency(consistency).or_load(load).await
-    }
-
     /// Drops everywhere what writes touched, to be awaited before they are acknowledged. Asked also when a commit
     /// failed: it may have come about all the same.
     pub async fn committed(&self, recorder: &Recorder) -> Receipt {
@@ -184,17 +155,5 @@ key_by_text!(Email, Username, Phone, ExternalId);
 impl Key for UserId {
     fn parts(&self, parts: &mut KeyParts<'_>) {
         parts.push(self);
-    }
-}
-
-impl Key for ListQuery {
-    fn parts(&self, parts: &mut KeyParts<'_>) {
-        parts.push(&self.limit.get());
-        match &self.position {
-            Position::Page(page) => parts.push(&format_args!("page={}", page.get())),
-            Position::Cursor(cursor) => parts.push(&format_args!("cursor={}", cursor.encode())),
-        }
-        parts.push_option(self.filter.role.map(|role| role.as_str()));
-        parts.push_option(self.filter.is_active.as_ref());
     }
 }

@@ -31,6 +31,7 @@ pub(crate) async fn run(_: Arguments, settings: Settings) -> anyhow::Result<()> 
         }
     }
     println!("Listening on http://{}", listener.local_addr()?);
+    service.keep_warm();
     app::serve(listener, service, stop).await;
     println!("Stopped.");
     Ok(())

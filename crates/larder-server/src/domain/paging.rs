@@ -1,24 +1,18 @@
 //! Which part of the list of users: a page or what follows a cursor, and of which users.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
+use utoipa::IntoParams;
 
-use crate::domain::identity::UserId;
+use crate::domain::cursor::{Cursor, Scope};
 use crate::domain::invalid::{Invalid, ValidationErrors};
 use crate::domain::role::Role;
-use crate::domain::timestamp::Timestamp;
-use crate::domain::user::User;
+use crate::domain::search::SearchTerm;
+use crate::domain::sort::{Sort, SortBy};
 
 const MAX_LIMIT: u32 = 100;
 const DEFAULT_LIMIT: u32 = 25;
 /// Deeper pages cost the database a walk over everything before them; a cursor does not.
 const MAX_PAGED_ROWS: u64 = 10_000;
-const CURSOR_VERSION: u8 = 1;
-const CURSOR_BYTES: usize = 1 + 8 + 16;
-/// Longer inputs are refused before they are decoded.
-const CURSOR_TEXT_BYTES: usize = 64;
 
 /// How many users one answer holds: 1 to 100, by default 25.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -84,56 +78,8 @@ impl Default for Page {
     }
 }
 
-/// A place in the list: right after this user. Opaque to clients.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Cursor {
-    /// When the user was created.
-    pub created_at: Timestamp,
-    /// The user; it need not exist any more.
-    pub id: UserId,
-}
-
-impl Cursor {
-    /// The place right after `user`.
-    pub fn after(user: &User) -> Self {
-        Self { created_at: user.created_at, id: user.id }
-    }
-
-    /// Reads what [`Cursor::encode`] wrote.
-    ///
-    /// # Errors
-    /// Anything else.
-    pub fn parse(raw: &str) -> Result<Self, Invalid> {
-        Self::decode(raw).ok_or_else(|| {
-            Invalid::new("is not a cursor of this service; take next_cursor as it came, or start over")
-        })
-    }
-
-    fn decode(raw: &str) -> Option<Self> {
-        if raw.len() > CURSOR_TEXT_BYTES {
-            return None;
-        }
-        let bytes: [u8; CURSOR_BYTES] = URL_SAFE_NO_PAD.decode(raw).ok()?.try_into().ok()?;
-        let (version, rest) = bytes.split_first()?;
-        let (micros, id) = rest.split_at_checked(8)?;
-        let micros = i64::from_be_bytes(micros.try_into().ok()?);
-        let created_at = Timestamp::from_micros(micros);
-        let id = UserId::from_uuid(Uuid::from_slice(id).ok()?)?;
-        (*version == CURSOR_VERSION && created_at.as_micros() == micros).then_some(Self { created_at, id })
-    }
-
-    /// The text that clients send back.
-    pub fn encode(&self) -> String {
-        let mut bytes = Vec::with_capacity(CURSOR_BYTES);
-        bytes.push(CURSOR_VERSION);
-        bytes.extend(self.created_at.as_micros().to_be_bytes());
-        bytes.extend(self.id.as_uuid().as_bytes());
-        URL_SAFE_NO_PAD.encode(bytes)
-    }
-}
-
 /// Where a part of the list begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Position {
     /// On a page.
     Page(Page),
@@ -150,57 +96,104 @@ pub struct Filter {
     pub is_active: Option<bool>,
 }
 
-/// A part of the list of users, newest first.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// A part of a list of users.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ListQuery {
+    /// For readers of this role: what they may not see neither appears, nor counts, nor is searched.
+    pub audience: Role,
     /// How many at most.
     pub limit: Limit,
     /// From where.
     pub position: Position,
     /// Of which users.
     pub filter: Filter,
+    /// In which order.
+    pub sort: Sort,
+    /// Only users who are found by this, newest first.
+    pub search: Option<SearchTerm>,
 }
 
 /// The parameters of a list as they stand in the URL.
-#[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ListParams {
-    /// See [`Limit`].
+    /// How many users at most, from 1 to 100. Default: 25.
+    #[param(pattern = "^[0-9]+$")]
     pub limit: Option<String>,
-    /// See [`Page`]; not together with `cursor`.
+    /// The number of a page, from 1, with page times limit at most 10,000; not together with `cursor`. Default: 1.
+    #[param(pattern = "^[0-9]+$")]
     pub page: Option<String>,
-    /// See [`Cursor`].
+    /// `next_cursor` of the part before, with the same role, status, sort and search.
     pub cursor: Option<String>,
-    /// See [`Role`].
+    /// Only users of this role.
+    #[param(pattern = "^(user|admin|superadmin)$")]
     pub role: Option<String>,
-    /// `active` or `inactive`.
+    /// Only `active` or only `inactive` users; inactive ones are shown to admins.
+    #[param(pattern = "^(active|inactive)$")]
     pub status: Option<String>,
+    /// `created_at`, `username`, `points` or `email`, with a `-` before it to turn it round. Default: `-created_at`. By e-mail
+    /// address only where the caller sees that of everybody listed.
+    #[param(pattern = "^-?(created_at|username|points|email)$")]
+    pub sort: Option<String>,
+    /// Only users with this anywhere in their name, user name or (where the caller sees it) e-mail address; with fewer than
+    /// three characters, only those whose user name or e-mail address begins with it. Newest first, and without a total.
+    #[param(max_length = 100)]
+    pub search: Option<String>,
 }
 
 impl ListQuery {
-    /// Parses the parameters of a list.
+    /// The first page of everybody, newest first, for readers of a role.
+    pub fn first(audience: Role) -> Self {
+        let filter = Filter { role: None, is_active: (audience == Role::User).then_some(true) };
+        let (limit, position) = (Limit::default(), Position::default());
+        Self { audience, limit, position, filter, sort: Sort::default(), search: None }
+    }
+
+    /// Parses the parameters of a list for readers of a role.
     ///
     /// # Errors
-    /// Every parameter that is wrong.
-    pub fn parse(params: &ListParams) -> Result<Self, ValidationErrors> {
+    /// Every parameter that is wrong, or asks for what these readers may not see.
+    pub fn parse(params: &ListParams, audience: Role) -> Result<Self, ValidationErrors> {
         let mut errors = ValidationErrors::default();
         let limit = params.limit.as_deref().and_then(|raw| errors.keep("limit", Limit::parse(raw)));
         let limit = limit.unwrap_or_default();
+        let role = params.role.as_deref().and_then(|raw| errors.keep("role", raw.parse()));
+        let is_active = params.status.as_deref().and_then(|raw| errors.keep("status", status(raw, audience)));
+        let is_active = if audience == Role::User { Some(true) } else { is_active };
+        let filter = Filter { role, is_active };
+        let search = params.search.as_deref().and_then(|raw| errors.keep("search", SearchTerm::parse(raw)));
+        let sort = params.sort.as_deref().and_then(|raw| errors.keep("sort", sort(raw, filter, audience)));
+        if search.is_some() && sort.is_some_and(|sort| sort != Sort::default()) {
+            errors
+                .add("sort", Invalid::new("cannot go together with search, whose results come newest first"));
+        }
+        let sort = sort.unwrap_or_default();
+        let scope = Scope::new(filter, sort, search.as_ref());
         let position = match (params.page.as_deref(), params.cursor.as_deref()) {
             (Some(_), Some(_)) => {
                 errors.add("cursor", Invalid::new("cannot go together with page"));
                 None
             }
-            (_, Some(raw)) => errors.keep("cursor", Cursor::parse(raw)).map(Position::Cursor),
+            (Some(raw), None) if search.is_some() && raw != "1" => {
+                errors
+                    .add("page", Invalid::new("cannot go together with search; follow next_cursor instead"));
+                None
+            }
+            // Of a list that is refused anyway, nobody knows where its cursor belongs.
+            (_, Some(_)) if !errors.is_empty() => None,
+            (_, Some(raw)) => errors.keep("cursor", Cursor::parse(raw, scope)).map(Position::Cursor),
             (Some(raw), _) => errors.keep("page", Page::parse(raw, limit)).map(Position::Page),
             (None, None) => None,
         };
-        let role = params.role.as_deref().and_then(|raw| errors.keep("role", raw.parse()));
-        let is_active = params.status.as_deref().and_then(|raw| errors.keep("status", status(raw)));
         if !errors.is_empty() {
             return Err(errors);
         }
-        Ok(Self { limit, position: position.unwrap_or_default(), filter: Filter { role, is_active } })
+        Ok(Self { audience, limit, position: position.unwrap_or_default(), filter, sort, search })
+    }
+
+    /// What its cursors are good for.
+    pub fn scope(&self) -> Scope {
+        Scope::new(self.filter, self.sort, self.search.as_ref())
     }
 }
 
@@ -210,11 +203,33 @@ impl Default for Position {
     }
 }
 
-fn status(raw: &str) -> Result<bool, Invalid> {
+fn status(raw: &str, audience: Role) -> Result<bool, Invalid> {
     match raw {
         "active" => Ok(true),
+        "inactive" if audience == Role::User => {
+            Err(Invalid::new("inactive is for admins; active is allowed"))
+        }
         "inactive" => Ok(false),
         _ => Err(Invalid::new("is not a status; active and inactive are allowed")),
+    }
+}
+
+/// An order by addresses tells of them, and its cursors hold one.
+fn sort(raw: &str, filter: Filter, audience: Role) -> Result<Sort, Invalid> {
+    let sort: Sort = raw.parse()?;
+    let is_shown = match audience {
+        Role::User => false,
+        Role::Admin => filter.role.is_some_and(|role| role < Role::Superadmin),
+        Role::Superadmin => true,
+    };
+    match sort.by {
+        SortBy::Email if !is_shown && audience == Role::User => {
+            Err(Invalid::new("by email is for admins; created_at, username and points are allowed"))
+        }
+        SortBy::Email if !is_shown => Err(Invalid::new(
+            "by email needs role=user or role=admin, because the addresses of superadmins are hidden",
+        )),
+        _ => Ok(sort),
     }
 }
 

@@ -30,44 +30,65 @@ fn pages_end_at_ten_thousand_rows() {
 }
 
 #[test]
-fn a_cursor_comes_back_as_it_went() {
-    let cursor = Cursor { created_at: Timestamp::from_micros(1_700_000_000_123_456), id: UserId::generate() };
-    let text = cursor.encode();
-    assert_eq!(Cursor::parse(&text).unwrap(), cursor);
-    let mut bytes = URL_SAFE_NO_PAD.decode(&text).unwrap();
-    bytes[0] = 2;
-    let other_version = URL_SAFE_NO_PAD.encode(&bytes);
-    let far_time = URL_SAFE_NO_PAD.encode([&[1][..], &[0x7f; 8], &bytes[9..]].concat());
-    let other_uuid = URL_SAFE_NO_PAD.encode([&bytes[..9], &[0; 16]].concat());
-    let long = "A".repeat(1_000_000);
-    for bad in [
-        "",
-        "x",
-        "====",
-        "a\0",
-        &text[1..],
-        &format!("{text}A"),
-        &other_version,
-        &far_time,
-        &other_uuid,
-        &long,
+fn a_list_query_names_everything_wrong() {
+    for role in [Role::User, Role::Admin, Role::Superadmin] {
+        assert_eq!(ListQuery::parse(&ListParams::default(), role).unwrap(), ListQuery::first(role));
+    }
+    let mut bad = params(Some("0"), Some("-1"), None);
+    bad.role = Some("king".into());
+    bad.status = Some("gone".into());
+    bad.sort = Some("phone".into());
+    bad.search = Some("\0".into());
+    let errors = ListQuery::parse(&bad, Role::Admin).unwrap_err();
+    let names: Vec<_> = errors.iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["limit", "page", "role", "search", "sort", "status"]);
+    let both = ListQuery::parse(&params(None, Some("1"), Some("x")), Role::User).unwrap_err();
+    assert!(both.get("cursor").is_some());
+    let ok = ListQuery::parse(&params(Some("7"), Some("3"), None), Role::User).unwrap();
+    assert_eq!(ok.position, Position::Page(Page::parse("3", ok.limit).unwrap()));
+}
+
+#[test]
+fn nobody_asks_for_what_they_may_not_see() {
+    let parse = |role: Option<&str>, status: Option<&str>, sort: Option<&str>, audience| {
+        let own = |text: Option<&str>| text.map(str::to_owned);
+        let params =
+            ListParams { role: own(role), status: own(status), sort: own(sort), ..ListParams::default() };
+        ListQuery::parse(&params, audience)
+    };
+    assert_eq!(parse(None, None, None, Role::User).unwrap().filter.is_active, Some(true));
+    assert_eq!(parse(None, None, None, Role::Admin).unwrap().filter.is_active, None);
+    assert!(parse(None, Some("inactive"), None, Role::User).unwrap_err().get("status").is_some());
+    assert!(parse(None, Some("inactive"), None, Role::Admin).is_ok());
+    for (role, audience, is_allowed) in [
+        (Some("user"), Role::User, false),
+        (None, Role::Admin, false),
+        (Some("superadmin"), Role::Admin, false),
+        (Some("admin"), Role::Admin, true),
+        (Some("user"), Role::Admin, true),
+        (None, Role::Superadmin, true),
     ] {
-        assert!(Cursor::parse(bad).is_err(), "{}", &bad[..bad.len().min(60)]);
+        for sort in ["email", "-email"] {
+            let parsed = parse(role, None, Some(sort), audience);
+            assert_eq!(parsed.is_ok(), is_allowed, "{role:?} {audience:?}");
+        }
     }
 }
 
 #[test]
-fn a_list_query_names_everything_wrong() {
-    let query = ListQuery::parse(&ListParams::default()).unwrap();
-    assert_eq!(query, ListQuery::default());
-    assert_eq!(query.limit.get(), 25);
-    let mut bad = params(Some("0"), Some("-1"), None);
-    bad.role = Some("king".into());
-    bad.status = Some("gone".into());
-    let errors = ListQuery::parse(&bad).unwrap_err();
-    let names: Vec<_> = errors.iter().map(|(name, _)| name).collect();
-    assert_eq!(names, ["limit", "page", "role", "status"]);
-    assert!(ListQuery::parse(&params(None, Some("1"), Some("x"))).unwrap_err().get("cursor").is_some());
-    let ok = ListQuery::parse(&params(Some("7"), Some("3"), None)).unwrap();
-    assert_eq!(ok.position, Position::Page(Page::parse("3", ok.limit).unwrap()));
+fn searches_have_an_order_of_their_own() {
+    let search = |page: Option<&str>, sort: Option<&str>| {
+        let own = |text: Option<&str>| text.map(str::to_owned);
+        let params = ListParams {
+            page: own(page),
+            sort: own(sort),
+            search: Some("ann".into()),
+            ..ListParams::default()
+        };
+        ListQuery::parse(&params, Role::Superadmin)
+    };
+    assert!(search(None, None).is_ok() && search(None, Some("-created_at")).is_ok());
+    assert!(search(None, Some("username")).unwrap_err().get("sort").is_some());
+    assert!(search(Some("1"), None).is_ok());
+    assert!(search(Some("2"), None).unwrap_err().get("page").is_some());
 }

@@ -14,7 +14,6 @@ use larder::receipt::Receipt;
 use crate::domain::caches::{Drop, KeyQuery};
 use crate::domain::identity::{ExternalId, Identifier, UserId};
 use crate::domain::invalid::{Invalid, ValidationErrors};
-use crate::domain::paging::ListQuery;
 use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::error::ServiceError;
@@ -53,11 +52,12 @@ impl Service {
     /// Some of the entries there are.
     ///
     /// # Errors
-    /// [`ServiceError::Invalid`] for a pattern or a cursor that is none.
+    /// [`ServiceError::Invalid`] for a cursor that is none.
     pub async fn keys(&self, query: &KeyQuery) -> Result<KeyPage, ServiceError> {
         let KeyQuery { pattern, limit, cursor } = query;
         let page = self.users.cache().keys(pattern, *limit, cursor.as_deref()).await;
-        page.map_err(|error| refused("pattern", error))
+        // Every pattern but the empty one is allowed, and that was refused before.
+        page.map_err(|error| refused("cursor", error))
     }
 
     /// Where an entry is and why, or why not.
@@ -82,16 +82,6 @@ impl Service {
     /// [`ServiceError::Invalid`] when there is no such class.
     pub fn switch_class(&self, name: &str, is_on: bool) -> Result<(), ServiceError> {
         self.users.cache().set_class_enabled(name, is_on).map_err(|error| refused("class", error))
-    }
-
-    /// Loads what everybody asks for first, by ordinary reads: who is loading it already is waited for. Returns the
-    /// classes.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn warm_essential(&self) -> Result<Vec<&'static str>, ServiceError> {
-        self.list(&ListQuery::default(), Consistency::Bounded).await?;
-        Ok(vec!["user_list"])
     }
 
     /// Drops what `what` names, everywhere.

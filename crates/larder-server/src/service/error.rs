@@ -80,3 +80,14 @@ impl From<CacheError> for ServiceError {
         }
     }
 }
+
+/// Why a list was not given.
+#[derive(Debug, thiserror::Error)]
+pub enum ListError {
+    /// Parameters that are wrong, or ask for what the caller may not see.
+    #[error("some parameters are not allowed as they are")]
+    Invalid(#[from] ValidationErrors),
+    /// Everything else.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+}

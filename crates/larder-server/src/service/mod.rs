@@ -8,9 +8,11 @@ pub mod auth;
 pub mod bulk;
 pub mod caches;
 pub mod error;
+pub mod essentials;
 pub mod introspection;
 pub mod keys;
 pub mod limits;
+pub mod lists;
 pub mod passwords;
 pub mod permissions;
 pub mod points;
@@ -28,9 +30,11 @@ use larder::cache::Cache;
 use crate::cached::achievements::CachedAchievements;
 use crate::cached::api_keys::CachedApiKeys;
 use crate::cached::leaderboard::CachedLeaderboard;
+use crate::cached::lists::CachedLists;
 use crate::cached::permissions::CachedPermissions;
 use crate::cached::policies::Policies;
 use crate::cached::profiles::CachedProfiles;
+use crate::cached::statistics::CachedStatistics;
 use crate::cached::users::CachedUsers;
 use crate::domain::network::TrustedProxies;
 use crate::service::api_keys::VerifiedKeys;
@@ -54,6 +58,8 @@ pub struct Service {
     profiles: CachedProfiles,
     warming: Warming,
     api_keys: CachedApiKeys,
+    lists: CachedLists,
+    statistics: CachedStatistics,
     passwords: Passwords,
     tokens: Tokens,
     verified_keys: VerifiedKeys,
@@ -76,6 +82,8 @@ impl Service {
         let sealing = Sealing::new(security.secret_key.clone());
         sealing.check(&store).await?;
         Ok(Self {
+            lists: CachedLists::open(&cache, store.clone(), policies)?,
+            statistics: CachedStatistics::open(&cache, store.clone(), policies)?,
             leaderboard: CachedLeaderboard::open(&cache, store.clone(), policies)?,
             achievements: CachedAchievements::open(&cache, store.clone(), policies)?,
             permissions: CachedPermissions::open(&cache, store.clone(), policies)?,
@@ -116,6 +124,16 @@ impl Service {
     /// Whose word about a request's address is taken.
     pub fn proxies(&self) -> &TrustedProxies {
         &self.proxies
+    }
+
+    /// Lists of users, read through the cache.
+    pub fn lists(&self) -> &CachedLists {
+        &self.lists
+    }
+
+    /// Figures about users, read through the cache.
+    pub fn statistics(&self) -> &CachedStatistics {
+        &self.statistics
     }
 
     /// Hashes and compares passwords.

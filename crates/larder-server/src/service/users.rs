@@ -5,11 +5,9 @@ use larder::policy::Consistency;
 use larder::receipt::Receipt;
 use larder::uncached::uncached;
 
-use crate::cached::users::UserPage;
 use crate::domain::audit::Actor;
 use crate::domain::body::CreateUserBody;
 use crate::domain::identity::{Identifier, UserId};
-use crate::domain::paging::ListQuery;
 use crate::domain::patch::UserPatch;
 use crate::domain::role::Role;
 use crate::domain::user::{NewUser, User};
@@ -49,18 +47,6 @@ impl Service {
         let own = self.find(&Identifier::Id(caller.id), consistency).await?;
         let is_own = own.value.as_deref().is_some_and(|user| user.has(by));
         if is_own { Ok(own) } else { Err(ServiceError::NotFound) }
-    }
-
-    /// A page of users; each caller is to be shown what it may see of each.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn list(
-        &self,
-        query: &ListQuery,
-        consistency: Consistency,
-    ) -> Result<Answer<UserPage>, ServiceError> {
-        Ok(self.users.list(query, consistency).await?)
     }
 
     /// Creates a user as an admin.

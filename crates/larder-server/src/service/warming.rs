@@ -3,9 +3,12 @@
 //! Invariants: a request is never delayed, for who finds no room is dropped; what is read is read as everybody reads, so
 //! that warming takes a lease as others do and never stampedes; after [`Warming::stop`] nothing runs.
 
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
 
 /// Reads that run at once; more are dropped. A few are enough to keep ahead of people, and leave the database's connections
 /// to requests.
@@ -18,12 +21,15 @@ pub struct Warming(Arc<Shared>);
 struct Shared {
     room: Arc<Semaphore>,
     stopping: watch::Sender<bool>,
+    /// What runs again and again. Guarded by its lock, which nobody holds across a wait.
+    schedules: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Default for Warming {
     fn default() -> Self {
         let (stopping, _) = watch::channel(false);
-        Self(Arc::new(Shared { room: Arc::new(Semaphore::new(READS as usize)), stopping }))
+        let room = Arc::new(Semaphore::new(READS as usize));
+        Self(Arc::new(Shared { room, stopping, schedules: Mutex::default() }))
     }
 }
 
@@ -47,9 +53,37 @@ impl Warming {
         true
     }
 
+    /// Does some work now and then again after a pause that is drawn from `pauses` each time, in the background and without
+    /// room of its own among the reads, until it is told to stop.
+    pub fn again_and_again<F>(&self, pauses: Range<Duration>, work: impl Fn() -> F + Send + Sync + 'static)
+    where
+        F: Future<Output = ()> + Send,
+    {
+        let mut stopping = self.0.stopping.subscribe();
+        let task = tokio::spawn(async move {
+            loop {
+                let once = async {
+                    work().await;
+                    tokio::time::sleep(rand::random_range(pauses.clone())).await;
+                };
+                tokio::select! {
+                    biased;
+                    _ = stopping.wait_for(|stopping| *stopping) => return,
+                    () = once => {}
+                }
+            }
+        });
+        self.0.schedules.lock().unwrap_or_else(PoisonError::into_inner).push(task);
+    }
+
     /// Ends the reads that run, waits for their end, and starts no more.
     pub async fn stop(&self) {
         self.0.stopping.send_replace(true);
+        let schedules = std::mem::take(&mut *self.0.schedules.lock().unwrap_or_else(PoisonError::into_inner));
+        for schedule in schedules {
+            // An error means that it panicked, and so has ended too.
+            let _ = schedule.await;
+        }
         // All the room there is: whoever held some has ended. An error means that it was closed, by an earlier stop.
         if self.0.room.acquire_many(READS).await.is_ok() {
             self.0.room.close();
@@ -72,6 +106,27 @@ mod tests {
         warming.stop().await;
         assert!(!warming.soon(ready(())), "it has stopped");
         warming.stop().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_comes_again_after_a_drawn_pause_until_the_stop() {
+        let warming = Warming::default();
+        let times = Arc::new(Mutex::new(Vec::new()));
+        let noted = times.clone();
+        let pauses = Duration::from_secs(300)..Duration::from_secs(600);
+        warming.again_and_again(pauses.clone(), move || {
+            let noted = noted.clone();
+            async move { noted.lock().unwrap().push(tokio::time::Instant::now()) }
+        });
+        tokio::time::sleep(Duration::from_secs(6_000)).await;
+        warming.stop().await;
+        let seen = times.lock().unwrap().clone();
+        assert!((11..=21).contains(&seen.len()), "{}", seen.len());
+        let between: Vec<_> = seen.windows(2).map(|two| two[1] - two[0]).collect();
+        assert!(between.iter().all(|pause| pauses.contains(pause)), "{between:?}");
+        assert!(between.iter().any(|pause| *pause != between[0]), "they are drawn");
+        tokio::time::sleep(Duration::from_secs(6_000)).await;
+        assert_eq!(times.lock().unwrap().len(), seen.len(), "it has stopped");
     }
 
     #[tokio::test]

@@ -10,7 +10,7 @@ use crate::domain::identity::UserId;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{NewUser, User};
 use crate::store::Store;
-use crate::store::changes::lock_totals;
+use crate::store::changes::lock_counts;
 use crate::store::error::StoreError;
 use crate::store::placeholders;
 use crate::store::row::{self, COLUMNS, columns};
@@ -28,7 +28,7 @@ impl Store {
     pub async fn insert_many(&self, new: &[NewUser], password_hash: &str) -> Result<Vec<UserId>, StoreError> {
         let mut write = self.database.begin().await?;
         // All at first: statement by statement, two imports could wait for each other in a circle.
-        lock_totals(&mut write).await?;
+        lock_counts(&mut write).await?;
         let mut now = Timestamp::now();
         let mut ids = Vec::with_capacity(new.len());
         for new in new.chunks(USERS_PER_STATEMENT) {

@@ -71,8 +71,8 @@ impl Store {
         password_hash: &str,
     ) -> Result<Option<User>, StoreError> {
         let mut write = self.database.begin().await?;
-        // Every INSERT needs one of the totals, so nobody can come in between.
-        lock_totals(&mut write).await?;
+        // Every INSERT needs one of the counts, so nobody can come in between.
+        lock_counts(&mut write).await?;
         if sqlx::query("SELECT id FROM users LIMIT 1").fetch_optional(write.statement()).await?.is_some() {
             return Ok(None);
         }
@@ -176,9 +176,9 @@ fn update_events(before: &User, after: &User) -> Vec<Event> {
     events
 }
 
-/// Locks every total, in the order in which the triggers lock them.
-pub(super) async fn lock_totals(write: &mut Write) -> Result<(), StoreError> {
-    let select = write.locking("SELECT shard FROM user_totals ORDER BY shard");
+/// Locks every count, in the order in which the triggers lock them.
+pub(super) async fn lock_counts(write: &mut Write) -> Result<(), StoreError> {
+    let select = write.locking("SELECT shard FROM user_counts ORDER BY shard, role, is_active");
     sqlx::query(select).fetch_all(write.statement()).await?;
     Ok(())
 }

@@ -17,6 +17,7 @@ pub fn tables() -> Vec<Table> {
         Table::new("users")
             .entry("user_details", &["id"])
             .entry("auth_state", &["id"])
+            .entry("user_personal_stats", &["id"])
             .entry("user_email", &["email"])
             .entry("user_username", &["username"])
             .entry("user_phone", &["phone"])
@@ -30,20 +31,30 @@ pub fn tables() -> Vec<Table> {
             .tag("user_list")
             .tag("leaderboard")
             .tag("recent_achievements")
+            .tag("superadmin_user_list")
+            .tag("user_stats")
+            .tag("dashboard_stats")
             .unique(&["id"])
             .unique(&["email"])
             .unique(&["username"])
             .unique(&["phone"])
             .unique(&["external_id"]),
-        Table::new("credentials").entry("auth_state", &["user_id"]).unique(&["user_id"]),
-        Table::new("sessions").entry("auth_state", &["user_id"]).unique(&["id"]),
+        Table::new("credentials")
+            .entry("auth_state", &["user_id"])
+            .entry("user_personal_stats", &["user_id"])
+            .tag("superadmin_user_list")
+            .unique(&["user_id"]),
+        Table::new("sessions")
+            .entry("auth_state", &["user_id"])
+            .entry("user_personal_stats", &["user_id"])
+            .tag("superadmin_user_list")
+            .unique(&["id"]),
         part("preferences"),
         part("languages"),
         part("accessibility"),
         part("interests"),
         // Touched also when the user goes: with foreign keys off its keys stay, and its authentication state does not.
         Table::new("api_keys").entry("api_key", &["id"]).unique(&["id"]),
-        Table::new("user_totals").tag("user_list").unique(&["shard"]),
         // Neither the ledger nor the counts of points: they change nothing without a row of users.
         Table::new("achievements")
             .entry("achievements", &["user_id"])
@@ -58,6 +69,14 @@ pub fn tables() -> Vec<Table> {
             .entry("user_details", &["user_id"])
             .entry("auth_state", &["user_id"])
             .unique(&["user_id", "permission"]),
+        // For hands that mend them: whatever changes users touches all this already.
+        Table::new("user_counts")
+            .tag("user_list")
+            .tag("superadmin_user_list")
+            .tag("user_stats")
+            .tag("dashboard_stats")
+            .unique(&["shard", "role", "is_active"]),
+        Table::new("user_days").tag("user_stats").tag("dashboard_stats").unique(&["day", "shard"]),
     ]
 }
 
@@ -81,8 +100,19 @@ fn part(name: &str) -> Table {
     Table::new(name).entry(name, &["user_id"]).entry("full_profile", &["user_id"]).unique(&["user_id"])
 }
 
+/// The tags of what shows many users.
+const OF_ALL: [&str; 6] = [
+    "user_list",
+    "superadmin_user_list",
+    "user_stats",
+    "dashboard_stats",
+    "leaderboard",
+    "recent_achievements",
+];
+
 /// The classes that have an entry for each user, by its id.
-const OF_USER: [&str; 8] = [
+const OF_USER: [&str; 9] = [
+    "user_personal_stats",
     "user_details",
     "auth_state",
     "profile",
@@ -104,13 +134,15 @@ pub(crate) fn touches_of(user: &User) -> Vec<Touch> {
     let names = names.into_iter().filter_map(|(class, name)| Some(Touch::entry(class, [name?])));
     let id = user.id.to_string();
     let own = OF_USER.map(|class| Touch::entry(class, [&id]));
-    let tags = ["user_list", "leaderboard", "recent_achievements"].map(|tag| Touch::Tag(tag.to_owned()));
+    let tags = OF_ALL.map(|tag| Touch::Tag(tag.to_owned()));
     tags.into_iter().chain(own).chain(names).collect()
 }
 
-/// What a change of a user's sessions touches.
-pub(super) fn touch_of_auth_state(user_id: UserId) -> Touch {
-    Touch::entry("auth_state", [user_id.to_string()])
+/// What a change of a user's sessions touches, as `tables` declares it.
+pub(super) fn touches_of_sessions(user_id: UserId) -> Vec<Touch> {
+    let own = ["auth_state", "user_personal_stats"];
+    let own = own.map(|class| Touch::entry(class, [user_id.to_string()]));
+    own.into_iter().chain([Touch::Tag("superadmin_user_list".to_owned())]).collect()
 }
 
 /// What a change of a user's permissions touches.

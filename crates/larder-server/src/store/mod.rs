@@ -3,7 +3,7 @@
 //! Reads are one fresh autocommit statement each, so a cache may load through them. Invariants:
 //! - `one_lock_order`: transactions lock users (many in the order of their ids), then the parts of their profiles, then
 //!   credentials, then sessions, then refresh tokens, then second factors and API keys, then what belongs to points; the
-//!   totals and the counts of points come last, but the totals first where many users are created, which can meet another
+//!   counts come last, but those of users first where many users are created, which can meet another
 //!   only over the same e-mail address;
 //! - `versions_by_trigger`: no statement here writes `version` or `updated_at` of an existing user;
 //! - `no_silent_write`: each write leaves its line in the audit log in its own transaction, for the one way to commit asks
@@ -20,18 +20,23 @@ pub mod error;
 pub mod journal;
 pub mod keys;
 pub mod leaderboard;
+pub mod lists;
 pub mod parts;
 pub mod passwords;
 pub mod permissions;
 pub mod points;
 pub mod recorder;
 pub mod sessions;
+pub mod statistics;
+pub mod superadmin;
 pub mod totp;
 pub mod users;
 
 mod bulk;
 mod placeholders;
 mod row;
+mod search;
+mod sql;
 
 use larder_sql::database::{Database, Migrations};
 use sqlx::Row;

@@ -28,6 +28,16 @@ pub(crate) use columns;
 /// How many columns [`columns`] names.
 pub(crate) const COLUMNS: usize = 16;
 
+/// What a SELECT of whole users reads, for [`user`].
+macro_rules! user_columns {
+    () => {
+        "users.id, external_id, email, username, phone, full_name, bio, occupation, location, avatar_url, skills, \
+         experience, points, role, CAST(is_active AS INTEGER) AS is_active, users.created_at, users.updated_at, \
+         users.version"
+    };
+}
+pub(crate) use user_columns;
+
 /// `SELECT` of whole users: `select_user!("WHERE …")`, or with further columns `select_user!(and "epoch"; "JOIN …")`.
 macro_rules! select_user {
     (and $more:literal; $($rest:literal),+) => {
@@ -35,9 +45,8 @@ macro_rules! select_user {
     };
     (@ $more:expr, $($rest:literal),+) => {
         concat!(
-            "SELECT users.id, external_id, email, username, phone, full_name, bio, occupation, location, \
-             avatar_url, skills, experience, points, role, CAST(is_active AS INTEGER) AS is_active, \
-             users.created_at, users.updated_at, users.version",
+            "SELECT ",
+            $crate::store::row::user_columns!(),
             $more,
             " FROM users ",
             $($rest),+

@@ -15,7 +15,7 @@ use crate::domain::identity::UserId;
 use crate::domain::timestamp::Timestamp;
 use crate::store::Store;
 use crate::store::error::StoreError;
-use crate::store::journal::touch_of_auth_state;
+use crate::store::journal::touches_of_sessions;
 use crate::store::row;
 
 /// Live sessions that may stay when one is opened.
@@ -225,7 +225,7 @@ impl Store {
             let query = sqlx::query("SELECT user_id FROM sessions WHERE id = $1").bind(session.to_string());
             if let Some(row) = query.fetch_optional(write.statement()).await? {
                 let user_id = row::user_id(&row, "user_id")?;
-                self.touch(|| vec![touch_of_auth_state(user_id)]);
+                self.touch(|| touches_of_sessions(user_id));
             }
         }
         // One that had ended before was logged then.

@@ -1,12 +1,11 @@
-//! Reading users: one, several, by what they are called, and the list.
+//! Reading users: one, several, and by what they are called.
 
 use std::fmt::Write as _;
 
-use sqlx::{AssertSqlSafe, Row};
+use sqlx::AssertSqlSafe;
 
 use crate::domain::contact::{Email, Phone};
 use crate::domain::identity::{ExternalId, UserId, Username};
-use crate::domain::paging::{Cursor, Filter, ListQuery, Position};
 use crate::domain::user::User;
 use crate::store::Store;
 use crate::store::error::StoreError;
@@ -14,15 +13,6 @@ use crate::store::row::{self, select_user};
 
 /// More ids than this are asked for in several statements.
 const IDS_PER_STATEMENT: usize = 500;
-
-/// A part of the list of users.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
-    /// The users, newest first.
-    pub users: Vec<User>,
-    /// Where the list goes on; `None` at its end.
-    pub next: Option<Cursor>,
-}
 
 impl Store {
     /// The user with this id.
@@ -92,62 +82,5 @@ impl Store {
     async fn id_of(&self, select: &'static str, value: &str) -> Result<Option<UserId>, StoreError> {
         let row = sqlx::query(select).bind(value).fetch_optional(self.database.read()).await?;
         Ok(row.map(|row| row::user_id(&row, "id")).transpose()?)
-    }
-
-    /// A part of the list of users, newest first.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn list(&self, list: &ListQuery) -> Result<Listed, StoreError> {
-        let limit = i64::from(list.limit.get());
-        let query = match &list.position {
-            Position::Page(page) => sqlx::query(select_user!(
-                "WHERE (CAST($1 AS TEXT) IS NULL OR role = $1)
-                   AND (CAST($2 AS INTEGER) IS NULL OR CAST(is_active AS INTEGER) = $2)
-                 ORDER BY users.created_at DESC, users.id DESC LIMIT $3 OFFSET $4"
-            ))
-            .bind(list.filter.role.map(|role| role.as_str()))
-            .bind(list.filter.is_active.map(i64::from))
-            // One more than asked for tells whether the list goes on.
-            .bind(limit + 1)
-            .bind(i64::from(page.get() - 1) * limit),
-            Position::Cursor(cursor) => sqlx::query(select_user!(
-                "WHERE (CAST($1 AS TEXT) IS NULL OR role = $1)
-                   AND (CAST($2 AS INTEGER) IS NULL OR CAST(is_active AS INTEGER) = $2)
-                   AND (users.created_at, users.id) < ($4, $5)
-                 ORDER BY users.created_at DESC, users.id DESC LIMIT $3"
-            ))
-            .bind(list.filter.role.map(|role| role.as_str()))
-            .bind(list.filter.is_active.map(i64::from))
-            .bind(limit + 1)
-            .bind(cursor.created_at.as_micros())
-            .bind(cursor.id.to_string()),
-        };
-        let rows = query.fetch_all(self.database.read()).await?;
-        let mut users = rows.iter().map(row::user).collect::<Result<Vec<_>, _>>()?;
-        let asked = list.limit.get() as usize;
-        let more = users.len() > asked;
-        users.truncate(asked);
-        let next = users.last().filter(|_| more).map(Cursor::after);
-        Ok(Listed { users, next })
-    }
-
-    /// How many users there are; without a filter this reads 16 rows, however many there are.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn total(&self, filter: &Filter) -> Result<i64, StoreError> {
-        let query = if *filter == Filter::default() {
-            sqlx::query("SELECT CAST(SUM(total) AS BIGINT) AS total FROM user_totals")
-        } else {
-            sqlx::query(
-                "SELECT COUNT(*) AS total FROM users
-                 WHERE (CAST($1 AS TEXT) IS NULL OR role = $1)
-                   AND (CAST($2 AS INTEGER) IS NULL OR CAST(is_active AS INTEGER) = $2)",
-            )
-            .bind(filter.role.map(|role| role.as_str()))
-            .bind(filter.is_active.map(i64::from))
-        };
-        Ok(query.fetch_one(self.database.read()).await?.try_get("total")?)
     }
 }

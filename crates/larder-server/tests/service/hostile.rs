@@ -27,7 +27,7 @@ fn refused(what: &str, answer: &Answer) {
 
 /// Everything the database has, but for the sessions that the test itself opens.
 fn everything(app: &TestApp) -> String {
-    ["users", "credentials", "sessions", "refresh_tokens", "signing_keys", "user_totals"]
+    ["users", "credentials", "sessions", "refresh_tokens", "signing_keys", "user_counts", "user_days"]
         .map(|table| app.stack.sql(&format!("SELECT * FROM {table} ORDER BY 1")))
         .join("\n")
 }

@@ -1,9 +1,12 @@
-//! `GET /api/v1/users`: pages, cursors, filters; newest first.
+//! `GET /api/v1/users`: pages, cursors, filters, sorts and searches; newest first.
+
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::support::app::{TestApp, on_every_stack};
 use crate::support::client::Client;
+use crate::support::within;
 
 fn names(list: &Value) -> Vec<&str> {
     list["items"].as_array().unwrap().iter().map(|user| user["username"].as_str().unwrap()).collect()
@@ -122,19 +125,66 @@ fn impossible_parts_of_the_list_are_refused(app: &TestApp) {
         ("page=1.5", "page"),
         ("role=king", "role"),
         ("status=asleep", "status"),
+        ("status=inactive", "status"),
+        ("sort=phone", "sort"),
+        ("sort=email", "sort"),
+        ("sort=id;drop", "sort"),
+        ("search=", "search"),
+        ("search=%00abc", "search"),
+        ("search=abc&page=2", "page"),
+        ("search=abc&sort=username", "sort"),
         ("consistency=strong", "consistency"),
         ("cursor=", "cursor"),
         (&format!("cursor={cursor}x"), "cursor"),
         (&format!("cursor={}", &cursor[1..]), "cursor"),
         (&format!("cursor={cursor}&page=1"), "cursor"),
+        (&format!("cursor={cursor}&sort=username"), "cursor"),
+        (&format!("cursor={cursor}&role=user"), "cursor"),
+        (&format!("cursor={cursor}&search=bea"), "cursor"),
     ] {
         get(query).complains_about(422, &[field]);
     }
-    get("limit=0&page=-1&role=x&status=x").complains_about(422, &["limit", "page", "role", "status"]);
+    get(&format!("search={}", "x".repeat(101))).complains_about(422, &["search"]);
+    get("limit=0&page=-1&role=x&status=x&sort=x")
+        .complains_about(422, &["limit", "page", "role", "sort", "status"]);
     get("page=100&limit=100").expect(200);
     get("page=101&limit=100").complains_about(422, &["page"]);
     get(&format!("cursor={cursor}")).expect(200);
+    // Told apart: what is no cursor, and what is one of another list.
+    let message = get(&format!("cursor={cursor}&sort=points")).json()["errors"]["cursor"].to_string();
+    assert!(message.contains("another role, status, sort or search"), "{message}");
     assert_eq!(list(&ann, "")["total"], 3);
+}
+
+fn lists_are_sorted_and_searched(app: &TestApp) {
+    let admin = app.admin();
+    for (number, name) in ["Zoë Ünal", "Bob Stone", "Ann Stone"].into_iter().enumerate() {
+        let username = format!("user{number}");
+        let body =
+            json!({ "email": format!("u{number}@mail.example"), "username": username, "full_name": name });
+        admin.post("/api/v1/users", &body).expect(201);
+    }
+    app.stack.sql("UPDATE users SET points = 7 WHERE username = 'user1'");
+    for (query, expected) in [
+        ("?sort=username", vec!["admin", "user0", "user1", "user2"]),
+        ("?sort=-username", vec!["user2", "user1", "user0", "admin"]),
+        ("?sort=-points&limit=1", vec!["user1"]),
+        ("?sort=created_at", vec!["admin", "user0", "user1", "user2"]),
+        ("?sort=email&role=user", vec!["user0", "user1", "user2"]),
+        ("?search=STONE", vec!["user2", "user1"]),
+        ("?search=zo%C3%AB", vec!["user0"]),
+        ("?search=zo%C3%AB&role=admin", vec![]),
+        ("?search=us", vec!["user2", "user1", "user0"]),
+        ("?search=u1", vec!["user1"]),
+        ("?search=mail.ex", vec!["user2", "user1", "user0"]),
+        ("?search=%25_%25", vec![]),
+    ] {
+        within(Duration::from_secs(2), query, || names(&list(&admin, query)) == expected);
+        if query.contains("search") {
+            assert_eq!(list(&admin, query)["total"], Value::Null, "{query}");
+            assert_eq!(walk(&admin, &format!("{query}&limit=1")).1.len(), expected.len(), "{query}");
+        }
+    }
 }
 
 on_every_stack!(
@@ -142,4 +192,5 @@ on_every_stack!(
     a_walk_misses_nobody_when_the_list_changes_under_it,
     filters_narrow_the_list_and_its_total,
     impossible_parts_of_the_list_are_refused,
+    lists_are_sorted_and_searched,
 );

@@ -49,6 +49,13 @@ fn the_document_and_its_page_are_served_from_the_binary(app: &TestApp) {
     ] {
         assert!(document["paths"][path][method]["responses"].is_object(), "{method} {path}");
     }
+    for path in ["users", "superadmin/users", "users/statistics", "dashboard/statistics", "users/{id}/stats"]
+    {
+        let route = &document["paths"][format!("/api/v1/{path}")]["get"];
+        for status in ["200", "401", "403", "422", "503"] {
+            assert!(route["responses"][status].is_object(), "{path} {status}");
+        }
+    }
 
     let page = stranger.get("/docs/").expect(200);
     let policy = page.header("content-security-policy").unwrap().to_owned();

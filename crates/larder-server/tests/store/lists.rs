@@ -1,110 +1,174 @@
-//! The list of users: newest first, by page and by cursor, everybody exactly once.
+//! Lists of users: under every sort and filter, by page and by cursor, everybody exactly once.
 
 use std::collections::BTreeSet;
 
 use larder_server::domain::identity::UserId;
-use larder_server::domain::paging::{Cursor, ListParams, ListQuery};
+use larder_server::domain::paging::{ListParams, ListQuery, Position};
 use larder_server::domain::patch::UserPatch;
 use larder_server::domain::role::Role;
+use larder_server::domain::user::User;
+use larder_server::store::lists::Listed;
 
 use crate::bed::{Bed, contract, new};
 
-contract!(cursors_walk_everything_once, pages_and_cursors_agree, a_walk_survives_changes, filters_hold);
+contract!(
+    walks_see_everybody_once_under_every_sort_and_filter,
+    pages_and_cursors_agree,
+    a_walk_survives_changes,
+    equal_places_are_told_apart_by_the_id,
+);
 
-fn query(limit: u32, page: Option<u32>, cursor: Option<&Cursor>) -> ListQuery {
-    let params = ListParams {
+const SORTS: [&str; 8] =
+    ["created_at", "-created_at", "username", "-username", "points", "-points", "email", "-email"];
+
+fn params(limit: u32, sort: &str, role: Option<&str>, status: Option<&str>) -> ListParams {
+    let own = |text: Option<&str>| text.map(str::to_owned);
+    let (role, status) = (own(role), own(status));
+    ListParams {
         limit: Some(limit.to_string()),
-        page: page.map(|page| page.to_string()),
-        cursor: cursor.map(Cursor::encode),
-        ..ListParams::default()
-    };
-    ListQuery::parse(&params).unwrap()
+        sort: Some(sort.to_owned()),
+        role,
+        status,
+        ..Default::default()
+    }
 }
 
-async fn filled(bed: &Bed, users: usize) -> Vec<UserId> {
-    let many: Vec<_> = (0..users).map(|number| new(&format!("user{number}"))).collect();
-    let mut ids = bed.store.insert_many(&many, "hash").await.unwrap();
-    ids.reverse();
-    ids
+fn query(params: &ListParams) -> ListQuery {
+    ListQuery::parse(params, Role::Superadmin).unwrap()
 }
 
-async fn walk(bed: &Bed, limit: u32) -> Vec<UserId> {
+async fn listed(bed: &Bed, query: &ListQuery) -> Listed {
+    bed.store.list(query).await.unwrap()
+}
+
+/// Follows the cursors to the end, each as a client sends it.
+async fn walk(bed: &Bed, params: &ListParams) -> Vec<UserId> {
     let mut ids = Vec::new();
-    let mut listed = bed.store.list(&query(limit, None, None)).await.unwrap();
+    let mut params = params.clone();
     loop {
-        ids.extend(listed.users.iter().map(|user| user.id));
-        let Some(next) = listed.next else { return ids };
-        assert_eq!(listed.users.len(), limit as usize, "only the last part is short");
-        listed = bed.store.list(&query(limit, None, Some(&next))).await.unwrap();
+        let query = query(&params);
+        let Listed { users, next } = listed(bed, &query).await;
+        ids.extend(users.iter().map(|user| user.id));
+        let Some(next) = next else { return ids };
+        assert_eq!(users.len(), query.limit.get() as usize, "only the last part is short");
+        params.cursor = Some(next.encode());
     }
 }
 
-async fn cursors_walk_everything_once(bed: &Bed) {
-    assert!(bed.store.list(&ListQuery::default()).await.unwrap().users.is_empty());
-    let newest_first = filled(bed, 60).await;
-    for limit in [1, 7, 20, 59, 60, 61, 100] {
-        assert_eq!(walk(bed, limit).await, newest_first, "{limit}");
+/// The order of a sort, as Rust has it.
+fn sorted(users: &[User], sort: &str) -> Vec<UserId> {
+    let mut users: Vec<_> = users.iter().collect();
+    users.sort_by(|a, b| {
+        let order = match sort.trim_start_matches('-') {
+            "created_at" => a.created_at.cmp(&b.created_at),
+            "username" => a.username.cmp(&b.username),
+            "points" => a.points.cmp(&b.points),
+            _ => a.email.cmp(&b.email),
+        };
+        order.then(a.id.cmp(&b.id))
+    });
+    if sort.starts_with('-') {
+        users.reverse();
     }
-    // All of one moment: then the id alone tells them apart.
-    bed.sql("DELETE FROM users").unwrap();
+    users.iter().map(|user| user.id).collect()
+}
+
+/// Users of every role and status, with points and moments that several share.
+async fn filled(bed: &Bed, users: usize) -> Vec<User> {
+    let many: Vec<_> = (0..users).map(|number| new(&format!("user{}", number * 7919 % 1000))).collect();
+    let ids = bed.store.insert_many(&many, "hash").await.unwrap();
+    bed.sql(
+        "UPDATE users SET
+             role = CASE WHEN length(username) < 6 THEN 'admin' WHEN username LIKE '%7' THEN 'superadmin' ELSE role END,
+             is_active = (username NOT LIKE '%3'),
+             points = length(username) * 100 - CASE WHEN username LIKE '%5' THEN 100 ELSE 0 END,
+             created_at = CASE WHEN username LIKE '%4' THEN 1700000000000000 ELSE created_at END",
+    )
+    .unwrap();
+    bed.store.users_by_ids(&ids).await.unwrap()
+}
+
+async fn walks_see_everybody_once_under_every_sort_and_filter(bed: &Bed) {
+    assert!(listed(bed, &ListQuery::first(Role::User)).await.users.is_empty());
+    let everybody = filled(bed, 60).await;
+    for sort in SORTS {
+        for role in [None, Some("user"), Some("admin"), Some("superadmin")] {
+            for status in [None, Some("active"), Some("inactive")] {
+                let meant: Vec<_> = everybody
+                    .iter()
+                    .filter(|user| role.is_none_or(|role| user.role.as_str() == role))
+                    .filter(|user| status.is_none_or(|status| user.is_active == (status == "active")))
+                    .cloned()
+                    .collect();
+                let about = format!("{sort} {role:?} {status:?}");
+                let wanted = sorted(&meant, sort);
+                assert_eq!(walk(bed, &params(7, sort, role, status)).await, wanted, "{about}");
+                let all = query(&params(100, sort, role, status));
+                assert_eq!(bed.store.total(&all.filter).await.unwrap(), wanted.len() as i64, "{about}");
+            }
+        }
+        for limit in [1, 20, 59, 60, 61] {
+            assert_eq!(
+                walk(bed, &params(limit, sort, None, None)).await,
+                sorted(&everybody, sort),
+                "{sort} {limit}"
+            );
+        }
+    }
+}
+
+async fn equal_places_are_told_apart_by_the_id(bed: &Bed) {
     let mut ids: Vec<_> = (0..30).map(|_| UserId::generate()).collect();
     for id in &ids {
         let columns = "id, email, username, created_at";
         bed.sql(&format!("INSERT INTO users ({columns}) VALUES ('{id}', '{id}@x', '{id}', 1)")).unwrap();
     }
+    for sort in ["created_at", "points"] {
+        assert_eq!(walk(bed, &params(7, sort, None, None)).await, ids);
+    }
     ids.reverse();
-    assert_eq!(walk(bed, 7).await, ids);
+    for sort in ["-created_at", "-points"] {
+        assert_eq!(walk(bed, &params(7, sort, None, None)).await, ids);
+    }
 }
 
 async fn pages_and_cursors_agree(bed: &Bed) {
-    let newest_first = filled(bed, 23).await;
-    let mut paged = Vec::new();
-    for page in 1..=3 {
-        let listed = bed.store.list(&query(10, Some(page), None)).await.unwrap();
-        assert_eq!(listed.next.is_some(), page < 3);
-        paged.extend(listed.users.iter().map(|user| user.id));
+    let everybody = filled(bed, 23).await;
+    for sort in SORTS {
+        let on =
+            |page: u32| query(&ListParams { page: Some(page.to_string()), ..params(10, sort, None, None) });
+        let mut paged = Vec::new();
+        for page in 1..=3 {
+            let part = listed(bed, &on(page)).await;
+            assert_eq!(part.next.is_some(), page < 3);
+            paged.extend(part.users.iter().map(|user| user.id));
+        }
+        assert_eq!(paged, sorted(&everybody, sort));
+        assert!(listed(bed, &on(4)).await.users.is_empty());
     }
-    assert_eq!(paged, newest_first);
-    assert!(bed.store.list(&query(10, Some(4), None)).await.unwrap().users.is_empty());
-    let last = bed.store.list(&query(23, Some(1), None)).await.unwrap();
+    let last = listed(bed, &query(&params(23, "points", None, None))).await;
     assert_eq!(last.next, None, "a full last part has no next");
 }
 
+/// Those who stay as they are, are seen once; those who move, at most as often as they moved, or not at all.
 async fn a_walk_survives_changes(bed: &Bed) {
-    let newest_first = filled(bed, 20).await;
-    let first = bed.store.list(&query(5, None, None)).await.unwrap();
-    // The user of the cursor goes, a newer one comes: neither moves what follows.
-    bed.store.delete_user(newest_first[4], None).await.unwrap();
-    bed.user("newer").await;
-    let second = bed.store.list(&query(100, None, first.next.as_ref())).await.unwrap();
-    let rest: Vec<_> = second.users.iter().map(|user| user.id).collect();
-    assert_eq!(rest, newest_first[5..]);
-}
-
-async fn filters_hold(bed: &Bed) {
-    let ids = filled(bed, 9).await;
-    for id in &ids[..3] {
-        let patch = UserPatch { role: Some(Role::Admin), ..UserPatch::default() };
-        bed.store.update_user(*id, &patch, None).await.unwrap();
+    let everybody = filled(bed, 40).await;
+    for (round, sort) in SORTS.into_iter().enumerate() {
+        let present: Vec<_> =
+            bed.store.users_by_ids(&everybody.iter().map(|user| user.id).collect::<Vec<_>>()).await.unwrap();
+        let order = sorted(&present, sort);
+        let first = listed(bed, &query(&params(5, sort, None, None))).await;
+        // The user of the cursor goes, another one is changed, and one comes.
+        bed.store.delete_user(order[4], None).await.unwrap();
+        let patch = UserPatch { role: Some(Role::Superadmin), ..UserPatch::default() };
+        bed.store.update_user(order[10], &patch, None).await.unwrap();
+        let comer = bed.user(&format!("comer{round}")).await.id;
+        let mut rest = query(&params(100, sort, None, None));
+        rest.position = Position::Cursor(first.next.unwrap());
+        let rest: Vec<_> = listed(bed, &rest).await.users.iter().map(|user| user.id).collect();
+        let stayed: Vec<_> = rest.iter().copied().filter(|id| *id != comer && order.contains(id)).collect();
+        assert_eq!(stayed, order[5..], "{sort}");
+        assert_eq!(rest.iter().collect::<BTreeSet<_>>().len(), rest.len(), "nobody twice");
+        bed.store.delete_user(comer, None).await.unwrap();
     }
-    bed.store.set_active(ids[2], false).await.unwrap();
-    let listed = async |role: Option<Role>, is_active: Option<bool>| {
-        let mut list = query(2, None, None);
-        list.filter.role = role;
-        list.filter.is_active = is_active;
-        let first = bed.store.list(&list).await.unwrap();
-        let total = bed.store.total(&list.filter).await.unwrap();
-        let mut found: BTreeSet<_> = first.users.iter().map(|user| user.id).collect();
-        if let Some(next) = first.next {
-            list.position = larder_server::domain::paging::Position::Cursor(next);
-            list.limit = query(100, None, None).limit;
-            found.extend(bed.store.list(&list).await.unwrap().users.iter().map(|user| user.id));
-        }
-        assert_eq!(found.len() as i64, total);
-        found
-    };
-    assert_eq!(listed(Some(Role::Admin), None).await, ids[..3].iter().copied().collect());
-    assert_eq!(listed(Some(Role::Admin), Some(true)).await, ids[..2].iter().copied().collect());
-    assert_eq!(listed(None, Some(false)).await, [ids[2]].into());
-    assert!(listed(Some(Role::Superadmin), None).await.is_empty());
 }

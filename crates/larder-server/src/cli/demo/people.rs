@@ -11,10 +11,13 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use crate::domain::contact::{Email, Phone};
+use crate::domain::cursor::Cursor;
 use crate::domain::identity::{Identifier, Username};
-use crate::domain::paging::{Cursor, ListParams, ListQuery};
+
+use crate::domain::paging::{ListParams, ListQuery};
 use crate::domain::password::Password;
 use crate::domain::profile::{AvatarUrl, Skills};
+use crate::domain::role::Role;
 use crate::domain::text::{Bio, Experience, FullName, Location, Occupation};
 use crate::domain::user::{NewUser, User};
 use crate::service::Service;
@@ -48,8 +51,8 @@ impl Crowd {
         let mut next: Option<Cursor> = None;
         loop {
             let cursor = next.map(|cursor| cursor.encode());
-            let query =
-                ListQuery::parse(&ListParams { limit: Some("100".into()), cursor, ..Default::default() })?;
+            let params = ListParams { limit: Some("100".into()), cursor, ..Default::default() };
+            let query = ListQuery::parse(&params, Role::Superadmin)?;
             let listed = store.list(&query).await?;
             users.extend(listed.users);
             next = listed.next;

@@ -1,0 +1,7 @@
+//! `larder-scale`, run by `cargo xtask scale`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    larder_proof::scale::main()
+}

@@ -1,0 +1,74 @@
+//! A client with one connection that asks and measures how long the answer took.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+
+/// One connection, kept alive, of somebody who is logged in.
+pub(super) struct Client {
+    stream: BufReader<TcpStream>,
+    host: SocketAddr,
+    token: String,
+}
+
+/// What came back.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) took: Duration,
+    pub(super) body: Vec<u8>,
+}
+
+impl Client {
+    /// Connects and logs in.
+    pub(super) async fn login(host: SocketAddr, email: &str, password: &str) -> Result<Self> {
+        let stream = TcpStream::connect(host).await?;
+        stream.set_nodelay(true)?;
+        let mut client = Self { stream: BufReader::new(stream), host, token: String::new() };
+        let body = format!(r#"{{"email":"{email}","password":"{password}"}}"#);
+        let answer = client.send("POST", "/api/v1/auth/login", &body).await?;
+        ensure!(answer.status == 200, "logging in was answered with {}", answer.status);
+        let body = String::from_utf8(answer.body)?;
+        let (_, rest) = body.split_once(r#""access_token":""#).context("a login without a token")?;
+        client.token = rest.split('"').next().unwrap_or_default().to_owned();
+        Ok(client)
+    }
+
+    /// Sends a GET and reads its whole answer.
+    pub(super) async fn get(&mut self, path: &str) -> Result<Answer> {
+        self.send("GET", path, "").await
+    }
+
+    async fn send(&mut self, method: &str, path: &str, body: &str) -> Result<Answer> {
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\n\r\n{body}",
+            self.host,
+            self.token,
+            body.len()
+        );
+        let began = Instant::now();
+        self.stream.get_mut().write_all(request.as_bytes()).await?;
+        let status = self.line().await?;
+        let status = status.split(' ').nth(1).and_then(|code| code.parse().ok()).context("no HTTP answer")?;
+        let mut bytes = 0;
+        loop {
+            let line = self.line().await?;
+            let Some((name, value)) = line.split_once(':') else { break };
+            if name.eq_ignore_ascii_case("content-length") {
+                bytes = value.trim().parse()?;
+            }
+        }
+        let mut body = vec![0; bytes];
+        self.stream.read_exact(&mut body).await?;
+        Ok(Answer { status, took: began.elapsed(), body })
+    }
+
+    async fn line(&mut self) -> Result<String> {
+        let mut line = String::new();
+        ensure!(self.stream.read_line(&mut line).await? > 0, "the service hung up");
+        Ok(line.trim_end().to_owned())
+    }
+}

@@ -1,0 +1,135 @@
+//! `users/statistics`, `dashboard/statistics` and `users/{id}/stats`: figures about users.
+
+use axum::Json as Answer;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use larder::class;
+use larder_http::headers::{CACHE_STATUS, cache_status};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::api::extract::{Consistency, Strength, Target};
+use crate::api::openapi::{ProblemBody, Refused};
+use crate::api::problem::Problem;
+use crate::api::users::View;
+use crate::domain::identity::UserId;
+use crate::domain::statistics::{SignUps, UserStatistics, live_sessions};
+use crate::domain::timestamp::Timestamp;
+use crate::service::Service;
+use crate::service::access::Caller;
+use crate::service::error::ServiceError;
+
+/// Every route of this file.
+pub(crate) fn routes() -> OpenApiRouter<Service> {
+    OpenApiRouter::new().routes(routes!(users)).routes(routes!(dashboard)).routes(routes!(of_user))
+}
+
+/// What a dashboard shows.
+#[derive(Serialize, ToSchema)]
+struct DashboardView<'a> {
+    #[serde(flatten)]
+    statistics: &'a UserStatistics,
+    /// How many of the present users were created on each of the last 30 days in UTC; today is last.
+    sign_ups: &'a [SignUps],
+    /// The five who came last, newest first.
+    newest_users: Vec<View<'a>>,
+}
+
+/// Figures about one user.
+#[derive(Serialize, ToSchema)]
+struct PersonalStatsView {
+    user_id: UserId,
+    /// When the user was created.
+    member_since: Timestamp,
+    /// When anything about the user changed last.
+    updated_at: Timestamp,
+    points: i64,
+    /// When the user opened its latest session that is remembered.
+    last_login_at: Option<Timestamp>,
+    /// When the user set its password; `null` without one.
+    password_changed_at: Option<Timestamp>,
+    /// How many sessions of the user are live.
+    live_sessions: usize,
+}
+
+/// Figures over all users, for admins.
+#[utoipa::path(
+    get,
+    path = "/api/v1/users/statistics",
+    tag = "statistics",
+    security(("bearer" = [])),
+    params(Consistency),
+    responses((status = 200, body = UserStatistics, headers(("Cache-Status" = String))), Refused)
+)]
+pub(crate) async fn users(
+    State(service): State<Service>,
+    caller: Caller,
+    Strength(consistency): Strength,
+) -> Result<Response, Problem> {
+    let answer = service.user_statistics(caller, consistency).await?;
+    shown(&answer, |statistics| statistics)
+}
+
+/// The figures over all users, the sign-ups of the last 30 days and the newest users, for admins.
+#[utoipa::path(
+    get,
+    path = "/api/v1/dashboard/statistics",
+    tag = "statistics",
+    security(("bearer" = [])),
+    params(Consistency),
+    responses((status = 200, body = DashboardView, headers(("Cache-Status" = String))), Refused)
+)]
+pub(crate) async fn dashboard(
+    State(service): State<Service>,
+    caller: Caller,
+    Strength(consistency): Strength,
+) -> Result<Response, Problem> {
+    let answer = service.dashboard(caller, consistency).await?;
+    shown(&answer, |dashboard| DashboardView {
+        statistics: &dashboard.statistics,
+        sign_ups: &dashboard.sign_ups,
+        newest_users: dashboard.newest.iter().map(|user| View::of(user, caller)).collect(),
+    })
+}
+
+/// Figures about one user, for itself and those who manage it.
+#[utoipa::path(
+    get,
+    path = "/api/v1/users/{id}/stats",
+    tag = "statistics",
+    security(("bearer" = [])),
+    params(("id" = String, Path, description = "a UUID of version 7, an external id, or `me`"), Consistency),
+    responses(
+        (status = 200, body = PersonalStatsView, headers(("Cache-Status" = String))),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        Refused,
+    )
+)]
+pub(crate) async fn of_user(
+    State(service): State<Service>,
+    caller: Caller,
+    Target(user): Target,
+    Strength(consistency): Strength,
+) -> Result<Response, Problem> {
+    let answer = service.personal_stats(caller, &caller.naming(user), consistency).await?;
+    let now = Timestamp::now();
+    shown(&answer, |stats| PersonalStatsView {
+        user_id: stats.id,
+        member_since: stats.member_since,
+        updated_at: stats.updated_at,
+        points: stats.points,
+        last_login_at: stats.last_login_at,
+        password_changed_at: stats.password_changed_at,
+        live_sessions: live_sessions(&stats.session_ends, now),
+    })
+}
+
+fn shown<'a, T, V: Serialize>(
+    answer: &'a class::Answer<T>,
+    view: impl FnOnce(&'a T) -> V,
+) -> Result<Response, Problem> {
+    let value = answer.value.as_deref().ok_or(ServiceError::NotFound)?;
+    Ok(([(CACHE_STATUS, cache_status(answer))], Answer(view(value))).into_response())
+}

@@ -1,0 +1,111 @@
+//! Lists of users, for each role a list of its own, and that of superadmins with more of each user.
+
+use larder::cache::Cache;
+use larder::class::{Answer, Class};
+use larder::error::Error;
+use larder::key::{Key, KeyParts};
+use larder::policy::Consistency;
+use larder::stats::Stats;
+use serde::{Deserialize, Serialize};
+
+use crate::cached::policies::{self, Policies};
+use crate::domain::cursor::Cursor;
+use crate::domain::paging::{ListQuery, Position};
+use crate::domain::statistics::AccountOverview;
+use crate::domain::user::User;
+use crate::store::Store;
+use crate::store::error::StoreError;
+
+/// One page of a list, as cached. It holds the users that readers of its query's role see at all, each of them whole: of
+/// whom a reader is shown what may be seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListPage<T> {
+    /// The users in their order.
+    pub users: Vec<T>,
+    /// How many there are in all; `None` of a search, where nobody counts.
+    pub total: Option<i64>,
+    /// Where the list goes on.
+    pub next: Option<Cursor>,
+}
+
+/// The lists, read through the cache.
+#[derive(Clone)]
+pub struct CachedLists {
+    store: Store,
+    users: Class<ListQuery, ListPage<User>>,
+    superadmin: Class<ListQuery, ListPage<AccountOverview>>,
+}
+
+impl CachedLists {
+    /// Opens the classes.
+    ///
+    /// # Errors
+    /// Only if a class's name were not allowed.
+    pub fn open(cache: &Cache, store: Store, policies: &Policies) -> Result<Self, Error> {
+        Ok(Self {
+            users: policies.open(&policies::USER_LIST, |name| cache.class(name))?,
+            superadmin: policies.open(&policies::SUPERADMIN_USER_LIST, |name| cache.class(name))?,
+            store,
+        })
+    }
+
+    /// What all classes counted together.
+    pub fn stats(&self) -> Stats {
+        self.users.stats().plus(&self.superadmin.stats())
+    }
+
+    /// One page of a list.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn users(
+        &self,
+        query: &ListQuery,
+        consistency: Consistency,
+    ) -> Result<Answer<ListPage<User>>, Error> {
+        let load = || self.load(query);
+        self.users.read(query).consistency(consistency).or_load(load).await
+    }
+
+    /// One page of the list of superadmins.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn overviews(
+        &self,
+        query: &ListQuery,
+        consistency: Consistency,
+    ) -> Result<Answer<ListPage<AccountOverview>>, Error> {
+        let load = || async {
+            let ListPage { users, total, next } = self.load(query).await?;
+            let users = self.store.overviews(users).await?;
+            Ok::<_, StoreError>(ListPage { users, total, next })
+        };
+        self.superadmin.read(query).consistency(consistency).or_load(load).await
+    }
+
+    /// Several statements: whatever changes between them touches the page.
+    async fn load(&self, query: &ListQuery) -> Result<ListPage<User>, StoreError> {
+        let listed = self.store.list(query).await?;
+        let total = match query.search {
+            Some(_) => None,
+            None => Some(self.store.total(&query.filter).await?),
+        };
+        Ok(ListPage { users: listed.users, total, next: listed.next })
+    }
+}
+
+impl Key for ListQuery {
+    fn parts(&self, parts: &mut KeyParts<'_>) {
+        parts.push(&self.audience.as_str());
+        parts.push(&self.limit.get());
+        match &self.position {
+            Position::Page(page) => parts.push(&format_args!("page={}", page.get())),
+            Position::Cursor(cursor) => parts.push(&format_args!("cursor={}", cursor.encode())),
+        }
+        parts.push_option(self.filter.role.map(|role| role.as_str()));
+        parts.push_option(self.filter.is_active.as_ref());
+        parts.push(&self.sort.as_text());
+        parts.push_option(self.search.as_ref().map(|term| term.as_str()));
+    }
+}

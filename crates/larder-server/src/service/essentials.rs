@@ -1,0 +1,46 @@
+//! What everybody asks for first, loaded before they do: at the start, on demand, and now and then.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use larder::policy::Consistency;
+
+use crate::cached::statistics::today;
+use crate::domain::paging::ListQuery;
+use crate::domain::role::Role;
+use crate::service::Service;
+use crate::service::error::ServiceError;
+
+/// How long until it is looked after again. Drawn anew each time, so that instances do not come all at once.
+const PAUSE: Range<Duration> = Duration::from_secs(300)..Duration::from_secs(600);
+
+impl Service {
+    /// Loads the statistics, the dashboard and the first page of users as each role sees it, by ordinary reads: what is
+    /// there is left alone, and who is loading it already is waited for. Returns the classes.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn warm_essential(&self) -> Result<Vec<&'static str>, ServiceError> {
+        let (day, consistency) = (today(), Consistency::Bounded);
+        self.statistics.users(day, consistency).await?;
+        self.statistics.dashboard(day, consistency).await?;
+        for audience in [Role::User, Role::Admin, Role::Superadmin] {
+            self.lists.users(&ListQuery::first(audience), consistency).await?;
+        }
+        Ok(vec!["user_stats", "dashboard_stats", "user_list"])
+    }
+
+    /// Warms the essentials in the background now and every five to ten minutes, until [`Service::warming`] is stopped.
+    pub fn keep_warm(&self) {
+        let service = self.clone();
+        self.warming.again_and_again(PAUSE, move || {
+            let service = service.clone();
+            async move {
+                // Whoever asks later is told.
+                if let Err(error) = service.warm_essential().await {
+                    tracing::warn!(%error, "the essential caches could not be warmed");
+                }
+            }
+        });
+    }
+}

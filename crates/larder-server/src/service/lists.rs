@@ -1,0 +1,97 @@
+//! Lists and figures: who may read which.
+
+use larder::class::Answer;
+use larder::policy::Consistency;
+
+use crate::cached::lists::ListPage;
+use crate::cached::statistics::today;
+use crate::domain::identity::Identifier;
+use crate::domain::paging::{ListParams, ListQuery};
+use crate::domain::role::Role;
+use crate::domain::statistics::{AccountOverview, Dashboard, PersonalStats, UserStatistics};
+use crate::domain::user::User;
+use crate::service::Service;
+use crate::service::access::Caller;
+use crate::service::error::{ListError, ServiceError};
+
+impl Service {
+    /// A page of users. Which there are, are counted and are found depends on the caller's role; of each, the caller is to be
+    /// shown what it may see.
+    ///
+    /// # Errors
+    /// [`ListError::Invalid`], and those of the database.
+    pub async fn list(
+        &self,
+        caller: Caller,
+        params: &ListParams,
+        consistency: Consistency,
+    ) -> Result<(ListQuery, Answer<ListPage<User>>), ListError> {
+        let query = ListQuery::parse(params, caller.role)?;
+        let answer = self.lists.users(&query, consistency).await.map_err(ServiceError::from)?;
+        Ok((query, answer))
+    }
+
+    /// A page of users with how they log in, for superadmins.
+    ///
+    /// # Errors
+    /// [`ServiceError::Forbidden`], [`ListError::Invalid`], and those of the database.
+    pub async fn overviews(
+        &self,
+        caller: Caller,
+        params: &ListParams,
+        consistency: Consistency,
+    ) -> Result<(ListQuery, Answer<ListPage<AccountOverview>>), ListError> {
+        if caller.role != Role::Superadmin {
+            return Err(ServiceError::Forbidden("this is for superadmins").into());
+        }
+        let query = ListQuery::parse(params, caller.role)?;
+        let answer = self.lists.overviews(&query, consistency).await.map_err(ServiceError::from)?;
+        Ok((query, answer))
+    }
+
+    /// Figures over all users, for admins.
+    ///
+    /// # Errors
+    /// [`ServiceError::Forbidden`], and those of the database.
+    pub async fn user_statistics(
+        &self,
+        caller: Caller,
+        consistency: Consistency,
+    ) -> Result<Answer<UserStatistics>, ServiceError> {
+        caller.check_admin()?;
+        Ok(self.statistics.users(today(), consistency).await?)
+    }
+
+    /// What the dashboard shows, for admins.
+    ///
+    /// # Errors
+    /// [`ServiceError::Forbidden`], and those of the database.
+    pub async fn dashboard(
+        &self,
+        caller: Caller,
+        consistency: Consistency,
+    ) -> Result<Answer<Dashboard>, ServiceError> {
+        caller.check_admin()?;
+        Ok(self.statistics.dashboard(today(), consistency).await?)
+    }
+
+    /// Figures about one user, for itself and those who manage it.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`], [`ServiceError::Forbidden`], and those of the database.
+    pub async fn personal_stats(
+        &self,
+        caller: Caller,
+        named: &Identifier,
+        consistency: Consistency,
+    ) -> Result<Answer<PersonalStats>, ServiceError> {
+        let user = self.find(named, consistency).await?.value.ok_or(ServiceError::NotFound)?;
+        if !caller.may_see_all_of(&user) {
+            return Err(ServiceError::Forbidden(
+                "these figures are for the user itself and those who manage it",
+            ));
+        }
+        let answer = self.statistics.personal(user.id, consistency).await?;
+        if answer.value.is_some() { Ok(answer) } else { Err(ServiceError::NotFound) }
+    }
+}

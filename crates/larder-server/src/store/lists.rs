@@ -1,0 +1,147 @@
+//! Lists of users: any order, filter and part of them for the price of what they show.
+//!
+//! Invariant `runs`: a list is merged from ordered runs of the indexes, one for each role and status that it is of, and each is
+//! read only as far as it is shown. So neither the number of users nor the filter makes a page slower, only its depth does.
+
+use std::fmt::Write as _;
+
+use crate::domain::cursor::Cursor;
+use crate::domain::paging::{Filter, ListQuery, Position};
+use crate::domain::role::Role;
+use crate::domain::sort::Sort;
+use crate::domain::user::User;
+use crate::store::Store;
+use crate::store::error::StoreError;
+use crate::store::row::{self, user_columns};
+use crate::store::sql::Sql;
+
+const ROLES: [Role; 3] = [Role::User, Role::Admin, Role::Superadmin];
+
+/// A part of a list of users.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The users in their order.
+    pub users: Vec<User>,
+    /// Where the list goes on; `None` at its end.
+    pub next: Option<Cursor>,
+}
+
+impl Store {
+    /// A part of a list of users.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn list(&self, list: &ListQuery) -> Result<Listed, StoreError> {
+        let users = match &list.search {
+            Some(term) => self.search(list, term).await?,
+            None => self.page(list).await?,
+        };
+        Ok(cut(list, users))
+    }
+
+    /// One user more than asked for, if there are so many: it tells whether the list goes on.
+    async fn page(&self, list: &ListQuery) -> Result<Vec<User>, StoreError> {
+        let limit = i64::from(list.limit.get());
+        let before = match list.position {
+            Position::Page(page) => i64::from(page.get() - 1) * limit,
+            Position::Cursor(_) => 0,
+        };
+        let mut sql = Sql::default();
+        let by = list.sort.by.as_str();
+        let (most, deepest) = (sql.bind_number(limit + 1), sql.bind_number(before + limit + 1));
+        runs(&mut sql, list, &format!("id AS listed_id, {by} AS place"), &deepest);
+        let before = sql.bind_number(before);
+        sql.push(&format!("{} LIMIT {most} OFFSET {before}", order(list.sort, "place", "listed_id")));
+        self.listed(sql, list.sort).await
+    }
+
+    /// The users whose `listed_id` and `place` a statement selects, in the order of a list.
+    pub(super) async fn listed(&self, mut sql: Sql, sort: Sort) -> Result<Vec<User>, StoreError> {
+        // CROSS JOIN: SQLite keeps the order of the tables, and so looks up the few users that were found.
+        sql.text = format!(
+            concat!(
+                "SELECT ",
+                user_columns!(),
+                " FROM ({}) AS listed CROSS JOIN users WHERE users.id = listed_id{}"
+            ),
+            sql.text,
+            order(sort, "place", "listed_id"),
+        );
+        let rows = sql.query().fetch_all(self.database.read()).await?;
+        Ok(rows.iter().map(row::user).collect::<Result<_, _>>()?)
+    }
+
+    /// How many users there are, from the counts alone.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn total(&self, filter: &Filter) -> Result<i64, StoreError> {
+        let counts = self.counts().await?;
+        let is_counted = |role, is_active| {
+            filter.role.is_none_or(|wanted| wanted == role)
+                && filter.is_active.is_none_or(|wanted| wanted == is_active)
+        };
+        Ok(counts
+            .iter()
+            .filter(|count| is_counted(count.role, count.is_active))
+            .map(|count| count.users)
+            .sum())
+    }
+}
+
+/// The part that was asked for, of what was read for it.
+fn cut(list: &ListQuery, mut users: Vec<User>) -> Listed {
+    let asked = list.limit.get() as usize;
+    let more = users.len() > asked;
+    users.truncate(asked);
+    let next = users.last().filter(|_| more).map(|last| Cursor::after(last, list.scope()));
+    Listed { users, next }
+}
+
+/// Adds a SELECT of these columns for each role and status that a list is of, from its cursor on, and `most` rows of each. The
+/// limit stands in each run: PostgreSQL would not find the order of an index under a UNION ALL.
+pub(super) fn runs(sql: &mut Sql, list: &ListQuery, columns: &str, most: &str) {
+    let after = after(sql, list);
+    let order = order(list.sort, list.sort.by.as_str(), "id");
+    let statuses =
+        [true, false].into_iter().filter(|status| list.filter.is_active.is_none_or(|is| is == *status));
+    let runs: Vec<_> = ROLES
+        .into_iter()
+        .filter(|role| list.filter.role.is_none_or(|wanted| wanted == *role))
+        .flat_map(|role| statuses.clone().map(move |is_active| (role.as_str(), is_active)))
+        .map(|(role, is_active)| {
+            format!(
+                "SELECT * FROM (SELECT {columns} FROM users WHERE role = '{role}' AND is_active = {is_active}{after}\
+                 {order} LIMIT {most}) AS {role}_{is_active}"
+            )
+        })
+        .collect();
+    sql.push(&runs.join(" UNION ALL "));
+}
+
+/// The condition of what follows a list's cursor.
+pub(super) fn after(sql: &mut Sql, list: &ListQuery) -> String {
+    let Position::Cursor(cursor) = &list.position else { return String::new() };
+    let (place, id) = (sql.bind(cursor.place.clone()), sql.bind_text(cursor.id.to_string()));
+    let follows = if list.sort.is_descending { '<' } else { '>' };
+    format!(" AND ({}, id) {follows} ({place}, {id})", list.sort.by.as_str())
+}
+
+/// The condition of a filter.
+pub(super) fn filtered(filter: Filter) -> String {
+    let mut condition = String::new();
+    // Writing to a String cannot fail.
+    if let Some(role) = filter.role {
+        let _ = write!(condition, " AND role = '{}'", role.as_str());
+    }
+    if let Some(is_active) = filter.is_active {
+        let _ = write!(condition, " AND is_active = {is_active}");
+    }
+    condition
+}
+
+/// The ORDER BY of a sort over these columns.
+pub(super) fn order(sort: Sort, place: &str, id: &str) -> String {
+    let direction = if sort.is_descending { "DESC" } else { "ASC" };
+    format!(" ORDER BY {place} {direction}, {id} {direction}")
+}

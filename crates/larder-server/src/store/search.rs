@@ -1,0 +1,164 @@
+//! Searching users: what is common is found among the newest, what is rare by the index of what is searched.
+//!
+//! Invariants:
+//! - `one_order`: both ways give the same users in the same order, newest first, so either may answer any part;
+//! - `bounded`: the first way reads so many rows at most; the second is only gone by a term that is rarer than one page in
+//!   those rows, so that what it collects and sorts is a small share of all.
+
+use larder_sql::dialect::Dialect;
+
+use crate::domain::paging::ListQuery;
+use crate::domain::role::Role;
+use crate::domain::search::SearchTerm;
+use crate::domain::user::User;
+use crate::store::Store;
+use crate::store::error::StoreError;
+use crate::store::lists::{after, filtered, order, runs};
+use crate::store::sql::Sql;
+
+/// Among so many of the newest users a term is looked for first, on PostgreSQL. Fewer would cost less, but leave terms to the
+/// index that are more common.
+const NEWEST_ON_POSTGRES: i64 = 4000;
+/// On SQLite, which is slower at this, and not meant for as many users.
+const NEWEST_ON_SQLITE: i64 = 1000;
+/// Later than every character, so that a range ends behind all that begins with a term.
+const LAST_CHAR: char = char::MAX;
+
+impl Store {
+    /// One user more than asked for, if there are so many.
+    pub(super) async fn search(&self, list: &ListQuery, term: &SearchTerm) -> Result<Vec<User>, StoreError> {
+        let dialect = self.database.dialect();
+        if can_be_compared(dialect, term) {
+            let found = self.listed(among_the_newest(dialect, list, term), list.sort).await?;
+            if found.len() > list.limit.get() as usize {
+                return Ok(found);
+            }
+        }
+        self.listed(by_index(dialect, list, term), list.sort).await
+    }
+}
+
+/// SQLite lower-cases ASCII letters only, but its index all: other letters are found by that alone.
+fn can_be_compared(dialect: Dialect, term: &SearchTerm) -> bool {
+    dialect == Dialect::Postgres || term.as_str().is_ascii()
+}
+
+fn among_the_newest(dialect: Dialect, list: &ListQuery, term: &SearchTerm) -> Sql {
+    let mut sql = Sql::default();
+    let name = if dialect == Dialect::Postgres { "folded_name" } else { "full_name" };
+    sql.push("SELECT id AS listed_id, created_at AS place FROM (");
+    let newest = sql.bind_number(match dialect {
+        Dialect::Postgres => NEWEST_ON_POSTGRES,
+        Dialect::Sqlite => NEWEST_ON_SQLITE,
+    });
+    runs(&mut sql, list, &format!("id, created_at, role, username, email, {name}"), &newest);
+    sql.push(&format!("{} LIMIT {newest}) AS newest WHERE ", order(list.sort, "created_at", "id")));
+    let condition = match (term.is_found_anywhere(), dialect) {
+        (true, Dialect::Postgres) => {
+            let term = sql.bind_text(term.as_str());
+            anywhere_on_postgres(list.audience, &term)
+        }
+        (true, Dialect::Sqlite) => {
+            let term = sql.bind_text(term.as_str());
+            anywhere(list.audience, |column| format!("instr(lower({column}), {term}) > 0"))
+        }
+        (false, _) => begins(&mut sql, list.audience, term),
+    };
+    finish(sql, list, &condition)
+}
+
+fn by_index(dialect: Dialect, list: &ListQuery, term: &SearchTerm) -> Sql {
+    let mut sql = Sql::default();
+    // MATERIALIZED: without the order and the limit in view, the planner has no reason to walk over all users instead.
+    sql.push("SELECT listed_id, place FROM (WITH found AS MATERIALIZED (");
+    let columns = "id AS listed_id, created_at AS place";
+    let condition = match (term.is_found_anywhere(), dialect) {
+        (true, Dialect::Sqlite) => {
+            let (matched, condition) = by_match(&mut sql, list.audience, term);
+            // CROSS JOIN: SQLite keeps the order of the tables, and begins with those who were found.
+            sql.push(&format!(
+                "SELECT DISTINCT {columns} FROM ({matched}) AS matched CROSS JOIN users WHERE "
+            ));
+            condition
+        }
+        (is_found_anywhere, _) => {
+            sql.push(&format!("SELECT {columns} FROM users WHERE "));
+            if is_found_anywhere {
+                by_grams(&mut sql, list.audience, term)
+            } else {
+                begins(&mut sql, list.audience, term)
+            }
+        }
+    };
+    let (filter, after) = (filtered(list.filter), after(&mut sql, list));
+    sql.push(&format!("({condition}){filter}{after}) SELECT listed_id, place FROM found) AS found WHERE "));
+    finish_as(sql, list, "TRUE", "place", "listed_id")
+}
+
+fn finish(sql: Sql, list: &ListQuery, condition: &str) -> Sql {
+    finish_as(sql, list, condition, "created_at", "id")
+}
+
+fn finish_as(mut sql: Sql, list: &ListQuery, condition: &str, place: &str, id: &str) -> Sql {
+    let most = sql.bind_number(i64::from(list.limit.get()) + 1);
+    sql.push(&format!("({condition}){} LIMIT {most}", order(list.sort, place, id)));
+    sql
+}
+
+/// `has` of each column that readers of a role may search.
+fn anywhere(audience: Role, has: impl Fn(&str) -> String) -> String {
+    let public = format!("{} OR {}", has("full_name"), has("username"));
+    format!("{public}{}", or_email(audience, &has("email")))
+}
+
+/// An address is searched only where the readers see it.
+fn or_email(audience: Role, has: &str) -> String {
+    match audience {
+        Role::User => String::new(),
+        Role::Admin => format!(" OR (role <> 'superadmin' AND {has})"),
+        Role::Superadmin => format!(" OR {has}"),
+    }
+}
+
+/// User name or address begin with the term.
+fn begins(sql: &mut Sql, audience: Role, term: &SearchTerm) -> String {
+    let first = sql.bind_text(term.as_str());
+    let last = sql.bind_text(format!("{}{LAST_CHAR}", term.as_str()));
+    let begins = |column: &str| format!("({column} >= {first} AND {column} < {last})");
+    format!("{}{}", begins("username"), or_email(audience, &begins("email")))
+}
+
+fn anywhere_on_postgres(audience: Role, term: &str) -> String {
+    anywhere(audience, |column| {
+        let column = if column == "full_name" { "folded_name" } else { column };
+        format!("strpos({column}, {term}) > 0")
+    })
+}
+
+/// Whoever has the term has every three characters of it; whoever has these, is compared. The index stands alone on its side of
+/// the AND: elsewhere PostgreSQL would compute all that it knows once more for each row.
+fn by_grams(sql: &mut Sql, audience: Role, term: &SearchTerm) -> String {
+    let term = sql.bind_text(term.as_str());
+    let grams =
+        |mark: &str| format!("users_grams(folded_name, username, email) @> users_grams_of({term}, '{mark}')");
+    let email = if audience == Role::User { String::new() } else { format!(" OR {}", grams("@")) };
+    format!("({}{email}) AND ({})", grams(""), anywhere_on_postgres(audience, &term))
+}
+
+/// Whom SQLite's index finds by name or user name, and by address, and which of them count.
+fn by_match(sql: &mut Sql, audience: Role, term: &SearchTerm) -> (String, String) {
+    // A string of FTS5, in which nothing but the quote means anything.
+    let quoted = format!("\"{}\"", term.as_str().replace('"', "\"\""));
+    let mut matched = |columns: &str, is_address: bool| {
+        let phrase = sql.bind_text(format!("{{{columns}}} : {quoted}"));
+        format!(
+            "SELECT rowid AS matched_number, {is_address} AS is_address FROM user_search WHERE user_search MATCH {phrase}"
+        )
+    };
+    let mut matches = matched("full_name username", false);
+    if audience > Role::User {
+        matches = format!("{matches} UNION ALL {}", matched("email", true));
+    }
+    let addresses = or_email(audience, "is_address");
+    (matches, format!("users.number = matched_number AND (NOT is_address{addresses})"))
+}

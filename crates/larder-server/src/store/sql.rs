@@ -1,0 +1,46 @@
+//! A statement that is put together from parts: its text, and what is bound to its parameters.
+
+use sqlx::AssertSqlSafe;
+
+use crate::domain::cursor::Place;
+use crate::store::row::Query;
+
+/// Grows from the front to the end. Values never stand in its text.
+#[derive(Default)]
+pub(super) struct Sql {
+    pub(super) text: String,
+    bound: Vec<Place>,
+}
+
+impl Sql {
+    /// Adds text.
+    pub(super) fn push(&mut self, text: &str) -> &mut Self {
+        self.text.push_str(text);
+        self
+    }
+
+    /// The parameter that stands for a value, which several places of the text may share.
+    pub(super) fn bind(&mut self, value: Place) -> String {
+        self.bound.push(value);
+        format!("${}", self.bound.len())
+    }
+
+    /// As [`Sql::bind`].
+    pub(super) fn bind_number(&mut self, value: impl Into<i64>) -> String {
+        self.bind(Place::Number(value.into()))
+    }
+
+    /// As [`Sql::bind`].
+    pub(super) fn bind_text(&mut self, value: impl Into<String>) -> String {
+        self.bind(Place::Text(value.into()))
+    }
+
+    /// To be run.
+    pub(super) fn query(self) -> Query<'static> {
+        let query = sqlx::query(AssertSqlSafe(self.text));
+        self.bound.into_iter().fold(query, |query, value| match value {
+            Place::Number(number) => query.bind(number),
+            Place::Text(text) => query.bind(text),
+        })
+    }
+}

@@ -1,0 +1,62 @@
+//! Figures over all users, from the counts that triggers keep: a bounded number of rows, however many users there are.
+
+use sqlx::Row;
+
+use crate::domain::role::Role;
+use crate::domain::statistics::{Day, SignUps};
+use crate::store::Store;
+use crate::store::error::StoreError;
+use crate::store::row;
+
+/// The users of one role and status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each field is what its name says")]
+pub struct Count {
+    pub role: Role,
+    pub is_active: bool,
+    pub users: i64,
+    pub points: i64,
+}
+
+impl Store {
+    /// How many users there are of each role and status, and how many points they have together.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn counts(&self) -> Result<Vec<Count>, StoreError> {
+        let query = sqlx::query(
+            "SELECT role, CAST(is_active AS INTEGER) AS is_active, CAST(SUM(users) AS BIGINT) AS users,
+                    CAST(SUM(points) AS BIGINT) AS points
+             FROM user_counts GROUP BY role, is_active",
+        );
+        let rows = query.fetch_all(self.database.read()).await?;
+        let count = |row| -> Result<Count, sqlx::Error> {
+            Ok(Count {
+                role: row::parsed(row, "role")?,
+                is_active: row.try_get::<i64, _>("is_active")? != 0,
+                users: row.try_get("users")?,
+                points: row.try_get("points")?,
+            })
+        };
+        Ok(rows.iter().map(count).collect::<Result<_, _>>()?)
+    }
+
+    /// How many of the users that there are were created on each of the days from `first` to `last`, in this order. Days
+    /// without any are left out.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn sign_ups(&self, first: Day, last: Day) -> Result<Vec<SignUps>, StoreError> {
+        let query = sqlx::query(
+            "SELECT day, CAST(SUM(users) AS BIGINT) AS users FROM user_days
+             WHERE day BETWEEN $1 AND $2 GROUP BY day ORDER BY day",
+        );
+        let query = query.bind(first.number()).bind(last.number());
+        let rows = query.fetch_all(self.database.read()).await?;
+        let day = |row: &sqlx::any::AnyRow| -> Result<SignUps, sqlx::Error> {
+            Ok(SignUps { day: Day::from_number(row.try_get("day")?), users: row.try_get("users")? })
+        };
+        let days = rows.iter().map(day).collect::<Result<Vec<_>, _>>()?;
+        Ok(days.into_iter().filter(|day| day.users != 0).collect())
+    }
+}

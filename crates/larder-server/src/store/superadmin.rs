@@ -1,0 +1,110 @@
+//! What only superadmins see of users, and what a user sees of its own sessions.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row};
+
+use crate::domain::identity::UserId;
+use crate::domain::statistics::{AccountOverview, PersonalStats};
+use crate::domain::timestamp::Timestamp;
+use crate::domain::user::User;
+use crate::store::Store;
+use crate::store::error::StoreError;
+use crate::store::row::{self, Query};
+
+/// How somebody logs in.
+#[derive(Default)]
+struct Access {
+    epoch: i64,
+    password_changed_at: Option<Timestamp>,
+    last_login_at: Option<Timestamp>,
+    session_ends: Vec<Timestamp>,
+}
+
+impl Store {
+    /// Adds to at most 100 users how they log in.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn overviews(&self, users: Vec<User>) -> Result<Vec<AccountOverview>, StoreError> {
+        let ids: Vec<_> = users.iter().map(|user| user.id).collect();
+        let mut accesses = self.accesses(&ids).await?;
+        let overview = |user: User| {
+            let access = accesses.remove(&user.id).unwrap_or_default();
+            AccountOverview {
+                user,
+                has_password: access.password_changed_at.is_some(),
+                password_changed_at: access.password_changed_at,
+                epoch: access.epoch,
+                last_login_at: access.last_login_at,
+                session_ends: access.session_ends,
+            }
+        };
+        Ok(users.into_iter().map(overview).collect())
+    }
+
+    /// Figures about one user.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn personal_stats(&self, id: UserId) -> Result<Option<PersonalStats>, StoreError> {
+        let Some(user) = self.user(id).await? else { return Ok(None) };
+        let access = self.accesses(&[id]).await?.remove(&id).unwrap_or_default();
+        Ok(Some(PersonalStats {
+            id,
+            member_since: user.created_at,
+            updated_at: user.updated_at,
+            points: user.points,
+            last_login_at: access.last_login_at,
+            password_changed_at: access.password_changed_at,
+            session_ends: access.session_ends,
+        }))
+    }
+
+    async fn accesses(&self, ids: &[UserId]) -> Result<HashMap<UserId, Access>, StoreError> {
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        // The latest session is the last row of an index; those that nobody ended are at most twenty.
+        let query = of_users(
+            "SELECT users.id AS user_id, COALESCE(epoch, 0) AS epoch, credentials.changed_at,
+                    (SELECT MAX(created_at) FROM sessions WHERE user_id = users.id) AS last_login_at,
+                    expires_at
+             FROM users
+             LEFT JOIN credentials ON credentials.user_id = users.id
+             LEFT JOIN sessions ON sessions.user_id = users.id AND ended_at IS NULL
+             WHERE users.id IN ",
+            ids,
+        );
+        let rows = query.fetch_all(self.database.read()).await?;
+        let mut accesses: HashMap<UserId, Access> = HashMap::with_capacity(ids.len());
+        for row in &rows {
+            let access = accesses.entry(row::user_id(row, "user_id")?).or_default();
+            access.epoch = row.try_get("epoch")?;
+            access.password_changed_at = moment(row, "changed_at")?;
+            access.last_login_at = moment(row, "last_login_at")?;
+            access.session_ends.extend(moment(row, "expires_at")?);
+        }
+        for access in accesses.values_mut() {
+            access.session_ends.sort();
+        }
+        Ok(accesses)
+    }
+}
+
+fn moment(row: &AnyRow, column: &'static str) -> Result<Option<Timestamp>, sqlx::Error> {
+    Ok(row.try_get::<Option<i64>, _>(column)?.map(Timestamp::from_micros))
+}
+
+/// `select` and the list of these ids.
+fn of_users(select: &str, ids: &[UserId]) -> Query<'static> {
+    let mut sql = format!("{select}($1");
+    for number in 2..=ids.len() {
+        // Writing to a String cannot fail.
+        let _ = write!(sql, ", ${number}");
+    }
+    sql.push(')');
+    ids.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, id| query.bind(id.to_string()))
+}

@@ -1,0 +1,245 @@
+//! Searching users: who is found, in which order, whatever the term holds; the same as comparing everybody.
+
+use larder_server::domain::identity::UserId;
+use larder_server::domain::paging::{ListParams, ListQuery};
+use larder_server::domain::role::Role;
+use larder_server::domain::text::FullName;
+use larder_server::domain::user::{NewUser, User};
+
+use crate::bed::{Bed, contract, new};
+
+contract!(
+    a_search_finds_whom_comparing_everybody_finds,
+    hostile_terms_find_what_they_say,
+    letters_of_every_script_are_found_in_any_case,
+    an_address_is_found_by_those_who_see_it,
+    a_search_goes_on_behind_the_newest,
+    what_changes_is_found_as_it_is,
+);
+
+fn named(username: &str, full_name: &str) -> NewUser {
+    NewUser { full_name: Some(FullName::parse(full_name).unwrap()), ..new(username) }
+}
+
+async fn found(bed: &Bed, term: &str, audience: Role, limit: u32) -> Vec<UserId> {
+    let mut params =
+        ListParams { search: Some(term.to_owned()), limit: Some(limit.to_string()), ..Default::default() };
+    let mut ids = Vec::new();
+    loop {
+        let query = ListQuery::parse(&params, audience).unwrap();
+        let listed = bed.store.list(&query).await.unwrap();
+        ids.extend(listed.users.iter().map(|user| user.id));
+        let Some(next) = listed.next else { return ids };
+        assert_eq!(listed.users.len(), limit as usize, "only the last part is short");
+        params.cursor = Some(next.encode());
+    }
+}
+
+async fn names(bed: &Bed, term: &str, audience: Role) -> Vec<String> {
+    let ids = found(bed, term, audience, 100).await;
+    let users = bed.store.users_by_ids(&ids).await.unwrap();
+    let name = |id: &UserId| users.iter().find(|user| user.id == *id).unwrap().username.as_str().to_owned();
+    ids.iter().map(name).collect()
+}
+
+/// What a search means, said in Rust.
+fn matches(user: &User, term: &str, audience: Role) -> bool {
+    let sees_email = match audience {
+        Role::User => false,
+        Role::Admin => user.role < Role::Superadmin,
+        Role::Superadmin => true,
+    };
+    let term = term.to_lowercase();
+    let name = user.full_name.as_ref().map(|name| name.as_str().to_lowercase()).unwrap_or_default();
+    let (username, email) = (user.username.as_str(), user.email.as_str());
+    let is_shown = user.is_active || audience > Role::User;
+    let is_found = match term.chars().count() < 3 {
+        true => username.starts_with(&term) || (sees_email && email.starts_with(&term)),
+        false => name.contains(&term) || username.contains(&term) || (sees_email && email.contains(&term)),
+    };
+    is_shown && is_found
+}
+
+async fn a_search_finds_whom_comparing_everybody_finds(bed: &Bed) {
+    let first = ["Ann", "Anna", "Hannah", "Zoë", "JOANNA", "Bob"];
+    let last = ["Smith", "O'Neil", "van der Berg", "Ünal"];
+    let people: Vec<_> = (0..72)
+        .map(|n: usize| NewUser {
+            role: [Role::User, Role::User, Role::Admin, Role::Superadmin][n % 4],
+            is_active: !n.is_multiple_of(5),
+            ..named(
+                &format!("{}{n}", ["ann", "b.b", "xan", "q-q"][n % 4]),
+                &format!("{} {}", first[n % 6], last[n % 4]),
+            )
+        })
+        .collect();
+    let ids = bed.store.insert_many(&people, "hash").await.unwrap();
+    let mut everybody = bed.store.users_by_ids(&ids).await.unwrap();
+    everybody.sort_by_key(|user| std::cmp::Reverse((user.created_at, user.id)));
+    for audience in [Role::User, Role::Admin, Role::Superadmin] {
+        for term in [
+            "ann",
+            "ANN",
+            "anna",
+            "hann",
+            "smith",
+            "n s",
+            "o'n",
+            "van der",
+            "example.com",
+            "ann1",
+            "b.b",
+            ".b1",
+            "a",
+            "an",
+            "q-",
+            "zz",
+            "nobody",
+            "a@e",
+            "0@example",
+            "@ex",
+            "xan",
+            "com",
+            "mit",
+            "b s",
+        ] {
+            let wanted: Vec<_> =
+                everybody.iter().filter(|user| matches(user, term, audience)).map(|user| user.id).collect();
+            for limit in [1, 3, 100] {
+                assert_eq!(found(bed, term, audience, limit).await, wanted, "{term:?} {audience:?} {limit}");
+            }
+        }
+    }
+    let admins = ListParams {
+        search: Some("ann".into()),
+        role: Some("admin".into()),
+        status: Some("active".into()),
+        ..Default::default()
+    };
+    let query = ListQuery::parse(&admins, Role::Superadmin).unwrap();
+    let listed: Vec<_> = bed.store.list(&query).await.unwrap().users.iter().map(|user| user.id).collect();
+    let wanted: Vec<_> = everybody
+        .iter()
+        .filter(|user| user.role == Role::Admin && user.is_active && matches(user, "ann", Role::Superadmin))
+        .map(|user| user.id)
+        .collect();
+    assert!(!wanted.is_empty() && listed == wanted);
+}
+
+async fn hostile_terms_find_what_they_say(bed: &Bed) {
+    for (username, name) in [
+        ("percent", "100% sure"),
+        ("under", "snake_case"),
+        ("slash", r"back\slash"),
+        ("quote", "it's \"quoted\" here"),
+        ("star", "a*b AND c OR (d) NEAR ^ {x} : y"),
+        ("plain", "100x sure snakexcase backxslash"),
+        ("crab", "\u{1F980}\u{1F980}\u{1F980}"),
+    ] {
+        bed.store.insert_user(named(username, name), None).await.unwrap();
+    }
+    for (term, wanted) in [
+        ("00%", "percent"),
+        ("100%", "percent"),
+        ("e_c", "under"),
+        (r"k\s", "slash"),
+        ("t's", "quote"),
+        ("\"quoted\"", "quote"),
+        ("a*b", "star"),
+        ("and c or", "star"),
+        ("^ {x} :", "star"),
+        ("\u{1F980}\u{1F980}\u{1F980}", "crab"),
+    ] {
+        assert_eq!(names(bed, term, Role::Superadmin).await, [wanted], "{term}");
+    }
+    for term in [
+        "%%%",
+        "___",
+        r"\\\",
+        "'''",
+        "\"\"\"",
+        "'; drop table users; --",
+        "$1",
+        "%",
+        "_",
+        "\"",
+        "*",
+        "\u{202e}",
+    ] {
+        assert_eq!(names(bed, term, Role::Superadmin).await, [""; 0], "{term}");
+    }
+}
+
+async fn letters_of_every_script_are_found_in_any_case(bed: &Bed) {
+    if bed.is_postgres() && bed.sql("SHOW server_encoding").unwrap() != "UTF8" {
+        return;
+    }
+    for (username, name) in
+        [("zoe", "Zoë Ünal"), ("anna", "АННА Петрова"), ("wei", "王小明 Wei"), ("nikos", "Νίκος")]
+    {
+        bed.store.insert_user(named(username, name), None).await.unwrap();
+    }
+    for (term, wanted) in [
+        ("zoë", "zoe"),
+        ("ZOË", "zoe"),
+        ("ünal", "zoe"),
+        ("анна", "anna"),
+        ("ПЕТР", "anna"),
+        ("王小明", "wei"),
+        ("ΝΊΚ", "nikos"),
+    ] {
+        assert_eq!(names(bed, term, Role::User).await, [wanted], "{term}");
+    }
+    assert_eq!(names(bed, "zoe", Role::User).await, ["zoe"], "by the user name, not the name");
+}
+
+async fn an_address_is_found_by_those_who_see_it(bed: &Bed) {
+    for (name, role) in [("one", Role::User), ("two", Role::Admin), ("three", Role::Superadmin)] {
+        bed.store.insert_user(NewUser { role, ..new(name) }, None).await.unwrap();
+    }
+    for term in ["example", "@example.com", "e@example", "on", "three@"] {
+        assert_eq!(
+            names(bed, term, Role::User).await.iter().filter(|name| !name.starts_with(term)).count(),
+            0,
+            "{term}"
+        );
+        assert!(!names(bed, term, Role::Admin).await.contains(&"three".to_owned()), "{term}");
+    }
+    assert_eq!(names(bed, "example", Role::Admin).await, ["two", "one"]);
+    assert_eq!(names(bed, "example", Role::Superadmin).await, ["three", "two", "one"]);
+    assert_eq!(names(bed, "three", Role::Admin).await, ["three"], "by the user name");
+    assert_eq!(names(bed, "three@", Role::Superadmin).await, ["three"]);
+}
+
+/// More than are looked at first, and what is searched lies before, behind and on both sides.
+async fn a_search_goes_on_behind_the_newest(bed: &Bed) {
+    let people: Vec<_> = (0..5000)
+        .map(|n: usize| {
+            named(&format!("user{n}"), if n.is_multiple_of(700) { "Rare Bird" } else { "Common Sparrow" })
+        })
+        .collect();
+    bed.store.insert_many(&people, "hash").await.unwrap();
+    for limit in [1, 3, 7] {
+        assert_eq!(found(bed, "rare b", Role::User, limit).await.len(), 8);
+    }
+    assert_eq!(names(bed, "user42", Role::User).await.len(), 111);
+    assert_eq!(names(bed, "user4999", Role::User).await, ["user4999"]);
+    assert_eq!(names(bed, "user1", Role::User).await.len(), 1111);
+    assert_eq!(found(bed, "bird", Role::User, 100).await, found(bed, "rare", Role::User, 2).await);
+    assert_eq!(found(bed, "user100", Role::Superadmin, 4).await.len(), 11);
+}
+
+async fn what_changes_is_found_as_it_is(bed: &Bed) {
+    bed.store.insert_user(named("ann", "Before Change"), None).await.unwrap();
+    assert_eq!(names(bed, "before", Role::User).await, ["ann"]);
+    bed.sql("UPDATE users SET full_name = 'Afterwards Ü', email = 'moved@x.example' WHERE username = 'ann'")
+        .unwrap();
+    assert_eq!(names(bed, "before", Role::User).await, [""; 0]);
+    assert_eq!(names(bed, "afterw", Role::User).await, ["ann"]);
+    assert_eq!(names(bed, "moved@", Role::Admin).await, ["ann"]);
+    bed.sql("UPDATE users SET full_name = NULL, username = 'bea' WHERE username = 'ann'").unwrap();
+    assert_eq!(names(bed, "bea", Role::User).await, ["bea"]);
+    assert_eq!(names(bed, "afterwards ü", Role::User).await, [""; 0], "by the index, too");
+    bed.sql("DELETE FROM users").unwrap();
+    assert_eq!(names(bed, "bea", Role::User).await, [""; 0]);
+}
