@@ -135,9 +135,11 @@ impl Store {
         now: Timestamp,
     ) -> Result<Rotated, StoreError> {
         let mut write = self.database.begin().await?;
+        // Of sessions that have a user: sqlite3 deletes users by hand and leaves what refers to them.
         let select = write.locking(
             "SELECT id, user_id, expires_at, ended_at FROM sessions
-             WHERE id = (SELECT session_id FROM refresh_tokens WHERE token_hash = $1)",
+             WHERE id = (SELECT session_id FROM refresh_tokens WHERE token_hash = $1)
+               AND EXISTS (SELECT 1 FROM users WHERE users.id = sessions.user_id)",
         );
         let Some(row) = sqlx::query(select).bind(old_hash).fetch_optional(write.statement()).await? else {
             return Ok(Rotated::Unknown);
@@ -200,7 +202,8 @@ impl Store {
         let query = sqlx::query(
             "SELECT session_id, user_id, issued_at, expires_at FROM refresh_tokens
              JOIN sessions ON sessions.id = session_id
-             WHERE token_hash = $1 AND used_at IS NULL AND ended_at IS NULL AND expires_at > $2",
+             WHERE token_hash = $1 AND used_at IS NULL AND ended_at IS NULL AND expires_at > $2
+               AND EXISTS (SELECT 1 FROM users WHERE users.id = sessions.user_id)",
         );
         let row = query.bind(hash).bind(now.as_micros()).fetch_optional(self.database.read()).await?;
         let read = |row: AnyRow| {
