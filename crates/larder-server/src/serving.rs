@@ -1,19 +1,31 @@
 //! Connections: accepted, served, closed when their client is too slow, ended gracefully.
+//!
+//! Invariant: a request of which a byte was read is answered, also when the stop comes before the rest of it; a request of
+//! which none was read is not begun.
 
-use std::pin::pin;
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
+use axum::http::header::CONNECTION;
+use axum::http::{HeaderValue, Response};
 use axum::serve::Listener;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::TcpListener;
+use hyper_util::server::graceful::GracefulConnection;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tower::Service;
 
 /// How long a client may take from opening a connection, or from the last answer, to the end of a request's headers.
@@ -24,27 +36,141 @@ const HEADERS: Duration = Duration::from_secs(15);
 pub(crate) async fn serve(mut listener: TcpListener, routes: Router, stop: impl Future<Output = ()>) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEADERS);
-    let graceful = GracefulShutdown::new();
+    let (stopping, stopped) = watch::channel(false);
     let mut stop = pin!(stop);
     loop {
         let (stream, peer) = tokio::select! {
             accepted = Listener::accept(&mut listener) => accepted,
             () = &mut stop => break,
         };
-        let routes = routes.clone();
+        let (routes, phase) = (routes.clone(), Phase::default());
+        let (of_request, is_stopping) = (phase.clone(), stopped.clone());
         let answer = service_fn(move |mut request: Request<Incoming>| {
+            of_request.set(Phase::REQUEST);
             request.extensions_mut().insert(ConnectInfo(peer));
-            let mut routes = routes.clone();
-            async move { routes.call(request.map(Body::new)).await }
+            let (mut routes, is_stopping) = (routes.clone(), is_stopping.clone());
+            async move {
+                let mut answer = routes.call(request.map(Body::new)).await;
+                if *is_stopping.borrow() {
+                    // So that its client sends no more on this connection, and hyper reads no more.
+                    let headers = answer.as_mut().map(Response::headers_mut).ok();
+                    headers.map(|headers| headers.insert(CONNECTION, HeaderValue::from_static("close")));
+                }
+                answer
+            }
         });
-        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), answer));
+        let observed = Observed { stream, phase: phase.clone() };
+        let connection = http.serve_connection(TokioIo::new(observed), answer);
+        let stopped = stopped.clone();
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
+            if let Err(error) = until_answered(connection, phase, stopped).await {
                 tracing::trace!(%error, "a connection ended early");
             }
         });
     }
-    // Nobody is let in any more while those inside finish.
-    drop(listener);
-    graceful.shutdown().await;
+    // Nobody is let in any more while those inside finish; each of them holds a receiver.
+    drop((listener, stopped));
+    stopping.send_replace(true);
+    stopping.closed().await;
+}
+
+/// Drives a connection to its end; from the stop on, that is the next moment at which no request is being read or answered.
+async fn until_answered<C: GracefulConnection>(
+    connection: C,
+    phase: Phase,
+    mut stopped: watch::Receiver<bool>,
+) -> Result<(), C::Error> {
+    let mut connection = pin!(connection);
+    let mut stopped = pin!(stopped.wait_for(|is_stopping| *is_stopping));
+    let (mut is_stopping, mut is_ending) = (false, false);
+    poll_fn(|context| {
+        loop {
+            // First, so that what has arrived by now is read before the connection counts as idle.
+            if let Poll::Ready(ended) = connection.as_mut().poll(context) {
+                return Poll::Ready(ended);
+            }
+            is_stopping = is_stopping || stopped.as_mut().poll(context).is_ready();
+            // hyper takes a connection for idle until a head is complete, and would close it.
+            if !is_stopping || is_ending || phase.get() == Phase::HEAD {
+                return Poll::Pending;
+            }
+            connection.as_mut().graceful_shutdown();
+            is_ending = true;
+        }
+    })
+    .await
+}
+
+/// How far a connection is. Read and set within the polls of one task alone.
+#[derive(Clone, Default)]
+struct Phase(Arc<AtomicU8>);
+
+impl Phase {
+    /// Everything that was read is answered.
+    const IDLE: u8 = 0;
+    /// A request has begun, and its head is not complete.
+    const HEAD: u8 = 1;
+    /// A request is being answered.
+    const REQUEST: u8 = 2;
+
+    fn set(&self, phase: u8) {
+        self.0.store(phase, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u8 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A connection that knows when a request begins: with the first byte that is read after an answer.
+struct Observed {
+    stream: TcpStream,
+    phase: Phase,
+}
+
+impl AsyncRead for Observed {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = into.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, into);
+        if into.filled().len() > before && self.phase.get() == Phase::IDLE {
+            self.phase.set(Phase::HEAD);
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Observed {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.phase.set(Phase::IDLE);
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.phase.set(Phase::IDLE);
+        Pin::new(&mut self.stream).poll_write_vectored(context, parts)
+    }
 }
