@@ -117,3 +117,51 @@ fn a_service_runs_from_a_file_with_a_class_switched_off() {
         assert!(!status.contains("hit"), "{status}");
     }
 }
+
+/// A class and its seconds to live: by default, in development, in production.
+const TIMES: [(&str, [u32; 3]); 19] = [
+    ("user_stats", [300, 60, 600]),
+    ("user_personal_stats", [3600; 3]),
+    ("user_list", [60, 30, 300]),
+    ("superadmin_user_list", [900; 3]),
+    ("user_details", [180; 3]),
+    ("user_email", [300; 3]),
+    ("user_username", [300; 3]),
+    ("user_phone", [300; 3]),
+    ("profile", [180; 3]),
+    ("full_profile", [3600; 3]),
+    ("preferences", [3600; 3]),
+    ("languages", [3600; 3]),
+    ("accessibility", [3600; 3]),
+    ("interests", [3600; 3]),
+    ("dashboard_stats", [600, 120, 1800]),
+    ("achievements", [1800; 3]),
+    ("achievement_stats", [1800; 3]),
+    ("leaderboard", [900; 3]),
+    ("recent_achievements", [300; 3]),
+];
+
+#[test]
+fn each_class_is_kept_as_long_as_the_documents_say() {
+    let folder = tempfile::tempdir().unwrap();
+    for (column, preset) in ["", "development", "production"].into_iter().enumerate() {
+        let (_, printed) = config(folder.path(), &["config"], &[("LARDER_PRESET", preset)]);
+        for (class, seconds) in TIMES {
+            let shown = line(&printed, &format!("class {class}"));
+            let expected = format!("class {class} {} s (", seconds[column]);
+            assert!(shown.starts_with(&expected), "{preset}: {shown}");
+        }
+    }
+    for (preset, class, seconds) in [
+        ("it360acad", "user_list", 3600),
+        ("it360acad", "user_details", 3600),
+        ("katiba360", "profile", 3600),
+        ("katiba360", "leaderboard", 900),
+        ("hiremebahamas", "user_details", 300),
+        ("hiremebahamas", "profile", 180),
+    ] {
+        let (_, printed) = config(folder.path(), &["config"], &[("LARDER_PRESET", preset)]);
+        let shown = line(&printed, &format!("class {class}"));
+        assert!(shown.starts_with(&format!("class {class} {seconds} s (")), "{preset}: {shown}");
+    }
+}

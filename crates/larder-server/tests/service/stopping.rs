@@ -1,0 +1,250 @@
+//! SIGTERM under load. A request is in flight from the first of its bytes that the service reads to the last byte of its
+//! answer: what is in flight is answered whole, what gets no answer was not begun, and nobody is let in any more.
+
+use std::collections::BTreeSet;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::support::app::{PASSWORD, Stack, TestApp};
+use crate::support::{eventually, within};
+
+/// What the service leaves requests in flight; a stop that takes as long has cut some off.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// By then the service has read what was sent to it, also on a busy machine.
+const READ: Duration = Duration::from_millis(500);
+
+/// Large enough that it fills every buffer on its way, as white space before the object that counts.
+const BODY_BYTES: usize = 900_000;
+
+/// What became of a request.
+#[derive(PartialEq, Eq, Debug)]
+enum Outcome {
+    Answered(u16),
+    /// The connection ended, and not a byte had come.
+    Unanswered,
+}
+
+/// A connection to the service that may be used again and again.
+struct Line(TcpStream);
+
+impl Line {
+    /// `None` when nobody is let in.
+    fn open(address: SocketAddr) -> Option<Self> {
+        let stream = match TcpStream::connect(address) {
+            Ok(stream) => stream,
+            Err(error)
+                if matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset) =>
+            {
+                return None;
+            }
+            Err(error) => panic!("connecting: {error}"),
+        };
+        stream.set_read_timeout(Some(Duration::from_secs(25))).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Some(Self(stream))
+    }
+
+    /// Errors show when the answer is read.
+    fn send(&mut self, bytes: &[u8]) {
+        let _ = self.0.write_all(bytes);
+    }
+
+    /// Reads one answer; half of one fails the test.
+    fn answer(&mut self) -> Outcome {
+        let (mut received, mut some) = (Vec::new(), [0; 4096]);
+        loop {
+            if let Some(status) = complete(&received) {
+                return Outcome::Answered(status);
+            }
+            match self.0.read(&mut some) {
+                Ok(length) if length > 0 => received.extend_from_slice(&some[..length]),
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                    panic!("no answer in time: {}", String::from_utf8_lossy(&received))
+                }
+                _ if received.is_empty() => return Outcome::Unanswered,
+                end => panic!("cut off ({end:?}): {}", String::from_utf8_lossy(&received)),
+            }
+        }
+    }
+}
+
+/// The status, once head and body are all there.
+fn complete(received: &[u8]) -> Option<u16> {
+    let end = received.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
+    let head = std::str::from_utf8(&received[..end]).unwrap().to_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    let length: usize = length.unwrap_or_else(|| panic!("no length: {head}")).parse().unwrap();
+    (received.len() == end + length).then(|| head[9..12].parse().unwrap())
+}
+
+fn head(method: &str, path: &str, token: &str, length: usize) -> String {
+    format!(
+        "{method} {path} HTTP/1.1\r\nhost: larder\r\nauthorization: Bearer {token}\r\n\
+         content-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+    )
+}
+
+/// What all the clients saw.
+#[derive(Default)]
+struct Seen {
+    registered: BTreeSet<String>,
+    answered: usize,
+    unanswered: usize,
+}
+
+/// Sends requests one after the other until nobody is let in: reads, or registrations of names that begin with `name`.
+fn press(address: SocketAddr, token: &str, name: &str, is_kept: bool, going: &AtomicUsize) -> Seen {
+    let (mut seen, mut line, mut number) = (Seen::default(), None, 0);
+    let is_writer = name.starts_with("writer");
+    loop {
+        let Some(mut used) = line.take().or_else(|| Line::open(address)) else { return seen };
+        let username = format!("{name}-{number}");
+        number += 1;
+        let body =
+            json!({ "email": format!("{username}@example.com"), "username": username, "password": PASSWORD });
+        let request = match is_writer {
+            true => head("POST", "/api/v1/auth/register", "", body.to_string().len()) + &body.to_string(),
+            false => head("GET", "/api/v1/users/me", token, 0),
+        };
+        let request = if is_writer { request.replace("authorization: Bearer \r\n", "") } else { request };
+        used.send(request.as_bytes());
+        match used.answer() {
+            Outcome::Answered(status) => {
+                assert_eq!(status, if is_writer { 201 } else { 200 });
+                seen.answered += 1;
+                going.fetch_add(1, Ordering::Relaxed);
+                if is_writer {
+                    seen.registered.insert(username);
+                }
+                line = is_kept.then_some(used);
+            }
+            Outcome::Unanswered => seen.unanswered += 1,
+        }
+    }
+}
+
+/// Three requests that have begun when the stop comes, and are not complete for long after it.
+struct Begun {
+    body: Line,
+    fresh: Line,
+    kept: Line,
+    rest: String,
+}
+
+impl Begun {
+    fn new(address: SocketAddr, token: &str) -> Self {
+        let open = || Line::open(address).unwrap();
+        let (mut body, mut fresh, mut kept) = (open(), open(), open());
+        body.send(head("PATCH", "/api/v1/users/me", token, BODY_BYTES).as_bytes());
+        body.send(&vec![b' '; BODY_BYTES / 3]);
+        let read = head("GET", "/api/v1/users/me", token, 0);
+        let (first, rest) = read.split_at(20);
+        kept.send(read.as_bytes());
+        assert_eq!(kept.answer(), Outcome::Answered(200));
+        kept.send(first.as_bytes());
+        fresh.send(first.as_bytes());
+        thread::sleep(READ);
+        Self { body, fresh, kept, rest: rest.to_owned() }
+    }
+
+    /// Each of them is answered, slow as it is.
+    fn finish(mut self) -> usize {
+        let object = json!({ "bio": "slowly" }).to_string();
+        for part in vec![b' '; BODY_BYTES - BODY_BYTES / 3 - object.len()].chunks(BODY_BYTES / 10) {
+            self.body.send(part);
+            thread::sleep(Duration::from_millis(100));
+        }
+        self.body.send(object.as_bytes());
+        assert_eq!(self.body.answer(), Outcome::Answered(200), "a body that was being sent");
+        for (what, line) in
+            [("a new connection", &mut self.fresh), ("a connection that was kept", &mut self.kept)]
+        {
+            line.send(self.rest.as_bytes());
+            assert_eq!(line.answer(), Outcome::Answered(200), "half a head on {what}");
+            line.send(head("GET", "/livez", "", 0).as_bytes());
+            assert_eq!(line.answer(), Outcome::Unanswered, "the next request on {what}");
+        }
+        // The one that the kept connection had begun with is among them.
+        4
+    }
+}
+
+fn requests_in_flight_are_answered_and_no_others_begun(stack: Stack) {
+    let mut app = stack.with_setting("LARDER_FAILURES_PER_ADDRESS", "100000").start();
+    let ann = app.user("ann");
+    let (address, token, going) = (app.address, ann.token.clone().unwrap(), AtomicUsize::new(0));
+    let before = (begun(&app), names(&app));
+    let seen = thread::scope(|scope| {
+        let clients: Vec<_> = ["reader", "writer"]
+            .into_iter()
+            .flat_map(|kind| (0..6).map(move |number| (format!("{kind}-{number}"), number % 2 == 0)))
+            .map(|(name, is_kept)| {
+                let (token, going) = (&token, &going);
+                scope.spawn(move || press(address, token, &name, is_kept, going))
+            })
+            .collect();
+        let slow = Begun::new(address, &token);
+        within(GRACE, "a load", || going.load(Ordering::Relaxed) > 100);
+        let told = Instant::now();
+        app.larder.signal(Signal::TERM);
+        within(Duration::from_secs(2), "nobody is let in", || Line::open(address).is_none());
+        let slowly = slow.finish();
+        let status = app.larder.wait();
+        assert_eq!(status.code(), Some(0), "{}", app.larder.printed());
+        assert!(told.elapsed() < GRACE, "it took {:?}", told.elapsed());
+        clients.into_iter().map(|client| client.join().unwrap()).fold(
+            Seen { answered: slowly, ..Seen::default() },
+            |mut all, one| {
+                all.registered.extend(one.registered);
+                all.answered += one.answered;
+                all.unanswered += one.unanswered;
+                all
+            },
+        )
+    });
+    let now: BTreeSet<_> = names(&app).difference(&before.1).cloned().collect();
+    assert_eq!(now, seen.registered, "those are in the database to whom it was said, and nobody else");
+    assert!(!seen.registered.is_empty());
+    assert_eq!(app.stack.sql("SELECT bio FROM users WHERE username = 'ann'"), "slowly");
+    assert_eq!(
+        begun(&app) - before.0,
+        seen.answered,
+        "begun and answered; {} were not begun",
+        seen.unanswered
+    );
+    let printed = app.larder.printed();
+    assert!(app.larder.stdout().ends_with("Stopped.\n"), "{}", app.larder.stdout());
+    for trouble in ["panicked", "in flight", "could not be warmed", "ERROR"] {
+        assert!(!printed.contains(trouble), "{trouble}: {printed}");
+    }
+}
+
+/// How many requests the service began with, as it says in its log.
+fn begun(app: &TestApp) -> usize {
+    let count = || app.larder.printed().matches("started processing request").count();
+    eventually("the log tells of what was answered", || {
+        app.larder.printed().matches("finished processing request").count() == count()
+    });
+    count()
+}
+
+fn names(app: &TestApp) -> BTreeSet<String> {
+    app.stack.sql("SELECT username FROM users").lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn sqlite_memory() {
+    requests_in_flight_are_answered_and_no_others_begun(Stack::sqlite_memory());
+}
+
+#[test]
+fn postgres_redis() {
+    requests_in_flight_are_answered_and_no_others_begun(Stack::postgres_redis());
+}
