@@ -1,9 +1,10 @@
 //! HireMeBahamas: `/health/cache`.
 
-use larder_testbed::free_port;
+use larder_testbed::{Postgres, free_port};
 use serde_json::{Value, json};
 
 use crate::support::app::{Stack, TestApp, on_both_databases};
+use crate::support::eventually;
 
 fn the_health_is_as_printed(app: &TestApp) {
     let health = app.stranger().get("/health/cache").expect(200).json();
@@ -23,6 +24,17 @@ fn without_its_redis_it_is_degraded() {
     let health = app.stranger().get("/health/cache").expect(200).json();
     assert_eq!((&health["status"], &health["backend"]), (&json!("degraded"), &json!("memory")));
     assert_eq!((&health["connected"], &health["latency_ms"]), (&json!(false), &Value::Null));
+}
+
+#[test]
+fn without_its_redis_and_its_database_it_is_unhealthy() {
+    let server = Postgres::start().unwrap();
+    let url = format!("redis://127.0.0.1:{}", free_port().unwrap());
+    let app = Stack::postgres_on(&server.url()).with_redis_at(url).start();
+    let status = || app.stranger().get("/health/cache").expect(200).field("status");
+    assert_eq!(status(), "degraded");
+    drop(server);
+    eventually("it is unhealthy", || status() == "unhealthy");
 }
 
 on_both_databases!(the_health_is_as_printed);
