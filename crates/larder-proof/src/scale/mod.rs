@@ -18,7 +18,7 @@ use crate::scale::people::Server;
 use crate::scale::site::Site;
 
 /// Measure how long each request takes on databases of different sizes, over HTTP, with the cache switched off. Exits 0 when
-/// no p99 on the largest is 3 times that on the smallest or more.
+/// no p50 or p99 on the largest is 3 times that on the smallest or more.
 #[derive(Parser)]
 #[command(name = "cargo xtask scale", bin_name = "cargo xtask scale")]
 struct Options {
@@ -141,17 +141,21 @@ fn table(name: &str, sizes: &[u64], rows: &[Row]) -> (String, bool) {
     for users in sizes {
         let _ = write!(table, " {users} users |");
     }
-    let _ = write!(table, " growth of p99 |\n|---|{}---|\n", "---|".repeat(sizes.len()));
+    let _ = write!(table, " growth of p50 | growth of p99 |\n|---|{}---|---|\n", "---|".repeat(sizes.len()));
     let mut is_flat = true;
     for (name, measured) in rows {
         let _ = write!(table, "| {name} |");
         for (p50, p99) in measured {
             let _ = write!(table, " {p50:.2} / {p99:.2} |");
         }
-        let growth = measured[measured.len() - 1].1 / measured[0].1;
-        let is_kept = growth < MOST_GROWTH;
-        is_flat &= is_kept;
-        let _ = writeln!(table, " {growth:.2}{} |", if is_kept { "" } else { " TOO MUCH" });
+        let (smallest, largest) = (measured[0], measured[measured.len() - 1]);
+        // What else the machine does adds to every p99, and so hides growth; it hardly touches p50.
+        for growth in [largest.0 / smallest.0, largest.1 / smallest.1] {
+            let is_kept = growth < MOST_GROWTH;
+            is_flat &= is_kept;
+            let _ = write!(table, " {growth:.2}{} |", if is_kept { "" } else { " TOO MUCH" });
+        }
+        table.push('\n');
     }
     table.push('\n');
     (table, is_flat)
