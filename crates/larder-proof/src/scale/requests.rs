@@ -9,6 +9,9 @@ use larder_server::store::Store;
 
 use crate::scale::people::Server;
 
+/// Where whoever is logged in stands.
+pub(super) const OWN_RANK: &str = "/api/v1/leaderboard/me";
+
 /// A row of the table.
 pub(super) struct Request {
     pub(super) name: &'static str,
@@ -63,8 +66,10 @@ pub(super) async fn all(store: &Store, server: &Server, users: u64) -> Result<Ve
         request("statistics", &["/api/v1/users/statistics"]),
         request("dashboard", &["/api/v1/dashboard/statistics"]),
         request("one user's statistics", &["/api/v1/users/me/stats"]),
-        request("leaderboard", &["/api/v1/leaderboard", "/api/v1/leaderboard?limit=10&offset=500"]),
-        request("own rank", &["/api/v1/users/me/points"]),
+        request("leaderboard, its beginning", &["/api/v1/leaderboard?limit=10&offset=0"]),
+        request("leaderboard, its middle", &["/api/v1/leaderboard?limit=10&offset=5000"]),
+        request("leaderboard, its end", &["/api/v1/leaderboard?limit=10&offset=9990"]),
+        request("own rank, in the middle", &[OWN_RANK]),
     ])
 }
 

@@ -5,6 +5,8 @@
 
 use std::fmt::Write as _;
 
+use larder_sql::dialect::Dialect;
+
 use crate::domain::cursor::Cursor;
 use crate::domain::paging::{Filter, ListQuery, Position};
 use crate::domain::role::Role;
@@ -48,9 +50,9 @@ impl Store {
         };
         let mut sql = Sql::default();
         let by = list.sort.by.as_str();
-        let (most, deepest) = (sql.bind_number(limit + 1), sql.bind_number(before + limit + 1));
-        runs(&mut sql, list, &format!("id AS listed_id, {by} AS place"), &deepest);
-        let before = sql.bind_number(before);
+        let columns = format!("id AS listed_id, {by} AS place");
+        runs(&mut sql, self.database.dialect(), list, &columns, before + limit + 1);
+        let (most, before) = (sql.bind_number(limit + 1), sql.bind_number(before));
         sql.push(&format!("{} LIMIT {most} OFFSET {before}", order(list.sort, "place", "listed_id")));
         self.listed(sql, list.sort).await
     }
@@ -98,11 +100,21 @@ fn cut(list: &ListQuery, mut users: Vec<User>) -> Listed {
     Listed { users, next }
 }
 
-/// Adds a SELECT of these columns for each role and status that a list is of, from its cursor on, and `most` rows of each. The
-/// limit stands in each run: PostgreSQL would not find the order of an index under a UNION ALL.
-pub(super) fn runs(sql: &mut Sql, list: &ListQuery, columns: &str, most: &str) {
+/// Adds a SELECT of these columns for each role and status that a list is of, from its cursor on; who adds an ORDER BY and a LIMIT
+/// of `most` rows gets them merged, without a row more being read of any run.
+pub(super) fn runs(sql: &mut Sql, dialect: Dialect, list: &ListQuery, columns: &str, most: i64) {
     let after = after(sql, list);
-    let order = order(list.sort, list.sort.by.as_str(), "id");
+    let (before, behind) = match dialect {
+        // The limit stands in each run: PostgreSQL would not find the order of an index under a UNION ALL.
+        Dialect::Postgres => {
+            let most = sql.bind_number(most);
+            let order = order(list.sort, list.sort.by.as_str(), "id");
+            ("SELECT * FROM (", format!("{order} LIMIT {most}) AS "))
+        }
+        // SQLite finds it, and reads so many of all runs together. With a limit in each it would first read each to its limit:
+        // the newest thousand superadmins lie all over the table.
+        Dialect::Sqlite => ("", String::new()),
+    };
     let statuses =
         [true, false].into_iter().filter(|status| list.filter.is_active.is_none_or(|is| is == *status));
     let runs: Vec<_> = ROLES
@@ -110,9 +122,9 @@ pub(super) fn runs(sql: &mut Sql, list: &ListQuery, columns: &str, most: &str) {
         .filter(|role| list.filter.role.is_none_or(|wanted| wanted == *role))
         .flat_map(|role| statuses.clone().map(move |is_active| (role.as_str(), is_active)))
         .map(|(role, is_active)| {
+            let alias = if behind.is_empty() { String::new() } else { format!("{role}_{is_active}") };
             format!(
-                "SELECT * FROM (SELECT {columns} FROM users WHERE role = '{role}' AND is_active = {is_active}{after}\
-                 {order} LIMIT {most}) AS {role}_{is_active}"
+                "{before}SELECT {columns} FROM users WHERE role = '{role}' AND is_active = {is_active}{after}{behind}{alias}"
             )
         })
         .collect();
