@@ -4,6 +4,7 @@ A request may end its sender's own session, role or account. So whoever is answe
 not what it was, somebody new of the same kind goes on.
 """
 
+import atexit
 import itertools
 import os
 
@@ -80,6 +81,7 @@ class Run:
 
     def __init__(self):
         self.caller = None
+        self.asked, self.done = set(), set()
 
     def present(self):
         if self.caller is None or (self.caller.is_doubted and not self.caller.is_good()):
@@ -115,5 +117,16 @@ def before_call(context, case, kwargs):
 
 @schemathesis.hook
 def after_call(context, case, response):
+    run.asked.add(case.operation.label)
+    if response.status_code < 300:
+        run.done.add(case.operation.label)
     if run.caller is not None and response.status_code in (401, 403):
         run.caller.is_doubted = True
+
+
+@atexit.register
+def tell():
+    """A run in which everything is refused finds nothing: how far this one came stands beside its result."""
+    if run.asked:
+        missed = ", ".join(sorted(run.asked - run.done))
+        print(f"  {len(run.done)} of {len(run.asked)} operations did what was asked; not: {missed or 'none'}")

@@ -27,6 +27,9 @@ const CALLERS: [(&str, &str); 4] = [
 
 const HOOKS: &str = include_str!("hooks.py");
 
+/// Left alone it would sign somebody up, and send as them what is to be sent as nobody.
+const SETTINGS: &str = "[auth]\nauto-signup = false\n";
+
 /// Runs schemathesis against the OpenAPI document of a fresh service: as a superadmin, as an API key, as an ordinary user
 /// and as nobody.
 #[derive(clap::Args)]
@@ -61,6 +64,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     });
     if let (Some(schemathesis), Some(larder)) = (schemathesis, larder) {
         std::fs::write(folder.join("hooks.py"), HOOKS)?;
+        std::fs::write(folder.join("schemathesis.toml"), SETTINGS)?;
         let ask = |caller| ask(&folder, &schemathesis, &larder, caller, options.examples, seed);
         for (name, caller) in CALLERS {
             steps.step(name, || ask(caller));

@@ -51,7 +51,7 @@ pub(crate) struct Register {
 
 /// A user, as an admin makes it. Without a password it cannot log in.
 #[derive(ToSchema)]
-#[schema(example = json!({"email": "grace@example.com", "username": "grace", "role": "user", "external_id": "staff-7"}))]
+#[schema(example = json!({"email": "grace@example.com", "username": "grace", "role": "user", "external_id": "staff-8"}))]
 pub(crate) struct CreateUser {
     email: Email,
     username: Username,

@@ -32,7 +32,7 @@ pub(super) fn routes() -> OpenApiRouter<Service> {
     security(("bearer" = []), ("api_key" = [])),
     request_body = CreateUser,
     responses(
-        (status = 201, body = View, headers(("ETag" = String), ("Cache-Invalidation" = String))),
+        (status = 201, body = View, headers(("Location" = String), ("ETag" = String), ("Cache-Invalidation" = String))),
         Taken,
         Refused, RefusedBody,
     )
