@@ -35,7 +35,7 @@ const SETTINGS: &str = "[auth]\nauto-signup = false\n";
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// How many examples are drawn for each operation
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 3)]
     examples: u32,
     /// What they are drawn from; by default another each time
     #[arg(long)]

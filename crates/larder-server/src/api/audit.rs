@@ -14,6 +14,7 @@ use crate::api::openapi::answers::Refused;
 use crate::api::problem::Problem;
 use crate::domain::audit_query::{AuditParams, AuditQuery};
 use crate::domain::identity::UserId;
+use crate::domain::permission::Right;
 use crate::domain::timestamp::Timestamp;
 use crate::service::Service;
 use crate::service::access::Caller;
@@ -74,7 +75,7 @@ pub(crate) async fn list(
     Params(params): Params<AuditParams>,
 ) -> Result<impl IntoResponse, Problem> {
     // Before the parameters are looked at: who may not read the log learns nothing from their errors.
-    caller.check_admin()?;
+    caller.check_permission(Right::ReadAudit)?;
     let page = service.audit(caller, &AuditQuery::parse(&params)?).await?;
     Ok(Answer(AuditList {
         items: page.entries.into_iter().map(AuditEntry::from).collect(),

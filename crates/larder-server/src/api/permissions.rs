@@ -62,7 +62,7 @@ pub(crate) async fn list(
 }
 
 /// The user and the permission that a path names.
-type Named = Result<Path<(String, String)>, PathRejection>;
+pub(crate) type Named = Result<Path<(String, String)>, PathRejection>;
 
 fn parsed(named: Named) -> Result<(UserRef, Permission), Problem> {
     let unreadable = |_| Problem::new(StatusCode::BAD_REQUEST, "the path is not UTF-8");

@@ -98,7 +98,7 @@ pub(crate) struct BookRequest {
 
 /// A booking that was made.
 #[derive(Serialize, ToSchema)]
-struct BookedAnswer {
+pub(crate) struct BookedAnswer {
     transaction: LedgerEntry,
     /// The user's present balance.
     balance: i64,

@@ -5,7 +5,6 @@ use larder::class::{Answer, Class};
 use larder::error::Error;
 use larder::key::{Key, KeyParts};
 use larder::policy::Consistency;
-use larder::stats::Stats;
 
 use crate::cached::policies::{self, Policies};
 use crate::domain::api_key::{ApiKeyId, ApiKeyState};
@@ -25,11 +24,6 @@ impl CachedApiKeys {
     /// Only if its name were not allowed.
     pub fn open(cache: &Cache, store: Store, policies: &Policies) -> Result<Self, Error> {
         Ok(Self { keys: policies.open(&policies::API_KEY, |name| cache.class(name))?, store })
-    }
-
-    /// What the class counted.
-    pub fn stats(&self) -> Stats {
-        self.keys.stats()
     }
 
     /// What is known of a key.

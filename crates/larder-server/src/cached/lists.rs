@@ -5,7 +5,6 @@ use larder::class::{Answer, Class};
 use larder::error::Error;
 use larder::key::{Key, KeyParts};
 use larder::policy::Consistency;
-use larder::stats::Stats;
 use serde::{Deserialize, Serialize};
 
 use crate::cached::policies::{self, Policies};
@@ -47,11 +46,6 @@ impl CachedLists {
             superadmin: policies.open(&policies::SUPERADMIN_USER_LIST, |name| cache.class(name))?,
             store,
         })
-    }
-
-    /// What all classes counted together.
-    pub fn stats(&self) -> Stats {
-        self.users.stats().plus(&self.superadmin.stats())
     }
 
     /// One page of a list.

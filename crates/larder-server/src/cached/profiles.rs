@@ -4,7 +4,6 @@ use larder::cache::Cache;
 use larder::class::{Answer, Class};
 use larder::error::Error;
 use larder::policy::Consistency;
-use larder::stats::Stats;
 
 use crate::cached::policies::{self, Policies};
 use crate::domain::identity::UserId;
@@ -68,19 +67,6 @@ impl CachedProfiles {
             accessibility: policies.open(&policies::ACCESSIBILITY, |name| cache.class(name))?,
             interests: policies.open(&policies::INTERESTS, |name| cache.class(name))?,
         })
-    }
-
-    /// What all classes counted together.
-    pub fn stats(&self) -> Stats {
-        let all = [
-            self.profiles.stats(),
-            self.full.stats(),
-            self.preferences.stats(),
-            self.languages.stats(),
-            self.accessibility.stats(),
-            self.interests.stats(),
-        ];
-        all.iter().fold(Stats::default(), |sum, stats| sum.plus(stats))
     }
 
     /// What everybody may see of a user.

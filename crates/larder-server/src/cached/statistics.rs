@@ -5,7 +5,6 @@ use larder::class::{Answer, Class};
 use larder::error::Error;
 use larder::key::{Key, KeyParts};
 use larder::policy::Consistency;
-use larder::stats::Stats;
 
 use crate::cached::policies::{self, Policies};
 use crate::domain::identity::UserId;
@@ -45,11 +44,6 @@ impl CachedStatistics {
             personal: policies.open(&policies::USER_PERSONAL_STATS, |name| cache.class(name))?,
             store,
         })
-    }
-
-    /// What all classes counted together.
-    pub fn stats(&self) -> Stats {
-        self.users.stats().plus(&self.dashboard.stats()).plus(&self.personal.stats())
     }
 
     /// Figures over all users, as of a day.

@@ -7,7 +7,6 @@ use larder::key::{Key, KeyParts};
 use larder::policy::Consistency;
 use larder::receipt::Receipt;
 use larder::source::Source;
-use larder::stats::Stats;
 use larder::uncached::uncached;
 
 use crate::cached::farther;
@@ -54,14 +53,6 @@ impl CachedUsers {
     /// The cache itself, for its health and its switch.
     pub fn cache(&self) -> &Cache {
         &self.cache
-    }
-
-    /// What all classes counted together.
-    pub fn stats(&self) -> Stats {
-        let identifiers =
-            [self.emails.stats(), self.usernames.stats(), self.phones.stats(), self.externals.stats()];
-        let others = [self.details.stats(), self.auth.stats()];
-        identifiers.iter().chain(&others).fold(Stats::default(), |sum, stats| sum.plus(stats))
     }
 
     /// The user with this id.

@@ -37,7 +37,8 @@ enum Command {
 pub fn main() -> ExitCode {
     let Arguments { command, config } = Arguments::parse();
     let quiet = matches!(command, Command::Demo(_));
-    let default = if quiet { "warn" } else { "info,sqlx=warn" };
+    // Each invalidation is told, with its cause and what it dropped.
+    let default = if quiet { "warn" } else { "info,sqlx=warn,larder::engine::invalidate=debug" };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let ran = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Into::into).and_then(

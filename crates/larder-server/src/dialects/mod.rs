@@ -4,6 +4,7 @@
 pub mod generic;
 pub mod hiremebahamas;
 pub mod hita;
+pub mod it360acad;
 pub mod katiba360;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -15,6 +16,7 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
     OpenApiRouter::new()
         .merge(generic::routes())
         .merge(hita::routes())
+        .merge(it360acad::routes())
         .merge(katiba360::routes())
         .merge(hiremebahamas::routes())
 }

@@ -1,6 +1,7 @@
 //! Reading the audit log.
 
 use crate::domain::audit_query::{AuditCursor, AuditQuery};
+use crate::domain::permission::Right;
 use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::error::ServiceError;
@@ -15,12 +16,12 @@ pub struct AuditPage {
 }
 
 impl Service {
-    /// A part of the log, for admins. Read from the database: nobody asks often, and whoever asks wants the last word.
+    /// A part of the log, for admins and with `audit.read`. Read from the database: nobody asks often, and whoever asks wants the last word.
     ///
     /// # Errors
     /// [`ServiceError::Forbidden`], and those of the database.
     pub async fn audit(&self, caller: Caller, query: &AuditQuery) -> Result<AuditPage, ServiceError> {
-        self.present(caller).await?.check_admin()?;
+        self.present(caller).await?.check_permission(Right::ReadAudit)?;
         let asked = query.limit.get();
         // One more than asked for tells whether the log goes on.
         let mut entries = self.store.audit(query, asked + 1).await?;

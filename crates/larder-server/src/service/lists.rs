@@ -7,6 +7,7 @@ use crate::cached::lists::ListPage;
 use crate::cached::statistics::today;
 use crate::domain::identity::Identifier;
 use crate::domain::paging::{ListParams, ListQuery};
+use crate::domain::permission::Right;
 use crate::domain::role::Role;
 use crate::domain::statistics::{AccountOverview, Dashboard, PersonalStats, UserStatistics};
 use crate::domain::user::User;
@@ -49,7 +50,7 @@ impl Service {
         Ok((query, answer))
     }
 
-    /// Figures over all users, for admins.
+    /// Figures over all users, for admins and with `statistics.read`.
     ///
     /// # Errors
     /// [`ServiceError::Forbidden`], and those of the database.
@@ -58,7 +59,7 @@ impl Service {
         caller: Caller,
         consistency: Consistency,
     ) -> Result<Answer<UserStatistics>, ServiceError> {
-        caller.check_admin()?;
+        caller.check_permission(Right::ReadStatistics)?;
         Ok(self.statistics.users(today(), consistency).await?)
     }
 

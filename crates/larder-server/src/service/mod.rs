@@ -126,16 +126,6 @@ impl Service {
         &self.proxies
     }
 
-    /// Lists of users, read through the cache.
-    pub fn lists(&self) -> &CachedLists {
-        &self.lists
-    }
-
-    /// Figures about users, read through the cache.
-    pub fn statistics(&self) -> &CachedStatistics {
-        &self.statistics
-    }
-
     /// Hashes and compares passwords.
     pub fn passwords(&self) -> &Passwords {
         &self.passwords

@@ -131,6 +131,17 @@ fn both_hit_rates_are_shown_and_labelled(app: &TestApp) {
     assert!(warmed["warmed"].as_array().unwrap().contains(&json!("user_list")), "{warmed}");
 }
 
+fn the_essentials_are_warm_before_anybody_asks(app: &TestApp) {
+    let admin = app.admin();
+    for class in ["user_stats", "dashboard_stats", "user_list"] {
+        eventually("it was loaded at the start", || {
+            let classes = admin.get("/api/v1/cache/classes").expect(200).json();
+            let class = classes.as_array().unwrap().iter().find(|one| one["name"] == class).unwrap().clone();
+            class["loads"]["count"].as_u64().unwrap() > 0
+        });
+    }
+}
+
 pub(crate) fn all_worked() -> Value {
     json!({
         "cache_available": true, "set_operation": true, "get_operation": true,
@@ -189,5 +200,6 @@ on_both_databases!(
     one_user_is_cleared_under_any_of_its_names,
     a_class_is_switched_off_and_on_while_it_runs,
     both_hit_rates_are_shown_and_labelled,
+    the_essentials_are_warm_before_anybody_asks,
     all_but_the_basic_health_is_for_admins,
 );

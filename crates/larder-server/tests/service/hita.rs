@@ -109,6 +109,24 @@ fn users_are_created_changed_and_ended_under_the_hotels_paths(app: &TestApp) {
     admin.patch(&path, &json!({ "bio": "three" })).expect(404);
 }
 
+fn points_and_permissions_go_under_the_hotels_paths(app: &TestApp) {
+    let (admin, ann) = (app.admin(), app.user("ann"));
+    let path = format!("/v1.0/points/{}", ann.id);
+    let body = json!({ "amount": 30, "reason": "a stay", "idempotency_key": "stay-1" });
+    assert_eq!(admin.post(&path, &body).expect(201).json()["balance"], 30);
+    assert_eq!(admin.post(&path, &body).expect(200).json()["balance"], 30, "booked once");
+    assert_eq!(ann.get("/api/v1/users/me").expect(200).json()["points"], 30);
+    ann.post(&path, &json!({ "amount": 5, "reason": "me", "idempotency_key": "me-1" })).expect(403);
+
+    let path = format!("/v1.0/permissions/{}/points.write", ann.id);
+    admin.put(&path, &json!(null)).expect(200);
+    let granted = ann.get("/api/v1/users/me/permissions").expect(200).json();
+    assert_eq!(granted["items"][0]["permission"], "points.write", "{granted}");
+    admin.delete(&path).expect(204);
+    assert_eq!(ann.get("/api/v1/users/me/permissions").expect(200).json()["items"], json!([]));
+    admin.post(&path, &json!(null)).expect(200);
+}
+
 #[test]
 fn while_redis_is_away_every_cache_path_says_so_and_clearing_still_clears() {
     let url = format!("redis://127.0.0.1:{}", free_port().unwrap());
@@ -135,4 +153,5 @@ on_both_databases!(
     the_detailed_health_is_as_printed,
     managing_is_as_printed,
     users_are_created_changed_and_ended_under_the_hotels_paths,
+    points_and_permissions_go_under_the_hotels_paths,
 );

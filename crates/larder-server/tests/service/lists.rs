@@ -164,7 +164,10 @@ fn lists_are_sorted_and_searched(app: &TestApp) {
             json!({ "email": format!("u{number}@mail.example"), "username": username, "full_name": name });
         admin.post("/api/v1/users", &body).expect(201);
     }
-    app.stack.sql("UPDATE users SET points = 7 WHERE username = 'user1'");
+    app.stack.sql(
+        "INSERT INTO points_ledger (user_id, amount, reason, idempotency_key)
+         SELECT id, 7, 'by hand', 'lists' FROM users WHERE username = 'user1'",
+    );
     for (query, expected) in [
         ("?sort=username", vec!["admin", "user0", "user1", "user2"]),
         ("?sort=-username", vec!["user2", "user1", "user0", "admin"]),

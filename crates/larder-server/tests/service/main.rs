@@ -19,6 +19,7 @@ mod hita;
 mod hostile;
 mod http;
 mod instances;
+mod it360acad;
 mod katiba360;
 mod keys;
 mod limits;

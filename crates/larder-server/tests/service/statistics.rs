@@ -33,7 +33,9 @@ fn statistics_say_what_counting_finds(app: &TestApp) {
     }
     let week = 7_i64 * 86_400_000_000;
     app.stack.sql(&format!(
-        "UPDATE users SET points = 10, created_at = created_at - {week} WHERE username IN ('ann', 'bea')"
+        "UPDATE users SET created_at = created_at - {week} WHERE username IN ('ann', 'bea');
+         INSERT INTO points_ledger (user_id, amount, reason, idempotency_key)
+         SELECT id, 10, 'by hand', 'statistics-' || id FROM users WHERE username IN ('ann', 'bea')"
     ));
     within(BOUND, "the points", || admin.get(STATISTICS).json()["points"]["total"] == 20);
     let statistics = admin.get(STATISTICS).expect(200).json();
@@ -111,7 +113,12 @@ fn each_write_drops_the_figures_it_changes(app: &TestApp) {
         ),
         (
             "sql",
-            &|| drop(app.stack.sql("UPDATE users SET points = 5 WHERE username = 'changing'")),
+            &|| {
+                drop(app.stack.sql(
+                    "INSERT INTO points_ledger (user_id, amount, reason, idempotency_key)
+                     SELECT id, 5, 'by hand', 'changing' FROM users WHERE username = 'changing'",
+                ));
+            },
             json!([2, 2, 1, 5]),
         ),
         ("delete", &|| drop(admin.delete(&user).expect(204)), json!([1, 1, 0, 0])),
@@ -157,7 +164,10 @@ fn one_users_figures_follow_its_sessions_and_its_row(app: &TestApp) {
     again.post("/api/v1/auth/logout", &json!({})).expect(204);
     assert_eq!(ann.get(path).json()["live_sessions"], 1);
     in_memory(&ann, path);
-    app.stack.sql("UPDATE users SET points = 9 WHERE username = 'ann'");
+    app.stack.sql(
+        "INSERT INTO points_ledger (user_id, amount, reason, idempotency_key)
+         SELECT id, 9, 'by hand', 'nine' FROM users WHERE username = 'ann'",
+    );
     within(BOUND, "the points", || ann.get(path).json()["points"] == 9);
     app.stack.sql("UPDATE sessions SET expires_at = 5 WHERE ended_at IS NOT NULL");
     assert_eq!(ann.get(&format!("{path}?consistency=fresh")).json()["live_sessions"], 1);

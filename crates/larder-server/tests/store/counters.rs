@@ -57,8 +57,12 @@ async fn counts_are_what_counting_finds(bed: &Bed) {
     check(bed, "the store's own writes");
     let other = UserId::generate();
     for statement in [
-        "UPDATE users SET points = length(username) * 3",
-        "UPDATE users SET role = 'superadmin', is_active = FALSE, points = points + 1 WHERE username LIKE '%5'",
+        // All but the one whose id is to change: the ledger holds on to it.
+        "INSERT INTO points_ledger (user_id, amount, reason, idempotency_key)
+         SELECT id, length(username) * 3, 'test', 'a' || id FROM users WHERE username <> 'single'",
+        "UPDATE users SET role = 'superadmin', is_active = FALSE WHERE username LIKE '%5'",
+        "INSERT INTO points_ledger (user_id, amount, reason, idempotency_key)
+         SELECT id, -1, 'test', 'b' || id FROM users WHERE username LIKE '%5'",
         "UPDATE users SET is_active = NOT is_active",
         "UPDATE users SET created_at = created_at - 86400000000 * 3 WHERE username LIKE '%1_'",
         "UPDATE users SET role = role, points = points",
@@ -66,7 +70,7 @@ async fn counts_are_what_counting_finds(bed: &Bed) {
         &format!("UPDATE users SET id = '{other}' WHERE username = 'single'"),
         &format!(
             "INSERT INTO users (id, email, username) VALUES ('{other}', 'x@x', 'user11')
-             ON CONFLICT (username) DO UPDATE SET points = 77, role = 'user'"
+             ON CONFLICT (username) DO UPDATE SET is_active = NOT users.is_active, role = 'user'"
         ),
     ] {
         bed.sql(statement).unwrap();
@@ -114,7 +118,8 @@ async fn writers_at_once_keep_the_counts_and_never_lock_each_other(bed: &Bed) {
     }
     // Statements about everybody, against the writers' order of users.
     for round in 0..6 {
-        bed.sql(&format!("UPDATE users SET points = {round} WHERE username LIKE 'w%'")).unwrap();
+        let role = if round % 2 == 0 { "admin" } else { "user" };
+        bed.sql(&format!("UPDATE users SET role = '{role}' WHERE username LIKE 'w%'")).unwrap();
     }
     writers.join_all().await;
     check(bed, "many at once");

@@ -41,6 +41,7 @@ use crate::dialects::hita::views::Unavailable;
         (name = "health", description = "For whatever starts, watches and stops the service."),
         (name = "generic", description = "The cache routes of the generic system, as its document prints them."),
         (name = "HITA", description = "The routes of the hotel API, as its document prints them."),
+        (name = "it360acad", description = "The routes of it360acad, as its document prints them."),
         (name = "katiba360", description = "The cache routes of katiba360, as its document prints them."),
         (name = "HireMeBahamas", description = "The health route of HireMeBahamas, as its document prints it."),
     ),

@@ -84,7 +84,7 @@ impl Load {
         bar.set_style(ProgressStyle::with_template("{msg:13} {bar:40} {elapsed}")?);
         bar.set_message(name.to_owned());
         let statements = service.store().database().statements();
-        let stats = counted(service);
+        let stats = service.users().cache().stats();
         let start = Instant::now();
         let mut clients = JoinSet::new();
         for seed in 0..CLIENTS {
@@ -105,14 +105,9 @@ impl Load {
             elapsed: start.elapsed(),
             latency_micros,
             statements: service.store().database().statements() - statements,
-            stats: counted(service).since(&stats),
+            stats: service.users().cache().stats().since(&stats),
         })
     }
-}
-
-/// What the classes of which the load asks counted together.
-fn counted(service: &Service) -> Stats {
-    service.users().stats().plus(&service.lists().stats())
 }
 
 fn histogram() -> anyhow::Result<Histogram<u64>> {

@@ -1,0 +1,202 @@
+//! it360acad: `/api/users/`, a plain array of users, paths with a slash at their end.
+
+use axum::Json as Answer;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::api::bodies::{CreateUser, PatchUser, PutUser};
+use crate::api::extract::{Consistency, Json, Params, Strength, Target};
+use crate::api::openapi::answers::{NotFound, NotModified, Outdated, Refused, RefusedBody, Taken};
+use crate::api::openapi::parameters::{IfMatch, IfNoneMatch, UserPath};
+use crate::api::problem::Problem;
+use crate::api::users::{self, View};
+use crate::domain::paging::ListParams;
+use crate::service::Service;
+use crate::service::access::Caller;
+use crate::service::error::ServiceError;
+
+/// The most users of one answer, and of each of the canonical pages it is put together from.
+const MOST: usize = 1_000;
+const PAGE: usize = 100;
+
+pub(super) fn routes() -> OpenApiRouter<Service> {
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(get, replace, update, delete))
+}
+
+/// Where the array goes on.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct After {
+    /// As the `Link` of the answer before has it.
+    cursor: Option<String>,
+}
+
+/// All users, newest first: at most 1,000, and a `Link` with `rel="next"` where there are more.
+#[utoipa::path(
+    get,
+    path = "/api/users/",
+    tag = "it360acad",
+    security(("bearer" = []), ("api_key" = [])),
+    params(After, Consistency),
+    responses(
+        (
+            status = 200,
+            body = Vec<View>,
+            headers(("Link" = Option<String>, description = "where the array goes on, `rel=\"next\"`"))
+        ),
+        Refused,
+    )
+)]
+pub(crate) async fn list(
+    State(service): State<Service>,
+    caller: Caller,
+    Params(After { mut cursor }): Params<After>,
+    Strength(consistency): Strength,
+) -> Result<Response, Problem> {
+    let mut pages = Vec::with_capacity(MOST / PAGE);
+    while pages.len() < MOST / PAGE {
+        let params = ListParams { limit: Some(PAGE.to_string()), cursor, ..ListParams::default() };
+        let (_, answer) = service.list(caller, &params, consistency).await?;
+        let page = answer.value.ok_or(ServiceError::NotFound)?;
+        cursor = page.next.as_ref().map(|cursor| cursor.encode());
+        pages.push(page);
+        if cursor.is_none() {
+            break;
+        }
+    }
+    let users: Vec<_> =
+        pages.iter().flat_map(|page| &page.users).map(|user| View::of(user, caller)).collect();
+    let mut headers = HeaderMap::new();
+    if let Some(cursor) = cursor
+        // A cursor is base64 for URLs, which is a legal header value.
+        && let Ok(link) = HeaderValue::from_str(&format!("</api/users/?cursor={cursor}>; rel=\"next\""))
+    {
+        headers.insert(header::LINK, link);
+    }
+    Ok((headers, Answer(users)).into_response())
+}
+
+/// Creates a user. For admins.
+#[utoipa::path(
+    post,
+    path = "/api/users/",
+    tag = "it360acad",
+    security(("bearer" = []), ("api_key" = [])),
+    request_body = CreateUser,
+    responses(
+        (status = 201, body = View, headers(("Location" = String), ("ETag" = String), ("Cache-Invalidation" = String))),
+        Taken,
+        Refused, RefusedBody,
+    )
+)]
+pub(crate) async fn create(
+    state: State<Service>,
+    caller: Caller,
+    body: Json,
+) -> Result<impl IntoResponse, Problem> {
+    users::create(state, caller, body).await
+}
+
+/// A user by its id, its external id, or `me`.
+#[utoipa::path(
+    get,
+    path = "/api/users/{id}/",
+    tag = "it360acad",
+    security(("bearer" = []), ("api_key" = [])),
+    params(UserPath, IfNoneMatch, Consistency),
+    responses(
+        (status = 200, body = View, headers(("ETag" = String), ("Cache-Status" = String))),
+        NotModified,
+        NotFound,
+        Refused,
+    )
+)]
+pub(crate) async fn get(
+    state: State<Service>,
+    caller: Caller,
+    target: Target,
+    strength: Strength,
+    headers: HeaderMap,
+) -> Result<impl IntoResponse, Problem> {
+    users::get(state, caller, target, strength, headers).await
+}
+
+/// Changes some fields of a user.
+#[utoipa::path(
+    patch,
+    path = "/api/users/{id}/",
+    tag = "it360acad",
+    security(("bearer" = []), ("api_key" = [])),
+    params(UserPath, IfMatch),
+    request_body = PatchUser,
+    responses(
+        (status = 200, body = View, headers(("ETag" = String), ("Cache-Invalidation" = String))),
+        NotFound,
+        Taken,
+        Outdated,
+        Refused, RefusedBody,
+    )
+)]
+pub(crate) async fn update(
+    state: State<Service>,
+    caller: Caller,
+    target: Target,
+    headers: HeaderMap,
+    body: Json,
+) -> Result<impl IntoResponse, Problem> {
+    users::patch(state, caller, target, headers, body).await
+}
+
+/// Replaces a user.
+#[utoipa::path(
+    put,
+    path = "/api/users/{id}/",
+    tag = "it360acad",
+    security(("bearer" = []), ("api_key" = [])),
+    params(UserPath, IfMatch),
+    request_body = PutUser,
+    responses(
+        (status = 200, body = View, headers(("ETag" = String), ("Cache-Invalidation" = String))),
+        NotFound,
+        Taken,
+        Outdated,
+        Refused, RefusedBody,
+    )
+)]
+pub(crate) async fn replace(
+    state: State<Service>,
+    caller: Caller,
+    target: Target,
+    headers: HeaderMap,
+    body: Json,
+) -> Result<impl IntoResponse, Problem> {
+    users::put(state, caller, target, headers, body).await
+}
+
+/// Deletes a user.
+#[utoipa::path(
+    delete,
+    path = "/api/users/{id}/",
+    tag = "it360acad",
+    security(("bearer" = []), ("api_key" = [])),
+    params(UserPath, IfMatch),
+    responses(
+        (status = 204, description = "the user is gone", headers(("Cache-Invalidation" = String))),
+        NotFound,
+        Outdated,
+        Refused,
+    )
+)]
+pub(crate) async fn delete(
+    state: State<Service>,
+    caller: Caller,
+    target: Target,
+    headers: HeaderMap,
+) -> Result<impl IntoResponse, Problem> {
+    users::delete(state, caller, target, headers).await
+}
