@@ -45,9 +45,9 @@ macro_rules! part {
         mod $name {
             use super::*;
 
-            #[doc = concat!("The ", stringify!($name), " of a user, for itself and for those who manage it.")]
             #[utoipa::path(
                 get,
+                summary = concat!("The ", stringify!($name), " of a user, for itself and for those who manage it."),
                 path = $path,
                 operation_id = concat!("get_", stringify!($name)),
                 tag = "profiles",
@@ -70,9 +70,9 @@ macro_rules! part {
                 shown::<$part>(state, caller, target, strength, headers).await
             }
 
-            #[doc = concat!("Replaces the ", stringify!($name), " of a user; what is missing gets its default.")]
             #[utoipa::path(
                 put,
+                summary = concat!("Replaces the ", stringify!($name), " of a user; what is missing gets its default."),
                 path = $path,
                 operation_id = concat!("put_", stringify!($name)),
                 tag = "profiles",
