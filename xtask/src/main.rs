@@ -1,6 +1,7 @@
 //! `cargo xtask`: everything a developer or a CI runs, on a fresh clone too.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its terminal")]
 
+mod contract;
 mod proof;
 mod setup;
 mod steps;
@@ -34,6 +35,8 @@ enum Command {
     Bench(proof::Options),
     /// Measure whether lists, searches and figures stay as fast while users grow; `--help` tells all
     Scale(proof::Options),
+    /// Hold a running service against the OpenAPI document that it serves, with schemathesis
+    Contract(contract::Options),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Command::Torture(options) => proof::run(&root, "larder-torture", &options),
         Command::Bench(options) => proof::run(&root, "larder-cost", &options),
         Command::Scale(options) => proof::run(&root, "larder-scale", &options),
+        Command::Contract(options) => contract::run(&root, &options),
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

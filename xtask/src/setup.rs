@@ -57,20 +57,30 @@ pub(crate) fn packages(root: &Path) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    println!("  missing: {}", missing.join(", "));
-    let Some(prefix) = privilege(root) else {
-        bail!("install what is missing, then run this again: {}", advice(&missing));
-    };
-    let words: Vec<_> =
-        prefix.iter().copied().chain(["sh", "-c", INSTALL, "install"]).chain(missing.clone()).collect();
-    println!("  installing {} with apt-get", missing.join(", "));
-    if !command(root, words[0], &words[1..]).status()?.success() {
-        bail!("apt-get could not install what is missing; by hand: {}", advice(&missing));
-    }
+    install(root, &missing)?;
     match missing_packages(|program| find(program).is_ok()).as_slice() {
         [] => Ok(()),
         still => bail!("installed, but still not found: {}", still.join(", ")),
     }
+}
+
+/// Installs packages of Debian, or says how.
+pub(crate) fn install(root: &Path, missing: &[&str]) -> Result<()> {
+    println!("  missing: {}", missing.join(", "));
+    let Some(prefix) = privilege(root) else {
+        bail!("install what is missing, then run this again: {}", advice(missing));
+    };
+    let words: Vec<_> = prefix
+        .iter()
+        .copied()
+        .chain(["sh", "-c", INSTALL, "install"])
+        .chain(missing.iter().copied())
+        .collect();
+    println!("  installing {} with apt-get", missing.join(", "));
+    if !command(root, words[0], &words[1..]).status()?.success() {
+        bail!("apt-get could not install what is missing; by hand: {}", advice(missing));
+    }
+    Ok(())
 }
 
 /// The Debian packages of the programs that are not there, each once.

@@ -15,7 +15,8 @@ use uuid::Uuid;
 
 use crate::api::auth::acknowledged;
 use crate::api::extract::{Consistency, Json, Params, Strength, Target};
-use crate::api::openapi::{ProblemBody, Refused, RefusedBody};
+use crate::api::openapi::answers::{NotFound, ProblemBody, Refused, RefusedBody};
+use crate::api::openapi::parameters::UserPath;
 use crate::api::problem::Problem;
 use crate::domain::achievement::{
     Achievement, AwardBody, AwardStats, BadgeType, OfUserParams, RecentAchievement, RecentParams, Summary,
@@ -74,6 +75,7 @@ impl<'a> AchievementView<'a> {
 /// An achievement to award.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"user_id": "staff-7", "badge_type": "first_steps", "points": 10}))]
 #[allow(dead_code, reason = "stands for the body in the document only")]
 pub(crate) struct AwardRequest {
     /// To whom: a UUID of version 7, or an external id.
@@ -97,11 +99,11 @@ pub(crate) struct AwardRequest {
     post,
     path = "/api/v1/achievements/award",
     tag = "achievements",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("api_key" = [])),
     request_body = AwardRequest,
     responses(
         (status = 201, body = AchievementView, headers(("Cache-Invalidation" = String))),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        NotFound,
         (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "the user has the badge, is inactive, or would have too many points"),
         Refused,
         RefusedBody,
@@ -132,12 +134,11 @@ struct AchievementsAnswer<'a> {
     get,
     path = "/api/v1/users/{id}/achievements",
     tag = "achievements",
-    security(("bearer" = [])),
-    params(("id" = String, Path, pattern = "^[._-]{0,63}[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description = "a UUID of version 7, an external id, or `me`"), Consistency),
+    security(("bearer" = []), ("api_key" = [])),
+    params(UserPath, Consistency),
     responses(
         (status = 200, body = AchievementsAnswer, headers(("Cache-Status" = String))),
-        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        NotFound,
         Refused,
     )
 )]
@@ -180,12 +181,11 @@ async fn counted(
     get,
     path = "/api/v1/achievements/summary",
     tag = "achievements",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("api_key" = [])),
     params(OfUserParams, Consistency),
     responses(
         (status = 200, body = Summary, headers(("Cache-Status" = String))),
-        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        NotFound,
         Refused,
     )
 )]
@@ -203,12 +203,11 @@ pub(crate) async fn summary(
     get,
     path = "/api/v1/users/{id}/achievements/summary",
     tag = "achievements",
-    security(("bearer" = [])),
-    params(("id" = String, Path, pattern = "^[._-]{0,63}[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description = "a UUID of version 7, an external id, or `me`"), Consistency),
+    security(("bearer" = []), ("api_key" = [])),
+    params(UserPath, Consistency),
     responses(
         (status = 200, body = Summary, headers(("Cache-Status" = String))),
-        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        NotFound,
         Refused,
     )
 )]
@@ -226,12 +225,11 @@ pub(crate) async fn summary_of_user(
     get,
     path = "/api/v1/achievements/stats",
     tag = "achievements",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("api_key" = [])),
     params(OfUserParams, Consistency),
     responses(
         (status = 200, body = AwardStats, headers(("Cache-Status" = String))),
-        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        NotFound,
         Refused,
     )
 )]
@@ -249,12 +247,11 @@ pub(crate) async fn stats(
     get,
     path = "/api/v1/users/{id}/achievements/stats",
     tag = "achievements",
-    security(("bearer" = [])),
-    params(("id" = String, Path, pattern = "^[._-]{0,63}[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description = "a UUID of version 7, an external id, or `me`"), Consistency),
+    security(("bearer" = []), ("api_key" = [])),
+    params(UserPath, Consistency),
     responses(
         (status = 200, body = AwardStats, headers(("Cache-Status" = String))),
-        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        NotFound,
         Refused,
     )
 )]
@@ -279,11 +276,10 @@ struct RecentAnswer<'a> {
     get,
     path = "/api/v1/achievements/recent",
     tag = "achievements",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("api_key" = [])),
     params(RecentParams, Consistency),
     responses(
         (status = 200, body = RecentAnswer, headers(("Cache-Status" = String))),
-        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
         Refused,
     )
 )]

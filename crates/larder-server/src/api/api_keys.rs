@@ -11,7 +11,8 @@ use utoipa_axum::routes;
 
 use crate::api::auth::acknowledged;
 use crate::api::extract::{Json, Target, TargetKey};
-use crate::api::openapi::{ProblemBody, Refused, RefusedBody};
+use crate::api::openapi::answers::{NotFound, Refused, RefusedBody};
+use crate::api::openapi::parameters::UserPath;
 use crate::api::problem::Problem;
 use crate::domain::api_key::{ApiKeyState, Scope};
 use crate::domain::security_body::NewApiKeyBody;
@@ -27,6 +28,7 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
 
 /// What a key is to be; for the document.
 #[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"name": "nightly export", "scopes": ["read"]}))]
 #[allow(dead_code, reason = "stands for the body in the document only")]
 pub(crate) struct NewApiKeyFields {
     /// What the key is called.
@@ -88,11 +90,11 @@ pub(crate) struct ApiKeyList {
     path = "/api/v1/users/{id}/api-keys",
     tag = "api keys",
     security(("bearer" = [])),
-    params(("id" = String, Path, description = "`me`, or one's own id or external id")),
+    params(UserPath),
     request_body = NewApiKeyFields,
     responses(
         (status = 201, body = CreatedApiKey, headers(("Location" = String), ("Cache-Invalidation" = String))),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        NotFound,
         Refused,
         RefusedBody,
     )
@@ -120,10 +122,10 @@ pub(crate) async fn create(
     path = "/api/v1/users/{id}/api-keys",
     tag = "api keys",
     security(("bearer" = []), ("api_key" = [])),
-    params(("id" = String, Path, description = "a UUID of version 7, an external id, or `me`")),
+    params(UserPath),
     responses(
         (status = 200, body = ApiKeyList),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        NotFound,
         Refused,
     )
 )]
@@ -144,12 +146,12 @@ pub(crate) async fn list(
     tag = "api keys",
     security(("bearer" = [])),
     params(
-        ("id" = String, Path, description = "a UUID of version 7, an external id, or `me`"),
-        ("key_id" = String, Path, description = "16 hexadecimal digits"),
+        UserPath,
+        ("key_id" = String, Path, pattern = "^[0-9a-f]{16}$", description = "16 hexadecimal digits"),
     ),
     responses(
-        (status = 204, headers(("Cache-Invalidation" = String))),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 204, description = "the key is gone", headers(("Cache-Invalidation" = String))),
+        NotFound,
         Refused,
     )
 )]

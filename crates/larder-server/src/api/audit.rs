@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::api::extract::Params;
-use crate::api::openapi::{ProblemBody, Refused};
+use crate::api::openapi::answers::Refused;
 use crate::api::problem::Problem;
 use crate::domain::audit_query::{AuditParams, AuditQuery};
 use crate::domain::identity::UserId;
@@ -62,12 +62,10 @@ pub(crate) struct AuditList {
     path = "/api/v1/audit",
     operation_id = "list_audit",
     tag = "audit",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("api_key" = [])),
     params(AuditParams),
     responses(
         (status = 200, body = AuditList),
-        (status = 400, description = "the query string cannot be read", body = ProblemBody,
-            content_type = "application/problem+json"),
         Refused,
     )
 )]

@@ -14,7 +14,9 @@ use uuid::Uuid;
 
 use crate::api::bodies::{ChangePassword, Login, Refresh, Register};
 use crate::api::extract::{Authenticated, ClientAddress, Json};
-use crate::api::openapi::{Failed, ProblemBody, Refused, RefusedBody, RefusedTooMany, Unauthenticated};
+use crate::api::openapi::answers::{
+    Failed, ProblemBody, Refused, RefusedBody, RefusedTooMany, Taken, Unauthenticated,
+};
 use crate::api::preconditions::etag;
 use crate::api::problem::Problem;
 use crate::domain::body::{LoginBody, PasswordBody, RefreshBody, RegisterBody};
@@ -69,7 +71,7 @@ fn granted(grant: Grant) -> impl IntoResponse {
     request_body = Register,
     responses(
         (status = 201, body = User, headers(("Location" = String), ("ETag" = String), ("Cache-Invalidation" = String))),
-        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "another user has this value already"),
+        Taken,
         Failed, RefusedTooMany, RefusedBody,
     )
 )]
@@ -166,7 +168,7 @@ pub(crate) struct ValidateAnswer {
     get,
     path = "/api/v1/auth/validate",
     tag = "auth",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("api_key" = [])),
     responses(
         (status = 200, body = ValidateAnswer),
         Refused,

@@ -39,6 +39,7 @@ pub(crate) struct Managed {
 
 /// Oneself.
 #[derive(ToSchema)]
+#[schema(example = json!({"email": "ada@example.com", "username": "ada", "password": "a long password of hers", "full_name": "Ada Lovelace"}))]
 pub(crate) struct Register {
     email: Email,
     username: Username,
@@ -50,6 +51,7 @@ pub(crate) struct Register {
 
 /// A user, as an admin makes it. Without a password it cannot log in.
 #[derive(ToSchema)]
+#[schema(example = json!({"email": "grace@example.com", "username": "grace", "role": "user", "external_id": "staff-8"}))]
 pub(crate) struct CreateUser {
     email: Email,
     username: Username,
@@ -63,6 +65,7 @@ pub(crate) struct CreateUser {
 
 /// What changes; a missing field stays, `null` clears.
 #[derive(ToSchema)]
+#[schema(example = json!({"full_name": "Grace Hopper", "occupation": null}))]
 pub(crate) struct PatchUser {
     #[schema(nullable = false)]
     email: Option<Email>,
@@ -76,6 +79,7 @@ pub(crate) struct PatchUser {
 
 /// The whole user; what is missing is cleared, but `external_id`, `role` and `is_active` stay.
 #[derive(ToSchema)]
+#[schema(example = json!({"email": "grace@example.com", "username": "grace", "full_name": "Grace Hopper"}))]
 pub(crate) struct PutUser {
     email: Email,
     username: Username,
@@ -87,6 +91,7 @@ pub(crate) struct PutUser {
 
 /// A password and exactly one of `email`, `username` and `phone`.
 #[derive(ToSchema)]
+#[schema(example = json!({"email": "ada@example.com", "password": "a long password of hers"}))]
 pub(crate) struct Login {
     email: Option<Email>,
     username: Option<Username>,
@@ -113,6 +118,7 @@ pub(crate) struct ChangePassword {
 
 /// Exactly one of these.
 #[derive(ToSchema)]
+#[schema(example = json!({"username": "ada"}))]
 pub(crate) struct Lookup {
     id: Option<UserId>,
     email: Option<Email>,

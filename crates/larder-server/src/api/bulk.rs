@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use crate::api::auth::acknowledged;
 use crate::api::extract::Json;
-use crate::api::openapi::{Refused, RefusedBody};
+use crate::api::openapi::answers::{Refused, RefusedBody};
 use crate::api::problem::Problem;
 use crate::domain::bulk::{BulkBody, BulkIds, Outcome};
 use crate::domain::identity::UserId;
@@ -47,7 +47,7 @@ pub(crate) struct BulkAnswer {
     path = "/api/v1/users/bulk/activate",
     operation_id = "bulk_activate",
     tag = "users",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("api_key" = [])),
     request_body = BulkIds,
     responses(
         (status = 200, body = BulkAnswer, headers(("Cache-Invalidation" = String))),
@@ -69,7 +69,7 @@ pub(crate) async fn activate(
     path = "/api/v1/users/bulk/deactivate",
     operation_id = "bulk_deactivate",
     tag = "users",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("api_key" = [])),
     request_body = BulkIds,
     responses(
         (status = 200, body = BulkAnswer, headers(("Cache-Invalidation" = String))),

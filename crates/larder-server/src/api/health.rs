@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::api::openapi::ProblemBody;
+use crate::api::openapi::answers::ProblemBody;
 use crate::api::problem::Problem;
 use crate::service::Service;
 
@@ -44,7 +44,7 @@ pub(crate) struct Ready {
     tag = "health",
     responses(
         (status = 200, body = Ready),
-        (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json", headers(("Retry-After" = String))),
     )
 )]
 pub(crate) async fn readyz(State(service): State<Service>) -> Result<impl IntoResponse, Problem> {

@@ -11,7 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::extract::{Consistency, Params, Strength};
-use crate::api::openapi::{ProblemBody, Refused};
+use crate::api::openapi::answers::Refused;
 use crate::api::problem::Problem;
 use crate::api::users::View;
 use crate::cached::lists::ListPage;
@@ -80,12 +80,10 @@ impl<'a> Overview<'a> {
     get,
     path = "/api/v1/users",
     tag = "users",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("api_key" = [])),
     params(ListParams, Consistency),
     responses(
         (status = 200, body = List<View>, headers(("Cache-Status" = String))),
-        (status = 400, body = ProblemBody, content_type = "application/problem+json",
-            description = "the query string cannot be read"),
         Refused,
     )
 )]
@@ -104,12 +102,10 @@ pub(crate) async fn list(
     get,
     path = "/api/v1/superadmin/users",
     tag = "users",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("api_key" = [])),
     params(ListParams, Consistency),
     responses(
         (status = 200, body = List<Overview>, headers(("Cache-Status" = String))),
-        (status = 400, body = ProblemBody, content_type = "application/problem+json",
-            description = "the query string cannot be read"),
         Refused,
     )
 )]

@@ -11,7 +11,8 @@ use utoipa_axum::routes;
 
 use crate::api::auth::acknowledged;
 use crate::api::extract::{Consistency, Json, Strength, Target};
-use crate::api::openapi::{ProblemBody, Refused, RefusedBody};
+use crate::api::openapi::answers::{NotFound, NotModified, Outdated, Refused, RefusedBody};
+use crate::api::openapi::parameters::{IfMatch, IfNoneMatch, UserPath};
 use crate::api::preconditions::{etag, expected_digests, is_not_modified};
 use crate::api::problem::Problem;
 use crate::cached::profiles::CachedPart;
@@ -44,19 +45,18 @@ macro_rules! part {
         mod $name {
             use super::*;
 
-            #[doc = concat!("The ", stringify!($name), " of a user, for itself and for those who manage it.")]
             #[utoipa::path(
                 get,
+                summary = concat!("The ", stringify!($name), " of a user, for itself and for those who manage it."),
                 path = $path,
                 operation_id = concat!("get_", stringify!($name)),
                 tag = "profiles",
-                security(("bearer" = [])),
-                params(("id" = String, Path, description = "a UUID of version 7, an external id, or `me`"), Consistency),
+                security(("bearer" = []), ("api_key" = [])),
+                params(UserPath, IfNoneMatch, Consistency),
                 responses(
                     (status = 200, body = $part, headers(("ETag" = String), ("Cache-Status" = String))),
-                    (status = 304, description = "the caller has this state already"),
-                    (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-                    (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+                    NotModified,
+                    NotFound,
                     Refused,
                 )
             )]
@@ -70,19 +70,19 @@ macro_rules! part {
                 shown::<$part>(state, caller, target, strength, headers).await
             }
 
-            #[doc = concat!("Replaces the ", stringify!($name), " of a user; what is missing gets its default.")]
             #[utoipa::path(
                 put,
+                summary = concat!("Replaces the ", stringify!($name), " of a user; what is missing gets its default."),
                 path = $path,
                 operation_id = concat!("put_", stringify!($name)),
                 tag = "profiles",
-                security(("bearer" = [])),
-                params(("id" = String, Path, description = "a UUID of version 7, an external id, or `me`")),
+                security(("bearer" = []), ("api_key" = [])),
+                params(UserPath, IfMatch),
                 request_body = $body,
                 responses(
                     (status = 200, body = $part, headers(("ETag" = String), ("Cache-Invalidation" = String))),
-                    (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-                    (status = 412, body = ProblemBody, content_type = "application/problem+json"),
+                    NotFound,
+                    Outdated,
                     Refused,
                     RefusedBody,
                 )
@@ -122,13 +122,13 @@ part!(interests, "/api/v1/users/{id}/interests", Interests, Interests, Interests
     patch,
     path = "/api/v1/users/{id}/preferences",
     tag = "profiles",
-    security(("bearer" = [])),
-    params(("id" = String, Path, description = "a UUID of version 7, an external id, or `me`")),
+    security(("bearer" = []), ("api_key" = [])),
+    params(UserPath, IfMatch),
     request_body = PreferencesBody,
     responses(
         (status = 200, body = Preferences, headers(("ETag" = String), ("Cache-Invalidation" = String))),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 412, body = ProblemBody, content_type = "application/problem+json"),
+        NotFound,
+        Outdated,
         Refused,
         RefusedBody,
     )
@@ -149,13 +149,13 @@ pub(crate) async fn patch_preferences(
     patch,
     path = "/api/v1/users/{id}/accessibility",
     tag = "profiles",
-    security(("bearer" = [])),
-    params(("id" = String, Path, description = "a UUID of version 7, an external id, or `me`")),
+    security(("bearer" = []), ("api_key" = [])),
+    params(UserPath, IfMatch),
     request_body = AccessibilityBody,
     responses(
         (status = 200, body = Accessibility, headers(("ETag" = String), ("Cache-Invalidation" = String))),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 412, body = ProblemBody, content_type = "application/problem+json"),
+        NotFound,
+        Outdated,
         Refused,
         RefusedBody,
     )

@@ -13,7 +13,8 @@ use utoipa_axum::routes;
 
 use crate::api::auth::acknowledged;
 use crate::api::extract::{Consistency, Strength, Target};
-use crate::api::openapi::{ProblemBody, Refused};
+use crate::api::openapi::answers::{NotFound, ProblemBody, Refused};
+use crate::api::openapi::parameters::UserPath;
 use crate::api::problem::Problem;
 use crate::domain::identity::UserRef;
 use crate::domain::invalid::ValidationErrors;
@@ -41,12 +42,11 @@ struct PermissionsAnswer<'a> {
     get,
     path = "/api/v1/users/{id}/permissions",
     tag = "permissions",
-    security(("bearer" = [])),
-    params(("id" = String, Path, pattern = "^[._-]{0,63}[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description = "a UUID of version 7, an external id, or `me`"), Consistency),
+    security(("bearer" = []), ("api_key" = [])),
+    params(UserPath, Consistency),
     responses(
         (status = 200, body = PermissionsAnswer, headers(("Cache-Status" = String))),
-        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        NotFound,
         Refused,
     )
 )]
@@ -80,15 +80,14 @@ fn parsed(named: Named) -> Result<(UserRef, Permission), Problem> {
     put,
     path = "/api/v1/users/{id}/permissions/{permission}",
     tag = "permissions",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("api_key" = [])),
     params(
-        ("id" = String, Path, pattern = "^[._-]{0,63}[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description = "a UUID of version 7, an external id, or `me`"),
+        UserPath,
         ("permission" = String, Path, pattern = "^[a-z0-9._-]{1,64}$", description = "1 to 64 of `a-z 0-9 . _ -`"),
     ),
     responses(
         (status = 200, body = Grant, headers(("Cache-Invalidation" = String))),
-        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        NotFound,
         (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "the user has 100 permissions"),
         Refused,
     )
@@ -110,15 +109,14 @@ pub(crate) async fn grant(
     delete,
     path = "/api/v1/users/{id}/permissions/{permission}",
     tag = "permissions",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("api_key" = [])),
     params(
-        ("id" = String, Path, pattern = "^[._-]{0,63}[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description = "a UUID of version 7, an external id, or `me`"),
+        UserPath,
         ("permission" = String, Path, pattern = "^[a-z0-9._-]{1,64}$", description = "1 to 64 of `a-z 0-9 . _ -`"),
     ),
     responses(
         (status = 204, description = "the user does not have it", headers(("Cache-Invalidation" = String))),
-        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        NotFound,
         Refused,
     )
 )]

@@ -13,7 +13,8 @@ use uuid::Uuid;
 
 use crate::api::auth::acknowledged;
 use crate::api::extract::{Consistency, Json, Params, Strength, Target};
-use crate::api::openapi::{ProblemBody, Refused, RefusedBody};
+use crate::api::openapi::answers::{NotFound, ProblemBody, Refused, RefusedBody};
+use crate::api::openapi::parameters::UserPath;
 use crate::api::problem::Problem;
 use crate::domain::identity::{UserId, UserRef};
 use crate::domain::invalid::{Invalid, ValidationErrors};
@@ -53,12 +54,11 @@ struct LedgerAnswer {
     get,
     path = "/api/v1/users/{id}/points",
     tag = "points",
-    security(("bearer" = [])),
-    params(("id" = String, Path, pattern = "^[._-]{0,63}[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description = "a UUID of version 7, an external id, or `me`"), LedgerParams),
+    security(("bearer" = []), ("api_key" = [])),
+    params(UserPath, LedgerParams),
     responses(
         (status = 200, body = LedgerAnswer),
-        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        NotFound,
         Refused,
     )
 )]
@@ -82,6 +82,7 @@ pub(crate) async fn ledger(
 /// A booking to make.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"amount": 50, "reason": "a finished course", "idempotency_key": "course-17"}))]
 #[allow(dead_code, reason = "stands for the body in the document only")]
 pub(crate) struct BookRequest {
     /// Not 0; negative points are taken away. The balance stays between 0 and 1099511627775.
@@ -111,16 +112,16 @@ pub(crate) struct BookedAnswer {
     post,
     path = "/api/v1/users/{id}/points",
     tag = "points",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("api_key" = [])),
     params(
-        ("id" = String, Path, pattern = "^[._-]{0,63}[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description = "a UUID of version 7 or an external id"),
+        UserPath,
         ("Idempotency-Key" = Option<String>, Header, description = "in place of the field `idempotency_key`"),
     ),
     request_body = BookRequest,
     responses(
         (status = 201, body = BookedAnswer, headers(("Cache-Invalidation" = String))),
         (status = 200, body = BookedAnswer, description = "it had been made before", headers(("Cache-Invalidation" = String))),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        NotFound,
         (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "the key is another booking's, or the balance would leave its bounds"),
         Refused,
         RefusedBody,
@@ -166,11 +167,10 @@ struct LeaderboardAnswer<'a> {
     get,
     path = "/api/v1/leaderboard",
     tag = "points",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("api_key" = [])),
     params(LeaderboardParams, Consistency),
     responses(
         (status = 200, body = LeaderboardAnswer, headers(("Cache-Status" = String))),
-        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
         Refused,
     )
 )]
@@ -192,12 +192,11 @@ pub(crate) async fn leaderboard(
     get,
     path = "/api/v1/leaderboard/me",
     tag = "points",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("api_key" = [])),
     params(Consistency),
     responses(
         (status = 200, body = Standing, headers(("Cache-Status" = String))),
-        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        NotFound,
         Refused,
     )
 )]
@@ -214,12 +213,11 @@ pub(crate) async fn standing_of_caller(
     get,
     path = "/api/v1/leaderboard/{id}",
     tag = "points",
-    security(("bearer" = [])),
-    params(("id" = String, Path, pattern = "^[._-]{0,63}[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description = "a UUID of version 7, an external id, or `me`"), Consistency),
+    security(("bearer" = []), ("api_key" = [])),
+    params(UserPath, Consistency),
     responses(
         (status = 200, body = Standing, headers(("Cache-Status" = String))),
-        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        NotFound,
         Refused,
     )
 )]

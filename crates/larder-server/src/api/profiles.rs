@@ -12,7 +12,8 @@ use utoipa_axum::routes;
 
 use crate::api::auth::acknowledged;
 use crate::api::extract::{Consistency, Json, Strength, Target};
-use crate::api::openapi::{ProblemBody, Refused, RefusedBody};
+use crate::api::openapi::answers::{NotFound, NotModified, Outdated, Refused, RefusedBody};
+use crate::api::openapi::parameters::{IfMatch, IfNoneMatch, UserPath};
 use crate::api::parts::digest_of;
 use crate::api::preconditions::{etag, expected_versions, is_not_modified};
 use crate::api::problem::Problem;
@@ -42,13 +43,12 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
     get,
     path = "/api/v1/users/{id}/details",
     tag = "profiles",
-    security(("bearer" = [])),
-    params(("id" = String, Path, description = "a UUID of version 7, an external id, or `me`"), Consistency),
+    security(("bearer" = []), ("api_key" = [])),
+    params(UserPath, IfNoneMatch, Consistency),
     responses(
         (status = 200, body = View, headers(("ETag" = String), ("Cache-Status" = String))),
-        (status = 304, description = "the caller has this version already"),
-        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        NotModified,
+        NotFound,
         Refused,
     )
 )]
@@ -67,13 +67,12 @@ pub(crate) async fn details(
     get,
     path = "/api/v1/users/{id}/profile",
     tag = "profiles",
-    security(("bearer" = [])),
-    params(("id" = String, Path, description = "a UUID of version 7, an external id, or `me`"), Consistency),
+    security(("bearer" = []), ("api_key" = [])),
+    params(UserPath, IfNoneMatch, Consistency),
     responses(
         (status = 200, body = PublicUser, headers(("ETag" = String), ("Cache-Status" = String))),
-        (status = 304, description = "the caller has this version already"),
-        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        NotModified,
+        NotFound,
         Refused,
     )
 )]
@@ -98,13 +97,13 @@ pub(crate) async fn profile(
     patch,
     path = "/api/v1/users/{id}/profile",
     tag = "profiles",
-    security(("bearer" = [])),
-    params(("id" = String, Path, description = "a UUID of version 7, an external id, or `me`")),
+    security(("bearer" = []), ("api_key" = [])),
+    params(UserPath, IfMatch),
     request_body = ProfileFields,
     responses(
         (status = 200, body = PublicUser, headers(("ETag" = String), ("Cache-Invalidation" = String))),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 412, body = ProblemBody, content_type = "application/problem+json"),
+        NotFound,
+        Outdated,
         Refused,
         RefusedBody,
     )
@@ -125,13 +124,13 @@ pub(crate) async fn patch_profile(
     put,
     path = "/api/v1/users/{id}/profile",
     tag = "profiles",
-    security(("bearer" = [])),
-    params(("id" = String, Path, description = "a UUID of version 7, an external id, or `me`")),
+    security(("bearer" = []), ("api_key" = [])),
+    params(UserPath, IfMatch),
     request_body = ProfileFields,
     responses(
         (status = 200, body = PublicUser, headers(("ETag" = String), ("Cache-Invalidation" = String))),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 412, body = ProblemBody, content_type = "application/problem+json"),
+        NotFound,
+        Outdated,
         Refused,
         RefusedBody,
     )
@@ -188,13 +187,12 @@ impl<'a> From<&'a FullProfile> for FullProfileAnswer<'a> {
     get,
     path = "/api/v1/users/{id}/full-profile",
     tag = "profiles",
-    security(("bearer" = [])),
-    params(("id" = String, Path, description = "a UUID of version 7, an external id, or `me`"), Consistency),
+    security(("bearer" = []), ("api_key" = [])),
+    params(UserPath, IfNoneMatch, Consistency),
     responses(
         (status = 200, body = FullProfileAnswer, headers(("ETag" = String), ("Cache-Status" = String))),
-        (status = 304, description = "the caller has this state already"),
-        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        NotModified,
+        NotFound,
         Refused,
     )
 )]

@@ -11,7 +11,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::extract::{Consistency, Strength, Target};
-use crate::api::openapi::{ProblemBody, Refused};
+use crate::api::openapi::answers::{NotFound, Refused};
+use crate::api::openapi::parameters::UserPath;
 use crate::api::problem::Problem;
 use crate::api::users::View;
 use crate::domain::identity::UserId;
@@ -59,7 +60,7 @@ struct PersonalStatsView {
     get,
     path = "/api/v1/users/statistics",
     tag = "statistics",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("api_key" = [])),
     params(Consistency),
     responses((status = 200, body = UserStatistics, headers(("Cache-Status" = String))), Refused)
 )]
@@ -77,7 +78,7 @@ pub(crate) async fn users(
     get,
     path = "/api/v1/dashboard/statistics",
     tag = "statistics",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("api_key" = [])),
     params(Consistency),
     responses((status = 200, body = DashboardView, headers(("Cache-Status" = String))), Refused)
 )]
@@ -99,11 +100,11 @@ pub(crate) async fn dashboard(
     get,
     path = "/api/v1/users/{id}/stats",
     tag = "statistics",
-    security(("bearer" = [])),
-    params(("id" = String, Path, description = "a UUID of version 7, an external id, or `me`"), Consistency),
+    security(("bearer" = []), ("api_key" = [])),
+    params(UserPath, Consistency),
     responses(
         (status = 200, body = PersonalStatsView, headers(("Cache-Status" = String))),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        NotFound,
         Refused,
     )
 )]

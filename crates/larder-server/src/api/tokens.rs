@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::api::auth::acknowledged;
 use crate::api::extract::{ClientAddress, TokenForm, TokenFormBody};
-use crate::api::openapi::{Refused, RefusedForm, RefusedTooMany};
+use crate::api::openapi::answers::{Failed, Refused, RefusedForm, RefusedTooMany};
 use crate::api::problem::Problem;
 use crate::domain::identity::UserId;
 use crate::domain::role::Role;
@@ -74,7 +74,7 @@ pub(crate) struct RotatedKey {
     path = "/api/v1/auth/keys/rotate",
     tag = "auth",
     security(("bearer" = [])),
-    responses((status = 201, body = RotatedKey), Refused)
+    responses((status = 201, body = RotatedKey, headers(("Cache-Invalidation" = String))), Refused)
 )]
 pub(crate) async fn rotate(
     State(service): State<Service>,
@@ -183,8 +183,7 @@ pub(crate) async fn introspect(
     request_body(content = TokenFormBody, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, headers(("Cache-Invalidation" = String))),
-        (status = 422, body = crate::api::openapi::ProblemBody, content_type = "application/problem+json"),
-        (status = 503, body = crate::api::openapi::ProblemBody, content_type = "application/problem+json"),
+        Failed,
         RefusedForm,
         RefusedTooMany,
     )

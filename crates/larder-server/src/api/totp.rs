@@ -12,7 +12,8 @@ use utoipa_axum::routes;
 
 use crate::api::auth::acknowledged;
 use crate::api::extract::{ClientAddress, Json, Target};
-use crate::api::openapi::{ProblemBody, Refused, RefusedBody, RefusedTooMany};
+use crate::api::openapi::answers::{NotFound, ProblemBody, Refused, RefusedBody, RefusedTooMany};
+use crate::api::openapi::parameters::UserPath;
 use crate::api::problem::Problem;
 use crate::domain::security_body::{ConfirmBody, EnrollBody, RemoveTotpBody};
 use crate::service::Service;
@@ -100,7 +101,7 @@ pub(crate) async fn show(
     security(("bearer" = [])),
     request_body = EnrollFields,
     responses(
-        (status = 200, body = EnrollAnswer),
+        (status = 200, body = EnrollAnswer, headers(("Cache-Invalidation" = String))),
         (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "one is on already"),
         Refused,
         RefusedBody,
@@ -127,7 +128,7 @@ pub(crate) async fn enroll(
     security(("bearer" = [])),
     request_body = ConfirmFields,
     responses(
-        (status = 200, body = ConfirmAnswer),
+        (status = 200, body = ConfirmAnswer, headers(("Cache-Invalidation" = String))),
         (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "there is nothing to confirm"),
         Refused,
         RefusedBody,
@@ -154,7 +155,7 @@ pub(crate) async fn confirm(
     security(("bearer" = [])),
     request_body = RemoveTotpFields,
     responses(
-        (status = 204, headers(("Cache-Invalidation" = String))),
+        (status = 204, description = "it is off", headers(("Cache-Invalidation" = String))),
         (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "there is none"),
         Refused,
         RefusedBody,
@@ -177,11 +178,11 @@ pub(crate) async fn remove(
     delete,
     path = "/api/v1/users/{id}/totp",
     tag = "users",
-    security(("bearer" = [])),
-    params(("id" = String, Path, description = "a UUID of version 7 or an external id")),
+    security(("bearer" = []), ("api_key" = [])),
+    params(UserPath),
     responses(
-        (status = 204, headers(("Cache-Invalidation" = String))),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 204, description = "it is off", headers(("Cache-Invalidation" = String))),
+        NotFound,
         Refused,
     )
 )]

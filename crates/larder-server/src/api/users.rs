@@ -15,7 +15,8 @@ use utoipa_axum::routes;
 use crate::api::auth::{acknowledged, location};
 use crate::api::bodies::{CreateUser, Lookup, PatchUser, PutUser};
 use crate::api::extract::{Consistency, Json, Strength, Target};
-use crate::api::openapi::{ProblemBody, Refused, RefusedBody, UserPath};
+use crate::api::openapi::answers::{NotFound, NotModified, Outdated, Refused, RefusedBody, Taken};
+use crate::api::openapi::parameters::{IfMatch, IfNoneMatch, UserPath};
 use crate::api::preconditions::{etag, expected_versions, is_not_modified};
 use crate::api::problem::Problem;
 use crate::domain::body::{CreateUserBody, LookupBody, PatchUserBody, PutUserBody};
@@ -73,12 +74,12 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
     get,
     path = "/api/v1/users/{id}",
     tag = "users",
-    security(("bearer" = [])),
-    params(UserPath, Consistency),
+    security(("bearer" = []), ("api_key" = [])),
+    params(UserPath, IfNoneMatch, Consistency),
     responses(
         (status = 200, body = View, headers(("ETag" = String), ("Cache-Status" = String))),
-        (status = 304, description = "the caller has this version already"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        NotModified,
+        NotFound,
         Refused,
     )
 )]
@@ -100,12 +101,12 @@ pub(crate) async fn get(
     post,
     path = "/api/v1/users/lookup",
     tag = "users",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("api_key" = [])),
     params(Consistency),
     request_body = Lookup,
     responses(
         (status = 200, body = View, headers(("ETag" = String), ("Cache-Status" = String))),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "there is no such user"),
+        NotFound,
         Refused, RefusedBody,
     )
 )]
@@ -126,11 +127,11 @@ pub(crate) async fn lookup(
     post,
     path = "/api/v1/users",
     tag = "users",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("api_key" = [])),
     request_body = CreateUser,
     responses(
         (status = 201, body = View, headers(("Location" = String), ("ETag" = String), ("Cache-Invalidation" = String))),
-        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "another user has this value already"),
+        Taken,
         Refused, RefusedBody,
     )
 )]
@@ -151,14 +152,14 @@ pub(crate) async fn create(
     patch,
     path = "/api/v1/users/{id}",
     tag = "users",
-    security(("bearer" = [])),
-    params(UserPath),
+    security(("bearer" = []), ("api_key" = [])),
+    params(UserPath, IfMatch),
     request_body = PatchUser,
     responses(
         (status = 200, body = View, headers(("ETag" = String), ("Cache-Invalidation" = String))),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "there is no such user"),
-        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "another user has this value already"),
-        (status = 412, body = ProblemBody, content_type = "application/problem+json", description = "`If-Match` names another version"),
+        NotFound,
+        Taken,
+        Outdated,
         Refused, RefusedBody,
     )
 )]
@@ -178,14 +179,14 @@ pub(crate) async fn patch(
     put,
     path = "/api/v1/users/{id}",
     tag = "users",
-    security(("bearer" = [])),
-    params(UserPath),
+    security(("bearer" = []), ("api_key" = [])),
+    params(UserPath, IfMatch),
     request_body = PutUser,
     responses(
         (status = 200, body = View, headers(("ETag" = String), ("Cache-Invalidation" = String))),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "there is no such user"),
-        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "another user has this value already"),
-        (status = 412, body = ProblemBody, content_type = "application/problem+json", description = "`If-Match` names another version"),
+        NotFound,
+        Taken,
+        Outdated,
         Refused, RefusedBody,
     )
 )]
@@ -217,12 +218,12 @@ async fn change(
     delete,
     path = "/api/v1/users/{id}",
     tag = "users",
-    security(("bearer" = [])),
-    params(UserPath),
+    security(("bearer" = []), ("api_key" = [])),
+    params(UserPath, IfMatch),
     responses(
         (status = 204, description = "the user is gone", headers(("Cache-Invalidation" = String))),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "there is no such user"),
-        (status = 412, body = ProblemBody, content_type = "application/problem+json", description = "`If-Match` names another version"),
+        NotFound,
+        Outdated,
         Refused,
     )
 )]
@@ -242,12 +243,12 @@ pub(crate) async fn delete(
     post,
     path = "/api/v1/users/{id}/activate",
     tag = "users",
-    security(("bearer" = [])),
-    params(UserPath),
+    security(("bearer" = []), ("api_key" = [])),
+    params(UserPath, IfMatch),
     responses(
         (status = 200, body = View, headers(("ETag" = String), ("Cache-Invalidation" = String))),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "there is no such user"),
-        (status = 412, body = ProblemBody, content_type = "application/problem+json", description = "`If-Match` names another version"),
+        NotFound,
+        Outdated,
         Refused,
     )
 )]
@@ -266,12 +267,12 @@ pub(crate) async fn activate(
     post,
     path = "/api/v1/users/{id}/deactivate",
     tag = "users",
-    security(("bearer" = [])),
-    params(UserPath),
+    security(("bearer" = []), ("api_key" = [])),
+    params(UserPath, IfMatch),
     responses(
         (status = 200, body = View, headers(("ETag" = String), ("Cache-Invalidation" = String))),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "there is no such user"),
-        (status = 412, body = ProblemBody, content_type = "application/problem+json", description = "`If-Match` names another version"),
+        NotFound,
+        Outdated,
         Refused,
     )
 )]

@@ -6,10 +6,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::extract::Segment;
-use crate::api::openapi::{ProblemBody, Refused};
+use crate::api::openapi::answers::{RedisAway, Refused};
 use crate::api::problem::Problem;
 use crate::dialects::hita::cache as hita;
-use crate::dialects::hita::views::{Done, Health, Stats, TestAnswer, Unavailable};
+use crate::dialects::hita::views::{Done, Health, Stats, TestAnswer};
 use crate::service::Service;
 use crate::service::access::Caller;
 
@@ -28,7 +28,7 @@ pub(super) fn routes() -> OpenApiRouter<Service> {
     get,
     path = "/cache/health",
     tag = "generic",
-    responses((status = 200, body = Health), (status = 503, content((Unavailable = "application/json"), (ProblemBody = "application/problem+json"))))
+    responses((status = 200, body = Health), RedisAway)
 )]
 pub(crate) async fn health(state: State<Service>) -> Response {
     hita::health(state).await
@@ -39,8 +39,8 @@ pub(crate) async fn health(state: State<Service>) -> Response {
     get,
     path = "/cache/stats",
     tag = "generic",
-    security(("bearer" = [])),
-    responses((status = 200, body = Stats), Refused, (status = 503, content((Unavailable = "application/json"), (ProblemBody = "application/problem+json"))))
+    security(("bearer" = []), ("api_key" = [])),
+    responses((status = 200, body = Stats), Refused, RedisAway)
 )]
 pub(crate) async fn stats(state: State<Service>, caller: Caller) -> Result<Response, Problem> {
     hita::stats(state, caller).await
@@ -51,8 +51,8 @@ pub(crate) async fn stats(state: State<Service>, caller: Caller) -> Result<Respo
     get,
     path = "/cache/test",
     tag = "generic",
-    security(("bearer" = [])),
-    responses((status = 200, body = TestAnswer), Refused, (status = 503, content((Unavailable = "application/json"), (ProblemBody = "application/problem+json"))))
+    security(("bearer" = []), ("api_key" = [])),
+    responses((status = 200, body = TestAnswer), Refused, RedisAway)
 )]
 pub(crate) async fn test(state: State<Service>, caller: Caller) -> Result<Response, Problem> {
     hita::test(state, caller).await
@@ -63,8 +63,8 @@ pub(crate) async fn test(state: State<Service>, caller: Caller) -> Result<Respon
     post,
     path = "/cache/warm",
     tag = "generic",
-    security(("bearer" = [])),
-    responses((status = 200, body = Done), Refused, (status = 503, content((Unavailable = "application/json"), (ProblemBody = "application/problem+json"))))
+    security(("bearer" = []), ("api_key" = [])),
+    responses((status = 200, body = Done), Refused, RedisAway)
 )]
 pub(crate) async fn warm(state: State<Service>, caller: Caller) -> Result<Response, Problem> {
     hita::warm(state, caller).await
@@ -75,8 +75,8 @@ pub(crate) async fn warm(state: State<Service>, caller: Caller) -> Result<Respon
     post,
     path = "/cache/clear",
     tag = "generic",
-    security(("bearer" = [])),
-    responses((status = 200, body = Done, headers(("Cache-Invalidation" = String))), Refused, (status = 503, content((Unavailable = "application/json"), (ProblemBody = "application/problem+json"))))
+    security(("bearer" = []), ("api_key" = [])),
+    responses((status = 200, body = Done, headers(("Cache-Invalidation" = String))), Refused, RedisAway)
 )]
 pub(crate) async fn clear(state: State<Service>, caller: Caller) -> Result<Response, Problem> {
     hita::clear(state, caller).await
@@ -87,9 +87,9 @@ pub(crate) async fn clear(state: State<Service>, caller: Caller) -> Result<Respo
     post,
     path = "/cache/clear/user/{user_id}",
     tag = "generic",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("api_key" = [])),
     params(("user_id" = String, Path, description = "our id or an external one; need not exist")),
-    responses((status = 200, body = Done, headers(("Cache-Invalidation" = String))), Refused, (status = 503, content((Unavailable = "application/json"), (ProblemBody = "application/problem+json"))))
+    responses((status = 200, body = Done, headers(("Cache-Invalidation" = String))), Refused, RedisAway)
 )]
 pub(crate) async fn clear_user(
     state: State<Service>,

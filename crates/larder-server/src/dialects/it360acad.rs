@@ -11,7 +11,8 @@ use utoipa_axum::routes;
 
 use crate::api::bodies::{CreateUser, PatchUser, PutUser};
 use crate::api::extract::{Consistency, Json, Params, Strength, Target};
-use crate::api::openapi::{ProblemBody, Refused, RefusedBody, UserPath};
+use crate::api::openapi::answers::{NotFound, NotModified, Outdated, Refused, RefusedBody, Taken};
+use crate::api::openapi::parameters::{IfMatch, IfNoneMatch, UserPath};
 use crate::api::problem::Problem;
 use crate::api::users::{self, View};
 use crate::domain::paging::ListParams;
@@ -40,7 +41,7 @@ pub(crate) struct After {
     get,
     path = "/api/users/",
     tag = "it360acad",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("api_key" = [])),
     params(After, Consistency),
     responses(
         (
@@ -85,11 +86,11 @@ pub(crate) async fn list(
     post,
     path = "/api/users/",
     tag = "it360acad",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("api_key" = [])),
     request_body = CreateUser,
     responses(
         (status = 201, body = View, headers(("Location" = String), ("ETag" = String), ("Cache-Invalidation" = String))),
-        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "another user has this value already"),
+        Taken,
         Refused, RefusedBody,
     )
 )]
@@ -106,12 +107,12 @@ pub(crate) async fn create(
     get,
     path = "/api/users/{id}/",
     tag = "it360acad",
-    security(("bearer" = [])),
-    params(UserPath, Consistency),
+    security(("bearer" = []), ("api_key" = [])),
+    params(UserPath, IfNoneMatch, Consistency),
     responses(
         (status = 200, body = View, headers(("ETag" = String), ("Cache-Status" = String))),
-        (status = 304, description = "the caller has this version already"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "there is no such user"),
+        NotModified,
+        NotFound,
         Refused,
     )
 )]
@@ -130,14 +131,14 @@ pub(crate) async fn get(
     patch,
     path = "/api/users/{id}/",
     tag = "it360acad",
-    security(("bearer" = [])),
-    params(UserPath),
+    security(("bearer" = []), ("api_key" = [])),
+    params(UserPath, IfMatch),
     request_body = PatchUser,
     responses(
         (status = 200, body = View, headers(("ETag" = String), ("Cache-Invalidation" = String))),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "there is no such user"),
-        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "another user has this value already"),
-        (status = 412, body = ProblemBody, content_type = "application/problem+json", description = "`If-Match` names another version"),
+        NotFound,
+        Taken,
+        Outdated,
         Refused, RefusedBody,
     )
 )]
@@ -156,14 +157,14 @@ pub(crate) async fn update(
     put,
     path = "/api/users/{id}/",
     tag = "it360acad",
-    security(("bearer" = [])),
-    params(UserPath),
+    security(("bearer" = []), ("api_key" = [])),
+    params(UserPath, IfMatch),
     request_body = PutUser,
     responses(
         (status = 200, body = View, headers(("ETag" = String), ("Cache-Invalidation" = String))),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "there is no such user"),
-        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "another user has this value already"),
-        (status = 412, body = ProblemBody, content_type = "application/problem+json", description = "`If-Match` names another version"),
+        NotFound,
+        Taken,
+        Outdated,
         Refused, RefusedBody,
     )
 )]
@@ -182,12 +183,12 @@ pub(crate) async fn replace(
     delete,
     path = "/api/users/{id}/",
     tag = "it360acad",
-    security(("bearer" = [])),
-    params(UserPath),
+    security(("bearer" = []), ("api_key" = [])),
+    params(UserPath, IfMatch),
     responses(
         (status = 204, description = "the user is gone", headers(("Cache-Invalidation" = String))),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "there is no such user"),
-        (status = 412, body = ProblemBody, content_type = "application/problem+json", description = "`If-Match` names another version"),
+        NotFound,
+        Outdated,
         Refused,
     )
 )]

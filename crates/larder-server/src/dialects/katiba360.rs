@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use crate::api::auth::acknowledged;
 use crate::api::cache::views::Dropped;
-use crate::api::openapi::Refused;
+use crate::api::openapi::answers::Refused;
 use crate::api::problem::Problem;
 use crate::domain::caches::Drop;
 use crate::service::Service;
@@ -42,7 +42,7 @@ async fn invalidated(service: &Service, caller: Caller, what: &Drop) -> Result<R
     post,
     path = "/api/v1/users/cache/invalidate",
     tag = "katiba360",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("api_key" = [])),
     responses((status = 200, body = Invalidated, headers(("Cache-Invalidation" = String))), Refused)
 )]
 pub(crate) async fn invalidate_user(
@@ -57,7 +57,7 @@ pub(crate) async fn invalidate_user(
     post,
     path = "/api/v1/achievements/cache/invalidate",
     tag = "katiba360",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("api_key" = [])),
     responses((status = 200, body = Invalidated, headers(("Cache-Invalidation" = String))), Refused)
 )]
 pub(crate) async fn invalidate_achievements(
@@ -72,7 +72,7 @@ pub(crate) async fn invalidate_achievements(
     post,
     path = "/api/v1/achievements/cache/invalidate/global",
     tag = "katiba360",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("api_key" = [])),
     responses((status = 200, body = Invalidated, headers(("Cache-Invalidation" = String))), Refused)
 )]
 pub(crate) async fn invalidate_global(

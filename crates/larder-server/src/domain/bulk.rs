@@ -48,7 +48,7 @@ pub struct BulkBody(pub Vec<ListedId>);
 #[allow(dead_code, reason = "stands for bodies in the document only")]
 pub struct BulkIds {
     /// UUIDs of version 7 and external ids.
-    #[schema(min_items = 1, max_items = 1000)]
+    #[schema(min_items = 1, max_items = 1000, example = json!(["staff-7", "staff-8"]))]
     ids: Vec<String>,
 }
 

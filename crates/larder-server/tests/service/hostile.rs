@@ -28,7 +28,7 @@ fn refused(what: &str, answer: &Answer) {
 /// Everything the database has, but for the sessions that the test itself opens.
 fn everything(app: &TestApp) -> String {
     ["users", "credentials", "sessions", "refresh_tokens", "signing_keys", "user_counts", "user_days"]
-        .map(|table| app.stack.sql(&format!("SELECT * FROM {table} ORDER BY 1")))
+        .map(|table| app.stack.sql(&format!("SELECT * FROM {table} ORDER BY 1, 2, 3")))
         .join("\n")
 }
 

@@ -66,4 +66,44 @@ fn the_document_and_its_page_are_served_from_the_binary(app: &TestApp) {
     assert!(start.text().contains("/openapi.json"), "{}", start.text());
 }
 
-on_both_databases!(the_document_and_its_page_are_served_from_the_binary);
+fn the_document_is_complete_and_says_the_same_thing_the_same_way(app: &TestApp) {
+    let document = app.stranger().get("/openapi.json").expect(200).json();
+    let tags: Vec<_> = document["tags"].as_array().unwrap().iter().map(|tag| &tag["name"]).collect();
+    let mut used = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let about = format!("{method} {path}");
+            let tag = &operation["tags"][0];
+            assert!(tags.contains(&tag), "{about} has the tag {tag}, which is not described");
+            used.push(tag);
+            assert!(operation["summary"].as_str().unwrap().ends_with('.'), "{about}");
+            let is_protected = operation["security"].is_array();
+            assert!(!is_protected || operation["security"][0]["bearer"].is_array(), "{about}");
+            assert_eq!(
+                operation["responses"]["401"].is_object()
+                    && path != "/api/v1/auth/login"
+                    && path != "/api/v1/auth/refresh",
+                is_protected,
+                "{about}"
+            );
+            let body = &operation["requestBody"]["content"]["application/json"]["schema"]["$ref"];
+            if let Some(name) = body.as_str().and_then(|name| name.rsplit('/').next()) {
+                let schema = &document["components"]["schemas"][name];
+                assert_eq!(schema["additionalProperties"], false, "{about}: {schema}");
+            }
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                assert!(parameter["description"].is_string(), "{about}: {parameter}");
+                if parameter["name"] == "id" && !path.ends_with("/cache/clear/user/{id}") {
+                    assert_eq!(parameter["schema"]["maxLength"], 64, "{about}: {parameter}");
+                }
+            }
+        }
+    }
+    let unused: Vec<_> = tags.iter().filter(|tag| !used.contains(tag)).collect();
+    assert!(unused.is_empty(), "{unused:?}");
+}
+
+on_both_databases!(
+    the_document_and_its_page_are_served_from_the_binary,
+    the_document_is_complete_and_says_the_same_thing_the_same_way,
+);

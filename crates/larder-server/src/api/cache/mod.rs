@@ -20,7 +20,7 @@ use crate::api::cache::views::{
     RedisServer,
 };
 use crate::api::extract::{Json, Params, Segment};
-use crate::api::openapi::{Failed, Refused, RefusedBody};
+use crate::api::openapi::answers::{Failed, Refused, RefusedBody};
 use crate::api::problem::Problem;
 use crate::domain::caches::{Drop, ExplainBody, KeyParams, KeyQuery, SwitchBody};
 use crate::domain::invalid::ValidationErrors;
@@ -61,7 +61,7 @@ pub(crate) async fn health(State(service): State<Service>) -> Answer<CacheHealth
     get,
     path = "/api/v1/cache/health/detailed",
     tag = "cache",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("api_key" = [])),
     responses((status = 200, body = DetailedHealth), Refused)
 )]
 pub(crate) async fn detailed_health(
@@ -85,7 +85,7 @@ pub(crate) async fn detailed_health(
     get,
     path = "/api/v1/cache/stats",
     tag = "cache",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("api_key" = [])),
     responses((status = 200, body = CacheStats), Refused)
 )]
 pub(crate) async fn stats(
@@ -101,7 +101,7 @@ pub(crate) async fn stats(
     post,
     path = "/api/v1/cache/clear",
     tag = "cache",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("api_key" = [])),
     responses((status = 200, body = Dropped, headers(("Cache-Invalidation" = String))), Refused)
 )]
 pub(crate) async fn clear(
@@ -116,7 +116,7 @@ pub(crate) async fn clear(
     post,
     path = "/api/v1/cache/clear/user/{id}",
     tag = "cache",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("api_key" = [])),
     params(("id" = String, Path, description = "our id or an external one; need not exist", min_length = 1)),
     responses((status = 200, body = Dropped, headers(("Cache-Invalidation" = String))), Refused)
 )]
@@ -164,7 +164,7 @@ pub(crate) struct Warmed {
     post,
     path = "/api/v1/cache/warm",
     tag = "cache",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("api_key" = [])),
     responses((status = 200, body = Warmed), Refused)
 )]
 pub(crate) async fn warm(State(service): State<Service>, caller: Caller) -> Result<Answer<Warmed>, Problem> {
@@ -202,7 +202,7 @@ impl From<SelfTest> for Tested {
     get,
     path = "/api/v1/cache/test",
     tag = "cache",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("api_key" = [])),
     responses((status = 200, body = Tested), Refused)
 )]
 pub(crate) async fn test(State(service): State<Service>, caller: Caller) -> Result<Answer<Tested>, Problem> {
@@ -212,6 +212,7 @@ pub(crate) async fn test(State(service): State<Service>, caller: Caller) -> Resu
 
 /// Exactly one of these.
 #[derive(ToSchema)]
+#[schema(example = json!({"pattern": "user_details:*"}))]
 #[allow(dead_code, reason = "stands for JSON in the document only")]
 pub(crate) struct Invalidate {
     /// All of one user: our id or an external one; need not exist.
@@ -233,7 +234,7 @@ pub(crate) struct Invalidate {
     post,
     path = "/api/v1/cache/invalidate",
     tag = "cache",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("api_key" = [])),
     request_body = Invalidate,
     responses(
         (status = 200, body = Dropped, headers(("Cache-Invalidation" = String))),
@@ -255,7 +256,7 @@ pub(crate) async fn invalidate(
     get,
     path = "/api/v1/cache/keys",
     tag = "cache",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("api_key" = [])),
     params(KeyParams),
     responses((status = 200, body = Entries), Refused)
 )]
@@ -286,7 +287,7 @@ pub(crate) struct Explain {
     post,
     path = "/api/v1/cache/explain",
     tag = "cache",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("api_key" = [])),
     request_body = Explain,
     responses((status = 200, body = Explained), Refused, RefusedBody)
 )]
@@ -305,7 +306,7 @@ pub(crate) async fn explain(
     get,
     path = "/api/v1/cache/classes",
     tag = "cache",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("api_key" = [])),
     responses((status = 200, body = Vec<ClassStats>), Refused)
 )]
 pub(crate) async fn classes(
@@ -328,7 +329,7 @@ pub(crate) struct Switch {
     put,
     path = "/api/v1/cache/classes/{name}",
     tag = "cache",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("api_key" = [])),
     params(("name" = String, Path, description = "the class")),
     request_body = Switch,
     responses((status = 204, description = "it is as was asked"), Refused, RefusedBody)

@@ -15,7 +15,7 @@ use utoipa_axum::routes;
 use crate::api::auth::acknowledged;
 use crate::api::cache::{dropped_by_admin, user_named};
 use crate::api::extract::Segment;
-use crate::api::openapi::{ProblemBody, Refused};
+use crate::api::openapi::answers::{RedisAway, Refused};
 use crate::api::problem::Problem;
 use crate::dialects::hita::views::{
     CacheInfo, Connections, DetailedHealth, DetailedInfo, DetailedStatistics, Done, Health, KeyCounts,
@@ -116,7 +116,7 @@ impl KeyCounts {
     get,
     path = "/v1.0/cache/health",
     tag = "HITA",
-    responses((status = 200, body = Health), (status = 503, content((Unavailable = "application/json"), (ProblemBody = "application/problem+json"))))
+    responses((status = 200, body = Health), RedisAway)
 )]
 pub(crate) async fn health(State(service): State<Service>) -> Response {
     let Some(backend) = Backend::of(&service).await else { return unavailable(None) };
@@ -128,11 +128,11 @@ pub(crate) async fn health(State(service): State<Service>) -> Response {
     get,
     path = "/v1.0/cache/health/detailed",
     tag = "HITA",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("api_key" = [])),
     responses(
         (status = 200, body = DetailedHealth),
         Refused,
-        (status = 503, content((Unavailable = "application/json"), (ProblemBody = "application/problem+json"))),
+        RedisAway,
     )
 )]
 pub(crate) async fn detailed_health(
@@ -175,11 +175,11 @@ pub(crate) async fn detailed_health(
     get,
     path = "/v1.0/cache/stats",
     tag = "HITA",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("api_key" = [])),
     responses(
         (status = 200, body = Stats),
         Refused,
-        (status = 503, content((Unavailable = "application/json"), (ProblemBody = "application/problem+json"))),
+        RedisAway,
     )
 )]
 pub(crate) async fn stats(State(service): State<Service>, caller: Caller) -> Result<Response, Problem> {
@@ -210,11 +210,11 @@ fn dropped(receipt: Receipt, message: String) -> Response {
     post,
     path = "/v1.0/cache/clear",
     tag = "HITA",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("api_key" = [])),
     responses(
         (status = 200, body = Done, headers(("Cache-Invalidation" = String))),
         Refused,
-        (status = 503, content((Unavailable = "application/json"), (ProblemBody = "application/problem+json"))),
+        RedisAway,
     )
 )]
 pub(crate) async fn clear(State(service): State<Service>, caller: Caller) -> Result<Response, Problem> {
@@ -227,12 +227,12 @@ pub(crate) async fn clear(State(service): State<Service>, caller: Caller) -> Res
     post,
     path = "/v1.0/cache/clear/user/{user_id}",
     tag = "HITA",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("api_key" = [])),
     params(("user_id" = String, Path, description = "our id or an external one; need not exist")),
     responses(
         (status = 200, body = Done, headers(("Cache-Invalidation" = String))),
         Refused,
-        (status = 503, content((Unavailable = "application/json"), (ProblemBody = "application/problem+json"))),
+        RedisAway,
     )
 )]
 pub(crate) async fn clear_user(
@@ -249,11 +249,11 @@ pub(crate) async fn clear_user(
     post,
     path = "/v1.0/cache/warm",
     tag = "HITA",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("api_key" = [])),
     responses(
         (status = 200, body = Done),
         Refused,
-        (status = 503, content((Unavailable = "application/json"), (ProblemBody = "application/problem+json"))),
+        RedisAway,
     )
 )]
 pub(crate) async fn warm(State(service): State<Service>, caller: Caller) -> Result<Response, Problem> {
@@ -271,11 +271,11 @@ pub(crate) async fn warm(State(service): State<Service>, caller: Caller) -> Resu
     get,
     path = "/v1.0/cache/test",
     tag = "HITA",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("api_key" = [])),
     responses(
         (status = 200, body = TestAnswer),
         Refused,
-        (status = 503, content((Unavailable = "application/json"), (ProblemBody = "application/problem+json"))),
+        RedisAway,
     )
 )]
 pub(crate) async fn test(State(service): State<Service>, caller: Caller) -> Result<Response, Problem> {

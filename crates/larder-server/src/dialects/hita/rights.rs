@@ -7,7 +7,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::extract::{Json, Target};
-use crate::api::openapi::{ProblemBody, Refused, RefusedBody, UserPath};
+use crate::api::openapi::answers::{NotFound, ProblemBody, Refused, RefusedBody};
+use crate::api::openapi::parameters::UserPath;
 use crate::api::permissions::{self, Named};
 use crate::api::points::{self, BookRequest, BookedAnswer};
 use crate::api::problem::Problem;
@@ -24,13 +25,13 @@ pub(super) fn routes() -> OpenApiRouter<Service> {
     post,
     path = "/v1.0/points/{id}",
     tag = "HITA",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("api_key" = [])),
     params(UserPath, ("Idempotency-Key" = Option<String>, Header, description = "in place of the field `idempotency_key`")),
     request_body = BookRequest,
     responses(
         (status = 201, body = BookedAnswer, headers(("Cache-Invalidation" = String))),
         (status = 200, body = BookedAnswer, description = "it had been made before", headers(("Cache-Invalidation" = String))),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        NotFound,
         (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "the key is another booking's, or the balance would leave its bounds"),
         Refused,
         RefusedBody,
@@ -51,14 +52,14 @@ pub(crate) async fn book(
     post,
     path = "/v1.0/permissions/{id}/{permission}",
     tag = "HITA",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("api_key" = [])),
     params(
-        ("id" = String, Path, pattern = "^[._-]{0,63}[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description = "a UUID of version 7, an external id, or `me`"),
+        UserPath,
         ("permission" = String, Path, pattern = "^[a-z0-9._-]{1,64}$", description = "1 to 64 of `a-z 0-9 . _ -`"),
     ),
     responses(
         (status = 200, body = Grant, headers(("Cache-Invalidation" = String))),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        NotFound,
         (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "the user has 100 permissions"),
         Refused,
     )
@@ -76,14 +77,14 @@ pub(crate) async fn grant(
     put,
     path = "/v1.0/permissions/{id}/{permission}",
     tag = "HITA",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("api_key" = [])),
     params(
-        ("id" = String, Path, pattern = "^[._-]{0,63}[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description = "a UUID of version 7, an external id, or `me`"),
+        UserPath,
         ("permission" = String, Path, pattern = "^[a-z0-9._-]{1,64}$", description = "1 to 64 of `a-z 0-9 . _ -`"),
     ),
     responses(
         (status = 200, body = Grant, headers(("Cache-Invalidation" = String))),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        NotFound,
         (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "the user has 100 permissions"),
         Refused,
     )
@@ -101,14 +102,14 @@ pub(crate) async fn grant_again(
     delete,
     path = "/v1.0/permissions/{id}/{permission}",
     tag = "HITA",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("api_key" = [])),
     params(
-        ("id" = String, Path, pattern = "^[._-]{0,63}[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description = "a UUID of version 7, an external id, or `me`"),
+        UserPath,
         ("permission" = String, Path, pattern = "^[a-z0-9._-]{1,64}$", description = "1 to 64 of `a-z 0-9 . _ -`"),
     ),
     responses(
         (status = 204, description = "the user does not have it", headers(("Cache-Invalidation" = String))),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        NotFound,
         (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "the user has 100 permissions"),
         Refused,
     )

@@ -8,7 +8,8 @@ use utoipa_axum::routes;
 
 use crate::api::bodies::{CreateUser, PatchUser, PutUser};
 use crate::api::extract::{Json, Target};
-use crate::api::openapi::{ProblemBody, Refused, RefusedBody, UserPath};
+use crate::api::openapi::answers::{NotFound, Outdated, Refused, RefusedBody, Taken};
+use crate::api::openapi::parameters::{IfMatch, UserPath};
 use crate::api::problem::Problem;
 use crate::api::users::{self, View};
 use crate::service::Service;
@@ -28,11 +29,11 @@ pub(super) fn routes() -> OpenApiRouter<Service> {
     post,
     path = "/v1.0/user/create",
     tag = "HITA",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("api_key" = [])),
     request_body = CreateUser,
     responses(
-        (status = 201, body = View, headers(("ETag" = String), ("Cache-Invalidation" = String))),
-        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "another user has this value already"),
+        (status = 201, body = View, headers(("Location" = String), ("ETag" = String), ("Cache-Invalidation" = String))),
+        Taken,
         Refused, RefusedBody,
     )
 )]
@@ -49,14 +50,14 @@ pub(crate) async fn create(
     patch,
     path = "/v1.0/user/update/{id}",
     tag = "HITA",
-    security(("bearer" = [])),
-    params(UserPath),
+    security(("bearer" = []), ("api_key" = [])),
+    params(UserPath, IfMatch),
     request_body = PatchUser,
     responses(
         (status = 200, body = View, headers(("ETag" = String), ("Cache-Invalidation" = String))),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "there is no such user"),
-        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "another user has this value already"),
-        (status = 412, body = ProblemBody, content_type = "application/problem+json", description = "`If-Match` names another version"),
+        NotFound,
+        Taken,
+        Outdated,
         Refused, RefusedBody,
     )
 )]
@@ -75,14 +76,14 @@ pub(crate) async fn update(
     put,
     path = "/v1.0/user/update/{id}",
     tag = "HITA",
-    security(("bearer" = [])),
-    params(UserPath),
+    security(("bearer" = []), ("api_key" = [])),
+    params(UserPath, IfMatch),
     request_body = PutUser,
     responses(
         (status = 200, body = View, headers(("ETag" = String), ("Cache-Invalidation" = String))),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "there is no such user"),
-        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "another user has this value already"),
-        (status = 412, body = ProblemBody, content_type = "application/problem+json", description = "`If-Match` names another version"),
+        NotFound,
+        Taken,
+        Outdated,
         Refused, RefusedBody,
     )
 )]
@@ -101,12 +102,12 @@ pub(crate) async fn replace(
     delete,
     path = "/v1.0/user/delete/{id}",
     tag = "HITA",
-    security(("bearer" = [])),
-    params(UserPath),
+    security(("bearer" = []), ("api_key" = [])),
+    params(UserPath, IfMatch),
     responses(
         (status = 204, description = "the user is gone", headers(("Cache-Invalidation" = String))),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "there is no such user"),
-        (status = 412, body = ProblemBody, content_type = "application/problem+json", description = "`If-Match` names another version"),
+        NotFound,
+        Outdated,
         Refused,
     )
 )]
@@ -124,12 +125,12 @@ pub(crate) async fn delete(
     post,
     path = "/v1.0/user/{id}/activate",
     tag = "HITA",
-    security(("bearer" = [])),
-    params(UserPath),
+    security(("bearer" = []), ("api_key" = [])),
+    params(UserPath, IfMatch),
     responses(
         (status = 200, body = View, headers(("ETag" = String), ("Cache-Invalidation" = String))),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "there is no such user"),
-        (status = 412, body = ProblemBody, content_type = "application/problem+json", description = "`If-Match` names another version"),
+        NotFound,
+        Outdated,
         Refused,
     )
 )]
@@ -147,12 +148,12 @@ pub(crate) async fn activate(
     post,
     path = "/v1.0/user/{id}/deactivate",
     tag = "HITA",
-    security(("bearer" = [])),
-    params(UserPath),
+    security(("bearer" = []), ("api_key" = [])),
+    params(UserPath, IfMatch),
     responses(
         (status = 200, body = View, headers(("ETag" = String), ("Cache-Invalidation" = String))),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "there is no such user"),
-        (status = 412, body = ProblemBody, content_type = "application/problem+json", description = "`If-Match` names another version"),
+        NotFound,
+        Outdated,
         Refused,
     )
 )]

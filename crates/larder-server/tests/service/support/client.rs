@@ -169,7 +169,7 @@ impl Client {
         let answer = send_raw(self.address, &request.to_wire(self.address));
         let answer = answer.unwrap_or_else(|| panic!("no answer to {} {}", request.method, request.path));
         answer.check(&request);
-        contract::check(request.method, &request.path, answer.status, || self.document());
+        contract::check(request.method, &request.path, &answer, || self.document());
         answer
     }
 

@@ -1,20 +1,28 @@
-//! Holds every answer that any test gets against the served OpenAPI document: its status must be described there.
+//! Holds every answer that any test gets against the served OpenAPI document: its status, its media type and its headers
+//! must be described there.
 
 use std::sync::OnceLock;
 
 use serde_json::Value;
 
+use crate::support::client::Answer;
+
 /// The document, the same from every instance of this binary.
 static DOCUMENT: OnceLock<Value> = OnceLock::new();
 
+/// The headers that a client acts upon.
+const HEADERS: [&str; 7] =
+    ["etag", "cache-status", "cache-invalidation", "location", "retry-after", "link", "www-authenticate"];
+
 /// Fails the test when an answer to `method` on `path` is not described.
 #[track_caller]
-pub(crate) fn check(method: &str, path: &str, status: u16, read: impl FnOnce() -> Value) {
+pub(crate) fn check(method: &str, path: &str, answer: &Answer, read: impl FnOnce() -> Value) {
     let document = DOCUMENT.get_or_init(read);
     let path = path.split('?').next().unwrap_or(path);
     if path.starts_with("/docs") || path == "/openapi.json" {
         return;
     }
+    let status = answer.status;
     let paths = document["paths"].as_object().unwrap();
     let found = paths.iter().filter(|(template, _)| means(template, path)).max_by_key(|(template, _)| {
         // A route that names a segment goes before one that takes any.
@@ -26,11 +34,22 @@ pub(crate) fn check(method: &str, path: &str, status: u16, read: impl FnOnce() -
     };
     // HEAD is answered as GET is.
     let method = if method == "HEAD" { "get".to_owned() } else { method.to_lowercase() };
-    let described = match &item[&method] {
-        Value::Null => status == 405,
-        operation => operation["responses"][status.to_string()].is_object(),
-    };
-    assert!(described, "{method} {template} answered {status}, which is not described");
+    if item[&method].is_null() {
+        assert_eq!(status, 405, "{method} {template} is answered and not described");
+        return;
+    }
+    let described = &item[&method]["responses"][status.to_string()];
+    assert!(described.is_object(), "{method} {template} answered {status}, which is not described");
+    let about = format!("{method} {template} answered {status} with");
+    if let Some(sent) = answer.header("content-type") {
+        assert!(described["content"][sent].is_object(), "{about} {sent}, which is not described");
+    }
+    let headers = described["headers"].as_object().into_iter().flatten();
+    let headers: Vec<_> = headers.map(|(name, _)| name.to_lowercase()).collect();
+    for name in HEADERS {
+        let is_described = headers.iter().any(|described| described == name);
+        assert!(answer.header(name).is_none() || is_described, "{about} {name}, which is not described");
+    }
 }
 
 fn means(template: &str, path: &str) -> bool {

@@ -1,40 +1,13 @@
-//! The OpenAPI document of every route, and the page that shows it.
+//! The answers that many routes give, each described once.
 
 use std::collections::BTreeMap;
 
-use axum::Router;
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::map_response;
-use axum::response::Response;
 use serde::Serialize;
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{OpenApi as Document, RefOr};
-use utoipa::{IntoParams, IntoResponses, Modify, OpenApi, ToSchema};
-use utoipa_swagger_ui::SwaggerUi;
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::{Content, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::{IntoResponses, ToSchema};
 
-/// What every route's annotation builds on: title, the Bearer token, the shape of an error.
-#[derive(OpenApi)]
-#[openapi(
-    info(
-        title = "larder",
-        description = "User management served at the speed of memory, and never stale."
-    ),
-    components(schemas(ProblemBody)),
-    modifiers(&BearerToken),
-)]
-pub(crate) struct Base;
-
-struct BearerToken;
-
-impl Modify for BearerToken {
-    fn modify(&self, document: &mut Document) {
-        let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-        let components = document.components.get_or_insert_default();
-        components.add_security_scheme("bearer", bearer);
-        let key = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-API-Key")));
-        components.add_security_scheme("api_key", key);
-    }
-}
+use crate::dialects::hita::views::Unavailable;
 
 /// An error, as RFC 9457 has it.
 #[derive(Serialize, ToSchema)]
@@ -49,16 +22,6 @@ pub(crate) struct ProblemBody {
     /// The fields that were not allowed, each with what is.
     #[schema(required = false)]
     errors: BTreeMap<String, String>,
-}
-
-/// The user that a path names.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Path)]
-#[allow(dead_code, reason = "stands for a parameter in the document only")]
-pub(crate) struct UserPath {
-    /// A UUID of version 7, an external id, or `me`.
-    #[param(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._-]+$")]
-    id: String,
 }
 
 /// How a route with a body refuses one.
@@ -87,7 +50,7 @@ pub(crate) enum Failed {
     #[response(
         status = 503,
         content_type = "application/problem+json",
-        headers(("Retry-After" = String, description = "seconds"))
+        headers(("Retry-After" = String, description = "in seconds"))
     )]
     Unavailable(ProblemBody),
 }
@@ -155,53 +118,64 @@ pub(crate) enum Refused {
     #[response(
         status = 503,
         content_type = "application/problem+json",
-        headers(("Retry-After" = String, description = "seconds"))
+        headers(("Retry-After" = String, description = "in seconds"))
     )]
     Unavailable(ProblemBody),
 }
 
-/// Completes what the routes' annotations leave to us: an operation is named by its method and path, so that no two share
-/// a name, and an answer that is described nowhere by its status.
-fn completed(mut document: Document) -> Document {
-    for (path, item) in &mut document.paths.paths {
-        let operations = [
-            ("get", &mut item.get),
-            ("post", &mut item.post),
-            ("put", &mut item.put),
-            ("patch", &mut item.patch),
-            ("delete", &mut item.delete),
-        ];
-        for (method, operation) in operations {
-            let Some(operation) = operation else { continue };
-            let words = path.split(|letter: char| !letter.is_ascii_alphanumeric());
-            let words = words.filter(|word| !word.is_empty());
-            operation.operation_id = Some(words.fold(method.to_owned(), |name, word| name + "_" + word));
-            for (status, response) in &mut operation.responses.responses {
-                if let RefOr::T(response) = response
-                    && response.description.is_empty()
-                {
-                    let status = status.parse().ok().and_then(|code: u16| StatusCode::from_u16(code).ok());
-                    let reason = status.and_then(|status| status.canonical_reason()).unwrap_or("An answer");
-                    reason.clone_into(&mut response.description);
-                }
-            }
-        }
+/// There is nothing of that name.
+#[derive(IntoResponses)]
+#[response(
+    status = 404,
+    description = "there is no such user, or nothing of that name that the caller may see",
+    content_type = "application/problem+json"
+)]
+#[allow(dead_code, reason = "stands for an answer in the document only")]
+pub(crate) struct NotFound(ProblemBody);
+
+/// A value that only one user may have is another's.
+#[derive(IntoResponses)]
+#[response(
+    status = 409,
+    description = "another user has this value already",
+    content_type = "application/problem+json"
+)]
+#[allow(dead_code, reason = "stands for an answer in the document only")]
+pub(crate) struct Taken(ProblemBody);
+
+/// The write insists on a state that is no more.
+#[derive(IntoResponses)]
+#[response(
+    status = 412,
+    description = "`If-Match` names another state than the present one",
+    content_type = "application/problem+json"
+)]
+#[allow(dead_code, reason = "stands for an answer in the document only")]
+pub(crate) struct Outdated(ProblemBody);
+
+/// The caller has what it asks for.
+#[derive(IntoResponses)]
+#[response(
+    status = 304,
+    description = "the caller has this state already",
+    headers(("ETag" = String), ("Cache-Status" = String))
+)]
+#[allow(dead_code, reason = "stands for an answer in the document only")]
+pub(crate) struct NotModified;
+
+/// As the hotel's document has it, and for what is no fault of Redis, as everywhere.
+pub(crate) struct RedisAway;
+
+impl IntoResponses for RedisAway {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let content = |name| Content::new(Some(Ref::from_schema_name(name)));
+        let header = |description| HeaderBuilder::new().description(Some(description)).build();
+        let away = ResponseBuilder::new()
+            .description("Redis is configured and does not answer, or the database does not")
+            .content("application/json", content(Unavailable::name()))
+            .content("application/problem+json", content(ProblemBody::name()))
+            .header("Retry-After", header("in seconds, when it is the database"))
+            .header("Cache-Invalidation", header("of a write, whom it told"));
+        BTreeMap::from([("503".to_owned(), RefOr::T(away.build()))])
     }
-    document
-}
-
-/// `/openapi.json`, and under `/docs` a page to browse it, served from this binary.
-pub(crate) fn pages<S: Clone + Send + Sync + 'static>(document: Document) -> Router<S> {
-    let pages: Router<S> = SwaggerUi::new("/docs").url("/openapi.json", completed(document)).into();
-    pages.layer(map_response(guarded))
-}
-
-/// Nothing on a page of ours comes from elsewhere, and nobody frames it.
-async fn guarded(mut response: Response) -> Response {
-    let policy = HeaderValue::from_static(
-        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
-         connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    );
-    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
-    response
 }

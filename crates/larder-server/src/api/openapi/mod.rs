@@ -1,0 +1,78 @@
+//! The OpenAPI document of every route, and the page that shows it.
+
+pub(crate) mod answers;
+mod completed;
+pub(crate) mod parameters;
+
+use axum::Router;
+use axum::http::{HeaderValue, header};
+use axum::middleware::map_response;
+use axum::response::Response;
+use utoipa::openapi::OpenApi as Document;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+use utoipa_swagger_ui::SwaggerUi;
+
+use crate::api::openapi::answers::ProblemBody;
+use crate::api::openapi::completed::completed;
+use crate::dialects::hita::views::Unavailable;
+
+/// What every route's annotation builds on: title, tags, credentials, the shape of an error.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "larder",
+        description = "User management served at the speed of memory, and never stale. Log in under `/api/v1/auth/login`; \
+                       reads say in `Cache-Status` where they were answered from, writes in `Cache-Invalidation` whom they told."
+    ),
+    components(schemas(ProblemBody, Unavailable)),
+    modifiers(&Credentials),
+    tags(
+        (name = "auth", description = "Registering, logging in, tokens and their keys, the second factor."),
+        (name = "users", description = "Users: finding, listing, creating, changing and deleting them."),
+        (name = "profiles", description = "What a user says of itself, in parts, each with an `ETag` of its own."),
+        (name = "statistics", description = "Figures about all users and about one."),
+        (name = "points", description = "The ledger of points, and the leaderboard that follows from it."),
+        (name = "achievements", description = "Badges: awarding them and looking at them."),
+        (name = "permissions", description = "What single users may do beyond their role."),
+        (name = "api keys", description = "Credentials for programs, which act for the user that made them."),
+        (name = "audit", description = "Who changed what and when, as the transactions themselves wrote it."),
+        (name = "cache", description = "How the cache does, what it holds and why, and dropping by hand."),
+        (name = "health", description = "For whatever starts, watches and stops the service."),
+        (name = "generic", description = "The cache routes of the generic system, as its document prints them."),
+        (name = "HITA", description = "The routes of the hotel API, as its document prints them."),
+        (name = "it360acad", description = "The routes of it360acad, as its document prints them."),
+        (name = "katiba360", description = "The cache routes of katiba360, as its document prints them."),
+        (name = "HireMeBahamas", description = "The health route of HireMeBahamas, as its document prints it."),
+    ),
+)]
+pub(crate) struct Base;
+
+/// The two ways to say who one is.
+struct Credentials;
+
+impl Modify for Credentials {
+    fn modify(&self, document: &mut Document) {
+        let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("bearer", bearer);
+        let key = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-API-Key")));
+        components.add_security_scheme("api_key", key);
+    }
+}
+
+/// `/openapi.json`, and under `/docs` a page to browse it, served from this binary.
+pub(crate) fn pages<S: Clone + Send + Sync + 'static>(document: Document) -> Router<S> {
+    let pages: Router<S> = SwaggerUi::new("/docs").url("/openapi.json", completed(document)).into();
+    pages.layer(map_response(guarded))
+}
+
+/// Nothing on a page of ours comes from elsewhere, and nobody frames it.
+async fn guarded(mut response: Response) -> Response {
+    let policy = HeaderValue::from_static(
+        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+         connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    );
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    response
+}

@@ -1,0 +1,132 @@
+"""Hooks of schemathesis: who sends the requests, and what a request needs that chance does not find.
+
+A request may end its sender's own session, role or account. So whoever is answered 401 or 403 is looked at, and when it is
+not what it was, somebody new of the same kind goes on.
+"""
+
+import atexit
+import itertools
+import os
+
+import requests
+import schemathesis
+
+URL = os.environ["LARDER_URL"]
+KIND = os.environ["LARDER_CALLER"]
+ROLE = {"superadmin": "superadmin", "api-key": "admin", "user": "user"}.get(KIND)
+KEEPER = {"email": os.environ["LARDER_ADMIN_EMAIL"], "password": os.environ["LARDER_ADMIN_PASSWORD"]}
+PASSWORD = "a password that everybody has"
+VICTIM = "staff-7"  # As in the document's examples.
+
+numbers = itertools.count(1)
+calls = itertools.count(1)
+
+
+def send(method, path, headers=None, body=None):
+    return requests.request(method, URL + path, headers=headers, json=body, timeout=30)
+
+
+def bearer(token):
+    return {"Authorization": f"Bearer {token}"}
+
+
+def log_in(email, password):
+    answer = send("POST", "/api/v1/auth/login", body={"email": email, "password": password})
+    answer.raise_for_status()
+    return answer.json()
+
+
+def made(**user):
+    keeper = log_in(**KEEPER)
+    return send("POST", "/api/v1/users", bearer(keeper["access_token"]), user)
+
+
+class Caller:
+    """Somebody of the kind that is asked for, logged in."""
+
+    def __init__(self):
+        name = f"{KIND}-{os.getpid()}-{next(numbers)}"
+        self.email = f"{name}@example.com"
+        self.is_doubted = False
+        made(email=self.email, username=name, password=PASSWORD, role=ROLE).raise_for_status()
+        self.tokens = log_in(self.email, PASSWORD)
+        self.headers = bearer(self.tokens["access_token"])
+        if KIND == "api-key":
+            body = {"name": name, "scopes": ["read", "write", "introspect"]}
+            answer = send("POST", "/api/v1/users/me/api-keys", self.headers, body)
+            answer.raise_for_status()
+            self.headers = {"X-API-Key": answer.json()["key"]}
+
+    def is_good(self):
+        answer = send("GET", "/api/v1/auth/validate", self.headers)
+        self.is_doubted = False
+        return answer.status_code == 200 and answer.json()["role"] == ROLE
+
+    def real(self, path):
+        """What this caller would send of its own."""
+        credential = self.headers.get("X-API-Key", self.tokens["access_token"])
+        return {
+            "/api/v1/auth/login": {"email": self.email, "password": PASSWORD},
+            "/api/v1/auth/refresh": {"refresh_token": self.tokens["refresh_token"]},
+            "/api/v1/auth/password": {"current_password": PASSWORD, "new_password": PASSWORD + "!"},
+            "/api/v1/auth/totp/enroll": {"password": PASSWORD},
+            "/api/v1/auth/totp": {"password": PASSWORD},
+            "/api/v1/auth/introspect": {"token": credential},
+            "/api/v1/auth/revoke": {"token": credential},
+        }.get(path)
+
+
+class Run:
+    """The present caller, and somebody whom requests are about."""
+
+    def __init__(self):
+        self.caller = None
+        self.asked, self.done = set(), set()
+
+    def present(self):
+        if self.caller is None or (self.caller.is_doubted and not self.caller.is_good()):
+            self.caller = Caller()
+        return self.caller
+
+    def stand_by(self):
+        # 409 while the one before is there.
+        made(email=f"{VICTIM}-{next(numbers)}@example.com", username=f"v{os.getpid()}-{next(numbers)}", external_id=VICTIM)
+
+
+run = Run()
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    if ROLE is None:
+        return
+    number = next(calls)
+    caller = run.present()
+    if number % 50 == 1:
+        run.stand_by()
+    case.headers.update(caller.headers)
+    meta = case.meta
+    if meta is None or not meta.generation.mode.is_positive or meta.phase.name.value == "stateful":
+        return
+    if "id" in (case.path_parameters or {}) and number % 3:
+        case.path_parameters["id"] = ["me", VICTIM][number % 3 - 1]
+    body = caller.real(case.path)
+    if body is not None and isinstance(case.body, dict) and number % 2:
+        case.body = body
+
+
+@schemathesis.hook
+def after_call(context, case, response):
+    run.asked.add(case.operation.label)
+    if response.status_code < 300:
+        run.done.add(case.operation.label)
+    if run.caller is not None and response.status_code in (401, 403):
+        run.caller.is_doubted = True
+
+
+@atexit.register
+def tell():
+    """A run in which everything is refused finds nothing: how far this one came stands beside its result."""
+    if run.asked:
+        missed = ", ".join(sorted(run.asked - run.done))
+        print(f"  {len(run.done)} of {len(run.asked)} operations did what was asked; not: {missed or 'none'}")

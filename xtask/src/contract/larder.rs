@@ -1,0 +1,116 @@
+//! A service of its own for the run, on a database of its own.
+
+use std::fs::{self, File};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use larder_testbed::{Database, Postgres, Redis, free_port};
+
+use crate::steps::{command, run as run_command};
+
+/// The first superadmin; the database goes with the run.
+pub(super) const ADMIN: [(&str, &str); 2] =
+    [("LARDER_ADMIN_EMAIL", "keeper@example.com"), ("LARDER_ADMIN_PASSWORD", "the first of all passwords")];
+
+/// How long the service may take to start.
+const START: Duration = Duration::from_secs(60);
+
+/// What the log must not hold: a panic, and a request that failed without the client's doing.
+const FAILURES: [&str; 3] = ["panicked at", "request failed", "the service failed"];
+
+/// A running service. Killed when dropped.
+pub(super) struct Larder {
+    child: Child,
+    port: u16,
+    log: PathBuf,
+    // Their servers live as long as they.
+    _database: Option<Database>,
+    _postgres: Option<Postgres>,
+    _redis: Option<Redis>,
+}
+
+impl Larder {
+    /// Starts it in an empty folder; answers once it listens.
+    pub(super) fn start(root: &Path, folder: &Path, with_redis: bool, with_postgres: bool) -> Result<Self> {
+        if folder.exists() {
+            fs::remove_dir_all(folder)?;
+        }
+        fs::create_dir_all(folder)?;
+        let redis = with_redis.then(Redis::start).transpose()?;
+        let postgres = with_postgres.then(Postgres::start).transpose()?;
+        let database = postgres.as_ref().map(|server| Database::fresh(&server.url())).transpose()?;
+        let url = match &database {
+            Some(database) => database.url(),
+            None => format!("sqlite://{}", folder.join("larder.db").display()),
+        };
+        let (port, log) = (free_port()?, folder.join("larder.log"));
+        let output = File::create(&log)?;
+        let program = root.join("target/debug/larder");
+        let mut service = command(folder, &program.to_string_lossy(), &["serve"]);
+        service.env_remove("REDIS_URL").env("DATABASE_URL", url).envs(ADMIN);
+        if let Some(redis) = &redis {
+            service.env("REDIS_URL", redis.url());
+        }
+        service.env("LARDER_LISTEN", format!("127.0.0.1:{port}"));
+        service.env("RUST_LOG", "debug,sqlx=info,hyper=info").env("RUST_BACKTRACE", "1");
+        // Most that schemathesis sends fails; told to wait, it would see nothing else.
+        for limit in ["LARDER_FAILURES_PER_ADDRESS", "LARDER_FAILURES_PER_ACCOUNT"] {
+            service.env(limit, "1000000");
+        }
+        let child = service.stdout(Stdio::from(output.try_clone()?)).stderr(output).spawn();
+        let child = child.with_context(|| format!("starting {}", program.display()))?;
+        let mut larder = Self { child, port, log, _database: database, _postgres: postgres, _redis: redis };
+        larder.listens()?;
+        Ok(larder)
+    }
+
+    /// Where it answers.
+    pub(super) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    fn listens(&mut self) -> Result<()> {
+        let started = Instant::now();
+        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("the service ended ({status}); see {}", self.log.display());
+            }
+            if started.elapsed() > START {
+                bail!("the service does not listen after {START:?}; see {}", self.log.display());
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+
+    /// Stops it as an operator does; an error when it does not end well, or its log tells of a failure.
+    pub(super) fn end(mut self) -> Result<()> {
+        let id = self.child.id().to_string();
+        run_command(&mut command(Path::new("/"), "kill", &["-TERM", &id]))?;
+        let status = self.child.wait()?;
+        let text = fs::read(&self.log)?;
+        let text = String::from_utf8_lossy(&text);
+        let bad: Vec<_> =
+            text.lines().filter(|line| FAILURES.iter().any(|failure| line.contains(failure))).collect();
+        for line in bad.iter().take(5) {
+            println!("  {line}");
+        }
+        match (bad.len(), status.success()) {
+            (0, true) => Ok(()),
+            (0, false) => bail!("the service ended with {status}"),
+            (count, _) => bail!("{count} lines of {} tell of a failure", self.log.display()),
+        }
+    }
+}
+
+impl Drop for Larder {
+    fn drop(&mut self) {
+        // An error means that it has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
