@@ -81,8 +81,9 @@ async fn filled(bed: &Bed, users: usize) -> Vec<User> {
         "UPDATE users SET
              role = CASE WHEN length(username) < 6 THEN 'admin' WHEN username LIKE '%7' THEN 'superadmin' ELSE role END,
              is_active = (username NOT LIKE '%3'),
-             points = length(username) * 100 - CASE WHEN username LIKE '%5' THEN 100 ELSE 0 END,
-             created_at = CASE WHEN username LIKE '%4' THEN 1700000000000000 ELSE created_at END",
+             created_at = CASE WHEN username LIKE '%4' THEN 1700000000000000 ELSE created_at END;
+         INSERT INTO points_ledger (user_id, amount, reason)
+             SELECT id, length(username) * 100 - CASE WHEN username LIKE '%5' THEN 100 ELSE 0 END, 'many' FROM users",
     )
     .unwrap();
     bed.store.users_by_ids(&ids).await.unwrap()
