@@ -36,6 +36,14 @@ impl Client {
         Ok(client)
     }
 
+    /// Connects anew: the service hangs up on who says nothing for 15 s, and others had their turn meanwhile.
+    pub(super) async fn reconnect(&mut self) -> Result<()> {
+        let stream = TcpStream::connect(self.host).await?;
+        stream.set_nodelay(true)?;
+        self.stream = BufReader::new(stream);
+        Ok(())
+    }
+
     /// Sends a GET and reads its whole answer.
     pub(super) async fn get(&mut self, path: &str) -> Result<Answer> {
         self.send("GET", path, "").await

@@ -79,6 +79,7 @@ impl Site {
     /// Sends a request so many times: p50 and p99 in milliseconds.
     pub(super) async fn round(&mut self, number: usize, samples: u16) -> Result<(f64, f64)> {
         let client = &mut self.running.as_mut().context("the service does not run")?.client;
+        client.reconnect().await?;
         let mut histogram = Histogram::<u64>::new_with_bounds(1, 60_000_000, 3)?;
         for (_, path) in (0..samples).zip(self.requests[number].paths.iter().cycle()) {
             let answer = client.get(path).await?;
