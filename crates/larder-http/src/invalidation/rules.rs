@@ -5,7 +5,7 @@ use std::path::Path;
 
 use http::Method;
 use larder::cache::Cache;
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 
 use crate::invalidation::file;
 
@@ -96,7 +96,10 @@ impl Rule {
         if pattern.is_empty() {
             return Err(refused("the pattern is empty, which every path begins with".to_owned()));
         }
-        let regex = Regex::new(&format!("^(?:{pattern})")).map_err(|error| refused(error.to_string()))?;
+        // By itself first, so that no parenthesis of it can close ours and leave the anchor.
+        Regex::new(pattern).map_err(|error| refused(error.to_string()))?;
+        let anchored = RegexBuilder::new(&format!("^(?:{pattern})")).dot_matches_new_line(true).build();
+        let regex = anchored.map_err(|error| refused(error.to_string()))?;
         Ok(Rule { pattern: pattern.to_owned(), regex, methods: METHODS.to_vec(), tags: Vec::new() })
     }
 
@@ -294,6 +297,13 @@ mod tests {
             }
             assert_eq!(dropped(&rules, Method::GET, path), [""; 0], "reads drop nothing");
         }
+    }
+
+    #[test]
+    fn a_pattern_cannot_leave_its_anchor_nor_miss_a_line_break() {
+        assert!(Rule::new("/a)|(?:/b").is_err(), "it closes our parenthesis");
+        let rules = Rules::hotel();
+        assert!(!dropped(&rules, Method::POST, "/v1.0/user/7\n/activate").is_empty());
     }
 
     #[test]

@@ -15,7 +15,9 @@ use utoipa_axum::routes;
 use crate::api::auth::{acknowledged, location};
 use crate::api::bodies::{CreateUser, Lookup, PatchUser, PutUser};
 use crate::api::extract::{Consistency, Json, Strength, Target};
-use crate::api::openapi::answers::{NotFound, NotModified, Outdated, Refused, RefusedBody, Taken};
+use crate::api::openapi::answers::{
+    LastSuperadmin, NotFound, NotModified, Outdated, Refused, RefusedBody, Taken,
+};
 use crate::api::openapi::parameters::{IfMatch, IfNoneMatch, UserPath};
 use crate::api::preconditions::{etag, expected_versions, is_not_modified};
 use crate::api::problem::Problem;
@@ -223,6 +225,7 @@ async fn change(
     responses(
         (status = 204, description = "the user is gone", headers(("Cache-Invalidation" = String))),
         NotFound,
+        LastSuperadmin,
         Outdated,
         Refused,
     )
@@ -272,6 +275,7 @@ pub(crate) async fn activate(
     responses(
         (status = 200, body = View, headers(("ETag" = String), ("Cache-Invalidation" = String))),
         NotFound,
+        LastSuperadmin,
         Outdated,
         Refused,
     )

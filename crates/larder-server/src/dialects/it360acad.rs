@@ -11,7 +11,9 @@ use utoipa_axum::routes;
 
 use crate::api::bodies::{CreateUser, PatchUser, PutUser};
 use crate::api::extract::{Consistency, Json, Params, Strength, Target};
-use crate::api::openapi::answers::{NotFound, NotModified, Outdated, Refused, RefusedBody, Taken};
+use crate::api::openapi::answers::{
+    LastSuperadmin, NotFound, NotModified, Outdated, Refused, RefusedBody, Taken,
+};
 use crate::api::openapi::parameters::{IfMatch, IfNoneMatch, UserPath};
 use crate::api::problem::Problem;
 use crate::api::users::{self, View};
@@ -188,6 +190,7 @@ pub(crate) async fn replace(
     responses(
         (status = 204, description = "the user is gone", headers(("Cache-Invalidation" = String))),
         NotFound,
+        LastSuperadmin,
         Outdated,
         Refused,
     )

@@ -14,6 +14,7 @@ use larder::receipt::Receipt;
 use crate::domain::caches::{Drop, KeyQuery};
 use crate::domain::identity::{ExternalId, Identifier, UserId};
 use crate::domain::invalid::{Invalid, ValidationErrors};
+use crate::domain::role::Role;
 use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::error::ServiceError;
@@ -53,18 +54,24 @@ impl Service {
     ///
     /// # Errors
     /// [`ServiceError::Invalid`] for a cursor that is none.
-    pub async fn keys(&self, query: &KeyQuery) -> Result<KeyPage, ServiceError> {
+    pub async fn keys(&self, caller: Caller, query: &KeyQuery) -> Result<KeyPage, ServiceError> {
         let KeyQuery { pattern, limit, cursor } = query;
         let page = self.users.cache().keys(pattern, *limit, cursor.as_deref()).await;
         // Every pattern but the empty one is allowed, and that was refused before.
-        page.map_err(|error| refused("cursor", error))
+        let mut page = page.map_err(|error| refused("cursor", error))?;
+        page.keys.retain(|key| may_know(caller, &key.touch));
+        Ok(page)
     }
 
     /// Where an entry is and why, or why not.
     ///
     /// # Errors
-    /// [`ServiceError::Invalid`] when no class can have that name.
-    pub async fn explain(&self, entry: &Touch) -> Result<Explanation, ServiceError> {
+    /// [`ServiceError::Forbidden`] for what only superadmins may know, [`ServiceError::Invalid`] when no class can have that
+    /// name.
+    pub async fn explain(&self, caller: Caller, entry: &Touch) -> Result<Explanation, ServiceError> {
+        if !may_know(caller, entry) {
+            return Err(ServiceError::Forbidden("the keys of this class are for superadmins"));
+        }
         self.users.cache().explain(entry).await.map_err(|error| refused("class", error))
     }
 
@@ -154,6 +161,18 @@ impl Service {
         let names: Vec<_> = self.classes().into_iter().map(|report| report.name).collect();
         Invalid::new(format!("is no class; there are {}", names.join(", ")))
     }
+}
+
+/// Whether a caller may know that an entry is there: a key may hold an address or a search that only superadmins see.
+fn may_know(caller: Caller, entry: &Touch) -> bool {
+    let Touch::Entry { class, parts } = entry else { return true };
+    let is_private = match class.as_str() {
+        "user_email" | "user_phone" | "user_external" | "superadmin_user_list" => true,
+        // The first part says for readers of which role the list is.
+        "user_list" => parts.first() == Some(&Some(Role::Superadmin.as_str().to_owned())),
+        _ => false,
+    };
+    !is_private || caller.role == Role::Superadmin
 }
 
 fn refused(field: &str, error: larder::error::Error) -> ServiceError {

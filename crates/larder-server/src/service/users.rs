@@ -16,6 +16,9 @@ use crate::service::error::ServiceError;
 use crate::service::{Service, to_the_end};
 use crate::store::changes::{Deleted, Updated};
 
+const LAST_SUPERADMIN: ServiceError =
+    ServiceError::Conflict("this is the last active superadmin; make another one first");
+
 impl Service {
     /// The user with an identifier.
     ///
@@ -61,6 +64,7 @@ impl Service {
         let caller = self.present(caller).await?;
         caller.check_admin()?;
         caller.check_manage(body.user.role)?;
+        check_gives(caller, body.user.role)?;
         let hash = match &body.password {
             Some(password) => Some(self.passwords.hash(password).await?),
             None => None,
@@ -115,6 +119,9 @@ impl Service {
             }
             if let Some(role) = patch.role {
                 caller.check_manage(role)?;
+                if role != target.role {
+                    check_gives(caller, role)?;
+                }
             }
             if let Some(changed) = self.update_as_judged(caller.actor(), target, patch.clone()).await? {
                 return Ok(changed);
@@ -137,6 +144,7 @@ impl Service {
             match updated? {
                 Updated::Done { after, .. } => Ok(Some((*after, receipt))),
                 Updated::NotFound | Updated::VersionConflict { .. } => Ok(None),
+                Updated::LastSuperadmin => Err(LAST_SUPERADMIN),
             }
         })
         .await
@@ -172,6 +180,7 @@ impl Service {
             match deleted? {
                 Deleted::Done { .. } => Ok(Some(receipt)),
                 Deleted::NotFound | Deleted::VersionConflict { .. } => Ok(None),
+                Deleted::LastSuperadmin => Err(LAST_SUPERADMIN),
             }
         })
         .await
@@ -208,4 +217,9 @@ impl Service {
         let answer = self.find(named, consistency).await?;
         answer.value.map(|user| user.id).ok_or(ServiceError::NotFound)
     }
+}
+
+/// Whoever gives more than the role `user` has logged in: what a stolen API key made would outlive the key.
+fn check_gives(caller: Caller, role: Role) -> Result<(), ServiceError> {
+    if role > Role::User { caller.session().map(drop) } else { Ok(()) }
 }

@@ -10,6 +10,7 @@ use crate::domain::bulk::{ListedId, Outcome};
 use crate::domain::identity::UserId;
 use crate::domain::user::User;
 use crate::store::Store;
+use crate::store::changes::{is_active_superadmin, others_remain};
 use crate::store::error::StoreError;
 use crate::store::journal::touches_of;
 use crate::store::placeholders;
@@ -58,7 +59,10 @@ impl Store {
             };
             BulkOutcome { user_id: user.map(|user| user.id), outcome }
         });
-        let outcomes: Vec<_> = outcomes.collect();
+        let mut outcomes: Vec<_> = outcomes.collect();
+        if !is_active {
+            spare_last_superadmins(&mut write, &users, &mut outcomes).await?;
+        }
         let of = |wanted| {
             let ids = outcomes.iter().filter(move |one| one.outcome == wanted).filter_map(|one| one.user_id);
             ids.collect::<BTreeSet<_>>()
@@ -73,6 +77,27 @@ impl Store {
         self.commit(write, &events).await?;
         Ok(outcomes)
     }
+}
+
+/// Nobody deactivates the last superadmins, not even together: then none of them.
+async fn spare_last_superadmins(
+    write: &mut Write,
+    users: &BTreeMap<UserId, User>,
+    outcomes: &mut [BulkOutcome],
+) -> Result<(), StoreError> {
+    let leaving: BTreeSet<_> = outcomes
+        .iter()
+        .filter(|one| one.outcome == Outcome::Changed)
+        .filter_map(|one| users.get(&one.user_id?))
+        .filter(|user| is_active_superadmin(user))
+        .map(|user| user.id)
+        .collect();
+    if leaving.is_empty() || others_remain(write, leaving.len()).await? {
+        return Ok(());
+    }
+    let spared = outcomes.iter_mut().filter(|one| one.user_id.is_some_and(|id| leaving.contains(&id)));
+    spared.for_each(|one| one.outcome = Outcome::Forbidden);
+    Ok(())
 }
 
 /// Our ids of those who are asked for, in order: everybody locks many users in this order.

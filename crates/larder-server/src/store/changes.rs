@@ -1,10 +1,12 @@
 //! Creating, changing and deleting users.
 
 use larder_sql::write::Write;
+use sqlx::Row;
 
 use crate::domain::audit::{Action, Event};
 use crate::domain::identity::UserId;
 use crate::domain::patch::UserPatch;
+use crate::domain::role::Role;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{NewUser, User};
 use crate::store::Store;
@@ -30,6 +32,8 @@ pub enum Updated {
         /// The present version.
         current: i64,
     },
+    /// Nobody would be left who can manage everybody.
+    LastSuperadmin,
 }
 
 /// What became of a deletion.
@@ -47,6 +51,8 @@ pub enum Deleted {
         /// The present version.
         current: i64,
     },
+    /// Nobody would be left who can manage everybody.
+    LastSuperadmin,
 }
 
 impl Store {
@@ -103,6 +109,10 @@ impl Store {
             self.touch(|| touches_of(&before));
             return Ok(Updated::Done { after: Box::new(wanted), before: Box::new(before) });
         }
+        let leaves = is_active_superadmin(&before) && !is_active_superadmin(&wanted);
+        if leaves && !others_remain(&mut write, 1).await? {
+            return Ok(Updated::LastSuperadmin);
+        }
         let query = sqlx::query(
             "UPDATE users SET external_id = $1, email = $2, username = $3, phone = $4, full_name = $5, bio = $6,
              occupation = $7, location = $8, avatar_url = $9, skills = $10, experience = $11, role = $12,
@@ -140,6 +150,9 @@ impl Store {
         if expected_version.is_some_and(|expected| expected != before.version) {
             return Ok(Deleted::VersionConflict { current: before.version });
         }
+        if is_active_superadmin(&before) && !others_remain(&mut write, 1).await? {
+            return Ok(Deleted::LastSuperadmin);
+        }
         let query = sqlx::query("DELETE FROM users WHERE id = $1").bind(id.to_string());
         query.execute(write.statement()).await?;
         self.commit(write, &[Event::on(Action::UserDelete, id)]).await?;
@@ -174,6 +187,22 @@ fn update_events(before: &User, after: &User) -> Vec<Event> {
         _ => {}
     }
     events
+}
+
+pub(super) fn is_active_superadmin(user: &User) -> bool {
+    user.is_active && user.role == Role::Superadmin
+}
+
+/// Whether there are more active superadmins than the `leaving` ones. The counts stay locked until the transaction ends, so
+/// that of two who would leave nobody together one sees the other.
+pub(super) async fn others_remain(write: &mut Write, leaving: usize) -> Result<bool, StoreError> {
+    lock_counts(write).await?;
+    let query = sqlx::query(
+        "SELECT CAST(COALESCE(SUM(users), 0) AS BIGINT) AS present FROM user_counts
+         WHERE role = 'superadmin' AND is_active",
+    );
+    let present: i64 = query.fetch_one(write.statement()).await?.try_get("present")?;
+    Ok(usize::try_from(present).unwrap_or_default() > leaving)
 }
 
 /// Locks every count, in the order in which the triggers lock them.

@@ -146,6 +146,10 @@ impl Store {
         };
         let session: Uuid = row::parsed(&row, "id")?;
         let user_id = row::user_id(&row, "user_id")?;
+        // Of a session that is over no token is current, and none comes a second time.
+        if !is_live(&row, now)? {
+            return Ok(Rotated::Expired);
+        }
         let used =
             sqlx::query("UPDATE refresh_tokens SET used_at = $2 WHERE token_hash = $1 AND used_at IS NULL")
                 .bind(old_hash)
@@ -155,15 +159,13 @@ impl Store {
         let outcome = if used.rows_affected() == 0 {
             end(&mut write, session, now).await?;
             Rotated::Reused { session, user_id }
-        } else if is_live(&row, now)? {
+        } else {
             insert_token(&mut write, new_hash, session, now).await?;
             let query = sqlx::query("SELECT epoch FROM credentials WHERE user_id = $1");
             let epoch =
                 query.bind(user_id.to_string()).fetch_one(write.statement()).await?.try_get("epoch")?;
             let expires_at = Timestamp::from_micros(row.try_get("expires_at")?);
             Rotated::Done { session, user_id, epoch, expires_at }
-        } else {
-            Rotated::Expired
         };
         let reuse = [Event::on(Action::SessionReuse, user_id)];
         // A session that goes on is no event: it happens by itself, every quarter of an hour.

@@ -13,6 +13,7 @@ mod deactivated;
 mod demo;
 mod dumps;
 mod endings;
+mod escalation;
 mod essentials;
 mod foreign;
 mod forged;

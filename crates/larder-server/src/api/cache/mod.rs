@@ -251,7 +251,8 @@ pub(crate) async fn invalidate(
     dropped(&service, caller, &Drop::parse(body)?).await
 }
 
-/// The entries there are, in memory and in Redis. For admins.
+/// The entries there are, in memory and in Redis. For admins; keys that may hold what only superadmins see are shown to
+/// superadmins.
 #[utoipa::path(
     get,
     path = "/api/v1/cache/keys",
@@ -265,8 +266,8 @@ pub(crate) async fn keys(
     caller: Caller,
     Params(params): Params<KeyParams>,
 ) -> Result<Answer<Entries>, Problem> {
-    service.present_admin(caller).await?;
-    Ok(Answer(service.keys(&KeyQuery::parse(&params)?).await?.into()))
+    let caller = service.present_admin(caller).await?;
+    Ok(Answer(service.keys(caller, &KeyQuery::parse(&params)?).await?.into()))
 }
 
 /// An entry.
@@ -296,9 +297,9 @@ pub(crate) async fn explain(
     caller: Caller,
     Json(body): Json,
 ) -> Result<Answer<Explained>, Problem> {
-    service.present_admin(caller).await?;
+    let caller = service.present_admin(caller).await?;
     let ExplainBody(entry) = ExplainBody::parse(body)?;
-    Ok(Answer(service.explain(&entry).await?.into()))
+    Ok(Answer(service.explain(caller, &entry).await?.into()))
 }
 
 /// Every class, with its switch and its counts. For admins.

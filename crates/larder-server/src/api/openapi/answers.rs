@@ -137,11 +137,21 @@ pub(crate) struct NotFound(ProblemBody);
 #[derive(IntoResponses)]
 #[response(
     status = 409,
-    description = "another user has this value already",
+    description = "another user has this value already, or this is the last active superadmin",
     content_type = "application/problem+json"
 )]
 #[allow(dead_code, reason = "stands for an answer in the document only")]
 pub(crate) struct Taken(ProblemBody);
+
+/// The write would leave nobody who can manage everybody.
+#[derive(IntoResponses)]
+#[response(
+    status = 409,
+    description = "this is the last active superadmin",
+    content_type = "application/problem+json"
+)]
+#[allow(dead_code, reason = "stands for an answer in the document only")]
+pub(crate) struct LastSuperadmin(ProblemBody);
 
 /// The write insists on a state that is no more.
 #[derive(IntoResponses)]

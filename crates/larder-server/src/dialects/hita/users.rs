@@ -8,7 +8,7 @@ use utoipa_axum::routes;
 
 use crate::api::bodies::{CreateUser, PatchUser, PutUser};
 use crate::api::extract::{Json, Target};
-use crate::api::openapi::answers::{NotFound, Outdated, Refused, RefusedBody, Taken};
+use crate::api::openapi::answers::{LastSuperadmin, NotFound, Outdated, Refused, RefusedBody, Taken};
 use crate::api::openapi::parameters::{IfMatch, UserPath};
 use crate::api::problem::Problem;
 use crate::api::users::{self, View};
@@ -107,6 +107,7 @@ pub(crate) async fn replace(
     responses(
         (status = 204, description = "the user is gone", headers(("Cache-Invalidation" = String))),
         NotFound,
+        LastSuperadmin,
         Outdated,
         Refused,
     )
@@ -153,6 +154,7 @@ pub(crate) async fn activate(
     responses(
         (status = 200, body = View, headers(("ETag" = String), ("Cache-Invalidation" = String))),
         NotFound,
+        LastSuperadmin,
         Outdated,
         Refused,
     )
