@@ -93,7 +93,8 @@ fn points_are_booked_by_those_who_may_and_never_for_oneself(app: &TestApp) {
 
     admin.put(&format!("{}/permissions/points.write", bob.path()), &json!({})).expect(200);
     bob.post(&points(&ann), &booking(1, "b1")).expect(201);
-    bob.post(&points(&admin), &booking(1, "b2")).expect(201);
+    bob.post(&points(&helper), &booking(1, "b2")).expect(201);
+    bob.post(&points(&admin), &booking(1, "b2")).expect(403);
     bob.post(&points(&bob), &booking(1, "b3")).expect(403);
     assert_eq!(bob.get(&points(&ann)).expect(200).json()["balance"], 2);
     admin.delete(&format!("{}/permissions/points.write", bob.path())).expect(204);
