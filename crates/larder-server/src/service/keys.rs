@@ -1,7 +1,7 @@
 //! The keys that sign and verify access tokens, as this process last read them, and how they are exchanged.
 //!
 //! A key signs until it is retired. It verifies until the last token has ended that it may have signed: other instances
-//! sign with it for at most [`KEYS_AGE`] more.
+//! sign with it for at most `KEYS_AGE` more.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
