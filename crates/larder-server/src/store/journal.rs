@@ -2,6 +2,8 @@
 //!
 //! The migrations `0009_journal.sql` hold these declarations as SQL; a test compares the two.
 
+use std::collections::BTreeSet;
+
 use larder::journal::Touch;
 use larder_sql::journal::{SqlJournal, Table};
 
@@ -83,16 +85,10 @@ pub fn tables() -> Vec<Table> {
 /// Every entry that is a user's own, found by its id: what is dropped when one user is cleared by hand, together with what
 /// its row touches.
 pub fn entries_of_user(id: &str) -> Vec<Touch> {
-    let (mut touches, tables) = (Vec::new(), tables());
-    for (class, columns) in tables.iter().flat_map(Table::entries) {
-        let own = columns == ["id"] || columns == ["user_id"];
-        let touch = Touch::entry(class, [id]);
-        // A session's id is no user's; no class is found by one.
-        if own && !touches.contains(&touch) {
-            touches.push(touch);
-        }
-    }
-    touches
+    let tables = tables();
+    let of_rows = tables.iter().flat_map(Table::entries).filter(|(_, columns)| *columns == ["user_id"]);
+    let classes: BTreeSet<_> = OF_USER.into_iter().chain(of_rows.map(|(class, _)| class)).collect();
+    classes.into_iter().map(|class| Touch::entry(class, [id])).collect()
 }
 
 /// A part of a profile, in a table and a class of the same name.

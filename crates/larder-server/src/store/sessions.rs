@@ -124,7 +124,8 @@ impl Store {
         Ok(Opened::Done { ended })
     }
 
-    /// Uses a refresh token up and issues the next one. Of several at once, one wins and the others are reuse.
+    /// Uses a refresh token up and issues the next one. Of several at once, one wins, the next is reuse and ends the session,
+    /// and the others find it ended.
     ///
     /// # Errors
     /// Those of the database.

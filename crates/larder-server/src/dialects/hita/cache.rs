@@ -13,6 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::auth::acknowledged;
+use crate::api::cache::views::rounded;
 use crate::api::cache::{dropped_by_admin, user_named};
 use crate::api::extract::Segment;
 use crate::api::openapi::answers::{RedisAway, Refused};
@@ -77,7 +78,7 @@ impl Backend {
             Self::Redis(info) => info.hit_rate_percent(),
             Self::Memory => service.users().cache().stats().hit_rate_percent(),
         };
-        (100.0 * percent).round() / 100.0
+        rounded(percent)
     }
 
     fn info(&self, service: &Service) -> CacheInfo {
