@@ -1,7 +1,5 @@
 //! Reading users: one, several, and by what they are called.
 
-use std::fmt::Write as _;
-
 use sqlx::AssertSqlSafe;
 
 use crate::domain::contact::{Email, Phone};
@@ -9,6 +7,7 @@ use crate::domain::identity::{ExternalId, UserId, Username};
 use crate::domain::user::User;
 use crate::store::Store;
 use crate::store::error::StoreError;
+use crate::store::placeholders;
 use crate::store::row::{self, select_user};
 
 /// More ids than this are asked for in several statements.
@@ -32,13 +31,8 @@ impl Store {
     pub async fn users_by_ids(&self, ids: &[UserId]) -> Result<Vec<User>, StoreError> {
         let mut users = Vec::with_capacity(ids.len());
         for ids in ids.chunks(IDS_PER_STATEMENT) {
-            let mut sql = String::from(select_user!("WHERE users.id IN ($1"));
-            for number in 2..=ids.len() {
-                // Writing to a String cannot fail.
-                let _ = write!(sql, ", ${number}");
-            }
-            sql.push(')');
-            let query = sqlx::query(AssertSqlSafe(sql));
+            let (select, list) = (select_user!("WHERE users.id IN"), placeholders::rows(1, ids.len()));
+            let query = sqlx::query(AssertSqlSafe(format!("{select} {list}")));
             let query = ids.iter().fold(query, |query, id| query.bind(id.to_string()));
             for row in query.fetch_all(self.database.read()).await? {
                 users.push(row::user(&row)?);
