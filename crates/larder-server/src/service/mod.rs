@@ -23,6 +23,7 @@ pub mod totp;
 pub mod users;
 pub mod warming;
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use larder::cache::Cache;
@@ -47,9 +48,12 @@ use crate::service::warming::Warming;
 use crate::settings::security::Security;
 use crate::store::Store;
 
-/// The service; cheap to clone.
+/// The service; cheap to clone, as every request does more than once.
 #[derive(Clone)]
-pub struct Service {
+pub struct Service(Arc<Parts>);
+
+/// What the service is made of: seen by its own rooms alone.
+pub struct Parts {
     store: Store,
     users: CachedUsers,
     leaderboard: CachedLeaderboard,
@@ -65,7 +69,15 @@ pub struct Service {
     verified_keys: VerifiedKeys,
     sealing: Sealing,
     limits: Limits,
-    proxies: Arc<TrustedProxies>,
+    proxies: TrustedProxies,
+}
+
+impl Deref for Service {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
 }
 
 impl Service {
@@ -81,7 +93,7 @@ impl Service {
     ) -> Result<Self, ServiceError> {
         let sealing = Sealing::new(security.secret_key.clone());
         sealing.check(&store).await?;
-        Ok(Self {
+        Ok(Self(Arc::new(Parts {
             lists: CachedLists::open(&cache, store.clone(), policies)?,
             statistics: CachedStatistics::open(&cache, store.clone(), policies)?,
             leaderboard: CachedLeaderboard::open(&cache, store.clone(), policies)?,
@@ -96,9 +108,9 @@ impl Service {
             verified_keys: VerifiedKeys::new(),
             sealing,
             limits: Limits::new(security.limits),
-            proxies: Arc::new(security.proxies.clone()),
+            proxies: security.proxies.clone(),
             store,
-        })
+        })))
     }
 
     /// The database behind it.
