@@ -48,7 +48,7 @@ pub struct Claims {
     pub exp: u64,
 }
 
-/// How many tokens' signatures are remembered, at some 200 bytes each.
+/// How many tokens' signatures are remembered, at some 300 bytes each.
 const VERIFIED: usize = 10_000;
 
 /// Makes and checks access tokens; cheap to clone.
@@ -59,8 +59,15 @@ pub struct Tokens {
     validation: Arc<Validation>,
     /// What a token says by its SHA-256, once its signature has been verified: doing so again took a quarter
     /// of the time of a request that memory answers. It stays in this process, and saves nothing but the
-    /// signature: the expiry and the session are asked about each time.
-    verified: Arc<Cache<[u8; 32], Claims>>,
+    /// signature: the key, the expiry and the session are asked about each time.
+    verified: Arc<Cache<[u8; 32], Arc<Verified>>>,
+}
+
+/// A token whose signature was good.
+struct Verified {
+    /// The name of the key that made it.
+    kid: String,
+    claims: Claims,
 }
 
 impl Tokens {
@@ -123,18 +130,20 @@ impl Tokens {
             return Err(refused);
         }
         let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-        let claims = match self.verified.get(&digest) {
-            Some(claims) => claims,
-            None => {
-                let Some(claims) = self.verify_signature(token).await else { return Err(refused) };
-                self.verified.insert(digest, claims.clone());
-                claims
+        let verified = match self.verified.get(&digest) {
+            Some(verified) if self.keys.recent().await.verifying(&verified.kid).is_some() => verified,
+            _ => {
+                let Some(verified) = self.verify_signature(token).await else { return Err(refused) };
+                let verified = Arc::new(verified);
+                self.verified.insert(digest, verified.clone());
+                verified
             }
         };
-        if claims.exp > seconds(Timestamp::now()) { Ok(claims) } else { Err(refused) }
+        let claims = &verified.claims;
+        if claims.exp > seconds(Timestamp::now()) { Ok(claims.clone()) } else { Err(refused) }
     }
 
-    async fn verify_signature(&self, token: &str) -> Option<Claims> {
+    async fn verify_signature(&self, token: &str) -> Option<Verified> {
         let header = decode_header(token).ok()?;
         if header.typ.as_deref() != Some(TYPE) || header.alg != Algorithm::EdDSA {
             return None;
@@ -142,7 +151,7 @@ impl Tokens {
         let kid = header.kid?;
         let keys = self.keys.with(&kid).await;
         let decoded = decode::<Claims>(token, &keys.verifying(&kid)?.decoding, &self.validation).ok()?;
-        Some(decoded.claims)
+        Some(Verified { kid, claims: decoded.claims })
     }
 }
 

@@ -80,6 +80,8 @@ fn a_rotated_key_signs_and_the_old_one_verifies_until_its_tokens_have_ended(app:
     let latest = admin.post("/api/v1/auth/keys/rotate", &json!({})).expect(201).field("kid");
     let kids: Vec<_> = jwks(app).iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect();
     assert_eq!(kids, [new, latest]);
+    // Also where its signature was seen and is remembered: a key that is gone, by hand say, vouches for nothing.
+    assert_eq!([before.validate(), after.validate()], [401, 200]);
     // A third instance remembers no signature, so it has nothing but the keys.
     let third = app.second_instance();
     assert_eq!([third.here(&before).validate(), third.here(&after).validate()], [401, 200]);
