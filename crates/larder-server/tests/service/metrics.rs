@@ -195,7 +195,7 @@ fn a_redis_that_hangs_is_told_of_within_a_bound() {
     app.stack.redis().pause().unwrap();
     // All at once: none waits for all before it.
     std::thread::scope(|scope| {
-        for _ in 0..8 {
+        for _ in 0..32 {
             scope.spawn(|| {
                 let metrics = scrape(&admin);
                 assert_eq!(metrics.value("larder_redis_up", &[]), 0.0);
