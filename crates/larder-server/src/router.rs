@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath};
 use axum::http::{HeaderValue, Request, header};
-use axum::middleware::map_response;
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::RequestBodyTimeoutLayer;
@@ -13,8 +13,9 @@ use tower_http::trace::TraceLayer;
 use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::api::openapi;
+use crate::api::metrics::requests::Requests;
 use crate::api::{self, BODY_BYTES, problem};
+use crate::api::{metrics, openapi};
 use crate::dialects;
 use crate::service::Service;
 
@@ -23,9 +24,11 @@ const BODY_PAUSE: Duration = Duration::from_secs(10);
 
 /// All routes on a service.
 pub fn routes(service: Service) -> Router {
+    let requests = Requests::new();
     let (router, document) = OpenApiRouter::with_openapi(openapi::Base::openapi())
         .merge(api::routes())
         .merge(dialects::routes())
+        .merge(metrics::routes(requests.clone()))
         .split_for_parts();
     router
         .merge(openapi::pages(document))
@@ -36,6 +39,7 @@ pub fn routes(service: Service) -> Router {
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE))
         .layer(TraceLayer::new_for_http().make_span_with(span))
+        .layer(from_fn_with_state(requests, metrics::requests::count))
         .with_state(service)
 }
 

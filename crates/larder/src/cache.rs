@@ -17,6 +17,7 @@ use crate::key::Namespace;
 ///
 /// let cache = Cache::builder("hotel").build().await?;
 /// assert_eq!(cache.health(), Health::MemoryOnly);
+/// assert_eq!(cache.health().as_str(), "memory-only");
 /// # Ok(())
 /// # }
 /// ```
@@ -36,6 +37,20 @@ pub enum Health {
     Degraded,
     /// No Redis is configured: memory alone answers.
     MemoryOnly,
+}
+
+impl Health {
+    /// Every state there is.
+    pub const ALL: [Health; 3] = [Health::Working, Health::Degraded, Health::MemoryOnly];
+
+    /// Its word: `working`, `degraded` or `memory-only`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Health::Working => "working",
+            Health::Degraded => "degraded",
+            Health::MemoryOnly => "memory-only",
+        }
+    }
 }
 
 impl Cache {

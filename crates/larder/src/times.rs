@@ -41,6 +41,8 @@ pub(crate) struct Histogram {
 pub struct LoadTimes {
     /// How many loads.
     pub count: u64,
+    /// All of them together.
+    pub total: Duration,
     /// Their mean; zero without any, like the others.
     pub mean: Duration,
     /// Half of them took no longer than about this.
@@ -85,10 +87,11 @@ impl Histogram {
             });
             Duration::from_micros(nth.map_or(max, upper).min(max))
         };
-        let mean = self.sum_micros.load(Ordering::Relaxed).checked_div(count).unwrap_or(0);
+        let total = self.sum_micros.load(Ordering::Relaxed);
         LoadTimes {
             count,
-            mean: Duration::from_micros(mean),
+            total: Duration::from_micros(total),
+            mean: Duration::from_micros(total.checked_div(count).unwrap_or(0)),
             p50: quantile(0.5),
             p99: quantile(0.99),
             max: Duration::from_micros(max),
@@ -144,7 +147,7 @@ mod tests {
         }
         let times = histogram.snapshot();
         assert_eq!((times.count, times.max), (100, Duration::from_millis(100)));
-        assert_eq!(times.mean, Duration::from_micros(50_500));
+        assert_eq!((times.total, times.mean), (Duration::from_millis(5_050), Duration::from_micros(50_500)));
         assert!((50..57).contains(&times.p50.as_millis()), "{:?}", times.p50);
         assert!((99..=100).contains(&times.p99.as_millis()), "{:?}", times.p99);
     }

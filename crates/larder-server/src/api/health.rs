@@ -4,7 +4,6 @@ use axum::Json as Answer;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use larder::cache::Health;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -52,10 +51,6 @@ pub(crate) async fn readyz(State(service): State<Service>) -> Result<impl IntoRe
         tracing::warn!(%error, "not ready");
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the database does not answer"));
     }
-    let cache = match service.users().cache().health() {
-        Health::Working => "working",
-        Health::Degraded => "degraded",
-        Health::MemoryOnly => "memory-only",
-    };
+    let cache = service.users().cache().health().as_str();
     Ok(Answer(Ready { status: "ready", database: "ok", cache }))
 }

@@ -10,6 +10,7 @@ pub mod cache;
 pub mod extract;
 pub mod health;
 pub mod lists;
+pub mod metrics;
 pub mod openapi;
 pub mod parts;
 pub mod permissions;

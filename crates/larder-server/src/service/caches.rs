@@ -1,5 +1,7 @@
 //! Looking after the cache: what it holds, how it does, dropping by hand, switching classes.
 
+use std::time::Duration;
+
 use larder::cause::Cause;
 use larder::introspection::explain::Explanation;
 use larder::introspection::keys::{KeyCounts, KeyPage};
@@ -20,6 +22,9 @@ use crate::service::access::Caller;
 use crate::service::error::ServiceError;
 use crate::store::journal::{entries_of_user, touches_of};
 
+/// How long Redis may take to say how it does.
+const REDIS_WAIT: Duration = Duration::from_secs(2);
+
 /// The classes of a user's achievements, and those of everybody's.
 const ACHIEVEMENTS: [&str; 3] = ["achievements", "achievement_summary", "achievement_stats"];
 const GLOBAL_ACHIEVEMENTS: [&str; 2] = ["leaderboard", "recent_achievements"];
@@ -35,9 +40,11 @@ impl Service {
         Ok(caller)
     }
 
-    /// What Redis says of itself.
+    /// What Redis says of itself, within 2 s: its connection is dialled by one at a time, and who waits for a Redis that hangs
+    /// would wait for all before.
     pub async fn redis(&self) -> FromRedis<RedisInfo> {
-        self.users.cache().redis_info().await
+        let told = tokio::time::timeout(REDIS_WAIT, self.users.cache().redis_info());
+        told.await.unwrap_or(FromRedis::Away)
     }
 
     /// Every class with its counts.

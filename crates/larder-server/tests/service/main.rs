@@ -29,6 +29,7 @@ mod keys;
 mod limits;
 mod listed;
 mod lists;
+mod metrics;
 mod openapi;
 mod outages;
 mod permissions;

@@ -36,11 +36,7 @@ impl CacheHealth {
             FromRedis::Away | FromRedis::NotConfigured => None,
         };
         Self {
-            status: match cache.health() {
-                Health::Working => "working",
-                Health::Degraded => "degraded",
-                Health::MemoryOnly => "memory-only",
-            },
+            status: cache.health().as_str(),
             backend: if cache.health() == Health::Working { "redis" } else { "memory" },
             connected: told.is_some(),
             latency_ms: told.map(|info| milliseconds(info.latency)),

@@ -3,6 +3,7 @@
 pub(crate) mod app;
 pub(crate) mod client;
 mod contract;
+pub(crate) mod exposition;
 pub(crate) mod larder;
 
 use std::thread;

@@ -1,0 +1,127 @@
+//! Counting requests: how many by method, route and status, how long they took, how many are in flight.
+//!
+//! Invariant: the series are as many as the routes allow. Whatever a client makes up, a method or a path, shares one value.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::Method;
+use axum::middleware::Next;
+use axum::response::Response;
+use metrics::{Gauge, describe_gauge, describe_histogram, gauge, histogram, with_local_recorder};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
+
+const IN_FLIGHT: &str = "larder_http_requests_in_flight";
+const DURATION: &str = "larder_http_request_duration_seconds";
+
+/// In seconds: a hit in memory takes a fraction of a millisecond, a database that does not answer a few seconds.
+const BUCKETS: [f64; 11] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
+
+/// The recorder keeps each duration until somebody counts it into the buckets, be it for ever: without scrapes, every so
+/// many requests do it.
+const KEPT: u64 = 4_096;
+
+/// What is counted of the requests of one service; cheap to clone. Not the process's global recorder: several services
+/// may live in one process.
+#[derive(Clone)]
+pub(crate) struct Requests(Arc<Counted>);
+
+struct Counted {
+    recorder: PrometheusRecorder,
+    in_flight: Gauge,
+    answered: AtomicU64,
+}
+
+impl Requests {
+    pub(crate) fn new() -> Self {
+        // Refused are no buckets at all.
+        let builder = PrometheusBuilder::new().set_buckets(&BUCKETS).unwrap_or_default();
+        let recorder = builder.build_recorder();
+        let in_flight = with_local_recorder(&recorder, || {
+            describe_gauge!(IN_FLIGHT, "Requests that are being answered, this one included.");
+            describe_histogram!(
+                DURATION,
+                "How long answers took, and how many there were: by method, route and status."
+            );
+            gauge!(IN_FLIGHT)
+        });
+        Self(Arc::new(Counted { recorder, in_flight, answered: AtomicU64::new(0) }))
+    }
+
+    /// What was counted, in the text format.
+    pub(super) fn text(&self) -> String {
+        self.0.recorder.handle().render()
+    }
+
+    fn answered(&self, method: &'static str, route: Option<MatchedPath>, status: u16, began: Instant) {
+        let Counted { recorder, answered, .. } = &*self.0;
+        let route = route.map_or("unmatched".to_owned(), |route| route.as_str().to_owned());
+        with_local_recorder(recorder, || {
+            histogram!(DURATION, "method" => method, "route" => route, "status" => status.to_string())
+                .record(began.elapsed());
+        });
+        if answered.fetch_add(1, Ordering::Relaxed) % KEPT == KEPT - 1 {
+            recorder.handle().run_upkeep();
+        }
+    }
+}
+
+/// A request in flight: until it is answered, or its client has gone.
+struct InFlight<'a>(&'a Gauge);
+
+impl<'a> InFlight<'a> {
+    fn new(gauge: &'a Gauge) -> Self {
+        gauge.increment(1.0);
+        Self(gauge)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
+
+/// The layer that counts, around everything else.
+pub(crate) async fn count(State(requests): State<Requests>, request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let _in_flight = InFlight::new(&requests.0.in_flight);
+    let method = known(request.method());
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let response = next.run(request).await;
+    requests.answered(method, route, response.status().as_u16(), began);
+    response
+}
+
+/// A method by its name. HTTP allows any word, so most share one.
+fn known(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_request_of_a_service_is_counted_once_and_none_of_another() {
+        let (requests, others) = (Requests::new(), Requests::new());
+        for _ in 0..=2 * KEPT {
+            requests.answered("GET", None, 200, Instant::now());
+        }
+        let count =
+            r#"larder_http_request_duration_seconds_count{method="GET",route="unmatched",status="200"} 8193"#;
+        assert!(requests.text().contains(count), "{}", requests.text());
+        assert!(!others.text().contains("_count{"), "{}", others.text());
+    }
+}
