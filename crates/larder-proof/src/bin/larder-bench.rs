@@ -1,7 +1,7 @@
-//! `larder-cost`, run by `cargo xtask bench`.
+//! `larder-bench`, run by `cargo xtask bench`.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    larder_proof::cost::main()
+    larder_proof::bench::main()
 }

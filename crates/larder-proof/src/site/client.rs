@@ -8,25 +8,23 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
 /// One connection, kept alive, of somebody who is logged in.
-pub(super) struct Client {
+pub(crate) struct Client {
     stream: BufReader<TcpStream>,
     host: SocketAddr,
     token: String,
 }
 
 /// What came back.
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) took: Duration,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Answer {
+    status: u16,
+    took: Duration,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Client {
     /// Connects and logs in.
-    pub(super) async fn login(host: SocketAddr, email: &str, password: &str) -> Result<Self> {
-        let stream = TcpStream::connect(host).await?;
-        stream.set_nodelay(true)?;
-        let mut client = Self { stream: BufReader::new(stream), host, token: String::new() };
+    pub(crate) async fn login(host: SocketAddr, email: &str, password: &str) -> Result<Self> {
+        let mut client = Self { stream: connect(host).await?, host, token: String::new() };
         let body = format!(r#"{{"email":"{email}","password":"{password}"}}"#);
         let answer = client.send("POST", "/api/v1/auth/login", &body).await?;
         ensure!(answer.status == 200, "logging in was answered with {}", answer.status);
@@ -36,17 +34,28 @@ impl Client {
         Ok(client)
     }
 
-    /// Connects anew: the service hangs up on who says nothing for 15 s, and others had their turn meanwhile.
-    pub(super) async fn reconnect(&mut self) -> Result<()> {
-        let stream = TcpStream::connect(self.host).await?;
-        stream.set_nodelay(true)?;
-        self.stream = BufReader::new(stream);
-        Ok(())
+    /// Another connection of the same person.
+    pub(crate) async fn another(&self) -> Result<Self> {
+        Ok(Self { stream: connect(self.host).await?, host: self.host, token: self.token.clone() })
     }
 
     /// Sends a GET and reads its whole answer.
-    pub(super) async fn get(&mut self, path: &str) -> Result<Answer> {
+    pub(crate) async fn get(&mut self, path: &str) -> Result<Answer> {
         self.send("GET", path, "").await
+    }
+
+    /// Sends a request whose answer has to have this status and a body; how long it took.
+    pub(crate) async fn expect(
+        &mut self,
+        status: u16,
+        method: &str,
+        path: &str,
+        body: &str,
+    ) -> Result<Duration> {
+        let answer = self.send(method, path, body).await?;
+        let is_right = answer.status == status && !answer.body.is_empty();
+        ensure!(is_right, "{method} {path} was answered with {}", answer.status);
+        Ok(answer.took)
     }
 
     async fn send(&mut self, method: &str, path: &str, body: &str) -> Result<Answer> {
@@ -79,4 +88,10 @@ impl Client {
         ensure!(self.stream.read_line(&mut line).await? > 0, "the service hung up");
         Ok(line.trim_end().to_owned())
     }
+}
+
+async fn connect(host: SocketAddr) -> Result<BufReader<TcpStream>> {
+    let stream = TcpStream::connect(host).await?;
+    stream.set_nodelay(true)?;
+    Ok(BufReader::new(stream))
 }
