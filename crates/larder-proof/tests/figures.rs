@@ -23,7 +23,7 @@ const COUNTS: [&str; 7] = [
     "B database statements a request",
     "K database statements a request",
     "B hit rate, all look-ups",
-    "K hit rate, profiles",
+    "K hit rate, profile",
     "K hit rate, achievements",
     "K hit rate, leaderboard",
 ];

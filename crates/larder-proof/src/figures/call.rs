@@ -1,10 +1,8 @@
 //! The requests that are sent, as the API has them.
 
-use std::time::Duration;
-
 use anyhow::Result;
 
-use crate::site::client::Client;
+use crate::site::client::{Answer, Client};
 
 /// One request, and the status its answer has to have.
 pub(super) struct Call {
@@ -95,8 +93,8 @@ impl Call {
         Self::with_body("POST", "achievements/award", body, 201)
     }
 
-    /// Sends it; how long the answer took, which has to be right.
-    pub(super) async fn send(&self, client: &mut Client) -> Result<Duration> {
+    /// Sends it; the answer has to be right.
+    pub(super) async fn send(&self, client: &mut Client) -> Result<Answer> {
         client.expect(self.status, self.method, &self.path, &self.body).await
     }
 }

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use larder::stats::Stats;
-use larder_server::cached::policies::ClassRow;
 use larder_server::service::Service;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -16,9 +15,9 @@ use crate::figures::call::Call;
 use crate::figures::crowd::Crowd;
 use crate::figures::mix::{self, Ask};
 use crate::figures::stage::Stage;
-use crate::quantiles::Times;
+use crate::quantiles::{Quantiles, Times};
 use crate::site::PASSWORD;
-use crate::site::client::Client;
+use crate::site::client::{Answer, Client};
 use crate::terminal::progress;
 
 /// Requests in flight, each from somebody else.
@@ -27,9 +26,17 @@ pub(super) const CLIENTS: usize = 16;
 /// What one drive measured.
 pub(super) struct Drive {
     elapsed: Duration,
-    pub(super) times: Times,
     statements: u64,
-    classes: BTreeMap<String, Stats>,
+    /// Counted by the service, of all look-ups.
+    pub(super) stats: Stats,
+    tally: Tally,
+}
+
+/// What clients saw.
+struct Tally {
+    times: Times,
+    /// How many answers there were to each, and how many of them were hits.
+    answers: BTreeMap<Ask, (u64, u64)>,
 }
 
 /// Somebody who sends requests, and the administrator on whose behalf some are sent.
@@ -39,19 +46,32 @@ struct Player {
 }
 
 impl Player {
-    async fn send(&mut self, ask: Ask, call: &Call) -> Result<Duration> {
+    async fn send(&mut self, ask: Ask, call: &Call) -> Result<Answer> {
         call.send(if ask.is_for_admins() { &mut self.admin } else { &mut self.own }).await
     }
 
-    async fn play(mut self, crowd: Arc<Crowd>, seed: u64, end: Instant) -> Result<Times> {
+    async fn play(mut self, crowd: Arc<Crowd>, seed: u64, end: Instant) -> Result<Tally> {
         let mut luck = StdRng::seed_from_u64(seed);
-        let mut times = Times::new()?;
+        let mut tally = Tally::new()?;
         while Instant::now() < end {
             let ask = Ask::draw(&mut luck);
             let call = ask.call(crowd.someone(&mut luck), &mut luck);
-            times.record(self.send(ask, &call).await?);
+            let answer = self.send(ask, &call).await?;
+            tally.times.record(answer.took);
+            tally.count(ask, 1, answer.is_hit.into());
         }
-        Ok(times)
+        Ok(tally)
+    }
+}
+
+impl Tally {
+    fn new() -> Result<Self> {
+        Ok(Tally { times: Times::new()?, answers: BTreeMap::new() })
+    }
+
+    fn count(&mut self, ask: Ask, answers: u64, hits: u64) {
+        let counted = self.answers.entry(ask).or_default();
+        *counted = (counted.0 + answers, counted.1 + hits);
     }
 }
 
@@ -62,23 +82,23 @@ pub(super) async fn measure(stage: &Stage, span: Duration) -> Result<(Drive, Dri
     for email in &stage.callers {
         callers.push(Client::login(stage.whole.address, email, PASSWORD).await?);
     }
-    let crowd = &stage.crowd;
+    let drive = async || drive(service, players(&callers, &admin).await?, &stage.crowd, span).await;
     service.users().cache().set_enabled(false);
-    let off = drive(service, players(&callers, &admin).await?, crowd, span).await?;
+    let off = drive().await?;
     progress(&format!("cache off: {:.0} requests/s", off.per_second()));
 
     service.users().cache().set_enabled(true);
-    let held = mix::held(crowd, &stage.settings.policies, off.per_second(), &mut StdRng::seed_from_u64(0));
-    progress(&format!("bringing {} entries that a service holds which is asked so often", held.len()));
+    let rate = drive().await?.per_second();
+    let held = mix::held(&stage.crowd, &stage.settings.policies, rate, &mut StdRng::seed_from_u64(0));
+    progress(&format!(
+        "cache on, to warm up: {rate:.0} requests/s; who is long asked so often holds {} entries of people",
+        held.len()
+    ));
     bring(players(&callers, &admin).await?, held).await?;
-    let on = drive(service, players(&callers, &admin).await?, crowd, span).await?;
+    let on = drive().await?;
     progress(&format!("cache on: {:.0} requests/s", on.per_second()));
-    for (name, stats) in on.classes.iter().filter(|(_, stats)| stats.lookups() > 0) {
-        progress(&format!(
-            "{name:24} {:>7} look-ups, {:.1} % hits",
-            stats.lookups(),
-            stats.hit_rate_percent()
-        ));
+    for (ask, (answers, hits)) in &on.tally.answers {
+        progress(&format!("{:20} {answers:>7} requests, {hits:>7} hits", format!("{ask:?}")));
     }
     Ok((off, on))
 }
@@ -93,22 +113,27 @@ async fn players(callers: &[Client], admin: &Client) -> Result<Vec<Player>> {
 }
 
 async fn drive(service: &Service, players: Vec<Player>, crowd: &Arc<Crowd>, span: Duration) -> Result<Drive> {
-    let (statements, before) = (service.store().database().statements(), counted(service));
+    let cache = service.users().cache();
+    let (statements, stats) = (service.store().database().statements(), cache.stats());
     let start = Instant::now();
     let mut playing = JoinSet::new();
     for (player, seed) in players.into_iter().zip(0..) {
         playing.spawn(player.play(crowd.clone(), seed, start + span));
     }
-    let mut times = Times::new()?;
+    let mut tally = Tally::new()?;
     while let Some(played) = playing.join_next().await {
-        times.add(&played??)?;
+        let played = played??;
+        tally.times.add(&played.times)?;
+        for (ask, (answers, hits)) in played.answers {
+            tally.count(ask, answers, hits);
+        }
     }
-    let mut classes = counted(service);
-    for (name, stats) in &mut classes {
-        *stats = stats.since(&before.get(name).copied().unwrap_or_default());
-    }
-    let statements = service.store().database().statements() - statements;
-    Ok(Drive { elapsed: start.elapsed(), times, statements, classes })
+    Ok(Drive {
+        elapsed: start.elapsed(),
+        statements: service.store().database().statements() - statements,
+        stats: cache.stats().since(&stats),
+        tally,
+    })
 }
 
 /// Sends these requests, all players at once.
@@ -130,28 +155,28 @@ async fn bring(players: Vec<Player>, calls: Vec<(Ask, Call)>) -> Result<()> {
     Ok(())
 }
 
-fn counted(service: &Service) -> BTreeMap<String, Stats> {
-    service.users().cache().classes().into_iter().map(|class| (class.name, class.stats)).collect()
-}
-
 impl Drive {
+    pub(super) fn requests(&self) -> u64 {
+        self.tally.times.count()
+    }
+
     pub(super) fn per_second(&self) -> f64 {
-        self.times.count() as f64 / self.elapsed.as_secs_f64()
+        self.requests() as f64 / self.elapsed.as_secs_f64()
+    }
+
+    pub(super) fn quantiles(&self) -> Quantiles {
+        self.tally.times.quantiles()
     }
 
     /// Database statements a request.
     pub(super) fn statements(&self) -> f64 {
-        self.statements as f64 / self.times.count() as f64
+        self.statements as f64 / self.requests() as f64
     }
 
-    /// What all classes counted.
-    pub(super) fn all(&self) -> Stats {
-        self.classes.values().fold(Stats::default(), |sum, stats| sum.plus(stats))
-    }
-
-    /// What these classes counted.
-    pub(super) fn of(&self, classes: &[ClassRow]) -> Stats {
-        let stats = classes.iter().filter_map(|class| self.classes.get(class.name));
-        stats.fold(Stats::default(), |sum, stats| sum.plus(stats))
+    /// How many of the answers to these were hits, as clients were told; of none it is no number.
+    pub(super) fn hit_percent(&self, asks: &[Ask]) -> f64 {
+        let counted = asks.iter().filter_map(|ask| self.tally.answers.get(ask));
+        let (answers, hits) = counted.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        100.0 * hits as f64 / answers as f64
     }
 }

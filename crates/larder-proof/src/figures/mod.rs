@@ -78,8 +78,8 @@ pub(crate) async fn measure(options: &Options) -> Result<(String, bool)> {
         table("under a mixed load", &LOAD_COLUMNS, &loads),
         load::CLIENTS,
         options.seconds,
-        off.times.count(),
-        on.times.count(),
+        off.requests(),
+        on.requests(),
         load_average(),
     );
     Ok((text, is_kept))

@@ -136,7 +136,7 @@ async fn block(
         let before = cache.stats();
         let mut times = Times::new()?;
         for (_, call) in (0..samples).zip(calls().cycle()) {
-            times.record(call.send(&mut client).await?);
+            times.record(call.send(&mut client).await?.took);
         }
         counted = cache.stats().since(&before);
         if state.is_shown_by(&counted) {

@@ -1,8 +1,7 @@
 //! The two tables in Markdown, with a verdict on each figure.
 
-use larder_server::cached::policies::{self, ClassRow};
-
 use crate::figures::load::Drive;
+use crate::figures::mix::Ask;
 use crate::figures::operations::{Measured, Operation};
 use crate::figures::verdict::{ShareClaim, reduction_percent};
 
@@ -43,24 +42,16 @@ pub(super) fn time_row(operation: &Operation, measured: &Measured) -> Row {
 
 pub(super) const LOAD_COLUMNS: [&str; 4] = ["cache off", "cache on", "change", "in the document"];
 
-/// The classes of K's `user:{id}:profile` and its parts.
-const PROFILES: [ClassRow; 6] = [
-    policies::PROFILE,
-    policies::FULL_PROFILE,
-    policies::PREFERENCES,
-    policies::LANGUAGES,
-    policies::ACCESSIBILITY,
-    policies::INTERESTS,
-];
-/// Those of its `achievements:{id}:…`.
-const BADGES: [ClassRow; 3] =
-    [policies::ACHIEVEMENTS, policies::ACHIEVEMENT_SUMMARY, policies::ACHIEVEMENT_STATS];
+/// What K asks; the public view of a profile, which is kept for 180 s, is B's.
+const PROFILE: [Ask; 1] = [Ask::FullProfile];
+const ACHIEVEMENTS: [Ask; 3] = [Ask::Achievements, Ask::AchievementSummary, Ask::AchievementStats];
+const LEADERBOARD: [Ask; 1] = [Ask::Leaderboard];
 
 /// Where a document prints a range, its upper end is to be reached.
 pub(super) fn load_rows(off: &Drive, on: &Drive) -> Vec<Row> {
     let (slow, fast) = (off.per_second(), on.per_second());
-    let (before, after) = (off.times.quantiles(), on.times.quantiles());
-    let (all, lookups) = (on.all(), on.all().lookups().max(1) as f64);
+    let (before, after) = (off.quantiles(), on.quantiles());
+    let (all, lookups) = (on.stats, on.stats.lookups() as f64);
     let share = |count: u64| format!("{:.1} %", 100.0 * count as f64 / lookups);
     let mut rows = vec![
         plain("requests/s", [format!("{slow:.0}"), format!("{fast:.0}"), format!("× {:.1}", fast / slow)]),
@@ -89,13 +80,12 @@ pub(super) fn load_rows(off: &Drive, on: &Drive) -> Vec<Row> {
         let cells = [format!("{many:.2}"), format!("{few:.3}"), less(saved)];
         rows.push(share_row(name, cells, saved, claim));
     }
-    for (name, stats, claim) in [
-        ("B hit rate, all look-ups", all, claim("80–90 %", 90.0)),
-        ("K hit rate, profiles", on.of(&PROFILES), claim("85–90 %", 90.0)),
-        ("K hit rate, achievements", on.of(&BADGES), claim("80–85 %", 85.0)),
-        ("K hit rate, leaderboard", on.of(&[policies::LEADERBOARD]), claim("90–95 %", 95.0)),
+    for (name, hits, claim) in [
+        ("B hit rate, all look-ups", on.stats.hit_rate_percent(), claim("80–90 %", 90.0)),
+        ("K hit rate, profile", on.hit_percent(&PROFILE), claim("85–90 %", 90.0)),
+        ("K hit rate, achievements", on.hit_percent(&ACHIEVEMENTS), claim("80–85 %", 85.0)),
+        ("K hit rate, leaderboard", on.hit_percent(&LEADERBOARD), claim("90–95 %", 95.0)),
     ] {
-        let hits = stats.hit_rate_percent();
         rows.push(share_row(name, ["–".into(), format!("{hits:.1} %"), "–".into()], hits, claim));
     }
     rows

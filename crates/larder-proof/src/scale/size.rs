@@ -57,7 +57,7 @@ impl Size {
         *client = client.another().await?;
         let mut times = Times::new()?;
         for (_, path) in (0..samples).zip(self.requests[number].paths.iter().cycle()) {
-            times.record(client.expect(200, "GET", path, "").await?);
+            times.record(client.expect(200, "GET", path, "").await?.took);
         }
         Ok(times.quantiles())
     }

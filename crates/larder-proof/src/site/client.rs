@@ -17,7 +17,9 @@ pub(crate) struct Client {
 /// What came back.
 pub(crate) struct Answer {
     status: u16,
-    took: Duration,
+    pub(crate) took: Duration,
+    /// Whether it says that nothing was loaded for it alone.
+    pub(crate) is_hit: bool,
     pub(crate) body: Vec<u8>,
 }
 
@@ -44,18 +46,18 @@ impl Client {
         self.send("GET", path, "").await
     }
 
-    /// Sends a request whose answer has to have this status and a body; how long it took.
+    /// Sends a request whose answer has to have this status and a body.
     pub(crate) async fn expect(
         &mut self,
         status: u16,
         method: &str,
         path: &str,
         body: &str,
-    ) -> Result<Duration> {
+    ) -> Result<Answer> {
         let answer = self.send(method, path, body).await?;
         let is_right = answer.status == status && !answer.body.is_empty();
         ensure!(is_right, "{method} {path} was answered with {}", answer.status);
-        Ok(answer.took)
+        Ok(answer)
     }
 
     async fn send(&mut self, method: &str, path: &str, body: &str) -> Result<Answer> {
@@ -70,17 +72,19 @@ impl Client {
         self.stream.get_mut().write_all(request.as_bytes()).await?;
         let status = self.line().await?;
         let status = status.split(' ').nth(1).and_then(|code| code.parse().ok()).context("no HTTP answer")?;
-        let mut bytes = 0;
+        let (mut bytes, mut is_hit) = (0, false);
         loop {
             let line = self.line().await?;
             let Some((name, value)) = line.split_once(':') else { break };
             if name.eq_ignore_ascii_case("content-length") {
                 bytes = value.trim().parse()?;
+            } else if name.eq_ignore_ascii_case("cache-status") {
+                is_hit = value.split(';').any(|word| ["hit", "collapsed"].contains(&word.trim()));
             }
         }
         let mut body = vec![0; bytes];
         self.stream.read_exact(&mut body).await?;
-        Ok(Answer { status, took: began.elapsed(), body })
+        Ok(Answer { status, took: began.elapsed(), is_hit, body })
     }
 
     async fn line(&mut self) -> Result<String> {
