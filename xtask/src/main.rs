@@ -31,7 +31,7 @@ enum Command {
     Tidy,
     /// Torture the cache with real servers, several instances and faults of every kind; `--help` tells all
     Torture(proof::Options),
-    /// Measure what the journal costs on PostgreSQL, side by side in one run; `--help` tells all
+    /// Measure what the journal costs, and larder's figures beside those of other systems; `--help` tells all
     Bench(proof::Options),
     /// Measure whether lists, searches and figures stay as fast while users grow; `--help` tells all
     Scale(proof::Options),
@@ -45,7 +45,7 @@ fn main() -> ExitCode {
         Command::Test(options) => test::run(&root, &options),
         Command::Tidy => tidy::run(&root),
         Command::Torture(options) => proof::run(&root, "larder-torture", &options),
-        Command::Bench(options) => proof::run(&root, "larder-cost", &options),
+        Command::Bench(options) => proof::run(&root, "larder-bench", &options),
         Command::Scale(options) => proof::run(&root, "larder-scale", &options),
         Command::Contract(options) => contract::run(&root, &options),
     });

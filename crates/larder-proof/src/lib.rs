@@ -1,8 +1,13 @@
 //! The proofs: what larder promises, attacked. Nothing here is part of the product.
 
-pub mod cost;
+pub mod bench;
+mod cost;
+mod figures;
 pub mod freshness;
 pub mod history;
 pub mod model;
+mod quantiles;
 pub mod scale;
+mod site;
+mod terminal;
 pub mod torture;

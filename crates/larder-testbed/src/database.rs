@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use crate::ports::unique;
 use crate::postgres::PostgresUrl;
 use crate::programs::{Program, find};
+use crate::proxy::Proxy;
 
 /// An empty database with a name nobody else has; dropped, it is dropped, whoever is still connected.
 pub struct Database {
@@ -30,6 +31,11 @@ impl Database {
     /// `postgres://postgres@127.0.0.1:PORT/NAME`.
     pub fn url(&self) -> String {
         self.server.database(&self.name)
+    }
+
+    /// The same by way of a proxy that leads to the server.
+    pub fn url_through(&self, proxy: &Proxy) -> String {
+        self.server.through(proxy.port()).database(&self.name)
     }
 
     /// Runs SQL as software that has never heard of larder would: in psql, on a connection of its own.

@@ -40,6 +40,12 @@ impl PostgresUrl {
     pub fn database(&self, name: &str) -> String {
         format!("{}/{name}", self.0)
     }
+
+    /// Where the same server is for whoever comes by this port.
+    pub(crate) fn through(&self, port: u16) -> Self {
+        let host = self.0.rsplit_once(':').map_or(self.0.as_str(), |(host, _)| host);
+        Self(format!("{host}:{port}"))
+    }
 }
 
 impl fmt::Display for PostgresUrl {

@@ -4,9 +4,10 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
@@ -46,6 +47,12 @@ enum Way {
     Requests,
     Replies,
 }
+
+/// When bytes came, and which; none are the end of the connection.
+type Parcel = (Instant, Vec<u8>);
+
+/// How many parcels are on their way at most; then their sender waits, as TCP has it.
+const ON_THEIR_WAY: usize = 64;
 
 impl Mode {
     fn holds(self, way: Way) -> bool {
@@ -96,9 +103,11 @@ impl Proxy {
         self.end_links();
     }
 
-    /// From here on each way takes this much longer.
+    /// From here on each way takes this much longer for every byte, however many are on their way: what follows closely
+    /// waits no longer than what went before. The kernel's timers add some 0.1 ms.
     pub fn delay(&self, delay: Duration) {
         self.shared.lock().delay = delay;
+        self.shared.changed.notify_all();
     }
 
     /// Lets everything pass again, at once.
@@ -141,13 +150,18 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until bytes may flow this way.
-    fn wait(&self, way: Way) {
-        let delay = self.lock().delay;
-        thread::sleep(delay);
+    /// Waits until bytes that came then may flow on this way.
+    fn wait(&self, way: Way, came: Instant) {
         let mut state = self.lock();
-        while state.mode.holds(way) && !state.ended {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        while !state.ended {
+            let early = (came + state.delay).saturating_duration_since(Instant::now());
+            state = if state.mode.holds(way) {
+                self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+            } else if early.is_zero() {
+                return;
+            } else {
+                self.changed.wait_timeout(state, early).unwrap_or_else(PoisonError::into_inner).0
+            };
         }
     }
 }
@@ -185,21 +199,32 @@ fn link(client: TcpStream, shared: &Arc<Shared>) -> Result<()> {
     }
     let (back_from, back_to) = (server.try_clone()?, client.try_clone()?);
     for (way, from, to) in [(Way::Requests, client, server), (Way::Replies, back_from, back_to)] {
-        let shared = shared.clone();
-        thread::spawn(move || pump(&shared, way, from, to));
+        let (shared, reading) = (shared.clone(), from.try_clone()?);
+        let (sender, parcels) = sync_channel(ON_THEIR_WAY);
+        thread::spawn(move || collect(reading, &sender));
+        thread::spawn(move || deliver(&shared, way, &parcels, &from, to));
     }
     Ok(())
 }
 
-fn pump(shared: &Shared, way: Way, mut from: TcpStream, mut to: TcpStream) {
+/// Takes in what comes while what came before is still on its way.
+fn collect(mut from: TcpStream, sender: &SyncSender<Parcel>) {
     let mut buffer = vec![0; 1 << 16];
     while let Ok(count @ 1..) = from.read(&mut buffer) {
-        shared.wait(way);
-        if to.write_all(&buffer[..count]).is_err() {
+        if sender.send((Instant::now(), buffer[..count].to_vec())).is_err() {
+            return;
+        }
+    }
+    // An end passes like bytes do: through a stalled link nobody learns of it. An error means that the link has ended.
+    let _ = sender.send((Instant::now(), Vec::new()));
+}
+
+fn deliver(shared: &Shared, way: Way, parcels: &Receiver<Parcel>, from: &TcpStream, mut to: TcpStream) {
+    for (came, bytes) in parcels {
+        shared.wait(way, came);
+        if bytes.is_empty() || to.write_all(&bytes).is_err() {
             break;
         }
     }
-    // An end passes like bytes do: through a stalled link nobody learns of it.
-    shared.wait(way);
     let _ = (to.shutdown(Shutdown::Both), from.shutdown(Shutdown::Both));
 }

@@ -82,6 +82,24 @@ fn a_slow_link_is_slow_until_it_heals() {
 }
 
 #[test]
+fn what_follows_closely_is_delayed_no_longer_than_what_went_before() {
+    let redis = Redis::start().unwrap();
+    // Several times what is read at once: one delay for each part would be seconds.
+    let long = "x".repeat(4 << 20);
+    redis.command(&["SET", "long", &long]).unwrap();
+    let proxy = Proxy::start(redis.port()).unwrap();
+    let mut link = connect(&proxy);
+    assert_eq!(ping(&mut link).unwrap(), "+PONG\r\n");
+    proxy.delay(Duration::from_millis(100));
+    let start = Instant::now();
+    link.write_all(b"GET long\r\n").unwrap();
+    assert_eq!(read(&mut link, 10).unwrap(), "$4194304\r\n");
+    assert_eq!(read(&mut link, long.len()).unwrap(), long);
+    let took = start.elapsed();
+    assert!((200..2_000).contains(&took.as_millis()), "{took:?}");
+}
+
+#[test]
 fn a_cut_ends_links_and_refuses_new_ones_until_it_heals() {
     let redis = Redis::start().unwrap();
     let proxy = Proxy::start(redis.port()).unwrap();

@@ -4,12 +4,11 @@
 mod outbox;
 mod writers;
 
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
-use clap::Parser;
+use anyhow::Result;
+use clap::Args;
 use larder::cache::Cache;
 use larder::journal::Journal;
 use larder_server::store::Store;
@@ -17,12 +16,12 @@ use larder_testbed::{Database, Postgres, Redis};
 
 use crate::cost::outbox::an_hour;
 use crate::cost::writers::{Writers, people};
+use crate::terminal::progress;
 
-/// Measure what the journal costs on PostgreSQL: throughput of writers with and without triggers, relay and pruning, in
+/// What the journal costs on PostgreSQL: throughput of writers with and without triggers, relay and pruning, in
 /// turns; then the size of the outbox over simulated hours. Exits 0 when throughput keeps 80 % and the outbox its size.
-#[derive(Parser)]
-#[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
-struct Options {
+#[derive(Args)]
+pub(crate) struct Options {
     /// How long each side writes in all, from 2 to 3600
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(2..=3600))]
     seconds: u64,
@@ -40,29 +39,8 @@ const TURN: Duration = Duration::from_secs(2);
 const KEPT_AT_LEAST: f64 = 0.80;
 const USERS: usize = 10_000;
 
-/// Runs it.
-#[allow(clippy::print_stdout, clippy::print_stderr, reason = "a command talks to its terminal")]
-pub fn main() -> ExitCode {
-    let options = Options::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let measured = runtime.context("starting tokio").and_then(|runtime| runtime.block_on(measure(&options)));
-    match measured {
-        Ok((summary, true)) => {
-            println!("{summary}");
-            ExitCode::SUCCESS
-        }
-        Ok((summary, false)) => {
-            println!("{summary}");
-            ExitCode::FAILURE
-        }
-        Err(error) => {
-            eprintln!("{error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-async fn measure(options: &Options) -> Result<(String, bool)> {
+/// Runs it: the summary, and whether the journal costs no more than it may.
+pub(crate) async fn measure(options: &Options) -> Result<(String, bool)> {
     let durable = [format!("fsync={}", options.durable), format!("synchronous_commit={}", options.durable)];
     let server = Postgres::start_with(&[&durable[0], &durable[1], "full_page_writes=on"])?;
     let (redis, url) = (Redis::start()?, server.url());
@@ -104,7 +82,7 @@ async fn measure(options: &Options) -> Result<(String, bool)> {
     let summary = format!(
         "write throughput, {} writers, durable {}, {} turns of {TURN:?} each:\n  without a journal {:>7.0}/s\n  \
          with              {:>7.0}/s  journal, relay and pruning\n  ratio             {:>7.2}   median of the turns, \
-         {:.2} to {:.2}; at least {KEPT_AT_LEAST}\n{outbox}\ncargo xtask bench: {}",
+         {:.2} to {:.2}; at least {KEPT_AT_LEAST}\n{outbox}\ncargo xtask bench journal: {}",
         options.writers,
         options.durable,
         turns.len(),
@@ -125,9 +103,4 @@ async fn prune(journal: Arc<impl Journal>) {
             tracing::warn!(%error, "not pruned");
         }
     }
-}
-
-#[allow(clippy::print_stderr, reason = "progress goes to the terminal")]
-pub(crate) fn progress(line: &str) {
-    eprintln!("  {line}");
 }

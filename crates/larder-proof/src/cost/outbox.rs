@@ -7,7 +7,7 @@ use larder::journal::Journal;
 use larder_server::store::Store;
 use larder_testbed::Database;
 
-use crate::cost::progress;
+use crate::terminal::progress;
 
 /// Two hours: in the first the outbox fills, in the second it has to stay as it is.
 const MINUTES: usize = 130;

@@ -1,21 +1,20 @@
 //! Whether lists, searches and figures stay as fast while users grow: every request against the real service over HTTP, with
 //! its cache switched off, on ever larger databases.
 
-mod client;
-mod people;
 mod requests;
-mod site;
+mod size;
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Parser;
-use larder_testbed::{Database, Postgres, Sqlite};
+use larder_testbed::{Database, Sqlite};
 
-use crate::cost::progress;
-use crate::scale::people::Server;
-use crate::scale::site::Site;
+use crate::quantiles::Quantiles;
+use crate::scale::size::Size;
+use crate::site::{self, people::Server};
+use crate::terminal::{self, load_average, progress};
 
 /// Measure how long each request takes on databases of different sizes, over HTTP, with the cache switched off. Exits 0 when
 /// no p50 or p99 on the largest is 3 times that on the smallest or more.
@@ -38,29 +37,17 @@ struct Options {
 
 const MOST_GROWTH: f64 = 3.0;
 
-/// One request: its name, and p50 and p99 on each size, in milliseconds.
-type Row = (&'static str, Vec<(f64, f64)>);
+/// One request: its name, and how long it takes on each size.
+type Row = (&'static str, Vec<Quantiles>);
 
 /// Runs it.
-#[allow(clippy::print_stdout, clippy::print_stderr, reason = "a command talks to its terminal")]
 pub fn main() -> ExitCode {
     let options = Options::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    match runtime.context("starting tokio").and_then(|runtime| runtime.block_on(measure(&options))) {
-        Ok((tables, is_flat)) => {
-            println!("{tables}");
-            if is_flat { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-        }
-        Err(error) => {
-            eprintln!("{error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    if terminal::run(measure(&options)) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 async fn measure(options: &Options) -> Result<(String, bool)> {
-    // As a server in production has it, but for fsync: nothing here waits for the disk.
-    let postgres = Postgres::start_with(&["fsync=off", "shared_buffers=512MB", "max_wal_size=4GB"])?;
+    let postgres = site::postgres()?;
     let url = postgres.url();
     let on_postgres = || Ok(Server::Postgres(Database::fresh(&url)?));
     let on_sqlite = || Ok(Server::Sqlite(Sqlite::fresh()?));
@@ -74,18 +61,18 @@ async fn measure(options: &Options) -> Result<(String, bool)> {
         if sizes.is_empty() {
             continue;
         }
-        let mut sites = Vec::new();
+        let mut opened = Vec::new();
         for users in &sizes {
-            sites.push(Site::open(fresh()?, *users).await?);
+            opened.push(Size::open(fresh()?, *users).await?);
             progress(&format!("{name}: {users} users are there"));
         }
-        for site in &mut sites {
-            site.serve().await?;
+        for size in &mut opened {
+            size.serve().await?;
         }
         let before = load_average();
-        let rows = measure_all(&mut sites, options).await?;
-        for site in sites {
-            site.close().await?;
+        let rows = measure_all(&mut opened, options).await?;
+        for size in opened {
+            size.close().await?;
         }
         let (table, kept) = table(name, &sizes, &rows);
         tables += &format!("{table}Load average from {before} to {}.\n\n", load_average());
@@ -95,43 +82,26 @@ async fn measure(options: &Options) -> Result<(String, bool)> {
 }
 
 /// Every request on every size. The sizes take turns within each round: what else the machine does meets all of them.
-async fn measure_all(sites: &mut [Site], options: &Options) -> Result<Vec<Row>> {
+async fn measure_all(sizes: &mut [Size], options: &Options) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
-    for number in 0..sites[0].requests.len() {
-        let mut rounds = vec![Vec::new(); sites.len()];
+    for number in 0..sizes[0].requests.len() {
+        let mut rounds = vec![Vec::new(); sizes.len()];
         for round in 0..=options.rounds {
-            for (site, rounds) in sites.iter_mut().zip(&mut rounds) {
-                let quantiles = site.round(number, options.samples).await?;
+            for (size, rounds) in sizes.iter_mut().zip(&mut rounds) {
+                let quantiles = size.round(number, options.samples).await?;
                 // The first is to warm up.
                 if round > 0 {
                     rounds.push(quantiles);
                 }
             }
         }
-        let measured: Vec<_> = rounds
-            .iter()
-            .map(|rounds| {
-                (median(rounds.iter().map(|(p50, _)| *p50)), median(rounds.iter().map(|(_, p99)| *p99)))
-            })
-            .collect();
-        let name = sites[0].requests[number].name;
-        let shown: Vec<_> = measured.iter().map(|(p50, p99)| format!("{p50:.2} / {p99:.2}")).collect();
+        let measured: Vec<_> = rounds.iter().map(|rounds| Quantiles::median(rounds)).collect();
+        let name = sizes[0].requests[number].name;
+        let shown: Vec<_> = measured.iter().map(Quantiles::to_string).collect();
         progress(&format!("{name:32} {} (load average {})", shown.join(" | "), load_average()));
         rows.push((name, measured));
     }
     Ok(rows)
-}
-
-/// How many programs wanted to run in the last minute.
-fn load_average() -> String {
-    let averages = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    averages.split(' ').next().filter(|one| !one.is_empty()).unwrap_or("unknown").to_owned()
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<_> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 /// The table of one database in Markdown, and whether nothing grows too much in it.
@@ -145,12 +115,12 @@ fn table(name: &str, sizes: &[u64], rows: &[Row]) -> (String, bool) {
     let mut is_flat = true;
     for (name, measured) in rows {
         let _ = write!(table, "| {name} |");
-        for (p50, p99) in measured {
-            let _ = write!(table, " {p50:.2} / {p99:.2} |");
+        for quantiles in measured {
+            let _ = write!(table, " {quantiles} |");
         }
         let (smallest, largest) = (measured[0], measured[measured.len() - 1]);
         // What else the machine does adds to every p99, and so hides growth; it hardly touches p50.
-        for growth in [largest.0 / smallest.0, largest.1 / smallest.1] {
+        for growth in [largest.p50 / smallest.p50, largest.p99 / smallest.p99] {
             let is_kept = growth < MOST_GROWTH;
             is_flat &= is_kept;
             let _ = write!(table, " {growth:.2}{} |", if is_kept { "" } else { " TOO MUCH" });

@@ -7,7 +7,7 @@ use larder_server::domain::paging::{ListParams, ListQuery};
 use larder_server::domain::role::Role;
 use larder_server::store::Store;
 
-use crate::scale::people::Server;
+use crate::site::people::Server;
 
 /// Where whoever is logged in stands.
 pub(super) const OWN_RANK: &str = "/api/v1/leaderboard/me";

@@ -6,7 +6,7 @@ use anyhow::Result;
 use larder_testbed::{Database, Sqlite};
 
 /// A fresh database to be filled.
-pub(super) enum Server {
+pub(crate) enum Server {
     Postgres(Database),
     Sqlite(Sqlite),
 }
@@ -23,7 +23,7 @@ const ADMIN_IN_THE_MIDDLE: &str = "INSERT INTO points_ledger (user_id, amount, r
     SELECT id, 350, 'to stand in the middle' FROM users WHERE username = 'admin';";
 
 impl Server {
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         match self {
             Server::Postgres(database) => database.url(),
             Server::Sqlite(sqlite) => sqlite.url(),
@@ -31,7 +31,7 @@ impl Server {
     }
 
     /// Runs SQL as foreign software does.
-    pub(super) fn sql(&self, statement: &str) -> Result<String> {
+    pub(crate) fn sql(&self, statement: &str) -> Result<String> {
         match self {
             Server::Postgres(database) => database.sql(statement),
             Server::Sqlite(sqlite) => sqlite.sql(statement),
@@ -39,7 +39,7 @@ impl Server {
     }
 
     /// Adds so many users. Nothing is journalled meanwhile, as nothing is cached yet; all other triggers run.
-    pub(super) fn fill(&self, users: u64) -> Result<()> {
+    pub(crate) fn fill(&self, users: u64) -> Result<()> {
         match self {
             Server::Postgres(_) => {
                 self.sql(&postgres(users))?;

@@ -8,25 +8,25 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
 /// One connection, kept alive, of somebody who is logged in.
-pub(super) struct Client {
+pub(crate) struct Client {
     stream: BufReader<TcpStream>,
     host: SocketAddr,
     token: String,
 }
 
 /// What came back.
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) took: Duration,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Answer {
+    status: u16,
+    pub(crate) took: Duration,
+    /// Whether it says that nothing was loaded for it alone.
+    pub(crate) is_hit: bool,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Client {
     /// Connects and logs in.
-    pub(super) async fn login(host: SocketAddr, email: &str, password: &str) -> Result<Self> {
-        let stream = TcpStream::connect(host).await?;
-        stream.set_nodelay(true)?;
-        let mut client = Self { stream: BufReader::new(stream), host, token: String::new() };
+    pub(crate) async fn login(host: SocketAddr, email: &str, password: &str) -> Result<Self> {
+        let mut client = Self { stream: connect(host).await?, host, token: String::new() };
         let body = format!(r#"{{"email":"{email}","password":"{password}"}}"#);
         let answer = client.send("POST", "/api/v1/auth/login", &body).await?;
         ensure!(answer.status == 200, "logging in was answered with {}", answer.status);
@@ -36,17 +36,28 @@ impl Client {
         Ok(client)
     }
 
-    /// Connects anew: the service hangs up on who says nothing for 15 s, and others had their turn meanwhile.
-    pub(super) async fn reconnect(&mut self) -> Result<()> {
-        let stream = TcpStream::connect(self.host).await?;
-        stream.set_nodelay(true)?;
-        self.stream = BufReader::new(stream);
-        Ok(())
+    /// Another connection of the same person.
+    pub(crate) async fn another(&self) -> Result<Self> {
+        Ok(Self { stream: connect(self.host).await?, host: self.host, token: self.token.clone() })
     }
 
     /// Sends a GET and reads its whole answer.
-    pub(super) async fn get(&mut self, path: &str) -> Result<Answer> {
+    pub(crate) async fn get(&mut self, path: &str) -> Result<Answer> {
         self.send("GET", path, "").await
+    }
+
+    /// Sends a request whose answer has to have this status and a body.
+    pub(crate) async fn expect(
+        &mut self,
+        status: u16,
+        method: &str,
+        path: &str,
+        body: &str,
+    ) -> Result<Answer> {
+        let answer = self.send(method, path, body).await?;
+        let is_right = answer.status == status && !answer.body.is_empty();
+        ensure!(is_right, "{method} {path} was answered with {}", answer.status);
+        Ok(answer)
     }
 
     async fn send(&mut self, method: &str, path: &str, body: &str) -> Result<Answer> {
@@ -61,17 +72,19 @@ impl Client {
         self.stream.get_mut().write_all(request.as_bytes()).await?;
         let status = self.line().await?;
         let status = status.split(' ').nth(1).and_then(|code| code.parse().ok()).context("no HTTP answer")?;
-        let mut bytes = 0;
+        let (mut bytes, mut is_hit) = (0, false);
         loop {
             let line = self.line().await?;
             let Some((name, value)) = line.split_once(':') else { break };
             if name.eq_ignore_ascii_case("content-length") {
                 bytes = value.trim().parse()?;
+            } else if name.eq_ignore_ascii_case("cache-status") {
+                is_hit = value.split(';').any(|word| ["hit", "collapsed"].contains(&word.trim()));
             }
         }
         let mut body = vec![0; bytes];
         self.stream.read_exact(&mut body).await?;
-        Ok(Answer { status, took: began.elapsed(), body })
+        Ok(Answer { status, took: began.elapsed(), is_hit, body })
     }
 
     async fn line(&mut self) -> Result<String> {
@@ -79,4 +92,10 @@ impl Client {
         ensure!(self.stream.read_line(&mut line).await? > 0, "the service hung up");
         Ok(line.trim_end().to_owned())
     }
+}
+
+async fn connect(host: SocketAddr) -> Result<BufReader<TcpStream>> {
+    let stream = TcpStream::connect(host).await?;
+    stream.set_nodelay(true)?;
+    Ok(BufReader::new(stream))
 }

@@ -1,0 +1,41 @@
+//! `cargo xtask bench`: what the journal costs, and larder's figures beside those that other systems print.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::{cost, figures, terminal};
+
+/// Measure larder: what its journal costs, and its figures beside those of five older systems. Exits 0 only when all that was
+/// measured is as good as it has to be.
+#[derive(Parser)]
+#[command(name = "cargo xtask bench", bin_name = "cargo xtask bench", flatten_help = true)]
+struct Cli {
+    /// What to measure [default: one after the other]
+    #[command(subcommand)]
+    part: Option<Part>,
+}
+
+#[derive(Subcommand)]
+enum Part {
+    Journal(cost::Options),
+    Figures(figures::Options),
+}
+
+/// Runs it.
+pub fn main() -> ExitCode {
+    let parts = match Cli::parse().part {
+        Some(part) => vec![part],
+        None => {
+            ["journal", "figures"].into_iter().filter_map(|name| Cli::parse_from(["", name]).part).collect()
+        }
+    };
+    let mut is_kept = true;
+    for part in parts {
+        is_kept &= match part {
+            Part::Journal(options) => terminal::run(cost::measure(&options)),
+            Part::Figures(options) => terminal::run(figures::measure(&options)),
+        };
+    }
+    if is_kept { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,7 @@
+//! `larder-bench`, run by `cargo xtask bench`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    larder_proof::bench::main()
+}

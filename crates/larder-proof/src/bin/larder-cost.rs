@@ -1,7 +1,0 @@
-//! `larder-cost`, run by `cargo xtask bench`.
-
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    larder_proof::cost::main()
-}

@@ -1,0 +1,165 @@
+//! The mixed load: what is asked how often, of whom and by whom.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use larder_server::cached::policies::{self, ClassRow, Policies};
+use rand::rngs::StdRng;
+use rand::{Rng, RngExt};
+
+use crate::figures::call::Call;
+use crate::figures::crowd::{Crowd, Person};
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Ask {
+    Details,
+    List,
+    Statistics,
+    Dashboard,
+    Validate,
+    Profile,
+    LookUp,
+    FullProfile,
+    Achievements,
+    AchievementSummary,
+    AchievementStats,
+    Leaderboard,
+    EditProfile,
+    EditPreferences,
+    BookPoints,
+    Award,
+}
+
+/// Of ten thousand requests. The documents say what they cache, not how often it is asked for. So the systems G, B and K get a
+/// third of the reads each; within a third, most requests are about one person, as in a service of people, and few are
+/// about everybody. One in a hundred writes, as in `larder demo`, and people edit what they say of themselves far more often
+/// than anybody gives them points.
+pub(super) const SHARES: [(Ask, u32); 16] = [
+    (Ask::Details, 2_600),
+    (Ask::List, 500),
+    (Ask::Statistics, 100),
+    (Ask::Dashboard, 100),
+    (Ask::Validate, 1_300),
+    (Ask::Profile, 1_000),
+    (Ask::LookUp, 1_000),
+    (Ask::FullProfile, 1_500),
+    (Ask::Achievements, 300),
+    (Ask::AchievementSummary, 300),
+    (Ask::AchievementStats, 300),
+    (Ask::Leaderboard, 900),
+    (Ask::EditProfile, 50),
+    (Ask::EditPreferences, 40),
+    (Ask::BookPoints, 6),
+    (Ask::Award, 4),
+];
+const ALL: u32 = 10_000;
+
+/// Pages that people look at: the beginning more than what follows.
+const LIST_PAGES: [u32; 4] = [1, 1, 2, 3];
+const LEADERBOARD_PAGES: [(u32, u32); 4] = [(10, 0), (10, 0), (10, 10), (25, 0)];
+
+/// Names bookings and badges; no name comes twice, whatever is drawn.
+static NAMES: AtomicU64 = AtomicU64::new(0);
+
+impl Ask {
+    /// What comes next.
+    pub(super) fn draw(luck: &mut impl Rng) -> Self {
+        let mut left = luck.random_range(0..ALL);
+        for (ask, share) in SHARES {
+            if left < share {
+                return ask;
+            }
+            left -= share;
+        }
+        Ask::Details
+    }
+
+    /// Whether only those may ask it who manage others; ordinary users ask the rest.
+    pub(super) fn is_for_admins(self) -> bool {
+        !matches!(
+            self,
+            Ask::Details
+                | Ask::Validate
+                | Ask::Profile
+                | Ask::Achievements
+                | Ask::AchievementSummary
+                | Ask::AchievementStats
+                | Ask::Leaderboard
+                | Ask::List
+        )
+    }
+
+    /// The request; `person` is whom it is about, if it is about anybody.
+    pub(super) fn call(self, person: &Person, luck: &mut impl Rng) -> Call {
+        let mut pick = |count: usize| luck.random_range(0..count);
+        let name = || NAMES.fetch_add(1, Ordering::Relaxed);
+        let id = &person.id;
+        match self {
+            Ask::Details => Call::details(id),
+            Ask::Validate => Call::validate(),
+            Ask::Profile => Call::profile(id),
+            Ask::LookUp => Call::lookup("email", &person.email),
+            Ask::FullProfile => Call::full_profile(id),
+            Ask::Achievements => Call::achievements(id),
+            Ask::AchievementSummary => Call::achievement_summary(id),
+            Ask::AchievementStats => Call::achievement_stats(id),
+            Ask::Leaderboard => {
+                let (limit, offset) = LEADERBOARD_PAGES[pick(LEADERBOARD_PAGES.len())];
+                Call::leaderboard(limit, offset)
+            }
+            Ask::List => Call::list(LIST_PAGES[pick(LIST_PAGES.len())]),
+            Ask::Statistics => Call::statistics(),
+            Ask::Dashboard => Call::dashboard(),
+            Ask::EditProfile => Call::edit_profile(id, luck.random()),
+            Ask::EditPreferences => Call::edit_preferences(id, luck.random()),
+            Ask::BookPoints => Call::book_points(id, name()),
+            Ask::Award => Call::award(id, name()),
+        }
+    }
+
+    /// The class of its entries, when everybody has one of their own.
+    fn class(self) -> Option<&'static ClassRow> {
+        match self {
+            Ask::Details => Some(&policies::USER_DETAILS),
+            Ask::Profile => Some(&policies::PROFILE),
+            Ask::LookUp => Some(&policies::USER_EMAIL),
+            Ask::FullProfile => Some(&policies::FULL_PROFILE),
+            Ask::Achievements => Some(&policies::ACHIEVEMENTS),
+            Ask::AchievementSummary => Some(&policies::ACHIEVEMENT_SUMMARY),
+            Ask::AchievementStats => Some(&policies::ACHIEVEMENT_STATS),
+            _ => None,
+        }
+    }
+}
+
+/// What a service holds that has long been asked `rate` times a second: an entry with a time to live of T that is asked for r
+/// times a second is there for rT / (1 + rT) of the time. Returned are requests that bring those which are there now.
+pub(super) fn held(crowd: &Crowd, policies: &Policies, rate: f64, luck: &mut StdRng) -> Vec<(Ask, Call)> {
+    let mut held = Vec::new();
+    for (ask, share) in SHARES {
+        let Some(class) = ask.class() else { continue };
+        let within_ttl = rate * f64::from(share) / f64::from(ALL) * policies.ttl(class).as_secs_f64();
+        for (person, popularity) in crowd.by_popularity() {
+            let times = within_ttl * popularity;
+            if luck.random_bool(times / (1.0 + times)) {
+                held.push((ask, ask.call(person, luck)));
+            }
+        }
+    }
+    held
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_of_ten_thousand_and_one_in_a_hundred_writes() {
+        let sum = |of: fn(Ask) -> bool| -> u32 {
+            SHARES.iter().filter(|(ask, _)| of(*ask)).map(|(_, share)| share).sum()
+        };
+        let writes =
+            |ask| matches!(ask, Ask::EditProfile | Ask::EditPreferences | Ask::BookPoints | Ask::Award);
+        assert_eq!((sum(|_| true), sum(writes)), (ALL, ALL / 100));
+    }
+}

@@ -1,0 +1,162 @@
+//! Single requests, one after the other: how long each takes without the cache, from Redis and from memory.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use larder::stats::Stats;
+
+use crate::figures::Options;
+use crate::figures::call::Call;
+use crate::figures::crowd::Crowd;
+use crate::figures::stage::Stage;
+use crate::figures::verdict::TimeClaim;
+use crate::quantiles::{Quantiles, Times};
+use crate::site::Site;
+use crate::site::client::Client;
+use crate::terminal::{load_average, progress};
+
+/// A row of the table.
+pub(super) struct Operation {
+    pub(super) name: &'static str,
+    pub(super) claim: TimeClaim,
+    /// They take turns.
+    calls: Vec<Call>,
+}
+
+/// How long an operation takes.
+pub(super) struct Measured {
+    pub(super) off: Quantiles,
+    pub(super) redis: Quantiles,
+    pub(super) memory: Quantiles,
+}
+
+/// Where answers come from.
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Off,
+    Redis,
+    Memory,
+}
+
+/// So many of the crowd are asked for in turns.
+const PEOPLE: usize = 50;
+/// How long a block is repeated in which answers come from somewhere else.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+const fn claim(printed: &'static str, after_ms: Option<f64>, reduction_percent: f64) -> TimeClaim {
+    TimeClaim { printed, after_ms, reduction_percent }
+}
+
+/// Every operation that a document gives a time or a gain for, as the requirements list them.
+pub(super) fn all(crowd: &Crowd) -> Vec<Operation> {
+    let people = || crowd.people.iter().take(PEOPLE);
+    let each = |call: fn(&str) -> Call| people().map(|person| call(&person.id)).collect();
+    let badges = [Call::achievements, Call::achievement_summary, Call::achievement_stats];
+    let operation = |name, claim, calls| Operation { name, claim, calls };
+    vec![
+        operation(
+            "G user statistics",
+            claim("200 → 20 ms, 80–90 %", Some(20.0), 80.0),
+            vec![Call::statistics()],
+        ),
+        operation(
+            "G user list, a page",
+            claim("150 → 30 ms, 70–80 %", Some(30.0), 70.0),
+            (1..=4).map(Call::list).collect(),
+        ),
+        operation("G user details", claim("100 → 30 ms, 60–70 %", Some(30.0), 60.0), each(Call::details)),
+        operation("G dashboard", claim("500 → 25 ms, 85–95 %", Some(25.0), 85.0), vec![Call::dashboard()]),
+        operation(
+            "B token validation",
+            claim("10 → under 1 ms, 90 %", Some(1.0), 90.0),
+            vec![Call::validate()],
+        ),
+        operation(
+            "B profile by user name",
+            claim("10 → under 1 ms, 90 %", Some(1.0), 90.0),
+            people().map(|person| Call::lookup("username", &person.username)).collect(),
+        ),
+        operation("K user profile", claim("70 %", None, 70.0), each(Call::full_profile)),
+        operation(
+            "K achievements",
+            claim("60 %", None, 60.0),
+            people().zip(badges.iter().cycle()).map(|(person, call)| call(&person.id)).collect(),
+        ),
+        operation(
+            "K leaderboard",
+            claim("80 %", None, 80.0),
+            [0, 10, 20].map(|offset| Call::leaderboard(10, offset)).into(),
+        ),
+    ]
+}
+
+/// Measures one. The states take turns within each round: what else the machine does meets all of them.
+pub(super) async fn measure(stage: &Stage, operation: &Operation, options: &Options) -> Result<Measured> {
+    let mut states = [(State::Off, Vec::new()), (State::Redis, Vec::new()), (State::Memory, Vec::new())];
+    let (whole, redis_alone) = (stage.whole.admin().await?, stage.redis_alone.admin().await?);
+    for round in 0..=options.rounds {
+        for (state, rounds) in &mut states {
+            let (site, admin) = match state {
+                State::Redis => (&stage.redis_alone, &redis_alone),
+                State::Off | State::Memory => (&stage.whole, &whole),
+            };
+            site.service.users().cache().set_enabled(!matches!(state, State::Off));
+            let quantiles = block(*state, site, admin, operation, options.samples).await?;
+            // The first is to warm up.
+            if round > 0 {
+                rounds.push(quantiles);
+            }
+        }
+    }
+    let [off, redis, memory] = states.map(|(_, rounds)| Quantiles::median(&rounds));
+    progress(&format!(
+        "{:24} {off} off | {redis} Redis | {memory} memory (load average {})",
+        operation.name,
+        load_average()
+    ));
+    Ok(Measured { off, redis, memory })
+}
+
+/// Sends an operation's requests in turns. Once more if the answers did not come from where the state says: at first the
+/// tiers are empty, entries expire, and a busy machine may lose touch with Redis.
+async fn block(
+    state: State,
+    site: &Site,
+    admin: &Client,
+    operation: &Operation,
+    samples: u16,
+) -> Result<Quantiles> {
+    // The service hangs up on who says nothing for 15 s, and others had their turn meanwhile.
+    let mut client = admin.another().await?;
+    let cache = site.service.users().cache();
+    let calls = || operation.calls.iter().take(samples.into());
+    let began = Instant::now();
+    loop {
+        for call in calls() {
+            call.send(&mut client).await?;
+        }
+        let before = cache.stats();
+        let mut times = Times::new()?;
+        for (_, call) in (0..samples).zip(calls().cycle()) {
+            times.record(call.send(&mut client).await?.took);
+        }
+        let counted = cache.stats().since(&before);
+        if state.is_shown_by(&counted) {
+            return Ok(times.quantiles());
+        }
+        let name = operation.name;
+        ensure!(began.elapsed() < PATIENCE, "{name}: answers do not come from {state:?}: {counted:?}");
+    }
+}
+
+impl State {
+    /// But for one look-up in fifty.
+    fn is_shown_by(self, counted: &Stats) -> bool {
+        let from_there = match self {
+            State::Off => counted.bypasses,
+            State::Redis => counted.redis_hits,
+            State::Memory => counted.memory_hits,
+        };
+        from_there > 0 && from_there * 50 >= counted.lookups() * 49
+    }
+}

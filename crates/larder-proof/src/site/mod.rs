@@ -1,0 +1,68 @@
+//! The service in this process with many users behind it, served over real HTTP on the loopback.
+
+pub(crate) mod client;
+pub(crate) mod people;
+
+use std::net::SocketAddr;
+
+use anyhow::{Context, Result};
+use larder_server::app;
+use larder_server::service::Service;
+use larder_server::settings::Settings;
+use larder_server::settings::sources::Sources;
+use larder_testbed::Postgres;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::site::client::Client;
+
+const EMAIL: &str = "admin@site.example";
+/// Of the admin, and of whoever else logs in.
+pub(crate) const PASSWORD: &str = "a password for one run";
+
+/// As a server in production has it, but for fsync: what is measured with it does not wait for the disk.
+pub(crate) fn postgres() -> Result<Postgres> {
+    Postgres::start_with(&["fsync=off", "shared_buffers=512MB", "max_wal_size=4GB"])
+}
+
+/// The service's own defaults, on this database and perhaps this Redis.
+pub(crate) fn settings(database_url: String, redis_url: Option<String>) -> Result<Settings> {
+    Ok(Settings::read(Sources::new(move |name| match name {
+        "DATABASE_URL" => Some(database_url.clone()),
+        "REDIS_URL" => redis_url.clone(),
+        "LARDER_ADMIN_EMAIL" => Some(EMAIL.to_owned()),
+        "LARDER_ADMIN_PASSWORD" => Some(PASSWORD.to_owned()),
+        _ => None,
+    }))?)
+}
+
+/// A service that is being served.
+pub(crate) struct Site {
+    pub(crate) service: Service,
+    pub(crate) address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<()>,
+}
+
+impl Site {
+    pub(crate) async fn serve(service: Service) -> Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let address = listener.local_addr()?;
+        let (stop, stopped) = oneshot::channel::<()>();
+        let stopped = async move { drop(stopped.await) };
+        let serving = tokio::spawn(app::serve(listener, service.clone(), stopped));
+        Ok(Self { service, address, stop, serving })
+    }
+
+    /// The first superadmin, logged in.
+    pub(crate) async fn admin(&self) -> Result<Client> {
+        Client::login(self.address, EMAIL, PASSWORD).await
+    }
+
+    /// Stops it; clients have to have hung up, or this takes until they are hung up on.
+    pub(crate) async fn stop(self) -> Result<()> {
+        drop(self.stop);
+        self.serving.await.context("the service did not stop")
+    }
+}
