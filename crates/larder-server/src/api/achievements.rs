@@ -220,7 +220,7 @@ pub(crate) async fn summary_of_user(
     summarised(service, caller.naming(user), consistency).await
 }
 
-/// How many achievements a user was awarded, when, and its rank.
+/// How many achievements a user was awarded, and when.
 #[utoipa::path(
     get,
     path = "/api/v1/achievements/stats",
@@ -242,7 +242,7 @@ pub(crate) async fn stats(
     counted(service, caller.naming(params.user()?), consistency).await
 }
 
-/// How many achievements a user was awarded, when, and its rank.
+/// How many achievements a user was awarded, and when.
 #[utoipa::path(
     get,
     path = "/api/v1/users/{id}/achievements/stats",

@@ -32,9 +32,7 @@ impl CachedAchievements {
         Ok(Self {
             lists: policies.open(&policies::ACHIEVEMENTS, |name| cache.class(name))?,
             summaries: policies.open(&policies::ACHIEVEMENT_SUMMARY, |name| cache.class(name))?,
-            // They hold a rank.
-            stats: policies
-                .open(&policies::ACHIEVEMENT_STATS, |name| cache.class(name).tagged("leaderboard"))?,
+            stats: policies.open(&policies::ACHIEVEMENT_STATS, |name| cache.class(name))?,
             recent: policies.open(&policies::RECENT_ACHIEVEMENTS, |name| cache.class(name))?,
             store,
         })

@@ -158,8 +158,6 @@ pub struct AwardTimes {
     pub latest_at: Option<Timestamp>,
     /// When each of those was awarded that were recent when this was read, newest first.
     pub recent: Vec<Timestamp>,
-    /// The user's rank on the leaderboard.
-    pub rank: Option<i64>,
 }
 
 /// What a user's achievements come to.
@@ -177,8 +175,6 @@ pub struct AwardStats {
     pub first_at: Option<Timestamp>,
     /// When the latest was awarded.
     pub latest_at: Option<Timestamp>,
-    /// The user's rank on the leaderboard; `null` for an inactive user.
-    pub rank: Option<i64>,
 }
 
 impl AwardTimes {
@@ -192,7 +188,6 @@ impl AwardTimes {
             last_30_days: within(RECENT_DAYS),
             first_at: self.first_at,
             latest_at: self.latest_at,
-            rank: self.rank,
         }
     }
 }
@@ -293,7 +288,6 @@ mod tests {
             first_at: None,
             latest_at: Some(at(20)),
             recent: vec![at(20), at(10)],
-            rank: None,
         };
         let counts = |now| (times.at(now).last_7_days, times.at(now).last_30_days);
         assert_eq!(counts(at(21)), (1, 2));

@@ -141,7 +141,7 @@ impl Store {
         })
     }
 
-    /// When a user was awarded achievements, and its rank.
+    /// When a user was awarded achievements.
     ///
     /// # Errors
     /// Those of the database.
@@ -166,7 +166,6 @@ impl Store {
             first_at: time("first_at")?,
             latest_at: time("latest_at")?,
             recent: recent.collect::<Result<_, sqlx::Error>>()?,
-            rank: self.standing(user_id).await?.and_then(|standing| standing.rank),
         })
     }
 
