@@ -84,7 +84,7 @@ fn a_bad_value_ends_every_command_and_names_what_is_allowed() {
         ("LARDER_CONFIG", "absent.toml", "cannot be read"),
         ("LARDER_CONFIG", "bad.toml", "\"redis_prot\" is no setting"),
         ("REDIS_PORT", "x", "65535"),
-        ("REDIS_POOL_TIMEOUT", "-1", "more than 0"),
+        ("REDIS_POOL_TIMEOUT", "-1", "from 0.001 to 60"),
         ("UPSTASH_REDIS_REST_URL", "https://eu1.upstash.io", "rediss://default:PASSWORD@eu1.upstash.io:6379"),
     ] {
         for command in ["config", "serve"] {
