@@ -1,5 +1,7 @@
 //! Looking after the cache: what it holds, how it does, dropping by hand, switching classes.
 
+use std::time::Duration;
+
 use larder::cause::Cause;
 use larder::introspection::explain::Explanation;
 use larder::introspection::keys::{KeyCounts, KeyPage};
@@ -35,9 +37,17 @@ impl Service {
         Ok(caller)
     }
 
-    /// What Redis says of itself.
+    /// What Redis says of itself now.
     pub async fn redis(&self) -> FromRedis<RedisInfo> {
         self.users.cache().redis_info().await
+    }
+
+    /// What Redis said of itself at most [`RECENT`](crate::service::recent::RECENT) before this call, and how long before:
+    /// for everybody, however many they are.
+    pub async fn recent_redis(&self) -> (FromRedis<RedisInfo>, Duration) {
+        let cache = self.users.cache().clone();
+        let told = self.recent_redis.ask(async move { cache.redis_info().await }).await;
+        told.unwrap_or((FromRedis::Away, Duration::ZERO))
     }
 
     /// Every class with its counts.

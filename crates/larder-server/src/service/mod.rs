@@ -17,6 +17,7 @@ pub mod passwords;
 pub mod permissions;
 pub mod points;
 pub mod profiles;
+pub mod recent;
 pub mod sealing;
 pub mod tokens;
 pub mod totp;
@@ -26,6 +27,8 @@ pub mod warming;
 use std::sync::Arc;
 
 use larder::cache::Cache;
+use larder::introspection::FromRedis;
+use larder::introspection::server::RedisInfo;
 
 use crate::cached::achievements::CachedAchievements;
 use crate::cached::api_keys::CachedApiKeys;
@@ -41,6 +44,7 @@ use crate::service::api_keys::VerifiedKeys;
 use crate::service::error::ServiceError;
 use crate::service::limits::Limits;
 use crate::service::passwords::Passwords;
+use crate::service::recent::Recent;
 use crate::service::sealing::Sealing;
 use crate::service::tokens::Tokens;
 use crate::service::warming::Warming;
@@ -66,6 +70,7 @@ pub struct Service {
     sealing: Sealing,
     limits: Limits,
     proxies: Arc<TrustedProxies>,
+    recent_redis: Recent<FromRedis<RedisInfo>>,
 }
 
 impl Service {
@@ -97,6 +102,7 @@ impl Service {
             sealing,
             limits: Limits::new(security.limits),
             proxies: Arc::new(security.proxies.clone()),
+            recent_redis: Recent::default(),
             store,
         })
     }

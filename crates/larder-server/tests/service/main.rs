@@ -42,4 +42,5 @@ mod stopping;
 mod support;
 mod tokens;
 mod totp;
+mod untracked;
 mod users;
