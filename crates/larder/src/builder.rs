@@ -59,6 +59,25 @@ impl Cache {
     pub fn builder(namespace: &str) -> Builder {
         Builder::new(namespace)
     }
+
+    /// Whether [`Builder::redis`] could use `url`, as far as can be told without dialling.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](crate::error::ErrorKind::Config), which says what is allowed and never shows the URL.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use larder::cache::Cache;
+    ///
+    /// assert!(Cache::check_redis_url("redis://localhost/2").is_ok());
+    /// assert!(Cache::check_redis_url("http://localhost").is_err());
+    /// ```
+    #[cfg(feature = "redis")]
+    pub fn check_redis_url(url: &str) -> Result<(), Error> {
+        crate::remote::redis::check_url(url)
+    }
 }
 
 impl Builder {

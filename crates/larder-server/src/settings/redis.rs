@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use larder::cache::Cache;
+
 use crate::settings::bad::BadSetting;
 use crate::settings::redact;
 use crate::settings::sources::{Found, Origin, Sources};
@@ -53,6 +55,7 @@ pub(super) fn read(sources: &Sources) -> Result<Option<RedisSettings>, BadSettin
         Some(found) => of_url(sources, found)?,
         None => of_parts(sources)?,
     };
+    Cache::check_redis_url(&url).map_err(|error| BadSetting::url(name, &url, error.to_string()))?;
     let pool_size = sources.take("REDIS_POOL_SIZE", "10", |raw| match raw.trim().parse() {
         Ok(size @ 1..=1000) => Ok(size),
         _ => Err("must be a whole number from 1 to 1000".to_owned()),

@@ -41,6 +41,11 @@ const LEASE: Duration = Duration::from_secs(3);
 /// How long a tag's token stands. Longer than any entry; if it went earlier, entries would only be reloaded.
 const TAG_TTL: Duration = Duration::from_secs(2 * 3600);
 
+/// Whether a tier could be built with this URL.
+pub(crate) fn check_url(url: &str) -> Result<(), Error> {
+    Dialler::parse(url, Duration::ZERO).map(drop)
+}
+
 /// What the tier is built from.
 pub(crate) struct Settings {
     pub(crate) url: String,
