@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use larder::cache::{Cache, Health};
 use larder::error::ErrorKind;
@@ -123,6 +123,20 @@ async fn a_cancelled_question_leaves_no_reply_behind() {
     eventually("its connection is closed", async || untracked(&redis) == 0).await;
     proxy.heal();
     assert!(is_told(&cache).await);
+}
+
+#[tokio::test]
+async fn a_page_that_takes_too_long_ends_early_and_names_the_next() {
+    let (redis, proxy, cache) = bed(1, LONG).await;
+    let fill = "for key = 1, 1000 do redis.call('SET', key, '') end";
+    redis.command(&["EVAL", fill, "0"]).unwrap();
+    assert!(is_told(&cache).await);
+    // Ten steps would take 3.6 s; a page takes two seconds and the step that it is in.
+    proxy.delay(Duration::from_millis(180));
+    let began = Instant::now();
+    let page = within(cache.keys("*", 10, None)).await.unwrap();
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    assert!(!page.is_redis_away && page.next.is_some());
 }
 
 #[tokio::test]

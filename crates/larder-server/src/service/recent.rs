@@ -15,15 +15,10 @@ use tokio::time::Instant;
 pub const RECENT: Duration = Duration::from_millis(500);
 
 /// The last answer, and when it was asked for. Clones share it.
+#[derive(Clone)]
 pub struct Recent<T> {
     // Held while the question is open: who comes meanwhile waits for its answer.
     last: Arc<Mutex<Option<(Instant, T)>>>,
-}
-
-impl<T> Clone for Recent<T> {
-    fn clone(&self) -> Self {
-        Self { last: self.last.clone() }
-    }
 }
 
 impl<T> Default for Recent<T> {
