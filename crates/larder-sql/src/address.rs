@@ -2,6 +2,9 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use sqlx::postgres::PgConnectOptions;
 
 use crate::error::Error;
 
@@ -12,8 +15,8 @@ const ALLOWED: &str = "allowed are sqlite://path/to/file.db and postgres://user:
 pub(crate) enum Address {
     /// A file of SQLite.
     Sqlite(PathBuf),
-    /// A PostgreSQL server, as its URL.
-    Postgres(String),
+    /// A PostgreSQL server, as its URL, and the names of the parameters that it had beside those sqlx knows.
+    Postgres { url: String, left_out: Vec<String> },
 }
 
 impl Address {
@@ -26,11 +29,54 @@ impl Address {
             return Err(Error::address(format!("the database URL has no scheme; {ALLOWED}")));
         };
         match scheme {
-            "postgres" | "postgresql" if rest.starts_with("//") => Ok(Self::Postgres(url.to_owned())),
+            "postgres" | "postgresql" if rest.starts_with("//") => postgres(url),
             "sqlite" => sqlite(rest.strip_prefix("//").unwrap_or(rest)),
             _ => Err(Error::address(format!("the database URL is of an unknown kind; {ALLOWED}"))),
         }
     }
+}
+
+fn postgres(url: &str) -> Result<Address, Error> {
+    let (address, query) = url.split_once('?').unwrap_or((url, ""));
+    let (known, unknown): (Vec<_>, Vec<_>) =
+        query.split('&').filter(|pair| !pair.is_empty()).partition(|pair| is_known(name(pair)));
+    let url = match known.is_empty() {
+        true => address.to_owned(),
+        false => format!("{address}?{}", known.join("&")),
+    };
+    // Its own words may quote a part of the URL.
+    PgConnectOptions::from_str(&url)
+        .map_err(|_| Error::address(format!("the PostgreSQL URL cannot be read; {ALLOWED}")))?;
+    Ok(Address::Postgres { url, left_out: unknown.into_iter().map(|pair| name(pair).to_owned()).collect() })
+}
+
+fn name(pair: &str) -> &str {
+    pair.split('=').next().unwrap_or_default()
+}
+
+/// Whether sqlx knows a parameter. It logs one that it does not know together with its value, such as `sslpassword`.
+fn is_known(name: &str) -> bool {
+    const KNOWN: [&str; 18] = [
+        "application_name",
+        "dbname",
+        "host",
+        "hostaddr",
+        "options",
+        "password",
+        "port",
+        "ssl-ca",
+        "ssl-cert",
+        "ssl-key",
+        "ssl-mode",
+        "ssl-root-cert",
+        "sslcert",
+        "sslkey",
+        "sslmode",
+        "sslrootcert",
+        "statement-cache-capacity",
+        "user",
+    ];
+    KNOWN.contains(&name) || name.starts_with("options[") || name.starts_with("options%5B")
 }
 
 fn sqlite(path: &str) -> Result<Address, Error> {
@@ -79,7 +125,8 @@ mod tests {
         assert_eq!(Address::parse("sqlite:///var/x y.db").unwrap(), file("/var/x y.db"));
         assert_eq!(Address::parse("sqlite:x.db").unwrap(), file("x.db"));
         for url in ["postgres://u:p@h/d", "postgresql://h/d"] {
-            assert_eq!(Address::parse(url).unwrap(), Address::Postgres(url.to_owned()));
+            let whole = Address::Postgres { url: url.to_owned(), left_out: Vec::new() };
+            assert_eq!(Address::parse(url).unwrap(), whole);
         }
     }
 
@@ -90,10 +137,35 @@ mod tests {
             assert!(text.contains("sqlite://") && text.contains("postgres://"), "{text}");
             assert!(!text.contains("hunter2"), "{text}");
         }
+        for url in [
+            "postgres://u:hunter2@h:port/d",
+            "postgres://u:hunter2@h:99999/d",
+            "postgres://u:hunter2@/d?sslmode=hunter2",
+        ] {
+            let text = Address::parse(url).unwrap_err().to_string();
+            assert!(text.contains("cannot be read") && !text.contains("hunter2"), "{text}");
+        }
         for url in
             ["sqlite::memory:", "sqlite://:memory:", "sqlite://", "sqlite://x?mode=memory", "sqlite://x?a=b"]
         {
             assert!(Address::parse(url).unwrap_err().to_string().contains("sqlite://path"), "{url}");
+        }
+    }
+
+    #[test]
+    fn parameters_that_sqlx_would_log_are_left_out() {
+        for (url, expected, names) in [
+            (
+                "postgres://h/d?sslmode=disable&sslpassword=hunter2",
+                "postgres://h/d?sslmode=disable",
+                vec!["sslpassword"],
+            ),
+            ("postgres://h/d?sslpassword=hunter2", "postgres://h/d", vec!["sslpassword"]),
+            ("postgres://h/d?options[a]=b&user=c", "postgres://h/d?options[a]=b&user=c", vec![]),
+        ] {
+            let left_out = names.into_iter().map(str::to_owned).collect();
+            let expected = Address::Postgres { url: expected.to_owned(), left_out };
+            assert_eq!(Address::parse(url).unwrap(), expected);
         }
     }
 

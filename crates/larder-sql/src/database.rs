@@ -70,8 +70,30 @@ impl Database {
         sqlx::any::install_default_drivers();
         match Address::parse(url)? {
             Address::Sqlite(path) => Self::sqlite(&path).await,
-            Address::Postgres(url) => Self::postgres(&url).await,
+            Address::Postgres { url, left_out } => {
+                if !left_out.is_empty() {
+                    tracing::warn!(?left_out, "the URL of the database has parameters that are not known");
+                }
+                Self::postgres(&url).await
+            }
         }
+    }
+
+    /// Whether [`Database::connect`] could use this URL, as far as can be told without connecting.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Address`](crate::error::ErrorKind::Address), which says what is allowed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use larder_sql::database::Database;
+    ///
+    /// assert!(Database::check_url("sqlite://guests.db").is_ok());
+    /// assert!(Database::check_url("mysql://localhost/guests").is_err());
+    /// ```
+    pub fn check_url(url: &str) -> Result<(), Error> {
+        Address::parse(url).map(drop)
     }
 
     async fn postgres(url: &str) -> Result<Self, Error> {

@@ -1,5 +1,6 @@
 //! Builds a cache and says which promise it gives. The one place that names Redis concretely.
 
+use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -46,6 +47,10 @@ pub struct Builder {
     redis: Option<String>,
     #[cfg(feature = "redis")]
     redis_timeout: Duration,
+    #[cfg(feature = "redis")]
+    redis_pool_size: u32,
+    #[cfg(feature = "redis")]
+    redis_pool_timeout: Duration,
 }
 
 impl Cache {
@@ -53,6 +58,25 @@ impl Cache {
     /// digits, `_` and `-`.
     pub fn builder(namespace: &str) -> Builder {
         Builder::new(namespace)
+    }
+
+    /// Whether [`Builder::redis`] could use `url`, as far as can be told without dialling.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](crate::error::ErrorKind::Config), which says what is allowed and never shows the URL.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use larder::cache::Cache;
+    ///
+    /// assert!(Cache::check_redis_url("redis://localhost/2").is_ok());
+    /// assert!(Cache::check_redis_url("http://localhost").is_err());
+    /// ```
+    #[cfg(feature = "redis")]
+    pub fn check_redis_url(url: &str) -> Result<(), Error> {
+        crate::remote::redis::check_url(url)
     }
 }
 
@@ -69,6 +93,10 @@ impl Builder {
             redis: None,
             #[cfg(feature = "redis")]
             redis_timeout: Duration::from_millis(250),
+            #[cfg(feature = "redis")]
+            redis_pool_size: 10,
+            #[cfg(feature = "redis")]
+            redis_pool_timeout: Duration::from_secs(5),
         }
     }
 
@@ -100,6 +128,20 @@ impl Builder {
     #[cfg(feature = "redis")]
     pub fn redis_timeout(self, redis_timeout: Duration) -> Self {
         Builder { redis_timeout, ..self }
+    }
+
+    /// How many connections untracked work may have: 1 to 1,000. That is what [`introspection`](crate::introspection) asks
+    /// of Redis. They are dialled when they are needed, beside the one tracked connection for everything else. Default: 10.
+    #[cfg(feature = "redis")]
+    pub fn redis_pool_size(self, redis_pool_size: u32) -> Self {
+        Builder { redis_pool_size, ..self }
+    }
+
+    /// How long a question waits for one of these connections before it is answered with
+    /// [`Away`](crate::introspection::FromRedis::Away): 1 ms to 60 s. Default: 5 s.
+    #[cfg(feature = "redis")]
+    pub fn redis_pool_timeout(self, redis_pool_timeout: Duration) -> Self {
+        Builder { redis_pool_timeout, ..self }
     }
 
     /// The database's own record of what its changes touch, such as `larder_sql::journal::SqlJournal`: with it, writes
@@ -189,11 +231,16 @@ impl Builder {
 
         let Some(url) = &self.redis else { return Ok(None) };
         between("redis_timeout", self.redis_timeout, Duration::from_millis(10), Duration::from_millis(500))?;
+        between("redis_pool_size", self.redis_pool_size, 1, 1000)?;
+        let wait = self.redis_pool_timeout;
+        between("redis_pool_timeout", wait, Duration::from_millis(1), Duration::from_secs(60))?;
         let settings = Settings {
             url: url.clone(),
             namespace: namespace.clone(),
             bound: self.bound,
             timeout: self.redis_timeout,
+            pool_size: self.redis_pool_size,
+            pool_timeout: self.redis_pool_timeout,
             journal: self.journal.clone(),
             rules: self.rules,
             causes: causes.clone(),
@@ -219,7 +266,7 @@ impl Builder {
     }
 }
 
-fn between(name: &str, value: Duration, least: Duration, most: Duration) -> Result<(), Error> {
+fn between<T: PartialOrd + Debug + Copy>(name: &str, value: T, least: T, most: T) -> Result<(), Error> {
     if (least..=most).contains(&value) {
         Ok(())
     } else {

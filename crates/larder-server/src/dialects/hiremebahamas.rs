@@ -24,7 +24,7 @@ pub(crate) struct Health {
     status: &'static str,
     /// `redis` or `memory`: what answers beside this process.
     backend: &'static str,
-    /// Whether the backend answered just now.
+    /// Whether the backend answered; Redis was asked at most 500 ms before.
     connected: bool,
     /// How long Redis took to answer a PING; `null` where there is none or it is away.
     latency_ms: Option<f64>,
@@ -36,7 +36,7 @@ pub(crate) struct Health {
 #[utoipa::path(get, path = "/health/cache", tag = "HireMeBahamas", responses((status = 200, body = Health)))]
 pub(crate) async fn health(State(service): State<Service>) -> Answer<Health> {
     let cache = service.users().cache();
-    let info = service.redis().await.told();
+    let info = service.recent_redis().await.0.told();
     let is_degraded = cache.health() == CacheHealth::Degraded;
     let status = match is_degraded {
         false => "healthy",

@@ -40,11 +40,18 @@ impl Service {
         Ok(caller)
     }
 
-    /// What Redis says of itself, within 2 s: its connection is dialled by one at a time, and who waits for a Redis that hangs
-    /// would wait for all before.
+    /// What Redis says of itself now. It is away for who has waited 2 s, be it for one of its connections.
     pub async fn redis(&self) -> FromRedis<RedisInfo> {
         let told = tokio::time::timeout(REDIS_WAIT, self.users.cache().redis_info());
         told.await.unwrap_or(FromRedis::Away)
+    }
+
+    /// What Redis said of itself at most [`RECENT`](crate::service::recent::RECENT) before this call, and how long before:
+    /// for everybody, however many they are.
+    pub async fn recent_redis(&self) -> (FromRedis<RedisInfo>, Duration) {
+        let service = self.clone();
+        let told = self.recent_redis.ask(async move { service.redis().await }).await;
+        told.unwrap_or((FromRedis::Away, Duration::ZERO))
     }
 
     /// Every class with its counts.

@@ -17,6 +17,7 @@ pub mod passwords;
 pub mod permissions;
 pub mod points;
 pub mod profiles;
+pub mod recent;
 pub mod sealing;
 pub mod tokens;
 pub mod totp;
@@ -27,6 +28,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use larder::cache::Cache;
+use larder::introspection::FromRedis;
+use larder::introspection::server::RedisInfo;
 
 use crate::cached::achievements::CachedAchievements;
 use crate::cached::api_keys::CachedApiKeys;
@@ -42,6 +45,7 @@ use crate::service::api_keys::VerifiedKeys;
 use crate::service::error::ServiceError;
 use crate::service::limits::Limits;
 use crate::service::passwords::Passwords;
+use crate::service::recent::Recent;
 use crate::service::sealing::Sealing;
 use crate::service::tokens::Tokens;
 use crate::service::warming::Warming;
@@ -70,6 +74,7 @@ pub struct Parts {
     sealing: Sealing,
     limits: Limits,
     proxies: TrustedProxies,
+    recent_redis: Recent<FromRedis<RedisInfo>>,
 }
 
 impl Deref for Service {
@@ -109,6 +114,7 @@ impl Service {
             sealing,
             limits: Limits::new(security.limits),
             proxies: security.proxies.clone(),
+            recent_redis: Recent::default(),
             store,
         })))
     }

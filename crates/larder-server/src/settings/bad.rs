@@ -1,5 +1,7 @@
 //! A setting that cannot be used: which, what it was, and what is allowed.
 
+use crate::settings::redact;
+
 /// A setting that cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{name}={shown}: {allowed}")]
@@ -14,6 +16,11 @@ impl BadSetting {
     /// A value that may be shown.
     pub(super) fn new(name: &str, value: &str, allowed: impl Into<String>) -> Self {
         Self { name: name.to_owned(), shown: format!("{value:?}"), allowed: allowed.into() }
+    }
+
+    /// A URL, without what may be a secret in it.
+    pub(super) fn url(name: &str, url: &str, allowed: impl Into<String>) -> Self {
+        Self::new(name, &redact::url(url), allowed)
     }
 
     /// A value that is, or may hold, a secret.

@@ -17,7 +17,8 @@ use crate::domain::password::Password;
 use crate::settings::bad::BadSetting;
 use crate::settings::redis::RedisSettings;
 use crate::settings::security::Security;
-use crate::settings::sources::{Effective, Origin, Sources};
+use crate::settings::sources::{Effective, Found, Origin, Sources};
+use crate::store::Store;
 
 /// What is left of the engine's 64 characters beside the database's own name.
 const NAMESPACE_BYTES: usize = 31;
@@ -65,7 +66,7 @@ impl Settings {
         })?;
         let settings = Self {
             listen,
-            database_url: database_url(&sources),
+            database_url: database_url(&sources)?,
             redis: redis::read(&sources)?,
             namespace: namespace(&sources)?,
             admin: first_admin(&sources)?,
@@ -77,18 +78,16 @@ impl Settings {
     }
 }
 
-fn database_url(sources: &Sources) -> String {
+fn database_url(sources: &Sources) -> Result<String, BadSetting> {
+    const NAME: &str = "DATABASE_URL";
     let default = "sqlite://data/larder.db";
-    match sources.find("DATABASE_URL") {
-        Some(found) => {
-            sources.note(found.name, redact::url(&found.value), found.origin);
-            found.value
-        }
-        None => {
-            sources.note("DATABASE_URL", default, Origin::Default);
-            default.to_owned()
-        }
-    }
+    let Some(Found { value: url, origin, .. }) = sources.find(NAME) else {
+        sources.note(NAME, default, Origin::Default);
+        return Ok(default.to_owned());
+    };
+    Store::check_url(&url).map_err(|error| BadSetting::url(NAME, &url, error.to_string()))?;
+    sources.note(NAME, redact::url(&url), origin);
+    Ok(url)
 }
 
 fn namespace(sources: &Sources) -> Result<String, BadSetting> {

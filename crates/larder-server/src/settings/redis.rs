@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use larder::cache::Cache;
+
 use crate::settings::bad::BadSetting;
 use crate::settings::redact;
 use crate::settings::sources::{Found, Origin, Sources};
@@ -53,13 +55,14 @@ pub(super) fn read(sources: &Sources) -> Result<Option<RedisSettings>, BadSettin
         Some(found) => of_url(sources, found)?,
         None => of_parts(sources)?,
     };
+    Cache::check_redis_url(&url).map_err(|error| BadSetting::url(name, &url, error.to_string()))?;
     let pool_size = sources.take("REDIS_POOL_SIZE", "10", |raw| match raw.trim().parse() {
         Ok(size @ 1..=1000) => Ok(size),
         _ => Err("must be a whole number from 1 to 1000".to_owned()),
     })?;
     let pool_timeout = sources.take("REDIS_POOL_TIMEOUT", "5.0", |raw| match raw.trim().parse::<f64>() {
-        Ok(seconds) if seconds > 0.0 && seconds <= 60.0 => Ok(Duration::from_secs_f64(seconds)),
-        _ => Err("must be seconds, more than 0 and at most 60, such as 5.0".to_owned()),
+        Ok(seconds) if (0.001..=60.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err("must be seconds from 0.001 to 60, such as 5.0".to_owned()),
     })?;
     Ok(Some(RedisSettings { url, name, pool_size, pool_timeout }))
 }

@@ -12,14 +12,14 @@ pub enum StoreError {
         field: String,
     },
     /// The database does not answer; trying again may help.
-    #[error("the database is unavailable")]
-    Unavailable(#[source] Error),
+    #[error(transparent)]
+    Unavailable(Error),
     /// The database refused a value that should not have come so far, or the URL cannot be used.
-    #[error("{0}")]
-    Invalid(#[source] Error),
+    #[error(transparent)]
+    Invalid(Error),
     /// A mistake of ours.
-    #[error("the database failed")]
-    Internal(#[source] Error),
+    #[error(transparent)]
+    Internal(Error),
 }
 
 impl From<Error> for StoreError {

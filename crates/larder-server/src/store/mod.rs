@@ -69,6 +69,14 @@ impl Store {
         Ok(Self { database, recorder: None, actor: Actor::Nobody })
     }
 
+    /// Whether [`Store::open`] could use this URL, as far as can be told without connecting.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`], which says what is allowed.
+    pub fn check_url(url: &str) -> Result<(), StoreError> {
+        Ok(Database::check_url(url)?)
+    }
+
     /// What names this database among all that share a Redis: 32 hexadecimal digits.
     ///
     /// # Errors

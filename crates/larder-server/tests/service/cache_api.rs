@@ -190,7 +190,7 @@ fn while_redis_is_away_the_cache_api_answers_and_says_so() {
     assert_eq!(
         health,
         json!({
-            "status": "degraded", "backend": "memory", "connected": false, "latency_ms": null,
+            "status": "degraded", "backend": "memory", "connected": false, "latency_ms": null, "age_ms": 0.0,
         })
     );
     let cleared = admin.post("/api/v1/cache/clear", &json!(null)).expect(200);

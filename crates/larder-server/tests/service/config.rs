@@ -84,7 +84,25 @@ fn a_bad_value_ends_every_command_and_names_what_is_allowed() {
         ("LARDER_CONFIG", "absent.toml", "cannot be read"),
         ("LARDER_CONFIG", "bad.toml", "\"redis_prot\" is no setting"),
         ("REDIS_PORT", "x", "65535"),
-        ("REDIS_POOL_TIMEOUT", "-1", "more than 0"),
+        ("REDIS_URL", "foo", "=\"…\": a Redis URL looks like redis://"),
+        (
+            "REDIS_URL",
+            "redis://:zqxhunter2@cache:x/0",
+            "=\"redis://…@cache:x/0\": a Redis URL looks like redis://",
+        ),
+        ("REDIS_PRIVATE_URL", "rediss://:zqxhunter2@cache", "TLS"),
+        ("DATABASE_URL", "foo", "=\"…\": the database URL has no scheme; allowed are sqlite://"),
+        (
+            "DATABASE_URL",
+            "mysql://root:zqxhunter2@h/d",
+            "=\"mysql://…@h/d\": the database URL is of an unknown kind",
+        ),
+        (
+            "DATABASE_URL",
+            "postgres://u:zqxhunter2@h:x/d",
+            "=\"postgres://…@h:x/d\": the PostgreSQL URL cannot be read",
+        ),
+        ("REDIS_POOL_TIMEOUT", "-1", "from 0.001 to 60"),
         ("UPSTASH_REDIS_REST_URL", "https://eu1.upstash.io", "rediss://default:PASSWORD@eu1.upstash.io:6379"),
     ] {
         for command in ["config", "serve"] {

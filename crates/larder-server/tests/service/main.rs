@@ -43,4 +43,5 @@ mod stopping;
 mod support;
 mod tokens;
 mod totp;
+mod untracked;
 mod users;

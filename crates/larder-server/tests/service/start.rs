@@ -104,6 +104,11 @@ fn a_setting_that_cannot_be_used_is_named_without_its_secret() {
         assert_eq!(status.code(), Some(1), "{name}={value}: {said}");
         assert!(larder.stderr().contains(name), "{name}={value}: {said}");
         assert!(!said.contains(SECRET) && !said.contains("zqxhunt"), "{name}={value}: {said}");
+        let reason =
+            larder.stderr().lines().find_map(|line| line.strip_prefix("larder: ")).unwrap().to_owned();
+        let mut parts: Vec<_> = reason.split(": ").collect();
+        parts.sort_unstable();
+        assert!(parts.is_sorted_by(|one, next| one < next), "something is said twice: {reason}");
         assert!(!said.contains("panicked") && !said.contains("Listening"), "{name}={value}: {said}");
     }
 }

@@ -20,7 +20,7 @@ const LIMIT_MAX: usize = 1_000;
 const STEPS: usize = 10;
 /// Keys that Redis visits in one step of a count.
 const COUNT: usize = 1_000;
-/// How long a count in Redis may take.
+/// How long a search in Redis goes on, for a count or for one page.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// One entry's key, and which tiers hold something under it.
@@ -192,7 +192,7 @@ impl Engine {
         mut cursor: u64,
     ) -> Result<(Vec<Bytes>, u64), Fault> {
         let scanned = self.namespace.scan_pattern(pattern);
-        let mut found = Vec::new();
+        let (began, mut found) = (Instant::now(), Vec::new());
         for _ in 0..STEPS {
             // Redis brings about as many as it visits, so that a page is not much longer than was asked.
             let count = limit.saturating_sub(found.len()).max(10);
@@ -200,7 +200,7 @@ impl Engine {
             keys.retain(|key| self.namespace.means(pattern, key));
             found.extend(keys);
             cursor = next;
-            if cursor == 0 || found.len() >= limit {
+            if cursor == 0 || found.len() >= limit || began.elapsed() > PATIENCE {
                 break;
             }
         }

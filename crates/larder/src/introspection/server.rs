@@ -79,8 +79,8 @@ fn figure<T: FromStr + Default>(fields: &HashMap<&str, &str>, name: &str) -> T {
 }
 
 impl Cache {
-    /// What Redis says of itself, within a few times the Redis time-out. It is asked on a connection of its own, so it may
-    /// answer while the tier is not usable, and the other way round.
+    /// What Redis says of itself, within a few times the Redis time-out once a connection is free. It is asked beside the
+    /// tracked connection, so it may answer while the tier is not usable, and the other way round.
     ///
     /// # Examples
     ///

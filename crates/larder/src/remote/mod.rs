@@ -72,7 +72,7 @@ pub(crate) trait Remote: Send + Sync {
     fn suspect(&self);
 }
 
-/// Looking at the shared tier from outside: untracked, on a connection of its own, certified by nobody. Nothing it tells
+/// Looking at the shared tier from outside: untracked, on connections of its own, certified by nobody. Nothing it tells
 /// may be served.
 #[async_trait]
 pub(crate) trait Inspect: Send + Sync {

@@ -2,6 +2,8 @@
 
 pub(crate) mod views;
 
+use std::time::Duration;
+
 use axum::Json as Answer;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -53,7 +55,8 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
     responses((status = 200, body = CacheHealth), Failed)
 )]
 pub(crate) async fn health(State(service): State<Service>) -> Answer<CacheHealth> {
-    Answer(CacheHealth::of(service.users().cache(), &service.redis().await))
+    let (redis, age) = service.recent_redis().await;
+    Answer(CacheHealth::of(service.users().cache(), &redis, age))
 }
 
 /// The health with all its figures. For admins.
@@ -73,7 +76,7 @@ pub(crate) async fn detailed_health(
     let (redis, entries) = (service.redis().await, service.key_counts().await);
     Ok(Answer(DetailedHealth {
         timestamp: Timestamp::now(),
-        health: CacheHealth::of(cache, &redis),
+        health: CacheHealth::of(cache, &redis, Duration::ZERO),
         memory: Memory::from(cache),
         redis: redis.told().map(RedisServer::from),
         entries: EntryCounts::from(entries),

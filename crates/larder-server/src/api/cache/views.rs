@@ -1,6 +1,7 @@
 //! What the cache's routes answer.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use larder::cache::{Cache, Health};
 use larder::introspection::explain::{Explanation, Held, InRedis, Invalidated};
@@ -23,14 +24,17 @@ pub(crate) struct CacheHealth {
     pub(crate) status: &'static str,
     /// `redis` or `memory`.
     pub(crate) backend: &'static str,
-    /// Whether Redis answered just now.
+    /// Whether Redis answered.
     pub(crate) connected: bool,
     /// How long Redis took to answer a PING.
     pub(crate) latency_ms: Option<f64>,
+    /// How long before this request Redis was asked: at most 500, and 0 when it was asked anew. `null` where none is
+    /// configured.
+    pub(crate) age_ms: Option<f64>,
 }
 
 impl CacheHealth {
-    pub(crate) fn of(cache: &Cache, redis: &FromRedis<RedisInfo>) -> Self {
+    pub(crate) fn of(cache: &Cache, redis: &FromRedis<RedisInfo>, age: Duration) -> Self {
         let told = match redis {
             FromRedis::Told(info) => Some(info),
             FromRedis::Away | FromRedis::NotConfigured => None,
@@ -40,12 +44,13 @@ impl CacheHealth {
             backend: if cache.health() == Health::Working { "redis" } else { "memory" },
             connected: told.is_some(),
             latency_ms: told.map(|info| milliseconds(info.latency)),
+            age_ms: (*redis != FromRedis::NotConfigured).then(|| milliseconds(age)),
         }
     }
 }
 
 /// A duration as people read it, to the microsecond.
-pub(crate) fn milliseconds(duration: std::time::Duration) -> f64 {
+pub(crate) fn milliseconds(duration: Duration) -> f64 {
     duration.as_micros() as f64 / 1_000.0
 }
 

@@ -53,8 +53,8 @@ pub(crate) enum Backend {
 
 impl Backend {
     /// What answers; `None` while Redis is configured and away.
-    pub(crate) async fn of(service: &Service) -> Option<Self> {
-        match service.redis().await {
+    pub(crate) fn of(redis: FromRedis<RedisInfo>) -> Option<Self> {
+        match redis {
             FromRedis::Told(info) => Some(Self::Redis(Box::new(info))),
             FromRedis::NotConfigured => Some(Self::Memory),
             FromRedis::Away => None,
@@ -118,7 +118,7 @@ impl KeyCounts {
     responses((status = 200, body = Health), RedisAway)
 )]
 pub(crate) async fn health(State(service): State<Service>) -> Response {
-    let Some(backend) = Backend::of(&service).await else { return unavailable(None) };
+    let Some(backend) = Backend::of(service.recent_redis().await.0) else { return unavailable(None) };
     Answer(Health { success: true, cache_info: backend.info(&service) }).into_response()
 }
 
@@ -139,7 +139,7 @@ pub(crate) async fn detailed_health(
     caller: Caller,
 ) -> Result<Response, Problem> {
     service.present_admin(caller).await?;
-    let Some(backend) = Backend::of(&service).await else { return Ok(unavailable(None)) };
+    let Some(backend) = Backend::of(service.redis().await) else { return Ok(unavailable(None)) };
     let redis = backend.redis();
     let detailed_statistics = DetailedStatistics {
         key_counts: KeyCounts::of(&service).await,
@@ -183,7 +183,7 @@ pub(crate) async fn detailed_health(
 )]
 pub(crate) async fn stats(State(service): State<Service>, caller: Caller) -> Result<Response, Problem> {
     service.present_admin(caller).await?;
-    let Some(backend) = Backend::of(&service).await else { return Ok(unavailable(None)) };
+    let Some(backend) = Backend::of(service.redis().await) else { return Ok(unavailable(None)) };
     let CacheInfo { status, redis_version, hit_rate, backend, .. } = backend.info(&service);
     let cache_info = ShortInfo { status, redis_version, hit_rate, backend };
     let key_counts = KeyCounts::of(&service).await;
@@ -257,7 +257,7 @@ pub(crate) async fn clear_user(
 )]
 pub(crate) async fn warm(State(service): State<Service>, caller: Caller) -> Result<Response, Problem> {
     service.present_admin(caller).await?;
-    if Backend::of(&service).await.is_none() {
+    if Backend::of(service.redis().await).is_none() {
         return Ok(unavailable(None));
     }
     service.warm_essential().await?;
@@ -279,7 +279,7 @@ pub(crate) async fn warm(State(service): State<Service>, caller: Caller) -> Resu
 )]
 pub(crate) async fn test(State(service): State<Service>, caller: Caller) -> Result<Response, Problem> {
     service.present_admin(caller).await?;
-    if Backend::of(&service).await.is_none() {
+    if Backend::of(service.redis().await).is_none() {
         return Ok(unavailable(None));
     }
     let test = service.self_test().await?;

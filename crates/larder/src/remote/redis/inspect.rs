@@ -1,58 +1,98 @@
-//! Looking at Redis from outside: a connection of its own, dialled when somebody asks, so that no report and no reply on
+//! Looking at Redis from outside: on connections of its own, dialled when somebody asks, so that no report and no reply on
 //! the tracked one waits for it.
+//!
+//! Invariants:
+//! - `never_more_connections_than_places`;
+//! - `a_cancelled_question_leaves_no_reply_behind`: only a connection that owes no reply is kept.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use redis::RedisResult;
+use deadpool::Runtime;
+use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, QueueMode, RecycleError, RecycleResult};
 use redis::aio::MultiplexedConnection;
-use tokio::sync::Mutex;
+use redis::{RedisError, RedisResult};
 
+use crate::error::Error;
 use crate::remote::redis::connection::Dialler;
 use crate::remote::redis::{RedisTier, fault};
 use crate::remote::{Fault, Inspect, Inspected};
 
-/// The untracked connection.
+/// The untracked connections.
 pub(crate) struct Side {
-    dialler: Dialler,
-    /// The connection, once somebody needed it. The lock is held while it is dialled, so that two who need it dial once,
-    /// and by no question.
-    connection: Mutex<Option<MultiplexedConnection>>,
+    places: Pool<Dialler>,
 }
 
+/// Room for one connection, used by one question at a time. Empty while a question is open on its connection, and when that
+/// one was lost.
+pub(crate) struct Place(Option<MultiplexedConnection>);
+
 impl Side {
-    pub(crate) fn new(dialler: Dialler) -> Self {
-        Side { dialler, connection: Mutex::new(None) }
+    /// `size` places; who finds none free waits for `wait`.
+    pub(crate) fn new(dialler: Dialler, size: u32, wait: Duration) -> Result<Self, Error> {
+        let places = Pool::builder(dialler)
+            .max_size(size as usize)
+            // The one that idled least is the likeliest to be whole.
+            .queue_mode(QueueMode::Lifo)
+            .wait_timeout(Some(wait))
+            .runtime(Runtime::Tokio1)
+            .build()
+            .map_err(|error| Error::config_because("the untracked connections".to_owned(), error))?;
+        Ok(Side { places })
     }
 
-    /// Asks, within the operation's time-out. One that broke since the last question is dialled again.
+    /// Asks: waits for a place, then dials if it must, each round trip within the operation's time-out. On a connection that
+    /// broke since its last question it asks once more, on a new one.
     async fn ask<T, F>(&self, question: impl Fn(MultiplexedConnection) -> F) -> Result<T, Fault>
     where
         F: Future<Output = RedisResult<T>>,
     {
-        let (connection, is_new) = self.connection(None).await?;
-        match question(connection).await.map_err(fault) {
+        let mut place = self.places.get().await.map_err(|error| match error {
+            PoolError::Backend(error) => fault(error),
+            _ => Fault::Away,
+        })?;
+        let is_new = Object::metrics(&place).recycle_count == 0;
+        match place.ask(&question).await {
             Err(Fault::Away) if !is_new => {
-                let (connection, _) = self.connection(Some(())).await?;
-                question(connection).await.map_err(fault)
+                // In this very place: the other idle ones may have broken too, and nobody waits twice.
+                *place = self.places.manager().create().await.map_err(fault)?;
+                place.ask(&question).await
             }
             answer => answer,
         }
     }
+}
 
-    /// The connection, and whether it is a new one: as it must be when the last one is known to be `broken`.
-    async fn connection(&self, broken: Option<()>) -> Result<(MultiplexedConnection, bool), Fault> {
-        let mut connection = self.connection.lock().await;
-        match &*connection {
-            Some(connection) if broken.is_none() => Ok((connection.clone(), false)),
-            _ => {
-                *connection = None;
-                let dialled = self.dialler.dial_untracked().await.map_err(fault)?;
-                *connection = Some(dialled.clone());
-                Ok((dialled, true))
-            }
+impl Place {
+    async fn ask<T, F>(&mut self, question: impl FnOnce(MultiplexedConnection) -> F) -> Result<T, Fault>
+    where
+        F: Future<Output = RedisResult<T>>,
+    {
+        // Taken out: a question that is cancelled, or gets no answer in time, closes its connection. A multiplexed one would
+        // throw the late reply away, but whoever is next would have to wait for that.
+        let connection = self.0.take().ok_or(Fault::Away)?;
+        let answer = question(connection.clone()).await.map_err(fault);
+        if !matches!(answer, Err(Fault::Away)) {
+            self.0 = Some(connection);
+        }
+        answer
+    }
+}
+
+impl Manager for Dialler {
+    type Type = Place;
+    type Error = RedisError;
+
+    async fn create(&self) -> RedisResult<Place> {
+        Ok(Place(Some(self.dial_untracked().await?)))
+    }
+
+    async fn recycle(&self, place: &mut Place, _: &Metrics) -> RecycleResult<RedisError> {
+        match place.0 {
+            Some(_) => Ok(()),
+            None => Err(RecycleError::message("its connection was lost")),
         }
     }
 }

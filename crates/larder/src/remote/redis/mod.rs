@@ -41,6 +41,11 @@ const LEASE: Duration = Duration::from_secs(3);
 /// How long a tag's token stands. Longer than any entry; if it went earlier, entries would only be reloaded.
 const TAG_TTL: Duration = Duration::from_secs(2 * 3600);
 
+/// Whether a tier could be built with this URL.
+pub(crate) fn check_url(url: &str) -> Result<(), Error> {
+    Dialler::parse(url, Duration::ZERO).map(drop)
+}
+
 /// What the tier is built from.
 pub(crate) struct Settings {
     pub(crate) url: String,
@@ -49,6 +54,10 @@ pub(crate) struct Settings {
     pub(crate) bound: Duration,
     /// How long one operation may take before the tier counts as away.
     pub(crate) timeout: Duration,
+    /// How many untracked connections there may be.
+    pub(crate) pool_size: u32,
+    /// How long a question waits for one of them.
+    pub(crate) pool_timeout: Duration,
     /// Replayed into Redis before it is used; without one, Redis is emptied instead.
     pub(crate) journal: Option<Arc<dyn Journal>>,
     /// The protocol's; a proof may break one.
@@ -82,7 +91,7 @@ impl RedisTier {
         let current = Arc::new(Current::default());
         let nudge = Arc::new(Notify::new());
         let dialler = Dialler::parse(&settings.url, settings.timeout)?;
-        let side = Side::new(dialler.clone());
+        let side = Side::new(dialler.clone(), settings.pool_size, settings.pool_timeout)?;
         let relay = settings.journal.map(|journal| Relay {
             journal,
             namespace: settings.namespace.clone(),

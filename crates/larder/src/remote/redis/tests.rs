@@ -38,6 +38,8 @@ async fn tier(redis: &Redis) -> (RedisTier, Arc<Notes>) {
         namespace: Namespace::parse("ns").unwrap(),
         bound: Duration::from_secs(2),
         timeout: Duration::from_millis(250),
+        pool_size: 1,
+        pool_timeout: Duration::from_secs(5),
         journal: None,
         rules: Rules::default(),
         passes: Arc::new(Passes::new()),

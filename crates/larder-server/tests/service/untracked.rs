@@ -1,0 +1,135 @@
+//! What asks Redis beside the tracked connection: bounded by two settings, and for the public shared.
+
+use std::net::TcpStream;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use larder_testbed::{Proxy, Redis};
+use serde_json::Value;
+
+use crate::support::app::{Stack, TestApp};
+use crate::support::eventually;
+
+/// Which routes ask Redis for anybody.
+const PUBLIC: [&str; 4] = ["/api/v1/cache/health", "/health/cache", "/v1.0/cache/health", "/cache/health"];
+/// How old an answer to the public may be.
+const RECENT: Duration = Duration::from_millis(500);
+
+/// A service whose way to Redis a test can slow down or stall.
+struct Bed {
+    // The service ends before its Redis.
+    app: TestApp,
+    proxy: Proxy,
+    redis: Redis,
+}
+
+impl Bed {
+    fn new(size: &str, timeout: &str) -> Self {
+        let redis = Redis::start().unwrap();
+        let proxy = Proxy::start(redis.port()).unwrap();
+        let app = Stack::sqlite_memory()
+            .with_redis_at(format!("redis://127.0.0.1:{}/0", proxy.port()))
+            .with_setting("REDIS_POOL_SIZE", size)
+            .with_setting("REDIS_POOL_TIMEOUT", timeout)
+            .start();
+        eventually("Redis is used", || {
+            app.stranger().get("/readyz").expect(200).json()["cache"] == "working"
+        });
+        Self { app, proxy, redis }
+    }
+
+    /// How many connections Redis has that are not tracked, but for the one that asks.
+    fn untracked(&self) -> usize {
+        let list = self.redis.command(&["CLIENT", "LIST", "TYPE", "normal"]).unwrap();
+        let is_tracked = |line: &str| {
+            let flags = line.split(' ').find_map(|field| field.strip_prefix("flags="));
+            flags.is_some_and(|flags| flags.contains('t'))
+        };
+        list.lines().filter(|line| !is_tracked(line) && !line.contains("cmd=client|list")).count()
+    }
+
+    /// An admin asks for this path, so many times at once.
+    fn asked(&self, path: &str, times: usize) -> Vec<JoinHandle<Value>> {
+        let admin = self.app.admin();
+        let ask = |_| {
+            let (admin, path) = (admin.clone(), path.to_owned());
+            thread::spawn(move || admin.get(&path).expect(200).json())
+        };
+        (0..times).map(ask).collect()
+    }
+}
+
+#[test]
+fn the_pools_size_is_how_many_connections_redis_sees() {
+    let bed = Bed::new("2", "5.0");
+    bed.proxy.delay(Duration::from_millis(20));
+    let questions = bed.asked("/api/v1/cache/keys", 20);
+    let mut most = 0;
+    eventually("all are answered", || {
+        most = most.max(bed.untracked());
+        questions.iter().all(JoinHandle::is_finished)
+    });
+    assert_eq!(most, 2);
+    for question in questions {
+        assert_eq!(question.join().unwrap()["redis_is_away"], false);
+    }
+}
+
+#[test]
+fn the_pools_timeout_is_how_long_a_question_waits() {
+    let bed = Bed::new("1", "0.05");
+    bed.proxy.stall();
+    let began = Instant::now();
+    for question in bed.asked("/api/v1/cache/stats", 30) {
+        assert_eq!(question.join().unwrap()["server"], Value::Null);
+    }
+    // One after the other they would take 250 ms each.
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+}
+
+/// How often the service asked Redis what it is: each time with a PING, which nothing else sends.
+fn pings(redis: &Redis) -> u32 {
+    let stats = redis.command(&["INFO", "commandstats"]).unwrap();
+    let calls = stats.lines().find_map(|line| line.strip_prefix("cmdstat_ping:calls="));
+    calls.map_or(0, |calls| calls.split(',').next().unwrap().parse().unwrap())
+}
+
+#[test]
+fn two_hundred_strangers_at_once_cost_redis_few_questions() {
+    let bed = Bed::new("10", "5.0");
+    let (before, began) = (pings(&bed.redis), Instant::now());
+    let strangers: Vec<_> = (0..200)
+        .map(|nth| {
+            let stranger = bed.app.stranger();
+            thread::spawn(move || stranger.get(PUBLIC[nth % PUBLIC.len()]).expect(200).json())
+        })
+        .collect();
+    for stranger in strangers {
+        let health = stranger.join().unwrap();
+        let age = health.get("age_ms").map_or(0.0, |age| age.as_f64().unwrap());
+        assert!((0.0..=500.0).contains(&age), "{health}");
+    }
+    let most = 1 + began.elapsed().as_millis() / RECENT.as_millis();
+    let asked = u128::from(pings(&bed.redis) - before);
+    assert!((1..=most).contains(&asked), "{asked} in {:?}", began.elapsed());
+    assert!(bed.untracked() <= 1, "nobody has to wait for strangers");
+}
+
+#[test]
+fn no_stranger_gets_an_older_answer_than_is_promised() {
+    let bed = Bed::new("10", "5.0");
+    let clients = || {
+        let health = bed.app.stranger().get("/v1.0/cache/health").expect(200).json();
+        health["cache_info"]["connected_clients"].as_u64().unwrap()
+    };
+    let before = clients();
+    let answered = Instant::now();
+    let _more: Vec<_> =
+        (0..5).map(|_| TcpStream::connect(("127.0.0.1", bed.redis.port())).unwrap()).collect();
+    eventually("Redis took them", || {
+        bed.redis.command(&["CLIENT", "LIST"]).unwrap().lines().count() as u64 > before + 5
+    });
+    // Time itself is what is tested.
+    thread::sleep(RECENT.saturating_sub(answered.elapsed()) + Duration::from_millis(1));
+    assert!(clients() >= before + 5, "asked anew");
+}
