@@ -18,7 +18,7 @@ use crate::domain::role::Role;
 use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::error::ServiceError;
-use crate::store::journal::{entries_of_user, touches_of};
+use crate::store::journal::{entries_of_row, entries_of_user};
 
 /// The classes of a user's achievements, and those of everybody's.
 const ACHIEVEMENTS: [&str; 3] = ["achievements", "achievement_summary", "achievement_stats"];
@@ -151,7 +151,7 @@ impl Service {
             });
         };
         let mut touches = entries_of_user(&user.id.to_string());
-        touches.extend(touches_of(&user).into_iter().filter(|touch| matches!(touch, Touch::Entry { .. })));
+        touches.extend(entries_of_row(&user));
         touches.sort();
         touches.dedup();
         Ok(touches)

@@ -11,7 +11,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{NewUser, User};
 use crate::store::Store;
 use crate::store::error::StoreError;
-use crate::store::journal::touches_of;
+use crate::store::journal::touches_of_update;
 use crate::store::passwords;
 use crate::store::row::{self, columns, select_user};
 
@@ -106,7 +106,7 @@ impl Store {
         }
         let wanted = patch.applied(&before);
         if wanted == before {
-            self.touch(|| touches_of(&before));
+            self.touch(|| touches_of_update(&before, &patch.fields()));
             return Ok(Updated::Done { after: Box::new(wanted), before: Box::new(before) });
         }
         let leaves = is_active_superadmin(&before) && !is_active_superadmin(&wanted);

@@ -11,7 +11,7 @@ use crate::domain::role::Role;
 use crate::domain::timestamp::Timestamp;
 use crate::store::Store;
 use crate::store::error::StoreError;
-use crate::store::journal::touches_of;
+use crate::store::journal::touches_of_update;
 use crate::store::row;
 
 macro_rules! select_entry {
@@ -84,7 +84,7 @@ impl Store {
             if !is_same(&entry, user_id, booking, actor) {
                 return Ok(Booked::KeyTaken);
             }
-            self.touch(|| touches_of(&user));
+            self.touch(|| touches_of_update(&user, &["points"]));
             return Ok(Booked::Repeated { entry, balance: user.points });
         }
         let balance = user.points + booking.amount.get();

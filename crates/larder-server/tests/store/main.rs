@@ -12,4 +12,5 @@ mod points;
 mod races;
 mod search;
 mod sessions;
+mod shown;
 mod users;
