@@ -97,7 +97,7 @@ impl Store {
         patch: &UserPatch,
         expected_version: Option<i64>,
     ) -> Result<Updated, StoreError> {
-        let mut write = self.database.begin().await?;
+        let mut write = self.begin_for(id).await?;
         let Some(before) = row::locked(&mut write, id).await? else {
             return Ok(Updated::NotFound);
         };
@@ -143,7 +143,7 @@ impl Store {
         id: UserId,
         expected_version: Option<i64>,
     ) -> Result<Deleted, StoreError> {
-        let mut write = self.database.begin().await?;
+        let mut write = self.begin_for(id).await?;
         let Some(before) = row::locked(&mut write, id).await? else {
             return Ok(Deleted::NotFound);
         };

@@ -72,7 +72,7 @@ impl Store {
         booking: &Booking,
         actor: UserId,
     ) -> Result<Booked, StoreError> {
-        let mut write = self.database.begin().await?;
+        let mut write = self.begin_for(user_id).await?;
         // The user's row first: of two that spend the same points, the second sees what the first left.
         let user = row::locked(&mut write, user_id).await?;
         let Some(user) = user.filter(|user| user.role == judged) else {

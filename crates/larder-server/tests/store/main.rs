@@ -7,6 +7,7 @@ mod audit;
 mod bed;
 mod changes;
 mod counters;
+mod held;
 mod lists;
 mod points;
 mod races;
