@@ -7,32 +7,18 @@ use crate::journal::table::{Entry, FUNCTION_PREFIX, Table, quoted};
 
 /// The statements that create or replace them.
 pub(super) fn of(table: &Table) -> String {
-    let insert = |touches: String| format!("    INSERT INTO larder_outbox (touched) VALUES ({touches});\n");
+    let insert = |tags, rows: &[Row]| {
+        format!("    INSERT INTO larder_outbox (touched) VALUES ({});\n", list(tags, table, rows))
+    };
+    let inserted = insert(tags(table), &[Row::New]);
+    let updated = insert(updated_tags(table), &[Row::Old, Row::NewWhereItDiffers]);
+    let deleted = insert(tags(table), &[Row::Old]);
     let mut sql = format!("-- What a change of {} touches.\n", quoted(&table.name));
     sql.push_str("-- A column that is not there is to be missed now, not by the first write.\n");
     sql.push_str(&format!("SELECT {};\n", table.all_columns()));
-    sql.push_str(&trigger(
-        table,
-        "inserted",
-        "AFTER INSERT",
-        "",
-        &insert(list(tags(table), table, &[Row::New])),
-    ));
-    let both = [Row::Old, Row::NewWhereItDiffers];
-    sql.push_str(&trigger(
-        table,
-        "updated",
-        "AFTER UPDATE",
-        "",
-        &insert(list(updated_tags(table), table, &both)),
-    ));
-    sql.push_str(&trigger(
-        table,
-        "deleted",
-        "AFTER DELETE",
-        "",
-        &insert(list(tags(table), table, &[Row::Old])),
-    ));
+    sql.push_str(&trigger(table, "inserted", "AFTER INSERT", "", &inserted));
+    sql.push_str(&trigger(table, "updated", "AFTER UPDATE", "", &updated));
+    sql.push_str(&trigger(table, "deleted", "AFTER DELETE", "", &deleted));
     let mut keys = table.unique.clone();
     if table.has_rowid {
         keys.push(vec!["rowid".to_owned()]);
