@@ -17,12 +17,15 @@ use sqlx::{Any, AnyConnection, AnyPool, Connection, Executor, Transaction};
 use crate::address::{Address, sqlite_url};
 use crate::dialect::Dialect;
 use crate::error::Error;
+use crate::turns::{Turn, Turns};
 
 const POSTGRES_CONNECTIONS: u32 = 10;
 const POSTGRES_WAIT: Duration = Duration::from_secs(2);
 const SQLITE_READERS: u32 = 4;
 /// Also SQLite's own `busy_timeout`, which the pragmas below spell in milliseconds.
 const SQLITE_WAIT: Duration = Duration::from_secs(5);
+/// As long as SQLite's writers wait for each other.
+const TURN_WAIT: Duration = SQLITE_WAIT;
 const PING_WAIT: Duration = Duration::from_secs(1);
 /// A connection that idled longer is tried before it is used: the server may have restarted meanwhile.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
@@ -45,6 +48,7 @@ struct Shared {
     dialect: Dialect,
     readers: AnyPool,
     writers: AnyPool,
+    turns: Turns,
     statements: AtomicU64,
 }
 
@@ -114,7 +118,8 @@ impl Database {
     }
 
     fn new(dialect: Dialect, readers: AnyPool, writers: AnyPool) -> Self {
-        Self { shared: Arc::new(Shared { dialect, readers, writers, statements: AtomicU64::new(0) }) }
+        let (turns, statements) = (Turns::default(), AtomicU64::new(0));
+        Self { shared: Arc::new(Shared { dialect, readers, writers, turns, statements }) }
     }
 
     /// The executor for one fresh autocommit statement, which it counts.
@@ -139,6 +144,15 @@ impl Database {
     /// A transaction that is ready to write.
     pub(crate) async fn writing(&self) -> Result<Transaction<'static, Any>, Error> {
         Ok(self.shared.writers.begin_with(self.shared.dialect.begin()).await?)
+    }
+
+    /// A turn among this process's writers of `row`. On SQLite there is one connection that writes, so it is the turn.
+    pub(crate) async fn turn(&self, row: &str) -> Result<Option<Turn>, Error> {
+        if self.dialect() == Dialect::Sqlite {
+            return Ok(None);
+        }
+        let turn = tokio::time::timeout(TURN_WAIT, self.shared.turns.take(row)).await;
+        turn.map(Some).map_err(Error::unavailable)
     }
 
     /// How many statements ran so far: reads, and statements of write transactions without BEGIN and COMMIT.

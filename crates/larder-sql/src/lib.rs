@@ -11,4 +11,5 @@ pub mod database;
 pub mod dialect;
 pub mod error;
 pub mod journal;
+mod turns;
 pub mod write;

@@ -5,14 +5,17 @@ use sqlx::{Any, AnyConnection, AssertSqlSafe, Transaction};
 use crate::database::Database;
 use crate::dialect::Dialect;
 use crate::error::Error;
+use crate::turns::Turn;
 
 /// A write transaction.
 ///
 /// Dropping it rolls back. On SQLite it holds the one write lock from its first moment, so that two writers wait
 /// for each other instead of failing half-way.
 pub struct Write {
+    // Fields drop in this order: the next has its turn when the locks are on their way out.
     transaction: Transaction<'static, Any>,
     database: Database,
+    _turn: Option<Turn>,
 }
 
 impl Database {
@@ -21,7 +24,21 @@ impl Database {
     /// # Errors
     /// No connection, or on SQLite no write lock, in time.
     pub async fn begin(&self) -> Result<Write, Error> {
-        Ok(Write { transaction: self.writing().await?, database: self.clone() })
+        Ok(Write { transaction: self.writing().await?, database: self.clone(), _turn: None })
+    }
+
+    /// As [`Database::begin`], for a transaction that first locks the row that `row` names, by a name that is the
+    /// application's own. Its writers in this process take turns before they take a connection: however many want one
+    /// row, whoever holds it and for how long, the connections stay free for others. On PostgreSQL they wait up to 5 s for
+    /// their turn; on SQLite all writers take turns anyway.
+    ///
+    /// Nobody waits for two turns, or two could wait for each other.
+    ///
+    /// # Errors
+    /// As [`Database::begin`], and no turn in time.
+    pub async fn begin_for(&self, row: &str) -> Result<Write, Error> {
+        let turn = self.turn(row).await?;
+        Ok(Write { _turn: turn, ..self.begin().await? })
     }
 }
 

@@ -16,7 +16,10 @@ CREATE TABLE larder_outbox_marks (
 );
 
 -- What a change of "users" touches.
-DO $migration$ BEGIN EXECUTE replace($function$
+DO $migration$ BEGIN
+-- A column that is not there is to be missed now, not by the first write.
+PERFORM 1, "users"."avatar_url", "users"."email", "users"."external_id", "users"."full_name", "users"."id", "users"."is_active", "users"."phone", "users"."points", "users"."username" FROM "users" LIMIT 0;
+EXECUTE replace($function$
 CREATE OR REPLACE FUNCTION "larder_journal_users"() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' AND (OLD."email"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."email"::pg_catalog.text COLLATE pg_catalog."C" OR OLD."email"::pg_catalog.text IS NULL AND NEW."email"::pg_catalog.text IS NULL)
@@ -26,11 +29,11 @@ BEGIN
         AND (OLD."username"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."username"::pg_catalog.text COLLATE pg_catalog."C" OR OLD."username"::pg_catalog.text IS NULL AND NEW."username"::pg_catalog.text IS NULL) THEN
         INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
             '["tag","user_list"]',
-            '["tag","leaderboard"]',
-            '["tag","recent_achievements"]',
             '["tag","superadmin_user_list"]',
             '["tag","user_stats"]',
             '["tag","dashboard_stats"]',
+            CASE WHEN ROW(OLD."avatar_url", OLD."full_name", OLD."id", OLD."is_active", OLD."points", OLD."username")::pg_catalog.record OPERATOR(pg_catalog.*<>) ROW(NEW."avatar_url", NEW."full_name", NEW."id", NEW."is_active", NEW."points", NEW."username")::pg_catalog.record THEN '["tag","leaderboard"]' END,
+            CASE WHEN ROW(OLD."avatar_url", OLD."full_name", OLD."id", OLD."is_active", OLD."username")::pg_catalog.record OPERATOR(pg_catalog.*<>) ROW(NEW."avatar_url", NEW."full_name", NEW."id", NEW."is_active", NEW."username")::pg_catalog.record THEN '["tag","recent_achievements"]' END,
             '["entry","user_details",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
             '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
             '["entry","user_personal_stats",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
@@ -47,11 +50,11 @@ BEGIN
     ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
         INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
             '["tag","user_list"]',
-            '["tag","leaderboard"]',
-            '["tag","recent_achievements"]',
             '["tag","superadmin_user_list"]',
             '["tag","user_stats"]',
             '["tag","dashboard_stats"]',
+            CASE WHEN ROW(OLD."avatar_url", OLD."full_name", OLD."id", OLD."is_active", OLD."points", OLD."username")::pg_catalog.record OPERATOR(pg_catalog.*<>) ROW(NEW."avatar_url", NEW."full_name", NEW."id", NEW."is_active", NEW."points", NEW."username")::pg_catalog.record THEN '["tag","leaderboard"]' END,
+            CASE WHEN ROW(OLD."avatar_url", OLD."full_name", OLD."id", OLD."is_active", OLD."username")::pg_catalog.record OPERATOR(pg_catalog.*<>) ROW(NEW."avatar_url", NEW."full_name", NEW."id", NEW."is_active", NEW."username")::pg_catalog.record THEN '["tag","recent_achievements"]' END,
             '["entry","user_details",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
             '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
             '["entry","user_personal_stats",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
@@ -81,11 +84,11 @@ BEGIN
     ELSIF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
         INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
             '["tag","user_list"]',
-            '["tag","leaderboard"]',
-            '["tag","recent_achievements"]',
             '["tag","superadmin_user_list"]',
             '["tag","user_stats"]',
             '["tag","dashboard_stats"]',
+            '["tag","leaderboard"]',
+            '["tag","recent_achievements"]',
             '["entry","user_details",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
             '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
             '["entry","user_personal_stats",' OPERATOR(pg_catalog.||) pg_catalog.to_json(NEW."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
@@ -102,11 +105,11 @@ BEGIN
     ELSIF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
         INSERT INTO larder_outbox (touched) VALUES (pg_catalog.concat('[', pg_catalog.concat_ws(',',
             '["tag","user_list"]',
-            '["tag","leaderboard"]',
-            '["tag","recent_achievements"]',
             '["tag","superadmin_user_list"]',
             '["tag","user_stats"]',
             '["tag","dashboard_stats"]',
+            '["tag","leaderboard"]',
+            '["tag","recent_achievements"]',
             '["entry","user_details",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
             '["entry","auth_state",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
             '["entry","user_personal_stats",' OPERATOR(pg_catalog.||) pg_catalog.to_json(OLD."id"::pg_catalog.text)::pg_catalog.text OPERATOR(pg_catalog.||) ']',
@@ -140,7 +143,10 @@ ALTER TABLE "users" ENABLE ALWAYS TRIGGER larder_journal;
 ALTER TABLE "users" ENABLE ALWAYS TRIGGER larder_journal_truncated;
 
 -- What a change of "credentials" touches.
-DO $migration$ BEGIN EXECUTE replace($function$
+DO $migration$ BEGIN
+-- A column that is not there is to be missed now, not by the first write.
+PERFORM 1, "credentials"."user_id" FROM "credentials" LIMIT 0;
+EXECUTE replace($function$
 CREATE OR REPLACE FUNCTION "larder_journal_credentials"() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' AND (OLD."user_id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."user_id"::pg_catalog.text COLLATE pg_catalog."C" OR OLD."user_id"::pg_catalog.text IS NULL AND NEW."user_id"::pg_catalog.text IS NULL) THEN
@@ -185,7 +191,10 @@ ALTER TABLE "credentials" ENABLE ALWAYS TRIGGER larder_journal;
 ALTER TABLE "credentials" ENABLE ALWAYS TRIGGER larder_journal_truncated;
 
 -- What a change of "sessions" touches.
-DO $migration$ BEGIN EXECUTE replace($function$
+DO $migration$ BEGIN
+-- A column that is not there is to be missed now, not by the first write.
+PERFORM 1, "sessions"."id", "sessions"."user_id" FROM "sessions" LIMIT 0;
+EXECUTE replace($function$
 CREATE OR REPLACE FUNCTION "larder_journal_sessions"() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' AND (OLD."user_id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."user_id"::pg_catalog.text COLLATE pg_catalog."C" OR OLD."user_id"::pg_catalog.text IS NULL AND NEW."user_id"::pg_catalog.text IS NULL) THEN
@@ -230,7 +239,10 @@ ALTER TABLE "sessions" ENABLE ALWAYS TRIGGER larder_journal;
 ALTER TABLE "sessions" ENABLE ALWAYS TRIGGER larder_journal_truncated;
 
 -- What a change of "preferences" touches.
-DO $migration$ BEGIN EXECUTE replace($function$
+DO $migration$ BEGIN
+-- A column that is not there is to be missed now, not by the first write.
+PERFORM 1, "preferences"."user_id" FROM "preferences" LIMIT 0;
+EXECUTE replace($function$
 CREATE OR REPLACE FUNCTION "larder_journal_preferences"() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' AND (OLD."user_id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."user_id"::pg_catalog.text COLLATE pg_catalog."C" OR OLD."user_id"::pg_catalog.text IS NULL AND NEW."user_id"::pg_catalog.text IS NULL) THEN
@@ -271,7 +283,10 @@ ALTER TABLE "preferences" ENABLE ALWAYS TRIGGER larder_journal;
 ALTER TABLE "preferences" ENABLE ALWAYS TRIGGER larder_journal_truncated;
 
 -- What a change of "languages" touches.
-DO $migration$ BEGIN EXECUTE replace($function$
+DO $migration$ BEGIN
+-- A column that is not there is to be missed now, not by the first write.
+PERFORM 1, "languages"."user_id" FROM "languages" LIMIT 0;
+EXECUTE replace($function$
 CREATE OR REPLACE FUNCTION "larder_journal_languages"() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' AND (OLD."user_id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."user_id"::pg_catalog.text COLLATE pg_catalog."C" OR OLD."user_id"::pg_catalog.text IS NULL AND NEW."user_id"::pg_catalog.text IS NULL) THEN
@@ -312,7 +327,10 @@ ALTER TABLE "languages" ENABLE ALWAYS TRIGGER larder_journal;
 ALTER TABLE "languages" ENABLE ALWAYS TRIGGER larder_journal_truncated;
 
 -- What a change of "accessibility" touches.
-DO $migration$ BEGIN EXECUTE replace($function$
+DO $migration$ BEGIN
+-- A column that is not there is to be missed now, not by the first write.
+PERFORM 1, "accessibility"."user_id" FROM "accessibility" LIMIT 0;
+EXECUTE replace($function$
 CREATE OR REPLACE FUNCTION "larder_journal_accessibility"() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' AND (OLD."user_id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."user_id"::pg_catalog.text COLLATE pg_catalog."C" OR OLD."user_id"::pg_catalog.text IS NULL AND NEW."user_id"::pg_catalog.text IS NULL) THEN
@@ -353,7 +371,10 @@ ALTER TABLE "accessibility" ENABLE ALWAYS TRIGGER larder_journal;
 ALTER TABLE "accessibility" ENABLE ALWAYS TRIGGER larder_journal_truncated;
 
 -- What a change of "interests" touches.
-DO $migration$ BEGIN EXECUTE replace($function$
+DO $migration$ BEGIN
+-- A column that is not there is to be missed now, not by the first write.
+PERFORM 1, "interests"."user_id" FROM "interests" LIMIT 0;
+EXECUTE replace($function$
 CREATE OR REPLACE FUNCTION "larder_journal_interests"() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' AND (OLD."user_id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."user_id"::pg_catalog.text COLLATE pg_catalog."C" OR OLD."user_id"::pg_catalog.text IS NULL AND NEW."user_id"::pg_catalog.text IS NULL) THEN
@@ -394,7 +415,10 @@ ALTER TABLE "interests" ENABLE ALWAYS TRIGGER larder_journal;
 ALTER TABLE "interests" ENABLE ALWAYS TRIGGER larder_journal_truncated;
 
 -- What a change of "api_keys" touches.
-DO $migration$ BEGIN EXECUTE replace($function$
+DO $migration$ BEGIN
+-- A column that is not there is to be missed now, not by the first write.
+PERFORM 1, "api_keys"."id" FROM "api_keys" LIMIT 0;
+EXECUTE replace($function$
 CREATE OR REPLACE FUNCTION "larder_journal_api_keys"() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' AND (OLD."id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."id"::pg_catalog.text COLLATE pg_catalog."C" OR OLD."id"::pg_catalog.text IS NULL AND NEW."id"::pg_catalog.text IS NULL) THEN
@@ -430,7 +454,10 @@ ALTER TABLE "api_keys" ENABLE ALWAYS TRIGGER larder_journal;
 ALTER TABLE "api_keys" ENABLE ALWAYS TRIGGER larder_journal_truncated;
 
 -- What a change of "achievements" touches.
-DO $migration$ BEGIN EXECUTE replace($function$
+DO $migration$ BEGIN
+-- A column that is not there is to be missed now, not by the first write.
+PERFORM 1, "achievements"."badge_type", "achievements"."id", "achievements"."user_id" FROM "achievements" LIMIT 0;
+EXECUTE replace($function$
 CREATE OR REPLACE FUNCTION "larder_journal_achievements"() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' AND (OLD."user_id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."user_id"::pg_catalog.text COLLATE pg_catalog."C" OR OLD."user_id"::pg_catalog.text IS NULL AND NEW."user_id"::pg_catalog.text IS NULL) THEN
@@ -484,7 +511,10 @@ ALTER TABLE "achievements" ENABLE ALWAYS TRIGGER larder_journal;
 ALTER TABLE "achievements" ENABLE ALWAYS TRIGGER larder_journal_truncated;
 
 -- What a change of "permissions" touches.
-DO $migration$ BEGIN EXECUTE replace($function$
+DO $migration$ BEGIN
+-- A column that is not there is to be missed now, not by the first write.
+PERFORM 1, "permissions"."permission", "permissions"."user_id" FROM "permissions" LIMIT 0;
+EXECUTE replace($function$
 CREATE OR REPLACE FUNCTION "larder_journal_permissions"() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' AND (OLD."user_id"::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) NEW."user_id"::pg_catalog.text COLLATE pg_catalog."C" OR OLD."user_id"::pg_catalog.text IS NULL AND NEW."user_id"::pg_catalog.text IS NULL) THEN
@@ -530,7 +560,10 @@ ALTER TABLE "permissions" ENABLE ALWAYS TRIGGER larder_journal;
 ALTER TABLE "permissions" ENABLE ALWAYS TRIGGER larder_journal_truncated;
 
 -- What a change of "user_counts" touches.
-DO $migration$ BEGIN EXECUTE replace($function$
+DO $migration$ BEGIN
+-- A column that is not there is to be missed now, not by the first write.
+PERFORM 1, "user_counts"."is_active", "user_counts"."role", "user_counts"."shard" FROM "user_counts" LIMIT 0;
+EXECUTE replace($function$
 CREATE OR REPLACE FUNCTION "larder_journal_user_counts"() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' AND TRUE THEN
@@ -577,7 +610,10 @@ ALTER TABLE "user_counts" ENABLE ALWAYS TRIGGER larder_journal;
 ALTER TABLE "user_counts" ENABLE ALWAYS TRIGGER larder_journal_truncated;
 
 -- What a change of "user_days" touches.
-DO $migration$ BEGIN EXECUTE replace($function$
+DO $migration$ BEGIN
+-- A column that is not there is to be missed now, not by the first write.
+PERFORM 1, "user_days"."day", "user_days"."shard" FROM "user_days" LIMIT 0;
+EXECUTE replace($function$
 CREATE OR REPLACE FUNCTION "larder_journal_user_days"() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' AND TRUE THEN

@@ -24,16 +24,18 @@ CREATE TABLE larder_identity (
 INSERT INTO larder_identity (id) VALUES (lower(hex(randomblob(16))));
 
 -- What a change of "users" touches.
+-- A column that is not there is to be missed now, not by the first write.
+SELECT 1, "users"."avatar_url", "users"."email", "users"."external_id", "users"."full_name", "users"."id", "users"."is_active", "users"."phone", "users"."points", "users"."username" FROM "users" LIMIT 0;
 DROP TRIGGER IF EXISTS larder_journal_users_inserted;
 CREATE TRIGGER larder_journal_users_inserted AFTER INSERT ON "users"
 BEGIN
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","user_list"]'
-        || ',["tag","leaderboard"]'
-        || ',["tag","recent_achievements"]'
         || ',["tag","superadmin_user_list"]'
         || ',["tag","user_stats"]'
         || ',["tag","dashboard_stats"]'
+        || ',["tag","leaderboard"]'
+        || ',["tag","recent_achievements"]'
         || CASE WHEN NEW."id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CAST(NEW."id" AS TEXT)) ELSE '' END
         || CASE WHEN NEW."id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(NEW."id" AS TEXT)) ELSE '' END
         || CASE WHEN NEW."id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CAST(NEW."id" AS TEXT)) ELSE '' END
@@ -53,11 +55,20 @@ CREATE TRIGGER larder_journal_users_updated AFTER UPDATE ON "users"
 BEGIN
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","user_list"]'
-        || ',["tag","leaderboard"]'
-        || ',["tag","recent_achievements"]'
         || ',["tag","superadmin_user_list"]'
         || ',["tag","user_stats"]'
         || ',["tag","dashboard_stats"]'
+        || CASE WHEN OLD."avatar_url" COLLATE BINARY IS NOT NEW."avatar_url" OR typeof(OLD."avatar_url") IS NOT typeof(NEW."avatar_url")
+            OR OLD."full_name" COLLATE BINARY IS NOT NEW."full_name" OR typeof(OLD."full_name") IS NOT typeof(NEW."full_name")
+            OR OLD."id" COLLATE BINARY IS NOT NEW."id" OR typeof(OLD."id") IS NOT typeof(NEW."id")
+            OR OLD."is_active" COLLATE BINARY IS NOT NEW."is_active" OR typeof(OLD."is_active") IS NOT typeof(NEW."is_active")
+            OR OLD."points" COLLATE BINARY IS NOT NEW."points" OR typeof(OLD."points") IS NOT typeof(NEW."points")
+            OR OLD."username" COLLATE BINARY IS NOT NEW."username" OR typeof(OLD."username") IS NOT typeof(NEW."username") THEN ',["tag","leaderboard"]' ELSE '' END
+        || CASE WHEN OLD."avatar_url" COLLATE BINARY IS NOT NEW."avatar_url" OR typeof(OLD."avatar_url") IS NOT typeof(NEW."avatar_url")
+            OR OLD."full_name" COLLATE BINARY IS NOT NEW."full_name" OR typeof(OLD."full_name") IS NOT typeof(NEW."full_name")
+            OR OLD."id" COLLATE BINARY IS NOT NEW."id" OR typeof(OLD."id") IS NOT typeof(NEW."id")
+            OR OLD."is_active" COLLATE BINARY IS NOT NEW."is_active" OR typeof(OLD."is_active") IS NOT typeof(NEW."is_active")
+            OR OLD."username" COLLATE BINARY IS NOT NEW."username" OR typeof(OLD."username") IS NOT typeof(NEW."username") THEN ',["tag","recent_achievements"]' ELSE '' END
         || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CAST(OLD."id" AS TEXT)) ELSE '' END
         || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(OLD."id" AS TEXT)) ELSE '' END
         || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CAST(OLD."id" AS TEXT)) ELSE '' END
@@ -90,11 +101,11 @@ CREATE TRIGGER larder_journal_users_deleted AFTER DELETE ON "users"
 BEGIN
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","user_list"]'
-        || ',["tag","leaderboard"]'
-        || ',["tag","recent_achievements"]'
         || ',["tag","superadmin_user_list"]'
         || ',["tag","user_stats"]'
         || ',["tag","dashboard_stats"]'
+        || ',["tag","leaderboard"]'
+        || ',["tag","recent_achievements"]'
         || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CAST(OLD."id" AS TEXT)) ELSE '' END
         || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(OLD."id" AS TEXT)) ELSE '' END
         || CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CAST(OLD."id" AS TEXT)) ELSE '' END
@@ -115,11 +126,11 @@ CREATE TRIGGER larder_journal_users_insert_replaces BEFORE INSERT ON "users"
 BEGIN
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         ',["tag","user_list"]'
-        || ',["tag","leaderboard"]'
-        || ',["tag","recent_achievements"]'
         || ',["tag","superadmin_user_list"]'
         || ',["tag","user_stats"]'
         || ',["tag","dashboard_stats"]'
+        || ',["tag","leaderboard"]'
+        || ',["tag","recent_achievements"]'
         || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CAST(victim."id" AS TEXT)) ELSE '' END
         || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(victim."id" AS TEXT)) ELSE '' END
         || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CAST(victim."id" AS TEXT)) ELSE '' END
@@ -152,11 +163,11 @@ CREATE TRIGGER larder_journal_users_update_replaces BEFORE UPDATE ON "users"
 BEGIN
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         ',["tag","user_list"]'
-        || ',["tag","leaderboard"]'
-        || ',["tag","recent_achievements"]'
         || ',["tag","superadmin_user_list"]'
         || ',["tag","user_stats"]'
         || ',["tag","dashboard_stats"]'
+        || ',["tag","leaderboard"]'
+        || ',["tag","recent_achievements"]'
         || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CAST(victim."id" AS TEXT)) ELSE '' END
         || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(victim."id" AS TEXT)) ELSE '' END
         || CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'user_personal_stats', CAST(victim."id" AS TEXT)) ELSE '' END
@@ -180,6 +191,8 @@ BEGIN
 END;
 
 -- What a change of "credentials" touches.
+-- A column that is not there is to be missed now, not by the first write.
+SELECT 1, "credentials"."user_id" FROM "credentials" LIMIT 0;
 DROP TRIGGER IF EXISTS larder_journal_credentials_inserted;
 CREATE TRIGGER larder_journal_credentials_inserted AFTER INSERT ON "credentials"
 BEGIN
@@ -233,6 +246,8 @@ BEGIN
 END;
 
 -- What a change of "sessions" touches.
+-- A column that is not there is to be missed now, not by the first write.
+SELECT 1, "sessions"."id", "sessions"."user_id" FROM "sessions" LIMIT 0;
 DROP TRIGGER IF EXISTS larder_journal_sessions_inserted;
 CREATE TRIGGER larder_journal_sessions_inserted AFTER INSERT ON "sessions"
 BEGIN
@@ -286,6 +301,8 @@ BEGIN
 END;
 
 -- What a change of "preferences" touches.
+-- A column that is not there is to be missed now, not by the first write.
+SELECT 1, "preferences"."user_id" FROM "preferences" LIMIT 0;
 DROP TRIGGER IF EXISTS larder_journal_preferences_inserted;
 CREATE TRIGGER larder_journal_preferences_inserted AFTER INSERT ON "preferences"
 BEGIN
@@ -334,6 +351,8 @@ BEGIN
 END;
 
 -- What a change of "languages" touches.
+-- A column that is not there is to be missed now, not by the first write.
+SELECT 1, "languages"."user_id" FROM "languages" LIMIT 0;
 DROP TRIGGER IF EXISTS larder_journal_languages_inserted;
 CREATE TRIGGER larder_journal_languages_inserted AFTER INSERT ON "languages"
 BEGIN
@@ -382,6 +401,8 @@ BEGIN
 END;
 
 -- What a change of "accessibility" touches.
+-- A column that is not there is to be missed now, not by the first write.
+SELECT 1, "accessibility"."user_id" FROM "accessibility" LIMIT 0;
 DROP TRIGGER IF EXISTS larder_journal_accessibility_inserted;
 CREATE TRIGGER larder_journal_accessibility_inserted AFTER INSERT ON "accessibility"
 BEGIN
@@ -430,6 +451,8 @@ BEGIN
 END;
 
 -- What a change of "interests" touches.
+-- A column that is not there is to be missed now, not by the first write.
+SELECT 1, "interests"."user_id" FROM "interests" LIMIT 0;
 DROP TRIGGER IF EXISTS larder_journal_interests_inserted;
 CREATE TRIGGER larder_journal_interests_inserted AFTER INSERT ON "interests"
 BEGIN
@@ -478,6 +501,8 @@ BEGIN
 END;
 
 -- What a change of "api_keys" touches.
+-- A column that is not there is to be missed now, not by the first write.
+SELECT 1, "api_keys"."id" FROM "api_keys" LIMIT 0;
 DROP TRIGGER IF EXISTS larder_journal_api_keys_inserted;
 CREATE TRIGGER larder_journal_api_keys_inserted AFTER INSERT ON "api_keys"
 BEGIN
@@ -520,6 +545,8 @@ BEGIN
 END;
 
 -- What a change of "achievements" touches.
+-- A column that is not there is to be missed now, not by the first write.
+SELECT 1, "achievements"."badge_type", "achievements"."id", "achievements"."user_id" FROM "achievements" LIMIT 0;
 DROP TRIGGER IF EXISTS larder_journal_achievements_inserted;
 CREATE TRIGGER larder_journal_achievements_inserted AFTER INSERT ON "achievements"
 BEGIN
@@ -587,6 +614,8 @@ BEGIN
 END;
 
 -- What a change of "permissions" touches.
+-- A column that is not there is to be missed now, not by the first write.
+SELECT 1, "permissions"."permission", "permissions"."user_id" FROM "permissions" LIMIT 0;
 DROP TRIGGER IF EXISTS larder_journal_permissions_inserted;
 CREATE TRIGGER larder_journal_permissions_inserted AFTER INSERT ON "permissions"
 BEGIN
@@ -641,6 +670,8 @@ BEGIN
 END;
 
 -- What a change of "user_counts" touches.
+-- A column that is not there is to be missed now, not by the first write.
+SELECT 1, "user_counts"."is_active", "user_counts"."role", "user_counts"."shard" FROM "user_counts" LIMIT 0;
 DROP TRIGGER IF EXISTS larder_journal_user_counts_inserted;
 CREATE TRIGGER larder_journal_user_counts_inserted AFTER INSERT ON "user_counts"
 BEGIN
@@ -697,6 +728,8 @@ BEGIN
 END;
 
 -- What a change of "user_days" touches.
+-- A column that is not there is to be missed now, not by the first write.
+SELECT 1, "user_days"."day", "user_days"."shard" FROM "user_days" LIMIT 0;
 DROP TRIGGER IF EXISTS larder_journal_user_days_inserted;
 CREATE TRIGGER larder_journal_user_days_inserted AFTER INSERT ON "user_days"
 BEGIN

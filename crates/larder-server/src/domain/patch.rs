@@ -54,18 +54,46 @@ impl UserPatch {
         Self { is_active: Some(is_active), ..Self::default() }
     }
 
+    /// The fields in this change, also those that have their new value already.
+    pub(crate) fn fields(&self) -> Vec<&'static str> {
+        // Taken apart, so that a new field is not forgotten.
+        let Self {
+            external_id,
+            email,
+            username,
+            phone,
+            full_name,
+            bio,
+            occupation,
+            location,
+            avatar_url,
+            skills,
+            experience,
+            role,
+            is_active,
+        } = self;
+        let fields = [
+            ("external_id", *external_id != Patch::Keep),
+            ("email", email.is_some()),
+            ("username", username.is_some()),
+            ("phone", *phone != Patch::Keep),
+            ("full_name", *full_name != Patch::Keep),
+            ("bio", *bio != Patch::Keep),
+            ("occupation", *occupation != Patch::Keep),
+            ("location", *location != Patch::Keep),
+            ("avatar_url", *avatar_url != Patch::Keep),
+            ("skills", skills.is_some()),
+            ("experience", *experience != Patch::Keep),
+            ("role", role.is_some()),
+            ("is_active", is_active.is_some()),
+        ];
+        fields.into_iter().filter_map(|(name, is_there)| is_there.then_some(name)).collect()
+    }
+
     /// The fields in this change that only an admin may set: `role`, `is_active`, `external_id`.
     pub fn admin_fields(&self) -> Vec<&'static str> {
-        let mut fields = Vec::new();
-        if self.role.is_some() {
-            fields.push("role");
-        }
-        if self.is_active.is_some() {
-            fields.push("is_active");
-        }
-        if self.external_id != Patch::Keep {
-            fields.push("external_id");
-        }
+        let mut fields = self.fields();
+        fields.retain(|field| ["role", "is_active", "external_id"].contains(field));
         fields
     }
 
@@ -120,6 +148,7 @@ mod tests {
         assert_eq!((after.bio, after.location), (None, before.location));
         assert_eq!(after.full_name.unwrap().as_str(), "Ann");
         assert_eq!((after.role, after.is_active), (Role::Admin, false));
+        assert_eq!(patch.fields(), ["full_name", "bio", "role", "is_active"]);
         assert_eq!(patch.admin_fields(), ["role", "is_active"]);
     }
 }

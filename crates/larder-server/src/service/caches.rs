@@ -20,7 +20,7 @@ use crate::domain::role::Role;
 use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::error::ServiceError;
-use crate::store::journal::{entries_of_user, touches_of};
+use crate::store::journal::{entries_of_row, entries_of_user};
 
 /// How long Redis may take to say how it does.
 const REDIS_WAIT: Duration = Duration::from_secs(2);
@@ -165,7 +165,7 @@ impl Service {
             });
         };
         let mut touches = entries_of_user(&user.id.to_string());
-        touches.extend(touches_of(&user).into_iter().filter(|touch| matches!(touch, Touch::Entry { .. })));
+        touches.extend(entries_of_row(&user));
         touches.sort();
         touches.dedup();
         Ok(touches)

@@ -14,7 +14,7 @@ use crate::domain::user::{NewUser, User};
 use crate::service::access::Caller;
 use crate::service::error::ServiceError;
 use crate::service::{Service, to_the_end};
-use crate::store::changes::{Deleted, Updated};
+use crate::store::changes::{Deleted, Expected, Updated};
 
 const LAST_SUPERADMIN: ServiceError =
     ServiceError::Conflict("this is the last active superadmin; make another one first");
@@ -123,7 +123,8 @@ impl Service {
                     check_gives(caller, role)?;
                 }
             }
-            if let Some(changed) = self.update_as_judged(caller.actor(), target, patch.clone()).await? {
+            let changed = self.update_as_judged(caller.actor(), target, patch.clone(), !expected.is_empty());
+            if let Some(changed) = changed.await? {
                 return Ok(changed);
             }
         }
@@ -135,11 +136,18 @@ impl Service {
         actor: Actor,
         target: User,
         patch: UserPatch,
+        is_conditional: bool,
     ) -> Result<Option<(User, Receipt)>, ServiceError> {
         let service = self.clone();
         to_the_end(async move {
             let (store, recorder) = service.store.recording(actor);
-            let updated = store.update_user(target.id, &patch, Some(target.version)).await;
+            // On its version only if the caller asked for one: others who write about the same user would have this one
+            // start again each time, behind them all.
+            let expected = match is_conditional {
+                true => Expected::Version(target.version),
+                false => Expected::Judged(&target),
+            };
+            let updated = store.update_user(target.id, &patch, Some(expected)).await;
             let receipt = service.users.committed(&recorder).await;
             match updated? {
                 Updated::Done { after, .. } => Ok(Some((*after, receipt))),

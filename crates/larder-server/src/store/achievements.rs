@@ -51,7 +51,7 @@ impl Store {
         award: &Award,
         actor: UserId,
     ) -> Result<Awarded, StoreError> {
-        let mut write = self.database.begin().await?;
+        let mut write = self.begin_for(user_id).await?;
         let user = row::locked(&mut write, user_id).await?;
         let Some(user) = user.filter(|user| user.role == judged) else {
             return Ok(Awarded::Outdated);

@@ -103,7 +103,7 @@ impl Store {
         hash: &ApiKeyHash,
         new: NewApiKey,
     ) -> Result<ApiKeyInserted, StoreError> {
-        let mut write = self.database.begin().await?;
+        let mut write = self.begin_for(user_id).await?;
         // Nobody adds another meanwhile, or deactivates the user.
         if !row::locked(&mut write, user_id).await?.is_some_and(|user| user.is_active) {
             return Ok(ApiKeyInserted::NotFound);

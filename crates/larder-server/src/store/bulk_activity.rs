@@ -12,7 +12,7 @@ use crate::domain::user::User;
 use crate::store::Store;
 use crate::store::changes::{is_active_superadmin, others_remain};
 use crate::store::error::StoreError;
-use crate::store::journal::touches_of;
+use crate::store::journal::touches_of_update;
 use crate::store::placeholders;
 use crate::store::row::{self, select_user};
 
@@ -68,7 +68,7 @@ impl Store {
             ids.collect::<BTreeSet<_>>()
         };
         for user in of(Outcome::Already).iter().filter_map(|id| users.get(id)) {
-            self.touch(|| touches_of(user));
+            self.touch(|| touches_of_update(user, &["is_active"]));
         }
         let changed: Vec<_> = of(Outcome::Changed).into_iter().collect();
         set_active(&mut write, &changed, is_active).await?;

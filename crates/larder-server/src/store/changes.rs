@@ -11,9 +11,30 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{NewUser, User};
 use crate::store::Store;
 use crate::store::error::StoreError;
-use crate::store::journal::touches_of;
+use crate::store::journal::touches_of_update;
 use crate::store::passwords;
 use crate::store::row::{self, columns, select_user};
+
+/// What has to hold of a user for a change of it to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expected<'a> {
+    /// This is its version.
+    Version(i64),
+    /// It still is what this reading of it was judged by: it has the role, and the external id that may have named it. What
+    /// else changed meanwhile says nothing about who may change it.
+    Judged(&'a User),
+}
+
+impl Expected<'_> {
+    fn holds_of(self, user: &User) -> bool {
+        match self {
+            Self::Version(version) => user.version == version,
+            Self::Judged(judged) => {
+                (user.id, user.role, &user.external_id) == (judged.id, judged.role, &judged.external_id)
+            }
+        }
+    }
+}
 
 /// What became of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +48,7 @@ pub enum Updated {
     },
     /// There is no such user.
     NotFound,
-    /// Another version was expected.
+    /// Another version was expected, or another role or external id was judged.
     VersionConflict {
         /// The present version.
         current: i64,
@@ -87,7 +108,7 @@ impl Store {
         Ok(Some(user))
     }
 
-    /// Changes a user, if it has the expected version. Deactivation voids its tokens and ends its sessions.
+    /// Changes a user, if it is as expected. Deactivation voids its tokens and ends its sessions.
     ///
     /// # Errors
     /// [`StoreError::Taken`], or those of the database.
@@ -95,18 +116,18 @@ impl Store {
         &self,
         id: UserId,
         patch: &UserPatch,
-        expected_version: Option<i64>,
+        expected: Option<Expected<'_>>,
     ) -> Result<Updated, StoreError> {
-        let mut write = self.database.begin().await?;
+        let mut write = self.begin_for(id).await?;
         let Some(before) = row::locked(&mut write, id).await? else {
             return Ok(Updated::NotFound);
         };
-        if expected_version.is_some_and(|expected| expected != before.version) {
+        if expected.is_some_and(|expected| !expected.holds_of(&before)) {
             return Ok(Updated::VersionConflict { current: before.version });
         }
         let wanted = patch.applied(&before);
         if wanted == before {
-            self.touch(|| touches_of(&before));
+            self.touch(|| touches_of_update(&before, &patch.fields()));
             return Ok(Updated::Done { after: Box::new(wanted), before: Box::new(before) });
         }
         let leaves = is_active_superadmin(&before) && !is_active_superadmin(&wanted);
@@ -143,7 +164,7 @@ impl Store {
         id: UserId,
         expected_version: Option<i64>,
     ) -> Result<Deleted, StoreError> {
-        let mut write = self.database.begin().await?;
+        let mut write = self.begin_for(id).await?;
         let Some(before) = row::locked(&mut write, id).await? else {
             return Ok(Deleted::NotFound);
         };

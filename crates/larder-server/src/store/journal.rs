@@ -31,11 +31,11 @@ pub fn tables() -> Vec<Table> {
             .entry("accessibility", &["id"])
             .entry("interests", &["id"])
             .tag("user_list")
-            .tag("leaderboard")
-            .tag("recent_achievements")
             .tag("superadmin_user_list")
             .tag("user_stats")
             .tag("dashboard_stats")
+            .tag_reading("leaderboard", &LEADERBOARD_READS)
+            .tag_reading("recent_achievements", &RECENT_ACHIEVEMENTS_READ)
             .unique(&["id"])
             .unique(&["email"])
             .unique(&["username"])
@@ -96,15 +96,14 @@ fn part(name: &str) -> Table {
     Table::new(name).entry(name, &["user_id"]).entry("full_profile", &["user_id"]).unique(&["user_id"])
 }
 
-/// The tags of what shows many users.
-const OF_ALL: [&str; 6] = [
-    "user_list",
-    "superadmin_user_list",
-    "user_stats",
-    "dashboard_stats",
-    "leaderboard",
-    "recent_achievements",
-];
+/// The tags of what shows many users, dropped with every change of one.
+const OF_ALL: [&str; 4] = ["user_list", "superadmin_user_list", "user_stats", "dashboard_stats"];
+
+/// The columns of `users` that `store/leaderboard.rs` reads: for the leaderboard, and for ranks, which fall with it.
+const LEADERBOARD_READS: [&str; 6] = ["id", "username", "full_name", "avatar_url", "points", "is_active"];
+
+/// The columns of `users` that `store/achievements.rs` reads for the newest of all; the points are the achievement's own.
+const RECENT_ACHIEVEMENTS_READ: [&str; 5] = ["id", "username", "full_name", "avatar_url", "is_active"];
 
 /// The classes that have an entry for each user, by its id.
 const OF_USER: [&str; 9] = [
@@ -119,8 +118,17 @@ const OF_USER: [&str; 9] = [
     "interests",
 ];
 
-/// What a change of this user's row touches, as `tables` declares it.
-pub(crate) fn touches_of(user: &User) -> Vec<Touch> {
+/// What an update of these columns of this user's row touches, as `tables` declares it.
+pub(super) fn touches_of_update(user: &User, columns: &[&str]) -> Vec<Touch> {
+    let reads_any = |read: &[&str]| columns.iter().any(|column| read.contains(column));
+    let leaderboard = reads_any(&LEADERBOARD_READS).then_some("leaderboard");
+    let recent = reads_any(&RECENT_ACHIEVEMENTS_READ).then_some("recent_achievements");
+    let tags = OF_ALL.into_iter().chain(leaderboard).chain(recent);
+    tags.map(|tag| Touch::Tag(tag.to_owned())).chain(entries_of_row(user)).collect()
+}
+
+/// The entries that this user's row stands for, as `tables` declares it.
+pub(crate) fn entries_of_row(user: &User) -> impl Iterator<Item = Touch> {
     let names = [
         ("user_email", Some(user.email.as_str())),
         ("user_username", Some(user.username.as_str())),
@@ -129,9 +137,7 @@ pub(crate) fn touches_of(user: &User) -> Vec<Touch> {
     ];
     let names = names.into_iter().filter_map(|(class, name)| Some(Touch::entry(class, [name?])));
     let id = user.id.to_string();
-    let own = OF_USER.map(|class| Touch::entry(class, [&id]));
-    let tags = OF_ALL.map(|tag| Touch::Tag(tag.to_owned()));
-    tags.into_iter().chain(own).chain(names).collect()
+    OF_USER.map(|class| Touch::entry(class, [&id])).into_iter().chain(names)
 }
 
 /// What a change of a user's sessions touches, as `tables` declares it.
@@ -158,72 +164,5 @@ impl Store {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use larder_sql::dialect::Dialect;
-    use larder_sql::journal::migration;
-    use larder_testbed::Sqlite;
-
-    use super::*;
-    use crate::domain::audit::Actor;
-    use crate::domain::contact::{Email, Phone};
-    use crate::domain::identity::{ExternalId, Username};
-    use crate::domain::permission::Permission;
-    use crate::domain::user::NewUser;
-
-    #[tokio::test]
-    async fn touches_of_a_user_are_what_its_trigger_journals() {
-        let sqlite = Sqlite::fresh().unwrap();
-        let (store, recorder) = Store::open(&sqlite.url()).await.unwrap().recording(Actor::Nobody);
-        let mut new = NewUser::new(Email::parse("a@x.example").unwrap(), Username::parse("ann").unwrap());
-        new.phone = Some(Phone::parse("+31612345678").unwrap());
-        new.external_id = Some(ExternalId::parse("5779356081").unwrap());
-        let user = store.insert_user(new, None).await.unwrap();
-        let (mut journalled, mut said) = (recorder.touches(), touches_of(&user));
-        journalled.sort();
-        said.sort();
-        assert_eq!(journalled, said);
-    }
-
-    #[tokio::test]
-    async fn touches_of_permissions_are_what_their_trigger_journals() {
-        let sqlite = Sqlite::fresh().unwrap();
-        let store = Store::open(&sqlite.url()).await.unwrap();
-        let new = NewUser::new(Email::parse("a@x.example").unwrap(), Username::parse("ann").unwrap());
-        let user = store.insert_user(new, None).await.unwrap();
-        let permission = Permission::parse("points.write").unwrap();
-        let mut said = touches_of_permissions(user.id);
-        said.sort();
-        for round in 0..3 {
-            let (store, recorder) = store.recording(Actor::Nobody);
-            match round {
-                0 | 1 => drop(store.grant(user.id, user.role, &permission, user.id).await.unwrap()),
-                _ => drop(store.revoke(user.id, user.role, &permission).await.unwrap()),
-            }
-            let mut journalled = recorder.touches();
-            journalled.sort();
-            assert_eq!(journalled, said, "round {round}");
-        }
-    }
-
-    /// With `LARDER_WRITE_MIGRATIONS=1` it writes the files instead: for a declaration that was never released. After a
-    /// release, a new migration with `larder_sql::journal::triggers` is what is needed.
-    #[test]
-    fn migrations_are_what_is_declared() {
-        for (folder, dialect) in [("postgres", Dialect::Postgres), ("sqlite", Dialect::Sqlite)] {
-            let file = Path::new(env!("CARGO_MANIFEST_DIR"))
-                .join("migrations")
-                .join(folder)
-                .join("0009_journal.sql");
-            let sql = migration(dialect, &tables()).unwrap();
-            let sql = format!(
-                "-- Written by larder_sql::journal::migration; declared in src/store/journal.rs.\n\n{sql}"
-            );
-            if std::env::var_os("LARDER_WRITE_MIGRATIONS").is_some() {
-                std::fs::write(&file, &sql).unwrap();
-            }
-            assert!(std::fs::read_to_string(&file).unwrap() == sql, "{} is out of date", file.display());
-        }
-    }
-}
+#[path = "journal_tests.rs"]
+mod tests;

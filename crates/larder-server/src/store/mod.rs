@@ -39,10 +39,12 @@ mod search;
 mod sql;
 
 use larder_sql::database::{Database, Migrations};
+use larder_sql::write::Write;
 use sqlx::Row;
 use sqlx::migrate::Migrator;
 
 use crate::domain::audit::Actor;
+use crate::domain::identity::UserId;
 use crate::store::error::StoreError;
 use crate::store::recorder::Recorder;
 
@@ -84,6 +86,12 @@ impl Store {
     pub async fn installation(&self) -> Result<String, StoreError> {
         let row = sqlx::query("SELECT id FROM installation").fetch_one(self.database.read()).await?;
         Ok(row.try_get("id")?)
+    }
+
+    /// A write that locks this user's row first. Of an instance's writers about one user at most one has a connection, so
+    /// that a user whom somebody holds in psql holds up nobody else's writes.
+    async fn begin_for(&self, user: UserId) -> Result<Write, StoreError> {
+        Ok(self.database.begin_for(&user.to_string()).await?)
     }
 
     /// The database itself, for its health and its count of statements.

@@ -103,7 +103,7 @@ impl Store {
         change: &P::Change,
         expected: &[String],
     ) -> Result<PartUpdated<P>, StoreError> {
-        let mut write = self.database.begin().await?;
+        let mut write = self.begin_for(id).await?;
         // The lock on the user keeps the part as it is, too: every write here takes it first.
         if row::locked(&mut write, id).await?.is_none_or(|user| user.version != judged_version) {
             return Ok(PartUpdated::UserChanged);

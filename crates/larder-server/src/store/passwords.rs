@@ -91,7 +91,7 @@ impl Store {
         hash: &str,
         expected_epoch: Option<i64>,
     ) -> Result<PasswordSet, StoreError> {
-        let mut write = self.database.begin().await?;
+        let mut write = self.begin_for(id).await?;
         if row::locked(&mut write, id).await?.is_none() {
             return Ok(PasswordSet::NotFound);
         }

@@ -66,7 +66,7 @@ impl Store {
         permission: &Permission,
         actor: UserId,
     ) -> Result<Granted, StoreError> {
-        let mut write = self.database.begin().await?;
+        let mut write = self.begin_for(user_id).await?;
         if row::locked(&mut write, user_id).await?.is_none_or(|user| user.role != judged) {
             return Ok(Granted::Outdated);
         }
@@ -116,7 +116,7 @@ impl Store {
         judged: Role,
         permission: &Permission,
     ) -> Result<Revoked, StoreError> {
-        let mut write = self.database.begin().await?;
+        let mut write = self.begin_for(user_id).await?;
         if row::locked(&mut write, user_id).await?.is_none_or(|user| user.role != judged) {
             return Ok(Revoked::Outdated);
         }

@@ -11,7 +11,7 @@ use crate::domain::role::Role;
 use crate::domain::timestamp::Timestamp;
 use crate::store::Store;
 use crate::store::error::StoreError;
-use crate::store::journal::touches_of;
+use crate::store::journal::touches_of_update;
 use crate::store::row;
 
 macro_rules! select_entry {
@@ -72,7 +72,7 @@ impl Store {
         booking: &Booking,
         actor: UserId,
     ) -> Result<Booked, StoreError> {
-        let mut write = self.database.begin().await?;
+        let mut write = self.begin_for(user_id).await?;
         // The user's row first: of two that spend the same points, the second sees what the first left.
         let user = row::locked(&mut write, user_id).await?;
         let Some(user) = user.filter(|user| user.role == judged) else {
@@ -84,7 +84,7 @@ impl Store {
             if !is_same(&entry, user_id, booking, actor) {
                 return Ok(Booked::KeyTaken);
             }
-            self.touch(|| touches_of(&user));
+            self.touch(|| touches_of_update(&user, &["points"]));
             return Ok(Booked::Repeated { entry, balance: user.points });
         }
         let balance = user.points + booking.amount.get();

@@ -132,7 +132,7 @@ where
     text.map(|text| text.parse().map_err(|error| undecodable(column, error))).transpose()
 }
 
-/// The user, with its row locked until the transaction ends.
+/// The user, with its row locked until the transaction ends: the first thing that a [`Store::begin_for`] does.
 pub(crate) async fn locked(write: &mut Write, id: UserId) -> Result<Option<User>, StoreError> {
     let select = write.locking(select_user!("WHERE users.id = $1"));
     let row = sqlx::query(select).bind(id.to_string()).fetch_optional(write.statement()).await?;

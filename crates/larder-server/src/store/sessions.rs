@@ -96,7 +96,7 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub async fn open_session(&self, new: NewSession<'_>) -> Result<Opened, StoreError> {
-        let mut write = self.database.begin().await?;
+        let mut write = self.begin_for(new.user_id).await?;
         // Between reading the hash and now the password may have changed; the lock keeps it as it is.
         let user = row::locked(&mut write, new.user_id).await?;
         let query = sqlx::query("SELECT epoch FROM credentials WHERE user_id = $1");

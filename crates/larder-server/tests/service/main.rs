@@ -37,6 +37,7 @@ mod points;
 mod profiles;
 mod reassigned;
 mod secrets;
+mod shown;
 mod start;
 mod statistics;
 mod stopping;

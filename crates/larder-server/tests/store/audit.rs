@@ -6,7 +6,7 @@ use larder_server::domain::identity::UserId;
 use larder_server::domain::patch::{Patch, UserPatch};
 use larder_server::domain::text::Bio;
 use larder_server::store::audit::Entry;
-use larder_server::store::changes::Updated;
+use larder_server::store::changes::{Expected, Updated};
 
 use crate::bed::{Bed, contract, new};
 
@@ -30,7 +30,7 @@ async fn a_change_and_its_line_stand_or_fall_together(bed: &Bed) {
     // Neither changes anything.
     store.update_user(ann.id, &patch, None).await.unwrap();
     store.insert_user(new("ann"), None).await.unwrap_err();
-    store.update_user(ann.id, &UserPatch::default(), Some(99)).await.unwrap();
+    store.update_user(ann.id, &UserPatch::default(), Some(Expected::Version(99))).await.unwrap();
     store.delete_user(ann.id, None).await.unwrap();
 
     let of_ann = AuditQuery { target: Some(ann.id), ..AuditQuery::default() };

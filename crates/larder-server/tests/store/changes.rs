@@ -5,7 +5,7 @@ use larder_server::domain::paging::Filter;
 use larder_server::domain::patch::{Patch, UserPatch};
 use larder_server::domain::text::{Bio, FullName};
 use larder_server::domain::timestamp::Timestamp;
-use larder_server::store::changes::{Deleted, Updated};
+use larder_server::store::changes::{Deleted, Expected, Updated};
 use larder_server::store::error::StoreError;
 
 use crate::bed::{Bed, contract, new};
@@ -14,6 +14,7 @@ contract!(
     a_change_shows_before_and_after,
     a_change_of_nothing_succeeds,
     conditions_hold,
+    what_was_judged_is_what_is_changed,
     versions_by_trigger,
     foreign_sql_is_held_to_the_rules,
     delete_cascades,
@@ -50,13 +51,37 @@ async fn conditions_hold(bed: &Bed) {
     let store = &bed.store;
     let user = bed.user("ann").await;
     let conflict = Updated::VersionConflict { current: 1 };
-    assert_eq!(store.update_user(user.id, &bio("x"), Some(7)).await.unwrap(), conflict);
-    assert!(matches!(store.update_user(user.id, &bio("x"), Some(1)).await.unwrap(), Updated::Done { .. }));
+    assert_eq!(store.update_user(user.id, &bio("x"), Some(Expected::Version(7))).await.unwrap(), conflict);
+    assert!(matches!(
+        store.update_user(user.id, &bio("x"), Some(Expected::Version(1))).await.unwrap(),
+        Updated::Done { .. }
+    ));
     assert_eq!(store.delete_user(user.id, Some(1)).await.unwrap(), Deleted::VersionConflict { current: 2 });
     let nobody = UserId::generate();
     assert_eq!(store.update_user(nobody, &bio("x"), None).await.unwrap(), Updated::NotFound);
     assert_eq!(store.set_active(nobody, false).await.unwrap(), Updated::NotFound);
     assert_eq!(store.delete_user(nobody, None).await.unwrap(), Deleted::NotFound);
+}
+
+/// What was judged is the role, and the external id that may have named the user.
+async fn what_was_judged_is_what_is_changed(bed: &Bed) {
+    let judged = bed.user("ann").await;
+    let change = async |text: &str| {
+        bed.store.update_user(judged.id, &bio(text), Some(Expected::Judged(&judged))).await.unwrap()
+    };
+    // Others write about her all the time, and she does not start again for that.
+    for (version, text) in [(2, "a"), (4, "b")] {
+        let Updated::Done { after, .. } = change(text).await else { panic!("{text}") };
+        assert_eq!(after.version, version);
+        bed.update(&judged, &bio("other")).await;
+    }
+    for (version, set, back) in
+        [(6, "role = 'admin'", "role = 'user'"), (8, "external_id = '5779356081'", "external_id = NULL")]
+    {
+        bed.sql(&format!("UPDATE users SET {set} WHERE username = 'ann'")).unwrap();
+        assert_eq!(change("c").await, Updated::VersionConflict { current: version }, "{set}");
+        bed.sql(&format!("UPDATE users SET {back} WHERE username = 'ann'")).unwrap();
+    }
 }
 
 async fn versions_by_trigger(bed: &Bed) {

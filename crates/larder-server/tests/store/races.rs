@@ -13,7 +13,7 @@ use larder_server::domain::text::{Bio, Line};
 use larder_server::domain::timestamp::Timestamp;
 use larder_server::domain::user::NewUser;
 use larder_server::store::Store;
-use larder_server::store::changes::Updated;
+use larder_server::store::changes::{Expected, Updated};
 use larder_server::store::error::StoreError;
 use larder_server::store::keys::SigningKey;
 use larder_server::store::sessions::{NewSession, Opened, Rotated};
@@ -86,7 +86,10 @@ async fn one_conditional_change_wins(bed: &Bed) {
     let user = bed.user("ann").await;
     let outcomes = at_once(bed, 6, |store, number| async move {
         let bio = Patch::Set(Bio::parse(&number.to_string()).unwrap());
-        store.update_user(user.id, &UserPatch { bio, ..UserPatch::default() }, Some(1)).await.unwrap()
+        store
+            .update_user(user.id, &UserPatch { bio, ..UserPatch::default() }, Some(Expected::Version(1)))
+            .await
+            .unwrap()
     })
     .await;
     let done = outcomes.iter().filter(|outcome| matches!(outcome, Updated::Done { .. })).count();

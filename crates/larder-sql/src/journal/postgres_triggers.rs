@@ -8,8 +8,6 @@
 //! the schema of everything it uses, operators too, or the caller could have it run something else. `SET search_path`
 //! would do as well, and costs as much as all the rest of the trigger.
 
-use larder::journal::Touch;
-
 use crate::journal::table::{Entry, FUNCTION_PREFIX, Table, quoted};
 
 /// The statements that create or replace them.
@@ -19,11 +17,14 @@ pub(super) fn of(table: &Table) -> String {
     format!(
         "\
 -- What a change of {name} touches.
-DO $migration$ BEGIN EXECUTE replace($function$
+DO $migration$ BEGIN
+-- A column that is not there is to be missed now, not by the first write.
+PERFORM {all_columns};
+EXECUTE replace($function$
 CREATE OR REPLACE FUNCTION {function}() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' AND {is_same} THEN
-        {INSERT} VALUES ({deleted});
+        {INSERT} VALUES ({updated_alike});
     ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
         {INSERT} VALUES ({updated});
     ELSIF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
@@ -49,10 +50,12 @@ CREATE OR REPLACE TRIGGER larder_journal_truncated AFTER TRUNCATE ON {name}
 ALTER TABLE {name} ENABLE ALWAYS TRIGGER larder_journal;
 ALTER TABLE {name} ENABLE ALWAYS TRIGGER larder_journal_truncated;
 ",
+        all_columns = table.all_columns(),
         is_same = is_same(table),
-        updated = list(table, &[Row::Old, Row::NewWhereItDiffers]),
-        inserted = list(table, &[Row::New]),
-        deleted = list(table, &[Row::Old]),
+        updated_alike = list(updated_tags(table), table, &[Row::Old]),
+        updated = list(updated_tags(table), table, &[Row::Old, Row::NewWhereItDiffers]),
+        inserted = list(tags(table), table, &[Row::New]),
+        deleted = list(tags(table), table, &[Row::Old]),
         truncated = serde_json::json!(table.whole()),
     )
 }
@@ -67,11 +70,30 @@ enum Row {
     NewWhereItDiffers,
 }
 
+fn tags(table: &Table) -> Vec<String> {
+    table.tags.iter().map(|tag| format!("'{}'", tag.json())).collect()
+}
+
+/// Those of what reads some columns are NULL unless one of these changes. As images, for values that are equal to their
+/// type may look different, some types know no equality, and texts depend on the session's settings. `record` keeps
+/// PostgreSQL from taking it for a comparison column by column, which knows no images.
+fn updated_tags(table: &Table) -> Vec<String> {
+    let tags = table.tags.iter().map(|tag| {
+        let Some(columns) = table.columns_of(tag) else { return format!("'{}'", tag.json()) };
+        let image = |row| {
+            let columns = columns.iter().map(|column| format!("{row}.{}", quoted(column)));
+            format!("ROW({})::pg_catalog.record", columns.collect::<Vec<_>>().join(", "))
+        };
+        let differs = format!("{} OPERATOR(pg_catalog.*<>) {}", image("OLD"), image("NEW"));
+        format!("CASE WHEN {differs} THEN '{}' END", tag.json())
+    });
+    tags.collect()
+}
+
 /// The expression of a list of touches. `concat_ws` leaves out what is NULL, as an entry is when a column is.
-fn list(table: &Table, rows: &[Row]) -> String {
-    let tags = table.tags.iter().map(|tag| format!("'{}'", serde_json::json!(Touch::Tag(tag.clone()))));
+fn list(tags: Vec<String>, table: &Table, rows: &[Row]) -> String {
     let entries = rows.iter().flat_map(|row| table.entries.iter().map(|entry| touch(entry, *row)));
-    let touches: Vec<_> = tags.chain(entries).collect();
+    let touches: Vec<_> = tags.into_iter().chain(entries).collect();
     let touches = touches.join(",\n            ");
     format!("pg_catalog.concat('[', pg_catalog.concat_ws(',',\n            {touches}), ']')")
 }

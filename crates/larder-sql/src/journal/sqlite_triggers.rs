@@ -3,18 +3,22 @@
 //! Nothing here can be NULL where the outbox forbids it: the conflict clause of a foreign `INSERT OR IGNORE` also rules
 //! inside its triggers, and would skip the row.
 
-use larder::journal::Touch;
-
 use crate::journal::table::{Entry, FUNCTION_PREFIX, Table, quoted};
 
 /// The statements that create or replace them.
 pub(super) fn of(table: &Table) -> String {
-    let insert = |touches: String| format!("    INSERT INTO larder_outbox (touched) VALUES ({touches});\n");
+    let insert = |tags, rows: &[Row]| {
+        format!("    INSERT INTO larder_outbox (touched) VALUES ({});\n", list(tags, table, rows))
+    };
+    let inserted = insert(tags(table), &[Row::New]);
+    let updated = insert(updated_tags(table), &[Row::Old, Row::NewWhereItDiffers]);
+    let deleted = insert(tags(table), &[Row::Old]);
     let mut sql = format!("-- What a change of {} touches.\n", quoted(&table.name));
-    sql.push_str(&trigger(table, "inserted", "AFTER INSERT", "", &insert(list(table, &[Row::New]))));
-    let both = [Row::Old, Row::NewWhereItDiffers];
-    sql.push_str(&trigger(table, "updated", "AFTER UPDATE", "", &insert(list(table, &both))));
-    sql.push_str(&trigger(table, "deleted", "AFTER DELETE", "", &insert(list(table, &[Row::Old]))));
+    sql.push_str("-- A column that is not there is to be missed now, not by the first write.\n");
+    sql.push_str(&format!("SELECT {};\n", table.all_columns()));
+    sql.push_str(&trigger(table, "inserted", "AFTER INSERT", "", &inserted));
+    sql.push_str(&trigger(table, "updated", "AFTER UPDATE", "", &updated));
+    sql.push_str(&trigger(table, "deleted", "AFTER DELETE", "", &deleted));
     let mut keys = table.unique.clone();
     if table.has_rowid {
         keys.push(vec!["rowid".to_owned()]);
@@ -63,11 +67,31 @@ impl Row {
     }
 }
 
+fn tags(table: &Table) -> Vec<String> {
+    table.tags.iter().map(|tag| format!("',{}'", tag.json())).collect()
+}
+
+/// Those of what reads some columns are empty unless one of these changes: its type too, for 1 equals 1.0. Not as texts,
+/// which have fewer digits than a number may have.
+fn updated_tags(table: &Table) -> Vec<String> {
+    let tags = table.tags.iter().map(|tag| {
+        let Some(columns) = table.columns_of(tag) else { return format!("',{}'", tag.json()) };
+        let differs = columns.into_iter().map(|column| {
+            let column = quoted(column);
+            format!(
+                "OLD.{column} COLLATE BINARY IS NOT NEW.{column} OR typeof(OLD.{column}) IS NOT typeof(NEW.{column})"
+            )
+        });
+        let differs: Vec<_> = differs.collect();
+        format!("CASE WHEN {} THEN ',{}' ELSE '' END", differs.join("\n            OR "), tag.json())
+    });
+    tags.collect()
+}
+
 /// The expression of a list of touches: each begins with a comma, and the first comma is taken away.
-fn list(table: &Table, rows: &[Row]) -> String {
-    let tags = table.tags.iter().map(|tag| format!("',{}'", serde_json::json!(Touch::Tag(tag.clone()))));
+fn list(tags: Vec<String>, table: &Table, rows: &[Row]) -> String {
     let entries = rows.iter().flat_map(|row| table.entries.iter().map(|entry| touch(entry, *row)));
-    let touches: Vec<_> = tags.chain(entries).collect();
+    let touches: Vec<_> = tags.into_iter().chain(entries).collect();
     format!("'[' || substr(\n        {}, 2) || ']'", touches.join("\n        || "))
 }
 
@@ -92,7 +116,7 @@ fn touch(entry: &Entry, row: Row) -> String {
 fn victims(table: &Table, clashes: &[String]) -> String {
     format!(
         "    INSERT INTO larder_outbox (touched) SELECT {}\n        FROM {} AS victim\n        WHERE {};\n",
-        list(table, &[Row::Victim]),
+        list(tags(table), table, &[Row::Victim]),
         quoted(&table.name),
         clashes.join("\n            OR "),
     )

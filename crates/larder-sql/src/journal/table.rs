@@ -1,5 +1,7 @@
 //! What a row of a table stands for: the entries and the tags that a change of it touches.
 
+use std::collections::BTreeSet;
+
 use larder::journal::Touch;
 
 use crate::error::Error;
@@ -20,6 +22,9 @@ pub(super) const FUNCTION_PREFIX: &str = "larder_journal_";
 /// of its columns, so these should be of a type with one text form only: text, whole numbers, UUIDs. An entry one of
 /// whose columns is NULL is not touched: no key could name it.
 ///
+/// Every column that is named has to be there, or the migration fails; and it has to be stored: triggers of PostgreSQL do
+/// not see what a `VIRTUAL` generated column says.
+///
 /// # Examples
 ///
 /// ```
@@ -30,6 +35,7 @@ pub(super) const FUNCTION_PREFIX: &str = "larder_journal_";
 ///     .entry("guest", &["id"])
 ///     .entry("guest_by_email", &["email"])
 ///     .tag("guest_list")
+///     .tag_reading("guest_ranking", &["id", "name", "stays"])
 ///     .unique(&["id"])
 ///     .unique(&["email"]);
 /// let sql = migration(Dialect::Sqlite, &[guests]).unwrap();
@@ -39,7 +45,7 @@ pub(super) const FUNCTION_PREFIX: &str = "larder_journal_";
 pub struct Table {
     pub(super) name: String,
     pub(super) entries: Vec<Entry>,
-    pub(super) tags: Vec<String>,
+    pub(super) tags: Vec<Tag>,
     pub(super) unique: Vec<Vec<String>>,
     pub(super) has_rowid: bool,
 }
@@ -49,6 +55,14 @@ pub struct Table {
 pub(super) struct Entry {
     pub(super) class: String,
     pub(super) columns: Vec<String>,
+}
+
+/// A tag that a row is under.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Tag {
+    pub(super) name: String,
+    /// Only an UPDATE that changes one of these touches it; `None` for any UPDATE.
+    pub(super) reads: Option<Vec<String>>,
 }
 
 impl Table {
@@ -78,13 +92,26 @@ impl Table {
     /// A row touches every entry under `tag`. A class's own name is a tag of all its entries.
     #[must_use]
     pub fn tag(mut self, tag: &str) -> Self {
-        self.tags.push(tag.to_owned());
+        self.tags.push(Tag { name: tag.to_owned(), reads: None });
         self
     }
 
-    /// No two rows have the same values in these columns. To be told for each primary key and each other unique key,
-    /// because SQLite's `INSERT OR REPLACE` deletes the rows that are in its way without running their triggers.
-    /// PostgreSQL does not need it. Default: none.
+    /// As [`Table::tag`], for what reads these columns of the table and no others: an UPDATE touches it only if one of them
+    /// changes, or one of the first [unique](Table::unique) key, which says which row it is. INSERT, DELETE and TRUNCATE
+    /// always do. To be named is each column that the loaders show, filter by, sort by or join by: one that is forgotten
+    /// leaves stale answers.
+    ///
+    /// On SQLite also an `INSERT … ON CONFLICT` that meets a row touches it, whatever it changes: it cannot be told from
+    /// one that replaces the row.
+    #[must_use]
+    pub fn tag_reading(mut self, tag: &str, columns: &[&str]) -> Self {
+        self.tags.push(Tag { name: tag.to_owned(), reads: Some(owned(columns)) });
+        self
+    }
+
+    /// No two rows have the same values in these columns. To be told for each primary key, first, and each other unique
+    /// key, because SQLite's `INSERT OR REPLACE` deletes the rows that are in its way without running their triggers.
+    /// PostgreSQL needs none but the first, and that only for [`Table::tag_reading`]. Default: none.
     #[must_use]
     pub fn unique(mut self, columns: &[&str]) -> Self {
         self.unique.push(owned(columns));
@@ -105,8 +132,17 @@ impl Table {
             check("class", class, CLASS_BYTES)?;
             check_columns(&self.name, columns)?;
         }
-        for tag in &self.tags {
-            check("tag", tag, CLASS_BYTES)?;
+        for Tag { name, reads } in &self.tags {
+            check("tag", name, CLASS_BYTES)?;
+            let Some(reads) = reads else { continue };
+            check_columns(&self.name, reads)?;
+            if self.unique.is_empty() {
+                return Err(Error::declaration(format!(
+                    "table {:?}: the tag {name:?} reads some columns, and no unique key says which row is which; allowed \
+                     are tables that declare their primary key as unique",
+                    self.name
+                )));
+            }
         }
         for columns in &self.unique {
             check_columns(&self.name, columns)?;
@@ -122,12 +158,42 @@ impl Table {
 
     /// What touches everything that any row of the table can stand for.
     pub(super) fn whole(&self) -> Vec<Touch> {
+        let tags = self.tags.iter().map(|tag| &tag.name);
         let classes = self.entries.iter().map(|entry| &entry.class);
-        let mut touches: Vec<_> = self.tags.iter().chain(classes).cloned().map(Touch::Tag).collect();
+        let mut touches: Vec<_> = tags.chain(classes).cloned().map(Touch::Tag).collect();
         touches.sort();
         touches.dedup();
         touches
     }
+
+    /// Which columns' changes touch `tag`; `None` for any.
+    pub(super) fn columns_of<'a>(&'a self, tag: &'a Tag) -> Option<Vec<&'a String>> {
+        let identity = self.unique.first().into_iter().flatten();
+        Some(distinct(identity.chain(tag.reads.as_ref()?)))
+    }
+
+    /// What follows SELECT in a query that fails unless every column that is named is there. It brings no rows.
+    pub(super) fn all_columns(&self) -> String {
+        let entries = self.entries.iter().flat_map(|entry| &entry.columns);
+        let reads = self.tags.iter().filter_map(|tag| tag.reads.as_ref()).flatten();
+        let unique = self.unique.iter().flatten();
+        let table = quoted(&self.name);
+        // With the table: SQLite takes a quoted name that is nowhere for a string.
+        let columns = distinct(entries.chain(reads).chain(unique)).into_iter();
+        let columns: String = columns.map(|column| format!(", {table}.{}", quoted(column))).collect();
+        format!("1{columns} FROM {table} LIMIT 0")
+    }
+}
+
+impl Tag {
+    /// The touch as JSON.
+    pub(super) fn json(&self) -> String {
+        serde_json::json!(Touch::Tag(self.name.clone())).to_string()
+    }
+}
+
+fn distinct<'a>(names: impl Iterator<Item = &'a String>) -> Vec<&'a String> {
+    names.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 fn owned(names: &[&str]) -> Vec<String> {
@@ -184,6 +250,10 @@ mod tests {
             good().tag("back\\slash"),
             good().unique(&[]),
             good().unique(&[""]),
+            good().tag_reading("", &["id"]).unique(&["id"]),
+            good().tag_reading("ranking", &[]).unique(&["id"]),
+            good().tag_reading("ranking", &["id$"]).unique(&["id"]),
+            good().tag_reading("ranking", &["id"]),
         ];
         for table in bad {
             let text = table.check().unwrap_err().to_string();
@@ -193,8 +263,12 @@ mod tests {
 
     #[test]
     fn a_whole_table_is_its_tags_and_its_classes() {
-        let table =
-            Table::new("t").entry("b", &["x"]).entry("a", &["y"]).entry("b", &["z"]).tag("a").tag("c");
+        let table = Table::new("t")
+            .entry("b", &["x"])
+            .entry("a", &["y"])
+            .entry("b", &["z"])
+            .tag("a")
+            .tag_reading("c", &["x"]);
         assert_eq!(table.whole(), ["a", "b", "c"].map(|tag| Touch::Tag(tag.to_owned())));
     }
 }

@@ -58,14 +58,18 @@ impl Bed {
 
     /// As software that has never heard of larder: in psql or in the sqlite3 shell.
     pub fn sql(&self, statement: &str) -> String {
-        match &self.server {
-            Server::Postgres(server) => server.sql(statement).unwrap(),
+        self.try_sql(statement).unwrap()
+    }
+
+    /// As [`Bed::sql`], or the database's words.
+    pub fn try_sql(&self, statement: &str) -> Result<String, String> {
+        let output = match &self.server {
+            Server::Postgres(server) => server.sql(statement),
             // What begins with a comment looks like an option.
-            Server::Sqlite(server) if statement.starts_with('-') => {
-                server.sql(&format!("\n{statement}")).unwrap()
-            }
-            Server::Sqlite(server) => server.sql(statement).unwrap(),
-        }
+            Server::Sqlite(server) if statement.starts_with('-') => server.sql(&format!("\n{statement}")),
+            Server::Sqlite(server) => server.sql(statement),
+        };
+        output.map_err(|error| error.to_string())
     }
 
     pub fn url(&self) -> String {

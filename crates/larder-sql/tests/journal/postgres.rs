@@ -2,8 +2,9 @@
 
 use larder::journal::{Journal, Touch};
 use larder_sql::database::Database;
+use larder_sql::dialect::Dialect;
 use larder_sql::error::ErrorKind;
-use larder_sql::journal::SqlJournal;
+use larder_sql::journal::{SqlJournal, Table, triggers};
 use larder_testbed::Postgres;
 
 use crate::bed::{Bed, all, guest, notes, tag};
@@ -73,13 +74,21 @@ async fn names_are_qualified() {
              AS 'SELECT evil.fail()';
          CREATE OPERATOR evil.= (FUNCTION = evil.same, LEFTARG = TEXT, RIGHTARG = TEXT);
          CREATE OPERATOR evil.|| (FUNCTION = evil.both, LEFTARG = TEXT, RIGHTARG = TEXT);
+         CREATE FUNCTION evil.differs(RECORD, RECORD) RETURNS BOOLEAN LANGUAGE plpgsql
+             AS $$ BEGIN RAISE 'evil ran'; END $$;
+         CREATE OPERATOR evil.*<> (FUNCTION = evil.differs, LEFTARG = RECORD, RIGHTARG = RECORD);
          CREATE TABLE evil.larder_outbox (touched TEXT)",
     );
+    let shown =
+        Table::new("notes").entry("guest_notes", &["guest_id"]).tag_reading("shown", &["id"]).unique(&["id"]);
+    bed.sql(&triggers(Dialect::Postgres, &[shown]).unwrap());
     let foreign = "SET search_path TO evil, pg_catalog; INSERT INTO public.guests VALUES ('1', 'a');
         UPDATE public.guests SET n = 1; UPDATE public.guests SET email = CASE WHEN n > 0 THEN 'b' END;
+        INSERT INTO public.notes VALUES ('1', '1'); UPDATE public.notes SET id = '2';
         DELETE FROM public.guests; TRUNCATE public.notes";
     let touched = bed.touched_by(foreign).await;
-    assert_eq!(touched, all([guest("1", "a", None), guest("1", "b", None), vec![tag("guest_notes")]]));
+    let of_notes = [notes("1"), vec![tag("guest_notes"), tag("shown")]].concat();
+    assert_eq!(touched, all([guest("1", "a", None), guest("1", "b", None), of_notes]));
     // It would have been run:
     let named = "SET search_path TO evil, pg_catalog; DO $$ BEGIN PERFORM 'a'::TEXT = 'b'::TEXT;
         EXCEPTION WHEN raise_exception THEN RETURN; END $$; SELECT 1";

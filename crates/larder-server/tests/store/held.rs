@@ -1,0 +1,55 @@
+//! A user whom somebody holds, in psql and for long: only writers about this user wait.
+
+use std::time::Duration;
+
+use larder_server::domain::patch::{Patch, UserPatch};
+use larder_server::domain::text::Bio;
+use larder_server::store::changes::Updated;
+use tokio::task::JoinSet;
+
+use crate::bed::{Bed, new};
+
+/// More than a store has connections.
+const WRITERS: usize = 24;
+
+fn bio(text: &str) -> UserPatch {
+    UserPatch { bio: Patch::Set(Bio::parse(text).unwrap()), ..UserPatch::default() }
+}
+
+#[tokio::test]
+async fn a_user_who_is_held_keeps_nobody_else_waiting() {
+    let bed = Bed::postgres().await;
+    let (held, other) = (bed.user("ann").await, bed.user("ben").await);
+    let pool = sqlx::PgPool::connect(&bed.url).await.unwrap();
+    let mut holding = pool.begin().await.unwrap();
+    let hold = sqlx::query("UPDATE users SET location = 'psql' WHERE id = $1").bind(held.id.to_string());
+    hold.execute(&mut *holding).await.unwrap();
+
+    let mut writers = JoinSet::new();
+    for number in 0..WRITERS {
+        let store = bed.store.clone();
+        writers.spawn(async move { store.update_user(held.id, &bio(&number.to_string()), None).await });
+    }
+    let waiting = "SELECT COUNT(*) FROM pg_stat_activity
+                   WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while bed.sql(waiting).unwrap() == "0" {
+        tokio::task::yield_now().await;
+    }
+    // Each of these takes a connection, and none waits for one: had the others taken all, it would fail after a while.
+    for number in 0..WRITERS {
+        bed.update(&other, &bio(&number.to_string())).await;
+        bed.store.insert_user(new(&format!("new{number}")), None).await.unwrap();
+        bed.store.user(held.id).await.unwrap().unwrap();
+    }
+    assert_eq!(bed.sql(waiting).unwrap(), "1", "of those about one user, one has a connection");
+    holding.commit().await.unwrap();
+
+    let versions = tokio::time::timeout(Duration::from_secs(30), writers.join_all()).await.unwrap();
+    assert_eq!(versions.len(), WRITERS);
+    // Had this machine been so slow that the turns of some ran out, they would have been told to try again.
+    for updated in versions.into_iter().flatten() {
+        assert!(matches!(updated, Updated::Done { .. }), "{updated:?}");
+    }
+    let user = bed.store.user(held.id).await.unwrap().unwrap();
+    assert_eq!(user.location.unwrap().as_str(), "psql");
+}
