@@ -19,7 +19,8 @@ use crate::dialect::Dialect;
 use crate::error::Error;
 use crate::turns::{Turn, Turns};
 
-const POSTGRES_CONNECTIONS: u32 = 10;
+const POSTGRES_READERS: u32 = 10;
+const POSTGRES_WRITERS: u32 = 10;
 const POSTGRES_WAIT: Duration = Duration::from_secs(2);
 const SQLITE_READERS: u32 = 4;
 /// Also SQLite's own `busy_timeout`, which the pragmas below spell in milliseconds.
@@ -37,6 +38,8 @@ const SQLITE_SETTINGS: &str = "PRAGMA busy_timeout = 5000; PRAGMA foreign_keys =
 const SQLITE_READS_ONLY: &str = "PRAGMA query_only = ON";
 /// A server set up with another default level would give loaders an old snapshot, or needless failures.
 const POSTGRES_SETTINGS: &str = "SET default_transaction_isolation TO 'read committed'";
+/// Whoever holds a row, in psql and for long, does not keep a connection with it. As SQLite's `busy_timeout`.
+const POSTGRES_LOCKS: &str = "SET lock_timeout TO '5s'";
 
 /// A database of PostgreSQL or SQLite. Clones share the connections.
 #[derive(Clone)]
@@ -64,7 +67,8 @@ pub struct Migrations {
 impl Database {
     /// Connects to `sqlite://path` (folder and file are made when missing) or `postgres://…`.
     ///
-    /// PostgreSQL gets up to 10 connections and 2 s to hand one out. SQLite runs in WAL mode with 4 connections
+    /// PostgreSQL gets up to 10 connections that read and 10 that write, 2 s to hand one out, and those that write wait up
+    /// to 5 s for a lock: readers never wait for writers. SQLite runs in WAL mode with 4 connections
     /// that only read and one that writes, each waiting up to 5 s for a lock and caching up to 16 MiB of pages: at
     /// most 80 MiB together.
     ///
@@ -101,8 +105,10 @@ impl Database {
     }
 
     async fn postgres(url: &str) -> Result<Self, Error> {
-        let pool = pool(POSTGRES_CONNECTIONS, POSTGRES_WAIT, &[POSTGRES_SETTINGS]).connect(url).await?;
-        Ok(Self::new(Dialect::Postgres, pool.clone(), pool))
+        let readers = pool(POSTGRES_READERS, POSTGRES_WAIT, &[POSTGRES_SETTINGS]).connect(url).await?;
+        let settings = &[POSTGRES_SETTINGS, POSTGRES_LOCKS];
+        let writers = pool(POSTGRES_WRITERS, POSTGRES_WAIT, settings).connect(url).await?;
+        Ok(Self::new(Dialect::Postgres, readers, writers))
     }
 
     async fn sqlite(path: &Path) -> Result<Self, Error> {
@@ -183,8 +189,8 @@ impl Database {
     /// A migration failed, or one that ran before has changed since.
     pub async fn migrate(&self, migrations: Migrations) -> Result<(), Error> {
         let outcome = match self.shared.dialect {
-            // sqlx holds an advisory lock meanwhile.
-            Dialect::Postgres => migrations.postgres.run(&self.shared.writers).await,
+            // sqlx holds an advisory lock meanwhile, for which whoever comes second waits as long as it takes.
+            Dialect::Postgres => migrations.postgres.run(&self.shared.readers).await,
             // sqlx locks nothing here, so one transaction around everything does: whoever comes second waits,
             // and then finds the work done.
             Dialect::Sqlite => {

@@ -7,12 +7,20 @@ use tokio::sync::OwnedMutexGuard;
 
 type Queue = tokio::sync::Mutex<()>;
 
-/// One queue for each name that somebody has or waits for.
+/// One queue for each name that somebody has or waits for. Guarded by a lock of its own, never held while waiting.
 #[derive(Default)]
-pub(crate) struct Turns(
-    /// Guarded by a lock of its own, never held while waiting.
-    Mutex<HashMap<String, Weak<Queue>>>,
-);
+pub(crate) struct Turns(Mutex<Queues>);
+
+#[derive(Default)]
+struct Queues {
+    by_name: HashMap<String, Weak<Queue>>,
+    /// With so many names those whom nobody wants any more are forgotten: at twice what was left the last time, so that it
+    /// costs each caller next to nothing.
+    crowded: usize,
+}
+
+/// Fewer names are no crowd.
+const FEW: usize = 64;
 
 /// Ends when dropped; the next in the queue has it then.
 pub(crate) type Turn = OwnedMutexGuard<()>;
@@ -25,13 +33,15 @@ impl Turns {
 
     fn queue(&self, name: &str) -> Arc<Queue> {
         let mut queues = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // As many as there are writers at this moment, so looking through them costs little.
-        queues.retain(|_, queue| queue.strong_count() > 0);
-        if let Some(queue) = queues.get(name).and_then(Weak::upgrade) {
+        if queues.by_name.len() >= queues.crowded {
+            queues.by_name.retain(|_, queue| queue.strong_count() > 0);
+            queues.crowded = FEW.max(2 * queues.by_name.len());
+        }
+        if let Some(queue) = queues.by_name.get(name).and_then(Weak::upgrade) {
             return queue;
         }
         let queue = Arc::default();
-        queues.insert(name.to_owned(), Arc::downgrade(&queue));
+        queues.by_name.insert(name.to_owned(), Arc::downgrade(&queue));
         queue
     }
 }
@@ -52,7 +62,9 @@ mod tests {
         drop(first);
         let second = second.await;
         drop((second, other));
-        let _third = turns.take("c").await;
-        assert_eq!(turns.0.lock().unwrap().len(), 1);
+        for number in 0..10 * FEW {
+            turns.take(&number.to_string()).await;
+            assert!(turns.0.lock().unwrap().by_name.len() <= FEW);
+        }
     }
 }

@@ -132,16 +132,32 @@ impl Ask {
     }
 }
 
+impl Ask {
+    /// How many of ten thousand requests drop the entry that this one asks for, if they are about the same person.
+    fn drops(self) -> u32 {
+        let drop: &[Ask] = match self {
+            Ask::Details | Ask::Profile | Ask::LookUp => &[Ask::EditProfile, Ask::BookPoints, Ask::Award],
+            Ask::FullProfile => &[Ask::EditProfile, Ask::EditPreferences, Ask::BookPoints, Ask::Award],
+            Ask::Achievements | Ask::AchievementSummary | Ask::AchievementStats => &[Ask::Award],
+            _ => &[],
+        };
+        SHARES.iter().filter(|(write, _)| drop.contains(write)).map(|(_, share)| share).sum()
+    }
+}
+
 /// What a service holds that has long been asked `rate` times a second: an entry with a time to live of T that is asked for r
-/// times a second is there for rT / (1 + rT) of the time. Returned are requests that bring those which are there now.
+/// times and dropped w times a second is there for rT / (1 + rT + wT) of the time. Returned are requests that bring those
+/// which are there now.
 pub(super) fn held(crowd: &Crowd, policies: &Policies, rate: f64, luck: &mut StdRng) -> Vec<(Ask, Call)> {
     let mut held = Vec::new();
     for (ask, share) in SHARES {
         let Some(class) = ask.class() else { continue };
-        let within_ttl = rate * f64::from(share) / f64::from(ALL) * policies.ttl(class).as_secs_f64();
+        let within_ttl =
+            |share: u32| rate * f64::from(share) / f64::from(ALL) * policies.ttl(class).as_secs_f64();
+        let (asked, dropped) = (within_ttl(share), within_ttl(ask.drops()));
         for (person, popularity) in crowd.by_popularity() {
-            let times = within_ttl * popularity;
-            if luck.random_bool(times / (1.0 + times)) {
+            let (asked, dropped) = (asked * popularity, dropped * popularity);
+            if luck.random_bool(asked / (1.0 + asked + dropped)) {
                 held.push((ask, ask.call(person, luck)));
             }
         }

@@ -69,7 +69,7 @@ pub(crate) async fn measure(options: &Options) -> Result<(String, bool)> {
     let (summary, is_kept) = verdict::summary(verdicts);
     let text = format!(
         "{}\n{distance}. {} users; medians of {} rounds of {} requests, one after the other.\n\n\
-         {}\n{} clients for {} s each, {} and {} requests, all answered right; one in a hundred writes. Load average from \
+         {}\n{} clients for {} s each, {} and {} requests, all answered with the status they should have; one in a hundred writes. Load average from \
          {before} to {}.\n\n{summary}",
         table("p50 / p99 in ms", &TIME_COLUMNS, &times),
         options.users,

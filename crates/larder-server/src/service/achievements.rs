@@ -32,9 +32,9 @@ impl Service {
         named: Identifier,
         award: Award,
     ) -> Result<(Achievement, Receipt), ServiceError> {
-        let caller = self.present(caller).await?;
-        caller.check_permission(Right::AwardAchievements)?;
         loop {
+            let caller = self.present(caller).await?;
+            caller.check_permission(Right::AwardAchievements)?;
             let target = self.found_now(&named).await?;
             if target.id == caller.id {
                 return Err(ServiceError::Forbidden("nobody awards achievements to oneself"));

@@ -36,6 +36,9 @@ const KEYS_AGE: Duration = Duration::from_secs(60);
 /// However many tokens name a key that nobody knows, the database is asked for it no more often than this.
 const PAUSE: Duration = Duration::from_millis(250);
 
+/// How long nobody in the background asks again a database that did not answer.
+const RETRY: Duration = Duration::from_secs(1);
+
 /// How long a retired key verifies: the life of a token, and what instances may take to learn of it, with room.
 const RETIRED: Duration = Duration::from_secs(ACCESS_TTL.as_secs() + 2 * KEYS_AGE.as_secs());
 
@@ -124,6 +127,21 @@ impl KeyRing {
             self.read_again().await;
         }
         self.present()
+    }
+
+    /// Whether the key with this name verifies, at once: the keys are as they were at most [`KEYS_AGE`] before somebody last
+    /// asked. Older ones are read again in the background, so that nobody waits for a database that is away.
+    pub(crate) fn knows(self: &Arc<Self>, kid: &str) -> bool {
+        let present = self.present();
+        if present.read_at.elapsed() > KEYS_AGE
+            && let Ok(last) = self.reading.try_lock()
+            && last.elapsed() > RETRY
+        {
+            drop(last);
+            let ring = self.clone();
+            tokio::spawn(async move { ring.read_again().await });
+        }
+        present.verifying(kid).is_some()
     }
 
     /// The keys, among them the one with this name, if there is one.
@@ -228,5 +246,23 @@ mod tests {
         assert_eq!(verifies, [true, true, false]);
         assert_eq!(ring.public().len(), 2);
         assert!(Keys::of(&keys[1..], Instant::now()).is_err(), "nothing would sign");
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_database_that_is_away_to_use_a_key_that_is_known() {
+        let sqlite = larder_testbed::Sqlite::fresh().unwrap();
+        let store = Store::open(&sqlite.url()).await.unwrap();
+        let ring = Arc::new(KeyRing::open(&store).await.unwrap());
+        store.database().close().await;
+        let keys = [new_key().unwrap()];
+        let long_ago = Instant::now() - 2 * KEYS_AGE;
+        *ring.present.write().unwrap() = Arc::new(Keys::of(&keys, long_ago).unwrap());
+        *ring.reading.lock().await = long_ago;
+        // No other task runs while nothing here is awaited.
+        assert!(ring.knows(&keys[0].kid) && !ring.knows("another"));
+        while ring.reading.lock().await.elapsed() > KEYS_AGE {
+            tokio::task::yield_now().await;
+        }
+        assert!(ring.knows(&keys[0].kid), "what is known still verifies");
     }
 }

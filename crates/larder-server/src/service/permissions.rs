@@ -46,8 +46,8 @@ impl Service {
         named: Identifier,
         permission: Permission,
     ) -> Result<(Grant, Receipt), ServiceError> {
-        let caller = self.present(caller).await?;
         loop {
+            let caller = self.present(caller).await?;
             let target = self.found_now(&named).await?;
             check_permissions_of(caller, &target)?;
             let (service, permission) = (self.clone(), permission.clone());
@@ -78,8 +78,8 @@ impl Service {
         named: Identifier,
         permission: Permission,
     ) -> Result<Receipt, ServiceError> {
-        let caller = self.present(caller).await?;
         loop {
+            let caller = self.present(caller).await?;
             let target = self.found_now(&named).await?;
             check_permissions_of(caller, &target)?;
             let (service, permission) = (self.clone(), permission.clone());

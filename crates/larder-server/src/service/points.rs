@@ -44,8 +44,8 @@ impl Service {
         named: Identifier,
         booking: Booking,
     ) -> Result<BookedPoints, ServiceError> {
-        let caller = self.present(caller).await?;
         loop {
+            let caller = self.present(caller).await?;
             let target = self.found_now(&named).await?;
             if target.id == caller.id {
                 return Err(ServiceError::Forbidden("nobody books points for oneself"));

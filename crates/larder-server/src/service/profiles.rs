@@ -93,9 +93,9 @@ impl Service {
         change: P::Change,
         expected: Vec<String>,
     ) -> Result<(P, Receipt), ServiceError> {
-        let caller = self.present(caller).await?;
         let expected: Arc<[String]> = expected.into();
         loop {
+            let caller = self.present(caller).await?;
             let target = self.target(caller, &named, &[]).await?;
             let update = self.update_part_as_judged(caller.actor(), target, change.clone(), expected.clone());
             if let Some(changed) = update.await? {
@@ -115,7 +115,7 @@ impl Service {
         let service = self.clone();
         to_the_end(async move {
             let (store, recorder) = service.store.recording(actor);
-            let updated = store.update_part::<P>(target.id, target.version, &change, &expected).await;
+            let updated = store.update_part::<P>(&target, &change, &expected).await;
             let receipt = service.users.committed(&recorder).await;
             match updated? {
                 PartUpdated::Done(part) => Ok(Some((part, receipt))),

@@ -111,8 +111,8 @@ impl Service {
         patch: UserPatch,
         expected: &[i64],
     ) -> Result<(User, Receipt), ServiceError> {
-        let caller = self.present(caller).await?;
         loop {
+            let caller = self.present(caller).await?;
             let target = self.target(caller, &named, expected).await?;
             if !patch.admin_fields().is_empty() {
                 caller.check_manage(target.role)?;
@@ -141,13 +141,8 @@ impl Service {
         let service = self.clone();
         to_the_end(async move {
             let (store, recorder) = service.store.recording(actor);
-            // On its version only if the caller asked for one: others who write about the same user would have this one
-            // start again each time, behind them all.
-            let expected = match is_conditional {
-                true => Expected::Version(target.version),
-                false => Expected::Judged(&target),
-            };
-            let updated = store.update_user(target.id, &patch, Some(expected)).await;
+            let updated =
+                store.update_user(target.id, &patch, Some(as_judged(&target, is_conditional))).await;
             let receipt = service.users.committed(&recorder).await;
             match updated? {
                 Updated::Done { after, .. } => Ok(Some((*after, receipt))),
@@ -169,21 +164,27 @@ impl Service {
         named: Identifier,
         expected: &[i64],
     ) -> Result<Receipt, ServiceError> {
-        let caller = self.present(caller).await?;
         loop {
+            let caller = self.present(caller).await?;
             let target = self.target(caller, &named, expected).await?;
-            if let Some(receipt) = self.delete_as_judged(caller.actor(), target).await? {
+            if let Some(receipt) = self.delete_as_judged(caller.actor(), target, !expected.is_empty()).await?
+            {
                 return Ok(receipt);
             }
         }
     }
 
     /// As [`Service::update_as_judged`].
-    async fn delete_as_judged(&self, actor: Actor, target: User) -> Result<Option<Receipt>, ServiceError> {
+    async fn delete_as_judged(
+        &self,
+        actor: Actor,
+        target: User,
+        is_conditional: bool,
+    ) -> Result<Option<Receipt>, ServiceError> {
         let service = self.clone();
         to_the_end(async move {
             let (store, recorder) = service.store.recording(actor);
-            let deleted = store.delete_user(target.id, Some(target.version)).await;
+            let deleted = store.delete_user(target.id, Some(as_judged(&target, is_conditional))).await;
             let receipt = service.users.committed(&recorder).await;
             match deleted? {
                 Deleted::Done { .. } => Ok(Some(receipt)),
@@ -195,7 +196,7 @@ impl Service {
     }
 
     /// The user a change is about, as the database has it, if the caller may change it: rights are never judged
-    /// by a cached row. The write then insists on this very version, so that what was judged is what changes.
+    /// by a cached row. The write then insists on what was judged.
     pub(crate) async fn target(
         &self,
         caller: Caller,
@@ -225,6 +226,12 @@ impl Service {
         let answer = self.find(named, consistency).await?;
         answer.value.map(|user| user.id).ok_or(ServiceError::NotFound)
     }
+}
+
+/// What a write insists on: the version only if the caller asked for one, for others who write about the same user would
+/// have this one start again each time, behind them all.
+fn as_judged(target: &User, is_conditional: bool) -> Expected<'_> {
+    if is_conditional { Expected::Version(target.version) } else { Expected::Judged(target) }
 }
 
 /// Whoever gives more than the role `user` has logged in: what a stolen API key made would outlive the key.

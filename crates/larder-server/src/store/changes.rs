@@ -20,17 +20,18 @@ use crate::store::row::{self, columns, select_user};
 pub enum Expected<'a> {
     /// This is its version.
     Version(i64),
-    /// It still is what this reading of it was judged by: it has the role, and the external id that may have named it. What
-    /// else changed meanwhile says nothing about who may change it.
+    /// It still is what this reading of it was judged by: it has the role, is as active, and has the external id that may
+    /// have named it. What else changed meanwhile says nothing about who may change it.
     Judged(&'a User),
 }
 
 impl Expected<'_> {
-    fn holds_of(self, user: &User) -> bool {
+    pub(super) fn holds_of(self, user: &User) -> bool {
         match self {
             Self::Version(version) => user.version == version,
             Self::Judged(judged) => {
-                (user.id, user.role, &user.external_id) == (judged.id, judged.role, &judged.external_id)
+                let rights = |user: &User| (user.id, user.role, user.is_active);
+                rights(user) == rights(judged) && user.external_id == judged.external_id
             }
         }
     }
@@ -48,7 +49,7 @@ pub enum Updated {
     },
     /// There is no such user.
     NotFound,
-    /// Another version was expected, or another role or external id was judged.
+    /// Another version was expected, or what was judged is no longer so.
     VersionConflict {
         /// The present version.
         current: i64,
@@ -155,20 +156,20 @@ impl Store {
         self.update_user(id, &UserPatch::active(is_active), None).await
     }
 
-    /// Deletes a user, if it has the expected version, with its password and sessions.
+    /// Deletes a user, if it is as expected, with its password and sessions.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn delete_user(
         &self,
         id: UserId,
-        expected_version: Option<i64>,
+        expected: Option<Expected<'_>>,
     ) -> Result<Deleted, StoreError> {
         let mut write = self.begin_for(id).await?;
         let Some(before) = row::locked(&mut write, id).await? else {
             return Ok(Deleted::NotFound);
         };
-        if expected_version.is_some_and(|expected| expected != before.version) {
+        if expected.is_some_and(|expected| !expected.holds_of(&before)) {
             return Ok(Deleted::VersionConflict { current: before.version });
         }
         if is_active_superadmin(&before) && !others_remain(&mut write, 1).await? {

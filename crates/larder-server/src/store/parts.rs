@@ -14,7 +14,9 @@ use crate::domain::parts::interests::Interests;
 use crate::domain::parts::languages::{LanguageTag, Languages};
 use crate::domain::parts::preferences::{Preferences, TimeZone};
 use crate::domain::parts::{Part, digest};
+use crate::domain::user::User;
 use crate::store::Store;
+use crate::store::changes::Expected;
 use crate::store::error::StoreError;
 use crate::store::row::{self, Query, select_user};
 
@@ -91,21 +93,21 @@ impl Store {
         Ok(row.as_ref().map(full).transpose()?)
     }
 
-    /// Changes a part, if the user has the version that was judged and the part is in one of the `expected` states, which
-    /// are [`digest`]s; none expected means any.
+    /// Changes a part, if the user is as it was judged and the part is in one of the `expected` states, which are
+    /// [`digest`]s; none expected means any.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn update_part<P: StoredPart>(
         &self,
-        id: UserId,
-        judged_version: i64,
+        judged: &User,
         change: &P::Change,
         expected: &[String],
     ) -> Result<PartUpdated<P>, StoreError> {
+        let id = judged.id;
         let mut write = self.begin_for(id).await?;
         // The lock on the user keeps the part as it is, too: every write here takes it first.
-        if row::locked(&mut write, id).await?.is_none_or(|user| user.version != judged_version) {
+        if row::locked(&mut write, id).await?.is_none_or(|user| !Expected::Judged(judged).holds_of(&user)) {
             return Ok(PartUpdated::UserChanged);
         }
         let before: P = present(&mut write, id).await?;

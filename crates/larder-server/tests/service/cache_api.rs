@@ -1,4 +1,6 @@
-//! `/api/v1/cache`: what the cache tells of itself, dropping by hand, switching classes.
+//! `/api/v1/cache`: what the cache tells of itself, dropping by hand, warming, switching classes.
+
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use larder_testbed::free_port;
 use serde_json::{Value, json};
@@ -137,15 +139,59 @@ fn both_hit_rates_are_shown_and_labelled(app: &TestApp) {
     assert!(warmed["warmed"].as_array().unwrap().contains(&json!("user_list")), "{warmed}");
 }
 
-fn the_essentials_are_warm_before_anybody_asks(app: &TestApp) {
-    let admin = app.admin();
-    for class in ["user_stats", "dashboard_stats", "user_list"] {
+/// Waits until the start has loaded the statistics, the dashboard and the first page of users for each role.
+fn warmed_at_the_start(admin: &Client) {
+    for (class, loads) in [("user_stats", 1), ("dashboard_stats", 1), ("user_list", 3)] {
         eventually("it was loaded at the start", || {
             let classes = admin.get("/api/v1/cache/classes").expect(200).json();
             let class = classes.as_array().unwrap().iter().find(|one| one["name"] == class).unwrap().clone();
-            class["loads"]["count"].as_u64().unwrap() > 0
+            class["loads"]["count"].as_u64().unwrap() >= loads
         });
     }
+}
+
+fn the_essentials_are_warm_before_anybody_asks(app: &TestApp) {
+    warmed_at_the_start(&app.admin());
+}
+
+fn what_was_cleared_is_warmed_on_demand(app: &TestApp) {
+    let (admin, chief, ann) = (app.admin(), app.user_with_role("chief", "admin"), app.user("ann"));
+    // What is held from here on was loaded on demand.
+    warmed_at_the_start(&admin);
+    let first_page = |role: &str, is_active: Option<&str>| {
+        ("user_list", json!([role, "25", "page=1", null, is_active, "-created_at", null]))
+    };
+    let held = || {
+        let today = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() / 86_400;
+        let today = json!([today.to_string()]);
+        let essentials = [
+            ("user_stats", today.clone()),
+            ("dashboard_stats", today),
+            first_page("user", Some("true")),
+            first_page("admin", None),
+            first_page("superadmin", None),
+        ];
+        essentials.map(|(class, key)| is_held(&admin, class, &key))
+    };
+    eventually("nothing is held", || {
+        admin.post("/api/v1/cache/clear", &json!(null)).expect(200);
+        held() == [false; 5]
+    });
+    let readers = [
+        (&admin, "/api/v1/users/statistics"),
+        (&admin, "/api/v1/dashboard/statistics"),
+        (&ann, "/api/v1/users"),
+        (&chief, "/api/v1/users"),
+        (&admin, "/api/v1/users"),
+    ];
+    // All in one go: the journal tells of the clearing a second time. Nobody reads before all is held.
+    eventually("warming loads it for whoever asks", || {
+        admin.post("/api/v1/cache/warm", &json!(null)).expect(200);
+        let is_hit = |(client, path): &(&Client, &str)| {
+            client.get(path).expect(200).header("cache-status").unwrap().contains("hit")
+        };
+        held() == [true; 5] && readers.iter().all(is_hit)
+    });
 }
 
 pub(crate) fn all_worked() -> Value {
@@ -207,5 +253,6 @@ on_both_databases!(
     a_class_is_switched_off_and_on_while_it_runs,
     both_hit_rates_are_shown_and_labelled,
     the_essentials_are_warm_before_anybody_asks,
+    what_was_cleared_is_warmed_on_demand,
     all_but_the_basic_health_is_for_admins,
 );

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::app::{TestApp, on_both_databases};
+use crate::support::app::{Stack, TestApp, on_both_databases};
 use crate::support::eventually;
 
 fn a_permission_stands_in_for_an_admin_and_for_no_more(app: &TestApp) {
@@ -96,6 +96,36 @@ fn a_token_of_a_session_that_is_over_raises_no_alarm(app: &TestApp) {
     }
     let log = boss.get(&format!("/api/v1/audit?action=session.reuse&target={}", ann.id)).expect(200).json();
     assert_eq!(log["items"], json!([]), "nobody stole anything");
+}
+
+/// A change that waits for its row, while psql takes the caller's rights away: judged again, the caller is too.
+#[test]
+fn who_lost_a_right_while_its_change_waited_changes_nothing() {
+    let app = Stack::postgres_redis().start();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let database = runtime.block_on(sqlx::PgPool::connect(&app.stack.database_url())).unwrap();
+    let lost = [
+        ("role = 'user'", json!({ "role": "superadmin" })),
+        ("is_active = FALSE", json!({ "is_active": true })),
+        ("is_active = FALSE", json!({ "bio": "still here" })),
+    ];
+    for (number, (loss, change)) in lost.iter().enumerate() {
+        let boss = app.user_with_role(&format!("boss{number}"), "superadmin");
+        let mut holding = runtime.block_on(database.begin()).unwrap();
+        let loss = format!("UPDATE users SET {loss} WHERE id = '{}'", boss.id);
+        runtime.block_on(sqlx::query(sqlx::AssertSqlSafe(loss)).execute(&mut *holding)).unwrap();
+        std::thread::scope(|scope| {
+            let changing = scope.spawn(|| boss.patch("/api/v1/users/me", change).status);
+            let waiting = "SELECT COUNT(*) FROM pg_stat_activity
+                           WHERE datname = current_database() AND wait_event_type = 'Lock'";
+            eventually("the change waits for the row", || app.stack.sql(waiting) == "1");
+            runtime.block_on(holding.commit()).unwrap();
+            let status = changing.join().unwrap();
+            assert!([401, 403].contains(&status), "{change} was answered with {status}");
+        });
+        let row = format!("SELECT role, is_active, COALESCE(bio, '') FROM users WHERE id = '{}'", boss.id);
+        assert!(["user|t|", "superadmin|f|"].contains(&app.stack.sql(&row).as_str()), "{change}");
+    }
 }
 
 on_both_databases!(

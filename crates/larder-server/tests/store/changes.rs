@@ -56,7 +56,10 @@ async fn conditions_hold(bed: &Bed) {
         store.update_user(user.id, &bio("x"), Some(Expected::Version(1))).await.unwrap(),
         Updated::Done { .. }
     ));
-    assert_eq!(store.delete_user(user.id, Some(1)).await.unwrap(), Deleted::VersionConflict { current: 2 });
+    assert_eq!(
+        store.delete_user(user.id, Some(Expected::Version(1))).await.unwrap(),
+        Deleted::VersionConflict { current: 2 }
+    );
     let nobody = UserId::generate();
     assert_eq!(store.update_user(nobody, &bio("x"), None).await.unwrap(), Updated::NotFound);
     assert_eq!(store.set_active(nobody, false).await.unwrap(), Updated::NotFound);
@@ -135,7 +138,7 @@ async fn foreign_sql_is_held_to_the_rules(bed: &Bed) {
 async fn delete_cascades(bed: &Bed) {
     let user = bed.user("ann").await;
     bed.user("bob").await;
-    let deleted = bed.store.delete_user(user.id, Some(1)).await.unwrap();
+    let deleted = bed.store.delete_user(user.id, Some(Expected::Version(1))).await.unwrap();
     assert_eq!(deleted, Deleted::Done { before: Box::new(user.clone()) });
     assert_eq!(bed.store.user(user.id).await.unwrap(), None);
     assert_eq!(bed.store.id_by_email(&user.email).await.unwrap(), None);

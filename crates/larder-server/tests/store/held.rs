@@ -5,6 +5,7 @@ use std::time::Duration;
 use larder_server::domain::patch::{Patch, UserPatch};
 use larder_server::domain::text::Bio;
 use larder_server::store::changes::Updated;
+use larder_server::store::error::StoreError;
 use tokio::task::JoinSet;
 
 use crate::bed::{Bed, new};
@@ -52,4 +53,34 @@ async fn a_user_who_is_held_keeps_nobody_else_waiting() {
     }
     let user = bed.store.user(held.id).await.unwrap().unwrap();
     assert_eq!(user.location.unwrap().as_str(), "psql");
+}
+
+#[tokio::test]
+async fn whoever_waits_for_a_count_that_is_held_keeps_no_reader_waiting() {
+    let bed = Bed::postgres().await;
+    let held = bed.user("ann").await;
+    let pool = sqlx::PgPool::connect(&bed.url).await.unwrap();
+    let mut holding = pool.begin().await.unwrap();
+    // Holds the counts of this user's shard, for new users of that shard to wait for.
+    let hold = sqlx::query("UPDATE users SET is_active = FALSE WHERE id = $1").bind(held.id.to_string());
+    hold.execute(&mut *holding).await.unwrap();
+
+    let mut writers = JoinSet::new();
+    let waiting = "SELECT COUNT(*) FROM pg_stat_activity
+                   WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let mut number = 0;
+    while bed.sql(waiting).unwrap() != "10" {
+        let store = bed.store.clone();
+        writers.spawn(async move { store.insert_user(new(&format!("new{number}")), None).await });
+        number += 1;
+        assert!(number < 5_000, "all connections that write should be waiting by now");
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..WRITERS {
+        bed.store.user(held.id).await.unwrap().unwrap();
+    }
+    holding.commit().await.unwrap();
+    for inserted in writers.join_all().await {
+        assert!(matches!(inserted, Ok(_) | Err(StoreError::Unavailable(_))), "{inserted:?}");
+    }
 }

@@ -155,7 +155,9 @@ async fn one_lock_order(bed: &Bed) {
                 4 => {
                     let interests = Line::parse(&format!("{number} {round}")).unwrap();
                     let change = Interests { interests: vec![interests] };
-                    drop(store.update_part::<Interests>(user, round + 1, &change, &[]).await.unwrap());
+                    if let Some(judged) = store.user(user).await.unwrap() {
+                        drop(store.update_part::<Interests>(&judged, &change, &[]).await.unwrap());
+                    }
                 }
                 5 => {
                     let asked = [ListedId::Id(other), ListedId::Id(user)];
