@@ -13,6 +13,10 @@ use crate::bed::{Bed, new};
 /// More than a store has connections.
 const WRITERS: usize = 24;
 
+/// How many connections wait for somebody's lock.
+const WAITING: &str = "SELECT COUNT(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock'";
+
 fn bio(text: &str) -> UserPatch {
     UserPatch { bio: Patch::Set(Bio::parse(text).unwrap()), ..UserPatch::default() }
 }
@@ -31,9 +35,7 @@ async fn a_user_who_is_held_keeps_nobody_else_waiting() {
         let store = bed.store.clone();
         writers.spawn(async move { store.update_user(held.id, &bio(&number.to_string()), None).await });
     }
-    let waiting = "SELECT COUNT(*) FROM pg_stat_activity
-                   WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    while bed.sql(waiting).unwrap() == "0" {
+    while bed.sql(WAITING).unwrap() == "0" {
         tokio::task::yield_now().await;
     }
     // Each of these takes a connection, and none waits for one: had the others taken all, it would fail after a while.
@@ -42,7 +44,7 @@ async fn a_user_who_is_held_keeps_nobody_else_waiting() {
         bed.store.insert_user(new(&format!("new{number}")), None).await.unwrap();
         bed.store.user(held.id).await.unwrap().unwrap();
     }
-    assert_eq!(bed.sql(waiting).unwrap(), "1", "of those about one user, one has a connection");
+    assert_eq!(bed.sql(WAITING).unwrap(), "1", "of those about one user, one has a connection");
     holding.commit().await.unwrap();
 
     let versions = tokio::time::timeout(Duration::from_secs(30), writers.join_all()).await.unwrap();
@@ -66,10 +68,8 @@ async fn whoever_waits_for_a_count_that_is_held_keeps_no_reader_waiting() {
     hold.execute(&mut *holding).await.unwrap();
 
     let mut writers = JoinSet::new();
-    let waiting = "SELECT COUNT(*) FROM pg_stat_activity
-                   WHERE datname = current_database() AND wait_event_type = 'Lock'";
     let mut number = 0;
-    while bed.sql(waiting).unwrap() != "10" {
+    while bed.sql(WAITING).unwrap() != "10" {
         let store = bed.store.clone();
         writers.spawn(async move { store.insert_user(new(&format!("new{number}")), None).await });
         number += 1;
