@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{cost, figures, terminal};
 
-/// Measure larder: what its journal costs, and its figures beside those of five older systems. Exits 0 only when all that was
+/// Measure larder: what its journal costs, and its figures beside those that three older systems print. Exits 0 only when all that was
 /// measured is as good as it has to be.
 #[derive(Parser)]
 #[command(name = "cargo xtask bench", bin_name = "cargo xtask bench", flatten_help = true)]

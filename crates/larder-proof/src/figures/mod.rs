@@ -1,4 +1,4 @@
-//! larder's own figures beside those that five older systems print: times of single requests, and a mixed load.
+//! larder's own figures beside those that three older systems print: times of single requests, and a mixed load.
 
 mod call;
 mod crowd;
