@@ -44,7 +44,8 @@ impl Bed {
 
     /// The push for the user's own entry has arrived, and no other.
     async fn forget(&self, id: UserId) {
-        let _ = self.users.cache().committed(&[Touch::entry("user_details", [id.to_string()])]).send().await;
+        let _ =
+            self.users.cache().committed(&[Touch::entry("user_details", [id.to_string()])], &[]).send().await;
     }
 
     async fn find(&self, by: &Identifier) -> Option<UserId> {

@@ -125,7 +125,7 @@ async fn violations_name_what_they_broke(database: &Database, _url: &str) {
             .bind(email)
             .execute(write.statement())
             .await?;
-        write.commit().await
+        write.commit().await.map(drop)
     };
     insert("1", "a").await.unwrap();
     let taken = insert("2", "a").await.unwrap_err();

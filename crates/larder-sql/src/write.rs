@@ -1,5 +1,6 @@
 //! A write transaction: opened ready to write, rolled back unless committed.
 
+use larder::journal::ChangeId;
 use sqlx::{Any, AnyConnection, AssertSqlSafe, Transaction};
 
 use crate::database::Database;
@@ -15,6 +16,8 @@ pub struct Write {
     // Fields drop in this order: the next has its turn when the locks are on their way out.
     transaction: Transaction<'static, Any>,
     database: Database,
+    /// As what the journal has all that was done so far; empty when nobody has asked since the last statement.
+    pub(crate) changes: Vec<ChangeId>,
     _turn: Option<Turn>,
 }
 
@@ -24,7 +27,8 @@ impl Database {
     /// # Errors
     /// No connection, or on SQLite no write lock, in time.
     pub async fn begin(&self) -> Result<Write, Error> {
-        Ok(Write { transaction: self.writing().await?, database: self.clone(), _turn: None })
+        let transaction = self.writing().await?;
+        Ok(Write { transaction, database: self.clone(), changes: Vec::new(), _turn: None })
     }
 
     /// As [`Database::begin`], for a transaction that first locks the row that `row` names, by a name that is the
@@ -46,6 +50,7 @@ impl Write {
     /// The executor for one statement of this transaction, which it counts.
     pub fn statement(&mut self) -> &mut AnyConnection {
         self.database.count();
+        self.changes.clear();
         &mut self.transaction
     }
 
@@ -63,12 +68,15 @@ impl Write {
         AssertSqlSafe(format!("{select}{}", self.dialect().for_update()))
     }
 
-    /// Makes the changes durable and visible.
+    /// Makes the changes durable and visible. Returns the names by which the journal has them, for
+    /// [`Cache::committed`](larder::cache::Cache::committed): if [`Write::touched`] was asked and no other statement after it,
+    /// else none.
     ///
     /// # Errors
     /// After an error it is unknown whether the changes were made.
-    pub async fn commit(self) -> Result<(), Error> {
-        Ok(self.transaction.commit().await?)
+    pub async fn commit(self) -> Result<Vec<ChangeId>, Error> {
+        self.transaction.commit().await?;
+        Ok(self.changes)
     }
 
     /// Undoes everything and waits until that is done.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::cache::Cache;
 use crate::cause::Causes;
 use crate::clock::Clock;
-use crate::engine::consumer::{Consumer, prune_now_and_then};
+use crate::engine::consumer::{Consumer, Told, prune_now_and_then};
 use crate::engine::registry::Registry;
 use crate::engine::{Engine, Limits, Running, Shared};
 use crate::error::Error;
@@ -177,6 +177,7 @@ impl Builder {
         if let Some(journal) = &self.journal {
             tasks.push(Running::start(prune_now_and_then(journal.clone())));
         }
+        let mut told = None;
         let guard = match (&shared, &self.journal) {
             (Some(shared), _) => Some(shared.usable.clone()),
             (None, None) => None,
@@ -190,7 +191,9 @@ impl Builder {
                     clock: clock.clone(),
                     causes: causes.clone(),
                     passes: passes.clone(),
+                    told: told.insert(Arc::<Told>::default()).clone(),
                     bound: self.bound,
+                    rules: self.rules,
                 };
                 tasks.push(Running::start(consumer.consume()));
                 guard.granted_within(START_UP).await;
@@ -204,6 +207,7 @@ impl Builder {
             shared,
             guard,
             journal: self.journal,
+            told,
             _tasks: tasks,
             clock,
             limits,

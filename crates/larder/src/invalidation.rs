@@ -8,9 +8,9 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::batch::Batch;
 use crate::cache::Cache;
 use crate::class::Class;
-use crate::engine::{Done, Engine};
+use crate::engine::{Done, Engine, Occasion};
 use crate::error::Error;
-use crate::journal::Touch;
+use crate::journal::{ChangeId, Touch};
 use crate::key::Key;
 use crate::pattern::Pattern;
 use crate::reading::Target;
@@ -40,8 +40,7 @@ use crate::stats::count;
 pub struct Invalidation {
     engine: Arc<Engine>,
     batch: Batch,
-    /// What goes into the journal first; `None` when the database has journalled it already, with the write.
-    by_hand: Option<Vec<Touch>>,
+    occasion: Occasion,
     waits: bool,
 }
 
@@ -53,7 +52,27 @@ impl Cache {
 
     /// Begins the invalidation for a write that has been committed, of exactly what the database journalled for it
     /// (with `larder-sql`: `Write::touched`, asked just before the commit).
-    pub fn committed(&self, touches: &[Touch]) -> Invalidation {
+    ///
+    /// `changes` are the names under which the journal has it (with `larder-sql`: what `Write::commit` returned). `touches`
+    /// must be all that these changes touched, and they must be committed: whoever follows the journal need not tell of
+    /// them again then, and drops nothing that was loaded since. Where either is unknown, pass none: `&[]` is always right.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), larder::error::Error> {
+    /// use larder::cache::Cache;
+    /// use larder::journal::Touch;
+    ///
+    /// let cache = Cache::builder("hotel").build().await?;
+    /// let touched = [Touch::entry("rooms", ["7"])];
+    /// let receipt = cache.committed(&touched, &[]).send().await;
+    /// assert!(receipt.is_journalled());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn committed(&self, touches: &[Touch], changes: &[ChangeId]) -> Invalidation {
         let batch = Batch::of(&self.engine.namespace, touches);
         for touch in touches {
             match touch {
@@ -62,7 +81,8 @@ impl Cache {
                 Touch::Matching(_) => {}
             }
         }
-        Invalidation { engine: self.engine.clone(), batch, by_hand: None, waits: false }
+        let occasion = Occasion::Committed(changes.to_vec());
+        Invalidation { engine: self.engine.clone(), batch, occasion, waits: false }
     }
 
     /// Drops every entry under `tag`, everywhere.
@@ -114,7 +134,7 @@ where
 
 impl Invalidation {
     pub(crate) fn new(engine: Arc<Engine>) -> Self {
-        Invalidation { engine, batch: Batch::default(), by_hand: Some(Vec::new()), waits: false }
+        Invalidation { engine, batch: Batch::default(), occasion: Occasion::ByHand(Vec::new()), waits: false }
     }
 
     /// Adds the entry of one key.
@@ -125,7 +145,7 @@ impl Invalidation {
     {
         count(&class.core.common.counters.invalidations);
         let key = Bytes::copy_from_slice(&class.key(key));
-        if let Some(by_hand) = &mut self.by_hand {
+        if let Occasion::ByHand(by_hand) = &mut self.occasion {
             by_hand.extend(self.engine.namespace.named(&key));
         }
         self.batch.keys.push(key);
@@ -193,7 +213,7 @@ impl Invalidation {
         let patterns = self.batch.patterns.len() + usize::from(self.batch.everything);
         let engine = self.engine;
         let Done { mut delivery, dropped, is_journalled } =
-            engine.clone().invalidate(self.batch, self.by_hand).await;
+            engine.clone().invalidate(self.batch, self.occasion).await;
         if self.waits && delivery == Delivery::Queued && engine.sent_at_last().await {
             delivery = Delivery::Sent;
         }
@@ -201,7 +221,7 @@ impl Invalidation {
     }
 
     fn note(mut self, touch: Touch) -> Self {
-        if let Some(by_hand) = &mut self.by_hand {
+        if let Occasion::ByHand(by_hand) = &mut self.occasion {
             by_hand.push(touch);
         }
         self

@@ -128,11 +128,44 @@ pub struct Since {
     pub changes: Changes,
 }
 
+/// Names one change for ever: what one transaction committed, or a part of that. Written by the journal alone.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChangeId(String);
+
+impl ChangeId {
+    /// The name that a journal wrote as `text`.
+    pub fn new(text: impl Into<String>) -> Self {
+        ChangeId(text.into())
+    }
+
+    /// As the journal wrote it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// One change as the journal has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Its name.
+    pub id: ChangeId,
+    /// All that it touched, in no particular order, possibly more than once.
+    pub touches: Vec<Touch>,
+}
+
+/// All that `changes` touched, each once.
+pub fn touches_of(changes: impl IntoIterator<Item = Change>) -> Vec<Touch> {
+    let mut touches: Vec<Touch> = changes.into_iter().flat_map(|change| change.touches).collect();
+    touches.sort_unstable();
+    touches.dedup();
+    touches
+}
+
 /// What was committed since a position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Changes {
-    /// Exactly this, in no particular order, possibly more than once.
-    Touches(Vec<Touch>),
+    /// Exactly these, in no particular order.
+    Known(Vec<Change>),
     /// Nobody can tell any more: the position is missing, of another database, older than the outbox is kept, or too
     /// much has happened. Everything counts as touched.
     Unknown,
@@ -146,6 +179,8 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// - `since` takes its snapshot after it was called, on the primary, and misses nothing that was committed by then
 ///   and not yet at `position`; it refuses a database in recovery.
 /// - What a transaction touched is visible exactly when the transaction is.
+/// - A [`ChangeId`] is of one change only, whatever became of the database meanwhile, and each change has one, which its
+///   writer learns too.
 /// - `append` has committed when it returns.
 /// - Each may be dropped half-way, and asked again.
 ///

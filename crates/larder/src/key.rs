@@ -4,6 +4,7 @@
 //! hotel:user_details:0198c0de-…      an entry of class `user_details` in namespace `hotel`
 //! hotel:#user_list                   the token of a tag; every class has one of its own name
 //! hotel:@live                        the certificate; `@wm` and `@pos` are the relay's
+//! hotel:@told=…                      this change, by its name in the journal, has been told
 //! ```
 //!
 //! Parts are joined by `:`. Inside a part only letters, digits and `- _ . @ + = ,` stand for themselves; every
@@ -15,8 +16,12 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use crate::error::Error;
+use crate::journal::ChangeId;
 use crate::pattern::Pattern;
 use crate::protocol::tag::TagKey;
+
+/// Before the name of a change that has been told.
+const TOLD: &[u8] = b":@told=";
 
 /// A key being spelled; long enough for most keys to stay on the stack.
 pub(crate) type KeyBuf = SmallVec<[u8; 128]>;
@@ -165,11 +170,20 @@ impl Namespace {
         Bytes::from(format!("{}:@pos", self.0))
     }
 
+    /// Stands while it is worth knowing that `change` has been told.
+    pub(crate) fn told_key(&self, change: &ChangeId) -> Bytes {
+        let mut buf = KeyBuf::from_slice(self.0.as_bytes());
+        buf.extend_from_slice(TOLD);
+        KeyParts { buf: &mut buf, is_first: true }.push(change.as_str());
+        Bytes::copy_from_slice(&buf)
+    }
+
     /// Whether `key` is one that the protocol keeps for itself.
     pub(crate) fn reserves(&self, key: &[u8]) -> bool {
-        let rest = key.strip_prefix(self.0.as_bytes());
-        // A class may be named `@live` too; its keys have a part more.
-        rest.is_some_and(|rest| [&b":@live"[..], b":@wm", b":@pos"].contains(&rest))
+        let Some(rest) = key.strip_prefix(self.0.as_bytes()) else { return false };
+        // A class may be named so too; its keys have a part more.
+        let is_told = || rest.strip_prefix(TOLD).is_some_and(|change| !change.contains(&b':'));
+        [&b":@live"[..], b":@wm", b":@pos"].contains(&rest) || is_told()
     }
 
     /// A pattern in Redis's words that every entry matches which `pattern` means, and perhaps others.
@@ -241,6 +255,20 @@ mod tests {
         assert_ne!(spelled("a", &("b", "c")), spelled("a:b", "c"));
         assert_ne!(spelled("#users", "x"), "ns:#users:x");
         assert_ne!(spelled("@live", ""), "ns:@live");
+    }
+
+    #[test]
+    fn what_the_protocol_keeps_for_itself_is_no_entry() {
+        let namespace = Namespace::parse("ns").unwrap();
+        let told = namespace.told_key(&ChangeId::new("73:5/1/740"));
+        assert_eq!(told, "ns:@told=73%3A5%2F1%2F740");
+        for key in [namespace.certificate_key(), namespace.position_key(), told] {
+            assert!(namespace.reserves(&key), "{key:?}");
+        }
+        for class in ["@live", "@told=7"] {
+            assert!(!namespace.reserves(spelled(class, "").as_bytes()), "{class}");
+        }
+        assert!(!namespace.reserves(b"ns2:@told=7"));
     }
 
     #[test]

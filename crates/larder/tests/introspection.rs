@@ -76,7 +76,7 @@ async fn invalidations_count_for_the_class_however_they_are_named() {
     let Instance { cache, values, .. } = memory_instance().await;
     let _receipt = values.invalidate(&7).await;
     let _receipt = values.invalidate_all().await;
-    let _receipt = cache.committed(&[seven(), Touch::Tag("values".to_owned())]).send().await;
+    let _receipt = cache.committed(&[seven(), Touch::Tag("values".to_owned())], &[]).send().await;
     let _receipt = cache.clear().await;
     assert_eq!(values.stats().invalidations, 5);
 }
@@ -198,7 +198,7 @@ async fn the_last_invalidation_is_told_with_its_cause() {
     b.warm(&table, 7).await;
     assert_eq!(last(&a).await, None);
     let before = SystemTime::now() - Duration::from_millis(1);
-    let _receipt = a.cache.committed(&[seven()]).send().await;
+    let _receipt = a.cache.committed(&[seven()], &[]).send().await;
     assert_eq!(last(&a).await, Some((Cause::Committed, seven())));
     let at = explain(&a).await.invalidated.unwrap().at;
     assert!((before..=SystemTime::now()).contains(&at));

@@ -234,8 +234,8 @@ async fn a_committed_write_is_not_journalled_twice() {
     warm(&a, &table).await;
     let touches = [Touch::entry("values", ["1"]), Touch::Tag("everything".to_owned())];
     table.write(1, 2);
-    touches.iter().for_each(|touch| ledger.note(touch.clone()));
-    let receipt = a.cache.committed(&touches).send().await;
+    let changes = touches.clone().map(|touch| ledger.note(touch));
+    let receipt = a.cache.committed(&touches, &changes).send().await;
     assert_eq!((receipt.delivery(), receipt.keys(), receipt.tags()), (Delivery::Sent, 1, 1));
     assert_eq!((receipt.dropped().memory, receipt.dropped().redis), (1, 2), "the entry, and the tag's token");
     assert!(receipt.is_journalled());
@@ -251,10 +251,10 @@ async fn what_was_queued_may_be_waited_for() {
     warm(&a, &table).await;
     redis.pause().unwrap();
     table.write(1, 2);
-    let queued = a.cache.committed(&[Touch::entry("values", ["1"])]).send().await;
+    let queued = a.cache.committed(&[Touch::entry("values", ["1"])], &[]).send().await;
     assert_eq!(queued.delivery(), Delivery::Queued);
     assert_eq!(value(&a, &table).await, Some(2), "this instance sees its write at once");
-    let waiting = a.cache.committed(&[Touch::entry("values", ["1"])]).wait();
+    let waiting = a.cache.committed(&[Touch::entry("values", ["1"])], &[]).wait();
     let waiting = tokio::spawn(waiting.send());
     redis.resume().unwrap();
     assert_eq!(within(waiting).await.unwrap().delivery(), Delivery::Sent);

@@ -44,7 +44,7 @@ impl Bed {
 
     async fn write_near(&self) -> Instant {
         self.table.write(7, 2);
-        let receipt = self.near.cache.committed(&[Touch::entry("values", ["7"])]).send().await;
+        let receipt = self.near.cache.committed(&[Touch::entry("values", ["7"])], &[]).send().await;
         assert_eq!(receipt.delivery(), Delivery::Sent, "whoever wrote has a link");
         Instant::now()
     }
@@ -86,7 +86,7 @@ async fn trace_4_a_connection_that_redis_killed() {
     bed.redis.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).unwrap();
     // The writer's too: as long as it has none it says so.
     bed.table.write(7, 2);
-    let receipt = bed.near.cache.committed(&[Touch::entry("values", ["7"])]).wait().send().await;
+    let receipt = bed.near.cache.committed(&[Touch::entry("values", ["7"])], &[]).wait().send().await;
     assert_eq!(receipt.delivery(), Delivery::Sent, "it was waited for");
     within(bed.follows(Instant::now())).await;
 }
@@ -137,7 +137,7 @@ async fn a_master_that_was_replaced_answers_no_read_any_more() {
     old.command(&["REPLICAOF", "127.0.0.1", "1"]).unwrap();
     let near = instance(new.url()).await;
     table.write(7, 2);
-    let receipt = near.cache.committed(&[Touch::entry("values", ["7"])]).send().await;
+    let receipt = near.cache.committed(&[Touch::entry("values", ["7"])], &[]).send().await;
     assert_eq!(receipt.delivery(), Delivery::Sent);
     for _ in 0..100 {
         assert_eq!(far.read_fresh(&table, 7).await, Some(2));

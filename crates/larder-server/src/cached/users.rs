@@ -17,7 +17,7 @@ use crate::domain::identity::{ExternalId, Identifier, UserId, Username};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::User;
 use crate::store::Store;
-use crate::store::recorder::Recorder;
+use crate::store::recorder::{Recorded, Recorder};
 
 /// The users and what is known of them, read through the cache.
 #[derive(Clone)]
@@ -127,7 +127,8 @@ impl CachedUsers {
     /// Drops everywhere what writes touched, to be awaited before they are acknowledged. Asked also when a commit
     /// failed: it may have come about all the same.
     pub async fn committed(&self, recorder: &Recorder) -> Receipt {
-        self.cache.committed(&recorder.touches()).send().await
+        let Recorded { touches, changes } = recorder.recorded();
+        self.cache.committed(&touches, &changes).send().await
     }
 }
 

@@ -164,7 +164,8 @@ impl Store {
         .bind(day)
         .execute(write.statement())
         .await?;
-        Ok(write.commit().await?)
+        write.commit().await?;
+        Ok(())
     }
 }
 

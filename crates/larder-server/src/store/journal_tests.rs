@@ -26,7 +26,7 @@ async fn touches_of_a_user_are_what_its_trigger_journals() {
     let (store, recorder) = Store::open(&sqlite.url()).await.unwrap().recording(Actor::Nobody);
     let user = store.insert_user(ann(), None).await.unwrap();
     // A new row stands for all that one with another id stands for.
-    assert_eq!(sorted(recorder.touches()), sorted(touches_of_update(&user, &["id"])));
+    assert_eq!(sorted(recorder.recorded().touches), sorted(touches_of_update(&user, &["id"])));
 }
 
 /// Whoever made the first may have died before it told anybody.
@@ -71,7 +71,7 @@ async fn twice(store: &Store, update: impl AsyncFn(Store)) -> [Vec<Touch>; 2] {
     for touched in &mut touched {
         let (store, recorder) = store.recording(Actor::Nobody);
         update(store).await;
-        *touched = sorted(recorder.touches());
+        *touched = sorted(recorder.recorded().touches);
     }
     touched
 }
@@ -134,7 +134,7 @@ async fn touches_of_permissions_are_what_their_trigger_journals() {
             0 | 1 => drop(store.grant(user.id, user.role, &permission, user.id).await.unwrap()),
             _ => drop(store.revoke(user.id, user.role, &permission).await.unwrap()),
         }
-        assert_eq!(sorted(recorder.touches()), said, "round {round}");
+        assert_eq!(sorted(recorder.recorded().touches), said, "round {round}");
     }
 }
 

@@ -1,30 +1,38 @@
 //! Remembers what a write touched, as the database journalled it, for whoever acknowledges the write.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use larder::journal::Touch;
+use larder::journal::{ChangeId, Touch};
 use larder_sql::write::Write;
 
 use crate::domain::audit::{Actor, Event};
 use crate::store::error::StoreError;
 use crate::store::{Store, audit};
 
-/// What the writes of one [`Store::recording`] touched. Filled just before each commit, so that it is known also when
-/// nobody can say whether the commit came about.
+/// What the writes of one [`Store::recording`] touched.
 #[derive(Clone, Default)]
 pub struct Recorder(
     /// Guarded by its lock alone; the writes that share it run one after the other.
-    Arc<Mutex<Vec<Touch>>>,
+    Arc<Mutex<Recorded>>,
 );
 
+/// What has been recorded so far.
+#[derive(Clone, Debug, Default)]
+pub struct Recorded {
+    /// What was touched. Known just before each commit, and so also when nobody can say whether the commit came about.
+    pub touches: Vec<Touch>,
+    /// As which changes the journal has it. Known only after the commit: what may not be committed must not pass for it.
+    pub changes: Vec<ChangeId>,
+}
+
 impl Recorder {
-    /// What has been touched so far.
-    pub fn touches(&self) -> Vec<Touch> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// What has been recorded so far.
+    pub fn recorded(&self) -> Recorded {
+        self.lock().clone()
     }
 
-    fn add(&self, touches: Vec<Touch>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(touches);
+    fn lock(&self) -> MutexGuard<'_, Recorded> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -40,7 +48,7 @@ impl Store {
     /// before it told anybody, and the acknowledgement says that all has been told.
     pub(super) fn touch(&self, touches: impl FnOnce() -> Vec<Touch>) {
         if let Some(recorder) = &self.recorder {
-            recorder.add(touches());
+            recorder.lock().touches.extend(touches());
         }
     }
 
@@ -51,9 +59,14 @@ impl Store {
     /// comment beside it says why.
     pub(super) async fn commit(&self, mut write: Write, events: &[Event]) -> Result<(), StoreError> {
         audit::record(&mut write, self.actor, events).await?;
-        if let Some(recorder) = &self.recorder {
-            recorder.add(write.touched().await?);
-        }
-        Ok(write.commit().await?)
+        let Some(recorder) = &self.recorder else {
+            write.commit().await?;
+            return Ok(());
+        };
+        let touched = write.touched().await?;
+        recorder.lock().touches.extend(touched);
+        let changes = write.commit().await?;
+        recorder.lock().changes.extend(changes);
+        Ok(())
     }
 }

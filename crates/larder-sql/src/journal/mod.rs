@@ -15,7 +15,7 @@ mod touched;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use larder::journal::{Changes, DatabaseId, Failure, Journal, Position, Since, Touch};
+use larder::journal::{ChangeId, Changes, DatabaseId, Failure, Journal, Position, Since, Touch};
 use larder::policy::Policy;
 use sqlx::{AnyConnection, Executor};
 use tokio::sync::Mutex;
@@ -75,7 +75,14 @@ struct Answer {
     database: DatabaseId,
     position: Position,
     /// `None` when nobody can tell.
-    rows: Option<Vec<Vec<u8>>>,
+    rows: Option<Vec<OutboxRow>>,
+}
+
+/// One row of the outbox.
+struct OutboxRow {
+    change: ChangeId,
+    /// As bytes, for SQLite does not keep text from being no text.
+    touched: Vec<u8>,
 }
 
 impl SqlJournal {
@@ -142,8 +149,8 @@ impl Journal for SqlJournal {
 
     async fn since(&self, position: Option<&Position>) -> Result<Since, Failure> {
         let Answer { database, position, rows } = self.ask(position).await?;
-        let touches = rows.and_then(|rows| touched::parse(&rows));
-        Ok(Since { database, position, changes: touches.map_or(Changes::Unknown, Changes::Touches) })
+        let changes = rows.and_then(touched::parse).map_or(Changes::Unknown, Changes::Known);
+        Ok(Since { database, position, changes })
     }
 
     async fn append(&self, touches: &[Touch]) -> Result<(), Failure> {

@@ -2,41 +2,58 @@
 
 use std::time::Duration;
 
-use larder::journal::{DatabaseId, Position};
+use larder::journal::{ChangeId, DatabaseId, Position};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AnyPool, Row};
 
 use crate::error::Error;
 use crate::journal::position::{self, Snapshot};
 use crate::journal::touched;
-use crate::journal::{Answer, MARKS, PRUNE_STATEMENTS, PRUNED_AT_ONCE, micros};
+use crate::journal::{Answer, MARKS, OutboxRow, PRUNE_STATEMENTS, PRUNED_AT_ONCE, micros};
+
+/// The columns of [`identity`], from `pg_control_system()`.
+macro_rules! identity {
+    () => {
+        "CAST(system_identifier AS TEXT) || ':' ||
+             (SELECT CAST(oid AS TEXT) FROM pg_database WHERE datname = current_database()) AS system,
+         CASE WHEN pg_is_in_recovery() THEN NULL
+              ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END AS timeline"
+    };
+}
 
 /// One statement, so one snapshot: that of `pg_current_snapshot()` under READ COMMITTED.
 ///
 /// The rows are those not visible at the position: begun after it, or running at it. A row whose number is above the
 /// snapshot's own came with a dump from another server, and says nothing about this one.
-const SINCE: &str = "
-    SELECT CAST(system_identifier AS TEXT) || ':' ||
-               (SELECT CAST(oid AS TEXT) FROM pg_database WHERE datname = current_database()) AS system,
-           CASE WHEN pg_is_in_recovery() THEN NULL
-                ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END AS timeline,
-           CAST(pg_current_snapshot() AS TEXT) AS snapshot,
+const SINCE: &str = concat!(
+    "SELECT ",
+    identity!(),
+    ", CAST(pg_current_snapshot() AS TEXT) AS snapshot,
            (SELECT CAST(xid AS TEXT) FROM larder_outbox WHERE xid < pg_snapshot_xmax(pg_current_snapshot())
                 ORDER BY xid DESC LIMIT 1) AS last,
            (SELECT CAST(floor AS TEXT) FROM larder_outbox_marks
                 WHERE applied AND floor <= pg_snapshot_xmin(pg_current_snapshot())
                 ORDER BY floor DESC LIMIT 1) AS floor,
-           fresh.touched AS touched
+           CAST(fresh.xid AS TEXT) AS xid, fresh.touched AS touched
     FROM pg_control_system() LEFT JOIN LATERAL (
-        (SELECT touched FROM larder_outbox
+        (SELECT xid, touched FROM larder_outbox
              WHERE xid >= pg_snapshot_xmax(CAST(CAST($1 AS TEXT) AS PG_SNAPSHOT))
                AND xid < pg_snapshot_xmax(pg_current_snapshot())
              ORDER BY xid LIMIT $2)
         UNION ALL
-        (SELECT touched FROM larder_outbox
+        (SELECT xid, touched FROM larder_outbox
              WHERE xid = ANY (ARRAY (SELECT pg_snapshot_xip(CAST(CAST($1 AS TEXT) AS PG_SNAPSHOT))))
              ORDER BY xid LIMIT $2)
-    ) AS fresh ON TRUE";
+    ) AS fresh ON TRUE"
+);
+
+/// The rows of the transaction that asks. If its number is assigned: asking must not make a transaction one that writes.
+pub(super) const OWN: &str = concat!(
+    "SELECT ",
+    identity!(),
+    ", CAST(xid AS TEXT) AS xid, touched FROM pg_control_system(), larder_outbox
+    WHERE xid = pg_current_xact_id_if_assigned()"
+);
 
 /// By the server's own clock, which no process has to agree with. A clock that jumps ahead only makes positions
 /// unknown: they are compared with the floor.
@@ -101,19 +118,24 @@ pub(super) async fn ask(
     };
     let is_known =
         from.is_some_and(|(whose, at)| whose == database && at.can_go_on(&now, floor)) && rows.len() <= limit;
-    let touched = if is_known { Some(touched_of(&rows)?) } else { None };
-    let position = position::of(&database, &now.cut((last + 1).max(floor)));
-    Ok(Answer { database, position, rows: touched })
-}
-
-fn touched_of(rows: &[AnyRow]) -> Result<Vec<Vec<u8>>, Error> {
-    let texts = rows.iter().map(|row| row.try_get::<Option<String>, _>("touched"));
     // Without any there is one row, which has none.
-    let texts: Vec<_> = texts.collect::<Result<_, _>>()?;
-    Ok(texts.into_iter().flatten().map(String::into_bytes).collect())
+    let has_rows = first.try_get::<Option<String>, _>("touched")?.is_some();
+    let fresh = if has_rows { &rows[..] } else { &[] };
+    let outbox = || fresh.iter().map(|row| outbox_row(&database, row)).collect::<Result<_, _>>();
+    let outbox = is_known.then(outbox).transpose()?;
+    let position = position::of(&database, &now.cut((last + 1).max(floor)));
+    Ok(Answer { database, position, rows: outbox })
 }
 
-fn identity(row: &AnyRow) -> Result<DatabaseId, Error> {
+/// A transaction is one change. Its number names it on this timeline alone, and only once it is committed: a number that
+/// was not may be handed out again after a crash.
+pub(super) fn outbox_row(database: &DatabaseId, row: &AnyRow) -> Result<OutboxRow, Error> {
+    let xid: String = row.try_get("xid")?;
+    let touched: String = row.try_get("touched")?;
+    Ok(OutboxRow { change: ChangeId::new(format!("{database}/{xid}")), touched: touched.into_bytes() })
+}
+
+pub(super) fn identity(row: &AnyRow) -> Result<DatabaseId, Error> {
     let Some(timeline) = row.try_get::<Option<String>, _>("timeline")? else {
         return Err(Error::no_journal("the database is in recovery; only a primary's journal is complete"));
     };

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use larder::journal::{DatabaseId, Position};
+use larder::journal::{ChangeId, DatabaseId, Position};
+use sqlx::any::AnyRow;
 use sqlx::{AnyPool, Row as _};
 
 use crate::error::Error;
 use crate::journal::position::{self, Row};
 use crate::journal::touched;
-use crate::journal::{Answer, MARKS, Own, PRUNE_STATEMENTS, PRUNED_AT_ONCE, micros};
+use crate::journal::{Answer, MARKS, OutboxRow, Own, PRUNE_STATEMENTS, PRUNED_AT_ONCE, micros};
 
 /// What the journal's connection saw when it last looked.
 pub(super) struct Seen {
@@ -19,14 +20,16 @@ pub(super) struct Seen {
 }
 
 /// One statement, so one snapshot. Rows are pruned from the lowest on, so nothing above a row that is there is gone.
-///
-/// The touches come as bytes, for SQLite does not keep text from being no text.
 const SINCE: &str = "
     SELECT (SELECT id FROM larder_identity) AS system, last.id AS id, last.stamp AS stamp,
            (SELECT COUNT(*) FROM larder_outbox WHERE id = $1 AND stamp = $2) AS is_known,
-           CAST(fresh.touched AS BLOB) AS touched
+           fresh.id AS fresh_id, fresh.stamp AS fresh_stamp, CAST(fresh.touched AS BLOB) AS touched
     FROM (SELECT id, stamp FROM larder_outbox ORDER BY id DESC LIMIT 1) AS last
-    LEFT JOIN (SELECT touched FROM larder_outbox WHERE id > $1 ORDER BY id LIMIT $3) AS fresh";
+    LEFT JOIN (SELECT id, stamp, touched FROM larder_outbox WHERE id > $1 ORDER BY id LIMIT $3) AS fresh";
+
+/// The rows after one.
+pub(super) const OWN: &str = "SELECT id AS fresh_id, stamp AS fresh_stamp, CAST(touched AS BLOB) AS touched
+    FROM larder_outbox WHERE id > $1 ORDER BY id";
 
 const NOW: &str = "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)";
 
@@ -60,11 +63,21 @@ pub(super) async fn ask(own: &mut Own, position: Option<&Position>, limit: usize
     let database = DatabaseId { system, timeline: 0 };
     let is_row_there = first.try_get::<i64, _>("is_known")? == 1;
     let is_known = from.is_some_and(|(whose, _)| whose == database) && is_row_there && rows.len() <= limit;
-    let touched = rows.iter().map(|row| row.try_get::<Option<Vec<u8>>, _>("touched"));
-    let touched: Vec<_> = touched.collect::<Result<_, _>>()?;
+    // Without any there is one row, which has none.
+    let has_rows = first.try_get::<Option<Vec<u8>>, _>("touched")?.is_some();
+    let fresh = if has_rows { &rows[..] } else { &[] };
+    let outbox = || fresh.iter().map(outbox_row).collect::<Result<_, _>>();
+    let outbox = is_known.then(outbox).transpose()?;
     let position = position::of(&database, &Row { id: first.try_get("id")?, stamp: first.try_get("stamp")? });
     own.seen = Some(Seen { version, database: database.clone(), position: position.clone() });
-    Ok(Answer { database, position, rows: is_known.then(|| touched.into_iter().flatten().collect()) })
+    Ok(Answer { database, position, rows: outbox })
+}
+
+/// A row is a change, of which one transaction may make several. Its stamp tells it from a row that had its number before
+/// the file was restored from an older copy.
+pub(super) fn outbox_row(row: &AnyRow) -> Result<OutboxRow, Error> {
+    let it = Row { id: row.try_get("fresh_id")?, stamp: row.try_get("fresh_stamp")? };
+    Ok(OutboxRow { change: ChangeId::new(it.to_string()), touched: row.try_get("touched")? })
 }
 
 /// The floor is a row that was the last one when the mark was taken, and stays itself.

@@ -1,33 +1,36 @@
 //! The rows of the outbox as touches: of all transactions, or of this one alone.
 
-use larder::journal::Touch;
+use larder::journal::{Change, Touch, touches_of};
 use sqlx::Row;
 
 use crate::dialect::Dialect;
 use crate::error::Error;
+use crate::journal::{OutboxRow, postgres, sqlite};
 use crate::write::Write;
 
-/// What `rows` say; `None` when one of them says nothing we understand.
-pub(super) fn parse(rows: &[Vec<u8>]) -> Option<Vec<Touch>> {
-    let mut touches = Vec::with_capacity(rows.len());
+/// What `rows` say, of which those of one change follow each other; `None` when one of them says nothing we understand.
+pub(super) fn parse(rows: Vec<OutboxRow>) -> Option<Vec<Change>> {
+    let mut changes: Vec<Change> = Vec::new();
     for row in rows {
-        match serde_json::from_slice::<Vec<Touch>>(row) {
-            Ok(some) => touches.extend(some),
+        let touches = match serde_json::from_slice::<Vec<Touch>>(&row.touched) {
+            Ok(touches) => touches,
             Err(error) => {
                 // Not the row itself, which holds values.
                 tracing::error!(%error, "a row of the outbox cannot be read, so everything counts as touched");
                 return None;
             }
+        };
+        match changes.last_mut().filter(|change| change.id == row.change) {
+            Some(change) => change.touches.extend(touches),
+            None => changes.push(Change { id: row.change, touches }),
         }
     }
-    touches.sort_unstable();
-    touches.dedup();
-    Some(touches)
+    Some(changes)
 }
 
 impl Write {
     /// What this transaction has touched so far, each once: what its triggers journalled. To be asked right before
-    /// the commit; one statement. [`Touch::Everything`] when a row of it cannot be read.
+    /// the commit, which then says as which changes; one statement. [`Touch::Everything`] when a row of it cannot be read.
     ///
     /// # Errors
     /// [`ErrorKind::NoJournal`](crate::error::ErrorKind::NoJournal) where there is no outbox; else what the database says.
@@ -36,26 +39,25 @@ impl Write {
             Dialect::Postgres => self.touched_postgres().await?,
             Dialect::Sqlite => self.touched_sqlite().await?,
         };
-        Ok(parse(&rows).unwrap_or_else(|| vec![Touch::Everything]))
+        let Some(changes) = parse(rows) else { return Ok(vec![Touch::Everything]) };
+        self.changes = changes.iter().map(|change| change.id.clone()).collect();
+        Ok(touches_of(changes))
     }
 
-    async fn touched_postgres(&mut self) -> Result<Vec<Vec<u8>>, Error> {
-        // If assigned: asking must not make a transaction one that writes.
-        let query = "SELECT touched FROM larder_outbox WHERE xid = pg_current_xact_id_if_assigned()";
-        let rows = sqlx::query(query).fetch_all(self.statement()).await.map_err(without_outbox)?;
-        let texts = rows.iter().map(|row| Ok(row.try_get::<String, _>("touched")?.into_bytes()));
-        texts.collect()
+    async fn touched_postgres(&mut self) -> Result<Vec<OutboxRow>, Error> {
+        let rows = sqlx::query(postgres::OWN).fetch_all(self.statement()).await.map_err(without_outbox)?;
+        let Some(first) = rows.first() else { return Ok(Vec::new()) };
+        let database = postgres::identity(first)?;
+        rows.iter().map(|row| postgres::outbox_row(&database, row)).collect()
     }
 
-    async fn touched_sqlite(&mut self) -> Result<Vec<Vec<u8>>, Error> {
+    async fn touched_sqlite(&mut self) -> Result<Vec<OutboxRow>, Error> {
         // Nobody else can commit meanwhile, so the last row that a reader sees is the last before ours.
         let query = "SELECT COALESCE(MAX(id), 0) FROM larder_outbox";
         let before = sqlx::query(query).fetch_one(self.database().readers()).await.map_err(without_outbox)?;
         let before: i64 = before.try_get(0)?;
-        // As bytes, for SQLite does not keep text from being no text.
-        let query = "SELECT CAST(touched AS BLOB) FROM larder_outbox WHERE id > $1";
-        let rows = sqlx::query(query).bind(before).fetch_all(self.statement()).await?;
-        rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+        let rows = sqlx::query(sqlite::OWN).bind(before).fetch_all(self.statement()).await?;
+        rows.iter().map(sqlite::outbox_row).collect()
     }
 }
 

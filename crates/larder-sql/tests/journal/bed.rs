@@ -1,6 +1,6 @@
 //! A database with a journal and two declared tables, and a foreign writer into it.
 
-use larder::journal::{Changes, Journal, Position, Touch};
+use larder::journal::{Changes, Journal, Position, Touch, touches_of};
 use larder_sql::database::Database;
 use larder_sql::dialect::Dialect;
 use larder_sql::journal::{SqlJournal, Table, migration};
@@ -97,7 +97,7 @@ impl Bed {
         let since = self.journal.since(Some(from)).await.unwrap();
         *from = since.position;
         match since.changes {
-            Changes::Touches(touches) => Some(touches),
+            Changes::Known(changes) => Some(touches_of(changes)),
             Changes::Unknown => None,
         }
     }

@@ -141,7 +141,11 @@ async fn what_many_write_at_once_is_reported_exactly() {
             let mut write = bed.database.begin().await.unwrap();
             let insert = sqlx::query("INSERT INTO guests VALUES ($1, $1)").bind(format!("{name} {n}"));
             insert.execute(write.statement()).await.unwrap();
-            if n % 5 == 0 { write.rollback().await.unwrap() } else { write.commit().await.unwrap() }
+            if n % 5 == 0 {
+                write.rollback().await.unwrap();
+            } else {
+                write.commit().await.unwrap();
+            }
         }
     };
     let reader = async {

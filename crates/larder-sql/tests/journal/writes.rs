@@ -1,6 +1,8 @@
 //! What each kind of write journals, on both databases.
 
-use larder::journal::{Journal, Touch};
+use std::collections::HashSet;
+
+use larder::journal::{Change, Changes, Journal, Since, Touch, touches_of};
 use sqlx::AssertSqlSafe;
 
 use crate::bed::{Bed, all, guest, notes};
@@ -13,6 +15,8 @@ on_both!(
     rollbacks_leave_nothing,
     any_text_comes_back_as_it_was,
     touched_is_what_since_reports,
+    what_is_done_after_asking_is_not_named_as_told,
+    no_two_changes_share_a_name,
     a_transaction_that_changes_nothing_touches_nothing,
     what_is_appended_is_reported,
     the_journal_is_not_counted,
@@ -78,10 +82,43 @@ async fn touched_is_what_since_reports(bed: Bed) {
         let before = bed.database.statements();
         let touched = write.touched().await.unwrap();
         assert_eq!(bed.database.statements(), before + 1);
-        write.commit().await.unwrap();
+        let changes = write.commit().await.unwrap();
         assert!(touched.contains(&Touch::entry("guest_email", [round.to_string()])), "{touched:?}");
-        assert_eq!(touched, bed.since(&mut from).await);
+        let Since { position, changes: reported, .. } = bed.journal.since(Some(&from)).await.unwrap();
+        from = position;
+        let Changes::Known(reported) = reported else { panic!("unknown") };
+        let names =
+            |changes: &[Change]| -> Vec<_> { changes.iter().map(|change| change.id.clone()).collect() };
+        assert_eq!(changes, names(&reported), "the commit named what is reported");
+        assert_eq!(touched, touches_of(reported));
     }
+}
+
+async fn what_is_done_after_asking_is_not_named_as_told(bed: Bed) {
+    let insert =
+        |id: u32| sqlx::query("INSERT INTO guests (id, email) VALUES ($1, 'a')").bind(id.to_string());
+    let mut write = bed.database.begin().await.unwrap();
+    insert(1).execute(write.statement()).await.unwrap();
+    assert!(!write.touched().await.unwrap().is_empty());
+    insert(2).execute(write.statement()).await.unwrap();
+    assert_eq!(write.commit().await.unwrap(), [], "what was asked is not all");
+    let mut write = bed.database.begin().await.unwrap();
+    insert(3).execute(write.statement()).await.unwrap();
+    assert_eq!(write.commit().await.unwrap(), [], "nobody has asked");
+}
+
+async fn no_two_changes_share_a_name(bed: Bed) {
+    let (mut from, mut written) = (bed.now().await, 0);
+    let mut names = HashSet::new();
+    for id in 0..4 {
+        bed.sql(&format!("INSERT INTO guests VALUES ('{id}', 'a', NULL, 0)"));
+        let Since { position, changes, .. } = bed.journal.since(Some(&from)).await.unwrap();
+        from = position;
+        let Changes::Known(changes) = changes else { panic!("unknown") };
+        written += changes.len();
+        names.extend(changes.into_iter().map(|change| change.id));
+    }
+    assert!(written >= 4 && names.len() == written, "{names:?}");
 }
 
 async fn a_transaction_that_changes_nothing_touches_nothing(bed: Bed) {

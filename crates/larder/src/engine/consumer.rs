@@ -4,7 +4,8 @@
 //! - `memory_knows_what_the_guard_vouches_for`: until the instant that is granted, memory holds nothing older than a
 //!   snapshot that was taken at most the staleness bound before.
 
-use std::sync::Arc;
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
@@ -13,10 +14,12 @@ use crate::batch::Batch;
 use crate::cause::{Cause, Causes};
 use crate::clock::Clock;
 use crate::engine::invalidate::drop_from;
-use crate::journal::{Changes, Failure, Journal, Position, within};
+use crate::journal::{ChangeId, Changes, Failure, Journal, Position, within};
 use crate::key::Namespace;
 use crate::local::Local;
 use crate::passes::Passes;
+use crate::protocol::relay::untold;
+use crate::protocol::rules::Rules;
 use crate::remote::usable::Usable;
 
 /// How often the journal is asked to forget what is old.
@@ -32,7 +35,36 @@ pub(crate) struct Consumer {
     pub(crate) clock: Clock,
     pub(crate) causes: Arc<Causes>,
     pub(crate) passes: Arc<Passes>,
+    pub(crate) told: Arc<Told>,
     pub(crate) bound: Duration,
+    pub(crate) rules: Rules,
+}
+
+/// Changes that this process has told its memory itself, the oldest first. Guarded by its lock; each is here only once it
+/// is committed and what it touched has been dropped, so that whatever memory then holds has seen it.
+#[derive(Default)]
+pub(crate) struct Told(Mutex<VecDeque<ChangeId>>);
+
+impl Told {
+    pub(crate) fn add(&self, changes: Vec<ChangeId>) {
+        self.lock().extend(changes);
+    }
+
+    fn count(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// All of them. The `first` are forgotten: they were here before the journal was asked, so it tells of them now or never
+    /// again; and if it could not be asked, they are dropped once more.
+    fn take(&self, first: usize) -> HashSet<ChangeId> {
+        let mut changes = self.lock();
+        let later: Vec<ChangeId> = changes.range(first..).cloned().collect();
+        changes.drain(..first).chain(later).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<ChangeId>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Consumer {
@@ -62,9 +94,13 @@ impl Consumer {
         let stretch = self.guard.stretch();
         // Before the snapshot is taken: the grant counts from here.
         let began = self.clock.now();
-        let since = within(self.bound, self.journal.since(position.as_ref())).await?;
+        let told_before = self.told.count();
+        let since = within(self.bound, self.journal.since(position.as_ref())).await;
+        let told = self.told.take(told_before);
+        let since = since?;
         match since.changes {
-            Changes::Touches(touches) => {
+            Changes::Known(changes) => {
+                let touches = untold(changes, |change| told.contains(change), self.rules);
                 let batch = Batch::of(&self.namespace, &touches);
                 drop_from(&self.local, &self.namespace, &batch);
                 self.causes.note(&batch, Cause::Journal);

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::*;
 use crate::clock::Tick;
-use crate::journal::{DatabaseId, Since, Touch};
+use crate::journal::{Change, DatabaseId, Since, Touch};
 use crate::local::Departure;
 use crate::local::copy::{LocalCopy, Origin};
 use crate::policy::Consistency;
@@ -62,7 +62,9 @@ impl Bench {
             clock: Clock::manual(),
             causes: Arc::new(Causes::new(Clock::manual(), BOUND)),
             passes: Arc::new(Passes::new()),
+            told: Arc::default(),
             bound: BOUND,
+            rules: Rules::default(),
         };
         Bench { consumer, journal, position: None }
     }
@@ -100,8 +102,12 @@ impl Bench {
     }
 }
 
+fn change(id: &str, touch: Touch) -> Change {
+    Change { id: ChangeId::new(id), touches: vec![touch] }
+}
+
 fn touched(key: &str) -> Option<Changes> {
-    Some(Changes::Touches(vec![Touch::entry("values", [key])]))
+    Some(Changes::Known(vec![change("1", Touch::entry("values", [key]))]))
 }
 
 #[tokio::test]
@@ -129,8 +135,8 @@ async fn a_load_that_the_journal_overtakes_leaves_nothing_behind() {
     for changes in [
         touched("1"),
         Some(Changes::Unknown),
-        Some(Changes::Touches(vec![Touch::Everything])),
-        Some(Changes::Touches(vec![Touch::Matching("val*".to_owned())])),
+        Some(Changes::Known(vec![change("1", Touch::Everything)])),
+        Some(Changes::Known(vec![change("1", Touch::Matching("val*".to_owned()))])),
     ] {
         let (overtaken, shown) = (bench.load("values:1"), format!("{changes:?}"));
         bench.pass(changes).await.unwrap();
@@ -148,6 +154,46 @@ async fn a_journal_that_cannot_be_asked_vouches_for_nothing_and_loses_nothing() 
     assert!(bench.pass(None).await.is_err());
     assert!(!bench.serves("values:1"));
     assert_eq!(bench.position, Some(Position::new("here")), "it goes on from where it was");
-    bench.pass(Some(Changes::Touches(vec![]))).await.unwrap();
+    bench.pass(Some(Changes::Known(vec![]))).await.unwrap();
     assert!(bench.serves("values:1"), "nothing touched it meanwhile");
+}
+
+#[tokio::test]
+async fn what_this_process_told_its_memory_is_not_dropped_again() {
+    let mut bench = Bench::new();
+    bench.pass(Some(Changes::Unknown)).await.unwrap();
+    assert!(bench.load("values:1")() && bench.load("values:2")());
+    bench.consumer.told.add(vec![ChangeId::new("1")]);
+    let both = ["1", "2"].map(|id| change(id, Touch::entry("values", [id])));
+    bench.pass(Some(Changes::Known(both.to_vec()))).await.unwrap();
+    assert!(bench.serves("values:1") && !bench.serves("values:2"), "another's change is");
+    bench.pass(touched("1")).await.unwrap();
+    assert!(!bench.serves("values:1"), "what was told is forgotten with the pass that could have told of it");
+}
+
+#[tokio::test]
+async fn what_is_told_while_the_journal_is_asked_is_known() {
+    let mut bench = Bench::new();
+    bench.pass(Some(Changes::Unknown)).await.unwrap();
+    assert!(bench.load("values:1")());
+    let told = bench.consumer.told.clone();
+    *bench.journal.meanwhile.lock().unwrap() = Some(Box::new(move || told.add(vec![ChangeId::new("1")])));
+    bench.pass(touched("1")).await.unwrap();
+    assert!(bench.serves("values:1"));
+    *bench.journal.meanwhile.lock().unwrap() = None;
+    bench.pass(touched("1")).await.unwrap();
+    assert!(bench.serves("values:1"), "its row may be in the next snapshot only");
+    bench.pass(touched("1")).await.unwrap();
+    assert!(!bench.serves("values:1"));
+}
+
+#[tokio::test]
+async fn what_was_told_while_the_journal_was_away_is_dropped_once_more() {
+    let mut bench = Bench::new();
+    bench.pass(Some(Changes::Unknown)).await.unwrap();
+    bench.consumer.told.add(vec![ChangeId::new("1")]);
+    assert!(bench.pass(None).await.is_err());
+    assert!(bench.load("values:1")());
+    bench.pass(touched("1")).await.unwrap();
+    assert!(!bench.serves("values:1"));
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::batch::{Batch, Sweep};
 use crate::cause::Cause;
 use crate::engine::{Engine, Shared};
-use crate::journal::{Touch, within};
+use crate::journal::{ChangeId, Touch, within};
 use crate::key::Namespace;
 use crate::local::Local;
 use crate::receipt::{Delivery, Dropped};
@@ -22,6 +22,15 @@ pub(crate) struct Fallen {
     /// The keys of the loads in progress that a tag or a pattern overtook: their leases in Redis would only keep
     /// others waiting.
     overtaken: Vec<Bytes>,
+}
+
+/// How an invalidation came about.
+pub(crate) enum Occasion {
+    /// By hand: the journal has to be told of these first.
+    ByHand(Vec<Touch>),
+    /// By a write that is committed, which the journal has as these changes. None when nobody knows: then it is told again
+    /// by whoever follows the journal.
+    Committed(Vec<ChangeId>),
 }
 
 /// What became of an invalidation.
@@ -55,17 +64,18 @@ pub(crate) fn drop_from(local: &Local, namespace: &Namespace, batch: &Batch) -> 
 impl Engine {
     /// Runs to its end even when its caller is cancelled: between a commit and its invalidation there is no
     /// place to stop.
-    ///
-    /// What was touched `by_hand` goes into the journal first; `None` was journalled with its write.
-    pub(crate) async fn invalidate(self: Arc<Self>, batch: Batch, by_hand: Option<Vec<Touch>>) -> Done {
-        let cause = if by_hand.is_some() { Cause::ByHand } else { Cause::Committed };
+    pub(crate) async fn invalidate(self: Arc<Self>, batch: Batch, occasion: Occasion) -> Done {
+        let cause = match occasion {
+            Occasion::ByHand(_) => Cause::ByHand,
+            Occasion::Committed(_) => Cause::Committed,
+        };
         self.causes.note(&batch, cause);
         let running = tokio::spawn(async move {
-            let is_journalled = match by_hand {
-                Some(touches) => self.journal_first(&touches).await,
-                None => true,
+            let (is_journalled, changes) = match occasion {
+                Occasion::ByHand(touches) => (self.journal_first(&touches).await, Vec::new()),
+                Occasion::Committed(changes) => (true, changes),
             };
-            let (delivery, dropped) = self.invalidate_here(&batch).await;
+            let (delivery, dropped) = self.invalidate_here(&batch, changes).await;
             let done = Done { delivery, dropped, is_journalled };
             self.log(&batch, cause, &done);
             done
@@ -146,26 +156,35 @@ impl Engine {
         }
     }
 
-    async fn invalidate_here(&self, batch: &Batch) -> (Delivery, Dropped) {
+    async fn invalidate_here(&self, batch: &Batch, changes: Vec<ChangeId>) -> (Delivery, Dropped) {
         // Before: who reads from now on must not find what is about to be false.
         let fallen = drop_from(&self.local, &self.namespace, batch);
         let (delivery, redis) = match &self.shared {
             None => (Delivery::Sent, 0),
-            Some(shared) => self.unlink(shared, batch, fallen.overtaken).await,
+            Some(shared) => self.unlink(shared, batch, fallen.overtaken, &changes).await,
         };
         // After: a read that began meanwhile may have brought the old value from Redis, and fenced it in.
         drop_from(&self.local, &self.namespace, batch);
+        if let Some(told) = &self.told {
+            told.add(changes);
+        }
         (delivery, Dropped { memory: fallen.copies, redis })
     }
 
-    async fn unlink(&self, shared: &Shared, batch: &Batch, overtaken: Vec<Bytes>) -> (Delivery, u64) {
+    async fn unlink(
+        &self,
+        shared: &Shared,
+        batch: &Batch,
+        overtaken: Vec<Bytes>,
+        changes: &[ChangeId],
+    ) -> (Delivery, u64) {
         let mut keys = overtaken;
         keys.extend(batch.unlinks());
         // Usable before and after, and without a break: otherwise the reply may come from a Redis that is no longer the one.
         let stretch = shared.usable.stretch();
         let is_usable = || shared.usable.stretch() == stretch && shared.usable.is(self.clock.now());
         if is_usable()
-            && let Ok(unlinked) = tell(shared, &keys, &batch.sweeps()).await
+            && let Ok(unlinked) = tell(shared, &keys, &batch.sweeps(), changes).await
             && is_usable()
         {
             return (Delivery::Sent, unlinked);
@@ -179,7 +198,16 @@ impl Engine {
     }
 }
 
-async fn tell(shared: &Shared, keys: &[Bytes], sweeps: &[Sweep<'_>]) -> Result<u64, Fault> {
+async fn tell(
+    shared: &Shared,
+    keys: &[Bytes],
+    sweeps: &[Sweep<'_>],
+    changes: &[ChangeId],
+) -> Result<u64, Fault> {
+    if sweeps.is_empty() {
+        return shared.remote.tell(keys, changes).await;
+    }
+    // A search is many steps, of which none says that all is told.
     let mut unlinked = shared.remote.unlink(keys).await?;
     for sweep in sweeps {
         unlinked += shared.remote.sweep(*sweep).await?;

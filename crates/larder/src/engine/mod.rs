@@ -18,6 +18,7 @@ use tokio::task::AbortHandle;
 use crate::cause::{Cause, Causes};
 use crate::clock::Clock;
 use crate::codec::Coder;
+use crate::engine::consumer::Told;
 use crate::engine::registry::{Common, Registry};
 use crate::journal::Journal;
 use crate::key::{ClassPrefix, KeyBuf, Namespace};
@@ -31,7 +32,7 @@ use crate::protocol::tag::TagKey;
 use crate::remote::usable::{Stretch, Usable};
 use crate::remote::{Fault, Inspect, Listener, Remote};
 
-pub(crate) use invalidate::Done;
+pub(crate) use invalidate::{Done, Occasion};
 pub(crate) use read::Found;
 
 /// All that one cache shares between its classes.
@@ -44,6 +45,8 @@ pub(crate) struct Engine {
     /// where there is neither.
     pub(crate) guard: Option<Arc<Usable>>,
     pub(crate) journal: Option<Arc<dyn Journal>>,
+    /// What this process has told its memory itself; only where it follows the journal for its memory alone.
+    pub(crate) told: Option<Arc<Told>>,
     /// What runs beside the reads, as long as the engine.
     pub(crate) _tasks: Vec<Running>,
     pub(crate) clock: Clock,

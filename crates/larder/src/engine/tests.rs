@@ -9,6 +9,7 @@ use async_trait::async_trait;
 
 use super::*;
 use crate::batch::{Batch, Sweep};
+use crate::journal::ChangeId;
 use crate::key::Namespace;
 use crate::policy::Consistency;
 use crate::protocol::token::Token;
@@ -104,6 +105,10 @@ impl Remote for Scripted {
         Ok(swept)
     }
 
+    async fn tell(&self, keys: &[Bytes], _: &[ChangeId]) -> Result<u64, Fault> {
+        self.unlink(keys).await
+    }
+
     async fn unlink(&self, keys: &[Bytes]) -> Result<u64, Fault> {
         self.answer()?;
         if let Some(meanwhile) = &mut *self.during_unlink.lock().unwrap() {
@@ -171,6 +176,7 @@ impl Bench {
             shared: Some(Shared { remote: tier.clone(), inspect: tier.clone(), usable: usable.clone() }),
             guard: Some(usable.clone()),
             journal: None,
+            told: None,
             _tasks: Vec::new(),
             clock: Clock::manual(),
             limits: Limits { bound: BOUND, load_timeout: BOUND },
@@ -287,7 +293,10 @@ async fn what_a_read_brought_during_the_unlink_falls_before_the_acknowledgement(
     };
     *bench.tier.during_unlink.lock().unwrap() = Some(Box::new(meanwhile));
     let batch = Batch { keys: vec![key], ..Batch::default() };
-    assert_eq!(bench.engine.clone().invalidate(batch, None).await.delivery, crate::receipt::Delivery::Sent);
+    assert_eq!(
+        bench.engine.clone().invalidate(batch, Occasion::Committed(Vec::new())).await.delivery,
+        crate::receipt::Delivery::Sent
+    );
     assert_eq!(bench.bounded(2).await, (2, Source::Load { stored: true }));
 }
 
@@ -306,7 +315,7 @@ async fn a_write_whose_unlink_fails_is_queued_and_read_back_from_the_database() 
     bench.tier.is_away.store(true, Ordering::SeqCst);
     let batch = || Batch { keys: vec![owned(&bench.key)], ..Batch::default() };
     assert_eq!(
-        bench.engine.clone().invalidate(batch(), None).await.delivery,
+        bench.engine.clone().invalidate(batch(), Occasion::Committed(Vec::new())).await.delivery,
         crate::receipt::Delivery::Queued
     );
     bench.tier.is_away.store(false, Ordering::SeqCst);
@@ -357,5 +366,8 @@ async fn an_unlink_that_was_answered_across_a_loss_is_not_acknowledged_as_sent()
         assert!(usable.grant(usable.stretch(), crate::clock::Tick::FAR));
     }));
     let batch = Batch { keys: vec![owned(&bench.key)], ..Batch::default() };
-    assert_eq!(bench.engine.clone().invalidate(batch, None).await.delivery, crate::receipt::Delivery::Queued);
+    assert_eq!(
+        bench.engine.clone().invalidate(batch, Occasion::Committed(Vec::new())).await.delivery,
+        crate::receipt::Delivery::Queued
+    );
 }

@@ -4,8 +4,14 @@
 //!
 //! 1. Ask Redis for its clock (`began`), its history, certificate, watermark and position: [`plan`].
 //! 2. Take a snapshot of the database, and all that was committed up to it and not at the position.
-//! 3. UNLINK all of that; or drop the namespace, when nobody can say what it was.
+//! 3. UNLINK all of that but what this Redis says it has been told by the writer itself: [`untold`]; or drop the
+//!    namespace, when nobody can say what it was.
 //! 4. MARK: certificate, watermark and the snapshot as position, in one step: [`mark`].
+//!
+//! A writer tells its own change: one step in Redis unlinks what it touched and leaves the change's name there. The name
+//! is as true as the position is: a promoted replica or a restored snapshot has both the unlinking and the name, or
+//! neither. It is left only once the change is committed, so that whatever is loaded after that step has seen it; and it
+//! expires, after which the change is told once more than needed.
 //!
 //! Invariants, which the model checks over every order of the steps of two relays:
 //! - `position_is_true`: no entry in a Redis that carries a position is older than what the position has seen.
@@ -13,7 +19,7 @@
 
 use std::time::Duration;
 
-use crate::journal::DatabaseId;
+use crate::journal::{Change, ChangeId, DatabaseId, Touch, touches_of};
 use crate::protocol::certificate::{Certificate, RedisTime};
 use crate::protocol::rules::{Rule, Rules};
 
@@ -83,6 +89,12 @@ fn is_abandoned(seen: &Seen<'_>, live: &Certificate) -> bool {
 
 fn is_superseded(mine: Option<&DatabaseId>, live: Option<&DatabaseId>) -> bool {
     mine.zip(live).is_some_and(|(mine, live)| mine.system == live.system && mine.timeline < live.timeline)
+}
+
+/// What a pass has still to tell: all that `changes` touched, each once, but of those that have been told by their writers.
+pub fn untold(changes: Vec<Change>, is_told: impl Fn(&ChangeId) -> bool, rules: Rules) -> Vec<Touch> {
+    let is_told = |change: &Change| !rules.keep(Rule::SkipsOnlyTold) || is_told(&change.id);
+    touches_of(changes.into_iter().filter(|change| !is_told(change)))
 }
 
 /// What MARK finds in the Redis it runs in, at the moment it runs.
@@ -165,6 +177,22 @@ mod tests {
         assert_eq!(planned(Some(&unjournalled), None, true), Plan::Drop, "it promised less");
         assert_eq!(planned(Some(&certificate("abc:def", 3)), None, true), Plan::Superseded);
         assert_eq!(planned(Some(&certificate("abc:def", 1)), None, true), Plan::Replay);
+    }
+
+    #[test]
+    fn what_was_told_is_left_out_and_the_rest_told_once() {
+        let change = |id: &str, keys: [&str; 2]| Change {
+            id: ChangeId::new(id),
+            touches: keys.map(|key| Touch::entry("rooms", [key])).to_vec(),
+        };
+        let changes = || vec![change("7", ["a", "b"]), change("8", ["b", "c"]), change("9", ["c", "d"])];
+        let touches =
+            |keys: &[&str]| keys.iter().map(|key| Touch::entry("rooms", [*key])).collect::<Vec<_>>();
+        let told_8 = |id: &ChangeId| id.as_str() == "8";
+        assert_eq!(untold(changes(), told_8, Rules::default()), touches(&["a", "b", "c", "d"]));
+        let told_but_8 = |id: &ChangeId| id.as_str() != "8";
+        assert_eq!(untold(changes(), told_but_8, Rules::default()), touches(&["b", "c"]));
+        assert_eq!(untold(changes(), |_| true, Rules::default()), []);
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub enum Rule {
     UsesOnlyCertified,
     /// A Redis is certified only after what it missed was replayed. Mutant `no-replay`.
     CertifiesAfterReplay,
+    /// A pass leaves out only what has been told, in the same step as its names were left there. Mutant `blind-skip`.
+    SkipsOnlyTold,
 }
 
 /// The protocol's rules; with the feature `proof`, perhaps without one of them.
@@ -74,7 +76,7 @@ impl Rules {
 #[cfg(feature = "proof")]
 impl Rule {
     /// All of them, in the order of the list of mutants.
-    pub const ALL: [Rule; 8] = [
+    pub const ALL: [Rule; 9] = [
         Rule::FillComparesLease,
         Rule::JoinsNoPast,
         Rule::LoadsThePresent,
@@ -83,6 +85,7 @@ impl Rule {
         Rule::InsertsNothingLate,
         Rule::UsesOnlyCertified,
         Rule::CertifiesAfterReplay,
+        Rule::SkipsOnlyTold,
     ];
 
     /// The name of the mutant that breaks it.
@@ -96,6 +99,7 @@ impl Rule {
             Rule::InsertsNothingLate => "late-insert",
             Rule::UsesOnlyCertified => "no-certificate",
             Rule::CertifiesAfterReplay => "no-replay",
+            Rule::SkipsOnlyTold => "blind-skip",
         }
     }
 }

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::batch::Sweep;
+use crate::journal::ChangeId;
 use crate::protocol::tag::TagKey;
 use crate::protocol::token::Token;
 
@@ -61,6 +62,9 @@ pub(crate) trait Remote: Send + Sync {
 
     /// Deletes `keys`, and says how many there were. On success, every later read by anyone finds them gone or newer.
     async fn unlink(&self, keys: &[Bytes]) -> Result<u64, Fault>;
+
+    /// As `unlink`; in the same step `changes` are left there as told, for whoever follows the journal, or not at all.
+    async fn tell(&self, keys: &[Bytes], changes: &[ChangeId]) -> Result<u64, Fault>;
 
     /// Finds and deletes whatever was there when it began, leases too, and says how much that was.
     async fn sweep(&self, what: Sweep<'_>) -> Result<u64, Fault>;

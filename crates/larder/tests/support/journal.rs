@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use larder::journal::{Changes, DatabaseId, Failure, Journal, Position, Since, Touch};
+use larder::journal::{Change, ChangeId, Changes, DatabaseId, Failure, Journal, Position, Since, Touch};
 use tokio::sync::watch;
 
 /// Clones are one journal.
@@ -20,8 +20,10 @@ impl Ledger {
     }
 
     /// What a trigger does when somebody commits.
-    pub(crate) fn note(&self, touch: Touch) {
-        self.rows.lock().unwrap().push(touch);
+    pub(crate) fn note(&self, touch: Touch) -> ChangeId {
+        let mut rows = self.rows.lock().unwrap();
+        rows.push(touch);
+        name(rows.len() - 1)
     }
 
     pub(crate) fn rows(&self) -> Vec<Touch> {
@@ -42,8 +44,11 @@ impl Journal for Ledger {
     async fn since(&self, position: Option<&Position>) -> Result<Since, Failure> {
         self.frozen.subscribe().wait_for(|is_frozen| !is_frozen).await?;
         let rows = self.rows();
+        let as_change =
+            |(nth, touch): (usize, &Touch)| Change { id: name(nth), touches: vec![touch.clone()] };
+        let mut changes: Vec<Change> = rows.iter().enumerate().map(as_change).collect();
         let changes = match position.and_then(|position| position.as_str().parse::<usize>().ok()) {
-            Some(position) => Changes::Touches(rows[position..].to_vec()),
+            Some(position) => Changes::Known(changes.split_off(position)),
             None => Changes::Unknown,
         };
         let position = Position::new(rows.len().to_string());
@@ -51,11 +56,16 @@ impl Journal for Ledger {
     }
 
     async fn append(&self, touches: &[Touch]) -> Result<(), Failure> {
-        touches.iter().for_each(|touch| self.note(touch.clone()));
+        touches.iter().for_each(|touch| drop(self.note(touch.clone())));
         Ok(())
     }
 
     async fn prune(&self) -> Result<u64, Failure> {
         Ok(0)
     }
+}
+
+/// A row is a change.
+fn name(row: usize) -> ChangeId {
+    ChangeId::new(row.to_string())
 }

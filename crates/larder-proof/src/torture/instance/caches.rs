@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use larder::cache::Cache;
 use larder::class::Class;
-use larder::journal::Touch;
+use larder::journal::{ChangeId, Touch};
 use larder::policy::Policy;
 use larder::receipt::Delivery;
 use larder_sql::database::Database;
@@ -60,8 +60,8 @@ impl Caches {
     }
 
     /// Tells the cache of a committed write; the write may be acknowledged with the answer.
-    pub(super) async fn committed(&self, touches: &[Touch]) -> Delivery {
-        let invalidation = self.cache.committed(touches);
+    pub(super) async fn committed(&self, touches: &[Touch], changes: &[ChangeId]) -> Delivery {
+        let invalidation = self.cache.committed(touches, changes);
         let invalidation = if rand::random_bool(0.1) { invalidation.wait() } else { invalidation };
         invalidation.send().await.delivery()
     }

@@ -44,7 +44,7 @@ impl Instance {
         let mut transaction = self.database.begin().await?;
         let written = write(&mut transaction, key).await?;
         let touches = transaction.touched().await?;
-        transaction.commit().await?;
+        let changes = transaction.commit().await?;
         let committed = now();
         if self.is_doomed.load(Ordering::Relaxed) {
             kill_process(getpid(), Signal::KILL)?;
@@ -54,7 +54,7 @@ impl Instance {
         if rand::random_bool(0.02) {
             return Ok(());
         }
-        let delivery = self.caches.committed(&touches).await;
+        let delivery = self.caches.committed(&touches, &changes).await;
         self.note(&written, committed, now(), What::Acknowledged(delivery));
         Ok(())
     }

@@ -22,13 +22,13 @@ use crate::batch::Sweep;
 use crate::cause::Causes;
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::journal::Journal;
+use crate::journal::{ChangeId, Journal};
 use crate::key::Namespace;
 use crate::passes::Passes;
 use crate::protocol::rules::{Rule, Rules};
 use crate::protocol::tag::TagKey;
 use crate::protocol::token::Token;
-use crate::remote::redis::connection::{Current, Dialler};
+use crate::remote::redis::connection::{Current, Dialler, UNLINK_BATCH};
 use crate::remote::redis::inspect::Side;
 use crate::remote::redis::keeper::Keeper;
 use crate::remote::redis::relay::Relay;
@@ -72,6 +72,8 @@ pub(crate) struct RedisTier {
     current: Arc<Current>,
     scripts: Scripts,
     namespace: Namespace,
+    /// For how long a change that was told is known to be: the relay passes more often, or nobody uses this Redis.
+    bound: Duration,
     usable: Arc<Usable>,
     nudge: Arc<Notify>,
     rules: Rules,
@@ -121,6 +123,7 @@ impl RedisTier {
             current,
             scripts: Scripts::new(),
             namespace: settings.namespace,
+            bound: settings.bound,
             usable,
             nudge,
             rules,
@@ -206,6 +209,15 @@ impl Remote for RedisTier {
 
     async fn unlink(&self, keys: &[Bytes]) -> Result<u64, Fault> {
         connection::unlink(&mut self.connection()?, keys).await.map_err(fault)
+    }
+
+    async fn tell(&self, keys: &[Bytes], changes: &[ChangeId]) -> Result<u64, Fault> {
+        let told: Vec<Bytes> = changes.iter().map(|change| self.namespace.told_key(change)).collect();
+        // What is more than one command should hold Redis up for is told once more by the relay.
+        if told.is_empty() || keys.is_empty() || keys.len() + told.len() > UNLINK_BATCH {
+            return self.unlink(keys).await;
+        }
+        self.scripts.tell(self.connection()?, keys, &told, self.bound).await.map_err(fault)
     }
 
     async fn sweep(&self, what: Sweep<'_>) -> Result<u64, Fault> {

@@ -3,22 +3,24 @@
 //! State shared with the keeper: the database's identity, behind a lock of its own that is never held across an await.
 //! It is a belief: the keeper compares the certificate with it, and a wrong belief only makes this instance wait.
 
+use std::collections::HashSet;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use redis::RedisError;
 use redis::aio::MultiplexedConnection;
 use tokio::sync::Notify;
 
 use crate::batch::{Batch, Sweep};
 use crate::cause::{Cause, Causes};
-use crate::journal::{Changes, DatabaseId, Failure, Journal, Position, Since, within};
+use crate::journal::{Change, ChangeId, Changes, DatabaseId, Failure, Journal, Position, Since, within};
 use crate::key::Namespace;
 use crate::passes::Passes;
 use crate::policy::Policy;
-use crate::protocol::certificate::Certificate;
-use crate::protocol::relay::{Marking, Plan, Seen, plan};
+use crate::protocol::certificate::{Certificate, RedisTime};
+use crate::protocol::relay::{Marking, Plan, Seen, plan, untold};
 use crate::protocol::rules::Rules;
 
 use crate::remote::redis::asking::{Asked, ask};
@@ -128,8 +130,10 @@ impl Relay {
             // What was decided was decided about another one. The next pass knows this one.
             return Err(Stopped::AnotherDatabase);
         }
-        self.tell(connection, &since.changes).await?;
-        self.mark(connection, identity, &asked, since).await
+        let Since { database, position, changes } = since;
+        self.tell(connection, changes).await?;
+        let live = self.certificate(identity, database);
+        self.mark(connection, identity, asked.now, &live, &position).await
     }
 
     /// The certificate as this instance would write it, if it knows its database already.
@@ -165,8 +169,8 @@ impl Relay {
         Ok(since)
     }
 
-    async fn tell(&self, connection: &mut MultiplexedConnection, changes: &Changes) -> Result<(), Stopped> {
-        let Changes::Touches(touches) = changes else {
+    async fn tell(&self, connection: &mut MultiplexedConnection, changes: Changes) -> Result<(), Stopped> {
+        let Changes::Known(changes) = changes else {
             self.causes.everything(Cause::Journal);
             let entries = sweep(connection, &self.namespace, Sweep::Everything).await?;
             tracing::info!(
@@ -175,7 +179,9 @@ impl Relay {
             );
             return Ok(());
         };
-        let batch = Batch::of(&self.namespace, touches);
+        let told = self.told(connection, &changes).await?;
+        let touches = untold(changes, |change| told.contains(change), self.rules);
+        let batch = Batch::of(&self.namespace, &touches);
         // Before the reports of it arrive: they are its echo.
         self.causes.note(&batch, Cause::Journal);
         // In parts, each with a time-out of its own, and heartbeats in between.
@@ -188,16 +194,36 @@ impl Relay {
         Ok(())
     }
 
+    /// Which of `changes` their writers have told here. Not by a GET, for then Redis would track the names and report their
+    /// end.
+    async fn told(
+        &self,
+        connection: &mut MultiplexedConnection,
+        changes: &[Change],
+    ) -> Result<HashSet<ChangeId>, Stopped> {
+        let mut told = HashSet::new();
+        for part in changes.chunks(UNLINK_BATCH) {
+            let mut pipe = redis::pipe();
+            for change in part {
+                pipe.cmd("GETEX").arg(&self.namespace.told_key(&change.id)[..]);
+            }
+            let names: Vec<Option<Bytes>> = pipe.query_async(connection).await?;
+            let is_told = part.iter().zip(names).filter(|(_, name)| name.is_some());
+            told.extend(is_told.map(|(change, _)| change.id.clone()));
+        }
+        Ok(told)
+    }
+
     /// Only now, when all has been told.
     async fn mark(
         &self,
         connection: &mut MultiplexedConnection,
         identity: &Identity,
-        asked: &Asked,
-        since: Since,
+        began: RedisTime,
+        live: &Certificate,
+        position: &Position,
     ) -> Result<(), Stopped> {
-        let live = self.certificate(identity, since.database).to_bytes();
-        let mark = Mark { began: asked.now, live, position: &since.position };
+        let mark = Mark { began, live: live.to_bytes(), position };
         match self.scripts.mark(connection, &self.namespace, &identity.replid, &mark).await? {
             Marking::Set => self.marked.notify_one(),
             Marking::Keep => {}
@@ -213,8 +239,9 @@ impl Relay {
         identity: &Identity,
         asked: &Asked,
     ) -> Result<(), Stopped> {
-        let since = self.since(asked.position.as_ref()).await?;
-        self.mark(connection, identity, asked, since).await
+        let Since { database, position, .. } = self.since(asked.position.as_ref()).await?;
+        let live = self.certificate(identity, database);
+        self.mark(connection, identity, asked.now, &live, &position).await
     }
 
     fn certificate(&self, identity: &Identity, database: DatabaseId) -> Certificate {

@@ -35,6 +35,16 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('UNLINK', KEYS[1])
 ";
 
+/// KEYS: what is to be unlinked, then the names of changes. ARGV: how many are to be unlinked, and for how many milliseconds
+/// the names are worth knowing. In one step, so that no Redis, and no copy of one, has a name without the unlinking.
+/// Allowed when memory is full, as UNLINK alone is.
+const TELL: &str = r"#!lua flags=allow-oom
+local count = tonumber(ARGV[1])
+local unlinked = redis.call('UNLINK', unpack(KEYS, 1, count))
+for nth = count + 1, #KEYS do redis.call('SET', KEYS[nth], '', 'PX', ARGV[2]) end
+return unlinked
+";
+
 /// KEYS: certificate, watermark, position. ARGV: the history's name when the pass began, the pass's beginning in
 /// microseconds of Redis's clock, then what the three are to be. Does as `protocol::relay::mark` decides: 1 set, 0 kept,
 /// -1 refused. Allowed when memory is full, for otherwise a full Redis would be unusable for ever.
@@ -64,6 +74,7 @@ pub(crate) struct Scripts {
     lease: Script,
     fill: Script,
     release: Script,
+    tell: Script,
     mark: Script,
 }
 
@@ -73,6 +84,7 @@ impl Scripts {
             lease: Script::new(LEASE),
             fill: Script::new(FILL),
             release: Script::new(RELEASE),
+            tell: Script::new(TELL),
             mark: Script::new(MARK),
         }
     }
@@ -117,6 +129,20 @@ impl Scripts {
         let lease = token.lease_frame();
         let mut call = self.release.key(&key[..]);
         call.arg(&lease[..]).invoke_async(&mut connection).await
+    }
+
+    pub(crate) async fn tell(
+        &self,
+        mut connection: MultiplexedConnection,
+        keys: &[Bytes],
+        told: &[Bytes],
+        known_for: Duration,
+    ) -> RedisResult<u64> {
+        let mut call = self.tell.arg(keys.len());
+        for key in keys.iter().chain(told) {
+            call.key(&key[..]);
+        }
+        call.arg(millis(known_for)).invoke_async(&mut connection).await
     }
 
     pub(crate) async fn mark(

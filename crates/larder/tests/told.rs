@@ -1,0 +1,228 @@
+//! A change that its writer has told is not told again; everything else is.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
+
+mod support;
+
+use std::sync::Arc;
+
+use larder::cache::Cache;
+use larder::journal::{ChangeId, Touch};
+use larder::receipt::Delivery;
+use larder::source::Source;
+use larder_testbed::Redis;
+
+use support::journal::Ledger;
+use support::{Instance, Table, classes, eventually};
+
+struct Bed {
+    redis: Option<Redis>,
+    table: Arc<Table>,
+    ledger: Ledger,
+    /// The first one writes.
+    instances: Vec<Instance>,
+}
+
+impl Bed {
+    async fn on(redis: Option<Redis>, count: usize) -> Self {
+        let (table, ledger) = (Table::new(), Ledger::new());
+        let mut instances = Vec::new();
+        for _ in 0..count {
+            let builder = Cache::builder("test").journal(ledger.clone());
+            let builder = match &redis {
+                Some(redis) => builder.redis(redis.url()),
+                None => builder,
+            };
+            instances.push(classes(builder.build().await.unwrap()));
+        }
+        Bed { redis, table, ledger, instances }
+    }
+
+    /// Commits, and says what that touched and as which changes.
+    fn commit(&self, key: u32, version: u64) -> (Vec<Touch>, Vec<ChangeId>) {
+        self.table.write(key, version);
+        let touches = vec![Touch::entry("values", [key.to_string()]), Touch::Tag("everything".to_owned())];
+        let changes = touches.iter().map(|touch| self.ledger.note(touch.clone())).collect();
+        (touches, changes)
+    }
+
+    async fn write(&self, key: u32, version: u64) -> Delivery {
+        let (touches, changes) = self.commit(key, version);
+        self.instances[0].cache.committed(&touches, &changes).send().await.delivery()
+    }
+
+    /// A change by other software is seen, so whoever follows the journal has come past all that was committed before.
+    async fn pass(&self, version: u64) {
+        self.table.write(1_000, version);
+        self.ledger.note(Touch::entry("values", ["1000"]));
+        for instance in &self.instances {
+            eventually("the journal was followed", async || {
+                instance.read(&self.table, 1_000).await == Some(version)
+            })
+            .await;
+        }
+    }
+
+    async fn warm(&self, key: u32) {
+        for instance in &self.instances {
+            eventually("memory answers", async || {
+                let value = instance.values.read(&key).or_load(async || self.table.load(key)).await.unwrap();
+                let list = instance.lists.read("all").or_load(async || self.table.all()).await.unwrap();
+                value.source == Source::Memory && list.source == Source::Memory
+            })
+            .await;
+        }
+    }
+
+    /// Where each instance finds the value and the list now.
+    async fn sources(&self, key: u32) -> Vec<(Source, Source)> {
+        let mut sources = Vec::new();
+        for instance in &self.instances {
+            let value = instance.values.read(&key).or_load(async || self.table.load(key)).await.unwrap();
+            assert_eq!(value.value, self.table.load(key).unwrap().map(Arc::new), "it is the present one");
+            let list = instance.lists.read("all").or_load(async || self.table.all()).await.unwrap();
+            sources.push((value.source, list.source));
+        }
+        sources
+    }
+}
+
+const MEMORY: (Source, Source) = (Source::Memory, Source::Memory);
+
+#[tokio::test]
+async fn what_its_writer_told_is_not_dropped_again() {
+    for (redis, instances) in [(Some(Redis::start().unwrap()), 2), (None, 1)] {
+        let bed = Bed::on(redis, instances).await;
+        bed.pass(1).await;
+        for round in 2..6 {
+            // Whoever follows the journal hears of the write only after it was told.
+            bed.ledger.freeze(true);
+            assert_eq!(bed.write(7, round).await, Delivery::Sent);
+            bed.warm(7).await;
+            bed.ledger.freeze(false);
+            // Only the key is foreign: a list under the tag stays too.
+            bed.pass(round).await;
+            assert_eq!(bed.sources(7).await, vec![MEMORY; instances], "round {round}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_committed_under_no_name_is_told_again() {
+    for redis in [Some(Redis::start().unwrap()), None] {
+        let bed = Bed::on(redis, 1).await;
+        bed.pass(1).await;
+        bed.ledger.freeze(true);
+        let (touches, _) = bed.commit(7, 2);
+        let _receipt = bed.instances[0].cache.committed(&touches, &[]).send().await;
+        bed.warm(7).await;
+        bed.ledger.freeze(false);
+        bed.pass(2).await;
+        assert_ne!(bed.sources(7).await, [MEMORY]);
+    }
+}
+
+#[tokio::test]
+async fn other_processes_without_redis_are_told_by_the_journal() {
+    let bed = Bed::on(None, 2).await;
+    bed.write(7, 1).await;
+    bed.warm(7).await;
+    bed.write(7, 2).await;
+    eventually("the other sees it", async || bed.instances[1].read(&bed.table, 7).await == Some(2)).await;
+}
+
+#[tokio::test]
+async fn what_could_not_be_sent_is_told_by_the_journal() {
+    let bed = Bed::on(Some(Redis::start().unwrap()), 2).await;
+    let redis = bed.redis.as_ref().unwrap();
+    bed.write(7, 1).await;
+    bed.warm(7).await;
+    redis.pause().unwrap();
+    assert_eq!(bed.write(7, 2).await, Delivery::Queued);
+    redis.resume().unwrap();
+    for instance in &bed.instances {
+        eventually("it is seen", async || instance.read(&bed.table, 7).await == Some(2)).await;
+    }
+}
+
+/// A Redis that lost the names lost what they spoke of, and one that has nothing is told everything.
+#[tokio::test]
+async fn names_go_with_what_they_speak_of() {
+    let bed = Bed::on(Some(Redis::start().unwrap()), 2).await;
+    let redis = bed.redis.as_ref().unwrap();
+    bed.pass(1).await;
+    bed.ledger.freeze(true);
+    assert_eq!(bed.write(7, 2).await, Delivery::Sent);
+    let told = || redis.command(&["KEYS", "test:@told=*"]).unwrap().lines().count();
+    assert_eq!(told(), 2, "a row each, of which no relay has heard yet");
+    for name in redis.command(&["KEYS", "test:@told=*"]).unwrap().lines() {
+        let left: u64 = redis.command(&["PTTL", name]).unwrap().trim().parse().unwrap();
+        assert!((1..=2_000).contains(&left), "{left} ms");
+    }
+    redis.command(&["FLUSHALL"]).unwrap();
+    assert_eq!(told(), 0);
+    bed.ledger.freeze(false);
+    for instance in &bed.instances {
+        eventually("it is seen", async || instance.read(&bed.table, 7).await == Some(2)).await;
+    }
+    // What was acknowledged before the names went was lost with them, and told by the journal.
+    eventually("it is told and used again", async || bed.write(7, 3).await == Delivery::Sent).await;
+    eventually("the names go when nobody asks for them any more", async || told() == 0).await;
+}
+
+/// Or it would report the end of each name to every instance.
+#[tokio::test]
+async fn names_are_not_tracked() {
+    let bed = Bed::on(Some(Redis::start().unwrap()), 2).await;
+    let redis = bed.redis.as_ref().unwrap();
+    let tracked = || -> u64 {
+        let info = redis.command(&["INFO", "stats"]).unwrap();
+        info.lines()
+            .find_map(|line| line.strip_prefix("tracking_total_keys:"))
+            .unwrap()
+            .trim()
+            .parse()
+            .unwrap()
+    };
+    bed.pass(1).await;
+    bed.write(7, 1).await;
+    bed.warm(7).await;
+    let before = tracked();
+    for version in 2..22 {
+        assert_eq!(bed.write(7, version).await, Delivery::Sent);
+    }
+    bed.pass(2).await;
+    bed.warm(7).await;
+    assert!(tracked() <= before + 2, "{} keys, {before} before", tracked());
+}
+
+/// One that is full takes no value, but it can be told.
+#[tokio::test]
+async fn a_full_redis_is_told() {
+    let bed = Bed::on(Some(Redis::start_with(&[("maxmemory-policy", "noeviction")]).unwrap()), 2).await;
+    let redis = bed.redis.as_ref().unwrap();
+    bed.write(7, 1).await;
+    bed.warm(7).await;
+    redis.command(&["CONFIG", "SET", "maxmemory", "1"]).unwrap();
+    assert_eq!(bed.write(7, 2).await, Delivery::Sent);
+    for instance in &bed.instances {
+        assert_eq!(instance.read_fresh(&bed.table, 7).await, Some(2));
+    }
+}
+
+/// What is found by searching, or is more than one command, is told again: no single step can say that all of it is gone.
+#[tokio::test]
+async fn what_takes_more_than_one_step_leaves_no_name() {
+    let bed = Bed::on(Some(Redis::start().unwrap()), 1).await;
+    let redis = bed.redis.as_ref().unwrap();
+    bed.pass(1).await;
+    bed.ledger.freeze(true);
+    let many = (0..600).map(|key| Touch::entry("values", [key.to_string()])).collect();
+    for touches in [vec![Touch::Matching("values:*".to_owned())], vec![Touch::Everything], many] {
+        let changes: Vec<ChangeId> = touches.iter().map(|touch| bed.ledger.note(touch.clone())).collect();
+        let receipt = bed.instances[0].cache.committed(&touches, &changes[..1]).send().await;
+        assert_eq!(receipt.delivery(), Delivery::Sent);
+        assert_eq!(redis.command(&["KEYS", "test:@told=*"]).unwrap().trim(), "");
+    }
+    bed.ledger.freeze(false);
+}
