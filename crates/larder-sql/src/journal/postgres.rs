@@ -25,15 +25,17 @@ macro_rules! identity {
 ///
 /// The rows are those not visible at the position: begun after it, or running at it. A row whose number is above the
 /// snapshot's own came with a dump from another server, and says nothing about this one.
+///
+/// Numbers are cast outside of what sorts them: ORDER BY takes an output column for its own, and text sorts "999" last.
 const SINCE: &str = concat!(
     "SELECT ",
     identity!(),
     ", CAST(pg_current_snapshot() AS TEXT) AS snapshot,
-           (SELECT CAST(xid AS TEXT) FROM larder_outbox WHERE xid < pg_snapshot_xmax(pg_current_snapshot())
-                ORDER BY xid DESC LIMIT 1) AS last,
-           (SELECT CAST(floor AS TEXT) FROM larder_outbox_marks
+           CAST((SELECT xid FROM larder_outbox WHERE xid < pg_snapshot_xmax(pg_current_snapshot())
+                ORDER BY xid DESC LIMIT 1) AS TEXT) AS last,
+           CAST((SELECT floor FROM larder_outbox_marks
                 WHERE applied AND floor <= pg_snapshot_xmin(pg_current_snapshot())
-                ORDER BY floor DESC LIMIT 1) AS floor,
+                ORDER BY floor DESC LIMIT 1) AS TEXT) AS floor,
            CAST(fresh.xid AS TEXT) AS xid, fresh.touched AS touched
     FROM pg_control_system() LEFT JOIN LATERAL (
         (SELECT xid, touched FROM larder_outbox

@@ -4,7 +4,7 @@ use larder::journal::{Changes, Journal, Position, Touch, touches_of};
 use larder_sql::database::Database;
 use larder_sql::dialect::Dialect;
 use larder_sql::journal::{SqlJournal, Table, migration};
-use larder_testbed::{Postgres, Sqlite};
+use larder_testbed::{Postgres, PostgresUrl, Sqlite};
 
 /// Guests are found by id, e-mail address and, if they have one, telephone; notes belong to guests.
 pub fn tables() -> Vec<Table> {
@@ -37,7 +37,11 @@ pub struct Bed {
 
 impl Bed {
     pub async fn postgres() -> Self {
-        let server = larder_testbed::Database::fresh(&Postgres::shared().unwrap()).unwrap();
+        Self::on(&Postgres::shared().unwrap()).await
+    }
+
+    pub async fn on(server: &PostgresUrl) -> Self {
+        let server = larder_testbed::Database::fresh(server).unwrap();
         server.sql(TABLES).unwrap();
         server.sql(&migration(Dialect::Postgres, &tables()).unwrap()).unwrap();
         let database = Database::connect(&server.url()).await.unwrap();

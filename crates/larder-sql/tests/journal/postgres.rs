@@ -1,5 +1,7 @@
 //! What only PostgreSQL does: commits out of order, TRUNCATE, replication roles, other schemas and roles.
 
+use std::time::Duration;
+
 use larder::journal::{Journal, Touch};
 use larder_sql::database::Database;
 use larder_sql::dialect::Dialect;
@@ -22,6 +24,37 @@ async fn commits_out_of_order_are_not_lost() {
     first.commit().await.unwrap();
     assert_eq!(bed.since(&mut from).await, all([guest("1", "a", None)]));
     assert_eq!(bed.since(&mut from).await, []);
+}
+
+/// Numbers are numbers, and not texts, of which "999" is the last for ever.
+#[tokio::test]
+async fn positions_go_on_past_a_power_of_ten() {
+    let server = Postgres::start().unwrap();
+    let bed = Bed::on(&server.url()).await;
+    let number = || bed.sql("SELECT pg_current_xact_id()").trim().parse::<u64>().unwrap();
+    let power = 10_u64.pow(number().ilog10() + 1);
+    let mut from = bed.now().await;
+    let marking = SqlJournal::open(&bed.database).await.unwrap().keep(Duration::ZERO);
+    for round in 0..4 {
+        bed.sql(&format!("INSERT INTO guests VALUES ('{round}', '{round}')"));
+        assert_eq!(bed.since(&mut from).await, all([guest(&round.to_string(), &round.to_string(), None)]));
+        if round % 2 == 1 {
+            marking.prune().await.unwrap();
+        }
+        if round == 1 {
+            bed.sql(&format!(
+                "DO $$ BEGIN WHILE pg_current_xact_id() < '{}' LOOP COMMIT; END LOOP; END $$",
+                power - 1
+            ));
+        }
+    }
+    assert!(number() > power);
+    assert_eq!(bed.since(&mut from).await, []);
+    // Of two floors the higher one counts: what is below it may have been pruned.
+    bed.sql("INSERT INTO guests VALUES ('pruned', 'pruned')");
+    let floors = format!("(0, '{}', TRUE), (1, pg_current_xact_id(), TRUE)", power - 1);
+    bed.sql(&format!("INSERT INTO larder_outbox_marks VALUES {floors}"));
+    assert_eq!(bed.try_since(&mut from).await, None);
 }
 
 #[tokio::test]
@@ -179,7 +212,7 @@ async fn an_unprivileged_role_can_read_the_journal() {
     let url = bed.url().replace("postgres@", &format!("{role}@"));
     let database = Database::connect(&url).await.unwrap();
 
-    let journal = SqlJournal::open(&database).await.unwrap().keep(std::time::Duration::ZERO);
+    let journal = SqlJournal::open(&database).await.unwrap().keep(Duration::ZERO);
     journal.append(&[Touch::Everything]).await.unwrap();
     journal.prune().await.unwrap();
     assert_eq!(journal.database().await.unwrap(), bed.journal.database().await.unwrap());
@@ -222,7 +255,7 @@ async fn rows_of_another_servers_dump_are_not_waited_for() {
     bed.sql("INSERT INTO guests VALUES ('1', 'a')");
     assert_eq!(bed.since(&mut from).await, all([guest("1", "a", None)]));
     assert_eq!(bed.since(&mut from).await, []);
-    let eager = SqlJournal::open(&bed.database).await.unwrap().keep(std::time::Duration::ZERO);
+    let eager = SqlJournal::open(&bed.database).await.unwrap().keep(Duration::ZERO);
     eager.prune().await.unwrap();
     assert_eq!(bed.sql("SELECT count(*) FROM larder_outbox WHERE xid = '9000000000'"), "0");
     assert_eq!(bed.sql("SELECT count(*) FROM larder_outbox_marks WHERE floor = '9000000000'"), "0");

@@ -95,8 +95,7 @@ async fn touched_is_what_since_reports(bed: Bed) {
 }
 
 async fn what_is_done_after_asking_is_not_named_as_told(bed: Bed) {
-    let insert =
-        |id: u32| sqlx::query("INSERT INTO guests (id, email) VALUES ($1, 'a')").bind(id.to_string());
+    let insert = |id: u32| sqlx::query("INSERT INTO guests (id, email) VALUES ($1, $1)").bind(id.to_string());
     let mut write = bed.database.begin().await.unwrap();
     insert(1).execute(write.statement()).await.unwrap();
     assert!(!write.touched().await.unwrap().is_empty());
@@ -111,7 +110,7 @@ async fn no_two_changes_share_a_name(bed: Bed) {
     let (mut from, mut written) = (bed.now().await, 0);
     let mut names = HashSet::new();
     for id in 0..4 {
-        bed.sql(&format!("INSERT INTO guests VALUES ('{id}', 'a', NULL, 0)"));
+        bed.sql(&format!("INSERT INTO guests VALUES ('{id}', '{id}', NULL, 0)"));
         let Since { position, changes, .. } = bed.journal.since(Some(&from)).await.unwrap();
         from = position;
         let Changes::Known(changes) = changes else { panic!("unknown") };
