@@ -5,6 +5,7 @@
 mod support;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use larder::cache::Cache;
 use larder::journal::{ChangeId, Touch};
@@ -14,6 +15,9 @@ use larder_testbed::Redis;
 
 use support::journal::Ledger;
 use support::{Instance, Table, classes, eventually};
+
+/// So long that no machine is too slow for what a test does while the journal is held up.
+const BOUND: Duration = Duration::from_secs(20);
 
 struct Bed {
     redis: Option<Redis>,
@@ -28,7 +32,7 @@ impl Bed {
         let (table, ledger) = (Table::new(), Ledger::new());
         let mut instances = Vec::new();
         for _ in 0..count {
-            let builder = Cache::builder("test").journal(ledger.clone());
+            let builder = Cache::builder("test").journal(ledger.clone()).staleness_bound(BOUND);
             let builder = match &redis {
                 Some(redis) => builder.redis(redis.url()),
                 None => builder,
@@ -147,7 +151,7 @@ async fn what_could_not_be_sent_is_told_by_the_journal() {
 
 /// A Redis that lost the names lost what they spoke of, and one that has nothing is told everything.
 #[tokio::test]
-async fn names_go_with_what_they_speak_of() {
+async fn a_name_is_as_true_as_the_position() {
     let bed = Bed::on(Some(Redis::start().unwrap()), 2).await;
     let redis = bed.redis.as_ref().unwrap();
     bed.pass(1).await;
@@ -157,7 +161,7 @@ async fn names_go_with_what_they_speak_of() {
     assert_eq!(told(), 2, "a row each, of which no relay has heard yet");
     for name in redis.command(&["KEYS", "test:@told=*"]).unwrap().lines() {
         let left: u64 = redis.command(&["PTTL", name]).unwrap().trim().parse().unwrap();
-        assert!((1..=2_000).contains(&left), "{left} ms");
+        assert!((1..=20_000).contains(&left), "{left} ms");
     }
     redis.command(&["FLUSHALL"]).unwrap();
     assert_eq!(told(), 0);
@@ -165,9 +169,6 @@ async fn names_go_with_what_they_speak_of() {
     for instance in &bed.instances {
         eventually("it is seen", async || instance.read(&bed.table, 7).await == Some(2)).await;
     }
-    // What was acknowledged before the names went was lost with them, and told by the journal.
-    eventually("it is told and used again", async || bed.write(7, 3).await == Delivery::Sent).await;
-    eventually("the names go when nobody asks for them any more", async || told() == 0).await;
 }
 
 /// Or it would report the end of each name to every instance.
