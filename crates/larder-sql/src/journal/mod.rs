@@ -15,7 +15,7 @@ mod touched;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use larder::journal::{ChangeId, Changes, DatabaseId, Failure, Journal, Position, Since, Touch};
+use larder::journal::{Changes, DatabaseId, Failure, Journal, Position, Since, Touch};
 use larder::policy::Policy;
 use sqlx::{AnyConnection, Executor};
 use tokio::sync::Mutex;
@@ -80,7 +80,8 @@ struct Answer {
 
 /// One row of the outbox.
 struct OutboxRow {
-    change: ChangeId,
+    /// Names the change that it belongs to.
+    change: String,
     /// As bytes, for SQLite does not keep text from being no text.
     touched: Vec<u8>,
 }
@@ -149,7 +150,7 @@ impl Journal for SqlJournal {
 
     async fn since(&self, position: Option<&Position>) -> Result<Since, Failure> {
         let Answer { database, position, rows } = self.ask(position).await?;
-        let changes = rows.and_then(touched::parse).map_or(Changes::Unknown, Changes::Known);
+        let changes = rows.and_then(|rows| touched::parse(&rows)).map_or(Changes::Unknown, Changes::Known);
         Ok(Since { database, position, changes })
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use larder::journal::{ChangeId, DatabaseId, Position};
+use larder::journal::{DatabaseId, Position};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AnyPool, Row};
 
@@ -134,7 +134,7 @@ pub(super) async fn ask(
 pub(super) fn outbox_row(database: &DatabaseId, row: &AnyRow) -> Result<OutboxRow, Error> {
     let xid: String = row.try_get("xid")?;
     let touched: String = row.try_get("touched")?;
-    Ok(OutboxRow { change: ChangeId::new(format!("{database}/{xid}")), touched: touched.into_bytes() })
+    Ok(OutboxRow { change: format!("{database}/{xid}"), touched: touched.into_bytes() })
 }
 
 pub(super) fn identity(row: &AnyRow) -> Result<DatabaseId, Error> {

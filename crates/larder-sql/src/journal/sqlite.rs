@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use larder::journal::{ChangeId, DatabaseId, Position};
+use larder::journal::{DatabaseId, Position};
 use sqlx::any::AnyRow;
 use sqlx::{AnyPool, Row as _};
 
@@ -77,7 +77,7 @@ pub(super) async fn ask(own: &mut Own, position: Option<&Position>, limit: usize
 /// the file was restored from an older copy.
 pub(super) fn outbox_row(row: &AnyRow) -> Result<OutboxRow, Error> {
     let it = Row { id: row.try_get("fresh_id")?, stamp: row.try_get("fresh_stamp")? };
-    Ok(OutboxRow { change: ChangeId::new(it.to_string()), touched: row.try_get("touched")? })
+    Ok(OutboxRow { change: it.to_string(), touched: row.try_get("touched")? })
 }
 
 /// The floor is a row that was the last one when the mark was taken, and stays itself.

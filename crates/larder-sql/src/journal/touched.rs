@@ -1,6 +1,6 @@
 //! The rows of the outbox as touches: of all transactions, or of this one alone.
 
-use larder::journal::{Change, Touch, touches_of};
+use larder::journal::{Change, ChangeId, Touch, touches_of};
 use sqlx::Row;
 
 use crate::dialect::Dialect;
@@ -9,23 +9,22 @@ use crate::journal::{OutboxRow, postgres, sqlite};
 use crate::write::Write;
 
 /// What `rows` say, of which those of one change follow each other; `None` when one of them says nothing we understand.
-pub(super) fn parse(rows: Vec<OutboxRow>) -> Option<Vec<Change>> {
-    let mut changes: Vec<Change> = Vec::new();
-    for row in rows {
-        let touches = match serde_json::from_slice::<Vec<Touch>>(&row.touched) {
-            Ok(touches) => touches,
-            Err(error) => {
-                // Not the row itself, which holds values.
-                tracing::error!(%error, "a row of the outbox cannot be read, so everything counts as touched");
-                return None;
-            }
-        };
-        match changes.last_mut().filter(|change| change.id == row.change) {
-            Some(change) => change.touches.extend(touches),
-            None => changes.push(Change { id: row.change, touches }),
-        }
-    }
-    Some(changes)
+///
+/// Its name counts the rows of a change. Whoever asked before a deferred trigger added one, at the commit, has told another.
+pub(super) fn parse(rows: &[OutboxRow]) -> Option<Vec<Change>> {
+    let of_change = |rows: &[OutboxRow]| {
+        let id = ChangeId::new(format!("{}/{}", rows[0].change, rows.len()));
+        let touches: serde_json::Result<Vec<Vec<Touch>>> =
+            rows.iter().map(|row| serde_json::from_slice(&row.touched)).collect();
+        Ok(Change { id, touches: touches?.concat() })
+    };
+    let changes: serde_json::Result<_> = rows.chunk_by(|a, b| a.change == b.change).map(of_change).collect();
+    changes
+        .inspect_err(|error| {
+            // Not the row itself, which holds values.
+            tracing::error!(%error, "a row of the outbox cannot be read, so everything counts as touched");
+        })
+        .ok()
 }
 
 impl Write {
@@ -39,7 +38,7 @@ impl Write {
             Dialect::Postgres => self.touched_postgres().await?,
             Dialect::Sqlite => self.touched_sqlite().await?,
         };
-        let Some(changes) = parse(rows) else { return Ok(vec![Touch::Everything]) };
+        let Some(changes) = parse(&rows) else { return Ok(vec![Touch::Everything]) };
         self.changes = changes.iter().map(|change| change.id.clone()).collect();
         Ok(touches_of(changes))
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use larder::journal::{Journal, Touch};
+use larder::journal::{Changes, Journal, Touch, touches_of};
 use larder_sql::database::Database;
 use larder_sql::dialect::Dialect;
 use larder_sql::error::ErrorKind;
@@ -55,6 +55,30 @@ async fn positions_go_on_past_a_power_of_ten() {
     let floors = format!("(0, '{}', TRUE), (1, pg_current_xact_id(), TRUE)", power - 1);
     bed.sql(&format!("INSERT INTO larder_outbox_marks VALUES {floors}"));
     assert_eq!(bed.try_since(&mut from).await, None);
+}
+
+/// What a deferred trigger does, it does at the commit: nobody who asked before has told it.
+#[tokio::test]
+async fn what_is_done_at_the_commit_is_not_named_as_told() {
+    let bed = Bed::postgres().await;
+    bed.sql(
+        "INSERT INTO guests VALUES ('1', 'a', NULL, 0), ('2', 'b', NULL, 0);
+         CREATE FUNCTION late() RETURNS TRIGGER LANGUAGE plpgsql AS
+             $$ BEGIN UPDATE guests SET n = n + 1 WHERE id = '2'; RETURN NULL; END $$;
+         CREATE CONSTRAINT TRIGGER late AFTER INSERT ON notes DEFERRABLE INITIALLY DEFERRED
+             FOR EACH ROW EXECUTE FUNCTION late()",
+    );
+    let from = bed.now().await;
+    let mut write = bed.database.begin().await.unwrap();
+    sqlx::query("INSERT INTO notes VALUES ('n', '1')").execute(write.statement()).await.unwrap();
+    assert_eq!(write.touched().await.unwrap(), notes("1"));
+    let told = write.commit().await.unwrap();
+    assert!(!told.is_empty());
+    let Changes::Known(changes) = bed.journal.since(Some(&from)).await.unwrap().changes else {
+        panic!("unknown")
+    };
+    assert!(changes.iter().all(|change| !told.contains(&change.id)), "{changes:?}");
+    assert_eq!(touches_of(changes), all([guest("2", "b", None), notes("1")]));
 }
 
 #[tokio::test]
