@@ -10,6 +10,7 @@ use larder::protocol::rules::{Rule, Rules};
 use larder_proof::model::coherence::{self, Coherence};
 use larder_proof::model::coverage::{Coverage, explore};
 use larder_proof::model::failover::{self, Failover};
+use larder_proof::model::memory::{self, Memory};
 use larder_proof::model::timed::{self, Timed};
 use stateright::Model;
 
@@ -32,6 +33,10 @@ fn failovers(rules: Rules, care: failover::Care) -> Scenarios<Failover> {
         .into_iter()
         .map(|(name, it)| (name, it.clone(), it.coverage))
         .collect()
+}
+
+fn memories(rules: Rules, care: memory::Care) -> Scenarios<Memory> {
+    Memory::all(rules, care).into_iter().map(|(name, it)| (name, it.clone(), it.coverage)).collect()
 }
 
 fn times(rules: Rules, care: timed::Care) -> Scenarios<Timed> {
@@ -100,12 +105,17 @@ mod kept {
     }
 
     #[test]
+    fn memory_holds() {
+        assert_eq!(hold(memories(Rules::default(), memory::Care::default()), &memory::Branch::ALL), []);
+    }
+
+    #[test]
     fn timed_holds() {
         assert_eq!(hold(times(Rules::default(), timed::Care::default()), &timed::Branch::ALL), []);
     }
 }
 
-/// The eight mutants of PROTOCOL.md.
+/// The mutants of PROTOCOL.md, and the one that its later rule has brought.
 mod rule {
     use super::*;
 
@@ -161,6 +171,17 @@ mod rule {
         catch("no-replay", failovers(rules, failover::Care::default()), "position_is_true");
         catch("no-replay", times(rules, timed::Care::default()), "watermark_is_true");
     }
+
+    #[test]
+    fn blind_skip_is_caught() {
+        let rules = Rules::without(Rule::SkipsOnlyTold);
+        catch("blind-skip", failovers(rules, failover::Care::default()), "position_is_true");
+        catch("blind-skip", failovers(rules, failover::Care::default()), "watermark_is_true");
+        catch("blind-skip", tags(rules), "redis_is_not_behind");
+        catch("blind-skip", times(rules, timed::Care::default()), "watermark_is_true");
+        let vouched = "memory_knows_what_the_guard_vouches_for";
+        catch("blind-skip", memories(rules, memory::Care::default()), vouched);
+    }
 }
 
 /// Mutants of the failover and of time that have no rule's name.
@@ -210,6 +231,46 @@ mod care {
     fn fresh_read_from_a_demoted_master_is_caught() {
         let care = failover::Care { fresh_asks_role: false, ..Default::default() };
         catch_failover("fresh-asks-no-role", care, "fresh_after_acknowledgement");
+    }
+
+    #[test]
+    fn name_that_comes_after_its_unlinking_is_caught() {
+        let care = failover::Care { names_come_with_unlinking: false, ..Default::default() };
+        catch_failover("name-after-unlinking", care, "position_is_true");
+    }
+
+    #[test]
+    fn name_that_comes_before_its_commit_is_caught() {
+        let care = failover::Care { names_come_after_commit: false, ..Default::default() };
+        catch_failover("name-before-commit", care, "position_is_true");
+        catch_failover("name-before-commit", care, "watermark_is_true");
+    }
+
+    #[test]
+    fn names_kept_by_the_process_are_caught() {
+        let care = failover::Care { names_are_in_redis: false, ..Default::default() };
+        catch_failover("names-kept-by-the-process", care, "position_is_true");
+    }
+
+    #[test]
+    fn names_read_from_another_node_are_caught() {
+        let care = failover::Care { names_are_read_where_told: false, ..Default::default() };
+        catch_failover("names-read-elsewhere", care, "position_is_true");
+    }
+
+    #[test]
+    fn names_read_by_an_earlier_pass_are_caught() {
+        let care = failover::Care { names_are_read_by_pass: false, ..Default::default() };
+        catch_failover("names-read-earlier", care, "position_is_true");
+    }
+
+    #[test]
+    fn name_that_memory_gets_too_early_is_caught() {
+        let vouched = "memory_knows_what_the_guard_vouches_for";
+        let care = memory::Care { names_come_after_dropping: false, ..Default::default() };
+        catch("name-before-dropping", memories(Rules::default(), care), vouched);
+        let care = memory::Care { names_come_after_commit: false, ..Default::default() };
+        catch("name-before-commit", memories(Rules::default(), care), vouched);
     }
 
     #[test]

@@ -2,10 +2,12 @@
 //!
 //! - [`coherence`]: one key, with or without a tag, two instances over one Redis: the read path and the token tags.
 //! - [`failover`]: several Redis nodes, relays, positions and certificates.
+//! - [`memory`]: a process that follows the journal for its memory alone.
 //! - [`timed`]: ticks, watermarks and the staleness bound in a split brain.
 
 pub mod coherence;
 pub mod coverage;
 pub mod failover;
+pub mod memory;
 pub mod redis;
 pub mod timed;

@@ -95,6 +95,8 @@ pub enum Branch {
     Owed,
     /// The relay told Redis.
     Relayed,
+    /// The relay found nothing that its writers had not told.
+    PassedOver,
     /// A connection was lost.
     Lost,
     /// A copy's tag was gone from memory.
@@ -103,7 +105,7 @@ pub enum Branch {
 
 impl Branch {
     /// All, in order of declaration.
-    pub const ALL: [Branch; 23] = {
+    pub const ALL: [Branch; 24] = {
         use Branch::*;
         [
             MemoryHit,
@@ -127,6 +129,7 @@ impl Branch {
             Queued,
             Owed,
             Relayed,
+            PassedOver,
             Lost,
             TagGone,
         ]
@@ -162,9 +165,9 @@ pub enum Action {
     Commit(usize),
     /// A writer drops from memory, the first time.
     Drop(usize),
-    /// A writer sends UNLINK.
+    /// A writer sends TELL.
     Unlink(usize),
-    /// UNLINK fails.
+    /// TELL fails.
     Fail(usize),
     /// A writer drops again and acknowledges.
     Acknowledge(usize),
@@ -174,7 +177,7 @@ pub enum Action {
     Foreign,
     /// The relay takes its snapshot.
     Snapshot,
-    /// The relay tells Redis.
+    /// The relay tells Redis, or passes over what its writers have told.
     Relay,
     /// Redis evicts or expires the key, or the tag.
     Evict(bool),
@@ -201,6 +204,11 @@ impl Coherence {
             tagged: false,
             coverage: Coverage::new(Branch::ALL.len()),
         }
+    }
+
+    /// Whether there is anything that only the relay would tell; where there is not, it is left out.
+    fn has_relay(&self) -> bool {
+        self.foreign > 0 || self.crashes > 0
     }
 
     fn take(&self, branch: Branch) {

@@ -50,6 +50,15 @@ pub fn read_path(rules: Rules) -> Vec<(&'static str, Coherence)> {
             },
         ),
         (
+            "a write here, another by other software",
+            Coherence {
+                readers: readers(&[(A, Bounded), (B, Fresh)]),
+                writers: vec![A],
+                foreign: 1,
+                ..base()
+            },
+        ),
+        (
             "a lost connection, a failed UNLINK",
             Coherence {
                 readers: readers(&[(A, Bounded), (A, Bounded)]),
@@ -76,6 +85,10 @@ pub fn read_path(rules: Rules) -> Vec<(&'static str, Coherence)> {
 pub fn tags(rules: Rules) -> Vec<(&'static str, Coherence)> {
     let base = || Coherence { tagged: true, ..Coherence::new(rules) };
     vec![
+        (
+            "the relay invalidates the tag",
+            Coherence { readers: readers(&[(A, Bounded), (B, Bounded)]), foreign: 1, evictions: 1, ..base() },
+        ),
         (
             "two instances mint at once, a write on one",
             Coherence { readers: readers(&[(A, Bounded), (B, Fresh)]), writers: vec![A], ..base() },
@@ -112,8 +125,8 @@ pub fn tags(rules: Rules) -> Vec<(&'static str, Coherence)> {
             },
         ),
         (
-            "the relay invalidates the tag",
-            Coherence { readers: readers(&[(A, Bounded), (B, Bounded)]), foreign: 1, evictions: 1, ..base() },
+            "a write here, another by other software",
+            Coherence { readers: readers(&[(A, Bounded)]), writers: vec![B], foreign: 1, ..base() },
         ),
     ]
 }

@@ -44,6 +44,8 @@ pub struct State {
     pub(super) writers: Vec<Write>,
     /// The relay's snapshot, until it has told Redis.
     pub(super) relay: Option<Version>,
+    /// The snapshot of its pass before.
+    pub(super) position: Version,
     pub(super) left: Left,
     pub(super) missed: Missed,
 }
@@ -199,6 +201,7 @@ impl State {
             readers: model.readers.iter().map(read).collect(),
             writers: vec![Write::Before; model.writers.len()],
             relay: None,
+            position: 0,
             left: Left {
                 foreign: model.foreign,
                 evictions: model.evictions,

@@ -1,6 +1,10 @@
 //! Writers, the relay and misfortunes: as `engine::invalidate`, `remote::usable` and the keeper take their steps.
 
-use crate::model::coherence::state::{INSTANCES, Phase, Slot, State, Write, key, tag};
+use bytes::Bytes;
+use larder::journal::{Change, ChangeId, Touch};
+use larder::protocol::relay::untold;
+
+use crate::model::coherence::state::{INSTANCES, Phase, Slot, State, Version, Write, key, tag};
 use crate::model::coherence::{Action, Branch, Coherence};
 use crate::model::redis::Sent;
 
@@ -33,9 +37,7 @@ impl State {
         }
         match self.relay {
             // A pass that brings nothing changes nothing.
-            None if self.database > self.told && (model.foreign > 0 || model.crashes > 0) => {
-                actions.push(Action::Snapshot)
-            }
+            None if self.database > self.position && model.has_relay() => actions.push(Action::Snapshot),
             None => {}
             Some(_) => actions.push(Action::Relay),
         }
@@ -79,6 +81,10 @@ impl State {
     pub(super) fn unlink(&mut self, model: &Coherence, nth: usize) {
         let Write::Dropped(version) = self.writers[nth] else { return };
         self.tell(model);
+        // In the same step. Nobody asks for one that the relay has come past.
+        if model.has_relay() && version > self.position {
+            self.redis.set(&name(version), Bytes::new());
+        }
         self.redis.wires[model.writers[nth]].push_back(Sent::Unlinked { to: nth });
         self.writers[nth] = Write::Unlinked(version);
     }
@@ -127,10 +133,25 @@ impl State {
         self.relay = Some(self.database);
     }
 
+    /// Reads the names and unlinks in one step; what may come between the two is in `failover`. What is left out counts as
+    /// told all the same.
     pub(super) fn relay(&mut self, model: &Coherence) {
-        model.take(Branch::Relayed);
-        self.relay = None;
-        self.tell(model);
+        let Some(snapshot) = self.relay.take() else { return };
+        let touch = if model.tagged { Touch::Tag("t".to_owned()) } else { Touch::entry("k", ["1"]) };
+        let rows = self.position + 1..=snapshot;
+        let change = |of: Version| Change { id: ChangeId::new(of.to_string()), touches: vec![touch.clone()] };
+        let is_told = |id: &ChangeId| {
+            rows.clone().any(|of| change(of).id == *id && self.redis.peek(&name(of)).is_some())
+        };
+        if untold(rows.clone().map(change).collect(), is_told, model.rules).is_empty() {
+            model.take(Branch::PassedOver);
+            self.told = self.told.max(snapshot);
+        } else {
+            model.take(Branch::Relayed);
+            self.tell(model);
+        }
+        rows.for_each(|of| self.redis.unlink(&name(of)));
+        self.position = snapshot;
     }
 
     /// UNLINK of what every write touches. Whatever stands afterwards was loaded after its lease, so after now.
@@ -192,4 +213,9 @@ impl State {
             read.is_cut |= !matches!(read.phase, Phase::Before | Phase::Arrived | Phase::Done);
         }
     }
+}
+
+/// Under which a writer leaves that it has told its version.
+fn name(of: Version) -> Bytes {
+    Bytes::from(format!("@told={of}"))
 }

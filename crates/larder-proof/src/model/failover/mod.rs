@@ -3,6 +3,9 @@
 //! Time is the number of commits so far, on every node alike: what clocks add is in [`timed`](crate::model::timed).
 //! An entry remembers which transactions its load saw. So a position and a watermark can be held against every entry
 //! of the node that carries them.
+//!
+//! A writer's TELL and a relay's pass never meet but in a node's contents: there the writer leaves its transaction's name,
+//! and the relay unlinks nothing for it. A relay's step is named after its command: [`Action::Unlink`].
 
 mod relay;
 pub mod scenarios;
@@ -41,6 +44,8 @@ pub struct Failover {
     pub restores: u8,
     /// Prunings of the outbox.
     pub prunings: u8,
+    /// Names that expire.
+    pub expiries: u8,
     /// Whether the entry depends on a tag, which the transactions touch in its stead.
     pub tagged: bool,
     /// What has been taken.
@@ -62,6 +67,16 @@ pub struct Care {
     pub null_push_revokes: bool,
     /// A fresh read asks in the same breath whether this is still a master.
     pub fresh_asks_role: bool,
+    /// A writer unlinks and leaves its transaction's name in one step.
+    pub names_come_with_unlinking: bool,
+    /// A writer tells only what is committed.
+    pub names_come_after_commit: bool,
+    /// Names are kept in the Redis that was told, and not by the process.
+    pub names_are_in_redis: bool,
+    /// A pass reads names from the Redis that it tells, and not from another node.
+    pub names_are_read_where_told: bool,
+    /// A pass goes by the names it has read itself, and not by those that an earlier pass has read.
+    pub names_are_read_by_pass: bool,
 }
 
 impl Default for Care {
@@ -73,6 +88,11 @@ impl Default for Care {
             position_is_in_redis: true,
             null_push_revokes: true,
             fresh_asks_role: true,
+            names_come_with_unlinking: true,
+            names_come_after_commit: true,
+            names_are_in_redis: true,
+            names_are_read_where_told: true,
+            names_are_read_by_pass: true,
         }
     }
 }
@@ -106,6 +126,20 @@ pub enum Branch {
     FillRefused,
     /// A write was acknowledged `sent`.
     Sent,
+    /// A writer told a node that it may not use, or no longer.
+    ToldUnacknowledged,
+    /// A writer told one of two masters.
+    ToldInSplit,
+    /// A name expired before a pass came to read it.
+    Expired,
+    /// A pass left out what its writer had told.
+    SkippedTold,
+    /// A pass left out what had been told in a history from before a promotion, which the node carries on.
+    SkippedAfterPromotion,
+    /// A pass left out what had been told before a snapshot that came back.
+    SkippedAfterRestore,
+    /// A pass left out one row and told another.
+    SkippedOneOfTwo,
     /// A demoted node copied another's contents.
     Resynced,
     /// A node came back with old contents.
@@ -116,7 +150,7 @@ pub enum Branch {
 
 impl Branch {
     /// All, in order of declaration.
-    pub const ALL: [Branch; 16] = {
+    pub const ALL: [Branch; 23] = {
         use Branch::*;
         [
             Replayed,
@@ -132,6 +166,13 @@ impl Branch {
             FilledElsewhere,
             FillRefused,
             Sent,
+            ToldUnacknowledged,
+            ToldInSplit,
+            Expired,
+            SkippedTold,
+            SkippedAfterPromotion,
+            SkippedAfterRestore,
+            SkippedOneOfTwo,
             Resynced,
             Restored,
             ReadsReplica,
@@ -144,8 +185,12 @@ impl Branch {
 pub enum Action {
     /// Transaction commits.
     Commit(u8),
-    /// Its writer's UNLINK is done, and the write acknowledged `sent`.
-    Unlink(u8),
+    /// Its writer's TELL is done at node; the write is acknowledged `sent` if that is the one the writer may use.
+    Tell(u8, usize),
+    /// Only in a proof: its name follows its UNLINK.
+    Name(u8),
+    /// The name of a transaction expires at node.
+    Expire(u8, usize),
     /// Instance takes a heartbeat from node.
     Beat(usize, usize),
     /// Filler takes its lease.
@@ -158,8 +203,10 @@ pub enum Action {
     Ask(usize, usize),
     /// Relay takes its snapshot of the database.
     Snapshot(usize),
+    /// Relay asks its node for the next name.
+    Read(usize),
     /// Relay unlinks the next key.
-    Tell(usize),
+    Unlink(usize),
     /// Relay ends its pass.
     Mark(usize),
     /// A replica copies what its master holds now.
@@ -193,6 +240,7 @@ impl Failover {
             flushes: 0,
             restores: 0,
             prunings: 0,
+            expiries: 0,
             tagged: false,
             coverage: Coverage::new(Branch::ALL.len()),
         }
@@ -221,14 +269,17 @@ impl Model for Failover {
         let mut state = last.clone();
         match action {
             Action::Commit(transaction) => state.commit(transaction),
-            Action::Unlink(transaction) => state.unlink(self, transaction),
+            Action::Tell(transaction, node) => state.tell(self, transaction, node),
+            Action::Name(transaction) => state.name(transaction),
+            Action::Expire(transaction, node) => state.expire(self, transaction, node),
             Action::Beat(instance, node) => state.beat(self, instance, node),
             Action::Lease(filler) => state.lease(self, filler),
             Action::Load(filler) => state.load(filler),
             Action::Fill(filler) => state.fill(self, filler),
             Action::Ask(relay, node) => state.ask(self, relay, node),
             Action::Snapshot(relay) => state.snapshot(self, relay),
-            Action::Tell(relay) => state.tell(self, relay),
+            Action::Read(relay) => state.read(self, relay),
+            Action::Unlink(relay) => state.unlink(self, relay),
             Action::Mark(relay) => state.mark(self, relay),
             Action::Sync(node) => state.sync(self, node),
             Action::Promote(node) => state.promote(node),

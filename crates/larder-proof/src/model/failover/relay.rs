@@ -3,23 +3,23 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use larder::journal::{Change, ChangeId, Touch};
 use larder::protocol::certificate::{Certificate, RedisTime};
-use larder::protocol::relay::{self, Marking, Plan, Standing};
+use larder::protocol::relay::{self, Marking, Plan, Standing, untold};
 
-use crate::model::failover::state::{KEY, LIVE, POSITION, Pass, Seen, State, TAG, WATERMARK};
+use crate::model::failover::state::{KEY, LIVE, POSITION, Pass, Seen, Stage, State, TAG, TOLD, WATERMARK};
 use crate::model::failover::{Action, Branch, Failover};
 
 impl State {
     pub(super) fn relaying(&self, actions: &mut Vec<Action>) {
         for (nth, relay) in self.relays.iter().enumerate() {
-            match &relay.pass {
+            match relay.pass.as_ref().map(|pass| &pass.stage) {
                 None if relay.passes > 0 => actions.extend([Action::Ask(nth, 0), Action::Ask(nth, 1)]),
                 None => {}
-                Some(Pass { snapshot: None, .. }) => actions.push(Action::Snapshot(nth)),
-                Some(Pass { snapshot: Some((_, todo)), .. }) if todo.is_empty() => {
-                    actions.push(Action::Mark(nth))
-                }
-                Some(_) => actions.push(Action::Tell(nth)),
+                Some(Stage::Asked) => actions.push(Action::Snapshot(nth)),
+                Some(Stage::Reading { .. }) => actions.push(Action::Read(nth)),
+                Some(Stage::Telling { todo, .. }) if todo.is_empty() => actions.push(Action::Mark(nth)),
+                Some(Stage::Telling { .. }) => actions.push(Action::Unlink(nth)),
             }
         }
     }
@@ -49,7 +49,7 @@ impl State {
             began: self.now().0,
             position,
             only_certifies: plan == Plan::Certify,
-            snapshot: None,
+            stage: Stage::Asked,
         };
         self.relays[nth].passes -= 1;
         self.relays[nth].pass = Some(pass);
@@ -59,35 +59,89 @@ impl State {
     pub(super) fn snapshot(&mut self, model: &Failover, nth: usize) {
         let committed = self.committed();
         let Some(pass) = &mut self.relays[nth].pass else { return };
-        let touched = if model.tagged { &TAG } else { &KEY };
+        // By id: everything up to the highest id that is visible counts as seen.
+        let up_to_highest = committed.checked_ilog2().map_or(0, |highest| (2 << highest) - 1);
+        let snapshot = if model.care.position_is_snapshot { committed } else { up_to_highest };
         let everything = || if model.tagged { vec![KEY.clone(), TAG.clone()] } else { vec![KEY.clone()] };
-        let todo = match pass.position {
-            _ if pass.only_certifies => Vec::new(),
+        pass.stage = match pass.position {
+            _ if pass.only_certifies => Stage::Telling { snapshot, todo: Vec::new() },
             Some(position) if position & self.pruned == self.pruned => match committed & !position {
-                0 => Vec::new(),
-                _ => {
+                0 => Stage::Telling { snapshot, todo: Vec::new() },
+                rows => {
                     model.take(Branch::Replayed);
                     if pass.history > 0 {
                         model.take(Branch::ReplayedAfterPromotion);
                     }
-                    vec![touched.clone()]
+                    Stage::Reading { snapshot, rows, unread: rows, told: 0 }
                 }
             },
             _ => {
                 model.take(Branch::Dropped);
-                everything()
+                Stage::Telling { snapshot, todo: everything() }
             }
         };
-        // By id: everything up to the highest id that is visible counts as seen.
-        let up_to_highest = committed.checked_ilog2().map_or(0, |highest| (2 << highest) - 1);
-        let snapshot = if model.care.position_is_snapshot { committed } else { up_to_highest };
-        pass.snapshot = Some((snapshot, todo));
         if !model.care.mark_comes_last {
             self.mark(model, nth);
         }
     }
 
-    pub(super) fn tell(&mut self, model: &Failover, nth: usize) {
+    /// GETEX of the next name: they are asked for in one go, but each is a command of its own. A replica would refuse it,
+    /// for it may write; nothing rests on that, so here it answers.
+    pub(super) fn read(&mut self, model: &Failover, nth: usize) {
+        let relay = &mut self.relays[nth];
+        let Some(pass) = &mut relay.pass else { return };
+        let Stage::Reading { snapshot, rows, unread, mut told } = pass.stage.clone() else { return };
+        if self.nodes[pass.node].run != pass.run {
+            model.take(Branch::Abandoned);
+            relay.pass = None;
+            return;
+        }
+        let transaction = unread.trailing_zeros();
+        let bit = 1 << transaction;
+        let at = if model.care.names_are_read_where_told { pass.node } else { 1 - pass.node };
+        let told_in = self.nodes[at].byte(&TOLD[transaction as usize]);
+        let is_told = if model.care.names_are_in_redis { told_in.is_some() } else { self.told & bit != 0 };
+        if is_told || relay.own_names & bit != 0 {
+            told |= bit;
+            model.take(Branch::SkippedTold);
+            if told_in.is_some_and(|history| history != pass.history) {
+                let is_restored = usize::from(pass.run) >= self.nodes.len();
+                model.take(if is_restored {
+                    Branch::SkippedAfterRestore
+                } else {
+                    Branch::SkippedAfterPromotion
+                });
+            }
+        }
+        if !model.care.names_are_read_by_pass {
+            relay.own_names |= told;
+        }
+        let unread = unread & !bit;
+        pass.stage = Stage::Reading { snapshot, rows, unread, told };
+        if unread != 0 {
+            return;
+        }
+        let touch = || if model.tagged { Touch::Tag("t".to_owned()) } else { Touch::entry("k", ["1"]) };
+        let id = |transaction: u8| ChangeId::new(transaction.to_string());
+        let changes = (0..model.transactions).filter(|of| rows & 1 << of != 0);
+        let changes = changes.map(|of| Change { id: id(of), touches: vec![touch()] }).collect();
+        let is_told =
+            |name: &ChangeId| (0..model.transactions).any(|of| told & 1 << of != 0 && *name == id(of));
+        let todo: Vec<Bytes> = untold(changes, is_told, model.rules)
+            .iter()
+            .map(|touch| if matches!(touch, Touch::Tag(_)) { TAG.clone() } else { KEY.clone() })
+            .collect();
+        if told != 0 && told != rows {
+            model.take(Branch::SkippedOneOfTwo);
+        }
+        let is_done = todo.is_empty() && !model.care.mark_comes_last;
+        pass.stage = Stage::Telling { snapshot, todo };
+        if is_done {
+            relay.pass = None;
+        }
+    }
+
+    pub(super) fn unlink(&mut self, model: &Failover, nth: usize) {
         let Some(pass) = &mut self.relays[nth].pass else { return };
         let node = &mut self.nodes[pass.node];
         if !node.is_master || node.run != pass.run {
@@ -95,7 +149,7 @@ impl State {
             self.relays[nth].pass = None;
             return;
         }
-        let Some((_, todo)) = &mut pass.snapshot else { return };
+        let Stage::Telling { todo, .. } = &mut pass.stage else { return };
         if let Some(key) = todo.pop() {
             node.redis.unlink(&key);
         }
@@ -107,8 +161,12 @@ impl State {
     /// MARK, the script: decides and sets in one step.
     pub(super) fn mark(&mut self, model: &Failover, nth: usize) {
         let Some(pass) = self.relays[nth].pass.clone() else { return };
-        let Some((snapshot, todo)) = pass.snapshot.clone() else { return };
-        if todo.is_empty() {
+        let (snapshot, is_done) = match pass.stage {
+            Stage::Asked => return,
+            Stage::Reading { snapshot, .. } => (snapshot, false),
+            Stage::Telling { snapshot, todo } => (snapshot, todo.is_empty()),
+        };
+        if is_done {
             self.relays[nth].pass = None;
         }
         // What the pass began with: `run` cannot change on a connection that lives, the history can.

@@ -14,6 +14,34 @@ pub fn all(rules: Rules, care: Care) -> Vec<(&'static str, Failover)> {
 fn takeovers(base: &impl Fn() -> Failover) -> Vec<(&'static str, Failover)> {
     vec![
         (
+            "two instances, a failover",
+            Failover {
+                transactions: 1,
+                instances: 2,
+                fillers: vec![1],
+                passes: vec![1],
+                promotions: 1,
+                demotions: 1,
+                ..base()
+            },
+        ),
+        (
+            "two masters, one relay",
+            Failover { transactions: 1, fillers: vec![0], passes: vec![2], promotions: 1, ..base() },
+        ),
+        (
+            "demoted and promoted again while it is told",
+            Failover {
+                transactions: 1,
+                fillers: vec![0],
+                passes: vec![1],
+                promotions: 2,
+                demotions: 1,
+                ..base()
+            },
+        ),
+        ("two relays over two transactions", Failover { fillers: vec![0], passes: vec![1, 1], ..base() }),
+        (
             "demoted and promoted again within one pass",
             Failover {
                 transactions: 1,
@@ -35,19 +63,6 @@ fn takeovers(base: &impl Fn() -> Failover) -> Vec<(&'static str, Failover)> {
                 ..base()
             },
         ),
-        ("two relays over two transactions", Failover { fillers: vec![0], passes: vec![1, 1], ..base() }),
-        (
-            "two instances, a failover",
-            Failover {
-                transactions: 1,
-                instances: 2,
-                fillers: vec![1],
-                passes: vec![1],
-                promotions: 1,
-                demotions: 1,
-                ..base()
-            },
-        ),
         (
             "two stale leases over a failover",
             Failover {
@@ -56,8 +71,13 @@ fn takeovers(base: &impl Fn() -> Failover) -> Vec<(&'static str, Failover)> {
                 passes: vec![1],
                 promotions: 1,
                 demotions: 1,
+                expiries: 1,
                 ..base()
             },
+        ),
+        (
+            "two writers, two masters",
+            Failover { instances: 2, fillers: vec![0], passes: vec![1], promotions: 1, ..base() },
         ),
     ]
 }
@@ -73,6 +93,7 @@ fn disasters(base: &impl Fn() -> Failover) -> Vec<(&'static str, Failover)> {
                 passes: vec![2],
                 restores: 1,
                 prunings: 1,
+                expiries: 1,
                 ..base()
             },
         ),
@@ -82,7 +103,7 @@ fn disasters(base: &impl Fn() -> Failover) -> Vec<(&'static str, Failover)> {
         ),
         (
             "transactions out of order over a failover",
-            Failover { fillers: vec![0], passes: vec![1], promotions: 1, ..base() },
+            Failover { fillers: vec![0], passes: vec![1], promotions: 1, expiries: 1, ..base() },
         ),
         (
             "tags over a failover",

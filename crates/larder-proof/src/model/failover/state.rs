@@ -18,6 +18,8 @@ pub(super) static TAG: Bytes = Bytes::from_static(b"t");
 pub(super) static LIVE: Bytes = Bytes::from_static(b"@live");
 pub(super) static WATERMARK: Bytes = Bytes::from_static(b"@wm");
 pub(super) static POSITION: Bytes = Bytes::from_static(b"@pos");
+/// By transaction: it has been told here. Holds the history in which that was, which nobody but the model asks for.
+pub(super) static TOLD: [Bytes; 2] = [Bytes::from_static(b"@told=0"), Bytes::from_static(b"@told=1")];
 
 /// Everything.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -26,8 +28,12 @@ pub struct State {
     pub(super) order: Vec<u8>,
     /// What the outbox has forgotten.
     pub(super) pruned: Seen,
+    /// Whose writers have told a node, once each.
+    pub(super) told: Seen,
     /// Which writes were acknowledged `sent`.
     pub(super) acknowledged: Seen,
+    /// Only where a name comes later than its UNLINK: the process that was told.
+    pub(super) unnamed: [Option<u8>; 2],
     pub(super) nodes: [Node; 2],
     pub(super) saved: Option<Redis>,
     pub(super) grants: Vec<Option<Grant>>,
@@ -46,6 +52,7 @@ pub(super) struct Left {
     pub(super) flushes: u8,
     pub(super) restores: u8,
     pub(super) prunings: u8,
+    pub(super) expiries: u8,
 }
 
 /// One server.
@@ -84,6 +91,8 @@ pub(super) struct Relay {
     pub(super) pass: Option<Pass>,
     /// Only where the position is not kept in Redis.
     pub(super) own_position: Option<Seen>,
+    /// Only where a pass goes by names that an earlier one has read.
+    pub(super) own_names: Seen,
 }
 
 /// A pass under way.
@@ -96,8 +105,18 @@ pub(super) struct Pass {
     pub(super) position: Option<Seen>,
     /// Nothing is told: only in a proof.
     pub(super) only_certifies: bool,
-    /// The snapshot, once taken, and what is still to be unlinked.
-    pub(super) snapshot: Option<(Seen, Vec<Bytes>)>,
+    pub(super) stage: Stage,
+}
+
+/// How far a pass is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Stage {
+    /// The snapshot comes next.
+    Asked,
+    /// Of `rows`, which the journal told, it is being read which have been told.
+    Reading { snapshot: Seen, rows: Seen, unread: Seen, told: Seen },
+    /// What is still to be unlinked; MARK when nothing is.
+    Telling { snapshot: Seen, todo: Vec<Bytes> },
 }
 
 impl State {
@@ -112,7 +131,9 @@ impl State {
         let mut state = State {
             order: Vec::new(),
             pruned: 0,
+            told: 0,
             acknowledged: 0,
+            unnamed: [None; 2],
             nodes: [node(0), node(1)],
             saved: None,
             grants: vec![None; model.instances],
@@ -120,7 +141,7 @@ impl State {
             relays: model
                 .passes
                 .iter()
-                .map(|&passes| Relay { passes, pass: None, own_position: Some(0) })
+                .map(|&passes| Relay { passes, pass: None, own_position: Some(0), own_names: 0 })
                 .collect(),
             names: 1,
             left: Left {
@@ -129,6 +150,7 @@ impl State {
                 flushes: model.flushes,
                 restores: model.restores,
                 prunings: model.prunings,
+                expiries: model.expiries,
             },
             was_split: false,
         };

@@ -10,7 +10,7 @@ use larder::protocol::rules::Rule;
 use larder::protocol::tag::{TagKey, Taken};
 use larder::protocol::token::Token;
 
-use crate::model::failover::state::{Filler, Grant, KEY, LIVE, State, TAG, WATERMARK, token_of};
+use crate::model::failover::state::{Filler, Grant, KEY, LIVE, State, TAG, TOLD, WATERMARK, token_of};
 use crate::model::failover::{Action, Branch, Failover};
 use crate::model::redis::Redis;
 
@@ -23,9 +23,14 @@ impl State {
         for transaction in 0..model.transactions {
             if committed & 1 << transaction == 0 {
                 actions.push(Action::Commit(transaction));
-            } else if self.acknowledged & 1 << transaction == 0 {
-                // Never taken: the writer died between COMMIT and UNLINK, or wrote by other software.
-                actions.push(Action::Unlink(transaction));
+            }
+            let may_tell = committed & 1 << transaction != 0 || !model.care.names_come_after_commit;
+            if may_tell && self.told & 1 << transaction == 0 {
+                // Never taken: the writer died between COMMIT and TELL, or wrote by other software.
+                actions.extend([Action::Tell(transaction, 0), Action::Tell(transaction, 1)]);
+            }
+            if self.unnamed[usize::from(transaction)].is_some() {
+                actions.push(Action::Name(transaction));
             }
         }
         for instance in 0..model.instances {
@@ -51,11 +56,15 @@ impl State {
                 if self.left.flushes > 0 {
                     actions.push(Action::Flush(nth));
                 }
+                if self.left.expiries > 0 {
+                    actions.extend((0..model.transactions).map(|of| Action::Expire(of, nth)));
+                }
             } else {
                 if self.left.promotions > 0 {
                     actions.push(Action::Promote(nth));
                 }
-                if other.is_master {
+                // Whom nobody can promote any more nobody comes to use, once its null push has been sent.
+                if other.is_master && (self.left.promotions > 0 || node.is_apart) {
                     actions.push(Action::Sync(nth));
                 }
             }
@@ -66,23 +75,54 @@ impl State {
         if self.left.prunings > 0 {
             actions.push(Action::Prune);
         }
-        let _ = model;
     }
 
     pub(super) fn commit(&mut self, transaction: u8) {
         self.order.push(transaction);
     }
 
-    /// UNLINK at the node that the writer's instance may use, whose reply came.
-    pub(super) fn unlink(&mut self, model: &Failover, transaction: u8) {
-        let instance = usize::from(transaction) % model.instances;
-        let Some(at) = self.usable(instance) else { return };
+    /// TELL, the script: it asks nobody whether the node may be used, for it may have been sent when that was so. Only the
+    /// acknowledgement asks, of the writer's instance.
+    pub(super) fn tell(&mut self, model: &Failover, transaction: u8, at: usize) {
+        let bit = 1 << transaction;
+        let is_usable = self.usable(usize::from(transaction) % model.instances) == Some(at);
         if !self.nodes[at].is_master {
             return;
         }
+        self.told |= bit;
         self.nodes[at].redis.unlink(if model.tagged { &TAG } else { &KEY });
-        self.acknowledged |= 1 << transaction;
-        model.take(Branch::Sent);
+        self.unnamed[usize::from(transaction)] = Some(self.nodes[at].run);
+        if model.care.names_come_with_unlinking {
+            self.name(transaction);
+        }
+        if !is_usable {
+            model.take(Branch::ToldUnacknowledged);
+        }
+        if self.nodes.iter().all(|node| node.is_master) {
+            model.take(Branch::ToldInSplit);
+        }
+        if is_usable && self.committed() & bit != 0 {
+            self.acknowledged |= bit;
+            model.take(Branch::Sent);
+        }
+    }
+
+    /// The second half of TELL; a step of its own where that is what is done wrong.
+    pub(super) fn name(&mut self, transaction: u8) {
+        let Some(run) = self.unnamed[usize::from(transaction)].take() else { return };
+        for node in self.nodes.iter_mut().filter(|node| node.run == run && node.is_master) {
+            let told_in = Bytes::copy_from_slice(&[node.history]);
+            node.redis.set(&TOLD[usize::from(transaction)], told_in);
+        }
+    }
+
+    pub(super) fn expire(&mut self, model: &Failover, transaction: u8, at: usize) {
+        let name = &TOLD[usize::from(transaction)];
+        if self.nodes[at].redis.peek(name).is_some() {
+            model.take(Branch::Expired);
+            self.left.expiries -= 1;
+            self.nodes[at].redis.unlink(name);
+        }
     }
 
     /// The node an instance may use and is connected to.

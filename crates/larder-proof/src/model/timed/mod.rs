@@ -28,6 +28,8 @@ pub struct Timed {
     pub horizon: u8,
     /// Commits.
     pub commits: u8,
+    /// How many of them are told by their writers; the relays tell the others.
+    pub tells: u8,
     /// Heartbeats of each client.
     pub beats: u8,
     /// Passes of the relay at each node.
@@ -77,6 +79,10 @@ pub enum Branch {
     Ahead,
     /// MARK set all three.
     Marked,
+    /// The relay passed over what writers had told.
+    PassedOver,
+    /// It did so after a promotion.
+    PassedOverAfterPromotion,
     /// Two clients use two masters at once.
     Split,
     /// A copy that was old already is served within the bound.
@@ -91,9 +97,21 @@ pub enum Branch {
 
 impl Branch {
     /// All, in order of declaration.
-    pub const ALL: [Branch; 9] = {
+    pub const ALL: [Branch; 11] = {
         use Branch::*;
-        [Granted, NotGranted, Ahead, Marked, Split, OldWithinBound, OldFlight, Pushed, OutageCopy]
+        [
+            Granted,
+            NotGranted,
+            Ahead,
+            Marked,
+            PassedOver,
+            PassedOverAfterPromotion,
+            Split,
+            OldWithinBound,
+            OldFlight,
+            Pushed,
+            OutageCopy,
+        ]
     };
 }
 
@@ -102,8 +120,10 @@ impl Branch {
 pub enum Action {
     /// Time passes.
     Tick,
-    /// A commit, by anybody, told by the relays alone.
+    /// A commit, by anybody.
     Commit,
+    /// The writer of the commit tells the node.
+    Tell(u8, usize),
     /// Somebody fills what a load at this instant sees.
     Fill(usize),
     /// A client sends a heartbeat.
@@ -130,8 +150,8 @@ pub enum Action {
     Ask(usize),
     /// It takes its snapshot of the database.
     Snapshot(usize),
-    /// It tells the node.
-    Tell(usize),
+    /// It reads the names and unlinks.
+    Unlink(usize),
     /// It marks.
     Mark(usize),
     /// The replica copies the master.
@@ -149,6 +169,7 @@ impl Timed {
             bound: 3,
             horizon: 8,
             commits: 1,
+            tells: 0,
             beats: 2,
             passes: [0, 0],
             offset: 0,
@@ -193,7 +214,8 @@ impl Model for Timed {
             Action::Store(client) => state.store(self, client),
             Action::Ask(node) => state.ask(self, node),
             Action::Snapshot(node) => state.snapshot(node),
-            Action::Tell(node) => state.tell(node),
+            Action::Tell(commit, node) => state.tell(commit, node),
+            Action::Unlink(node) => state.unlink(self, node),
             Action::Mark(node) => state.mark(self, node),
             Action::Sync => state.sync(),
             Action::Promote => state.promote(),

@@ -15,6 +15,14 @@ pub fn all(rules: Rules, care: Care) -> Vec<(&'static str, Timed)> {
         ("flights and outage copies", Timed { passes: [1, 0], beats: 1, horizon: 4, flies: true, ..base() }),
         ("a split, the new master's clock slower", split(base(), -2)),
         ("a split, the new master's clock faster", split(base(), 2)),
+        (
+            "one node, a commit that its writer tells, another that the relay tells",
+            Timed { bound: 2, horizon: 4, passes: [1, 0], commits: 2, tells: 1, ..base() },
+        ),
+        (
+            "a split, the writer tells one of the masters",
+            Timed { tells: 1, bound: 1, horizon: 3, ..split(base(), -1) },
+        ),
     ]
 }
 

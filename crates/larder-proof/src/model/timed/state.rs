@@ -25,6 +25,8 @@ pub struct State {
     pub(super) clients: Vec<Client>,
     /// The relay at each node.
     pub(super) relays: [Relay; 2],
+    /// How many commits may still be told by their writers.
+    pub(super) tells: u8,
     pub(super) is_promoted: bool,
 }
 
@@ -37,6 +39,8 @@ pub(super) struct Node {
     pub(super) live: usize,
     /// What the position has seen.
     pub(super) position: Version,
+    /// Which later commits their writers have told, one bit each.
+    pub(super) told: u8,
     /// Its client has been sent the entry that stands, or stood.
     pub(super) is_tracked: bool,
 }
@@ -103,13 +107,15 @@ pub(super) fn span(of: u8) -> Duration {
 
 impl State {
     pub(super) fn new(model: &Timed) -> Self {
-        let node = Node { entry: None, watermark: Some(ORIGIN), live: 0, position: 0, is_tracked: false };
+        let node =
+            Node { entry: None, watermark: Some(ORIGIN), live: 0, position: 0, told: 0, is_tracked: false };
         State {
             now: 0,
             commits: Vec::new(),
             nodes: [node.clone(), node],
             clients: vec![Client { beats: model.beats, ..Client::default() }; 2],
             relays: model.passes.map(|passes| Relay { passes, pass: None }),
+            tells: model.tells,
             is_promoted: false,
         }
     }

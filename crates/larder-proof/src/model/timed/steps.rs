@@ -1,8 +1,9 @@
 //! What the clients, the relays and the nodes do, each step at one tick.
 
 use larder::clock::Tick;
+use larder::journal::{Change, ChangeId, Touch};
 use larder::protocol::certificate::{Heartbeat, RedisTime, Told};
-use larder::protocol::relay::{Marking, Plan, Seen, Standing, mark, plan};
+use larder::protocol::relay::{Marking, Plan, Seen, Standing, mark, plan, untold};
 
 use crate::model::timed::state::{Flying, Pass, Sent, State, span, tick, ticks};
 use crate::model::timed::{Action, Branch, Timed};
@@ -21,12 +22,15 @@ impl State {
                 actions.push(Action::Fill(nth));
             }
             self.of_client(model, nth, actions);
+            if self.tells > 0 {
+                actions.extend((0..self.database()).map(|commit| Action::Tell(commit, nth)));
+            }
             let relay = &self.relays[nth];
             match &relay.pass {
                 None if relay.passes > 0 => actions.push(Action::Ask(nth)),
                 None => {}
                 Some(Pass { snapshot: None, .. }) => actions.push(Action::Snapshot(nth)),
-                Some(Pass { is_told: false, .. }) => actions.push(Action::Tell(nth)),
+                Some(Pass { is_told: false, .. }) => actions.push(Action::Unlink(nth)),
                 Some(_) => actions.push(Action::Mark(nth)),
             }
         }
@@ -189,14 +193,39 @@ impl State {
         }
     }
 
-    /// UNLINK of all that is in the snapshot and not at the position.
-    pub(super) fn tell(&mut self, nth: usize) {
+    /// TELL: unlinks and leaves the name, which nobody asks for once the position has seen the commit.
+    pub(super) fn tell(&mut self, commit: u8, nth: usize) {
+        self.tells -= 1;
+        if commit >= self.nodes[nth].position {
+            self.nodes[nth].told |= 1 << commit;
+        }
+        self.removed(nth);
+    }
+
+    /// UNLINK of all that is in the snapshot and not at the position, but for what has been told. That the names are read
+    /// by a step of their own is in `failover`.
+    pub(super) fn unlink(&mut self, model: &Timed, nth: usize) {
+        let node = &self.nodes[nth];
         let Some(pass) = &mut self.relays[nth].pass else { return };
         pass.is_told = true;
-        let has_rows = pass.snapshot > Some(self.nodes[nth].position) && !pass.only_certifies;
-        if !has_rows {
+        let rows = node.position..pass.snapshot.unwrap_or(0);
+        if pass.only_certifies || rows.is_empty() {
             return;
         }
+        let id = |commit: u8| ChangeId::new(commit.to_string());
+        let changes = rows.clone().map(|of| Change { id: id(of), touches: vec![Touch::entry("k", ["1"])] });
+        let is_told = |name: &ChangeId| rows.clone().any(|of| id(of) == *name && node.told & 1 << of != 0);
+        if !untold(changes.collect(), is_told, model.rules).is_empty() {
+            self.removed(nth);
+            return;
+        }
+        model.take(Branch::PassedOver);
+        if nth == 1 {
+            model.take(Branch::PassedOverAfterPromotion);
+        }
+    }
+
+    fn removed(&mut self, nth: usize) {
         self.nodes[nth].entry = None;
         if std::mem::take(&mut self.nodes[nth].is_tracked) {
             self.clients[nth].wire.push_back(Sent::Push);
@@ -222,6 +251,7 @@ impl State {
                 model.take(Branch::Marked);
                 (node.live, node.watermark) = (nth, Some(began.0));
                 node.position = pass.snapshot.unwrap_or(0);
+                node.told &= u8::MAX << node.position;
             }
             Marking::Keep | Marking::Refuse => {}
         }
