@@ -26,7 +26,7 @@ macro_rules! identity {
 /// The rows are those not visible at the position: begun after it, or running at it. A row whose number is above the
 /// snapshot's own came with a dump from another server, and says nothing about this one.
 ///
-/// Numbers are cast outside of what sorts them: ORDER BY takes an output column for its own, and text sorts "999" last.
+/// Those of one transaction follow each other, whatever plan is made. Numbers are cast outside of what sorts them: ORDER BY takes an output column for its own, and text sorts "999" last.
 const SINCE: &str = concat!(
     "SELECT ",
     identity!(),
@@ -46,7 +46,8 @@ const SINCE: &str = concat!(
         (SELECT xid, touched FROM larder_outbox
              WHERE xid = ANY (ARRAY (SELECT pg_snapshot_xip(CAST(CAST($1 AS TEXT) AS PG_SNAPSHOT))))
              ORDER BY xid LIMIT $2)
-    ) AS fresh ON TRUE"
+    ) AS fresh ON TRUE
+    ORDER BY fresh.xid"
 );
 
 /// The rows of the transaction that asks. If its number is assigned: asking must not make a transaction one that writes.
