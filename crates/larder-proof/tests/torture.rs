@@ -102,6 +102,7 @@ plants! {
     late_insert_is_caught: "late-insert",
     no_certificate_is_caught: "no-certificate",
     no_replay_is_caught: "no-replay",
+    blind_skip_is_caught: "blind-skip",
     a_naive_cache_is_caught: "naive",
 }
 
