@@ -144,13 +144,13 @@ async fn trace_3_restored_from_an_old_snapshot_in_the_middle_of_a_load() {
     };
     gate.arrival().await;
     // The snapshot holds version 1 of one key, and the lease of the other.
-    redis.command(&["SAVE"]).unwrap();
+    let snapshot = redis.snapshot().unwrap();
     for key in [1, 2] {
         commit_elsewhere(&table, &ledger, key, 2);
         let receipt = b.values.invalidate(&key).await;
         assert_eq!(receipt.delivery(), Delivery::Sent);
     }
-    redis.restart().unwrap();
+    redis.restore(&snapshot).unwrap();
     gate.open();
     assert_eq!(within(loading).await.unwrap(), Some(1), "the read that began before the write");
     for instance in [&a, &b] {

@@ -7,7 +7,7 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use larder::cache::Cache;
+use larder::cache::{Cache, Health};
 use larder::journal::{ChangeId, Touch};
 use larder::receipt::Delivery;
 use larder::source::Source;
@@ -149,9 +149,35 @@ async fn what_could_not_be_sent_is_told_by_the_journal() {
     }
 }
 
-/// A Redis that lost the names lost what they spoke of, and one that has nothing is told everything.
+/// An old copy of Redis has neither the name nor the unlinking of what was told after it was taken.
 #[tokio::test]
 async fn a_name_is_as_true_as_the_position() {
+    let mut bed = Bed::on(Some(Redis::start().unwrap()), 2).await;
+    bed.write(7, 1).await;
+    bed.pass(1).await;
+    bed.pass(2).await;
+    bed.warm(7).await;
+    let snapshot = bed.redis.as_ref().unwrap().snapshot().unwrap();
+    bed.ledger.freeze(true);
+    assert_eq!(bed.write(7, 2).await, Delivery::Sent);
+    bed.redis.as_mut().unwrap().restore(&snapshot).unwrap();
+    bed.ledger.freeze(false);
+    let mut is_used = false;
+    while !is_used {
+        // Each read is held against the table.
+        let are_working = bed.instances.iter().all(|instance| instance.cache.health() == Health::Working);
+        is_used = bed.sources(7).await == [MEMORY; 2] && are_working;
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(bed.write(7, 3).await, Delivery::Sent, "with this Redis");
+    for instance in &bed.instances {
+        assert_eq!(instance.read_fresh(&bed.table, 7).await, Some(3));
+    }
+}
+
+/// A Redis that was emptied of names was emptied of what they speak of.
+#[tokio::test]
+async fn names_go_with_what_they_speak_of() {
     let bed = Bed::on(Some(Redis::start().unwrap()), 2).await;
     let redis = bed.redis.as_ref().unwrap();
     bed.pass(1).await;
@@ -197,6 +223,47 @@ async fn names_are_not_tracked() {
     assert!(tracked() <= before + 2, "{} keys, {before} before", tracked());
 }
 
+/// Nothing between the unlinking and the name: no copy of this Redis can have one without the other.
+#[tokio::test]
+async fn a_change_and_its_name_are_told_by_one_command() {
+    let bed = Bed::on(Some(Redis::start().unwrap()), 1).await;
+    let redis = bed.redis.as_ref().unwrap();
+    bed.pass(1).await;
+    bed.ledger.freeze(true);
+    redis.command(&["CONFIG", "SET", "slowlog-log-slower-than", "0"]).unwrap();
+    redis.command(&["SLOWLOG", "RESET"]).unwrap();
+    assert_eq!(bed.write(7, 2).await, Delivery::Sent);
+    let sent = redis.command(&["SLOWLOG", "GET", "100"]).unwrap();
+    bed.ledger.freeze(false);
+    let script =
+        sent.lines().skip_while(|line| *line != "EVALSHA").take_while(|line| !line.contains("127.0.0.1"));
+    let script: Vec<&str> = script.collect();
+    for key in ["test:values:7", "test:#everything", "test:@told=1", "test:@told=2"] {
+        assert!(script.contains(&key), "{key} in {sent}");
+    }
+}
+
+/// Nobody has to rewrite an ACL for names: without them each change is told once more.
+#[tokio::test]
+async fn a_redis_that_allows_no_names_is_told_and_used() {
+    let keys = ["~test:@live", "~test:@wm", "~test:@pos", "~test:#*", "~test:values:*", "~test:lists:*"];
+    for allowed in [[&["~*", "+@all", "-getex"][..], &[]].concat(), [&keys[..], &["+@all"]].concat()] {
+        let redis = Redis::start().unwrap();
+        let user = ["ACL", "SETUSER", "larder", "on", ">secret", "&*"];
+        redis.command(&[&user[..], &allowed].concat()).unwrap();
+        let url = redis.url().replace("redis://", "redis://larder:secret@");
+        let (table, ledger) = (Table::new(), Ledger::new());
+        let cache = Cache::builder("test").journal(ledger.clone()).redis(url).build().await.unwrap();
+        let bed = Bed { redis: Some(redis), table, ledger, instances: vec![classes(cache)] };
+        for version in 1..4 {
+            assert_eq!(bed.write(7, version).await, Delivery::Sent, "{allowed:?}");
+            bed.pass(version).await;
+            bed.warm(7).await;
+            assert_eq!(bed.instances[0].cache.health(), Health::Working, "{allowed:?}");
+        }
+    }
+}
+
 /// One that is full takes no value, but it can be told.
 #[tokio::test]
 async fn a_full_redis_is_told() {
@@ -219,7 +286,9 @@ async fn what_takes_more_than_one_step_leaves_no_name() {
     bed.pass(1).await;
     bed.ledger.freeze(true);
     let many = (0..600).map(|key| Touch::entry("values", [key.to_string()])).collect();
-    for touches in [vec![Touch::Matching("values:*".to_owned())], vec![Touch::Everything], many] {
+    let with_seven = |touch: Touch| vec![Touch::entry("values", ["7"]), touch];
+    let searches = [with_seven(Touch::Matching("values:*".to_owned())), with_seven(Touch::Everything)];
+    for touches in searches.into_iter().chain([many]) {
         let changes: Vec<ChangeId> = touches.iter().map(|touch| bed.ledger.note(touch.clone())).collect();
         let receipt = bed.instances[0].cache.committed(&touches, &changes[..1]).send().await;
         assert_eq!(receipt.delivery(), Delivery::Sent);

@@ -26,7 +26,8 @@ macro_rules! identity {
 /// The rows are those not visible at the position: begun after it, or running at it. A row whose number is above the
 /// snapshot's own came with a dump from another server, and says nothing about this one.
 ///
-/// Those of one transaction follow each other, whatever plan is made. Numbers are cast outside of what sorts them: ORDER BY takes an output column for its own, and text sorts "999" last.
+/// Those of one transaction follow each other, whatever plan is made. Numbers are cast outside of what sorts them: ORDER BY
+/// takes an output column for its own, and text sorts "999" last.
 const SINCE: &str = concat!(
     "SELECT ",
     identity!(),

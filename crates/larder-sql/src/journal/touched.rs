@@ -1,5 +1,7 @@
 //! The rows of the outbox as touches: of all transactions, or of this one alone.
 
+use std::hash::{DefaultHasher, Hasher};
+
 use larder::journal::{Change, ChangeId, Touch, touches_of};
 use sqlx::Row;
 
@@ -9,14 +11,11 @@ use crate::journal::{OutboxRow, postgres, sqlite};
 use crate::write::Write;
 
 /// What `rows` say, of which those of one change follow each other; `None` when one of them says nothing we understand.
-///
-/// Its name counts the rows of a change. Whoever asked before a deferred trigger added one, at the commit, has told another.
 pub(super) fn parse(rows: &[OutboxRow]) -> Option<Vec<Change>> {
     let of_change = |rows: &[OutboxRow]| {
-        let id = ChangeId::new(format!("{}/{}", rows[0].change, rows.len()));
         let touches: serde_json::Result<Vec<Vec<Touch>>> =
             rows.iter().map(|row| serde_json::from_slice(&row.touched)).collect();
-        Ok(Change { id, touches: touches?.concat() })
+        Ok(Change { id: name(rows), touches: touches?.concat() })
     };
     let changes: serde_json::Result<_> = rows.chunk_by(|a, b| a.change == b.change).map(of_change).collect();
     changes
@@ -25,6 +24,20 @@ pub(super) fn parse(rows: &[OutboxRow]) -> Option<Vec<Change>> {
             tracing::error!(%error, "a row of the outbox cannot be read, so everything counts as touched");
         })
         .ok()
+}
+
+/// The name of the change that these are the rows of. It says what they say too, in whatever order: who asked before a
+/// deferred trigger added to them, at the commit, has told another change. Two versions of Rust may digest differently, and
+/// then a change is told once more.
+fn name(rows: &[OutboxRow]) -> ChangeId {
+    let digest = |row: &OutboxRow| {
+        let mut hasher = DefaultHasher::new();
+        hasher.write(&row.touched);
+        hasher.finish()
+    };
+    let whole = rows.iter().map(digest).fold(0, u64::wrapping_add);
+    let change = rows.first().map_or("", |row| &row.change);
+    ChangeId::new(format!("{change}/{whole:016x}"))
 }
 
 impl Write {

@@ -19,7 +19,7 @@ pub fn tables() -> Vec<Table> {
     vec![guests, notes]
 }
 
-const TABLES: &str = "
+pub const TABLES: &str = "
     CREATE TABLE guests (id TEXT NOT NULL PRIMARY KEY, email TEXT NOT NULL UNIQUE, phone TEXT, n BIGINT);
     CREATE TABLE notes (id TEXT NOT NULL PRIMARY KEY, guest_id TEXT REFERENCES guests (id) ON DELETE CASCADE);
 ";

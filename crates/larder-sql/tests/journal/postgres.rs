@@ -6,10 +6,10 @@ use larder::journal::{Changes, Journal, Touch, touches_of};
 use larder_sql::database::Database;
 use larder_sql::dialect::Dialect;
 use larder_sql::error::ErrorKind;
-use larder_sql::journal::{SqlJournal, Table, triggers};
+use larder_sql::journal::{SqlJournal, Table, migration, triggers};
 use larder_testbed::Postgres;
 
-use crate::bed::{Bed, all, guest, notes, tag};
+use crate::bed::{Bed, TABLES, all, guest, notes, tables, tag};
 
 #[tokio::test]
 async fn commits_out_of_order_are_not_lost() {
@@ -79,6 +79,30 @@ async fn what_is_done_at_the_commit_is_not_named_as_told() {
     };
     assert!(changes.iter().all(|change| !told.contains(&change.id)), "{changes:?}");
     assert_eq!(touches_of(changes), all([guest("2", "b", None), notes("1")]));
+}
+
+/// Two applications in two schemas of one database, and a transaction that writes into both.
+#[tokio::test]
+async fn the_parts_of_a_transaction_in_two_outboxes_have_two_names() {
+    let bed = Bed::postgres().await;
+    let journal = migration(Dialect::Postgres, &tables()).unwrap();
+    bed.sql(&format!("CREATE SCHEMA other; SET search_path TO other; {TABLES} {journal}"));
+    let other = Database::connect(&format!("{}?options=-csearch_path%3Dother", bed.url())).await.unwrap();
+    let theirs = SqlJournal::open(&other).await.unwrap();
+    let (from, from_theirs) = (bed.now().await, theirs.since(None).await.unwrap().position);
+    let mut write = bed.database.begin().await.unwrap();
+    for insert in ["INSERT INTO guests VALUES ('1', 'a')", "INSERT INTO other.guests VALUES ('2', 'b')"] {
+        sqlx::query(insert).execute(write.statement()).await.unwrap();
+    }
+    assert_eq!(write.touched().await.unwrap(), all([guest("1", "a", None)]));
+    let told = write.commit().await.unwrap();
+    for (journal, from, is_told) in [(&bed.journal, from, true), (&theirs, from_theirs, false)] {
+        let Changes::Known(changes) = journal.since(Some(&from)).await.unwrap().changes else {
+            panic!("unknown")
+        };
+        assert_eq!(changes.len(), 1);
+        assert_eq!(told.contains(&changes[0].id), is_told, "{changes:?}");
+    }
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use larder::journal::{Change, Changes, Journal, Since, Touch, touches_of};
+use larder_sql::dialect::Dialect;
 use sqlx::AssertSqlSafe;
 
 use crate::bed::{Bed, all, guest, notes};
@@ -115,6 +116,11 @@ async fn no_two_changes_share_a_name(bed: Bed) {
         from = position;
         let Changes::Known(changes) = changes else { panic!("unknown") };
         written += changes.len();
+        if bed.database.dialect() == Dialect::Postgres {
+            // A number is of one system and one timeline.
+            let here = format!("{}/", bed.journal.database().await.unwrap());
+            assert!(changes.iter().all(|change| change.id.as_str().starts_with(&here)), "{changes:?}");
+        }
         names.extend(changes.into_iter().map(|change| change.id));
     }
     assert!(written >= 4 && names.len() == written, "{names:?}");

@@ -217,7 +217,11 @@ impl Remote for RedisTier {
         if told.is_empty() || keys.is_empty() || keys.len() + told.len() > UNLINK_BATCH {
             return self.unlink(keys).await;
         }
-        self.scripts.tell(self.connection()?, keys, &told, self.bound).await.map_err(fault)
+        match self.scripts.tell(self.connection()?, keys, &told, self.bound).await {
+            // Such as by an ACL that does not know of names: without them it is told once more by the relay.
+            Err(error) if error.code().is_some() => self.unlink(keys).await,
+            told => told.map_err(fault),
+        }
     }
 
     async fn sweep(&self, what: Sweep<'_>) -> Result<u64, Fault> {
