@@ -19,9 +19,16 @@ fn cache_status_names_hit_and_tier(app: &TestApp) {
         let first = cache_status(&admin, &path);
         // A new user is cached off the path of the request that made it.
         assert!(path == ann.path() || first.starts_with("larder; fwd=miss"), "{path}: {first}");
-        // Not at once: the journal tells of a write once more, some time after its writer did.
         if app.has_redis() {
-            eventually("Redis has a copy", || cache_status(&admin, &path) == REDIS);
+            eventually("Redis has a copy", || {
+                let status = cache_status(&admin, &path);
+                // Brought off the path of a request, it may have come to memory before anybody looked.
+                if status == MEMORY {
+                    let bio = format!("{:?}", std::time::Instant::now());
+                    ann.patch("/api/v1/users/me", &json!({ "bio": bio })).expect(200);
+                }
+                status == REDIS
+            });
         }
         eventually("memory has a copy", || cache_status(&admin, &path) == MEMORY);
         ann.patch("/api/v1/users/me", &json!({ "bio": path })).expect(200);
