@@ -162,13 +162,12 @@ async fn a_name_is_as_true_as_the_position() {
     assert_eq!(bed.write(7, 2).await, Delivery::Sent);
     bed.redis.as_mut().unwrap().restore(&snapshot).unwrap();
     bed.ledger.freeze(false);
-    let mut is_used = false;
-    while !is_used {
-        // Each read is held against the table.
+    eventually("it is used again", async || {
         let are_working = bed.instances.iter().all(|instance| instance.cache.health() == Health::Working);
-        is_used = bed.sources(7).await == [MEMORY; 2] && are_working;
-        tokio::task::yield_now().await;
-    }
+        // Each read is held against the table.
+        bed.sources(7).await == [MEMORY; 2] && are_working
+    })
+    .await;
     assert_eq!(bed.write(7, 3).await, Delivery::Sent, "with this Redis");
     for instance in &bed.instances {
         assert_eq!(instance.read_fresh(&bed.table, 7).await, Some(3));
