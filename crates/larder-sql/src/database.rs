@@ -17,6 +17,7 @@ use sqlx::{Any, AnyConnection, AnyPool, Connection, Executor, Transaction};
 use crate::address::{Address, sqlite_url};
 use crate::dialect::Dialect;
 use crate::error::Error;
+use crate::journal::completeness::Completeness;
 use crate::turns::{Turn, Turns};
 
 const POSTGRES_READERS: u32 = 10;
@@ -53,6 +54,7 @@ struct Shared {
     writers: AnyPool,
     turns: Turns,
     statements: AtomicU64,
+    completeness: Completeness,
 }
 
 /// The two migration folders of an application, one for each dialect, with equal version numbers.
@@ -124,8 +126,9 @@ impl Database {
     }
 
     fn new(dialect: Dialect, readers: AnyPool, writers: AnyPool) -> Self {
-        let (turns, statements) = (Turns::default(), AtomicU64::new(0));
-        Self { shared: Arc::new(Shared { dialect, readers, writers, turns, statements }) }
+        let (turns, statements, completeness) =
+            (Turns::default(), AtomicU64::new(0), Completeness::default());
+        Self { shared: Arc::new(Shared { dialect, readers, writers, turns, statements, completeness }) }
     }
 
     /// The executor for one fresh autocommit statement, which it counts.
@@ -145,6 +148,11 @@ impl Database {
     /// For one autocommit statement that writes. Not counted.
     pub(crate) fn writers(&self) -> &AnyPool {
         &self.shared.writers
+    }
+
+    /// What the journals of this database have last found.
+    pub(crate) fn completeness(&self) -> &Completeness {
+        &self.shared.completeness
     }
 
     /// A transaction that is ready to write.

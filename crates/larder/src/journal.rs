@@ -181,6 +181,8 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// - What a transaction touched is visible exactly when the transaction is.
 /// - A [`ChangeId`] is of one change only, whatever became of the database meanwhile, and each change has one, which its
 ///   writer learns too.
+/// - A silence is a proof: `since` answers [`Changes::Known`] only if whatever could have kept a change out of the journal is
+///   as it was at `position`; and it fails while a change could be missing now.
 /// - `append` has committed when it returns.
 /// - Each may be dropped half-way, and asked again.
 ///
@@ -198,6 +200,12 @@ pub trait Journal: Send + Sync + 'static {
 
     /// Forgets what every consumer has consumed long ago, by age; says how many rows went.
     async fn prune(&self) -> Result<u64, Failure>;
+
+    /// What keeps this journal from being complete, a sentence each, as of when it was last asked or a write looked. While
+    /// there is anything, `since` fails, no write is acknowledged as sent, and the health names it. Default: nothing.
+    fn defects(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// Asks, but no longer than `limit`: a database that went away without a word would else be asked for hours.

@@ -7,8 +7,8 @@ use std::fmt;
 pub enum Delivery {
     /// Every `fresh` read on any instance, and every read on this one, sees the write from now on.
     Sent,
-    /// Redis could not be reached. This instance sees the write from now on and uses Redis again only after
-    /// the invalidation has been sent.
+    /// Redis could not be reached, or the journal is incomplete. This instance sees the write from now on, and uses Redis again
+    /// only after the invalidation has been sent.
     Queued,
 }
 

@@ -1,6 +1,6 @@
 //! What each row of the service stands for in the cache, as the database's triggers journal it.
 //!
-//! The migrations `0009_journal.sql` hold these declarations as SQL; a test compares the two.
+//! The migrations `0011_journal.sql` hold these declarations as SQL; a test compares the two.
 
 use std::collections::BTreeSet;
 
@@ -159,7 +159,7 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub async fn journal(&self) -> Result<SqlJournal, StoreError> {
-        Ok(SqlJournal::open(&self.database).await?)
+        Ok(SqlJournal::open(&self.database, tables()).await?)
     }
 }
 

@@ -5,8 +5,8 @@ use crate::error::Error;
 use crate::journal::table::Table;
 use crate::journal::{postgres_triggers, sqlite_triggers};
 
-const POSTGRES_OUTBOX: &str = "\
--- What each change touched, in its own transaction. Written by triggers, read by larder's relays, pruned by age.
+const POSTGRES_TABLES: &str = "\
+-- What each change touched, in its own transaction. Triggers write it, larder's relays read it, age prunes it.
 -- No primary key: commits become visible in another order than they were numbered, so nothing else is of use.
 CREATE TABLE larder_outbox (
     xid     XID8 NOT NULL DEFAULT pg_current_xact_id(),
@@ -22,8 +22,98 @@ CREATE TABLE larder_outbox_marks (
 );
 ";
 
-const SQLITE_OUTBOX: &str = "\
--- What each change touched, in its own transaction. Written by triggers, read by larder's relays, pruned by age.
+/// What an outbox of the first release lacks.
+const POSTGRES_UPGRADE: &str = "\
+-- Unlogged: the outbox costs no write-ahead log, and logical replication leaves it alone. After a crash it is empty, and
+-- so is this table, by which every consumer notices: a consumer that finds no life inserts one, and every position from
+-- before is unknown.
+ALTER TABLE larder_outbox SET UNLOGGED;
+ALTER TABLE larder_outbox_marks SET UNLOGGED;
+CREATE UNLOGGED TABLE larder_outbox_life (
+    id       UUID NOT NULL DEFAULT gen_random_uuid(),
+    only_row INTEGER NOT NULL DEFAULT 1 CONSTRAINT larder_outbox_life_only_row_key UNIQUE CHECK (only_row = 1)
+);
+INSERT INTO larder_outbox_life DEFAULT VALUES;
+
+DO $migration$ DECLARE
+    -- The sessions that run these functions may have another search path.
+    place CONSTANT TEXT := (
+        SELECT quote_ident(nspname) FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+        WHERE pg_class.oid = CAST('larder_outbox' AS REGCLASS)
+    );
+BEGIN
+-- Whether a row of the outbox already says, for this transaction, that all of a table has changed. Inserts that row once
+-- the transaction has journalled {bulk_rows} rows of the table. The count and the place of the row are settings of the transaction:
+-- a session that forges them makes the count wrong, which does no harm, and the row at that place is read and compared.
+EXECUTE replace($function$
+CREATE FUNCTION @schema@.larder_outbox_covers(relation OID, whole TEXT) RETURNS BOOLEAN LANGUAGE plpgsql AS $$
+DECLARE
+    setting CONSTANT pg_catalog.text := pg_catalog.concat('larder.bulk_', relation);
+    own     CONSTANT pg_catalog.text := pg_catalog.pg_current_xact_id()::pg_catalog.text;
+    state   pg_catalog.text[] := pg_catalog.string_to_array(pg_catalog.current_setting(setting, TRUE), ' ');
+    place   pg_catalog.tid;
+BEGIN
+    IF (state[1] OPERATOR(pg_catalog.=) own) IS NOT TRUE THEN
+        state := ARRAY[own, '0'];
+    END IF;
+    IF state[3] IS NOT NULL THEN
+        PERFORM 1 FROM @schema@.larder_outbox AS written
+            WHERE written.ctid OPERATOR(pg_catalog.=) state[3]::pg_catalog.tid
+            AND written.xid OPERATOR(pg_catalog.=) own::pg_catalog.xid8
+            AND written.touched OPERATOR(pg_catalog.=) whole;
+        IF FOUND THEN
+            RETURN TRUE;
+        END IF;
+    END IF;
+    IF state[2]::pg_catalog.int4 OPERATOR(pg_catalog.<) {bulk_rows} THEN
+        PERFORM pg_catalog.set_config(
+            setting, pg_catalog.concat_ws(' ', own, state[2]::pg_catalog.int4 OPERATOR(pg_catalog.+) 1), TRUE
+        );
+        RETURN FALSE;
+    END IF;
+    INSERT INTO @schema@.larder_outbox (touched) VALUES (whole) RETURNING ctid INTO place;
+    PERFORM pg_catalog.set_config(setting, pg_catalog.concat_ws(' ', own, state[2], place), TRUE);
+    RETURN TRUE;
+END $$;
+$function$, '@schema@', place);
+-- Rows that leave the outbox before their time may be rows that a consumer has not seen: then everything counts as touched.
+-- Pruning takes only what lies below the floor, and what came with a dump from another server.
+EXECUTE replace($function$
+CREATE FUNCTION @schema@.larder_outbox_kept() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    IF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
+        PERFORM 1 FROM gone
+            WHERE gone.xid OPERATOR(pg_catalog.<) pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())
+            AND gone.xid OPERATOR(pg_catalog.>=) COALESCE((
+                SELECT mark.floor FROM @schema@.larder_outbox_marks AS mark
+                WHERE mark.applied
+                AND mark.floor OPERATOR(pg_catalog.<=) pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())
+                ORDER BY mark.floor USING OPERATOR(pg_catalog.>) LIMIT 1
+            ), '0'::pg_catalog.xid8)
+            LIMIT 1;
+        IF NOT FOUND THEN
+            RETURN NULL;
+        END IF;
+    END IF;
+    INSERT INTO @schema@.larder_outbox (touched) VALUES ('[[\"everything\"]]');
+    RETURN NULL;
+END $$;
+$function$, '@schema@', place);
+EXECUTE format('REVOKE ALL ON FUNCTION %s.larder_outbox_covers(OID, TEXT) FROM PUBLIC', place);
+END $migration$;
+CREATE TRIGGER larder_outbox_deleted AFTER DELETE ON larder_outbox REFERENCING OLD TABLE AS gone
+    FOR EACH STATEMENT EXECUTE FUNCTION larder_outbox_kept();
+CREATE TRIGGER larder_outbox_updated AFTER UPDATE ON larder_outbox
+    FOR EACH STATEMENT EXECUTE FUNCTION larder_outbox_kept();
+CREATE TRIGGER larder_outbox_truncated AFTER TRUNCATE ON larder_outbox
+    FOR EACH STATEMENT EXECUTE FUNCTION larder_outbox_kept();
+ALTER TABLE larder_outbox ENABLE ALWAYS TRIGGER larder_outbox_deleted;
+ALTER TABLE larder_outbox ENABLE ALWAYS TRIGGER larder_outbox_updated;
+ALTER TABLE larder_outbox ENABLE ALWAYS TRIGGER larder_outbox_truncated;
+";
+
+const SQLITE_TABLES: &str = "\
+-- What each change touched, in its own transaction. Triggers write it, larder's relays read it, age prunes it.
 -- The stamp tells two rows of one id apart after the file was restored from an older copy.
 CREATE TABLE larder_outbox (
     id      INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -47,6 +137,21 @@ CREATE TABLE larder_identity (
 INSERT INTO larder_identity (id) VALUES (lower(hex(randomblob(16))));
 ";
 
+/// What an outbox of the first release lacks.
+const SQLITE_UPGRADE: &str = "\
+-- Rows that leave the outbox before their time may be rows that a consumer has not seen: then everything counts as touched.
+-- Pruning takes only what lies below a floor.
+CREATE TRIGGER larder_outbox_deleted AFTER DELETE ON larder_outbox
+    WHEN OLD.id >= (SELECT COALESCE(MAX(floor), 0) FROM larder_outbox_marks)
+BEGIN
+    INSERT INTO larder_outbox (touched) VALUES ('[[\"everything\"]]');
+END;
+CREATE TRIGGER larder_outbox_updated AFTER UPDATE ON larder_outbox
+BEGIN
+    INSERT INTO larder_outbox (touched) VALUES ('[[\"everything\"]]');
+END;
+";
+
 /// The outbox and the triggers of `tables`: the first migration of a database that is to have a journal.
 ///
 /// # Errors
@@ -67,10 +172,22 @@ pub fn migration(dialect: Dialect, tables: &[Table]) -> Result<String, Error> {
 }
 
 /// The outbox alone, to be created once for each database.
-pub fn outbox(dialect: Dialect) -> &'static str {
+pub fn outbox(dialect: Dialect) -> String {
+    let tables = match dialect {
+        Dialect::Postgres => POSTGRES_TABLES,
+        Dialect::Sqlite => SQLITE_TABLES,
+    };
+    format!("{tables}\n{}", upgrade(dialect))
+}
+
+/// What an outbox of an earlier release lacks: to be run once, by the role that owns it. The
+/// [`triggers`] of all tables belong behind it.
+pub fn upgrade(dialect: Dialect) -> String {
     match dialect {
-        Dialect::Postgres => POSTGRES_OUTBOX,
-        Dialect::Sqlite => SQLITE_OUTBOX,
+        Dialect::Postgres => {
+            POSTGRES_UPGRADE.replace("{bulk_rows}", &postgres_triggers::BULK_ROWS.to_string())
+        }
+        Dialect::Sqlite => SQLITE_UPGRADE.to_owned(),
     }
 }
 

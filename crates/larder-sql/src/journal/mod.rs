@@ -3,16 +3,18 @@
 //! An application declares its [`Table`]s and puts the SQL of [`migration`] into its migrations; from then on triggers
 //! append to an outbox. [`SqlJournal`] reads it. See `docs/journal.md`.
 
+pub(crate) mod completeness;
 mod migration;
 mod position;
 mod postgres;
 mod postgres_triggers;
+mod seal;
 mod sqlite;
 mod sqlite_triggers;
 mod table;
 mod touched;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use larder::journal::{Changes, DatabaseId, Failure, Journal, Position, Since, Touch};
@@ -23,13 +25,17 @@ use tokio::sync::Mutex;
 use crate::database::Database;
 use crate::dialect::Dialect;
 use crate::error::Error;
+use crate::journal::completeness::{Attested, Inspection};
 
-pub use crate::journal::migration::{migration, outbox, triggers};
+pub use crate::journal::completeness::Defect;
+pub use crate::journal::migration::{migration, outbox, triggers, upgrade};
 pub use crate::journal::table::Table;
 
 /// The longest residence of an entry, a lease, and slack for clocks and slow relays.
 const KEEP: Duration = Policy::TTL_MAX.saturating_add(Duration::from_secs(3 + 57));
 const LIMIT: usize = 10_000;
+/// How long after a defect was found it is looked for again, though nothing has changed.
+const INSPECT_AGAIN: Duration = Duration::from_secs(5);
 /// Rows that one statement of a prune deletes, so that none holds its locks for long.
 const PRUNED_AT_ONCE: i64 = 1000;
 /// Statements of one prune; what is left is for the next.
@@ -48,10 +54,11 @@ const MARKS: u32 = 64;
 /// # async fn open() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
 /// use larder::journal::Journal;
 /// use larder_sql::database::Database;
-/// use larder_sql::journal::SqlJournal;
+/// use larder_sql::journal::{SqlJournal, Table};
 ///
 /// let database = Database::connect("sqlite://guests.db").await?;
-/// let journal = SqlJournal::open(&database).await?;
+/// let guests = Table::new("guests").entry("guest", &["id"]).unique(&["id"]);
+/// let journal = SqlJournal::open(&database, vec![guests]).await?;
 /// let from = journal.since(None).await?.position;
 /// let changes = journal.since(Some(&from)).await?.changes;
 /// # Ok(())
@@ -59,15 +66,27 @@ const MARKS: u32 = 64;
 /// ```
 pub struct SqlJournal {
     database: Database,
+    tables: Vec<Table>,
     keep: Duration,
     limit: usize,
+    /// Guarded by its lock, which is held while the connection is in use: passes of one journal come one after the other.
     connection: Mutex<Option<Own>>,
 }
 
-/// The journal's own connection, and on SQLite what it has seen.
+/// The journal's own connection, and what it has seen.
 struct Own {
     connection: AnyConnection,
+    /// On SQLite alone.
     seen: Option<sqlite::Seen>,
+    inspected: Option<Inspected>,
+}
+
+/// The last inspection.
+struct Inspected {
+    /// What was attested when it was made.
+    attested: Attested,
+    inspection: Inspection,
+    at: Instant,
 }
 
 /// What one statement said, all of one snapshot.
@@ -87,17 +106,48 @@ struct OutboxRow {
 }
 
 impl SqlJournal {
-    /// Opens the journal of `database`. Keeps rows for an hour and a minute, and answers
-    /// [`Changes::Unknown`] for more than 10,000 rows at once.
+    /// Opens the journal of `database`, which is to be complete for `tables`: as the migrations declared them. Keeps rows for
+    /// an hour and a minute, and answers [`Changes::Unknown`] for more than 10,000 rows at once.
+    ///
+    /// A journal with [defects](SqlJournal::inspect) opens: until they are mended, whatever asks it gets an error that names them.
     ///
     /// # Errors
+    /// [`ErrorKind::Declaration`](crate::error::ErrorKind::Declaration) for a table that cannot be declared like this;
     /// [`ErrorKind::NoJournal`](crate::error::ErrorKind::NoJournal) where there is no outbox, or the database is in
     /// recovery; else what the database says.
-    pub async fn open(database: &Database) -> Result<Self, Error> {
-        let journal =
-            Self { database: database.clone(), keep: KEEP, limit: LIMIT, connection: Mutex::new(None) };
-        journal.ask(None).await?;
+    pub async fn open(database: &Database, tables: Vec<Table>) -> Result<Self, Error> {
+        tables.iter().try_for_each(Table::check)?;
+        let connection = Mutex::new(None);
+        let journal = Self { database: database.clone(), tables, keep: KEEP, limit: LIMIT, connection };
+        journal.inspect().await?;
         Ok(journal)
+    }
+
+    /// Looks at once whether the journal is complete: what keeps it from being so, or nothing.
+    ///
+    /// # Errors
+    /// As [`SqlJournal::open`].
+    pub async fn inspect(&self) -> Result<Vec<Defect>, Error> {
+        let mut slot = self.connection.lock().await;
+        let mut own = self.taken(&mut slot).await?;
+        let (_, attested) = self.ask_on(&mut own, None).await?;
+        let defects = self.inspect_on(&mut own, attested).await?;
+        *slot = Some(own);
+        Ok(defects)
+    }
+
+    /// Applies the [remedies](Defect::remedy) of all defects that have one, each in a transaction of its own that waits
+    /// up to a second for its locks. Needs the rights of the tables' owner. Says what is left.
+    ///
+    /// # Errors
+    /// As [`SqlJournal::open`]; a remedy that fails is logged and its defect left.
+    pub async fn mend(&self) -> Result<Vec<Defect>, Error> {
+        for defect in self.inspect().await? {
+            if let Some(remedy) = defect.remedy() {
+                self.apply(&defect, remedy).await;
+            }
+        }
+        self.inspect().await
     }
 
     /// For how long rows are kept at least. Default: [`Policy::TTL_MAX`] and a minute. A consumer that was away for longer
@@ -113,32 +163,105 @@ impl SqlJournal {
         Self { limit: rows, ..self }
     }
 
-    async fn own(&self) -> Result<Own, Error> {
-        let mut connection = self.database.readers().acquire().await?.detach();
-        if self.database.dialect() == Dialect::Postgres {
-            // Whoever asks gives up after a while and asks again: the server has to give up too.
-            connection.execute("SET statement_timeout = '2s'").await?;
-        }
-        Ok(Own { connection, seen: None })
-    }
-
-    async fn ask(&self, position: Option<&Position>) -> Result<Answer, Error> {
-        let mut slot = self.connection.lock().await;
+    /// The connection, taken out of its slot meanwhile: after a failure, or when the future is dropped half-way, the
+    /// connection is in an unknown state and does not go back.
+    async fn taken(&self, slot: &mut Option<Own>) -> Result<Own, Error> {
         if self.database.readers().is_closed() {
             return Err(sqlx::Error::PoolClosed.into());
         }
-        // Taken out meanwhile: after a failure, or when this future is dropped half-way, the connection is in a state
-        // that nobody knows.
-        let mut own = match slot.take() {
-            Some(own) => own,
-            None => self.own().await?,
-        };
-        let answer = match self.database.dialect() {
-            Dialect::Postgres => postgres::ask(&mut own.connection, position, self.limit).await?,
-            Dialect::Sqlite => sqlite::ask(&mut own, position, self.limit).await?,
+        if let Some(own) = slot.take() {
+            return Ok(own);
+        }
+        let mut connection = self.database.readers().acquire().await?.detach();
+        if self.database.dialect() == Dialect::Postgres {
+            // A consumer that asks gives up after a while and asks again: the server has to give up too.
+            connection.execute("SET statement_timeout = '2s'").await?;
+        }
+        Ok(Own { connection, seen: None, inspected: None })
+    }
+
+    async fn ask_on(&self, own: &mut Own, position: Option<&Position>) -> Result<(Answer, Attested), Error> {
+        match self.database.dialect() {
+            Dialect::Postgres => {
+                let names = completeness::postgres::names(&self.tables);
+                postgres::ask(&mut own.connection, position, self.limit, &names).await
+            }
+            Dialect::Sqlite => sqlite::ask(own, position, self.limit).await,
+        }
+    }
+
+    /// Asks. What is attested otherwise than before is inspected; so are defects, now and then, for an attempt to mend them may
+    /// have met a lock.
+    async fn ask(&self, position: Option<&Position>) -> Result<Answer, Error> {
+        let mut slot = self.connection.lock().await;
+        let mut own = self.taken(&mut slot).await?;
+        let (answer, attested) = self.ask_on(&mut own, position).await?;
+        let is_inspected = own.inspected.as_ref().is_some_and(|last| {
+            let is_due = !last.inspection.defects.is_empty() && last.at.elapsed() > INSPECT_AGAIN;
+            last.attested == attested && !is_due
+        });
+        if !is_inspected {
+            self.inspect_on(&mut own, attested).await?;
+        }
+        let inspection = own.inspected.as_ref().map(|last| &last.inspection);
+        let defects: Vec<_> = inspection.into_iter().flat_map(|inspection| &inspection.defects).collect();
+        // A write may have noted a silence since the last pass: this one has looked.
+        inspection.into_iter().for_each(|inspection| self.database.completeness().set(inspection));
+        let outcome = match defects.as_slice() {
+            [] => Ok(answer),
+            some => {
+                let some: Vec<_> = some.iter().map(ToString::to_string).collect();
+                Err(Error::no_journal(format!("the journal is incomplete: {}", some.join("; "))))
+            }
         };
         *slot = Some(own);
-        Ok(answer)
+        outcome
+    }
+
+    /// Inspects, and mends what is mended unasked.
+    async fn inspect_on(&self, own: &mut Own, attested: Attested) -> Result<Vec<Defect>, Error> {
+        let mut inspection = self.look_on(own).await?;
+        let mut is_mended = false;
+        for defect in &inspection.defects {
+            if let Some(remedy) = defect.remedy_at_once() {
+                is_mended |= self.apply(defect, remedy).await;
+            }
+        }
+        if is_mended {
+            inspection = self.look_on(own).await?;
+        }
+        self.database.completeness().set(&inspection);
+        let defects = inspection.defects.clone();
+        own.inspected = Some(Inspected { attested, inspection, at: Instant::now() });
+        Ok(defects)
+    }
+
+    async fn look_on(&self, own: &mut Own) -> Result<Inspection, Error> {
+        match self.database.dialect() {
+            Dialect::Postgres => completeness::postgres::inspect(&mut own.connection, &self.tables).await,
+            Dialect::Sqlite => completeness::sqlite::inspect(&mut own.connection, &self.tables).await,
+        }
+    }
+
+    /// Says whether it succeeded.
+    async fn apply(&self, defect: &Defect, remedy: &str) -> bool {
+        let applied = async {
+            let mut transaction = self.database.writing().await?;
+            if self.database.dialect() == Dialect::Postgres {
+                // Writers queue behind a lock that is waited for.
+                transaction.execute("SET LOCAL lock_timeout = '1s'").await?;
+            }
+            transaction.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(remedy))).await?;
+            Ok::<_, Error>(transaction.commit().await?)
+        };
+        let applied = applied.await;
+        match &applied {
+            Ok(()) => tracing::warn!(%defect, "the journal was incomplete and has been mended"),
+            Err(error) => {
+                tracing::warn!(%defect, ?error, "the journal is incomplete and could not be mended")
+            }
+        }
+        applied.is_ok()
     }
 }
 
@@ -162,6 +285,10 @@ impl Journal for SqlJournal {
         let touched = serde_json::to_string(touches)?;
         insert.bind(touched).execute(self.database.writers()).await.map_err(Error::from)?;
         Ok(())
+    }
+
+    fn defects(&self) -> Vec<String> {
+        self.database.completeness().defects().iter().map(ToString::to_string).collect()
     }
 
     async fn prune(&self) -> Result<u64, Failure> {

@@ -83,16 +83,28 @@ impl fmt::Display for Row {
     }
 }
 
-/// The position `at` of a database: `system/timeline/at`.
-pub(super) fn of(database: &DatabaseId, at: &impl fmt::Display) -> Position {
-    Position::new(format!("{database}/{at}"))
+/// What a position says.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Parts<'a> {
+    pub(super) database: DatabaseId,
+    /// Where in the database: a [`Snapshot`] or a [`Row`].
+    pub(super) at: &'a str,
+    /// What was attested there.
+    pub(super) attestation: &'a str,
 }
 
-/// Where in its database a position is, and which database that is. `None` for what is no position.
-pub(super) fn split(position: &Position) -> Option<(DatabaseId, &str)> {
+/// The position `at` of a database: `system/timeline/at@attestation`.
+pub(super) fn of(database: &DatabaseId, at: &impl fmt::Display, attestation: &str) -> Position {
+    Position::new(format!("{database}/{at}@{attestation}"))
+}
+
+/// What a position says; `None` for what is no position, and for those of the first release, which attested nothing.
+pub(super) fn split(position: &Position) -> Option<Parts<'_>> {
     let (database, at) = position.as_str().rsplit_once('/')?;
     let (system, timeline) = database.rsplit_once('/')?;
-    Some((DatabaseId { system: system.to_owned(), timeline: number(timeline)? }, at))
+    let (at, attestation) = at.split_once('@')?;
+    let database = DatabaseId { system: system.to_owned(), timeline: number(timeline)? };
+    Some(Parts { database, at, attestation })
 }
 
 /// Digits alone: `parse` would also take a sign.
@@ -151,11 +163,11 @@ mod tests {
     #[test]
     fn positions_name_their_database() {
         let database = DatabaseId { system: "74/5:16384".to_owned(), timeline: 3 };
-        let position = of(&database, &Row { id: 7, stamp: -2 });
-        assert_eq!(position.as_str(), "74/5:16384/3/7:-2");
-        assert_eq!(split(&position), Some((database, "7:-2")));
+        let position = of(&database, &Row { id: 7, stamp: -2 }, "x1");
+        assert_eq!(position.as_str(), "74/5:16384/3/7:-2@x1");
+        assert_eq!(split(&position), Some(Parts { database, at: "7:-2", attestation: "x1" }));
         assert_eq!(Row::parse("7:-2"), Some(Row { id: 7, stamp: -2 }));
-        for text in ["", "/", "a/1", "a/x/1:2", "a/-1/1:2", "a//1:2"] {
+        for text in ["", "/", "a/1", "a/x/1:2@x", "a/-1/1:2@x", "a//1:2@x", "a/1/1:2"] {
             assert_eq!(split(&Position::new(text)), None, "{text}");
         }
     }

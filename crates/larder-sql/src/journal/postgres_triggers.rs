@@ -8,21 +8,74 @@
 //! the schema of everything it uses, operators too, or the caller could have it run something else. `SET search_path`
 //! would do as well, and costs as much as all the rest of the trigger.
 
-use crate::journal::table::{Entry, FUNCTION_PREFIX, Table, quoted};
+use crate::journal::seal::sealed;
+use crate::journal::table::{Entry, FUNCTION_PREFIX, Table, Tag, quoted};
+
+/// Stands in a function's text for the schema of the outbox, which only the database knows.
+pub(super) const SCHEMA: &str = "@schema@";
+/// The trigger that journals rows.
+pub(super) const ROW_TRIGGER: &str = "larder_journal";
+/// The trigger that journals TRUNCATE.
+pub(super) const TRUNCATE_TRIGGER: &str = "larder_journal_truncated";
+/// Beyond so many changed rows of a table, one transaction journals the whole table once instead.
+pub(super) const BULK_ROWS: u32 = 2_000;
 
 /// The statements that create or replace them.
 pub(super) fn of(table: &Table) -> String {
     let name = quoted(&table.name);
-    let function = quoted(&format!("{FUNCTION_PREFIX}{}", table.name));
+    let function = quoted(&function_name(table));
     format!(
         "\
 -- What a change of {name} touches.
 DO $migration$ BEGIN
--- A column that is not there is to be missed now, not by the first write.
+-- A column that is missing fails the migration, and not the first write.
 PERFORM {all_columns};
 EXECUTE replace($function$
-CREATE OR REPLACE FUNCTION {function}() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
+CREATE OR REPLACE FUNCTION {function}() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $${body}$$;
+$function$, '{SCHEMA}', (
+    -- The writer that fires the trigger may have another search path.
+    SELECT quote_ident(nspname) FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE pg_class.oid = CAST('larder_outbox' AS REGCLASS)
+)); END $migration$;
+CREATE OR REPLACE TRIGGER {ROW_TRIGGER} AFTER INSERT OR UPDATE OR DELETE ON {name}
+    FOR EACH ROW EXECUTE FUNCTION {function}();
+CREATE OR REPLACE TRIGGER {TRUNCATE_TRIGGER} AFTER TRUNCATE ON {name}
+    FOR EACH STATEMENT EXECUTE FUNCTION {function}();
+-- Also under session_replication_role = replica.
+{row_always};
+{truncate_always};
+",
+        all_columns = table.all_columns(),
+        body = body(table),
+        row_always = always(&name, ROW_TRIGGER),
+        truncate_always = always(&name, TRUNCATE_TRIGGER),
+    )
+}
+
+/// The name of a table's trigger function.
+pub(super) fn function_name(table: &Table) -> String {
+    format!("{FUNCTION_PREFIX}{}", table.name)
+}
+
+/// The statement that has a trigger fire under every `session_replication_role`. `table` is quoted.
+pub(super) fn always(table: &str, trigger: &str) -> String {
+    format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}")
+}
+
+/// The text of a table's trigger function, sealed. The pre-check for bulk changes reads counters that may include earlier
+/// transactions of the session, so it only ever asks `larder_outbox_covers` too often; with `track_counts` off it never does, and
+/// every row is journalled.
+pub(super) fn body(table: &Table) -> String {
+    let whole = serde_json::json!(table.whole());
+    let count = |what| format!("pg_catalog.pg_stat_get_xact_tuples_{what}(TG_RELID)");
+    sealed(&format!(
+        "\
 BEGIN
+    IF TG_LEVEL OPERATOR(pg_catalog.=) 'ROW'
+        AND {inserted_rows} OPERATOR(pg_catalog.+) {updated_rows} OPERATOR(pg_catalog.+) {deleted_rows}
+            OPERATOR(pg_catalog.>) {BULK_ROWS} AND {SCHEMA}.larder_outbox_covers(TG_RELID, '{whole}') THEN
+        RETURN NULL;
+    END IF;
     IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' AND {is_same} THEN
         {INSERT} VALUES ({updated_alike});
     ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
@@ -32,88 +85,100 @@ BEGIN
     ELSIF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
         {INSERT} VALUES ({deleted});
     ELSE
-        {INSERT} VALUES ('{truncated}');
+        {INSERT} VALUES ('{whole}');
     END IF;
     RETURN NULL;
-END $$;
-$function$, '{INSERT}', (
-    -- Whoever fires the trigger may look for tables elsewhere.
-    SELECT format('INSERT INTO %I.larder_outbox (touched)', nspname)
-    FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-    WHERE pg_class.oid = CAST('larder_outbox' AS REGCLASS)
-)); END $migration$;
-CREATE OR REPLACE TRIGGER larder_journal AFTER INSERT OR UPDATE OR DELETE ON {name}
-    FOR EACH ROW EXECUTE FUNCTION {function}();
-CREATE OR REPLACE TRIGGER larder_journal_truncated AFTER TRUNCATE ON {name}
-    FOR EACH STATEMENT EXECUTE FUNCTION {function}();
--- Also under session_replication_role = replica.
-ALTER TABLE {name} ENABLE ALWAYS TRIGGER larder_journal;
-ALTER TABLE {name} ENABLE ALWAYS TRIGGER larder_journal_truncated;
-",
-        all_columns = table.all_columns(),
+END ",
+        inserted_rows = count("inserted"),
+        updated_rows = count("updated"),
+        deleted_rows = count("deleted"),
         is_same = is_same(table),
-        updated_alike = list(updated_tags(table), table, &[Row::Old]),
-        updated = list(updated_tags(table), table, &[Row::Old, Row::NewWhereItDiffers]),
-        inserted = list(tags(table), table, &[Row::New]),
-        deleted = list(tags(table), table, &[Row::Old]),
-        truncated = serde_json::json!(table.whole()),
-    )
+        updated_alike = list(updated_tags(table), &[entries(table, "OLD")]),
+        updated = list(updated_tags(table), &[entries(table, "OLD"), new_entries_that_differ(table)]),
+        inserted = list(tags(table), &[entries(table, "NEW")]),
+        deleted = list(tags(table), &[entries(table, "OLD")]),
+    ))
 }
 
-const INSERT: &str = "INSERT INTO larder_outbox (touched)";
+const INSERT: &str = "INSERT INTO @schema@.larder_outbox (touched)";
+/// Where the parts of a key go in the text of entries that share them. No name holds a control character.
+const PARTS: char = '\u{1}';
 
-/// Which row an entry is taken from.
-#[derive(Clone, Copy)]
-enum Row {
-    Old,
-    New,
-    NewWhereItDiffers,
+/// Entries that share their columns, in the order in which the columns first appear.
+fn groups(table: &Table) -> Vec<(&[String], Vec<&Entry>)> {
+    let mut groups: Vec<(&[String], Vec<&Entry>)> = Vec::new();
+    for entry in &table.entries {
+        match groups.iter_mut().find(|(columns, _)| *columns == entry.columns.as_slice()) {
+            Some((_, entries)) => entries.push(entry),
+            None => groups.push((&entry.columns, vec![entry])),
+        }
+    }
+    groups
 }
 
+/// The tags of an INSERT or a DELETE, each an expression.
 fn tags(table: &Table) -> Vec<String> {
-    table.tags.iter().map(|tag| format!("'{}'", tag.json())).collect()
+    let tags: Vec<_> = table.tags.iter().map(Tag::json).collect();
+    if tags.is_empty() { tags } else { vec![format!("'{}'", tags.join(","))] }
 }
 
-/// Those of what reads some columns are NULL unless one of these changes. As images, for values that are equal to their
-/// type may look different, some types know no equality, and texts depend on the session's settings. `record` keeps
-/// PostgreSQL from taking it for a comparison column by column, which knows no images.
+/// The tags of an UPDATE. Those of what reads some columns are NULL unless one of these changes. As images, for values that
+/// are equal to their type may look different, some types know no equality, and texts depend on the session's settings.
 fn updated_tags(table: &Table) -> Vec<String> {
-    let tags = table.tags.iter().map(|tag| {
-        let Some(columns) = table.columns_of(tag) else { return format!("'{}'", tag.json()) };
-        let image = |row| {
-            let columns = columns.iter().map(|column| format!("{row}.{}", quoted(column)));
-            format!("ROW({})::pg_catalog.record", columns.collect::<Vec<_>>().join(", "))
-        };
-        let differs = format!("{} OPERATOR(pg_catalog.*<>) {}", image("OLD"), image("NEW"));
-        format!("CASE WHEN {differs} THEN '{}' END", tag.json())
+    let of_any: Vec<_> = table.tags.iter().filter(|tag| tag.reads.is_none()).map(Tag::json).collect();
+    let of_any = (!of_any.is_empty()).then(|| format!("'{}'", of_any.join(",")));
+    let of_some = table.tags.iter().filter_map(|tag| {
+        let columns = table.columns_of(tag)?;
+        Some(format!("CASE WHEN {} THEN '{}' END", images(&columns, "*<>"), tag.json()))
     });
-    tags.collect()
+    of_any.into_iter().chain(of_some).collect()
+}
+
+/// Compares these columns of the old and the new row. `record` keeps PostgreSQL from taking it for a comparison column by
+/// column, which knows no images.
+fn images(columns: &[&String], operator: &str) -> String {
+    let image = |row| {
+        let columns = columns.iter().map(|column| format!("{row}.{}", quoted(column)));
+        format!("ROW({})::pg_catalog.record", columns.collect::<Vec<_>>().join(", "))
+    };
+    format!("{} OPERATOR(pg_catalog.{operator}) {}", image("OLD"), image("NEW"))
 }
 
 /// The expression of a list of touches. `concat_ws` leaves out what is NULL, as an entry is when a column is.
-fn list(tags: Vec<String>, table: &Table, rows: &[Row]) -> String {
-    let entries = rows.iter().flat_map(|row| table.entries.iter().map(|entry| touch(entry, *row)));
-    let touches: Vec<_> = tags.into_iter().chain(entries).collect();
+fn list(tags: Vec<String>, entries: &[Vec<String>]) -> String {
+    let touches: Vec<_> = tags.into_iter().chain(entries.iter().flatten().cloned()).collect();
     let touches = touches.join(",\n            ");
     format!("pg_catalog.concat('[', pg_catalog.concat_ws(',',\n            {touches}), ']')")
 }
 
-fn touch(entry: &Entry, row: Row) -> String {
+/// The entries that a row stands for: one expression for all that share their columns.
+fn entries(table: &Table, row: &str) -> Vec<String> {
+    groups(table).into_iter().map(|(columns, entries)| touches(columns, &entries, row)).collect()
+}
+
+fn new_entries_that_differ(table: &Table) -> Vec<String> {
+    let touch = |(columns, entries): (&[String], Vec<&Entry>)| {
+        let differs: Vec<_> =
+            columns.iter().map(|column| format!("({}) IS NOT TRUE", equals(column))).collect();
+        format!("CASE WHEN {} THEN {} END", differs.join(" OR "), touches(columns, &entries, "NEW"))
+    };
+    groups(table).into_iter().map(touch).collect()
+}
+
+fn touches(columns: &[String], entries: &[&Entry], row: &str) -> String {
     const THEN: &str = " OPERATOR(pg_catalog.||) ";
-    let name = if matches!(row, Row::Old) { "OLD" } else { "NEW" };
-    let parts = entry.columns.iter().map(|column| {
-        let value = text(name, column);
+    let parts = columns.iter().map(|column| {
+        let value = text(row, column);
         format!("pg_catalog.to_json({value})::pg_catalog.text")
     });
     let parts = parts.collect::<Vec<_>>().join(&format!("{THEN}','{THEN}"));
-    let touch = format!("'[\"entry\",{},'{THEN}{parts}{THEN}']'", serde_json::json!(entry.class));
-    if matches!(row, Row::NewWhereItDiffers) {
-        let differs: Vec<_> =
-            entry.columns.iter().map(|column| format!("({}) IS NOT TRUE", equals(column))).collect();
-        format!("CASE WHEN {} THEN {touch} END", differs.join(" OR "))
-    } else {
-        touch
+    if let [entry] = entries {
+        return format!("'[\"entry\",{},'{THEN}{parts}{THEN}']'", serde_json::json!(entry.class));
     }
+    let entries =
+        entries.iter().map(|entry| format!("[\"entry\",{},{PARTS}]", serde_json::json!(entry.class)));
+    let entries = entries.collect::<Vec<_>>().join(",").replace(PARTS, "\\x01");
+    format!("pg_catalog.replace(E'{entries}', E'\\x01', {parts})")
 }
 
 /// No entry's column changes, as in most updates: then the old row says it all.
@@ -121,11 +186,8 @@ fn is_same(table: &Table) -> String {
     let mut columns: Vec<_> = table.entries.iter().flat_map(|entry| &entry.columns).collect();
     columns.sort();
     columns.dedup();
-    let same = columns.into_iter().map(|column| {
-        format!("({} OR {} IS NULL AND {} IS NULL)", equals(column), text("OLD", column), text("NEW", column))
-    });
-    let same: Vec<_> = same.collect();
-    if same.is_empty() { "TRUE".to_owned() } else { same.join("\n        AND ") }
+    // The same image is the same text; the other way round it does not matter.
+    if columns.is_empty() { "TRUE".to_owned() } else { images(&columns, "*=") }
 }
 
 /// Compared as bytes: values that are equal to their type (citext, numeric, a collation) may have different texts. NULL

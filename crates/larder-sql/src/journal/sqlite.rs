@@ -7,6 +7,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyPool, Row as _};
 
 use crate::error::Error;
+use crate::journal::completeness::Attested;
 use crate::journal::position::{self, Row};
 use crate::journal::touched;
 use crate::journal::{Answer, MARKS, OutboxRow, Own, PRUNE_STATEMENTS, PRUNED_AT_ONCE, micros};
@@ -17,23 +18,30 @@ pub(super) struct Seen {
     version: i64,
     database: DatabaseId,
     position: Position,
+    attested: Attested,
 }
 
 /// One statement, so one snapshot. Rows are pruned from the lowest on, so nothing above a row that is there is gone.
 const SINCE: &str = "
     SELECT (SELECT id FROM larder_identity) AS system, last.id AS id, last.stamp AS stamp,
+           (SELECT schema_version FROM pragma_schema_version) AS schema_version,
            (SELECT COUNT(*) FROM larder_outbox WHERE id = $1 AND stamp = $2) AS is_known,
            fresh.id AS fresh_id, fresh.stamp AS fresh_stamp, CAST(fresh.touched AS BLOB) AS touched
     FROM (SELECT id, stamp FROM larder_outbox ORDER BY id DESC LIMIT 1) AS last
     LEFT JOIN (SELECT id, stamp, touched FROM larder_outbox WHERE id > $1 ORDER BY id LIMIT $3) AS fresh";
 
-/// The rows after one.
-pub(super) const OWN: &str = "SELECT id AS fresh_id, stamp AS fresh_stamp, CAST(touched AS BLOB) AS touched
-    FROM larder_outbox WHERE id > $1 ORDER BY id";
+/// The rows after one, or a row without any; each with the version of the schema.
+pub(super) const OWN: &str = "
+    SELECT schema_version, id AS fresh_id, stamp AS fresh_stamp, CAST(touched AS BLOB) AS touched
+    FROM pragma_schema_version LEFT JOIN larder_outbox ON id > $1 ORDER BY id";
 
 const NOW: &str = "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)";
 
-pub(super) async fn ask(own: &mut Own, position: Option<&Position>, limit: usize) -> Result<Answer, Error> {
+pub(super) async fn ask(
+    own: &mut Own,
+    position: Option<&Position>,
+    limit: usize,
+) -> Result<(Answer, Attested), Error> {
     // Before the query: what is committed in between counts as unseen.
     let version = sqlx::query("PRAGMA data_version").fetch_one(&mut own.connection).await?.try_get(0)?;
     if let Some(seen) = &own.seen
@@ -41,13 +49,14 @@ pub(super) async fn ask(own: &mut Own, position: Option<&Position>, limit: usize
         && position.is_none_or(|position| *position == seen.position)
     {
         let rows = position.is_some().then(Vec::new);
-        return Ok(Answer { database: seen.database.clone(), position: seen.position.clone(), rows });
+        let answer = Answer { database: seen.database.clone(), position: seen.position.clone(), rows };
+        return Ok((answer, seen.attested.clone()));
     }
     let from = position.and_then(position::split);
-    let from = from.and_then(|(database, at)| Some((database, Row::parse(at)?)));
+    let from = from.and_then(|parts| Some((Row::parse(parts.at)?, parts)));
     let rows = sqlx::query(SINCE)
-        .bind(from.as_ref().map(|(_, row)| row.id))
-        .bind(from.as_ref().map(|(_, row)| row.stamp))
+        .bind(from.as_ref().map(|(row, _)| row.id))
+        .bind(from.as_ref().map(|(row, _)| row.stamp))
         .bind(i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1))
         .fetch_all(&mut own.connection)
         .await
@@ -62,15 +71,22 @@ pub(super) async fn ask(own: &mut Own, position: Option<&Position>, limit: usize
     };
     let database = DatabaseId { system, timeline: 0 };
     let is_row_there = first.try_get::<i64, _>("is_known")? == 1;
-    let is_known = from.is_some_and(|(whose, _)| whose == database) && is_row_there && rows.len() <= limit;
+    let attestation = first.try_get::<i64, _>("schema_version")?.to_string();
+    let is_known = is_row_there
+        && rows.len() <= limit
+        && from.is_some_and(|(_, parts)| parts.database == database && parts.attestation == attestation);
     // Without any there is one row, which has none.
     let has_rows = first.try_get::<Option<Vec<u8>>, _>("touched")?.is_some();
     let fresh = if has_rows { &rows[..] } else { &[] };
     let outbox = || fresh.iter().map(outbox_row).collect::<Result<_, _>>();
     let outbox = is_known.then(outbox).transpose()?;
-    let position = position::of(&database, &Row { id: first.try_get("id")?, stamp: first.try_get("stamp")? });
-    own.seen = Some(Seen { version, database: database.clone(), position: position.clone() });
-    Ok(Answer { database, position, rows: outbox })
+    let last = Row { id: first.try_get("id")?, stamp: first.try_get("stamp")? };
+    let position = position::of(&database, &last, &attestation);
+    let attested = Attested { digest: attestation, seen_from_here: String::new() };
+    let (database_seen, position_seen) = (database.clone(), position.clone());
+    own.seen =
+        Some(Seen { version, database: database_seen, position: position_seen, attested: attested.clone() });
+    Ok((Answer { database, position, rows: outbox }, attested))
 }
 
 /// A row is a change, of which one transaction may make several. Its stamp tells it from a row that had its number before

@@ -3,49 +3,63 @@
 //! Nothing here can be NULL where the outbox forbids it: the conflict clause of a foreign `INSERT OR IGNORE` also rules
 //! inside its triggers, and would skip the row.
 
+use crate::journal::seal::sealed;
 use crate::journal::table::{Entry, FUNCTION_PREFIX, Table, quoted};
 
-/// The statements that create or replace them.
+/// One trigger.
+pub(super) struct Trigger {
+    /// As the database has it, unquoted.
+    pub(super) name: String,
+    /// The statement that creates it, as the database keeps it: what stands between BEGIN and END is sealed.
+    pub(super) sql: String,
+}
+
+/// The statements that create or replace a table's triggers.
 pub(super) fn of(table: &Table) -> String {
+    let mut sql = format!("-- What a change of {} touches.\n", quoted(&table.name));
+    sql.push_str("-- A column that is missing fails the migration, and not the first write.\n");
+    sql.push_str(&format!("SELECT {};\n", table.all_columns()));
+    for Trigger { name, sql: create } in triggers(table) {
+        sql.push_str(&format!("DROP TRIGGER IF EXISTS {};\n{create};\n", quoted(&name)));
+    }
+    sql
+}
+
+/// A table's triggers.
+pub(super) fn triggers(table: &Table) -> Vec<Trigger> {
     let insert = |tags, rows: &[Row]| {
         format!("    INSERT INTO larder_outbox (touched) VALUES ({});\n", list(tags, table, rows))
     };
     let inserted = insert(tags(table), &[Row::New]);
     let updated = insert(updated_tags(table), &[Row::Old, Row::NewWhereItDiffers]);
     let deleted = insert(tags(table), &[Row::Old]);
-    let mut sql = format!("-- What a change of {} touches.\n", quoted(&table.name));
-    sql.push_str("-- A column that is not there is to be missed now, not by the first write.\n");
-    sql.push_str(&format!("SELECT {};\n", table.all_columns()));
-    sql.push_str(&trigger(table, "inserted", "AFTER INSERT", "", &inserted));
-    sql.push_str(&trigger(table, "updated", "AFTER UPDATE", "", &updated));
-    sql.push_str(&trigger(table, "deleted", "AFTER DELETE", "", &deleted));
+    let mut triggers = vec![
+        trigger(table, "inserted", "AFTER INSERT", "", &inserted),
+        trigger(table, "updated", "AFTER UPDATE", "", &updated),
+        trigger(table, "deleted", "AFTER DELETE", "", &deleted),
+    ];
     let mut keys = table.unique.clone();
     if table.has_rowid {
         keys.push(vec!["rowid".to_owned()]);
     }
     if keys.is_empty() {
-        return sql;
+        return triggers;
     }
-    sql.push_str("-- The rows that a REPLACE will delete, which runs no trigger for them unless recursive_triggers is on.\n");
+    // The rows that a REPLACE will delete, which runs no trigger for them unless recursive_triggers is on.
     let clashes: Vec<_> = keys.iter().map(|key| clash(key)).collect();
-    let body = victims(table, &clashes);
-    sql.push_str(&trigger(table, "insert_replaces", "BEFORE INSERT", "", &body));
+    triggers.push(trigger(table, "insert_replaces", "BEFORE INSERT", "", &victims(table, &clashes)));
     let moves: Vec<_> = keys.iter().map(|key| moved(key)).collect();
     let clashes: Vec<_> =
         clashes.iter().zip(&moves).map(|(clash, moved)| format!("({moved}) AND {clash}")).collect();
     let when = format!("\n    WHEN {}", moves.join("\n        OR "));
-    sql.push_str(&trigger(table, "update_replaces", "BEFORE UPDATE", &when, &victims(table, &clashes)));
-    sql
+    triggers.push(trigger(table, "update_replaces", "BEFORE UPDATE", &when, &victims(table, &clashes)));
+    triggers
 }
 
-fn trigger(table: &Table, what: &str, event: &str, when: &str, body: &str) -> String {
-    let name = quoted(&format!("{FUNCTION_PREFIX}{}_{what}", table.name)).replace('"', "");
-    let name =
-        if name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') { name } else { quoted(&name) };
-    let on = quoted(&table.name);
-    format!(
-        "DROP TRIGGER IF EXISTS {name};\nCREATE TRIGGER {name} {event} ON {on}{when}\nBEGIN\n{body}END;\n"
-    )
+fn trigger(table: &Table, what: &str, event: &str, when: &str, body: &str) -> Trigger {
+    let name = format!("{FUNCTION_PREFIX}{}_{what}", table.name);
+    let (on, body) = (quoted(&table.name), sealed(body));
+    Trigger { sql: format!("CREATE TRIGGER {} {event} ON {on}{when}\nBEGIN{body}END", quoted(&name)), name }
 }
 
 /// Which row an entry is taken from.

@@ -39,7 +39,7 @@ pub(super) const FUNCTION_PREFIX: &str = "larder_journal_";
 ///     .unique(&["id"])
 ///     .unique(&["email"]);
 /// let sql = migration(Dialect::Sqlite, &[guests]).unwrap();
-/// assert!(sql.contains("CREATE TRIGGER larder_journal_guests_updated AFTER UPDATE"));
+/// assert!(sql.contains("CREATE TRIGGER \"larder_journal_guests_updated\" AFTER UPDATE"));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
@@ -164,6 +164,23 @@ impl Table {
         touches.sort();
         touches.dedup();
         touches
+    }
+
+    /// Which of the declared classes and tags the text of a trigger does not name.
+    pub(super) fn missing_in(&self, trigger: &str) -> Vec<&str> {
+        let is_there = |kind: &str, name: &str| {
+            // SQLite's triggers name classes as arguments of a function.
+            let name = serde_json::json!(name).to_string();
+            trigger.contains(&format!("[\"{kind}\",{name}"))
+                || trigger.contains(&format!("'{kind}', '{}'", name.trim_matches('"')))
+        };
+        let classes = self
+            .entries
+            .iter()
+            .filter(|entry| !is_there("entry", &entry.class))
+            .map(|entry| entry.class.as_str());
+        let tags = self.tags.iter().filter(|tag| !is_there("tag", &tag.name)).map(|tag| tag.name.as_str());
+        classes.chain(tags).collect()
     }
 
     /// Which columns' changes touch `tag`; `None` for any.

@@ -42,7 +42,9 @@ fn name(rows: &[OutboxRow]) -> ChangeId {
 
 impl Write {
     /// What this transaction has touched so far, each once: what its triggers journalled. To be asked right before
-    /// the commit, which then says as which changes; one statement. [`Touch::Everything`] when a row of it cannot be read.
+    /// the commit, which then says as which changes; one statement. [`Touch::Everything`] when a row of it cannot be read, and
+    /// when rows were changed that the journal may not have: then [`SqlJournal`](crate::journal::SqlJournal) has a defect,
+    /// and the acknowledgement says `queued`.
     ///
     /// # Errors
     /// [`ErrorKind::NoJournal`](crate::error::ErrorKind::NoJournal) where there is no outbox; else what the database says.
@@ -51,25 +53,46 @@ impl Write {
             Dialect::Postgres => self.touched_postgres().await?,
             Dialect::Sqlite => self.touched_sqlite().await?,
         };
+        let Some(rows) = rows else {
+            self.database().completeness().note_silence();
+            return Ok(vec![Touch::Everything]);
+        };
         let Some(changes) = parse(&rows) else { return Ok(vec![Touch::Everything]) };
         self.changes = changes.iter().map(|change| change.id.clone()).collect();
         Ok(touches_of(changes))
     }
 
-    async fn touched_postgres(&mut self) -> Result<Vec<OutboxRow>, Error> {
-        let rows = sqlx::query(postgres::OWN).fetch_all(self.statement()).await.map_err(without_outbox)?;
-        let Some(first) = rows.first() else { return Ok(Vec::new()) };
+    /// `None` when rows were changed that the journal may not have.
+    async fn touched_postgres(&mut self) -> Result<Option<Vec<OutboxRow>>, Error> {
+        let facts = self.database().completeness().facts().unwrap_or_else(|| "{}".to_owned());
+        let query = sqlx::query(postgres::OWN).bind(facts);
+        let rows = query.fetch_all(self.statement()).await.map_err(without_outbox)?;
+        let Some(first) = rows.first() else { return Ok(Some(Vec::new())) };
+        if first.try_get::<i32, _>("is_silent")? != 0 {
+            return Ok(None);
+        }
         let database = postgres::identity(first)?;
-        rows.iter().map(|row| postgres::outbox_row(&database, row)).collect()
+        let own = rows.iter().filter_map(|row| postgres::own_row(&database, row).transpose());
+        own.collect::<Result<_, _>>().map(Some)
     }
 
-    async fn touched_sqlite(&mut self) -> Result<Vec<OutboxRow>, Error> {
+    /// As [`Write::touched_postgres`].
+    async fn touched_sqlite(&mut self) -> Result<Option<Vec<OutboxRow>>, Error> {
         // Nobody else can commit meanwhile, so the last row that a reader sees is the last before ours.
         let query = "SELECT COALESCE(MAX(id), 0) FROM larder_outbox";
         let before = sqlx::query(query).fetch_one(self.database().readers()).await.map_err(without_outbox)?;
         let before: i64 = before.try_get(0)?;
+        let facts = self.database().completeness().facts();
         let rows = sqlx::query(sqlite::OWN).bind(before).fetch_all(self.statement()).await?;
-        rows.iter().map(sqlite::outbox_row).collect()
+        let Some(first) = rows.first() else { return Ok(None) };
+        let version: i64 = first.try_get("schema_version")?;
+        if facts.is_some_and(|facts| facts != version.to_string()) {
+            return Ok(None);
+        }
+        // Without any there is one row, which has none.
+        let has_rows = first.try_get::<Option<i64>, _>("fresh_id")?.is_some();
+        let own = if has_rows { &rows[..] } else { &[] };
+        own.iter().map(sqlite::outbox_row).collect::<Result<_, _>>().map(Some)
     }
 }
 
@@ -81,8 +104,8 @@ pub(super) fn without_outbox(error: sqlx::Error) -> Error {
     });
     if is_missing {
         return Error::no_journal(
-            "the database has no outbox; the application's migrations have to create it with what \
-             larder_sql::journal::migration returns",
+            "the database has no outbox, or one of an earlier release; the application's migrations have to create it with what \
+             larder_sql::journal::migration returns, or upgrade it with what larder_sql::journal::upgrade returns",
         );
     }
     error.into()

@@ -47,7 +47,7 @@ impl Bed {
         let database = Database::connect(&server.url()).await.unwrap();
         Self {
             server: Server::Postgres(server),
-            journal: SqlJournal::open(&database).await.unwrap(),
+            journal: SqlJournal::open(&database, tables()).await.unwrap(),
             database,
         }
     }
@@ -57,7 +57,25 @@ impl Bed {
         server.sql(TABLES).unwrap();
         server.sql(&format!("\n{}", migration(Dialect::Sqlite, &tables()).unwrap())).unwrap();
         let database = Database::connect(&server.url()).await.unwrap();
-        Self { server: Server::Sqlite(server), journal: SqlJournal::open(&database).await.unwrap(), database }
+        Self {
+            server: Server::Sqlite(server),
+            journal: SqlJournal::open(&database, tables()).await.unwrap(),
+            database,
+        }
+    }
+
+    /// The same database, its journal opened anew for other declarations.
+    pub async fn declaring(self, tables: Vec<Table>) -> Self {
+        Self { journal: SqlJournal::open(&self.database, tables).await.unwrap(), ..self }
+    }
+
+    /// What the last row of the outbox says. TRUNCATE gives its table another storage, so that a pass calls everything touched;
+    /// the writer is told what the row says.
+    pub fn last_row(&self) -> Vec<Touch> {
+        let row = self.sql("SELECT touched FROM larder_outbox ORDER BY xid DESC LIMIT 1");
+        let mut touches: Vec<Touch> = serde_json::from_str(&row).unwrap();
+        touches.sort();
+        touches
     }
 
     /// As software that has never heard of larder: in psql or in the sqlite3 shell.

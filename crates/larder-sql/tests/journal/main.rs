@@ -6,5 +6,6 @@ mod columns;
 mod positions;
 mod postgres;
 mod pruning;
+mod silence;
 mod sqlite;
 mod writes;

@@ -2,7 +2,7 @@
 
 use larder::journal::{Changes, DatabaseId, Journal, Position, Touch};
 
-use crate::bed::{Bed, all, guest};
+use crate::bed::{Bed, all, guest, tables};
 use crate::on_both;
 
 on_both!(
@@ -60,7 +60,7 @@ async fn more_than_the_limit_is_unknown(bed: Bed) {
     let Bed { journal, .. } = &bed;
     let mut from = bed.now().await;
     journal.append(&[Touch::Everything]).await.unwrap();
-    let limited = larder_sql::journal::SqlJournal::open(&bed.database).await.unwrap().limit(3);
+    let limited = larder_sql::journal::SqlJournal::open(&bed.database, tables()).await.unwrap().limit(3);
     for (rows, is_known) in [(2, true), (1, true), (4, false), (3, true)] {
         from = limited.since(Some(&from)).await.unwrap().position;
         for n in 0..rows {
@@ -87,7 +87,7 @@ async fn a_row_that_cannot_be_read_is_unknown_once(bed: Bed) {
 async fn the_identity_stays(bed: Bed) {
     let identity = bed.journal.database().await.unwrap();
     assert!(!identity.system.is_empty() && !identity.system.contains(char::is_whitespace));
-    let again = larder_sql::journal::SqlJournal::open(&bed.database).await.unwrap();
+    let again = larder_sql::journal::SqlJournal::open(&bed.database, tables()).await.unwrap();
     assert_eq!(again.database().await.unwrap(), identity);
     let since = again.since(None).await.unwrap();
     assert_eq!(since.database, identity);

@@ -34,7 +34,7 @@ async fn positions_go_on_past_a_power_of_ten() {
     let number = || bed.sql("SELECT pg_current_xact_id()").trim().parse::<u64>().unwrap();
     let power = 10_u64.pow(number().ilog10() + 1);
     let mut from = bed.now().await;
-    let marking = SqlJournal::open(&bed.database).await.unwrap().keep(Duration::ZERO);
+    let marking = SqlJournal::open(&bed.database, tables()).await.unwrap().keep(Duration::ZERO);
     for round in 0..4 {
         bed.sql(&format!("INSERT INTO guests VALUES ('{round}', '{round}')"));
         assert_eq!(bed.since(&mut from).await, all([guest(&round.to_string(), &round.to_string(), None)]));
@@ -88,7 +88,7 @@ async fn the_parts_of_a_transaction_in_two_outboxes_have_two_names() {
     let journal = migration(Dialect::Postgres, &tables()).unwrap();
     bed.sql(&format!("CREATE SCHEMA other; SET search_path TO other; {TABLES} {journal}"));
     let other = Database::connect(&format!("{}?options=-csearch_path%3Dother", bed.url())).await.unwrap();
-    let theirs = SqlJournal::open(&other).await.unwrap();
+    let theirs = SqlJournal::open(&other, tables()).await.unwrap();
     let (from, from_theirs) = (bed.now().await, theirs.since(None).await.unwrap().position);
     let mut write = bed.database.begin().await.unwrap();
     for insert in ["INSERT INTO guests VALUES ('1', 'a')", "INSERT INTO other.guests VALUES ('2', 'b')"] {
@@ -108,10 +108,14 @@ async fn the_parts_of_a_transaction_in_two_outboxes_have_two_names() {
 #[tokio::test]
 async fn truncate_journals_tags_and_classes() {
     let bed = Bed::postgres().await;
-    let whole = ["guest", "guest_email", "guest_phone", "guest_list", "guest_notes"].map(tag);
-    assert_eq!(bed.touched_by("TRUNCATE guests CASCADE").await, all([whole.to_vec()]));
-    let replica = "SET session_replication_role = replica; TRUNCATE notes";
-    assert_eq!(bed.touched_by(replica).await, [tag("guest_notes")]);
+    let mut from = bed.now().await;
+    bed.sql("TRUNCATE guests CASCADE");
+    let of_notes = bed.sql("SELECT touched FROM larder_outbox ORDER BY length(touched) LIMIT 1");
+    assert_eq!(of_notes, r#"[["tag", "guest_notes"]]"#.replace(' ', ""));
+    assert!(bed.sql("SELECT string_agg(touched, '') FROM larder_outbox").contains("guest_phone"));
+    assert_eq!(bed.try_since(&mut from).await, None, "the storage is another");
+    bed.sql("SET session_replication_role = replica; TRUNCATE notes");
+    assert_eq!(bed.last_row(), [tag("guest_notes")]);
 }
 
 #[tokio::test]
@@ -166,10 +170,16 @@ async fn names_are_qualified() {
     let foreign = "SET search_path TO evil, pg_catalog; INSERT INTO public.guests VALUES ('1', 'a');
         UPDATE public.guests SET n = 1; UPDATE public.guests SET email = CASE WHEN n > 0 THEN 'b' END;
         INSERT INTO public.notes VALUES ('1', '1'); UPDATE public.notes SET id = '2';
-        DELETE FROM public.guests; TRUNCATE public.notes";
+        DELETE FROM public.guests";
     let touched = bed.touched_by(foreign).await;
-    let of_notes = [notes("1"), vec![tag("guest_notes"), tag("shown")]].concat();
+    let of_notes = [notes("1"), vec![tag("shown")]].concat();
     assert_eq!(touched, all([guest("1", "a", None), guest("1", "b", None), of_notes]));
+    // The paths of bulk changes and of TRUNCATE, and the outbox's own guards.
+    bed.sql(
+        "SET search_path TO evil, pg_catalog;
+         INSERT INTO public.guests SELECT n::TEXT, n::TEXT FROM generate_series(1, 2002) AS n;
+         TRUNCATE public.notes; DELETE FROM public.larder_outbox; UPDATE public.larder_outbox SET touched = touched",
+    );
     // It would have been run:
     let named = "SET search_path TO evil, pg_catalog; DO $$ BEGIN PERFORM 'a'::TEXT = 'b'::TEXT;
         EXCEPTION WHEN raise_exception THEN RETURN; END $$; SELECT 1";
@@ -255,12 +265,13 @@ async fn an_unprivileged_role_can_read_the_journal() {
     let role = format!("guest_reader_{name}");
     bed.sql(&format!(
         "CREATE ROLE {role} LOGIN; GRANT SELECT, INSERT, DELETE ON larder_outbox TO {role};
+         GRANT SELECT, INSERT ON larder_outbox_life TO {role};
          GRANT SELECT, INSERT, UPDATE, DELETE ON larder_outbox_marks TO {role}"
     ));
     let url = bed.url().replace("postgres@", &format!("{role}@"));
     let database = Database::connect(&url).await.unwrap();
 
-    let journal = SqlJournal::open(&database).await.unwrap().keep(Duration::ZERO);
+    let journal = SqlJournal::open(&database, tables()).await.unwrap().keep(Duration::ZERO);
     journal.append(&[Touch::Everything]).await.unwrap();
     journal.prune().await.unwrap();
     assert_eq!(journal.database().await.unwrap(), bed.journal.database().await.unwrap());
@@ -272,7 +283,7 @@ async fn an_unprivileged_role_can_read_the_journal() {
 async fn without_an_outbox_the_error_says_so() {
     let server = larder_testbed::Database::fresh(&Postgres::shared().unwrap()).unwrap();
     let database = Database::connect(&server.url()).await.unwrap();
-    let error = SqlJournal::open(&database).await.err().unwrap();
+    let error = SqlJournal::open(&database, tables()).await.err().unwrap();
     assert!(matches!(error.kind(), ErrorKind::NoJournal(text) if text.contains("migration")), "{error}");
     let mut write = database.begin().await.unwrap();
     let error = write.touched().await.err().unwrap();
@@ -303,7 +314,7 @@ async fn rows_of_another_servers_dump_are_not_waited_for() {
     bed.sql("INSERT INTO guests VALUES ('1', 'a')");
     assert_eq!(bed.since(&mut from).await, all([guest("1", "a", None)]));
     assert_eq!(bed.since(&mut from).await, []);
-    let eager = SqlJournal::open(&bed.database).await.unwrap().keep(Duration::ZERO);
+    let eager = SqlJournal::open(&bed.database, tables()).await.unwrap().keep(Duration::ZERO);
     eager.prune().await.unwrap();
     assert_eq!(bed.sql("SELECT count(*) FROM larder_outbox WHERE xid = '9000000000'"), "0");
     assert_eq!(bed.sql("SELECT count(*) FROM larder_outbox_marks WHERE floor = '9000000000'"), "0");
@@ -322,4 +333,69 @@ async fn a_position_covers_no_transaction_that_a_crash_could_undo() {
     let snapshot = position.as_str().rsplit('/').next().unwrap();
     let xmax: u64 = snapshot.split(':').nth(1).unwrap().parse().unwrap();
     assert_eq!(xmax, last + 1, "numbers of rolled back transactions may be handed out again: {snapshot}");
+}
+
+/// Past some thousand rows one row says it all: what else would be read is dropped anyway.
+#[tokio::test]
+async fn a_bulk_change_is_journalled_as_its_tables_whole() {
+    let bed = Bed::postgres().await;
+    bed.sql("INSERT INTO guests SELECT n::TEXT, n::TEXT, NULL, 0 FROM generate_series(1, 2000) AS n");
+    let whole = ["guest", "guest_email", "guest_list", "guest_phone"].map(tag);
+    let rows = || bed.sql("SELECT count(*) FROM larder_outbox").parse::<u32>().unwrap();
+    let before = rows();
+    let touched = bed
+        .touched_by("INSERT INTO guests SELECT n::TEXT, n::TEXT FROM generate_series(2001, 5000) AS n")
+        .await;
+    assert!(whole.iter().all(|tag| touched.contains(tag)), "{:?}", touched.len());
+    assert_eq!(rows(), before + 2001);
+
+    // Row by row in one transaction, beside another table.
+    let before = rows();
+    let touched = bed
+        .touched_by(
+            "DO $$ BEGIN FOR k IN 1..2500 LOOP
+                 UPDATE guests SET n = 2 WHERE id = k::TEXT; INSERT INTO notes VALUES (k::TEXT, '1');
+             END LOOP; END $$",
+        )
+        .await;
+    assert!(whole.iter().chain(&[tag("guest_notes")]).all(|tag| touched.contains(tag)));
+    assert_eq!(rows(), before + 2 * 2001);
+
+    // Where the counters are off, every row.
+    let before = rows();
+    bed.sql("SET track_counts = off; UPDATE guests SET n = 3");
+    assert_eq!(rows(), before + 5000);
+}
+
+/// What says it all goes with the savepoint that it was written under.
+#[tokio::test]
+async fn what_covers_a_bulk_change_is_not_believed_once_it_is_rolled_back() {
+    let bed = Bed::postgres().await;
+    bed.sql("INSERT INTO guests SELECT n::TEXT, n::TEXT, NULL, 0 FROM generate_series(1, 6000) AS n");
+    let touched = bed
+        .touched_by(
+            "BEGIN; SAVEPOINT a; UPDATE guests SET n = 1 WHERE id::INT <= 3000; ROLLBACK TO a;
+             UPDATE guests SET n = 2 WHERE id = '7'; UPDATE guests SET n = 3 WHERE id::INT > 3001; COMMIT",
+        )
+        .await;
+    assert!(touched.contains(&Touch::entry("guest", ["7"])), "{}", touched.len());
+    assert!(touched.contains(&tag("guest")));
+    // Nor is a setting that a session forges.
+    let table = bed.sql("SELECT 'guests'::REGCLASS::OID");
+    let forged = format!(
+        "BEGIN; UPDATE guests SET n = 4 WHERE id::INT > 3001;
+         SELECT set_config('larder.bulk_{table}', concat_ws(' ', pg_current_xact_id()::TEXT, 1, '(0,1)'), TRUE);
+         UPDATE guests SET n = 5 WHERE id = '8'; COMMIT"
+    );
+    assert!(bed.touched_by(&forged).await.contains(&Touch::entry("guest", ["8"])));
+}
+
+/// A session's counters may still hold earlier transactions: they are no bulk change.
+#[tokio::test]
+async fn many_small_transactions_of_one_session_are_no_bulk_change() {
+    let bed = Bed::postgres().await;
+    bed.sql("INSERT INTO guests SELECT n::TEXT, n::TEXT, NULL, 0 FROM generate_series(1, 2500) AS n");
+    let mut from = bed.now().await;
+    bed.sql("DO $$ BEGIN FOR k IN 1..2500 LOOP UPDATE guests SET n = 2 WHERE id = k::TEXT; COMMIT; END LOOP; END $$");
+    assert!(!bed.since(&mut from).await.contains(&tag("guest")));
 }

@@ -7,7 +7,7 @@ use larder_sql::error::ErrorKind;
 use larder_sql::journal::{SqlJournal, Table, triggers};
 use larder_testbed::Sqlite;
 
-use crate::bed::{Bed, all, guest, notes};
+use crate::bed::{Bed, all, guest, notes, tables};
 
 const TWO_GUESTS: &str = "INSERT INTO guests VALUES ('1', 'a', '7', 0), ('2', 'b', NULL, 0)";
 
@@ -114,20 +114,16 @@ async fn a_restored_file_is_unknown() {
     bed.sql(&format!("VACUUM INTO '{path}.backup'"));
     bed.sql("UPDATE guests SET n = 1; UPDATE guests SET n = 2");
     let Since { position: new, changes: lost, .. } = bed.journal.since(Some(&old)).await.unwrap();
-    let Changes::Known(lost) = lost else { panic!("unknown") };
-    let lost: Vec<_> = lost.into_iter().map(|change| change.id).collect();
+    assert!(matches!(lost, Changes::Known(changes) if changes.len() == 4));
     bed.sql(&format!(".restore '{path}.backup'"));
     let unknown = bed.journal.since(Some(&new)).await.unwrap().changes;
     assert_eq!(unknown, Changes::Unknown, "the row at the position is gone");
     bed.sql("UPDATE guests SET n = 1; UPDATE guests SET n = 2");
     let unknown = bed.journal.since(Some(&new)).await.unwrap().changes;
     assert_eq!(unknown, Changes::Unknown, "the row at the position is another");
-    let Changes::Known(changes) = bed.journal.since(Some(&old)).await.unwrap().changes else {
-        panic!("unknown")
-    };
-    assert!(changes.iter().all(|change| !lost.contains(&change.id)), "they have others' numbers, not names");
-    let known = bed.since(&mut old).await;
-    assert_eq!(known, all([guest("1", "a", Some("7")), guest("2", "b", None)]));
+    // The copy has a schema of another version, so that from before it nothing is known either.
+    assert_eq!(bed.try_since(&mut old).await, None);
+    assert_eq!(bed.since(&mut old).await, []);
 }
 
 #[tokio::test]
@@ -158,7 +154,7 @@ async fn nothing_is_asked_while_nothing_changes() {
 async fn without_an_outbox_the_error_says_so() {
     let server = Sqlite::fresh().unwrap();
     let database = Database::connect(&server.url()).await.unwrap();
-    let error = SqlJournal::open(&database).await.err().unwrap();
+    let error = SqlJournal::open(&database, tables()).await.err().unwrap();
     assert!(matches!(error.kind(), ErrorKind::NoJournal(text) if text.contains("migration")), "{error}");
     let mut write = database.begin().await.unwrap();
     let error = write.touched().await.err().unwrap();

@@ -6,7 +6,7 @@ use larder::journal::{Change, Changes, Journal, Since, Touch, touches_of};
 use larder_sql::dialect::Dialect;
 use sqlx::AssertSqlSafe;
 
-use crate::bed::{Bed, all, guest, notes};
+use crate::bed::{Bed, all, guest, notes, tables};
 use crate::on_both;
 
 on_both!(
@@ -168,8 +168,11 @@ async fn quoted_names_and_keys_of_two_columns_work(bed: Bed) {
 async fn triggers_can_be_declared_anew(bed: Bed) {
     use larder_sql::journal::{Table, triggers};
     let notes_by_id = Table::new("notes").entry("note", &["id"]).unique(&["id"]);
-    bed.sql(&triggers(bed.database.dialect(), &[notes_by_id]).unwrap());
+    bed.sql(&triggers(bed.database.dialect(), std::slice::from_ref(&notes_by_id)).unwrap());
     bed.sql("INSERT INTO guests VALUES ('g', 'a', NULL, 0)");
+    let mut declared = tables();
+    declared[1] = notes_by_id;
+    let bed = bed.declaring(declared).await;
     let insert = "INSERT INTO notes VALUES ('1', 'g')";
     assert_eq!(bed.touched_by(insert).await, [Touch::entry("note", ["1"])]);
     assert_ne!(notes("g"), [Touch::entry("note", ["1"])]);

@@ -150,10 +150,16 @@ impl Engine {
 
     /// Waits until what was queued has been sent, as long as the staleness bound; says whether it was.
     pub(crate) async fn sent_at_last(&self) -> bool {
-        match &self.shared {
+        let sent = match &self.shared {
             Some(shared) => shared.usable.sent_within(self.limits.bound).await,
             None => true,
-        }
+        };
+        sent && !self.is_journal_incomplete()
+    }
+
+    /// Whether changes may be missing from the journal: then a write cannot say that all it touched is dropped everywhere.
+    fn is_journal_incomplete(&self) -> bool {
+        self.journal.as_ref().is_some_and(|journal| !journal.defects().is_empty())
     }
 
     async fn invalidate_here(&self, batch: &Batch, changes: Vec<ChangeId>) -> (Delivery, Dropped) {
@@ -168,6 +174,7 @@ impl Engine {
         if let Some(told) = &self.told {
             told.add(changes);
         }
+        let delivery = if self.is_journal_incomplete() { Delivery::Queued } else { delivery };
         (delivery, Dropped { memory: fallen.copies, redis })
     }
 
@@ -183,7 +190,10 @@ impl Engine {
         // Usable before and after, and without a break: otherwise the reply may come from a Redis that is no longer the one.
         let stretch = shared.usable.stretch();
         let is_usable = || shared.usable.stretch() == stretch && shared.usable.is(self.clock.now());
-        if is_usable()
+        // While the journal is incomplete each write may touch everything: the keeper sweeps once for all of them.
+        let is_one_of_many_sweeps = batch.everything && self.is_journal_incomplete();
+        if !is_one_of_many_sweeps
+            && is_usable()
             && let Ok(unlinked) = tell(shared, &keys, &batch.sweeps(), changes).await
             && is_usable()
         {

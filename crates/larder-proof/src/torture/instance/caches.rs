@@ -41,7 +41,7 @@ impl Caches {
     pub(super) async fn open(settings: &Settings, database: &Database) -> Result<Self> {
         let mut builder = Cache::builder("torture")
             .staleness_bound(settings.bound())
-            .journal(SqlJournal::open(database).await?);
+            .journal(SqlJournal::open(database, journalled().to_vec()).await?);
         if let Some(url) = &settings.redis {
             builder = builder.redis(url);
         }

@@ -1,0 +1,85 @@
+//! What the journal's completeness rests on, on SQLite: the schema, whose every change raises its version.
+
+use std::collections::HashMap;
+
+use sqlx::{AnyConnection, Row as _};
+
+use crate::error::Error;
+use crate::journal::completeness::{Defect, Inspection};
+use crate::journal::seal::is_sealed;
+use crate::journal::sqlite_triggers::{self, Trigger};
+use crate::journal::table::Table;
+
+/// Raised by every change of the schema that any connection commits.
+const SCHEMA_VERSION: &str = "SELECT schema_version FROM pragma_schema_version";
+
+const SCHEMA: &str = "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE type IN ('table', 'trigger')";
+
+const GUARDS: [&str; 2] = ["larder_outbox_deleted", "larder_outbox_updated"];
+
+pub(in crate::journal) async fn inspect(
+    connection: &mut AnyConnection,
+    tables: &[Table],
+) -> Result<Inspection, Error> {
+    // The version first: a change after it makes a write's own comparison fail.
+    let version: i64 = sqlx::query(SCHEMA_VERSION).fetch_one(&mut *connection).await?.try_get(0)?;
+    let mut kept_tables = Vec::new();
+    let mut triggers = HashMap::new();
+    for row in sqlx::query(SCHEMA).fetch_all(connection).await? {
+        let (kind, name, of): (String, String, String) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        if kind == "table" {
+            kept_tables.push(name);
+        } else {
+            triggers.insert(name, (of, row.try_get::<String, _>(3)?));
+        }
+    }
+    let mut defects = Vec::new();
+    for guard in GUARDS.iter().filter(|guard| !triggers.contains_key(**guard)) {
+        defects.push(Defect::new(format!("the trigger {guard}, which guards larder_outbox, is missing")));
+    }
+    let mut foreign: Vec<_> = triggers
+        .iter()
+        .filter(|(name, (of, _))| of == "larder_outbox" && !GUARDS.contains(&name.as_str()))
+        .map(|(name, _)| name.as_str())
+        .collect();
+    foreign.sort_unstable();
+    if !foreign.is_empty() {
+        let names = foreign.join(", ");
+        defects.push(Defect::new(format!("larder_outbox has triggers that are not larder's: {names}")));
+    }
+    for table in tables {
+        if !kept_tables.contains(&table.name) {
+            defects.push(Defect::new(format!("the table {:?} is gone", table.name)));
+            continue;
+        }
+        for trigger in sqlite_triggers::triggers(table) {
+            let found = triggers.get(&trigger.name).map(|(_, sql)| sql.as_str());
+            if let Some(what) = of_trigger(table, &trigger, found) {
+                defects.push(Defect::new(what).mended_by(sqlite_triggers::of(table)));
+            }
+        }
+    }
+    Ok(Inspection { defects, facts: version.to_string() })
+}
+
+/// What is wrong with a trigger. Another release may have written it, if it journals all that this one declares.
+fn of_trigger(table: &Table, expected: &Trigger, found: Option<&str>) -> Option<String> {
+    let Some(sql) = found else {
+        return Some(format!("the table {:?} has no trigger {}", table.name, expected.name));
+    };
+    if sql == expected.sql {
+        return None;
+    }
+    let first_line = |sql: &str| sql.lines().next().unwrap_or_default().to_owned();
+    let body = sql.split_once("\nBEGIN").and_then(|(_, rest)| rest.strip_suffix("END")).unwrap_or_default();
+    if first_line(sql) != first_line(&expected.sql) || !is_sealed(body) {
+        return Some(format!(
+            "the trigger {} was changed by hand, or by a release without seals",
+            expected.name
+        ));
+    }
+    let missing = table.missing_in(body);
+    (!missing.is_empty()).then(|| {
+        format!("the trigger {}, of another release, does not journal {}", expected.name, missing.join(", "))
+    })
+}

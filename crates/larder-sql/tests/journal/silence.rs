@@ -1,0 +1,487 @@
+//! Whatever makes the journal silent is noticed: by the pass, by the writer, and by name.
+
+use larder::journal::{Changes, Journal, Position, Touch};
+use larder_sql::database::Database;
+use larder_sql::journal::{SqlJournal, upgrade};
+
+use crate::bed::{Bed, guest, tables, tag};
+use crate::on_both;
+
+/// What an operator does to a database of PostgreSQL, and whether the journal is complete afterwards, by itself.
+struct Deed {
+    sql: &'static [&'static str],
+    outcome: Outcome,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Outcome {
+    /// Nothing can have been missed.
+    Nothing,
+    /// Everything counts as touched, once.
+    Unknown,
+    /// The journal is broken until it is mended, and the reason holds these words.
+    Broken(&'static str),
+}
+
+use Outcome::{Broken, Nothing, Unknown};
+
+const CHANGE: &str = "UPDATE guests SET email = 'changed' WHERE id = '1'";
+
+/// Each of these is run in psql statement by statement, on a database with one guest.
+const DEEDS: &[Deed] = &[
+    Deed { sql: &["ANALYZE", "VACUUM guests, larder_outbox", "REINDEX TABLE guests"], outcome: Nothing },
+    Deed { sql: &["CREATE TABLE other (n BIGINT)", "DROP TABLE other"], outcome: Nothing },
+    // pg_restore --disable-triggers, and loaders of fixtures.
+    Deed {
+        sql: &["ALTER TABLE guests DISABLE TRIGGER ALL", CHANGE, "ALTER TABLE guests ENABLE TRIGGER ALL"],
+        outcome: Unknown,
+    },
+    Deed {
+        sql: &["BEGIN; ALTER TABLE guests DISABLE TRIGGER USER; UPDATE guests SET email = 'changed'; \
+                ALTER TABLE guests ENABLE TRIGGER USER; COMMIT"],
+        outcome: Unknown,
+    },
+    Deed {
+        sql: &[
+            "ALTER TABLE guests DISABLE TRIGGER larder_journal",
+            CHANGE,
+            "ALTER TABLE guests ENABLE ALWAYS TRIGGER larder_journal",
+        ],
+        outcome: Unknown,
+    },
+    Deed { sql: &["ALTER TABLE guests DISABLE TRIGGER ALL", CHANGE], outcome: Broken("guests is disabled") },
+    Deed {
+        sql: &["ALTER TABLE guests DISABLE TRIGGER larder_journal_truncated", "TRUNCATE guests CASCADE"],
+        outcome: Broken("larder_journal_truncated of guests is disabled"),
+    },
+    Deed { sql: &["ALTER TABLE guests ENABLE TRIGGER larder_journal"], outcome: Unknown },
+    Deed { sql: &["ALTER TABLE guests ENABLE REPLICA TRIGGER larder_journal_truncated"], outcome: Unknown },
+    Deed {
+        sql: &["DROP TRIGGER larder_journal ON guests", CHANGE],
+        outcome: Broken("guests has no trigger larder_journal"),
+    },
+    Deed {
+        sql: &["DROP FUNCTION larder_journal_guests() CASCADE", CHANGE],
+        outcome: Broken("guests has no trigger larder_journal"),
+    },
+    Deed {
+        sql: &[
+            "CREATE OR REPLACE FUNCTION larder_journal_guests() RETURNS TRIGGER LANGUAGE plpgsql \
+                SECURITY DEFINER AS 'BEGIN RETURN NULL; END'",
+            CHANGE,
+        ],
+        outcome: Broken("trigger function of guests was changed by hand"),
+    },
+    Deed {
+        sql: &["ALTER FUNCTION larder_journal_guests() SECURITY INVOKER"],
+        outcome: Broken("does not run with its owner's rights"),
+    },
+    Deed {
+        sql: &[
+            "CREATE OR REPLACE TRIGGER larder_journal AFTER INSERT OR UPDATE OF n OR DELETE ON guests \
+                FOR EACH ROW EXECUTE FUNCTION larder_journal_guests()",
+            CHANGE,
+        ],
+        outcome: Broken("does not fire after each INSERT, UPDATE and DELETE"),
+    },
+    Deed {
+        sql: &["CREATE OR REPLACE TRIGGER larder_journal AFTER INSERT OR UPDATE OR DELETE ON guests \
+                FOR EACH ROW WHEN (FALSE) EXECUTE FUNCTION larder_journal_guests()"],
+        outcome: Broken("does not fire after each INSERT, UPDATE and DELETE"),
+    },
+    Deed {
+        sql: &["UPDATE pg_trigger SET tgenabled = 'D' WHERE tgname = 'larder_journal'", CHANGE],
+        outcome: Broken("is disabled"),
+    },
+    // Changes that fire no trigger.
+    Deed { sql: &["ALTER TABLE guests ALTER COLUMN email TYPE TEXT USING email || '!'"], outcome: Unknown },
+    Deed {
+        sql: &["ALTER TABLE guests DROP COLUMN n", "ALTER TABLE guests ADD COLUMN n BIGINT DEFAULT 7"],
+        outcome: Unknown,
+    },
+    // Another table under the name.
+    Deed {
+        sql: &[
+            "CREATE TABLE guests_new (LIKE guests INCLUDING ALL)",
+            "BEGIN; ALTER TABLE guests RENAME TO guests_old; ALTER TABLE guests_new RENAME TO guests; COMMIT",
+        ],
+        outcome: Broken("guests has no trigger larder_journal"),
+    },
+    Deed {
+        sql: &["ALTER TABLE guests RENAME TO people", "CREATE VIEW guests AS SELECT * FROM people"],
+        outcome: Broken("guests is not a table"),
+    },
+    Deed { sql: &["ALTER TABLE guests RENAME TO people"], outcome: Broken("\"guests\" is gone") },
+    Deed {
+        sql: &["CREATE SCHEMA archive", "ALTER TABLE guests SET SCHEMA archive"],
+        outcome: Broken("\"guests\" is gone"),
+    },
+    Deed {
+        sql: &["CREATE SCHEMA postgres", "CREATE TABLE postgres.guests (LIKE public.guests)"],
+        outcome: Broken("guests has no trigger larder_journal"),
+    },
+    Deed { sql: &["DROP TABLE guests CASCADE"], outcome: Broken("\"guests\" is gone") },
+    // Tables under a declared one.
+    Deed {
+        sql: &["CREATE TABLE vips () INHERITS (guests)", "INSERT INTO vips VALUES ('2', 'b')"],
+        outcome: Broken("vips has no trigger larder_journal"),
+    },
+    Deed {
+        sql: &[
+            "CREATE TABLE vips (LIKE guests INCLUDING ALL)",
+            "INSERT INTO vips VALUES ('2', 'b')",
+            "ALTER TABLE vips INHERIT guests",
+        ],
+        outcome: Broken("vips has no trigger larder_journal"),
+    },
+    // The outbox itself.
+    Deed { sql: &["TRUNCATE larder_outbox"], outcome: Unknown },
+    Deed { sql: &["TRUNCATE larder_outbox_marks"], outcome: Unknown },
+    Deed { sql: &["VACUUM FULL larder_outbox"], outcome: Unknown },
+    Deed {
+        sql: &[
+            "ALTER TABLE larder_outbox ENABLE ROW LEVEL SECURITY",
+            "ALTER TABLE larder_outbox FORCE ROW LEVEL SECURITY",
+        ],
+        outcome: Broken("row-level security is forced"),
+    },
+    Deed {
+        sql: &["CREATE RULE quiet AS ON INSERT TO larder_outbox DO INSTEAD NOTHING", CHANGE],
+        outcome: Broken("rewrite rules"),
+    },
+    Deed {
+        sql: &[
+            "CREATE FUNCTION quiet() RETURNS TRIGGER LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+            "CREATE TRIGGER quiet BEFORE INSERT ON larder_outbox FOR EACH ROW EXECUTE FUNCTION quiet()",
+            CHANGE,
+        ],
+        outcome: Broken("triggers that are not larder's: quiet"),
+    },
+    Deed {
+        sql: &["ALTER TABLE larder_outbox ALTER COLUMN xid SET DEFAULT '3'", CHANGE],
+        outcome: Broken("default of larder_outbox.xid"),
+    },
+    Deed {
+        sql: &[
+            "ALTER TABLE larder_outbox RENAME TO old_outbox",
+            "CREATE TABLE larder_outbox (LIKE old_outbox INCLUDING ALL)",
+        ],
+        outcome: Broken("guards larder_outbox"),
+    },
+    // Row security and policies of a declared table decide what its loaders see.
+    Deed { sql: &["ALTER TABLE guests ENABLE ROW LEVEL SECURITY"], outcome: Unknown },
+];
+
+#[tokio::test]
+async fn what_is_done_to_the_schema_of_postgres_is_noticed() {
+    for deed in DEEDS {
+        let bed = Bed::postgres().await;
+        bed.sql("INSERT INTO guests VALUES ('1', 'a')");
+        let from = bed.now().await;
+        deed.sql.iter().for_each(|statement| drop(bed.sql(statement)));
+        let seen = match bed.journal.since(Some(&from)).await {
+            Ok(since) if since.changes == Changes::Unknown => Unknown,
+            Ok(_) => Nothing,
+            Err(error) => {
+                let Broken(words) = deed.outcome else { panic!("{:?}: {error}", deed.sql) };
+                assert!(error.to_string().contains(words), "{:?}: {error}", deed.sql);
+                assert!(bed.journal.defects().concat().contains(words), "{:?}", deed.sql);
+                deed.outcome
+            }
+        };
+        assert_eq!(seen, deed.outcome, "{:?}", deed.sql);
+        if seen == Unknown {
+            assert_eq!(bed.journal.inspect().await.unwrap(), [], "{:?}", deed.sql);
+            settles(&bed).await;
+        }
+    }
+}
+
+/// Soon the journal tells of what is written, and of nothing else.
+async fn settles(bed: &Bed) {
+    let mut from = bed.now().await;
+    assert_eq!(bed.since(&mut from).await, []);
+    bed.sql("INSERT INTO guests (id, email) VALUES ('later', 'later')");
+    assert_eq!(bed.since(&mut from).await, guest("later", "later", None));
+}
+
+/// It stays unknown what happened meanwhile, however many other consumers have asked since.
+#[tokio::test]
+async fn a_position_from_before_a_silence_stays_unknown() {
+    let bed = Bed::postgres().await;
+    let from = bed.now().await;
+    bed.sql("ALTER TABLE guests DISABLE TRIGGER larder_journal");
+    assert!(bed.journal.since(Some(&from)).await.is_err());
+    bed.sql("INSERT INTO guests VALUES ('1', 'a')");
+    bed.sql("ALTER TABLE guests ENABLE ALWAYS TRIGGER larder_journal");
+    let another = SqlJournal::open(&bed.database, tables()).await.unwrap();
+    for journal in [&bed.journal, &another, &bed.journal] {
+        assert_eq!(journal.since(Some(&from)).await.unwrap().changes, Changes::Unknown);
+    }
+    let position = Position::new(from.as_str().split('@').next().unwrap());
+    assert_eq!(
+        another.since(Some(&position)).await.unwrap().changes,
+        Changes::Unknown,
+        "nothing was attested"
+    );
+}
+
+#[tokio::test]
+async fn the_remedies_mend_what_they_name() {
+    let deeds = [
+        "ALTER TABLE guests DISABLE TRIGGER ALL",
+        "DROP FUNCTION larder_journal_guests() CASCADE",
+        "CREATE OR REPLACE FUNCTION larder_journal_guests() RETURNS TRIGGER LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+        "DROP TRIGGER larder_journal_truncated ON notes",
+        "ALTER TABLE larder_outbox ALTER COLUMN xid DROP DEFAULT",
+        "ALTER TABLE larder_outbox ENABLE ROW LEVEL SECURITY; ALTER TABLE larder_outbox FORCE ROW LEVEL SECURITY",
+    ];
+    let bed = Bed::postgres().await;
+    for deed in deeds {
+        bed.sql(deed);
+        assert_ne!(bed.journal.inspect().await.unwrap(), [], "{deed}");
+        assert_eq!(bed.journal.mend().await.unwrap(), [], "{deed}");
+        bed.sql("DELETE FROM guests");
+        settles(&bed).await;
+    }
+}
+
+/// What a hosted database's advisor asks for, seen by a service that does not own the tables.
+#[tokio::test]
+async fn an_outbox_behind_row_security_is_noticed_by_pass_and_writer() {
+    let bed = Bed::postgres().await;
+    let role = Role::of(&bed);
+    let database = Database::connect(&role.url).await.unwrap();
+    let journal = SqlJournal::open(&database, tables()).await.unwrap();
+    let mut from = journal.since(None).await.unwrap().position;
+    bed.sql("ALTER TABLE larder_outbox ENABLE ROW LEVEL SECURITY");
+
+    let mut write = database.begin().await.unwrap();
+    let insert = sqlx::query("INSERT INTO guests VALUES ('1', 'a')");
+    insert.execute(write.statement()).await.unwrap();
+    assert_eq!(write.touched().await.unwrap(), [Touch::Everything]);
+    assert_eq!(write.commit().await.unwrap(), []);
+    assert!(!journal.defects().is_empty());
+
+    let error = journal.since(Some(&from)).await.unwrap_err().to_string();
+    assert!(error.contains("row-level security hides rows of larder_outbox"), "{error}");
+    let [defect] = journal.defects().try_into().unwrap();
+    assert!(error.contains(&defect));
+    assert!(
+        journal.mend().await.unwrap()[0].remedy().unwrap().contains("DISABLE ROW LEVEL SECURITY"),
+        "no right to"
+    );
+    // To its owner it is whole, who saw the same attestation.
+    bed.now().await;
+
+    bed.sql("ALTER TABLE larder_outbox DISABLE ROW LEVEL SECURITY");
+    assert_eq!(journal.since(Some(&from)).await.unwrap().changes, Changes::Unknown);
+    assert_eq!(journal.defects(), [""; 0]);
+    from = journal.since(None).await.unwrap().position;
+    bed.sql("INSERT INTO guests VALUES ('2', 'b')");
+    assert_ne!(journal.since(Some(&from)).await.unwrap().changes, Changes::Unknown);
+    database.close().await;
+    role.drop(&bed);
+}
+
+/// A role that may write and read, and owns nothing.
+struct Role {
+    name: String,
+    url: String,
+}
+
+impl Role {
+    fn of(bed: &Bed) -> Self {
+        let name = format!("guest_service_{}", bed.url().rsplit('_').next().unwrap());
+        bed.sql(&format!(
+            "CREATE ROLE {name} LOGIN;
+             GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {name}"
+        ));
+        Self { url: bed.url().replace("postgres@", &format!("{name}@")), name }
+    }
+
+    fn drop(self, bed: &Bed) {
+        bed.sql(&format!("DROP OWNED BY {0}; DROP ROLE {0}", self.name));
+    }
+}
+
+/// Who may not mend, says what there is to mend.
+#[tokio::test]
+async fn a_lost_always_is_named_where_it_may_not_be_mended() {
+    let bed = Bed::postgres().await;
+    let role = Role::of(&bed);
+    let database = Database::connect(&role.url).await.unwrap();
+    let journal = SqlJournal::open(&database, tables()).await.unwrap();
+    let from = journal.since(None).await.unwrap().position;
+    bed.sql("ALTER TABLE guests DISABLE TRIGGER ALL; ALTER TABLE guests ENABLE TRIGGER ALL");
+    for _ in 0..2 {
+        let error = journal.since(Some(&from)).await.unwrap_err().to_string();
+        assert!(error.contains("larder_journal of guests does not fire ALWAYS"), "{error}");
+    }
+    // The owner's instance mends it in passing.
+    assert_eq!(bed.journal.inspect().await.unwrap(), []);
+    assert_eq!(journal.since(Some(&from)).await.unwrap().changes, Changes::Unknown);
+    database.close().await;
+    role.drop(&bed);
+}
+
+/// Partitions get the trigger with their parent's; what is attached or detached brings rows or takes them.
+#[tokio::test]
+async fn partitions_that_come_and_go_are_noticed() {
+    let bed = Bed::postgres().await;
+    bed.sql(
+        "CREATE TABLE visits (id TEXT NOT NULL, day BIGINT NOT NULL, PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
+         CREATE TABLE visits_1 PARTITION OF visits FOR VALUES FROM (1) TO (2);
+         CREATE TABLE visits_2 (LIKE visits); INSERT INTO visits_2 VALUES ('x', 2)",
+    );
+    let visits = larder_sql::journal::Table::new("visits")
+        .entry("visit", &["id"])
+        .tag("visit_list")
+        .unique(&["id", "day"]);
+    bed.sql(
+        &larder_sql::journal::triggers(larder_sql::dialect::Dialect::Postgres, std::slice::from_ref(&visits))
+            .unwrap(),
+    );
+    let journal = SqlJournal::open(&bed.database, vec![visits]).await.unwrap();
+    assert_eq!(journal.defects(), [""; 0]);
+    let mut from = journal.since(None).await.unwrap().position;
+    bed.sql("INSERT INTO visits VALUES ('a', 1)");
+    let since = journal.since(Some(&from)).await.unwrap();
+    assert_ne!(since.changes, Changes::Unknown);
+    from = since.position;
+    let noticed = [
+        "ALTER TABLE visits ATTACH PARTITION visits_2 FOR VALUES FROM (2) TO (3)",
+        "TRUNCATE visits_2",
+        "ALTER TABLE visits DETACH PARTITION visits_1",
+        "DROP TABLE visits_2",
+        "CREATE TABLE visits_3 PARTITION OF visits FOR VALUES FROM (3) TO (4)",
+    ];
+    for deed in noticed {
+        bed.sql(deed);
+        let since = journal.since(Some(&from)).await.unwrap();
+        assert_eq!(since.changes, Changes::Unknown, "{deed}");
+        from = since.position;
+    }
+    bed.sql("ALTER TABLE visits_3 DISABLE TRIGGER ALL");
+    let error = journal.since(Some(&from)).await.unwrap_err().to_string();
+    assert!(error.contains("larder_journal of visits_3 is disabled"), "{error}");
+}
+
+/// The label of an enum shows in every row that has it.
+#[tokio::test]
+async fn a_renamed_label_of_an_enum_is_noticed() {
+    let bed = Bed::postgres().await;
+    bed.sql("CREATE TYPE mood AS ENUM ('ok', 'bad')");
+    let mut from = bed.now().await;
+    bed.sql("ALTER TYPE mood RENAME VALUE 'ok' TO 'fine'");
+    assert_eq!(bed.try_since(&mut from).await, None);
+    assert_eq!(bed.since(&mut from).await, []);
+}
+
+on_both!(
+    rows_that_leave_the_outbox_early_count_as_everything,
+    a_changed_declaration_of_another_release_is_no_defect,
+    a_write_under_unknown_triggers_touches_everything,
+);
+
+async fn rows_that_leave_the_outbox_early_count_as_everything(bed: Bed) {
+    bed.sql("INSERT INTO guests (id, email) VALUES ('1', 'a')");
+    for deed in ["DELETE FROM larder_outbox", "UPDATE larder_outbox SET touched = '[]'"] {
+        let mut from = bed.now().await;
+        bed.sql("UPDATE guests SET email = email || 'b'");
+        bed.sql(deed);
+        match bed.try_since(&mut from).await {
+            None => {}
+            Some(touches) => assert!(touches.contains(&Touch::Everything), "{deed}: {touches:?}"),
+        }
+    }
+}
+
+/// A release that runs beside the next one, which journals more, goes on; beside one that journals less it does not.
+async fn a_changed_declaration_of_another_release_is_no_defect(bed: Bed) {
+    let dialect = bed.database.dialect();
+    let mut more = tables();
+    more[0] = more[0].clone().tag("guest_map");
+    bed.sql(&larder_sql::journal::triggers(dialect, &more).unwrap());
+    assert_eq!(bed.journal.inspect().await.unwrap(), []);
+    let mut from = bed.now().await;
+    bed.sql("INSERT INTO guests (id, email) VALUES ('1', 'a')");
+    assert!(bed.since(&mut from).await.contains(&tag("guest_map")));
+
+    let less =
+        larder_sql::journal::Table::new("guests").entry("guest", &["id"]).unique(&["id"]).unique(&["email"]);
+    bed.sql(&larder_sql::journal::triggers(dialect, &[less]).unwrap());
+    let defects = bed.journal.inspect().await.unwrap();
+    assert!(
+        defects[0].to_string().contains("does not journal guest_email, guest_phone, guest_list"),
+        "{defects:?}"
+    );
+    assert_eq!(bed.journal.mend().await.unwrap(), []);
+}
+
+/// Before the next pass looks: what the writer cannot know, it does not say.
+async fn a_write_under_unknown_triggers_touches_everything(bed: Bed) {
+    let insert = async |id: &str| {
+        let mut write = bed.database.begin().await.unwrap();
+        let insert = sqlx::query("INSERT INTO guests (id, email) VALUES ($1, $1)").bind(id.to_owned());
+        insert.execute(write.statement()).await.unwrap();
+        let touched = write.touched().await.unwrap();
+        (touched, write.commit().await.unwrap())
+    };
+    assert_eq!(insert("1").await.0, guest("1", "1", None));
+    let drop = match bed.database.dialect() {
+        larder_sql::dialect::Dialect::Postgres => "ALTER TABLE guests DISABLE TRIGGER larder_journal",
+        larder_sql::dialect::Dialect::Sqlite => "DROP TRIGGER larder_journal_guests_inserted",
+    };
+    bed.sql(drop);
+    assert_eq!(insert("2").await, (vec![Touch::Everything], vec![]));
+    assert_ne!(bed.journal.defects(), [""; 0]);
+    assert_eq!(bed.journal.mend().await.unwrap(), []);
+    assert_eq!(insert("3").await.0, guest("3", "3", None));
+    assert_eq!(bed.journal.defects(), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_is_done_to_the_schema_of_sqlite_is_noticed() {
+    let deeds: &[(&str, Outcome)] = &[
+        ("CREATE TEMP TABLE other (n BIGINT)", Nothing),
+        ("CREATE TABLE other (n BIGINT); DROP TABLE other", Unknown),
+        ("VACUUM", Unknown),
+        ("DROP TRIGGER larder_journal_guests_updated; UPDATE guests SET email = 'b'", Broken("no trigger larder_journal_guests_updated")),
+        ("DROP TRIGGER larder_journal_guests_updated;
+          CREATE TRIGGER larder_journal_guests_updated AFTER UPDATE ON guests BEGIN SELECT 1; END",
+         Broken("larder_journal_guests_updated was changed by hand")),
+        ("ALTER TABLE guests RENAME TO people", Broken("\"guests\" is gone")),
+        // What SQLite's own page on ALTER TABLE advises.
+        ("PRAGMA foreign_keys = OFF; BEGIN; CREATE TABLE new_guests (id TEXT NOT NULL PRIMARY KEY, email TEXT, phone TEXT, n BIGINT);
+          INSERT INTO new_guests SELECT id, 'b', phone, n FROM guests; DROP TABLE guests;
+          ALTER TABLE new_guests RENAME TO guests; COMMIT", Broken("no trigger larder_journal_guests_inserted")),
+        ("CREATE TRIGGER quiet BEFORE INSERT ON larder_outbox BEGIN SELECT RAISE(IGNORE); END; UPDATE guests SET email = 'b'",
+         Broken("triggers that are not larder's: quiet")),
+        ("DROP TRIGGER larder_outbox_deleted; DELETE FROM larder_outbox WHERE id > 1", Broken("larder_outbox_deleted")),
+    ];
+    for (deed, outcome) in deeds {
+        let bed = Bed::sqlite().await;
+        bed.sql("INSERT INTO guests VALUES ('1', 'a', NULL, 0)");
+        let from = bed.now().await;
+        bed.sql(deed);
+        match (bed.journal.since(Some(&from)).await, outcome) {
+            (Ok(since), Unknown) => assert_eq!(since.changes, Changes::Unknown, "{deed}"),
+            (Ok(since), Nothing) => assert_eq!(since.changes, Changes::Known(vec![]), "{deed}"),
+            (Err(error), Broken(words)) => assert!(error.to_string().contains(words), "{deed}: {error}"),
+            (outcome, _) => panic!("{deed}: {outcome:?}"),
+        }
+    }
+}
+
+/// An outbox that an earlier release created.
+#[tokio::test]
+async fn an_outbox_of_an_earlier_release_says_how_it_is_upgraded() {
+    let bed = Bed::postgres().await;
+    bed.sql("DROP TABLE larder_outbox_life; DROP FUNCTION larder_outbox_kept() CASCADE; DROP FUNCTION larder_outbox_covers");
+    let error = SqlJournal::open(&bed.database, tables()).await.err().unwrap().to_string();
+    assert!(error.contains("larder_sql::journal::upgrade"), "{error}");
+    bed.sql(&upgrade(bed.database.dialect()));
+    SqlJournal::open(&bed.database, tables()).await.unwrap();
+    settles(&bed).await;
+}
