@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use larder::journal::{DatabaseId, Position};
+use larder::journal::DatabaseId;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AnyPool, Row};
 
@@ -11,7 +11,7 @@ use crate::journal::completeness::postgres::{BEGIN_LIFE, attestation, is_silent}
 use crate::journal::completeness::{self, Attested};
 use crate::journal::position::{self, Snapshot};
 use crate::journal::touched;
-use crate::journal::{Answer, MARKS, OutboxRow, PRUNE_STATEMENTS, PRUNED_AT_ONCE, micros};
+use crate::journal::{Answer, Asking, MARKS, OutboxRow, PRUNE_STATEMENTS, PRUNED_AT_ONCE, micros};
 
 /// The columns of [`identity`], from `pg_control_system()`.
 macro_rules! identity {
@@ -105,15 +105,14 @@ const PRUNE: &str = "
 
 pub(super) async fn ask(
     connection: &mut AnyConnection,
-    position: Option<&Position>,
-    limit: usize,
+    asking: Asking<'_>,
     names: &str,
 ) -> Result<(Answer, Attested), Error> {
-    let from = position.and_then(position::split);
+    let from = asking.position.and_then(position::split);
     let from = from.and_then(|parts| Some((Snapshot::parse(parts.at)?, parts)));
     let query = sqlx::query(SINCE)
         .bind(from.as_ref().map(|(at, _)| at.to_string()))
-        .bind(i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1))
+        .bind(i64::try_from(asking.limit).unwrap_or(i64::MAX).saturating_add(1))
         .bind(names);
     let row = query.fetch_one(&mut *connection).await.map_err(touched::without_outbox)?;
     if row.try_get::<Option<String>, _>("life")?.is_none() {
@@ -131,10 +130,12 @@ pub(super) async fn ask(
     let Some(now) = Snapshot::parse(row.try_get("snapshot")?) else {
         return Err(Error::no_journal("the database's snapshot has a form that larder does not know"));
     };
-    let is_within = usize::try_from(row.try_get::<i64, _>("count")?).is_ok_and(|count| count <= limit);
+    let is_within = usize::try_from(row.try_get::<i64, _>("count")?).is_ok_and(|count| count <= asking.limit);
     let is_known = is_within
         && from.is_some_and(|(at, parts)| {
-            parts.database == database && parts.attestation == attested.digest && at.can_go_on(&now, floor)
+            parts.database == database
+                && asking.is_attested(&parts, &attested.digest)
+                && at.can_go_on(&now, floor)
         });
     let lines = row.try_get::<Option<String>, _>("lines")?.unwrap_or_default();
     let rows = is_known.then(|| outbox_rows(&database, &lines));

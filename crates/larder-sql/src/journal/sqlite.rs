@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::journal::completeness::Attested;
 use crate::journal::position::{self, Row};
 use crate::journal::touched;
-use crate::journal::{Answer, MARKS, OutboxRow, Own, PRUNE_STATEMENTS, PRUNED_AT_ONCE, micros};
+use crate::journal::{Answer, Asking, MARKS, OutboxRow, Own, PRUNE_STATEMENTS, PRUNED_AT_ONCE, micros};
 
 /// What the journal's connection saw when it last looked.
 pub(super) struct Seen {
@@ -37,11 +37,8 @@ pub(super) const OWN: &str = "
 
 const NOW: &str = "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)";
 
-pub(super) async fn ask(
-    own: &mut Own,
-    position: Option<&Position>,
-    limit: usize,
-) -> Result<(Answer, Attested), Error> {
+pub(super) async fn ask(own: &mut Own, asking: Asking<'_>) -> Result<(Answer, Attested), Error> {
+    let Asking { position, limit, .. } = asking;
     // Before the query: what is committed in between counts as unseen.
     let version = sqlx::query("PRAGMA data_version").fetch_one(&mut own.connection).await?.try_get(0)?;
     if let Some(seen) = &own.seen
@@ -74,7 +71,8 @@ pub(super) async fn ask(
     let attestation = first.try_get::<i64, _>("schema_version")?.to_string();
     let is_known = is_row_there
         && rows.len() <= limit
-        && from.is_some_and(|(_, parts)| parts.database == database && parts.attestation == attestation);
+        && from
+            .is_some_and(|(_, parts)| parts.database == database && asking.is_attested(&parts, &attestation));
     // Without any there is one row, which has none.
     let has_rows = first.try_get::<Option<Vec<u8>>, _>("touched")?.is_some();
     let fresh = if has_rows { &rows[..] } else { &[] };

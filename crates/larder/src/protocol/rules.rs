@@ -23,6 +23,9 @@ pub enum Rule {
     CertifiesAfterReplay,
     /// A pass leaves out only what has been told, in the same step as its names were left there. Mutant `blind-skip`.
     SkipsOnlyTold,
+    /// A journal's silence is believed only if what its completeness rests on is attested as it was at the position, and is
+    /// whole. The journal's to keep. Mutant `trust-silence`.
+    AttestsSilence,
 }
 
 /// The protocol's rules; with the feature `proof`, perhaps without one of them.
@@ -76,7 +79,7 @@ impl Rules {
 #[cfg(feature = "proof")]
 impl Rule {
     /// All of them, in the order of the list of mutants.
-    pub const ALL: [Rule; 9] = [
+    pub const ALL: [Rule; 10] = [
         Rule::FillComparesLease,
         Rule::JoinsNoPast,
         Rule::LoadsThePresent,
@@ -86,6 +89,7 @@ impl Rule {
         Rule::UsesOnlyCertified,
         Rule::CertifiesAfterReplay,
         Rule::SkipsOnlyTold,
+        Rule::AttestsSilence,
     ];
 
     /// The name of the mutant that breaks it.
@@ -100,6 +104,7 @@ impl Rule {
             Rule::UsesOnlyCertified => "no-certificate",
             Rule::CertifiesAfterReplay => "no-replay",
             Rule::SkipsOnlyTold => "blind-skip",
+            Rule::AttestsSilence => "trust-silence",
         }
     }
 }

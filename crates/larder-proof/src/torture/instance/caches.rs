@@ -7,6 +7,7 @@ use larder::cache::Cache;
 use larder::class::Class;
 use larder::journal::{ChangeId, Touch};
 use larder::policy::Policy;
+use larder::protocol::rules::Rule;
 use larder::receipt::Delivery;
 use larder_sql::database::Database;
 use larder_sql::journal::{SqlJournal, Table};
@@ -39,9 +40,12 @@ pub(super) struct Caches {
 
 impl Caches {
     pub(super) async fn open(settings: &Settings, database: &Database) -> Result<Self> {
-        let mut builder = Cache::builder("torture")
-            .staleness_bound(settings.bound())
-            .journal(SqlJournal::open(database, journalled().to_vec()).await?);
+        let journal = SqlJournal::open(database, journalled().to_vec()).await?;
+        let journal = match settings.plant {
+            Some(plant) if !plant.rules().keep(Rule::AttestsSilence) => journal.trusting_silence(),
+            _ => journal,
+        };
+        let mut builder = Cache::builder("torture").staleness_bound(settings.bound()).journal(journal);
         if let Some(url) = &settings.redis {
             builder = builder.redis(url);
         }
