@@ -77,6 +77,10 @@ nemeses! {
     refused_memory_brings_nothing_stale: "refuse-memory",
     evicted_memory_brings_nothing_stale: "evict-memory",
     a_small_tracking_table_brings_nothing_stale: "small-tracking",
+    silent_triggers_bring_nothing_stale: "silence-triggers",
+    a_hidden_outbox_brings_nothing_stale: "hide-outbox",
+    a_cleaned_outbox_brings_nothing_stale: "clean-outbox",
+    a_swapped_table_brings_nothing_stale: "swap-table",
 }
 
 macro_rules! plants {
@@ -103,6 +107,7 @@ plants! {
     no_certificate_is_caught: "no-certificate",
     no_replay_is_caught: "no-replay",
     blind_skip_is_caught: "blind-skip",
+    trust_silence_is_caught: "trust-silence",
     a_naive_cache_is_caught: "naive",
 }
 
@@ -115,6 +120,15 @@ fn in_peace_every_promise_is_kept_and_every_branch_is_taken() {
 #[test]
 fn instances_on_one_sqlite_file_keep_their_promises() {
     keeps_its_promises(&Options { database: Kind::Sqlite, ..options(3) });
+}
+
+#[test]
+fn a_silent_journal_without_redis_brings_nothing_stale() {
+    let of_sqlite = ["silence-triggers", "clean-outbox", "swap-table"].map(|nemesis| (Kind::Sqlite, nemesis));
+    for (database, nemesis) in [(Kind::Postgres, "silence-triggers")].into_iter().chain(of_sqlite) {
+        let nemesis = nemesis.parse().unwrap();
+        keeps_its_promises(&Options { database, redis: Switch::Off, nemesis, ..options(2) });
+    }
 }
 
 #[test]

@@ -46,6 +46,7 @@ impl Plant {
             Plant::Without(Rule::UsesOnlyCertified | Rule::CertifiesAfterReplay) => "restore-redis",
             // A fill by another has to fall between a read and a try for the lease.
             Plant::Without(Rule::InsertsOnlyTracked) => "slow-link",
+            Plant::Without(Rule::AttestsSilence) => "silence-triggers",
             _ => "none",
         }
     }

@@ -46,6 +46,22 @@ pub(super) fn tables(dialect: Dialect) -> Result<String> {
     Ok([TABLES.to_owned(), trigger.to_owned(), journal].into_iter().chain(teams).chain(items).collect())
 }
 
+/// The statements by which a copy of the items takes their table's place, with the trigger of versions and none of the
+/// journal's. Triggers of SQLite go with the old table.
+pub(super) fn swap(dialect: Dialect) -> String {
+    const COPY: &str = "CREATE TABLE item_copy (id BIGINT PRIMARY KEY, team BIGINT, touched BIGINT NOT NULL, version BIGINT NOT NULL);
+        INSERT INTO item_copy SELECT id, team, touched, version FROM item; DROP TABLE item;
+        ALTER TABLE item_copy RENAME TO item;";
+    match dialect {
+        Dialect::Postgres => format!(
+            "BEGIN; LOCK TABLE item; {COPY} ALTER INDEX item_copy_pkey RENAME TO item_pkey;
+             CREATE TRIGGER item_version BEFORE UPDATE ON item FOR EACH ROW EXECUTE FUNCTION next_version();
+             GRANT SELECT, INSERT, UPDATE, DELETE ON item TO PUBLIC; COMMIT"
+        ),
+        Dialect::Sqlite => format!("BEGIN IMMEDIATE; {COPY} {SQLITE_TRIGGER} COMMIT"),
+    }
+}
+
 /// The statement by which software that knows no cache writes an item.
 pub(super) fn foreign_write(key: Key) -> String {
     format!("UPDATE item SET touched = touched + 1 WHERE id = {key}")

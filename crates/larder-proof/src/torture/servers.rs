@@ -18,6 +18,8 @@ enum Server {
         database: Database,
         /// A server of its own, which may crash; else it is shared.
         own: Option<Postgres>,
+        /// As which the instances connect: it owns nothing, as a service in production.
+        role: String,
     },
     Sqlite(Sqlite),
 }
@@ -33,7 +35,10 @@ impl Base {
                     Some(server) => server.url(),
                     None => Postgres::shared()?,
                 };
-                Base { kind: Server::Postgres { database: Database::fresh(&url)?, own } }
+                let database = Database::fresh(&url)?;
+                let url = database.url();
+                let role = format!("torture_{}", url.rsplit('_').next().unwrap_or_default());
+                Base { kind: Server::Postgres { database, own, role } }
             }
         };
         base.prepare()?;
@@ -43,7 +48,7 @@ impl Base {
     fn prepare(&self) -> Result<()> {
         match &self.kind {
             // A commit has to survive a crash of the server, though not one of the machine.
-            Server::Postgres { database, own: Some(_) } => {
+            Server::Postgres { database, own: Some(_), .. } => {
                 let name = database.url();
                 let name = name.rsplit('/').next().unwrap_or_default();
                 database.sql(&format!("ALTER DATABASE {name} SET synchronous_commit = on"))?;
@@ -51,7 +56,23 @@ impl Base {
             Server::Postgres { own: None, .. } => {}
             Server::Sqlite(_) => drop(self.sql("PRAGMA journal_mode = WAL")?),
         }
-        self.sql(&tables(self.dialect())?).map(drop)
+        self.sql(&tables(self.dialect())?)?;
+        if let Server::Postgres { role, .. } = &self.kind {
+            self.sql(&format!(
+                "CREATE ROLE {role} LOGIN; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}"
+            ))?;
+        }
+        Ok(())
+    }
+
+    /// The URL for the instances.
+    pub(super) fn instance_url(&self) -> String {
+        match &self.kind {
+            Server::Postgres { database, role, .. } => {
+                database.url().replace("postgres@", &format!("{role}@"))
+            }
+            Server::Sqlite(sqlite) => sqlite.url(),
+        }
     }
 
     pub(super) fn url(&self) -> String {

@@ -63,7 +63,8 @@ impl Stage {
     /// Starts the nth instance, behind the nth proxy.
     fn start(&mut self, nth: usize) -> Result<Child> {
         let bound_ms = self.options.bound_ms.to_string();
-        let mut settings = vec!["--database".to_owned(), self.base.url(), "--bound-ms".to_owned(), bound_ms];
+        let mut settings =
+            vec!["--database".to_owned(), self.base.instance_url(), "--bound-ms".to_owned(), bound_ms];
         if let Some(proxy) = self.proxies.get(nth) {
             settings.extend(["--redis".to_owned(), format!("redis://127.0.0.1:{}/0", proxy.port())]);
         }

@@ -187,6 +187,7 @@ impl SqlJournal {
     #[doc(hidden)]
     #[must_use]
     pub fn trusting_silence(self) -> Self {
+        self.database.completeness().forget();
         Self { trusts_silence: true, ..self }
     }
 
@@ -232,7 +233,7 @@ impl SqlJournal {
         if !is_inspected {
             self.inspect_on(&mut own, attested).await?;
         }
-        let inspection = own.inspected.as_ref().map(|last| &last.inspection);
+        let inspection = own.inspected.as_ref().map(|last| &last.inspection).filter(|_| !self.trusts_silence);
         let defects: Vec<_> = inspection.into_iter().flat_map(|inspection| &inspection.defects).collect();
         // A write may have noted a silence since the last pass: this one has looked.
         inspection.into_iter().for_each(|inspection| self.database.completeness().set(inspection));

@@ -77,6 +77,11 @@ impl Table {
         }
     }
 
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// A row touches the entry of `class` whose key has the values of these columns as its parts, in this order.
     #[must_use]
     pub fn entry(mut self, class: &str, columns: &[&str]) -> Self {

@@ -6,6 +6,7 @@ mod links;
 mod memory;
 mod redis;
 mod replicas;
+mod silence;
 
 use std::fmt;
 use std::str::FromStr;
@@ -32,11 +33,13 @@ pub struct Nemesis {
 enum Need {
     /// A Redis between the instances.
     Redis,
-    /// A PostgreSQL server that may crash.
+    /// PostgreSQL.
     Postgres,
+    /// A PostgreSQL server of its own, which may crash.
+    Crash,
 }
 
-use Need::{Postgres, Redis};
+use Need::{Crash, Postgres, Redis};
 
 /// All of them.
 pub const ALL: &[Nemesis] = &[
@@ -116,7 +119,7 @@ pub const ALL: &[Nemesis] = &[
     Nemesis {
         name: "crash-postgres",
         about: "PostgreSQL crashes and comes back",
-        needs: &[Postgres],
+        needs: &[Crash],
         strike: database::crash,
     },
     Nemesis {
@@ -136,6 +139,30 @@ pub const ALL: &[Nemesis] = &[
         about: "a tiny tracking-table-max-keys: Redis pushes for keys that nobody wrote",
         needs: &[Redis],
         strike: memory::small_tracking,
+    },
+    Nemesis {
+        name: "silence-triggers",
+        about: "the journal's triggers are switched off while others write, for long or between two passes",
+        needs: &[],
+        strike: silence::triggers_off,
+    },
+    Nemesis {
+        name: "hide-outbox",
+        about: "row-level security hides the outbox from the instances while others write",
+        needs: &[Postgres],
+        strike: silence::hide_outbox,
+    },
+    Nemesis {
+        name: "clean-outbox",
+        about: "a clean-up job empties the outbox right behind others' writes",
+        needs: &[],
+        strike: silence::clean_outbox,
+    },
+    Nemesis {
+        name: "swap-table",
+        about: "a copy without triggers takes a table's place while others write",
+        needs: &[],
+        strike: silence::swap_table,
     },
 ];
 
@@ -164,13 +191,13 @@ impl Nemesis {
     pub fn suits(&self, options: &Options) -> bool {
         self.needs.iter().all(|need| match need {
             Redis => options.has_redis(),
-            Postgres => options.database == Kind::Postgres,
+            Postgres | Crash => options.database == Kind::Postgres,
         })
     }
 
     /// Whether it takes the database away, so that requests may fail.
     pub fn takes_the_database(&self) -> bool {
-        self.needs.contains(&Postgres)
+        self.needs.contains(&Crash)
     }
 }
 
