@@ -38,6 +38,7 @@ mod profiles;
 mod reassigned;
 mod secrets;
 mod shown;
+mod silence;
 mod start;
 mod statistics;
 mod stopping;

@@ -7,7 +7,7 @@ use larder_testbed::{Database, Postgres, PostgresUrl, Redis, Sqlite};
 use serde_json::{Value, json};
 
 use crate::support::client::Client;
-use crate::support::larder::Larder;
+use crate::support::larder::{Ended, Larder};
 
 pub(crate) const ADMIN_EMAIL: &str = "boss@example.com";
 pub(crate) const ADMIN_PASSWORD: &str = "the first of all passwords";
@@ -147,6 +147,11 @@ impl TestApp {
     }
 
     fn spawn(stack: &Stack) -> Larder {
+        Self::spawn_with(stack, &[])
+    }
+
+    /// Of two values for one setting the later wins.
+    fn spawn_with(stack: &Stack, own: &[(&str, &str)]) -> Larder {
         let database_url = stack.database_url();
         let redis_url = stack.redis_url.clone().unwrap_or_default();
         let settings = [
@@ -158,7 +163,7 @@ impl TestApp {
             ("RUST_LOG", "debug"),
         ];
         let more = stack.settings.iter().map(|(name, value)| (*name, value.as_str()));
-        let settings: Vec<_> = settings.into_iter().chain(more).collect();
+        let settings: Vec<_> = settings.into_iter().chain(more).chain(own.iter().copied()).collect();
         Larder::start(&["serve"], &std::env::temp_dir(), &settings)
     }
 
@@ -174,6 +179,18 @@ impl TestApp {
     /// Another process on the same database and Redis.
     pub(crate) fn second_instance(&self) -> Self {
         Self::start(self.stack.clone())
+    }
+
+    /// Another process on the same Redis, with one setting of its own.
+    pub(crate) fn instance_with(&self, name: &str, value: &str) -> Self {
+        let mut larder = Self::spawn_with(&self.stack, &[(name, value)]);
+        let address = larder.line("Listening on http://").parse().unwrap();
+        Self { larder, stack: self.stack.clone(), address }
+    }
+
+    /// Runs another command of the binary on the same database.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Ended {
+        Larder::command(arguments, &[("DATABASE_URL", &self.stack.database_url())])
     }
 
     pub(crate) fn has_redis(&self) -> bool {

@@ -142,6 +142,20 @@ impl Larder {
     }
 }
 
+/// How a command ended, and all that it printed.
+pub(crate) struct Ended {
+    pub(crate) is_success: bool,
+    pub(crate) output: String,
+}
+
+impl Larder {
+    /// Runs a command to its end, with no other settings than these.
+    pub(crate) fn command(arguments: &[&str], settings: &[(&str, &str)]) -> Ended {
+        let mut larder = Self::start(arguments, &std::env::temp_dir(), settings);
+        Ended { is_success: larder.wait().success(), output: larder.printed() }
+    }
+}
+
 impl Drop for Larder {
     fn drop(&mut self) {
         if self.poll().is_none() {

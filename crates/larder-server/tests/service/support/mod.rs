@@ -5,6 +5,7 @@ pub(crate) mod client;
 mod contract;
 pub(crate) mod exposition;
 pub(crate) mod larder;
+pub(crate) mod postgres_tools;
 
 use std::thread;
 use std::time::{Duration, Instant};

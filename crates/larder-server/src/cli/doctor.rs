@@ -1,0 +1,51 @@
+//! `larder doctor`.
+
+use anyhow::{Context, bail};
+use clap::Args;
+use larder_sql::database::Database;
+use larder_sql::journal::{Defect, SqlJournal};
+
+use crate::settings::Settings;
+use crate::store::journal::tables;
+
+/// Of `larder doctor`.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// Apply the remedies: needs a role that owns the tables. Each is a transaction that waits up to a second for its locks
+    #[arg(long)]
+    mend: bool,
+}
+
+pub(crate) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Result<()> {
+    let (name, url) = settings.database_for_schema();
+    let database = Database::open(&settings.database.options(url)).await;
+    let database = database.with_context(|| format!("{name} cannot be opened"))?;
+    let journal = SqlJournal::open(&database, tables()).await.context("there is no journal to examine")?;
+    let before = journal.inspect().await?;
+    let after = if arguments.mend { journal.mend().await? } else { before.clone() };
+    database.close().await;
+    for defect in before.iter().filter(|defect| !after.contains(defect)) {
+        println!("mended: {defect}");
+    }
+    for defect in &after {
+        show(defect);
+    }
+    match after.len() {
+        0 => println!("The journal is complete: every change of a cached row is recorded."),
+        1 => bail!("the journal is incomplete: 1 defect"),
+        count => bail!("the journal is incomplete: {count} defects"),
+    }
+    Ok(())
+}
+
+fn show(defect: &Defect) {
+    println!("defect: {defect}");
+    match defect.remedy() {
+        Some(remedy) => println!("  remedy, as the owner of the tables (or `larder doctor --mend`):\n{}", indented(remedy)),
+        None => println!("  remedy: undo the change, or declare it in a migration"),
+    }
+}
+
+fn indented(sql: &str) -> String {
+    sql.lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
+}
