@@ -13,7 +13,11 @@ use crate::support::within;
 /// How old a bounded answer may be.
 const BOUND: Duration = Duration::from_secs(2);
 
-on_stacks!([postgres_memory, postgres_redis], a_hidden_outbox_is_noticed, a_restore_beneath_the_service_is_noticed);
+on_stacks!(
+    [postgres_memory, postgres_redis],
+    a_hidden_outbox_is_noticed,
+    a_restore_beneath_the_service_is_noticed
+);
 on_stacks!(
     [sqlite_memory, sqlite_redis, postgres_memory, postgres_redis],
     triggers_off_and_on_again_are_noticed,
@@ -24,7 +28,8 @@ on_stacks!(
 fn cached(app: &TestApp, name: &str) -> Client {
     let client = app.user(name);
     within(BOUND, "a copy in memory", || {
-        client.get("/api/v1/users/me").expect(200).header("cache-status") == Some("larder; hit; detail=memory")
+        client.get("/api/v1/users/me").expect(200).header("cache-status")
+            == Some("larder; hit; detail=memory")
     });
     client
 }
@@ -125,7 +130,8 @@ fn triggers_off_and_on_again_are_noticed(app: &TestApp) {
             app.stack.sql(statement);
         }
     } else {
-        let trigger = app.stack.sql("SELECT sql FROM sqlite_schema WHERE name = 'larder_journal_users_updated'");
+        let trigger =
+            app.stack.sql("SELECT sql FROM sqlite_schema WHERE name = 'larder_journal_users_updated'");
         app.stack.sql(&format!(
             "DROP TRIGGER larder_journal_users_updated; UPDATE users SET bio = 'unseen' WHERE username = 'ann'; {trigger};"
         ));
@@ -135,7 +141,9 @@ fn triggers_off_and_on_again_are_noticed(app: &TestApp) {
     if is_postgres(app) {
         let lost = "SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'larder_journal%' AND tgenabled <> 'A'";
         assert_eq!(app.stack.sql(lost), "0");
-        app.stack.sql("SET session_replication_role = replica; UPDATE users SET bio = 'seen' WHERE username = 'ann'");
+        app.stack.sql(
+            "SET session_replication_role = replica; UPDATE users SET bio = 'seen' WHERE username = 'ann'",
+        );
     } else {
         app.stack.sql("UPDATE users SET bio = 'seen' WHERE username = 'ann'");
     }
@@ -169,6 +177,7 @@ fn triggers_that_stay_off_are_named_until_they_are_mended(app: &TestApp) {
 #[test]
 fn doctor_says_that_a_new_database_has_no_journal() {
     let stack = Stack::sqlite_memory();
-    let examined = crate::support::larder::Larder::command(&["doctor"], &[("DATABASE_URL", &stack.database_url())]);
+    let examined =
+        crate::support::larder::Larder::command(&["doctor"], &[("DATABASE_URL", &stack.database_url())]);
     assert!(!examined.is_success && examined.output.contains("no outbox"), "{}", examined.output);
 }

@@ -17,7 +17,7 @@ pub(super) const SCHEMA: &str = "@schema@";
 pub(super) const ROW_TRIGGER: &str = "larder_journal";
 /// The trigger that journals TRUNCATE.
 pub(super) const TRUNCATE_TRIGGER: &str = "larder_journal_truncated";
-/// Beyond so many changed rows of a table, one transaction journals the whole table once instead.
+/// So many rows of a table a transaction journals one by one once it has changed as many; then the whole table, once.
 pub(super) const BULK_ROWS: u32 = 2_000;
 
 /// The statements that create or replace them.

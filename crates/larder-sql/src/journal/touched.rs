@@ -41,7 +41,7 @@ fn name(rows: &[OutboxRow]) -> ChangeId {
 }
 
 impl Write {
-    /// What this transaction has touched so far, each once: what its triggers journalled. To be asked right before
+    /// What this transaction has touched so far, each once and in their order: what its triggers journalled. To be asked right before
     /// the commit, which then says as which changes; one statement. [`Touch::Everything`] when a row of it cannot be read, and
     /// when rows were changed that the journal may not have: then [`SqlJournal`](crate::journal::SqlJournal) has a defect,
     /// and the acknowledgement says `queued`.
@@ -64,7 +64,9 @@ impl Write {
         }
         let Some(changes) = parse(&rows) else { return Ok(vec![Touch::Everything]) };
         self.changes = changes.iter().map(|change| change.id.clone()).collect();
-        Ok(touches_of(changes))
+        let mut touches = touches_of(changes);
+        touches.sort_unstable();
+        Ok(touches)
     }
 
     /// `None` when rows were changed that the journal may not have.

@@ -1,6 +1,6 @@
 //! A database with a journal and two declared tables, and a foreign writer into it.
 
-use larder::journal::{Changes, Journal, Position, Touch, touches_of};
+use larder::journal::{Change, Changes, Journal, Position, Touch, touches_of};
 use larder_sql::database::Database;
 use larder_sql::dialect::Dialect;
 use larder_sql::journal::{SqlJournal, Table, migration};
@@ -119,7 +119,7 @@ impl Bed {
         let since = self.journal.since(Some(from)).await.unwrap();
         *from = since.position;
         match since.changes {
-            Changes::Known(changes) => Some(touches_of(changes)),
+            Changes::Known(changes) => Some(sorted(changes)),
             Changes::Unknown => None,
         }
     }
@@ -130,6 +130,13 @@ impl Bed {
         self.sql(statement);
         self.since(&mut from).await
     }
+}
+
+/// What these touched, in the journal's order.
+pub fn sorted(changes: Vec<Change>) -> Vec<Touch> {
+    let mut touches = touches_of(changes);
+    touches.sort();
+    touches
 }
 
 /// What a guest stands for.
