@@ -1,5 +1,6 @@
 //! Writers that change random users, each on a connection of its own, as fast as they can.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -19,10 +20,10 @@ pub(super) struct Writers {
     count: usize,
 }
 
-/// Creates so many users, and returns their ids.
-pub(super) async fn people(store: &Store, count: usize) -> Result<Vec<String>> {
-    let mut new = Vec::with_capacity(count);
-    for number in 0..count {
+/// Creates users with these numbers, and returns their ids.
+pub(super) async fn people(store: &Store, numbers: Range<usize>) -> Result<Vec<String>> {
+    let mut new = Vec::with_capacity(numbers.len());
+    for number in numbers {
         let email = Email::parse(&format!("user{number}@cost.example"))?;
         new.push(NewUser::new(email, Username::parse(&format!("user{number}"))?));
     }

@@ -1,0 +1,58 @@
+//! What a pass over the journal costs the database when there is nothing to tell: mostly what it attests.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use larder::journal::Journal;
+use larder_server::store::Store;
+use sqlx::Executor as _;
+
+const PASSES: usize = 500;
+/// More than the shortest question there is.
+const LONGER_AT_MOST: Duration = Duration::from_millis(1);
+
+/// The medians of a pass, and of `SELECT 1` on such a connection.
+pub(super) struct Pass {
+    pass: Duration,
+    question: Duration,
+}
+
+/// Passes and asks in turns.
+pub(super) async fn measure(store: &Store) -> Result<Pass> {
+    let journal = store.journal().await?;
+    let mut position = journal.since(None).await.map_err(anyhow::Error::from_boxed)?.position;
+    let (mut passes, mut questions) = (Vec::with_capacity(PASSES), Vec::with_capacity(PASSES));
+    for _ in 0..PASSES {
+        let began = Instant::now();
+        position = journal.since(Some(&position)).await.map_err(anyhow::Error::from_boxed)?.position;
+        passes.push(began.elapsed());
+        let began = Instant::now();
+        store.database().read().execute("SELECT 1").await?;
+        questions.push(began.elapsed());
+    }
+    let median = |mut times: Vec<Duration>| {
+        times.sort_unstable();
+        times[times.len() / 2]
+    };
+    Ok(Pass { pass: median(passes), question: median(questions) })
+}
+
+impl Pass {
+    pub(super) fn is_fast(&self) -> bool {
+        self.pass.saturating_sub(self.question) <= LONGER_AT_MOST
+    }
+}
+
+impl fmt::Display for Pass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "a pass without changes, attestation included, medians of {PASSES}:\n  pass              {:>7.0?}\n  SELECT 1          {:>7.0?}\n  \
+             difference        {:>7.0?}   at most {LONGER_AT_MOST:?}",
+            self.pass,
+            self.question,
+            self.pass.saturating_sub(self.question),
+        )
+    }
+}
