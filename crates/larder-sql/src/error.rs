@@ -26,6 +26,8 @@ pub enum ErrorKind {
     Declaration(String),
     /// The database keeps no journal, or not one that may be consumed; the text says why.
     NoJournal(String),
+    /// The schema is not one that this program can use or bring up to date; the text says why, and what to do.
+    Schema(String),
     /// Anything else: a mistake in the SQL, in the schema, or in a driver.
     Other,
 }
@@ -57,6 +59,10 @@ impl Error {
         Self { kind: ErrorKind::NoJournal(text.into()), source: None }
     }
 
+    pub(crate) fn schema(text: impl Into<String>) -> Self {
+        Self { kind: ErrorKind::Schema(text.into()), source: None }
+    }
+
     pub(crate) fn unavailable(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self { kind: ErrorKind::Unavailable, source: Some(source.into()) }
     }
@@ -65,9 +71,10 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            ErrorKind::Address(text) | ErrorKind::Declaration(text) | ErrorKind::NoJournal(text) => {
-                f.write_str(text)
-            }
+            ErrorKind::Address(text)
+            | ErrorKind::Declaration(text)
+            | ErrorKind::NoJournal(text)
+            | ErrorKind::Schema(text) => f.write_str(text),
             ErrorKind::Unavailable => f.write_str("the database is unavailable"),
             ErrorKind::Unique { column } => write!(f, "a row with this {column} exists already"),
             ErrorKind::Check { constraint } => write!(f, "the database refused the row: check {constraint}"),
@@ -96,6 +103,11 @@ impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         let kind = match &error {
             sqlx::Error::Database(database) => kind_of(database.as_ref()),
+            sqlx::Error::Migrate(failed) => match cause(failed.as_ref() as &(dyn StdError + 'static)) {
+                Some(sqlx::Error::Database(database)) => kind_of(database.as_ref()),
+                Some(sqlx::Error::Io(_)) => ErrorKind::Unavailable,
+                _ => ErrorKind::Other,
+            },
             sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
             | sqlx::Error::PoolTimedOut
@@ -109,6 +121,16 @@ impl From<sqlx::Error> for Error {
             _ => Some(Box::new(error) as _),
         };
         Self { kind, source }
+    }
+}
+
+/// The database's or the connection's failure behind that of a migration.
+pub(crate) fn cause<'e>(mut error: &'e (dyn StdError + 'static)) -> Option<&'e sqlx::Error> {
+    loop {
+        match error.downcast_ref() {
+            None | Some(sqlx::Error::Migrate(_)) => error = error.source()?,
+            found => return found,
+        }
     }
 }
 

@@ -17,9 +17,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use larder::journal::{Changes, DatabaseId, Failure, Journal, Position, Since, Touch};
 use larder::policy::Policy;
-use sqlx::{AnyConnection, Executor};
 use tokio::sync::Mutex;
 
+use crate::connecting::connection::SqlConnection;
 use crate::database::Database;
 use crate::dialect::Dialect;
 use crate::error::Error;
@@ -30,6 +30,8 @@ pub use crate::journal::table::Table;
 /// The longest residence of an entry, a lease, and slack for clocks and slow relays.
 const KEEP: Duration = Policy::TTL_MAX.saturating_add(Duration::from_secs(3 + 57));
 const LIMIT: usize = 10_000;
+/// How long one statement of the journal's own connection may take.
+const STATEMENT: Duration = Duration::from_secs(2);
 /// Rows that one statement of a prune deletes, so that none holds its locks for long.
 const PRUNED_AT_ONCE: i64 = 1000;
 /// Statements of one prune; what is left is for the next.
@@ -66,7 +68,7 @@ pub struct SqlJournal {
 
 /// The journal's own connection, and on SQLite what it has seen.
 struct Own {
-    connection: AnyConnection,
+    connection: SqlConnection,
     seen: Option<sqlite::Seen>,
 }
 
@@ -117,7 +119,7 @@ impl SqlJournal {
         let mut connection = self.database.readers().acquire().await?.detach();
         if self.database.dialect() == Dialect::Postgres {
             // Whoever asks gives up after a while and asks again: the server has to give up too.
-            connection.execute("SET statement_timeout = '2s'").await?;
+            connection.limit_statements(STATEMENT).await?;
         }
         Ok(Own { connection, seen: None })
     }

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use larder::journal::{DatabaseId, Position};
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, AnyPool, Row};
+use sqlx::Row;
 
+use crate::connecting::connection::SqlConnection;
+use crate::connecting::pool::SqlPool;
 use crate::error::Error;
 use crate::journal::position::{self, Snapshot};
 use crate::journal::touched;
@@ -96,7 +98,7 @@ const PRUNE: &str = "
              ORDER BY xid LIMIT $1)))";
 
 pub(super) async fn ask(
-    connection: &mut AnyConnection,
+    connection: &mut SqlConnection,
     position: Option<&Position>,
     limit: usize,
 ) -> Result<Answer, Error> {
@@ -150,7 +152,7 @@ pub(super) fn identity(row: &AnyRow) -> Result<DatabaseId, Error> {
 }
 
 /// Each statement a transaction of its own: whoever sees that a row is gone sees the floor that it was below.
-pub(super) async fn prune(writers: &AnyPool, keep: Duration) -> Result<u64, Error> {
+pub(super) async fn prune(writers: &SqlPool, keep: Duration) -> Result<u64, Error> {
     sqlx::query(MARK).bind(micros(keep / MARKS)).execute(writers).await.map_err(touched::without_outbox)?;
     sqlx::query(APPLY).bind(micros(keep)).execute(writers).await?;
     sqlx::query(FORGET_MARKS).execute(writers).await?;

@@ -1,0 +1,6 @@
+//! Connections: how they are made, what runs on them, and the pool that lends them.
+
+pub(crate) mod connection;
+pub(crate) mod pool;
+pub(crate) mod refusal;
+pub(crate) mod source;
