@@ -5,6 +5,8 @@ use std::fmt;
 
 use sqlx::error::DatabaseError;
 
+use crate::connecting::refusal::Refusal;
+
 /// What kind of failure an [`Error`] is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ErrorKind {
@@ -101,6 +103,12 @@ impl StdError for Error {
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
+        // Each layer around a refusal would repeat its words.
+        if let sqlx::Error::Io(error) = &error
+            && let Some(refusal) = error.get_ref().and_then(|error| error.downcast_ref::<Refusal>())
+        {
+            return Self::unavailable(refusal.clone());
+        }
         let kind = match &error {
             sqlx::Error::Database(database) => kind_of(database.as_ref()),
             sqlx::Error::Migrate(failed) => match cause(failed.as_ref() as &(dyn StdError + 'static)) {

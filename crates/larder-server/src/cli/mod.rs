@@ -1,8 +1,9 @@
-//! The command line: `larder serve`, `larder config` and `larder demo`.
+//! The command line: `larder serve`, `larder migrate`, `larder config` and `larder demo`.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line speaks to its terminal")]
 
 mod demo;
+mod migrate;
 mod serve;
 mod settings;
 
@@ -27,6 +28,8 @@ struct Arguments {
 enum Command {
     /// Serve the API.
     Serve(serve::Arguments),
+    /// Bring the database's schema up to date, and end.
+    Migrate(migrate::Arguments),
     /// Show every setting as it comes out, where it came from, and no secret.
     Config,
     /// Show what the cache is worth: ten thousand users, a load with and without it, a table.
@@ -45,6 +48,8 @@ pub fn main() -> ExitCode {
         |runtime| match command {
             Command::Serve(arguments) => settings::read(config.as_deref())
                 .and_then(|settings| runtime.block_on(serve::run(arguments, settings))),
+            Command::Migrate(arguments) => settings::read(config.as_deref())
+                .and_then(|settings| runtime.block_on(migrate::run(arguments, settings))),
             Command::Config => settings::read(config.as_deref()).map(|settings| settings::show(&settings)),
             Command::Demo(arguments) => runtime.block_on(demo::run(arguments)),
         },
