@@ -49,6 +49,13 @@ impl Error {
         &self.kind
     }
 
+    /// What only a pooler makes happen: a name that was prepared is unknown, or known already.
+    fn lost_a_statement(&self) -> bool {
+        let database = self.source().and_then(cause).and_then(sqlx::Error::as_database_error);
+        let code = database.and_then(DatabaseError::code);
+        code.is_some_and(|code| code == "26000" || code == "42P05")
+    }
+
     pub(crate) fn address(text: impl Into<String>) -> Self {
         Self { kind: ErrorKind::Address(text.into()), source: None }
     }
@@ -80,6 +87,10 @@ impl fmt::Display for Error {
             ErrorKind::Unavailable => f.write_str("the database is unavailable"),
             ErrorKind::Unique { column } => write!(f, "a row with this {column} exists already"),
             ErrorKind::Check { constraint } => write!(f, "the database refused the row: check {constraint}"),
+            ErrorKind::Other if self.lost_a_statement() => f.write_str(
+                "the database does not know a statement that was prepared on this connection: a pooler in transaction \
+                 mode has to be declared, DATABASE_POOLER=transaction",
+            ),
             ErrorKind::Other => f.write_str("the database failed"),
         }
     }

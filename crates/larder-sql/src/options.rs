@@ -79,7 +79,9 @@ impl DatabaseOptions {
         let Some(direct) = &self.direct_url else { return Ok(()) };
         match Address::parse(direct)? {
             Address::Postgres(_) if is_server => Ok(()),
-            _ => Err(Error::address("the direct URL goes with PostgreSQL, and must be of PostgreSQL as well")),
+            _ => {
+                Err(Error::address("the direct URL goes with PostgreSQL, and must be of PostgreSQL as well"))
+            }
         }
     }
 }

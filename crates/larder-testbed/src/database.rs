@@ -63,6 +63,15 @@ impl Drop for Database {
     }
 }
 
+/// As [`Database::sql`], on any database that psql can reach by this URL.
+///
+/// # Errors
+///
+/// As [`Database::sql`].
+pub fn sql(url: &str, statement: &str) -> Result<String> {
+    psql(url, statement)
+}
+
 pub(crate) fn psql(url: &str, statement: &str) -> Result<String> {
     let output = Command::new(find(Program::Psql)?)
         .args(["--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--set=ON_ERROR_STOP=1"])

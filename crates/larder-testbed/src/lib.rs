@@ -31,7 +31,7 @@ mod resp;
 mod sqlite;
 mod standby;
 
-pub use database::Database;
+pub use database::{Database, sql};
 pub use pgbouncer::{PgBouncer, PoolMode};
 pub use ports::free_port;
 pub use postgres::{Postgres, PostgresUrl};

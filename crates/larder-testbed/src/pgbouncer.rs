@@ -56,7 +56,8 @@ impl PgBouncer {
             // Its log names it: on a lost port somebody else would answer.
             process.wait_ready(&log, || {
                 let said = fs::read_to_string(&log).unwrap_or_default();
-                said.contains("process up") && said.contains(&format!("[{pid}]"))
+                said.contains("process up")
+                    && said.contains(&format!("[{pid}]"))
                     && TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok()
             })?;
             Ok((process, port))

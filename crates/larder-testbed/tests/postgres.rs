@@ -12,7 +12,8 @@ fn a_standby_follows_and_can_be_promoted() {
     let standby = primary.standby().unwrap();
     let there = standby.url().database(database.name());
     let ask = |sql: &str| {
-        let psql = Command::new(find(Program::Psql).unwrap()).args(["-XAtd", &there, "-c", sql]).output().unwrap();
+        let psql =
+            Command::new(find(Program::Psql).unwrap()).args(["-XAtd", &there, "-c", sql]).output().unwrap();
         (psql.status.success(), String::from_utf8(psql.stdout).unwrap().trim_end().to_owned())
     };
     assert_eq!(ask("SELECT name FROM guest"), (true, "Ada".to_owned()));
@@ -28,7 +29,8 @@ fn a_pooler_in_transaction_mode_keeps_no_session() {
     let pooler = PgBouncer::start(&server, PoolMode::Transaction, 1).unwrap();
     let ask = |sql: &str| {
         let url = pooler.url(database.name());
-        let psql = Command::new(find(Program::Psql).unwrap()).args(["-XAtd", &url, "-c", sql]).output().unwrap();
+        let psql =
+            Command::new(find(Program::Psql).unwrap()).args(["-XAtd", &url, "-c", sql]).output().unwrap();
         String::from_utf8(psql.stdout).unwrap().trim_end().to_owned()
     };
     let backend = ask("SELECT pg_backend_pid()");

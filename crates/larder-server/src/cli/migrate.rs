@@ -6,13 +6,7 @@ use clap::Args;
 use crate::settings::Settings;
 use crate::store::Store;
 
-/// For a deployment whose service has no right to create tables: run this first, with a role that has it.
-///
-/// Connects to DATABASE_DIRECT_URL, else to DATABASE_URL, and applies what is pending. Any number of these may run at once. The
-/// last line says what was done and at which version the schema is.
-///
-/// Exit codes: 0, the schema is up to date, or newer and compatible; 1, it is not, and the last line of stderr says why;
-/// 2, the arguments are wrong.
+/// None of its own: what it does is said by the settings.
 #[derive(Args)]
 pub(crate) struct Arguments {}
 

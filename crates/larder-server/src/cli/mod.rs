@@ -27,8 +27,23 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Serve the API.
+    ///
+    /// Settings come from the environment and from a file: LARDER_LISTEN (127.0.0.1:8080), DATABASE_URL
+    /// (sqlite://data/larder.db), REDIS_URL (none), LARDER_ADMIN_EMAIL and LARDER_ADMIN_PASSWORD (the superadmin
+    /// that an empty database gets; without a password a random one is printed once), and more: `larder config`
+    /// shows them all. An empty value counts as unset.
+    ///
+    /// It listens at once. Until the database can be reached, /livez answers 200, /readyz answers 503 with the reason,
+    /// and everything else answers 503.
     Serve(serve::Arguments),
     /// Bring the database's schema up to date, and end.
+    ///
+    /// For a deployment whose service has no right to create tables: run this first, with a role that has it. It
+    /// connects to DATABASE_DIRECT_URL, else to DATABASE_URL, and applies what is pending. Any number of these may run
+    /// at once. The last line says what was done, and at which version the schema is.
+    ///
+    /// Exit codes: 0, the schema is up to date, or newer and compatible; 1, it is not, and the last line of stderr says
+    /// why; 2, the arguments are wrong.
     Migrate(migrate::Arguments),
     /// Show every setting as it comes out, where it came from, and no secret.
     Config,

@@ -13,13 +13,7 @@ use crate::router;
 use crate::service::Service;
 use crate::settings::Settings;
 
-/// Settings come from the environment and from a file: LARDER_LISTEN (127.0.0.1:8080), DATABASE_URL
-/// (sqlite://data/larder.db), REDIS_URL (none), LARDER_ADMIN_EMAIL and LARDER_ADMIN_PASSWORD (the superadmin
-/// that an empty database gets; without a password a random one is printed once), and more: `larder config`
-/// shows them all. An empty value counts as unset.
-///
-/// It listens at once. Until the database can be reached, /livez answers 200, /readyz answers 503 with the reason, and
-/// everything else answers 503.
+/// None of its own: what it does is said by the settings.
 #[derive(Args)]
 pub(crate) struct Arguments {}
 

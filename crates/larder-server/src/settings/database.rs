@@ -27,7 +27,8 @@ pub struct DatabaseSettings {
 impl DatabaseSettings {
     /// These with a URL.
     pub fn options(&self, url: &str) -> DatabaseOptions {
-        let options = DatabaseOptions::new(url).pooler(self.pooler).pool_size(self.pool_size.unwrap_or(POOL_SIZE));
+        let options =
+            DatabaseOptions::new(url).pooler(self.pooler).pool_size(self.pool_size.unwrap_or(POOL_SIZE));
         match &self.direct_url {
             Some(direct) => options.direct_url(direct),
             None => options,
@@ -51,12 +52,16 @@ pub(super) fn read(sources: &Sources) -> Result<(String, DatabaseSettings), BadS
     let pooler = sources.take("DATABASE_POOLER", "none", |raw| match raw.trim() {
         "none" => Ok(Pooler::None),
         "transaction" => Ok(Pooler::Transaction),
-        _ => Err("must be none, or transaction for a pooler that hands each transaction to another connection".to_owned()),
+        _ => {
+            Err("must be none, or transaction for a pooler that hands each transaction to another connection"
+                .to_owned())
+        }
     })?;
-    let pool_size = sources.take("DATABASE_POOL_SIZE", &POOL_SIZE.to_string(), |raw| match raw.trim().parse() {
-        Ok(size) if (POOL_SIZE_MIN..=POOL_SIZE_MAX).contains(&size) => Ok(size),
-        _ => Err(format!("must be a whole number from {POOL_SIZE_MIN} to {POOL_SIZE_MAX}")),
-    })?;
+    let pool_size =
+        sources.take("DATABASE_POOL_SIZE", &POOL_SIZE.to_string(), |raw| match raw.trim().parse() {
+            Ok(size) if (POOL_SIZE_MIN..=POOL_SIZE_MAX).contains(&size) => Ok(size),
+            _ => Err(format!("must be a whole number from {POOL_SIZE_MIN} to {POOL_SIZE_MAX}")),
+        })?;
     let direct_url = direct_url(sources, &url)?;
     Ok((url, DatabaseSettings { direct_url, pooler, pool_size: Some(pool_size) }))
 }
@@ -95,12 +100,18 @@ mod tests {
         let set = [SERVER, direct, ("DATABASE_POOLER", "transaction"), ("DATABASE_POOL_SIZE", "4")];
         let sources = of(&set, "").unwrap();
         let (url, settings) = read(&sources).unwrap();
-        assert_eq!((url.as_str(), settings.pooler, settings.pool_size), (SERVER.1, Pooler::Transaction, Some(4)));
+        assert_eq!(
+            (url.as_str(), settings.pooler, settings.pool_size),
+            (SERVER.1, Pooler::Transaction, Some(4))
+        );
         assert_eq!(settings.direct_url.as_deref(), Some(direct.1));
         let shown = format!("{settings:?} {:?}", sources.effective());
         assert!(!shown.contains("zqx") && shown.contains("postgres://…@server/d"), "{shown}");
         let (url, settings) = read(&of(&[], "").unwrap()).unwrap();
-        assert_eq!((url.as_str(), settings.pooler, settings.pool_size), (DEFAULT_URL, Pooler::None, Some(21)));
+        assert_eq!(
+            (url.as_str(), settings.pooler, settings.pool_size),
+            (DEFAULT_URL, Pooler::None, Some(21))
+        );
     }
 
     #[test]

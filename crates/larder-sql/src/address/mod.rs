@@ -99,7 +99,8 @@ mod tests {
         assert_eq!(Address::parse("sqlite://data/larder.db").unwrap(), file("data/larder.db"));
         assert_eq!(Address::parse("sqlite:///var/x y.db").unwrap(), file("/var/x y.db"));
         assert_eq!(Address::parse("sqlite:x.db").unwrap(), file("x.db"));
-        for scheme in ["postgres", "postgresql", "postgresql+asyncpg", "postgres+psycopg2", "jdbc:postgresql"] {
+        for scheme in ["postgres", "postgresql", "postgresql+asyncpg", "postgres+psycopg2", "jdbc:postgresql"]
+        {
             assert_eq!(server(&format!("{scheme}://u:p@h/d")), ("postgres://u:p@h/d".to_owned(), Vec::new()));
         }
         for url in ["sqlite+aiosqlite:///x.db", "jdbc:sqlite:x.db", "jdbc://h/d", "postgres+asyncpg:h"] {

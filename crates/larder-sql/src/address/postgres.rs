@@ -172,10 +172,10 @@ mod tests {
         let table: &[(&str, &[&str])] = &[
             ("//h/d", &["postgres://h/d"]),
             ("//u:p@a,b/d", &["postgres://u:p@a/d", "postgres://u:p@b/d"]),
-            ("//a:1,[::1]:2/d?sslmode=disable", &[
-                "postgres://a:1/d?sslmode=disable",
-                "postgres://[::1]:2/d?sslmode=disable",
-            ]),
+            (
+                "//a:1,[::1]:2/d?sslmode=disable",
+                &["postgres://a:1/d?sslmode=disable", "postgres://[::1]:2/d?sslmode=disable"],
+            ),
             ("//u@/d?host=a,b&port=1,2&user=c", &["postgres://u@a:1/d?user=c", "postgres://u@b:2/d?user=c"]),
             ("//h/d?ssl=true", &["postgres://h/d?sslmode=require"]),
             ("//h/d?ssl=verify-full", &["postgres://h/d?sslmode=verify-full"]),

@@ -49,7 +49,14 @@ pub struct SqlConnection {
 
 impl SqlConnection {
     pub(crate) fn new(inner: AnyConnection, manner: Manner) -> Self {
-        Self { inner, manner, frame: Cow::Borrowed(READ_COMMITTED), is_busy: false, is_open: false, born: Instant::now() }
+        Self {
+            inner,
+            manner,
+            frame: Cow::Borrowed(READ_COMMITTED),
+            is_busy: false,
+            is_open: false,
+            born: Instant::now(),
+        }
     }
 
     /// From here on the server gives up on each statement after `limit`.

@@ -209,9 +209,8 @@ impl Core {
     /// Whether the server has said a moment ago that it has no connection left, and some of ours may come back.
     fn is_full(&self) -> bool {
         let state = self.lock();
-        let is_full = |(at, refusal): &(Instant, Refusal)| {
-            refusal.kind == RefusalKind::Full && at.elapsed() < FULL
-        };
+        let is_full =
+            |(at, refusal): &(Instant, Refusal)| refusal.kind == RefusalKind::Full && at.elapsed() < FULL;
         state.lent + state.idle.len() > 0 && state.refused.as_ref().is_some_and(is_full)
     }
 

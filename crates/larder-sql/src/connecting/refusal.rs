@@ -63,10 +63,7 @@ impl Refusal {
         };
         let is_cut = matches!(
             error.kind(),
-            IoKind::ConnectionReset
-                | IoKind::ConnectionAborted
-                | IoKind::UnexpectedEof
-                | IoKind::BrokenPipe
+            IoKind::ConnectionReset | IoKind::ConnectionAborted | IoKind::UnexpectedEof | IoKind::BrokenPipe
         );
         let kind = if is_absent || is_cut { RefusalKind::Passing } else { RefusalKind::Settled };
         Self { text, kind }

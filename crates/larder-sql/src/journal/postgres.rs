@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use larder::journal::{DatabaseId, Position};
-use sqlx::any::AnyRow;
 use sqlx::Row;
+use sqlx::any::AnyRow;
 
 use crate::connecting::connection::SqlConnection;
 use crate::connecting::pool::SqlPool;

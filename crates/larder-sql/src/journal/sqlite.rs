@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use larder::journal::{DatabaseId, Position};
-use sqlx::any::AnyRow;
 use sqlx::Row as _;
+use sqlx::any::AnyRow;
 
 use crate::connecting::pool::SqlPool;
 use crate::error::Error;

@@ -1,4 +1,10 @@
-//! Starting before the database, and what `/readyz` says meanwhile.
+//! How the service connects to its database: before that is up, through a pooler, with few connections and few rights.
+
+mod flows;
+mod limited;
+mod pooler;
+mod schema;
+mod servers;
 
 use std::time::{Duration, Instant};
 
@@ -83,12 +89,15 @@ fn a_service_that_starts_before_its_database_becomes_ready_by_itself() {
 fn the_reason_names_what_the_server_said_and_never_the_password() {
     let server = Postgres::start().unwrap();
     let database = Database::fresh(&server.url()).unwrap();
-    database.sql("CREATE ROLE guest LOGIN PASSWORD 'another'; CREATE ROLE nobody_more LOGIN CONNECTION LIMIT 0").unwrap();
+    database
+        .sql("CREATE ROLE guest LOGIN PASSWORD 'another'; CREATE ROLE nobody_more LOGIN CONNECTION LIMIT 0")
+        .unwrap();
     let hba = database.sql("SHOW hba_file").unwrap();
     let rules = std::fs::read_to_string(&hba).unwrap();
     std::fs::write(&hba, format!("host all guest 127.0.0.1/32 scram-sha-256\n{rules}")).unwrap();
     database.sql("SELECT pg_reload_conf()").unwrap();
-    let at = |user: &str, name: &str| format!("postgres://{user}:{SECRET}@127.0.0.1:{}/{name}", server.port());
+    let at =
+        |user: &str, name: &str| format!("postgres://{user}:{SECRET}@127.0.0.1:{}/{name}", server.port());
     for (url, says) in [
         (at("guest", database.name()), "password authentication failed for user \"guest\""),
         (at("postgres", "absent"), "database \"absent\" does not exist"),
