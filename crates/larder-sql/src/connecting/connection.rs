@@ -44,6 +44,8 @@ pub struct SqlConnection {
     is_busy: bool,
     /// A transaction was opened and not ended.
     is_open: bool,
+    /// The server has said that it ends this connection, or that it only reads: another one is to be opened.
+    is_spent: bool,
     born: Instant,
 }
 
@@ -55,6 +57,7 @@ impl SqlConnection {
             frame: Cow::Borrowed(READ_COMMITTED),
             is_busy: false,
             is_open: false,
+            is_spent: false,
             born: Instant::now(),
         }
     }
@@ -100,13 +103,28 @@ impl SqlConnection {
     async fn command(&mut self, sql: &str) -> Result<(), sqlx::Error> {
         self.is_busy = true;
         let done = self.inner.execute(AssertSqlSafe(sql)).await.map(drop);
-        self.is_busy = is_broken(&done);
+        self.heed(&done);
         done
     }
 
     /// Whether the next may have it as it is.
     pub(super) fn is_clean(&self) -> bool {
-        !self.is_busy && !self.is_open
+        !self.is_busy && !self.is_open && !self.is_spent
+    }
+
+    /// What a statement's outcome says of the connection.
+    fn heed<T>(&mut self, outcome: &Result<T, sqlx::Error>) {
+        use sqlx::Error as E;
+        // The database's own refusals leave a connection as it was.
+        self.is_busy =
+            matches!(outcome, Err(E::Io(_) | E::Tls(_) | E::Protocol(_) | E::WorkerCrashed | E::BeginFailed));
+        let code = match outcome {
+            Err(E::Database(error)) => error.code(),
+            _ => None,
+        };
+        // Ended by the operator or by a shutdown, broken behind a pooler, or a server that was fenced or replaced by a standby.
+        self.is_spent |=
+            code.is_some_and(|code| code.starts_with("57P") || code.starts_with("08") || code == "25006");
     }
 
     /// When it was opened.
@@ -115,7 +133,13 @@ impl SqlConnection {
     }
 
     /// Ends what an earlier user left half-way.
+    ///
+    /// # Errors
+    /// The connection is of no more use.
     pub(super) async fn clean(&mut self) -> Result<(), sqlx::Error> {
+        if self.is_spent {
+            return Err(sqlx::Error::PoolClosed);
+        }
         // Outside of a transaction PostgreSQL warns and SQLite refuses; the ping after it says whether the connection lives.
         let _ = self.rollback().await;
         self.ping().await?;
@@ -184,7 +208,7 @@ impl SqlConnection {
         let statement = statement.named(self.manner != Manner::Pooled);
         self.is_busy = true;
         let answers = (&mut self.inner).fetch_many(statement).try_collect().await;
-        self.is_busy = is_broken(&answers);
+        self.heed(&answers);
         answers
     }
 
@@ -192,15 +216,9 @@ impl SqlConnection {
         let statement = statement.named(self.manner != Manner::Pooled);
         self.is_busy = true;
         let answer = (&mut self.inner).fetch_optional(statement).await;
-        self.is_busy = is_broken(&answer);
+        self.heed(&answer);
         answer
     }
-}
-
-/// Whether the connection may be in a state that is not known: the database's own refusals leave it as it was.
-fn is_broken<T>(outcome: &Result<T, sqlx::Error>) -> bool {
-    use sqlx::Error as E;
-    matches!(outcome, Err(E::Io(_) | E::Tls(_) | E::Protocol(_) | E::WorkerCrashed | E::BeginFailed))
 }
 
 impl fmt::Debug for SqlConnection {

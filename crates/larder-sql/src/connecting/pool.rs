@@ -361,3 +361,7 @@ impl<'c> Executor<'c> for &'c SqlPool {
         Box::pin(async move { self.acquire().await?.describe(sql).await })
     }
 }
+
+#[cfg(test)]
+#[path = "pool_tests.rs"]
+mod tests;

@@ -3,6 +3,7 @@
 use larder_testbed::{Database, Postgres};
 use serde_json::json;
 
+use crate::connecting::{reason, serve, waiting};
 use crate::support::app::Stack;
 use crate::support::eventually;
 
@@ -34,6 +35,20 @@ fn the_primary_of_several_servers_is_used_and_its_successor_after_it() {
     assert_eq!(ann.get(&format!("{me}?consistency=fresh")).expect(200).field("bio"), "on the second");
     larder_testbed::sql(&there, "UPDATE users SET bio = 'by hand' WHERE username = 'ann'").unwrap();
     eventually("the journal is followed there", || ann.get(me).expect(200).field("bio") == "by hand");
+}
+
+#[test]
+fn a_standby_alone_is_named_and_used_once_it_is_promoted() {
+    let primary = Postgres::start().unwrap();
+    let database = Database::fresh(&primary.url()).unwrap();
+    let standby = primary.standby().unwrap();
+    let url = format!("{}?target_session_attrs=primary", standby.url().database(database.name()));
+    let mut larder = serve(&[("DATABASE_URL", &url)]);
+    let stranger = waiting(&mut larder);
+    let said = reason(&stranger);
+    assert!(said.contains(&format!("127.0.0.1:{} is a standby in recovery", standby.port())), "{said}");
+    standby.promote().unwrap();
+    eventually("it is ready", || stranger.get("/readyz").status == 200);
 }
 
 #[test]
