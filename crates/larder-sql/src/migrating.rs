@@ -203,13 +203,15 @@ fn pending(migrator: &Migrator, present: &Present) -> Result<Vec<i64>, Error> {
             Some(_) => {
                 return Err(Error::schema(format!(
                     "migration {version} of this database is not the one that this program knows under that \
-                     number: it was changed, or belongs to another application"
+                     number: it was changed, or belongs to another application, beside which this one needs a database or \
+                     schema of its own"
                 )));
             }
             None if *version < newest => {
                 return Err(Error::schema(format!(
                     "migration {version} of this database is not known to this program, which knows later ones: \
-                     it belongs to another application, or to a branch that was never released"
+                     it belongs to a branch that was never released, or to another application, beside which this one \
+                     needs a database or schema of its own"
                 )));
             }
             None => refuse_incompatible(*version, newest, present.oldest.get(version).copied())?,

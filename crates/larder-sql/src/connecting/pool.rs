@@ -2,6 +2,7 @@
 //!
 //! Invariants:
 //! - `clean_idle`: an idle connection is in no transaction, and no statement of an earlier user runs on it;
+//! - `room_to_read`: users of a share never hold all connections, also where the server grants fewer than the limit;
 //! - `own_before_none`: while the server refuses new connections, a caller waits for one that another caller returns, and
 //!   fails only after the whole wait.
 
@@ -10,13 +11,10 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures_util::stream::BoxStream;
-use sqlx::any::{AnyQueryResult, AnyRow, AnyStatement, AnyTypeInfo};
-use sqlx::{Any, Describe, Either, Execute, Executor, SqlStr};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-use crate::connecting::connection::{BoxFuture, Frame, SqlConnection, Statement, streamed};
+use crate::connecting::connection::{Frame, SqlConnection};
 use crate::connecting::refusal::{Refusal, RefusalKind};
 use crate::connecting::source::Source;
 
@@ -40,7 +38,7 @@ pub struct SqlPool {
     /// How many of the connections this clone's users may hold at once; `None`: all.
     share: Option<Arc<Semaphore>>,
     /// What opens the transaction around each of this clone's single statements.
-    frame: Frame,
+    pub(super) frame: Frame,
 }
 
 struct Core {
@@ -54,6 +52,8 @@ struct Core {
     state: Mutex<State>,
     /// A connection has become idle: wakes one of those whom the server refused a new one.
     returned: Notify,
+    /// A user of a share has given back: wakes one of those who wait for their part of what the server grants.
+    shared: Notify,
     /// A loan has ended: wakes who closes the pool.
     ended: Notify,
 }
@@ -65,6 +65,10 @@ struct State {
     /// Connections that are lent.
     lent: usize,
     is_closed: bool,
+    /// Users of a share who have a connection, or are about to get one.
+    sharing: usize,
+    /// How many connections the server granted when it refused one more; `None` while it has refused none.
+    granted: Option<usize>,
     /// Why the server gave no connection the last time, and when; `None` after it gave one.
     refused: Option<(Instant, Refusal)>,
 }
@@ -85,6 +89,7 @@ impl SqlPool {
             room: Arc::new(Semaphore::new(limit)),
             state: Mutex::default(),
             returned: Notify::new(),
+            shared: Notify::new(),
             ended: Notify::new(),
         };
         Self { core: Arc::new(core), share: None, frame: None }
@@ -147,7 +152,11 @@ impl SqlPool {
             None => None,
         };
         let room = self.core.room.clone().acquire_owned().await.map_err(closed)?;
-        let permits = Permits { _room: room, _share: share };
+        let part = match share {
+            Some(share) => Some((self.core.take_part().await, share)),
+            None => None,
+        };
+        let permits = Permits { _part: part, _room: room };
         let mut pause = PAUSES.0;
         loop {
             let returned = self.core.returned.notified();
@@ -197,9 +206,15 @@ impl Core {
         match connected {
             Ok(connection) => {
                 state.refused = None;
+                // It is counted when it is lent.
+                let open = state.lent + state.idle.len() + 1;
+                state.granted = state.granted.filter(|granted| open <= *granted);
                 Ok(connection)
             }
             Err(refusal) => {
+                if refusal.kind == RefusalKind::Full {
+                    state.granted = Some(state.lent + state.idle.len());
+                }
                 state.refused = Some((Instant::now(), refusal.clone()));
                 Err(refusal)
             }
@@ -212,6 +227,25 @@ impl Core {
         let is_full =
             |(at, refusal): &(Instant, Refusal)| refusal.kind == RefusalKind::Full && at.elapsed() < FULL;
         state.lent + state.idle.len() > 0 && state.refused.as_ref().is_some_and(is_full)
+    }
+
+    /// Waits until users of a share hold less than half of what the server grants, as far as it has said what that is.
+    async fn take_part(self: &Arc<Self>) -> Part {
+        loop {
+            let shared = self.shared.notified();
+            {
+                let mut state = self.lock();
+                if state.sharing < state.granted.map_or(usize::MAX, |granted| (granted / 2).max(1)) {
+                    state.sharing += 1;
+                    return Part(self.clone());
+                }
+            }
+            // The time as well: the server may grant more by now, which only another's connection shows.
+            tokio::select! {
+                () = shared => {}
+                () = tokio::time::sleep(PAUSES.1) => {}
+            }
+        }
     }
 
     fn lend(self: &Arc<Self>, connection: SqlConnection, permits: Permits) -> Loan {
@@ -246,8 +280,18 @@ impl State {
 
 /// What a loan holds beside the connection; given back after it.
 struct Permits {
+    _part: Option<(Part, OwnedSemaphorePermit)>,
     _room: OwnedSemaphorePermit,
-    _share: Option<OwnedSemaphorePermit>,
+}
+
+/// One user of a share, as it is counted.
+struct Part(Arc<Core>);
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        self.0.lock().sharing -= 1;
+        self.0.shared.notify_one();
+    }
 }
 
 /// Only [`Loan::detach`] and the drop take it out, and both end the loan.
@@ -315,50 +359,6 @@ impl fmt::Debug for SqlPool {
             .field("lent", &lent)
             .field("idle", &idle)
             .finish_non_exhaustive()
-    }
-}
-
-impl<'c> Executor<'c> for &'c SqlPool {
-    type Database = Any;
-
-    fn fetch_many<'e, 'q: 'e, E>(
-        self,
-        query: E,
-    ) -> BoxStream<'e, Result<Either<AnyQueryResult, AnyRow>, sqlx::Error>>
-    where
-        'c: 'e,
-        E: 'q + Execute<'q, Any>,
-    {
-        let statement = Statement::of(query);
-        streamed(async move { self.acquire().await?.run(statement?, self.frame).await })
-    }
-
-    fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<AnyRow>, sqlx::Error>>
-    where
-        'c: 'e,
-        E: 'q + Execute<'q, Any>,
-    {
-        let statement = Statement::of(query);
-        Box::pin(async move { self.acquire().await?.run_optional(statement?, self.frame).await })
-    }
-
-    fn prepare_with<'e>(
-        self,
-        sql: SqlStr,
-        parameters: &[AnyTypeInfo],
-    ) -> BoxFuture<'e, Result<AnyStatement, sqlx::Error>>
-    where
-        'c: 'e,
-    {
-        let parameters = parameters.to_vec();
-        Box::pin(async move { self.acquire().await?.prepare_with(sql, &parameters).await })
-    }
-
-    fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<Describe<Any>, sqlx::Error>>
-    where
-        'c: 'e,
-    {
-        Box::pin(async move { self.acquire().await?.describe(sql).await })
     }
 }
 

@@ -151,6 +151,26 @@ async fn a_share_is_not_exceeded_and_leaves_room_for_others() {
 }
 
 #[tokio::test]
+async fn room_to_read() {
+    let bed = Bed::limited(4);
+    let pool = bed.pool(20);
+    let writers = pool.sharing(10, "BEGIN");
+    // The server says what it grants when it is asked for more.
+    let all: Vec<_> = (0..5).map(|_| pool.acquire()).collect();
+    let mut lent = Vec::new();
+    for one in all {
+        lent.extend(one.await);
+    }
+    assert_eq!(lent.len(), 4);
+    drop(lent);
+    let two = [writers.acquire().await.unwrap(), writers.acquire().await.unwrap()];
+    assert!(writers.acquire().await.is_err(), "half of four");
+    assert_eq!(number(&pool).await.unwrap(), 7, "a reader finds room");
+    drop(two);
+    drop(writers.acquire().await.unwrap());
+}
+
+#[tokio::test]
 async fn closing_waits_for_what_is_lent_and_lends_nothing_more() {
     let bed = Bed::new();
     let pool = bed.pool(2);
