@@ -57,7 +57,7 @@ async fn not_ready(State(reason): State<Reason>) -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
 }
 
-/// Without the reason, which names hosts and users: whoever watches the service asks `/readyz`.
+/// Without the reason, which names hosts and roles: only `/readyz` says it.
 async fn not_yet() -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the service is starting and not ready yet, try again")
 }

@@ -164,7 +164,7 @@ impl Database {
         migrator.set_ignore_missing(true);
         let failed = |error| Error::from(sqlx::Error::from(error));
         match self.session()? {
-            // sqlx holds an advisory lock meanwhile, for which whoever comes second waits as long as it takes. A connection of
+            // sqlx holds an advisory lock meanwhile, for which a second process waits as long as it takes. A connection of
             // its own: it ends with the work, and the lock with it, however that went.
             Some(source) => {
                 let mut connection = self.fresh(source).await?;
@@ -173,8 +173,8 @@ impl Database {
                 let _ = connection.close().await;
                 ran
             }
-            // sqlx locks nothing here, so one transaction around everything does: whoever comes second waits,
-            // and then finds the work done.
+            // sqlx locks nothing here, so one transaction around everything does: a second process waits, and then finds
+            // the work done.
             None => {
                 let mut loan = self.writers().acquire().await?;
                 let mut transaction = loan.driver().begin_with(self.dialect().begin()).await?;

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::address::Address;
 use crate::error::Error;
 
-/// Connections to PostgreSQL that an instance opens at most, unless told otherwise: 10 that read, 10 that write, and the
+/// Connections to PostgreSQL that an instance opens at most, by default: 10 that read, 10 that write, and the
 /// journal's.
 pub const POOL_SIZE: u32 = 21;
 /// The journal's own, one that reads and one that writes.

@@ -23,7 +23,7 @@ pub enum PoolMode {
     Transaction,
 }
 
-/// A PgBouncer on 127.0.0.1 that lets everybody in as `postgres`; dropped, it is gone.
+/// A PgBouncer on 127.0.0.1 that lets every client in as `postgres`; dropped, it is gone.
 pub struct PgBouncer {
     // Fields drop in this order: the server ends before its folder is removed.
     _process: Process,
@@ -53,7 +53,7 @@ impl PgBouncer {
             }
             let mut process = Process::spawn(&mut command, folder.path(), Ending::Kill)?;
             let pid = process.pid().to_string();
-            // Its log names it: on a lost port somebody else would answer.
+            // Its log names its process: on a lost port another server would answer.
             process.wait_ready(&log, || {
                 let said = fs::read_to_string(&log).unwrap_or_default();
                 said.contains("process up")

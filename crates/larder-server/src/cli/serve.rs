@@ -34,7 +34,7 @@ pub(crate) async fn run(_: Arguments, settings: Settings) -> anyhow::Result<()> 
     let serving = tokio::spawn(app::serve_routes(listener, newest, asked(stopped.clone())));
     if let Some(opened) = open(&settings, &reason, address, asked(stopped)).await? {
         let service = opened.service.clone();
-        // Those of the start, which nobody needs any more. Before it is announced, so that who reads of it is served.
+        // Before the announcement, so that a client that waits for it is served. What comes back is the start's routes.
         drop(routes.send_replace(router::routes(service.clone())));
         opened.announce(address);
         service.keep_warm();
@@ -55,7 +55,7 @@ struct Opened {
     has_waited: bool,
 }
 
-/// Opens the service; `None` if it was told to stop before that was done.
+/// Opens the service; `None` if a signal asked for a stop before that was done.
 async fn open(
     settings: &Settings,
     reason: &Reason,
@@ -94,7 +94,7 @@ impl Opened {
     }
 }
 
-/// Resolves when the service was told to stop.
+/// Resolves when a signal asks for a stop.
 async fn asked(mut stopped: watch::Receiver<bool>) {
     // An error means that the sender is gone; it goes only after it has said so.
     let _ = stopped.wait_for(|is_stopping| *is_stopping).await;

@@ -31,7 +31,8 @@ pub(super) fn parse(rest: &str) -> Result<PostgresAddress, Error> {
         hosts if hosts == [""] && !user.is_empty() && parameters.has_host() => vec!["localhost".to_owned()],
         hosts => hosts,
     };
-    // libpq asks a single host for nothing unless told to; of several, larder can use only the one that it can write to.
+    // A single host is checked only if the URL asks for that, as libpq does. Of several, larder uses the one that it can
+    // write to.
     let needs_primary = parameters.needs_primary || hosts.len() > 1;
     let query = match parameters.known.is_empty() {
         true => String::new(),

@@ -20,7 +20,7 @@ pub(crate) enum RefusalKind {
     Full,
     /// The server is starting, restarting or not reachable at the moment: try again soon.
     Passing,
-    /// A wrong password or a missing database: trying again within a request helps nobody.
+    /// A wrong password or a missing database: trying again within one request does not help.
     Settled,
 }
 

@@ -134,9 +134,9 @@ fn it_becomes_ready_when_the_database_is_created_later() {
 
 #[test]
 fn a_mistake_in_the_settings_ends_the_start_at_once() {
-    let nobody = format!("postgres://u:{SECRET}@127.0.0.1:{}/x?ssl={SECRET}", free_port().unwrap());
+    let unusable = format!("postgres://u:{SECRET}@127.0.0.1:{}/x?ssl={SECRET}", free_port().unwrap());
     for (name, value) in [
-        ("DATABASE_URL", nobody.as_str()),
+        ("DATABASE_URL", unusable.as_str()),
         ("DATABASE_POOL_SIZE", "1"),
         ("DATABASE_POOLER", "statement"),
         ("DATABASE_DIRECT_URL", "mysql://h/d"),

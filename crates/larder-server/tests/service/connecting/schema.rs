@@ -61,8 +61,8 @@ fn a_role_that_may_only_change_rows_serves_what_another_migrated() {
 
 #[test]
 fn migrate_says_why_it_cannot() {
-    let nobody = "postgres://u:zqxhunter2@127.0.0.1:1/x";
-    let (code, _, said) = migrate(&[("DATABASE_URL", nobody)]);
+    let absent = "postgres://u:zqxhunter2@127.0.0.1:1/x";
+    let (code, _, said) = migrate(&[("DATABASE_URL", absent)]);
     assert_eq!(code, Some(1));
     assert!(
         said.contains("DATABASE_URL cannot be migrated") && said.contains("connection refused"),
