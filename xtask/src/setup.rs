@@ -8,8 +8,15 @@ use larder_testbed::{Program, find};
 use crate::steps::{command, run as run_command, succeeds};
 
 /// The programs tests start, each in its Debian package.
-const PROGRAMS: [Program; 5] =
-    [Program::RedisServer, Program::Initdb, Program::Postgres, Program::Psql, Program::Sqlite3];
+const PROGRAMS: [Program; 7] = [
+    Program::RedisServer,
+    Program::Initdb,
+    Program::Postgres,
+    Program::Psql,
+    Program::PgBasebackup,
+    Program::PgBouncer,
+    Program::Sqlite3,
+];
 
 /// `$@` packages. The packages bring services that would start; exit code 101 from policy-rc.d means "do not
 /// start". A failed update is no end: what matters is whether the install then works.
@@ -114,7 +121,7 @@ mod tests {
     #[test]
     fn only_what_is_missing_is_installed_and_once() {
         assert_eq!(missing_packages(|_| true), [""; 0]);
-        assert_eq!(missing_packages(|_| false), ["redis-server", "postgresql", "sqlite3"]);
+        assert_eq!(missing_packages(|_| false), ["redis-server", "postgresql", "pgbouncer", "sqlite3"]);
         assert_eq!(missing_packages(|program| program != Program::Psql), ["postgresql"]);
     }
 

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use anyhow::Context;
+use axum::Router;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use larder::cache::Cache;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use crate::domain::contact::Email;
 use crate::domain::identity::Username;
@@ -35,7 +37,8 @@ pub struct CreatedAdmin {
 /// # Errors
 /// A URL that cannot be used, or a database that does not answer.
 pub async fn open(settings: &Settings) -> anyhow::Result<(Service, Option<CreatedAdmin>)> {
-    let store = Store::open(&settings.database_url).await.context("DATABASE_URL cannot be opened")?;
+    let options = settings.database.options(&settings.database_url);
+    let store = Store::open_with(&options).await.context("DATABASE_URL cannot be opened")?;
     let installation = store.installation().await?;
     let journal = store.journal().await.context("the journal of DATABASE_URL cannot be opened")?;
     // Two databases behind one Redis must never read each other's entries. A copy of a database has the same name: it
@@ -72,13 +75,24 @@ async fn first_admin(service: &Service, admin: &FirstAdmin) -> anyhow::Result<Op
 
 /// Serves until `stop` resolves, then lets requests in flight end.
 pub async fn serve(listener: TcpListener, service: Service, stop: impl Future<Output = ()> + Send + 'static) {
+    let (_routes, routes) = watch::channel(router::routes(service.clone()));
+    serve_routes(listener, routes, stop).await;
+    close(&service).await;
+}
+
+/// Serves the newest of `routes` until `stop` resolves, then lets requests in flight end.
+pub async fn serve_routes(
+    listener: TcpListener,
+    routes: watch::Receiver<Router>,
+    stop: impl Future<Output = ()> + Send + 'static,
+) {
     let (stopping, stopped) = tokio::sync::oneshot::channel();
     let stop = async move {
         stop.await;
         // Nobody listens only when serving has ended already.
         let _ = stopping.send(());
     };
-    let serving = serving::serve(listener, router::routes(service.clone()), stop);
+    let serving = serving::serve(listener, routes, stop);
     let overdue = async move {
         if stopped.await.is_ok() {
             tokio::time::sleep(GRACE).await;
@@ -90,6 +104,10 @@ pub async fn serve(listener: TcpListener, service: Service, stop: impl Future<Ou
         () = serving => {}
         () = overdue => tracing::warn!("requests were still in flight {GRACE:?} after the stop"),
     }
+}
+
+/// Ends what a service does in the background, and closes its database.
+pub async fn close(service: &Service) {
     service.warming().stop().await;
     service.store().database().close().await;
 }

@@ -6,6 +6,7 @@ pub mod cached;
 pub mod cli;
 pub mod dialects;
 pub mod domain;
+pub mod opening;
 pub mod router;
 pub mod service;
 mod serving;

@@ -25,11 +25,7 @@ const BODY_PAUSE: Duration = Duration::from_secs(10);
 /// All routes on a service.
 pub fn routes(service: Service) -> Router {
     let requests = Requests::new();
-    let (router, document) = OpenApiRouter::with_openapi(openapi::Base::openapi())
-        .merge(api::routes())
-        .merge(dialects::routes())
-        .merge(metrics::routes(requests.clone()))
-        .split_for_parts();
+    let (router, document) = described(requests.clone()).split_for_parts();
     router
         .merge(openapi::pages(document))
         .fallback(problem::unknown_path)
@@ -43,8 +39,20 @@ pub fn routes(service: Service) -> Router {
         .with_state(service)
 }
 
+/// `/openapi.json` and `/docs`, which need no service.
+pub(crate) fn pages() -> Router {
+    openapi::pages(described(Requests::new()).into_openapi())
+}
+
+fn described(requests: Requests) -> OpenApiRouter<Service> {
+    OpenApiRouter::with_openapi(openapi::Base::openapi())
+        .merge(api::routes())
+        .merge(dialects::routes())
+        .merge(metrics::routes(requests))
+}
+
 /// Answers are about people: no shared cache between us and the client may keep one.
-async fn private(mut response: Response) -> Response {
+pub(crate) async fn private(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

@@ -32,8 +32,13 @@ use tower::Service;
 /// axum's own `serve` waits for ever, and so would whoever opens connections and says nothing.
 const HEADERS: Duration = Duration::from_secs(15);
 
-/// Serves until `stop` resolves, then lets requests in flight end.
-pub(crate) async fn serve(mut listener: TcpListener, routes: Router, stop: impl Future<Output = ()>) {
+/// Serves until `stop` resolves, then lets requests in flight end. Each request is answered by the routes that are there when
+/// its head has been read.
+pub(crate) async fn serve(
+    mut listener: TcpListener,
+    routes: watch::Receiver<Router>,
+    stop: impl Future<Output = ()>,
+) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEADERS);
     let (stopping, stopped) = watch::channel(false);
@@ -48,7 +53,7 @@ pub(crate) async fn serve(mut listener: TcpListener, routes: Router, stop: impl 
         let answer = service_fn(move |mut request: Request<Incoming>| {
             of_request.set(Phase::REQUEST);
             request.extensions_mut().insert(ConnectInfo(peer));
-            let (mut routes, is_stopping) = (routes.clone(), is_stopping.clone());
+            let (mut routes, is_stopping) = (routes.borrow().clone(), is_stopping.clone());
             async move {
                 let mut answer = routes.call(request.map(Body::new)).await;
                 if *is_stopping.borrow() {

@@ -1,4 +1,4 @@
-//! One database behind pools of connections: many readers, and on SQLite a single writer.
+//! One database behind a pool of connections: many readers, and on SQLite a single writer.
 //!
 //! Invariants:
 //! - `fresh_reads`: what [`Database::read`] hands out is never inside a transaction, so a statement on it sees
@@ -10,37 +10,30 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use sqlx::any::AnyPoolOptions;
-use sqlx::migrate::Migrator;
-use sqlx::{Any, AnyConnection, AnyPool, Connection, Executor, Transaction};
-
-use crate::address::{Address, sqlite_url};
+use crate::address::{Address, PostgresAddress, sqlite_url};
+use crate::connecting::pool::{Loan, SqlPool};
+use crate::connecting::source::Source;
 use crate::dialect::Dialect;
 use crate::error::Error;
 use crate::journal::completeness::Completeness;
+use crate::migrating::needs_session;
+use crate::options::{DatabaseOptions, Pooler};
 use crate::turns::{Turn, Turns};
 
-const POSTGRES_READERS: u32 = 10;
-const POSTGRES_WRITERS: u32 = 10;
-const POSTGRES_WAIT: Duration = Duration::from_secs(2);
+/// How long a caller waits for a connection to PostgreSQL.
+pub(crate) const POSTGRES_WAIT: Duration = Duration::from_secs(2);
 const SQLITE_READERS: u32 = 4;
 /// Also SQLite's own `busy_timeout`, which the pragmas below spell in milliseconds.
 const SQLITE_WAIT: Duration = Duration::from_secs(5);
 /// As long as SQLite's writers wait for each other.
 const TURN_WAIT: Duration = SQLITE_WAIT;
 const PING_WAIT: Duration = Duration::from_secs(1);
-/// A connection that idled longer is tried before it is used: the server may have restarted meanwhile.
-const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 
 /// FULL: in WAL mode NORMAL may lose the last commits with the power, which others may have cached by then.
 /// The cache of pages may grow to 16 MiB (SQLite's default is 2): what one search reads of 100,000 rows must fit.
 const SQLITE_SETTINGS: &str = "PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; \
      PRAGMA recursive_triggers = ON; PRAGMA synchronous = FULL; PRAGMA cache_size = -16384";
 const SQLITE_READS_ONLY: &str = "PRAGMA query_only = ON";
-/// A server set up with another default level would give loaders an old snapshot, or needless failures.
-const POSTGRES_SETTINGS: &str = "SET default_transaction_isolation TO 'read committed'";
-/// Whoever holds a row, in psql and for long, does not keep a connection with it. As SQLite's `busy_timeout`.
-const POSTGRES_LOCKS: &str = "SET lock_timeout TO '5s'";
 
 /// A database of PostgreSQL or SQLite. Clones share the connections.
 #[derive(Clone)]
@@ -50,41 +43,48 @@ pub struct Database {
 
 struct Shared {
     dialect: Dialect,
-    readers: AnyPool,
-    writers: AnyPool,
+    readers: SqlPool,
+    /// On PostgreSQL the same connections, of which writers hold at most half.
+    writers: SqlPool,
+    /// Where PostgreSQL's migrations find a session; `None` if only a pooler in transaction mode is known.
+    sessions: Option<Source>,
     turns: Turns,
     statements: AtomicU64,
     completeness: Completeness,
 }
 
-/// The two migration folders of an application, one for each dialect, with equal version numbers.
-#[derive(Debug, Clone, Copy)]
-pub struct Migrations {
-    /// For PostgreSQL.
-    pub postgres: &'static Migrator,
-    /// For SQLite.
-    pub sqlite: &'static Migrator,
-}
-
 impl Database {
-    /// Connects to `sqlite://path` (folder and file are made when missing) or `postgres://…`.
-    ///
-    /// PostgreSQL gets up to 10 connections that read and 10 that write, 2 s to hand one out, and those that write wait up
-    /// to 5 s for a lock: readers never wait for writers. SQLite runs in WAL mode with 4 connections
-    /// that only read and one that writes, each waiting up to 5 s for a lock and caching up to 16 MiB of pages: at
-    /// most 80 MiB together.
+    /// Connects as [`Database::open`] does, with defaults for everything but the URL.
     ///
     /// # Errors
-    /// A URL that cannot be used, named without its password; or a database that does not answer.
+    /// As [`Database::open`].
     pub async fn connect(url: &str) -> Result<Self, Error> {
+        Self::open(&DatabaseOptions::new(url)).await
+    }
+
+    /// Connects to `sqlite://path` (folder and file are made when missing) or `postgres://…`.
+    ///
+    /// PostgreSQL gets up to [`POOL_SIZE`](crate::options::POOL_SIZE) connections: the journal's own, half of the rest for
+    /// writers, all of the rest for readers, so that readers never wait for writers. Each is handed out within 2 s: if the
+    /// server has none to give, the caller waits for one that another caller returns. Writers wait up to 5 s for a lock.
+    /// Several servers are tried in the URL's order, and the one that can be written to is used.
+    ///
+    /// SQLite runs in WAL mode with 4 connections that only read and one that writes, each waiting up to 5 s for a lock and
+    /// caching up to 16 MiB of pages: at most 80 MiB together.
+    ///
+    /// # Errors
+    /// A URL that cannot be used, named without its password; or a database that does not answer, with what it said.
+    pub async fn open(options: &DatabaseOptions) -> Result<Self, Error> {
         sqlx::any::install_default_drivers();
-        match Address::parse(url)? {
+        options.check()?;
+        match Address::parse(&options.url)? {
             Address::Sqlite(path) => Self::sqlite(&path).await,
-            Address::Postgres { url, left_out } => {
-                if !left_out.is_empty() {
+            Address::Postgres(address) => {
+                if !address.left_out.is_empty() {
+                    let left_out = &address.left_out;
                     tracing::warn!(?left_out, "the URL of the database has parameters that are not known");
                 }
-                Self::postgres(&url).await
+                Self::postgres(&address, options).await
             }
         }
     }
@@ -106,11 +106,24 @@ impl Database {
         Address::parse(url).map(drop)
     }
 
-    async fn postgres(url: &str) -> Result<Self, Error> {
-        let readers = pool(POSTGRES_READERS, POSTGRES_WAIT, &[POSTGRES_SETTINGS]).connect(url).await?;
-        let settings = &[POSTGRES_SETTINGS, POSTGRES_LOCKS];
-        let writers = pool(POSTGRES_WRITERS, POSTGRES_WAIT, settings).connect(url).await?;
-        Ok(Self::new(Dialect::Postgres, readers, writers))
+    async fn postgres(address: &PostgresAddress, options: &DatabaseOptions) -> Result<Self, Error> {
+        let is_pooled = options.pooler == Pooler::Transaction || address.has_transaction_pooler;
+        let sessions = match &options.direct_url {
+            Some(url) => match Address::parse(url)? {
+                Address::Postgres(address) => Some(Source::postgres(&address, false)?),
+                Address::Sqlite(_) => None,
+            },
+            None if is_pooled => None,
+            None => Some(Source::postgres(address, false)?),
+        };
+        // The journal's own connection leaves the pool for good.
+        let lent = options.pool_size - 1;
+        let readers = SqlPool::new(Source::postgres(address, is_pooled)?, lent, POSTGRES_WAIT);
+        // What has no transaction of its own gets one, for the time-out for locks that goes with it.
+        let writers = readers.sharing((lent / 2).max(1), Dialect::Postgres.begin());
+        // Whether the database answers, and as what it refuses.
+        drop(readers.acquire().await?);
+        Ok(Self::new(Dialect::Postgres, readers, writers, sessions))
     }
 
     async fn sqlite(path: &Path) -> Result<Self, Error> {
@@ -118,35 +131,39 @@ impl Database {
             std::fs::create_dir_all(folder).map_err(Error::unavailable)?;
         }
         let url = sqlite_url(path)?;
-        let writers = pool(1, SQLITE_WAIT, &[SQLITE_SETTINGS]).connect(&url).await?;
+        let pool = |connections, pragmas| -> Result<SqlPool, Error> {
+            Ok(SqlPool::new(Source::sqlite(&url, pragmas)?, connections, SQLITE_WAIT))
+        };
+        let writers = pool(1, &[SQLITE_SETTINGS])?;
         enter_wal(&writers).await?;
-        let settings = &[SQLITE_SETTINGS, SQLITE_READS_ONLY];
-        let readers = pool(SQLITE_READERS, SQLITE_WAIT, settings).connect(&url).await?;
-        Ok(Self::new(Dialect::Sqlite, readers, writers))
+        let readers = pool(SQLITE_READERS, &[SQLITE_SETTINGS, SQLITE_READS_ONLY])?;
+        drop(readers.acquire().await?);
+        Ok(Self::new(Dialect::Sqlite, readers, writers, None))
     }
 
-    fn new(dialect: Dialect, readers: AnyPool, writers: AnyPool) -> Self {
+    fn new(dialect: Dialect, readers: SqlPool, writers: SqlPool, sessions: Option<Source>) -> Self {
         let (turns, statements, completeness) =
             (Turns::default(), AtomicU64::new(0), Completeness::default());
-        Self { shared: Arc::new(Shared { dialect, readers, writers, turns, statements, completeness }) }
+        let shared = Shared { dialect, readers, writers, sessions, turns, statements, completeness };
+        Self { shared: Arc::new(shared) }
     }
 
     /// The executor for one fresh autocommit statement, which it counts.
     ///
     /// A cache's loader must use only this, never a transaction's snapshot: what it loads has to be at least as
     /// new as the moment the load began.
-    pub fn read(&self) -> &AnyPool {
+    pub fn read(&self) -> &SqlPool {
         self.count();
         &self.shared.readers
     }
 
     /// As [`Database::read`], for statements that are nobody's request: not counted.
-    pub(crate) fn readers(&self) -> &AnyPool {
+    pub(crate) fn readers(&self) -> &SqlPool {
         &self.shared.readers
     }
 
     /// For one autocommit statement that writes. Not counted.
-    pub(crate) fn writers(&self) -> &AnyPool {
+    pub(crate) fn writers(&self) -> &SqlPool {
         &self.shared.writers
     }
 
@@ -156,8 +173,19 @@ impl Database {
     }
 
     /// A transaction that is ready to write.
-    pub(crate) async fn writing(&self) -> Result<Transaction<'static, Any>, Error> {
-        Ok(self.shared.writers.begin_with(self.shared.dialect.begin()).await?)
+    pub(crate) async fn writing(&self) -> Result<Loan, Error> {
+        let mut loan = self.shared.writers.acquire().await?;
+        loan.begin(self.shared.dialect.begin()).await?;
+        Ok(loan)
+    }
+
+    /// Where PostgreSQL's migrations find a session; `None` on SQLite.
+    pub(crate) fn session(&self) -> Result<Option<&Source>, Error> {
+        match (self.shared.dialect, &self.shared.sessions) {
+            (Dialect::Sqlite, _) => Ok(None),
+            (Dialect::Postgres, Some(source)) => Ok(Some(source)),
+            (Dialect::Postgres, None) => Err(needs_session()),
+        }
     }
 
     /// A turn among this process's writers of `row`. On SQLite there is one connection that writes, so it is the turn.
@@ -187,34 +215,17 @@ impl Database {
         let answer = sqlx::query("SELECT 1").execute(&self.shared.readers);
         match tokio::time::timeout(PING_WAIT, answer).await {
             Ok(answer) => answer.map(drop).map_err(Error::from),
-            Err(late) => Err(Error::unavailable(late)),
+            Err(late) => Err(match self.shared.readers.refusal() {
+                Some(refusal) => Error::unavailable(refusal),
+                None => Error::unavailable(late),
+            }),
         }
-    }
-
-    /// Brings the schema up to date. Any number of processes may do so at once on one database.
-    ///
-    /// # Errors
-    /// A migration failed, or one that ran before has changed since.
-    pub async fn migrate(&self, migrations: Migrations) -> Result<(), Error> {
-        let outcome = match self.shared.dialect {
-            // sqlx holds an advisory lock meanwhile, for which whoever comes second waits as long as it takes.
-            Dialect::Postgres => migrations.postgres.run(&self.shared.readers).await,
-            // sqlx locks nothing here, so one transaction around everything does: whoever comes second waits,
-            // and then finds the work done.
-            Dialect::Sqlite => {
-                let mut transaction = self.writing().await?;
-                match migrations.sqlite.run(&mut transaction).await {
-                    Ok(()) => return Ok(transaction.commit().await?),
-                    failed => failed,
-                }
-            }
-        };
-        outcome.map_err(|error| Error::from(sqlx::Error::from(error)))
     }
 
     /// Waits for running statements and closes every connection.
     pub async fn close(&self) {
         self.shared.readers.close().await;
+        // On PostgreSQL the same, and closed by now.
         self.shared.writers.close().await;
     }
 
@@ -223,34 +234,10 @@ impl Database {
     }
 }
 
-fn pool(connections: u32, wait: Duration, settings: &'static [&'static str]) -> AnyPoolOptions {
-    AnyPoolOptions::new()
-        .max_connections(connections)
-        .acquire_timeout(wait)
-        // sqlx would otherwise ping before every use, which doubles the round trips of a read.
-        .test_before_acquire(false)
-        .before_acquire(|connection: &mut AnyConnection, used| {
-            Box::pin(async move {
-                if used.idle_for > TRUSTED_IDLE {
-                    connection.ping().await?;
-                }
-                Ok(true)
-            })
-        })
-        .after_connect(move |connection, _| {
-            Box::pin(async move {
-                for setting in settings {
-                    connection.execute(*setting).await?;
-                }
-                Ok(())
-            })
-        })
-}
-
 /// Switches the file to write-ahead logging, which is written into the file and lasts.
 ///
 /// SQLite does not wait for its `busy_timeout` here, so two processes that open a new file at once need this loop.
-async fn enter_wal(writers: &AnyPool) -> Result<(), Error> {
+async fn enter_wal(writers: &SqlPool) -> Result<(), Error> {
     let deadline = Instant::now() + SQLITE_WAIT;
     loop {
         match sqlx::query("PRAGMA journal_mode = WAL").execute(writers).await {

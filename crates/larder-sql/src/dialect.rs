@@ -6,6 +6,9 @@
 //! - SQLite's `RETURNING` shows the row before AFTER triggers ran: read the row again after an UPDATE;
 //! - `sqlx::QueryBuilder` writes `?` for `Any`, which PostgreSQL refuses: number the placeholders.
 
+/// Opens a transaction in which each statement sees what was committed before it began, whatever the server's default level.
+pub(crate) const READ_COMMITTED: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+
 /// Which database answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
@@ -28,10 +31,12 @@ impl Dialect {
 
     /// The statement that opens a write transaction.
     ///
-    /// READ COMMITTED, so that each statement after a lock wait sees what the lock's last holder committed.
+    /// READ COMMITTED, so that each statement after a lock wait sees what the lock's last holder committed. The time-out for
+    /// locks, as long as SQLite's `busy_timeout`, ends with the transaction: set for the session, it would leak through a
+    /// pooler. Without it, a writer would keep its connection for as long as a client in psql holds a row. Both are one message.
     pub(crate) fn begin(self) -> &'static str {
         match self {
-            Self::Postgres => "BEGIN ISOLATION LEVEL READ COMMITTED",
+            Self::Postgres => "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '5s'",
             Self::Sqlite => "BEGIN IMMEDIATE",
         }
     }

@@ -5,6 +5,8 @@ use std::fmt;
 
 use sqlx::error::DatabaseError;
 
+use crate::connecting::refusal::Refusal;
+
 /// What kind of failure an [`Error`] is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ErrorKind {
@@ -26,6 +28,8 @@ pub enum ErrorKind {
     Declaration(String),
     /// The database keeps no journal, or not one that may be consumed; the text says why.
     NoJournal(String),
+    /// The schema is not one that this program can use or bring up to date; the text says why, and what to do.
+    Schema(String),
     /// Anything else: a mistake in the SQL, in the schema, or in a driver.
     Other,
 }
@@ -45,6 +49,13 @@ impl Error {
         &self.kind
     }
 
+    /// What only a pooler makes happen: a name that was prepared is unknown, or known already.
+    fn lost_a_statement(&self) -> bool {
+        let database = self.source().and_then(cause).and_then(sqlx::Error::as_database_error);
+        let code = database.and_then(DatabaseError::code);
+        code.is_some_and(|code| code == "26000" || code == "42P05")
+    }
+
     pub(crate) fn address(text: impl Into<String>) -> Self {
         Self { kind: ErrorKind::Address(text.into()), source: None }
     }
@@ -57,6 +68,10 @@ impl Error {
         Self { kind: ErrorKind::NoJournal(text.into()), source: None }
     }
 
+    pub(crate) fn schema(text: impl Into<String>) -> Self {
+        Self { kind: ErrorKind::Schema(text.into()), source: None }
+    }
+
     pub(crate) fn unavailable(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self { kind: ErrorKind::Unavailable, source: Some(source.into()) }
     }
@@ -65,12 +80,17 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            ErrorKind::Address(text) | ErrorKind::Declaration(text) | ErrorKind::NoJournal(text) => {
-                f.write_str(text)
-            }
+            ErrorKind::Address(text)
+            | ErrorKind::Declaration(text)
+            | ErrorKind::NoJournal(text)
+            | ErrorKind::Schema(text) => f.write_str(text),
             ErrorKind::Unavailable => f.write_str("the database is unavailable"),
             ErrorKind::Unique { column } => write!(f, "a row with this {column} exists already"),
             ErrorKind::Check { constraint } => write!(f, "the database refused the row: check {constraint}"),
+            ErrorKind::Other if self.lost_a_statement() => f.write_str(
+                "the database does not know a statement that was prepared on this connection: a pooler in transaction \
+                 mode has to be declared, DATABASE_POOLER=transaction",
+            ),
             ErrorKind::Other => f.write_str("the database failed"),
         }
     }
@@ -94,8 +114,19 @@ impl StdError for Error {
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
+        // Each layer around a refusal would repeat its words.
+        if let sqlx::Error::Io(error) = &error
+            && let Some(refusal) = error.get_ref().and_then(|error| error.downcast_ref::<Refusal>())
+        {
+            return Self::unavailable(refusal.clone());
+        }
         let kind = match &error {
             sqlx::Error::Database(database) => kind_of(database.as_ref()),
+            sqlx::Error::Migrate(failed) => match cause(failed.as_ref() as &(dyn StdError + 'static)) {
+                Some(sqlx::Error::Database(database)) => kind_of(database.as_ref()),
+                Some(sqlx::Error::Io(_)) => ErrorKind::Unavailable,
+                _ => ErrorKind::Other,
+            },
             sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
             | sqlx::Error::PoolTimedOut
@@ -109,6 +140,16 @@ impl From<sqlx::Error> for Error {
             _ => Some(Box::new(error) as _),
         };
         Self { kind, source }
+    }
+}
+
+/// The database's or the connection's failure behind that of a migration.
+pub(crate) fn cause<'e>(mut error: &'e (dyn StdError + 'static)) -> Option<&'e sqlx::Error> {
+    loop {
+        match error.downcast_ref() {
+            None | Some(sqlx::Error::Migrate(_)) => error = error.source()?,
+            found => return found,
+        }
     }
 }
 

@@ -7,9 +7,12 @@
 //! [`journal`] makes the database record what each change touches, whoever makes it.
 
 mod address;
+mod connecting;
 pub mod database;
 pub mod dialect;
 pub mod error;
 pub mod journal;
+pub mod migrating;
+pub mod options;
 mod turns;
 pub mod write;

@@ -1,8 +1,10 @@
 //! A write transaction: opened ready to write, rolled back unless committed.
 
 use larder::journal::ChangeId;
-use sqlx::{Any, AnyConnection, AssertSqlSafe, Transaction};
+use sqlx::AssertSqlSafe;
 
+use crate::connecting::connection::SqlConnection;
+use crate::connecting::pool::Loan;
 use crate::database::Database;
 use crate::dialect::Dialect;
 use crate::error::Error;
@@ -14,7 +16,7 @@ use crate::turns::Turn;
 /// for each other instead of failing half-way.
 pub struct Write {
     // Fields drop in this order: the next has its turn when the locks are on their way out.
-    transaction: Transaction<'static, Any>,
+    transaction: Loan,
     database: Database,
     /// As what the journal has all that was done so far; empty when nobody has asked since the last statement.
     pub(crate) changes: Vec<ChangeId>,
@@ -48,7 +50,7 @@ impl Database {
 
 impl Write {
     /// The executor for one statement of this transaction, which it counts.
-    pub fn statement(&mut self) -> &mut AnyConnection {
+    pub fn statement(&mut self) -> &mut SqlConnection {
         self.database.count();
         self.changes.clear();
         &mut self.transaction
@@ -74,7 +76,7 @@ impl Write {
     ///
     /// # Errors
     /// After an error it is unknown whether the changes were made.
-    pub async fn commit(self) -> Result<Vec<ChangeId>, Error> {
+    pub async fn commit(mut self) -> Result<Vec<ChangeId>, Error> {
         self.transaction.commit().await?;
         Ok(self.changes)
     }
@@ -83,7 +85,7 @@ impl Write {
     ///
     /// # Errors
     /// The changes are undone even then: the connection is gone.
-    pub async fn rollback(self) -> Result<(), Error> {
+    pub async fn rollback(mut self) -> Result<(), Error> {
         Ok(self.transaction.rollback().await?)
     }
 }

@@ -38,6 +38,11 @@ impl Database {
         self.server.through(proxy.port()).database(&self.name)
     }
 
+    /// The database's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Runs SQL as software that has never heard of larder would: in psql, on a connection of its own.
     ///
     /// Returns the rows, one a line, columns separated by `|`. Several statements are one transaction.
@@ -58,7 +63,16 @@ impl Drop for Database {
     }
 }
 
-fn psql(url: &str, statement: &str) -> Result<String> {
+/// As [`Database::sql`], on any database that psql can reach by this URL.
+///
+/// # Errors
+///
+/// As [`Database::sql`].
+pub fn sql(url: &str, statement: &str) -> Result<String> {
+    psql(url, statement)
+}
+
+pub(crate) fn psql(url: &str, statement: &str) -> Result<String> {
     let output = Command::new(find(Program::Psql)?)
         .args(["--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--set=ON_ERROR_STOP=1"])
         .args(["--dbname", url, "--command", statement])

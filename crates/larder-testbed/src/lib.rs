@@ -1,4 +1,4 @@
-//! Throw-away redis-server, PostgreSQL and SQLite for tests: free loopback ports, temporary folders.
+//! Throw-away redis-server, PostgreSQL, PgBouncer and SQLite for tests: free loopback ports, temporary folders.
 //!
 //! Every server is a direct child of the test process, stopped by its id when its value is dropped. A test
 //! process that is killed drops nothing, so each server also has a watchdog that ends it and removes its
@@ -17,7 +17,9 @@
 //! # }
 //! ```
 
+mod account;
 mod database;
+mod pgbouncer;
 mod ports;
 mod postgres;
 mod process;
@@ -27,8 +29,10 @@ mod redis;
 mod replication;
 mod resp;
 mod sqlite;
+mod standby;
 
-pub use database::Database;
+pub use database::{Database, sql};
+pub use pgbouncer::{PgBouncer, PoolMode};
 pub use ports::free_port;
 pub use postgres::{Postgres, PostgresUrl};
 pub use programs::{Program, find};

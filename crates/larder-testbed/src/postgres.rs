@@ -3,16 +3,14 @@
 use std::env;
 use std::fmt;
 use std::fs::{self, File};
-use std::os::unix::fs::chown;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
-use rustix::process::geteuid;
 use tempfile::TempDir;
 
+use crate::account::Account;
 use crate::ports::{boot_on, free_port};
 use crate::process::{Ending, Process};
 use crate::programs::{Program, find};
@@ -39,6 +37,12 @@ impl PostgresUrl {
     /// The URL of one of the server's databases.
     pub fn database(&self, name: &str) -> String {
         format!("{}/{name}", self.0)
+    }
+
+    /// The server's port.
+    pub(crate) fn port(&self) -> Result<u16> {
+        let port = self.0.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+        port.with_context(|| format!("{self} names no port"))
     }
 
     /// Where the same server is for whoever comes by this port.
@@ -77,11 +81,16 @@ impl Postgres {
     /// As [`start`](Self::start); a setting PostgreSQL refuses keeps it from booting.
     pub fn start_with(settings: &[&str]) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("larder-postgres-").tempdir()?;
-        let account = if geteuid().is_root() { Some(Account::named("postgres")?) } else { None };
+        let account = Account::for_servers()?;
         if let Some(account) = &account {
-            chown(folder.path(), Some(account.uid), Some(account.gid))?;
+            account.own(folder.path())?;
         }
         init(folder.path(), account.as_ref())?;
+        Self::on(folder, account, settings)
+    }
+
+    /// Starts a server on the data in `folder`.
+    pub(crate) fn on(folder: TempDir, account: Option<Account>, settings: &[&str]) -> Result<Self> {
         boot_on(free_port, |port| Ok((boot(folder.path(), port, account.as_ref(), settings)?, port)))
             .map(|(process, port)| Self { process, folder, account, port, settings: owned(settings) })
     }
@@ -136,6 +145,11 @@ impl Postgres {
         PostgresUrl(format!("postgres://postgres@127.0.0.1:{}", self.port))
     }
 
+    /// The folder of its socket, for clients that connect without TCP.
+    pub fn socket_folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// The port.
     pub fn port(&self) -> u16 {
         self.port
@@ -146,35 +160,12 @@ fn owned(settings: &[&str]) -> Vec<String> {
     settings.iter().map(|setting| (*setting).to_owned()).collect()
 }
 
-/// The user a server runs as.
-struct Account {
-    uid: u32,
-    gid: u32,
-}
-
-impl Account {
-    fn named(name: &str) -> Result<Self> {
-        let passwd = fs::read_to_string("/etc/passwd").context("reading /etc/passwd")?;
-        Self::parse(&passwd, name).with_context(|| {
-            format!(
-                "no user {name}, whom root needs to run PostgreSQL; on Debian: apt-get install postgresql"
-            )
-        })
-    }
-
-    fn parse(passwd: &str, name: &str) -> Option<Self> {
-        let fields = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>());
-        let user = fields.into_iter().find(|fields| fields.first() == Some(&name))?;
-        Some(Self { uid: user.get(2)?.parse().ok()?, gid: user.get(3)?.parse().ok()? })
-    }
-}
-
 /// One of PostgreSQL's programs, run as `account` in a folder that account may enter.
-fn program(program: Program, folder: &Path, account: Option<&Account>) -> Result<Command> {
+pub(crate) fn program(program: Program, folder: &Path, account: Option<&Account>) -> Result<Command> {
     let mut command = Command::new(find(program)?);
     command.current_dir(folder).arg("-D").arg(folder.join("data"));
     if let Some(account) = account {
-        command.uid(account.uid).gid(account.gid);
+        account.run(&mut command);
     }
     Ok(command)
 }
@@ -216,18 +207,4 @@ fn boot(
         line(0) == Some(&pid) && line(7) == Some("ready")
     })?;
     Ok(process)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_account_is_found_by_its_whole_name() {
-        let passwd =
-            "root:x:0:0::/root:/bin/sh\npostgres2:x:7:8::/:/bin/sh\npostgres:x:101:104:,,,:/:/bin/sh\n";
-        let account = Account::parse(passwd, "postgres").unwrap();
-        assert_eq!((account.uid, account.gid), (101, 104));
-        assert!(Account::parse(passwd, "nobody").is_none());
-    }
 }

@@ -20,6 +20,10 @@ pub enum Program {
     Postgres,
     /// `psql`, the foreign writer of PostgreSQL tests.
     Psql,
+    /// `pg_basebackup`, which makes a standby of a server that runs.
+    PgBasebackup,
+    /// `pgbouncer`, a pooler in front of PostgreSQL.
+    PgBouncer,
     /// `sqlite3`, the foreign writer of SQLite tests.
     Sqlite3,
 }
@@ -32,6 +36,8 @@ impl Program {
             Self::Initdb => "initdb",
             Self::Postgres => "postgres",
             Self::Psql => "psql",
+            Self::PgBasebackup => "pg_basebackup",
+            Self::PgBouncer => "pgbouncer",
             Self::Sqlite3 => "sqlite3",
         }
     }
@@ -40,7 +46,8 @@ impl Program {
     pub fn package(self) -> &'static str {
         match self {
             Self::RedisServer => "redis-server",
-            Self::Initdb | Self::Postgres | Self::Psql => "postgresql",
+            Self::Initdb | Self::Postgres | Self::Psql | Self::PgBasebackup => "postgresql",
+            Self::PgBouncer => "pgbouncer",
             Self::Sqlite3 => "sqlite3",
         }
     }
@@ -50,7 +57,11 @@ impl Program {
         let mut folders = match self {
             // First, for what the PATH has as psql on Debian is a Perl script that takes three times as long,
             // and initdb and postgres must be of one version.
-            Self::Initdb | Self::Postgres | Self::Psql => newest_first(Path::new(POSTGRES_VERSIONS)),
+            Self::Initdb | Self::Postgres | Self::Psql | Self::PgBasebackup => {
+                newest_first(Path::new(POSTGRES_VERSIONS))
+            }
+            // Not on the PATH of an ordinary user.
+            Self::PgBouncer => vec![PathBuf::from("/usr/sbin")],
             Self::RedisServer | Self::Sqlite3 => Vec::new(),
         };
         folders.extend(env::split_paths(&path));

@@ -48,8 +48,10 @@ pub(crate) struct Ready {
 )]
 pub(crate) async fn readyz(State(service): State<Service>) -> Result<impl IntoResponse, Problem> {
     if let Err(error) = service.store().database().ping().await {
-        tracing::warn!(%error, "not ready");
-        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the database does not answer"));
+        let reason = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+        tracing::warn!(reason, "not ready");
+        let detail = format!("the database does not answer: {reason}");
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail));
     }
     let cache = service.users().cache().health().as_str();
     Ok(Answer(Ready { status: "ready", database: "ok", cache }))

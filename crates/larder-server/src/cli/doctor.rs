@@ -41,7 +41,10 @@ pub(crate) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Res
 fn show(defect: &Defect) {
     println!("defect: {defect}");
     match defect.remedy() {
-        Some(remedy) => println!("  remedy, as the owner of the tables (or `larder doctor --mend`):\n{}", indented(remedy)),
+        Some(remedy) => println!(
+            "  remedy, as the owner of the tables (or `larder doctor --mend`):\n{}",
+            indented(remedy)
+        ),
         None => println!("  remedy: undo the change, or declare it in a migration"),
     }
 }

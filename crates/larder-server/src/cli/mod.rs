@@ -1,8 +1,10 @@
-//! The command line: `larder serve`, `larder config` and `larder demo`.
+//! The command line: `larder serve`, `larder migrate`, `larder doctor`, `larder config` and `larder demo`.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line speaks to its terminal")]
 
 mod demo;
+mod doctor;
+mod migrate;
 mod serve;
 mod settings;
 
@@ -26,7 +28,32 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Serve the API.
+    ///
+    /// Settings come from the environment and from a file: LARDER_LISTEN (127.0.0.1:8080), DATABASE_URL
+    /// (sqlite://data/larder.db), REDIS_URL (none), LARDER_ADMIN_EMAIL and LARDER_ADMIN_PASSWORD (the superadmin
+    /// that an empty database gets; without a password a random one is printed once), and more: `larder config`
+    /// shows them all. An empty value counts as unset.
+    ///
+    /// It listens at once. Until the database can be reached, /livez answers 200, /readyz answers 503 with the reason,
+    /// and everything else answers 503.
     Serve(serve::Arguments),
+    /// Bring the database's schema up to date, and end.
+    ///
+    /// For a deployment whose service has no right to create tables: run this first, with a role that has it. It
+    /// connects to DATABASE_DIRECT_URL, else to DATABASE_URL, and applies what is pending. Any number of these may run
+    /// at once. The last line says what was done, and at which version the schema is.
+    ///
+    /// Exit codes: 0, the schema is up to date, or newer and compatible; 1, it is not, and the last line of stderr says
+    /// why; 2, the arguments are wrong.
+    Migrate(migrate::Arguments),
+    /// Examine whether the journal is complete, and mend it.
+    ///
+    /// The journal is how every instance hears of every change. This says what keeps it from being complete (a trigger that is
+    /// off or was changed, row-level security on the outbox, a table that was swapped, …), with the SQL that mends it. It connects
+    /// to DATABASE_DIRECT_URL, else to DATABASE_URL, and changes nothing without --mend.
+    ///
+    /// Exit codes: 0, the journal is complete; 1, it is not, or cannot be examined; 2, the arguments are wrong.
+    Doctor(doctor::Arguments),
     /// Show every setting as it comes out, where it came from, and no secret.
     Config,
     /// Show what the cache is worth: ten thousand users, a load with and without it, a table.
@@ -45,6 +72,10 @@ pub fn main() -> ExitCode {
         |runtime| match command {
             Command::Serve(arguments) => settings::read(config.as_deref())
                 .and_then(|settings| runtime.block_on(serve::run(arguments, settings))),
+            Command::Migrate(arguments) => settings::read(config.as_deref())
+                .and_then(|settings| runtime.block_on(migrate::run(arguments, settings))),
+            Command::Doctor(arguments) => settings::read(config.as_deref())
+                .and_then(|settings| runtime.block_on(doctor::run(arguments, settings))),
             Command::Config => settings::read(config.as_deref()).map(|settings| settings::show(&settings)),
             Command::Demo(arguments) => runtime.block_on(demo::run(arguments)),
         },

@@ -1,38 +1,101 @@
 //! `larder serve`.
 
+use std::net::SocketAddr;
+
 use anyhow::Context;
 use clap::Args;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
-use crate::app;
+use crate::app::{self, CreatedAdmin};
+use crate::opening::{self, Reason};
+use crate::router;
+use crate::service::Service;
 use crate::settings::Settings;
 
-/// Settings come from the environment and from a file: LARDER_LISTEN (127.0.0.1:8080), DATABASE_URL
-/// (sqlite://data/larder.db), REDIS_URL (none), LARDER_ADMIN_EMAIL and LARDER_ADMIN_PASSWORD (the superadmin
-/// that an empty database gets; without a password a random one is printed once), and more: `larder config`
-/// shows them all. An empty value counts as unset.
+/// None of its own: what it does is said by the settings.
 #[derive(Args)]
 pub(crate) struct Arguments {}
 
 pub(crate) async fn run(_: Arguments, settings: Settings) -> anyhow::Result<()> {
+    let (stopping, stopped) = watch::channel(false);
     let stop = app::asked_to_stop()?;
+    tokio::spawn(async move {
+        stop.await;
+        stopping.send_replace(true);
+    });
     // Before the database gets its superadmin: a start that fails would lose the password drawn for it.
     let listener = TcpListener::bind(settings.listen)
         .await
         .with_context(|| format!("LARDER_LISTEN={} cannot be listened on", settings.listen))?;
-    let (service, admin) = app::open(&settings).await?;
-    if let Some(admin) = admin {
-        match admin.drawn_password {
-            Some(password) => {
-                println!("First superadmin: {} with password {password}", admin.email.as_str());
-                println!("It is shown this once. Set LARDER_ADMIN_PASSWORD to choose it yourself.");
-            }
-            None => println!("First superadmin: {}", admin.email.as_str()),
-        }
+    let address = listener.local_addr()?;
+    let reason = Reason::default();
+    let (routes, newest) = watch::channel(opening::routes(reason.clone()));
+    let serving = tokio::spawn(app::serve_routes(listener, newest, asked(stopped.clone())));
+    if let Some(opened) = open(&settings, &reason, address, asked(stopped)).await? {
+        let service = opened.service.clone();
+        // Before the announcement, so that a client that waits for it is served. What comes back is the start's routes.
+        drop(routes.send_replace(router::routes(service.clone())));
+        opened.announce(address);
+        service.keep_warm();
+        serving.await?;
+        app::close(&service).await;
+    } else {
+        serving.await?;
     }
-    println!("Listening on http://{}", listener.local_addr()?);
-    service.keep_warm();
-    app::serve(listener, service, stop).await;
     println!("Stopped.");
     Ok(())
+}
+
+/// A service that was opened just now.
+struct Opened {
+    service: Service,
+    admin: Option<CreatedAdmin>,
+    /// It was said that the service listens, and that it waits.
+    has_waited: bool,
+}
+
+/// Opens the service; `None` if a signal asked for a stop before that was done.
+async fn open(
+    settings: &Settings,
+    reason: &Reason,
+    address: SocketAddr,
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<Option<Opened>> {
+    let mut has_waited = false;
+    let waits = || {
+        if !has_waited {
+            println!("Listening on http://{address}, not ready: waiting for the database");
+        }
+        has_waited = true;
+    };
+    let (service, admin) = tokio::select! {
+        opened = opening::open(settings, reason, waits) => opened?,
+        () = stop => return Ok(None),
+    };
+    Ok(Some(Opened { service, admin, has_waited }))
+}
+
+impl Opened {
+    fn announce(&self, address: SocketAddr) {
+        if let Some(admin) = &self.admin {
+            match &admin.drawn_password {
+                Some(password) => {
+                    println!("First superadmin: {} with password {password}", admin.email.as_str());
+                    println!("It is shown this once. Set LARDER_ADMIN_PASSWORD to choose it yourself.");
+                }
+                None => println!("First superadmin: {}", admin.email.as_str()),
+            }
+        }
+        match self.has_waited {
+            true => println!("Ready."),
+            false => println!("Listening on http://{address}"),
+        }
+    }
+}
+
+/// Resolves when a signal asks for a stop.
+async fn asked(mut stopped: watch::Receiver<bool>) {
+    // An error means that the sender is gone; it goes only after it has said so.
+    let _ = stopped.wait_for(|is_stopping| *is_stopping).await;
 }

@@ -1,6 +1,7 @@
 //! The service's settings, from a file and the environment. A bad value is refused with its name and what is allowed.
 
 pub mod bad;
+pub mod database;
 pub mod presets;
 pub mod redis;
 pub mod security;
@@ -15,10 +16,10 @@ use crate::cached::policies::Policies;
 use crate::domain::contact::Email;
 use crate::domain::password::Password;
 use crate::settings::bad::BadSetting;
+use crate::settings::database::DatabaseSettings;
 use crate::settings::redis::RedisSettings;
 use crate::settings::security::Security;
-use crate::settings::sources::{Effective, Found, Origin, Sources};
-use crate::store::Store;
+use crate::settings::sources::{Effective, Origin, Sources};
 
 /// What is left of the engine's 64 characters beside the database's own name.
 const NAMESPACE_BYTES: usize = 31;
@@ -30,6 +31,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// `DATABASE_URL`: `sqlite://path` or `postgres://…`. Default `sqlite://data/larder.db`.
     pub database_url: String,
+    /// What stands in front of the database, and how many connections it gets.
+    pub database: DatabaseSettings,
     /// The Redis. Default none, memory alone.
     pub redis: Option<RedisSettings>,
     /// `LARDER_NAMESPACE`: what our share of a Redis begins with. Default `larder`, or the preset's.
@@ -54,6 +57,14 @@ pub struct FirstAdmin {
 }
 
 impl Settings {
+    /// The setting that names the database for commands about its schema, and its URL: the server itself if that is known.
+    pub fn database_for_schema(&self) -> (&'static str, &str) {
+        match &self.database.direct_url {
+            Some(direct) => ("DATABASE_DIRECT_URL", direct),
+            None => ("DATABASE_URL", &self.database_url),
+        }
+    }
+
     /// Reads the settings. An empty value counts as unset.
     ///
     /// # Errors
@@ -64,9 +75,11 @@ impl Settings {
             let expected = "must be an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080";
             raw.trim().parse().map_err(|_| expected.to_owned())
         })?;
+        let (database_url, database) = database::read(&sources)?;
         let settings = Self {
             listen,
-            database_url: database_url(&sources)?,
+            database_url,
+            database,
             redis: redis::read(&sources)?,
             namespace: namespace(&sources)?,
             admin: first_admin(&sources)?,
@@ -76,18 +89,6 @@ impl Settings {
         };
         Ok(Self { effective: sources.effective(), ..settings })
     }
-}
-
-fn database_url(sources: &Sources) -> Result<String, BadSetting> {
-    const NAME: &str = "DATABASE_URL";
-    let default = "sqlite://data/larder.db";
-    let Some(Found { value: url, origin, .. }) = sources.find(NAME) else {
-        sources.note(NAME, default, Origin::Default);
-        return Ok(default.to_owned());
-    };
-    Store::check_url(&url).map_err(|error| BadSetting::url(NAME, &url, error.to_string()))?;
-    sources.note(NAME, redact::url(&url), origin);
-    Ok(url)
 }
 
 fn namespace(sources: &Sources) -> Result<String, BadSetting> {

@@ -38,7 +38,9 @@ mod row;
 mod search;
 mod sql;
 
-use larder_sql::database::{Database, Migrations};
+use larder_sql::database::Database;
+use larder_sql::migrating::{Migrated, Migrations};
+use larder_sql::options::DatabaseOptions;
 use larder_sql::write::Write;
 use sqlx::Row;
 use sqlx::migrate::Migrator;
@@ -66,9 +68,25 @@ impl Store {
     /// # Errors
     /// [`StoreError::Invalid`] for a URL that cannot be used, else what the database says.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
-        let database = Database::connect(url).await?;
-        database.migrate(Migrations { postgres: &POSTGRES, sqlite: &SQLITE }).await?;
-        Ok(Self { database, recorder: None, actor: Actor::Nobody })
+        Self::open_with(&DatabaseOptions::new(url)).await
+    }
+
+    /// As [`Store::open`], with what else there is to say about the connections.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub async fn open_with(options: &DatabaseOptions) -> Result<Self, StoreError> {
+        Ok(Self::migrated(options).await?.0)
+    }
+
+    /// As [`Store::open_with`], and what was migrated.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub async fn migrated(options: &DatabaseOptions) -> Result<(Self, Migrated), StoreError> {
+        let database = Database::open(options).await?;
+        let migrated = database.migrate(Migrations { postgres: &POSTGRES, sqlite: &SQLITE }).await?;
+        Ok((Self { database, recorder: None, actor: Actor::Nobody }, migrated))
     }
 
     /// Whether [`Store::open`] could use this URL, as far as can be told without connecting.
@@ -97,5 +115,24 @@ impl Store {
     /// The database itself, for its health and its count of statements.
     pub fn database(&self) -> &Database {
         &self.database
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The first version from which each migration says which programs can run on it.
+    const FIRST: i64 = 12;
+
+    #[test]
+    fn both_folders_have_the_same_versions_and_each_says_what_is_compatible() {
+        let versions = |migrator: &Migrator| migrator.iter().map(|one| one.version).collect::<Vec<_>>();
+        assert_eq!(versions(&POSTGRES), versions(&SQLITE));
+        for migration in POSTGRES.iter().chain(SQLITE.iter()).filter(|one| one.version >= FIRST) {
+            let version = migration.version;
+            let says = format!("INSERT INTO larder_compatibility (version, oldest) VALUES ({version}, ");
+            assert!(migration.sql.as_str().contains(&says), "migration {version} does not say {says}…");
+        }
     }
 }

@@ -34,9 +34,12 @@ fn config_shows_each_setting_where_it_came_from_and_no_secret() {
     );
     std::fs::write(folder.path().join("larder.toml"), toml).unwrap();
     let database = format!("postgres://larder:{SECRET}@db/larder?sslpassword={SECRET}");
+    let direct = format!("postgres://larder:{SECRET}@server/larder");
     let redis = format!("redis://:{SECRET}@cache:6379");
     let environment = [
         ("DATABASE_URL", database.as_str()),
+        ("DATABASE_DIRECT_URL", direct.as_str()),
+        ("DATABASE_POOL_SIZE", "8"),
         ("REDIS_URL", " "),
         ("REDIS_PRIVATE_URL", redis.as_str()),
         ("REDIS_DB", "2"),
@@ -46,6 +49,12 @@ fn config_shows_each_setting_where_it_came_from_and_no_secret() {
     let expected = [
         ("LARDER_LISTEN", "LARDER_LISTEN 127.0.0.1:8080 (default)"),
         ("DATABASE_URL", "DATABASE_URL postgres://…@db/larder?… (environment, DATABASE_URL)"),
+        ("DATABASE_POOL_SIZE", "DATABASE_POOL_SIZE 8 (environment, DATABASE_POOL_SIZE)"),
+        ("DATABASE_POOLER", "DATABASE_POOLER none (default)"),
+        (
+            "DATABASE_DIRECT_URL",
+            "DATABASE_DIRECT_URL postgres://…@server/larder (environment, DATABASE_DIRECT_URL)",
+        ),
         ("REDIS_PRIVATE_URL", "REDIS_PRIVATE_URL redis://…@cache:6379 (environment, REDIS_PRIVATE_URL)"),
         ("REDIS_DB", "REDIS_DB 2 (environment, REDIS_DB)"),
         ("REDIS_POOL_SIZE", "REDIS_POOL_SIZE 10 (default)"),

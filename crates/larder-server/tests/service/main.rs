@@ -9,6 +9,7 @@ mod bulk;
 mod cache_api;
 mod conditional;
 mod config;
+mod connecting;
 mod deactivated;
 mod demo;
 mod dumps;

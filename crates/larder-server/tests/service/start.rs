@@ -88,7 +88,6 @@ fn a_setting_that_cannot_be_used_is_named_without_its_secret() {
         ("DATABASE_URL", "mysql://root:SECRET@127.0.0.1/larder"),
         ("DATABASE_URL", "sqlite::memory:"),
         ("DATABASE_URL", "sqlite://file/below/a/file.db"),
-        ("DATABASE_URL", "postgres://larder:SECRET@127.0.0.1:1/larder"),
         ("DATABASE_URL", "postgres://larder:SECRET@127.0.0.1:port/larder"),
         ("DATABASE_URL", "postgres:larder:SECRET"),
         ("REDIS_URL", "rediss://:SECRET@127.0.0.1:1/0"),

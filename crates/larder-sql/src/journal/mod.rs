@@ -19,9 +19,10 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use larder::journal::{Changes, DatabaseId, Failure, Journal, Position, Since, Touch};
 use larder::policy::Policy;
-use sqlx::{AnyConnection, Executor};
+use sqlx::Executor as _;
 use tokio::sync::Mutex;
 
+use crate::connecting::connection::SqlConnection;
 use crate::database::Database;
 use crate::dialect::Dialect;
 use crate::error::Error;
@@ -36,6 +37,8 @@ const KEEP: Duration = Policy::TTL_MAX.saturating_add(Duration::from_secs(3 + 57
 const LIMIT: usize = 10_000;
 /// How long after a defect was found it is looked for again, though nothing has changed.
 const INSPECT_AGAIN: Duration = Duration::from_secs(5);
+/// How long one statement of the journal's own connection may take.
+const STATEMENT: Duration = Duration::from_secs(2);
 /// Rows that one statement of a prune deletes, so that none holds its locks for long.
 const PRUNED_AT_ONCE: i64 = 1000;
 /// Statements of one prune; what is left is for the next.
@@ -77,7 +80,7 @@ pub struct SqlJournal {
 
 /// The journal's own connection, and what it has seen.
 struct Own {
-    connection: AnyConnection,
+    connection: SqlConnection,
     /// On SQLite alone.
     seen: Option<sqlite::Seen>,
     inspected: Option<Inspected>,
@@ -203,7 +206,7 @@ impl SqlJournal {
         let mut connection = self.database.readers().acquire().await?.detach();
         if self.database.dialect() == Dialect::Postgres {
             // A consumer that asks gives up after a while and asks again: the server has to give up too.
-            connection.execute("SET statement_timeout = '2s'").await?;
+            connection.limit_statements(STATEMENT).await?;
         }
         Ok(Own { connection, seen: None, inspected: None })
     }
@@ -282,7 +285,7 @@ impl SqlJournal {
                 transaction.execute("SET LOCAL lock_timeout = '1s'").await?;
             }
             transaction.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(remedy))).await?;
-            Ok::<_, Error>(transaction.commit().await?)
+            transaction.commit().await.map_err(Error::from)
         };
         let applied = applied.await;
         match &applied {

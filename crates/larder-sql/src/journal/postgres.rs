@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use larder::journal::DatabaseId;
+use sqlx::Row;
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, AnyPool, Row};
 
+use crate::connecting::connection::SqlConnection;
+use crate::connecting::pool::SqlPool;
 use crate::error::Error;
 use crate::journal::completeness::postgres::{BEGIN_LIFE, attestation, is_silent};
 use crate::journal::completeness::{self, Attested};
@@ -104,7 +106,7 @@ const PRUNE: &str = "
              ORDER BY xid LIMIT $1)))";
 
 pub(super) async fn ask(
-    connection: &mut AnyConnection,
+    connection: &mut SqlConnection,
     asking: Asking<'_>,
     names: &str,
 ) -> Result<(Answer, Attested), Error> {
@@ -176,7 +178,7 @@ pub(super) fn identity(row: &AnyRow) -> Result<DatabaseId, Error> {
 }
 
 /// Each statement a transaction of its own: whoever sees that a row is gone sees the floor that it was below.
-pub(super) async fn prune(writers: &AnyPool, keep: Duration) -> Result<u64, Error> {
+pub(super) async fn prune(writers: &SqlPool, keep: Duration) -> Result<u64, Error> {
     sqlx::query(MARK).bind(micros(keep / MARKS)).execute(writers).await.map_err(touched::without_outbox)?;
     sqlx::query(APPLY).bind(micros(keep)).execute(writers).await?;
     sqlx::query(FORGET_MARKS).execute(writers).await?;

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use larder::journal::{DatabaseId, Position};
+use sqlx::Row as _;
 use sqlx::any::AnyRow;
-use sqlx::{AnyPool, Row as _};
 
+use crate::connecting::pool::SqlPool;
 use crate::error::Error;
 use crate::journal::completeness::Attested;
 use crate::journal::position::{self, Row};
@@ -95,7 +96,7 @@ pub(super) fn outbox_row(row: &AnyRow) -> Result<OutboxRow, Error> {
 }
 
 /// The floor is a row that was the last one when the mark was taken, and stays itself.
-pub(super) async fn prune(writers: &AnyPool, keep: Duration) -> Result<u64, Error> {
+pub(super) async fn prune(writers: &SqlPool, keep: Duration) -> Result<u64, Error> {
     let mark = format!(
         "INSERT INTO larder_outbox_marks (taken_at, floor)
          SELECT {NOW}, id FROM (SELECT id FROM larder_outbox ORDER BY id DESC LIMIT 1)

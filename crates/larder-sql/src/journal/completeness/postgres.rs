@@ -1,8 +1,9 @@
 //! What the journal's completeness rests on, on PostgreSQL.
 
+use sqlx::Row as _;
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, Row as _};
 
+use crate::connecting::connection::SqlConnection;
 use crate::error::Error;
 use crate::journal::completeness::{Attested, Defect, Inspection};
 use crate::journal::postgres_triggers::{self, ROW_TRIGGER, SCHEMA, TRUNCATE_TRIGGER, always};
@@ -137,7 +138,7 @@ pub(in crate::journal) fn attested(row: &AnyRow) -> Result<Attested, Error> {
 }
 
 pub(in crate::journal) async fn inspect(
-    connection: &mut AnyConnection,
+    connection: &mut SqlConnection,
     tables: &[Table],
 ) -> Result<Inspection, Error> {
     // The facts first: what changes after them makes a write's own comparison fail.

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use sqlx::{AnyConnection, Row as _};
+use sqlx::Row as _;
 
+use crate::connecting::connection::SqlConnection;
 use crate::error::Error;
 use crate::journal::completeness::{Defect, Inspection};
 use crate::journal::seal::is_sealed;
@@ -18,7 +19,7 @@ const SCHEMA: &str = "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE 
 const GUARDS: [&str; 2] = ["larder_outbox_deleted", "larder_outbox_updated"];
 
 pub(in crate::journal) async fn inspect(
-    connection: &mut AnyConnection,
+    connection: &mut SqlConnection,
     tables: &[Table],
 ) -> Result<Inspection, Error> {
     // The version first: a change after it makes a write's own comparison fail.

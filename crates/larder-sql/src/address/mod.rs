@@ -1,10 +1,9 @@
-//! The database's URL, parsed once: which database, and for SQLite which file.
+//! The database's URL, parsed once: which database, for SQLite which file, for PostgreSQL which servers.
+
+mod postgres;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
-
-use sqlx::postgres::PgConnectOptions;
 
 use crate::error::Error;
 
@@ -15,8 +14,21 @@ const ALLOWED: &str = "allowed are sqlite://path/to/file.db and postgres://user:
 pub(crate) enum Address {
     /// A file of SQLite.
     Sqlite(PathBuf),
-    /// A PostgreSQL server, as its URL, and the names of the parameters that it had beside those sqlx knows.
-    Postgres { url: String, left_out: Vec<String> },
+    /// One server of PostgreSQL, or several of which one is the primary.
+    Postgres(PostgresAddress),
+}
+
+/// Where a database of PostgreSQL is.
+#[derive(Debug, PartialEq)]
+pub(crate) struct PostgresAddress {
+    /// Of each server how a message names it, and the URL that sqlx understands. In the order in which they are tried.
+    pub(crate) hosts: Vec<(String, String)>,
+    /// A server that is a standby is passed over.
+    pub(crate) needs_primary: bool,
+    /// The URL says that a pooler in transaction mode is in front.
+    pub(crate) has_transaction_pooler: bool,
+    /// The names of the parameters that nothing here knows.
+    pub(crate) left_out: Vec<String>,
 }
 
 impl Address {
@@ -28,55 +40,18 @@ impl Address {
         let Some((scheme, rest)) = url.split_once(':') else {
             return Err(Error::address(format!("the database URL has no scheme; {ALLOWED}")));
         };
-        match scheme {
-            "postgres" | "postgresql" if rest.starts_with("//") => postgres(url),
-            "sqlite" => sqlite(rest.strip_prefix("//").unwrap_or(rest)),
+        let (scheme, rest) = match scheme {
+            // Java's URL has the same form behind its own prefix.
+            "jdbc" => rest.split_once(':').unwrap_or((scheme, rest)),
+            _ => (scheme, rest),
+        };
+        // Python's names the library that is to speak: postgresql+asyncpg, postgres+psycopg2.
+        match scheme.split('+').next().unwrap_or_default() {
+            "postgres" | "postgresql" if rest.starts_with("//") => postgres::parse(rest).map(Self::Postgres),
+            "sqlite" if scheme == "sqlite" => sqlite(rest.strip_prefix("//").unwrap_or(rest)),
             _ => Err(Error::address(format!("the database URL is of an unknown kind; {ALLOWED}"))),
         }
     }
-}
-
-fn postgres(url: &str) -> Result<Address, Error> {
-    let (address, query) = url.split_once('?').unwrap_or((url, ""));
-    let (known, unknown): (Vec<_>, Vec<_>) =
-        query.split('&').filter(|pair| !pair.is_empty()).partition(|pair| is_known(name(pair)));
-    let url = match known.is_empty() {
-        true => address.to_owned(),
-        false => format!("{address}?{}", known.join("&")),
-    };
-    // Its own words may quote a part of the URL.
-    PgConnectOptions::from_str(&url)
-        .map_err(|_| Error::address(format!("the PostgreSQL URL cannot be read; {ALLOWED}")))?;
-    Ok(Address::Postgres { url, left_out: unknown.into_iter().map(|pair| name(pair).to_owned()).collect() })
-}
-
-fn name(pair: &str) -> &str {
-    pair.split('=').next().unwrap_or_default()
-}
-
-/// Whether sqlx knows a parameter. It logs one that it does not know together with its value, such as `sslpassword`.
-fn is_known(name: &str) -> bool {
-    const KNOWN: [&str; 18] = [
-        "application_name",
-        "dbname",
-        "host",
-        "hostaddr",
-        "options",
-        "password",
-        "port",
-        "ssl-ca",
-        "ssl-cert",
-        "ssl-key",
-        "ssl-mode",
-        "ssl-root-cert",
-        "sslcert",
-        "sslkey",
-        "sslmode",
-        "sslrootcert",
-        "statement-cache-capacity",
-        "user",
-    ];
-    KNOWN.contains(&name) || name.starts_with("options[") || name.starts_with("options%5B")
 }
 
 fn sqlite(path: &str) -> Result<Address, Error> {
@@ -124,10 +99,21 @@ mod tests {
         assert_eq!(Address::parse("sqlite://data/larder.db").unwrap(), file("data/larder.db"));
         assert_eq!(Address::parse("sqlite:///var/x y.db").unwrap(), file("/var/x y.db"));
         assert_eq!(Address::parse("sqlite:x.db").unwrap(), file("x.db"));
-        for url in ["postgres://u:p@h/d", "postgresql://h/d"] {
-            let whole = Address::Postgres { url: url.to_owned(), left_out: Vec::new() };
-            assert_eq!(Address::parse(url).unwrap(), whole);
+        for scheme in ["postgres", "postgresql", "postgresql+asyncpg", "postgres+psycopg2", "jdbc:postgresql"]
+        {
+            assert_eq!(server(&format!("{scheme}://u:p@h/d")), ("postgres://u:p@h/d".to_owned(), Vec::new()));
         }
+        for url in ["sqlite+aiosqlite:///x.db", "jdbc:sqlite:x.db", "jdbc://h/d", "postgres+asyncpg:h"] {
+            let is_file = url.starts_with("jdbc:sqlite");
+            assert_eq!(Address::parse(url).is_ok(), is_file, "{url}");
+        }
+    }
+
+    /// The URL of the only host, and what was left out.
+    fn server(url: &str) -> (String, Vec<String>) {
+        let Address::Postgres(address) = Address::parse(url).unwrap() else { panic!("{url}") };
+        assert_eq!(address.hosts.len(), 1, "{url}");
+        (address.hosts[0].1.clone(), address.left_out)
     }
 
     #[test]
@@ -163,9 +149,8 @@ mod tests {
             ("postgres://h/d?sslpassword=hunter2", "postgres://h/d", vec!["sslpassword"]),
             ("postgres://h/d?options[a]=b&user=c", "postgres://h/d?options[a]=b&user=c", vec![]),
         ] {
-            let left_out = names.into_iter().map(str::to_owned).collect();
-            let expected = Address::Postgres { url: expected.to_owned(), left_out };
-            assert_eq!(Address::parse(url).unwrap(), expected);
+            let left_out: Vec<_> = names.into_iter().map(str::to_owned).collect();
+            assert_eq!(server(url), (expected.to_owned(), left_out));
         }
     }
 

@@ -1,0 +1,28 @@
+//! `larder migrate`.
+
+use anyhow::Context;
+use clap::Args;
+
+use crate::settings::Settings;
+use crate::store::Store;
+
+/// None of its own: what it does is said by the settings.
+#[derive(Args)]
+pub(crate) struct Arguments {}
+
+pub(crate) async fn run(_: Arguments, settings: Settings) -> anyhow::Result<()> {
+    let (name, url) = settings.database_for_schema();
+    let options = settings.database.options(url);
+    let migrated = Store::migrated(&options).await;
+    let (store, migrated) = migrated.with_context(|| format!("{name} cannot be migrated"))?;
+    store.database().close().await;
+    let version = migrated.version;
+    match migrated.applied.as_slice() {
+        [] => println!("Nothing to migrate: the schema is at version {version}."),
+        applied => {
+            let applied: Vec<_> = applied.iter().map(i64::to_string).collect();
+            println!("Migrated: applied {}; the schema is at version {version}.", applied.join(", "));
+        }
+    }
+    Ok(())
+}

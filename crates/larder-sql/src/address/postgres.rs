@@ -1,0 +1,216 @@
+//! PostgreSQL's URL as people write it: several hosts, other libraries' schemes and parameters.
+
+use std::str::FromStr;
+
+use sqlx::postgres::PgConnectOptions;
+
+use crate::address::{ALLOWED, PostgresAddress};
+use crate::error::Error;
+
+/// Splits a URL into one for each host.
+///
+/// `scheme` is what stands before the colon: `postgres`, `postgresql`, or one of them with a library's name behind a plus, such
+/// as `postgresql+asyncpg`. `rest` begins with two slashes.
+///
+/// # Errors
+/// Names what is allowed and never repeats the URL, which may hold a password.
+pub(super) fn parse(rest: &str) -> Result<PostgresAddress, Error> {
+    let rest = rest.strip_prefix("//").unwrap_or(rest);
+    let (address, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (authority, path) = match address.find('/') {
+        Some(slash) => address.split_at(slash),
+        None => (address, ""),
+    };
+    let (user, listed) = match authority.rsplit_once('@') {
+        Some((user, hosts)) => (format!("{user}@"), hosts),
+        None => (String::new(), authority),
+    };
+    let mut parameters = Parameters::read(query)?;
+    let hosts = match parameters.hosts(listed)? {
+        // A user needs a host behind it in a URL; the parameter wins over this one.
+        hosts if hosts == [""] && !user.is_empty() && parameters.has_host() => vec!["localhost".to_owned()],
+        hosts => hosts,
+    };
+    // A single host is checked only if the URL asks for that, as libpq does. Of several, larder uses the one that it can
+    // write to.
+    let needs_primary = parameters.needs_primary || hosts.len() > 1;
+    let query = match parameters.known.is_empty() {
+        true => String::new(),
+        false => format!("?{}", parameters.known.join("&")),
+    };
+    let of_host = |host: String| {
+        let url = format!("postgres://{user}{host}{path}{query}");
+        // Its own words may quote a part of the URL.
+        let options = PgConnectOptions::from_str(&url)
+            .map_err(|_| Error::address(format!("the PostgreSQL URL cannot be read; {ALLOWED}")))?;
+        Ok((shown(&options), url))
+    };
+    Ok(PostgresAddress {
+        hosts: hosts.into_iter().map(of_host).collect::<Result<_, Error>>()?,
+        needs_primary,
+        has_transaction_pooler: parameters.has_transaction_pooler,
+        left_out: parameters.left_out,
+    })
+}
+
+/// How a message names a host.
+fn shown(options: &PgConnectOptions) -> String {
+    match options.get_socket() {
+        Some(socket) => socket.display().to_string(),
+        None => format!("{}:{}", options.get_host(), options.get_port()),
+    }
+}
+
+/// The URL's parameters, sorted by who understands them.
+#[derive(Default)]
+struct Parameters<'a> {
+    /// Those that sqlx knows, as they are.
+    known: Vec<String>,
+    /// The names of those that are not known.
+    left_out: Vec<String>,
+    hosts: Option<&'a str>,
+    ports: Option<&'a str>,
+    needs_primary: bool,
+    has_transaction_pooler: bool,
+}
+
+impl<'a> Parameters<'a> {
+    fn read(query: &'a str) -> Result<Self, Error> {
+        let mut parameters = Self::default();
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            parameters.take(pair)?;
+        }
+        Ok(parameters)
+    }
+
+    fn take(&mut self, pair: &'a str) -> Result<(), Error> {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        match (name, value) {
+            // libpq's, and JDBC's name for it.
+            ("target_session_attrs" | "targetServerType", "read-write" | "primary" | "master") => {
+                self.needs_primary = true;
+            }
+            ("target_session_attrs" | "targetServerType", "any" | "") => {}
+            ("target_session_attrs" | "targetServerType", _) => {
+                return Err(Error::address(
+                    "the PostgreSQL URL asks for a standby; larder writes, so target_session_attrs must be \
+                     read-write, primary or any",
+                ));
+            }
+            ("pgbouncer", "true") => self.has_transaction_pooler = true,
+            ("pgbouncer", "false" | "") => {}
+            ("pgbouncer", _) => {
+                return Err(Error::address("pgbouncer in the PostgreSQL URL must be true or false"));
+            }
+            // asyncpg's and JDBC's; left out, the connection would be less safe than it was asked to be.
+            ("ssl", "true") => self.known.push("sslmode=require".to_owned()),
+            ("ssl", "false") => self.known.push("sslmode=disable".to_owned()),
+            ("ssl", mode) => self.known.push(format!("sslmode={mode}")),
+            ("host", hosts) if hosts.contains(',') => self.hosts = Some(hosts),
+            ("port", ports) if ports.contains(',') => self.ports = Some(ports),
+            (name, _) if is_known(name) => self.known.push(pair.to_owned()),
+            (name, _) => self.left_out.push(name.to_owned()),
+        }
+        Ok(())
+    }
+
+    fn has_host(&self) -> bool {
+        self.known.iter().any(|pair| pair.starts_with("host=") || pair.starts_with("hostaddr="))
+    }
+
+    /// The hosts, each with its port as a URL has it.
+    fn hosts(&mut self, listed: &str) -> Result<Vec<String>, Error> {
+        let listed: Vec<_> = self.hosts.unwrap_or(listed).split(',').collect();
+        if listed.len() > 1 && listed.iter().any(|host| host.is_empty()) {
+            return Err(Error::address("the PostgreSQL URL lists a host without a name"));
+        }
+        let Some(ports) = self.ports else {
+            return Ok(listed.into_iter().map(str::to_owned).collect());
+        };
+        let ports: Vec<_> = ports.split(',').collect();
+        if ports.len() != listed.len() {
+            return Err(Error::address("the PostgreSQL URL lists as many ports as hosts, or one for all"));
+        }
+        Ok(listed.iter().zip(ports).map(|(host, port)| format!("{host}:{port}")).collect())
+    }
+}
+
+/// Whether sqlx knows a parameter. It logs one that it does not know together with its value, such as `sslpassword`.
+fn is_known(name: &str) -> bool {
+    const KNOWN: [&str; 18] = [
+        "application_name",
+        "dbname",
+        "host",
+        "hostaddr",
+        "options",
+        "password",
+        "port",
+        "ssl-ca",
+        "ssl-cert",
+        "ssl-key",
+        "ssl-mode",
+        "ssl-root-cert",
+        "sslcert",
+        "sslkey",
+        "sslmode",
+        "sslrootcert",
+        "statement-cache-capacity",
+        "user",
+    ];
+    KNOWN.contains(&name) || name.starts_with("options[") || name.starts_with("options%5B")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn urls(rest: &str) -> Vec<String> {
+        parse(rest).unwrap().hosts.into_iter().map(|(_, url)| url).collect()
+    }
+
+    #[test]
+    fn each_host_has_a_url_of_its_own() {
+        let table: &[(&str, &[&str])] = &[
+            ("//h/d", &["postgres://h/d"]),
+            ("//u:p@a,b/d", &["postgres://u:p@a/d", "postgres://u:p@b/d"]),
+            (
+                "//a:1,[::1]:2/d?sslmode=disable",
+                &["postgres://a:1/d?sslmode=disable", "postgres://[::1]:2/d?sslmode=disable"],
+            ),
+            ("//u@/d?host=a,b&port=1,2&user=c", &["postgres://u@a:1/d?user=c", "postgres://u@b:2/d?user=c"]),
+            ("//h/d?ssl=true", &["postgres://h/d?sslmode=require"]),
+            ("//h/d?ssl=verify-full", &["postgres://h/d?sslmode=verify-full"]),
+            ("//%2Frun%2Fpg/d", &["postgres://%2Frun%2Fpg/d"]),
+            ("///d?host=/run/pg&port=7", &["postgres:///d?host=/run/pg&port=7"]),
+            ("//u:p@/d?host=/run/pg", &["postgres://u:p@localhost/d?host=/run/pg"]),
+        ];
+        for (rest, expected) in table {
+            assert_eq!(urls(rest), *expected, "{rest}");
+        }
+        for bad in ["//a,,b/d", "//a,b/d?port=1,2,3", "//a,b:x/d", "//h/d?ssl=zqx"] {
+            let error = parse(bad).unwrap_err().to_string();
+            assert!(error.contains("PostgreSQL URL") && !error.contains("zqx"), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_primary_is_wanted_of_several_hosts_and_where_it_is_asked_for() {
+        let needs = |rest| parse(rest).unwrap().needs_primary;
+        assert!(!needs("//h/d") && !needs("//h/d?target_session_attrs=any"));
+        assert!(needs("//a,b/d") && needs("//h/d?target_session_attrs=read-write"));
+        assert!(needs("//h/d?targetServerType=primary"));
+        let error = parse("//h/d?target_session_attrs=prefer-standby").unwrap_err().to_string();
+        assert!(error.contains("target_session_attrs must be read-write"), "{error}");
+    }
+
+    #[test]
+    fn a_host_is_shown_without_its_user_and_a_pooler_is_noticed() {
+        let address = parse("//u:zqx@a:1,b/d?pgbouncer=true&connect_timeout=3").unwrap();
+        let shown: Vec<_> = address.hosts.iter().map(|(shown, _)| shown.as_str()).collect();
+        assert_eq!(shown, ["a:1", "b:5432"]);
+        assert!(address.has_transaction_pooler);
+        assert_eq!(address.left_out, ["connect_timeout"]);
+        assert!(!parse("//h/d?pgbouncer=false").unwrap().has_transaction_pooler);
+        assert!(parse("//h/d?pgbouncer=maybe").is_err());
+    }
+}

@@ -1,0 +1,367 @@
+//! The pool: lends connections, and waits for one of its own when the server has no more to give.
+//!
+//! Invariants:
+//! - `clean_idle`: an idle connection is in no transaction, and no statement of an earlier user runs on it;
+//! - `room_to_read`: users of a share never hold all connections, also where the server grants fewer than the limit;
+//! - `own_before_none`: while the server refuses new connections, a caller waits for one that another caller returns, and
+//!   fails only after the whole wait.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+use crate::connecting::connection::{Frame, SqlConnection};
+use crate::connecting::refusal::{Refusal, RefusalKind};
+use crate::connecting::source::Source;
+
+/// A connection that idled longer is tried before it is used: the server may have restarted meanwhile.
+pub(crate) const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+/// How long that trial may take, and cleaning what was left half-way: a half-open connection would block here for hours.
+const TRIAL: Duration = Duration::from_secs(2);
+/// An idle connection is closed after this, so that a busy hour does not hold the server's connections all day.
+const IDLE: Duration = Duration::from_secs(600);
+/// And any connection after this, so that servers behind a name are noticed and the server's caches stay small.
+const LIFE: Duration = Duration::from_secs(1800);
+/// The first and the longest pause before the server is asked again for a connection.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(400));
+/// How long the server is not asked again after it said that it has no connection left, while we have some of our own.
+const FULL: Duration = Duration::from_secs(1);
+
+/// A pool of connections, an executor for single statements that are autocommitted. Clones share the connections.
+#[derive(Clone)]
+pub struct SqlPool {
+    core: Arc<Core>,
+    /// How many of the connections this clone's users may hold at once; `None`: all.
+    share: Option<Arc<Semaphore>>,
+    /// What opens the transaction around each of this clone's single statements.
+    pub(super) frame: Frame,
+}
+
+struct Core {
+    source: Source,
+    /// How long a caller waits for a connection.
+    wait: Duration,
+    limit: usize,
+    /// One permit for each connection that may be lent: fair, first come first served.
+    room: Arc<Semaphore>,
+    /// Guarded by a lock that is never held across a wait.
+    state: Mutex<State>,
+    /// A connection has become idle: wakes one of those whom the server refused a new one.
+    returned: Notify,
+    /// A user of a share has given back: wakes one of those who wait for their part of what the server grants.
+    shared: Notify,
+    /// A loan has ended: wakes who closes the pool.
+    ended: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    /// The latest last: it is lent first, and its caches are warm.
+    idle: Vec<Idle>,
+    /// Connections that are lent.
+    lent: usize,
+    is_closed: bool,
+    /// Users of a share who have a connection, or are about to get one.
+    sharing: usize,
+    /// How many connections the server granted when it refused one more; `None` while it has refused none.
+    granted: Option<usize>,
+    /// Why the server gave no connection the last time, and when; `None` after it gave one.
+    refused: Option<(Instant, Refusal)>,
+}
+
+struct Idle {
+    connection: SqlConnection,
+    since: Instant,
+}
+
+impl SqlPool {
+    /// Up to `limit` connections from `source`, each handed out within `wait`.
+    pub(crate) fn new(source: Source, limit: u32, wait: Duration) -> Self {
+        let limit = limit as usize;
+        let core = Core {
+            source,
+            wait,
+            limit,
+            room: Arc::new(Semaphore::new(limit)),
+            state: Mutex::default(),
+            returned: Notify::new(),
+            shared: Notify::new(),
+            ended: Notify::new(),
+        };
+        Self { core: Arc::new(core), share: None, frame: None }
+    }
+
+    /// The same connections, of which users of this clone hold at most `share` at once, and whose single statements run
+    /// within a transaction that `frame` opens.
+    pub(crate) fn sharing(&self, share: u32, frame: &'static str) -> Self {
+        let share = Some(Arc::new(Semaphore::new(share as usize)));
+        Self { core: self.core.clone(), share, frame: Some(frame) }
+    }
+
+    /// Lends a connection.
+    ///
+    /// # Errors
+    /// None in time: the last refusal of the server if there was one, else [`sqlx::Error::PoolTimedOut`]. At once if the
+    /// refusal will not pass by itself soon, or the pool is closed.
+    pub(crate) async fn acquire(&self) -> Result<Loan, sqlx::Error> {
+        match tokio::time::timeout(self.core.wait, self.obtain()).await {
+            Ok(obtained) => obtained,
+            Err(_) => Err(self.refusal().map_or(sqlx::Error::PoolTimedOut, sqlx::Error::from)),
+        }
+    }
+
+    /// Why the server gave no connection, if it gave none the last time it was asked.
+    pub(crate) fn refusal(&self) -> Option<Refusal> {
+        self.core.lock().refused.clone().map(|(_, refusal)| refusal)
+    }
+
+    /// Whether [`SqlPool::close`] was called.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.core.lock().is_closed
+    }
+
+    /// Lends nothing more, waits until everything that is lent is back, and closes it.
+    pub(crate) async fn close(&self) {
+        self.core.lock().is_closed = true;
+        self.core.room.close();
+        loop {
+            let mut ended = std::pin::pin!(self.core.ended.notified());
+            // Before the look, so that an end between the look and the wait is not missed.
+            ended.as_mut().enable();
+            if self.core.lock().lent == 0 {
+                break;
+            }
+            ended.await;
+        }
+        let idle = std::mem::take(&mut self.core.lock().idle);
+        for Idle { connection, .. } in idle {
+            // It goes either way.
+            let _ = tokio::time::timeout(TRIAL, connection.close()).await;
+        }
+    }
+
+    async fn obtain(&self) -> Result<Loan, sqlx::Error> {
+        let closed = |_| sqlx::Error::PoolClosed;
+        // The share first: who waits for it holds no room.
+        let share = match &self.share {
+            Some(share) => Some(share.clone().acquire_owned().await.map_err(closed)?),
+            None => None,
+        };
+        let room = self.core.room.clone().acquire_owned().await.map_err(closed)?;
+        let part = match share {
+            Some(share) => Some((self.core.take_part().await, share)),
+            None => None,
+        };
+        let permits = Permits { _part: part, _room: room };
+        let mut pause = PAUSES.0;
+        loop {
+            let returned = self.core.returned.notified();
+            if let Some(connection) = self.core.idle().await {
+                return Ok(self.core.lend(connection, permits));
+            }
+            if !self.core.is_full() {
+                match self.core.connect().await {
+                    Ok(connection) => return Ok(self.core.lend(connection, permits)),
+                    Err(refusal) if refusal.kind == RefusalKind::Settled => return Err(refusal.into()),
+                    Err(_) => {}
+                }
+            }
+            // Whichever comes first: one of our own, or the time to ask the server again.
+            tokio::select! {
+                () = returned => {}
+                () = tokio::time::sleep(pause) => pause = PAUSES.1.min(2 * pause),
+            }
+        }
+    }
+}
+
+impl Core {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An idle connection that still works.
+    async fn idle(&self) -> Option<SqlConnection> {
+        loop {
+            let Idle { mut connection, since } = self.lock().pop()?;
+            if since.elapsed() <= TRUSTED_IDLE {
+                return Some(connection);
+            }
+            match tokio::time::timeout(TRIAL, connection.ping()).await {
+                Ok(Ok(())) => return Some(connection),
+                // Broken: the next one, or a new one.
+                _ => drop(connection),
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<SqlConnection, Refusal> {
+        // Less than a caller waits, so that the caller hears of a host that hangs.
+        let connected = self.source.connect(self.wait * 3 / 4).await;
+        let mut state = self.lock();
+        match connected {
+            Ok(connection) => {
+                state.refused = None;
+                // It is counted when it is lent.
+                let open = state.lent + state.idle.len() + 1;
+                state.granted = state.granted.filter(|granted| open <= *granted);
+                Ok(connection)
+            }
+            Err(refusal) => {
+                if refusal.kind == RefusalKind::Full {
+                    state.granted = Some(state.lent + state.idle.len());
+                }
+                state.refused = Some((Instant::now(), refusal.clone()));
+                Err(refusal)
+            }
+        }
+    }
+
+    /// Whether the server has said a moment ago that it has no connection left, and some of ours may come back.
+    fn is_full(&self) -> bool {
+        let state = self.lock();
+        let is_full =
+            |(at, refusal): &(Instant, Refusal)| refusal.kind == RefusalKind::Full && at.elapsed() < FULL;
+        state.lent + state.idle.len() > 0 && state.refused.as_ref().is_some_and(is_full)
+    }
+
+    /// Waits until users of a share hold less than half of what the server grants, as far as it has said what that is.
+    async fn take_part(self: &Arc<Self>) -> Part {
+        loop {
+            let shared = self.shared.notified();
+            {
+                let mut state = self.lock();
+                if state.sharing < state.granted.map_or(usize::MAX, |granted| (granted / 2).max(1)) {
+                    state.sharing += 1;
+                    return Part(self.clone());
+                }
+            }
+            // The time as well: the server may grant more by now, which only another's connection shows.
+            tokio::select! {
+                () = shared => {}
+                () = tokio::time::sleep(PAUSES.1) => {}
+            }
+        }
+    }
+
+    fn lend(self: &Arc<Self>, connection: SqlConnection, permits: Permits) -> Loan {
+        self.lock().lent += 1;
+        Loan { connection: Some(connection), core: self.clone(), permits: Some(permits) }
+    }
+
+    /// Takes back a connection, clean or `None`.
+    fn take_back(&self, connection: Option<SqlConnection>) {
+        {
+            let mut state = self.lock();
+            state.lent -= 1;
+            let is_young = |connection: &SqlConnection| connection.born().elapsed() < LIFE;
+            if let Some(connection) = connection.filter(is_young) {
+                state.idle.push(Idle { connection, since: Instant::now() });
+            }
+        }
+        // Also for a connection that is gone: the server may now have room for another.
+        self.returned.notify_one();
+        self.ended.notify_waiters();
+    }
+}
+
+impl State {
+    fn pop(&mut self) -> Option<Idle> {
+        // The longest idle are first.
+        let old = self.idle.iter().take_while(|idle| idle.since.elapsed() > IDLE).count();
+        self.idle.drain(..old);
+        self.idle.pop()
+    }
+}
+
+/// What a loan holds beside the connection; given back after it.
+struct Permits {
+    _part: Option<(Part, OwnedSemaphorePermit)>,
+    _room: OwnedSemaphorePermit,
+}
+
+/// One user of a share, as it is counted.
+struct Part(Arc<Core>);
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        self.0.lock().sharing -= 1;
+        self.0.shared.notify_one();
+    }
+}
+
+/// Only [`Loan::detach`] and the drop take it out, and both end the loan.
+const LENT: &str = "a loan has its connection until it ends";
+
+/// A connection that is lent. Dropped, it returns to the pool; a transaction that is open is rolled back.
+pub(crate) struct Loan {
+    /// `None` only while it is dropped or detached.
+    connection: Option<SqlConnection>,
+    core: Arc<Core>,
+    permits: Option<Permits>,
+}
+
+impl Loan {
+    /// Takes the connection out of the pool for good. The pool may open another in its place.
+    pub(crate) fn detach(mut self) -> SqlConnection {
+        self.connection.take().expect(LENT)
+    }
+}
+
+impl Deref for Loan {
+    type Target = SqlConnection;
+
+    fn deref(&self) -> &SqlConnection {
+        self.connection.as_ref().expect(LENT)
+    }
+}
+
+impl DerefMut for Loan {
+    fn deref_mut(&mut self) -> &mut SqlConnection {
+        self.connection.as_mut().expect(LENT)
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        let permits = self.permits.take();
+        let connection = self.connection.take();
+        match (connection, Handle::try_current()) {
+            (Some(mut connection), Ok(runtime)) if !connection.is_clean() => {
+                let core = self.core.clone();
+                runtime.spawn(async move {
+                    let cleaned = tokio::time::timeout(TRIAL, connection.clean()).await;
+                    core.take_back(matches!(cleaned, Ok(Ok(()))).then_some(connection));
+                    drop(permits);
+                });
+            }
+            // Without a runtime nothing can clean it.
+            (connection, _) => {
+                self.core.take_back(connection.filter(SqlConnection::is_clean));
+                drop(permits);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for SqlPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (lent, idle) = {
+            let state = self.core.lock();
+            (state.lent, state.idle.len())
+        };
+        f.debug_struct("SqlPool")
+            .field("limit", &self.core.limit)
+            .field("lent", &lent)
+            .field("idle", &idle)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[path = "pool_tests.rs"]
+mod tests;

@@ -1,0 +1,144 @@
+//! Why a connection was refused, in a sentence that names the cause and never a password.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io::{self, ErrorKind as IoKind};
+use std::time::Duration;
+
+/// Why no connection came about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    text: String,
+    /// What the pool does about it.
+    pub(crate) kind: RefusalKind,
+}
+
+/// What can be done about a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RefusalKind {
+    /// The server has no connection left for us: wait for one of our own.
+    Full,
+    /// The server is starting, restarting or not reachable at the moment: try again soon.
+    Passing,
+    /// A wrong password or a missing database: trying again within one request does not help.
+    Settled,
+}
+
+impl Refusal {
+    /// Nothing answered `host` in time.
+    pub(super) fn late(host: &str, limit: Duration) -> Self {
+        Self { text: format!("{host} did not answer within {limit:?}"), kind: RefusalKind::Settled }
+    }
+
+    /// The server answers and only reads.
+    pub(super) fn standby(host: &str) -> Self {
+        let text = format!("{host} is a standby in recovery; larder needs the primary");
+        Self { text, kind: RefusalKind::Passing }
+    }
+
+    /// What the driver said of `host`.
+    pub(super) fn of(host: &str, error: &sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::Io(error) => Self::of_io(host, error),
+            sqlx::Error::Database(error) => {
+                let code = error.code();
+                Self::of_server(host, code.as_deref().unwrap_or_default(), error.message())
+            }
+            sqlx::Error::Tls(error) => {
+                Self { text: format!("{host}: no TLS: {error}"), kind: RefusalKind::Settled }
+            }
+            // Its words may quote a part of the URL.
+            sqlx::Error::Configuration(_) => {
+                Self { text: format!("{host}: the URL cannot be used"), kind: RefusalKind::Settled }
+            }
+            other => Self { text: format!("{host}: {other}"), kind: RefusalKind::Settled },
+        }
+    }
+
+    fn of_io(host: &str, error: &io::Error) -> Self {
+        let is_absent = matches!(error.kind(), IoKind::ConnectionRefused | IoKind::NotFound);
+        let text = match error.kind() {
+            IoKind::ConnectionRefused => format!("connection refused by {host}: nothing listens there"),
+            _ => format!("{host} cannot be reached: {error}"),
+        };
+        let is_cut = matches!(
+            error.kind(),
+            IoKind::ConnectionReset | IoKind::ConnectionAborted | IoKind::UnexpectedEof | IoKind::BrokenPipe
+        );
+        let kind = if is_absent || is_cut { RefusalKind::Passing } else { RefusalKind::Settled };
+        Self { text, kind }
+    }
+
+    /// PostgreSQL's and PgBouncer's own words: they name users and databases, and never a password.
+    fn of_server(host: &str, code: &str, message: &str) -> Self {
+        let is_full = code == "53300" || message.contains("no more connections allowed");
+        let hint = if is_full {
+            "; DATABASE_POOL_SIZE says how many connections an instance opens"
+        } else if message.contains("unsupported startup parameter") {
+            "; let PgBouncer ignore it: ignore_startup_parameters = extra_float_digits,options"
+        } else {
+            ""
+        };
+        let kind = match code {
+            _ if is_full => RefusalKind::Full,
+            // Starting up or shutting down; and a pooler that has lost its server.
+            "57P01" | "57P02" | "57P03" => RefusalKind::Passing,
+            _ => RefusalKind::Settled,
+        };
+        Self { text: format!("{host} refused the connection: {message}{hint}"), kind }
+    }
+
+    /// All that several hosts said: the kind is the most hopeful one.
+    pub(super) fn all(refusals: Vec<Self>) -> Self {
+        let kinds = || refusals.iter().map(|refusal| refusal.kind);
+        let kind = [RefusalKind::Full, RefusalKind::Passing]
+            .into_iter()
+            .find(|kind| kinds().any(|one| one == *kind))
+            .unwrap_or(RefusalKind::Settled);
+        let texts: Vec<_> = refusals.into_iter().map(|refusal| refusal.text).collect();
+        Self { text: texts.join("; "), kind }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl StdError for Refusal {}
+
+/// As the driver's callers know it: an error of the connection.
+impl From<Refusal> for sqlx::Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::Io(io::Error::other(refusal))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_names_its_cause_and_what_can_be_done() {
+        let of = |code, message| Refusal::of_server("h:1", code, message);
+        let full = of("53300", "too many connections for role \"app\"");
+        assert_eq!(full.kind, RefusalKind::Full);
+        assert!(full.to_string().contains("DATABASE_POOL_SIZE"), "{full}");
+        let starting = of("57P03", "the database system is starting up");
+        assert_eq!(starting.kind, RefusalKind::Passing);
+        let password = of("28P01", "password authentication failed for user \"app\"");
+        assert_eq!(password.kind, RefusalKind::Settled);
+        assert_eq!(
+            password.to_string(),
+            "h:1 refused the connection: password authentication failed for user \"app\""
+        );
+        let parameter = of("08P01", "unsupported startup parameter: extra_float_digits");
+        assert!(parameter.to_string().contains("ignore_startup_parameters"), "{parameter}");
+        let absent = Refusal::of("h:1", &sqlx::Error::Io(io::Error::from(IoKind::ConnectionRefused)));
+        assert_eq!(absent.kind, RefusalKind::Passing);
+        let all = Refusal::all(vec![password, absent]);
+        assert_eq!(all.kind, RefusalKind::Passing);
+        assert!(all.to_string().contains("; connection refused by h:1"), "{all}");
+    }
+}

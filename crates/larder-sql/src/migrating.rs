@@ -1,0 +1,290 @@
+//! Migrations: what the database has, what this program knows, and whether the two can work together.
+//!
+//! Looking needs no rights beyond reading and changes nothing. Only when something is pending does a migration run, on a
+//! connection that keeps its session.
+//!
+//! A migration that is newer than this program is no obstacle if the database says so: [`COMPATIBILITY`] has a row for each
+//! migration, with the oldest version of the schema that a program has to know to run on it.
+
+use std::collections::BTreeMap;
+
+use sqlx::migrate::Migrator;
+use sqlx::{Connection as _, Row};
+
+use crate::connecting::connection::SqlConnection;
+use crate::connecting::source::Source;
+use crate::database::Database;
+use crate::dialect::Dialect;
+use crate::error::{Error, cause};
+
+/// The SQL that creates the table of what is compatible, the same on both databases. A migration of the application runs it
+/// once; each migration from then on, this one included, inserts its own version with the oldest version that a program has
+/// to know: `INSERT INTO larder_compatibility (version, oldest) VALUES (13, 12)`. Without a row, a program that does not know
+/// the migration refuses the database.
+pub const COMPATIBILITY: &str = "\
+CREATE TABLE larder_compatibility (
+    version BIGINT NOT NULL PRIMARY KEY,
+    oldest  BIGINT NOT NULL,
+    CONSTRAINT larder_compatibility_check CHECK (oldest <= version)
+);
+";
+
+/// The two migration folders of an application, one for each dialect, with equal version numbers.
+#[derive(Debug, Clone, Copy)]
+pub struct Migrations {
+    /// For PostgreSQL.
+    pub postgres: &'static Migrator,
+    /// For SQLite.
+    pub sqlite: &'static Migrator,
+}
+
+/// What [`Database::migrate`] did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Migrated {
+    /// The versions that were pending, in their order.
+    pub applied: Vec<i64>,
+    /// The newest version that the database has now; more than this program knows after a later release migrated it.
+    pub version: i64,
+}
+
+/// What the database says of itself.
+struct Present {
+    /// Checksums by version.
+    applied: BTreeMap<i64, Vec<u8>>,
+    /// The oldest version that a program has to know, by version of a migration.
+    oldest: BTreeMap<i64, i64>,
+}
+
+impl Database {
+    /// Brings the schema up to date. Any number of processes may do so at once on one database. A role without the right to
+    /// create is enough where nothing is pending.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Schema`](crate::error::ErrorKind::Schema): a migration that ran has changed since; the database was migrated by a later program and does not
+    /// say that this one can run on it; tables of the same names belong to another application; migrations are pending and the
+    /// role may not apply them, or there is only a pooler in transaction mode to send them through. Else what the database
+    /// says.
+    pub async fn migrate(&self, migrations: Migrations) -> Result<Migrated, Error> {
+        let migrator = match self.dialect() {
+            Dialect::Postgres => migrations.postgres,
+            Dialect::Sqlite => migrations.sqlite,
+        };
+        let present = self.present().await?;
+        let pending = pending(migrator, &present)?;
+        let newest = |more: Option<&i64>| present.applied.keys().chain(more).max().copied().unwrap_or(0);
+        let migrated = Migrated { version: newest(pending.last()), applied: pending };
+        if migrated.applied.is_empty() {
+            return Ok(migrated);
+        }
+        if present.applied.is_empty() {
+            self.refuse_foreign_tables(migrator).await?;
+        }
+        match self.apply(migrator).await {
+            Ok(()) => Ok(migrated),
+            Err(error) => Err(not_applied(error, &migrated.applied)),
+        }
+    }
+
+    async fn present(&self) -> Result<Present, Error> {
+        let mut present = Present { applied: BTreeMap::new(), oldest: BTreeMap::new() };
+        if self.has_table("_sqlx_migrations").await? {
+            let query = "SELECT version, checksum, CASE WHEN success THEN 0 ELSE 1 END AS failed
+                         FROM _sqlx_migrations ORDER BY version";
+            for row in sqlx::query(query).fetch_all(self.readers()).await.map_err(unreadable)? {
+                let version = row.try_get("version")?;
+                if row.try_get::<i64, _>("failed")? != 0 {
+                    return Err(Error::schema(format!(
+                        "migration {version} failed half-way in this database; restore it from before that, or \
+                         finish the migration by hand and set success in _sqlx_migrations"
+                    )));
+                }
+                present.applied.insert(version, row.try_get("checksum")?);
+            }
+        }
+        if self.has_table("larder_compatibility").await? {
+            let query = "SELECT version, oldest FROM larder_compatibility";
+            for row in sqlx::query(query).fetch_all(self.readers()).await.map_err(unreadable)? {
+                present.oldest.insert(row.try_get("version")?, row.try_get("oldest")?);
+            }
+        }
+        Ok(present)
+    }
+
+    /// Whether statements that name this table without a schema find one.
+    async fn has_table(&self, name: &str) -> Result<bool, Error> {
+        let query = match self.dialect() {
+            Dialect::Postgres => "SELECT CASE WHEN to_regclass($1) IS NULL THEN 0 ELSE 1 END AS is_there",
+            Dialect::Sqlite => {
+                "SELECT COUNT(*) AS is_there FROM sqlite_schema WHERE type IN ('table', 'view') AND name = $1"
+            }
+        };
+        let row = sqlx::query(query).bind(name.to_owned()).fetch_one(self.readers()).await?;
+        Ok(row.try_get::<i64, _>("is_there")? != 0)
+    }
+
+    /// Before anything is created: tables that the first migrations would create are there and are not ours.
+    async fn refuse_foreign_tables(&self, migrator: &Migrator) -> Result<(), Error> {
+        let mut foreign = Vec::new();
+        for name in tables_of(migrator) {
+            // Where CREATE TABLE would put it: another schema of the search path is no obstacle.
+            let is_there = match self.dialect() {
+                Dialect::Postgres => {
+                    let query = "SELECT CAST(COUNT(*) AS BIGINT) AS is_there FROM pg_class
+                                 JOIN pg_namespace ON pg_namespace.oid = relnamespace
+                                 WHERE nspname = current_schema() AND relname = $1";
+                    let row = sqlx::query(query).bind(name.clone()).fetch_one(self.readers()).await?;
+                    row.try_get::<i64, _>("is_there")? != 0
+                }
+                Dialect::Sqlite => self.has_table(&name).await?,
+            };
+            if is_there {
+                foreign.push(name);
+            }
+        }
+        if foreign.is_empty() {
+            return Ok(());
+        }
+        let instead = match self.dialect() {
+            Dialect::Postgres => {
+                "a database of its own, or a schema of its own: CREATE SCHEMA larder, and at the end of the URL \
+                 ?options=-csearch_path%3Dlarder"
+            }
+            Dialect::Sqlite => "a file of its own",
+        };
+        Err(Error::schema(format!(
+            "the database has tables that belong to another application, under names that this one would create: \
+             {}. Nothing was changed. Give it {instead}",
+            foreign.join(", ")
+        )))
+    }
+
+    async fn apply(&self, migrator: &Migrator) -> Result<(), Error> {
+        // What is there and not known was looked at above.
+        let mut migrator = Migrator::with_migrations(migrator.iter().cloned().collect());
+        migrator.set_ignore_missing(true);
+        let failed = |error| Error::from(sqlx::Error::from(error));
+        match self.session()? {
+            // sqlx holds an advisory lock meanwhile, for which a second process waits as long as it takes. A connection of
+            // its own: it ends with the work, and the lock with it, however that went.
+            Some(source) => {
+                let mut connection = self.fresh(source).await?;
+                let ran = migrator.run(connection.driver()).await.map_err(failed);
+                // It goes either way.
+                let _ = connection.close().await;
+                ran
+            }
+            // sqlx locks nothing here, so one transaction around everything does: a second process waits, and then finds
+            // the work done.
+            None => {
+                let mut loan = self.writers().acquire().await?;
+                let mut transaction = loan.driver().begin_with(self.dialect().begin()).await?;
+                migrator.run(&mut transaction).await.map_err(failed)?;
+                Ok(transaction.commit().await?)
+            }
+        }
+    }
+
+    async fn fresh(&self, source: &Source) -> Result<SqlConnection, Error> {
+        source.connect(crate::database::POSTGRES_WAIT).await.map_err(Error::unavailable)
+    }
+}
+
+/// The versions that this program knows and the database has not.
+fn pending(migrator: &Migrator, present: &Present) -> Result<Vec<i64>, Error> {
+    let known: BTreeMap<_, _> = migrator
+        .iter()
+        .filter(|migration| !migration.migration_type.is_down_migration())
+        .map(|migration| (migration.version, &migration.checksum))
+        .collect();
+    let newest = known.keys().max().copied().unwrap_or(0);
+    for (version, checksum) in &present.applied {
+        match known.get(version) {
+            Some(known) if known.as_ref() == checksum.as_slice() => {}
+            Some(_) => {
+                return Err(Error::schema(format!(
+                    "migration {version} of this database is not the one that this program knows under that \
+                     number: it was changed, or belongs to another application, beside which this one needs a database or \
+                     schema of its own"
+                )));
+            }
+            None if *version < newest => {
+                return Err(Error::schema(format!(
+                    "migration {version} of this database is not known to this program, which knows later ones: \
+                     it belongs to a branch that was never released, or to another application, beside which this one \
+                     needs a database or schema of its own"
+                )));
+            }
+            None => refuse_incompatible(*version, newest, present.oldest.get(version).copied())?,
+        }
+    }
+    Ok(known.into_keys().filter(|version| !present.applied.contains_key(version)).collect())
+}
+
+/// A migration of a later program, which may say how old a program can be.
+fn refuse_incompatible(version: i64, newest: i64, oldest: Option<i64>) -> Result<(), Error> {
+    let instead = "Start a later release, or restore the database from before that migration";
+    match oldest {
+        Some(oldest) if oldest <= newest => Ok(()),
+        Some(oldest) => Err(Error::schema(format!(
+            "migration {version} of this database needs a program that knows the schema's version {oldest}; this \
+             one knows up to version {newest}. {instead}"
+        ))),
+        None => Err(Error::schema(format!(
+            "migration {version} of this database is of a later program, and does not say that one which knows up \
+             to version {newest} can run on it. {instead}"
+        ))),
+    }
+}
+
+/// The tables that the migrations create, each once, in their order.
+fn tables_of(migrator: &Migrator) -> Vec<String> {
+    let mut tables = Vec::new();
+    for migration in migrator.iter() {
+        for statement in migration.sql.as_str().split("CREATE TABLE ").skip(1) {
+            let name = statement.trim_start().trim_start_matches("IF NOT EXISTS ");
+            let end = name.find(|letter: char| !letter.is_alphanumeric() && letter != '_');
+            let name = name[..end.unwrap_or(name.len())].to_lowercase();
+            if !name.is_empty() && !tables.contains(&name) {
+                tables.push(name);
+            }
+        }
+    }
+    tables
+}
+
+/// Says what a role lacks that may not even look.
+fn unreadable(error: sqlx::Error) -> Error {
+    match is_denied(&error) {
+        true => Error::schema(
+            "the role may not read _sqlx_migrations and larder_compatibility, by which the schema's version is \
+             known: GRANT SELECT on both",
+        ),
+        false => error.into(),
+    }
+}
+
+/// Says which migrations are pending when the role may not apply them.
+fn not_applied(error: Error, pending: &[i64]) -> Error {
+    let is_denied = std::error::Error::source(&error).and_then(cause).is_some_and(is_denied);
+    if !is_denied {
+        return error;
+    }
+    let pending: Vec<_> = pending.iter().map(i64::to_string).collect();
+    Error::schema(format!(
+        "migrations are pending ({}), and the database's role may not apply them: run `larder migrate` as the role \
+         that owns the tables, or grant this one the right to create",
+        pending.join(", ")
+    ))
+}
+
+fn is_denied(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "42501")
+}
+
+/// What a migration sends through a pooler in transaction mode would end up in several sessions.
+pub(crate) fn needs_session() -> Error {
+    Error::schema(
+        "migrations are pending, and they need a session, which a pooler in transaction mode does not keep: set \
+         DATABASE_DIRECT_URL to the address of the server itself",
+    )
+}

@@ -1,0 +1,58 @@
+//! Copies of a PostgreSQL server that follow it, and can be promoted.
+
+use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::account::Account;
+use crate::database::psql;
+use crate::postgres::{Postgres, program};
+use crate::programs::Program;
+
+/// How long a promotion may take.
+const PROMOTION: Duration = Duration::from_secs(20);
+
+impl Postgres {
+    /// Starts a hot standby that streams from this server: a second or two.
+    ///
+    /// # Errors
+    ///
+    /// As [`Postgres::start`], and when the copy cannot be made.
+    pub fn standby(&self) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("larder-standby-").tempdir()?;
+        let account = Account::for_servers()?;
+        if let Some(account) = &account {
+            account.own(folder.path())?;
+        }
+        let output = program(Program::PgBasebackup, folder.path(), account.as_ref())?
+            .args(["--dbname", &self.url().database("postgres")])
+            .args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync"])
+            .stdin(Stdio::null())
+            .output()
+            .context("starting pg_basebackup")?;
+        if !output.status.success() {
+            bail!("pg_basebackup failed ({}):\n{}", output.status, String::from_utf8_lossy(&output.stderr));
+        }
+        Self::on(folder, account, &[])
+    }
+
+    /// Makes a standby a primary, with what it has received so far, and waits until it takes writes.
+    ///
+    /// # Errors
+    ///
+    /// When it is no standby, or not promoted after 20 s.
+    pub fn promote(&self) -> Result<()> {
+        let url = self.url().database("postgres");
+        psql(&url, "SELECT pg_promote(false)")?;
+        let deadline = Instant::now() + PROMOTION;
+        while psql(&url, "SELECT pg_is_in_recovery()")? != "f" {
+            if Instant::now() > deadline {
+                bail!("the standby was not promoted after {PROMOTION:?}");
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
+    }
+}
