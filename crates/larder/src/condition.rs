@@ -60,8 +60,7 @@ impl Condition {
             return;
         }
         let began = self.clock.now();
-        let episode =
-            state.episode.get_or_insert(Episode { began, troubles: Vec::new(), calm_since: None });
+        let episode = state.episode.get_or_insert(Episode { began, troubles: Vec::new(), calm_since: None });
         if episode.troubles.contains(&trouble) {
             return;
         }
@@ -106,7 +105,12 @@ impl Condition {
             trouble: *trouble,
             episodes: count.load(Ordering::Relaxed),
         };
-        Trouble::ALL.iter().zip(&self.counts).filter(|(trouble, _)| !trouble.is_passing()).map(count).collect()
+        Trouble::ALL
+            .iter()
+            .zip(&self.counts)
+            .filter(|(trouble, _)| !trouble.is_passing())
+            .map(count)
+            .collect()
     }
 
     /// The state is whole between any two statements, so a panic elsewhere does not spoil it.

@@ -80,10 +80,12 @@ macro_rules! troubles {
 troubles! {
     /// Redis has not answered yet since the start.
     Starting, "starting", "Redis has not answered yet; wait a moment";
-    /// An operation got no answer in time, or an invalidation could not be sent; Redis is being asked.
-    Asking, "asking", "Redis missed an answer and is being asked again; wait a moment";
+    /// An operation got no answer in time, or an invalidation could not be sent, or Redis has just been found again: it is
+    /// being asked whether it may be used.
+    Asking, "asking", "Redis was out of sight for a moment and is being checked; wait a moment";
     /// No connection.
-    Away, "away", "Redis cannot be reached; check that it runs, and the address and the network to it";
+    Away, "away", "Redis cannot be reached; check that it runs and takes more connections (maxclients), its address, and the \
+         network to it";
     /// A connection, and no answer in time.
     Silent, "silent", "Redis does not answer in time; check whether it hangs, is overloaded or is cut off";
     /// `NOAUTH`, `WRONGPASS`, `DENIED`.

@@ -160,11 +160,6 @@ impl Namespace {
         Bytes::from(format!("{}:@live", self.0))
     }
 
-    /// Where a write is tried that changes nothing. Nothing ever stands there.
-    pub(crate) fn probe_key(&self) -> Bytes {
-        Bytes::from(format!("{}:@probe", self.0))
-    }
-
     /// Up to when, by Redis's clock, it has been told of every commit.
     pub(crate) fn watermark_key(&self) -> Bytes {
         Bytes::from(format!("{}:@wm", self.0))

@@ -5,6 +5,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use larder::cache::{Cache, Health};
+use larder::health::Trouble;
 use larder::receipt::Delivery;
 use larder_testbed::Redis;
 
@@ -112,6 +113,10 @@ async fn an_instance_with_another_bound_is_refused() {
     let _first = instance(&redis).await;
     let bound = Duration::from_secs(5);
     let other = Cache::builder("test").redis(redis.url()).staleness_bound(bound).build().await.unwrap();
+    eventually("it is named", async || {
+        other.health_report().reasons.iter().any(|reason| reason.trouble == Trouble::Disagreement)
+    })
+    .await;
     assert_eq!(other.health(), Health::Degraded);
     let apart = Cache::builder("apart").redis(redis.url()).staleness_bound(bound).build().await.unwrap();
     assert_eq!(apart.health(), Health::Working);

@@ -62,7 +62,8 @@ impl Bed {
         if let Some(ledger) = &self.ledger {
             ledger.freeze(false);
         }
-        eventually(&format!("{refusal:?} is named"), async || trouble(instance) == Some(refusal.trouble())).await;
+        eventually(&format!("{refusal:?} is named"), async || trouble(instance) == Some(refusal.trouble()))
+            .await;
     }
 }
 
@@ -112,7 +113,6 @@ async fn is_no_worse_than_gone(refusals: &[Refusal]) {
         for refusal in refusals {
             let hits = hits_while(*refusal, is_journalled, owes).await;
             assert_eq!(hits, all_but_one, "{refusal:?}, journalled: {is_journalled}, owes: {owes}");
-            println!("{refusal:?}, journalled: {is_journalled}, owes: {owes}: {hits} of 100");
         }
     }
 }

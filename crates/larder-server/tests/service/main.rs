@@ -10,6 +10,7 @@ mod cache_api;
 mod conditional;
 mod config;
 mod deactivated;
+mod degraded;
 mod demo;
 mod dumps;
 mod endings;

@@ -15,8 +15,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::task::AbortHandle;
 
-use crate::cause::{Cause, Causes};
 use crate::cache::Health;
+use crate::cause::{Cause, Causes};
 use crate::clock::Clock;
 use crate::codec::Coder;
 use crate::condition::Condition;

@@ -25,7 +25,7 @@ impl Disguise {
                 let (client, server) = (client.unwrap(), TcpStream::connect((Ipv4Addr::LOCALHOST, target)));
                 let Ok(server) = server else { continue };
                 let (requests, replies) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-                thread::spawn(move || pass(requests, server, |bytes| std::mem::take(bytes)));
+                thread::spawn(move || pass(requests, server, std::mem::take));
                 let rewrite = shared.clone();
                 thread::spawn(move || {
                     pass(replies, client, |bytes| match &*rewrite.lock().unwrap() {

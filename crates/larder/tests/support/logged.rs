@@ -24,7 +24,12 @@ impl Logged {
     /// The lines that contain `part`.
     pub(crate) fn with(&self, part: &str) -> Vec<String> {
         let bytes = self.lines.0.lock().unwrap().clone();
-        String::from_utf8(bytes).unwrap().lines().filter(|line| line.contains(part)).map(str::to_owned).collect()
+        String::from_utf8(bytes)
+            .unwrap()
+            .lines()
+            .filter(|line| line.contains(part))
+            .map(str::to_owned)
+            .collect()
     }
 }
 

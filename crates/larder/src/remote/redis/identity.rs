@@ -23,7 +23,8 @@ impl Identity {
             _ => {}
         }
         // What does not say its version is judged by what it can do.
-        let version = field(server, "redis_version").and_then(|version| version.split('.').next()?.parse::<u32>().ok());
+        let version =
+            field(server, "redis_version").and_then(|version| version.split('.').next()?.parse::<u32>().ok());
         if version.is_some_and(|version| version < VERSION_MIN) {
             return Err(Trouble::TooOld);
         }

@@ -55,17 +55,18 @@ pub(crate) struct Keeper {
 }
 
 /// Why a connection is given up.
-#[derive(Debug, thiserror::Error)]
 enum Lost {
-    #[error(transparent)]
-    Redis(#[from] RedisError),
-    #[error("{}", .0.text())]
+    Redis(RedisError),
+    /// This server cannot serve.
     Unfit(Trouble),
-    #[error(
-        "the instances that use this namespace keep another staleness bound or longest TTL, or a journal ({0}): \
-         give this one the same, or a namespace of its own"
-    )]
+    /// What the standing certificate says.
     Disagreement(String),
+}
+
+impl From<RedisError> for Lost {
+    fn from(error: RedisError) -> Self {
+        Lost::Redis(error)
+    }
 }
 
 impl Lost {
@@ -156,7 +157,9 @@ impl Keeper {
         }
         let refusal = match taken {
             Ok(()) => None,
-            Err(error) if trouble::code(&error).is_some() => Some((trouble::of(&error), trouble::words(&error))),
+            Err(error) if trouble::code(&error).is_some() => {
+                Some((trouble::of(&error), trouble::words(&error)))
+            }
             Err(error) => return Err(error.into()),
         };
         if self.send_unsent(connection).await? {

@@ -45,11 +45,11 @@ for nth = count + 1, #KEYS do redis.call('SET', KEYS[nth], '', 'PX', ARGV[2]) en
 return unlinked
 ";
 
-/// A write that changes nothing, for nothing stands under its key: refused for whatever reason a lease or a fill would be
-/// refused. SET first: after a command that writes, a script may go on where memory is full.
+/// KEYS: the certificate, which every ACL for larder allows. A write that changes nothing: refused for whatever reason a
+/// lease or a fill would be refused, and where the key is missing it is missing again after this one step.
 const PROBE: &str = r"
-redis.call('SET', KEYS[1], '', 'XX')
-return redis.call('UNLINK', KEYS[1])
+if redis.call('SET', KEYS[1], '', 'NX') then redis.call('UNLINK', KEYS[1]) end
+return 1
 ";
 
 /// KEYS: certificate, watermark, position. ARGV: the history's name when the pass began, the pass's beginning in
@@ -160,7 +160,7 @@ impl Scripts {
         mut connection: MultiplexedConnection,
         namespace: &Namespace,
     ) -> RedisResult<()> {
-        self.probe.key(&namespace.probe_key()[..]).invoke_async(&mut connection).await
+        self.probe.key(&namespace.certificate_key()[..]).invoke_async(&mut connection).await
     }
 
     pub(crate) async fn mark(

@@ -14,6 +14,8 @@ pub(crate) fn of(error: &RedisError) -> Trouble {
         (ErrorKind::AuthenticationFailed, _) => Trouble::Unauthenticated,
         (ErrorKind::RESP3NotSupported, _) => Trouble::TooOld,
         (_, Some(code)) => of_code(&code).unwrap_or_else(|| of_words(&error.to_string())),
+        // What redis-rs words itself, such as of a database that could not be selected.
+        (ErrorKind::Server(_) | ErrorKind::Extension, None) => of_words(&error.to_string()),
         (_, None) => Trouble::Away,
     }
 }
