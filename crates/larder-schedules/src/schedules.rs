@@ -96,7 +96,7 @@ fn deliver(local: &Local, wire: &Receiver<Wire>) {
                 let _ = to.send(version);
             }
             Wire::Lost => {
-                local.clear();
+                local.clear_guarded();
             }
         }
     }

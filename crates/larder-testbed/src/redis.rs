@@ -18,6 +18,9 @@ use crate::resp::{read_reply, write_command};
 /// How long a connection and each reply may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// A folder with this file is a Sentinel's.
+const SENTINEL_CONFIG: &str = "sentinel.conf";
+
 /// A redis-server on 127.0.0.1 that keeps nothing on disk; dropped, it is gone.
 pub struct Redis {
     // Fields drop in this order: the server ends before its folder is removed.
@@ -54,6 +57,27 @@ impl Redis {
             Ok((boot(folder.path(), port, password.as_deref())?, port))
         })
         .map(|(process, port)| Self { process, folder, port, password })
+    }
+
+    /// Starts a Sentinel that watches nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub fn start_sentinel() -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("larder-redis-").tempdir()?;
+        boot_on(free_port, |port| {
+            let text = folder.path().display();
+            let config = format!("port {port}\nbind 127.0.0.1\ndir {text}\nlogfile {text}/log\n");
+            fs::write(folder.path().join(SENTINEL_CONFIG), config).context("writing sentinel.conf")?;
+            Ok((boot(folder.path(), port, None)?, port))
+        })
+        .map(|(process, port)| Self { process, folder, port, password: None })
+    }
+
+    /// The folder in which the server keeps its files; it goes with the value.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// `redis://127.0.0.1:PORT/0`.
@@ -167,7 +191,12 @@ fn boot(folder: &Path, port: u16, password: Option<&str>) -> Result<Process> {
     let mut command = Command::new(find(Program::RedisServer)?);
     // A directive it refuses is printed before there is a log; the log's file takes both.
     let log = fs::OpenOptions::new().create(true).append(true).open(folder.join("log"))?;
-    command.arg(folder.join("redis.conf")).current_dir(folder).stderr(Stdio::from(log));
+    let sentinel = folder.join(SENTINEL_CONFIG);
+    match sentinel.exists() {
+        true => command.arg(sentinel).arg("--sentinel"),
+        false => command.arg(folder.join("redis.conf")),
+    };
+    command.current_dir(folder).stderr(Stdio::from(log));
     let mut process = Process::spawn(&mut command, folder, Ending::Kill)?;
     // Not PING alone: if the port was lost, the server that answers there is somebody else's.
     let ours = format!("process_id:{}\r\n", process.pid());

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::cache::Cache;
 use crate::cause::Causes;
 use crate::clock::Clock;
+use crate::condition::Condition;
 use crate::engine::consumer::{Consumer, Told, prune_now_and_then};
 use crate::engine::registry::Registry;
 use crate::engine::{Engine, Limits, Running, Shared};
@@ -249,12 +250,14 @@ impl Builder {
             rules: self.rules,
             causes: causes.clone(),
             passes: passes.clone(),
+            condition: Arc::new(Condition::new(clock.clone())),
         };
+        let condition = settings.condition.clone();
         let usable = Arc::new(Usable::new());
         let listener = Arc::new(Listening { local: local.clone(), causes: causes.clone() });
         let tier = Arc::new(RedisTier::start(settings, clock.clone(), listener, usable.clone())?);
         usable.granted_within(START_UP).await;
-        Ok(Some(Shared { remote: tier.clone(), inspect: tier, usable }))
+        Ok(Some(Shared { remote: tier.clone(), inspect: tier, usable, condition }))
     }
 
     #[cfg(not(feature = "redis"))]

@@ -32,8 +32,9 @@ pub struct Cache {
 pub enum Health {
     /// Memory and Redis.
     Working,
-    /// Redis is configured and cannot be used: answers come from the database, and from memory for no longer
-    /// than the staleness bound.
+    /// Redis is configured and cannot be used as it should: it is away, or may not be relied on, or refuses writes. What it
+    /// cannot answer comes from the database, and from memory for no longer than the staleness bound.
+    /// [`Cache::health_report`] says why.
     Degraded,
     /// No Redis is configured: memory alone answers.
     MemoryOnly,
@@ -56,11 +57,7 @@ impl Health {
 impl Cache {
     /// Which tiers answer at this instant.
     pub fn health(&self) -> Health {
-        match self.engine.health() {
-            None => Health::MemoryOnly,
-            Some(true) => Health::Working,
-            Some(false) => Health::Degraded,
-        }
+        self.engine.health_report().state
     }
 
     /// Switches all caching; see [`Class::set_enabled`](crate::class::Class::set_enabled). Default: on.

@@ -42,7 +42,7 @@ pub enum Cause {
     Push,
     /// The database's journal: a write by anybody.
     Journal,
-    /// Reports may have been lost with a connection: all copies in this process's memory fell.
+    /// Reports of Redis may have been lost: all copies in this process's memory that lived by them fell.
     Loss,
 }
 

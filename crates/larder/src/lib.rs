@@ -41,8 +41,10 @@ mod clock;
 #[doc(hidden)]
 pub mod clock;
 pub mod codec;
+mod condition;
 mod engine;
 pub mod error;
+pub mod health;
 pub mod introspection;
 pub mod invalidation;
 pub mod journal;

@@ -98,6 +98,50 @@ async fn a_null_push_empties_memory() {
     memory_is_emptied_by(&Redis::start().unwrap(), &["EVAL", flush, "0"]).await;
 }
 
+/// Redis keeps one table of who reads what for all its databases, and forgets it whole. So a neighbour's FLUSHDB costs one
+/// heartbeat, and then one read of Redis for each copy; the entries themselves stay, and the database is asked for none
+/// that was not read within that heartbeat.
+#[tokio::test]
+async fn a_neighbours_flushdb_costs_one_heartbeat_and_no_entry() {
+    const KEYS: u32 = 50;
+    const FLUSHES: u32 = 20;
+    let redis = Redis::start().unwrap();
+    let instance = instance(&redis).await;
+    let table = Table::new();
+    for key in 0..KEYS {
+        table.write(key, 1);
+        instance.warm(&table, key).await;
+    }
+    let before = instance.values.stats();
+    let mut longest = Duration::ZERO;
+    for _ in 0..FLUSHES {
+        let flush = "redis.call('SELECT', 1) return redis.call('FLUSHDB')";
+        let began = std::time::Instant::now();
+        redis.command(&["EVAL", flush, "0"]).unwrap();
+        let losses = || instance.cache.memory_bytes();
+        eventually("memory was emptied", async || losses() == 0).await;
+        eventually("Redis is used again", async || instance.cache.health() == Health::Working).await;
+        longest = longest.max(began.elapsed());
+        for key in 0..KEYS {
+            assert_eq!(instance.read(&table, key).await, Some(1));
+        }
+    }
+    let since = instance.values.stats().since(&before);
+    assert_eq!((since.loads, since.redis_hits), (0, u64::from(KEYS * FLUSHES)), "{since:?}");
+    println!(
+        "{FLUSHES} flushes: at most {longest:?} without Redis each, {} reads of Redis",
+        since.redis_hits
+    );
+    // It is asked at once, not at the next regular heartbeat; generously, for the machine may be busy.
+    assert!(longest < Duration::from_secs(1), "{longest:?}");
+    for key in 0..KEYS {
+        assert_eq!(instance.read(&table, key).await, Some(1));
+    }
+    let hits = instance.values.stats().since(&before).memory_hits;
+    assert_eq!(hits, u64::from(KEYS), "memory holds them again");
+    assert_eq!(redis.command(&["CLIENT", "LIST", "TYPE", "normal"]).unwrap().matches("flags=t").count(), 1);
+}
+
 #[tokio::test]
 async fn a_lost_connection_empties_memory() {
     memory_is_emptied_by(&Redis::start().unwrap(), &["CLIENT", "KILL", "TYPE", "normal"]).await;

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::api::cache::reasons::Reason;
 use crate::api::openapi::answers::ProblemBody;
 use crate::api::problem::Problem;
 use crate::service::Service;
@@ -34,6 +35,9 @@ pub(crate) struct Ready {
     status: &'static str,
     database: &'static str,
     cache: &'static str,
+    /// Why the cache is `degraded`, and what to do.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    cache_reasons: Vec<Reason>,
 }
 
 /// The database answers. The cache is told of and does not count: without it every request is still answered.
@@ -53,6 +57,7 @@ pub(crate) async fn readyz(State(service): State<Service>) -> Result<impl IntoRe
         let detail = format!("the database does not answer: {reason}");
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail));
     }
-    let cache = service.users().cache().health().as_str();
-    Ok(Answer(Ready { status: "ready", database: "ok", cache }))
+    let cache = service.users().cache().health_report();
+    let cache_reasons = Reason::public(cache.reasons);
+    Ok(Answer(Ready { status: "ready", database: "ok", cache: cache.state.as_str(), cache_reasons }))
 }

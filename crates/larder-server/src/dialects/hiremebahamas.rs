@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::api::cache::reasons::Reason;
 use crate::api::cache::views::milliseconds;
 use crate::service::Service;
 
@@ -19,7 +20,7 @@ pub(super) fn routes() -> OpenApiRouter<Service> {
 #[derive(Serialize, ToSchema)]
 #[schema(as = HireMeBahamasHealth)]
 pub(crate) struct Health {
-    /// `healthy`; `degraded` while a configured Redis cannot be used and memory alone answers; `unhealthy` when the database
+    /// `healthy`; `degraded` while a configured Redis cannot be used as it should; `unhealthy` when the database
     /// does not answer either.
     status: &'static str,
     /// `redis` or `memory`: what answers beside this process.
@@ -30,6 +31,9 @@ pub(crate) struct Health {
     latency_ms: Option<f64>,
     /// As Redis writes it; of memory, what larder holds in it.
     used_memory: String,
+    /// Beyond what the document prints: why it is `degraded`, and what to do.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reasons: Vec<Reason>,
 }
 
 /// Whether the cache answers, and from where. For anybody.
@@ -37,13 +41,14 @@ pub(crate) struct Health {
 pub(crate) async fn health(State(service): State<Service>) -> Answer<Health> {
     let cache = service.users().cache();
     let info = service.recent_redis().await.0.told();
-    let is_degraded = cache.health() == CacheHealth::Degraded;
+    let now = cache.health_report();
+    let is_degraded = now.state == CacheHealth::Degraded;
     let status = match is_degraded {
         false => "healthy",
         true if service.store().database().ping().await.is_ok() => "degraded",
         true => "unhealthy",
     };
-    let on_redis = cache.health() == CacheHealth::Working;
+    let on_redis = now.state == CacheHealth::Working;
     Answer(Health {
         status,
         backend: if on_redis { "redis" } else { "memory" },
@@ -53,6 +58,7 @@ pub(crate) async fn health(State(service): State<Service>) -> Answer<Health> {
             Some(info) => info.used_memory_human,
             None => human(cache.memory_bytes()),
         },
+        reasons: Reason::public(now.reasons),
     })
 }
 

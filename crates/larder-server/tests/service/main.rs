@@ -11,6 +11,7 @@ mod conditional;
 mod config;
 mod connecting;
 mod deactivated;
+mod degraded;
 mod demo;
 mod dumps;
 mod endings;

@@ -15,11 +15,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::task::AbortHandle;
 
+use crate::cache::Health;
 use crate::cause::{Cause, Causes};
 use crate::clock::Clock;
 use crate::codec::Coder;
+use crate::condition::Condition;
 use crate::engine::consumer::Told;
 use crate::engine::registry::{Common, Registry};
+use crate::health::HealthReport;
 use crate::journal::Journal;
 use crate::key::{ClassPrefix, KeyBuf, Namespace};
 use crate::local::Local;
@@ -68,6 +71,8 @@ pub(crate) struct Shared {
     pub(crate) remote: Arc<dyn Remote>,
     pub(crate) inspect: Arc<dyn Inspect>,
     pub(crate) usable: Arc<Usable>,
+    /// Why it is not used as it should be.
+    pub(crate) condition: Arc<Condition>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -124,9 +129,23 @@ impl ClassCore {
 }
 
 impl Engine {
-    /// Whether the shared tier may be used, or `None` where there is none.
-    pub(crate) fn health(&self) -> Option<bool> {
-        self.shared.as_ref().map(|_| self.is_guarded())
+    /// Which tiers answer at this instant, and why not all that should.
+    pub(crate) fn health_report(&self) -> HealthReport {
+        let mut reasons = Vec::new();
+        if let Some(shared) = &self.shared {
+            // First: what ends a trouble is noted before what grants the tier.
+            let is_usable = shared.usable.is(self.clock.now());
+            reasons.extend(shared.condition.present());
+            if !is_usable && reasons.is_empty() {
+                reasons.push(shared.condition.asking());
+            }
+        }
+        let state = match (reasons.is_empty(), &self.shared) {
+            (false, _) => Health::Degraded,
+            (true, Some(_)) => Health::Working,
+            (true, None) => Health::MemoryOnly,
+        };
+        HealthReport { state, reasons }
     }
 
     /// Which promise this cache gives, in one sentence.
@@ -205,7 +224,7 @@ impl Listener for Listening {
     }
 
     fn cleared(&self) {
-        if self.local.clear() > 0 {
+        if self.local.clear_guarded() > 0 {
             self.causes.everything(Cause::Loss);
         }
     }

@@ -173,7 +173,12 @@ impl Bench {
         let engine = Engine {
             local: Arc::new(Local::new(1 << 20, Rules::default())),
             namespace: Arc::new(namespace),
-            shared: Some(Shared { remote: tier.clone(), inspect: tier.clone(), usable: usable.clone() }),
+            shared: Some(Shared {
+                remote: tier.clone(),
+                inspect: tier.clone(),
+                usable: usable.clone(),
+                condition: Arc::new(Condition::new(Clock::manual())),
+            }),
             guard: Some(usable.clone()),
             journal: None,
             told: None,

@@ -215,7 +215,7 @@ impl Engine {
             payload_bytes: payload.map_or(0, |payload| payload.len()),
             loaded_at: wall(header.loaded_at_millis),
             until,
-            is_served: tags.iter().all(|tag| tag.stands) && self.health() == Some(true),
+            is_served: tags.iter().all(|tag| tag.stands) && self.is_guarded(),
             tags,
         }))
     }

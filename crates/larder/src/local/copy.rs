@@ -45,6 +45,15 @@ pub(crate) enum Slot {
     Token(Token, Origin),
 }
 
+impl Slot {
+    pub(crate) fn origin(&self) -> Origin {
+        match self {
+            Slot::Entry(copy) => copy.origin,
+            Slot::Token(_, origin) => *origin,
+        }
+    }
+}
+
 /// Weighs keys and encoded values, with a flat charge for the bookkeeping around them.
 #[derive(Clone)]
 pub(crate) struct Weight;

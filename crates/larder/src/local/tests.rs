@@ -45,6 +45,34 @@ fn clearing_fences_reads_in_progress_and_empties() {
     assert!(!local.insert_tracked(&mark, 0, key.clone(), slot));
 }
 
+/// Quoted by ARCHITECTURE.md.
+#[test]
+fn what_this_process_loaded_outlives_a_loss() {
+    let local = Local::new(1 << 20, Rules::default());
+    let (guarded, loaded) = (Bytes::from("ns:c:guarded"), Bytes::from("ns:c:loaded"));
+    let (tag, other) = (TagKey::from(Bytes::from("ns:#c")), TagKey::from(Bytes::from("ns:#d")));
+    let tags: Arc<[TagKey]> = [tag.clone()].into();
+
+    let taken = local.take_tokens(&tags, false);
+    let flight = lead(&local, &loaded, &tags);
+    assert!(local.insert_loaded(&loaded, flight, copy(Origin::Timed, taken)));
+    local.land(&loaded, flight);
+    let mark = local.mark([&guarded[..], other.as_bytes()].into_iter());
+    let slot = Slot::Entry(Arc::new(copy(Origin::Guarded, vec![])));
+    assert!(local.insert_tracked(&mark, 0, guarded.clone(), slot.clone()));
+    let token = Slot::Token(Token::random(), Origin::Guarded);
+    assert!(local.insert_tracked(&mark, 1, other.to_bytes(), token));
+
+    assert_eq!(local.clear_guarded(), 2);
+    assert!(local.get(&guarded, Tick::PAST, true).is_none(), "even when the guard is back");
+    assert!(local.token(&other, true).is_none());
+    assert!(local.get(&loaded, Tick::PAST, false).is_some(), "with the token it was loaded under");
+    assert!(!local.insert_tracked(&mark, 0, guarded, slot), "what was being read is refused");
+    assert!(local.get(&loaded, SOON, false).is_none(), "its own deadline ends it");
+    local.drop_tag(&tag);
+    assert!(local.get(&loaded, Tick::PAST, false).is_none(), "and so does this process's own word");
+}
+
 #[test]
 fn a_load_that_was_overtaken_by_a_write_to_its_key_or_tag_inserts_nothing() {
     let local = Local::new(1 << 20, Rules::default());

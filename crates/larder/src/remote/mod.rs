@@ -106,6 +106,6 @@ pub(crate) trait Listener: Send + Sync {
     /// `key` changed. Called inline in the connection's reader: an await here would lose the wire's order.
     fn pushed(&self, key: &[u8]);
 
-    /// Changes may have gone unreported: forget everything.
+    /// Changes may have gone unreported: forget everything that lives by the reports.
     fn cleared(&self);
 }

@@ -3,7 +3,10 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
 
+pub(crate) mod disguise;
 pub(crate) mod journal;
+pub(crate) mod logged;
+pub(crate) mod refusal;
 
 use std::collections::HashMap;
 use std::convert::Infallible;

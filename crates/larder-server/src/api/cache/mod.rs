@@ -1,5 +1,6 @@
 //! `/api/v1/cache`: how the cache does, what it holds and why, dropping by hand, switching classes.
 
+pub(crate) mod reasons;
 pub(crate) mod views;
 
 use std::time::Duration;
@@ -17,6 +18,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::auth::acknowledged;
+use crate::api::cache::reasons::Reason;
 use crate::api::cache::views::{
     CacheHealth, CacheStats, ClassStats, DetailedHealth, Dropped, Entries, EntryCounts, Explained, Memory,
     RedisServer,
@@ -56,7 +58,7 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
 )]
 pub(crate) async fn health(State(service): State<Service>) -> Answer<CacheHealth> {
     let (redis, age) = service.recent_redis().await;
-    Answer(CacheHealth::of(service.users().cache(), &redis, age))
+    Answer(CacheHealth::of(service.users().cache(), &redis, age, Reason::public))
 }
 
 /// The health with all its figures. For admins.
@@ -76,7 +78,7 @@ pub(crate) async fn detailed_health(
     let (redis, entries) = (service.redis().await, service.key_counts().await);
     Ok(Answer(DetailedHealth {
         timestamp: Timestamp::now(),
-        health: CacheHealth::of(cache, &redis, Duration::ZERO),
+        health: CacheHealth::of(cache, &redis, Duration::ZERO, Reason::detailed),
         memory: Memory::from(cache),
         redis: redis.told().map(RedisServer::from),
         entries: EntryCounts::from(entries),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use larder::cache::{Cache, Health};
+use larder::health;
 use larder::introspection::explain::{Explanation, Held, InRedis, Invalidated};
 use larder::introspection::keys::{KeyCounts, KeyPage};
 use larder::introspection::server::RedisInfo;
@@ -15,12 +16,13 @@ use larder_http::stats::Lookups;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::api::cache::reasons::{Reason, troubles};
 use crate::domain::timestamp::Timestamp;
 
 /// Which tiers answer.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct CacheHealth {
-    /// `working`; `degraded` while a configured Redis cannot be used; `memory-only` where none is configured.
+    /// `working`; `degraded` while a configured Redis cannot be used as it should; `memory-only` where none is configured.
     pub(crate) status: &'static str,
     /// `redis` or `memory`.
     pub(crate) backend: &'static str,
@@ -31,20 +33,31 @@ pub(crate) struct CacheHealth {
     /// How long before this request Redis was asked: at most 500, and 0 when it was asked anew. `null` where none is
     /// configured.
     pub(crate) age_ms: Option<f64>,
+    /// Why it is `degraded`, and what to do; else empty.
+    pub(crate) reasons: Vec<Reason>,
 }
 
 impl CacheHealth {
-    pub(crate) fn of(cache: &Cache, redis: &FromRedis<RedisInfo>, age: Duration) -> Self {
+    /// `reasons` says how much of them is shown.
+    pub(crate) fn of(
+        cache: &Cache,
+        redis: &FromRedis<RedisInfo>,
+        age: Duration,
+        reasons: fn(Vec<health::Reason>) -> Vec<Reason>,
+    ) -> Self {
+        // Asked once, so that all of the answer is of one instant.
+        let now = cache.health_report();
         let told = match redis {
             FromRedis::Told(info) => Some(info),
             FromRedis::Away | FromRedis::NotConfigured => None,
         };
         Self {
-            status: cache.health().as_str(),
-            backend: if cache.health() == Health::Working { "redis" } else { "memory" },
+            status: now.state.as_str(),
+            backend: if now.state == Health::Working { "redis" } else { "memory" },
             connected: told.is_some(),
             latency_ms: told.map(|info| milliseconds(info.latency)),
             age_ms: (*redis != FromRedis::NotConfigured).then(|| milliseconds(age)),
+            reasons: reasons(now.reasons),
         }
     }
 }
@@ -207,6 +220,8 @@ pub(crate) struct CacheStats {
     application: Lookups,
     /// The same by count: hits by tier and so on.
     counts: BTreeMap<&'static str, u64>,
+    /// Episodes in which the cache was degraded since the start, by cause; those that there were.
+    troubles: BTreeMap<&'static str, u64>,
     memory: Memory,
     /// What Redis counts of itself; `null` where there is none or it does not answer.
     server: Option<RedisServer>,
@@ -219,6 +234,7 @@ impl CacheStats {
         Self {
             application: Lookups::from(&stats),
             counts: stats.named().collect(),
+            troubles: troubles(cache),
             memory: Memory::from(cache),
             server: redis.told().map(RedisServer::from),
             classes: cache.classes().into_iter().map(ClassStats::from).collect(),

@@ -82,6 +82,7 @@ pub(super) fn of_the_cache(text: &mut Exposition, cache: &Cache) {
     for state in Health::ALL {
         health.sample(&[("state", state.as_str())], u8::from(state == now));
     }
+    of_its_troubles(text, cache);
     text.gauge(
         "larder_cache_memory_bytes",
         "Keys and encoded values in memory, with a flat charge for bookkeeping.",
@@ -89,6 +90,28 @@ pub(super) fn of_the_cache(text: &mut Exposition, cache: &Cache) {
     .sample(&[], cache.memory_bytes());
     text.counter("larder_cache_evictions_total", "Entries that fell from memory for want of room.")
         .sample(&[], cache.evictions());
+}
+
+/// Every cause has its samples where Redis is configured, so that an alert finds them before the first episode.
+fn of_its_troubles(text: &mut Exposition, cache: &Cache) {
+    let counts = cache.trouble_counts();
+    if counts.is_empty() {
+        return;
+    }
+    let reasons = cache.health_report().reasons;
+    let mut present =
+        text.gauge("larder_cache_trouble", "Whether the cache is degraded for this cause just now.");
+    for count in &counts {
+        let is_present = reasons.iter().any(|reason| reason.trouble == count.trouble);
+        present.sample(&[("cause", count.trouble.as_str())], u8::from(is_present));
+    }
+    let mut episodes = text.counter(
+        "larder_cache_trouble_episodes_total",
+        "Episodes in which the cache was degraded for this cause since the start.",
+    );
+    for count in &counts {
+        episodes.sample(&[("cause", count.trouble.as_str())], count.episodes);
+    }
 }
 
 pub(super) fn of_the_classes(text: &mut Exposition, classes: &[ClassReport]) {

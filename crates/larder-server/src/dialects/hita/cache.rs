@@ -6,6 +6,8 @@ use axum::Json as Answer;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use larder::cache::Health as CacheHealth;
+use larder::health;
 use larder::introspection::FromRedis;
 use larder::introspection::server::RedisInfo;
 use larder::receipt::{Delivery, Receipt};
@@ -13,6 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::auth::acknowledged;
+use crate::api::cache::reasons::Reason;
 use crate::api::cache::views::rounded;
 use crate::api::cache::{dropped_by_admin, user_named};
 use crate::api::extract::Segment;
@@ -81,15 +84,18 @@ impl Backend {
         rounded(percent)
     }
 
-    fn info(&self, service: &Service) -> CacheInfo {
+    /// `reasons` says how much of them is shown.
+    fn info(&self, service: &Service, reasons: fn(Vec<health::Reason>) -> Vec<Reason>) -> CacheInfo {
         let redis = self.redis();
+        let now = service.users().cache().health_report();
         CacheInfo {
-            status: "available",
+            status: if now.state == CacheHealth::Degraded { "degraded" } else { "available" },
             redis_version: redis.map(|info| info.version.clone()),
             used_memory: redis.map(|info| info.used_memory_human.clone()),
             connected_clients: redis.map(|info| info.connected_clients),
             hit_rate: self.hit_rate(service),
             backend: self.name(),
+            reasons: reasons(now.reasons),
         }
     }
 }
@@ -118,8 +124,10 @@ impl KeyCounts {
     responses((status = 200, body = Health), RedisAway)
 )]
 pub(crate) async fn health(State(service): State<Service>) -> Response {
-    let Some(backend) = Backend::of(service.recent_redis().await.0) else { return unavailable(None) };
-    Answer(Health { success: true, cache_info: backend.info(&service) }).into_response()
+    let Some(backend) = Backend::of(service.recent_redis().await.0) else {
+        return unavailable(None);
+    };
+    Answer(Health { success: true, cache_info: backend.info(&service, Reason::public) }).into_response()
 }
 
 /// The health with all its figures. For admins.
@@ -162,7 +170,7 @@ pub(crate) async fn detailed_health(
         redis_mode: redis.map(|info| info.mode.clone()),
     };
     let cache_info = DetailedInfo {
-        info: backend.info(&service),
+        info: backend.info(&service, Reason::detailed),
         total_commands_processed: redis.map(|info| info.commands_processed),
     };
     let timestamp = Timestamp::now();
@@ -184,7 +192,7 @@ pub(crate) async fn detailed_health(
 pub(crate) async fn stats(State(service): State<Service>, caller: Caller) -> Result<Response, Problem> {
     service.present_admin(caller).await?;
     let Some(backend) = Backend::of(service.redis().await) else { return Ok(unavailable(None)) };
-    let CacheInfo { status, redis_version, hit_rate, backend, .. } = backend.info(&service);
+    let CacheInfo { status, redis_version, hit_rate, backend, .. } = backend.info(&service, Reason::public);
     let cache_info = ShortInfo { status, redis_version, hit_rate, backend };
     let key_counts = KeyCounts::of(&service).await;
     Ok(Answer(Stats { success: true, cache_info, key_counts }).into_response())

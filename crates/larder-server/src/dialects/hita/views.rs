@@ -4,6 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::api::cache::Tested;
+use crate::api::cache::reasons::Reason;
 use crate::domain::timestamp::Timestamp;
 
 /// Redis is configured and does not answer.
@@ -22,6 +23,7 @@ pub(crate) struct Unavailable {
 /// What the document calls `cache_info`. What only Redis knows is `null` where none is configured.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct CacheInfo {
+    /// `available`; `degraded` while Redis answers and cannot be used as it should.
     pub(super) status: &'static str,
     pub(super) redis_version: Option<String>,
     pub(super) used_memory: Option<String>,
@@ -32,6 +34,9 @@ pub(crate) struct CacheInfo {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(super) backend: Option<&'static str>,
+    /// Beyond what the document prints: why it is `degraded`, and what to do.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) reasons: Vec<Reason>,
 }
 
 /// The same with one figure more.

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use redis::RedisResult;
 use redis::aio::MultiplexedConnection;
 
+use crate::health::Trouble;
 use crate::journal::Position;
 use crate::key::Namespace;
 use crate::protocol::certificate::RedisTime;
@@ -51,7 +52,9 @@ pub(crate) async fn ask(
 }
 
 /// Asks a new connection who is at its other end.
-pub(crate) async fn identify(connection: &mut MultiplexedConnection) -> RedisResult<Option<Identity>> {
+pub(crate) async fn identify(
+    connection: &mut MultiplexedConnection,
+) -> RedisResult<Result<Identity, Trouble>> {
     let mut pipe = redis::pipe();
     pipe.cmd("INFO").arg("server").cmd("INFO").arg("replication");
     // Every read asks for it: where an ACL forbids it, that had better be known now.

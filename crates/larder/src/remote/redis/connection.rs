@@ -14,6 +14,7 @@ use crate::batch::Sweep;
 use crate::error::Error;
 use crate::key::Namespace;
 use crate::remote::Listener;
+use crate::remote::redis::trouble;
 use crate::remote::usable::Usable;
 
 /// Keys in one UNLINK; more are split, so that no single command holds Redis up.
@@ -102,7 +103,7 @@ impl Dialler {
         match tracking {
             Ok(()) => Ok(Tracked { connection, tracks: true }),
             // Refused by the server, as managed Redis and tight ACLs do: use the tier without an L1.
-            Err(error) if error.code().is_some() => Ok(Tracked { connection, tracks: false }),
+            Err(error) if trouble::forbids_tracking(&error) => Ok(Tracked { connection, tracks: false }),
             Err(error) => Err(error),
         }
     }

@@ -1,4 +1,9 @@
-//! Which Redis this is, as it says itself.
+//! Which Redis this is, as it says itself, and whether it is one that larder can use.
+
+use crate::health::Trouble;
+
+/// The oldest version whose scripts may say that they need no memory.
+const VERSION_MIN: u32 = 7;
 
 /// `run_id` names the process, `master_replid` the history it carries.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,8 +14,24 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// Reads the answer of `INFO server` or `INFO` whole for the process, of `INFO replication` for the rest.
-    pub(crate) fn parse(server: &str, replication: &str) -> Option<Self> {
+    /// Reads the answer of `INFO server` for the process, of `INFO replication` for the rest. A server that can never serve
+    /// is told by what it is.
+    pub(crate) fn parse(server: &str, replication: &str) -> Result<Self, Trouble> {
+        match field(server, "redis_mode") {
+            Some("cluster") => return Err(Trouble::Cluster),
+            Some("sentinel") => return Err(Trouble::Sentinel),
+            _ => {}
+        }
+        // What does not say its version is judged by what it can do.
+        let version =
+            field(server, "redis_version").and_then(|version| version.split('.').next()?.parse::<u32>().ok());
+        if version.is_some_and(|version| version < VERSION_MIN) {
+            return Err(Trouble::TooOld);
+        }
+        Identity::of_fields(server, replication).ok_or(Trouble::Nameless)
+    }
+
+    fn of_fields(server: &str, replication: &str) -> Option<Self> {
         Some(Identity { run_id: field(server, "run_id")?.to_owned(), ..Identity::unnamed(replication)? })
     }
 
@@ -49,6 +70,21 @@ mod tests {
         assert!(identity.is_master);
         let demoted = identity.now("role:slave\r\nmaster_replid:fed\r\n").unwrap();
         assert!(!demoted.is_master && demoted.name() == "abc:fed");
-        assert_eq!(Identity::parse("", MASTER), None);
+    }
+
+    #[test]
+    fn a_server_that_cannot_serve_is_told_by_what_it_is() {
+        for (server, trouble) in [
+            ("redis_version:6.2.14\r\nredis_mode:standalone\r\nrun_id:abc\r\n", Trouble::TooOld),
+            ("redis_version:7.0.15\r\nredis_mode:cluster\r\nrun_id:abc\r\n", Trouble::Cluster),
+            ("redis_version:7.0.15\r\nredis_mode:sentinel\r\nrun_id:abc\r\n", Trouble::Sentinel),
+            ("redis_version:7.0.15\r\nredis_mode:standalone\r\n", Trouble::Nameless),
+            ("", Trouble::Nameless),
+        ] {
+            assert_eq!(Identity::parse(server, MASTER), Err(trouble), "{server}");
+        }
+        assert_eq!(Identity::parse(SERVER, "role:master\r\n"), Err(Trouble::Nameless));
+        let newer = Identity::parse("redis_version:10.1.0\r\nrun_id:abc\r\n", MASTER);
+        assert!(newer.is_ok(), "{newer:?}");
     }
 }

@@ -4,6 +4,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,6 +15,8 @@ use tokio::time::sleep;
 
 use crate::batch::Sweep;
 use crate::clock::Clock;
+use crate::condition::Condition;
+use crate::health::Trouble;
 use crate::key::Namespace;
 use crate::protocol::certificate::{Certificate, Heartbeat, Told};
 use crate::protocol::rules::Rules;
@@ -22,11 +25,16 @@ use crate::remote::redis::asking::{Asked, ask, identify};
 use crate::remote::redis::connection::{Current, Dialler, UNLINK_BATCH, sweep, unlink};
 use crate::remote::redis::identity::Identity;
 use crate::remote::redis::relay::{Relay, certificate};
+use crate::remote::redis::scripts::Scripts;
+use crate::remote::redis::trouble;
 use crate::remote::usable::{Unsent, Usable};
 
 const BEAT: Duration = Duration::from_millis(200);
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
+/// What passes by itself is to be noticed soon.
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
+/// What waits for somebody's hand: often enough that a mended Redis is used while that hand still watches.
+const BACKOFF_OPERATOR_MAX: Duration = Duration::from_secs(5);
 
 pub(crate) struct Keeper {
     pub(crate) dialler: Dialler,
@@ -39,56 +47,77 @@ pub(crate) struct Keeper {
     pub(crate) nudge: Arc<Notify>,
     pub(crate) relay: Option<Relay>,
     pub(crate) rules: Rules,
+    pub(crate) condition: Arc<Condition>,
+    pub(crate) scripts: Scripts,
+    /// The tier has been granted since memory was last cleared of what Redis guards. Only the keeper's own task reads and
+    /// writes it, so any order does.
+    pub(crate) may_hold_guarded: AtomicBool,
 }
 
 /// Why a connection is given up.
-#[derive(Debug, thiserror::Error)]
 enum Lost {
-    #[error(transparent)]
-    Redis(#[from] RedisError),
-    #[error("INFO did not name this Redis")]
-    Nameless,
-    #[error("this Redis is a replica")]
-    Replica,
-    #[error(
-        "the instances that use this namespace keep another staleness bound or longest TTL, or a journal ({0}): \
-         give this one the same, or a namespace of its own"
-    )]
+    Redis(RedisError),
+    /// This server cannot serve.
+    Unfit(Trouble),
+    /// What the standing certificate says.
     Disagreement(String),
+}
+
+impl From<RedisError> for Lost {
+    fn from(error: RedisError) -> Self {
+        Lost::Redis(error)
+    }
+}
+
+impl Lost {
+    fn trouble(&self) -> Trouble {
+        match self {
+            Lost::Redis(error) => trouble::of(error),
+            Lost::Unfit(trouble) => *trouble,
+            Lost::Disagreement(_) => Trouble::Disagreement,
+        }
+    }
+
+    /// What is not in the trouble's own words.
+    fn detail(&self) -> Option<String> {
+        match self {
+            Lost::Redis(error) => Some(trouble::words(error)),
+            Lost::Unfit(_) => None,
+            Lost::Disagreement(standing) => Some(format!("they say {standing}")),
+        }
+    }
 }
 
 impl Keeper {
     /// Runs until it is aborted.
     pub(crate) async fn keep(self) {
         let mut backoff = BACKOFF_MIN;
-        let mut was_up = false;
+        let mut is_new = true;
         loop {
-            let lost = match self.hold(&mut was_up, &mut backoff).await {
+            let lost = match self.hold(&mut is_new, &mut backoff).await {
                 Ok(never) => match never {},
                 Err(lost) => lost,
             };
             self.current.set(None);
             self.usable.revoke();
-            self.listener.cleared();
-            if std::mem::take(&mut was_up) || backoff == BACKOFF_MIN {
-                tracing::warn!(error = %lost, "Redis tier not usable, answering from memory and database");
-            }
+            self.forget_guarded();
+            let trouble = lost.trouble();
+            self.condition.note(trouble, lost.detail());
             sleep(backoff.mul_f64(0.5 + rand::random::<f64>() / 2.0)).await;
-            backoff = (backoff * 2).min(BACKOFF_MAX);
+            let longest = if trouble.needs_operator() { BACKOFF_OPERATOR_MAX } else { BACKOFF_MAX };
+            backoff = (backoff * 2).min(longest);
         }
     }
 
     /// Dials, beats and relays until the connection is lost.
-    async fn hold(&self, was_up: &mut bool, backoff: &mut Duration) -> Result<Infallible, Lost> {
+    async fn hold(&self, is_new: &mut bool, backoff: &mut Duration) -> Result<Infallible, Lost> {
         let tracked =
             self.dialler.dial(self.listener.clone(), self.usable.clone(), self.nudge.clone()).await?;
         let (mut connection, tracks) = (tracked.connection.clone(), tracked.tracks);
         let for_relay = connection.clone();
-        let process = identify(&mut connection).await?.ok_or(Lost::Nameless)?;
-        // Published before the clear: a reader that marked its shards before the clear is refused, one that
-        // marks after it finds this connection.
+        let process = identify(&mut connection).await?.map_err(Lost::Unfit)?;
+        // Whoever reads through it was granted the tier after the last revocation, and so after memory was cleared.
         self.current.set(Some(tracked));
-        self.listener.cleared();
         let relaying = async {
             match &self.relay {
                 Some(relay) => relay.run(for_relay, &process).await,
@@ -97,10 +126,11 @@ impl Keeper {
         };
         let beating = async {
             loop {
-                let granted = self.beat(&mut connection, &process).await?;
-                if granted && !std::mem::replace(was_up, true) {
+                if self.beat(&mut connection, &process).await? {
                     *backoff = BACKOFF_MIN;
-                    tracing::info!(tracks, "Redis tier usable");
+                    if std::mem::take(is_new) {
+                        tracing::info!(tracks, "Redis tier usable");
+                    }
                 }
                 // A nudge means that somebody doubts the tier, or has marked it: look at once.
                 let _ = tokio::time::timeout(BEAT, self.nudge.notified()).await;
@@ -116,11 +146,22 @@ impl Keeper {
     async fn beat(&self, connection: &mut MultiplexedConnection, process: &Identity) -> Result<bool, Lost> {
         let stretch = self.usable.stretch();
         let sent = self.clock.now();
-        let asked = ask(connection, &self.namespace, process).await?;
-        let identity = asked.identity.as_ref().ok_or(Lost::Nameless)?;
+        let mut asking = connection.clone();
+        let probe = self.scripts.probe(connection.clone(), &self.namespace);
+        // Both are sent before either is awaited: one round trip.
+        let (asked, taken) = tokio::join!(ask(&mut asking, &self.namespace, process), probe);
+        let asked = asked?;
+        let identity = asked.identity.as_ref().ok_or(Lost::Unfit(Trouble::Nameless))?;
         if !identity.is_master {
-            return Err(Lost::Replica);
+            return Err(Lost::Unfit(Trouble::Replica));
         }
+        let refusal = match taken {
+            Ok(()) => None,
+            Err(error) if trouble::code(&error).is_some() => {
+                Some((trouble::of(&error), trouble::words(&error)))
+            }
+            Err(error) => return Err(error.into()),
+        };
         if self.send_unsent(connection).await? {
             // The next beat, at once, finds nothing owed.
             self.nudge.notify_one();
@@ -133,15 +174,47 @@ impl Keeper {
         let is_live = mine.as_ref().is_some_and(|mine| asked.live.as_deref() == Some(&*mine.to_bytes()));
         let heartbeat = Heartbeat { sent, is_master: identity.is_master, is_live, told: self.told(&asked) };
         match heartbeat.fresh_until(self.bound, self.clock.resolution(), self.rules) {
-            Some(until) => Ok(self.usable.grant(stretch, until)),
+            Some(until) => {
+                // Before the grant: whoever waits for it finds the health as it then is.
+                match refusal {
+                    // What it has may still be read, and what memory keeps of it stays right.
+                    Some((trouble, detail)) => self.condition.note(trouble, Some(detail)),
+                    None => self.condition.well(),
+                }
+                self.may_hold_guarded.store(true, Ordering::Relaxed);
+                Ok(self.usable.grant(stretch, until))
+            }
             None => {
                 self.usable.revoke();
-                self.listener.cleared();
+                self.forget_guarded();
+                self.note_uncertified(refusal);
                 if let (None, Some(mine)) = (&self.relay, &mine) {
                     self.certify(connection, mine, asked.live).await?;
                 }
                 Ok(false)
             }
+        }
+    }
+
+    /// Clears memory of what Redis guards, once after each time that the tier was granted. Called after a revocation: from
+    /// then on no read may insert what it brings until the next grant, for its stretch has ended, and what is under way
+    /// the clear itself refuses. So until then there is nothing to clear, however often a heartbeat certifies nothing.
+    ///
+    /// What loads of this process brought meanwhile stays: see `Local::clear_guarded`. And no later clear detaches their
+    /// flights. So a Redis that answers and is not used costs memory no more than one that is gone.
+    fn forget_guarded(&self) {
+        if self.may_hold_guarded.swap(false, Ordering::Relaxed) {
+            self.listener.cleared();
+        }
+    }
+
+    /// Redis answers and may not be used. Why: it refuses what the relay would write, or the relay says, or it has only
+    /// been found and the first pass is under way.
+    fn note_uncertified(&self, refusal: Option<(Trouble, String)>) {
+        let stopped = || self.relay.as_ref().and_then(Relay::stopped);
+        match refusal.or_else(stopped) {
+            Some((trouble, detail)) => self.condition.note(trouble, Some(detail)),
+            None => self.condition.note(Trouble::Asking, None),
         }
     }
 

@@ -7,7 +7,9 @@ mod inspect;
 mod keeper;
 mod relay;
 mod scripts;
+mod trouble;
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -21,6 +23,7 @@ use tokio::task::AbortHandle;
 use crate::batch::Sweep;
 use crate::cause::Causes;
 use crate::clock::Clock;
+use crate::condition::Condition;
 use crate::error::Error;
 use crate::journal::{ChangeId, Journal};
 use crate::key::Namespace;
@@ -66,6 +69,8 @@ pub(crate) struct Settings {
     pub(crate) causes: Arc<Causes>,
     /// Whoever wants the relay to pass now.
     pub(crate) passes: Arc<Passes>,
+    /// Where the keeper says why the tier is not used as it should be.
+    pub(crate) condition: Arc<Condition>,
 }
 
 pub(crate) struct RedisTier {
@@ -104,6 +109,7 @@ impl RedisTier {
             passes: settings.passes,
             marked: nudge.clone(),
             database: Mutex::new(None),
+            stopped: Mutex::new(None),
         });
         let keeper = Keeper {
             dialler,
@@ -116,6 +122,9 @@ impl RedisTier {
             nudge: nudge.clone(),
             relay,
             rules: settings.rules,
+            condition: settings.condition,
+            scripts: Scripts::new(),
+            may_hold_guarded: AtomicBool::new(false),
         };
         let rules = settings.rules;
         let keeper = tokio::spawn(keeper.keep()).abort_handle();
@@ -185,7 +194,7 @@ impl Remote for RedisTier {
         // Both are sent before either is awaited: one round trip, and both are done before the load begins.
         let lease = self.scripts.lease(connection.clone(), key, token, replace, LEASE);
         let leased = tokio::try_join!(lease, mint_tags(connection.clone(), mint));
-        if leased.as_ref().is_err_and(|error| error.code() == Some("WRONGTYPE")) {
+        if leased.as_ref().is_err_and(|error| trouble::code(error).as_deref() == Some("WRONGTYPE")) {
             // Something that is no token stands under a tag's key, where MGET saw nothing: out of the way, for the next.
             let tags: Vec<Bytes> = mint.iter().map(|(tag, _)| tag.to_bytes()).collect();
             self.unlink(&tags).await?;

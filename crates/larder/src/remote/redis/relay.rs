@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 
 use crate::batch::{Batch, Sweep};
 use crate::cause::{Cause, Causes};
+use crate::health::Trouble;
 use crate::journal::{Change, ChangeId, Changes, DatabaseId, Failure, Journal, Position, Since, within};
 use crate::key::Namespace;
 use crate::passes::Passes;
@@ -27,6 +28,7 @@ use crate::remote::redis::asking::{Asked, ask};
 use crate::remote::redis::connection::{UNLINK_BATCH, sweep, unlink};
 use crate::remote::redis::identity::Identity;
 use crate::remote::redis::scripts::{Mark, Scripts};
+use crate::remote::redis::trouble;
 
 /// A Redis that was told longer ago than this is told again. With several instances whoever comes first after it does
 /// so, and the others rest: no leader, no lock.
@@ -44,6 +46,9 @@ pub(crate) struct Relay {
     pub(crate) marked: Arc<Notify>,
     /// Which database answered last.
     pub(crate) database: Mutex<Option<DatabaseId>>,
+    /// Why the last pass came to nothing; `None` when it came to its end. Written by the relay's own task, read by the
+    /// keeper, which names it if Redis may not be used for it.
+    pub(crate) stopped: Mutex<Option<(Trouble, String)>>,
 }
 
 /// Why a pass came to nothing.
@@ -70,6 +75,20 @@ pub(crate) enum Stopped {
     ChangedHands,
 }
 
+impl Stopped {
+    fn trouble(&self) -> Trouble {
+        match self {
+            Stopped::Redis(error) => trouble::of(error),
+            Stopped::Nameless => Trouble::Nameless,
+            Stopped::Replica => Trouble::Replica,
+            Stopped::Disagreement(_) => Trouble::Disagreement,
+            Stopped::Journal(_) | Stopped::Superseded | Stopped::AnotherDatabase | Stopped::ChangedHands => {
+                Trouble::Untold
+            }
+        }
+    }
+}
+
 impl Relay {
     /// Passes, again and again, until it is dropped.
     pub(crate) async fn run(&self, mut connection: MultiplexedConnection, process: &Identity) -> Infallible {
@@ -81,11 +100,14 @@ impl Relay {
             match self.pass(&mut connection, process, due).await {
                 Ok(()) => {
                     last_reason.clear();
+                    self.set_stopped(None);
                     self.passes.serve(requests);
                 }
                 Err(stopped) => {
                     let reason = stopped.to_string();
-                    if reason != last_reason {
+                    self.set_stopped(Some((stopped.trouble(), reason.clone())));
+                    // What Redis refuses its keeper names.
+                    if reason != last_reason && !matches!(stopped, Stopped::Redis(_)) {
                         tracing::warn!(%reason, "Redis is not told what was committed");
                         last_reason = reason;
                     }
@@ -134,6 +156,15 @@ impl Relay {
         self.tell(connection, changes).await?;
         let live = self.certificate(identity, database);
         self.mark(connection, identity, asked.now, &live, &position).await
+    }
+
+    /// Why the last pass came to nothing.
+    pub(crate) fn stopped(&self) -> Option<(Trouble, String)> {
+        self.stopped.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_stopped(&self, stopped: Option<(Trouble, String)>) {
+        *self.stopped.lock().unwrap_or_else(PoisonError::into_inner) = stopped;
     }
 
     /// The certificate as this instance would write it, if it knows its database already.

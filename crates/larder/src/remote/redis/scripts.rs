@@ -45,6 +45,13 @@ for nth = count + 1, #KEYS do redis.call('SET', KEYS[nth], '', 'PX', ARGV[2]) en
 return unlinked
 ";
 
+/// KEYS: the certificate, which every ACL for larder allows. A write that changes nothing: refused for whatever reason a
+/// lease or a fill would be refused, and where the key is missing it is missing again after this one step.
+const PROBE: &str = r"
+if redis.call('SET', KEYS[1], '', 'NX') then redis.call('UNLINK', KEYS[1]) end
+return 1
+";
+
 /// KEYS: certificate, watermark, position. ARGV: the history's name when the pass began, the pass's beginning in
 /// microseconds of Redis's clock, then what the three are to be. Does as `protocol::relay::mark` decides: 1 set, 0 kept,
 /// -1 refused. Allowed when memory is full, for otherwise a full Redis would be unusable for ever.
@@ -76,6 +83,7 @@ pub(crate) struct Scripts {
     release: Script,
     tell: Script,
     mark: Script,
+    probe: Script,
 }
 
 impl Scripts {
@@ -86,6 +94,7 @@ impl Scripts {
             release: Script::new(RELEASE),
             tell: Script::new(TELL),
             mark: Script::new(MARK),
+            probe: Script::new(PROBE),
         }
     }
 
@@ -143,6 +152,15 @@ impl Scripts {
             call.key(&key[..]);
         }
         call.arg(millis(known_for)).invoke_async(&mut connection).await
+    }
+
+    /// Whether Redis takes writes.
+    pub(crate) async fn probe(
+        &self,
+        mut connection: MultiplexedConnection,
+        namespace: &Namespace,
+    ) -> RedisResult<()> {
+        self.probe.key(&namespace.certificate_key()[..]).invoke_async(&mut connection).await
     }
 
     pub(crate) async fn mark(

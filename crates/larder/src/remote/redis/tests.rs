@@ -43,6 +43,7 @@ async fn tier(redis: &Redis) -> (RedisTier, Arc<Notes>) {
         journal: None,
         rules: Rules::default(),
         passes: Arc::new(Passes::new()),
+        condition: Arc::new(Condition::new(Clock::Kernel)),
         causes: Arc::new(Causes::new(Clock::Kernel, Duration::from_secs(2))),
     };
     let tier = RedisTier::start(settings, Clock::Kernel, notes.clone(), usable.clone()).unwrap();

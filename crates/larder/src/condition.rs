@@ -1,0 +1,171 @@
+//! The one place that holds why a tier is not used as it should be: written by whoever keeps the tier, read by whoever
+//! shows the health.
+//!
+//! Invariants, each borne by a test of its name:
+//! - `an_episode_is_logged_once_and_once_at_its_end`;
+//! - `one_trouble_after_another_is_one_episode`.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, UNIX_EPOCH};
+
+use crate::clock::{Clock, Tick};
+use crate::health::{Reason, Trouble, TroubleCount};
+
+/// An episode ends when all has been well for so long. A Redis at the brim of its memory refuses one write and takes the
+/// next: without this, each would be an episode of its own.
+const CALM: Duration = Duration::from_secs(2);
+
+pub(crate) struct Condition {
+    clock: Clock,
+    /// Guarded by its lock, which is held for a few statements and never together with another.
+    state: Mutex<State>,
+    /// By the place in `Trouble::ALL`. Independent counts that guard nothing: relaxed order is enough.
+    counts: Vec<AtomicU64>,
+}
+
+struct State {
+    present: Option<Reason>,
+    episode: Option<Episode>,
+}
+
+struct Episode {
+    began: Tick,
+    /// What has been logged of it.
+    troubles: Vec<Trouble>,
+    calm_since: Option<Tick>,
+}
+
+impl Condition {
+    pub(crate) fn new(clock: Clock) -> Self {
+        let present = reason(&clock, Trouble::Starting, None);
+        Condition {
+            clock,
+            state: Mutex::new(State { present: Some(present), episode: None }),
+            counts: Trouble::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
+        }
+    }
+
+    /// `trouble` stands in the way now; `detail` is what the other side said.
+    pub(crate) fn note(&self, trouble: Trouble, detail: Option<String>) {
+        let mut state = self.lock();
+        match &mut state.present {
+            Some(present) if present.trouble == trouble => present.detail.clone_from(&detail),
+            present => *present = Some(reason(&self.clock, trouble, detail.clone())),
+        }
+        if let Some(episode) = &mut state.episode {
+            episode.calm_since = None;
+        }
+        if trouble.is_passing() {
+            return;
+        }
+        let began = self.clock.now();
+        let episode = state.episode.get_or_insert(Episode { began, troubles: Vec::new(), calm_since: None });
+        if episode.troubles.contains(&trouble) {
+            return;
+        }
+        episode.troubles.push(trouble);
+        drop(state);
+        self.counts[trouble as usize].fetch_add(1, Ordering::Relaxed);
+        let said = detail.unwrap_or_default();
+        tracing::warn!(%trouble, said, "the cache is degraded: {}", trouble.text());
+    }
+
+    /// Nothing stands in the way.
+    pub(crate) fn well(&self) {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        state.present = None;
+        let Some(episode) = &mut state.episode else { return };
+        let calm_since = *episode.calm_since.get_or_insert(now);
+        if now < calm_since.plus(CALM) {
+            return;
+        }
+        let Some(episode) = state.episode.take() else { return };
+        drop(state);
+        let lasted = calm_since.since(episode.began);
+        let troubles: Vec<&str> = episode.troubles.iter().map(|trouble| trouble.as_str()).collect();
+        tracing::info!(troubles = troubles.join(" "), ?lasted, "the cache is no longer degraded");
+    }
+
+    /// What stands in the way.
+    pub(crate) fn present(&self) -> Option<Reason> {
+        self.lock().present.clone()
+    }
+
+    /// What is shown while the tier cannot be used and nothing has been noted: a read has doubted it, or its grant has run
+    /// out, and its keeper has not asked yet.
+    pub(crate) fn asking(&self) -> Reason {
+        reason(&self.clock, Trouble::Asking, None)
+    }
+
+    /// How many episodes of each trouble there have been.
+    pub(crate) fn counts(&self) -> Vec<TroubleCount> {
+        let count = |(trouble, count): (&Trouble, &AtomicU64)| TroubleCount {
+            trouble: *trouble,
+            episodes: count.load(Ordering::Relaxed),
+        };
+        Trouble::ALL
+            .iter()
+            .zip(&self.counts)
+            .filter(|(trouble, _)| !trouble.is_passing())
+            .map(count)
+            .collect()
+    }
+
+    /// The state is whole between any two statements, so a panic elsewhere does not spoil it.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn reason(clock: &Clock, trouble: Trouble, detail: Option<String>) -> Reason {
+    let since = UNIX_EPOCH + Duration::from_millis(clock.unix_millis());
+    Reason { trouble, text: trouble.text(), detail, since }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn episodes(condition: &Condition, trouble: Trouble) -> u64 {
+        condition.counts().iter().find(|count| count.trouble == trouble).map_or(0, |count| count.episodes)
+    }
+
+    #[test]
+    fn an_episode_is_logged_once_and_once_at_its_end() {
+        let clock = Clock::manual();
+        let condition = Condition::new(clock.clone());
+        assert_eq!(condition.present().map(|reason| reason.trouble), Some(Trouble::Starting));
+        for round in 1..=2 {
+            // It refuses, accepts, refuses: always within what counts as one episode.
+            for _ in 0..50 {
+                condition.note(Trouble::Full, Some("OOM".to_owned()));
+                assert_eq!(condition.present().map(|reason| reason.trouble), Some(Trouble::Full));
+                clock.advance(Duration::from_millis(200));
+                condition.well();
+                assert_eq!(condition.present(), None, "the health follows at once");
+                clock.advance(CALM - Duration::from_millis(1));
+                condition.well();
+            }
+            assert_eq!(episodes(&condition, Trouble::Full), round);
+            clock.advance(Duration::from_millis(1));
+            condition.well();
+            assert!(condition.lock().episode.is_none(), "it ends after {CALM:?} of calm");
+        }
+    }
+
+    #[test]
+    fn one_trouble_after_another_is_one_episode() {
+        let condition = Condition::new(Clock::manual());
+        for _ in 0..10 {
+            for trouble in [Trouble::Away, Trouble::Loading, Trouble::Asking] {
+                condition.note(trouble, None);
+            }
+        }
+        let counted: Vec<TroubleCount> =
+            condition.counts().into_iter().filter(|count| count.episodes > 0).collect();
+        let once = |trouble| TroubleCount { trouble, episodes: 1 };
+        assert_eq!(counted, [once(Trouble::Away), once(Trouble::Loading)], "what passes is not counted");
+    }
+}

@@ -1,0 +1,236 @@
+//! Whether a cache may use its tiers as it should; if not, why, and what to do about it.
+//!
+//! Nothing here decides what is served: that is `Usable`'s word. This is what the people who run it read.
+
+use std::fmt;
+use std::time::SystemTime;
+
+use crate::cache::{Cache, Health};
+
+/// How a cache does at one instant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HealthReport {
+    /// Which tiers answer.
+    pub state: Health,
+    /// Why it is [`Health::Degraded`], the root first; empty in every other state.
+    pub reasons: Vec<Reason>,
+}
+
+/// Why a cache is degraded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reason {
+    /// What is wrong.
+    pub trouble: Trouble,
+    /// What is wrong and what to do, in words. It names no address, no user and no password.
+    pub text: &'static str,
+    /// What the server said itself, for administrators: it may name a user or a command.
+    pub detail: Option<String>,
+    /// Since when it has been so.
+    pub since: SystemTime,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text)?;
+        match &self.detail {
+            Some(detail) => write!(f, " ({detail})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Declares each trouble once: its name, its word, and what is wrong with what to do.
+macro_rules! troubles {
+    ($($(#[$doc:meta])* $name:ident, $word:literal, $text:literal;)*) => {
+        /// What can be wrong with a tier.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use larder::health::Trouble;
+        ///
+        /// assert_eq!(Trouble::Full.as_str(), "full");
+        /// assert!(Trouble::Full.text().contains("maxmemory"));
+        /// ```
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[non_exhaustive]
+        pub enum Trouble {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Trouble {
+            /// Every trouble there is.
+            pub const ALL: &'static [Trouble] = &[$(Trouble::$name,)*];
+
+            /// Its word, as metrics label it.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Trouble::$name => $word,)* }
+            }
+
+            /// What is wrong, and what to do.
+            pub fn text(self) -> &'static str {
+                match self { $(Trouble::$name => $text,)* }
+            }
+        }
+    };
+}
+
+troubles! {
+    /// Redis has not answered yet since the start.
+    Starting, "starting", "Redis has not answered yet; wait a moment";
+    /// An operation got no answer in time, or an invalidation could not be sent, or Redis has just been found again: it is
+    /// being asked whether it may be used.
+    Asking, "asking", "Redis was out of sight for a moment and is being checked; wait a moment";
+    /// No connection.
+    Away, "away", "Redis cannot be reached; check that it runs and takes more connections (maxclients), its address, and the \
+         network to it";
+    /// A connection, and no answer in time.
+    Silent, "silent", "Redis does not answer in time; check whether it hangs, is overloaded or is cut off";
+    /// `NOAUTH`, `WRONGPASS`, `DENIED`.
+    Unauthenticated, "unauthenticated",
+        "Redis refuses this user or password; give the cache the present credentials";
+    /// `NOPERM`.
+    Forbidden, "forbidden",
+        "an ACL of Redis forbids a command or a key that larder needs; allow those that docs/relay.md lists";
+    /// `ERR max number of clients reached`.
+    Crowded, "crowded", "Redis takes no more connections; raise its maxclients, or find out who holds them";
+    /// `LOADING`.
+    Loading, "loading", "Redis is loading its data; wait until it has";
+    /// `BUSY`.
+    Busy, "busy", "a script keeps Redis busy; wait until it ends, or end it with SCRIPT KILL";
+    /// A replica: `role:slave`, `READONLY`, `MASTERDOWN`.
+    Replica, "replica", "this Redis is a replica; give the cache the address of the master";
+    /// `OOM`: writes that need memory are refused, others go through.
+    Full, "full",
+        "the memory of Redis is full and it evicts nothing, so it refuses writes; raise maxmemory, or set \
+         maxmemory-policy to allkeys-lru";
+    /// `MISCONF`: it could not save its data, and refuses writes for that.
+    SavingFails, "saving-fails",
+        "Redis cannot save its data to disk and refuses writes; make room on its disk or mend its folder, then \
+         BGSAVE, or set stop-writes-on-bgsave-error to no";
+    /// `NOREPLICAS`.
+    ReplicasMissing, "replicas-missing",
+        "Redis has fewer replicas than min-replicas-to-write and refuses writes; bring the replicas back, or check \
+         whether another master has taken over";
+    /// A node of a Redis Cluster.
+    Cluster, "cluster",
+        "this is a node of a Redis Cluster, which larder does not use; give it a Redis that is not a cluster";
+    /// A Sentinel's port.
+    Sentinel, "sentinel",
+        "this is the port of a Redis Sentinel, which holds no data; give the cache the address of the master";
+    /// Older than Redis 7.0.
+    TooOld, "too-old", "this Redis is older than 7.0; upgrade it";
+    /// A command that larder needs is unknown: renamed, or left out by what stands in for Redis.
+    CommandMissing, "command-missing",
+        "this server does not know a command that larder needs; give the cache a Redis of 7.0 or newer with the \
+         commands that docs/relay.md lists";
+    /// `INFO` does not say which Redis it is.
+    Nameless, "nameless",
+        "INFO does not say which Redis this is (run_id, role and master_replid); connect without the proxy that \
+         hides it";
+    /// Instances that share it go by other figures.
+    Disagreement, "disagreement",
+        "instances that share this namespace use another staleness bound or longest TTL, or differ in having a \
+         journal; configure all alike, or give this one a namespace of its own";
+    /// Nobody vouches for its contents: the watermark is old or missing.
+    Untold, "untold",
+        "Redis has not been told lately what was committed; look whether the database and its journal answer";
+    /// Any other refusal.
+    Refused, "refused", "Redis refuses a command; what it says is in the log";
+}
+
+impl Trouble {
+    /// It comes with every start and every reconnection, and goes by itself: shown, not logged and not counted.
+    pub(crate) fn is_passing(self) -> bool {
+        matches!(self, Trouble::Starting | Trouble::Asking)
+    }
+
+    /// It does not go by itself: whoever asks too often only fills logs.
+    pub(crate) fn needs_operator(self) -> bool {
+        matches!(
+            self,
+            Trouble::Unauthenticated
+                | Trouble::Forbidden
+                | Trouble::Cluster
+                | Trouble::Sentinel
+                | Trouble::TooOld
+                | Trouble::CommandMissing
+                | Trouble::Nameless
+                | Trouble::Disagreement
+        )
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How often something was wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TroubleCount {
+    /// What.
+    pub trouble: Trouble,
+    /// In how many episodes since the start. An episode ends when all has been well for two seconds.
+    pub episodes: u64,
+}
+
+impl Cache {
+    /// How the cache does at this instant, and if it is degraded, why and what to do.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), larder::error::Error> {
+    /// use larder::cache::Cache;
+    ///
+    /// let cache = Cache::builder("docs").build().await?;
+    /// for reason in cache.health_report().reasons {
+    ///     println!("{}: {reason}", reason.trouble);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn health_report(&self) -> HealthReport {
+        self.engine.health_report()
+    }
+
+    /// How many episodes of each trouble there have been since the start; empty where no Redis is configured.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), larder::error::Error> {
+    /// use larder::cache::Cache;
+    ///
+    /// let cache = Cache::builder("docs").build().await?;
+    /// assert!(cache.trouble_counts().is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn trouble_counts(&self) -> Vec<TroubleCount> {
+        self.engine.shared.as_ref().map(|shared| shared.condition.counts()).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_trouble_has_a_word_of_its_own_and_says_what_to_do() {
+        let words: HashSet<&str> = Trouble::ALL.iter().map(|trouble| trouble.as_str()).collect();
+        assert_eq!(words.len(), Trouble::ALL.len());
+        for trouble in Trouble::ALL {
+            assert!(trouble.text().contains("; "), "{trouble}: what is wrong; what to do");
+            assert!(trouble.as_str().bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'));
+        }
+    }
+}

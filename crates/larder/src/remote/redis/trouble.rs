@@ -1,0 +1,115 @@
+//! What an error of Redis means for whoever runs it.
+
+use redis::{ErrorKind, RedisError, ServerError};
+
+use crate::health::Trouble;
+
+/// What is wrong, by the code with which Redis begins each error. The codes are its interface; the words after them are
+/// not, and are asked only where the code is the general `ERR`.
+pub(crate) fn of(error: &RedisError) -> Trouble {
+    if error.is_timeout() {
+        return Trouble::Silent;
+    }
+    match (error.kind(), code(error)) {
+        (ErrorKind::AuthenticationFailed, _) => Trouble::Unauthenticated,
+        (ErrorKind::RESP3NotSupported, _) => Trouble::TooOld,
+        (_, Some(code)) => of_code(&code).unwrap_or_else(|| of_words(&error.to_string())),
+        // What redis-rs words itself, such as of a database that could not be selected.
+        (ErrorKind::Server(_) | ErrorKind::Extension, None) => of_words(&error.to_string()),
+        (_, None) => Trouble::Away,
+    }
+}
+
+/// The code with which Redis begins its refusal; `None` for an error that is not Redis's own. `RedisError::code` knows none
+/// for most of those that come from a pipeline.
+pub(crate) fn code(error: &RedisError) -> Option<String> {
+    refusal(error).map(|refusal| refusal.code().to_owned())
+}
+
+/// What Redis says in its refusal, to be shown to administrators.
+pub(crate) fn words(error: &RedisError) -> String {
+    match refusal(error) {
+        Some(refusal) => format!("{} {}", refusal.code(), refusal.details().unwrap_or_default()),
+        None => error.to_string(),
+    }
+}
+
+fn refusal(error: &RedisError) -> Option<ServerError> {
+    // Cloned to be asked: its text is shared.
+    error.clone().into_server_errors()?.first().map(|(_, refusal)| refusal.clone())
+}
+
+fn of_code(code: &str) -> Option<Trouble> {
+    Some(match code {
+        "OOM" => Trouble::Full,
+        "MISCONF" => Trouble::SavingFails,
+        "NOREPLICAS" => Trouble::ReplicasMissing,
+        "READONLY" | "MASTERDOWN" => Trouble::Replica,
+        "NOPERM" => Trouble::Forbidden,
+        "NOAUTH" | "WRONGPASS" | "DENIED" => Trouble::Unauthenticated,
+        "LOADING" => Trouble::Loading,
+        "BUSY" => Trouble::Busy,
+        "MOVED" | "ASK" | "TRYAGAIN" | "CLUSTERDOWN" | "CROSSSLOT" => Trouble::Cluster,
+        _ => return None,
+    })
+}
+
+fn of_words(words: &str) -> Trouble {
+    let has = |part| words.contains(part);
+    // Redis 7.0 answers a script so, whose user an ACL forbids a command or a key.
+    if has("The user executing the script can't") {
+        Trouble::Forbidden
+    } else if has("max number of clients") {
+        Trouble::Crowded
+    } else if has("cluster mode") {
+        Trouble::Cluster
+    } else if has("unknown command") || has("unknown subcommand") {
+        Trouble::CommandMissing
+    } else {
+        Trouble::Refused
+    }
+}
+
+/// Whether Redis refuses to report changes for good, so that the tier has to be used without copies in memory. Any other
+/// error passes: a connection that was made while a script ran would stay untracked for as long as it lives.
+pub(crate) fn forbids_tracking(error: &RedisError) -> bool {
+    matches!(of(error), Trouble::Forbidden | Trouble::CommandMissing | Trouble::Refused)
+}
+
+#[cfg(test)]
+mod tests {
+    use redis::make_extension_error;
+
+    use super::*;
+
+    #[test]
+    fn each_code_means_one_trouble() {
+        for (code, words, trouble) in [
+            ("OOM", "command not allowed when used memory > 'maxmemory'.", Trouble::Full),
+            ("MISCONF", "Redis is configured to save RDB snapshots, but", Trouble::SavingFails),
+            ("NOREPLICAS", "Not enough good replicas to write.", Trouble::ReplicasMissing),
+            ("READONLY", "You can't write against a read only replica.", Trouble::Replica),
+            ("MASTERDOWN", "Link with MASTER is down", Trouble::Replica),
+            ("NOPERM", "this user has no permissions to run the 'set' command", Trouble::Forbidden),
+            ("ERR", "The user executing the script can't run this command", Trouble::Forbidden),
+            ("NOAUTH", "Authentication required.", Trouble::Unauthenticated),
+            ("WRONGPASS", "invalid username-password pair", Trouble::Unauthenticated),
+            ("DENIED", "Redis is running in protected mode", Trouble::Unauthenticated),
+            ("LOADING", "Redis is loading the dataset in memory", Trouble::Loading),
+            ("BUSY", "Redis is busy running a script.", Trouble::Busy),
+            ("CROSSSLOT", "Keys in request don't hash to the same slot", Trouble::Cluster),
+            ("ERR", "SELECT is not allowed in cluster mode", Trouble::Cluster),
+            ("ERR", "max number of clients reached", Trouble::Crowded),
+            ("ERR", "unknown command 'TIME', with args beginning with: ", Trouble::CommandMissing),
+            ("ERR", "something new", Trouble::Refused),
+            ("NEWCODE", "something new", Trouble::Refused),
+        ] {
+            let error = make_extension_error(code.to_owned(), Some(words.to_owned()));
+            assert_eq!(of(&error), trouble, "{code} {words}");
+        }
+        let gone = RedisError::from(std::io::Error::from(std::io::ErrorKind::ConnectionRefused));
+        assert_eq!(of(&gone), Trouble::Away);
+        let silent = RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut));
+        assert_eq!(of(&silent), Trouble::Silent);
+    }
+}

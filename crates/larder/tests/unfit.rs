@@ -1,0 +1,143 @@
+//! A server that can never serve is named in one line with what to do, and asked less and less often.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use larder::cache::{Cache, Health};
+use larder::health::Trouble;
+use larder_testbed::Redis;
+
+use crate::support::disguise::Disguise;
+use crate::support::journal::Ledger;
+use crate::support::logged::Logged;
+use crate::support::{Table, classes, eventually};
+
+/// How often each command was called, all of them together, but for what asks that.
+fn calls(redis: &Redis, commands: &[&str]) -> u64 {
+    let stats = redis.command(&["INFO", "commandstats"]).unwrap();
+    let of = |line: &str| {
+        let (name, figures) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
+        commands.contains(&name).then(|| figures.split(',').next()?.parse::<u64>().ok())?
+    };
+    stats.lines().filter_map(of).sum()
+}
+
+/// How many connections it has taken, but for those of the test itself, of which this makes one.
+fn dialled(redis: &Redis, own: &mut u64) -> u64 {
+    *own += 1;
+    let stats = redis.command(&["INFO", "stats"]).unwrap();
+    let taken = stats.lines().find_map(|line| line.strip_prefix("total_connections_received:"));
+    taken.unwrap().trim().parse::<u64>().unwrap() - *own
+}
+
+/// Builds a cache on `url`, behind which `redis` is, and waits until it has dialled several times.
+async fn is_named(redis: &Redis, url: String, is_journalled: bool, trouble: Trouble, says: &[&str]) {
+    let logged = Logged::start();
+    let mut builder = Cache::builder("test").redis(&url);
+    if is_journalled {
+        builder = builder.journal(Ledger::new());
+    }
+    let instance = classes(builder.build().await.unwrap());
+    eventually(&format!("{trouble} is named"), async || {
+        instance.cache.health_report().reasons.iter().any(|reason| reason.trouble == trouble)
+    })
+    .await;
+    let (table, mut own) = (Table::new(), 0);
+    let before = dialled(redis, &mut own);
+    table.write(7, 1);
+    eventually("it has been dialled several times", async || {
+        assert_eq!(instance.read(&table, 7).await, Some(1));
+        dialled(redis, &mut own) >= before + 3
+    })
+    .await;
+    let report = instance.cache.health_report();
+    assert_eq!((report.state, report.reasons.len()), (Health::Degraded, 1), "{report:?}");
+    assert_eq!(report.reasons[0].trouble, trouble, "{report:?}");
+    for part in says {
+        assert!(report.reasons[0].text.contains(part), "{part}: {report:?}");
+    }
+    let warnings = logged.with("WARN");
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains(trouble.text()), "{warnings:?}");
+    assert_eq!(calls(redis, &["mget", "eval", "evalsha", "set", "unlink", "scan"]), 0, "it is left alone");
+}
+
+#[tokio::test]
+async fn a_node_of_a_cluster_is_named() {
+    let redis = Redis::start_with(&[("cluster-enabled", "yes")]).unwrap();
+    is_named(&redis, redis.url(), true, Trouble::Cluster, &["Redis Cluster", "not a cluster"]).await;
+    // A database other than the first is refused before anything else is asked.
+    let second = format!("redis://127.0.0.1:{}/1", redis.port());
+    is_named(&redis, second, false, Trouble::Cluster, &["Redis Cluster"]).await;
+}
+
+#[tokio::test]
+async fn a_sentinels_port_is_named() {
+    let sentinel = Redis::start_sentinel().unwrap();
+    is_named(&sentinel, sentinel.url(), true, Trouble::Sentinel, &["Sentinel", "address of the master"])
+        .await;
+}
+
+/// No package has a Redis 6 beside a newer one, so the real one of this machine says that it is older.
+#[tokio::test]
+async fn a_redis_older_than_seven_is_named() {
+    let redis = Redis::start().unwrap();
+    let disguise = Disguise::start(redis.port(), "redis_version:7.", "redis_version:6.");
+    is_named(&redis, disguise.url(), false, Trouble::TooOld, &["older than 7.0", "upgrade"]).await;
+}
+
+#[tokio::test]
+async fn a_missing_field_of_info_is_named() {
+    let redis = Redis::start().unwrap();
+    for (from, to) in [("run_id:", "xxx_id:"), ("master_replid:", "master_xxxxxx:"), ("role:", "xxxx:")] {
+        let disguise = Disguise::start(redis.port(), from, to);
+        is_named(&redis, disguise.url(), true, Trouble::Nameless, &["run_id", "proxy"]).await;
+    }
+}
+
+#[tokio::test]
+async fn an_acl_that_hides_info_is_named() {
+    let redis = Redis::start().unwrap();
+    let user = ["ACL", "SETUSER", "managed", "on", ">secret", "~*", "&*", "+@all", "-info"];
+    redis.command(&user).unwrap();
+    let url = format!("redis://managed:secret@127.0.0.1:{}/0", redis.port());
+    is_named(&redis, url, false, Trouble::Forbidden, &["ACL", "docs/relay.md"]).await;
+}
+
+#[tokio::test]
+async fn a_renamed_command_is_named() {
+    let redis = Redis::start_with(&[("rename-command", "ROLE \"\"")]).unwrap();
+    is_named(&redis, redis.url(), true, Trouble::CommandMissing, &["does not know a command"]).await;
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_named() {
+    let redis = Redis::start_with(&[("requirepass", "secret")]).unwrap();
+    for credentials in ["", ":wrong@", "nobody:wrong@"] {
+        let url = format!("redis://{credentials}127.0.0.1:{}/0", redis.port());
+        let cache = Cache::builder("test").redis(url).build().await.unwrap();
+        eventually("it is named", async || {
+            let report = cache.health_report();
+            report.reasons.iter().any(|reason| reason.trouble == Trouble::Unauthenticated)
+        })
+        .await;
+    }
+}
+
+/// What is mended is used, without a restart.
+#[tokio::test]
+async fn a_server_that_was_mended_is_used() {
+    let logged = Logged::start();
+    let redis = Redis::start().unwrap();
+    let disguise = Disguise::start(redis.port(), "redis_version:7.", "redis_version:6.");
+    let cache = Cache::builder("test").redis(disguise.url()).build().await.unwrap();
+    eventually("it is named", async || cache.health_report().reasons[0].trouble == Trouble::TooOld).await;
+    disguise.take_off();
+    let mended = Instant::now();
+    eventually("it is used", async || cache.health() == Health::Working).await;
+    assert!(mended.elapsed() < Duration::from_secs(6), "{:?}", mended.elapsed());
+    eventually("its end is told", async || logged.with("no longer degraded").len() == 1).await;
+}
