@@ -137,6 +137,11 @@ troubles! {
     /// Nobody vouches for its contents: the watermark is old or missing.
     Untold, "untold",
         "Redis has not been told lately what was committed; look whether the database and its journal answer";
+    /// Changes may be missing from the journal; see
+    /// [`Journal::incompleteness`](crate::journal::Journal::incompleteness). The one trouble that needs no Redis.
+    IncompleteJournal, "incomplete-journal",
+        "changes may be missing from the database's journal, so nothing is certified and writes say queued; run \
+         larder doctor, which names and mends it";
     /// Any other refusal.
     Refused, "refused", "Redis refuses a command; what it says is in the log";
 }
@@ -199,7 +204,7 @@ impl Cache {
         self.engine.health_report()
     }
 
-    /// How many episodes of each trouble there have been since the start; empty where no Redis is configured.
+    /// How many episodes of each trouble there have been since the start; empty with neither Redis nor a journal.
     ///
     /// # Examples
     ///
@@ -214,7 +219,14 @@ impl Cache {
     /// # }
     /// ```
     pub fn trouble_counts(&self) -> Vec<TroubleCount> {
-        self.engine.shared.as_ref().map(|shared| shared.condition.counts()).unwrap_or_default()
+        let mut counts: Vec<_> =
+            self.engine.shared.as_ref().map(|shared| shared.condition.counts()).unwrap_or_default();
+        if let Some(journal) = &self.engine.journal {
+            let trouble = Trouble::IncompleteJournal;
+            counts.retain(|count| count.trouble != trouble);
+            counts.push(TroubleCount { trouble, episodes: journal.incomplete_episodes() });
+        }
+        counts
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -201,11 +201,26 @@ pub trait Journal: Send + Sync + 'static {
     /// Forgets what every consumer has consumed long ago, by age; says how many rows went.
     async fn prune(&self) -> Result<u64, Failure>;
 
-    /// What keeps this journal from being complete, a sentence each, as of when it was last asked or a write looked. While
-    /// there is anything, `since` fails, no write is acknowledged as sent, and the health names it. Default: nothing.
-    fn defects(&self) -> Vec<String> {
-        Vec::new()
+    /// What keeps this journal from being complete, as of when it was last asked or a write looked; `None` while it is
+    /// complete. While there is anything, `since` fails, no write is acknowledged as sent, and the health names it. Default:
+    /// `None`.
+    fn incompleteness(&self) -> Option<Incompleteness> {
+        None
     }
+
+    /// In how many episodes it was incomplete since the start. Default: none.
+    fn incomplete_episodes(&self) -> u64 {
+        0
+    }
+}
+
+/// Why a journal is not complete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Incompleteness {
+    /// What is wrong, a sentence each.
+    pub defects: Vec<String>,
+    /// Since when there has been anything.
+    pub since: SystemTime,
 }
 
 /// Asks, but no longer than `limit`: a database that went away without a word would else be asked for hours.

@@ -17,7 +17,7 @@ mod touched;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use larder::journal::{Changes, DatabaseId, Failure, Journal, Position, Since, Touch};
+use larder::journal::{Changes, DatabaseId, Failure, Incompleteness, Journal, Position, Since, Touch};
 use larder::policy::Policy;
 use sqlx::Executor as _;
 use tokio::sync::Mutex;
@@ -156,6 +156,11 @@ impl SqlJournal {
         let defects = self.inspect_on(&mut own, attested).await?;
         *slot = Some(own);
         Ok(defects)
+    }
+
+    /// What the last look has found; see [`SqlJournal::inspect`], which looks now.
+    pub fn defects(&self) -> Vec<Defect> {
+        self.database.completeness().defects()
     }
 
     /// Applies the [remedies](Defect::remedy) of all defects that have one, each in a transaction of its own that waits
@@ -320,8 +325,12 @@ impl Journal for SqlJournal {
         Ok(())
     }
 
-    fn defects(&self) -> Vec<String> {
-        self.database.completeness().defects().iter().map(ToString::to_string).collect()
+    fn incompleteness(&self) -> Option<Incompleteness> {
+        self.database.completeness().incompleteness()
+    }
+
+    fn incomplete_episodes(&self) -> u64 {
+        self.database.completeness().episodes()
     }
 
     async fn prune(&self) -> Result<u64, Failure> {

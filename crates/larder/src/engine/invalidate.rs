@@ -159,7 +159,7 @@ impl Engine {
 
     /// Whether changes may be missing from the journal: then a write cannot say that all it touched is dropped everywhere.
     fn is_journal_incomplete(&self) -> bool {
-        self.journal.as_ref().is_some_and(|journal| !journal.defects().is_empty())
+        self.journal.as_ref().is_some_and(|journal| journal.incompleteness().is_some())
     }
 
     async fn invalidate_here(&self, batch: &Batch, changes: Vec<ChangeId>) -> (Delivery, Dropped) {

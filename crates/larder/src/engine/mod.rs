@@ -22,8 +22,8 @@ use crate::codec::Coder;
 use crate::condition::Condition;
 use crate::engine::consumer::Told;
 use crate::engine::registry::{Common, Registry};
-use crate::health::HealthReport;
-use crate::journal::Journal;
+use crate::health::{HealthReport, Reason, Trouble};
+use crate::journal::{Incompleteness, Journal};
 use crate::key::{ClassPrefix, KeyBuf, Namespace};
 use crate::local::Local;
 use crate::local::copy::Origin;
@@ -131,7 +131,8 @@ impl ClassCore {
 impl Engine {
     /// Which tiers answer at this instant, and why not all that should.
     pub(crate) fn health_report(&self) -> HealthReport {
-        let mut reasons = Vec::new();
+        // First: that Redis is not told is what comes of it.
+        let mut reasons: Vec<Reason> = self.incomplete_journal().into_iter().collect();
         if let Some(shared) = &self.shared {
             // First: what ends a trouble is noted before what grants the tier.
             let is_usable = shared.usable.is(self.clock.now());
@@ -146,6 +147,12 @@ impl Engine {
             (true, None) => Health::MemoryOnly,
         };
         HealthReport { state, reasons }
+    }
+
+    fn incomplete_journal(&self) -> Option<Reason> {
+        let Incompleteness { defects, since } = self.journal.as_ref()?.incompleteness()?;
+        let trouble = Trouble::IncompleteJournal;
+        Some(Reason { trouble, text: trouble.text(), detail: Some(defects.join("; ")), since })
     }
 
     /// Which promise this cache gives, in one sentence.

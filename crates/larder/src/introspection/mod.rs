@@ -136,25 +136,6 @@ impl Cache {
         Ok(())
     }
 
-    /// What keeps the journal from being complete, a sentence each: see
-    /// [`Journal::defects`](crate::journal::Journal::defects). Empty without a journal.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), larder::error::Error> {
-    /// use larder::cache::Cache;
-    ///
-    /// let cache = Cache::builder("docs").build().await?;
-    /// assert!(cache.journal_defects().is_empty());
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn journal_defects(&self) -> Vec<String> {
-        self.engine.journal.as_ref().map(|journal| journal.defects()).unwrap_or_default()
-    }
-
     /// How many entries fell from this process's memory for want of room.
     pub fn evictions(&self) -> u64 {
         self.engine.local.evictions()

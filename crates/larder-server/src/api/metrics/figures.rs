@@ -92,7 +92,7 @@ pub(super) fn of_the_cache(text: &mut Exposition, cache: &Cache) {
         .sample(&[], cache.evictions());
 }
 
-/// Every cause has its samples where Redis is configured, so that an alert finds them before the first episode.
+/// Every cause that can occur here has its samples, so that an alert finds them before the first episode.
 fn of_its_troubles(text: &mut Exposition, cache: &Cache) {
     let counts = cache.trouble_counts();
     if counts.is_empty() {

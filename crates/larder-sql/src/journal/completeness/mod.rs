@@ -14,6 +14,9 @@ pub(super) mod sqlite;
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use larder::journal::Incompleteness;
 
 /// One reason why a journal is not complete.
 ///
@@ -94,13 +97,29 @@ pub(crate) struct Completeness(
 #[derive(Debug, Default)]
 struct State {
     defects: Vec<Defect>,
+    /// Since when there have been any.
+    since: Option<SystemTime>,
+    episodes: u64,
     facts: Option<String>,
+}
+
+impl State {
+    fn replace_defects(&mut self, defects: Vec<Defect>) {
+        if defects.is_empty() {
+            self.since = None;
+        } else if self.since.is_none() {
+            self.since = Some(SystemTime::now());
+            self.episodes += 1;
+        }
+        self.defects = defects;
+    }
 }
 
 impl Completeness {
     pub(super) fn set(&self, inspection: &Inspection) {
-        let facts = Some(inspection.facts.clone());
-        *self.lock() = State { defects: inspection.defects.clone(), facts };
+        let mut state = self.lock();
+        state.replace_defects(inspection.defects.clone());
+        state.facts = Some(inspection.facts.clone());
     }
 
     /// Only in a proof: writers look at nothing.
@@ -111,13 +130,26 @@ impl Completeness {
 
     /// A write changed rows that the journal may not have. Stands until the next pass.
     pub(super) fn note_silence(&self) {
-        self.lock().defects.push(Defect::new(
+        let mut state = self.lock();
+        let mut defects = state.defects.clone();
+        defects.push(Defect::new(
             "a transaction changed rows of a declared table whose triggers are not as they were inspected",
         ));
+        state.replace_defects(defects);
     }
 
     pub(super) fn defects(&self) -> Vec<Defect> {
         self.lock().defects.clone()
+    }
+
+    pub(super) fn incompleteness(&self) -> Option<Incompleteness> {
+        let state = self.lock();
+        let defects = state.defects.iter().map(ToString::to_string).collect();
+        state.since.map(|since| Incompleteness { defects, since })
+    }
+
+    pub(super) fn episodes(&self) -> u64 {
+        self.lock().episodes
     }
 
     /// What to compare before a commit; `None` where no journal was opened.
