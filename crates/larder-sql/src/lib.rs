@@ -7,7 +7,7 @@
 //! [`journal`] makes the database record what each change touches, whoever makes it.
 
 mod address;
-mod connecting;
+pub mod connecting;
 pub mod database;
 pub mod dialect;
 pub mod error;

@@ -288,3 +288,7 @@ pub(crate) fn needs_session() -> Error {
          DATABASE_DIRECT_URL to the address of the server itself",
     )
 }
+
+#[cfg(test)]
+#[path = "migrating_tests.rs"]
+mod tests;

@@ -1,7 +1,7 @@
 //! Connections: how they are made, what runs on them, and the pool that lends them.
 
-pub(crate) mod connection;
+pub mod connection;
 mod executor;
-pub(crate) mod pool;
+pub mod pool;
 pub(crate) mod refusal;
 pub(crate) mod source;
