@@ -130,12 +130,14 @@ impl Completeness {
 
     /// A write changed rows that the journal may not have. Stands until the next pass.
     pub(super) fn note_silence(&self) {
-        let mut state = self.lock();
-        let mut defects = state.defects.clone();
-        defects.push(Defect::new(
+        let silence = Defect::new(
             "a transaction changed rows of a declared table whose triggers are not as they were inspected",
-        ));
-        state.replace_defects(defects);
+        );
+        let mut state = self.lock();
+        if !state.defects.contains(&silence) {
+            let defects = state.defects.iter().cloned().chain([silence]).collect();
+            state.replace_defects(defects);
+        }
     }
 
     pub(super) fn defects(&self) -> Vec<Defect> {

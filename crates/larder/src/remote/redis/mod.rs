@@ -108,6 +108,7 @@ impl RedisTier {
             causes: settings.causes,
             passes: settings.passes,
             marked: nudge.clone(),
+            looked: Mutex::default(),
             database: Mutex::new(None),
             stopped: Mutex::new(None),
         });

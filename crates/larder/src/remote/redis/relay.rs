@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use redis::RedisError;
@@ -46,6 +46,8 @@ pub(crate) struct Relay {
     pub(crate) marked: Arc<Notify>,
     /// Which database answered last.
     pub(crate) database: Mutex<Option<DatabaseId>>,
+    /// When this instance has last asked the journal itself. Written and read by the relay's own task.
+    pub(crate) looked: Mutex<Option<Instant>>,
     /// Why the last pass came to nothing; `None` when it came to its end. Written by the relay's own task, read by the
     /// keeper, which names it if Redis may not be used for it.
     pub(crate) stopped: Mutex<Option<(Trouble, String)>>,
@@ -136,7 +138,7 @@ impl Relay {
             watermark: asked.watermark,
         };
         let position = match plan(&seen, &mine, due, self.rules) {
-            Plan::Rest => return Ok(()),
+            Plan::Rest => return self.look_now_and_then().await,
             Plan::Replica => return Err(Stopped::Replica),
             Plan::Superseded => return Err(Stopped::Superseded),
             Plan::Disagreement => {
@@ -194,7 +196,24 @@ impl Relay {
         *self.database.lock().unwrap_or_else(PoisonError::into_inner) = Some(database.clone());
     }
 
+    /// Other instances tell Redis, perhaps as roles with other rights: whether the journal is complete for this one shows only
+    /// to itself. Once within the bound is soon enough to know, and at once to know that it is complete again.
+    async fn look_now_and_then(&self) -> Result<(), Stopped> {
+        let looked = *self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = looked.is_none_or(|looked| looked.elapsed() > self.bound / 2);
+        if is_due || self.journal.incompleteness().is_some() {
+            self.note_look();
+            within(self.bound, self.journal.database()).await.map_err(Stopped::Journal)?;
+        }
+        Ok(())
+    }
+
+    fn note_look(&self) {
+        *self.looked.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
     async fn since(&self, position: Option<&Position>) -> Result<Since, Stopped> {
+        self.note_look();
         let since = within(self.bound, self.journal.since(position)).await.map_err(Stopped::Journal)?;
         self.believe(&since.database);
         Ok(since)
