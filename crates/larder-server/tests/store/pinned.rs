@@ -73,8 +73,9 @@ async fn every_function_is_pinned() {
 fn loose_names(body: &str) -> Vec<String> {
     // What the grammar itself knows, and so no search path changes.
     const GRAMMAR: [&str; 26] = [
-        "VALUES", "CASE", "WHEN", "ROW", "COALESCE", "GREATEST", "EXTRACT", "ARRAY", "OPERATOR", "IF", "ELSIF", "AND", "OR",
-        "NOT", "THEN", "RETURN", "SELECT", "NULL", "CAST", "NULLIF", "LEAST", "IN", "EXISTS", "USING", "UNION", "ALL",
+        "VALUES", "CASE", "WHEN", "ROW", "COALESCE", "GREATEST", "EXTRACT", "ARRAY", "OPERATOR", "IF",
+        "ELSIF", "AND", "OR", "NOT", "THEN", "RETURN", "SELECT", "NULL", "CAST", "NULLIF", "LEAST", "IN",
+        "EXISTS", "USING", "UNION", "ALL",
     ];
     let words = words(body);
     let mut loose = Vec::new();
@@ -101,7 +102,7 @@ fn loose_names(body: &str) -> Vec<String> {
     loose
 }
 
-/// Words, names, operators and marks, without comments and strings.
+/// Words, names, strings, operators and marks, without comments.
 fn words(body: &str) -> Vec<String> {
     let characters: Vec<char> = body.chars().collect();
     let (mut words, mut at) = (Vec::new(), 0);
@@ -122,7 +123,7 @@ fn words(body: &str) -> Vec<String> {
             c => String::from(c),
         };
         at += word.chars().count();
-        if !word.trim().is_empty() && !word.starts_with("--") && !word.starts_with('\'') {
+        if !word.trim().is_empty() && !word.starts_with("--") {
             words.push(word);
         }
     }
@@ -172,7 +173,8 @@ async fn writes_work_from_any_search_path() {
             "SELECT relname FROM pg_class WHERE relnamespace = 'public'::REGNAMESPACE AND relkind = 'r' ORDER BY 1",
         )
         .unwrap();
-    let tables: String = names.lines().map(|name| format!("CREATE TABLE evil.{name} (nothing TEXT);")).collect();
+    let tables: String =
+        names.lines().map(|name| format!("CREATE TABLE evil.{name} (nothing TEXT);")).collect();
     let broken = "LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'of the caller''s path'; END $$;";
     database
         .sql(&format!(
@@ -193,7 +195,8 @@ async fn writes_work_from_any_search_path() {
              CREATE OPERATOR evil.* (LEFTARG = BIGINT, RIGHTARG = BIGINT, FUNCTION = evil.more);"
         ))
         .unwrap();
-    let temporary = "CREATE TEMP TABLE credentials (nothing TEXT); CREATE TEMP TABLE user_counts (nothing TEXT);";
+    let temporary =
+        "CREATE TEMP TABLE credentials (nothing TEXT); CREATE TEMP TABLE user_counts (nothing TEXT);";
     for path in ["SET search_path = ''", "SET search_path = evil, pg_catalog, public", temporary] {
         fill(&database);
         for statement in statements() {
@@ -205,7 +208,9 @@ async fn writes_work_from_any_search_path() {
             }
         }
         assert_eq!(database.sql("SELECT COUNT(*) FROM users").unwrap(), "0");
-        database.sql("DELETE FROM signing_keys; DROP TRIGGER audit_log_kept ON audit_log; TRUNCATE audit_log").unwrap();
+        database
+            .sql("DELETE FROM signing_keys; DROP TRIGGER audit_log_kept ON audit_log; TRUNCATE audit_log")
+            .unwrap();
         database
             .sql(
                 "CREATE TRIGGER audit_log_kept BEFORE TRUNCATE ON audit_log FOR EACH STATEMENT EXECUTE FUNCTION audit_log_kept();
@@ -228,7 +233,8 @@ async fn searches_still_find_their_index() {
         )
         .unwrap();
     assert!(plan.contains("users_by_grams"), "{plan}");
-    let found = "SELECT id FROM users WHERE users_grams(folded_name, username, email) @> users_grams_of('ärger', '')";
+    let found =
+        "SELECT id FROM users WHERE users_grams(folded_name, username, email) @> users_grams_of('ärger', '')";
     assert_eq!(database.sql(found).unwrap(), ANN);
     // Inlined: the plan holds what the function stands for.
     let plan = database.sql("EXPLAIN (VERBOSE) SELECT users_folded(full_name) FROM users").unwrap();

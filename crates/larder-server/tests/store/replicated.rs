@@ -12,8 +12,14 @@ use crate::strange::{ANN, BOB, CAT, DATA, check_counts, data, fill};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn server() -> Postgres {
-    Postgres::start_with(&["wal_level=logical", "wal_retrieve_retry_interval=100", "max_logical_replication_workers=20"])
-        .unwrap()
+    Postgres::start_with(&[
+        "wal_level=logical",
+        "wal_retrieve_retry_interval=100",
+        "max_logical_replication_workers=20",
+        // So that what is committed has a place in the log that can be waited for.
+        "synchronous_commit=on",
+    ])
+    .unwrap()
 }
 
 /// A publisher with data, and a subscriber. Databases go before their servers.
@@ -43,9 +49,12 @@ impl Pair {
     fn follow(&self, tables: &str) {
         self.publisher.sql(&format!("CREATE PUBLICATION blue FOR {tables}")).unwrap();
         let url = self.publisher.url();
-        self.subscriber.sql(&format!("CREATE SUBSCRIPTION green CONNECTION '{url}' PUBLICATION blue")).unwrap();
+        self.subscriber
+            .sql(&format!("CREATE SUBSCRIPTION green CONNECTION '{url}' PUBLICATION blue"))
+            .unwrap();
         self.eventually("every table is copied", || {
-            self.subscriber.sql("SELECT COUNT(*) FROM pg_subscription_rel WHERE srsubstate <> 'r'").unwrap() == "0"
+            self.subscriber.sql("SELECT COUNT(*) FROM pg_subscription_rel WHERE srsubstate <> 'r'").unwrap()
+                == "0"
         });
     }
 
@@ -69,7 +78,9 @@ impl Pair {
     fn eventually(&self, what: &str, condition: impl Fn() -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !condition() {
-            let workers = self.subscriber.sql("SELECT * FROM pg_stat_subscription; SELECT * FROM pg_stat_subscription_stats");
+            let workers = self
+                .subscriber
+                .sql("SELECT * FROM pg_stat_subscription; SELECT * FROM pg_stat_subscription_stats");
             let states = self.subscriber.sql("SELECT srrelid::REGCLASS, srsubstate FROM pg_subscription_rel");
             assert!(Instant::now() < deadline, "{what}: {workers:?} {states:?}");
             thread::sleep(Duration::from_millis(20));
@@ -90,19 +101,22 @@ impl Pair {
             "UPDATE users SET is_active = NOT is_active WHERE username LIKE '%7' OR username < 'u'".to_owned(),
             "DELETE FROM users WHERE username LIKE '%9'".to_owned(),
             format!(
-                "INSERT INTO users (id, email, username) VALUES ('0192f0c1-2345-7abc-8def-0123456789ad', 'd@x', 'dan');
+                "BEGIN;
+                 INSERT INTO users (id, email, username) VALUES ('0192f0c1-2345-7abc-8def-0123456789ad', 'd@x', 'dan');
                  UPDATE users SET role = 'admin' WHERE username = 'dan'; SAVEPOINT one;
                  DELETE FROM users WHERE username = 'dan'; ROLLBACK TO one;
                  INSERT INTO api_keys (id, user_id, name, key_hash, scopes, created_at)
                      VALUES ('0000000000000aaa', '{CAT}', 'x', 'x', '', 1);
-                 UPDATE credentials SET epoch = epoch + 5 WHERE user_id = '{ANN}'"
+                 UPDATE credentials SET epoch = epoch + 5 WHERE user_id = '{ANN}'; COMMIT"
             ),
             format!("UPDATE users SET id = '0192f0c1-2345-7abc-8def-0123456789ae' WHERE username = 'dan' AND id <> '{BOB}'"),
         ] {
             self.publisher.sql(&statement).unwrap();
             self.check(&statement);
         }
-        self.publisher.sql("INSERT INTO user_days VALUES (1, 1, 7); UPDATE user_counts SET users = users + 1").unwrap();
+        self.publisher
+            .sql("INSERT INTO user_days VALUES (1, 1, 7); UPDATE user_counts SET users = users + 1")
+            .unwrap();
         self.caught_up();
         check_counts(&self.subscriber, "the publisher's counts say nothing about the subscriber's rows");
         self.publisher.sql("SELECT larder_recount()").unwrap();
@@ -129,14 +143,21 @@ async fn all_tables_are_followed_and_counted_once() {
     pair.subscriber.sql("INSERT INTO signing_keys VALUES ('own', 'EdDSA', 'key', 1, NULL)").unwrap();
     pair.follow("ALL TABLES");
     assert_eq!(
-        pair.subscriber.sql("DELETE FROM signing_keys WHERE kid = 'own' RETURNING retired_at IS NOT NULL").unwrap(),
+        pair.subscriber
+            .sql("DELETE FROM signing_keys WHERE kid = 'own' RETURNING retired_at IS NOT NULL")
+            .unwrap(),
         "t"
     );
     pair.check("the first copy");
     let installation = "SELECT id FROM installation";
     assert_eq!(pair.subscriber.sql(installation).unwrap(), pair.publisher.sql(installation).unwrap());
     pair.live();
-    assert_eq!(pair.subscriber.sql("SELECT apply_error_count + sync_error_count FROM pg_stat_subscription_stats").unwrap(), "0");
+    assert_eq!(
+        pair.subscriber
+            .sql("SELECT apply_error_count + sync_error_count FROM pg_stat_subscription_stats")
+            .unwrap(),
+        "0"
+    );
 }
 
 #[tokio::test]

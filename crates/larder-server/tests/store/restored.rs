@@ -88,7 +88,9 @@ async fn a_full_dump_is_restored() {
 async fn data_alone_is_restored_into_a_migrated_database() {
     let (source, dumps) = (migrated().await, Dumps::new());
     fill(&source);
-    for arguments in [&["--data-only"][..], &["--data-only", "--inserts"], &["--data-only", "--column-inserts"]] {
+    for arguments in
+        [&["--data-only"][..], &["--data-only", "--inserts"], &["--data-only", "--column-inserts"]]
+    {
         let target = migrated().await;
         restore(&target, &dumps.of(&source, arguments));
         check(&source, &target, &arguments.concat());
@@ -138,7 +140,7 @@ async fn a_custom_dump_is_restored_in_one_transaction_where_a_service_has_run() 
     let target = migrated().await;
     // What a start leaves behind.
     target.sql("INSERT INTO signing_keys VALUES ('own', 'EdDSA', 'key', 1, NULL)").unwrap();
-    let dump = dumps.of(&source, &["--format=custom"]);
+    let dump = dumps.of(&source, &["--format=custom", "--data-only"]);
     run(client("pg_restore")
         .args(["--data-only", "--single-transaction", "--exit-on-error", "--dbname"])
         .arg(target.url())

@@ -50,15 +50,33 @@ async fn a_writer_needs_no_right_but_to_its_table() {
     let dan = "0192f0c1-2345-7abc-8def-0123456789ad";
     for (right, statement) in [
         ("UPDATE ON users", "UPDATE users SET is_active = FALSE".to_owned()),
-        ("UPDATE ON users", "UPDATE users SET is_active = TRUE, role = 'user', full_name = 'Dän', skills = '[]'".to_owned()),
-        ("INSERT ON users", format!("INSERT INTO users (id, email, username) VALUES ('{dan}', 'dan@x', 'dan')")),
-        ("INSERT ON points_ledger", format!("INSERT INTO points_ledger (user_id, amount, reason) VALUES ('{ANN}', 7, 'x')")),
-        ("INSERT ON achievements", format!("INSERT INTO achievements (user_id, badge_type, points) VALUES ('{BOB}', 'c', 9)")),
+        (
+            "UPDATE ON users",
+            "UPDATE users SET is_active = TRUE, role = 'user', full_name = 'Dän', skills = '[]'".to_owned(),
+        ),
+        (
+            "INSERT ON users",
+            format!("INSERT INTO users (id, email, username) VALUES ('{dan}', 'dan@x', 'dan')"),
+        ),
+        (
+            "INSERT ON points_ledger",
+            format!("INSERT INTO points_ledger (user_id, amount, reason) VALUES ('{ANN}', 7, 'x')"),
+        ),
+        (
+            "INSERT ON achievements",
+            format!("INSERT INTO achievements (user_id, badge_type, points) VALUES ('{BOB}', 'c', 9)"),
+        ),
         ("UPDATE ON achievements", "UPDATE achievements SET awarded_at = 7".to_owned()),
         ("DELETE ON achievements", "DELETE FROM achievements".to_owned()),
-        ("INSERT ON permissions", format!("INSERT INTO permissions (user_id, permission) VALUES ('{BOB}', 'x')")),
+        (
+            "INSERT ON permissions",
+            format!("INSERT INTO permissions (user_id, permission) VALUES ('{BOB}', 'x')"),
+        ),
         ("DELETE ON permissions", "DELETE FROM permissions".to_owned()),
-        ("INSERT ON audit_log", format!("INSERT INTO audit_log (id, at, action, details) VALUES ('{dan}', 1, 'x', '{{}}')")),
+        (
+            "INSERT ON audit_log",
+            format!("INSERT INTO audit_log (id, at, action, details) VALUES ('{dan}', 1, 'x', '{{}}')"),
+        ),
         ("UPDATE ON credentials", "UPDATE credentials SET epoch = 9".to_owned()),
         ("UPDATE ON sessions", "UPDATE sessions SET ended_at = 9".to_owned()),
         ("UPDATE ON preferences", "UPDATE preferences SET theme = 'dark'".to_owned()),
@@ -102,7 +120,9 @@ async fn nobody_borrows_the_owners_rights() {
     let database = filled().await;
     let role = Role::new(&database);
     let before = database.sql("SELECT SUM(points) FROM users").unwrap();
-    for function in ["achievements_booked", "users_deactivated", "users_deactivated_keys", "points_ledger_booked"] {
+    for function in
+        ["achievements_booked", "users_deactivated", "users_deactivated_keys", "points_ledger_booked"]
+    {
         let borrowed = format!(
             "CREATE TEMP TABLE mine (id TEXT, user_id TEXT, points BIGINT, badge_type TEXT, awarded_by TEXT, awarded_at BIGINT);
              CREATE TRIGGER mine AFTER INSERT ON mine FOR EACH ROW EXECUTE FUNCTION public.{function}();

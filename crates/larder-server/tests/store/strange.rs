@@ -8,7 +8,7 @@ pub(crate) const BOB: &str = "0192f0c1-2345-7abc-8def-0123456789ab";
 pub(crate) const CAT: &str = "0192f0c1-2345-7abc-8def-0123456789ac";
 
 /// The tables whose rows a restore and replication bring as they were.
-pub(crate) const DATA: [&str; 16] = [
+pub(crate) const DATA: [&str; 17] = [
     "users",
     "credentials",
     "sessions",
@@ -23,6 +23,7 @@ pub(crate) const DATA: [&str; 16] = [
     "achievements",
     "permissions",
     "totp",
+    "recovery_codes",
     "api_keys",
     "api_key_uses",
 ];
@@ -44,6 +45,7 @@ pub(crate) fn fill(database: &Database) {
          INSERT INTO interests VALUES ('{ANN}', '[\"sailing\"]');
          INSERT INTO permissions (user_id, permission) VALUES ('{ANN}', 'points.write');
          INSERT INTO totp (user_id, secret, created_at) VALUES ('{ANN}', 'plain.AAAA', 1);
+         INSERT INTO recovery_codes (user_id, code_hash) VALUES ('{ANN}', 'hash');
          INSERT INTO api_keys (id, user_id, name, key_hash, scopes, created_at)
              SELECT '00000000000000a' || right(id, 1), id, 'ci', 'hash', 'read write', 1 FROM users;
          INSERT INTO api_key_uses SELECT id, '2026-11-21' FROM api_keys;
@@ -58,9 +60,9 @@ pub(crate) fn fill(database: &Database) {
 }
 
 /// Every row of the data, table by table.
-pub(crate) fn data(database: &Database) -> Vec<String> {
-    let rows = |table: &str| database.sql(&format!("SELECT * FROM public.{table} ORDER BY 1, 2")).unwrap();
-    DATA.iter().map(|table| format!("{table}\n{}", rows(table))).collect()
+pub(crate) fn data(database: &Database) -> String {
+    let rows = |table: &str| format!("SELECT '{table}', * FROM public.{table} ORDER BY 2, 3");
+    database.sql(&DATA.map(rows).join(";")).unwrap()
 }
 
 /// Compares the counts that triggers keep, and each balance, with what counting finds now.
