@@ -33,6 +33,7 @@ pub mod totp;
 pub mod users;
 
 mod bulk;
+mod odd_rows;
 mod placeholders;
 mod row;
 mod search;

@@ -9,6 +9,7 @@ mod changes;
 mod counters;
 mod held;
 mod lists;
+mod odd;
 mod pinned;
 mod points;
 mod races;
