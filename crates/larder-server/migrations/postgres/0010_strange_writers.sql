@@ -346,7 +346,9 @@ DECLARE
     uuid_7 CONSTANT TEXT := '%1$s ~ ''^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$''';
     -- A place in a list holds it: see src/domain/cursor.rs.
     place CONSTANT TEXT := 'octet_length(%1$s) BETWEEN 1 AND 254';
-    texts CONSTANT TEXT := '%1$s = ''[]'' OR NOT jsonb_path_exists(%1$s::JSONB, ''$[*] ? (@.type() != "string")'')';
+    -- strict: a filter would otherwise look into a list within the list. Silent: that it is a list is another check's business.
+    texts CONSTANT TEXT := '%1$s = ''[]''
+        OR NOT jsonb_path_exists(%1$s::JSONB, ''strict $[*] ? (@.type() != "string")'', silent => TRUE)';
     checked RECORD;
 BEGIN
     FOR checked IN
@@ -358,8 +360,9 @@ BEGIN
             -- The years 1 to 9999, which RFC 3339 can say.
             ('users', 'created_at', '%1$s BETWEEN -62135596800000000 AND 253402128000000000'),
             ('interests', 'interests', texts),
-            ('languages', 'languages', '%1$s = ''[]'' OR NOT jsonb_path_exists(%1$s::JSONB,
-                ''$[*] ? (!(@.type() == "object" && @.code.type() == "string" && @.level.type() == "string"
+            ('languages', 'languages', '%1$s = ''[]''
+                OR NOT jsonb_path_exists(%1$s::JSONB, ''strict $[*] ? (@.type() != "object")'', silent => TRUE)
+                AND NOT jsonb_path_exists(%1$s::JSONB, ''$[*] ? (!(@.type() == "object" && @.code.type() == "string" && @.level.type() == "string"
                 && (@.level == "basic" || @.level == "conversational" || @.level == "fluent" || @.level == "native")))'')'),
             ('sessions', 'id', uuid),
             ('sessions', 'user_id', uuid_7),

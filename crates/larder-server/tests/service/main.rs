@@ -30,6 +30,7 @@ mod limits;
 mod listed;
 mod lists;
 mod metrics;
+mod odd;
 mod openapi;
 mod outages;
 mod permissions;
