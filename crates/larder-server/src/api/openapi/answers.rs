@@ -48,7 +48,7 @@ pub(crate) enum Failed {
     Invalid(ProblemBody),
     /// What another program wrote into the database cannot be read, and `errors` names the field; or the service failed.
     #[response(status = 500, content_type = "application/problem+json")]
-    Failed(ProblemBody),
+    Broken(ProblemBody),
     /// The database does not answer, or the service is being stopped.
     #[response(
         status = 503,
@@ -119,7 +119,7 @@ pub(crate) enum Refused {
     Invalid(ProblemBody),
     /// What another program wrote into the database cannot be read, and `errors` names the field; or the service failed.
     #[response(status = 500, content_type = "application/problem+json")]
-    Failed(ProblemBody),
+    Broken(ProblemBody),
     /// The database does not answer, or the service is being stopped.
     #[response(
         status = 503,
