@@ -190,12 +190,13 @@ CREATE OR REPLACE TRIGGER users_deactivated_keys AFTER UPDATE ON users FOR EACH 
         OR current_setting('larder.statement_on_users', TRUE) IS NOT DISTINCT FROM 'on'))
     EXECUTE FUNCTION users_deactivated_keys();
 
--- Balances and bookings that a restore brings were booked where they were made.
+-- Balances and bookings that a restore brings were booked where they were made. pg_trigger_depth() > 0: what a trigger books it
+-- books as the owner, whoever fired it, and so rows_are_brought() would say nothing about who that was.
 CREATE OR REPLACE TRIGGER users_points_inserted BEFORE INSERT ON users FOR EACH ROW
     WHEN (NEW.points <> 0 AND pg_trigger_depth() = 0 AND NOT rows_are_brought()) EXECUTE FUNCTION users_points_kept();
 CREATE OR REPLACE TRIGGER points_ledger_booked AFTER INSERT ON points_ledger REFERENCING NEW TABLE AS booked
     FOR EACH STATEMENT
-    WHEN (current_setting('check_function_bodies') = 'on' OR NOT rows_are_brought())
+    WHEN (pg_trigger_depth() > 0 OR current_setting('check_function_bodies') = 'on' OR NOT rows_are_brought())
     EXECUTE FUNCTION points_ledger_booked();
 CREATE OR REPLACE TRIGGER achievements_booked AFTER INSERT ON achievements FOR EACH ROW
     WHEN (NEW.points > 0 AND (current_setting('check_function_bodies') = 'on' OR NOT rows_are_brought()))
@@ -300,32 +301,31 @@ BEGIN
     END LOOP;
 END $$;
 
--- ALWAYS: also under session_replication_role = replica, which is that of the apply worker.
+-- ALWAYS: also under session_replication_role = replica, which is that of the apply worker. Those from before have it already;
+-- the comment tells larder_recount() which are to have it.
 DO $migration$
 DECLARE
     always RECORD;
 BEGIN
     FOR always IN
         SELECT column1 AS of_table, column2 AS name FROM (VALUES
-            ('users', 'users_statement_begun'), ('users', 'users_statement_ended'), ('users', 'users_applied'),
-            ('users', 'users_deactivated'), ('users', 'users_deactivated_keys'),
+            ('users', 'users_versioned'), ('users', 'users_inserted'), ('users', 'users_updated'),
+            ('users', 'users_deleted'), ('users', 'users_truncated'), ('users', 'users_points_counted_inserted'),
+            ('users', 'users_points_counted_updated'), ('users', 'users_points_counted_deleted'),
+            ('users', 'users_points_counted_truncated'), ('users', 'users_deactivated'),
+            ('users', 'users_deactivated_keys'), ('users', 'users_statement_begun'),
+            ('users', 'users_statement_ended'), ('users', 'users_applied'),
             ('users_to_count', 'users_to_count_counted'),
             ('user_counts', 'user_counts_brought'), ('user_counts', 'user_counts_applied'),
             ('user_days', 'user_days_brought'), ('user_days', 'user_days_applied'),
             ('points_counts', 'points_counts_brought'), ('points_counts', 'points_counts_applied'),
+            ('audit_log', 'audit_log_row_kept'), ('audit_log', 'audit_log_kept'), ('api_keys', 'api_keys_fixed'),
             ('installation', 'installation_brought'), ('signing_keys', 'signing_keys_brought'),
             ('_sqlx_migrations', 'migrations_brought')
         ) AS wanted
     LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ALWAYS TRIGGER %I', always.of_table, always.name);
-    END LOOP;
-    -- So that larder_recount() knows which had it.
-    FOR always IN
-        SELECT tgrelid::REGCLASS AS of_table, tgname AS name FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
-        WHERE tgenabled = 'A' AND relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'users'::REGCLASS)
-            AND tgname NOT LIKE 'larder\_%'
-    LOOP
-        EXECUTE format('COMMENT ON TRIGGER %I ON %s IS %L', always.name, always.of_table, 'larder: ENABLE ALWAYS');
+        EXECUTE format('COMMENT ON TRIGGER %I ON %I IS %L', always.name, always.of_table, 'larder: ENABLE ALWAYS');
     END LOOP;
 END $migration$;
 

@@ -164,6 +164,8 @@ async fn counts_are_made_anew_after_triggers_were_off() {
         )
         .unwrap();
     assert_ne!(database.sql(always).unwrap(), before);
+    let all = "SELECT COUNT(*) FROM pg_trigger WHERE tgname NOT LIKE 'larder%' AND obj_description(oid, 'pg_trigger') LIKE 'larder%'";
+    assert_eq!(database.sql(all).unwrap(), before, "the comments say which had it");
     database.sql("SELECT larder_recount()").unwrap();
     check_counts(&database, "recounted");
     assert_eq!(database.sql(always).unwrap(), before);

@@ -102,6 +102,33 @@ fn fill_again(database: &Database) {
     database.sql(&statement).unwrap();
 }
 
+/// Some databases take from everybody what PostgreSQL gives: the right to execute new functions.
+#[tokio::test]
+async fn a_writer_needs_no_right_to_functions() {
+    let database = Database::fresh(&Postgres::shared().unwrap()).unwrap();
+    database.sql("ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC").unwrap();
+    drop(Store::open(&database.url()).await.unwrap());
+    fill(&database);
+    let role = Role::new(&database);
+    let dan = "0192f0c1-2345-7abc-8def-0123456789ad";
+    for (right, statement) in [
+        (
+            "INSERT ON users",
+            format!(
+                "INSERT INTO users (id, email, username, full_name) VALUES ('{dan}', 'dan@x', 'dan', 'Dän')"
+            ),
+        ),
+        ("UPDATE ON users", "UPDATE users SET full_name = 'Än', is_active = FALSE".to_owned()),
+        (
+            "INSERT ON points_ledger",
+            format!("INSERT INTO points_ledger (user_id, amount, reason) VALUES ('{dan}', 7, 'x')"),
+        ),
+    ] {
+        role.with(right, &statement).unwrap_or_else(|error| panic!("{right}: {statement}: {error}"));
+        check_counts(&database, &statement);
+    }
+}
+
 #[tokio::test]
 async fn a_deactivation_with_that_right_alone_ends_all_access() {
     let database = filled().await;
@@ -137,6 +164,9 @@ async fn nobody_borrows_the_owners_rights() {
     let pretend = "SET check_function_bodies = off; INSERT INTO points_ledger (user_id, amount, reason)";
     role.with("INSERT ON points_ledger", &format!("{pretend} VALUES ('{ANN}', 5, 'x')")).unwrap();
     check_counts(&database, "a pretended restore");
+    let award = "SET check_function_bodies = off; INSERT INTO achievements (user_id, badge_type, points)";
+    role.with("INSERT ON achievements", &format!("{award} VALUES ('{ANN}', 'pretended', 5)")).unwrap();
+    check_counts(&database, "a pretended restore of an achievement");
     let rich = "SET check_function_bodies = off; INSERT INTO users (id, email, username, points)
                 VALUES ('0192f0c1-2345-7abc-8def-0123456789ad', 'dan@x', 'dan', 5)";
     assert!(role.with("INSERT ON users", rich).is_err());
