@@ -3,7 +3,8 @@
 --
 -- Terms. A row is *made* by a program that writes it. A row is *brought* by a restore or by replication: then all that
 -- followed from it where it was made comes too, as rows of its own, and must not follow a second time.
--- `pg_dump` is known by `check_function_bodies = off`, which every dump sets and programs do not.
+-- A dump is known by `check_function_bodies = off` and `row_security = off`: pg_dump writes both into each, and programs set
+-- neither. Both, because what is taken for a restore by mistake is not booked.
 
 -- Pinned by their bodies: every name is qualified, because a pinned search path costs each call some microseconds, and these
 -- run once a row. In a body after RETURN the names are resolved here and now.
@@ -73,7 +74,7 @@ END $$;
 -- unbooked by a setting. A trigger's WHEN asks last, for this costs more than what stands before it.
 CREATE FUNCTION rows_are_brought() RETURNS BOOLEAN LANGUAGE sql STABLE RETURN
     current_setting('session_replication_role') = 'replica'
-    OR current_setting('check_function_bodies') = 'off'
+    OR current_setting('check_function_bodies') = 'off' AND current_setting('row_security') = 'off'
         AND pg_has_role(current_user, (SELECT relowner FROM pg_class WHERE oid = 'users'::REGCLASS), 'USAGE');
 
 -- Replication: the apply worker changes row by row, and fires row triggers only; its first copy of a table, and sessions

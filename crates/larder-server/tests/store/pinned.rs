@@ -231,6 +231,27 @@ async fn writes_work_from_any_search_path() {
     }
 }
 
+/// Names are those of the schema in which the migrations ran, whatever it is called.
+#[tokio::test]
+async fn writes_work_in_any_schema() {
+    let database = Database::fresh(&Postgres::shared().unwrap()).unwrap();
+    let home = "\"The tenant's\"";
+    let name = database.sql("SELECT current_database()").unwrap();
+    database.sql(&format!("CREATE SCHEMA {home}; ALTER DATABASE {name} SET search_path = {home}")).unwrap();
+    drop(Store::open(&database.url()).await.unwrap());
+    fill(&database);
+    let here = |statement: &str| statement.replace("public.", &format!("{home}."));
+    let counts = "SELECT SUM(users), SUM(points) FROM public.user_counts";
+    assert_eq!(database.sql(&here(counts)).unwrap(), "3|70320");
+    for statement in statements() {
+        database
+            .sql(&format!("SET search_path = ''; {}", here(&statement)))
+            .unwrap_or_else(|error| panic!("{statement}: {error}"));
+    }
+    assert_eq!(database.sql(&here(counts)).unwrap(), "0|0");
+    database.sql(&here("SET search_path = ''; SELECT public.larder_recount()")).unwrap();
+}
+
 /// The index stands on one of the functions, and its plan on that they are found again in the query.
 #[tokio::test]
 async fn searches_still_find_their_index() {
