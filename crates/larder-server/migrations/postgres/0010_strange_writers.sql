@@ -15,7 +15,8 @@ CREATE OR REPLACE FUNCTION users_versioned() RETURNS TRIGGER LANGUAGE plpgsql AS
 BEGIN
     IF NEW.version OPERATOR(pg_catalog.>) OLD.version
         AND pg_catalog.current_setting('session_replication_role') OPERATOR(pg_catalog.=) 'replica'
-        AND pg_catalog.current_setting('larder.statement_on_users', TRUE) IS DISTINCT FROM 'on' THEN
+        -- Not IS DISTINCT FROM, which looks for its = by the search path.
+        AND coalesce(pg_catalog.current_setting('larder.statement_on_users', TRUE), '') OPERATOR(pg_catalog.<>) 'on' THEN
         RETURN NEW;
     END IF;
     NEW.version := OLD.version OPERATOR(pg_catalog.+) 1;
@@ -192,7 +193,7 @@ CREATE OR REPLACE TRIGGER users_deactivated_keys AFTER UPDATE ON users FOR EACH 
     EXECUTE FUNCTION users_deactivated_keys();
 
 -- Balances and bookings that a restore brings were booked where they were made. pg_trigger_depth() > 0: what a trigger books it
--- books as the owner, whoever fired it, and so rows_are_brought() would say nothing about who that was.
+-- books as the owner, and so rows_are_brought() would say nothing about the role that fired it.
 CREATE OR REPLACE TRIGGER users_points_inserted BEFORE INSERT ON users FOR EACH ROW
     WHEN (NEW.points <> 0 AND pg_trigger_depth() = 0 AND NOT rows_are_brought()) EXECUTE FUNCTION users_points_kept();
 CREATE OR REPLACE TRIGGER points_ledger_booked AFTER INSERT ON points_ledger REFERENCING NEW TABLE AS booked
@@ -271,7 +272,7 @@ CREATE FUNCTION larder_recount() RETURNS VOID LANGUAGE plpgsql AS $$
 DECLARE
     lost RECORD;
 BEGIN
-    -- SHARE ROW EXCLUSIVE: nobody else changes users until the commit, so what is counted stays true.
+    -- SHARE ROW EXCLUSIVE: no other transaction changes users until the commit, so what is counted stays true.
     LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE;
     DELETE FROM users_to_count;
     UPDATE user_counts SET users = 0, points = 0;
@@ -340,7 +341,7 @@ BEGIN
         USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME, COLUMN = TG_ARGV[0], CONSTRAINT = TG_ARGV[1];
 END $$;
 
--- NULL passes, as with a CHECK. `id = lower(…)`-like casts to UUID would raise errors of their own: hence patterns.
+-- NULL passes, as with a CHECK. Ids are compared with patterns, because a cast to UUID would raise an error of its own.
 DO $migration$
 DECLARE
     uuid CONSTANT TEXT := '%1$s ~ ''^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$''';
@@ -391,9 +392,9 @@ BEGIN
     END LOOP;
 END $migration$;
 
--- Pinned by their search path, and done with the rights of their owner: who may write a table need have no right to what
--- follows from it. pg_temp last, for otherwise it is searched first, and anybody may create there. As a trigger function
--- could be hung on a table of its caller's own, only the owner may execute them; firing a trigger asks for no such right.
+-- These have their search path pinned, and run with the rights of their owner: a writer of a table needs no right to what
+-- follows. pg_temp stands last, because otherwise it is searched first, and every role may create there. Only the owner may
+-- execute them, because a role could hang them on a table of its own. Firing a trigger asks for no such right.
 DO $migration$
 DECLARE
     home CONSTANT NAME := (

@@ -1,5 +1,5 @@
--- What the service could not read is refused: see PostgreSQL's. As there, a column is judged when it changes, so that a row from
--- before keeps nobody from changing what else it holds. A column of SQLite takes values of any type, so that is judged too.
+-- What the service could not read is refused: see PostgreSQL's. As there, a column is judged when it changes, so that the other
+-- columns of a row from before can still be changed. A column of SQLite takes values of any type, so that is judged too.
 -- RAISE, for the conflict clause of a foreign INSERT OR IGNORE would let a CHECK pass over the row without a word.
 
 CREATE TRIGGER users_readable_inserted BEFORE INSERT ON users

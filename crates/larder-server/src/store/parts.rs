@@ -111,7 +111,7 @@ impl Store {
             return Ok(PartUpdated::UserChanged);
         }
         let (before, unreadable) = match present::<P>(&mut write, id).await {
-            // Replaced as a whole, it need not be known. A state that nobody can read is none of the expected.
+            // Replaced as a whole, it need not be known. A state that cannot be read is none of the expected ones.
             Err(StoreError::Unreadable { field }) if P::is_whole(change) => (P::default(), Some(field)),
             before => (before?, None),
         };

@@ -184,8 +184,8 @@ pub(crate) async fn locked_as_read(write: &mut Write, id: UserId) -> Result<Opti
     Ok(row.as_ref().map(as_read).transpose()?)
 }
 
-/// As [`locked_as_read`], for writes that set none of the user's fields: what cannot be read of a user keeps nobody from
-/// booking its points or ending its sessions.
+/// As [`locked_as_read`], for writes that set none of the user's fields: a bio that cannot be read must not keep
+/// points from being booked, nor sessions from being ended.
 pub(crate) async fn locked(write: &mut Write, id: UserId) -> Result<Option<User>, StoreError> {
     Ok(locked_as_read(write, id).await?.map(|read| read.user))
 }

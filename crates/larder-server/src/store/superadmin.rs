@@ -90,7 +90,7 @@ impl Store {
             };
             Ok((row::user_id(row, "user_id")?, access))
         };
-        // A row for each session that nobody ended.
+        // A row for each session that has not been ended.
         for (id, mut read) in odd_rows::readable("sessions", "user_id", &rows, read)? {
             let access = accesses.entry(id).or_default();
             read.session_ends.append(&mut access.session_ends);

@@ -260,7 +260,7 @@ async fn odd_parts_are_mended_by_being_replaced(bed: &Bed) {
     let none = Interests::parse_put(json!({ "interests": [] })).unwrap();
     let expected = [larder_server::domain::parts::digest(&Interests::default()).unwrap()];
     let conditional = bed.store.update_part::<Interests>(&ann, &none, &expected).await.unwrap();
-    assert_eq!(conditional, PartUpdated::PartChanged, "a state that nobody read is not the expected one");
+    assert_eq!(conditional, PartUpdated::PartChanged, "a state that cannot be read is not the expected one");
     assert_eq!(
         bed.store.update_part::<Interests>(&ann, &none, &[]).await.unwrap(),
         PartUpdated::Done(none.clone())

@@ -13,7 +13,7 @@ struct Role<'a> {
 
 impl<'a> Role<'a> {
     fn new(database: &'a Database) -> Self {
-        // Roles are the whole server's: the name of a fresh database is nobody else's.
+        // Roles are the whole server's, and no other test has a database of this name.
         let name = format!("writer_of_{}", database.sql("SELECT current_database()").unwrap());
         database.sql(&format!("CREATE ROLE {name}; GRANT USAGE ON SCHEMA public TO {name}")).unwrap();
         Self { database, name }
@@ -102,7 +102,7 @@ fn fill_again(database: &Database) {
     database.sql(&statement).unwrap();
 }
 
-/// Some databases take from everybody what PostgreSQL gives: the right to execute new functions.
+/// Some databases take from PUBLIC what PostgreSQL gives it: the right to execute new functions.
 #[tokio::test]
 async fn a_writer_needs_no_right_to_functions() {
     let database = Database::fresh(&Postgres::shared().unwrap()).unwrap();
@@ -143,7 +143,7 @@ async fn a_deactivation_with_that_right_alone_ends_all_access() {
 
 /// What runs as its owner runs for the tables of larder, and for no table of the caller's.
 #[tokio::test]
-async fn nobody_borrows_the_owners_rights() {
+async fn no_role_borrows_the_owners_rights() {
     let database = filled().await;
     let role = Role::new(&database);
     let before = database.sql("SELECT SUM(points) FROM users").unwrap();
@@ -160,7 +160,7 @@ async fn nobody_borrows_the_owners_rights() {
     }
     let error = role.with("SELECT ON users", "SELECT public.larder_recount()").unwrap_err().to_string();
     assert!(error.contains("permission denied for function"), "{error}");
-    // A restore is the owner's: a setting that anybody can set leaves nothing unbooked.
+    // A restore is the owner's: settings that every role may set leave nothing unbooked.
     let pretend = "SET check_function_bodies = off; SET row_security = off; INSERT INTO points_ledger (user_id, amount, reason)";
     role.with("INSERT ON points_ledger", &format!("{pretend} VALUES ('{ANN}', 5, 'x')")).unwrap();
     check_counts(&database, "a pretended restore");
