@@ -66,14 +66,21 @@ impl From<ServiceError> for Problem {
             E::VersionConflict { current } => return Self::version_conflict(*current),
             E::Invalid(errors) => return errors.clone().into(),
             E::Unavailable(_) | E::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
-            E::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            E::Internal(_) | E::Unreadable { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         };
         if let E::Unavailable(source) | E::Internal(source) = &error {
             // The one place where a failure is logged: here it becomes an answer.
             tracing::error!(%error, cause = chain(&**source), "request failed");
         }
+        if matches!(error, E::Unreadable { .. }) {
+            tracing::warn!(%error, "request failed");
+        }
         let errors = match &error {
             E::Taken { field } => Some(ValidationErrors::one(field, Invalid::new("is taken already"))),
+            E::Unreadable { field } => {
+                let invalid = Invalid::new("cannot be read as it is stored; send a new value to mend it");
+                Some(ValidationErrors::one(field, invalid))
+            }
             E::SecondFactorNeeded => Some(ValidationErrors::one(
                 "totp_code",
                 Invalid::new("is needed, or recovery_code in its place"),

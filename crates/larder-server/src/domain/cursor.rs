@@ -106,10 +106,10 @@ impl Cursor {
             }
             SortBy::Points => Place::Number(number()?),
             SortBy::Username | SortBy::Email => {
-                // No address and no name holds a control character, and PostgreSQL takes no NUL.
+                // PostgreSQL takes no NUL. Other control characters are in no name of ours, but in one that another program
+                // wrote they must not end the list.
                 let text = std::str::from_utf8(place).ok()?;
-                (!text.is_empty() && !text.contains(char::is_control))
-                    .then(|| Place::Text(text.to_owned()))?
+                (!text.is_empty() && !text.contains('\0')).then(|| Place::Text(text.to_owned()))?
             }
         };
         Some((id, place))

@@ -49,6 +49,12 @@ pub enum ServiceError {
         /// How long to wait.
         retry_after: Duration,
     },
+    /// Another program wrote what cannot be read; a change that sets the field anew mends it.
+    #[error("what the database has in {field} cannot be read; a new value mends it")]
+    Unreadable {
+        /// The field.
+        field: String,
+    },
     /// The database does not answer in time; trying again may help.
     #[error("the database does not answer, try again")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -64,6 +70,7 @@ impl From<StoreError> for ServiceError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Taken { field } => Self::Taken { field },
+            StoreError::Unreadable { field } => Self::Unreadable { field },
             error @ StoreError::Unavailable(_) => Self::Unavailable(error.into()),
             error @ (StoreError::Invalid(_) | StoreError::Internal(_)) => Self::Internal(error.into()),
         }
@@ -76,6 +83,7 @@ impl From<CacheError> for ServiceError {
             (ErrorKind::LoadTimeout, _) | (_, Some(StoreError::Unavailable(_))) => {
                 Self::Unavailable(error.into())
             }
+            (_, Some(StoreError::Unreadable { field })) => Self::Unreadable { field: field.clone() },
             _ => Self::Internal(error.into()),
         }
     }

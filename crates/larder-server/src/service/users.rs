@@ -3,7 +3,6 @@
 use larder::class::Answer;
 use larder::policy::Consistency;
 use larder::receipt::Receipt;
-use larder::uncached::uncached;
 
 use crate::domain::audit::Actor;
 use crate::domain::body::CreateUserBody;
@@ -213,8 +212,7 @@ impl Service {
 
     /// The user as the database has it: what rights to change it are judged by.
     pub(crate) async fn found_now(&self, named: &Identifier) -> Result<User, ServiceError> {
-        let answer = uncached(self.users.find(named, Consistency::Fresh)).await?;
-        Ok(User::clone(&*answer.value.ok_or(ServiceError::NotFound)?))
+        self.store.user_to_judge(named).await?.ok_or(ServiceError::NotFound)
     }
 
     /// The id of a user who is there.

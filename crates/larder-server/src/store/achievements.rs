@@ -20,6 +20,7 @@ use crate::domain::text::Line;
 use crate::domain::timestamp::Timestamp;
 use crate::store::Store;
 use crate::store::error::StoreError;
+use crate::store::odd_rows;
 use crate::store::row;
 
 const DAY_MICROS: i64 = Duration::from_secs(24 * 3600).as_micros() as i64;
@@ -110,7 +111,7 @@ impl Store {
              WHERE user_id = $1 ORDER BY awarded_at DESC, id DESC LIMIT 1000",
         );
         let rows = query.bind(user_id.to_string()).fetch_all(self.database.read()).await?;
-        Ok(rows.iter().map(achievement).collect::<Result<_, _>>()?)
+        Ok(odd_rows::readable("achievements", "id", &rows, achievement)?)
     }
 
     /// A user's achievements in short.
@@ -186,7 +187,7 @@ impl Store {
              ORDER BY awarded_at DESC, newest.id DESC LIMIT $1",
         );
         let rows = rows.bind(i64::from(limit.get())).fetch_all(self.database.read()).await?;
-        let recent = rows.iter().map(|row| {
+        Ok(odd_rows::readable("achievements", "id", &rows, |row| {
             let text = |column| row.try_get::<Option<String>, _>(column);
             Ok(RecentAchievement {
                 id: row::parsed(row, "id")?,
@@ -198,8 +199,7 @@ impl Store {
                 points: row.try_get("points")?,
                 awarded_at: Timestamp::from_micros(row.try_get("awarded_at")?),
             })
-        });
-        Ok(recent.collect::<Result<_, sqlx::Error>>()?)
+        })?)
     }
 }
 

@@ -12,6 +12,7 @@ use crate::domain::identity::UserId;
 use crate::domain::timestamp::Timestamp;
 use crate::store::Store;
 use crate::store::error::StoreError;
+use crate::store::odd_rows;
 use crate::store::row;
 
 /// More keys than this nobody has.
@@ -89,7 +90,7 @@ impl Store {
                 last_used_on: row.try_get("used_on")?,
             })
         };
-        Ok(rows.iter().map(read).collect::<Result<_, sqlx::Error>>()?)
+        Ok(odd_rows::readable("api_keys", "id", &rows, read)?)
     }
 
     /// Keeps a key of an active user.

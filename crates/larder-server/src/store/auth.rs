@@ -9,6 +9,7 @@ use crate::domain::permission::Permission;
 use crate::domain::timestamp::Timestamp;
 use crate::store::Store;
 use crate::store::error::StoreError;
+use crate::store::odd_rows;
 use crate::store::row;
 
 impl Store {
@@ -38,14 +39,14 @@ impl Store {
         let Some(first) = rows.first() else {
             return Ok(None);
         };
-        let mut sessions = Vec::with_capacity(rows.len());
         let mut permissions = Vec::new();
         for row in &rows {
             permissions.extend(row.try_get::<Option<String>, _>("permission")?.map(Permission::stored));
-            if row.try_get::<Option<String>, _>("session_id")?.is_some() {
-                sessions.push(row::parsed::<Uuid>(row, "session_id")?);
-            }
         }
+        let ids = odd_rows::readable("sessions", "session_id", &rows, |row| {
+            row::parsed_option::<Uuid>(row, "session_id")
+        })?;
+        let sessions = ids.into_iter().flatten().collect();
         Ok(Some(AuthState {
             user_id: id,
             role: row::parsed(first, "role")?,

@@ -13,6 +13,7 @@ use crate::store::Store;
 use crate::store::changes::{is_active_superadmin, others_remain};
 use crate::store::error::StoreError;
 use crate::store::journal::touches_of_update;
+use crate::store::odd_rows;
 use crate::store::placeholders;
 use crate::store::row::{self, select_user};
 
@@ -115,9 +116,9 @@ async fn ids(write: &mut Write, asked: &[ListedId]) -> Result<BTreeSet<UserId>, 
         let query = format!("SELECT id FROM users WHERE external_id IN {list}");
         let query = sqlx::query(AssertSqlSafe(query));
         let query = externals.iter().fold(query, |query, external| query.bind(*external));
-        for row in query.fetch_all(write.statement()).await? {
-            ids.insert(row::user_id(&row, "id")?);
-        }
+        let rows = query.fetch_all(write.statement()).await?;
+        // Whose own id cannot be read is found by no other either.
+        ids.extend(odd_rows::readable("users", "id", &rows, |row| row::user_id(row, "id"))?);
     }
     Ok(ids)
 }
@@ -131,7 +132,7 @@ async fn locked(write: &mut Write, ids: &BTreeSet<UserId>) -> Result<BTreeMap<Us
         let query = sqlx::query(AssertSqlSafe(format!("{select} {list} ORDER BY users.id{lock}")));
         let query = ids.iter().fold(query, |query, id| query.bind(id.to_string()));
         for row in query.fetch_all(write.statement()).await? {
-            let user = row::user(&row)?;
+            let user = row::as_read(&row)?.user;
             users.insert(user.id, user);
         }
     }

@@ -13,7 +13,7 @@ use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::journal::touches_of_update;
 use crate::store::passwords;
-use crate::store::row::{self, columns, select_user};
+use crate::store::row::{self, AsRead, columns, select_user};
 
 /// What has to hold of a user for a change of it to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,15 +120,20 @@ impl Store {
         expected: Option<Expected<'_>>,
     ) -> Result<Updated, StoreError> {
         let mut write = self.begin_for(id).await?;
-        let Some(before) = row::locked(&mut write, id).await? else {
+        let Some(AsRead { user: before, unreadable }) = row::locked_as_read(&mut write, id).await? else {
             return Ok(Updated::NotFound);
         };
         if expected.is_some_and(|expected| !expected.holds_of(&before)) {
             return Ok(Updated::VersionConflict { current: before.version });
         }
+        let fields = patch.fields();
+        // Every column is written, so one that cannot be read must be set anew, or it would be lost.
+        if let Some(lost) = unreadable.iter().find(|column| !fields.contains(column)) {
+            return Err(StoreError::Unreadable { field: (*lost).to_owned() });
+        }
         let wanted = patch.applied(&before);
-        if wanted == before {
-            self.touch(|| touches_of_update(&before, &patch.fields()));
+        if wanted == before && unreadable.is_empty() {
+            self.touch(|| touches_of_update(&before, &fields));
             return Ok(Updated::Done { after: Box::new(wanted), before: Box::new(before) });
         }
         let leaves = is_active_superadmin(&before) && !is_active_superadmin(&wanted);
@@ -144,7 +149,7 @@ impl Store {
         // Read again rather than RETURNING: SQLite's shows the row before its triggers raised the version.
         let query = sqlx::query(select_user!("WHERE users.id = $1")).bind(id.to_string());
         let after = row::user(&query.fetch_one(write.statement()).await?)?;
-        self.commit(write, &update_events(&before, &after)).await?;
+        self.commit(write, &update_events(&before, &after, &unreadable)).await?;
         Ok(Updated::Done { before: Box::new(before), after: Box::new(after) })
     }
 
@@ -196,10 +201,11 @@ async fn insert(write: &mut Write, new: NewUser, password_hash: Option<&str>) ->
     Ok(user)
 }
 
-/// What the audit log says of a change: being active is worth a line of its own.
-fn update_events(before: &User, after: &User) -> Vec<Event> {
+/// What the audit log says of a change, in which some fields were mended: being active is worth a line of its own.
+fn update_events(before: &User, after: &User, mended: &[&'static str]) -> Vec<Event> {
     let mut events = Vec::with_capacity(2);
-    let fields = before.changed_fields(after);
+    let mut fields = before.changed_fields(after);
+    fields.extend(mended.iter().filter(|field| !before.changed_fields(after).contains(field)));
     if !fields.is_empty() {
         events.push(Event::on(Action::UserUpdate, after.id).fields(&fields));
     }

@@ -11,6 +11,12 @@ pub enum StoreError {
         /// `email`, `username`, `phone` or `external_id`.
         field: String,
     },
+    /// Another program wrote what cannot be read.
+    #[error("what the database has in {field} cannot be read")]
+    Unreadable {
+        /// The column, as the API names it.
+        field: String,
+    },
     /// The database does not answer; trying again may help.
     #[error(transparent)]
     Unavailable(Error),
@@ -37,6 +43,10 @@ impl From<Error> for StoreError {
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
+        if let sqlx::Error::ColumnDecode { index, .. } = &error {
+            // sqlx quotes the names that it was asked for.
+            return Self::Unreadable { field: index.trim_matches('"').to_owned() };
+        }
         Error::from(error).into()
     }
 }

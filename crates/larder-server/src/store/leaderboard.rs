@@ -8,6 +8,7 @@ use crate::domain::profile::AvatarUrl;
 use crate::domain::text::Line;
 use crate::store::Store;
 use crate::store::error::StoreError;
+use crate::store::odd_rows;
 use crate::store::row;
 
 /// How many active users have more points than the row `$of`, as an expression: for each of the ten levels, those whose
@@ -56,26 +57,33 @@ impl Store {
         .bind(i64::from(part.offset))
         .fetch_all(self.database.read())
         .await?;
-        let mut board: Vec<LeaderboardRow> = Vec::with_capacity(rows.len());
+        // A row that cannot be shown has its rank all the same.
+        let mut above: Option<(i64, i64)> = None;
+        let mut ranks = Vec::with_capacity(rows.len());
         let places = i64::from(part.offset) + 1..;
         for (row, place) in rows.iter().zip(places) {
             let points = row.try_get("points")?;
-            let rank = match board.last() {
+            let rank = match above {
                 None => 1 + row.try_get::<i64, _>("before_first")?,
-                Some(above) if above.points == points => above.rank,
+                Some((rank, of_above)) if of_above == points => rank,
                 Some(_) => place,
             };
+            above = Some((rank, points));
+            ranks.push(rank);
+        }
+        let shown = odd_rows::each("users", "id", &rows, |row| {
             let text = |column| row.try_get::<Option<String>, _>(column);
-            board.push(LeaderboardRow {
-                rank,
+            Ok(LeaderboardRow {
+                rank: 0,
                 id: row::user_id(row, "id")?,
                 username: Username::stored(row.try_get("username")?),
                 full_name: text("full_name")?.map(Line::stored),
                 avatar_url: text("avatar_url")?.map(AvatarUrl::stored),
-                points,
-            });
-        }
-        Ok(board)
+                points: row.try_get("points")?,
+            })
+        })?;
+        let ranked = shown.into_iter().zip(ranks);
+        Ok(ranked.filter_map(|(row, rank)| Some(LeaderboardRow { rank, ..row? })).collect())
     }
 
     /// Where a user stands; `None` when there is no such user.

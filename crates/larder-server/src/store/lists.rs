@@ -14,6 +14,7 @@ use crate::domain::sort::Sort;
 use crate::domain::user::User;
 use crate::store::Store;
 use crate::store::error::StoreError;
+use crate::store::odd_rows;
 use crate::store::row::{self, user_columns};
 use crate::store::sql::Sql;
 
@@ -34,15 +35,24 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub async fn list(&self, list: &ListQuery) -> Result<Listed, StoreError> {
-        let users = match &list.search {
-            Some(term) => self.search(list, term).await?,
-            None => self.page(list).await?,
-        };
-        Ok(cut(list, users))
+        // One row more than asked for tells whether the list goes on.
+        let mut most = list.limit.get() as usize + 1;
+        loop {
+            let rows = match &list.search {
+                Some(term) => self.search(list, term, most as i64).await?,
+                None => self.page(list, most as i64).await?,
+            };
+            let missing = missing(list, &rows);
+            if missing == 0 || rows.len() < most {
+                return Ok(cut(list, rows));
+            }
+            // Each turn reads further; where most rows cannot be read, twice as far.
+            most += missing;
+        }
     }
 
-    /// One user more than asked for, if there are so many: it tells whether the list goes on.
-    async fn page(&self, list: &ListQuery) -> Result<Vec<User>, StoreError> {
+    /// So many rows, if there are.
+    async fn page(&self, list: &ListQuery, most: i64) -> Result<Vec<Option<User>>, StoreError> {
         let limit = i64::from(list.limit.get());
         let before = match list.position {
             Position::Page(page) => i64::from(page.get() - 1) * limit,
@@ -51,14 +61,15 @@ impl Store {
         let mut sql = Sql::default();
         let by = list.sort.by.as_str();
         let columns = format!("id AS listed_id, {by} AS place");
-        runs(&mut sql, self.database.dialect(), list, &columns, before + limit + 1);
-        let (most, before) = (sql.bind_number(limit + 1), sql.bind_number(before));
+        runs(&mut sql, self.database.dialect(), list, &columns, before + most);
+        let (most, before) = (sql.bind_number(most), sql.bind_number(before));
         sql.push(&format!("{} LIMIT {most} OFFSET {before}", order(list.sort, "place", "listed_id")));
         self.listed(sql, list.sort).await
     }
 
-    /// The users whose `listed_id` and `place` a statement selects, in the order of a list.
-    pub(super) async fn listed(&self, mut sql: Sql, sort: Sort) -> Result<Vec<User>, StoreError> {
+    /// The users whose `listed_id` and `place` a statement selects, in the order of a list; `None` for one that cannot be
+    /// read.
+    pub(super) async fn listed(&self, mut sql: Sql, sort: Sort) -> Result<Vec<Option<User>>, StoreError> {
         // CROSS JOIN: SQLite keeps the order of the tables, and so looks up the few users that were found.
         sql.text = format!(
             concat!(
@@ -70,7 +81,7 @@ impl Store {
             order(sort, "place", "listed_id"),
         );
         let rows = sql.query().fetch_all(self.database.read()).await?;
-        Ok(rows.iter().map(row::user).collect::<Result<_, _>>()?)
+        Ok(odd_rows::each("users", "id", &rows, row::user)?)
     }
 
     /// How many users there are, from the counts alone.
@@ -91,11 +102,30 @@ impl Store {
     }
 }
 
+/// Whether users from further on take the place of those that cannot be read. A page that is asked for by its number has fewer
+/// users instead, for the next number begins where it ends; but without any user no cursor could lead on.
+fn is_filled_up(list: &ListQuery, rows: &[Option<User>]) -> bool {
+    let mut window = rows.iter().take(list.limit.get() as usize);
+    matches!(list.position, Position::Cursor(_)) || window.all(Option::is_none)
+}
+
+/// How many rows more must be read for this part, because of those that cannot be read.
+fn missing(list: &ListQuery, rows: &[Option<User>]) -> usize {
+    let users = rows.iter().flatten().count();
+    let is_short = users <= list.limit.get() as usize && is_filled_up(list, rows);
+    if is_short { rows.len() - users } else { 0 }
+}
+
 /// The part that was asked for, of what was read for it.
-fn cut(list: &ListQuery, mut users: Vec<User>) -> Listed {
+fn cut(list: &ListQuery, mut rows: Vec<Option<User>>) -> Listed {
     let asked = list.limit.get() as usize;
-    let more = users.len() > asked;
-    users.truncate(asked);
+    let mut more = rows.len() > asked;
+    if is_filled_up(list, &rows) {
+        rows.retain(Option::is_some);
+        more = rows.len() > asked;
+    }
+    rows.truncate(asked);
+    let users: Vec<_> = rows.into_iter().flatten().collect();
     let next = users.last().filter(|_| more).map(|last| Cursor::after(last, list.scope()));
     Listed { users, next }
 }

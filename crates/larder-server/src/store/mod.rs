@@ -6,6 +6,7 @@
 //!   counts come last, but those of users first where many users are created, which can meet another
 //!   only over the same e-mail address;
 //! - `versions_by_trigger`: no statement here writes `version` or `updated_at` of an existing user;
+//! - `odd_rows_cost_themselves`: what reads many rows leaves out those that it cannot read, through `odd_rows`;
 //! - `no_silent_write`: each write leaves its line in the audit log in its own transaction, for the one way to commit asks
 //!   for it;
 //! - `no_secret_in_user`: nothing here reads a password hash into a [`User`](crate::domain::user::User).
@@ -33,6 +34,7 @@ pub mod totp;
 pub mod users;
 
 mod bulk;
+mod odd_rows;
 mod placeholders;
 mod row;
 mod search;

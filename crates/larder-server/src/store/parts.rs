@@ -110,13 +110,17 @@ impl Store {
         if row::locked(&mut write, id).await?.is_none_or(|user| !Expected::Judged(judged).holds_of(&user)) {
             return Ok(PartUpdated::UserChanged);
         }
-        let before: P = present(&mut write, id).await?;
+        let (before, unreadable) = match present::<P>(&mut write, id).await {
+            // Replaced as a whole, it need not be known. A state that cannot be read is none of the expected ones.
+            Err(StoreError::Unreadable { field }) if P::is_whole(change) => (P::default(), Some(field)),
+            before => (before?, None),
+        };
         let state = digest(&before).map_err(|error| sqlx::Error::Encode(error.into()))?;
-        if !expected.is_empty() && !expected.contains(&state) {
+        if !expected.is_empty() && (unreadable.is_some() || !expected.contains(&state)) {
             return Ok(PartUpdated::PartChanged);
         }
         let after = before.changed(change);
-        if after == before {
+        if after == before && unreadable.is_none() {
             self.touch(|| touches_of_part(P::NAME, id));
             return Ok(PartUpdated::Done(after));
         }

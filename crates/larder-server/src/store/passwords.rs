@@ -73,7 +73,8 @@ impl Store {
             return Ok(None);
         };
         Ok(Some(Login {
-            user: row::user(&row)?,
+            // What cannot be read of a user keeps it from nothing here.
+            user: row::as_read(&row)?.user,
             password_hash: row.try_get("password_hash")?,
             epoch: row.try_get("epoch")?,
         }))

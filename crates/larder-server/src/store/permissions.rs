@@ -10,6 +10,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::journal::touches_of_permissions;
+use crate::store::odd_rows;
 use crate::store::row;
 
 /// How many permissions one user may be granted: each request compares them.
@@ -45,14 +46,13 @@ impl Store {
             "SELECT permission, granted_by, granted_at FROM permissions WHERE user_id = $1 ORDER BY permission",
         );
         let rows = query.bind(user_id.to_string()).fetch_all(self.database.read()).await?;
-        let grants = rows.iter().map(|row| {
+        Ok(odd_rows::readable("permissions", "permission", &rows, |row| {
             Ok(Grant {
                 permission: Permission::stored(row.try_get("permission")?),
                 granted_by: row.try_get("granted_by")?,
                 granted_at: Timestamp::from_micros(row.try_get("granted_at")?),
             })
-        });
-        Ok(grants.collect::<Result<_, sqlx::Error>>()?)
+        })?)
     }
 
     /// Grants a permission to a user who has the role that was judged.

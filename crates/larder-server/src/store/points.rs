@@ -12,6 +12,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::journal::touches_of_update;
+use crate::store::odd_rows;
 use crate::store::row;
 
 macro_rules! select_entry {
@@ -129,24 +130,32 @@ impl Store {
     /// Those of the database.
     pub async fn ledger(&self, user_id: UserId, part: LedgerQuery) -> Result<Ledger, StoreError> {
         let asked = part.limit.get();
-        let query = match part.before {
-            None => sqlx::query(select_entry!("WHERE user_id = $1 ORDER BY id DESC LIMIT $2"))
-                .bind(user_id.to_string())
-                .bind(i64::from(asked) + 1),
-            Some(before) => {
-                sqlx::query(select_entry!("WHERE user_id = $1 AND id < $3 ORDER BY id DESC LIMIT $2"))
+        // One more than asked for tells whether the ledger goes on.
+        let mut most = asked as usize + 1;
+        loop {
+            let query = match part.before {
+                None => sqlx::query(select_entry!("WHERE user_id = $1 ORDER BY id DESC LIMIT $2"))
                     .bind(user_id.to_string())
-                    // One more than asked for tells whether the ledger goes on.
-                    .bind(i64::from(asked) + 1)
-                    .bind(before.to_string())
+                    .bind(most as i64),
+                Some(before) => {
+                    sqlx::query(select_entry!("WHERE user_id = $1 AND id < $3 ORDER BY id DESC LIMIT $2"))
+                        .bind(user_id.to_string())
+                        .bind(most as i64)
+                        .bind(before.to_string())
+                }
+            };
+            let rows = query.fetch_all(self.database.read()).await?;
+            let mut entries = odd_rows::readable("points_ledger", "id", &rows, entry)?;
+            let missing = rows.len() - entries.len();
+            let more = entries.len() > asked as usize;
+            if missing == 0 || more || rows.len() < most {
+                entries.truncate(asked as usize);
+                let next = entries.last().filter(|_| more).map(|entry| entry.id);
+                return Ok(Ledger { entries, next });
             }
-        };
-        let rows = query.fetch_all(self.database.read()).await?;
-        let mut entries = rows.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
-        let more = entries.len() > asked as usize;
-        entries.truncate(asked as usize);
-        let next = entries.last().filter(|_| more).map(|entry| entry.id);
-        Ok(Ledger { entries, next })
+            // Each turn reads further, past what cannot be read.
+            most += missing;
+        }
     }
 }
 

@@ -1,13 +1,13 @@
 //! A user as a row: the columns, how they are bound and how they are read.
 
 use larder_sql::write::Write;
-use serde_json::Error as JsonError;
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::{Any, Row};
 
 use crate::domain::contact::{Email, Phone};
 use crate::domain::identity::{ExternalId, UserId, Username};
-use crate::domain::profile::AvatarUrl;
+use crate::domain::invalid::Invalid;
+use crate::domain::profile::{AvatarUrl, Skills};
 use crate::domain::text::{Line, Prose};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::User;
@@ -84,30 +84,74 @@ pub(crate) fn bind_editable<'q>(query: Query<'q>, user: &User) -> Result<Query<'
         .bind(user.is_active))
 }
 
+/// A user as far as its row can be read.
+pub(crate) struct AsRead {
+    /// The user. A field of [`unreadable`](Self::unreadable) is empty.
+    pub(crate) user: User,
+    /// The columns that cannot be read, each of which a change may set anew.
+    pub(crate) unreadable: Vec<&'static str>,
+}
+
 /// Reads a row of [`select_user`].
 pub(crate) fn user(row: &AnyRow) -> Result<User, sqlx::Error> {
-    let text = |column| row.try_get::<Option<String>, _>(column);
-    let skills: String = row.try_get("skills")?;
-    Ok(User {
+    let AsRead { user, unreadable } = as_read(row)?;
+    match unreadable.first() {
+        None => Ok(user),
+        Some(column) => Err(undecodable(column, Invalid::new("another program wrote it"))),
+    }
+}
+
+/// Reads a row of [`select_user`] of which only what decides must be readable: the id, the role, whether it is active, and the
+/// numbers.
+pub(crate) fn as_read(row: &AnyRow) -> Result<AsRead, sqlx::Error> {
+    let mut unreadable = Vec::new();
+    let mut text = |column: &'static str| {
+        row.try_get::<Option<String>, _>(column).unwrap_or_else(|_| {
+            unreadable.push(column);
+            None
+        })
+    };
+    let external_id = text("external_id").map(ExternalId::stored);
+    let email = Email::stored(text("email").unwrap_or_default());
+    let username = Username::stored(text("username").unwrap_or_default());
+    let phone = text("phone").map(Phone::stored);
+    let full_name = text("full_name").map(Line::stored);
+    let bio = text("bio").map(Prose::stored);
+    let occupation = text("occupation").map(Line::stored);
+    let location = text("location").map(Line::stored);
+    let avatar_url = text("avatar_url").map(AvatarUrl::stored);
+    let experience = text("experience").map(Prose::stored);
+    let skills = text("skills").map(|skills| serde_json::from_str(&skills));
+    let skills = match skills {
+        Some(Ok(skills)) => skills,
+        Some(Err(_)) => {
+            unreadable.push("skills");
+            Skills::default()
+        }
+        // Never NULL, so it is among them already.
+        None => Skills::default(),
+    };
+    let user = User {
         id: user_id(row, "id")?,
-        external_id: text("external_id")?.map(ExternalId::stored),
-        email: Email::stored(row.try_get("email")?),
-        username: Username::stored(row.try_get("username")?),
-        phone: text("phone")?.map(Phone::stored),
-        full_name: text("full_name")?.map(Line::stored),
-        bio: text("bio")?.map(Prose::stored),
-        occupation: text("occupation")?.map(Line::stored),
-        location: text("location")?.map(Line::stored),
-        avatar_url: text("avatar_url")?.map(AvatarUrl::stored),
-        skills: serde_json::from_str(&skills).map_err(|error: JsonError| undecodable("skills", error))?,
-        experience: text("experience")?.map(Prose::stored),
+        external_id,
+        email,
+        username,
+        phone,
+        full_name,
+        bio,
+        occupation,
+        location,
+        avatar_url,
+        skills,
+        experience,
         points: row.try_get("points")?,
         role: parsed(row, "role")?,
         is_active: row.try_get::<i64, _>("is_active")? != 0,
         created_at: Timestamp::from_micros(row.try_get("created_at")?),
         updated_at: Timestamp::from_micros(row.try_get("updated_at")?),
         version: row.try_get("version")?,
-    })
+    };
+    Ok(AsRead { user, unreadable })
 }
 
 /// Reads the id of a user.
@@ -132,11 +176,18 @@ where
     text.map(|text| text.parse().map_err(|error| undecodable(column, error))).transpose()
 }
 
-/// The user, with its row locked until the transaction ends: the first thing that a [`Store::begin_for`] does.
-pub(crate) async fn locked(write: &mut Write, id: UserId) -> Result<Option<User>, StoreError> {
+/// The user as far as it can be read, with its row locked until the transaction ends: the first thing that a
+/// [`Store::begin_for`] does.
+pub(crate) async fn locked_as_read(write: &mut Write, id: UserId) -> Result<Option<AsRead>, StoreError> {
     let select = write.locking(select_user!("WHERE users.id = $1"));
     let row = sqlx::query(select).bind(id.to_string()).fetch_optional(write.statement()).await?;
-    Ok(row.as_ref().map(user).transpose()?)
+    Ok(row.as_ref().map(as_read).transpose()?)
+}
+
+/// As [`locked_as_read`], for writes that set none of the user's fields: a bio that cannot be read must not keep
+/// points from being booked, nor sessions from being ended.
+pub(crate) async fn locked(write: &mut Write, id: UserId) -> Result<Option<User>, StoreError> {
+    Ok(locked_as_read(write, id).await?.map(|read| read.user))
 }
 
 /// What the database holds is not what we wrote.

@@ -26,16 +26,21 @@ const NEWEST_ON_SQLITE: i64 = 2000;
 const LAST_CHAR: char = char::MAX;
 
 impl Store {
-    /// One user more than asked for, if there are so many.
-    pub(super) async fn search(&self, list: &ListQuery, term: &SearchTerm) -> Result<Vec<User>, StoreError> {
+    /// So many of those who are found, if there are; `None` for one that cannot be read.
+    pub(super) async fn search(
+        &self,
+        list: &ListQuery,
+        term: &SearchTerm,
+        most: i64,
+    ) -> Result<Vec<Option<User>>, StoreError> {
         let dialect = self.database.dialect();
         if can_be_compared(dialect, term) {
-            let found = self.listed(among_the_newest(dialect, list, term), list.sort).await?;
-            if found.len() > list.limit.get() as usize {
+            let found = self.listed(among_the_newest(dialect, list, term, most), list.sort).await?;
+            if found.len() as i64 >= most {
                 return Ok(found);
             }
         }
-        self.listed(by_index(dialect, list, term), list.sort).await
+        self.listed(by_index(dialect, list, term, most), list.sort).await
     }
 }
 
@@ -44,14 +49,14 @@ fn can_be_compared(dialect: Dialect, term: &SearchTerm) -> bool {
     dialect == Dialect::Postgres || term.as_str().is_ascii()
 }
 
-fn among_the_newest(dialect: Dialect, list: &ListQuery, term: &SearchTerm) -> Sql {
+fn among_the_newest(dialect: Dialect, list: &ListQuery, term: &SearchTerm, most: i64) -> Sql {
     match dialect {
-        Dialect::Postgres => among_the_newest_on_postgres(list, term),
-        Dialect::Sqlite => among_the_newest_on_sqlite(list, term),
+        Dialect::Postgres => among_the_newest_on_postgres(list, term, most),
+        Dialect::Sqlite => among_the_newest_on_sqlite(list, term, most),
     }
 }
 
-fn among_the_newest_on_postgres(list: &ListQuery, term: &SearchTerm) -> Sql {
+fn among_the_newest_on_postgres(list: &ListQuery, term: &SearchTerm, most: i64) -> Sql {
     let mut sql = Sql::default();
     sql.push("SELECT id AS listed_id, created_at AS place FROM (");
     let columns = "id, created_at, role, username, email, folded_name";
@@ -64,11 +69,11 @@ fn among_the_newest_on_postgres(list: &ListQuery, term: &SearchTerm) -> Sql {
     } else {
         begins(&mut sql, list.audience, term)
     };
-    finish(sql, list, &condition, "created_at", "id")
+    finish(sql, list, most, &condition, "created_at", "id")
 }
 
 /// Who is newest is known from the index alone; rows are read only of them, and until the page is full.
-fn among_the_newest_on_sqlite(list: &ListQuery, term: &SearchTerm) -> Sql {
+fn among_the_newest_on_sqlite(list: &ListQuery, term: &SearchTerm, most: i64) -> Sql {
     let mut sql = Sql::default();
     sql.push("SELECT listed_id, place FROM (");
     let columns = "number AS listed_number, id AS listed_id, created_at AS place";
@@ -89,10 +94,10 @@ fn among_the_newest_on_sqlite(list: &ListQuery, term: &SearchTerm) -> Sql {
     } else {
         begins(&mut sql, list.audience, term)
     };
-    finish(sql, list, &condition, "place", "listed_id")
+    finish(sql, list, most, &condition, "place", "listed_id")
 }
 
-fn by_index(dialect: Dialect, list: &ListQuery, term: &SearchTerm) -> Sql {
+fn by_index(dialect: Dialect, list: &ListQuery, term: &SearchTerm, most: i64) -> Sql {
     let mut sql = Sql::default();
     // MATERIALIZED: without the order and the limit in view, the planner has no reason to walk over all users instead.
     sql.push("SELECT listed_id, place FROM (WITH found AS MATERIALIZED (");
@@ -117,11 +122,11 @@ fn by_index(dialect: Dialect, list: &ListQuery, term: &SearchTerm) -> Sql {
     };
     let (filter, after) = (filtered(list.filter), after(&mut sql, list));
     sql.push(&format!("({condition}){filter}{after}) SELECT listed_id, place FROM found) AS found WHERE "));
-    finish(sql, list, "TRUE", "place", "listed_id")
+    finish(sql, list, most, "TRUE", "place", "listed_id")
 }
 
-fn finish(mut sql: Sql, list: &ListQuery, condition: &str, place: &str, id: &str) -> Sql {
-    let most = sql.bind_number(i64::from(list.limit.get()) + 1);
+fn finish(mut sql: Sql, list: &ListQuery, most: i64, condition: &str, place: &str, id: &str) -> Sql {
+    let most = sql.bind_number(most);
     sql.push(&format!("({condition}){} LIMIT {most}", order(list.sort, place, id)));
     sql
 }

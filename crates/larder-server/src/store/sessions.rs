@@ -16,6 +16,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::journal::touches_of_sessions;
+use crate::store::odd_rows;
 use crate::store::row;
 
 /// Live sessions that may stay when one is opened.
@@ -272,7 +273,7 @@ async fn end_oldest(write: &mut Write, new: &NewSession<'_>) -> Result<Vec<Uuid>
     .bind(OLDER_SESSIONS)
     .fetch_all(write.statement())
     .await?;
-    Ok(rows.iter().map(|row| row::parsed(row, "id")).collect::<Result<_, _>>()?)
+    Ok(odd_rows::readable("sessions", "id", &rows, |row| row::parsed(row, "id"))?)
 }
 
 async fn insert_token(

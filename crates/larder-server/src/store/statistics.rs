@@ -1,11 +1,13 @@
 //! Figures over all users, from the counts that triggers keep: a bounded number of rows, however many users there are.
 
 use sqlx::Row;
+use sqlx::any::AnyRow;
 
 use crate::domain::role::Role;
 use crate::domain::statistics::{Day, SignUps};
 use crate::store::Store;
 use crate::store::error::StoreError;
+use crate::store::odd_rows;
 use crate::store::row;
 
 /// The users of one role and status.
@@ -30,7 +32,7 @@ impl Store {
              FROM user_counts GROUP BY role, is_active",
         );
         let rows = query.fetch_all(self.database.read()).await?;
-        let count = |row| -> Result<Count, sqlx::Error> {
+        let count = |row: &AnyRow| -> Result<Count, sqlx::Error> {
             Ok(Count {
                 role: row::parsed(row, "role")?,
                 is_active: row.try_get::<i64, _>("is_active")? != 0,
@@ -38,7 +40,7 @@ impl Store {
                 points: row.try_get("points")?,
             })
         };
-        Ok(rows.iter().map(count).collect::<Result<_, _>>()?)
+        Ok(odd_rows::readable("user_counts", "role", &rows, count)?)
     }
 
     /// How many of the users that there are were created on each of the days from `first` to `last`, in this order. Days
@@ -53,10 +55,10 @@ impl Store {
         );
         let query = query.bind(first.number()).bind(last.number());
         let rows = query.fetch_all(self.database.read()).await?;
-        let day = |row: &sqlx::any::AnyRow| -> Result<SignUps, sqlx::Error> {
+        let day = |row: &AnyRow| -> Result<SignUps, sqlx::Error> {
             Ok(SignUps { day: Day::from_number(row.try_get("day")?), users: row.try_get("users")? })
         };
-        let days = rows.iter().map(day).collect::<Result<Vec<_>, _>>()?;
+        let days = odd_rows::readable("user_days", "day", &rows, day)?;
         Ok(days.into_iter().filter(|day| day.users != 0).collect())
     }
 }

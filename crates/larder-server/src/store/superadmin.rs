@@ -12,6 +12,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::user::User;
 use crate::store::Store;
 use crate::store::error::StoreError;
+use crate::store::odd_rows;
 use crate::store::row::{self, Query};
 
 /// How somebody logs in.
@@ -80,12 +81,20 @@ impl Store {
         );
         let rows = query.fetch_all(self.database.read()).await?;
         let mut accesses: HashMap<UserId, Access> = HashMap::with_capacity(ids.len());
-        for row in &rows {
-            let access = accesses.entry(row::user_id(row, "user_id")?).or_default();
-            access.epoch = row.try_get("epoch")?;
-            access.password_changed_at = moment(row, "changed_at")?;
-            access.last_login_at = moment(row, "last_login_at")?;
-            access.session_ends.extend(moment(row, "expires_at")?);
+        let read = |row: &AnyRow| {
+            let access = Access {
+                epoch: row.try_get("epoch")?,
+                password_changed_at: moment(row, "changed_at")?,
+                last_login_at: moment(row, "last_login_at")?,
+                session_ends: moment(row, "expires_at")?.into_iter().collect(),
+            };
+            Ok((row::user_id(row, "user_id")?, access))
+        };
+        // A row for each session that has not been ended.
+        for (id, mut read) in odd_rows::readable("sessions", "user_id", &rows, read)? {
+            let access = accesses.entry(id).or_default();
+            read.session_ends.append(&mut access.session_ends);
+            *access = read;
         }
         for access in accesses.values_mut() {
             access.session_ends.sort();

@@ -11,6 +11,7 @@ use crate::domain::identity::UserId;
 use crate::domain::timestamp::Timestamp;
 use crate::store::Store;
 use crate::store::error::StoreError;
+use crate::store::odd_rows;
 use crate::store::row;
 
 /// A secret as the database keeps it. It cannot be serialised, so it cannot be cached.
@@ -64,7 +65,7 @@ impl Store {
     pub async fn totp_secrets(&self) -> Result<Vec<(UserId, SealedSecret)>, StoreError> {
         let rows = sqlx::query("SELECT user_id, secret FROM totp").fetch_all(self.database.read()).await?;
         let read = |row: &AnyRow| Ok((row::user_id(row, "user_id")?, SealedSecret(row.try_get("secret")?)));
-        Ok(rows.iter().map(read).collect::<Result<_, sqlx::Error>>()?)
+        Ok(odd_rows::readable("totp", "user_id", &rows, read)?)
     }
 
     /// Keeps a secret in another form, if it is still this one.

@@ -3,10 +3,11 @@
 use sqlx::AssertSqlSafe;
 
 use crate::domain::contact::{Email, Phone};
-use crate::domain::identity::{ExternalId, UserId, Username};
+use crate::domain::identity::{ExternalId, Identifier, UserId, Username};
 use crate::domain::user::User;
 use crate::store::Store;
 use crate::store::error::StoreError;
+use crate::store::odd_rows;
 use crate::store::placeholders;
 use crate::store::row::{self, select_user};
 
@@ -24,7 +25,28 @@ impl Store {
         Ok(row.as_ref().map(row::user).transpose()?)
     }
 
-    /// The users with these ids, in no order, without those that do not exist.
+    /// The user whom an identifier names, in one statement, so that nothing changes hands meanwhile. What of it cannot be read
+    /// is empty: this is for judging who may change it, and so mend it too.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn user_to_judge(&self, by: &Identifier) -> Result<Option<User>, StoreError> {
+        let query = match by {
+            Identifier::Id(id) => sqlx::query(select_user!("WHERE users.id = $1")).bind(id.to_string()),
+            Identifier::External(external) => {
+                sqlx::query(select_user!("WHERE external_id = $1")).bind(external.as_str())
+            }
+            Identifier::Email(email) => sqlx::query(select_user!("WHERE email = $1")).bind(email.as_str()),
+            Identifier::Username(name) => {
+                sqlx::query(select_user!("WHERE username = $1")).bind(name.as_str())
+            }
+            Identifier::Phone(phone) => sqlx::query(select_user!("WHERE phone = $1")).bind(phone.as_str()),
+        };
+        let row = query.fetch_optional(self.database.read()).await?;
+        Ok(row.as_ref().map(row::as_read).transpose()?.map(|read| read.user))
+    }
+
+    /// The users with these ids, in no order, without those that do not exist or cannot be read.
     ///
     /// # Errors
     /// Those of the database.
@@ -34,9 +56,8 @@ impl Store {
             let (select, list) = (select_user!("WHERE users.id IN"), placeholders::rows(1, ids.len()));
             let query = sqlx::query(AssertSqlSafe(format!("{select} {list}")));
             let query = ids.iter().fold(query, |query, id| query.bind(id.to_string()));
-            for row in query.fetch_all(self.database.read()).await? {
-                users.push(row::user(&row)?);
-            }
+            let rows = query.fetch_all(self.database.read()).await?;
+            users.extend(odd_rows::readable("users", "id", &rows, row::user)?);
         }
         Ok(users)
     }

@@ -187,24 +187,17 @@ async fn open_and_rotate(store: &Store, user_id: UserId, token: &str) {
 }
 
 async fn instances_may_start_at_once(bed: &Bed) {
-    let drop = "DROP TABLE preferences; DROP TABLE languages; DROP TABLE accessibility; DROP TABLE interests; \
-                DROP TABLE api_key_uses; DROP TABLE api_keys; DROP TABLE recovery_codes; DROP TABLE totp; \
-                DROP TABLE audit_log; DROP TABLE refresh_tokens; DROP TABLE sessions; DROP TABLE credentials; \
-                DROP TABLE signing_keys; DROP TABLE points_ledger; DROP TABLE achievements; DROP TABLE permissions; \
-                DROP TABLE users; DROP TABLE user_counts; DROP TABLE user_days; DROP TABLE points_counts; \
-                DROP TABLE installation; DROP TABLE larder_outbox; DROP TABLE larder_outbox_marks; \
-                DROP TABLE _sqlx_migrations;";
-    bed.sql(drop).unwrap();
     if bed.is_postgres() {
-        let drop = "DROP FUNCTION users_versioned, users_counted, users_recounted, users_truncated, users_deactivated, \
-                    users_grams, users_grams_of, users_folded, uuid_of_now, points_ledger_locked, \
-                    points_ledger_booked, points_ledger_kept, users_points_kept, points_counted, \
-                    points_counts_truncated, achievements_booked, audit_log_kept, users_deactivated_keys, \
-                    api_keys_fixed";
-        bed.sql(drop).unwrap();
+        bed.sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public").unwrap();
     } else {
-        let drop = "DROP TABLE users_versioning; DROP TABLE user_search; DROP TABLE points_booking; \
-                    DROP TABLE larder_identity";
+        let drop = "DROP TABLE preferences; DROP TABLE languages; DROP TABLE accessibility; DROP TABLE interests; \
+                    DROP TABLE api_key_uses; DROP TABLE api_keys; DROP TABLE recovery_codes; DROP TABLE totp; \
+                    DROP TABLE audit_log; DROP TABLE refresh_tokens; DROP TABLE sessions; DROP TABLE credentials; \
+                    DROP TABLE signing_keys; DROP TABLE points_ledger; DROP TABLE achievements; DROP TABLE permissions; \
+                    DROP TABLE users; DROP TABLE user_counts; DROP TABLE user_days; DROP TABLE points_counts; \
+                    DROP TABLE installation; DROP TABLE larder_outbox; DROP TABLE larder_outbox_marks; \
+                    DROP TABLE users_versioning; DROP TABLE user_search; DROP TABLE points_booking; \
+                    DROP TABLE larder_identity; DROP TABLE _sqlx_migrations;";
         bed.sql(drop).unwrap();
     }
     let (a, b, c) = tokio::join!(instance(bed), instance(bed), instance(bed));

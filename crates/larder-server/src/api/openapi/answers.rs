@@ -46,6 +46,9 @@ pub(crate) enum Failed {
     /// A parameter or a field is not allowed as it is.
     #[response(status = 422, content_type = "application/problem+json")]
     Invalid(ProblemBody),
+    /// What another program wrote into the database cannot be read, and `errors` names the field; or the service failed.
+    #[response(status = 500, content_type = "application/problem+json")]
+    Broken(ProblemBody),
     /// The database does not answer, or the service is being stopped.
     #[response(
         status = 503,
@@ -114,6 +117,9 @@ pub(crate) enum Refused {
     /// A parameter or a field is not allowed as it is.
     #[response(status = 422, content_type = "application/problem+json")]
     Invalid(ProblemBody),
+    /// What another program wrote into the database cannot be read, and `errors` names the field; or the service failed.
+    #[response(status = 500, content_type = "application/problem+json")]
+    Broken(ProblemBody),
     /// The database does not answer, or the service is being stopped.
     #[response(
         status = 503,

@@ -133,6 +133,19 @@ impl Part for Accessibility {
     const NAME: &'static str = "accessibility";
     const UPDATED: Action = Action::AccessibilityUpdate;
 
+    fn is_whole(change: &AccessibilityChange) -> bool {
+        // Taken apart, so that a new field is not forgotten.
+        let AccessibilityChange {
+            text_scale_percent,
+            high_contrast,
+            reduced_motion,
+            screen_reader,
+            captions,
+        } = change;
+        let flags = [high_contrast, reduced_motion, screen_reader, captions];
+        text_scale_percent.is_some() && flags.iter().all(|flag| flag.is_some())
+    }
+
     fn changed(&self, change: &AccessibilityChange) -> Self {
         Self {
             text_scale_percent: change.text_scale_percent.unwrap_or(self.text_scale_percent),

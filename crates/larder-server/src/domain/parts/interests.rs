@@ -57,6 +57,10 @@ impl Part for Interests {
     const NAME: &'static str = "interests";
     const UPDATED: Action = Action::InterestsUpdate;
 
+    fn is_whole(_change: &Self) -> bool {
+        true
+    }
+
     fn changed(&self, change: &Self) -> Self {
         change.clone()
     }

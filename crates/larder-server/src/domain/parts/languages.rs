@@ -141,6 +141,10 @@ impl Part for Languages {
     const NAME: &'static str = "languages";
     const UPDATED: Action = Action::LanguagesUpdate;
 
+    fn is_whole(_change: &Self) -> bool {
+        true
+    }
+
     fn changed(&self, change: &Self) -> Self {
         change.clone()
     }

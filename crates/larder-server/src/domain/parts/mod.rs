@@ -27,6 +27,9 @@ pub trait Part: Clone + Default + PartialEq + Serialize + DeserializeOwned + Sen
     /// What the audit log calls a change of it.
     const UPDATED: Action;
 
+    /// Whether a change sets every field, so that nothing of the part before it is left.
+    fn is_whole(change: &Self::Change) -> bool;
+
     /// The part after a change.
     #[must_use]
     fn changed(&self, change: &Self::Change) -> Self;

@@ -174,6 +174,16 @@ impl Part for Preferences {
     const NAME: &'static str = "preferences";
     const UPDATED: Action = Action::PreferencesUpdate;
 
+    fn is_whole(change: &PreferencesChange) -> bool {
+        // Taken apart, so that a new field is not forgotten.
+        let PreferencesChange { theme, locale, time_zone, email_notifications, push_notifications } = change;
+        theme.is_some()
+            && locale.is_some()
+            && time_zone.is_some()
+            && email_notifications.is_some()
+            && push_notifications.is_some()
+    }
+
     fn changed(&self, change: &PreferencesChange) -> Self {
         Self {
             theme: change.theme.unwrap_or(self.theme),
