@@ -1,5 +1,5 @@
-//! The one place that holds why a tier is not used as it should be: written by whoever keeps the tier, read by whoever
-//! shows the health.
+//! The one place that holds why a tier is not used as it should be: the tier's keeper writes it, every answer about the
+//! health reads it.
 //!
 //! Invariants, each borne by a test of its name:
 //! - `an_episode_is_logged_once_and_once_at_its_end`;
@@ -121,7 +121,7 @@ impl Condition {
 
 fn reason(clock: &Clock, trouble: Trouble, detail: Option<String>) -> Reason {
     let since = UNIX_EPOCH + Duration::from_millis(clock.unix_millis());
-    Reason { trouble, text: trouble.text(), detail, since }
+    Reason { trouble, text: trouble.text().into(), detail, since }
 }
 
 #[cfg(test)]

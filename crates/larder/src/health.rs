@@ -1,7 +1,8 @@
 //! Whether a cache may use its tiers as it should; if not, why, and what to do about it.
 //!
-//! Nothing here decides what is served: that is `Usable`'s word. This is what the people who run it read.
+//! Nothing here decides what is served: `remote::usable` does. Operators read this.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::SystemTime;
 
@@ -24,7 +25,7 @@ pub struct Reason {
     /// What is wrong.
     pub trouble: Trouble,
     /// What is wrong and what to do, in words. It names no address, no user and no password.
-    pub text: &'static str,
+    pub text: Cow<'static, str>,
     /// What the server said itself, for administrators: it may name a user or a command.
     pub detail: Option<String>,
     /// Since when it has been so.
@@ -33,7 +34,7 @@ pub struct Reason {
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.text)?;
+        f.write_str(&self.text)?;
         match &self.detail {
             Some(detail) => write!(f, " ({detail})"),
             None => Ok(()),
@@ -95,7 +96,7 @@ troubles! {
     Forbidden, "forbidden",
         "an ACL of Redis forbids a command or a key that larder needs; allow those that docs/relay.md lists";
     /// `ERR max number of clients reached`.
-    Crowded, "crowded", "Redis takes no more connections; raise its maxclients, or find out who holds them";
+    Crowded, "crowded", "Redis takes no more connections; raise its maxclients, or find out which clients hold them";
     /// `LOADING`.
     Loading, "loading", "Redis is loading its data; wait until it has";
     /// `BUSY`.
@@ -134,9 +135,9 @@ troubles! {
     Disagreement, "disagreement",
         "instances that share this namespace use another staleness bound or longest TTL, or differ in having a \
          journal; configure all alike, or give this one a namespace of its own";
-    /// Nobody vouches for its contents: the watermark is old or missing.
+    /// No instance vouches for its contents: the watermark is old or missing.
     Untold, "untold",
-        "Redis has not been told lately what was committed; look whether the database and its journal answer";
+        "no relay has sent Redis the latest commits; look whether the database and its journal answer";
     /// Changes may be missing from the journal; see
     /// [`Journal::incompleteness`](crate::journal::Journal::incompleteness). The one trouble that needs no Redis.
     IncompleteJournal, "incomplete-journal",
@@ -152,7 +153,7 @@ impl Trouble {
         matches!(self, Trouble::Starting | Trouble::Asking)
     }
 
-    /// It does not go by itself: whoever asks too often only fills logs.
+    /// It does not go by itself: an instance that asks too often only fills logs.
     pub(crate) fn needs_operator(self) -> bool {
         matches!(
             self,

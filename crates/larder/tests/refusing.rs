@@ -48,11 +48,11 @@ impl Bed {
         instance
     }
 
-    /// Redis refuses, and is not usable for want of a watermark, which nobody can write.
+    /// Redis refuses, and is not usable for want of a watermark, which no relay can write.
     async fn refuse(&mut self, refusal: Refusal, instance: &Instance) {
         if let Some(ledger) = &self.ledger {
             ledger.freeze(true);
-            eventually("nobody vouches for Redis", async || {
+            eventually("no instance vouches for Redis", async || {
                 self.refusing.command(&["DEL", "test:@wm"]);
                 instance.cache.health() == Health::Degraded
             })
@@ -90,7 +90,7 @@ async fn answered_by_memory(instance: &Instance, table: &std::sync::Arc<Table>) 
     instance.values.stats().since(&before).memory_hits
 }
 
-/// `owes`: a write came meanwhile, which Redis could not be told.
+/// `owes`: a write came meanwhile, whose invalidation Redis refused.
 async fn hits_while(refusal: Refusal, is_journalled: bool, owes: bool) -> u64 {
     let mut bed = Bed::new(is_journalled, LONG);
     let instance = bed.instance().await;
@@ -142,7 +142,7 @@ async fn a_server_that_is_busy_or_loads_is_no_worse_than_none() {
     is_no_worse_than_gone(&[Refusal::Busy, Refusal::Loading]).await;
 }
 
-/// Refused, told to the people who run it, mended, and used again with all that was written meanwhile.
+/// Refused, named, mended, and used again with all that was written meanwhile.
 #[tokio::test]
 async fn each_refusal_is_named_and_ends() {
     for is_journalled in [true, false] {
@@ -173,7 +173,7 @@ async fn each_refusal_is_named_and_ends() {
                 [&writer, &reader].iter().all(|instance| instance.cache.health() == Health::Working)
             })
             .await;
-            assert_eq!(reader.read_fresh(&bed.table, 7).await, Some(nth), "{refusal:?}: told at last");
+            assert_eq!(reader.read_fresh(&bed.table, 7).await, Some(nth), "{refusal:?}: sent at last");
             assert_eq!(writer.cache.health_report().reasons, []);
             // Of one episode perhaps, with those before.
             assert!(episodes(&writer, refusal.trouble()) <= before + 1, "{refusal:?}");
@@ -211,7 +211,7 @@ async fn what_redis_guarded_falls_once_it_vouches_no_more() {
     let instance = bed.instance().await;
     instance.warm(&bed.table, 7).await;
     bed.refuse(Refusal::ReplicasMissing, &instance).await;
-    // A program that nobody hears of.
+    // Another program writes, and neither this process nor Redis hears of it.
     bed.table.write(7, 2);
     assert_eq!(instance.read(&bed.table, 7).await, Some(2), "the tracked copy is not served");
     bed.refusing.end(Refusal::ReplicasMissing).await;
@@ -243,7 +243,7 @@ async fn an_episode_is_one_line_and_one_at_its_end() {
         assert_eq!(logged.with(&word).len(), 1, "{:?}", logged.with(""));
         assert!(logged.with(&word)[0].contains(refusal.trouble().text()), "{:?}", logged.with(&word));
         bed.refusing.end(refusal).await;
-        eventually("its end is told", async || logged.with("no longer degraded").len() > nth).await;
+        eventually("its end is logged", async || logged.with("no longer degraded").len() > nth).await;
         assert_eq!(episodes(&instance, refusal.trouble()), 1);
         assert_eq!(instance.cache.health(), Health::Working);
     }

@@ -98,7 +98,7 @@ async fn a_null_push_empties_memory() {
     memory_is_emptied_by(&Redis::start().unwrap(), &["EVAL", flush, "0"]).await;
 }
 
-/// Redis keeps one table of who reads what for all its databases, and forgets it whole. So a neighbour's FLUSHDB costs one
+/// Redis keeps one table of which client reads what for all its databases, and forgets it whole. So a neighbour's FLUSHDB costs one
 /// heartbeat, and then one read of Redis for each copy; the entries themselves stay, and the database is asked for none
 /// that was not read within that heartbeat.
 #[tokio::test]

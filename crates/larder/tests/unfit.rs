@@ -139,5 +139,5 @@ async fn a_server_that_was_mended_is_used() {
     let mended = Instant::now();
     eventually("it is used", async || cache.health() == Health::Working).await;
     assert!(mended.elapsed() < Duration::from_secs(6), "{:?}", mended.elapsed());
-    eventually("its end is told", async || logged.with("no longer degraded").len() == 1).await;
+    eventually("its end is logged", async || logged.with("no longer degraded").len() == 1).await;
 }

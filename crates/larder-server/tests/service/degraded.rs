@@ -8,7 +8,7 @@ use crate::support::eventually;
 use crate::support::exposition::Metrics;
 
 /// What each place says: whether it is degraded, and the reasons.
-fn told(app: &TestApp, admin: &Client) -> Vec<(&'static str, bool, Value)> {
+fn shown(app: &TestApp, admin: &Client) -> Vec<(&'static str, bool, Value)> {
     let ready = app.stranger().get("/readyz").expect(200).json();
     let health = app.stranger().get("/api/v1/cache/health").expect(200).json();
     let detailed = admin.get("/api/v1/cache/health/detailed").expect(200).json();
@@ -45,7 +45,7 @@ fn every_place_names_the_refusal_and_its_end(app: &TestApp) {
         eventually("the refusal is noticed", || {
             app.stranger().get("/readyz").expect(200).json()["cache"] == "degraded"
         });
-        for (place, is_degraded, reasons) in told(app, &admin) {
+        for (place, is_degraded, reasons) in shown(app, &admin) {
             assert!(is_degraded, "{place}");
             let [reason] = &reasons.as_array().unwrap()[..] else { panic!("{place}: {reasons}") };
             assert_eq!(reason["cause"], cause, "{place}: {reason}");
@@ -66,7 +66,7 @@ fn every_place_names_the_refusal_and_its_end(app: &TestApp) {
         eventually("its end is noticed", || {
             app.stranger().get("/readyz").expect(200).json()["cache"] == "working"
         });
-        for (place, is_degraded, reasons) in told(app, &admin) {
+        for (place, is_degraded, reasons) in shown(app, &admin) {
             assert!(!is_degraded, "{place}");
             assert!(reasons.is_null() || reasons == json!([]), "{place}: {reasons}");
         }

@@ -145,18 +145,18 @@ impl Local {
 
     /// Reports may have been lost: whatever lives by them falls, fenced per shard like [`Local::clear`]. Says how much fell.
     ///
-    /// What is [`Origin::Timed`] stays. No report was ever due for it: it never came from whoever guards memory, and its
+    /// What is [`Origin::Timed`] stays. No report was ever due for it: it never came from the guard of memory, and its
     /// own deadline, the staleness bound after the start of its load, ends it whatever is lost.
     pub(crate) fn clear_guarded(&self) -> usize {
         self.fence();
         let before = self.slots.len();
         self.slots.retain(|_, slot| slot.origin() == Origin::Timed);
-        // For whoever is told that something fell; what enters meanwhile may make it too small.
+        // Only shown; what enters meanwhile may make it too small.
         before.saturating_sub(self.slots.len())
     }
 
     /// Nothing that is in progress may enter any more. Whatever entered on an older sequence did so before this passed its
-    /// shard, so whoever looks afterwards finds it.
+    /// shard, so a look afterwards finds it.
     fn fence(&self) {
         for shard in &self.shards {
             let flights = lock(shard).cleared();

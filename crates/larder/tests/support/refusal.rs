@@ -65,7 +65,7 @@ impl Refusal {
         }
     }
 
-    /// Redis takes an UNLINK all the same, so writes are told at once.
+    /// Redis takes an UNLINK all the same, so invalidations are sent at once.
     pub(crate) fn takes_unlinks(self) -> bool {
         matches!(self, Refusal::Full | Refusal::ScriptlessUser)
     }
@@ -131,7 +131,7 @@ impl Refusing {
                 eventually("a script keeps it busy", async || self.answers("BUSY")).await;
             }
             Refusal::Loading => {
-                // Each key takes 5 ms to load, until it is told to hurry; after every second one it answers whoever asks.
+                // Each key takes 5 ms to load, until the test lets it hurry; after every second one it answers its clients.
                 let fill = "for n = 1, 4000 do redis.call('SET', 'other:' .. n, string.rep('x', 500)) end";
                 self.command(&["EVAL", fill, "0"]);
                 config("key-load-delay", "5000");

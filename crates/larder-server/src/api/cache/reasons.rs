@@ -16,7 +16,7 @@ pub(crate) struct Reason {
     /// One word of a fixed set: `away`, `full`, `replica`, …
     cause: &'static str,
     /// What is wrong, and what to do.
-    text: &'static str,
+    text: String,
     since: Timestamp,
     /// What the server said itself; only for admins, for it may name a user or a command.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -28,7 +28,7 @@ impl From<health::Reason> for Reason {
     fn from(reason: health::Reason) -> Self {
         Self {
             cause: reason.trouble.as_str(),
-            text: reason.text,
+            text: reason.text.into_owned(),
             since: Timestamp::from(reason.since),
             detail: reason.detail,
         }

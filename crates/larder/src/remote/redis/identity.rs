@@ -15,7 +15,7 @@ pub(crate) struct Identity {
 
 impl Identity {
     /// Reads the answer of `INFO server` for the process, of `INFO replication` for the rest. A server that can never serve
-    /// is told by what it is.
+    /// is refused by what it is.
     pub(crate) fn parse(server: &str, replication: &str) -> Result<Self, Trouble> {
         match field(server, "redis_mode") {
             Some("cluster") => return Err(Trouble::Cluster),

@@ -33,7 +33,7 @@ const BEAT: Duration = Duration::from_millis(200);
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
 /// What passes by itself is to be noticed soon.
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
-/// What waits for somebody's hand: often enough that a mended Redis is used while that hand still watches.
+/// A trouble that needs an operator: often enough that a mended Redis is used while the operator still watches.
 const BACKOFF_OPERATOR_MAX: Duration = Duration::from_secs(5);
 
 pub(crate) struct Keeper {
@@ -116,7 +116,7 @@ impl Keeper {
         let (mut connection, tracks) = (tracked.connection.clone(), tracked.tracks);
         let for_relay = connection.clone();
         let process = identify(&mut connection).await?.map_err(Lost::Unfit)?;
-        // Whoever reads through it was granted the tier after the last revocation, and so after memory was cleared.
+        // A read through it was granted the tier after the last revocation, and so after memory was cleared.
         self.current.set(Some(tracked));
         let relaying = async {
             match &self.relay {
@@ -175,7 +175,7 @@ impl Keeper {
         let heartbeat = Heartbeat { sent, is_master: identity.is_master, is_live, told: self.told(&asked) };
         match heartbeat.fresh_until(self.bound, self.clock.resolution(), self.rules) {
             Some(until) => {
-                // Before the grant: whoever waits for it finds the health as it then is.
+                // Before the grant: a task that waits for it finds the health as it then is.
                 match refusal {
                     // What it has may still be read, and what memory keeps of it stays right.
                     Some((trouble, detail)) => self.condition.note(trouble, Some(detail)),

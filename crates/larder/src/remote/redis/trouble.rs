@@ -1,4 +1,4 @@
-//! What an error of Redis means for whoever runs it.
+//! What an error of Redis means for its operator.
 
 use redis::{ErrorKind, RedisError, ServerError};
 
