@@ -6,7 +6,11 @@
 //!
 //! A writer's TELL and a relay's pass never meet but in a node's contents: there the writer leaves its transaction's name,
 //! and the relay unlinks nothing for it. A relay's step is named after its command: [`Action::Unlink`].
+//!
+//! The journal may go silent: then a commit is in the snapshots, and no row says so. Relay `n` runs in the process of
+//! instance `n`, or in one that starts later.
 
+mod journal;
 mod relay;
 pub mod scenarios;
 mod state;
@@ -16,6 +20,7 @@ use larder::protocol::rules::Rules;
 use stateright::{Model, Property};
 
 use crate::model::coverage::Coverage;
+use crate::model::journal as attestation;
 
 pub use state::State;
 
@@ -48,6 +53,12 @@ pub struct Failover {
     pub expiries: u8,
     /// Whether the entry depends on a tag, which the transactions touch in its stead.
     pub tagged: bool,
+    /// The last transaction is another program's: no instance tells of it.
+    pub has_foreign: bool,
+    /// How often the triggers go off.
+    pub silences: u8,
+    /// The process from which row security may hide the outbox, once.
+    pub subject: Option<usize>,
     /// What has been taken.
     pub coverage: Coverage,
 }
@@ -77,6 +88,8 @@ pub struct Care {
     pub names_are_read_where_told: bool,
     /// A pass goes by the names it has read itself, and not by those that an earlier pass has read.
     pub names_are_read_by_pass: bool,
+    /// What the attestation rests on.
+    pub journal: attestation::Care,
 }
 
 impl Default for Care {
@@ -93,6 +106,7 @@ impl Default for Care {
             names_are_in_redis: true,
             names_are_read_where_told: true,
             names_are_read_by_pass: true,
+            journal: attestation::Care::default(),
         }
     }
 }
@@ -146,11 +160,35 @@ pub enum Branch {
     Restored,
     /// Somebody reads from a node that is no longer a master.
     ReadsReplica,
+    /// A commit left no row.
+    Silent,
+    /// A write noticed that it had left none, or could not see its own.
+    Noticed,
+    /// A process that knew of a defect wrote.
+    WroteBroken,
+    /// A write was not told, and queued, for the journal was incomplete.
+    Queued,
+    /// A write that told everything was acknowledged `sent`: a pass had found the journal whole.
+    SentEverything,
+    /// The position's attestation is another one: the namespace was dropped.
+    Unattested,
+    /// So it was with a commit that the journal has not, between two moments at which it was whole.
+    WholeAtBothEnds,
+    /// So it was in a process that started later, with the position of one before.
+    UnattestedByNewcomer,
+    /// A pass met a defect.
+    Broken,
+    /// A pass saw no rows, for they are hidden from it, and MARK did not follow.
+    Hidden,
+    /// MARK by a pass that sees what is hidden from another.
+    MarkedBySighted,
+    /// An inspection found the journal otherwise than its pass's snapshot.
+    InspectedLater,
 }
 
 impl Branch {
     /// All, in order of declaration.
-    pub const ALL: [Branch; 23] = {
+    pub const ALL: [Branch; 35] = {
         use Branch::*;
         [
             Replayed,
@@ -176,6 +214,18 @@ impl Branch {
             Resynced,
             Restored,
             ReadsReplica,
+            Silent,
+            Noticed,
+            WroteBroken,
+            Queued,
+            SentEverything,
+            Unattested,
+            WholeAtBothEnds,
+            UnattestedByNewcomer,
+            Broken,
+            Hidden,
+            MarkedBySighted,
+            InspectedLater,
         ]
     };
 }
@@ -203,6 +253,8 @@ pub enum Action {
     Ask(usize, usize),
     /// Relay takes its snapshot of the database.
     Snapshot(usize),
+    /// Relay inspects the journal, if another attestation asks for it.
+    Inspect(usize),
     /// Relay asks its node for the next name.
     Read(usize),
     /// Relay unlinks the next key.
@@ -223,6 +275,12 @@ pub enum Action {
     Restore,
     /// The outbox forgets all that is in it.
     Prune,
+    /// The triggers go off.
+    Silence,
+    /// They are on again.
+    Mend,
+    /// Row security hides the outbox from a process, or no longer.
+    Hide(bool),
 }
 
 impl Failover {
@@ -242,6 +300,9 @@ impl Failover {
             prunings: 0,
             expiries: 0,
             tagged: false,
+            has_foreign: false,
+            silences: 0,
+            subject: None,
             coverage: Coverage::new(Branch::ALL.len()),
         }
     }
@@ -268,7 +329,7 @@ impl Model for Failover {
     fn next_state(&self, last: &State, action: Action) -> Option<State> {
         let mut state = last.clone();
         match action {
-            Action::Commit(transaction) => state.commit(transaction),
+            Action::Commit(transaction) => state.commit(self, transaction),
             Action::Tell(transaction, node) => state.tell(self, transaction, node),
             Action::Name(transaction) => state.name(transaction),
             Action::Expire(transaction, node) => state.expire(self, transaction, node),
@@ -278,6 +339,7 @@ impl Model for Failover {
             Action::Fill(filler) => state.fill(self, filler),
             Action::Ask(relay, node) => state.ask(self, relay, node),
             Action::Snapshot(relay) => state.snapshot(self, relay),
+            Action::Inspect(relay) => state.inspect(self, relay),
             Action::Read(relay) => state.read(self, relay),
             Action::Unlink(relay) => state.unlink(self, relay),
             Action::Mark(relay) => state.mark(self, relay),
@@ -288,6 +350,9 @@ impl Model for Failover {
             Action::Save => state.save(),
             Action::Restore => state.restore(self),
             Action::Prune => state.prune(),
+            Action::Silence => state.silence(),
+            Action::Mend => state.catalog.mend(),
+            Action::Hide(is_hiding) => state.hide(is_hiding),
         }
         (state != *last).then_some(state)
     }

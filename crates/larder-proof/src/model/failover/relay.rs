@@ -7,8 +7,11 @@ use larder::journal::{Change, ChangeId, Touch};
 use larder::protocol::certificate::{Certificate, RedisTime};
 use larder::protocol::relay::{self, Marking, Plan, Standing, untold};
 
-use crate::model::failover::state::{KEY, LIVE, POSITION, Pass, Seen, Stage, State, TAG, TOLD, WATERMARK};
+use crate::model::failover::state::{
+    KEY, LIVE, POSITION, Pass, Position, Seen, Stage, State, TAG, TOLD, WATERMARK,
+};
 use crate::model::failover::{Action, Branch, Failover};
+use crate::model::journal::View;
 
 impl State {
     pub(super) fn relaying(&self, actions: &mut Vec<Action>) {
@@ -17,6 +20,7 @@ impl State {
                 None if relay.passes > 0 => actions.extend([Action::Ask(nth, 0), Action::Ask(nth, 1)]),
                 None => {}
                 Some(Stage::Asked) => actions.push(Action::Snapshot(nth)),
+                Some(Stage::Answered(_)) => actions.push(Action::Inspect(nth)),
                 Some(Stage::Reading { .. }) => actions.push(Action::Read(nth)),
                 Some(Stage::Telling { todo, .. }) if todo.is_empty() => actions.push(Action::Mark(nth)),
                 Some(Stage::Telling { .. }) => actions.push(Action::Unlink(nth)),
@@ -37,17 +41,15 @@ impl State {
         if !matches!(plan, Plan::Replay | Plan::Certify) {
             return;
         }
-        let position = if model.care.position_is_in_redis {
-            node.byte(&POSITION)
-        } else {
-            self.relays[nth].own_position
-        };
+        let position =
+            if model.care.position_is_in_redis { node.position() } else { self.relays[nth].own_position };
         let pass = Pass {
             node: at,
             run: node.run,
             history: node.history,
             began: self.now().0,
             position,
+            attested: View::default(),
             only_certifies: plan == Plan::Certify,
             stage: Stage::Asked,
         };
@@ -58,28 +60,32 @@ impl State {
     /// `Journal::since`: a snapshot, and what is in it that the position has not seen.
     pub(super) fn snapshot(&mut self, model: &Failover, nth: usize) {
         let committed = self.committed();
+        let attested = self.view(model, nth);
+        let Some(position) = self.relays[nth].pass.as_ref().map(|pass| pass.position) else { return };
+        let known = self.known(model, nth, position);
         let Some(pass) = &mut self.relays[nth].pass else { return };
+        pass.attested = attested;
         // By id: everything up to the highest id that is visible counts as seen.
         let up_to_highest = committed.checked_ilog2().map_or(0, |highest| (2 << highest) - 1);
         let snapshot = if model.care.position_is_snapshot { committed } else { up_to_highest };
         let everything = || if model.tagged { vec![KEY.clone(), TAG.clone()] } else { vec![KEY.clone()] };
-        pass.stage = match pass.position {
+        let stage = match known {
             _ if pass.only_certifies => Stage::Telling { snapshot, todo: Vec::new() },
-            Some(position) if position & self.pruned == self.pruned => match committed & !position {
-                0 => Stage::Telling { snapshot, todo: Vec::new() },
-                rows => {
-                    model.take(Branch::Replayed);
-                    if pass.history > 0 {
-                        model.take(Branch::ReplayedAfterPromotion);
-                    }
-                    Stage::Reading { snapshot, rows, unread: rows, told: 0 }
+            Some(0) => Stage::Telling { snapshot, todo: Vec::new() },
+            Some(rows) => {
+                model.take(Branch::Replayed);
+                if pass.history > 0 {
+                    model.take(Branch::ReplayedAfterPromotion);
                 }
-            },
-            _ => {
+                Stage::Reading { snapshot, rows, unread: rows, told: 0 }
+            }
+            None => {
                 model.take(Branch::Dropped);
                 Stage::Telling { snapshot, todo: everything() }
             }
         };
+        // Where nothing silences the journal an inspection finds nothing.
+        pass.stage = if model.can_be_incomplete() { Stage::Answered(Box::new(stage)) } else { stage };
         if !model.care.mark_comes_last {
             self.mark(model, nth);
         }
@@ -162,7 +168,7 @@ impl State {
     pub(super) fn mark(&mut self, model: &Failover, nth: usize) {
         let Some(pass) = self.relays[nth].pass.clone() else { return };
         let (snapshot, is_done) = match pass.stage {
-            Stage::Asked => return,
+            Stage::Asked | Stage::Answered(_) => return,
             Stage::Reading { snapshot, .. } => (snapshot, false),
             Stage::Telling { snapshot, todo } => (snapshot, todo.is_empty()),
         };
@@ -195,9 +201,15 @@ impl State {
                 model.take(Branch::Marked);
                 node.redis.set(&LIVE, live);
                 node.redis.set(&WATERMARK, byte(pass.began));
-                node.redis.set(&POSITION, byte(u64::from(snapshot)));
+                let position =
+                    Position { seen: snapshot, attestation: pass.attested.attestation(model.care.journal) };
+                let bytes = [position.seen, position.attestation];
+                node.redis.set(&POSITION, Bytes::copy_from_slice(&bytes));
                 if !model.care.position_is_in_redis {
-                    self.relays[nth].own_position = Some(snapshot);
+                    self.relays[nth].own_position = Some(position);
+                }
+                if self.catalog.is_hiding() && !pass.attested.is_hidden {
+                    model.take(Branch::MarkedBySighted);
                 }
             }
             Marking::Keep => model.take(Branch::Kept),

@@ -7,7 +7,7 @@ use crate::model::failover::{Care, Failover};
 /// All of them.
 pub fn all(rules: Rules, care: Care) -> Vec<(&'static str, Failover)> {
     let base = || Failover { care, ..Failover::new(rules) };
-    [takeovers(&base), disasters(&base)].concat()
+    [takeovers(&base), disasters(&base), silences(rules, care)].concat()
 }
 
 /// A replica takes over, or relays meet.
@@ -128,6 +128,36 @@ fn disasters(base: &impl Fn() -> Failover) -> Vec<(&'static str, Failover)> {
                 prunings: 1,
                 ..base()
             },
+        ),
+    ]
+}
+
+/// Those of all in which the journal goes silent, or is hidden from one who reads it.
+pub fn silences(rules: Rules, care: Care) -> Vec<(&'static str, Failover)> {
+    let one = || Failover { care, transactions: 1, fillers: vec![0], ..Failover::new(rules) };
+    let silent = || Failover { silences: 1, ..one() };
+    vec![
+        (
+            "triggers off and on: a write, and a commit by others",
+            Failover { transactions: 2, has_foreign: true, passes: vec![2], ..silent() },
+        ),
+        ("triggers off and on twice", Failover { passes: vec![2], silences: 2, ..silent() }),
+        (
+            "triggers off and on: another relay, the position of one that is gone",
+            Failover { passes: vec![1, 1], ..silent() },
+        ),
+        ("triggers off and on, and a failover", Failover { passes: vec![2], promotions: 1, ..silent() }),
+        (
+            "triggers off and on, an old snapshot is restored",
+            Failover { passes: vec![2], restores: 1, ..silent() },
+        ),
+        (
+            "triggers off and on, tags, two stale leases",
+            Failover { tagged: true, fillers: vec![0, 0], passes: vec![2], ..silent() },
+        ),
+        (
+            "the outbox is hidden from a writer and its relay, and not from another",
+            Failover { passes: vec![2, 1], subject: Some(0), ..one() },
         ),
     ]
 }

@@ -8,6 +8,7 @@ use larder::protocol::tag::{TagKey, Taken, stands};
 use larder::protocol::token::Token;
 
 use crate::model::failover::{Branch, Failover};
+use crate::model::journal::{Catalog, Process, Touched, View};
 use crate::model::redis::Redis;
 
 /// A set of transactions, one bit each: what a snapshot of the database sees.
@@ -28,6 +29,13 @@ pub struct State {
     pub(super) order: Vec<u8>,
     /// What the outbox has forgotten.
     pub(super) pruned: Seen,
+    pub(super) catalog: Catalog,
+    /// What never came into the outbox.
+    pub(super) silent: Seen,
+    /// What each committed write has learned of itself.
+    pub(super) touched: [Touched; 2],
+    /// Of each instance or relay, whichever are more.
+    pub(super) processes: Vec<Process>,
     /// Whose writers have told a node, once each.
     pub(super) told: Seen,
     /// Which writes were acknowledged `sent`.
@@ -53,6 +61,8 @@ pub(super) struct Left {
     pub(super) restores: u8,
     pub(super) prunings: u8,
     pub(super) expiries: u8,
+    pub(super) silences: u8,
+    pub(super) hidings: u8,
 }
 
 /// One server.
@@ -90,7 +100,7 @@ pub(super) struct Relay {
     pub(super) passes: u8,
     pub(super) pass: Option<Pass>,
     /// Only where the position is not kept in Redis.
-    pub(super) own_position: Option<Seen>,
+    pub(super) own_position: Option<Position>,
     /// Only where a pass goes by names that an earlier one has read.
     pub(super) own_names: Seen,
 }
@@ -102,10 +112,19 @@ pub(super) struct Pass {
     pub(super) run: u8,
     pub(super) history: u8,
     pub(super) began: u64,
-    pub(super) position: Option<Seen>,
+    pub(super) position: Option<Position>,
+    /// What its snapshot attested.
+    pub(super) attested: View,
     /// Nothing is told: only in a proof.
     pub(super) only_certifies: bool,
     pub(super) stage: Stage,
+}
+
+/// What a position has seen, and what it carries of the attestation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Position {
+    pub(super) seen: Seen,
+    pub(super) attestation: u8,
 }
 
 /// How far a pass is.
@@ -113,6 +132,8 @@ pub(super) struct Pass {
 pub(super) enum Stage {
     /// The snapshot comes next.
     Asked,
+    /// The journal has answered, and is inspected next; then comes the other.
+    Answered(Box<Stage>),
     /// Of `rows`, which the journal told, it is being read which have been told.
     Reading { snapshot: Seen, rows: Seen, unread: Seen, told: Seen },
     /// What is still to be unlinked; MARK when nothing is.
@@ -128,9 +149,16 @@ impl State {
             history: 0,
             is_apart: false,
         };
+        let own_position = Some(Position { seen: 0, attestation: 0 });
         let mut state = State {
             order: Vec::new(),
             pruned: 0,
+            catalog: Catalog::default(),
+            silent: 0,
+            touched: [Touched::default(); 2],
+            processes: (0..model.instances.max(model.passes.len()))
+                .map(|nth| if nth < model.instances { Process::opened() } else { Process::default() })
+                .collect(),
             told: 0,
             acknowledged: 0,
             unnamed: [None; 2],
@@ -141,7 +169,7 @@ impl State {
             relays: model
                 .passes
                 .iter()
-                .map(|&passes| Relay { passes, pass: None, own_position: Some(0), own_names: 0 })
+                .map(|&passes| Relay { passes, pass: None, own_position, own_names: 0 })
                 .collect(),
             names: 1,
             left: Left {
@@ -151,6 +179,8 @@ impl State {
                 restores: model.restores,
                 prunings: model.prunings,
                 expiries: model.expiries,
+                silences: model.silences,
+                hidings: model.subject.map_or(0, |_| 1),
             },
             was_split: false,
         };
@@ -160,7 +190,7 @@ impl State {
         for node in &mut state.nodes {
             node.redis.set(&LIVE, live.clone());
             node.redis.set(&WATERMARK, Bytes::from_static(&[0]));
-            node.redis.set(&POSITION, Bytes::from_static(&[0]));
+            node.redis.set(&POSITION, Bytes::from_static(&[0, 0]));
         }
         state
     }
@@ -189,7 +219,7 @@ impl State {
 
     pub(super) fn position_is_true(&self) -> bool {
         self.nodes.iter().all(|node| {
-            let position = node.byte(&POSITION).unwrap_or(0);
+            let position = node.position().map_or(0, |position| position.seen);
             node.entry().is_none_or(|seen| seen & position == position)
         })
     }
@@ -235,6 +265,10 @@ impl Node {
             }
             _ => None,
         }
+    }
+
+    pub(super) fn position(&self) -> Option<Position> {
+        self.redis.peek(&POSITION).map(|value| Position { seen: value[0], attestation: value[1] })
     }
 
     pub(super) fn byte(&self, key: &Bytes) -> Option<u8> {

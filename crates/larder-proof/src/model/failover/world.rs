@@ -12,6 +12,7 @@ use larder::protocol::token::Token;
 
 use crate::model::failover::state::{Filler, Grant, KEY, LIVE, State, TAG, TOLD, WATERMARK, token_of};
 use crate::model::failover::{Action, Branch, Failover};
+use crate::model::journal::Touched;
 use crate::model::redis::Redis;
 
 /// No watermark is ever too old here.
@@ -24,7 +25,9 @@ impl State {
             if committed & 1 << transaction == 0 {
                 actions.push(Action::Commit(transaction));
             }
-            let may_tell = committed & 1 << transaction != 0 || !model.care.names_come_after_commit;
+            let is_foreign = model.has_foreign && transaction + 1 == model.transactions;
+            let may_tell =
+                !is_foreign && committed & 1 << transaction != 0 || !model.care.names_come_after_commit;
             if may_tell && self.told & 1 << transaction == 0 {
                 // Never taken: the writer died between COMMIT and TELL, or wrote by other software.
                 actions.extend([Action::Tell(transaction, 0), Action::Tell(transaction, 1)]);
@@ -75,10 +78,7 @@ impl State {
         if self.left.prunings > 0 {
             actions.push(Action::Prune);
         }
-    }
-
-    pub(super) fn commit(&mut self, transaction: u8) {
-        self.order.push(transaction);
+        self.journal_turns(actions);
     }
 
     /// TELL, the script: it asks nobody whether the node may be used, for it may have been sent when that was so. Only the
@@ -90,10 +90,16 @@ impl State {
             return;
         }
         self.told |= bit;
-        self.nodes[at].redis.unlink(if model.tagged { &TAG } else { &KEY });
-        self.unnamed[usize::from(transaction)] = Some(self.nodes[at].run);
-        if model.care.names_come_with_unlinking {
-            self.name(transaction);
+        match self.touched[usize::from(transaction)] {
+            Touched::Rows => {
+                self.nodes[at].redis.unlink(if model.tagged { &TAG } else { &KEY });
+                self.unnamed[usize::from(transaction)] = Some(self.nodes[at].run);
+                if model.care.names_come_with_unlinking {
+                    self.name(transaction);
+                }
+            }
+            Touched::Everything => self.tell_everything(model, transaction, at),
+            Touched::Nothing => {}
         }
         if !is_usable {
             model.take(Branch::ToldUnacknowledged);
@@ -101,9 +107,10 @@ impl State {
         if self.nodes.iter().all(|node| node.is_master) {
             model.take(Branch::ToldInSplit);
         }
-        if is_usable && self.committed() & bit != 0 {
+        if is_usable && self.committed() & bit != 0 && self.may_say_sent(model, transaction) {
             self.acknowledged |= bit;
-            model.take(Branch::Sent);
+            let is_everything = self.touched[usize::from(transaction)] == Touched::Everything;
+            model.take(if is_everything { Branch::SentEverything } else { Branch::Sent });
         }
     }
 

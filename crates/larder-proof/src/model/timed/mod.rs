@@ -12,6 +12,7 @@ use larder::protocol::rules::Rules;
 use stateright::{Model, Property};
 
 use crate::model::coverage::Coverage;
+use crate::model::journal;
 
 pub use state::State;
 
@@ -40,6 +41,8 @@ pub struct Timed {
     pub splits: bool,
     /// Whether reads fly, so that others may join them.
     pub flies: bool,
+    /// How often the triggers go off.
+    pub silences: u8,
     /// What has been taken.
     pub coverage: Coverage,
 }
@@ -55,6 +58,8 @@ pub struct Care {
     pub flight_counts_its_watermark: bool,
     /// An outage's copy counts from the start of its load and not from its end.
     pub copy_counts_from_start: bool,
+    /// What the attestation rests on.
+    pub journal: journal::Care,
 }
 
 impl Default for Care {
@@ -64,6 +69,7 @@ impl Default for Care {
             clock_comes_first: true,
             flight_counts_its_watermark: true,
             copy_counts_from_start: true,
+            journal: journal::Care::default(),
         }
     }
 }
@@ -93,11 +99,19 @@ pub enum Branch {
     Pushed,
     /// A copy of an outage is served.
     OutageCopy,
+    /// A commit left no row.
+    Silent,
+    /// A commit that left no row is missed by a read, under a grant that is not over.
+    SilentWithinBound,
+    /// The position's attestation is another one: the namespace was dropped.
+    Unattested,
+    /// A pass met a defect.
+    Broken,
 }
 
 impl Branch {
     /// All, in order of declaration.
-    pub const ALL: [Branch; 11] = {
+    pub const ALL: [Branch; 15] = {
         use Branch::*;
         [
             Granted,
@@ -111,6 +125,10 @@ impl Branch {
             OldFlight,
             Pushed,
             OutageCopy,
+            Silent,
+            SilentWithinBound,
+            Unattested,
+            Broken,
         ]
     };
 }
@@ -158,6 +176,10 @@ pub enum Action {
     Sync,
     /// The replica is promoted; the old master does not know.
     Promote,
+    /// The triggers go off.
+    Silence,
+    /// They are on again.
+    Mend,
 }
 
 impl Timed {
@@ -175,6 +197,7 @@ impl Timed {
             offset: 0,
             splits: false,
             flies: false,
+            silences: 0,
             coverage: Coverage::new(Branch::ALL.len()),
         }
     }
@@ -200,7 +223,7 @@ impl Model for Timed {
         let mut state = last.clone();
         match action {
             Action::Tick => state.now += 1,
-            Action::Commit => state.commits.push(state.now),
+            Action::Commit => state.commit(self),
             Action::Fill(node) => state.nodes[node].entry = Some(state.database()),
             Action::Send(client) => state.send(client),
             Action::Answer(client) => state.answer(client),
@@ -213,12 +236,17 @@ impl Model for Timed {
             Action::Load(client) => state.load(client),
             Action::Store(client) => state.store(self, client),
             Action::Ask(node) => state.ask(self, node),
-            Action::Snapshot(node) => state.snapshot(node),
+            Action::Snapshot(node) => state.snapshot(self, node),
             Action::Tell(commit, node) => state.tell(commit, node),
             Action::Unlink(node) => state.unlink(self, node),
             Action::Mark(node) => state.mark(self, node),
             Action::Sync => state.sync(),
             Action::Promote => state.promote(),
+            Action::Silence => {
+                state.silences -= 1;
+                state.catalog.silence();
+            }
+            Action::Mend => state.catalog.mend(),
         }
         state.settle();
         (state != *last).then_some(state)

@@ -7,7 +7,7 @@ use crate::model::timed::{Care, Timed};
 /// All of them.
 pub fn all(rules: Rules, care: Care) -> Vec<(&'static str, Timed)> {
     let base = || Timed { care, ..Timed::new(rules) };
-    vec![
+    let loud = vec![
         (
             "one node, two passes, two commits",
             Timed { bound: 2, horizon: 5, passes: [2, 0], commits: 2, ..base() },
@@ -23,6 +23,19 @@ pub fn all(rules: Rules, care: Care) -> Vec<(&'static str, Timed)> {
             "a split, the writer tells one of the masters",
             Timed { tells: 1, bound: 1, horizon: 3, ..split(base(), -1) },
         ),
+    ];
+    [loud, silences(rules, care)].concat()
+}
+
+/// Those of all in which the journal goes silent.
+pub fn silences(rules: Rules, care: Care) -> Vec<(&'static str, Timed)> {
+    let base = || Timed { care, silences: 1, ..Timed::new(rules) };
+    vec![
+        (
+            "one node, triggers off and on, two passes",
+            Timed { bound: 2, horizon: 4, passes: [2, 0], ..base() },
+        ),
+        ("a split, triggers off and on", Timed { bound: 1, horizon: 2, ..split(base(), -1) }),
     ]
 }
 

@@ -9,6 +9,7 @@ use larder::policy::Consistency;
 use larder::protocol::certificate::{Certificate, RedisTime};
 use larder::protocol::flight::{Boarding, Flight, FlightId, board};
 
+use crate::model::journal::{Catalog, Process};
 use crate::model::timed::{Branch, Timed};
 
 /// A version of the database's one row: how many commits it has seen.
@@ -20,6 +21,10 @@ pub struct State {
     pub(super) now: u8,
     /// When each commit was made.
     pub(super) commits: Vec<u8>,
+    pub(super) catalog: Catalog,
+    pub(super) silences: u8,
+    /// Which commits left no row, one bit each.
+    pub(super) silent: u8,
     pub(super) nodes: [Node; 2],
     /// One client at each node.
     pub(super) clients: Vec<Client>,
@@ -39,6 +44,8 @@ pub(super) struct Node {
     pub(super) live: usize,
     /// What the position has seen.
     pub(super) position: Version,
+    /// What it carries of the attestation.
+    pub(super) attestation: u8,
     /// Which later commits their writers have told, one bit each.
     pub(super) told: u8,
     /// Its client has been sent the entry that stands, or stood.
@@ -80,6 +87,7 @@ pub(super) struct Flying {
 pub(super) struct Relay {
     pub(super) passes: u8,
     pub(super) pass: Option<Pass>,
+    pub(super) process: Process,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -87,6 +95,10 @@ pub(super) struct Pass {
     pub(super) began: u64,
     pub(super) only_certifies: bool,
     pub(super) snapshot: Option<Version>,
+    /// What the snapshot attested.
+    pub(super) attestation: u8,
+    /// The journal cannot say what was committed since the position.
+    pub(super) is_unknown: bool,
     pub(super) is_told: bool,
 }
 
@@ -107,14 +119,24 @@ pub(super) fn span(of: u8) -> Duration {
 
 impl State {
     pub(super) fn new(model: &Timed) -> Self {
-        let node =
-            Node { entry: None, watermark: Some(ORIGIN), live: 0, position: 0, told: 0, is_tracked: false };
+        let node = Node {
+            entry: None,
+            watermark: Some(ORIGIN),
+            live: 0,
+            position: 0,
+            attestation: 0,
+            told: 0,
+            is_tracked: false,
+        };
         State {
             now: 0,
             commits: Vec::new(),
+            catalog: Catalog::default(),
+            silences: model.silences,
+            silent: 0,
             nodes: [node.clone(), node],
             clients: vec![Client { beats: model.beats, ..Client::default() }; 2],
-            relays: model.passes.map(|passes| Relay { passes, pass: None }),
+            relays: model.passes.map(|passes| Relay { passes, pass: None, process: Process::opened() }),
             tells: model.tells,
             is_promoted: false,
         }
@@ -140,6 +162,9 @@ impl State {
         let later = self.commits.get(usize::from(version));
         if later.is_some() {
             model.take(Branch::OldWithinBound);
+            if self.silent & 1 << version != 0 {
+                model.take(Branch::SilentWithinBound);
+            }
         }
         later.is_none_or(|&committed| self.now - committed <= model.bound)
     }

@@ -5,7 +5,7 @@ use larder::journal::{Change, ChangeId, Touch};
 use larder::protocol::certificate::{Heartbeat, RedisTime, Told};
 use larder::protocol::relay::{Marking, Plan, Seen, Standing, mark, plan, untold};
 
-use crate::model::timed::state::{Flying, Pass, Sent, State, span, tick, ticks};
+use crate::model::timed::state::{Flying, Pass, Relay, Sent, State, span, tick, ticks};
 use crate::model::timed::{Action, Branch, Timed};
 
 impl State {
@@ -15,6 +15,11 @@ impl State {
         }
         if self.commits.len() < usize::from(model.commits) {
             actions.push(Action::Commit);
+        }
+        if self.catalog.is_silent() {
+            actions.push(Action::Mend);
+        } else if self.silences > 0 {
+            actions.push(Action::Silence);
         }
         let nodes = if self.is_promoted { 2 } else { 1 };
         for nth in 0..nodes {
@@ -80,6 +85,14 @@ impl State {
             }
             client.outage.take_if(|(_, deadline)| *deadline <= now);
         }
+    }
+
+    pub(super) fn commit(&mut self, model: &Timed) {
+        if self.catalog.is_silent() {
+            self.silent |= 1 << self.commits.len();
+            model.take(Branch::Silent);
+        }
+        self.commits.push(self.now);
     }
 
     pub(super) fn send(&mut self, nth: usize) {
@@ -182,21 +195,35 @@ impl State {
             began: now.0,
             only_certifies: plan == Plan::Certify,
             snapshot: None,
+            attestation: 0,
+            is_unknown: false,
             is_told: false,
         });
     }
 
-    pub(super) fn snapshot(&mut self, nth: usize) {
-        let snapshot = self.database();
-        if let Some(pass) = &mut self.relays[nth].pass {
+    /// `Journal::since`, with its inspection, which is a step of its own in `failover`.
+    pub(super) fn snapshot(&mut self, model: &Timed, nth: usize) {
+        let (snapshot, view, care) = (self.database(), self.catalog.view(false), model.care.journal);
+        let Relay { process, pass, .. } = &mut self.relays[nth];
+        let is_attested = process.is_attested(self.nodes[nth].attestation, view, model.rules, care);
+        if !process.inspect(view, view, model.rules, care) {
+            model.take(Branch::Broken);
+            *pass = None;
+        } else if let Some(pass) = pass {
+            if !is_attested {
+                model.take(Branch::Unattested);
+            }
             pass.snapshot = Some(snapshot);
+            pass.attestation = view.attestation(care);
+            pass.is_unknown = !is_attested;
         }
     }
 
-    /// TELL: unlinks and leaves the name, which nobody asks for once the position has seen the commit.
+    /// TELL: unlinks and leaves the name, which nobody asks for once the position has seen the commit. A commit that left no row
+    /// has none.
     pub(super) fn tell(&mut self, commit: u8, nth: usize) {
         self.tells -= 1;
-        if commit >= self.nodes[nth].position {
+        if commit >= self.nodes[nth].position && self.silent & 1 << commit == 0 {
             self.nodes[nth].told |= 1 << commit;
         }
         self.removed(nth);
@@ -209,12 +236,20 @@ impl State {
         let Some(pass) = &mut self.relays[nth].pass else { return };
         pass.is_told = true;
         let rows = node.position..pass.snapshot.unwrap_or(0);
-        if pass.only_certifies || rows.is_empty() {
+        if pass.only_certifies {
+            return;
+        }
+        if pass.is_unknown {
+            self.removed(nth);
+            return;
+        }
+        let rows: Vec<u8> = rows.filter(|of| self.silent & 1 << of == 0).collect();
+        if rows.is_empty() {
             return;
         }
         let id = |commit: u8| ChangeId::new(commit.to_string());
-        let changes = rows.clone().map(|of| Change { id: id(of), touches: vec![Touch::entry("k", ["1"])] });
-        let is_told = |name: &ChangeId| rows.clone().any(|of| id(of) == *name && node.told & 1 << of != 0);
+        let changes = rows.iter().map(|&of| Change { id: id(of), touches: vec![Touch::entry("k", ["1"])] });
+        let is_told = |name: &ChangeId| rows.iter().any(|&of| id(of) == *name && node.told & 1 << of != 0);
         if !untold(changes.collect(), is_told, model.rules).is_empty() {
             self.removed(nth);
             return;
@@ -251,6 +286,7 @@ impl State {
                 model.take(Branch::Marked);
                 (node.live, node.watermark) = (nth, Some(began.0));
                 node.position = pass.snapshot.unwrap_or(0);
+                node.attestation = pass.attestation;
                 node.told &= u8::MAX << node.position;
             }
             Marking::Keep | Marking::Refuse => {}

@@ -1,22 +1,18 @@
 //! A process without Redis that follows the journal for its memory alone, and remembers what it has told it itself:
 //! `engine::consumer` and `engine::invalidate`, step by step, against loads of one key.
 
-use bytes::Bytes;
-use larder::clock::Tick;
-use larder::journal::{Change, ChangeId, Touch};
-use larder::policy::Consistency;
+mod state;
+
 use larder::protocol::flight::FlightId;
-use larder::protocol::relay::untold;
 use larder::protocol::rules::Rules;
-use larder::protocol::shard::{Boarded, Shard};
 use stateright::{Model, Property};
 
 use crate::model::coverage::Coverage;
+use crate::model::journal;
+use crate::model::journal::Touched;
+use crate::model::memory::state::{Loader, Pass};
 
-/// A set of transactions, one bit each.
-type Seen = u8;
-
-const KEY: &[u8] = b"k";
+pub use state::State;
 
 /// The bounds of one exploration, and the rules it keeps.
 #[derive(Clone, Debug)]
@@ -33,6 +29,10 @@ pub struct Memory {
     pub loaders: usize,
     /// Passes.
     pub passes: u8,
+    /// How often the triggers go off.
+    pub silences: u8,
+    /// Whether row security may hide the outbox from this process, once.
+    pub hides: bool,
     /// What has been taken.
     pub coverage: Coverage,
 }
@@ -44,11 +44,17 @@ pub struct Care {
     pub names_come_after_dropping: bool,
     /// A change is dropped and remembered only once it is committed.
     pub names_come_after_commit: bool,
+    /// What the attestation rests on.
+    pub journal: journal::Care,
 }
 
 impl Default for Care {
     fn default() -> Self {
-        Care { names_come_after_dropping: true, names_come_after_commit: true }
+        Care {
+            names_come_after_dropping: true,
+            names_come_after_commit: true,
+            journal: journal::Care::default(),
+        }
     }
 }
 
@@ -69,13 +75,42 @@ pub enum Branch {
     Inserted,
     /// A load was overtaken.
     Refused,
+    /// A commit left no row.
+    Silent,
+    /// An own write touched everything.
+    TouchedEverything,
+    /// The position's attestation is another one: memory was emptied.
+    Unattested,
+    /// So it was with a commit that the journal has not, between two moments at which it was whole.
+    WholeAtBothEnds,
+    /// A pass met a defect.
+    Broken,
+    /// A pass saw no rows, for they are hidden from it, and vouched for nothing.
+    Hidden,
+    /// An inspection found the journal otherwise than its pass's snapshot.
+    InspectedLater,
 }
 
 impl Branch {
     /// All, in order of declaration.
-    pub const ALL: [Branch; 7] = {
+    pub const ALL: [Branch; 14] = {
         use Branch::*;
-        [Dropped, PassedOver, KeptName, Failed, ToldAgain, Inserted, Refused]
+        [
+            Dropped,
+            PassedOver,
+            KeptName,
+            Failed,
+            ToldAgain,
+            Inserted,
+            Refused,
+            Silent,
+            TouchedEverything,
+            Unattested,
+            WholeAtBothEnds,
+            Broken,
+            Hidden,
+            InspectedLater,
+        ]
     };
 }
 
@@ -98,6 +133,8 @@ pub enum Action {
     Count,
     /// It asks the journal.
     Since,
+    /// The journal is inspected, if another attestation asks for it.
+    Inspect,
     /// The journal does not answer.
     Fail,
     /// It takes the names.
@@ -106,65 +143,47 @@ pub enum Action {
     Follow,
     /// It vouches for memory.
     Grant,
-}
-
-/// How far an own write is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-struct Writer {
-    has_dropped: bool,
-    has_named: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Loader {
-    Before,
-    Flying,
-    Loaded(Seen),
-    Done,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Pass {
-    Idle,
-    Counted { names: usize },
-    Asked { names: usize, snapshot: Seen },
-    Taken { snapshot: Seen, told: Seen },
-    Followed { snapshot: Seen },
-}
-
-/// Everything.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct State {
-    committed: Seen,
-    writers: Vec<Writer>,
-    /// What the copy's load saw.
-    copy: Option<Seen>,
-    shard: Shard<()>,
-    loaders: Vec<Loader>,
-    /// `consumer::Told`, in its order.
-    told: Vec<u8>,
-    pass: Pass,
-    passes: u8,
-    /// The snapshot of the last grant, which is the next pass's position.
-    vouched: Seen,
+    /// The triggers go off.
+    Silence,
+    /// They are on again.
+    Mend,
+    /// Row security hides the outbox, or no longer.
+    Hide(bool),
 }
 
 impl Memory {
-    /// All that is explored: two own writes, or one and another's.
-    pub fn all(rules: Rules, care: Care) -> Vec<(&'static str, Memory)> {
-        let base = |writers, foreign| Memory {
+    fn new(rules: Rules, care: Care, writers: u8, foreign: u8) -> Self {
+        Memory {
             rules,
             care,
             writers,
             foreign,
             loaders: 2,
             passes: 2,
+            silences: 0,
+            hides: false,
             coverage: Coverage::new(Branch::ALL.len()),
-        };
-        vec![
+        }
+    }
+
+    /// All that is explored: two own writes, or one and another's, and [`Memory::silences`].
+    pub fn all(rules: Rules, care: Care) -> Vec<(&'static str, Memory)> {
+        let base = |writers, foreign| Memory::new(rules, care, writers, foreign);
+        let loud = vec![
             ("one write, three passes", Memory { passes: 3, ..base(1, 0) }),
             ("two writes", base(2, 0)),
             ("a write, and a commit by others", base(1, 1)),
+        ];
+        [loud, Memory::silences(rules, care)].concat()
+    }
+
+    /// Those of all in which the journal goes silent, or is hidden from the process.
+    pub fn silences(rules: Rules, care: Care) -> Vec<(&'static str, Memory)> {
+        let base = |writers, foreign| Memory::new(rules, care, writers, foreign);
+        vec![
+            ("triggers off and on: a write, and a commit by others", Memory { silences: 1, ..base(1, 1) }),
+            ("triggers off and on twice, three passes", Memory { silences: 2, passes: 3, ..base(1, 0) }),
+            ("the outbox is hidden and shown again", Memory { hides: true, ..base(1, 1) }),
         ]
     }
 
@@ -173,100 +192,12 @@ impl Memory {
     }
 }
 
-impl State {
-    /// `drop_from`. The engine drops twice, for the sake of what Redis may bring in between; once has to be enough here.
-    fn drop_key(&mut self) {
-        let _ = self.shard.detach(KEY);
-        self.copy = None;
-    }
-
-    fn depart(&mut self, nth: usize, id: FlightId) {
-        let boarded =
-            self.shard.board(KEY, Consistency::Bounded, id, Tick::PAST, std::time::Duration::from_secs(1));
-        if matches!(boarded, Boarded::Lead) {
-            self.shard.depart(Bytes::from_static(KEY), id, Tick::PAST, [].into(), ());
-            self.loaders[nth] = Loader::Flying;
-        }
-    }
-
-    fn insert(&mut self, model: &Memory, nth: usize, id: FlightId) {
-        let Loader::Loaded(seen) = self.loaders[nth] else { return };
-        self.loaders[nth] = Loader::Done;
-        let may = self.shard.is_attached(KEY, id);
-        if may {
-            self.copy = Some(seen);
-        }
-        self.shard.land(KEY, id);
-        model.take(if may { Branch::Inserted } else { Branch::Refused });
-    }
-
-    /// `Told::take`.
-    fn take_names(&mut self, first: usize) -> Seen {
-        let all = self.told.iter().fold(0, |all, of| all | 1 << of);
-        self.told.drain(..first);
-        all
-    }
-
-    fn take(&mut self, model: &Memory) {
-        let Pass::Asked { names, snapshot } = self.pass else { return };
-        let told = self.take_names(names);
-        if !self.told.is_empty() {
-            model.take(Branch::KeptName);
-        }
-        self.pass = Pass::Taken { snapshot, told };
-    }
-
-    fn follow(&mut self, model: &Memory) {
-        let Pass::Taken { snapshot, told } = self.pass else { return };
-        let rows = snapshot & !self.vouched;
-        let id = |of: u8| ChangeId::new(of.to_string());
-        let all = 0..model.writers + model.foreign;
-        let changes = all.clone().filter(|of| rows & 1 << of != 0);
-        let changes = changes.map(|of| Change { id: id(of), touches: vec![Touch::entry("k", ["1"])] });
-        let is_told = |name: &ChangeId| all.clone().any(|of| told & 1 << of != 0 && id(of) == *name);
-        if rows & told != 0 {
-            model.take(Branch::PassedOver);
-        }
-        if !untold(changes.collect(), is_told, model.rules).is_empty() {
-            model.take(Branch::Dropped);
-            let named = |(of, writer): (usize, &Writer)| writer.has_named && rows & !told & 1 << of != 0;
-            if self.writers.iter().enumerate().any(named) {
-                model.take(Branch::ToldAgain);
-            }
-            self.drop_key();
-        }
-        self.pass = Pass::Followed { snapshot };
-    }
-
-    /// No copy is older than the snapshot that the last grant was for.
-    fn memory_knows_what_the_guard_vouches_for(&self) -> bool {
-        self.copy.is_none_or(|seen| seen & self.vouched == self.vouched)
-    }
-
-    /// No copy is older than what was written and dropped here.
-    fn own_writes_are_read(&self) -> bool {
-        let dropped = self.writers.iter().enumerate().filter(|(_, writer)| writer.has_dropped);
-        let own = dropped.fold(0, |own, (of, _)| own | 1 << of) & self.committed;
-        self.copy.is_none_or(|seen| seen & own == own)
-    }
-}
-
 impl Model for Memory {
     type State = State;
     type Action = Action;
 
     fn init_states(&self) -> Vec<State> {
-        vec![State {
-            committed: 0,
-            writers: vec![Writer::default(); usize::from(self.writers)],
-            copy: None,
-            shard: Shard::new(self.rules),
-            loaders: vec![Loader::Before; self.loaders],
-            told: Vec::new(),
-            pass: Pass::Idle,
-            passes: self.passes,
-            vouched: 0,
-        }]
+        vec![State::new(self)]
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
@@ -282,7 +213,8 @@ impl Model for Memory {
                 if !writer.has_dropped {
                     actions.push(Action::Drop(of));
                 }
-                if !writer.has_named && (writer.has_dropped || !self.care.names_come_after_dropping) {
+                let has_name = writer.touched == Touched::Rows && !writer.has_named;
+                if has_name && (writer.has_dropped || !self.care.names_come_after_dropping) {
                     actions.push(Action::Name(of));
                 }
             }
@@ -299,9 +231,20 @@ impl Model for Memory {
             Pass::Idle if state.passes > 0 => actions.push(Action::Count),
             Pass::Idle => {}
             Pass::Counted { .. } => actions.extend([Action::Since, Action::Fail]),
+            Pass::Answered { .. } => actions.push(Action::Inspect),
             Pass::Asked { .. } => actions.push(Action::Take),
             Pass::Taken { .. } => actions.push(Action::Follow),
             Pass::Followed { .. } => actions.push(Action::Grant),
+        }
+        if state.catalog.is_silent() {
+            actions.push(Action::Mend);
+        } else if state.silences > 0 {
+            actions.push(Action::Silence);
+        }
+        if state.catalog.is_hiding() {
+            actions.push(Action::Hide(false));
+        } else if state.hidings > 0 {
+            actions.push(Action::Hide(true));
         }
     }
 
@@ -309,15 +252,9 @@ impl Model for Memory {
         let mut state = last.clone();
         let id = |nth: usize| FlightId(nth as u64 + 1);
         match (action, &last.pass) {
-            (Action::Commit(of), _) => state.committed |= 1 << of,
-            (Action::Drop(of), _) => {
-                state.drop_key();
-                state.writers[usize::from(of)].has_dropped = true;
-            }
-            (Action::Name(of), _) => {
-                state.told.push(of);
-                state.writers[usize::from(of)].has_named = true;
-            }
+            (Action::Commit(of), _) => state.commit(self, of),
+            (Action::Drop(of), _) => state.drop_own(of),
+            (Action::Name(of), _) => state.name(of),
             (Action::Depart(nth), _) => state.depart(nth, id(nth)),
             (Action::Load(nth), _) => state.loaders[nth] = Loader::Loaded(state.committed),
             (Action::Insert(nth), _) => state.insert(self, nth, id(nth)),
@@ -325,9 +262,8 @@ impl Model for Memory {
                 state.passes -= 1;
                 state.pass = Pass::Counted { names: state.told.len() };
             }
-            (Action::Since, &Pass::Counted { names }) => {
-                state.pass = Pass::Asked { names, snapshot: state.committed };
-            }
+            (Action::Since, _) => state.since(self),
+            (Action::Inspect, _) => state.inspect(self),
             (Action::Fail, &Pass::Counted { names }) => {
                 self.take(Branch::Failed);
                 state.take_names(names);
@@ -335,9 +271,19 @@ impl Model for Memory {
             }
             (Action::Take, _) => state.take(self),
             (Action::Follow, _) => state.follow(self),
-            (Action::Grant, &Pass::Followed { snapshot }) => {
-                state.vouched = snapshot;
+            (Action::Grant, &Pass::Followed { answer }) => {
+                state.vouched = answer.snapshot;
+                state.attestation = answer.attested.attestation(self.care.journal);
                 state.pass = Pass::Idle;
+            }
+            (Action::Silence, _) => {
+                state.silences -= 1;
+                state.catalog.silence();
+            }
+            (Action::Mend, _) => state.catalog.mend(),
+            (Action::Hide(is_hiding), _) => {
+                state.hidings -= u8::from(is_hiding);
+                state.catalog.hide(is_hiding);
             }
             _ => {}
         }

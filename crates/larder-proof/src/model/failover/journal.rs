@@ -1,0 +1,126 @@
+//! The journal goes silent, is hidden and is whole again; what the processes see of it, and what their writers say.
+
+use crate::model::failover::state::{KEY, Position, Seen, Stage, State, TAG};
+use crate::model::failover::{Action, Branch, Failover};
+use crate::model::journal::{Touched, View};
+
+impl Failover {
+    /// Whether anything may keep rows from the outbox, or from who reads it.
+    pub(super) fn can_be_incomplete(&self) -> bool {
+        self.silences > 0 || self.subject.is_some()
+    }
+
+    /// The process of the instance that writes `transaction`.
+    fn writer(&self, transaction: u8) -> usize {
+        usize::from(transaction) % self.instances
+    }
+}
+
+impl State {
+    pub(super) fn journal_turns(&self, actions: &mut Vec<Action>) {
+        if self.catalog.is_silent() {
+            actions.push(Action::Mend);
+        } else if self.left.silences > 0 {
+            actions.push(Action::Silence);
+        }
+        if self.catalog.is_hiding() {
+            actions.push(Action::Hide(false));
+        } else if self.left.hidings > 0 {
+            actions.push(Action::Hide(true));
+        }
+    }
+
+    pub(super) fn silence(&mut self) {
+        self.left.silences -= 1;
+        self.catalog.silence();
+    }
+
+    pub(super) fn hide(&mut self, is_hiding: bool) {
+        self.left.hidings -= u8::from(is_hiding);
+        self.catalog.hide(is_hiding);
+    }
+
+    /// The catalog as the process `nth` finds it.
+    pub(super) fn view(&self, model: &Failover, nth: usize) -> View {
+        self.catalog.view(model.subject == Some(nth))
+    }
+
+    /// A write's last question and its commit are one step: the locks that it holds keep the triggers as they are.
+    pub(super) fn commit(&mut self, model: &Failover, transaction: u8) {
+        self.order.push(transaction);
+        if self.catalog.is_silent() {
+            self.silent |= 1 << transaction;
+            model.take(Branch::Silent);
+        }
+        if model.has_foreign && transaction + 1 == model.transactions {
+            return;
+        }
+        let view = self.view(model, model.writer(transaction));
+        let process = &mut self.processes[model.writer(transaction)];
+        let knew = process.is_incomplete;
+        let touched = process.touched(view, model.care.journal);
+        if touched == Touched::Everything {
+            model.take(if knew { Branch::WroteBroken } else { Branch::Noticed });
+        }
+        self.touched[usize::from(transaction)] = touched;
+    }
+
+    /// The rows that a pass of relay `nth` sees of what `position` has not seen; `None` when it cannot say.
+    pub(super) fn known(&mut self, model: &Failover, nth: usize, position: Option<Position>) -> Option<Seen> {
+        let view = self.view(model, nth);
+        let sees_rows = self.processes[nth].sees_rows(view);
+        let position = position?;
+        if position.seen & self.pruned != self.pruned {
+            return None;
+        }
+        let process = &self.processes[nth];
+        let missed = self.committed() & !position.seen;
+        if !process.is_attested(position.attestation, view, model.rules, model.care.journal) {
+            model.take(Branch::Unattested);
+            // An even attestation is of a journal that was whole.
+            if view.is_whole() && position.attestation.is_multiple_of(2) && missed & self.silent != 0 {
+                model.take(Branch::WholeAtBothEnds);
+                if process.is_newcomer() {
+                    model.take(Branch::UnattestedByNewcomer);
+                }
+            }
+            return None;
+        }
+        Some(if sees_rows { missed & !self.silent } else { 0 })
+    }
+
+    /// `SqlJournal::ask` after its statement: inspects if it has to, and gives its answer or an error.
+    pub(super) fn inspect(&mut self, model: &Failover, nth: usize) {
+        let now = self.view(model, nth);
+        let relay = &mut self.relays[nth];
+        let Some(pass) = &mut relay.pass else { return };
+        let Stage::Answered(next) = pass.stage.clone() else { return };
+        if pass.attested != now {
+            model.take(Branch::InspectedLater);
+        }
+        if self.processes[nth].inspect(pass.attested, now, model.rules, model.care.journal) {
+            pass.stage = *next;
+            return;
+        }
+        model.take(if now.is_hidden { Branch::Hidden } else { Branch::Broken });
+        relay.pass = None;
+    }
+
+    /// A sweep of the namespace, which leaves no name. While the journal is incomplete the writer leaves it to its keeper, and
+    /// uses no Redis before that has swept, which is left out here: the less is told the better.
+    pub(super) fn tell_everything(&mut self, model: &Failover, transaction: u8, at: usize) {
+        let writer = model.writer(transaction);
+        if self.processes[writer].is_incomplete {
+            model.take(Branch::Queued);
+            self.grants[writer] = None;
+            return;
+        }
+        self.nodes[at].redis.unlink(&KEY);
+        self.nodes[at].redis.unlink(&TAG);
+    }
+
+    /// `is_journal_incomplete`.
+    pub(super) fn may_say_sent(&self, model: &Failover, transaction: u8) -> bool {
+        !self.processes[model.writer(transaction)].is_incomplete || !model.care.journal.defect_queues
+    }
+}

@@ -1,0 +1,265 @@
+//! The state of one exploration, what changes it, and what must be true of it.
+
+use bytes::Bytes;
+use larder::clock::Tick;
+use larder::journal::{Change, ChangeId, Touch};
+use larder::policy::Consistency;
+use larder::protocol::flight::FlightId;
+use larder::protocol::relay::untold;
+use larder::protocol::shard::{Boarded, Shard};
+
+use crate::model::journal::{Catalog, Process, Touched, View};
+use crate::model::memory::{Branch, Memory};
+
+/// A set of transactions, one bit each.
+type Seen = u8;
+
+const KEY: &[u8] = b"k";
+
+/// How far an own write is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Writer {
+    pub(super) has_dropped: bool,
+    pub(super) has_named: bool,
+    /// What it has learned of itself.
+    pub(super) touched: Touched,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Loader {
+    Before,
+    Flying,
+    Loaded(Seen),
+    Done,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Pass {
+    Idle,
+    Counted {
+        names: usize,
+    },
+    /// The journal is inspected next.
+    Answered {
+        names: usize,
+        answer: Answer,
+    },
+    Asked {
+        names: usize,
+        answer: Answer,
+    },
+    Taken {
+        answer: Answer,
+        told: Seen,
+    },
+    Followed {
+        answer: Answer,
+    },
+}
+
+/// `Journal::since`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Answer {
+    pub(super) snapshot: Seen,
+    pub(super) attested: View,
+    /// What the journal tells; `None` when it cannot say.
+    rows: Option<Seen>,
+}
+
+/// Everything.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct State {
+    pub(super) committed: Seen,
+    pub(super) catalog: Catalog,
+    pub(super) silences: u8,
+    pub(super) hidings: u8,
+    /// What never came into the outbox.
+    silent: Seen,
+    process: Process,
+    pub(super) writers: Vec<Writer>,
+    /// What the copy's load saw.
+    pub(super) copy: Option<Seen>,
+    shard: Shard<()>,
+    pub(super) loaders: Vec<Loader>,
+    /// `consumer::Told`, in its order.
+    pub(super) told: Vec<u8>,
+    pub(super) pass: Pass,
+    pub(super) passes: u8,
+    /// The snapshot of the last grant, which is the next pass's position.
+    pub(super) vouched: Seen,
+    /// What that snapshot attested, as the position carries it.
+    pub(super) attestation: u8,
+}
+
+impl State {
+    pub(super) fn new(model: &Memory) -> Self {
+        State {
+            committed: 0,
+            catalog: Catalog::default(),
+            silences: model.silences,
+            hidings: u8::from(model.hides),
+            silent: 0,
+            process: Process::opened(),
+            writers: vec![Writer::default(); usize::from(model.writers)],
+            copy: None,
+            shard: Shard::new(model.rules),
+            loaders: vec![Loader::Before; model.loaders],
+            told: Vec::new(),
+            pass: Pass::Idle,
+            passes: model.passes,
+            vouched: 0,
+            attestation: 0,
+        }
+    }
+
+    /// A write's last question and its commit are one step: the locks that it holds keep the triggers as they are.
+    pub(super) fn commit(&mut self, model: &Memory, of: u8) {
+        self.committed |= 1 << of;
+        if self.catalog.is_silent() {
+            self.silent |= 1 << of;
+            model.take(Branch::Silent);
+        }
+        let view = self.catalog.view(true);
+        if let Some(writer) = self.writers.get_mut(usize::from(of)) {
+            writer.touched = self.process.touched(view, model.care.journal);
+            if writer.touched == Touched::Everything {
+                model.take(Branch::TouchedEverything);
+            }
+        }
+    }
+
+    /// `Engine::invalidate_here`, of what the write has learned of itself.
+    pub(super) fn drop_own(&mut self, of: u8) {
+        let writer = &mut self.writers[usize::from(of)];
+        writer.has_dropped = true;
+        if writer.touched != Touched::Nothing {
+            self.drop_key();
+        }
+    }
+
+    pub(super) fn name(&mut self, of: u8) {
+        self.told.push(of);
+        self.writers[usize::from(of)].has_named = true;
+    }
+
+    /// The statement of `SqlJournal::ask`.
+    pub(super) fn since(&mut self, model: &Memory) {
+        let Pass::Counted { names } = self.pass else { return };
+        let attested = self.catalog.view(true);
+        let missed = self.committed & !self.vouched;
+        let care = model.care.journal;
+        let sees_rows = self.process.sees_rows(attested);
+        let rows = if !self.process.is_attested(self.attestation, attested, model.rules, care) {
+            model.take(Branch::Unattested);
+            // An even attestation is of a journal that was whole.
+            if attested.is_whole() && self.attestation.is_multiple_of(2) && missed & self.silent != 0 {
+                model.take(Branch::WholeAtBothEnds);
+            }
+            None
+        } else {
+            Some(if sees_rows { missed & !self.silent } else { 0 })
+        };
+        let answer = Answer { snapshot: self.committed, attested, rows };
+        // Where nothing silences the journal an inspection finds nothing.
+        self.pass = if model.silences > 0 || model.hides {
+            Pass::Answered { names, answer }
+        } else {
+            Pass::Asked { names, answer }
+        };
+    }
+
+    /// The rest of it.
+    pub(super) fn inspect(&mut self, model: &Memory) {
+        let Pass::Answered { names, answer } = self.pass else { return };
+        let now = self.catalog.view(true);
+        if now != answer.attested {
+            model.take(Branch::InspectedLater);
+        }
+        if self.process.inspect(answer.attested, now, model.rules, model.care.journal) {
+            self.pass = Pass::Asked { names, answer };
+            return;
+        }
+        model.take(if now.is_hidden { Branch::Hidden } else { Branch::Broken });
+        self.take_names(names);
+        self.pass = Pass::Idle;
+    }
+
+    /// `drop_from`. The engine drops twice, for the sake of what Redis may bring in between; once has to be enough here.
+    pub(super) fn drop_key(&mut self) {
+        let _ = self.shard.detach(KEY);
+        self.copy = None;
+    }
+
+    pub(super) fn depart(&mut self, nth: usize, id: FlightId) {
+        let boarded =
+            self.shard.board(KEY, Consistency::Bounded, id, Tick::PAST, std::time::Duration::from_secs(1));
+        if matches!(boarded, Boarded::Lead) {
+            self.shard.depart(Bytes::from_static(KEY), id, Tick::PAST, [].into(), ());
+            self.loaders[nth] = Loader::Flying;
+        }
+    }
+
+    pub(super) fn insert(&mut self, model: &Memory, nth: usize, id: FlightId) {
+        let Loader::Loaded(seen) = self.loaders[nth] else { return };
+        self.loaders[nth] = Loader::Done;
+        let may = self.shard.is_attached(KEY, id);
+        if may {
+            self.copy = Some(seen);
+        }
+        self.shard.land(KEY, id);
+        model.take(if may { Branch::Inserted } else { Branch::Refused });
+    }
+
+    /// `Told::take`.
+    pub(super) fn take_names(&mut self, first: usize) -> Seen {
+        let all = self.told.iter().fold(0, |all, of| all | 1 << of);
+        self.told.drain(..first);
+        all
+    }
+
+    pub(super) fn take(&mut self, model: &Memory) {
+        let Pass::Asked { names, answer } = self.pass else { return };
+        let told = self.take_names(names);
+        if !self.told.is_empty() {
+            model.take(Branch::KeptName);
+        }
+        self.pass = Pass::Taken { answer, told };
+    }
+
+    pub(super) fn follow(&mut self, model: &Memory) {
+        let Pass::Taken { answer, told } = self.pass else { return };
+        self.pass = Pass::Followed { answer };
+        let Some(rows) = answer.rows else {
+            self.drop_key();
+            return;
+        };
+        let id = |of: u8| ChangeId::new(of.to_string());
+        let all = 0..model.writers + model.foreign;
+        let changes = all.clone().filter(|of| rows & 1 << of != 0);
+        let changes = changes.map(|of| Change { id: id(of), touches: vec![Touch::entry("k", ["1"])] });
+        let is_told = |name: &ChangeId| all.clone().any(|of| told & 1 << of != 0 && id(of) == *name);
+        if rows & told != 0 {
+            model.take(Branch::PassedOver);
+        }
+        if !untold(changes.collect(), is_told, model.rules).is_empty() {
+            model.take(Branch::Dropped);
+            let named = |(of, writer): (usize, &Writer)| writer.has_named && rows & !told & 1 << of != 0;
+            if self.writers.iter().enumerate().any(named) {
+                model.take(Branch::ToldAgain);
+            }
+            self.drop_key();
+        }
+    }
+
+    /// No copy is older than the snapshot that the last grant was for.
+    pub(super) fn memory_knows_what_the_guard_vouches_for(&self) -> bool {
+        self.copy.is_none_or(|seen| seen & self.vouched == self.vouched)
+    }
+
+    /// No copy is older than what was written and dropped here.
+    pub(super) fn own_writes_are_read(&self) -> bool {
+        let dropped = self.writers.iter().enumerate().filter(|(_, writer)| writer.has_dropped);
+        let own = dropped.fold(0, |own, (of, _)| own | 1 << of) & self.committed;
+        self.copy.is_none_or(|seen| seen & own == own)
+    }
+}
