@@ -152,7 +152,7 @@ impl Engine {
     fn incomplete_journal(&self) -> Option<Reason> {
         let Incompleteness { defects, since } = self.journal.as_ref()?.incompleteness()?;
         let trouble = Trouble::IncompleteJournal;
-        Some(Reason { trouble, text: trouble.text(), detail: Some(defects.join("; ")), since })
+        Some(Reason { trouble, text: trouble.text().into(), detail: Some(defects.join("; ")), since })
     }
 
     /// Which promise this cache gives, in one sentence.
