@@ -2,10 +2,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
 
 mod bed;
+mod bulk;
 mod columns;
+mod hidden;
 mod positions;
 mod postgres;
 mod pruning;
 mod silence;
+mod silence_sqlite;
 mod sqlite;
 mod writes;

@@ -1,7 +1,6 @@
 //! Whatever makes the journal silent is noticed: by the pass, by the writer, and by name.
 
 use larder::journal::{Changes, Journal, Position, Touch};
-use larder_sql::database::Database;
 use larder_sql::journal::{SqlJournal, upgrade};
 
 use crate::bed::{Bed, guest, tables, tag};
@@ -14,7 +13,7 @@ struct Deed {
 }
 
 #[derive(Clone, Copy, PartialEq, Debug)]
-enum Outcome {
+pub(crate) enum Outcome {
     /// Nothing can have been missed.
     Nothing,
     /// Everything counts as touched, once.
@@ -247,86 +246,6 @@ async fn the_remedies_mend_what_they_name() {
     }
 }
 
-/// What a hosted database's advisor asks for, seen by a service that does not own the tables.
-#[tokio::test]
-async fn an_outbox_behind_row_security_is_noticed_by_pass_and_writer() {
-    let bed = Bed::postgres().await;
-    let role = Role::of(&bed);
-    let database = Database::connect(&role.url).await.unwrap();
-    let journal = SqlJournal::open(&database, tables()).await.unwrap();
-    let mut from = journal.since(None).await.unwrap().position;
-    bed.sql("ALTER TABLE larder_outbox ENABLE ROW LEVEL SECURITY");
-
-    let mut write = database.begin().await.unwrap();
-    let insert = sqlx::query("INSERT INTO guests VALUES ('1', 'a')");
-    insert.execute(write.statement()).await.unwrap();
-    assert_eq!(write.touched().await.unwrap(), [Touch::Everything]);
-    assert_eq!(write.commit().await.unwrap(), []);
-    assert!(!journal.defects().is_empty());
-
-    let error = journal.since(Some(&from)).await.unwrap_err().to_string();
-    assert!(error.contains("row-level security hides rows of larder_outbox"), "{error}");
-    let [defect] = journal.defects().try_into().unwrap();
-    assert!(error.contains(&defect.to_string()));
-    assert_eq!(journal.incomplete_episodes(), 1);
-    assert!(
-        journal.mend().await.unwrap()[0].remedy().unwrap().contains("DISABLE ROW LEVEL SECURITY"),
-        "no right to"
-    );
-    // To its owner it is whole, who saw the same attestation.
-    bed.now().await;
-
-    bed.sql("ALTER TABLE larder_outbox DISABLE ROW LEVEL SECURITY");
-    assert_eq!(journal.since(Some(&from)).await.unwrap().changes, Changes::Unknown);
-    assert_eq!(journal.defects(), []);
-    from = journal.since(None).await.unwrap().position;
-    bed.sql("INSERT INTO guests VALUES ('2', 'b')");
-    assert_ne!(journal.since(Some(&from)).await.unwrap().changes, Changes::Unknown);
-    database.close().await;
-    role.drop(&bed);
-}
-
-/// A role that may write and read, and owns nothing.
-struct Role {
-    name: String,
-    url: String,
-}
-
-impl Role {
-    fn of(bed: &Bed) -> Self {
-        let name = format!("guest_service_{}", bed.url().rsplit('_').next().unwrap());
-        bed.sql(&format!(
-            "CREATE ROLE {name} LOGIN;
-             GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {name}"
-        ));
-        Self { url: bed.url().replace("postgres@", &format!("{name}@")), name }
-    }
-
-    fn drop(self, bed: &Bed) {
-        bed.sql(&format!("DROP OWNED BY {0}; DROP ROLE {0}", self.name));
-    }
-}
-
-/// Who may not mend, says what there is to mend.
-#[tokio::test]
-async fn a_lost_always_is_named_where_it_may_not_be_mended() {
-    let bed = Bed::postgres().await;
-    let role = Role::of(&bed);
-    let database = Database::connect(&role.url).await.unwrap();
-    let journal = SqlJournal::open(&database, tables()).await.unwrap();
-    let from = journal.since(None).await.unwrap().position;
-    bed.sql("ALTER TABLE guests DISABLE TRIGGER ALL; ALTER TABLE guests ENABLE TRIGGER ALL");
-    for _ in 0..2 {
-        let error = journal.since(Some(&from)).await.unwrap_err().to_string();
-        assert!(error.contains("larder_journal of guests does not fire ALWAYS"), "{error}");
-    }
-    // The owner's instance mends it in passing.
-    assert_eq!(bed.journal.inspect().await.unwrap(), []);
-    assert_eq!(journal.since(Some(&from)).await.unwrap().changes, Changes::Unknown);
-    database.close().await;
-    role.drop(&bed);
-}
-
 /// Partitions get the trigger with their parent's; what is attached or detached brings rows or takes them.
 #[tokio::test]
 async fn partitions_that_come_and_go_are_noticed() {
@@ -441,39 +360,6 @@ async fn a_write_under_unknown_triggers_touches_everything(bed: Bed) {
     assert_eq!(bed.journal.mend().await.unwrap(), []);
     assert_eq!(insert("3").await.0, guest("3", "3", None));
     assert_eq!(bed.journal.defects(), []);
-}
-
-#[tokio::test]
-async fn what_is_done_to_the_schema_of_sqlite_is_noticed() {
-    let deeds: &[(&str, Outcome)] = &[
-        ("CREATE TEMP TABLE other (n BIGINT)", Nothing),
-        ("CREATE TABLE other (n BIGINT); DROP TABLE other", Unknown),
-        ("VACUUM", Unknown),
-        ("DROP TRIGGER larder_journal_guests_updated; UPDATE guests SET email = 'b'", Broken("no trigger larder_journal_guests_updated")),
-        ("DROP TRIGGER larder_journal_guests_updated;
-          CREATE TRIGGER larder_journal_guests_updated AFTER UPDATE ON guests BEGIN SELECT 1; END",
-         Broken("larder_journal_guests_updated was changed by hand")),
-        ("ALTER TABLE guests RENAME TO people", Broken("\"guests\" is gone")),
-        // What SQLite's own page on ALTER TABLE advises.
-        ("PRAGMA foreign_keys = OFF; BEGIN; CREATE TABLE new_guests (id TEXT NOT NULL PRIMARY KEY, email TEXT, phone TEXT, n BIGINT);
-          INSERT INTO new_guests SELECT id, 'b', phone, n FROM guests; DROP TABLE guests;
-          ALTER TABLE new_guests RENAME TO guests; COMMIT", Broken("no trigger larder_journal_guests_inserted")),
-        ("CREATE TRIGGER quiet BEFORE INSERT ON larder_outbox BEGIN SELECT RAISE(IGNORE); END; UPDATE guests SET email = 'b'",
-         Broken("triggers that are not larder's: quiet")),
-        ("DROP TRIGGER larder_outbox_deleted; DELETE FROM larder_outbox WHERE id > 1", Broken("larder_outbox_deleted")),
-    ];
-    for (deed, outcome) in deeds {
-        let bed = Bed::sqlite().await;
-        bed.sql("INSERT INTO guests VALUES ('1', 'a', NULL, 0)");
-        let from = bed.now().await;
-        bed.sql(deed);
-        match (bed.journal.since(Some(&from)).await, outcome) {
-            (Ok(since), Unknown) => assert_eq!(since.changes, Changes::Unknown, "{deed}"),
-            (Ok(since), Nothing) => assert_eq!(since.changes, Changes::Known(vec![]), "{deed}"),
-            (Err(error), Broken(words)) => assert!(error.to_string().contains(words), "{deed}: {error}"),
-            (outcome, _) => panic!("{deed}: {outcome:?}"),
-        }
-    }
 }
 
 /// An outbox that an earlier release created.

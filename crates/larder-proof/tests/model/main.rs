@@ -2,6 +2,8 @@
 
 #![expect(clippy::print_stdout, reason = "the figures and the traces are what one runs it for")]
 
+mod attestation;
+
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::time::Instant;
@@ -330,79 +332,5 @@ mod care {
     fn copy_counted_from_the_end_of_its_load_is_caught() {
         let care = timed::Care { copy_counts_from_start: false, ..Default::default() };
         catch_timed("copy-counts-from-end", care, "reads_keep_the_bound");
-    }
-}
-
-/// Mutants of the attestation, which three models share.
-mod attestation {
-    use super::*;
-
-    const VOUCHED: &str = "memory_knows_what_the_guard_vouches_for";
-
-    fn catch_failover(mutant: &str, journal: journal::Care, by: &'static str) {
-        catch(mutant, silent_failovers(Rules::default(), journal), by);
-    }
-
-    fn catch_memory(mutant: &str, journal: journal::Care, by: &'static str) {
-        catch(mutant, silent_memories(Rules::default(), journal), by);
-    }
-
-    fn catch_timed(mutant: &str, journal: journal::Care, by: &'static str) {
-        catch(mutant, silent_times(Rules::default(), journal), by);
-    }
-
-    #[test]
-    fn attestation_kept_by_the_process_is_caught() {
-        let care = journal::Care { attestation_is_in_position: false, ..Default::default() };
-        catch_failover("attestation-kept-by-the-process", care, "position_is_true");
-    }
-
-    #[test]
-    fn attestation_of_the_present_alone_is_caught() {
-        let care = journal::Care { attestation_counts_changes: false, ..Default::default() };
-        catch_failover("attestation-of-the-present", care, "position_is_true");
-        catch_memory("attestation-of-the-present", care, VOUCHED);
-        catch_timed("attestation-of-the-present", care, "reads_keep_the_bound");
-    }
-
-    #[test]
-    fn defect_that_does_not_fail_its_pass_is_caught() {
-        let care = journal::Care { defect_fails_its_pass: false, ..Default::default() };
-        catch_failover("defect-fails-no-pass", care, "position_is_true");
-        catch_memory("defect-fails-no-pass", care, VOUCHED);
-    }
-
-    #[test]
-    fn hidden_outbox_that_is_shown_to_the_inspection_is_caught() {
-        let care = journal::Care { hidden_fails_its_pass: false, ..Default::default() };
-        catch_failover("hidden-fails-no-pass", care, "position_is_true");
-        catch_memory("hidden-fails-no-pass", care, VOUCHED);
-    }
-
-    #[test]
-    fn statement_that_was_prepared_blind_is_caught() {
-        let care = journal::Care { defect_ends_connection: false, ..Default::default() };
-        catch_failover("defect-ends-no-connection", care, "position_is_true");
-        catch_memory("defect-ends-no-connection", care, VOUCHED);
-    }
-
-    #[test]
-    fn write_that_does_not_notice_silence_is_caught() {
-        let care = journal::Care { write_notices_silence: false, ..Default::default() };
-        catch_failover("write-notices-no-silence", care, "fresh_after_acknowledgement");
-        catch_memory("write-notices-no-silence", care, "own_writes_are_read");
-    }
-
-    #[test]
-    fn write_that_knows_a_defect_and_touches_its_rows_alone_is_caught() {
-        let care = journal::Care { defect_touches_everything: false, ..Default::default() };
-        catch_failover("defect-touches-nothing", care, "fresh_after_acknowledgement");
-        catch_memory("defect-touches-nothing", care, "own_writes_are_read");
-    }
-
-    #[test]
-    fn write_acknowledged_as_sent_over_a_defect_is_caught() {
-        let care = journal::Care { defect_queues: false, ..Default::default() };
-        catch_failover("defect-does-not-queue", care, "fresh_after_acknowledgement");
     }
 }

@@ -1,0 +1,87 @@
+//! A journal that is incomplete for a role which owns nothing.
+
+use larder::journal::{Changes, Journal, Touch};
+use larder_sql::database::Database;
+use larder_sql::journal::SqlJournal;
+
+use crate::bed::{Bed, tables};
+
+/// What a hosted database's advisor asks for, seen by a service that does not own the tables.
+#[tokio::test]
+async fn an_outbox_behind_row_security_is_noticed_by_pass_and_writer() {
+    let bed = Bed::postgres().await;
+    let role = Role::of(&bed);
+    let database = Database::connect(&role.url).await.unwrap();
+    let journal = SqlJournal::open(&database, tables()).await.unwrap();
+    let mut from = journal.since(None).await.unwrap().position;
+    bed.sql("ALTER TABLE larder_outbox ENABLE ROW LEVEL SECURITY");
+
+    let mut write = database.begin().await.unwrap();
+    let insert = sqlx::query("INSERT INTO guests VALUES ('1', 'a')");
+    insert.execute(write.statement()).await.unwrap();
+    assert_eq!(write.touched().await.unwrap(), [Touch::Everything]);
+    assert_eq!(write.commit().await.unwrap(), []);
+    assert!(!journal.defects().is_empty());
+
+    let error = journal.since(Some(&from)).await.unwrap_err().to_string();
+    assert!(error.contains("row-level security hides rows of larder_outbox"), "{error}");
+    let [defect] = journal.defects().try_into().unwrap();
+    assert!(error.contains(&defect.to_string()));
+    assert_eq!(journal.incomplete_episodes(), 1);
+    assert!(
+        journal.mend().await.unwrap()[0].remedy().unwrap().contains("DISABLE ROW LEVEL SECURITY"),
+        "no right to"
+    );
+    // To its owner it is whole, who saw the same attestation.
+    bed.now().await;
+
+    bed.sql("ALTER TABLE larder_outbox DISABLE ROW LEVEL SECURITY");
+    assert_eq!(journal.since(Some(&from)).await.unwrap().changes, Changes::Unknown);
+    assert_eq!(journal.defects(), []);
+    from = journal.since(None).await.unwrap().position;
+    bed.sql("INSERT INTO guests VALUES ('2', 'b')");
+    assert_ne!(journal.since(Some(&from)).await.unwrap().changes, Changes::Unknown);
+    database.close().await;
+    role.drop(&bed);
+}
+
+/// A role that may write and read, and owns nothing.
+struct Role {
+    name: String,
+    url: String,
+}
+
+impl Role {
+    fn of(bed: &Bed) -> Self {
+        let name = format!("guest_service_{}", bed.url().rsplit('_').next().unwrap());
+        bed.sql(&format!(
+            "CREATE ROLE {name} LOGIN;
+             GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {name}"
+        ));
+        Self { url: bed.url().replace("postgres@", &format!("{name}@")), name }
+    }
+
+    fn drop(self, bed: &Bed) {
+        bed.sql(&format!("DROP OWNED BY {0}; DROP ROLE {0}", self.name));
+    }
+}
+
+/// Who may not mend, says what there is to mend.
+#[tokio::test]
+async fn a_lost_always_is_named_where_it_may_not_be_mended() {
+    let bed = Bed::postgres().await;
+    let role = Role::of(&bed);
+    let database = Database::connect(&role.url).await.unwrap();
+    let journal = SqlJournal::open(&database, tables()).await.unwrap();
+    let from = journal.since(None).await.unwrap().position;
+    bed.sql("ALTER TABLE guests DISABLE TRIGGER ALL; ALTER TABLE guests ENABLE TRIGGER ALL");
+    for _ in 0..2 {
+        let error = journal.since(Some(&from)).await.unwrap_err().to_string();
+        assert!(error.contains("larder_journal of guests does not fire ALWAYS"), "{error}");
+    }
+    // The owner's instance mends it in passing.
+    assert_eq!(bed.journal.inspect().await.unwrap(), []);
+    assert_eq!(journal.since(Some(&from)).await.unwrap().changes, Changes::Unknown);
+    database.close().await;
+    role.drop(&bed);
+}
