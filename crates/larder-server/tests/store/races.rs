@@ -193,7 +193,7 @@ async fn instances_may_start_at_once(bed: &Bed) {
                 DROP TABLE signing_keys; DROP TABLE points_ledger; DROP TABLE achievements; DROP TABLE permissions; \
                 DROP TABLE users; DROP TABLE user_counts; DROP TABLE user_days; DROP TABLE points_counts; \
                 DROP TABLE installation; DROP TABLE larder_outbox; DROP TABLE larder_outbox_marks; \
-                DROP TABLE _sqlx_migrations;";
+                DROP TABLE _sqlx_migrations; DROP TABLE larder_compatibility;";
     bed.sql(drop).unwrap();
     if bed.is_postgres() {
         let drop = "DROP FUNCTION users_versioned, users_counted, users_recounted, users_truncated, users_deactivated, \
