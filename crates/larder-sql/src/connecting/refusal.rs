@@ -25,9 +25,10 @@ pub(crate) enum RefusalKind {
 }
 
 impl Refusal {
-    /// Nothing answered `host` in time.
+    /// `host` did not answer in time. A process that was stopped meanwhile, or a busy machine, finds it so too: the caller
+    /// tries again for as long as it may wait.
     pub(super) fn late(host: &str, limit: Duration) -> Self {
-        Self { text: format!("{host} did not answer within {limit:?}"), kind: RefusalKind::Settled }
+        Self { text: format!("{host} did not answer within {limit:?}"), kind: RefusalKind::Passing }
     }
 
     /// The server answers and only reads.

@@ -34,6 +34,8 @@ CREATE UNLOGGED TABLE larder_outbox_life (
     only_row INTEGER NOT NULL DEFAULT 1 CONSTRAINT larder_outbox_life_only_row_key UNIQUE CHECK (only_row = 1)
 );
 INSERT INTO larder_outbox_life DEFAULT VALUES;
+-- Never empty: to a session that sees no row, the outbox is hidden.
+INSERT INTO larder_outbox (touched) VALUES ('[]');
 
 DO $migration$ DECLARE
     -- The sessions that run these functions may have another search path.

@@ -116,6 +116,8 @@ struct Answer {
     position: Position,
     /// `None` when nobody can tell.
     rows: Option<Vec<OutboxRow>>,
+    /// The statement saw at least one row of the outbox, which is never empty: nothing hid it.
+    shows_outbox: bool,
 }
 
 /// One row of the outbox.
@@ -241,18 +243,26 @@ impl SqlJournal {
         if !is_inspected {
             self.inspect_on(&mut own, attested).await?;
         }
+        // A statement that was planned under row security stays blind when its role may see rows again, and this connection
+        // keeps its plans.
+        let is_blind = !answer.shows_outbox && !self.trusts_silence;
         let inspection = own.inspected.as_ref().map(|last| &last.inspection).filter(|_| !self.trusts_silence);
         let defects: Vec<_> = inspection.into_iter().flat_map(|inspection| &inspection.defects).collect();
         // A write may have noted a silence since the last pass: this one has looked.
         inspection.into_iter().for_each(|inspection| self.database.completeness().set(inspection));
         let outcome = match defects.as_slice() {
+            [] if is_blind => {
+                Err(Error::unavailable("the outbox showed no row; asking again on another connection"))
+            }
             [] => Ok(answer),
             some => {
                 let some: Vec<_> = some.iter().map(ToString::to_string).collect();
                 Err(Error::no_journal(format!("the journal is incomplete: {}", some.join("; "))))
             }
         };
-        *slot = Some(own);
+        if !is_blind {
+            *slot = Some(own);
+        }
         outcome
     }
 
@@ -310,7 +320,7 @@ impl Journal for SqlJournal {
     }
 
     async fn since(&self, position: Option<&Position>) -> Result<Since, Failure> {
-        let Answer { database, position, rows } = self.ask(position).await?;
+        let Answer { database, position, rows, .. } = self.ask(position).await?;
         let changes = rows.and_then(|rows| touched::parse(&rows)).map_or(Changes::Unknown, Changes::Known);
         Ok(Since { database, position, changes })
     }

@@ -47,7 +47,12 @@ pub(super) async fn ask(own: &mut Own, asking: Asking<'_>) -> Result<(Answer, At
         && position.is_none_or(|position| *position == seen.position)
     {
         let rows = position.is_some().then(Vec::new);
-        let answer = Answer { database: seen.database.clone(), position: seen.position.clone(), rows };
+        let answer = Answer {
+            database: seen.database.clone(),
+            position: seen.position.clone(),
+            rows,
+            shows_outbox: true,
+        };
         return Ok((answer, seen.attested.clone()));
     }
     let from = position.and_then(position::split);
@@ -85,7 +90,7 @@ pub(super) async fn ask(own: &mut Own, asking: Asking<'_>) -> Result<(Answer, At
     let (database_seen, position_seen) = (database.clone(), position.clone());
     own.seen =
         Some(Seen { version, database: database_seen, position: position_seen, attested: attested.clone() });
-    Ok((Answer { database, position, rows: outbox }, attested))
+    Ok((Answer { database, position, rows: outbox, shows_outbox: true }, attested))
 }
 
 /// A row is a change, of which one transaction may make several. Its stamp tells it from a row that had its number before

@@ -85,3 +85,44 @@ async fn a_lost_always_is_named_where_it_may_not_be_mended() {
     database.close().await;
     role.drop(&bed);
 }
+
+/// The plan of a prepared statement outlives a change of its role, and with it the policies that were planned in.
+#[tokio::test]
+async fn a_statement_that_was_planned_under_row_security_is_not_believed() {
+    let bed = Bed::postgres().await;
+    let role = Role::of(&bed);
+    let database = Database::connect(&role.url).await.unwrap();
+    let journal = SqlJournal::open(&database, tables()).await.unwrap();
+    let insert = async |id: &str| {
+        let mut write = database.begin().await.unwrap();
+        let insert = sqlx::query("INSERT INTO guests VALUES ($1, $1)").bind(id.to_owned());
+        insert.execute(write.statement()).await.unwrap();
+        let touched = write.touched().await.unwrap();
+        write.commit().await.unwrap();
+        touched
+    };
+    let from = journal.since(None).await.unwrap().position;
+    bed.sql("ALTER TABLE larder_outbox ENABLE ROW LEVEL SECURITY");
+    assert!(journal.since(Some(&from)).await.is_err());
+    assert_eq!(insert("1").await, [Touch::Everything]);
+    bed.sql(&format!("ALTER ROLE {} BYPASSRLS", role.name));
+    let mut from = loop {
+        match journal.since(Some(&from)).await {
+            Ok(since) => break since.position,
+            Err(error) => assert!(error.to_string().contains("unavailable"), "{error}"),
+        }
+    };
+    for id in ["2", "3"] {
+        bed.sql(&format!("INSERT INTO guests VALUES ('{id}', '{id}')"));
+        let since = journal.since(Some(&from)).await.unwrap();
+        from = since.position;
+        let Changes::Known(changes) = since.changes else { panic!("unknown") };
+        assert_eq!(changes.len(), 1, "the row is seen");
+    }
+    for id in ["4", "5"] {
+        let touched = insert(id).await;
+        assert!(touched == [Touch::Everything] || touched.len() == 3, "{touched:?}");
+    }
+    database.close().await;
+    role.drop(&bed);
+}

@@ -196,3 +196,12 @@ async fn every_commit_is_reported_on_sqlite() {
         every_commit_is_reported(&bed, seed, 1, 600).await;
     }
 }
+
+/// PostgreSQL refuses to delete from a published table without a replica identity; an unlogged one is in no publication.
+#[tokio::test]
+async fn a_publication_of_all_tables_does_not_keep_rows_from_being_pruned() {
+    let bed = Bed::postgres().await;
+    bed.sql("CREATE PUBLICATION everything FOR ALL TABLES");
+    append(&bed, 3).await;
+    prune_down(&bed).await;
+}

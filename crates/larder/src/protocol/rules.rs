@@ -25,6 +25,7 @@ pub enum Rule {
     SkipsOnlyTold,
     /// A journal's silence is believed only if what its completeness rests on is attested as it was at the position, and is
     /// whole. The journal's to keep. Mutant `trust-silence`.
+    #[cfg(feature = "proof")]
     AttestsSilence,
 }
 

@@ -61,12 +61,13 @@ macro_rules! attestation {
     };
 }
 /// Whether the transaction that asks changed rows which the journal may not have: of a relation that is not as it was
-/// inspected, or behind row security. `$1` holds the facts. The counters may include earlier transactions of the session,
+/// inspected, or behind row security, also if this statement was planned under it: the outbox is never empty. `$1` holds the facts. The counters may include earlier transactions of the session,
 /// which does no harm: the facts are compared as they are now.
 macro_rules! is_silent {
     () => {
         concat!(
-            "(row_security_active(CAST(to_regclass('larder_outbox') AS OID)) OR EXISTS (
+            "(row_security_active(CAST(to_regclass('larder_outbox') AS OID))
+         OR NOT EXISTS (SELECT 1 FROM larder_outbox) OR EXISTS (
          SELECT 1 FROM jsonb_each_text(CAST($1 AS JSONB)) AS known (id, fact)
          WHERE (CAST(known.id AS OID) = to_regclass('larder_outbox')
                  OR pg_stat_get_xact_tuples_inserted(CAST(known.id AS OID))
@@ -83,8 +84,9 @@ macro_rules! is_silent {
 pub(in crate::journal) use {attestation, fact, is_silent, journalling};
 
 /// Begins the outbox's life after a crash has ended the one before. One of several that do so at once is enough.
-pub(in crate::journal) const BEGIN_LIFE: &str =
-    "INSERT INTO larder_outbox_life DEFAULT VALUES ON CONFLICT DO NOTHING";
+pub(in crate::journal) const BEGIN_LIFE: &str = "
+    WITH begun AS (INSERT INTO larder_outbox_life DEFAULT VALUES ON CONFLICT DO NOTHING RETURNING id)
+    INSERT INTO larder_outbox (touched) SELECT '[[\"everything\"]]' FROM begun";
 
 const FACTS: &str = concat!(
     "SELECT CAST(jsonb_object_agg(CAST(about.oid AS TEXT), ",
