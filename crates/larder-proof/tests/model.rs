@@ -133,7 +133,7 @@ mod kept {
     }
 }
 
-/// The mutants of PROTOCOL.md, and the one that its later rule has brought.
+/// The mutants of PROTOCOL.md, and those that later rules have brought.
 mod rule {
     use super::*;
 
@@ -341,10 +341,6 @@ mod attestation {
         catch(mutant, silent_memories(Rules::default(), journal), by);
     }
 
-    fn catch_timed(mutant: &str, journal: journal::Care, by: &'static str) {
-        catch(mutant, silent_times(Rules::default(), journal), by);
-    }
-
     #[test]
     fn attestation_kept_by_the_process_is_caught() {
         let care = journal::Care { attestation_is_in_position: false, ..Default::default() };
@@ -356,7 +352,7 @@ mod attestation {
         let care = journal::Care { attestation_counts_changes: false, ..Default::default() };
         catch_failover("attestation-of-the-present", care, "position_is_true");
         catch_memory("attestation-of-the-present", care, VOUCHED);
-        catch_timed("attestation-of-the-present", care, "reads_keep_the_bound");
+        catch("attestation-of-the-present", silent_times(Rules::default(), care), "reads_keep_the_bound");
     }
 
     #[test]
