@@ -8,7 +8,6 @@ use std::time::Duration;
 use crate::cache::Cache;
 use crate::cause::Causes;
 use crate::clock::Clock;
-use crate::condition::Condition;
 use crate::engine::consumer::{Consumer, Told, prune_now_and_then};
 use crate::engine::registry::Registry;
 use crate::engine::{Engine, Limits, Running, Shared};
@@ -250,7 +249,7 @@ impl Builder {
             rules: self.rules,
             causes: causes.clone(),
             passes: passes.clone(),
-            condition: Arc::new(Condition::new(clock.clone())),
+            condition: Arc::new(crate::condition::Condition::new(clock.clone())),
         };
         let condition = settings.condition.clone();
         let usable = Arc::new(Usable::new());

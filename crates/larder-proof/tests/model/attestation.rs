@@ -1,4 +1,4 @@
-//! Mutants of the journal's attestation.
+//! Mutants of the attestation, which three models share.
 
 use super::*;
 
@@ -12,10 +12,6 @@ fn catch_memory(mutant: &str, journal: journal::Care, by: &'static str) {
     catch(mutant, silent_memories(Rules::default(), journal), by);
 }
 
-fn catch_timed(mutant: &str, journal: journal::Care, by: &'static str) {
-    catch(mutant, silent_times(Rules::default(), journal), by);
-}
-
 #[test]
 fn attestation_kept_by_the_process_is_caught() {
     let care = journal::Care { attestation_is_in_position: false, ..Default::default() };
@@ -27,7 +23,7 @@ fn attestation_of_the_present_alone_is_caught() {
     let care = journal::Care { attestation_counts_changes: false, ..Default::default() };
     catch_failover("attestation-of-the-present", care, "position_is_true");
     catch_memory("attestation-of-the-present", care, VOUCHED);
-    catch_timed("attestation-of-the-present", care, "reads_keep_the_bound");
+    catch("attestation-of-the-present", silent_times(Rules::default(), care), "reads_keep_the_bound");
 }
 
 #[test]

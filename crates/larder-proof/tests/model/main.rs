@@ -21,29 +21,23 @@ use stateright::Model;
 type Scenarios<M> = Vec<(&'static str, M, Coverage)>;
 
 fn read_path(rules: Rules) -> Scenarios<Coherence> {
-    coherence::scenarios::read_path(rules)
-        .into_iter()
-        .map(|(name, it)| (name, it.clone(), it.coverage))
-        .collect()
+    counted(coherence::scenarios::read_path(rules), |it| it.coverage.clone())
 }
 
 fn tags(rules: Rules) -> Scenarios<Coherence> {
-    coherence::scenarios::tags(rules).into_iter().map(|(name, it)| (name, it.clone(), it.coverage)).collect()
+    counted(coherence::scenarios::tags(rules), |it| it.coverage.clone())
 }
 
 fn failovers(rules: Rules, care: failover::Care) -> Scenarios<Failover> {
-    failover::scenarios::all(rules, care)
-        .into_iter()
-        .map(|(name, it)| (name, it.clone(), it.coverage))
-        .collect()
+    counted(failover::scenarios::all(rules, care), |it| it.coverage.clone())
 }
 
 fn memories(rules: Rules, care: memory::Care) -> Scenarios<Memory> {
-    Memory::all(rules, care).into_iter().map(|(name, it)| (name, it.clone(), it.coverage)).collect()
+    counted(Memory::all(rules, care), |it| it.coverage.clone())
 }
 
 fn times(rules: Rules, care: timed::Care) -> Scenarios<Timed> {
-    timed::scenarios::all(rules, care).into_iter().map(|(name, it)| (name, it.clone(), it.coverage)).collect()
+    counted(timed::scenarios::all(rules, care), |it| it.coverage.clone())
 }
 
 fn silent_failovers(rules: Rules, journal: journal::Care) -> Scenarios<Failover> {
@@ -141,7 +135,7 @@ mod kept {
     }
 }
 
-/// The mutants of PROTOCOL.md, and the one that its later rule has brought.
+/// The mutants of PROTOCOL.md, and those that later rules have brought.
 mod rule {
     use super::*;
 

@@ -75,15 +75,19 @@ pub struct SqlJournal {
     /// Only in a proof: silence is believed, whatever is attested.
     trusts_silence: bool,
     /// Guarded by its lock, which is held while the connection is in use: passes of one journal come one after the other.
-    connection: Mutex<Option<Own>>,
+    state: Mutex<State>,
 }
 
-/// The journal's own connection, and what it has seen.
+#[derive(Default)]
+struct State {
+    own: Option<Own>,
+    inspected: Option<Inspected>,
+}
+
+/// The journal's own connection, and on SQLite what it has seen.
 struct Own {
     connection: SqlConnection,
-    /// On SQLite alone.
     seen: Option<sqlite::Seen>,
-    inspected: Option<Inspected>,
 }
 
 /// The last inspection.
@@ -92,6 +96,14 @@ struct Inspected {
     attested: Attested,
     inspection: Inspection,
     at: Instant,
+}
+
+impl Inspected {
+    /// Whether it need not be made again for a pass that attested this.
+    fn is_good_for(&self, attested: &Attested) -> bool {
+        let is_due = !self.inspection.defects.is_empty() && self.at.elapsed() > INSPECT_AGAIN;
+        self.attested == *attested && !is_due
+    }
 }
 
 /// What a pass asks for.
@@ -116,7 +128,7 @@ struct Answer {
     position: Position,
     /// `None` when nobody can tell.
     rows: Option<Vec<OutboxRow>>,
-    /// The statement saw at least one row of the outbox, which is never empty: nothing hid it.
+    /// Row security was not active in the statement's snapshot, and it saw at least one row of the outbox, which is never empty.
     shows_outbox: bool,
 }
 
@@ -140,9 +152,9 @@ impl SqlJournal {
     /// recovery; else what the database says.
     pub async fn open(database: &Database, tables: Vec<Table>) -> Result<Self, Error> {
         tables.iter().try_for_each(Table::check)?;
-        let connection = Mutex::new(None);
+        let state = Mutex::default();
         let (database, trusts_silence) = (database.clone(), false);
-        let journal = Self { database, tables, keep: KEEP, limit: LIMIT, trusts_silence, connection };
+        let journal = Self { database, tables, keep: KEEP, limit: LIMIT, trusts_silence, state };
         journal.inspect().await?;
         Ok(journal)
     }
@@ -152,11 +164,15 @@ impl SqlJournal {
     /// # Errors
     /// As [`SqlJournal::open`].
     pub async fn inspect(&self) -> Result<Vec<Defect>, Error> {
-        let mut slot = self.connection.lock().await;
-        let mut own = self.taken(&mut slot).await?;
+        let mut state = self.state.lock().await;
+        let mut own = self.taken(&mut state).await?;
         let (_, attested) = self.ask_on(&mut own, None).await?;
-        let defects = self.inspect_on(&mut own, attested).await?;
-        *slot = Some(own);
+        let inspected = self.inspect_on(&mut own, attested).await?;
+        let defects = inspected.inspection.defects.clone();
+        state.inspected = Some(inspected);
+        if defects.is_empty() {
+            state.own = Some(own);
+        }
         Ok(defects)
     }
 
@@ -203,11 +219,11 @@ impl SqlJournal {
 
     /// The connection, taken out of its slot meanwhile: after a failure, or when the future is dropped half-way, the
     /// connection is in an unknown state and does not go back.
-    async fn taken(&self, slot: &mut Option<Own>) -> Result<Own, Error> {
+    async fn taken(&self, state: &mut State) -> Result<Own, Error> {
         if self.database.readers().is_closed() {
             return Err(sqlx::Error::PoolClosed.into());
         }
-        if let Some(own) = slot.take() {
+        if let Some(own) = state.own.take() {
             return Ok(own);
         }
         let mut connection = self.database.readers().acquire().await?.detach();
@@ -215,7 +231,7 @@ impl SqlJournal {
             // A consumer that asks gives up after a while and asks again: the server has to give up too.
             connection.limit_statements(STATEMENT).await?;
         }
-        Ok(Own { connection, seen: None, inspected: None })
+        Ok(Own { connection, seen: None })
     }
 
     async fn ask_on(&self, own: &mut Own, position: Option<&Position>) -> Result<(Answer, Attested), Error> {
@@ -231,43 +247,37 @@ impl SqlJournal {
 
     /// Asks. What is attested otherwise than before is inspected; so are defects, now and then, for an attempt to mend them may
     /// have met a lock.
+    ///
+    /// A connection that met a defect, or saw no row of the outbox, ends with that pass: PostgreSQL keeps the plan of a statement
+    /// that it prepared under row security, and hides rows with it also after the role has got the right to see them.
     async fn ask(&self, position: Option<&Position>) -> Result<Answer, Error> {
-        let mut slot = self.connection.lock().await;
-        let mut own = self.taken(&mut slot).await?;
+        let mut state = self.state.lock().await;
+        let mut own = self.taken(&mut state).await?;
         let (answer, attested) = self.ask_on(&mut own, position).await?;
-        let is_inspected = self.trusts_silence
-            || own.inspected.as_ref().is_some_and(|last| {
-                let is_due = !last.inspection.defects.is_empty() && last.at.elapsed() > INSPECT_AGAIN;
-                last.attested == attested && !is_due
-            });
-        if !is_inspected {
-            self.inspect_on(&mut own, attested).await?;
-        }
-        // A statement that was planned under row security stays blind when its role may see rows again, and this connection
-        // keeps its plans.
-        let is_blind = !answer.shows_outbox && !self.trusts_silence;
-        let inspection = own.inspected.as_ref().map(|last| &last.inspection).filter(|_| !self.trusts_silence);
-        let defects: Vec<_> = inspection.into_iter().flat_map(|inspection| &inspection.defects).collect();
-        // A write may have noted a silence since the last pass: this one has looked.
-        inspection.into_iter().for_each(|inspection| self.database.completeness().set(inspection));
-        let outcome = match defects.as_slice() {
-            [] if is_blind => {
-                Err(Error::unavailable("the outbox showed no row; asking again on another connection"))
+        if !self.trusts_silence {
+            let is_inspected = state.inspected.as_ref().is_some_and(|last| last.is_good_for(&attested));
+            if !is_inspected {
+                state.inspected = Some(self.inspect_on(&mut own, attested).await?);
             }
-            [] => Ok(answer),
-            some => {
-                let some: Vec<_> = some.iter().map(ToString::to_string).collect();
-                Err(Error::no_journal(format!("the journal is incomplete: {}", some.join("; "))))
+            // A write may have noted a silence since the last pass: this one has looked.
+            let inspection = state.inspected.as_ref().map(|last| &last.inspection);
+            inspection.into_iter().for_each(|inspection| self.database.completeness().set(inspection));
+            let defects: Vec<_> =
+                inspection.into_iter().flat_map(|found| &found.defects).map(ToString::to_string).collect();
+            if !defects.is_empty() {
+                let defects = defects.join("; ");
+                return Err(Error::no_journal(format!("the journal is incomplete: {defects}")));
             }
-        };
-        if !is_blind {
-            *slot = Some(own);
+            if !answer.shows_outbox {
+                return Err(Error::unavailable("the outbox was hidden; asking again on another connection"));
+            }
         }
-        outcome
+        state.own = Some(own);
+        Ok(answer)
     }
 
     /// Inspects, and mends what is mended unasked.
-    async fn inspect_on(&self, own: &mut Own, attested: Attested) -> Result<Vec<Defect>, Error> {
+    async fn inspect_on(&self, own: &mut Own, attested: Attested) -> Result<Inspected, Error> {
         let mut inspection = self.look_on(own).await?;
         let mut is_mended = false;
         for defect in &inspection.defects {
@@ -279,9 +289,7 @@ impl SqlJournal {
             inspection = self.look_on(own).await?;
         }
         self.database.completeness().set(&inspection);
-        let defects = inspection.defects.clone();
-        own.inspected = Some(Inspected { attested, inspection, at: Instant::now() });
-        Ok(defects)
+        Ok(Inspected { attested, inspection, at: Instant::now() })
     }
 
     async fn look_on(&self, own: &mut Own) -> Result<Inspection, Error> {

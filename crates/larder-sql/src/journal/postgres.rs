@@ -142,7 +142,8 @@ pub(super) async fn ask(
     let lines = row.try_get::<Option<String>, _>("lines")?.unwrap_or_default();
     let rows = is_known.then(|| outbox_rows(&database, &lines));
     let position = position::of(&database, &now.cut((last + 1).max(floor)), &attested.digest);
-    Ok((Answer { database, position, rows, shows_outbox: last > 0 }, attested))
+    let shows_outbox = last > 0 && !attested.seen_from_here.starts_with('t');
+    Ok((Answer { database, position, rows, shows_outbox }, attested))
 }
 
 /// A row a line: the transaction's number, and what it touched.

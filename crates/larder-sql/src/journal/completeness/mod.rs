@@ -73,8 +73,8 @@ impl fmt::Display for Defect {
 pub(super) struct Attested {
     /// The digest that positions carry: the same whoever asks.
     pub(super) digest: String,
-    /// What it looks like to this role and its search path: which tables the declared names mean, whether row security
-    /// hides the outbox. Empty on SQLite.
+    /// What it looks like to this role and its search path: `t` or `f`, whether row security is active on the outbox; then which
+    /// tables the declared names mean. Empty on SQLite.
     pub(super) seen_from_here: String,
 }
 
