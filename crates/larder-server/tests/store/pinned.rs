@@ -102,7 +102,9 @@ fn loose_names(body: &str, transition_tables: &[&str]) -> Vec<String> {
         if is_hidden && next != "(" {
             loose.push(word.clone());
         }
-        let names_table = ["INTO", "UPDATE", "JOIN", "TABLE"].contains(&before.to_uppercase().as_str())
+        // RETURNING … INTO names a variable.
+        let names_table = ["UPDATE", "JOIN", "TABLE"].contains(&before.to_uppercase().as_str())
+            || before.eq_ignore_ascii_case("INTO") && before_that.eq_ignore_ascii_case("INSERT")
             || before.eq_ignore_ascii_case("FROM") && !before_that.eq_ignore_ascii_case("EPOCH");
         if is_name && names_table && next != "." && !transition_tables.contains(&word.as_str()) {
             loose.push(word.clone());

@@ -29,9 +29,9 @@ const POSTGRES_UPGRADE: &str = "\
 -- before is unknown.
 ALTER TABLE larder_outbox SET UNLOGGED;
 ALTER TABLE larder_outbox_marks SET UNLOGGED;
+-- No key: a restore may bring a row where a consumer has just inserted one, and all of them together are the life.
 CREATE UNLOGGED TABLE larder_outbox_life (
-    id       UUID NOT NULL DEFAULT gen_random_uuid(),
-    only_row INTEGER NOT NULL DEFAULT 1 CONSTRAINT larder_outbox_life_only_row_key UNIQUE CHECK (only_row = 1)
+    id UUID NOT NULL DEFAULT gen_random_uuid()
 );
 INSERT INTO larder_outbox_life DEFAULT VALUES;
 -- Never empty: to a session that sees no row, the outbox is hidden.

@@ -117,7 +117,7 @@ pub(super) async fn ask(
         .bind(i64::try_from(asking.limit).unwrap_or(i64::MAX).saturating_add(1))
         .bind(names);
     let row = query.fetch_one(&mut *connection).await.map_err(touched::without_outbox)?;
-    if row.try_get::<Option<String>, _>("life")?.is_none() {
+    if row.try_get::<i32, _>("is_alive")? == 0 {
         sqlx::query(BEGIN_LIFE).execute(connection).await?;
         // Once only: whatever has become of it since, the next pass asks again.
         return Err(Error::unavailable("the database has recovered from a crash, so its outbox begins anew"));

@@ -189,10 +189,15 @@ mod tests {
         let touches =
             |keys: &[&str]| keys.iter().map(|key| Touch::entry("rooms", [*key])).collect::<Vec<_>>();
         let told_8 = |id: &ChangeId| id.as_str() == "8";
-        assert_eq!(untold(changes(), told_8, Rules::default()), touches(&["a", "b", "c", "d"]));
+        let untold = |is_told: &dyn Fn(&ChangeId) -> bool| {
+            let mut touches = untold(changes(), is_told, Rules::default());
+            touches.sort();
+            touches
+        };
+        assert_eq!(untold(&told_8), touches(&["a", "b", "c", "d"]));
         let told_but_8 = |id: &ChangeId| id.as_str() != "8";
-        assert_eq!(untold(changes(), told_but_8, Rules::default()), touches(&["b", "c"]));
-        assert_eq!(untold(changes(), |_| true, Rules::default()), []);
+        assert_eq!(untold(&told_but_8), touches(&["b", "c"]));
+        assert_eq!(untold(&|_| true), []);
     }
 
     #[test]

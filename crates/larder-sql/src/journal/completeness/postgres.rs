@@ -42,7 +42,7 @@ macro_rules! attestation {
     () => {
         concat!(
             "CAST(hashtextextended(concat_ws('|',
-                 (SELECT id FROM larder_outbox_life),
+                 (SELECT string_agg(CAST(id AS TEXT), ',' ORDER BY id) FROM larder_outbox_life),
                  (SELECT string_agg(concat_ws(' ', about.oid, ",
             $crate::journal::completeness::postgres::fact!(),
             "), '|' ORDER BY about.oid) FROM ",
@@ -56,7 +56,7 @@ macro_rules! attestation {
                  SELECT string_agg(COALESCE(CAST(CAST(to_regclass(name) AS OID) AS TEXT), '-'), ',' ORDER BY nth)
                  FROM unnest(string_to_array($3, E'\\x01')) WITH ORDINALITY AS declared (name, nth)
              )) AS seen_from_here,
-             (SELECT CAST(id AS TEXT) FROM larder_outbox_life) AS life"
+             CAST(EXISTS (SELECT 1 FROM larder_outbox_life) AS INTEGER) AS is_alive"
         )
     };
 }
@@ -83,9 +83,12 @@ macro_rules! is_silent {
 
 pub(in crate::journal) use {attestation, fact, is_silent, journalling};
 
-/// Begins the outbox's life after a crash has ended the one before. One of several that do so at once is enough.
+/// Begins the outbox's life after a crash has ended the one before. Several that do so at once begin one together.
 pub(in crate::journal) const BEGIN_LIFE: &str = "
-    WITH begun AS (INSERT INTO larder_outbox_life DEFAULT VALUES ON CONFLICT DO NOTHING RETURNING id)
+    WITH begun AS (
+        INSERT INTO larder_outbox_life (id)
+            SELECT gen_random_uuid() WHERE NOT EXISTS (SELECT 1 FROM larder_outbox_life) RETURNING id
+    )
     INSERT INTO larder_outbox (touched) SELECT '[[\"everything\"]]' FROM begun";
 
 const FACTS: &str = concat!(
