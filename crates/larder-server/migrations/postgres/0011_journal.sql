@@ -12,7 +12,6 @@ CREATE UNLOGGED TABLE larder_outbox_life (
 INSERT INTO larder_outbox_life DEFAULT VALUES;
 -- Never empty: to a session that sees no row, the outbox is hidden.
 INSERT INTO larder_outbox (touched) VALUES ('[]');
-
 DO $migration$ DECLARE
     -- The sessions that run these functions may have another search path.
     place CONSTANT TEXT := (
@@ -20,11 +19,9 @@ DO $migration$ DECLARE
         WHERE pg_class.oid = CAST('larder_outbox' AS REGCLASS)
     );
 BEGIN
--- Whether a row of the outbox already says, for this transaction, that all of a table has changed. Inserts that row once
--- the transaction has journalled 2000 rows of the table. The count and the place of the row are settings of the transaction:
--- a session that forges them makes the count wrong, which does no harm, and the row at that place is read and compared.
 EXECUTE replace($function$
-CREATE FUNCTION @schema@.larder_outbox_covers(relation OID, whole TEXT) RETURNS BOOLEAN LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION @schema@.larder_outbox_covers(relation OID, whole TEXT) RETURNS BOOLEAN LANGUAGE plpgsql AS $$
+-- larder 2838f90c52ea26e2
 DECLARE
     setting CONSTANT pg_catalog.text := pg_catalog.concat('larder.bulk_', relation);
     own     CONSTANT pg_catalog.text := pg_catalog.pg_current_xact_id()::pg_catalog.text;
@@ -54,10 +51,9 @@ BEGIN
     RETURN TRUE;
 END $$;
 $function$, '@schema@', place);
--- Rows that leave the outbox before their time may be rows that a consumer has not seen: then everything counts as touched.
--- Pruning takes only what lies below the floor, and what came with a dump from another server.
 EXECUTE replace($function$
-CREATE FUNCTION @schema@.larder_outbox_kept() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
+CREATE OR REPLACE FUNCTION @schema@.larder_outbox_kept() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
+-- larder f770a42a3755a344
 BEGIN
     IF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
         PERFORM 1 FROM gone
@@ -77,13 +73,13 @@ BEGIN
     RETURN NULL;
 END $$;
 $function$, '@schema@', place);
-EXECUTE format('REVOKE ALL ON FUNCTION %s.larder_outbox_covers(OID, TEXT) FROM PUBLIC', place);
+EXECUTE format('REVOKE ALL ON FUNCTION %s.larder_outbox_covers(OID, TEXT), %s.larder_outbox_kept() FROM PUBLIC', place, place);
 END $migration$;
-CREATE TRIGGER larder_outbox_deleted AFTER DELETE ON larder_outbox REFERENCING OLD TABLE AS gone
+CREATE OR REPLACE TRIGGER larder_outbox_deleted AFTER DELETE ON larder_outbox REFERENCING OLD TABLE AS gone
     FOR EACH STATEMENT EXECUTE FUNCTION larder_outbox_kept();
-CREATE TRIGGER larder_outbox_updated AFTER UPDATE ON larder_outbox
+CREATE OR REPLACE TRIGGER larder_outbox_updated AFTER UPDATE ON larder_outbox
     FOR EACH STATEMENT EXECUTE FUNCTION larder_outbox_kept();
-CREATE TRIGGER larder_outbox_truncated AFTER TRUNCATE ON larder_outbox
+CREATE OR REPLACE TRIGGER larder_outbox_truncated AFTER TRUNCATE ON larder_outbox
     FOR EACH STATEMENT EXECUTE FUNCTION larder_outbox_kept();
 ALTER TABLE larder_outbox ENABLE ALWAYS TRIGGER larder_outbox_deleted;
 ALTER TABLE larder_outbox ENABLE ALWAYS TRIGGER larder_outbox_updated;

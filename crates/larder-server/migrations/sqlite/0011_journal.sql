@@ -1,12 +1,12 @@
 -- Written by larder_sql::journal: `upgrade` of the outbox of 0009, and the `triggers` that src/store/journal.rs declares.
 
--- Rows that leave the outbox before their time may be rows that a consumer has not seen: then everything counts as touched.
--- Pruning takes only what lies below a floor.
+DROP TRIGGER IF EXISTS larder_outbox_deleted;
 CREATE TRIGGER larder_outbox_deleted AFTER DELETE ON larder_outbox
     WHEN OLD.id >= (SELECT COALESCE(MAX(floor), 0) FROM larder_outbox_marks)
 BEGIN
     INSERT INTO larder_outbox (touched) VALUES ('[["everything"]]');
 END;
+DROP TRIGGER IF EXISTS larder_outbox_updated;
 CREATE TRIGGER larder_outbox_updated AFTER UPDATE ON larder_outbox
 BEGIN
     INSERT INTO larder_outbox (touched) VALUES ('[["everything"]]');

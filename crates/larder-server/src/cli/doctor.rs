@@ -20,8 +20,8 @@ pub(crate) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Res
     let (name, url) = settings.database_for_schema();
     let database = Database::open(&settings.database.options(url)).await;
     let database = database.with_context(|| format!("{name} cannot be opened"))?;
-    let journal = SqlJournal::open(&database, tables()).await.context("there is no journal to examine")?;
-    let before = journal.inspect().await?;
+    let journal = SqlJournal::examine(&database, tables()).await.context("the journal cannot be examined")?;
+    let before = journal.defects();
     let after = if arguments.mend { journal.mend().await? } else { before.clone() };
     database.close().await;
     for defect in before.iter().filter(|defect| !after.contains(defect)) {

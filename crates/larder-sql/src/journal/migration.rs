@@ -2,6 +2,8 @@
 
 use crate::dialect::Dialect;
 use crate::error::Error;
+use crate::journal::postgres_triggers::always;
+use crate::journal::seal::sealed;
 use crate::journal::table::Table;
 use crate::journal::{postgres_triggers, sqlite_triggers};
 
@@ -36,19 +38,13 @@ CREATE UNLOGGED TABLE larder_outbox_life (
 INSERT INTO larder_outbox_life DEFAULT VALUES;
 -- Never empty: to a session that sees no row, the outbox is hidden.
 INSERT INTO larder_outbox (touched) VALUES ('[]');
+";
 
-DO $migration$ DECLARE
-    -- The sessions that run these functions may have another search path.
-    place CONSTANT TEXT := (
-        SELECT quote_ident(nspname) FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-        WHERE pg_class.oid = CAST('larder_outbox' AS REGCLASS)
-    );
-BEGIN
--- Whether a row of the outbox already says, for this transaction, that all of a table has changed. Inserts that row once
--- the transaction has journalled {bulk_rows} rows of the table. The count and the place of the row are settings of the transaction:
--- a session that forges them makes the count wrong, which does no harm, and the row at that place is read and compared.
-EXECUTE replace($function$
-CREATE FUNCTION @schema@.larder_outbox_covers(relation OID, whole TEXT) RETURNS BOOLEAN LANGUAGE plpgsql AS $$
+/// The text of `larder_outbox_covers`. Whether a row of the outbox already says, for this transaction, that all of a table has
+/// changed; inserts that row once the transaction has journalled many rows of the table. The count and the place of the row are
+/// settings of the transaction: a session that forges them makes the count wrong, which does no harm, and the row at that place is
+/// read and compared.
+const COVERS: &str = "\
 DECLARE
     setting CONSTANT pg_catalog.text := pg_catalog.concat('larder.bulk_', relation);
     own     CONSTANT pg_catalog.text := pg_catalog.pg_current_xact_id()::pg_catalog.text;
@@ -76,12 +72,11 @@ BEGIN
     INSERT INTO @schema@.larder_outbox (touched) VALUES (whole) RETURNING ctid INTO place;
     PERFORM pg_catalog.set_config(setting, pg_catalog.concat_ws(' ', own, state[2], place), TRUE);
     RETURN TRUE;
-END $$;
-$function$, '@schema@', place);
--- Rows that leave the outbox before their time may be rows that a consumer has not seen: then everything counts as touched.
--- Pruning takes only what lies below the floor, and what came with a dump from another server.
-EXECUTE replace($function$
-CREATE FUNCTION @schema@.larder_outbox_kept() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
+END ";
+
+/// The text of `larder_outbox_kept`. Rows that leave the outbox before their time may be rows that a consumer has not seen: then
+/// everything counts as touched. Pruning takes only what lies below the floor, and what came with a dump from another server.
+const KEPT: &str = "\
 BEGIN
     IF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
         PERFORM 1 FROM gone
@@ -99,20 +94,85 @@ BEGIN
     END IF;
     INSERT INTO @schema@.larder_outbox (touched) VALUES ('[[\"everything\"]]');
     RETURN NULL;
-END $$;
+END ";
+
+/// The text of a function of the outbox, sealed.
+pub(super) fn outbox_function(name: OutboxFunction) -> String {
+    let text = match name {
+        OutboxFunction::Covers => COVERS.replace("{bulk_rows}", &postgres_triggers::BULK_ROWS.to_string()),
+        OutboxFunction::Kept => KEPT.to_owned(),
+    };
+    sealed(&text)
+}
+
+/// The functions that belong to the outbox itself.
+#[derive(Clone, Copy)]
+pub(super) enum OutboxFunction {
+    /// `larder_outbox_covers`.
+    Covers,
+    /// `larder_outbox_kept`.
+    Kept,
+}
+
+/// The outbox's own functions and triggers: creates them, or replaces what stands in their place.
+pub(super) fn guards(dialect: Dialect) -> String {
+    if dialect == Dialect::Sqlite {
+        let guard = |(name, sql): &(&str, &str)| format!("DROP TRIGGER IF EXISTS {name};\n{sql};\n");
+        return SQLITE_GUARDS.iter().map(guard).collect();
+    }
+    let always = POSTGRES_GUARDS.map(|name| format!("{};\n", always("larder_outbox", name))).concat();
+    format!(
+        "\
+DO $migration$ DECLARE
+    -- The sessions that run these functions may have another search path.
+    place CONSTANT TEXT := (
+        SELECT quote_ident(nspname) FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+        WHERE pg_class.oid = CAST('larder_outbox' AS REGCLASS)
+    );
+BEGIN
+EXECUTE replace($function$
+CREATE OR REPLACE FUNCTION @schema@.larder_outbox_covers(relation OID, whole TEXT) RETURNS BOOLEAN LANGUAGE plpgsql AS $${covers}$$;
 $function$, '@schema@', place);
-EXECUTE format('REVOKE ALL ON FUNCTION %s.larder_outbox_covers(OID, TEXT) FROM PUBLIC', place);
+EXECUTE replace($function$
+CREATE OR REPLACE FUNCTION @schema@.larder_outbox_kept() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $${kept}$$;
+$function$, '@schema@', place);
+EXECUTE format('REVOKE ALL ON FUNCTION %s.larder_outbox_covers(OID, TEXT), %s.larder_outbox_kept() FROM PUBLIC', place, place);
 END $migration$;
-CREATE TRIGGER larder_outbox_deleted AFTER DELETE ON larder_outbox REFERENCING OLD TABLE AS gone
+CREATE OR REPLACE TRIGGER larder_outbox_deleted AFTER DELETE ON larder_outbox REFERENCING OLD TABLE AS gone
     FOR EACH STATEMENT EXECUTE FUNCTION larder_outbox_kept();
-CREATE TRIGGER larder_outbox_updated AFTER UPDATE ON larder_outbox
+CREATE OR REPLACE TRIGGER larder_outbox_updated AFTER UPDATE ON larder_outbox
     FOR EACH STATEMENT EXECUTE FUNCTION larder_outbox_kept();
-CREATE TRIGGER larder_outbox_truncated AFTER TRUNCATE ON larder_outbox
+CREATE OR REPLACE TRIGGER larder_outbox_truncated AFTER TRUNCATE ON larder_outbox
     FOR EACH STATEMENT EXECUTE FUNCTION larder_outbox_kept();
-ALTER TABLE larder_outbox ENABLE ALWAYS TRIGGER larder_outbox_deleted;
-ALTER TABLE larder_outbox ENABLE ALWAYS TRIGGER larder_outbox_updated;
-ALTER TABLE larder_outbox ENABLE ALWAYS TRIGGER larder_outbox_truncated;
-";
+{always}",
+        covers = outbox_function(OutboxFunction::Covers),
+        kept = outbox_function(OutboxFunction::Kept),
+    )
+}
+
+/// The triggers that guard the outbox on PostgreSQL.
+pub(super) const POSTGRES_GUARDS: [&str; 3] =
+    ["larder_outbox_deleted", "larder_outbox_updated", "larder_outbox_truncated"];
+
+/// The triggers that guard the outbox on SQLite, as the database keeps them. Rows that leave the outbox before their time may be
+/// rows that a consumer has not seen: then everything counts as touched. Pruning takes only what lies below a floor.
+pub(super) const SQLITE_GUARDS: [(&str, &str); 2] = [
+    (
+        "larder_outbox_deleted",
+        "CREATE TRIGGER larder_outbox_deleted AFTER DELETE ON larder_outbox
+    WHEN OLD.id >= (SELECT COALESCE(MAX(floor), 0) FROM larder_outbox_marks)
+BEGIN
+    INSERT INTO larder_outbox (touched) VALUES ('[[\"everything\"]]');
+END",
+    ),
+    (
+        "larder_outbox_updated",
+        "CREATE TRIGGER larder_outbox_updated AFTER UPDATE ON larder_outbox
+BEGIN
+    INSERT INTO larder_outbox (touched) VALUES ('[[\"everything\"]]');
+END",
+    ),
+];
 
 const SQLITE_TABLES: &str = "\
 -- What each change touched, in its own transaction. Triggers write it, larder's relays read it, age prunes it.
@@ -137,21 +197,6 @@ CREATE TABLE larder_identity (
     only_row INTEGER NOT NULL DEFAULT 1 UNIQUE CHECK (only_row = 1)
 );
 INSERT INTO larder_identity (id) VALUES (lower(hex(randomblob(16))));
-";
-
-/// What an outbox of the first release lacks.
-const SQLITE_UPGRADE: &str = "\
--- Rows that leave the outbox before their time may be rows that a consumer has not seen: then everything counts as touched.
--- Pruning takes only what lies below a floor.
-CREATE TRIGGER larder_outbox_deleted AFTER DELETE ON larder_outbox
-    WHEN OLD.id >= (SELECT COALESCE(MAX(floor), 0) FROM larder_outbox_marks)
-BEGIN
-    INSERT INTO larder_outbox (touched) VALUES ('[[\"everything\"]]');
-END;
-CREATE TRIGGER larder_outbox_updated AFTER UPDATE ON larder_outbox
-BEGIN
-    INSERT INTO larder_outbox (touched) VALUES ('[[\"everything\"]]');
-END;
 ";
 
 /// The outbox and the triggers of `tables`: the first migration of a database that is to have a journal.
@@ -185,12 +230,11 @@ pub fn outbox(dialect: Dialect) -> String {
 /// What an outbox of an earlier release lacks: to be run once, by the role that owns it. The
 /// [`triggers`] of all tables belong behind it.
 pub fn upgrade(dialect: Dialect) -> String {
-    match dialect {
-        Dialect::Postgres => {
-            POSTGRES_UPGRADE.replace("{bulk_rows}", &postgres_triggers::BULK_ROWS.to_string())
-        }
-        Dialect::Sqlite => SQLITE_UPGRADE.to_owned(),
-    }
+    let tables = match dialect {
+        Dialect::Postgres => POSTGRES_UPGRADE,
+        Dialect::Sqlite => "",
+    };
+    format!("{tables}{}", guards(dialect))
 }
 
 /// The triggers of `tables`, which replace those that these tables have: for another table, or a declaration that has

@@ -74,6 +74,8 @@ pub struct SqlJournal {
     limit: usize,
     /// Only in a proof: silence is believed, whatever is attested.
     trusts_silence: bool,
+    /// What is harmless to mend is mended unasked.
+    mends: bool,
     /// Guarded by its lock, which is held while the connection is in use: passes of one journal come one after the other.
     state: Mutex<State>,
 }
@@ -151,12 +153,32 @@ impl SqlJournal {
     /// [`ErrorKind::NoJournal`](crate::error::ErrorKind::NoJournal) where there is no outbox, or the database is in
     /// recovery; else what the database says.
     pub async fn open(database: &Database, tables: Vec<Table>) -> Result<Self, Error> {
-        tables.iter().try_for_each(Table::check)?;
-        let state = Mutex::default();
-        let (database, trusts_silence) = (database.clone(), false);
-        let journal = Self { database, tables, keep: KEEP, limit: LIMIT, trusts_silence, state };
+        let journal = Self::new(database, tables)?;
         journal.inspect().await?;
         Ok(journal)
+    }
+
+    /// As [`SqlJournal::open`], for looking alone: mends nothing unless [`SqlJournal::mend`] is called. For a command line.
+    ///
+    /// # Errors
+    /// As [`SqlJournal::open`].
+    pub async fn examine(database: &Database, tables: Vec<Table>) -> Result<Self, Error> {
+        let journal = Self { mends: false, ..Self::new(database, tables)? };
+        journal.inspect().await?;
+        Ok(journal)
+    }
+
+    fn new(database: &Database, tables: Vec<Table>) -> Result<Self, Error> {
+        tables.iter().try_for_each(Table::check)?;
+        Ok(Self {
+            database: database.clone(),
+            tables,
+            keep: KEEP,
+            limit: LIMIT,
+            trusts_silence: false,
+            mends: true,
+            state: Mutex::default(),
+        })
     }
 
     /// Looks at once whether the journal is complete: what keeps it from being so, or nothing.
@@ -280,7 +302,7 @@ impl SqlJournal {
     async fn inspect_on(&self, own: &mut Own, attested: Attested) -> Result<Inspected, Error> {
         let mut inspection = self.look_on(own).await?;
         let mut is_mended = false;
-        for defect in &inspection.defects {
+        for defect in inspection.defects.iter().filter(|_| self.mends) {
             if let Some(remedy) = defect.remedy_at_once() {
                 is_mended |= self.apply(defect, remedy).await;
             }

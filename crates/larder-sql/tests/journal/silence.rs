@@ -233,6 +233,10 @@ async fn the_remedies_mend_what_they_name() {
         "DROP FUNCTION larder_journal_guests() CASCADE",
         "CREATE OR REPLACE FUNCTION larder_journal_guests() RETURNS TRIGGER LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
         "DROP TRIGGER larder_journal_truncated ON notes",
+        "DROP TRIGGER larder_outbox_deleted ON larder_outbox",
+        "CREATE OR REPLACE FUNCTION larder_outbox_kept() RETURNS TRIGGER LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+        "CREATE OR REPLACE FUNCTION larder_outbox_covers(relation OID, whole TEXT) RETURNS BOOLEAN LANGUAGE sql
+             RETURN TRUE",
         "ALTER TABLE larder_outbox ALTER COLUMN xid DROP DEFAULT",
         "ALTER TABLE larder_outbox ENABLE ROW LEVEL SECURITY; ALTER TABLE larder_outbox FORCE ROW LEVEL SECURITY",
     ];

@@ -4,8 +4,10 @@ use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
 use crate::connecting::connection::SqlConnection;
+use crate::dialect::Dialect;
 use crate::error::Error;
 use crate::journal::completeness::{Attested, Defect, Inspection};
+use crate::journal::migration::{POSTGRES_GUARDS, guards};
 use crate::journal::postgres_triggers::{self, ROW_TRIGGER, SCHEMA, TRUNCATE_TRIGGER, always};
 use crate::journal::seal::is_sealed;
 use crate::journal::table::{Table, quoted};
@@ -50,6 +52,8 @@ macro_rules! attestation {
             "),
                  (SELECT string_agg(concat_ws(' ', oid, xmin), ',' ORDER BY oid) FROM pg_attrdef
                      WHERE adrelid = to_regclass('larder_outbox')),
+                 (SELECT string_agg(concat_ws(' ', oid, xmin), ',' ORDER BY oid) FROM pg_proc
+                     WHERE proname = 'larder_outbox_covers'),
                  (SELECT string_agg(concat_ws(' ', oid, xmin), ',' ORDER BY oid) FROM pg_enum)
              ), 0) AS TEXT) AS attestation,
              concat_ws(' ', row_security_active(CAST(to_regclass('larder_outbox') AS OID)), (
@@ -105,8 +109,10 @@ const OUTBOX: &str = "
         CAST(EXISTS (SELECT 1 FROM pg_rewrite WHERE ev_class = about.oid) AS INTEGER) AS has_rules,
         (SELECT string_agg(quote_ident(tgname), ', ' ORDER BY tgname) FROM pg_trigger
             WHERE tgrelid = about.oid AND NOT tgisinternal AND tgname NOT LIKE 'larder\\_outbox\\_%') AS foreign_triggers,
-        (SELECT COUNT(*) FROM pg_trigger WHERE tgrelid = about.oid AND tgenabled = 'A'
+        (SELECT string_agg(CAST(tgenabled AS TEXT), '') FROM pg_trigger WHERE tgrelid = about.oid
             AND tgname IN ('larder_outbox_deleted', 'larder_outbox_updated', 'larder_outbox_truncated')) AS guards,
+        (SELECT prosrc FROM pg_proc WHERE proname = 'larder_outbox_covers' AND pronamespace = relnamespace) AS covers,
+        (SELECT prosrc FROM pg_proc WHERE proname = 'larder_outbox_kept' AND pronamespace = relnamespace) AS kept,
         (SELECT string_agg(pg_get_expr(adbin, adrelid), ', ' ORDER BY adnum) FROM pg_attrdef
             WHERE adrelid = about.oid) AS defaults
     FROM pg_class AS about JOIN pg_namespace ON pg_namespace.oid = relnamespace
@@ -192,14 +198,28 @@ fn of_outbox(row: &AnyRow, defects: &mut Vec<Defect>) -> Result<(), Error> {
                 .mended_by("ALTER TABLE larder_outbox ALTER COLUMN xid SET DEFAULT pg_current_xact_id()"),
         );
     }
-    if row.try_get::<i64, _>("guards")? != 3 {
-        let guards = ["larder_outbox_deleted", "larder_outbox_updated", "larder_outbox_truncated"];
-        let remedy = guards.map(|guard| always("larder_outbox", guard)).join("; ");
+    let place: String = row.try_get("place")?;
+    let is_sealed_here = |column| -> Result<bool, Error> {
+        let text: Option<String> = row.try_get(column)?;
+        Ok(text.is_some_and(|text| is_sealed(&unplaced(&text, &place))))
+    };
+    if !is_sealed_here("covers")? || !is_sealed_here("kept")? {
         defects.push(
-            Defect::new("a trigger that guards larder_outbox is missing, or does not fire ALWAYS")
-                .mended_by(remedy)
-                .at_once(),
+            Defect::new("a function of larder_outbox is missing or was changed by hand")
+                .mended_by(guards(Dialect::Postgres)),
         );
+    }
+    match row.try_get::<Option<String>, _>("guards")?.as_deref() {
+        Some("AAA") => {}
+        Some(states) if states.len() == POSTGRES_GUARDS.len() => {
+            let remedy = POSTGRES_GUARDS.map(|guard| always("larder_outbox", guard)).join("; ");
+            let defect = Defect::new("a trigger that guards larder_outbox does not fire ALWAYS");
+            defects.push(defect.mended_by(remedy).at_once());
+        }
+        _ => defects.push(
+            Defect::new("a trigger that guards larder_outbox is missing")
+                .mended_by(guards(Dialect::Postgres)),
+        ),
     }
     Ok(())
 }
@@ -275,7 +295,7 @@ fn of_function(table: &Table, name: &str, body: &str, place: &str, is_definer: b
             "the trigger function of {name} does not run with its owner's rights (SECURITY DEFINER)"
         ));
     }
-    let body = body.replace(&format!("{place}.larder_outbox"), &format!("{SCHEMA}.larder_outbox"));
+    let body = unplaced(body, place);
     if body == postgres_triggers::body(table) {
         return None;
     }
@@ -288,6 +308,11 @@ fn of_function(table: &Table, name: &str, body: &str, place: &str, is_definer: b
     (!missing.is_empty()).then(|| {
         format!("the trigger function of {name}, of another release, does not journal {}", missing.join(", "))
     })
+}
+
+/// The text of a function as it is sealed, without the schema that a migration has put into it.
+fn unplaced(text: &str, place: &str) -> String {
+    text.replace(&format!("{place}.larder_outbox"), &format!("{SCHEMA}.larder_outbox"))
 }
 
 fn flag(row: &AnyRow, column: &str) -> Result<bool, Error> {

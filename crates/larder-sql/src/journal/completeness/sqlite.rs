@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use sqlx::Row as _;
 
 use crate::connecting::connection::SqlConnection;
+use crate::dialect::Dialect;
 use crate::error::Error;
 use crate::journal::completeness::{Defect, Inspection};
+use crate::journal::migration::{SQLITE_GUARDS, guards};
 use crate::journal::seal::is_sealed;
 use crate::journal::sqlite_triggers::{self, Trigger};
 use crate::journal::table::Table;
@@ -15,8 +17,6 @@ use crate::journal::table::Table;
 const SCHEMA_VERSION: &str = "SELECT schema_version FROM pragma_schema_version";
 
 const SCHEMA: &str = "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE type IN ('table', 'trigger')";
-
-const GUARDS: [&str; 2] = ["larder_outbox_deleted", "larder_outbox_updated"];
 
 pub(in crate::journal) async fn inspect(
     connection: &mut SqlConnection,
@@ -35,12 +35,17 @@ pub(in crate::journal) async fn inspect(
         }
     }
     let mut defects = Vec::new();
-    for guard in GUARDS.iter().filter(|guard| !triggers.contains_key(**guard)) {
-        defects.push(Defect::new(format!("the trigger {guard}, which guards larder_outbox, is missing")));
+    for (guard, sql) in SQLITE_GUARDS {
+        if triggers.get(guard).is_none_or(|(_, found)| found != sql) {
+            let what =
+                format!("the trigger {guard}, which guards larder_outbox, is missing or was changed by hand");
+            defects.push(Defect::new(what).mended_by(guards(Dialect::Sqlite)));
+        }
     }
+    let is_guard = |name: &str| SQLITE_GUARDS.iter().any(|(guard, _)| *guard == name);
     let mut foreign: Vec<_> = triggers
         .iter()
-        .filter(|(name, (of, _))| of == "larder_outbox" && !GUARDS.contains(&name.as_str()))
+        .filter(|(name, (of, _))| of == "larder_outbox" && !is_guard(name))
         .map(|(name, _)| name.as_str())
         .collect();
     foreign.sort_unstable();
