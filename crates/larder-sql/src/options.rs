@@ -41,7 +41,7 @@ pub enum Pooler {
     None,
     /// A pooler that hands each transaction to any of its server connections, such as PgBouncer with
     /// `pool_mode = transaction`. larder then keeps no state of a session: each statement is prepared without a name, within
-    /// a transaction. That costs a read two more round trips.
+    /// a transaction. That costs a read three more round trips.
     Transaction,
 }
 

@@ -64,7 +64,8 @@ async fn every_function_is_pinned() {
         let loose = if is_pinned { Vec::new() } else { loose_names(&function.body, &transition_tables) };
         assert!(loose.is_empty(), "{} leaves to the caller's search path: {loose:?}", function.name);
         // Written by larder_sql: what they would do for another table is to journal too much.
-        let is_journals = function.name.starts_with("larder_journal") || function.name.starts_with("larder_outbox");
+        let is_journals =
+            function.name.starts_with("larder_journal") || function.name.starts_with("larder_outbox");
         assert!(
             !function.runs_as_owner || !function.is_public || is_journals,
             "{} does its owner's work for any role that hangs it on a table",

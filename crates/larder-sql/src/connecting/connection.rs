@@ -107,7 +107,8 @@ impl SqlConnection {
         done
     }
 
-    /// Whether the next may have it as it is.
+    /// Whether the pool may lend it again without cleaning: no statement is under way, no transaction is open, the server has not
+    /// ended it.
     pub(super) fn is_clean(&self) -> bool {
         !self.is_busy && !self.is_open && !self.is_spent
     }

@@ -2,9 +2,9 @@
 //!
 //! Invariants:
 //! - `clean_idle`: an idle connection is in no transaction, and no statement of an earlier user runs on it;
-//! - `room_to_read`: users of a share never hold all connections, also where the server grants fewer than the limit;
+//! - `room_to_read`: if the server grants at least two connections, users of a share take at most half of them;
 //! - `own_before_none`: while the server refuses new connections, a caller waits for one that another caller returns, and
-//!   fails only after the whole wait.
+//!   fails only after the whole wait, or at once if the refusal will not pass by itself.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};

@@ -128,7 +128,7 @@ impl Asking<'_> {
 struct Answer {
     database: DatabaseId,
     position: Position,
-    /// `None` when nobody can tell.
+    /// `None`: the changes since the position cannot be determined, so everything counts as touched.
     rows: Option<Vec<OutboxRow>>,
     /// Row security was not active in the statement's snapshot, and it saw at least one row of the outbox, which is never empty.
     shows_outbox: bool,
@@ -267,8 +267,8 @@ impl SqlJournal {
         }
     }
 
-    /// Asks. What is attested otherwise than before is inspected; so are defects, now and then, for an attempt to mend them may
-    /// have met a lock.
+    /// Asks. Inspects if the attestation differs from the last inspection's, and every 5 s while there are defects, because a remedy
+    /// may have failed on a lock.
     ///
     /// A connection that met a defect, or saw no row of the outbox, ends with that pass: PostgreSQL keeps the plan of a statement
     /// that it prepared under row security, and hides rows with it also after the role has got the right to see them.

@@ -17,7 +17,8 @@ pub(super) const SCHEMA: &str = "@schema@";
 pub(super) const ROW_TRIGGER: &str = "larder_journal";
 /// The trigger that journals TRUNCATE.
 pub(super) const TRUNCATE_TRIGGER: &str = "larder_journal_truncated";
-/// So many rows of a table a transaction journals one by one once it has changed as many; then the whole table, once.
+/// Rows of one table. After a transaction has changed this many, `larder_outbox_covers` counts the next ones; after as many again,
+/// one row of the outbox stands for the whole table.
 pub(super) const BULK_ROWS: u32 = 2_000;
 
 /// The statements that create or replace them.

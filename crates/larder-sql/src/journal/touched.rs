@@ -26,9 +26,9 @@ pub(super) fn parse(rows: &[OutboxRow]) -> Option<Vec<Change>> {
         .ok()
 }
 
-/// The name of the change that these are the rows of. It says what they say too, in whatever order: who asked before a
-/// deferred trigger added to them, at the commit, has told another change. Two versions of Rust may digest differently, and
-/// then a change is told once more.
+/// The name of the change that these rows form: the transaction and a digest of the rows, in any order. If a deferred trigger adds
+/// rows at the commit, the name that the writer read earlier no longer matches, so the relay invalidates the change. Two versions
+/// of Rust may digest differently; then the relay invalidates it once more.
 fn name(rows: &[OutboxRow]) -> ChangeId {
     let digest = |row: &OutboxRow| {
         let mut hasher = DefaultHasher::new();

@@ -205,7 +205,7 @@ async fn settles(bed: &Bed) {
     assert_eq!(bed.since(&mut from).await, guest("later", "later", None));
 }
 
-/// It stays unknown what happened meanwhile, however many other consumers have asked since.
+/// Invariant `silence_is_attested`: it stays unknown what happened meanwhile, however many other consumers have asked since.
 #[tokio::test]
 async fn a_position_from_before_a_silence_stays_unknown() {
     let bed = Bed::postgres().await;

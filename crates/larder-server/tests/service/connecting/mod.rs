@@ -43,6 +43,7 @@ fn reason(stranger: &Client) -> String {
     answer.field("detail")
 }
 
+/// Invariant `ready_once`.
 #[test]
 fn a_service_that_starts_before_its_database_becomes_ready_by_itself() {
     let mut server = Postgres::start().unwrap();

@@ -46,7 +46,7 @@ impl Defect {
         Defect { remedy: Some(sql.into()), ..self }
     }
 
-    /// Mended without being asked: the remedy takes back what a program did in passing and nobody meant.
+    /// larder applies this remedy unasked: it only restores ALWAYS, which `ENABLE TRIGGER ALL` takes away as a side effect.
     fn at_once(self) -> Self {
         Defect { is_harmless_to_mend: true, ..self }
     }

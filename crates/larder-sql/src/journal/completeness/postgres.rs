@@ -64,9 +64,10 @@ macro_rules! attestation {
         )
     };
 }
-/// Whether the transaction that asks changed rows which the journal may not have: of a relation that is not as it was
-/// inspected, or behind row security, also if this statement was planned under it: the outbox is never empty. `$1` holds the facts. The counters may include earlier transactions of the session,
-/// which does no harm: the facts are compared as they are now.
+/// Whether this transaction changed rows that may be missing from the journal. True if a changed relation, or the outbox, differs
+/// from the inspected facts (`$1`), if row security is active on the outbox, or if the outbox shows no row: it is never empty, so
+/// this statement was planned under row security. The counters may include earlier transactions of the session, which does no harm:
+/// facts are compared as they are now.
 macro_rules! is_silent {
     () => {
         concat!(
