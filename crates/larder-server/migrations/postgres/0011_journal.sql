@@ -7,7 +7,8 @@ ALTER TABLE larder_outbox SET UNLOGGED;
 ALTER TABLE larder_outbox_marks SET UNLOGGED;
 -- No key: a restore may bring a row where a consumer has just inserted one, and all of them together are the life.
 CREATE UNLOGGED TABLE larder_outbox_life (
-    id UUID NOT NULL DEFAULT gen_random_uuid()
+    id    UUID NOT NULL DEFAULT gen_random_uuid(),
+    begun TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp()
 );
 INSERT INTO larder_outbox_life DEFAULT VALUES;
 -- Never empty: to a session that sees no row, the outbox is hidden.

@@ -11,7 +11,7 @@ use crate::store::journal::tables;
 /// Of `larder doctor`.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// Apply the remedies: needs a role that owns the tables. Each is a transaction that waits up to a second for its locks
+    /// Apply the remedies: needs a role that owns the tables. Each is a transaction that waits up to 50 ms for its locks
     #[arg(long)]
     mend: bool,
 }

@@ -204,7 +204,7 @@ impl SqlJournal {
     }
 
     /// Applies the [remedies](Defect::remedy) of all defects that have one, each in a transaction of its own that waits
-    /// up to a second for its locks. Needs the rights of the tables' owner. Says what is left.
+    /// up to 50 ms for its locks, because writers queue behind it. Needs the rights of the tables' owner. Says what is left.
     ///
     /// # Errors
     /// As [`SqlJournal::open`]; a remedy that fails is logged and its defect left.
@@ -275,7 +275,9 @@ impl SqlJournal {
     async fn ask(&self, position: Option<&Position>) -> Result<Answer, Error> {
         let mut state = self.state.lock().await;
         let mut own = self.taken(&mut state).await?;
-        let (answer, attested) = self.ask_on(&mut own, position).await?;
+        let (mut answer, attested) = self.ask_on(&mut own, position).await?;
+        let last_seen = state.inspected.as_ref().map(|last| last.attested.seen_from_here.clone());
+        let is_seen_otherwise = last_seen.is_some_and(|last| last != attested.seen_from_here);
         if !self.trusts_silence {
             let is_inspected = state.inspected.as_ref().is_some_and(|last| last.is_good_for(&attested));
             if !is_inspected {
@@ -294,7 +296,12 @@ impl SqlJournal {
                 return Err(Error::unavailable("the outbox was hidden; asking again on another connection"));
             }
         }
-        state.own = Some(own);
+        if is_seen_otherwise && !self.trusts_silence {
+            // Other rows may be seen under the same digest, and new sessions may mean other tables by the names: this one ends.
+            answer.rows = None;
+        } else {
+            state.own = Some(own);
+        }
         Ok(answer)
     }
 
@@ -316,7 +323,9 @@ impl SqlJournal {
 
     async fn look_on(&self, own: &mut Own) -> Result<Inspection, Error> {
         match self.database.dialect() {
-            Dialect::Postgres => completeness::postgres::inspect(&mut own.connection, &self.tables).await,
+            Dialect::Postgres => {
+                completeness::postgres::inspect(&mut own.connection, &self.tables, !self.mends).await
+            }
             Dialect::Sqlite => completeness::sqlite::inspect(&mut own.connection, &self.tables).await,
         }
     }
@@ -327,7 +336,7 @@ impl SqlJournal {
             let mut transaction = self.database.writing().await?;
             if self.database.dialect() == Dialect::Postgres {
                 // Writers queue behind a lock that is waited for.
-                transaction.execute("SET LOCAL lock_timeout = '1s'").await?;
+                transaction.execute("SET LOCAL lock_timeout = '50ms'").await?;
             }
             transaction.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(remedy))).await?;
             transaction.commit().await.map_err(Error::from)
@@ -335,9 +344,8 @@ impl SqlJournal {
         let applied = applied.await;
         match &applied {
             Ok(()) => tracing::warn!(%defect, "the journal was incomplete and has been mended"),
-            Err(error) => {
-                tracing::warn!(%defect, ?error, "the journal is incomplete and could not be mended")
-            }
+            // The pass that fails for it is logged, once an episode.
+            Err(error) => tracing::debug!(%defect, ?error, "the journal could not be mended"),
         }
         applied.is_ok()
     }

@@ -112,18 +112,16 @@ pub(super) async fn ask(
 ) -> Result<(Answer, Attested), Error> {
     let from = asking.position.and_then(position::split);
     let from = from.and_then(|parts| Some((Snapshot::parse(parts.at)?, parts)));
-    let query = sqlx::query(SINCE)
-        .bind(from.as_ref().map(|(at, _)| at.to_string()))
-        .bind(i64::try_from(asking.limit).unwrap_or(i64::MAX).saturating_add(1))
-        .bind(names);
-    let row = query.fetch_one(&mut *connection).await.map_err(touched::without_outbox)?;
-    if row.try_get::<i32, _>("is_alive")? == 0 {
-        sqlx::query(BEGIN_LIFE).execute(connection).await?;
-        // Once only: whatever has become of it since, the next pass asks again.
-        return Err(Error::unavailable("the database has recovered from a crash, so its outbox begins anew"));
+    let mut row = since(connection, from.as_ref().map(|(at, _)| at), asking.limit, names).await?;
+    let is_new =
+        row.try_get::<i32, _>("is_alive")? == 0 || row.try_get::<Option<String>, _>("last")?.is_none();
+    if is_new && !completeness::postgres::attested(&row)?.is_hidden() {
+        sqlx::query(BEGIN_LIFE).execute(&mut *connection).await?;
+        row = since(connection, from.as_ref().map(|(at, _)| at), asking.limit, names).await?;
     }
     let database = identity(&row)?;
     let attested = completeness::postgres::attested(&row)?;
+    let is_empty = row.try_get::<Option<String>, _>("last")?.is_none();
     let number = |column| -> Result<u64, Error> {
         let text: Option<String> = row.try_get(column)?;
         Ok(text.and_then(|text| text.parse().ok()).unwrap_or(0))
@@ -142,8 +140,20 @@ pub(super) async fn ask(
     let lines = row.try_get::<Option<String>, _>("lines")?.unwrap_or_default();
     let rows = is_known.then(|| outbox_rows(&database, &lines));
     let position = position::of(&database, &now.cut((last + 1).max(floor)), &attested.digest);
-    let shows_outbox = last > 0 && !attested.seen_from_here.starts_with('t');
-    Ok((Answer { database, position, rows, shows_outbox }, attested))
+    Ok((Answer { database, position, rows, shows_outbox: !is_empty && !attested.is_hidden() }, attested))
+}
+
+async fn since(
+    connection: &mut SqlConnection,
+    from: Option<&Snapshot>,
+    limit: usize,
+    names: &str,
+) -> Result<AnyRow, Error> {
+    let query = sqlx::query(SINCE)
+        .bind(from.map(ToString::to_string))
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1))
+        .bind(names);
+    query.fetch_one(connection).await.map_err(touched::without_outbox)
 }
 
 /// A row a line: the transaction's number, and what it touched.

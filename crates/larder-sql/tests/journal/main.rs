@@ -8,6 +8,7 @@ mod hidden;
 mod positions;
 mod postgres;
 mod pruning;
+mod second_time;
 mod silence;
 mod silence_sqlite;
 mod sqlite;

@@ -150,11 +150,13 @@ impl Engine {
 
     /// Waits until what was queued has been sent, as long as the staleness bound; says whether it was.
     pub(crate) async fn sent_at_last(&self) -> bool {
-        let sent = match &self.shared {
+        if self.is_journal_incomplete() {
+            return false;
+        }
+        match &self.shared {
             Some(shared) => shared.usable.sent_within(self.limits.bound).await,
             None => true,
-        };
-        sent && !self.is_journal_incomplete()
+        }
     }
 
     /// Whether changes may be missing from the journal: then a write cannot say that all it touched is dropped everywhere.

@@ -78,6 +78,13 @@ pub(super) struct Attested {
     pub(super) seen_from_here: String,
 }
 
+impl Attested {
+    /// Row security is active on a table of the outbox.
+    pub(super) fn is_hidden(&self) -> bool {
+        self.seen_from_here.starts_with('t')
+    }
+}
+
 /// What an inspection found.
 #[derive(Clone, Debug)]
 pub(super) struct Inspection {

@@ -12,17 +12,27 @@ use crate::journal::postgres_triggers::{self, ROW_TRIGGER, SCHEMA, TRUNCATE_TRIG
 use crate::journal::seal::is_sealed;
 use crate::journal::table::{Table, quoted};
 
-/// What the catalog says of the relation `about`, with the transactions that wrote it: any change of the table, of one of its
-/// triggers or of their functions makes it another. On the outbox every trigger counts, for any could swallow rows.
+/// What the catalog says of the relation `about`, with the transactions that wrote it: any change of the table, its columns, its
+/// rules, its policies, of what is under it, of one of its triggers or of their functions makes it another. On the outbox every
+/// trigger counts, for any could swallow rows, and the function that lets bulk changes pass.
 macro_rules! fact {
     () => {
-        "concat_ws(' ', about.xmin, (
-             SELECT string_agg(concat_ws('/', found.oid, found.xmin, found.tgenabled, code.oid, code.xmin), ','
-                 ORDER BY found.oid)
-             FROM pg_trigger AS found JOIN pg_proc AS code ON code.oid = found.tgfoid
-             WHERE found.tgrelid = about.oid
-                 AND (found.tgname LIKE 'larder\\_%' OR about.oid = to_regclass('larder_outbox'))
-         ))"
+        "concat_ws(' ', about.xmin,
+             (SELECT hashtextextended(string_agg(concat_ws(' ', attnum, attname, atttypid, attisdropped), ',' ORDER BY attnum), 0)
+                 FROM pg_attribute WHERE attrelid = about.oid AND attnum > 0),
+             (SELECT string_agg(concat_ws('/', found.oid, found.xmin, found.tgenabled, code.oid, code.xmin), ','
+                     ORDER BY found.oid)
+                 FROM pg_trigger AS found JOIN pg_proc AS code ON code.oid = found.tgfoid
+                 WHERE found.tgrelid = about.oid
+                     AND (found.tgname LIKE 'larder\\_%' OR about.oid = to_regclass('larder_outbox'))),
+             (SELECT string_agg(concat_ws('/', oid, xmin), ',' ORDER BY oid) FROM pg_rewrite WHERE ev_class = about.oid),
+             (SELECT string_agg(concat_ws('/', inhrelid, xmin), ',' ORDER BY inhrelid) FROM pg_inherits
+                 WHERE inhparent = about.oid),
+             (SELECT string_agg(concat_ws('/', oid, xmin), ',' ORDER BY oid) FROM pg_policy WHERE polrelid = about.oid),
+             CASE WHEN about.oid = to_regclass('larder_outbox') THEN
+                 (SELECT string_agg(concat_ws('/', oid, xmin), ',' ORDER BY oid) FROM pg_proc
+                     WHERE proname = 'larder_outbox_covers')
+             END)"
     };
 }
 
@@ -32,14 +42,26 @@ macro_rules! journalling {
         "pg_class AS about WHERE about.oid IN (
              SELECT tgrelid FROM pg_trigger WHERE tgname IN ('larder_journal', 'larder_journal_truncated')
              UNION ALL SELECT to_regclass('larder_outbox')
-             UNION ALL SELECT to_regclass('larder_outbox_marks'))"
+             UNION ALL SELECT to_regclass('larder_outbox_marks')
+             UNION ALL SELECT to_regclass('larder_outbox_life'))"
+    };
+}
+
+/// Whether row security is active, for the role that asks, on a table of the outbox.
+macro_rules! is_hidden {
+    () => {
+        "(SELECT bool_or(row_security_active(oid)) FROM pg_class WHERE oid IN
+             (to_regclass('larder_outbox'), to_regclass('larder_outbox_marks'), to_regclass('larder_outbox_life')))"
     };
 }
 
 /// The columns of [`attested`]. `$3` holds the declared names, behind each other.
 ///
-/// Beside the relations: the outbox's defaults; its life, which a crash ends; and the labels of enums, for renaming one changes
-/// what rows say without touching them.
+/// Beside the relations: the outbox's defaults; its life, which a crash ends; the transactions that were prepared before that life,
+/// whose rows of the outbox the crash took; and the labels of enums, for renaming one changes what rows say without touching them.
+///
+/// `seen_from_here` begins with `t` if row security is active on a table of the outbox. Then: on which declared tables it is, which
+/// tables their names mean, and the settings of roles and databases, which new sessions take over.
 macro_rules! attestation {
     () => {
         concat!(
@@ -52,72 +74,105 @@ macro_rules! attestation {
             "),
                  (SELECT string_agg(concat_ws(' ', oid, xmin), ',' ORDER BY oid) FROM pg_attrdef
                      WHERE adrelid = to_regclass('larder_outbox')),
-                 (SELECT string_agg(concat_ws(' ', oid, xmin), ',' ORDER BY oid) FROM pg_proc
-                     WHERE proname = 'larder_outbox_covers'),
+                 (SELECT string_agg(CAST(transaction AS TEXT), ',' ORDER BY gid) FROM pg_prepared_xacts
+                     WHERE prepared < (SELECT max(begun) FROM larder_outbox_life)),
                  (SELECT string_agg(concat_ws(' ', oid, xmin), ',' ORDER BY oid) FROM pg_enum)
              ), 0) AS TEXT) AS attestation,
-             concat_ws(' ', row_security_active(CAST(to_regclass('larder_outbox') AS OID)), (
-                 SELECT string_agg(COALESCE(CAST(CAST(to_regclass(name) AS OID) AS TEXT), '-'), ',' ORDER BY nth)
+             concat_ws(' ', ", $crate::journal::completeness::postgres::is_hidden!(), ", (
+                 SELECT string_agg(concat_ws('/', COALESCE(CAST(to_regclass(name) AS OID), 0),
+                     row_security_active(CAST(to_regclass(name) AS OID))), ',' ORDER BY nth)
                  FROM unnest(string_to_array($3, E'\\x01')) WITH ORDINALITY AS declared (name, nth)
-             )) AS seen_from_here,
+             ), (SELECT string_agg(concat_ws('/', setdatabase, setrole, xmin), ',' ORDER BY setdatabase, setrole)
+                 FROM pg_db_role_setting)) AS seen_from_here,
              CAST(EXISTS (SELECT 1 FROM larder_outbox_life) AS INTEGER) AS is_alive"
         )
     };
 }
+
 /// Whether this transaction changed rows that may be missing from the journal. True if a changed relation, or the outbox, differs
-/// from the inspected facts (`$1`), if row security is active on the outbox, or if the outbox shows no row: it is never empty, so
-/// this statement was planned under row security. The counters may include earlier transactions of the session, which does no harm:
-/// facts are compared as they are now.
+/// from the inspected facts (`$1`), if a declared name means another table, if row security is active on the outbox, or if the
+/// outbox shows no row: it is never empty, so this statement was planned under row security. The counters may include earlier
+/// transactions of the session, which does no harm: facts are compared as they are now.
 macro_rules! is_silent {
     () => {
         concat!(
-            "(row_security_active(CAST(to_regclass('larder_outbox') AS OID))
-         OR NOT EXISTS (SELECT 1 FROM larder_outbox) OR EXISTS (
-         SELECT 1 FROM jsonb_each_text(CAST($1 AS JSONB)) AS known (id, fact)
-         WHERE (CAST(known.id AS OID) = to_regclass('larder_outbox')
-                 OR pg_stat_get_xact_tuples_inserted(CAST(known.id AS OID))
-                     + pg_stat_get_xact_tuples_updated(CAST(known.id AS OID))
-                     + pg_stat_get_xact_tuples_deleted(CAST(known.id AS OID)) > 0)
-             AND known.fact IS DISTINCT FROM (SELECT ",
+            "(",
+            $crate::journal::completeness::postgres::is_hidden!(),
+            " OR (SELECT xid FROM larder_outbox ORDER BY xid DESC LIMIT 1) IS NULL
+         OR CAST($1 AS JSONB) ->> 'named' IS DISTINCT FROM (
+             SELECT string_agg(COALESCE(CAST(CAST(to_regclass(name) AS OID) AS TEXT), '-'), ',' ORDER BY nth)
+             FROM jsonb_array_elements_text(CAST($1 AS JSONB) -> 'names') WITH ORDINALITY AS declared (name, nth))
+         OR EXISTS (
+             SELECT 1 FROM jsonb_each_text(CAST($1 AS JSONB) -> 'relations') AS known (id, fact)
+             WHERE (CAST(known.id AS OID) = to_regclass('larder_outbox')
+                     OR NOT CAST(current_setting('track_counts') AS BOOLEAN)
+                     OR pg_stat_get_xact_tuples_inserted(CAST(known.id AS OID))
+                         + pg_stat_get_xact_tuples_updated(CAST(known.id AS OID))
+                         + pg_stat_get_xact_tuples_deleted(CAST(known.id AS OID)) > 0)
+                 AND known.fact IS DISTINCT FROM (SELECT ",
             $crate::journal::completeness::postgres::fact!(),
             " FROM pg_class AS about WHERE about.oid = CAST(known.id AS OID))
-     ))"
+         ))"
         )
     };
 }
+pub(in crate::journal) use {attestation, fact, is_hidden, is_silent, journalling};
 
-pub(in crate::journal) use {attestation, fact, is_silent, journalling};
-
-/// Begins the outbox's life after a crash has ended the one before. Several that do so at once begin one together.
+/// Begins the outbox's life after a crash has ended the one before, and gives an empty outbox a row. Several that do so at once do no
+/// harm.
 pub(in crate::journal) const BEGIN_LIFE: &str = "
     WITH begun AS (
         INSERT INTO larder_outbox_life (id)
-            SELECT gen_random_uuid() WHERE NOT EXISTS (SELECT 1 FROM larder_outbox_life) RETURNING id
+            SELECT gen_random_uuid() WHERE NOT EXISTS (SELECT 1 FROM larder_outbox_life)
     )
-    INSERT INTO larder_outbox (touched) SELECT '[[\"everything\"]]' FROM begun";
+    INSERT INTO larder_outbox (touched) SELECT '[[\"everything\"]]' WHERE NOT EXISTS (SELECT 1 FROM larder_outbox)";
 
 const FACTS: &str = concat!(
-    "SELECT CAST(jsonb_object_agg(CAST(about.oid AS TEXT), ",
+    "SELECT CAST(jsonb_build_object(
+         'names', to_jsonb(string_to_array($1, E'\\x01')),
+         'named', (SELECT string_agg(COALESCE(CAST(CAST(to_regclass(name) AS OID) AS TEXT), '-'), ',' ORDER BY nth)
+             FROM unnest(string_to_array($1, E'\\x01')) WITH ORDINALITY AS declared (name, nth)),
+         'relations', (SELECT jsonb_object_agg(CAST(about.oid AS TEXT), ",
     fact!(),
-    ") AS TEXT) AS facts FROM ",
-    journalling!()
+    ") FROM ",
+    journalling!(),
+    ")) AS TEXT) AS facts"
 );
 
-const OUTBOX: &str = "
-    SELECT CAST(about.relkind AS TEXT) AS relkind, quote_ident(nspname) AS place,
-        CAST(row_security_active(about.oid) AS INTEGER) AS is_hidden,
+const OUTBOX: &str = concat!(
+    "SELECT CAST(about.relkind AS TEXT) AS relkind, quote_ident(nspname) AS place, CAST(",
+    is_hidden!(),
+    " AS INTEGER) AS is_hidden,
+        CAST((SELECT bool_or(relrowsecurity) FROM pg_class WHERE oid IN
+            (about.oid, to_regclass('larder_outbox_marks'), to_regclass('larder_outbox_life'))) AS INTEGER) AS has_row_security,
         CAST(about.relrowsecurity AND about.relforcerowsecurity AS INTEGER) AS is_forced,
+        (SELECT COUNT(DISTINCT relpersistence) FROM pg_class WHERE oid IN
+            (about.oid, to_regclass('larder_outbox_marks'), to_regclass('larder_outbox_life'))) AS persistences,
         CAST(EXISTS (SELECT 1 FROM pg_rewrite WHERE ev_class = about.oid) AS INTEGER) AS has_rules,
         (SELECT string_agg(quote_ident(tgname), ', ' ORDER BY tgname) FROM pg_trigger
-            WHERE tgrelid = about.oid AND NOT tgisinternal AND tgname NOT LIKE 'larder\\_outbox\\_%') AS foreign_triggers,
-        (SELECT string_agg(CAST(tgenabled AS TEXT), '') FROM pg_trigger WHERE tgrelid = about.oid
-            AND tgname IN ('larder_outbox_deleted', 'larder_outbox_updated', 'larder_outbox_truncated')) AS guards,
-        (SELECT prosrc FROM pg_proc WHERE proname = 'larder_outbox_covers' AND pronamespace = relnamespace) AS covers,
-        (SELECT prosrc FROM pg_proc WHERE proname = 'larder_outbox_kept' AND pronamespace = relnamespace) AS kept,
+            WHERE tgrelid = about.oid AND NOT tgisinternal
+                AND tgname NOT IN ('larder_outbox_deleted', 'larder_outbox_updated', 'larder_outbox_truncated'))
+            AS foreign_triggers,
+        (SELECT string_agg(CAST(tgenabled AS TEXT), '') FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
+            WHERE tgrelid = about.oid AND proname = 'larder_outbox_kept' AND pronamespace = relnamespace AND tgqual IS NULL
+                AND (tgname, tgtype) IN (('larder_outbox_deleted', 8), ('larder_outbox_updated', 16),
+                    ('larder_outbox_truncated', 32))) AS guards,
+        (SELECT prosrc FROM pg_proc WHERE proname = 'larder_outbox_covers' AND pronamespace = relnamespace AND pronargs = 2)
+            AS covers,
+        (SELECT prosrc FROM pg_proc WHERE proname = 'larder_outbox_kept' AND pronamespace = relnamespace AND pronargs = 0)
+            AS kept,
         (SELECT string_agg(pg_get_expr(adbin, adrelid), ', ' ORDER BY adnum) FROM pg_attrdef
             WHERE adrelid = about.oid) AS defaults
     FROM pg_class AS about JOIN pg_namespace ON pg_namespace.oid = relnamespace
-    WHERE about.oid = to_regclass('larder_outbox')";
+    WHERE about.oid = to_regclass('larder_outbox')"
+);
+
+/// Of row security on each of the outbox's tables, as a hosted database's advisor asks for it.
+const NO_ROW_SECURITY: &str = "ALTER TABLE larder_outbox DISABLE ROW LEVEL SECURITY; \
+    ALTER TABLE larder_outbox_marks DISABLE ROW LEVEL SECURITY; ALTER TABLE larder_outbox_life DISABLE ROW LEVEL SECURITY";
+
+const UNLOGGED: &str = "ALTER TABLE larder_outbox SET UNLOGGED; ALTER TABLE larder_outbox_marks SET UNLOGGED; \
+    ALTER TABLE larder_outbox_life SET UNLOGGED";
 
 /// The declared tables and all that is under them: partitions, and tables that inherit.
 const TABLES: &str = "
@@ -152,14 +207,15 @@ pub(in crate::journal) fn attested(row: &AnyRow) -> Result<Attested, Error> {
 pub(in crate::journal) async fn inspect(
     connection: &mut SqlConnection,
     tables: &[Table],
+    whoever_asks: bool,
 ) -> Result<Inspection, Error> {
     // The facts first: what changes after them makes a write's own comparison fail.
-    let facts = sqlx::query(FACTS).fetch_one(&mut *connection).await?.try_get("facts")?;
+    let facts = sqlx::query(FACTS).bind(names(tables)).fetch_one(&mut *connection).await?.try_get("facts")?;
     let mut defects = Vec::new();
     let Some(outbox) = sqlx::query(OUTBOX).fetch_optional(&mut *connection).await? else {
         return Ok(Inspection { defects: vec![Defect::new("the table larder_outbox is gone")], facts });
     };
-    of_outbox(&outbox, &mut defects)?;
+    of_outbox(&outbox, whoever_asks, &mut defects)?;
     let place: String = outbox.try_get("place")?;
     for row in sqlx::query(TABLES).bind(names(tables)).fetch_all(connection).await? {
         let nth: i64 = row.try_get("nth")?;
@@ -170,14 +226,20 @@ pub(in crate::journal) async fn inspect(
     Ok(Inspection { defects, facts })
 }
 
-fn of_outbox(row: &AnyRow, defects: &mut Vec<Defect>) -> Result<(), Error> {
+/// `whoever_asks`: also what is a defect for other roles alone.
+fn of_outbox(row: &AnyRow, whoever_asks: bool, defects: &mut Vec<Defect>) -> Result<(), Error> {
     if row.try_get::<String, _>("relkind")? != "r" {
         defects.push(Defect::new("larder_outbox is not an ordinary table"));
     }
     if flag(row, "is_hidden")? {
         defects.push(
             Defect::new("row-level security hides rows of larder_outbox from this role")
-                .mended_by("ALTER TABLE larder_outbox DISABLE ROW LEVEL SECURITY"),
+                .mended_by(NO_ROW_SECURITY),
+        );
+    } else if whoever_asks && flag(row, "has_row_security")? {
+        defects.push(
+            Defect::new("row-level security is on for a table of the outbox, and hides rows from roles that do not own it")
+                .mended_by(NO_ROW_SECURITY),
         );
     } else if flag(row, "is_forced")? {
         defects.push(
@@ -185,6 +247,12 @@ fn of_outbox(row: &AnyRow, defects: &mut Vec<Defect>) -> Result<(), Error> {
                 "row-level security is forced on larder_outbox, so that triggers may fail to write to it",
             )
             .mended_by("ALTER TABLE larder_outbox NO FORCE ROW LEVEL SECURITY"),
+        );
+    }
+    if row.try_get::<i64, _>("persistences")? != 1 {
+        defects.push(
+            Defect::new("of larder_outbox, larder_outbox_marks and larder_outbox_life, a crash would empty some and not all")
+                .mended_by(UNLOGGED),
         );
     }
     if flag(row, "has_rules")? {

@@ -11,7 +11,7 @@ use crate::journal::completeness::{Defect, Inspection};
 use crate::journal::migration::{SQLITE_GUARDS, guards};
 use crate::journal::seal::is_sealed;
 use crate::journal::sqlite_triggers::{self, Trigger};
-use crate::journal::table::Table;
+use crate::journal::table::{FUNCTION_PREFIX, Table};
 
 /// Raised by every change of the schema that any connection commits.
 const SCHEMA_VERSION: &str = "SELECT schema_version FROM pragma_schema_version";
@@ -52,6 +52,20 @@ pub(in crate::journal) async fn inspect(
     if !foreign.is_empty() {
         let names = foreign.join(", ");
         defects.push(Defect::new(format!("larder_outbox has triggers that are not larder's: {names}")));
+    }
+    for (name, (of, sql)) in &triggers {
+        let text: String = sql.to_uppercase().split_whitespace().collect();
+        let is_declared = tables.iter().any(|table| table.name == *of);
+        if is_declared
+            && !name.starts_with(FUNCTION_PREFIX)
+            && text.contains("AFTER")
+            && text.contains("RAISE(IGNORE)")
+        {
+            let what = format!(
+                "the trigger {name} of {of} ends with RAISE(IGNORE), and keeps the journal's from running"
+            );
+            defects.push(Defect::new(what));
+        }
     }
     for table in tables {
         if !kept_tables.contains(&table.name) {

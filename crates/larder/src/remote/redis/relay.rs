@@ -202,8 +202,12 @@ impl Relay {
         let looked = *self.looked.lock().unwrap_or_else(PoisonError::into_inner);
         let is_due = looked.is_none_or(|looked| looked.elapsed() > self.bound / 2);
         if is_due || self.journal.incompleteness().is_some() {
+            let database = within(self.bound, self.journal.database()).await.map_err(Stopped::Journal)?;
             self.note_look();
-            within(self.bound, self.journal.database()).await.map_err(Stopped::Journal)?;
+            if self.belief().is_some_and(|believed| believed != database) {
+                self.believe(&database);
+                return Err(Stopped::AnotherDatabase);
+            }
         }
         Ok(())
     }
@@ -213,8 +217,8 @@ impl Relay {
     }
 
     async fn since(&self, position: Option<&Position>) -> Result<Since, Stopped> {
-        self.note_look();
         let since = within(self.bound, self.journal.since(position)).await.map_err(Stopped::Journal)?;
+        self.note_look();
         self.believe(&since.database);
         Ok(since)
     }

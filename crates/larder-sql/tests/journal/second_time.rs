@@ -1,0 +1,118 @@
+//! What leaves no trace in a table's own row of the catalog, because it was done once before or is none of the table's.
+
+use larder::journal::{Changes, Journal};
+use larder_sql::journal::SqlJournal;
+use larder_testbed::Postgres;
+
+use crate::bed::{Bed, tables};
+use crate::silence::Outcome::{Broken, Unknown};
+use crate::silence::{Deed, is_noticed};
+
+#[tokio::test]
+async fn what_is_done_a_second_time_is_noticed() {
+    const QUIET: &str = "CREATE RULE quiet AS ON INSERT TO larder_outbox DO INSTEAD NOTHING";
+    let cases: [(&[&str], Deed); 5] = [
+        (
+            &[QUIET, "DROP RULE quiet ON larder_outbox"],
+            Deed { sql: &[QUIET, "UPDATE guests SET n = 1"], outcome: Broken("rewrite rules") },
+        ),
+        (
+            &["CREATE TABLE vips () INHERITS (guests)", "DROP TABLE vips"],
+            Deed {
+                sql: &["CREATE TABLE vips () INHERITS (guests)", "INSERT INTO vips VALUES ('2', 'b')"],
+                outcome: Broken("vips has no trigger larder_journal"),
+            },
+        ),
+        (
+            &["ALTER TABLE guests ENABLE ROW LEVEL SECURITY", "CREATE POLICY seen ON guests USING (TRUE)"],
+            Deed { sql: &["ALTER POLICY seen ON guests USING (id <> '1')"], outcome: Unknown },
+        ),
+        (
+            &["ALTER TABLE guests ADD COLUMN mail TEXT", "UPDATE guests SET mail = 'new'"],
+            Deed {
+                sql: &[
+                    "BEGIN; ALTER TABLE guests RENAME phone TO old_phone; ALTER TABLE guests RENAME mail TO phone; COMMIT",
+                ],
+                outcome: Unknown,
+            },
+        ),
+        (
+            &["CREATE FUNCTION quiet() RETURNS TRIGGER LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"],
+            Deed {
+                sql: &[
+                    "DROP TRIGGER larder_outbox_deleted ON larder_outbox",
+                    "CREATE TRIGGER larder_outbox_deleted BEFORE INSERT ON larder_outbox FOR EACH ROW EXECUTE FUNCTION quiet()",
+                ],
+                outcome: Broken("guards larder_outbox is missing"),
+            },
+        ),
+    ];
+    for (before, deed) in &cases {
+        is_noticed(before, deed).await;
+    }
+}
+
+/// What a crash must empty together.
+#[tokio::test]
+async fn a_logged_table_of_the_outbox_is_a_defect() {
+    let deed = Deed {
+        sql: &["ALTER TABLE larder_outbox_life SET LOGGED"],
+        outcome: Broken("a crash would empty some"),
+    };
+    is_noticed(&[], &deed).await;
+}
+
+/// New sessions may mean another table by a name than the journal's own does.
+#[tokio::test]
+async fn another_search_path_for_new_sessions_is_noticed() {
+    let bed = Bed::postgres().await;
+    let mut from = bed.now().await;
+    let name = bed.url().rsplit('/').next().unwrap().to_owned();
+    bed.sql("CREATE SCHEMA v2; CREATE TABLE v2.guests (LIKE public.guests)");
+    assert_eq!(bed.since(&mut from).await, []);
+    bed.sql(&format!("ALTER DATABASE {name} SET search_path = v2, public"));
+    assert_eq!(bed.try_since(&mut from).await, None);
+    let error = bed.journal.since(Some(&from)).await.unwrap_err().to_string();
+    assert!(error.contains("guests has no trigger"), "{error}");
+}
+
+/// A crash empties the outbox, and what was prepared before it may yet be committed.
+#[tokio::test]
+async fn what_was_prepared_before_a_crash_is_noticed_at_its_commit() {
+    let mut server = Postgres::start_with(&["max_prepared_transactions=5"]).unwrap();
+    let bed = Bed::on(&server.url()).await;
+    bed.sql("INSERT INTO guests VALUES ('1', 'a')");
+    bed.sql("BEGIN; UPDATE guests SET email = 'b'; PREPARE TRANSACTION 'before'");
+    server.crash().unwrap();
+    server.restart().unwrap();
+    let mut from = loop {
+        if let Ok(since) = bed.journal.since(None).await {
+            break since.position;
+        }
+    };
+    assert_eq!(bed.since(&mut from).await, []);
+    bed.sql("COMMIT PREPARED 'before'");
+    assert_eq!(bed.try_since(&mut from).await, None);
+    assert_eq!(bed.since(&mut from).await, []);
+}
+
+/// The owner sees all rows; the roles that it looks after do not.
+#[tokio::test]
+async fn an_examination_finds_what_is_a_defect_for_other_roles() {
+    let bed = Bed::postgres().await;
+    let examining = SqlJournal::examine(&bed.database, tables()).await.unwrap();
+    assert_eq!(examining.defects(), []);
+    for table in ["larder_outbox", "larder_outbox_marks", "larder_outbox_life"] {
+        bed.sql(&format!("ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"));
+        assert_eq!(bed.journal.inspect().await.unwrap(), [], "for its owner it is complete");
+        let [defect] = examining.inspect().await.unwrap().try_into().unwrap();
+        assert!(defect.to_string().contains("row-level security is on"), "{defect}");
+        assert_eq!(examining.mend().await.unwrap(), [], "{table}");
+    }
+    let mut from = bed.now().await;
+    bed.sql("ALTER TABLE guests ENABLE TRIGGER larder_journal");
+    assert_eq!(examining.inspect().await.unwrap().len(), 1, "it mends nothing unasked");
+    assert_eq!(examining.mend().await.unwrap(), []);
+    assert!(matches!(bed.try_since(&mut from).await, None));
+    assert_eq!(bed.journal.since(Some(&from)).await.unwrap().changes, Changes::Known(vec![]));
+}
