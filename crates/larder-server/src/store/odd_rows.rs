@@ -13,14 +13,13 @@ use uuid::Uuid;
 
 /// Each row is named in the log once in this time, however often it is met.
 const PAUSE: Duration = Duration::from_secs(3600);
-/// When so many are remembered, those that are due again are forgotten, or else all: a table full of odd rows must not fill
-/// the memory.
+/// At this many entries, those older than `PAUSE` are dropped; if none is, all are. It bounds the memory that a table full of odd
+/// rows takes.
 const MOST_NOTED: usize = 1024;
 /// How many bytes of a digest stand for an id that is not shown.
 const DIGEST_BYTES: usize = 6;
 
-/// When each row was named last. Guarded by its lock alone, which is held for one look; the process shares it, for the log is
-/// the process's.
+/// When each row was last logged. One map per process, because a process has one log. The lock is held for one look-up.
 static NOTED: Mutex<Option<HashMap<String, Instant>>> = Mutex::new(None);
 
 /// What is read of each row, in their order; `None` for a row that cannot be read, which is named in the log by the table and

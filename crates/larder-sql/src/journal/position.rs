@@ -1,9 +1,9 @@
 //! Positions: what stands in them, and when they can be gone on from.
 //!
 //! Invariant `position_is_durable`: a position on PostgreSQL covers no transaction number that a crash could hand out
-//! again. Numbers of transactions that were rolled back reach the disk late or never, so a snapshot alone would call a
-//! number seen that another transaction is yet to commit under. What is covered ends with the last committed row, whose
-//! commit is on the disk, or with the floor, which was committed under a higher number.
+//! again. A crash may lose the numbers of rolled-back transactions, and the server then assigns them again. A position taken from
+//! the snapshot alone would cover those numbers, and their later commits would be missed. So a position ends at the last committed
+//! row, whose commit is on the disk, or at the floor, which was committed under a higher number.
 
 use std::fmt;
 

@@ -38,14 +38,14 @@ fn off(dialect: Dialect) -> Vec<String> {
     }
 }
 
-/// Row security hides the outbox from the instances, and from nobody else.
+/// Row security hides the outbox from the instances alone.
 pub(super) fn hide_outbox(stage: &mut Stage) -> Result<()> {
     stage.base.sql("ALTER TABLE larder_outbox ENABLE ROW LEVEL SECURITY")?;
     write_unseen(stage)?;
     stage.base.sql("ALTER TABLE larder_outbox DISABLE ROW LEVEL SECURITY").map(drop)
 }
 
-/// Rows leave the outbox before anybody has read them.
+/// Rows leave the outbox before an instance has read them.
 pub(super) fn clean_outbox(stage: &mut Stage) -> Result<()> {
     for _ in 0..20 {
         let write = foreign_write(rand::random_range(0..ITEMS));

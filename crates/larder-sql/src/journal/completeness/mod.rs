@@ -71,7 +71,7 @@ impl fmt::Display for Defect {
 /// What a pass attests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Attested {
-    /// The digest that positions carry: the same whoever asks.
+    /// The digest that positions carry: the same for every role that asks.
     pub(super) digest: String,
     /// What it looks like to this role and its search path: `t` or `f`, whether row security is active on the outbox; then which
     /// tables the declared names mean. Empty on SQLite.

@@ -346,7 +346,7 @@ fn of_firing(table: &str, trigger: &str, enabled: &str) -> Option<Defect> {
     let remedy = always(table, trigger);
     match enabled {
         "A" => None,
-        // Somebody switched it off on purpose and may be at work.
+        // A program switched it off on purpose and may be at work.
         "D" => Some(Defect::new(format!("the trigger {trigger} of {table} is disabled")).mended_by(remedy)),
         // ENABLE TRIGGER ALL, as pg_restore and fixture loaders write it, takes ALWAYS away in passing.
         _ => Some(
