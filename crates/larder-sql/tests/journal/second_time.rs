@@ -113,6 +113,6 @@ async fn an_examination_finds_what_is_a_defect_for_other_roles() {
     bed.sql("ALTER TABLE guests ENABLE TRIGGER larder_journal");
     assert_eq!(examining.inspect().await.unwrap().len(), 1, "it mends nothing unasked");
     assert_eq!(examining.mend().await.unwrap(), []);
-    assert!(matches!(bed.try_since(&mut from).await, None));
+    assert!(bed.try_since(&mut from).await.is_none());
     assert_eq!(bed.journal.since(Some(&from)).await.unwrap().changes, Changes::Known(vec![]));
 }
