@@ -75,7 +75,7 @@ macro_rules! attestation {
                  (SELECT string_agg(concat_ws(' ', oid, xmin), ',' ORDER BY oid) FROM pg_attrdef
                      WHERE adrelid = to_regclass('larder_outbox')),
                  (SELECT string_agg(CAST(transaction AS TEXT), ',' ORDER BY gid) FROM pg_prepared_xacts
-                     WHERE prepared < (SELECT max(begun) FROM larder_outbox_life)),
+                     WHERE database = current_database() AND prepared < (SELECT max(begun) FROM larder_outbox_life)),
                  (SELECT string_agg(concat_ws(' ', oid, xmin), ',' ORDER BY oid) FROM pg_enum)
              ), 0) AS TEXT) AS attestation,
              concat_ws(' ', ", $crate::journal::completeness::postgres::is_hidden!(), ", (
@@ -83,7 +83,9 @@ macro_rules! attestation {
                      row_security_active(CAST(to_regclass(name) AS OID))), ',' ORDER BY nth)
                  FROM unnest(string_to_array($3, E'\\x01')) WITH ORDINALITY AS declared (name, nth)
              ), (SELECT string_agg(concat_ws('/', setdatabase, setrole, xmin), ',' ORDER BY setdatabase, setrole)
-                 FROM pg_db_role_setting)) AS seen_from_here,
+                 FROM pg_db_role_setting
+                 WHERE setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+                     AND setrole IN (0, (SELECT oid FROM pg_roles WHERE rolname = current_user)))) AS seen_from_here,
              CAST(EXISTS (SELECT 1 FROM larder_outbox_life) AS INTEGER) AS is_alive"
         )
     };
