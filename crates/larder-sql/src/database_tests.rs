@@ -112,8 +112,7 @@ async fn many_may_migrate_at_once(_database: &Database, url: &str) {
         database.migrate(migrations()).await?;
         database.migrate(migrations()).await.map(drop)
     };
-    let (a, b, c, d) = tokio::join!(one(), one(), one(), one());
-    for outcome in [a, b, c, d] {
+    for outcome in futures_util::future::join_all((0..8).map(|_| one())).await {
         outcome.unwrap();
     }
 }

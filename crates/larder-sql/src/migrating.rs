@@ -76,8 +76,12 @@ impl Database {
         if migrated.applied.is_empty() {
             return Ok(migrated);
         }
-        if present.applied.is_empty() {
-            self.refuse_foreign_tables(migrator).await?;
+        if present.applied.is_empty()
+            && let Err(foreign) = self.refuse_foreign_tables(migrator).await
+            // Another process may have created them since: a migration commits its tables together with its row.
+            && self.present().await?.applied.is_empty()
+        {
+            return Err(foreign);
         }
         match self.apply(migrator).await {
             Ok(()) => Ok(migrated),
