@@ -197,7 +197,8 @@ fn load_against(rules: Rules, by_tag: bool, invalidate: fn(&Local)) {
             let taken = local.take_tokens(&tags, true);
             let version = *lock(&database);
             let copy = LocalCopy { tags: taken, ..copy(version, Origin::Timed) };
-            local.insert_loaded(&key(), flight, copy);
+            // Overtaken or not: the schedule decides.
+            let _ = local.insert_loaded(&key(), flight, copy);
             local.land(KEY, flight);
         }
     });

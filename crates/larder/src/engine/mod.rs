@@ -7,6 +7,7 @@ mod load;
 mod read;
 mod redis_read;
 pub(crate) mod registry;
+mod storable;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,6 +23,7 @@ use crate::codec::Coder;
 use crate::condition::Condition;
 use crate::engine::consumer::Told;
 use crate::engine::registry::{Common, Registry};
+use crate::entry_keys::{EntryKeys, Sealer};
 use crate::health::{HealthReport, Reason, Trouble};
 use crate::journal::{Incompleteness, Journal};
 use crate::key::{ClassPrefix, KeyBuf, Namespace};
@@ -61,6 +63,8 @@ pub(crate) struct Engine {
     pub(crate) passes: Arc<Passes>,
     /// Why what was invalidated.
     pub(crate) causes: Arc<Causes>,
+    /// By which entries in Redis are authenticated.
+    pub(crate) entry_keys: Option<EntryKeys>,
     /// Off: every read goes to its loader and nothing is stored; invalidations go on. Guards nothing, so a
     /// read that runs while it is switched may still see the other state.
     pub(crate) is_on: AtomicBool,
@@ -90,6 +94,9 @@ pub(crate) struct ClassCore {
     pub(crate) policy: Policy,
     pub(crate) coder: Coder,
     pub(crate) version: u32,
+    pub(crate) sealer: Sealer,
+    /// A value that is longer when it is encoded is not stored.
+    pub(crate) max_value_bytes: usize,
     /// What every handle of the class's name shares: counters and switch.
     pub(crate) common: Arc<Common>,
 }
@@ -119,8 +126,8 @@ impl Drop for Running {
 }
 
 impl ClassCore {
-    fn expected(&self) -> Expected {
-        Expected { codec: self.coder.id(), class_version: self.version }
+    fn expected(&self, tags: &Tags) -> Expected {
+        Expected { codec: self.coder.codec().id(), class_version: self.version, tags: tags.len() }
     }
 
     fn is_on(&self, engine: &Engine) -> bool {

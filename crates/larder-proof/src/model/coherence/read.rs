@@ -6,7 +6,7 @@ use bytes::Bytes;
 use larder::clock::Tick;
 use larder::policy::Consistency;
 use larder::protocol::flight::FlightId;
-use larder::protocol::frame::{Entry, Frame, Header};
+use larder::protocol::frame::{Entry, Frame, Header, Seal};
 use larder::protocol::lease::{AfterLease, AfterRead, after_lease, after_read};
 use larder::protocol::rules::Rule;
 use larder::protocol::shard::{Boarded, Seq};
@@ -14,7 +14,7 @@ use larder::protocol::tag::{TagKey, Taken};
 use larder::protocol::token::Token;
 
 use crate::model::coherence::state::{
-    EXPECTED, Phase, Slot, State, Version, key, place, tag, tags_of, token_of, version_of,
+    Phase, Slot, State, Version, expected, key, place, tag, tags_of, token_of, version_of,
 };
 use crate::model::coherence::{Action, Branch, Coherence};
 use crate::model::redis::Sent;
@@ -138,7 +138,7 @@ impl State {
             return;
         }
         let token = values.get(1).and_then(|value| token_of(value.as_ref()));
-        match after_read(values[0].as_ref(), EXPECTED, |_| token) {
+        match after_read(values[0].as_ref(), expected(model.tagged), |_| token) {
             AfterRead::Serve(entry) => {
                 if let Some(token) = token {
                     let slot = Slot::Token { token, is_tracked: true };
@@ -209,7 +209,7 @@ impl State {
             self.readers[nth].phase = Phase::Direct { id };
             return;
         }
-        match after_lease(standing, mine, EXPECTED, |_| token) {
+        match after_lease(standing, mine, expected(model.tagged), |_| token) {
             AfterLease::Load => {
                 let taken = |tag: &TagKey| Some(Taken { tag: tag.clone(), token: token? });
                 let tags: Vec<Taken> = tags_of(model.tagged).iter().filter_map(taken).collect();
@@ -364,8 +364,9 @@ fn copy_of(entry: &Entry) -> Slot {
 }
 
 fn entry_of(version: Version, tags: Vec<Taken>, fill: Token) -> Entry {
-    let header = Header { codec: 0, class_version: 1, loaded_at_millis: 0, ttl_millis: 1, tags };
-    let entry = Entry { fill, header, payload: Some(Bytes::copy_from_slice(&[version])) };
+    let header = Header { codec: 0, class_version: 1, digest: 0, loaded_at_millis: 0, ttl_millis: 1, tags };
+    let payload = Some(Bytes::copy_from_slice(&[version]));
+    let entry = Entry { fill, header, payload, seal: Seal::default() };
     debug_assert_eq!(Frame::parse(&entry.encode()), Ok(Frame::Entry(entry.clone())));
     entry
 }

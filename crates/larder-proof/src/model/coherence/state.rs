@@ -19,7 +19,10 @@ use crate::model::redis::{Redis, Sent};
 pub type Version = u8;
 
 pub(super) const INSTANCES: usize = 2;
-pub(super) const EXPECTED: Expected = Expected { codec: 0, class_version: 1 };
+
+pub(super) fn expected(is_tagged: bool) -> Expected {
+    Expected { codec: 0, class_version: 1, tags: usize::from(is_tagged) }
+}
 
 pub(super) fn key() -> Bytes {
     Bytes::from_static(b"k")
