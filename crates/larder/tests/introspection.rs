@@ -15,6 +15,7 @@ use larder::introspection::FromRedis;
 use larder::introspection::explain::{Explanation, InRedis};
 use larder::introspection::keys::KnownKey;
 use larder::journal::Touch;
+use larder::policy::Policy;
 use larder_testbed::Redis;
 
 use support::journal::Ledger;

@@ -53,8 +53,18 @@ const COUNTS: [(&str, &str, Count); 11] = [
     ),
     (
         "larder_cache_broken_frames_total",
-        "Values in Redis that were no valid frame of their class.",
+        "Entries in Redis that did not prove to be of their class and key.",
         |stats| stats.broken_frames,
+    ),
+    (
+        "larder_cache_not_carried_total",
+        "Loaded values that were not stored: the class's codec does not bring them back.",
+        |stats| stats.not_carried,
+    ),
+    (
+        "larder_cache_too_large_total",
+        "Loaded values that were not stored: they are larger than the class allows.",
+        |stats| stats.too_large,
     ),
 ];
 
