@@ -1,3 +1,5 @@
+//! What the codecs bring back, and what they refuse.
+
 use serde::Deserialize;
 
 use super::*;

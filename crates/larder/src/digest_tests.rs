@@ -1,3 +1,5 @@
+//! What a digest tells apart, and what not.
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Serialize;
