@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::digest::{Undigested, digest};
+use crate::protocol::rules::{Rule, Rules};
 
 /// A value of some class, its type forgotten between the class and its entries.
 pub(crate) type AnyValue = Arc<dyn Any + Send + Sync>;
@@ -117,9 +118,9 @@ impl Coder {
     }
 
     /// Decodes what a value of this `digest` was encoded to, here or elsewhere.
-    pub(crate) fn decode(&self, payload: &[u8], digest: u64) -> Result<AnyValue, CodecError> {
+    pub(crate) fn decode(&self, payload: &[u8], digest: u64, rules: Rules) -> Result<AnyValue, CodecError> {
         let value = (self.decode)(self.codec, payload)?;
-        if (self.digest)(&value)? != digest {
+        if rules.keep(Rule::ComparesDigests) && (self.digest)(&value)? != digest {
             return Err(CodecError::Shape);
         }
         Ok(value)

@@ -12,7 +12,7 @@ where
 {
     let coder = Coder::of::<V>(codec);
     let carried = coder.carry(&(Arc::new(value) as AnyValue))?;
-    let back = coder.decode(&carried.payload, carried.digest)?;
+    let back = coder.decode(&carried.payload, carried.digest, Rules::default())?;
     Ok(back.downcast_ref::<V>().unwrap().clone())
 }
 
@@ -64,8 +64,8 @@ fn bytes_of_another_shape_are_an_error() {
     let offer: AnyValue = Arc::new(Offer { discount: Some(1), price: 2, stock: 3 });
     for codec in CODECS {
         let carried = Coder::of::<Offer>(codec).carry(&offer).unwrap();
-        let read = Coder::of::<Other>(codec).decode(&carried.payload, carried.digest);
+        let read = Coder::of::<Other>(codec).decode(&carried.payload, carried.digest, Rules::default());
         assert!(matches!(read, Err(CodecError::Shape)), "{codec:?}");
-        assert!(Coder::of::<String>(codec).decode(&[0xFF; 3], 0).is_err());
+        assert!(Coder::of::<String>(codec).decode(&[0xFF; 3], 0, Rules::default()).is_err());
     }
 }

@@ -209,7 +209,7 @@ impl Engine {
 
     /// `None` when the entry does not prove to be the class's and the key's.
     fn local_copy(&self, class: &ClassCore, key: &[u8], entry: &Entry) -> Option<LocalCopy> {
-        let value = class.opened(key, entry)?;
+        let value = class.opened(key, entry, self.rules)?;
         let payload_bytes = entry.payload.as_ref().map_or(0, |payload| payload.len());
         let header = &entry.header;
         let age = Duration::from_millis(self.clock.unix_millis().saturating_sub(header.loaded_at_millis));

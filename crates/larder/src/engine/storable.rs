@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::codec::{AnyValue, CodecError};
 use crate::engine::ClassCore;
 use crate::protocol::frame::Entry;
+use crate::protocol::rules::Rules;
 use crate::source::WhyNot;
 use crate::stats::count_nth;
 
@@ -60,10 +61,10 @@ impl ClassCore {
 
     /// The answer in `entry`, which stood under `key`. `None`, counted and logged, if it does not prove to be one of this
     /// class's as it is declared here.
-    pub(crate) fn opened(&self, key: &[u8], entry: &Entry) -> Option<Option<AnyValue>> {
+    pub(crate) fn opened(&self, key: &[u8], entry: &Entry, rules: Rules) -> Option<Option<AnyValue>> {
         let payload = self.sealer.open(key, entry).map_err(|error| self.alarm(&error)).ok()?;
         let Some(payload) = payload else { return Some(None) };
-        let value = self.coder.decode(&payload, entry.header.digest);
+        let value = self.coder.decode(&payload, entry.header.digest, rules);
         value.map(Some).map_err(|error| self.alarm(&error)).ok()
     }
 
