@@ -23,6 +23,8 @@ pub enum Rule {
     CertifiesAfterReplay,
     /// A pass leaves out only what has been told, in the same step as its names were left there. Mutant `blind-skip`.
     SkipsOnlyTold,
+    /// A key in Redis names the database behind it. Mutant `shared-keys`.
+    NamesItsDatabase,
     /// A journal's silence is believed only if what its completeness rests on is attested as it was at the position, and is
     /// whole. The journal's to keep. Mutant `trust-silence`.
     #[cfg(feature = "proof")]
@@ -80,7 +82,7 @@ impl Rules {
 #[cfg(feature = "proof")]
 impl Rule {
     /// All of them, in the order of the list of mutants.
-    pub const ALL: [Rule; 10] = [
+    pub const ALL: [Rule; 11] = [
         Rule::FillComparesLease,
         Rule::JoinsNoPast,
         Rule::LoadsThePresent,
@@ -90,6 +92,7 @@ impl Rule {
         Rule::UsesOnlyCertified,
         Rule::CertifiesAfterReplay,
         Rule::SkipsOnlyTold,
+        Rule::NamesItsDatabase,
         Rule::AttestsSilence,
     ];
 
@@ -105,6 +108,7 @@ impl Rule {
             Rule::UsesOnlyCertified => "no-certificate",
             Rule::CertifiesAfterReplay => "no-replay",
             Rule::SkipsOnlyTold => "blind-skip",
+            Rule::NamesItsDatabase => "shared-keys",
             Rule::AttestsSilence => "trust-silence",
         }
     }
