@@ -25,12 +25,14 @@ macro_rules! identity {
     };
 }
 
-/// When the server was started, in microseconds, and how long ago that was. A copy of a server is another process: however its
-/// files were copied, it was not started in the same microsecond.
+/// When the server was started, in microseconds: a copy of a server is another process, and however its files were copied, it was
+/// not started in the same microsecond. And for how long it has been the primary: since its start, or since a promotion emptied
+/// the outbox. The life that a migration begins is no such sign; see [`BEGIN_LIFE`].
 macro_rules! start {
     () => {
         "CAST(CAST(extract(epoch FROM pg_postmaster_start_time()) * 1000000 AS BIGINT) AS TEXT) AS started,
-         CAST(extract(epoch FROM clock_timestamp() - pg_postmaster_start_time()) * 1000000 AS BIGINT) AS age"
+         CAST(extract(epoch FROM clock_timestamp() - GREATEST(pg_postmaster_start_time(), (SELECT max(begun)
+             FROM larder_outbox_life WHERE substr(CAST(id AS TEXT), 15, 1) = '8'))) * 1000000 AS BIGINT) AS age"
     };
 }
 

@@ -7,8 +7,10 @@ mod bed;
 use std::fs;
 use std::time::{Duration, Instant};
 
+use larder::journal::Journal;
 use larder::receipt::Delivery;
 use larder_sql::dialect::Dialect;
+use larder_sql::journal::SqlJournal;
 use larder_testbed::{Database, Postgres, Redis, Sqlite};
 
 use crate::bed::{Instance, ROOMS, eventually, schema};
@@ -155,4 +157,35 @@ async fn a_restart_loses_no_acknowledged_write() {
     a.works().await;
     b.works().await;
     assert_eq!(prefixes(), 2, "what is left of the old one goes by itself");
+}
+
+/// Another server has another name from its first pass on as a primary, however long it has run as a standby.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_promoted_server_has_its_name_since_the_promotion() {
+    let server = Postgres::start().unwrap();
+    let database = Database::fresh(&server.url()).unwrap();
+    let before_the_migration = Instant::now();
+    database.sql(&schema(Dialect::Postgres, "same")).unwrap();
+    let standby = server.standby().unwrap();
+    let open = async |url: &str| {
+        let database = larder_sql::database::Database::connect(url).await.unwrap();
+        SqlJournal::open(&database, bed::tables()).await.unwrap()
+    };
+    let old = open(&database.url()).await;
+    assert!(
+        old.named_since().unwrap() < before_the_migration,
+        "since its start: a new outbox renames nothing"
+    );
+    let url = standby.url().database(database.name());
+    eventually("it has the tables", async || {
+        larder_testbed::sql(&url, "SELECT count(*) FROM rooms").is_ok_and(|rows| rows == ROOMS.to_string())
+    })
+    .await;
+    let before_the_promotion = Instant::now();
+    standby.promote().unwrap();
+    let new = open(&url).await;
+    assert!(new.named_since().unwrap() > before_the_promotion);
+    let [old, new] = [old.database().await.unwrap(), new.database().await.unwrap()];
+    assert_ne!(old.system, new.system);
+    assert_eq!(new.timeline, old.timeline + 1);
 }
