@@ -21,6 +21,7 @@ fn options(seconds: u64) -> Options {
         nemesis: Choice::None,
         database: Kind::Postgres,
         redis: Switch::On,
+        second_database: Switch::Off,
         plant: None,
         bound_ms: 1_000,
     }
@@ -41,7 +42,8 @@ fn keeps_its_promises(options: &Options) {
 fn is_caught(name: &str) {
     let plant: Plant = name.parse().unwrap();
     let nemesis = plant.nemesis().parse().unwrap();
-    let report = torture(&Options { plant: Some(plant), nemesis, ..options(90) });
+    let second_database = if name == "shared-keys" { Switch::On } else { Switch::Off };
+    let report = torture(&Options { plant: Some(plant), nemesis, second_database, ..options(90) });
     assert!(report.is_success(), "{report}");
 }
 
@@ -107,6 +109,7 @@ plants! {
     no_certificate_is_caught: "no-certificate",
     no_replay_is_caught: "no-replay",
     blind_skip_is_caught: "blind-skip",
+    shared_keys_are_caught: "shared-keys",
     trust_silence_is_caught: "trust-silence",
     a_naive_cache_is_caught: "naive",
 }
@@ -115,6 +118,16 @@ plants! {
 fn in_peace_every_promise_is_kept_and_every_branch_is_taken() {
     let report = torture(&options(5));
     assert!(report.is_success(), "{report}");
+}
+
+#[test]
+fn two_databases_in_one_namespace_stay_apart() {
+    let nemeses =
+        ["none", "flush-redis", "promote-replica", "crash-postgres"].map(|name| (Kind::Postgres, name));
+    for (database, nemesis) in nemeses.into_iter().chain([(Kind::Sqlite, "none")]) {
+        let nemesis = nemesis.parse().unwrap();
+        keeps_its_promises(&Options { database, nemesis, second_database: Switch::On, ..options(3) });
+    }
 }
 
 #[test]

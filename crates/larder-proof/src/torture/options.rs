@@ -25,6 +25,9 @@ pub struct Options {
     /// Whether the instances share a Redis; without, they share the database alone
     #[arg(long, default_value = "on")]
     pub redis: Switch,
+    /// Whether two more instances over another database, with the same keys and other values, share the Redis and the namespace
+    #[arg(long, default_value = "on")]
+    pub second_database: Switch,
     /// Breaks a rule on purpose: the run ends when that is caught, and succeeds only then
     #[arg(long, long_help = Plant::help())]
     pub plant: Option<Plant>,
@@ -37,6 +40,11 @@ impl Options {
     /// The staleness bound.
     pub fn bound(&self) -> Duration {
         Duration::from_millis(self.bound_ms)
+    }
+
+    /// Whether there is a second database: without a Redis it would share nothing with the first one.
+    pub fn has_second_database(&self) -> bool {
+        self.has_redis() && self.second_database == Switch::On
     }
 
     /// Whether there is a Redis.

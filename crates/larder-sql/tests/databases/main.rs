@@ -172,6 +172,7 @@ async fn a_promoted_server_has_its_name_since_the_promotion() {
         SqlJournal::open(&database, bed::tables()).await.unwrap()
     };
     let old = open(&database.url()).await;
+    let old_name = old.database().await.unwrap();
     assert!(
         old.named_since().unwrap() < before_the_migration,
         "since its start: a new outbox renames nothing"
@@ -184,8 +185,8 @@ async fn a_promoted_server_has_its_name_since_the_promotion() {
     let before_the_promotion = Instant::now();
     standby.promote().unwrap();
     let new = open(&url).await;
+    let new_name = new.database().await.unwrap();
     assert!(new.named_since().unwrap() > before_the_promotion);
-    let [old, new] = [old.database().await.unwrap(), new.database().await.unwrap()];
-    assert_ne!(old.system, new.system);
-    assert_eq!(new.timeline, old.timeline + 1);
+    assert_ne!(old_name.system, new_name.system);
+    assert_eq!(new_name.timeline, old_name.timeline + 1);
 }
