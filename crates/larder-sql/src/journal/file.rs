@@ -14,7 +14,8 @@ use crate::error::Error;
 /// Processes that share a file of SQLite run on one kernel, because the file's lock and its `-shm` do not reach further: they
 /// all see the same four. Two files differ in one of them: on one system by device and number, which a file that was deleted may
 /// leave to another of another birth; on two systems by the name that each kernel draws when it boots, so that a snapshot of a
-/// whole disk is another database too. After a reboot the keys in Redis are others: they are filled anew.
+/// whole disk is another database too. Should two processes over one file not agree, each has keys of its own, and a fresh read of one
+/// sees a write of the other as a bounded read does. After a reboot the keys in Redis are others: they are filled anew.
 pub(super) async fn identity(connection: &mut SqlConnection) -> Result<String, Error> {
     let list = sqlx::query("PRAGMA database_list").fetch_all(&mut *connection).await?;
     let main = list.iter().find(|row| row.try_get::<String, _>("name").is_ok_and(|name| name == "main"));

@@ -164,7 +164,9 @@ impl Relay {
             // What was decided was decided about another one. The next pass knows this one.
             return Err(Stopped::AnotherDatabase);
         }
-        self.outlast_former_name()?;
+        if live.as_ref() != Some(&mine) && asked.claim.is_some() {
+            self.outlast_former_name()?;
+        }
         let Since { database, position, changes } = since;
         self.tell(connection, &prefix, changes).await?;
         let live = self.certificate(identity, database);
@@ -222,6 +224,9 @@ impl Relay {
     /// A database that has just got another name had another one, under which instances may still be granted their Redis: until
     /// their watermark, which is from before, is older than the bound. Nothing is certified under the new name before, or a write
     /// that is acknowledged under one name would not be seen by those who still read under the other.
+    ///
+    /// There is no such instance if this Redis says that it was certified under the new name already; or if the namespace carries no
+    /// claim, which every MARK renews: then nobody has certified it under any name, or all that it held is gone.
     fn outlast_former_name(&self) -> Result<(), Stopped> {
         match self.journal.named_since() {
             Some(since) if since.elapsed() <= self.bound => Err(Stopped::Renamed),
