@@ -21,6 +21,7 @@ fn options(seconds: u64) -> Options {
         nemesis: Choice::None,
         database: Kind::Postgres,
         redis: Switch::On,
+        second_database: Switch::Off,
         plant: None,
         bound_ms: 1_000,
         releases: 1,
@@ -42,7 +43,8 @@ fn keeps_its_promises(options: &Options) {
 fn is_caught(name: &str) {
     let plant: Plant = name.parse().unwrap();
     let nemesis = plant.nemesis().parse().unwrap();
-    let report = torture(&Options { plant: Some(plant), nemesis, ..options(90) });
+    let second_database = if name == "shared-keys" { Switch::On } else { Switch::Off };
+    let report = torture(&Options { plant: Some(plant), nemesis, second_database, ..options(90) });
     assert!(report.is_success(), "{report}");
 }
 
@@ -109,6 +111,7 @@ plants! {
     no_replay_is_caught: "no-replay",
     blind_skip_is_caught: "blind-skip",
     any_shape_is_caught: "any-shape",
+    shared_keys_are_caught: "shared-keys",
     trust_silence_is_caught: "trust-silence",
     a_naive_cache_is_caught: "naive",
 }
@@ -122,6 +125,16 @@ fn in_peace_every_promise_is_kept_and_every_branch_is_taken() {
 #[test]
 fn two_releases_side_by_side_take_no_entry_of_each_other() {
     keeps_its_promises(&Options { releases: 2, instances: 3, ..options(5) });
+}
+
+#[test]
+fn two_databases_in_one_namespace_stay_apart() {
+    let nemeses =
+        ["none", "flush-redis", "promote-replica", "crash-postgres"].map(|name| (Kind::Postgres, name));
+    for (database, nemesis) in nemeses.into_iter().chain([(Kind::Sqlite, "none")]) {
+        let nemesis = nemesis.parse().unwrap();
+        keeps_its_promises(&Options { database, nemesis, second_database: Switch::On, ..options(3) });
+    }
 }
 
 #[test]

@@ -43,8 +43,8 @@ pub async fn open(settings: &Settings) -> anyhow::Result<(Service, Option<Create
     let store = Store::open_with(&options).await.context("DATABASE_URL cannot be opened")?;
     let installation = store.installation().await?;
     let journal = store.journal().await.context("the journal of DATABASE_URL cannot be opened")?;
-    // Two databases behind one Redis must never read each other's entries. A copy of a database has the same name: it
-    // needs a Redis of its own.
+    // So that an operator knows whose keys these are. That two databases, copies of one too, never read each other's entries is
+    // the journal's matter, which names its database in every key.
     let mut builder = Cache::builder(&format!("{}-{installation}", settings.namespace)).journal(journal);
     builder = builder.entry_keys(entry_keys(&store, &settings.security.secret_keys).await?);
     let mut at_fault = "the cache";

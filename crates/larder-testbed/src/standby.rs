@@ -21,6 +21,20 @@ impl Postgres {
     ///
     /// As [`Postgres::start`], and when the copy cannot be made.
     pub fn standby(&self) -> Result<Self> {
+        self.backup(&["--write-recovery-conf"])
+    }
+
+    /// Starts a server on a backup of this one that follows nobody: a primary with the same data, the same system identifier and
+    /// the same timeline, as from a snapshot of a volume.
+    ///
+    /// # Errors
+    ///
+    /// As [`Postgres::standby`].
+    pub fn twin(&self) -> Result<Self> {
+        self.backup(&[])
+    }
+
+    fn backup(&self, options: &[&str]) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("larder-standby-").tempdir()?;
         let account = Account::for_servers()?;
         if let Some(account) = &account {
@@ -28,7 +42,8 @@ impl Postgres {
         }
         let output = program(Program::PgBasebackup, folder.path(), account.as_ref())?
             .args(["--dbname", &self.url().database("postgres")])
-            .args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync"])
+            .args(["--checkpoint=fast", "--no-sync"])
+            .args(options)
             .stdin(Stdio::null())
             .output()
             .context("starting pg_basebackup")?;

@@ -44,6 +44,8 @@ pub struct Builder {
     load_timeout: Duration,
     journal: Option<Arc<dyn Journal>>,
     entry_keys: Option<EntryKeys>,
+    #[cfg(feature = "redis")]
+    installation: Option<String>,
     rules: Rules,
     #[cfg(feature = "redis")]
     redis: Option<String>,
@@ -56,8 +58,8 @@ pub struct Builder {
 }
 
 impl Cache {
-    /// Begins a cache. `namespace` is this installation's share of a Redis: 1 to 64 of lower-case letters,
-    /// digits, `_` and `-`.
+    /// Begins a cache. `namespace` is the application's share of a Redis: 1 to 64 of lower-case letters, digits, `_` and `-`.
+    /// Databases that share a namespace keep apart by themselves: see [`Builder::journal`] and [`Builder::installation`].
     pub fn builder(namespace: &str) -> Builder {
         Builder::new(namespace)
     }
@@ -91,6 +93,8 @@ impl Builder {
             load_timeout: Duration::from_secs(2),
             journal: None,
             entry_keys: None,
+            #[cfg(feature = "redis")]
+            installation: None,
             rules: Rules::default(),
             #[cfg(feature = "redis")]
             redis: None,
@@ -148,7 +152,8 @@ impl Builder {
     }
 
     /// The database's own record of what its changes touch, such as `larder_sql::journal::SqlJournal`: with it, writes
-    /// by any software are seen within the staleness bound, whatever fails. Default: none.
+    /// by any software are seen within the staleness bound, whatever fails. It also names the database, which is part of every
+    /// key in Redis: caches over other databases may share Redis and namespace, and never see each other's entries. Default: none.
     pub fn journal(self, journal: impl Journal) -> Self {
         Builder { journal: Some(Arc::new(journal)), ..self }
     }
@@ -157,6 +162,30 @@ impl Builder {
     /// forge none. All instances need the same. Default: none, and entries are only protected from damage.
     pub fn entry_keys(self, entry_keys: EntryKeys) -> Self {
         Builder { entry_keys: Some(entry_keys), ..self }
+    }
+
+    /// Names the database behind a cache that has Redis and no journal, where it is required: 1 to 64 of letters, digits, `-`,
+    /// `_` and `.`. The same for all instances over one database, another one for each other database, such as `production` and
+    /// `staging`. It is part of every key in Redis, so that a copied configuration never serves another database's entries if this
+    /// differs; and the first to use a namespace claims it, so that a cache with another id under the same namespace does not use
+    /// Redis and says so ([`Trouble::AnotherInstallation`](crate::health::Trouble::AnotherInstallation)).
+    ///
+    /// A cache with a journal does not use it, for the database names itself; nor does one without Redis.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn build() -> Result<(), larder::error::Error> {
+    /// use larder::cache::Cache;
+    ///
+    /// let cache =
+    ///     Cache::builder("hotel").redis("redis://localhost").installation("production").build().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "redis")]
+    pub fn installation(self, id: impl Into<String>) -> Self {
+        Builder { installation: Some(id.into()), ..self }
     }
 
     /// Breaks a rule of the protocol, to show that a proof catches it. Default: all are kept.
@@ -241,11 +270,15 @@ impl Builder {
         passes: &Arc<Passes>,
     ) -> Result<Option<Shared>, Error> {
         use crate::engine::Listening;
-        use crate::remote::redis::{RedisTier, Settings};
+        use crate::remote::redis::{RedisTier, Settings, Source};
 
         let Some(url) = &self.redis else { return Ok(None) };
         between("redis_timeout", self.redis_timeout, Duration::from_millis(10), Duration::from_millis(500))?;
         between("redis_pool_size", self.redis_pool_size, 1, 1000)?;
+        let source = match &self.journal {
+            Some(journal) => Source::Journal(journal.clone()),
+            None => Source::Installation(installation(self.installation.as_deref())?),
+        };
         let wait = self.redis_pool_timeout;
         between("redis_pool_timeout", wait, Duration::from_millis(1), Duration::from_secs(60))?;
         let settings = Settings {
@@ -255,7 +288,7 @@ impl Builder {
             timeout: self.redis_timeout,
             pool_size: self.redis_pool_size,
             pool_timeout: self.redis_pool_timeout,
-            journal: self.journal.clone(),
+            source,
             rules: self.rules,
             causes: causes.clone(),
             passes: passes.clone(),
@@ -279,6 +312,21 @@ impl Builder {
         _: &Arc<Passes>,
     ) -> Result<Option<Shared>, Error> {
         Ok(None)
+    }
+}
+
+#[cfg(feature = "redis")]
+fn installation(id: Option<&str>) -> Result<String, Error> {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let allowed = "1 to 64 of letters, digits, `-`, `_` and `.`, the same for all instances over one database and \
+                   another one for each other database";
+    match id {
+        Some(id) if (1..=64).contains(&id.len()) && id.bytes().all(is_allowed) => Ok(id.to_owned()),
+        Some(id) => Err(Error::config(format!("installation {id:?}: allowed are {allowed}"))),
+        None => Err(Error::config(format!(
+            "installation: missing. A cache with Redis and without a journal needs the name of the database behind it, \
+             `.installation(\"production\")`: {allowed}"
+        ))),
     }
 }
 

@@ -135,6 +135,10 @@ troubles! {
     Disagreement, "disagreement",
         "instances that share this namespace use another staleness bound or longest TTL, or differ in having a \
          journal; configure all alike, or give this one a namespace of its own";
+    /// Without a journal: the namespace belongs to another installation.
+    AnotherInstallation, "another-installation",
+        "another installation uses this namespace in this Redis; give this one a namespace of its own, or the same \
+         installation id if the database is the same, or delete the claim if the other one is gone";
     /// No instance vouches for its contents: the watermark is old or missing.
     Untold, "untold",
         "no relay has sent Redis the latest commits; look whether the database and its journal answer";
@@ -165,6 +169,7 @@ impl Trouble {
                 | Trouble::CommandMissing
                 | Trouble::Nameless
                 | Trouble::Disagreement
+                | Trouble::AnotherInstallation
         )
     }
 }

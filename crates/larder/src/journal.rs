@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -104,9 +104,12 @@ impl Position {
 }
 
 /// Which database this is: another one, or another life of the same, has another identity.
+///
+/// Two databases that can answer at one time differ in `system`, copies of one too: it is part of every key in Redis, so that
+/// none of them is ever answered with another's rows. `docs/wire-format.md` says what larder's own journals put into it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DatabaseId {
-    /// The system and the database in it, without white space.
+    /// The system and the database in it, without white space. All processes that ask one database get the same.
     pub system: String,
     /// Counts the lives of one system: it rises when a standby is promoted. Always 0 where there is no such thing.
     pub timeline: u64,
@@ -191,6 +194,13 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 pub trait Journal: Send + Sync + 'static {
     /// Which database answers now.
     async fn database(&self) -> Result<DatabaseId, Failure>;
+
+    /// Since when the database that answered last has had the `system` of its [`DatabaseId`], if it may have had another one
+    /// before: such as since its server was started. For the staleness bound from then on Redis is not used, because instances that
+    /// have not noticed yet may be using it under the former name. Default: `None`, for a name that never changes.
+    fn named_since(&self) -> Option<Instant> {
+        None
+    }
 
     /// What was committed since `position`; without one, everything counts as touched.
     async fn since(&self, position: Option<&Position>) -> Result<Since, Failure>;

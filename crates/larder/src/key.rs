@@ -1,4 +1,5 @@
-//! One grammar for every key: namespace, class, then the encoded parts, so that no input can forge a key.
+//! One grammar for every key: namespace, class, then the encoded parts, so that no input can forge a key. In Redis the identity of
+//! the database follows the namespace; see `remote::redis::prefix`.
 //!
 //! ```text
 //! hotel:user_details:0198c0de-…      an entry of class `user_details` in namespace `hotel`
@@ -130,7 +131,7 @@ impl<A: Key, B: Key> Key for (A, B) {
     }
 }
 
-/// An installation's share of a Redis: `[a-z0-9_-]`, 1 to 64 characters.
+/// An application's share of a Redis: `[a-z0-9_-]`, 1 to 64 characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Namespace(String);
 
@@ -146,7 +147,7 @@ impl Namespace {
         }
     }
 
-    /// The pattern that every key of this namespace matches, and no other.
+    /// The pattern that every key matches.
     pub(crate) fn pattern(&self) -> String {
         format!("{}:*", self.0)
     }

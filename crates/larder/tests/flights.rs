@@ -191,6 +191,7 @@ async fn a_load_beyond_its_time_is_an_error_and_frees_the_key() {
     let redis = Redis::start().unwrap();
     let cache = larder::cache::Cache::builder("test")
         .redis(redis.url())
+        .installation("test")
         .load_timeout(Duration::from_millis(50))
         .build()
         .await

@@ -19,7 +19,7 @@ use larder::policy::Policy;
 use larder_testbed::Redis;
 
 use support::journal::Ledger;
-use support::{Gate, Instance, Table, classes, eventually, instance, memory_instance, within};
+use support::{Gate, Instance, Table, classes, eventually, in_redis, instance, memory_instance, within};
 
 fn seven() -> Touch {
     Touch::entry("values", ["7"])
@@ -186,7 +186,7 @@ async fn an_entry_is_explained_where_it_is() {
     let _receipt = b.values.invalidate_all().await;
     let Some(InRedis::Entry(entry)) = explain(&a).await.redis.told() else { panic!("no entry in Redis") };
     assert!(!entry.is_served && !entry.tags[0].stands);
-    redis.command(&["SET", "test:values:7", "damaged"]).unwrap();
+    redis.command(&["SET", in_redis!("values:7"), "damaged"]).unwrap();
     assert_eq!(explain(&a).await.redis, FromRedis::Told(InRedis::Unreadable));
 }
 

@@ -13,7 +13,7 @@ use larder::source::Source;
 use larder_testbed::Redis;
 
 use support::journal::Ledger;
-use support::{Gate, Instance, Table, classes, eventually, within};
+use support::{Gate, Instance, Table, classes, eventually, in_redis_of_ledger, within};
 
 const BOUND: Duration = Duration::from_secs(2);
 
@@ -271,7 +271,7 @@ async fn a_redis_without_a_journals_certificate_is_taken_over() {
     let a = instance(Some(&redis), &ledger).await;
     eventually("Redis is usable", async || a.cache.health() == Health::Working).await;
     assert_eq!(value(&a, &table).await, Some(2));
-    assert!(redis.command(&["GET", "test:@live"]).unwrap().contains(" test 1 "));
+    assert!(redis.command(&["GET", in_redis_of_ledger!("@live")]).unwrap().contains(" test 1 "));
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use larder::health::Trouble;
 use larder::receipt::Delivery;
 use larder_testbed::Redis;
 
-use crate::support::{Table, eventually, instance};
+use crate::support::{Table, eventually, in_redis, in_redis_of_ledger, instance};
 
 #[tokio::test]
 async fn a_hung_redis_fails_no_read_and_its_last_word_ends_with_the_bound() {
@@ -77,7 +77,12 @@ async fn a_killed_redis_fails_no_read_and_returns_empty() {
 #[tokio::test]
 async fn a_redis_that_was_never_there_fails_nothing() {
     let port = larder_testbed::free_port().unwrap();
-    let cache = Cache::builder("test").redis(format!("redis://127.0.0.1:{port}")).build().await.unwrap();
+    let cache = Cache::builder("test")
+        .redis(format!("redis://127.0.0.1:{port}"))
+        .installation("test")
+        .build()
+        .await
+        .unwrap();
     assert_eq!(cache.health(), Health::Degraded);
     let values = cache.class::<u32, u64>("values").open().unwrap();
     let value = values.get_or_load(&7, async || Ok::<u64, std::fmt::Error>(1)).await.unwrap();
@@ -89,14 +94,20 @@ async fn a_redis_that_was_never_there_fails_nothing() {
 async fn what_a_redis_held_before_it_was_certified_is_dropped() {
     let redis = Redis::start().unwrap();
     for n in 0..3_000 {
-        redis.command(&["SET", &format!("test:values:{n}"), "from a snapshot of last week"]).unwrap();
+        redis
+            .command(&["SET", &format!("{}{n}", in_redis!("values:")), "from a snapshot of last week"])
+            .unwrap();
     }
     redis.command(&["SET", "celery:task", "not ours"]).unwrap();
     let instance = instance(&redis).await;
     let keys = redis.command(&["KEYS", "*"]).unwrap();
     let mut keys: Vec<&str> = keys.lines().collect();
     keys.sort_unstable();
-    assert_eq!(keys, ["celery:task", "test:@live"], "only the own namespace is dropped");
+    assert_eq!(
+        keys,
+        ["celery:task", in_redis!("@live"), "test:@installation"],
+        "only the own namespace is dropped"
+    );
 
     // A second instance finds the certificate and drops nothing.
     let table = Table::new();
@@ -112,13 +123,25 @@ async fn an_instance_with_another_bound_is_refused() {
     let redis = Redis::start().unwrap();
     let _first = instance(&redis).await;
     let bound = Duration::from_secs(5);
-    let other = Cache::builder("test").redis(redis.url()).staleness_bound(bound).build().await.unwrap();
+    let other = Cache::builder("test")
+        .redis(redis.url())
+        .installation("test")
+        .staleness_bound(bound)
+        .build()
+        .await
+        .unwrap();
     eventually("it is named", async || {
         other.health_report().reasons.iter().any(|reason| reason.trouble == Trouble::Disagreement)
     })
     .await;
     assert_eq!(other.health(), Health::Degraded);
-    let apart = Cache::builder("apart").redis(redis.url()).staleness_bound(bound).build().await.unwrap();
+    let apart = Cache::builder("apart")
+        .redis(redis.url())
+        .installation("test")
+        .staleness_bound(bound)
+        .build()
+        .await
+        .unwrap();
     assert_eq!(apart.health(), Health::Working);
 }
 
@@ -144,18 +167,18 @@ async fn hostile_bytes_in_redis_are_a_miss_and_an_alarm() {
     let table = Table::new();
     table.write(7, 1);
     writer.read(&table, 7).await;
-    let frame = redis.command_bytes(&[b"GET", b"test:values:7"]).unwrap();
+    let frame = redis.command_bytes(&[b"GET", in_redis!("values:7").as_bytes()]).unwrap();
     let truncated = &frame[..frame.len() - 1];
     let mut version = frame.clone();
     version[17] = 99;
     let hostile: [&[u8]; 5] = [b"", b"V", b"not a frame at all, but longer", truncated, &version];
     for (nth, bytes) in hostile.into_iter().enumerate() {
-        redis.command_bytes(&[b"SET", b"test:values:7", bytes]).unwrap();
+        redis.command_bytes(&[b"SET", in_redis!("values:7").as_bytes(), bytes]).unwrap();
         assert_eq!(reader.read_fresh(&table, 7).await, Some(1), "{bytes:?}");
         assert_eq!(reader.values.stats().broken_frames, nth as u64 + 1, "{bytes:?}");
     }
     // A tag's key with something else in it guards nothing, and gets a token again.
-    redis.command(&["SET", "test:#values", "junk"]).unwrap();
+    redis.command(&["SET", in_redis!("#values"), "junk"]).unwrap();
     let loads = table.loads();
     for _ in 0..3 {
         assert_eq!(reader.read_fresh(&table, 7).await, Some(1));
@@ -181,20 +204,37 @@ async fn values_of_another_type_under_our_keys_are_replaced() {
     let redis = Redis::start().unwrap();
     let table = Table::new();
     table.write(7, 1);
-    let strange = ["test:@live", "test:@wm", "test:@pos", "test:values:7", "test:#values", "test:#lists"];
-    for is_journalled in [true, false] {
+    let journalled = [
+        "test:@installation",
+        in_redis_of_ledger!("@live"),
+        in_redis_of_ledger!("@wm"),
+        in_redis_of_ledger!("@pos"),
+        in_redis_of_ledger!("values:7"),
+        in_redis_of_ledger!("#values"),
+        in_redis_of_ledger!("#lists"),
+    ];
+    let unjournalled = [
+        "test:@installation",
+        in_redis!("@live"),
+        in_redis!("@wm"),
+        in_redis!("@pos"),
+        in_redis!("values:7"),
+        in_redis!("#values"),
+        in_redis!("#lists"),
+    ];
+    for (is_journalled, strange) in [(true, journalled), (false, unjournalled)] {
         redis.command(&["FLUSHALL"]).unwrap();
         for key in strange {
             redis.command(&["RPUSH", key, "strange"]).unwrap();
         }
-        let mut builder = Cache::builder("test").redis(redis.url());
+        let mut builder = Cache::builder("test").redis(redis.url()).installation("test");
         if is_journalled {
             builder = builder.journal(support::journal::Ledger::new());
         }
         let instance = support::classes(builder.build().await.unwrap());
         eventually("the tier is usable", async || instance.cache.health() == Health::Working).await;
         // Now also in a Redis that is in use.
-        for key in &strange[3..] {
+        for key in &strange[4..] {
             redis.command(&["DEL", key]).unwrap();
             redis.command(&["RPUSH", key, "strange"]).unwrap();
         }
@@ -203,7 +243,7 @@ async fn values_of_another_type_under_our_keys_are_replaced() {
         // Until Redis is what answers, and not memory for want of it.
         eventually("the strange values are gone", async || {
             instance.read_fresh(&table, 7).await;
-            strange[3..5].iter().all(|key| redis.command(&["TYPE", key]).unwrap() == "string")
+            strange[4..6].iter().all(|key| redis.command(&["TYPE", key]).unwrap() == "string")
         })
         .await;
     }

@@ -13,7 +13,7 @@ use larder::receipt::Delivery;
 use crate::support::journal::Ledger;
 use crate::support::logged::Logged;
 use crate::support::refusal::{Refusal, Refusing};
-use crate::support::{Instance, Table, classes, eventually};
+use crate::support::{Instance, Table, classes, eventually, in_redis_of_ledger};
 
 /// Longer than any of this takes: what memory loses here it loses for another reason than age.
 const LONG: Duration = Duration::from_secs(60);
@@ -39,7 +39,10 @@ impl Bed {
     }
 
     async fn instance(&self) -> Instance {
-        let mut builder = Cache::builder("test").redis(self.refusing.url()).staleness_bound(self.bound);
+        let mut builder = Cache::builder("test")
+            .redis(self.refusing.url())
+            .installation("test")
+            .staleness_bound(self.bound);
         if let Some(ledger) = &self.ledger {
             builder = builder.journal(ledger.clone());
         }
@@ -53,7 +56,7 @@ impl Bed {
         if let Some(ledger) = &self.ledger {
             ledger.freeze(true);
             eventually("no instance vouches for Redis", async || {
-                self.refusing.command(&["DEL", "test:@wm"]);
+                self.refusing.command(&["DEL", in_redis_of_ledger!("@wm")]);
                 instance.cache.health() == Health::Degraded
             })
             .await;

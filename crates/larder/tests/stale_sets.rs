@@ -7,7 +7,7 @@ mod support;
 use larder::receipt::Delivery;
 use larder_testbed::Redis;
 
-use crate::support::{Gate, Instance, Table, instance, memory_instance, within};
+use crate::support::{Gate, Instance, Table, in_redis, instance, memory_instance, within};
 
 /// The reader of a trace and the writer, which may be the same instance.
 async fn pair(redis: &Redis, is_same: bool) -> (Instance, Instance) {
@@ -163,13 +163,17 @@ async fn no_delete_by_anyone_lets_a_late_fill_land() {
     let reader = instance(&redis).await;
     // By hand, by pattern as a script would, by expiry, by overwriting with something foreign.
     let deletes: [&[&str]; 4] = [
-        &["DEL", "test:values:7"],
-        &["EVAL", "for _, k in ipairs(redis.call('KEYS', 'test:values:*')) do redis.call('DEL', k) end", "0"],
-        &["PEXPIRE", "test:values:7", "0"],
-        &["SET", "test:values:7", "foreign"],
+        &["DEL", in_redis!("values:7")],
+        &[
+            "EVAL",
+            "for _, k in ipairs(redis.call('KEYS', 'test:*:values:*')) do redis.call('DEL', k) end",
+            "0",
+        ],
+        &["PEXPIRE", in_redis!("values:7"), "0"],
+        &["SET", in_redis!("values:7"), "foreign"],
     ];
     for delete in deletes {
-        redis.command(&["DEL", "test:values:7"]).unwrap();
+        redis.command(&["DEL", in_redis!("values:7")]).unwrap();
         let (table, gate) = (Table::new(), Gate::new());
         table.write(7, 1);
         let held = reader.held_read(&table, 7, &gate);

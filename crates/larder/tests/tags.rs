@@ -12,9 +12,9 @@ use larder::class::Class;
 use larder::receipt::Delivery;
 use larder_testbed::Redis;
 
-use crate::support::{Gate, Instance, Table, eventually, instance, memory_instance, within};
+use crate::support::{Gate, Instance, Table, eventually, in_redis, instance, memory_instance, within};
 
-const TAGS: [&str; 2] = ["test:#lists", "test:#everything"];
+const TAGS: [&str; 2] = [in_redis!("#lists"), in_redis!("#everything")];
 
 async fn overtaken(reader: &Instance, writer: &Instance, is_same: bool) {
     let name = if is_same { "same" } else { "other" };
@@ -116,7 +116,7 @@ async fn tags_that_follow_from_the_key_fall_one_by_one() {
     for redis in [Some(redis.url()), None] {
         let mut builder = Cache::builder("test");
         if let Some(url) = redis {
-            builder = builder.redis(url);
+            builder = builder.redis(url).installation("test");
         }
         let cache = builder.build().await.unwrap();
         let rosters: Class<u32, u64> =

@@ -14,7 +14,7 @@ use larder::source::Source;
 use larder_testbed::Redis;
 
 use support::journal::Ledger;
-use support::{Instance, Table, classes, eventually};
+use support::{Instance, Table, classes, eventually, in_redis_of_ledger};
 
 /// So long that no machine is too slow for what a test does while the journal is held up.
 const BOUND: Duration = Duration::from_secs(20);
@@ -182,9 +182,9 @@ async fn names_go_with_what_they_speak_of() {
     bed.pass(1).await;
     bed.ledger.freeze(true);
     assert_eq!(bed.write(7, 2).await, Delivery::Sent);
-    let told = || redis.command(&["KEYS", "test:@told=*"]).unwrap().lines().count();
+    let told = || redis.command(&["KEYS", in_redis_of_ledger!("@told=*")]).unwrap().lines().count();
     assert_eq!(told(), 2, "a row each, of which no relay has heard yet");
-    for name in redis.command(&["KEYS", "test:@told=*"]).unwrap().lines() {
+    for name in redis.command(&["KEYS", in_redis_of_ledger!("@told=*")]).unwrap().lines() {
         let left: u64 = redis.command(&["PTTL", name]).unwrap().trim().parse().unwrap();
         assert!((1..=20_000).contains(&left), "{left} ms");
     }
@@ -237,7 +237,12 @@ async fn a_change_and_its_name_are_told_by_one_command() {
     let script =
         sent.lines().skip_while(|line| *line != "EVALSHA").take_while(|line| !line.contains("127.0.0.1"));
     let script: Vec<&str> = script.collect();
-    for key in ["test:values:7", "test:#everything", "test:@told=1", "test:@told=2"] {
+    for key in [
+        in_redis_of_ledger!("values:7"),
+        in_redis_of_ledger!("#everything"),
+        in_redis_of_ledger!("@told=1"),
+        in_redis_of_ledger!("@told=2"),
+    ] {
         assert!(script.contains(&key), "{key} in {sent}");
     }
 }
@@ -245,7 +250,9 @@ async fn a_change_and_its_name_are_told_by_one_command() {
 /// Nobody has to rewrite an ACL for names: without them each change is told once more.
 #[tokio::test]
 async fn a_redis_that_allows_no_names_is_told_and_used() {
-    let keys = ["~test:@live", "~test:@wm", "~test:@pos", "~test:#*", "~test:values:*", "~test:lists:*"];
+    let keys = ["@installation", "*:@live", "*:@wm", "*:@pos", "*:#*", "*:values:*", "*:lists:*"];
+    let keys = keys.map(|key| format!("~test:{key}"));
+    let keys = keys.each_ref().map(String::as_str);
     for allowed in [[&["~*", "+@all", "-getex"][..], &[]].concat(), [&keys[..], &["+@all"]].concat()] {
         let redis = Redis::start().unwrap();
         let user = ["ACL", "SETUSER", "larder", "on", ">secret", "&*"];
@@ -291,7 +298,7 @@ async fn what_takes_more_than_one_step_leaves_no_name() {
         let changes: Vec<ChangeId> = touches.iter().map(|touch| bed.ledger.note(touch.clone())).collect();
         let receipt = bed.instances[0].cache.committed(&touches, &changes[..1]).send().await;
         assert_eq!(receipt.delivery(), Delivery::Sent);
-        assert_eq!(redis.command(&["KEYS", "test:@told=*"]).unwrap().trim(), "");
+        assert_eq!(redis.command(&["KEYS", in_redis_of_ledger!("@told=*")]).unwrap().trim(), "");
     }
     bed.ledger.freeze(false);
 }

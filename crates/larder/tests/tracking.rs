@@ -11,7 +11,7 @@ use larder::policy::Policy;
 use larder::receipt::Delivery;
 use larder_testbed::Redis;
 
-use crate::support::{Table, eventually, instance, within};
+use crate::support::{Table, eventually, in_redis, instance, within};
 
 /// Entries live for ten minutes here, so only a push can bring another instance's write.
 #[tokio::test]
@@ -83,7 +83,7 @@ async fn memory_is_emptied_by(redis: &Redis, command: &[&str]) {
     assert_eq!(instance.read(&table, 7).await, Some(1), "served from memory until then");
     redis.command(command).unwrap();
     // What Redis itself still holds is right as far as Redis knows; only memory is in question here.
-    redis.command(&["DEL", "test:values:7"]).unwrap();
+    redis.command(&["DEL", in_redis!("values:7")]).unwrap();
     eventually("memory was emptied", async || instance.read(&table, 7).await == Some(2)).await;
     eventually("the tier is used again", async || instance.cache.health() == Health::Working).await;
     instance.warm(&table, 7).await;
@@ -150,7 +150,7 @@ async fn a_lost_connection_empties_memory() {
 #[tokio::test]
 async fn a_copy_ends_at_its_own_deadline() {
     let redis = Redis::start().unwrap();
-    let cache = Cache::builder("test").redis(redis.url()).build().await.unwrap();
+    let cache = Cache::builder("test").redis(redis.url()).installation("test").build().await.unwrap();
     let policy = Policy::ttl(Duration::from_millis(300)).jitter(0.0);
     let brief = cache.class::<u32, u64>("brief").policy(policy).open().unwrap();
     let table = Table::new();
@@ -169,7 +169,7 @@ async fn without_tracking_redis_serves_and_memory_keeps_nothing() {
         .command(&["ACL", "SETUSER", "managed", "on", ">secret", "~*", "&*", "+@all", "-client|tracking"])
         .unwrap();
     let url = format!("redis://managed:secret@127.0.0.1:{}/0", redis.port());
-    let managed = Cache::builder("test").redis(url).build().await.unwrap();
+    let managed = Cache::builder("test").redis(url).installation("test").build().await.unwrap();
     assert_eq!(managed.health(), Health::Working);
     let values = managed.class::<u32, u64>("values").open().unwrap();
     let table = Table::new();

@@ -22,7 +22,8 @@ async fn bed(places: u32, wait: Duration) -> (Redis, Proxy, Cache) {
     let redis = Redis::start().unwrap();
     let proxy = Proxy::start(redis.port()).unwrap();
     let url = format!("redis://127.0.0.1:{}/0", proxy.port());
-    let builder = Cache::builder("test").redis(url).redis_timeout(Duration::from_millis(500));
+    let builder =
+        Cache::builder("test").redis(url).installation("test").redis_timeout(Duration::from_millis(500));
     let cache = builder.redis_pool_size(places).redis_pool_timeout(wait).build().await.unwrap();
     eventually("Redis is usable", async || cache.health() == Health::Working).await;
     (redis, proxy, cache)
@@ -85,7 +86,13 @@ async fn who_finds_no_place_gives_up_after_the_pools_timeout() {
 #[tokio::test]
 async fn idle_connections_that_broke_cost_no_answer() {
     let mut redis = Redis::start().unwrap();
-    let cache = Cache::builder("test").redis(redis.url()).redis_pool_size(3).build().await.unwrap();
+    let cache = Cache::builder("test")
+        .redis(redis.url())
+        .installation("test")
+        .redis_pool_size(3)
+        .build()
+        .await
+        .unwrap();
     // Each is open before the first is answered: all of it happens on this one thread.
     let fill = async || tokio::join!(is_told(&cache), is_told(&cache), is_told(&cache));
     assert_eq!(fill().await, (true, true, true));
@@ -141,7 +148,7 @@ async fn a_page_that_takes_too_long_ends_early_and_names_the_next() {
 
 #[tokio::test]
 async fn a_pool_without_room_or_bounds_is_refused() {
-    let builder = || Cache::builder("test").redis("redis://127.0.0.1:1");
+    let builder = || Cache::builder("test").redis("redis://127.0.0.1:1").installation("test");
     for (bad, says) in [
         (builder().redis_pool_size(0), "redis_pool_size 0: allowed is 1 to 1000"),
         (builder().redis_pool_size(1001), "redis_pool_size 1001: allowed is 1 to 1000"),

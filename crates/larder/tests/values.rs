@@ -38,7 +38,7 @@ async fn fresh(instance: &Instance) -> u64 {
 async fn with(redis: Option<&Redis>, ledger: Option<&Ledger>) -> Instance {
     let mut builder = Cache::builder("test");
     if let Some(redis) = redis {
-        builder = builder.redis(redis.url());
+        builder = builder.redis(redis.url()).installation("test");
     }
     if let Some(ledger) = ledger {
         builder = builder.journal(ledger.clone());

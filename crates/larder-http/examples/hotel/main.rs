@@ -1,6 +1,7 @@
 //! A hotel's API whose writes know nothing of a cache: `cargo run -p larder-http --example hotel`.
 //!
-//! `REDIS_URL` shares the cache between instances; `PORT` is 3000 unless said.
+//! `REDIS_URL` shares the cache between instances, and `INSTALLATION`, which is `hotel` unless said, names their database;
+//! `PORT` is 3000 unless said.
 
 #![allow(clippy::print_stdout, reason = "it tells whoever started it what to try")]
 
@@ -16,7 +17,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     tracing_subscriber::fmt().init();
     let mut builder = Cache::builder("hotel");
     if let Ok(url) = std::env::var("REDIS_URL") {
-        builder = builder.redis(url);
+        // This database keeps no journal, so it cannot name itself.
+        let installation = std::env::var("INSTALLATION").unwrap_or_else(|_| "hotel".to_owned());
+        builder = builder.redis(url).installation(installation);
     }
     let cache = builder.build().await?;
     let database = Database::default();

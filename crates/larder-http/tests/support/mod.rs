@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) async fn cache(redis: Option<&Redis>) -> Cache {
     let mut builder = Cache::builder("hotel");
     if let Some(redis) = redis {
-        builder = builder.redis(redis.url());
+        builder = builder.redis(redis.url()).installation("hotel");
     }
     let cache = builder.build().await.unwrap();
     assert_eq!(cache.health() == Health::Working, redis.is_some());

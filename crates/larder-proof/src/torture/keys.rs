@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use crate::history::{Instance, Key, Nanos};
+use crate::history::{Instance, Key, Nanos, Version};
 
 /// How many items there are, with the keys from 0 on.
 pub const ITEMS: Key = 64;
@@ -37,6 +37,9 @@ pub fn list_of(team: Key) -> Key {
 pub fn team_of_list(key: Key) -> Option<Key> {
     key.checked_sub(FIRST_LIST)
 }
+
+/// Versions of the second database begin above this, of items and of lists alike: no run of the first one comes so far.
+pub const SECOND: Version = 1 << 30;
 
 /// All keys of the history.
 pub fn all() -> impl Iterator<Item = Key> {

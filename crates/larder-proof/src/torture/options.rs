@@ -29,6 +29,9 @@ pub struct Options {
     /// How many releases of the application run side by side, 1 or 2: the second declares the value's fields in another order
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=2))]
     pub releases: u16,
+    /// Whether two more instances over another database, with the same keys and other values, share the Redis and the namespace
+    #[arg(long, default_value = "on")]
+    pub second_database: Switch,
     /// Breaks a rule on purpose: the run ends when that is caught, and succeeds only then
     #[arg(long, long_help = Plant::help())]
     pub plant: Option<Plant>,
@@ -47,6 +50,11 @@ impl Options {
     pub fn releases(&self) -> u16 {
         let needs_two = self.plant == Some(Plant::Without(Rule::ComparesDigests));
         if needs_two { 2 } else { self.releases }
+    }
+
+    /// Whether there is a second database: without a Redis it would share nothing with the first one.
+    pub fn has_second_database(&self) -> bool {
+        self.has_redis() && self.second_database == Switch::On
     }
 
     /// Whether there is a Redis.

@@ -97,6 +97,7 @@ impl Report {
         let others = [
             (self.counts.get("failed_cache"), "requests failed by a fault of the cache"),
             (self.counts.get("crossed"), "answers of another key"),
+            (self.counts.get("mixed"), "answers with a value of the other database"),
             (by_database, "requests failed though the database was there"),
         ];
         let found = violations.chain(others).filter(|(count, _)| *count > 0);

@@ -31,16 +31,17 @@ const SQLITE_TRIGGER: &str = "
         UPDATE team SET version = version + 1 WHERE id = NEW.team;
     END;";
 
-/// The statements that make the tables.
-pub(super) fn tables(dialect: Dialect) -> Result<String> {
+/// The statements that make the tables, each item of the version `first`.
+pub(super) fn tables(dialect: Dialect, first: Version) -> Result<String> {
     let trigger = match dialect {
         Dialect::Postgres => POSTGRES_TRIGGER,
         Dialect::Sqlite => SQLITE_TRIGGER,
     };
-    let teams = (0..TEAMS).map(|team| format!("INSERT INTO team VALUES ({team}, {TEAM_ITEMS});"));
+    let teams = (0..TEAMS)
+        .map(|team| format!("INSERT INTO team VALUES ({team}, {});", Version::from(TEAM_ITEMS) * first));
     let items = (0..ITEMS).map(|item| {
         let team = team_of(item).map_or("NULL".to_owned(), |team| team.to_string());
-        format!("INSERT INTO item VALUES ({item}, {team}, 0, 1);")
+        format!("INSERT INTO item VALUES ({item}, {team}, 0, {first});")
     });
     let journal = migration(dialect, &journalled())?;
     Ok([TABLES.to_owned(), trigger.to_owned(), journal].into_iter().chain(teams).chain(items).collect())

@@ -1,9 +1,13 @@
 //! The throw-away database under torture.
 
+use std::fs;
+
 use anyhow::Result;
 use larder_sql::dialect::Dialect;
 use larder_testbed::{Database, Postgres, Sqlite};
 
+use crate::history::Version;
+use crate::torture::keys::SECOND;
 use crate::torture::options::Kind;
 use crate::torture::schema::tables;
 
@@ -24,6 +28,14 @@ enum Server {
     Sqlite(Sqlite),
 }
 
+impl Server {
+    fn postgres(database: Database, own: Option<Postgres>) -> Self {
+        let url = database.url();
+        let role = format!("torture_{}", url.rsplit('_').next().unwrap_or_default());
+        Server::Postgres { database, own, role }
+    }
+}
+
 impl Base {
     /// Makes the database; `own` asks for a server that may crash.
     pub(super) fn fresh(kind: Kind, own: bool) -> Result<Self> {
@@ -35,17 +47,39 @@ impl Base {
                     Some(server) => server.url(),
                     None => Postgres::shared()?,
                 };
-                let database = Database::fresh(&url)?;
-                let url = database.url();
-                let role = format!("torture_{}", url.rsplit('_').next().unwrap_or_default());
-                Base { kind: Server::Postgres { database, own, role } }
+                Base { kind: Server::postgres(Database::fresh(&url)?, own) }
             }
         };
-        base.prepare()?;
+        base.prepare(1)?;
         Ok(base)
     }
 
-    fn prepare(&self) -> Result<()> {
+    /// A second database with the same tables and keys, and other versions: another one of the server, or a copy of the file.
+    pub(super) fn beside(&self) -> Result<Self> {
+        let base = match &self.kind {
+            Server::Postgres { own, .. } => {
+                let url = match own {
+                    Some(server) => server.url(),
+                    None => Postgres::shared()?,
+                };
+                Base { kind: Server::postgres(Database::fresh(&url)?, None) }
+            }
+            Server::Sqlite(first) => {
+                let second = Sqlite::fresh()?;
+                // Nobody has it open: the last shell has taken the file's journal back into it.
+                fs::copy(first.path(), second.path())?;
+                let base = Base { kind: Server::Sqlite(second) };
+                base.sql(&format!(
+                    "UPDATE item SET version = {SECOND} + 1; UPDATE team SET version = 2 * ({SECOND} + 1)"
+                ))?;
+                return Ok(base);
+            }
+        };
+        base.prepare(SECOND + 1)?;
+        Ok(base)
+    }
+
+    fn prepare(&self, first: Version) -> Result<()> {
         match &self.kind {
             // A commit has to survive a crash of the server, though not one of the machine.
             Server::Postgres { database, own: Some(_), .. } => {
@@ -56,7 +90,7 @@ impl Base {
             Server::Postgres { own: None, .. } => {}
             Server::Sqlite(_) => drop(self.sql("PRAGMA journal_mode = WAL")?),
         }
-        self.sql(&tables(self.dialect())?)?;
+        self.sql(&tables(self.dialect(), first)?)?;
         if let Server::Postgres { role, .. } = &self.kind {
             self.sql(&format!(
                 "CREATE ROLE {role} LOGIN; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}"

@@ -1,5 +1,6 @@
 //! Everything a nemesis can lay its hands on.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -15,13 +16,19 @@ use crate::torture::observers::Observers;
 use crate::torture::options::Options;
 use crate::torture::servers::Base;
 
+/// How many instances the second database has.
+const NEIGHBOURS: usize = 2;
+
 /// The servers and the instances on them.
 pub struct Stage {
     // Fields drop in this order: instances, whoever watches them, then servers, then the folder.
     pub(super) children: Vec<Child>,
+    /// Two more instances, over the second database.
+    neighbours: Vec<Child>,
     pub(super) observers: Observers,
     pub(super) proxies: Vec<Proxy>,
     redis: Option<Redis>,
+    second: Option<Base>,
     pub(super) base: Base,
     pub(super) folder: TempDir,
     pub(super) bound: Duration,
@@ -35,13 +42,16 @@ impl Stage {
     pub(super) fn set(options: &Options, program: &Path, own_database: bool) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("larder-torture-").tempdir()?;
         let base = Base::fresh(options.database, own_database)?;
+        let second = if options.has_second_database() { Some(base.beside()?) } else { None };
         let observers = Observers::start(&base.url(), folder.path())?;
         let redis = if options.has_redis() { Some(Redis::start()?) } else { None };
         let mut stage = Stage {
             children: Vec::new(),
+            neighbours: Vec::new(),
             observers,
             proxies: Vec::new(),
             redis,
+            second,
             base,
             folder,
             bound: options.bound(),
@@ -50,21 +60,44 @@ impl Stage {
             next: 0,
         };
         for nth in 0..usize::from(options.instances) {
-            if let Some(redis) = &stage.redis {
-                stage.proxies.push(Proxy::start(redis.port())?);
-            }
+            stage.open_link()?;
             let child = stage.start(nth)?;
             stage.children.push(child);
         }
+        stage.start_neighbours()?;
         stage.observers.let_write(true);
         Ok(stage)
     }
 
-    /// Starts the nth instance, behind the nth proxy.
-    fn start(&mut self, nth: usize) -> Result<Child> {
+    fn open_link(&mut self) -> Result<()> {
+        if let Some(redis) = &self.redis {
+            self.proxies.push(Proxy::start(redis.port())?);
+        }
+        Ok(())
+    }
+
+    /// Behind proxies of their own, the last ones, which follow each Redis that takes over and are never made slow.
+    fn start_neighbours(&mut self) -> Result<()> {
+        let Some(url) = self.second.as_ref().map(Base::instance_url) else { return Ok(()) };
+        // What they record is not judged by the first database's writes.
+        let folder = self.folder.path().join("second");
+        fs::create_dir(&folder)?;
+        for _ in 0..NEIGHBOURS {
+            self.open_link()?;
+            let mut settings = self.settings(&url, self.proxies.len() - 1);
+            settings.push("--second".to_owned());
+            let child = Child::start(&self.program, &folder, self.next, &settings)?;
+            self.next += 1;
+            self.neighbours.push(child);
+        }
+        Ok(())
+    }
+
+    /// What an instance over `database` is told, behind the nth proxy.
+    fn settings(&self, database: &str, nth: usize) -> Vec<String> {
         let bound_ms = self.options.bound_ms.to_string();
         let mut settings =
-            vec!["--database".to_owned(), self.base.instance_url(), "--bound-ms".to_owned(), bound_ms];
+            vec!["--database".to_owned(), database.to_owned(), "--bound-ms".to_owned(), bound_ms];
         if let Some(proxy) = self.proxies.get(nth) {
             settings.extend(["--redis".to_owned(), format!("redis://127.0.0.1:{}/0", proxy.port())]);
         }
@@ -72,6 +105,12 @@ impl Stage {
         if let Some(plant) = self.options.plant {
             settings.extend(["--plant".to_owned(), plant.to_string()]);
         }
+        settings
+    }
+
+    /// Starts the nth instance, behind the nth proxy.
+    fn start(&mut self, nth: usize) -> Result<Child> {
+        let settings = self.settings(&self.base.instance_url(), nth);
         let number = self.next;
         self.next += 1;
         Child::start(&self.program, self.folder.path(), number, &settings)
@@ -110,7 +149,7 @@ impl Stage {
 
     /// Gives an order to all instances.
     pub(super) fn order_all(&mut self, order: Order) -> Result<Vec<String>> {
-        self.children.iter_mut().map(|child| child.order(order)).collect()
+        self.children.iter_mut().chain(&mut self.neighbours).map(|child| child.order(order)).collect()
     }
 
     /// Longer than the staleness bound: whoever was cut off for so long must have noticed.

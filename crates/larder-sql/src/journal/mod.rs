@@ -3,8 +3,11 @@
 //! An application declares its [`Table`]s and puts the SQL of [`migration`] into its migrations; from then on triggers
 //! append to an outbox. [`SqlJournal`] reads it. See `docs/journal.md`.
 
+mod asking;
 pub(crate) mod completeness;
+mod file;
 mod migration;
+mod named;
 mod position;
 mod postgres;
 mod postgres_triggers;
@@ -26,7 +29,9 @@ use crate::connecting::connection::SqlConnection;
 use crate::database::Database;
 use crate::dialect::Dialect;
 use crate::error::Error;
+use crate::journal::asking::{Answer, Asking, OutboxRow};
 use crate::journal::completeness::{Attested, Inspection};
+use crate::journal::named::Named;
 
 pub use crate::journal::completeness::Defect;
 pub use crate::journal::migration::{migration, outbox, triggers, upgrade};
@@ -76,6 +81,7 @@ pub struct SqlJournal {
     trusts_silence: bool,
     /// What is harmless to mend is mended unasked.
     mends: bool,
+    named: Named,
     /// Guarded by its lock, which is held while the connection is in use: passes of one journal come one after the other.
     state: Mutex<State>,
 }
@@ -89,6 +95,8 @@ struct State {
 /// The journal's own connection, and on SQLite what it has seen.
 struct Own {
     connection: SqlConnection,
+    /// On SQLite what tells the file from all others that there are.
+    file: String,
     seen: Option<sqlite::Seen>,
 }
 
@@ -106,40 +114,6 @@ impl Inspected {
         let is_due = !self.inspection.defects.is_empty() && self.at.elapsed() > INSPECT_AGAIN;
         self.attested == *attested && !is_due
     }
-}
-
-/// What a pass asks for.
-#[derive(Clone, Copy)]
-struct Asking<'a> {
-    position: Option<&'a Position>,
-    /// More rows than this are not brought.
-    limit: usize,
-    trusts_silence: bool,
-}
-
-impl Asking<'_> {
-    /// Whether the journal can go on from a position of this database that was taken under `attestation`.
-    fn is_attested(&self, then: &position::Parts<'_>, attestation: &str) -> bool {
-        self.trusts_silence || then.attestation == attestation
-    }
-}
-
-/// What one statement said, all of one snapshot.
-struct Answer {
-    database: DatabaseId,
-    position: Position,
-    /// `None`: the changes since the position cannot be determined, so everything counts as touched.
-    rows: Option<Vec<OutboxRow>>,
-    /// Row security was not active in the statement's snapshot, and it saw at least one row of the outbox, which is never empty.
-    shows_outbox: bool,
-}
-
-/// One row of the outbox.
-struct OutboxRow {
-    /// Names the change that it belongs to.
-    change: String,
-    /// As bytes, for SQLite does not keep text from being no text.
-    touched: Vec<u8>,
 }
 
 impl SqlJournal {
@@ -177,6 +151,7 @@ impl SqlJournal {
             limit: LIMIT,
             trusts_silence: false,
             mends: true,
+            named: Named::default(),
             state: Mutex::default(),
         })
     }
@@ -258,7 +233,11 @@ impl SqlJournal {
             // A consumer that asks gives up after a while and asks again: the server has to give up too.
             connection.limit_statements(STATEMENT).await?;
         }
-        Ok(Own { connection, seen: None })
+        let file = match self.database.dialect() {
+            Dialect::Postgres => String::new(),
+            Dialect::Sqlite => file::identity(&mut connection).await?,
+        };
+        Ok(Own { connection, file, seen: None })
     }
 
     async fn ask_on(&self, own: &mut Own, position: Option<&Position>) -> Result<(Answer, Attested), Error> {
@@ -307,6 +286,7 @@ impl SqlJournal {
         } else {
             state.own = Some(own);
         }
+        self.named.note(&answer);
         Ok(answer)
     }
 
@@ -376,6 +356,10 @@ impl Journal for SqlJournal {
         let touched = serde_json::to_string(touches)?;
         insert.bind(touched).execute(self.database.writers()).await.map_err(Error::from)?;
         Ok(())
+    }
+
+    fn named_since(&self) -> Option<Instant> {
+        self.named.since()
     }
 
     fn incompleteness(&self) -> Option<Incompleteness> {

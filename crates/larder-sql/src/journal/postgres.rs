@@ -15,13 +15,24 @@ use crate::journal::position::{self, Snapshot};
 use crate::journal::touched;
 use crate::journal::{Answer, Asking, MARKS, OutboxRow, PRUNE_STATEMENTS, PRUNED_AT_ONCE, micros};
 
-/// The columns of [`identity`], from `pg_control_system()`.
+/// The columns of [`identity`], from `pg_control_system()`: a database that was dropped and created anew has another oid.
 macro_rules! identity {
     () => {
         "CAST(system_identifier AS TEXT) || ':' ||
              (SELECT CAST(oid AS TEXT) FROM pg_database WHERE datname = current_database()) AS system,
          CASE WHEN pg_is_in_recovery() THEN NULL
               ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END AS timeline"
+    };
+}
+
+/// When the server was started, in microseconds: a copy of a server is another process, and however its files were copied, it was
+/// not started in the same microsecond. And for how long it has been the primary: since its start, or since a promotion emptied
+/// the outbox. The life that a migration begins is no such sign; see [`BEGIN_LIFE`].
+macro_rules! start {
+    () => {
+        "CAST(CAST(extract(epoch FROM pg_postmaster_start_time()) * 1000000 AS BIGINT) AS TEXT) AS started,
+         CAST(extract(epoch FROM clock_timestamp() - GREATEST(pg_postmaster_start_time(), (SELECT max(begun)
+             FROM larder_outbox_life WHERE substr(CAST(id AS TEXT), 15, 1) = '8'))) * 1000000 AS BIGINT) AS age"
     };
 }
 
@@ -33,6 +44,8 @@ macro_rules! identity {
 const SINCE: &str = concat!(
     "SELECT ",
     identity!(),
+    ", ",
+    start!(),
     ", ",
     attestation!(),
     ", CAST(pg_current_snapshot() AS TEXT) AS snapshot,
@@ -119,7 +132,7 @@ pub(super) async fn ask(
         sqlx::query(BEGIN_LIFE).execute(&mut *connection).await?;
         row = since(connection, from.as_ref().map(|(at, _)| at), asking.limit, names).await?;
     }
-    let database = identity(&row)?;
+    let place = identity(&row)?;
     let attested = completeness::postgres::attested(&row)?;
     let is_empty = row.try_get::<Option<String>, _>("last")?.is_none();
     let number = |column| -> Result<u64, Error> {
@@ -133,14 +146,16 @@ pub(super) async fn ask(
     let is_within = usize::try_from(row.try_get::<i64, _>("count")?).is_ok_and(|count| count <= asking.limit);
     let is_known = is_within
         && from.is_some_and(|(at, parts)| {
-            parts.database == database
+            parts.database == place
                 && asking.is_attested(&parts, &attested.digest)
                 && at.can_go_on(&now, floor)
         });
     let lines = row.try_get::<Option<String>, _>("lines")?.unwrap_or_default();
-    let rows = is_known.then(|| outbox_rows(&database, &lines));
-    let position = position::of(&database, &now.cut((last + 1).max(floor)), &attested.digest);
-    Ok((Answer { database, position, rows, shows_outbox: !is_empty && !attested.is_hidden() }, attested))
+    let rows = is_known.then(|| outbox_rows(&place, &lines));
+    let position = position::of(&place, &now.cut((last + 1).max(floor)), &attested.digest);
+    let (database, age) = running(&place, &row)?;
+    let shows_outbox = !is_empty && !attested.is_hidden();
+    Ok((Answer { database, age: Some(age), position, rows, shows_outbox }, attested))
 }
 
 async fn since(
@@ -186,6 +201,16 @@ pub(super) fn identity(row: &AnyRow) -> Result<DatabaseId, Error> {
         return Err(Error::no_journal("the database's timeline has a form that larder does not know"));
     };
     Ok(DatabaseId { system: row.try_get("system")?, timeline })
+}
+
+/// The database as it runs now, and for how long it has. Positions and changes go without the start: a server that was shut down
+/// and started goes on where it was, and a crash ends the outbox's life, which is attested.
+fn running(place: &DatabaseId, row: &AnyRow) -> Result<(DatabaseId, Duration), Error> {
+    let started: String = row.try_get("started")?;
+    let system = format!("{}:{started}", place.system);
+    // Below zero if the server's clock was set back.
+    let age = u64::try_from(row.try_get::<i64, _>("age")?).unwrap_or(0);
+    Ok((DatabaseId { system, timeline: place.timeline }, Duration::from_micros(age)))
 }
 
 /// Each statement a transaction of its own: whoever sees that a row is gone sees the floor that it was below.

@@ -49,6 +49,7 @@ pub(super) async fn ask(own: &mut Own, asking: Asking<'_>) -> Result<(Answer, At
         let rows = position.is_some().then(Vec::new);
         let answer = Answer {
             database: seen.database.clone(),
+            age: None,
             position: seen.position.clone(),
             rows,
             shows_outbox: true,
@@ -72,25 +73,25 @@ pub(super) async fn ask(own: &mut Own, asking: Asking<'_>) -> Result<(Answer, At
     let Some(system) = first.try_get("system")? else {
         return Err(Error::no_journal("the table larder_identity is empty"));
     };
-    let database = DatabaseId { system, timeline: 0 };
+    let place = DatabaseId { system, timeline: 0 };
+    let database = DatabaseId { system: format!("{}:{}", place.system, own.file), timeline: 0 };
     let is_row_there = first.try_get::<i64, _>("is_known")? == 1;
     let attestation = first.try_get::<i64, _>("schema_version")?.to_string();
     let is_known = is_row_there
         && rows.len() <= limit
-        && from
-            .is_some_and(|(_, parts)| parts.database == database && asking.is_attested(&parts, &attestation));
+        && from.is_some_and(|(_, parts)| parts.database == place && asking.is_attested(&parts, &attestation));
     // Without any there is one row, which has none.
     let has_rows = first.try_get::<Option<Vec<u8>>, _>("touched")?.is_some();
     let fresh = if has_rows { &rows[..] } else { &[] };
     let outbox = || fresh.iter().map(outbox_row).collect::<Result<_, _>>();
     let outbox = is_known.then(outbox).transpose()?;
     let last = Row { id: first.try_get("id")?, stamp: first.try_get("stamp")? };
-    let position = position::of(&database, &last, &attestation);
+    let position = position::of(&place, &last, &attestation);
     let attested = Attested { digest: attestation, seen_from_here: String::new() };
     let (database_seen, position_seen) = (database.clone(), position.clone());
     own.seen =
         Some(Seen { version, database: database_seen, position: position_seen, attested: attested.clone() });
-    Ok((Answer { database, position, rows: outbox, shows_outbox: true }, attested))
+    Ok((Answer { database, age: None, position, rows: outbox, shows_outbox: true }, attested))
 }
 
 /// A row is a change, of which one transaction may make several. Its stamp tells it from a row that had its number before

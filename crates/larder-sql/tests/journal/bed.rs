@@ -106,6 +106,17 @@ impl Bed {
         self.journal.since(None).await.unwrap().position
     }
 
+    /// The database as positions and changes name it: its system and its timeline. Without what tells copies apart, because they
+    /// outlast a restart of the server.
+    pub async fn place(&self) -> (String, u64) {
+        let position = self.now().await;
+        let mut parts = position.as_str().rsplitn(3, '/').skip(1);
+        let timeline = parts.next().unwrap().parse().unwrap();
+        let system = parts.next().unwrap().to_owned();
+        assert!(self.journal.database().await.unwrap().system.starts_with(&format!("{system}:")));
+        (system, timeline)
+    }
+
     /// What was committed since `from`, which then moves on.
     pub async fn since(&self, from: &mut Position) -> Vec<Touch> {
         match self.try_since(from).await {

@@ -1,6 +1,6 @@
 //! From where a consumer can go on, and from where nobody can tell.
 
-use larder::journal::{Changes, DatabaseId, Journal, Position, Touch};
+use larder::journal::{Changes, Journal, Position, Touch};
 
 use crate::bed::{Bed, all, guest, tables};
 use crate::on_both;
@@ -27,7 +27,7 @@ async fn without_a_position_everything_counts_as_touched(bed: Bed) {
 }
 
 async fn garbage_is_unknown_and_no_error(bed: Bed) {
-    let DatabaseId { system, timeline } = bed.journal.database().await.unwrap();
+    let (system, timeline) = bed.place().await;
     let tails =
         ["", "x", "1:2", "5:3:", "3:5:9", "0:0:", "1:x", "18446744073709551616:18446744073709551617:"];
     for tail in tails {
@@ -40,7 +40,7 @@ async fn garbage_is_unknown_and_no_error(bed: Bed) {
 
 async fn another_database_is_unknown(bed: Bed) {
     let position = bed.now().await;
-    let DatabaseId { system, timeline } = bed.journal.database().await.unwrap();
+    let (system, timeline) = bed.place().await;
     let own = format!("{system}/{timeline}/");
     let at = position.as_str().strip_prefix(&own).unwrap();
     assert_eq!(changes(&bed, &format!("{own}{at}")).await, Changes::Known(vec![]));
@@ -49,7 +49,7 @@ async fn another_database_is_unknown(bed: Bed) {
 }
 
 async fn the_future_is_unknown(bed: Bed) {
-    let DatabaseId { system, timeline } = bed.journal.database().await.unwrap();
+    let (system, timeline) = bed.place().await;
     for at in ["9223372036854775806:9223372036854775807:", "9223372036854775806:1", "3:9223372036854775807:3"]
     {
         assert_eq!(changes(&bed, &format!("{system}/{timeline}/{at}")).await, Changes::Unknown, "{at}");

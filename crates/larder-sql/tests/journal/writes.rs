@@ -118,7 +118,8 @@ async fn no_two_changes_share_a_name(bed: Bed) {
         written += changes.len();
         if bed.database.dialect() == Dialect::Postgres {
             // A number is of one system and one timeline.
-            let here = format!("{}/", bed.journal.database().await.unwrap());
+            let (system, timeline) = bed.place().await;
+            let here = format!("{system}/{timeline}/");
             assert!(changes.iter().all(|change| change.id.as_str().starts_with(&here)), "{changes:?}");
         }
         names.extend(changes.into_iter().map(|change| change.id));

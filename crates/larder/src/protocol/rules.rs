@@ -25,6 +25,8 @@ pub enum Rule {
     SkipsOnlyTold,
     /// An entry is served only if its digest is that of what this process decodes. Mutant `any-shape`.
     ComparesDigests,
+    /// A key in Redis names the database behind it. Mutant `shared-keys`.
+    NamesItsDatabase,
     /// A journal's silence is believed only if what its completeness rests on is attested as it was at the position, and is
     /// whole. The journal's to keep. Mutant `trust-silence`.
     #[cfg(feature = "proof")]
@@ -82,7 +84,7 @@ impl Rules {
 #[cfg(feature = "proof")]
 impl Rule {
     /// All of them, in the order of the list of mutants.
-    pub const ALL: [Rule; 11] = [
+    pub const ALL: [Rule; 12] = [
         Rule::FillComparesLease,
         Rule::JoinsNoPast,
         Rule::LoadsThePresent,
@@ -93,6 +95,7 @@ impl Rule {
         Rule::CertifiesAfterReplay,
         Rule::SkipsOnlyTold,
         Rule::ComparesDigests,
+        Rule::NamesItsDatabase,
         Rule::AttestsSilence,
     ];
 
@@ -109,6 +112,7 @@ impl Rule {
             Rule::CertifiesAfterReplay => "no-replay",
             Rule::SkipsOnlyTold => "blind-skip",
             Rule::ComparesDigests => "any-shape",
+            Rule::NamesItsDatabase => "shared-keys",
             Rule::AttestsSilence => "trust-silence",
         }
     }

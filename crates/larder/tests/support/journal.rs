@@ -1,22 +1,41 @@
 //! A journal as a test needs it: what a table's writers touched, in the order of their commits.
 
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use async_trait::async_trait;
 use larder::journal::{Change, ChangeId, Changes, DatabaseId, Failure, Journal, Position, Since, Touch};
 use tokio::sync::watch;
 
-/// Clones are one journal.
+/// Clones are one journal of the database `test`.
 #[derive(Clone)]
 pub(crate) struct Ledger {
     rows: Arc<Mutex<Vec<Touch>>>,
     /// While `true`, whoever asks waits: a relay that is frozen, a database that hangs.
     frozen: Arc<watch::Sender<bool>>,
+    /// What the database is called, and since when.
+    name: Arc<Mutex<(String, Option<Instant>)>>,
 }
 
 impl Ledger {
     pub(crate) fn new() -> Self {
-        Ledger { rows: Arc::default(), frozen: Arc::new(watch::Sender::new(false)) }
+        Ledger::of("test", Arc::default())
+    }
+
+    fn of(name: &str, rows: Arc<Mutex<Vec<Touch>>>) -> Self {
+        let name = Arc::new(Mutex::new((name.to_owned(), None)));
+        Ledger { rows, frozen: Arc::new(watch::Sender::new(false)), name }
+    }
+
+    /// The same database through other eyes: what it is called there, and whether it answers, is a matter of its own.
+    pub(crate) fn seen_by_another(&self) -> Self {
+        let name = self.name.lock().unwrap().0.clone();
+        Ledger::of(&name, self.rows.clone())
+    }
+
+    /// Another name, as after a restart of the server.
+    pub(crate) fn rename(&self, name: &str) {
+        *self.name.lock().unwrap() = (name.to_owned(), Some(Instant::now()));
     }
 
     /// What a trigger does when somebody commits.
@@ -38,7 +57,7 @@ impl Ledger {
 #[async_trait]
 impl Journal for Ledger {
     async fn database(&self) -> Result<DatabaseId, Failure> {
-        Ok(DatabaseId { system: "test".to_owned(), timeline: 1 })
+        Ok(DatabaseId { system: self.name.lock().unwrap().0.clone(), timeline: 1 })
     }
 
     async fn since(&self, position: Option<&Position>) -> Result<Since, Failure> {
@@ -53,6 +72,10 @@ impl Journal for Ledger {
         };
         let position = Position::new(rows.len().to_string());
         Ok(Since { database: self.database().await?, position, changes })
+    }
+
+    fn named_since(&self) -> Option<Instant> {
+        self.name.lock().unwrap().1
     }
 
     async fn append(&self, touches: &[Touch]) -> Result<(), Failure> {

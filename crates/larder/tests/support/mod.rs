@@ -1,6 +1,6 @@
 //! What the engine's tests share: instances on one Redis, and a database whose loads a test can hold.
 
-#![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(dead_code, unused_macros, unused_imports, reason = "each test file uses its own part")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
 
 pub(crate) mod disguise;
@@ -8,6 +8,22 @@ pub(crate) mod entries;
 pub(crate) mod journal;
 pub(crate) mod logged;
 pub(crate) mod refusal;
+
+/// A key of namespace `test` as Redis has it, of the installation `test`: no journal.
+macro_rules! in_redis {
+    ($key:literal) => {
+        concat!("test:56230f8a12a72cd6:", $key)
+    };
+}
+
+/// The same of the database of a [`journal::Ledger`].
+macro_rules! in_redis_of_ledger {
+    ($key:literal) => {
+        concat!("test:bd6b5d7421ca247e:", $key)
+    };
+}
+
+pub(crate) use {in_redis, in_redis_of_ledger};
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -34,7 +50,7 @@ pub(crate) struct Instance {
 }
 
 pub(crate) async fn instance(redis: &Redis) -> Instance {
-    let cache = Cache::builder("test").redis(redis.url()).build().await.unwrap();
+    let cache = Cache::builder("test").redis(redis.url()).installation("test").build().await.unwrap();
     assert_eq!(cache.health(), Health::Working);
     classes(cache)
 }

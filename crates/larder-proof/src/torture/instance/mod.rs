@@ -59,6 +59,9 @@ pub struct Settings {
     /// How many releases of the application run side by side
     #[arg(long, default_value_t = 1)]
     pub releases: u16,
+    /// Its database is the second one
+    #[arg(long)]
+    pub second: bool,
     /// A rule to break
     #[arg(long)]
     pub plant: Option<Plant>,
@@ -84,6 +87,8 @@ struct Instance {
     is_calm: AtomicBool,
     /// Whoever commits next dies of it.
     is_doomed: AtomicBool,
+    /// Its database is the second one.
+    is_second: bool,
     failures: Failures,
 }
 
@@ -96,6 +101,8 @@ struct Failures {
     cache: AtomicU64,
     /// A read of one key was answered with the value of another.
     crossed: AtomicU64,
+    /// A read was answered with a value of the other database.
+    mixed: AtomicU64,
 }
 
 /// Lives until its standard input ends.
@@ -116,10 +123,12 @@ pub fn run(settings: &Settings) -> Result<()> {
 
 async fn live(settings: &Settings) -> Result<()> {
     let instance = Arc::new(Instance::open(settings).await?);
-    for _ in 0..READERS {
+    // The second database's instances are there to be in the way: few are enough.
+    let share = if settings.second { 4 } else { 1 };
+    for _ in 0..READERS / share {
         tokio::spawn(readers::read_on(instance.clone()));
     }
-    for _ in 0..WRITERS {
+    for _ in 0..WRITERS / share {
         tokio::spawn(writers::write_on(instance.clone()));
     }
     tokio::spawn(hands::invalidate_on(instance.clone()));
@@ -154,6 +163,7 @@ impl Instance {
             writes: Recorder::create(&folder.join(format!("writes-{number}")))?,
             is_calm: AtomicBool::new(false),
             is_doomed: AtomicBool::new(false),
+            is_second: settings.second,
             failures: Failures::default(),
         })
     }
@@ -165,8 +175,9 @@ impl Instance {
 
     /// `name=count` of everything that is counted here.
     fn counts(&self) -> String {
-        let Failures { database, cache, crossed } = &self.failures;
-        let own = [("failed_database", database), ("failed_cache", cache), ("crossed", crossed)];
+        let Failures { database, cache, crossed, mixed } = &self.failures;
+        let own =
+            [("failed_database", database), ("failed_cache", cache), ("crossed", crossed), ("mixed", mixed)];
         let own = own.map(|(name, count)| format!("{name}={}", count.load(Ordering::Relaxed)));
         format!("{} {}", own.join(" "), self.caches.counts())
     }

@@ -13,7 +13,7 @@ use crate::history::clock::now;
 use crate::history::{Event, Key, Read, Seen, What};
 use crate::torture::instance::Instance;
 use crate::torture::instance::release::Value;
-use crate::torture::keys::{HOT, ITEMS, TEAMS, all, habit, list_of, team_of_list};
+use crate::torture::keys::{HOT, ITEMS, SECOND, TEAMS, all, habit, list_of, team_of_list};
 
 /// Reads for as long as the process lives.
 pub(super) async fn read_on(instance: Arc<Instance>) {
@@ -67,6 +67,9 @@ impl Instance {
             Some(Value { key: of, version }) => {
                 if *of != key {
                     self.failures.crossed.fetch_add(1, Ordering::Relaxed);
+                }
+                if (*version > SECOND) != self.is_second {
+                    self.failures.mixed.fetch_add(1, Ordering::Relaxed);
                 }
                 Seen::Version(*version)
             }

@@ -120,12 +120,12 @@ macro_rules! is_silent {
 }
 pub(in crate::journal) use {attestation, fact, is_hidden, is_silent, journalling};
 
-/// Begins the outbox's life after a crash has ended the one before, and gives an empty outbox a row. Several that do so at once do no
-/// harm.
+/// Begins the outbox's life after a crash or a promotion has ended the one before, and gives an empty outbox a row. Several that do
+/// so at once do no harm. Its id is a UUID of version 8, by which it differs from the life that a migration begins.
 pub(in crate::journal) const BEGIN_LIFE: &str = "
     WITH begun AS (
         INSERT INTO larder_outbox_life (id)
-            SELECT gen_random_uuid() WHERE NOT EXISTS (SELECT 1 FROM larder_outbox_life)
+            SELECT CAST(overlay(CAST(gen_random_uuid() AS TEXT) PLACING '8' FROM 15) AS UUID) WHERE NOT EXISTS (SELECT 1 FROM larder_outbox_life)
     )
     INSERT INTO larder_outbox (touched) SELECT '[[\"everything\"]]' WHERE NOT EXISTS (SELECT 1 FROM larder_outbox)";
 

@@ -6,9 +6,9 @@ use redis::aio::MultiplexedConnection;
 
 use crate::health::Trouble;
 use crate::journal::Position;
-use crate::key::Namespace;
 use crate::protocol::certificate::RedisTime;
 use crate::remote::redis::identity::Identity;
+use crate::remote::redis::prefix::Prefix;
 
 /// The answer.
 #[derive(Debug)]
@@ -23,23 +23,26 @@ pub(crate) struct Asked {
     pub(crate) watermark: Option<RedisTime>,
     /// The position.
     pub(crate) position: Option<Position>,
+    /// Who uses the namespace; see `claim`.
+    pub(crate) claim: Option<String>,
 }
 
 /// Asks. `process` is who it was when the connection was made: a connection leads to one process only.
 pub(crate) async fn ask(
     connection: &mut MultiplexedConnection,
-    namespace: &Namespace,
+    prefix: &Prefix,
     process: &Identity,
 ) -> RedisResult<Asked> {
     let mut pipe = redis::pipe();
     // The clock first: what else is read is then no older than it says.
     // MGET takes a value of another type for none, which MARK then replaces.
     pipe.cmd("TIME").cmd("MGET");
-    for key in [namespace.certificate_key(), namespace.watermark_key(), namespace.position_key()] {
+    let claim = prefix.claim_key();
+    for key in [prefix.certificate_key(), prefix.watermark_key(), prefix.position_key(), claim] {
         pipe.arg(&key[..]);
     }
     pipe.cmd("INFO").arg("replication");
-    let (now, [live, watermark, position], replication): ((u64, u64), [Option<Bytes>; 3], String) =
+    let (now, [live, watermark, position, claim], replication): ((u64, u64), [Option<Bytes>; 4], String) =
         pipe.query_async(connection).await?;
     let text = |bytes: Option<Bytes>| String::from_utf8(bytes?.to_vec()).ok();
     Ok(Asked {
@@ -48,6 +51,7 @@ pub(crate) async fn ask(
         live,
         watermark: text(watermark).and_then(|text| text.parse().ok()).map(RedisTime),
         position: text(position).map(Position::new),
+        claim: claim.map(|claim| String::from_utf8_lossy(&claim).into_owned()),
     })
 }
 

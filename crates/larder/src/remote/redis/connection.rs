@@ -12,8 +12,8 @@ use redis::{
 
 use crate::batch::Sweep;
 use crate::error::Error;
-use crate::key::Namespace;
 use crate::remote::Listener;
+use crate::remote::redis::prefix::Prefix;
 use crate::remote::redis::trouble;
 use crate::remote::usable::Usable;
 
@@ -132,7 +132,7 @@ fn invalidated(listener: &dyn Listener, data: &[Value]) -> bool {
     })
 }
 
-/// Deletes `keys`, every batch on the wire before the first reply is awaited. Says how many there were.
+/// Deletes `keys`, spelled as Redis has them, every batch on the wire before the first reply is awaited. Says how many there were.
 pub(crate) async fn unlink(connection: &mut MultiplexedConnection, keys: &[Bytes]) -> RedisResult<u64> {
     if keys.is_empty() {
         return Ok(0);
@@ -152,21 +152,24 @@ pub(crate) async fn unlink(connection: &mut MultiplexedConnection, keys: &[Bytes
 /// before; one that is taken meanwhile loads what is right now.
 pub(crate) async fn sweep(
     connection: &mut MultiplexedConnection,
-    namespace: &Namespace,
+    prefix: &Prefix,
     what: Sweep<'_>,
 ) -> RedisResult<u64> {
+    let namespace = prefix.namespace();
     let pattern = match what {
         Sweep::Matching(pattern) => namespace.scan_pattern(pattern),
         Sweep::Everything => namespace.pattern(),
     };
-    let is_meant = |key: &Bytes| match what {
-        Sweep::Matching(pattern) => namespace.means(pattern, key),
-        Sweep::Everything => !namespace.reserves(key),
+    let pattern = prefix.spell(pattern.as_bytes());
+    let is_meant = |key: &Bytes| match (what, prefix.read(key)) {
+        (_, None) => false,
+        (Sweep::Matching(pattern), Some(key)) => namespace.means(pattern, &key),
+        (Sweep::Everything, Some(key)) => !namespace.reserves(&key),
     };
     let (mut cursor, mut unlinked) = (0_u64, 0);
     loop {
         let mut scan = redis::cmd("SCAN");
-        scan.arg(cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(1000);
+        scan.arg(cursor).arg("MATCH").arg(&pattern[..]).arg("COUNT").arg(1000);
         let (next, mut keys): (u64, Vec<Bytes>) = scan.query_async(connection).await?;
         keys.retain(is_meant);
         unlinked += unlink(connection, &keys).await?;

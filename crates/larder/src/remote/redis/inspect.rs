@@ -111,18 +111,22 @@ impl Inspect for RedisTier {
     }
 
     async fn scan(&self, pattern: &str, cursor: u64, count: usize) -> Result<(u64, Vec<Bytes>), Fault> {
+        let prefix = self.prefix();
+        let pattern = &prefix.spell(pattern.as_bytes());
         let ask = |mut connection: MultiplexedConnection| async move {
             let mut scan = redis::cmd("SCAN");
-            scan.arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(count);
+            scan.arg(cursor).arg("MATCH").arg(&pattern[..]).arg("COUNT").arg(count);
             scan.query_async(&mut connection).await
         };
-        self.side.ask(ask).await
+        let (next, keys): (u64, Vec<Bytes>) = self.side.ask(ask).await?;
+        Ok((next, keys.iter().filter_map(|key| prefix.read(key)).collect()))
     }
 
     async fn exist(&self, keys: &[Bytes]) -> Result<Vec<bool>, Fault> {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
+        let keys = &self.prefix().spell_all(keys);
         let ask = |mut connection: MultiplexedConnection| async move {
             let mut pipe = redis::pipe();
             keys.iter().for_each(|key| {
@@ -137,6 +141,7 @@ impl Inspect for RedisTier {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
+        let keys = &self.prefix().spell_all(keys);
         let ask = |mut connection: MultiplexedConnection| async move {
             let mut pipe = redis::pipe();
             for key in keys {

@@ -17,13 +17,14 @@ use crate::batch::Sweep;
 use crate::clock::Clock;
 use crate::condition::Condition;
 use crate::health::Trouble;
-use crate::key::Namespace;
 use crate::protocol::certificate::{Certificate, Heartbeat, Told};
 use crate::protocol::rules::Rules;
 use crate::remote::Listener;
 use crate::remote::redis::asking::{Asked, ask, identify};
+use crate::remote::redis::claim::{Claimed, claimed};
 use crate::remote::redis::connection::{Current, Dialler, UNLINK_BATCH, sweep, unlink};
 use crate::remote::redis::identity::Identity;
+use crate::remote::redis::prefix::{Prefix, Prefixes};
 use crate::remote::redis::relay::{Relay, certificate};
 use crate::remote::redis::scripts::Scripts;
 use crate::remote::redis::trouble;
@@ -38,7 +39,9 @@ const BACKOFF_OPERATOR_MAX: Duration = Duration::from_secs(5);
 
 pub(crate) struct Keeper {
     pub(crate) dialler: Dialler,
-    pub(crate) namespace: Namespace,
+    pub(crate) prefixes: Arc<Prefixes>,
+    /// What the application calls its database, where there is no journal.
+    pub(crate) installation: Option<String>,
     pub(crate) bound: Duration,
     pub(crate) clock: Clock,
     pub(crate) listener: Arc<dyn Listener>,
@@ -59,8 +62,10 @@ enum Lost {
     Redis(RedisError),
     /// This server cannot serve.
     Unfit(Trouble),
-    /// What the standing certificate says.
+    /// What they say who use this Redis.
     Disagreement(String),
+    /// The name of another installation.
+    Claimed(String),
 }
 
 impl From<RedisError> for Lost {
@@ -75,6 +80,7 @@ impl Lost {
             Lost::Redis(error) => trouble::of(error),
             Lost::Unfit(trouble) => *trouble,
             Lost::Disagreement(_) => Trouble::Disagreement,
+            Lost::Claimed(_) => Trouble::AnotherInstallation,
         }
     }
 
@@ -84,6 +90,7 @@ impl Lost {
             Lost::Redis(error) => Some(trouble::words(error)),
             Lost::Unfit(_) => None,
             Lost::Disagreement(standing) => Some(format!("they say {standing}")),
+            Lost::Claimed(claim) => Some(claim.clone()),
         }
     }
 }
@@ -112,7 +119,7 @@ impl Keeper {
     /// Dials, beats and relays until the connection is lost.
     async fn hold(&self, is_new: &mut bool, backoff: &mut Duration) -> Result<Infallible, Lost> {
         let tracked =
-            self.dialler.dial(self.listener.clone(), self.usable.clone(), self.nudge.clone()).await?;
+            self.dialler.dial(self.prefixes.clone(), self.usable.clone(), self.nudge.clone()).await?;
         let (mut connection, tracks) = (tracked.connection.clone(), tracked.tracks);
         let for_relay = connection.clone();
         let process = identify(&mut connection).await?.map_err(Lost::Unfit)?;
@@ -145,11 +152,13 @@ impl Keeper {
     /// One heartbeat: the question whether this Redis may be used. What is owed to it goes first.
     async fn beat(&self, connection: &mut MultiplexedConnection, process: &Identity) -> Result<bool, Lost> {
         let stretch = self.usable.stretch();
+        // After the stretch was noted: a change of prefix from here on ends it, and this heartbeat grants nothing.
+        let prefix = self.prefixes.present();
         let sent = self.clock.now();
         let mut asking = connection.clone();
-        let probe = self.scripts.probe(connection.clone(), &self.namespace);
+        let probe = self.scripts.probe(connection.clone(), &prefix);
         // Both are sent before either is awaited: one round trip.
-        let (asked, taken) = tokio::join!(ask(&mut asking, &self.namespace, process), probe);
+        let (asked, taken) = tokio::join!(ask(&mut asking, &prefix, process), probe);
         let asked = asked?;
         let identity = asked.identity.as_ref().ok_or(Lost::Unfit(Trouble::Nameless))?;
         if !identity.is_master {
@@ -162,7 +171,8 @@ impl Keeper {
             }
             Err(error) => return Err(error.into()),
         };
-        if self.send_unsent(connection).await? {
+        self.refuse_claimed(&prefix, asked.claim.as_deref())?;
+        if self.send_unsent(connection, &prefix).await? {
             // The next beat, at once, finds nothing owed.
             self.nudge.notify_one();
             return Ok(false);
@@ -171,7 +181,10 @@ impl Keeper {
             Some(relay) => relay.expected(identity),
             None => Some(certificate(identity, None, self.bound)),
         };
-        let is_live = mine.as_ref().is_some_and(|mine| asked.live.as_deref() == Some(&*mine.to_bytes()));
+        // Without a journal the claim is half of the certificate: after a FLUSHALL the first to come has it.
+        let is_claimed = self.installation.is_none() || asked.claim.is_some();
+        let is_live =
+            is_claimed && mine.as_ref().is_some_and(|mine| asked.live.as_deref() == Some(&*mine.to_bytes()));
         let heartbeat = Heartbeat { sent, is_master: identity.is_master, is_live, told: self.told(&asked) };
         match heartbeat.fresh_until(self.bound, self.clock.resolution(), self.rules) {
             Some(until) => {
@@ -189,7 +202,7 @@ impl Keeper {
                 self.forget_guarded();
                 self.note_uncertified(refusal);
                 if let (None, Some(mine)) = (&self.relay, &mine) {
-                    self.certify(connection, mine, asked.live).await?;
+                    self.certify(connection, &prefix, mine, asked.live).await?;
                 }
                 Ok(false)
             }
@@ -230,6 +243,7 @@ impl Keeper {
     async fn certify(
         &self,
         connection: &mut MultiplexedConnection,
+        prefix: &Prefix,
         mine: &Certificate,
         standing: Option<Bytes>,
     ) -> Result<(), Lost> {
@@ -237,8 +251,15 @@ impl Keeper {
         if let Some(standing) = standing.filter(|standing| mine.disagrees(standing)) {
             return Err(Lost::Disagreement(String::from_utf8_lossy(&standing.to_bytes()).into_owned()));
         }
-        sweep(connection, &self.namespace, Sweep::Everything).await?;
-        let live = self.namespace.certificate_key();
+        let live = prefix.certificate_key();
+        // First, and the certificate last: whoever holds the claim and dies in between leaves nothing certified.
+        unlink(connection, std::slice::from_ref(&live)).await?;
+        if let Some(installation) = &self.installation {
+            let claim = self.scripts.claim(connection, prefix, installation).await?;
+            self.refuse_claimed(prefix, Some(&claim))?;
+        }
+        sweep(connection, prefix, Sweep::Everything).await?;
+        // Without an end: there is one claim, so there is one such certificate, which nothing renews.
         redis::cmd("SET").arg(&live[..]).arg(&mine.to_bytes()[..]).exec_async(connection).await?;
         tracing::info!("new Redis certified, its old contents of this namespace dropped");
         // The next beat, at once, finds its own certificate.
@@ -246,21 +267,38 @@ impl Keeper {
         Ok(())
     }
 
+    /// Another's namespace is not used; see `claim`. At every heartbeat, for one reply says it all.
+    fn refuse_claimed(&self, prefix: &Prefix, standing: Option<&str>) -> Result<(), Lost> {
+        let Some(mine) = &self.installation else { return Ok(()) };
+        match claimed(standing, mine) {
+            None => Ok(()),
+            Some(Claimed::ByJournals) => Err(Lost::Disagreement("that they have a journal".to_owned())),
+            Some(Claimed::By(other)) => Err(Lost::Claimed(format!(
+                "it is claimed by installation {other:?}, and this is {mine:?}; the claim is the key {}",
+                String::from_utf8_lossy(&prefix.claim_key())
+            ))),
+        }
+    }
+
     /// Says whether there was anything to send.
-    async fn send_unsent(&self, connection: &mut MultiplexedConnection) -> Result<bool, Lost> {
+    async fn send_unsent(
+        &self,
+        connection: &mut MultiplexedConnection,
+        prefix: &Prefix,
+    ) -> Result<bool, Lost> {
         match self.usable.unsent() {
             Unsent::Nothing => return Ok(false),
             Unsent::Keys(keys) => {
                 // In parts, each with a time-out of its own: what has been sent stays sent.
                 for part in keys.chunks(UNLINK_BATCH) {
-                    unlink(connection, part).await?;
+                    unlink(connection, &prefix.spell_all(part)).await?;
                     self.usable.sent(part.len());
                 }
                 tracing::info!(keys = keys.len(), "queued invalidations sent");
             }
             Unsent::Everything => {
                 self.usable.dropping_everything();
-                if let Err(error) = sweep(connection, &self.namespace, Sweep::Everything).await {
+                if let Err(error) = sweep(connection, prefix, Sweep::Everything).await {
                     self.usable.everything_is_unsent();
                     return Err(error.into());
                 }

@@ -6,6 +6,7 @@ use super::*;
 use crate::journal::Position;
 use crate::protocol::certificate::RedisTime;
 use crate::protocol::relay::{Marking, Standing, mark};
+use crate::remote::redis::claim::JOURNALS;
 use crate::remote::redis::scripts::Mark;
 
 /// Everything that a standing can be, relative to the clock of the moment, in microseconds.
@@ -14,7 +15,7 @@ const AGES: [Option<i64>; 4] = [None, Some(-60_000_000), Some(1_000_000), Some(3
 #[tokio::test]
 async fn the_script_does_as_the_decision_says() {
     let redis = Redis::start().unwrap();
-    let namespace = Namespace::parse("ns").unwrap();
+    let prefix = prefix();
     let mut connection = redis_connection(&redis).await;
     let scripts = Scripts::new();
     let replid = info(&redis, "master_replid");
@@ -29,8 +30,9 @@ async fn the_script_does_as_the_decision_says() {
             let now = clock(&redis);
             let ago = |age: i64| RedisTime(now.0.checked_add_signed(-age).unwrap());
             let watermark = watermark_age.map(ago);
+            let (live_key, watermark_key) = (text(prefix.certificate_key()), text(prefix.watermark_key()));
             for (key, value) in
-                [("ns:@live", live.map(str::to_owned)), ("ns:@wm", watermark.map(|at| at.0.to_string()))]
+                [(&live_key, live.map(str::to_owned)), (&watermark_key, watermark.map(|at| at.0.to_string()))]
             {
                 if let Some(value) = value {
                     redis.command(&["SET", key, &value]).unwrap();
@@ -42,12 +44,18 @@ async fn the_script_does_as_the_decision_says() {
             let decided = mark(standing, began, b"mine");
             let position = Position::new("here");
             let asked = Mark { began, live: Bytes::from("mine"), position: &position };
-            let done = scripts.mark(&mut connection, &namespace, history, &asked).await.unwrap();
+            let done = scripts.mark(&mut connection, &prefix, history, &asked).await.unwrap();
             assert_eq!(done, decided, "{standing:?} {began:?}");
             let stands = |key: &str| redis.command(&["GET", key]).unwrap();
-            assert_eq!(stands("ns:@pos") == "here", decided == Marking::Set);
+            assert_eq!(stands(&text(prefix.position_key())) == "here", decided == Marking::Set);
+            assert_eq!(stands(&text(prefix.claim_key())) == JOURNALS, decided == Marking::Set);
             if decided == Marking::Set {
-                assert_eq!((stands("ns:@live"), stands("ns:@wm")), ("mine".to_owned(), began.0.to_string()));
+                assert_eq!(
+                    (stands(&live_key), stands(&watermark_key)),
+                    ("mine".to_owned(), began.0.to_string())
+                );
+                let left: u64 = redis.command(&["PTTL", &watermark_key]).unwrap().parse().unwrap();
+                assert!(left > 3_600_000, "as long as an entry may stand, and longer: {left} ms");
             }
             seen.insert(format!("{decided:?}"));
         }
@@ -58,21 +66,29 @@ async fn the_script_does_as_the_decision_says() {
 #[tokio::test]
 async fn a_full_redis_and_a_replica_are_marked_and_refused() {
     let redis = Redis::start_with(&[("maxmemory", "1"), ("maxmemory-policy", "noeviction")]).unwrap();
-    let (namespace, position) = (Namespace::parse("ns").unwrap(), Position::new("here"));
+    let (prefix, position) = (prefix(), Position::new("here"));
     let mut connection = redis_connection(&redis).await;
     let replid = info(&redis, "master_replid");
     let asked = Mark { began: clock(&redis), live: Bytes::from("mine"), position: &position };
     let scripts = Scripts::new();
-    let done = scripts.mark(&mut connection, &namespace, &replid, &asked).await.unwrap();
+    let done = scripts.mark(&mut connection, &prefix, &replid, &asked).await.unwrap();
     assert_eq!(done, Marking::Set, "although nothing else can be stored");
     assert!(redis.command(&["SET", "x", "y"]).is_err());
 
     // Demoted and promoted again, on the same connection: the same process, another history.
     redis.command(&["REPLICAOF", "127.0.0.1", "1"]).unwrap();
-    assert!(scripts.mark(&mut connection, &namespace, &replid, &asked).await.is_err(), "read-only");
+    assert!(scripts.mark(&mut connection, &prefix, &replid, &asked).await.is_err(), "read-only");
     redis.command(&["REPLICAOF", "NO", "ONE"]).unwrap();
-    let done = scripts.mark(&mut connection, &namespace, &replid, &asked).await.unwrap();
+    let done = scripts.mark(&mut connection, &prefix, &replid, &asked).await.unwrap();
     assert_eq!(done, Marking::Refuse, "its history has another name now");
+}
+
+fn prefix() -> Prefix {
+    Prefix::new(&Namespace::parse("ns").unwrap(), Owner::Unknown, Rules::default())
+}
+
+fn text(key: Bytes) -> String {
+    String::from_utf8(key.to_vec()).unwrap()
 }
 
 async fn redis_connection(redis: &Redis) -> MultiplexedConnection {

@@ -1,10 +1,12 @@
 //! The Redis tier: one tracked RESP3 connection for everything that is coherent.
 
 mod asking;
+mod claim;
 mod connection;
 mod identity;
 mod inspect;
 mod keeper;
+mod prefix;
 mod relay;
 mod scripts;
 mod trouble;
@@ -34,6 +36,7 @@ use crate::protocol::token::Token;
 use crate::remote::redis::connection::{Current, Dialler, UNLINK_BATCH};
 use crate::remote::redis::inspect::Side;
 use crate::remote::redis::keeper::Keeper;
+use crate::remote::redis::prefix::{Owner, Prefix, Prefixes};
 use crate::remote::redis::relay::Relay;
 use crate::remote::redis::scripts::Scripts;
 use crate::remote::usable::Usable;
@@ -49,6 +52,14 @@ pub(crate) fn check_url(url: &str) -> Result<(), Error> {
     Dialler::parse(url, Duration::ZERO).map(drop)
 }
 
+/// What is behind a Redis, and names the keys in it.
+pub(crate) enum Source {
+    /// Replayed into Redis before it is used.
+    Journal(Arc<dyn Journal>),
+    /// Without a journal Redis is emptied instead. What the application calls its database.
+    Installation(String),
+}
+
 /// What the tier is built from.
 pub(crate) struct Settings {
     pub(crate) url: String,
@@ -61,8 +72,8 @@ pub(crate) struct Settings {
     pub(crate) pool_size: u32,
     /// How long a question waits for one of them.
     pub(crate) pool_timeout: Duration,
-    /// Replayed into Redis before it is used; without one, Redis is emptied instead.
-    pub(crate) journal: Option<Arc<dyn Journal>>,
+    /// What is behind Redis.
+    pub(crate) source: Source,
     /// The protocol's; a proof may break one.
     pub(crate) rules: Rules,
     /// Told of what the relay tells Redis.
@@ -76,7 +87,7 @@ pub(crate) struct Settings {
 pub(crate) struct RedisTier {
     current: Arc<Current>,
     scripts: Scripts,
-    namespace: Namespace,
+    prefixes: Arc<Prefixes>,
     /// For how long a change that was told is known to be: the relay passes more often, or nobody uses this Redis.
     bound: Duration,
     usable: Arc<Usable>,
@@ -99,9 +110,15 @@ impl RedisTier {
         let nudge = Arc::new(Notify::new());
         let dialler = Dialler::parse(&settings.url, settings.timeout)?;
         let side = Side::new(dialler.clone(), settings.pool_size, settings.pool_timeout)?;
-        let relay = settings.journal.map(|journal| Relay {
+        let (journal, installation, owner) = match settings.source {
+            Source::Journal(journal) => (Some(journal), None, Owner::Unknown),
+            Source::Installation(id) => (None, Some(id.clone()), Owner::Installation(id)),
+        };
+        let (namespace, rules) = (settings.namespace, settings.rules);
+        let prefixes = Arc::new(Prefixes::new(namespace, owner, rules, usable.clone(), listener.clone()));
+        let relay = journal.map(|journal| Relay {
             journal,
-            namespace: settings.namespace.clone(),
+            prefixes: prefixes.clone(),
             bound: settings.bound,
             scripts: Scripts::new(),
             rules: settings.rules,
@@ -109,12 +126,12 @@ impl RedisTier {
             passes: settings.passes,
             marked: nudge.clone(),
             looked: Mutex::default(),
-            database: Mutex::new(None),
             stopped: Mutex::new(None),
         });
         let keeper = Keeper {
             dialler,
-            namespace: settings.namespace.clone(),
+            prefixes: prefixes.clone(),
+            installation,
             bound: settings.bound,
             clock,
             listener,
@@ -127,12 +144,11 @@ impl RedisTier {
             scripts: Scripts::new(),
             may_hold_guarded: AtomicBool::new(false),
         };
-        let rules = settings.rules;
         let keeper = tokio::spawn(keeper.keep()).abort_handle();
         Ok(RedisTier {
             current,
             scripts: Scripts::new(),
-            namespace: settings.namespace,
+            prefixes,
             bound: settings.bound,
             usable,
             nudge,
@@ -144,6 +160,10 @@ impl RedisTier {
 
     fn connection(&self) -> Result<MultiplexedConnection, Fault> {
         self.current.get().ok_or(Fault::Away)
+    }
+
+    fn prefix(&self) -> Arc<Prefix> {
+        self.prefixes.present()
     }
 }
 
@@ -157,10 +177,11 @@ impl Drop for RedisTier {
 impl Remote for RedisTier {
     async fn read(&self, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>, Fault> {
         let mut connection = self.connection()?;
+        let prefix = self.prefix();
         let mut pipe = redis::pipe();
         pipe.cmd("MGET");
         keys.iter().for_each(|key| {
-            pipe.arg(&key[..]);
+            pipe.arg(&prefix.spell(key)[..]);
         });
         // A master that was replaced since the last heartbeat keeps its connections and answers with what it has,
         // while writes are acknowledged elsewhere. After the values: who is a master now was one when it read them.
@@ -183,28 +204,34 @@ impl Remote for RedisTier {
         mint: &[(TagKey, Token)],
     ) -> Result<Leased, Fault> {
         let connection = self.connection()?;
+        let prefix = self.prefix();
+        let key = &prefix.spell(key);
+        let tags: Vec<(Bytes, Bytes)> =
+            mint.iter().map(|(tag, token)| (prefix.spell(tag.as_bytes()), token.tag_frame())).collect();
         if replace.is_none() && !self.rules.keep(Rule::InsertsOnlyTracked) {
             // What is read like this is not tracked, unlike what a script reads.
             let lease = [(key.clone(), token.lease_frame())];
             let standing = set_if_absent(connection.clone(), &lease, LEASE);
             let (standing, minted) =
-                tokio::try_join!(standing, mint_tags(connection, mint)).map_err(fault)?;
+                tokio::try_join!(standing, set_if_absent(connection, &tags, TAG_TTL)).map_err(fault)?;
             let standing = standing.into_iter().next().ok_or(Fault::Refused)?;
             return Ok(Leased { standing, minted });
         }
         // Both are sent before either is awaited: one round trip, and both are done before the load begins.
         let lease = self.scripts.lease(connection.clone(), key, token, replace, LEASE);
-        let leased = tokio::try_join!(lease, mint_tags(connection.clone(), mint));
+        let leased = tokio::try_join!(lease, set_if_absent(connection.clone(), &tags, TAG_TTL));
         if leased.as_ref().is_err_and(|error| trouble::code(error).as_deref() == Some("WRONGTYPE")) {
             // Something that is no token stands under a tag's key, where MGET saw nothing: out of the way, for the next.
-            let tags: Vec<Bytes> = mint.iter().map(|(tag, _)| tag.to_bytes()).collect();
-            self.unlink(&tags).await?;
+            let tags: Vec<Bytes> = tags.into_iter().map(|(tag, _)| tag).collect();
+            connection::unlink(&mut self.connection()?, &tags).await.map_err(fault)?;
         }
         let (standing, minted) = leased.map_err(fault)?;
         Ok(Leased { standing, minted })
     }
 
     async fn fill(&self, key: &Bytes, token: Token, frame: Bytes, ttl: Duration) -> Result<bool, Fault> {
+        // Had the prefix changed since the lease was taken, no such lease stands there.
+        let key = &self.prefix().spell(key);
         if !self.rules.keep(Rule::FillComparesLease) {
             let mut set = redis::cmd("SET");
             set.arg(&key[..]).arg(&frame[..]).arg("PX").arg(millis(ttl));
@@ -214,20 +241,22 @@ impl Remote for RedisTier {
     }
 
     async fn release(&self, key: &Bytes, token: Token) -> Result<(), Fault> {
-        self.scripts.release(self.connection()?, key, token).await.map_err(fault)
+        self.scripts.release(self.connection()?, &self.prefix().spell(key), token).await.map_err(fault)
     }
 
     async fn unlink(&self, keys: &[Bytes]) -> Result<u64, Fault> {
-        connection::unlink(&mut self.connection()?, keys).await.map_err(fault)
+        let keys = self.prefix().spell_all(keys);
+        connection::unlink(&mut self.connection()?, &keys).await.map_err(fault)
     }
 
     async fn tell(&self, keys: &[Bytes], changes: &[ChangeId]) -> Result<u64, Fault> {
-        let told: Vec<Bytes> = changes.iter().map(|change| self.namespace.told_key(change)).collect();
+        let prefix = self.prefix();
+        let told: Vec<Bytes> = changes.iter().map(|change| prefix.told_key(change)).collect();
         // What is more than one command should hold Redis up for is told once more by the relay.
         if told.is_empty() || keys.is_empty() || keys.len() + told.len() > UNLINK_BATCH {
             return self.unlink(keys).await;
         }
-        match self.scripts.tell(self.connection()?, keys, &told, self.bound).await {
+        match self.scripts.tell(self.connection()?, &prefix.spell_all(keys), &told, self.bound).await {
             // Such as by an ACL that does not know of names: without them it is told once more by the relay.
             Err(error) if error.code().is_some() => self.unlink(keys).await,
             told => told.map_err(fault),
@@ -235,7 +264,7 @@ impl Remote for RedisTier {
     }
 
     async fn sweep(&self, what: Sweep<'_>) -> Result<u64, Fault> {
-        connection::sweep(&mut self.connection()?, &self.namespace, what).await.map_err(fault)
+        connection::sweep(&mut self.connection()?, &self.prefix(), what).await.map_err(fault)
     }
 
     fn tracks(&self) -> bool {
@@ -246,12 +275,6 @@ impl Remote for RedisTier {
         self.usable.revoke();
         self.nudge.notify_one();
     }
-}
-
-async fn mint_tags(connection: MultiplexedConnection, mint: &[(TagKey, Token)]) -> RedisResult<Vec<Bytes>> {
-    let frames: Vec<(Bytes, Bytes)> =
-        mint.iter().map(|(tag, token)| (tag.to_bytes(), token.tag_frame())).collect();
-    set_if_absent(connection, &frames, TAG_TTL).await
 }
 
 /// Sets each key that is missing, and says what stands under each then. `SET … NX GET` answers with what stood there, or

@@ -1,6 +1,6 @@
 //! The relay: tells Redis what the journal tells, and marks how far it has been told. Any instance runs it.
 //!
-//! State shared with the keeper: the database's identity, behind a lock of its own that is never held across an await.
+//! State shared with the keeper: the database's identity, which is the owner of the present prefix.
 //! It is a belief: the keeper compares the certificate with it, and a wrong belief only makes this instance wait.
 
 use std::collections::HashSet;
@@ -17,7 +17,6 @@ use crate::batch::{Batch, Sweep};
 use crate::cause::{Cause, Causes};
 use crate::health::Trouble;
 use crate::journal::{Change, ChangeId, Changes, DatabaseId, Failure, Journal, Position, Since, within};
-use crate::key::Namespace;
 use crate::passes::Passes;
 use crate::policy::Policy;
 use crate::protocol::certificate::{Certificate, RedisTime};
@@ -27,6 +26,7 @@ use crate::protocol::rules::Rules;
 use crate::remote::redis::asking::{Asked, ask};
 use crate::remote::redis::connection::{UNLINK_BATCH, sweep, unlink};
 use crate::remote::redis::identity::Identity;
+use crate::remote::redis::prefix::{Owner, Prefix, Prefixes};
 use crate::remote::redis::scripts::{Mark, Scripts};
 use crate::remote::redis::trouble;
 
@@ -36,7 +36,7 @@ const DUE: Duration = Duration::from_millis(150);
 
 pub(crate) struct Relay {
     pub(crate) journal: Arc<dyn Journal>,
-    pub(crate) namespace: Namespace,
+    pub(crate) prefixes: Arc<Prefixes>,
     pub(crate) bound: Duration,
     pub(crate) scripts: Scripts,
     pub(crate) rules: Rules,
@@ -44,8 +44,6 @@ pub(crate) struct Relay {
     pub(crate) passes: Arc<Passes>,
     /// Told when a pass has marked: a heartbeat would be ok now.
     pub(crate) marked: Arc<Notify>,
-    /// Which database answered last.
-    pub(crate) database: Mutex<Option<DatabaseId>>,
     /// When this instance has last asked the journal itself. Written and read by the relay's own task.
     pub(crate) looked: Mutex<Option<Instant>>,
     /// Why the last pass came to nothing; `None` when it came to its end. Written by the relay's own task, read by the
@@ -75,6 +73,10 @@ pub(crate) enum Stopped {
     AnotherDatabase,
     #[error("this Redis changed hands during the pass")]
     ChangedHands,
+    #[error(
+        "the database has been itself for less than the staleness bound: another name of it may still be in use"
+    )]
+    Renamed,
 }
 
 impl Stopped {
@@ -84,6 +86,8 @@ impl Stopped {
             Stopped::Nameless => Trouble::Nameless,
             Stopped::Replica => Trouble::Replica,
             Stopped::Disagreement(_) => Trouble::Disagreement,
+            // It passes with the bound.
+            Stopped::Renamed => Trouble::Asking,
             Stopped::Journal(_) | Stopped::Superseded | Stopped::AnotherDatabase | Stopped::ChangedHands => {
                 Trouble::Untold
             }
@@ -126,10 +130,16 @@ impl Relay {
         process: &Identity,
         due: Duration,
     ) -> Result<(), Stopped> {
-        let asked = ask(connection, &self.namespace, process).await?;
+        let database = self.believed().await?;
+        // Only this task changes it: until the end of the pass, or until it finds another database.
+        let prefix = self.prefixes.present();
+        let asked = ask(connection, &prefix, process).await?;
         let identity = asked.identity.as_ref().ok_or(Stopped::Nameless)?;
         let live = asked.live.as_deref().and_then(Certificate::parse);
-        let database = self.believed(live.as_ref()).await?;
+        if live.as_ref().is_some_and(|live| live.database.as_ref() != Some(&database)) {
+            // It was another before, or is another now.
+            self.is_still(&database).await?;
+        }
         let mine = self.certificate(identity, database.clone());
         let seen = Seen {
             is_master: identity.is_master,
@@ -138,7 +148,7 @@ impl Relay {
             watermark: asked.watermark,
         };
         let position = match plan(&seen, &mine, due, self.rules) {
-            Plan::Rest => return self.look_now_and_then().await,
+            Plan::Rest => return self.look_now_and_then(&database).await,
             Plan::Replica => return Err(Stopped::Replica),
             Plan::Superseded => return Err(Stopped::Superseded),
             Plan::Disagreement => {
@@ -147,17 +157,20 @@ impl Relay {
             }
             Plan::Replay => asked.position.clone(),
             Plan::Drop => None,
-            Plan::Certify => return self.certify_untold(connection, identity, &asked).await,
+            Plan::Certify => return self.certify_untold(connection, &prefix, identity, &asked).await,
         };
         let since = self.since(position.as_ref()).await?;
         if since.database != database {
             // What was decided was decided about another one. The next pass knows this one.
             return Err(Stopped::AnotherDatabase);
         }
+        if live.as_ref() != Some(&mine) && asked.claim.is_some() {
+            self.outlast_former_name()?;
+        }
         let Since { database, position, changes } = since;
-        self.tell(connection, changes).await?;
+        self.tell(connection, &prefix, changes).await?;
         let live = self.certificate(identity, database);
-        self.mark(connection, identity, asked.now, &live, &position).await
+        self.mark(connection, &prefix, identity, asked.now, &live, &position).await
     }
 
     /// Why the last pass came to nothing.
@@ -174,13 +187,11 @@ impl Relay {
         Some(self.certificate(identity, self.belief()?))
     }
 
-    /// Which database answers: as last heard, unless the certificate names another.
-    async fn believed(&self, live: Option<&Certificate>) -> Result<DatabaseId, Stopped> {
+    /// Which database answers: as last heard.
+    async fn believed(&self) -> Result<DatabaseId, Stopped> {
         match self.belief() {
-            Some(believed) if live.is_some_and(|live| live.database.as_ref() == Some(&believed)) => {
-                Ok(believed)
-            }
-            _ => {
+            Some(believed) => Ok(believed),
+            None => {
                 let database = within(self.bound, self.journal.database()).await.map_err(Stopped::Journal)?;
                 self.believe(&database);
                 Ok(database)
@@ -189,25 +200,47 @@ impl Relay {
     }
 
     fn belief(&self) -> Option<DatabaseId> {
-        self.database.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        match &self.prefixes.present().owner {
+            Owner::Database(database) => Some(database.clone()),
+            _ => None,
+        }
     }
 
     fn believe(&self, database: &DatabaseId) {
-        *self.database.lock().unwrap_or_else(PoisonError::into_inner) = Some(database.clone());
+        self.prefixes.own(Owner::Database(database.clone()));
+    }
+
+    /// Asks the journal whether `believed` answers now.
+    async fn is_still(&self, believed: &DatabaseId) -> Result<(), Stopped> {
+        let database = within(self.bound, self.journal.database()).await.map_err(Stopped::Journal)?;
+        self.note_look();
+        if database == *believed {
+            return Ok(());
+        }
+        self.believe(&database);
+        Err(Stopped::AnotherDatabase)
+    }
+
+    /// A database that has just got another name had another one, under which instances may still be granted their Redis: until
+    /// their watermark, which is from before, is older than the bound. Nothing is certified under the new name before, or a write
+    /// that is acknowledged under one name would not be seen by those who still read under the other.
+    ///
+    /// There is no such instance if this Redis says that it was certified under the new name already; or if the namespace carries no
+    /// claim, which every MARK renews: then nobody has certified it under any name, or all that it held is gone.
+    fn outlast_former_name(&self) -> Result<(), Stopped> {
+        match self.journal.named_since() {
+            Some(since) if since.elapsed() <= self.bound => Err(Stopped::Renamed),
+            _ => Ok(()),
+        }
     }
 
     /// Other instances tell Redis, perhaps as roles with other rights: whether the journal is complete for this one shows only
     /// to itself. Once within the bound is soon enough to know, and at once to know that it is complete again.
-    async fn look_now_and_then(&self) -> Result<(), Stopped> {
+    async fn look_now_and_then(&self, database: &DatabaseId) -> Result<(), Stopped> {
         let looked = *self.looked.lock().unwrap_or_else(PoisonError::into_inner);
         let is_due = looked.is_none_or(|looked| looked.elapsed() > self.bound / 2);
         if is_due || self.journal.incompleteness().is_some() {
-            let database = within(self.bound, self.journal.database()).await.map_err(Stopped::Journal)?;
-            self.note_look();
-            if self.belief().is_some_and(|believed| believed != database) {
-                self.believe(&database);
-                return Err(Stopped::AnotherDatabase);
-            }
+            return self.is_still(database).await;
         }
         Ok(())
     }
@@ -223,27 +256,32 @@ impl Relay {
         Ok(since)
     }
 
-    async fn tell(&self, connection: &mut MultiplexedConnection, changes: Changes) -> Result<(), Stopped> {
+    async fn tell(
+        &self,
+        connection: &mut MultiplexedConnection,
+        prefix: &Prefix,
+        changes: Changes,
+    ) -> Result<(), Stopped> {
         let Changes::Known(changes) = changes else {
             self.causes.everything(Cause::Journal);
-            let entries = sweep(connection, &self.namespace, Sweep::Everything).await?;
+            let entries = sweep(connection, prefix, Sweep::Everything).await?;
             tracing::info!(
                 entries,
                 "nobody can say what this Redis missed: its entries of this namespace dropped"
             );
             return Ok(());
         };
-        let told = self.told(connection, &changes).await?;
+        let told = self.told(connection, prefix, &changes).await?;
         let touches = untold(changes, |change| told.contains(change), self.rules);
-        let batch = Batch::of(&self.namespace, &touches);
+        let batch = Batch::of(prefix.namespace(), &touches);
         // Before the reports of it arrive: they are its echo.
         self.causes.note(&batch, Cause::Journal);
         // In parts, each with a time-out of its own, and heartbeats in between.
         for part in batch.unlinks().chunks(UNLINK_BATCH) {
-            unlink(connection, part).await?;
+            unlink(connection, &prefix.spell_all(part)).await?;
         }
         for what in batch.sweeps() {
-            sweep(connection, &self.namespace, what).await?;
+            sweep(connection, prefix, what).await?;
         }
         Ok(())
     }
@@ -253,13 +291,14 @@ impl Relay {
     async fn told(
         &self,
         connection: &mut MultiplexedConnection,
+        prefix: &Prefix,
         changes: &[Change],
     ) -> Result<HashSet<ChangeId>, Stopped> {
         let mut told = HashSet::new();
         for part in changes.chunks(UNLINK_BATCH) {
             let mut pipe = redis::pipe();
             for change in part {
-                pipe.cmd("GETEX").arg(&self.namespace.told_key(&change.id)[..]);
+                pipe.cmd("GETEX").arg(&prefix.told_key(&change.id)[..]);
             }
             let names: Vec<Option<Bytes>> = match pipe.query_async(connection).await {
                 Err(error) if error.code().is_some() => return Ok(HashSet::new()),
@@ -275,13 +314,14 @@ impl Relay {
     async fn mark(
         &self,
         connection: &mut MultiplexedConnection,
+        prefix: &Prefix,
         identity: &Identity,
         began: RedisTime,
         live: &Certificate,
         position: &Position,
     ) -> Result<(), Stopped> {
         let mark = Mark { began, live: live.to_bytes(), position };
-        match self.scripts.mark(connection, &self.namespace, &identity.replid, &mark).await? {
+        match self.scripts.mark(connection, prefix, &identity.replid, &mark).await? {
             Marking::Set => self.marked.notify_one(),
             Marking::Keep => {}
             Marking::Refuse => return Err(Stopped::ChangedHands),
@@ -293,12 +333,13 @@ impl Relay {
     async fn certify_untold(
         &self,
         connection: &mut MultiplexedConnection,
+        prefix: &Prefix,
         identity: &Identity,
         asked: &Asked,
     ) -> Result<(), Stopped> {
         let Since { database, position, .. } = self.since(asked.position.as_ref()).await?;
         let live = self.certificate(identity, database);
-        self.mark(connection, identity, asked.now, &live, &position).await
+        self.mark(connection, prefix, identity, asked.now, &live, &position).await
     }
 
     fn certificate(&self, identity: &Identity, database: DatabaseId) -> Certificate {

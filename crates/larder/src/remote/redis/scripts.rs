@@ -7,11 +7,12 @@ use redis::aio::MultiplexedConnection;
 use redis::{RedisResult, Script};
 
 use crate::journal::Position;
-use crate::key::Namespace;
 use crate::protocol::certificate::RedisTime;
 use crate::protocol::relay::Marking;
 use crate::protocol::token::Token;
-use crate::remote::redis::millis;
+use crate::remote::redis::claim::JOURNALS;
+use crate::remote::redis::prefix::Prefix;
+use crate::remote::redis::{TAG_TTL, millis};
 
 /// ARGV: the lease's frame, its milliseconds, and where something may be replaced, its fingerprint: the first
 /// 17 bytes, or all of a shorter value. A value of another type is nobody's frame, and is replaced.
@@ -52,9 +53,10 @@ if redis.call('SET', KEYS[1], '', 'NX') then redis.call('UNLINK', KEYS[1]) end
 return 1
 ";
 
-/// KEYS: certificate, watermark, position. ARGV: the history's name when the pass began, the pass's beginning in
-/// microseconds of Redis's clock, then what the three are to be. Does as `protocol::relay::mark` decides: 1 set, 0 kept,
-/// -1 refused. Allowed when memory is full, for otherwise a full Redis would be unusable for ever.
+/// KEYS: certificate, watermark, position, the namespace's claim. ARGV: the history's name when the pass began, the pass's
+/// beginning in microseconds of Redis's clock, what the three are to be, what the claim is to be, and for how many milliseconds
+/// they stand. Does as `protocol::relay::mark` decides: 1 set, 0 kept, -1 refused. Allowed when memory is full, for otherwise a
+/// full Redis would be unusable for ever.
 const MARK: &str = r"#!lua flags=allow-oom
 local now = redis.call('TIME')
 now = now[1] * 1000000 + now[2]
@@ -70,11 +72,27 @@ end
 local live = text(KEYS[1])
 local watermark = tonumber(text(KEYS[2]) or nil)
 if live == ARGV[3] and watermark and watermark <= now and watermark >= began then return 0 end
-redis.call('SET', KEYS[1], ARGV[3])
-redis.call('SET', KEYS[2], ARGV[2])
-redis.call('SET', KEYS[3], ARGV[4])
+redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[6])
+redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[6])
+redis.call('SET', KEYS[3], ARGV[4], 'PX', ARGV[6])
+redis.call('SET', KEYS[4], ARGV[5], 'PX', ARGV[6])
 return 1
 ";
+
+/// KEYS: the namespace's claim. ARGV: who claims it. Answers who has it. A value of another type is nobody's claim, and is
+/// replaced.
+const CLAIM: &str = r"
+local standing = redis.pcall('GET', KEYS[1])
+if type(standing) == 'string' then return standing end
+redis.call('SET', KEYS[1], ARGV[1])
+return ARGV[1]
+";
+
+/// For how long what MARK sets stands when no pass sets it again, as passes do every 200 ms while the database is in use: so what
+/// is left of a database that is gone goes by itself. As long as a tag's token, the longest-lived of all that is certified by it: a
+/// Redis that carries no certificate is emptied before it is used. Longer than the outbox is kept, after which a position is of
+/// no use.
+const MARK_TTL: Duration = TAG_TTL;
 
 /// Sent by their hash; redis-rs loads a script that the server does not know.
 pub(crate) struct Scripts {
@@ -84,6 +102,7 @@ pub(crate) struct Scripts {
     tell: Script,
     mark: Script,
     probe: Script,
+    claim: Script,
 }
 
 impl Scripts {
@@ -95,6 +114,7 @@ impl Scripts {
             tell: Script::new(TELL),
             mark: Script::new(MARK),
             probe: Script::new(PROBE),
+            claim: Script::new(CLAIM),
         }
     }
 
@@ -158,21 +178,34 @@ impl Scripts {
     pub(crate) async fn probe(
         &self,
         mut connection: MultiplexedConnection,
-        namespace: &Namespace,
+        prefix: &Prefix,
     ) -> RedisResult<()> {
-        self.probe.key(&namespace.certificate_key()[..]).invoke_async(&mut connection).await
+        self.probe.key(&prefix.certificate_key()[..]).invoke_async(&mut connection).await
+    }
+
+    /// Claims the namespace for `installation` if it is free; says whose it is then.
+    pub(crate) async fn claim(
+        &self,
+        connection: &mut MultiplexedConnection,
+        prefix: &Prefix,
+        installation: &str,
+    ) -> RedisResult<String> {
+        let claim =
+            self.claim.key(&prefix.claim_key()[..]).arg(installation).invoke_async(connection).await?;
+        Ok(claim)
     }
 
     pub(crate) async fn mark(
         &self,
         connection: &mut MultiplexedConnection,
-        namespace: &Namespace,
+        prefix: &Prefix,
         replid: &str,
         mark: &Mark<'_>,
     ) -> RedisResult<Marking> {
-        let mut call = self.mark.key(&namespace.certificate_key()[..]);
-        call.key(&namespace.watermark_key()[..]).key(&namespace.position_key()[..]);
+        let mut call = self.mark.key(&prefix.certificate_key()[..]);
+        call.key(&prefix.watermark_key()[..]).key(&prefix.position_key()[..]).key(&prefix.claim_key()[..]);
         call.arg(replid).arg(mark.began.0).arg(&mark.live[..]).arg(mark.position.as_str());
+        call.arg(JOURNALS).arg(millis(MARK_TTL));
         let done: i64 = call.invoke_async(connection).await?;
         Ok(match done {
             1 => Marking::Set,

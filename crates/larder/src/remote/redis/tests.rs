@@ -31,16 +31,26 @@ impl Notes {
     }
 }
 
+fn namespace() -> Namespace {
+    Namespace::parse("ns").unwrap()
+}
+
+/// [`KEY`] as Redis has it.
+fn in_redis() -> String {
+    let prefix = Prefix::new(&namespace(), Owner::Installation("here".to_owned()), Rules::default());
+    String::from_utf8(prefix.spell(&KEY).to_vec()).unwrap()
+}
+
 async fn tier(redis: &Redis) -> (RedisTier, Arc<Notes>) {
     let (notes, usable) = (Arc::new(Notes::default()), Arc::new(Usable::new()));
     let settings = Settings {
         url: redis.url(),
-        namespace: Namespace::parse("ns").unwrap(),
+        namespace: namespace(),
         bound: Duration::from_secs(2),
         timeout: Duration::from_millis(250),
         pool_size: 1,
         pool_timeout: Duration::from_secs(5),
-        journal: None,
+        source: Source::Installation("here".to_owned()),
         rules: Rules::default(),
         passes: Arc::new(Passes::new()),
         condition: Arc::new(Condition::new(Clock::Kernel)),
@@ -118,7 +128,7 @@ async fn a_lease_expires_by_itself() {
     let redis = Redis::start().unwrap();
     let (tier, _) = tier(&redis).await;
     tier.lease(&KEY, Token::random(), None, &[]).await.unwrap();
-    let left: u64 = redis.command(&["PTTL", "ns:values:k"]).unwrap().parse().unwrap();
+    let left: u64 = redis.command(&["PTTL", &in_redis()]).unwrap().parse().unwrap();
     assert!((1..=3_000).contains(&left), "{left} ms");
 }
 
@@ -127,7 +137,7 @@ async fn two_who_mint_a_tag_at_once_agree_on_its_token() {
     let redis = Redis::start().unwrap();
     let (first, _) = tier(&redis).await;
     let (second, _) = tier(&redis).await;
-    let tag = Namespace::parse("ns").unwrap().tag_key("users");
+    let tag = namespace().tag_key("users");
     let mint = |tier: RedisTier| {
         let tag = tag.clone();
         async move { tier.lease(&KEY, Token::random(), None, &[(tag, Token::random())]).await.unwrap().minted }
@@ -145,10 +155,10 @@ async fn a_change_is_reported_before_any_reply_that_was_sent_after_it() {
     for round in 0..200 {
         tier.read(&[KEY]).await.unwrap();
         notes.take(&KEY);
-        redis.command(&["SET", "ns:values:k", &round.to_string()]).unwrap();
+        redis.command(&["SET", &in_redis(), &round.to_string()]).unwrap();
         tier.read(&[OTHER]).await.unwrap();
         assert_eq!(notes.take(&KEY), 1, "round {round}");
-        redis.command(&["SET", "ns:values:k", "again"]).unwrap();
+        redis.command(&["SET", &in_redis(), "again"]).unwrap();
         tier.read(&[OTHER]).await.unwrap();
         assert_eq!(notes.take(&KEY), 0, "a report is for one change after one read");
     }

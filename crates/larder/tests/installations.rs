@@ -1,0 +1,197 @@
+//! Who may use a namespace: databases that name themselves, and installations without a journal, each by a name of its own.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use larder::cache::{Cache, Health};
+use larder::error::ErrorKind;
+use larder::health::{Reason, Trouble};
+use larder::journal::Touch;
+use larder::receipt::Delivery;
+use larder_testbed::Redis;
+
+use crate::support::journal::Ledger;
+use crate::support::{Instance, Table, classes, eventually, in_redis};
+
+async fn installed(redis: &Redis, id: &str) -> Instance {
+    classes(Cache::builder("test").redis(redis.url()).installation(id).build().await.unwrap())
+}
+
+async fn journalled(redis: &Redis, ledger: &Ledger) -> Instance {
+    classes(Cache::builder("test").redis(redis.url()).journal(ledger.clone()).build().await.unwrap())
+}
+
+async fn is_refused_for(instance: &Instance, trouble: Trouble) -> Reason {
+    let reason =
+        || instance.cache.health_report().reasons.into_iter().find(|reason| reason.trouble == trouble);
+    eventually("its trouble is named", async || reason().is_some()).await;
+    assert_eq!(instance.cache.health(), Health::Degraded);
+    reason().unwrap()
+}
+
+async fn works(instance: &Instance) {
+    eventually("it works", async || instance.cache.health() == Health::Working).await;
+}
+
+#[tokio::test]
+async fn redis_without_a_journal_needs_the_name_of_the_database() {
+    let builder = || Cache::builder("test").redis("redis://127.0.0.1:1");
+    let long = "a".repeat(65);
+    for builder in
+        [builder(), builder().installation(""), builder().installation(long), builder().installation("a b")]
+    {
+        let error = builder.build().await.err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        let text = error.to_string();
+        assert!(text.starts_with("installation") && text.contains("1 to 64 of letters"), "{text}");
+    }
+    assert!(Cache::builder("test").build().await.is_ok(), "memory alone needs none");
+    assert!(builder().journal(Ledger::new()).build().await.is_ok(), "a journal names its database");
+}
+
+#[tokio::test]
+async fn a_second_installation_in_a_namespace_is_refused_and_says_so() {
+    let (redis, [production, staging]) = (Redis::start().unwrap(), [Table::new(), Table::new()]);
+    production.write(7, 1);
+    staging.write(7, 1_000);
+    let [first, also] = [installed(&redis, "production").await, installed(&redis, "production").await];
+    assert_eq!(first.read(&production, 7).await, Some(1));
+    assert_eq!(also.read(&production, 7).await, Some(1));
+    assert_eq!((also.values.stats().redis_hits, production.loads()), (1, 1), "one id is one installation");
+
+    let second = installed(&redis, "staging").await;
+    let reason = is_refused_for(&second, Trouble::AnotherInstallation).await;
+    let detail = reason.detail.unwrap();
+    for part in ["\"production\"", "\"staging\"", "test:@installation"] {
+        assert!(detail.contains(part), "{part}: {detail}");
+    }
+    for version in 1_001..1_010 {
+        assert_eq!(second.write(&staging, 7, version).await, Delivery::Queued);
+        assert_eq!(second.read(&staging, 7).await, Some(version), "from its loader");
+        assert_eq!(second.read_fresh(&staging, 7).await, Some(version));
+        assert_eq!(first.read_fresh(&production, 7).await, Some(1));
+    }
+    assert_eq!(second.values.stats().redis_hits, 0);
+    assert_eq!((first.cache.health(), also.cache.health()), (Health::Working, Health::Working));
+
+    // The other one is gone, and an operator says so.
+    drop((first, also));
+    redis.command(&["DEL", "test:@installation"]).unwrap();
+    works(&second).await;
+    assert_eq!(second.read_fresh(&staging, 7).await, Some(1_009));
+    let late = installed(&redis, "production").await;
+    is_refused_for(&late, Trouble::AnotherInstallation).await;
+}
+
+/// What it left in Redis was written before the other one came; nobody has told it of a write since.
+#[tokio::test]
+async fn who_gets_a_namespace_back_starts_with_nothing() {
+    let (redis, table) = (Redis::start().unwrap(), Table::new());
+    table.write(7, 1);
+    let before = installed(&redis, "test").await;
+    before.read(&table, 7).await;
+    assert_eq!(redis.command(&["EXISTS", in_redis!("values:7")]).unwrap(), "1");
+    drop(before);
+    redis.command(&["SET", "test:@installation", "other"]).unwrap();
+    table.write(7, 2);
+    redis.command(&["DEL", "test:@installation"]).unwrap();
+    let after = installed(&redis, "test").await;
+    works(&after).await;
+    assert_eq!(after.read(&table, 7).await, Some(2));
+}
+
+#[tokio::test]
+async fn a_flushed_redis_stays_with_whom_it_was() {
+    let redis = Redis::start().unwrap();
+    let first = installed(&redis, "production").await;
+    redis.command(&["FLUSHALL"]).unwrap();
+    let claim = || redis.command(&["GET", "test:@installation"]).unwrap();
+    eventually("it is claimed again", async || claim() == "production").await;
+    works(&first).await;
+    let second = installed(&redis, "staging").await;
+    is_refused_for(&second, Trouble::AnotherInstallation).await;
+    assert_eq!(claim(), "production");
+}
+
+/// Instances that follow the journal tell their own keys alone.
+#[tokio::test]
+async fn a_journal_and_none_do_not_share_a_namespace() {
+    let (redis, ledger) = (Redis::start().unwrap(), Ledger::new());
+    let without = installed(&redis, "production").await;
+    works(&without).await;
+    let with = journalled(&redis, &ledger).await;
+    works(&with).await;
+    let reason = is_refused_for(&without, Trouble::Disagreement).await;
+    assert!(reason.detail.unwrap().contains("journal"));
+    works(&with).await;
+}
+
+#[tokio::test]
+async fn dropping_everything_leaves_another_databases_entries() {
+    let (redis, tables) = (Redis::start().unwrap(), [Table::new(), Table::new()]);
+    let ledgers = [Ledger::new(), Ledger::new()];
+    ledgers[1].rename("other");
+    let [a, b] = [journalled(&redis, &ledgers[0]).await, journalled(&redis, &ledgers[1]).await];
+    for (instance, table, value) in [(&a, &tables[0], 1), (&b, &tables[1], 2)] {
+        works(instance).await;
+        table.write(7, value);
+        instance.warm(table, 7).await;
+    }
+    for drop_all in ["by hand", "by pattern", "by the journal"] {
+        let loads = tables[1].loads();
+        match drop_all {
+            "by hand" => drop(a.cache.clear().await),
+            "by pattern" => drop(a.cache.invalidate_matching("values:*").await.unwrap()),
+            _ => drop(ledgers[0].note(Touch::Everything)),
+        }
+        let before = tables[0].loads();
+        eventually("it is dropped", async || {
+            a.read_fresh(&tables[0], 7).await;
+            tables[0].loads() > before
+        })
+        .await;
+        assert_eq!(b.read_fresh(&tables[1], 7).await, Some(2));
+        assert_eq!(tables[1].loads(), loads, "{drop_all}");
+    }
+    let keys = a.cache.key_counts().await.redis.told().unwrap();
+    assert_eq!(keys.by_class["values"], 1, "its own");
+}
+
+/// One instance learns at once that the database has another name, the other one does not learn it at all: until its watermark is
+/// older than the bound, it may read under the old name. So nothing is acknowledged as sent under the new one before.
+#[tokio::test]
+async fn nothing_is_sent_under_a_new_name_while_the_old_one_may_be_read() {
+    let (redis, table, ledger) = (Redis::start().unwrap(), Table::new(), Ledger::new());
+    let late = ledger.seen_by_another();
+    let [a, b] = [journalled(&redis, &ledger).await, journalled(&redis, &late).await];
+    table.write(7, 1);
+    for instance in [&a, &b] {
+        works(instance).await;
+        instance.warm(&table, 7).await;
+    }
+    late.freeze(true);
+    ledger.rename("test-again");
+    let renamed = Instant::now();
+    let (mut version, mut was_queued, mut sent) = (1, false, 0);
+    while renamed.elapsed() < Duration::from_secs(5) {
+        version += 1;
+        match a.write(&table, 7, version).await {
+            Delivery::Sent => {
+                sent += usize::from(was_queued);
+                assert_eq!(b.read_fresh(&table, 7).await, Some(version), "after {:?}", renamed.elapsed());
+            }
+            _ => was_queued = true,
+        }
+        assert_eq!(a.read_fresh(&table, 7).await, Some(version));
+        // What is owed is paid between two writes.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(sent > 0, "in the end it is used under the new name");
+    late.rename("test-again");
+    late.freeze(false);
+    works(&b).await;
+    assert_eq!(b.read_fresh(&table, 7).await, Some(version));
+}
