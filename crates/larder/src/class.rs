@@ -5,12 +5,13 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::cache::Cache;
 use crate::codec::{AnyValue, Codec, Coder};
 use crate::engine::registry::Common;
-use crate::engine::{ClassCore, Engine, Found, Tags};
+use crate::engine::{ClassCore, Engine, Found, Tags, Wanted};
 use crate::error::Error;
 use crate::key::{Key, KeyBuf, Namespace};
 use crate::policy::{Consistency, Policy};
@@ -26,6 +27,7 @@ pub struct ClassBuilder<'a, K: ?Sized, V> {
     policy: Policy,
     codec: Codec,
     version: u32,
+    memory_only: bool,
     tags: Vec<String>,
     tags_of: Option<TagsOf<K>>,
     types: PhantomData<fn(&K) -> V>,
@@ -57,6 +59,7 @@ where
             policy: Policy::default(),
             codec: Codec::default(),
             version: 0,
+            memory_only: false,
             tags: Vec::new(),
             tags_of: None,
             types: PhantomData,
@@ -77,6 +80,32 @@ where
     /// Default: 0.
     pub fn version(self, version: u32) -> Self {
         ClassBuilder { version, ..self }
+    }
+
+    /// Keeps the class's values in this process's memory alone: they never enter Redis, and none is ever taken from there.
+    /// For values that hold rights, such as who is logged in and what they may do: nothing that is written into Redis can
+    /// grant any. Default: values are shared through Redis.
+    ///
+    /// With Redis, an anchor stands there under each key that some instance keeps: 17 bytes without a value, by which an
+    /// invalidation reaches every instance as fast as that of any other class. The price: each instance loads for itself,
+    /// a burst of reads once an instance; and where Redis refuses tracking, copies stay no longer than the staleness bound.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), larder::error::Error> {
+    /// use larder::cache::Cache;
+    ///
+    /// let cache = Cache::builder("docs").build().await?;
+    /// let roles = cache.class::<u32, String>("roles").memory_only().open()?;
+    /// let load = || async { Ok::<_, std::io::Error>("admin".to_owned()) };
+    /// assert_eq!(roles.get_or_load(&7, load).await?.as_deref().map(String::as_str), Some("admin"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn memory_only(self) -> Self {
+        ClassBuilder { memory_only: true, ..self }
     }
 
     /// Every entry of the class also falls when `tag` is invalidated. Default: only with the class's own
@@ -127,6 +156,7 @@ where
             policy: self.policy,
             coder: Coder::of::<V>(self.codec),
             version: self.version,
+            memory_only: self.memory_only,
         });
         let engine = self.cache.engine.clone();
         Ok(Class { engine, core, tags: tags.into(), tags_of: self.tags_of, types: PhantomData })
@@ -249,6 +279,10 @@ where
 
     pub(crate) fn key(&self, key: &K) -> KeyBuf {
         self.core.prefix.key(key)
+    }
+
+    pub(crate) fn wanted(&self, key: &K) -> Wanted {
+        Wanted { key: Bytes::copy_from_slice(&self.key(key)), tags: self.tags(key) }
     }
 
     pub(crate) fn tags(&self, key: &K) -> Tags {

@@ -52,6 +52,7 @@ pub mod key;
 mod local;
 mod passes;
 mod pattern;
+pub mod permit;
 pub mod policy;
 #[cfg(not(feature = "proof"))]
 mod protocol;

@@ -68,7 +68,7 @@ impl Engine {
 
 impl ClassCore {
     /// The size a value has in Redis, by which memory weighs it too; `None` when it cannot be encoded.
-    fn payload_bytes(&self, value: Option<&AnyValue>) -> Option<u32> {
+    pub(super) fn payload_bytes(&self, value: Option<&AnyValue>) -> Option<u32> {
         let bytes = value.map_or(Some(0), |value| self.encode(value).map(|payload| payload.len()))?;
         u32::try_from(bytes).ok()
     }

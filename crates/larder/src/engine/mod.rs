@@ -1,12 +1,15 @@
 //! The engine: drives the protocol's decisions with the tiers. Untyped; `class` puts the types on.
 
+mod anchored;
 pub(crate) mod consumer;
 mod flight;
 mod invalidate;
 mod load;
+pub(crate) mod permit;
 mod read;
 mod redis_read;
 pub(crate) mod registry;
+mod reply;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -90,6 +93,8 @@ pub(crate) struct ClassCore {
     pub(crate) policy: Policy,
     pub(crate) coder: Coder,
     pub(crate) version: u32,
+    /// Its values never enter Redis, and none is ever taken from there.
+    pub(crate) memory_only: bool,
     /// What every handle of the class's name shares: counters and switch.
     pub(crate) common: Arc<Common>,
 }
@@ -241,5 +246,7 @@ fn owned(key: &KeyBuf) -> Bytes {
     Bytes::copy_from_slice(key)
 }
 
+#[cfg(test)]
+mod scripted;
 #[cfg(test)]
 mod tests;

@@ -23,6 +23,11 @@ pub enum Rule {
     CertifiesAfterReplay,
     /// A pass leaves out only what has been told, in the same step as its names were left there. Mutant `blind-skip`.
     SkipsOnlyTold,
+    /// A value that was computed is put only by its permit, which every invalidation voids. Mutant `blind-put`.
+    PutsUnderPermit,
+    /// What a load of a memory-only class brought enters memory only if the read that saw its anchor is still watched: no
+    /// report of the key came since. Mutant `unwatched-copy`.
+    KeepsUnderAnchor,
     /// A journal's silence is believed only if what its completeness rests on is attested as it was at the position, and is
     /// whole. The journal's to keep. Mutant `trust-silence`.
     #[cfg(feature = "proof")]
@@ -80,7 +85,7 @@ impl Rules {
 #[cfg(feature = "proof")]
 impl Rule {
     /// All of them, in the order of the list of mutants.
-    pub const ALL: [Rule; 10] = [
+    pub const ALL: [Rule; 12] = [
         Rule::FillComparesLease,
         Rule::JoinsNoPast,
         Rule::LoadsThePresent,
@@ -90,6 +95,8 @@ impl Rule {
         Rule::UsesOnlyCertified,
         Rule::CertifiesAfterReplay,
         Rule::SkipsOnlyTold,
+        Rule::PutsUnderPermit,
+        Rule::KeepsUnderAnchor,
         Rule::AttestsSilence,
     ];
 
@@ -105,6 +112,8 @@ impl Rule {
             Rule::UsesOnlyCertified => "no-certificate",
             Rule::CertifiesAfterReplay => "no-replay",
             Rule::SkipsOnlyTold => "blind-skip",
+            Rule::PutsUnderPermit => "blind-put",
+            Rule::KeepsUnderAnchor => "unwatched-copy",
             Rule::AttestsSilence => "trust-silence",
         }
     }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use redis::aio::MultiplexedConnection;
-use redis::{ErrorKind, RedisError, RedisResult, Value};
+use redis::{ErrorKind, Pipeline, RedisError, RedisResult, Value};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
@@ -29,7 +29,7 @@ use crate::journal::{ChangeId, Journal};
 use crate::key::Namespace;
 use crate::passes::Passes;
 use crate::protocol::rules::{Rule, Rules};
-use crate::protocol::tag::TagKey;
+use crate::protocol::tag::{TagKey, Taken};
 use crate::protocol::token::Token;
 use crate::remote::redis::connection::{Current, Dialler, UNLINK_BATCH};
 use crate::remote::redis::inspect::Side;
@@ -145,6 +145,46 @@ impl RedisTier {
     fn connection(&self) -> Result<MultiplexedConnection, Fault> {
         self.current.get().ok_or(Fault::Away)
     }
+
+    /// A master that was replaced since the last heartbeat keeps its connections and answers with what it has, while writes
+    /// are acknowledged elsewhere. Asked after the values: a server that is a master now was one when it read them.
+    fn told_by_master(
+        &self,
+        keys: &[Bytes],
+        values: Vec<Option<Bytes>>,
+        role: &[Value],
+    ) -> Result<Vec<Option<Bytes>>, Fault> {
+        if !matches!(role.first(), Some(Value::BulkString(role)) if role == b"master") {
+            self.suspect();
+            return Err(Fault::Refused);
+        }
+        // One value a key is what MGET promises; a proxy that does otherwise is not a tier to trust.
+        if values.len() == keys.len() { Ok(values) } else { Err(Fault::Refused) }
+    }
+
+    /// Only for a proof that breaks a rule: a blind SET.
+    async fn set(&self, key: &Bytes, frame: Bytes, ttl: Duration) -> Result<(), Fault> {
+        let mut set = redis::cmd("SET");
+        set.arg(&key[..]).arg(&frame[..]).arg("PX").arg(millis(ttl));
+        set.query_async(&mut self.connection()?).await.map_err(fault)
+    }
+
+    /// Sends what sets a frame, and mints beside it: both are sent before either is awaited, in one round trip, and both
+    /// are done before the load begins.
+    async fn minting(
+        &self,
+        planted: impl Future<Output = RedisResult<Bytes>>,
+        mint: &[(TagKey, Token)],
+    ) -> Result<Leased, Fault> {
+        let leased = tokio::try_join!(planted, mint_tags(self.connection()?, mint));
+        if leased.as_ref().is_err_and(|error| trouble::code(error).as_deref() == Some("WRONGTYPE")) {
+            // Something that is no token stands under a tag's key, where MGET saw nothing: out of the way, for the next.
+            let tags: Vec<Bytes> = mint.iter().map(|(tag, _)| tag.to_bytes()).collect();
+            self.unlink(&tags).await?;
+        }
+        let (standing, minted) = leased.map_err(fault)?;
+        Ok(Leased { standing, minted })
+    }
 }
 
 impl Drop for RedisTier {
@@ -156,23 +196,28 @@ impl Drop for RedisTier {
 #[async_trait]
 impl Remote for RedisTier {
     async fn read(&self, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>, Fault> {
-        let mut connection = self.connection()?;
         let mut pipe = redis::pipe();
-        pipe.cmd("MGET");
-        keys.iter().for_each(|key| {
-            pipe.arg(&key[..]);
-        });
-        // A master that was replaced since the last heartbeat keeps its connections and answers with what it has,
-        // while writes are acknowledged elsewhere. After the values: who is a master now was one when it read them.
+        mget(&mut pipe, keys);
         pipe.cmd("ROLE");
-        let answers = pipe.query_async(&mut connection).await;
+        let answers = pipe.query_async(&mut self.connection()?).await;
         let (values, role): (Vec<Option<Bytes>>, Vec<Value>) = answers.map_err(fault)?;
-        if !matches!(role.first(), Some(Value::BulkString(role)) if role == b"master") {
-            self.suspect();
-            return Err(Fault::Refused);
-        }
-        // One value a key is what MGET promises; a proxy that does otherwise is not a tier to trust.
-        if values.len() == keys.len() { Ok(values) } else { Err(Fault::Refused) }
+        self.told_by_master(keys, values, &role)
+    }
+
+    async fn read_anchor(&self, keys: &[Bytes]) -> Result<(Vec<Option<Bytes>>, Option<Duration>), Fault> {
+        let mut pipe = redis::pipe();
+        mget(&mut pipe, keys);
+        // After MGET, which has the key tracked: whatever is done to it from then on is reported.
+        pipe.cmd("PTTL").arg(keys.first().map(|key| &key[..]));
+        pipe.cmd("ROLE");
+        let answers = pipe.query_async(&mut self.connection()?).await;
+        let (values, left, role): (Vec<Option<Bytes>>, i64, Vec<Value>) = answers.map_err(fault)?;
+        let left = match left {
+            // It stands until somebody deletes it.
+            -1 => Some(Duration::MAX),
+            left => u64::try_from(left).ok().map(Duration::from_millis),
+        };
+        Ok((self.told_by_master(keys, values, &role)?, left))
     }
 
     async fn lease(
@@ -192,23 +237,49 @@ impl Remote for RedisTier {
             let standing = standing.into_iter().next().ok_or(Fault::Refused)?;
             return Ok(Leased { standing, minted });
         }
-        // Both are sent before either is awaited: one round trip, and both are done before the load begins.
-        let lease = self.scripts.lease(connection.clone(), key, token, replace, LEASE);
-        let leased = tokio::try_join!(lease, mint_tags(connection.clone(), mint));
-        if leased.as_ref().is_err_and(|error| trouble::code(error).as_deref() == Some("WRONGTYPE")) {
-            // Something that is no token stands under a tag's key, where MGET saw nothing: out of the way, for the next.
-            let tags: Vec<Bytes> = mint.iter().map(|(tag, _)| tag.to_bytes()).collect();
-            self.unlink(&tags).await?;
+        self.plant(key, token.lease_frame(), LEASE, replace, mint).await
+    }
+
+    async fn plant(
+        &self,
+        key: &Bytes,
+        frame: Bytes,
+        life: Duration,
+        replace: Option<&Bytes>,
+        mint: &[(TagKey, Token)],
+    ) -> Result<Leased, Fault> {
+        self.minting(self.scripts.plant(self.connection()?, key, frame, replace, life), mint).await
+    }
+
+    async fn permit(
+        &self,
+        key: &Bytes,
+        token: Token,
+        life: Duration,
+        replace: Option<&Bytes>,
+        mint: &[(TagKey, Token)],
+    ) -> Result<Leased, Fault> {
+        let frame = token.permit_frame();
+        self.minting(self.scripts.permit(self.connection()?, key, frame, replace, life), mint).await
+    }
+
+    async fn put(
+        &self,
+        key: &Bytes,
+        standing: &Bytes,
+        tags: &[Taken],
+        frame: Bytes,
+        ttl: Duration,
+    ) -> Result<bool, Fault> {
+        if !self.rules.keep(Rule::PutsUnderPermit) {
+            return self.set(key, frame, ttl).await.map(|()| true);
         }
-        let (standing, minted) = leased.map_err(fault)?;
-        Ok(Leased { standing, minted })
+        self.scripts.put(self.connection()?, key, standing, tags, frame, ttl).await.map_err(fault)
     }
 
     async fn fill(&self, key: &Bytes, token: Token, frame: Bytes, ttl: Duration) -> Result<bool, Fault> {
         if !self.rules.keep(Rule::FillComparesLease) {
-            let mut set = redis::cmd("SET");
-            set.arg(&key[..]).arg(&frame[..]).arg("PX").arg(millis(ttl));
-            return set.query_async::<()>(&mut self.connection()?).await.map(|()| true).map_err(fault);
+            return self.set(key, frame, ttl).await.map(|()| true);
         }
         self.scripts.fill(self.connection()?, key, token, frame, ttl).await.map_err(fault)
     }
@@ -246,6 +317,13 @@ impl Remote for RedisTier {
         self.usable.revoke();
         self.nudge.notify_one();
     }
+}
+
+fn mget(pipe: &mut Pipeline, keys: &[Bytes]) {
+    pipe.cmd("MGET");
+    keys.iter().for_each(|key| {
+        pipe.arg(&key[..]);
+    });
 }
 
 async fn mint_tags(connection: MultiplexedConnection, mint: &[(TagKey, Token)]) -> RedisResult<Vec<Bytes>> {
