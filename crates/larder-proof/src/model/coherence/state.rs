@@ -13,6 +13,7 @@ use larder::protocol::tag::{TagKey, Taken, stands};
 use larder::protocol::token::Token;
 
 use crate::model::coherence::Coherence;
+use crate::model::coherence::permit::Permit;
 use crate::model::redis::{Redis, Sent};
 
 /// A version of the database's one row.
@@ -42,6 +43,7 @@ pub struct State {
     pub(super) instances: Vec<Instance>,
     pub(super) readers: Vec<Read>,
     pub(super) writers: Vec<Write>,
+    pub(super) permits: Vec<Permit>,
     /// The relay's snapshot, until it has told Redis.
     pub(super) relay: Option<Version>,
     /// The snapshot of its pass before.
@@ -141,6 +143,21 @@ pub(super) enum Phase {
         tags: Vec<Taken>,
         version: Version,
     },
+    /// An anchor is set next, over what `replace` fingerprints.
+    Planting {
+        id: FlightId,
+        replace: Option<Bytes>,
+    },
+    /// Loads under an anchor, whose reports this instance hears.
+    Watched {
+        id: FlightId,
+        tags: Vec<Taken>,
+    },
+    WatchedLoaded {
+        id: FlightId,
+        tags: Vec<Taken>,
+        version: Version,
+    },
     /// Loads without Redis.
     Direct {
         id: FlightId,
@@ -200,6 +217,7 @@ impl State {
             instances: vec![instance; INSTANCES],
             readers: model.readers.iter().map(read).collect(),
             writers: vec![Write::Before; model.writers.len()],
+            permits: model.permits.iter().map(|&instance| Permit::new(instance)).collect(),
             relay: None,
             position: 0,
             left: Left {

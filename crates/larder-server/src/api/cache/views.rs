@@ -366,7 +366,7 @@ impl From<Invalidated> for LastInvalidation {
 pub(crate) struct Explained {
     text: String,
     memory: Option<Copy>,
-    /// `entry`, `leased`, `nothing`, `unreadable`, `away`, or `not configured`.
+    /// `entry`, `leased`, `anchor` (of a memory-only class), `permit`, `nothing`, `unreadable`, `away`, or `not configured`.
     redis_state: &'static str,
     redis: Option<Copy>,
     /// Until when somebody's lease holds it, who is loading it.
@@ -384,6 +384,8 @@ impl From<Explanation> for Explained {
             FromRedis::Told(InRedis::Nothing) => ("nothing", None, None),
             FromRedis::Told(InRedis::Leased { until }) => ("leased", None, Some(Timestamp::from(until))),
             FromRedis::Told(InRedis::Entry(held)) => ("entry", Some(Copy::from(held)), None),
+            FromRedis::Told(InRedis::Anchor { .. }) => ("anchor", None, None),
+            FromRedis::Told(InRedis::Permit { .. }) => ("permit", None, None),
             FromRedis::Told(InRedis::Unreadable) => ("unreadable", None, None),
         };
         Self {
