@@ -343,7 +343,7 @@ async fn where_redis_refuses_tracking_a_copy_ends_with_the_bound() {
     let read = async || within(rights.read(&7).or_load(async || table.load(7))).await.unwrap();
     assert_eq!(read().await.source, Source::Load { stored: true });
     assert_eq!(read().await.source, Source::Memory);
-    assert_eq!(frame(&redis, KEY), b"", "no anchor that nobody watches");
+    assert_eq!(frame(&redis, KEY), b"(nil)", "no anchor that nobody watches");
     let copy = cache.explain(&Touch::entry("rights", ["7"])).await.unwrap().memory.unwrap();
     assert!(copy.until.duration_since(copy.loaded_at).unwrap() <= BOUND, "{copy:?}");
     let _receipt = rights.invalidate(&7).await;

@@ -8,8 +8,9 @@ use larder::protocol::rules::Rule;
 use larder::protocol::tag::{Taken, stands};
 use larder::protocol::token::Token;
 
-use crate::model::coherence::read::entry_of;
-use crate::model::coherence::state::{EXPECTED, Slot, State, Version, key, place, tag, tags_of, token_of};
+use crate::model::coherence::state::{
+    EXPECTED, Slot, State, Version, entry_of, key, keys, place, tag, tags_of, token_of,
+};
 use crate::model::coherence::{Action, Branch, Coherence};
 
 /// One permit: where, and how far it is.
@@ -87,9 +88,7 @@ impl State {
     pub(super) fn draw(&mut self, model: &Coherence, nth: usize) {
         let at = self.permits[nth].instance;
         let right = if self.instances[at].is_usable {
-            let mut keys = vec![key()];
-            keys.extend(tags_of(model.tagged).iter().map(|tag| tag.to_bytes()));
-            let values = self.redis.read(at, &keys);
+            let values = self.redis.read(at, &keys(model.tagged));
             let mut present = values.get(1).and_then(|value| token_of(value.as_ref()));
             let replace = match after_read(values[0].as_ref(), EXPECTED, |_| present) {
                 AfterRead::Serve(_) => None,

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use larder::clock::Tick;
 use larder::policy::Consistency;
 use larder::protocol::flight::FlightId;
-use larder::protocol::frame::{Entry, Frame, Header};
+use larder::protocol::frame::Entry;
 use larder::protocol::lease::{AfterLease, AfterRead, after_lease, after_read};
 use larder::protocol::rules::Rule;
 use larder::protocol::shard::{Boarded, Seq};
@@ -14,7 +14,8 @@ use larder::protocol::tag::{TagKey, Taken};
 use larder::protocol::token::Token;
 
 use crate::model::coherence::state::{
-    EXPECTED, Phase, Slot, State, Version, key, place, tag, tags_of, token_of, version_of,
+    EXPECTED, Phase, Slot, State, Version, copy_of, entry_of, key, keys, place, tag, tags_of, token_of,
+    version_of,
 };
 use crate::model::coherence::{Action, Branch, Coherence};
 use crate::model::redis::Sent;
@@ -384,21 +385,6 @@ impl State {
         bytes[..3].copy_from_slice(&[u8::try_from(nth).unwrap_or(u8::MAX), self.readers[nth].tokens, kind]);
         Token::from_bytes(bytes)
     }
-}
-
-fn keys(tagged: bool) -> Vec<Bytes> {
-    [key()].into_iter().chain(tags_of(tagged).iter().map(TagKey::to_bytes)).collect()
-}
-
-fn copy_of(entry: &Entry) -> Slot {
-    Slot::Copy { version: version_of(entry), tags: entry.header.tags.clone(), is_tracked: true }
-}
-
-pub(super) fn entry_of(version: Version, tags: Vec<Taken>, fill: Token) -> Entry {
-    let header = Header { codec: 0, class_version: 1, loaded_at_millis: 0, ttl_millis: 1, tags };
-    let entry = Entry { fill, header, payload: Some(Bytes::copy_from_slice(&[version])) };
-    debug_assert_eq!(Frame::parse(&entry.encode()), Ok(Frame::Entry(entry.clone())));
-    entry
 }
 
 /// The flight a reader leads or follows.

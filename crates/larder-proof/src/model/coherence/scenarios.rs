@@ -133,6 +133,10 @@ pub fn tags(rules: Rules) -> Vec<(&'static str, Coherence)> {
 
 /// Permits: values that are computed beside the loads.
 pub fn permits(rules: Rules) -> Vec<(&'static str, Coherence)> {
+    [untagged_permits(rules), tagged_permits(rules)].concat()
+}
+
+fn untagged_permits(rules: Rules) -> Vec<(&'static str, Coherence)> {
     let base = || Coherence::new(rules);
     vec![
         (
@@ -182,6 +186,12 @@ pub fn permits(rules: Rules) -> Vec<(&'static str, Coherence)> {
                 ..base()
             },
         ),
+    ]
+}
+
+fn tagged_permits(rules: Rules) -> Vec<(&'static str, Coherence)> {
+    let base = || Coherence { tagged: true, ..Coherence::new(rules) };
+    vec![
         (
             "by tag: a permit, a write, an eviction",
             Coherence {
@@ -189,23 +199,16 @@ pub fn permits(rules: Rules) -> Vec<(&'static str, Coherence)> {
                 writers: vec![A],
                 evictions: 1,
                 permits: vec![A],
-                tagged: true,
                 ..base()
             },
         ),
         (
             "by tag: a permit here, a write elsewhere",
-            Coherence {
-                readers: readers(&[(A, Bounded)]),
-                writers: vec![B],
-                permits: vec![A],
-                tagged: true,
-                ..base()
-            },
+            Coherence { readers: readers(&[(A, Bounded)]), writers: vec![B], permits: vec![A], ..base() },
         ),
         (
             "by tag: a permit in an outage",
-            Coherence { writers: vec![A], losses: 1, failures: 1, permits: vec![A], tagged: true, ..base() },
+            Coherence { writers: vec![A], losses: 1, failures: 1, permits: vec![A], ..base() },
         ),
     ]
 }

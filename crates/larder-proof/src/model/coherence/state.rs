@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use larder::policy::Consistency;
 use larder::protocol::flight::FlightId;
-use larder::protocol::frame::{Entry, Frame};
+use larder::protocol::frame::{Entry, Frame, Header};
 use larder::protocol::lease::Expected;
 use larder::protocol::shard::{Seq, Shard};
 use larder::protocol::tag::{TagKey, Taken, stands};
@@ -324,4 +324,20 @@ pub(super) fn token_of(frame: Option<&Bytes>) -> Option<Token> {
 /// The model's entries hold one byte, the version.
 pub(super) fn version_of(entry: &Entry) -> Version {
     entry.payload.as_ref().map_or(Version::MAX, |payload| payload[0])
+}
+
+/// What a tracked read names.
+pub(super) fn keys(tagged: bool) -> Vec<Bytes> {
+    [key()].into_iter().chain(tags_of(tagged).iter().map(TagKey::to_bytes)).collect()
+}
+
+pub(super) fn copy_of(entry: &Entry) -> Slot {
+    Slot::Copy { version: version_of(entry), tags: entry.header.tags.clone(), is_tracked: true }
+}
+
+pub(super) fn entry_of(version: Version, tags: Vec<Taken>, fill: Token) -> Entry {
+    let header = Header { codec: 0, class_version: 1, loaded_at_millis: 0, ttl_millis: 1, tags };
+    let entry = Entry { fill, header, payload: Some(Bytes::copy_from_slice(&[version])) };
+    debug_assert_eq!(Frame::parse(&entry.encode()), Ok(Frame::Entry(entry.clone())));
+    entry
 }
