@@ -3,7 +3,7 @@
 use http::{HeaderName, HeaderValue};
 use larder::class::Answer;
 use larder::receipt::{Delivery, Receipt};
-use larder::source::Source;
+use larder::source::{Kept, Source};
 
 /// `Cache-Status`, as RFC 9211 names it.
 pub const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -11,30 +11,38 @@ pub const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 /// `Cache-Invalidation: sent` or `queued`: see [`Delivery`].
 pub const CACHE_INVALIDATION: HeaderName = HeaderName::from_static("cache-invalidation");
 
-/// The value of [`CACHE_STATUS`] for an answer of the cache: a hit names the tier as its `detail`.
+/// The value of [`CACHE_STATUS`] for an answer of the cache: a hit names the tier as its `detail`, a load whose answer is kept
+/// nowhere says why.
 ///
 /// # Examples
 ///
 /// ```
 /// use larder::class::Answer;
-/// use larder::source::Source;
+/// use larder::source::{Kept, Source, WhyNot};
 /// use larder_http::headers::cache_status;
 ///
 /// let hit = Answer { value: Some(std::sync::Arc::new(7)), source: Source::Memory, joined: false };
 /// assert_eq!(cache_status(&hit), "larder; hit; detail=memory");
 ///
-/// let joined = Answer { source: Source::Load { stored: true }, joined: true, ..hit };
+/// let joined = Answer { source: Source::Load { kept: Kept::Redis }, joined: true, ..hit };
 /// assert_eq!(cache_status(&joined), "larder; fwd=miss; stored; collapsed");
+///
+/// let large = Answer { source: Source::Load { kept: Kept::Nowhere(WhyNot::TooLarge) }, joined: false, ..joined };
+/// assert_eq!(cache_status(&large), "larder; fwd=miss; detail=too-large");
 /// ```
 pub fn cache_status<V>(answer: &Answer<V>) -> HeaderValue {
     HeaderValue::from_static(match (answer.source, answer.joined) {
         (Source::Memory, _) => "larder; hit; detail=memory",
         (Source::Redis, false) => "larder; hit; detail=redis",
         (Source::Redis, true) => "larder; hit; detail=redis; collapsed",
-        (Source::Load { stored: true }, false) => "larder; fwd=miss; stored",
-        (Source::Load { stored: true }, true) => "larder; fwd=miss; stored; collapsed",
-        (Source::Load { stored: false }, false) => "larder; fwd=miss",
-        (Source::Load { stored: false }, true) => "larder; fwd=miss; collapsed",
+        (Source::Load { kept: Kept::Memory | Kept::Redis }, false) => "larder; fwd=miss; stored",
+        (Source::Load { kept: Kept::Memory | Kept::Redis }, true) => "larder; fwd=miss; stored; collapsed",
+        (Source::Load { kept: Kept::Nowhere(why) }, joined) => {
+            let collapsed = if joined { "; collapsed" } else { "" };
+            let value = format!("larder; fwd=miss{collapsed}; detail={}", why.as_str());
+            // The words are of letters and hyphens.
+            return HeaderValue::from_str(&value).unwrap_or(HeaderValue::from_static("larder; fwd=miss"));
+        }
         (Source::Bypass, _) => "larder; fwd=bypass",
     })
 }

@@ -23,6 +23,7 @@ fn options(seconds: u64) -> Options {
         redis: Switch::On,
         plant: None,
         bound_ms: 1_000,
+        releases: 1,
     }
 }
 
@@ -107,6 +108,7 @@ plants! {
     no_certificate_is_caught: "no-certificate",
     no_replay_is_caught: "no-replay",
     blind_skip_is_caught: "blind-skip",
+    any_shape_is_caught: "any-shape",
     trust_silence_is_caught: "trust-silence",
     a_naive_cache_is_caught: "naive",
 }
@@ -115,6 +117,11 @@ plants! {
 fn in_peace_every_promise_is_kept_and_every_branch_is_taken() {
     let report = torture(&options(5));
     assert!(report.is_success(), "{report}");
+}
+
+#[test]
+fn two_releases_side_by_side_take_no_entry_of_each_other() {
+    keeps_its_promises(&Options { releases: 2, instances: 3, ..options(5) });
 }
 
 #[test]

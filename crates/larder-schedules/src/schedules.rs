@@ -198,7 +198,8 @@ fn load_against(rules: Rules, by_tag: bool, invalidate: fn(&Local)) {
             let taken = local.take_tokens(&tags, true);
             let version = *lock(&database);
             let copy = LocalCopy { tags: taken, ..copy(version, Origin::Timed) };
-            local.insert_loaded(&key(), flight, copy);
+            // Overtaken or not: the schedule decides.
+            let _ = local.insert_loaded(&key(), flight, copy);
             local.land(KEY, flight);
         }
     });
@@ -260,7 +261,7 @@ fn put_against(rules: Rules, by_tag: bool, invalidate: fn(&Local)) {
             let permitted = Permitted::draw(&local, &key(), &tags);
             let taken = local.take_tokens(&tags, true);
             let version = *lock(&database);
-            permitted
+            let _ = permitted
                 .redeem(LocalCopy { tags: taken, ..copy(version, Origin::Timed) }, Rule::PutsUnderPermit);
         }
     });

@@ -7,6 +7,7 @@ use axum::Router;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use larder::cache::Cache;
+use larder::entry_keys::EntryKeys;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -14,6 +15,7 @@ use crate::domain::contact::Email;
 use crate::domain::identity::Username;
 use crate::domain::password::Password;
 use crate::domain::role::Role;
+use crate::domain::secret_key::SecretKeys;
 use crate::domain::user::NewUser;
 use crate::router;
 use crate::service::Service;
@@ -44,6 +46,7 @@ pub async fn open(settings: &Settings) -> anyhow::Result<(Service, Option<Create
     // Two databases behind one Redis must never read each other's entries. A copy of a database has the same name: it
     // needs a Redis of its own.
     let mut builder = Cache::builder(&format!("{}-{installation}", settings.namespace)).journal(journal);
+    builder = builder.entry_keys(entry_keys(&store, &settings.security.secret_keys).await?);
     let mut at_fault = "the cache";
     if let Some(redis) = &settings.redis {
         builder =
@@ -54,6 +57,17 @@ pub async fn open(settings: &Settings) -> anyhow::Result<(Service, Option<Create
     let service = Service::open(store, cache, &settings.policies, &settings.security).await?;
     let admin = first_admin(&service, &settings.admin).await?;
     Ok((service, admin))
+}
+
+/// Who can write to Redis and cannot read the database, or the settings where these have a key, forges no entry.
+async fn entry_keys(store: &Store, keys: &SecretKeys) -> anyhow::Result<EntryKeys> {
+    let of_database = store.entry_secret().await?;
+    Ok(match (&keys.current, &keys.other) {
+        (Some(current), Some(other)) => EntryKeys::new(current.expose())?.and(other.expose())?,
+        // From before the settings had a key.
+        (Some(current), None) => EntryKeys::new(current.expose())?.and(of_database)?,
+        (None, _) => EntryKeys::new(of_database)?,
+    })
 }
 
 async fn first_admin(service: &Service, admin: &FirstAdmin) -> anyhow::Result<Option<CreatedAdmin>> {

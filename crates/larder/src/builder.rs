@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::engine::consumer::{Consumer, Told, prune_now_and_then};
 use crate::engine::registry::Registry;
 use crate::engine::{Engine, Limits, Running, Shared};
+use crate::entry_keys::EntryKeys;
 use crate::error::Error;
 use crate::journal::Journal;
 use crate::key::Namespace;
@@ -42,6 +43,7 @@ pub struct Builder {
     bound: Duration,
     load_timeout: Duration,
     journal: Option<Arc<dyn Journal>>,
+    entry_keys: Option<EntryKeys>,
     rules: Rules,
     #[cfg(feature = "redis")]
     redis: Option<String>,
@@ -88,6 +90,7 @@ impl Builder {
             bound: Duration::from_secs(2),
             load_timeout: Duration::from_secs(2),
             journal: None,
+            entry_keys: None,
             rules: Rules::default(),
             #[cfg(feature = "redis")]
             redis: None,
@@ -148,6 +151,12 @@ impl Builder {
     /// by any software are seen within the staleness bound, whatever fails. Default: none.
     pub fn journal(self, journal: impl Journal) -> Self {
         Builder { journal: Some(Arc::new(journal)), ..self }
+    }
+
+    /// The secret by which the instances of this cache know each other's entries in Redis: whoever can write there can then
+    /// forge none. All instances need the same. Default: none, and entries are only protected from damage.
+    pub fn entry_keys(self, entry_keys: EntryKeys) -> Self {
+        Builder { entry_keys: Some(entry_keys), ..self }
     }
 
     /// Breaks a rule of the protocol, to show that a proof catches it. Default: all are kept.
@@ -215,6 +224,7 @@ impl Builder {
             classes: Registry::default(),
             causes,
             passes,
+            entry_keys: self.entry_keys,
             is_on: AtomicBool::new(true),
         };
         tracing::info!(namespace = self.namespace, promise = engine.promise(), "cache built");

@@ -1,5 +1,6 @@
 //! A named kind of value: its key type, its value type, its policy, and the verbs.
 
+use std::any::TypeId;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -10,14 +11,18 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::cache::Cache;
 use crate::codec::{AnyValue, Codec, Coder};
-use crate::engine::registry::Common;
+use crate::engine::registry::{Common, Declaration};
 use crate::engine::{ClassCore, Engine, Found, Tags, Wanted};
+use crate::entry_keys::{Protection, Sealer};
 use crate::error::Error;
 use crate::key::{Key, KeyBuf, Namespace};
 use crate::policy::{Consistency, Policy};
 use crate::source::Source;
 use crate::stats::Stats;
 use crate::times::LoadTimes;
+
+/// What a value may take by default: far more than a record, far less than holds up a connection.
+const MAX_VALUE_BYTES: usize = 1 << 20;
 
 /// Opens a class; made by [`Cache::class`].
 #[must_use = "nothing is opened before `open`"]
@@ -27,9 +32,13 @@ pub struct ClassBuilder<'a, K: ?Sized, V> {
     policy: Policy,
     codec: Codec,
     version: u32,
-    memory_only: bool,
+    pub(crate) memory_only: bool,
+    protection: Protection,
+    max_value_bytes: usize,
     tags: Vec<String>,
     tags_of: Option<TagsOf<K>>,
+    /// The type of `tags_of`, which alone can be compared.
+    tags_of_name: &'static str,
     types: PhantomData<fn(&K) -> V>,
 }
 
@@ -60,8 +69,11 @@ where
             codec: Codec::default(),
             version: 0,
             memory_only: false,
+            protection: Protection::default(),
+            max_value_bytes: MAX_VALUE_BYTES,
             tags: Vec::new(),
             tags_of: None,
+            tags_of_name: "none",
             types: PhantomData,
         }
     }
@@ -71,41 +83,27 @@ where
         ClassBuilder { policy, ..self }
     }
 
-    /// How values are written in Redis. Default: [`Codec::Postcard`].
+    /// How values are written in Redis. Default: [`Codec::MessagePack`].
     pub fn codec(self, codec: Codec) -> Self {
         ClassBuilder { codec, ..self }
     }
 
-    /// The version of the value's shape: instances of another version take each other's entries for misses.
-    /// Default: 0.
+    /// The version of what the values mean: instances of another version take each other's entries for misses. To be raised
+    /// when the same type comes to stand for something else, such as a price that now includes taxes. A type of another
+    /// shape needs no version: entries that it did not write are misses to it. Default: 0.
     pub fn version(self, version: u32) -> Self {
         ClassBuilder { version, ..self }
     }
 
-    /// Keeps the class's values in this process's memory alone: they never enter Redis, and none is ever taken from there.
-    /// For values that hold rights, such as who is logged in and what they may do: nothing that is written into Redis can
-    /// grant any. Default: values are shared through Redis.
-    ///
-    /// With Redis, an anchor stands there under each key that some instance keeps: 17 bytes without a value, by which an
-    /// invalidation reaches every instance as fast as that of any other class. The price: each instance loads for itself,
-    /// a burst of reads once an instance; and where Redis refuses tracking, copies stay no longer than the staleness bound.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), larder::error::Error> {
-    /// use larder::cache::Cache;
-    ///
-    /// let cache = Cache::builder("docs").build().await?;
-    /// let roles = cache.class::<u32, String>("roles").memory_only().open()?;
-    /// let load = || async { Ok::<_, std::io::Error>("admin".to_owned()) };
-    /// assert_eq!(roles.get_or_load(&7, load).await?.as_deref().map(String::as_str), Some("admin"));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn memory_only(self) -> Self {
-        ClassBuilder { memory_only: true, ..self }
+    /// How entries are protected in Redis. Default: [`Protection::Standard`].
+    pub fn protection(self, protection: Protection) -> Self {
+        ClassBuilder { protection, ..self }
+    }
+
+    /// A value that takes more bytes when it is encoded is stored in no tier; its reads go to the loader, which costs less
+    /// than a value by which one read holds up all others on the connection to Redis. Default: 1 MiB.
+    pub fn max_value_bytes(self, max_value_bytes: usize) -> Self {
+        ClassBuilder { max_value_bytes, ..self }
     }
 
     /// Every entry of the class also falls when `tag` is invalidated. Default: only with the class's own
@@ -117,8 +115,8 @@ where
 
     /// An entry also falls when one of the tags is invalidated that `tags_of` says for its key, such as `team:7`. Equal
     /// keys must have equal tags, on every instance. Default: none but the class's.
-    pub fn tagged_by(self, tags_of: impl Fn(&K) -> Vec<String> + Send + Sync + 'static) -> Self {
-        ClassBuilder { tags_of: Some(Arc::new(tags_of)), ..self }
+    pub fn tagged_by<F: Fn(&K) -> Vec<String> + Send + Sync + 'static>(self, tags_of: F) -> Self {
+        ClassBuilder { tags_of: Some(Arc::new(tags_of)), tags_of_name: std::any::type_name::<F>(), ..self }
     }
 
     /// Opens the class. Opening one name twice gives two handles on the same entries, with one switch and one
@@ -126,19 +124,52 @@ where
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`](crate::error::ErrorKind::Config) when the name is empty, longer than 128 bytes or
-    /// holds control characters.
+    /// [`ErrorKind::Config`](crate::error::ErrorKind::Config) when
+    /// - the name is empty, longer than 128 bytes or holds control characters;
+    /// - the class is open already with another value type, codec, version, policy, protection or size, or other tags;
+    /// - its protection needs [`EntryKeys`](crate::entry_keys::EntryKeys), and the cache has Redis and no keys.
     pub fn open(self) -> Result<Class<K, V>, Error> {
         let registry = &self.cache.engine.classes;
-        self.opened(|name| registry.open(name))
+        self.opened(|name, declaration| registry.open(name, declaration))
     }
 
     /// Opens it without a place in the list of classes.
     pub(crate) fn unlisted(self) -> Result<Class<K, V>, Error> {
-        self.opened(|_| Arc::new(Common::new()))
+        self.opened(|_, declaration| Ok(Arc::new(Common::new(declaration))))
     }
 
-    fn opened(self, common: impl FnOnce(&str) -> Arc<Common>) -> Result<Class<K, V>, Error> {
+    fn declaration(&self) -> Declaration {
+        let parts = vec![
+            ("value", std::any::type_name::<V>().to_owned()),
+            ("codec", format!("{:?}", self.codec)),
+            ("version", self.version.to_string()),
+            ("policy", format!("{:?}", self.policy)),
+            ("protection", format!("{:?}", self.protection)),
+            ("max_value_bytes", self.max_value_bytes.to_string()),
+            ("memory_only", self.memory_only.to_string()),
+            ("tags", format!("{:?}", self.tags)),
+            ("tagged_by", self.tags_of_name.to_owned()),
+        ];
+        Declaration { value: TypeId::of::<V>(), parts }
+    }
+
+    /// A cache without Redis needs no keys: nothing leaves the process.
+    fn sealer(&self) -> Result<Sealer, Error> {
+        let Engine { entry_keys, shared, .. } = &*self.cache.engine;
+        let sealer = Sealer::new(self.protection, entry_keys.as_ref());
+        let unprotected = || shared.is_none().then(|| Sealer::new(Protection::Standard, None)).flatten();
+        sealer.or_else(unprotected).ok_or_else(|| {
+            Error::config(format!(
+                "class {:?}: its protection is {:?}, which needs a secret; give the cache one with `entry_keys`",
+                self.name, self.protection
+            ))
+        })
+    }
+
+    fn opened(
+        self,
+        common: impl FnOnce(&str, Declaration) -> Result<Arc<Common>, Error>,
+    ) -> Result<Class<K, V>, Error> {
         let namespace: &Namespace = &self.cache.namespace;
         let own = namespace.tag_key(&self.name);
         let mut tags = vec![own];
@@ -150,8 +181,10 @@ where
         }
         let core = Arc::new(ClassCore {
             prefix: namespace.class_prefix(&self.name)?,
-            // After the name was found to be allowed.
-            common: common(&self.name),
+            sealer: self.sealer()?,
+            // After the rest was found to be allowed.
+            common: common(&self.name, self.declaration())?,
+            max_value_bytes: self.max_value_bytes,
             name: self.name,
             policy: self.policy,
             coder: Coder::of::<V>(self.codec),
@@ -347,9 +380,6 @@ where
 }
 
 fn typed<V: Send + Sync + 'static>(value: AnyValue) -> Option<Arc<V>> {
-    // Two classes of one name and different value types would meet here: a programming error that shows as
-    // a miss in release and stops a debug build.
-    let typed = value.downcast::<V>();
-    debug_assert!(typed.is_ok(), "two classes of one name hold values of different types");
-    typed.ok()
+    // All handles of one name have one value type: `Registry::open` holds that.
+    value.downcast::<V>().ok()
 }

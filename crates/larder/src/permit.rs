@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::class::Class;
-use crate::engine::permit::{Drawn, Kept};
+use crate::engine::permit::{Drawn, Redeemed};
 use crate::engine::{ClassCore, Engine, Wanted};
 use crate::key::Key;
 use crate::policy::Policy;
@@ -94,7 +94,7 @@ impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Permit<V> {
     pub async fn put(self, value: V) -> Put {
         let Permit { engine, core, wanted, drawn, .. } = self;
         let kept = engine.put_drawn(&core, &wanted, drawn, Arc::new(value)).await;
-        let delivery = if kept == Kept::Here { Delivery::Queued } else { Delivery::Sent };
+        let delivery = if kept == Redeemed::Here { Delivery::Queued } else { Delivery::Sent };
         let receipt = Receipt {
             delivery,
             keys: 0,
@@ -103,6 +103,6 @@ impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Permit<V> {
             dropped: Dropped::default(),
             is_journalled: false,
         };
-        Put { receipt, is_stored: kept != Kept::Refused }
+        Put { receipt, is_stored: kept != Redeemed::Refused }
     }
 }

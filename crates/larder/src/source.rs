@@ -1,14 +1,15 @@
-//! Where an answer came from.
+//! Where an answer came from, and where it is kept.
 
 /// The tier or load that answered one read.
 ///
 /// # Examples
 ///
 /// ```
-/// use larder::source::Source;
+/// use larder::source::{Kept, Source};
 ///
 /// assert!(Source::Memory.is_hit());
-/// assert!(!Source::Load { stored: true }.is_hit());
+/// assert!(!Source::Load { kept: Kept::Redis }.is_hit());
+/// assert!(Source::Load { kept: Kept::Redis }.is_stored());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Source {
@@ -18,17 +19,68 @@ pub enum Source {
     Redis,
     /// The loader, because no tier could answer.
     Load {
-        /// Whether the answer was stored for later reads. It is not when an invalidation overtook the load,
-        /// when the policy keeps no absent answers, or when the tier could not be reached.
-        stored: bool,
+        /// Where the answer is kept for later reads.
+        kept: Kept,
     },
     /// The loader, because the caches were passed by: switched off, or a read inside a load.
     Bypass,
+}
+
+/// Where a loaded answer is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kept {
+    /// In this process's memory.
+    Memory,
+    /// In Redis, from where each process takes it at its next read.
+    Redis,
+    /// Nowhere: the next read loads again.
+    Nowhere(WhyNot),
+}
+
+/// Why a loaded answer is kept nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WhyNot {
+    /// An invalidation, or another fill, overtook the load.
+    Overtaken,
+    /// The class's policy keeps no absent answers, or nothing at all.
+    Policy,
+    /// The class's codec does not bring the value back as it was; see [`Codec`](crate::codec::Codec).
+    NotCarried,
+    /// The encoded value is larger than
+    /// [`ClassBuilder::max_value_bytes`](crate::class::ClassBuilder::max_value_bytes) allows.
+    TooLarge,
+    /// Memory is too small for it.
+    NoRoom,
+    /// Redis could not be reached, or did not take it.
+    NotTaken,
+    /// Another load of the same key took too long, and this one ran beside it.
+    Beside,
+}
+
+impl WhyNot {
+    /// Its word, such as `too-large`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            WhyNot::Overtaken => "overtaken",
+            WhyNot::Policy => "policy",
+            WhyNot::NotCarried => "not-carried",
+            WhyNot::TooLarge => "too-large",
+            WhyNot::NoRoom => "no-room",
+            WhyNot::NotTaken => "not-taken",
+            WhyNot::Beside => "beside",
+        }
+    }
 }
 
 impl Source {
     /// Whether a cache tier answered.
     pub fn is_hit(self) -> bool {
         matches!(self, Source::Memory | Source::Redis)
+    }
+
+    /// Whether this read's load was stored for later reads.
+    pub fn is_stored(self) -> bool {
+        matches!(self, Source::Load { kept: Kept::Memory | Kept::Redis })
     }
 }

@@ -6,6 +6,11 @@ pub(crate) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
+/// Counts, and says the how manieth this is: 1 for the first.
+pub(crate) fn count_nth(counter: &AtomicU64) -> u64 {
+    counter.fetch_add(1, Ordering::Relaxed) + 1
+}
+
 /// Declares each count once, for the counters that run and for the snapshot that is shown.
 macro_rules! counts {
     ($($(#[$doc:meta])* $name:ident,)*) => {
@@ -94,8 +99,13 @@ counts! {
     bypasses,
     /// Invalidations of a key, of the whole class or of everything by this instance, by hand or with a write.
     invalidations,
-    /// Values in Redis that were no valid frame of this class.
+    /// Entries in Redis that did not prove to be of this class and key: damaged, forged, copied, or written by a type of another
+    /// shape. Each is a miss.
     broken_frames,
+    /// Loaded values that the class's codec does not bring back as they were: served, and not stored.
+    not_carried,
+    /// Loaded values that were larger than the class allows: served, and not stored.
+    too_large,
 }
 
 impl Stats {

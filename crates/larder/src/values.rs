@@ -30,7 +30,8 @@ pub struct Put {
     /// Of the invalidation of what stood there before. A permit's put makes none.
     pub receipt: Receipt,
     /// Whether the value was stored. It is not when an invalidation or another put overtook it, when the class is switched
-    /// off or its policy keeps nothing, when its permit is void or its time over, inside a load, or when it does not encode.
+    /// off or its policy keeps nothing, when its permit is void or its time over, inside a load, or when it is too large or its
+    /// codec does not carry it.
     pub is_stored: bool,
 }
 
@@ -103,8 +104,8 @@ where
         match found {
             // The flight of another, which ended badly.
             Err(_) => None,
-            Ok(Found { source: Source::Load { stored }, .. }) if was_asked.load(Ordering::Relaxed) => {
-                Some(stored)
+            Ok(Found { source: source @ Source::Load { .. }, .. }) if was_asked.load(Ordering::Relaxed) => {
+                Some(source.is_stored())
             }
             Ok(Found { source: Source::Bypass, .. }) => Some(false),
             Ok(_) => None,

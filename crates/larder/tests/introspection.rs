@@ -15,6 +15,7 @@ use larder::introspection::FromRedis;
 use larder::introspection::explain::{Explanation, InRedis};
 use larder::introspection::keys::KnownKey;
 use larder::journal::Touch;
+use larder::policy::Policy;
 use larder_testbed::Redis;
 
 use support::journal::Ledger;
@@ -49,7 +50,8 @@ async fn all_keys(cache: &Cache, pattern: &str, limit: usize) -> Vec<KnownKey> {
 #[tokio::test]
 async fn handles_of_one_name_share_their_switch_and_their_counts() {
     let Instance { cache, values, .. } = memory_instance().await;
-    let again: Class<u32, u64> = cache.class("values").open().unwrap();
+    let policy = Policy::ttl(Duration::from_secs(600)).absent_for(Duration::from_secs(600));
+    let again: Class<u32, u64> = cache.class("values").policy(policy).open().unwrap();
     let load = async || Ok::<_, std::io::Error>(1);
     values.read(&7).or_load(load).await.unwrap();
     again.read(&7).or_load(load).await.unwrap();

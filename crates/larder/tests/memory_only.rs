@@ -14,7 +14,7 @@ use larder::introspection::explain::InRedis;
 use larder::journal::Touch;
 use larder::policy::Policy;
 use larder::receipt::Delivery;
-use larder::source::Source;
+use larder::source::{Kept, Source};
 use larder_testbed::Redis;
 
 use support::journal::Ledger;
@@ -80,11 +80,15 @@ async fn redis_holds_an_anchor_and_no_value() {
     let (a, b) = (node(Some(&redis), None).await, node(Some(&redis), None).await);
     let table = Table::new();
     table.write(7, 1);
-    assert_eq!(a.read(&table).await, (Some(1), Source::Load { stored: true }), "the first load is kept");
+    assert_eq!(
+        a.read(&table).await,
+        (Some(1), Source::Load { kept: Kept::Memory }),
+        "the first load is kept"
+    );
     assert_eq!(a.read(&table).await, (Some(1), Source::Memory));
     let anchor = frame(&redis, KEY);
     assert_eq!((anchor[0], anchor.len()), (b'A', 17));
-    assert_eq!(b.read(&table).await, (Some(1), Source::Load { stored: true }), "each instance loads");
+    assert_eq!(b.read(&table).await, (Some(1), Source::Load { kept: Kept::Memory }), "each instance loads");
     assert_eq!(b.read(&table).await, (Some(1), Source::Memory));
     assert_eq!(frame(&redis, KEY), anchor, "and both keep by one anchor");
     let stats = a.rights.stats().plus(&b.rights.stats());
@@ -254,8 +258,10 @@ async fn a_copy_ends_with_its_anchor() {
     // Said again, for less: reported, so that the copy falls; what is read then knows how long it has.
     redis.command(&["PEXPIRE", KEY, "400"]).unwrap();
     let began = Instant::now();
-    eventually("the copy fell", async || matches!(a.read(&table).await.1, Source::Load { stored: true }))
-        .await;
+    eventually("the copy fell", async || {
+        matches!(a.read(&table).await.1, Source::Load { kept: Kept::Memory })
+    })
+    .await;
     let until = a.cache.explain(&Touch::entry("rights", ["7"])).await.unwrap().memory.unwrap().until;
     let left = until.duration_since(std::time::SystemTime::now()).unwrap_or_default();
     assert!(left <= Duration::from_millis(400), "{left:?} after {:?}", began.elapsed());
@@ -341,7 +347,7 @@ async fn where_redis_refuses_tracking_a_copy_ends_with_the_bound() {
     let table = Table::new();
     table.write(7, 1);
     let read = async || within(rights.read(&7).or_load(async || table.load(7))).await.unwrap();
-    assert_eq!(read().await.source, Source::Load { stored: true });
+    assert_eq!(read().await.source, Source::Load { kept: Kept::Memory });
     assert_eq!(read().await.source, Source::Memory);
     assert_eq!(frame(&redis, KEY), b"(nil)", "no anchor that nobody watches");
     let copy = cache.explain(&Touch::entry("rights", ["7"])).await.unwrap().memory.unwrap();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use hdrhistogram::Histogram;
 use larder::policy::Consistency;
-use larder::source::Source;
+use larder::source::{Kept, Source};
 
 use crate::freshness::{Fault, Judge};
 use crate::history::{Event, Instance, Key, Nanos, Read, Seen, What};
@@ -53,8 +53,8 @@ impl Branch {
             _ if read.joined => Branch::Joined,
             Source::Memory => Branch::Memory,
             Source::Redis => Branch::Redis,
-            Source::Load { stored: true } => Branch::Stored,
-            Source::Load { stored: false } => Branch::Unstored,
+            Source::Load { kept: Kept::Memory | Kept::Redis } => Branch::Stored,
+            Source::Load { kept: Kept::Nowhere(_) } => Branch::Unstored,
             Source::Bypass => Branch::Bypassed,
         }
     }

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::{Context, Result, bail};
 use larder::policy::Consistency;
 use larder::receipt::Delivery;
-use larder::source::Source;
+use larder::source::{Kept, Source, WhyNot};
 
 use crate::history::{Event, Read, Seen, What};
 
@@ -118,9 +118,10 @@ fn encode_read(read: Read) -> u8 {
     let source = match read.source {
         Source::Memory => 0,
         Source::Redis => 1,
-        Source::Load { stored: true } => 2,
-        Source::Load { stored: false } => 3,
+        Source::Load { kept: Kept::Redis } => 2,
+        Source::Load { kept: Kept::Nowhere(_) } => 3,
         Source::Bypass => 4,
+        Source::Load { kept: Kept::Memory } => 5,
     };
     let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
     let is_fresh = read.consistency == Consistency::Fresh;
@@ -155,9 +156,11 @@ fn decode_read(detail: u8) -> Result<Read> {
     let source = match detail & 7 {
         0 => Source::Memory,
         1 => Source::Redis,
-        2 => Source::Load { stored: true },
-        3 => Source::Load { stored: false },
+        2 => Source::Load { kept: Kept::Redis },
+        // Why it is kept nowhere is not recorded: no verdict depends on it.
+        3 => Source::Load { kept: Kept::Nowhere(WhyNot::Overtaken) },
         4 => Source::Bypass,
+        5 => Source::Load { kept: Kept::Memory },
         source => bail!("no read's source is {source}"),
     };
     let is_fresh = detail & FRESH != 0;
@@ -186,8 +189,9 @@ mod tests {
             event(Seen::Version(9), What::Acknowledged(Delivery::Queued)),
             event(Seen::Version(9), What::Polled),
         ];
-        let sources = [Source::Memory, Source::Redis, Source::Load { stored: true }, Source::Bypass];
-        for source in sources.into_iter().chain([Source::Load { stored: false }]) {
+        let loads =
+            [Kept::Memory, Kept::Redis, Kept::Nowhere(WhyNot::Overtaken)].map(|kept| Source::Load { kept });
+        for source in [Source::Memory, Source::Redis, Source::Bypass].into_iter().chain(loads) {
             for (consistency, flag) in [(Consistency::Bounded, false), (Consistency::Fresh, true)] {
                 let read = Read { consistency, source, joined: flag, last: !flag };
                 events.push(event(Seen::Absent, What::Read(read)));

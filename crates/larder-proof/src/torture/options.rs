@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use larder::protocol::rules::Rule;
 
 use crate::torture::nemesis::Choice;
 use crate::torture::plant::Plant;
@@ -25,6 +26,9 @@ pub struct Options {
     /// Whether the instances share a Redis; without, they share the database alone
     #[arg(long, default_value = "on")]
     pub redis: Switch,
+    /// How many releases of the application run side by side, 1 or 2: the second declares the value's fields in another order
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=2))]
+    pub releases: u16,
     /// Breaks a rule on purpose: the run ends when that is caught, and succeeds only then
     #[arg(long, long_help = Plant::help())]
     pub plant: Option<Plant>,
@@ -37,6 +41,12 @@ impl Options {
     /// The staleness bound.
     pub fn bound(&self) -> Duration {
         Duration::from_millis(self.bound_ms)
+    }
+
+    /// How many releases run side by side: a planted fault may need two to show.
+    pub fn releases(&self) -> u16 {
+        let needs_two = self.plant == Some(Plant::Without(Rule::ComparesDigests));
+        if needs_two { 2 } else { self.releases }
     }
 
     /// Whether there is a Redis.

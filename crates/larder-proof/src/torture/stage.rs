@@ -68,6 +68,7 @@ impl Stage {
         if let Some(proxy) = self.proxies.get(nth) {
             settings.extend(["--redis".to_owned(), format!("redis://127.0.0.1:{}/0", proxy.port())]);
         }
+        settings.extend(["--releases".to_owned(), self.options.releases().to_string()]);
         if let Some(plant) = self.options.plant {
             settings.extend(["--plant".to_owned(), plant.to_string()]);
         }

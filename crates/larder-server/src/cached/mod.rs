@@ -42,8 +42,8 @@ fn farther(a: Source, b: Source) -> Source {
     let distance = |source| match source {
         Source::Memory => 0,
         Source::Redis => 1,
-        Source::Load { stored: true } => 2,
-        Source::Load { stored: false } => 3,
+        load @ Source::Load { .. } if load.is_stored() => 2,
+        Source::Load { .. } => 3,
         Source::Bypass => 4,
     };
     if distance(a) > distance(b) { a } else { b }

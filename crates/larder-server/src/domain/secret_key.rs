@@ -1,4 +1,4 @@
-//! The key with which second factors are sealed in the database.
+//! The key that seals second factors in the database and authenticates entries in Redis.
 
 use std::fmt;
 
@@ -27,6 +27,16 @@ impl SecretKey {
     pub fn expose(&self) -> &[u8; 32] {
         &self.0
     }
+}
+
+/// The key that seals, and while it is being replaced another one that opens too.
+#[derive(Debug, Clone, Default)]
+pub struct SecretKeys {
+    /// Seals and opens. Without it second factors are stored as they are, in the database that also holds the keys that sign,
+    /// and a secret of the database authenticates the entries in Redis.
+    pub current: Option<SecretKey>,
+    /// Opens.
+    pub other: Option<SecretKey>,
 }
 
 impl fmt::Debug for SecretKey {

@@ -96,7 +96,7 @@ impl Service {
         policies: &Policies,
         security: &Security,
     ) -> Result<Self, ServiceError> {
-        let sealing = Sealing::new(security.secret_key.clone());
+        let sealing = Sealing::new(&security.secret_keys);
         sealing.check(&store).await?;
         Ok(Self(Arc::new(Parts {
             lists: CachedLists::open(&cache, store.clone(), policies)?,

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::domain::identity::UserId;
-use crate::domain::secret_key::SecretKey;
+use crate::domain::secret_key::{SecretKey, SecretKeys};
 use crate::service::error::ServiceError;
 use crate::store::Store;
 use crate::store::totp::SealedSecret;
@@ -18,15 +18,16 @@ const SEALED: &str = "sealed.";
 /// Seals and opens; cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Sealing {
-    key: Option<Arc<SecretKey>>,
+    /// The first seals, each opens.
+    keys: Arc<[SecretKey]>,
 }
 
 impl Sealing {
-    pub(crate) fn new(key: Option<SecretKey>) -> Self {
-        Self { key: key.map(Arc::new) }
+    pub(crate) fn new(keys: &SecretKeys) -> Self {
+        Self { keys: keys.current.iter().chain(&keys.other).cloned().collect() }
     }
 
-    /// Whether the database's secrets can be opened; those from before there was a key are sealed now.
+    /// Whether the database's secrets can be opened. Those from before there was this key are sealed with it now.
     ///
     /// # Errors
     /// [`ServiceError::Internal`] naming the setting, and those of the database.
@@ -38,7 +39,8 @@ impl Sealing {
                 continue;
             }
             let opened = self.open(user, &secret)?;
-            if self.key.is_some() && secret.0.starts_with(PLAIN) {
+            let is_sealed = |key| opened_with(key, user, &secret).is_some();
+            if self.keys.first().is_some_and(|key| !is_sealed(key)) {
                 store.replace_totp_secret(user, &secret, &self.seal(user, &opened)?).await?;
             }
         }
@@ -47,7 +49,7 @@ impl Sealing {
 
     /// What the database keeps of a secret. It is bound to its user: copied to another row, it opens no more.
     pub(crate) fn seal(&self, user: UserId, secret: &[u8]) -> Result<SealedSecret, ServiceError> {
-        let Some(key) = &self.key else {
+        let Some(key) = self.keys.first() else {
             return Ok(SealedSecret(format!("{PLAIN}{}", STANDARD.encode(secret))));
         };
         let failed = |_| ServiceError::Internal("a secret cannot be sealed".into());
@@ -66,18 +68,28 @@ impl Sealing {
                 .decode(plain)
                 .map_err(|_| failed("a second factor in the database is no base64"));
         }
-        let key = self.key.as_ref();
-        let key = key.ok_or(failed("LARDER_SECRET_KEY is needed: second factors are sealed with one"))?;
-        let wrong = || failed("LARDER_SECRET_KEY does not open the second factors in the database");
-        let sealed = stored.0.strip_prefix(SEALED).and_then(|sealed| STANDARD.decode(sealed).ok());
-        let mut sealed = sealed.filter(|sealed| sealed.len() > NONCE_LEN).ok_or_else(wrong)?;
-        let mut secret = sealed.split_off(NONCE_LEN);
-        let nonce = Nonce::try_assume_unique_for_key(&sealed).map_err(|_| wrong())?;
-        let cipher = RandomizedNonceKey::new(&AES_256_GCM, key.expose()).map_err(|_| wrong())?;
-        let opened = cipher.open_in_place(nonce, bound(user), &mut secret).map_err(|_| wrong())?.len();
-        secret.truncate(opened);
-        Ok(secret)
+        if self.keys.is_empty() {
+            return Err(failed("LARDER_SECRET_KEY is needed: second factors are sealed with one"));
+        }
+        let opened = self.keys.iter().find_map(|key| opened_with(key, user, stored));
+        opened.ok_or(failed(
+            "neither LARDER_SECRET_KEY nor LARDER_SECRET_KEY_OTHER opens the second factors in the database",
+        ))
     }
+}
+
+/// `None` if it was not sealed with this key for this user.
+fn opened_with(key: &SecretKey, user: UserId, stored: &SealedSecret) -> Option<Vec<u8>> {
+    let mut sealed = STANDARD.decode(stored.0.strip_prefix(SEALED)?).ok()?;
+    if sealed.len() <= NONCE_LEN {
+        return None;
+    }
+    let mut secret = sealed.split_off(NONCE_LEN);
+    let nonce = Nonce::try_assume_unique_for_key(&sealed).ok()?;
+    let cipher = RandomizedNonceKey::new(&AES_256_GCM, key.expose()).ok()?;
+    let opened_bytes = cipher.open_in_place(nonce, bound(user), &mut secret).ok()?.len();
+    secret.truncate(opened_bytes);
+    Some(secret)
 }
 
 /// Whether this is a secret of ours at all, sealed or not.
@@ -95,8 +107,23 @@ fn bound(user: UserId) -> Aad<String> {
 mod tests {
     use super::*;
 
-    fn sealing(letter: &str) -> Sealing {
-        Sealing::new(Some(SecretKey::parse(&format!("{}=", letter.repeat(43))).unwrap()))
+    fn sealing(letters: &str) -> Sealing {
+        let mut keys = letters
+            .split("")
+            .filter(|letter| !letter.is_empty())
+            .map(|letter| SecretKey::parse(&format!("{}=", letter.repeat(43))).unwrap());
+        Sealing::new(&SecretKeys { current: keys.next(), other: keys.next() })
+    }
+
+    #[test]
+    fn a_key_is_replaced_while_the_old_one_still_opens() {
+        let ann = UserId::generate();
+        for writer in ["A", "AQ", "QA", "Q"] {
+            let sealed = sealing(writer).seal(ann, b"secret").unwrap();
+            for reader in ["AQ", "QA", &writer[..1]] {
+                assert_eq!(sealing(reader).open(ann, &sealed).unwrap(), b"secret");
+            }
+        }
     }
 
     #[test]
@@ -106,7 +133,7 @@ mod tests {
         assert_eq!(sealing("A").open(ann, &sealed).unwrap(), b"a secret of 20 bytes");
         assert!(sealing("A").open(bea, &sealed).is_err());
         assert!(sealing("Q").open(ann, &sealed).is_err());
-        assert!(Sealing::new(None).open(ann, &sealed).is_err());
+        assert!(sealing("").open(ann, &sealed).is_err());
         assert_ne!(
             sealing("A").seal(ann, b"a secret of 20 bytes").unwrap(),
             sealed,
@@ -120,8 +147,8 @@ mod tests {
     #[test]
     fn what_was_stored_without_a_key_opens_with_and_without_one() {
         let ann = UserId::generate();
-        let plain = Sealing::new(None).seal(ann, b"secret").unwrap();
-        assert_eq!(Sealing::new(None).open(ann, &plain).unwrap(), b"secret");
+        let plain = sealing("").seal(ann, b"secret").unwrap();
+        assert_eq!(sealing("").open(ann, &plain).unwrap(), b"secret");
         assert_eq!(sealing("A").open(ann, &plain).unwrap(), b"secret");
     }
 }

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use crate::domain::invalid::Invalid;
 use crate::domain::network::{ForwardedHeader, TrustedProxies};
-use crate::domain::secret_key::SecretKey;
+use crate::domain::secret_key::{SecretKey, SecretKeys};
 use crate::settings::bad::BadSetting;
 use crate::settings::sources::{Origin, Sources};
 
@@ -14,9 +14,8 @@ const PER_ACCOUNT: u32 = 10;
 /// How the service defends itself.
 #[derive(Debug, Clone, Default)]
 pub struct Security {
-    /// `LARDER_SECRET_KEY`: 32 bytes in base64, with which second factors are sealed. Default none: they are stored
-    /// as they are, in the database that also holds the keys that sign.
-    pub secret_key: Option<SecretKey>,
+    /// `LARDER_SECRET_KEY` and `LARDER_SECRET_KEY_OTHER`. Default none.
+    pub secret_keys: SecretKeys,
     /// How often one may fail.
     pub limits: FailureLimits,
     /// `LARDER_TRUSTED_PROXIES`, networks separated by commas, default none; and `LARDER_FORWARDED_HEADER`.
@@ -60,18 +59,27 @@ pub(super) fn read(sources: &Sources) -> Result<Security, BadSetting> {
         raw.parse::<ForwardedHeader>().map_err(|invalid: Invalid| invalid.message().to_owned())
     })?;
     let proxies = TrustedProxies { networks, header };
-    Ok(Security { secret_key: secret_key(sources)?, limits, proxies })
+    Ok(Security { secret_keys: secret_keys(sources)?, limits, proxies })
 }
 
-fn secret_key(sources: &Sources) -> Result<Option<SecretKey>, BadSetting> {
-    const NAME: &str = "LARDER_SECRET_KEY";
-    let Some(found) = sources.find(NAME) else {
-        sources.note(NAME, "none", Origin::Default);
+fn secret_keys(sources: &Sources) -> Result<SecretKeys, BadSetting> {
+    const OTHER: &str = "LARDER_SECRET_KEY_OTHER";
+    let keys =
+        SecretKeys { current: secret_key(sources, "LARDER_SECRET_KEY")?, other: secret_key(sources, OTHER)? };
+    match (&keys.current, &keys.other) {
+        (None, Some(_)) => Err(BadSetting::secret(OTHER, "goes with LARDER_SECRET_KEY, which is not set")),
+        _ => Ok(keys),
+    }
+}
+
+fn secret_key(sources: &Sources, name: &'static str) -> Result<Option<SecretKey>, BadSetting> {
+    let Some(found) = sources.find(name) else {
+        sources.note(name, "none", Origin::Default);
         return Ok(None);
     };
     let key = SecretKey::parse(&found.value);
-    let key = key.map_err(|invalid| BadSetting::secret(NAME, invalid.message()))?;
-    sources.note(NAME, "…", found.origin);
+    let key = key.map_err(|invalid| BadSetting::secret(name, invalid.message()))?;
+    sources.note(name, "…", found.origin);
     Ok(Some(key))
 }
 
@@ -96,10 +104,15 @@ mod tests {
             ("LARDER_TRUSTED_PROXIES", "10.0.0.0/99", "10.0.0.0/8"),
             ("LARDER_FORWARDED_HEADER", "via", "x-forwarded-for or forwarded"),
             ("LARDER_SECRET_KEY", "c2hvcnQ=", "32 bytes"),
+            (
+                "LARDER_SECRET_KEY_OTHER",
+                "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+                "LARDER_SECRET_KEY, which",
+            ),
         ] {
             let error = read(name, value).unwrap_err().to_string();
             assert!(error.contains(name) && error.contains(says), "{error}");
-            assert_eq!(error.contains(value), name != "LARDER_SECRET_KEY", "{error}");
+            assert_eq!(error.contains(value), !name.starts_with("LARDER_SECRET_KEY"), "{error}");
         }
     }
 
@@ -107,10 +120,10 @@ mod tests {
     fn defaults_are_what_a_person_never_meets() {
         let security = read("REDIS_URL", "").unwrap();
         assert_eq!((security.limits.per_address.get(), security.limits.per_account.get()), (100, 10));
-        assert!(security.secret_key.is_none() && security.proxies.networks.is_empty());
+        assert!(security.secret_keys.current.is_none() && security.proxies.networks.is_empty());
         let proxies = read("LARDER_TRUSTED_PROXIES", "10.0.0.0/8, ::1,").unwrap().proxies;
         assert_eq!(proxies.networks.len(), 2);
         let key = read("LARDER_SECRET_KEY", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").unwrap();
-        assert_eq!(format!("{:?}", key.secret_key), "Some(SecretKey(…))");
+        assert_eq!(format!("{:?}", key.secret_keys.current), "Some(SecretKey(…))");
     }
 }

@@ -108,6 +108,16 @@ impl Store {
         Ok(row.try_get("id")?)
     }
 
+    /// A secret that everything which uses this database knows: 64 hexadecimal digits.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn entry_secret(&self) -> Result<String, StoreError> {
+        let row =
+            sqlx::query("SELECT entry_secret FROM installation").fetch_one(self.database.read()).await?;
+        Ok(row.try_get("entry_secret")?)
+    }
+
     /// A write that locks this user's row first. Of an instance's writers about one user at most one has a connection, so
     /// that a user whom somebody holds in psql holds up nobody else's writes.
     async fn begin_for(&self, user: UserId) -> Result<Write, StoreError> {

@@ -159,6 +159,31 @@ fn secrets_are_sealed_with_the_key_of_the_settings() {
 }
 
 #[test]
+fn the_key_of_the_settings_is_replaced_step_by_step() {
+    let app = Stack::sqlite_memory().with_setting("LARDER_SECRET_KEY", KEY).start();
+    let ann = app.user("ann");
+    let (phone, _) = enabled(&ann);
+    let (url, sealed) = (app.stack.database_url(), app.stack.sql("SELECT secret FROM totp"));
+    // The last one has the new key alone.
+    let steps = [(KEY, OTHER_KEY), (OTHER_KEY, KEY), (OTHER_KEY, "")];
+    for (nth, (key, other)) in (1..).zip(steps) {
+        let settings = [
+            ("LARDER_LISTEN", "127.0.0.1:0"),
+            ("DATABASE_URL", &*url),
+            ("LARDER_SECRET_KEY", key),
+            ("LARDER_SECRET_KEY_OTHER", other),
+        ];
+        let mut step = Larder::start(&["serve"], &std::env::temp_dir(), &settings);
+        let address = step.line("Listening on http://").parse().unwrap();
+        assert_eq!(app.stack.sql("SELECT secret FROM totp") == sealed, nth == 1, "step {nth}");
+        if nth == steps.len() {
+            let body = json!({ "username": "ann", "password": PASSWORD, "totp_code": phone.code(1) });
+            Client::stranger(address).post("/api/v1/auth/login", &body).expect(200);
+        }
+    }
+}
+
+#[test]
 fn secrets_from_before_the_key_are_sealed_at_the_next_start() {
     let app = Stack::sqlite_memory().start();
     let ann = app.user("ann");

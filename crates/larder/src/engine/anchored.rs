@@ -26,7 +26,7 @@ use crate::protocol::tag::Taken;
 use crate::protocol::token::Token;
 use crate::remote::Fault;
 use crate::remote::usable::Stretch;
-use crate::source::Source;
+use crate::source::{Kept, Source, WhyNot};
 use crate::stats::count;
 
 /// How often a read looks for an anchor that is watched. The first read of a key takes two, for its own SET is reported
@@ -71,22 +71,34 @@ impl Engine {
         let (started, loaded_at_millis) = (self.clock.now(), self.clock.unix_millis());
         let value = self.load(class, load()).await?;
         let good_until = started.plus(self.bound_here());
-        let unstored = Brought { value: value.clone(), source: Source::Load { stored: false }, good_until };
+        let not_kept =
+            |value, why| Ok(Brought { value, source: Source::Load { kept: Kept::Nowhere(why) }, good_until });
         let Some(Anchored { permitted, tags, until }) = anchored else {
             count(&class.common.counters.inserts_refused);
-            return Ok(unstored);
+            return not_kept(value, WhyNot::Overtaken);
         };
-        let Some(ttl) = class.policy.residence(value.is_none(), rand::random()) else { return Ok(unstored) };
-        let Some(payload_bytes) = class.payload_bytes(value.as_ref()) else { return Ok(unstored) };
-        let deadline = started.plus(ttl).min(until);
-        let kept = value.clone();
-        let origin = Origin::Anchored;
-        let copy = LocalCopy { value: kept, tags, deadline, origin, payload_bytes, loaded_at_millis };
-        let stored = permitted.redeem(copy, Rule::KeepsUnderAnchor);
-        if !stored {
-            count(&class.common.counters.inserts_refused);
+        let Some(ttl) = class.policy.residence(value.is_none(), rand::random()) else {
+            return not_kept(value, WhyNot::Policy);
+        };
+        // What the codec does not carry is refused as in every class: one that becomes a shared one must not change.
+        let storable = match class.storable(value.as_ref()) {
+            Ok(storable) => storable,
+            Err(why) => return not_kept(value, why),
+        };
+        let payload_bytes = storable.payload_bytes();
+        let value = storable.value;
+        let (origin, deadline) = (Origin::Anchored, started.plus(ttl).min(until));
+        let copy =
+            LocalCopy { value: value.clone(), tags, deadline, origin, payload_bytes, loaded_at_millis };
+        match permitted.redeem(copy, Rule::KeepsUnderAnchor) {
+            Ok(()) => Ok(Brought { value, source: Source::Load { kept: Kept::Memory }, good_until }),
+            Err(why) => {
+                if why == WhyNot::Overtaken {
+                    count(&class.common.counters.inserts_refused);
+                }
+                not_kept(value, why)
+            }
         }
-        Ok(Brought { value, source: Source::Load { stored }, good_until })
     }
 
     /// Sees to it that an anchor stands under the key and that its reports reach this process. `None` when others change

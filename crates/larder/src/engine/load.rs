@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::local::copy::LocalCopy;
 use crate::local::landing::{Brought, Outcome};
 use crate::protocol::flight::FlightId;
-use crate::source::Source;
+use crate::source::{Kept, Source, WhyNot};
 use crate::stats::count;
 use crate::uncached::uncached;
 
@@ -49,38 +49,29 @@ impl Engine {
         let (started, loaded_at_millis) = (self.clock.now(), self.clock.unix_millis());
         let value = self.load(class, load).await?;
         let good_until = started.plus(self.bound_here());
-        let unstored = Brought { value: value.clone(), source: Source::Load { stored: false }, good_until };
+        let not_kept =
+            |value, why| Ok(Brought { value, source: Source::Load { kept: Kept::Nowhere(why) }, good_until });
         let Some(ttl) = class.policy.residence(value.is_none(), rand::random()) else {
-            return Ok(unstored);
+            return not_kept(value, WhyNot::Policy);
         };
-        let Some(payload_bytes) = class.payload_bytes(value.as_ref()) else { return Ok(unstored) };
+        let storable = match class.storable(value.as_ref()) {
+            Ok(storable) => storable,
+            Err(why) => return not_kept(value, why),
+        };
+        let payload_bytes = storable.payload_bytes();
+        let value = storable.value;
         let (origin, residence) = self.keeps_loaded(ttl);
         let deadline = started.plus(residence);
-        let value_kept = value.clone();
-        let copy = LocalCopy { value: value_kept, tags, deadline, origin, payload_bytes, loaded_at_millis };
-        let stored = self.local.insert_loaded(&wanted.key, flight, copy);
-        if !stored {
-            count(&class.common.counters.fills_refused);
+        let copy =
+            LocalCopy { value: value.clone(), tags, deadline, origin, payload_bytes, loaded_at_millis };
+        match self.local.insert_loaded(&wanted.key, flight, copy) {
+            Ok(()) => Ok(Brought { value, source: Source::Load { kept: Kept::Memory }, good_until }),
+            Err(why) => {
+                if why == WhyNot::Overtaken {
+                    count(&class.common.counters.fills_refused);
+                }
+                not_kept(value, why)
+            }
         }
-        Ok(Brought { value, source: Source::Load { stored }, good_until })
-    }
-}
-
-impl ClassCore {
-    /// The size a value has in Redis, by which memory weighs it too; `None` when it cannot be encoded.
-    pub(super) fn payload_bytes(&self, value: Option<&AnyValue>) -> Option<u32> {
-        let bytes = value.map_or(Some(0), |value| self.encode(value).map(|payload| payload.len()))?;
-        u32::try_from(bytes).ok()
-    }
-
-    /// Encodes a value for storing. One that does not encode is served and not stored: the owner of the type
-    /// has to hear of it, the request has not.
-    pub(crate) fn encode(&self, value: &AnyValue) -> Option<Vec<u8>> {
-        self.coder
-            .encode(value)
-            .inspect_err(
-                |error| tracing::error!(class = self.name, %error, "value does not encode, not stored"),
-            )
-            .ok()
     }
 }

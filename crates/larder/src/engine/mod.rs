@@ -10,6 +10,7 @@ mod read;
 mod redis_read;
 pub(crate) mod registry;
 mod reply;
+mod storable;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,6 +26,7 @@ use crate::codec::Coder;
 use crate::condition::Condition;
 use crate::engine::consumer::Told;
 use crate::engine::registry::{Common, Registry};
+use crate::entry_keys::{EntryKeys, Sealer};
 use crate::health::{HealthReport, Reason, Trouble};
 use crate::journal::{Incompleteness, Journal};
 use crate::key::{ClassPrefix, KeyBuf, Namespace};
@@ -64,6 +66,8 @@ pub(crate) struct Engine {
     pub(crate) passes: Arc<Passes>,
     /// Why what was invalidated.
     pub(crate) causes: Arc<Causes>,
+    /// By which entries in Redis are authenticated.
+    pub(crate) entry_keys: Option<EntryKeys>,
     /// Off: every read goes to its loader and nothing is stored; invalidations go on. Guards nothing, so a
     /// read that runs while it is switched may still see the other state.
     pub(crate) is_on: AtomicBool,
@@ -95,6 +99,9 @@ pub(crate) struct ClassCore {
     pub(crate) version: u32,
     /// Its values never enter Redis, and none is ever taken from there.
     pub(crate) memory_only: bool,
+    pub(crate) sealer: Sealer,
+    /// A value that is longer when it is encoded is not stored.
+    pub(crate) max_value_bytes: usize,
     /// What every handle of the class's name shares: counters and switch.
     pub(crate) common: Arc<Common>,
 }
@@ -124,8 +131,8 @@ impl Drop for Running {
 }
 
 impl ClassCore {
-    fn expected(&self) -> Expected {
-        Expected { codec: self.coder.id(), class_version: self.version }
+    fn expected(&self, tags: &Tags) -> Expected {
+        Expected { codec: self.coder.codec().id(), class_version: self.version, tags: tags.len() }
     }
 
     fn is_on(&self, engine: &Engine) -> bool {

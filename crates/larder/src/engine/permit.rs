@@ -17,10 +17,11 @@ use crate::codec::AnyValue;
 use crate::engine::anchored::Anchored;
 use crate::engine::redis_read::LOOK_AGAIN;
 use crate::engine::reply::minted;
+use crate::engine::storable::Storable;
 use crate::engine::{ClassCore, Engine, Shared, Wanted};
 use crate::local::copy::{LocalCopy, Origin};
 use crate::local::permit::Permitted;
-use crate::protocol::frame::{Entry, Frame, Header, fingerprint};
+use crate::protocol::frame::{Entry, Frame, Header, Seal, fingerprint};
 use crate::protocol::lease::{AfterRead, after_read};
 use crate::protocol::rules::Rule;
 use crate::protocol::tag::Taken;
@@ -53,7 +54,7 @@ enum Right {
 
 /// What became of a put.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Kept {
+pub(crate) enum Redeemed {
     /// In the tier that is to have it.
     Stored,
     /// In this process alone, for no longer than the staleness bound: Redis is away.
@@ -127,22 +128,25 @@ impl Engine {
             let is_patient = Instant::now() < patience;
             let reply = self.read_tracked(wanted, shared, stretch).await?;
             let before = reply.value.as_ref().map(fingerprint);
-            let (served, replace) =
-                match after_read(reply.value.as_ref(), class.expected(), |tag| reply.token(tag)) {
-                    AfterRead::Serve(_) => (before, None),
-                    // What it brings stands under the permit then. To replace its lease would refuse its fill.
-                    AfterRead::Wait if is_patient => {
-                        sleep(LOOK_AGAIN).await;
-                        continue;
+            let (served, replace) = match after_read(
+                reply.value.as_ref(),
+                class.expected(&wanted.tags),
+                |tag| reply.token(tag),
+            ) {
+                AfterRead::Serve(_) => (before, None),
+                // What it brings stands under the permit then. To replace its lease would refuse its fill.
+                AfterRead::Wait if is_patient => {
+                    sleep(LOOK_AGAIN).await;
+                    continue;
+                }
+                AfterRead::Wait => (None, before),
+                AfterRead::Acquire { replace, alarm } => {
+                    if let Some(broken) = alarm {
+                        class.alarm(&broken);
                     }
-                    AfterRead::Wait => (None, before),
-                    AfterRead::Acquire { replace, alarm } => {
-                        if let Some(broken) = alarm {
-                            class.alarm(&broken);
-                        }
-                        (None, replace)
-                    }
-                };
+                    (None, replace)
+                }
+            };
             self.unlink_broken_tags(class, shared, &reply).await?;
             let missing = reply.missing_tags();
             if let (Some(standing), true) = (&served, missing.is_empty()) {
@@ -174,23 +178,23 @@ impl Engine {
         wanted: &Wanted,
         drawn: Drawn,
         value: AnyValue,
-    ) -> Kept {
+    ) -> Redeemed {
         let kept = match self.clock.now() < drawn.until && class.is_on(self) && !is_uncached() {
             true => self.put_right(class, wanted, drawn, value).await,
-            false => Kept::Refused,
+            false => Redeemed::Refused,
         };
         match kept {
-            Kept::Refused => count(&class.common.counters.puts_refused),
-            Kept::Stored | Kept::Here => count(&class.common.counters.puts_permitted),
+            Redeemed::Refused => count(&class.common.counters.puts_refused),
+            Redeemed::Stored | Redeemed::Here => count(&class.common.counters.puts_permitted),
         }
         kept
     }
 
-    async fn put_right(&self, class: &ClassCore, wanted: &Wanted, drawn: Drawn, value: AnyValue) -> Kept {
+    async fn put_right(&self, class: &ClassCore, wanted: &Wanted, drawn: Drawn, value: AnyValue) -> Redeemed {
         let Drawn { at, at_millis, right, .. } = drawn;
-        let Some(ttl) = class.policy.residence(false, rand::random()) else { return Kept::Refused };
+        let Some(ttl) = class.policy.residence(false, rand::random()) else { return Redeemed::Refused };
         match right {
-            Right::Void => Kept::Refused,
+            Right::Void => Redeemed::Refused,
             Right::Memory { permitted, tags, anchored_until } => {
                 let (origin, until) = match anchored_until {
                     Some(until) => (Origin::Anchored, at.plus(ttl).min(until)),
@@ -202,11 +206,12 @@ impl Engine {
                 let is_in_time = self.clock.now() < until;
                 // Its tags' tokens may be gone without an invalidation, for want of room: then it would never be served.
                 if !is_in_time || !self.local.stands(&tags, origin, self.is_guarded()) {
-                    return Kept::Refused;
+                    return Redeemed::Refused;
                 }
-                let Some(payload_bytes) = class.payload_bytes(Some(&value)) else { return Kept::Refused };
+                let Ok(storable) = class.storable(Some(&value)) else { return Redeemed::Refused };
+                let payload_bytes = storable.payload_bytes();
                 let copy = LocalCopy {
-                    value: Some(value),
+                    value: storable.value,
                     tags,
                     deadline: until,
                     origin,
@@ -215,26 +220,30 @@ impl Engine {
                 };
                 let is_whole = self.shared.is_none() || anchored_until.is_some();
                 match permitted.redeem(copy, Rule::PutsUnderPermit) {
-                    true if is_whole => Kept::Stored,
-                    true => Kept::Here,
-                    false => Kept::Refused,
+                    Ok(()) if is_whole => Redeemed::Stored,
+                    Ok(()) => Redeemed::Here,
+                    Err(_) => Redeemed::Refused,
                 }
             }
             Right::Redis { stretch, standing, tags } => {
-                let Some(shared) = &self.shared else { return Kept::Refused };
+                let Some(shared) = &self.shared else { return Redeemed::Refused };
                 let left = at.plus(ttl).since(self.clock.now());
                 if left < Duration::from_millis(1) || self.still_usable(shared, stretch).is_err() {
-                    return Kept::Refused;
+                    return Redeemed::Refused;
                 }
-                let Some(payload) = class.encode(&value) else { return Kept::Refused };
+                let Ok(Storable { payload, digest, .. }) = class.storable(Some(&value)) else {
+                    return Redeemed::Refused;
+                };
                 let header = Header {
-                    codec: class.coder.id(),
+                    codec: class.coder.codec().id(),
                     class_version: class.version,
+                    digest,
                     loaded_at_millis: at_millis,
                     ttl_millis: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
                     tags,
                 };
-                let entry = Entry { fill: Token::random(), header, payload: Some(payload.into()) };
+                let entry = Entry { fill: Token::random(), header, payload, seal: Seal::default() };
+                let entry = class.sealer.close(&wanted.key, entry);
                 self.put_in_redis(wanted, shared, stretch, &standing, entry, left).await
             }
         }
@@ -248,18 +257,18 @@ impl Engine {
         standing: &Bytes,
         entry: Entry,
         left: Duration,
-    ) -> Kept {
+    ) -> Redeemed {
         let put = shared.remote.put(&wanted.key, standing, &entry.header.tags, entry.encode(), left).await;
         // A copy of an outage may still stand in memory; Redis reports its own. And if it is not known what became of the
         // put, the next read asks.
         self.local.drop_key(&wanted.key);
         match put {
             // A reply counts only if the tier was usable without a break until it came.
-            Ok(true) if self.still_usable(shared, stretch).is_ok() => Kept::Stored,
-            Ok(_) => Kept::Refused,
+            Ok(true) if self.still_usable(shared, stretch).is_ok() => Redeemed::Stored,
+            Ok(_) => Redeemed::Refused,
             Err(fault) => {
                 shared.note(fault);
-                Kept::Refused
+                Redeemed::Refused
             }
         }
     }

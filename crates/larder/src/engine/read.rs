@@ -14,7 +14,7 @@ use crate::key::KeyBuf;
 use crate::local::Departure;
 use crate::local::landing::{Brought, Landing, Outcome};
 use crate::policy::Consistency;
-use crate::source::Source;
+use crate::source::{Kept, Source, WhyNot};
 use crate::stats::count;
 use crate::uncached::is_uncached;
 
@@ -159,7 +159,7 @@ impl Engine {
         E: StdError + Send + Sync + 'static,
     {
         let value = self.load(class, load()).await?;
-        Ok(Found { value, source: Source::Load { stored: false }, joined: false })
+        Ok(Found { value, source: Source::Load { kept: Kept::Nowhere(WhyNot::Beside) }, joined: false })
     }
 
     async fn fly<L, F, E>(

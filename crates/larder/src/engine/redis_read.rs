@@ -11,19 +11,20 @@ use tokio::time::{Instant, timeout_at};
 use crate::codec::AnyValue;
 use crate::engine::flight::LeaseHold;
 use crate::engine::reply::{Reply, minted};
+use crate::engine::storable::Storable;
 use crate::engine::{ClassCore, Engine, Shared, Wanted};
 use crate::local::copy::{LocalCopy, Origin, Slot};
 use crate::local::landing::{Brought, Landing, Outcome};
 use crate::policy::Policy;
 use crate::protocol::flight::FlightId;
-use crate::protocol::frame::{Entry, Header, fingerprint};
+use crate::protocol::frame::{Entry, Header, Seal, fingerprint};
 use crate::protocol::lease::{AfterLease, AfterRead, after_lease, after_read};
 use crate::protocol::rules::Rule;
 use crate::protocol::tag::{TagKey, Taken};
 use crate::protocol::token::Token;
 use crate::remote::Fault;
 use crate::remote::usable::Stretch;
-use crate::source::Source;
+use crate::source::{Kept, Source, WhyNot};
 use crate::stats::count;
 
 /// While another loads, look again this often. A push says sooner that it has ended; but a flight that was
@@ -80,7 +81,7 @@ impl Engine {
         // Another's load outlasted our patience. Whatever it fills, it fills by its own lease.
         let good_until = self.clock.now().plus(self.bound_here());
         let value = self.load(class, load()).await?;
-        Ok(Brought { value, source: Source::Load { stored: false }, good_until })
+        Ok(Brought { value, source: Source::Load { kept: Kept::Nowhere(WhyNot::Beside) }, good_until })
     }
 
     /// One tracked read and, where nothing of use stands there, one try for the lease.
@@ -92,7 +93,7 @@ impl Engine {
         stretch: Stretch,
     ) -> Result<Attempt, Fault> {
         let reply = self.read_tracked(wanted, shared, stretch).await?;
-        match after_read(reply.value.as_ref(), class.expected(), |tag| reply.token(tag)) {
+        match after_read(reply.value.as_ref(), class.expected(&wanted.tags), |tag| reply.token(tag)) {
             AfterRead::Serve(entry) => match self.keep(class, wanted, shared, &reply, &entry) {
                 Some(brought) => Ok(Attempt::Served(brought)),
                 None => {
@@ -127,7 +128,7 @@ impl Engine {
                 return None;
             }
         };
-        match after_read(reply.value.as_ref(), class.expected(), |tag| reply.token(tag)) {
+        match after_read(reply.value.as_ref(), class.expected(&wanted.tags), |tag| reply.token(tag)) {
             AfterRead::Serve(entry) => self.keep(class, wanted, shared, &reply, &entry),
             AfterRead::Wait | AfterRead::Acquire { .. } => None,
         }
@@ -156,7 +157,7 @@ impl Engine {
     }
 
     /// Serves what a tracked read brought, and lets memory have it and the tags' tokens unless a push came in
-    /// between. `None` when the bytes do not decode.
+    /// between. `None` when the entry does not prove to be the class's and the key's.
     fn keep(
         &self,
         class: &ClassCore,
@@ -165,7 +166,7 @@ impl Engine {
         reply: &Reply,
         entry: &Entry,
     ) -> Option<Brought> {
-        let copy = self.local_copy(class, entry)?;
+        let copy = self.local_copy(class, &wanted.key, entry)?;
         let value = copy.value.clone();
         if shared.remote.tracks() {
             self.keep_tokens(shared, reply);
@@ -178,11 +179,9 @@ impl Engine {
         Some(Brought { value, source: Source::Redis, good_until: reply.good_until })
     }
 
-    fn local_copy(&self, class: &ClassCore, entry: &Entry) -> Option<LocalCopy> {
-        let value = match &entry.payload {
-            None => None,
-            Some(payload) => Some(class.coder.decode(payload).inspect_err(|error| class.alarm(error)).ok()?),
-        };
+    /// `None` when the entry does not prove to be the class's and the key's.
+    fn local_copy(&self, class: &ClassCore, key: &[u8], entry: &Entry) -> Option<LocalCopy> {
+        let value = class.opened(key, entry, self.rules)?;
         let payload_bytes = entry.payload.as_ref().map_or(0, |payload| payload.len());
         let header = &entry.header;
         let age = Duration::from_millis(self.clock.unix_millis().saturating_sub(header.loaded_at_millis));
@@ -214,7 +213,7 @@ impl Engine {
         self.still_usable(shared, stretch)?;
         let minted = minted(&missing, leased.minted);
         let token = |tag: &TagKey| reply.token_with(&minted, tag);
-        let after = after_lease(&leased.standing, hold.token, class.expected(), token);
+        let after = after_lease(&leased.standing, hold.token, class.expected(&wanted.tags), token);
         if after == AfterLease::Load {
             let taken = wanted.taken(token);
             // A tag whose key holds no token cannot guard an entry: treat the tier as unable to fill.
@@ -222,7 +221,7 @@ impl Engine {
         }
         hold.settle();
         Ok(match after {
-            AfterLease::Serve(entry) => match self.local_copy(class, &entry) {
+            AfterLease::Serve(entry) => match self.local_copy(class, &wanted.key, &entry) {
                 Some(copy) => {
                     class.count_redis_hit(&copy.value);
                     count(&class.common.counters.late_hits);
@@ -241,7 +240,7 @@ impl Engine {
 
     /// Only for a proof that breaks a rule: inserts what no tracked read has brought.
     fn insert_unfenced(&self, class: &ClassCore, key: &Bytes, entry: &Entry) {
-        if let Some(copy) = self.local_copy(class, entry) {
+        if let Some(copy) = self.local_copy(class, key, entry) {
             let mark = self.local.mark([&key[..]].into_iter());
             self.local.insert_tracked(&mark, 0, key.clone(), Slot::Entry(Arc::new(copy)));
         }
@@ -264,40 +263,44 @@ impl Engine {
         let loaded_at_millis = self.clock.unix_millis();
         let good_until = self.clock.now().plus(self.bound_here());
         let value = self.load(class, load).await?;
-        let unstored = Brought { value: value.clone(), source: Source::Load { stored: false }, good_until };
-        let Some(ttl) = class.policy.residence(value.is_none(), rand::random()) else { return Ok(unstored) };
-        let payload = match &value {
-            None => None,
-            Some(value) => match class.encode(value) {
-                Some(payload) => Some(Bytes::from(payload)),
-                None => return Ok(unstored),
-            },
+        let not_kept =
+            |value, why| Ok(Brought { value, source: Source::Load { kept: Kept::Nowhere(why) }, good_until });
+        let Some(ttl) = class.policy.residence(value.is_none(), rand::random()) else {
+            return not_kept(value, WhyNot::Policy);
+        };
+        let Storable { value, payload, digest } = match class.storable(value.as_ref()) {
+            Ok(storable) => storable,
+            Err(why) => return not_kept(value, why),
         };
         let header = Header {
-            codec: class.coder.id(),
+            codec: class.coder.codec().id(),
             class_version: class.version,
+            digest,
             loaded_at_millis,
             ttl_millis: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
             tags,
         };
-        let entry = Entry { fill: Token::random(), header, payload };
-        let stored = match shared.remote.fill(&wanted.key, hold.token, entry.encode(), ttl).await {
-            Ok(stored) => {
+        let entry = Entry { fill: Token::random(), header, payload, seal: Seal::default() };
+        let entry = class.sealer.close(&wanted.key, entry);
+        let kept = match shared.remote.fill(&wanted.key, hold.token, entry.encode(), ttl).await {
+            Ok(is_stored) => {
                 hold.settle();
-                if !stored {
+                if !is_stored {
                     count(&class.common.counters.fills_refused);
-                } else if !self.rules.keep(Rule::FillerInsertsNothing) {
+                    return not_kept(value, WhyNot::Overtaken);
+                }
+                if !self.rules.keep(Rule::FillerInsertsNothing) {
                     self.insert_unfenced(class, &wanted.key, &entry);
                 }
-                stored
+                Kept::Redis
             }
             // Whether it arrived is unknown: dropping the hold gives up a lease that may still stand.
             Err(fault) => {
                 shared.note(fault);
-                false
+                Kept::Nowhere(WhyNot::NotTaken)
             }
         };
-        Ok(Brought { value, source: Source::Load { stored }, good_until })
+        Ok(Brought { value, source: Source::Load { kept }, good_until })
     }
 }
 
@@ -314,10 +317,5 @@ impl ClassCore {
         if value.is_none() {
             count(&self.common.counters.absent_hits);
         }
-    }
-
-    pub(super) fn alarm(&self, broken: &dyn std::fmt::Display) {
-        count(&self.common.counters.broken_frames);
-        tracing::warn!(class = self.name, %broken, "a value in Redis is no entry of this class, loading anew");
     }
 }

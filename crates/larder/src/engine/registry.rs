@@ -1,5 +1,6 @@
 //! The classes that have been opened, by name: what all handles of one name share.
 
+use std::any::TypeId;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,8 +9,32 @@ use crate::error::Error;
 use crate::stats::Counters;
 use crate::times::Histogram;
 
+/// How a class was opened. All handles of one name have the same declaration: an entry that one of them stores is one that
+/// each of them can read, and that each of them would drop.
+pub(crate) struct Declaration {
+    /// Two types may have one name.
+    pub(crate) value: TypeId,
+    /// Each part by its name, as text.
+    pub(crate) parts: Vec<(&'static str, String)>,
+}
+
+impl Declaration {
+    /// What differs in `other`; `None` if nothing does.
+    fn difference(&self, other: &Declaration) -> Option<String> {
+        let differing = self.parts.iter().zip(&other.parts).filter(|(here, there)| here != there);
+        let differing: Vec<String> =
+            differing.map(|((part, here), (_, there))| format!("{part} {here} and {part} {there}")).collect();
+        match (differing.is_empty(), self.value == other.value) {
+            (false, _) => Some(differing.join(", ")),
+            (true, false) => Some("value types of one name, from two versions of a crate".to_owned()),
+            (true, true) => None,
+        }
+    }
+}
+
 /// What every handle of one class's name shares. Each part is independent of the others and guards nothing.
 pub(crate) struct Common {
+    pub(crate) declaration: Declaration,
     pub(crate) counters: Counters,
     pub(crate) load_times: Histogram,
     /// As [`Engine::is_on`](crate::engine::Engine::is_on), for this class.
@@ -17,8 +42,9 @@ pub(crate) struct Common {
 }
 
 impl Common {
-    pub(crate) fn new() -> Self {
-        Common { counters: Counters::default(), load_times: Histogram::new(), is_on: AtomicBool::new(true) }
+    pub(crate) fn new(declaration: Declaration) -> Self {
+        let (counters, load_times) = (Counters::default(), Histogram::new());
+        Common { declaration, counters, load_times, is_on: AtomicBool::new(true) }
     }
 }
 
@@ -28,12 +54,18 @@ impl Common {
 pub(crate) struct Registry(Mutex<BTreeMap<String, Arc<Common>>>);
 
 impl Registry {
-    /// What the handles of `name` share, made when the first one is opened.
-    pub(crate) fn open(&self, name: &str) -> Arc<Common> {
+    /// What the handles of `name` share, made when the first one is opened. Refused if it was opened otherwise.
+    pub(crate) fn open(&self, name: &str, declaration: Declaration) -> Result<Arc<Common>, Error> {
         let mut classes = self.lock();
-        match classes.get(name) {
-            Some(common) => common.clone(),
-            None => classes.entry(name.to_owned()).or_insert(Arc::new(Common::new())).clone(),
+        let Some(common) = classes.get(name) else {
+            return Ok(classes.entry(name.to_owned()).or_insert(Arc::new(Common::new(declaration))).clone());
+        };
+        match common.declaration.difference(&declaration) {
+            None => Ok(common.clone()),
+            Some(difference) => Err(Error::config(format!(
+                "class {name:?} is opened twice, with {difference}: open it once and clone the handle, or give \
+                 the second one a name of its own"
+            ))),
         }
     }
 

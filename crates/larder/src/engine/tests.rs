@@ -1,14 +1,17 @@
 //! The read rule against a scripted shared tier and a clock that only the test moves.
 
+use std::any::TypeId;
 use std::convert::Infallible;
 use std::sync::Mutex;
 
 use super::*;
 use crate::batch::Batch;
+use crate::engine::registry::Declaration;
 use crate::engine::scripted::Scripted;
+use crate::entry_keys::Protection;
 use crate::key::Namespace;
 use crate::policy::Consistency;
-use crate::source::Source;
+use crate::source::{Kept, Source};
 
 const BOUND: Duration = Duration::from_secs(2);
 
@@ -33,7 +36,9 @@ impl Bench {
             coder: Coder::of::<u64>(Default::default()),
             version: 0,
             memory_only: false,
-            common: Arc::new(Common::new()),
+            common: Arc::new(Common::new(Declaration { value: TypeId::of::<u64>(), parts: Vec::new() })),
+            sealer: Sealer::new(Protection::Standard, None).unwrap(),
+            max_value_bytes: 1 << 20,
         };
         let tags: Tags = [namespace.tag_key("values")].into();
         let engine = Engine {
@@ -55,6 +60,7 @@ impl Bench {
             classes: Registry::default(),
             passes: Arc::new(Passes::new()),
             causes: Arc::new(Causes::new(Clock::manual(), BOUND)),
+            entry_keys: None,
             is_on: AtomicBool::new(true),
         };
         let key = class.prefix.key("k");
@@ -78,7 +84,7 @@ impl Bench {
 
     /// Loads version 1 and reads it back until memory holds it.
     async fn warm(&self) {
-        assert_eq!(self.bounded(1).await, (1, Source::Load { stored: true }));
+        assert_eq!(self.bounded(1).await, (1, Source::Load { kept: Kept::Redis }));
         assert_eq!(self.bounded(9).await, (1, Source::Redis));
         assert_eq!(self.bounded(9).await, (1, Source::Memory));
     }
@@ -107,7 +113,7 @@ async fn after_a_stop_of_the_whole_process_the_first_read_is_not_served_from_the
 #[tokio::test]
 async fn a_push_between_the_reply_and_the_insert_refuses_the_insert() {
     let bench = Bench::new();
-    assert_eq!(bench.bounded(1).await, (1, Source::Load { stored: true }));
+    assert_eq!(bench.bounded(1).await, (1, Source::Load { kept: Kept::Redis }));
     let (local, key) = (bench.engine.local.clone(), owned(&bench.key));
     *bench.tier.after_read.lock().unwrap() = Some(Box::new(move || {
         local.pushed(&key);
@@ -122,7 +128,7 @@ async fn a_push_between_the_reply_and_the_insert_refuses_the_insert() {
 #[tokio::test]
 async fn a_clear_between_the_reply_and_the_insert_refuses_the_insert() {
     let bench = Bench::new();
-    assert_eq!(bench.bounded(1).await, (1, Source::Load { stored: true }));
+    assert_eq!(bench.bounded(1).await, (1, Source::Load { kept: Kept::Redis }));
     let local = bench.engine.local.clone();
     *bench.tier.after_read.lock().unwrap() = Some(Box::new(move || {
         local.clear();
@@ -136,16 +142,20 @@ async fn without_a_usable_tier_copies_live_for_the_bound_from_the_start_of_their
     let bench = Bench::new();
     bench.warm().await;
     bench.usable.revoke();
-    assert_eq!(bench.bounded(2).await, (2, Source::Load { stored: true }), "tracked copies are not served");
+    assert_eq!(
+        bench.bounded(2).await,
+        (2, Source::Load { kept: Kept::Memory }),
+        "tracked copies are not served"
+    );
     assert_eq!(
         bench.read(Consistency::Fresh, 3).await,
-        (3, Source::Load { stored: true }),
+        (3, Source::Load { kept: Kept::Memory }),
         "nor is a fresh read"
     );
     bench.engine.clock.advance(BOUND - Duration::from_millis(1));
     assert_eq!(bench.bounded(4).await, (3, Source::Memory));
     bench.engine.clock.advance(Duration::from_millis(1));
-    assert_eq!(bench.bounded(5).await, (5, Source::Load { stored: true }));
+    assert_eq!(bench.bounded(5).await, (5, Source::Load { kept: Kept::Memory }));
 }
 
 #[tokio::test]
@@ -168,7 +178,7 @@ async fn what_a_read_brought_during_the_unlink_falls_before_the_acknowledgement(
         bench.engine.clone().invalidate(batch, Occasion::Committed(Vec::new())).await.delivery,
         crate::receipt::Delivery::Sent
     );
-    assert_eq!(bench.bounded(2).await, (2, Source::Load { stored: true }));
+    assert_eq!(bench.bounded(2).await, (2, Source::Load { kept: Kept::Redis }));
 }
 
 #[tokio::test]
@@ -199,7 +209,7 @@ async fn a_write_whose_unlink_fails_is_queued_and_read_back_from_the_database() 
 #[tokio::test]
 async fn a_flight_that_lands_late_is_not_taken_by_who_came_later_than_it_was_good_for() {
     let bench = Arc::new(Bench::new());
-    assert_eq!(bench.bounded(1).await, (1, Source::Load { stored: true }));
+    assert_eq!(bench.bounded(1).await, (1, Source::Load { kept: Kept::Redis }));
     // The tier is certified for another millisecond. The leader reads, and the whole process stops for one second;
     // meanwhile somebody else has written, and a heartbeat says so.
     bench.engine.clock.advance(BOUND - Duration::from_millis(1));
@@ -223,7 +233,7 @@ async fn a_flight_that_lands_late_is_not_taken_by_who_came_later_than_it_was_goo
     *bench.tier.after_read.lock().unwrap() = None;
     bench.tier.values.lock().unwrap().clear();
     let joiner = joiner.lock().unwrap().take().unwrap();
-    assert_eq!(joiner.await.unwrap(), (2, Source::Load { stored: true }));
+    assert_eq!(joiner.await.unwrap(), (2, Source::Load { kept: Kept::Redis }));
 }
 
 #[tokio::test]

@@ -25,6 +25,7 @@ use crate::protocol::rules::Rules;
 use crate::protocol::shard::{Boarded, Seq, Shard};
 use crate::protocol::tag::{TagKey, Taken, stands};
 use crate::protocol::token::Token;
+use crate::source::WhyNot;
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, PoisonError};
 
 /// Enough that two cores seldom meet at one lock, few enough that visiting all is cheap.
@@ -137,15 +138,21 @@ impl Local {
         }
     }
 
-    /// Inserts what a flight loaded, unless an invalidation detached it.
-    pub(crate) fn insert_loaded(&self, key: &Bytes, flight: FlightId, copy: LocalCopy) -> bool {
+    /// Inserts what a flight loaded, unless an invalidation detached it, or all there is would not make room for it.
+    pub(crate) fn insert_loaded(&self, key: &Bytes, flight: FlightId, copy: LocalCopy) -> Result<(), WhyNot> {
         let mut shard = self.shard(key);
-        let may = shard.is_attached(key, flight);
-        if may {
-            shard.void_permits(key);
-            self.slots.insert(key.clone(), Slot::Entry(Arc::new(copy)));
+        if !shard.is_attached(key, flight) {
+            return Err(WhyNot::Overtaken);
         }
-        may
+        shard.void_permits(key);
+        self.insert_copy(key, copy)
+    }
+
+    /// Under the shard's lock: an invalidation that arrives now removes what is inserted here.
+    fn insert_copy(&self, key: &Bytes, copy: LocalCopy) -> Result<(), WhyNot> {
+        self.slots.insert(key.clone(), Slot::Entry(Arc::new(copy)));
+        // quick_cache evicts at once what is heavier than one of its own shards.
+        if self.slots.peek(key).is_some() { Ok(()) } else { Err(WhyNot::NoRoom) }
     }
 
     /// The present tokens of `tags` for a load that does not go through Redis; missing ones are minted here.

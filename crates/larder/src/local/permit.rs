@@ -5,10 +5,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::local::Local;
-use crate::local::copy::{LocalCopy, Slot};
+use crate::local::copy::LocalCopy;
 use crate::protocol::permit::PermitId;
 use crate::protocol::rules::Rule;
 use crate::protocol::tag::TagKey;
+use crate::source::WhyNot;
 use crate::sync::Ordering;
 
 /// Held by whoever computes. Dropped, it leaves the table.
@@ -28,16 +29,15 @@ impl Permitted {
     }
 
     /// Inserts `copy`, unless the permit is void. `rule` is what a proof may break.
-    pub(crate) fn redeem(self, copy: LocalCopy, rule: Rule) -> bool {
+    pub(crate) fn redeem(self, copy: LocalCopy, rule: Rule) -> Result<(), WhyNot> {
         let mut shard = self.local.shard(&self.key);
-        let may = shard.redeem(&self.key, self.id, rule);
-        if may {
-            // Under the shard's lock: an invalidation that arrives now removes what is inserted here.
-            self.local.slots.insert(self.key.clone(), Slot::Entry(Arc::new(copy)));
-        }
+        let inserted = match shard.redeem(&self.key, self.id, rule) {
+            true => self.local.insert_copy(&self.key, copy),
+            false => Err(WhyNot::Overtaken),
+        };
         // Before `self`, whose drop takes the lock.
         drop(shard);
-        may
+        inserted
     }
 }
 

@@ -55,7 +55,7 @@ fn what_this_process_loaded_outlives_a_loss() {
 
     let taken = local.take_tokens(&tags, false);
     let flight = lead(&local, &loaded, &tags);
-    assert!(local.insert_loaded(&loaded, flight, copy(Origin::Timed, taken)));
+    assert!(local.insert_loaded(&loaded, flight, copy(Origin::Timed, taken)).is_ok());
     local.land(&loaded, flight);
     let mark = local.mark([&guarded[..], other.as_bytes()].into_iter());
     let slot = Slot::Entry(Arc::new(copy(Origin::Guarded, vec![])));
@@ -82,14 +82,14 @@ fn a_load_that_was_overtaken_by_a_write_to_its_key_or_tag_inserts_nothing() {
 
     let flight = lead(&local, &key, &tags);
     local.drop_key(&key);
-    assert!(!local.insert_loaded(&key, flight, copy(Origin::Timed, vec![])));
+    assert!(local.insert_loaded(&key, flight, copy(Origin::Timed, vec![])).is_err());
 
     let flight = lead(&local, &key, &tags);
     local.drop_tag(&tag);
-    assert!(!local.insert_loaded(&key, flight, copy(Origin::Timed, vec![])));
+    assert!(local.insert_loaded(&key, flight, copy(Origin::Timed, vec![])).is_err());
 
     let flight = lead(&local, &key, &tags);
-    assert!(local.insert_loaded(&key, flight, copy(Origin::Timed, vec![])));
+    assert!(local.insert_loaded(&key, flight, copy(Origin::Timed, vec![])).is_ok());
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn an_entry_falls_with_its_tag() {
 
     let flight = lead(&local, &key, &tags);
     let taken = local.take_tokens(&tags, true);
-    assert!(local.insert_loaded(&key, flight, copy(Origin::Timed, taken)));
+    assert!(local.insert_loaded(&key, flight, copy(Origin::Timed, taken)).is_ok());
     assert!(local.get(&key, Tick::PAST, true).is_some());
     local.drop_tag(&tag);
     assert!(local.get(&key, Tick::PAST, true).is_none());
@@ -117,7 +117,7 @@ fn tracked_copies_serve_only_while_tracking_is_sound_and_all_copies_end_at_their
     let entry = |origin| LocalCopy { deadline: Tick::from_nanos(10), ..copy(origin, vec![]) };
     local.insert_tracked(&mark, 0, tracked.clone(), Slot::Entry(Arc::new(entry(Origin::Guarded))));
     let flight = lead(&local, &loaded, &[].into());
-    local.insert_loaded(&loaded, flight, entry(Origin::Timed));
+    local.insert_loaded(&loaded, flight, entry(Origin::Timed)).unwrap();
 
     let served = |key: &Bytes, now, guarded| local.get(key, Tick::from_nanos(now), guarded).is_some();
     assert!(served(&tracked, 9, true) && !served(&tracked, 9, false) && !served(&tracked, 10, true));

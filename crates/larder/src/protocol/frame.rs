@@ -8,8 +8,8 @@
 //! 'T' token                          a tag's present token
 //! 'P' id                             a permit is out to put a computed value here; readers take it for a miss
 //! 'A' id                             the anchor of a memory-only class: no value, only a key that can be unlinked
-//! 'V' fill  header(postcard) bytes   an entry
-//! 'N' fill  header(postcard)         known to be absent
+//! 'V' fill  version kind header(postcard) bytes tag   an entry
+//! 'N' fill  version kind header(postcard) tag         known to be absent
 //! ```
 
 use bytes::{Bytes, BytesMut};
@@ -21,7 +21,8 @@ use crate::protocol::token::Token;
 /// Length of the kind byte and the id, which every frame begins with.
 const PREFIX_BYTES: usize = 17;
 /// The layout of [`Header`]; a frame of another version is a miss.
-const HEADER_VERSION: u8 = 1;
+const HEADER_VERSION: u8 = 2;
+const TAG_BYTES: usize = 16;
 
 impl Token {
     /// The frame of a lease with this token: what LEASE sets and FILL compares.
@@ -52,6 +53,8 @@ pub struct Header {
     pub codec: u8,
     /// The version of the class's value type, as its owner counts it.
     pub class_version: u32,
+    /// The digest of the value, as its type describes it to serde; 0 for an absence.
+    pub digest: u64,
     /// Wall time at the START of the load, in milliseconds since 1970.
     pub loaded_at_millis: u64,
     /// How long the entry may stay anywhere, counted from the start of the load.
@@ -67,6 +70,28 @@ pub struct Entry {
     pub header: Header,
     /// `None` means known to be absent.
     pub payload: Option<Bytes>,
+    pub seal: Seal,
+}
+
+/// How an entry proves that it was written for its key; see [`entry_keys`](crate::entry_keys).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Seal {
+    pub kind: SealKind,
+    /// Over the key and the rest of the frame.
+    pub tag: [u8; TAG_BYTES],
+}
+
+/// What the tag of an entry is worth.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[repr(u8)]
+pub enum SealKind {
+    /// A checksum.
+    #[default]
+    Checked = 0,
+    /// Only who knows the secret makes it.
+    Authenticated = 1,
+    /// The same, and the value is encrypted.
+    Sealed = 2,
 }
 
 /// A parsed frame.
@@ -88,6 +113,8 @@ pub enum Broken {
     Kind,
     #[error("a header of another version")]
     Version,
+    #[error("an unknown kind of seal")]
+    Seal,
     #[error("a header that does not decode")]
     Header,
     #[error("bytes after the end of the frame")]
@@ -96,16 +123,42 @@ pub enum Broken {
 
 impl Entry {
     pub fn encode(&self) -> Bytes {
-        let kind = if self.payload.is_some() { b'V' } else { b'N' };
-        let mut frame = prefixed(kind, self.fill);
-        frame.extend_from_slice(&[HEADER_VERSION]);
-        // Postcard fails only on types it cannot express and on full buffers; a header is neither.
-        let header = postcard::to_stdvec(&self.header).expect("a header always encodes");
-        frame.extend_from_slice(&header);
-        if let Some(payload) = &self.payload {
-            frame.extend_from_slice(payload);
+        let header = self.header.encode();
+        let payload = self.payload.as_deref().unwrap_or_default();
+        let mut frame = BytesMut::with_capacity(PREFIX_BYTES + 2 + header.len() + payload.len() + TAG_BYTES);
+        prefix(&mut frame, self.kind(), self.fill);
+        frame.extend_from_slice(&[HEADER_VERSION, self.seal.kind as u8]);
+        for part in [&header, payload, &self.seal.tag] {
+            frame.extend_from_slice(part);
         }
         frame.freeze()
+    }
+
+    /// What the tag is over, beside the value's bytes: the key under which the entry stands, and all that the entry says of
+    /// itself.
+    pub(crate) fn context(&self, key: &[u8]) -> Vec<u8> {
+        let header = self.header.encode();
+        let payload_bytes = self.payload.as_ref().map_or(0, Bytes::len);
+        let mut context = Vec::with_capacity(8 + key.len() + PREFIX_BYTES + 1 + header.len() + payload_bytes);
+        // With its length, so that no byte of the key can be taken for one of the rest.
+        context.extend_from_slice(&(key.len() as u64).to_le_bytes());
+        context.extend_from_slice(key);
+        context.push(self.kind());
+        context.extend_from_slice(self.fill.as_bytes());
+        context.push(self.seal.kind as u8);
+        context.extend_from_slice(&header);
+        context
+    }
+
+    fn kind(&self) -> u8 {
+        if self.payload.is_some() { b'V' } else { b'N' }
+    }
+}
+
+impl Header {
+    fn encode(&self) -> Vec<u8> {
+        // Postcard fails only on types it cannot express and on full buffers; a header is neither.
+        postcard::to_stdvec(self).expect("a header always encodes")
     }
 }
 
@@ -129,15 +182,23 @@ impl Frame {
 }
 
 fn parse_entry(kind: u8, fill: Token, whole: &Bytes, rest: &[u8]) -> Result<Entry, Broken> {
-    let (version, rest) = rest.split_first().ok_or(Broken::Truncated)?;
+    let ([version, seal], rest) = rest.split_first_chunk().ok_or(Broken::Truncated)?;
     if *version != HEADER_VERSION {
         return Err(Broken::Version);
     }
+    let seal = match seal {
+        0 => SealKind::Checked,
+        1 => SealKind::Authenticated,
+        2 => SealKind::Sealed,
+        _ => return Err(Broken::Seal),
+    };
+    let (rest, tag) = rest.split_last_chunk().ok_or(Broken::Truncated)?;
+    let seal = Seal { kind: seal, tag: *tag };
     let (header, payload) = postcard::take_from_bytes::<Header>(rest).map_err(|_| Broken::Header)?;
     match kind {
-        b'N' if payload.is_empty() => Ok(Entry { fill, header, payload: None }),
+        b'N' if payload.is_empty() => Ok(Entry { fill, header, payload: None, seal }),
         b'N' => Err(Broken::Trailing),
-        _ => Ok(Entry { fill, header, payload: Some(whole.slice_ref(payload)) }),
+        _ => Ok(Entry { fill, header, payload: Some(whole.slice_ref(payload)), seal }),
     }
 }
 
@@ -148,9 +209,13 @@ pub fn fingerprint(bytes: &Bytes) -> Bytes {
 
 fn prefixed(kind: u8, id: Token) -> BytesMut {
     let mut frame = BytesMut::with_capacity(PREFIX_BYTES);
+    prefix(&mut frame, kind, id);
+    frame
+}
+
+fn prefix(frame: &mut BytesMut, kind: u8, id: Token) {
     frame.extend_from_slice(&[kind]);
     frame.extend_from_slice(id.as_bytes());
-    frame
 }
 
 #[cfg(test)]
@@ -167,11 +232,13 @@ mod tests {
             header: Header {
                 codec: 1,
                 class_version: 7,
+                digest: 11,
                 loaded_at_millis: 1_763_700_000_000,
                 ttl_millis: 180_000,
                 tags: vec![Taken { tag, token: Token::random() }],
             },
             payload: payload.map(Bytes::from_static),
+            seal: Seal { kind: SealKind::Sealed, tag: [9; TAG_BYTES] },
         }
     }
 
@@ -213,7 +280,7 @@ mod tests {
         fn a_hostile_header_never_panics(tail in proptest::collection::vec(any::<u8>(), 0..200)) {
             let mut bytes = vec![b'V'];
             bytes.extend([0; 16]);
-            bytes.push(HEADER_VERSION);
+            bytes.extend([HEADER_VERSION, 0]);
             bytes.extend(tail);
             let _ = Frame::parse(&Bytes::from(bytes));
         }

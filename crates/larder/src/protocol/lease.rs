@@ -9,11 +9,13 @@ use crate::protocol::frame::{Broken, Entry, Frame, fingerprint};
 use crate::protocol::tag::{TagKey, stands};
 use crate::protocol::token::Token;
 
-/// What a class can read: entries of this codec and value version. Others are misses.
+/// What a class can read: entries of this codec and value version, under all of its tags. Others are misses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expected {
     pub codec: u8,
     pub class_version: u32,
+    /// How many tags the key has here.
+    pub tags: usize,
 }
 
 /// The next step after `GET k` and its tags.
@@ -74,18 +76,22 @@ pub fn after_lease(
 }
 
 fn serves(entry: &Entry, expected: Expected, present: &impl Fn(&TagKey) -> Option<Token>) -> bool {
-    let readable =
-        entry.header.codec == expected.codec && entry.header.class_version == expected.class_version;
-    readable && stands(&entry.header.tags, present)
+    let header = &entry.header;
+    // Each tag that stands is one of the key's here, so as many are all of them. An entry with fewer was written by an instance
+    // that declares fewer: an invalidation of the others would pass it over.
+    let is_readable = header.codec == expected.codec
+        && header.class_version == expected.class_version
+        && header.tags.len() == expected.tags;
+    is_readable && stands(&header.tags, present)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::frame::Header;
+    use crate::protocol::frame::{Header, Seal};
     use crate::protocol::tag::Taken;
 
-    const EXPECTED: Expected = Expected { codec: 0, class_version: 1 };
+    const EXPECTED: Expected = Expected { codec: 0, class_version: 1, tags: 1 };
 
     fn tag() -> TagKey {
         TagKey::from(Bytes::from_static(b"ns:#users"))
@@ -95,11 +101,13 @@ mod tests {
         let header = Header {
             codec: 0,
             class_version: 1,
+            digest: 0,
             loaded_at_millis: 0,
             ttl_millis: 1_000,
             tags: vec![Taken { tag: tag(), token }],
         };
-        Entry { fill: Token::random(), header, payload: Some(Bytes::from_static(b"v")) }
+        let payload = Some(Bytes::from_static(b"v"));
+        Entry { fill: Token::random(), header, payload, seal: Seal::default() }
     }
 
     #[test]
@@ -128,10 +136,14 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_of_another_codec_or_class_version_is_a_miss() {
+    fn an_entry_of_another_codec_class_version_or_set_of_tags_is_a_miss() {
         let token = Token::random();
         let frame = entry(token).encode();
-        for other in [Expected { codec: 1, ..EXPECTED }, Expected { class_version: 2, ..EXPECTED }] {
+        for other in [
+            Expected { codec: 1, ..EXPECTED },
+            Expected { class_version: 2, ..EXPECTED },
+            Expected { tags: 2, ..EXPECTED },
+        ] {
             assert!(matches!(after_read(Some(&frame), other, |_| Some(token)), AfterRead::Acquire { .. }));
         }
     }

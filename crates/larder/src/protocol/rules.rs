@@ -28,6 +28,8 @@ pub enum Rule {
     /// What a load of a memory-only class brought enters memory only if the read that saw its anchor is still watched: no
     /// report of the key came since. Mutant `unwatched-copy`.
     KeepsUnderAnchor,
+    /// An entry is served only if its digest is that of what this process decodes. Mutant `any-shape`.
+    ComparesDigests,
     /// A journal's silence is believed only if what its completeness rests on is attested as it was at the position, and is
     /// whole. The journal's to keep. Mutant `trust-silence`.
     #[cfg(feature = "proof")]
@@ -85,7 +87,7 @@ impl Rules {
 #[cfg(feature = "proof")]
 impl Rule {
     /// All of them, in the order of the list of mutants.
-    pub const ALL: [Rule; 12] = [
+    pub const ALL: [Rule; 13] = [
         Rule::FillComparesLease,
         Rule::JoinsNoPast,
         Rule::LoadsThePresent,
@@ -97,6 +99,7 @@ impl Rule {
         Rule::SkipsOnlyTold,
         Rule::PutsUnderPermit,
         Rule::KeepsUnderAnchor,
+        Rule::ComparesDigests,
         Rule::AttestsSilence,
     ];
 
@@ -114,6 +117,7 @@ impl Rule {
             Rule::SkipsOnlyTold => "blind-skip",
             Rule::PutsUnderPermit => "blind-put",
             Rule::KeepsUnderAnchor => "unwatched-copy",
+            Rule::ComparesDigests => "any-shape",
             Rule::AttestsSilence => "trust-silence",
         }
     }

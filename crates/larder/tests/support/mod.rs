@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
 
 pub(crate) mod disguise;
+pub(crate) mod entries;
 pub(crate) mod journal;
 pub(crate) mod logged;
 pub(crate) mod refusal;

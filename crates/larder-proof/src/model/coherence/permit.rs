@@ -9,7 +9,7 @@ use larder::protocol::tag::{Taken, stands};
 use larder::protocol::token::Token;
 
 use crate::model::coherence::state::{
-    EXPECTED, Slot, State, Version, entry_of, key, keys, place, tag, tags_of, token_of,
+    Slot, State, Version, entry_of, expected, key, keys, place, tag, tags_of, token_of,
 };
 use crate::model::coherence::{Action, Branch, Coherence};
 
@@ -90,7 +90,7 @@ impl State {
         let right = if self.instances[at].is_usable {
             let values = self.redis.read(at, &keys(model.tagged));
             let mut present = values.get(1).and_then(|value| token_of(value.as_ref()));
-            let replace = match after_read(values[0].as_ref(), EXPECTED, |_| present) {
+            let replace = match after_read(values[0].as_ref(), |_| present) {
                 AfterRead::Serve(_) => None,
                 AfterRead::Acquire { replace, .. } => Some(replace),
                 AfterRead::Wait => return,

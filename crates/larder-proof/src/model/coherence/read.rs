@@ -14,7 +14,7 @@ use larder::protocol::tag::{TagKey, Taken};
 use larder::protocol::token::Token;
 
 use crate::model::coherence::state::{
-    EXPECTED, Phase, Slot, State, Version, copy_of, entry_of, key, keys, place, tag, tags_of, token_of,
+    Phase, Slot, State, Version, copy_of, entry_of, expected, key, keys, place, tag, tags_of, token_of,
     version_of,
 };
 use crate::model::coherence::{Action, Branch, Coherence};
@@ -153,7 +153,7 @@ impl State {
             self.take_anchor(model, nth, id, &marks, values[0].as_ref(), token);
             return;
         }
-        match after_read(values[0].as_ref(), EXPECTED, |_| token) {
+        match after_read(values[0].as_ref(), expected(model.tagged), |_| token) {
             AfterRead::Serve(entry) => {
                 if let Some(token) = token {
                     let slot = Slot::Token { token, is_tracked: true };
@@ -232,7 +232,7 @@ impl State {
             self.readers[nth].phase = Phase::Direct { id };
             return;
         }
-        match after_lease(standing, mine, EXPECTED, |_| token) {
+        match after_lease(standing, mine, expected(model.tagged), |_| token) {
             AfterLease::Load => {
                 let taken = |tag: &TagKey| Some(Taken { tag: tag.clone(), token: token? });
                 let tags: Vec<Taken> = tags_of(model.tagged).iter().filter_map(taken).collect();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use larder::policy::Consistency;
 use larder::protocol::flight::FlightId;
-use larder::protocol::frame::{Entry, Frame, Header};
+use larder::protocol::frame::{Entry, Frame, Header, Seal};
 use larder::protocol::lease::Expected;
 use larder::protocol::shard::{Seq, Shard};
 use larder::protocol::tag::{TagKey, Taken, stands};
@@ -20,7 +20,10 @@ use crate::model::redis::{Redis, Sent};
 pub type Version = u8;
 
 pub(super) const INSTANCES: usize = 2;
-pub(super) const EXPECTED: Expected = Expected { codec: 0, class_version: 1 };
+
+pub(super) fn expected(is_tagged: bool) -> Expected {
+    Expected { codec: 0, class_version: 1, tags: usize::from(is_tagged) }
+}
 
 pub(super) fn key() -> Bytes {
     Bytes::from_static(b"k")
@@ -336,8 +339,9 @@ pub(super) fn copy_of(entry: &Entry) -> Slot {
 }
 
 pub(super) fn entry_of(version: Version, tags: Vec<Taken>, fill: Token) -> Entry {
-    let header = Header { codec: 0, class_version: 1, loaded_at_millis: 0, ttl_millis: 1, tags };
-    let entry = Entry { fill, header, payload: Some(Bytes::copy_from_slice(&[version])) };
+    let header = Header { codec: 0, class_version: 1, digest: 0, loaded_at_millis: 0, ttl_millis: 1, tags };
+    let payload = Some(Bytes::copy_from_slice(&[version]));
+    let entry = Entry { fill, header, payload, seal: Seal::default() };
     debug_assert_eq!(Frame::parse(&entry.encode()), Ok(Frame::Entry(entry.clone())));
     entry
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use larder::clock::Tick;
 use larder::protocol::certificate::{Heartbeat, RedisTime, Told};
-use larder::protocol::frame::{Entry, Header};
+use larder::protocol::frame::{Entry, Header, Seal};
 use larder::protocol::rules::Rule;
 use larder::protocol::tag::{TagKey, Taken};
 use larder::protocol::token::Token;
@@ -192,8 +192,10 @@ impl State {
     pub(super) fn fill(&mut self, model: &Failover, nth: usize) {
         let Filler::Loaded { lease, tags, by, seen } = self.fillers[nth].clone() else { return };
         self.fillers[nth] = Filler::Done;
-        let header = Header { codec: 0, class_version: 1, loaded_at_millis: 0, ttl_millis: 1, tags };
-        let entry = Entry { fill: token(nth, 2), header, payload: Some(Bytes::copy_from_slice(&[seen])) };
+        let header =
+            Header { codec: 0, class_version: 1, digest: 0, loaded_at_millis: 0, ttl_millis: 1, tags };
+        let payload = Some(Bytes::copy_from_slice(&[seen]));
+        let entry = Entry { fill: token(nth, 2), header, payload, seal: Seal::default() };
         let mut was_filled = false;
         for (at, node) in self.nodes.iter_mut().enumerate().filter(|(_, node)| node.is_master) {
             let is_filled = if model.rules.keep(Rule::FillComparesLease) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use larder::cache::Cache;
 use larder::class::Class;
+use larder::codec::Codec;
 use larder::journal::{ChangeId, Touch};
 use larder::policy::Policy;
 use larder::protocol::rules::Rule;
@@ -12,9 +13,10 @@ use larder::receipt::Delivery;
 use larder_sql::database::Database;
 use larder_sql::journal::{SqlJournal, Table};
 
-use crate::history::{Key, Version};
+use crate::history::Key;
 use crate::torture::instance::Settings;
 use crate::torture::instance::hands::Hand;
+use crate::torture::instance::release::Value;
 
 /// A tag of all lists, beside their class's own.
 const TEAMS: &str = "teams";
@@ -25,9 +27,6 @@ pub fn journalled() -> [Table; 2] {
     let item = Table::new("item").entry("items", &["id"]).unique(&["id"]);
     [item, Table::new("team").tag(TEAMS).unique(&["id"])]
 }
-
-/// The value of an entry names its key, so that an answer of another key shows.
-pub(super) type Value = (Key, Version);
 
 /// One instance's cache and its classes.
 pub(super) struct Caches {
@@ -57,8 +56,8 @@ impl Caches {
         let ages = Duration::from_secs(3_000);
         let policy = Policy::ttl(ages).absent_for(ages);
         Ok(Caches {
-            items: cache.class("items").policy(policy).open()?,
-            lists: cache.class("lists").policy(policy).tagged(TEAMS).open()?,
+            items: cache.class("items").policy(policy).codec(Codec::Postcard).open()?,
+            lists: cache.class("lists").policy(policy).codec(Codec::Postcard).tagged(TEAMS).open()?,
             cache,
         })
     }

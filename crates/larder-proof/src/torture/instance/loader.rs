@@ -13,7 +13,7 @@ use tokio::time::sleep;
 
 use crate::history::{Key, Version, is_absent};
 use crate::torture::instance::Settings;
-use crate::torture::instance::caches::Value;
+use crate::torture::instance::release::Value;
 use crate::torture::keys::list_of;
 
 const ITEM: &str = "SELECT version FROM item WHERE id = $1";
@@ -39,12 +39,12 @@ impl Loader {
     /// An item; none when its version means absence.
     pub(super) async fn item(&self, key: Key) -> Result<Option<Value>, sqlx::Error> {
         let version = self.version(ITEM, key).await?;
-        Ok((!is_absent(version)).then_some((key, version)))
+        Ok((!is_absent(version)).then_some(Value { key, version }))
     }
 
     /// A team's list, which is never absent.
     pub(super) async fn list(&self, team: Key) -> Result<Option<Value>, sqlx::Error> {
-        Ok(Some((list_of(team), self.version(LIST, team).await?)))
+        Ok(Some(Value { key: list_of(team), version: self.version(LIST, team).await? }))
     }
 
     async fn version(&self, select: &'static str, id: Key) -> Result<Version, sqlx::Error> {

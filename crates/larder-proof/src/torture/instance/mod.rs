@@ -8,6 +8,7 @@ mod hands;
 mod loader;
 pub mod order;
 mod readers;
+mod release;
 mod writers;
 
 use std::fs::File;
@@ -55,6 +56,9 @@ pub struct Settings {
     /// The staleness bound
     #[arg(long)]
     pub bound_ms: u64,
+    /// How many releases of the application run side by side
+    #[arg(long, default_value_t = 1)]
+    pub releases: u16,
     /// A rule to break
     #[arg(long)]
     pub plant: Option<Plant>,
@@ -138,6 +142,7 @@ async fn live(settings: &Settings) -> Result<()> {
 impl Instance {
     async fn open(settings: &Settings) -> Result<Self> {
         let (folder, number) = (&settings.folder, settings.number);
+        release::choose(number, settings.releases);
         let database = Database::connect(&settings.database).await.context("the instance's database")?;
         Ok(Instance {
             number,

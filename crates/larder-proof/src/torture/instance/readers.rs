@@ -12,7 +12,7 @@ use larder::uncached::uncached;
 use crate::history::clock::now;
 use crate::history::{Event, Key, Read, Seen, What};
 use crate::torture::instance::Instance;
-use crate::torture::instance::caches::Value;
+use crate::torture::instance::release::Value;
 use crate::torture::keys::{HOT, ITEMS, TEAMS, all, habit, list_of, team_of_list};
 
 /// Reads for as long as the process lives.
@@ -64,7 +64,7 @@ impl Instance {
         };
         let seen = match answer.value.as_deref() {
             None => Seen::Absent,
-            Some((of, version)) => {
+            Some(Value { key: of, version }) => {
                 if *of != key {
                     self.failures.crossed.fetch_add(1, Ordering::Relaxed);
                 }

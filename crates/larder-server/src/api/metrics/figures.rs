@@ -12,7 +12,7 @@ use crate::store::Store;
 type Count = fn(&Stats) -> u64;
 
 /// What each class counts beside its hits: as what, what it says, and where it is found.
-const COUNTS: [(&str, &str, Count); 11] = [
+const COUNTS: [(&str, &str, Count); 13] = [
     (
         "larder_cache_misses_total",
         "Reads that asked the loader, or had none and found nothing.",
@@ -53,8 +53,18 @@ const COUNTS: [(&str, &str, Count); 11] = [
     ),
     (
         "larder_cache_broken_frames_total",
-        "Values in Redis that were no valid frame of their class.",
+        "Entries in Redis that did not prove to be of their class and key.",
         |stats| stats.broken_frames,
+    ),
+    (
+        "larder_cache_not_carried_total",
+        "Loaded values that were not stored: the class's codec does not bring them back.",
+        |stats| stats.not_carried,
+    ),
+    (
+        "larder_cache_too_large_total",
+        "Loaded values that were not stored: they are larger than the class allows.",
+        |stats| stats.too_large,
     ),
 ];
 

@@ -1,0 +1,66 @@
+//! The value under torture, as two releases of an application declare it: the second has the same fields in another order.
+//!
+//! The codec is postcard, which leaves out names: what one release wrote, the other decodes without an error, with key and
+//! version exchanged. So an entry that is taken across releases shows at once.
+
+use std::sync::OnceLock;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::history::{Instance as Number, Key, Version};
+
+/// Which release this process is. Set before the first value, and never changed.
+static IS_LATER: OnceLock<bool> = OnceLock::new();
+
+/// Instances of an odd number are the later release, if there are two.
+pub(super) fn choose(number: Number, releases: u16) {
+    let _ = IS_LATER.set(releases > 1 && number % 2 == 1);
+}
+
+/// The value of an entry names its key, so that an answer of another key shows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Value {
+    pub(super) key: Key,
+    pub(super) version: Version,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "Value")]
+struct Earlier {
+    key: Key,
+    version: Version,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "Value")]
+struct Later {
+    version: Version,
+    key: Key,
+}
+
+fn is_later() -> bool {
+    IS_LATER.get().copied().unwrap_or(false)
+}
+
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Value { key, version } = *self;
+        if is_later() {
+            Later { version, key }.serialize(serializer)
+        } else {
+            Earlier { key, version }.serialize(serializer)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(if is_later() {
+            let Later { version, key } = Later::deserialize(deserializer)?;
+            Value { key, version }
+        } else {
+            let Earlier { key, version } = Earlier::deserialize(deserializer)?;
+            Value { key, version }
+        })
+    }
+}

@@ -1,0 +1,349 @@
+//! A digest of a value as its type describes it to serde: the names, the order and the types of its parts, and what is in
+//! them. It is the same on every machine and in every release of a program whose type is the same.
+//!
+//! An entry carries the digest of its value. Two things follow, for values that any codec brings back:
+//! - A codec that loses or changes something is found before the value is stored.
+//! - A program whose type differs (a field more, two fields swapped, a variant inserted, an integer that became a float) gets
+//!   another digest for what it decodes, and takes the entry for a miss.
+//!
+//! It is no defence against an attacker: see `entry_keys`. Elements of a sequence count without their order, because a hash
+//! set comes back in another one.
+
+use std::fmt::Display;
+
+use serde::ser::{self, Serialize, Serializer};
+
+/// The digest of `value`.
+pub(crate) fn digest<T: Serialize + ?Sized>(value: &T) -> Result<u64, Undigested> {
+    value.serialize(Digester)
+}
+
+/// Why a value has no digest: what its `Serialize` said.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Undigested(String);
+
+impl ser::Error for Undigested {
+    fn custom<T: Display>(message: T) -> Self {
+        Undigested(message.to_string())
+    }
+}
+
+/// What kind of part a digest is of: no two kinds share digests.
+#[derive(Clone, Copy)]
+#[repr(u8)]
+enum Kind {
+    Bool = 1,
+    Signed,
+    Unsigned,
+    Float,
+    Char,
+    Str,
+    Bytes,
+    None,
+    Some,
+    Unit,
+    Struct,
+    Variant,
+    Tuple,
+    Seq,
+    Map,
+}
+
+/// The finaliser of SplitMix64: each bit of the input changes half of the output's.
+fn mix(mut bits: u64) -> u64 {
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
+}
+
+/// `next` after `state`: the order counts.
+fn join(state: u64, next: u64) -> u64 {
+    mix(state.rotate_left(23) ^ mix(next.wrapping_add(0x9e37_79b9_7f4a_7c15)))
+}
+
+fn leaf(kind: Kind, width: u64, bits: u64) -> u64 {
+    join(join(kind as u64, width), bits)
+}
+
+fn bytes(kind: Kind, bytes: &[u8]) -> u64 {
+    let start = leaf(kind, 0, bytes.len() as u64);
+    bytes.chunks(8).fold(start, |state, chunk| {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        join(state, u64::from_le_bytes(word))
+    })
+}
+
+fn name(name: &str) -> u64 {
+    bytes(Kind::Str, name.as_bytes())
+}
+
+struct Digester;
+
+macro_rules! leaves {
+    ($($method:ident($type:ty) = $kind:ident, $width:literal;)*) => {$(
+        fn $method(self, value: $type) -> Result<u64, Undigested> {
+            // A sign or a wider zero fills what the type has not.
+            Ok(leaf(Kind::$kind, $width, value as u64))
+        }
+    )*};
+}
+
+impl Serializer for Digester {
+    type Ok = u64;
+    type Error = Undigested;
+    type SerializeSeq = Unordered;
+    type SerializeTuple = Ordered;
+    type SerializeTupleStruct = Ordered;
+    type SerializeTupleVariant = Ordered;
+    type SerializeMap = Unordered;
+    type SerializeStruct = Ordered;
+    type SerializeStructVariant = Ordered;
+
+    leaves! {
+        serialize_bool(bool) = Bool, 1;
+        serialize_i8(i8) = Signed, 8;
+        serialize_i16(i16) = Signed, 16;
+        serialize_i32(i32) = Signed, 32;
+        serialize_i64(i64) = Signed, 64;
+        serialize_u8(u8) = Unsigned, 8;
+        serialize_u16(u16) = Unsigned, 16;
+        serialize_u32(u32) = Unsigned, 32;
+        serialize_u64(u64) = Unsigned, 64;
+        serialize_char(char) = Char, 32;
+    }
+
+    fn serialize_i128(self, value: i128) -> Result<u64, Undigested> {
+        Ok(join(leaf(Kind::Signed, 128, value as u64), (value >> 64) as u64))
+    }
+
+    fn serialize_u128(self, value: u128) -> Result<u64, Undigested> {
+        Ok(join(leaf(Kind::Unsigned, 128, value as u64), (value >> 64) as u64))
+    }
+
+    fn serialize_f32(self, value: f32) -> Result<u64, Undigested> {
+        Ok(leaf(Kind::Float, 32, u64::from(value.to_bits())))
+    }
+
+    fn serialize_f64(self, value: f64) -> Result<u64, Undigested> {
+        Ok(leaf(Kind::Float, 64, value.to_bits()))
+    }
+
+    fn serialize_str(self, value: &str) -> Result<u64, Undigested> {
+        Ok(name(value))
+    }
+
+    fn serialize_bytes(self, value: &[u8]) -> Result<u64, Undigested> {
+        Ok(bytes(Kind::Bytes, value))
+    }
+
+    fn serialize_none(self) -> Result<u64, Undigested> {
+        Ok(leaf(Kind::None, 0, 0))
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<u64, Undigested> {
+        Ok(join(Kind::Some as u64, digest(value)?))
+    }
+
+    fn serialize_unit(self) -> Result<u64, Undigested> {
+        Ok(leaf(Kind::Unit, 0, 0))
+    }
+
+    fn serialize_unit_struct(self, type_name: &'static str) -> Result<u64, Undigested> {
+        Ok(join(Kind::Unit as u64, name(type_name)))
+    }
+
+    fn serialize_unit_variant(
+        self,
+        type_name: &'static str,
+        index: u32,
+        variant: &'static str,
+    ) -> Result<u64, Undigested> {
+        Ok(variant_of(type_name, index, variant))
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        type_name: &'static str,
+        value: &T,
+    ) -> Result<u64, Undigested> {
+        Ok(join(join(Kind::Struct as u64, name(type_name)), digest(value)?))
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        type_name: &'static str,
+        index: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Result<u64, Undigested> {
+        Ok(join(variant_of(type_name, index, variant), digest(value)?))
+    }
+
+    fn serialize_seq(self, _: Option<usize>) -> Result<Unordered, Undigested> {
+        Ok(Unordered::new(Kind::Seq))
+    }
+
+    fn serialize_tuple(self, length: usize) -> Result<Ordered, Undigested> {
+        Ok(Ordered(leaf(Kind::Tuple, 0, length as u64)))
+    }
+
+    fn serialize_tuple_struct(self, type_name: &'static str, _: usize) -> Result<Ordered, Undigested> {
+        Ok(Ordered(join(Kind::Struct as u64, name(type_name))))
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        type_name: &'static str,
+        index: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Ordered, Undigested> {
+        Ok(Ordered(variant_of(type_name, index, variant)))
+    }
+
+    fn serialize_map(self, _: Option<usize>) -> Result<Unordered, Undigested> {
+        Ok(Unordered::new(Kind::Map))
+    }
+
+    fn serialize_struct(self, type_name: &'static str, _: usize) -> Result<Ordered, Undigested> {
+        Ok(Ordered(join(Kind::Struct as u64, name(type_name))))
+    }
+
+    fn serialize_struct_variant(
+        self,
+        type_name: &'static str,
+        index: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Ordered, Undigested> {
+        Ok(Ordered(variant_of(type_name, index, variant)))
+    }
+}
+
+fn variant_of(type_name: &str, index: u32, variant: &str) -> u64 {
+    join(join(join(Kind::Variant as u64, name(type_name)), u64::from(index)), name(variant))
+}
+
+/// Parts whose order is the type's own.
+struct Ordered(u64);
+
+impl Ordered {
+    fn part<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Undigested> {
+        self.0 = join(self.0, digest(value)?);
+        Ok(())
+    }
+
+    fn named<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) -> Result<(), Undigested> {
+        self.0 = join(self.0, name(key));
+        self.part(value)
+    }
+}
+
+macro_rules! ordered {
+    ($($trait:ident::$method:ident),*) => {$(
+        impl ser::$trait for Ordered {
+            type Ok = u64;
+            type Error = Undigested;
+
+            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Undigested> {
+                self.part(value)
+            }
+
+            fn end(self) -> Result<u64, Undigested> {
+                Ok(self.0)
+            }
+        }
+    )*};
+}
+
+ordered!(
+    SerializeTuple::serialize_element,
+    SerializeTupleStruct::serialize_field,
+    SerializeTupleVariant::serialize_field
+);
+
+macro_rules! named {
+    ($($trait:ident),*) => {$(
+        impl ser::$trait for Ordered {
+            type Ok = u64;
+            type Error = Undigested;
+
+            fn serialize_field<T: Serialize + ?Sized>(
+                &mut self,
+                key: &'static str,
+                value: &T,
+            ) -> Result<(), Undigested> {
+                self.named(key, value)
+            }
+
+            fn end(self) -> Result<u64, Undigested> {
+                Ok(self.0)
+            }
+        }
+    )*};
+}
+
+named!(SerializeStruct, SerializeStructVariant);
+
+/// Parts in whatever order they come.
+struct Unordered {
+    kind: Kind,
+    count: u64,
+    sum: u64,
+    /// The digest of a key whose value is still to come.
+    key: u64,
+}
+
+impl Unordered {
+    fn new(kind: Kind) -> Self {
+        Unordered { kind, count: 0, sum: 0, key: 0 }
+    }
+
+    fn part(&mut self, digest: u64) {
+        self.count += 1;
+        self.sum = self.sum.wrapping_add(mix(digest));
+    }
+
+    fn whole(&self) -> u64 {
+        leaf(self.kind, self.count, self.sum)
+    }
+}
+
+impl ser::SerializeSeq for Unordered {
+    type Ok = u64;
+    type Error = Undigested;
+
+    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Undigested> {
+        self.part(digest(value)?);
+        Ok(())
+    }
+
+    fn end(self) -> Result<u64, Undigested> {
+        Ok(self.whole())
+    }
+}
+
+impl ser::SerializeMap for Unordered {
+    type Ok = u64;
+    type Error = Undigested;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Undigested> {
+        self.key = digest(key)?;
+        Ok(())
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Undigested> {
+        self.part(join(self.key, digest(value)?));
+        Ok(())
+    }
+
+    fn end(self) -> Result<u64, Undigested> {
+        Ok(self.whole())
+    }
+}
+
+#[cfg(test)]
+#[path = "digest_tests.rs"]
+mod tests;

@@ -1,0 +1,82 @@
+//! Which of the values that a loader brought may be stored, and which of the entries that Redis has may be served.
+
+use bytes::Bytes;
+
+use crate::codec::{AnyValue, CodecError};
+use crate::engine::ClassCore;
+use crate::protocol::frame::Entry;
+use crate::protocol::rules::Rules;
+use crate::source::WhyNot;
+use crate::stats::count_nth;
+
+/// An answer that may be stored; of an absence there are no bytes.
+pub(crate) struct Storable {
+    /// What readers get from now on: what the bytes decode to.
+    pub(crate) value: Option<AnyValue>,
+    pub(crate) payload: Option<Bytes>,
+    pub(crate) digest: u64,
+}
+
+impl Storable {
+    pub(crate) fn payload_bytes(&self) -> u32 {
+        u32::try_from(self.payload.as_ref().map_or(0, Bytes::len)).unwrap_or(u32::MAX)
+    }
+}
+
+impl ClassCore {
+    /// Makes of what a load brought what may be stored, in whichever tier. What may not is still the load's answer: the
+    /// owner of the type has to hear of it, the request has not.
+    pub(crate) fn storable(&self, value: Option<&AnyValue>) -> Result<Storable, WhyNot> {
+        let Some(value) = value else { return Ok(Storable { value: None, payload: None, digest: 0 }) };
+        let carried = self.coder.carry(value).map_err(|error| self.not_carried(&error))?;
+        let (bytes, most) = (carried.payload.len(), self.max_value_bytes);
+        if bytes > most {
+            if is_logged(count_nth(&self.common.counters.too_large)) {
+                tracing::warn!(
+                    class = self.name,
+                    bytes,
+                    most,
+                    "a value is larger than its class allows, not stored"
+                );
+            }
+            return Err(WhyNot::TooLarge);
+        }
+        let payload = Some(Bytes::from(carried.payload));
+        Ok(Storable { value: Some(carried.value), payload, digest: carried.digest })
+    }
+
+    fn not_carried(&self, error: &CodecError) -> WhyNot {
+        if is_logged(count_nth(&self.common.counters.not_carried)) {
+            let codec = self.coder.codec();
+            tracing::error!(
+                class = self.name,
+                value = self.coder.type_name(),
+                ?codec,
+                %error,
+                "the class's codec does not carry this value, not stored: give the class another codec or type"
+            );
+        }
+        WhyNot::NotCarried
+    }
+
+    /// The answer in `entry`, which stood under `key`. `None`, counted and logged, if it does not prove to be one of this
+    /// class's as it is declared here.
+    pub(crate) fn opened(&self, key: &[u8], entry: &Entry, rules: Rules) -> Option<Option<AnyValue>> {
+        let payload = self.sealer.open(key, entry).map_err(|error| self.alarm(&error)).ok()?;
+        let Some(payload) = payload else { return Some(None) };
+        let value = self.coder.decode(&payload, entry.header.digest, rules);
+        value.map(Some).map_err(|error| self.alarm(&error)).ok()
+    }
+
+    pub(crate) fn alarm(&self, broken: &dyn std::fmt::Display) {
+        if is_logged(count_nth(&self.common.counters.broken_frames)) {
+            tracing::warn!(class = self.name, %broken, "a value in Redis is no entry of this class, loading anew");
+        }
+    }
+}
+
+/// Whether the `nth` of its kind is logged: the first, and then ever fewer, or an attacker or a release of another shape would
+/// fill the disk.
+fn is_logged(nth: u64) -> bool {
+    nth.is_power_of_two()
+}

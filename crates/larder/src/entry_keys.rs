@@ -1,0 +1,297 @@
+//! How entries in Redis prove that an instance of this cache wrote them, for the key under which they stand.
+//!
+//! Every entry ends with a tag of XChaCha20-Poly1305 over its key, its fill, its header and its value. The fill is random and
+//! used once, and so serves as the nonce.
+//! - Without a secret the tag is a checksum: it finds what was damaged, or copied under another key.
+//! - With [`EntryKeys`], only an instance that knows the secret can write an entry that is taken.
+//! - A sealed entry is encrypted too.
+//!
+//! A tag does not tell when: an entry that was genuine once can be set back under its own key for as long as its TTL runs. A
+//! class for which that matters keeps its values in memory.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chacha20poly1305::aead::{Aead, Payload};
+use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
+use hkdf::Hkdf;
+use sha2::Sha256;
+
+use crate::error::Error;
+use crate::protocol::frame::{Entry, SealKind};
+use crate::protocol::token::Token;
+
+const SECRET_BYTES_MIN: usize = 32;
+/// What the derived key is for. Another use of the same secret has another key.
+const USE: &[u8] = b"larder: entries in Redis, 1";
+const TAG_BYTES: usize = 16;
+
+/// The secret by which the instances of one cache know each other's entries in Redis, and a second one while the first is
+/// being replaced. See [`Builder::entry_keys`](crate::Builder::entry_keys).
+///
+/// To replace a secret, start every instance with `EntryKeys::new(old)?.and(new)?`, then with `EntryKeys::new(new)?.and(old)?`,
+/// and after the longest TTL with the new one alone. No instance then meets an entry that it does not know.
+///
+/// # Examples
+///
+/// ```
+/// use larder::entry_keys::EntryKeys;
+///
+/// let keys = EntryKeys::new("a secret of at least thirty-two bytes")?;
+/// assert!(EntryKeys::new("short").is_err());
+/// assert_eq!(format!("{keys:?}"), "EntryKeys(…)");
+/// # Ok::<(), larder::error::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct EntryKeys(Arc<[XChaCha20Poly1305]>);
+
+impl EntryKeys {
+    /// Entries are written and known by this secret: at least 32 bytes that nobody can guess, in any form. The key itself is
+    /// derived from it with HKDF-SHA-256.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](crate::error::ErrorKind::Config) for a shorter secret.
+    pub fn new(secret: impl AsRef<[u8]>) -> Result<Self, Error> {
+        Ok(EntryKeys(Arc::new([derived(secret.as_ref())?])))
+    }
+
+    /// Entries that were written by this secret are known as well.
+    ///
+    /// # Errors
+    ///
+    /// As for [`EntryKeys::new`], and for a third secret.
+    pub fn and(self, secret: impl AsRef<[u8]>) -> Result<Self, Error> {
+        match &*self.0 {
+            [first] => Ok(EntryKeys(Arc::new([first.clone(), derived(secret.as_ref())?]))),
+            _ => Err(Error::config(
+                "entry keys: allowed are two secrets at once, the new one and the old one".to_owned(),
+            )),
+        }
+    }
+}
+
+impl fmt::Debug for EntryKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EntryKeys(…)")
+    }
+}
+
+fn derived(secret: &[u8]) -> Result<XChaCha20Poly1305, Error> {
+    if secret.len() < SECRET_BYTES_MIN {
+        let length = secret.len();
+        return Err(Error::config(format!(
+            "entry keys: a secret of {length} bytes; allowed are secrets of {SECRET_BYTES_MIN} bytes and more"
+        )));
+    }
+    Ok(expanded(secret))
+}
+
+fn expanded(secret: &[u8]) -> XChaCha20Poly1305 {
+    let mut key = chacha20poly1305::Key::default();
+    // 32 bytes are fewer than HKDF can give.
+    Hkdf::<Sha256>::new(None, secret).expand(USE, &mut key).expect("HKDF gives 32 bytes");
+    XChaCha20Poly1305::new(&key)
+}
+
+/// How a class's entries are protected in Redis. In memory values stand as they are.
+///
+/// # Examples
+///
+/// ```
+/// use larder::entry_keys::Protection;
+///
+/// assert_eq!(Protection::default(), Protection::Standard);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Protection {
+    /// Authenticated if the cache has [`EntryKeys`]; otherwise only damage is found.
+    #[default]
+    Standard,
+    /// Authenticated. Without keys the class cannot be opened in a cache that has Redis.
+    Authenticated,
+    /// Authenticated and encrypted; keys are needed likewise.
+    Sealed,
+}
+
+/// Closes and opens one class's entries.
+pub(crate) struct Sealer {
+    kind: SealKind,
+    /// The first closes, each opens.
+    keys: Arc<[XChaCha20Poly1305]>,
+}
+
+impl Sealer {
+    /// `None` if this protection needs keys and there are none.
+    pub(crate) fn new(protection: Protection, keys: Option<&EntryKeys>) -> Option<Self> {
+        let kind = match (protection, keys) {
+            (Protection::Standard, None) => SealKind::Checked,
+            (_, None) => return None,
+            (Protection::Standard | Protection::Authenticated, Some(_)) => SealKind::Authenticated,
+            (Protection::Sealed, Some(_)) => SealKind::Sealed,
+        };
+        let keys = match keys {
+            Some(keys) => keys.0.clone(),
+            // Known to everybody: what it makes is a checksum.
+            None => Arc::new([expanded(b"")]),
+        };
+        Some(Sealer { kind, keys })
+    }
+
+    /// Makes `entry` one that proves itself under `key`.
+    pub(crate) fn close(&self, key: &[u8], mut entry: Entry) -> Entry {
+        entry.seal.kind = self.kind;
+        let (context, message) = self.parts(key, &entry);
+        let message = Payload { msg: &message, aad: &context };
+        // Only a message of 256 GiB is too long for the cipher.
+        let mut closed =
+            self.keys[0].encrypt(&nonce(entry.fill), message).expect("an entry is not that long");
+        let tag = closed.split_off(closed.len() - TAG_BYTES);
+        entry.seal.tag.copy_from_slice(&tag);
+        if self.kind == SealKind::Sealed {
+            entry.payload = entry.payload.map(|_| Bytes::from(closed));
+        }
+        entry
+    }
+
+    /// The bytes of the value in `entry`, if it was written under `key`, in the way that this class asks for, by an instance
+    /// that knows one of the secrets, and is whole.
+    pub(crate) fn open(&self, key: &[u8], entry: &Entry) -> Result<Option<Bytes>, NotGenuine> {
+        if entry.seal.kind != self.kind {
+            return Err(NotGenuine);
+        }
+        let (context, message) = self.parts(key, entry);
+        let closed = [&message[..], &entry.seal.tag].concat();
+        let nonce = nonce(entry.fill);
+        let mut opened = self
+            .keys
+            .iter()
+            .filter_map(|key| key.decrypt(&nonce, Payload { msg: &closed, aad: &context }).ok());
+        let plain = opened.next().ok_or(NotGenuine)?;
+        Ok(entry.payload.clone().map(|payload| match self.kind {
+            SealKind::Sealed => Bytes::from(plain),
+            SealKind::Checked | SealKind::Authenticated => payload,
+        }))
+    }
+
+    /// What of an entry is authenticated alone, and what is encrypted as well.
+    fn parts(&self, key: &[u8], entry: &Entry) -> (Vec<u8>, Bytes) {
+        let mut context = entry.context(key);
+        let payload = entry.payload.clone().unwrap_or_default();
+        match self.kind {
+            SealKind::Sealed => (context, payload),
+            SealKind::Checked | SealKind::Authenticated => {
+                context.extend_from_slice(&payload);
+                (context, Bytes::new())
+            }
+        }
+    }
+}
+
+/// The entry is damaged, stands under another key than it was written for, or was written without a secret that is known here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("its tag is not one that an instance with this cache's secret makes for this key")]
+pub(crate) struct NotGenuine;
+
+fn nonce(fill: Token) -> XNonce {
+    let mut nonce = XNonce::default();
+    nonce[..16].copy_from_slice(fill.as_bytes());
+    nonce
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::frame::{Frame, Header, Seal};
+
+    const OLD: &str = "the old secret, of 32 bytes or so";
+    const NEW: &str = "the new secret, of 32 bytes or so";
+
+    fn entry(payload: Option<&'static [u8]>) -> Entry {
+        let header = Header {
+            codec: 2,
+            class_version: 0,
+            digest: 7,
+            loaded_at_millis: 1,
+            ttl_millis: 2,
+            tags: Vec::new(),
+        };
+        Entry {
+            fill: Token::random(),
+            header,
+            payload: payload.map(Bytes::from_static),
+            seal: Seal::default(),
+        }
+    }
+
+    fn sealer(protection: Protection, keys: Option<EntryKeys>) -> Sealer {
+        Sealer::new(protection, keys.as_ref()).unwrap()
+    }
+
+    fn keys(secrets: [&str; 2]) -> Option<EntryKeys> {
+        Some(EntryKeys::new(secrets[0]).unwrap().and(secrets[1]).unwrap())
+    }
+
+    fn each() -> [Sealer; 3] {
+        [
+            sealer(Protection::Standard, None),
+            sealer(Protection::Standard, keys([OLD, NEW])),
+            sealer(Protection::Sealed, keys([OLD, NEW])),
+        ]
+    }
+
+    #[test]
+    fn an_entry_opens_under_its_own_key_alone() {
+        for sealer in each() {
+            for payload in [Some(&b"value"[..]), Some(b""), None] {
+                let closed = sealer.close(b"ns:c:1", entry(payload));
+                assert_eq!(sealer.open(b"ns:c:1", &closed), Ok(payload.map(Bytes::from_static)));
+                assert_eq!(sealer.open(b"ns:c:2", &closed), Err(NotGenuine));
+            }
+        }
+    }
+
+    #[test]
+    fn no_bit_of_an_entry_can_be_changed() {
+        for sealer in each() {
+            let whole = sealer.close(b"k", entry(Some(b"value"))).encode();
+            for bit in 0..whole.len() * 8 {
+                let mut bytes = whole.to_vec();
+                bytes[bit / 8] ^= 1 << (bit % 8);
+                if let Ok(Frame::Entry(entry)) = Frame::parse(&Bytes::from(bytes)) {
+                    assert_eq!(sealer.open(b"k", &entry), Err(NotGenuine), "bit {bit}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_sealed_value_is_not_readable_and_another_protection_is_not_taken() {
+        let [checked, authenticated, sealed] = each();
+        let frame = sealed.close(b"k", entry(Some(b"a telephone number"))).encode();
+        assert!(!frame.windows(9).any(|bytes| bytes == b"telephone"));
+        let entry = || entry(Some(b"v"));
+        for (writer, reader) in [(&checked, &authenticated), (&authenticated, &sealed), (&sealed, &checked)] {
+            assert_eq!(reader.open(b"k", &writer.close(b"k", entry())), Err(NotGenuine));
+        }
+    }
+
+    #[test]
+    fn a_secret_is_replaced_while_every_instance_runs() {
+        let steps = [keys([OLD, NEW]), keys([NEW, OLD])].map(|keys| sealer(Protection::Standard, keys));
+        for writer in &steps {
+            for reader in &steps {
+                assert!(reader.open(b"k", &writer.close(b"k", entry(Some(b"v")))).is_ok());
+            }
+        }
+        let other =
+            sealer(Protection::Standard, Some(EntryKeys::new("another secret, of 32 bytes or so").unwrap()));
+        assert_eq!(steps[0].open(b"k", &other.close(b"k", entry(Some(b"v")))), Err(NotGenuine));
+        assert!(EntryKeys::new(OLD).unwrap().and(NEW).unwrap().and(NEW).is_err());
+        for protection in [Protection::Authenticated, Protection::Sealed] {
+            assert!(Sealer::new(protection, None).is_none());
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! An entry proves what it is: nothing that stands in Redis is served but what an instance of this cache stored under that
+//! very key, as a value of that very type.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
+
+mod support;
+
+use std::fmt::Debug;
+
+use larder::cache::Cache;
+use larder::class::{Class, ClassBuilder};
+use larder::codec::Codec;
+use larder::error::ErrorKind;
+use larder::policy::Policy;
+use larder::source::{Kept, Source, WhyNot};
+use larder_testbed::Redis;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use support::entries::{alone, load, shared};
+use support::within;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Offer {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    discount: Option<u32>,
+    price: u32,
+    stock: i32,
+}
+
+const OFFER: Offer = Offer { discount: None, price: 1, stock: 7 };
+
+#[tokio::test]
+async fn a_value_with_a_field_left_out_comes_back_as_it_was_or_is_not_stored() {
+    let redis = Redis::start().unwrap();
+    let [a, b] =
+        [shared(&redis).await, shared(&redis).await].map(|c| c.class::<u32, Offer>("offers").open().unwrap());
+    assert_eq!(load(&a, 7, OFFER).await, (OFFER, Source::Load { kept: Kept::Redis }));
+    assert_eq!(within(b.get(&7)).await.as_deref(), Some(&OFFER));
+    for cache in [shared(&redis).await, alone().await] {
+        let class = cache.class::<u32, Offer>("small").codec(Codec::Postcard).open().unwrap();
+        for _ in 0..2 {
+            let refused = Source::Load { kept: Kept::Nowhere(WhyNot::NotCarried) };
+            assert_eq!(load(&class, 7, OFFER).await, (OFFER, refused));
+        }
+        assert_eq!(class.stats().not_carried, 2);
+        assert!(class.get(&7).await.is_none());
+    }
+}
+
+/// Two releases of one type, side by side on one Redis: what the first stored and what the second makes of it.
+async fn never_exchanged<A, B>(redis: &Redis, name: &str, first: A, second: B)
+where
+    A: Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static,
+    B: Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    for codec in [Codec::MessagePack, Codec::Postcard, Codec::Json] {
+        let name = format!("{name}-{codec:?}");
+        let old: Class<u32, A> = shared(redis).await.class(&name).codec(codec).open().unwrap();
+        let new: Class<u32, B> = shared(redis).await.class(&name).codec(codec).open().unwrap();
+        for _ in 0..2 {
+            assert_eq!(load(&old, 7, first.clone()).await.0, first, "{name}");
+            assert!(within(new.get(&7)).await.is_none(), "{name}: the new release takes the old one's entry");
+            assert_eq!(
+                load(&new, 7, second.clone()).await,
+                (second.clone(), Source::Load { kept: Kept::Redis })
+            );
+            assert!(within(old.get(&7)).await.is_none(), "{name}: the old release takes the new one's entry");
+        }
+        assert!(new.stats().broken_frames > 0, "{name}: {:?}", new.stats());
+    }
+}
+
+mod then {
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    pub(super) struct Guest {
+        pub(super) name: String,
+        pub(super) email: String,
+    }
+
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    pub(super) enum Order {
+        New,
+        Paid,
+    }
+
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    pub(super) struct Price {
+        pub(super) amount: u32,
+    }
+}
+
+mod now {
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    pub(super) struct Guest {
+        pub(super) email: String,
+        pub(super) name: String,
+    }
+
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    pub(super) enum Order {
+        New,
+        Cancelled,
+        Paid,
+    }
+
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    pub(super) struct Price {
+        pub(super) amount: u32,
+        #[serde(default)]
+        pub(super) tax: Option<u32>,
+    }
+
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    pub(super) struct FloatPrice {
+        pub(super) amount: f64,
+    }
+}
+
+#[tokio::test]
+async fn two_releases_of_one_type_never_exchange_entries() {
+    let redis = Redis::start().unwrap();
+    let (name, email) = (|| "ada".to_owned(), || "ada@example.com".to_owned());
+    let guest = then::Guest { name: name(), email: email() };
+    never_exchanged(&redis, "swapped", guest, now::Guest { name: name(), email: email() }).await;
+    never_exchanged(&redis, "inserted", then::Order::Paid, now::Order::Paid).await;
+    let price = then::Price { amount: 7 };
+    never_exchanged(&redis, "added", price.clone(), now::Price { amount: 7, tax: None }).await;
+    never_exchanged(&redis, "widened", price, now::FloatPrice { amount: 7.0 }).await;
+    assert_ne!(now::Order::New, now::Order::Cancelled);
+    assert_ne!(then::Order::New, then::Order::Paid);
+}
+
+/// Release B declares a tag that release A does not: an invalidation of it passes A's entries over.
+#[tokio::test]
+async fn an_entry_without_one_of_the_tags_is_a_miss() {
+    let redis = Redis::start().unwrap();
+    let a: Class<u32, u64> = shared(&redis).await.class("prices").open().unwrap();
+    let b: Class<u32, u64> = shared(&redis).await.class("prices").tagged("taxes").open().unwrap();
+    load(&a, 7, 1).await;
+    assert!(within(b.get(&7)).await.is_none());
+    load(&b, 7, 2).await;
+    assert!(within(a.get(&7)).await.is_none(), "and one with a tag more: A does not know whether it stands");
+}
+
+fn refused<V>(second: ClassBuilder<'_, u32, V>, says: [&str; 2])
+where
+    V: Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    let error = second.open().err().expect("opened");
+    assert_eq!(error.kind(), ErrorKind::Config);
+    let text = error.to_string();
+    assert!(text.contains("rooms") && says.iter().all(|word| text.contains(word)), "{text}");
+}
+
+#[tokio::test]
+async fn a_class_that_is_opened_twice_with_anything_different_is_refused() {
+    let redis = Redis::start().unwrap();
+    for cache in [shared(&redis).await, alone().await] {
+        let rooms = || cache.class::<u32, u64>("rooms");
+        let first = rooms().open().unwrap();
+        refused(cache.class::<u32, String>("rooms"), ["u64", "String"]);
+        refused(rooms().codec(Codec::Json), ["MessagePack", "Json"]);
+        refused(rooms().tagged("floors"), ["[]", "floors"]);
+        refused(rooms().tagged_by(|key| vec![format!("floor:{key}")]), ["none", "closure"]);
+        refused(rooms().policy(Policy::ttl(std::time::Duration::from_secs(7))), ["300s", "7s"]);
+        refused(rooms().version(2), ["version 0", "version 2"]);
+        refused(rooms().max_value_bytes(7), ["1048576", "max_value_bytes 7"]);
+        let again = rooms().open().unwrap();
+        load(&first, 7, 1).await;
+        assert_eq!(again.get(&7).await.as_deref(), Some(&1));
+    }
+}
+
+#[tokio::test]
+async fn a_large_value_is_stored_nowhere_and_says_so() {
+    let redis = Redis::start().unwrap();
+    for cache in [shared(&redis).await, alone().await] {
+        let health = cache.health();
+        let class: Class<u32, String> = cache.class("reports").open().unwrap();
+        for size in [8 << 20, 100 << 20] {
+            let (report, source) = load(&class, 7, "x".repeat(size)).await;
+            assert_eq!(
+                (report.len(), source),
+                (size, Source::Load { kept: Kept::Nowhere(WhyNot::TooLarge) })
+            );
+            assert!(!class.put(&7, report).await.is_stored);
+            assert_eq!(cache.health(), health);
+        }
+        assert_eq!(class.stats().too_large, 4);
+        assert!(load(&class, 8, "x".repeat(1 << 19)).await.1.is_stored());
+    }
+    let small = Cache::builder("test").memory_bytes(1 << 20).build().await.unwrap();
+    let class: Class<u32, String> = small.class("reports").max_value_bytes(16 << 20).open().unwrap();
+    let no_room = Source::Load { kept: Kept::Nowhere(WhyNot::NoRoom) };
+    assert_eq!(load(&class, 7, "x".repeat(8 << 20)).await.1, no_room);
+    assert!(class.get(&7).await.is_none());
+}
