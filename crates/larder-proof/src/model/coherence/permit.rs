@@ -90,7 +90,7 @@ impl State {
         let right = if self.instances[at].is_usable {
             let values = self.redis.read(at, &keys(model.tagged));
             let mut present = values.get(1).and_then(|value| token_of(value.as_ref()));
-            let replace = match after_read(values[0].as_ref(), |_| present) {
+            let replace = match after_read(values[0].as_ref(), expected(model.tagged), |_| present) {
                 AfterRead::Serve(_) => None,
                 AfterRead::Acquire { replace, .. } => Some(replace),
                 AfterRead::Wait => return,
