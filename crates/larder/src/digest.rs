@@ -101,6 +101,11 @@ impl Serializer for Digester {
     type SerializeStruct = Ordered;
     type SerializeStructVariant = Ordered;
 
+    /// The compact form: it is faster to make, and a text form that leaves something out shows in it.
+    fn is_human_readable(&self) -> bool {
+        false
+    }
+
     leaves! {
         serialize_bool(bool) = Bool, 1;
         serialize_i8(i8) = Signed, 8;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use larder::class::{Class, ClassBuilder};
+use larder::codec::Codec;
 use larder::error::Error;
 use larder::key::Key;
 use larder::policy::Policy;
@@ -109,7 +110,8 @@ impl Policies {
         V: Serialize + DeserializeOwned + Send + Sync + 'static,
     {
         let policy = Policy::ttl(self.ttl(row)).absent_for(ABSENT);
-        let class = begin(row.name).policy(policy).open()?;
+        // The service's values are plain types: postcard carries them, in fewer bytes than the default and faster.
+        let class = begin(row.name).policy(policy).codec(Codec::Postcard).open()?;
         class.set_enabled(self.is_on(row));
         Ok(class)
     }
