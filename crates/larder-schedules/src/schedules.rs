@@ -9,13 +9,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use larder::clock::Tick;
 use larder::policy::Consistency;
-use larder::protocol::rules::Rules;
+use larder::protocol::rules::{Rule, Rules};
 use larder::protocol::tag::TagKey;
 use shuttle::sync::Mutex;
 use shuttle::sync::mpsc::{Receiver, Sender, channel};
 use shuttle::thread;
 
 use crate::local::copy::{LocalCopy, Origin, Slot};
+use crate::local::permit::Permitted;
 use crate::local::{Departure, Local};
 
 const KEY: &[u8] = b"k";
@@ -211,6 +212,68 @@ fn load_against(rules: Rules, by_tag: bool, invalidate: fn(&Local)) {
     });
     let (loaded, written) = (loader.join(), writer.join());
     assert!(loaded.is_ok() && written.is_ok());
+    let held = held(&local);
+    assert!(held.is_none() || held == Some(1), "{held:?} remains");
+}
+
+/// A value that is computed under a permit races with this instance's own write of the key.
+pub fn put_against_drop_key(rules: Rules) {
+    put_against(rules, false, |local| {
+        local.drop_key(KEY);
+    });
+}
+
+/// A value that is computed under a permit races with what Redis reports of the key.
+pub fn put_against_push(rules: Rules) {
+    put_against(rules, false, |local| {
+        local.pushed(KEY);
+    });
+}
+
+/// A value that is computed under a permit races with a pattern that means the key.
+pub fn put_against_drop_matching(rules: Rules) {
+    put_against(rules, false, |local| {
+        local.drop_matching(|key| key == KEY);
+    });
+}
+
+/// A value that is computed under a permit races with what makes everything count as touched.
+pub fn put_against_clear(rules: Rules) {
+    put_against(rules, false, |local| {
+        local.clear();
+    });
+}
+
+/// A value that is computed under a permit races with this instance's own write of a tag that it depends on.
+pub fn put_against_drop_tag(rules: Rules) {
+    put_against(rules, true, |local| {
+        local.drop_tag(&tag());
+    });
+}
+
+fn put_against(rules: Rules, by_tag: bool, invalidate: fn(&Local)) {
+    let local = Arc::new(Local::new(1 << 16, rules));
+    let database = Arc::new(Mutex::new(0_u8));
+    let tags: Arc<[TagKey]> = if by_tag { [tag()].into() } else { [].into() };
+    let computation = thread::spawn({
+        let (local, database) = (local.clone(), database.clone());
+        move || {
+            let permitted = Permitted::draw(&local, &key(), &tags);
+            let taken = local.take_tokens(&tags, true);
+            let version = *lock(&database);
+            let _ = permitted
+                .redeem(LocalCopy { tags: taken, ..copy(version, Origin::Timed) }, Rule::PutsUnderPermit);
+        }
+    });
+    let writer = thread::spawn({
+        let (local, database) = (local.clone(), database.clone());
+        move || {
+            *lock(&database) += 1;
+            invalidate(&local);
+        }
+    });
+    let (computed, written) = (computation.join(), writer.join());
+    assert!(computed.is_ok() && written.is_ok());
     let held = held(&local);
     assert!(held.is_none() || held == Some(1), "{held:?} remains");
 }

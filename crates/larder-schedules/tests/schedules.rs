@@ -5,7 +5,8 @@ use std::panic::catch_unwind;
 use larder::protocol::rules::{Rule, Rules};
 use larder_schedules::schedules::{
     insert_against_clear, insert_against_push, load_against_clear, load_against_drop_key,
-    load_against_drop_matching, load_against_drop_tag,
+    load_against_drop_matching, load_against_drop_tag, put_against_clear, put_against_drop_key,
+    put_against_drop_matching, put_against_drop_tag, put_against_push,
 };
 
 /// By chance, and by changing priorities at few points, which finds what takes few unlucky switches.
@@ -38,6 +39,28 @@ fn no_old_copy_remains_after_a_write_of_the_tag() {
 fn no_old_copy_remains_after_a_pattern_or_a_clear_overtook_its_load() {
     explore(load_against_drop_matching, Rules::default());
     explore(load_against_clear, Rules::default());
+}
+
+#[test]
+fn no_old_copy_remains_after_an_invalidation_overtook_its_permit() {
+    let scenarios = [
+        put_against_drop_key,
+        put_against_push,
+        put_against_drop_matching,
+        put_against_clear,
+        put_against_drop_tag,
+    ];
+    for scenario in scenarios {
+        explore(scenario, Rules::default());
+    }
+}
+
+#[test]
+fn blind_put_is_found() {
+    let rules = Rules::without(Rule::PutsUnderPermit);
+    for scenario in [put_against_drop_key, put_against_push, put_against_drop_matching, put_against_clear] {
+        assert!(catch_unwind(|| explore(scenario, rules)).is_err(), "a put without its permit goes unseen");
+    }
 }
 
 #[test]

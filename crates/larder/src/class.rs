@@ -6,12 +6,13 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::cache::Cache;
 use crate::codec::{AnyValue, Codec, Coder};
 use crate::engine::registry::{Common, Declaration};
-use crate::engine::{ClassCore, Engine, Found, Tags};
+use crate::engine::{ClassCore, Engine, Found, Tags, Wanted};
 use crate::entry_keys::{Protection, Sealer};
 use crate::error::Error;
 use crate::key::{Key, KeyBuf, Namespace};
@@ -31,6 +32,7 @@ pub struct ClassBuilder<'a, K: ?Sized, V> {
     policy: Policy,
     codec: Codec,
     version: u32,
+    pub(crate) memory_only: bool,
     protection: Protection,
     max_value_bytes: usize,
     tags: Vec<String>,
@@ -66,6 +68,7 @@ where
             policy: Policy::default(),
             codec: Codec::default(),
             version: 0,
+            memory_only: false,
             protection: Protection::default(),
             max_value_bytes: MAX_VALUE_BYTES,
             tags: Vec::new(),
@@ -143,6 +146,7 @@ where
             ("policy", format!("{:?}", self.policy)),
             ("protection", format!("{:?}", self.protection)),
             ("max_value_bytes", self.max_value_bytes.to_string()),
+            ("memory_only", self.memory_only.to_string()),
             ("tags", format!("{:?}", self.tags)),
             ("tagged_by", self.tags_of_name.to_owned()),
         ];
@@ -185,6 +189,7 @@ where
             policy: self.policy,
             coder: Coder::of::<V>(self.codec),
             version: self.version,
+            memory_only: self.memory_only,
         });
         let engine = self.cache.engine.clone();
         Ok(Class { engine, core, tags: tags.into(), tags_of: self.tags_of, types: PhantomData })
@@ -307,6 +312,10 @@ where
 
     pub(crate) fn key(&self, key: &K) -> KeyBuf {
         self.core.prefix.key(key)
+    }
+
+    pub(crate) fn wanted(&self, key: &K) -> Wanted {
+        Wanted { key: Bytes::copy_from_slice(&self.key(key)), tags: self.tags(key) }
     }
 
     pub(crate) fn tags(&self, key: &K) -> Tags {

@@ -52,8 +52,10 @@ pub mod invalidation;
 pub mod journal;
 pub mod key;
 mod local;
+mod memory_only;
 mod passes;
 mod pattern;
+pub mod permit;
 pub mod policy;
 #[cfg(not(feature = "proof"))]
 mod protocol;

@@ -63,6 +63,11 @@ impl Policy {
         Policy { jitter: if share.is_nan() { 0.0 } else { share.clamp(0.0, 1.0) }, ..self }
     }
 
+    /// The longest that any answer may stay.
+    pub(crate) fn longest(&self) -> Duration {
+        self.absent_for.map_or(self.ttl, |absent_for| self.ttl.max(absent_for))
+    }
+
     /// How long this answer may stay, or `None` when it is not to be kept. `luck` is drawn from 0.0..1.0.
     pub(crate) fn residence(&self, is_absent: bool, luck: f64) -> Option<Duration> {
         let ttl = if is_absent { self.absent_for? } else { self.ttl };

@@ -90,6 +90,11 @@ counts! {
     passed_over,
     /// Of the loads: values that were put, not loaded.
     puts,
+    /// Values that were put by a permit. No reads.
+    puts_permitted,
+    /// Values that were computed under a permit and not put: something was invalidated meanwhile, another value came first,
+    /// or the permit's time was over. No reads.
+    puts_refused,
     /// Reads that passed the caches by: switched off, or inside a load.
     bypasses,
     /// Invalidations of a key, of the whole class or of everything by this instance, by hand or with a write.

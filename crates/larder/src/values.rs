@@ -27,10 +27,11 @@ const PASSED: Duration = Duration::from_millis(500);
 #[must_use = "a value may not have been stored, and a receipt may say `queued`"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Put {
-    /// Of the invalidation of what stood there before.
+    /// Of the invalidation of what stood there before. A permit's put makes none.
     pub receipt: Receipt,
     /// Whether the value was stored. It is not when an invalidation or another put overtook it, when the class is switched
-    /// off or its policy keeps nothing, inside a load, or when it is too large or its codec does not carry it.
+    /// off or its policy keeps nothing, when its permit is void or its time over, inside a load, or when it is too large or its
+    /// codec does not carry it.
     pub is_stored: bool,
 }
 
@@ -39,6 +40,10 @@ where
     K: Key + ?Sized,
     V: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
+    /// Puts a value that no row of the database stands behind, such as a preference or a token of another service. For one that
+    /// is computed from the database draw a [`permit`](Class::permit) first: a write that is acknowledged while it is computed
+    /// would not void this put, and its outdated value would stand.
+    ///
     /// Puts `value` under `key`: whatever stood there is dropped everywhere, then the value is filled under a lease, as if a
     /// load had brought it. There is no blind `SET`, so no reader that is slower brings back what stood there before.
     ///

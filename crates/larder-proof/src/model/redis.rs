@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
-use larder::protocol::frame::fingerprint;
+use larder::protocol::frame::{Frame, fingerprint};
+use larder::protocol::tag::Taken;
 use larder::protocol::token::Token;
 
 /// A connection, named by its place among the wires.
@@ -79,13 +80,37 @@ impl Redis {
 
     /// LEASE: what stands under the key now.
     pub fn lease(&mut self, key: &Bytes, token: Token, replace: Option<&Bytes>) -> Bytes {
+        self.plant(key, token.lease_frame(), replace)
+    }
+
+    /// LEASE, with whatever frame.
+    pub fn plant(&mut self, key: &Bytes, frame: Bytes, replace: Option<&Bytes>) -> Bytes {
         match self.keys.get(key) {
             Some(standing) if replace != Some(&fingerprint(standing)) => standing.clone(),
             _ => {
-                self.set(key, token.lease_frame());
-                token.lease_frame()
+                self.set(key, frame.clone());
+                frame
             }
         }
+    }
+
+    /// PERMIT: one that stands there already is shared. Time stands still here.
+    pub fn permit(&mut self, key: &Bytes, token: Token, replace: Option<&Bytes>) -> Bytes {
+        match self.keys.get(key).map(Frame::parse) {
+            Some(Ok(Frame::Permit(standing))) => standing.permit_frame(),
+            _ => self.plant(key, token.permit_frame(), replace),
+        }
+    }
+
+    /// PUT: whether what `standing` fingerprints and the tags' tokens still stood.
+    pub fn put(&mut self, key: &Bytes, standing: &Bytes, tags: &[Taken], frame: Bytes) -> bool {
+        let is_there = self.keys.get(key).map(fingerprint).as_ref() == Some(standing);
+        let stands = |taken: &Taken| self.keys.get(taken.tag.as_bytes()) == Some(&taken.token.tag_frame());
+        let may = is_there && tags.iter().all(stands);
+        if may {
+            self.set(key, frame);
+        }
+        may
     }
 
     /// FILL: whether the lease still stood.

@@ -28,6 +28,14 @@ fn tags(rules: Rules) -> Scenarios<Coherence> {
     counted(coherence::scenarios::tags(rules), |it| it.coverage.clone())
 }
 
+fn permits(rules: Rules) -> Scenarios<Coherence> {
+    counted(coherence::scenarios::permits(rules), |it| it.coverage.clone())
+}
+
+fn anchors(rules: Rules) -> Scenarios<Coherence> {
+    counted(coherence::scenarios::anchors(rules), |it| it.coverage.clone())
+}
+
 fn failovers(rules: Rules, care: failover::Care) -> Scenarios<Failover> {
     counted(failover::scenarios::all(rules, care), |it| it.coverage.clone())
 }
@@ -104,10 +112,9 @@ mod kept {
 
     #[test]
     fn read_path_holds() {
-        use coherence::Branch::{self, *};
-        let untaken = hold(read_path(Rules::default()), &Branch::ALL);
+        use coherence::Branch::*;
         assert_eq!(
-            untaken,
+            untaken(read_path(Rules::default())),
             [Replaced, Minted, MintedByAnother, MintedLocally, TagGone],
             "what only tags need"
         );
@@ -115,7 +122,30 @@ mod kept {
 
     #[test]
     fn token_tags_hold() {
-        assert_eq!(hold(tags(Rules::default()), &coherence::Branch::ALL), []);
+        assert_eq!(untaken(tags(Rules::default())), []);
+    }
+
+    /// But for what only permits and memory-only classes take.
+    fn untaken(scenarios: Scenarios<Coherence>) -> Vec<coherence::Branch> {
+        use coherence::Branch;
+        let mut untaken = hold(scenarios, &Branch::ALL);
+        untaken.retain(|branch| !Branch::PERMITS.contains(branch) && !Branch::ANCHORED.contains(branch));
+        untaken
+    }
+
+    #[test]
+    fn permits_hold() {
+        use coherence::Branch;
+        let untaken = hold(permits(Rules::default()), &Branch::ALL);
+        assert!(!untaken.iter().any(|branch| Branch::PERMITS.contains(branch)), "{untaken:?}");
+    }
+
+    #[test]
+    fn anchors_hold() {
+        use coherence::Branch;
+        let untaken = hold(anchors(Rules::default()), &Branch::ALL);
+        assert!(!untaken.iter().any(|branch| Branch::ANCHORED.contains(branch)), "{untaken:?}");
+        assert!(untaken.contains(&Branch::RedisHit), "nothing that stands in Redis is an answer");
     }
 
     #[test]
@@ -201,6 +231,21 @@ mod rule {
         catch("blind-skip", times(rules, timed::Care::default()), "watermark_is_true");
         let vouched = "memory_knows_what_the_guard_vouches_for";
         catch("blind-skip", memories(rules, memory::Care::default()), vouched);
+    }
+
+    #[test]
+    fn blind_put_is_caught() {
+        let rules = Rules::without(Rule::PutsUnderPermit);
+        catch("blind-put", permits(rules), "redis_is_not_behind");
+        catch("blind-put", permits(rules), "own_writes_are_read");
+        catch("blind-put", permits(rules), "fresh_after_acknowledgement");
+    }
+
+    #[test]
+    fn unwatched_copy_is_caught() {
+        let rules = Rules::without(Rule::KeepsUnderAnchor);
+        catch("unwatched-copy", anchors(rules), "memory_is_not_behind");
+        catch("unwatched-copy", anchors(rules), "own_writes_are_read");
     }
 
     #[test]

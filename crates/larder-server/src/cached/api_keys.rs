@@ -23,7 +23,7 @@ impl CachedApiKeys {
     /// # Errors
     /// Only if its name were not allowed.
     pub fn open(cache: &Cache, store: Store, policies: &Policies) -> Result<Self, Error> {
-        Ok(Self { keys: policies.open(&policies::API_KEY, |name| cache.class(name))?, store })
+        Ok(Self { keys: policies.open(&policies::API_KEY, |name| cache.class(name).memory_only())?, store })
     }
 
     /// What is known of a key.

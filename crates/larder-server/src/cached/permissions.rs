@@ -23,7 +23,10 @@ impl CachedPermissions {
     /// # Errors
     /// Only if the class's name were not allowed.
     pub fn open(cache: &Cache, store: Store, policies: &Policies) -> Result<Self, Error> {
-        Ok(Self { grants: policies.open(&policies::PERMISSIONS, |name| cache.class(name))?, store })
+        Ok(Self {
+            grants: policies.open(&policies::PERMISSIONS, |name| cache.class(name).memory_only())?,
+            store,
+        })
     }
 
     /// A user's permissions, by name.

@@ -40,7 +40,7 @@ impl CachedUsers {
     pub fn open(cache: Cache, store: Store, policies: &Policies) -> Result<Self, Error> {
         Ok(Self {
             details: policies.open(&policies::USER_DETAILS, |name| cache.class(name))?,
-            auth: policies.open(&policies::AUTH_STATE, |name| cache.class(name))?,
+            auth: policies.open(&policies::AUTH_STATE, |name| cache.class(name).memory_only())?,
             emails: policies.open(&policies::USER_EMAIL, |name| cache.class(name))?,
             usernames: policies.open(&policies::USER_USERNAME, |name| cache.class(name))?,
             phones: policies.open(&policies::USER_PHONE, |name| cache.class(name))?,

@@ -1,12 +1,15 @@
 //! The engine: drives the protocol's decisions with the tiers. Untyped; `class` puts the types on.
 
+mod anchored;
 pub(crate) mod consumer;
 mod flight;
 mod invalidate;
 mod load;
+pub(crate) mod permit;
 mod read;
 mod redis_read;
 pub(crate) mod registry;
+mod reply;
 mod storable;
 
 use std::sync::Arc;
@@ -94,6 +97,8 @@ pub(crate) struct ClassCore {
     pub(crate) policy: Policy,
     pub(crate) coder: Coder,
     pub(crate) version: u32,
+    /// Its values never enter Redis, and none is ever taken from there.
+    pub(crate) memory_only: bool,
     pub(crate) sealer: Sealer,
     /// A value that is longer when it is encoded is not stored.
     pub(crate) max_value_bytes: usize,
@@ -248,5 +253,7 @@ fn owned(key: &KeyBuf) -> Bytes {
     Bytes::copy_from_slice(key)
 }
 
+#[cfg(test)]
+mod scripted;
 #[cfg(test)]
 mod tests;

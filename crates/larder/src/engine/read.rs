@@ -88,11 +88,12 @@ impl Engine {
             return Some(found);
         }
         let found = match self.usable() {
-            Some((shared, stretch)) => {
+            // Nothing that stands there is a value of a memory-only class.
+            Some((shared, stretch)) if !class.memory_only => {
                 let wanted = Wanted { key: owned(key), tags: tags() };
                 self.peek_redis(class, &wanted, shared, stretch).await.map(Found::led)
             }
-            None => None,
+            _ => None,
         };
         if found.is_none() {
             count(&class.common.counters.get_misses);
@@ -175,6 +176,9 @@ impl Engine {
         E: StdError + Send + Sync + 'static,
     {
         match self.usable() {
+            Some(usable) if class.memory_only => {
+                self.read_anchored(class, wanted, usable, leader.id(), load).await
+            }
             Some(usable) => self.read_redis(class, wanted, usable, leader.id(), landing, load).await,
             None => {
                 if self.shared.is_some() {

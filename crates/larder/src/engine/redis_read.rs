@@ -8,17 +8,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::{Instant, timeout_at};
 
-use crate::clock::Tick;
 use crate::codec::AnyValue;
 use crate::engine::flight::LeaseHold;
+use crate::engine::reply::{Reply, minted};
 use crate::engine::storable::Storable;
 use crate::engine::{ClassCore, Engine, Shared, Wanted};
-use crate::local::Mark;
 use crate::local::copy::{LocalCopy, Origin, Slot};
 use crate::local::landing::{Brought, Landing, Outcome};
 use crate::policy::Policy;
 use crate::protocol::flight::FlightId;
-use crate::protocol::frame::{Entry, Frame, Header, Seal, fingerprint};
+use crate::protocol::frame::{Entry, Header, Seal, fingerprint};
 use crate::protocol::lease::{AfterLease, AfterRead, after_lease, after_read};
 use crate::protocol::rules::Rule;
 use crate::protocol::tag::{TagKey, Taken};
@@ -30,24 +29,7 @@ use crate::stats::count;
 
 /// While another loads, look again this often. A push says sooner that it has ended; but a flight that was
 /// detached meanwhile hears none, nor does anybody where Redis refuses tracking.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
-
-/// What one tracked read of a key and its class's tags brought.
-struct Reply {
-    mark: Mark,
-    /// Up to when the tier was certified before the read was sent.
-    good_until: Tick,
-    value: Option<Bytes>,
-    tags: Vec<(TagKey, Option<Token>)>,
-    /// Tags whose key holds something that is no token.
-    broken_tags: Vec<Bytes>,
-}
-
-impl Reply {
-    fn token(&self, tag: &TagKey) -> Option<Token> {
-        self.tags.iter().find(|(key, _)| key == tag).and_then(|(_, token)| *token)
-    }
-}
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// The outcome of trying for the lease.
 enum Attempt {
@@ -152,29 +134,24 @@ impl Engine {
         }
     }
 
-    async fn read_tracked(&self, wanted: &Wanted, shared: &Shared, stretch: Stretch) -> Result<Reply, Fault> {
-        let mut keys = vec![wanted.key.clone()];
-        keys.extend(wanted.tags.iter().map(TagKey::to_bytes));
+    pub(super) async fn read_tracked(
+        &self,
+        wanted: &Wanted,
+        shared: &Shared,
+        stretch: Stretch,
+    ) -> Result<Reply, Fault> {
+        let keys = wanted.keys();
         let mark = self.local.mark(keys.iter().map(|key| &key[..]));
         let good_until = shared.usable.until();
         let mut values = shared.remote.read(&keys).await?;
         self.still_usable(shared, stretch)?;
-        let mut broken_tags = Vec::new();
-        let tags = wanted.tags.iter().zip(values.drain(1..)).map(|(tag, value)| {
-            let is_there = value.is_some();
-            let token = token_of(value);
-            if is_there && token.is_none() {
-                broken_tags.push(tag.to_bytes());
-            }
-            (tag.clone(), token)
-        });
-        let tags = tags.collect();
-        Ok(Reply { mark, good_until, value: values.pop().flatten(), tags, broken_tags })
+        let value = values.remove(0);
+        Ok(Reply::new(wanted, mark, good_until, value, values))
     }
 
     /// A reply counts only if the tier was usable from the flight's beginning until it came, without a break:
     /// otherwise it may be that of another Redis, which nobody has certified yet.
-    fn still_usable(&self, shared: &Shared, stretch: Stretch) -> Result<(), Fault> {
+    pub(super) fn still_usable(&self, shared: &Shared, stretch: Stretch) -> Result<(), Fault> {
         let is_one_stretch = shared.usable.stretch() == stretch && shared.usable.is(self.clock.now());
         if is_one_stretch { Ok(()) } else { Err(Fault::Refused) }
     }
@@ -192,12 +169,7 @@ impl Engine {
         let copy = self.local_copy(class, &wanted.key, entry)?;
         let value = copy.value.clone();
         if shared.remote.tracks() {
-            for (nth, (tag, token)) in (1..).zip(&reply.tags) {
-                if let Some(token) = token {
-                    let slot = Slot::Token(*token, Origin::Guarded);
-                    self.local.insert_tracked(&reply.mark, nth, tag.to_bytes(), slot);
-                }
-            }
+            self.keep_tokens(shared, reply);
             let slot = Slot::Entry(Arc::new(copy));
             if !self.local.insert_tracked(&reply.mark, 0, wanted.key.clone(), slot) {
                 count(&class.common.counters.inserts_refused);
@@ -207,9 +179,14 @@ impl Engine {
         Some(Brought { value, source: Source::Redis, good_until: reply.good_until })
     }
 
+    /// `key` as Redis has it, with the database that it belongs to.
+    pub(super) fn spelled(&self, key: &Bytes) -> Bytes {
+        self.shared.as_ref().map_or_else(|| key.clone(), |shared| shared.remote.spelled(key))
+    }
+
     /// `None` when the entry does not prove to be the class's and the key's.
-    fn local_copy(&self, class: &ClassCore, key: &[u8], entry: &Entry) -> Option<LocalCopy> {
-        let value = class.opened(key, entry, self.rules)?;
+    fn local_copy(&self, class: &ClassCore, key: &Bytes, entry: &Entry) -> Option<LocalCopy> {
+        let value = class.opened(&self.spelled(key), entry, self.rules)?;
         let payload_bytes = entry.payload.as_ref().map_or(0, |payload| payload.len());
         let header = &entry.header;
         let age = Duration::from_millis(self.clock.unix_millis().saturating_sub(header.loaded_at_millis));
@@ -234,32 +211,16 @@ impl Engine {
         reply: &Reply,
         replace: Option<Bytes>,
     ) -> Result<Attempt, Fault> {
-        if !reply.broken_tags.is_empty() {
-            class.alarm(&"a tag's key holds no token");
-            shared.remote.unlink(&reply.broken_tags).await?;
-        }
-        let missing: Vec<(TagKey, Token)> = reply
-            .tags
-            .iter()
-            .filter(|(_, token)| token.is_none())
-            .map(|(tag, _)| (tag.clone(), Token::random()))
-            .collect();
+        self.unlink_broken_tags(class, shared, reply).await?;
+        let missing = reply.missing_tags();
         let hold = LeaseHold::new(shared.remote.clone(), wanted.key.clone());
         let leased = shared.remote.lease(&wanted.key, hold.token, replace.as_ref(), &missing).await?;
         self.still_usable(shared, stretch)?;
-        let minted: Vec<(TagKey, Option<Token>)> = missing
-            .into_iter()
-            .map(|(tag, _)| tag)
-            .zip(leased.minted.into_iter().map(|f| token_of(Some(f))))
-            .collect();
-        let token = |tag: &TagKey| {
-            let fresh = || minted.iter().find(|(key, _)| key == tag).and_then(|(_, token)| *token);
-            reply.token(tag).or_else(fresh)
-        };
+        let minted = minted(&missing, leased.minted);
+        let token = |tag: &TagKey| reply.token_with(&minted, tag);
         let after = after_lease(&leased.standing, hold.token, class.expected(&wanted.tags), token);
         if after == AfterLease::Load {
-            let taken: Option<Vec<Taken>> =
-                wanted.tags.iter().map(|tag| Some(Taken { tag: tag.clone(), token: token(tag)? })).collect();
+            let taken = wanted.taken(token);
             // A tag whose key holds no token cannot guard an entry: treat the tier as unable to fill.
             return taken.map(|taken| Attempt::Held(hold, taken)).ok_or(Fault::Refused);
         }
@@ -325,7 +286,7 @@ impl Engine {
             tags,
         };
         let entry = Entry { fill: Token::random(), header, payload, seal: Seal::default() };
-        let entry = class.sealer.close(&wanted.key, entry);
+        let entry = class.sealer.close(&self.spelled(&wanted.key), entry);
         let kept = match shared.remote.fill(&wanted.key, hold.token, entry.encode(), ttl).await {
             Ok(is_stored) => {
                 hold.settle();
@@ -361,12 +322,5 @@ impl ClassCore {
         if value.is_none() {
             count(&self.common.counters.absent_hits);
         }
-    }
-}
-
-fn token_of(frame: Option<Bytes>) -> Option<Token> {
-    match Frame::parse(&frame?) {
-        Ok(Frame::Tag(token)) => Some(token),
-        _ => None,
     }
 }

@@ -1,154 +1,19 @@
 //! The read rule against a scripted shared tier and a clock that only the test moves.
 
 use std::any::TypeId;
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Mutex;
-use std::sync::atomic::AtomicUsize;
-
-use async_trait::async_trait;
 
 use super::*;
-use crate::batch::{Batch, Sweep};
+use crate::batch::Batch;
 use crate::engine::registry::Declaration;
+use crate::engine::scripted::Scripted;
 use crate::entry_keys::Protection;
-use crate::journal::ChangeId;
 use crate::key::Namespace;
 use crate::policy::Consistency;
-use crate::protocol::token::Token;
-use crate::remote::{Inspected, Leased};
 use crate::source::{Kept, Source};
 
 const BOUND: Duration = Duration::from_secs(2);
-
-/// What happens in the middle of an operation: after the tier took its reply's snapshot and before the engine
-/// gets it.
-type Meanwhile = Box<dyn FnMut() + Send>;
-
-/// A shared tier whose every step the test can place.
-#[derive(Default)]
-struct Scripted {
-    values: Mutex<HashMap<Bytes, Bytes>>,
-    after_read: Mutex<Option<Meanwhile>>,
-    during_unlink: Mutex<Option<Meanwhile>>,
-    is_away: AtomicBool,
-    /// Lets others run before the engine gets a reply.
-    yields: AtomicBool,
-    suspicions: AtomicUsize,
-}
-
-impl Scripted {
-    fn answer(&self) -> Result<(), Fault> {
-        if self.is_away.load(Ordering::SeqCst) { Err(Fault::Away) } else { Ok(()) }
-    }
-}
-
-#[async_trait]
-impl Remote for Scripted {
-    async fn read(&self, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>, Fault> {
-        self.answer()?;
-        let reply = {
-            let values = self.values.lock().unwrap();
-            keys.iter().map(|key| values.get(key).cloned()).collect()
-        };
-        if let Some(meanwhile) = &mut *self.after_read.lock().unwrap() {
-            meanwhile();
-        }
-        if self.yields.load(Ordering::SeqCst) {
-            tokio::task::yield_now().await;
-        }
-        Ok(reply)
-    }
-
-    async fn lease(
-        &self,
-        key: &Bytes,
-        token: Token,
-        replace: Option<&Bytes>,
-        mint: &[(TagKey, Token)],
-    ) -> Result<Leased, Fault> {
-        self.answer()?;
-        let mut values = self.values.lock().unwrap();
-        let standing = values.get(key).cloned();
-        if standing.is_none()
-            || standing.as_ref().map(crate::protocol::frame::fingerprint).as_ref() == replace
-        {
-            values.insert(key.clone(), token.lease_frame());
-        }
-        let mut set = |tag: &TagKey, token: Token| {
-            values.entry(tag.to_bytes()).or_insert_with(|| token.tag_frame()).clone()
-        };
-        let minted = mint.iter().map(|(tag, token)| set(tag, *token)).collect();
-        Ok(Leased { standing: values[key].clone(), minted })
-    }
-
-    async fn fill(&self, key: &Bytes, token: Token, frame: Bytes, _: Duration) -> Result<bool, Fault> {
-        self.answer()?;
-        let mut values = self.values.lock().unwrap();
-        let is_held = values.get(key) == Some(&token.lease_frame());
-        if is_held {
-            values.insert(key.clone(), frame);
-        }
-        Ok(is_held)
-    }
-
-    async fn release(&self, key: &Bytes, token: Token) -> Result<(), Fault> {
-        let mut values = self.values.lock().unwrap();
-        if values.get(key) == Some(&token.lease_frame()) {
-            values.remove(key);
-        }
-        Ok(())
-    }
-
-    async fn sweep(&self, _: Sweep<'_>) -> Result<u64, Fault> {
-        self.answer()?;
-        let mut values = self.values.lock().unwrap();
-        let swept = values.len() as u64;
-        values.clear();
-        Ok(swept)
-    }
-
-    async fn tell(&self, keys: &[Bytes], _: &[ChangeId]) -> Result<u64, Fault> {
-        self.unlink(keys).await
-    }
-
-    async fn unlink(&self, keys: &[Bytes]) -> Result<u64, Fault> {
-        self.answer()?;
-        if let Some(meanwhile) = &mut *self.during_unlink.lock().unwrap() {
-            meanwhile();
-        }
-        let mut values = self.values.lock().unwrap();
-        Ok(keys.iter().filter(|key| values.remove(*key).is_some()).count() as u64)
-    }
-
-    fn tracks(&self) -> bool {
-        true
-    }
-
-    fn suspect(&self) {
-        self.suspicions.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
-/// Nobody looks at it from outside.
-#[async_trait]
-impl Inspect for Scripted {
-    async fn about(&self) -> Result<(String, Duration), Fault> {
-        Err(Fault::Refused)
-    }
-
-    async fn scan(&self, _: &str, _: u64, _: usize) -> Result<(u64, Vec<Bytes>), Fault> {
-        Err(Fault::Refused)
-    }
-
-    async fn exist(&self, _: &[Bytes]) -> Result<Vec<bool>, Fault> {
-        Err(Fault::Refused)
-    }
-
-    async fn look(&self, _: &[Bytes]) -> Result<Vec<Option<Inspected>>, Fault> {
-        Err(Fault::Refused)
-    }
-}
 
 struct Bench {
     engine: Arc<Engine>,
@@ -170,6 +35,7 @@ impl Bench {
             policy: Policy::ttl(Duration::from_secs(600)).jitter(0.0),
             coder: Coder::of::<u64>(Default::default()),
             version: 0,
+            memory_only: false,
             common: Arc::new(Common::new(Declaration { value: TypeId::of::<u64>(), parts: Vec::new() })),
             sealer: Sealer::new(Protection::Standard, None).unwrap(),
             max_value_bytes: 1 << 20,

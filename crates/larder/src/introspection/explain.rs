@@ -76,6 +76,17 @@ pub enum InRedis {
     },
     /// An entry.
     Entry(Held),
+    /// The anchor of a memory-only class: no value, only what an invalidation unlinks so that the instances that keep a
+    /// copy hear of it.
+    Anchor {
+        /// When it ends by itself.
+        until: SystemTime,
+    },
+    /// A value is being computed that is to be put here; reads take it for nothing.
+    Permit {
+        /// When it ends by itself.
+        until: SystemTime,
+    },
     /// Something that this version of larder did not write, or that was damaged. Reads pass it over.
     Unreadable,
 }
@@ -182,7 +193,7 @@ impl Engine {
             payload_bytes: copy.payload_bytes as usize,
             loaded_at: wall(copy.loaded_at_millis),
             until: self.wall_in(copy.deadline.since(now)),
-            tags: self.standing(&copy.tags, |tag| self.local.token(tag, guarded)),
+            tags: self.standing(&copy.tags, |tag| self.local.token_for(copy.origin, tag, guarded)),
             is_served: self.local.get(key, now, guarded).is_some(),
         }
     }
@@ -198,6 +209,8 @@ impl Engine {
         let until = self.wall_in(left.unwrap_or_default());
         let entry = match Frame::parse(&frame) {
             Ok(Frame::Lease(_)) => return Ok(InRedis::Leased { until }),
+            Ok(Frame::Anchor(_)) => return Ok(InRedis::Anchor { until }),
+            Ok(Frame::Permit(_)) => return Ok(InRedis::Permit { until }),
             Ok(Frame::Entry(entry)) => entry,
             Ok(Frame::Tag(_)) | Err(_) => return Ok(InRedis::Unreadable),
         };

@@ -17,6 +17,9 @@ pub(crate) enum Origin {
     /// Whoever guards memory will tell when it changes: Redis on the tracked connection, or the journal. Right as long
     /// as the guard is in touch.
     Guarded,
+    /// Guarded, and loaded here for a memory-only class: its tags' `token`s are the lives of those tags in this memory, so
+    /// that no token that somebody sets back in Redis makes a fallen copy valid again.
+    Anchored,
     /// Nobody will tell: its deadline alone says how long it may be served.
     Timed,
 }
@@ -42,14 +45,29 @@ impl LocalCopy {
 #[derive(Clone)]
 pub(crate) enum Slot {
     Entry(Arc<LocalCopy>),
-    Token(Token, Origin),
+    Token(TagCopy),
+}
+
+/// A tag's token.
+#[derive(Clone, Copy)]
+pub(crate) struct TagCopy {
+    pub(crate) token: Token,
+    pub(crate) origin: Origin,
+    /// Drawn when the tag enters memory, and gone with it: unlike `token`, nothing that is outside of this process
+    /// decides what it is.
+    pub(crate) life: Token,
 }
 
 impl Slot {
+    /// A tag's token that enters memory.
+    pub(crate) fn token(token: Token, origin: Origin) -> Self {
+        Slot::Token(TagCopy { token, origin, life: Token::random() })
+    }
+
     pub(crate) fn origin(&self) -> Origin {
         match self {
             Slot::Entry(copy) => copy.origin,
-            Slot::Token(_, origin) => *origin,
+            Slot::Token(tag) => tag.origin,
         }
     }
 }

@@ -6,6 +6,7 @@
 
 pub(crate) mod copy;
 pub(crate) mod landing;
+pub(crate) mod permit;
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use quick_cache::DefaultHashBuilder;
 use quick_cache::sync::Cache;
 
 use crate::clock::Tick;
-use crate::local::copy::{Evictions, LocalCopy, Origin, Slot, Weight};
+use crate::local::copy::{Evictions, LocalCopy, Origin, Slot, TagCopy, Weight};
 use crate::local::landing::{Flown, Landing};
 use crate::policy::Consistency;
 use crate::protocol::flight::FlightId;
@@ -36,6 +37,7 @@ pub(crate) struct Local {
     slots: Cache<Bytes, Slot, Weight, DefaultHashBuilder, Evictions>,
     evictions: Evictions,
     next_flight: AtomicU64,
+    next_permit: AtomicU64,
 }
 
 /// How a read goes on that found no copy.
@@ -61,6 +63,7 @@ impl Local {
             slots: Cache::with(entries, capacity_bytes, Weight, hash_builder, evictions.clone()),
             evictions,
             next_flight: AtomicU64::new(1),
+            next_permit: AtomicU64::new(1),
         }
     }
 
@@ -68,7 +71,7 @@ impl Local {
     pub(crate) fn get(&self, key: &[u8], now: Tick, guarded: bool) -> Option<Arc<LocalCopy>> {
         match self.slots.get(key) {
             Some(Slot::Entry(copy)) if copy.may_serve(now, guarded) => {
-                stands(&copy.tags, |tag| self.token(tag, guarded)).then_some(copy)
+                self.stands(&copy.tags, copy.origin, guarded).then_some(copy)
             }
             _ => None,
         }
@@ -77,7 +80,28 @@ impl Local {
     /// The token of `tag`, if it may be relied on.
     pub(crate) fn token(&self, tag: &TagKey, guarded: bool) -> Option<Token> {
         match self.slots.get(tag.as_bytes()) {
-            Some(Slot::Token(token, origin)) if origin == Origin::Timed || guarded => Some(token),
+            Some(Slot::Token(tag)) if tag.origin == Origin::Timed || guarded => Some(tag.token),
+            _ => None,
+        }
+    }
+
+    /// What a copy of this origin took of `tag` before its load, if it had done so now.
+    pub(crate) fn token_for(&self, origin: Origin, tag: &TagKey, guarded: bool) -> Option<Token> {
+        match origin {
+            Origin::Anchored => self.life(tag, guarded),
+            Origin::Guarded | Origin::Timed => self.token(tag, guarded),
+        }
+    }
+
+    /// Whether every tag still has what a copy of this origin took of it.
+    pub(crate) fn stands(&self, taken: &[Taken], origin: Origin, guarded: bool) -> bool {
+        stands(taken, |tag| self.token_for(origin, tag, guarded))
+    }
+
+    /// The life of `tag`'s token, as long as Redis would report its end.
+    fn life(&self, tag: &TagKey, guarded: bool) -> Option<Token> {
+        match self.slots.get(tag.as_bytes()) {
+            Some(Slot::Token(tag)) if tag.origin == Origin::Guarded && guarded => Some(tag.life),
             _ => None,
         }
     }
@@ -91,21 +115,41 @@ impl Local {
     /// Inserts what a tracked read brought of `key`, the `nth` of the marked keys, unless an invalidation
     /// reached its shard since.
     pub(crate) fn insert_tracked(&self, mark: &Mark, nth: usize, key: Bytes, slot: Slot) -> bool {
-        let shard = self.shard(&key);
+        let mut shard = self.shard(&key);
         let may = shard.may_insert(mark.0[nth]);
         if may {
+            shard.void_permits(&key);
             // Under the shard's lock: a push that arrives now removes what is inserted here.
+            let slot = self.living(&key, slot);
             self.slots.insert(key, slot);
         }
         may
     }
 
+    /// A token that is there already goes on with its life. Under the shard's lock, as whatever ends one.
+    fn living(&self, key: &[u8], slot: Slot) -> Slot {
+        match (slot, self.slots.peek(key)) {
+            (Slot::Token(new), Some(Slot::Token(old)))
+                if old.token == new.token && old.origin == Origin::Guarded =>
+            {
+                Slot::Token(TagCopy { life: old.life, ..new })
+            }
+            (slot, _) => slot,
+        }
+    }
+
     /// Inserts what a flight loaded, unless an invalidation detached it, or all there is would not make room for it.
     pub(crate) fn insert_loaded(&self, key: &Bytes, flight: FlightId, copy: LocalCopy) -> Result<(), WhyNot> {
-        let shard = self.shard(key);
+        let mut shard = self.shard(key);
         if !shard.is_attached(key, flight) {
             return Err(WhyNot::Overtaken);
         }
+        shard.void_permits(key);
+        self.insert_copy(key, copy)
+    }
+
+    /// Under the shard's lock: an invalidation that arrives now removes what is inserted here.
+    fn insert_copy(&self, key: &Bytes, copy: LocalCopy) -> Result<(), WhyNot> {
         self.slots.insert(key.clone(), Slot::Entry(Arc::new(copy)));
         // quick_cache evicts at once what is heavier than one of its own shards.
         if self.slots.peek(key).is_some() { Ok(()) } else { Err(WhyNot::NoRoom) }
@@ -118,11 +162,17 @@ impl Local {
             let _shard = self.shard(tag.as_bytes());
             self.token(tag, guarded).unwrap_or_else(|| {
                 let token = Token::random();
-                self.slots.insert(tag.to_bytes(), Slot::Token(token, Origin::Timed));
+                self.slots.insert(tag.to_bytes(), Slot::token(token, Origin::Timed));
                 token
             })
         };
         tags.iter().map(|tag| Taken { tag: tag.clone(), token: token(tag) }).collect()
+    }
+
+    /// The present lives of `tags`, for a load of a memory-only class; `None` when a tag's token is not here, or Redis would
+    /// not report its end.
+    pub(crate) fn take_lives(&self, tags: &[TagKey], guarded: bool) -> Option<Vec<Taken>> {
+        tags.iter().map(|tag| Some(Taken { tag: tag.clone(), token: self.life(tag, guarded)? })).collect()
     }
 
     /// Redis said that `key` changed. Called in the connection's reader, in wire order. Says whether there was a copy.

@@ -60,7 +60,7 @@ fn what_this_process_loaded_outlives_a_loss() {
     let mark = local.mark([&guarded[..], other.as_bytes()].into_iter());
     let slot = Slot::Entry(Arc::new(copy(Origin::Guarded, vec![])));
     assert!(local.insert_tracked(&mark, 0, guarded.clone(), slot.clone()));
-    let token = Slot::Token(Token::random(), Origin::Guarded);
+    let token = Slot::token(Token::random(), Origin::Guarded);
     assert!(local.insert_tracked(&mark, 1, other.to_bytes(), token));
 
     assert_eq!(local.clear_guarded(), 2);

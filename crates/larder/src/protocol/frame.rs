@@ -1,4 +1,4 @@
-//! What stands in Redis under a key: a lease, an entry, a known absence, or a tag's token.
+//! What stands in Redis under a key: a lease, an entry, a known absence, a tag's token, a permit, or an anchor.
 //!
 //! Every frame is one kind byte and a 16-byte id, then what the kind needs. The id stands at a fixed place
 //! so that a script can compare it without decoding anything (see `lease`).
@@ -6,6 +6,8 @@
 //! ```text
 //! 'L' token                          a lease: somebody is loading this key
 //! 'T' token                          a tag's present token
+//! 'P' id                             a permit is out to put a computed value here; readers take it for a miss
+//! 'A' id                             the anchor of a memory-only class: no value, only a key that can be unlinked
 //! 'V' fill  version kind header(postcard) bytes tag   an entry
 //! 'N' fill  version kind header(postcard) tag         known to be absent
 //! ```
@@ -31,6 +33,16 @@ impl Token {
     /// The frame of a tag with this token.
     pub fn tag_frame(self) -> Bytes {
         prefixed(b'T', self).freeze()
+    }
+
+    /// The frame of a permit of this id.
+    pub fn permit_frame(self) -> Bytes {
+        prefixed(b'P', self).freeze()
+    }
+
+    /// The frame of an anchor of this id.
+    pub fn anchor_frame(self) -> Bytes {
+        prefixed(b'A', self).freeze()
     }
 }
 
@@ -87,6 +99,8 @@ pub enum SealKind {
 pub enum Frame {
     Lease(Token),
     Tag(Token),
+    Permit(Token),
+    Anchor(Token),
     Entry(Entry),
 }
 
@@ -158,7 +172,9 @@ impl Frame {
         match (prefix[0], rest.is_empty()) {
             (b'L', true) => Ok(Frame::Lease(id)),
             (b'T', true) => Ok(Frame::Tag(id)),
-            (b'L' | b'T', false) => Err(Broken::Trailing),
+            (b'P', true) => Ok(Frame::Permit(id)),
+            (b'A', true) => Ok(Frame::Anchor(id)),
+            (b'L' | b'T' | b'P' | b'A', false) => Err(Broken::Trailing),
             (kind @ (b'V' | b'N'), _) => parse_entry(kind, id, bytes, rest).map(Frame::Entry),
             _ => Err(Broken::Kind),
         }
@@ -231,6 +247,8 @@ mod tests {
         let token = Token::random();
         assert_eq!(Frame::parse(&token.lease_frame()), Ok(Frame::Lease(token)));
         assert_eq!(Frame::parse(&token.tag_frame()), Ok(Frame::Tag(token)));
+        assert_eq!(Frame::parse(&token.permit_frame()), Ok(Frame::Permit(token)));
+        assert_eq!(Frame::parse(&token.anchor_frame()), Ok(Frame::Anchor(token)));
         for payload in [Some(&b"bytes"[..]), Some(&b""[..]), None] {
             let entry = entry(payload);
             assert_eq!(Frame::parse(&entry.encode()), Ok(Frame::Entry(entry)));

@@ -128,6 +128,14 @@ mod tests {
     }
 
     #[test]
+    fn a_permit_is_a_miss_that_a_reader_may_replace() {
+        let permit = Token::random().permit_frame();
+        let seen = after_read(Some(&permit), EXPECTED, |_| None);
+        assert_eq!(seen, AfterRead::Acquire { replace: Some(permit.clone()), alarm: None });
+        assert_eq!(after_lease(&permit, Token::random(), EXPECTED, |_| None), AfterLease::ReadAgain);
+    }
+
+    #[test]
     fn an_entry_of_another_codec_class_version_or_set_of_tags_is_a_miss() {
         let token = Token::random();
         let frame = entry(token).encode();

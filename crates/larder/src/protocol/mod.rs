@@ -4,6 +4,7 @@ pub mod certificate;
 pub mod flight;
 pub mod frame;
 pub mod lease;
+pub mod permit;
 pub mod relay;
 pub mod rules;
 pub mod shard;

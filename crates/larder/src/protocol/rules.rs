@@ -23,6 +23,11 @@ pub enum Rule {
     CertifiesAfterReplay,
     /// A pass leaves out only what has been told, in the same step as its names were left there. Mutant `blind-skip`.
     SkipsOnlyTold,
+    /// A value that was computed is put only by its permit, which every invalidation voids. Mutant `blind-put`.
+    PutsUnderPermit,
+    /// What a load of a memory-only class brought enters memory only if the read that saw its anchor is still watched: no
+    /// report of the key came since. Mutant `unwatched-copy`.
+    KeepsUnderAnchor,
     /// An entry is served only if its digest is that of what this process decodes. Mutant `any-shape`.
     ComparesDigests,
     /// A key in Redis names the database behind it. Mutant `shared-keys`.
@@ -84,7 +89,7 @@ impl Rules {
 #[cfg(feature = "proof")]
 impl Rule {
     /// All of them, in the order of the list of mutants.
-    pub const ALL: [Rule; 12] = [
+    pub const ALL: [Rule; 14] = [
         Rule::FillComparesLease,
         Rule::JoinsNoPast,
         Rule::LoadsThePresent,
@@ -94,6 +99,8 @@ impl Rule {
         Rule::UsesOnlyCertified,
         Rule::CertifiesAfterReplay,
         Rule::SkipsOnlyTold,
+        Rule::PutsUnderPermit,
+        Rule::KeepsUnderAnchor,
         Rule::ComparesDigests,
         Rule::NamesItsDatabase,
         Rule::AttestsSilence,
@@ -111,6 +118,8 @@ impl Rule {
             Rule::UsesOnlyCertified => "no-certificate",
             Rule::CertifiesAfterReplay => "no-replay",
             Rule::SkipsOnlyTold => "blind-skip",
+            Rule::PutsUnderPermit => "blind-put",
+            Rule::KeepsUnderAnchor => "unwatched-copy",
             Rule::ComparesDigests => "any-shape",
             Rule::NamesItsDatabase => "shared-keys",
             Rule::AttestsSilence => "trust-silence",

@@ -1,9 +1,10 @@
-//! What one shard lock guards: the sequence that fences inserts, and the flights in progress.
+//! What one shard lock guards: the sequence that fences inserts, the flights in progress, and the permits that are out.
 //!
 //! Invariants, each borne by a test of its name:
 //! - `no_insert_after_a_push`: an in-process copy is inserted only if no invalidation reached its shard since
 //!   the read that brought it was sent.
 //! - `a_detached_flight_inserts_nothing`: a load that an invalidation overtook leaves nothing behind.
+//! - `a_void_permit_puts_nothing`: nor does a computation.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use bytes::Bytes;
 use crate::clock::Tick;
 use crate::policy::Consistency;
 use crate::protocol::flight::{Boarding, Flight, FlightId, board};
+use crate::protocol::permit::{PermitId, Permits};
 use crate::protocol::rules::{Rule, Rules};
 use crate::protocol::tag::TagKey;
 
@@ -26,6 +28,7 @@ pub struct Seq(u64);
 pub struct Shard<H> {
     seq: u64,
     flights: BTreeMap<Bytes, Flight<H>>,
+    permits: Permits,
     rules: Rules,
 }
 
@@ -38,7 +41,7 @@ pub enum Boarded<H> {
 
 impl<H: Clone> Shard<H> {
     pub fn new(rules: Rules) -> Self {
-        Shard { seq: 0, flights: BTreeMap::new(), rules }
+        Shard { seq: 0, flights: BTreeMap::new(), permits: Permits::default(), rules }
     }
 
     /// The sequence as of now: taken before a read is sent, compared when its reply is inserted.
@@ -54,18 +57,21 @@ impl<H: Clone> Shard<H> {
     /// An invalidation of some key of this shard arrived; returns the key's flight, to be told of it.
     pub fn pushed(&mut self, key: &[u8]) -> Option<H> {
         self.seq += 1;
+        self.permits.void(key);
         self.flights.get(key).map(|flight| flight.handle.clone())
     }
 
     /// Everything this shard knows may be old: nothing in progress may insert any more.
     pub fn cleared(&mut self) -> Vec<H> {
         self.seq += 1;
+        self.permits.void_all();
         std::mem::take(&mut self.flights).into_values().map(|flight| flight.handle).collect()
     }
 
     /// This instance changed `key` itself: nobody who comes later may join its flight.
     pub fn detach(&mut self, key: &[u8]) -> Option<H> {
         self.seq += 1;
+        self.permits.void(key);
         if !self.rules.keep(Rule::JoinsNoPast) {
             return self.flights.get(key).map(|flight| flight.handle.clone());
         }
@@ -75,7 +81,7 @@ impl<H: Clone> Shard<H> {
     /// This instance invalidated `tag`: the same for every flight that builds on it. Returns their keys too,
     /// whose leases have become worthless.
     pub fn detach_tagged(&mut self, tag: &TagKey) -> Vec<(Bytes, H)> {
-        self.detach_if(|_, flight| flight.tags.contains(tag))
+        self.detach_if(|_, tags| tags.contains(tag))
     }
 
     /// The same for every flight whose key is among those meant.
@@ -85,12 +91,13 @@ impl<H: Clone> Shard<H> {
 
     /// Counts as an invalidation of the shard: a tracked read of a key that is meant may be under way without a flight
     /// on the table.
-    fn detach_if(&mut self, is_meant: impl Fn(&[u8], &Flight<H>) -> bool) -> Vec<(Bytes, H)> {
+    fn detach_if(&mut self, is_meant: impl Fn(&[u8], &[TagKey]) -> bool) -> Vec<(Bytes, H)> {
         self.seq += 1;
+        self.permits.void_if(&is_meant);
         if !self.rules.keep(Rule::JoinsNoPast) {
             return Vec::new();
         }
-        let meant = self.flights.extract_if(.., |key, flight| is_meant(key, flight));
+        let meant = self.flights.extract_if(.., |key, flight| is_meant(key, &flight.tags));
         meant.map(|(key, flight)| (key, flight.handle)).collect()
     }
 
@@ -134,6 +141,47 @@ impl<H: Clone> Shard<H> {
     /// Whether a flight of `key` is on the table.
     pub fn is_loading(&self, key: &[u8]) -> bool {
         self.flights.contains_key(key)
+    }
+
+    /// Draws a permit for `key`: what is computed from now on may be kept by [`Shard::redeem`]. No read joins it, and it
+    /// hides no flight.
+    pub fn draw(&mut self, key: Bytes, id: PermitId, tags: Arc<[TagKey]>) {
+        self.permits.draw(key, id, tags);
+    }
+
+    /// Whether the permit is out and not void.
+    #[cfg(test)]
+    pub fn is_permitted(&self, key: &[u8], id: PermitId) -> bool {
+        self.permits.is_valid(key, id)
+    }
+
+    /// Whether the caller may put the permit's value, under this same lock. If so, nothing that is under way for the key
+    /// enters after it: other permits, the flight and tracked reads of the key began with what stood there before. `rule`
+    /// names what a proof breaks here.
+    pub fn redeem(&mut self, key: &[u8], id: PermitId, rule: Rule) -> bool {
+        if !self.permits.is_valid(key, id) && self.rules.keep(rule) {
+            return false;
+        }
+        self.seq += 1;
+        self.permits.void(key);
+        self.flights.remove(key);
+        true
+    }
+
+    /// A load put a value under `key`: permits drawn before would put an older one in its place.
+    pub fn void_permits(&mut self, key: &[u8]) {
+        self.permits.void(key);
+    }
+
+    /// Takes a permit off the table that is not used.
+    pub fn give_up(&mut self, key: &[u8], id: PermitId) {
+        self.permits.give_up(key, id);
+    }
+
+    /// How many permits are out and not void.
+    #[cfg(test)]
+    pub fn permits(&self) -> usize {
+        self.permits.count()
     }
 
     /// Takes a flight off the table, if it is still there.
@@ -186,6 +234,44 @@ mod tests {
             let next = shard.board(b"k", Consistency::Bounded, FlightId(2), NOW, BOUND);
             assert!(matches!(next, Boarded::Lead), "who comes later loads anew");
         }
+    }
+
+    #[test]
+    fn a_void_permit_puts_nothing() {
+        const RULE: Rule = Rule::PutsUnderPermit;
+        const ID: PermitId = PermitId(1);
+        let tag = TagKey::from(Bytes::from_static(b"users"));
+        let void: [fn(&mut Shard<&'static str>, &TagKey); 7] = [
+            |shard, _| assert!(shard.pushed(b"k").is_some()),
+            |shard, _| assert!(shard.detach(b"k").is_some()),
+            |shard, tag| drop(shard.detach_tagged(tag)),
+            |shard, _| drop(shard.detach_matching(|key| key == b"k")),
+            |shard, _| drop(shard.cleared()),
+            |shard, _| shard.void_permits(b"k"),
+            |shard, _| shard.give_up(b"k", ID),
+        ];
+        for void in void {
+            let mut shard = departed(std::slice::from_ref(&tag));
+            shard.draw(Bytes::from("k"), ID, [tag.clone()].into());
+            assert!(
+                shard.is_permitted(b"k", ID) && shard.is_attached(b"k", FlightId(1)),
+                "neither hides the other"
+            );
+            void(&mut shard, &tag);
+            assert!(!shard.redeem(b"k", ID, RULE) && shard.permits() == 0);
+        }
+        let mut shard = departed(&[]);
+        shard.draw(Bytes::from("k"), ID, [].into());
+        shard.draw(Bytes::from("k"), PermitId(2), [].into());
+        shard.detach(b"other");
+        shard.detach_tagged(&tag);
+        let seen = shard.seq();
+        assert!(shard.redeem(b"k", ID, RULE), "what touches neither key nor tag voids nothing");
+        assert!(!shard.redeem(b"k", PermitId(2), RULE), "of two permits the first put wins");
+        assert!(
+            !shard.is_attached(b"k", FlightId(1)) && !shard.may_insert(seen),
+            "what is under way enters no more"
+        );
     }
 
     #[test]

@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use crate::batch::Sweep;
 use crate::journal::ChangeId;
-use crate::protocol::tag::TagKey;
+use crate::protocol::tag::{TagKey, Taken};
 use crate::protocol::token::Token;
 
 /// Why the shared tier did not do what it was asked.
@@ -23,9 +23,9 @@ pub(crate) enum Fault {
     Away,
 }
 
-/// What LEASE brought.
+/// What LEASE brought, or the planting of another frame.
 pub(crate) struct Leased {
-    /// What stands under the key now: the lease that was asked for, or what was there before.
+    /// What stands under the key now: the frame that was asked for, or what was there before.
     pub(crate) standing: Bytes,
     /// The standing frame of each tag that was to be minted, in the order asked.
     pub(crate) minted: Vec<Bytes>,
@@ -35,14 +35,21 @@ pub(crate) struct Leased {
 ///
 /// - `read` is one tracked read: from its reply on, every change of a key it named is reported through
 ///   [`Listener::pushed`], in the order in which the server made it relative to replies.
-/// - `lease`, `fill` and `release` are each atomic on their key.
+/// - `read_anchor` is the same, and tells how long the first key may still stand: at least so long from its sending on.
+/// - `lease`, `plant`, `permit`, `put`, `fill` and `release` are each atomic on their key.
 /// - When reports may have been lost, [`Listener::cleared`] is called before the tier is usable again.
 ///
 /// What the caller guarantees: keys are spelled by `key`, tokens are used once.
 #[async_trait]
 pub(crate) trait Remote: Send + Sync {
+    /// `key` as the tier has it: an entry is bound to that.
+    fn spelled(&self, key: &Bytes) -> Bytes;
+
     /// The values of `keys`, read together; refused by a server that is no longer the master.
     async fn read(&self, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>, Fault>;
+
+    /// As `read`, and how long the first of `keys` may still stand; `None` when it is not there.
+    async fn read_anchor(&self, keys: &[Bytes]) -> Result<(Vec<Option<Bytes>>, Option<Duration>), Fault>;
 
     /// Sets `token`'s lease under `key` if nothing stands there, or only what `replace` fingerprints, and mints
     /// the tags that are missing.
@@ -53,6 +60,36 @@ pub(crate) trait Remote: Send + Sync {
         replace: Option<&Bytes>,
         mint: &[(TagKey, Token)],
     ) -> Result<Leased, Fault>;
+
+    /// Sets `frame` under `key` for `life` as `lease` does its own.
+    async fn plant(
+        &self,
+        key: &Bytes,
+        frame: Bytes,
+        life: Duration,
+        replace: Option<&Bytes>,
+        mint: &[(TagKey, Token)],
+    ) -> Result<Leased, Fault>;
+
+    /// As `plant` with a permit of id `token`; one that stands there already is shared, and stands for `life` at least.
+    async fn permit(
+        &self,
+        key: &Bytes,
+        token: Token,
+        life: Duration,
+        replace: Option<&Bytes>,
+        mint: &[(TagKey, Token)],
+    ) -> Result<Leased, Fault>;
+
+    /// Puts `frame` for `ttl` in place of what `standing` fingerprints, if that and every one of `tags`' tokens stand.
+    async fn put(
+        &self,
+        key: &Bytes,
+        standing: &Bytes,
+        tags: &[Taken],
+        frame: Bytes,
+        ttl: Duration,
+    ) -> Result<bool, Fault>;
 
     /// Puts `frame` in place of `token`'s lease for `ttl`; `false` when the lease is gone.
     async fn fill(&self, key: &Bytes, token: Token, frame: Bytes, ttl: Duration) -> Result<bool, Fault>;

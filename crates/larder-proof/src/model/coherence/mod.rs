@@ -3,6 +3,8 @@
 //! The versions of the database's one row count from 0. A read's answer is judged by the version that had been
 //! acknowledged when the read began; a stored entry by the version that Redis has been told of.
 
+mod anchored;
+mod permit;
 mod read;
 pub mod scenarios;
 mod state;
@@ -34,6 +36,10 @@ pub struct Coherence {
     pub readers: Vec<Reader>,
     /// The instances of the writes; each write happens once.
     pub writers: Vec<usize>,
+    /// The instances of the permits; each is drawn once, and put or given up.
+    pub permits: Vec<usize>,
+    /// Whether the class is memory-only.
+    pub anchored: bool,
     /// Commits by nobody's instance, which the relay alone invalidates.
     pub foreign: u8,
     /// Evictions and expiries.
@@ -101,11 +107,31 @@ pub enum Branch {
     Lost,
     /// A copy's tag was gone from memory.
     TagGone,
+    /// An anchor was set.
+    Anchored,
+    /// What a load of a memory-only class brought was kept.
+    KeptUnderAnchor,
+    /// A report overtook such a load.
+    LostAnchor,
+    /// A permit was drawn on the entry that stood there.
+    DrewOnEntry,
+    /// A permit was drawn where nothing of use stood.
+    DrewOnNothing,
+    /// A permit was drawn in memory.
+    DrewInMemory,
+    /// A computed value was put.
+    Put,
+    /// A put was refused.
+    PutRefused,
+    /// A computed value was put into memory.
+    PutInMemory,
+    /// Such a put was refused.
+    PutInMemoryRefused,
 }
 
 impl Branch {
     /// All, in order of declaration.
-    pub const ALL: [Branch; 24] = {
+    pub const ALL: [Branch; 34] = {
         use Branch::*;
         [
             MemoryHit,
@@ -132,7 +158,26 @@ impl Branch {
             PassedOver,
             Lost,
             TagGone,
+            Anchored,
+            KeptUnderAnchor,
+            LostAnchor,
+            DrewOnEntry,
+            DrewOnNothing,
+            DrewInMemory,
+            Put,
+            PutRefused,
+            PutInMemory,
+            PutInMemoryRefused,
         ]
+    };
+
+    /// Those of memory-only classes.
+    pub const ANCHORED: [Branch; 3] = [Branch::Anchored, Branch::KeptUnderAnchor, Branch::LostAnchor];
+
+    /// Those of permits.
+    pub const PERMITS: [Branch; 7] = {
+        use Branch::*;
+        [DrewOnEntry, DrewOnNothing, DrewInMemory, Put, PutRefused, PutInMemory, PutInMemoryRefused]
     };
 }
 
@@ -153,6 +198,8 @@ pub enum Action {
     Lease(usize),
     /// The missing tag is minted.
     Mint(usize),
+    /// A memory-only class's anchor is set, and its missing tag minted.
+    Plant(usize),
     /// The loader reads the database.
     Load(usize),
     /// What was loaded is filled or kept.
@@ -187,6 +234,14 @@ pub enum Action {
     Beat(usize),
     /// A copy of an outage reaches its deadline.
     Expire(usize),
+    /// A permit is drawn.
+    Draw(usize),
+    /// Its value is computed.
+    Compute(usize),
+    /// The value is put.
+    Put(usize),
+    /// The permit is dropped.
+    GiveBack(usize),
 }
 
 impl Coherence {
@@ -196,6 +251,8 @@ impl Coherence {
             rules,
             readers: Vec::new(),
             writers: Vec::new(),
+            permits: Vec::new(),
+            anchored: false,
             foreign: 0,
             evictions: 0,
             losses: 0,
@@ -227,6 +284,7 @@ impl Model for Coherence {
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
         state.reads(self, actions);
         state.writes(self, actions);
+        state.permits(self, actions);
     }
 
     fn next_state(&self, last: &State, action: Action) -> Option<State> {
@@ -239,6 +297,7 @@ impl Model for Coherence {
             Action::Take(reader) => state.take(self, reader),
             Action::Lease(reader) => state.lease(self, reader),
             Action::Mint(reader) => state.mint(self, reader),
+            Action::Plant(reader) => state.plant(self, reader),
             Action::Load(reader) => state.load(self, reader),
             Action::Fill(reader) => state.fill(self, reader),
             Action::GiveUp(reader) => state.give_up(self, reader),
@@ -256,6 +315,10 @@ impl Model for Coherence {
             Action::Lose(instance) => state.lose(self, instance),
             Action::Beat(instance) => state.beat(self, instance),
             Action::Expire(instance) => state.expire(instance),
+            Action::Draw(permit) => state.draw(self, permit),
+            Action::Compute(permit) => state.compute(permit),
+            Action::Put(permit) => state.put(self, permit),
+            Action::GiveBack(permit) => state.give_back(permit),
         }
         state.settle();
         Some(state)

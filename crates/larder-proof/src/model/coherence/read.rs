@@ -6,7 +6,7 @@ use bytes::Bytes;
 use larder::clock::Tick;
 use larder::policy::Consistency;
 use larder::protocol::flight::FlightId;
-use larder::protocol::frame::{Entry, Frame, Header, Seal};
+use larder::protocol::frame::Entry;
 use larder::protocol::lease::{AfterLease, AfterRead, after_lease, after_read};
 use larder::protocol::rules::Rule;
 use larder::protocol::shard::{Boarded, Seq};
@@ -14,7 +14,8 @@ use larder::protocol::tag::{TagKey, Taken};
 use larder::protocol::token::Token;
 
 use crate::model::coherence::state::{
-    Phase, Slot, State, Version, expected, key, place, tag, tags_of, token_of, version_of,
+    Phase, Slot, State, Version, copy_of, entry_of, expected, key, keys, place, tag, tags_of, token_of,
+    version_of,
 };
 use crate::model::coherence::{Action, Branch, Coherence};
 use crate::model::redis::Sent;
@@ -34,12 +35,18 @@ impl State {
                 Phase::Arrived => actions.push(Action::Board(nth)),
                 Phase::Replied(..) => actions.push(Action::Take(nth)),
                 Phase::Waiting(_) => actions.extend([Action::Ask(nth), Action::GiveUp(nth)]),
+                Phase::Planting { .. } => actions.push(Action::Plant(nth)),
                 Phase::Leasing { .. } => actions.push(Action::Lease(nth)),
                 Phase::Minting { .. } => actions.push(Action::Mint(nth)),
-                Phase::Held { .. } | Phase::Direct { .. } | Phase::DirectHeld { .. } => {
+                Phase::Held { .. }
+                | Phase::Watched { .. }
+                | Phase::Direct { .. }
+                | Phase::DirectHeld { .. } => {
                     actions.push(Action::Load(nth));
                 }
-                Phase::Loaded { .. } | Phase::DirectLoaded { .. } => actions.push(Action::Fill(nth)),
+                Phase::Loaded { .. } | Phase::WatchedLoaded { .. } | Phase::DirectLoaded { .. } => {
+                    actions.push(Action::Fill(nth));
+                }
             }
             if self.left.crashes > 0 && matches!(read.phase, Phase::Held { .. } | Phase::Loaded { .. }) {
                 actions.push(Action::Crash(nth));
@@ -110,6 +117,9 @@ impl State {
     fn send(&mut self, model: &Coherence, nth: usize, id: FlightId) {
         let from = self.readers[nth].instance;
         let keys = keys(model.tagged);
+        if model.anchored {
+            self.watch(model, nth);
+        }
         let marks: Vec<Seq> = keys.iter().map(|key| self.instances[from].shards[place(key)].seq()).collect();
         let values = self.redis.read(from, &keys);
         self.redis.wires[from].push_back(Sent::Values { to: nth, values });
@@ -134,10 +144,15 @@ impl State {
         let Phase::Replied(id, marks, values) = self.readers[nth].phase.clone() else { return };
         let instance = self.readers[nth].instance;
         if self.readers[nth].is_cut || !self.instances[instance].is_usable {
+            self.unwatch(nth);
             self.readers[nth].phase = Phase::Direct { id };
             return;
         }
         let token = values.get(1).and_then(|value| token_of(value.as_ref()));
+        if model.anchored {
+            self.take_anchor(model, nth, id, &marks, values[0].as_ref(), token);
+            return;
+        }
         match after_read(values[0].as_ref(), expected(model.tagged), |_| token) {
             AfterRead::Serve(entry) => {
                 if let Some(token) = token {
@@ -158,10 +173,18 @@ impl State {
         }
     }
 
-    fn insert_tracked(&mut self, model: &Coherence, instance: usize, mark: Seq, key: Bytes, slot: Slot) {
+    pub(super) fn insert_tracked(
+        &mut self,
+        model: &Coherence,
+        instance: usize,
+        mark: Seq,
+        key: Bytes,
+        slot: Slot,
+    ) {
         let instance = &mut self.instances[instance];
         if instance.shards[place(&key)].may_insert(mark) {
             model.take(Branch::Inserted);
+            instance.shards[place(&key)].void_permits(&key);
             instance.memory.insert(key, slot);
         } else {
             model.take(Branch::InsertRefused);
@@ -239,16 +262,19 @@ impl State {
         let phase = match read.phase.clone() {
             Phase::Held { id, lease, tags } => Phase::Loaded { id, lease, tags, version },
             Phase::DirectHeld { id, tags } => Phase::DirectLoaded { id, tags, version },
-            Phase::Direct { id } => Phase::DirectHeld { id, tags: self.take_tokens(model, nth) },
+            Phase::Watched { id, tags } => Phase::WatchedLoaded { id, tags, version },
+            Phase::Direct { id } => {
+                let (at, minted) = (read.instance, self.fresh_token(nth, 2));
+                Phase::DirectHeld { id, tags: self.take_tokens(model, at, minted) }
+            }
             other => other,
         };
         self.readers[nth].phase = phase;
     }
 
     /// `Local::take_tokens`.
-    fn take_tokens(&mut self, model: &Coherence, nth: usize) -> Vec<Taken> {
-        let minted = self.fresh_token(nth, 2);
-        let instance = &mut self.instances[self.readers[nth].instance];
+    pub(super) fn take_tokens(&mut self, model: &Coherence, instance: usize, minted: Token) -> Vec<Taken> {
+        let instance = &mut self.instances[instance];
         let mut taken = Vec::new();
         for tag in tags_of(model.tagged).iter() {
             let token = instance.token(tag).unwrap_or_else(|| {
@@ -277,10 +303,15 @@ impl State {
                 }
                 self.land(nth, id, version);
             }
+            Phase::WatchedLoaded { id, tags, version } => {
+                self.keep_watched(model, nth, tags, version);
+                self.land(nth, id, version);
+            }
             Phase::DirectLoaded { id, tags, version } => {
                 let instance = &mut self.instances[self.readers[nth].instance];
                 if instance.shards[place(&key())].is_attached(&key(), id) {
                     model.take(Branch::InsertedLoaded);
+                    instance.shards[place(&key())].void_permits(&key());
                     instance.memory.insert(key(), Slot::Copy { version, tags, is_tracked: false });
                 } else {
                     model.take(Branch::LoadedRefused);
@@ -306,13 +337,14 @@ impl State {
         self.take_off(nth, id, None);
     }
 
-    fn land(&mut self, nth: usize, id: FlightId, version: Version) {
+    pub(super) fn land(&mut self, nth: usize, id: FlightId, version: Version) {
         self.answer(nth, version);
         self.take_off(nth, id, Some(version));
     }
 
     /// Off the table, then everybody who followed hears of it.
     fn take_off(&mut self, nth: usize, id: FlightId, outcome: Option<Version>) {
+        self.unwatch(nth);
         let instance = self.readers[nth].instance;
         self.instances[instance].shards[place(&key())].land(&key(), id);
         for follower in 0..self.readers.len() {
@@ -348,27 +380,11 @@ impl State {
     }
 
     /// Unique as random ones are, and the same in whatever order the readers draw.
-    fn fresh_token(&self, nth: usize, kind: u8) -> Token {
+    pub(super) fn fresh_token(&self, nth: usize, kind: u8) -> Token {
         let mut bytes = [0; 16];
         bytes[..3].copy_from_slice(&[u8::try_from(nth).unwrap_or(u8::MAX), self.readers[nth].tokens, kind]);
         Token::from_bytes(bytes)
     }
-}
-
-fn keys(tagged: bool) -> Vec<Bytes> {
-    [key()].into_iter().chain(tags_of(tagged).iter().map(TagKey::to_bytes)).collect()
-}
-
-fn copy_of(entry: &Entry) -> Slot {
-    Slot::Copy { version: version_of(entry), tags: entry.header.tags.clone(), is_tracked: true }
-}
-
-fn entry_of(version: Version, tags: Vec<Taken>, fill: Token) -> Entry {
-    let header = Header { codec: 0, class_version: 1, digest: 0, loaded_at_millis: 0, ttl_millis: 1, tags };
-    let payload = Some(Bytes::copy_from_slice(&[version]));
-    let entry = Entry { fill, header, payload, seal: Seal::default() };
-    debug_assert_eq!(Frame::parse(&entry.encode()), Ok(Frame::Entry(entry.clone())));
-    entry
 }
 
 /// The flight a reader leads or follows.
@@ -377,6 +393,7 @@ pub(super) fn flight(phase: &Phase) -> FlightId {
         Phase::Joined(id) | Phase::After(id) | Phase::Asked(id, _) | Phase::Replied(id, ..) => *id,
         Phase::Waiting(id) | Phase::Leasing { id, .. } | Phase::Minting { id, .. } => *id,
         Phase::Held { id, .. } | Phase::Loaded { id, .. } | Phase::Direct { id } => *id,
+        Phase::Planting { id, .. } | Phase::Watched { id, .. } | Phase::WatchedLoaded { id, .. } => *id,
         Phase::DirectHeld { id, .. } | Phase::DirectLoaded { id, .. } => *id,
         Phase::Before | Phase::Arrived | Phase::Done => FlightId(0),
     }

@@ -130,3 +130,133 @@ pub fn tags(rules: Rules) -> Vec<(&'static str, Coherence)> {
         ),
     ]
 }
+
+/// Permits: values that are computed beside the loads.
+pub fn permits(rules: Rules) -> Vec<(&'static str, Coherence)> {
+    [untagged_permits(rules), tagged_permits(rules)].concat()
+}
+
+fn untagged_permits(rules: Rules) -> Vec<(&'static str, Coherence)> {
+    let base = || Coherence::new(rules);
+    vec![
+        (
+            "a permit, a read and a write in one process",
+            Coherence {
+                readers: readers(&[(A, Bounded), (A, Bounded)]),
+                writers: vec![A],
+                permits: vec![A],
+                ..base()
+            },
+        ),
+        (
+            "a permit here, a write elsewhere",
+            Coherence {
+                readers: readers(&[(A, Bounded), (B, Fresh)]),
+                writers: vec![B],
+                permits: vec![A],
+                ..base()
+            },
+        ),
+        (
+            "two permits on two instances, a write",
+            Coherence { readers: readers(&[(A, Bounded)]), writers: vec![A], permits: vec![A, B], ..base() },
+        ),
+        (
+            "two permits in one process, a write elsewhere",
+            Coherence { readers: readers(&[(A, Bounded)]), writers: vec![B], permits: vec![A, A], ..base() },
+        ),
+        (
+            "a permit, a write by other software, an eviction",
+            Coherence {
+                readers: readers(&[(A, Bounded), (B, Bounded)]),
+                foreign: 1,
+                evictions: 1,
+                permits: vec![A],
+                ..base()
+            },
+        ),
+        (
+            "a permit, a lost connection, a failed UNLINK",
+            Coherence {
+                readers: readers(&[(A, Bounded)]),
+                writers: vec![A],
+                losses: 1,
+                failures: 1,
+                permits: vec![A],
+                ..base()
+            },
+        ),
+    ]
+}
+
+fn tagged_permits(rules: Rules) -> Vec<(&'static str, Coherence)> {
+    let base = || Coherence { tagged: true, ..Coherence::new(rules) };
+    vec![
+        (
+            "by tag: a permit, a write, an eviction",
+            Coherence {
+                readers: readers(&[(A, Bounded)]),
+                writers: vec![A],
+                evictions: 1,
+                permits: vec![A],
+                ..base()
+            },
+        ),
+        (
+            "by tag: a permit here, a write elsewhere",
+            Coherence { readers: readers(&[(A, Bounded)]), writers: vec![B], permits: vec![A], ..base() },
+        ),
+        (
+            "by tag: a permit in an outage",
+            Coherence { writers: vec![A], losses: 1, failures: 1, permits: vec![A], ..base() },
+        ),
+    ]
+}
+
+/// Memory-only classes: Redis holds anchors and no value.
+pub fn anchors(rules: Rules) -> Vec<(&'static str, Coherence)> {
+    let base = || Coherence { anchored: true, ..Coherence::new(rules) };
+    vec![
+        (
+            "a read here, one there, a write here",
+            Coherence { readers: readers(&[(A, Bounded), (B, Fresh)]), writers: vec![A], ..base() },
+        ),
+        (
+            "two reads here, a write elsewhere",
+            Coherence { readers: readers(&[(A, Bounded), (A, Bounded)]), writers: vec![B], ..base() },
+        ),
+        (
+            "a write by other software, an eviction",
+            Coherence { readers: readers(&[(A, Bounded), (B, Bounded)]), foreign: 1, evictions: 1, ..base() },
+        ),
+        (
+            "a lost connection, a failed UNLINK",
+            Coherence {
+                readers: readers(&[(A, Bounded), (A, Bounded)]),
+                writers: vec![A],
+                losses: 1,
+                failures: 1,
+                ..base()
+            },
+        ),
+        (
+            "by tag: two reads, a write elsewhere, an eviction",
+            Coherence {
+                readers: readers(&[(A, Bounded), (A, Bounded)]),
+                writers: vec![B],
+                evictions: 1,
+                tagged: true,
+                ..base()
+            },
+        ),
+        (
+            "by tag: two instances, a write",
+            Coherence {
+                readers: readers(&[(A, Bounded), (B, Fresh)]),
+                writers: vec![A],
+                tagged: true,
+                ..base()
+            },
+        ),
+    ]
+}

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use larder::policy::Consistency;
 use larder::protocol::flight::FlightId;
-use larder::protocol::frame::{Entry, Frame};
+use larder::protocol::frame::{Entry, Frame, Header, Seal};
 use larder::protocol::lease::Expected;
 use larder::protocol::shard::{Seq, Shard};
 use larder::protocol::tag::{TagKey, Taken, stands};
 use larder::protocol::token::Token;
 
 use crate::model::coherence::Coherence;
+use crate::model::coherence::permit::Permit;
 use crate::model::redis::{Redis, Sent};
 
 /// A version of the database's one row.
@@ -45,6 +46,7 @@ pub struct State {
     pub(super) instances: Vec<Instance>,
     pub(super) readers: Vec<Read>,
     pub(super) writers: Vec<Write>,
+    pub(super) permits: Vec<Permit>,
     /// The relay's snapshot, until it has told Redis.
     pub(super) relay: Option<Version>,
     /// The snapshot of its pass before.
@@ -144,6 +146,21 @@ pub(super) enum Phase {
         tags: Vec<Taken>,
         version: Version,
     },
+    /// An anchor is set next, over what `replace` fingerprints.
+    Planting {
+        id: FlightId,
+        replace: Option<Bytes>,
+    },
+    /// Loads under an anchor, whose reports this instance hears.
+    Watched {
+        id: FlightId,
+        tags: Vec<Taken>,
+    },
+    WatchedLoaded {
+        id: FlightId,
+        tags: Vec<Taken>,
+        version: Version,
+    },
     /// Loads without Redis.
     Direct {
         id: FlightId,
@@ -203,6 +220,7 @@ impl State {
             instances: vec![instance; INSTANCES],
             readers: model.readers.iter().map(read).collect(),
             writers: vec![Write::Before; model.writers.len()],
+            permits: model.permits.iter().map(|&instance| Permit::new(instance)).collect(),
             relay: None,
             position: 0,
             left: Left {
@@ -309,4 +327,21 @@ pub(super) fn token_of(frame: Option<&Bytes>) -> Option<Token> {
 /// The model's entries hold one byte, the version.
 pub(super) fn version_of(entry: &Entry) -> Version {
     entry.payload.as_ref().map_or(Version::MAX, |payload| payload[0])
+}
+
+/// What a tracked read names.
+pub(super) fn keys(tagged: bool) -> Vec<Bytes> {
+    [key()].into_iter().chain(tags_of(tagged).iter().map(TagKey::to_bytes)).collect()
+}
+
+pub(super) fn copy_of(entry: &Entry) -> Slot {
+    Slot::Copy { version: version_of(entry), tags: entry.header.tags.clone(), is_tracked: true }
+}
+
+pub(super) fn entry_of(version: Version, tags: Vec<Taken>, fill: Token) -> Entry {
+    let header = Header { codec: 0, class_version: 1, digest: 0, loaded_at_millis: 0, ttl_millis: 1, tags };
+    let payload = Some(Bytes::copy_from_slice(&[version]));
+    let entry = Entry { fill, header, payload, seal: Seal::default() };
+    debug_assert_eq!(Frame::parse(&entry.encode()), Ok(Frame::Entry(entry.clone())));
+    entry
 }

@@ -212,6 +212,7 @@ impl State {
         for read in self.readers.iter_mut().filter(|read| read.instance == instance) {
             read.is_cut |= !matches!(read.phase, Phase::Before | Phase::Arrived | Phase::Done);
         }
+        self.cut_permits(instance);
     }
 }
 

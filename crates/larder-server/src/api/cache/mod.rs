@@ -1,5 +1,6 @@
 //! `/api/v1/cache`: how the cache does, what it holds and why, dropping by hand, switching classes.
 
+mod explained;
 pub(crate) mod reasons;
 pub(crate) mod views;
 
@@ -18,10 +19,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::auth::acknowledged;
+use crate::api::cache::explained::Explained;
 use crate::api::cache::reasons::Reason;
 use crate::api::cache::views::{
-    CacheHealth, CacheStats, ClassStats, DetailedHealth, Dropped, Entries, EntryCounts, Explained, Memory,
-    RedisServer,
+    CacheHealth, CacheStats, ClassStats, DetailedHealth, Dropped, Entries, EntryCounts, Memory, RedisServer,
 };
 use crate::api::extract::{Json, Params, Segment};
 use crate::api::openapi::answers::{Failed, Refused, RefusedBody};

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use larder::cache::{Cache, Health};
 use larder::health;
-use larder::introspection::explain::{Explanation, Held, InRedis, Invalidated};
 use larder::introspection::keys::{KeyCounts, KeyPage};
 use larder::introspection::server::RedisInfo;
 use larder::introspection::{ClassReport, FromRedis};
@@ -301,99 +300,5 @@ impl From<KeyPage> for Entries {
             Some(Entry { text: key.text, class, key: parts, in_memory: key.memory, in_redis: key.redis })
         });
         Self { items: items.collect(), next_cursor: page.next, redis_is_away: page.is_redis_away }
-    }
-}
-
-/// One tag of an entry.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Tag {
-    name: String,
-    /// Whether it still has the token that it had before the entry's load.
-    stands: bool,
-}
-
-/// An entry in a tier.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Copy {
-    /// It says that there is no such value.
-    absent: bool,
-    payload_bytes: usize,
-    /// When its load began.
-    since: Timestamp,
-    until: Timestamp,
-    tags: Vec<Tag>,
-    /// Whether a bounded read would be answered with it now.
-    served: bool,
-}
-
-impl From<Held> for Copy {
-    fn from(held: Held) -> Self {
-        Self {
-            absent: held.is_absent,
-            payload_bytes: held.payload_bytes,
-            since: Timestamp::from(held.loaded_at),
-            until: Timestamp::from(held.until),
-            tags: held.tags.into_iter().map(|tag| Tag { name: tag.tag, stands: tag.stands }).collect(),
-            served: held.is_served,
-        }
-    }
-}
-
-/// Why and when an entry was last invalidated, as far as this instance knows and remembers.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct LastInvalidation {
-    /// `committed`, `by hand`, `push`, `journal` or `loss`.
-    cause: String,
-    /// What was named: the entry, a tag, a pattern, or everything.
-    named: String,
-    at: Timestamp,
-}
-
-impl From<Invalidated> for LastInvalidation {
-    fn from(invalidated: Invalidated) -> Self {
-        let named = match invalidated.named {
-            Touch::Entry { .. } => "the entry".to_owned(),
-            Touch::Tag(tag) => format!("tag {tag}"),
-            Touch::Matching(pattern) => format!("pattern {pattern}"),
-            Touch::Everything => "everything".to_owned(),
-        };
-        Self { cause: invalidated.cause.to_string(), named, at: Timestamp::from(invalidated.at) }
-    }
-}
-
-/// Where an entry is and why, or why not.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Explained {
-    text: String,
-    memory: Option<Copy>,
-    /// `entry`, `leased`, `nothing`, `unreadable`, `away`, or `not configured`.
-    redis_state: &'static str,
-    redis: Option<Copy>,
-    /// Until when somebody's lease holds it, who is loading it.
-    leased_until: Option<Timestamp>,
-    /// Whether this process is loading it.
-    loading: bool,
-    last_invalidation: Option<LastInvalidation>,
-}
-
-impl From<Explanation> for Explained {
-    fn from(explanation: Explanation) -> Self {
-        let (redis_state, redis, leased_until) = match explanation.redis {
-            FromRedis::NotConfigured => ("not configured", None, None),
-            FromRedis::Away => ("away", None, None),
-            FromRedis::Told(InRedis::Nothing) => ("nothing", None, None),
-            FromRedis::Told(InRedis::Leased { until }) => ("leased", None, Some(Timestamp::from(until))),
-            FromRedis::Told(InRedis::Entry(held)) => ("entry", Some(Copy::from(held)), None),
-            FromRedis::Told(InRedis::Unreadable) => ("unreadable", None, None),
-        };
-        Self {
-            text: explanation.text,
-            memory: explanation.memory.map(Copy::from),
-            redis_state,
-            redis,
-            leased_until,
-            loading: explanation.is_loading,
-            last_invalidation: explanation.invalidated.map(LastInvalidation::from),
-        }
     }
 }

@@ -2,6 +2,7 @@
 
 mod asking;
 mod claim;
+mod commands;
 mod connection;
 mod identity;
 mod inspect;
@@ -31,8 +32,9 @@ use crate::journal::{ChangeId, Journal};
 use crate::key::Namespace;
 use crate::passes::Passes;
 use crate::protocol::rules::{Rule, Rules};
-use crate::protocol::tag::TagKey;
+use crate::protocol::tag::{TagKey, Taken};
 use crate::protocol::token::Token;
+use crate::remote::redis::commands::{mget, minted, set_if_absent};
 use crate::remote::redis::connection::{Current, Dialler, UNLINK_BATCH};
 use crate::remote::redis::inspect::Side;
 use crate::remote::redis::keeper::Keeper;
@@ -165,6 +167,46 @@ impl RedisTier {
     fn prefix(&self) -> Arc<Prefix> {
         self.prefixes.present()
     }
+
+    /// A master that was replaced since the last heartbeat keeps its connections and answers with what it has, while writes
+    /// are acknowledged elsewhere. Asked after the values: a server that is a master now was one when it read them.
+    fn told_by_master(
+        &self,
+        keys: &[Bytes],
+        values: Vec<Option<Bytes>>,
+        role: &[Value],
+    ) -> Result<Vec<Option<Bytes>>, Fault> {
+        if !matches!(role.first(), Some(Value::BulkString(role)) if role == b"master") {
+            self.suspect();
+            return Err(Fault::Refused);
+        }
+        // One value a key is what MGET promises; a proxy that does otherwise is not a tier to trust.
+        if values.len() == keys.len() { Ok(values) } else { Err(Fault::Refused) }
+    }
+
+    /// Only for a proof that breaks a rule: a blind SET of a key as Redis has it.
+    async fn set(&self, key: &Bytes, frame: Bytes, ttl: Duration) -> Result<(), Fault> {
+        let mut set = redis::cmd("SET");
+        set.arg(&key[..]).arg(&frame[..]).arg("PX").arg(millis(ttl));
+        set.query_async(&mut self.connection()?).await.map_err(fault)
+    }
+
+    /// Sends what sets a frame, and mints beside it: both are sent before either is awaited, in one round trip, and both
+    /// are done before the load begins. `mint` has keys as Redis has them.
+    async fn minting(
+        &self,
+        planted: impl Future<Output = RedisResult<Bytes>>,
+        mint: &[(Bytes, Bytes)],
+    ) -> Result<Leased, Fault> {
+        let leased = tokio::try_join!(planted, set_if_absent(self.connection()?, mint, TAG_TTL));
+        if leased.as_ref().is_err_and(|error| trouble::code(error).as_deref() == Some("WRONGTYPE")) {
+            // Something that is no token stands under a tag's key, where MGET saw nothing: out of the way, for the next.
+            let tags: Vec<Bytes> = mint.iter().map(|(tag, _)| tag.clone()).collect();
+            connection::unlink(&mut self.connection()?, &tags).await.map_err(fault)?;
+        }
+        let (standing, minted) = leased.map_err(fault)?;
+        Ok(Leased { standing, minted })
+    }
 }
 
 impl Drop for RedisTier {
@@ -176,24 +218,29 @@ impl Drop for RedisTier {
 #[async_trait]
 impl Remote for RedisTier {
     async fn read(&self, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>, Fault> {
-        let mut connection = self.connection()?;
-        let prefix = self.prefix();
         let mut pipe = redis::pipe();
-        pipe.cmd("MGET");
-        keys.iter().for_each(|key| {
-            pipe.arg(&prefix.spell(key)[..]);
-        });
-        // A master that was replaced since the last heartbeat keeps its connections and answers with what it has,
-        // while writes are acknowledged elsewhere. After the values: who is a master now was one when it read them.
+        mget(&mut pipe, &self.prefix().spell_all(keys));
         pipe.cmd("ROLE");
-        let answers = pipe.query_async(&mut connection).await;
+        let answers = pipe.query_async(&mut self.connection()?).await;
         let (values, role): (Vec<Option<Bytes>>, Vec<Value>) = answers.map_err(fault)?;
-        if !matches!(role.first(), Some(Value::BulkString(role)) if role == b"master") {
-            self.suspect();
-            return Err(Fault::Refused);
-        }
-        // One value a key is what MGET promises; a proxy that does otherwise is not a tier to trust.
-        if values.len() == keys.len() { Ok(values) } else { Err(Fault::Refused) }
+        self.told_by_master(keys, values, &role)
+    }
+
+    async fn read_anchor(&self, keys: &[Bytes]) -> Result<(Vec<Option<Bytes>>, Option<Duration>), Fault> {
+        let keys = self.prefix().spell_all(keys);
+        let mut pipe = redis::pipe();
+        mget(&mut pipe, &keys);
+        // After MGET, which has the key tracked: whatever is done to it from then on is reported.
+        pipe.cmd("PTTL").arg(keys.first().map(|key| &key[..]));
+        pipe.cmd("ROLE");
+        let answers = pipe.query_async(&mut self.connection()?).await;
+        let (values, left, role): (Vec<Option<Bytes>>, i64, Vec<Value>) = answers.map_err(fault)?;
+        let left = match left {
+            // It stands until somebody deletes it.
+            -1 => Some(Duration::MAX),
+            left => u64::try_from(left).ok().map(Duration::from_millis),
+        };
+        Ok((self.told_by_master(&keys, values, &role)?, left))
     }
 
     async fn lease(
@@ -203,39 +250,72 @@ impl Remote for RedisTier {
         replace: Option<&Bytes>,
         mint: &[(TagKey, Token)],
     ) -> Result<Leased, Fault> {
-        let connection = self.connection()?;
         let prefix = self.prefix();
-        let key = &prefix.spell(key);
-        let tags: Vec<(Bytes, Bytes)> =
-            mint.iter().map(|(tag, token)| (prefix.spell(tag.as_bytes()), token.tag_frame())).collect();
+        let (key, mint) = (&prefix.spell(key), &minted(&prefix, mint));
+        let connection = self.connection()?;
         if replace.is_none() && !self.rules.keep(Rule::InsertsOnlyTracked) {
             // What is read like this is not tracked, unlike what a script reads.
             let lease = [(key.clone(), token.lease_frame())];
             let standing = set_if_absent(connection.clone(), &lease, LEASE);
             let (standing, minted) =
-                tokio::try_join!(standing, set_if_absent(connection, &tags, TAG_TTL)).map_err(fault)?;
+                tokio::try_join!(standing, set_if_absent(connection, mint, TAG_TTL)).map_err(fault)?;
             let standing = standing.into_iter().next().ok_or(Fault::Refused)?;
             return Ok(Leased { standing, minted });
         }
-        // Both are sent before either is awaited: one round trip, and both are done before the load begins.
-        let lease = self.scripts.lease(connection.clone(), key, token, replace, LEASE);
-        let leased = tokio::try_join!(lease, set_if_absent(connection.clone(), &tags, TAG_TTL));
-        if leased.as_ref().is_err_and(|error| trouble::code(error).as_deref() == Some("WRONGTYPE")) {
-            // Something that is no token stands under a tag's key, where MGET saw nothing: out of the way, for the next.
-            let tags: Vec<Bytes> = tags.into_iter().map(|(tag, _)| tag).collect();
-            connection::unlink(&mut self.connection()?, &tags).await.map_err(fault)?;
+        self.minting(self.scripts.plant(connection, key, token.lease_frame(), replace, LEASE), mint).await
+    }
+
+    async fn plant(
+        &self,
+        key: &Bytes,
+        frame: Bytes,
+        life: Duration,
+        replace: Option<&Bytes>,
+        mint: &[(TagKey, Token)],
+    ) -> Result<Leased, Fault> {
+        let prefix = self.prefix();
+        let (key, mint) = (&prefix.spell(key), &minted(&prefix, mint));
+        self.minting(self.scripts.plant(self.connection()?, key, frame, replace, life), mint).await
+    }
+
+    async fn permit(
+        &self,
+        key: &Bytes,
+        token: Token,
+        life: Duration,
+        replace: Option<&Bytes>,
+        mint: &[(TagKey, Token)],
+    ) -> Result<Leased, Fault> {
+        let prefix = self.prefix();
+        let (key, mint) = (&prefix.spell(key), &minted(&prefix, mint));
+        let frame = token.permit_frame();
+        self.minting(self.scripts.permit(self.connection()?, key, frame, replace, life), mint).await
+    }
+
+    async fn put(
+        &self,
+        key: &Bytes,
+        standing: &Bytes,
+        tags: &[Taken],
+        frame: Bytes,
+        ttl: Duration,
+    ) -> Result<bool, Fault> {
+        // Had the prefix changed since the permit was drawn, no such frame stands there.
+        let prefix = self.prefix();
+        let key = &prefix.spell(key);
+        if !self.rules.keep(Rule::PutsUnderPermit) {
+            return self.set(key, frame, ttl).await.map(|()| true);
         }
-        let (standing, minted) = leased.map_err(fault)?;
-        Ok(Leased { standing, minted })
+        let tags: Vec<_> =
+            tags.iter().map(|taken| (prefix.spell(taken.tag.as_bytes()), taken.token.tag_frame())).collect();
+        self.scripts.put(self.connection()?, key, standing, &tags, frame, ttl).await.map_err(fault)
     }
 
     async fn fill(&self, key: &Bytes, token: Token, frame: Bytes, ttl: Duration) -> Result<bool, Fault> {
         // Had the prefix changed since the lease was taken, no such lease stands there.
         let key = &self.prefix().spell(key);
         if !self.rules.keep(Rule::FillComparesLease) {
-            let mut set = redis::cmd("SET");
-            set.arg(&key[..]).arg(&frame[..]).arg("PX").arg(millis(ttl));
-            return set.query_async::<()>(&mut self.connection()?).await.map(|()| true).map_err(fault);
+            return self.set(key, frame, ttl).await.map(|()| true);
         }
         self.scripts.fill(self.connection()?, key, token, frame, ttl).await.map_err(fault)
     }
@@ -267,6 +347,10 @@ impl Remote for RedisTier {
         connection::sweep(&mut self.connection()?, &self.prefix(), what).await.map_err(fault)
     }
 
+    fn spelled(&self, key: &Bytes) -> Bytes {
+        self.prefix().spell(key)
+    }
+
     fn tracks(&self) -> bool {
         self.current.tracks()
     }
@@ -275,29 +359,6 @@ impl Remote for RedisTier {
         self.usable.revoke();
         self.nudge.notify_one();
     }
-}
-
-/// Sets each key that is missing, and says what stands under each then. `SET … NX GET` answers with what stood there, or
-/// with nothing when ours was set.
-async fn set_if_absent(
-    mut connection: MultiplexedConnection,
-    frames: &[(Bytes, Bytes)],
-    ttl: Duration,
-) -> RedisResult<Vec<Bytes>> {
-    if frames.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut pipe = redis::pipe();
-    for (key, frame) in frames {
-        let set = pipe.cmd("SET").arg(&key[..]).arg(&frame[..]);
-        set.arg("NX").arg("GET").arg("PX").arg(millis(ttl));
-    }
-    let before: Vec<Option<Bytes>> = pipe.query_async(&mut connection).await?;
-    Ok(before
-        .into_iter()
-        .zip(frames)
-        .map(|(before, (_, ours))| before.unwrap_or_else(|| ours.clone()))
-        .collect())
 }
 
 /// Redis counts in whole milliseconds and refuses zero.

@@ -14,13 +14,41 @@ use crate::remote::redis::claim::JOURNALS;
 use crate::remote::redis::prefix::Prefix;
 use crate::remote::redis::{TAG_TTL, millis};
 
-/// ARGV: the lease's frame, its milliseconds, and where something may be replaced, its fingerprint: the first
+/// ARGV: the frame to set, its milliseconds, and where something may be replaced, its fingerprint: the first
 /// 17 bytes, or all of a shorter value. A value of another type is nobody's frame, and is replaced.
 const LEASE: &str = r"
 local standing = redis.pcall('GET', KEYS[1])
 if type(standing) == 'string' and string.sub(standing, 1, 17) ~= ARGV[3] then return standing end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return ARGV[1]
+";
+
+/// As LEASE; a permit that stands there already is shared, so that of two that compute at once the first to put wins, and
+/// stands as long as the longer of the two asks.
+const PERMIT: &str = r"
+local standing = redis.pcall('GET', KEYS[1])
+if type(standing) == 'string' then
+  if #standing == 17 and string.sub(standing, 1, 1) == 'P' then
+    if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+    return standing
+  end
+  if string.sub(standing, 1, 17) ~= ARGV[3] then return standing end
+end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return ARGV[1]
+";
+
+/// KEYS: the entry's, then its tags'. ARGV: the fingerprint of what has to stand there still, the entry's frame, its
+/// milliseconds, then the tags' frames. In one step, so that what was refused is said to be refused: an entry whose tag
+/// fell would be put in vain.
+const PUT: &str = r"
+local standing = redis.pcall('GET', KEYS[1])
+if type(standing) ~= 'string' or string.sub(standing, 1, 17) ~= ARGV[1] then return 0 end
+for nth = 2, #KEYS do
+  if redis.pcall('GET', KEYS[nth]) ~= ARGV[nth + 2] then return 0 end
+end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+return 1
 ";
 
 /// ARGV: the lease's frame, the entry's frame, its milliseconds.
@@ -96,7 +124,9 @@ const MARK_TTL: Duration = TAG_TTL;
 
 /// Sent by their hash; redis-rs loads a script that the server does not know.
 pub(crate) struct Scripts {
-    lease: Script,
+    plant: Script,
+    permit: Script,
+    put: Script,
     fill: Script,
     release: Script,
     tell: Script,
@@ -108,7 +138,9 @@ pub(crate) struct Scripts {
 impl Scripts {
     pub(crate) fn new() -> Self {
         Scripts {
-            lease: Script::new(LEASE),
+            plant: Script::new(LEASE),
+            permit: Script::new(PERMIT),
+            put: Script::new(PUT),
             fill: Script::new(FILL),
             release: Script::new(RELEASE),
             tell: Script::new(TELL),
@@ -118,19 +150,42 @@ impl Scripts {
         }
     }
 
-    pub(crate) async fn lease(
+    /// LEASE, with whatever frame.
+    pub(crate) async fn plant(
+        &self,
+        connection: MultiplexedConnection,
+        key: &Bytes,
+        frame: Bytes,
+        replace: Option<&Bytes>,
+        life: Duration,
+    ) -> RedisResult<Bytes> {
+        set_over(&self.plant, connection, key, frame, replace, life).await
+    }
+
+    pub(crate) async fn permit(
+        &self,
+        connection: MultiplexedConnection,
+        key: &Bytes,
+        frame: Bytes,
+        replace: Option<&Bytes>,
+        life: Duration,
+    ) -> RedisResult<Bytes> {
+        set_over(&self.permit, connection, key, frame, replace, life).await
+    }
+
+    pub(crate) async fn put(
         &self,
         mut connection: MultiplexedConnection,
         key: &Bytes,
-        token: Token,
-        replace: Option<&Bytes>,
-        lease: Duration,
-    ) -> RedisResult<Bytes> {
-        let frame = token.lease_frame();
-        let mut call = self.lease.key(&key[..]);
-        call.arg(&frame[..]).arg(millis(lease));
-        if let Some(replace) = replace {
-            call.arg(&replace[..]);
+        standing: &Bytes,
+        tags: &[(Bytes, Bytes)],
+        frame: Bytes,
+        ttl: Duration,
+    ) -> RedisResult<bool> {
+        let mut call = self.put.key(&key[..]);
+        call.arg(&standing[..]).arg(&frame[..]).arg(millis(ttl));
+        for (tag, token) in tags {
+            call.key(&tag[..]).arg(&token[..]);
         }
         call.invoke_async(&mut connection).await
     }
@@ -213,6 +268,22 @@ impl Scripts {
             _ => Marking::Refuse,
         })
     }
+}
+
+async fn set_over(
+    script: &Script,
+    mut connection: MultiplexedConnection,
+    key: &Bytes,
+    frame: Bytes,
+    replace: Option<&Bytes>,
+    life: Duration,
+) -> RedisResult<Bytes> {
+    let mut call = script.key(&key[..]);
+    call.arg(&frame[..]).arg(millis(life));
+    if let Some(replace) = replace {
+        call.arg(&replace[..]);
+    }
+    call.invoke_async(&mut connection).await
 }
 
 /// What MARK is to set.

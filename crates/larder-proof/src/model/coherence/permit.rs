@@ -1,0 +1,179 @@
+//! Permits, as `engine::permit` takes its steps.
+
+use bytes::Bytes;
+use larder::protocol::frame::{Frame, fingerprint};
+use larder::protocol::lease::{AfterRead, after_read};
+use larder::protocol::permit::PermitId;
+use larder::protocol::rules::Rule;
+use larder::protocol::tag::{Taken, stands};
+use larder::protocol::token::Token;
+
+use crate::model::coherence::state::{
+    Slot, State, Version, entry_of, expected, key, keys, place, tag, tags_of, token_of,
+};
+use crate::model::coherence::{Action, Branch, Coherence};
+
+/// One permit: where, and how far it is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Permit {
+    instance: usize,
+    phase: Phase,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Phase {
+    Before,
+    Drawn(Right),
+    Computed(Right, Version),
+    Done,
+}
+
+/// What the put has to find unchanged.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Right {
+    /// Redis was lost since it was drawn.
+    Void,
+    Redis {
+        standing: Bytes,
+        tags: Vec<Taken>,
+    },
+    Memory {
+        tags: Vec<Taken>,
+    },
+}
+
+impl Permit {
+    pub(super) fn new(instance: usize) -> Self {
+        Permit { instance, phase: Phase::Before }
+    }
+}
+
+/// Apart from those of reads.
+fn id_of(permit: usize) -> PermitId {
+    PermitId(100 + permit as u64)
+}
+
+/// Apart from those of reads.
+fn token(permit: usize, kind: u8) -> Token {
+    let mut bytes = [0; 16];
+    bytes[..3].copy_from_slice(&[100, u8::try_from(permit).unwrap_or(u8::MAX), kind]);
+    Token::from_bytes(bytes)
+}
+
+impl State {
+    pub(super) fn permits(&self, model: &Coherence, actions: &mut Vec<Action>) {
+        for (nth, permit) in self.permits.iter().enumerate() {
+            match &permit.phase {
+                // Another's lease is waited for.
+                Phase::Before if self.instances[permit.instance].is_usable && self.is_leased() => {}
+                Phase::Before => actions.push(Action::Draw(nth)),
+                Phase::Drawn(_) => actions.push(Action::Compute(nth)),
+                Phase::Computed(..) => {
+                    actions.push(Action::Put(nth));
+                    if model.permits.len() > 1 {
+                        actions.push(Action::GiveBack(nth));
+                    }
+                }
+                Phase::Done => {}
+            }
+        }
+    }
+
+    fn is_leased(&self) -> bool {
+        matches!(self.redis.peek(&key()).map(Frame::parse), Some(Ok(Frame::Lease(_))))
+    }
+
+    /// The tracked read, and the script where something has to be set, are one step: were the tags' tokens older than what
+    /// the script sets, they could only refuse the put.
+    pub(super) fn draw(&mut self, model: &Coherence, nth: usize) {
+        let at = self.permits[nth].instance;
+        let right = if self.instances[at].is_usable {
+            let values = self.redis.read(at, &keys(model.tagged));
+            let mut present = values.get(1).and_then(|value| token_of(value.as_ref()));
+            let replace = match after_read(values[0].as_ref(), expected(model.tagged), |_| present) {
+                AfterRead::Serve(_) => None,
+                AfterRead::Acquire { replace, .. } => Some(replace),
+                AfterRead::Wait => return,
+            };
+            if model.tagged && present.is_none() {
+                let minted = token(nth, 0);
+                self.redis.set_if_missing(&tag().to_bytes(), minted.tag_frame());
+                present = Some(minted);
+            }
+            let standing = match replace {
+                None => {
+                    model.take(Branch::DrewOnEntry);
+                    values[0].as_ref().map(fingerprint).unwrap_or_default()
+                }
+                Some(replace) => {
+                    model.take(Branch::DrewOnNothing);
+                    self.redis.permit(&key(), token(nth, 1), replace.as_ref())
+                }
+            };
+            let taken =
+                |tag: &larder::protocol::tag::TagKey| Some(Taken { tag: tag.clone(), token: present? });
+            Right::Redis { standing, tags: tags_of(model.tagged).iter().filter_map(taken).collect() }
+        } else {
+            model.take(Branch::DrewInMemory);
+            self.instances[at].shards[place(&key())].draw(key(), id_of(nth), tags_of(model.tagged));
+            Right::Memory { tags: self.take_tokens(model, at, token(nth, 2)) }
+        };
+        self.permits[nth].phase = Phase::Drawn(right);
+    }
+
+    /// The computation reads the database at this one instant.
+    pub(super) fn compute(&mut self, nth: usize) {
+        if let Phase::Drawn(right) = &self.permits[nth].phase {
+            self.permits[nth].phase = Phase::Computed(right.clone(), self.database);
+        }
+    }
+
+    pub(super) fn put(&mut self, model: &Coherence, nth: usize) {
+        let Phase::Computed(right, version) = self.permits[nth].phase.clone() else { return };
+        let at = self.permits[nth].instance;
+        match right {
+            Right::Redis { standing, tags } if self.instances[at].is_usable => {
+                let frame = entry_of(version, tags.clone(), token(nth, 3)).encode();
+                let is_put = if model.rules.keep(Rule::PutsUnderPermit) {
+                    self.redis.put(&key(), &standing, &tags, frame)
+                } else {
+                    self.redis.set(&key(), frame);
+                    true
+                };
+                model.take(if is_put { Branch::Put } else { Branch::PutRefused });
+                let instance = &mut self.instances[at];
+                instance.shards[place(&key())].detach(&key());
+                instance.memory.remove(&key());
+            }
+            Right::Redis { .. } | Right::Void => model.take(Branch::PutRefused),
+            Right::Memory { tags } => {
+                let instance = &mut self.instances[at];
+                let may = stands(&tags, |tag| instance.token(tag));
+                if may && instance.shards[place(&key())].redeem(&key(), id_of(nth), Rule::PutsUnderPermit) {
+                    model.take(Branch::PutInMemory);
+                    instance.memory.insert(key(), Slot::Copy { version, tags, is_tracked: false });
+                } else {
+                    model.take(Branch::PutInMemoryRefused);
+                }
+            }
+        }
+        self.give_back(nth);
+    }
+
+    pub(super) fn give_back(&mut self, nth: usize) {
+        let at = self.permits[nth].instance;
+        self.instances[at].shards[place(&key())].give_up(&key(), id_of(nth));
+        self.permits[nth].phase = Phase::Done;
+    }
+
+    /// Another stretch: what was drawn in Redis counts no more.
+    pub(super) fn cut_permits(&mut self, instance: usize) {
+        for permit in self.permits.iter_mut().filter(|permit| permit.instance == instance) {
+            if let Phase::Drawn(right @ Right::Redis { .. })
+            | Phase::Computed(right @ Right::Redis { .. }, _) = &mut permit.phase
+            {
+                *right = Right::Void;
+            }
+        }
+    }
+}

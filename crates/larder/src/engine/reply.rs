@@ -1,0 +1,101 @@
+//! What one tracked read of a key and its tags brought.
+
+use bytes::Bytes;
+
+use crate::clock::Tick;
+use crate::engine::{ClassCore, Engine, Shared, Wanted};
+use crate::local::Mark;
+use crate::protocol::frame::Frame;
+use crate::protocol::tag::{TagKey, Taken};
+use crate::protocol::token::Token;
+use crate::remote::Fault;
+
+pub(super) struct Reply {
+    pub(super) mark: Mark,
+    /// Up to when the tier was certified before the read was sent.
+    pub(super) good_until: Tick,
+    pub(super) value: Option<Bytes>,
+    pub(super) tags: Vec<(TagKey, Option<Token>)>,
+    /// Tags whose key holds something that is no token.
+    broken_tags: Vec<Bytes>,
+}
+
+impl Reply {
+    /// `values` are those of the tags, in their order.
+    pub(super) fn new(
+        wanted: &Wanted,
+        mark: Mark,
+        good_until: Tick,
+        value: Option<Bytes>,
+        values: Vec<Option<Bytes>>,
+    ) -> Self {
+        let mut broken_tags = Vec::new();
+        let tags = wanted.tags.iter().zip(values).map(|(tag, value)| {
+            let is_there = value.is_some();
+            let token = token_of(value);
+            if is_there && token.is_none() {
+                broken_tags.push(tag.to_bytes());
+            }
+            (tag.clone(), token)
+        });
+        let tags = tags.collect();
+        Reply { mark, good_until, value, tags, broken_tags }
+    }
+
+    pub(super) fn token(&self, tag: &TagKey) -> Option<Token> {
+        self.tags.iter().find(|(key, _)| key == tag).and_then(|(_, token)| *token)
+    }
+
+    /// The same, or what was minted where there was none.
+    pub(super) fn token_with(&self, minted: &[(TagKey, Option<Token>)], tag: &TagKey) -> Option<Token> {
+        let fresh = || minted.iter().find(|(key, _)| key == tag).and_then(|(_, token)| *token);
+        self.token(tag).or_else(fresh)
+    }
+
+    /// Tags without a token, each with one to mint.
+    pub(super) fn missing_tags(&self) -> Vec<(TagKey, Token)> {
+        let missing = self.tags.iter().filter(|(_, token)| token.is_none());
+        missing.map(|(tag, _)| (tag.clone(), Token::random())).collect()
+    }
+}
+
+impl Wanted {
+    /// The key, then those of its tags: what a tracked read names.
+    pub(super) fn keys(&self) -> Vec<Bytes> {
+        [self.key.clone()].into_iter().chain(self.tags.iter().map(TagKey::to_bytes)).collect()
+    }
+
+    /// Every tag with its token; `None` when one has none.
+    pub(super) fn taken(&self, token: impl Fn(&TagKey) -> Option<Token>) -> Option<Vec<Taken>> {
+        self.tags.iter().map(|tag| Some(Taken { tag: tag.clone(), token: token(tag)? })).collect()
+    }
+}
+
+impl Engine {
+    /// What is no token stands in the way of one.
+    pub(super) async fn unlink_broken_tags(
+        &self,
+        class: &ClassCore,
+        shared: &Shared,
+        reply: &Reply,
+    ) -> Result<(), Fault> {
+        if !reply.broken_tags.is_empty() {
+            class.alarm(&"a tag's key holds no token");
+            shared.remote.unlink(&reply.broken_tags).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The tags that were to be minted, each with the token that stands now.
+pub(super) fn minted(missing: &[(TagKey, Token)], standing: Vec<Bytes>) -> Vec<(TagKey, Option<Token>)> {
+    let tags = missing.iter().map(|(tag, _)| tag.clone());
+    tags.zip(standing.into_iter().map(|frame| token_of(Some(frame)))).collect()
+}
+
+fn token_of(frame: Option<Bytes>) -> Option<Token> {
+    match Frame::parse(&frame?) {
+        Ok(Frame::Tag(token)) => Some(token),
+        _ => None,
+    }
+}

@@ -1,0 +1,196 @@
+//! A shared tier for the engine's tests.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::batch::Sweep;
+use crate::journal::ChangeId;
+use crate::policy::Policy;
+use crate::protocol::tag::{TagKey, Taken};
+use crate::protocol::token::Token;
+use crate::remote::{Fault, Inspect, Inspected, Leased, Remote};
+
+/// What happens in the middle of an operation: after the tier took its reply's snapshot and before the engine
+/// gets it.
+type Meanwhile = Box<dyn FnMut() + Send>;
+
+/// A shared tier whose every step the test can place.
+#[derive(Default)]
+pub(super) struct Scripted {
+    pub(super) values: Mutex<HashMap<Bytes, Bytes>>,
+    pub(super) after_read: Mutex<Option<Meanwhile>>,
+    pub(super) during_unlink: Mutex<Option<Meanwhile>>,
+    pub(super) is_away: AtomicBool,
+    /// Lets others run before the engine gets a reply.
+    pub(super) yields: AtomicBool,
+    pub(super) suspicions: AtomicUsize,
+}
+
+impl Scripted {
+    fn answer(&self) -> Result<(), Fault> {
+        if self.is_away.load(Ordering::SeqCst) { Err(Fault::Away) } else { Ok(()) }
+    }
+}
+
+#[async_trait]
+impl Remote for Scripted {
+    async fn read(&self, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>, Fault> {
+        self.answer()?;
+        let reply = {
+            let values = self.values.lock().unwrap();
+            keys.iter().map(|key| values.get(key).cloned()).collect()
+        };
+        if let Some(meanwhile) = &mut *self.after_read.lock().unwrap() {
+            meanwhile();
+        }
+        if self.yields.load(Ordering::SeqCst) {
+            tokio::task::yield_now().await;
+        }
+        Ok(reply)
+    }
+
+    async fn read_anchor(&self, keys: &[Bytes]) -> Result<(Vec<Option<Bytes>>, Option<Duration>), Fault> {
+        let values = self.read(keys).await?;
+        let left = values[0].is_some().then_some(Policy::TTL_MAX);
+        Ok((values, left))
+    }
+
+    async fn lease(
+        &self,
+        key: &Bytes,
+        token: Token,
+        replace: Option<&Bytes>,
+        mint: &[(TagKey, Token)],
+    ) -> Result<Leased, Fault> {
+        self.plant(key, token.lease_frame(), Duration::ZERO, replace, mint).await
+    }
+
+    async fn permit(
+        &self,
+        key: &Bytes,
+        token: Token,
+        life: Duration,
+        replace: Option<&Bytes>,
+        mint: &[(TagKey, Token)],
+    ) -> Result<Leased, Fault> {
+        self.plant(key, token.permit_frame(), life, replace, mint).await
+    }
+
+    async fn put(
+        &self,
+        key: &Bytes,
+        standing: &Bytes,
+        tags: &[Taken],
+        frame: Bytes,
+        _: Duration,
+    ) -> Result<bool, Fault> {
+        self.answer()?;
+        let mut values = self.values.lock().unwrap();
+        let is_there = values.get(key).map(crate::protocol::frame::fingerprint).as_ref() == Some(standing);
+        let stands = |taken: &Taken| values.get(taken.tag.as_bytes()) == Some(&taken.token.tag_frame());
+        let may = is_there && tags.iter().all(stands);
+        if may {
+            values.insert(key.clone(), frame);
+        }
+        Ok(may)
+    }
+
+    async fn plant(
+        &self,
+        key: &Bytes,
+        frame: Bytes,
+        _: Duration,
+        replace: Option<&Bytes>,
+        mint: &[(TagKey, Token)],
+    ) -> Result<Leased, Fault> {
+        self.answer()?;
+        let mut values = self.values.lock().unwrap();
+        let standing = values.get(key).cloned();
+        if standing.is_none()
+            || standing.as_ref().map(crate::protocol::frame::fingerprint).as_ref() == replace
+        {
+            values.insert(key.clone(), frame);
+        }
+        let mut set = |tag: &TagKey, token: Token| {
+            values.entry(tag.to_bytes()).or_insert_with(|| token.tag_frame()).clone()
+        };
+        let minted = mint.iter().map(|(tag, token)| set(tag, *token)).collect();
+        Ok(Leased { standing: values[key].clone(), minted })
+    }
+
+    async fn fill(&self, key: &Bytes, token: Token, frame: Bytes, _: Duration) -> Result<bool, Fault> {
+        self.answer()?;
+        let mut values = self.values.lock().unwrap();
+        let is_held = values.get(key) == Some(&token.lease_frame());
+        if is_held {
+            values.insert(key.clone(), frame);
+        }
+        Ok(is_held)
+    }
+
+    async fn release(&self, key: &Bytes, token: Token) -> Result<(), Fault> {
+        let mut values = self.values.lock().unwrap();
+        if values.get(key) == Some(&token.lease_frame()) {
+            values.remove(key);
+        }
+        Ok(())
+    }
+
+    async fn sweep(&self, _: Sweep<'_>) -> Result<u64, Fault> {
+        self.answer()?;
+        let mut values = self.values.lock().unwrap();
+        let swept = values.len() as u64;
+        values.clear();
+        Ok(swept)
+    }
+
+    async fn tell(&self, keys: &[Bytes], _: &[ChangeId]) -> Result<u64, Fault> {
+        self.unlink(keys).await
+    }
+
+    async fn unlink(&self, keys: &[Bytes]) -> Result<u64, Fault> {
+        self.answer()?;
+        if let Some(meanwhile) = &mut *self.during_unlink.lock().unwrap() {
+            meanwhile();
+        }
+        let mut values = self.values.lock().unwrap();
+        Ok(keys.iter().filter(|key| values.remove(*key).is_some()).count() as u64)
+    }
+
+    fn spelled(&self, key: &Bytes) -> Bytes {
+        key.clone()
+    }
+
+    fn tracks(&self) -> bool {
+        true
+    }
+
+    fn suspect(&self) {
+        self.suspicions.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Nobody looks at it from outside.
+#[async_trait]
+impl Inspect for Scripted {
+    async fn about(&self) -> Result<(String, Duration), Fault> {
+        Err(Fault::Refused)
+    }
+
+    async fn scan(&self, _: &str, _: u64, _: usize) -> Result<(u64, Vec<Bytes>), Fault> {
+        Err(Fault::Refused)
+    }
+
+    async fn exist(&self, _: &[Bytes]) -> Result<Vec<bool>, Fault> {
+        Err(Fault::Refused)
+    }
+
+    async fn look(&self, _: &[Bytes]) -> Result<Vec<Option<Inspected>>, Fault> {
+        Err(Fault::Refused)
+    }
+}

@@ -1,0 +1,108 @@
+//! Permits to put a computed value: drawn before the computation, void once anything it may rest on was invalidated.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::class::Class;
+use crate::engine::permit::{Drawn, Redeemed};
+use crate::engine::{ClassCore, Engine, Wanted};
+use crate::key::Key;
+use crate::policy::Policy;
+use crate::receipt::{Delivery, Dropped, Receipt};
+use crate::values::Put;
+
+/// The right to put one value; see [`Class::permit`]. Dropped, it is given up.
+#[must_use = "a permit puts nothing by itself"]
+pub struct Permit<V> {
+    engine: Arc<Engine>,
+    core: Arc<ClassCore>,
+    wanted: Wanted,
+    drawn: Drawn,
+    types: PhantomData<fn(V)>,
+}
+
+impl<V> Permit<V> {
+    /// How long a permit of [`Class::permit`] lasts: one minute.
+    pub const LIFE: Duration = Duration::from_secs(60);
+    /// How long a permit lasts at most: as long as any value may stay, one hour.
+    pub const LIFE_MAX: Duration = Policy::TTL_MAX;
+}
+
+impl<K, V> Class<K, V>
+where
+    K: Key + ?Sized,
+    V: Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    /// Draws a permit to put the value that is computed from now on, within [`Permit::LIFE`]. For reports and other values
+    /// that are computed from the database outside of a loader, because that takes longer than the load time-out.
+    ///
+    /// Draw it *before* the computation's first statement. Every invalidation that comes after the draw voids it: of the
+    /// key, of a tag, of the class, by a pattern, of everything; by this process, by another instance, by the journal; and
+    /// so does the loss of Redis, its restart, and an eviction.
+    ///
+    /// - It blocks nobody: a value that stands under the key is served until the put, and where none stands, readers load.
+    ///   Such a load voids the permit, for it is younger.
+    /// - Several may be out for one key. The first put wins and voids the others.
+    /// - On a value that stands there, the permit ends when that value does. If the put is refused, draw another and compute
+    ///   again.
+    /// - The draw takes one or two round trips to Redis, waits for another instance's load of the key no longer than the load
+    ///   time-out, and with a journal up to 500 ms for its next pass.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), larder::error::Error> {
+    /// use larder::cache::Cache;
+    ///
+    /// let cache = Cache::builder("docs").build().await?;
+    /// let totals = cache.class::<str, u64>("totals").open()?;
+    ///
+    /// let permit = totals.permit("2026").await;
+    /// let total = 40 + 2; // A query that takes a minute.
+    /// assert!(permit.put(total).await.is_stored);
+    ///
+    /// let permit = totals.permit("2026").await;
+    /// let _receipt = totals.invalidate("2026").await; // A write, meanwhile.
+    /// assert!(!permit.put(total).await.is_stored);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn permit(&self, key: &K) -> Permit<V> {
+        self.permit_for(key, Permit::<V>::LIFE).await
+    }
+
+    /// As [`Class::permit`], for a computation that takes up to `life`, which is cut to [`Permit::LIFE_MAX`]. The value's
+    /// TTL counts from the draw, so a computation that takes longer than the class's TTL puts nothing.
+    pub async fn permit_for(&self, key: &K, life: Duration) -> Permit<V> {
+        let wanted = self.wanted(key);
+        let drawn = self.engine.draw(&self.core, &wanted, life.min(Permit::<V>::LIFE_MAX)).await;
+        Permit { engine: self.engine.clone(), core: self.core.clone(), wanted, drawn, types: PhantomData }
+    }
+}
+
+impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Permit<V> {
+    /// Puts `value`, unless something voided the permit: then [`Put::is_stored`] is `false`, and nothing has changed.
+    ///
+    /// What was put falls like what was loaded. It invalidates nothing, for it stands for rows that have not changed: its
+    /// receipt names no key. Without Redis other processes keep what they have until they hear of a change. While Redis is
+    /// away the value stays in this process, no longer than the staleness bound after the draw; the receipt then says
+    /// `queued`.
+    pub async fn put(self, value: V) -> Put {
+        let Permit { engine, core, wanted, drawn, .. } = self;
+        let kept = engine.put_drawn(&core, &wanted, drawn, Arc::new(value)).await;
+        let delivery = if kept == Redeemed::Here { Delivery::Queued } else { Delivery::Sent };
+        let receipt = Receipt {
+            delivery,
+            keys: 0,
+            tags: 0,
+            patterns: 0,
+            dropped: Dropped::default(),
+            is_journalled: false,
+        };
+        Put { receipt, is_stored: kept != Redeemed::Refused }
+    }
+}

@@ -1,0 +1,47 @@
+//! Commands on several keys, as Redis has them.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use redis::aio::MultiplexedConnection;
+use redis::{Pipeline, RedisResult};
+
+use crate::protocol::tag::TagKey;
+use crate::protocol::token::Token;
+use crate::remote::redis::millis;
+use crate::remote::redis::prefix::Prefix;
+
+pub(super) fn mget(pipe: &mut Pipeline, keys: &[Bytes]) {
+    pipe.cmd("MGET");
+    keys.iter().for_each(|key| {
+        pipe.arg(&key[..]);
+    });
+}
+
+/// What is to stand under the tags' keys, as Redis has them.
+pub(super) fn minted(prefix: &Prefix, mint: &[(TagKey, Token)]) -> Vec<(Bytes, Bytes)> {
+    mint.iter().map(|(tag, token)| (prefix.spell(tag.as_bytes()), token.tag_frame())).collect()
+}
+
+/// Sets each key that is missing, and says what stands under each then. `SET … NX GET` answers with what stood there, or
+/// with nothing when ours was set.
+pub(super) async fn set_if_absent(
+    mut connection: MultiplexedConnection,
+    frames: &[(Bytes, Bytes)],
+    ttl: Duration,
+) -> RedisResult<Vec<Bytes>> {
+    if frames.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut pipe = redis::pipe();
+    for (key, frame) in frames {
+        let set = pipe.cmd("SET").arg(&key[..]).arg(&frame[..]);
+        set.arg("NX").arg("GET").arg("PX").arg(millis(ttl));
+    }
+    let before: Vec<Option<Bytes>> = pipe.query_async(&mut connection).await?;
+    Ok(before
+        .into_iter()
+        .zip(frames)
+        .map(|(before, (_, ours))| before.unwrap_or_else(|| ours.clone()))
+        .collect())
+}
