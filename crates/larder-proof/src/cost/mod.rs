@@ -1,9 +1,11 @@
-//! What the journal costs: write throughput with and without it, side by side in one run; a bulk change; a pass; and whether its
+//! What the journal costs: processor time of a write by part; write throughput with and without it, side by side in one run; a bulk change; a pass; and whether its
 //! outbox stays the same size.
 
 mod bulk;
 mod outbox;
 mod pass;
+mod processor;
+mod profile;
 mod writers;
 
 use std::sync::Arc;
@@ -20,7 +22,7 @@ use crate::cost::outbox::an_hour;
 use crate::cost::writers::{Writers, people};
 use crate::terminal::progress;
 
-/// What the journal costs on PostgreSQL: throughput of writers with and without triggers, relay and pruning, in
+/// What the journal costs on PostgreSQL: processor time of a write by part; throughput of writers with and without triggers, relay and pruning, in
 /// turns; a change of 100,000 rows at once; a pass; then the size of the outbox over simulated hours. Exits 0 when throughput
 /// keeps 85 %, the bulk change takes at most three times as long, a pass at most 1 ms, and the outbox keeps its size.
 #[derive(Args)]
@@ -34,6 +36,12 @@ pub(crate) struct Options {
     /// Let commits wait for the disk, as production does; `off` shows what the processor alone pays
     #[arg(long, default_value = "on", value_parser = ["on", "off"])]
     durable: String,
+    /// How often the profile measures each variant, from 1 to 100: half a minute a round
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=100))]
+    rounds: u16,
+    /// Only the profile of processor time, which other programs of the machine hardly disturb; exits 0
+    #[arg(long)]
+    profile_only: bool,
 }
 
 /// Each side writes for so long, then the other.
@@ -56,6 +64,10 @@ pub(crate) async fn measure(options: &Options) -> Result<(String, bool)> {
     ];
     for table in ["users", "credentials", "sessions", "user_counts"] {
         plain.sql(&format!("ALTER TABLE {table} DISABLE TRIGGER larder_journal"))?;
+    }
+    let profile = profile::measure(&journalled, &with, &redis, &sides[1], options.rounds).await?;
+    if options.profile_only {
+        return Ok((profile.to_string(), true));
     }
     // An instance as in production, whose relay tells Redis, and a pruning that has something to do.
     let relaying = Cache::builder("cost").redis(redis.url()).journal(with.journal().await?).build().await?;
@@ -88,7 +100,7 @@ pub(crate) async fn measure(options: &Options) -> Result<(String, bool)> {
     let summary = format!(
         "write throughput, {} writers, durable {}, {} turns of {TURN:?} each:\n  without a journal {:>7.0}/s\n  \
          with              {:>7.0}/s  journal, relay and pruning\n  ratio             {:>7.2}   median of the turns, \
-         {:.2} to {:.2}; at least {KEPT_AT_LEAST}\n{pass}\n{bulk}\n{outbox}\ncargo xtask bench journal: {}",
+         {:.2} to {:.2}; at least {KEPT_AT_LEAST}\n{profile}\n{pass}\n{bulk}\n{outbox}\ncargo xtask bench journal: {}",
         options.writers,
         options.durable,
         turns.len(),

@@ -1,5 +1,6 @@
 //! Writers that change random users, each on a connection of its own, as fast as they can.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,14 +11,20 @@ use larder_server::domain::contact::Email;
 use larder_server::domain::identity::Username;
 use larder_server::domain::user::NewUser;
 use larder_server::store::Store;
-use sqlx::postgres::PgPool;
-use sqlx::postgres::PgPoolOptions;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use tokio::runtime::Runtime;
+
+/// The name of the threads that write, by which their processor time is told from the relay's.
+pub(super) const THREADS: &str = "cost-writers";
+const APPLICATION: &str = "cost-writers";
 
 /// Writers of one database.
 pub(super) struct Writers {
     pool: PgPool,
     ids: Arc<Vec<String>>,
     count: usize,
+    /// `None` only while it is dropped.
+    runtime: Option<Runtime>,
 }
 
 /// Creates users with these numbers, and returns their ids.
@@ -32,21 +39,39 @@ pub(super) async fn people(store: &Store, numbers: Range<usize>) -> Result<Vec<S
 
 impl Writers {
     pub(super) async fn start(url: &str, ids: Vec<String>, count: usize) -> Result<Self> {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().thread_name(THREADS).enable_all().build()?;
         let connections = u32::try_from(count)?;
         let options = PgPoolOptions::new().max_connections(connections).min_connections(connections);
-        let pool = options.test_before_acquire(false).connect(url).await?;
-        Ok(Writers { pool, ids: Arc::new(ids), count })
+        let database = url.parse::<PgConnectOptions>()?.application_name(APPLICATION);
+        let connecting = options.test_before_acquire(false).connect_with(database);
+        let pool = runtime.spawn(connecting).await??;
+        Ok(Writers { pool, ids: Arc::new(ids), count, runtime: Some(runtime) })
+    }
+
+    /// The processes of PostgreSQL that serve these writers.
+    pub(super) async fn backends(&self) -> Result<HashSet<u32>> {
+        let query =
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1";
+        let pids: Vec<i32> = sqlx::query_scalar(query).bind(APPLICATION).fetch_all(&self.pool).await?;
+        Ok(pids.into_iter().map(i32::unsigned_abs).collect())
     }
 
     /// Returns writes per second.
     pub(super) async fn write_for(&self, turn: Duration) -> Result<f64> {
+        let (writes, took) = self.count_for(turn).await?;
+        Ok(writes as f64 / took.as_secs_f64())
+    }
+
+    /// Returns how many writes there were, and in which time.
+    pub(super) async fn count_for(&self, turn: Duration) -> Result<(u64, Duration)> {
         let (is_over, writes) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let started = Instant::now();
         let mut tasks = Vec::new();
         for _ in 0..self.count {
             let (pool, ids) = (self.pool.clone(), self.ids.clone());
             let (is_over, writes) = (is_over.clone(), writes.clone());
-            tasks.push(tokio::spawn(async move {
+            let write = async move {
                 let mut connection = pool.acquire().await?;
                 while !is_over.load(Ordering::Relaxed) {
                     let id = &ids[rand::random_range(0..ids.len())];
@@ -55,13 +80,23 @@ impl Writers {
                     writes.fetch_add(1, Ordering::Relaxed);
                 }
                 Ok::<_, sqlx::Error>(())
-            }));
+            };
+            tasks.extend(self.runtime.as_ref().map(|runtime| runtime.spawn(write)));
         }
         tokio::time::sleep(turn).await;
         is_over.store(true, Ordering::Relaxed);
         for task in tasks {
             task.await??;
         }
-        Ok(writes.load(Ordering::Relaxed) as f64 / started.elapsed().as_secs_f64())
+        Ok((writes.load(Ordering::Relaxed), started.elapsed()))
+    }
+}
+
+impl Drop for Writers {
+    fn drop(&mut self) {
+        // A runtime must not wait for its threads on a thread of another runtime, which drops this.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
