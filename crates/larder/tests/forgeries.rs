@@ -22,7 +22,7 @@ const OLD_SECRET: &str = "the old secret, of 32 bytes or so";
 const NEW_SECRET: &str = "the new secret, of 32 bytes or so";
 
 async fn keyed(redis: &Redis, keys: EntryKeys) -> Cache {
-    Cache::builder("test").redis(redis.url()).entry_keys(keys).build().await.unwrap()
+    Cache::builder("test").redis(redis.url()).installation("test").entry_keys(keys).build().await.unwrap()
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -170,7 +170,7 @@ async fn a_hundred_thousand_mutated_entries_are_misses_and_alarms() {
     let mut mutants = 0_u64;
     for (nth, keys) in [None, Some(EntryKeys::new(OLD_SECRET).unwrap())].into_iter().enumerate() {
         let name = format!("records-{nth}");
-        let mut builder = Cache::builder("test").redis(redis.url());
+        let mut builder = Cache::builder("test").redis(redis.url()).installation("test");
         if let Some(keys) = keys {
             builder = builder.entry_keys(keys);
         }

@@ -22,7 +22,7 @@ const KEY: u32 = 7;
 async fn with(redis: Option<&Redis>, ledger: Option<&Ledger>) -> Instance {
     let mut builder = Cache::builder("test");
     if let Some(redis) = redis {
-        builder = builder.redis(redis.url());
+        builder = builder.redis(redis.url()).installation("test");
     }
     if let Some(ledger) = ledger {
         builder = builder.journal(ledger.clone());

@@ -32,7 +32,9 @@ struct Caches {
 
 impl Caches {
     async fn on(redis: &Redis) -> Self {
-        let shared = || async { Cache::builder("shapes").redis(redis.url()).build().await.unwrap() };
+        let shared = || async {
+            Cache::builder("shapes").redis(redis.url()).installation("shapes").build().await.unwrap()
+        };
         let alone = Cache::builder("shapes").build().await.unwrap();
         Caches { writer: shared().await, reader: shared().await, alone }
     }
