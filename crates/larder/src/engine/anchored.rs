@@ -30,7 +30,7 @@ use crate::source::{Kept, Source, WhyNot};
 use crate::stats::count;
 
 /// How often a read looks for an anchor that is watched. The first read of a key takes two, for its own SET is reported
-/// too; beyond a few, somebody else keeps changing the key, and the answer is not kept.
+/// too; beyond a few, others keep changing the key, and the answer is not kept.
 const ATTEMPTS: usize = 4;
 
 /// The right to keep what is loaded from now on.
@@ -57,7 +57,7 @@ impl Engine {
         E: StdError + Send + Sync + 'static,
     {
         if !shared.remote.tracks() {
-            // Nobody reports what changes: the copy ends with the staleness bound.
+            // Redis reports no change: the copy ends with the staleness bound.
             return self.load_into_memory(class, wanted, flight, load()).await;
         }
         let anchored = match self.anchor(class, wanted, shared, stretch).await {
