@@ -115,7 +115,7 @@ impl Engine {
         let life = 2 * class.policy.longest();
         for _ in 0..ATTEMPTS {
             // Before the read is sent: whatever is reported after the reply then voids it. A report from before the read,
-            // which says nothing of it, may void it too, and costs another read.
+            // which says nothing of it, may void it too; then one load is not kept.
             let permitted = Permitted::draw(&self.local, &wanted.key, &wanted.tags);
             let mark = self.local.mark(keys.iter().map(|key| &key[..]));
             let (sent, good_until) = (self.clock.now(), shared.usable.until());
