@@ -43,7 +43,7 @@ where
     /// key, of a tag, of the class, by a pattern, of everything; by this process, by another instance, by the journal; and
     /// so does the loss of Redis, its restart, and an eviction.
     ///
-    /// - It blocks nobody: a value that stands under the key is served until the put, and where none stands, readers load.
+    /// - It blocks no reader: a value that stands under the key is served until the put, and where none stands, readers load.
     ///   Such a load voids the permit, for it is younger.
     /// - Several may be out for one key. The first put wins and voids the others.
     /// - On a value that stands there, the permit ends when that value does. If the put is refused, draw another and compute

@@ -174,7 +174,7 @@ async fn a_load_that_a_write_overtook_is_not_kept() {
     }
 }
 
-/// Whoever may write into Redis forges entries, sets old ones back and copies others here.
+/// A program that can write into Redis forges entries, sets old ones back and copies others here.
 #[tokio::test]
 async fn nothing_in_redis_supplies_a_value_of_a_memory_only_class() {
     let redis = Redis::start().unwrap();
@@ -203,7 +203,7 @@ async fn nothing_in_redis_supplies_a_value_of_a_memory_only_class() {
             let began = Instant::now();
             for node in [&a, &b] {
                 eventually("the database's", async || node.value(&table).await == Some(version)).await;
-                assert!(began.elapsed() < Duration::from_secs(2), "a forged lease holds nobody up");
+                assert!(began.elapsed() < Duration::from_secs(2), "a forged lease holds no read up");
                 let _looked = node.rights.get(&7).await;
                 node.warm(&table).await;
                 assert_eq!(node.value(&table).await, Some(version));
@@ -334,7 +334,7 @@ async fn a_put_is_refused_after_another_instances_write() {
     assert!(!within(permit.put(1)).await.is_stored, "its tag fell");
 }
 
-/// Nobody reports what changes there, so that only the staleness bound ends a copy.
+/// Redis reports no change there, so that only the staleness bound ends a copy.
 #[tokio::test]
 async fn where_redis_refuses_tracking_a_copy_ends_with_the_bound() {
     let redis = Redis::start().unwrap();
@@ -349,7 +349,7 @@ async fn where_redis_refuses_tracking_a_copy_ends_with_the_bound() {
     let read = async || within(rights.read(&7).or_load(async || table.load(7))).await.unwrap();
     assert_eq!(read().await.source, Source::Load { kept: Kept::Memory });
     assert_eq!(read().await.source, Source::Memory);
-    assert_eq!(frame(&redis, KEY), b"(nil)", "no anchor that nobody watches");
+    assert_eq!(frame(&redis, KEY), b"(nil)", "no anchor where none is watched");
     let copy = cache.explain(&Touch::entry("rights", ["7"])).await.unwrap().memory.unwrap();
     assert!(copy.until.duration_since(copy.loaded_at).unwrap() <= BOUND, "{copy:?}");
     let _receipt = rights.invalidate(&7).await;

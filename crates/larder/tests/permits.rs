@@ -181,7 +181,7 @@ async fn a_value_that_stands_is_served_until_the_put() {
             assert_eq!(instance.read(&table, KEY).await, Some(1));
         }
         assert!(put(drawn, 2).await);
-        assert_eq!((instance.read(&table, KEY).await, table.loads()), (Some(2), loads), "nobody loads");
+        assert_eq!((instance.read(&table, KEY).await, table.loads()), (Some(2), loads), "no read loads");
     }
 }
 

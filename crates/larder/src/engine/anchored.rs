@@ -30,7 +30,7 @@ use crate::source::{Kept, Source, WhyNot};
 use crate::stats::count;
 
 /// How often a read looks for an anchor that is watched. The first read of a key takes two, for its own SET is reported
-/// too; beyond a few, somebody else keeps changing the key, and the answer is not kept.
+/// too; beyond a few, others keep changing the key, and the answer is not kept.
 const ATTEMPTS: usize = 4;
 
 /// The right to keep what is loaded from now on.
@@ -57,7 +57,7 @@ impl Engine {
         E: StdError + Send + Sync + 'static,
     {
         if !shared.remote.tracks() {
-            // Nobody reports what changes: the copy ends with the staleness bound.
+            // Redis reports no change: the copy ends with the staleness bound.
             return self.load_into_memory(class, wanted, flight, load()).await;
         }
         let anchored = match self.anchor(class, wanted, shared, stretch).await {
@@ -115,7 +115,7 @@ impl Engine {
         let life = 2 * class.policy.longest();
         for _ in 0..ATTEMPTS {
             // Before the read is sent: whatever is reported after the reply then voids it. A report from before the read,
-            // which says nothing of it, may void it too, and costs another read.
+            // which says nothing of it, may void it too; then one load is not kept.
             let permitted = Permitted::draw(&self.local, &wanted.key, &wanted.tags);
             let mark = self.local.mark(keys.iter().map(|key| &key[..]));
             let (sent, good_until) = (self.clock.now(), shared.usable.until());

@@ -18,7 +18,7 @@ pub(crate) enum Origin {
     /// as the guard is in touch.
     Guarded,
     /// Guarded, and loaded here for a memory-only class: its tags' `token`s are the lives of those tags in this memory, so
-    /// that no token that somebody sets back in Redis makes a fallen copy valid again.
+    /// that no token that is set back in Redis makes a fallen copy valid again.
     Anchored,
     /// Nobody will tell: its deadline alone says how long it may be served.
     Timed,

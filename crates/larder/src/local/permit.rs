@@ -12,7 +12,7 @@ use crate::protocol::tag::TagKey;
 use crate::source::WhyNot;
 use crate::sync::Ordering;
 
-/// Held by whoever computes. Dropped, it leaves the table.
+/// The computation or the load holds it. Dropped, it leaves the table.
 pub(crate) struct Permitted {
     local: Arc<Local>,
     key: Bytes,

@@ -56,7 +56,7 @@ impl State {
                 Slot::Token { token, is_tracked: true },
             );
         }
-        // Nobody sets a token back here, so that a tag's token is as good as its life.
+        // No token is set back here, so that a tag's token is as good as its life.
         let life = match self.instances[at].memory.get(tag().as_bytes()) {
             Some(Slot::Token { token, is_tracked: true }) => Some(*token),
             _ => None,

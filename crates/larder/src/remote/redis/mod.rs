@@ -236,7 +236,7 @@ impl Remote for RedisTier {
         let answers = pipe.query_async(&mut self.connection()?).await;
         let (values, left, role): (Vec<Option<Bytes>>, i64, Vec<Value>) = answers.map_err(fault)?;
         let left = match left {
-            // It stands until somebody deletes it.
+            // It stands until it is deleted.
             -1 => Some(Duration::MAX),
             left => u64::try_from(left).ok().map(Duration::from_millis),
         };
