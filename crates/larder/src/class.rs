@@ -12,6 +12,7 @@ use crate::codec::{AnyValue, Codec, Coder};
 use crate::engine::registry::Common;
 use crate::engine::{ClassCore, Engine, Found, Tags};
 use crate::error::Error;
+use crate::introspection::declared::DeclaredClass;
 use crate::key::{Key, KeyBuf, Namespace};
 use crate::policy::{Consistency, Policy};
 use crate::source::Source;
@@ -28,6 +29,7 @@ pub struct ClassBuilder<'a, K: ?Sized, V> {
     version: u32,
     tags: Vec<String>,
     tags_of: Option<TagsOf<K>>,
+    columns: Vec<Vec<String>>,
     types: PhantomData<fn(&K) -> V>,
 }
 
@@ -59,6 +61,7 @@ where
             version: 0,
             tags: Vec::new(),
             tags_of: None,
+            columns: Vec::new(),
             types: PhantomData,
         }
     }
@@ -92,6 +95,40 @@ where
         ClassBuilder { tags_of: Some(Arc::new(tags_of)), ..self }
     }
 
+    /// The columns that the parts of a key are read from, in the order of the parts, for `larder_sql`'s `SqlJournal::verify`: two
+    /// parts in another order than a table declares them would never be invalidated. May be said several times, once for each
+    /// table that calls them otherwise. Default: what [`Key::columns`] says; a key of one part needs none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), larder::error::Error> {
+    /// use larder::cache::Cache;
+    ///
+    /// let cache = Cache::builder("docs").build().await?;
+    /// let seats = cache.class::<(u32, u32), String>("seats").columns(&["row", "number"]).open()?;
+    /// assert_eq!(cache.declared_classes()[0].columns, [["row", "number"]]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn columns(mut self, columns: &[&str]) -> Self {
+        self.columns.push(columns.iter().map(|&column| column.to_owned()).collect());
+        self
+    }
+
+    /// What it says of itself; see [`Cache::declared_classes`].
+    fn declared(&self) -> DeclaredClass {
+        let of_type = K::columns().map(|columns| columns.iter().map(|&column| column.to_owned()).collect());
+        DeclaredClass {
+            name: self.name.clone(),
+            tags: self.tags.clone(),
+            has_tags_by_key: self.tags_of.is_some(),
+            columns: self.columns.iter().cloned().chain(of_type).collect(),
+            kinds: K::kinds(),
+        }
+    }
+
     /// Opens the class. Opening one name twice gives two handles on the same entries, with one switch and one
     /// set of counters.
     ///
@@ -119,6 +156,7 @@ where
                 tags.push(tag);
             }
         }
+        let declared = self.declared();
         let core = Arc::new(ClassCore {
             prefix: namespace.class_prefix(&self.name)?,
             // After the name was found to be allowed.
@@ -129,6 +167,7 @@ where
             version: self.version,
         });
         let engine = self.cache.engine.clone();
+        core.common.declared.get_or_init(|| declared);
         Ok(Class { engine, core, tags: tags.into(), tags_of: self.tags_of, types: PhantomData })
     }
 }

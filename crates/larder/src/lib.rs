@@ -49,6 +49,7 @@ pub mod introspection;
 pub mod invalidation;
 pub mod journal;
 pub mod key;
+pub mod loading;
 mod local;
 mod passes;
 mod pattern;

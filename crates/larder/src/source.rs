@@ -22,7 +22,8 @@ pub enum Source {
         /// when the policy keeps no absent answers, or when the tier could not be reached.
         stored: bool,
     },
-    /// The loader, because the caches were passed by: switched off, or a read inside a load.
+    /// The loader, because the caches were passed by: switched off, a read inside a load, or a load that was
+    /// [spoiled](crate::loading::spoil).
     Bypass,
 }
 

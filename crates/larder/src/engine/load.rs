@@ -2,29 +2,48 @@
 
 use std::error::Error as StdError;
 use std::future::Future;
+use std::sync::atomic::Ordering;
 
 use crate::codec::AnyValue;
 use crate::engine::{ClassCore, Engine, Wanted};
 use crate::error::Error;
+use crate::loading::watched;
 use crate::local::copy::LocalCopy;
 use crate::local::landing::{Brought, Outcome};
 use crate::protocol::flight::FlightId;
 use crate::source::Source;
 use crate::stats::count;
-use crate::uncached::uncached;
+
+/// What a loader brought.
+pub(crate) struct Loaded {
+    pub(crate) value: Option<AnyValue>,
+    /// It must not be kept, nor go to anyone but the read whose loader brought it.
+    pub(crate) is_spoiled: bool,
+}
+
+impl Loaded {
+    /// Where the answer came from, if no tier keeps it.
+    pub(crate) fn unstored(&self) -> Source {
+        if self.is_spoiled { Source::Bypass } else { Source::Load { stored: false } }
+    }
+}
 
 impl Engine {
     /// Asks the loader, within the load time-out.
-    pub(crate) async fn load<F, E>(&self, class: &ClassCore, load: F) -> Result<Option<AnyValue>, Error>
+    pub(crate) async fn load<F, E>(&self, class: &ClassCore, load: F) -> Result<Loaded, Error>
     where
         F: Future<Output = Result<Option<AnyValue>, E>>,
         E: StdError + Send + Sync + 'static,
     {
         count(&class.common.counters.loads);
         let limit = self.limits.load_timeout;
-        let loaded = match tokio::time::timeout(limit, uncached(load)).await {
-            Ok(Ok(value)) => return Ok(value),
-            Ok(Err(error)) => Err(Error::load(&class.name, error)),
+        let loaded = match tokio::time::timeout(limit, watched(load)).await {
+            Ok((Ok(value), spoiled)) => {
+                let is_spoiled = spoiled.is_some();
+                spoiled.into_iter().for_each(|reason| class.note_spoiled(&reason));
+                return Ok(Loaded { value, is_spoiled });
+            }
+            Ok((Err(error), _)) => Err(Error::load(&class.name, error)),
             Err(_) => Err(Error::load_timeout(&class.name, limit)),
         };
         count(&class.common.counters.load_failures);
@@ -47,9 +66,13 @@ impl Engine {
     {
         let tags = self.local.take_tokens(&wanted.tags, self.is_guarded());
         let (started, loaded_at_millis) = (self.clock.now(), self.clock.unix_millis());
-        let value = self.load(class, load).await?;
+        let loaded = self.load(class, load).await?;
         let good_until = started.plus(self.bound_here());
-        let unstored = Brought { value: value.clone(), source: Source::Load { stored: false }, good_until };
+        let unstored = Brought { value: loaded.value.clone(), source: loaded.unstored(), good_until };
+        if loaded.is_spoiled {
+            return Ok(unstored);
+        }
+        let value = loaded.value;
         let Some(ttl) = class.policy.residence(value.is_none(), rand::random()) else {
             return Ok(unstored);
         };
@@ -67,6 +90,18 @@ impl Engine {
 }
 
 impl ClassCore {
+    /// Counts a spoiled load, and logs the class's first.
+    fn note_spoiled(&self, reason: &str) {
+        // Relaxed: it only counts, and of two at once exactly one is the first.
+        if self.common.counters.loads_spoiled.fetch_add(1, Ordering::Relaxed) == 0 {
+            tracing::warn!(
+                class = self.name,
+                reason,
+                "a load is not kept, nor shared; logged once a class, counted in loads_spoiled"
+            );
+        }
+    }
+
     /// The size a value has in Redis, by which memory weighs it too; `None` when it cannot be encoded.
     fn payload_bytes(&self, value: Option<&AnyValue>) -> Option<u32> {
         let bytes = value.map_or(Some(0), |value| self.encode(value).map(|payload| payload.len()))?;

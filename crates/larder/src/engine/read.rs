@@ -49,7 +49,7 @@ impl Engine {
     {
         if !class.is_on(self) || is_uncached() {
             count(&class.common.counters.bypasses);
-            let value = self.load(class, load()).await?;
+            let value = self.load(class, load()).await?.value;
             return Ok(Found { value, source: Source::Bypass, joined: false });
         }
         if consistency == Consistency::Bounded
@@ -123,6 +123,10 @@ impl Engine {
                     // No outcome: the leader was cancelled, and this read tries for itself.
                     let Some(outcome) = outcome else { continue };
                     let brought = outcome?;
+                    if brought.source == Source::Bypass {
+                        // Its load was spoiled. Not by another flight: readers whose loads are all spoiled would queue up.
+                        return self.load_alone(class, load).await;
+                    }
                     if consistency == Consistency::Bounded && began >= brought.good_until {
                         continue;
                     }
@@ -138,7 +142,7 @@ impl Engine {
                 Departure::Lead(id, landing, flown) => {
                     let leader = Leader::new(&self.local, wanted.key.clone(), id, flown);
                     let outcome = self.fly(class, &wanted, &leader, &landing, load).await;
-                    leader.land(outcome.clone());
+                    leader.land(outcome.clone().map(Brought::shareable));
                     return outcome.map(Found::led);
                 }
             }
@@ -157,8 +161,8 @@ impl Engine {
         F: Future<Output = Result<Option<AnyValue>, E>>,
         E: StdError + Send + Sync + 'static,
     {
-        let value = self.load(class, load()).await?;
-        Ok(Found { value, source: Source::Load { stored: false }, joined: false })
+        let loaded = self.load(class, load()).await?;
+        Ok(Found { source: loaded.unstored(), value: loaded.value, joined: false })
     }
 
     async fn fly<L, F, E>(

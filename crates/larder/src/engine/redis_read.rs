@@ -97,8 +97,8 @@ impl Engine {
         count(&class.common.counters.lease_waits_in_vain);
         // Another's load outlasted our patience. Whatever it fills, it fills by its own lease.
         let good_until = self.clock.now().plus(self.bound_here());
-        let value = self.load(class, load()).await?;
-        Ok(Brought { value, source: Source::Load { stored: false }, good_until })
+        let loaded = self.load(class, load()).await?;
+        Ok(Brought { source: loaded.unstored(), value: loaded.value, good_until })
     }
 
     /// One tracked read and, where nothing of use stands there, one try for the lease.
@@ -307,8 +307,13 @@ impl Engine {
     {
         let loaded_at_millis = self.clock.unix_millis();
         let good_until = self.clock.now().plus(self.bound_here());
-        let value = self.load(class, load).await?;
-        let unstored = Brought { value: value.clone(), source: Source::Load { stored: false }, good_until };
+        let loaded = self.load(class, load).await?;
+        let unstored = Brought { value: loaded.value.clone(), source: loaded.unstored(), good_until };
+        if loaded.is_spoiled {
+            // Dropping the hold gives up the lease: readers of other instances try for themselves.
+            return Ok(unstored);
+        }
+        let value = loaded.value;
         let Some(ttl) = class.policy.residence(value.is_none(), rand::random()) else { return Ok(unstored) };
         let payload = match &value {
             None => None,

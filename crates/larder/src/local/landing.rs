@@ -19,6 +19,14 @@ pub(crate) struct Brought {
     pub(crate) good_until: Tick,
 }
 
+impl Brought {
+    /// What waiters may have of it: of a spoiled load no value, for it may be of a transaction that is rolled back.
+    pub(crate) fn shareable(self) -> Self {
+        let value = self.value.filter(|_| self.source != Source::Bypass);
+        Brought { value, ..self }
+    }
+}
+
 pub(crate) type Outcome = Result<Brought, Error>;
 
 /// The waiters' end of a flight.
