@@ -1,8 +1,9 @@
 //! The service put together and served: database, cache, first superadmin, HTTP.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use axum::Router;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -20,6 +21,7 @@ use crate::service::Service;
 use crate::serving;
 use crate::settings::{FirstAdmin, Settings};
 use crate::store::Store;
+use crate::store::error::StoreError;
 
 /// How long requests in flight may take after the service was told to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -35,15 +37,16 @@ pub struct CreatedAdmin {
 /// Opens database and cache, and gives an empty database its superadmin.
 ///
 /// # Errors
-/// A URL that cannot be used, or a database that does not answer.
+/// A URL that cannot be used, a database that does not answer, or one whose key columns are of other types than the service declares.
 pub async fn open(settings: &Settings) -> anyhow::Result<(Service, Option<CreatedAdmin>)> {
     let options = settings.database.options(&settings.database_url);
     let store = Store::open_with(&options).await.context("DATABASE_URL cannot be opened")?;
     let installation = store.installation().await?;
-    let journal = store.journal().await.context("the journal of DATABASE_URL cannot be opened")?;
+    let journal = Arc::new(store.journal().await.context("the journal of DATABASE_URL cannot be opened")?);
     // Two databases behind one Redis must never read each other's entries. A copy of a database has the same name: it
     // needs a Redis of its own.
-    let mut builder = Cache::builder(&format!("{}-{installation}", settings.namespace)).journal(journal);
+    let mut builder =
+        Cache::builder(&format!("{}-{installation}", settings.namespace)).journal(journal.clone());
     let mut at_fault = "the cache";
     if let Some(redis) = &settings.redis {
         builder =
@@ -51,7 +54,12 @@ pub async fn open(settings: &Settings) -> anyhow::Result<(Service, Option<Create
         at_fault = redis.name;
     }
     let cache = builder.build().await.with_context(|| format!("{at_fault} cannot be used"))?;
-    let service = Service::open(store, cache, &settings.policies, &settings.security).await?;
+    let service = Service::open(store, cache.clone(), &settings.policies, &settings.security).await?;
+    // What passes by itself, or is mended while the service runs, degrades it and is named by its health instead.
+    let wrong = journal.misdeclared(&cache).await.map_err(StoreError::from)?;
+    if !wrong.is_empty() {
+        bail!("the journal would miss changes:\n- {}", wrong.join("\n- "));
+    }
     let admin = first_admin(&service, &settings.admin).await?;
     Ok((service, admin))
 }

@@ -280,9 +280,10 @@ impl Builder {
 async fn declared_right(journal: &dyn Journal) -> Result<(), Error> {
     match within(START_UP, journal.misdeclarations()).await {
         Ok(wrong) if wrong.is_empty() => Ok(()),
-        Ok(wrong) => {
-            Err(Error::config(format!("the journal's tables are declared wrongly:\n- {}", wrong.join("\n- "))))
-        }
+        Ok(wrong) => Err(Error::config(format!(
+            "the journal's tables are declared wrongly:\n- {}",
+            wrong.join("\n- ")
+        ))),
         Err(error) => {
             tracing::warn!(%error, "the journal's declarations could not be checked");
             Ok(())

@@ -47,6 +47,11 @@ const COUNTS: [(&str, &str, Count); 11] = [
         |stats| stats.fills_refused,
     ),
     (
+        "larder_cache_loads_spoiled_total",
+        "Loads whose value was not kept: they read inside an open transaction, or on a standby.",
+        |stats| stats.loads_spoiled,
+    ),
+    (
         "larder_cache_inserts_refused_total",
         "Copies that memory did not keep: an invalidation overtook the read that brought them.",
         |stats| stats.inserts_refused,
