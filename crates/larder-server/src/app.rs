@@ -8,6 +8,7 @@ use axum::Router;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use larder::cache::Cache;
+use larder::journal::Journal as _;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -43,6 +44,8 @@ pub async fn open(settings: &Settings) -> anyhow::Result<(Service, Option<Create
     let store = Store::open_with(&options).await.context("DATABASE_URL cannot be opened")?;
     let installation = store.installation().await?;
     let journal = Arc::new(store.journal().await.context("the journal of DATABASE_URL cannot be opened")?);
+    // Before the cache is built, which asks too and would have Redis's settings blamed. A database that cannot be asked is named there.
+    all_declared_right(&journal.misdeclarations().await.unwrap_or_default())?;
     // Two databases behind one Redis must never read each other's entries. A copy of a database has the same name: it
     // needs a Redis of its own.
     let mut builder =
@@ -56,12 +59,16 @@ pub async fn open(settings: &Settings) -> anyhow::Result<(Service, Option<Create
     let cache = builder.build().await.with_context(|| format!("{at_fault} cannot be used"))?;
     let service = Service::open(store, cache.clone(), &settings.policies, &settings.security).await?;
     // What passes by itself, or is mended while the service runs, degrades it and is named by its health instead.
-    let wrong = journal.misdeclared(&cache).await.map_err(StoreError::from)?;
-    if !wrong.is_empty() {
-        bail!("the journal would miss changes:\n- {}", wrong.join("\n- "));
-    }
+    all_declared_right(&journal.misdeclared(&cache).await.map_err(StoreError::from)?)?;
     let admin = first_admin(&service, &settings.admin).await?;
     Ok((service, admin))
+}
+
+fn all_declared_right(wrong: &[String]) -> anyhow::Result<()> {
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    bail!("DATABASE_URL has a schema of which the journal would miss changes:\n- {}", wrong.join("\n- "))
 }
 
 async fn first_admin(service: &Service, admin: &FirstAdmin) -> anyhow::Result<Option<CreatedAdmin>> {

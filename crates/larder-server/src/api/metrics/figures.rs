@@ -12,7 +12,7 @@ use crate::store::Store;
 type Count = fn(&Stats) -> u64;
 
 /// What each class counts beside its hits: as what, what it says, and where it is found.
-const COUNTS: [(&str, &str, Count); 11] = [
+const COUNTS: [(&str, &str, Count); 12] = [
     (
         "larder_cache_misses_total",
         "Reads that asked the loader, or had none and found nothing.",
