@@ -11,7 +11,7 @@ use larder_sql::replica::Replica;
 use larder_testbed::{Postgres, sql};
 use sqlx::{Connection, PgConnection};
 
-use crate::{PRICE, TABLE, caches};
+use crate::rooms::{PRICE, TABLE, caches};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 

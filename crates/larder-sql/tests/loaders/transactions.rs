@@ -9,7 +9,7 @@ use larder_sql::fresh;
 use larder_testbed::{Postgres, Sqlite};
 use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
 
-use crate::{PRICE, TABLE, caches};
+use crate::rooms::{PRICE, TABLE, caches};
 
 /// A database with a room of price 200, and what keeps it.
 enum Server {
@@ -141,7 +141,7 @@ async fn a_connection_of_postgres_that_is_in_a_transaction_spoils_the_load() {
     }
     let default = "SET default_transaction_isolation = 'serializable'";
     connection.execute(default).await.unwrap();
-    let (_redis, [rooms, _]) = crate::caches().await;
+    let (_redis, [rooms, _]) = caches().await;
     assert!(is_kept!(connection, rooms), "each statement has a snapshot of its own");
 }
 
