@@ -141,7 +141,7 @@ async fn a_connection_of_postgres_that_is_in_a_transaction_spoils_the_load() {
     }
     let default = "SET default_transaction_isolation = 'serializable'";
     connection.execute(default).await.unwrap();
-    let (_redis, [rooms, _]) = caches().await;
+    let (_redis, [rooms, _]) = crate::rooms::caches().await;
     assert!(is_kept!(connection, rooms), "each statement has a snapshot of its own");
 }
 
