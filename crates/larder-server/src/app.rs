@@ -1,13 +1,15 @@
 //! The service put together and served: database, cache, first superadmin, HTTP.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use axum::Router;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use larder::cache::Cache;
 use larder::entry_keys::EntryKeys;
+use larder::journal::Journal as _;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -22,6 +24,7 @@ use crate::service::Service;
 use crate::serving;
 use crate::settings::{FirstAdmin, Settings};
 use crate::store::Store;
+use crate::store::error::StoreError;
 
 /// How long requests in flight may take after the service was told to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -37,15 +40,18 @@ pub struct CreatedAdmin {
 /// Opens database and cache, and gives an empty database its superadmin.
 ///
 /// # Errors
-/// A URL that cannot be used, or a database that does not answer.
+/// A URL that cannot be used, a database that does not answer, or one whose key columns are of other types than the service declares.
 pub async fn open(settings: &Settings) -> anyhow::Result<(Service, Option<CreatedAdmin>)> {
     let options = settings.database.options(&settings.database_url);
     let store = Store::open_with(&options).await.context("DATABASE_URL cannot be opened")?;
     let installation = store.installation().await?;
-    let journal = store.journal().await.context("the journal of DATABASE_URL cannot be opened")?;
+    let journal = Arc::new(store.journal().await.context("the journal of DATABASE_URL cannot be opened")?);
+    // Before the cache is built, which asks too and would have Redis's settings blamed. A database that cannot be asked is named there.
+    all_declared_right(&journal.misdeclarations().await.unwrap_or_default())?;
     // So that an operator knows whose keys these are. That two databases, copies of one too, never read each other's entries is
     // the journal's matter, which names its database in every key.
-    let mut builder = Cache::builder(&format!("{}-{installation}", settings.namespace)).journal(journal);
+    let mut builder =
+        Cache::builder(&format!("{}-{installation}", settings.namespace)).journal(journal.clone());
     builder = builder.entry_keys(entry_keys(&store, &settings.security.secret_keys).await?);
     let mut at_fault = "the cache";
     if let Some(redis) = &settings.redis {
@@ -54,7 +60,9 @@ pub async fn open(settings: &Settings) -> anyhow::Result<(Service, Option<Create
         at_fault = redis.name;
     }
     let cache = builder.build().await.with_context(|| format!("{at_fault} cannot be used"))?;
-    let service = Service::open(store, cache, &settings.policies, &settings.security).await?;
+    let service = Service::open(store, cache.clone(), &settings.policies, &settings.security).await?;
+    // What passes by itself, or is mended while the service runs, degrades it and is named by its health instead.
+    all_declared_right(&journal.misdeclared(&cache).await.map_err(StoreError::from)?)?;
     let admin = first_admin(&service, &settings.admin).await?;
     Ok((service, admin))
 }
@@ -68,6 +76,13 @@ async fn entry_keys(store: &Store, keys: &SecretKeys) -> anyhow::Result<EntryKey
         (Some(current), None) => EntryKeys::new(current.expose())?.and(of_database)?,
         (None, _) => EntryKeys::new(of_database)?,
     })
+}
+
+fn all_declared_right(wrong: &[String]) -> anyhow::Result<()> {
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    bail!("DATABASE_URL has a schema of which the journal would miss changes:\n- {}", wrong.join("\n- "))
 }
 
 async fn first_admin(service: &Service, admin: &FirstAdmin) -> anyhow::Result<Option<CreatedAdmin>> {

@@ -67,7 +67,8 @@ impl Database {
     /// PostgreSQL gets up to [`POOL_SIZE`](crate::options::POOL_SIZE) connections: the journal's own, half of the rest for
     /// writers, all of the rest for readers, so that readers never wait for writers. Each is handed out within 2 s: if the
     /// server has none to give, the caller waits for one that another caller returns. Writers wait up to 5 s for a lock.
-    /// Several servers are tried in the URL's order, and the one that can be written to is used.
+    /// Several servers are tried in the URL's order, and the one that can be written to is used. A standby is refused, also when it
+    /// is the only server: see [`Database::replica`].
     ///
     /// SQLite runs in WAL mode with 4 connections that only read and one that writes, each waiting up to 5 s for a lock and
     /// caching up to 16 MiB of pages: at most 80 MiB together.
@@ -150,8 +151,9 @@ impl Database {
 
     /// The executor for one fresh autocommit statement, which it counts.
     ///
-    /// A cache's loader must use only this, never a transaction's snapshot: what it loads has to be at least as
-    /// new as the moment the load began.
+    /// A cache's loader must use only this or [`Database::reading`], never a transaction's snapshot: what it loads has to be at
+    /// least as new as the moment the load began. What is read in a transaction that was open before is not kept; see
+    /// [`larder::loading::spoil`].
     pub fn read(&self) -> &SqlPool {
         self.count();
         &self.shared.readers

@@ -9,6 +9,9 @@
 /// Opens a transaction in which each statement sees what was committed before it began, whatever the server's default level.
 pub(crate) const READ_COMMITTED: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
+/// The same, which a standby refuses.
+pub(crate) const READ_COMMITTED_ON_PRIMARY: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+
 /// Which database answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {

@@ -11,8 +11,13 @@ pub mod connecting;
 pub mod database;
 pub mod dialect;
 pub mod error;
+mod fresh;
 pub mod journal;
 pub mod migrating;
 pub mod options;
+pub mod reading;
+pub mod replica;
 mod turns;
 pub mod write;
+
+pub use crate::fresh::{Checked, fresh};

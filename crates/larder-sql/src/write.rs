@@ -49,7 +49,8 @@ impl Database {
 }
 
 impl Write {
-    /// The executor for one statement of this transaction, which it counts.
+    /// The executor for one statement of this transaction, which it counts. Inside a cache's load it
+    /// [spoils](larder::loading::spoil) the load: what it brings is not kept.
     pub fn statement(&mut self) -> &mut SqlConnection {
         self.database.count();
         self.changes.clear();

@@ -13,7 +13,7 @@ use crate::engine::registry::Registry;
 use crate::engine::{Engine, Limits, Running, Shared};
 use crate::entry_keys::EntryKeys;
 use crate::error::Error;
-use crate::journal::Journal;
+use crate::journal::{Journal, within};
 use crate::key::Namespace;
 use crate::local::Local;
 use crate::passes::Passes;
@@ -200,11 +200,15 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`](crate::error::ErrorKind::Config), naming the setting, its value and what is allowed.
+    /// [`ErrorKind::Config`](crate::error::ErrorKind::Config), naming the setting, its value and what is allowed; or listing the
+    /// [misdeclarations](Journal::misdeclarations) of the journal.
     pub async fn build(self) -> Result<Cache, Error> {
         let namespace = Namespace::parse(&self.namespace)?;
         between("staleness_bound", self.bound, Duration::from_millis(500), Duration::from_secs(60))?;
         between("load_timeout", self.load_timeout, Duration::from_millis(1), Duration::from_secs(2))?;
+        if let Some(journal) = &self.journal {
+            declared_right(journal.as_ref()).await?;
+        }
         let namespace = Arc::new(namespace);
         let local = Arc::new(Local::new(self.memory_bytes, self.rules));
         let clock = Clock::Kernel;
@@ -327,6 +331,21 @@ fn installation(id: Option<&str>) -> Result<String, Error> {
             "installation: missing. A cache with Redis and without a journal needs the name of the database behind it, \
              `.installation(\"production\")`: {allowed}"
         ))),
+    }
+}
+
+/// Fails for what the journal's tables declare wrongly. A database that cannot be asked is no mistake of theirs.
+async fn declared_right(journal: &dyn Journal) -> Result<(), Error> {
+    match within(START_UP, journal.misdeclarations()).await {
+        Ok(wrong) if wrong.is_empty() => Ok(()),
+        Ok(wrong) => Err(Error::config(format!(
+            "the journal's tables are declared wrongly:\n- {}",
+            wrong.join("\n- ")
+        ))),
+        Err(error) => {
+            tracing::warn!(%error, "the journal's declarations could not be checked");
+            Ok(())
+        }
     }
 }
 

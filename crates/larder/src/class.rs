@@ -15,6 +15,7 @@ use crate::engine::registry::{Common, Declaration};
 use crate::engine::{ClassCore, Engine, Found, Tags, Wanted};
 use crate::entry_keys::{Protection, Sealer};
 use crate::error::Error;
+use crate::introspection::declared::DeclaredClass;
 use crate::key::{Key, KeyBuf, Namespace};
 use crate::policy::{Consistency, Policy};
 use crate::source::Source;
@@ -39,6 +40,7 @@ pub struct ClassBuilder<'a, K: ?Sized, V> {
     tags_of: Option<TagsOf<K>>,
     /// The type of `tags_of`, which alone can be compared.
     tags_of_name: &'static str,
+    columns: Vec<Vec<String>>,
     types: PhantomData<fn(&K) -> V>,
 }
 
@@ -74,6 +76,7 @@ where
             tags: Vec::new(),
             tags_of: None,
             tags_of_name: "none",
+            columns: Vec::new(),
             types: PhantomData,
         }
     }
@@ -117,6 +120,40 @@ where
     /// keys must have equal tags, on every instance. Default: none but the class's.
     pub fn tagged_by<F: Fn(&K) -> Vec<String> + Send + Sync + 'static>(self, tags_of: F) -> Self {
         ClassBuilder { tags_of: Some(Arc::new(tags_of)), tags_of_name: std::any::type_name::<F>(), ..self }
+    }
+
+    /// The columns that the parts of a key are read from, in the order of the parts, for `larder_sql`'s `SqlJournal::verify`: two
+    /// parts in another order than a table declares them would never be invalidated. May be said several times, once for each
+    /// table that calls them otherwise. Default: what [`Key::columns`] says; a key of one part needs none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), larder::error::Error> {
+    /// use larder::cache::Cache;
+    ///
+    /// let cache = Cache::builder("docs").build().await?;
+    /// let seats = cache.class::<(u32, u32), String>("seats").columns(&["row", "number"]).open()?;
+    /// assert_eq!(cache.declared_classes()[0].columns, [["row", "number"]]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn columns(mut self, columns: &[&str]) -> Self {
+        self.columns.push(columns.iter().map(|&column| column.to_owned()).collect());
+        self
+    }
+
+    /// What it says of itself; see [`Cache::declared_classes`].
+    fn declared(&self) -> DeclaredClass {
+        let of_type = K::columns().map(|columns| columns.iter().map(|&column| column.to_owned()).collect());
+        DeclaredClass {
+            name: self.name.clone(),
+            tags: self.tags.clone(),
+            has_tags_by_key: self.tags_of.is_some(),
+            columns: self.columns.iter().cloned().chain(of_type).collect(),
+            kinds: K::kinds(),
+        }
     }
 
     /// Opens the class. Opening one name twice gives two handles on the same entries, with one switch and one
@@ -179,6 +216,7 @@ where
                 tags.push(tag);
             }
         }
+        let declared = self.declared();
         let core = Arc::new(ClassCore {
             prefix: namespace.class_prefix(&self.name)?,
             sealer: self.sealer()?,
@@ -192,6 +230,7 @@ where
             memory_only: self.memory_only,
         });
         let engine = self.cache.engine.clone();
+        core.common.declared.get_or_init(|| declared);
         Ok(Class { engine, core, tags: tags.into(), tags_of: self.tags_of, types: PhantomData })
     }
 }

@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
@@ -218,9 +219,48 @@ pub trait Journal: Send + Sync + 'static {
         None
     }
 
+    /// Which of its declarations can never be right, a sentence each with its remedy, such as a key column that has several texts for one
+    /// value. [`Builder::build`](crate::Builder::build) asks once and fails for any. What may be mended while a program runs is not
+    /// among them: see [`Journal::incompleteness`]. Default: none.
+    async fn misdeclarations(&self) -> Result<Vec<String>, Failure> {
+        Ok(Vec::new())
+    }
+
     /// In how many episodes it was incomplete since the start. Default: none.
     fn incomplete_episodes(&self) -> u64 {
         0
+    }
+}
+
+/// A journal that its owner keeps a handle of, to look into it.
+#[async_trait]
+impl<J: Journal + ?Sized> Journal for Arc<J> {
+    async fn database(&self) -> Result<DatabaseId, Failure> {
+        (**self).database().await
+    }
+
+    async fn since(&self, position: Option<&Position>) -> Result<Since, Failure> {
+        (**self).since(position).await
+    }
+
+    async fn append(&self, touches: &[Touch]) -> Result<(), Failure> {
+        (**self).append(touches).await
+    }
+
+    async fn prune(&self) -> Result<u64, Failure> {
+        (**self).prune().await
+    }
+
+    fn incompleteness(&self) -> Option<Incompleteness> {
+        (**self).incompleteness()
+    }
+
+    async fn misdeclarations(&self) -> Result<Vec<String>, Failure> {
+        (**self).misdeclarations().await
+    }
+
+    fn incomplete_episodes(&self) -> u64 {
+        (**self).incomplete_episodes()
     }
 }
 

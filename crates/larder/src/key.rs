@@ -46,6 +46,41 @@ pub(crate) type KeyBuf = SmallVec<[u8; 128]>;
 pub trait Key {
     /// Pushes every part that tells this key from others of its class. Equal keys push equal parts.
     fn parts(&self, parts: &mut KeyParts<'_>);
+
+    /// The columns that the parts are read from, in the order of the parts, where this type means the same ones in every class.
+    /// `larder_sql`'s `SqlJournal::verify` compares them with what a table declares; see also
+    /// [`ClassBuilder::columns`](crate::class::ClassBuilder::columns). Default: `None`, unknown.
+    fn columns() -> Option<&'static [&'static str]> {
+        None
+    }
+
+    /// What each part may spell, which says too how many there are. Default: as many parts as [`Key::columns`], each
+    /// [`PartKind::Canonical`]; `None`, unknown, without them.
+    fn kinds() -> Option<Vec<PartKind>> {
+        Self::columns().map(|columns| vec![PartKind::Canonical; columns.len()])
+    }
+}
+
+/// What one part of a key may spell. A journal finds an entry by the text that the database has; a key that spells the same value
+/// otherwise finds another entry, which the journal does not drop.
+///
+/// # Examples
+///
+/// ```
+/// use larder::key::{Key, PartKind};
+///
+/// assert_eq!(<(String, u32)>::kinds(), Some(vec![PartKind::Text, PartKind::Number]));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PartKind {
+    /// Any text: as safe as the column is, if it compares texts by their bytes.
+    Text,
+    /// A whole number, in decimal digits.
+    Number,
+    /// `true` or `false`.
+    Flag,
+    /// A type of the application's own that spells each value in one way only, as the database does.
+    Canonical,
 }
 
 /// Collects the parts of one key; see [`Key`].
@@ -100,34 +135,46 @@ impl fmt::Write for Encoded<'_> {
     }
 }
 
-impl Key for str {
-    fn parts(&self, parts: &mut KeyParts<'_>) {
-        parts.push(self);
-    }
-}
-
 impl<K: Key + ?Sized> Key for &K {
     fn parts(&self, parts: &mut KeyParts<'_>) {
         (**self).parts(parts);
     }
+
+    fn columns() -> Option<&'static [&'static str]> {
+        K::columns()
+    }
+
+    fn kinds() -> Option<Vec<PartKind>> {
+        K::kinds()
+    }
 }
 
 macro_rules! key_by_display {
-    ($($type:ty),*) => {$(
+    ($kind:ident: $($type:ty),*) => {$(
         impl Key for $type {
             fn parts(&self, parts: &mut KeyParts<'_>) {
                 parts.push(self);
+            }
+
+            fn kinds() -> Option<Vec<PartKind>> {
+                Some(vec![PartKind::$kind])
             }
         }
     )*};
 }
 
-key_by_display!(String, bool, u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize);
+key_by_display!(Text: str, String);
+key_by_display!(Flag: bool);
+key_by_display!(Number: u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize);
 
 impl<A: Key, B: Key> Key for (A, B) {
     fn parts(&self, parts: &mut KeyParts<'_>) {
         self.0.parts(parts);
         self.1.parts(parts);
+    }
+
+    fn kinds() -> Option<Vec<PartKind>> {
+        Some([A::kinds()?, B::kinds()?].concat())
     }
 }
 

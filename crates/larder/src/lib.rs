@@ -51,6 +51,7 @@ pub mod introspection;
 pub mod invalidation;
 pub mod journal;
 pub mod key;
+pub mod loading;
 mod local;
 mod memory_only;
 mod passes;

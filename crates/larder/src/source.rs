@@ -22,7 +22,8 @@ pub enum Source {
         /// Where the answer is kept for later reads.
         kept: Kept,
     },
-    /// The loader, because the caches were passed by: switched off, or a read inside a load.
+    /// The loader, because the caches were passed by: switched off, a read inside a load, or a load that was
+    /// [spoiled](crate::loading::spoil).
     Bypass,
 }
 
@@ -54,6 +55,9 @@ pub enum WhyNot {
     NoRoom,
     /// Redis could not be reached, or did not take it.
     NotTaken,
+    /// The loader read what may never be committed, or may be old; see [`spoil`](crate::loading::spoil). No other read
+    /// gets the answer either.
+    Spoiled,
     /// Another load of the same key took too long, and this one ran beside it.
     Beside,
 }
@@ -68,6 +72,7 @@ impl WhyNot {
             WhyNot::TooLarge => "too-large",
             WhyNot::NoRoom => "no-room",
             WhyNot::NotTaken => "not-taken",
+            WhyNot::Spoiled => "spoiled",
             WhyNot::Beside => "beside",
         }
     }

@@ -82,6 +82,8 @@ counts! {
     get_misses,
     /// Loads that failed or timed out.
     load_failures,
+    /// Loads whose value was not kept because their loader said so: it ran inside an open transaction, or on a standby.
+    loads_spoiled,
     /// Fills that an invalidation overtook: the stale sets that did not happen.
     fills_refused,
     /// Copies that were not kept in memory because an invalidation overtook the read that brought them.

@@ -18,11 +18,11 @@ use larder::source::{Kept, Source};
 use larder_testbed::Redis;
 
 use support::journal::Ledger;
-use support::{Gate, Table, eventually, within};
+use support::{Gate, Table, eventually, in_redis, within};
 
 const BOUND: Duration = Duration::from_secs(2);
-const KEY: &str = "test:rights:7";
-const TAG: &str = "test:#rights";
+const KEY: &str = in_redis!("rights:7");
+const TAG: &str = in_redis!("#rights");
 
 /// A class that holds rights, and one of the same values that is shared.
 struct Node {
@@ -183,12 +183,12 @@ async fn nothing_in_redis_supplies_a_value_of_a_memory_only_class() {
     table.write(7, 1);
     // An entry of a shared class with the value 666, and the same with the tokens of the other class's tags.
     a.shared.read(&7).or_load(async || Ok::<_, std::io::Error>(666)).await.unwrap();
-    let copied = frame(&redis, "test:shared:7");
+    let copied = frame(&redis, in_redis!("shared:7"));
     assert_eq!(copied[0], b'V');
     a.warm(&table).await;
     let (anchor, tag) = (frame(&redis, KEY), frame(&redis, TAG));
     let mut forged = copied.clone();
-    let of_shared = frame(&redis, "test:#shared");
+    let of_shared = frame(&redis, in_redis!("#shared"));
     if let Some(at) = forged.windows(16).position(|window| window == &of_shared[1..]) {
         forged[at..at + 16].copy_from_slice(&tag[1..]);
     }

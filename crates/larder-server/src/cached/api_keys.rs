@@ -3,7 +3,7 @@
 use larder::cache::Cache;
 use larder::class::{Answer, Class};
 use larder::error::Error;
-use larder::key::{Key, KeyParts};
+use larder::key::{Key, KeyParts, PartKind};
 use larder::policy::Consistency;
 
 use crate::cached::policies::{self, Policies};
@@ -38,5 +38,9 @@ impl CachedApiKeys {
 impl Key for ApiKeyId {
     fn parts(&self, parts: &mut KeyParts<'_>) {
         parts.push(self);
+    }
+
+    fn kinds() -> Option<Vec<PartKind>> {
+        Some(vec![PartKind::Canonical])
     }
 }

@@ -3,7 +3,7 @@
 use larder::cache::Cache;
 use larder::class::{Answer, Class};
 use larder::error::Error;
-use larder::key::{Key, KeyParts};
+use larder::key::{Key, KeyParts, PartKind};
 use larder::policy::Consistency;
 use larder::receipt::Receipt;
 use larder::source::Source;
@@ -138,6 +138,10 @@ macro_rules! key_by_text {
             fn parts(&self, parts: &mut KeyParts<'_>) {
                 parts.push(self.as_str());
             }
+
+            fn kinds() -> Option<Vec<PartKind>> {
+                Some(vec![PartKind::Canonical])
+            }
         }
     )*};
 }
@@ -147,5 +151,9 @@ key_by_text!(Email, Username, Phone, ExternalId);
 impl Key for UserId {
     fn parts(&self, parts: &mut KeyParts<'_>) {
         parts.push(self);
+    }
+
+    fn kinds() -> Option<Vec<PartKind>> {
+        Some(vec![PartKind::Canonical])
     }
 }

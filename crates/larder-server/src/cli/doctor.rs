@@ -2,10 +2,13 @@
 
 use anyhow::{Context, bail};
 use clap::Args;
+use larder::cache::Cache;
 use larder_sql::database::Database;
 use larder_sql::journal::{Defect, SqlJournal};
 
+use crate::cached::Cached;
 use crate::settings::Settings;
+use crate::store::Store;
 use crate::store::journal::tables;
 
 /// Of `larder doctor`.
@@ -23,6 +26,7 @@ pub(crate) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Res
     let journal = SqlJournal::examine(&database, tables()).await.context("the journal cannot be examined")?;
     let before = journal.defects();
     let after = if arguments.mend { journal.mend().await? } else { before.clone() };
+    let wrong = misdeclared(&database, &journal, &settings).await?;
     database.close().await;
     for defect in before.iter().filter(|defect| !after.contains(defect)) {
         println!("mended: {defect}");
@@ -30,12 +34,27 @@ pub(crate) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Res
     for defect in &after {
         show(defect);
     }
-    match after.len() {
+    for one in &wrong {
+        println!("misdeclared: {one}");
+    }
+    match after.len() + wrong.len() {
         0 => println!("The journal is complete: every change of a cached row is recorded."),
         1 => bail!("the journal is incomplete: 1 defect"),
         count => bail!("the journal is incomplete: {count} defects"),
     }
     Ok(())
+}
+
+/// What the service's tables and classes declare that this database does not have so, for which the service would not start.
+async fn misdeclared(
+    database: &Database,
+    journal: &SqlJournal,
+    settings: &Settings,
+) -> anyhow::Result<Vec<String>> {
+    let cache = Cache::builder("doctor").build().await?;
+    // Its classes are looked at and never read through.
+    let _cached = Cached::open(&cache, &Store::looking_at(database), &settings.policies)?;
+    Ok(journal.misdeclared(&cache).await?)
 }
 
 fn show(defect: &Defect) {

@@ -31,6 +31,7 @@ use larder::cache::Cache;
 use larder::introspection::FromRedis;
 use larder::introspection::server::RedisInfo;
 
+use crate::cached::Cached;
 use crate::cached::achievements::CachedAchievements;
 use crate::cached::api_keys::CachedApiKeys;
 use crate::cached::leaderboard::CachedLeaderboard;
@@ -98,15 +99,16 @@ impl Service {
     ) -> Result<Self, ServiceError> {
         let sealing = Sealing::new(&security.secret_keys);
         sealing.check(&store).await?;
+        let cached = Cached::open(&cache, &store, policies)?;
         Ok(Self(Arc::new(Parts {
-            lists: CachedLists::open(&cache, store.clone(), policies)?,
-            statistics: CachedStatistics::open(&cache, store.clone(), policies)?,
-            leaderboard: CachedLeaderboard::open(&cache, store.clone(), policies)?,
-            achievements: CachedAchievements::open(&cache, store.clone(), policies)?,
-            permissions: CachedPermissions::open(&cache, store.clone(), policies)?,
-            profiles: CachedProfiles::open(&cache, store.clone(), policies)?,
-            api_keys: CachedApiKeys::open(&cache, store.clone(), policies)?,
-            users: CachedUsers::open(cache, store.clone(), policies)?,
+            lists: cached.lists,
+            statistics: cached.statistics,
+            leaderboard: cached.leaderboard,
+            achievements: cached.achievements,
+            permissions: cached.permissions,
+            profiles: cached.profiles,
+            api_keys: cached.api_keys,
+            users: cached.users,
             passwords: Passwords::new(),
             warming: Warming::default(),
             tokens: Tokens::open(&store).await?,

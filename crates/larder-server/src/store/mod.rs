@@ -91,6 +91,11 @@ impl Store {
         Ok((Self { database, recorder: None, actor: Actor::Nobody }, migrated))
     }
 
+    /// The store of a database whose schema is as it is, for looking at what is declared.
+    pub(crate) fn looking_at(database: &Database) -> Self {
+        Self { database: database.clone(), recorder: None, actor: Actor::Nobody }
+    }
+
     /// Whether [`Store::open`] could use this URL, as far as can be told without connecting.
     ///
     /// # Errors

@@ -32,6 +32,7 @@ mod limits;
 mod listed;
 mod lists;
 mod metrics;
+mod misdeclared;
 mod odd;
 mod openapi;
 mod outages;

@@ -23,8 +23,6 @@ pub(crate) enum Address {
 pub(crate) struct PostgresAddress {
     /// Of each server how a message names it, and the URL that sqlx understands. In the order in which they are tried.
     pub(crate) hosts: Vec<(String, String)>,
-    /// A server that is a standby is passed over.
-    pub(crate) needs_primary: bool,
     /// The URL says that a pooler in transaction mode is in front.
     pub(crate) has_transaction_pooler: bool,
     /// The names of the parameters that nothing here knows.

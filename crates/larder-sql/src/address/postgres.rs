@@ -31,9 +31,6 @@ pub(super) fn parse(rest: &str) -> Result<PostgresAddress, Error> {
         hosts if hosts == [""] && !user.is_empty() && parameters.has_host() => vec!["localhost".to_owned()],
         hosts => hosts,
     };
-    // A single host is checked only if the URL asks for that, as libpq does. Of several, larder uses the one that it can
-    // write to.
-    let needs_primary = parameters.needs_primary || hosts.len() > 1;
     let query = match parameters.known.is_empty() {
         true => String::new(),
         false => format!("?{}", parameters.known.join("&")),
@@ -47,7 +44,6 @@ pub(super) fn parse(rest: &str) -> Result<PostgresAddress, Error> {
     };
     Ok(PostgresAddress {
         hosts: hosts.into_iter().map(of_host).collect::<Result<_, Error>>()?,
-        needs_primary,
         has_transaction_pooler: parameters.has_transaction_pooler,
         left_out: parameters.left_out,
     })
@@ -70,7 +66,6 @@ struct Parameters<'a> {
     left_out: Vec<String>,
     hosts: Option<&'a str>,
     ports: Option<&'a str>,
-    needs_primary: bool,
     has_transaction_pooler: bool,
 }
 
@@ -87,10 +82,11 @@ impl<'a> Parameters<'a> {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         match (name, value) {
             // libpq's, and JDBC's name for it.
-            ("target_session_attrs" | "targetServerType", "read-write" | "primary" | "master") => {
-                self.needs_primary = true;
-            }
-            ("target_session_attrs" | "targetServerType", "any" | "") => {}
+            // A standby is refused whatever stands here.
+            (
+                "target_session_attrs" | "targetServerType",
+                "read-write" | "primary" | "master" | "any" | "",
+            ) => {}
             ("target_session_attrs" | "targetServerType", _) => {
                 return Err(Error::address(
                     "the PostgreSQL URL asks for a standby; larder writes, so target_session_attrs must be \
@@ -194,11 +190,10 @@ mod tests {
     }
 
     #[test]
-    fn the_primary_is_wanted_of_several_hosts_and_where_it_is_asked_for() {
-        let needs = |rest| parse(rest).unwrap().needs_primary;
-        assert!(!needs("//h/d") && !needs("//h/d?target_session_attrs=any"));
-        assert!(needs("//a,b/d") && needs("//h/d?target_session_attrs=read-write"));
-        assert!(needs("//h/d?targetServerType=primary"));
+    fn a_url_that_asks_for_a_standby_is_refused() {
+        for rest in ["//h/d?target_session_attrs=any", "//a,b/d?targetServerType=primary"] {
+            parse(rest).unwrap();
+        }
         let error = parse("//h/d?target_session_attrs=prefer-standby").unwrap_err().to_string();
         assert!(error.contains("target_session_attrs must be read-write"), "{error}");
     }

@@ -9,11 +9,14 @@ use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use larder::loading::spoil;
 use sqlx::any::{AnyArguments, AnyQueryResult, AnyRow, AnyStatement, AnyTypeInfo};
 use sqlx::error::BoxDynError;
 use sqlx::{Any, AnyConnection, AssertSqlSafe, Connection, Describe, Either, Execute, Executor, SqlStr};
 
-use crate::dialect::READ_COMMITTED;
+use crate::connecting::opening::opens_transaction;
+use crate::connecting::refusal::Refusal;
+use crate::dialect::{READ_COMMITTED, READ_COMMITTED_ON_PRIMARY};
 
 /// What opens the transaction around a single statement, whatever the connection's manner.
 pub(super) type Frame = Option<&'static str>;
@@ -51,10 +54,15 @@ pub struct SqlConnection {
 
 impl SqlConnection {
     pub(crate) fn new(inner: AnyConnection, manner: Manner) -> Self {
+        let frame = match manner {
+            // Behind a pooler the server may become another one at any transaction.
+            Manner::Pooled => READ_COMMITTED_ON_PRIMARY,
+            Manner::Direct | Manner::Framed => READ_COMMITTED,
+        };
         Self {
             inner,
             manner,
-            frame: Cow::Borrowed(READ_COMMITTED),
+            frame: Cow::Borrowed(frame),
             is_busy: false,
             is_open: false,
             is_spent: false,
@@ -73,7 +81,7 @@ impl SqlConnection {
             let set = AssertSqlSafe(format!("SET statement_timeout = {millis}"));
             return self.inner.execute(set).await.map(drop);
         }
-        self.frame = format!("{READ_COMMITTED}; SET LOCAL statement_timeout = {millis}").into();
+        self.frame = format!("{}; SET LOCAL statement_timeout = {millis}", self.frame).into();
         Ok(())
     }
 
@@ -83,7 +91,15 @@ impl SqlConnection {
         self.is_open = true;
         let begun = self.command(begin).await;
         self.is_open = begun.is_ok() || self.is_busy;
-        begun
+        begun.map_err(|error| {
+            // What a standby answers to READ WRITE: "feature not supported".
+            let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+            if code.is_none_or(|code| code != "0A000") {
+                return error;
+            }
+            self.is_spent = true;
+            Refusal::standby("the server behind the pooler").into()
+        })
     }
 
     pub(crate) async fn commit(&mut self) -> Result<(), sqlx::Error> {
@@ -163,6 +179,7 @@ impl SqlConnection {
 
     /// Runs a statement, within a transaction that `frame` opens if there is one, else as the connection's manner has it.
     pub(super) async fn run(&mut self, statement: Statement, frame: Frame) -> Result<Answers, sqlx::Error> {
+        self.spoil_load();
         let Some(frame) = self.frame_of(&statement, frame) else {
             return self.run_here(statement).await;
         };
@@ -178,6 +195,7 @@ impl SqlConnection {
         statement: Statement,
         frame: Frame,
     ) -> Result<Option<AnyRow>, sqlx::Error> {
+        self.spoil_load();
         let Some(frame) = self.frame_of(&statement, frame) else {
             return self.run_optional_here(statement).await;
         };
@@ -185,6 +203,13 @@ impl SqlConnection {
         let answer = self.run_optional_here(statement).await;
         self.end_frame(answer.is_ok()).await?;
         answer
+    }
+
+    /// What a load reads in a transaction that was open before its statement is not kept.
+    fn spoil_load(&self) {
+        if self.is_open {
+            spoil("its loader read inside a transaction that was open already");
+        }
     }
 
     fn frame_of(&self, statement: &Statement, frame: Frame) -> Option<Cow<'static, str>> {
@@ -208,16 +233,21 @@ impl SqlConnection {
     async fn run_here(&mut self, statement: Statement) -> Result<Answers, sqlx::Error> {
         let statement = statement.named(self.manner != Manner::Pooled);
         self.is_busy = true;
+        let opens = opens_transaction(statement.sql.as_str());
         let answers = (&mut self.inner).fetch_many(statement).try_collect().await;
         self.heed(&answers);
+        // Also after a failure: of several statements one may have opened it.
+        self.is_open |= opens;
         answers
     }
 
     async fn run_optional_here(&mut self, statement: Statement) -> Result<Option<AnyRow>, sqlx::Error> {
         let statement = statement.named(self.manner != Manner::Pooled);
         self.is_busy = true;
+        let opens = opens_transaction(statement.sql.as_str());
         let answer = (&mut self.inner).fetch_optional(statement).await;
         self.heed(&answer);
+        self.is_open |= opens;
         answer
     }
 }

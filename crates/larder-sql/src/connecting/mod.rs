@@ -2,6 +2,7 @@
 
 pub mod connection;
 mod executor;
+mod opening;
 pub mod pool;
 pub(crate) mod refusal;
 pub(crate) mod source;

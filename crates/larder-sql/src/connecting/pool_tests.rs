@@ -188,3 +188,21 @@ async fn closing_waits_for_what_is_lent_and_lends_nothing_more() {
     closing.await.unwrap();
     eventually("the server has closed it", || bed.connections("TRUE") == "0").await;
 }
+
+/// A pooler in transaction mode may be pointed at another server while larder stays connected to it.
+#[tokio::test]
+async fn a_standby_behind_a_pooler_is_refused_at_each_statement() {
+    sqlx::any::install_default_drivers();
+    let primary = Postgres::start().unwrap();
+    let standby = primary.standby().unwrap();
+    let Address::Postgres(address) = Address::parse(&standby.url().database("postgres")).unwrap() else {
+        panic!("no PostgreSQL");
+    };
+    // As it is when the connection was made to the primary.
+    let source = Source::postgres(&address, true).unwrap().or_standby();
+    let error = number(&SqlPool::new(source, 2, WAIT)).await.unwrap_err();
+    assert!(error.to_string().contains("the server behind the pooler is a standby in recovery"), "{error}");
+    standby.promote().unwrap();
+    let source = Source::postgres(&address, true).unwrap().or_standby();
+    assert_eq!(number(&SqlPool::new(source, 2, WAIT)).await.unwrap(), 7);
+}

@@ -25,8 +25,8 @@ pub(crate) struct Source {
     /// The host of the last success, which is tried first: while it answers, no connection pays for those that do not.
     /// Relaxed: any of them will do, and nothing else is read with it.
     last: AtomicUsize,
-    /// A standby is refused.
-    needs_primary: bool,
+    /// A standby may answer; else it is refused.
+    may_be_standby: bool,
     has_transaction_pooler: bool,
     /// Run on each fresh connection of SQLite.
     pragmas: &'static [&'static str],
@@ -46,7 +46,7 @@ impl Source {
             dialect: Dialect::Sqlite,
             hosts: vec![Host { name: "the file".to_owned(), options }],
             last: AtomicUsize::new(0),
-            needs_primary: false,
+            may_be_standby: false,
             has_transaction_pooler: false,
             pragmas,
         })
@@ -61,10 +61,15 @@ impl Source {
             dialect: Dialect::Postgres,
             hosts: address.hosts.iter().map(host).collect::<Result<_, Error>>()?,
             last: AtomicUsize::new(0),
-            needs_primary: address.needs_primary,
+            may_be_standby: false,
             has_transaction_pooler,
             pragmas: &[],
         })
+    }
+
+    /// The same servers, of which a standby will do too.
+    pub(crate) fn or_standby(self) -> Self {
+        Self { may_be_standby: true, ..self }
     }
 
     /// A connection to the first host that will do. `limit` is for all of them together: a host that hangs must leave time for
@@ -101,7 +106,7 @@ impl Source {
             Dialect::Postgres => {
                 let about = sqlx::raw_sql(ABOUT).fetch_one(&mut connection).await.map_err(refused)?;
                 let text = |name| about.try_get::<String, _>(name).map_err(refused);
-                if self.needs_primary && text("recovery")? == "true" {
+                if !self.may_be_standby && text("recovery")? == "true" {
                     return Err(Refusal::standby(&host.name));
                 }
                 match text("isolation")?.as_str() {

@@ -6,6 +6,7 @@
 mod asking;
 pub(crate) mod completeness;
 mod file;
+mod mending;
 mod migration;
 mod named;
 mod position;
@@ -16,13 +17,13 @@ mod sqlite;
 mod sqlite_triggers;
 mod table;
 mod touched;
+mod verifying;
 
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use larder::journal::{Changes, DatabaseId, Failure, Incompleteness, Journal, Position, Since, Touch};
 use larder::policy::Policy;
-use sqlx::Executor as _;
 use tokio::sync::Mutex;
 
 use crate::connecting::connection::SqlConnection;
@@ -183,20 +184,6 @@ impl SqlJournal {
         self.database.completeness().defects()
     }
 
-    /// Applies the [remedies](Defect::remedy) of all defects that have one, each in a transaction of its own that waits
-    /// up to 50 ms for its locks, because writers queue behind it. Needs the rights of the tables' owner. Says what is left.
-    ///
-    /// # Errors
-    /// As [`SqlJournal::open`]; a remedy that fails is logged and its defect left.
-    pub async fn mend(&self) -> Result<Vec<Defect>, Error> {
-        for defect in self.inspect().await? {
-            if let Some(remedy) = defect.remedy() {
-                self.apply(&defect, remedy).await;
-            }
-        }
-        self.inspect().await
-    }
-
     /// For how long rows are kept at least. Default: [`Policy::TTL_MAX`] and a minute. A consumer that was away for longer
     /// gets [`Changes::Unknown`]; less is for tests.
     #[must_use]
@@ -314,26 +301,6 @@ impl SqlJournal {
             Dialect::Sqlite => completeness::sqlite::inspect(&mut own.connection, &self.tables).await,
         }
     }
-
-    /// Says whether it succeeded.
-    async fn apply(&self, defect: &Defect, remedy: &str) -> bool {
-        let applied = async {
-            let mut transaction = self.database.writing().await?;
-            if self.database.dialect() == Dialect::Postgres {
-                // Writers queue behind a lock that is waited for.
-                transaction.execute("SET LOCAL lock_timeout = '50ms'").await?;
-            }
-            transaction.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(remedy))).await?;
-            transaction.commit().await.map_err(Error::from)
-        };
-        let applied = applied.await;
-        match &applied {
-            Ok(()) => tracing::warn!(%defect, "the journal was incomplete and has been mended"),
-            // The pass that fails for it is logged, once an episode.
-            Err(error) => tracing::debug!(%defect, ?error, "the journal could not be mended"),
-        }
-        applied.is_ok()
-    }
 }
 
 #[async_trait]
@@ -368,6 +335,10 @@ impl Journal for SqlJournal {
 
     fn incomplete_episodes(&self) -> u64 {
         self.database.completeness().episodes()
+    }
+
+    async fn misdeclarations(&self) -> Result<Vec<String>, Failure> {
+        Ok(self.wrong_columns().await?)
     }
 
     async fn prune(&self) -> Result<u64, Failure> {

@@ -12,4 +12,5 @@ mod second_time;
 mod silence;
 mod silence_sqlite;
 mod sqlite;
+mod verifying;
 mod writes;

@@ -13,6 +13,7 @@ use std::future::Future;
 
 use crate::clock::Tick;
 use crate::codec::AnyValue;
+use crate::engine::load::Loaded;
 use crate::engine::reply::Reply;
 use crate::engine::{ClassCore, Engine, Shared, Wanted};
 use crate::local::copy::{LocalCopy, Origin, Slot};
@@ -69,10 +70,13 @@ impl Engine {
             }
         };
         let (started, loaded_at_millis) = (self.clock.now(), self.clock.unix_millis());
-        let value = self.load(class, load()).await?;
+        let Loaded { value, is_spoiled } = self.load(class, load()).await?;
         let good_until = started.plus(self.bound_here());
         let not_kept =
             |value, why| Ok(Brought { value, source: Source::Load { kept: Kept::Nowhere(why) }, good_until });
+        if is_spoiled {
+            return not_kept(value, WhyNot::Spoiled);
+        }
         let Some(Anchored { permitted, tags, until }) = anchored else {
             count(&class.common.counters.inserts_refused);
             return not_kept(value, WhyNot::Overtaken);

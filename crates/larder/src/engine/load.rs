@@ -2,29 +2,49 @@
 
 use std::error::Error as StdError;
 use std::future::Future;
+use std::sync::atomic::Ordering;
 
 use crate::codec::AnyValue;
 use crate::engine::{ClassCore, Engine, Wanted};
 use crate::error::Error;
+use crate::loading::watched;
 use crate::local::copy::LocalCopy;
 use crate::local::landing::{Brought, Outcome};
 use crate::protocol::flight::FlightId;
 use crate::source::{Kept, Source, WhyNot};
 use crate::stats::count;
-use crate::uncached::uncached;
+
+/// What a loader brought.
+pub(crate) struct Loaded {
+    pub(crate) value: Option<AnyValue>,
+    /// It must not be kept, nor go to anyone but the read whose loader brought it.
+    pub(crate) is_spoiled: bool,
+}
+
+impl Loaded {
+    /// Where the answer of a load that ran beside another one came from.
+    pub(crate) fn beside(&self) -> Source {
+        let why = if self.is_spoiled { WhyNot::Spoiled } else { WhyNot::Beside };
+        Source::Load { kept: Kept::Nowhere(why) }
+    }
+}
 
 impl Engine {
     /// Asks the loader, within the load time-out.
-    pub(crate) async fn load<F, E>(&self, class: &ClassCore, load: F) -> Result<Option<AnyValue>, Error>
+    pub(crate) async fn load<F, E>(&self, class: &ClassCore, load: F) -> Result<Loaded, Error>
     where
         F: Future<Output = Result<Option<AnyValue>, E>>,
         E: StdError + Send + Sync + 'static,
     {
         count(&class.common.counters.loads);
         let limit = self.limits.load_timeout;
-        let loaded = match tokio::time::timeout(limit, uncached(load)).await {
-            Ok(Ok(value)) => return Ok(value),
-            Ok(Err(error)) => Err(Error::load(&class.name, error)),
+        let loaded = match tokio::time::timeout(limit, watched(load)).await {
+            Ok((Ok(value), spoiled)) => {
+                let is_spoiled = spoiled.is_some();
+                spoiled.into_iter().for_each(|reason| class.note_spoiled(&reason));
+                return Ok(Loaded { value, is_spoiled });
+            }
+            Ok((Err(error), _)) => Err(Error::load(&class.name, error)),
             Err(_) => Err(Error::load_timeout(&class.name, limit)),
         };
         count(&class.common.counters.load_failures);
@@ -47,10 +67,14 @@ impl Engine {
     {
         let tags = self.local.take_tokens(&wanted.tags, self.is_guarded());
         let (started, loaded_at_millis) = (self.clock.now(), self.clock.unix_millis());
-        let value = self.load(class, load).await?;
+        let loaded = self.load(class, load).await?;
         let good_until = started.plus(self.bound_here());
+        let Loaded { value, is_spoiled } = loaded;
         let not_kept =
             |value, why| Ok(Brought { value, source: Source::Load { kept: Kept::Nowhere(why) }, good_until });
+        if is_spoiled {
+            return not_kept(value, WhyNot::Spoiled);
+        }
         let Some(ttl) = class.policy.residence(value.is_none(), rand::random()) else {
             return not_kept(value, WhyNot::Policy);
         };
@@ -72,6 +96,20 @@ impl Engine {
                 }
                 not_kept(value, why)
             }
+        }
+    }
+}
+
+impl ClassCore {
+    /// Counts a spoiled load, and logs the class's first.
+    fn note_spoiled(&self, reason: &str) {
+        // Relaxed: it only counts, and of two at once exactly one is the first.
+        if self.common.counters.loads_spoiled.fetch_add(1, Ordering::Relaxed) == 0 {
+            tracing::warn!(
+                class = self.name,
+                reason,
+                "a load is not kept, nor shared; logged once a class, counted in loads_spoiled"
+            );
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::key::KeyBuf;
 use crate::local::Departure;
 use crate::local::landing::{Brought, Landing, Outcome};
 use crate::policy::Consistency;
-use crate::source::{Kept, Source, WhyNot};
+use crate::source::Source;
 use crate::stats::count;
 use crate::uncached::is_uncached;
 
@@ -49,7 +49,7 @@ impl Engine {
     {
         if !class.is_on(self) || is_uncached() {
             count(&class.common.counters.bypasses);
-            let value = self.load(class, load()).await?;
+            let value = self.load(class, load()).await?.value;
             return Ok(Found { value, source: Source::Bypass, joined: false });
         }
         if consistency == Consistency::Bounded
@@ -124,6 +124,10 @@ impl Engine {
                     // No outcome: the leader was cancelled, and this read tries for itself.
                     let Some(outcome) = outcome else { continue };
                     let brought = outcome?;
+                    if brought.is_spoiled() {
+                        // Its load was spoiled. Not by another flight: readers whose loads are all spoiled would queue up.
+                        return self.load_alone(class, load).await;
+                    }
                     if consistency == Consistency::Bounded && began >= brought.good_until {
                         continue;
                     }
@@ -139,7 +143,7 @@ impl Engine {
                 Departure::Lead(id, landing, flown) => {
                     let leader = Leader::new(&self.local, wanted.key.clone(), id, flown);
                     let outcome = self.fly(class, &wanted, &leader, &landing, load).await;
-                    leader.land(outcome.clone());
+                    leader.land(outcome.clone().map(Brought::shareable));
                     return outcome.map(Found::led);
                 }
             }
@@ -158,8 +162,8 @@ impl Engine {
         F: Future<Output = Result<Option<AnyValue>, E>>,
         E: StdError + Send + Sync + 'static,
     {
-        let value = self.load(class, load()).await?;
-        Ok(Found { value, source: Source::Load { kept: Kept::Nowhere(WhyNot::Beside) }, joined: false })
+        let loaded = self.load(class, load()).await?;
+        Ok(Found { source: loaded.beside(), value: loaded.value, joined: false })
     }
 
     async fn fly<L, F, E>(

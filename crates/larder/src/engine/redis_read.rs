@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::codec::AnyValue;
 use crate::engine::flight::LeaseHold;
+use crate::engine::load::Loaded;
 use crate::engine::reply::{Reply, minted};
 use crate::engine::storable::Storable;
 use crate::engine::{ClassCore, Engine, Shared, Wanted};
@@ -80,8 +81,8 @@ impl Engine {
         count(&class.common.counters.lease_waits_in_vain);
         // Another's load outlasted our patience. Whatever it fills, it fills by its own lease.
         let good_until = self.clock.now().plus(self.bound_here());
-        let value = self.load(class, load()).await?;
-        Ok(Brought { value, source: Source::Load { kept: Kept::Nowhere(WhyNot::Beside) }, good_until })
+        let loaded = self.load(class, load()).await?;
+        Ok(Brought { source: loaded.beside(), value: loaded.value, good_until })
     }
 
     /// One tracked read and, where nothing of use stands there, one try for the lease.
@@ -267,9 +268,13 @@ impl Engine {
     {
         let loaded_at_millis = self.clock.unix_millis();
         let good_until = self.clock.now().plus(self.bound_here());
-        let value = self.load(class, load).await?;
+        let Loaded { value, is_spoiled } = self.load(class, load).await?;
         let not_kept =
             |value, why| Ok(Brought { value, source: Source::Load { kept: Kept::Nowhere(why) }, good_until });
+        if is_spoiled {
+            // Dropping the hold gives up the lease: readers of other instances try for themselves.
+            return not_kept(value, WhyNot::Spoiled);
+        }
         let Some(ttl) = class.policy.residence(value.is_none(), rand::random()) else {
             return not_kept(value, WhyNot::Policy);
         };

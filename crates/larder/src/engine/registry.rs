@@ -3,9 +3,10 @@
 use std::any::TypeId;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::error::Error;
+use crate::introspection::declared::DeclaredClass;
 use crate::stats::Counters;
 use crate::times::Histogram;
 
@@ -39,12 +40,19 @@ pub(crate) struct Common {
     pub(crate) load_times: Histogram,
     /// As [`Engine::is_on`](crate::engine::Engine::is_on), for this class.
     pub(crate) is_on: AtomicBool,
+    /// As the first handle was opened.
+    pub(crate) declared: OnceLock<DeclaredClass>,
 }
 
 impl Common {
     pub(crate) fn new(declaration: Declaration) -> Self {
-        let (counters, load_times) = (Counters::default(), Histogram::new());
-        Common { declaration, counters, load_times, is_on: AtomicBool::new(true) }
+        Common {
+            declaration,
+            counters: Counters::default(),
+            load_times: Histogram::new(),
+            is_on: AtomicBool::new(true),
+            declared: OnceLock::new(),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Looking into a cache that runs: its classes, its entries, its Redis. Nothing here is on the path of a read.
 
+pub mod declared;
 pub mod explain;
 pub mod keys;
 pub mod self_test;

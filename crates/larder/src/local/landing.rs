@@ -7,7 +7,7 @@ use tokio::sync::{Notify, watch};
 use crate::clock::Tick;
 use crate::codec::AnyValue;
 use crate::error::Error;
-use crate::source::Source;
+use crate::source::{Kept, Source, WhyNot};
 
 /// What a flight brought: the value, or the knowledge that there is none, and where it came from.
 #[derive(Clone)]
@@ -17,6 +17,18 @@ pub(crate) struct Brought {
     /// A bounded read that began before may take it. A flight lands some time after it looked, for as long as its
     /// process is stopped, and reads that joined it meanwhile began later than what it saw was certified for.
     pub(crate) good_until: Tick,
+}
+
+impl Brought {
+    /// Its load was spoiled.
+    pub(crate) fn is_spoiled(&self) -> bool {
+        self.source == Source::Load { kept: Kept::Nowhere(WhyNot::Spoiled) }
+    }
+
+    /// What waiters may have of it: of a spoiled load no value, for it may be of a transaction that is rolled back.
+    pub(crate) fn shareable(self) -> Self {
+        if self.is_spoiled() { Brought { value: None, ..self } } else { self }
+    }
 }
 
 pub(crate) type Outcome = Result<Brought, Error>;

@@ -12,7 +12,7 @@ use crate::store::Store;
 type Count = fn(&Stats) -> u64;
 
 /// What each class counts beside its hits: as what, what it says, and where it is found.
-const COUNTS: [(&str, &str, Count); 13] = [
+const COUNTS: [(&str, &str, Count); 14] = [
     (
         "larder_cache_misses_total",
         "Reads that asked the loader, or had none and found nothing.",
@@ -45,6 +45,11 @@ const COUNTS: [(&str, &str, Count); 13] = [
         "larder_cache_fills_refused_total",
         "Loaded values that were not stored: an invalidation overtook their load.",
         |stats| stats.fills_refused,
+    ),
+    (
+        "larder_cache_loads_spoiled_total",
+        "Loads whose value was not kept: they read inside an open transaction, or on a standby.",
+        |stats| stats.loads_spoiled,
     ),
     (
         "larder_cache_inserts_refused_total",

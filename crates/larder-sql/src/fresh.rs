@@ -1,0 +1,94 @@
+//! Connections that larder did not open: whether a loader may read on them.
+
+use larder::loading::{is_loading, spoil};
+use sqlx::{Connection, PgConnection, Row, SqliteConnection};
+
+use crate::error::Error;
+
+/// In one message of the simple protocol, outside a transaction, both times are that message's own. Within one that an earlier
+/// message opened, the transaction's is older: also after a BEGIN that has written nothing and taken no snapshot yet.
+const ABOUT: &str = "SELECT transaction_timestamp() <> statement_timestamp()
+        OR pg_current_xact_id_if_assigned() IS NOT NULL AS is_open,
+    pg_is_in_recovery() AS is_standby";
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for sqlx::PgConnection {}
+    impl Sealed for sqlx::SqliteConnection {}
+}
+
+/// A driver's connection that [`fresh`] can check: [`PgConnection`] and [`SqliteConnection`], which a pool's connection of sqlx
+/// dereferences to.
+pub trait Checked: sealed::Sealed + Connection {
+    /// Why a load must not be kept that reads here; `None` where it may.
+    #[doc(hidden)]
+    fn stale(&mut self) -> impl Future<Output = Result<Option<&'static str>, sqlx::Error>> + Send;
+}
+
+const OPEN: &str = "its loader read inside a transaction that was open already";
+const STANDBY: &str = "its loader read on a standby, which may lag behind the primary";
+
+impl Checked for PgConnection {
+    async fn stale(&mut self) -> Result<Option<&'static str>, sqlx::Error> {
+        if self.is_in_transaction() {
+            return Ok(Some(OPEN));
+        }
+        let about = sqlx::raw_sql(ABOUT).fetch_one(self).await?;
+        let (is_open, is_standby) = (about.try_get("is_open")?, about.try_get("is_standby")?);
+        Ok(if is_open { Some(OPEN) } else { Some(STANDBY).filter(|_| is_standby) })
+    }
+}
+
+impl Checked for SqliteConnection {
+    async fn stale(&mut self) -> Result<Option<&'static str>, sqlx::Error> {
+        if self.is_in_transaction() {
+            return Ok(Some(OPEN));
+        }
+        // Deferred: it takes no lock and no snapshot, and SQLite refuses it within a transaction. Through the driver, which
+        // undoes it if this future is dropped half-way.
+        match self.begin_with("BEGIN DEFERRED").await {
+            Ok(transaction) => transaction.rollback().await.map(|()| None),
+            Err(sqlx::Error::Database(error)) if error.message().contains("within a transaction") => {
+                Ok(Some(OPEN))
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The connection, checked for a loader that does not read through a [`Database`](crate::database::Database): if it is inside a
+/// transaction, or leads to a standby of PostgreSQL, the load is [spoiled](larder::loading::spoil), so its value goes to the caller and
+/// is not kept. An open transaction may show what is rolled back later; under REPEATABLE READ, and on SQLite always, it shows the
+/// database as it was some time ago.
+///
+/// Costs one message to the server inside a load, and nothing outside. To be called for each statement, for the connection's user may
+/// open a transaction in between.
+///
+/// # Errors
+/// The connection's.
+///
+/// # Examples
+///
+/// ```no_run
+/// # async fn room(pool: &sqlx::PgPool, rooms: &larder::class::Class<i32, String>) -> Result<(), Box<dyn std::error::Error>> {
+/// use larder_sql::error::Error;
+/// use larder_sql::fresh;
+///
+/// let load = || async {
+///     let mut connection = pool.acquire().await?;
+///     let query = sqlx::query_scalar("SELECT name FROM rooms WHERE id = $1").bind(7);
+///     let name: Option<String> = query.fetch_optional(fresh(&mut *connection).await?).await?;
+///     Ok::<_, Error>(name)
+/// };
+/// let room = rooms.get_or_load(&7, load).await?;
+/// # Ok(())
+/// # }
+/// ```
+pub async fn fresh<C: Checked>(connection: &mut C) -> Result<&mut C, Error> {
+    if is_loading()
+        && let Some(reason) = connection.stale().await?
+    {
+        spoil(reason);
+    }
+    Ok(connection)
+}

@@ -1,0 +1,197 @@
+//! Which columns have one text for each value that they find a row by.
+
+use std::collections::BTreeMap;
+
+use sqlx::{AssertSqlSafe, Row as _};
+
+use crate::connecting::connection::SqlConnection;
+use crate::dialect::Dialect;
+use crate::error::Error;
+use crate::journal::completeness::postgres::names;
+use crate::journal::table::{Table, quoted};
+
+/// The columns of the declared tables, domains resolved to what they are of.
+const POSTGRES_COLUMNS: &str = "
+    WITH RECURSIVE found (nth, column_name, attcollation, attgenerated, type) AS (
+        SELECT nth, attname, attcollation, attgenerated, atttypid
+            FROM unnest(string_to_array($1, E'\\x01')) WITH ORDINALITY AS declared (name, nth)
+            JOIN pg_attribute ON attrelid = CAST(to_regclass(name) AS OID) AND attnum > 0 AND NOT attisdropped
+        UNION ALL
+        SELECT nth, column_name, attcollation, attgenerated, typbasetype FROM found JOIN pg_type ON oid = type WHERE typtype = 'd'
+    )
+    SELECT nth, CAST(column_name AS TEXT) AS column_name, CAST(typname AS TEXT) AS type_name, CAST(typtype AS TEXT) AS kind,
+        CAST(typnamespace = CAST('pg_catalog' AS REGNAMESPACE) AS INTEGER) AS is_built_in,
+        CAST(attgenerated = 'v' AS INTEGER) AS is_virtual,
+        (SELECT CAST(collisdeterministic AS INTEGER) FROM pg_collation WHERE pg_collation.oid = attcollation) AS is_deterministic
+    FROM found JOIN pg_type ON pg_type.oid = type WHERE typtype <> 'd'";
+
+/// Which texts a column has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Texts {
+    /// Any, compared by their bytes; or the labels of an enum.
+    Any,
+    Number,
+    Uuid,
+    Flag,
+}
+
+/// One key column: its type as the database calls it, and its texts or why it has several for one value.
+struct Column {
+    of_type: String,
+    texts: Result<Texts, String>,
+}
+
+/// The columns that entries are found by; a table that is missing has none, which an inspection finds.
+pub(super) struct Columns(BTreeMap<(String, String), Column>);
+
+impl Columns {
+    pub(super) async fn read(
+        connection: &mut SqlConnection,
+        dialect: Dialect,
+        tables: &[Table],
+    ) -> Result<Self, Error> {
+        let mut columns = match dialect {
+            Dialect::Postgres => postgres(connection, tables).await?,
+            Dialect::Sqlite => sqlite(connection, tables).await?,
+        };
+        let is_key = |(table, column): &(String, String)| {
+            let of_table = tables.iter().filter(|one| one.name == *table);
+            of_table.flat_map(|one| &one.entries).any(|entry| entry.columns.contains(column))
+        };
+        columns.retain(|name, _| is_key(name));
+        Ok(Columns(columns))
+    }
+
+    /// The type and the texts of a column that is fit to be a key's part.
+    pub(super) fn of(&self, table: &str, column: &str) -> Option<(&str, Texts)> {
+        let column = self.0.get(&(table.to_owned(), column.to_owned()))?;
+        Some((&column.of_type, *column.texts.as_ref().ok()?))
+    }
+
+    /// What is wrong with the others.
+    pub(super) fn wrong(&self) -> Vec<String> {
+        let say = |((table, name), column): (&(String, String), &Column)| {
+            let why = column.texts.as_ref().err()?;
+            Some(format!("table {table:?}: the key column {name:?} is of type {}: {why}", column.of_type))
+        };
+        self.0.iter().filter_map(say).collect()
+    }
+}
+
+type Found = BTreeMap<(String, String), Column>;
+
+async fn postgres(connection: &mut SqlConnection, tables: &[Table]) -> Result<Found, Error> {
+    let mut found = Found::new();
+    for row in sqlx::query(POSTGRES_COLUMNS).bind(names(tables)).fetch_all(connection).await? {
+        let nth: i64 = row.try_get("nth")?;
+        let Some(table) = usize::try_from(nth - 1).ok().and_then(|nth| tables.get(nth)) else { continue };
+        let flag = |name| Ok::<_, Error>(row.try_get::<Option<i32>, _>(name)?.map(|flag| flag == 1));
+        let (of_type, kind): (String, String) = (row.try_get("type_name")?, row.try_get("kind")?);
+        let is_built_in = flag("is_built_in")? == Some(true);
+        let texts = if flag("is_virtual")? == Some(true) {
+            Err("it is a generated column that is not stored, which triggers do not see; make it STORED"
+                .to_owned())
+        } else if flag("is_deterministic")? == Some(false) {
+            Err("its collation is not deterministic, so it finds a row by several texts; give the column a deterministic \
+                 collation, or look up by a normalized text in another column"
+                .to_owned())
+        } else if kind == "e" {
+            Ok(Texts::Any)
+        } else {
+            postgres_texts(&of_type, is_built_in)
+        };
+        found.insert((table.name.clone(), row.try_get("column_name")?), Column { of_type, texts });
+    }
+    Ok(found)
+}
+
+fn postgres_texts(name: &str, is_built_in: bool) -> Result<Texts, String> {
+    match (is_built_in, name) {
+        (true, "int2" | "int4" | "int8") => return Ok(Texts::Number),
+        (true, "text" | "varchar") => return Ok(Texts::Any),
+        (true, "uuid") => return Ok(Texts::Uuid),
+        (true, "bool") => return Ok(Texts::Flag),
+        _ => {}
+    }
+    let why = match name {
+        "citext" => {
+            "it finds a row by any case of its text; make it text, keep lower(…) in it, and look up by that"
+        }
+        "bpchar" => "it finds a row with and without the spaces at its end; make it text or varchar",
+        "numeric" => "1, 1.0 and 1.00 are one value with three texts; make it bigint, or text",
+        "float4" | "float8" | "money" => "a value has several texts; make it bigint, or text",
+        "timestamptz" | "timetz" => {
+            "its text follows the time zone of the session; key by a bigint of microseconds, or by text"
+        }
+        "timestamp" | "date" | "time" | "interval" => {
+            "its text follows settings of the session; key by a bigint, or by text"
+        }
+        "json" | "jsonb" | "xml" => {
+            "equal values have several texts; key by the values inside it, as columns"
+        }
+        "bytea" => "its text follows bytea_output; key by text, such as encode(…, 'hex')",
+        _ if name.starts_with('_') => "it is an array; key by columns of its elements",
+        _ => "whether equal values have one text is unknown; copy it into a column of an allowed type",
+    };
+    Err(format!(
+        "{why} (allowed are whole numbers, text and varchar of deterministic collation, uuid, bool and enums)"
+    ))
+}
+
+async fn sqlite(connection: &mut SqlConnection, tables: &[Table]) -> Result<Found, Error> {
+    let mut found = Found::new();
+    for table in tables {
+        let info = sqlx::query("SELECT name, type FROM pragma_table_xinfo($1)").bind(&table.name);
+        for row in info.fetch_all(&mut *connection).await? {
+            let (name, of_type): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+            if !table.entries.iter().any(|entry| entry.columns.contains(&name)) {
+                continue;
+            }
+            let texts = match sqlite_texts(&of_type) {
+                Ok(Texts::Any) if !compares_bytes(connection, &table.name, &name).await? => Err(
+                    "its collation (NOCASE, RTRIM or the application's own) finds a row by several texts; declare the \
+                     column COLLATE BINARY, and look up by a normalized text"
+                        .to_owned(),
+                ),
+                texts => texts,
+            };
+            let of_type = if of_type.is_empty() { "no declared type".to_owned() } else { of_type };
+            found.insert((table.name.clone(), name), Column { of_type, texts });
+        }
+    }
+    Ok(found)
+}
+
+/// By the affinity that SQLite derives from the declared type, in its own order.
+fn sqlite_texts(declared: &str) -> Result<Texts, String> {
+    let declared = declared.to_ascii_uppercase();
+    let has = |words: &[&str]| words.iter().any(|word| declared.contains(word));
+    let why = if has(&["INT"]) {
+        return Ok(Texts::Number);
+    } else if has(&["CHAR", "CLOB", "TEXT"]) {
+        return Ok(Texts::Any);
+    } else if declared.is_empty() || has(&["BLOB"]) {
+        "it keeps a text and a BLOB of the same bytes as two values"
+    } else if has(&["REAL", "FLOA", "DOUB"]) {
+        "a real number has several texts"
+    } else {
+        "its affinity is NUMERIC: 1, 1.0 and '1' are one value"
+    };
+    Err(format!("{why}; declare it INTEGER or TEXT"))
+}
+
+/// Whether a text column tells texts apart that differ in case or in spaces at the end. A UNION takes its collation from the first
+/// SELECT's column, and drops what is equal by it.
+async fn compares_bytes(connection: &mut SqlConnection, table: &str, column: &str) -> Result<bool, Error> {
+    let sql = format!(
+        "SELECT COUNT(*) FROM (SELECT {column} FROM {table} WHERE 0 UNION SELECT 'a' UNION SELECT 'A' UNION SELECT 'a ')",
+        column = quoted(column),
+        table = quoted(table),
+    );
+    match sqlx::query(AssertSqlSafe(sql)).fetch_one(connection).await {
+        Ok(row) => Ok(row.try_get::<i64, _>(0)? == 3),
+        // A collation that this process has not registered.
+        Err(sqlx::Error::Database(error)) if error.message().contains("no such collation") => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}

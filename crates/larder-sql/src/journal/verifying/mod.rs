@@ -1,0 +1,212 @@
+//! Whether tables and classes are declared so that the journal finds each entry: by the same classes, by parts in the same order, and
+//! by columns that have one text for each value.
+//!
+//! What is wrong here stays wrong until a program is changed, and shows in no other way: an entry that no touch finds is old for as long
+//! as its time to live.
+
+mod canonical;
+
+use std::collections::BTreeMap;
+
+use larder::cache::Cache;
+use larder::introspection::declared::DeclaredClass;
+use larder::key::PartKind;
+
+use crate::error::Error;
+use crate::journal::SqlJournal;
+use crate::journal::table::{Entry, Table};
+use crate::journal::verifying::canonical::{Columns, Texts};
+
+impl SqlJournal {
+    /// Verifies at a program's start, after its classes were opened, that every change of a declared table will reach the entries
+    /// that it touches: [`SqlJournal::misdeclared`] finds nothing, and [`SqlJournal::inspect`] finds nothing either. What that finds and
+    /// the journal mends by itself, such as triggers that have lost ALWAYS, is mended and no error.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Declaration`](crate::error::ErrorKind::Declaration), which lists all that is wrong, each with its remedy; else what
+    /// the database says.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn open() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// use std::sync::Arc;
+    ///
+    /// use larder::cache::Cache;
+    /// use larder_sql::database::Database;
+    /// use larder_sql::journal::{SqlJournal, Table};
+    ///
+    /// let database = Database::connect("sqlite://guests.db").await?;
+    /// let guests = Table::new("guests").entry("guest", &["id"]).unique(&["id"]);
+    /// let journal = Arc::new(SqlJournal::open(&database, vec![guests]).await?);
+    /// let cache = Cache::builder("hotel").journal(journal.clone()).build().await?;
+    /// let guests = cache.class::<i64, String>("guest").open()?;
+    /// journal.verify(&cache).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn verify(&self, cache: &Cache) -> Result<(), Error> {
+        let mut wrong = self.misdeclared(cache).await?;
+        for defect in self.inspect().await? {
+            let remedy = match defect.remedy() {
+                Some(_) => "SqlJournal::mend mends it, as a role that owns the tables",
+                None => "undo the change, or declare it in a migration",
+            };
+            wrong.push(format!("{defect}: {remedy}"));
+        }
+        if wrong.is_empty() {
+            return Ok(());
+        }
+        Err(Error::declaration(format!(
+            "the journal would miss changes, for {} reasons:\n- {}",
+            wrong.len(),
+            wrong.join("\n- ")
+        )))
+    }
+
+    /// What the tables or the classes of `cache` declare wrongly, a sentence each with its remedy. Found are:
+    ///
+    /// - entries of classes that were not opened, and tags that are neither a class nor on one (unless some class has tags by its keys,
+    ///   which cannot be known);
+    /// - keys of another number of parts, in another order, or of unknown parts;
+    /// - key columns that find one row by several texts, so that a look-up by another than the database's own makes an entry that is never
+    ///   invalidated; also because of the type of the class's key.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn misdeclared(&self, cache: &Cache) -> Result<Vec<String>, Error> {
+        let columns = self.key_columns().await?;
+        let classes: BTreeMap<_, _> =
+            cache.declared_classes().into_iter().map(|class| (class.name.clone(), class)).collect();
+        let mut wrong = Vec::new();
+        for table in &self.tables {
+            wrong.extend(of_tags(table, &classes));
+            for entry in &table.entries {
+                match classes.get(&entry.class) {
+                    None => wrong.push(format!(
+                        "table {:?}: the class {:?} of an entry was not opened; opened are {}: open it before this look, or \
+                         correct the name",
+                        table.name,
+                        entry.class,
+                        listed(classes.keys())
+                    )),
+                    Some(class) => wrong.extend(of_entry(table, entry, class, &columns)),
+                }
+            }
+        }
+        wrong.extend(columns.wrong());
+        let mut once = Vec::new();
+        wrong.into_iter().for_each(|one| {
+            if !once.contains(&one) {
+                once.push(one)
+            }
+        });
+        Ok(once)
+    }
+
+    /// What can be found wrong without the classes.
+    pub(super) async fn wrong_columns(&self) -> Result<Vec<String>, Error> {
+        Ok(self.key_columns().await?.wrong())
+    }
+
+    async fn key_columns(&self) -> Result<Columns, Error> {
+        let mut loan = self.database.readers().acquire().await?;
+        Columns::read(&mut loan, self.database.dialect(), &self.tables).await
+    }
+}
+
+fn of_tags(table: &Table, classes: &BTreeMap<String, DeclaredClass>) -> Vec<String> {
+    if classes.values().any(|class| class.has_tags_by_key) {
+        return Vec::new();
+    }
+    let is_known = |tag: &str| {
+        classes.contains_key(tag) || classes.values().any(|class| class.tags.iter().any(|one| one == tag))
+    };
+    let unknown = table.tags.iter().filter(|tag| !is_known(&tag.name));
+    let say = |name: &String| {
+        format!(
+            "table {:?}: the tag {name:?} is neither a class that was opened nor on one: say .tagged({name:?}) where its class is \
+             opened, or correct the name",
+            table.name
+        )
+    };
+    unknown.map(|tag| say(&tag.name)).collect()
+}
+
+fn of_entry(table: &Table, entry: &Entry, class: &DeclaredClass, columns: &Columns) -> Vec<String> {
+    let (name, declared) = (&class.name, listed(&entry.columns));
+    let says = |columns: &[String]| format!("say .columns(&[{}]) where the class is opened", listed(columns));
+    let parts = class.kinds.as_ref().map(Vec::len).or_else(|| class.columns.first().map(Vec::len));
+    let Some(parts) = parts else {
+        return vec![format!(
+            "class {name:?}: how many parts its keys have is unknown: implement Key::columns or Key::kinds for their type, or {}",
+            says(&entry.columns)
+        )];
+    };
+    if let Some(odd) = class.columns.iter().find(|columns| columns.len() != parts) {
+        return vec![format!(
+            "class {name:?}: its keys have {parts} parts, and it names the columns {}: name one column for each part",
+            listed(odd)
+        )];
+    }
+    if parts != entry.columns.len() {
+        return vec![format!(
+            "table {:?}: the entry {name:?} is declared by the columns {declared}, and keys of the class have {parts} parts: declare \
+             one column for each part, in their order",
+            table.name
+        )];
+    }
+    if parts > 1 && class.columns.is_empty() {
+        return vec![format!(
+            "class {name:?}: which columns the {parts} parts of its keys are is unknown, so they may be in another order than {declared}: \
+             {}, in the order of the key's parts",
+            says(&entry.columns)
+        )];
+    }
+    if parts > 1 && !class.columns.contains(&entry.columns) {
+        let said: Vec<_> = class.columns.iter().map(|columns| format!("({})", listed(columns))).collect();
+        return vec![format!(
+            "table {:?}: the entry {name:?} is declared by the columns ({declared}), and the class says {}: declare them in the order \
+             of the key's parts; if the table calls the same parts otherwise, {} as well",
+            table.name,
+            said.join(" or "),
+            says(&entry.columns)
+        )];
+    }
+    let kinds = class.kinds.iter().flatten();
+    let of_part = |(column, kind): (&String, &PartKind)| {
+        let (of_type, texts) = columns.of(&table.name, column)?;
+        let why = clash(*kind, texts)?;
+        Some(format!(
+            "table {:?}: the key column {column:?} is of type {of_type}, and the class {name:?} has {why}",
+            table.name
+        ))
+    };
+    entry.columns.iter().zip(kinds).filter_map(of_part).collect()
+}
+
+/// Why keys of this kind do not go with a column that has these texts.
+fn clash(kind: PartKind, texts: Texts) -> Option<&'static str> {
+    match (kind, texts) {
+        (PartKind::Canonical, _)
+        | (PartKind::Text, Texts::Any)
+        | (PartKind::Number, Texts::Number)
+        | (PartKind::Flag, Texts::Flag) => None,
+        (PartKind::Text, Texts::Number | Texts::Uuid | Texts::Flag) => Some(
+            "keys of any text, which may spell one value in several ways (\"07\", upper case): give the class a key of that type, \
+             whose text is the database's",
+        ),
+        (PartKind::Number, _) => Some(
+            "keys that are numbers, while the column may spell a number otherwise (\"07\"): make the column a whole number, or the \
+             key a text",
+        ),
+        (PartKind::Flag, _) => Some(
+            "keys that are `true` or `false`, which the column does not spell: use the column's own type as the key",
+        ),
+    }
+}
+
+fn listed(names: impl IntoIterator<Item = impl AsRef<str>>) -> String {
+    let names: Vec<_> = names.into_iter().map(|name| format!("{:?}", name.as_ref())).collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}

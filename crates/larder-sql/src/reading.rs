@@ -1,0 +1,81 @@
+//! What larder hands to a loader: a connection that is in no transaction.
+
+use std::sync::Arc;
+
+use larder::class::Class;
+use larder::key::Key;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::connecting::connection::SqlConnection;
+use crate::connecting::pool::Loan;
+use crate::database::Database;
+use crate::error::Error;
+
+/// A connection for a loader's statements, each autocommitted. Dropped, it goes back.
+pub struct Reading {
+    loan: Loan,
+    database: Database,
+}
+
+impl Reading {
+    pub(crate) fn new(loan: Loan, database: &Database) -> Self {
+        Reading { loan, database: database.clone() }
+    }
+
+    /// The executor for one statement, which it counts.
+    pub fn statement(&mut self) -> &mut SqlConnection {
+        self.database.count();
+        &mut self.loan
+    }
+}
+
+impl Database {
+    /// Lends a connection for a loader's statements, which see what was committed before they began.
+    ///
+    /// # Errors
+    /// No connection in time.
+    pub async fn reading(&self) -> Result<Reading, Error> {
+        Ok(Reading::new(self.readers().acquire().await?, self))
+    }
+
+    /// [`Class::get_or_load`] with a loader that gets its connection from here, and so cannot read in a transaction of its caller.
+    /// `query` runs one statement, and the value is a `V` or an `Option<V>`.
+    ///
+    /// # Errors
+    /// As [`Class::get_or_load`], whose loader's error is an [`Error`].
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn room(database: &larder_sql::database::Database) -> Result<(), Box<dyn std::error::Error>> {
+    /// use larder::cache::Cache;
+    ///
+    /// let cache = Cache::builder("hotel").build().await?;
+    /// let rooms = cache.class::<i64, String>("rooms").open()?;
+    /// let name = async |read: &mut _| {
+    ///     let query = sqlx::query_scalar("SELECT name FROM rooms WHERE id = $1").bind(7_i64);
+    ///     query.fetch_optional(read).await
+    /// };
+    /// let room = database.get_or_query(&rooms, &7, name).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn get_or_query<K, V, T, E>(
+        &self,
+        class: &Class<K, V>,
+        key: &K,
+        query: impl AsyncFnOnce(&mut SqlConnection) -> Result<T, E>,
+    ) -> Result<Option<Arc<V>>, larder::error::Error>
+    where
+        K: Key + ?Sized,
+        V: Serialize + DeserializeOwned + Send + Sync + 'static,
+        T: Into<Option<V>>,
+        E: Into<Error>,
+    {
+        let load = || async {
+            let mut reading = self.reading().await?;
+            query(reading.statement()).await.map_err(E::into)
+        };
+        class.get_or_load(key, load).await
+    }
+}

@@ -1,0 +1,42 @@
+//! What the classes of a cache say of themselves, for whoever declares what touches them.
+
+use crate::cache::Cache;
+use crate::key::PartKind;
+
+/// How a class was opened the first time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeclaredClass {
+    /// Its name, which is a tag of all its entries.
+    pub name: String,
+    /// The tags that all its entries have beside that.
+    pub tags: Vec<String>,
+    /// Whether entries have tags by their keys too, which only the keys can tell.
+    pub has_tags_by_key: bool,
+    /// Each way in which the columns of a key's parts are called, in the order of the parts; empty when unknown.
+    pub columns: Vec<Vec<String>>,
+    /// What the parts of its keys may spell; `None` when even their number is unknown.
+    pub kinds: Option<Vec<PartKind>>,
+}
+
+impl Cache {
+    /// Every class that was ever opened, in the order of their names, as it was opened the first time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), larder::error::Error> {
+    /// use larder::cache::Cache;
+    ///
+    /// let cache = Cache::builder("docs").build().await?;
+    /// let rooms = cache.class::<u32, String>("rooms").tagged("hotel").open()?;
+    /// let [declared] = cache.declared_classes().try_into().unwrap();
+    /// assert_eq!((declared.name.as_str(), declared.tags), ("rooms", vec!["hotel".to_owned()]));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn declared_classes(&self) -> Vec<DeclaredClass> {
+        let all = self.engine.classes.all();
+        all.into_iter().filter_map(|(_, common)| common.declared.get().cloned()).collect()
+    }
+}

@@ -1,0 +1,80 @@
+//! What a running load says about itself: that its value must not be kept.
+
+use std::borrow::Cow;
+use std::future::Future;
+use std::sync::{Arc, OnceLock};
+
+use crate::uncached::uncached;
+
+tokio::task_local! {
+    /// The load that this task runs.
+    static LOAD: Arc<Load>;
+}
+
+/// One load that runs.
+#[derive(Default)]
+struct Load {
+    /// Why its value must not be kept; the first reason stays.
+    spoiled: OnceLock<Cow<'static, str>>,
+    /// The load whose loader began this one. Its value is built from this one's.
+    outer: Option<Arc<Load>>,
+}
+
+/// Spoils the load that this task runs, and those around it: the value goes to the caller who loads it, and nowhere else. No tier
+/// keeps it, and reads that wait for it load for themselves. Counted in [`Stats::loads_spoiled`](crate::stats::Stats::loads_spoiled);
+/// the first `reason` of each class is logged. Outside a load it does nothing.
+///
+/// For what hands connections to loaders: a statement that runs inside a transaction that was open before it may show what is
+/// rolled back later, or what was replaced long ago. `larder_sql` calls it for its own connections, and for others in
+/// `larder_sql::fresh`.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), larder::error::Error> {
+/// use larder::cache::Cache;
+/// use larder::loading::spoil;
+///
+/// let cache = Cache::builder("docs").build().await?;
+/// let rooms = cache.class::<u32, String>("rooms").open()?;
+/// let load = || async {
+///     spoil("it was read inside a transaction");
+///     Ok::<_, std::io::Error>("sea view".to_owned())
+/// };
+///
+/// let room = rooms.get_or_load(&7, load).await?;
+/// assert_eq!(room.as_deref().map(String::as_str), Some("sea view"));
+/// assert!(rooms.get(&7).await.is_none(), "nothing was stored");
+/// # Ok(())
+/// # }
+/// ```
+pub fn spoil(reason: impl Into<Cow<'static, str>>) {
+    let Ok(load) = LOAD.try_with(Arc::clone) else { return };
+    let reason = reason.into();
+    let mut load = Some(&load);
+    while let Some(spoiled) = load {
+        // The first reason stays: it is the cause of what follows.
+        let _ = spoiled.spoiled.set(reason.clone());
+        load = spoiled.outer.as_ref();
+    }
+}
+
+/// Whether this task runs a load. Tasks that a loader spawns are outside.
+///
+/// # Examples
+///
+/// ```
+/// assert!(!larder::loading::is_loading());
+/// ```
+pub fn is_loading() -> bool {
+    LOAD.try_with(|_| ()).is_ok()
+}
+
+/// Runs a loader, past the caches; says too why its value must not be kept, if so.
+pub(crate) async fn watched<F: Future>(load: F) -> (F::Output, Option<Cow<'static, str>>) {
+    let outer = LOAD.try_with(Arc::clone).ok();
+    let this = Arc::new(Load { outer, ..Load::default() });
+    let output = LOAD.scope(this.clone(), uncached(load)).await;
+    (output, this.spoiled.get().cloned())
+}
