@@ -235,8 +235,14 @@ pub trait Journal: Send + Sync + 'static {
 /// A journal that its owner keeps a handle of, to look into it.
 #[async_trait]
 impl<J: Journal + ?Sized> Journal for Arc<J> {
+    // Every method, those with a default too: the default would answer for the journal inside.
+
     async fn database(&self) -> Result<DatabaseId, Failure> {
         (**self).database().await
+    }
+
+    fn named_since(&self) -> Option<Instant> {
+        (**self).named_since()
     }
 
     async fn since(&self, position: Option<&Position>) -> Result<Since, Failure> {

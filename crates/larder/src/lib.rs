@@ -53,7 +53,6 @@ pub mod journal;
 pub mod key;
 pub mod loading;
 mod local;
-mod memory_only;
 mod passes;
 mod pattern;
 pub mod permit;

@@ -1,26 +1,21 @@
-//! A named kind of value: its key type, its value type, its policy, and the verbs.
+//! Opening a class: all that is declared of it.
 
 use std::any::TypeId;
-use std::future::Future;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
-use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::cache::Cache;
-use crate::codec::{AnyValue, Codec, Coder};
+use crate::class::handle::{Class, TagsOf};
+use crate::codec::{Codec, Coder};
 use crate::engine::registry::{Common, Declaration};
-use crate::engine::{ClassCore, Engine, Found, Tags, Wanted};
+use crate::engine::{ClassCore, Engine};
 use crate::entry_keys::{Protection, Sealer};
 use crate::error::Error;
 use crate::introspection::declared::DeclaredClass;
-use crate::key::{Key, KeyBuf, Namespace};
-use crate::policy::{Consistency, Policy};
-use crate::source::Source;
-use crate::stats::Stats;
-use crate::times::LoadTimes;
+use crate::key::{Key, Namespace};
+use crate::policy::Policy;
 
 /// What a value may take by default: far more than a record, far less than holds up a connection.
 const MAX_VALUE_BYTES: usize = 1 << 20;
@@ -33,7 +28,7 @@ pub struct ClassBuilder<'a, K: ?Sized, V> {
     policy: Policy,
     codec: Codec,
     version: u32,
-    pub(crate) memory_only: bool,
+    memory_only: bool,
     protection: Protection,
     max_value_bytes: usize,
     tags: Vec<String>,
@@ -43,9 +38,6 @@ pub struct ClassBuilder<'a, K: ?Sized, V> {
     columns: Vec<Vec<String>>,
     types: PhantomData<fn(&K) -> V>,
 }
-
-/// The tags that an entry has because of its key.
-type TagsOf<K> = Arc<dyn Fn(&K) -> Vec<String> + Send + Sync>;
 
 impl Cache {
     /// Begins a class of values of type `V`, found by keys of type `K`.
@@ -96,6 +88,33 @@ where
     /// shape needs no version: entries that it did not write are misses to it. Default: 0.
     pub fn version(self, version: u32) -> Self {
         ClassBuilder { version, ..self }
+    }
+
+    /// Keeps the class's values in this process's memory alone: they never enter Redis, and none is ever taken from there.
+    /// For values that hold rights, such as who is logged in and what they may do: nothing that is written into Redis can
+    /// grant any. Default: values are shared through Redis.
+    ///
+    /// With Redis, an anchor stands there under each key that some instance keeps: 17 bytes without a value, by which an
+    /// invalidation reaches every instance as fast as that of any other class. The price: each instance loads for itself,
+    /// a burst of reads once an instance; and where Redis refuses tracking, copies stay no longer than the staleness bound.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), larder::error::Error> {
+    /// use larder::cache::Cache;
+    ///
+    /// let cache = Cache::builder("docs").build().await?;
+    /// let roles = cache.class::<u32, String>("roles").memory_only().open()?;
+    /// let load = || async { Ok::<_, std::io::Error>("admin".to_owned()) };
+    /// assert_eq!(roles.get_or_load(&7, load).await?.as_deref().map(String::as_str), Some("admin"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn memory_only(mut self) -> Self {
+        self.memory_only = true;
+        self
     }
 
     /// How entries are protected in Redis. Default: [`Protection::Standard`].
@@ -233,192 +252,4 @@ where
         core.common.declared.get_or_init(|| declared);
         Ok(Class { engine, core, tags: tags.into(), tags_of: self.tags_of, types: PhantomData })
     }
-}
-
-/// A handle to one class; cheap to clone.
-///
-/// # Examples
-///
-/// ```
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), larder::error::Error> {
-/// use std::time::Duration;
-/// use larder::cache::Cache;
-/// use larder::class::Class;
-/// use larder::policy::Policy;
-///
-/// let cache = Cache::builder("hotel").build().await?;
-/// let rooms: Class<u32, String> =
-///     cache.class("rooms").policy(Policy::ttl(Duration::from_secs(180))).open()?;
-///
-/// let load = || async { Ok::<_, std::io::Error>("sea view".to_owned()) };
-/// let room = rooms.get_or_load(&7, load).await?;
-/// assert_eq!(room.as_deref().map(String::as_str), Some("sea view"));
-///
-/// let _receipt = rooms.invalidate(&7).await;
-/// assert!(rooms.get(&7).await.is_none());
-/// # Ok(())
-/// # }
-/// ```
-pub struct Class<K: ?Sized, V> {
-    pub(crate) engine: Arc<Engine>,
-    pub(crate) core: Arc<ClassCore>,
-    /// The class's own tag first, then those it was opened with.
-    tags: Tags,
-    tags_of: Option<TagsOf<K>>,
-    types: PhantomData<fn(&K) -> V>,
-}
-
-impl<K: ?Sized, V> Clone for Class<K, V> {
-    fn clone(&self) -> Self {
-        Class {
-            engine: self.engine.clone(),
-            core: self.core.clone(),
-            tags: self.tags.clone(),
-            tags_of: self.tags_of.clone(),
-            types: PhantomData,
-        }
-    }
-}
-
-/// One read's answer and where it came from.
-#[derive(Clone, Debug)]
-pub struct Answer<V> {
-    /// The value; `None` when there is none.
-    pub value: Option<Arc<V>>,
-    /// The tier or load that answered.
-    pub source: Source,
-    /// Whether the read shared a flight that another read of this process led.
-    pub joined: bool,
-}
-
-impl<K, V> Class<K, V>
-where
-    K: Key + ?Sized,
-    V: Serialize + DeserializeOwned + Send + Sync + 'static,
-{
-    /// The value, loading it with `load` when no tier has it: `Ok(None)` when the loader says there is none.
-    /// Concurrent reads of one key share one load, over all instances.
-    ///
-    /// The loader must read the database's present state: a fresh autocommit statement on the primary, never
-    /// a transaction that is already open. It returns a `V` or an `Option<V>`.
-    ///
-    /// # Errors
-    ///
-    /// Only the loader's: it failed, panicked elsewhere, or took longer than the load time-out.
-    pub async fn get_or_load<L, F, T, E>(&self, key: &K, load: L) -> Result<Option<Arc<V>>, Error>
-    where
-        L: FnOnce() -> F,
-        F: Future<Output = Result<T, E>>,
-        T: Into<Option<V>>,
-        E: std::error::Error + Send + Sync + 'static,
-    {
-        Ok(self.read(key).or_load(load).await?.value)
-    }
-
-    /// Begins a read whose strength and loader are still to be said.
-    pub fn read<'a>(&'a self, key: &'a K) -> Read<'a, K, V> {
-        Read { class: self, key, consistency: Consistency::default() }
-    }
-
-    /// The value if a tier has it now; never loads. `None` says nothing about the database.
-    pub async fn get(&self, key: &K) -> Option<Arc<V>> {
-        let found = self.engine.peek(&self.core, &self.key(key), || self.tags(key)).await?;
-        found.value.and_then(typed)
-    }
-
-    /// The class's name.
-    pub fn name(&self) -> &str {
-        &self.core.name
-    }
-
-    /// What all handles of the class's name counted.
-    pub fn stats(&self) -> Stats {
-        self.core.common.counters.snapshot()
-    }
-
-    /// How long the loads of all handles of the class's name took.
-    pub fn load_times(&self) -> LoadTimes {
-        self.core.common.load_times.snapshot()
-    }
-
-    /// Switches caching for all handles of the class's name, as
-    /// [`Cache::set_class_enabled`](crate::cache::Cache::set_class_enabled) does. Off, every read goes to its loader and nothing is
-    /// stored; invalidations go on, so switching back on never brings old values back. Default: on.
-    pub fn set_enabled(&self, is_on: bool) {
-        self.core.common.is_on.store(is_on, Ordering::Relaxed);
-    }
-
-    pub(crate) fn key(&self, key: &K) -> KeyBuf {
-        self.core.prefix.key(key)
-    }
-
-    pub(crate) fn wanted(&self, key: &K) -> Wanted {
-        Wanted { key: Bytes::copy_from_slice(&self.key(key)), tags: self.tags(key) }
-    }
-
-    pub(crate) fn tags(&self, key: &K) -> Tags {
-        let Some(tags_of) = &self.tags_of else { return self.tags.clone() };
-        let mut tags = self.tags.to_vec();
-        for tag in tags_of(key) {
-            let tag = self.engine.namespace.tag_key(&tag);
-            if !tags.contains(&tag) {
-                tags.push(tag);
-            }
-        }
-        tags.into()
-    }
-}
-
-/// A read in the making; see [`Class::read`].
-#[must_use = "nothing is read before `or_load`"]
-pub struct Read<'a, K: ?Sized, V> {
-    class: &'a Class<K, V>,
-    key: &'a K,
-    consistency: Consistency,
-}
-
-impl<K, V> Read<'_, K, V>
-where
-    K: Key + ?Sized,
-    V: Serialize + DeserializeOwned + Send + Sync + 'static,
-{
-    /// How strong the read has to be. Default: [`Consistency::Bounded`].
-    pub fn consistency(self, consistency: Consistency) -> Self {
-        Read { consistency, ..self }
-    }
-
-    /// Passes the in-process tier over; short for [`Consistency::Fresh`].
-    pub fn fresh(self) -> Self {
-        self.consistency(Consistency::Fresh)
-    }
-
-    /// Reads, loading with `load` when no tier can answer; see [`Class::get_or_load`].
-    ///
-    /// # Errors
-    ///
-    /// Only the loader's: it failed, panicked elsewhere, or took longer than the load time-out.
-    pub async fn or_load<L, F, T, E>(self, load: L) -> Result<Answer<V>, Error>
-    where
-        L: FnOnce() -> F,
-        F: Future<Output = Result<T, E>>,
-        T: Into<Option<V>>,
-        E: std::error::Error + Send + Sync + 'static,
-    {
-        let Class { engine, core, .. } = self.class;
-        let load = || async {
-            let timing = core.common.load_times.timing();
-            let loaded = load().await?;
-            drop(timing);
-            Ok::<_, E>(loaded.into().map(|value| Arc::new(value) as AnyValue))
-        };
-        let (key, tags) = (self.class.key(self.key), || self.class.tags(self.key));
-        let Found { value, source, joined } = engine.read(core, &key, tags, self.consistency, load).await?;
-        Ok(Answer { value: value.and_then(typed), source, joined })
-    }
-}
-
-fn typed<V: Send + Sync + 'static>(value: AnyValue) -> Option<Arc<V>> {
-    // All handles of one name have one value type: `Registry::open` holds that.
-    value.downcast::<V>().ok()
 }
