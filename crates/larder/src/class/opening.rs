@@ -206,7 +206,7 @@ where
             ("tags", format!("{:?}", self.tags)),
             ("tagged_by", self.tags_of_name.to_owned()),
         ];
-        Declaration { value: TypeId::of::<V>(), parts }
+        Declaration { value: TypeId::of::<V>(), parts, shown: self.declared() }
     }
 
     /// A cache without Redis needs no keys: nothing leaves the process.
@@ -235,7 +235,6 @@ where
                 tags.push(tag);
             }
         }
-        let declared = self.declared();
         let core = Arc::new(ClassCore {
             prefix: namespace.class_prefix(&self.name)?,
             sealer: self.sealer()?,
@@ -249,7 +248,6 @@ where
             memory_only: self.memory_only,
         });
         let engine = self.cache.engine.clone();
-        core.common.declared.get_or_init(|| declared);
         Ok(Class { engine, core, tags: tags.into(), tags_of: self.tags_of, types: PhantomData })
     }
 }

@@ -3,7 +3,7 @@
 use std::any::TypeId;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::Error;
 use crate::introspection::declared::DeclaredClass;
@@ -17,6 +17,8 @@ pub(crate) struct Declaration {
     pub(crate) value: TypeId,
     /// Each part by its name, as text.
     pub(crate) parts: Vec<(&'static str, String)>,
+    /// As it is shown. Handles may differ in it: two tables may call the parts of a key by other names.
+    pub(crate) shown: DeclaredClass,
 }
 
 impl Declaration {
@@ -35,24 +37,18 @@ impl Declaration {
 
 /// What every handle of one class's name shares. Each part is independent of the others and guards nothing.
 pub(crate) struct Common {
+    /// Of the first handle.
     pub(crate) declaration: Declaration,
     pub(crate) counters: Counters,
     pub(crate) load_times: Histogram,
     /// As [`Engine::is_on`](crate::engine::Engine::is_on), for this class.
     pub(crate) is_on: AtomicBool,
-    /// As the first handle was opened.
-    pub(crate) declared: OnceLock<DeclaredClass>,
 }
 
 impl Common {
     pub(crate) fn new(declaration: Declaration) -> Self {
-        Common {
-            declaration,
-            counters: Counters::default(),
-            load_times: Histogram::new(),
-            is_on: AtomicBool::new(true),
-            declared: OnceLock::new(),
-        }
+        let (counters, load_times) = (Counters::default(), Histogram::new());
+        Common { declaration, counters, load_times, is_on: AtomicBool::new(true) }
     }
 }
 

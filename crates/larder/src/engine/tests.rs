@@ -36,7 +36,11 @@ impl Bench {
             coder: Coder::of::<u64>(Default::default()),
             version: 0,
             memory_only: false,
-            common: Arc::new(Common::new(Declaration { value: TypeId::of::<u64>(), parts: Vec::new() })),
+            common: Arc::new(Common::new(Declaration {
+                value: TypeId::of::<u64>(),
+                parts: Vec::new(),
+                shown: Default::default(),
+            })),
             sealer: Sealer::new(Protection::Standard, None).unwrap(),
             max_value_bytes: 1 << 20,
         };

@@ -4,7 +4,7 @@ use crate::cache::Cache;
 use crate::key::PartKind;
 
 /// How a class was opened the first time.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeclaredClass {
     /// Its name, which is a tag of all its entries.
     pub name: String,
@@ -37,6 +37,6 @@ impl Cache {
     /// ```
     pub fn declared_classes(&self) -> Vec<DeclaredClass> {
         let all = self.engine.classes.all();
-        all.into_iter().filter_map(|(_, common)| common.declared.get().cloned()).collect()
+        all.into_iter().map(|(_, common)| common.declaration.shown.clone()).collect()
     }
 }
