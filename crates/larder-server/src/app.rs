@@ -69,12 +69,10 @@ pub async fn open(settings: &Settings) -> anyhow::Result<(Service, Option<Create
 
 /// Who can write to Redis and cannot read the database, or the settings where these have a key, forges no entry.
 async fn entry_keys(store: &Store, keys: &SecretKeys) -> anyhow::Result<EntryKeys> {
-    let of_database = store.entry_secret().await?;
     Ok(match (&keys.current, &keys.other) {
         (Some(current), Some(other)) => EntryKeys::new(current.expose())?.and(other.expose())?,
-        // From before the settings had a key.
-        (Some(current), None) => EntryKeys::new(current.expose())?.and(of_database)?,
-        (None, _) => EntryKeys::new(of_database)?,
+        (Some(current), None) => EntryKeys::new(current.expose())?,
+        (None, _) => EntryKeys::new(store.entry_secret().await?)?,
     })
 }
 

@@ -103,18 +103,34 @@ impl Replica {
     /// # Errors
     /// The primary's: without its position there is nothing to wait for.
     pub async fn reading(&self) -> Result<Reading, Error> {
+        match self.standby().await? {
+            Some(reading) => Ok(reading),
+            None => self.fallback().await,
+        }
+    }
+
+    /// A reading on the standby; `None` if it is late, away, not of this primary, or was so less than a second ago.
+    async fn standby(&self) -> Result<Option<Reading>, Error> {
         let avoided = *self.shared.avoided.lock().unwrap_or_else(PoisonError::into_inner);
         if avoided.is_none_or(|until| until <= Instant::now()) {
             let position = self.position().await?;
             // A half-open connection would block here until the load's own time-out, and the primary would not be asked.
             match tokio::time::timeout(self.patience, self.caught_up(&position)).await {
-                Ok(Ok(loan)) => return Ok(Reading::new(loan, &self.primary)),
+                Ok(Ok(loan)) => return Ok(Some(Reading::new(loan, &self.primary))),
                 Ok(Err(error)) => tracing::debug!(?error, "the replica cannot be read"),
                 Err(_) => tracing::debug!(patience = ?self.patience, "the replica lags"),
             }
-            let until = Instant::now() + AVOIDED;
-            *self.shared.avoided.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
+            self.avoid();
         }
+        Ok(None)
+    }
+
+    fn avoid(&self) {
+        let until = Instant::now() + AVOIDED;
+        *self.shared.avoided.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
+    }
+
+    async fn fallback(&self) -> Result<Reading, Error> {
         self.shared.fallbacks.fetch_add(1, Ordering::Relaxed);
         self.primary.reading().await
     }
@@ -124,7 +140,8 @@ impl Replica {
         self.shared.fallbacks.load(Ordering::Relaxed)
     }
 
-    /// As [`Database::get_or_query`], on the standby once it has caught up.
+    /// As [`Database::get_or_query`], on the standby once it has caught up. If the query fails there, as one that conflicts with
+    /// what is replayed does, it is asked again on the primary.
     ///
     /// # Errors
     /// As [`Database::get_or_query`].
@@ -132,7 +149,7 @@ impl Replica {
         &self,
         class: &Class<K, V>,
         key: &K,
-        query: impl AsyncFnOnce(&mut SqlConnection) -> Result<T, E>,
+        query: impl AsyncFn(&mut SqlConnection) -> Result<T, E>,
     ) -> Result<Option<Arc<V>>, larder::error::Error>
     where
         K: Key + ?Sized,
@@ -141,8 +158,17 @@ impl Replica {
         E: Into<Error>,
     {
         let load = || async {
-            let mut reading = self.reading().await?;
-            query(reading.statement()).await.map_err(E::into)
+            if let Some(mut reading) = self.standby().await? {
+                match query(reading.statement()).await {
+                    Ok(found) => return Ok(found),
+                    Err(error) => {
+                        let error: Error = error.into();
+                        tracing::debug!(?error, "the replica failed a query");
+                        self.avoid();
+                    }
+                }
+            }
+            query(self.fallback().await?.statement()).await.map_err(E::into)
         };
         class.get_or_load(key, load).await
     }

@@ -70,6 +70,8 @@ pub(crate) enum CodecError {
     Changed,
     #[error("the entry was written by a type of another shape")]
     Shape,
+    #[error("the value takes {bytes} bytes")]
+    TooLarge { bytes: usize },
 }
 
 /// A value as it may be stored: its bytes, and what they stand for.
@@ -107,9 +109,13 @@ impl Coder {
 
     /// Encodes `value`, and sees to it that it comes back as it was. The bytes alone would not show that: a codec that leaves
     /// out names reads a value whose fields have moved, and writes the same bytes again.
-    pub(crate) fn carry(&self, value: &AnyValue) -> Result<Carried, CodecError> {
-        let payload = (self.encode)(self.codec, value)?;
+    pub(crate) fn carry(&self, value: &AnyValue, max_bytes: usize) -> Result<Carried, CodecError> {
+        // First: it refuses what is nested too deep to be decoded.
         let digest = (self.digest)(value)?;
+        let payload = (self.encode)(self.codec, value)?;
+        if payload.len() > max_bytes {
+            return Err(CodecError::TooLarge { bytes: payload.len() });
+        }
         let value = (self.decode)(self.codec, &payload)?;
         if (self.digest)(&value)? != digest {
             return Err(CodecError::Changed);

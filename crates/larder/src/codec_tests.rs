@@ -11,7 +11,7 @@ where
     V: Serialize + DeserializeOwned + Clone + Send + Sync + 'static,
 {
     let coder = Coder::of::<V>(codec);
-    let carried = coder.carry(&(Arc::new(value) as AnyValue))?;
+    let carried = coder.carry(&(Arc::new(value) as AnyValue), usize::MAX)?;
     let back = coder.decode(&carried.payload, carried.digest, Rules::default())?;
     Ok(back.downcast_ref::<V>().unwrap().clone())
 }
@@ -63,7 +63,7 @@ fn bytes_of_another_shape_are_an_error() {
     }
     let offer: AnyValue = Arc::new(Offer { discount: Some(1), price: 2, stock: 3 });
     for codec in CODECS {
-        let carried = Coder::of::<Offer>(codec).carry(&offer).unwrap();
+        let carried = Coder::of::<Offer>(codec).carry(&offer, usize::MAX).unwrap();
         let read = Coder::of::<Other>(codec).decode(&carried.payload, carried.digest, Rules::default());
         assert!(matches!(read, Err(CodecError::Shape)), "{codec:?}");
         assert!(Coder::of::<String>(codec).decode(&[0xFF; 3], 0, Rules::default()).is_err());

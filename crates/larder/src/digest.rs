@@ -15,7 +15,7 @@ use serde::ser::{self, Serialize, Serializer};
 
 /// The digest of `value`.
 pub(crate) fn digest<T: Serialize + ?Sized>(value: &T) -> Result<u64, Undigested> {
-    value.serialize(Digester)
+    value.serialize(Digester { depth: 0 })
 }
 
 /// Why a value has no digest: what its `Serialize` said.
@@ -48,7 +48,12 @@ enum Kind {
     Tuple,
     Seq,
     Map,
+    /// A field that an attribute leaves out: a type that has the field and one that has not differ.
+    Skipped,
 }
+
+/// How deep a value may be nested. Codecs decode recursively, and a stack that overflows ends the process.
+const DEPTH_MAX: u8 = 200;
 
 /// The finaliser of SplitMix64: each bit of the input changes half of the output's.
 fn mix(mut bits: u64) -> u64 {
@@ -79,7 +84,29 @@ fn name(name: &str) -> u64 {
     bytes(Kind::Str, name.as_bytes())
 }
 
-struct Digester;
+struct Digester {
+    /// Parts around this one.
+    depth: u8,
+}
+
+/// Digests the parts of what is nested so deep.
+#[derive(Clone, Copy)]
+struct Inside(u8);
+
+impl Inside {
+    fn digest<T: Serialize + ?Sized>(self, value: &T) -> Result<u64, Undigested> {
+        if self.0 > DEPTH_MAX {
+            return Err(Undigested(format!("the value is nested more than {DEPTH_MAX} deep")));
+        }
+        value.serialize(Digester { depth: self.0 })
+    }
+}
+
+impl Digester {
+    fn inside(&self) -> Inside {
+        Inside(self.depth + 1)
+    }
+}
 
 macro_rules! leaves {
     ($($method:ident($type:ty) = $kind:ident, $width:literal;)*) => {$(
@@ -148,7 +175,7 @@ impl Serializer for Digester {
     }
 
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<u64, Undigested> {
-        Ok(join(Kind::Some as u64, digest(value)?))
+        Ok(join(Kind::Some as u64, self.inside().digest(value)?))
     }
 
     fn serialize_unit(self) -> Result<u64, Undigested> {
@@ -173,7 +200,7 @@ impl Serializer for Digester {
         type_name: &'static str,
         value: &T,
     ) -> Result<u64, Undigested> {
-        Ok(join(join(Kind::Struct as u64, name(type_name)), digest(value)?))
+        Ok(join(join(Kind::Struct as u64, name(type_name)), self.inside().digest(value)?))
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
@@ -183,19 +210,19 @@ impl Serializer for Digester {
         variant: &'static str,
         value: &T,
     ) -> Result<u64, Undigested> {
-        Ok(join(variant_of(type_name, index, variant), digest(value)?))
+        Ok(join(variant_of(type_name, index, variant), self.inside().digest(value)?))
     }
 
     fn serialize_seq(self, _: Option<usize>) -> Result<Unordered, Undigested> {
-        Ok(Unordered::new(Kind::Seq))
+        Ok(Unordered::new(Kind::Seq, self.inside()))
     }
 
     fn serialize_tuple(self, length: usize) -> Result<Ordered, Undigested> {
-        Ok(Ordered(leaf(Kind::Tuple, 0, length as u64)))
+        Ok(Ordered { state: leaf(Kind::Tuple, 0, length as u64), inside: self.inside() })
     }
 
     fn serialize_tuple_struct(self, type_name: &'static str, _: usize) -> Result<Ordered, Undigested> {
-        Ok(Ordered(join(Kind::Struct as u64, name(type_name))))
+        Ok(Ordered { state: join(Kind::Struct as u64, name(type_name)), inside: self.inside() })
     }
 
     fn serialize_tuple_variant(
@@ -205,15 +232,15 @@ impl Serializer for Digester {
         variant: &'static str,
         _: usize,
     ) -> Result<Ordered, Undigested> {
-        Ok(Ordered(variant_of(type_name, index, variant)))
+        Ok(Ordered { state: variant_of(type_name, index, variant), inside: self.inside() })
     }
 
     fn serialize_map(self, _: Option<usize>) -> Result<Unordered, Undigested> {
-        Ok(Unordered::new(Kind::Map))
+        Ok(Unordered::new(Kind::Map, self.inside()))
     }
 
     fn serialize_struct(self, type_name: &'static str, _: usize) -> Result<Ordered, Undigested> {
-        Ok(Ordered(join(Kind::Struct as u64, name(type_name))))
+        Ok(Ordered { state: join(Kind::Struct as u64, name(type_name)), inside: self.inside() })
     }
 
     fn serialize_struct_variant(
@@ -223,7 +250,7 @@ impl Serializer for Digester {
         variant: &'static str,
         _: usize,
     ) -> Result<Ordered, Undigested> {
-        Ok(Ordered(variant_of(type_name, index, variant)))
+        Ok(Ordered { state: variant_of(type_name, index, variant), inside: self.inside() })
     }
 }
 
@@ -232,17 +259,24 @@ fn variant_of(type_name: &str, index: u32, variant: &str) -> u64 {
 }
 
 /// Parts whose order is the type's own.
-struct Ordered(u64);
+struct Ordered {
+    state: u64,
+    inside: Inside,
+}
 
 impl Ordered {
     fn part<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Undigested> {
-        self.0 = join(self.0, digest(value)?);
+        self.state = join(self.state, self.inside.digest(value)?);
         Ok(())
     }
 
     fn named<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) -> Result<(), Undigested> {
-        self.0 = join(self.0, name(key));
+        self.state = join(self.state, name(key));
         self.part(value)
+    }
+
+    fn skipped(&mut self, key: &str) {
+        self.state = join(join(self.state, Kind::Skipped as u64), name(key));
     }
 }
 
@@ -257,7 +291,7 @@ macro_rules! ordered {
             }
 
             fn end(self) -> Result<u64, Undigested> {
-                Ok(self.0)
+                Ok(self.state)
             }
         }
     )*};
@@ -283,8 +317,13 @@ macro_rules! named {
                 self.named(key, value)
             }
 
+            fn skip_field(&mut self, key: &'static str) -> Result<(), Undigested> {
+                self.skipped(key);
+                Ok(())
+            }
+
             fn end(self) -> Result<u64, Undigested> {
-                Ok(self.0)
+                Ok(self.state)
             }
         }
     )*};
@@ -299,11 +338,12 @@ struct Unordered {
     sum: u64,
     /// The digest of a key whose value is still to come.
     key: u64,
+    inside: Inside,
 }
 
 impl Unordered {
-    fn new(kind: Kind) -> Self {
-        Unordered { kind, count: 0, sum: 0, key: 0 }
+    fn new(kind: Kind, inside: Inside) -> Self {
+        Unordered { kind, count: 0, sum: 0, key: 0, inside }
     }
 
     fn part(&mut self, digest: u64) {
@@ -321,7 +361,8 @@ impl ser::SerializeSeq for Unordered {
     type Error = Undigested;
 
     fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Undigested> {
-        self.part(digest(value)?);
+        let digest = self.inside.digest(value)?;
+        self.part(digest);
         Ok(())
     }
 
@@ -335,12 +376,13 @@ impl ser::SerializeMap for Unordered {
     type Error = Undigested;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Undigested> {
-        self.key = digest(key)?;
+        self.key = self.inside.digest(key)?;
         Ok(())
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Undigested> {
-        self.part(join(self.key, digest(value)?));
+        let digest = join(self.key, self.inside.digest(value)?);
+        self.part(digest);
         Ok(())
     }
 

@@ -102,6 +102,27 @@ fn nothing_is_taken_for_something_else() {
     assert_eq!(different.len(), digests.len());
 }
 
+#[test]
+fn a_field_that_is_left_out_is_told_from_one_that_is_not_there() {
+    #[derive(Serialize)]
+    struct Price {
+        cents: u32,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        discount: Option<u32>,
+    }
+    assert_ne!(of(Price { cents: 7, discount: None }), of(then::Price { cents: 7 }));
+}
+
+#[test]
+fn a_value_that_is_nested_too_deep_for_a_stack_is_refused() {
+    #[derive(Serialize)]
+    struct Deep(Option<Box<Deep>>);
+    let nested = |levels: usize| (0..levels).fold(Deep(None), |inner, _| Deep(Some(Box::new(inner))));
+    assert!(digest(&nested(90)).is_ok());
+    let error = digest(&nested(1_000)).unwrap_err().to_string();
+    assert!(error.contains("200 deep"), "{error}");
+}
+
 /// Held so that entries of one release are read by the next: another digest is a miss for every entry there is.
 #[test]
 fn a_digest_is_the_same_in_every_release() {

@@ -115,6 +115,14 @@ mod now {
     }
 
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(rename = "Price")]
+    pub(super) struct Discounted {
+        pub(super) amount: u32,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub(super) discount: Option<u32>,
+    }
+
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
     pub(super) struct FloatPrice {
         pub(super) amount: f64,
     }
@@ -129,6 +137,10 @@ async fn two_releases_of_one_type_never_exchange_entries() {
     never_exchanged(&redis, "inserted", then::Order::Paid, now::Order::Paid).await;
     let price = then::Price { amount: 7 };
     never_exchanged(&redis, "added", price.clone(), now::Price { amount: 7, tax: None }).await;
+    for discount in [None, Some(7)] {
+        let discounted = now::Discounted { amount: 7, discount };
+        never_exchanged(&redis, &format!("left-out-{discount:?}"), price.clone(), discounted).await;
+    }
     never_exchanged(&redis, "widened", price, now::FloatPrice { amount: 7.0 }).await;
     assert_ne!(now::Order::New, now::Order::Cancelled);
     assert_ne!(then::Order::New, then::Order::Paid);
@@ -169,6 +181,15 @@ async fn a_class_that_is_opened_twice_with_anything_different_is_refused() {
         refused(rooms().policy(Policy::ttl(std::time::Duration::from_secs(7))), ["300s", "7s"]);
         refused(rooms().version(2), ["version 0", "version 2"]);
         refused(rooms().max_value_bytes(7), ["1048576", "max_value_bytes 7"]);
+        let tagged = || cache.class::<u32, u64>("tagged").tagged("a").tagged("b");
+        let _first = tagged().tagged_by(|key| vec![format!("floor:{key}")]).open().unwrap();
+        let other = tagged().tagged_by(|key| vec![format!("team:{key}")]).open().err().expect("opened");
+        assert!(other.to_string().contains("tagged_by"), "{other}");
+        let plain = |tags: [&str; 3]| {
+            tags.iter().fold(cache.class::<u32, u64>("plain"), |class, tag| class.tagged(tag))
+        };
+        let _first = plain(["a", "b", "b"]).open().unwrap();
+        let _same = plain(["b", "plain", "a"]).open().unwrap();
         let again = rooms().open().unwrap();
         load(&first, 7, 1).await;
         assert_eq!(again.get(&7).await.as_deref(), Some(&1));

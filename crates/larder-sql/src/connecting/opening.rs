@@ -1,16 +1,18 @@
 //! Whether a statement opens a transaction: a connection that is in one is cleaned before another user gets it, and what a load
 //! reads in one is not kept.
 
-/// Whether one of the statements of `sql` begins with BEGIN or START, as far as that shows without parsing: a `;` within a string may
+/// The words that may open a transaction. On SQLite SAVEPOINT does where none is open; on PostgreSQL it is an error there.
+const WORDS: [&str; 3] = ["BEGIN", "START", "SAVEPOINT"];
+
+/// Whether one of the statements of `sql` begins with one of [`WORDS`], as far as that shows without parsing: a `;` or a comment may
 /// make it say yes for a statement that opens nothing, which costs a ROLLBACK, and never no for one that does.
 pub(super) fn opens_transaction(sql: &str) -> bool {
     sql.split(';').any(|statement| {
         let word = without_comments(statement);
         let end = word.find(|char: char| !char.is_ascii_alphabetic()).unwrap_or(word.len());
         let word = &word[..end];
-        // A comment that holds a `;` is cut in two, and the second half begins anywhere.
-        word.eq_ignore_ascii_case("BEGIN") || word.eq_ignore_ascii_case("START")
-    }) || has_cut_comment(sql)
+        WORDS.iter().any(|opening| word.eq_ignore_ascii_case(opening))
+    }) || is_unclear(sql)
 }
 
 /// What follows the white space and the comments that `statement` begins with.
@@ -26,12 +28,12 @@ fn without_comments(mut statement: &str) -> &str {
     }
 }
 
-/// A comment in front of which or in which the split may be wrong, together with a word that could open a transaction.
-fn has_cut_comment(sql: &str) -> bool {
+/// A comment together with a word that could open a transaction: a `;` in it cuts it in two, and PostgreSQL's may be nested.
+fn is_unclear(sql: &str) -> bool {
     let has_comment = sql.contains("--") || sql.contains("/*");
-    has_comment && sql.contains(';') && {
+    has_comment && {
         let upper = sql.to_ascii_uppercase();
-        upper.contains("BEGIN") || upper.contains("START")
+        WORDS.iter().any(|word| upper.contains(word))
     }
 }
 
@@ -50,6 +52,8 @@ mod tests {
             "/* a; b */ BEGIN",
             "SELECT 1 -- a; b\n; BEGIN",
             ";;BEGIN;",
+            "SAVEPOINT a",
+            "/* /* nested */ */ BEGIN",
         ] {
             assert!(opens_transaction(sql), "{sql}");
         }

@@ -1,6 +1,7 @@
 //! Opening a class: all that is declared of it.
 
 use std::any::TypeId;
+use std::collections::BTreeSet;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -33,8 +34,8 @@ pub struct ClassBuilder<'a, K: ?Sized, V> {
     max_value_bytes: usize,
     tags: Vec<String>,
     tags_of: Option<TagsOf<K>>,
-    /// The type of `tags_of`, which alone can be compared.
-    tags_of_name: &'static str,
+    /// The type of `tags_of`, which alone can be compared, and its name.
+    tags_of_type: (Option<TypeId>, &'static str),
     columns: Vec<Vec<String>>,
     types: PhantomData<fn(&K) -> V>,
 }
@@ -67,7 +68,7 @@ where
             max_value_bytes: MAX_VALUE_BYTES,
             tags: Vec::new(),
             tags_of: None,
-            tags_of_name: "none",
+            tags_of_type: (None, "none"),
             columns: Vec::new(),
             types: PhantomData,
         }
@@ -138,7 +139,8 @@ where
     /// An entry also falls when one of the tags is invalidated that `tags_of` says for its key, such as `team:7`. Equal
     /// keys must have equal tags, on every instance. Default: none but the class's.
     pub fn tagged_by<F: Fn(&K) -> Vec<String> + Send + Sync + 'static>(self, tags_of: F) -> Self {
-        ClassBuilder { tags_of: Some(Arc::new(tags_of)), tags_of_name: std::any::type_name::<F>(), ..self }
+        let tags_of_type = (Some(TypeId::of::<F>()), std::any::type_name::<F>());
+        ClassBuilder { tags_of: Some(Arc::new(tags_of)), tags_of_type, ..self }
     }
 
     /// The columns that the parts of a key are read from, in the order of the parts, for `larder_sql`'s `SqlJournal::verify`: two
@@ -195,6 +197,8 @@ where
     }
 
     fn declaration(&self) -> Declaration {
+        // The own name is a tag without being said.
+        let tags: BTreeSet<&String> = self.tags.iter().filter(|tag| **tag != self.name).collect();
         let parts = vec![
             ("value", std::any::type_name::<V>().to_owned()),
             ("codec", format!("{:?}", self.codec)),
@@ -203,10 +207,11 @@ where
             ("protection", format!("{:?}", self.protection)),
             ("max_value_bytes", self.max_value_bytes.to_string()),
             ("memory_only", self.memory_only.to_string()),
-            ("tags", format!("{:?}", self.tags)),
-            ("tagged_by", self.tags_of_name.to_owned()),
+            ("tags", format!("{tags:?}")),
+            ("tagged_by", self.tags_of_type.1.to_owned()),
         ];
-        Declaration { value: TypeId::of::<V>(), parts, shown: self.declared() }
+        let types = [Some(TypeId::of::<V>()), self.tags_of_type.0];
+        Declaration { types, parts, shown: self.declared() }
     }
 
     /// A cache without Redis needs no keys: nothing leaves the process.

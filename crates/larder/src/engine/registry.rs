@@ -13,8 +13,8 @@ use crate::times::Histogram;
 /// How a class was opened. All handles of one name have the same declaration: an entry that one of them stores is one that
 /// each of them can read, and that each of them would drop.
 pub(crate) struct Declaration {
-    /// Two types may have one name.
-    pub(crate) value: TypeId,
+    /// Of the values, and of what says the tags of a key: two types, and two closures of one function, may have one name.
+    pub(crate) types: [Option<TypeId>; 2],
     /// Each part by its name, as text.
     pub(crate) parts: Vec<(&'static str, String)>,
     /// As it is shown. Handles may differ in it: two tables may call the parts of a key by other names.
@@ -27,9 +27,13 @@ impl Declaration {
         let differing = self.parts.iter().zip(&other.parts).filter(|(here, there)| here != there);
         let differing: Vec<String> =
             differing.map(|((part, here), (_, there))| format!("{part} {here} and {part} {there}")).collect();
-        match (differing.is_empty(), self.value == other.value) {
-            (false, _) => Some(differing.join(", ")),
-            (true, false) => Some("value types of one name, from two versions of a crate".to_owned()),
+        if !differing.is_empty() {
+            return Some(differing.join(", "));
+        }
+        let [value, tagged_by] = [0, 1].map(|nth| self.types[nth] == other.types[nth]);
+        match (value, tagged_by) {
+            (false, _) => Some("value types of one name, from two versions of a crate".to_owned()),
+            (_, false) => Some("another closure for tagged_by".to_owned()),
             (true, true) => None,
         }
     }

@@ -28,21 +28,26 @@ impl ClassCore {
     /// owner of the type has to hear of it, the request has not.
     pub(crate) fn storable(&self, value: Option<&AnyValue>) -> Result<Storable, WhyNot> {
         let Some(value) = value else { return Ok(Storable { value: None, payload: None, digest: 0 }) };
-        let carried = self.coder.carry(value).map_err(|error| self.not_carried(&error))?;
-        let (bytes, most) = (carried.payload.len(), self.max_value_bytes);
-        if bytes > most {
-            if is_logged(count_nth(&self.common.counters.too_large)) {
-                tracing::warn!(
-                    class = self.name,
-                    bytes,
-                    most,
-                    "a value is larger than its class allows, not stored"
-                );
-            }
-            return Err(WhyNot::TooLarge);
-        }
+        let carried = match self.coder.carry(value, self.max_value_bytes) {
+            Ok(carried) => carried,
+            Err(CodecError::TooLarge { bytes }) => return Err(self.too_large(bytes)),
+            Err(error) => return Err(self.not_carried(&error)),
+        };
         let payload = Some(Bytes::from(carried.payload));
         Ok(Storable { value: Some(carried.value), payload, digest: carried.digest })
+    }
+
+    fn too_large(&self, bytes: usize) -> WhyNot {
+        if is_logged(count_nth(&self.common.counters.too_large)) {
+            let most = self.max_value_bytes;
+            tracing::warn!(
+                class = self.name,
+                bytes,
+                most,
+                "a value is larger than its class allows, not stored"
+            );
+        }
+        WhyNot::TooLarge
     }
 
     fn not_carried(&self, error: &CodecError) -> WhyNot {

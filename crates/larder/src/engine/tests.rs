@@ -37,7 +37,7 @@ impl Bench {
             version: 0,
             memory_only: false,
             common: Arc::new(Common::new(Declaration {
-                value: TypeId::of::<u64>(),
+                types: [Some(TypeId::of::<u64>()), None],
                 parts: Vec::new(),
                 shown: Default::default(),
             })),

@@ -144,9 +144,9 @@ async fn sqlite(connection: &mut SqlConnection, tables: &[Table]) -> Result<Foun
         let info = sqlx::query("SELECT name, type FROM pragma_table_xinfo($1)").bind(&table.name);
         for row in info.fetch_all(&mut *connection).await? {
             let (name, of_type): (String, String) = (row.try_get(0)?, row.try_get(1)?);
-            if !table.entries.iter().any(|entry| entry.columns.contains(&name)) {
-                continue;
-            }
+            // SQLite takes a column's name in any letter case; here it goes by the one that is declared.
+            let mut declared = table.entries.iter().flat_map(|entry| &entry.columns);
+            let Some(declared) = declared.find(|column| column.eq_ignore_ascii_case(&name)) else { continue };
             let texts = match sqlite_texts(&of_type) {
                 Ok(Texts::Any) if !compares_bytes(connection, &table.name, &name).await? => Err(
                     "its collation (NOCASE, RTRIM or the application's own) finds a row by several texts; declare the \
@@ -156,7 +156,7 @@ async fn sqlite(connection: &mut SqlConnection, tables: &[Table]) -> Result<Foun
                 texts => texts,
             };
             let of_type = if of_type.is_empty() { "no declared type".to_owned() } else { of_type };
-            found.insert((table.name.clone(), name), Column { of_type, texts });
+            found.insert((table.name.clone(), declared.clone()), Column { of_type, texts });
         }
     }
     Ok(found)

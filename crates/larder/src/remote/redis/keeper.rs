@@ -24,7 +24,7 @@ use crate::remote::redis::asking::{Asked, ask, identify};
 use crate::remote::redis::claim::{Claimed, claimed};
 use crate::remote::redis::connection::{Current, Dialler, UNLINK_BATCH, sweep, unlink};
 use crate::remote::redis::identity::Identity;
-use crate::remote::redis::prefix::{Prefix, Prefixes};
+use crate::remote::redis::prefix::{Owner, Prefix, Prefixes};
 use crate::remote::redis::relay::{Relay, certificate};
 use crate::remote::redis::scripts::Scripts;
 use crate::remote::redis::trouble;
@@ -280,18 +280,31 @@ impl Keeper {
         }
     }
 
+    /// Whether keys still begin with `prefix`. It changes with the database's identity, in another task.
+    fn is_present(&self, prefix: &Prefix) -> bool {
+        std::ptr::eq(prefix, &*self.prefixes.present())
+    }
+
     /// Says whether there was anything to send.
     async fn send_unsent(
         &self,
         connection: &mut MultiplexedConnection,
         prefix: &Prefix,
     ) -> Result<bool, Lost> {
+        if prefix.owner == Owner::Unknown {
+            // Nothing stands under this prefix: what is owed is owed under the one that the database will have.
+            return Ok(false);
+        }
         match self.usable.unsent() {
             Unsent::Nothing => return Ok(false),
             Unsent::Keys(keys) => {
                 // In parts, each with a time-out of its own: what has been sent stays sent.
                 for part in keys.chunks(UNLINK_BATCH) {
                     unlink(connection, &prefix.spell_all(part)).await?;
+                    if !self.is_present(prefix) {
+                        // It was sent under keys that are no more. It stays owed.
+                        return Ok(true);
+                    }
                     self.usable.sent(part.len());
                 }
                 tracing::info!(keys = keys.len(), "queued invalidations sent");
@@ -301,6 +314,10 @@ impl Keeper {
                 if let Err(error) = sweep(connection, prefix, Sweep::Everything).await {
                     self.usable.everything_is_unsent();
                     return Err(error.into());
+                }
+                if !self.is_present(prefix) {
+                    self.usable.everything_is_unsent();
+                    return Ok(true);
                 }
                 self.usable.dropped_everything();
             }
