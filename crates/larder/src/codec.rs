@@ -11,12 +11,11 @@ use crate::protocol::rules::{Rule, Rules};
 /// A value of some class, its type forgotten between the class and its entries.
 pub(crate) type AnyValue = Arc<dyn Any + Send + Sync>;
 
-/// The wire format of a class's values in Redis. Memory keeps values as they are; but what a codec does not carry is kept
-/// in neither tier, so that a test on memory alone shows what would happen with Redis.
+/// The wire format of a class's values in Redis. Memory keeps the decoded value, not its bytes.
 ///
-/// Every value is decoded again before it is stored, and compared. So a value that the codec would change is never served:
-/// it is returned as it was loaded, logged as an error, and counted in
-/// [`not_carried`](crate::stats::Stats::not_carried).
+/// Each value is encoded, decoded and compared before it is stored. If it differs, the caller gets the loaded value, no tier
+/// stores it, the log has an error, and [`not_carried`](crate::stats::Stats::not_carried) counts it. That holds without Redis
+/// too, so a test on memory alone finds such a value.
 ///
 /// # Examples
 ///
@@ -146,8 +145,8 @@ fn encode<V: Serialize + 'static>(codec: Codec, value: &AnyValue) -> Result<Vec<
     Ok(match codec {
         Codec::MessagePack => {
             let mut bytes = Vec::with_capacity(128);
-            // Human readable: what serde buffers, for `flatten` and `untagged`, it takes for that in any case, and a type
-            // that spells itself in two ways would not be understood.
+            // serde's buffer for `flatten` and `untagged` always claims to be human-readable. If the packer did not, a type
+            // with two forms would be written in one and read in the other.
             let mut packer = rmp_serde::Serializer::new(&mut bytes).with_struct_map().with_human_readable();
             value.serialize(&mut packer)?;
             bytes

@@ -1,10 +1,10 @@
 //! A digest of a value as its type describes it to serde: the names, the order and the types of its parts, and what is in
 //! them. It is the same on every machine and in every release of a program whose type is the same.
 //!
-//! An entry carries the digest of its value. Two things follow, for values that any codec brings back:
+//! An entry carries the digest of its value. So, whatever the codec:
 //! - A codec that loses or changes something is found before the value is stored.
-//! - A program whose type differs (a field more, two fields swapped, a variant inserted, an integer that became a float) gets
-//!   another digest for what it decodes, and takes the entry for a miss.
+//! - A program whose type differs in a part that the value has (a field more, two fields swapped, a variant inserted, an integer
+//!   that became a float) gets another digest for what it decodes, and takes the entry for a miss.
 //!
 //! It is no defence against an attacker: see `entry_keys`. Elements of a sequence count without their order, because a hash
 //! set comes back in another one.
@@ -111,7 +111,7 @@ impl Digester {
 macro_rules! leaves {
     ($($method:ident($type:ty) = $kind:ident, $width:literal;)*) => {$(
         fn $method(self, value: $type) -> Result<u64, Undigested> {
-            // A sign or a wider zero fills what the type has not.
+            // Widening to u64 extends the sign, or fills with zeros.
             Ok(leaf(Kind::$kind, $width, value as u64))
         }
     )*};
@@ -128,7 +128,7 @@ impl Serializer for Digester {
     type SerializeStruct = Ordered;
     type SerializeStructVariant = Ordered;
 
-    /// The compact form: it is faster to make, and a text form that leaves something out shows in it.
+    /// The binary form: faster, and it reveals what a text form would drop.
     fn is_human_readable(&self) -> bool {
         false
     }

@@ -156,8 +156,8 @@ impl Sealer {
         entry
     }
 
-    /// The bytes of the value in `entry`, if it was written under `key`, in the way that this class asks for, by an instance
-    /// that knows one of the secrets, and is whole.
+    /// Returns the value's bytes (`None` for an absence). Fails if the entry is damaged, was written under another key or with
+    /// another protection, or with an unknown secret.
     pub(crate) fn open(&self, key: &[u8], entry: &Entry) -> Result<Option<Bytes>, NotGenuine> {
         if entry.seal.kind != self.kind {
             return Err(NotGenuine);

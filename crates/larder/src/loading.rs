@@ -24,8 +24,8 @@ struct Load {
 /// keeps it, and reads that wait for it load for themselves. Counted in [`Stats::loads_spoiled`](crate::stats::Stats::loads_spoiled);
 /// the first `reason` of each class is logged. Outside a load it does nothing.
 ///
-/// For what hands connections to loaders: a statement that runs inside a transaction that was open before it may show what is
-/// rolled back later, or what was replaced long ago. `larder_sql` calls it for its own connections, and for others in
+/// Call it from code that lends connections to loaders. A statement in an already open transaction may show rows that are
+/// rolled back later, or rows that are out of date. `larder_sql` calls it for its own connections, and for others in
 /// `larder_sql::fresh`.
 ///
 /// # Examples

@@ -44,8 +44,9 @@ where
     /// so does the loss of Redis, its restart, and an eviction.
     ///
     /// - It blocks no reader: a value that stands under the key is served until the put, and where none stands, readers load.
-    ///   Such a load voids the permit, for it is younger.
-    /// - Several may be out for one key. The first put wins and voids the others.
+    ///   A load that begins after the draw voids the permit: its value is newer.
+    /// - Several may be out for one key. The first put wins and voids the others: across instances only in shared classes with
+    ///   Redis.
     /// - On a value that stands there, the permit ends when that value does. If the put is refused, draw another and compute
     ///   again.
     /// - The draw takes one or two round trips to Redis, waits for another instance's load of the key no longer than the load

@@ -22,8 +22,7 @@ pub enum Source {
         /// Where the answer is kept for later reads.
         kept: Kept,
     },
-    /// The loader, because the caches were passed by: switched off, a read inside a load, or a load that was
-    /// [spoiled](crate::loading::spoil).
+    /// The loader, because the caches were passed by: switched off, or a read inside a load.
     Bypass,
 }
 

@@ -60,10 +60,14 @@ where
         for _ in 0..2 {
             assert_eq!(load(&old, 7, first.clone()).await.0, first, "{name}");
             assert!(within(new.get(&7)).await.is_none(), "{name}: the new release takes the old one's entry");
-            assert_eq!(
-                load(&new, 7, second.clone()).await,
-                (second.clone(), Source::Load { kept: Kept::Redis })
-            );
+            let (loaded, source) = load(&new, 7, second.clone()).await;
+            assert_eq!(loaded, second, "{name}");
+            if source == (Source::Load { kept: Kept::Nowhere(WhyNot::NotCarried) }) {
+                // Nothing is exchanged where nothing is stored.
+                assert_eq!(codec, Codec::Postcard);
+                return;
+            }
+            assert_eq!(source, Source::Load { kept: Kept::Redis }, "{name}");
             assert!(within(old.get(&7)).await.is_none(), "{name}: the old release takes the new one's entry");
         }
         assert!(new.stats().broken_frames > 0, "{name}: {:?}", new.stats());
@@ -176,7 +180,7 @@ async fn a_class_that_is_opened_twice_with_anything_different_is_refused() {
         let first = rooms().open().unwrap();
         refused(cache.class::<u32, String>("rooms"), ["u64", "String"]);
         refused(rooms().codec(Codec::Json), ["MessagePack", "Json"]);
-        refused(rooms().tagged("floors"), ["[]", "floors"]);
+        refused(rooms().tagged("floors"), ["{}", "floors"]);
         refused(rooms().tagged_by(|key| vec![format!("floor:{key}")]), ["none", "closure"]);
         refused(rooms().policy(Policy::ttl(std::time::Duration::from_secs(7))), ["300s", "7s"]);
         refused(rooms().version(2), ["version 0", "version 2"]);

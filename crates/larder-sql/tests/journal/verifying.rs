@@ -136,7 +136,7 @@ async fn names_and_orders_that_no_key_has_are_listed_together(bed: Bed) {
             "the class \"by_text\" has keys of any text",
             "the class \"by_number\" has keys that are numbers",
             "the class \"by_flag\" has keys that are `true` or `false`",
-            "the tag \"seat_lst\" is neither a class that was opened nor on one",
+            "the tag \"seat_lst\" is neither the name of an opened class nor a tag of one",
         ],
     );
 }

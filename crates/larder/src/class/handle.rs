@@ -83,10 +83,11 @@ where
     V: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
     /// The value, loading it with `load` when no tier has it: `Ok(None)` when the loader says there is none.
-    /// Concurrent reads of one key share one load, over all instances.
+    /// Concurrent reads of one key share one load, over all instances; except in memory-only classes (one load per instance),
+    /// and if the load is spoiled.
     ///
-    /// The loader must read the database's present state: a fresh autocommit statement on the primary, never
-    /// a transaction that is already open. It returns a `V` or an `Option<V>`.
+    /// The loader must read the database's present state: a fresh autocommit statement on the primary, or on a standby
+    /// through `larder_sql`'s `Replica`, never a transaction that is already open. It returns a `V` or an `Option<V>`.
     ///
     /// # Errors
     ///

@@ -123,8 +123,8 @@ where
         ClassBuilder { protection, ..self }
     }
 
-    /// A value that takes more bytes when it is encoded is stored in no tier; its reads go to the loader, which costs less
-    /// than a value by which one read holds up all others on the connection to Redis. Default: 1 MiB.
+    /// How many bytes an encoded value may take. A larger value is stored in no tier, because one large reply delays all other
+    /// reads on the Redis connection. Default: 1 MiB.
     pub fn max_value_bytes(self, max_value_bytes: usize) -> Self {
         ClassBuilder { max_value_bytes, ..self }
     }
@@ -136,16 +136,15 @@ where
         self
     }
 
-    /// An entry also falls when one of the tags is invalidated that `tags_of` says for its key, such as `team:7`. Equal
-    /// keys must have equal tags, on every instance. Default: none but the class's.
+    /// An entry is also invalidated with any tag that `tags_of` returns for its key, such as `team:7`. Equal keys must have
+    /// equal tags, on every instance. Default: none but the class's.
     pub fn tagged_by<F: Fn(&K) -> Vec<String> + Send + Sync + 'static>(self, tags_of: F) -> Self {
         let tags_of_type = (Some(TypeId::of::<F>()), std::any::type_name::<F>());
         ClassBuilder { tags_of: Some(Arc::new(tags_of)), tags_of_type, ..self }
     }
 
-    /// The columns that the parts of a key are read from, in the order of the parts, for `larder_sql`'s `SqlJournal::verify`: two
-    /// parts in another order than a table declares them would never be invalidated. May be said several times, once for each
-    /// table that calls them otherwise. Default: what [`Key::columns`] says; a key of one part needs none.
+    /// The columns behind the key's parts, in order, for `larder_sql`'s `SqlJournal::verify`. If the table declares them in another
+    /// order, entries are never invalidated. Call it once for each set of column names. Default: what [`Key::columns`] says; a key of one part needs none.
     ///
     /// # Examples
     ///
@@ -184,7 +183,8 @@ where
     ///
     /// [`ErrorKind::Config`](crate::error::ErrorKind::Config) when
     /// - the name is empty, longer than 128 bytes or holds control characters;
-    /// - the class is open already with another value type, codec, version, policy, protection or size, or other tags;
+    /// - the class is open already with another value type, codec, version, policy, `memory_only`, protection or size, or other
+    ///   tags;
     /// - its protection needs [`EntryKeys`](crate::entry_keys::EntryKeys), and the cache has Redis and no keys.
     pub fn open(self) -> Result<Class<K, V>, Error> {
         let registry = &self.cache.engine.classes;

@@ -1,4 +1,4 @@
-//! A read of a memory-only class through Redis: what stands there supplies no value, only the word that it changed.
+//! A read of a memory-only class through Redis. Redis holds no value here; it only reports invalidations.
 //!
 //! An *anchor* stands under the key. A process that keeps a copy has read the anchor on the tracked connection before it
 //! loaded, so Redis reports to it whatever is done to the key from then on, an invalidation's UNLINK above all.
@@ -84,7 +84,7 @@ impl Engine {
         let Some(ttl) = class.policy.residence(value.is_none(), rand::random()) else {
             return not_kept(value, WhyNot::Policy);
         };
-        // What the codec does not carry is refused as in every class: one that becomes a shared one must not change.
+        // So that the class stores the same values if it stops being memory-only.
         let storable = match class.storable(value.as_ref()) {
             Ok(storable) => storable,
             Err(why) => return not_kept(value, why),
@@ -138,7 +138,7 @@ impl Engine {
                 }
                 continue;
             }
-            // Whatever else stands there is not asked what it says: another release's entry, or a forged one.
+            // Anything else under the key is replaced unread: another release's entry, or a forged one.
             let replace = reply.value.as_ref().filter(|_| !is_anchored).map(fingerprint);
             if replace.is_some() {
                 count(&class.common.counters.passed_over);

@@ -48,7 +48,8 @@ enum Right {
     Void,
     /// In Redis, in this stretch: what this fingerprints, and the tags' tokens.
     Redis { stretch: Stretch, standing: Bytes, tags: Vec<Taken> },
-    /// In memory: the permit, and the tags' tokens, or where there is an anchor, which ends then, the tags' lives.
+    /// In memory. Without an anchor, `tags` are the tags' tokens. With one, `anchored_until` is when it may expire, and `tags`
+    /// are the lives of the tags' copies in memory.
     Memory { permitted: Permitted, tags: Vec<Taken>, anchored_until: Option<Tick> },
 }
 
@@ -65,7 +66,8 @@ pub(crate) enum Redeemed {
 impl Engine {
     /// Draws a permit: a value that is computed from now on may be put within `life`.
     pub(crate) async fn draw(&self, class: &ClassCore, wanted: &Wanted, life: Duration) -> Drawn {
-        // What the journal has by now is not news to the computation: told later, it would void the permit for nothing.
+        // The computation will see every change already in the journal. Follow the journal first, or those changes would void
+        // the permit.
         if self.journal.is_some() {
             self.follow_journal(FOLLOWED).await;
         }
@@ -134,7 +136,7 @@ impl Engine {
                 |tag| reply.token(tag),
             ) {
                 AfterRead::Serve(_) => (before, None),
-                // What it brings stands under the permit then. To replace its lease would refuse its fill.
+                // Wait: afterwards its entry is what the permit stands on. Replacing its lease would refuse its fill.
                 AfterRead::Wait if is_patient => {
                     sleep(LOOK_AGAIN).await;
                     continue;

@@ -46,7 +46,7 @@ impl Reply {
         self.tags.iter().find(|(key, _)| key == tag).and_then(|(_, token)| *token)
     }
 
-    /// The same, or what was minted where there was none.
+    /// The tag's token from the reply, else the one minted.
     pub(super) fn token_with(&self, minted: &[(TagKey, Option<Token>)], tag: &TagKey) -> Option<Token> {
         let fresh = || minted.iter().find(|(key, _)| key == tag).and_then(|(_, token)| *token);
         self.token(tag).or_else(fresh)
@@ -72,7 +72,7 @@ impl Wanted {
 }
 
 impl Engine {
-    /// What is no token stands in the way of one.
+    /// Unlinks tag keys that hold no token, so that one can be minted.
     pub(super) async fn unlink_broken_tags(
         &self,
         class: &ClassCore,

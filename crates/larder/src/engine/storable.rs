@@ -24,8 +24,8 @@ impl Storable {
 }
 
 impl ClassCore {
-    /// Makes of what a load brought what may be stored, in whichever tier. What may not is still the load's answer: the
-    /// owner of the type has to hear of it, the request has not.
+    /// Encodes a loaded value for storage. On `Err` the request still gets its value; the log and a counter tell the owner of
+    /// the type.
     pub(crate) fn storable(&self, value: Option<&AnyValue>) -> Result<Storable, WhyNot> {
         let Some(value) = value else { return Ok(Storable { value: None, payload: None, digest: 0 }) };
         let carried = match self.coder.carry(value, self.max_value_bytes) {

@@ -1,4 +1,4 @@
-//! Which columns have one text for each value that they find a row by.
+//! Whether each value of a key column has exactly one text.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,8 @@
 //! Whether tables and classes are declared so that the journal finds each entry: by the same classes, by parts in the same order, and
 //! by columns that have one text for each value.
 //!
-//! What is wrong here stays wrong until a program is changed, and shows in no other way: an entry that no touch finds is old for as long
-//! as its time to live.
+//! `verify` lists every declaration because of which a change would not invalidate its entries. Nothing else shows such a mistake: the
+//! entry stays stale until its TTL ends.
 
 mod canonical;
 
@@ -66,8 +66,8 @@ impl SqlJournal {
 
     /// What the tables or the classes of `cache` declare wrongly, a sentence each with its remedy. Found are:
     ///
-    /// - entries of classes that were not opened, and tags that are neither a class nor on one (unless some class has tags by its keys,
-    ///   which cannot be known);
+    /// - entries of classes that were not opened, and tags that are neither the name of an opened class nor a tag of one (unless some class has
+    ///   tags by its keys, which cannot be known);
     /// - keys of another number of parts, in another order, or of unknown parts;
     /// - key columns that find one row by several texts, so that a look-up by another than the database's own makes an entry that is never
     ///   invalidated; also because of the type of the class's key.
@@ -125,8 +125,8 @@ fn of_tags(table: &Table, classes: &BTreeMap<String, DeclaredClass>) -> Vec<Stri
     let unknown = table.tags.iter().filter(|tag| !is_known(&tag.name));
     let say = |name: &String| {
         format!(
-            "table {:?}: the tag {name:?} is neither a class that was opened nor on one: say .tagged({name:?}) where its class is \
-             opened, or correct the name",
+            "table {:?}: the tag {name:?} is neither the name of an opened class nor a tag of one: say .tagged({name:?}) where its \
+             class is opened, or correct the name",
             table.name
         )
     };

@@ -1,11 +1,10 @@
 //! Who uses a namespace, beyond the prefixes under which they keep their keys.
 //!
-//! Databases with a journal name themselves and keep apart by their keys. What has no journal goes by a name that the
-//! application gives, so a namespace is claimed by the first such name: a second one is a mistake of a configuration more often
-//! than not. And a journal and none do not go together: instances that follow the journal tell Redis, and nobody tells those
-//! that keep their keys elsewhere.
+//! Databases with a journal name themselves. Without a journal the application names its database. The first such id claims the
+//! namespace; a second one is usually a configuration mistake and is refused. Caches with and without a journal cannot share a
+//! namespace: the relay invalidates only keys under its own database's prefix.
 //!
-//! The claim guards against mistakes, the prefix against wrong values: no race for the claim shows anybody another's rows.
+//! The prefix, not the claim, prevents wrong values: no race for the claim shows anybody another's rows.
 
 /// Instances with a journal use the namespace. No installation can have this name.
 pub(crate) const JOURNALS: &str = "*journal*";

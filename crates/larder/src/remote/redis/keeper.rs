@@ -239,7 +239,7 @@ impl Keeper {
     }
 
     /// This Redis carries no certificate of ours, or one of another Redis: what it holds may come from a
-    /// snapshot, a replica or a time when nobody watched. Without a journal to replay, all of it goes.
+    /// snapshot, a replica or a time when nobody watched. Without a journal to replay, all of this installation's goes.
     async fn certify(
         &self,
         connection: &mut MultiplexedConnection,
@@ -261,7 +261,7 @@ impl Keeper {
         sweep(connection, prefix, Sweep::Everything).await?;
         // Without an end: there is one claim, so there is one such certificate, which nothing renews.
         redis::cmd("SET").arg(&live[..]).arg(&mine.to_bytes()[..]).exec_async(connection).await?;
-        tracing::info!("new Redis certified, its old contents of this namespace dropped");
+        tracing::info!("new Redis certified, this installation's former entries there dropped");
         // The next beat, at once, finds its own certificate.
         self.nudge.notify_one();
         Ok(())

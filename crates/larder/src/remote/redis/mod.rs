@@ -58,7 +58,7 @@ pub(crate) fn check_url(url: &str) -> Result<(), Error> {
 pub(crate) enum Source {
     /// Replayed into Redis before it is used.
     Journal(Arc<dyn Journal>),
-    /// Without a journal Redis is emptied instead. What the application calls its database.
+    /// Without a journal its own entries there are dropped instead. What the application calls its database.
     Installation(String),
 }
 

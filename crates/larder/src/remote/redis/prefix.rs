@@ -168,8 +168,8 @@ impl Listener for Prefixes {
     }
 }
 
-/// FNV-1a, finished by splitmix64: the same in every process and release. Chance alone has to be beaten here, not an attacker:
-/// who may write into Redis needs no collision. The certificate names the owner in full.
+/// FNV-1a, finished by splitmix64: the same in every process and release. The hash only has to avoid accidental collisions. An
+/// attacker who can write to Redis does not need one. The certificate names the owner in full.
 fn hash(bytes: &[u8]) -> u64 {
     let fnv = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
     let mut hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325, fnv);

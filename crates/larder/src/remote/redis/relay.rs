@@ -267,7 +267,7 @@ impl Relay {
             let entries = sweep(connection, prefix, Sweep::Everything).await?;
             tracing::info!(
                 entries,
-                "nobody can say what this Redis missed: its entries of this namespace dropped"
+                "nobody can say what this Redis missed: this database's entries there dropped"
             );
             return Ok(());
         };

@@ -1,4 +1,4 @@
-//! The scripts. Those of an entry touch one key, so each is atomic there and nowhere else.
+//! The scripts, each one atomic step. LEASE, PERMIT, FILL and RELEASE touch an entry's key alone; PUT its tags' keys as well.
 
 use std::time::Duration;
 
@@ -117,8 +117,8 @@ return ARGV[1]
 ";
 
 /// For how long what MARK sets stands when no pass sets it again, as passes do every 200 ms while the database is in use: so what
-/// is left of a database that is gone goes by itself. As long as a tag's token, the longest-lived of all that is certified by it: a
-/// Redis that carries no certificate is emptied before it is used. Longer than the outbox is kept, after which a position is of
+/// is left of a database that is gone goes by itself. As long as a tag's token, the longest-lived of all that is certified by it: in a
+/// Redis that carries no certificate this database's own entries are dropped before they are used. Longer than the outbox is kept, after which a position is of
 /// no use.
 const MARK_TTL: Duration = TAG_TTL;
 
