@@ -30,8 +30,8 @@ fn trace_6_a_row_changed_by_hand_is_seen_everywhere_within_the_bound(app: &TestA
     let pair = both(app, &second, &paths);
     for round in 0..3 {
         let bio = format!("by hand {round}");
-        let committed = Instant::now();
         app.stack.sql(&format!("UPDATE users SET bio = '{bio}' WHERE username = 'ann'"));
+        let committed = Instant::now();
         for client in &pair {
             within(BOUND, "the details", || client.get(paths[0]).json()["bio"] == json!(bio));
             within(BOUND, "the list", || client.get(paths[1]).json()["items"][0]["bio"] == json!(bio));

@@ -91,10 +91,9 @@ fn a_hidden_outbox_is_noticed(app: &TestApp) {
         assert_eq!(changed(&ann, &bio), "queued");
         assert_eq!(self::bio(&ann), json!(bio));
     }
-    let committed = Instant::now();
     app.stack.sql("UPDATE users SET bio = 'by hand' WHERE username = 'ann'");
+    // From the commit on: how long psql takes to start is no staleness.
     within(BOUND, "what was written by hand", || bio(&ann) == json!("by hand"));
-    assert!(committed.elapsed() < BOUND);
     is_named(&service, "row-level security hides rows of larder_outbox");
     assert_eq!(changed(&ann, "still"), "queued");
     app.stack.sql("ALTER TABLE larder_outbox DISABLE ROW LEVEL SECURITY");

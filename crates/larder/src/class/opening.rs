@@ -170,6 +170,7 @@ where
         DeclaredClass {
             name: self.name.clone(),
             tags: self.tags.clone(),
+            is_memory_only: self.memory_only,
             has_tags_by_key: self.tags_of.is_some(),
             columns: self.columns.iter().cloned().chain(of_type).collect(),
             kinds: K::kinds(),

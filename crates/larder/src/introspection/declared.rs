@@ -10,6 +10,8 @@ pub struct DeclaredClass {
     pub name: String,
     /// The tags that all its entries have beside that.
     pub tags: Vec<String>,
+    /// Whether its values stay in memory; see [`ClassBuilder::memory_only`](crate::class::ClassBuilder::memory_only).
+    pub is_memory_only: bool,
     /// Whether entries have tags by their keys too, which only the keys can tell.
     pub has_tags_by_key: bool,
     /// Each way in which the columns of a key's parts are called, in the order of the parts; empty when unknown.
