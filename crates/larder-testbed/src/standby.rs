@@ -24,7 +24,7 @@ impl Postgres {
         self.backup(&["--write-recovery-conf"])
     }
 
-    /// Starts a server on a backup of this one that follows nobody: a primary with the same data, the same system identifier and
+    /// Starts a server on a backup of this one that follows no server: a primary with the same data, the same system identifier and
     /// the same timeline, as from a snapshot of a volume.
     ///
     /// # Errors

@@ -158,8 +158,8 @@ impl Builder {
         Builder { journal: Some(Arc::new(journal)), ..self }
     }
 
-    /// The secret by which the instances of this cache know each other's entries in Redis: whoever can write there can then
-    /// forge none. All instances need the same. Default: none, and entries are only protected from damage.
+    /// The secret by which the instances of this cache know each other's entries in Redis: a program that can write there can
+    /// then forge none. All instances need the same. Default: none, and entries are only protected from damage.
     pub fn entry_keys(self, entry_keys: EntryKeys) -> Self {
         Builder { entry_keys: Some(entry_keys), ..self }
     }

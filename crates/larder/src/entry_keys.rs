@@ -47,7 +47,7 @@ const TAG_BYTES: usize = 16;
 pub struct EntryKeys(Arc<[XChaCha20Poly1305]>);
 
 impl EntryKeys {
-    /// Entries are written and known by this secret: at least 32 bytes that nobody can guess, in any form. The key itself is
+    /// Entries are written and known by this secret: at least 32 random bytes, in any form. The key itself is
     /// derived from it with HKDF-SHA-256.
     ///
     /// # Errors
@@ -134,7 +134,7 @@ impl Sealer {
         };
         let keys = match keys {
             Some(keys) => keys.0.clone(),
-            // Known to everybody: what it makes is a checksum.
+            // Anyone can derive it: what it makes is a checksum.
             None => Arc::new([expanded(b"")]),
         };
         Some(Sealer { kind, keys })

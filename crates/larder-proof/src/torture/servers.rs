@@ -66,7 +66,7 @@ impl Base {
             }
             Server::Sqlite(first) => {
                 let second = Sqlite::fresh()?;
-                // Nobody has it open: the last shell has taken the file's journal back into it.
+                // No process has it open: the last shell has taken the file's journal back into it.
                 fs::copy(first.path(), second.path())?;
                 let base = Base { kind: Server::Sqlite(second) };
                 base.sql(&format!(

@@ -93,7 +93,7 @@ impl Stage {
         Ok(())
     }
 
-    /// What an instance over `database` is told, behind the nth proxy.
+    /// The arguments of an instance over `database`, behind the nth proxy.
     fn settings(&self, database: &str, nth: usize) -> Vec<String> {
         let bound_ms = self.options.bound_ms.to_string();
         let mut settings =

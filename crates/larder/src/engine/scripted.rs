@@ -175,7 +175,7 @@ impl Remote for Scripted {
     }
 }
 
-/// Nobody looks at it from outside.
+/// Only this module reads it.
 #[async_trait]
 impl Inspect for Scripted {
     async fn about(&self) -> Result<(String, Duration), Fault> {

@@ -1,4 +1,4 @@
-//! What the classes of a cache say of themselves, for whoever declares what touches them.
+//! What the classes of a cache declare, for code that checks a journal's tables against them.
 
 use crate::cache::Cache;
 use crate::key::PartKind;

@@ -73,7 +73,7 @@ pub(crate) struct Explained {
     /// `entry`, `leased`, `anchor` (of a memory-only class), `permit`, `nothing`, `unreadable`, `away`, or `not configured`.
     redis_state: &'static str,
     redis: Option<Copy>,
-    /// Until when somebody's lease holds it, who is loading it.
+    /// Until when another reader's lease holds it.
     leased_until: Option<Timestamp>,
     /// Whether this process is loading it.
     loading: bool,

@@ -252,7 +252,7 @@ impl Keeper {
             return Err(Lost::Disagreement(String::from_utf8_lossy(&standing.to_bytes()).into_owned()));
         }
         let live = prefix.certificate_key();
-        // First, and the certificate last: whoever holds the claim and dies in between leaves nothing certified.
+        // First, and the certificate last: a process that takes the claim and dies in between leaves nothing certified.
         unlink(connection, std::slice::from_ref(&live)).await?;
         if let Some(installation) = &self.installation {
             let claim = self.scripts.claim(connection, prefix, installation).await?;

@@ -107,7 +107,7 @@ redis.call('SET', KEYS[4], ARGV[5], 'PX', ARGV[6])
 return 1
 ";
 
-/// KEYS: the namespace's claim. ARGV: who claims it. Answers who has it. A value of another type is nobody's claim, and is
+/// KEYS: the namespace's claim. ARGV: who claims it. Answers who has it. A value of another type is no claim, and is
 /// replaced.
 const CLAIM: &str = r"
 local standing = redis.pcall('GET', KEYS[1])
