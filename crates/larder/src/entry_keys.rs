@@ -192,7 +192,7 @@ impl Sealer {
 
 /// The entry is damaged, stands under another key than it was written for, or was written without a secret that is known here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("its tag is not one that an instance with this cache's secret makes for this key")]
+#[error("its seal is not one that an instance with this cache's secret makes for this key")]
 pub(crate) struct NotGenuine;
 
 fn nonce(fill: Token) -> XNonce {

@@ -4,12 +4,15 @@
 
 mod support;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use larder::cache::{Cache, Health};
 use larder::error::ErrorKind;
 use larder::health::{Reason, Trouble};
-use larder::journal::Touch;
+use larder::journal::{DatabaseId, Failure, Journal, Position, Since, Touch};
 use larder::receipt::Delivery;
 use larder_testbed::Redis;
 
@@ -194,4 +197,58 @@ async fn nothing_is_sent_under_a_new_name_while_the_old_one_may_be_read() {
     late.freeze(false);
     works(&b).await;
     assert_eq!(b.read_fresh(&table, 7).await, Some(version));
+}
+
+/// A database that cannot be asked until it is back.
+struct Away {
+    ledger: Ledger,
+    is_away: Arc<AtomicBool>,
+}
+
+impl Away {
+    fn answers(&self) -> Result<(), Failure> {
+        if self.is_away.load(Ordering::SeqCst) { Err("it is away".into()) } else { Ok(()) }
+    }
+}
+
+#[async_trait]
+impl Journal for Away {
+    async fn database(&self) -> Result<DatabaseId, Failure> {
+        self.answers()?;
+        self.ledger.database().await
+    }
+
+    async fn since(&self, position: Option<&Position>) -> Result<Since, Failure> {
+        self.answers()?;
+        self.ledger.since(position).await
+    }
+
+    async fn append(&self, touches: &[Touch]) -> Result<(), Failure> {
+        self.answers()?;
+        self.ledger.append(touches).await
+    }
+
+    async fn prune(&self) -> Result<u64, Failure> {
+        self.ledger.prune().await
+    }
+}
+
+/// What it owes stands under the keys of a database that it does not know yet.
+#[tokio::test]
+async fn nothing_owed_is_sent_before_the_database_is_known() {
+    let (redis, table, ledger) = (Redis::start().unwrap(), Table::new(), Ledger::new());
+    let a = journalled(&redis, &ledger).await;
+    works(&a).await;
+    table.write(7, 1);
+    a.warm(&table, 7).await;
+    let is_away = Arc::new(AtomicBool::new(true));
+    let away = Away { ledger, is_away: is_away.clone() };
+    let b = classes(Cache::builder("test").redis(redis.url()).journal(away).build().await.unwrap());
+    table.write(7, 2);
+    let receipt = b.cache.invalidation().key(&b.values, &7).wait().send().await;
+    assert_eq!(receipt.delivery(), Delivery::Queued);
+    is_away.store(false, Ordering::SeqCst);
+    works(&b).await;
+    assert_eq!(b.read(&table, 7).await, Some(2));
+    eventually("the other instance hears of it", async || a.read(&table, 7).await == Some(2)).await;
 }

@@ -71,6 +71,20 @@ async fn is_on_standby(replica: &Replica) -> bool {
     query.fetch_one(reading.statement()).await.unwrap() == 1
 }
 
+/// As one does that conflicts with what the standby replays; this one asks for what a standby cannot give.
+#[tokio::test]
+async fn a_query_that_fails_on_the_standby_is_answered_by_the_primary() {
+    let pair = Pair::new();
+    let (_database, replica) = pair.handles().await;
+    let (_redis, classes) = caches().await;
+    const NUMBER: &str = "SELECT CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT)";
+    for (fallbacks, rooms) in (1..).zip(classes) {
+        let query = async |read: &mut _| sqlx::query_scalar::<_, i64>(NUMBER).fetch_optional(read).await;
+        assert!(replica.get_or_query(&rooms, &7, query).await.unwrap().is_some());
+        assert_eq!(replica.fallbacks(), fallbacks);
+    }
+}
+
 #[tokio::test]
 async fn a_standby_alone_is_refused_by_name_and_so_is_one_that_took_the_primarys_place() {
     let pair = Pair::new();
