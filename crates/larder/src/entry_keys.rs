@@ -1,10 +1,11 @@
 //! How entries in Redis prove that an instance of this cache wrote them, for the key under which they stand.
 //!
-//! Every entry ends with a tag of XChaCha20-Poly1305 over its key, its fill, its header and its value. The fill is random and
-//! used once, and so serves as the nonce.
-//! - Without a secret the tag is a checksum: it finds what was damaged, or copied under another key.
-//! - With [`EntryKeys`], only an instance that knows the secret can write an entry that is taken.
-//! - A sealed entry is encrypted too.
+//! Every entry ends with a tag over its key, its fill, its header and its value.
+//! - Without a secret the tag is a checksum (XXH3, 128 bits): it finds what was damaged, or copied under another key.
+//! - With [`EntryKeys`] it is the first half of an HMAC-SHA-256, so only an instance that knows the secret can write an entry
+//!   that is taken.
+//! - A sealed entry is encrypted too: the tag is that of XChaCha20-Poly1305. The fill is random and used once, and so serves as
+//!   the nonce.
 //!
 //! A tag does not tell when: an entry that was genuine once can be set back under its own key for as long as its TTL runs. A
 //! class for which that matters keeps its values in memory.
@@ -13,18 +14,20 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use chacha20poly1305::aead::{Aead, Payload};
+use chacha20poly1305::aead::AeadInOut;
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
 use hkdf::Hkdf;
+use hmac::{Hmac, Mac};
 use sha2::Sha256;
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::error::Error;
 use crate::protocol::frame::{Entry, SealKind};
-use crate::protocol::token::Token;
 
 const SECRET_BYTES_MIN: usize = 32;
-/// What the derived key is for. Another use of the same secret has another key.
-const USE: &[u8] = b"larder: entries in Redis, 1";
+/// What a derived key is for. Another use of the same secret has another key.
+const AUTHENTICATED_USE: &[u8] = b"larder: entries in Redis, authenticated, 1";
+const SEALED_USE: &[u8] = b"larder: entries in Redis, sealed, 1";
 const TAG_BYTES: usize = 16;
 
 /// The secret by which the instances of one cache know each other's entries in Redis, and a second one while the first is
@@ -44,11 +47,18 @@ const TAG_BYTES: usize = 16;
 /// # Ok::<(), larder::error::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct EntryKeys(Arc<[XChaCha20Poly1305]>);
+pub struct EntryKeys(Arc<[DerivedKeys]>);
+
+/// What one secret gives.
+#[derive(Clone)]
+struct DerivedKeys {
+    mac: Hmac<Sha256>,
+    cipher: XChaCha20Poly1305,
+}
 
 impl EntryKeys {
-    /// Entries are written and known by this secret: at least 32 random bytes, in any form. The key itself is
-    /// derived from it with HKDF-SHA-256.
+    /// Entries are written and known by this secret: at least 32 random bytes, in any form. The keys
+    /// themselves are derived from it with HKDF-SHA-256.
     ///
     /// # Errors
     ///
@@ -78,21 +88,23 @@ impl fmt::Debug for EntryKeys {
     }
 }
 
-fn derived(secret: &[u8]) -> Result<XChaCha20Poly1305, Error> {
+fn derived(secret: &[u8]) -> Result<DerivedKeys, Error> {
     if secret.len() < SECRET_BYTES_MIN {
         let length = secret.len();
         return Err(Error::config(format!(
             "entry keys: a secret of {length} bytes; allowed are secrets of {SECRET_BYTES_MIN} bytes and more"
         )));
     }
-    Ok(expanded(secret))
-}
-
-fn expanded(secret: &[u8]) -> XChaCha20Poly1305 {
-    let mut key = chacha20poly1305::Key::default();
-    // 32 bytes are fewer than HKDF can give.
-    Hkdf::<Sha256>::new(None, secret).expand(USE, &mut key).expect("HKDF gives 32 bytes");
-    XChaCha20Poly1305::new(&key)
+    let secret = Hkdf::<Sha256>::new(None, secret);
+    let key_for = |purpose| {
+        let mut key = [0; 32];
+        // 32 bytes are fewer than HKDF can give.
+        secret.expand(purpose, &mut key).expect("HKDF gives 32 bytes");
+        key
+    };
+    // HMAC takes a key of any length.
+    let mac = KeyInit::new_from_slice(&key_for(AUTHENTICATED_USE)).expect("a key of 32 bytes");
+    Ok(DerivedKeys { mac, cipher: XChaCha20Poly1305::new(&key_for(SEALED_USE).into()) })
 }
 
 /// How a class's entries are protected in Redis. In memory values stand as they are.
@@ -119,8 +131,8 @@ pub enum Protection {
 /// Closes and opens one class's entries.
 pub(crate) struct Sealer {
     kind: SealKind,
-    /// The first closes, each opens.
-    keys: Arc<[XChaCha20Poly1305]>,
+    /// The first closes, each opens. None if `kind` is a checksum.
+    keys: Arc<[DerivedKeys]>,
 }
 
 impl Sealer {
@@ -134,8 +146,7 @@ impl Sealer {
         };
         let keys = match keys {
             Some(keys) => keys.0.clone(),
-            // Anyone can derive it: what it makes is a checksum.
-            None => Arc::new([expanded(b"")]),
+            None => Arc::default(),
         };
         Some(Sealer { kind, keys })
     }
@@ -143,16 +154,19 @@ impl Sealer {
     /// Makes `entry` one that proves itself under `key`.
     pub(crate) fn close(&self, key: &[u8], mut entry: Entry) -> Entry {
         entry.seal.kind = self.kind;
-        let (context, message) = self.parts(key, &entry);
-        let message = Payload { msg: &message, aad: &context };
-        // Only a message of 256 GiB is too long for the cipher.
-        let mut closed =
-            self.keys[0].encrypt(&nonce(entry.fill), message).expect("an entry is not that long");
-        let tag = closed.split_off(closed.len() - TAG_BYTES);
-        entry.seal.tag.copy_from_slice(&tag);
-        if self.kind == SealKind::Sealed {
-            entry.payload = entry.payload.map(|_| Bytes::from(closed));
-        }
+        let context = self.context(key, &entry);
+        entry.seal.tag = match self.kind {
+            SealKind::Checked => checksum(&context),
+            SealKind::Authenticated => self.keys[0].tag(&context),
+            SealKind::Sealed => {
+                let mut text = entry.payload.as_deref().unwrap_or_default().to_vec();
+                let cipher = &self.keys[0].cipher;
+                let tag = cipher.encrypt_inout_detached(&nonce(&entry), &context, text.as_mut_slice().into());
+                entry.payload = entry.payload.map(|_| Bytes::from(text));
+                // Only a text of 256 GiB is too long for the cipher.
+                tag.expect("an entry is not that long").into()
+            }
+        };
         entry
     }
 
@@ -162,32 +176,54 @@ impl Sealer {
         if entry.seal.kind != self.kind {
             return Err(NotGenuine);
         }
-        let (context, message) = self.parts(key, entry);
-        let closed = [&message[..], &entry.seal.tag].concat();
-        let nonce = nonce(entry.fill);
-        let mut opened = self
-            .keys
-            .iter()
-            .filter_map(|key| key.decrypt(&nonce, Payload { msg: &closed, aad: &context }).ok());
-        let plain = opened.next().ok_or(NotGenuine)?;
-        Ok(entry.payload.clone().map(|payload| match self.kind {
-            SealKind::Sealed => Bytes::from(plain),
-            SealKind::Checked | SealKind::Authenticated => payload,
-        }))
+        let context = self.context(key, entry);
+        let tag = &entry.seal.tag;
+        if self.kind == SealKind::Sealed {
+            return self.decrypt(entry, &context);
+        }
+        let is_genuine = match self.kind {
+            SealKind::Checked => checksum(&context) == *tag,
+            // Compares in constant time: a forger learns nothing from how long a refusal takes.
+            _ => self.keys.iter().any(|keys| keys.mac(&context).verify_truncated_left(tag).is_ok()),
+        };
+        is_genuine.then(|| entry.payload.clone()).ok_or(NotGenuine)
     }
 
-    /// What of an entry is authenticated alone, and what is encrypted as well.
-    fn parts(&self, key: &[u8], entry: &Entry) -> (Vec<u8>, Bytes) {
-        let mut context = entry.context(key);
-        let payload = entry.payload.clone().unwrap_or_default();
-        match self.kind {
-            SealKind::Sealed => (context, payload),
-            SealKind::Checked | SealKind::Authenticated => {
-                context.extend_from_slice(&payload);
-                (context, Bytes::new())
-            }
-        }
+    fn decrypt(&self, entry: &Entry, context: &[u8]) -> Result<Option<Bytes>, NotGenuine> {
+        let (nonce, tag) = (nonce(entry), entry.seal.tag.into());
+        let mut text = entry.payload.as_deref().unwrap_or_default().to_vec();
+        // A key decrypts the text only after it has found its own tag, so the next key finds it as it was.
+        let is_genuine = self.keys.iter().any(|keys| {
+            keys.cipher.decrypt_inout_detached(&nonce, context, text.as_mut_slice().into(), &tag).is_ok()
+        });
+        is_genuine.then(|| entry.payload.is_some().then(|| Bytes::from(text))).ok_or(NotGenuine)
     }
+
+    /// What of an entry is in its tag and not encrypted.
+    fn context(&self, key: &[u8], entry: &Entry) -> Vec<u8> {
+        let mut context = entry.context(key);
+        if self.kind != SealKind::Sealed {
+            context.extend_from_slice(entry.payload.as_deref().unwrap_or_default());
+        }
+        context
+    }
+}
+
+impl DerivedKeys {
+    fn mac(&self, context: &[u8]) -> Hmac<Sha256> {
+        let mut mac = self.mac.clone();
+        mac.update(context);
+        mac
+    }
+
+    fn tag(&self, context: &[u8]) -> [u8; TAG_BYTES] {
+        let whole: [u8; 32] = self.mac(context).finalize().into_bytes().into();
+        *whole.first_chunk().expect("half of 32 bytes")
+    }
+}
+
+fn checksum(context: &[u8]) -> [u8; TAG_BYTES] {
+    xxh3_128(context).to_le_bytes()
 }
 
 /// The entry is damaged, stands under another key than it was written for, or was written without a secret that is known here.
@@ -195,9 +231,9 @@ impl Sealer {
 #[error("its seal is not one that an instance with this cache's secret makes for this key")]
 pub(crate) struct NotGenuine;
 
-fn nonce(fill: Token) -> XNonce {
+fn nonce(entry: &Entry) -> XNonce {
     let mut nonce = XNonce::default();
-    nonce[..16].copy_from_slice(fill.as_bytes());
+    nonce[..16].copy_from_slice(entry.fill.as_bytes());
     nonce
 }
 
@@ -205,6 +241,7 @@ fn nonce(fill: Token) -> XNonce {
 mod tests {
     use super::*;
     use crate::protocol::frame::{Frame, Header, Seal};
+    use crate::protocol::token::Token;
 
     const OLD: &str = "the old secret, of 32 bytes or so";
     const NEW: &str = "the new secret, of 32 bytes or so";

@@ -123,31 +123,31 @@ pub enum Broken {
 
 impl Entry {
     pub fn encode(&self) -> Bytes {
-        let header = self.header.encode();
         let payload = self.payload.as_deref().unwrap_or_default();
-        let mut frame = BytesMut::with_capacity(PREFIX_BYTES + 2 + header.len() + payload.len() + TAG_BYTES);
-        prefix(&mut frame, self.kind(), self.fill);
+        let mut frame =
+            Vec::with_capacity(PREFIX_BYTES + 2 + self.header.bytes_max() + payload.len() + TAG_BYTES);
+        frame.push(self.kind());
+        frame.extend_from_slice(self.fill.as_bytes());
         frame.extend_from_slice(&[HEADER_VERSION, self.seal.kind as u8]);
-        for part in [&header, payload, &self.seal.tag] {
-            frame.extend_from_slice(part);
-        }
-        frame.freeze()
+        let mut frame = self.header.append_to(frame);
+        frame.extend_from_slice(payload);
+        frame.extend_from_slice(&self.seal.tag);
+        Bytes::from(frame)
     }
 
     /// What the tag is over, beside the value's bytes: the key under which the entry stands, and all that the entry says of
-    /// itself.
+    /// itself. Has room for the value's bytes.
     pub(crate) fn context(&self, key: &[u8]) -> Vec<u8> {
-        let header = self.header.encode();
         let payload_bytes = self.payload.as_ref().map_or(0, Bytes::len);
-        let mut context = Vec::with_capacity(8 + key.len() + PREFIX_BYTES + 1 + header.len() + payload_bytes);
+        let own_bytes = 8 + key.len() + PREFIX_BYTES + 1 + self.header.bytes_max();
+        let mut context = Vec::with_capacity(own_bytes + payload_bytes);
         // With its length, so that no byte of the key can be taken for one of the rest.
         context.extend_from_slice(&(key.len() as u64).to_le_bytes());
         context.extend_from_slice(key);
         context.push(self.kind());
         context.extend_from_slice(self.fill.as_bytes());
         context.push(self.seal.kind as u8);
-        context.extend_from_slice(&header);
-        context
+        self.header.append_to(context)
     }
 
     fn kind(&self) -> u8 {
@@ -156,9 +156,15 @@ impl Entry {
 }
 
 impl Header {
-    fn encode(&self) -> Vec<u8> {
+    fn append_to(&self, frame: Vec<u8>) -> Vec<u8> {
         // Postcard fails only on types it cannot express and on full buffers; a header is neither.
-        postcard::to_stdvec(self).expect("a header always encodes")
+        postcard::to_extend(self, frame).expect("a header always encodes")
+    }
+
+    /// At least as many bytes as [`Header::append_to`] appends: its numbers take 10 bytes each at most.
+    fn bytes_max(&self) -> usize {
+        let tags = self.tags.iter().map(|taken| taken.tag.as_bytes().len() + 10 + 16);
+        6 * 10 + tags.sum::<usize>()
     }
 }
 
