@@ -2,11 +2,16 @@
 //!
 //! Each rule is a function with a test that shows it can fail; a check that cannot is worth nothing.
 
-mod code;
+mod circles;
 mod engine;
+mod layers;
 mod markdown;
+mod modules;
+mod references;
 mod requirements;
 mod rust;
+mod source;
+mod table;
 
 use std::fmt;
 use std::fs;
@@ -14,10 +19,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use self::code::Source;
+use self::layers::Layers;
+use self::modules::{Sources, Tree};
+use self::source::Source;
 
 /// One broken rule, shown as `path:line: message`.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Violation {
     path: PathBuf,
     line: usize,
@@ -33,7 +40,8 @@ impl fmt::Display for Violation {
 /// A rule for one file.
 type Rule = fn(&Source) -> Vec<Violation>;
 
-const RUST_RULES: [Rule; 7] = [
+const RUST_RULES: [Rule; 8] = [
+    rust::parses,
     rust::short,
     rust::introduced,
     rust::named_for_its_content,
@@ -73,19 +81,79 @@ fn told(violations: &[Violation]) -> Result<()> {
 
 fn violations(root: &Path) -> Result<Vec<Violation>> {
     let mut violations = markdown::required(root);
-    for top in ["crates", "xtask"] {
-        for path in files(root, Path::new(top), "rs")? {
-            let source = Source::read(root, path)?;
-            violations.extend(RUST_RULES.iter().flat_map(|rule| rule(&source)));
-        }
+    let mut paths = files(root, Path::new("crates"), "rs")?;
+    paths.extend(files(root, Path::new("xtask"), "rs")?);
+    let mut sources = Sources::new();
+    for path in paths {
+        let source = Source::read(root, path)?;
+        violations.extend(RUST_RULES.iter().flat_map(|rule| rule(&source)));
+        sources.insert(source.path.clone(), source);
     }
-    let mut pages = files(root, Path::new("docs"), "md")?;
-    pages.extend(["README.md", "ARCHITECTURE.md"].map(PathBuf::from));
-    for page in pages.into_iter().filter(|page| root.join(page).is_file()) {
+    let packages = packages(root)?;
+    let trees = trees(&sources, &packages);
+    violations.extend(drawing(root, &trees, &packages.iter().map(name_of).collect::<Vec<_>>()));
+    for page in pages(root)? {
         let text = fs::read_to_string(root.join(&page))?;
         violations.extend(markdown::points_at_what_exists(root, &page, &text));
     }
     Ok(violations)
+}
+
+/// The circles and the arrows upward of every crate.
+fn drawing(root: &Path, trees: &[Tree], packages: &[String]) -> Vec<Violation> {
+    let mut violations: Vec<_> = trees.iter().flat_map(|tree| tree.missing.iter().cloned()).collect();
+    let page = fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap_or_default();
+    let layers = Layers::read(&page);
+    if let Ok(layers) = &layers {
+        violations.extend(layers.are_complete(trees));
+    }
+    for tree in trees {
+        let edges = tree.edges(packages);
+        violations.extend(circles::none(tree, &edges));
+        if let Ok(layers) = &layers {
+            violations.extend(layers.are_kept(tree, &edges));
+            violations.extend(layers.of_crates_are_kept(tree, packages));
+        }
+    }
+    violations.extend(layers.err());
+    violations
+}
+
+/// The folders of the workspace's packages.
+fn packages(root: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = vec![PathBuf::from("xtask")];
+    if root.join("crates").is_dir() {
+        for entry in fs::read_dir(root.join("crates"))? {
+            found.push(Path::new("crates").join(entry?.file_name()));
+        }
+    }
+    found.retain(|package| root.join(package).join("src").is_dir());
+    found.sort();
+    Ok(found)
+}
+
+fn name_of(package: &PathBuf) -> String {
+    package.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// Every library and every program of the packages.
+fn trees<'a>(sources: &'a Sources, packages: &[PathBuf]) -> Vec<Tree<'a>> {
+    let mut trees = Vec::new();
+    for package in packages {
+        let mut roots = vec![package.join("src/lib.rs"), package.join("src/main.rs")];
+        roots.extend(sources.keys().filter(|path| path.parent() == Some(&package.join("src/bin"))).cloned());
+        roots.sort();
+        trees.extend(roots.iter().filter_map(|root| Tree::read(sources, &name_of(package), root)));
+    }
+    trees
+}
+
+/// The pages that are held to the rules. The change log tells what was, so it keeps its words.
+fn pages(root: &Path) -> Result<Vec<PathBuf>> {
+    let mut pages = files(root, Path::new("docs"), "md")?;
+    pages.extend(["README.md", "ARCHITECTURE.md"].map(PathBuf::from));
+    pages.retain(|page| root.join(page).is_file());
+    Ok(pages)
 }
 
 /// The files below `folder` with an extension, by name, relative to `root`; none if the folder is not there.
