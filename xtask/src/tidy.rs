@@ -4,6 +4,7 @@
 
 mod circles;
 mod engine;
+mod glossary;
 mod layers;
 mod markdown;
 mod modules;
@@ -12,6 +13,8 @@ mod requirements;
 mod rust;
 mod source;
 mod table;
+mod terms;
+mod words;
 
 use std::fmt;
 use std::fs;
@@ -19,9 +22,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use self::glossary::Glossary;
 use self::layers::Layers;
 use self::modules::{Sources, Tree};
 use self::source::Source;
+use self::terms::Definitions;
 
 /// One broken rule, shown as `path:line: message`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,10 +97,37 @@ fn violations(root: &Path) -> Result<Vec<Violation>> {
     let packages = packages(root)?;
     let trees = trees(&sources, &packages);
     violations.extend(drawing(root, &trees, &packages.iter().map(name_of).collect::<Vec<_>>()));
-    for page in pages(root)? {
+    let mut pages = Vec::new();
+    for page in page_paths(root)? {
         let text = fs::read_to_string(root.join(&page))?;
         violations.extend(markdown::points_at_what_exists(root, &page, &text));
+        pages.push((page, text));
     }
+    violations.extend(vocabulary(root, &sources, &trees, &pages)?);
+    Ok(violations)
+}
+
+/// What is not as the glossary says.
+fn vocabulary(
+    root: &Path,
+    sources: &Sources,
+    trees: &[Tree],
+    pages: &[(PathBuf, String)],
+) -> Result<Vec<Violation>> {
+    let Some((_, page)) = pages.iter().find(|(path, _)| path == Path::new(glossary::PAGE)) else {
+        return Ok(vec![glossary::violation(1, "must exist: it defines our terms")]);
+    };
+    let (glossary, mut violations) = Glossary::read(page);
+    let scripts = files(root, Path::new("crates"), "sql")?;
+    let scripts = scripts.iter().map(|script| fs::read_to_string(root.join(script)));
+    let definitions = Definitions::read(trees, scripts.collect::<Result<_, _>>()?);
+    violations.extend(definitions.missing(&glossary));
+    violations.extend(terms::undefined(trees, &glossary));
+    let mut paths: Vec<_> = sources.keys().collect();
+    paths.sort();
+    violations.extend(paths.into_iter().flat_map(|path| words::in_comments(&sources[path], &glossary)));
+    violations.extend(trees.iter().flat_map(|tree| words::in_messages(tree, &glossary)));
+    violations.extend(pages.iter().flat_map(|(path, text)| words::in_page(path, text, &glossary)));
     Ok(violations)
 }
 
@@ -149,7 +181,7 @@ fn trees<'a>(sources: &'a Sources, packages: &[PathBuf]) -> Vec<Tree<'a>> {
 }
 
 /// The pages that are held to the rules. The change log tells what was, so it keeps its words.
-fn pages(root: &Path) -> Result<Vec<PathBuf>> {
+fn page_paths(root: &Path) -> Result<Vec<PathBuf>> {
     let mut pages = files(root, Path::new("docs"), "md")?;
     pages.extend(["README.md", "ARCHITECTURE.md"].map(PathBuf::from));
     pages.retain(|page| root.join(page).is_file());

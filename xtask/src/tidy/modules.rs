@@ -1,12 +1,12 @@
 //! The modules of a crate, read from its sources, and where a path in one of them leads.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
 
 use syn::{Expr, ExprLit, Item, ItemMod, Lit, Meta};
 
 use super::Violation;
-use super::references::{Import, imports, is_for_tests, references};
+use super::references::{Import, Reference, imports, is_for_tests, references};
 use super::source::Source;
 
 /// The files of the workspace by their paths.
@@ -41,6 +41,7 @@ pub(super) struct Edge {
     pub(super) from: usize,
     pub(super) to: usize,
     pub(super) line: usize,
+    pub(super) is_import: bool,
     /// The path as written.
     pub(super) written: String,
 }
@@ -106,21 +107,25 @@ impl<'a> Tree<'a> {
         index
     }
 
-    /// Every path that leads from one module into another, each once a line.
+    /// Every path that leads from one module into another. Where an import does, the uses of what it brings are left
+    /// out.
     pub(super) fn edges(&self, packages: &[String]) -> Vec<Edge> {
-        let mut edges = Vec::new();
-        for (from, module) in self.modules.iter().enumerate() {
-            let start = edges.len();
-            for reference in references(module.items) {
-                for to in self.reached(from, &reference.segments, packages).modules {
-                    let written = reference.segments.join("::");
-                    let edge = Edge { from, to, line: reference.line, written };
-                    if from != to && !edges[start..].contains(&edge) {
-                        edges.push(edge);
-                    }
+        (0..self.modules.len()).flat_map(|from| self.edges_from(from, packages)).collect()
+    }
+
+    fn edges_from(&self, from: usize, packages: &[String]) -> Vec<Edge> {
+        let mut edges: Vec<Edge> = Vec::new();
+        let mut by_import = HashSet::new();
+        for Reference { segments, line, is_import } in references(self.modules[from].items) {
+            for to in self.reached(from, &segments, packages).modules {
+                let edge = Edge { from, to, line, is_import, written: segments.join("::") };
+                if from != to && !edges.contains(&edge) {
+                    by_import.extend(is_import.then_some(to));
+                    edges.push(edge);
                 }
             }
         }
+        edges.retain(|edge| edge.is_import || !by_import.contains(&edge.to));
         edges
     }
 

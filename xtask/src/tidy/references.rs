@@ -1,11 +1,14 @@
-//! What a module's code names: the branches of its `use` trees, and the paths in its types, expressions, patterns,
-//! attributes and macro calls. Code that only tests compile is left out.
+//! What a module's code names and says: the branches of its `use` trees, the paths in its types, expressions, patterns,
+//! attributes and macro calls, and its string literals. Code that only tests compile is left out.
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use syn::visit::{self, Visit};
 use syn::{
-    Attribute, Ident, ImplItemFn, Item, ItemMod, ItemUse, Macro, Meta, MetaList, Path, UseTree, Visibility,
+    Attribute, Ident, ImplItemFn, Item, ItemMod, ItemUse, Lit, LitStr, Macro, Meta, MetaList, Path, UseTree,
+    Visibility,
 };
+
+use super::source::Passage;
 
 /// One branch of a `use` tree, as if it stood alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +25,7 @@ pub(super) struct Import {
 pub(super) struct Reference {
     pub(super) segments: Vec<String>,
     pub(super) line: usize,
+    pub(super) is_import: bool,
 }
 
 /// The branches of one `use`.
@@ -76,16 +80,29 @@ pub(super) fn all_imports(file: &syn::File) -> Vec<Import> {
 
 /// What the items of one module name; its inner modules speak for themselves.
 pub(super) fn references(items: &[Item]) -> Vec<Reference> {
-    let mut reader = Reader(Vec::new());
-    items.iter().for_each(|item| reader.visit_item(item));
-    reader.0
+    read(items).references
 }
 
-struct Reader(Vec<Reference>);
+/// The string literals of one module, documentation left out.
+pub(super) fn strings(items: &[Item]) -> Vec<Passage> {
+    read(items).strings
+}
+
+fn read(items: &[Item]) -> Reader {
+    let mut reader = Reader::default();
+    items.iter().for_each(|item| reader.visit_item(item));
+    reader
+}
+
+#[derive(Default)]
+struct Reader {
+    references: Vec<Reference>,
+    strings: Vec<Passage>,
+}
 
 impl Reader {
     fn add(&mut self, segments: Vec<String>, line: usize) {
-        self.0.push(Reference { segments, line });
+        self.references.push(Reference { segments, line, is_import: false });
     }
 
     /// The paths in tokens that nobody has parsed: a macro's, or an attribute's.
@@ -125,15 +142,21 @@ impl Reader {
             }
             TokenTree::Group(group) => self.add_tokens(group.stream()),
             TokenTree::Literal(literal) => {
-                let line = literal.span().start().line;
-                let text = literal.to_string();
-                let path = text.trim_matches('"').split("::").map(str::to_owned).collect::<Vec<_>>();
-                if path.len() > 1 && matches!(path[0].as_str(), "crate" | "self" | "super") {
-                    self.add(path, line);
+                if let Lit::Str(literal) = Lit::new(literal) {
+                    self.add_string(&literal);
                 }
             }
             TokenTree::Ident(_) | TokenTree::Punct(_) => {}
         }
+    }
+
+    fn add_string(&mut self, literal: &LitStr) {
+        let (line, text) = (literal.span().start().line, literal.value());
+        let path: Vec<_> = text.split("::").map(str::to_owned).collect();
+        if path.len() > 1 && matches!(path[0].as_str(), "crate" | "self" | "super") {
+            self.add(path, line);
+        }
+        self.strings.push(Passage { line, text });
     }
 
     fn add_path(&mut self, path: &mut Vec<String>, line: usize) {
@@ -164,8 +187,19 @@ impl<'ast> Visit<'ast> for Reader {
 
     fn visit_item_use(&mut self, item: &'ast ItemUse) {
         for import in imports(item) {
-            self.add(import.segments, import.line);
+            let Import { segments, line, .. } = import;
+            self.references.push(Reference { segments, line, is_import: true });
         }
+    }
+
+    fn visit_attribute(&mut self, attribute: &'ast Attribute) {
+        if !attribute.path().is_ident("doc") {
+            visit::visit_attribute(self, attribute);
+        }
+    }
+
+    fn visit_lit_str(&mut self, literal: &'ast LitStr) {
+        self.add_string(literal);
     }
 
     fn visit_path(&mut self, path: &'ast Path) {
@@ -275,6 +309,15 @@ mod tests {
             assert!(found.contains(&"super::a::B".to_owned()), "{text}: {found:?}");
         }
         assert_eq!(named("fn f() {\n    a::b(c::d())\n}"), [("a::b".to_owned(), 2), ("c::d".to_owned(), 2)]);
+    }
+
+    #[test]
+    fn strings_are_found_in_code_and_in_macros() {
+        let text = "/// doc\nfn f() -> E { warn!(\n\"a {x}\"); E::new(\"b\") }\n#[error(r#\"c \"d\"\"#)] struct E;\n\
+                    #[cfg(test)] mod tests { const A: &str = \"e\"; }";
+        let found = strings(&syn::parse_str::<syn::File>(text).unwrap().items);
+        let found: Vec<_> = found.iter().map(|string| (string.line, string.text.as_str())).collect();
+        assert_eq!(found, [(3, "a {x}"), (3, "b"), (4, "c \"d\"")]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A Rust file as the rules see it: its text, its tokens, its comments, its strings and its syntax tree.
+//! A Rust file as the rules see it: its text, its tokens, its comments and its syntax tree.
 
 use std::fs;
 use std::ops::Range;
@@ -17,8 +17,6 @@ pub(super) struct Source {
     pub(super) text: String,
     /// Comments of all kinds, each with its slashes.
     pub(super) comments: Vec<Passage>,
-    /// String literals, without their quotes.
-    pub(super) strings: Vec<Passage>,
     /// The syntax tree, or why the file has none.
     pub(super) syntax: syn::Result<syn::File>,
     tokens: Vec<Token>,
@@ -55,8 +53,8 @@ impl Source {
             Err(error) => (Err(error.into()), 0),
         };
         pieces.add_comments_until(end);
-        let Pieces { tokens, comments, strings, .. } = pieces;
-        Self { path, syntax, tokens, comments, strings, text }
+        let Pieces { tokens, comments, .. } = pieces;
+        Self { path, syntax, tokens, comments, text }
     }
 
     pub(super) fn violation(&self, line: usize, message: impl Into<String>) -> Violation {
@@ -86,12 +84,11 @@ struct Pieces<'a> {
     end: usize,
     tokens: Vec<Token>,
     comments: Vec<Passage>,
-    strings: Vec<Passage>,
 }
 
 impl<'a> Pieces<'a> {
     fn of(source: &'a str) -> Self {
-        Self { source, end: 0, tokens: Vec::new(), comments: Vec::new(), strings: Vec::new() }
+        Self { source, end: 0, tokens: Vec::new(), comments: Vec::new() }
     }
 
     fn add_all(&mut self, stream: TokenStream) {
@@ -110,7 +107,9 @@ impl<'a> Pieces<'a> {
                 }
                 TokenTree::Ident(word) => self.add(word.span(), word.to_string()),
                 TokenTree::Punct(sign) => self.add(sign.span(), sign.to_string()),
-                TokenTree::Literal(literal) => self.add_literal(literal.span(), &literal.to_string()),
+                TokenTree::Literal(literal) => {
+                    self.advance(&literal.span().byte_range());
+                }
             }
         }
     }
@@ -118,16 +117,6 @@ impl<'a> Pieces<'a> {
     fn add(&mut self, span: Span, text: String) {
         if self.advance(&span.byte_range()) {
             self.tokens.push(Token { line: span.start().line, text });
-        }
-    }
-
-    fn add_literal(&mut self, span: Span, written: &str) {
-        if !self.advance(&span.byte_range()) {
-            return;
-        }
-        let written = written.trim_start_matches(['b', 'c', 'r', '#']);
-        if let Some(text) = written.strip_prefix('"').and_then(|text| text.rsplit_once('"')) {
-            self.strings.push(Passage { line: span.start().line, text: text.0.to_owned() });
         }
     }
 
@@ -202,14 +191,12 @@ mod tests {
             (9, "// last"),
         ];
         assert_eq!(shown(&source.comments), expected);
-        assert_eq!(shown(&source.strings), []);
     }
 
     #[test]
-    fn strings_are_found_and_comments_in_them_are_none() {
+    fn a_comment_in_a_string_is_none() {
         let text = "const A: &str = \"// a\";\nconst B: &str = r#\"b \" c\"#;\nconst C: u8 = b'x';";
         let source = Source::new("x.rs", text);
-        assert_eq!(shown(&source.strings), [(1, "// a"), (2, "b \" c")]);
         assert_eq!(shown(&source.comments), []);
     }
 

@@ -1,0 +1,216 @@
+//! The words that the glossary replaces stand in no comment, no page and no text that is logged or answered.
+
+use std::path::Path;
+
+use super::Violation;
+use super::glossary::{Glossary, PAGE};
+use super::modules::Tree;
+use super::references::strings;
+use super::source::{Passage, Source};
+
+/// A word as it is read, and its line; a sentence's end is an empty one.
+type Word = (usize, String);
+
+/// What a text for the database or for Redis has in it: its words are not ours to choose.
+const COMMANDS: [&str; 12] = [
+    "SELECT ",
+    "INSERT ",
+    "UPDATE ",
+    "DELETE ",
+    "CREATE ",
+    "ALTER ",
+    " FROM ",
+    "WHERE ",
+    "BEGIN",
+    "redis.call",
+    "RETURN",
+    "local ",
+];
+
+/// In the comments of a file, those of tests included.
+pub(super) fn in_comments(source: &Source, glossary: &Glossary) -> Vec<Violation> {
+    let mut blocks: Vec<Vec<(usize, &str)>> = Vec::new();
+    for comment in &source.comments {
+        let lines =
+            comment.text.lines().enumerate().map(|(offset, line)| (comment.line + offset, uncommented(line)));
+        match blocks.last_mut() {
+            Some(block) if block.last().is_some_and(|(last, _)| last + 1 == comment.line) => {
+                block.extend(lines)
+            }
+            _ => blocks.push(lines.collect()),
+        }
+    }
+    let words = blocks.iter().flat_map(|block| words_of(block)).collect::<Vec<_>>();
+    complaints(&source.path, &words, glossary)
+}
+
+/// In the strings of a crate that people read.
+pub(super) fn in_messages(tree: &Tree, glossary: &Glossary) -> Vec<Violation> {
+    let of_module = tree.modules.iter().flat_map(|module| {
+        let words: Vec<_> =
+            strings(module.items).iter().filter(|text| is_message(text)).flat_map(message).collect();
+        complaints(&module.source.path, &words, glossary)
+    });
+    of_module.collect()
+}
+
+/// In a page; the glossary's own table of these words is let be.
+pub(super) fn in_page(path: &Path, text: &str, glossary: &Glossary) -> Vec<Violation> {
+    let is_own = |line| path == Path::new(PAGE) && glossary.lines_of_words.contains(&line);
+    let lines = text.lines().enumerate().map(|(number, line)| (number + 1, line));
+    let lines: Vec<_> = lines.map(|(line, text)| (line, if is_own(line) { "" } else { text })).collect();
+    complaints(path, &words_of(&lines), glossary)
+}
+
+fn complaints(path: &Path, words: &[Word], glossary: &Glossary) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for (start, (line, _)) in words.iter().enumerate() {
+        for replaced in &glossary.replaced {
+            let found = words[start..].iter().map(|(_, word)| word).take(replaced.words.len());
+            if found.eq(&replaced.words) {
+                let phrase = replaced.words.join(" ");
+                let message = format!("\"{phrase}\": we write {}", replaced.instead);
+                violations.push(Violation { path: path.to_owned(), line: *line, message });
+            }
+        }
+    }
+    violations.dedup();
+    violations
+}
+
+/// A line of a comment without the signs that make it one.
+fn uncommented(line: &str) -> &str {
+    line.trim().trim_start_matches(['/', '!', '*']).trim_end_matches("*/")
+}
+
+/// The words of a text in Markdown, without blocks of code, code in a line, and where links lead.
+fn words_of(lines: &[(usize, &str)]) -> Vec<Word> {
+    let mut words = Vec::new();
+    let (mut is_fenced, mut is_code) = (false, false);
+    for (number, line) in lines {
+        if line.trim_start().starts_with("```") {
+            is_fenced = !is_fenced;
+            continue;
+        }
+        if is_fenced {
+            continue;
+        }
+        if line.trim().is_empty() {
+            // Code in a line ends with its paragraph, so that a lonely backtick hides no more than that.
+            is_code = false;
+            words.push((*number, String::new()));
+        }
+        let mut parts = line.split('`').peekable();
+        while let Some(part) = parts.next() {
+            if is_code {
+                words.push((*number, String::new()));
+            } else {
+                add_words(*number, part, &mut words);
+            }
+            is_code ^= parts.peek().is_some();
+        }
+    }
+    words
+}
+
+/// The words of a message, without what is put into it.
+fn message(passage: &Passage) -> Vec<Word> {
+    let mut words = Vec::new();
+    for (offset, line) in passage.text.lines().enumerate() {
+        for part in line.split('{') {
+            let text = part.split_once('}').map_or(part, |(_, text)| text);
+            add_words(passage.line + offset, text, &mut words);
+        }
+    }
+    words
+}
+
+fn is_message(passage: &&Passage) -> bool {
+    passage.text.contains(' ') && !COMMANDS.iter().any(|command| passage.text.contains(command))
+}
+
+fn add_words(line: usize, text: &str, words: &mut Vec<Word>) {
+    let mut targets = text.split("](");
+    let first = targets.next().unwrap_or_default();
+    let texts = targets.map(|rest| rest.split_once(')').map_or("", |(_, text)| text));
+    for text in std::iter::once(first).chain(texts) {
+        let mut word = String::new();
+        for sign in text.chars().chain([' ']) {
+            if sign.is_alphanumeric() || sign == '_' {
+                word.extend(sign.to_lowercase());
+                continue;
+            }
+            if !word.is_empty() {
+                words.push((line, std::mem::take(&mut word)));
+            }
+            if ".;:!?|".contains(sign) {
+                words.push((line, String::new()));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::glossary::Replaced;
+    use super::*;
+
+    fn glossary() -> Glossary {
+        let replaced = |words: &str| Replaced {
+            words: words.split(' ').map(str::to_owned).collect(),
+            instead: "publish".to_owned(),
+        };
+        Glossary { replaced: vec![replaced("told"), replaced("what is said")], ..Glossary::default() }
+    }
+
+    fn in_text(text: &str) -> Vec<usize> {
+        let found = in_page(Path::new("docs/a.md"), text, &glossary());
+        found.iter().map(|violation| violation.line).collect()
+    }
+
+    #[test]
+    fn a_word_is_refused_in_a_page_with_what_to_write() {
+        let found = in_page(Path::new("docs/a.md"), "# A\nRedis is told.\n", &glossary());
+        assert_eq!(found[0].to_string(), "docs/a.md:2: \"told\": we write publish");
+        assert_eq!(in_text("Told, told"), [1], "once a line");
+        assert_eq!(in_text("what\nis said"), [1], "across lines");
+        assert_eq!(in_text("[told](a.md)"), [1]);
+    }
+
+    #[test]
+    fn code_names_and_other_words_are_let_be() {
+        for text in [
+            "`told` and `what is said`",
+            "```\ntold\n```",
+            "untold, told_of",
+            "[a](told.md) is what.\nIs said",
+            "`a told\nb`",
+        ] {
+            assert_eq!(in_text(text), [0; 0], "{text}");
+        }
+        assert_eq!(in_text("a lonely ` hides told\n\ntold"), [3]);
+    }
+
+    #[test]
+    fn a_word_is_refused_in_comments_of_every_kind() {
+        let source = Source::new(
+            "a.rs",
+            "//! Told.\n/// What is\n/// said.\nfn told() { /* told */ } // told\n// `told`\nconst A: &str = \"told\";",
+        );
+        let lines: Vec<_> = in_comments(&source, &glossary()).iter().map(|found| found.line).collect();
+        assert_eq!(lines, [1, 2, 4]);
+    }
+
+    #[test]
+    fn a_message_is_what_people_read() {
+        let words = |text: &str| {
+            let passage = Passage { line: 1, text: text.to_owned() };
+            let is_message = is_message(&&passage);
+            (is_message, complaints(Path::new("a.rs"), &message(&passage), &glossary()).len())
+        };
+        assert_eq!(words("Redis is told"), (true, 1));
+        assert_eq!(words("x {told} y"), (true, 0));
+        assert!(!words("told").0, "a key, not a message");
+        assert!(!words("SELECT told FROM a").0);
+    }
+}
