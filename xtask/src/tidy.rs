@@ -8,6 +8,8 @@ mod glossary;
 mod layers;
 mod markdown;
 mod modules;
+#[cfg(test)]
+mod planted;
 mod references;
 mod requirements;
 mod rust;
@@ -207,30 +209,4 @@ fn files(root: &Path, folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
     }
     found.sort();
     Ok(found)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_violation_is_found_in_its_file_and_shown_with_its_line() {
-        let root = std::env::temp_dir().join(format!("larder-tidy-{}", std::process::id()));
-        fs::create_dir_all(root.join("crates/larder/src/protocol")).unwrap();
-        fs::create_dir_all(root.join("docs")).unwrap();
-        fs::write(root.join("crates/larder/src/protocol/lease.rs"), "//! Leases.\nuse tokio::sync;\n")
-            .unwrap();
-        fs::write(root.join("docs/leases.md"), "# Leases\n[more](absent.md)\n").unwrap();
-        for (name, text) in [("README.md", ""), ("ARCHITECTURE.md", ""), ("CHANGELOG.md", "## Unreleased\n")]
-        {
-            fs::write(root.join(name), text).unwrap();
-        }
-        let shown: Vec<_> = violations(&root).unwrap().iter().map(ToString::to_string).collect();
-        let failed = check(&root).is_err();
-        fs::remove_dir_all(&root).unwrap();
-        assert!(failed);
-        assert_eq!(shown.len(), 2, "{shown:?}");
-        assert!(shown[0].starts_with("crates/larder/src/protocol/lease.rs:2: "), "{shown:?}");
-        assert!(shown[1].starts_with("docs/leases.md:2: "), "{shown:?}");
-    }
 }

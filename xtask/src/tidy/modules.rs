@@ -132,19 +132,24 @@ impl<'a> Tree<'a> {
     /// Where a path in module `from` leads; nowhere if it leaves the workspace.
     pub(super) fn reached(&self, from: usize, segments: &[String], packages: &[String]) -> Reached {
         let mut reached = Reached::default();
-        self.follow(Step { at: from, is_first: true, hops: 0 }, segments, packages, &mut reached);
+        self.follow(
+            Step { at: from, is_first: true, is_lenient: true, hops: 0 },
+            segments,
+            packages,
+            &mut reached,
+        );
         reached
     }
 
     /// Follows a path; whether its first name is known.
     fn follow(&self, step: Step, segments: &[String], packages: &[String], reached: &mut Reached) -> bool {
-        let Step { at, is_first, hops } = step;
+        let Step { at, is_first, is_lenient, hops } = step;
         let module = &self.modules[at];
         let Some((head, rest)) = segments.split_first() else {
             reached.modules.push(at);
             return true;
         };
-        let inside = |at| Step { at, is_first: false, hops };
+        let inside = |at| Step { at, is_first: false, ..step };
         match (head.as_str(), module.parent) {
             ("crate", _) if is_first => return self.follow(inside(0), rest, packages, reached),
             ("self", _) if is_first => return self.follow(inside(at), rest, packages, reached),
@@ -164,21 +169,26 @@ impl<'a> Tree<'a> {
                 reached.modules.push(at);
             }
             let further: Vec<_> = import.segments.iter().chain(rest).cloned().collect();
-            return self.follow(Step { at, is_first: true, hops: hops + 1 }, &further, packages, reached);
+            return self.follow(Step { is_first: true, hops: hops + 1, ..step }, &further, packages, reached);
         }
         if is_first && packages.iter().any(|package| package.replace('-', "_") == *head) {
             reached.package = Some(head.replace('_', "-"));
             return true;
         }
-        module.imports.iter().filter(|import| import.name.is_none() && hops < MAX_HOPS).any(|glob| {
-            let mut whole = Reached::default();
-            let first = Step { at, is_first: true, hops: hops + 1 };
-            self.follow(first, &glob.segments, packages, &mut whole)
-                && whole.modules.last().is_some_and(|owner| {
-                    let within = Step { at: *owner, is_first: false, hops: hops + 1 };
-                    self.follow(within, segments, packages, reached)
-                })
-        })
+        let is_in_glob =
+            module.imports.iter().filter(|import| import.name.is_none() && hops < MAX_HOPS).any(|glob| {
+                let mut whole = Reached::default();
+                let first = Step { is_first: true, hops: hops + 1, ..step };
+                self.follow(first, &glob.segments, packages, &mut whole)
+                    && whole.modules.last().is_some_and(|owner| {
+                        let within = Step { at: *owner, is_first: false, is_lenient: false, hops: hops + 1 };
+                        self.follow(within, segments, packages, reached)
+                    })
+            });
+        if !is_in_glob && !is_first && is_lenient {
+            reached.modules.push(at);
+        }
+        is_in_glob || !is_first && is_lenient
     }
 }
 
@@ -188,6 +198,8 @@ struct Step {
     at: usize,
     /// Whether the next name is the path's first, which may be a crate's.
     is_first: bool,
+    /// Whether the name may be unknown: a module may have it from a macro.
+    is_lenient: bool,
     hops: usize,
 }
 
