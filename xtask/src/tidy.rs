@@ -6,6 +6,7 @@ mod circles;
 mod engine;
 mod glossary;
 mod layers;
+mod macros;
 mod markdown;
 mod modules;
 #[cfg(test)]
@@ -98,7 +99,11 @@ fn violations(root: &Path) -> Result<Vec<Violation>> {
     }
     let packages = packages(root)?;
     let trees = trees(&sources, &packages);
-    violations.extend(drawing(root, &trees, &packages.iter().map(name_of).collect::<Vec<_>>()));
+    violations.extend(drawing(
+        root,
+        &trees,
+        &packages.iter().map(|package| name_of(package)).collect::<Vec<_>>(),
+    ));
     let mut pages = Vec::new();
     for page in page_paths(root)? {
         let text = fs::read_to_string(root.join(&page))?;
@@ -166,7 +171,7 @@ fn packages(root: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-fn name_of(package: &PathBuf) -> String {
+fn name_of(package: &Path) -> String {
     package.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 

@@ -193,6 +193,8 @@ fn an_undefined_term_is_caught() {
     let path = "crates/larder/src/cache.rs";
     let cache = with(path, "/// Reads.", "pub enum Lease {}\n");
     caught(&[(path, &cache)], &format!("{path}:4: "), "undefined term: `Lease`");
+    let cache = with(path, "/// Reads.", "macro_rules! m { () => { pub enum Lease {} } }\n");
+    caught(&[(path, &cache)], &format!("{path}:4: "), "undefined term: `Lease`");
     let path = "crates/larder/src/flight.rs";
     let flight = with(
         path,

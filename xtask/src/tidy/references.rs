@@ -105,11 +105,11 @@ impl Reader {
         self.references.push(Reference { segments, line, is_import: false });
     }
 
-    /// The paths in tokens that nobody has parsed: a macro's, or an attribute's.
+    /// The paths and strings in tokens that are not parsed: a macro's, or an attribute's.
     fn add_tokens(&mut self, tokens: TokenStream) {
         let mut path = Vec::new();
         let (mut line, mut colons) = (0, 0);
-        for tree in tokens {
+        for (place, tree) in tokens.into_iter().enumerate() {
             match tree {
                 TokenTree::Punct(sign) if sign.as_char() == ':' && !path.is_empty() => colons += 1,
                 TokenTree::Ident(word) => {
@@ -120,6 +120,8 @@ impl Reader {
                     colons = 0;
                     path.push(word.to_string());
                 }
+                // A doc comment in a macro: `[doc = "…"]`.
+                _ if place == 1 && path == ["doc"] => return,
                 other => {
                     colons = 0;
                     self.add_path(&mut path, line);
@@ -130,7 +132,6 @@ impl Reader {
         self.add_path(&mut path, line);
     }
 
-    /// `Some(crate::a::b)` in tokens names `crate::a::b`; so does `#[serde(with = "crate::a::b")]`.
     fn add_within(&mut self, tree: TokenTree) {
         match tree {
             TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => {
@@ -150,6 +151,7 @@ impl Reader {
         }
     }
 
+    /// A string may name a path too: `#[serde(with = "crate::a::b")]`.
     fn add_string(&mut self, literal: &LitStr) {
         let (line, text) = (literal.span().start().line, literal.value());
         let path: Vec<_> = text.split("::").map(str::to_owned).collect();
@@ -313,7 +315,7 @@ mod tests {
 
     #[test]
     fn strings_are_found_in_code_and_in_macros() {
-        let text = "/// doc\nfn f() -> E { warn!(\n\"a {x}\"); E::new(\"b\") }\n#[error(r#\"c \"d\"\"#)] struct E;\n\
+        let text = "/// doc\nfn f() -> E { warn!(\n/** no */ doc = \"a {x}\"); E::new(\"b\") }\n#[error(r#\"c \"d\"\"#)] struct E;\n\
                     #[cfg(test)] mod tests { const A: &str = \"e\"; }";
         let found = strings(&syn::parse_str::<syn::File>(text).unwrap().items);
         let found: Vec<_> = found.iter().map(|string| (string.line, string.text.as_str())).collect();

@@ -9,8 +9,9 @@ use syn::{
 };
 
 use super::Violation;
-use super::glossary::{Glossary, violation};
-use super::modules::{Tree, name_of};
+use super::glossary::{Glossary, PAGE, violation};
+use super::macros::Made;
+use super::modules::{Module, Tree, name_of};
 use super::references::{attributes, imports, is_for_tests, needs, strings};
 
 /// The crate whose public types are terms.
@@ -36,6 +37,7 @@ impl Definitions {
                 let owner = module.path.last().unwrap_or(&package);
                 definitions.texts.extend(strings(module.items).into_iter().map(|string| string.text));
                 module.children.keys().for_each(|child| definitions.add(owner, child.clone()));
+                definitions.add_made(owner, Made::read(module.items));
                 for item in module.items {
                     if let Some(name) = name_of(item) {
                         definitions.add(owner, name);
@@ -54,6 +56,13 @@ impl Definitions {
     fn add(&mut self, owner: &str, name: String) {
         self.names.insert(name.clone());
         self.members.entry(owner.to_owned()).or_default().insert(name);
+    }
+
+    fn add_made(&mut self, owner: &str, made: Made) {
+        for (name, _) in made.types {
+            self.add(owner, name.clone());
+            self.members.entry(name).or_default().extend(made.words.iter().cloned());
+        }
     }
 
     fn add_fields(&mut self, owner: &str, fields: &Fields) {
@@ -148,8 +157,7 @@ pub(super) fn undefined(trees: &[Tree], glossary: &Glossary) -> Vec<Violation> {
     types.dedup_by(|a, b| a.line == b.line && a.name == b.name);
     types.retain(|of| !defined.contains(of.name.as_str()));
     let complain = |of: &Public| {
-        let message =
-            format!("undefined term: `{}` is public and in no row of {}", of.name, super::glossary::PAGE);
+        let message = format!("undefined term: `{}` is public and in no row of {}", of.name, PAGE);
         of.module.source.violation(of.line, message)
     };
     types.iter().map(complain).collect()
@@ -157,7 +165,7 @@ pub(super) fn undefined(trees: &[Tree], glossary: &Glossary) -> Vec<Violation> {
 
 /// A type that users of a crate can name.
 struct Public<'a> {
-    module: &'a super::modules::Module<'a>,
+    module: &'a Module<'a>,
     name: String,
     line: usize,
 }
@@ -189,19 +197,17 @@ fn add_public<'a>(tree: &'a Tree<'a>, at: usize, types: &mut Vec<Public<'a>>) {
 }
 
 /// The public types of a module, or the one of that name.
-fn add_types<'a>(module: &'a super::modules::Module<'a>, only: Option<&String>, types: &mut Vec<Public<'a>>) {
-    for item in module.items.iter().filter(|item| is_public(item)) {
-        let ident = match item {
-            Item::Struct(item) => &item.ident,
-            Item::Enum(item) => &item.ident,
-            Item::Trait(item) => &item.ident,
-            _ => continue,
-        };
-        let name = ident.to_string();
-        if only.is_none_or(|only| *only == name) {
-            types.push(Public { module, name, line: ident.span().start().line });
-        }
-    }
+fn add_types<'a>(module: &'a Module<'a>, only: Option<&String>, types: &mut Vec<Public<'a>>) {
+    let declared = module.items.iter().filter(|item| is_public(item)).filter_map(|item| match item {
+        Item::Struct(item) => Some(&item.ident),
+        Item::Enum(item) => Some(&item.ident),
+        Item::Trait(item) => Some(&item.ident),
+        _ => None,
+    });
+    let declared = declared.map(|ident| (ident.to_string(), ident.span().start().line));
+    let all = declared.chain(Made::read(module.items).types);
+    let wanted = all.filter(|(name, _)| only.is_none_or(|only| only == name));
+    types.extend(wanted.map(|(name, line)| Public { module, name, line }));
 }
 
 /// `pub`, shown in the documentation, and there without the proofs' feature.

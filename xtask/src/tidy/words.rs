@@ -47,8 +47,7 @@ pub(super) fn in_comments(source: &Source, glossary: &Glossary) -> Vec<Violation
 /// In the strings of a crate that people read.
 pub(super) fn in_messages(tree: &Tree, glossary: &Glossary) -> Vec<Violation> {
     let of_module = tree.modules.iter().flat_map(|module| {
-        let words: Vec<_> =
-            strings(module.items).iter().filter(|text| is_message(text)).flat_map(message).collect();
+        let words: Vec<_> = strings(module.items).iter().filter(is_message).flat_map(message).collect();
         complaints(&module.source.path, &words, glossary)
     });
     of_module.collect()
