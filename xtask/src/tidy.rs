@@ -1,8 +1,8 @@
-//! `cargo xtask tidy`: the house rules that neither the compiler nor clippy knows.
+//! `cargo xtask tidy`: the house rules that neither the compiler nor clippy checks.
 //!
 //! Each rule is a function with a test that shows it can fail; a check that cannot is worth nothing.
 
-mod circles;
+mod cycles;
 mod engine;
 mod glossary;
 mod layers;
@@ -69,15 +69,15 @@ pub(crate) fn run(root: &Path) -> Result<()> {
 
 /// Checks and shows every violation; an error that counts them when there are any.
 pub(crate) fn check(root: &Path) -> Result<()> {
-    told(&violations(root)?)
+    report(&violations(root)?)
 }
 
 /// Whether the last whole run drove every row of the requirements.
 pub(crate) fn requirements(root: &Path) -> Result<()> {
-    told(&requirements::driven(root))
+    report(&requirements::driven(root))
 }
 
-fn told(violations: &[Violation]) -> Result<()> {
+fn report(violations: &[Violation]) -> Result<()> {
     for violation in violations {
         println!("{violation}");
     }
@@ -99,23 +99,20 @@ fn violations(root: &Path) -> Result<Vec<Violation>> {
     }
     let packages = packages(root)?;
     let trees = trees(&sources, &packages);
-    violations.extend(drawing(
-        root,
-        &trees,
-        &packages.iter().map(|package| name_of(package)).collect::<Vec<_>>(),
-    ));
+    let names: Vec<_> = packages.iter().map(|package| name_of(package)).collect();
+    violations.extend(check_imports(root, &trees, &names));
     let mut pages = Vec::new();
     for page in page_paths(root)? {
         let text = fs::read_to_string(root.join(&page))?;
         violations.extend(markdown::points_at_what_exists(root, &page, &text));
         pages.push((page, text));
     }
-    violations.extend(vocabulary(root, &sources, &trees, &pages)?);
+    violations.extend(check_words(root, &sources, &trees, &pages)?);
     Ok(violations)
 }
 
-/// What is not as the glossary says.
-fn vocabulary(
+/// What the glossary forbids or does not define.
+fn check_words(
     root: &Path,
     sources: &Sources,
     trees: &[Tree],
@@ -128,30 +125,30 @@ fn vocabulary(
     let scripts = files(root, Path::new("crates"), "sql")?;
     let scripts = scripts.iter().map(|script| fs::read_to_string(root.join(script)));
     let definitions = Definitions::read(trees, scripts.collect::<Result<_, _>>()?);
-    violations.extend(definitions.missing(&glossary));
-    violations.extend(terms::undefined(trees, &glossary));
+    violations.extend(definitions.find_missing(&glossary));
+    violations.extend(terms::find_undefined(trees, &glossary));
     let mut paths: Vec<_> = sources.keys().collect();
     paths.sort();
-    violations.extend(paths.into_iter().flat_map(|path| words::in_comments(&sources[path], &glossary)));
-    violations.extend(trees.iter().flat_map(|tree| words::in_messages(tree, &glossary)));
-    violations.extend(pages.iter().flat_map(|(path, text)| words::in_page(path, text, &glossary)));
+    violations.extend(paths.into_iter().flat_map(|path| words::find_in_comments(&sources[path], &glossary)));
+    violations.extend(trees.iter().flat_map(|tree| words::find_in_messages(tree, &glossary)));
+    violations.extend(pages.iter().flat_map(|(path, text)| words::find_in_page(path, text, &glossary)));
     Ok(violations)
 }
 
-/// The circles and the arrows upward of every crate.
-fn drawing(root: &Path, trees: &[Tree], packages: &[String]) -> Vec<Violation> {
+/// The import cycles and the upward imports of every crate.
+fn check_imports(root: &Path, trees: &[Tree], packages: &[String]) -> Vec<Violation> {
     let mut violations: Vec<_> = trees.iter().flat_map(|tree| tree.missing.iter().cloned()).collect();
     let page = fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap_or_default();
     let layers = Layers::read(&page);
     if let Ok(layers) = &layers {
-        violations.extend(layers.are_complete(trees));
+        violations.extend(layers.find_misplaced(trees));
     }
     for tree in trees {
         let edges = tree.edges(packages);
-        violations.extend(circles::none(tree, &edges));
+        violations.extend(cycles::find_cycles(tree, &edges));
         if let Ok(layers) = &layers {
-            violations.extend(layers.are_kept(tree, &edges));
-            violations.extend(layers.of_crates_are_kept(tree, packages));
+            violations.extend(layers.find_upward_imports(tree, &edges));
+            violations.extend(layers.find_upward_crates(tree, packages));
         }
     }
     violations.extend(layers.err());
@@ -187,7 +184,7 @@ fn trees<'a>(sources: &'a Sources, packages: &[PathBuf]) -> Vec<Tree<'a>> {
     trees
 }
 
-/// The pages that are held to the rules. The change log tells what was, so it keeps its words.
+/// The pages that the rules cover. CHANGELOG.md is not one: it describes past releases in their own words.
 fn page_paths(root: &Path) -> Result<Vec<PathBuf>> {
     let mut pages = files(root, Path::new("docs"), "md")?;
     pages.extend(["README.md", "ARCHITECTURE.md"].map(PathBuf::from));

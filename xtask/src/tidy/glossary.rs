@@ -44,8 +44,10 @@ impl Glossary {
                         violations.push(violation(*line, "a row without a term"));
                     }
                     if !cell.contains('`') && cell.chars().any(char::is_alphabetic) {
-                        violations
-                            .push(violation(*line, "code names stand in backticks; a dash if there is none"));
+                        violations.push(violation(
+                            *line,
+                            "put code names in backticks; write a dash if there is none",
+                        ));
                     }
                 }
             } else if let Some(instead) = table.column("we write") {

@@ -1,14 +1,13 @@
-//! No arrow upward: ARCHITECTURE.md has a table of layers, and a module imports from its own or from lower ones.
+//! Upward imports: ARCHITECTURE.md has a table of layers; a module imports only from its own layer and from lower ones.
 //!
-//! The table stands under the heading `Layers`, the uppermost layer first. Its columns are `crate`, `layer` and
-//! `modules`; the modules are the children of a crate's root, all of them, each in one row. The crates too stand from
-//! the top down.
+//! The table has the columns `crate`, `layer` and `modules`. Its rows go from the top down, both the crates and the
+//! layers of a crate. Every child of a crate's root is in exactly one row.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 
 use super::Violation;
-use super::circles::sisters;
+use super::cycles::siblings;
 use super::modules::{Edge, Tree};
 use super::references::references;
 use super::table::{names, tables};
@@ -22,7 +21,7 @@ struct Layer {
     modules: Vec<String>,
 }
 
-/// The layers of each crate, from the top down.
+/// The table.
 pub(super) struct Layers {
     /// From the top down.
     packages: Vec<String>,
@@ -38,7 +37,7 @@ impl Layers {
         let found = tables(page).into_iter().find_map(|table| Some((columns(&table)?, table)));
         let Some(([package_at, layer_at, modules_at], table)) = found else {
             let message =
-                "must have a table with the columns `crate`, `layer` and `modules`, the uppermost first";
+                "must have a table with the columns `crate`, `layer` and `modules`, from the top down";
             return Err(violation(1, message.to_owned()));
         };
         let mut layers = Self { packages: Vec::new(), of_package: HashMap::new() };
@@ -55,8 +54,8 @@ impl Layers {
         Ok(layers)
     }
 
-    /// The table names every crate and every module once, and nothing else.
-    pub(super) fn are_complete(&self, trees: &[Tree]) -> Vec<Violation> {
+    /// Crates and modules that the table does not name exactly once, and rows for modules that do not exist.
+    pub(super) fn find_misplaced(&self, trees: &[Tree]) -> Vec<Violation> {
         let mut modules: HashMap<&str, BTreeSet<&String>> = HashMap::new();
         for tree in trees {
             modules.entry(&tree.package).or_default().extend(tree.modules[0].children.keys());
@@ -74,15 +73,16 @@ impl Layers {
                 layers.iter().flat_map(|layer| layer.modules.iter().map(move |of| (layer, of)))
             {
                 if !known.remove(module) {
-                    let message = format!("`{module}` is no module of {package}, or stands here twice");
+                    let message =
+                        format!("`{module}` is not a module of {package}, or is in the table twice");
                     violations.push(violation(layer.line, message));
                 }
             }
             let line = layers.last().map_or(1, |layer| layer.line);
             violations.extend(
-                known.iter().map(|module| {
-                    violation(line, format!("module `{module}` of {package} stands in no layer"))
-                }),
+                known
+                    .iter()
+                    .map(|module| violation(line, format!("module `{module}` of {package} is in no layer"))),
             );
         }
         let absent = modules.keys().filter(|package| self.rank_of(package).is_none());
@@ -92,17 +92,17 @@ impl Layers {
         violations
     }
 
-    /// No module of a crate names one of a higher layer.
-    pub(super) fn are_kept(&self, tree: &Tree, edges: &[Edge]) -> Vec<Violation> {
+    /// Imports of a module from a higher layer of its crate.
+    pub(super) fn find_upward_imports(&self, tree: &Tree, edges: &[Edge]) -> Vec<Violation> {
         let Some(layers) = self.of_package.get(&tree.package) else { return Vec::new() };
         let place = |name: &str| layers.iter().position(|layer| layer.modules.iter().any(|of| of == name));
         let mut violations = Vec::new();
         for edge in edges {
-            let Some(([], from, to)) = sisters(tree, edge) else { continue };
+            let Some(([], from, to)) = siblings(tree, edge) else { continue };
             let (Some(lower), Some(upper)) = (place(from), place(to)) else { continue };
             if upper < lower {
                 let message = format!(
-                    "arrow upward in {}: `{from}` ({}) names `{}` of `{to}` ({})",
+                    "upward import in {}: `{from}` (layer {}) names `{}` of `{to}` (layer {})",
                     tree.package, layers[lower].name, edge.written, layers[upper].name
                 );
                 violations.push(tree.modules[edge.from].source.violation(edge.line, message));
@@ -111,8 +111,8 @@ impl Layers {
         violations
     }
 
-    /// No crate names one that stands above it in the table.
-    pub(super) fn of_crates_are_kept(&self, tree: &Tree, packages: &[String]) -> Vec<Violation> {
+    /// Imports of a crate from a crate that is above it in the table.
+    pub(super) fn find_upward_crates(&self, tree: &Tree, packages: &[String]) -> Vec<Violation> {
         let mut violations = Vec::new();
         for (index, module) in tree.modules.iter().enumerate() {
             for reference in references(module.items) {
@@ -123,7 +123,7 @@ impl Layers {
                 if upper < lower {
                     let written = reference.segments.join("::");
                     let message =
-                        format!("arrow upward: crate {} names `{written}` of crate {to}", tree.package);
+                        format!("upward import: crate {} names `{written}` of crate {to}", tree.package);
                     violations.push(module.source.violation(reference.line, message));
                 }
             }

@@ -1,5 +1,5 @@
-//! Faults that are planted in a small house of real sources, in a throw-away folder: each is caught, and the house
-//! without them is clean.
+//! Tests with a small workspace of real sources in a throw-away folder: each planted fault is a finding, and the workspace
+//! without faults is clean.
 
 use std::fs;
 
@@ -18,8 +18,8 @@ const GLOSSARY: &str = "# Glossary\n\n| term | meaning | field's word | code nam
     | cache | what applications use | cache | `Cache`, `Cache::read` |\n| flight | a load | single flight | `Flight` |\n\n\
     | word | we write |\n|---|---|\n| told, what is said | publish |\n";
 
-/// What is in the house; the last file of a name counts.
-const HOUSE: [(&str, &str); 12] = [
+/// What is in the workspace; a later file replaces an earlier one of the same path.
+const FILES: [(&str, &str); 12] = [
     ("README.md", "# larder\n"),
     ("ARCHITECTURE.md", ARCHITECTURE),
     ("CHANGELOG.md", "## Unreleased\nWhat was told.\n"),
@@ -60,20 +60,20 @@ const API: (&str, &str) = (
     "//! Routes.\nuse larder::cache::Cache;\n\npub(crate) struct Route(Cache);\n",
 );
 
-/// What is found in the house with these files beside its own, or instead of them.
+/// What is found in the workspace with these files beside its own, or instead of them.
 fn found(planted: &[(&str, &str)]) -> Vec<String> {
-    let house = TempDir::new().unwrap();
-    for (path, text) in HOUSE.iter().chain([&API]).chain(planted) {
-        let path = house.path().join(path);
+    let root = TempDir::new().unwrap();
+    for (path, text) in FILES.iter().chain([&API]).chain(planted) {
+        let path = root.path().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, text).unwrap();
         if *text == GONE {
             fs::remove_file(&path).unwrap();
         }
     }
-    let found: Vec<_> = violations(house.path()).unwrap().iter().map(ToString::to_string).collect();
+    let found: Vec<_> = violations(root.path()).unwrap().iter().map(ToString::to_string).collect();
     assert_eq!(
-        check(house.path()).is_err(),
+        check(root.path()).is_err(),
         !found.is_empty(),
         "it fails if, and only if, something is found"
     );
@@ -87,24 +87,24 @@ fn caught(planted: &[(&str, &str)], start: &str, part: &str) {
     assert!(found[0].starts_with(start) && found[0].contains(part), "{found:#?}");
 }
 
-/// A text of the house with a part of it replaced, which must be there.
+/// A text of the workspace with a part of it replaced, which must be there.
 fn with(path: &str, part: &str, other: &str) -> String {
-    let (_, text) = HOUSE.iter().chain([&API]).find(|(of, _)| *of == path).unwrap();
+    let (_, text) = FILES.iter().chain([&API]).find(|(of, _)| *of == path).unwrap();
     assert!(text.contains(part), "{path} has {part:?}");
     text.replace(part, other)
 }
 
 #[test]
-fn a_clean_house_passes() {
+fn a_clean_workspace_passes() {
     assert_eq!(found(&[]), [""; 0]);
 }
 
 #[test]
-fn a_circle_is_caught_with_its_edges() {
+fn an_import_cycle_is_caught_with_its_edges() {
     let flight = "//! A flight.\npub struct Flight;\n\nfn land() {\n    crate::engine::start();\n}\n";
     let found = found(&[("crates/larder/src/flight.rs", flight)]);
     assert_eq!(found.len(), 1, "{found:#?}");
-    assert!(found[0].contains("circle of modules of larder: `engine`, `flight`"), "{found:#?}");
+    assert!(found[0].contains("import cycle in larder: `engine`, `flight`"), "{found:#?}");
     for edge in [
         "engine -> flight: crates/larder/src/engine/mod.rs:6 `crate::flight::Flight`",
         "flight -> engine: crates/larder/src/flight.rs:5 `crate::engine::start`",
@@ -114,14 +114,14 @@ fn a_circle_is_caught_with_its_edges() {
 }
 
 #[test]
-fn a_circle_below_a_module_is_caught_by_way_of_what_it_hands_on() {
+fn an_import_cycle_through_a_reexport_is_caught() {
     let load = "//! Loads.\nuse super::read::Reader;\n\npub(crate) struct Loader(Reader);\n";
     let path = "crates/larder/src/engine/load.rs";
-    caught(&[(path, load)], path, "circle of modules of larder in `engine`: `load`, `read`");
+    caught(&[(path, load)], path, "import cycle in larder::engine: `load`, `read`");
 }
 
 #[test]
-fn a_circle_of_three_in_macros_and_types_is_caught() {
+fn an_import_cycle_of_three_through_macros_types_and_attributes_is_caught() {
     let path = "crates/larder/src/engine/read.rs";
     let read = "//! Reads.\nfn read(_: &super::Loader) {\n    println!(\"{}\", super::wait::FOREVER);\n}\n";
     let engine = with("crates/larder/src/engine/mod.rs", "mod read;", "mod read;\nmod wait;");
@@ -141,28 +141,28 @@ fn a_circle_of_three_in_macros_and_types_is_caught() {
 }
 
 #[test]
-fn an_arrow_upward_is_caught() {
+fn an_upward_import_is_caught() {
     let api = "//! Routes.\n\npub(crate) struct Route;\n\nfn f() -> crate::dialects::View {}\n";
     let found = found(&[("crates/larder-server/src/api.rs", api)]);
-    let upward = "crates/larder-server/src/api.rs:5: arrow upward in larder-server: `api` (API) names \
-                  `crate::dialects::View` of `dialects` (dialects)";
+    let upward = "crates/larder-server/src/api.rs:5: upward import in larder-server: `api` (layer API) names \
+                  `crate::dialects::View` of `dialects` (layer dialects)";
     assert!(found.contains(&upward.to_owned()), "{found:#?}");
 }
 
 #[test]
-fn an_arrow_upward_without_a_circle_is_caught() {
+fn an_upward_import_without_a_cycle_is_caught() {
     let path = "crates/larder/src/engine/read.rs";
     let read = "//! Reads.\nuse crate::cache::Verb;\n";
     let cache = "//! The verbs.\npub struct Cache;\n\nimpl Cache {\n    pub fn read(&self) {}\n}\n";
     caught(
         &[(path, read), ("crates/larder/src/cache.rs", cache)],
         &format!("{path}:2: "),
-        "arrow upward in larder: ",
+        "upward import in larder: ",
     );
 }
 
 #[test]
-fn an_arrow_from_a_crate_to_a_higher_one_is_caught() {
+fn an_import_from_a_higher_crate_is_caught() {
     let path = "crates/larder/src/flight.rs";
     let flight = "//! A flight.\npub struct Flight;\n\nfn f() -> larder_server::api::Route {}\n";
     caught(&[(path, flight)], &format!("{path}:4: "), "crate larder names `larder_server::api::Route`");
@@ -173,7 +173,7 @@ fn a_module_without_a_layer_and_a_layer_without_its_module_are_caught() {
     let without = with("ARCHITECTURE.md", " `flight`", "");
     caught(&[("ARCHITECTURE.md", &without)], "ARCHITECTURE.md:10: ", "module `flight` of larder");
     let twice = with("ARCHITECTURE.md", "`flight`", "`flight` `flight`");
-    caught(&[("ARCHITECTURE.md", &twice)], "ARCHITECTURE.md:10: ", "`flight` is no module of larder, or");
+    caught(&[("ARCHITECTURE.md", &twice)], "ARCHITECTURE.md:10: ", "`flight` is not a module of larder, or");
     caught(&[("ARCHITECTURE.md", "# Architecture\n")], "ARCHITECTURE.md:1: ", "must have a table");
     let lost = with("ARCHITECTURE.md", "larder-server", "larder-service");
     let found = found(&[("ARCHITECTURE.md", &lost)]);
@@ -213,7 +213,7 @@ fn a_code_name_without_code_is_caught() {
         caught(
             &[("docs/glossary.md", &glossary)],
             "docs/glossary.md:5: ",
-            &format!("no code is named `{gone}`"),
+            &format!("the sources define no `{gone}`"),
         );
     }
     for there in ["flight::Flight", "larder::cache", "Cache::read()", "nothing is read"] {
@@ -242,7 +242,7 @@ fn a_word_that_we_do_not_use_is_caught() {
 }
 
 #[test]
-fn a_house_without_a_glossary_is_caught() {
+fn a_workspace_without_a_glossary_is_caught() {
     caught(&[("docs/glossary.md", GONE)], "docs/glossary.md:1: ", "must exist");
     assert_eq!(found(&[("docs/glossary.md", "# Glossary\n")]).len(), 4, "two tables and two types");
 }

@@ -78,7 +78,7 @@ pub(super) fn all_imports(file: &syn::File) -> Vec<Import> {
     reader.0
 }
 
-/// What the items of one module name; its inner modules speak for themselves.
+/// What the items of one module name; its inner modules are read on their own.
 pub(super) fn references(items: &[Item]) -> Vec<Reference> {
     read(items).references
 }
@@ -223,7 +223,7 @@ impl<'ast> Visit<'ast> for Reader {
     }
 }
 
-/// An item's attributes; the kinds that the house does not use have none.
+/// An item's attributes; none for the kinds of items that the workspace does not use.
 pub(super) fn attributes(item: &Item) -> &[Attribute] {
     match item {
         Item::Const(item) => &item.attrs,

@@ -64,7 +64,7 @@ fn tests_of_row(line: &str) -> Option<&str> {
     (!is_rule && last != "driven by").then_some(last)
 }
 
-/// Why `suite path::to::*::test` is no proof; `None` when it is one. A `*` stands for one step of the path.
+/// Why `suite path::to::*::test` is no proof; `None` when it is one. A `*` matches one step of the path.
 fn complaint(named: &str, report: &Report) -> Option<&'static str> {
     let Some((suite, name)) = named.split_once(' ') else {
         return Some("is no test; a suite and a name are expected, such as `larder::tags trace_9`");

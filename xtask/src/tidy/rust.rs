@@ -10,7 +10,7 @@ const MAX_LINES: usize = 400;
 /// Names for everything, that is for nothing.
 const GRAB_BAGS: [&str; 6] = ["util", "utils", "common", "helper", "helpers", "misc"];
 
-/// Words that stand in for work to be done.
+/// Macros that mark unfinished work.
 const UNFINISHED: [&str; 3] = ["todo!", "unimplemented!", "dbg!"];
 
 /// A file has at most 400 lines.

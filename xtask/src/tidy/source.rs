@@ -61,7 +61,7 @@ impl Source {
         Violation { path: self.path.clone(), line, message: message.into() }
     }
 
-    /// The lines where the tokens of `code` stand, one after the other: `redis::` is not in `my_redis::`.
+    /// The lines that have the tokens of `code`, one after the other: `redis::` is not in `my_redis::`.
     pub(super) fn lines_with(&self, code: &str) -> Vec<usize> {
         let mut pieces = Pieces::of(code);
         pieces.add_all(code.parse().unwrap_or_default());
@@ -121,7 +121,7 @@ impl<'a> Pieces<'a> {
     }
 
     /// Goes on to the end of a token; false if it belongs to a doc comment, which the compiler spells as an
-    /// attribute whose tokens all stand where the comment does.
+    /// attribute whose tokens all have the comment's span.
     fn advance(&mut self, range: &Range<usize>) -> bool {
         self.add_comments_until(range.start);
         let written = &self.source[range.clone()];
@@ -133,7 +133,7 @@ impl<'a> Pieces<'a> {
         !is_comment
     }
 
-    /// What stands between two tokens is white space and plain comments.
+    /// Between two tokens are only white space and plain comments.
     fn add_comments_until(&mut self, start: usize) {
         while let Some(gap) = self.source.get(self.end..start) {
             let Some(offset) = gap.find('/') else { return };

@@ -42,7 +42,7 @@ fn cells(line: &str) -> Option<Vec<String>> {
     Some(escaped.split('|').map(|cell| cell.trim().replace('\u{0}', "|")).collect())
 }
 
-/// What stands in backticks.
+/// The parts of a cell that are in backticks.
 pub(super) fn names(cell: &str) -> impl Iterator<Item = &str> {
     cell.split('`').skip(1).step_by(2).map(str::trim)
 }

@@ -1,4 +1,4 @@
-//! No undefined term: the glossary's code names exist, and each public type of the engine is one of them.
+//! Undefined terms: public types of the engine that the glossary does not name, and code names that do not exist.
 
 use std::collections::{HashMap, HashSet};
 
@@ -71,13 +71,13 @@ impl Definitions {
         }
     }
 
-    /// The code names that nothing in the sources bears.
-    pub(super) fn missing(&self, glossary: &Glossary) -> Vec<Violation> {
+    /// Code names of the glossary that the sources do not define.
+    pub(super) fn find_missing(&self, glossary: &Glossary) -> Vec<Violation> {
         let absent = glossary.code_names.iter().filter(|(_, name)| !self.has(name));
-        absent.map(|(line, name)| violation(*line, format!("no code is named `{name}`"))).collect()
+        absent.map(|(line, name)| violation(*line, format!("the sources define no `{name}`"))).collect()
     }
 
-    /// `a::B::c` is a member of a member; what is no Rust name stands in a string or in a script.
+    /// `a::B::c` is a member of a member; a name that is not Rust is in a string or in an SQL script.
     fn has(&self, name: &str) -> bool {
         let plain = name.split(['(', '<', '!']).next().unwrap_or(name);
         let parts: Vec<_> = plain.split("::").collect();
@@ -139,15 +139,15 @@ impl<'ast> Visit<'ast> for Definitions {
     }
 }
 
-/// Whether `name` stands in a text as a word of its own.
+/// Whether a text has `name` as a word of its own.
 fn has_whole(text: &str, name: &str) -> bool {
     let is_part = |sign: char| sign.is_alphanumeric() || sign == '_';
     text.match_indices(name)
         .any(|(at, _)| !text[..at].ends_with(is_part) && !text[at + name.len()..].starts_with(is_part))
 }
 
-/// The engine's public types that the glossary does not define.
-pub(super) fn undefined(trees: &[Tree], glossary: &Glossary) -> Vec<Violation> {
+/// Public types of the engine that the glossary does not name.
+pub(super) fn find_undefined(trees: &[Tree], glossary: &Glossary) -> Vec<Violation> {
     let parts = glossary.code_names.iter().flat_map(|(_, name)| name.split("::"));
     let defined: HashSet<_> = parts.filter_map(|part| part.split(['(', '<', '!']).next()).collect();
     let Some(engine) = trees.iter().find(|tree| tree.package == ENGINE) else { return Vec::new() };
@@ -157,7 +157,10 @@ pub(super) fn undefined(trees: &[Tree], glossary: &Glossary) -> Vec<Violation> {
     types.dedup_by(|a, b| a.line == b.line && a.name == b.name);
     types.retain(|of| !defined.contains(of.name.as_str()));
     let complain = |of: &Public| {
-        let message = format!("undefined term: `{}` is public and in no row of {}", of.name, PAGE);
+        let message = format!(
+            "undefined term: `{}` is a public type, but no row of {} has it as a code name",
+            of.name, PAGE
+        );
         of.module.source.violation(of.line, message)
     };
     types.iter().map(complain).collect()

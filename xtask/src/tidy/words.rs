@@ -1,4 +1,4 @@
-//! The words that the glossary replaces stand in no comment, no page and no text that is logged or answered.
+//! Words that the glossary replaces: in comments, in pages, and in texts that are logged or sent to clients.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use super::source::{Passage, Source};
 /// A word as it is read, and its line; a sentence's end is an empty one.
 type Word = (usize, String);
 
-/// What a text for the database or for Redis has in it: its words are not ours to choose.
+/// Parts of SQL and of Redis scripts: a text that has one is not a message.
 const COMMANDS: [&str; 12] = [
     "SELECT ",
     "INSERT ",
@@ -27,8 +27,8 @@ const COMMANDS: [&str; 12] = [
     "local ",
 ];
 
-/// In the comments of a file, those of tests included.
-pub(super) fn in_comments(source: &Source, glossary: &Glossary) -> Vec<Violation> {
+/// Finds them in the comments of a file, test code included.
+pub(super) fn find_in_comments(source: &Source, glossary: &Glossary) -> Vec<Violation> {
     let mut blocks: Vec<Vec<(usize, &str)>> = Vec::new();
     for comment in &source.comments {
         let lines =
@@ -41,27 +41,27 @@ pub(super) fn in_comments(source: &Source, glossary: &Glossary) -> Vec<Violation
         }
     }
     let words = blocks.iter().flat_map(|block| words_of(block)).collect::<Vec<_>>();
-    complaints(&source.path, &words, glossary)
+    find(&source.path, &words, glossary)
 }
 
-/// In the strings of a crate that people read.
-pub(super) fn in_messages(tree: &Tree, glossary: &Glossary) -> Vec<Violation> {
+/// Finds them in the messages of a crate, test code excluded.
+pub(super) fn find_in_messages(tree: &Tree, glossary: &Glossary) -> Vec<Violation> {
     let of_module = tree.modules.iter().flat_map(|module| {
         let words: Vec<_> = strings(module.items).iter().filter(is_message).flat_map(message).collect();
-        complaints(&module.source.path, &words, glossary)
+        find(&module.source.path, &words, glossary)
     });
     of_module.collect()
 }
 
-/// In a page; the glossary's own table of these words is let be.
-pub(super) fn in_page(path: &Path, text: &str, glossary: &Glossary) -> Vec<Violation> {
+/// Finds them in a page, except in the glossary's table of these words.
+pub(super) fn find_in_page(path: &Path, text: &str, glossary: &Glossary) -> Vec<Violation> {
     let is_own = |line| path == Path::new(PAGE) && glossary.lines_of_words.contains(&line);
     let lines = text.lines().enumerate().map(|(number, line)| (number + 1, line));
     let lines: Vec<_> = lines.map(|(line, text)| (line, if is_own(line) { "" } else { text })).collect();
-    complaints(path, &words_of(&lines), glossary)
+    find(path, &words_of(&lines), glossary)
 }
 
-fn complaints(path: &Path, words: &[Word], glossary: &Glossary) -> Vec<Violation> {
+fn find(path: &Path, words: &[Word], glossary: &Glossary) -> Vec<Violation> {
     let mut violations = Vec::new();
     for (start, (line, _)) in words.iter().enumerate() {
         for replaced in &glossary.replaced {
@@ -163,13 +163,13 @@ mod tests {
     }
 
     fn in_text(text: &str) -> Vec<usize> {
-        let found = in_page(Path::new("docs/a.md"), text, &glossary());
+        let found = find_in_page(Path::new("docs/a.md"), text, &glossary());
         found.iter().map(|violation| violation.line).collect()
     }
 
     #[test]
     fn a_word_is_refused_in_a_page_with_what_to_write() {
-        let found = in_page(Path::new("docs/a.md"), "# A\nRedis is told.\n", &glossary());
+        let found = find_in_page(Path::new("docs/a.md"), "# A\nRedis is told.\n", &glossary());
         assert_eq!(found[0].to_string(), "docs/a.md:2: \"told\": we write publish");
         assert_eq!(in_text("Told, told"), [1], "once a line");
         assert_eq!(in_text("what\nis said"), [1], "across lines");
@@ -196,7 +196,7 @@ mod tests {
             "a.rs",
             "//! Told.\n/// What is\n/// said.\nfn told() { /* told */ } // told\n// `told`\nconst A: &str = \"told\";",
         );
-        let lines: Vec<_> = in_comments(&source, &glossary()).iter().map(|found| found.line).collect();
+        let lines: Vec<_> = find_in_comments(&source, &glossary()).iter().map(|found| found.line).collect();
         assert_eq!(lines, [1, 2, 4]);
     }
 
@@ -205,7 +205,7 @@ mod tests {
         let words = |text: &str| {
             let passage = Passage { line: 1, text: text.to_owned() };
             let is_message = is_message(&&passage);
-            (is_message, complaints(Path::new("a.rs"), &message(&passage), &glossary()).len())
+            (is_message, find(Path::new("a.rs"), &message(&passage), &glossary()).len())
         };
         assert_eq!(words("Redis is told"), (true, 1));
         assert_eq!(words("x {told} y"), (true, 0));
