@@ -72,7 +72,7 @@ pub(crate) fn check(root: &Path) -> Result<()> {
     report(&violations(root)?)
 }
 
-/// Whether the last whole run drove every row of the requirements.
+/// Whether the last complete run of the tests drove every row of the requirements.
 pub(crate) fn requirements(root: &Path) -> Result<()> {
     report(&requirements::driven(root))
 }

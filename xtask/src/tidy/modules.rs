@@ -107,8 +107,8 @@ impl<'a> Tree<'a> {
         index
     }
 
-    /// Every path that leads from one module into another. Where an import does, the uses of what it brings are left
-    /// out.
+    /// Every path that leads from one module into another. If an import leads there, the uses of the imported names are
+    /// left out.
     pub(super) fn edges(&self, packages: &[String]) -> Vec<Edge> {
         (0..self.modules.len()).flat_map(|from| self.edges_from(from, packages)).collect()
     }
@@ -266,7 +266,7 @@ fn imports_of(items: &[Item]) -> Vec<Import> {
     uses.flatten().collect()
 }
 
-/// The name that an item brings into its module; modules and imports are kept elsewhere.
+/// The name that an item defines in its module; modules and imports are kept elsewhere.
 pub(super) fn name_of(item: &Item) -> Option<String> {
     let name = match item {
         Item::Const(item) => &item.ident,

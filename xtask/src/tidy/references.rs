@@ -10,7 +10,7 @@ use syn::{
 
 use super::source::Passage;
 
-/// One branch of a `use` tree, as if it stood alone.
+/// One branch of a `use` tree, as a path of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Import {
     /// What is imported; `a::b::{self}` is `a::b`.

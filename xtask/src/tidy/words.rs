@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::Violation;
-use super::glossary::{Glossary, PAGE};
+use super::glossary::{Glossary, PAGE, Replaced};
 use super::modules::Tree;
 use super::references::strings;
 use super::source::{Passage, Source};
@@ -61,16 +61,21 @@ pub(super) fn find_in_page(path: &Path, text: &str, glossary: &Glossary) -> Vec<
     find(path, &words_of(&lines), glossary)
 }
 
+/// At each place the longest entry of the table counts: `told apart` is not `told`.
 fn find(path: &Path, words: &[Word], glossary: &Glossary) -> Vec<Violation> {
     let mut violations = Vec::new();
-    for (start, (line, _)) in words.iter().enumerate() {
-        for replaced in &glossary.replaced {
-            let found = words[start..].iter().map(|(_, word)| word).take(replaced.words.len());
-            if found.eq(&replaced.words) {
-                let phrase = replaced.words.join(" ");
-                let message = format!("\"{phrase}\": we write {}", replaced.instead);
-                violations.push(Violation { path: path.to_owned(), line: *line, message });
-            }
+    let mut rest = words;
+    while let [(line, _), after @ ..] = rest {
+        let starts_here = |replaced: &&Replaced| {
+            rest.iter().map(|(_, word)| word).take(replaced.words.len()).eq(&replaced.words)
+        };
+        let longest =
+            glossary.replaced.iter().filter(starts_here).max_by_key(|replaced| replaced.words.len());
+        rest = longest.map_or(after, |replaced| &rest[replaced.words.len()..]);
+        if let Some(replaced) = longest {
+            let phrase = replaced.words.join(" ");
+            let message = format!("\"{phrase}\": we write {}", replaced.instead);
+            violations.push(Violation { path: path.to_owned(), line: *line, message });
         }
     }
     violations.dedup();
@@ -151,7 +156,6 @@ fn add_words(line: usize, text: &str, words: &mut Vec<Word>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::glossary::Replaced;
     use super::*;
 
     fn glossary() -> Glossary {
@@ -159,7 +163,10 @@ mod tests {
             words: words.split(' ').map(str::to_owned).collect(),
             instead: "publish".to_owned(),
         };
-        Glossary { replaced: vec![replaced("told"), replaced("what is said")], ..Glossary::default() }
+        Glossary {
+            replaced: vec![replaced("told"), replaced("what is said"), replaced("told apart")],
+            ..Glossary::default()
+        }
     }
 
     fn in_text(text: &str) -> Vec<usize> {
@@ -174,6 +181,14 @@ mod tests {
         assert_eq!(in_text("Told, told"), [1], "once a line");
         assert_eq!(in_text("what\nis said"), [1], "across lines");
         assert_eq!(in_text("[told](a.md)"), [1]);
+        assert_eq!(in_text("told what is\nsaid"), [1, 1], "one after the other");
+    }
+
+    #[test]
+    fn the_longest_entry_of_the_table_counts() {
+        let found = find_in_page(Path::new("a.md"), "told apart", &glossary());
+        assert_eq!(found.len(), 1);
+        assert!(found[0].message.starts_with("\"told apart\""), "{found:?}");
     }
 
     #[test]
