@@ -3,7 +3,7 @@
 use http::{HeaderName, HeaderValue};
 use larder::class::Answer;
 use larder::receipt::{Delivery, Receipt};
-use larder::source::{Kept, Source};
+use larder::source::{Placement, Source};
 
 /// `Cache-Status`, as RFC 9211 names it.
 pub const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -18,26 +18,30 @@ pub const CACHE_INVALIDATION: HeaderName = HeaderName::from_static("cache-invali
 ///
 /// ```
 /// use larder::class::Answer;
-/// use larder::source::{Kept, Source, WhyNot};
+/// use larder::source::{Placement, Source, NotStoredReason};
 /// use larder_http::headers::cache_status;
 ///
-/// let hit = Answer { value: Some(std::sync::Arc::new(7)), source: Source::Memory, joined: false };
+/// let hit = Answer { value: Some(std::sync::Arc::new(7)), source: Source::Memory, is_shared: false };
 /// assert_eq!(cache_status(&hit), "larder; hit; detail=memory");
 ///
-/// let joined = Answer { source: Source::Load { kept: Kept::Redis }, joined: true, ..hit };
+/// let joined = Answer { source: Source::Load { placement: Placement::Redis }, is_shared: true, ..hit };
 /// assert_eq!(cache_status(&joined), "larder; fwd=miss; stored; collapsed");
 ///
-/// let large = Answer { source: Source::Load { kept: Kept::Nowhere(WhyNot::TooLarge) }, joined: false, ..joined };
+/// let large = Answer { source: Source::Load { placement: Placement::Nowhere(NotStoredReason::TooLarge) }, is_shared: false, ..is_shared };
 /// assert_eq!(cache_status(&large), "larder; fwd=miss; detail=too-large");
 /// ```
 pub fn cache_status<V>(answer: &Answer<V>) -> HeaderValue {
-    HeaderValue::from_static(match (answer.source, answer.joined) {
+    HeaderValue::from_static(match (answer.source, answer.is_shared) {
         (Source::Memory, _) => "larder; hit; detail=memory",
         (Source::Redis, false) => "larder; hit; detail=redis",
         (Source::Redis, true) => "larder; hit; detail=redis; collapsed",
-        (Source::Load { kept: Kept::Memory | Kept::Redis }, false) => "larder; fwd=miss; stored",
-        (Source::Load { kept: Kept::Memory | Kept::Redis }, true) => "larder; fwd=miss; stored; collapsed",
-        (Source::Load { kept: Kept::Nowhere(why) }, joined) => {
+        (Source::Load { placement: Placement::Memory | Placement::Redis }, false) => {
+            "larder; fwd=miss; stored"
+        }
+        (Source::Load { placement: Placement::Memory | Placement::Redis }, true) => {
+            "larder; fwd=miss; stored; collapsed"
+        }
+        (Source::Load { placement: Placement::Nowhere(why) }, joined) => {
             let collapsed = if joined { "; collapsed" } else { "" };
             let value = format!("larder; fwd=miss{collapsed}; detail={}", why.as_str());
             // The words are of letters and hyphens.

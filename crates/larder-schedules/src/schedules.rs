@@ -9,15 +9,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use larder::clock::Tick;
 use larder::policy::Consistency;
-use larder::protocol::rules::{Rule, Rules};
+use larder::protocol::flight::JoinDecision;
+use larder::protocol::rules::{ProtocolRule, ProtocolRules};
 use larder::protocol::tag::TagKey;
 use shuttle::sync::Mutex;
 use shuttle::sync::mpsc::{Receiver, Sender, channel};
 use shuttle::thread;
 
 use crate::local::copy::{LocalCopy, Origin, Slot};
-use crate::local::permit::Permitted;
-use crate::local::{Departure, Local};
+use crate::local::permit::LocalPermit;
+use crate::local::{LocalTier, NewFlight};
 
 const KEY: &[u8] = b"k";
 const NOW: Tick = Tick::from_nanos(1);
@@ -77,7 +78,7 @@ fn copy(version: u8, origin: Origin) -> LocalCopy {
     }
 }
 
-fn held(local: &Local) -> Option<u8> {
+fn held(local: &LocalTier) -> Option<u8> {
     let copy = local.get(KEY, NOW, true)?;
     copy.value.as_ref()?.downcast_ref::<u8>().copied()
 }
@@ -87,11 +88,11 @@ fn lock<T>(mutex: &Mutex<T>) -> shuttle::sync::MutexGuard<'_, T> {
 }
 
 /// The connection's reader: pushes inline, replies to whoever asked.
-fn deliver(local: &Local, wire: &Receiver<Wire>) {
+fn deliver(local: &LocalTier, wire: &Receiver<Wire>) {
     while let Ok(item) = wire.recv() {
         match item {
             Wire::Push => {
-                local.pushed(KEY);
+                local.apply_push(KEY);
             }
             Wire::Reply(version, to) => {
                 let _ = to.send(version);
@@ -104,23 +105,23 @@ fn deliver(local: &Local, wire: &Receiver<Wire>) {
 }
 
 /// One tracked read, whose task wakes some time after its reply came.
-fn read_tracked(local: &Local, server: &Mutex<Server>) {
-    let mark = local.mark([KEY].into_iter());
+fn read_tracked(local: &LocalTier, server: &Mutex<Server>) {
+    let seqs = local.note_seqs([KEY].into_iter());
     let (reply, version) = channel();
     lock(server).read(reply);
     if let Ok(version) = version.recv() {
         let slot = Slot::Entry(Arc::new(copy(version, Origin::Guarded)));
-        local.insert_tracked(&mark, 0, key(), slot);
+        local.insert_tracked(&seqs, 0, key(), slot);
     }
 }
 
 /// A tracked read races with a write whose push comes on the same connection.
-pub fn insert_against_push(rules: Rules) {
+pub fn insert_against_push(rules: ProtocolRules) {
     insert_against(rules, |server| server.write());
 }
 
 /// A tracked read races with the loss of its connection: nobody is told of the write that follows.
-pub fn insert_against_clear(rules: Rules) {
+pub fn insert_against_clear(rules: ProtocolRules) {
     insert_against(rules, |server| {
         server.is_tracked = false;
         server.send(Wire::Lost);
@@ -128,8 +129,8 @@ pub fn insert_against_clear(rules: Rules) {
     });
 }
 
-fn insert_against(rules: Rules, disturb: fn(&mut Server)) {
-    let local = Arc::new(Local::new(1 << 16, rules));
+fn insert_against(rules: ProtocolRules, disturb: fn(&mut Server)) {
+    let local = Arc::new(LocalTier::new(1 << 16, rules));
     let (sender, wire) = channel();
     let server = Arc::new(Mutex::new(Server { version: 0, is_tracked: false, wire: sender }));
     let connection = thread::spawn({
@@ -158,49 +159,49 @@ fn insert_against(rules: Rules, disturb: fn(&mut Server)) {
 }
 
 /// A load without Redis races with this instance's own write of the key.
-pub fn load_against_drop_key(rules: Rules) {
+pub fn load_against_drop_key(rules: ProtocolRules) {
     load_against(rules, false, |local| {
         local.drop_key(KEY);
     });
 }
 
 /// A load without Redis races with a pattern that means the key.
-pub fn load_against_drop_matching(rules: Rules) {
+pub fn load_against_drop_matching(rules: ProtocolRules) {
     load_against(rules, false, |local| {
         local.drop_matching(|key| key == KEY);
     });
 }
 
 /// A load without Redis races with what makes everything count as touched.
-pub fn load_against_clear(rules: Rules) {
+pub fn load_against_clear(rules: ProtocolRules) {
     load_against(rules, false, |local| {
         local.clear();
     });
 }
 
 /// A load without Redis races with this instance's own write of a tag that it depends on.
-pub fn load_against_drop_tag(rules: Rules) {
+pub fn load_against_drop_tag(rules: ProtocolRules) {
     load_against(rules, true, |local| {
         local.drop_tag(&tag());
     });
 }
 
-fn load_against(rules: Rules, by_tag: bool, invalidate: fn(&Local)) {
-    let local = Arc::new(Local::new(1 << 16, rules));
+fn load_against(rules: ProtocolRules, by_tag: bool, invalidate: fn(&LocalTier)) {
+    let local = Arc::new(LocalTier::new(1 << 16, rules));
     let database = Arc::new(Mutex::new(0_u8));
     let tags: Arc<[TagKey]> = if by_tag { [tag()].into() } else { [].into() };
     let loader = thread::spawn({
         let (local, database) = (local.clone(), database.clone());
         move || {
             let arrival = local.next_flight();
-            let departure = local.depart(&key(), &tags, Consistency::Bounded, arrival, NOW, BOUND);
-            let Departure::Lead(flight, ..) = departure else { return };
+            let departure = local.join_or_lead(&key(), &tags, Consistency::Bounded, arrival, NOW, BOUND);
+            let JoinDecision::Lead(NewFlight { id: flight, .. }) = departure else { return };
             let taken = local.take_tokens(&tags, true);
             let version = *lock(&database);
             let copy = LocalCopy { tags: taken, ..copy(version, Origin::Timed) };
             // Overtaken or not: the schedule decides.
             let _ = local.insert_loaded(&key(), flight, copy);
-            local.land(KEY, flight);
+            local.end_flight(KEY, flight);
         }
     });
     let writer = thread::spawn({
@@ -217,52 +218,54 @@ fn load_against(rules: Rules, by_tag: bool, invalidate: fn(&Local)) {
 }
 
 /// A value that is computed under a permit races with this instance's own write of the key.
-pub fn put_against_drop_key(rules: Rules) {
+pub fn put_against_drop_key(rules: ProtocolRules) {
     put_against(rules, false, |local| {
         local.drop_key(KEY);
     });
 }
 
 /// A value that is computed under a permit races with what Redis reports of the key.
-pub fn put_against_push(rules: Rules) {
+pub fn put_against_push(rules: ProtocolRules) {
     put_against(rules, false, |local| {
-        local.pushed(KEY);
+        local.apply_push(KEY);
     });
 }
 
 /// A value that is computed under a permit races with a pattern that means the key.
-pub fn put_against_drop_matching(rules: Rules) {
+pub fn put_against_drop_matching(rules: ProtocolRules) {
     put_against(rules, false, |local| {
         local.drop_matching(|key| key == KEY);
     });
 }
 
 /// A value that is computed under a permit races with what makes everything count as touched.
-pub fn put_against_clear(rules: Rules) {
+pub fn put_against_clear(rules: ProtocolRules) {
     put_against(rules, false, |local| {
         local.clear();
     });
 }
 
 /// A value that is computed under a permit races with this instance's own write of a tag that it depends on.
-pub fn put_against_drop_tag(rules: Rules) {
+pub fn put_against_drop_tag(rules: ProtocolRules) {
     put_against(rules, true, |local| {
         local.drop_tag(&tag());
     });
 }
 
-fn put_against(rules: Rules, by_tag: bool, invalidate: fn(&Local)) {
-    let local = Arc::new(Local::new(1 << 16, rules));
+fn put_against(rules: ProtocolRules, by_tag: bool, invalidate: fn(&LocalTier)) {
+    let local = Arc::new(LocalTier::new(1 << 16, rules));
     let database = Arc::new(Mutex::new(0_u8));
     let tags: Arc<[TagKey]> = if by_tag { [tag()].into() } else { [].into() };
     let computation = thread::spawn({
         let (local, database) = (local.clone(), database.clone());
         move || {
-            let permitted = Permitted::draw(&local, &key(), &tags);
+            let permit = LocalPermit::draw(&local, &key(), &tags);
             let taken = local.take_tokens(&tags, true);
             let version = *lock(&database);
-            let _ = permitted
-                .redeem(LocalCopy { tags: taken, ..copy(version, Origin::Timed) }, Rule::PutsUnderPermit);
+            let _ = permit.redeem(
+                LocalCopy { tags: taken, ..copy(version, Origin::Timed) },
+                ProtocolRule::PutsUnderPermit,
+            );
         }
     });
     let writer = thread::spawn({

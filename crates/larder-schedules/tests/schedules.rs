@@ -2,7 +2,7 @@
 
 use std::panic::catch_unwind;
 
-use larder::protocol::rules::{Rule, Rules};
+use larder::protocol::rules::{ProtocolRule, ProtocolRules};
 use larder_schedules::schedules::{
     insert_against_clear, insert_against_push, load_against_clear, load_against_drop_key,
     load_against_drop_matching, load_against_drop_tag, put_against_clear, put_against_drop_key,
@@ -10,35 +10,35 @@ use larder_schedules::schedules::{
 };
 
 /// By chance, and by changing priorities at few points, which finds what takes few unlucky switches.
-fn explore(scenario: fn(Rules), rules: Rules) {
+fn explore(scenario: fn(ProtocolRules), rules: ProtocolRules) {
     shuttle::check_random(move || scenario(rules), 3_000);
     shuttle::check_pct(move || scenario(rules), 3_000, 3);
 }
 
 #[test]
 fn no_old_copy_remains_after_a_push() {
-    explore(insert_against_push, Rules::default());
+    explore(insert_against_push, ProtocolRules::default());
 }
 
 #[test]
 fn no_old_copy_remains_after_a_clear() {
-    explore(insert_against_clear, Rules::default());
+    explore(insert_against_clear, ProtocolRules::default());
 }
 
 #[test]
 fn no_old_copy_remains_after_a_write_of_the_key() {
-    explore(load_against_drop_key, Rules::default());
+    explore(load_against_drop_key, ProtocolRules::default());
 }
 
 #[test]
 fn no_old_copy_remains_after_a_write_of_the_tag() {
-    explore(load_against_drop_tag, Rules::default());
+    explore(load_against_drop_tag, ProtocolRules::default());
 }
 
 #[test]
 fn no_old_copy_remains_after_a_pattern_or_a_clear_overtook_its_load() {
-    explore(load_against_drop_matching, Rules::default());
-    explore(load_against_clear, Rules::default());
+    explore(load_against_drop_matching, ProtocolRules::default());
+    explore(load_against_clear, ProtocolRules::default());
 }
 
 #[test]
@@ -51,13 +51,13 @@ fn no_old_copy_remains_after_an_invalidation_overtook_its_permit() {
         put_against_drop_tag,
     ];
     for scenario in scenarios {
-        explore(scenario, Rules::default());
+        explore(scenario, ProtocolRules::default());
     }
 }
 
 #[test]
 fn blind_put_is_found() {
-    let rules = Rules::without(Rule::PutsUnderPermit);
+    let rules = ProtocolRules::without(ProtocolRule::PutsUnderPermit);
     for scenario in [put_against_drop_key, put_against_push, put_against_drop_matching, put_against_clear] {
         assert!(catch_unwind(|| explore(scenario, rules)).is_err(), "a put without its permit goes unseen");
     }
@@ -65,7 +65,7 @@ fn blind_put_is_found() {
 
 #[test]
 fn late_insert_is_found() {
-    let rules = Rules::without(Rule::InsertsNothingLate);
+    let rules = ProtocolRules::without(ProtocolRule::InsertsNothingLate);
     for scenario in [insert_against_push, insert_against_clear] {
         assert!(catch_unwind(|| explore(scenario, rules)).is_err(), "a late insert goes unseen");
     }
@@ -73,6 +73,6 @@ fn late_insert_is_found() {
 
 #[test]
 fn blind_join_is_found() {
-    let rules = Rules::without(Rule::JoinsNoPast);
+    let rules = ProtocolRules::without(ProtocolRule::JoinsNoPast);
     assert!(catch_unwind(|| explore(load_against_drop_key, rules)).is_err(), "a detached load goes unseen");
 }

@@ -11,23 +11,23 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::address::{Address, PostgresAddress, sqlite_url};
-use crate::connecting::pool::{Loan, SqlPool};
-use crate::connecting::source::Source;
+use crate::connecting::connector::Connector;
+use crate::connecting::pool::{PooledConnection, SqlPool};
 use crate::dialect::Dialect;
 use crate::error::Error;
 use crate::journal::completeness::Completeness;
+use crate::keyed_mutex::{KeyGuard, KeyedMutex};
 use crate::migrating::needs_session;
 use crate::options::{DatabaseOptions, Pooler};
-use crate::turns::{Turn, Turns};
 
 /// How long a caller waits for a connection to PostgreSQL.
-pub(crate) const POSTGRES_WAIT: Duration = Duration::from_secs(2);
+pub(crate) const POSTGRES_TIMEOUT: Duration = Duration::from_secs(2);
 const SQLITE_READERS: u32 = 4;
 /// Also SQLite's own `busy_timeout`, which the pragmas below spell in milliseconds.
-const SQLITE_WAIT: Duration = Duration::from_secs(5);
+const SQLITE_TIMEOUT: Duration = Duration::from_secs(5);
 /// As long as SQLite's writers wait for each other.
-const TURN_WAIT: Duration = SQLITE_WAIT;
-const PING_WAIT: Duration = Duration::from_secs(1);
+const ROW_LOCK_TIMEOUT: Duration = SQLITE_TIMEOUT;
+const PING_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// FULL: in WAL mode NORMAL may lose the last commits with the power, which others may have cached by then.
 /// The cache of pages may grow to 16 MiB (SQLite's default is 2): what one search reads of 100,000 rows must fit.
@@ -47,8 +47,8 @@ struct Shared {
     /// On PostgreSQL the same connections, of which writers hold at most half.
     writers: SqlPool,
     /// Where PostgreSQL's migrations find a session; `None` if only a pooler in transaction mode is known.
-    sessions: Option<Source>,
-    turns: Turns,
+    sessions: Option<Connector>,
+    row_locks: KeyedMutex,
     statements: AtomicU64,
     completeness: Completeness,
 }
@@ -111,15 +111,15 @@ impl Database {
         let is_pooled = options.pooler == Pooler::Transaction || address.has_transaction_pooler;
         let sessions = match &options.direct_url {
             Some(url) => match Address::parse(url)? {
-                Address::Postgres(address) => Some(Source::postgres(&address, false)?),
+                Address::Postgres(address) => Some(Connector::postgres(&address, false)?),
                 Address::Sqlite(_) => None,
             },
             None if is_pooled => None,
-            None => Some(Source::postgres(address, false)?),
+            None => Some(Connector::postgres(address, false)?),
         };
         // The journal's own connection leaves the pool for good.
         let lent = options.pool_size - 1;
-        let readers = SqlPool::new(Source::postgres(address, is_pooled)?, lent, POSTGRES_WAIT);
+        let readers = SqlPool::new(Connector::postgres(address, is_pooled)?, lent, POSTGRES_TIMEOUT);
         // What has no transaction of its own gets one, for the time-out for locks that goes with it.
         let writers = readers.sharing((lent / 2).max(1), Dialect::Postgres.begin());
         // Whether the database answers, and as what it refuses.
@@ -133,7 +133,7 @@ impl Database {
         }
         let url = sqlite_url(path)?;
         let pool = |connections, pragmas| -> Result<SqlPool, Error> {
-            Ok(SqlPool::new(Source::sqlite(&url, pragmas)?, connections, SQLITE_WAIT))
+            Ok(SqlPool::new(Connector::sqlite(&url, pragmas)?, connections, SQLITE_TIMEOUT))
         };
         let writers = pool(1, &[SQLITE_SETTINGS])?;
         enter_wal(&writers).await?;
@@ -142,16 +142,16 @@ impl Database {
         Ok(Self::new(Dialect::Sqlite, readers, writers, None))
     }
 
-    fn new(dialect: Dialect, readers: SqlPool, writers: SqlPool, sessions: Option<Source>) -> Self {
-        let (turns, statements, completeness) =
-            (Turns::default(), AtomicU64::new(0), Completeness::default());
-        let shared = Shared { dialect, readers, writers, sessions, turns, statements, completeness };
+    fn new(dialect: Dialect, readers: SqlPool, writers: SqlPool, sessions: Option<Connector>) -> Self {
+        let (row_locks, statements, completeness) =
+            (KeyedMutex::default(), AtomicU64::new(0), Completeness::default());
+        let shared = Shared { dialect, readers, writers, sessions, row_locks, statements, completeness };
         Self { shared: Arc::new(shared) }
     }
 
     /// The executor for one fresh autocommit statement, which it counts.
     ///
-    /// A cache's loader must use only this or [`Database::reading`], never a transaction's snapshot: what it loads has to be at
+    /// A cache's loader must use only this or [`Database::read_connection`], never a transaction's snapshot: what it loads has to be at
     /// least as new as the moment the load began. What is read in a transaction that was open before is not kept; see
     /// [`larder::loading::spoil`].
     pub fn read(&self) -> &SqlPool {
@@ -175,14 +175,14 @@ impl Database {
     }
 
     /// A transaction that is ready to write.
-    pub(crate) async fn writing(&self) -> Result<Loan, Error> {
+    pub(crate) async fn begin_write(&self) -> Result<PooledConnection, Error> {
         let mut loan = self.shared.writers.acquire().await?;
         loan.begin(self.shared.dialect.begin()).await?;
         Ok(loan)
     }
 
     /// Where PostgreSQL's migrations find a session; `None` on SQLite.
-    pub(crate) fn session(&self) -> Result<Option<&Source>, Error> {
+    pub(crate) fn session(&self) -> Result<Option<&Connector>, Error> {
         match (self.shared.dialect, &self.shared.sessions) {
             (Dialect::Sqlite, _) => Ok(None),
             (Dialect::Postgres, Some(source)) => Ok(Some(source)),
@@ -191,11 +191,11 @@ impl Database {
     }
 
     /// A turn among this process's writers of `row`. On SQLite there is one connection that writes, so it is the turn.
-    pub(crate) async fn turn(&self, row: &str) -> Result<Option<Turn>, Error> {
+    pub(crate) async fn lock_row(&self, row: &str) -> Result<Option<KeyGuard>, Error> {
         if self.dialect() == Dialect::Sqlite {
             return Ok(None);
         }
-        let turn = tokio::time::timeout(TURN_WAIT, self.shared.turns.take(row)).await;
+        let turn = tokio::time::timeout(ROW_LOCK_TIMEOUT, self.shared.row_locks.lock(row)).await;
         turn.map(Some).map_err(Error::unavailable)
     }
 
@@ -215,7 +215,7 @@ impl Database {
     /// No answer in time.
     pub async fn ping(&self) -> Result<(), Error> {
         let answer = sqlx::query("SELECT 1").execute(&self.shared.readers);
-        match tokio::time::timeout(PING_WAIT, answer).await {
+        match tokio::time::timeout(PING_TIMEOUT, answer).await {
             Ok(answer) => answer.map(drop).map_err(Error::from),
             Err(late) => Err(match self.shared.readers.refusal() {
                 Some(refusal) => Error::unavailable(refusal),
@@ -240,7 +240,7 @@ impl Database {
 ///
 /// SQLite does not wait for its `busy_timeout` here, so two processes that open a new file at once need this loop.
 async fn enter_wal(writers: &SqlPool) -> Result<(), Error> {
-    let deadline = Instant::now() + SQLITE_WAIT;
+    let deadline = Instant::now() + SQLITE_TIMEOUT;
     loop {
         match sqlx::query("PRAGMA journal_mode = WAL").execute(writers).await {
             Ok(_) => return Ok(()),

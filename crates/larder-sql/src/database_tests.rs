@@ -11,7 +11,7 @@ use super::*;
 use crate::connecting::pool::TRUSTED_IDLE;
 use crate::error::ErrorKind;
 use crate::migrating::Migrations;
-use crate::write::Write;
+use crate::write::WriteTransaction;
 
 async fn sqlite() -> (Sqlite, Database) {
     let server = Sqlite::fresh().unwrap();
@@ -178,7 +178,7 @@ async fn postgres_reads_what_is_committed_whatever_its_default() {
         .sql(&format!("ALTER DATABASE {} SET {default}", server.url().rsplit('/').next().unwrap()))
         .unwrap();
     let database = Database::connect(&server.url()).await.unwrap();
-    let level = async |write: &mut Write| {
+    let level = async |write: &mut WriteTransaction| {
         let row = sqlx::query("SHOW transaction_isolation").fetch_one(write.statement()).await.unwrap();
         row.get::<String, _>(0)
     };

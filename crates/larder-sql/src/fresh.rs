@@ -19,17 +19,17 @@ mod sealed {
 
 /// A driver's connection that [`fresh`] can check: [`PgConnection`] and [`SqliteConnection`], which a pool's connection of sqlx
 /// dereferences to.
-pub trait Checked: sealed::Sealed + Connection {
+pub trait CheckedConnection: sealed::Sealed + Connection {
     /// Why a load must not be kept that reads here; `None` where it may.
     #[doc(hidden)]
-    fn stale(&mut self) -> impl Future<Output = Result<Option<&'static str>, sqlx::Error>> + Send;
+    fn check_staleness(&mut self) -> impl Future<Output = Result<Option<&'static str>, sqlx::Error>> + Send;
 }
 
 const OPEN: &str = "its loader read inside a transaction that was open already";
 const STANDBY: &str = "its loader read on a standby, which may lag behind the primary";
 
-impl Checked for PgConnection {
-    async fn stale(&mut self) -> Result<Option<&'static str>, sqlx::Error> {
+impl CheckedConnection for PgConnection {
+    async fn check_staleness(&mut self) -> Result<Option<&'static str>, sqlx::Error> {
         if self.is_in_transaction() {
             return Ok(Some(OPEN));
         }
@@ -39,8 +39,8 @@ impl Checked for PgConnection {
     }
 }
 
-impl Checked for SqliteConnection {
-    async fn stale(&mut self) -> Result<Option<&'static str>, sqlx::Error> {
+impl CheckedConnection for SqliteConnection {
+    async fn check_staleness(&mut self) -> Result<Option<&'static str>, sqlx::Error> {
         if self.is_in_transaction() {
             return Ok(Some(OPEN));
         }
@@ -84,9 +84,9 @@ impl Checked for SqliteConnection {
 /// # Ok(())
 /// # }
 /// ```
-pub async fn fresh<C: Checked>(connection: &mut C) -> Result<&mut C, Error> {
+pub async fn fresh<C: CheckedConnection>(connection: &mut C) -> Result<&mut C, Error> {
     if is_loading()
-        && let Some(reason) = connection.stale().await?
+        && let Some(reason) = connection.check_staleness().await?
     {
         spoil(reason);
     }

@@ -13,11 +13,11 @@ pub mod dialect;
 pub mod error;
 mod fresh;
 pub mod journal;
+mod keyed_mutex;
 pub mod migrating;
 pub mod options;
-pub mod reading;
+pub mod read_connection;
 pub mod replica;
-mod turns;
 pub mod write;
 
-pub use crate::fresh::{Checked, fresh};
+pub use crate::fresh::{CheckedConnection, fresh};

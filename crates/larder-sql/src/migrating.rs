@@ -12,7 +12,7 @@ use sqlx::migrate::Migrator;
 use sqlx::{Connection as _, Row};
 
 use crate::connecting::connection::SqlConnection;
-use crate::connecting::source::Source;
+use crate::connecting::connector::Connector;
 use crate::database::Database;
 use crate::dialect::Dialect;
 use crate::error::{Error, cause};
@@ -40,7 +40,7 @@ pub struct Migrations {
 
 /// What [`Database::migrate`] did.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Migrated {
+pub struct MigrationOutcome {
     /// The versions that were pending, in their order.
     pub applied: Vec<i64>,
     /// The newest version that the database has now; more than this program knows after a later release migrated it.
@@ -48,7 +48,7 @@ pub struct Migrated {
 }
 
 /// What the database says of itself.
-struct Present {
+struct SchemaState {
     /// Checksums by version.
     applied: BTreeMap<i64, Vec<u8>>,
     /// The oldest version that a program has to know, by version of a migration.
@@ -64,7 +64,7 @@ impl Database {
     /// say that this one can run on it; tables of the same names belong to another application; migrations are pending and the
     /// role may not apply them, or there is only a pooler in transaction mode to send them through. Else what the database
     /// says.
-    pub async fn migrate(&self, migrations: Migrations) -> Result<Migrated, Error> {
+    pub async fn migrate(&self, migrations: Migrations) -> Result<MigrationOutcome, Error> {
         let migrator = match self.dialect() {
             Dialect::Postgres => migrations.postgres,
             Dialect::Sqlite => migrations.sqlite,
@@ -72,7 +72,7 @@ impl Database {
         let present = self.present().await?;
         let pending = pending(migrator, &present)?;
         let newest = |more: Option<&i64>| present.applied.keys().chain(more).max().copied().unwrap_or(0);
-        let migrated = Migrated { version: newest(pending.last()), applied: pending };
+        let migrated = MigrationOutcome { version: newest(pending.last()), applied: pending };
         if migrated.applied.is_empty() {
             return Ok(migrated);
         }
@@ -89,8 +89,8 @@ impl Database {
         }
     }
 
-    async fn present(&self) -> Result<Present, Error> {
-        let mut present = Present { applied: BTreeMap::new(), oldest: BTreeMap::new() };
+    async fn present(&self) -> Result<SchemaState, Error> {
+        let mut present = SchemaState { applied: BTreeMap::new(), oldest: BTreeMap::new() };
         if self.has_table("_sqlx_migrations").await? {
             let query = "SELECT version, checksum, CASE WHEN success THEN 0 ELSE 1 END AS failed
                          FROM _sqlx_migrations ORDER BY version";
@@ -188,13 +188,13 @@ impl Database {
         }
     }
 
-    async fn fresh(&self, source: &Source) -> Result<SqlConnection, Error> {
-        source.connect(crate::database::POSTGRES_WAIT).await.map_err(Error::unavailable)
+    async fn fresh(&self, source: &Connector) -> Result<SqlConnection, Error> {
+        source.connect(crate::database::POSTGRES_TIMEOUT).await.map_err(Error::unavailable)
     }
 }
 
 /// The versions that this program knows and the database has not.
-fn pending(migrator: &Migrator, present: &Present) -> Result<Vec<i64>, Error> {
+fn pending(migrator: &Migrator, present: &SchemaState) -> Result<Vec<i64>, Error> {
     let known: BTreeMap<_, _> = migrator
         .iter()
         .filter(|migration| !migration.migration_type.is_down_migration())

@@ -42,10 +42,10 @@ async fn older_programs_start_where_the_schema_says_so(database: &Database) {
     let compatible = compatible();
     let first = program(&[GUESTS, &compatible]);
     let migrated = database.migrate(first).await.unwrap();
-    assert_eq!(migrated, Migrated { applied: vec![1, 2], version: 2 });
+    assert_eq!(migrated, MigrationOutcome { applied: vec![1, 2], version: 2 });
     let second = program(&[GUESTS, &compatible, BREAKFAST]);
-    assert_eq!(database.migrate(second).await.unwrap(), Migrated { applied: vec![3], version: 3 });
-    assert_eq!(database.migrate(first).await.unwrap(), Migrated { applied: vec![], version: 3 });
+    assert_eq!(database.migrate(second).await.unwrap(), MigrationOutcome { applied: vec![3], version: 3 });
+    assert_eq!(database.migrate(first).await.unwrap(), MigrationOutcome { applied: vec![], version: 3 });
 
     let third = program(&[GUESTS, &compatible, BREAKFAST, RENAMED]);
     assert_eq!(database.migrate(third).await.unwrap().version, 4);

@@ -1,7 +1,7 @@
 //! Loaders on a standby of PostgreSQL: each read first waits until the standby has replayed what the primary had when it began.
 //!
-//! Invariant `no_read_behind`: a [`Reading`] of a [`Replica`] is on the primary, or on a server in recovery of the same system, database
-//! and timeline that had replayed, before the `Reading` was handed out, the primary's write-ahead log up to a position that was taken
+//! Invariant `no_read_behind`: a [`ReadConnection`] of a [`Replica`] is on the primary, or on a server in recovery of the same system, database
+//! and timeline that had replayed, before the `ReadConnection` was handed out, the primary's write-ahead log up to a position that was taken
 //! after it was asked for.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,20 +15,20 @@ use sqlx::Row;
 
 use crate::address::Address;
 use crate::connecting::connection::SqlConnection;
-use crate::connecting::pool::{Loan, SqlPool};
-use crate::connecting::source::Source;
-use crate::database::{Database, POSTGRES_WAIT};
+use crate::connecting::connector::Connector;
+use crate::connecting::pool::{PooledConnection, SqlPool};
+use crate::database::{Database, POSTGRES_TIMEOUT};
 use crate::dialect::Dialect;
 use crate::error::Error;
 use crate::options::POOL_SIZE;
-use crate::reading::Reading;
+use crate::read_connection::ReadConnection;
 
 /// How long a read waits for the standby by default: the primary's own read must fit into the same load, which takes 2 s at most.
-const PATIENCE: Duration = Duration::from_millis(500);
+const STANDBY_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long reads go to the primary at once after the standby was late or away: else each of them would wait in vain.
-const AVOIDED: Duration = Duration::from_secs(1);
+const STANDBY_BACKOFF: Duration = Duration::from_secs(1);
 /// The first and the longest pause between two looks at how far the standby is. A standby that keeps up is a few ms behind.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(16));
+const POLL_PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(16));
 
 /// Up to where the log is written: every commit that was acknowledged is before it, also one that did not wait for the disk
 /// (`synchronous_commit = off`), which the *flushed* position may not cover.
@@ -61,14 +61,14 @@ struct Shared {
 }
 
 /// What the primary said.
-struct Position {
+struct WalPosition {
     at: String,
     /// System, database and timeline.
     source: String,
 }
 
 impl Database {
-    /// Opens a standby of this database, at `url`, for loaders: [`Replica::reading`]. The standby need not be up.
+    /// Opens a standby of this database, at `url`, for loaders: [`Replica::read_connection`]. The standby need not be up.
     ///
     /// # Errors
     /// [`ErrorKind::Address`](crate::error::ErrorKind::Address) for a URL that is not of PostgreSQL, or that leads through a pooler in
@@ -83,9 +83,9 @@ impl Database {
             ));
         }
         let pool =
-            SqlPool::new(Source::postgres(&address, false)?.or_standby(), POOL_SIZE / 2, POSTGRES_WAIT);
+            SqlPool::new(Connector::postgres(&address, false)?.or_standby(), POOL_SIZE / 2, POSTGRES_TIMEOUT);
         let shared = Shared { pool, avoided: Mutex::default(), fallbacks: AtomicU64::new(0) };
-        Ok(Replica { primary: self.clone(), shared: Arc::new(shared), patience: PATIENCE })
+        Ok(Replica { primary: self.clone(), shared: Arc::new(shared), patience: STANDBY_TIMEOUT })
     }
 }
 
@@ -102,7 +102,7 @@ impl Replica {
     ///
     /// # Errors
     /// The primary's: without its position there is nothing to wait for.
-    pub async fn reading(&self) -> Result<Reading, Error> {
+    pub async fn read_connection(&self) -> Result<ReadConnection, Error> {
         match self.standby().await? {
             Some(reading) => Ok(reading),
             None => self.fallback().await,
@@ -110,13 +110,13 @@ impl Replica {
     }
 
     /// A reading on the standby; `None` if it is late, away, not of this primary, or was so less than a second ago.
-    async fn standby(&self) -> Result<Option<Reading>, Error> {
+    async fn standby(&self) -> Result<Option<ReadConnection>, Error> {
         let avoided = *self.shared.avoided.lock().unwrap_or_else(PoisonError::into_inner);
         if avoided.is_none_or(|until| until <= Instant::now()) {
             let position = self.position().await?;
             // A half-open connection would block here until the load's own time-out, and the primary would not be asked.
             match tokio::time::timeout(self.patience, self.caught_up(&position)).await {
-                Ok(Ok(loan)) => return Ok(Some(Reading::new(loan, &self.primary))),
+                Ok(Ok(loan)) => return Ok(Some(ReadConnection::new(loan, &self.primary))),
                 Ok(Err(error)) => tracing::debug!(?error, "the replica cannot be read"),
                 Err(_) => tracing::debug!(patience = ?self.patience, "the replica lags"),
             }
@@ -126,13 +126,13 @@ impl Replica {
     }
 
     fn avoid(&self) {
-        let until = Instant::now() + AVOIDED;
+        let until = Instant::now() + STANDBY_BACKOFF;
         *self.shared.avoided.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
     }
 
-    async fn fallback(&self) -> Result<Reading, Error> {
+    async fn fallback(&self) -> Result<ReadConnection, Error> {
         self.shared.fallbacks.fetch_add(1, Ordering::Relaxed);
-        self.primary.reading().await
+        self.primary.read_connection().await
     }
 
     /// How many readings went to the primary, because the standby was late, away, or not of this primary.
@@ -178,16 +178,16 @@ impl Replica {
         self.shared.pool.close().await;
     }
 
-    async fn position(&self) -> Result<Position, Error> {
+    async fn position(&self) -> Result<WalPosition, Error> {
         let row = sqlx::query(POSITION).fetch_one(self.primary.readers()).await?;
-        Ok(Position { at: row.try_get("position")?, source: row.try_get("source")? })
+        Ok(WalPosition { at: row.try_get("position")?, source: row.try_get("source")? })
     }
 
     /// A connection to a standby that has replayed what was before `position`. Looked for and read on one connection: another one may
     /// lead to another standby.
-    async fn caught_up(&self, position: &Position) -> Result<Loan, Error> {
+    async fn caught_up(&self, position: &WalPosition) -> Result<PooledConnection, Error> {
         let mut loan = self.shared.pool.acquire().await?;
-        let mut pause = PAUSES.0;
+        let mut pause = POLL_PAUSES.0;
         loop {
             let row = sqlx::query(REPLAYED).bind(&position.at).fetch_one(&mut *loan).await?;
             let source: Option<String> = row.try_get("source")?;
@@ -200,7 +200,7 @@ impl Replica {
                 return Ok(loan);
             }
             tokio::time::sleep(pause).await;
-            pause = PAUSES.1.min(2 * pause);
+            pause = POLL_PAUSES.1.min(2 * pause);
         }
     }
 }

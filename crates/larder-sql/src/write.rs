@@ -4,23 +4,23 @@ use larder::journal::ChangeId;
 use sqlx::AssertSqlSafe;
 
 use crate::connecting::connection::SqlConnection;
-use crate::connecting::pool::Loan;
+use crate::connecting::pool::PooledConnection;
 use crate::database::Database;
 use crate::dialect::Dialect;
 use crate::error::Error;
-use crate::turns::Turn;
+use crate::keyed_mutex::KeyGuard;
 
 /// A write transaction.
 ///
 /// Dropping it rolls back. On SQLite it holds the one write lock from its first moment, so that two writers wait
 /// for each other instead of failing half-way.
-pub struct Write {
+pub struct WriteTransaction {
     // Fields drop in this order: the next has its turn when the locks are on their way out.
-    transaction: Loan,
+    transaction: PooledConnection,
     database: Database,
     /// As what the journal has all that was done so far; empty when nobody has asked since the last statement.
     pub(crate) changes: Vec<ChangeId>,
-    _turn: Option<Turn>,
+    _row_guard: Option<KeyGuard>,
 }
 
 impl Database {
@@ -28,9 +28,9 @@ impl Database {
     ///
     /// # Errors
     /// No connection, or on SQLite no write lock, in time.
-    pub async fn begin(&self) -> Result<Write, Error> {
-        let transaction = self.writing().await?;
-        Ok(Write { transaction, database: self.clone(), changes: Vec::new(), _turn: None })
+    pub async fn begin(&self) -> Result<WriteTransaction, Error> {
+        let transaction = self.begin_write().await?;
+        Ok(WriteTransaction { transaction, database: self.clone(), changes: Vec::new(), _row_guard: None })
     }
 
     /// As [`Database::begin`], for a transaction that first locks the row that `row` names, by a name that is the
@@ -42,13 +42,13 @@ impl Database {
     ///
     /// # Errors
     /// As [`Database::begin`], and no turn in time.
-    pub async fn begin_for(&self, row: &str) -> Result<Write, Error> {
-        let turn = self.turn(row).await?;
-        Ok(Write { _turn: turn, ..self.begin().await? })
+    pub async fn begin_for(&self, row: &str) -> Result<WriteTransaction, Error> {
+        let turn = self.lock_row(row).await?;
+        Ok(WriteTransaction { _row_guard: turn, ..self.begin().await? })
     }
 }
 
-impl Write {
+impl WriteTransaction {
     /// The executor for one statement of this transaction, which it counts. Inside a cache's load it
     /// [spoils](larder::loading::spoil) the load: what it brings is not kept.
     pub fn statement(&mut self) -> &mut SqlConnection {
@@ -72,7 +72,7 @@ impl Write {
     }
 
     /// Makes the changes durable and visible. Returns the names by which the journal has them, for
-    /// [`Cache::committed`](larder::cache::Cache::committed): if [`Write::touched`] was asked and no other statement after it,
+    /// [`Cache::committed`](larder::cache::Cache::committed): if [`WriteTransaction::touched`] was asked and no other statement after it,
     /// else none.
     ///
     /// # Errors

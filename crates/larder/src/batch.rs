@@ -4,9 +4,9 @@ use bytes::Bytes;
 
 use crate::journal::Touch;
 use crate::key::Namespace;
+use crate::key_text::Target;
 use crate::pattern::Pattern;
 use crate::protocol::tag::TagKey;
-use crate::reading::Target;
 
 /// More patterns at once than this count as everything.
 const PATTERNS_MAX: usize = 16;

@@ -8,20 +8,20 @@ use std::time::Duration;
 use crate::cache::Cache;
 use crate::cause::Causes;
 use crate::clock::Clock;
-use crate::engine::consumer::{Consumer, Told, prune_now_and_then};
+use crate::engine::consumer::{AppliedChanges, Consumer, prune_periodically};
 use crate::engine::registry::Registry;
-use crate::engine::{Engine, Limits, Running, Shared};
-use crate::entry_keys::EntryKeys;
+use crate::engine::{AbortOnDrop, Engine, Limits, SharedTier};
 use crate::error::Error;
 use crate::journal::{Journal, within};
 use crate::key::Namespace;
-use crate::local::Local;
-use crate::passes::Passes;
-use crate::protocol::rules::Rules;
-use crate::remote::usable::Usable;
+use crate::local::LocalTier;
+use crate::polls::PollRequests;
+use crate::protection::EntrySecrets;
+use crate::protocol::rules::ProtocolRules;
+use crate::remote::validity::Validity;
 
 /// How long [`Builder::build`] waits for a Redis or a journal that is there to answer.
-const START_UP: Duration = Duration::from_secs(1);
+const START_UP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Settings of a cache; made by [`Cache::builder`].
 ///
@@ -43,10 +43,10 @@ pub struct Builder {
     bound: Duration,
     load_timeout: Duration,
     journal: Option<Arc<dyn Journal>>,
-    entry_keys: Option<EntryKeys>,
+    entry_secrets: Option<EntrySecrets>,
     #[cfg(feature = "redis")]
     installation: Option<String>,
-    rules: Rules,
+    rules: ProtocolRules,
     #[cfg(feature = "redis")]
     redis: Option<String>,
     #[cfg(feature = "redis")]
@@ -92,10 +92,10 @@ impl Builder {
             bound: Duration::from_secs(2),
             load_timeout: Duration::from_secs(2),
             journal: None,
-            entry_keys: None,
+            entry_secrets: None,
             #[cfg(feature = "redis")]
             installation: None,
-            rules: Rules::default(),
+            rules: ProtocolRules::default(),
             #[cfg(feature = "redis")]
             redis: None,
             #[cfg(feature = "redis")]
@@ -145,7 +145,7 @@ impl Builder {
     }
 
     /// How long a question waits for one of these connections before it is answered with
-    /// [`Away`](crate::introspection::FromRedis::Away): 1 ms to 60 s. Default: 5 s.
+    /// [`Away`](crate::introspection::RedisAnswer::Away): 1 ms to 60 s. Default: 5 s.
     #[cfg(feature = "redis")]
     pub fn redis_pool_timeout(self, redis_pool_timeout: Duration) -> Self {
         Builder { redis_pool_timeout, ..self }
@@ -160,8 +160,8 @@ impl Builder {
 
     /// The secret by which the instances of this cache know each other's entries in Redis: a program that can write there can
     /// then forge none. All instances need the same. Default: none, and entries are only protected from damage.
-    pub fn entry_keys(self, entry_keys: EntryKeys) -> Self {
-        Builder { entry_keys: Some(entry_keys), ..self }
+    pub fn entry_secrets(self, entry_secrets: EntrySecrets) -> Self {
+        Builder { entry_secrets: Some(entry_secrets), ..self }
     }
 
     /// Names the database behind a cache that has Redis and no journal, where it is required: 1 to 64 of letters, digits, `-`,
@@ -191,7 +191,7 @@ impl Builder {
     /// Breaks a rule of the protocol, to show that a proof catches it. Default: all are kept.
     #[cfg(feature = "proof")]
     #[doc(hidden)]
-    pub fn rules(self, rules: Rules) -> Self {
+    pub fn rules(self, rules: ProtocolRules) -> Self {
         Builder { rules, ..self }
     }
 
@@ -201,30 +201,30 @@ impl Builder {
     /// # Errors
     ///
     /// [`ErrorKind::Config`](crate::error::ErrorKind::Config), naming the setting, its value and what is allowed; or listing the
-    /// [misdeclarations](Journal::misdeclarations) of the journal.
+    /// [misdeclarations](Journal::declaration_errors) of the journal.
     pub async fn build(self) -> Result<Cache, Error> {
         let namespace = Namespace::parse(&self.namespace)?;
-        between("staleness_bound", self.bound, Duration::from_millis(500), Duration::from_secs(60))?;
-        between("load_timeout", self.load_timeout, Duration::from_millis(1), Duration::from_secs(2))?;
+        check_range("staleness_bound", self.bound, Duration::from_millis(500), Duration::from_secs(60))?;
+        check_range("load_timeout", self.load_timeout, Duration::from_millis(1), Duration::from_secs(2))?;
         if let Some(journal) = &self.journal {
-            declared_right(journal.as_ref()).await?;
+            check_declarations(journal.as_ref()).await?;
         }
         let namespace = Arc::new(namespace);
-        let local = Arc::new(Local::new(self.memory_bytes, self.rules));
+        let local = Arc::new(LocalTier::new(self.memory_bytes, self.rules));
         let clock = Clock::Kernel;
         let causes = Arc::new(Causes::new(clock.clone(), self.bound));
-        let passes = Arc::new(Passes::new());
-        let shared = self.shared(&namespace, &clock, &local, &causes, &passes).await?;
+        let polls = Arc::new(PollRequests::new());
+        let shared = self.shared(&namespace, &clock, &local, &causes, &polls).await?;
         let mut tasks = Vec::new();
         if let Some(journal) = &self.journal {
-            tasks.push(Running::start(prune_now_and_then(journal.clone())));
+            tasks.push(AbortOnDrop::start(prune_periodically(journal.clone())));
         }
-        let mut told = None;
+        let mut applied = None;
         let guard = match (&shared, &self.journal) {
-            (Some(shared), _) => Some(shared.usable.clone()),
+            (Some(shared), _) => Some(shared.validity.clone()),
             (None, None) => None,
             (None, Some(journal)) => {
-                let guard = Arc::new(Usable::new());
+                let guard = Arc::new(Validity::new());
                 let consumer = Consumer {
                     journal: journal.clone(),
                     namespace: namespace.clone(),
@@ -232,13 +232,13 @@ impl Builder {
                     guard: guard.clone(),
                     clock: clock.clone(),
                     causes: causes.clone(),
-                    passes: passes.clone(),
-                    told: told.insert(Arc::<Told>::default()).clone(),
+                    polls: polls.clone(),
+                    applied: applied.insert(Arc::<AppliedChanges>::default()).clone(),
                     bound: self.bound,
                     rules: self.rules,
                 };
-                tasks.push(Running::start(consumer.consume()));
-                guard.granted_within(START_UP).await;
+                tasks.push(AbortOnDrop::start(consumer.consume()));
+                guard.wait_for_grant(START_UP_TIMEOUT).await;
                 Some(guard)
             }
         };
@@ -249,15 +249,15 @@ impl Builder {
             shared,
             guard,
             journal: self.journal,
-            told,
+            applied,
             _tasks: tasks,
             clock,
             limits,
             rules: self.rules,
             classes: Registry::default(),
             causes,
-            passes,
-            entry_keys: self.entry_keys,
+            polls,
+            entry_secrets: self.entry_secrets,
             is_on: AtomicBool::new(true),
         };
         tracing::info!(namespace = self.namespace, promise = engine.promise(), "cache built");
@@ -269,22 +269,27 @@ impl Builder {
         &self,
         namespace: &Namespace,
         clock: &Clock,
-        local: &Arc<Local>,
+        local: &Arc<LocalTier>,
         causes: &Arc<Causes>,
-        passes: &Arc<Passes>,
-    ) -> Result<Option<Shared>, Error> {
-        use crate::engine::Listening;
-        use crate::remote::redis::{RedisTier, Settings, Source};
+        polls: &Arc<PollRequests>,
+    ) -> Result<Option<SharedTier>, Error> {
+        use crate::engine::MemoryListener;
+        use crate::remote::redis::{IdentitySource, RedisTier, Settings};
 
         let Some(url) = &self.redis else { return Ok(None) };
-        between("redis_timeout", self.redis_timeout, Duration::from_millis(10), Duration::from_millis(500))?;
-        between("redis_pool_size", self.redis_pool_size, 1, 1000)?;
+        check_range(
+            "redis_timeout",
+            self.redis_timeout,
+            Duration::from_millis(10),
+            Duration::from_millis(500),
+        )?;
+        check_range("redis_pool_size", self.redis_pool_size, 1, 1000)?;
         let source = match &self.journal {
-            Some(journal) => Source::Journal(journal.clone()),
-            None => Source::Installation(installation(self.installation.as_deref())?),
+            Some(journal) => IdentitySource::Journal(journal.clone()),
+            None => IdentitySource::Installation(installation(self.installation.as_deref())?),
         };
         let wait = self.redis_pool_timeout;
-        between("redis_pool_timeout", wait, Duration::from_millis(1), Duration::from_secs(60))?;
+        check_range("redis_pool_timeout", wait, Duration::from_millis(1), Duration::from_secs(60))?;
         let settings = Settings {
             url: url.clone(),
             namespace: namespace.clone(),
@@ -295,15 +300,15 @@ impl Builder {
             source,
             rules: self.rules,
             causes: causes.clone(),
-            passes: passes.clone(),
+            polls: polls.clone(),
             condition: Arc::new(crate::condition::Condition::new(clock.clone())),
         };
         let condition = settings.condition.clone();
-        let usable = Arc::new(Usable::new());
-        let listener = Arc::new(Listening { local: local.clone(), causes: causes.clone() });
-        let tier = Arc::new(RedisTier::start(settings, clock.clone(), listener, usable.clone())?);
-        usable.granted_within(START_UP).await;
-        Ok(Some(Shared { remote: tier.clone(), inspect: tier, usable, condition }))
+        let validity = Arc::new(Validity::new());
+        let listener = Arc::new(MemoryListener { local: local.clone(), causes: causes.clone() });
+        let tier = Arc::new(RedisTier::start(settings, clock.clone(), listener, validity.clone())?);
+        validity.wait_for_grant(START_UP_TIMEOUT).await;
+        Ok(Some(SharedTier { remote: tier.clone(), inspect: tier, validity, condition }))
     }
 
     #[cfg(not(feature = "redis"))]
@@ -311,10 +316,10 @@ impl Builder {
         &self,
         _: &Namespace,
         _: &Clock,
-        _: &Arc<Local>,
+        _: &Arc<LocalTier>,
         _: &Arc<Causes>,
-        _: &Arc<Passes>,
-    ) -> Result<Option<Shared>, Error> {
+        _: &Arc<PollRequests>,
+    ) -> Result<Option<SharedTier>, Error> {
         Ok(None)
     }
 }
@@ -335,8 +340,8 @@ fn installation(id: Option<&str>) -> Result<String, Error> {
 }
 
 /// Fails for what the journal's tables declare wrongly. A database that cannot be asked is no mistake of theirs.
-async fn declared_right(journal: &dyn Journal) -> Result<(), Error> {
-    match within(START_UP, journal.misdeclarations()).await {
+async fn check_declarations(journal: &dyn Journal) -> Result<(), Error> {
+    match within(START_UP_TIMEOUT, journal.declaration_errors()).await {
         Ok(wrong) if wrong.is_empty() => Ok(()),
         Ok(wrong) => Err(Error::config(format!(
             "the journal's tables are declared wrongly:\n- {}",
@@ -349,7 +354,7 @@ async fn declared_right(journal: &dyn Journal) -> Result<(), Error> {
     }
 }
 
-fn between<T: PartialOrd + Debug + Copy>(name: &str, value: T, least: T, most: T) -> Result<(), Error> {
+fn check_range<T: PartialOrd + Debug + Copy>(name: &str, value: T, least: T, most: T) -> Result<(), Error> {
     if (least..=most).contains(&value) {
         Ok(())
     } else {

@@ -48,7 +48,7 @@ pub enum Cause {
 
 impl Cause {
     /// Whether somebody else's word brought it, which then may be the echo of what this process did itself.
-    fn is_told(self) -> bool {
+    fn may_be_echo(self) -> bool {
         matches!(self, Cause::Push | Cause::Journal)
     }
 }
@@ -139,12 +139,12 @@ impl Causes {
     }
 
     /// Redis reported `key`, of which there was a copy.
-    pub(crate) fn pushed(&self, key: &[u8]) {
+    pub(crate) fn apply_push(&self, key: &[u8]) {
         self.remember(Bytes::copy_from_slice(key), self.record(Cause::Push));
     }
 
     /// Everything counts as invalidated, because of `cause`.
-    pub(crate) fn everything(&self, cause: Cause) {
+    pub(crate) fn note_everything(&self, cause: Cause) {
         let mut wide = self.lock();
         wide.everything = Some(self.newer(wide.everything, self.record(cause)));
     }
@@ -180,7 +180,7 @@ impl Causes {
         let echo = u64::try_from(self.echo.as_millis()).unwrap_or(u64::MAX);
         match known {
             Some(known)
-                if record.cause.is_told() && record.at_millis < known.at_millis.saturating_add(echo) =>
+                if record.cause.may_be_echo() && record.at_millis < known.at_millis.saturating_add(echo) =>
             {
                 known
             }
@@ -247,11 +247,11 @@ mod tests {
         let batch = Batch { keys: vec![Bytes::from(KEY)], ..Batch::default() };
         causes.note(&batch, Cause::Committed);
         clock.advance(BOUND - Duration::from_millis(1));
-        causes.pushed(KEY);
+        causes.apply_push(KEY);
         causes.note(&batch, Cause::Journal);
         assert_eq!(last(&causes, &[]), Some((Cause::Committed, Scope::Key)));
         clock.advance(Duration::from_millis(1));
-        causes.pushed(KEY);
+        causes.apply_push(KEY);
         assert_eq!(last(&causes, &[]), Some((Cause::Push, Scope::Key)));
         causes.note(&batch, Cause::Committed);
         assert_eq!(last(&causes, &[]), Some((Cause::Committed, Scope::Key)), "what is done is no echo");
@@ -261,7 +261,7 @@ mod tests {
     fn the_memory_of_causes_is_bounded() {
         let (causes, _) = causes();
         for nth in 0..2 * NAMES_MAX {
-            causes.pushed(format!("ns:rooms:{nth}").as_bytes());
+            causes.apply_push(format!("ns:rooms:{nth}").as_bytes());
         }
         for nth in 0..2 * PATTERNS_MAX {
             let pattern = Pattern::parse(&format!("rooms:{nth}*")).unwrap();

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::digest::{Undigested, digest};
-use crate::protocol::rules::{Rule, Rules};
+use crate::digest::{DigestError, digest};
+use crate::protocol::rules::{ProtocolRule, ProtocolRules};
 
 /// A value of some class, its type forgotten between the class and its entries.
 pub(crate) type AnyValue = Arc<dyn Any + Send + Sync>;
@@ -62,7 +62,7 @@ pub(crate) enum CodecError {
     #[error(transparent)]
     Json(#[from] serde_json::Error),
     #[error(transparent)]
-    Digest(#[from] Undigested),
+    Digest(#[from] DigestError),
     #[error("the value is of another type than its class")]
     Type,
     #[error("the value that comes back differs from the one that was written")]
@@ -74,7 +74,7 @@ pub(crate) enum CodecError {
 }
 
 /// A value as it may be stored: its bytes, and what they stand for.
-pub(crate) struct Carried {
+pub(crate) struct EncodedValue {
     pub(crate) payload: Vec<u8>,
     pub(crate) digest: u64,
     /// What the bytes decode to. Readers get this one, the first of them too, so that all get the same.
@@ -108,7 +108,11 @@ impl Coder {
 
     /// Encodes `value`, and sees to it that it comes back as it was. The bytes alone would not show that: a codec that leaves
     /// out names reads a value whose fields have moved, and writes the same bytes again.
-    pub(crate) fn carry(&self, value: &AnyValue, max_bytes: usize) -> Result<Carried, CodecError> {
+    pub(crate) fn encode_verified(
+        &self,
+        value: &AnyValue,
+        max_bytes: usize,
+    ) -> Result<EncodedValue, CodecError> {
         // First: it refuses what is nested too deep to be decoded.
         let digest = (self.digest)(value)?;
         let payload = (self.encode)(self.codec, value)?;
@@ -119,13 +123,18 @@ impl Coder {
         if (self.digest)(&value)? != digest {
             return Err(CodecError::Changed);
         }
-        Ok(Carried { payload, digest, value })
+        Ok(EncodedValue { payload, digest, value })
     }
 
     /// Decodes what a value of this `digest` was encoded to, here or elsewhere.
-    pub(crate) fn decode(&self, payload: &[u8], digest: u64, rules: Rules) -> Result<AnyValue, CodecError> {
+    pub(crate) fn decode(
+        &self,
+        payload: &[u8],
+        digest: u64,
+        rules: ProtocolRules,
+    ) -> Result<AnyValue, CodecError> {
         let value = (self.decode)(self.codec, payload)?;
-        if rules.keep(Rule::ComparesDigests) && (self.digest)(&value)? != digest {
+        if rules.keeps(ProtocolRule::ComparesDigests) && (self.digest)(&value)? != digest {
             return Err(CodecError::Shape);
         }
         Ok(value)

@@ -6,13 +6,13 @@ use super::*;
 
 const CODECS: [Codec; 3] = [Codec::MessagePack, Codec::Postcard, Codec::Json];
 
-fn carried<V>(codec: Codec, value: V) -> Result<V, CodecError>
+fn encoded<V>(codec: Codec, value: V) -> Result<V, CodecError>
 where
     V: Serialize + DeserializeOwned + Clone + Send + Sync + 'static,
 {
     let coder = Coder::of::<V>(codec);
-    let carried = coder.carry(&(Arc::new(value) as AnyValue), usize::MAX)?;
-    let back = coder.decode(&carried.payload, carried.digest, Rules::default())?;
+    let encoded = coder.encode_verified(&(Arc::new(value) as AnyValue), usize::MAX)?;
+    let back = coder.decode(&encoded.payload, encoded.digest, ProtocolRules::default())?;
     Ok(back.downcast_ref::<V>().unwrap().clone())
 }
 
@@ -20,7 +20,7 @@ where
 fn values_come_back_through_each_codec() {
     for codec in CODECS {
         let value = (7_u32, "seven".to_owned(), vec![Some(-1_i64), None]);
-        assert_eq!(carried(codec, value.clone()).unwrap(), value, "{codec:?}");
+        assert_eq!(encoded(codec, value.clone()).unwrap(), value, "{codec:?}");
     }
 }
 
@@ -36,19 +36,19 @@ struct Offer {
 #[test]
 fn a_value_that_a_codec_would_change_is_refused_by_it_and_carried_by_the_default() {
     let offer = Offer { discount: None, price: 1, stock: 7 };
-    assert!(carried(Codec::Postcard, offer.clone()).is_err());
+    assert!(encoded(Codec::Postcard, offer.clone()).is_err());
     for codec in [Codec::MessagePack, Codec::Json] {
-        assert_eq!(carried(codec, offer.clone()).unwrap(), offer);
+        assert_eq!(encoded(codec, offer.clone()).unwrap(), offer);
     }
     let offer = Offer { discount: Some(2), price: 1, stock: 7 };
-    assert_eq!(carried(Codec::Postcard, offer.clone()).unwrap(), offer);
+    assert_eq!(encoded(Codec::Postcard, offer.clone()).unwrap(), offer);
 }
 
 #[test]
 fn what_is_lost_on_the_way_is_refused() {
-    assert!(matches!(carried(Codec::MessagePack, Some(None::<u8>)), Err(CodecError::Changed)));
-    assert!(carried(Codec::Json, f64::NAN).is_err());
-    assert!(carried(Codec::MessagePack, f64::NAN).unwrap().is_nan());
+    assert!(matches!(encoded(Codec::MessagePack, Some(None::<u8>)), Err(CodecError::Changed)));
+    assert!(encoded(Codec::Json, f64::NAN).is_err());
+    assert!(encoded(Codec::MessagePack, f64::NAN).unwrap().is_nan());
 }
 
 #[test]
@@ -63,9 +63,10 @@ fn bytes_of_another_shape_are_an_error() {
     }
     let offer: AnyValue = Arc::new(Offer { discount: Some(1), price: 2, stock: 3 });
     for codec in CODECS {
-        let carried = Coder::of::<Offer>(codec).carry(&offer, usize::MAX).unwrap();
-        let read = Coder::of::<Other>(codec).decode(&carried.payload, carried.digest, Rules::default());
+        let encoded = Coder::of::<Offer>(codec).encode_verified(&offer, usize::MAX).unwrap();
+        let read =
+            Coder::of::<Other>(codec).decode(&encoded.payload, encoded.digest, ProtocolRules::default());
         assert!(matches!(read, Err(CodecError::Shape)), "{codec:?}");
-        assert!(Coder::of::<String>(codec).decode(&[0xFF; 3], 0, Rules::default()).is_err());
+        assert!(Coder::of::<String>(codec).decode(&[0xFF; 3], 0, ProtocolRules::default()).is_err());
     }
 }

@@ -14,7 +14,7 @@ use crate::health::{Reason, Trouble, TroubleCount};
 
 /// An episode ends when all has been well for so long. A Redis at the brim of its memory refuses one write and takes the
 /// next: without this, each would be an episode of its own.
-const CALM: Duration = Duration::from_secs(2);
+const CALM_PERIOD: Duration = Duration::from_secs(2);
 
 pub(crate) struct Condition {
     clock: Clock,
@@ -72,13 +72,13 @@ impl Condition {
     }
 
     /// Nothing stands in the way.
-    pub(crate) fn well(&self) {
+    pub(crate) fn note_recovery(&self) {
         let now = self.clock.now();
         let mut state = self.lock();
         state.present = None;
         let Some(episode) = &mut state.episode else { return };
         let calm_since = *episode.calm_since.get_or_insert(now);
-        if now < calm_since.plus(CALM) {
+        if now < calm_since.plus(CALM_PERIOD) {
             return;
         }
         let Some(episode) = state.episode.take() else { return };
@@ -95,7 +95,7 @@ impl Condition {
 
     /// What is shown while the tier cannot be used and nothing has been noted: a read has doubted it, or its grant has run
     /// out, and its keeper has not asked yet.
-    pub(crate) fn asking(&self) -> Reason {
+    pub(crate) fn checking_reason(&self) -> Reason {
         reason(&self.clock, Trouble::Asking, None)
     }
 
@@ -143,15 +143,15 @@ mod tests {
                 condition.note(Trouble::Full, Some("OOM".to_owned()));
                 assert_eq!(condition.present().map(|reason| reason.trouble), Some(Trouble::Full));
                 clock.advance(Duration::from_millis(200));
-                condition.well();
+                condition.note_recovery();
                 assert_eq!(condition.present(), None, "the health follows at once");
-                clock.advance(CALM - Duration::from_millis(1));
-                condition.well();
+                clock.advance(CALM_PERIOD - Duration::from_millis(1));
+                condition.note_recovery();
             }
             assert_eq!(episodes(&condition, Trouble::Full), round);
             clock.advance(Duration::from_millis(1));
-            condition.well();
-            assert!(condition.lock().episode.is_none(), "it ends after {CALM:?} of calm");
+            condition.note_recovery();
+            assert!(condition.lock().episode.is_none(), "it ends after {CALM_PERIOD:?} of calm");
         }
     }
 

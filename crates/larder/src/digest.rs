@@ -6,26 +6,27 @@
 //! - A program whose type differs in a part that the value has (a field more, two fields swapped, a variant inserted, an integer
 //!   that became a float) gets another digest for what it decodes, and takes the entry for a miss.
 //!
-//! It is no defence against an attacker: see `entry_keys`. Elements of a sequence count without their order, because a hash
+//! It is no defence against an attacker: see `protection`. Elements of a sequence count without their order, because a hash
 //! set comes back in another one.
 
 use std::fmt::Display;
 
 use serde::ser::{self, Serialize, Serializer};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// The digest of `value`.
-pub(crate) fn digest<T: Serialize + ?Sized>(value: &T) -> Result<u64, Undigested> {
+pub(crate) fn digest<T: Serialize + ?Sized>(value: &T) -> Result<u64, DigestError> {
     value.serialize(Digester { depth: 0 })
 }
 
 /// Why a value has no digest: what its `Serialize` said.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct Undigested(String);
+pub(crate) struct DigestError(String);
 
-impl ser::Error for Undigested {
+impl ser::Error for DigestError {
     fn custom<T: Display>(message: T) -> Self {
-        Undigested(message.to_string())
+        DigestError(message.to_string())
     }
 }
 
@@ -62,9 +63,10 @@ fn mix(mut bits: u64) -> u64 {
     bits ^ (bits >> 31)
 }
 
-/// `next` after `state`: the order counts.
+/// `next` after `state`: the order counts. A folded multiplication, as in wyhash.
 fn join(state: u64, next: u64) -> u64 {
-    mix(state.rotate_left(23) ^ mix(next.wrapping_add(0x9e37_79b9_7f4a_7c15)))
+    let product = u128::from(state ^ 0x9e37_79b9_7f4a_7c15) * u128::from(next ^ 0xd1b5_4a32_d192_ed03);
+    (product as u64) ^ ((product >> 64) as u64) ^ next
 }
 
 fn leaf(kind: Kind, width: u64, bits: u64) -> u64 {
@@ -72,12 +74,7 @@ fn leaf(kind: Kind, width: u64, bits: u64) -> u64 {
 }
 
 fn bytes(kind: Kind, bytes: &[u8]) -> u64 {
-    let start = leaf(kind, 0, bytes.len() as u64);
-    bytes.chunks(8).fold(start, |state, chunk| {
-        let mut word = [0; 8];
-        word[..chunk.len()].copy_from_slice(chunk);
-        join(state, u64::from_le_bytes(word))
-    })
+    xxh3_64_with_seed(bytes, kind as u64)
 }
 
 fn name(name: &str) -> u64 {
@@ -94,9 +91,9 @@ struct Digester {
 struct Inside(u8);
 
 impl Inside {
-    fn digest<T: Serialize + ?Sized>(self, value: &T) -> Result<u64, Undigested> {
+    fn digest<T: Serialize + ?Sized>(self, value: &T) -> Result<u64, DigestError> {
         if self.0 > DEPTH_MAX {
-            return Err(Undigested(format!("the value is nested more than {DEPTH_MAX} deep")));
+            return Err(DigestError(format!("the value is nested more than {DEPTH_MAX} deep")));
         }
         value.serialize(Digester { depth: self.0 })
     }
@@ -110,7 +107,7 @@ impl Digester {
 
 macro_rules! leaves {
     ($($method:ident($type:ty) = $kind:ident, $width:literal;)*) => {$(
-        fn $method(self, value: $type) -> Result<u64, Undigested> {
+        fn $method(self, value: $type) -> Result<u64, DigestError> {
             // Widening to u64 extends the sign, or fills with zeros.
             Ok(leaf(Kind::$kind, $width, value as u64))
         }
@@ -119,7 +116,7 @@ macro_rules! leaves {
 
 impl Serializer for Digester {
     type Ok = u64;
-    type Error = Undigested;
+    type Error = DigestError;
     type SerializeSeq = Unordered;
     type SerializeTuple = Ordered;
     type SerializeTupleStruct = Ordered;
@@ -146,43 +143,43 @@ impl Serializer for Digester {
         serialize_char(char) = Char, 32;
     }
 
-    fn serialize_i128(self, value: i128) -> Result<u64, Undigested> {
+    fn serialize_i128(self, value: i128) -> Result<u64, DigestError> {
         Ok(join(leaf(Kind::Signed, 128, value as u64), (value >> 64) as u64))
     }
 
-    fn serialize_u128(self, value: u128) -> Result<u64, Undigested> {
+    fn serialize_u128(self, value: u128) -> Result<u64, DigestError> {
         Ok(join(leaf(Kind::Unsigned, 128, value as u64), (value >> 64) as u64))
     }
 
-    fn serialize_f32(self, value: f32) -> Result<u64, Undigested> {
+    fn serialize_f32(self, value: f32) -> Result<u64, DigestError> {
         Ok(leaf(Kind::Float, 32, u64::from(value.to_bits())))
     }
 
-    fn serialize_f64(self, value: f64) -> Result<u64, Undigested> {
+    fn serialize_f64(self, value: f64) -> Result<u64, DigestError> {
         Ok(leaf(Kind::Float, 64, value.to_bits()))
     }
 
-    fn serialize_str(self, value: &str) -> Result<u64, Undigested> {
+    fn serialize_str(self, value: &str) -> Result<u64, DigestError> {
         Ok(name(value))
     }
 
-    fn serialize_bytes(self, value: &[u8]) -> Result<u64, Undigested> {
+    fn serialize_bytes(self, value: &[u8]) -> Result<u64, DigestError> {
         Ok(bytes(Kind::Bytes, value))
     }
 
-    fn serialize_none(self) -> Result<u64, Undigested> {
+    fn serialize_none(self) -> Result<u64, DigestError> {
         Ok(leaf(Kind::None, 0, 0))
     }
 
-    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<u64, Undigested> {
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<u64, DigestError> {
         Ok(join(Kind::Some as u64, self.inside().digest(value)?))
     }
 
-    fn serialize_unit(self) -> Result<u64, Undigested> {
+    fn serialize_unit(self) -> Result<u64, DigestError> {
         Ok(leaf(Kind::Unit, 0, 0))
     }
 
-    fn serialize_unit_struct(self, type_name: &'static str) -> Result<u64, Undigested> {
+    fn serialize_unit_struct(self, type_name: &'static str) -> Result<u64, DigestError> {
         Ok(join(Kind::Unit as u64, name(type_name)))
     }
 
@@ -191,7 +188,7 @@ impl Serializer for Digester {
         type_name: &'static str,
         index: u32,
         variant: &'static str,
-    ) -> Result<u64, Undigested> {
+    ) -> Result<u64, DigestError> {
         Ok(variant_of(type_name, index, variant))
     }
 
@@ -199,7 +196,7 @@ impl Serializer for Digester {
         self,
         type_name: &'static str,
         value: &T,
-    ) -> Result<u64, Undigested> {
+    ) -> Result<u64, DigestError> {
         Ok(join(join(Kind::Struct as u64, name(type_name)), self.inside().digest(value)?))
     }
 
@@ -209,19 +206,19 @@ impl Serializer for Digester {
         index: u32,
         variant: &'static str,
         value: &T,
-    ) -> Result<u64, Undigested> {
+    ) -> Result<u64, DigestError> {
         Ok(join(variant_of(type_name, index, variant), self.inside().digest(value)?))
     }
 
-    fn serialize_seq(self, _: Option<usize>) -> Result<Unordered, Undigested> {
+    fn serialize_seq(self, _: Option<usize>) -> Result<Unordered, DigestError> {
         Ok(Unordered::new(Kind::Seq, self.inside()))
     }
 
-    fn serialize_tuple(self, length: usize) -> Result<Ordered, Undigested> {
+    fn serialize_tuple(self, length: usize) -> Result<Ordered, DigestError> {
         Ok(Ordered { state: leaf(Kind::Tuple, 0, length as u64), inside: self.inside() })
     }
 
-    fn serialize_tuple_struct(self, type_name: &'static str, _: usize) -> Result<Ordered, Undigested> {
+    fn serialize_tuple_struct(self, type_name: &'static str, _: usize) -> Result<Ordered, DigestError> {
         Ok(Ordered { state: join(Kind::Struct as u64, name(type_name)), inside: self.inside() })
     }
 
@@ -231,15 +228,15 @@ impl Serializer for Digester {
         index: u32,
         variant: &'static str,
         _: usize,
-    ) -> Result<Ordered, Undigested> {
+    ) -> Result<Ordered, DigestError> {
         Ok(Ordered { state: variant_of(type_name, index, variant), inside: self.inside() })
     }
 
-    fn serialize_map(self, _: Option<usize>) -> Result<Unordered, Undigested> {
+    fn serialize_map(self, _: Option<usize>) -> Result<Unordered, DigestError> {
         Ok(Unordered::new(Kind::Map, self.inside()))
     }
 
-    fn serialize_struct(self, type_name: &'static str, _: usize) -> Result<Ordered, Undigested> {
+    fn serialize_struct(self, type_name: &'static str, _: usize) -> Result<Ordered, DigestError> {
         Ok(Ordered { state: join(Kind::Struct as u64, name(type_name)), inside: self.inside() })
     }
 
@@ -249,7 +246,7 @@ impl Serializer for Digester {
         index: u32,
         variant: &'static str,
         _: usize,
-    ) -> Result<Ordered, Undigested> {
+    ) -> Result<Ordered, DigestError> {
         Ok(Ordered { state: variant_of(type_name, index, variant), inside: self.inside() })
     }
 }
@@ -265,12 +262,12 @@ struct Ordered {
 }
 
 impl Ordered {
-    fn part<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Undigested> {
+    fn part<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), DigestError> {
         self.state = join(self.state, self.inside.digest(value)?);
         Ok(())
     }
 
-    fn named<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) -> Result<(), Undigested> {
+    fn named<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) -> Result<(), DigestError> {
         self.state = join(self.state, name(key));
         self.part(value)
     }
@@ -284,13 +281,13 @@ macro_rules! ordered {
     ($($trait:ident::$method:ident),*) => {$(
         impl ser::$trait for Ordered {
             type Ok = u64;
-            type Error = Undigested;
+            type Error = DigestError;
 
-            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Undigested> {
+            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), DigestError> {
                 self.part(value)
             }
 
-            fn end(self) -> Result<u64, Undigested> {
+            fn end(self) -> Result<u64, DigestError> {
                 Ok(self.state)
             }
         }
@@ -307,22 +304,22 @@ macro_rules! named {
     ($($trait:ident),*) => {$(
         impl ser::$trait for Ordered {
             type Ok = u64;
-            type Error = Undigested;
+            type Error = DigestError;
 
             fn serialize_field<T: Serialize + ?Sized>(
                 &mut self,
                 key: &'static str,
                 value: &T,
-            ) -> Result<(), Undigested> {
+            ) -> Result<(), DigestError> {
                 self.named(key, value)
             }
 
-            fn skip_field(&mut self, key: &'static str) -> Result<(), Undigested> {
+            fn skip_field(&mut self, key: &'static str) -> Result<(), DigestError> {
                 self.skipped(key);
                 Ok(())
             }
 
-            fn end(self) -> Result<u64, Undigested> {
+            fn end(self) -> Result<u64, DigestError> {
                 Ok(self.state)
             }
         }
@@ -351,43 +348,43 @@ impl Unordered {
         self.sum = self.sum.wrapping_add(mix(digest));
     }
 
-    fn whole(&self) -> u64 {
+    fn finish(&self) -> u64 {
         leaf(self.kind, self.count, self.sum)
     }
 }
 
 impl ser::SerializeSeq for Unordered {
     type Ok = u64;
-    type Error = Undigested;
+    type Error = DigestError;
 
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Undigested> {
+    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), DigestError> {
         let digest = self.inside.digest(value)?;
         self.part(digest);
         Ok(())
     }
 
-    fn end(self) -> Result<u64, Undigested> {
-        Ok(self.whole())
+    fn end(self) -> Result<u64, DigestError> {
+        Ok(self.finish())
     }
 }
 
 impl ser::SerializeMap for Unordered {
     type Ok = u64;
-    type Error = Undigested;
+    type Error = DigestError;
 
-    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Undigested> {
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), DigestError> {
         self.key = self.inside.digest(key)?;
         Ok(())
     }
 
-    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Undigested> {
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), DigestError> {
         let digest = join(self.key, self.inside.digest(value)?);
         self.part(digest);
         Ok(())
     }
 
-    fn end(self) -> Result<u64, Undigested> {
-        Ok(self.whole())
+    fn end(self) -> Result<u64, DigestError> {
+        Ok(self.finish())
     }
 }
 

@@ -45,16 +45,16 @@ pub struct Error {
     inner: Arc<Inner>,
 }
 
-type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
+type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
 
 struct Inner {
     kind: ErrorKind,
     context: String,
-    source: Option<Source>,
+    source: Option<BoxError>,
 }
 
 impl Error {
-    fn new(kind: ErrorKind, context: String, source: Option<Source>) -> Self {
+    fn new(kind: ErrorKind, context: String, source: Option<BoxError>) -> Self {
         Error { inner: Arc::new(Inner { kind, context, source }) }
     }
 
@@ -63,11 +63,11 @@ impl Error {
     }
 
     #[cfg(feature = "redis")]
-    pub(crate) fn config_because(context: String, source: impl Into<Source>) -> Self {
+    pub(crate) fn config_because(context: String, source: impl Into<BoxError>) -> Self {
         Error::new(ErrorKind::Config, context, Some(source.into()))
     }
 
-    pub(crate) fn load(class: &str, source: impl Into<Source>) -> Self {
+    pub(crate) fn load(class: &str, source: impl Into<BoxError>) -> Self {
         Error::new(ErrorKind::Load, format!("loading an entry of class `{class}`"), Some(source.into()))
     }
 

@@ -8,12 +8,12 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::batch::Batch;
 use crate::cache::Cache;
 use crate::class::Class;
-use crate::engine::{Done, Engine, Occasion};
+use crate::engine::{Engine, InvalidationKind, InvalidationOutcome};
 use crate::error::Error;
 use crate::journal::{ChangeId, Touch};
 use crate::key::Key;
+use crate::key_text::Target;
 use crate::pattern::Pattern;
-use crate::reading::Target;
 use crate::receipt::{Delivery, Receipt};
 use crate::stats::count;
 
@@ -40,7 +40,7 @@ use crate::stats::count;
 pub struct Invalidation {
     engine: Arc<Engine>,
     batch: Batch,
-    occasion: Occasion,
+    kind: InvalidationKind,
     waits: bool,
 }
 
@@ -77,12 +77,12 @@ impl Cache {
         for touch in touches {
             match touch {
                 Touch::Entry { class: name, .. } | Touch::Tag(name) => self.engine.count_invalidation(name),
-                Touch::Everything => self.engine.count_clearing(),
+                Touch::Everything => self.engine.count_clear(),
                 Touch::Matching(_) => {}
             }
         }
-        let occasion = Occasion::Committed(changes.to_vec());
-        Invalidation { engine: self.engine.clone(), batch, occasion, waits: false }
+        let kind = InvalidationKind::Committed(changes.to_vec());
+        Invalidation { engine: self.engine.clone(), batch, kind, waits: false }
     }
 
     /// Drops every entry under `tag`, everywhere.
@@ -134,7 +134,12 @@ where
 
 impl Invalidation {
     pub(crate) fn new(engine: Arc<Engine>) -> Self {
-        Invalidation { engine, batch: Batch::default(), occasion: Occasion::ByHand(Vec::new()), waits: false }
+        Invalidation {
+            engine,
+            batch: Batch::default(),
+            kind: InvalidationKind::ByHand(Vec::new()),
+            waits: false,
+        }
     }
 
     /// Adds the entry of one key.
@@ -145,8 +150,8 @@ impl Invalidation {
     {
         count(&class.core.common.counters.invalidations);
         let key = Bytes::copy_from_slice(&class.key(key));
-        if let Occasion::ByHand(by_hand) = &mut self.occasion {
-            by_hand.extend(self.engine.namespace.named(&key));
+        if let InvalidationKind::ByHand(by_hand) = &mut self.kind {
+            by_hand.extend(self.engine.namespace.touch_of(&key));
         }
         self.batch.keys.push(key);
         self
@@ -197,7 +202,7 @@ impl Invalidation {
 
     /// Adds every entry there is.
     pub fn everything(mut self) -> Self {
-        self.engine.count_clearing();
+        self.engine.count_clear();
         self.batch.everything = true;
         self.note(Touch::Everything)
     }
@@ -212,16 +217,16 @@ impl Invalidation {
         let (keys, tags) = (self.batch.keys.len(), self.batch.tags.len());
         let patterns = self.batch.patterns.len() + usize::from(self.batch.everything);
         let engine = self.engine;
-        let Done { mut delivery, dropped, is_journalled } =
-            engine.clone().invalidate(self.batch, self.occasion).await;
-        if self.waits && delivery == Delivery::Queued && engine.sent_at_last().await {
+        let InvalidationOutcome { mut delivery, dropped, is_journalled } =
+            engine.clone().invalidate(self.batch, self.kind).await;
+        if self.waits && delivery == Delivery::Queued && engine.wait_until_sent().await {
             delivery = Delivery::Sent;
         }
         Receipt { delivery, keys, tags, patterns, dropped, is_journalled }
     }
 
     fn note(mut self, touch: Touch) -> Self {
-        if let Occasion::ByHand(by_hand) = &mut self.occasion {
+        if let InvalidationKind::ByHand(by_hand) = &mut self.kind {
             by_hand.push(touch);
         }
         self

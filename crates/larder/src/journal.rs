@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 /// How often each consumer asks what has been committed.
-pub(crate) const PASS: Duration = Duration::from_millis(200);
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// One thing that a change touched, in names and raw parts. The engine alone spells keys from it.
 ///
@@ -65,9 +65,9 @@ impl From<Touch> for Vec<Option<String>> {
 }
 
 impl TryFrom<Vec<Option<String>>> for Touch {
-    type Error = NotATouch;
+    type Error = TouchError;
 
-    fn try_from(words: Vec<Option<String>>) -> Result<Self, NotATouch> {
+    fn try_from(words: Vec<Option<String>>) -> Result<Self, TouchError> {
         let mut words = words.into_iter();
         let kind = words.next().flatten();
         match (kind.as_deref(), words.next().flatten(), words.as_slice()) {
@@ -75,7 +75,7 @@ impl TryFrom<Vec<Option<String>>> for Touch {
             (Some("tag"), Some(tag), []) => Ok(Touch::Tag(tag)),
             (Some("matching"), Some(pattern), []) => Ok(Touch::Matching(pattern)),
             (Some("everything"), None, []) => Ok(Touch::Everything),
-            _ => Err(NotATouch),
+            _ => Err(TouchError),
         }
     }
 }
@@ -85,7 +85,7 @@ impl TryFrom<Vec<Option<String>>> for Touch {
 #[error(
     "allowed are [\"entry\", class, part, …], [\"tag\", tag], [\"matching\", pattern] and [\"everything\"]"
 )]
-pub struct NotATouch;
+pub struct TouchError;
 
 /// Up to where a consumer has consumed. Written and read by the journal alone: it names the database and a snapshot
 /// of it.
@@ -122,9 +122,9 @@ impl fmt::Display for DatabaseId {
     }
 }
 
-/// What [`Journal::since`] brought, all of it as of one snapshot.
+/// What [`Journal::changes_since`] brought, all of it as of one snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Since {
+pub struct ChangesSince {
     /// Which database was asked.
     pub database: DatabaseId,
     /// The snapshot: from here the next call goes on.
@@ -199,12 +199,12 @@ pub trait Journal: Send + Sync + 'static {
     /// Since when the database that answered last has had the `system` of its [`DatabaseId`], if it may have had another one
     /// before: such as since its server was started. For the staleness bound from then on Redis is not used, because instances that
     /// have not noticed yet may be using it under the former name. Default: `None`, for a name that never changes.
-    fn named_since(&self) -> Option<Instant> {
+    fn identity_since(&self) -> Option<Instant> {
         None
     }
 
     /// What was committed since `position`; without one, everything counts as touched.
-    async fn since(&self, position: Option<&Position>) -> Result<Since, Failure>;
+    async fn changes_since(&self, position: Option<&Position>) -> Result<ChangesSince, Failure>;
 
     /// Records touches by hand, in a transaction of its own.
     async fn append(&self, touches: &[Touch]) -> Result<(), Failure>;
@@ -222,7 +222,7 @@ pub trait Journal: Send + Sync + 'static {
     /// Which of its declarations can never be right, a sentence each with its remedy, such as a key column that has several texts for one
     /// value. [`Builder::build`](crate::Builder::build) asks once and fails for any. What may be mended while a program runs is not
     /// among them: see [`Journal::incompleteness`]. Default: none.
-    async fn misdeclarations(&self) -> Result<Vec<String>, Failure> {
+    async fn declaration_errors(&self) -> Result<Vec<String>, Failure> {
         Ok(Vec::new())
     }
 
@@ -241,12 +241,12 @@ impl<J: Journal + ?Sized> Journal for Arc<J> {
         (**self).database().await
     }
 
-    fn named_since(&self) -> Option<Instant> {
-        (**self).named_since()
+    fn identity_since(&self) -> Option<Instant> {
+        (**self).identity_since()
     }
 
-    async fn since(&self, position: Option<&Position>) -> Result<Since, Failure> {
-        (**self).since(position).await
+    async fn changes_since(&self, position: Option<&Position>) -> Result<ChangesSince, Failure> {
+        (**self).changes_since(position).await
     }
 
     async fn append(&self, touches: &[Touch]) -> Result<(), Failure> {
@@ -261,8 +261,8 @@ impl<J: Journal + ?Sized> Journal for Arc<J> {
         (**self).incompleteness()
     }
 
-    async fn misdeclarations(&self) -> Result<Vec<String>, Failure> {
-        (**self).misdeclarations().await
+    async fn declaration_errors(&self) -> Result<Vec<String>, Failure> {
+        (**self).declaration_errors().await
     }
 
     fn incomplete_episodes(&self) -> u64 {

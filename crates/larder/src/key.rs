@@ -22,7 +22,7 @@ use crate::pattern::Pattern;
 use crate::protocol::tag::TagKey;
 
 /// Before the name of a change that has been told.
-const TOLD: &[u8] = b":@told=";
+const PROPAGATED: &[u8] = b":@told=";
 
 /// A key being spelled; long enough for most keys to stay on the stack.
 pub(crate) type KeyBuf = SmallVec<[u8; 128]>;
@@ -219,9 +219,9 @@ impl Namespace {
     }
 
     /// Stands while it is worth knowing that `change` has been told.
-    pub(crate) fn told_key(&self, change: &ChangeId) -> Bytes {
+    pub(crate) fn propagated_key(&self, change: &ChangeId) -> Bytes {
         let mut buf = KeyBuf::from_slice(self.0.as_bytes());
-        buf.extend_from_slice(TOLD);
+        buf.extend_from_slice(PROPAGATED);
         KeyParts { buf: &mut buf, is_first: true }.push(change.as_str());
         Bytes::copy_from_slice(&buf)
     }
@@ -230,8 +230,8 @@ impl Namespace {
     pub(crate) fn reserves(&self, key: &[u8]) -> bool {
         let Some(rest) = key.strip_prefix(self.0.as_bytes()) else { return false };
         // A class may be named so too; its keys have a part more.
-        let is_told = || rest.strip_prefix(TOLD).is_some_and(|change| !change.contains(&b':'));
-        [&b":@live"[..], b":@wm", b":@pos"].contains(&rest) || is_told()
+        let is_propagated = || rest.strip_prefix(PROPAGATED).is_some_and(|change| !change.contains(&b':'));
+        [&b":@live"[..], b":@wm", b":@pos"].contains(&rest) || is_propagated()
     }
 
     /// A pattern in Redis's words that every entry matches which `pattern` means, and perhaps others.
@@ -308,7 +308,7 @@ mod tests {
     #[test]
     fn what_the_protocol_keeps_for_itself_is_no_entry() {
         let namespace = Namespace::parse("ns").unwrap();
-        let told = namespace.told_key(&ChangeId::new("73:5/1/740"));
+        let told = namespace.propagated_key(&ChangeId::new("73:5/1/740"));
         assert_eq!(told, "ns:@told=73%3A5%2F1%2F740");
         for key in [namespace.certificate_key(), namespace.position_key(), told] {
             assert!(namespace.reserves(&key), "{key:?}");

@@ -44,25 +44,25 @@ pub mod codec;
 mod condition;
 mod digest;
 mod engine;
-pub mod entry_keys;
 pub mod error;
 pub mod health;
 pub mod introspection;
 pub mod invalidation;
 pub mod journal;
 pub mod key;
+mod key_text;
 pub mod loading;
 mod local;
-mod passes;
 mod pattern;
 pub mod permit;
 pub mod policy;
+mod polls;
+pub mod protection;
 #[cfg(not(feature = "proof"))]
 mod protocol;
 #[cfg(feature = "proof")]
 #[doc(hidden)]
 pub mod protocol;
-mod reading;
 pub mod receipt;
 mod remote;
 pub mod source;

@@ -8,16 +8,16 @@ use crate::uncached::uncached;
 
 tokio::task_local! {
     /// The load that this task runs.
-    static LOAD: Arc<Load>;
+    static LOAD: Arc<RunningLoad>;
 }
 
 /// One load that runs.
 #[derive(Default)]
-struct Load {
+struct RunningLoad {
     /// Why its value must not be kept; the first reason stays.
     spoiled: OnceLock<Cow<'static, str>>,
     /// The load whose loader began this one. Its value is built from this one's.
-    outer: Option<Arc<Load>>,
+    outer: Option<Arc<RunningLoad>>,
 }
 
 /// Spoils the load that this task runs, and those around it: the value goes to the caller who loads it, and nowhere else. No tier
@@ -72,9 +72,9 @@ pub fn is_loading() -> bool {
 }
 
 /// Runs a loader, past the caches; says too why its value must not be kept, if so.
-pub(crate) async fn watched<F: Future>(load: F) -> (F::Output, Option<Cow<'static, str>>) {
+pub(crate) async fn run_load<F: Future>(load: F) -> (F::Output, Option<Cow<'static, str>>) {
     let outer = LOAD.try_with(Arc::clone).ok();
-    let this = Arc::new(Load { outer, ..Load::default() });
+    let this = Arc::new(RunningLoad { outer, ..RunningLoad::default() });
     let output = LOAD.scope(this.clone(), uncached(load)).await;
     (output, this.spoiled.get().cloned())
 }

@@ -7,20 +7,20 @@ use std::time::Duration;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::class::Class;
-use crate::engine::permit::{Drawn, Redeemed};
-use crate::engine::{ClassCore, Engine, Wanted};
+use crate::engine::permit::{DrawnPermit, RedeemOutcome};
+use crate::engine::{ClassCore, Engine, EntryRef};
 use crate::key::Key;
 use crate::policy::Policy;
 use crate::receipt::{Delivery, Dropped, Receipt};
-use crate::values::Put;
+use crate::values::PutOutcome;
 
 /// The right to put one value; see [`Class::permit`]. Dropped, it is given up.
 #[must_use = "a permit puts nothing by itself"]
 pub struct Permit<V> {
     engine: Arc<Engine>,
     core: Arc<ClassCore>,
-    wanted: Wanted,
-    drawn: Drawn,
+    entry_ref: EntryRef,
+    drawn: DrawnPermit,
     types: PhantomData<fn(V)>,
 }
 
@@ -79,23 +79,23 @@ where
     /// As [`Class::permit`], for a computation that takes up to `life`, which is cut to [`Permit::LIFE_MAX`]. The value's
     /// TTL counts from the draw, so a computation that takes longer than the class's TTL puts nothing.
     pub async fn permit_for(&self, key: &K, life: Duration) -> Permit<V> {
-        let wanted = self.wanted(key);
-        let drawn = self.engine.draw(&self.core, &wanted, life.min(Permit::<V>::LIFE_MAX)).await;
-        Permit { engine: self.engine.clone(), core: self.core.clone(), wanted, drawn, types: PhantomData }
+        let entry_ref = self.entry_ref(key);
+        let drawn = self.engine.draw(&self.core, &entry_ref, life.min(Permit::<V>::LIFE_MAX)).await;
+        Permit { engine: self.engine.clone(), core: self.core.clone(), entry_ref, drawn, types: PhantomData }
     }
 }
 
 impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Permit<V> {
-    /// Puts `value`, unless something voided the permit: then [`Put::is_stored`] is `false`, and nothing has changed.
+    /// Puts `value`, unless something voided the permit: then [`PutOutcome::is_stored`] is `false`, and nothing has changed.
     ///
     /// What was put falls like what was loaded. It invalidates nothing, for it stands for rows that have not changed: its
     /// receipt names no key. Without Redis other processes keep what they have until they hear of a change. While Redis is
     /// away the value stays in this process, no longer than the staleness bound after the draw; the receipt then says
     /// `queued`.
-    pub async fn put(self, value: V) -> Put {
-        let Permit { engine, core, wanted, drawn, .. } = self;
-        let kept = engine.put_drawn(&core, &wanted, drawn, Arc::new(value)).await;
-        let delivery = if kept == Redeemed::Here { Delivery::Queued } else { Delivery::Sent };
+    pub async fn put(self, value: V) -> PutOutcome {
+        let Permit { engine, core, entry_ref, drawn, .. } = self;
+        let kept = engine.put_drawn(&core, &entry_ref, drawn, Arc::new(value)).await;
+        let delivery = if kept == RedeemOutcome::LocalOnly { Delivery::Queued } else { Delivery::Sent };
         let receipt = Receipt {
             delivery,
             keys: 0,
@@ -104,6 +104,6 @@ impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Permit<V> {
             dropped: Dropped::default(),
             is_journalled: false,
         };
-        Put { receipt, is_stored: kept != Redeemed::Refused }
+        PutOutcome { receipt, is_stored: kept != RedeemOutcome::Refused }
     }
 }

@@ -5,11 +5,11 @@
 /// # Examples
 ///
 /// ```
-/// use larder::source::{Kept, Source};
+/// use larder::source::{Placement, Source};
 ///
 /// assert!(Source::Memory.is_hit());
-/// assert!(!Source::Load { kept: Kept::Redis }.is_hit());
-/// assert!(Source::Load { kept: Kept::Redis }.is_stored());
+/// assert!(!Source::Load { placement: Placement::Redis }.is_hit());
+/// assert!(Source::Load { placement: Placement::Redis }.is_stored());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Source {
@@ -20,7 +20,7 @@ pub enum Source {
     /// The loader, because no tier could answer.
     Load {
         /// Where the answer is kept for later reads.
-        kept: Kept,
+        placement: Placement,
     },
     /// The loader, because the caches were passed by: switched off, or a read inside a load.
     Bypass,
@@ -28,19 +28,19 @@ pub enum Source {
 
 /// Where a loaded answer is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kept {
+pub enum Placement {
     /// In this process's memory.
     Memory,
     /// In Redis, from where each process takes it at its next read.
     Redis,
     /// Nowhere: the next read loads again.
-    Nowhere(WhyNot),
+    Nowhere(NotStoredReason),
 }
 
 /// Why a loaded answer is kept nowhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum WhyNot {
+pub enum NotStoredReason {
     /// An invalidation, or another fill, overtook the load.
     Overtaken,
     /// The class's policy keeps no absent answers, or nothing at all.
@@ -61,18 +61,18 @@ pub enum WhyNot {
     Beside,
 }
 
-impl WhyNot {
+impl NotStoredReason {
     /// Its word, such as `too-large`.
     pub fn as_str(self) -> &'static str {
         match self {
-            WhyNot::Overtaken => "overtaken",
-            WhyNot::Policy => "policy",
-            WhyNot::NotCarried => "not-carried",
-            WhyNot::TooLarge => "too-large",
-            WhyNot::NoRoom => "no-room",
-            WhyNot::NotTaken => "not-taken",
-            WhyNot::Spoiled => "spoiled",
-            WhyNot::Beside => "beside",
+            NotStoredReason::Overtaken => "overtaken",
+            NotStoredReason::Policy => "policy",
+            NotStoredReason::NotCarried => "not-carried",
+            NotStoredReason::TooLarge => "too-large",
+            NotStoredReason::NoRoom => "no-room",
+            NotStoredReason::NotTaken => "not-taken",
+            NotStoredReason::Spoiled => "spoiled",
+            NotStoredReason::Beside => "beside",
         }
     }
 }
@@ -85,6 +85,6 @@ impl Source {
 
     /// Whether this read's load was stored for later reads.
     pub fn is_stored(self) -> bool {
-        matches!(self, Source::Load { kept: Kept::Memory | Kept::Redis })
+        matches!(self, Source::Load { placement: Placement::Memory | Placement::Redis })
     }
 }

@@ -9,7 +9,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::cache::Cache;
 use crate::class::Class;
 use crate::codec::AnyValue;
-use crate::engine::{Found, Tags};
+use crate::engine::{ReadOutcome, Tags};
 use crate::error::Error;
 use crate::key::{Key, KeyBuf};
 use crate::pattern::Pattern;
@@ -21,12 +21,12 @@ use crate::stats::count;
 /// How often a put tries again that found another's value where it was to put its own.
 const ATTEMPTS: usize = 4;
 /// How long a put waits for the journal to be followed. Beyond, the value may be dropped again by its own row.
-const PASSED: Duration = Duration::from_millis(500);
+const JOURNAL_POLL_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// What became of a [`Class::put`].
 #[must_use = "a value may not have been stored, and a receipt may say `queued`"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Put {
+pub struct PutOutcome {
     /// Of the invalidation of what stood there before. A permit's put makes none.
     pub receipt: Receipt,
     /// Whether the value was stored. It is not when an invalidation or another put overtook it, when the class is switched
@@ -70,7 +70,7 @@ where
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn put(&self, key: &K, value: V) -> Put {
+    pub async fn put(&self, key: &K, value: V) -> PutOutcome {
         let (spelled, tags) = (self.key(key), self.tags(key));
         let value: AnyValue = Arc::new(value);
         let mut attempt = 0;
@@ -79,13 +79,13 @@ where
             let receipt = self.invalidate(key).await;
             if receipt.is_journalled() && receipt.delivery() == Delivery::Sent {
                 // Or else the journal would tell of this drop later, and take the value with it.
-                self.engine.follow_journal(PASSED).await;
+                self.engine.poll_journal(JOURNAL_POLL_TIMEOUT).await;
             }
             match self.fill(&spelled, &tags, &value).await {
-                Some(is_stored) => return Put { receipt, is_stored },
+                Some(is_stored) => return PutOutcome { receipt, is_stored },
                 // Another's value was there, brought by a load or a put that began after the drop.
                 None if attempt < ATTEMPTS => {}
-                None => return Put { receipt, is_stored: false },
+                None => return PutOutcome { receipt, is_stored: false },
             }
         }
     }
@@ -104,10 +104,12 @@ where
         match found {
             // The flight of another, which ended badly.
             Err(_) => None,
-            Ok(Found { source: source @ Source::Load { .. }, .. }) if was_asked.load(Ordering::Relaxed) => {
+            Ok(ReadOutcome { source: source @ Source::Load { .. }, .. })
+                if was_asked.load(Ordering::Relaxed) =>
+            {
                 Some(source.is_stored())
             }
-            Ok(Found { source: Source::Bypass, .. }) => Some(false),
+            Ok(ReadOutcome { source: Source::Bypass, .. }) => Some(false),
             Ok(_) => None,
         }
     }

@@ -12,7 +12,7 @@ use larder::class::{Class, ClassBuilder};
 use larder::codec::Codec;
 use larder::error::ErrorKind;
 use larder::policy::Policy;
-use larder::source::{Kept, Source, WhyNot};
+use larder::source::{NotStoredReason, Placement, Source};
 use larder_testbed::Redis;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -34,12 +34,12 @@ async fn a_value_with_a_field_left_out_comes_back_as_it_was_or_is_not_stored() {
     let redis = Redis::start().unwrap();
     let [a, b] =
         [shared(&redis).await, shared(&redis).await].map(|c| c.class::<u32, Offer>("offers").open().unwrap());
-    assert_eq!(load(&a, 7, OFFER).await, (OFFER, Source::Load { kept: Kept::Redis }));
+    assert_eq!(load(&a, 7, OFFER).await, (OFFER, Source::Load { placement: Placement::Redis }));
     assert_eq!(within(b.get(&7)).await.as_deref(), Some(&OFFER));
     for cache in [shared(&redis).await, alone().await] {
         let class = cache.class::<u32, Offer>("small").codec(Codec::Postcard).open().unwrap();
         for _ in 0..2 {
-            let refused = Source::Load { kept: Kept::Nowhere(WhyNot::NotCarried) };
+            let refused = Source::Load { placement: Placement::Nowhere(NotStoredReason::NotCarried) };
             assert_eq!(load(&class, 7, OFFER).await, (OFFER, refused));
         }
         assert_eq!(class.stats().not_carried, 2);
@@ -62,12 +62,12 @@ where
             assert!(within(new.get(&7)).await.is_none(), "{name}: the new release takes the old one's entry");
             let (loaded, source) = load(&new, 7, second.clone()).await;
             assert_eq!(loaded, second, "{name}");
-            if source == (Source::Load { kept: Kept::Nowhere(WhyNot::NotCarried) }) {
+            if source == (Source::Load { placement: Placement::Nowhere(NotStoredReason::NotCarried) }) {
                 // Nothing is exchanged where nothing is stored.
                 assert_eq!(codec, Codec::Postcard);
                 return;
             }
-            assert_eq!(source, Source::Load { kept: Kept::Redis }, "{name}");
+            assert_eq!(source, Source::Load { placement: Placement::Redis }, "{name}");
             assert!(within(old.get(&7)).await.is_none(), "{name}: the old release takes the new one's entry");
         }
         assert!(new.stats().broken_frames > 0, "{name}: {:?}", new.stats());
@@ -210,7 +210,7 @@ async fn a_large_value_is_stored_nowhere_and_says_so() {
             let (report, source) = load(&class, 7, "x".repeat(size)).await;
             assert_eq!(
                 (report.len(), source),
-                (size, Source::Load { kept: Kept::Nowhere(WhyNot::TooLarge) })
+                (size, Source::Load { placement: Placement::Nowhere(NotStoredReason::TooLarge) })
             );
             assert!(!class.put(&7, report).await.is_stored);
             assert_eq!(cache.health(), health);
@@ -220,7 +220,7 @@ async fn a_large_value_is_stored_nowhere_and_says_so() {
     }
     let small = Cache::builder("test").memory_bytes(1 << 20).build().await.unwrap();
     let class: Class<u32, String> = small.class("reports").max_value_bytes(16 << 20).open().unwrap();
-    let no_room = Source::Load { kept: Kept::Nowhere(WhyNot::NoRoom) };
+    let no_room = Source::Load { placement: Placement::Nowhere(NotStoredReason::NoRoom) };
     assert_eq!(load(&class, 7, "x".repeat(8 << 20)).await.1, no_room);
     assert!(class.get(&7).await.is_none());
 }

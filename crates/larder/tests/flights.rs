@@ -50,7 +50,7 @@ async fn trace_10_a_failing_load_gives_every_waiter_its_error() {
             reads.spawn(async move {
                 let load = || async move {
                     loads.fetch_add(1, Ordering::SeqCst);
-                    gate.pass().await;
+                    gate.poll().await;
                     Err::<u64, _>(std::fmt::Error)
                 };
                 values.get_or_load(&7, load).await
@@ -82,7 +82,7 @@ async fn trace_10_a_panicking_load_hangs_nobody() {
             let (values, gate) = (instance.values.clone(), gate.clone());
             async move {
                 let load = || async move {
-                    gate.pass().await;
+                    gate.poll().await;
                     if true {
                         panic!("the loader's own");
                     }
@@ -165,7 +165,7 @@ async fn a_load_that_fails_or_panics_on_one_instance_lets_another_load() {
         let failing = tokio::spawn({
             let (values, gate) = (far.values.clone(), gate.clone());
             let load = move || async move {
-                gate.pass().await;
+                gate.poll().await;
                 assert!(!panics, "the loader's own");
                 Err::<u64, _>(std::fmt::Error)
             };
@@ -260,7 +260,7 @@ async fn fresh_reads_without_redis_load_but_do_not_stampede() {
         fresh.spawn(async move {
             let load = || async move {
                 let read = table.load(7);
-                second.pass().await;
+                second.poll().await;
                 read
             };
             values.read(&7).fresh().or_load(load).await.unwrap().value.map(|value| *value)

@@ -8,8 +8,8 @@ use std::io;
 
 use larder::cache::{Cache, Health};
 use larder::class::Class;
-use larder::entry_keys::{EntryKeys, Protection};
 use larder::error::ErrorKind;
+use larder::protection::{EntrySecrets, Protection};
 use larder_testbed::Redis;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -21,8 +21,8 @@ use support::within;
 const OLD_SECRET: &str = "the old secret, of 32 bytes or so";
 const NEW_SECRET: &str = "the new secret, of 32 bytes or so";
 
-async fn keyed(redis: &Redis, keys: EntryKeys) -> Cache {
-    Cache::builder("test").redis(redis.url()).installation("test").entry_keys(keys).build().await.unwrap()
+async fn keyed(redis: &Redis, keys: EntrySecrets) -> Cache {
+    Cache::builder("test").redis(redis.url()).installation("test").entry_secrets(keys).build().await.unwrap()
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,7 +40,7 @@ impl Rights {
 #[tokio::test]
 async fn an_entry_that_was_forged_or_copied_grants_nothing() {
     let redis = Redis::start().unwrap();
-    let keys = || EntryKeys::new(OLD_SECRET).unwrap();
+    let keys = || EntrySecrets::new(OLD_SECRET).unwrap();
     for protection in [Protection::Standard, Protection::Authenticated, Protection::Sealed] {
         let name = format!("rights-{protection:?}");
         let open = |cache: Cache| -> Class<u32, Rights> {
@@ -53,8 +53,8 @@ async fn an_entry_that_was_forged_or_copied_grants_nothing() {
         let mut raw = Raw::of(&redis);
         let [admin, user] = [1, 2].map(|user| raw.key(&format!("{name}:{user}")));
         let (admins, users) = (raw.get(&admin), raw.get(&user));
-        let readable = users.windows(4).any(|bytes| bytes == b"role");
-        assert_eq!(readable, protection != Protection::Sealed);
+        let key_text = users.windows(4).any(|bytes| bytes == b"role");
+        assert_eq!(key_text, protection != Protection::Sealed);
         let mut forgeries = vec![admins];
         // One that an instance without the secret made.
         let thief: Class<u32, Rights> = shared(&redis).await.class(&name).open().unwrap();
@@ -86,7 +86,7 @@ async fn a_class_that_needs_a_secret_is_not_opened_without_one() {
     for protection in [Protection::Authenticated, Protection::Sealed] {
         let (with, without) = (shared(&redis).await, alone().await);
         let error = with.class::<u32, u64>("rights").protection(protection).open().err().expect("opened");
-        assert!(error.to_string().contains("entry_keys"), "{error}");
+        assert!(error.to_string().contains("entry_secrets"), "{error}");
         assert!(
             without.class::<u32, u64>("rights").protection(protection).open().is_ok(),
             "nothing leaves the process"
@@ -97,12 +97,12 @@ async fn a_class_that_needs_a_secret_is_not_opened_without_one() {
 #[tokio::test]
 async fn a_secret_is_replaced_without_a_miss() {
     let redis = Redis::start().unwrap();
-    let keys = |first: &str, second: &str| EntryKeys::new(first).unwrap().and(second).unwrap();
+    let keys = |first: &str, second: &str| EntrySecrets::new(first).unwrap().and(second).unwrap();
     let steps = [
-        EntryKeys::new(OLD_SECRET).unwrap(),
+        EntrySecrets::new(OLD_SECRET).unwrap(),
         keys(OLD_SECRET, NEW_SECRET),
         keys(NEW_SECRET, OLD_SECRET),
-        EntryKeys::new(NEW_SECRET).unwrap(),
+        EntrySecrets::new(NEW_SECRET).unwrap(),
     ];
     let mut classes: Vec<Class<u32, u32>> = Vec::new();
     for step in steps {
@@ -168,11 +168,11 @@ async fn a_hundred_thousand_mutated_entries_are_misses_and_alarms() {
     let mut raw = Raw::of(&redis);
     let mut alarms = 0;
     let mut mutants = 0_u64;
-    for (nth, keys) in [None, Some(EntryKeys::new(OLD_SECRET).unwrap())].into_iter().enumerate() {
+    for (nth, keys) in [None, Some(EntrySecrets::new(OLD_SECRET).unwrap())].into_iter().enumerate() {
         let name = format!("records-{nth}");
         let mut builder = Cache::builder("test").redis(redis.url()).installation("test");
         if let Some(keys) = keys {
-            builder = builder.entry_keys(keys);
+            builder = builder.entry_secrets(keys);
         }
         let cache = builder.build().await.unwrap();
         let class: Class<u32, Record> = cache.class(&name).open().unwrap();

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use larder::cache::{Cache, Health};
 use larder::error::ErrorKind;
 use larder::health::{Reason, Trouble};
-use larder::journal::{DatabaseId, Failure, Journal, Position, Since, Touch};
+use larder::journal::{ChangesSince, DatabaseId, Failure, Journal, Position, Touch};
 use larder::receipt::Delivery;
 use larder_testbed::Redis;
 
@@ -159,7 +159,7 @@ async fn dropping_everything_leaves_another_databases_entries() {
         assert_eq!(b.read_fresh(&tables[1], 7).await, Some(2));
         assert_eq!(tables[1].loads(), loads, "{drop_all}");
     }
-    let keys = a.cache.key_counts().await.redis.told().unwrap();
+    let keys = a.cache.key_counts().await.redis.value().unwrap();
     assert_eq!(keys.by_class["values"], 1, "its own");
 }
 
@@ -218,9 +218,9 @@ impl Journal for Away {
         self.ledger.database().await
     }
 
-    async fn since(&self, position: Option<&Position>) -> Result<Since, Failure> {
+    async fn changes_since(&self, position: Option<&Position>) -> Result<ChangesSince, Failure> {
         self.answers()?;
-        self.ledger.since(position).await
+        self.ledger.changes_since(position).await
     }
 
     async fn append(&self, touches: &[Touch]) -> Result<(), Failure> {

@@ -11,9 +11,9 @@ use larder::cache::Cache;
 use larder::cause::Cause;
 use larder::class::Class;
 use larder::error::ErrorKind;
-use larder::introspection::FromRedis;
-use larder::introspection::explain::{Explanation, InRedis};
-use larder::introspection::keys::KnownKey;
+use larder::introspection::RedisAnswer;
+use larder::introspection::explain::{Explanation, RedisState};
+use larder::introspection::keys::ListedKey;
 use larder::journal::Touch;
 use larder::policy::Policy;
 use larder_testbed::Redis;
@@ -31,10 +31,10 @@ async fn explain(instance: &Instance) -> Explanation {
 
 /// The last invalidation of entry 7 that this instance knows.
 async fn last(instance: &Instance) -> Option<(Cause, Touch)> {
-    explain(instance).await.invalidated.map(|last| (last.cause, last.named))
+    explain(instance).await.last_invalidation.map(|last| (last.cause, last.named))
 }
 
-async fn all_keys(cache: &Cache, pattern: &str, limit: usize) -> Vec<KnownKey> {
+async fn all_keys(cache: &Cache, pattern: &str, limit: usize) -> Vec<ListedKey> {
     let (mut keys, mut after) = (Vec::new(), None);
     loop {
         let page = within(cache.keys(pattern, limit, after.as_deref())).await.unwrap();
@@ -123,19 +123,26 @@ async fn every_key_is_on_some_page_with_its_tiers() {
         let keys = all_keys(cache, "values:*", 100).await;
         let texts: BTreeSet<String> = keys.iter().map(|key| key.text.clone()).collect();
         assert_eq!(texts, (0..250).map(|key| format!("values:{key}")).collect());
-        assert!(keys.iter().all(|key| key.redis != (cache.memory_bytes() == alone.cache.memory_bytes())));
+        assert!(
+            keys.iter().all(|key| key.is_in_redis != (cache.memory_bytes() == alone.cache.memory_bytes()))
+        );
     }
     let seven = all_keys(&b.cache, "values:7", 100).await;
-    let known = KnownKey { touch: self::seven(), text: "values:7".to_owned(), memory: true, redis: true };
+    let known = ListedKey {
+        touch: self::seven(),
+        text: "values:7".to_owned(),
+        is_in_memory: true,
+        is_in_redis: true,
+    };
     assert_eq!(seven, [known]);
-    assert!(!all_keys(&b.cache, "values:8", 100).await[0].memory, "only a has it");
+    assert!(!all_keys(&b.cache, "values:8", 100).await[0].is_in_memory, "only a has it");
 
     let counts = a.cache.key_counts().await;
-    let counted = counts.redis.told().unwrap();
-    assert!(counted.is_whole);
+    let counted = counts.redis.value().unwrap();
+    assert!(counted.is_complete);
     assert_eq!((counted.by_class["values"], counted.by_class["lists"], counted.by_class.len()), (250, 1, 2));
     assert_eq!(b.cache.key_counts().await.memory["values"], 1);
-    assert_eq!(alone.cache.key_counts().await.redis, FromRedis::NotConfigured);
+    assert_eq!(alone.cache.key_counts().await.redis, RedisAnswer::NotConfigured);
 }
 
 #[tokio::test]
@@ -157,20 +164,20 @@ async fn an_entry_is_explained_where_it_is() {
     let nothing = explain(&a).await;
     assert_eq!(
         (nothing.redis, nothing.memory, nothing.is_loading),
-        (FromRedis::Told(InRedis::Nothing), None, false)
+        (RedisAnswer::Value(RedisState::Nothing), None, false)
     );
 
     table.write(7, 1);
     let held = a.held_read(&table, 7, &gate);
     gate.arrival().await;
     let loading = explain(&a).await;
-    assert!(loading.is_loading && matches!(loading.redis, FromRedis::Told(InRedis::Leased { .. })));
+    assert!(loading.is_loading && matches!(loading.redis, RedisAnswer::Value(RedisState::Lease { .. })));
     gate.open();
     held.await.unwrap();
 
     a.warm(&table, 7).await;
     let Explanation { text, memory, redis: in_redis, .. } = explain(&a).await;
-    let Some(InRedis::Entry(entry)) = in_redis.told() else { panic!("no entry in Redis") };
+    let Some(RedisState::Entry(entry)) = in_redis.value() else { panic!("no entry in Redis") };
     let memory = memory.unwrap();
     assert_eq!((text.as_str(), memory.loaded_at), ("values:7", entry.loaded_at));
     for held in [&memory, &entry] {
@@ -178,16 +185,16 @@ async fn an_entry_is_explained_where_it_is() {
         assert!(held.loaded_at <= SystemTime::now() && held.until > SystemTime::now());
         assert!(held.until <= held.loaded_at + Duration::from_secs(601));
         assert_eq!(
-            held.tags.iter().map(|tag| (tag.tag.as_str(), tag.stands)).collect::<Vec<_>>(),
+            held.tags.iter().map(|tag| (tag.tag.as_str(), tag.is_current)).collect::<Vec<_>>(),
             [("values", true)]
         );
     }
     // Fallen with its tag: it is there, and nobody is served with it.
     let _receipt = b.values.invalidate_all().await;
-    let Some(InRedis::Entry(entry)) = explain(&a).await.redis.told() else { panic!("no entry in Redis") };
-    assert!(!entry.is_served && !entry.tags[0].stands);
+    let Some(RedisState::Entry(entry)) = explain(&a).await.redis.value() else { panic!("no entry in Redis") };
+    assert!(!entry.is_served && !entry.tags[0].is_current);
     redis.command(&["SET", in_redis!("values:7"), "damaged"]).unwrap();
-    assert_eq!(explain(&a).await.redis, FromRedis::Told(InRedis::Unreadable));
+    assert_eq!(explain(&a).await.redis, RedisAnswer::Value(RedisState::Unreadable));
 }
 
 #[tokio::test]
@@ -202,7 +209,7 @@ async fn the_last_invalidation_is_told_with_its_cause() {
     let before = SystemTime::now() - Duration::from_millis(1);
     let _receipt = a.cache.committed(&[seven()], &[]).send().await;
     assert_eq!(last(&a).await, Some((Cause::Committed, seven())));
-    let at = explain(&a).await.invalidated.unwrap().at;
+    let at = explain(&a).await.last_invalidation.unwrap().at;
     assert!((before..=SystemTime::now()).contains(&at));
     eventually("b is told", async || last(&b).await == Some((Cause::Push, seven()))).await;
 
@@ -241,7 +248,7 @@ async fn a_lost_redis_is_told_from_none() {
     let (a, table) = (instance(&redis).await, Table::new());
     table.write(7, 1);
     a.warm(&table, 7).await;
-    let info = a.cache.redis_info().await.told().unwrap();
+    let info = a.cache.redis_info().await.value().unwrap();
     assert!(info.version.contains('.') && info.mode == "standalone" && info.latency > Duration::ZERO);
     assert!(info.used_memory_bytes > 100_000 && info.used_memory_peak_bytes >= 100_000);
     assert!(!info.used_memory_human.is_empty() && !info.used_memory_peak_human.is_empty());
@@ -249,16 +256,16 @@ async fn a_lost_redis_is_told_from_none() {
     assert!(info.fragmentation_ratio > 0.0 && info.hit_rate_percent() > 0.0 && info.keyspace_misses > 0);
 
     redis.kill().unwrap();
-    assert_eq!(within(a.cache.redis_info()).await, FromRedis::Away);
-    assert_eq!(within(a.cache.key_counts()).await.redis, FromRedis::Away);
-    assert_eq!(explain(&a).await.redis, FromRedis::Away);
+    assert_eq!(within(a.cache.redis_info()).await, RedisAnswer::Away);
+    assert_eq!(within(a.cache.key_counts()).await.redis, RedisAnswer::Away);
+    assert_eq!(explain(&a).await.redis, RedisAnswer::Away);
     let page = within(a.cache.keys("*", 10, None)).await.unwrap();
     assert!(page.is_redis_away && page.next.is_some(), "memory is still to be told");
     eventually("the loss is known", async || last(&a).await == Some((Cause::Loss, Touch::Everything))).await;
 
     redis.restart().unwrap();
-    eventually("Redis is back", async || a.cache.redis_info().await.told().is_some()).await;
-    assert_eq!(memory_instance().await.cache.redis_info().await, FromRedis::NotConfigured);
+    eventually("Redis is back", async || a.cache.redis_info().await.value().is_some()).await;
+    assert_eq!(memory_instance().await.cache.redis_info().await, RedisAnswer::NotConfigured);
 }
 
 #[tokio::test]
@@ -267,10 +274,10 @@ async fn a_class_knows_the_tags_of_an_entry_that_is_nowhere() {
     for instance in [instance(&redis).await, memory_instance().await] {
         let _receipt = instance.cache.invalidate_tag("everything").await;
         let untyped = instance.cache.explain(&Touch::entry("lists", ["all"])).await.unwrap();
-        assert_eq!(untyped.invalidated, None, "whose tags are not known from its name");
+        assert_eq!(untyped.last_invalidation, None, "whose tags are not known from its name");
         let typed = instance.lists.explain("all").await;
         assert_eq!(typed.text, "lists:all");
-        assert_eq!(typed.invalidated.unwrap().named, Touch::Tag("everything".to_owned()));
+        assert_eq!(typed.last_invalidation.unwrap().named, Touch::Tag("everything".to_owned()));
     }
 }
 

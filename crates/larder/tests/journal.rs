@@ -106,7 +106,7 @@ async fn trace_3_flushed_in_the_middle_of_a_load() {
         tokio::spawn(async move {
             let load = || async {
                 let value = table.load(1);
-                gate.pass().await;
+                gate.poll().await;
                 value
             };
             a.values.get_or_load(&1, load).await.unwrap().as_deref().copied()
@@ -136,7 +136,7 @@ async fn trace_3_restored_from_an_old_snapshot_in_the_middle_of_a_load() {
         tokio::spawn(async move {
             let load = || async {
                 let value = table.load(2);
-                gate.pass().await;
+                gate.poll().await;
                 value
             };
             a.values.get_or_load(&2, load).await.unwrap().as_deref().copied()

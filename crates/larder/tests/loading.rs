@@ -5,12 +5,12 @@
 mod support;
 
 use larder::loading::{is_loading, spoil};
-use larder::source::{Kept, Source, WhyNot};
+use larder::source::{NotStoredReason, Placement, Source};
 use larder_testbed::Redis;
 
 use crate::support::{Gate, Instance, Table, eventually, instance, memory_instance, within};
 
-const SPOILED: Source = Source::Load { kept: Kept::Nowhere(WhyNot::Spoiled) };
+const SPOILED: Source = Source::Load { placement: Placement::Nowhere(NotStoredReason::Spoiled) };
 
 async fn each() -> (Redis, [Instance; 2]) {
     let redis = Redis::start().unwrap();
@@ -54,7 +54,7 @@ async fn a_reader_that_joined_a_spoiled_load_loads_for_itself() {
             let (values, gate) = (instance.values.clone(), gate.clone());
             tokio::spawn(async move {
                 let load = || async move {
-                    gate.pass().await;
+                    gate.poll().await;
                     spoiled(100).await
                 };
                 values.get_or_load(&7, load).await.unwrap().map(|value| *value)
@@ -90,7 +90,7 @@ async fn a_reader_of_another_instance_that_waits_for_a_spoiled_load_loads_for_it
         let (values, gate) = (one.values.clone(), gate.clone());
         tokio::spawn(async move {
             let load = || async move {
-                gate.pass().await;
+                gate.poll().await;
                 spoiled(100).await
             };
             values.get_or_load(&7, load).await.unwrap().map(|value| *value)

@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 
 use larder::cache::{Cache, Health};
 use larder::class::Class;
-use larder::introspection::FromRedis;
-use larder::introspection::explain::InRedis;
+use larder::introspection::RedisAnswer;
+use larder::introspection::explain::RedisState;
 use larder::journal::Touch;
 use larder::policy::Policy;
 use larder::receipt::Delivery;
-use larder::source::{Kept, Source};
+use larder::source::{Placement, Source};
 use larder_testbed::Redis;
 
 use support::journal::Ledger;
@@ -82,13 +82,17 @@ async fn redis_holds_an_anchor_and_no_value() {
     table.write(7, 1);
     assert_eq!(
         a.read(&table).await,
-        (Some(1), Source::Load { kept: Kept::Memory }),
+        (Some(1), Source::Load { placement: Placement::Memory }),
         "the first load is kept"
     );
     assert_eq!(a.read(&table).await, (Some(1), Source::Memory));
     let anchor = frame(&redis, KEY);
     assert_eq!((anchor[0], anchor.len()), (b'A', 17));
-    assert_eq!(b.read(&table).await, (Some(1), Source::Load { kept: Kept::Memory }), "each instance loads");
+    assert_eq!(
+        b.read(&table).await,
+        (Some(1), Source::Load { placement: Placement::Memory }),
+        "each instance loads"
+    );
     assert_eq!(b.read(&table).await, (Some(1), Source::Memory));
     assert_eq!(frame(&redis, KEY), anchor, "and both keep by one anchor");
     let stats = a.rights.stats().plus(&b.rights.stats());
@@ -97,12 +101,12 @@ async fn redis_holds_an_anchor_and_no_value() {
 
     let seven = Touch::entry("rights", ["7"]);
     let shown = a.cache.explain(&seven).await.unwrap();
-    assert!(matches!(shown.redis, FromRedis::Told(InRedis::Anchor { .. })), "{shown:?}");
+    assert!(matches!(shown.redis, RedisAnswer::Value(RedisState::Anchor { .. })), "{shown:?}");
     let held = shown.memory.unwrap();
-    assert!(held.is_served && held.tags.iter().all(|tag| tag.stands));
+    assert!(held.is_served && held.tags.iter().all(|tag| tag.is_current));
     let page = a.cache.keys("rights:*", 10, None).await.unwrap();
     assert_eq!(page.keys.len(), 1);
-    assert!(page.keys[0].memory && page.keys[0].redis);
+    assert!(page.keys[0].is_in_memory && page.keys[0].is_in_redis);
     assert_eq!(a.cache.key_counts().await.memory["rights"], 1);
 }
 
@@ -157,7 +161,7 @@ async fn a_load_that_a_write_overtook_is_not_kept() {
                 tokio::spawn(async move {
                     let load = || async move {
                         let read = table.load(7);
-                        gate.pass().await;
+                        gate.poll().await;
                         read
                     };
                     rights.read(&7).or_load(load).await.unwrap().source
@@ -259,7 +263,7 @@ async fn a_copy_ends_with_its_anchor() {
     redis.command(&["PEXPIRE", KEY, "400"]).unwrap();
     let began = Instant::now();
     eventually("the copy fell", async || {
-        matches!(a.read(&table).await.1, Source::Load { kept: Kept::Memory })
+        matches!(a.read(&table).await.1, Source::Load { placement: Placement::Memory })
     })
     .await;
     let until = a.cache.explain(&Touch::entry("rights", ["7"])).await.unwrap().memory.unwrap().until;
@@ -347,7 +351,7 @@ async fn where_redis_refuses_tracking_a_copy_ends_with_the_bound() {
     let table = Table::new();
     table.write(7, 1);
     let read = async || within(rights.read(&7).or_load(async || table.load(7))).await.unwrap();
-    assert_eq!(read().await.source, Source::Load { kept: Kept::Memory });
+    assert_eq!(read().await.source, Source::Load { placement: Placement::Memory });
     assert_eq!(read().await.source, Source::Memory);
     assert_eq!(frame(&redis, KEY), b"(nil)", "no anchor where none is watched");
     let copy = cache.explain(&Touch::entry("rights", ["7"])).await.unwrap().memory.unwrap();

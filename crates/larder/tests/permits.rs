@@ -7,8 +7,8 @@ mod support;
 use std::time::{Duration, Instant};
 
 use larder::cache::{Cache, Health};
-use larder::introspection::FromRedis;
-use larder::introspection::explain::InRedis;
+use larder::introspection::RedisAnswer;
+use larder::introspection::explain::RedisState;
 use larder::journal::Touch;
 use larder::permit::Permit;
 use larder::receipt::Delivery;
@@ -160,9 +160,9 @@ async fn a_put_is_refused_after_a_write_that_the_journal_alone_tells_of() {
         // What the journal has had when the permit was drawn is not news to the computation.
         let _receipt = instance.values.invalidate(&KEY).await;
         let drawn = permit(&instance).await;
-        let passes = ledger.rows().len();
+        let polls = ledger.rows().len();
         let _receipt = instance.values.put(&8, 1).await;
-        assert_eq!(ledger.rows().len(), passes + 1, "and was followed");
+        assert_eq!(ledger.rows().len(), polls + 1, "and was followed");
         assert!(put(drawn, 200).await);
         assert_eq!(get(&instance).await, Some(200));
     }
@@ -315,7 +315,7 @@ async fn a_permit_is_shown_as_what_it_is_and_another_lease_is_waited_for() {
     let drawn = permit(&a).await;
     let touch = Touch::entry("values", [KEY.to_string()]);
     let shown = b.cache.explain(&touch).await.unwrap().redis;
-    assert!(matches!(shown, FromRedis::Told(InRedis::Permit { .. })), "{shown:?}");
+    assert!(matches!(shown, RedisAnswer::Value(RedisState::Permit { .. })), "{shown:?}");
     assert_eq!(get(&b).await, None, "a look finds nothing, and voids nothing");
     assert!(put(drawn, 1).await);
     let _receipt = a.values.invalidate(&KEY).await;
@@ -329,7 +329,7 @@ async fn a_permit_is_shown_as_what_it_is_and_another_lease_is_waited_for() {
         async move { a.values.permit(&KEY).await }
     });
     eventually("the lease stands", async || {
-        matches!(a.cache.explain(&touch).await.unwrap().redis, FromRedis::Told(InRedis::Leased { .. }))
+        matches!(a.cache.explain(&touch).await.unwrap().redis, RedisAnswer::Value(RedisState::Lease { .. }))
     })
     .await;
     gate.open();

@@ -56,7 +56,7 @@ impl Bed {
     }
 
     /// A change by other software is seen, so whoever follows the journal has come past all that was committed before.
-    async fn pass(&self, version: u64) {
+    async fn poll(&self, version: u64) {
         self.table.write(1_000, version);
         self.ledger.note(Touch::entry("values", ["1000"]));
         for instance in &self.instances {
@@ -97,7 +97,7 @@ const MEMORY: (Source, Source) = (Source::Memory, Source::Memory);
 async fn what_its_writer_told_is_not_dropped_again() {
     for (redis, instances) in [(Some(Redis::start().unwrap()), 2), (None, 1)] {
         let bed = Bed::on(redis, instances).await;
-        bed.pass(1).await;
+        bed.poll(1).await;
         for round in 2..6 {
             // Whoever follows the journal hears of the write only after it was told.
             bed.ledger.freeze(true);
@@ -105,7 +105,7 @@ async fn what_its_writer_told_is_not_dropped_again() {
             bed.warm(7).await;
             bed.ledger.freeze(false);
             // Only the key is foreign: a list under the tag stays too.
-            bed.pass(round).await;
+            bed.poll(round).await;
             assert_eq!(bed.sources(7).await, vec![MEMORY; instances], "round {round}");
         }
     }
@@ -115,13 +115,13 @@ async fn what_its_writer_told_is_not_dropped_again() {
 async fn what_was_committed_under_no_name_is_told_again() {
     for redis in [Some(Redis::start().unwrap()), None] {
         let bed = Bed::on(redis, 1).await;
-        bed.pass(1).await;
+        bed.poll(1).await;
         bed.ledger.freeze(true);
         let (touches, _) = bed.commit(7, 2);
         let _receipt = bed.instances[0].cache.committed(&touches, &[]).send().await;
         bed.warm(7).await;
         bed.ledger.freeze(false);
-        bed.pass(2).await;
+        bed.poll(2).await;
         assert_ne!(bed.sources(7).await, [MEMORY]);
     }
 }
@@ -154,8 +154,8 @@ async fn what_could_not_be_sent_is_told_by_the_journal() {
 async fn a_name_is_as_true_as_the_position() {
     let mut bed = Bed::on(Some(Redis::start().unwrap()), 2).await;
     bed.write(7, 1).await;
-    bed.pass(1).await;
-    bed.pass(2).await;
+    bed.poll(1).await;
+    bed.poll(2).await;
     bed.warm(7).await;
     let snapshot = bed.redis.as_ref().unwrap().snapshot().unwrap();
     bed.ledger.freeze(true);
@@ -179,7 +179,7 @@ async fn a_name_is_as_true_as_the_position() {
 async fn names_go_with_what_they_speak_of() {
     let bed = Bed::on(Some(Redis::start().unwrap()), 2).await;
     let redis = bed.redis.as_ref().unwrap();
-    bed.pass(1).await;
+    bed.poll(1).await;
     bed.ledger.freeze(true);
     assert_eq!(bed.write(7, 2).await, Delivery::Sent);
     let told = || redis.command(&["KEYS", in_redis_of_ledger!("@told=*")]).unwrap().lines().count();
@@ -210,14 +210,14 @@ async fn names_are_not_tracked() {
             .parse()
             .unwrap()
     };
-    bed.pass(1).await;
+    bed.poll(1).await;
     bed.write(7, 1).await;
     bed.warm(7).await;
     let before = tracked();
     for version in 2..22 {
         assert_eq!(bed.write(7, version).await, Delivery::Sent);
     }
-    bed.pass(2).await;
+    bed.poll(2).await;
     bed.warm(7).await;
     assert!(tracked() <= before + 2, "{} keys, {before} before", tracked());
 }
@@ -227,7 +227,7 @@ async fn names_are_not_tracked() {
 async fn a_change_and_its_name_are_told_by_one_command() {
     let bed = Bed::on(Some(Redis::start().unwrap()), 1).await;
     let redis = bed.redis.as_ref().unwrap();
-    bed.pass(1).await;
+    bed.poll(1).await;
     bed.ledger.freeze(true);
     redis.command(&["CONFIG", "SET", "slowlog-log-slower-than", "0"]).unwrap();
     redis.command(&["SLOWLOG", "RESET"]).unwrap();
@@ -263,7 +263,7 @@ async fn a_redis_that_allows_no_names_is_told_and_used() {
         let bed = Bed { redis: Some(redis), table, ledger, instances: vec![classes(cache)] };
         for version in 1..4 {
             assert_eq!(bed.write(7, version).await, Delivery::Sent, "{allowed:?}");
-            bed.pass(version).await;
+            bed.poll(version).await;
             bed.warm(7).await;
             assert_eq!(bed.instances[0].cache.health(), Health::Working, "{allowed:?}");
         }
@@ -289,7 +289,7 @@ async fn a_full_redis_is_told() {
 async fn what_takes_more_than_one_step_leaves_no_name() {
     let bed = Bed::on(Some(Redis::start().unwrap()), 1).await;
     let redis = bed.redis.as_ref().unwrap();
-    bed.pass(1).await;
+    bed.poll(1).await;
     bed.ledger.freeze(true);
     let many = (0..600).map(|key| Touch::entry("values", [key.to_string()])).collect();
     let with_seven = |touch: Touch| vec![Touch::entry("values", ["7"]), touch];

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use larder::cache::{Cache, Health};
 use larder::error::ErrorKind;
-use larder::introspection::FromRedis;
+use larder::introspection::RedisAnswer;
 use larder_testbed::{Proxy, Redis};
 
 use support::{eventually, within};
@@ -41,7 +41,7 @@ fn untracked(redis: &Redis) -> usize {
 
 async fn is_told(cache: &Cache) -> bool {
     // An answer to another question would have no version.
-    within(cache.redis_info()).await.told().is_some_and(|info| info.version.contains('.'))
+    within(cache.redis_info()).await.value().is_some_and(|info| info.version.contains('.'))
 }
 
 #[tokio::test]
@@ -78,9 +78,9 @@ async fn who_finds_no_place_gives_up_after_the_pools_timeout() {
     });
     // On this one thread it runs until it has the place and waits for Redis.
     tokio::task::yield_now().await;
-    assert_eq!(within(cache.redis_info()).await, FromRedis::Away);
+    assert_eq!(within(cache.redis_info()).await, RedisAnswer::Away);
     assert!(!first.is_finished(), "which takes the operation's time-out");
-    assert_eq!(within(first).await.unwrap(), FromRedis::Away);
+    assert_eq!(within(first).await.unwrap(), RedisAnswer::Away);
 }
 
 #[tokio::test]

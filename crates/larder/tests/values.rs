@@ -89,11 +89,11 @@ async fn the_journal_does_not_take_a_value_that_was_put() {
         }
         assert_eq!(ledger.rows().len(), 5);
         // Passes go on: a pass that another invalidation waits for ends after this one's row was told.
-        let passes = async || {
+        let polls = async || {
             let _put = instance.values.put(&8, 1).await;
         };
         for _ in 0..5 {
-            passes().await;
+            polls().await;
             assert_eq!(get(&instance).await, Some(4));
         }
     }

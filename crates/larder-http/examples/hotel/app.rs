@@ -95,7 +95,7 @@ pub fn app(cache: &Cache, database: Database) -> Result<Router, Error> {
         dashboard: cache.class("dashboard_stats").policy(seconds(600)).open()?,
     };
     let rules = Rules::hotel();
-    debug_assert!(rules.unopened(cache).is_empty(), "the rules name classes that there are");
+    debug_assert!(rules.unknown_names(cache).is_empty(), "the rules name classes that there are");
     Ok(Router::new()
         .route("/v1.0/user/list", get(list))
         .route("/v1.0/user/superadmin/list", get(superadmin_list))

@@ -8,10 +8,10 @@ use http::{HeaderValue, Response, StatusCode};
 use larder::receipt::Receipt;
 
 use crate::headers::{CACHE_INVALIDATION, cache_invalidation};
-use crate::invalidation::work::{Reason, Work};
+use crate::invalidation::pending::{InvalidationReason, PendingInvalidation};
 
 /// How long a request whose client is gone may go on.
-const ABANDONED: Duration = Duration::from_secs(30);
+const ABANDONED_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The inner service's future, as it is when no rule means the request. Otherwise that future and then the invalidation:
 ///
@@ -25,21 +25,21 @@ const ABANDONED: Duration = Duration::from_secs(30);
 pub type ResponseFuture<B, E> = Pin<Box<dyn Future<Output = Result<Response<B>, E>> + Send>>;
 
 /// Awaits `inner`, and does the `work` that its answer calls for.
-pub(super) async fn seen_through<F, B, E>(inner: F, work: Work) -> Result<Response<B>, E>
+pub(super) async fn run_to_end<F, B, E>(inner: F, work: PendingInvalidation) -> Result<Response<B>, E>
 where
     F: Future<Output = Result<Response<B>, E>> + Send + 'static,
     E: Send + 'static,
     B: Send + 'static,
 {
-    let mut begun = Begun { inner: Some(Box::pin(inner)), work };
-    let answer = begun.end().await;
+    let mut running = RunningRequest { inner: Some(Box::pin(inner)), work };
+    let answer = running.end().await;
     let reason = match &answer {
         Ok(response) => reason(response.status()),
-        Err(_) => Some(Reason::Failed),
+        Err(_) => Some(InvalidationReason::Failed),
     };
     let Some(reason) = reason else { return answer };
     // A task of its own: the work is done to its end, and logged, also if the client hangs up here.
-    let receipt = tokio::spawn(begun.work.clone().run(reason)).await;
+    let receipt = tokio::spawn(running.work.clone().run(reason)).await;
     answer.map(|mut response| {
         let receipt = receipt.map_or_else(|_| HeaderValue::from_static("queued"), value);
         // What the application itself said of its write stands, if it was the lesser.
@@ -55,26 +55,26 @@ fn value(receipt: Receipt) -> HeaderValue {
 }
 
 /// Why an answer of this status has all dropped; `None` when nothing was written.
-fn reason(status: StatusCode) -> Option<Reason> {
+fn reason(status: StatusCode) -> Option<InvalidationReason> {
     match status.as_u16() {
         // What layers answer that stop a handler which takes too long: it may have written before.
-        408 => Some(Reason::Failed),
+        408 => Some(InvalidationReason::Failed),
         400..500 => None,
-        500.. => Some(Reason::Failed),
-        _ => Some(Reason::Written),
+        500.. => Some(InvalidationReason::Failed),
+        _ => Some(InvalidationReason::Written),
     }
 }
 
 /// A request under way. Dropped before its end, it is gone on with, and what it may have written is dropped.
-struct Begun<F: Future + Send + 'static>
+struct RunningRequest<F: Future + Send + 'static>
 where
     F::Output: Send,
 {
     inner: Option<Pin<Box<F>>>,
-    work: Work,
+    work: PendingInvalidation,
 }
 
-impl<F: Future + Send + 'static> Begun<F>
+impl<F: Future + Send + 'static> RunningRequest<F>
 where
     F::Output: Send,
 {
@@ -86,7 +86,7 @@ where
     }
 }
 
-impl<F: Future + Send + 'static> Drop for Begun<F>
+impl<F: Future + Send + 'static> Drop for RunningRequest<F>
 where
     F::Output: Send,
 {
@@ -96,14 +96,14 @@ where
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let work = self.work.clone();
         if std::thread::panicking() {
-            runtime.spawn(work.run(Reason::Failed));
+            runtime.spawn(work.run(InvalidationReason::Failed));
             return;
         }
         runtime.spawn(async move {
             // What it has committed by now, and then what it still commits.
-            let _first = work.clone().run(Reason::Abandoned).await;
-            let _ended = tokio::time::timeout(ABANDONED, inner).await;
-            let _second = work.run(Reason::Abandoned).await;
+            let _first = work.clone().run(InvalidationReason::Abandoned).await;
+            let _ended = tokio::time::timeout(ABANDONED_TIMEOUT, inner).await;
+            let _second = work.run(InvalidationReason::Abandoned).await;
         });
     }
 }
@@ -116,7 +116,7 @@ mod tests {
     fn only_an_answer_that_nothing_was_written_drops_nothing() {
         let reasons = [200, 201, 204, 302, 101, 400, 404, 409, 429, 408, 500, 503]
             .map(|status| reason(StatusCode::from_u16(status).unwrap()));
-        let (written, failed) = (Some(Reason::Written), Some(Reason::Failed));
+        let (written, failed) = (Some(InvalidationReason::Written), Some(InvalidationReason::Failed));
         let expected =
             [written, written, written, written, written, None, None, None, None, failed, failed, failed];
         assert_eq!(reasons, expected);

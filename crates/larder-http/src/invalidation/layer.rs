@@ -6,9 +6,9 @@ use larder::cache::Cache;
 use tower::Layer;
 
 use crate::invalidation::rules::Rules;
-use crate::invalidation::service::Invalidates;
+use crate::invalidation::service::InvalidationService;
 
-/// Puts [`Invalidates`] around a service; cheap to clone. It has to see whole paths: outside of `nest`.
+/// Puts [`InvalidationService`] around a service; cheap to clone. It has to see whole paths: outside of `nest`.
 #[derive(Clone)]
 pub struct InvalidationLayer {
     cache: Cache,
@@ -23,9 +23,9 @@ impl InvalidationLayer {
 }
 
 impl<S> Layer<S> for InvalidationLayer {
-    type Service = Invalidates<S>;
+    type Service = InvalidationService<S>;
 
-    fn layer(&self, inner: S) -> Invalidates<S> {
-        Invalidates { inner, cache: self.cache.clone(), rules: self.rules.clone() }
+    fn layer(&self, inner: S) -> InvalidationService<S> {
+        InvalidationService { inner, cache: self.cache.clone(), rules: self.rules.clone() }
     }
 }

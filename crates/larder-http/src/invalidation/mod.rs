@@ -31,4 +31,4 @@ pub mod rules;
 pub mod service;
 
 mod file;
-mod work;
+mod pending;

@@ -150,7 +150,7 @@ pub struct Rules(Vec<Rule>);
 
 /// What one request has dropped, and by which rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Meant {
+pub(super) struct RuleMatch {
     pub(super) method: Method,
     pub(super) patterns: Vec<String>,
     pub(super) tags: Vec<String>,
@@ -203,7 +203,7 @@ impl Rules {
 
     /// The names in the table that no open class of `cache` has: tags, or slips of the pen. To be asked when all classes have
     /// been opened.
-    pub fn unopened(&self, cache: &Cache) -> Vec<String> {
+    pub fn unknown_names(&self, cache: &Cache) -> Vec<String> {
         let open: Vec<String> = cache.classes().into_iter().map(|class| class.name).collect();
         let mut names: Vec<String> = self.0.iter().flat_map(|rule| rule.tags.iter().cloned()).collect();
         names.sort();
@@ -213,7 +213,7 @@ impl Rules {
     }
 
     /// What a request of this method and path has dropped; `None` when no rule means it.
-    pub(super) fn meant_by(&self, method: &Method, path: &str) -> Option<Meant> {
+    pub(super) fn find_match(&self, method: &Method, path: &str) -> Option<RuleMatch> {
         if !METHODS.contains(method) {
             return None;
         }
@@ -222,16 +222,16 @@ impl Rules {
         let is_meant = |rule: &&Rule| {
             rule.methods.contains(method) && (rule.regex.is_match(path) || rule.regex.is_match(&decoded))
         };
-        let mut meant = Meant { method: method.clone(), patterns: Vec::new(), tags: Vec::new() };
+        let mut matched = RuleMatch { method: method.clone(), patterns: Vec::new(), tags: Vec::new() };
         for rule in self.0.iter().filter(is_meant) {
-            meant.patterns.push(rule.pattern.clone());
+            matched.patterns.push(rule.pattern.clone());
             for tag in &rule.tags {
-                if !meant.tags.contains(tag) {
-                    meant.tags.push(tag.clone());
+                if !matched.tags.contains(tag) {
+                    matched.tags.push(tag.clone());
                 }
             }
         }
-        (!meant.patterns.is_empty()).then_some(meant)
+        (!matched.patterns.is_empty()).then_some(matched)
     }
 }
 
@@ -271,7 +271,7 @@ mod tests {
     use super::*;
 
     fn dropped(rules: &Rules, method: Method, path: &str) -> Vec<String> {
-        rules.meant_by(&method, path).map(|meant| meant.tags).unwrap_or_default()
+        rules.find_match(&method, path).map(|matched| matched.tags).unwrap_or_default()
     }
 
     #[test]
@@ -313,8 +313,8 @@ mod tests {
         assert_eq!(dropped(&rules, Method::PUT, "/a/b"), ["x", "y", "z"]);
         assert_eq!(dropped(&rules, Method::PUT, "/c/d"), ["y", "z"], "anchored at the start, both branches");
         assert_eq!(dropped(&rules, Method::PUT, "/x/c"), [""; 0]);
-        let meant = rules.meant_by(&Method::PUT, "/a/b").unwrap();
-        assert_eq!(meant.patterns, ["/a", "/a/b|/c"]);
+        let matched = rules.find_match(&Method::PUT, "/a/b").unwrap();
+        assert_eq!(matched.patterns, ["/a", "/a/b|/c"]);
     }
 
     #[test]

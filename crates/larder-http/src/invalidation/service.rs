@@ -7,19 +7,19 @@ use http::{Request, Response};
 use larder::cache::Cache;
 use tower::Service;
 
-use crate::invalidation::future::{ResponseFuture, seen_through};
+use crate::invalidation::future::{ResponseFuture, run_to_end};
+use crate::invalidation::pending::PendingInvalidation;
 use crate::invalidation::rules::Rules;
-use crate::invalidation::work::Work;
 
 /// Passes requests on. What a rule means is seen through: see [`ResponseFuture`].
 #[derive(Clone)]
-pub struct Invalidates<S> {
+pub struct InvalidationService<S> {
     pub(super) inner: S,
     pub(super) cache: Cache,
     pub(super) rules: Arc<Rules>,
 }
 
-impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for Invalidates<S>
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for InvalidationService<S>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
     S::Future: Send + 'static,
@@ -35,13 +35,13 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let dropped = self.rules.meant_by(request.method(), request.uri().path());
+        let dropped = self.rules.find_match(request.method(), request.uri().path());
         let inner = self.inner.call(request);
         match dropped {
             None => Box::pin(inner),
             Some(dropped) => {
-                let work = Work::new(self.cache.clone(), dropped);
-                Box::pin(seen_through(inner, work))
+                let work = PendingInvalidation::new(self.cache.clone(), dropped);
+                Box::pin(run_to_end(inner, work))
             }
         }
     }

@@ -36,8 +36,8 @@ pub(crate) struct Options {
     /// Let commits wait for the disk, as production does; `off` shows what the processor alone pays
     #[arg(long, default_value = "on", value_parser = ["on", "off"])]
     durable: String,
-    /// How often the profile measures each variant, from 1 to 100: half a minute a round
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=100))]
+    /// How often the profile measures each variant, from 1 to 100: a quarter of a minute a round
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
     rounds: u16,
     /// Only the profile of processor time, which other programs of the machine hardly disturb; exits 0
     #[arg(long)]

@@ -21,11 +21,11 @@ pub(super) struct Pass {
 /// Passes and asks in turns.
 pub(super) async fn measure(store: &Store) -> Result<Pass> {
     let journal = store.journal().await?;
-    let mut position = journal.since(None).await.map_err(anyhow::Error::from_boxed)?.position;
+    let mut position = journal.changes_since(None).await.map_err(anyhow::Error::from_boxed)?.position;
     let (mut passes, mut questions) = (Vec::with_capacity(PASSES), Vec::with_capacity(PASSES));
     for _ in 0..PASSES {
         let began = Instant::now();
-        position = journal.since(Some(&position)).await.map_err(anyhow::Error::from_boxed)?.position;
+        position = journal.changes_since(Some(&position)).await.map_err(anyhow::Error::from_boxed)?.position;
         passes.push(began.elapsed());
         let began = Instant::now();
         store.database().read().execute("SELECT 1").await?;

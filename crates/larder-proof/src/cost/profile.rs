@@ -9,31 +9,40 @@ use larder::cache::Cache;
 use larder_server::store::Store;
 use larder_testbed::{Database, Redis};
 
-use crate::cost::processor::{PARTS, Processes, Spent};
+use crate::cost::processor::{PARTS, Processes};
 use crate::cost::prune;
 use crate::cost::writers::{THREADS, Writers};
 use crate::terminal::progress;
 
-/// How much of the journal is on; each has all that the one before it has, but the constant row.
-const VARIANTS: [&str; 5] = ["none", "constant", "triggers", "+ relay", "+ pruning"];
+/// How much of the journal is on; each has all that the one before it has, but the two stand-ins for its triggers.
+const VARIANTS: [&str; 6] = ["none", "empty", "constant", "triggers", "+ relay", "+ pruning"];
+const EMPTY: usize = 1;
+const CONSTANT: usize = 2;
+const TRIGGERS: usize = 3;
+const RELAY: usize = 4;
+const PRUNING: usize = 5;
 /// The shortest time for which rows are pruned at the rate at which they are written once the warm-up is over.
 const KEEP: Duration = Duration::from_secs(1);
-const WARM_UP: Duration = Duration::from_millis(2500);
-const TURN: Duration = Duration::from_secs(4);
-/// As expensive as a trigger that journals can be cheap: the row's text is a constant, as short as any.
-const CONSTANT: &str = "
+const PRUNING_WARM_UP: Duration = Duration::from_millis(2500);
+const WARM_UP: Duration = Duration::from_millis(300);
+/// Short, and every variant once a round: the machine's speed drifts within minutes.
+const TURN: Duration = Duration::from_secs(1);
+/// Stand-ins: a trigger that does nothing, and one that is as cheap as a trigger that journals can be, whose row is a constant.
+const STAND_INS: &str = "
+    CREATE FUNCTION cost_empty() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN RETURN NULL; END $$;
+    CREATE TRIGGER cost_empty AFTER UPDATE ON users FOR EACH ROW EXECUTE FUNCTION cost_empty();
+    ALTER TABLE users DISABLE TRIGGER cost_empty;
     CREATE FUNCTION cost_constant() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
     BEGIN INSERT INTO public.larder_outbox (touched) VALUES ('[]'); RETURN NULL; END $$;
     CREATE TRIGGER cost_constant AFTER UPDATE ON users FOR EACH ROW EXECUTE FUNCTION cost_constant();
     ALTER TABLE users DISABLE TRIGGER cost_constant";
 
-/// Of each variant, what its writes have used, and how many there were.
+/// What a write has used, in µs by part, of each variant: one for each round.
 pub(super) struct Profile {
-    spent: [(Spent, u64); VARIANTS.len()],
-    rounds: u16,
+    rounds: [Vec<[f64; PARTS.len()]>; VARIANTS.len()],
 }
 
-/// Writes for a few seconds under each variant, as many rounds as are asked for.
+/// Writes for a second under each variant, as many rounds as are asked for.
 pub(super) async fn measure(
     database: &Database,
     store: &Store,
@@ -41,77 +50,90 @@ pub(super) async fn measure(
     writers: &Writers,
     rounds: u16,
 ) -> Result<Profile> {
-    database.sql(CONSTANT)?;
+    database.sql(STAND_INS)?;
     let processes = Processes {
         writers: writers.backends().await?,
         redis: redis.pid(),
         database: database.name().to_owned(),
         threads: THREADS,
     };
-    let mut spent: [(Spent, u64); VARIANTS.len()] = Default::default();
+    let mut spent: [Vec<[f64; PARTS.len()]>; VARIANTS.len()] = Default::default();
     for round in 0..rounds {
-        for (variant, (total, writes)) in spent.iter_mut().enumerate() {
+        for (variant, spent) in spent.iter_mut().enumerate() {
             let trigger = |name: &str, is_on: bool| {
                 let state = if is_on { "ENABLE ALWAYS" } else { "DISABLE" };
                 database.sql(&format!("ALTER TABLE users {state} TRIGGER {name}"))
             };
-            trigger("cost_constant", variant == 1)?;
-            trigger("larder_journal", variant >= 2)?;
+            trigger("cost_empty", variant == EMPTY)?;
+            trigger("cost_constant", variant == CONSTANT)?;
+            trigger("larder_journal", variant >= TRIGGERS)?;
             // What the variant before has left is no cost of this one.
             database.sql("VACUUM users")?;
             database.sql("TRUNCATE larder_outbox, larder_outbox_marks")?;
-            let relaying = if variant >= 3 {
+            let relaying = if variant >= RELAY {
                 let cache = Cache::builder("cost").redis(redis.url()).journal(store.journal().await?);
                 Some(cache.build().await?)
             } else {
                 None
             };
-            let pruning = if variant >= 4 {
+            let pruning = if variant >= PRUNING {
                 Some(tokio::spawn(prune(Arc::new(store.journal().await?.keep(KEEP)))))
             } else {
                 None
             };
-            writers.write_for(WARM_UP).await?;
+            writers.write_for(if variant >= PRUNING { PRUNING_WARM_UP } else { WARM_UP }).await?;
             let before = processes.read()?;
             let (count, _) = writers.count_for(TURN).await?;
             let used = processes.read()?.since(&before);
             pruning.inspect(tokio::task::JoinHandle::abort);
             drop(relaying);
-            *writes += count;
-            total.iter_mut().zip(used).for_each(|(total, used)| *total += used);
-            let all: Duration = used.iter().sum();
-            progress(&format!(
-                "profile, round {}, {}: {:.0} µs a write, {count} writes",
-                round + 1,
-                VARIANTS[variant],
-                micros(all, count)
-            ));
+            spent.push(used.map(|used| micros(used, count)));
+            let all: f64 = used.iter().map(|used| micros(*used, count)).sum();
+            let name = VARIANTS[variant];
+            progress(&format!("profile, round {}, {name}: {all:.0} µs a write, {count} writes", round + 1));
         }
     }
     // The relay of what comes after attests its triggers alone.
-    database.sql("DROP TRIGGER cost_constant ON users; DROP FUNCTION cost_constant()")?;
-    Ok(Profile { spent, rounds })
+    database.sql("DROP FUNCTION cost_empty() CASCADE; DROP FUNCTION cost_constant() CASCADE")?;
+    Ok(Profile { rounds: spent })
 }
 
 fn micros(spent: Duration, writes: u64) -> f64 {
     spent.as_secs_f64() * 1e6 / writes.max(1) as f64
 }
 
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
 impl fmt::Display for Profile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "processor time of a write in µs, {} rounds of {TURN:?}:\n  {:<37}", self.rounds, "")?;
-        VARIANTS.iter().try_for_each(|variant| write!(f, " {variant:>10}"))?;
-        for (part, name) in PARTS.iter().enumerate() {
+        let rounds = self.rounds[0].len();
+        let title = format!("processor time of a write in µs, medians of {rounds} rounds of {TURN:?}:");
+        let row = |f: &mut fmt::Formatter<'_>, name: &str, of: &dyn Fn(usize) -> String| {
             write!(f, "\n  {name:<37}")?;
-            for (spent, writes) in &self.spent {
-                write!(f, " {:>10.1}", micros(spent[part], *writes))?;
-            }
+            (0..VARIANTS.len()).try_for_each(|variant| write!(f, " {:>11}", of(variant)))
+        };
+        write!(f, "{title}")?;
+        row(f, "", &|variant| VARIANTS[variant].to_owned())?;
+        for (part, name) in PARTS.iter().enumerate() {
+            row(f, name, &|variant| {
+                format!("{:.1}", median(self.rounds[variant].iter().map(|spent| spent[part])))
+            })?;
         }
-        let totals = self.spent.map(|(spent, writes)| micros(spent.iter().sum(), writes));
-        write!(f, "\n  {:<37}", "in all")?;
-        totals.iter().try_for_each(|total| write!(f, " {total:>10.1}"))?;
-        // What throughput can be at most where the processor alone limits it.
-        write!(f, "\n  {:<37}", "of \"none\" / in all")?;
-        totals.iter().try_for_each(|total| write!(f, " {:>10.2}", totals[0] / total))
+        let totals =
+            |variant: usize| self.rounds[variant].iter().map(|spent: &[f64; PARTS.len()]| spent.iter().sum());
+        row(f, "in all", &|variant| format!("{:.1}", median(totals(variant))))?;
+        // What throughput can be at most where the processor alone limits it; each round beside its own "none".
+        let ratios =
+            |variant: usize| totals(0).zip(totals(variant)).map(|(none, all): (f64, f64)| none / all);
+        row(f, "of \"none\" / in all", &|variant| format!("{:.2}", median(ratios(variant))))?;
+        row(f, "  from, to", &|variant| {
+            let least = ratios(variant).fold(f64::INFINITY, f64::min);
+            let most = ratios(variant).fold(0.0, f64::max);
+            format!("{least:.2}, {most:.2}")
+        })
     }
 }

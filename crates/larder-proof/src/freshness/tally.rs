@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use hdrhistogram::Histogram;
 use larder::policy::Consistency;
-use larder::source::{Kept, Source};
+use larder::source::{Placement, Source};
 
 use crate::freshness::{Fault, Judge};
 use crate::history::{Event, Instance, Key, Nanos, Read, Seen, What};
@@ -50,11 +50,11 @@ impl Branch {
     /// The branch that a read took.
     pub fn of(read: Read) -> Self {
         match read.source {
-            _ if read.joined => Branch::Joined,
+            _ if read.is_shared => Branch::Joined,
             Source::Memory => Branch::Memory,
             Source::Redis => Branch::Redis,
-            Source::Load { kept: Kept::Memory | Kept::Redis } => Branch::Stored,
-            Source::Load { kept: Kept::Nowhere(_) } => Branch::Unstored,
+            Source::Load { placement: Placement::Memory | Placement::Redis } => Branch::Stored,
+            Source::Load { placement: Placement::Nowhere(_) } => Branch::Unstored,
             Source::Bypass => Branch::Bypassed,
         }
     }
@@ -251,7 +251,7 @@ mod tests {
         let judge = writes.judge(Duration::from_millis(1));
 
         let read =
-            Read { consistency: Consistency::Bounded, source: Source::Memory, joined: false, last: false };
+            Read { consistency: Consistency::Bounded, source: Source::Memory, is_shared: false, last: false };
         let mut tally = Tally::default();
         for begin in [1_500_000, 2_500_000, 5_002_000_000] {
             let event =

@@ -19,7 +19,7 @@ fn acknowledge(version: Version, end: Nanos, delivery: Delivery) -> Event {
 }
 
 fn ask(consistency: Consistency) -> Read {
-    Read { consistency, source: Source::Memory, joined: false, last: false }
+    Read { consistency, source: Source::Memory, is_shared: false, last: false }
 }
 
 fn read(instance: Instance, seen: Seen, begin: Nanos, consistency: Consistency) -> Event {

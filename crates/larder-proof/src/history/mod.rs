@@ -87,7 +87,7 @@ pub struct Read {
     /// Who answered.
     pub source: Source,
     /// Whether it joined another's flight.
-    pub joined: bool,
+    pub is_shared: bool,
     /// After the quiet time: nothing may be old any more.
     pub last: bool,
 }

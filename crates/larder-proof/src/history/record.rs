@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::{Context, Result, bail};
 use larder::policy::Consistency;
 use larder::receipt::Delivery;
-use larder::source::{Kept, Source, WhyNot};
+use larder::source::{NotStoredReason, Placement, Source};
 
 use crate::history::{Event, Read, Seen, What};
 
@@ -118,14 +118,14 @@ fn encode_read(read: Read) -> u8 {
     let source = match read.source {
         Source::Memory => 0,
         Source::Redis => 1,
-        Source::Load { kept: Kept::Redis } => 2,
-        Source::Load { kept: Kept::Nowhere(_) } => 3,
+        Source::Load { placement: Placement::Redis } => 2,
+        Source::Load { placement: Placement::Nowhere(_) } => 3,
         Source::Bypass => 4,
-        Source::Load { kept: Kept::Memory } => 5,
+        Source::Load { placement: Placement::Memory } => 5,
     };
     let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
     let is_fresh = read.consistency == Consistency::Fresh;
-    source | flag(is_fresh, FRESH) | flag(read.joined, JOINED) | flag(read.last, LAST)
+    source | flag(is_fresh, FRESH) | flag(read.is_shared, JOINED) | flag(read.last, LAST)
 }
 
 fn decode(record: &[u8; BYTES]) -> Result<Event> {
@@ -156,18 +156,18 @@ fn decode_read(detail: u8) -> Result<Read> {
     let source = match detail & 7 {
         0 => Source::Memory,
         1 => Source::Redis,
-        2 => Source::Load { kept: Kept::Redis },
+        2 => Source::Load { placement: Placement::Redis },
         // Why it is kept nowhere is not recorded: no verdict depends on it.
-        3 => Source::Load { kept: Kept::Nowhere(WhyNot::Overtaken) },
+        3 => Source::Load { placement: Placement::Nowhere(NotStoredReason::Overtaken) },
         4 => Source::Bypass,
-        5 => Source::Load { kept: Kept::Memory },
+        5 => Source::Load { placement: Placement::Memory },
         source => bail!("no read's source is {source}"),
     };
     let is_fresh = detail & FRESH != 0;
     Ok(Read {
         consistency: if is_fresh { Consistency::Fresh } else { Consistency::Bounded },
         source,
-        joined: detail & JOINED != 0,
+        is_shared: detail & JOINED != 0,
         last: detail & LAST != 0,
     })
 }
@@ -189,11 +189,11 @@ mod tests {
             event(Seen::Version(9), What::Acknowledged(Delivery::Queued)),
             event(Seen::Version(9), What::Polled),
         ];
-        let loads =
-            [Kept::Memory, Kept::Redis, Kept::Nowhere(WhyNot::Overtaken)].map(|kept| Source::Load { kept });
+        let loads = [Placement::Memory, Placement::Redis, Placement::Nowhere(NotStoredReason::Overtaken)]
+            .map(|kept| Source::Load { placement: kept });
         for source in [Source::Memory, Source::Redis, Source::Bypass].into_iter().chain(loads) {
             for (consistency, flag) in [(Consistency::Bounded, false), (Consistency::Fresh, true)] {
-                let read = Read { consistency, source, joined: flag, last: !flag };
+                let read = Read { consistency, source, is_shared: flag, last: !flag };
                 events.push(event(Seen::Absent, What::Read(read)));
             }
         }

@@ -4,7 +4,7 @@
 //! attestation, and inspects afterwards: any step may come between the two. That larder mends a trigger by itself is
 //! a [`Catalog::mend`] between them.
 
-use larder::protocol::rules::{Rule, Rules};
+use larder::protocol::rules::{ProtocolRule, ProtocolRules};
 
 /// What the database's catalog says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -68,7 +68,7 @@ impl View {
     }
 }
 
-/// Rules of the attestation that have no name among [`Rule`]: mutants of the models alone.
+/// Rules of the attestation that have no name among [`ProtocolRule`]: mutants of the models alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Care {
     /// The attestation is carried by the position, and not kept by the process that last looked.
@@ -144,8 +144,8 @@ impl Process {
     }
 
     /// `Asking::is_attested`: whether the journal goes on from a position that carries `then`.
-    pub fn is_attested(&self, then: u8, now: View, rules: Rules, care: Care) -> bool {
-        if !rules.keep(Rule::AttestsSilence) {
+    pub fn is_attested(&self, then: u8, now: View, rules: ProtocolRules, care: Care) -> bool {
+        if !rules.keeps(ProtocolRule::AttestsSilence) {
             return true;
         }
         if care.attestation_is_in_position {
@@ -161,8 +161,8 @@ impl Process {
     }
 
     /// The rest of `SqlJournal::ask`, `now`, for a snapshot that attested `attested`: whether its answer is given.
-    pub fn inspect(&mut self, attested: View, now: View, rules: Rules, care: Care) -> bool {
-        if !rules.keep(Rule::AttestsSilence) {
+    pub fn inspect(&mut self, attested: View, now: View, rules: ProtocolRules, care: Care) -> bool {
+        if !rules.keeps(ProtocolRule::AttestsSilence) {
             return true;
         }
         let was_known = self.inspected == Some((attested, true));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use larder::protocol::frame::{Frame, fingerprint};
-use larder::protocol::tag::Taken;
+use larder::protocol::tag::TagToken;
 use larder::protocol::token::Token;
 
 /// A connection, named by its place among the wires.
@@ -103,9 +103,9 @@ impl Redis {
     }
 
     /// PUT: whether what `standing` fingerprints and the tags' tokens still stood.
-    pub fn put(&mut self, key: &Bytes, standing: &Bytes, tags: &[Taken], frame: Bytes) -> bool {
+    pub fn put(&mut self, key: &Bytes, standing: &Bytes, tags: &[TagToken], frame: Bytes) -> bool {
         let is_there = self.keys.get(key).map(fingerprint).as_ref() == Some(standing);
-        let stands = |taken: &Taken| self.keys.get(taken.tag.as_bytes()) == Some(&taken.token.tag_frame());
+        let stands = |taken: &TagToken| self.keys.get(taken.tag.as_bytes()) == Some(&taken.token.tag_frame());
         let may = is_there && tags.iter().all(stands);
         if may {
             self.set(key, frame);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use larder::protocol::rules::Rule;
+use larder::protocol::rules::ProtocolRule;
 
 use crate::torture::nemesis::Choice;
 use crate::torture::plant::Plant;
@@ -48,7 +48,7 @@ impl Options {
 
     /// How many releases run side by side: a planted fault may need two to show.
     pub fn releases(&self) -> u16 {
-        let needs_two = self.plant == Some(Plant::Without(Rule::ComparesDigests));
+        let needs_two = self.plant == Some(Plant::Without(ProtocolRule::ComparesDigests));
         if needs_two { 2 } else { self.releases }
     }
 

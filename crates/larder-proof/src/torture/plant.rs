@@ -3,13 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use larder::protocol::rules::{Rule, Rules};
+use larder::protocol::rules::{ProtocolRule, ProtocolRules};
 
 /// A fault to plant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Plant {
     /// One rule of the protocol is broken.
-    Without(Rule),
+    Without(ProtocolRule),
     /// All are, as in most caches.
     Naive,
 }
@@ -20,8 +20,10 @@ impl Plant {
     /// All of them.
     pub fn all() -> impl Iterator<Item = Plant> {
         // The torture has neither permits nor memory-only classes; the model and the schedules show these two.
-        let shows = |rule: &Rule| !matches!(rule, Rule::PutsUnderPermit | Rule::KeepsUnderAnchor);
-        Rule::ALL.into_iter().filter(shows).map(Plant::Without).chain([Plant::Naive])
+        let shows = |rule: &ProtocolRule| {
+            !matches!(rule, ProtocolRule::PutsUnderPermit | ProtocolRule::KeepsUnderAnchor)
+        };
+        ProtocolRule::ALL.into_iter().filter(shows).map(Plant::Without).chain([Plant::Naive])
     }
 
     /// What `--help` says of them.
@@ -35,20 +37,22 @@ impl Plant {
     }
 
     /// The rules that are left.
-    pub fn rules(self) -> Rules {
+    pub fn rules(self) -> ProtocolRules {
         match self {
-            Plant::Without(rule) => Rules::without(rule),
-            Plant::Naive => Rules::naive(),
+            Plant::Without(rule) => ProtocolRules::without(rule),
+            Plant::Naive => ProtocolRules::naive(),
         }
     }
 
     /// The nemesis without which nobody would notice.
     pub fn nemesis(self) -> &'static str {
         match self {
-            Plant::Without(Rule::UsesOnlyCertified | Rule::CertifiesAfterReplay) => "restore-redis",
+            Plant::Without(ProtocolRule::UsesOnlyCertified | ProtocolRule::CertifiesAfterReplay) => {
+                "restore-redis"
+            }
             // A fill by another has to fall between a read and a try for the lease.
-            Plant::Without(Rule::InsertsOnlyTracked) => "slow-link",
-            Plant::Without(Rule::AttestsSilence) => "silence-triggers",
+            Plant::Without(ProtocolRule::InsertsOnlyTracked) => "slow-link",
+            Plant::Without(ProtocolRule::AttestsSilence) => "silence-triggers",
             _ => "none",
         }
     }
@@ -80,7 +84,7 @@ mod tests {
 
     #[test]
     fn plants_go_by_the_names_of_the_mutants() {
-        assert_eq!("plain-set".parse(), Ok(Plant::Without(Rule::FillComparesLease)));
+        assert_eq!("plain-set".parse(), Ok(Plant::Without(ProtocolRule::FillComparesLease)));
         assert_eq!("naive".parse(), Ok(Plant::Naive));
         assert!("rose".parse::<Plant>().unwrap_err().contains("blind-join"));
         assert!(Plant::all().all(|plant| plant.to_string().parse() == Ok(plant)));

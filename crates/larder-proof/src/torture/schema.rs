@@ -7,7 +7,7 @@ use anyhow::Result;
 use larder_sql::database::Database;
 use larder_sql::dialect::Dialect;
 use larder_sql::journal::migration;
-use larder_sql::write::Write;
+use larder_sql::write::WriteTransaction;
 
 use crate::history::{Key, Seen, Version};
 use crate::torture::instance::caches::journalled;
@@ -82,7 +82,7 @@ impl Written {
 }
 
 /// Writes an item in a transaction.
-pub(super) async fn write(transaction: &mut Write, key: Key) -> Result<Written> {
+pub(super) async fn write(transaction: &mut WriteTransaction, key: Key) -> Result<Written> {
     let id = i64::from(key);
     sqlx::query("UPDATE item SET touched = touched + 1 WHERE id = $1")
         .bind(id)

@@ -5,11 +5,11 @@ use super::*;
 const VOUCHED: &str = "memory_knows_what_the_guard_vouches_for";
 
 fn catch_failover(mutant: &str, journal: journal::Care, by: &'static str) {
-    catch(mutant, silent_failovers(Rules::default(), journal), by);
+    catch(mutant, silent_failovers(ProtocolRules::default(), journal), by);
 }
 
 fn catch_memory(mutant: &str, journal: journal::Care, by: &'static str) {
-    catch(mutant, silent_memories(Rules::default(), journal), by);
+    catch(mutant, silent_memories(ProtocolRules::default(), journal), by);
 }
 
 #[test]
@@ -23,7 +23,7 @@ fn attestation_of_the_present_alone_is_caught() {
     let care = journal::Care { attestation_counts_changes: false, ..Default::default() };
     catch_failover("attestation-of-the-present", care, "position_is_true");
     catch_memory("attestation-of-the-present", care, VOUCHED);
-    catch("attestation-of-the-present", silent_times(Rules::default(), care), "reads_keep_the_bound");
+    catch("attestation-of-the-present", silent_times(ProtocolRules::default(), care), "reads_keep_the_bound");
 }
 
 #[test]

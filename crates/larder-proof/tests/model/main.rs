@@ -8,7 +8,7 @@ use std::fmt::Debug;
 use std::hash::Hash;
 use std::time::Instant;
 
-use larder::protocol::rules::{Rule, Rules};
+use larder::protocol::rules::{ProtocolRule, ProtocolRules};
 use larder_proof::model::coherence::{self, Coherence};
 use larder_proof::model::coverage::{Coverage, explore};
 use larder_proof::model::failover::{self, Failover};
@@ -20,45 +20,45 @@ use stateright::Model;
 /// One model's scenarios: a name, the model, and where it counts its branches.
 type Scenarios<M> = Vec<(&'static str, M, Coverage)>;
 
-fn read_path(rules: Rules) -> Scenarios<Coherence> {
+fn read_path(rules: ProtocolRules) -> Scenarios<Coherence> {
     counted(coherence::scenarios::read_path(rules), |it| it.coverage.clone())
 }
 
-fn tags(rules: Rules) -> Scenarios<Coherence> {
+fn tags(rules: ProtocolRules) -> Scenarios<Coherence> {
     counted(coherence::scenarios::tags(rules), |it| it.coverage.clone())
 }
 
-fn permits(rules: Rules) -> Scenarios<Coherence> {
+fn permits(rules: ProtocolRules) -> Scenarios<Coherence> {
     counted(coherence::scenarios::permits(rules), |it| it.coverage.clone())
 }
 
-fn anchors(rules: Rules) -> Scenarios<Coherence> {
+fn anchors(rules: ProtocolRules) -> Scenarios<Coherence> {
     counted(coherence::scenarios::anchors(rules), |it| it.coverage.clone())
 }
 
-fn failovers(rules: Rules, care: failover::Care) -> Scenarios<Failover> {
+fn failovers(rules: ProtocolRules, care: failover::Care) -> Scenarios<Failover> {
     counted(failover::scenarios::all(rules, care), |it| it.coverage.clone())
 }
 
-fn memories(rules: Rules, care: memory::Care) -> Scenarios<Memory> {
+fn memories(rules: ProtocolRules, care: memory::Care) -> Scenarios<Memory> {
     counted(Memory::all(rules, care), |it| it.coverage.clone())
 }
 
-fn times(rules: Rules, care: timed::Care) -> Scenarios<Timed> {
+fn times(rules: ProtocolRules, care: timed::Care) -> Scenarios<Timed> {
     counted(timed::scenarios::all(rules, care), |it| it.coverage.clone())
 }
 
-fn silent_failovers(rules: Rules, journal: journal::Care) -> Scenarios<Failover> {
+fn silent_failovers(rules: ProtocolRules, journal: journal::Care) -> Scenarios<Failover> {
     let care = failover::Care { journal, ..Default::default() };
     counted(failover::scenarios::silences(rules, care), |it| it.coverage.clone())
 }
 
-fn silent_memories(rules: Rules, journal: journal::Care) -> Scenarios<Memory> {
+fn silent_memories(rules: ProtocolRules, journal: journal::Care) -> Scenarios<Memory> {
     let care = memory::Care { journal, ..Default::default() };
     counted(Memory::silences(rules, care), |it| it.coverage.clone())
 }
 
-fn silent_times(rules: Rules, journal: journal::Care) -> Scenarios<Timed> {
+fn silent_times(rules: ProtocolRules, journal: journal::Care) -> Scenarios<Timed> {
     let care = timed::Care { journal, ..Default::default() };
     counted(timed::scenarios::silences(rules, care), |it| it.coverage.clone())
 }
@@ -114,7 +114,7 @@ mod kept {
     fn read_path_holds() {
         use coherence::Branch::*;
         assert_eq!(
-            untaken(read_path(Rules::default())),
+            untaken(read_path(ProtocolRules::default())),
             [Replaced, Minted, MintedByAnother, MintedLocally, TagGone],
             "what only tags need"
         );
@@ -122,7 +122,7 @@ mod kept {
 
     #[test]
     fn token_tags_hold() {
-        assert_eq!(untaken(tags(Rules::default())), []);
+        assert_eq!(untaken(tags(ProtocolRules::default())), []);
     }
 
     /// But for what only permits and memory-only classes take.
@@ -136,32 +136,35 @@ mod kept {
     #[test]
     fn permits_hold() {
         use coherence::Branch;
-        let untaken = hold(permits(Rules::default()), &Branch::ALL);
+        let untaken = hold(permits(ProtocolRules::default()), &Branch::ALL);
         assert!(!untaken.iter().any(|branch| Branch::PERMITS.contains(branch)), "{untaken:?}");
     }
 
     #[test]
     fn anchors_hold() {
         use coherence::Branch;
-        let untaken = hold(anchors(Rules::default()), &Branch::ALL);
+        let untaken = hold(anchors(ProtocolRules::default()), &Branch::ALL);
         assert!(!untaken.iter().any(|branch| Branch::ANCHORED.contains(branch)), "{untaken:?}");
         assert!(untaken.contains(&Branch::RedisHit), "nothing that stands in Redis is an answer");
     }
 
     #[test]
     fn failover_holds() {
-        let scenarios = failovers(Rules::default(), failover::Care::default());
+        let scenarios = failovers(ProtocolRules::default(), failover::Care::default());
         assert_eq!(hold(scenarios, &failover::Branch::ALL), []);
     }
 
     #[test]
     fn memory_holds() {
-        assert_eq!(hold(memories(Rules::default(), memory::Care::default()), &memory::Branch::ALL), []);
+        assert_eq!(
+            hold(memories(ProtocolRules::default(), memory::Care::default()), &memory::Branch::ALL),
+            []
+        );
     }
 
     #[test]
     fn timed_holds() {
-        assert_eq!(hold(times(Rules::default(), timed::Care::default()), &timed::Branch::ALL), []);
+        assert_eq!(hold(times(ProtocolRules::default(), timed::Care::default()), &timed::Branch::ALL), []);
     }
 }
 
@@ -169,62 +172,62 @@ mod kept {
 mod rule {
     use super::*;
 
-    fn catch_reader(rule: Rule, by: &'static str) {
-        catch(rule.mutant(), read_path(Rules::without(rule)), by);
+    fn catch_reader(rule: ProtocolRule, by: &'static str) {
+        catch(rule.mutant(), read_path(ProtocolRules::without(rule)), by);
     }
 
     #[test]
     fn plain_set_is_caught() {
-        catch_reader(Rule::FillComparesLease, "redis_is_not_behind");
+        catch_reader(ProtocolRule::FillComparesLease, "redis_is_not_behind");
     }
 
     #[test]
     fn blind_join_is_caught() {
-        catch_reader(Rule::JoinsNoPast, "own_writes_are_read");
+        catch_reader(ProtocolRule::JoinsNoPast, "own_writes_are_read");
     }
 
     #[test]
     fn blind_join_by_tag_is_caught() {
-        catch("blind-join", tags(Rules::without(Rule::JoinsNoPast)), "own_writes_are_read");
+        catch("blind-join", tags(ProtocolRules::without(ProtocolRule::JoinsNoPast)), "own_writes_are_read");
     }
 
     #[test]
     fn old_snapshot_is_caught() {
-        catch_reader(Rule::LoadsThePresent, "redis_is_not_behind");
+        catch_reader(ProtocolRule::LoadsThePresent, "redis_is_not_behind");
     }
 
     #[test]
     fn insert_on_fill_is_caught() {
-        catch_reader(Rule::FillerInsertsNothing, "memory_is_not_behind");
+        catch_reader(ProtocolRule::FillerInsertsNothing, "memory_is_not_behind");
     }
 
     #[test]
     fn untracked_insert_is_caught() {
-        catch_reader(Rule::InsertsOnlyTracked, "memory_is_not_behind");
+        catch_reader(ProtocolRule::InsertsOnlyTracked, "memory_is_not_behind");
     }
 
     #[test]
     fn late_insert_is_caught() {
-        catch_reader(Rule::InsertsNothingLate, "memory_is_not_behind");
+        catch_reader(ProtocolRule::InsertsNothingLate, "memory_is_not_behind");
     }
 
     #[test]
     fn no_certificate_is_caught() {
-        let rules = Rules::without(Rule::UsesOnlyCertified);
+        let rules = ProtocolRules::without(ProtocolRule::UsesOnlyCertified);
         catch("no-certificate", failovers(rules, failover::Care::default()), "fresh_after_acknowledgement");
         catch("no-certificate", times(rules, timed::Care::default()), "reads_keep_the_bound");
     }
 
     #[test]
     fn no_replay_is_caught() {
-        let rules = Rules::without(Rule::CertifiesAfterReplay);
+        let rules = ProtocolRules::without(ProtocolRule::CertifiesAfterReplay);
         catch("no-replay", failovers(rules, failover::Care::default()), "position_is_true");
         catch("no-replay", times(rules, timed::Care::default()), "watermark_is_true");
     }
 
     #[test]
     fn blind_skip_is_caught() {
-        let rules = Rules::without(Rule::SkipsOnlyTold);
+        let rules = ProtocolRules::without(ProtocolRule::SkipsOnlyPropagated);
         catch("blind-skip", failovers(rules, failover::Care::default()), "position_is_true");
         catch("blind-skip", failovers(rules, failover::Care::default()), "watermark_is_true");
         catch("blind-skip", tags(rules), "redis_is_not_behind");
@@ -235,7 +238,7 @@ mod rule {
 
     #[test]
     fn blind_put_is_caught() {
-        let rules = Rules::without(Rule::PutsUnderPermit);
+        let rules = ProtocolRules::without(ProtocolRule::PutsUnderPermit);
         catch("blind-put", permits(rules), "redis_is_not_behind");
         catch("blind-put", permits(rules), "own_writes_are_read");
         catch("blind-put", permits(rules), "fresh_after_acknowledgement");
@@ -243,14 +246,14 @@ mod rule {
 
     #[test]
     fn unwatched_copy_is_caught() {
-        let rules = Rules::without(Rule::KeepsUnderAnchor);
+        let rules = ProtocolRules::without(ProtocolRule::KeepsUnderAnchor);
         catch("unwatched-copy", anchors(rules), "memory_is_not_behind");
         catch("unwatched-copy", anchors(rules), "own_writes_are_read");
     }
 
     #[test]
     fn trust_silence_is_caught() {
-        let rules = Rules::without(Rule::AttestsSilence);
+        let rules = ProtocolRules::without(ProtocolRule::AttestsSilence);
         let care = journal::Care::default();
         catch("trust-silence", silent_failovers(rules, care), "position_is_true");
         catch("trust-silence", silent_failovers(rules, care), "watermark_is_true");
@@ -265,11 +268,11 @@ mod care {
     use super::*;
 
     fn catch_failover(mutant: &str, care: failover::Care, by: &'static str) {
-        catch(mutant, failovers(Rules::default(), care), by);
+        catch(mutant, failovers(ProtocolRules::default(), care), by);
     }
 
     fn catch_timed(mutant: &str, care: timed::Care, by: &'static str) {
-        catch(mutant, times(Rules::default(), care), by);
+        catch(mutant, times(ProtocolRules::default(), care), by);
     }
 
     #[test]
@@ -330,7 +333,7 @@ mod care {
 
     #[test]
     fn names_read_from_another_node_are_caught() {
-        let care = failover::Care { names_are_read_where_told: false, ..Default::default() };
+        let care = failover::Care { names_are_read_where_propagated: false, ..Default::default() };
         catch_failover("names-read-elsewhere", care, "position_is_true");
     }
 
@@ -344,9 +347,9 @@ mod care {
     fn name_that_memory_gets_too_early_is_caught() {
         let vouched = "memory_knows_what_the_guard_vouches_for";
         let care = memory::Care { names_come_after_dropping: false, ..Default::default() };
-        catch("name-before-dropping", memories(Rules::default(), care), vouched);
+        catch("name-before-dropping", memories(ProtocolRules::default(), care), vouched);
         let care = memory::Care { names_come_after_commit: false, ..Default::default() };
-        catch("name-before-commit", memories(Rules::default(), care), vouched);
+        catch("name-before-commit", memories(ProtocolRules::default(), care), vouched);
     }
 
     #[test]

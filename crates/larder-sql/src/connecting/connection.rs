@@ -19,17 +19,17 @@ use crate::connecting::refusal::Refusal;
 use crate::dialect::{READ_COMMITTED, READ_COMMITTED_ON_PRIMARY};
 
 /// What opens the transaction around a single statement, whatever the connection's manner.
-pub(super) type Frame = Option<&'static str>;
+pub(super) type BeginSql = Option<&'static str>;
 type Answers = Vec<Either<AnyQueryResult, AnyRow>>;
 pub(super) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// How statements run on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Manner {
+pub(crate) enum StatementMode {
     /// Prepared once, kept by name, autocommitted.
     Direct,
     /// The same, each within a transaction that says its isolation level.
-    Framed,
+    InTransaction,
     /// Through a pooler in transaction mode: prepared without a name, and each within a transaction, for else the pooler might
     /// send what prepares it and what runs it to two servers.
     Pooled,
@@ -40,7 +40,7 @@ pub(crate) enum Manner {
 /// An executor for sqlx's queries. What it brings is complete before the first row is handed out.
 pub struct SqlConnection {
     inner: AnyConnection,
-    manner: Manner,
+    mode: StatementMode,
     /// What opens the transaction around a single statement.
     frame: Cow<'static, str>,
     /// A statement is under way: true for good when its future was dropped half-way or the connection broke.
@@ -53,15 +53,15 @@ pub struct SqlConnection {
 }
 
 impl SqlConnection {
-    pub(crate) fn new(inner: AnyConnection, manner: Manner) -> Self {
-        let frame = match manner {
+    pub(crate) fn new(inner: AnyConnection, mode: StatementMode) -> Self {
+        let frame = match mode {
             // Behind a pooler the server may become another one at any transaction.
-            Manner::Pooled => READ_COMMITTED_ON_PRIMARY,
-            Manner::Direct | Manner::Framed => READ_COMMITTED,
+            StatementMode::Pooled => READ_COMMITTED_ON_PRIMARY,
+            StatementMode::Direct | StatementMode::InTransaction => READ_COMMITTED,
         };
         Self {
             inner,
-            manner,
+            mode,
             frame: Cow::Borrowed(frame),
             is_busy: false,
             is_open: false,
@@ -76,7 +76,7 @@ impl SqlConnection {
     /// The server's.
     pub(crate) async fn limit_statements(&mut self, limit: Duration) -> Result<(), sqlx::Error> {
         let millis = limit.as_millis();
-        if self.manner == Manner::Direct {
+        if self.mode == StatementMode::Direct {
             // The session is ours alone: this connection never returns to a pool.
             let set = AssertSqlSafe(format!("SET statement_timeout = {millis}"));
             return self.inner.execute(set).await.map(drop);
@@ -119,7 +119,7 @@ impl SqlConnection {
     async fn command(&mut self, sql: &str) -> Result<(), sqlx::Error> {
         self.is_busy = true;
         let done = self.inner.execute(AssertSqlSafe(sql)).await.map(drop);
-        self.heed(&done);
+        self.note_outcome(&done);
         done
     }
 
@@ -130,7 +130,7 @@ impl SqlConnection {
     }
 
     /// What a statement's outcome says of the connection.
-    fn heed<T>(&mut self, outcome: &Result<T, sqlx::Error>) {
+    fn note_outcome<T>(&mut self, outcome: &Result<T, sqlx::Error>) {
         use sqlx::Error as E;
         // The database's own refusals leave a connection as it was.
         self.is_busy =
@@ -178,7 +178,11 @@ impl SqlConnection {
     }
 
     /// Runs a statement, within a transaction that `frame` opens if there is one, else as the connection's manner has it.
-    pub(super) async fn run(&mut self, statement: Statement, frame: Frame) -> Result<Answers, sqlx::Error> {
+    pub(super) async fn run(
+        &mut self,
+        statement: Statement,
+        frame: BeginSql,
+    ) -> Result<Answers, sqlx::Error> {
         self.spoil_load();
         let Some(frame) = self.frame_of(&statement, frame) else {
             return self.run_here(statement).await;
@@ -193,7 +197,7 @@ impl SqlConnection {
     pub(super) async fn run_optional(
         &mut self,
         statement: Statement,
-        frame: Frame,
+        frame: BeginSql,
     ) -> Result<Option<AnyRow>, sqlx::Error> {
         self.spoil_load();
         let Some(frame) = self.frame_of(&statement, frame) else {
@@ -212,13 +216,13 @@ impl SqlConnection {
         }
     }
 
-    fn frame_of(&self, statement: &Statement, frame: Frame) -> Option<Cow<'static, str>> {
+    fn frame_of(&self, statement: &Statement, frame: BeginSql) -> Option<Cow<'static, str>> {
         // What has no parameters is one message, and so one transaction, in any case.
         if self.is_open || statement.arguments.is_none() {
             return None;
         }
-        let of_manner = || (self.manner != Manner::Direct).then(|| self.frame.clone());
-        frame.map(Cow::Borrowed).or_else(of_manner)
+        let of_mode = || (self.mode != StatementMode::Direct).then(|| self.frame.clone());
+        frame.map(Cow::Borrowed).or_else(of_mode)
     }
 
     async fn end_frame(&mut self, is_good: bool) -> Result<(), sqlx::Error> {
@@ -231,22 +235,22 @@ impl SqlConnection {
     }
 
     async fn run_here(&mut self, statement: Statement) -> Result<Answers, sqlx::Error> {
-        let statement = statement.named(self.manner != Manner::Pooled);
+        let statement = statement.named(self.mode != StatementMode::Pooled);
         self.is_busy = true;
         let opens = opens_transaction(statement.sql.as_str());
         let answers = (&mut self.inner).fetch_many(statement).try_collect().await;
-        self.heed(&answers);
+        self.note_outcome(&answers);
         // Also after a failure: of several statements one may have opened it.
         self.is_open |= opens;
         answers
     }
 
     async fn run_optional_here(&mut self, statement: Statement) -> Result<Option<AnyRow>, sqlx::Error> {
-        let statement = statement.named(self.manner != Manner::Pooled);
+        let statement = statement.named(self.mode != StatementMode::Pooled);
         self.is_busy = true;
         let opens = opens_transaction(statement.sql.as_str());
         let answer = (&mut self.inner).fetch_optional(statement).await;
-        self.heed(&answer);
+        self.note_outcome(&answer);
         self.is_open |= opens;
         answer
     }
@@ -254,7 +258,7 @@ impl SqlConnection {
 
 impl fmt::Debug for SqlConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SqlConnection").field("manner", &self.manner).finish_non_exhaustive()
+        f.debug_struct("SqlConnection").field("mode", &self.mode).finish_non_exhaustive()
     }
 }
 

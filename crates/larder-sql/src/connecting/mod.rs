@@ -1,8 +1,8 @@
 //! Connections: how they are made, what runs on them, and the pool that lends them.
 
 pub mod connection;
+pub(crate) mod connector;
 mod executor;
 mod opening;
 pub mod pool;
 pub(crate) mod refusal;
-pub(crate) mod source;

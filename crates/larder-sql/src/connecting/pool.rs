@@ -14,22 +14,22 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-use crate::connecting::connection::{Frame, SqlConnection};
+use crate::connecting::connection::{BeginSql, SqlConnection};
+use crate::connecting::connector::Connector;
 use crate::connecting::refusal::{Refusal, RefusalKind};
-use crate::connecting::source::Source;
 
 /// A connection that idled longer is tried before it is used: the server may have restarted meanwhile.
 pub(crate) const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 /// How long that trial may take, and cleaning what was left half-way: a half-open connection would block here for hours.
-const TRIAL: Duration = Duration::from_secs(2);
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
 /// An idle connection is closed after this, so that a busy hour does not hold the server's connections all day.
-const IDLE: Duration = Duration::from_secs(600);
+const IDLE_MAX: Duration = Duration::from_secs(600);
 /// And any connection after this, so that servers behind a name are noticed and the server's caches stay small.
-const LIFE: Duration = Duration::from_secs(1800);
+const AGE_MAX: Duration = Duration::from_secs(1800);
 /// The first and the longest pause before the server is asked again for a connection.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(400));
 /// How long the server is not asked again after it said that it has no connection left, while we have some of our own.
-const FULL: Duration = Duration::from_secs(1);
+const FULL_PAUSE: Duration = Duration::from_secs(1);
 
 /// A pool of connections, an executor for single statements that are autocommitted. Clones share the connections.
 #[derive(Clone)]
@@ -38,11 +38,11 @@ pub struct SqlPool {
     /// How many of the connections this clone's users may hold at once; `None`: all.
     share: Option<Arc<Semaphore>>,
     /// What opens the transaction around each of this clone's single statements.
-    pub(super) frame: Frame,
+    pub(super) frame: BeginSql,
 }
 
 struct Core {
-    source: Source,
+    source: Connector,
     /// How long a caller waits for a connection.
     wait: Duration,
     limit: usize,
@@ -80,7 +80,7 @@ struct Idle {
 
 impl SqlPool {
     /// Up to `limit` connections from `source`, each handed out within `wait`.
-    pub(crate) fn new(source: Source, limit: u32, wait: Duration) -> Self {
+    pub(crate) fn new(source: Connector, limit: u32, wait: Duration) -> Self {
         let limit = limit as usize;
         let core = Core {
             source,
@@ -107,7 +107,7 @@ impl SqlPool {
     /// # Errors
     /// None in time: the last refusal of the server if there was one, else [`sqlx::Error::PoolTimedOut`]. At once if the
     /// refusal will not pass by itself soon, or the pool is closed.
-    pub(crate) async fn acquire(&self) -> Result<Loan, sqlx::Error> {
+    pub(crate) async fn acquire(&self) -> Result<PooledConnection, sqlx::Error> {
         match tokio::time::timeout(self.core.wait, self.obtain()).await {
             Ok(obtained) => obtained,
             Err(_) => Err(self.refusal().map_or(sqlx::Error::PoolTimedOut, sqlx::Error::from)),
@@ -140,11 +140,11 @@ impl SqlPool {
         let idle = std::mem::take(&mut self.core.lock().idle);
         for Idle { connection, .. } in idle {
             // It goes either way.
-            let _ = tokio::time::timeout(TRIAL, connection.close()).await;
+            let _ = tokio::time::timeout(PING_TIMEOUT, connection.close()).await;
         }
     }
 
-    async fn obtain(&self) -> Result<Loan, sqlx::Error> {
+    async fn obtain(&self) -> Result<PooledConnection, sqlx::Error> {
         let closed = |_| sqlx::Error::PoolClosed;
         // The share first: who waits for it holds no room.
         let share = match &self.share {
@@ -153,10 +153,10 @@ impl SqlPool {
         };
         let room = self.core.room.clone().acquire_owned().await.map_err(closed)?;
         let part = match share {
-            Some(share) => Some((self.core.take_part().await, share)),
+            Some(share) => Some((self.core.take_share_slot().await, share)),
             None => None,
         };
-        let permits = Permits { _part: part, _room: room };
+        let permits = ConnectionPermits { _part: part, _room: room };
         let mut pause = PAUSES.0;
         loop {
             let returned = self.core.returned.notified();
@@ -191,7 +191,7 @@ impl Core {
             if since.elapsed() <= TRUSTED_IDLE {
                 return Some(connection);
             }
-            match tokio::time::timeout(TRIAL, connection.ping()).await {
+            match tokio::time::timeout(PING_TIMEOUT, connection.ping()).await {
                 Ok(Ok(())) => return Some(connection),
                 // Broken: the next one, or a new one.
                 _ => drop(connection),
@@ -224,20 +224,21 @@ impl Core {
     /// Whether the server has said a moment ago that it has no connection left, and some of ours may come back.
     fn is_full(&self) -> bool {
         let state = self.lock();
-        let is_full =
-            |(at, refusal): &(Instant, Refusal)| refusal.kind == RefusalKind::Full && at.elapsed() < FULL;
+        let is_full = |(at, refusal): &(Instant, Refusal)| {
+            refusal.kind == RefusalKind::Full && at.elapsed() < FULL_PAUSE
+        };
         state.lent + state.idle.len() > 0 && state.refused.as_ref().is_some_and(is_full)
     }
 
     /// Waits until users of a share hold less than half of what the server grants, as far as it has said what that is.
-    async fn take_part(self: &Arc<Self>) -> Part {
+    async fn take_share_slot(self: &Arc<Self>) -> ShareSlot {
         loop {
             let shared = self.shared.notified();
             {
                 let mut state = self.lock();
                 if state.sharing < state.granted.map_or(usize::MAX, |granted| (granted / 2).max(1)) {
                     state.sharing += 1;
-                    return Part(self.clone());
+                    return ShareSlot(self.clone());
                 }
             }
             // The time as well: the server may grant more by now, which only another's connection shows.
@@ -248,9 +249,9 @@ impl Core {
         }
     }
 
-    fn lend(self: &Arc<Self>, connection: SqlConnection, permits: Permits) -> Loan {
+    fn lend(self: &Arc<Self>, connection: SqlConnection, permits: ConnectionPermits) -> PooledConnection {
         self.lock().lent += 1;
-        Loan { connection: Some(connection), core: self.clone(), permits: Some(permits) }
+        PooledConnection { connection: Some(connection), core: self.clone(), permits: Some(permits) }
     }
 
     /// Takes back a connection, clean or `None`.
@@ -258,7 +259,7 @@ impl Core {
         {
             let mut state = self.lock();
             state.lent -= 1;
-            let is_young = |connection: &SqlConnection| connection.born().elapsed() < LIFE;
+            let is_young = |connection: &SqlConnection| connection.born().elapsed() < AGE_MAX;
             if let Some(connection) = connection.filter(is_young) {
                 state.idle.push(Idle { connection, since: Instant::now() });
             }
@@ -272,47 +273,47 @@ impl Core {
 impl State {
     fn pop(&mut self) -> Option<Idle> {
         // The longest idle are first.
-        let old = self.idle.iter().take_while(|idle| idle.since.elapsed() > IDLE).count();
+        let old = self.idle.iter().take_while(|idle| idle.since.elapsed() > IDLE_MAX).count();
         self.idle.drain(..old);
         self.idle.pop()
     }
 }
 
 /// What a loan holds beside the connection; given back after it.
-struct Permits {
-    _part: Option<(Part, OwnedSemaphorePermit)>,
+struct ConnectionPermits {
+    _part: Option<(ShareSlot, OwnedSemaphorePermit)>,
     _room: OwnedSemaphorePermit,
 }
 
 /// One user of a share, as it is counted.
-struct Part(Arc<Core>);
+struct ShareSlot(Arc<Core>);
 
-impl Drop for Part {
+impl Drop for ShareSlot {
     fn drop(&mut self) {
         self.0.lock().sharing -= 1;
         self.0.shared.notify_one();
     }
 }
 
-/// Only [`Loan::detach`] and the drop take it out, and both end the loan.
+/// Only [`PooledConnection::detach`] and the drop take it out, and both end the loan.
 const LENT: &str = "a loan has its connection until it ends";
 
 /// A connection that is lent. Dropped, it returns to the pool; a transaction that is open is rolled back.
-pub(crate) struct Loan {
+pub(crate) struct PooledConnection {
     /// `None` only while it is dropped or detached.
     connection: Option<SqlConnection>,
     core: Arc<Core>,
-    permits: Option<Permits>,
+    permits: Option<ConnectionPermits>,
 }
 
-impl Loan {
+impl PooledConnection {
     /// Takes the connection out of the pool for good. The pool may open another in its place.
     pub(crate) fn detach(mut self) -> SqlConnection {
         self.connection.take().expect(LENT)
     }
 }
 
-impl Deref for Loan {
+impl Deref for PooledConnection {
     type Target = SqlConnection;
 
     fn deref(&self) -> &SqlConnection {
@@ -320,13 +321,13 @@ impl Deref for Loan {
     }
 }
 
-impl DerefMut for Loan {
+impl DerefMut for PooledConnection {
     fn deref_mut(&mut self) -> &mut SqlConnection {
         self.connection.as_mut().expect(LENT)
     }
 }
 
-impl Drop for Loan {
+impl Drop for PooledConnection {
     fn drop(&mut self) {
         let permits = self.permits.take();
         let connection = self.connection.take();
@@ -334,7 +335,7 @@ impl Drop for Loan {
             (Some(mut connection), Ok(runtime)) if !connection.is_clean() => {
                 let core = self.core.clone();
                 runtime.spawn(async move {
-                    let cleaned = tokio::time::timeout(TRIAL, connection.clean()).await;
+                    let cleaned = tokio::time::timeout(PING_TIMEOUT, connection.clean()).await;
                     core.take_back(matches!(cleaned, Ok(Ok(()))).then_some(connection));
                     drop(permits);
                 });

@@ -32,7 +32,7 @@ impl Bed {
 
     fn pool(&self, limit: u32) -> SqlPool {
         let Address::Postgres(address) = Address::parse(&self.url).unwrap() else { panic!("{}", self.url) };
-        SqlPool::new(Source::postgres(&address, false).unwrap(), limit, WAIT)
+        SqlPool::new(Connector::postgres(&address, false).unwrap(), limit, WAIT)
     }
 
     /// How many connections to this database are in such a state, this question's own not among them.
@@ -199,10 +199,10 @@ async fn a_standby_behind_a_pooler_is_refused_at_each_statement() {
         panic!("no PostgreSQL");
     };
     // As it is when the connection was made to the primary.
-    let source = Source::postgres(&address, true).unwrap().or_standby();
+    let source = Connector::postgres(&address, true).unwrap().or_standby();
     let error = number(&SqlPool::new(source, 2, WAIT)).await.unwrap_err();
     assert!(error.to_string().contains("the server behind the pooler is a standby in recovery"), "{error}");
     standby.promote().unwrap();
-    let source = Source::postgres(&address, true).unwrap().or_standby();
+    let source = Connector::postgres(&address, true).unwrap().or_standby();
     assert_eq!(number(&SqlPool::new(source, 2, WAIT)).await.unwrap(), 7);
 }

@@ -24,7 +24,7 @@ impl SqlJournal {
     /// Says whether it succeeded.
     pub(super) async fn apply(&self, defect: &Defect, remedy: &str) -> bool {
         let applied = async {
-            let mut transaction = self.database.writing().await?;
+            let mut transaction = self.database.begin_write().await?;
             if self.database.dialect() == Dialect::Postgres {
                 // Writers queue behind a lock that is waited for.
                 transaction.execute("SET LOCAL lock_timeout = '50ms'").await?;

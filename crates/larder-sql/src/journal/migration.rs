@@ -2,8 +2,8 @@
 
 use crate::dialect::Dialect;
 use crate::error::Error;
+use crate::journal::checksum::with_checksum;
 use crate::journal::postgres_triggers::always;
-use crate::journal::seal::sealed;
 use crate::journal::table::Table;
 use crate::journal::{postgres_triggers, sqlite_triggers};
 
@@ -103,7 +103,7 @@ pub(super) fn outbox_function(name: OutboxFunction) -> String {
         OutboxFunction::Covers => COVERS.replace("{bulk_rows}", &postgres_triggers::BULK_ROWS.to_string()),
         OutboxFunction::Kept => KEPT.to_owned(),
     };
-    sealed(&text)
+    with_checksum(&text)
 }
 
 /// The functions that belong to the outbox itself.

@@ -3,16 +3,16 @@
 //! An application declares its [`Table`]s and puts the SQL of [`migration`] into its migrations; from then on triggers
 //! append to an outbox. [`SqlJournal`] reads it. See `docs/journal.md`.
 
-mod asking;
+mod checksum;
 pub(crate) mod completeness;
 mod file;
+mod identity_age;
 mod mending;
 mod migration;
-mod named;
 mod position;
 mod postgres;
 mod postgres_triggers;
-mod seal;
+mod query;
 mod sqlite;
 mod sqlite_triggers;
 mod table;
@@ -22,7 +22,7 @@ mod verifying;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use larder::journal::{Changes, DatabaseId, Failure, Incompleteness, Journal, Position, Since, Touch};
+use larder::journal::{Changes, ChangesSince, DatabaseId, Failure, Incompleteness, Journal, Position, Touch};
 use larder::policy::Policy;
 use tokio::sync::Mutex;
 
@@ -30,23 +30,23 @@ use crate::connecting::connection::SqlConnection;
 use crate::database::Database;
 use crate::dialect::Dialect;
 use crate::error::Error;
-use crate::journal::asking::{Answer, Asking, OutboxRow};
-use crate::journal::completeness::{Attested, Inspection};
-use crate::journal::named::Named;
+use crate::journal::completeness::{Attestation, Inspection};
+use crate::journal::identity_age::IdentityAge;
+use crate::journal::query::{JournalAnswer, JournalQuery, OutboxRow};
 
 pub use crate::journal::completeness::Defect;
 pub use crate::journal::migration::{migration, outbox, triggers, upgrade};
 pub use crate::journal::table::Table;
 
 /// The longest residence of an entry, a lease, and slack for clocks and slow relays.
-const KEEP: Duration = Policy::TTL_MAX.saturating_add(Duration::from_secs(3 + 57));
-const LIMIT: usize = 10_000;
+const RETENTION: Duration = Policy::TTL_MAX.saturating_add(Duration::from_secs(3 + 57));
+const ROWS_MAX: usize = 10_000;
 /// How long after a defect was found it is looked for again, though nothing has changed.
-const INSPECT_AGAIN: Duration = Duration::from_secs(5);
+const INSPECTION_INTERVAL: Duration = Duration::from_secs(5);
 /// How long one statement of the journal's own connection may take.
-const STATEMENT: Duration = Duration::from_secs(2);
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Rows that one statement of a prune deletes, so that none holds its locks for long.
-const PRUNED_AT_ONCE: i64 = 1000;
+const PRUNE_BATCH_ROWS: i64 = 1000;
 /// Statements of one prune; what is left is for the next.
 const PRUNE_STATEMENTS: usize = 100;
 /// Marks within the time that rows are kept, so that they stay few however often is pruned.
@@ -68,8 +68,8 @@ const MARKS: u32 = 64;
 /// let database = Database::connect("sqlite://guests.db").await?;
 /// let guests = Table::new("guests").entry("guest", &["id"]).unique(&["id"]);
 /// let journal = SqlJournal::open(&database, vec![guests]).await?;
-/// let from = journal.since(None).await?.position;
-/// let changes = journal.since(Some(&from)).await?.changes;
+/// let from = journal.changes_since(None).await?.position;
+/// let changes = journal.changes_since(Some(&from)).await?.changes;
 /// # Ok(())
 /// # }
 /// ```
@@ -82,37 +82,37 @@ pub struct SqlJournal {
     trusts_silence: bool,
     /// What is harmless to mend is mended unasked.
     mends: bool,
-    named: Named,
+    identity_age: IdentityAge,
     /// Guarded by its lock, which is held while the connection is in use: passes of one journal come one after the other.
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    own: Option<Own>,
-    inspected: Option<Inspected>,
+    own: Option<JournalConnection>,
+    inspected: Option<LastInspection>,
 }
 
 /// The journal's own connection, and on SQLite what it has seen.
-struct Own {
+struct JournalConnection {
     connection: SqlConnection,
     /// On SQLite what tells the file from all others that there are.
     file: String,
-    seen: Option<sqlite::Seen>,
+    seen: Option<sqlite::LastAnswer>,
 }
 
 /// The last inspection.
-struct Inspected {
+struct LastInspection {
     /// What was attested when it was made.
-    attested: Attested,
+    attested: Attestation,
     inspection: Inspection,
     at: Instant,
 }
 
-impl Inspected {
+impl LastInspection {
     /// Whether it need not be made again for a pass that attested this.
-    fn is_good_for(&self, attested: &Attested) -> bool {
-        let is_due = !self.inspection.defects.is_empty() && self.at.elapsed() > INSPECT_AGAIN;
+    fn is_good_for(&self, attested: &Attestation) -> bool {
+        let is_due = !self.inspection.defects.is_empty() && self.at.elapsed() > INSPECTION_INTERVAL;
         self.attested == *attested && !is_due
     }
 }
@@ -137,7 +137,7 @@ impl SqlJournal {
     ///
     /// # Errors
     /// As [`SqlJournal::open`].
-    pub async fn examine(database: &Database, tables: Vec<Table>) -> Result<Self, Error> {
+    pub async fn open_for_inspection(database: &Database, tables: Vec<Table>) -> Result<Self, Error> {
         let journal = Self { mends: false, ..Self::new(database, tables)? };
         journal.inspect().await?;
         Ok(journal)
@@ -148,11 +148,11 @@ impl SqlJournal {
         Ok(Self {
             database: database.clone(),
             tables,
-            keep: KEEP,
-            limit: LIMIT,
+            keep: RETENTION,
+            limit: ROWS_MAX,
             trusts_silence: false,
             mends: true,
-            named: Named::default(),
+            identity_age: IdentityAge::default(),
             state: Mutex::default(),
         })
     }
@@ -163,14 +163,13 @@ impl SqlJournal {
     /// As [`SqlJournal::open`].
     pub async fn inspect(&self) -> Result<Vec<Defect>, Error> {
         let mut state = self.state.lock().await;
-        let mut own = self.taken(&mut state).await?;
+        let mut own = self.take_connection(&mut state).await?;
         let (_, attested) = self.ask_on(&mut own, None).await?;
         let inspected = self.inspect_on(&mut own, attested).await?;
         let defects = inspected.inspection.defects.clone();
         // Else the next pass would not notice that it sees otherwise than the pass before.
-        let is_seen_alike =
-            |last: &Inspected| last.attested.seen_from_here == inspected.attested.seen_from_here;
-        if state.inspected.as_ref().is_none_or(is_seen_alike) {
+        let has_same_view = |last: &LastInspection| last.attested.role_view == inspected.attested.role_view;
+        if state.inspected.as_ref().is_none_or(has_same_view) {
             state.inspected = Some(inspected);
         }
         if defects.is_empty() {
@@ -191,7 +190,7 @@ impl SqlJournal {
         Self { keep, ..self }
     }
 
-    /// How many rows [`Journal::since`] brings at most; more are [`Changes::Unknown`]. Default 10,000.
+    /// How many rows [`Journal::changes_since`] brings at most; more are [`Changes::Unknown`]. Default 10,000.
     #[must_use]
     pub fn limit(self, rows: usize) -> Self {
         Self { limit: rows, ..self }
@@ -208,7 +207,7 @@ impl SqlJournal {
 
     /// The connection, taken out of its slot meanwhile: after a failure, or when the future is dropped half-way, the
     /// connection is in an unknown state and does not go back.
-    async fn taken(&self, state: &mut State) -> Result<Own, Error> {
+    async fn take_connection(&self, state: &mut State) -> Result<JournalConnection, Error> {
         if self.database.readers().is_closed() {
             return Err(sqlx::Error::PoolClosed.into());
         }
@@ -218,23 +217,27 @@ impl SqlJournal {
         let mut connection = self.database.readers().acquire().await?.detach();
         if self.database.dialect() == Dialect::Postgres {
             // A consumer that asks gives up after a while and asks again: the server has to give up too.
-            connection.limit_statements(STATEMENT).await?;
+            connection.limit_statements(STATEMENT_TIMEOUT).await?;
         }
         let file = match self.database.dialect() {
             Dialect::Postgres => String::new(),
             Dialect::Sqlite => file::identity(&mut connection).await?,
         };
-        Ok(Own { connection, file, seen: None })
+        Ok(JournalConnection { connection, file, seen: None })
     }
 
-    async fn ask_on(&self, own: &mut Own, position: Option<&Position>) -> Result<(Answer, Attested), Error> {
-        let asking = Asking { position, limit: self.limit, trusts_silence: self.trusts_silence };
+    async fn ask_on(
+        &self,
+        own: &mut JournalConnection,
+        position: Option<&Position>,
+    ) -> Result<(JournalAnswer, Attestation), Error> {
+        let query = JournalQuery { position, limit: self.limit, trusts_silence: self.trusts_silence };
         match self.database.dialect() {
             Dialect::Postgres => {
                 let names = completeness::postgres::names(&self.tables);
-                postgres::ask(&mut own.connection, asking, &names).await
+                postgres::ask(&mut own.connection, query, &names).await
             }
-            Dialect::Sqlite => sqlite::ask(own, asking).await,
+            Dialect::Sqlite => sqlite::ask(own, query).await,
         }
     }
 
@@ -243,12 +246,12 @@ impl SqlJournal {
     ///
     /// A connection that met a defect, or saw no row of the outbox, ends with that pass: PostgreSQL keeps the plan of a statement
     /// that it prepared under row security, and hides rows with it also after the role has got the right to see them.
-    async fn ask(&self, position: Option<&Position>) -> Result<Answer, Error> {
+    async fn ask(&self, position: Option<&Position>) -> Result<JournalAnswer, Error> {
         let mut state = self.state.lock().await;
-        let mut own = self.taken(&mut state).await?;
+        let mut own = self.take_connection(&mut state).await?;
         let (mut answer, attested) = self.ask_on(&mut own, position).await?;
-        let last_seen = state.inspected.as_ref().map(|last| last.attested.seen_from_here.clone());
-        let is_seen_otherwise = last_seen.is_some_and(|last| last != attested.seen_from_here);
+        let last_seen = state.inspected.as_ref().map(|last| last.attested.role_view.clone());
+        let has_other_view = last_seen.is_some_and(|last| last != attested.role_view);
         if !self.trusts_silence {
             let is_inspected = state.inspected.as_ref().is_some_and(|last| last.is_good_for(&attested));
             if !is_inspected {
@@ -267,19 +270,23 @@ impl SqlJournal {
                 return Err(Error::unavailable("the outbox was hidden; asking again on another connection"));
             }
         }
-        if is_seen_otherwise && !self.trusts_silence {
+        if has_other_view && !self.trusts_silence {
             // Other rows may be seen under the same digest, and new sessions may mean other tables by the names: this one ends.
             answer.rows = None;
         } else {
             state.own = Some(own);
         }
-        self.named.note(&answer);
+        self.identity_age.note(&answer);
         Ok(answer)
     }
 
     /// Inspects, and mends what is mended unasked.
-    async fn inspect_on(&self, own: &mut Own, attested: Attested) -> Result<Inspected, Error> {
-        let mut inspection = self.look_on(own).await?;
+    async fn inspect_on(
+        &self,
+        own: &mut JournalConnection,
+        attested: Attestation,
+    ) -> Result<LastInspection, Error> {
+        let mut inspection = self.run_inspection(own).await?;
         let mut is_mended = false;
         for defect in inspection.defects.iter().filter(|_| self.mends) {
             if let Some(remedy) = defect.remedy_at_once() {
@@ -287,13 +294,13 @@ impl SqlJournal {
             }
         }
         if is_mended {
-            inspection = self.look_on(own).await?;
+            inspection = self.run_inspection(own).await?;
         }
         self.database.completeness().set(&inspection);
-        Ok(Inspected { attested, inspection, at: Instant::now() })
+        Ok(LastInspection { attested, inspection, at: Instant::now() })
     }
 
-    async fn look_on(&self, own: &mut Own) -> Result<Inspection, Error> {
+    async fn run_inspection(&self, own: &mut JournalConnection) -> Result<Inspection, Error> {
         match self.database.dialect() {
             Dialect::Postgres => {
                 completeness::postgres::inspect(&mut own.connection, &self.tables, !self.mends).await
@@ -309,10 +316,10 @@ impl Journal for SqlJournal {
         Ok(self.ask(None).await?.database)
     }
 
-    async fn since(&self, position: Option<&Position>) -> Result<Since, Failure> {
-        let Answer { database, position, rows, .. } = self.ask(position).await?;
+    async fn changes_since(&self, position: Option<&Position>) -> Result<ChangesSince, Failure> {
+        let JournalAnswer { database, position, rows, .. } = self.ask(position).await?;
         let changes = rows.and_then(|rows| touched::parse(&rows)).map_or(Changes::Unknown, Changes::Known);
-        Ok(Since { database, position, changes })
+        Ok(ChangesSince { database, position, changes })
     }
 
     async fn append(&self, touches: &[Touch]) -> Result<(), Failure> {
@@ -325,8 +332,8 @@ impl Journal for SqlJournal {
         Ok(())
     }
 
-    fn named_since(&self) -> Option<Instant> {
-        self.named.since()
+    fn identity_since(&self) -> Option<Instant> {
+        self.identity_age.since()
     }
 
     fn incompleteness(&self) -> Option<Incompleteness> {
@@ -337,7 +344,7 @@ impl Journal for SqlJournal {
         self.database.completeness().episodes()
     }
 
-    async fn misdeclarations(&self) -> Result<Vec<String>, Failure> {
+    async fn declaration_errors(&self) -> Result<Vec<String>, Failure> {
         Ok(self.wrong_columns().await?)
     }
 

@@ -64,12 +64,12 @@ impl fmt::Display for Snapshot {
 
 /// A row of SQLite's outbox: everything up to it has been seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Row {
+pub(super) struct OutboxPosition {
     pub(super) id: i64,
     pub(super) stamp: i64,
 }
 
-impl Row {
+impl OutboxPosition {
     /// Reads `id:stamp`.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (id, stamp) = text.split_once(':')?;
@@ -77,7 +77,7 @@ impl Row {
     }
 }
 
-impl fmt::Display for Row {
+impl fmt::Display for OutboxPosition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.id, self.stamp)
     }
@@ -87,7 +87,7 @@ impl fmt::Display for Row {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Parts<'a> {
     pub(super) database: DatabaseId,
-    /// Where in the database: a [`Snapshot`] or a [`Row`].
+    /// Where in the database: a [`Snapshot`] or a [`OutboxPosition`].
     pub(super) at: &'a str,
     /// What was attested there.
     pub(super) attestation: &'a str,
@@ -163,10 +163,10 @@ mod tests {
     #[test]
     fn positions_name_their_database() {
         let database = DatabaseId { system: "74/5:16384".to_owned(), timeline: 3 };
-        let position = of(&database, &Row { id: 7, stamp: -2 }, "x1");
+        let position = of(&database, &OutboxPosition { id: 7, stamp: -2 }, "x1");
         assert_eq!(position.as_str(), "74/5:16384/3/7:-2@x1");
         assert_eq!(split(&position), Some(Parts { database, at: "7:-2", attestation: "x1" }));
-        assert_eq!(Row::parse("7:-2"), Some(Row { id: 7, stamp: -2 }));
+        assert_eq!(OutboxPosition::parse("7:-2"), Some(OutboxPosition { id: 7, stamp: -2 }));
         for text in ["", "/", "a/1", "a/x/1:2@x", "a/-1/1:2@x", "a//1:2@x", "a/1/1:2"] {
             assert_eq!(split(&Position::new(text)), None, "{text}");
         }

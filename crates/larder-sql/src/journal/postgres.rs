@@ -10,10 +10,12 @@ use crate::connecting::connection::SqlConnection;
 use crate::connecting::pool::SqlPool;
 use crate::error::Error;
 use crate::journal::completeness::postgres::{BEGIN_LIFE, attestation, is_silent};
-use crate::journal::completeness::{self, Attested};
+use crate::journal::completeness::{self, Attestation};
 use crate::journal::position::{self, Snapshot};
 use crate::journal::touched;
-use crate::journal::{Answer, Asking, MARKS, OutboxRow, PRUNE_STATEMENTS, PRUNED_AT_ONCE, micros};
+use crate::journal::{
+    JournalAnswer, JournalQuery, MARKS, OutboxRow, PRUNE_BATCH_ROWS, PRUNE_STATEMENTS, micros,
+};
 
 /// The columns of [`identity`], from `pg_control_system()`: a database that was dropped and created anew has another oid.
 macro_rules! identity {
@@ -120,17 +122,17 @@ const PRUNE: &str = "
 
 pub(super) async fn ask(
     connection: &mut SqlConnection,
-    asking: Asking<'_>,
+    query: JournalQuery<'_>,
     names: &str,
-) -> Result<(Answer, Attested), Error> {
-    let from = asking.position.and_then(position::split);
+) -> Result<(JournalAnswer, Attestation), Error> {
+    let from = query.position.and_then(position::split);
     let from = from.and_then(|parts| Some((Snapshot::parse(parts.at)?, parts)));
-    let mut row = since(connection, from.as_ref().map(|(at, _)| at), asking.limit, names).await?;
+    let mut row = since(connection, from.as_ref().map(|(at, _)| at), query.limit, names).await?;
     let is_new =
         row.try_get::<i32, _>("is_alive")? == 0 || row.try_get::<Option<String>, _>("last")?.is_none();
     if is_new && !completeness::postgres::attested(&row)?.is_hidden() {
         sqlx::query(BEGIN_LIFE).execute(&mut *connection).await?;
-        row = since(connection, from.as_ref().map(|(at, _)| at), asking.limit, names).await?;
+        row = since(connection, from.as_ref().map(|(at, _)| at), query.limit, names).await?;
     }
     let place = identity(&row)?;
     let attested = completeness::postgres::attested(&row)?;
@@ -143,11 +145,11 @@ pub(super) async fn ask(
     let Some(now) = Snapshot::parse(row.try_get("snapshot")?) else {
         return Err(Error::no_journal("the database's snapshot has a form that larder does not know"));
     };
-    let is_within = usize::try_from(row.try_get::<i64, _>("count")?).is_ok_and(|count| count <= asking.limit);
+    let is_within = usize::try_from(row.try_get::<i64, _>("count")?).is_ok_and(|count| count <= query.limit);
     let is_known = is_within
         && from.is_some_and(|(at, parts)| {
             parts.database == place
-                && asking.is_attested(&parts, &attested.digest)
+                && query.is_attested(&parts, &attested.digest)
                 && at.can_go_on(&now, floor)
         });
     let lines = row.try_get::<Option<String>, _>("lines")?.unwrap_or_default();
@@ -155,7 +157,7 @@ pub(super) async fn ask(
     let position = position::of(&place, &now.cut((last + 1).max(floor)), &attested.digest);
     let (database, age) = running(&place, &row)?;
     let shows_outbox = !is_empty && !attested.is_hidden();
-    Ok((Answer { database, age: Some(age), position, rows, shows_outbox }, attested))
+    Ok((JournalAnswer { database, age: Some(age), position, rows, shows_outbox }, attested))
 }
 
 async fn since(
@@ -220,9 +222,9 @@ pub(super) async fn prune(writers: &SqlPool, keep: Duration) -> Result<u64, Erro
     sqlx::query(FORGET_MARKS).execute(writers).await?;
     let mut pruned = 0;
     for _ in 0..PRUNE_STATEMENTS {
-        let gone = sqlx::query(PRUNE).bind(PRUNED_AT_ONCE).execute(writers).await?.rows_affected();
+        let gone = sqlx::query(PRUNE).bind(PRUNE_BATCH_ROWS).execute(writers).await?.rows_affected();
         pruned += gone;
-        if gone < PRUNED_AT_ONCE.unsigned_abs() {
+        if gone < PRUNE_BATCH_ROWS.unsigned_abs() {
             break;
         }
     }

@@ -8,7 +8,7 @@
 //! the schema of everything it uses, operators too, or the caller could have it run something else. `SET search_path`
 //! would do as well, and costs as much as all the rest of the trigger.
 
-use crate::journal::seal::sealed;
+use crate::journal::checksum::with_checksum;
 use crate::journal::table::{Entry, FUNCTION_PREFIX, Table, Tag, quoted};
 
 /// Stands in a function's text for the schema of the outbox, which only the database knows.
@@ -67,9 +67,9 @@ pub(super) fn always(table: &str, trigger: &str) -> String {
 /// transactions of the session, so it only ever asks `larder_outbox_covers` too often; with `track_counts` off it never does, and
 /// every row is journalled.
 pub(super) fn body(table: &Table) -> String {
-    let whole = serde_json::json!(table.whole());
+    let whole = serde_json::json!(table.all_touches());
     let count = |what| format!("pg_catalog.pg_stat_get_xact_tuples_{what}(TG_RELID)");
-    sealed(&format!(
+    with_checksum(&format!(
         "\
 BEGIN
     IF TG_LEVEL OPERATOR(pg_catalog.=) 'ROW'

@@ -8,18 +8,21 @@ use sqlx::any::AnyRow;
 
 use crate::connecting::pool::SqlPool;
 use crate::error::Error;
-use crate::journal::completeness::Attested;
-use crate::journal::position::{self, Row};
+use crate::journal::completeness::Attestation;
+use crate::journal::position::{self, OutboxPosition};
 use crate::journal::touched;
-use crate::journal::{Answer, Asking, MARKS, OutboxRow, Own, PRUNE_STATEMENTS, PRUNED_AT_ONCE, micros};
+use crate::journal::{
+    JournalAnswer, JournalConnection, JournalQuery, MARKS, OutboxRow, PRUNE_BATCH_ROWS, PRUNE_STATEMENTS,
+    micros,
+};
 
 /// What the journal's connection saw when it last looked.
-pub(super) struct Seen {
+pub(super) struct LastAnswer {
     /// Of `PRAGMA data_version`, which another connection's commit changes.
     version: i64,
     database: DatabaseId,
     position: Position,
-    attested: Attested,
+    attested: Attestation,
 }
 
 /// One statement, so one snapshot. Rows are pruned from the lowest on, so nothing above a row that is there is gone.
@@ -38,8 +41,11 @@ pub(super) const OWN: &str = "
 
 const NOW: &str = "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)";
 
-pub(super) async fn ask(own: &mut Own, asking: Asking<'_>) -> Result<(Answer, Attested), Error> {
-    let Asking { position, limit, .. } = asking;
+pub(super) async fn ask(
+    own: &mut JournalConnection,
+    query: JournalQuery<'_>,
+) -> Result<(JournalAnswer, Attestation), Error> {
+    let JournalQuery { position, limit, .. } = query;
     // Before the query: what is committed in between counts as unseen.
     let version = sqlx::query("PRAGMA data_version").fetch_one(&mut own.connection).await?.try_get(0)?;
     if let Some(seen) = &own.seen
@@ -47,7 +53,7 @@ pub(super) async fn ask(own: &mut Own, asking: Asking<'_>) -> Result<(Answer, At
         && position.is_none_or(|position| *position == seen.position)
     {
         let rows = position.is_some().then(Vec::new);
-        let answer = Answer {
+        let answer = JournalAnswer {
             database: seen.database.clone(),
             age: None,
             position: seen.position.clone(),
@@ -57,7 +63,7 @@ pub(super) async fn ask(own: &mut Own, asking: Asking<'_>) -> Result<(Answer, At
         return Ok((answer, seen.attested.clone()));
     }
     let from = position.and_then(position::split);
-    let from = from.and_then(|parts| Some((Row::parse(parts.at)?, parts)));
+    let from = from.and_then(|parts| Some((OutboxPosition::parse(parts.at)?, parts)));
     let rows = sqlx::query(SINCE)
         .bind(from.as_ref().map(|(row, _)| row.id))
         .bind(from.as_ref().map(|(row, _)| row.stamp))
@@ -79,25 +85,29 @@ pub(super) async fn ask(own: &mut Own, asking: Asking<'_>) -> Result<(Answer, At
     let attestation = first.try_get::<i64, _>("schema_version")?.to_string();
     let is_known = is_row_there
         && rows.len() <= limit
-        && from.is_some_and(|(_, parts)| parts.database == place && asking.is_attested(&parts, &attestation));
+        && from.is_some_and(|(_, parts)| parts.database == place && query.is_attested(&parts, &attestation));
     // Without any there is one row, which has none.
     let has_rows = first.try_get::<Option<Vec<u8>>, _>("touched")?.is_some();
     let fresh = if has_rows { &rows[..] } else { &[] };
     let outbox = || fresh.iter().map(outbox_row).collect::<Result<_, _>>();
     let outbox = is_known.then(outbox).transpose()?;
-    let last = Row { id: first.try_get("id")?, stamp: first.try_get("stamp")? };
+    let last = OutboxPosition { id: first.try_get("id")?, stamp: first.try_get("stamp")? };
     let position = position::of(&place, &last, &attestation);
-    let attested = Attested { digest: attestation, seen_from_here: String::new() };
+    let attested = Attestation { digest: attestation, role_view: String::new() };
     let (database_seen, position_seen) = (database.clone(), position.clone());
-    own.seen =
-        Some(Seen { version, database: database_seen, position: position_seen, attested: attested.clone() });
-    Ok((Answer { database, age: None, position, rows: outbox, shows_outbox: true }, attested))
+    own.seen = Some(LastAnswer {
+        version,
+        database: database_seen,
+        position: position_seen,
+        attested: attested.clone(),
+    });
+    Ok((JournalAnswer { database, age: None, position, rows: outbox, shows_outbox: true }, attested))
 }
 
 /// A row is a change, of which one transaction may make several. Its stamp tells it from a row that had its number before
 /// the file was restored from an older copy.
 pub(super) fn outbox_row(row: &AnyRow) -> Result<OutboxRow, Error> {
-    let it = Row { id: row.try_get("fresh_id")?, stamp: row.try_get("fresh_stamp")? };
+    let it = OutboxPosition { id: row.try_get("fresh_id")?, stamp: row.try_get("fresh_stamp")? };
     Ok(OutboxRow { change: it.to_string(), touched: row.try_get("touched")? })
 }
 
@@ -120,7 +130,7 @@ pub(super) async fn prune(writers: &SqlPool, keep: Duration) -> Result<u64, Erro
              ORDER BY id LIMIT $2)"
     );
     let run = async |sql: String, time: Duration| {
-        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(micros(time)).bind(PRUNED_AT_ONCE);
+        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(micros(time)).bind(PRUNE_BATCH_ROWS);
         query.execute(writers).await.map(|done| done.rows_affected()).map_err(touched::without_outbox)
     };
     run(mark, keep / MARKS).await?;
@@ -129,7 +139,7 @@ pub(super) async fn prune(writers: &SqlPool, keep: Duration) -> Result<u64, Erro
     for _ in 0..PRUNE_STATEMENTS {
         let gone = run(prune.clone(), keep).await?;
         pruned += gone;
-        if gone < PRUNED_AT_ONCE.unsigned_abs() {
+        if gone < PRUNE_BATCH_ROWS.unsigned_abs() {
             break;
         }
     }

@@ -3,7 +3,7 @@
 //! Nothing here can be NULL where the outbox forbids it: the conflict clause of a foreign `INSERT OR IGNORE` also rules
 //! inside its triggers, and would skip the row.
 
-use crate::journal::seal::sealed;
+use crate::journal::checksum::with_checksum;
 use crate::journal::table::{Entry, FUNCTION_PREFIX, Table, quoted};
 
 /// One trigger.
@@ -58,7 +58,7 @@ pub(super) fn triggers(table: &Table) -> Vec<Trigger> {
 
 fn trigger(table: &Table, what: &str, event: &str, when: &str, body: &str) -> Trigger {
     let name = format!("{FUNCTION_PREFIX}{}_{what}", table.name);
-    let (on, body) = (quoted(&table.name), sealed(body));
+    let (on, body) = (quoted(&table.name), with_checksum(body));
     Trigger { sql: format!("CREATE TRIGGER {} {event} ON {on}{when}\nBEGIN{body}END", quoted(&name)), name }
 }
 

@@ -162,7 +162,7 @@ impl Table {
     }
 
     /// What touches everything that any row of the table can stand for.
-    pub(super) fn whole(&self) -> Vec<Touch> {
+    pub(super) fn all_touches(&self) -> Vec<Touch> {
         let tags = self.tags.iter().map(|tag| &tag.name);
         let classes = self.entries.iter().map(|entry| &entry.class);
         let mut touches: Vec<_> = tags.chain(classes).cloned().map(Touch::Tag).collect();
@@ -291,6 +291,6 @@ mod tests {
             .entry("b", &["z"])
             .tag("a")
             .tag_reading("c", &["x"]);
-        assert_eq!(table.whole(), ["a", "b", "c"].map(|tag| Touch::Tag(tag.to_owned())));
+        assert_eq!(table.all_touches(), ["a", "b", "c"].map(|tag| Touch::Tag(tag.to_owned())));
     }
 }

@@ -8,7 +8,7 @@ use sqlx::Row;
 use crate::dialect::Dialect;
 use crate::error::Error;
 use crate::journal::{OutboxRow, postgres, sqlite};
-use crate::write::Write;
+use crate::write::WriteTransaction;
 
 /// What `rows` say, of which those of one change follow each other; `None` when one of them says nothing we understand.
 pub(super) fn parse(rows: &[OutboxRow]) -> Option<Vec<Change>> {
@@ -40,7 +40,7 @@ fn name(rows: &[OutboxRow]) -> ChangeId {
     ChangeId::new(format!("{change}/{whole:016x}"))
 }
 
-impl Write {
+impl WriteTransaction {
     /// What this transaction has touched so far, each once and in their order: what its triggers journalled. To be asked right before
     /// the commit, which then says as which changes; one statement. [`Touch::Everything`] when a row of it cannot be read, and
     /// when rows were changed that the journal may not have: then [`SqlJournal`](crate::journal::SqlJournal) has a defect,
@@ -83,7 +83,7 @@ impl Write {
         own.collect::<Result<_, _>>().map(Some)
     }
 
-    /// As [`Write::touched_postgres`].
+    /// As [`WriteTransaction::touched_postgres`].
     async fn touched_sqlite(&mut self) -> Result<Option<Vec<OutboxRow>>, Error> {
         // Nobody else can commit meanwhile, so the last row that a reader sees is the last before ours.
         let query = "SELECT COALESCE(MAX(id), 0) FROM larder_outbox";

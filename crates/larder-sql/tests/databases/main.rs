@@ -174,7 +174,7 @@ async fn a_promoted_server_has_its_name_since_the_promotion() {
     let old = open(&database.url()).await;
     let old_name = old.database().await.unwrap();
     assert!(
-        old.named_since().unwrap() < before_the_migration,
+        old.identity_since().unwrap() < before_the_migration,
         "since its start: a new outbox renames nothing"
     );
     let url = standby.url().database(database.name());
@@ -186,7 +186,7 @@ async fn a_promoted_server_has_its_name_since_the_promotion() {
     standby.promote().unwrap();
     let new = open(&url).await;
     let new_name = new.database().await.unwrap();
-    assert!(new.named_since().unwrap() > before_the_promotion);
+    assert!(new.identity_since().unwrap() > before_the_promotion);
     assert_ne!(old_name.system, new_name.system);
     assert_eq!(new_name.timeline, old_name.timeline + 1);
 }

@@ -103,7 +103,7 @@ impl Bed {
 
     /// Where a consumer is that has seen everything.
     pub async fn now(&self) -> Position {
-        self.journal.since(None).await.unwrap().position
+        self.journal.changes_since(None).await.unwrap().position
     }
 
     /// The database as positions and changes name it: its system and its timeline. Without what tells copies apart, because they
@@ -127,7 +127,7 @@ impl Bed {
 
     /// As [`Bed::since`]; `None` for unknown.
     pub async fn try_since(&self, from: &mut Position) -> Option<Vec<Touch>> {
-        let since = self.journal.since(Some(from)).await.unwrap();
+        let since = self.journal.changes_since(Some(from)).await.unwrap();
         *from = since.position;
         match since.changes {
             Changes::Known(changes) => Some(sorted(changes)),

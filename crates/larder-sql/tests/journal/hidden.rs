@@ -13,7 +13,7 @@ async fn an_outbox_behind_row_security_is_noticed_by_pass_and_writer() {
     let role = Role::of(&bed);
     let database = Database::connect(&role.url).await.unwrap();
     let journal = SqlJournal::open(&database, tables()).await.unwrap();
-    let mut from = journal.since(None).await.unwrap().position;
+    let mut from = journal.changes_since(None).await.unwrap().position;
     bed.sql("ALTER TABLE larder_outbox ENABLE ROW LEVEL SECURITY");
 
     let mut write = database.begin().await.unwrap();
@@ -23,7 +23,7 @@ async fn an_outbox_behind_row_security_is_noticed_by_pass_and_writer() {
     assert_eq!(write.commit().await.unwrap(), []);
     assert!(!journal.defects().is_empty());
 
-    let error = journal.since(Some(&from)).await.unwrap_err().to_string();
+    let error = journal.changes_since(Some(&from)).await.unwrap_err().to_string();
     assert!(error.contains("row-level security hides rows of larder_outbox"), "{error}");
     let [defect] = journal.defects().try_into().unwrap();
     assert!(error.contains(&defect.to_string()));
@@ -36,11 +36,11 @@ async fn an_outbox_behind_row_security_is_noticed_by_pass_and_writer() {
     bed.now().await;
 
     bed.sql("ALTER TABLE larder_outbox DISABLE ROW LEVEL SECURITY");
-    assert_eq!(journal.since(Some(&from)).await.unwrap().changes, Changes::Unknown);
+    assert_eq!(journal.changes_since(Some(&from)).await.unwrap().changes, Changes::Unknown);
     assert_eq!(journal.defects(), []);
-    from = journal.since(None).await.unwrap().position;
+    from = journal.changes_since(None).await.unwrap().position;
     bed.sql("INSERT INTO guests VALUES ('2', 'b')");
-    assert_ne!(journal.since(Some(&from)).await.unwrap().changes, Changes::Unknown);
+    assert_ne!(journal.changes_since(Some(&from)).await.unwrap().changes, Changes::Unknown);
     database.close().await;
     role.drop(&bed);
 }
@@ -73,15 +73,15 @@ async fn a_lost_always_is_named_where_it_may_not_be_mended() {
     let role = Role::of(&bed);
     let database = Database::connect(&role.url).await.unwrap();
     let journal = SqlJournal::open(&database, tables()).await.unwrap();
-    let from = journal.since(None).await.unwrap().position;
+    let from = journal.changes_since(None).await.unwrap().position;
     bed.sql("ALTER TABLE guests DISABLE TRIGGER ALL; ALTER TABLE guests ENABLE TRIGGER ALL");
     for _ in 0..2 {
-        let error = journal.since(Some(&from)).await.unwrap_err().to_string();
+        let error = journal.changes_since(Some(&from)).await.unwrap_err().to_string();
         assert!(error.contains("larder_journal of guests does not fire ALWAYS"), "{error}");
     }
     // The owner's instance mends it in passing.
     assert_eq!(bed.journal.inspect().await.unwrap(), []);
-    assert_eq!(journal.since(Some(&from)).await.unwrap().changes, Changes::Unknown);
+    assert_eq!(journal.changes_since(Some(&from)).await.unwrap().changes, Changes::Unknown);
     database.close().await;
     role.drop(&bed);
 }
@@ -101,20 +101,20 @@ async fn a_statement_that_was_planned_under_row_security_is_not_believed() {
         write.commit().await.unwrap();
         touched
     };
-    let from = journal.since(None).await.unwrap().position;
+    let from = journal.changes_since(None).await.unwrap().position;
     bed.sql("ALTER TABLE larder_outbox ENABLE ROW LEVEL SECURITY");
-    assert!(journal.since(Some(&from)).await.is_err());
+    assert!(journal.changes_since(Some(&from)).await.is_err());
     assert_eq!(insert("1").await, [Touch::Everything]);
     bed.sql(&format!("ALTER ROLE {} BYPASSRLS", role.name));
     let mut from = loop {
-        match journal.since(Some(&from)).await {
+        match journal.changes_since(Some(&from)).await {
             Ok(since) => break since.position,
             Err(error) => assert!(error.to_string().contains("unavailable"), "{error}"),
         }
     };
     for id in ["2", "3"] {
         bed.sql(&format!("INSERT INTO guests VALUES ('{id}', '{id}')"));
-        let since = journal.since(Some(&from)).await.unwrap();
+        let since = journal.changes_since(Some(&from)).await.unwrap();
         from = since.position;
         let Changes::Known(changes) = since.changes else { panic!("unknown") };
         assert_eq!(changes.len(), 1, "the row is seen");

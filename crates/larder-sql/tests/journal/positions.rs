@@ -17,12 +17,12 @@ on_both!(
 );
 
 async fn changes(bed: &Bed, position: &str) -> Changes {
-    bed.journal.since(Some(&Position::new(position))).await.unwrap().changes
+    bed.journal.changes_since(Some(&Position::new(position))).await.unwrap().changes
 }
 
 async fn without_a_position_everything_counts_as_touched(bed: Bed) {
     for _ in 0..2 {
-        assert_eq!(bed.journal.since(None).await.unwrap().changes, Changes::Unknown);
+        assert_eq!(bed.journal.changes_since(None).await.unwrap().changes, Changes::Unknown);
     }
 }
 
@@ -62,11 +62,11 @@ async fn more_than_the_limit_is_unknown(bed: Bed) {
     journal.append(&[Touch::Everything]).await.unwrap();
     let limited = larder_sql::journal::SqlJournal::open(&bed.database, tables()).await.unwrap().limit(3);
     for (rows, is_known) in [(2, true), (1, true), (4, false), (3, true)] {
-        from = limited.since(Some(&from)).await.unwrap().position;
+        from = limited.changes_since(Some(&from)).await.unwrap().position;
         for n in 0..rows {
             journal.append(&[Touch::Tag(n.to_string())]).await.unwrap();
         }
-        let since = limited.since(Some(&from)).await.unwrap();
+        let since = limited.changes_since(Some(&from)).await.unwrap();
         assert_eq!(matches!(since.changes, Changes::Known(_)), is_known, "{rows} rows");
         from = since.position;
     }
@@ -89,11 +89,11 @@ async fn the_identity_stays(bed: Bed) {
     assert!(!identity.system.is_empty() && !identity.system.contains(char::is_whitespace));
     let again = larder_sql::journal::SqlJournal::open(&bed.database, tables()).await.unwrap();
     assert_eq!(again.database().await.unwrap(), identity);
-    let since = again.since(None).await.unwrap();
+    let since = again.changes_since(None).await.unwrap();
     assert_eq!(since.database, identity);
 }
 
 async fn a_closed_database_has_no_journal(bed: Bed) {
     bed.database.close().await;
-    assert!(bed.journal.since(None).await.is_err());
+    assert!(bed.journal.changes_since(None).await.is_err());
 }

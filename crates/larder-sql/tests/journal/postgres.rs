@@ -74,7 +74,7 @@ async fn what_is_done_at_the_commit_is_not_named_as_told() {
     assert_eq!(write.touched().await.unwrap(), notes("1"));
     let told = write.commit().await.unwrap();
     assert!(!told.is_empty());
-    let Changes::Known(changes) = bed.journal.since(Some(&from)).await.unwrap().changes else {
+    let Changes::Known(changes) = bed.journal.changes_since(Some(&from)).await.unwrap().changes else {
         panic!("unknown")
     };
     assert!(changes.iter().all(|change| !told.contains(&change.id)), "{changes:?}");
@@ -89,7 +89,7 @@ async fn the_parts_of_a_transaction_in_two_outboxes_have_two_names() {
     bed.sql(&format!("CREATE SCHEMA other; SET search_path TO other; {TABLES} {journal}"));
     let other = Database::connect(&format!("{}?options=-csearch_path%3Dother", bed.url())).await.unwrap();
     let theirs = SqlJournal::open(&other, tables()).await.unwrap();
-    let (from, from_theirs) = (bed.now().await, theirs.since(None).await.unwrap().position);
+    let (from, from_theirs) = (bed.now().await, theirs.changes_since(None).await.unwrap().position);
     let mut write = bed.database.begin().await.unwrap();
     for insert in ["INSERT INTO guests VALUES ('1', 'a')", "INSERT INTO other.guests VALUES ('2', 'b')"] {
         sqlx::query(insert).execute(write.statement()).await.unwrap();
@@ -97,7 +97,7 @@ async fn the_parts_of_a_transaction_in_two_outboxes_have_two_names() {
     assert_eq!(write.touched().await.unwrap(), all([guest("1", "a", None)]));
     let told = write.commit().await.unwrap();
     for (journal, from, is_told) in [(&bed.journal, from, true), (&theirs, from_theirs, false)] {
-        let Changes::Known(changes) = journal.since(Some(&from)).await.unwrap().changes else {
+        let Changes::Known(changes) = journal.changes_since(Some(&from)).await.unwrap().changes else {
             panic!("unknown")
         };
         assert_eq!(changes.len(), 1);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use larder::journal::{Changes, Journal, Touch, touches_of};
 use larder_sql::journal::SqlJournal;
-use larder_sql::write::Write;
+use larder_sql::write::WriteTransaction;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
@@ -67,7 +67,7 @@ async fn pruned_positions_are_unknown_and_new_ones_are_not(bed: Bed) {
     let old = bed.now().await;
     append(&bed, 3).await;
     prune_down(&bed).await;
-    assert_eq!(bed.journal.since(Some(&old)).await.unwrap().changes, Changes::Unknown);
+    assert_eq!(bed.journal.changes_since(Some(&old)).await.unwrap().changes, Changes::Unknown);
     let mut new = bed.now().await;
     prune_down(&bed).await;
     assert_eq!(bed.since(&mut new).await, []);
@@ -81,11 +81,11 @@ async fn an_idle_consumer_is_not_told_that_all_is_unknown(bed: Bed) {
     let journal = SqlJournal::open(&bed.database, tables()).await.unwrap().keep(keep);
     for _ in 0..6 {
         let taken = Instant::now();
-        let from = journal.since(None).await.unwrap().position;
+        let from = journal.changes_since(None).await.unwrap().position;
         // Uses up a transaction number on PostgreSQL, and touches nothing.
         bed.sql("BEGIN; INSERT INTO guests (id, email) VALUES ('gone', 'gone'); ROLLBACK");
         journal.prune().await.unwrap();
-        let changes = journal.since(Some(&from)).await.unwrap().changes;
+        let changes = journal.changes_since(Some(&from)).await.unwrap().changes;
         // A machine that stood still for so long has rightly pruned.
         assert!(changes == Changes::Known(vec![]) || taken.elapsed() > keep, "{changes:?}");
         tokio::time::sleep(keep / 4).await;
@@ -122,7 +122,7 @@ async fn pruning_at_once_loses_nothing(bed: Bed) {
 
 /// A transaction that is open, and what it has touched.
 struct Open {
-    write: Write,
+    write: WriteTransaction,
     touched: Vec<Touch>,
 }
 
@@ -163,7 +163,7 @@ async fn every_commit_is_reported(bed: &Bed, seed: u64, most_open: usize, steps:
             13 if most_open > 1 || open.is_empty() => drop(journal.prune().await.unwrap()),
             14..18 => {
                 let (position, missed) = &mut consumers[random.random_range(0..3)];
-                let since = journal.since(Some(position)).await.unwrap();
+                let since = journal.changes_since(Some(position)).await.unwrap();
                 match since.changes {
                     Changes::Unknown => unknown += 1,
                     Changes::Known(changes) => {

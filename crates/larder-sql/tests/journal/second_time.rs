@@ -72,7 +72,7 @@ async fn another_search_path_for_new_sessions_is_noticed() {
     assert_eq!(bed.since(&mut from).await, []);
     bed.sql(&format!("ALTER DATABASE {name} SET search_path = v2, public"));
     assert_eq!(bed.try_since(&mut from).await, None);
-    let error = bed.journal.since(Some(&from)).await.unwrap_err().to_string();
+    let error = bed.journal.changes_since(Some(&from)).await.unwrap_err().to_string();
     assert!(error.contains("guests has no trigger"), "{error}");
 }
 
@@ -86,7 +86,7 @@ async fn what_was_prepared_before_a_crash_is_noticed_at_its_commit() {
     server.crash().unwrap();
     server.restart().unwrap();
     let mut from = loop {
-        if let Ok(since) = bed.journal.since(None).await {
+        if let Ok(since) = bed.journal.changes_since(None).await {
             break since.position;
         }
     };
@@ -100,7 +100,7 @@ async fn what_was_prepared_before_a_crash_is_noticed_at_its_commit() {
 #[tokio::test]
 async fn an_examination_finds_what_is_a_defect_for_other_roles() {
     let bed = Bed::postgres().await;
-    let examining = SqlJournal::examine(&bed.database, tables()).await.unwrap();
+    let examining = SqlJournal::open_for_inspection(&bed.database, tables()).await.unwrap();
     assert_eq!(examining.defects(), []);
     for table in ["larder_outbox", "larder_outbox_marks", "larder_outbox_life"] {
         bed.sql(&format!("ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"));
@@ -114,5 +114,5 @@ async fn an_examination_finds_what_is_a_defect_for_other_roles() {
     assert_eq!(examining.inspect().await.unwrap().len(), 1, "it mends nothing unasked");
     assert_eq!(examining.mend().await.unwrap(), []);
     assert!(bed.try_since(&mut from).await.is_none());
-    assert_eq!(bed.journal.since(Some(&from)).await.unwrap().changes, Changes::Known(vec![]));
+    assert_eq!(bed.journal.changes_since(Some(&from)).await.unwrap().changes, Changes::Known(vec![]));
 }

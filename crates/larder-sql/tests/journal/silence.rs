@@ -185,9 +185,11 @@ pub(crate) async fn is_noticed(before: &[&str], deed: &Deed) {
     before.iter().for_each(|statement| drop(bed.sql(statement)));
     let from = bed.now().await;
     deed.sql.iter().for_each(|statement| drop(bed.sql(statement)));
-    let answer = match bed.journal.since(Some(&from)).await {
+    let answer = match bed.journal.changes_since(Some(&from)).await {
         // An outbox that was found empty has got its first row.
-        Err(error) if error.to_string().contains("unavailable") => bed.journal.since(Some(&from)).await,
+        Err(error) if error.to_string().contains("unavailable") => {
+            bed.journal.changes_since(Some(&from)).await
+        }
         answer => answer,
     };
     let seen = match answer {
@@ -222,16 +224,16 @@ async fn a_position_from_before_a_silence_stays_unknown() {
     let bed = Bed::postgres().await;
     let from = bed.now().await;
     bed.sql("ALTER TABLE guests DISABLE TRIGGER larder_journal");
-    assert!(bed.journal.since(Some(&from)).await.is_err());
+    assert!(bed.journal.changes_since(Some(&from)).await.is_err());
     bed.sql("INSERT INTO guests VALUES ('1', 'a')");
     bed.sql("ALTER TABLE guests ENABLE ALWAYS TRIGGER larder_journal");
     let another = SqlJournal::open(&bed.database, tables()).await.unwrap();
     for journal in [&bed.journal, &another, &bed.journal] {
-        assert_eq!(journal.since(Some(&from)).await.unwrap().changes, Changes::Unknown);
+        assert_eq!(journal.changes_since(Some(&from)).await.unwrap().changes, Changes::Unknown);
     }
     let position = Position::new(from.as_str().split('@').next().unwrap());
     assert_eq!(
-        another.since(Some(&position)).await.unwrap().changes,
+        another.changes_since(Some(&position)).await.unwrap().changes,
         Changes::Unknown,
         "nothing was attested"
     );
@@ -280,9 +282,9 @@ async fn partitions_that_come_and_go_are_noticed() {
     );
     let journal = SqlJournal::open(&bed.database, vec![visits]).await.unwrap();
     assert_eq!(journal.defects(), []);
-    let mut from = journal.since(None).await.unwrap().position;
+    let mut from = journal.changes_since(None).await.unwrap().position;
     bed.sql("INSERT INTO visits VALUES ('a', 1)");
-    let since = journal.since(Some(&from)).await.unwrap();
+    let since = journal.changes_since(Some(&from)).await.unwrap();
     assert_ne!(since.changes, Changes::Unknown);
     from = since.position;
     let noticed = [
@@ -294,12 +296,12 @@ async fn partitions_that_come_and_go_are_noticed() {
     ];
     for deed in noticed {
         bed.sql(deed);
-        let since = journal.since(Some(&from)).await.unwrap();
+        let since = journal.changes_since(Some(&from)).await.unwrap();
         assert_eq!(since.changes, Changes::Unknown, "{deed}");
         from = since.position;
     }
     bed.sql("ALTER TABLE visits_3 DISABLE TRIGGER ALL");
-    let error = journal.since(Some(&from)).await.unwrap_err().to_string();
+    let error = journal.changes_since(Some(&from)).await.unwrap_err().to_string();
     assert!(error.contains("larder_journal of visits_3 is disabled"), "{error}");
 }
 

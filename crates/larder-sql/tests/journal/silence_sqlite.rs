@@ -34,7 +34,7 @@ async fn what_is_done_to_the_schema_of_sqlite_is_noticed() {
         bed.sql("INSERT INTO guests VALUES ('1', 'a', NULL, 0)");
         let from = bed.now().await;
         bed.sql(deed);
-        match (bed.journal.since(Some(&from)).await, outcome) {
+        match (bed.journal.changes_since(Some(&from)).await, outcome) {
             (Ok(since), Unknown) => assert_eq!(since.changes, Changes::Unknown, "{deed}"),
             (Ok(since), Nothing) => assert_eq!(since.changes, Changes::Known(vec![]), "{deed}"),
             (Err(error), Broken(words)) => assert!(error.to_string().contains(words), "{deed}: {error}"),

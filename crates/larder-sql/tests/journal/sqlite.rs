@@ -1,6 +1,6 @@
 //! What only SQLite does: REPLACE, cascades that depend on a setting, files that are restored.
 
-use larder::journal::{Changes, Journal, Since, Touch};
+use larder::journal::{Changes, ChangesSince, Journal, Touch};
 use larder_sql::database::Database;
 use larder_sql::dialect::Dialect;
 use larder_sql::error::ErrorKind;
@@ -113,13 +113,14 @@ async fn a_restored_file_is_unknown() {
     let mut old = bed.now().await;
     bed.sql(&format!("VACUUM INTO '{path}.backup'"));
     bed.sql("UPDATE guests SET n = 1; UPDATE guests SET n = 2");
-    let Since { position: new, changes: lost, .. } = bed.journal.since(Some(&old)).await.unwrap();
+    let ChangesSince { position: new, changes: lost, .. } =
+        bed.journal.changes_since(Some(&old)).await.unwrap();
     assert!(matches!(lost, Changes::Known(changes) if changes.len() == 4));
     bed.sql(&format!(".restore '{path}.backup'"));
-    let unknown = bed.journal.since(Some(&new)).await.unwrap().changes;
+    let unknown = bed.journal.changes_since(Some(&new)).await.unwrap().changes;
     assert_eq!(unknown, Changes::Unknown, "the row at the position is gone");
     bed.sql("UPDATE guests SET n = 1; UPDATE guests SET n = 2");
-    let unknown = bed.journal.since(Some(&new)).await.unwrap().changes;
+    let unknown = bed.journal.changes_since(Some(&new)).await.unwrap().changes;
     assert_eq!(unknown, Changes::Unknown, "the row at the position is another");
     // The copy has a schema of another version, so that from before it nothing is known either.
     assert_eq!(bed.try_since(&mut old).await, None);

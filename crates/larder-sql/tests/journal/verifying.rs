@@ -95,7 +95,7 @@ async fn a_good_declaration_passes(bed: Bed) {
     cache.class::<str, u64>("seat_by_name").open().unwrap();
     cache.class::<str, u64>("seat_list").tagged("everything").open().unwrap();
     bed.journal.verify(&cache).await.unwrap();
-    assert_eq!(bed.journal.misdeclarations().await.unwrap(), Vec::<String>::new());
+    assert_eq!(bed.journal.declaration_errors().await.unwrap(), Vec::<String>::new());
     Cache::builder("verifying").journal(bed.journal).build().await.unwrap();
 }
 
@@ -200,7 +200,7 @@ async fn columns_of_postgres_that_find_a_row_by_several_texts_are_refused() {
     let bed = declare(Bed::postgres().await, create, table).await;
     let expected = bad.map(|column| format!("the key column {column:?} is of type "));
     let expected: Vec<_> = expected.iter().map(String::as_str).collect();
-    check(&bed.journal.misdeclarations().await.unwrap(), &expected);
+    check(&bed.journal.declaration_errors().await.unwrap(), &expected);
     let cache = cache().await;
     for class in bad.into_iter().chain(["word"]) {
         cache.class::<str, u64>(class).open().unwrap();
@@ -232,7 +232,7 @@ async fn columns_of_sqlite_that_find_a_row_by_several_texts_are_refused() {
     let bed = declare(Bed::sqlite().await, create, table).await;
     let expected = bad.map(|column| format!("the key column {column:?} is of type "));
     let expected: Vec<_> = expected.iter().map(String::as_str).collect();
-    check(&bed.journal.misdeclarations().await.unwrap(), &expected);
+    check(&bed.journal.declaration_errors().await.unwrap(), &expected);
     let error = Cache::builder("verifying").journal(bed.journal).build().await.err().unwrap().to_string();
     assert!(error.contains("NOCASE"), "{error}");
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use larder::journal::{Change, Changes, Journal, Since, Touch};
+use larder::journal::{Change, Changes, ChangesSince, Journal, Touch};
 use larder_sql::dialect::Dialect;
 use sqlx::AssertSqlSafe;
 
@@ -85,7 +85,8 @@ async fn touched_is_what_since_reports(bed: Bed) {
         assert_eq!(bed.database.statements(), before + 1);
         let changes = write.commit().await.unwrap();
         assert!(touched.contains(&Touch::entry("guest_email", [round.to_string()])), "{touched:?}");
-        let Since { position, changes: reported, .. } = bed.journal.since(Some(&from)).await.unwrap();
+        let ChangesSince { position, changes: reported, .. } =
+            bed.journal.changes_since(Some(&from)).await.unwrap();
         from = position;
         let Changes::Known(reported) = reported else { panic!("unknown") };
         let names =
@@ -112,7 +113,7 @@ async fn no_two_changes_share_a_name(bed: Bed) {
     let mut names = HashSet::new();
     for id in 0..4 {
         bed.sql(&format!("INSERT INTO guests VALUES ('{id}', '{id}', NULL, 0)"));
-        let Since { position, changes, .. } = bed.journal.since(Some(&from)).await.unwrap();
+        let ChangesSince { position, changes, .. } = bed.journal.changes_since(Some(&from)).await.unwrap();
         from = position;
         let Changes::Known(changes) = changes else { panic!("unknown") };
         written += changes.len();

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use larder::class::Class;
-use larder::source::{Kept, Source, WhyNot};
+use larder::source::{NotStoredReason, Placement, Source};
 use larder_sql::database::Database;
 use larder_sql::error::{Error, ErrorKind};
 use larder_sql::fresh;
@@ -13,7 +13,7 @@ use sqlx::{Connection, PgConnection};
 
 use crate::rooms::{PRICE, TABLE, caches};
 
-const SPOILED: Source = Source::Load { kept: Kept::Nowhere(WhyNot::Spoiled) };
+const SPOILED: Source = Source::Load { placement: Placement::Nowhere(NotStoredReason::Spoiled) };
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -66,7 +66,7 @@ async fn price(replica: &Replica, rooms: &Class<i64, i64>) -> Option<i64> {
 }
 
 async fn is_on_standby(replica: &Replica) -> bool {
-    let mut reading = replica.reading().await.unwrap();
+    let mut reading = replica.read_connection().await.unwrap();
     let query = sqlx::query_scalar::<_, i64>("SELECT CAST(CAST(pg_is_in_recovery() AS INTEGER) AS BIGINT)");
     query.fetch_one(reading.statement()).await.unwrap() == 1
 }
@@ -133,7 +133,7 @@ async fn a_load_waits_for_a_replica_that_catches_up_in_time() {
     let reading = tokio::spawn({
         let replica = replica.clone();
         async move {
-            let mut reading = replica.reading().await.unwrap();
+            let mut reading = replica.read_connection().await.unwrap();
             let price: i64 = sqlx::query_scalar(PRICE).fetch_one(reading.statement()).await.unwrap();
             (price, is_on_standby(&replica).await)
         }

@@ -1,7 +1,7 @@
 //! Loaders that read inside a transaction of their caller.
 
 use larder::class::Class;
-use larder::source::{Kept, Source, WhyNot};
+use larder::source::{NotStoredReason, Placement, Source};
 use larder_sql::database::Database;
 use larder_sql::dialect::Dialect;
 use larder_sql::error::Error;
@@ -11,7 +11,7 @@ use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
 
 use crate::rooms::{PRICE, TABLE, caches};
 
-const SPOILED: Source = Source::Load { kept: Kept::Nowhere(WhyNot::Spoiled) };
+const SPOILED: Source = Source::Load { placement: Placement::Nowhere(NotStoredReason::Spoiled) };
 
 /// A database with a room of price 200, and what keeps it.
 enum Server {
@@ -91,7 +91,7 @@ async fn a_begin_by_hand_on_the_pool_does_not_reach_the_next_user_of_its_connect
         }
         // Within one reading it is noticed.
         let load = || async {
-            let mut read = database.reading().await?;
+            let mut read = database.read_connection().await?;
             sqlx::query("BEGIN").execute(read.statement()).await?;
             Ok::<_, Error>(sqlx::query_scalar::<_, i64>(PRICE).fetch_one(read.statement()).await?)
         };

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::codec::AnyValue;
-use crate::engine::{ClassCore, Engine, Found, Tags, Wanted};
+use crate::engine::{ClassCore, Engine, EntryRef, ReadOutcome, Tags};
 use crate::error::Error;
 use crate::key::{Key, KeyBuf};
 use crate::policy::Consistency;
@@ -74,7 +74,7 @@ pub struct Answer<V> {
     /// The tier or load that answered.
     pub source: Source,
     /// Whether the read shared a flight that another read of this process led.
-    pub joined: bool,
+    pub is_shared: bool,
 }
 
 impl<K, V> Class<K, V>
@@ -103,8 +103,8 @@ where
     }
 
     /// Begins a read whose strength and loader are still to be said.
-    pub fn read<'a>(&'a self, key: &'a K) -> Read<'a, K, V> {
-        Read { class: self, key, consistency: Consistency::default() }
+    pub fn read<'a>(&'a self, key: &'a K) -> ReadBuilder<'a, K, V> {
+        ReadBuilder { class: self, key, consistency: Consistency::default() }
     }
 
     /// The value if a tier has it now; never loads. `None` says nothing about the database.
@@ -139,8 +139,8 @@ where
         self.core.prefix.key(key)
     }
 
-    pub(crate) fn wanted(&self, key: &K) -> Wanted {
-        Wanted { key: Bytes::copy_from_slice(&self.key(key)), tags: self.tags(key) }
+    pub(crate) fn entry_ref(&self, key: &K) -> EntryRef {
+        EntryRef { key: Bytes::copy_from_slice(&self.key(key)), tags: self.tags(key) }
     }
 
     pub(crate) fn tags(&self, key: &K) -> Tags {
@@ -158,20 +158,20 @@ where
 
 /// A read in the making; see [`Class::read`].
 #[must_use = "nothing is read before `or_load`"]
-pub struct Read<'a, K: ?Sized, V> {
+pub struct ReadBuilder<'a, K: ?Sized, V> {
     class: &'a Class<K, V>,
     key: &'a K,
     consistency: Consistency,
 }
 
-impl<K, V> Read<'_, K, V>
+impl<K, V> ReadBuilder<'_, K, V>
 where
     K: Key + ?Sized,
     V: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
     /// How strong the read has to be. Default: [`Consistency::Bounded`].
     pub fn consistency(self, consistency: Consistency) -> Self {
-        Read { consistency, ..self }
+        ReadBuilder { consistency, ..self }
     }
 
     /// Passes the in-process tier over; short for [`Consistency::Fresh`].
@@ -199,8 +199,9 @@ where
             Ok::<_, E>(loaded.into().map(|value| Arc::new(value) as AnyValue))
         };
         let (key, tags) = (self.class.key(self.key), || self.class.tags(self.key));
-        let Found { value, source, joined } = engine.read(core, &key, tags, self.consistency, load).await?;
-        Ok(Answer { value: value.and_then(typed), source, joined })
+        let ReadOutcome { value, source, is_shared } =
+            engine.read(core, &key, tags, self.consistency, load).await?;
+        Ok(Answer { value: value.and_then(typed), source, is_shared })
     }
 }
 

@@ -1,7 +1,7 @@
 //! A named kind of value: its key type, its value type, its policy, and the verbs.
 
+mod builder;
 mod handle;
-mod opening;
 
-pub use crate::class::handle::{Answer, Class, Read};
-pub use crate::class::opening::ClassBuilder;
+pub use crate::class::builder::ClassBuilder;
+pub use crate::class::handle::{Answer, Class, ReadBuilder};

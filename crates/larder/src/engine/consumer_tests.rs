@@ -6,11 +6,12 @@ use async_trait::async_trait;
 
 use super::*;
 use crate::clock::Tick;
-use crate::journal::{Change, DatabaseId, Since, Touch};
-use crate::local::Departure;
+use crate::journal::{Change, ChangesSince, DatabaseId, Touch};
+use crate::local::NewFlight;
 use crate::local::copy::{LocalCopy, Origin};
 use crate::policy::Consistency;
-use crate::protocol::rules::Rules;
+use crate::protocol::flight::JoinDecision;
+use crate::protocol::rules::ProtocolRules;
 
 const BOUND: Duration = Duration::from_secs(2);
 
@@ -28,12 +29,12 @@ impl Journal for Scripted {
         Ok(DatabaseId { system: "test".to_owned(), timeline: 0 })
     }
 
-    async fn since(&self, _: Option<&Position>) -> Result<Since, Failure> {
+    async fn changes_since(&self, _: Option<&Position>) -> Result<ChangesSince, Failure> {
         if let Some(meanwhile) = &mut *self.meanwhile.lock().unwrap() {
             meanwhile();
         }
         let changes = self.answer.lock().unwrap().take().ok_or("the database is away")?;
-        Ok(Since { database: self.database().await?, position: Position::new("here"), changes })
+        Ok(ChangesSince { database: self.database().await?, position: Position::new("here"), changes })
     }
 
     async fn append(&self, _: &[Touch]) -> Result<(), Failure> {
@@ -57,21 +58,21 @@ impl Bench {
         let consumer = Consumer {
             journal: journal.clone(),
             namespace: Arc::new(Namespace::parse("ns").unwrap()),
-            local: Arc::new(Local::new(1 << 20, Rules::default())),
-            guard: Arc::new(Usable::new()),
+            local: Arc::new(LocalTier::new(1 << 20, ProtocolRules::default())),
+            guard: Arc::new(Validity::new()),
             clock: Clock::manual(),
             causes: Arc::new(Causes::new(Clock::manual(), BOUND)),
-            passes: Arc::new(Passes::new()),
-            told: Arc::default(),
+            polls: Arc::new(PollRequests::new()),
+            applied: Arc::default(),
             bound: BOUND,
-            rules: Rules::default(),
+            rules: ProtocolRules::default(),
         };
         Bench { consumer, journal, position: None }
     }
 
-    async fn pass(&mut self, changes: Option<Changes>) -> Result<(), Failure> {
+    async fn poll(&mut self, changes: Option<Changes>) -> Result<(), Failure> {
         *self.journal.answer.lock().unwrap() = changes;
-        self.consumer.pass(&mut self.position).await
+        self.consumer.poll(&mut self.position).await
     }
 
     /// What a load that is under way leaves in memory when it ends.
@@ -79,8 +80,11 @@ impl Bench {
         let Consumer { local, clock, .. } = &self.consumer;
         let (local, key) = (local.clone(), bytes::Bytes::from(format!("ns:{key}")));
         let arrival = local.next_flight();
-        let departure = local.depart(&key, &[].into(), Consistency::Bounded, arrival, clock.now(), BOUND);
-        let Departure::Lead(id, ..) = departure else { panic!("there was a flight already") };
+        let departure =
+            local.join_or_lead(&key, &[].into(), Consistency::Bounded, arrival, clock.now(), BOUND);
+        let JoinDecision::Lead(NewFlight { id, .. }) = departure else {
+            panic!("there was a flight already")
+        };
         move || {
             let (deadline, origin) = (Tick::FAR, Origin::Guarded);
             let copy = LocalCopy {
@@ -98,7 +102,7 @@ impl Bench {
     fn serves(&self, key: &str) -> bool {
         let Consumer { local, clock, guard, .. } = &self.consumer;
         let now = clock.now();
-        local.get(format!("ns:{key}").as_bytes(), now, guard.is(now)).is_some()
+        local.get(format!("ns:{key}").as_bytes(), now, guard.is_valid_at(now)).is_some()
     }
 }
 
@@ -113,7 +117,7 @@ fn touched(key: &str) -> Option<Changes> {
 #[tokio::test]
 async fn memory_knows_what_the_guard_vouches_for() {
     let mut bench = Bench::new();
-    bench.pass(Some(Changes::Unknown)).await.unwrap();
+    bench.poll(Some(Changes::Unknown)).await.unwrap();
     assert!(bench.load("values:1")() && bench.load("values:2")());
     assert!(bench.serves("values:1") && bench.serves("values:2"));
 
@@ -121,7 +125,7 @@ async fn memory_knows_what_the_guard_vouches_for() {
     let clock = bench.consumer.clock.clone();
     let second = Duration::from_secs(1);
     *bench.journal.meanwhile.lock().unwrap() = Some(Box::new(move || clock.advance(second)));
-    bench.pass(touched("1")).await.unwrap();
+    bench.poll(touched("1")).await.unwrap();
     assert!(!bench.serves("values:1") && bench.serves("values:2"));
     bench.consumer.clock.advance(second - Duration::from_nanos(1));
     assert!(bench.serves("values:2"));
@@ -139,7 +143,7 @@ async fn a_load_that_the_journal_overtakes_leaves_nothing_behind() {
         Some(Changes::Known(vec![change("1", Touch::Matching("val*".to_owned()))])),
     ] {
         let (overtaken, shown) = (bench.load("values:1"), format!("{changes:?}"));
-        bench.pass(changes).await.unwrap();
+        bench.poll(changes).await.unwrap();
         assert!(!overtaken(), "{shown}");
     }
     assert!(bench.load("values:1")());
@@ -148,52 +152,52 @@ async fn a_load_that_the_journal_overtakes_leaves_nothing_behind() {
 #[tokio::test]
 async fn a_journal_that_cannot_be_asked_vouches_for_nothing_and_loses_nothing() {
     let mut bench = Bench::new();
-    bench.pass(Some(Changes::Unknown)).await.unwrap();
+    bench.poll(Some(Changes::Unknown)).await.unwrap();
     assert!(bench.load("values:1")());
     bench.consumer.clock.advance(BOUND);
-    assert!(bench.pass(None).await.is_err());
+    assert!(bench.poll(None).await.is_err());
     assert!(!bench.serves("values:1"));
     assert_eq!(bench.position, Some(Position::new("here")), "it goes on from where it was");
-    bench.pass(Some(Changes::Known(vec![]))).await.unwrap();
+    bench.poll(Some(Changes::Known(vec![]))).await.unwrap();
     assert!(bench.serves("values:1"), "nothing touched it meanwhile");
 }
 
 #[tokio::test]
 async fn what_this_process_told_its_memory_is_not_dropped_again() {
     let mut bench = Bench::new();
-    bench.pass(Some(Changes::Unknown)).await.unwrap();
+    bench.poll(Some(Changes::Unknown)).await.unwrap();
     assert!(bench.load("values:1")() && bench.load("values:2")());
-    bench.consumer.told.add(vec![ChangeId::new("1")]);
+    bench.consumer.applied.add(vec![ChangeId::new("1")]);
     let both = ["1", "2"].map(|id| change(id, Touch::entry("values", [id])));
-    bench.pass(Some(Changes::Known(both.to_vec()))).await.unwrap();
+    bench.poll(Some(Changes::Known(both.to_vec()))).await.unwrap();
     assert!(bench.serves("values:1") && !bench.serves("values:2"), "another's change is");
-    bench.pass(touched("1")).await.unwrap();
+    bench.poll(touched("1")).await.unwrap();
     assert!(!bench.serves("values:1"), "what was told is forgotten with the pass that could have told of it");
 }
 
 #[tokio::test]
 async fn what_is_told_while_the_journal_is_asked_is_known() {
     let mut bench = Bench::new();
-    bench.pass(Some(Changes::Unknown)).await.unwrap();
+    bench.poll(Some(Changes::Unknown)).await.unwrap();
     assert!(bench.load("values:1")());
-    let told = bench.consumer.told.clone();
-    *bench.journal.meanwhile.lock().unwrap() = Some(Box::new(move || told.add(vec![ChangeId::new("1")])));
-    bench.pass(touched("1")).await.unwrap();
+    let applied = bench.consumer.applied.clone();
+    *bench.journal.meanwhile.lock().unwrap() = Some(Box::new(move || applied.add(vec![ChangeId::new("1")])));
+    bench.poll(touched("1")).await.unwrap();
     assert!(bench.serves("values:1"));
     *bench.journal.meanwhile.lock().unwrap() = None;
-    bench.pass(touched("1")).await.unwrap();
+    bench.poll(touched("1")).await.unwrap();
     assert!(bench.serves("values:1"), "its row may be in the next snapshot only");
-    bench.pass(touched("1")).await.unwrap();
+    bench.poll(touched("1")).await.unwrap();
     assert!(!bench.serves("values:1"));
 }
 
 #[tokio::test]
 async fn what_was_told_while_the_journal_was_away_is_dropped_once_more() {
     let mut bench = Bench::new();
-    bench.pass(Some(Changes::Unknown)).await.unwrap();
-    bench.consumer.told.add(vec![ChangeId::new("1")]);
-    assert!(bench.pass(None).await.is_err());
+    bench.poll(Some(Changes::Unknown)).await.unwrap();
+    bench.consumer.applied.add(vec![ChangeId::new("1")]);
+    assert!(bench.poll(None).await.is_err());
     assert!(bench.load("values:1")());
-    bench.pass(touched("1")).await.unwrap();
+    bench.poll(touched("1")).await.unwrap();
     assert!(!bench.serves("values:1"));
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::error::Error;
-use crate::local::Local;
-use crate::local::landing::{Flown, Outcome};
+use crate::local::LocalTier;
+use crate::local::outcome::{FlightResult, FlightSender};
 use crate::protocol::flight::FlightId;
 use crate::protocol::token::Token;
 use crate::remote::Remote;
@@ -14,36 +14,36 @@ use crate::remote::Remote;
 /// Held by the read that leads. Dropped without landing, it takes the flight off the table and frees the
 /// waiters: with an error if the loader panicked, to try for themselves if the leader was cancelled.
 pub(crate) struct Leader<'a> {
-    local: &'a Local,
+    local: &'a LocalTier,
     key: Bytes,
     id: FlightId,
-    flown: Option<Flown>,
+    sender: Option<FlightSender>,
 }
 
 impl<'a> Leader<'a> {
-    pub(crate) fn new(local: &'a Local, key: Bytes, id: FlightId, flown: Flown) -> Self {
-        Leader { local, key, id, flown: Some(flown) }
+    pub(crate) fn new(local: &'a LocalTier, key: Bytes, id: FlightId, sender: FlightSender) -> Self {
+        Leader { local, key, id, sender: Some(sender) }
     }
 
     pub(crate) fn id(&self) -> FlightId {
         self.id
     }
 
-    pub(crate) fn land(mut self, outcome: Outcome) {
+    pub(crate) fn complete(mut self, outcome: FlightResult) {
         // Off the table first: who comes later must not join what has ended.
-        self.local.land(&self.key, self.id);
-        if let Some(flown) = self.flown.take() {
-            flown.land(outcome);
+        self.local.end_flight(&self.key, self.id);
+        if let Some(sender) = self.sender.take() {
+            sender.send(outcome);
         }
     }
 }
 
 impl Drop for Leader<'_> {
     fn drop(&mut self) {
-        let Some(flown) = self.flown.take() else { return };
-        self.local.land(&self.key, self.id);
+        let Some(sender) = self.sender.take() else { return };
+        self.local.end_flight(&self.key, self.id);
         if std::thread::panicking() {
-            flown.land(Err(Error::load_panicked()));
+            sender.send(Err(Error::load_panicked()));
         }
     }
 }

@@ -7,17 +7,17 @@ use bytes::Bytes;
 
 use crate::batch::{Batch, Sweep};
 use crate::cause::Cause;
-use crate::engine::{Engine, Shared};
+use crate::engine::{Engine, SharedTier};
 use crate::journal::{ChangeId, Touch, within};
 use crate::key::Namespace;
-use crate::local::Local;
+use crate::local::LocalTier;
 use crate::receipt::{Delivery, Dropped};
 use crate::remote::Fault;
 use crate::stats::count;
 
 /// What an invalidation found in memory.
 #[derive(Default)]
-pub(crate) struct Fallen {
+pub(crate) struct MemoryDrops {
     copies: usize,
     /// The keys of the loads in progress that a tag or a pattern overtook: their leases in Redis would only keep
     /// others waiting.
@@ -25,7 +25,7 @@ pub(crate) struct Fallen {
 }
 
 /// How an invalidation came about.
-pub(crate) enum Occasion {
+pub(crate) enum InvalidationKind {
     /// By hand: the journal has to be told of these first.
     ByHand(Vec<Touch>),
     /// By a write that is committed, which the journal has as these changes. None when nobody knows: then it is told again
@@ -34,7 +34,7 @@ pub(crate) enum Occasion {
 }
 
 /// What became of an invalidation.
-pub(crate) struct Done {
+pub(crate) struct InvalidationOutcome {
     pub(crate) delivery: Delivery,
     pub(crate) dropped: Dropped,
     /// The journal has it, so that no crash can lose it.
@@ -42,41 +42,45 @@ pub(crate) struct Done {
 }
 
 /// Drops all of `batch` from memory.
-pub(crate) fn drop_from(local: &Local, namespace: &Namespace, batch: &Batch) -> Fallen {
+pub(crate) fn drop_batch(local: &LocalTier, namespace: &Namespace, batch: &Batch) -> MemoryDrops {
     if batch.everything {
-        return Fallen { copies: local.clear(), overtaken: Vec::new() };
+        return MemoryDrops { copies: local.clear(), overtaken: Vec::new() };
     }
-    let mut fallen = Fallen::default();
+    let mut drops = MemoryDrops::default();
     for key in &batch.keys {
-        fallen.copies += usize::from(local.drop_key(key));
+        drops.copies += usize::from(local.drop_key(key));
     }
     for tag in &batch.tags {
-        fallen.overtaken.extend(local.drop_tag(tag));
+        drops.overtaken.extend(local.drop_tag(tag));
     }
     for pattern in &batch.patterns {
-        let (overtaken, copies) = local.drop_matching(|key| namespace.means(pattern, key));
-        fallen.overtaken.extend(overtaken);
-        fallen.copies += copies;
+        let (overtaken, copies) = local.drop_matching(|key| namespace.matches_key(pattern, key));
+        drops.overtaken.extend(overtaken);
+        drops.copies += copies;
     }
-    fallen
+    drops
 }
 
 impl Engine {
     /// Runs to its end even when its caller is cancelled: between a commit and its invalidation there is no
     /// place to stop.
-    pub(crate) async fn invalidate(self: Arc<Self>, batch: Batch, occasion: Occasion) -> Done {
-        let cause = match occasion {
-            Occasion::ByHand(_) => Cause::ByHand,
-            Occasion::Committed(_) => Cause::Committed,
+    pub(crate) async fn invalidate(
+        self: Arc<Self>,
+        batch: Batch,
+        kind: InvalidationKind,
+    ) -> InvalidationOutcome {
+        let cause = match kind {
+            InvalidationKind::ByHand(_) => Cause::ByHand,
+            InvalidationKind::Committed(_) => Cause::Committed,
         };
         self.causes.note(&batch, cause);
         let running = tokio::spawn(async move {
-            let (is_journalled, changes) = match occasion {
-                Occasion::ByHand(touches) => (self.journal_first(&touches).await, Vec::new()),
-                Occasion::Committed(changes) => (true, changes),
+            let (is_journalled, changes) = match kind {
+                InvalidationKind::ByHand(touches) => (self.append_to_journal(&touches).await, Vec::new()),
+                InvalidationKind::Committed(changes) => (true, changes),
             };
-            let (delivery, dropped) = self.invalidate_here(&batch, changes).await;
-            let done = Done { delivery, dropped, is_journalled };
+            let (delivery, dropped) = self.invalidate_tiers(&batch, changes).await;
+            let done = InvalidationOutcome { delivery, dropped, is_journalled };
             self.log(&batch, cause, &done);
             done
         });
@@ -85,15 +89,17 @@ impl Engine {
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
                 // Nobody aborts it: the runtime is going down, and with it all that this process remembers.
-                Err(_) => {
-                    Done { delivery: Delivery::Queued, dropped: Dropped::default(), is_journalled: false }
-                }
+                Err(_) => InvalidationOutcome {
+                    delivery: Delivery::Queued,
+                    dropped: Dropped::default(),
+                    is_journalled: false,
+                },
             },
         }
     }
 
     /// By class and by number: a key may hold an e-mail, and so may a tag that follows from it.
-    fn log(&self, batch: &Batch, cause: Cause, done: &Done) {
+    fn log(&self, batch: &Batch, cause: Cause, done: &InvalidationOutcome) {
         if !tracing::enabled!(tracing::Level::DEBUG) {
             return;
         }
@@ -127,13 +133,13 @@ impl Engine {
     }
 
     /// Every class was.
-    pub(crate) fn count_clearing(&self) {
+    pub(crate) fn count_clear(&self) {
         self.classes.all().iter().for_each(|(_, common)| count(&common.counters.invalidations));
     }
 
     /// First, because the journal is what brings it to whoever Redis does not reach. When the database cannot be asked,
     /// the tiers are told all the same: a right answer sooner for most beats none.
-    async fn journal_first(&self, touches: &[Touch]) -> bool {
+    async fn append_to_journal(&self, touches: &[Touch]) -> bool {
         let Some(journal) = &self.journal else { return false };
         let appended = within(self.limits.bound, journal.append(touches)).await;
         if let Err(error) = &appended {
@@ -143,18 +149,18 @@ impl Engine {
     }
 
     /// Waits until what the journal holds now has been told by this process, no longer than `limit`.
-    pub(crate) async fn follow_journal(&self, limit: Duration) {
+    pub(crate) async fn poll_journal(&self, limit: Duration) {
         // If not, it is told when it is due.
-        let _ = self.passes.pass_within(limit).await;
+        let _ = self.polls.poll_within(limit).await;
     }
 
     /// Waits until what was queued has been sent, as long as the staleness bound; says whether it was.
-    pub(crate) async fn sent_at_last(&self) -> bool {
+    pub(crate) async fn wait_until_sent(&self) -> bool {
         if self.is_journal_incomplete() {
             return false;
         }
         match &self.shared {
-            Some(shared) => shared.usable.sent_within(self.limits.bound).await,
+            Some(shared) => shared.validity.wait_until_sent(self.limits.bound).await,
             None => true,
         }
     }
@@ -164,25 +170,25 @@ impl Engine {
         self.journal.as_ref().is_some_and(|journal| journal.incompleteness().is_some())
     }
 
-    async fn invalidate_here(&self, batch: &Batch, changes: Vec<ChangeId>) -> (Delivery, Dropped) {
+    async fn invalidate_tiers(&self, batch: &Batch, changes: Vec<ChangeId>) -> (Delivery, Dropped) {
         // Before: who reads from now on must not find what is about to be false.
-        let fallen = drop_from(&self.local, &self.namespace, batch);
+        let drops = drop_batch(&self.local, &self.namespace, batch);
         let (delivery, redis) = match &self.shared {
             None => (Delivery::Sent, 0),
-            Some(shared) => self.unlink(shared, batch, fallen.overtaken, &changes).await,
+            Some(shared) => self.unlink(shared, batch, drops.overtaken, &changes).await,
         };
         // After: a read that began meanwhile may have brought the old value from Redis, and fenced it in.
-        drop_from(&self.local, &self.namespace, batch);
-        if let Some(told) = &self.told {
-            told.add(changes);
+        drop_batch(&self.local, &self.namespace, batch);
+        if let Some(applied) = &self.applied {
+            applied.add(changes);
         }
         let delivery = if self.is_journal_incomplete() { Delivery::Queued } else { delivery };
-        (delivery, Dropped { memory: fallen.copies, redis })
+        (delivery, Dropped { memory: drops.copies, redis })
     }
 
     async fn unlink(
         &self,
-        shared: &Shared,
+        shared: &SharedTier,
         batch: &Batch,
         overtaken: Vec<Bytes>,
         changes: &[ChangeId],
@@ -190,34 +196,34 @@ impl Engine {
         let mut keys = overtaken;
         keys.extend(batch.unlinks());
         // Usable before and after, and without a break: otherwise the reply may come from a Redis that is no longer the one.
-        let stretch = shared.usable.stretch();
-        let is_usable = || shared.usable.stretch() == stretch && shared.usable.is(self.clock.now());
+        let epoch = shared.validity.epoch();
+        let is_usable = || shared.validity.epoch() == epoch && shared.validity.is_valid_at(self.clock.now());
         // While the journal is incomplete each write may touch everything: the keeper sweeps once for all of them.
         let is_one_of_many_sweeps = batch.everything && self.is_journal_incomplete();
         if !is_one_of_many_sweeps
             && is_usable()
-            && let Ok(unlinked) = tell(shared, &keys, &batch.sweeps(), changes).await
+            && let Ok(unlinked) = propagate(shared, &keys, &batch.sweeps(), changes).await
             && is_usable()
         {
             return (Delivery::Sent, unlinked);
         }
-        shared.usable.queue(&keys);
+        shared.validity.queue(&keys);
         if !batch.sweeps().is_empty() {
-            shared.usable.everything_is_unsent();
+            shared.validity.queue_everything();
         }
         shared.remote.suspect();
         (Delivery::Queued, 0)
     }
 }
 
-async fn tell(
-    shared: &Shared,
+async fn propagate(
+    shared: &SharedTier,
     keys: &[Bytes],
     sweeps: &[Sweep<'_>],
     changes: &[ChangeId],
 ) -> Result<u64, Fault> {
     if sweeps.is_empty() {
-        return shared.remote.tell(keys, changes).await;
+        return shared.remote.unlink_and_record(keys, changes).await;
     }
     // A search is many steps, of which none says that all is told.
     let mut unlinked = shared.remote.unlink(keys).await?;

@@ -1,6 +1,6 @@
 //! The engine: drives the protocol's decisions with the tiers. Untyped; `class` puts the types on.
 
-mod anchored;
+mod anchor;
 pub(crate) mod consumer;
 mod flight;
 mod invalidate;
@@ -24,60 +24,60 @@ use crate::cause::{Cause, Causes};
 use crate::clock::Clock;
 use crate::codec::Coder;
 use crate::condition::Condition;
-use crate::engine::consumer::Told;
-use crate::engine::registry::{Common, Registry};
-use crate::entry_keys::{EntryKeys, Sealer};
+use crate::engine::consumer::AppliedChanges;
+use crate::engine::registry::{ClassState, Registry};
 use crate::health::{HealthReport, Reason, Trouble};
 use crate::journal::{Incompleteness, Journal};
 use crate::key::{ClassPrefix, KeyBuf, Namespace};
-use crate::local::Local;
+use crate::local::LocalTier;
 use crate::local::copy::Origin;
-use crate::passes::Passes;
 use crate::policy::Policy;
-use crate::protocol::lease::Expected;
-use crate::protocol::rules::Rules;
+use crate::polls::PollRequests;
+use crate::protection::{EntrySecrets, Sealer};
+use crate::protocol::lease::ReadableFormat;
+use crate::protocol::rules::ProtocolRules;
 use crate::protocol::tag::TagKey;
-use crate::remote::usable::{Stretch, Usable};
+use crate::remote::validity::{Epoch, Validity};
 use crate::remote::{Fault, Inspect, Listener, Remote};
 
-pub(crate) use invalidate::{Done, Occasion};
-pub(crate) use read::Found;
+pub(crate) use invalidate::{InvalidationKind, InvalidationOutcome};
+pub(crate) use read::ReadOutcome;
 
 /// All that one cache shares between its classes.
 pub(crate) struct Engine {
-    pub(crate) local: Arc<Local>,
+    pub(crate) local: Arc<LocalTier>,
     pub(crate) namespace: Arc<Namespace>,
     /// `None` without Redis: then memory alone answers, by the same verbs.
-    pub(crate) shared: Option<Shared>,
+    pub(crate) shared: Option<SharedTier>,
     /// Until when whoever guards memory is known to be in touch: the shared tier, or without one the journal. `None`
     /// where there is neither.
-    pub(crate) guard: Option<Arc<Usable>>,
+    pub(crate) guard: Option<Arc<Validity>>,
     pub(crate) journal: Option<Arc<dyn Journal>>,
     /// What this process has told its memory itself; only where it follows the journal for its memory alone.
-    pub(crate) told: Option<Arc<Told>>,
+    pub(crate) applied: Option<Arc<AppliedChanges>>,
     /// What runs beside the reads, as long as the engine.
-    pub(crate) _tasks: Vec<Running>,
+    pub(crate) _tasks: Vec<AbortOnDrop>,
     pub(crate) clock: Clock,
     pub(crate) limits: Limits,
-    pub(crate) rules: Rules,
+    pub(crate) rules: ProtocolRules,
     /// What has been opened, by name.
     pub(crate) classes: Registry,
     /// Asks whoever follows the journal to do so now.
-    pub(crate) passes: Arc<Passes>,
+    pub(crate) polls: Arc<PollRequests>,
     /// Why what was invalidated.
     pub(crate) causes: Arc<Causes>,
     /// By which entries in Redis are authenticated.
-    pub(crate) entry_keys: Option<EntryKeys>,
+    pub(crate) entry_secrets: Option<EntrySecrets>,
     /// Off: every read goes to its loader and nothing is stored; invalidations go on. Guards nothing, so a
     /// read that runs while it is switched may still see the other state.
     pub(crate) is_on: AtomicBool,
 }
 
 /// The shared tier and whether it may be used.
-pub(crate) struct Shared {
+pub(crate) struct SharedTier {
     pub(crate) remote: Arc<dyn Remote>,
     pub(crate) inspect: Arc<dyn Inspect>,
-    pub(crate) usable: Arc<Usable>,
+    pub(crate) validity: Arc<Validity>,
     /// Why it is not used as it should be.
     pub(crate) condition: Arc<Condition>,
 }
@@ -98,41 +98,41 @@ pub(crate) struct ClassCore {
     pub(crate) coder: Coder,
     pub(crate) version: u32,
     /// Its values never enter Redis, and none is ever taken from there.
-    pub(crate) memory_only: bool,
+    pub(crate) is_memory_only: bool,
     pub(crate) sealer: Sealer,
     /// A value that is longer when it is encoded is not stored.
     pub(crate) max_value_bytes: usize,
     /// What every handle of the class's name shares: counters and switch.
-    pub(crate) common: Arc<Common>,
+    pub(crate) common: Arc<ClassState>,
 }
 
 /// The tags of one entry, its class's own first.
 pub(crate) type Tags = Arc<[TagKey]>;
 
 /// What one read is about.
-pub(crate) struct Wanted {
+pub(crate) struct EntryRef {
     pub(crate) key: Bytes,
     pub(crate) tags: Tags,
 }
 
 /// A task that ends with its owner.
-pub(crate) struct Running(AbortHandle);
+pub(crate) struct AbortOnDrop(AbortHandle);
 
-impl Running {
+impl AbortOnDrop {
     pub(crate) fn start(task: impl Future<Output = ()> + Send + 'static) -> Self {
-        Running(tokio::spawn(task).abort_handle())
+        AbortOnDrop(tokio::spawn(task).abort_handle())
     }
 }
 
-impl Drop for Running {
+impl Drop for AbortOnDrop {
     fn drop(&mut self) {
         self.0.abort();
     }
 }
 
 impl ClassCore {
-    fn expected(&self, tags: &Tags) -> Expected {
-        Expected { codec: self.coder.codec().id(), class_version: self.version, tags: tags.len() }
+    fn readable_format(&self, tags: &Tags) -> ReadableFormat {
+        ReadableFormat { codec: self.coder.codec().id(), class_version: self.version, tags: tags.len() }
     }
 
     fn is_on(&self, engine: &Engine) -> bool {
@@ -147,10 +147,10 @@ impl Engine {
         let mut reasons: Vec<Reason> = self.incomplete_journal().into_iter().collect();
         if let Some(shared) = &self.shared {
             // First: what ends a trouble is noted before what grants the tier.
-            let is_usable = shared.usable.is(self.clock.now());
+            let is_usable = shared.validity.is_valid_at(self.clock.now());
             reasons.extend(shared.condition.present());
             if !is_usable && reasons.is_empty() {
-                reasons.push(shared.condition.asking());
+                reasons.push(shared.condition.checking_reason());
             }
         }
         let state = match (reasons.is_empty(), &self.shared) {
@@ -191,35 +191,35 @@ impl Engine {
 
     /// Whether copies that live by a guard may be served at this instant.
     pub(crate) fn is_guarded(&self) -> bool {
-        self.guard.as_ref().is_some_and(|guard| guard.is(self.clock.now()))
+        self.guard.as_ref().is_some_and(|guard| guard.is_valid_at(self.clock.now()))
     }
 
     /// The shared tier, if it may be used at this instant, and the stretch in which that is so.
-    fn usable(&self) -> Option<(&Shared, Stretch)> {
+    fn usable_tier(&self) -> Option<(&SharedTier, Epoch)> {
         let shared = self.shared.as_ref()?;
         // First: a loss between the two then ends the stretch, whatever has been certified since.
-        let stretch = shared.usable.stretch();
-        shared.usable.is(self.clock.now()).then_some((shared, stretch))
+        let epoch = shared.validity.epoch();
+        shared.validity.is_valid_at(self.clock.now()).then_some((shared, epoch))
     }
 
     /// By what right, and for how long, memory keeps what a load of this process brought.
-    fn keeps_loaded(&self, ttl: Duration) -> (Origin, Duration) {
+    fn loaded_residence(&self, ttl: Duration) -> (Origin, Duration) {
         match (&self.guard, &self.shared) {
             (None, _) => (Origin::Timed, ttl),
             // The journal tells this process of every change.
             (Some(_), None) if self.is_guarded() => (Origin::Guarded, ttl),
             // The guard is out of touch, or guards only what a tracked read brought.
-            (Some(_), _) => (Origin::Timed, ttl.min(self.bound_here())),
+            (Some(_), _) => (Origin::Timed, ttl.min(self.local_bound())),
         }
     }
 
     /// The staleness bound as this process measures it: by a clock that may be a grain behind.
-    fn bound_here(&self) -> Duration {
+    fn local_bound(&self) -> Duration {
         self.limits.bound.saturating_sub(self.clock.resolution())
     }
 }
 
-impl Shared {
+impl SharedTier {
     /// Notes what an operation's fault says about the tier.
     fn note(&self, fault: Fault) {
         if fault == Fault::Away {
@@ -229,22 +229,22 @@ impl Shared {
 }
 
 /// What Redis reports goes to memory, and what fell there to the memory of causes.
-pub(crate) struct Listening {
-    pub(crate) local: Arc<Local>,
+pub(crate) struct MemoryListener {
+    pub(crate) local: Arc<LocalTier>,
     pub(crate) causes: Arc<Causes>,
 }
 
-impl Listener for Listening {
-    fn pushed(&self, key: &[u8]) {
+impl Listener for MemoryListener {
+    fn apply_push(&self, key: &[u8]) {
         // Most reports are of this process's own leases and fills, of which it has no copy.
-        if self.local.pushed(key) {
-            self.causes.pushed(key);
+        if self.local.apply_push(key) {
+            self.causes.apply_push(key);
         }
     }
 
-    fn cleared(&self) {
+    fn clear_guarded(&self) {
         if self.local.clear_guarded() > 0 {
-            self.causes.everything(Cause::Loss);
+            self.causes.note_everything(Cause::Loss);
         }
     }
 }

@@ -8,27 +8,28 @@ use tokio::time::timeout;
 
 use crate::codec::AnyValue;
 use crate::engine::flight::Leader;
-use crate::engine::{ClassCore, Engine, Tags, Wanted, owned};
+use crate::engine::{ClassCore, Engine, EntryRef, Tags, owned};
 use crate::error::Error;
 use crate::key::KeyBuf;
-use crate::local::Departure;
-use crate::local::landing::{Brought, Landing, Outcome};
+use crate::local::NewFlight;
+use crate::local::outcome::{FlightReceiver, FlightResult, LoadOutcome};
 use crate::policy::Consistency;
+use crate::protocol::flight::JoinDecision;
 use crate::source::Source;
 use crate::stats::count;
 use crate::uncached::is_uncached;
 
 /// One read's answer.
-pub(crate) struct Found {
+pub(crate) struct ReadOutcome {
     pub(crate) value: Option<AnyValue>,
     pub(crate) source: Source,
     /// Another read of this process led the flight that brought it.
-    pub(crate) joined: bool,
+    pub(crate) is_shared: bool,
 }
 
-impl Found {
-    fn led(brought: Brought) -> Self {
-        Found { value: brought.value, source: brought.source, joined: false }
+impl ReadOutcome {
+    fn led(loaded: LoadOutcome) -> Self {
+        ReadOutcome { value: loaded.value, source: loaded.source, is_shared: false }
     }
 }
 
@@ -41,7 +42,7 @@ impl Engine {
         tags: impl FnOnce() -> Tags,
         consistency: Consistency,
         load: L,
-    ) -> Result<Found, Error>
+    ) -> Result<ReadOutcome, Error>
     where
         L: FnOnce() -> F,
         F: Future<Output = Result<Option<AnyValue>, E>>,
@@ -50,18 +51,18 @@ impl Engine {
         if !class.is_on(self) || is_uncached() {
             count(&class.common.counters.bypasses);
             let value = self.load(class, load()).await?.value;
-            return Ok(Found { value, source: Source::Bypass, joined: false });
+            return Ok(ReadOutcome { value, source: Source::Bypass, is_shared: false });
         }
         if consistency == Consistency::Bounded
             && let Some(found) = self.read_memory(class, key)
         {
             return Ok(found);
         }
-        self.read_by_flight(class, Wanted { key: owned(key), tags: tags() }, consistency, load).await
+        self.read_by_flight(class, EntryRef { key: owned(key), tags: tags() }, consistency, load).await
     }
 
     /// The hit: no await, no lock of ours.
-    pub(crate) fn read_memory(&self, class: &ClassCore, key: &[u8]) -> Option<Found> {
+    pub(crate) fn read_memory(&self, class: &ClassCore, key: &[u8]) -> Option<ReadOutcome> {
         let is_guarded = self.is_guarded();
         let copy = self.local.get(key, self.clock.now(), is_guarded)?;
         count(&class.common.counters.memory_hits);
@@ -71,7 +72,7 @@ impl Engine {
         if !is_guarded && self.guard.is_some() {
             count(&class.common.counters.outage_hits);
         }
-        Some(Found { value: copy.value.clone(), source: Source::Memory, joined: false })
+        Some(ReadOutcome { value: copy.value.clone(), source: Source::Memory, is_shared: false })
     }
 
     /// What a tier has under `key` now; never loads.
@@ -80,18 +81,18 @@ impl Engine {
         class: &ClassCore,
         key: &KeyBuf,
         tags: impl FnOnce() -> Tags,
-    ) -> Option<Found> {
+    ) -> Option<ReadOutcome> {
         if !class.is_on(self) || is_uncached() {
             return None;
         }
         if let Some(found) = self.read_memory(class, key) {
             return Some(found);
         }
-        let found = match self.usable() {
+        let found = match self.usable_tier() {
             // Nothing that stands there is a value of a memory-only class.
-            Some((shared, stretch)) if !class.memory_only => {
-                let wanted = Wanted { key: owned(key), tags: tags() };
-                self.peek_redis(class, &wanted, shared, stretch).await.map(Found::led)
+            Some((shared, epoch)) if !class.is_memory_only => {
+                let entry_ref = EntryRef { key: owned(key), tags: tags() };
+                self.peek_redis(class, &entry_ref, shared, epoch).await.map(ReadOutcome::led)
             }
             _ => None,
         };
@@ -104,10 +105,10 @@ impl Engine {
     async fn read_by_flight<L, F, E>(
         &self,
         class: &ClassCore,
-        wanted: Wanted,
+        entry_ref: EntryRef,
         consistency: Consistency,
         load: L,
-    ) -> Result<Found, Error>
+    ) -> Result<ReadOutcome, Error>
     where
         L: FnOnce() -> F,
         F: Future<Output = Result<Option<AnyValue>, E>>,
@@ -115,80 +116,80 @@ impl Engine {
     {
         let (arrival, began) = (self.local.next_flight(), self.clock.now());
         loop {
-            let (now, bound) = (self.clock.now(), self.bound_here());
-            match self.local.depart(&wanted.key, &wanted.tags, consistency, arrival, now, bound) {
-                Departure::Join(landing) => {
-                    let Ok(outcome) = timeout(self.patience(), landing.outcome()).await else {
+            let (now, bound) = (self.clock.now(), self.local_bound());
+            match self.local.join_or_lead(&entry_ref.key, &entry_ref.tags, consistency, arrival, now, bound) {
+                JoinDecision::Join(flight) => {
+                    let Ok(outcome) = timeout(self.flight_timeout(), flight.outcome()).await else {
                         return self.load_alone(class, load).await;
                     };
                     // No outcome: the leader was cancelled, and this read tries for itself.
                     let Some(outcome) = outcome else { continue };
-                    let brought = outcome?;
-                    if brought.is_spoiled() {
+                    let loaded = outcome?;
+                    if loaded.is_spoiled() {
                         // Its load was spoiled. Not by another flight: readers whose loads are all spoiled would queue up.
                         return self.load_alone(class, load).await;
                     }
-                    if consistency == Consistency::Bounded && began >= brought.good_until {
+                    if consistency == Consistency::Bounded && began >= loaded.valid_until {
                         continue;
                     }
                     count(&class.common.counters.joins);
-                    return Ok(Found { joined: true, ..Found::led(brought) });
+                    return Ok(ReadOutcome { is_shared: true, ..ReadOutcome::led(loaded) });
                 }
-                Departure::After(landing) => {
-                    if timeout(self.patience(), landing.outcome()).await.is_err() {
+                JoinDecision::Wait(flight) => {
+                    if timeout(self.flight_timeout(), flight.outcome()).await.is_err() {
                         return self.load_alone(class, load).await;
                     }
                     count(&class.common.counters.passed_flights);
                 }
-                Departure::Lead(id, landing, flown) => {
-                    let leader = Leader::new(&self.local, wanted.key.clone(), id, flown);
-                    let outcome = self.fly(class, &wanted, &leader, &landing, load).await;
-                    leader.land(outcome.clone().map(Brought::shareable));
-                    return outcome.map(Found::led);
+                JoinDecision::Lead(NewFlight { id, receiver, sender }) => {
+                    let leader = Leader::new(&self.local, entry_ref.key.clone(), id, sender);
+                    let outcome = self.run_flight(class, &entry_ref, &leader, &receiver, load).await;
+                    leader.complete(outcome.clone().map(LoadOutcome::shareable));
+                    return outcome.map(ReadOutcome::led);
                 }
             }
         }
     }
 
     /// Longer than a flight takes whose leader is not itself held up: one that waits for another instance, and then loads.
-    fn patience(&self) -> Duration {
+    fn flight_timeout(&self) -> Duration {
         3 * self.limits.load_timeout
     }
 
     /// The leader is held up by whoever asked it, and its time-out with it: nobody waits for that.
-    async fn load_alone<L, F, E>(&self, class: &ClassCore, load: L) -> Result<Found, Error>
+    async fn load_alone<L, F, E>(&self, class: &ClassCore, load: L) -> Result<ReadOutcome, Error>
     where
         L: FnOnce() -> F,
         F: Future<Output = Result<Option<AnyValue>, E>>,
         E: StdError + Send + Sync + 'static,
     {
         let loaded = self.load(class, load()).await?;
-        Ok(Found { source: loaded.beside(), value: loaded.value, joined: false })
+        Ok(ReadOutcome { source: loaded.beside(), value: loaded.value, is_shared: false })
     }
 
-    async fn fly<L, F, E>(
+    async fn run_flight<L, F, E>(
         &self,
         class: &ClassCore,
-        wanted: &Wanted,
+        entry_ref: &EntryRef,
         leader: &Leader<'_>,
-        landing: &Landing,
+        landing: &FlightReceiver,
         load: L,
-    ) -> Outcome
+    ) -> FlightResult
     where
         L: FnOnce() -> F,
         F: Future<Output = Result<Option<AnyValue>, E>>,
         E: StdError + Send + Sync + 'static,
     {
-        match self.usable() {
-            Some(usable) if class.memory_only => {
-                self.read_anchored(class, wanted, usable, leader.id(), load).await
+        match self.usable_tier() {
+            Some(validity) if class.is_memory_only => {
+                self.read_anchored(class, entry_ref, validity, leader.id(), load).await
             }
-            Some(usable) => self.read_redis(class, wanted, usable, leader.id(), landing, load).await,
+            Some(validity) => self.read_redis(class, entry_ref, validity, leader.id(), landing, load).await,
             None => {
                 if self.shared.is_some() {
                     count(&class.common.counters.untiered_loads);
                 }
-                self.load_into_memory(class, wanted, leader.id(), load()).await
+                self.load_into_memory(class, entry_ref, leader.id(), load()).await
             }
         }
     }

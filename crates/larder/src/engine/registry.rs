@@ -40,7 +40,7 @@ impl Declaration {
 }
 
 /// What every handle of one class's name shares. Each part is independent of the others and guards nothing.
-pub(crate) struct Common {
+pub(crate) struct ClassState {
     /// Of the first handle.
     pub(crate) declaration: Declaration,
     pub(crate) counters: Counters,
@@ -49,24 +49,27 @@ pub(crate) struct Common {
     pub(crate) is_on: AtomicBool,
 }
 
-impl Common {
+impl ClassState {
     pub(crate) fn new(declaration: Declaration) -> Self {
         let (counters, load_times) = (Counters::default(), Histogram::new());
-        Common { declaration, counters, load_times, is_on: AtomicBool::new(true) }
+        ClassState { declaration, counters, load_times, is_on: AtomicBool::new(true) }
     }
 }
 
 /// The names. The lock guards the map alone, is taken when a class is opened, shown or named in an invalidation, never by
-/// a read, and keeps that one name has one [`Common`] for as long as the cache lives.
+/// a read, and keeps that one name has one [`ClassState`] for as long as the cache lives.
 #[derive(Default)]
-pub(crate) struct Registry(Mutex<BTreeMap<String, Arc<Common>>>);
+pub(crate) struct Registry(Mutex<BTreeMap<String, Arc<ClassState>>>);
 
 impl Registry {
     /// What the handles of `name` share, made when the first one is opened. Refused if it was opened otherwise.
-    pub(crate) fn open(&self, name: &str, declaration: Declaration) -> Result<Arc<Common>, Error> {
+    pub(crate) fn open(&self, name: &str, declaration: Declaration) -> Result<Arc<ClassState>, Error> {
         let mut classes = self.lock();
         let Some(common) = classes.get(name) else {
-            return Ok(classes.entry(name.to_owned()).or_insert(Arc::new(Common::new(declaration))).clone());
+            return Ok(classes
+                .entry(name.to_owned())
+                .or_insert(Arc::new(ClassState::new(declaration)))
+                .clone());
         };
         match common.declaration.difference(&declaration) {
             None => Ok(common.clone()),
@@ -78,12 +81,12 @@ impl Registry {
     }
 
     /// What the handles of `name` share, if any was ever opened.
-    pub(crate) fn get(&self, name: &str) -> Option<Arc<Common>> {
+    pub(crate) fn get(&self, name: &str) -> Option<Arc<ClassState>> {
         self.lock().get(name).cloned()
     }
 
     /// Every name with what its handles share, in the order of the names.
-    pub(crate) fn all(&self) -> Vec<(String, Arc<Common>)> {
+    pub(crate) fn all(&self) -> Vec<(String, Arc<ClassState>)> {
         self.lock().iter().map(|(name, common)| (name.clone(), common.clone())).collect()
     }
 
@@ -102,7 +105,7 @@ impl Registry {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Common>>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<ClassState>>> {
         // The map is whole between any two statements, so a panic elsewhere does not spoil it.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

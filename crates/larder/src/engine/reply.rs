@@ -3,17 +3,17 @@
 use bytes::Bytes;
 
 use crate::clock::Tick;
-use crate::engine::{ClassCore, Engine, Shared, Wanted};
-use crate::local::Mark;
+use crate::engine::{ClassCore, Engine, EntryRef, SharedTier};
+use crate::local::ShardSeqs;
 use crate::protocol::frame::Frame;
-use crate::protocol::tag::{TagKey, Taken};
+use crate::protocol::tag::{TagKey, TagToken};
 use crate::protocol::token::Token;
 use crate::remote::Fault;
 
 pub(super) struct Reply {
-    pub(super) mark: Mark,
+    pub(super) seqs: ShardSeqs,
     /// Up to when the tier was certified before the read was sent.
-    pub(super) good_until: Tick,
+    pub(super) valid_until: Tick,
     pub(super) value: Option<Bytes>,
     pub(super) tags: Vec<(TagKey, Option<Token>)>,
     /// Tags whose key holds something that is no token.
@@ -23,14 +23,14 @@ pub(super) struct Reply {
 impl Reply {
     /// `values` are those of the tags, in their order.
     pub(super) fn new(
-        wanted: &Wanted,
-        mark: Mark,
-        good_until: Tick,
+        entry_ref: &EntryRef,
+        seqs: ShardSeqs,
+        valid_until: Tick,
         value: Option<Bytes>,
         values: Vec<Option<Bytes>>,
     ) -> Self {
         let mut broken_tags = Vec::new();
-        let tags = wanted.tags.iter().zip(values).map(|(tag, value)| {
+        let tags = entry_ref.tags.iter().zip(values).map(|(tag, value)| {
             let is_there = value.is_some();
             let token = token_of(value);
             if is_there && token.is_none() {
@@ -39,7 +39,7 @@ impl Reply {
             (tag.clone(), token)
         });
         let tags = tags.collect();
-        Reply { mark, good_until, value, tags, broken_tags }
+        Reply { seqs, valid_until, value, tags, broken_tags }
     }
 
     pub(super) fn token(&self, tag: &TagKey) -> Option<Token> {
@@ -59,15 +59,15 @@ impl Reply {
     }
 }
 
-impl Wanted {
+impl EntryRef {
     /// The key, then those of its tags: what a tracked read names.
     pub(super) fn keys(&self) -> Vec<Bytes> {
         [self.key.clone()].into_iter().chain(self.tags.iter().map(TagKey::to_bytes)).collect()
     }
 
     /// Every tag with its token; `None` when one has none.
-    pub(super) fn taken(&self, token: impl Fn(&TagKey) -> Option<Token>) -> Option<Vec<Taken>> {
-        self.tags.iter().map(|tag| Some(Taken { tag: tag.clone(), token: token(tag)? })).collect()
+    pub(super) fn tag_tokens(&self, token: impl Fn(&TagKey) -> Option<Token>) -> Option<Vec<TagToken>> {
+        self.tags.iter().map(|tag| Some(TagToken { tag: tag.clone(), token: token(tag)? })).collect()
     }
 }
 
@@ -76,11 +76,11 @@ impl Engine {
     pub(super) async fn unlink_broken_tags(
         &self,
         class: &ClassCore,
-        shared: &Shared,
+        shared: &SharedTier,
         reply: &Reply,
     ) -> Result<(), Fault> {
         if !reply.broken_tags.is_empty() {
-            class.alarm(&"a tag's key holds no token");
+            class.note_broken_frame(&"a tag's key holds no token");
             shared.remote.unlink(&reply.broken_tags).await?;
         }
         Ok(())
@@ -88,9 +88,9 @@ impl Engine {
 }
 
 /// The tags that were to be minted, each with the token that stands now.
-pub(super) fn minted(missing: &[(TagKey, Token)], standing: Vec<Bytes>) -> Vec<(TagKey, Option<Token>)> {
+pub(super) fn minted(missing: &[(TagKey, Token)], existing: Vec<Bytes>) -> Vec<(TagKey, Option<Token>)> {
     let tags = missing.iter().map(|(tag, _)| tag.clone());
-    tags.zip(standing.into_iter().map(|frame| token_of(Some(frame)))).collect()
+    tags.zip(existing.into_iter().map(|frame| token_of(Some(frame)))).collect()
 }
 
 fn token_of(frame: Option<Bytes>) -> Option<Token> {

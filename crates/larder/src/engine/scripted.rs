@@ -11,9 +11,9 @@ use bytes::Bytes;
 use crate::batch::Sweep;
 use crate::journal::ChangeId;
 use crate::policy::Policy;
-use crate::protocol::tag::{TagKey, Taken};
+use crate::protocol::tag::{TagKey, TagToken};
 use crate::protocol::token::Token;
-use crate::remote::{Fault, Inspect, Inspected, Leased, Remote};
+use crate::remote::{Fault, FrameReply, Inspect, InspectedFrame, Remote};
 
 /// What happens in the middle of an operation: after the tier took its reply's snapshot and before the engine
 /// gets it.
@@ -66,8 +66,8 @@ impl Remote for Scripted {
         token: Token,
         replace: Option<&Bytes>,
         mint: &[(TagKey, Token)],
-    ) -> Result<Leased, Fault> {
-        self.plant(key, token.lease_frame(), Duration::ZERO, replace, mint).await
+    ) -> Result<FrameReply, Fault> {
+        self.set_frame(key, token.lease_frame(), Duration::ZERO, replace, mint).await
     }
 
     async fn permit(
@@ -77,22 +77,22 @@ impl Remote for Scripted {
         life: Duration,
         replace: Option<&Bytes>,
         mint: &[(TagKey, Token)],
-    ) -> Result<Leased, Fault> {
-        self.plant(key, token.permit_frame(), life, replace, mint).await
+    ) -> Result<FrameReply, Fault> {
+        self.set_frame(key, token.permit_frame(), life, replace, mint).await
     }
 
     async fn put(
         &self,
         key: &Bytes,
         standing: &Bytes,
-        tags: &[Taken],
+        tags: &[TagToken],
         frame: Bytes,
         _: Duration,
     ) -> Result<bool, Fault> {
         self.answer()?;
         let mut values = self.values.lock().unwrap();
         let is_there = values.get(key).map(crate::protocol::frame::fingerprint).as_ref() == Some(standing);
-        let stands = |taken: &Taken| values.get(taken.tag.as_bytes()) == Some(&taken.token.tag_frame());
+        let stands = |taken: &TagToken| values.get(taken.tag.as_bytes()) == Some(&taken.token.tag_frame());
         let may = is_there && tags.iter().all(stands);
         if may {
             values.insert(key.clone(), frame);
@@ -100,14 +100,14 @@ impl Remote for Scripted {
         Ok(may)
     }
 
-    async fn plant(
+    async fn set_frame(
         &self,
         key: &Bytes,
         frame: Bytes,
         _: Duration,
         replace: Option<&Bytes>,
         mint: &[(TagKey, Token)],
-    ) -> Result<Leased, Fault> {
+    ) -> Result<FrameReply, Fault> {
         self.answer()?;
         let mut values = self.values.lock().unwrap();
         let standing = values.get(key).cloned();
@@ -120,7 +120,7 @@ impl Remote for Scripted {
             values.entry(tag.to_bytes()).or_insert_with(|| token.tag_frame()).clone()
         };
         let minted = mint.iter().map(|(tag, token)| set(tag, *token)).collect();
-        Ok(Leased { standing: values[key].clone(), minted })
+        Ok(FrameReply { existing: values[key].clone(), minted })
     }
 
     async fn fill(&self, key: &Bytes, token: Token, frame: Bytes, _: Duration) -> Result<bool, Fault> {
@@ -149,7 +149,7 @@ impl Remote for Scripted {
         Ok(swept)
     }
 
-    async fn tell(&self, keys: &[Bytes], _: &[ChangeId]) -> Result<u64, Fault> {
+    async fn unlink_and_record(&self, keys: &[Bytes], _: &[ChangeId]) -> Result<u64, Fault> {
         self.unlink(keys).await
     }
 
@@ -162,11 +162,11 @@ impl Remote for Scripted {
         Ok(keys.iter().filter(|key| values.remove(*key).is_some()).count() as u64)
     }
 
-    fn spelled(&self, key: &Bytes) -> Bytes {
+    fn redis_key(&self, key: &Bytes) -> Bytes {
         key.clone()
     }
 
-    fn tracks(&self) -> bool {
+    fn is_tracking(&self) -> bool {
         true
     }
 
@@ -190,7 +190,7 @@ impl Inspect for Scripted {
         Err(Fault::Refused)
     }
 
-    async fn look(&self, _: &[Bytes]) -> Result<Vec<Option<Inspected>>, Fault> {
+    async fn look(&self, _: &[Bytes]) -> Result<Vec<Option<InspectedFrame>>, Fault> {
         Err(Fault::Refused)
     }
 }

@@ -5,19 +5,19 @@ use bytes::Bytes;
 use crate::codec::{AnyValue, CodecError};
 use crate::engine::ClassCore;
 use crate::protocol::frame::Entry;
-use crate::protocol::rules::Rules;
-use crate::source::WhyNot;
+use crate::protocol::rules::ProtocolRules;
+use crate::source::NotStoredReason;
 use crate::stats::count_nth;
 
 /// An answer that may be stored; of an absence there are no bytes.
-pub(crate) struct Storable {
+pub(crate) struct StorableValue {
     /// What readers get from now on: what the bytes decode to.
     pub(crate) value: Option<AnyValue>,
     pub(crate) payload: Option<Bytes>,
     pub(crate) digest: u64,
 }
 
-impl Storable {
+impl StorableValue {
     pub(crate) fn payload_bytes(&self) -> u32 {
         u32::try_from(self.payload.as_ref().map_or(0, Bytes::len)).unwrap_or(u32::MAX)
     }
@@ -26,18 +26,18 @@ impl Storable {
 impl ClassCore {
     /// Encodes a loaded value for storage. On `Err` the request still gets its value; the log and a counter tell the owner of
     /// the type.
-    pub(crate) fn storable(&self, value: Option<&AnyValue>) -> Result<Storable, WhyNot> {
-        let Some(value) = value else { return Ok(Storable { value: None, payload: None, digest: 0 }) };
-        let carried = match self.coder.carry(value, self.max_value_bytes) {
-            Ok(carried) => carried,
+    pub(crate) fn storable(&self, value: Option<&AnyValue>) -> Result<StorableValue, NotStoredReason> {
+        let Some(value) = value else { return Ok(StorableValue { value: None, payload: None, digest: 0 }) };
+        let encoded = match self.coder.encode_verified(value, self.max_value_bytes) {
+            Ok(encoded) => encoded,
             Err(CodecError::TooLarge { bytes }) => return Err(self.too_large(bytes)),
             Err(error) => return Err(self.not_carried(&error)),
         };
-        let payload = Some(Bytes::from(carried.payload));
-        Ok(Storable { value: Some(carried.value), payload, digest: carried.digest })
+        let payload = Some(Bytes::from(encoded.payload));
+        Ok(StorableValue { value: Some(encoded.value), payload, digest: encoded.digest })
     }
 
-    fn too_large(&self, bytes: usize) -> WhyNot {
+    fn too_large(&self, bytes: usize) -> NotStoredReason {
         if is_logged(count_nth(&self.common.counters.too_large)) {
             let most = self.max_value_bytes;
             tracing::warn!(
@@ -47,10 +47,10 @@ impl ClassCore {
                 "a value is larger than its class allows, not stored"
             );
         }
-        WhyNot::TooLarge
+        NotStoredReason::TooLarge
     }
 
-    fn not_carried(&self, error: &CodecError) -> WhyNot {
+    fn not_carried(&self, error: &CodecError) -> NotStoredReason {
         if is_logged(count_nth(&self.common.counters.not_carried)) {
             let codec = self.coder.codec();
             tracing::error!(
@@ -61,19 +61,24 @@ impl ClassCore {
                 "the class's codec does not carry this value, not stored: give the class another codec or type"
             );
         }
-        WhyNot::NotCarried
+        NotStoredReason::NotCarried
     }
 
     /// The answer in `entry`, which stood under `key`. `None`, counted and logged, if it does not prove to be one of this
     /// class's as it is declared here.
-    pub(crate) fn opened(&self, key: &[u8], entry: &Entry, rules: Rules) -> Option<Option<AnyValue>> {
-        let payload = self.sealer.open(key, entry).map_err(|error| self.alarm(&error)).ok()?;
+    pub(crate) fn open_entry(
+        &self,
+        key: &[u8],
+        entry: &Entry,
+        rules: ProtocolRules,
+    ) -> Option<Option<AnyValue>> {
+        let payload = self.sealer.open(key, entry).map_err(|error| self.note_broken_frame(&error)).ok()?;
         let Some(payload) = payload else { return Some(None) };
         let value = self.coder.decode(&payload, entry.header.digest, rules);
-        value.map(Some).map_err(|error| self.alarm(&error)).ok()
+        value.map(Some).map_err(|error| self.note_broken_frame(&error)).ok()
     }
 
-    pub(crate) fn alarm(&self, broken: &dyn std::fmt::Display) {
+    pub(crate) fn note_broken_frame(&self, broken: &dyn std::fmt::Display) {
         if is_logged(count_nth(&self.common.counters.broken_frames)) {
             tracing::warn!(class = self.name, %broken, "a value in Redis is no entry of this class, loading anew");
         }

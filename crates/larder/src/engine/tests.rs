@@ -8,17 +8,17 @@ use super::*;
 use crate::batch::Batch;
 use crate::engine::registry::Declaration;
 use crate::engine::scripted::Scripted;
-use crate::entry_keys::Protection;
 use crate::key::Namespace;
 use crate::policy::Consistency;
-use crate::source::{Kept, Source};
+use crate::protection::Protection;
+use crate::source::{Placement, Source};
 
 const BOUND: Duration = Duration::from_secs(2);
 
 struct Bench {
     engine: Arc<Engine>,
     tier: Arc<Scripted>,
-    usable: Arc<Usable>,
+    validity: Arc<Validity>,
     class: ClassCore,
     tags: Tags,
     key: KeyBuf,
@@ -27,7 +27,7 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let tier = Arc::new(Scripted::default());
-        let usable = Arc::new(Usable::new());
+        let validity = Arc::new(Validity::new());
         let namespace = Namespace::parse("ns").unwrap();
         let class = ClassCore {
             name: "values".to_owned(),
@@ -35,8 +35,8 @@ impl Bench {
             policy: Policy::ttl(Duration::from_secs(600)).jitter(0.0),
             coder: Coder::of::<u64>(Default::default()),
             version: 0,
-            memory_only: false,
-            common: Arc::new(Common::new(Declaration {
+            is_memory_only: false,
+            common: Arc::new(ClassState::new(Declaration {
                 types: [Some(TypeId::of::<u64>()), None],
                 parts: Vec::new(),
                 shown: Default::default(),
@@ -46,29 +46,29 @@ impl Bench {
         };
         let tags: Tags = [namespace.tag_key("values")].into();
         let engine = Engine {
-            local: Arc::new(Local::new(1 << 20, Rules::default())),
+            local: Arc::new(LocalTier::new(1 << 20, ProtocolRules::default())),
             namespace: Arc::new(namespace),
-            shared: Some(Shared {
+            shared: Some(SharedTier {
                 remote: tier.clone(),
                 inspect: tier.clone(),
-                usable: usable.clone(),
+                validity: validity.clone(),
                 condition: Arc::new(Condition::new(Clock::manual())),
             }),
-            guard: Some(usable.clone()),
+            guard: Some(validity.clone()),
             journal: None,
-            told: None,
+            applied: None,
             _tasks: Vec::new(),
             clock: Clock::manual(),
             limits: Limits { bound: BOUND, load_timeout: BOUND },
-            rules: Rules::default(),
+            rules: ProtocolRules::default(),
             classes: Registry::default(),
-            passes: Arc::new(Passes::new()),
+            polls: Arc::new(PollRequests::new()),
             causes: Arc::new(Causes::new(Clock::manual(), BOUND)),
-            entry_keys: None,
+            entry_secrets: None,
             is_on: AtomicBool::new(true),
         };
         let key = class.prefix.key("k");
-        let bench = Bench { engine: Arc::new(engine), tier, usable, class, tags, key };
+        let bench = Bench { engine: Arc::new(engine), tier, validity, class, tags, key };
         bench.beat();
         bench
     }
@@ -76,7 +76,7 @@ impl Bench {
     /// A heartbeat that is ok, sent and answered at this instant.
     fn beat(&self) {
         let until = self.engine.clock.now().plus(BOUND);
-        assert!(self.usable.grant(self.usable.stretch(), until));
+        assert!(self.validity.grant(self.validity.epoch(), until));
     }
 
     async fn read(&self, consistency: Consistency, version: u64) -> (u64, Source) {
@@ -88,7 +88,7 @@ impl Bench {
 
     /// Loads version 1 and reads it back until memory holds it.
     async fn warm(&self) {
-        assert_eq!(self.bounded(1).await, (1, Source::Load { kept: Kept::Redis }));
+        assert_eq!(self.bounded(1).await, (1, Source::Load { placement: Placement::Redis }));
         assert_eq!(self.bounded(9).await, (1, Source::Redis));
         assert_eq!(self.bounded(9).await, (1, Source::Memory));
     }
@@ -117,10 +117,10 @@ async fn after_a_stop_of_the_whole_process_the_first_read_is_not_served_from_the
 #[tokio::test]
 async fn a_push_between_the_reply_and_the_insert_refuses_the_insert() {
     let bench = Bench::new();
-    assert_eq!(bench.bounded(1).await, (1, Source::Load { kept: Kept::Redis }));
+    assert_eq!(bench.bounded(1).await, (1, Source::Load { placement: Placement::Redis }));
     let (local, key) = (bench.engine.local.clone(), owned(&bench.key));
     *bench.tier.after_read.lock().unwrap() = Some(Box::new(move || {
-        local.pushed(&key);
+        local.apply_push(&key);
     }));
     assert_eq!(bench.bounded(9).await, (1, Source::Redis), "the reply itself is a right answer");
     assert_eq!(bench.bounded(9).await, (1, Source::Redis), "and it was not kept");
@@ -132,7 +132,7 @@ async fn a_push_between_the_reply_and_the_insert_refuses_the_insert() {
 #[tokio::test]
 async fn a_clear_between_the_reply_and_the_insert_refuses_the_insert() {
     let bench = Bench::new();
-    assert_eq!(bench.bounded(1).await, (1, Source::Load { kept: Kept::Redis }));
+    assert_eq!(bench.bounded(1).await, (1, Source::Load { placement: Placement::Redis }));
     let local = bench.engine.local.clone();
     *bench.tier.after_read.lock().unwrap() = Some(Box::new(move || {
         local.clear();
@@ -145,21 +145,21 @@ async fn a_clear_between_the_reply_and_the_insert_refuses_the_insert() {
 async fn without_a_usable_tier_copies_live_for_the_bound_from_the_start_of_their_load() {
     let bench = Bench::new();
     bench.warm().await;
-    bench.usable.revoke();
+    bench.validity.revoke();
     assert_eq!(
         bench.bounded(2).await,
-        (2, Source::Load { kept: Kept::Memory }),
+        (2, Source::Load { placement: Placement::Memory }),
         "tracked copies are not served"
     );
     assert_eq!(
         bench.read(Consistency::Fresh, 3).await,
-        (3, Source::Load { kept: Kept::Memory }),
+        (3, Source::Load { placement: Placement::Memory }),
         "nor is a fresh read"
     );
     bench.engine.clock.advance(BOUND - Duration::from_millis(1));
     assert_eq!(bench.bounded(4).await, (3, Source::Memory));
     bench.engine.clock.advance(Duration::from_millis(1));
-    assert_eq!(bench.bounded(5).await, (5, Source::Load { kept: Kept::Memory }));
+    assert_eq!(bench.bounded(5).await, (5, Source::Load { placement: Placement::Memory }));
 }
 
 #[tokio::test]
@@ -172,17 +172,17 @@ async fn what_a_read_brought_during_the_unlink_falls_before_the_acknowledgement(
     let meanwhile = {
         let key = key.clone();
         move || {
-            let mark = local.mark([&key[..]].into_iter());
+            let mark = local.note_seqs([&key[..]].into_iter());
             assert!(local.insert_tracked(&mark, 0, key.clone(), old.clone()));
         }
     };
     *bench.tier.during_unlink.lock().unwrap() = Some(Box::new(meanwhile));
     let batch = Batch { keys: vec![key], ..Batch::default() };
     assert_eq!(
-        bench.engine.clone().invalidate(batch, Occasion::Committed(Vec::new())).await.delivery,
+        bench.engine.clone().invalidate(batch, InvalidationKind::Committed(Vec::new())).await.delivery,
         crate::receipt::Delivery::Sent
     );
-    assert_eq!(bench.bounded(2).await, (2, Source::Load { kept: Kept::Redis }));
+    assert_eq!(bench.bounded(2).await, (2, Source::Load { placement: Placement::Redis }));
 }
 
 #[tokio::test]
@@ -200,12 +200,12 @@ async fn a_write_whose_unlink_fails_is_queued_and_read_back_from_the_database() 
     bench.tier.is_away.store(true, Ordering::SeqCst);
     let batch = || Batch { keys: vec![owned(&bench.key)], ..Batch::default() };
     assert_eq!(
-        bench.engine.clone().invalidate(batch(), Occasion::Committed(Vec::new())).await.delivery,
+        bench.engine.clone().invalidate(batch(), InvalidationKind::Committed(Vec::new())).await.delivery,
         crate::receipt::Delivery::Queued
     );
     bench.tier.is_away.store(false, Ordering::SeqCst);
     // Redis still holds version 1, and a heartbeat that was ok would not be enough.
-    assert!(!bench.usable.grant(bench.usable.stretch(), crate::clock::Tick::FAR));
+    assert!(!bench.validity.grant(bench.validity.epoch(), crate::clock::Tick::FAR));
     assert_eq!(bench.bounded(2).await.0, 2);
     assert_eq!(bench.read(Consistency::Fresh, 2).await.0, 2);
 }
@@ -213,7 +213,7 @@ async fn a_write_whose_unlink_fails_is_queued_and_read_back_from_the_database() 
 #[tokio::test]
 async fn a_flight_that_lands_late_is_not_taken_by_who_came_later_than_it_was_good_for() {
     let bench = Arc::new(Bench::new());
-    assert_eq!(bench.bounded(1).await, (1, Source::Load { kept: Kept::Redis }));
+    assert_eq!(bench.bounded(1).await, (1, Source::Load { placement: Placement::Redis }));
     // The tier is certified for another millisecond. The leader reads, and the whole process stops for one second;
     // meanwhile somebody else has written, and a heartbeat says so.
     bench.engine.clock.advance(BOUND - Duration::from_millis(1));
@@ -237,22 +237,22 @@ async fn a_flight_that_lands_late_is_not_taken_by_who_came_later_than_it_was_goo
     *bench.tier.after_read.lock().unwrap() = None;
     bench.tier.values.lock().unwrap().clear();
     let joiner = joiner.lock().unwrap().take().unwrap();
-    assert_eq!(joiner.await.unwrap(), (2, Source::Load { kept: Kept::Redis }));
+    assert_eq!(joiner.await.unwrap(), (2, Source::Load { placement: Placement::Redis }));
 }
 
 #[tokio::test]
 async fn an_unlink_that_was_answered_across_a_loss_is_not_acknowledged_as_sent() {
     let bench = Bench::new();
     bench.warm().await;
-    let usable = bench.usable.clone();
+    let validity = bench.validity.clone();
     // The old master answers, and meanwhile the new one has been certified and may be used.
     *bench.tier.during_unlink.lock().unwrap() = Some(Box::new(move || {
-        usable.revoke();
-        assert!(usable.grant(usable.stretch(), crate::clock::Tick::FAR));
+        validity.revoke();
+        assert!(validity.grant(validity.epoch(), crate::clock::Tick::FAR));
     }));
     let batch = Batch { keys: vec![owned(&bench.key)], ..Batch::default() };
     assert_eq!(
-        bench.engine.clone().invalidate(batch, Occasion::Committed(Vec::new())).await.delivery,
+        bench.engine.clone().invalidate(batch, InvalidationKind::Committed(Vec::new())).await.delivery,
         crate::receipt::Delivery::Queued
     );
 }

@@ -8,17 +8,17 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::cache::Cache;
 use crate::cause::{Cause, Scope};
 use crate::class::Class;
-use crate::engine::{Engine, Shared};
+use crate::engine::{Engine, SharedTier};
 use crate::error::Error;
-use crate::introspection::FromRedis;
+use crate::introspection::RedisAnswer;
 use crate::journal::Touch;
 use crate::key::Key;
+use crate::key_text::Target;
 use crate::local::copy::{LocalCopy, Slot};
 use crate::protocol::frame::{Entry, Frame};
-use crate::protocol::tag::{TagKey, Taken};
+use crate::protocol::tag::{TagKey, TagToken};
 use crate::protocol::token::Token;
-use crate::reading::Target;
-use crate::remote::{Fault, Inspected};
+use crate::remote::{Fault, InspectedFrame};
 
 /// What is known of one entry, here and now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,19 +26,19 @@ pub struct Explanation {
     /// As patterns read it: `class:part:part`.
     pub text: String,
     /// The copy in this process's memory.
-    pub memory: Option<Held>,
+    pub memory: Option<TierEntry>,
     /// What Redis holds.
-    pub redis: FromRedis<InRedis>,
+    pub redis: RedisAnswer<RedisState>,
     /// Whether this process is loading it, in a way that a read may still join.
     pub is_loading: bool,
     /// The last invalidation that this process knows of and still remembers: of the entry, of one of its tags, of a pattern
     /// that means it, or of everything.
-    pub invalidated: Option<Invalidated>,
+    pub last_invalidation: Option<InvalidationRecord>,
 }
 
 /// An entry in a tier.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Held {
+pub struct TierEntry {
     /// Whether it says that there is no such value.
     pub is_absent: bool,
     /// The size of the encoded value.
@@ -48,7 +48,7 @@ pub struct Held {
     /// Until when it may stay.
     pub until: SystemTime,
     /// Its tags.
-    pub tags: Vec<TagStanding>,
+    pub tags: Vec<TagStatus>,
     /// Whether a bounded read would be answered with it now: its time is not over, its tags stand, and whoever vouches for
     /// the tier is in touch.
     pub is_served: bool,
@@ -56,26 +56,26 @@ pub struct Held {
 
 /// One tag of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TagStanding {
+pub struct TagStatus {
     /// Its name.
     pub tag: String,
     /// Whether it still has the token that it had before the entry's load: if not, the entry has fallen with it. In memory
     /// also `false` when this process knows no token.
-    pub stands: bool,
+    pub is_current: bool,
 }
 
 /// What stands in Redis under an entry's key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum InRedis {
+pub enum RedisState {
     /// Nothing.
     Nothing,
     /// A lease: somebody is loading it, and until then nobody else has to.
-    Leased {
+    Lease {
         /// When it ends by itself.
         until: SystemTime,
     },
     /// An entry.
-    Entry(Held),
+    Entry(TierEntry),
     /// The anchor of a memory-only class: no value, only what an invalidation unlinks so that the instances that keep a
     /// copy hear of it.
     Anchor {
@@ -93,7 +93,7 @@ pub enum InRedis {
 
 /// Why and when an entry was invalidated.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Invalidated {
+pub struct InvalidationRecord {
     /// Who or what made it known.
     pub cause: Cause,
     /// What was named: the entry itself, a tag, a pattern, or everything.
@@ -129,7 +129,7 @@ impl Cache {
     /// let _receipt = rooms.invalidate(&7).await;
     /// let now = cache.explain(&seven).await?;
     /// assert!(now.memory.is_none());
-    /// assert_eq!(now.invalidated.map(|last| last.cause), Some(Cause::ByHand));
+    /// assert_eq!(now.last_invalidation.map(|last| last.cause), Some(Cause::ByHand));
     /// # Ok(())
     /// # }
     /// ```
@@ -162,7 +162,7 @@ impl Engine {
             Some(Slot::Entry(copy)) => Some(copy),
             _ => None,
         };
-        let mut know = |taken: &[Taken]| {
+        let mut know = |taken: &[TagToken]| {
             let unknown = taken.iter().filter(|taken| !tags.contains(&taken.tag));
             let unknown: Vec<TagKey> = unknown.map(|taken| taken.tag.clone()).collect();
             tags.extend(unknown);
@@ -171,48 +171,51 @@ impl Engine {
             know(&copy.tags);
         }
         let redis = self.inspect(async |shared| self.in_redis(shared, &key, &mut know).await).await;
-        let means = |pattern: &_| self.namespace.means(pattern, &key);
-        let invalidated = self.causes.last(&key, &tags, means).map(|(record, scope)| Invalidated {
-            cause: record.cause,
-            named: self.touch(&key, scope),
-            at: wall(record.at_millis),
-        });
+        let means = |pattern: &_| self.namespace.matches_key(pattern, &key);
+        let last_invalidation =
+            self.causes.last(&key, &tags, means).map(|(record, scope)| InvalidationRecord {
+                cause: record.cause,
+                named: self.touch(&key, scope),
+                at: wall(record.at_millis),
+            });
         Explanation {
-            text: self.namespace.readable(&key).unwrap_or_default(),
+            text: self.namespace.key_text(&key).unwrap_or_default(),
             memory: copy.map(|copy| self.held_here(&key, &copy)),
             redis,
             is_loading: self.local.is_loading(&key),
-            invalidated,
+            last_invalidation,
         }
     }
 
-    fn held_here(&self, key: &[u8], copy: &LocalCopy) -> Held {
-        let (now, guarded) = (self.clock.now(), self.is_guarded());
-        Held {
+    fn held_here(&self, key: &[u8], copy: &LocalCopy) -> TierEntry {
+        let (now, is_guarded) = (self.clock.now(), self.is_guarded());
+        TierEntry {
             is_absent: copy.value.is_none(),
             payload_bytes: copy.payload_bytes as usize,
             loaded_at: wall(copy.loaded_at_millis),
             until: self.wall_in(copy.deadline.since(now)),
-            tags: self.standing(&copy.tags, |tag| self.local.token_for(copy.origin, tag, guarded)),
-            is_served: self.local.get(key, now, guarded).is_some(),
+            tags: self.tag_statuses(&copy.tags, |tag| self.local.token_for(copy.origin, tag, is_guarded)),
+            is_served: self.local.get(key, now, is_guarded).is_some(),
         }
     }
 
     async fn in_redis(
         &self,
-        shared: &Shared,
+        shared: &SharedTier,
         key: &Bytes,
-        know: &mut impl FnMut(&[Taken]),
-    ) -> Result<InRedis, Fault> {
+        know: &mut impl FnMut(&[TagToken]),
+    ) -> Result<RedisState, Fault> {
         let mut found = shared.inspect.look(std::slice::from_ref(key)).await?;
-        let Some(Inspected { frame, left }) = found.pop().flatten() else { return Ok(InRedis::Nothing) };
+        let Some(InspectedFrame { frame, left }) = found.pop().flatten() else {
+            return Ok(RedisState::Nothing);
+        };
         let until = self.wall_in(left.unwrap_or_default());
         let entry = match Frame::parse(&frame) {
-            Ok(Frame::Lease(_)) => return Ok(InRedis::Leased { until }),
-            Ok(Frame::Anchor(_)) => return Ok(InRedis::Anchor { until }),
-            Ok(Frame::Permit(_)) => return Ok(InRedis::Permit { until }),
+            Ok(Frame::Lease(_)) => return Ok(RedisState::Lease { until }),
+            Ok(Frame::Anchor(_)) => return Ok(RedisState::Anchor { until }),
+            Ok(Frame::Permit(_)) => return Ok(RedisState::Permit { until }),
             Ok(Frame::Entry(entry)) => entry,
-            Ok(Frame::Tag(_)) | Err(_) => return Ok(InRedis::Unreadable),
+            Ok(Frame::Tag(_)) | Err(_) => return Ok(RedisState::Unreadable),
         };
         let Entry { header, payload, .. } = entry;
         know(&header.tags);
@@ -222,21 +225,21 @@ impl Engine {
             let nth = header.tags.iter().position(|taken| taken.tag == *tag)?;
             *present.get(nth)?
         };
-        let tags = self.standing(&header.tags, token);
-        Ok(InRedis::Entry(Held {
+        let tags = self.tag_statuses(&header.tags, token);
+        Ok(RedisState::Entry(TierEntry {
             is_absent: payload.is_none(),
             payload_bytes: payload.map_or(0, |payload| payload.len()),
             loaded_at: wall(header.loaded_at_millis),
             until,
-            is_served: tags.iter().all(|tag| tag.stands) && self.is_guarded(),
+            is_served: tags.iter().all(|tag| tag.is_current) && self.is_guarded(),
             tags,
         }))
     }
 
-    fn standing(&self, taken: &[Taken], present: impl Fn(&TagKey) -> Option<Token>) -> Vec<TagStanding> {
-        let standing = |taken: &Taken| TagStanding {
+    fn tag_statuses(&self, taken: &[TagToken], present: impl Fn(&TagKey) -> Option<Token>) -> Vec<TagStatus> {
+        let standing = |taken: &TagToken| TagStatus {
             tag: self.namespace.tag_name(&taken.tag),
-            stands: present(&taken.tag) == Some(taken.token),
+            is_current: present(&taken.tag) == Some(taken.token),
         };
         taken.iter().map(standing).collect()
     }
@@ -244,7 +247,7 @@ impl Engine {
     fn touch(&self, key: &[u8], scope: Scope) -> Touch {
         match scope {
             // A key that was spelled here names an entry.
-            Scope::Key => self.namespace.named(key).unwrap_or(Touch::Everything),
+            Scope::Key => self.namespace.touch_of(key).unwrap_or(Touch::Everything),
             Scope::Tag(tag) => Touch::Tag(self.namespace.tag_name(&tag)),
             Scope::Matching(pattern) => Touch::Matching(pattern),
             Scope::Everything => Touch::Everything,
@@ -258,7 +261,7 @@ impl Engine {
     }
 }
 
-fn token(standing: Option<Inspected>) -> Option<Token> {
+fn token(standing: Option<InspectedFrame>) -> Option<Token> {
     match Frame::parse(&standing?.frame) {
         Ok(Frame::Tag(token)) => Some(token),
         _ => None,

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::cache::Cache;
-use crate::engine::{Engine, Shared};
+use crate::engine::{Engine, SharedTier};
 use crate::error::Error;
-use crate::introspection::FromRedis;
+use crate::introspection::RedisAnswer;
 use crate::journal::Touch;
 use crate::pattern::Pattern;
 use crate::remote::Fault;
@@ -25,22 +25,22 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// One entry's key, and which tiers hold something under it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KnownKey {
+pub struct ListedKey {
     /// What it names; [`Cache::explain`] takes it.
     pub touch: Touch,
     /// As patterns read it: `class:part:part`. `~` is a part that is missing.
     pub text: String,
     /// Whether this process's memory holds it, served or not.
-    pub memory: bool,
+    pub is_in_memory: bool,
     /// Whether Redis holds it, served or not, or somebody's lease while they load it.
-    pub redis: bool,
+    pub is_in_redis: bool,
 }
 
 /// Some keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyPage {
     /// The keys, in no particular order.
-    pub keys: Vec<KnownKey>,
+    pub keys: Vec<ListedKey>,
     /// Where the next page begins; `None` after the last one. A page without keys need not be the last.
     pub next: Option<String>,
     /// Whether Redis was asked for this page and did not answer: its keys may be missing.
@@ -54,7 +54,7 @@ pub struct KeyCounts {
     /// In this process's memory.
     pub memory: BTreeMap<String, u64>,
     /// In Redis, of all instances.
-    pub redis: FromRedis<RedisKeys>,
+    pub redis: RedisAnswer<RedisKeys>,
 }
 
 /// What was counted in Redis. A key may count twice when Redis grows its tables meanwhile; leases count.
@@ -63,7 +63,7 @@ pub struct RedisKeys {
     /// By the class's name.
     pub by_class: BTreeMap<String, u64>,
     /// Whether all were counted: with very many keys the count is cut off after two seconds.
-    pub is_whole: bool,
+    pub is_complete: bool,
 }
 
 /// Where a page begins.
@@ -121,7 +121,7 @@ impl Cache {
     /// let mut after = None;
     /// loop {
     ///     let page = cache.keys("rooms:*", 100, after.as_deref()).await?;
-    ///     page.keys.iter().for_each(|key| println!("{} (in memory: {})", key.text, key.memory));
+    ///     page.keys.iter().for_each(|key| println!("{} (in memory: {})", key.text, key.is_in_memory));
     ///     after = page.next;
     ///     if after.is_none() {
     ///         break;
@@ -170,7 +170,7 @@ impl Cache {
 impl Engine {
     async fn page_of_redis(&self, pattern: &Pattern, limit: usize, cursor: u64) -> KeyPage {
         let told = self.inspect(async |shared| self.search(shared, pattern, limit, cursor).await).await;
-        let Some((found, cursor)) = told.told() else {
+        let Some((found, cursor)) = told.value() else {
             let next = Some(Cursor::memory().text());
             return KeyPage { keys: Vec::new(), next, is_redis_away: true };
         };
@@ -186,7 +186,7 @@ impl Engine {
     /// Some steps of a search, and where the next begins.
     async fn search(
         &self,
-        shared: &Shared,
+        shared: &SharedTier,
         pattern: &Pattern,
         limit: usize,
         mut cursor: u64,
@@ -197,7 +197,7 @@ impl Engine {
             // Redis brings about as many as it visits, so that a page is not much longer than was asked.
             let count = limit.saturating_sub(found.len()).max(10);
             let (next, mut keys) = shared.inspect.scan(&scanned, cursor, count).await?;
-            keys.retain(|key| self.namespace.means(pattern, key));
+            keys.retain(|key| self.namespace.matches_key(pattern, key));
             found.extend(keys);
             cursor = next;
             if cursor == 0 || found.len() >= limit || began.elapsed() > PATIENCE {
@@ -213,8 +213,8 @@ impl Engine {
         let keys = blocking(move || {
             // The first `limit` keys in their order; the greatest of them is on top, to be replaced.
             let mut first = BinaryHeap::new();
-            let meant = |key: &Bytes| *key > after && engine.namespace.means(&pattern, key);
-            for key in engine.local.entry_keys().filter(meant) {
+            let meant = |key: &Bytes| *key > after && engine.namespace.matches_key(&pattern, key);
+            for key in engine.local.cached_keys().filter(meant) {
                 first.push(key);
                 if first.len() > limit {
                     first.pop();
@@ -227,19 +227,24 @@ impl Engine {
             .then(|| keys.last().map(|key| Cursor::Memory(key.clone()).text()))
             .flatten();
         let in_redis = self.inspect(async |shared| shared.inspect.exist(&keys).await).await;
-        let is_redis_away = in_redis == FromRedis::Away;
-        let in_redis = in_redis.told().unwrap_or_else(|| vec![false; keys.len()]);
+        let is_redis_away = in_redis == RedisAnswer::Away;
+        let in_redis = in_redis.value().unwrap_or_else(|| vec![false; keys.len()]);
         let only_here = keys.iter().zip(in_redis).filter(|(_, in_redis)| !in_redis);
         let keys = only_here.filter_map(|(key, _)| self.known(key, true, false)).collect();
         KeyPage { keys, next, is_redis_away }
     }
 
-    fn known(&self, key: &[u8], memory: bool, redis: bool) -> Option<KnownKey> {
-        let text = self.namespace.readable(key)?;
-        Some(KnownKey { touch: self.namespace.named(key)?, text, memory, redis })
+    fn known(&self, key: &[u8], memory: bool, redis: bool) -> Option<ListedKey> {
+        let text = self.namespace.key_text(key)?;
+        Some(ListedKey {
+            touch: self.namespace.touch_of(key)?,
+            text,
+            is_in_memory: memory,
+            is_in_redis: redis,
+        })
     }
 
-    async fn count_in_redis(&self, shared: &Shared) -> Result<RedisKeys, Fault> {
+    async fn count_in_redis(&self, shared: &SharedTier) -> Result<RedisKeys, Fault> {
         let began = Instant::now();
         let pattern = self.namespace.pattern();
         let (mut counted, mut cursor) = (RedisKeys::default(), 0);
@@ -247,8 +252,8 @@ impl Engine {
             let (next, keys) = shared.inspect.scan(&pattern, cursor, COUNT).await?;
             keys.iter().for_each(|key| self.count_key(&mut counted.by_class, key));
             cursor = next;
-            counted.is_whole = cursor == 0;
-            if counted.is_whole || began.elapsed() > PATIENCE {
+            counted.is_complete = cursor == 0;
+            if counted.is_complete || began.elapsed() > PATIENCE {
                 return Ok(counted);
             }
         }
@@ -257,7 +262,7 @@ impl Engine {
     async fn count_in_memory(self: Arc<Self>) -> BTreeMap<String, u64> {
         blocking(move || {
             let mut counts = BTreeMap::new();
-            self.local.entry_keys().for_each(|key| self.count_key(&mut counts, &key));
+            self.local.cached_keys().for_each(|key| self.count_key(&mut counts, &key));
             counts
         })
         .await

@@ -10,7 +10,7 @@ pub mod server;
 use std::sync::atomic::Ordering;
 
 use crate::cache::Cache;
-use crate::engine::{Engine, Shared};
+use crate::engine::{Engine, SharedTier};
 use crate::error::Error;
 use crate::remote::Fault;
 use crate::stats::Stats;
@@ -24,34 +24,34 @@ use crate::times::LoadTimes;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), larder::error::Error> {
 /// use larder::cache::Cache;
-/// use larder::introspection::FromRedis;
+/// use larder::introspection::RedisAnswer;
 ///
 /// let cache = Cache::builder("docs").build().await?;
-/// assert_eq!(cache.redis_info().await, FromRedis::NotConfigured);
+/// assert_eq!(cache.redis_info().await, RedisAnswer::NotConfigured);
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FromRedis<T> {
+pub enum RedisAnswer<T> {
     /// The cache was built without Redis.
     NotConfigured,
     /// It did not answer in time, or would not say.
     Away,
     /// Its answer.
-    Told(T),
+    Value(T),
 }
 
-impl<T> FromRedis<T> {
+impl<T> RedisAnswer<T> {
     /// The answer, if there is one.
-    pub fn told(self) -> Option<T> {
+    pub fn value(self) -> Option<T> {
         match self {
-            FromRedis::Told(answer) => Some(answer),
-            FromRedis::NotConfigured | FromRedis::Away => None,
+            RedisAnswer::Value(answer) => Some(answer),
+            RedisAnswer::NotConfigured | RedisAnswer::Away => None,
         }
     }
 
     pub(crate) fn of(answer: Result<T, Fault>) -> Self {
-        answer.map_or(FromRedis::Away, FromRedis::Told)
+        answer.map_or(RedisAnswer::Away, RedisAnswer::Value)
     }
 }
 
@@ -90,7 +90,7 @@ impl Cache {
     /// ```
     pub fn classes(&self) -> Vec<ClassReport> {
         let report =
-            |(name, common): (String, std::sync::Arc<crate::engine::registry::Common>)| ClassReport {
+            |(name, common): (String, std::sync::Arc<crate::engine::registry::ClassState>)| ClassReport {
                 name,
                 is_enabled: common.is_on.load(Ordering::Relaxed),
                 stats: common.counters.snapshot(),
@@ -145,10 +145,13 @@ impl Cache {
 
 impl Engine {
     /// What Redis answers to `question`.
-    async fn inspect<T>(&self, question: impl AsyncFnOnce(&Shared) -> Result<T, Fault>) -> FromRedis<T> {
+    async fn inspect<T>(
+        &self,
+        question: impl AsyncFnOnce(&SharedTier) -> Result<T, Fault>,
+    ) -> RedisAnswer<T> {
         match &self.shared {
-            None => FromRedis::NotConfigured,
-            Some(shared) => FromRedis::of(question(shared).await),
+            None => RedisAnswer::NotConfigured,
+            Some(shared) => RedisAnswer::of(question(shared).await),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::cache::Cache;
-use crate::introspection::FromRedis;
+use crate::introspection::RedisAnswer;
 
 /// Figures of a whole server, all its databases and applications: not of this cache alone. What a server does not say is
 /// zero or empty.
@@ -88,23 +88,23 @@ impl Cache {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), larder::error::Error> {
     /// use larder::cache::Cache;
-    /// use larder::introspection::FromRedis;
+    /// use larder::introspection::RedisAnswer;
     ///
     /// let cache = Cache::builder("docs").build().await?;
     /// match cache.redis_info().await {
-    ///     FromRedis::NotConfigured => println!("memory alone"),
-    ///     FromRedis::Away => println!("configured, but away"),
-    ///     FromRedis::Told(info) => println!("{} answers in {:?}", info.version, info.latency),
+    ///     RedisAnswer::NotConfigured => println!("memory alone"),
+    ///     RedisAnswer::Away => println!("configured, but away"),
+    ///     RedisAnswer::Value(info) => println!("{} answers in {:?}", info.version, info.latency),
     /// }
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn redis_info(&self) -> FromRedis<RedisInfo> {
+    pub async fn redis_info(&self) -> RedisAnswer<RedisInfo> {
         let told = self.engine.inspect(async |shared| shared.inspect.about().await).await;
         match told {
-            FromRedis::NotConfigured => FromRedis::NotConfigured,
-            FromRedis::Away => FromRedis::Away,
-            FromRedis::Told((info, latency)) => FromRedis::Told(RedisInfo::parse(&info, latency)),
+            RedisAnswer::NotConfigured => RedisAnswer::NotConfigured,
+            RedisAnswer::Away => RedisAnswer::Away,
+            RedisAnswer::Value((info, latency)) => RedisAnswer::Value(RedisInfo::parse(&info, latency)),
         }
     }
 }

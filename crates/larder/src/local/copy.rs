@@ -8,7 +8,7 @@ use quick_cache::{Lifecycle, Weighter};
 
 use crate::clock::Tick;
 use crate::codec::AnyValue;
-use crate::protocol::tag::Taken;
+use crate::protocol::tag::TagToken;
 use crate::protocol::token::Token;
 
 /// By what right a copy stands in memory.
@@ -28,7 +28,7 @@ pub(crate) enum Origin {
 pub(crate) struct LocalCopy {
     /// `None` is a known absence.
     pub(crate) value: Option<AnyValue>,
-    pub(crate) tags: Vec<Taken>,
+    pub(crate) tags: Vec<TagToken>,
     pub(crate) deadline: Tick,
     pub(crate) origin: Origin,
     pub(crate) payload_bytes: u32,
@@ -37,8 +37,8 @@ pub(crate) struct LocalCopy {
 }
 
 impl LocalCopy {
-    pub(crate) fn may_serve(&self, now: Tick, guarded: bool) -> bool {
-        now < self.deadline && (self.origin == Origin::Timed || guarded)
+    pub(crate) fn may_serve(&self, now: Tick, is_guarded: bool) -> bool {
+        now < self.deadline && (self.origin == Origin::Timed || is_guarded)
     }
 }
 

@@ -4,41 +4,41 @@ use super::*;
 
 const SOON: Tick = Tick::FAR;
 
-fn copy(origin: Origin, tags: Vec<Taken>) -> LocalCopy {
+fn copy(origin: Origin, tags: Vec<TagToken>) -> LocalCopy {
     LocalCopy { value: None, tags, deadline: SOON, origin, payload_bytes: 0, loaded_at_millis: 0 }
 }
 
-fn lead(local: &Local, key: &Bytes, tags: &Arc<[TagKey]>) -> FlightId {
+fn lead(local: &LocalTier, key: &Bytes, tags: &Arc<[TagKey]>) -> FlightId {
     let arrival = local.next_flight();
     let bound = Duration::from_secs(2);
-    match local.depart(key, tags, Consistency::Bounded, arrival, Tick::PAST, bound) {
-        Departure::Lead(id, ..) => id,
+    match local.join_or_lead(key, tags, Consistency::Bounded, arrival, Tick::PAST, bound) {
+        JoinDecision::Lead(new) => new.id,
         _ => panic!("there was a flight already"),
     }
 }
 
 #[test]
 fn a_copy_read_before_a_push_is_not_inserted_after_it() {
-    let local = Local::new(1 << 20, Rules::default());
+    let local = LocalTier::new(1 << 20, ProtocolRules::default());
     let key = Bytes::from("ns:c:k");
     let slot = Slot::Entry(Arc::new(copy(Origin::Guarded, vec![])));
 
-    let mark = local.mark([&key[..]].into_iter());
-    local.pushed(&key);
+    let mark = local.note_seqs([&key[..]].into_iter());
+    local.apply_push(&key);
     assert!(!local.insert_tracked(&mark, 0, key.clone(), slot.clone()));
     assert!(local.get(&key, Tick::PAST, true).is_none());
 
-    let mark = local.mark([&key[..]].into_iter());
+    let mark = local.note_seqs([&key[..]].into_iter());
     assert!(local.insert_tracked(&mark, 0, key.clone(), slot));
     assert!(local.get(&key, Tick::PAST, true).is_some());
 }
 
 #[test]
 fn clearing_fences_reads_in_progress_and_empties() {
-    let local = Local::new(1 << 20, Rules::default());
+    let local = LocalTier::new(1 << 20, ProtocolRules::default());
     let key = Bytes::from("ns:c:k");
     let slot = Slot::Entry(Arc::new(copy(Origin::Guarded, vec![])));
-    let mark = local.mark([&key[..]].into_iter());
+    let mark = local.note_seqs([&key[..]].into_iter());
     assert!(local.insert_tracked(&mark, 0, key.clone(), slot.clone()));
     local.clear();
     assert!(local.get(&key, Tick::PAST, true).is_none());
@@ -48,7 +48,7 @@ fn clearing_fences_reads_in_progress_and_empties() {
 /// Quoted by ARCHITECTURE.md.
 #[test]
 fn what_this_process_loaded_outlives_a_loss() {
-    let local = Local::new(1 << 20, Rules::default());
+    let local = LocalTier::new(1 << 20, ProtocolRules::default());
     let (guarded, loaded) = (Bytes::from("ns:c:guarded"), Bytes::from("ns:c:loaded"));
     let (tag, other) = (TagKey::from(Bytes::from("ns:#c")), TagKey::from(Bytes::from("ns:#d")));
     let tags: Arc<[TagKey]> = [tag.clone()].into();
@@ -56,8 +56,8 @@ fn what_this_process_loaded_outlives_a_loss() {
     let taken = local.take_tokens(&tags, false);
     let flight = lead(&local, &loaded, &tags);
     assert!(local.insert_loaded(&loaded, flight, copy(Origin::Timed, taken)).is_ok());
-    local.land(&loaded, flight);
-    let mark = local.mark([&guarded[..], other.as_bytes()].into_iter());
+    local.end_flight(&loaded, flight);
+    let mark = local.note_seqs([&guarded[..], other.as_bytes()].into_iter());
     let slot = Slot::Entry(Arc::new(copy(Origin::Guarded, vec![])));
     assert!(local.insert_tracked(&mark, 0, guarded.clone(), slot.clone()));
     let token = Slot::token(Token::random(), Origin::Guarded);
@@ -75,7 +75,7 @@ fn what_this_process_loaded_outlives_a_loss() {
 
 #[test]
 fn a_load_that_was_overtaken_by_a_write_to_its_key_or_tag_inserts_nothing() {
-    let local = Local::new(1 << 20, Rules::default());
+    let local = LocalTier::new(1 << 20, ProtocolRules::default());
     let key = Bytes::from("ns:c:k");
     let tag = TagKey::from(Bytes::from("ns:#c"));
     let tags: Arc<[TagKey]> = [tag.clone()].into();
@@ -94,7 +94,7 @@ fn a_load_that_was_overtaken_by_a_write_to_its_key_or_tag_inserts_nothing() {
 
 #[test]
 fn an_entry_falls_with_its_tag() {
-    let local = Local::new(1 << 20, Rules::default());
+    let local = LocalTier::new(1 << 20, ProtocolRules::default());
     let key = Bytes::from("ns:c:k");
     let tag = TagKey::from(Bytes::from("ns:#c"));
     let tags: Arc<[TagKey]> = [tag.clone()].into();
@@ -111,9 +111,9 @@ fn an_entry_falls_with_its_tag() {
 
 #[test]
 fn tracked_copies_serve_only_while_tracking_is_sound_and_all_copies_end_at_their_deadline() {
-    let local = Local::new(1 << 20, Rules::default());
+    let local = LocalTier::new(1 << 20, ProtocolRules::default());
     let (tracked, loaded) = (Bytes::from("ns:c:t"), Bytes::from("ns:c:l"));
-    let mark = local.mark([&tracked[..]].into_iter());
+    let mark = local.note_seqs([&tracked[..]].into_iter());
     let entry = |origin| LocalCopy { deadline: Tick::from_nanos(10), ..copy(origin, vec![]) };
     local.insert_tracked(&mark, 0, tracked.clone(), Slot::Entry(Arc::new(entry(Origin::Guarded))));
     let flight = lead(&local, &loaded, &[].into());
@@ -126,12 +126,12 @@ fn tracked_copies_serve_only_while_tracking_is_sound_and_all_copies_end_at_their
 
 #[tokio::test]
 async fn waiters_are_freed_when_the_leader_is_gone() {
-    let (landing, flown) = Landing::new();
+    let (landing, sender) = FlightReceiver::new();
     let waiter = tokio::spawn({
         let landing = landing.clone();
         async move { landing.outcome().await.is_none() }
     });
-    drop(flown);
+    drop(sender);
     assert!(waiter.await.unwrap(), "a waiter learns that there will be no outcome");
     assert!(landing.outcome().await.is_none(), "who comes after the drop learns it too");
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use crate::clock::Tick;
 use crate::journal::DatabaseId;
-use crate::protocol::rules::{Rule, Rules};
+use crate::protocol::rules::{ProtocolRule, ProtocolRules};
 
 /// An instant of Redis's own clock, in microseconds since 1970. Compared with nothing but its like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -83,16 +83,16 @@ pub struct Heartbeat {
     /// The certificate kept in this Redis names this Redis, as this instance sees it, and its database.
     pub is_live: bool,
     /// How far Redis has been told of the database's commits.
-    pub told: Told,
+    pub publisher: Publisher,
 }
 
 /// How far Redis has been told of what was committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Told {
+pub enum Publisher {
     /// There is no journal: whoever writes, tells.
-    ByWriters,
+    Writers,
     /// The relay tells, and everything before the watermark has been told.
-    ByRelay {
+    Relay {
         /// Redis's clock when it answered.
         now: RedisTime,
         /// The watermark; missing until the relay has set one.
@@ -102,14 +102,14 @@ pub enum Told {
 
 impl Heartbeat {
     /// The instant up to which reads may be served on its word, or `None` when it certifies nothing.
-    pub fn fresh_until(self, bound: Duration, resolution: Duration, rules: Rules) -> Option<Tick> {
-        if !rules.keep(Rule::UsesOnlyCertified) {
+    pub fn fresh_until(self, bound: Duration, resolution: Duration, rules: ProtocolRules) -> Option<Tick> {
+        if !rules.keeps(ProtocolRule::UsesOnlyCertified) {
             return Some(self.sent.plus(bound));
         }
-        let lag = match self.told {
-            Told::ByWriters => Duration::ZERO,
+        let lag = match self.publisher {
+            Publisher::Writers => Duration::ZERO,
             // A watermark ahead of the clock comes from a faster clock: worth nothing.
-            Told::ByRelay { now, watermark } => now.since(watermark?)?,
+            Publisher::Relay { now, watermark } => now.since(watermark?)?,
         };
         let left = bound.checked_sub(lag)?;
         (self.is_master && self.is_live).then(|| self.sent.plus(left).minus(resolution))
@@ -125,21 +125,21 @@ mod tests {
     const SENT: Tick = Tick::from_nanos(10_000_000_000);
 
     fn until(beat: Heartbeat) -> Option<Tick> {
-        beat.fresh_until(BOUND, GRAIN, Rules::default())
+        beat.fresh_until(BOUND, GRAIN, ProtocolRules::default())
     }
 
-    fn beat(told: Told) -> Heartbeat {
-        Heartbeat { sent: SENT, is_master: true, is_live: true, told }
+    fn beat(told: Publisher) -> Heartbeat {
+        Heartbeat { sent: SENT, is_master: true, is_live: true, publisher: told }
     }
 
     #[test]
     fn freshness_counts_from_the_sending_and_gives_the_clocks_grain_away() {
-        assert_eq!(until(beat(Told::ByWriters)), Some(SENT.plus(Duration::from_millis(1_996))));
+        assert_eq!(until(beat(Publisher::Writers)), Some(SENT.plus(Duration::from_millis(1_996))));
     }
 
     #[test]
     fn the_watermarks_age_is_given_away_too() {
-        let told = |now, watermark| Told::ByRelay { now: RedisTime(now), watermark };
+        let told = |now, watermark| Publisher::Relay { now: RedisTime(now), watermark };
         let marked = Some(RedisTime(1_000_000));
         assert_eq!(until(beat(told(1_300_000, marked))), Some(SENT.plus(Duration::from_millis(1_696))));
         assert_eq!(until(beat(told(3_000_001, marked))), None, "older than the bound");
@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn a_replica_or_an_uncertified_redis_certifies_nothing() {
         for (is_master, is_live) in [(false, true), (true, false), (false, false)] {
-            assert_eq!(until(Heartbeat { is_master, is_live, ..beat(Told::ByWriters) }), None);
+            assert_eq!(until(Heartbeat { is_master, is_live, ..beat(Publisher::Writers) }), None);
         }
     }
 

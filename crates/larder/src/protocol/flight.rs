@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::clock::Tick;
 use crate::policy::Consistency;
-use crate::protocol::rules::{Rule, Rules};
+use crate::protocol::rules::{ProtocolRule, ProtocolRules};
 use crate::protocol::tag::TagKey;
 
 /// Names one flight among all that this process ever began, in the order in which they began.
@@ -20,35 +20,36 @@ pub struct Flight<H> {
     pub handle: H,
 }
 
-/// What a read does about the flight it found.
+/// What a read does that found no copy. `H` follows the flight that is in progress; `L` is what a leader gets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Boarding {
-    /// Share its result.
-    Join,
-    /// It may have read before a write that this read must see: wait until it has landed, then look again.
-    /// Whoever then begins a flight began it after this read arrived, so all who waited share that one.
-    After,
-    /// Begin an own flight.
-    Lead,
+pub enum JoinDecision<H, L = ()> {
+    /// Share the result of the flight in progress.
+    Join(H),
+    /// The flight in progress may have read before a write that this read must see: wait for its end, then decide again.
+    /// A flight that begins then began after this read arrived, so all reads that waited share it.
+    Wait(H),
+    /// Begin a flight.
+    Lead(L),
 }
 
 /// Decides for a read that arrived when `next` was the id the next flight would get. A flight that was
 /// detached by an invalidation is not in the table and so never gets here.
-pub fn board<H>(
+pub fn decide_join<H>(
     flight: Option<&Flight<H>>,
     consistency: Consistency,
     arrival: FlightId,
     now: Tick,
     bound: Duration,
-    rules: Rules,
-) -> Boarding {
-    match (flight, consistency) {
-        (None, _) => Boarding::Lead,
-        (Some(_), _) if !rules.keep(Rule::JoinsNoPast) => Boarding::Join,
-        (Some(flight), _) if flight.id >= arrival => Boarding::Join,
-        (Some(flight), Consistency::Bounded) if now.since(flight.began) < bound => Boarding::Join,
-        (Some(_), Consistency::Bounded) => Boarding::Lead,
-        (Some(_), Consistency::Fresh) => Boarding::After,
+    rules: ProtocolRules,
+) -> JoinDecision<&H> {
+    let Some(flight) = flight else { return JoinDecision::Lead(()) };
+    let handle = &flight.handle;
+    match consistency {
+        _ if !rules.keeps(ProtocolRule::JoinsNoPast) => JoinDecision::Join(handle),
+        _ if flight.id >= arrival => JoinDecision::Join(handle),
+        Consistency::Bounded if now.since(flight.began) < bound => JoinDecision::Join(handle),
+        Consistency::Bounded => JoinDecision::Lead(()),
+        Consistency::Fresh => JoinDecision::Wait(handle),
     }
 }
 
@@ -62,36 +63,35 @@ mod tests {
         Flight { id: FlightId(id), began, tags: std::sync::Arc::new([]), handle: () }
     }
 
-    fn board_at(age: Duration, consistency: Consistency, arrival: u64) -> Boarding {
+    fn decide_at(age: Duration, consistency: Consistency, arrival: u64) -> JoinDecision<()> {
         let began = Tick::from_nanos(5_000_000_000);
-        board(
-            Some(&flight(7, began)),
-            consistency,
-            FlightId(arrival),
-            began.plus(age),
-            BOUND,
-            Rules::default(),
-        )
+        let (flight, now) = (flight(7, began), began.plus(age));
+        match decide_join(Some(&flight), consistency, FlightId(arrival), now, BOUND, ProtocolRules::default())
+        {
+            JoinDecision::Join(()) => JoinDecision::Join(()),
+            JoinDecision::Wait(()) => JoinDecision::Wait(()),
+            JoinDecision::Lead(()) => JoinDecision::Lead(()),
+        }
     }
 
     #[test]
     fn a_bounded_read_joins_a_flight_younger_than_the_bound() {
-        assert_eq!(board_at(Duration::from_millis(1_999), Consistency::Bounded, 8), Boarding::Join);
-        assert_eq!(board_at(BOUND, Consistency::Bounded, 8), Boarding::Lead);
+        assert_eq!(decide_at(Duration::from_millis(1_999), Consistency::Bounded, 8), JoinDecision::Join(()));
+        assert_eq!(decide_at(BOUND, Consistency::Bounded, 8), JoinDecision::Lead(()));
     }
 
     #[test]
     fn a_fresh_read_never_joins_a_flight_that_began_before_it_arrived() {
-        assert_eq!(board_at(Duration::ZERO, Consistency::Fresh, 8), Boarding::After);
-        assert_eq!(board_at(Duration::ZERO, Consistency::Fresh, 7), Boarding::Join);
+        assert_eq!(decide_at(Duration::ZERO, Consistency::Fresh, 8), JoinDecision::Wait(()));
+        assert_eq!(decide_at(Duration::ZERO, Consistency::Fresh, 7), JoinDecision::Join(()));
     }
 
     #[test]
     fn without_a_flight_a_read_leads() {
         let now = Tick::from_nanos(1);
         assert_eq!(
-            board::<()>(None, Consistency::Fresh, FlightId(0), now, BOUND, Rules::default()),
-            Boarding::Lead
+            decide_join::<()>(None, Consistency::Fresh, FlightId(0), now, BOUND, ProtocolRules::default()),
+            JoinDecision::Lead(())
         );
     }
 }

@@ -15,14 +15,14 @@
 use bytes::{Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 
-use crate::protocol::tag::Taken;
+use crate::protocol::tag::TagToken;
 use crate::protocol::token::Token;
 
 /// Length of the kind byte and the id, which every frame begins with.
 const PREFIX_BYTES: usize = 17;
 /// The layout of [`Header`]; a frame of another version is a miss.
 const HEADER_VERSION: u8 = 2;
-const TAG_BYTES: usize = 16;
+const MAC_BYTES: usize = 16;
 
 impl Token {
     /// The frame of a lease with this token: what LEASE sets and FILL compares.
@@ -60,7 +60,7 @@ pub struct Header {
     /// How long the entry may stay anywhere, counted from the start of the load.
     pub ttl_millis: u64,
     /// The tags' tokens taken before the load; the entry is valid while every one still stands.
-    pub tags: Vec<Taken>,
+    pub tags: Vec<TagToken>,
 }
 
 /// An entry as read: a value's bytes, or the knowledge that there is none.
@@ -73,12 +73,12 @@ pub struct Entry {
     pub seal: Seal,
 }
 
-/// How an entry proves that it was written for its key; see [`entry_keys`](crate::entry_keys).
+/// How an entry proves that it was written for its key; see [`protection`](crate::protection).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Seal {
     pub kind: SealKind,
     /// Over the key and the rest of the frame.
-    pub tag: [u8; TAG_BYTES],
+    pub mac: [u8; MAC_BYTES],
 }
 
 /// What the tag of an entry is worth.
@@ -106,7 +106,7 @@ pub enum Frame {
 
 /// Bytes that are no frame of this version: a miss and an alarm, never a panic.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Broken {
+pub enum FrameError {
     #[error("shorter than a frame")]
     Truncated,
     #[error("an unknown kind byte")]
@@ -123,31 +123,31 @@ pub enum Broken {
 
 impl Entry {
     pub fn encode(&self) -> Bytes {
-        let header = self.header.encode();
         let payload = self.payload.as_deref().unwrap_or_default();
-        let mut frame = BytesMut::with_capacity(PREFIX_BYTES + 2 + header.len() + payload.len() + TAG_BYTES);
-        prefix(&mut frame, self.kind(), self.fill);
+        let mut frame =
+            Vec::with_capacity(PREFIX_BYTES + 2 + self.header.bytes_max() + payload.len() + MAC_BYTES);
+        frame.push(self.kind());
+        frame.extend_from_slice(self.fill.as_bytes());
         frame.extend_from_slice(&[HEADER_VERSION, self.seal.kind as u8]);
-        for part in [&header, payload, &self.seal.tag] {
-            frame.extend_from_slice(part);
-        }
-        frame.freeze()
+        let mut frame = self.header.append_to(frame);
+        frame.extend_from_slice(payload);
+        frame.extend_from_slice(&self.seal.mac);
+        Bytes::from(frame)
     }
 
     /// What the tag is over, beside the value's bytes: the key under which the entry stands, and all that the entry says of
-    /// itself.
+    /// itself. Has room for the value's bytes.
     pub(crate) fn context(&self, key: &[u8]) -> Vec<u8> {
-        let header = self.header.encode();
         let payload_bytes = self.payload.as_ref().map_or(0, Bytes::len);
-        let mut context = Vec::with_capacity(8 + key.len() + PREFIX_BYTES + 1 + header.len() + payload_bytes);
+        let own_bytes = 8 + key.len() + PREFIX_BYTES + 1 + self.header.bytes_max();
+        let mut context = Vec::with_capacity(own_bytes + payload_bytes);
         // With its length, so that no byte of the key can be taken for one of the rest.
         context.extend_from_slice(&(key.len() as u64).to_le_bytes());
         context.extend_from_slice(key);
         context.push(self.kind());
         context.extend_from_slice(self.fill.as_bytes());
         context.push(self.seal.kind as u8);
-        context.extend_from_slice(&header);
-        context
+        self.header.append_to(context)
     }
 
     fn kind(&self) -> u8 {
@@ -156,16 +156,22 @@ impl Entry {
 }
 
 impl Header {
-    fn encode(&self) -> Vec<u8> {
+    fn append_to(&self, frame: Vec<u8>) -> Vec<u8> {
         // Postcard fails only on types it cannot express and on full buffers; a header is neither.
-        postcard::to_stdvec(self).expect("a header always encodes")
+        postcard::to_extend(self, frame).expect("a header always encodes")
+    }
+
+    /// At least as many bytes as [`Header::append_to`] appends: its numbers take 10 bytes each at most.
+    fn bytes_max(&self) -> usize {
+        let tags = self.tags.iter().map(|taken| taken.tag.as_bytes().len() + 10 + 16);
+        6 * 10 + tags.sum::<usize>()
     }
 }
 
 impl Frame {
     /// Reads whatever stood under a key. The payload is a slice of `bytes`, not a copy.
-    pub fn parse(bytes: &Bytes) -> Result<Self, Broken> {
-        let (prefix, rest) = bytes.split_at_checked(PREFIX_BYTES).ok_or(Broken::Truncated)?;
+    pub fn parse(bytes: &Bytes) -> Result<Self, FrameError> {
+        let (prefix, rest) = bytes.split_at_checked(PREFIX_BYTES).ok_or(FrameError::Truncated)?;
         let mut id = [0; 16];
         id.copy_from_slice(&prefix[1..]);
         let id = Token::from_bytes(id);
@@ -174,30 +180,30 @@ impl Frame {
             (b'T', true) => Ok(Frame::Tag(id)),
             (b'P', true) => Ok(Frame::Permit(id)),
             (b'A', true) => Ok(Frame::Anchor(id)),
-            (b'L' | b'T' | b'P' | b'A', false) => Err(Broken::Trailing),
+            (b'L' | b'T' | b'P' | b'A', false) => Err(FrameError::Trailing),
             (kind @ (b'V' | b'N'), _) => parse_entry(kind, id, bytes, rest).map(Frame::Entry),
-            _ => Err(Broken::Kind),
+            _ => Err(FrameError::Kind),
         }
     }
 }
 
-fn parse_entry(kind: u8, fill: Token, whole: &Bytes, rest: &[u8]) -> Result<Entry, Broken> {
-    let ([version, seal], rest) = rest.split_first_chunk().ok_or(Broken::Truncated)?;
+fn parse_entry(kind: u8, fill: Token, whole: &Bytes, rest: &[u8]) -> Result<Entry, FrameError> {
+    let ([version, seal], rest) = rest.split_first_chunk().ok_or(FrameError::Truncated)?;
     if *version != HEADER_VERSION {
-        return Err(Broken::Version);
+        return Err(FrameError::Version);
     }
     let seal = match seal {
         0 => SealKind::Checked,
         1 => SealKind::Authenticated,
         2 => SealKind::Sealed,
-        _ => return Err(Broken::Seal),
+        _ => return Err(FrameError::Seal),
     };
-    let (rest, tag) = rest.split_last_chunk().ok_or(Broken::Truncated)?;
-    let seal = Seal { kind: seal, tag: *tag };
-    let (header, payload) = postcard::take_from_bytes::<Header>(rest).map_err(|_| Broken::Header)?;
+    let (rest, tag) = rest.split_last_chunk().ok_or(FrameError::Truncated)?;
+    let seal = Seal { kind: seal, mac: *tag };
+    let (header, payload) = postcard::take_from_bytes::<Header>(rest).map_err(|_| FrameError::Header)?;
     match kind {
         b'N' if payload.is_empty() => Ok(Entry { fill, header, payload: None, seal }),
-        b'N' => Err(Broken::Trailing),
+        b'N' => Err(FrameError::Trailing),
         _ => Ok(Entry { fill, header, payload: Some(whole.slice_ref(payload)), seal }),
     }
 }
@@ -235,10 +241,10 @@ mod tests {
                 digest: 11,
                 loaded_at_millis: 1_763_700_000_000,
                 ttl_millis: 180_000,
-                tags: vec![Taken { tag, token: Token::random() }],
+                tags: vec![TagToken { tag, token: Token::random() }],
             },
             payload: payload.map(Bytes::from_static),
-            seal: Seal { kind: SealKind::Sealed, tag: [9; TAG_BYTES] },
+            seal: Seal { kind: SealKind::Sealed, mac: [9; MAC_BYTES] },
         }
     }
 
@@ -267,7 +273,7 @@ mod tests {
     fn another_header_version_is_a_miss() {
         let mut bytes = entry(Some(b"x")).encode().to_vec();
         bytes[PREFIX_BYTES] = HEADER_VERSION + 1;
-        assert_eq!(Frame::parse(&Bytes::from(bytes)), Err(Broken::Version));
+        assert_eq!(Frame::parse(&Bytes::from(bytes)), Err(FrameError::Version));
     }
 
     proptest! {

@@ -5,13 +5,13 @@
 
 use bytes::Bytes;
 
-use crate::protocol::frame::{Broken, Entry, Frame, fingerprint};
-use crate::protocol::tag::{TagKey, stands};
+use crate::protocol::frame::{Entry, Frame, FrameError, fingerprint};
+use crate::protocol::tag::{TagKey, are_current};
 use crate::protocol::token::Token;
 
 /// What a class can read: entries of this codec and value version, under all of its tags. Others are misses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Expected {
+pub struct ReadableFormat {
     pub codec: u8,
     pub class_version: u32,
     /// How many tags the key has here.
@@ -27,7 +27,7 @@ pub enum AfterRead {
     Wait,
     /// Nothing of use stands there: LEASE. `replace` is the fingerprint of what stands there instead and may
     /// be overwritten; the script compares it, so that a newer frame is never lost.
-    Acquire { replace: Option<Bytes>, alarm: Option<Broken> },
+    Acquire { replace: Option<Bytes>, alarm: Option<FrameError> },
 }
 
 /// The next step after LEASE.
@@ -46,7 +46,7 @@ pub enum AfterLease {
 /// Decides after the plain read of a key. `present` tells each tag's token as read in the same reply.
 pub fn after_read(
     value: Option<&Bytes>,
-    expected: Expected,
+    expected: ReadableFormat,
     present: impl Fn(&TagKey) -> Option<Token>,
 ) -> AfterRead {
     let Some(bytes) = value else {
@@ -62,12 +62,12 @@ pub fn after_read(
 
 /// Decides after LEASE answered with what stands under the key now; `mine` is the token it was asked to set.
 pub fn after_lease(
-    standing: &Bytes,
+    existing: &Bytes,
     mine: Token,
-    expected: Expected,
+    expected: ReadableFormat,
     present: impl Fn(&TagKey) -> Option<Token>,
 ) -> AfterLease {
-    match Frame::parse(standing) {
+    match Frame::parse(existing) {
         Ok(Frame::Lease(token)) if token == mine => AfterLease::Load,
         Ok(Frame::Lease(_)) => AfterLease::Wait,
         Ok(Frame::Entry(entry)) if serves(&entry, expected, &present) => AfterLease::Serve(entry),
@@ -75,23 +75,23 @@ pub fn after_lease(
     }
 }
 
-fn serves(entry: &Entry, expected: Expected, present: &impl Fn(&TagKey) -> Option<Token>) -> bool {
+fn serves(entry: &Entry, expected: ReadableFormat, present: &impl Fn(&TagKey) -> Option<Token>) -> bool {
     let header = &entry.header;
     // Each tag that stands is one of the key's here, so as many are all of them. An entry with fewer was written by an instance
     // that declares fewer: an invalidation of the others would pass it over.
     let is_readable = header.codec == expected.codec
         && header.class_version == expected.class_version
         && header.tags.len() == expected.tags;
-    is_readable && stands(&header.tags, present)
+    is_readable && are_current(&header.tags, present)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::protocol::frame::{Header, Seal};
-    use crate::protocol::tag::Taken;
+    use crate::protocol::tag::TagToken;
 
-    const EXPECTED: Expected = Expected { codec: 0, class_version: 1, tags: 1 };
+    const EXPECTED: ReadableFormat = ReadableFormat { codec: 0, class_version: 1, tags: 1 };
 
     fn tag() -> TagKey {
         TagKey::from(Bytes::from_static(b"ns:#users"))
@@ -104,7 +104,7 @@ mod tests {
             digest: 0,
             loaded_at_millis: 0,
             ttl_millis: 1_000,
-            tags: vec![Taken { tag: tag(), token }],
+            tags: vec![TagToken { tag: tag(), token }],
         };
         let payload = Some(Bytes::from_static(b"v"));
         Entry { fill: Token::random(), header, payload, seal: Seal::default() }
@@ -140,9 +140,9 @@ mod tests {
         let token = Token::random();
         let frame = entry(token).encode();
         for other in [
-            Expected { codec: 1, ..EXPECTED },
-            Expected { class_version: 2, ..EXPECTED },
-            Expected { tags: 2, ..EXPECTED },
+            ReadableFormat { codec: 1, ..EXPECTED },
+            ReadableFormat { class_version: 2, ..EXPECTED },
+            ReadableFormat { tags: 2, ..EXPECTED },
         ] {
             assert!(matches!(after_read(Some(&frame), other, |_| Some(token)), AfterRead::Acquire { .. }));
         }
@@ -152,7 +152,7 @@ mod tests {
     fn hostile_bytes_are_a_miss_with_an_alarm() {
         let junk = Bytes::from_static(b"junk");
         let seen = after_read(Some(&junk), EXPECTED, |_| None);
-        assert_eq!(seen, AfterRead::Acquire { replace: Some(junk), alarm: Some(Broken::Truncated) });
+        assert_eq!(seen, AfterRead::Acquire { replace: Some(junk), alarm: Some(FrameError::Truncated) });
     }
 
     #[test]

@@ -18,10 +18,10 @@ pub struct PermitId(pub u64);
 /// The permits of one shard that are out and not void. A key may have several: the first put voids the others.
 /// Guarded by the shard's lock.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
-pub struct Permits(BTreeMap<Bytes, Vec<Permit>>);
+pub struct Permits(BTreeMap<Bytes, Vec<OpenPermit>>);
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct Permit {
+struct OpenPermit {
     id: PermitId,
     tags: Arc<[TagKey]>,
 }
@@ -29,7 +29,7 @@ struct Permit {
 impl Permits {
     /// Draws a permit for `key`, whose entry depends on `tags`.
     pub fn draw(&mut self, key: Bytes, id: PermitId, tags: Arc<[TagKey]>) {
-        self.0.entry(key).or_default().push(Permit { id, tags });
+        self.0.entry(key).or_default().push(OpenPermit { id, tags });
     }
 
     /// Whether nothing voided it.
@@ -52,9 +52,9 @@ impl Permits {
     }
 
     /// Voids those that are meant by their key or tags.
-    pub fn void_if(&mut self, is_meant: impl Fn(&[u8], &[TagKey]) -> bool) {
+    pub fn void_if(&mut self, is_match: impl Fn(&[u8], &[TagKey]) -> bool) {
         self.0.retain(|key, permits| {
-            permits.retain(|permit| !is_meant(key, &permit.tags));
+            permits.retain(|permit| !is_match(key, &permit.tags));
             !permits.is_empty()
         });
     }

@@ -4,9 +4,9 @@
 //!
 //! 1. Ask Redis for its clock (`began`), its history, certificate, watermark and position: [`plan`].
 //! 2. Take a snapshot of the database, and all that was committed up to it and not at the position.
-//! 3. UNLINK all of that but what this Redis says it has been told by the writer itself: [`untold`]; or drop the
+//! 3. UNLINK all of that but what this Redis says it has been told by the writer itself: [`unpropagated_touches`]; or drop the
 //!    namespace, when nobody can say what it was.
-//! 4. MARK: certificate, watermark and the snapshot as position, in one step: [`mark`].
+//! 4. MARK: certificate, watermark and the snapshot as position, in one step: [`decide_mark`].
 //!
 //! A writer tells its own change: one step in Redis unlinks what it touched and leaves the change's name there. The name
 //! is as true as the position is: a promoted replica or a restored snapshot has both the unlinking and the name, or
@@ -21,14 +21,14 @@ use std::time::Duration;
 
 use crate::journal::{Change, ChangeId, DatabaseId, Touch, touches_of};
 use crate::protocol::certificate::{Certificate, RedisTime};
-use crate::protocol::rules::{Rule, Rules};
+use crate::protocol::rules::{ProtocolRule, ProtocolRules};
 
 /// Longer than any staleness bound can be.
-const ABANDONED: Duration = Duration::from_secs(120);
+const ABANDONED_AFTER: Duration = Duration::from_secs(120);
 
 /// What a Redis says of itself at the start of a pass.
 #[derive(Clone, Debug)]
-pub struct Seen<'a> {
+pub struct PlanInput<'a> {
     /// It calls itself a master.
     pub is_master: bool,
     /// Its clock: the watermark of this pass, for the database's snapshot is taken after it.
@@ -43,7 +43,7 @@ pub struct Seen<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Plan {
     /// Somebody has told it lately: nothing.
-    Rest,
+    Skip,
     /// It is a replica, which cannot be told anything.
     Replica,
     /// What stands there was certified by other figures: see [`Certificate::disagrees`].
@@ -53,38 +53,38 @@ pub enum Plan {
     /// Tell it what was committed since the position it carries.
     Replay,
     /// Its position was written under other figures, by instances that are gone: drop the namespace.
-    Drop,
+    DropNamespace,
     /// Only in a proof: certify it as it is.
     Certify,
 }
 
 /// Decides what a pass does. `mine` is the certificate as this instance would write it, `interval` how often Redis is
 /// to be told.
-pub fn plan(seen: &Seen<'_>, mine: &Certificate, interval: Duration, rules: Rules) -> Plan {
+pub fn plan(seen: &PlanInput<'_>, mine: &Certificate, interval: Duration, rules: ProtocolRules) -> Plan {
     if !seen.is_master {
         return Plan::Replica;
     }
     if let Some(live) = seen.live {
         if mine.disagrees(live) {
-            return if is_abandoned(seen, live) { Plan::Drop } else { Plan::Disagreement };
+            return if is_abandoned(seen, live) { Plan::DropNamespace } else { Plan::Disagreement };
         }
         if is_superseded(mine.database.as_ref(), live.database.as_ref()) {
             return Plan::Superseded;
         }
     }
     let is_live = seen.live == Some(mine);
-    if !is_live && !rules.keep(Rule::CertifiesAfterReplay) {
+    if !is_live && !rules.keeps(ProtocolRule::CertifiesAfterReplay) {
         return Plan::Certify;
     }
     let age = seen.watermark.and_then(|watermark| seen.now.since(watermark));
-    if is_live && age.is_some_and(|age| age < interval) { Plan::Rest } else { Plan::Replay }
+    if is_live && age.is_some_and(|age| age < interval) { Plan::Skip } else { Plan::Replay }
 }
 
 /// Whether nobody can be using what was certified by other figures. Instances with a journal use a Redis only while its
 /// watermark is young; those without make no promise that a journal would keep.
-fn is_abandoned(seen: &Seen<'_>, live: &Certificate) -> bool {
+fn is_abandoned(seen: &PlanInput<'_>, live: &Certificate) -> bool {
     let age = seen.watermark.and_then(|watermark| seen.now.since(watermark));
-    live.database.is_none() || age.is_none_or(|age| age > ABANDONED)
+    live.database.is_none() || age.is_none_or(|age| age > ABANDONED_AFTER)
 }
 
 fn is_superseded(mine: Option<&DatabaseId>, live: Option<&DatabaseId>) -> bool {
@@ -92,15 +92,20 @@ fn is_superseded(mine: Option<&DatabaseId>, live: Option<&DatabaseId>) -> bool {
 }
 
 /// What a pass has still to tell: all that `changes` touched, each once, but of those that have been told by their writers.
-pub fn untold(changes: Vec<Change>, is_told: impl Fn(&ChangeId) -> bool, rules: Rules) -> Vec<Touch> {
-    let is_told = |change: &Change| !rules.keep(Rule::SkipsOnlyTold) || is_told(&change.id);
-    touches_of(changes.into_iter().filter(|change| !is_told(change)))
+pub fn unpropagated_touches(
+    changes: Vec<Change>,
+    is_propagated: impl Fn(&ChangeId) -> bool,
+    rules: ProtocolRules,
+) -> Vec<Touch> {
+    let is_propagated =
+        |change: &Change| !rules.keeps(ProtocolRule::SkipsOnlyPropagated) || is_propagated(&change.id);
+    touches_of(changes.into_iter().filter(|change| !is_propagated(change)))
 }
 
 /// What MARK finds in the Redis it runs in, at the moment it runs.
 #[cfg(any(test, feature = "proof"))]
 #[derive(Clone, Copy, Debug)]
-pub struct Standing<'a> {
+pub struct MarkInput<'a> {
     /// It is a master, of the same history as when the pass began. A Redis that was demoted in between has lost what
     /// the pass told it; that it was promoted again shows only in the history's name.
     pub is_same_history: bool,
@@ -114,7 +119,7 @@ pub struct Standing<'a> {
 
 /// What MARK does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Marking {
+pub enum MarkDecision {
     /// Sets certificate, watermark and position.
     Set,
     /// Another relay was later: leaves all three.
@@ -126,15 +131,15 @@ pub enum Marking {
 /// Decides what MARK does for a pass that began at `began` under the certificate `live`. In production a script does the
 /// same, atomically; a test holds the two together.
 #[cfg(any(test, feature = "proof"))]
-pub fn mark(standing: Standing<'_>, began: RedisTime, live: &[u8]) -> Marking {
-    if !standing.is_same_history || began > standing.now {
-        return Marking::Refuse;
+pub fn decide_mark(input: MarkInput<'_>, began: RedisTime, live: &[u8]) -> MarkDecision {
+    if !input.is_same_history || began > input.now {
+        return MarkDecision::Refuse;
     }
-    let stands = standing.live == Some(live);
-    match standing.watermark {
+    let stands = input.live == Some(live);
+    match input.watermark {
         // Never back; but one ahead of the clock comes from a faster clock, and would last for ever.
-        Some(watermark) if stands && watermark <= standing.now && watermark >= began => Marking::Keep,
-        _ => Marking::Set,
+        Some(watermark) if stands && watermark <= input.now && watermark >= began => MarkDecision::Keep,
+        _ => MarkDecision::Set,
     }
 }
 
@@ -151,14 +156,14 @@ mod tests {
 
     fn planned(live: Option<&Certificate>, watermark: Option<u64>, is_master: bool) -> Plan {
         let now = RedisTime(10_000_000);
-        let seen = Seen { is_master, now, live, watermark: watermark.map(RedisTime) };
-        plan(&seen, &certificate("abc:def", 2), INTERVAL, Rules::default())
+        let seen = PlanInput { is_master, now, live, watermark: watermark.map(RedisTime) };
+        plan(&seen, &certificate("abc:def", 2), INTERVAL, ProtocolRules::default())
     }
 
     #[test]
     fn a_redis_that_was_told_lately_is_left_alone() {
         let mine = certificate("abc:def", 2);
-        assert_eq!(planned(Some(&mine), Some(9_900_000), true), Plan::Rest);
+        assert_eq!(planned(Some(&mine), Some(9_900_000), true), Plan::Skip);
         assert_eq!(planned(Some(&mine), Some(9_850_000), true), Plan::Replay);
         assert_eq!(planned(Some(&mine), Some(10_000_001), true), Plan::Replay, "ahead of its clock");
         assert_eq!(planned(Some(&mine), None, true), Plan::Replay);
@@ -172,9 +177,9 @@ mod tests {
         assert_eq!(planned(Some(&mine), None, false), Plan::Replica);
         let other = Certificate { bound_ms: 1_000, ..mine.clone() };
         assert_eq!(planned(Some(&other), Some(9_000_000), true), Plan::Disagreement);
-        assert_eq!(planned(Some(&other), None, true), Plan::Drop, "nobody is using it");
+        assert_eq!(planned(Some(&other), None, true), Plan::DropNamespace, "nobody is using it");
         let unjournalled = Certificate { database: None, ..mine };
-        assert_eq!(planned(Some(&unjournalled), None, true), Plan::Drop, "it promised less");
+        assert_eq!(planned(Some(&unjournalled), None, true), Plan::DropNamespace, "it promised less");
         assert_eq!(planned(Some(&certificate("abc:def", 3)), None, true), Plan::Superseded);
         assert_eq!(planned(Some(&certificate("abc:def", 1)), None, true), Plan::Replay);
     }
@@ -189,39 +194,39 @@ mod tests {
         let touches =
             |keys: &[&str]| keys.iter().map(|key| Touch::entry("rooms", [*key])).collect::<Vec<_>>();
         let told_8 = |id: &ChangeId| id.as_str() == "8";
-        let untold = |is_told: &dyn Fn(&ChangeId) -> bool| {
-            let mut touches = untold(changes(), is_told, Rules::default());
+        let unpropagated_touches = |is_propagated: &dyn Fn(&ChangeId) -> bool| {
+            let mut touches = unpropagated_touches(changes(), is_propagated, ProtocolRules::default());
             touches.sort();
             touches
         };
-        assert_eq!(untold(&told_8), touches(&["a", "b", "c", "d"]));
+        assert_eq!(unpropagated_touches(&told_8), touches(&["a", "b", "c", "d"]));
         let told_but_8 = |id: &ChangeId| id.as_str() != "8";
-        assert_eq!(untold(&told_but_8), touches(&["b", "c"]));
-        assert_eq!(untold(&|_| true), []);
+        assert_eq!(unpropagated_touches(&told_but_8), touches(&["b", "c"]));
+        assert_eq!(unpropagated_touches(&|_| true), []);
     }
 
     #[test]
     fn the_watermark_never_moves_back_unless_it_is_worth_nothing() {
-        let standing = |watermark, live| Standing {
+        let input = |watermark, live| MarkInput {
             is_same_history: true,
             now: RedisTime(10),
             live: Some(live),
             watermark: Some(RedisTime(watermark)),
         };
-        let marked = |standing| mark(standing, RedisTime(5), b"mine");
-        assert_eq!(marked(standing(4, b"mine")), Marking::Set);
-        assert_eq!(marked(standing(5, b"mine")), Marking::Keep);
-        assert_eq!(marked(standing(11, b"mine")), Marking::Set, "ahead of the clock");
-        assert_eq!(marked(standing(6, b"other")), Marking::Set, "of another certificate");
-        assert_eq!(marked(Standing { live: None, ..standing(6, b"") }), Marking::Set);
+        let marked = |input| decide_mark(input, RedisTime(5), b"mine");
+        assert_eq!(marked(input(4, b"mine")), MarkDecision::Set);
+        assert_eq!(marked(input(5, b"mine")), MarkDecision::Keep);
+        assert_eq!(marked(input(11, b"mine")), MarkDecision::Set, "ahead of the clock");
+        assert_eq!(marked(input(6, b"other")), MarkDecision::Set, "of another certificate");
+        assert_eq!(marked(MarkInput { live: None, ..input(6, b"") }), MarkDecision::Set);
     }
 
     #[test]
     fn a_redis_that_was_demoted_meanwhile_is_not_marked() {
-        let standing =
-            Standing { is_same_history: false, now: RedisTime(10), live: Some(b"mine"), watermark: None };
-        assert_eq!(mark(standing, RedisTime(5), b"mine"), Marking::Refuse);
-        let before = Standing { is_same_history: true, now: RedisTime(4), ..standing };
-        assert_eq!(mark(before, RedisTime(5), b"mine"), Marking::Refuse, "its clock went back");
+        let input =
+            MarkInput { is_same_history: false, now: RedisTime(10), live: Some(b"mine"), watermark: None };
+        assert_eq!(decide_mark(input, RedisTime(5), b"mine"), MarkDecision::Refuse);
+        let before = MarkInput { is_same_history: true, now: RedisTime(4), ..input };
+        assert_eq!(decide_mark(before, RedisTime(5), b"mine"), MarkDecision::Refuse, "its clock went back");
     }
 }

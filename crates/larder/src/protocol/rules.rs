@@ -3,7 +3,7 @@
 
 /// One rule. Each names the mutant that breaks it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Rule {
+pub enum ProtocolRule {
     /// A fill is a compare-and-set against its lease. Mutant `plain-set`.
     FillComparesLease,
     /// Nobody joins a flight that began before a write which it must see. Mutant `blind-join`.
@@ -22,7 +22,7 @@ pub enum Rule {
     /// A Redis is certified only after what it missed was replayed. Mutant `no-replay`.
     CertifiesAfterReplay,
     /// A pass leaves out only what has been told, in the same step as its names were left there. Mutant `blind-skip`.
-    SkipsOnlyTold,
+    SkipsOnlyPropagated,
     /// A value that was computed is put only by its permit, which every invalidation voids. Mutant `blind-put`.
     PutsUnderPermit,
     /// What a load of a memory-only class brought enters memory only if the read that saw its anchor is still watched: no
@@ -40,30 +40,30 @@ pub enum Rule {
 
 /// The protocol's rules; with the feature `proof`, perhaps without one of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Rules {
+pub struct ProtocolRules {
     #[cfg(feature = "proof")]
-    broken: Broken,
+    broken: BrokenRules,
 }
 
 /// Which rules are broken.
 #[cfg(feature = "proof")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-enum Broken {
+enum BrokenRules {
     #[default]
     None,
-    One(Rule),
+    One(ProtocolRule),
     All,
 }
 
-impl Rules {
+impl ProtocolRules {
     /// Whether `rule` is kept. Always, outside a proof.
     #[inline]
-    pub fn keep(self, rule: Rule) -> bool {
+    pub fn keeps(self, rule: ProtocolRule) -> bool {
         #[cfg(feature = "proof")]
         return match self.broken {
-            Broken::None => true,
-            Broken::One(broken) => broken != rule,
-            Broken::All => false,
+            BrokenRules::None => true,
+            BrokenRules::One(broken) => broken != rule,
+            BrokenRules::All => false,
         };
         #[cfg(not(feature = "proof"))]
         {
@@ -74,55 +74,55 @@ impl Rules {
 }
 
 #[cfg(feature = "proof")]
-impl Rules {
+impl ProtocolRules {
     /// The protocol without `rule`.
-    pub fn without(rule: Rule) -> Self {
-        Rules { broken: Broken::One(rule) }
+    pub fn without(rule: ProtocolRule) -> Self {
+        ProtocolRules { broken: BrokenRules::One(rule) }
     }
 
     /// What most caches do: none of the rules.
     pub fn naive() -> Self {
-        Rules { broken: Broken::All }
+        ProtocolRules { broken: BrokenRules::All }
     }
 }
 
 #[cfg(feature = "proof")]
-impl Rule {
+impl ProtocolRule {
     /// All of them, in the order of the list of mutants.
-    pub const ALL: [Rule; 14] = [
-        Rule::FillComparesLease,
-        Rule::JoinsNoPast,
-        Rule::LoadsThePresent,
-        Rule::FillerInsertsNothing,
-        Rule::InsertsOnlyTracked,
-        Rule::InsertsNothingLate,
-        Rule::UsesOnlyCertified,
-        Rule::CertifiesAfterReplay,
-        Rule::SkipsOnlyTold,
-        Rule::PutsUnderPermit,
-        Rule::KeepsUnderAnchor,
-        Rule::ComparesDigests,
-        Rule::NamesItsDatabase,
-        Rule::AttestsSilence,
+    pub const ALL: [ProtocolRule; 14] = [
+        ProtocolRule::FillComparesLease,
+        ProtocolRule::JoinsNoPast,
+        ProtocolRule::LoadsThePresent,
+        ProtocolRule::FillerInsertsNothing,
+        ProtocolRule::InsertsOnlyTracked,
+        ProtocolRule::InsertsNothingLate,
+        ProtocolRule::UsesOnlyCertified,
+        ProtocolRule::CertifiesAfterReplay,
+        ProtocolRule::SkipsOnlyPropagated,
+        ProtocolRule::PutsUnderPermit,
+        ProtocolRule::KeepsUnderAnchor,
+        ProtocolRule::ComparesDigests,
+        ProtocolRule::NamesItsDatabase,
+        ProtocolRule::AttestsSilence,
     ];
 
     /// The name of the mutant that breaks it.
     pub fn mutant(self) -> &'static str {
         match self {
-            Rule::FillComparesLease => "plain-set",
-            Rule::JoinsNoPast => "blind-join",
-            Rule::LoadsThePresent => "old-snapshot",
-            Rule::FillerInsertsNothing => "insert-on-fill",
-            Rule::InsertsOnlyTracked => "untracked-insert",
-            Rule::InsertsNothingLate => "late-insert",
-            Rule::UsesOnlyCertified => "no-certificate",
-            Rule::CertifiesAfterReplay => "no-replay",
-            Rule::SkipsOnlyTold => "blind-skip",
-            Rule::PutsUnderPermit => "blind-put",
-            Rule::KeepsUnderAnchor => "unwatched-copy",
-            Rule::ComparesDigests => "any-shape",
-            Rule::NamesItsDatabase => "shared-keys",
-            Rule::AttestsSilence => "trust-silence",
+            ProtocolRule::FillComparesLease => "plain-set",
+            ProtocolRule::JoinsNoPast => "blind-join",
+            ProtocolRule::LoadsThePresent => "old-snapshot",
+            ProtocolRule::FillerInsertsNothing => "insert-on-fill",
+            ProtocolRule::InsertsOnlyTracked => "untracked-insert",
+            ProtocolRule::InsertsNothingLate => "late-insert",
+            ProtocolRule::UsesOnlyCertified => "no-certificate",
+            ProtocolRule::CertifiesAfterReplay => "no-replay",
+            ProtocolRule::SkipsOnlyPropagated => "blind-skip",
+            ProtocolRule::PutsUnderPermit => "blind-put",
+            ProtocolRule::KeepsUnderAnchor => "unwatched-copy",
+            ProtocolRule::ComparesDigests => "any-shape",
+            ProtocolRule::NamesItsDatabase => "shared-keys",
+            ProtocolRule::AttestsSilence => "trust-silence",
         }
     }
 }

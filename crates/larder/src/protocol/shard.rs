@@ -14,9 +14,9 @@ use bytes::Bytes;
 
 use crate::clock::Tick;
 use crate::policy::Consistency;
-use crate::protocol::flight::{Boarding, Flight, FlightId, board};
+use crate::protocol::flight::{Flight, FlightId, JoinDecision, decide_join};
 use crate::protocol::permit::{PermitId, Permits};
-use crate::protocol::rules::{Rule, Rules};
+use crate::protocol::rules::{ProtocolRule, ProtocolRules};
 use crate::protocol::tag::TagKey;
 
 /// Counts the invalidations that reached a shard. Compared by equality only.
@@ -29,18 +29,11 @@ pub struct Shard<H> {
     seq: u64,
     flights: BTreeMap<Bytes, Flight<H>>,
     permits: Permits,
-    rules: Rules,
-}
-
-/// The outcome of [`Shard::board`].
-pub enum Boarded<H> {
-    Join(H),
-    After(H),
-    Lead,
+    rules: ProtocolRules,
 }
 
 impl<H: Clone> Shard<H> {
-    pub fn new(rules: Rules) -> Self {
+    pub fn new(rules: ProtocolRules) -> Self {
         Shard { seq: 0, flights: BTreeMap::new(), permits: Permits::default(), rules }
     }
 
@@ -51,18 +44,18 @@ impl<H: Clone> Shard<H> {
 
     /// Whether a copy read since `seen` may still be inserted.
     pub fn may_insert(&self, seen: Seq) -> bool {
-        self.seq == seen.0 || !self.rules.keep(Rule::InsertsNothingLate)
+        self.seq == seen.0 || !self.rules.keeps(ProtocolRule::InsertsNothingLate)
     }
 
     /// An invalidation of some key of this shard arrived; returns the key's flight, to be told of it.
-    pub fn pushed(&mut self, key: &[u8]) -> Option<H> {
+    pub fn apply_push(&mut self, key: &[u8]) -> Option<H> {
         self.seq += 1;
         self.permits.void(key);
         self.flights.get(key).map(|flight| flight.handle.clone())
     }
 
     /// Everything this shard knows may be old: nothing in progress may insert any more.
-    pub fn cleared(&mut self) -> Vec<H> {
+    pub fn detach_all(&mut self) -> Vec<H> {
         self.seq += 1;
         self.permits.void_all();
         std::mem::take(&mut self.flights).into_values().map(|flight| flight.handle).collect()
@@ -72,7 +65,7 @@ impl<H: Clone> Shard<H> {
     pub fn detach(&mut self, key: &[u8]) -> Option<H> {
         self.seq += 1;
         self.permits.void(key);
-        if !self.rules.keep(Rule::JoinsNoPast) {
+        if !self.rules.keeps(ProtocolRule::JoinsNoPast) {
             return self.flights.get(key).map(|flight| flight.handle.clone());
         }
         self.flights.remove(key).map(|flight| flight.handle)
@@ -85,19 +78,19 @@ impl<H: Clone> Shard<H> {
     }
 
     /// The same for every flight whose key is among those meant.
-    pub fn detach_matching(&mut self, is_meant: impl Fn(&[u8]) -> bool) -> Vec<(Bytes, H)> {
-        self.detach_if(|key, _| is_meant(key))
+    pub fn detach_matching(&mut self, is_match: impl Fn(&[u8]) -> bool) -> Vec<(Bytes, H)> {
+        self.detach_if(|key, _| is_match(key))
     }
 
     /// Counts as an invalidation of the shard: a tracked read of a key that is meant may be under way without a flight
     /// on the table.
-    fn detach_if(&mut self, is_meant: impl Fn(&[u8], &[TagKey]) -> bool) -> Vec<(Bytes, H)> {
+    fn detach_if(&mut self, is_match: impl Fn(&[u8], &[TagKey]) -> bool) -> Vec<(Bytes, H)> {
         self.seq += 1;
-        self.permits.void_if(&is_meant);
-        if !self.rules.keep(Rule::JoinsNoPast) {
+        self.permits.void_if(&is_match);
+        if !self.rules.keeps(ProtocolRule::JoinsNoPast) {
             return Vec::new();
         }
-        let meant = self.flights.extract_if(.., |key, flight| is_meant(key, &flight.tags));
+        let meant = self.flights.extract_if(.., |key, flight| is_match(key, &flight.tags));
         meant.map(|(key, flight)| (key, flight.handle)).collect()
     }
 
@@ -112,24 +105,23 @@ impl<H: Clone> Shard<H> {
     }
 
     /// How a read that missed goes on. On `Lead` the caller begins a flight under the same lock.
-    pub fn board(
+    pub fn decide_join(
         &self,
         key: &[u8],
         consistency: Consistency,
         arrival: FlightId,
         now: Tick,
         bound: Duration,
-    ) -> Boarded<H> {
-        let flight = self.flights.get(key);
-        match (board(flight, consistency, arrival, now, bound, self.rules), flight) {
-            (Boarding::Join, Some(flight)) => Boarded::Join(flight.handle.clone()),
-            (Boarding::After, Some(flight)) => Boarded::After(flight.handle.clone()),
-            _ => Boarded::Lead,
+    ) -> JoinDecision<H> {
+        match decide_join(self.flights.get(key), consistency, arrival, now, bound, self.rules) {
+            JoinDecision::Join(handle) => JoinDecision::Join(handle.clone()),
+            JoinDecision::Wait(handle) => JoinDecision::Wait(handle.clone()),
+            JoinDecision::Lead(()) => JoinDecision::Lead(()),
         }
     }
 
     /// Puts a flight on the table, in place of one that grew too old to join.
-    pub fn depart(&mut self, key: Bytes, id: FlightId, began: Tick, tags: Arc<[TagKey]>, handle: H) {
+    pub fn begin_flight(&mut self, key: Bytes, id: FlightId, began: Tick, tags: Arc<[TagKey]>, handle: H) {
         self.flights.insert(key, Flight { id, began, tags, handle });
     }
 
@@ -158,8 +150,8 @@ impl<H: Clone> Shard<H> {
     /// Whether the caller may put the permit's value, under this same lock. If so, nothing that is under way for the key
     /// enters after it: other permits, the flight and tracked reads of the key began with what stood there before. `rule`
     /// names what a proof breaks here.
-    pub fn redeem(&mut self, key: &[u8], id: PermitId, rule: Rule) -> bool {
-        if !self.permits.is_valid(key, id) && self.rules.keep(rule) {
+    pub fn redeem(&mut self, key: &[u8], id: PermitId, rule: ProtocolRule) -> bool {
+        if !self.permits.is_valid(key, id) && self.rules.keeps(rule) {
             return false;
         }
         self.seq += 1;
@@ -185,7 +177,7 @@ impl<H: Clone> Shard<H> {
     }
 
     /// Takes a flight off the table, if it is still there.
-    pub fn land(&mut self, key: &[u8], id: FlightId) {
+    pub fn end_flight(&mut self, key: &[u8], id: FlightId) {
         if self.is_attached(key, id) {
             self.flights.remove(key);
         }
@@ -200,8 +192,8 @@ mod tests {
     const NOW: Tick = Tick::PAST;
 
     fn departed(tags: &[TagKey]) -> Shard<&'static str> {
-        let mut shard = Shard::new(Rules::default());
-        shard.depart(Bytes::from("k"), FlightId(1), NOW, tags.into(), "first");
+        let mut shard = Shard::new(ProtocolRules::default());
+        shard.begin_flight(Bytes::from("k"), FlightId(1), NOW, tags.into(), "first");
         shard
     }
 
@@ -210,12 +202,12 @@ mod tests {
         let mut shard = departed(&[]);
         let seen = shard.seq();
         assert!(shard.may_insert(seen));
-        assert_eq!(shard.pushed(b"k"), Some("first"));
+        assert_eq!(shard.apply_push(b"k"), Some("first"));
         assert!(!shard.may_insert(seen));
         assert!(shard.is_attached(b"k", FlightId(1)), "a push fences the insert, not the flight");
 
         let seen = shard.seq();
-        shard.cleared();
+        shard.detach_all();
         assert!(!shard.may_insert(seen), "clearing fences every insert in progress");
     }
 
@@ -225,28 +217,28 @@ mod tests {
         let detach: [fn(&mut Shard<&'static str>, &TagKey); 3] = [
             |shard, _| assert_eq!(shard.detach(b"k"), Some("first")),
             |shard, tag| assert_eq!(shard.detach_tagged(tag), [(Bytes::from("k"), "first")]),
-            |shard, _| assert_eq!(shard.cleared(), ["first"]),
+            |shard, _| assert_eq!(shard.detach_all(), ["first"]),
         ];
         for detach in detach {
             let mut shard = departed(std::slice::from_ref(&tag));
             detach(&mut shard, &tag);
             assert!(!shard.is_attached(b"k", FlightId(1)));
-            let next = shard.board(b"k", Consistency::Bounded, FlightId(2), NOW, BOUND);
-            assert!(matches!(next, Boarded::Lead), "who comes later loads anew");
+            let next = shard.decide_join(b"k", Consistency::Bounded, FlightId(2), NOW, BOUND);
+            assert!(matches!(next, JoinDecision::Lead(())), "who comes later loads anew");
         }
     }
 
     #[test]
     fn a_void_permit_puts_nothing() {
-        const RULE: Rule = Rule::PutsUnderPermit;
+        const RULE: ProtocolRule = ProtocolRule::PutsUnderPermit;
         const ID: PermitId = PermitId(1);
         let tag = TagKey::from(Bytes::from_static(b"users"));
         let void: [fn(&mut Shard<&'static str>, &TagKey); 7] = [
-            |shard, _| assert!(shard.pushed(b"k").is_some()),
+            |shard, _| assert!(shard.apply_push(b"k").is_some()),
             |shard, _| assert!(shard.detach(b"k").is_some()),
             |shard, tag| drop(shard.detach_tagged(tag)),
             |shard, _| drop(shard.detach_matching(|key| key == b"k")),
-            |shard, _| drop(shard.cleared()),
+            |shard, _| drop(shard.detach_all()),
             |shard, _| shard.void_permits(b"k"),
             |shard, _| shard.give_up(b"k", ID),
         ];
@@ -278,9 +270,9 @@ mod tests {
     fn delete_twice_leaves_the_first_flight_nothing_to_land_on() {
         let mut shard = departed(&[]);
         shard.detach(b"k");
-        shard.depart(Bytes::from("k"), FlightId(2), NOW, [].into(), "second");
+        shard.begin_flight(Bytes::from("k"), FlightId(2), NOW, [].into(), "second");
         assert!(!shard.is_attached(b"k", FlightId(1)) && shard.is_attached(b"k", FlightId(2)));
-        shard.land(b"k", FlightId(1));
+        shard.end_flight(b"k", FlightId(1));
         assert!(shard.is_attached(b"k", FlightId(2)), "the first flight's landing leaves the second alone");
     }
 }

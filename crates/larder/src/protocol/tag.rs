@@ -27,14 +27,14 @@ impl TagKey {
 
 /// A tag and the token it had when it was taken.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-pub struct Taken {
+pub struct TagToken {
     pub tag: TagKey,
     pub token: Token,
 }
 
 /// Whether an entry that took these tokens still stands. A missing token means invalid: whoever evicted,
 /// flushed or unlinked it may have done so because of a write.
-pub fn stands(taken: &[Taken], present: impl Fn(&TagKey) -> Option<Token>) -> bool {
+pub fn are_current(taken: &[TagToken], present: impl Fn(&TagKey) -> Option<Token>) -> bool {
     taken.iter().all(|taken| present(&taken.tag) == Some(taken.token))
 }
 
@@ -46,12 +46,12 @@ mod tests {
     fn an_entry_stands_only_while_every_token_is_the_one_it_took() {
         let (users, teams) = (TagKey::from(Bytes::from("users")), TagKey::from(Bytes::from("teams")));
         let (a, b, later) = (Token::random(), Token::random(), Token::random());
-        let taken = [Taken { tag: users.clone(), token: a }, Taken { tag: teams.clone(), token: b }];
+        let taken = [TagToken { tag: users.clone(), token: a }, TagToken { tag: teams.clone(), token: b }];
         let world = |of_users, of_teams| move |tag: &TagKey| if *tag == users { of_users } else { of_teams };
 
-        assert!(stands(&taken, world.clone()(Some(a), Some(b))));
-        assert!(!stands(&taken, world.clone()(Some(a), Some(later))), "one tag was invalidated");
-        assert!(!stands(&taken, world.clone()(None, Some(b))), "a missing token means invalid");
-        assert!(stands(&[], world(None, None)), "without tags there is nothing to lose");
+        assert!(are_current(&taken, world.clone()(Some(a), Some(b))));
+        assert!(!are_current(&taken, world.clone()(Some(a), Some(later))), "one tag was invalidated");
+        assert!(!are_current(&taken, world.clone()(None, Some(b))), "a missing token means invalid");
+        assert!(are_current(&[], world(None, None)), "without tags there is nothing to lose");
     }
 }

@@ -2,7 +2,7 @@
 
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
-pub(crate) mod usable;
+pub(crate) mod validity;
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use crate::batch::Sweep;
 use crate::journal::ChangeId;
-use crate::protocol::tag::{TagKey, Taken};
+use crate::protocol::tag::{TagKey, TagToken};
 use crate::protocol::token::Token;
 
 /// Why the shared tier did not do what it was asked.
@@ -24,9 +24,9 @@ pub(crate) enum Fault {
 }
 
 /// What LEASE brought, or the planting of another frame.
-pub(crate) struct Leased {
+pub(crate) struct FrameReply {
     /// What stands under the key now: the frame that was asked for, or what was there before.
-    pub(crate) standing: Bytes,
+    pub(crate) existing: Bytes,
     /// The standing frame of each tag that was to be minted, in the order asked.
     pub(crate) minted: Vec<Bytes>,
 }
@@ -36,14 +36,14 @@ pub(crate) struct Leased {
 /// - `read` is one tracked read: from its reply on, every change of a key it named is reported through
 ///   [`Listener::pushed`], in the order in which the server made it relative to replies.
 /// - `read_anchor` is the same, and tells how long the first key may still stand: at least so long from its sending on.
-/// - `lease`, `plant`, `permit`, `put`, `fill` and `release` are each atomic on their key.
-/// - When reports may have been lost, [`Listener::cleared`] is called before the tier is usable again.
+/// - `lease`, `set_frame`, `permit`, `put`, `fill` and `release` are each atomic on their key.
+/// - When reports may have been lost, [`Listener::clear_guarded`] is called before the tier is usable again.
 ///
 /// What the caller guarantees: keys are spelled by `key`, tokens are used once.
 #[async_trait]
 pub(crate) trait Remote: Send + Sync {
     /// `key` as the tier has it: an entry is bound to that.
-    fn spelled(&self, key: &Bytes) -> Bytes;
+    fn redis_key(&self, key: &Bytes) -> Bytes;
 
     /// The values of `keys`, read together; refused by a server that is no longer the master.
     async fn read(&self, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>, Fault>;
@@ -59,19 +59,19 @@ pub(crate) trait Remote: Send + Sync {
         token: Token,
         replace: Option<&Bytes>,
         mint: &[(TagKey, Token)],
-    ) -> Result<Leased, Fault>;
+    ) -> Result<FrameReply, Fault>;
 
     /// Sets `frame` under `key` for `life` as `lease` does its own.
-    async fn plant(
+    async fn set_frame(
         &self,
         key: &Bytes,
         frame: Bytes,
         life: Duration,
         replace: Option<&Bytes>,
         mint: &[(TagKey, Token)],
-    ) -> Result<Leased, Fault>;
+    ) -> Result<FrameReply, Fault>;
 
-    /// As `plant` with a permit of id `token`; one that stands there already is shared, and stands for `life` at least.
+    /// As `set_frame` with a permit of id `token`; one that stands there already is shared, and stands for `life` at least.
     async fn permit(
         &self,
         key: &Bytes,
@@ -79,14 +79,14 @@ pub(crate) trait Remote: Send + Sync {
         life: Duration,
         replace: Option<&Bytes>,
         mint: &[(TagKey, Token)],
-    ) -> Result<Leased, Fault>;
+    ) -> Result<FrameReply, Fault>;
 
-    /// Puts `frame` for `ttl` in place of what `standing` fingerprints, if that and every one of `tags`' tokens stand.
+    /// Puts `frame` for `ttl` in place of what `existing` fingerprints, if that and every one of `tags`' tokens stand.
     async fn put(
         &self,
         key: &Bytes,
-        standing: &Bytes,
-        tags: &[Taken],
+        existing: &Bytes,
+        tags: &[TagToken],
         frame: Bytes,
         ttl: Duration,
     ) -> Result<bool, Fault>;
@@ -101,13 +101,13 @@ pub(crate) trait Remote: Send + Sync {
     async fn unlink(&self, keys: &[Bytes]) -> Result<u64, Fault>;
 
     /// As `unlink`; in the same step `changes` are left there as told, for whoever follows the journal, or not at all.
-    async fn tell(&self, keys: &[Bytes], changes: &[ChangeId]) -> Result<u64, Fault>;
+    async fn unlink_and_record(&self, keys: &[Bytes], changes: &[ChangeId]) -> Result<u64, Fault>;
 
     /// Finds and deletes whatever was there when it began, leases too, and says how much that was.
     async fn sweep(&self, what: Sweep<'_>) -> Result<u64, Fault>;
 
     /// Whether changes of read keys are reported. Where not, nothing it read may be kept in memory.
-    fn tracks(&self) -> bool;
+    fn is_tracking(&self) -> bool;
 
     /// An operation got no answer: check now rather than at the next heartbeat.
     fn suspect(&self);
@@ -128,11 +128,11 @@ pub(crate) trait Inspect: Send + Sync {
     async fn exist(&self, keys: &[Bytes]) -> Result<Vec<bool>, Fault>;
 
     /// What stands under each of `keys`, and how long it may still stand.
-    async fn look(&self, keys: &[Bytes]) -> Result<Vec<Option<Inspected>>, Fault>;
+    async fn look(&self, keys: &[Bytes]) -> Result<Vec<Option<InspectedFrame>>, Fault>;
 }
 
 /// What [`Inspect::look`] found under a key.
-pub(crate) struct Inspected {
+pub(crate) struct InspectedFrame {
     pub(crate) frame: Bytes,
     /// `None` when it stands until somebody deletes it.
     pub(crate) left: Option<Duration>,
@@ -141,8 +141,8 @@ pub(crate) struct Inspected {
 /// Whoever keeps copies of what was read.
 pub(crate) trait Listener: Send + Sync {
     /// `key` changed. Called inline in the connection's reader: an await here would lose the wire's order.
-    fn pushed(&self, key: &[u8]);
+    fn apply_push(&self, key: &[u8]);
 
     /// Changes may have gone unreported: forget everything that lives by the reports.
-    fn cleared(&self);
+    fn clear_guarded(&self);
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use larder::cache::Cache;
 use larder::class::Class;
 use larder::codec::Codec;
-use larder::source::{Kept, Source, WhyNot};
+use larder::source::{NotStoredReason, Placement, Source};
 use larder_testbed::Redis;
 use rust_decimal::Decimal;
 use serde::{Serialize, de::DeserializeOwned};
@@ -43,7 +43,7 @@ impl Caches {
 /// How many values of one type were carried, and how many refused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Tally {
-    carried: u32,
+    encoded: u32,
     refused: u32,
 }
 
@@ -64,7 +64,7 @@ fn same<V: PartialEq + Debug>(a: &V, b: &V) -> bool {
 
 async fn carries<V>(caches: &Caches, codec: Codec, name: &str) -> Tally
 where
-    V: Drawn + Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static,
+    V: DrawnPermit + Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static,
 {
     let open = |cache: &Cache| -> Class<u32, V> {
         cache.class(&format!("{name}-{codec:?}")).codec(codec).open().unwrap()
@@ -79,9 +79,9 @@ where
         assert!(same(&*loaded, &value), "{what} was loaded as {loaded:?}");
         let (_, source_alone) = load(&alone, key, &value).await;
         match source {
-            Source::Load { kept: Kept::Redis } => {
-                tally.carried += 1;
-                assert_eq!(source_alone, Source::Load { kept: Kept::Memory }, "{what}");
+            Source::Load { placement: Placement::Redis } => {
+                tally.encoded += 1;
+                assert_eq!(source_alone, Source::Load { placement: Placement::Memory }, "{what}");
                 for (class, from) in
                     [(&reader, Source::Redis), (&reader, Source::Memory), (&alone, Source::Memory)]
                 {
@@ -95,7 +95,11 @@ where
             }
             refused => {
                 tally.refused += 1;
-                assert_eq!(refused, Source::Load { kept: Kept::Nowhere(WhyNot::NotCarried) }, "{what}");
+                assert_eq!(
+                    refused,
+                    Source::Load { placement: Placement::Nowhere(NotStoredReason::NotCarried) },
+                    "{what}"
+                );
                 assert_eq!(source_alone, refused, "{what}: memory alone shows it too");
             }
         }
@@ -129,7 +133,7 @@ async fn values_of_any_shape_come_back_from_both_tiers_or_are_stored_in_neither(
         assert!(tallies.len() >= 40);
         let refused: Vec<_> = tallies.iter().filter(|(_, tally)| tally.refused > 0).collect();
         let never: Vec<_> =
-            tallies.iter().filter(|(_, tally)| tally.carried == 0).map(|(name, _)| *name).collect();
+            tallies.iter().filter(|(_, tally)| tally.encoded == 0).map(|(name, _)| *name).collect();
         println!("{codec:?} refuses values of {refused:?}, all of {never:?}");
         let names: Vec<&str> = refused.iter().map(|(name, _)| *name).collect();
         match codec {

@@ -83,7 +83,7 @@ macro_rules! types {
         $(#[$attribute])*
         pub(crate) struct $name { $($(#[$field_attribute])* pub(crate) $field: $type,)* }
 
-        impl Drawn for $name {
+        impl DrawnPermit for $name {
             fn drawn(draw: &mut Draw) -> Self {
                 $name { $($field: { let $draw: &mut Draw = &mut *draw; $value },)* }
             }
@@ -92,7 +92,7 @@ macro_rules! types {
 }
 
 /// A type of which values can be drawn.
-pub(crate) trait Drawn {
+pub(crate) trait DrawnPermit {
     fn drawn(draw: &mut Draw) -> Self;
 }
 
@@ -190,7 +190,7 @@ macro_rules! enums {
         $(#[$attribute])*
         pub(crate) enum $name { Empty, One(u32), Named { id: u64, at: Option<Timestamp> }, Other(Plain) }
 
-        impl Drawn for $name {
+        impl DrawnPermit for $name {
             fn drawn(draw: &mut Draw) -> Self {
                 match draw.below(4) {
                     0 => $name::Empty,
@@ -219,10 +219,10 @@ enums! {
 pub(crate) enum Internal {
     Started { at: Timestamp, by: Uuid },
     Priced(Money),
-    Done,
+    InvalidationOutcome,
 }
 
-impl Drawn for Internal {
+impl DrawnPermit for Internal {
     fn drawn(draw: &mut Draw) -> Self {
         match draw.below(3) {
             0 => Internal::Started {
@@ -230,7 +230,7 @@ impl Drawn for Internal {
                 by: Uuid::from_u128(u128::from(draw.number())),
             },
             1 => Internal::Priced(Money::drawn(draw)),
-            _ => Internal::Done,
+            _ => Internal::InvalidationOutcome,
         }
     }
 }
@@ -258,7 +258,7 @@ pub(crate) struct Generic<T> {
 
 macro_rules! drawn {
     ($($type:ty = |$draw:ident| $value:expr;)*) => {$(
-        impl Drawn for $type {
+        impl DrawnPermit for $type {
             fn drawn($draw: &mut Draw) -> Self {
                 $value
             }

@@ -25,10 +25,10 @@ impl Disguise {
                 let (client, server) = (client.unwrap(), TcpStream::connect((Ipv4Addr::LOCALHOST, target)));
                 let Ok(server) = server else { continue };
                 let (requests, replies) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-                thread::spawn(move || pass(requests, server, std::mem::take));
+                thread::spawn(move || forward(requests, server, std::mem::take));
                 let rewrite = shared.clone();
                 thread::spawn(move || {
-                    pass(replies, client, |bytes| match &*rewrite.lock().unwrap() {
+                    forward(replies, client, |bytes| match &*rewrite.lock().unwrap() {
                         Some((from, to)) => rewritten(bytes, from.as_bytes(), to.as_bytes()),
                         None => std::mem::take(bytes),
                     });
@@ -48,7 +48,7 @@ impl Disguise {
     }
 }
 
-fn pass(mut from: TcpStream, mut to: TcpStream, rewrite: impl Fn(&mut Vec<u8>) -> Vec<u8>) {
+fn forward(mut from: TcpStream, mut to: TcpStream, rewrite: impl Fn(&mut Vec<u8>) -> Vec<u8>) {
     let (mut buffer, mut pending) = ([0; 1 << 16], Vec::new());
     while let Ok(count @ 1..) = from.read(&mut buffer) {
         pending.extend_from_slice(&buffer[..count]);

@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use async_trait::async_trait;
-use larder::journal::{Change, ChangeId, Changes, DatabaseId, Failure, Journal, Position, Since, Touch};
+use larder::journal::{
+    Change, ChangeId, Changes, ChangesSince, DatabaseId, Failure, Journal, Position, Touch,
+};
 use tokio::sync::watch;
 
 /// Clones are one journal of the database `test`.
@@ -60,7 +62,7 @@ impl Journal for Ledger {
         Ok(DatabaseId { system: self.name.lock().unwrap().0.clone(), timeline: 1 })
     }
 
-    async fn since(&self, position: Option<&Position>) -> Result<Since, Failure> {
+    async fn changes_since(&self, position: Option<&Position>) -> Result<ChangesSince, Failure> {
         self.frozen.subscribe().wait_for(|is_frozen| !is_frozen).await?;
         let rows = self.rows();
         let as_change =
@@ -71,10 +73,10 @@ impl Journal for Ledger {
             None => Changes::Unknown,
         };
         let position = Position::new(rows.len().to_string());
-        Ok(Since { database: self.database().await?, position, changes })
+        Ok(ChangesSince { database: self.database().await?, position, changes })
     }
 
-    fn named_since(&self) -> Option<Instant> {
+    fn identity_since(&self) -> Option<Instant> {
         self.name.lock().unwrap().1
     }
 

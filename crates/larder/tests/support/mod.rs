@@ -115,7 +115,7 @@ impl Gate {
     }
 
     /// Called by the loader, after it has read.
-    pub(crate) async fn pass(&self) {
+    pub(crate) async fn poll(&self) {
         self.arrived.add_permits(1);
         self.open.acquire().await.unwrap().forget();
     }
@@ -173,7 +173,7 @@ impl Instance {
         tokio::spawn(async move {
             let load = || async move {
                 let read = table.load(key);
-                gate.pass().await;
+                gate.poll().await;
                 read
             };
             values.get_or_load(&key, load).await.unwrap().map(|v| *v)
@@ -190,7 +190,7 @@ impl Instance {
         tokio::spawn(async move {
             let load = || async move {
                 let read = table.all();
-                gate.pass().await;
+                gate.poll().await;
                 read
             };
             lists.get_or_load(name, load).await.unwrap().map(|list| list.to_vec()).unwrap()

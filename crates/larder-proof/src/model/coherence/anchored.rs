@@ -4,9 +4,9 @@ use bytes::Bytes;
 use larder::protocol::flight::FlightId;
 use larder::protocol::frame::{Frame, fingerprint};
 use larder::protocol::permit::PermitId;
-use larder::protocol::rules::Rule;
+use larder::protocol::rules::ProtocolRule;
 use larder::protocol::shard::Seq;
-use larder::protocol::tag::Taken;
+use larder::protocol::tag::TagToken;
 use larder::protocol::token::Token;
 
 use crate::model::coherence::state::{Phase, Slot, State, Version, key, place, tag, tags_of};
@@ -61,8 +61,10 @@ impl State {
             Some(Slot::Token { token, is_tracked: true }) => Some(*token),
             _ => None,
         };
-        let taken =
-            tags_of(model.tagged).iter().map(|tag| Some(Taken { tag: tag.clone(), token: life? })).collect();
+        let taken = tags_of(model.tagged)
+            .iter()
+            .map(|tag| Some(TagToken { tag: tag.clone(), token: life? }))
+            .collect();
         self.readers[nth].phase = match taken {
             Some(tags) => Phase::Watched { id, tags },
             None => {
@@ -86,10 +88,16 @@ impl State {
     }
 
     /// The load is over.
-    pub(super) fn keep_watched(&mut self, model: &Coherence, nth: usize, tags: Vec<Taken>, version: Version) {
+    pub(super) fn keep_watched(
+        &mut self,
+        model: &Coherence,
+        nth: usize,
+        tags: Vec<TagToken>,
+        version: Version,
+    ) {
         let instance = &mut self.instances[self.readers[nth].instance];
         let shard = &mut instance.shards[place(&key())];
-        if shard.redeem(&key(), id_of(nth), Rule::KeepsUnderAnchor) {
+        if shard.redeem(&key(), id_of(nth), ProtocolRule::KeepsUnderAnchor) {
             model.take(Branch::KeptUnderAnchor);
             instance.memory.insert(key(), Slot::Copy { version, tags, is_tracked: true });
         } else {

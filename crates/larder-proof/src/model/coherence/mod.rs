@@ -11,7 +11,7 @@ mod state;
 mod write;
 
 use larder::policy::Consistency;
-use larder::protocol::rules::Rules;
+use larder::protocol::rules::ProtocolRules;
 use stateright::{Model, Property};
 
 use crate::model::coverage::Coverage;
@@ -31,7 +31,7 @@ pub struct Reader {
 #[derive(Clone, Debug)]
 pub struct Coherence {
     /// The protocol, perhaps without a rule.
-    pub rules: Rules,
+    pub rules: ProtocolRules,
     /// The reads; each begins after the one before it.
     pub readers: Vec<Reader>,
     /// The instances of the writes; each write happens once.
@@ -211,7 +211,7 @@ pub enum Action {
     /// A write commits.
     Commit(usize),
     /// A writer drops from memory, the first time.
-    Drop(usize),
+    DropCopies(usize),
     /// A writer sends TELL.
     Unlink(usize),
     /// TELL fails.
@@ -246,7 +246,7 @@ pub enum Action {
 
 impl Coherence {
     /// An empty scenario under `rules`.
-    pub fn new(rules: Rules) -> Self {
+    pub fn new(rules: ProtocolRules) -> Self {
         Coherence {
             rules,
             readers: Vec::new(),
@@ -291,7 +291,7 @@ impl Model for Coherence {
         let mut state = last.clone();
         match action {
             Action::Arrive(reader) => state.arrive(self, reader),
-            Action::Board(reader) => state.board(self, reader),
+            Action::Board(reader) => state.decide_join(self, reader),
             Action::Ask(reader) => state.ask(self, reader),
             Action::Deliver(instance) => state.deliver(instance),
             Action::Take(reader) => state.take(self, reader),
@@ -303,7 +303,7 @@ impl Model for Coherence {
             Action::GiveUp(reader) => state.give_up(self, reader),
             Action::Crash(reader) => state.crash(reader),
             Action::Commit(writer) => state.commit(writer),
-            Action::Drop(writer) => state.drop_first(self, writer),
+            Action::DropCopies(writer) => state.drop_first(self, writer),
             Action::Unlink(writer) => state.unlink(self, writer),
             Action::Fail(writer) => state.fail(self, writer),
             Action::Acknowledge(writer) => state.acknowledge(self, writer),

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use larder::protocol::frame::{Frame, fingerprint};
 use larder::protocol::lease::{AfterRead, after_read};
 use larder::protocol::permit::PermitId;
-use larder::protocol::rules::Rule;
-use larder::protocol::tag::{Taken, stands};
+use larder::protocol::rules::ProtocolRule;
+use larder::protocol::tag::{TagToken, are_current};
 use larder::protocol::token::Token;
 
 use crate::model::coherence::state::{
@@ -35,10 +35,10 @@ enum Right {
     Void,
     Redis {
         standing: Bytes,
-        tags: Vec<Taken>,
+        tags: Vec<TagToken>,
     },
     Memory {
-        tags: Vec<Taken>,
+        tags: Vec<TagToken>,
     },
 }
 
@@ -111,7 +111,7 @@ impl State {
                 }
             };
             let taken =
-                |tag: &larder::protocol::tag::TagKey| Some(Taken { tag: tag.clone(), token: present? });
+                |tag: &larder::protocol::tag::TagKey| Some(TagToken { tag: tag.clone(), token: present? });
             Right::Redis { standing, tags: tags_of(model.tagged).iter().filter_map(taken).collect() }
         } else {
             model.take(Branch::DrewInMemory);
@@ -134,7 +134,7 @@ impl State {
         match right {
             Right::Redis { standing, tags } if self.instances[at].is_usable => {
                 let frame = entry_of(version, tags.clone(), token(nth, 3)).encode();
-                let is_put = if model.rules.keep(Rule::PutsUnderPermit) {
+                let is_put = if model.rules.keeps(ProtocolRule::PutsUnderPermit) {
                     self.redis.put(&key(), &standing, &tags, frame)
                 } else {
                     self.redis.set(&key(), frame);
@@ -148,8 +148,14 @@ impl State {
             Right::Redis { .. } | Right::Void => model.take(Branch::PutRefused),
             Right::Memory { tags } => {
                 let instance = &mut self.instances[at];
-                let may = stands(&tags, |tag| instance.token(tag));
-                if may && instance.shards[place(&key())].redeem(&key(), id_of(nth), Rule::PutsUnderPermit) {
+                let may = are_current(&tags, |tag| instance.token(tag));
+                if may
+                    && instance.shards[place(&key())].redeem(
+                        &key(),
+                        id_of(nth),
+                        ProtocolRule::PutsUnderPermit,
+                    )
+                {
                     model.take(Branch::PutInMemory);
                     instance.memory.insert(key(), Slot::Copy { version, tags, is_tracked: false });
                 } else {

@@ -5,12 +5,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use larder::clock::Tick;
 use larder::policy::Consistency;
-use larder::protocol::flight::FlightId;
+use larder::protocol::flight::{FlightId, JoinDecision};
 use larder::protocol::frame::Entry;
 use larder::protocol::lease::{AfterLease, AfterRead, after_lease, after_read};
-use larder::protocol::rules::Rule;
-use larder::protocol::shard::{Boarded, Seq};
-use larder::protocol::tag::{TagKey, Taken};
+use larder::protocol::rules::ProtocolRule;
+use larder::protocol::shard::Seq;
+use larder::protocol::tag::{TagKey, TagToken};
 use larder::protocol::token::Token;
 
 use crate::model::coherence::state::{
@@ -79,24 +79,24 @@ impl State {
         }
     }
 
-    pub(super) fn board(&mut self, model: &Coherence, nth: usize) {
+    pub(super) fn decide_join(&mut self, model: &Coherence, nth: usize) {
         let read = &mut self.readers[nth];
         let instance = &mut self.instances[read.instance];
         let shard = &mut instance.shards[place(&key())];
         let flight_of = |leader: usize, readers: &[super::state::Read]| flight(&readers[leader].phase);
-        match shard.board(&key(), read.consistency, read.arrival, NOW, BOUND) {
-            Boarded::Join(leader) => {
+        match shard.decide_join(&key(), read.consistency, read.arrival, NOW, BOUND) {
+            JoinDecision::Join(leader) => {
                 model.take(Branch::Joined);
                 self.readers[nth].phase = Phase::Joined(flight_of(leader, &self.readers));
             }
-            Boarded::After(leader) => {
+            JoinDecision::Wait(leader) => {
                 model.take(Branch::WaitedAfter);
                 self.readers[nth].phase = Phase::After(flight_of(leader, &self.readers));
             }
-            Boarded::Lead => {
+            JoinDecision::Lead(()) => {
                 let id = FlightId(instance.next_flight);
                 instance.next_flight += 1;
-                shard.depart(key(), id, NOW, tags_of(model.tagged), nth);
+                shard.begin_flight(key(), id, NOW, tags_of(model.tagged), nth);
                 read.is_cut = false;
                 if instance.is_usable {
                     self.send(model, nth, id);
@@ -129,7 +129,7 @@ impl State {
     /// The connection's reader handles what comes next on the wire.
     pub(super) fn deliver(&mut self, instance: usize) {
         match self.redis.wires[instance].pop_front() {
-            Some(Sent::Push(changed)) => self.instances[instance].pushed(&changed),
+            Some(Sent::Push(changed)) => self.instances[instance].apply_push(&changed),
             Some(Sent::Values { to, values }) => {
                 if let Phase::Asked(id, marks) = &self.readers[to].phase {
                     self.readers[to].phase = Phase::Replied(*id, marks.clone(), values);
@@ -161,7 +161,7 @@ impl State {
                 }
                 self.insert_tracked(model, instance, marks[0], key(), copy_of(&entry));
                 model.take(Branch::RedisHit);
-                self.land(nth, id, version_of(&entry));
+                self.end_flight(nth, id, version_of(&entry));
             }
             AfterRead::Wait => {
                 model.take(Branch::WaitedForLease);
@@ -234,16 +234,16 @@ impl State {
         }
         match after_lease(standing, mine, expected(model.tagged), |_| token) {
             AfterLease::Load => {
-                let taken = |tag: &TagKey| Some(Taken { tag: tag.clone(), token: token? });
-                let tags: Vec<Taken> = tags_of(model.tagged).iter().filter_map(taken).collect();
+                let taken = |tag: &TagKey| Some(TagToken { tag: tag.clone(), token: token? });
+                let tags: Vec<TagToken> = tags_of(model.tagged).iter().filter_map(taken).collect();
                 self.readers[nth].phase = Phase::Held { id, lease: mine, tags };
             }
             AfterLease::Serve(entry) => {
                 model.take(Branch::ServedByLease);
-                if !model.rules.keep(Rule::InsertsOnlyTracked) {
+                if !model.rules.keeps(ProtocolRule::InsertsOnlyTracked) {
                     self.insert_unfenced(model, instance, &entry);
                 }
-                self.land(nth, id, version_of(&entry));
+                self.end_flight(nth, id, version_of(&entry));
             }
             AfterLease::Wait | AfterLease::ReadAgain => self.readers[nth].phase = Phase::Waiting(id),
         }
@@ -258,7 +258,8 @@ impl State {
     /// The loader reads the database at this one instant.
     pub(super) fn load(&mut self, model: &Coherence, nth: usize) {
         let read = &self.readers[nth];
-        let version = if model.rules.keep(Rule::LoadsThePresent) { self.database } else { read.snapshot };
+        let version =
+            if model.rules.keeps(ProtocolRule::LoadsThePresent) { self.database } else { read.snapshot };
         let phase = match read.phase.clone() {
             Phase::Held { id, lease, tags } => Phase::Loaded { id, lease, tags, version },
             Phase::DirectHeld { id, tags } => Phase::DirectLoaded { id, tags, version },
@@ -273,7 +274,7 @@ impl State {
     }
 
     /// `Local::take_tokens`.
-    pub(super) fn take_tokens(&mut self, model: &Coherence, instance: usize, minted: Token) -> Vec<Taken> {
+    pub(super) fn take_tokens(&mut self, model: &Coherence, instance: usize, minted: Token) -> Vec<TagToken> {
         let instance = &mut self.instances[instance];
         let mut taken = Vec::new();
         for tag in tags_of(model.tagged).iter() {
@@ -282,7 +283,7 @@ impl State {
                 instance.memory.insert(tag.to_bytes(), Slot::Token { token: minted, is_tracked: false });
                 minted
             });
-            taken.push(Taken { tag: tag.clone(), token });
+            taken.push(TagToken { tag: tag.clone(), token });
         }
         taken
     }
@@ -291,21 +292,21 @@ impl State {
         match self.readers[nth].phase.clone() {
             Phase::Loaded { id, lease, tags, version } => {
                 let entry = entry_of(version, tags, self.fresh_token(nth, 3));
-                let is_filled = if model.rules.keep(Rule::FillComparesLease) {
+                let is_filled = if model.rules.keeps(ProtocolRule::FillComparesLease) {
                     self.redis.fill(&key(), lease, entry.encode())
                 } else {
                     self.redis.set(&key(), entry.encode());
                     true
                 };
                 model.take(if is_filled { Branch::Filled } else { Branch::FillRefused });
-                if is_filled && !model.rules.keep(Rule::FillerInsertsNothing) {
+                if is_filled && !model.rules.keeps(ProtocolRule::FillerInsertsNothing) {
                     self.insert_unfenced(model, self.readers[nth].instance, &entry);
                 }
-                self.land(nth, id, version);
+                self.end_flight(nth, id, version);
             }
             Phase::WatchedLoaded { id, tags, version } => {
                 self.keep_watched(model, nth, tags, version);
-                self.land(nth, id, version);
+                self.end_flight(nth, id, version);
             }
             Phase::DirectLoaded { id, tags, version } => {
                 let instance = &mut self.instances[self.readers[nth].instance];
@@ -316,7 +317,7 @@ impl State {
                 } else {
                     model.take(Branch::LoadedRefused);
                 }
-                self.land(nth, id, version);
+                self.end_flight(nth, id, version);
             }
             _ => {}
         }
@@ -326,7 +327,7 @@ impl State {
     pub(super) fn give_up(&mut self, model: &Coherence, nth: usize) {
         model.take(Branch::LostPatience);
         let id = flight(&self.readers[nth].phase);
-        self.land(nth, id, self.database);
+        self.end_flight(nth, id, self.database);
     }
 
     /// The loader dies with its lease; whoever followed tries for itself.
@@ -337,7 +338,7 @@ impl State {
         self.take_off(nth, id, None);
     }
 
-    pub(super) fn land(&mut self, nth: usize, id: FlightId, version: Version) {
+    pub(super) fn end_flight(&mut self, nth: usize, id: FlightId, version: Version) {
         self.answer(nth, version);
         self.take_off(nth, id, Some(version));
     }
@@ -346,7 +347,7 @@ impl State {
     fn take_off(&mut self, nth: usize, id: FlightId, outcome: Option<Version>) {
         self.unwatch(nth);
         let instance = self.readers[nth].instance;
-        self.instances[instance].shards[place(&key())].land(&key(), id);
+        self.instances[instance].shards[place(&key())].end_flight(&key(), id);
         for follower in 0..self.readers.len() {
             if self.readers[follower].instance != instance {
                 continue;

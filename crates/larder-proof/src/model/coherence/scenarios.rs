@@ -1,7 +1,7 @@
 //! The scenarios that are explored: each small enough to be exhausted, together taking every branch.
 
 use larder::policy::Consistency::{self, Bounded, Fresh};
-use larder::protocol::rules::Rules;
+use larder::protocol::rules::ProtocolRules;
 
 use crate::model::coherence::{Coherence, Reader};
 
@@ -13,7 +13,7 @@ fn readers(of: &[(usize, Consistency)]) -> Vec<Reader> {
 }
 
 /// The read path: entries without tags.
-pub fn read_path(rules: Rules) -> Vec<(&'static str, Coherence)> {
+pub fn read_path(rules: ProtocolRules) -> Vec<(&'static str, Coherence)> {
     let base = || Coherence::new(rules);
     vec![
         (
@@ -82,7 +82,7 @@ pub fn read_path(rules: Rules) -> Vec<(&'static str, Coherence)> {
 }
 
 /// Token tags: the entry depends on a tag, and writes invalidate the tag alone.
-pub fn tags(rules: Rules) -> Vec<(&'static str, Coherence)> {
+pub fn tags(rules: ProtocolRules) -> Vec<(&'static str, Coherence)> {
     let base = || Coherence { tagged: true, ..Coherence::new(rules) };
     vec![
         (
@@ -132,11 +132,11 @@ pub fn tags(rules: Rules) -> Vec<(&'static str, Coherence)> {
 }
 
 /// Permits: values that are computed beside the loads.
-pub fn permits(rules: Rules) -> Vec<(&'static str, Coherence)> {
+pub fn permits(rules: ProtocolRules) -> Vec<(&'static str, Coherence)> {
     [untagged_permits(rules), tagged_permits(rules)].concat()
 }
 
-fn untagged_permits(rules: Rules) -> Vec<(&'static str, Coherence)> {
+fn untagged_permits(rules: ProtocolRules) -> Vec<(&'static str, Coherence)> {
     let base = || Coherence::new(rules);
     vec![
         (
@@ -189,7 +189,7 @@ fn untagged_permits(rules: Rules) -> Vec<(&'static str, Coherence)> {
     ]
 }
 
-fn tagged_permits(rules: Rules) -> Vec<(&'static str, Coherence)> {
+fn tagged_permits(rules: ProtocolRules) -> Vec<(&'static str, Coherence)> {
     let base = || Coherence { tagged: true, ..Coherence::new(rules) };
     vec![
         (
@@ -214,7 +214,7 @@ fn tagged_permits(rules: Rules) -> Vec<(&'static str, Coherence)> {
 }
 
 /// Memory-only classes: Redis holds anchors and no value.
-pub fn anchors(rules: Rules) -> Vec<(&'static str, Coherence)> {
+pub fn anchors(rules: ProtocolRules) -> Vec<(&'static str, Coherence)> {
     let base = || Coherence { anchored: true, ..Coherence::new(rules) };
     vec![
         (

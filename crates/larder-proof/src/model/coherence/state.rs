@@ -7,9 +7,9 @@ use bytes::Bytes;
 use larder::policy::Consistency;
 use larder::protocol::flight::FlightId;
 use larder::protocol::frame::{Entry, Frame, Header, Seal};
-use larder::protocol::lease::Expected;
+use larder::protocol::lease::ReadableFormat;
 use larder::protocol::shard::{Seq, Shard};
-use larder::protocol::tag::{TagKey, Taken, stands};
+use larder::protocol::tag::{TagKey, TagToken, are_current};
 use larder::protocol::token::Token;
 
 use crate::model::coherence::Coherence;
@@ -21,8 +21,8 @@ pub type Version = u8;
 
 pub(super) const INSTANCES: usize = 2;
 
-pub(super) fn expected(is_tagged: bool) -> Expected {
-    Expected { codec: 0, class_version: 1, tags: usize::from(is_tagged) }
+pub(super) fn expected(is_tagged: bool) -> ReadableFormat {
+    ReadableFormat { codec: 0, class_version: 1, tags: usize::from(is_tagged) }
 }
 
 pub(super) fn key() -> Bytes {
@@ -75,7 +75,7 @@ pub(super) struct Missed {
 /// What memory holds under a key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Slot {
-    Copy { version: Version, tags: Vec<Taken>, is_tracked: bool },
+    Copy { version: Version, tags: Vec<TagToken>, is_tracked: bool },
     Token { token: Token, is_tracked: bool },
 }
 
@@ -138,12 +138,12 @@ pub(super) enum Phase {
     Held {
         id: FlightId,
         lease: Token,
-        tags: Vec<Taken>,
+        tags: Vec<TagToken>,
     },
     Loaded {
         id: FlightId,
         lease: Token,
-        tags: Vec<Taken>,
+        tags: Vec<TagToken>,
         version: Version,
     },
     /// An anchor is set next, over what `replace` fingerprints.
@@ -154,11 +154,11 @@ pub(super) enum Phase {
     /// Loads under an anchor, whose reports this instance hears.
     Watched {
         id: FlightId,
-        tags: Vec<Taken>,
+        tags: Vec<TagToken>,
     },
     WatchedLoaded {
         id: FlightId,
-        tags: Vec<Taken>,
+        tags: Vec<TagToken>,
         version: Version,
     },
     /// Loads without Redis.
@@ -167,11 +167,11 @@ pub(super) enum Phase {
     },
     DirectHeld {
         id: FlightId,
-        tags: Vec<Taken>,
+        tags: Vec<TagToken>,
     },
     DirectLoaded {
         id: FlightId,
-        tags: Vec<Taken>,
+        tags: Vec<TagToken>,
         version: Version,
     },
     Done,
@@ -251,7 +251,7 @@ impl State {
     pub(super) fn redis_is_not_behind(&self) -> bool {
         let Some(Ok(Frame::Entry(entry))) = self.redis.peek(&key()).map(Frame::parse) else { return true };
         let present = |tag: &TagKey| token_of(self.redis.peek(tag.as_bytes()));
-        !stands(&entry.header.tags, present) || version_of(&entry) >= self.told
+        !are_current(&entry.header.tags, present) || version_of(&entry) >= self.told
     }
 
     /// No instance would serve a tracked copy older than what Redis has been told of, but for pushes on their way.
@@ -270,7 +270,7 @@ impl Instance {
     pub(super) fn get(&self) -> Option<Version> {
         match self.memory.get(&key()[..]) {
             Some(Slot::Copy { version, tags, is_tracked }) if !is_tracked || self.is_usable => {
-                stands(tags, |tag| self.token(tag)).then_some(*version)
+                are_current(tags, |tag| self.token(tag)).then_some(*version)
             }
             _ => None,
         }
@@ -284,14 +284,14 @@ impl Instance {
     }
 
     /// `Local::pushed`.
-    pub(super) fn pushed(&mut self, changed: &Bytes) {
-        self.shards[place(changed)].pushed(changed);
+    pub(super) fn apply_push(&mut self, changed: &Bytes) {
+        self.shards[place(changed)].apply_push(changed);
         self.memory.remove(changed);
     }
 
     /// `Local::clear`: per shard, first fence, then empty.
     pub(super) fn clear(&mut self) {
-        self.shards.iter_mut().for_each(|shard| drop(shard.cleared()));
+        self.shards.iter_mut().for_each(|shard| drop(shard.detach_all()));
         self.memory.clear();
     }
 
@@ -338,7 +338,7 @@ pub(super) fn copy_of(entry: &Entry) -> Slot {
     Slot::Copy { version: version_of(entry), tags: entry.header.tags.clone(), is_tracked: true }
 }
 
-pub(super) fn entry_of(version: Version, tags: Vec<Taken>, fill: Token) -> Entry {
+pub(super) fn entry_of(version: Version, tags: Vec<TagToken>, fill: Token) -> Entry {
     let header = Header { codec: 0, class_version: 1, digest: 0, loaded_at_millis: 0, ttl_millis: 1, tags };
     let payload = Some(Bytes::copy_from_slice(&[version]));
     let entry = Entry { fill, header, payload, seal: Seal::default() };

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use larder::journal::{Change, ChangeId, Touch};
-use larder::protocol::relay::untold;
+use larder::protocol::relay::unpropagated_touches;
 
 use crate::model::coherence::state::{INSTANCES, Phase, Slot, State, Version, Write, key, tag};
 use crate::model::coherence::{Action, Branch, Coherence};
@@ -17,7 +17,7 @@ impl State {
             match write {
                 Write::Before | Write::Unlinked(_) | Write::Done => {}
                 Write::Committed(_) => {
-                    actions.push(Action::Drop(nth));
+                    actions.push(Action::DropCopies(nth));
                     if self.left.crashes > 0 {
                         actions.push(Action::Die(nth));
                     }
@@ -143,7 +143,7 @@ impl State {
         let is_told = |id: &ChangeId| {
             rows.clone().any(|of| change(of).id == *id && self.redis.peek(&name(of)).is_some())
         };
-        if untold(rows.clone().map(change).collect(), is_told, model.rules).is_empty() {
+        if unpropagated_touches(rows.clone().map(change).collect(), is_told, model.rules).is_empty() {
             model.take(Branch::PassedOver);
             self.told = self.told.max(snapshot);
         } else {

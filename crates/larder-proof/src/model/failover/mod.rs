@@ -16,7 +16,7 @@ pub mod scenarios;
 mod state;
 mod world;
 
-use larder::protocol::rules::Rules;
+use larder::protocol::rules::ProtocolRules;
 use stateright::{Model, Property};
 
 use crate::model::coverage::Coverage;
@@ -28,7 +28,7 @@ pub use state::State;
 #[derive(Clone, Debug)]
 pub struct Failover {
     /// The protocol, perhaps without a rule.
-    pub rules: Rules,
+    pub rules: ProtocolRules,
     /// What else is done right; see [`Care`].
     pub care: Care,
     /// Transactions; each touches the entry, or its tag. They commit in any order.
@@ -63,7 +63,7 @@ pub struct Failover {
     pub coverage: Coverage,
 }
 
-/// Rules that have no name among [`Rule`](larder::protocol::rules::Rule): the mutants of this model alone.
+/// Rules that have no name among [`ProtocolRule`](larder::protocol::rules::ProtocolRule): the mutants of this model alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Care {
     /// MARK refuses a Redis whose history has another name than when the pass began.
@@ -85,7 +85,7 @@ pub struct Care {
     /// Names are kept in the Redis that was told, and not by the process.
     pub names_are_in_redis: bool,
     /// A pass reads names from the Redis that it tells, and not from another node.
-    pub names_are_read_where_told: bool,
+    pub names_are_read_where_propagated: bool,
     /// A pass goes by the names it has read itself, and not by those that an earlier pass has read.
     pub names_are_read_by_pass: bool,
     /// What the attestation rests on.
@@ -104,7 +104,7 @@ impl Default for Care {
             names_come_with_unlinking: true,
             names_come_after_commit: true,
             names_are_in_redis: true,
-            names_are_read_where_told: true,
+            names_are_read_where_propagated: true,
             names_are_read_by_pass: true,
             journal: attestation::Care::default(),
         }
@@ -141,13 +141,13 @@ pub enum Branch {
     /// A write was acknowledged `sent`.
     Sent,
     /// A writer told a node that it may not use, or no longer.
-    ToldUnacknowledged,
+    PropagatedUnacknowledged,
     /// A writer told one of two masters.
-    ToldInSplit,
+    PropagatedInSplit,
     /// A name expired before a pass came to read it.
     Expired,
     /// A pass left out what its writer had told.
-    SkippedTold,
+    SkippedPropagated,
     /// A pass left out what had been told in a history from before a promotion, which the node carries on.
     SkippedAfterPromotion,
     /// A pass left out what had been told before a snapshot that came back.
@@ -204,10 +204,10 @@ impl Branch {
             FilledElsewhere,
             FillRefused,
             Sent,
-            ToldUnacknowledged,
-            ToldInSplit,
+            PropagatedUnacknowledged,
+            PropagatedInSplit,
             Expired,
-            SkippedTold,
+            SkippedPropagated,
             SkippedAfterPromotion,
             SkippedAfterRestore,
             SkippedOneOfTwo,
@@ -285,7 +285,7 @@ pub enum Action {
 
 impl Failover {
     /// An empty scenario under `rules`.
-    pub fn new(rules: Rules) -> Self {
+    pub fn new(rules: ProtocolRules) -> Self {
         Failover {
             rules,
             care: Care::default(),

@@ -5,10 +5,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use larder::journal::{Change, ChangeId, Touch};
 use larder::protocol::certificate::{Certificate, RedisTime};
-use larder::protocol::relay::{self, Marking, Plan, Standing, untold};
+use larder::protocol::relay::{self, MarkDecision, MarkInput, Plan, unpropagated_touches};
 
 use crate::model::failover::state::{
-    KEY, LIVE, POSITION, Pass, Position, Seen, Stage, State, TAG, TOLD, WATERMARK,
+    KEY, LIVE, POSITION, PROPAGATED, Pass, Position, Seen, Stage, State, TAG, WATERMARK,
 };
 use crate::model::failover::{Action, Branch, Failover};
 use crate::model::journal::View;
@@ -31,7 +31,7 @@ impl State {
     pub(super) fn ask(&mut self, model: &Failover, nth: usize, at: usize) {
         let node = &self.nodes[at];
         let live = node.redis.peek(&LIVE).and_then(|live| Certificate::parse(live));
-        let seen = relay::Seen {
+        let seen = relay::PlanInput {
             is_master: node.is_master,
             now: self.now(),
             live: live.as_ref(),
@@ -57,7 +57,7 @@ impl State {
         self.relays[nth].pass = Some(pass);
     }
 
-    /// `Journal::since`: a snapshot, and what is in it that the position has not seen.
+    /// `Journal::changes_since`: a snapshot, and what is in it that the position has not seen.
     pub(super) fn snapshot(&mut self, model: &Failover, nth: usize) {
         let committed = self.committed();
         let attested = self.view(model, nth);
@@ -77,7 +77,7 @@ impl State {
                 if pass.history > 0 {
                     model.take(Branch::ReplayedAfterPromotion);
                 }
-                Stage::Reading { snapshot, rows, unread: rows, told: 0 }
+                Stage::Reading { snapshot, rows, unread: rows, propagated: 0 }
             }
             None => {
                 model.take(Branch::Dropped);
@@ -96,7 +96,7 @@ impl State {
     pub(super) fn read(&mut self, model: &Failover, nth: usize) {
         let relay = &mut self.relays[nth];
         let Some(pass) = &mut relay.pass else { return };
-        let Stage::Reading { snapshot, rows, unread, mut told } = pass.stage.clone() else { return };
+        let Stage::Reading { snapshot, rows, unread, mut propagated } = pass.stage.clone() else { return };
         if self.nodes[pass.node].run != pass.run {
             model.take(Branch::Abandoned);
             relay.pass = None;
@@ -104,13 +104,14 @@ impl State {
         }
         let transaction = unread.trailing_zeros();
         let bit = 1 << transaction;
-        let at = if model.care.names_are_read_where_told { pass.node } else { 1 - pass.node };
-        let told_in = self.nodes[at].byte(&TOLD[transaction as usize]);
-        let is_told = if model.care.names_are_in_redis { told_in.is_some() } else { self.told & bit != 0 };
-        if is_told || relay.own_names & bit != 0 {
-            told |= bit;
-            model.take(Branch::SkippedTold);
-            if told_in.is_some_and(|history| history != pass.history) {
+        let at = if model.care.names_are_read_where_propagated { pass.node } else { 1 - pass.node };
+        let propagated_in = self.nodes[at].byte(&PROPAGATED[transaction as usize]);
+        let is_propagated =
+            if model.care.names_are_in_redis { propagated_in.is_some() } else { self.propagated & bit != 0 };
+        if is_propagated || relay.own_names & bit != 0 {
+            propagated |= bit;
+            model.take(Branch::SkippedPropagated);
+            if propagated_in.is_some_and(|history| history != pass.history) {
                 let is_restored = usize::from(pass.run) >= self.nodes.len();
                 model.take(if is_restored {
                     Branch::SkippedAfterRestore
@@ -120,10 +121,10 @@ impl State {
             }
         }
         if !model.care.names_are_read_by_pass {
-            relay.own_names |= told;
+            relay.own_names |= propagated;
         }
         let unread = unread & !bit;
-        pass.stage = Stage::Reading { snapshot, rows, unread, told };
+        pass.stage = Stage::Reading { snapshot, rows, unread, propagated };
         if unread != 0 {
             return;
         }
@@ -131,13 +132,13 @@ impl State {
         let id = |transaction: u8| ChangeId::new(transaction.to_string());
         let changes = (0..model.transactions).filter(|of| rows & 1 << of != 0);
         let changes = changes.map(|of| Change { id: id(of), touches: vec![touch()] }).collect();
-        let is_told =
-            |name: &ChangeId| (0..model.transactions).any(|of| told & 1 << of != 0 && *name == id(of));
-        let todo: Vec<Bytes> = untold(changes, is_told, model.rules)
+        let is_propagated =
+            |name: &ChangeId| (0..model.transactions).any(|of| propagated & 1 << of != 0 && *name == id(of));
+        let todo: Vec<Bytes> = unpropagated_touches(changes, is_propagated, model.rules)
             .iter()
             .map(|touch| if matches!(touch, Touch::Tag(_)) { TAG.clone() } else { KEY.clone() })
             .collect();
-        if told != 0 && told != rows {
+        if propagated != 0 && propagated != rows {
             model.take(Branch::SkippedOneOfTwo);
         }
         let is_done = todo.is_empty() && !model.care.mark_comes_last;
@@ -185,7 +186,7 @@ impl State {
             return;
         }
         let standing_live = node.redis.peek(&LIVE).cloned();
-        let standing = Standing {
+        let standing = MarkInput {
             is_same_history: node.history == pass.history || !model.care.mark_asks_history,
             now,
             live: standing_live.as_deref(),
@@ -196,8 +197,8 @@ impl State {
             live.redis = format!("{}:{}", node.run, node.history);
         }
         let live = live.to_bytes();
-        match relay::mark(standing, RedisTime(pass.began), &live) {
-            Marking::Set => {
+        match relay::decide_mark(standing, RedisTime(pass.began), &live) {
+            MarkDecision::Set => {
                 model.take(Branch::Marked);
                 node.redis.set(&LIVE, live);
                 node.redis.set(&WATERMARK, byte(pass.began));
@@ -212,8 +213,8 @@ impl State {
                     model.take(Branch::MarkedBySighted);
                 }
             }
-            Marking::Keep => model.take(Branch::Kept),
-            Marking::Refuse => model.take(Branch::Refused),
+            MarkDecision::Keep => model.take(Branch::Kept),
+            MarkDecision::Refuse => model.take(Branch::Refused),
         }
     }
 }

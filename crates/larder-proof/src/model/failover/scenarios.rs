@@ -1,11 +1,11 @@
 //! The scenarios that are explored: each small enough to be exhausted, together taking every branch.
 
-use larder::protocol::rules::Rules;
+use larder::protocol::rules::ProtocolRules;
 
 use crate::model::failover::{Care, Failover};
 
 /// All of them.
-pub fn all(rules: Rules, care: Care) -> Vec<(&'static str, Failover)> {
+pub fn all(rules: ProtocolRules, care: Care) -> Vec<(&'static str, Failover)> {
     let base = || Failover { care, ..Failover::new(rules) };
     [takeovers(&base), disasters(&base), silences(rules, care)].concat()
 }
@@ -30,7 +30,7 @@ fn takeovers(base: &impl Fn() -> Failover) -> Vec<(&'static str, Failover)> {
             Failover { transactions: 1, fillers: vec![0], passes: vec![2], promotions: 1, ..base() },
         ),
         (
-            "demoted and promoted again while it is told",
+            "demoted and promoted again while it is propagated",
             Failover {
                 transactions: 1,
                 fillers: vec![0],
@@ -133,7 +133,7 @@ fn disasters(base: &impl Fn() -> Failover) -> Vec<(&'static str, Failover)> {
 }
 
 /// Those of all in which the journal goes silent, or is hidden from one who reads it.
-pub fn silences(rules: Rules, care: Care) -> Vec<(&'static str, Failover)> {
+pub fn silences(rules: ProtocolRules, care: Care) -> Vec<(&'static str, Failover)> {
     let one = || Failover { care, transactions: 1, fillers: vec![0], ..Failover::new(rules) };
     let silent = || Failover { silences: 1, ..one() };
     vec![

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use larder::journal::DatabaseId;
 use larder::protocol::certificate::{Certificate, RedisTime};
 use larder::protocol::frame::{Entry, Frame};
-use larder::protocol::tag::{TagKey, Taken, stands};
+use larder::protocol::tag::{TagKey, TagToken, are_current};
 use larder::protocol::token::Token;
 
 use crate::model::failover::{Branch, Failover};
@@ -20,7 +20,7 @@ pub(super) static LIVE: Bytes = Bytes::from_static(b"@live");
 pub(super) static WATERMARK: Bytes = Bytes::from_static(b"@wm");
 pub(super) static POSITION: Bytes = Bytes::from_static(b"@pos");
 /// By transaction: it has been told here. Holds the history in which that was, which nobody but the model asks for.
-pub(super) static TOLD: [Bytes; 2] = [Bytes::from_static(b"@told=0"), Bytes::from_static(b"@told=1")];
+pub(super) static PROPAGATED: [Bytes; 2] = [Bytes::from_static(b"@told=0"), Bytes::from_static(b"@told=1")];
 
 /// Everything.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -37,7 +37,7 @@ pub struct State {
     /// Of each instance or relay, whichever are more.
     pub(super) processes: Vec<Process>,
     /// Whose writers have told a node, once each.
-    pub(super) told: Seen,
+    pub(super) propagated: Seen,
     /// Which writes were acknowledged `sent`.
     pub(super) acknowledged: Seen,
     /// Only where a name comes later than its UNLINK: the process that was told.
@@ -90,8 +90,8 @@ pub(super) struct Grant {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Filler {
     Before,
-    Held { lease: Token, tags: Vec<Taken>, by: usize },
-    Loaded { lease: Token, tags: Vec<Taken>, by: usize, seen: Seen },
+    Held { lease: Token, tags: Vec<TagToken>, by: usize },
+    Loaded { lease: Token, tags: Vec<TagToken>, by: usize, seen: Seen },
     Done,
 }
 
@@ -135,7 +135,7 @@ pub(super) enum Stage {
     /// The journal has answered, and is inspected next; then comes the other.
     Answered(Box<Stage>),
     /// Of `rows`, which the journal told, it is being read which have been told.
-    Reading { snapshot: Seen, rows: Seen, unread: Seen, told: Seen },
+    Reading { snapshot: Seen, rows: Seen, unread: Seen, propagated: Seen },
     /// What is still to be unlinked; MARK when nothing is.
     Telling { snapshot: Seen, todo: Vec<Bytes> },
 }
@@ -159,7 +159,7 @@ impl State {
             processes: (0..model.instances.max(model.passes.len()))
                 .map(|nth| if nth < model.instances { Process::opened() } else { Process::default() })
                 .collect(),
-            told: 0,
+            propagated: 0,
             acknowledged: 0,
             unnamed: [None; 2],
             nodes: [node(0), node(1)],
@@ -227,8 +227,8 @@ impl State {
     pub(super) fn watermark_is_true(&self) -> bool {
         self.nodes.iter().all(|node| {
             let Some(watermark) = node.byte(&WATERMARK) else { return true };
-            let told = self.before(RedisTime(u64::from(watermark)));
-            node.entry().is_none_or(|seen| seen & told == told)
+            let propagated = self.before(RedisTime(u64::from(watermark)));
+            node.entry().is_none_or(|seen| seen & propagated == propagated)
         })
     }
 
@@ -261,7 +261,7 @@ impl Node {
         match Frame::parse(self.redis.peek(&KEY)?) {
             Ok(Frame::Entry(Entry { header, payload: Some(payload), .. })) => {
                 let present = |tag: &TagKey| token_of(self.redis.peek(tag.as_bytes()));
-                stands(&header.tags, present).then_some(payload[0])
+                are_current(&header.tags, present).then_some(payload[0])
             }
             _ => None,
         }

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use larder::clock::Tick;
-use larder::protocol::certificate::{Heartbeat, RedisTime, Told};
+use larder::protocol::certificate::{Heartbeat, Publisher, RedisTime};
 use larder::protocol::frame::{Entry, Header, Seal};
-use larder::protocol::rules::Rule;
-use larder::protocol::tag::{TagKey, Taken};
+use larder::protocol::rules::ProtocolRule;
+use larder::protocol::tag::{TagKey, TagToken};
 use larder::protocol::token::Token;
 
-use crate::model::failover::state::{Filler, Grant, KEY, LIVE, State, TAG, TOLD, WATERMARK, token_of};
+use crate::model::failover::state::{Filler, Grant, KEY, LIVE, PROPAGATED, State, TAG, WATERMARK, token_of};
 use crate::model::failover::{Action, Branch, Failover};
 use crate::model::journal::Touched;
 use crate::model::redis::Redis;
@@ -26,9 +26,9 @@ impl State {
                 actions.push(Action::Commit(transaction));
             }
             let is_foreign = model.has_foreign && transaction + 1 == model.transactions;
-            let may_tell =
+            let may_propagate =
                 !is_foreign && committed & 1 << transaction != 0 || !model.care.names_come_after_commit;
-            if may_tell && self.told & 1 << transaction == 0 {
+            if may_propagate && self.propagated & 1 << transaction == 0 {
                 // Never taken: the writer died between COMMIT and TELL, or wrote by other software.
                 actions.extend([Action::Tell(transaction, 0), Action::Tell(transaction, 1)]);
             }
@@ -89,7 +89,7 @@ impl State {
         if !self.nodes[at].is_master {
             return;
         }
-        self.told |= bit;
+        self.propagated |= bit;
         match self.touched[usize::from(transaction)] {
             Touched::Rows => {
                 self.nodes[at].redis.unlink(if model.tagged { &TAG } else { &KEY });
@@ -102,10 +102,10 @@ impl State {
             Touched::Nothing => {}
         }
         if !is_usable {
-            model.take(Branch::ToldUnacknowledged);
+            model.take(Branch::PropagatedUnacknowledged);
         }
         if self.nodes.iter().all(|node| node.is_master) {
-            model.take(Branch::ToldInSplit);
+            model.take(Branch::PropagatedInSplit);
         }
         if is_usable && self.committed() & bit != 0 && self.may_say_sent(model, transaction) {
             self.acknowledged |= bit;
@@ -118,13 +118,13 @@ impl State {
     pub(super) fn name(&mut self, transaction: u8) {
         let Some(run) = self.unnamed[usize::from(transaction)].take() else { return };
         for node in self.nodes.iter_mut().filter(|node| node.run == run && node.is_master) {
-            let told_in = Bytes::copy_from_slice(&[node.history]);
-            node.redis.set(&TOLD[usize::from(transaction)], told_in);
+            let propagated_in = Bytes::copy_from_slice(&[node.history]);
+            node.redis.set(&PROPAGATED[usize::from(transaction)], propagated_in);
         }
     }
 
     pub(super) fn expire(&mut self, model: &Failover, transaction: u8, at: usize) {
-        let name = &TOLD[usize::from(transaction)];
+        let name = &PROPAGATED[usize::from(transaction)];
         if self.nodes[at].redis.peek(name).is_some() {
             model.take(Branch::Expired);
             self.left.expiries -= 1;
@@ -145,7 +145,7 @@ impl State {
             sent: Tick::PAST,
             is_master: node.is_master,
             is_live: node.redis.peek(&LIVE) == Some(&self.certificate(at).to_bytes()),
-            told: Told::ByRelay { now: self.now(), watermark },
+            publisher: Publisher::Relay { now: self.now(), watermark },
         };
         let is_granted = heartbeat.fresh_until(BOUND, Duration::ZERO, model.rules).is_some();
         // In production a refused heartbeat that was certified by nobody revokes; this is the same.
@@ -175,7 +175,7 @@ impl State {
             let minted = token(nth, 1);
             let before = node.redis.set_if_missing(&TAG, minted.tag_frame());
             let token = before.map_or(Some(minted), |before| token_of(Some(&before)));
-            tags.extend(token.map(|token| Taken { tag: TagKey::from(TAG.clone()), token }));
+            tags.extend(token.map(|token| TagToken { tag: TagKey::from(TAG.clone()), token }));
         }
         node.redis.lease(&KEY, lease, replace.as_ref());
         self.fillers[nth] = Filler::Held { lease, tags, by: at };
@@ -198,7 +198,7 @@ impl State {
         let entry = Entry { fill: token(nth, 2), header, payload, seal: Seal::default() };
         let mut was_filled = false;
         for (at, node) in self.nodes.iter_mut().enumerate().filter(|(_, node)| node.is_master) {
-            let is_filled = if model.rules.keep(Rule::FillComparesLease) {
+            let is_filled = if model.rules.keeps(ProtocolRule::FillComparesLease) {
                 node.redis.fill(&KEY, lease, entry.encode())
             } else {
                 node.redis.set(&KEY, entry.encode());

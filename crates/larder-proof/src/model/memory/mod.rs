@@ -4,7 +4,7 @@
 mod state;
 
 use larder::protocol::flight::FlightId;
-use larder::protocol::rules::Rules;
+use larder::protocol::rules::ProtocolRules;
 use stateright::{Model, Property};
 
 use crate::model::coverage::Coverage;
@@ -18,7 +18,7 @@ pub use state::State;
 #[derive(Clone, Debug)]
 pub struct Memory {
     /// The protocol, perhaps without a rule.
-    pub rules: Rules,
+    pub rules: ProtocolRules,
     /// What else is done right; see [`Care`].
     pub care: Care,
     /// This process's own writes.
@@ -37,7 +37,7 @@ pub struct Memory {
     pub coverage: Coverage,
 }
 
-/// Rules that have no name among [`Rule`](larder::protocol::rules::Rule): the mutants of this model alone.
+/// Rules that have no name among [`ProtocolRule`](larder::protocol::rules::ProtocolRule): the mutants of this model alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Care {
     /// A change is remembered only once what it touched has been dropped.
@@ -70,7 +70,7 @@ pub enum Branch {
     /// The journal could not be asked: the names are forgotten.
     Failed,
     /// What was told under a forgotten name is dropped once more.
-    ToldAgain,
+    AppliedAgain,
     /// A load entered memory.
     Inserted,
     /// A load was overtaken.
@@ -100,7 +100,7 @@ impl Branch {
             PassedOver,
             KeptName,
             Failed,
-            ToldAgain,
+            AppliedAgain,
             Inserted,
             Refused,
             Silent,
@@ -120,7 +120,7 @@ pub enum Action {
     /// A transaction commits.
     Commit(u8),
     /// Its writer drops from memory.
-    Drop(u8),
+    DropCopies(u8),
     /// Its writer adds its name.
     Name(u8),
     /// A load begins.
@@ -132,7 +132,7 @@ pub enum Action {
     /// The consumer counts the names.
     Count,
     /// It asks the journal.
-    Since,
+    ChangesSince,
     /// The journal is inspected, if another attestation asks for it.
     Inspect,
     /// The journal does not answer.
@@ -152,7 +152,7 @@ pub enum Action {
 }
 
 impl Memory {
-    fn new(rules: Rules, care: Care, writers: u8, foreign: u8) -> Self {
+    fn new(rules: ProtocolRules, care: Care, writers: u8, foreign: u8) -> Self {
         Memory {
             rules,
             care,
@@ -167,7 +167,7 @@ impl Memory {
     }
 
     /// All that is explored: two own writes, or one and another's, and [`Memory::silences`].
-    pub fn all(rules: Rules, care: Care) -> Vec<(&'static str, Memory)> {
+    pub fn all(rules: ProtocolRules, care: Care) -> Vec<(&'static str, Memory)> {
         let base = |writers, foreign| Memory::new(rules, care, writers, foreign);
         let loud = vec![
             ("one write, three passes", Memory { passes: 3, ..base(1, 0) }),
@@ -178,7 +178,7 @@ impl Memory {
     }
 
     /// Those of all in which the journal goes silent, or is hidden from the process.
-    pub fn silences(rules: Rules, care: Care) -> Vec<(&'static str, Memory)> {
+    pub fn silences(rules: ProtocolRules, care: Care) -> Vec<(&'static str, Memory)> {
         let base = |writers, foreign| Memory::new(rules, care, writers, foreign);
         vec![
             ("triggers off and on: a write, and a commit by others", Memory { silences: 1, ..base(1, 1) }),
@@ -211,7 +211,7 @@ impl Model for Memory {
                 && (is_committed || !self.care.names_come_after_commit)
             {
                 if !writer.has_dropped {
-                    actions.push(Action::Drop(of));
+                    actions.push(Action::DropCopies(of));
                 }
                 let has_name = writer.touched == Touched::Rows && !writer.has_named;
                 if has_name && (writer.has_dropped || !self.care.names_come_after_dropping) {
@@ -230,10 +230,10 @@ impl Model for Memory {
         match state.pass {
             Pass::Idle if state.passes > 0 => actions.push(Action::Count),
             Pass::Idle => {}
-            Pass::Counted { .. } => actions.extend([Action::Since, Action::Fail]),
+            Pass::Counted { .. } => actions.extend([Action::ChangesSince, Action::Fail]),
             Pass::Answered { .. } => actions.push(Action::Inspect),
             Pass::Asked { .. } => actions.push(Action::Take),
-            Pass::Taken { .. } => actions.push(Action::Follow),
+            Pass::Applied { .. } => actions.push(Action::Follow),
             Pass::Followed { .. } => actions.push(Action::Grant),
         }
         if state.catalog.is_silent() {
@@ -253,16 +253,16 @@ impl Model for Memory {
         let id = |nth: usize| FlightId(nth as u64 + 1);
         match (action, &last.pass) {
             (Action::Commit(of), _) => state.commit(self, of),
-            (Action::Drop(of), _) => state.drop_own(of),
+            (Action::DropCopies(of), _) => state.drop_own(of),
             (Action::Name(of), _) => state.name(of),
-            (Action::Depart(nth), _) => state.depart(nth, id(nth)),
+            (Action::Depart(nth), _) => state.begin_flight(nth, id(nth)),
             (Action::Load(nth), _) => state.loaders[nth] = Loader::Loaded(state.committed),
             (Action::Insert(nth), _) => state.insert(self, nth, id(nth)),
             (Action::Count, _) => {
                 state.passes -= 1;
-                state.pass = Pass::Counted { names: state.told.len() };
+                state.pass = Pass::Counted { names: state.applied.len() };
             }
-            (Action::Since, _) => state.since(self),
+            (Action::ChangesSince, _) => state.since(self),
             (Action::Inspect, _) => state.inspect(self),
             (Action::Fail, &Pass::Counted { names }) => {
                 self.take(Branch::Failed);

@@ -4,9 +4,9 @@ use bytes::Bytes;
 use larder::clock::Tick;
 use larder::journal::{Change, ChangeId, Touch};
 use larder::policy::Consistency;
-use larder::protocol::flight::FlightId;
-use larder::protocol::relay::untold;
-use larder::protocol::shard::{Boarded, Shard};
+use larder::protocol::flight::{FlightId, JoinDecision};
+use larder::protocol::relay::unpropagated_touches;
+use larder::protocol::shard::Shard;
 
 use crate::model::journal::{Catalog, Process, Touched, View};
 use crate::model::memory::{Branch, Memory};
@@ -48,16 +48,16 @@ pub(super) enum Pass {
         names: usize,
         answer: Answer,
     },
-    Taken {
+    Applied {
         answer: Answer,
-        told: Seen,
+        applied: Seen,
     },
     Followed {
         answer: Answer,
     },
 }
 
-/// `Journal::since`.
+/// `Journal::changes_since`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Answer {
     pub(super) snapshot: Seen,
@@ -81,8 +81,8 @@ pub struct State {
     pub(super) copy: Option<Seen>,
     shard: Shard<()>,
     pub(super) loaders: Vec<Loader>,
-    /// `consumer::Told`, in its order.
-    pub(super) told: Vec<u8>,
+    /// `consumer::AppliedChanges`, in its order.
+    pub(super) applied: Vec<u8>,
     pub(super) pass: Pass,
     pub(super) passes: u8,
     /// The snapshot of the last grant, which is the next pass's position.
@@ -104,7 +104,7 @@ impl State {
             copy: None,
             shard: Shard::new(model.rules),
             loaders: vec![Loader::Before; model.loaders],
-            told: Vec::new(),
+            applied: Vec::new(),
             pass: Pass::Idle,
             passes: model.passes,
             vouched: 0,
@@ -138,7 +138,7 @@ impl State {
     }
 
     pub(super) fn name(&mut self, of: u8) {
-        self.told.push(of);
+        self.applied.push(of);
         self.writers[usize::from(of)].has_named = true;
     }
 
@@ -190,11 +190,16 @@ impl State {
         self.copy = None;
     }
 
-    pub(super) fn depart(&mut self, nth: usize, id: FlightId) {
-        let boarded =
-            self.shard.board(KEY, Consistency::Bounded, id, Tick::PAST, std::time::Duration::from_secs(1));
-        if matches!(boarded, Boarded::Lead) {
-            self.shard.depart(Bytes::from_static(KEY), id, Tick::PAST, [].into(), ());
+    pub(super) fn begin_flight(&mut self, nth: usize, id: FlightId) {
+        let boarded = self.shard.decide_join(
+            KEY,
+            Consistency::Bounded,
+            id,
+            Tick::PAST,
+            std::time::Duration::from_secs(1),
+        );
+        if matches!(boarded, JoinDecision::Lead(())) {
+            self.shard.begin_flight(Bytes::from_static(KEY), id, Tick::PAST, [].into(), ());
             self.loaders[nth] = Loader::Flying;
         }
     }
@@ -206,28 +211,28 @@ impl State {
         if may {
             self.copy = Some(seen);
         }
-        self.shard.land(KEY, id);
+        self.shard.end_flight(KEY, id);
         model.take(if may { Branch::Inserted } else { Branch::Refused });
     }
 
-    /// `Told::take`.
+    /// `AppliedChanges::take`.
     pub(super) fn take_names(&mut self, first: usize) -> Seen {
-        let all = self.told.iter().fold(0, |all, of| all | 1 << of);
-        self.told.drain(..first);
+        let all = self.applied.iter().fold(0, |all, of| all | 1 << of);
+        self.applied.drain(..first);
         all
     }
 
     pub(super) fn take(&mut self, model: &Memory) {
         let Pass::Asked { names, answer } = self.pass else { return };
-        let told = self.take_names(names);
-        if !self.told.is_empty() {
+        let applied = self.take_names(names);
+        if !self.applied.is_empty() {
             model.take(Branch::KeptName);
         }
-        self.pass = Pass::Taken { answer, told };
+        self.pass = Pass::Applied { answer, applied };
     }
 
     pub(super) fn follow(&mut self, model: &Memory) {
-        let Pass::Taken { answer, told } = self.pass else { return };
+        let Pass::Applied { answer, applied } = self.pass else { return };
         self.pass = Pass::Followed { answer };
         let Some(rows) = answer.rows else {
             self.drop_key();
@@ -237,15 +242,15 @@ impl State {
         let all = 0..model.writers + model.foreign;
         let changes = all.clone().filter(|of| rows & 1 << of != 0);
         let changes = changes.map(|of| Change { id: id(of), touches: vec![Touch::entry("k", ["1"])] });
-        let is_told = |name: &ChangeId| all.clone().any(|of| told & 1 << of != 0 && id(of) == *name);
-        if rows & told != 0 {
+        let is_applied = |name: &ChangeId| all.clone().any(|of| applied & 1 << of != 0 && id(of) == *name);
+        if rows & applied != 0 {
             model.take(Branch::PassedOver);
         }
-        if !untold(changes.collect(), is_told, model.rules).is_empty() {
+        if !unpropagated_touches(changes.collect(), is_applied, model.rules).is_empty() {
             model.take(Branch::Dropped);
-            let named = |(of, writer): (usize, &Writer)| writer.has_named && rows & !told & 1 << of != 0;
+            let named = |(of, writer): (usize, &Writer)| writer.has_named && rows & !applied & 1 << of != 0;
             if self.writers.iter().enumerate().any(named) {
-                model.take(Branch::ToldAgain);
+                model.take(Branch::AppliedAgain);
             }
             self.drop_key();
         }

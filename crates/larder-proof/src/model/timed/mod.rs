@@ -8,7 +8,7 @@ pub mod scenarios;
 mod state;
 mod steps;
 
-use larder::protocol::rules::Rules;
+use larder::protocol::rules::ProtocolRules;
 use stateright::{Model, Property};
 
 use crate::model::coverage::Coverage;
@@ -20,7 +20,7 @@ pub use state::State;
 #[derive(Clone, Debug)]
 pub struct Timed {
     /// The protocol, perhaps without a rule.
-    pub rules: Rules,
+    pub rules: ProtocolRules,
     /// What else is done right; see [`Care`].
     pub care: Care,
     /// The staleness bound, in ticks.
@@ -47,7 +47,7 @@ pub struct Timed {
     pub coverage: Coverage,
 }
 
-/// Rules that have no name among [`Rule`](larder::protocol::rules::Rule): the mutants of this model alone.
+/// Rules that have no name among [`ProtocolRule`](larder::protocol::rules::ProtocolRule): the mutants of this model alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Care {
     /// A heartbeat counts from its sending and not from its reply.
@@ -184,7 +184,7 @@ pub enum Action {
 
 impl Timed {
     /// An empty scenario under `rules`.
-    pub fn new(rules: Rules) -> Self {
+    pub fn new(rules: ProtocolRules) -> Self {
         Timed {
             rules,
             care: Care::default(),
@@ -229,7 +229,7 @@ impl Model for Timed {
             Action::Answer(client) => state.answer(client),
             Action::Deliver(client) => state.deliver(self, client),
             Action::Keep(client) => state.keep(client),
-            Action::Depart(client) => state.depart(self, client),
+            Action::Depart(client) => state.begin_flight(self, client),
             Action::Find(client) => state.find(client),
             Action::Land(client) => state.clients[client].flight = None,
             Action::Begin(client) => state.begin(client),

@@ -1,11 +1,11 @@
 //! The scenarios that are explored: each small enough to be exhausted, together taking every branch.
 
-use larder::protocol::rules::Rules;
+use larder::protocol::rules::ProtocolRules;
 
 use crate::model::timed::{Care, Timed};
 
 /// All of them.
-pub fn all(rules: Rules, care: Care) -> Vec<(&'static str, Timed)> {
+pub fn all(rules: ProtocolRules, care: Care) -> Vec<(&'static str, Timed)> {
     let base = || Timed { care, ..Timed::new(rules) };
     let loud = vec![
         (
@@ -28,7 +28,7 @@ pub fn all(rules: Rules, care: Care) -> Vec<(&'static str, Timed)> {
 }
 
 /// Those of all in which the journal goes silent.
-pub fn silences(rules: Rules, care: Care) -> Vec<(&'static str, Timed)> {
+pub fn silences(rules: ProtocolRules, care: Care) -> Vec<(&'static str, Timed)> {
     let base = || Timed { care, silences: 1, ..Timed::new(rules) };
     vec![
         (

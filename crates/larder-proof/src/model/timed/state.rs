@@ -7,7 +7,7 @@ use larder::clock::Tick;
 use larder::journal::DatabaseId;
 use larder::policy::Consistency;
 use larder::protocol::certificate::{Certificate, RedisTime};
-use larder::protocol::flight::{Boarding, Flight, FlightId, board};
+use larder::protocol::flight::{Flight, FlightId, JoinDecision, decide_join};
 
 use crate::model::journal::{Catalog, Process};
 use crate::model::timed::{Branch, Timed};
@@ -190,11 +190,13 @@ impl State {
             let began = Tick::from_nanos(flying.began * 1_000);
             let flight = Flight { id: FlightId(1), began, tags: [].into(), handle: () };
             let (now, bound) = (tick(self.now), span(model.bound));
-            let boarding = board(Some(&flight), Consistency::Bounded, FlightId(2), now, bound, model.rules);
-            if boarding == Boarding::Join && usize::from(found) < self.commits.len() {
+            let decision =
+                decide_join(Some(&flight), Consistency::Bounded, FlightId(2), now, bound, model.rules);
+            let is_joined = matches!(decision, JoinDecision::Join(()));
+            if is_joined && usize::from(found) < self.commits.len() {
                 model.take(Branch::OldFlight);
             }
-            boarding != Boarding::Join || self.may_answer(model, found)
+            !is_joined || self.may_answer(model, found)
         })
     }
 

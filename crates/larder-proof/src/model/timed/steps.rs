@@ -2,8 +2,10 @@
 
 use larder::clock::Tick;
 use larder::journal::{Change, ChangeId, Touch};
-use larder::protocol::certificate::{Heartbeat, RedisTime, Told};
-use larder::protocol::relay::{Marking, Plan, Seen, Standing, mark, plan, untold};
+use larder::protocol::certificate::{Heartbeat, Publisher, RedisTime};
+use larder::protocol::relay::{
+    MarkDecision, MarkInput, Plan, PlanInput, decide_mark, plan, unpropagated_touches,
+};
 
 use crate::model::timed::state::{Flying, Pass, Relay, Sent, State, span, tick, ticks};
 use crate::model::timed::{Action, Branch, Timed};
@@ -130,8 +132,8 @@ impl State {
             model.take(Branch::Ahead);
         }
         let from = if model.care.beat_counts_from_sending { sent } else { self.now };
-        let told = Told::ByRelay { now, watermark };
-        let heartbeat = Heartbeat { sent: tick(from), is_master: true, is_live, told };
+        let publisher = Publisher::Relay { now, watermark };
+        let heartbeat = Heartbeat { sent: tick(from), is_master: true, is_live, publisher };
         let until = heartbeat.fresh_until(span(model.bound), span(0), model.rules);
         let client = &mut self.clients[nth];
         client.sent = None;
@@ -148,7 +150,7 @@ impl State {
         self.nodes[nth].is_tracked = true;
     }
 
-    pub(super) fn depart(&mut self, model: &Timed, nth: usize) {
+    pub(super) fn begin_flight(&mut self, model: &Timed, nth: usize) {
         let until = tick(self.clients[nth].until);
         let began = tick(self.now);
         // What the flight finds in Redis holds every commit before the watermark by which Redis is used now.
@@ -185,7 +187,8 @@ impl State {
         let node = &self.nodes[nth];
         let live = State::certificate(node.live);
         let now = self.clock(model, nth);
-        let seen = Seen { is_master: true, now, live: Some(&live), watermark: node.watermark.map(RedisTime) };
+        let seen =
+            PlanInput { is_master: true, now, live: Some(&live), watermark: node.watermark.map(RedisTime) };
         let plan = plan(&seen, &State::certificate(nth), span(1), model.rules);
         if !matches!(plan, Plan::Replay | Plan::Certify) {
             return;
@@ -201,7 +204,7 @@ impl State {
         });
     }
 
-    /// `Journal::since`, with its inspection, which is a step of its own in `failover`.
+    /// `Journal::changes_since`, with its inspection, which is a step of its own in `failover`.
     pub(super) fn snapshot(&mut self, model: &Timed, nth: usize) {
         let (snapshot, view, care) = (self.database(), self.catalog.view(false), model.care.journal);
         let Relay { process, pass, .. } = &mut self.relays[nth];
@@ -250,7 +253,7 @@ impl State {
         let id = |commit: u8| ChangeId::new(commit.to_string());
         let changes = rows.iter().map(|&of| Change { id: id(of), touches: vec![Touch::entry("k", ["1"])] });
         let is_told = |name: &ChangeId| rows.iter().any(|&of| id(of) == *name && node.told & 1 << of != 0);
-        if !untold(changes.collect(), is_told, model.rules).is_empty() {
+        if !unpropagated_touches(changes.collect(), is_told, model.rules).is_empty() {
             self.removed(nth);
             return;
         }
@@ -275,21 +278,21 @@ impl State {
         let (live, mine) =
             (State::certificate(self.nodes[nth].live).to_bytes(), State::certificate(nth).to_bytes());
         let node = &mut self.nodes[nth];
-        let standing = Standing {
+        let standing = MarkInput {
             is_same_history: true,
             now,
             live: Some(&live),
             watermark: node.watermark.map(RedisTime),
         };
-        match mark(standing, began, &mine) {
-            Marking::Set => {
+        match decide_mark(standing, began, &mine) {
+            MarkDecision::Set => {
                 model.take(Branch::Marked);
                 (node.live, node.watermark) = (nth, Some(began.0));
                 node.position = pass.snapshot.unwrap_or(0);
                 node.attestation = pass.attestation;
                 node.told &= u8::MAX << node.position;
             }
-            Marking::Keep | Marking::Refuse => {}
+            MarkDecision::Keep | MarkDecision::Refuse => {}
         }
     }
 

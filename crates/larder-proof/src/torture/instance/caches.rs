@@ -8,7 +8,7 @@ use larder::class::Class;
 use larder::codec::Codec;
 use larder::journal::{ChangeId, Touch};
 use larder::policy::Policy;
-use larder::protocol::rules::Rule;
+use larder::protocol::rules::ProtocolRule;
 use larder::receipt::Delivery;
 use larder_sql::database::Database;
 use larder_sql::journal::{SqlJournal, Table};
@@ -41,7 +41,7 @@ impl Caches {
     pub(super) async fn open(settings: &Settings, database: &Database) -> Result<Self> {
         let journal = SqlJournal::open(database, journalled().to_vec()).await?;
         let journal = match settings.plant {
-            Some(plant) if !plant.rules().keep(Rule::AttestsSilence) => journal.trusting_silence(),
+            Some(plant) if !plant.rules().keeps(ProtocolRule::AttestsSilence) => journal.trusting_silence(),
             _ => journal,
         };
         let mut builder = Cache::builder("torture").staleness_bound(settings.bound()).journal(journal);

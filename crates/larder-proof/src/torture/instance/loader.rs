@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use larder::protocol::rules::Rule;
+use larder::protocol::rules::ProtocolRule;
 use larder_sql::database::Database;
 use larder_sql::dialect::Dialect;
 use sqlx::{AnyConnection, Connection, Executor};
@@ -31,7 +31,7 @@ pub(super) struct Loader {
 
 impl Loader {
     pub(super) async fn open(settings: &Settings, database: &Database) -> Result<Self> {
-        let breaks = settings.plant.is_some_and(|plant| !plant.rules().keep(Rule::LoadsThePresent));
+        let breaks = settings.plant.is_some_and(|plant| !plant.rules().keeps(ProtocolRule::LoadsThePresent));
         let past = if breaks { Some(open_past(&settings.database, database.dialect()).await?) } else { None };
         Ok(Loader { database: database.clone(), past })
     }

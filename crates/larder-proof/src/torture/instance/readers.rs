@@ -74,7 +74,7 @@ impl Instance {
                 Seen::Version(*version)
             }
         };
-        let read = Read { consistency, source: answer.source, joined: answer.joined, last };
+        let read = Read { consistency, source: answer.source, is_shared: answer.is_shared, last };
         self.reads.record(&Event { key, seen, instance: self.number, begin, end, what: What::Read(read) });
     }
 

@@ -70,18 +70,18 @@ impl fmt::Display for Defect {
 
 /// What a pass attests.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Attested {
+pub(super) struct Attestation {
     /// The digest that positions carry: the same for every role that asks.
     pub(super) digest: String,
     /// What it looks like to this role and its search path: `t` or `f`, whether row security is active on the outbox; then which
     /// tables the declared names mean. Empty on SQLite.
-    pub(super) seen_from_here: String,
+    pub(super) role_view: String,
 }
 
-impl Attested {
+impl Attestation {
     /// Row security is active on a table of the outbox.
     pub(super) fn is_hidden(&self) -> bool {
-        self.seen_from_here.starts_with('t')
+        self.role_view.starts_with('t')
     }
 }
 

@@ -6,10 +6,10 @@ use sqlx::any::AnyRow;
 use crate::connecting::connection::SqlConnection;
 use crate::dialect::Dialect;
 use crate::error::Error;
-use crate::journal::completeness::{Attested, Defect, Inspection};
+use crate::journal::checksum::has_valid_checksum;
+use crate::journal::completeness::{Attestation, Defect, Inspection};
 use crate::journal::migration::{POSTGRES_GUARDS, guards};
 use crate::journal::postgres_triggers::{self, ROW_TRIGGER, SCHEMA, TRUNCATE_TRIGGER, always};
-use crate::journal::seal::is_sealed;
 use crate::journal::table::{Table, quoted};
 
 /// What the catalog says of the relation `about`, with the transactions that wrote it: any change of the table, its columns, its
@@ -60,7 +60,7 @@ macro_rules! is_hidden {
 /// Beside the relations: the outbox's defaults; its life, which a crash ends; the transactions that were prepared before that life,
 /// whose rows of the outbox the crash took; and the labels of enums, for renaming one changes what rows say without touching them.
 ///
-/// `seen_from_here` begins with `t` if row security is active on a table of the outbox. Then: on which declared tables it is, which
+/// `role_view` begins with `t` if row security is active on a table of the outbox. Then: on which declared tables it is, which
 /// tables their names mean, and the settings of roles and databases, which new sessions take over.
 macro_rules! attestation {
     () => {
@@ -85,7 +85,7 @@ macro_rules! attestation {
              ), (SELECT string_agg(concat_ws('/', setdatabase, setrole, xmin), ',' ORDER BY setdatabase, setrole)
                  FROM pg_db_role_setting
                  WHERE setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
-                     AND setrole IN (0, (SELECT oid FROM pg_roles WHERE rolname = current_user)))) AS seen_from_here,
+                     AND setrole IN (0, (SELECT oid FROM pg_roles WHERE rolname = current_user)))) AS role_view,
              CAST(EXISTS (SELECT 1 FROM larder_outbox_life) AS INTEGER) AS is_alive"
         )
     };
@@ -202,8 +202,8 @@ pub(in crate::journal) fn names(tables: &[Table]) -> String {
     tables.iter().map(|table| quoted(&table.name)).collect::<Vec<_>>().join("\u{1}")
 }
 
-pub(in crate::journal) fn attested(row: &AnyRow) -> Result<Attested, Error> {
-    Ok(Attested { digest: row.try_get("attestation")?, seen_from_here: row.try_get("seen_from_here")? })
+pub(in crate::journal) fn attested(row: &AnyRow) -> Result<Attestation, Error> {
+    Ok(Attestation { digest: row.try_get("attestation")?, role_view: row.try_get("role_view")? })
 }
 
 pub(in crate::journal) async fn inspect(
@@ -270,11 +270,11 @@ fn of_outbox(row: &AnyRow, whoever_asks: bool, defects: &mut Vec<Defect>) -> Res
         );
     }
     let place: String = row.try_get("place")?;
-    let is_sealed_here = |column| -> Result<bool, Error> {
+    let is_ours = |column| -> Result<bool, Error> {
         let text: Option<String> = row.try_get(column)?;
-        Ok(text.is_some_and(|text| is_sealed(&unplaced(&text, &place))))
+        Ok(text.is_some_and(|text| has_valid_checksum(&unplaced(&text, &place))))
     };
-    if !is_sealed_here("covers")? || !is_sealed_here("kept")? {
+    if !is_ours("covers")? || !is_ours("kept")? {
         defects.push(
             Defect::new("a function of larder_outbox is missing or was changed by hand")
                 .mended_by(guards(Dialect::Postgres)),
@@ -370,9 +370,9 @@ fn of_function(table: &Table, name: &str, body: &str, place: &str, is_definer: b
     if body == postgres_triggers::body(table) {
         return None;
     }
-    if !is_sealed(&body) {
+    if !has_valid_checksum(&body) {
         return Some(format!(
-            "the trigger function of {name} was changed by hand, or by a release without seals"
+            "the trigger function of {name} was changed by hand, or by a release without checksums"
         ));
     }
     let missing = table.missing_in(&body);

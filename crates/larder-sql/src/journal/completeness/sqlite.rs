@@ -7,9 +7,9 @@ use sqlx::Row as _;
 use crate::connecting::connection::SqlConnection;
 use crate::dialect::Dialect;
 use crate::error::Error;
+use crate::journal::checksum::has_valid_checksum;
 use crate::journal::completeness::{Defect, Inspection};
 use crate::journal::migration::{SQLITE_GUARDS, guards};
-use crate::journal::seal::is_sealed;
 use crate::journal::sqlite_triggers::{self, Trigger};
 use crate::journal::table::{FUNCTION_PREFIX, Table};
 
@@ -92,9 +92,9 @@ fn of_trigger(table: &Table, expected: &Trigger, found: Option<&str>) -> Option<
     }
     let first_line = |sql: &str| sql.lines().next().unwrap_or_default().to_owned();
     let body = sql.split_once("\nBEGIN").and_then(|(_, rest)| rest.strip_suffix("END")).unwrap_or_default();
-    if first_line(sql) != first_line(&expected.sql) || !is_sealed(body) {
+    if first_line(sql) != first_line(&expected.sql) || !has_valid_checksum(body) {
         return Some(format!(
-            "the trigger {} was changed by hand, or by a release without seals",
+            "the trigger {} was changed by hand, or by a release without checksums",
             expected.name
         ));
     }

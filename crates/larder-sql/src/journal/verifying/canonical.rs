@@ -78,10 +78,10 @@ impl Columns {
     }
 }
 
-type Found = BTreeMap<(String, String), Column>;
+type KeyColumns = BTreeMap<(String, String), Column>;
 
-async fn postgres(connection: &mut SqlConnection, tables: &[Table]) -> Result<Found, Error> {
-    let mut found = Found::new();
+async fn postgres(connection: &mut SqlConnection, tables: &[Table]) -> Result<KeyColumns, Error> {
+    let mut found = KeyColumns::new();
     for row in sqlx::query(POSTGRES_COLUMNS).bind(names(tables)).fetch_all(connection).await? {
         let nth: i64 = row.try_get("nth")?;
         let Some(table) = usize::try_from(nth - 1).ok().and_then(|nth| tables.get(nth)) else { continue };
@@ -138,8 +138,8 @@ fn postgres_texts(name: &str, is_built_in: bool) -> Result<Texts, String> {
     ))
 }
 
-async fn sqlite(connection: &mut SqlConnection, tables: &[Table]) -> Result<Found, Error> {
-    let mut found = Found::new();
+async fn sqlite(connection: &mut SqlConnection, tables: &[Table]) -> Result<KeyColumns, Error> {
+    let mut found = KeyColumns::new();
     for table in tables {
         let info = sqlx::query("SELECT name, type FROM pragma_table_xinfo($1)").bind(&table.name);
         for row in info.fetch_all(&mut *connection).await? {

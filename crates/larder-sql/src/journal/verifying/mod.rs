@@ -19,7 +19,7 @@ use crate::journal::verifying::canonical::{Columns, Texts};
 
 impl SqlJournal {
     /// Verifies at a program's start, after its classes were opened, that every change of a declared table will reach the entries
-    /// that it touches: [`SqlJournal::misdeclared`] finds nothing, and [`SqlJournal::inspect`] finds nothing either. What that finds and
+    /// that it touches: [`SqlJournal::find_declaration_errors`] finds nothing, and [`SqlJournal::inspect`] finds nothing either. What that finds and
     /// the journal mends by itself, such as triggers that have lost ALWAYS, is mended and no error.
     ///
     /// # Errors
@@ -46,7 +46,7 @@ impl SqlJournal {
     /// # }
     /// ```
     pub async fn verify(&self, cache: &Cache) -> Result<(), Error> {
-        let mut wrong = self.misdeclared(cache).await?;
+        let mut wrong = self.find_declaration_errors(cache).await?;
         for defect in self.inspect().await? {
             let remedy = match defect.remedy() {
                 Some(_) => "SqlJournal::mend mends it, as a role that owns the tables",
@@ -74,7 +74,7 @@ impl SqlJournal {
     ///
     /// # Errors
     /// What the database says.
-    pub async fn misdeclared(&self, cache: &Cache) -> Result<Vec<String>, Error> {
+    pub async fn find_declaration_errors(&self, cache: &Cache) -> Result<Vec<String>, Error> {
         let columns = self.key_columns().await?;
         let classes: BTreeMap<_, _> =
             cache.declared_classes().into_iter().map(|class| (class.name.clone(), class)).collect();

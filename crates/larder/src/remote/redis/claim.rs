@@ -11,7 +11,7 @@ pub(crate) const JOURNALS: &str = "*journal*";
 
 /// Why a namespace is not this installation's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Claimed<'a> {
+pub(crate) enum ClaimConflict<'a> {
     /// By another installation.
     By(&'a str),
     /// By databases with a journal.
@@ -19,10 +19,10 @@ pub(crate) enum Claimed<'a> {
 }
 
 /// Whether the claim that stands is another's.
-pub(crate) fn claimed<'a>(standing: Option<&'a str>, installation: &str) -> Option<Claimed<'a>> {
-    match standing? {
-        JOURNALS => Some(Claimed::ByJournals),
-        standing if standing == installation => None,
-        standing => Some(Claimed::By(standing)),
+pub(crate) fn find_conflict<'a>(existing: Option<&'a str>, installation: &str) -> Option<ClaimConflict<'a>> {
+    match existing? {
+        JOURNALS => Some(ClaimConflict::ByJournals),
+        existing if existing == installation => None,
+        existing => Some(ClaimConflict::By(existing)),
     }
 }

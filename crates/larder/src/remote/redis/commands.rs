@@ -20,7 +20,7 @@ pub(super) fn mget(pipe: &mut Pipeline, keys: &[Bytes]) {
 
 /// What is to stand under the tags' keys, as Redis has them.
 pub(super) fn minted(prefix: &Prefix, mint: &[(TagKey, Token)]) -> Vec<(Bytes, Bytes)> {
-    mint.iter().map(|(tag, token)| (prefix.spell(tag.as_bytes()), token.tag_frame())).collect()
+    mint.iter().map(|(tag, token)| (prefix.add_to(tag.as_bytes()), token.tag_frame())).collect()
 }
 
 /// Sets each key that is missing, and says what stands under each then. `SET … NX GET` answers with what stood there, or

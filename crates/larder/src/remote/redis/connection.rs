@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::remote::Listener;
 use crate::remote::redis::prefix::Prefix;
 use crate::remote::redis::trouble;
-use crate::remote::usable::Usable;
+use crate::remote::validity::Validity;
 
 /// Keys in one UNLINK; more are split, so that no single command holds Redis up.
 pub(crate) const UNLINK_BATCH: usize = 500;
@@ -23,16 +23,16 @@ pub(crate) const UNLINK_BATCH: usize = 500;
 /// The connection in use, if there is one. Written by the keeper alone; cloned by everybody else, and never
 /// held across an await.
 #[derive(Default)]
-pub(crate) struct Current(RwLock<Option<Tracked>>);
+pub(crate) struct ConnectionSlot(RwLock<Option<TrackedConnection>>);
 
 #[derive(Clone)]
-pub(crate) struct Tracked {
+pub(crate) struct TrackedConnection {
     pub(crate) connection: MultiplexedConnection,
     /// Whether Redis agreed to report changes.
-    pub(crate) tracks: bool,
+    pub(crate) is_tracking: bool,
 }
 
-impl Current {
+impl ConnectionSlot {
     pub(crate) fn get(&self) -> Option<MultiplexedConnection> {
         self.0
             .read()
@@ -41,11 +41,15 @@ impl Current {
             .map(|tracked| tracked.connection.clone())
     }
 
-    pub(crate) fn tracks(&self) -> bool {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(|tracked| tracked.tracks)
+    pub(crate) fn is_tracking(&self) -> bool {
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_ref()
+            .is_some_and(|tracked| tracked.is_tracking)
     }
 
-    pub(crate) fn set(&self, tracked: Option<Tracked>) {
+    pub(crate) fn set(&self, tracked: Option<TrackedConnection>) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = tracked;
     }
 }
@@ -75,20 +79,20 @@ impl Dialler {
     pub(crate) async fn dial(
         &self,
         listener: Arc<dyn Listener>,
-        usable: Arc<Usable>,
+        validity: Arc<Validity>,
         doubted: Arc<tokio::sync::Notify>,
-    ) -> RedisResult<Tracked> {
+    ) -> RedisResult<TrackedConnection> {
         let handler = move |push: PushInfo| -> Result<(), SendError> {
-            let is_whole = match push.kind {
+            let is_complete = match push.kind {
                 PushKind::Invalidate => invalidated(&*listener, &push.data),
                 PushKind::Disconnection => false,
                 _ => true,
             };
-            if !is_whole {
+            if !is_complete {
                 // Perhaps more than reports was lost: a Redis that copies another's data says no more than this. Not
                 // usable until a heartbeat has asked.
-                usable.revoke();
-                listener.cleared();
+                validity.revoke();
+                listener.clear_guarded();
                 doubted.notify_one();
             }
             Ok(())
@@ -101,9 +105,11 @@ impl Dialler {
         let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
         let tracking = redis::cmd("CLIENT").arg("TRACKING").arg("ON").exec_async(&mut connection).await;
         match tracking {
-            Ok(()) => Ok(Tracked { connection, tracks: true }),
+            Ok(()) => Ok(TrackedConnection { connection, is_tracking: true }),
             // Refused by the server, as managed Redis and tight ACLs do: use the tier without an L1.
-            Err(error) if trouble::forbids_tracking(&error) => Ok(Tracked { connection, tracks: false }),
+            Err(error) if trouble::forbids_tracking(&error) => {
+                Ok(TrackedConnection { connection, is_tracking: false })
+            }
             Err(error) => Err(error),
         }
     }
@@ -125,7 +131,7 @@ fn invalidated(listener: &dyn Listener, data: &[Value]) -> bool {
     let [Value::Array(keys)] = data else { return false };
     keys.iter().all(|key| match key {
         Value::BulkString(key) => {
-            listener.pushed(key);
+            listener.apply_push(key);
             true
         }
         _ => false,
@@ -160,10 +166,10 @@ pub(crate) async fn sweep(
         Sweep::Matching(pattern) => namespace.scan_pattern(pattern),
         Sweep::Everything => namespace.pattern(),
     };
-    let pattern = prefix.spell(pattern.as_bytes());
-    let is_meant = |key: &Bytes| match (what, prefix.read(key)) {
+    let pattern = prefix.add_to(pattern.as_bytes());
+    let is_match = |key: &Bytes| match (what, prefix.strip_from(key)) {
         (_, None) => false,
-        (Sweep::Matching(pattern), Some(key)) => namespace.means(pattern, &key),
+        (Sweep::Matching(pattern), Some(key)) => namespace.matches_key(pattern, &key),
         (Sweep::Everything, Some(key)) => !namespace.reserves(&key),
     };
     let (mut cursor, mut unlinked) = (0_u64, 0);
@@ -171,7 +177,7 @@ pub(crate) async fn sweep(
         let mut scan = redis::cmd("SCAN");
         scan.arg(cursor).arg("MATCH").arg(&pattern[..]).arg("COUNT").arg(1000);
         let (next, mut keys): (u64, Vec<Bytes>) = scan.query_async(connection).await?;
-        keys.retain(is_meant);
+        keys.retain(is_match);
         unlinked += unlink(connection, &keys).await?;
         cursor = next;
         if cursor == 0 {

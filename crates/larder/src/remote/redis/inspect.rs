@@ -18,18 +18,18 @@ use redis::{RedisError, RedisResult};
 use crate::error::Error;
 use crate::remote::redis::connection::Dialler;
 use crate::remote::redis::{RedisTier, fault};
-use crate::remote::{Fault, Inspect, Inspected};
+use crate::remote::{Fault, Inspect, InspectedFrame};
 
 /// The untracked connections.
-pub(crate) struct Side {
+pub(crate) struct UntrackedPool {
     places: Pool<Dialler>,
 }
 
 /// Room for one connection, used by one question at a time. Empty while a question is open on its connection, and when that
 /// one was lost.
-pub(crate) struct Place(Option<MultiplexedConnection>);
+pub(crate) struct UntrackedSlot(Option<MultiplexedConnection>);
 
-impl Side {
+impl UntrackedPool {
     /// `size` places; who finds none free waits for `wait`.
     pub(crate) fn new(dialler: Dialler, size: u32, wait: Duration) -> Result<Self, Error> {
         let places = Pool::builder(dialler)
@@ -40,7 +40,7 @@ impl Side {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| Error::config_because("the untracked connections".to_owned(), error))?;
-        Ok(Side { places })
+        Ok(UntrackedPool { places })
     }
 
     /// Asks: waits for a place, then dials if it must, each round trip within the operation's time-out. On a connection that
@@ -65,7 +65,7 @@ impl Side {
     }
 }
 
-impl Place {
+impl UntrackedSlot {
     async fn ask<T, F>(&mut self, question: impl FnOnce(MultiplexedConnection) -> F) -> Result<T, Fault>
     where
         F: Future<Output = RedisResult<T>>,
@@ -82,14 +82,14 @@ impl Place {
 }
 
 impl Manager for Dialler {
-    type Type = Place;
+    type Type = UntrackedSlot;
     type Error = RedisError;
 
-    async fn create(&self) -> RedisResult<Place> {
-        Ok(Place(Some(self.dial_untracked().await?)))
+    async fn create(&self) -> RedisResult<UntrackedSlot> {
+        Ok(UntrackedSlot(Some(self.dial_untracked().await?)))
     }
 
-    async fn recycle(&self, place: &mut Place, _: &Metrics) -> RecycleResult<RedisError> {
+    async fn recycle(&self, place: &mut UntrackedSlot, _: &Metrics) -> RecycleResult<RedisError> {
         match place.0 {
             Some(_) => Ok(()),
             None => Err(RecycleError::message("its connection was lost")),
@@ -107,26 +107,26 @@ impl Inspect for RedisTier {
             let info: String = redis::cmd("INFO").query_async(&mut connection).await?;
             Ok((info, latency))
         };
-        self.side.ask(ask).await
+        self.untracked_pool.ask(ask).await
     }
 
     async fn scan(&self, pattern: &str, cursor: u64, count: usize) -> Result<(u64, Vec<Bytes>), Fault> {
         let prefix = self.prefix();
-        let pattern = &prefix.spell(pattern.as_bytes());
+        let pattern = &prefix.add_to(pattern.as_bytes());
         let ask = |mut connection: MultiplexedConnection| async move {
             let mut scan = redis::cmd("SCAN");
             scan.arg(cursor).arg("MATCH").arg(&pattern[..]).arg("COUNT").arg(count);
             scan.query_async(&mut connection).await
         };
-        let (next, keys): (u64, Vec<Bytes>) = self.side.ask(ask).await?;
-        Ok((next, keys.iter().filter_map(|key| prefix.read(key)).collect()))
+        let (next, keys): (u64, Vec<Bytes>) = self.untracked_pool.ask(ask).await?;
+        Ok((next, keys.iter().filter_map(|key| prefix.strip_from(key)).collect()))
     }
 
     async fn exist(&self, keys: &[Bytes]) -> Result<Vec<bool>, Fault> {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        let keys = &self.prefix().spell_all(keys);
+        let keys = &self.prefix().add_to_all(keys);
         let ask = |mut connection: MultiplexedConnection| async move {
             let mut pipe = redis::pipe();
             keys.iter().for_each(|key| {
@@ -134,14 +134,14 @@ impl Inspect for RedisTier {
             });
             pipe.query_async(&mut connection).await
         };
-        self.side.ask(ask).await
+        self.untracked_pool.ask(ask).await
     }
 
-    async fn look(&self, keys: &[Bytes]) -> Result<Vec<Option<Inspected>>, Fault> {
+    async fn look(&self, keys: &[Bytes]) -> Result<Vec<Option<InspectedFrame>>, Fault> {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        let keys = &self.prefix().spell_all(keys);
+        let keys = &self.prefix().add_to_all(keys);
         let ask = |mut connection: MultiplexedConnection| async move {
             let mut pipe = redis::pipe();
             for key in keys {
@@ -154,10 +154,10 @@ impl Inspect for RedisTier {
                 let [frame]: [Option<Bytes>; 1] = redis::from_redis_value(answer[0].clone())?;
                 let left: i64 = redis::from_redis_value(answer[1].clone())?;
                 let left = u64::try_from(left).ok().map(Duration::from_millis);
-                standing.push(frame.map(|frame| Inspected { frame, left }));
+                standing.push(frame.map(|frame| InspectedFrame { frame, left }));
             }
             Ok(standing)
         };
-        self.side.ask(ask).await
+        self.untracked_pool.ask(ask).await
     }
 }

@@ -5,9 +5,9 @@ use larder_testbed::Redis;
 use super::*;
 use crate::journal::Position;
 use crate::protocol::certificate::RedisTime;
-use crate::protocol::relay::{Marking, Standing, mark};
+use crate::protocol::relay::{MarkDecision, MarkInput, decide_mark};
 use crate::remote::redis::claim::JOURNALS;
-use crate::remote::redis::scripts::Mark;
+use crate::remote::redis::scripts::MarkArguments;
 
 /// Everything that a standing can be, relative to the clock of the moment, in microseconds.
 const AGES: [Option<i64>; 4] = [None, Some(-60_000_000), Some(1_000_000), Some(30_000_000)];
@@ -39,17 +39,17 @@ async fn the_script_does_as_the_decision_says() {
                 }
             }
             let is_same_history = history == replid;
-            let standing = Standing { is_same_history, now, live: live.map(str::as_bytes), watermark };
+            let standing = MarkInput { is_same_history, now, live: live.map(str::as_bytes), watermark };
             let began = ago(began_age);
-            let decided = mark(standing, began, b"mine");
+            let decided = decide_mark(standing, began, b"mine");
             let position = Position::new("here");
-            let asked = Mark { began, live: Bytes::from("mine"), position: &position };
+            let asked = MarkArguments { began, live: Bytes::from("mine"), position: &position };
             let done = scripts.mark(&mut connection, &prefix, history, &asked).await.unwrap();
             assert_eq!(done, decided, "{standing:?} {began:?}");
             let stands = |key: &str| redis.command(&["GET", key]).unwrap();
-            assert_eq!(stands(&text(prefix.position_key())) == "here", decided == Marking::Set);
-            assert_eq!(stands(&text(prefix.claim_key())) == JOURNALS, decided == Marking::Set);
-            if decided == Marking::Set {
+            assert_eq!(stands(&text(prefix.position_key())) == "here", decided == MarkDecision::Set);
+            assert_eq!(stands(&text(prefix.claim_key())) == JOURNALS, decided == MarkDecision::Set);
+            if decided == MarkDecision::Set {
                 assert_eq!(
                     (stands(&live_key), stands(&watermark_key)),
                     ("mine".to_owned(), began.0.to_string())
@@ -69,10 +69,10 @@ async fn a_full_redis_and_a_replica_are_marked_and_refused() {
     let (prefix, position) = (prefix(), Position::new("here"));
     let mut connection = redis_connection(&redis).await;
     let replid = info(&redis, "master_replid");
-    let asked = Mark { began: clock(&redis), live: Bytes::from("mine"), position: &position };
+    let asked = MarkArguments { began: clock(&redis), live: Bytes::from("mine"), position: &position };
     let scripts = Scripts::new();
     let done = scripts.mark(&mut connection, &prefix, &replid, &asked).await.unwrap();
-    assert_eq!(done, Marking::Set, "although nothing else can be stored");
+    assert_eq!(done, MarkDecision::Set, "although nothing else can be stored");
     assert!(redis.command(&["SET", "x", "y"]).is_err());
 
     // Demoted and promoted again, on the same connection: the same process, another history.
@@ -80,11 +80,11 @@ async fn a_full_redis_and_a_replica_are_marked_and_refused() {
     assert!(scripts.mark(&mut connection, &prefix, &replid, &asked).await.is_err(), "read-only");
     redis.command(&["REPLICAOF", "NO", "ONE"]).unwrap();
     let done = scripts.mark(&mut connection, &prefix, &replid, &asked).await.unwrap();
-    assert_eq!(done, Marking::Refuse, "its history has another name now");
+    assert_eq!(done, MarkDecision::Refuse, "its history has another name now");
 }
 
 fn prefix() -> Prefix {
-    Prefix::new(&Namespace::parse("ns").unwrap(), Owner::Unknown, Rules::default())
+    Prefix::new(&Namespace::parse("ns").unwrap(), DatabaseIdentity::Unknown, ProtocolRules::default())
 }
 
 fn text(key: Bytes) -> String {

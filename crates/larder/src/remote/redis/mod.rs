@@ -1,15 +1,15 @@
 //! The Redis tier: one tracked RESP3 connection for everything that is coherent.
 
-mod asking;
 mod claim;
 mod commands;
 mod connection;
-mod identity;
 mod inspect;
 mod keeper;
 mod prefix;
+mod redis_id;
 mod relay;
 mod scripts;
+mod status;
 mod trouble;
 
 use std::sync::atomic::AtomicBool;
@@ -30,19 +30,19 @@ use crate::condition::Condition;
 use crate::error::Error;
 use crate::journal::{ChangeId, Journal};
 use crate::key::Namespace;
-use crate::passes::Passes;
-use crate::protocol::rules::{Rule, Rules};
-use crate::protocol::tag::{TagKey, Taken};
+use crate::polls::PollRequests;
+use crate::protocol::rules::{ProtocolRule, ProtocolRules};
+use crate::protocol::tag::{TagKey, TagToken};
 use crate::protocol::token::Token;
 use crate::remote::redis::commands::{mget, minted, set_if_absent};
-use crate::remote::redis::connection::{Current, Dialler, UNLINK_BATCH};
-use crate::remote::redis::inspect::Side;
+use crate::remote::redis::connection::{ConnectionSlot, Dialler, UNLINK_BATCH};
+use crate::remote::redis::inspect::UntrackedPool;
 use crate::remote::redis::keeper::Keeper;
-use crate::remote::redis::prefix::{Owner, Prefix, Prefixes};
+use crate::remote::redis::prefix::{DatabaseIdentity, Prefix, Prefixes};
 use crate::remote::redis::relay::Relay;
 use crate::remote::redis::scripts::Scripts;
-use crate::remote::usable::Usable;
-use crate::remote::{Fault, Leased, Listener, Remote};
+use crate::remote::validity::Validity;
+use crate::remote::{Fault, FrameReply, Listener, Remote};
 
 /// How long a lease stands: longer than a load may take, so that a fill within time is never refused for age.
 const LEASE: Duration = Duration::from_secs(3);
@@ -55,7 +55,7 @@ pub(crate) fn check_url(url: &str) -> Result<(), Error> {
 }
 
 /// What is behind a Redis, and names the keys in it.
-pub(crate) enum Source {
+pub(crate) enum IdentitySource {
     /// Replayed into Redis before it is used.
     Journal(Arc<dyn Journal>),
     /// Without a journal its own entries there are dropped instead. What the application calls its database.
@@ -75,28 +75,28 @@ pub(crate) struct Settings {
     /// How long a question waits for one of them.
     pub(crate) pool_timeout: Duration,
     /// What is behind Redis.
-    pub(crate) source: Source,
+    pub(crate) source: IdentitySource,
     /// The protocol's; a proof may break one.
-    pub(crate) rules: Rules,
+    pub(crate) rules: ProtocolRules,
     /// Told of what the relay tells Redis.
     pub(crate) causes: Arc<Causes>,
     /// Whoever wants the relay to pass now.
-    pub(crate) passes: Arc<Passes>,
+    pub(crate) polls: Arc<PollRequests>,
     /// Where the keeper says why the tier is not used as it should be.
     pub(crate) condition: Arc<Condition>,
 }
 
 pub(crate) struct RedisTier {
-    current: Arc<Current>,
+    connection_slot: Arc<ConnectionSlot>,
     scripts: Scripts,
     prefixes: Arc<Prefixes>,
     /// For how long a change that was told is known to be: the relay passes more often, or nobody uses this Redis.
     bound: Duration,
-    usable: Arc<Usable>,
+    validity: Arc<Validity>,
     nudge: Arc<Notify>,
-    rules: Rules,
+    rules: ProtocolRules,
     keeper: AbortHandle,
-    side: Side,
+    untracked_pool: UntrackedPool,
 }
 
 impl RedisTier {
@@ -106,18 +106,19 @@ impl RedisTier {
         settings: Settings,
         clock: Clock,
         listener: Arc<dyn Listener>,
-        usable: Arc<Usable>,
+        validity: Arc<Validity>,
     ) -> Result<Self, Error> {
-        let current = Arc::new(Current::default());
+        let connection_slot = Arc::new(ConnectionSlot::default());
         let nudge = Arc::new(Notify::new());
         let dialler = Dialler::parse(&settings.url, settings.timeout)?;
-        let side = Side::new(dialler.clone(), settings.pool_size, settings.pool_timeout)?;
-        let (journal, installation, owner) = match settings.source {
-            Source::Journal(journal) => (Some(journal), None, Owner::Unknown),
-            Source::Installation(id) => (None, Some(id.clone()), Owner::Installation(id)),
+        let untracked_pool = UntrackedPool::new(dialler.clone(), settings.pool_size, settings.pool_timeout)?;
+        let (journal, installation, identity) = match settings.source {
+            IdentitySource::Journal(journal) => (Some(journal), None, DatabaseIdentity::Unknown),
+            IdentitySource::Installation(id) => (None, Some(id.clone()), DatabaseIdentity::Installation(id)),
         };
         let (namespace, rules) = (settings.namespace, settings.rules);
-        let prefixes = Arc::new(Prefixes::new(namespace, owner, rules, usable.clone(), listener.clone()));
+        let prefixes =
+            Arc::new(Prefixes::new(namespace, identity, rules, validity.clone(), listener.clone()));
         let relay = journal.map(|journal| Relay {
             journal,
             prefixes: prefixes.clone(),
@@ -125,10 +126,10 @@ impl RedisTier {
             scripts: Scripts::new(),
             rules: settings.rules,
             causes: settings.causes,
-            passes: settings.passes,
+            polls: settings.polls,
             marked: nudge.clone(),
-            looked: Mutex::default(),
-            stopped: Mutex::new(None),
+            last_check: Mutex::default(),
+            last_error: Mutex::new(None),
         });
         let keeper = Keeper {
             dialler,
@@ -137,8 +138,8 @@ impl RedisTier {
             bound: settings.bound,
             clock,
             listener,
-            current: current.clone(),
-            usable: usable.clone(),
+            connection_slot: connection_slot.clone(),
+            validity: validity.clone(),
             nudge: nudge.clone(),
             relay,
             rules: settings.rules,
@@ -148,20 +149,20 @@ impl RedisTier {
         };
         let keeper = tokio::spawn(keeper.keep()).abort_handle();
         Ok(RedisTier {
-            current,
+            connection_slot,
             scripts: Scripts::new(),
             prefixes,
             bound: settings.bound,
-            usable,
+            validity,
             nudge,
             rules,
             keeper,
-            side,
+            untracked_pool,
         })
     }
 
     fn connection(&self) -> Result<MultiplexedConnection, Fault> {
-        self.current.get().ok_or(Fault::Away)
+        self.connection_slot.get().ok_or(Fault::Away)
     }
 
     fn prefix(&self) -> Arc<Prefix> {
@@ -170,7 +171,7 @@ impl RedisTier {
 
     /// A master that was replaced since the last heartbeat keeps its connections and answers with what it has, while writes
     /// are acknowledged elsewhere. Asked after the values: a server that is a master now was one when it read them.
-    fn told_by_master(
+    fn check_master(
         &self,
         keys: &[Bytes],
         values: Vec<Option<Bytes>>,
@@ -193,19 +194,19 @@ impl RedisTier {
 
     /// Sends what sets a frame, and mints beside it: both are sent before either is awaited, in one round trip, and both
     /// are done before the load begins. `mint` has keys as Redis has them.
-    async fn minting(
+    async fn set_and_mint(
         &self,
-        planted: impl Future<Output = RedisResult<Bytes>>,
+        set: impl Future<Output = RedisResult<Bytes>>,
         mint: &[(Bytes, Bytes)],
-    ) -> Result<Leased, Fault> {
-        let leased = tokio::try_join!(planted, set_if_absent(self.connection()?, mint, TAG_TTL));
+    ) -> Result<FrameReply, Fault> {
+        let leased = tokio::try_join!(set, set_if_absent(self.connection()?, mint, TAG_TTL));
         if leased.as_ref().is_err_and(|error| trouble::code(error).as_deref() == Some("WRONGTYPE")) {
             // Something that is no token stands under a tag's key, where MGET saw nothing: out of the way, for the next.
             let tags: Vec<Bytes> = mint.iter().map(|(tag, _)| tag.clone()).collect();
             connection::unlink(&mut self.connection()?, &tags).await.map_err(fault)?;
         }
-        let (standing, minted) = leased.map_err(fault)?;
-        Ok(Leased { standing, minted })
+        let (existing, minted) = leased.map_err(fault)?;
+        Ok(FrameReply { existing, minted })
     }
 }
 
@@ -219,15 +220,15 @@ impl Drop for RedisTier {
 impl Remote for RedisTier {
     async fn read(&self, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>, Fault> {
         let mut pipe = redis::pipe();
-        mget(&mut pipe, &self.prefix().spell_all(keys));
+        mget(&mut pipe, &self.prefix().add_to_all(keys));
         pipe.cmd("ROLE");
         let answers = pipe.query_async(&mut self.connection()?).await;
         let (values, role): (Vec<Option<Bytes>>, Vec<Value>) = answers.map_err(fault)?;
-        self.told_by_master(keys, values, &role)
+        self.check_master(keys, values, &role)
     }
 
     async fn read_anchor(&self, keys: &[Bytes]) -> Result<(Vec<Option<Bytes>>, Option<Duration>), Fault> {
-        let keys = self.prefix().spell_all(keys);
+        let keys = self.prefix().add_to_all(keys);
         let mut pipe = redis::pipe();
         mget(&mut pipe, &keys);
         // After MGET, which has the key tracked: whatever is done to it from then on is reported.
@@ -240,7 +241,7 @@ impl Remote for RedisTier {
             -1 => Some(Duration::MAX),
             left => u64::try_from(left).ok().map(Duration::from_millis),
         };
-        Ok((self.told_by_master(&keys, values, &role)?, left))
+        Ok((self.check_master(&keys, values, &role)?, left))
     }
 
     async fn lease(
@@ -249,33 +250,34 @@ impl Remote for RedisTier {
         token: Token,
         replace: Option<&Bytes>,
         mint: &[(TagKey, Token)],
-    ) -> Result<Leased, Fault> {
+    ) -> Result<FrameReply, Fault> {
         let prefix = self.prefix();
-        let (key, mint) = (&prefix.spell(key), &minted(&prefix, mint));
+        let (key, mint) = (&prefix.add_to(key), &minted(&prefix, mint));
         let connection = self.connection()?;
-        if replace.is_none() && !self.rules.keep(Rule::InsertsOnlyTracked) {
+        if replace.is_none() && !self.rules.keeps(ProtocolRule::InsertsOnlyTracked) {
             // What is read like this is not tracked, unlike what a script reads.
             let lease = [(key.clone(), token.lease_frame())];
-            let standing = set_if_absent(connection.clone(), &lease, LEASE);
-            let (standing, minted) =
-                tokio::try_join!(standing, set_if_absent(connection, mint, TAG_TTL)).map_err(fault)?;
-            let standing = standing.into_iter().next().ok_or(Fault::Refused)?;
-            return Ok(Leased { standing, minted });
+            let existing = set_if_absent(connection.clone(), &lease, LEASE);
+            let (existing, minted) =
+                tokio::try_join!(existing, set_if_absent(connection, mint, TAG_TTL)).map_err(fault)?;
+            let existing = existing.into_iter().next().ok_or(Fault::Refused)?;
+            return Ok(FrameReply { existing, minted });
         }
-        self.minting(self.scripts.plant(connection, key, token.lease_frame(), replace, LEASE), mint).await
+        self.set_and_mint(self.scripts.set_frame(connection, key, token.lease_frame(), replace, LEASE), mint)
+            .await
     }
 
-    async fn plant(
+    async fn set_frame(
         &self,
         key: &Bytes,
         frame: Bytes,
         life: Duration,
         replace: Option<&Bytes>,
         mint: &[(TagKey, Token)],
-    ) -> Result<Leased, Fault> {
+    ) -> Result<FrameReply, Fault> {
         let prefix = self.prefix();
-        let (key, mint) = (&prefix.spell(key), &minted(&prefix, mint));
-        self.minting(self.scripts.plant(self.connection()?, key, frame, replace, life), mint).await
+        let (key, mint) = (&prefix.add_to(key), &minted(&prefix, mint));
+        self.set_and_mint(self.scripts.set_frame(self.connection()?, key, frame, replace, life), mint).await
     }
 
     async fn permit(
@@ -285,58 +287,62 @@ impl Remote for RedisTier {
         life: Duration,
         replace: Option<&Bytes>,
         mint: &[(TagKey, Token)],
-    ) -> Result<Leased, Fault> {
+    ) -> Result<FrameReply, Fault> {
         let prefix = self.prefix();
-        let (key, mint) = (&prefix.spell(key), &minted(&prefix, mint));
+        let (key, mint) = (&prefix.add_to(key), &minted(&prefix, mint));
         let frame = token.permit_frame();
-        self.minting(self.scripts.permit(self.connection()?, key, frame, replace, life), mint).await
+        self.set_and_mint(self.scripts.permit(self.connection()?, key, frame, replace, life), mint).await
     }
 
     async fn put(
         &self,
         key: &Bytes,
-        standing: &Bytes,
-        tags: &[Taken],
+        existing: &Bytes,
+        tags: &[TagToken],
         frame: Bytes,
         ttl: Duration,
     ) -> Result<bool, Fault> {
         // Had the prefix changed since the permit was drawn, no such frame stands there.
         let prefix = self.prefix();
-        let key = &prefix.spell(key);
-        if !self.rules.keep(Rule::PutsUnderPermit) {
+        let key = &prefix.add_to(key);
+        if !self.rules.keeps(ProtocolRule::PutsUnderPermit) {
             return self.set(key, frame, ttl).await.map(|()| true);
         }
         let tags: Vec<_> =
-            tags.iter().map(|taken| (prefix.spell(taken.tag.as_bytes()), taken.token.tag_frame())).collect();
-        self.scripts.put(self.connection()?, key, standing, &tags, frame, ttl).await.map_err(fault)
+            tags.iter().map(|taken| (prefix.add_to(taken.tag.as_bytes()), taken.token.tag_frame())).collect();
+        self.scripts.put(self.connection()?, key, existing, &tags, frame, ttl).await.map_err(fault)
     }
 
     async fn fill(&self, key: &Bytes, token: Token, frame: Bytes, ttl: Duration) -> Result<bool, Fault> {
         // Had the prefix changed since the lease was taken, no such lease stands there.
-        let key = &self.prefix().spell(key);
-        if !self.rules.keep(Rule::FillComparesLease) {
+        let key = &self.prefix().add_to(key);
+        if !self.rules.keeps(ProtocolRule::FillComparesLease) {
             return self.set(key, frame, ttl).await.map(|()| true);
         }
         self.scripts.fill(self.connection()?, key, token, frame, ttl).await.map_err(fault)
     }
 
     async fn release(&self, key: &Bytes, token: Token) -> Result<(), Fault> {
-        self.scripts.release(self.connection()?, &self.prefix().spell(key), token).await.map_err(fault)
+        self.scripts.release(self.connection()?, &self.prefix().add_to(key), token).await.map_err(fault)
     }
 
     async fn unlink(&self, keys: &[Bytes]) -> Result<u64, Fault> {
-        let keys = self.prefix().spell_all(keys);
+        let keys = self.prefix().add_to_all(keys);
         connection::unlink(&mut self.connection()?, &keys).await.map_err(fault)
     }
 
-    async fn tell(&self, keys: &[Bytes], changes: &[ChangeId]) -> Result<u64, Fault> {
+    async fn unlink_and_record(&self, keys: &[Bytes], changes: &[ChangeId]) -> Result<u64, Fault> {
         let prefix = self.prefix();
-        let told: Vec<Bytes> = changes.iter().map(|change| prefix.told_key(change)).collect();
+        let told: Vec<Bytes> = changes.iter().map(|change| prefix.propagated_key(change)).collect();
         // What is more than one command should hold Redis up for is told once more by the relay.
         if told.is_empty() || keys.is_empty() || keys.len() + told.len() > UNLINK_BATCH {
             return self.unlink(keys).await;
         }
-        match self.scripts.tell(self.connection()?, &prefix.spell_all(keys), &told, self.bound).await {
+        match self
+            .scripts
+            .unlink_and_record(self.connection()?, &prefix.add_to_all(keys), &told, self.bound)
+            .await
+        {
             // Such as by an ACL that does not know of names: without them it is told once more by the relay.
             Err(error) if error.code().is_some() => self.unlink(keys).await,
             told => told.map_err(fault),
@@ -347,16 +353,16 @@ impl Remote for RedisTier {
         connection::sweep(&mut self.connection()?, &self.prefix(), what).await.map_err(fault)
     }
 
-    fn spelled(&self, key: &Bytes) -> Bytes {
-        self.prefix().spell(key)
+    fn redis_key(&self, key: &Bytes) -> Bytes {
+        self.prefix().add_to(key)
     }
 
-    fn tracks(&self) -> bool {
-        self.current.tracks()
+    fn is_tracking(&self) -> bool {
+        self.connection_slot.is_tracking()
     }
 
     fn suspect(&self) {
-        self.usable.revoke();
+        self.validity.revoke();
         self.nudge.notify_one();
     }
 }

@@ -16,44 +16,46 @@ use tokio::sync::Notify;
 use crate::batch::{Batch, Sweep};
 use crate::cause::{Cause, Causes};
 use crate::health::Trouble;
-use crate::journal::{Change, ChangeId, Changes, DatabaseId, Failure, Journal, Position, Since, within};
-use crate::passes::Passes;
+use crate::journal::{
+    Change, ChangeId, Changes, ChangesSince, DatabaseId, Failure, Journal, Position, within,
+};
 use crate::policy::Policy;
+use crate::polls::PollRequests;
 use crate::protocol::certificate::{Certificate, RedisTime};
-use crate::protocol::relay::{Marking, Plan, Seen, plan, untold};
-use crate::protocol::rules::Rules;
+use crate::protocol::relay::{MarkDecision, Plan, PlanInput, plan, unpropagated_touches};
+use crate::protocol::rules::ProtocolRules;
 
-use crate::remote::redis::asking::{Asked, ask};
 use crate::remote::redis::connection::{UNLINK_BATCH, sweep, unlink};
-use crate::remote::redis::identity::Identity;
-use crate::remote::redis::prefix::{Owner, Prefix, Prefixes};
-use crate::remote::redis::scripts::{Mark, Scripts};
+use crate::remote::redis::prefix::{DatabaseIdentity, Prefix, Prefixes};
+use crate::remote::redis::redis_id::RedisId;
+use crate::remote::redis::scripts::{MarkArguments, Scripts};
+use crate::remote::redis::status::{RedisStatus, fetch_status};
 use crate::remote::redis::trouble;
 
 /// A Redis that was told longer ago than this is told again. With several instances whoever comes first after it does
 /// so, and the others rest: no leader, no lock.
-const DUE: Duration = Duration::from_millis(150);
+const POLL_MIN_AGE: Duration = Duration::from_millis(150);
 
 pub(crate) struct Relay {
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) prefixes: Arc<Prefixes>,
     pub(crate) bound: Duration,
     pub(crate) scripts: Scripts,
-    pub(crate) rules: Rules,
+    pub(crate) rules: ProtocolRules,
     pub(crate) causes: Arc<Causes>,
-    pub(crate) passes: Arc<Passes>,
+    pub(crate) polls: Arc<PollRequests>,
     /// Told when a pass has marked: a heartbeat would be ok now.
     pub(crate) marked: Arc<Notify>,
     /// When this instance has last asked the journal itself. Written and read by the relay's own task.
-    pub(crate) looked: Mutex<Option<Instant>>,
+    pub(crate) last_check: Mutex<Option<Instant>>,
     /// Why the last pass came to nothing; `None` when it came to its end. Written by the relay's own task, read by the
     /// keeper, which names it if Redis may not be used for it.
-    pub(crate) stopped: Mutex<Option<(Trouble, String)>>,
+    pub(crate) last_error: Mutex<Option<(Trouble, String)>>,
 }
 
 /// Why a pass came to nothing.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Stopped {
+pub(crate) enum RelayError {
     #[error(transparent)]
     Redis(#[from] RedisError),
     #[error("the journal cannot be asked: {0}")]
@@ -79,146 +81,150 @@ pub(crate) enum Stopped {
     Renamed,
 }
 
-impl Stopped {
+impl RelayError {
     fn trouble(&self) -> Trouble {
         match self {
-            Stopped::Redis(error) => trouble::of(error),
-            Stopped::Nameless => Trouble::Nameless,
-            Stopped::Replica => Trouble::Replica,
-            Stopped::Disagreement(_) => Trouble::Disagreement,
+            RelayError::Redis(error) => trouble::of(error),
+            RelayError::Nameless => Trouble::Nameless,
+            RelayError::Replica => Trouble::Replica,
+            RelayError::Disagreement(_) => Trouble::Disagreement,
             // It passes with the bound.
-            Stopped::Renamed => Trouble::Asking,
-            Stopped::Journal(_) | Stopped::Superseded | Stopped::AnotherDatabase | Stopped::ChangedHands => {
-                Trouble::Untold
-            }
+            RelayError::Renamed => Trouble::Asking,
+            RelayError::Journal(_)
+            | RelayError::Superseded
+            | RelayError::AnotherDatabase
+            | RelayError::ChangedHands => Trouble::Untold,
         }
     }
 }
 
 impl Relay {
     /// Passes, again and again, until it is dropped.
-    pub(crate) async fn run(&self, mut connection: MultiplexedConnection, process: &Identity) -> Infallible {
+    pub(crate) async fn run(&self, mut connection: MultiplexedConnection, process: &RedisId) -> Infallible {
         let mut last_reason = String::new();
         loop {
-            let requests = self.passes.requests();
+            let requests = self.polls.requests();
             // Whoever asks waits for what is in the journal now: that somebody told Redis lately is not enough.
-            let due = if self.passes.are_waiting(requests) { Duration::ZERO } else { DUE };
-            match self.pass(&mut connection, process, due).await {
+            let due = if self.polls.has_waiters(requests) { Duration::ZERO } else { POLL_MIN_AGE };
+            match self.poll(&mut connection, process, due).await {
                 Ok(()) => {
                     last_reason.clear();
-                    self.set_stopped(None);
-                    self.passes.serve(requests);
+                    self.set_last_error(None);
+                    self.polls.complete(requests);
                 }
-                Err(stopped) => {
-                    let reason = stopped.to_string();
-                    self.set_stopped(Some((stopped.trouble(), reason.clone())));
+                Err(last_error) => {
+                    let reason = last_error.to_string();
+                    self.set_last_error(Some((last_error.trouble(), reason.clone())));
                     // What Redis refuses its keeper names.
-                    if reason != last_reason && !matches!(stopped, Stopped::Redis(_)) {
+                    if reason != last_reason && !matches!(last_error, RelayError::Redis(_)) {
                         tracing::warn!(%reason, "Redis is not told what was committed");
                         last_reason = reason;
                     }
                 }
             }
-            self.passes.due().await;
+            self.polls.wait_until_due().await;
         }
     }
 
     /// One pass; see `protocol::relay`.
-    pub(crate) async fn pass(
+    pub(crate) async fn poll(
         &self,
         connection: &mut MultiplexedConnection,
-        process: &Identity,
+        process: &RedisId,
         due: Duration,
-    ) -> Result<(), Stopped> {
-        let database = self.believed().await?;
+    ) -> Result<(), RelayError> {
+        let database = self.find_database().await?;
         // Only this task changes it: until the end of the pass, or until it finds another database.
         let prefix = self.prefixes.present();
-        let asked = ask(connection, &prefix, process).await?;
-        let identity = asked.identity.as_ref().ok_or(Stopped::Nameless)?;
-        let live = asked.live.as_deref().and_then(Certificate::parse);
+        let status = fetch_status(connection, &prefix, process).await?;
+        let redis_id = status.redis_id.as_ref().ok_or(RelayError::Nameless)?;
+        let live = status.live.as_deref().and_then(Certificate::parse);
         if live.as_ref().is_some_and(|live| live.database.as_ref() != Some(&database)) {
             // It was another before, or is another now.
-            self.is_still(&database).await?;
+            self.verify_database(&database).await?;
         }
-        let mine = self.certificate(identity, database.clone());
-        let seen = Seen {
-            is_master: identity.is_master,
-            now: asked.now,
+        let mine = self.certificate(redis_id, database.clone());
+        let seen = PlanInput {
+            is_master: redis_id.is_master,
+            now: status.now,
             live: live.as_ref(),
-            watermark: asked.watermark,
+            watermark: status.watermark,
         };
         let position = match plan(&seen, &mine, due, self.rules) {
-            Plan::Rest => return self.look_now_and_then(&database).await,
-            Plan::Replica => return Err(Stopped::Replica),
-            Plan::Superseded => return Err(Stopped::Superseded),
+            Plan::Skip => return self.check_if_due(&database).await,
+            Plan::Replica => return Err(RelayError::Replica),
+            Plan::Superseded => return Err(RelayError::Superseded),
             Plan::Disagreement => {
                 let live = live.map(|live| String::from_utf8_lossy(&live.to_bytes()).into_owned());
-                return Err(Stopped::Disagreement(live.unwrap_or_default()));
+                return Err(RelayError::Disagreement(live.unwrap_or_default()));
             }
-            Plan::Replay => asked.position.clone(),
-            Plan::Drop => None,
-            Plan::Certify => return self.certify_untold(connection, &prefix, identity, &asked).await,
+            Plan::Replay => status.position.clone(),
+            Plan::DropNamespace => None,
+            Plan::Certify => {
+                return self.certify_without_replay(connection, &prefix, redis_id, &status).await;
+            }
         };
-        let since = self.since(position.as_ref()).await?;
+        let since = self.changes_since(position.as_ref()).await?;
         if since.database != database {
             // What was decided was decided about another one. The next pass knows this one.
-            return Err(Stopped::AnotherDatabase);
+            return Err(RelayError::AnotherDatabase);
         }
-        if live.as_ref() != Some(&mine) && asked.claim.is_some() {
-            self.outlast_former_name()?;
+        if live.as_ref() != Some(&mine) && status.claim.is_some() {
+            self.check_former_identity()?;
         }
-        let Since { database, position, changes } = since;
-        self.tell(connection, &prefix, changes).await?;
-        let live = self.certificate(identity, database);
-        self.mark(connection, &prefix, identity, asked.now, &live, &position).await
+        let ChangesSince { database, position, changes } = since;
+        self.propagate(connection, &prefix, changes).await?;
+        let live = self.certificate(redis_id, database);
+        self.mark(connection, &prefix, redis_id, status.now, &live, &position).await
     }
 
     /// Why the last pass came to nothing.
-    pub(crate) fn stopped(&self) -> Option<(Trouble, String)> {
-        self.stopped.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(crate) fn last_error(&self) -> Option<(Trouble, String)> {
+        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn set_stopped(&self, stopped: Option<(Trouble, String)>) {
-        *self.stopped.lock().unwrap_or_else(PoisonError::into_inner) = stopped;
+    fn set_last_error(&self, last_error: Option<(Trouble, String)>) {
+        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = last_error;
     }
 
     /// The certificate as this instance would write it, if it knows its database already.
-    pub(crate) fn expected(&self, identity: &Identity) -> Option<Certificate> {
-        Some(self.certificate(identity, self.belief()?))
+    pub(crate) fn expected_certificate(&self, redis_id: &RedisId) -> Option<Certificate> {
+        Some(self.certificate(redis_id, self.known_database()?))
     }
 
     /// Which database answers: as last heard.
-    async fn believed(&self) -> Result<DatabaseId, Stopped> {
-        match self.belief() {
-            Some(believed) => Ok(believed),
+    async fn find_database(&self) -> Result<DatabaseId, RelayError> {
+        match self.known_database() {
+            Some(find_database) => Ok(find_database),
             None => {
-                let database = within(self.bound, self.journal.database()).await.map_err(Stopped::Journal)?;
-                self.believe(&database);
+                let database =
+                    within(self.bound, self.journal.database()).await.map_err(RelayError::Journal)?;
+                self.adopt_database(&database);
                 Ok(database)
             }
         }
     }
 
-    fn belief(&self) -> Option<DatabaseId> {
-        match &self.prefixes.present().owner {
-            Owner::Database(database) => Some(database.clone()),
+    fn known_database(&self) -> Option<DatabaseId> {
+        match &self.prefixes.present().identity {
+            DatabaseIdentity::Database(database) => Some(database.clone()),
             _ => None,
         }
     }
 
-    fn believe(&self, database: &DatabaseId) {
-        self.prefixes.own(Owner::Database(database.clone()));
+    fn adopt_database(&self, database: &DatabaseId) {
+        self.prefixes.set_identity(DatabaseIdentity::Database(database.clone()));
     }
 
-    /// Asks the journal whether `believed` answers now.
-    async fn is_still(&self, believed: &DatabaseId) -> Result<(), Stopped> {
-        let database = within(self.bound, self.journal.database()).await.map_err(Stopped::Journal)?;
-        self.note_look();
-        if database == *believed {
+    /// Asks the journal whether `find_database` answers now.
+    async fn verify_database(&self, find_database: &DatabaseId) -> Result<(), RelayError> {
+        let database = within(self.bound, self.journal.database()).await.map_err(RelayError::Journal)?;
+        self.note_check();
+        if database == *find_database {
             return Ok(());
         }
-        self.believe(&database);
-        Err(Stopped::AnotherDatabase)
+        self.adopt_database(&database);
+        Err(RelayError::AnotherDatabase)
     }
 
     /// A database that has just got another name had another one, under which instances may still be granted their Redis: until
@@ -227,43 +233,44 @@ impl Relay {
     ///
     /// There is no such instance if this Redis says that it was certified under the new name already; or if the namespace carries no
     /// claim, which every MARK renews: then nobody has certified it under any name, or all that it held is gone.
-    fn outlast_former_name(&self) -> Result<(), Stopped> {
-        match self.journal.named_since() {
-            Some(since) if since.elapsed() <= self.bound => Err(Stopped::Renamed),
+    fn check_former_identity(&self) -> Result<(), RelayError> {
+        match self.journal.identity_since() {
+            Some(since) if since.elapsed() <= self.bound => Err(RelayError::Renamed),
             _ => Ok(()),
         }
     }
 
     /// Other instances tell Redis, perhaps as roles with other rights: whether the journal is complete for this one shows only
     /// to itself. Once within the bound is soon enough to know, and at once to know that it is complete again.
-    async fn look_now_and_then(&self, database: &DatabaseId) -> Result<(), Stopped> {
-        let looked = *self.looked.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_due = looked.is_none_or(|looked| looked.elapsed() > self.bound / 2);
+    async fn check_if_due(&self, database: &DatabaseId) -> Result<(), RelayError> {
+        let last_check = *self.last_check.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = last_check.is_none_or(|last_check| last_check.elapsed() > self.bound / 2);
         if is_due || self.journal.incompleteness().is_some() {
-            return self.is_still(database).await;
+            return self.verify_database(database).await;
         }
         Ok(())
     }
 
-    fn note_look(&self) {
-        *self.looked.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    fn note_check(&self) {
+        *self.last_check.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
-    async fn since(&self, position: Option<&Position>) -> Result<Since, Stopped> {
-        let since = within(self.bound, self.journal.since(position)).await.map_err(Stopped::Journal)?;
-        self.note_look();
-        self.believe(&since.database);
+    async fn changes_since(&self, position: Option<&Position>) -> Result<ChangesSince, RelayError> {
+        let since =
+            within(self.bound, self.journal.changes_since(position)).await.map_err(RelayError::Journal)?;
+        self.note_check();
+        self.adopt_database(&since.database);
         Ok(since)
     }
 
-    async fn tell(
+    async fn propagate(
         &self,
         connection: &mut MultiplexedConnection,
         prefix: &Prefix,
         changes: Changes,
-    ) -> Result<(), Stopped> {
+    ) -> Result<(), RelayError> {
         let Changes::Known(changes) = changes else {
-            self.causes.everything(Cause::Journal);
+            self.causes.note_everything(Cause::Journal);
             let entries = sweep(connection, prefix, Sweep::Everything).await?;
             tracing::info!(
                 entries,
@@ -271,14 +278,14 @@ impl Relay {
             );
             return Ok(());
         };
-        let told = self.told(connection, prefix, &changes).await?;
-        let touches = untold(changes, |change| told.contains(change), self.rules);
+        let propagated = self.find_propagated(connection, prefix, &changes).await?;
+        let touches = unpropagated_touches(changes, |change| propagated.contains(change), self.rules);
         let batch = Batch::of(prefix.namespace(), &touches);
         // Before the reports of it arrive: they are its echo.
         self.causes.note(&batch, Cause::Journal);
         // In parts, each with a time-out of its own, and heartbeats in between.
         for part in batch.unlinks().chunks(UNLINK_BATCH) {
-            unlink(connection, &prefix.spell_all(part)).await?;
+            unlink(connection, &prefix.add_to_all(part)).await?;
         }
         for what in batch.sweeps() {
             sweep(connection, prefix, what).await?;
@@ -288,26 +295,26 @@ impl Relay {
 
     /// Which of `changes` their writers have told here; none, where an ACL forbids to ask. Not by a GET, for then Redis would
     /// track the names and report their end.
-    async fn told(
+    async fn find_propagated(
         &self,
         connection: &mut MultiplexedConnection,
         prefix: &Prefix,
         changes: &[Change],
-    ) -> Result<HashSet<ChangeId>, Stopped> {
-        let mut told = HashSet::new();
+    ) -> Result<HashSet<ChangeId>, RelayError> {
+        let mut propagated = HashSet::new();
         for part in changes.chunks(UNLINK_BATCH) {
             let mut pipe = redis::pipe();
             for change in part {
-                pipe.cmd("GETEX").arg(&prefix.told_key(&change.id)[..]);
+                pipe.cmd("GETEX").arg(&prefix.propagated_key(&change.id)[..]);
             }
             let names: Vec<Option<Bytes>> = match pipe.query_async(connection).await {
                 Err(error) if error.code().is_some() => return Ok(HashSet::new()),
                 names => names?,
             };
-            let is_told = part.iter().zip(names).filter(|(_, name)| name.is_some());
-            told.extend(is_told.map(|(change, _)| change.id.clone()));
+            let is_propagated = part.iter().zip(names).filter(|(_, name)| name.is_some());
+            propagated.extend(is_propagated.map(|(change, _)| change.id.clone()));
         }
-        Ok(told)
+        Ok(propagated)
     }
 
     /// Only now, when all has been told.
@@ -315,43 +322,43 @@ impl Relay {
         &self,
         connection: &mut MultiplexedConnection,
         prefix: &Prefix,
-        identity: &Identity,
+        redis_id: &RedisId,
         began: RedisTime,
         live: &Certificate,
         position: &Position,
-    ) -> Result<(), Stopped> {
-        let mark = Mark { began, live: live.to_bytes(), position };
-        match self.scripts.mark(connection, prefix, &identity.replid, &mark).await? {
-            Marking::Set => self.marked.notify_one(),
-            Marking::Keep => {}
-            Marking::Refuse => return Err(Stopped::ChangedHands),
+    ) -> Result<(), RelayError> {
+        let mark = MarkArguments { began, live: live.to_bytes(), position };
+        match self.scripts.mark(connection, prefix, &redis_id.replid, &mark).await? {
+            MarkDecision::Set => self.marked.notify_one(),
+            MarkDecision::Keep => {}
+            MarkDecision::Refuse => return Err(RelayError::ChangedHands),
         }
         Ok(())
     }
 
     /// Only for a proof that breaks the rule: a certificate, and nothing told.
-    async fn certify_untold(
+    async fn certify_without_replay(
         &self,
         connection: &mut MultiplexedConnection,
         prefix: &Prefix,
-        identity: &Identity,
-        asked: &Asked,
-    ) -> Result<(), Stopped> {
-        let Since { database, position, .. } = self.since(asked.position.as_ref()).await?;
-        let live = self.certificate(identity, database);
-        self.mark(connection, prefix, identity, asked.now, &live, &position).await
+        redis_id: &RedisId,
+        status: &RedisStatus,
+    ) -> Result<(), RelayError> {
+        let ChangesSince { database, position, .. } = self.changes_since(status.position.as_ref()).await?;
+        let live = self.certificate(redis_id, database);
+        self.mark(connection, prefix, redis_id, status.now, &live, &position).await
     }
 
-    fn certificate(&self, identity: &Identity, database: DatabaseId) -> Certificate {
-        certificate(identity, Some(database), self.bound)
+    fn certificate(&self, redis_id: &RedisId, database: DatabaseId) -> Certificate {
+        certificate(redis_id, Some(database), self.bound)
     }
 }
 
 /// What a Redis of this identity carries when it may be used.
-pub(crate) fn certificate(identity: &Identity, database: Option<DatabaseId>, bound: Duration) -> Certificate {
+pub(crate) fn certificate(redis_id: &RedisId, database: Option<DatabaseId>, bound: Duration) -> Certificate {
     let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
     Certificate {
-        redis: identity.name(),
+        redis: redis_id.name(),
         database,
         bound_ms: millis(bound),
         ttl_max_ms: millis(Policy::TTL_MAX),

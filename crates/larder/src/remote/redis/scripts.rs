@@ -8,7 +8,7 @@ use redis::{RedisResult, Script};
 
 use crate::journal::Position;
 use crate::protocol::certificate::RedisTime;
-use crate::protocol::relay::Marking;
+use crate::protocol::relay::MarkDecision;
 use crate::protocol::token::Token;
 use crate::remote::redis::claim::JOURNALS;
 use crate::remote::redis::prefix::Prefix;
@@ -67,7 +67,7 @@ return redis.call('UNLINK', KEYS[1])
 /// KEYS: what is to be unlinked, then the names of changes. ARGV: how many are to be unlinked, and for how many milliseconds
 /// the names are worth knowing. In one step, so that no Redis, and no copy of one, has a name without the unlinking.
 /// Allowed when memory is full, as UNLINK alone is.
-const TELL: &str = r"#!lua flags=allow-oom
+const UNLINK_AND_RECORD: &str = r"#!lua flags=allow-oom
 local count = tonumber(ARGV[1])
 local unlinked = redis.call('UNLINK', unpack(KEYS, 1, count))
 for nth = count + 1, #KEYS do redis.call('SET', KEYS[nth], '', 'PX', ARGV[2]) end
@@ -83,7 +83,7 @@ return 1
 
 /// KEYS: certificate, watermark, position, the namespace's claim. ARGV: the history's name when the pass began, the pass's
 /// beginning in microseconds of Redis's clock, what the three are to be, what the claim is to be, and for how many milliseconds
-/// they stand. Does as `protocol::relay::mark` decides: 1 set, 0 kept, -1 refused. Allowed when memory is full, for otherwise a
+/// they stand. Does as `protocol::relay::decide_mark` decides: 1 set, 0 kept, -1 refused. Allowed when memory is full, for otherwise a
 /// full Redis would be unusable for ever.
 const MARK: &str = r"#!lua flags=allow-oom
 local now = redis.call('TIME')
@@ -124,12 +124,12 @@ const MARK_TTL: Duration = TAG_TTL;
 
 /// Sent by their hash; redis-rs loads a script that the server does not know.
 pub(crate) struct Scripts {
-    plant: Script,
+    set_frame: Script,
     permit: Script,
     put: Script,
     fill: Script,
     release: Script,
-    tell: Script,
+    unlink_and_record: Script,
     mark: Script,
     probe: Script,
     claim: Script,
@@ -138,12 +138,12 @@ pub(crate) struct Scripts {
 impl Scripts {
     pub(crate) fn new() -> Self {
         Scripts {
-            plant: Script::new(LEASE),
+            set_frame: Script::new(LEASE),
             permit: Script::new(PERMIT),
             put: Script::new(PUT),
             fill: Script::new(FILL),
             release: Script::new(RELEASE),
-            tell: Script::new(TELL),
+            unlink_and_record: Script::new(UNLINK_AND_RECORD),
             mark: Script::new(MARK),
             probe: Script::new(PROBE),
             claim: Script::new(CLAIM),
@@ -151,7 +151,7 @@ impl Scripts {
     }
 
     /// LEASE, with whatever frame.
-    pub(crate) async fn plant(
+    pub(crate) async fn set_frame(
         &self,
         connection: MultiplexedConnection,
         key: &Bytes,
@@ -159,7 +159,7 @@ impl Scripts {
         replace: Option<&Bytes>,
         life: Duration,
     ) -> RedisResult<Bytes> {
-        set_over(&self.plant, connection, key, frame, replace, life).await
+        set_over(&self.set_frame, connection, key, frame, replace, life).await
     }
 
     pub(crate) async fn permit(
@@ -215,14 +215,14 @@ impl Scripts {
         call.arg(&lease[..]).invoke_async(&mut connection).await
     }
 
-    pub(crate) async fn tell(
+    pub(crate) async fn unlink_and_record(
         &self,
         mut connection: MultiplexedConnection,
         keys: &[Bytes],
         told: &[Bytes],
         known_for: Duration,
     ) -> RedisResult<u64> {
-        let mut call = self.tell.arg(keys.len());
+        let mut call = self.unlink_and_record.arg(keys.len());
         for key in keys.iter().chain(told) {
             call.key(&key[..]);
         }
@@ -255,17 +255,17 @@ impl Scripts {
         connection: &mut MultiplexedConnection,
         prefix: &Prefix,
         replid: &str,
-        mark: &Mark<'_>,
-    ) -> RedisResult<Marking> {
+        mark: &MarkArguments<'_>,
+    ) -> RedisResult<MarkDecision> {
         let mut call = self.mark.key(&prefix.certificate_key()[..]);
         call.key(&prefix.watermark_key()[..]).key(&prefix.position_key()[..]).key(&prefix.claim_key()[..]);
         call.arg(replid).arg(mark.began.0).arg(&mark.live[..]).arg(mark.position.as_str());
         call.arg(JOURNALS).arg(millis(MARK_TTL));
         let done: i64 = call.invoke_async(connection).await?;
         Ok(match done {
-            1 => Marking::Set,
-            0 => Marking::Keep,
-            _ => Marking::Refuse,
+            1 => MarkDecision::Set,
+            0 => MarkDecision::Keep,
+            _ => MarkDecision::Refuse,
         })
     }
 }
@@ -287,7 +287,7 @@ async fn set_over(
 }
 
 /// What MARK is to set.
-pub(crate) struct Mark<'a> {
+pub(crate) struct MarkArguments<'a> {
     /// Redis's clock before the database's snapshot: the watermark.
     pub(crate) began: RedisTime,
     /// The certificate.

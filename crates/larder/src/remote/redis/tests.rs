@@ -14,11 +14,11 @@ struct Notes {
 }
 
 impl Listener for Notes {
-    fn pushed(&self, key: &[u8]) {
+    fn apply_push(&self, key: &[u8]) {
         self.pushed.lock().unwrap().push(Bytes::copy_from_slice(key));
     }
 
-    fn cleared(&self) {}
+    fn clear_guarded(&self) {}
 }
 
 impl Notes {
@@ -37,12 +37,16 @@ fn namespace() -> Namespace {
 
 /// [`KEY`] as Redis has it.
 fn in_redis() -> String {
-    let prefix = Prefix::new(&namespace(), Owner::Installation("here".to_owned()), Rules::default());
-    String::from_utf8(prefix.spell(&KEY).to_vec()).unwrap()
+    let prefix = Prefix::new(
+        &namespace(),
+        DatabaseIdentity::Installation("here".to_owned()),
+        ProtocolRules::default(),
+    );
+    String::from_utf8(prefix.add_to(&KEY).to_vec()).unwrap()
 }
 
 async fn tier(redis: &Redis) -> (RedisTier, Arc<Notes>) {
-    let (notes, usable) = (Arc::new(Notes::default()), Arc::new(Usable::new()));
+    let (notes, validity) = (Arc::new(Notes::default()), Arc::new(Validity::new()));
     let settings = Settings {
         url: redis.url(),
         namespace: namespace(),
@@ -50,15 +54,15 @@ async fn tier(redis: &Redis) -> (RedisTier, Arc<Notes>) {
         timeout: Duration::from_millis(250),
         pool_size: 1,
         pool_timeout: Duration::from_secs(5),
-        source: Source::Installation("here".to_owned()),
-        rules: Rules::default(),
-        passes: Arc::new(Passes::new()),
+        source: IdentitySource::Installation("here".to_owned()),
+        rules: ProtocolRules::default(),
+        polls: Arc::new(PollRequests::new()),
         condition: Arc::new(Condition::new(Clock::Kernel)),
         causes: Arc::new(Causes::new(Clock::Kernel, Duration::from_secs(2))),
     };
-    let tier = RedisTier::start(settings, Clock::Kernel, notes.clone(), usable.clone()).unwrap();
-    usable.granted_within(Duration::from_secs(5)).await;
-    assert!(usable.is(Clock::Kernel.now()));
+    let tier = RedisTier::start(settings, Clock::Kernel, notes.clone(), validity.clone()).unwrap();
+    validity.wait_for_grant(Duration::from_secs(5)).await;
+    assert!(validity.is_valid_at(Clock::Kernel.now()));
     (tier, notes)
 }
 
@@ -76,8 +80,8 @@ async fn a_fill_needs_its_own_lease() {
     let redis = Redis::start().unwrap();
     let (tier, _) = tier(&redis).await;
     let (mine, theirs) = (Token::random(), Token::random());
-    assert_eq!(tier.lease(&KEY, mine, None, &[]).await.unwrap().standing, mine.lease_frame());
-    assert_eq!(tier.lease(&KEY, theirs, None, &[]).await.unwrap().standing, mine.lease_frame());
+    assert_eq!(tier.lease(&KEY, mine, None, &[]).await.unwrap().existing, mine.lease_frame());
+    assert_eq!(tier.lease(&KEY, theirs, None, &[]).await.unwrap().existing, mine.lease_frame());
     assert_eq!(tier.fill(&KEY, theirs, frame("theirs"), TTL).await, Ok(false));
     assert_eq!(tier.fill(&KEY, mine, frame("mine"), TTL).await, Ok(true));
     assert_eq!(tier.fill(&KEY, mine, frame("again"), TTL).await, Ok(false), "a lease fills once");
@@ -105,10 +109,10 @@ async fn only_the_frame_that_was_read_is_replaced() {
     // Filled again in between, with the same value under another fill id (ABA).
     fill("two").await;
     let token = Token::random();
-    let standing = tier.lease(&KEY, token, Some(&read), &[]).await.unwrap().standing;
+    let standing = tier.lease(&KEY, token, Some(&read), &[]).await.unwrap().existing;
     assert_eq!(standing, frame("two"));
     let read = fingerprint(&frame("two"));
-    assert_eq!(tier.lease(&KEY, token, Some(&read), &[]).await.unwrap().standing, token.lease_frame());
+    assert_eq!(tier.lease(&KEY, token, Some(&read), &[]).await.unwrap().existing, token.lease_frame());
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use sqlx::any::AnyConnectOptions;
 use sqlx::{AnyConnection, Connection, Executor, Row};
 
 use crate::address::PostgresAddress;
-use crate::connecting::connection::{Manner, SqlConnection};
+use crate::connecting::connection::{SqlConnection, StatementMode};
 use crate::connecting::refusal::Refusal;
 use crate::dialect::Dialect;
 use crate::error::Error;
@@ -19,7 +19,7 @@ const ABOUT: &str = "SELECT CAST(pg_is_in_recovery() AS TEXT) AS recovery,
 
 /// Makes connections.
 #[derive(Debug)]
-pub(crate) struct Source {
+pub(crate) struct Connector {
     dialect: Dialect,
     hosts: Vec<Host>,
     /// The host of the last success, which is tried first: while it answers, no connection pays for those that do not.
@@ -38,7 +38,7 @@ struct Host {
     options: AnyConnectOptions,
 }
 
-impl Source {
+impl Connector {
     /// The file at `url`, with these pragmas on each connection.
     pub(crate) fn sqlite(url: &str, pragmas: &'static [&'static str]) -> Result<Self, Error> {
         let options = url.parse().map_err(Error::from)?;
@@ -96,12 +96,12 @@ impl Source {
     async fn connect_to(&self, host: &Host) -> Result<SqlConnection, Refusal> {
         let refused = |error| Refusal::of(&host.name, &error);
         let mut connection = AnyConnection::connect_with(&host.options).await.map_err(refused)?;
-        let manner = match self.dialect {
+        let mode = match self.dialect {
             Dialect::Sqlite => {
                 for pragma in self.pragmas {
                     connection.execute(*pragma).await.map_err(refused)?;
                 }
-                Manner::Direct
+                StatementMode::Direct
             }
             Dialect::Postgres => {
                 let about = sqlx::raw_sql(ABOUT).fetch_one(&mut connection).await.map_err(refused)?;
@@ -110,14 +110,14 @@ impl Source {
                     return Err(Refusal::standby(&host.name));
                 }
                 match text("isolation")?.as_str() {
-                    _ if self.has_transaction_pooler => Manner::Pooled,
+                    _ if self.has_transaction_pooler => StatementMode::Pooled,
                     // A server set up with another default level would give a reader needless failures. Setting it
                     // for the session would leak to other clients of a pooler, so each statement brings its own.
-                    "read committed" => Manner::Direct,
-                    _ => Manner::Framed,
+                    "read committed" => StatementMode::Direct,
+                    _ => StatementMode::InTransaction,
                 }
             }
         };
-        Ok(SqlConnection::new(connection, manner))
+        Ok(SqlConnection::new(connection, mode))
     }
 }

@@ -5,11 +5,11 @@ use std::fmt;
 use larder::cache::Cache;
 use larder::receipt::Receipt;
 
-use crate::invalidation::rules::Meant;
+use crate::invalidation::rules::RuleMatch;
 
 /// Why all was dropped that the rules say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reason {
+pub(super) enum InvalidationReason {
     /// The request was answered: it has written.
     Written,
     /// It failed: it may have written.
@@ -18,30 +18,30 @@ pub(super) enum Reason {
     Abandoned,
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for InvalidationReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Reason::Written => "written",
-            Reason::Failed => "failed",
-            Reason::Abandoned => "abandoned",
+            InvalidationReason::Written => "written",
+            InvalidationReason::Failed => "failed",
+            InvalidationReason::Abandoned => "abandoned",
         })
     }
 }
 
 /// An invalidation still to be sent, once or twice.
 #[derive(Clone)]
-pub(super) struct Work {
+pub(super) struct PendingInvalidation {
     cache: Cache,
-    meant: Meant,
+    matched: RuleMatch,
 }
 
-impl Work {
-    pub(super) fn new(cache: Cache, meant: Meant) -> Self {
-        Work { cache, meant }
+impl PendingInvalidation {
+    pub(super) fn new(cache: Cache, matched: RuleMatch) -> Self {
+        PendingInvalidation { cache, matched }
     }
 
-    pub(super) async fn run(self, reason: Reason) -> Receipt {
-        let Meant { method, patterns, tags } = &self.meant;
+    pub(super) async fn run(self, reason: InvalidationReason) -> Receipt {
+        let RuleMatch { method, patterns, tags } = &self.matched;
         let mut invalidation = self.cache.invalidation();
         for tag in tags {
             invalidation = invalidation.tag(tag);

@@ -7,13 +7,13 @@ const VERSION_MIN: u32 = 7;
 
 /// `run_id` names the process, `master_replid` the history it carries.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Identity {
+pub(crate) struct RedisId {
     pub(crate) run_id: String,
     pub(crate) replid: String,
     pub(crate) is_master: bool,
 }
 
-impl Identity {
+impl RedisId {
     /// Reads the answer of `INFO server` for the process, of `INFO replication` for the rest. A server that can never serve
     /// is refused by what it is.
     pub(crate) fn parse(server: &str, replication: &str) -> Result<Self, Trouble> {
@@ -28,22 +28,22 @@ impl Identity {
         if version.is_some_and(|version| version < VERSION_MIN) {
             return Err(Trouble::TooOld);
         }
-        Identity::of_fields(server, replication).ok_or(Trouble::Nameless)
+        RedisId::of_fields(server, replication).ok_or(Trouble::Nameless)
     }
 
     fn of_fields(server: &str, replication: &str) -> Option<Self> {
-        Some(Identity { run_id: field(server, "run_id")?.to_owned(), ..Identity::unnamed(replication)? })
+        Some(RedisId { run_id: field(server, "run_id")?.to_owned(), ..RedisId::unnamed(replication)? })
     }
 
     /// The same process, as `INFO replication` describes it now.
     pub(crate) fn now(&self, replication: &str) -> Option<Self> {
-        Some(Identity { run_id: self.run_id.clone(), ..Identity::unnamed(replication)? })
+        Some(RedisId { run_id: self.run_id.clone(), ..RedisId::unnamed(replication)? })
     }
 
     fn unnamed(replication: &str) -> Option<Self> {
         let replid = field(replication, "master_replid")?.to_owned();
         let is_master = field(replication, "role")? == "master";
-        Some(Identity { run_id: String::new(), replid, is_master })
+        Some(RedisId { run_id: String::new(), replid, is_master })
     }
 
     /// As a certificate names it.
@@ -65,10 +65,10 @@ mod tests {
 
     #[test]
     fn an_identity_is_the_process_and_its_history() {
-        let identity = Identity::parse(SERVER, MASTER).unwrap();
-        assert_eq!(identity.name(), "abc:def");
-        assert!(identity.is_master);
-        let demoted = identity.now("role:slave\r\nmaster_replid:fed\r\n").unwrap();
+        let redis_id = RedisId::parse(SERVER, MASTER).unwrap();
+        assert_eq!(redis_id.name(), "abc:def");
+        assert!(redis_id.is_master);
+        let demoted = redis_id.now("role:slave\r\nmaster_replid:fed\r\n").unwrap();
         assert!(!demoted.is_master && demoted.name() == "abc:fed");
     }
 
@@ -81,10 +81,10 @@ mod tests {
             ("redis_version:7.0.15\r\nredis_mode:standalone\r\n", Trouble::Nameless),
             ("", Trouble::Nameless),
         ] {
-            assert_eq!(Identity::parse(server, MASTER), Err(trouble), "{server}");
+            assert_eq!(RedisId::parse(server, MASTER), Err(trouble), "{server}");
         }
-        assert_eq!(Identity::parse(SERVER, "role:master\r\n"), Err(Trouble::Nameless));
-        let newer = Identity::parse("redis_version:10.1.0\r\nrun_id:abc\r\n", MASTER);
+        assert_eq!(RedisId::parse(SERVER, "role:master\r\n"), Err(Trouble::Nameless));
+        let newer = RedisId::parse("redis_version:10.1.0\r\nrun_id:abc\r\n", MASTER);
         assert!(newer.is_ok(), "{newer:?}");
     }
 }

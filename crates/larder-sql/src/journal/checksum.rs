@@ -6,12 +6,12 @@ use sha2::{Digest as _, Sha256};
 const MARK: &str = "\n-- larder ";
 
 /// `body` behind a line that holds its digest.
-pub(super) fn sealed(body: &str) -> String {
+pub(super) fn with_checksum(body: &str) -> String {
     format!("{MARK}{}\n{body}", digest(body))
 }
 
 /// Whether `text` is what [`sealed`] returned, in this release or in another.
-pub(super) fn is_sealed(text: &str) -> bool {
+pub(super) fn has_valid_checksum(text: &str) -> bool {
     let Some(sealed) = text.strip_prefix(MARK) else { return false };
     sealed.split_once('\n').is_some_and(|(seal, body)| seal == digest(body))
 }
@@ -27,15 +27,15 @@ mod tests {
 
     #[test]
     fn a_text_that_was_changed_is_not_sealed() {
-        let text = sealed("BEGIN RETURN NULL; END");
-        assert!(is_sealed(&text));
+        let text = with_checksum("BEGIN RETURN NULL; END");
+        assert!(has_valid_checksum(&text));
         for changed in [
             text.replace("NULL", "OLD"),
             text.replace("larder", "larder "),
             String::new(),
             text[1..].to_owned(),
         ] {
-            assert!(!is_sealed(&changed), "{changed}");
+            assert!(!has_valid_checksum(&changed), "{changed}");
         }
     }
 }

@@ -8,14 +8,14 @@ use crate::journal::position;
 
 /// What a pass asks for.
 #[derive(Clone, Copy)]
-pub(super) struct Asking<'a> {
+pub(super) struct JournalQuery<'a> {
     pub(super) position: Option<&'a Position>,
     /// More rows than this are not brought.
     pub(super) limit: usize,
     pub(super) trusts_silence: bool,
 }
 
-impl Asking<'_> {
+impl JournalQuery<'_> {
     /// Whether the journal can go on from a position of this database that was taken under `attestation`.
     pub(super) fn is_attested(&self, then: &position::Parts<'_>, attestation: &str) -> bool {
         self.trusts_silence || then.attestation == attestation
@@ -23,7 +23,7 @@ impl Asking<'_> {
 }
 
 /// What one statement said, all of one snapshot.
-pub(super) struct Answer {
+pub(super) struct JournalAnswer {
     pub(super) database: DatabaseId,
     /// For how long the database has been called so, where it was called something else before.
     pub(super) age: Option<Duration>,

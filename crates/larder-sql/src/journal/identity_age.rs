@@ -5,17 +5,17 @@ use std::time::Instant;
 
 use larder::journal::DatabaseId;
 
-use crate::journal::asking::Answer;
+use crate::journal::query::JournalAnswer;
 
 /// The database that answered last, and since when it has been called so; none for one whose name never changes.
 ///
 /// Guarded by its lock, which is never held across an await.
 #[derive(Default)]
-pub(super) struct Named(Mutex<Option<(DatabaseId, Instant)>>);
+pub(super) struct IdentityAge(Mutex<Option<(DatabaseId, Instant)>>);
 
-impl Named {
+impl IdentityAge {
     /// The age counts when a name is first seen: a server whose clock is set back has not become younger.
-    pub(super) fn note(&self, answer: &Answer) {
+    pub(super) fn note(&self, answer: &JournalAnswer) {
         let mut named = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if named.as_ref().is_none_or(|(database, _)| *database != answer.database) {
             let since = answer.age.and_then(|age| Instant::now().checked_sub(age));

@@ -7,19 +7,19 @@ use larder::key::Key;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::connecting::connection::SqlConnection;
-use crate::connecting::pool::Loan;
+use crate::connecting::pool::PooledConnection;
 use crate::database::Database;
 use crate::error::Error;
 
 /// A connection for a loader's statements, each autocommitted. Dropped, it goes back.
-pub struct Reading {
-    loan: Loan,
+pub struct ReadConnection {
+    loan: PooledConnection,
     database: Database,
 }
 
-impl Reading {
-    pub(crate) fn new(loan: Loan, database: &Database) -> Self {
-        Reading { loan, database: database.clone() }
+impl ReadConnection {
+    pub(crate) fn new(loan: PooledConnection, database: &Database) -> Self {
+        ReadConnection { loan, database: database.clone() }
     }
 
     /// The executor for one statement, which it counts.
@@ -34,8 +34,8 @@ impl Database {
     ///
     /// # Errors
     /// No connection in time.
-    pub async fn reading(&self) -> Result<Reading, Error> {
-        Ok(Reading::new(self.readers().acquire().await?, self))
+    pub async fn read_connection(&self) -> Result<ReadConnection, Error> {
+        Ok(ReadConnection::new(self.readers().acquire().await?, self))
     }
 
     /// [`Class::get_or_load`] with a loader that gets its connection from here, and so cannot read in a transaction of its caller.
@@ -73,7 +73,7 @@ impl Database {
         E: Into<Error>,
     {
         let load = || async {
-            let mut reading = self.reading().await?;
+            let mut reading = self.read_connection().await?;
             query(reading.statement()).await.map_err(E::into)
         };
         class.get_or_load(key, load).await

@@ -18,7 +18,7 @@ use crate::clock::Tick;
 /// Beyond this many unsent keys the whole namespace is dropped instead.
 const UNSENT_MAX: usize = 100_000;
 
-pub(crate) struct Usable {
+pub(crate) struct Validity {
     /// Up to when reads may be served, in the clock's nanoseconds. Written under `state`'s lock; read without
     /// it, because the reader compares it with the kernel's clock at the moment of its own decision.
     until: AtomicU64,
@@ -33,33 +33,33 @@ struct State {
     losses: u64,
     unsent: VecDeque<Bytes>,
     /// More was unsent than is kept: nothing of the namespace may survive.
-    overflowed: bool,
+    is_overflowed: bool,
     /// All of the namespace is being dropped just now.
-    dropping: bool,
+    is_clearing: bool,
 }
 
 impl State {
     fn is_settled(&self) -> bool {
-        self.unsent.is_empty() && !self.overflowed && !self.dropping
+        self.unsent.is_empty() && !self.is_overflowed && !self.is_clearing
     }
 }
 
 /// Names the stretch between two losses in which a heartbeat was sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Stretch(u64);
+pub(crate) struct Epoch(u64);
 
 /// What has to reach Redis before it may be used again.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Unsent {
+pub(crate) enum UnsentInvalidations {
     Nothing,
     Keys(Vec<Bytes>),
     Everything,
 }
 
-impl Usable {
+impl Validity {
     pub(crate) fn new() -> Self {
-        let state = State { losses: 0, unsent: VecDeque::new(), overflowed: false, dropping: false };
-        Usable {
+        let state = State { losses: 0, unsent: VecDeque::new(), is_overflowed: false, is_clearing: false };
+        Validity {
             until: AtomicU64::new(Tick::PAST.nanos()),
             state: Mutex::new(state),
             granted: Notify::new(),
@@ -68,7 +68,7 @@ impl Usable {
     }
 
     /// Evaluated at every read, against the clock of that moment.
-    pub(crate) fn is(&self, now: Tick) -> bool {
+    pub(crate) fn is_valid_at(&self, now: Tick) -> bool {
         now < self.until()
     }
 
@@ -78,14 +78,14 @@ impl Usable {
     }
 
     /// To be noted before a heartbeat is sent.
-    pub(crate) fn stretch(&self) -> Stretch {
-        Stretch(self.lock().losses)
+    pub(crate) fn epoch(&self) -> Epoch {
+        Epoch(self.lock().losses)
     }
 
-    /// A heartbeat that was sent in `stretch` certified everything up to `until`.
-    pub(crate) fn grant(&self, stretch: Stretch, until: Tick) -> bool {
+    /// A heartbeat that was sent in `epoch` certified everything up to `until`.
+    pub(crate) fn grant(&self, epoch: Epoch, until: Tick) -> bool {
         let state = self.lock();
-        let may = state.losses == stretch.0 && state.is_settled();
+        let may = state.losses == epoch.0 && state.is_settled();
         if may {
             self.until.store(until.nanos(), Ordering::Release);
             self.granted.notify_waiters();
@@ -94,7 +94,7 @@ impl Usable {
     }
 
     /// Waits for the next grant, no longer than `limit`.
-    pub(crate) async fn granted_within(&self, limit: Duration) {
+    pub(crate) async fn wait_for_grant(&self, limit: Duration) {
         // Whether it came or not, every read looks for itself.
         let _ = tokio::time::timeout(limit, self.granted.notified()).await;
     }
@@ -104,30 +104,30 @@ impl Usable {
         self.revoke_locked(&mut self.lock());
     }
 
-    /// The invalidation of `keys` could not be sent: not usable until [`Usable::sent`] has been told of them.
+    /// The invalidation of `keys` could not be sent: not usable until [`Validity::confirm_sent`] has been told of them.
     pub(crate) fn queue(&self, keys: &[Bytes]) {
         let mut state = self.lock();
         self.revoke_locked(&mut state);
         if state.unsent.len() + keys.len() > UNSENT_MAX {
             state.unsent.clear();
-            state.overflowed = true;
-        } else if !state.overflowed {
+            state.is_overflowed = true;
+        } else if !state.is_overflowed {
             state.unsent.extend(keys.iter().cloned());
         }
     }
 
-    pub(crate) fn unsent(&self) -> Unsent {
+    pub(crate) fn unsent(&self) -> UnsentInvalidations {
         let state = self.lock();
-        match (state.overflowed, state.unsent.is_empty()) {
-            (true, _) => Unsent::Everything,
-            (false, true) => Unsent::Nothing,
-            (false, false) => Unsent::Keys(state.unsent.iter().cloned().collect()),
+        match (state.is_overflowed, state.unsent.is_empty()) {
+            (true, _) => UnsentInvalidations::Everything,
+            (false, true) => UnsentInvalidations::Nothing,
+            (false, false) => UnsentInvalidations::Keys(state.unsent.iter().cloned().collect()),
         }
     }
 
     /// The `first` of the unsent keys have reached Redis. By count and not by name: a key that was queued
     /// again meanwhile has to be sent again.
-    pub(crate) fn sent(&self, first: usize) {
+    pub(crate) fn confirm_sent(&self, first: usize) {
         let mut state = self.lock();
         let first = first.min(state.unsent.len());
         state.unsent.drain(..first);
@@ -135,7 +135,7 @@ impl Usable {
     }
 
     /// Waits until nothing is unsent, no longer than `limit`; says whether that came about.
-    pub(crate) async fn sent_within(&self, limit: Duration) -> bool {
+    pub(crate) async fn wait_until_sent(&self, limit: Duration) -> bool {
         let all_sent = async {
             loop {
                 // Asked for before looking, so that what happens in between is not missed.
@@ -150,25 +150,25 @@ impl Usable {
     }
 
     /// To be called before the namespace is dropped: what overflows during the drop has to be dropped again.
-    pub(crate) fn dropping_everything(&self) {
+    pub(crate) fn begin_clear(&self) {
         let mut state = self.lock();
-        state.overflowed = false;
+        state.is_overflowed = false;
         state.unsent.clear();
-        state.dropping = true;
+        state.is_clearing = true;
     }
 
     /// The namespace has been dropped.
-    pub(crate) fn dropped_everything(&self) {
-        self.lock().dropping = false;
+    pub(crate) fn finish_clear(&self) {
+        self.lock().is_clearing = false;
         self.settled.notify_waiters();
     }
 
     /// The namespace could not be dropped.
-    pub(crate) fn everything_is_unsent(&self) {
+    pub(crate) fn queue_everything(&self) {
         let mut state = self.lock();
         self.revoke_locked(&mut state);
-        state.dropping = false;
-        state.overflowed = true;
+        state.is_clearing = false;
+        state.is_overflowed = true;
     }
 
     fn revoke_locked(&self, state: &mut State) {
@@ -191,52 +191,56 @@ mod tests {
 
     #[test]
     fn no_grant_while_an_invalidation_is_unsent() {
-        let usable = Usable::new();
-        assert!(usable.grant(usable.stretch(), LATER) && usable.is(NOW));
-        usable.queue(&[Bytes::from("a"), Bytes::from("b")]);
-        assert!(!usable.is(NOW));
-        assert!(!usable.grant(usable.stretch(), LATER));
+        let validity = Validity::new();
+        assert!(validity.grant(validity.epoch(), LATER) && validity.is_valid_at(NOW));
+        validity.queue(&[Bytes::from("a"), Bytes::from("b")]);
+        assert!(!validity.is_valid_at(NOW));
+        assert!(!validity.grant(validity.epoch(), LATER));
 
-        assert_eq!(usable.unsent(), Unsent::Keys(vec![Bytes::from("a"), Bytes::from("b")]));
-        usable.queue(&[Bytes::from("a")]);
-        usable.sent(2);
-        assert_eq!(usable.unsent(), Unsent::Keys(vec![Bytes::from("a")]), "queued again, sent again");
-        usable.sent(1);
-        assert!(usable.grant(usable.stretch(), LATER) && usable.is(NOW));
+        assert_eq!(validity.unsent(), UnsentInvalidations::Keys(vec![Bytes::from("a"), Bytes::from("b")]));
+        validity.queue(&[Bytes::from("a")]);
+        validity.confirm_sent(2);
+        assert_eq!(
+            validity.unsent(),
+            UnsentInvalidations::Keys(vec![Bytes::from("a")]),
+            "queued again, sent again"
+        );
+        validity.confirm_sent(1);
+        assert!(validity.grant(validity.epoch(), LATER) && validity.is_valid_at(NOW));
     }
 
     #[test]
     fn no_grant_from_before_a_loss() {
-        let usable = Usable::new();
-        let before = usable.stretch();
-        usable.revoke();
-        assert!(!usable.grant(before, LATER) && !usable.is(NOW));
-        assert!(usable.grant(usable.stretch(), LATER));
+        let validity = Validity::new();
+        let before = validity.epoch();
+        validity.revoke();
+        assert!(!validity.grant(before, LATER) && !validity.is_valid_at(NOW));
+        assert!(validity.grant(validity.epoch(), LATER));
     }
 
     #[test]
     fn too_many_unsent_keys_become_everything() {
-        let usable = Usable::new();
+        let validity = Validity::new();
         let keys = vec![Bytes::from("k"); UNSENT_MAX];
-        usable.queue(&keys);
-        assert!(matches!(usable.unsent(), Unsent::Keys(_)));
-        usable.queue(&keys[..1]);
-        assert_eq!(usable.unsent(), Unsent::Everything);
-        assert!(!usable.grant(usable.stretch(), LATER));
+        validity.queue(&keys);
+        assert!(matches!(validity.unsent(), UnsentInvalidations::Keys(_)));
+        validity.queue(&keys[..1]);
+        assert_eq!(validity.unsent(), UnsentInvalidations::Everything);
+        assert!(!validity.grant(validity.epoch(), LATER));
 
-        usable.dropping_everything();
-        usable.everything_is_unsent();
-        assert_eq!(usable.unsent(), Unsent::Everything, "a failed drop is owed again");
-        usable.dropping_everything();
-        assert!(!usable.grant(usable.stretch(), LATER), "it has not been dropped yet");
-        usable.dropped_everything();
-        assert!(usable.grant(usable.stretch(), LATER));
+        validity.begin_clear();
+        validity.queue_everything();
+        assert_eq!(validity.unsent(), UnsentInvalidations::Everything, "a failed drop is owed again");
+        validity.begin_clear();
+        assert!(!validity.grant(validity.epoch(), LATER), "it has not been dropped yet");
+        validity.finish_clear();
+        assert!(validity.grant(validity.epoch(), LATER));
     }
 
     #[test]
     fn a_grant_ends_by_itself() {
-        let usable = Usable::new();
-        usable.grant(usable.stretch(), Tick::from_nanos(10));
-        assert!(usable.is(Tick::from_nanos(9)) && !usable.is(Tick::from_nanos(10)));
+        let validity = Validity::new();
+        validity.grant(validity.epoch(), Tick::from_nanos(10));
+        assert!(validity.is_valid_at(Tick::from_nanos(9)) && !validity.is_valid_at(Tick::from_nanos(10)));
     }
 }

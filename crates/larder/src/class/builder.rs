@@ -10,13 +10,13 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::cache::Cache;
 use crate::class::handle::{Class, TagsOf};
 use crate::codec::{Codec, Coder};
-use crate::engine::registry::{Common, Declaration};
+use crate::engine::registry::{ClassState, Declaration};
 use crate::engine::{ClassCore, Engine};
-use crate::entry_keys::{Protection, Sealer};
 use crate::error::Error;
 use crate::introspection::declared::DeclaredClass;
 use crate::key::{Key, Namespace};
 use crate::policy::Policy;
+use crate::protection::{Protection, Sealer};
 
 /// What a value may take by default: far more than a record, far less than holds up a connection.
 const MAX_VALUE_BYTES: usize = 1 << 20;
@@ -29,7 +29,7 @@ pub struct ClassBuilder<'a, K: ?Sized, V> {
     policy: Policy,
     codec: Codec,
     version: u32,
-    memory_only: bool,
+    is_memory_only: bool,
     protection: Protection,
     max_value_bytes: usize,
     tags: Vec<String>,
@@ -63,7 +63,7 @@ where
             policy: Policy::default(),
             codec: Codec::default(),
             version: 0,
-            memory_only: false,
+            is_memory_only: false,
             protection: Protection::default(),
             max_value_bytes: MAX_VALUE_BYTES,
             tags: Vec::new(),
@@ -114,7 +114,7 @@ where
     /// # }
     /// ```
     pub fn memory_only(mut self) -> Self {
-        self.memory_only = true;
+        self.is_memory_only = true;
         self
     }
 
@@ -170,7 +170,7 @@ where
         DeclaredClass {
             name: self.name.clone(),
             tags: self.tags.clone(),
-            is_memory_only: self.memory_only,
+            is_memory_only: self.is_memory_only,
             has_tags_by_key: self.tags_of.is_some(),
             columns: self.columns.iter().cloned().chain(of_type).collect(),
             kinds: K::kinds(),
@@ -186,15 +186,15 @@ where
     /// - the name is empty, longer than 128 bytes or holds control characters;
     /// - the class is open already with another value type, codec, version, policy, `memory_only`, protection or size, or other
     ///   tags;
-    /// - its protection needs [`EntryKeys`](crate::entry_keys::EntryKeys), and the cache has Redis and no keys.
+    /// - its protection needs [`EntrySecrets`](crate::protection::EntrySecrets), and the cache has Redis and no keys.
     pub fn open(self) -> Result<Class<K, V>, Error> {
         let registry = &self.cache.engine.classes;
-        self.opened(|name, declaration| registry.open(name, declaration))
+        self.open_with(|name, declaration| registry.open(name, declaration))
     }
 
     /// Opens it without a place in the list of classes.
     pub(crate) fn unlisted(self) -> Result<Class<K, V>, Error> {
-        self.opened(|_, declaration| Ok(Arc::new(Common::new(declaration))))
+        self.open_with(|_, declaration| Ok(Arc::new(ClassState::new(declaration))))
     }
 
     fn declaration(&self) -> Declaration {
@@ -207,7 +207,7 @@ where
             ("policy", format!("{:?}", self.policy)),
             ("protection", format!("{:?}", self.protection)),
             ("max_value_bytes", self.max_value_bytes.to_string()),
-            ("memory_only", self.memory_only.to_string()),
+            ("memory_only", self.is_memory_only.to_string()),
             ("tags", format!("{tags:?}")),
             ("tagged_by", self.tags_of_type.1.to_owned()),
         ];
@@ -217,20 +217,20 @@ where
 
     /// A cache without Redis needs no keys: nothing leaves the process.
     fn sealer(&self) -> Result<Sealer, Error> {
-        let Engine { entry_keys, shared, .. } = &*self.cache.engine;
-        let sealer = Sealer::new(self.protection, entry_keys.as_ref());
+        let Engine { entry_secrets, shared, .. } = &*self.cache.engine;
+        let sealer = Sealer::new(self.protection, entry_secrets.as_ref());
         let unprotected = || shared.is_none().then(|| Sealer::new(Protection::Standard, None)).flatten();
         sealer.or_else(unprotected).ok_or_else(|| {
             Error::config(format!(
-                "class {:?}: its protection is {:?}, which needs a secret; give the cache one with `entry_keys`",
+                "class {:?}: its protection is {:?}, which needs a secret; give the cache one with `entry_secrets`",
                 self.name, self.protection
             ))
         })
     }
 
-    fn opened(
+    fn open_with(
         self,
-        common: impl FnOnce(&str, Declaration) -> Result<Arc<Common>, Error>,
+        common: impl FnOnce(&str, Declaration) -> Result<Arc<ClassState>, Error>,
     ) -> Result<Class<K, V>, Error> {
         let namespace: &Namespace = &self.cache.namespace;
         let own = namespace.tag_key(&self.name);
@@ -251,7 +251,7 @@ where
             policy: self.policy,
             coder: Coder::of::<V>(self.codec),
             version: self.version,
-            memory_only: self.memory_only,
+            is_memory_only: self.is_memory_only,
         });
         let engine = self.cache.engine.clone();
         Ok(Class { engine, core, tags: tags.into(), tags_of: self.tags_of, types: PhantomData })

@@ -13,21 +13,21 @@ use std::future::Future;
 
 use crate::clock::Tick;
 use crate::codec::AnyValue;
-use crate::engine::load::Loaded;
+use crate::engine::load::LoadedValue;
 use crate::engine::reply::Reply;
-use crate::engine::{ClassCore, Engine, Shared, Wanted};
+use crate::engine::{ClassCore, Engine, EntryRef, SharedTier};
 use crate::local::copy::{LocalCopy, Origin, Slot};
-use crate::local::landing::{Brought, Outcome};
-use crate::local::permit::Permitted;
+use crate::local::outcome::{FlightResult, LoadOutcome};
+use crate::local::permit::LocalPermit;
 use crate::policy::Policy;
 use crate::protocol::flight::FlightId;
 use crate::protocol::frame::{Frame, fingerprint};
-use crate::protocol::rules::Rule;
-use crate::protocol::tag::Taken;
+use crate::protocol::rules::ProtocolRule;
+use crate::protocol::tag::TagToken;
 use crate::protocol::token::Token;
 use crate::remote::Fault;
-use crate::remote::usable::Stretch;
-use crate::source::{Kept, Source, WhyNot};
+use crate::remote::validity::Epoch;
+use crate::source::{NotStoredReason, Placement, Source};
 use crate::stats::count;
 
 /// How often a read looks for an anchor that is watched. The first read of a key takes two, for its own SET is reported
@@ -35,10 +35,10 @@ use crate::stats::count;
 const ATTEMPTS: usize = 4;
 
 /// The right to keep what is loaded from now on.
-pub(super) struct Anchored {
-    pub(super) permitted: Permitted,
+pub(super) struct AnchoredRight {
+    pub(super) permit: LocalPermit,
     /// The lives of the tags.
-    pub(super) tags: Vec<Taken>,
+    pub(super) tags: Vec<TagToken>,
     /// When the anchor ends by itself, at the earliest.
     pub(super) until: Tick,
 }
@@ -47,42 +47,47 @@ impl Engine {
     pub(super) async fn read_anchored<L, F, E>(
         &self,
         class: &ClassCore,
-        wanted: &Wanted,
-        (shared, stretch): (&Shared, Stretch),
+        entry_ref: &EntryRef,
+        (shared, epoch): (&SharedTier, Epoch),
         flight: FlightId,
         load: L,
-    ) -> Outcome
+    ) -> FlightResult
     where
         L: FnOnce() -> F,
         F: Future<Output = Result<Option<AnyValue>, E>>,
         E: StdError + Send + Sync + 'static,
     {
-        if !shared.remote.tracks() {
+        if !shared.remote.is_tracking() {
             // Redis reports no change: the copy ends with the staleness bound.
-            return self.load_into_memory(class, wanted, flight, load()).await;
+            return self.load_into_memory(class, entry_ref, flight, load()).await;
         }
-        let anchored = match self.anchor(class, wanted, shared, stretch).await {
+        let anchored = match self.anchor(class, entry_ref, shared, epoch).await {
             Ok(anchored) => anchored,
             Err(fault) => {
                 // A cache fault never fails a read: it goes on as if there were no Redis.
                 shared.note(fault);
-                return self.load_into_memory(class, wanted, flight, load()).await;
+                return self.load_into_memory(class, entry_ref, flight, load()).await;
             }
         };
         let (started, loaded_at_millis) = (self.clock.now(), self.clock.unix_millis());
-        let Loaded { value, is_spoiled } = self.load(class, load()).await?;
-        let good_until = started.plus(self.bound_here());
-        let not_kept =
-            |value, why| Ok(Brought { value, source: Source::Load { kept: Kept::Nowhere(why) }, good_until });
+        let LoadedValue { value, is_spoiled } = self.load(class, load()).await?;
+        let valid_until = started.plus(self.local_bound());
+        let not_kept = |value, why| {
+            Ok(LoadOutcome {
+                value,
+                source: Source::Load { placement: Placement::Nowhere(why) },
+                valid_until,
+            })
+        };
         if is_spoiled {
-            return not_kept(value, WhyNot::Spoiled);
+            return not_kept(value, NotStoredReason::Spoiled);
         }
-        let Some(Anchored { permitted, tags, until }) = anchored else {
+        let Some(AnchoredRight { permit, tags, until }) = anchored else {
             count(&class.common.counters.inserts_refused);
-            return not_kept(value, WhyNot::Overtaken);
+            return not_kept(value, NotStoredReason::Overtaken);
         };
         let Some(ttl) = class.policy.residence(value.is_none(), rand::random()) else {
-            return not_kept(value, WhyNot::Policy);
+            return not_kept(value, NotStoredReason::Policy);
         };
         // So that the class stores the same values if it stops being memory-only.
         let storable = match class.storable(value.as_ref()) {
@@ -94,10 +99,12 @@ impl Engine {
         let (origin, deadline) = (Origin::Anchored, started.plus(ttl).min(until));
         let copy =
             LocalCopy { value: value.clone(), tags, deadline, origin, payload_bytes, loaded_at_millis };
-        match permitted.redeem(copy, Rule::KeepsUnderAnchor) {
-            Ok(()) => Ok(Brought { value, source: Source::Load { kept: Kept::Memory }, good_until }),
+        match permit.redeem(copy, ProtocolRule::KeepsUnderAnchor) {
+            Ok(()) => {
+                Ok(LoadOutcome { value, source: Source::Load { placement: Placement::Memory }, valid_until })
+            }
             Err(why) => {
-                if why == WhyNot::Overtaken {
+                if why == NotStoredReason::Overtaken {
                     count(&class.common.counters.inserts_refused);
                 }
                 not_kept(value, why)
@@ -110,31 +117,31 @@ impl Engine {
     pub(super) async fn anchor(
         &self,
         class: &ClassCore,
-        wanted: &Wanted,
-        shared: &Shared,
-        stretch: Stretch,
-    ) -> Result<Option<Anchored>, Fault> {
-        let keys = wanted.keys();
+        entry_ref: &EntryRef,
+        shared: &SharedTier,
+        epoch: Epoch,
+    ) -> Result<Option<AnchoredRight>, Fault> {
+        let keys = entry_ref.keys();
         // Twice as long as a copy may stay, so that few copies end early because their anchor was near its end.
         let life = 2 * class.policy.longest();
         for _ in 0..ATTEMPTS {
             // Before the read is sent: whatever is reported after the reply then voids it. A report from before the read,
             // which says nothing of it, may void it too; then one load is not kept.
-            let permitted = Permitted::draw(&self.local, &wanted.key, &wanted.tags);
-            let mark = self.local.mark(keys.iter().map(|key| &key[..]));
-            let (sent, good_until) = (self.clock.now(), shared.usable.until());
+            let permit = LocalPermit::draw(&self.local, &entry_ref.key, &entry_ref.tags);
+            let seqs = self.local.note_seqs(keys.iter().map(|key| &key[..]));
+            let (sent, valid_until) = (self.clock.now(), shared.validity.until());
             let (mut values, left) = shared.remote.read_anchor(&keys).await?;
-            self.still_usable(shared, stretch)?;
+            self.check_epoch(shared, epoch)?;
             let value = values.remove(0);
-            let reply = Reply::new(wanted, mark, good_until, value, values);
+            let reply = Reply::new(entry_ref, seqs, valid_until, value, values);
             let missing = reply.missing_tags();
             let is_anchored = matches!(reply.value.as_ref().map(Frame::parse), Some(Ok(Frame::Anchor(_))));
             if let (true, true, Some(left)) = (is_anchored, missing.is_empty(), left) {
-                self.keep_tokens(shared, &reply);
-                if let Some(tags) = self.local.take_lives(&wanted.tags, self.is_guarded()) {
+                self.insert_tokens(shared, &reply);
+                if let Some(tags) = self.local.take_lives(&entry_ref.tags, self.is_guarded()) {
                     // Redis counted after the read was sent.
                     let until = sent.plus(left.min(Policy::TTL_MAX)).minus(self.clock.resolution());
-                    return Ok(Some(Anchored { permitted, tags, until }));
+                    return Ok(Some(AnchoredRight { permit, tags, until }));
                 }
                 continue;
             }
@@ -145,21 +152,21 @@ impl Engine {
             }
             self.unlink_broken_tags(class, shared, &reply).await?;
             let frame = Token::random().anchor_frame();
-            shared.remote.plant(&wanted.key, frame, life, replace.as_ref(), &missing).await?;
-            self.still_usable(shared, stretch)?;
+            shared.remote.set_frame(&entry_ref.key, frame, life, replace.as_ref(), &missing).await?;
+            self.check_epoch(shared, epoch)?;
         }
         Ok(None)
     }
 
     /// Lets memory have the tags' tokens that a tracked read brought, unless a push came in between.
-    pub(super) fn keep_tokens(&self, shared: &Shared, reply: &Reply) {
-        if !shared.remote.tracks() {
+    pub(super) fn insert_tokens(&self, shared: &SharedTier, reply: &Reply) {
+        if !shared.remote.is_tracking() {
             return;
         }
         for (nth, (tag, token)) in (1..).zip(&reply.tags) {
             if let Some(token) = token {
                 let slot = Slot::token(*token, Origin::Guarded);
-                self.local.insert_tracked(&reply.mark, nth, tag.to_bytes(), slot);
+                self.local.insert_tracked(&reply.seqs, nth, tag.to_bytes(), slot);
             }
         }
     }

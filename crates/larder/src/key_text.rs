@@ -22,7 +22,7 @@ impl Namespace {
     pub(crate) fn target(&self, touch: &Touch) -> Result<Target, Error> {
         Ok(match touch {
             Touch::Entry { class, parts } => {
-                let key = self.class_prefix(class)?.key(&Named(parts));
+                let key = self.class_prefix(class)?.key(&RawParts(parts));
                 Target::Key(Bytes::copy_from_slice(&key))
             }
             Touch::Tag(tag) => Target::Tag(self.tag_key(tag)),
@@ -32,19 +32,19 @@ impl Namespace {
     }
 
     /// What the key of an entry names; `None` for a key that is no entry's.
-    pub(crate) fn named(&self, key: &[u8]) -> Option<Touch> {
+    pub(crate) fn touch_of(&self, key: &[u8]) -> Option<Touch> {
         let mut words = self.words(key)?;
         let class = words.next()??;
         Some(Touch::Entry { class, parts: words.collect() })
     }
 
     /// Whether `key` is an entry's that `pattern` means.
-    pub(crate) fn means(&self, pattern: &Pattern, key: &[u8]) -> bool {
-        self.readable(key).is_some_and(|text| pattern.matches(&text))
+    pub(crate) fn matches_key(&self, pattern: &Pattern, key: &[u8]) -> bool {
+        self.key_text(key).is_some_and(|text| pattern.matches(&text))
     }
 
     /// The text of an entry's key, `class:part:part`; `None` for a key that is no entry's.
-    pub(crate) fn readable(&self, key: &[u8]) -> Option<String> {
+    pub(crate) fn key_text(&self, key: &[u8]) -> Option<String> {
         let words = self.words(key)?.map(|word| word.unwrap_or_else(|| "~".to_owned()));
         Some(words.collect::<Vec<String>>().join(":"))
     }
@@ -71,9 +71,9 @@ impl Namespace {
 }
 
 /// The parts of a key whose type is not known here.
-struct Named<'a>(&'a [Option<String>]);
+struct RawParts<'a>(&'a [Option<String>]);
 
-impl Key for Named<'_> {
+impl Key for RawParts<'_> {
     fn parts(&self, parts: &mut KeyParts<'_>) {
         self.0.iter().for_each(|part| parts.push_option(part.as_deref()));
     }
@@ -129,13 +129,17 @@ mod tests {
 
     #[test]
     fn a_pattern_means_what_an_entry_is_called() {
-        let means =
-            |pattern: &str, touch: &Touch| namespace().means(&Pattern::parse(pattern).unwrap(), &key(touch));
+        let means = |pattern: &str, touch: &Touch| {
+            namespace().matches_key(&Pattern::parse(pattern).unwrap(), &key(touch))
+        };
         let ada = Touch::entry("user_email", ["ada lovelace@example.com"]);
         assert!(means("user_email:ada *", &ada) && means("user_email*", &ada) && means("*", &ada));
         assert!(!means("user_emails*", &ada));
         for reserved in ["ns:#users", "ns:@live", "other:user:1"] {
-            assert!(!namespace().means(&Pattern::parse("*").unwrap(), reserved.as_bytes()), "{reserved}");
+            assert!(
+                !namespace().matches_key(&Pattern::parse("*").unwrap(), reserved.as_bytes()),
+                "{reserved}"
+            );
         }
     }
 
@@ -149,13 +153,13 @@ mod tests {
         fn every_key_reads_back_as_what_it_names(class in "\\PC{1,20}", parts in any::<Vec<Option<String>>>()) {
             prop_assume!(!parts.is_empty());
             let touch = Touch::Entry { class, parts };
-            prop_assert_eq!(namespace().named(&key(&touch)), Some(touch));
+            prop_assert_eq!(namespace().touch_of(&key(&touch)), Some(touch));
         }
 
         #[test]
         fn hostile_keys_never_panic(key in any::<Vec<u8>>()) {
-            let _ = namespace().named(&key);
-            let _ = namespace().named(format!("ns:{}", String::from_utf8_lossy(&key)).as_bytes());
+            let _ = namespace().touch_of(&key);
+            let _ = namespace().touch_of(format!("ns:{}", String::from_utf8_lossy(&key)).as_bytes());
         }
     }
 }
