@@ -29,11 +29,11 @@ enum Command {
     Test(test::Options),
     /// Check the house rules that neither the compiler nor clippy knows
     Tidy,
-    /// Torture the cache with real servers, several instances and faults of every kind; `--help` tells all
+    /// Torture the cache with real servers, several instances and faults of every kind; see `--help`
     Torture(proof::Options),
-    /// Measure what the journal costs, and larder's figures beside those of other systems; `--help` tells all
+    /// Measure what the journal costs, and larder's figures beside those of other systems; see `--help`
     Bench(proof::Options),
-    /// Measure whether lists, searches and figures stay as fast while users grow; `--help` tells all
+    /// Measure whether lists, searches and figures stay as fast while users grow; see `--help`
     Scale(proof::Options),
     /// Hold a running service against the OpenAPI document that it serves, with schemathesis
     Contract(contract::Options),

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: the whole verification, the same on a laptop and in CI.
+//! `cargo xtask test`: the complete verification, the same on a laptop and in CI.
 
 use std::path::Path;
 

@@ -1,12 +1,23 @@
-//! `cargo xtask tidy`: the house rules that neither the compiler nor clippy knows.
+//! `cargo xtask tidy`: the house rules that neither the compiler nor clippy checks.
 //!
 //! Each rule is a function with a test that shows it can fail; a check that cannot is worth nothing.
 
-mod code;
+mod cycles;
 mod engine;
+mod glossary;
+mod layers;
+mod macros;
 mod markdown;
+mod modules;
+#[cfg(test)]
+mod planted;
+mod references;
 mod requirements;
 mod rust;
+mod source;
+mod table;
+mod terms;
+mod words;
 
 use std::fmt;
 use std::fs;
@@ -14,10 +25,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use self::code::Source;
+use self::glossary::Glossary;
+use self::layers::Layers;
+use self::modules::{Sources, Tree};
+use self::source::Source;
+use self::terms::Definitions;
 
 /// One broken rule, shown as `path:line: message`.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Violation {
     path: PathBuf,
     line: usize,
@@ -33,7 +48,8 @@ impl fmt::Display for Violation {
 /// A rule for one file.
 type Rule = fn(&Source) -> Vec<Violation>;
 
-const RUST_RULES: [Rule; 7] = [
+const RUST_RULES: [Rule; 8] = [
+    rust::parses,
     rust::short,
     rust::introduced,
     rust::named_for_its_content,
@@ -53,15 +69,15 @@ pub(crate) fn run(root: &Path) -> Result<()> {
 
 /// Checks and shows every violation; an error that counts them when there are any.
 pub(crate) fn check(root: &Path) -> Result<()> {
-    told(&violations(root)?)
+    report(&violations(root)?)
 }
 
-/// Whether the last whole run drove every row of the requirements.
+/// Whether the last complete run of the tests drove every row of the requirements.
 pub(crate) fn requirements(root: &Path) -> Result<()> {
-    told(&requirements::driven(root))
+    report(&requirements::driven(root))
 }
 
-fn told(violations: &[Violation]) -> Result<()> {
+fn report(violations: &[Violation]) -> Result<()> {
     for violation in violations {
         println!("{violation}");
     }
@@ -73,19 +89,107 @@ fn told(violations: &[Violation]) -> Result<()> {
 
 fn violations(root: &Path) -> Result<Vec<Violation>> {
     let mut violations = markdown::required(root);
-    for top in ["crates", "xtask"] {
-        for path in files(root, Path::new(top), "rs")? {
-            let source = Source::read(root, path)?;
-            violations.extend(RUST_RULES.iter().flat_map(|rule| rule(&source)));
-        }
+    let mut paths = files(root, Path::new("crates"), "rs")?;
+    paths.extend(files(root, Path::new("xtask"), "rs")?);
+    let mut sources = Sources::new();
+    for path in paths {
+        let source = Source::read(root, path)?;
+        violations.extend(RUST_RULES.iter().flat_map(|rule| rule(&source)));
+        sources.insert(source.path.clone(), source);
     }
-    let mut pages = files(root, Path::new("docs"), "md")?;
-    pages.extend(["README.md", "ARCHITECTURE.md"].map(PathBuf::from));
-    for page in pages.into_iter().filter(|page| root.join(page).is_file()) {
+    let packages = packages(root)?;
+    let trees = trees(&sources, &packages);
+    let names: Vec<_> = packages.iter().map(|package| name_of(package)).collect();
+    violations.extend(check_imports(root, &trees, &names));
+    let mut pages = Vec::new();
+    for page in page_paths(root)? {
         let text = fs::read_to_string(root.join(&page))?;
         violations.extend(markdown::points_at_what_exists(root, &page, &text));
+        pages.push((page, text));
     }
+    violations.extend(check_words(root, &sources, &trees, &pages)?);
     Ok(violations)
+}
+
+/// What the glossary forbids or does not define.
+fn check_words(
+    root: &Path,
+    sources: &Sources,
+    trees: &[Tree],
+    pages: &[(PathBuf, String)],
+) -> Result<Vec<Violation>> {
+    let Some((_, page)) = pages.iter().find(|(path, _)| path == Path::new(glossary::PAGE)) else {
+        return Ok(vec![glossary::violation(1, "must exist: it defines our terms")]);
+    };
+    let (glossary, mut violations) = Glossary::read(page);
+    let scripts = files(root, Path::new("crates"), "sql")?;
+    let scripts = scripts.iter().map(|script| fs::read_to_string(root.join(script)));
+    let definitions = Definitions::read(trees, scripts.collect::<Result<_, _>>()?);
+    violations.extend(definitions.find_missing(&glossary));
+    violations.extend(terms::find_undefined(trees, &glossary));
+    let mut paths: Vec<_> = sources.keys().collect();
+    paths.sort();
+    violations.extend(paths.into_iter().flat_map(|path| words::find_in_comments(&sources[path], &glossary)));
+    violations.extend(trees.iter().flat_map(|tree| words::find_in_messages(tree, &glossary)));
+    violations.extend(pages.iter().flat_map(|(path, text)| words::find_in_page(path, text, &glossary)));
+    Ok(violations)
+}
+
+/// The import cycles and the upward imports of every crate.
+fn check_imports(root: &Path, trees: &[Tree], packages: &[String]) -> Vec<Violation> {
+    let mut violations: Vec<_> = trees.iter().flat_map(|tree| tree.missing.iter().cloned()).collect();
+    let page = fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap_or_default();
+    let layers = Layers::read(&page);
+    if let Ok(layers) = &layers {
+        violations.extend(layers.find_misplaced(trees));
+    }
+    for tree in trees {
+        let edges = tree.edges(packages);
+        violations.extend(cycles::find_cycles(tree, &edges));
+        if let Ok(layers) = &layers {
+            violations.extend(layers.find_upward_imports(tree, &edges));
+            violations.extend(layers.find_upward_crates(tree, packages));
+        }
+    }
+    violations.extend(layers.err());
+    violations
+}
+
+/// The folders of the workspace's packages.
+fn packages(root: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = vec![PathBuf::from("xtask")];
+    if root.join("crates").is_dir() {
+        for entry in fs::read_dir(root.join("crates"))? {
+            found.push(Path::new("crates").join(entry?.file_name()));
+        }
+    }
+    found.retain(|package| root.join(package).join("src").is_dir());
+    found.sort();
+    Ok(found)
+}
+
+fn name_of(package: &Path) -> String {
+    package.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// Every library and every program of the packages.
+fn trees<'a>(sources: &'a Sources, packages: &[PathBuf]) -> Vec<Tree<'a>> {
+    let mut trees = Vec::new();
+    for package in packages {
+        let mut roots = vec![package.join("src/lib.rs"), package.join("src/main.rs")];
+        roots.extend(sources.keys().filter(|path| path.parent() == Some(&package.join("src/bin"))).cloned());
+        roots.sort();
+        trees.extend(roots.iter().filter_map(|root| Tree::read(sources, &name_of(package), root)));
+    }
+    trees
+}
+
+/// The pages that the rules cover. CHANGELOG.md is not one: it describes past releases in their own words.
+fn page_paths(root: &Path) -> Result<Vec<PathBuf>> {
+    let mut pages = files(root, Path::new("docs"), "md")?;
+    pages.extend(["README.md", "ARCHITECTURE.md"].map(PathBuf::from));
+    pages.retain(|page| root.join(page).is_file());
+    Ok(pages)
 }
 
 /// The files below `folder` with an extension, by name, relative to `root`; none if the folder is not there.
@@ -107,30 +211,4 @@ fn files(root: &Path, folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
     }
     found.sort();
     Ok(found)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_violation_is_found_in_its_file_and_shown_with_its_line() {
-        let root = std::env::temp_dir().join(format!("larder-tidy-{}", std::process::id()));
-        fs::create_dir_all(root.join("crates/larder/src/protocol")).unwrap();
-        fs::create_dir_all(root.join("docs")).unwrap();
-        fs::write(root.join("crates/larder/src/protocol/lease.rs"), "//! Leases.\nuse tokio::sync;\n")
-            .unwrap();
-        fs::write(root.join("docs/leases.md"), "# Leases\n[more](absent.md)\n").unwrap();
-        for (name, text) in [("README.md", ""), ("ARCHITECTURE.md", ""), ("CHANGELOG.md", "## Unreleased\n")]
-        {
-            fs::write(root.join(name), text).unwrap();
-        }
-        let shown: Vec<_> = violations(&root).unwrap().iter().map(ToString::to_string).collect();
-        let failed = check(&root).is_err();
-        fs::remove_dir_all(&root).unwrap();
-        assert!(failed);
-        assert_eq!(shown.len(), 2, "{shown:?}");
-        assert!(shown[0].starts_with("crates/larder/src/protocol/lease.rs:2: "), "{shown:?}");
-        assert!(shown[1].starts_with("docs/leases.md:2: "), "{shown:?}");
-    }
 }

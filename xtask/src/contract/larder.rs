@@ -57,7 +57,7 @@ impl Larder {
         }
         service.env("LARDER_LISTEN", format!("127.0.0.1:{port}"));
         service.env("RUST_LOG", "debug,sqlx=info,hyper=info").env("RUST_BACKTRACE", "1");
-        // Most that schemathesis sends fails; told to wait, it would see nothing else.
+        // Most requests of schemathesis fail. With the default limits it would get only 429 after the first few.
         for limit in ["LARDER_FAILURES_PER_ADDRESS", "LARDER_FAILURES_PER_ACCOUNT"] {
             service.env(limit, "1000000");
         }
@@ -87,7 +87,7 @@ impl Larder {
         Ok(())
     }
 
-    /// Stops it as an operator does; an error when it does not end well, or its log tells of a failure.
+    /// Stops it as an operator does; an error if it does not exit with success, or if its log has a failure.
     pub(super) fn end(mut self) -> Result<()> {
         let id = self.child.id().to_string();
         run_command(&mut command(Path::new("/"), "kill", &["-TERM", &id]))?;
@@ -102,7 +102,7 @@ impl Larder {
         match (bad.len(), status.success()) {
             (0, true) => Ok(()),
             (0, false) => bail!("the service ended with {status}"),
-            (count, _) => bail!("{count} lines of {} tell of a failure", self.log.display()),
+            (count, _) => bail!("{count} lines of {} report a failure", self.log.display()),
         }
     }
 }

@@ -22,16 +22,16 @@ const CALLERS: [(&str, &str); 4] = [
     ("as a superadmin", "superadmin"),
     ("as an admin's API key", "api-key"),
     ("as an ordinary user", "user"),
-    ("as nobody", "nobody"),
+    ("without credentials", "nobody"),
 ];
 
 const HOOKS: &str = include_str!("hooks.py");
 
-/// Left alone it would sign somebody up, and send as them what is to be sent as nobody.
+/// Without this schemathesis signs a user up, and sends as that user the requests that are to be sent without credentials.
 const SETTINGS: &str = "[auth]\nauto-signup = false\n";
 
 /// Runs schemathesis against the OpenAPI document of a fresh service: as a superadmin, as an API key, as an ordinary user
-/// and as nobody.
+/// and without credentials.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// How many examples are drawn for each operation

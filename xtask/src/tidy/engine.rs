@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::Violation;
-use super::code::Source;
+use super::source::Source;
 
 const ENGINE: &str = "crates/larder/src";
 
@@ -18,8 +18,8 @@ pub(super) fn decisions_are_pure(source: &Source) -> Vec<Violation> {
     }
     IMPURE
         .iter()
-        .flat_map(|word| source.words(word).map(move |at| (word, at)))
-        .map(|(word, at)| source.violation_at(at, format!("`{word}` in protocol/, which only decides")))
+        .flat_map(|word| source.lines_with(word).into_iter().map(move |line| (word, line)))
+        .map(|(word, line)| source.violation(line, format!("`{word}` in protocol/, which only decides")))
         .collect()
 }
 
@@ -28,9 +28,10 @@ pub(super) fn redis_stays_remote(source: &Source) -> Vec<Violation> {
     match module_of_the_engine(&source.path) {
         None | Some("remote" | "builder") => Vec::new(),
         Some(module) => source
-            .words("redis::")
-            .map(|at| {
-                source.violation_at(at, format!("`redis::` in {module}; only remote/ and builder know it"))
+            .lines_with("redis::")
+            .into_iter()
+            .map(|line| {
+                source.violation(line, format!("`redis::` in {module}; only remote/ and builder know it"))
             })
             .collect(),
     }

@@ -72,7 +72,7 @@ fn paths_in_backticks(line: &str) -> Vec<&str> {
     line.split('`').skip(1).step_by(2).filter(is_path).collect()
 }
 
-/// What stands outside of backticks.
+/// The parts of a line outside of backticks.
 fn prose(line: &str) -> impl Iterator<Item = &str> {
     line.split('`').step_by(2)
 }

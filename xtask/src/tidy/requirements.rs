@@ -1,4 +1,4 @@
-//! Every row of docs/requirements.md names tests, and the last whole run reported each of them as passed.
+//! Every row of docs/requirements.md names tests, and the last complete run reported each of them as passed.
 
 use std::collections::HashMap;
 use std::fs;
@@ -11,13 +11,13 @@ const PAGE: &str = "docs/requirements.md";
 /// What the nextest profile `whole` leaves behind.
 const REPORT: &str = "target/nextest/whole/junit.xml";
 
-/// What a row says instead of a test when an issue to come owes it.
+/// What a row says instead of a test if a later issue has to add the test.
 const LATER: &str = "later:";
 
 /// Whether a test passed, by its suite and its name.
 type Report = HashMap<(String, String), bool>;
 
-/// Holds the page against the report of the last whole run.
+/// Holds the page against the report of the last complete run.
 pub(super) fn driven(root: &Path) -> Vec<Violation> {
     let Ok(page) = fs::read_to_string(root.join(PAGE)) else {
         return vec![violation(1, "must exist".to_owned())];
@@ -64,7 +64,7 @@ fn tests_of_row(line: &str) -> Option<&str> {
     (!is_rule && last != "driven by").then_some(last)
 }
 
-/// Why `suite path::to::*::test` is no proof; `None` when it is one. A `*` stands for one step of the path.
+/// Why `suite path::to::*::test` is no proof; `None` when it is one. A `*` matches one step of the path.
 fn complaint(named: &str, report: &Report) -> Option<&'static str> {
     let Some((suite, name)) = named.split_once(' ') else {
         return Some("is no test; a suite and a name are expected, such as `larder::tags trace_9`");

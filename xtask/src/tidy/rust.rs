@@ -1,7 +1,8 @@
 //! Rules for every Rust file.
 
 use super::Violation;
-use super::code::Source;
+use super::references::all_imports;
+use super::source::Source;
 
 /// Above this a file holds more than one idea.
 const MAX_LINES: usize = 400;
@@ -9,8 +10,8 @@ const MAX_LINES: usize = 400;
 /// Names for everything, that is for nothing.
 const GRAB_BAGS: [&str; 6] = ["util", "utils", "common", "helper", "helpers", "misc"];
 
-/// Words that stand in for work to be done.
-const UNFINISHED: [&str; 3] = ["todo!(", "unimplemented!(", "dbg!("];
+/// Macros that mark unfinished work.
+const UNFINISHED: [&str; 3] = ["todo!", "unimplemented!", "dbg!"];
 
 /// A file has at most 400 lines.
 pub(super) fn short(source: &Source) -> Vec<Violation> {
@@ -23,72 +24,56 @@ pub(super) fn short(source: &Source) -> Vec<Violation> {
 /// A file opens with a sentence that says what it is.
 pub(super) fn introduced(source: &Source) -> Vec<Violation> {
     let introduced = source.text.strip_prefix("//! ").is_some_and(|text| !text.trim_start().is_empty());
-    Vec::from_iter((!introduced).then(|| source.violation_at(0, "must open with one `//!` sentence")))
+    Vec::from_iter((!introduced).then(|| source.violation(1, "must open with one `//!` sentence")))
 }
 
 /// No file, folder or module is named `util`, `common`, `helpers` and the like.
 pub(super) fn named_for_its_content(source: &Source) -> Vec<Violation> {
-    let complain = |name: &str, offset| {
-        source.violation_at(offset, format!("`{name}` says nothing; name it after what it holds"))
+    let complain = |name: &str, line| {
+        source.violation(line, format!("`{name}` says nothing; name it after what it holds"))
     };
     let of_path = source.path.with_extension("");
     let of_path = of_path.iter().filter_map(|part| part.to_str()).filter(|part| GRAB_BAGS.contains(part));
-    let of_modules = GRAB_BAGS.into_iter().flat_map(|name| {
-        let offsets: Vec<_> = [format!("mod {name} {{"), format!("mod {name};")]
-            .iter()
-            .flat_map(|module| source.words(module).collect::<Vec<_>>())
-            .collect();
-        offsets.into_iter().map(move |offset| (name, offset))
-    });
-    of_path.map(|name| complain(name, 0)).chain(of_modules.map(|(name, at)| complain(name, at))).collect()
+    let of_modules = GRAB_BAGS
+        .into_iter()
+        .flat_map(|name| source.lines_with(&format!("mod {name}")).into_iter().map(move |line| (name, line)));
+    of_path.map(|name| complain(name, 1)).chain(of_modules.map(|(name, line)| complain(name, line))).collect()
 }
 
 /// Nothing is left to be done.
 pub(super) fn finished(source: &Source) -> Vec<Violation> {
     UNFINISHED
         .iter()
-        .flat_map(|word| source.words(word).map(move |at| (word, at)))
-        .map(|(word, at)| source.violation_at(at, format!("`{word}…)` is not finished work")))
+        .flat_map(|word| source.lines_with(word).into_iter().map(move |line| (word, line)))
+        .map(|(word, line)| source.violation(line, format!("`{word}(…)` is not finished work")))
         .collect()
+}
+
+/// The file can be read by the rules that need its syntax tree.
+pub(super) fn parses(source: &Source) -> Vec<Violation> {
+    let complain =
+        |error: &syn::Error| source.violation(error.span().start().line, format!("is no Rust: {error}"));
+    Vec::from_iter(source.syntax.as_ref().err().map(complain))
 }
 
 /// `use crate::Name` goes through the crate root instead of the module that owns the name.
 pub(super) fn imports_from_the_owner(source: &Source) -> Vec<Violation> {
-    const IMPORT: &str = "use crate::";
     if source.path.ends_with("src/lib.rs") || source.path.ends_with("src/main.rs") {
         return Vec::new();
     }
-    let names = source.words(IMPORT).flat_map(|at| {
-        let tree = &source.code[at + IMPORT.len()..];
-        let tree = &tree[..tree.find(';').unwrap_or(tree.len())];
-        branches(tree).into_iter().map(move |branch| (at, branch))
-    });
-    names
-        .filter(|(_, branch)| !branch.contains("::"))
-        .filter(|(_, branch)| branch.starts_with(char::is_uppercase) || *branch == "*")
-        .map(|(at, name)| {
-            let message =
-                format!("imports `{name}` through the crate root; import it from the module that owns it");
-            source.violation_at(at, message)
-        })
-        .collect()
-}
-
-/// `{a::{B, C}, D}` has the branches `a::{B, C}` and `D`; `a::B` is its own only branch.
-fn branches(tree: &str) -> Vec<&str> {
-    let Some(group) = tree.trim().strip_prefix('{').and_then(|tree| tree.strip_suffix('}')) else {
-        return vec![tree.trim()];
-    };
-    let mut depth = 0_usize;
-    let outer_comma = |letter| {
-        match letter {
-            '{' => depth += 1,
-            '}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        depth == 0 && letter == ','
-    };
-    group.split(outer_comma).map(str::trim).filter(|branch| !branch.is_empty()).collect()
+    let Ok(syntax) = &source.syntax else { return Vec::new() };
+    let mut violations = Vec::new();
+    for branch in all_imports(syntax) {
+        let name = match (branch.segments.as_slice(), &branch.name) {
+            ([root], None) if root == "crate" => "*",
+            ([root, name], _) if root == "crate" && name.starts_with(char::is_uppercase) => name,
+            _ => continue,
+        };
+        let message =
+            format!("imports `{name}` through the crate root; import it from the module that owns it");
+        violations.push(source.violation(branch.line, message));
+    }
+    violations
 }
 
 #[cfg(test)]
@@ -132,16 +117,26 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_is_not_rust_is_refused() {
+        assert_eq!(lines(parses, "a.rs", "fn f() {}"), [0; 0]);
+        assert_eq!(lines(parses, "a.rs", "\nfn f() { let; }"), [2]);
+        assert_eq!(lines(parses, "a.rs", "fn f() {\n}}"), [2]);
+    }
+
+    #[test]
     fn an_import_through_the_crate_root_is_refused() {
         let rule = imports_from_the_owner;
         for text in [
             "use crate::Error;",
             "use crate::*;",
             "pub(crate) use crate::{key::Key, Error};",
-            "use crate::{\n    a::{B, C},\n    D as E,\n};",
+            "mod tests { use crate::Error; }",
+            "fn f() { use crate::{a, *}; }",
         ] {
             assert_eq!(lines(rule, "crates/a/src/b.rs", text), [1], "{text}");
         }
+        let grouped = "use crate::{\n    a::{B, C},\n    D as E,\n};";
+        assert_eq!(lines(rule, "crates/a/src/b.rs", grouped), [3]);
         for text in
             ["use crate::error::Error;", "use crate::{a::{B, C}, d};", "// use crate::Error;", "use a::B;"]
         {
