@@ -44,9 +44,9 @@ fn main() -> ExitCode {
     let outcome = root().and_then(|root| match cli.command {
         Command::Test(options) => test::run(&root, &options),
         Command::Tidy => tidy::run(&root),
-        Command::Torture(options) => proof::run(&root, "larder-torture", &options),
-        Command::Bench(options) => proof::run(&root, "larder-bench", &options),
-        Command::Scale(options) => proof::run(&root, "larder-scale", &options),
+        Command::Torture(options) => proof::run(&root, "larder-proof", "larder-torture", &options),
+        Command::Bench(options) => proof::run(&root, "larder-bench", "larder-bench", &options),
+        Command::Scale(options) => proof::run(&root, "larder-bench", "larder-scale", &options),
         Command::Contract(options) => contract::run(&root, &options),
     });
     match outcome {

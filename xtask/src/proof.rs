@@ -1,4 +1,4 @@
-//! `cargo xtask torture` and `bench`: build a program of larder-proof for speed, and run it.
+//! `cargo xtask torture`, `bench` and `scale`: build a program for speed, and run it.
 
 use std::path::Path;
 
@@ -15,9 +15,9 @@ pub(crate) struct Options {
     arguments: Vec<String>,
 }
 
-/// Runs `program`; succeeds when it does.
-pub(crate) fn run(root: &Path, program: &str, options: &Options) -> Result<()> {
+/// Runs `program` of `package`; succeeds if the program does.
+pub(crate) fn run(root: &Path, package: &str, program: &str, options: &Options) -> Result<()> {
     setup::packages(root)?;
-    let words = ["run", "--release", "--quiet", "--package", "larder-proof", "--bin", program, "--"];
+    let words = ["run", "--release", "--quiet", "--package", package, "--bin", program, "--"];
     run_command(command(root, "cargo", &words).args(&options.arguments))
 }

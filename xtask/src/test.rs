@@ -1,8 +1,9 @@
 //! `cargo xtask test`: the complete verification, the same on a laptop and in CI.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use larder_testbed::Postgres;
 
 use crate::setup;
@@ -20,19 +21,28 @@ pub(crate) struct Options {
     nextest: Vec<String>,
 }
 
+/// The packages that need larder's feature `proof`, with which a test can break a rule of the protocol. They are built by
+/// themselves: cargo builds the packages of one command with all features that any of them asks for.
+const PROOFS: [&str; 2] = ["larder-proof", "larder-schedules"];
+
 /// Everything, in the order of what fails fastest.
 pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     let cargo = |args: &[&str]| command(root, "cargo", args);
     // Some of the tests say nothing about all of the requirements.
     let is_whole = options.nextest.is_empty();
-    let mut steps = Steps::new(if is_whole { 10 } else { 9 }, options.keep_going);
+    let mut steps = Steps::new(if is_whole { 13 } else { 12 }, options.keep_going);
 
     steps.step("set-up", || setup::run(root));
     steps.step("format", || run_command(&mut cargo(&["fmt", "--all", "--check"])));
     steps.step("house rules", || tidy::check(root));
     steps.step("lints", || {
-        run_command(&mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+        let product = product(&["clippy", "--all-targets"]);
+        run_command(cargo(&product).args(["--", "-D", "warnings"]))
     });
+    steps.step("lints of the proofs", || {
+        run_command(cargo(&proofs(&["clippy", "--all-targets"])).args(["--", "-D", "warnings"]))
+    });
+    steps.step("what ships can break no rule", || ships_unbreakable(root));
     steps.step("lints of the engine alone", || {
         run_command(&mut cargo(&["clippy", "-p", "larder", "--no-default-features", "--", "-D", "warnings"]))
     });
@@ -47,18 +57,67 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
         }
         command
     };
+    let profile = |whole| if is_whole { whole } else { "default" };
     steps.step("tests", || {
-        let profile = if is_whole { "whole" } else { "default" };
-        run_command(
-            with_postgres(&["nextest", "run", "--workspace", "--profile", profile]).args(&options.nextest),
-        )
+        let arguments = product(&["nextest", "run", "--profile", profile("whole"), "--no-tests", "pass"]);
+        run_command(with_postgres(&arguments).args(&options.nextest))
+    });
+    steps.step("proofs", || {
+        let arguments = proofs(&["nextest", "run", "--profile", profile("proofs"), "--no-tests", "pass"]);
+        run_command(with_postgres(&arguments).args(&options.nextest))
     });
     if is_whole {
         steps.step("requirements", || tidy::requirements(root));
     }
-    steps.step("examples in the docs", || run_command(&mut with_postgres(&["test", "--doc", "--workspace"])));
+    steps.step("examples in the docs", || run_command(&mut with_postgres(&product(&["test", "--doc"]))));
     steps.step("docs", || {
         run_command(cargo(&["doc", "--no-deps", "--workspace"]).env("RUSTDOCFLAGS", "-Dwarnings"))
     });
     steps.finish("xtask test")
+}
+
+/// The arguments, for every package but the proofs.
+fn product<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+    let excluded = PROOFS.iter().flat_map(|package| ["--exclude", *package]);
+    arguments.iter().copied().chain(["--workspace"]).chain(excluded).collect()
+}
+
+/// The arguments, for the proofs alone.
+fn proofs<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+    let packages = PROOFS.iter().flat_map(|package| ["--package", *package]);
+    arguments.iter().copied().chain(packages).collect()
+}
+
+/// Fails if a package that is not a proof is built with larder's feature `proof`.
+fn ships_unbreakable(root: &Path) -> Result<()> {
+    let tree = ["tree", "--offline", "--edges", "features", "--prefix", "none", "--format", "{lib} {f}"];
+    let output = command(root, "cargo", &product(&tree)).output().context("cargo tree")?;
+    ensure!(output.status.success(), "cargo tree: {}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout)?;
+    let breakable: BTreeSet<&str> = text.lines().filter(|line| is_breakable(line)).collect();
+    ensure!(
+        breakable.is_empty(),
+        "built with the feature `proof`, which no package that ships may have: {breakable:?}"
+    );
+    Ok(())
+}
+
+/// Whether a line of `cargo tree --format "{lib} {f}"` shows a package of ours with the feature `proof`.
+fn is_breakable(line: &str) -> bool {
+    let (library, features) = line.split_once(' ').unwrap_or((line, ""));
+    library.starts_with("larder") && features.split([',', ' ']).any(|feature| feature == "proof")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_of_ours_with_proof_is_breakable() {
+        assert!(is_breakable("larder default,proof,redis"));
+        assert!(is_breakable("larder_sql proof (*)"));
+        assert!(!is_breakable("larder default,redis"));
+        assert!(!is_breakable("other proof"));
+        assert!(!is_breakable("larder_sql "));
+    }
 }

@@ -1,13 +1,6 @@
 //! The proofs: what larder promises, attacked. Nothing here is part of the product.
 
-pub mod bench;
-mod cost;
-mod figures;
 pub mod freshness;
 pub mod history;
 pub mod model;
-mod quantiles;
-pub mod scale;
-mod site;
-mod terminal;
 pub mod torture;

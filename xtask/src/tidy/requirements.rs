@@ -8,8 +8,8 @@ use super::Violation;
 
 const PAGE: &str = "docs/requirements.md";
 
-/// What the nextest profile `whole` leaves behind.
-const REPORT: &str = "target/nextest/whole/junit.xml";
+/// What the nextest profiles of `cargo xtask test` leave behind.
+const REPORTS: [&str; 2] = ["target/nextest/whole/junit.xml", "target/nextest/proofs/junit.xml"];
 
 /// What a row says instead of a test if a later issue has to add the test.
 const LATER: &str = "later:";
@@ -22,16 +22,17 @@ pub(super) fn driven(root: &Path) -> Vec<Violation> {
     let Ok(page) = fs::read_to_string(root.join(PAGE)) else {
         return vec![violation(1, "must exist".to_owned())];
     };
-    let Ok(report) = fs::read_to_string(root.join(REPORT)) else {
-        return vec![violation(
-            1,
-            format!("there is no {REPORT} to hold it against; run `cargo xtask test`"),
-        )];
-    };
-    match read_report(&report) {
-        Ok(report) => undriven(&page, &report),
-        Err(error) => vec![violation(1, format!("{REPORT} is no report of nextest's: {error}"))],
+    let mut report = Report::new();
+    for path in REPORTS {
+        let Ok(text) = fs::read_to_string(root.join(path)) else {
+            return vec![violation(1, format!("{path} is missing; run `cargo xtask test`, which writes it"))];
+        };
+        match read_report(&text) {
+            Ok(part) => report.extend(part),
+            Err(error) => return vec![violation(1, format!("{path} is not a report of nextest: {error}"))],
+        }
     }
+    undriven(&page, &report)
 }
 
 /// The rows that name no test, and the tests that were not reported as passed.

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    larder_proof::scale::main()
+    larder_bench::scale::main()
 }

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    larder_proof::bench::main()
+    larder_bench::bench::main()
 }
