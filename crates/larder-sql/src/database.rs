@@ -11,13 +11,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::address::{Address, PostgresAddress, sqlite_url};
+use crate::completeness::Completeness;
 use crate::connecting::connector::Connector;
 use crate::connecting::pool::{PooledConnection, SqlPool};
 use crate::dialect::Dialect;
 use crate::error::Error;
-use crate::journal::completeness::Completeness;
 use crate::keyed_mutex::{KeyGuard, KeyedMutex};
-use crate::migrating::needs_session;
 use crate::options::{DatabaseOptions, Pooler};
 
 /// How long a caller waits for a connection to PostgreSQL.
@@ -248,6 +247,14 @@ async fn enter_wal(writers: &SqlPool) -> Result<(), Error> {
             Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
         }
     }
+}
+
+/// What a migration sends through a pooler in transaction mode would end up in several sessions.
+fn needs_session() -> Error {
+    Error::schema(
+        "migrations are pending, and they need a session, which a pooler in transaction mode does not keep: set \
+         DATABASE_DIRECT_URL to the address of the server itself",
+    )
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::fmt;
 
 use sqlx::error::DatabaseError;
 
-use crate::connecting::refusal::Refusal;
+use crate::refusal::Refusal;
 
 /// What kind of failure an [`Error`] is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +70,22 @@ impl Error {
 
     pub(crate) fn schema(text: impl Into<String>) -> Self {
         Self { kind: ErrorKind::Schema(text.into()), source: None }
+    }
+
+    /// The failure of a statement about the outbox: says so if there is none.
+    pub(crate) fn of_outbox(error: sqlx::Error) -> Self {
+        let is_missing = error.as_database_error().is_some_and(|error| {
+            let is_postgres = error.code().is_some_and(|code| code == "42P01");
+            (is_postgres || error.message().starts_with("no such table"))
+                && error.message().contains("larder_")
+        });
+        if is_missing {
+            return Self::no_journal(
+                "the database has no outbox, or one of an earlier release; the application's migrations have to create it with what \
+                 larder_sql::journal::migration returns, or upgrade it with what larder_sql::journal::upgrade returns",
+            );
+        }
+        error.into()
     }
 
     pub(crate) fn unavailable(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {

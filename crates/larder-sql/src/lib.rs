@@ -7,6 +7,7 @@
 //! [`journal`] makes the database record what each change touches, whoever makes it.
 
 mod address;
+mod completeness;
 pub mod connecting;
 pub mod database;
 pub mod dialect;
@@ -17,6 +18,7 @@ mod keyed_mutex;
 pub mod migrating;
 pub mod options;
 pub mod read_connection;
+mod refusal;
 pub mod replica;
 pub mod write;
 

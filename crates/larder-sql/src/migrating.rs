@@ -285,14 +285,6 @@ fn is_denied(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "42501")
 }
 
-/// What a migration sends through a pooler in transaction mode would end up in several sessions.
-pub(crate) fn needs_session() -> Error {
-    Error::schema(
-        "migrations are pending, and they need a session, which a pooler in transaction mode does not keep: set \
-         DATABASE_DIRECT_URL to the address of the server itself",
-    )
-}
-
 #[cfg(test)]
 #[path = "migrating_tests.rs"]
 mod tests;

@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::engine::Engine;
+use crate::health::{HealthReport, Trouble, TroubleCount};
 use crate::key::Namespace;
+
+pub use crate::health::Health;
 
 /// A cache in front of one database; cheap to clone.
 ///
@@ -27,33 +30,6 @@ pub struct Cache {
     pub(crate) namespace: Arc<Namespace>,
 }
 
-/// Which tiers answer at this instant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Health {
-    /// Memory and Redis.
-    Working,
-    /// Redis is configured and cannot be used as it should: it is away, or may not be relied on, or refuses writes. What it
-    /// cannot answer comes from the database, and from memory for no longer than the staleness bound.
-    /// [`Cache::health_report`] says why.
-    Degraded,
-    /// No Redis is configured: memory alone answers.
-    MemoryOnly,
-}
-
-impl Health {
-    /// Every state there is.
-    pub const ALL: [Health; 3] = [Health::Working, Health::Degraded, Health::MemoryOnly];
-
-    /// Its word: `working`, `degraded` or `memory-only`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Health::Working => "working",
-            Health::Degraded => "degraded",
-            Health::MemoryOnly => "memory-only",
-        }
-    }
-}
-
 impl Cache {
     /// Which tiers answer at this instant.
     pub fn health(&self) -> Health {
@@ -68,5 +44,50 @@ impl Cache {
     /// Bytes of keys and encoded values that this process holds, with a flat charge for bookkeeping.
     pub fn memory_bytes(&self) -> u64 {
         self.engine.local.weight_bytes()
+    }
+
+    /// How the cache does at this instant, and if it is degraded, why and what to do.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), larder::error::Error> {
+    /// use larder::cache::Cache;
+    ///
+    /// let cache = Cache::builder("docs").build().await?;
+    /// for reason in cache.health_report().reasons {
+    ///     println!("{}: {reason}", reason.trouble);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn health_report(&self) -> HealthReport {
+        self.engine.health_report()
+    }
+
+    /// How many episodes of each trouble there have been since the start; empty with neither Redis nor a journal.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), larder::error::Error> {
+    /// use larder::cache::Cache;
+    ///
+    /// let cache = Cache::builder("docs").build().await?;
+    /// assert!(cache.trouble_counts().is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn trouble_counts(&self) -> Vec<TroubleCount> {
+        let mut counts: Vec<_> =
+            self.engine.shared.as_ref().map(|shared| shared.condition.counts()).unwrap_or_default();
+        if let Some(journal) = &self.engine.journal {
+            let trouble = Trouble::IncompleteJournal;
+            counts.retain(|count| count.trouble != trouble);
+            counts.push(TroubleCount { trouble, episodes: journal.incomplete_episodes() });
+        }
+        counts
     }
 }

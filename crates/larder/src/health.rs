@@ -6,7 +6,32 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::SystemTime;
 
-use crate::cache::{Cache, Health};
+/// Which tiers answer at this instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Health {
+    /// Memory and Redis.
+    Working,
+    /// Redis is configured and cannot be used as it should: it is away, or may not be relied on, or refuses writes. What it
+    /// cannot answer comes from the database, and from memory for no longer than the staleness bound.
+    /// [`Cache::health_report`](crate::cache::Cache::health_report) says why.
+    Degraded,
+    /// No Redis is configured: memory alone answers.
+    MemoryOnly,
+}
+
+impl Health {
+    /// Every state there is.
+    pub const ALL: [Health; 3] = [Health::Working, Health::Degraded, Health::MemoryOnly];
+
+    /// Its word: `working`, `degraded` or `memory-only`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Health::Working => "working",
+            Health::Degraded => "degraded",
+            Health::MemoryOnly => "memory-only",
+        }
+    }
+}
 
 /// How a cache does at one instant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -187,53 +212,6 @@ pub struct TroubleCount {
     pub trouble: Trouble,
     /// In how many episodes since the start. An episode ends when all has been well for two seconds.
     pub episodes: u64,
-}
-
-impl Cache {
-    /// How the cache does at this instant, and if it is degraded, why and what to do.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), larder::error::Error> {
-    /// use larder::cache::Cache;
-    ///
-    /// let cache = Cache::builder("docs").build().await?;
-    /// for reason in cache.health_report().reasons {
-    ///     println!("{}: {reason}", reason.trouble);
-    /// }
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn health_report(&self) -> HealthReport {
-        self.engine.health_report()
-    }
-
-    /// How many episodes of each trouble there have been since the start; empty with neither Redis nor a journal.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), larder::error::Error> {
-    /// use larder::cache::Cache;
-    ///
-    /// let cache = Cache::builder("docs").build().await?;
-    /// assert!(cache.trouble_counts().is_empty());
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn trouble_counts(&self) -> Vec<TroubleCount> {
-        let mut counts: Vec<_> =
-            self.engine.shared.as_ref().map(|shared| shared.condition.counts()).unwrap_or_default();
-        if let Some(journal) = &self.engine.journal {
-            let trouble = Trouble::IncompleteJournal;
-            counts.retain(|count| count.trouble != trouble);
-            counts.push(TroubleCount { trouble, episodes: journal.incomplete_episodes() });
-        }
-        counts
-    }
 }
 
 #[cfg(test)]

@@ -94,7 +94,7 @@ pub fn app(cache: &Cache, database: Database) -> Result<Router, Error> {
         stats: cache.class("user_stats").policy(seconds(300)).open()?,
         dashboard: cache.class("dashboard_stats").policy(seconds(600)).open()?,
     };
-    let rules = Rules::hotel();
+    let rules = Rules::parse(include_str!("hotel.toml")).expect("the table beside this file is right");
     debug_assert!(rules.unknown_names(cache).is_empty(), "the rules name classes that there are");
     Ok(Router::new()
         .route("/v1.0/user/list", get(list))

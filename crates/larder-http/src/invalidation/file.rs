@@ -1,12 +1,11 @@
 //! The table as a file: TOML, every key checked.
 
+use std::path::Path;
+
 use http::Method;
 use serde::Deserialize;
 
 use crate::invalidation::rules::{Rule, Rules, RulesError};
-
-/// The table of the hotel's API.
-pub(super) const HOTEL: &str = include_str!("hotel.toml");
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,10 +25,30 @@ struct Row {
     tags: Vec<String>,
 }
 
-pub(super) fn parse(text: &str) -> Result<Rules, RulesError> {
-    let table: Table = toml::from_str(text)?;
-    let rules: Result<Vec<Rule>, RulesError> = table.rule.into_iter().map(rule).collect();
-    Rules::new(rules?)
+impl Rules {
+    /// Reads a table from a file; see [`Rules::parse`].
+    ///
+    /// # Errors
+    ///
+    /// [`RulesError`], naming what is wrong and what is allowed.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, RulesError> {
+        let path = path.as_ref();
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| RulesError::Unreadable { path: path.display().to_string(), source })?;
+        Rules::parse(&text)
+    }
+
+    /// Reads a table from TOML: `[[rule]]` with `path`, `classes`, `tags` (one of the two at least) and `methods` (all four
+    /// unless said).
+    ///
+    /// # Errors
+    ///
+    /// [`RulesError`], naming what is wrong and what is allowed.
+    pub fn parse(text: &str) -> Result<Self, RulesError> {
+        let table: Table = toml::from_str(text)?;
+        let rules: Result<Vec<Rule>, RulesError> = table.rule.into_iter().map(rule).collect();
+        Rules::new(rules?)
+    }
 }
 
 fn rule(row: Row) -> Result<Rule, RulesError> {
@@ -87,7 +106,7 @@ mod tests {
             (rule("classes = ['']"), vec!["\"/a\"", "an empty one"]),
             (rule("classes = 'a'"), vec!["expected a sequence"]),
         ] {
-            let error = parse(&text).unwrap_err().to_string();
+            let error = Rules::parse(&text).unwrap_err().to_string();
             for named in named {
                 assert!(error.contains(named), "{text:?}: {error:?} does not name {named:?}");
             }

@@ -1,13 +1,10 @@
 //! The table: URL pattern × method → classes.
 
 use std::borrow::Cow;
-use std::path::Path;
 
 use http::Method;
 use larder::cache::Cache;
 use regex::{Regex, RegexBuilder};
-
-use crate::invalidation::file;
 
 /// What writes; a rule has these methods unless it says otherwise, and may have no other.
 pub const METHODS: [Method; 4] = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
@@ -173,34 +170,6 @@ impl Rules {
         }
     }
 
-    /// The table of the hotel's API, in which `deactivate` stands beside `activate`, and the superadmin's list falls
-    /// whenever the list of users does.
-    pub fn hotel() -> Self {
-        Rules::parse(file::HOTEL).expect("the hotel's table is right, as its test says")
-    }
-
-    /// Reads a table from a file; see [`Rules::parse`].
-    ///
-    /// # Errors
-    ///
-    /// [`RulesError`], naming what is wrong and what is allowed.
-    pub fn read(path: impl AsRef<Path>) -> Result<Self, RulesError> {
-        let path = path.as_ref();
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| RulesError::Unreadable { path: path.display().to_string(), source })?;
-        Rules::parse(&text)
-    }
-
-    /// Reads a table from TOML: `[[rule]]` with `path`, `classes`, `tags` (one of the two at least) and `methods` (all four
-    /// unless said).
-    ///
-    /// # Errors
-    ///
-    /// [`RulesError`], naming what is wrong and what is allowed.
-    pub fn parse(text: &str) -> Result<Self, RulesError> {
-        file::parse(text)
-    }
-
     /// The names in the table that no open class of `cache` has: tags, or slips of the pen. To be asked when all classes have
     /// been opened.
     pub fn unknown_names(&self, cache: &Cache) -> Vec<String> {
@@ -235,13 +204,6 @@ impl Rules {
     }
 }
 
-impl Default for Rules {
-    /// [`Rules::hotel`].
-    fn default() -> Self {
-        Rules::hotel()
-    }
-}
-
 /// The path with its `%XX` taken for what they stand for.
 fn decoded(path: &str) -> Cow<'_, str> {
     if !path.contains('%') {
@@ -270,13 +232,17 @@ fn decoded(path: &str) -> Cow<'_, str> {
 mod tests {
     use super::*;
 
+    fn hotel() -> Rules {
+        Rules::parse(include_str!("../../examples/hotel/hotel.toml")).unwrap()
+    }
+
     fn dropped(rules: &Rules, method: Method, path: &str) -> Vec<String> {
         rules.find_match(&method, path).map(|matched| matched.tags).unwrap_or_default()
     }
 
     #[test]
     fn the_hotels_table_is_as_its_document_prints_it() {
-        let rules = Rules::hotel();
+        let rules = hotel();
         let lists = ["user_stats", "user_list", "superadmin_user_list", "dashboard_stats"];
         let all = ["user_stats", "user_list", "superadmin_user_list", "dashboard_stats", "user_details"];
         for (path, expected) in [
@@ -302,7 +268,7 @@ mod tests {
     #[test]
     fn a_pattern_cannot_leave_its_anchor_nor_miss_a_line_break() {
         assert!(Rule::new("/a)|(?:/b").is_err(), "it closes our parenthesis");
-        let rules = Rules::hotel();
+        let rules = hotel();
         assert!(!dropped(&rules, Method::POST, "/v1.0/user/7\n/activate").is_empty());
     }
 
@@ -319,7 +285,7 @@ mod tests {
 
     #[test]
     fn a_path_is_meant_however_it_is_encoded() {
-        let rules = Rules::hotel();
+        let rules = hotel();
         for path in ["/v1.0/user/%75pdate/7", "/v1%2e0/user/update/7", "/v1.0/user/update/%"] {
             assert!(!dropped(&rules, Method::PUT, path).is_empty(), "{path}");
         }

@@ -15,8 +15,8 @@ use sqlx::error::BoxDynError;
 use sqlx::{Any, AnyConnection, AssertSqlSafe, Connection, Describe, Either, Execute, Executor, SqlStr};
 
 use crate::connecting::opening::opens_transaction;
-use crate::connecting::refusal::Refusal;
 use crate::dialect::{READ_COMMITTED, READ_COMMITTED_ON_PRIMARY};
+use crate::refusal::Refusal;
 
 /// What opens the transaction around a single statement, whatever the connection's manner.
 pub(super) type BeginSql = Option<&'static str>;

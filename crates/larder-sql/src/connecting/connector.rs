@@ -8,9 +8,9 @@ use sqlx::{AnyConnection, Connection, Executor, Row};
 
 use crate::address::PostgresAddress;
 use crate::connecting::connection::{SqlConnection, StatementMode};
-use crate::connecting::refusal::Refusal;
 use crate::dialect::Dialect;
 use crate::error::Error;
+use crate::refusal::Refusal;
 
 /// What every statement on PostgreSQL wants to know of a fresh connection, in one round trip and without a parameter, so that
 /// no statement is prepared for it.

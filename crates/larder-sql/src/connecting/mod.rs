@@ -5,4 +5,3 @@ pub(crate) mod connector;
 mod executor;
 mod opening;
 pub mod pool;
-pub(crate) mod refusal;

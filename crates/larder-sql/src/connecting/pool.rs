@@ -16,7 +16,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::connecting::connection::{BeginSql, SqlConnection};
 use crate::connecting::connector::Connector;
-use crate::connecting::refusal::{Refusal, RefusalKind};
+use crate::refusal::{Refusal, RefusalKind};
 
 /// A connection that idled longer is tried before it is used: the server may have restarted meanwhile.
 pub(crate) const TRUSTED_IDLE: Duration = Duration::from_secs(1);

@@ -12,7 +12,6 @@ use crate::error::Error;
 use crate::journal::completeness::postgres::{BEGIN_LIFE, attestation, is_silent};
 use crate::journal::completeness::{self, Attestation};
 use crate::journal::position::{self, Snapshot};
-use crate::journal::touched;
 use crate::journal::{
     JournalAnswer, JournalQuery, MARKS, OutboxRow, PRUNE_BATCH_ROWS, PRUNE_STATEMENTS, micros,
 };
@@ -170,7 +169,7 @@ async fn since(
         .bind(from.map(ToString::to_string))
         .bind(i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1))
         .bind(names);
-    query.fetch_one(connection).await.map_err(touched::without_outbox)
+    query.fetch_one(connection).await.map_err(Error::of_outbox)
 }
 
 /// A row a line: the transaction's number, and what it touched.
@@ -217,7 +216,7 @@ fn running(place: &DatabaseId, row: &AnyRow) -> Result<(DatabaseId, Duration), E
 
 /// Each statement a transaction of its own: whoever sees that a row is gone sees the floor that it was below.
 pub(super) async fn prune(writers: &SqlPool, keep: Duration) -> Result<u64, Error> {
-    sqlx::query(MARK).bind(micros(keep / MARKS)).execute(writers).await.map_err(touched::without_outbox)?;
+    sqlx::query(MARK).bind(micros(keep / MARKS)).execute(writers).await.map_err(Error::of_outbox)?;
     sqlx::query(APPLY).bind(micros(keep)).execute(writers).await?;
     sqlx::query(FORGET_MARKS).execute(writers).await?;
     let mut pruned = 0;

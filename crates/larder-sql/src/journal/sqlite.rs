@@ -10,7 +10,6 @@ use crate::connecting::pool::SqlPool;
 use crate::error::Error;
 use crate::journal::completeness::Attestation;
 use crate::journal::position::{self, OutboxPosition};
-use crate::journal::touched;
 use crate::journal::{
     JournalAnswer, JournalConnection, JournalQuery, MARKS, OutboxRow, PRUNE_BATCH_ROWS, PRUNE_STATEMENTS,
     micros,
@@ -70,7 +69,7 @@ pub(super) async fn ask(
         .bind(i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1))
         .fetch_all(&mut own.connection)
         .await
-        .map_err(touched::without_outbox)?;
+        .map_err(Error::of_outbox)?;
     let Some(first) = rows.first() else {
         return Err(Error::no_journal(
             "the outbox is empty: its last row must stay. Insert one that touches everything",
@@ -131,7 +130,7 @@ pub(super) async fn prune(writers: &SqlPool, keep: Duration) -> Result<u64, Erro
     );
     let run = async |sql: String, time: Duration| {
         let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(micros(time)).bind(PRUNE_BATCH_ROWS);
-        query.execute(writers).await.map(|done| done.rows_affected()).map_err(touched::without_outbox)
+        query.execute(writers).await.map(|done| done.rows_affected()).map_err(Error::of_outbox)
     };
     run(mark, keep / MARKS).await?;
     run(forget_marks, keep).await?;

@@ -73,7 +73,7 @@ impl WriteTransaction {
     async fn touched_postgres(&mut self) -> Result<Option<Vec<OutboxRow>>, Error> {
         let facts = self.database().completeness().facts().unwrap_or_else(|| "{}".to_owned());
         let query = sqlx::query(postgres::OWN).bind(facts);
-        let rows = query.fetch_all(self.statement()).await.map_err(without_outbox)?;
+        let rows = query.fetch_all(self.statement()).await.map_err(Error::of_outbox)?;
         let Some(first) = rows.first() else { return Ok(Some(Vec::new())) };
         if first.try_get::<i32, _>("is_silent")? != 0 {
             return Ok(None);
@@ -87,7 +87,8 @@ impl WriteTransaction {
     async fn touched_sqlite(&mut self) -> Result<Option<Vec<OutboxRow>>, Error> {
         // Nobody else can commit meanwhile, so the last row that a reader sees is the last before ours.
         let query = "SELECT COALESCE(MAX(id), 0) FROM larder_outbox";
-        let before = sqlx::query(query).fetch_one(self.database().readers()).await.map_err(without_outbox)?;
+        let before =
+            sqlx::query(query).fetch_one(self.database().readers()).await.map_err(Error::of_outbox)?;
         let before: i64 = before.try_get(0)?;
         let facts = self.database().completeness().facts();
         let rows = sqlx::query(sqlite::OWN).bind(before).fetch_all(self.statement()).await?;
@@ -101,19 +102,4 @@ impl WriteTransaction {
         let own = if has_rows { &rows[..] } else { &[] };
         own.iter().map(sqlite::outbox_row).collect::<Result<_, _>>().map(Some)
     }
-}
-
-/// Says so when a statement failed because there is no outbox.
-pub(super) fn without_outbox(error: sqlx::Error) -> Error {
-    let is_missing = error.as_database_error().is_some_and(|error| {
-        let is_postgres = error.code().is_some_and(|code| code == "42P01");
-        (is_postgres || error.message().starts_with("no such table")) && error.message().contains("larder_")
-    });
-    if is_missing {
-        return Error::no_journal(
-            "the database has no outbox, or one of an earlier release; the application's migrations have to create it with what \
-             larder_sql::journal::migration returns, or upgrade it with what larder_sql::journal::upgrade returns",
-        );
-    }
-    error.into()
 }

@@ -19,13 +19,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::task::AbortHandle;
 
-use crate::cache::Health;
 use crate::cause::{Cause, Causes};
 use crate::clock::Clock;
 use crate::codec::Coder;
 use crate::condition::Condition;
 use crate::engine::consumer::AppliedChanges;
 use crate::engine::registry::{ClassState, Registry};
+use crate::health::Health;
 use crate::health::{HealthReport, Reason, Trouble};
 use crate::journal::{Incompleteness, Journal};
 use crate::key::{ClassPrefix, KeyBuf, Namespace};

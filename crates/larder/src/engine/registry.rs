@@ -6,9 +6,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::Error;
-use crate::introspection::declared::DeclaredClass;
+use crate::key::PartKind;
 use crate::stats::Counters;
 use crate::times::Histogram;
+
+/// How a class was opened the first time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeclaredClass {
+    /// Its name, which is a tag of all its entries.
+    pub name: String,
+    /// The tags that all its entries have beside that.
+    pub tags: Vec<String>,
+    /// Whether its values stay in memory; see [`ClassBuilder::memory_only`](crate::class::ClassBuilder::memory_only).
+    pub is_memory_only: bool,
+    /// Whether entries have tags by their keys too, which only the keys can tell.
+    pub has_tags_by_key: bool,
+    /// Each way in which the columns of a key's parts are called, in the order of the parts; empty when unknown.
+    pub columns: Vec<Vec<String>>,
+    /// What the parts of its keys may spell; `None` when even their number is unknown.
+    pub kinds: Option<Vec<PartKind>>,
+}
 
 /// How a class was opened. All handles of one name have the same declaration: an entry that one of them stores is one that
 /// each of them can read, and that each of them would drop.

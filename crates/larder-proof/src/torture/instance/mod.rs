@@ -139,11 +139,15 @@ async fn live(settings: &Settings) -> Result<()> {
         match order {
             Order::Calm => instance.is_calm.store(true, Ordering::Relaxed),
             Order::Write => instance.is_calm.store(false, Ordering::Relaxed),
-            Order::DieAfterCommit => instance.is_doomed.store(true, Ordering::Relaxed),
+            Order::DieAfterCommit => {}
             Order::ReadAll => readers::read_all(&instance).await,
         }
         instance.flush();
         println!("{READY} {}", instance.counts());
+        if order == Order::DieAfterCommit {
+            // After the answer: a writer that commits at once would take the answer with it, and the nemesis waits for it.
+            instance.is_doomed.store(true, Ordering::Relaxed);
+        }
     }
     Ok(())
 }

@@ -27,18 +27,18 @@ pub(crate) enum RefusalKind {
 impl Refusal {
     /// `host` did not answer in time. A process that was stopped meanwhile, or a busy machine, finds it so too: the caller
     /// tries again for as long as it may wait.
-    pub(super) fn late(host: &str, limit: Duration) -> Self {
+    pub(crate) fn late(host: &str, limit: Duration) -> Self {
         Self { text: format!("{host} did not answer within {limit:?}"), kind: RefusalKind::Passing }
     }
 
     /// The server answers and only reads.
-    pub(super) fn standby(host: &str) -> Self {
+    pub(crate) fn standby(host: &str) -> Self {
         let text = format!("{host} is a standby in recovery; larder needs the primary");
         Self { text, kind: RefusalKind::Passing }
     }
 
     /// What the driver said of `host`.
-    pub(super) fn of(host: &str, error: &sqlx::Error) -> Self {
+    pub(crate) fn of(host: &str, error: &sqlx::Error) -> Self {
         match error {
             sqlx::Error::Io(error) => Self::of_io(host, error),
             sqlx::Error::Database(error) => {
@@ -90,7 +90,7 @@ impl Refusal {
     }
 
     /// All that several hosts said: the kind is the most hopeful one.
-    pub(super) fn all(refusals: Vec<Self>) -> Self {
+    pub(crate) fn all(refusals: Vec<Self>) -> Self {
         let kinds = || refusals.iter().map(|refusal| refusal.kind);
         let kind = [RefusalKind::Full, RefusalKind::Passing]
             .into_iter()

@@ -1,0 +1,145 @@
+//! What the journals of one database have last found about their completeness; its writers read it too. How they find it:
+//! `journal::completeness`.
+
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use larder::journal::Incompleteness;
+
+/// One reason why a journal is not complete.
+///
+/// # Examples
+///
+/// ```no_run
+/// # async fn inspect(journal: larder_sql::journal::SqlJournal) -> Result<(), larder_sql::error::Error> {
+/// for defect in journal.inspect().await? {
+///     println!("{defect}; mended by: {}", defect.remedy().unwrap_or("the owner of the database"));
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Defect {
+    what: String,
+    remedy: Option<String>,
+    is_harmless_to_mend: bool,
+}
+
+impl Defect {
+    pub(crate) fn new(what: impl Into<String>) -> Self {
+        Defect { what: what.into(), remedy: None, is_harmless_to_mend: false }
+    }
+
+    pub(crate) fn mended_by(self, sql: impl Into<String>) -> Self {
+        Defect { remedy: Some(sql.into()), ..self }
+    }
+
+    /// larder applies this remedy unasked: it only restores ALWAYS, which `ENABLE TRIGGER ALL` takes away as a side effect.
+    pub(crate) fn at_once(self) -> Self {
+        Defect { is_harmless_to_mend: true, ..self }
+    }
+
+    /// The SQL that mends it, for a role that owns the tables; `None` where the application's own migrations have to.
+    pub fn remedy(&self) -> Option<&str> {
+        self.remedy.as_deref()
+    }
+
+    /// The remedy that the journal applies by itself.
+    pub(crate) fn remedy_at_once(&self) -> Option<&str> {
+        self.remedy().filter(|_| self.is_harmless_to_mend)
+    }
+}
+
+impl fmt::Display for Defect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+/// What an inspection found.
+#[derive(Clone, Debug)]
+pub(crate) struct Inspection {
+    pub(crate) defects: Vec<Defect>,
+    /// What a write compares before its commit: on PostgreSQL the facts about each relation, as JSON; on SQLite the version
+    /// of the schema.
+    pub(crate) facts: String,
+}
+
+/// What the journals of one database have last found, for its writers.
+#[derive(Debug, Default)]
+pub(crate) struct Completeness(
+    /// Guarded by its lock alone: replaced as a whole by each pass, read by each write.
+    Mutex<State>,
+);
+
+#[derive(Debug, Default)]
+struct State {
+    defects: Vec<Defect>,
+    /// Since when there have been any.
+    since: Option<SystemTime>,
+    episodes: u64,
+    facts: Option<String>,
+}
+
+impl State {
+    fn replace_defects(&mut self, defects: Vec<Defect>) {
+        if defects.is_empty() {
+            self.since = None;
+        } else if self.since.is_none() {
+            self.since = Some(SystemTime::now());
+            self.episodes += 1;
+        }
+        self.defects = defects;
+    }
+}
+
+impl Completeness {
+    pub(crate) fn set(&self, inspection: &Inspection) {
+        let mut state = self.lock();
+        state.replace_defects(inspection.defects.clone());
+        state.facts = Some(inspection.facts.clone());
+    }
+
+    /// Only in a proof: writers look at nothing.
+    #[cfg(feature = "proof")]
+    pub(crate) fn forget(&self) {
+        *self.lock() = State::default();
+    }
+
+    /// A write changed rows that the journal may not have. Stands until the next pass.
+    pub(crate) fn note_silence(&self) {
+        let silence = Defect::new(
+            "a transaction changed rows of a declared table whose triggers are not as they were inspected",
+        );
+        let mut state = self.lock();
+        if !state.defects.contains(&silence) {
+            let defects = state.defects.iter().cloned().chain([silence]).collect();
+            state.replace_defects(defects);
+        }
+    }
+
+    pub(crate) fn defects(&self) -> Vec<Defect> {
+        self.lock().defects.clone()
+    }
+
+    pub(crate) fn incompleteness(&self) -> Option<Incompleteness> {
+        let state = self.lock();
+        let defects = state.defects.iter().map(ToString::to_string).collect();
+        state.since.map(|since| Incompleteness { defects, since })
+    }
+
+    pub(crate) fn episodes(&self) -> u64 {
+        self.lock().episodes
+    }
+
+    /// What to compare before a commit; `None` where no journal was opened.
+    pub(crate) fn facts(&self) -> Option<String> {
+        self.lock().facts.clone()
+    }
+
+    /// The state is whole between any two statements, so a panic elsewhere does not spoil it.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
