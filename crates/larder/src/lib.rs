@@ -1,4 +1,5 @@
-//! A hybrid cache, in-process and Redis, in front of a database, that never serves stale data.
+//! A hybrid cache, in-process memory and Redis, in front of a database. A read is never more than the staleness bound
+//! behind the database: two seconds unless set otherwise.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -23,11 +24,11 @@
 //! # }
 //! ```
 //!
-//! How it keeps its promise is told in the repository's `ARCHITECTURE.md` and `docs/`.
+//! The repository's `docs/staleness.md` says what the bound rests on, and `ARCHITECTURE.md` how the code keeps it.
 
 #![cfg_attr(
     not(feature = "redis"),
-    allow(dead_code, reason = "the shared tier's half of the engine stands idle")
+    allow(dead_code, reason = "without Redis no code calls the shared tier's half of the engine")
 )]
 
 mod batch;
@@ -73,3 +74,8 @@ pub mod uncached;
 pub mod values;
 
 pub use crate::builder::Builder;
+
+/// Compiles and runs the examples of the repository's README.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
