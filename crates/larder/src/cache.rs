@@ -1,4 +1,4 @@
-//! The cache as its user holds it.
+//! The cache: the handle that an application holds.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -32,19 +32,19 @@ pub struct Cache {
 pub enum Health {
     /// Memory and Redis.
     Working,
-    /// Redis is configured and cannot be used as it should: it is away, or may not be relied on, or refuses writes. What it
-    /// cannot answer comes from the database, and from memory for no longer than the staleness bound.
-    /// [`Cache::health_report`] says why.
+    /// Redis is configured and cannot be used fully (it is away, is not certified, or refuses writes), or the journal is
+    /// incomplete. What Redis cannot answer comes from the database, and from memory for no longer than the staleness
+    /// bound. [`Cache::health_report`] gives the reasons.
     Degraded,
-    /// No Redis is configured: memory alone answers.
+    /// No Redis is configured: only memory answers.
     MemoryOnly,
 }
 
 impl Health {
-    /// Every state there is.
+    /// All states.
     pub const ALL: [Health; 3] = [Health::Working, Health::Degraded, Health::MemoryOnly];
 
-    /// Its word: `working`, `degraded` or `memory-only`.
+    /// The state's label: `working`, `degraded` or `memory-only`.
     pub fn as_str(self) -> &'static str {
         match self {
             Health::Working => "working",
@@ -60,12 +60,13 @@ impl Cache {
         self.engine.health_report().state
     }
 
-    /// Switches all caching; see [`Class::set_enabled`](crate::class::Class::set_enabled). Default: on.
+    /// Switches all caching on or off; see [`Class::set_enabled`](crate::class::Class::set_enabled). Default: on.
     pub fn set_enabled(&self, is_on: bool) {
+        // Relaxed: the switch guards no other data, and a read that sees it a little later is harmless.
         self.engine.is_on.store(is_on, Ordering::Relaxed);
     }
 
-    /// Bytes of keys and encoded values that this process holds, with a flat charge for bookkeeping.
+    /// How many bytes of keys and encoded values this process holds, plus a fixed charge for each entry.
     pub fn memory_bytes(&self) -> u64 {
         self.engine.local.weight_bytes()
     }

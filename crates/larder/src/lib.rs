@@ -23,11 +23,11 @@
 //! # }
 //! ```
 //!
-//! How it keeps its promise is told in the repository's `ARCHITECTURE.md` and `docs/`.
+//! The repository's `ARCHITECTURE.md` and `docs/` explain how the cache keeps its promise.
 
 #![cfg_attr(
     not(feature = "redis"),
-    allow(dead_code, reason = "the shared tier's half of the engine stands idle")
+    allow(dead_code, reason = "without Redis the engine does not use its shared tier")
 )]
 
 mod batch;
