@@ -1,27 +1,27 @@
-//! What the classes of a cache declare, for code that checks a journal's tables against them.
+//! The declarations of a cache's classes, for code that checks a journal's tables against them.
 
 use crate::cache::Cache;
 use crate::key::PartKind;
 
-/// How a class was opened the first time.
+/// How a class was declared when it was first opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeclaredClass {
-    /// Its name, which is a tag of all its entries.
+    /// The class's name, which is a tag of all its entries.
     pub name: String,
-    /// The tags that all its entries have beside that.
+    /// The other tags that all its entries have.
     pub tags: Vec<String>,
     /// Whether its values stay in memory; see [`ClassBuilder::memory_only`](crate::class::ClassBuilder::memory_only).
     pub is_memory_only: bool,
-    /// Whether entries have tags by their keys too, which only the keys can tell.
+    /// Whether entries also have tags that depend on their keys.
     pub has_tags_by_key: bool,
-    /// Each way in which the columns of a key's parts are called, in the order of the parts; empty when unknown.
+    /// Each list of column names behind the key's parts, in the order of the parts; empty if unknown.
     pub columns: Vec<Vec<String>>,
-    /// What the parts of its keys may spell; `None` when even their number is unknown.
+    /// Which texts the parts of its keys can have; `None` if even the number of parts is unknown.
     pub kinds: Option<Vec<PartKind>>,
 }
 
 impl Cache {
-    /// Every class that was ever opened, in the order of their names, as it was opened the first time.
+    /// Every class that was ever opened, sorted by name, as it was declared the first time.
     ///
     /// # Examples
     ///
