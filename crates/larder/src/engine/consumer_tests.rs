@@ -80,11 +80,9 @@ impl Bench {
         let Consumer { local, clock, .. } = &self.consumer;
         let (local, key) = (local.clone(), bytes::Bytes::from(format!("ns:{key}")));
         let arrival = local.next_flight();
-        let departure =
+        let decision =
             local.join_or_lead(&key, &[].into(), Consistency::Bounded, arrival, clock.now(), BOUND);
-        let JoinDecision::Lead(NewFlight { id, .. }) = departure else {
-            panic!("there was a flight already")
-        };
+        let JoinDecision::Lead(NewFlight { id, .. }) = decision else { panic!("there was a flight already") };
         move || {
             let (deadline, origin) = (Tick::FAR, Origin::Guarded);
             let copy = LocalCopy {

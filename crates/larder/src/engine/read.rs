@@ -175,7 +175,7 @@ impl Engine {
         class: &ClassCore,
         entry_ref: &EntryRef,
         leader: &Leader<'_>,
-        landing: &FlightReceiver,
+        receiver: &FlightReceiver,
         load: L,
     ) -> FlightResult
     where
@@ -187,7 +187,7 @@ impl Engine {
             Some(validity) if class.is_memory_only => {
                 self.read_anchored(class, entry_ref, validity, leader.id(), load).await
             }
-            Some(validity) => self.read_redis(class, entry_ref, validity, leader.id(), landing, load).await,
+            Some(validity) => self.read_redis(class, entry_ref, validity, leader.id(), receiver, load).await,
             None => {
                 if self.shared.is_some() {
                     count(&class.common.counters.untiered_loads);

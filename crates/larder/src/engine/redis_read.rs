@@ -47,7 +47,7 @@ impl Engine {
         entry_ref: &EntryRef,
         (shared, epoch): (&SharedTier, Epoch),
         flight: FlightId,
-        landing: &FlightReceiver,
+        receiver: &FlightReceiver,
         load: L,
     ) -> FlightResult
     where
@@ -73,7 +73,7 @@ impl Engine {
                 }
                 Attempt::Wait => {
                     count(&class.common.counters.lease_waits);
-                    wait_for_push(landing, patience).await;
+                    wait_for_push(receiver, patience).await;
                 }
                 Attempt::ReadAgain => {}
             }
@@ -324,10 +324,10 @@ impl Engine {
 }
 
 /// Waits until the key changes, or until it is time to look again.
-async fn wait_for_push(landing: &FlightReceiver, patience: Instant) {
+async fn wait_for_push(receiver: &FlightReceiver, patience: Instant) {
     let until = patience.min(Instant::now() + LEASE_POLL_INTERVAL);
     // `Notify` keeps the permit of a push that arrived before this await, so no push is missed.
-    let _ = timeout_at(until, landing.changed.notified()).await;
+    let _ = timeout_at(until, receiver.changed.notified()).await;
 }
 
 impl ClassCore {
