@@ -175,7 +175,7 @@ impl Builder {
     /// The name is part of every key in Redis: a copied configuration with another name never serves the other
     /// database's entries. The first cache that uses a namespace claims it. If a cache with another name finds the
     /// claim, it does not use Redis and reports
-    /// ([`Trouble::AnotherInstallation`](crate::health::Trouble::AnotherInstallation)).
+    /// [`Trouble::AnotherInstallation`](crate::health::Trouble::AnotherInstallation).
     ///
     /// A cache with a journal ignores it, because the database names itself; a cache without Redis ignores it too.
     ///

@@ -32,9 +32,9 @@ pub struct Cache {
 pub enum Health {
     /// Memory and Redis.
     Working,
-    /// Redis is configured and cannot be used fully (it is away, is not certified, or refuses writes), or the journal is
-    /// incomplete. What Redis cannot answer comes from the database, and from memory for no longer than the staleness
-    /// bound. [`Cache::health_report`] gives the reasons.
+    /// Redis is configured and cannot be used fully (it is away, is not certified, or refuses writes), or the journal
+    /// is incomplete. What Redis cannot answer comes from the database, and from memory for no longer than the
+    /// staleness bound. [`Cache::health_report`] gives the reasons.
     Degraded,
     /// No Redis is configured: only memory answers.
     MemoryOnly,

@@ -51,12 +51,12 @@ impl Cache {
     }
 
     /// Begins the invalidation of a committed write, with exactly the touches that the database journalled for it (with
-    /// `larder-sql`: `Write::touched`, read just before the commit).
+    /// `larder-sql`: `WriteTransaction::touched`, read just before the commit).
     ///
-    /// `changes` are the ids of the write in the journal (with `larder-sql`: the result of `Write::commit`). `touches`
-    /// must contain all touches of these changes, and the changes must be committed: the journal's consumer or relay
-    /// then skips them, and does not remove what was loaded since. If either is unknown, pass `&[]` for `changes`,
-    /// which is always correct.
+    /// `changes` are the ids of the write in the journal (with `larder-sql`: the result of `WriteTransaction::commit`).
+    /// `touches` must contain all touches of these changes, and the changes must be committed: the journal's consumer
+    /// or relay then skips them, and does not remove entries that were loaded since. If either is unknown, pass `&[]`
+    /// for `changes`, which is always correct.
     ///
     /// # Examples
     ///

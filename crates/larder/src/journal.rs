@@ -213,7 +213,7 @@ pub trait Journal: Send + Sync + 'static {
     /// Records touches by hand, in a transaction of its own.
     async fn append(&self, touches: &[Touch]) -> Result<(), Failure>;
 
-    /// Deletes rows that are older than any consumer's retained position, by age; returns the number of rows.
+    /// Deletes rows by age, long after every consumer has read them; returns the number of rows.
     async fn prune(&self) -> Result<u64, Failure>;
 
     /// Why the journal is not complete, as of its last poll or the last check by a write; `None` while it is complete.

@@ -5,7 +5,7 @@
 //! hotel:user_details:0198c0de-…      an entry of class `user_details` in namespace `hotel`
 //! hotel:#user_list                   the token of a tag; every class has one of its own name
 //! hotel:@live                        the certificate; `@wm` and `@pos` are the relay's
-//! hotel:@told=…                      this change, by its name in the journal, has been told
+//! hotel:@told=…                      the change with this id has been propagated
 //! ```
 //!
 //! Parts are joined by `:`. Inside a part only letters, digits and `- _ . @ + = ,` are written as they are; every other

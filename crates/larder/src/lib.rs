@@ -1,4 +1,6 @@
-//! A hybrid cache, in-process and Redis, in front of a database, that never serves stale data.
+//! A hybrid cache, in-process and Redis, in front of a database.
+//!
+//! With a journal, no answer is behind the database by more than the staleness bound, 2 s by default, whatever fails.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]

@@ -94,6 +94,7 @@ where
     /// Fills in a flight of its own; `None` if another value was stored first.
     async fn fill(&self, key: &KeyBuf, tags: &Tags, value: &AnyValue) -> Option<bool> {
         let core = &self.core;
+        // Relaxed: one task writes and reads it.
         let was_asked = AtomicBool::new(false);
         let load = || async {
             count(&core.common.counters.puts);

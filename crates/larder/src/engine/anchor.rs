@@ -32,13 +32,13 @@ use crate::source::{NotStoredReason, Placement, Source};
 use crate::stats::count;
 
 /// How often a read looks for a tracked anchor. The first read of a key needs two attempts, because Redis also reports
-/// its own SET. After four attempts other programs keep changing the key, and the answer is not stored.
+/// its own SET. If four attempts fail, other programs keep changing the key, and the answer is not stored.
 const ATTEMPTS: usize = 4;
 
 /// The right to keep a value whose load begins now.
 pub(super) struct AnchoredRight {
     pub(super) permit: LocalPermit,
-    /// The tags with the tokens that they have in memory's slots.
+    /// The tags, each with the life of its token in memory: a random value that ends when the token leaves memory.
     pub(super) tags: Vec<TagToken>,
     /// The earliest instant at which the anchor can expire.
     pub(super) until: Tick,

@@ -98,6 +98,7 @@ impl Consumer {
         // Read before the snapshot is taken: the grant counts from here.
         let began = self.clock.now();
         let applied_before = self.applied.count();
+        // A poll that takes longer than the bound could not extend the validity any more.
         let since = within(self.bound, self.journal.changes_since(position.as_ref())).await;
         let applied = self.applied.take(applied_before);
         let since = since?;
@@ -128,6 +129,7 @@ pub(crate) async fn prune_periodically(journal: Arc<dyn Journal>) {
         // Jitter: 50 to 150 % of the pause, so that the processes do not prune at the same time.
         sleep(pause.mul_f64(0.5 + rand::random::<f64>())).await;
         let began = Instant::now();
+        // A prune that takes longer than its interval is abandoned; the next one deletes the same rows.
         pause = match within(PRUNE_INTERVAL, journal.prune()).await {
             // There may be more rows, and pruning has to keep up with the writers.
             Ok(rows @ PRUNE_AGAIN_ROWS..) => {

@@ -141,6 +141,7 @@ impl Engine {
     /// removes the outdated entries from most places.
     async fn append_to_journal(&self, touches: &[Touch]) -> bool {
         let Some(journal) = &self.journal else { return false };
+        // If the database hangs, the caller waits no longer than the staleness bound.
         let appended = within(self.limits.bound, journal.append(touches)).await;
         if let Err(error) = &appended {
             tracing::warn!(%error, "an invalidation by hand could not be journalled");

@@ -115,7 +115,7 @@ impl ClassCore {
             tracing::warn!(
                 class = self.name,
                 reason,
-                "a load is spoiled: its value is neither stored nor shared; logged once a class, counted in loads_spoiled"
+                "a load is spoiled: not stored, not shared; logged once a class, counted in loads_spoiled"
             );
         }
     }

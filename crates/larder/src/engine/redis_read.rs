@@ -55,6 +55,7 @@ impl Engine {
         F: Future<Output = Result<Option<AnyValue>, E>>,
         E: StdError + Send + Sync + 'static,
     {
+        // The load time-out is the limit: after it the other load has ended, or its instance has.
         let patience = Instant::now() + self.limits.load_timeout;
         while Instant::now() < patience {
             let step = self.step(class, entry_ref, shared, epoch).await;
@@ -204,7 +205,7 @@ impl Engine {
         })
     }
 
-    /// Requests the lease, and reads the tags' tokens in the same step. Both happen before the load, so an invalidation
+    /// Requests the lease, and reads or mints the tags' tokens. Both happen before the load, so an invalidation
     /// during the load refuses the fill.
     async fn acquire(
         &self,

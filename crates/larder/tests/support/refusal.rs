@@ -13,7 +13,7 @@ pub(crate) const USER: &str = "managed";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// No refusal but the reference for all of them: no Redis.
+    /// There is no Redis: no refusal, but the case that every refusal is compared with.
     Gone,
     /// A full memory that evicts nothing.
     Full,
