@@ -114,7 +114,7 @@ impl Builder {
     }
 
     /// How old a bounded answer may be, whatever fails: 500 ms to 60 s. Default: 2 s. All instances on one Redis need
-    /// the same value; Redis is not used by an instance that differs.
+    /// the same value; an instance with another value does not use Redis.
     pub fn staleness_bound(self, bound: Duration) -> Self {
         Builder { bound, ..self }
     }
@@ -154,9 +154,9 @@ impl Builder {
     }
 
     /// Sets the database's own record of what its changes touch, such as `larder_sql::journal::SqlJournal`. With it,
-    /// writes by any program are seen within the staleness bound. The journal also names the database, and this name is
-    /// part of every key in Redis: caches over different databases can share a Redis and a namespace and never see each
-    /// other's entries. Default: none.
+    /// writes by any program are seen within the staleness bound, whatever fails. The journal also names the database,
+    /// and this name is part of every key in Redis: caches over different databases can share a Redis and a namespace
+    /// and never see each other's entries. Default: none.
     pub fn journal(self, journal: impl Journal) -> Self {
         Builder { journal: Some(Arc::new(journal)), ..self }
     }

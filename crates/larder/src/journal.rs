@@ -182,6 +182,7 @@ pub enum Changes {
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// The database's record of changes. An implementation MUST guarantee:
+///
 /// - `changes_since` takes its snapshot after it was called, on the primary, and returns every change that was
 ///   committed before the snapshot and after `position`. It refuses a database in recovery.
 /// - A transaction's touches become visible exactly when the transaction does.

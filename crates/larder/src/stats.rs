@@ -76,7 +76,7 @@ counts! {
     lease_waits_in_vain,
     /// Called the loader.
     loads,
-    /// Of the loads: while Redis or the journal could not be used.
+    /// Of the loads: while Redis is configured and could not be used.
     untiered_loads,
     /// Looked without a loader and found nothing.
     get_misses,
@@ -92,7 +92,7 @@ counts! {
     /// Entries in Redis that were not used: one of their tags had been invalidated, or another version had written
     /// them.
     passed_over,
-    /// Of the loads: values that `put` stored.
+    /// Of the loads: those of a `put`, which runs no loader.
     puts,
     /// Values that were put by a permit. Not counted as reads.
     puts_permitted,

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 /// Buckets for each power of two.
 const STEPS: u64 = 8;
-/// The last bucket counts everything above 2^27 µs, about two minutes. A load ends at its time-out, at most 2 s.
+/// The buckets cover up to 2^27 µs, about two minutes; the last one also counts everything longer. A load ends at its
+/// time-out, at most 2 s.
 const BUCKETS: usize = 200;
 
 /// Counts durations. The counters guard no other data, so relaxed order is enough; a snapshot can miss durations that
