@@ -1,4 +1,4 @@
-//! What one write touched, spelled.
+//! What one invalidation removes, as keys, tags and patterns of this namespace.
 
 use bytes::Bytes;
 
@@ -8,55 +8,59 @@ use crate::key_text::Target;
 use crate::pattern::Pattern;
 use crate::protocol::tag::TagKey;
 
-/// More patterns at once than this count as everything.
+/// More patterns than this count as "everything": each pattern costs one search through the entire Redis.
 const PATTERNS_MAX: usize = 16;
 
-/// What is to be dropped.
+/// The keys, tags and patterns that one invalidation removes.
 #[derive(Default)]
 pub(crate) struct Batch {
     pub(crate) keys: Vec<Bytes>,
     pub(crate) tags: Vec<TagKey>,
     pub(crate) patterns: Vec<Pattern>,
-    /// Everything, and therefore also the rest.
+    /// All entries are invalidated; the other fields then add nothing.
     pub(crate) everything: bool,
 }
 
-/// What has to be searched for to be dropped.
+/// An invalidation for which Redis has to be searched.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Sweep<'a> {
-    /// Every entry that the pattern means.
+    /// Every entry whose text matches the pattern.
     Matching(&'a Pattern),
-    /// All of the namespace but what the protocol keeps for itself.
+    /// Every key of the namespace except those that the protocol reserves.
     Everything,
 }
 
 impl Batch {
-    /// Spells what the journal told. What cannot be spelled, because no class can have that name, has no entry.
+    /// Translates journalled touches into keys, tags and patterns. A touch whose class name is not allowed is skipped:
+    /// no class can have that name, so no entry exists for it.
     pub(crate) fn of(namespace: &Namespace, touches: &[Touch]) -> Self {
-        let (mut batch, mut strange) = (Batch::default(), 0);
+        let (mut batch, mut invalid) = (Batch::default(), 0);
         for touch in touches {
             match namespace.target(touch) {
                 Ok(Target::Key(key)) => batch.keys.push(key),
                 Ok(Target::Tag(tag)) => batch.tags.push(tag),
                 Ok(Target::Matching(pattern)) => batch.patterns.push(pattern),
                 Ok(Target::Everything) => batch.everything = true,
-                Err(_) => strange += 1,
+                Err(_) => invalid += 1,
             }
         }
-        if strange > 0 {
-            tracing::warn!(touches = strange, "the journal names what cannot be cached");
+        if invalid > 0 {
+            tracing::warn!(
+                touches = invalid,
+                "skipped journalled touches: their class names or patterns are not allowed"
+            );
         }
-        // Each is a search through all that Redis holds.
+        // Each pattern is a search through all keys of Redis.
         batch.everything |= batch.patterns.len() > PATTERNS_MAX;
         batch
     }
 
-    /// The keys in Redis that are to be unlinked by name.
+    /// The keys that Redis can unlink by name.
     pub(crate) fn unlinks(&self) -> Vec<Bytes> {
         self.keys.iter().cloned().chain(self.tags.iter().map(TagKey::to_bytes)).collect()
     }
 
-    /// What of it has to be searched for.
+    /// The parts for which Redis has to be searched.
     pub(crate) fn sweeps(&self) -> Vec<Sweep<'_>> {
         if self.everything {
             return vec![Sweep::Everything];

@@ -1,4 +1,4 @@
-//! Builds a cache and says which promise it gives. The one place that names Redis concretely.
+//! Builds a cache and logs which promise it gives. Only this module names the Redis implementation.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::protection::EntrySecrets;
 use crate::protocol::rules::ProtocolRules;
 use crate::remote::validity::Validity;
 
-/// How long [`Builder::build`] waits for a Redis or a journal that is there to answer.
+/// How long [`Builder::build`] waits for Redis or the journal to answer. Start-up continues without them afterwards.
 const START_UP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Settings of a cache; made by [`Cache::builder`].
@@ -58,13 +58,14 @@ pub struct Builder {
 }
 
 impl Cache {
-    /// Begins a cache. `namespace` is the application's share of a Redis: 1 to 64 of lower-case letters, digits, `_` and `-`.
-    /// Databases that share a namespace keep apart by themselves: see [`Builder::journal`] and [`Builder::installation`].
+    /// Begins a cache. `namespace` is the application's share of a Redis: 1 to 64 lower-case letters, digits, `_` and
+    /// `-`. Caches over different databases can share a namespace: see [`Builder::journal`] and
+    /// [`Builder::installation`].
     pub fn builder(namespace: &str) -> Builder {
         Builder::new(namespace)
     }
 
-    /// Whether [`Builder::redis`] could use `url`, as far as can be told without dialling.
+    /// Checks whether [`Builder::redis`] accepts `url`, without dialling.
     ///
     /// # Errors
     ///
@@ -112,13 +113,14 @@ impl Builder {
         Builder { memory_bytes, ..self }
     }
 
-    /// How old a bounded answer may be, whatever failed: 500 ms to one minute. Default: 2 s. All instances
-    /// on one Redis must agree on it; one that does not is refused.
+    /// How old a bounded answer may be, whatever fails: 500 ms to 60 s. Default: 2 s. All instances on one Redis need
+    /// the same value; an instance with another value does not use Redis.
     pub fn staleness_bound(self, bound: Duration) -> Self {
         Builder { bound, ..self }
     }
 
-    /// How long one load may take, up to 2 s: the lease it is filled under stands for 3 s. Default: 2 s.
+    /// How long one load may take: 1 ms to 2 s. The upper limit is below the life of a lease, 3 s, because a load fills
+    /// under its lease. Default: 2 s.
     pub fn load_timeout(self, load_timeout: Duration) -> Self {
         Builder { load_timeout, ..self }
     }
@@ -130,47 +132,52 @@ impl Builder {
         Builder { redis: Some(url.into()), ..self }
     }
 
-    /// How long one Redis operation may take before the request goes on without Redis: 10 ms to 500 ms.
+    /// How long one Redis operation may take before the read or write continues without Redis: 10 ms to 500 ms.
     /// Default: 250 ms.
     #[cfg(feature = "redis")]
     pub fn redis_timeout(self, redis_timeout: Duration) -> Self {
         Builder { redis_timeout, ..self }
     }
 
-    /// How many connections untracked work may have: 1 to 1,000. That is what [`introspection`](crate::introspection) asks
-    /// of Redis. They are dialled when they are needed, beside the one tracked connection for everything else. Default: 10.
+    /// How many connections [`introspection`](crate::introspection) may have to Redis: 1 to 1,000. They are dialled
+    /// when needed. All other work uses the one tracked connection. Default: 10.
     #[cfg(feature = "redis")]
     pub fn redis_pool_size(self, redis_pool_size: u32) -> Self {
         Builder { redis_pool_size, ..self }
     }
 
-    /// How long a question waits for one of these connections before it is answered with
+    /// How long a question of introspection waits for one of these connections before it is answered with
     /// [`Away`](crate::introspection::RedisAnswer::Away): 1 ms to 60 s. Default: 5 s.
     #[cfg(feature = "redis")]
     pub fn redis_pool_timeout(self, redis_pool_timeout: Duration) -> Self {
         Builder { redis_pool_timeout, ..self }
     }
 
-    /// The database's own record of what its changes touch, such as `larder_sql::journal::SqlJournal`: with it, writes
-    /// by any software are seen within the staleness bound, whatever fails. It also names the database, which is part of every
-    /// key in Redis: caches over other databases may share Redis and namespace, and never see each other's entries. Default: none.
+    /// Sets the database's own record of what its changes touch, such as `larder_sql::journal::SqlJournal`. With it,
+    /// writes by any program are seen within the staleness bound, whatever fails. The journal also names the database,
+    /// and this name is part of every key in Redis: caches over different databases can share a Redis and a namespace
+    /// and never see each other's entries. Default: none.
     pub fn journal(self, journal: impl Journal) -> Self {
         Builder { journal: Some(Arc::new(journal)), ..self }
     }
 
-    /// The secret by which the instances of this cache know each other's entries in Redis: a program that can write there can
-    /// then forge none. All instances need the same. Default: none, and entries are only protected from damage.
+    /// Sets the secret with which the instances of this cache authenticate their entries in Redis. A program that can
+    /// write to Redis but does not know the secret cannot forge an entry. All instances need the same secret. Default:
+    /// none; then a checksum finds damaged entries only.
     pub fn entry_secrets(self, entry_secrets: EntrySecrets) -> Self {
         Builder { entry_secrets: Some(entry_secrets), ..self }
     }
 
-    /// Names the database behind a cache that has Redis and no journal, where it is required: 1 to 64 of letters, digits, `-`,
-    /// `_` and `.`. The same for all instances over one database, another one for each other database, such as `production` and
-    /// `staging`. It is part of every key in Redis, so that a copied configuration never serves another database's entries if this
-    /// differs; and the first to use a namespace claims it, so that a cache with another id under the same namespace does not use
-    /// Redis and says so ([`Trouble::AnotherInstallation`](crate::health::Trouble::AnotherInstallation)).
+    /// Names the database behind a cache that has Redis and no journal, where the name is required: 1 to 64 letters,
+    /// digits, `-`, `_` and `.`. All instances over one database use the same name; each other database has another
+    /// one, such as `production` and `staging`.
     ///
-    /// A cache with a journal does not use it, for the database names itself; nor does one without Redis.
+    /// The name is part of every key in Redis: a copied configuration with another name never serves the other
+    /// database's entries. The first cache that uses a namespace claims it. If a cache with another name finds the
+    /// claim, it does not use Redis and reports
+    /// [`Trouble::AnotherInstallation`](crate::health::Trouble::AnotherInstallation).
+    ///
+    /// A cache with a journal ignores it, because the database names itself; a cache without Redis ignores it too.
     ///
     /// # Examples
     ///
@@ -188,20 +195,20 @@ impl Builder {
         Builder { installation: Some(id.into()), ..self }
     }
 
-    /// Breaks a rule of the protocol, to show that a proof catches it. Default: all are kept.
+    /// Breaks a rule of the protocol, to show that a proof detects the breach. Default: all rules are kept.
     #[cfg(feature = "proof")]
     #[doc(hidden)]
     pub fn rules(self, rules: ProtocolRules) -> Self {
         Builder { rules, ..self }
     }
 
-    /// Builds the cache, inside a tokio runtime. With Redis it waits up to a second for it to become usable;
-    /// a Redis that is away does not fail the building, reads go to their loaders until it is there.
+    /// Builds the cache; needs a tokio runtime. With Redis or a journal it waits up to 1 s for the tier to become
+    /// usable. If Redis is away, `build` succeeds and reads go to their loaders until Redis answers.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`](crate::error::ErrorKind::Config), naming the setting, its value and what is allowed; or listing the
-    /// [misdeclarations](Journal::declaration_errors) of the journal.
+    /// [`ErrorKind::Config`](crate::error::ErrorKind::Config): the message names the setting, its value and what is
+    /// allowed, or lists the [declaration errors](Journal::declaration_errors) of the journal.
     pub async fn build(self) -> Result<Cache, Error> {
         let namespace = Namespace::parse(&self.namespace)?;
         check_range("staleness_bound", self.bound, Duration::from_millis(500), Duration::from_secs(60))?;
@@ -339,7 +346,8 @@ fn installation(id: Option<&str>) -> Result<String, Error> {
     }
 }
 
-/// Fails for what the journal's tables declare wrongly. A database that cannot be asked is no mistake of theirs.
+/// Fails if the journal's tables have declaration errors. If the database does not answer, that is logged and the build
+/// continues: an unreachable database is no declaration error.
 async fn check_declarations(journal: &dyn Journal) -> Result<(), Error> {
     match within(START_UP_TIMEOUT, journal.declaration_errors()).await {
         Ok(wrong) if wrong.is_empty() => Ok(()),

@@ -1,4 +1,4 @@
-//! The cache as its user holds it.
+//! The cache: the handle that an application holds.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -36,17 +36,18 @@ impl Cache {
         self.engine.health_report().state
     }
 
-    /// Switches all caching; see [`Class::set_enabled`](crate::class::Class::set_enabled). Default: on.
+    /// Switches all caching on or off; see [`Class::set_enabled`](crate::class::Class::set_enabled). Default: on.
     pub fn set_enabled(&self, is_on: bool) {
+        // Relaxed: the switch guards no other data, and a read that sees it a little later is harmless.
         self.engine.is_on.store(is_on, Ordering::Relaxed);
     }
 
-    /// Bytes of keys and encoded values that this process holds, with a flat charge for bookkeeping.
+    /// How many bytes of keys and encoded values this process holds, plus a fixed charge for each entry.
     pub fn memory_bytes(&self) -> u64 {
         self.engine.local.weight_bytes()
     }
 
-    /// How the cache does at this instant, and if it is degraded, why and what to do.
+    /// The state of the cache at this instant; if it is degraded, why and what to do.
     ///
     /// # Examples
     ///
@@ -66,7 +67,7 @@ impl Cache {
         self.engine.health_report()
     }
 
-    /// How many episodes of each trouble there have been since the start; empty with neither Redis nor a journal.
+    /// How many episodes of each trouble there were since the start. Empty without Redis and without a journal.
     ///
     /// # Examples
     ///

@@ -1,6 +1,7 @@
-//! Why entries were invalidated, remembered for a while: for whoever asks why an entry is not there.
+//! Records why entries were invalidated, so that [`Cache::explain`](crate::cache::Cache::explain) can say why an entry
+//! is absent.
 //!
-//! Nothing depends on it but what [`Cache::explain`](crate::cache::Cache::explain) says. A hit never comes here.
+//! No read depends on these records, and a hit never reaches this module.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -16,12 +17,12 @@ use crate::clock::Clock;
 use crate::pattern::Pattern;
 use crate::protocol::tag::TagKey;
 
-/// How many keys and tags are remembered.
+/// How many keys and tags are recorded; older records are evicted.
 const NAMES_MAX: usize = 10_000;
-/// How many patterns are remembered.
+/// How many patterns are recorded.
 const PATTERNS_MAX: usize = 64;
 
-/// Who or what made an invalidation known to this process.
+/// What made an invalidation known to this process.
 ///
 /// # Examples
 ///
@@ -33,21 +34,22 @@ const PATTERNS_MAX: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Cause {
-    /// A write of this process, committed.
+    /// A committed write of this process.
     Committed,
-    /// A call of this process: `invalidate`, `clear`, `put` and their like.
+    /// A call in this process: `invalidate`, `clear`, `put` and similar.
     ByHand,
-    /// Redis reported that a key changed of which this process held a copy: another instance wrote, the entry
-    /// expired, or somebody deleted it.
+    /// Redis reported that a key changed of which this process held a copy: another instance wrote, the entry expired,
+    /// or another program deleted it.
     Push,
-    /// The database's journal: a write by anybody.
+    /// The database's journal: a write by any program.
     Journal,
-    /// Reports of Redis may have been lost: all copies in this process's memory that lived by them fell.
+    /// Reports of Redis may have been lost, so all copies in this process's memory that depend on such reports were
+    /// removed.
     Loss,
 }
 
 impl Cause {
-    /// Whether somebody else's word brought it, which then may be the echo of what this process did itself.
+    /// Whether the invalidation was reported from outside, and can therefore repeat what this process did itself.
     fn may_be_echo(self) -> bool {
         matches!(self, Cause::Push | Cause::Journal)
     }
@@ -65,13 +67,13 @@ impl fmt::Display for Cause {
     }
 }
 
-/// One invalidation.
+/// One recorded invalidation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Record {
     pub(crate) cause: Cause,
     /// Wall time, in milliseconds since 1970.
     pub(crate) at_millis: u64,
-    /// Its place among all: two may fall into one millisecond, and wall time may go back.
+    /// Orders the records: two can have the same millisecond, and wall time can go backwards.
     nth: u64,
 }
 
@@ -84,17 +86,18 @@ pub(crate) enum Scope {
     Everything,
 }
 
-/// The memory of causes. Bounded: what was invalidated long ago is forgotten.
+/// The recorded causes, bounded in number: the oldest are evicted.
 pub(crate) struct Causes {
     clock: Clock,
-    /// What is told within this time of another cause is taken for its echo, and not remembered.
+    /// A report within this time after another cause counts as its echo, and is not recorded.
     echo: Duration,
-    /// How many there have been.
+    /// Numbers the records. A counter that guards no other data: relaxed order is enough.
     count: AtomicU64,
-    /// By key, a tag's too. It has locks of its own; of two records at once either may stay.
+    /// By key, also by a tag's key. The map has its own locks; if two threads record one key at once, either record may
+    /// stay.
     named: Cache<Bytes, Record>,
-    /// Guards what has no key. Held for a few statements, never together with another lock, and keeps that patterns stand
-    /// in the order in which they came.
+    /// Guards the patterns and `everything`, which have no key. Held for a few statements, never together with another
+    /// lock. Invariant: the patterns are in the order of their records, the oldest first.
     wide: Mutex<Wide>,
 }
 
@@ -115,7 +118,7 @@ impl Causes {
         }
     }
 
-    /// All of `batch` was invalidated.
+    /// Records that all of `batch` was invalidated.
     pub(crate) fn note(&self, batch: &Batch, cause: Cause) {
         let record = self.record(cause);
         for key in batch.keys.iter().take(NAMES_MAX) {
@@ -138,19 +141,19 @@ impl Causes {
         }
     }
 
-    /// Redis reported `key`, of which there was a copy.
+    /// Records that Redis reported `key`, of which this process had a copy.
     pub(crate) fn apply_push(&self, key: &[u8]) {
         self.remember(Bytes::copy_from_slice(key), self.record(Cause::Push));
     }
 
-    /// Everything counts as invalidated, because of `cause`.
+    /// Records that everything counts as invalidated because of `cause`.
     pub(crate) fn note_everything(&self, cause: Cause) {
         let mut wide = self.lock();
         wide.everything = Some(self.newer(wide.everything, self.record(cause)));
     }
 
-    /// The last invalidation that concerned the entry under `key` with these tags, if one is remembered. `means` says
-    /// whether a pattern means it.
+    /// The last recorded invalidation of the entry under `key` with these tags, if there is one. `means` says whether a
+    /// pattern matches the entry.
     pub(crate) fn last(
         &self,
         key: &[u8],
@@ -175,7 +178,7 @@ impl Causes {
         self.named.insert(key, record);
     }
 
-    /// What is told is no news if it is the echo of what is known.
+    /// The record to keep: the known one if the new one is only its echo.
     fn newer(&self, known: Option<Record>, record: Record) -> Record {
         let echo = u64::try_from(self.echo.as_millis()).unwrap_or(u64::MAX);
         match known {
@@ -194,7 +197,7 @@ impl Causes {
     }
 
     fn lock(&self) -> MutexGuard<'_, Wide> {
-        // Whole between any two statements, so a panic elsewhere does not spoil it.
+        // The state is consistent between any two statements, so a panic of another thread does not spoil it.
         self.wide.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -218,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_invalidation_is_told_whatever_it_named() {
+    fn the_last_invalidation_is_reported_whatever_it_named() {
         let (causes, clock) = causes();
         let tag = TagKey::from(Bytes::from("ns:#rooms"));
         let key = Batch { keys: vec![Bytes::from(KEY)], ..Batch::default() };
@@ -238,11 +241,15 @@ mod tests {
         }
         clock.advance(Duration::from_millis(5));
         causes.note(&pattern("halls*"), Cause::ByHand);
-        assert_eq!(last(&causes, &tags), Some((Cause::ByHand, Scope::Everything)), "another's pattern");
+        assert_eq!(
+            last(&causes, &tags),
+            Some((Cause::ByHand, Scope::Everything)),
+            "a pattern that does not match"
+        );
     }
 
     #[test]
-    fn what_is_told_soon_after_is_the_echo_of_what_was_done() {
+    fn a_report_soon_after_an_invalidation_is_its_echo() {
         let (causes, clock) = causes();
         let batch = Batch { keys: vec![Bytes::from(KEY)], ..Batch::default() };
         causes.note(&batch, Cause::Committed);
@@ -254,7 +261,11 @@ mod tests {
         causes.apply_push(KEY);
         assert_eq!(last(&causes, &[]), Some((Cause::Push, Scope::Key)));
         causes.note(&batch, Cause::Committed);
-        assert_eq!(last(&causes, &[]), Some((Cause::Committed, Scope::Key)), "what is done is no echo");
+        assert_eq!(
+            last(&causes, &[]),
+            Some((Cause::Committed, Scope::Key)),
+            "an invalidation by this process is no echo"
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Time as the engine sees it: one monotonic kernel clock for every decision, wall time for residence only.
+//! The engine's clocks: a monotonic kernel clock for every decision, and wall time for residence only.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::time::{ClockId, clock_getres, clock_gettime};
 
-/// The coarse clock is read on every hit: 8 ns against 28 ns for the exact one, at a grain of about 4 ms.
+/// The coarse clock is read on every hit: it takes 8 ns, the exact one 28 ns. Its resolution is about 4 ms.
 #[cfg(target_os = "linux")]
 const MONOTONIC: ClockId = ClockId::MonotonicCoarse;
 #[cfg(not(target_os = "linux"))]
@@ -49,22 +49,19 @@ fn nanos(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Where instants come from: the kernel in production, a test's hand in a test.
+/// Where instants come from: the kernel in production; in a test, only the test moves the time.
 ///
-/// Both sides of every comparison come from the same clock, read at the moment of the decision: an instant
-/// that some task stored now and then would be old after a SIGSTOP, and reads would be served on its word.
+/// Both sides of every comparison come from the same clock, read at the moment of the decision. An instant that a task
+/// stored periodically would be out of date after a SIGSTOP, and reads would then be served past their deadline.
 #[derive(Clone, Debug)]
 pub enum Clock {
     Kernel,
-    #[cfg_attr(
-        not(any(test, feature = "proof")),
-        expect(dead_code, reason = "only a test moves time by hand")
-    )]
+    #[cfg_attr(not(any(test, feature = "proof")), expect(dead_code, reason = "only a test sets the time"))]
     Manual(Arc<AtomicU64>),
 }
 
 impl Clock {
-    /// A clock that stands still until [`Clock::advance`].
+    /// A clock whose time changes only by [`Clock::advance`].
     #[cfg(test)]
     pub fn manual() -> Self {
         Clock::Manual(Arc::new(AtomicU64::new(nanos(Duration::from_secs(1_000)))))
@@ -74,7 +71,7 @@ impl Clock {
     pub fn advance(&self, span: Duration) {
         match self {
             Clock::Manual(now) => now.fetch_add(nanos(span), Ordering::SeqCst),
-            Clock::Kernel => panic!("nobody moves the kernel's clock"),
+            Clock::Kernel => panic!("a test cannot move the kernel's clock"),
         };
     }
 
@@ -89,7 +86,7 @@ impl Clock {
         }
     }
 
-    /// The grain of [`Clock::now`]: how much older than it says an instant may be.
+    /// The resolution of [`Clock::now`]: the true time can be later than the returned instant by this much.
     pub fn resolution(&self) -> Duration {
         match self {
             Clock::Kernel => {
@@ -100,8 +97,8 @@ impl Clock {
         }
     }
 
-    /// Wall time in milliseconds since 1970. It travels between instances inside an entry's header and
-    /// bounds how long a copy stays, never whether it is right.
+    /// Wall time in milliseconds since 1970. Entries carry it in their headers from instance to instance. It bounds how
+    /// long a copy stays, never whether the copy is valid.
     pub fn unix_millis(&self) -> u64 {
         match self {
             Clock::Kernel => {

@@ -1,4 +1,4 @@
-//! How values become bytes, and how the untyped engine carries typed values.
+//! How values become bytes, and how the untyped engine holds typed values.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -8,13 +8,14 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::digest::{DigestError, digest};
 use crate::protocol::rules::{ProtocolRule, ProtocolRules};
 
-/// A value of some class, its type forgotten between the class and its entries.
+/// A value of some class, without its static type.
 pub(crate) type AnyValue = Arc<dyn Any + Send + Sync>;
 
 /// The wire format of a class's values in Redis. Memory keeps the decoded value, not its bytes.
 ///
-/// Each value is encoded, decoded and compared before it is stored. If it differs, the caller gets the loaded value, no tier
-/// stores it, the log has an error, and [`not_carried`](crate::stats::Stats::not_carried) counts it. That holds without Redis
+/// Each value is encoded, decoded and compared before it is stored. If it differs, the caller gets the loaded value, no
+/// tier stores it, an error is logged, and [`not_carried`](crate::stats::Stats::not_carried) counts it. This also
+/// applies without Redis, so a test on memory alone finds such a value.
 /// too, so a test on memory alone finds such a value.
 ///
 /// # Examples
@@ -27,15 +28,16 @@ pub(crate) type AnyValue = Arc<dyn Any + Send + Sync>;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Codec {
-    /// [MessagePack](https://msgpack.org) with the names of fields and variants, and self-describing: it carries what serde's
-    /// attributes make of a type (`skip_serializing_if`, `flatten`, `untagged`, `default`), decimals, dates, maps with any
-    /// keys, and JSON. It does not carry `Some(None)` and `Some(())`, which it cannot tell from `None`.
+    /// [MessagePack](https://msgpack.org) with the names of fields and variants. It is self-describing: it carries what
+    /// serde's attributes make of a type (`skip_serializing_if`, `flatten`, `untagged`, `default`), decimals, dates,
+    /// maps with any keys, and JSON. It does not carry `Some(None)` and `Some(())`, because it encodes both like
+    /// `None`.
     #[default]
     MessagePack,
-    /// The smallest and fastest. It carries plain types alone: no `skip_serializing_if`, `flatten` or `untagged`, and nothing
-    /// that asks the data what it is.
+    /// The smallest and fastest format. It carries plain types only: no `skip_serializing_if`, `flatten` or `untagged`,
+    /// and no type whose `Deserialize` asks the data for its type.
     Postcard,
-    /// Readable in `redis-cli`. It carries no numbers that are infinite or not a number, and only texts and integers as keys
+    /// Readable in `redis-cli`. It does not carry infinite numbers and NaN, and carries only texts and integers as keys
     /// of a map.
     Json,
 }
@@ -50,7 +52,7 @@ impl Codec {
     }
 }
 
-/// A value that the codec could not write or read.
+/// Why a codec did not write or read a value.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CodecError {
     #[error(transparent)]
@@ -73,15 +75,15 @@ pub(crate) enum CodecError {
     TooLarge { bytes: usize },
 }
 
-/// A value as it may be stored: its bytes, and what they stand for.
+/// A value that can be stored: its bytes, and the value that they decode to.
 pub(crate) struct EncodedValue {
     pub(crate) payload: Vec<u8>,
     pub(crate) digest: u64,
-    /// What the bytes decode to. Readers get this one, the first of them too, so that all get the same.
+    /// The decoded bytes. Every reader gets this value, the first one too, so that all readers get the same.
     pub(crate) value: AnyValue,
 }
 
-/// Encodes and decodes one class's values without naming their type.
+/// Encodes and decodes one class's values behind an untyped interface.
 #[derive(Clone, Copy)]
 pub(crate) struct Coder {
     codec: Codec,
@@ -97,7 +99,7 @@ impl Coder {
         Coder { codec, type_name, encode: encode::<V>, decode: decode::<V>, digest: digest_of::<V> }
     }
 
-    /// The Rust type of the values. For messages alone: two types may have one name.
+    /// The Rust type of the values. For messages only: two types can have one name.
     pub(crate) fn type_name(&self) -> &'static str {
         (self.type_name)()
     }
@@ -106,14 +108,14 @@ impl Coder {
         self.codec
     }
 
-    /// Encodes `value`, and sees to it that it comes back as it was. The bytes alone would not show that: a codec that leaves
-    /// out names reads a value whose fields have moved, and writes the same bytes again.
+    /// Encodes `value` and verifies that it decodes to an equal value. Comparing bytes would not be enough: a codec
+    /// that omits field names can decode a value into the wrong fields and encode it to the same bytes again.
     pub(crate) fn encode_verified(
         &self,
         value: &AnyValue,
         max_bytes: usize,
     ) -> Result<EncodedValue, CodecError> {
-        // First: it refuses what is nested too deep to be decoded.
+        // The digest comes first, because it refuses a value that is nested too deep for a recursive decoder.
         let digest = (self.digest)(value)?;
         let payload = (self.encode)(self.codec, value)?;
         if payload.len() > max_bytes {
@@ -126,7 +128,7 @@ impl Coder {
         Ok(EncodedValue { payload, digest, value })
     }
 
-    /// Decodes what a value of this `digest` was encoded to, here or elsewhere.
+    /// Decodes bytes that a value with this `digest` was encoded to, by this or another instance.
     pub(crate) fn decode(
         &self,
         payload: &[u8],
@@ -154,8 +156,8 @@ fn encode<V: Serialize + 'static>(codec: Codec, value: &AnyValue) -> Result<Vec<
     Ok(match codec {
         Codec::MessagePack => {
             let mut bytes = Vec::with_capacity(128);
-            // serde's buffer for `flatten` and `untagged` always claims to be human-readable. If the packer did not, a type
-            // with two forms would be written in one and read in the other.
+            // serde's buffer for `flatten` and `untagged` always claims to be human-readable. If the packer did not, a
+            // type with two forms would be written in one form and read in the other.
             let mut packer = rmp_serde::Serializer::new(&mut bytes).with_struct_map().with_human_readable();
             value.serialize(&mut packer)?;
             bytes

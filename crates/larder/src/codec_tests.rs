@@ -1,4 +1,4 @@
-//! What the codecs bring back, and what they refuse.
+//! Which values the codecs carry, and which they refuse.
 
 use serde::Deserialize;
 
@@ -32,7 +32,7 @@ struct Offer {
     stock: i32,
 }
 
-/// As a new user met it: 1 and 7 came back as 4 and 0, and the codec wrote the very same bytes for both.
+/// A new user's case: 1 and 7 were read back as 4 and 0, and the codec wrote the same bytes for both values.
 #[test]
 fn a_value_that_a_codec_would_change_is_refused_by_it_and_carried_by_the_default() {
     let offer = Offer { discount: None, price: 1, stock: 7 };
@@ -45,7 +45,7 @@ fn a_value_that_a_codec_would_change_is_refused_by_it_and_carried_by_the_default
 }
 
 #[test]
-fn what_is_lost_on_the_way_is_refused() {
+fn a_value_that_a_codec_does_not_carry_is_refused() {
     assert!(matches!(encoded(Codec::MessagePack, Some(None::<u8>)), Err(CodecError::Changed)));
     assert!(encoded(Codec::Json, f64::NAN).is_err());
     assert!(encoded(Codec::MessagePack, f64::NAN).unwrap().is_nan());

@@ -1,7 +1,6 @@
-//! The one place that holds why a tier is not used as it should be: the tier's keeper writes it, every answer about the
-//! health reads it.
+//! Holds why a tier cannot be used fully. The tier's keeper writes it; every report about the health reads it.
 //!
-//! Invariants, each borne by a test of its name:
+//! Invariants, each checked by a test of its name:
 //! - `an_episode_is_logged_once_and_once_at_its_end`;
 //! - `one_trouble_after_another_is_one_episode`.
 
@@ -12,15 +11,15 @@ use std::time::{Duration, UNIX_EPOCH};
 use crate::clock::{Clock, Tick};
 use crate::health::{Reason, Trouble, TroubleCount};
 
-/// An episode ends when all has been well for so long. A Redis at the brim of its memory refuses one write and takes the
-/// next: without this, each would be an episode of its own.
+/// An episode ends when there has been no trouble for this long. A Redis whose memory is nearly full refuses one write
+/// and accepts the next: without this period each refusal would be an episode of its own.
 const CALM_PERIOD: Duration = Duration::from_secs(2);
 
 pub(crate) struct Condition {
     clock: Clock,
-    /// Guarded by its lock, which is held for a few statements and never together with another.
+    /// Guarded by its lock, which is held for a few statements and never together with another lock.
     state: Mutex<State>,
-    /// By the place in `Trouble::ALL`. Independent counts that guard nothing: relaxed order is enough.
+    /// Indexed by the place in `Trouble::ALL`. The counters guard no other data: relaxed order is enough.
     counts: Vec<AtomicU64>,
 }
 
@@ -31,7 +30,7 @@ struct State {
 
 struct Episode {
     began: Tick,
-    /// What has been logged of it.
+    /// The troubles that were logged in this episode.
     troubles: Vec<Trouble>,
     calm_since: Option<Tick>,
 }
@@ -46,7 +45,7 @@ impl Condition {
         }
     }
 
-    /// `trouble` stands in the way now; `detail` is what the other side said.
+    /// Records that `trouble` is present now; `detail` is what the server answered.
     pub(crate) fn note(&self, trouble: Trouble, detail: Option<String>) {
         let mut state = self.lock();
         match &mut state.present {
@@ -71,7 +70,7 @@ impl Condition {
         tracing::warn!(%trouble, said, "the cache is degraded: {}", trouble.text());
     }
 
-    /// Nothing stands in the way.
+    /// Records that no trouble is present.
     pub(crate) fn note_recovery(&self) {
         let now = self.clock.now();
         let mut state = self.lock();
@@ -88,13 +87,13 @@ impl Condition {
         tracing::info!(troubles = troubles.join(" "), ?lasted, "the cache is no longer degraded");
     }
 
-    /// What stands in the way.
+    /// The present trouble, if there is one.
     pub(crate) fn present(&self) -> Option<Reason> {
         self.lock().present.clone()
     }
 
-    /// What is shown while the tier cannot be used and nothing has been noted: a read has doubted it, or its grant has run
-    /// out, and its keeper has not asked yet.
+    /// The reason that is shown while the tier cannot be used and no trouble was recorded: a read suspected the tier,
+    /// or its validity ran out, and the keeper has not checked it yet.
     pub(crate) fn checking_reason(&self) -> Reason {
         reason(&self.clock, Trouble::Asking, None)
     }
@@ -113,7 +112,7 @@ impl Condition {
             .collect()
     }
 
-    /// The state is whole between any two statements, so a panic elsewhere does not spoil it.
+    /// The state is consistent between any two statements, so a panic of another thread does not spoil it.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -138,7 +137,7 @@ mod tests {
         let condition = Condition::new(clock.clone());
         assert_eq!(condition.present().map(|reason| reason.trouble), Some(Trouble::Starting));
         for round in 1..=2 {
-            // It refuses, accepts, refuses: always within what counts as one episode.
+            // Redis refuses, accepts, refuses: always within the calm period, so it is one episode.
             for _ in 0..50 {
                 condition.note(Trouble::Full, Some("OOM".to_owned()));
                 assert_eq!(condition.present().map(|reason| reason.trouble), Some(Trouble::Full));

@@ -1,13 +1,14 @@
-//! A digest of a value as its type describes it to serde: the names, the order and the types of its parts, and what is in
-//! them. It is the same on every machine and in every release of a program whose type is the same.
+//! A digest of a value as its type describes it to serde: the names, the order and the types of its parts, and their
+//! contents. It is the same on every machine, and in every release of a program in which the type is the same.
 //!
-//! An entry carries the digest of its value. So, whatever the codec:
-//! - A codec that loses or changes something is found before the value is stored.
-//! - A program whose type differs in a part that the value has (a field more, two fields swapped, a variant inserted, an integer
-//!   that became a float) gets another digest for what it decodes, and takes the entry for a miss.
+//! An entry carries the digest of its value. Therefore, with any codec:
+//! - If a codec loses or changes something, this is found before the value is stored.
+//! - If a program's type differs in a part that the value has (one more field, two swapped fields, an inserted variant,
+//!   a float instead of an integer), the program computes another digest for the decoded value and treats the entry as
+//!   a miss.
 //!
-//! It is no defence against an attacker: see `protection`. Elements of a sequence count without their order, because a hash
-//! set comes back in another one.
+//! The digest does not protect against an attacker: see `protection`. The order of a sequence's elements does not
+//! count, because a hash set can iterate in another order after decoding.
 
 use std::fmt::Display;
 
@@ -19,7 +20,7 @@ pub(crate) fn digest<T: Serialize + ?Sized>(value: &T) -> Result<u64, DigestErro
     value.serialize(Digester { depth: 0 })
 }
 
-/// Why a value has no digest: what its `Serialize` said.
+/// Why a value has no digest: the error of its `Serialize`.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct DigestError(String);
@@ -30,7 +31,7 @@ impl ser::Error for DigestError {
     }
 }
 
-/// What kind of part a digest is of: no two kinds share digests.
+/// The kind of a part. It enters the digest, so parts of different kinds have different digests.
 #[derive(Clone, Copy)]
 #[repr(u8)]
 enum Kind {
@@ -49,21 +50,21 @@ enum Kind {
     Tuple,
     Seq,
     Map,
-    /// A field that an attribute leaves out: a type that has the field and one that has not differ.
+    /// A field that an attribute skips. It counts, so that a type with this field differs from a type without it.
     Skipped,
 }
 
-/// How deep a value may be nested. Codecs decode recursively, and a stack that overflows ends the process.
+/// The maximal nesting. Codecs decode recursively, and a stack overflow ends the process.
 const DEPTH_MAX: u8 = 200;
 
-/// The finaliser of SplitMix64: each bit of the input changes half of the output's.
+/// The finaliser of SplitMix64: each bit of the input changes about half of the bits of the output.
 fn mix(mut bits: u64) -> u64 {
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     bits ^ (bits >> 31)
 }
 
-/// `next` after `state`: the order counts. A folded multiplication, as in wyhash.
+/// Appends `next` to `state`; the order counts. A folded multiplication, as in wyhash.
 fn join(state: u64, next: u64) -> u64 {
     let product = u128::from(state ^ 0x9e37_79b9_7f4a_7c15) * u128::from(next ^ 0xd1b5_4a32_d192_ed03);
     (product as u64) ^ ((product >> 64) as u64) ^ next
@@ -82,11 +83,11 @@ fn name(name: &str) -> u64 {
 }
 
 struct Digester {
-    /// Parts around this one.
+    /// How many parts enclose this one.
     depth: u8,
 }
 
-/// Digests the parts of what is nested so deep.
+/// Digests the parts at this depth.
 #[derive(Clone, Copy)]
 struct Inside(u8);
 
@@ -125,7 +126,7 @@ impl Serializer for Digester {
     type SerializeStruct = Ordered;
     type SerializeStructVariant = Ordered;
 
-    /// The binary form: faster, and it reveals what a text form would drop.
+    /// The binary form: it is faster, and it includes what a text form can drop.
     fn is_human_readable(&self) -> bool {
         false
     }
@@ -255,7 +256,7 @@ fn variant_of(type_name: &str, index: u32, variant: &str) -> u64 {
     join(join(join(Kind::Variant as u64, name(type_name)), u64::from(index)), name(variant))
 }
 
-/// Parts whose order is the type's own.
+/// Parts whose order counts.
 struct Ordered {
     state: u64,
     inside: Inside,
@@ -328,12 +329,12 @@ macro_rules! named {
 
 named!(SerializeStruct, SerializeStructVariant);
 
-/// Parts in whatever order they come.
+/// Parts whose order does not count.
 struct Unordered {
     kind: Kind,
     count: u64,
     sum: u64,
-    /// The digest of a key whose value is still to come.
+    /// The digest of the key whose value comes next.
     key: u64,
     inside: Inside,
 }

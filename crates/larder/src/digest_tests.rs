@@ -1,4 +1,4 @@
-//! What a digest tells apart, and what not.
+//! Which values have different digests, and which have equal ones.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -77,7 +77,7 @@ fn a_sequence_counts_what_is_in_it_and_a_map_too() {
 }
 
 #[test]
-fn nothing_is_taken_for_something_else() {
+fn values_of_different_types_have_different_digests() {
     let digests = [
         of(0_u8),
         of(0_i8),
@@ -103,7 +103,7 @@ fn nothing_is_taken_for_something_else() {
 }
 
 #[test]
-fn a_field_that_is_left_out_is_told_from_one_that_is_not_there() {
+fn a_skipped_field_differs_from_a_missing_field() {
     #[derive(Serialize)]
     struct Price {
         cents: u32,
@@ -123,7 +123,7 @@ fn a_value_that_is_nested_too_deep_for_a_stack_is_refused() {
     assert!(error.contains("200 deep"), "{error}");
 }
 
-/// Held so that entries of one release are read by the next: another digest is a miss for every entry there is.
+/// The number is fixed so that one release reads the entries of another: a changed digest makes every entry a miss.
 #[test]
 fn a_digest_is_the_same_in_every_release() {
     assert_eq!(of(then::Guest { name: "ada", email: "ada@example.com" }), 12_572_549_763_585_810_283);

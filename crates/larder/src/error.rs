@@ -1,4 +1,4 @@
-//! The one error type: what kind, what was being done, and what lies beneath.
+//! The one error type: its kind, what the cache was doing, and the cause.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,18 +10,18 @@ use std::time::Duration;
 pub enum ErrorKind {
     /// A setting is not allowed; the message names it, its value and what is allowed.
     Config,
-    /// The loader returned an error; [`Error::load_error`] gives it back.
+    /// The loader returned an error; [`Error::load_error`] returns it.
     Load,
     /// The loader took longer than the load time-out.
     LoadTimeout,
-    /// The loader panicked in another task, whose result this read had joined.
+    /// The loader panicked in another task whose flight this read had joined.
     LoadPanicked,
 }
 
-/// Why a cache could not be built, or a value not be loaded. A fault of a cache tier is never an error of a
-/// read: the read goes to the loader instead.
+/// Why a cache could not be built or a value could not be loaded. A fault of a tier is never an error of a read: the
+/// read goes to the loader instead.
 ///
-/// Cloning is cheap: all readers that waited for one load share its error.
+/// Cloning is cheap: all followers of a flight share its error.
 ///
 /// # Examples
 ///
@@ -85,7 +85,7 @@ impl Error {
         self.inner.kind
     }
 
-    /// The loader's own error, when this is a [`ErrorKind::Load`] and the loader's error is an `E`.
+    /// The loader's own error, if the kind is [`ErrorKind::Load`] and the loader's error is an `E`.
     pub fn load_error<E: std::error::Error + 'static>(&self) -> Option<&E> {
         match self.kind() {
             ErrorKind::Load => self.inner.source.as_deref()?.downcast_ref(),

@@ -1,6 +1,6 @@
-//! Whether a cache may use its tiers as it should; if not, why, and what to do about it.
+//! Reports whether a cache can use its tiers fully; if not, why, and what to do about it.
 //!
-//! Nothing here decides what is served: `remote::usable` does. Operators read this.
+//! The health is for operators. No read depends on it: `remote::usable` decides whether a tier is used.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,19 +11,19 @@ use std::time::SystemTime;
 pub enum Health {
     /// Memory and Redis.
     Working,
-    /// Redis is configured and cannot be used as it should: it is away, or may not be relied on, or refuses writes. What it
-    /// cannot answer comes from the database, and from memory for no longer than the staleness bound.
-    /// [`Cache::health_report`](crate::cache::Cache::health_report) says why.
+    /// Redis is configured and cannot be used fully (it is away, is not certified, or refuses writes), or the journal
+    /// is incomplete. What Redis cannot answer comes from the database, and from memory for no longer than the
+    /// staleness bound. [`Cache::health_report`](crate::cache::Cache::health_report) gives the reasons.
     Degraded,
-    /// No Redis is configured: memory alone answers.
+    /// No Redis is configured: only memory answers.
     MemoryOnly,
 }
 
 impl Health {
-    /// Every state there is.
+    /// All states.
     pub const ALL: [Health; 3] = [Health::Working, Health::Degraded, Health::MemoryOnly];
 
-    /// Its word: `working`, `degraded` or `memory-only`.
+    /// The state's label: `working`, `degraded` or `memory-only`.
     pub fn as_str(self) -> &'static str {
         match self {
             Health::Working => "working",
@@ -39,7 +39,7 @@ impl Health {
 pub struct HealthReport {
     /// Which tiers answer.
     pub state: Health,
-    /// Why it is [`Health::Degraded`], the root first; empty in every other state.
+    /// Why the state is [`Health::Degraded`], the root cause first; empty in every other state.
     pub reasons: Vec<Reason>,
 }
 
@@ -51,9 +51,9 @@ pub struct Reason {
     pub trouble: Trouble,
     /// What is wrong and what to do, in words. It names no address, no user and no password.
     pub text: Cow<'static, str>,
-    /// What the server said itself, for administrators: it may name a user or a command.
+    /// What the server answered, for administrators: it can name a user or a command.
     pub detail: Option<String>,
-    /// Since when it has been so.
+    /// Since when this trouble has been present.
     pub since: SystemTime,
 }
 
@@ -67,7 +67,7 @@ impl fmt::Display for Reason {
     }
 }
 
-/// Declares each trouble once: its name, its word, and what is wrong with what to do.
+/// Declares each trouble once: its name, its label, and a text that says what is wrong and what to do.
 macro_rules! troubles {
     ($($(#[$doc:meta])* $name:ident, $word:literal, $text:literal;)*) => {
         /// What can be wrong with a tier.
@@ -87,10 +87,10 @@ macro_rules! troubles {
         }
 
         impl Trouble {
-            /// Every trouble there is.
+            /// All troubles.
             pub const ALL: &'static [Trouble] = &[$(Trouble::$name,)*];
 
-            /// Its word, as metrics label it.
+            /// The trouble's label in metrics.
             pub fn as_str(self) -> &'static str {
                 match self { $(Trouble::$name => $word,)* }
             }
@@ -104,15 +104,15 @@ macro_rules! troubles {
 }
 
 troubles! {
-    /// Redis has not answered yet since the start.
+    /// Redis has not answered since the start.
     Starting, "starting", "Redis has not answered yet; wait a moment";
-    /// An operation got no answer in time, or an invalidation could not be sent, or Redis has just been found again: it is
-    /// being asked whether it may be used.
-    Asking, "asking", "Redis was out of sight for a moment and is being checked; wait a moment";
-    /// No connection.
+    /// An operation got no answer in time, an invalidation could not be sent, or the connection was just restored: the
+    /// keeper is checking whether Redis can be used.
+    Asking, "asking", "Redis did not answer for a moment and is being checked; wait a moment";
+    /// There is no connection.
     Away, "away", "Redis cannot be reached; check that it runs and takes more connections (maxclients), its address, and the \
          network to it";
-    /// A connection, and no answer in time.
+    /// There is a connection, but no answer in time.
     Silent, "silent", "Redis does not answer in time; check whether it hangs, is overloaded or is cut off";
     /// `NOAUTH`, `WRONGPASS`, `DENIED`.
     Unauthenticated, "unauthenticated",
@@ -128,11 +128,11 @@ troubles! {
     Busy, "busy", "a script keeps Redis busy; wait until it ends, or end it with SCRIPT KILL";
     /// A replica: `role:slave`, `READONLY`, `MASTERDOWN`.
     Replica, "replica", "this Redis is a replica; give the cache the address of the master";
-    /// `OOM`: writes that need memory are refused, others go through.
+    /// `OOM`: Redis refuses writes that need memory and accepts others.
     Full, "full",
         "the memory of Redis is full and it evicts nothing, so it refuses writes; raise maxmemory, or set \
          maxmemory-policy to allkeys-lru";
-    /// `MISCONF`: it could not save its data, and refuses writes for that.
+    /// `MISCONF`: Redis could not save its data, and refuses writes therefore.
     SavingFails, "saving-fails",
         "Redis cannot save its data to disk and refuses writes; make room on its disk or mend its folder, then \
          BGSAVE, or set stop-writes-on-bgsave-error to no";
@@ -148,7 +148,7 @@ troubles! {
         "this is the port of a Redis Sentinel, which holds no data; give the cache the address of the master";
     /// Older than Redis 7.0.
     TooOld, "too-old", "this Redis is older than 7.0; upgrade it";
-    /// A command that larder needs is unknown: renamed, or left out by what stands in for Redis.
+    /// Redis does not know a command that larder needs: it was renamed, or the server is not a complete Redis.
     CommandMissing, "command-missing",
         "this server does not know a command that larder needs; give the cache a Redis of 7.0 or newer with the \
          commands that docs/relay.md lists";
@@ -156,19 +156,20 @@ troubles! {
     Nameless, "nameless",
         "INFO does not say which Redis this is (run_id, role and master_replid); connect without the proxy that \
          hides it";
-    /// Instances that share it go by other figures.
+    /// Instances that share the namespace are configured with other figures.
     Disagreement, "disagreement",
         "instances that share this namespace use another staleness bound or longest TTL, or differ in having a \
          journal; configure all alike, or give this one a namespace of its own";
-    /// Without a journal: the namespace belongs to another installation.
+    /// There is no journal, and the namespace belongs to another installation.
     AnotherInstallation, "another-installation",
         "another installation uses this namespace in this Redis; give this one a namespace of its own, or the same \
          installation id if the database is the same, or delete the claim if the other one is gone";
-    /// No instance vouches for its contents: the watermark is old or missing.
+    /// No instance certifies the contents of Redis: the watermark is old or missing.
     Untold, "untold",
         "no relay has sent Redis the latest commits; look whether the database and its journal answer";
     /// Changes may be missing from the journal; see
-    /// [`Journal::incompleteness`](crate::journal::Journal::incompleteness). The one trouble that needs no Redis.
+    /// [`Journal::incompleteness`](crate::journal::Journal::incompleteness). The only trouble that can exist without
+    /// Redis.
     IncompleteJournal, "incomplete-journal",
         "changes may be missing from the database's journal, so nothing is certified and writes say queued; run \
          larder doctor, which names and mends it";
@@ -177,12 +178,13 @@ troubles! {
 }
 
 impl Trouble {
-    /// It comes with every start and every reconnection, and goes by itself: shown, not logged and not counted.
+    /// Whether the trouble occurs at every start and reconnection and ends by itself: it is shown, not logged and not
+    /// counted.
     pub(crate) fn is_passing(self) -> bool {
         matches!(self, Trouble::Starting | Trouble::Asking)
     }
 
-    /// It does not go by itself: an instance that asks too often only fills logs.
+    /// Whether the trouble needs an operator: the keeper then asks less often, so that it does not fill logs.
     pub(crate) fn needs_operator(self) -> bool {
         matches!(
             self,
@@ -205,12 +207,12 @@ impl fmt::Display for Trouble {
     }
 }
 
-/// How often something was wrong.
+/// How often a trouble occurred.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TroubleCount {
-    /// What.
+    /// The trouble.
     pub trouble: Trouble,
-    /// In how many episodes since the start. An episode ends when all has been well for two seconds.
+    /// The number of episodes since the start. An episode ends when there has been no trouble for 2 s.
     pub episodes: u64,
 }
 

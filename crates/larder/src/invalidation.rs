@@ -1,4 +1,4 @@
-//! Everything one write touched, dropped in one round trip.
+//! An invalidation removes everything that one write touched, in one round trip.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::pattern::Pattern;
 use crate::receipt::{Delivery, Receipt};
 use crate::stats::count;
 
-/// Collects what is to be dropped; made by [`Cache::invalidation`] and [`Cache::committed`].
+/// Collects what to invalidate; made by [`Cache::invalidation`] and [`Cache::committed`].
 ///
 /// # Examples
 ///
@@ -45,17 +45,18 @@ pub struct Invalidation {
 }
 
 impl Cache {
-    /// Begins an invalidation by hand. With a journal it is recorded there first, so that no crash can lose it.
+    /// Begins an invalidation by hand. With a journal, `send` records it there first, so that no crash can lose it.
     pub fn invalidation(&self) -> Invalidation {
         Invalidation::new(self.engine.clone())
     }
 
-    /// Begins the invalidation for a write that has been committed, of exactly what the database journalled for it
-    /// (with `larder-sql`: `Write::touched`, asked just before the commit).
+    /// Begins the invalidation of a committed write, with exactly the touches that the database journalled for it (with
+    /// `larder-sql`: `WriteTransaction::touched`, read just before the commit).
     ///
-    /// `changes` are the names under which the journal has it (with `larder-sql`: what `Write::commit` returned). `touches`
-    /// must be all that these changes touched, and they must be committed: whoever follows the journal need not tell of
-    /// them again then, and drops nothing that was loaded since. Where either is unknown, pass none: `&[]` is always right.
+    /// `changes` are the ids of the write in the journal (with `larder-sql`: the result of `WriteTransaction::commit`).
+    /// `touches` must contain all touches of these changes, and the changes must be committed: the journal's consumer
+    /// or relay then skips them, and does not remove entries that were loaded since. If either is unknown, pass `&[]`
+    /// for `changes`, which is always correct.
     ///
     /// # Examples
     ///
@@ -85,13 +86,14 @@ impl Cache {
         Invalidation { engine: self.engine.clone(), batch, kind, waits: false }
     }
 
-    /// Drops every entry under `tag`, everywhere.
+    /// Invalidates every entry under `tag`, on all instances.
     pub async fn invalidate_tag(&self, tag: &str) -> Receipt {
         self.invalidation().tag(tag).send().await
     }
 
-    /// Drops every entry whose readable text, `class:part:part`, matches `pattern`, in which `*` stands for any text
-    /// and `\` takes its meaning away: `user_stats*`. Redis is searched key by key for it: a tag costs one command.
+    /// Invalidates every entry whose readable text, `class:part:part`, matches `pattern`, such as `user_stats*`. `*` is
+    /// any text; after `\` a character has no special meaning. A pattern costs a search through all keys of Redis; a
+    /// tag costs one command.
     ///
     /// # Errors
     ///
@@ -100,7 +102,7 @@ impl Cache {
         Ok(self.invalidation().matching(pattern)?.send().await)
     }
 
-    /// Drops every entry whose readable text begins with `prefix`; see [`Cache::invalidate_matching`].
+    /// Invalidates every entry whose readable text begins with `prefix`; see [`Cache::invalidate_matching`].
     ///
     /// # Errors
     ///
@@ -109,7 +111,7 @@ impl Cache {
         self.invalidate_matching(&Pattern::beginning_with(prefix)).await
     }
 
-    /// Drops every entry of this namespace, everywhere.
+    /// Invalidates every entry of this namespace, on all instances.
     pub async fn clear(&self) -> Receipt {
         self.invalidation().everything().send().await
     }
@@ -120,13 +122,13 @@ where
     K: Key + ?Sized,
     V: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
-    /// Drops the entry of `key` everywhere: to be awaited after the write's commit and before it is
-    /// acknowledged. Cancelling the future does not stop the invalidation.
+    /// Invalidates the entry of `key` on all instances. Await it after the write's commit and before the write is
+    /// acknowledged. Dropping the future does not stop the invalidation.
     pub async fn invalidate(&self, key: &K) -> Receipt {
         Invalidation::new(self.engine.clone()).key(self, key).send().await
     }
 
-    /// Drops every entry of the class everywhere, by one tag.
+    /// Invalidates every entry of the class on all instances, by one tag.
     pub async fn invalidate_all(&self) -> Receipt {
         Invalidation::new(self.engine.clone()).class(self).send().await
     }
@@ -169,12 +171,12 @@ impl Invalidation {
         self.note(Touch::Tag(tag.to_owned()))
     }
 
-    /// Adds what `touch` names, for entries whose types are not known where they are invalidated.
+    /// Adds what `touch` names, for code that does not know the entry's types.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`](crate::error::ErrorKind::Config) when no class can have the name in it, or for an empty
-    /// pattern.
+    /// [`ErrorKind::Config`](crate::error::ErrorKind::Config) if the class name in `touch` is not allowed, or for an
+    /// empty pattern.
     pub fn touch(mut self, touch: &Touch) -> Result<Self, Error> {
         match touch {
             Touch::Tag(tag) => Ok(self.tag(tag)),
@@ -200,19 +202,20 @@ impl Invalidation {
         Ok(self.note(Touch::Matching(pattern.to_owned())))
     }
 
-    /// Adds every entry there is.
+    /// Adds all entries.
     pub fn everything(mut self) -> Self {
         self.engine.count_clear();
         self.batch.everything = true;
         self.note(Touch::Everything)
     }
 
-    /// If Redis cannot be told at once, waits for that as long as the staleness bound. Default: says `queued` at once.
+    /// If Redis cannot be reached at once, `send` waits for it up to the staleness bound. Default: `send` returns
+    /// `queued` at once.
     pub fn wait(self) -> Self {
         Invalidation { waits: true, ..self }
     }
 
-    /// Drops all of it from this process and from Redis. Goes on to its end even if the future is dropped.
+    /// Removes all of it from this process and from Redis. The invalidation completes even if the future is dropped.
     pub async fn send(self) -> Receipt {
         let (keys, tags) = (self.batch.keys.len(), self.batch.tags.len());
         let patterns = self.batch.patterns.len() + usize::from(self.batch.everything);

@@ -1,8 +1,8 @@
 //! The journal as the engine needs it: the database's own record of what each change touches.
 //!
-//! Whoever changes a row, this service, psql or another program, the database itself appends what the change
-//! touches to an outbox in the same transaction. Nobody marks rows as done: each consumer remembers its own
-//! [`Position`] and asks what has been committed since.
+//! When any program changes a row (this service, psql, another service), the database appends the change's touches to
+//! an outbox in the same transaction. Rows are never marked as done: each consumer keeps its own [`Position`] and asks
+//! what was committed since.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -12,10 +12,11 @@ use std::time::{Duration, Instant, SystemTime};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-/// How often each consumer asks what has been committed.
+/// How often each consumer polls the journal. It bounds how late a change is noticed; 200 ms is a tenth of the default
+/// staleness bound.
 pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
-/// One thing that a change touched, in names and raw parts. The engine alone spells keys from it.
+/// One thing that a change touched, as names and raw parts. Only the engine builds keys from it.
 ///
 /// # Examples
 ///
@@ -28,11 +29,11 @@ pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(200);
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "Vec<Option<String>>", try_from = "Vec<Option<String>>")]
 pub enum Touch {
-    /// One entry: its class, and the parts of its key in their order; `None` is a part that is missing.
+    /// One entry: its class and the parts of its key in order; `None` is a missing part.
     Entry {
         /// The name of the class.
         class: String,
-        /// What the entry is found by.
+        /// The parts of the entry's key.
         parts: Vec<Option<String>>,
     },
     /// Every entry under a tag. A class's own name is a tag of all its entries.
@@ -40,18 +41,18 @@ pub enum Touch {
     /// Every entry whose readable text `class:part:part` matches; see
     /// [`Cache::invalidate_matching`](crate::cache::Cache::invalidate_matching).
     Matching(String),
-    /// Every entry there is.
+    /// All entries.
     Everything,
 }
 
 impl Touch {
-    /// The entry of `class` under a key of these parts, none of them missing.
+    /// The entry of `class` under a key of these parts, none of which is missing.
     pub fn entry<P: Into<String>>(class: impl Into<String>, parts: impl IntoIterator<Item = P>) -> Self {
         Touch::Entry { class: class.into(), parts: parts.into_iter().map(|part| Some(part.into())).collect() }
     }
 }
 
-/// A touch as text is a list of which the first word names the kind.
+/// As text a touch is a list whose first word names the kind.
 impl From<Touch> for Vec<Option<String>> {
     fn from(touch: Touch) -> Self {
         let word = |word: &str| Some(word.to_owned());
@@ -80,14 +81,14 @@ impl TryFrom<Vec<Option<String>>> for Touch {
     }
 }
 
-/// A row of the outbox that says nothing we understand.
+/// A row of the outbox that is not a known touch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "allowed are [\"entry\", class, part, …], [\"tag\", tag], [\"matching\", pattern] and [\"everything\"]"
 )]
 pub struct TouchError;
 
-/// Up to where a consumer has consumed. Written and read by the journal alone: it names the database and a snapshot
+/// Up to where a consumer has read. Only the journal writes and reads its text, which names the database and a snapshot
 /// of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Position(String);
@@ -104,15 +105,16 @@ impl Position {
     }
 }
 
-/// Which database this is: another one, or another life of the same, has another identity.
+/// Identifies a database: another database has another identity, and so has a promoted standby of the same one.
 ///
-/// Two databases that can answer at one time differ in `system`, copies of one too: it is part of every key in Redis, so that
-/// none of them is ever answered with another's rows. `docs/wire-format.md` says what larder's own journals put into it.
+/// Two databases that can answer at the same time differ in `system`; this includes copies of one database. The
+/// identity is part of every key in Redis, so that no database is answered with another's rows. `docs/wire-format.md`
+/// says what larder's own journals put into it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DatabaseId {
-    /// The system and the database in it, without white space. All processes that ask one database get the same.
+    /// The system and the database in it, without white space. All processes that ask one database get the same text.
     pub system: String,
-    /// Counts the lives of one system: it rises when a standby is promoted. Always 0 where there is no such thing.
+    /// Rises when a standby of the system is promoted. Always 0 for a database without promotions.
     pub timeline: u64,
 }
 
@@ -122,23 +124,24 @@ impl fmt::Display for DatabaseId {
     }
 }
 
-/// What [`Journal::changes_since`] brought, all of it as of one snapshot.
+/// The result of [`Journal::changes_since`], all of it as of one snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangesSince {
-    /// Which database was asked.
+    /// The database that answered.
     pub database: DatabaseId,
-    /// The snapshot: from here the next call goes on.
+    /// The position of the snapshot: the next call continues from it.
     pub position: Position,
-    /// What was committed up to it.
+    /// What was committed up to the snapshot.
     pub changes: Changes,
 }
 
-/// Names one change for ever: what one transaction committed, or a part of that. Written by the journal alone.
+/// Identifies one change permanently: what one transaction committed, or a part of it. Only the journal writes its
+/// text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChangeId(String);
 
 impl ChangeId {
-    /// The name that a journal wrote as `text`.
+    /// The id that a journal wrote as `text`.
     pub fn new(text: impl Into<String>) -> Self {
         ChangeId(text.into())
     }
@@ -149,17 +152,17 @@ impl ChangeId {
     }
 }
 
-/// One change as the journal has it.
+/// One change in the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// Its name.
+    /// Its id.
     pub id: ChangeId,
-    /// All that it touched, in no particular order, possibly more than once.
+    /// All touches of the change, in no particular order, possibly more than once.
     pub touches: Vec<Touch>,
 }
 
-/// All that `changes` touched, each once, in no particular order. By hashes: a pass may bring tens of thousands, and sorting
-/// them costs more than all the rest of it.
+/// All touches of `changes`, each once, in no particular order. Deduplicates by hash: a poll can return tens of
+/// thousands, and sorting them costs more than the rest of the poll.
 pub fn touches_of(changes: impl IntoIterator<Item = Change>) -> Vec<Touch> {
     let touches: HashSet<Touch> = changes.into_iter().flat_map(|change| change.touches).collect();
     touches.into_iter().collect()
@@ -170,72 +173,75 @@ pub fn touches_of(changes: impl IntoIterator<Item = Change>) -> Vec<Touch> {
 pub enum Changes {
     /// Exactly these, in no particular order.
     Known(Vec<Change>),
-    /// Nobody can tell any more: the position is missing, of another database, older than the outbox is kept, or too
-    /// much has happened. Everything counts as touched.
+    /// The changes are unknown: the position is missing, names another database, is older than the retained outbox, or
+    /// there are too many changes. Everything counts as touched.
     Unknown,
 }
 
-/// Why a journal could not be asked.
+/// Why a journal did not answer.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// The database's record of changes. What an implementation MUST hold:
+/// The database's record of changes. An implementation MUST guarantee:
 ///
-/// - `since` takes its snapshot after it was called, on the primary, and misses nothing that was committed by then
-///   and not yet at `position`; it refuses a database in recovery.
-/// - What a transaction touched is visible exactly when the transaction is.
-/// - A [`ChangeId`] is of one change only, whatever became of the database meanwhile, and each change has one, which its
-///   writer learns too.
-/// - A silence is a proof: `since` answers [`Changes::Known`] only if whatever could have kept a change out of the journal is
-///   as it was at `position`; and it fails while a change could be missing now.
+/// - `changes_since` takes its snapshot after it was called, on the primary, and returns every change that was
+///   committed before the snapshot and after `position`. It refuses a database in recovery.
+/// - A transaction's touches become visible exactly when the transaction does.
+/// - A [`ChangeId`] identifies one change only, also after a failover or restore of the database. Each change has an
+///   id, and its writer receives it.
+/// - An empty answer proves that there was no change: `changes_since` answers [`Changes::Known`] only if everything
+///   that the completeness of the journal rests on is as it was at `position`. It fails while a change could be missing
+///   now.
 /// - `append` has committed when it returns.
-/// - Each may be dropped half-way, and asked again.
+/// - Each future can be dropped before its end, and the call repeated.
 ///
-/// What the caller guarantees: positions come from the same implementation.
+/// The caller guarantees that positions come from the same implementation.
 #[async_trait]
 pub trait Journal: Send + Sync + 'static {
-    /// Which database answers now.
+    /// The database that answers now.
     async fn database(&self) -> Result<DatabaseId, Failure>;
 
-    /// Since when the database that answered last has had the `system` of its [`DatabaseId`], if it may have had another one
-    /// before: such as since its server was started. For the staleness bound from then on Redis is not used, because instances that
-    /// have not noticed yet may be using it under the former name. Default: `None`, for a name that never changes.
+    /// Since when the database that answered last has had the `system` of its [`DatabaseId`], if it can have had
+    /// another one before: for example since its server was started. Redis is not used for one staleness bound after
+    /// that instant, because instances that have not noticed the change can still use Redis under the former identity.
+    /// Default: `None`, for an identity that never changes.
     fn identity_since(&self) -> Option<Instant> {
         None
     }
 
-    /// What was committed since `position`; without one, everything counts as touched.
+    /// The changes committed since `position`. Without a position everything counts as touched.
     async fn changes_since(&self, position: Option<&Position>) -> Result<ChangesSince, Failure>;
 
     /// Records touches by hand, in a transaction of its own.
     async fn append(&self, touches: &[Touch]) -> Result<(), Failure>;
 
-    /// Forgets what every consumer has consumed long ago, by age; says how many rows went.
+    /// Deletes rows by age, long after every consumer has read them; returns the number of rows.
     async fn prune(&self) -> Result<u64, Failure>;
 
-    /// What keeps this journal from being complete, as of when it was last asked or a write looked; `None` while it is
-    /// complete. While there is anything, `since` fails, no write is acknowledged as sent, and the health names it. Default:
-    /// `None`.
+    /// Why the journal is not complete, as of its last poll or the last check by a write; `None` while it is complete.
+    /// While it is incomplete, `changes_since` fails, no write is acknowledged as sent, and the health reports it.
+    /// Default: `None`.
     fn incompleteness(&self) -> Option<Incompleteness> {
         None
     }
 
-    /// Which of its declarations can never be right, a sentence each with its remedy, such as a key column that has several texts for one
-    /// value. [`Builder::build`](crate::Builder::build) asks once and fails for any. What may be mended while a program runs is not
-    /// among them: see [`Journal::incompleteness`]. Default: none.
+    /// The declarations that can never be correct, one sentence each with its remedy: for example a key column in which
+    /// one value has several texts. [`Builder::build`](crate::Builder::build) asks once and fails if there are any.
+    /// Defects that can be repaired while a program runs are reported by [`Journal::incompleteness`] instead. Default:
+    /// none.
     async fn declaration_errors(&self) -> Result<Vec<String>, Failure> {
         Ok(Vec::new())
     }
 
-    /// In how many episodes it was incomplete since the start. Default: none.
+    /// How many episodes of incompleteness there were since the start. Default: 0.
     fn incomplete_episodes(&self) -> u64 {
         0
     }
 }
 
-/// A journal that its owner keeps a handle of, to look into it.
+/// A journal of which its owner keeps a handle, for inspection.
 #[async_trait]
 impl<J: Journal + ?Sized> Journal for Arc<J> {
-    // Every method, those with a default too: the default would answer for the journal inside.
+    // Forwards every method, those with a default too: otherwise the default would answer instead of the inner journal.
 
     async fn database(&self) -> Result<DatabaseId, Failure> {
         (**self).database().await
@@ -273,13 +279,13 @@ impl<J: Journal + ?Sized> Journal for Arc<J> {
 /// Why a journal is not complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Incompleteness {
-    /// What is wrong, a sentence each.
+    /// What is wrong, one sentence each.
     pub defects: Vec<String>,
-    /// Since when there has been anything.
+    /// Since when there has been any defect.
     pub since: SystemTime,
 }
 
-/// Asks, but no longer than `limit`: a database that went away without a word would else be asked for hours.
+/// Awaits an answer for at most `limit`. Without a time-out a half-open connection would block the caller for hours.
 pub(crate) async fn within<T>(
     limit: Duration,
     asking: impl Future<Output = Result<T, Failure>>,
@@ -292,7 +298,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn touches_come_back_as_they_were_written() {
+    fn a_touch_reads_back_from_its_text() {
         let touches = vec![
             Touch::entry("user_email", ["ada@example.com"]),
             Touch::Entry { class: "pages".to_owned(), parts: vec![Some("25".to_owned()), None] },
@@ -306,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_touch_is_refused_with_what_is_allowed() {
+    fn an_unknown_touch_is_refused_and_the_error_says_what_is_allowed() {
         for text in [r"[]", r#"["tag"]"#, r#"["tag","a","b"]"#, r#"["entry","a"]"#, r#"["all"]"#, r"[null]"] {
             let error = serde_json::from_str::<Touch>(text).unwrap_err().to_string();
             assert!(error.contains("allowed are"), "{text}: {error}");

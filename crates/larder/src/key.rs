@@ -1,15 +1,15 @@
-//! One grammar for every key: namespace, class, then the encoded parts, so that no input can forge a key. In Redis the identity of
-//! the database follows the namespace; see `remote::redis::prefix`.
+//! One grammar for every key: the namespace, the class, then the encoded parts, so that no input can forge a key. In
+//! Redis the identity of the database follows the namespace; see `remote::redis::prefix`.
 //!
 //! ```text
 //! hotel:user_details:0198c0de-…      an entry of class `user_details` in namespace `hotel`
 //! hotel:#user_list                   the token of a tag; every class has one of its own name
 //! hotel:@live                        the certificate; `@wm` and `@pos` are the relay's
-//! hotel:@told=…                      this change, by its name in the journal, has been told
+//! hotel:@told=…                      the change with this id has been propagated
 //! ```
 //!
-//! Parts are joined by `:`. Inside a part only letters, digits and `- _ . @ + = ,` stand for themselves; every
-//! other byte is written `%XX`. So an e-mail with `:`, `*`, `[`, a newline or NUL stays inside its own part.
+//! Parts are joined by `:`. Inside a part only letters, digits and `- _ . @ + = ,` are written as they are; every other
+//! byte is written as `%XX`. So an e-mail with `:`, `*`, `[`, a newline or NUL stays inside its own part.
 
 use std::fmt::{self, Write};
 
@@ -21,13 +21,13 @@ use crate::journal::ChangeId;
 use crate::pattern::Pattern;
 use crate::protocol::tag::TagKey;
 
-/// Before the name of a change that has been told.
+/// Precedes the id of a propagated change.
 const PROPAGATED: &[u8] = b":@told=";
 
-/// A key being spelled; long enough for most keys to stay on the stack.
+/// The buffer of a key; 128 bytes keep most keys on the stack.
 pub(crate) type KeyBuf = SmallVec<[u8; 128]>;
 
-/// What a value is found by: one or more parts.
+/// Finds a value in its class; has one or more parts.
 ///
 /// # Examples
 ///
@@ -44,25 +44,25 @@ pub(crate) type KeyBuf = SmallVec<[u8; 128]>;
 /// }
 /// ```
 pub trait Key {
-    /// Pushes every part that tells this key from others of its class. Equal keys push equal parts.
+    /// Pushes every part that distinguishes this key from others of its class. Equal keys push equal parts.
     fn parts(&self, parts: &mut KeyParts<'_>);
 
-    /// The columns that the parts are read from, in the order of the parts, where this type means the same ones in every class.
-    /// `larder_sql`'s `SqlJournal::verify` compares them with what a table declares; see also
+    /// The columns that the parts are read from, in the order of the parts, if they are the same in every class with
+    /// this key type. `larder_sql`'s `SqlJournal::verify` compares them with a table's declaration; see also
     /// [`ClassBuilder::columns`](crate::class::ClassBuilder::columns). Default: `None`, unknown.
     fn columns() -> Option<&'static [&'static str]> {
         None
     }
 
-    /// What each part may spell, which says too how many there are. Default: as many parts as [`Key::columns`], each
-    /// [`PartKind::Canonical`]; `None`, unknown, without them.
+    /// Which texts each part can have; its length is the number of parts. Default: one [`PartKind::Canonical`] for each
+    /// of [`Key::columns`]; `None` (unknown) if there are no columns.
     fn kinds() -> Option<Vec<PartKind>> {
         Self::columns().map(|columns| vec![PartKind::Canonical; columns.len()])
     }
 }
 
-/// What one part of a key may spell. A journal finds an entry by the text that the database has; a key that spells the same value
-/// otherwise finds another entry, which the journal does not drop.
+/// Which texts one part of a key can have. A journal finds an entry by the text that the database has. If a key spells
+/// the same value differently, it names another entry, which the journal does not invalidate.
 ///
 /// # Examples
 ///
@@ -73,13 +73,13 @@ pub trait Key {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PartKind {
-    /// Any text: as safe as the column is, if it compares texts by their bytes.
+    /// Any text. Safe if the column compares texts by their bytes.
     Text,
-    /// A whole number, in decimal digits.
+    /// An integer, in decimal digits.
     Number,
     /// `true` or `false`.
     Flag,
-    /// A type of the application's own that spells each value in one way only, as the database does.
+    /// A type of the application that has exactly one text for each value, the same as the database's.
     Canonical,
 }
 
@@ -95,29 +95,29 @@ impl KeyParts<'_> {
         if !std::mem::take(&mut self.is_first) {
             self.buf.push(b':');
         }
-        // Writing to a buffer that grows cannot fail; a `Display` that says it failed wrote what it wrote.
+        // Writing to a growing buffer cannot fail. If a `Display` returns an error, the part is what it wrote before.
         let _ = write!(Encoded(self.buf), "{part}");
     }
 
-    /// Adds a part that may be missing. A missing part differs from every text.
+    /// Adds a part that can be missing. A missing part differs from every text.
     pub fn push_option(&mut self, part: Option<&(impl fmt::Display + ?Sized)>) {
         match part {
             Some(part) => self.push(part),
             None => {
                 self.push("");
-                // A bare `~` is never written by `Encoded`.
+                // `Encoded` never writes a bare `~`.
                 self.buf.push(b'~');
             }
         }
     }
 }
 
-/// Whether a character stands for itself inside a part.
+/// Whether a character is written as it is inside a part.
 fn is_plain(char: char) -> bool {
     char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | '.' | '@' | '+' | '=' | ',')
 }
 
-/// Percent-encodes whatever is written through it.
+/// Percent-encodes the text that is written through it.
 struct Encoded<'a>(&'a mut KeyBuf);
 
 impl fmt::Write for Encoded<'_> {
@@ -203,22 +203,22 @@ impl Namespace {
         &self.0
     }
 
-    /// The certificate of the Redis that carries it.
+    /// The key of the certificate of the Redis that carries it.
     pub(crate) fn certificate_key(&self) -> Bytes {
         Bytes::from(format!("{}:@live", self.0))
     }
 
-    /// Up to when, by Redis's clock, it has been told of every commit.
+    /// The key of the watermark: every commit before it, by Redis's clock, has been propagated to this Redis.
     pub(crate) fn watermark_key(&self) -> Bytes {
         Bytes::from(format!("{}:@wm", self.0))
     }
 
-    /// Up to where it has been told, as the journal writes it.
+    /// The key of the relay's position: how far in the journal changes have been propagated, as the journal writes it.
     pub(crate) fn position_key(&self) -> Bytes {
         Bytes::from(format!("{}:@pos", self.0))
     }
 
-    /// Stands while it is worth knowing that `change` has been told.
+    /// Exists while other instances still need to know that `change` has been propagated.
     pub(crate) fn propagated_key(&self, change: &ChangeId) -> Bytes {
         let mut buf = KeyBuf::from_slice(self.0.as_bytes());
         buf.extend_from_slice(PROPAGATED);
@@ -226,17 +226,17 @@ impl Namespace {
         Bytes::copy_from_slice(&buf)
     }
 
-    /// Whether `key` is one that the protocol keeps for itself.
+    /// Whether the protocol reserves `key`.
     pub(crate) fn reserves(&self, key: &[u8]) -> bool {
         let Some(rest) = key.strip_prefix(self.0.as_bytes()) else { return false };
-        // A class may be named so too; its keys have a part more.
+        // A class can have such a name; its keys have one more part.
         let is_propagated = || rest.strip_prefix(PROPAGATED).is_some_and(|change| !change.contains(&b':'));
         [&b":@live"[..], b":@wm", b":@pos"].contains(&rest) || is_propagated()
     }
 
-    /// A pattern in Redis's words that every entry matches which `pattern` means, and perhaps others.
+    /// A Redis glob that matches every entry which `pattern` matches, and possibly others.
     pub(crate) fn scan_pattern(&self, pattern: &Pattern) -> String {
-        // A `:` stands plain between parts and encoded inside of one, so that is where certainty ends.
+        // A `:` is plain between parts and encoded inside a part, so the exact prefix ends before it.
         let plain: String = pattern.beginning().chars().take_while(|char| is_plain(*char)).collect();
         format!("{}:{plain}*", self.0)
     }
@@ -247,7 +247,7 @@ impl Namespace {
         TagKey::from(Bytes::copy_from_slice(&buf))
     }
 
-    /// What every key of `class` begins with.
+    /// The prefix of every key of `class`.
     pub(crate) fn class_prefix(&self, class: &str) -> Result<ClassPrefix, Error> {
         if !(1..=128).contains(&class.len()) || class.chars().any(char::is_control) {
             return Err(Error::config(format!(
@@ -266,7 +266,7 @@ impl Namespace {
     }
 }
 
-/// `namespace:class:`, spelled once when the class is opened.
+/// `namespace:class:`, built once when the class is opened.
 #[derive(Clone, Debug)]
 pub(crate) struct ClassPrefix(KeyBuf);
 
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_read_as_the_documents_spell_them() {
+    fn keys_are_spelled_as_the_documents_say() {
         assert_eq!(spelled("user_details", "5779356081"), "ns:user_details:5779356081");
         assert_eq!(spelled("user_email", "a.b+c@example.com"), "ns:user_email:a.b+c@example.com");
         assert_eq!(spelled("user_list", &("admin", 3_u32)), "ns:user_list:admin:3");
@@ -306,11 +306,11 @@ mod tests {
     }
 
     #[test]
-    fn what_the_protocol_keeps_for_itself_is_no_entry() {
+    fn a_reserved_key_is_no_entry() {
         let namespace = Namespace::parse("ns").unwrap();
-        let told = namespace.propagated_key(&ChangeId::new("73:5/1/740"));
-        assert_eq!(told, "ns:@told=73%3A5%2F1%2F740");
-        for key in [namespace.certificate_key(), namespace.position_key(), told] {
+        let propagated = namespace.propagated_key(&ChangeId::new("73:5/1/740"));
+        assert_eq!(propagated, "ns:@told=73%3A5%2F1%2F740");
+        for key in [namespace.certificate_key(), namespace.position_key(), propagated] {
             assert!(namespace.reserves(&key), "{key:?}");
         }
         for class in ["@live", "@told=7"] {

@@ -1,4 +1,4 @@
-//! Reading keys back: from the bytes of a key to its class and parts, and from names to keys.
+//! Reads keys: from the bytes of a key to its class and parts, and from names to keys.
 
 use bytes::Bytes;
 
@@ -8,7 +8,7 @@ use crate::key::{Key, KeyParts, Namespace};
 use crate::pattern::Pattern;
 use crate::protocol::tag::TagKey;
 
-/// What a touch stands for in this installation.
+/// What a touch names, as a key, tag or pattern of this namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
     Key(Bytes),
@@ -18,7 +18,7 @@ pub(crate) enum Target {
 }
 
 impl Namespace {
-    /// Spells what `touch` names.
+    /// Translates `touch` into a key, tag or pattern.
     pub(crate) fn target(&self, touch: &Touch) -> Result<Target, Error> {
         Ok(match touch {
             Touch::Entry { class, parts } => {
@@ -31,25 +31,25 @@ impl Namespace {
         })
     }
 
-    /// What the key of an entry names; `None` for a key that is no entry's.
+    /// The touch that names this entry; `None` if `key` is not an entry's key.
     pub(crate) fn touch_of(&self, key: &[u8]) -> Option<Touch> {
         let mut words = self.words(key)?;
         let class = words.next()??;
         Some(Touch::Entry { class, parts: words.collect() })
     }
 
-    /// Whether `key` is an entry's that `pattern` means.
+    /// Whether `key` is the key of an entry that `pattern` matches.
     pub(crate) fn matches_key(&self, pattern: &Pattern, key: &[u8]) -> bool {
         self.key_text(key).is_some_and(|text| pattern.matches(&text))
     }
 
-    /// The text of an entry's key, `class:part:part`; `None` for a key that is no entry's.
+    /// The text of an entry's key, `class:part:part`; `None` if `key` is not an entry's key.
     pub(crate) fn key_text(&self, key: &[u8]) -> Option<String> {
         let words = self.words(key)?.map(|word| word.unwrap_or_else(|| "~".to_owned()));
         Some(words.collect::<Vec<String>>().join(":"))
     }
 
-    /// The class of an entry's key; `None` for a key that is no entry's.
+    /// The class of an entry's key; `None` if `key` is not an entry's key.
     pub(crate) fn class_of(&self, key: &[u8]) -> Option<String> {
         self.words(key)?.next()?
     }
@@ -64,13 +64,13 @@ impl Namespace {
     /// The class and the parts of an entry's key, decoded; a missing part is `None`.
     fn words<'a>(&self, key: &'a [u8]) -> Option<impl Iterator<Item = Option<String>> + 'a> {
         let text = std::str::from_utf8(key).ok()?.strip_prefix(self.as_str())?.strip_prefix(':')?;
-        // A tag begins with a sigil that no class's name is spelled with.
+        // A tag's key begins with `#`, which a class's name never contains unencoded.
         let is_entry = !text.starts_with('#') && !self.reserves(key);
         is_entry.then(|| text.split(':').map(decoded))
     }
 }
 
-/// The parts of a key whose type is not known here.
+/// The parts of a key whose type is unknown here.
 struct RawParts<'a>(&'a [Option<String>]);
 
 impl Key for RawParts<'_> {
@@ -79,7 +79,7 @@ impl Key for RawParts<'_> {
     }
 }
 
-/// The text that was encoded as `word`; `None` for the sign of a missing part.
+/// Decodes `word`; `None` for the sign of a missing part.
 fn decoded(word: &str) -> Option<String> {
     if word == "~" {
         return None;
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_touch_spells_the_key_that_the_typed_side_spells() {
+    fn a_touch_and_a_typed_key_give_the_same_key() {
         let typed = namespace().class_prefix("user_list").unwrap().key(&("admin", 3_u32));
         assert_eq!(key(&Touch::entry("user_list", ["admin", "3"])), &typed[..]);
         let missing = Touch::Entry { class: "pages".to_owned(), parts: vec![None, Some(String::new())] };
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_means_what_an_entry_is_called() {
+    fn a_pattern_matches_the_text_of_an_entry() {
         let means = |pattern: &str, touch: &Touch| {
             namespace().matches_key(&Pattern::parse(pattern).unwrap(), &key(touch))
         };

@@ -1,5 +1,7 @@
-//! A hybrid cache, in-process memory and Redis, in front of a database. A read is never more than the staleness bound
-//! behind the database: two seconds unless set otherwise.
+//! A hybrid cache, in-process and Redis, in front of a database.
+//!
+//! With a journal, no answer is behind the database by more than the staleness bound, 2 s by default, under any failure
+//! that we could produce. The limits are in `docs/staleness.md`.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]

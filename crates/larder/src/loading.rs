@@ -1,4 +1,4 @@
-//! What a running load says about itself: that its value must not be kept.
+//! Lets a running load say that its value must not be stored.
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -11,22 +11,22 @@ tokio::task_local! {
     static LOAD: Arc<RunningLoad>;
 }
 
-/// One load that runs.
+/// A load that is running.
 #[derive(Default)]
 struct RunningLoad {
-    /// Why its value must not be kept; the first reason stays.
+    /// Why the value must not be stored. Only the first reason is kept.
     spoiled: OnceLock<Cow<'static, str>>,
-    /// The load whose loader began this one. Its value is built from this one's.
+    /// The load whose loader began this one. The outer value is built from the inner one, so it is spoiled too.
     outer: Option<Arc<RunningLoad>>,
 }
 
-/// Spoils the load that this task runs, and those around it: the value goes to the caller who loads it, and nowhere else. No tier
-/// keeps it, and reads that wait for it load for themselves. Counted in [`Stats::loads_spoiled`](crate::stats::Stats::loads_spoiled);
-/// the first `reason` of each class is logged. Outside a load it does nothing.
+/// Spoils the load that this task runs, and the loads around it: the value goes to the caller that loads it, no tier
+/// stores it, and followers load for themselves. [`Stats::loads_spoiled`](crate::stats::Stats::loads_spoiled) counts
+/// it; the first `reason` of each class is logged. Outside a load it does nothing.
 ///
-/// Call it from code that lends connections to loaders. A statement in an already open transaction may show rows that are
-/// rolled back later, or rows that are out of date. `larder_sql` calls it for its own connections, and for others in
-/// `larder_sql::fresh`.
+/// Call it from code that lends connections to loaders. A statement in an already open transaction can show rows that
+/// are rolled back later, or rows that are out of date. `larder_sql` calls it for its own connections;
+/// `larder_sql::fresh` offers it for others.
 ///
 /// # Examples
 ///
@@ -54,13 +54,13 @@ pub fn spoil(reason: impl Into<Cow<'static, str>>) {
     let reason = reason.into();
     let mut load = Some(&load);
     while let Some(spoiled) = load {
-        // The first reason stays: it is the cause of what follows.
+        // Only the first reason is kept, because later ones follow from it.
         let _ = spoiled.spoiled.set(reason.clone());
         load = spoiled.outer.as_ref();
     }
 }
 
-/// Whether this task runs a load. Tasks that a loader spawns are outside.
+/// Whether this task runs a load. Tasks that a loader spawns are not part of the load.
 ///
 /// # Examples
 ///
@@ -71,7 +71,7 @@ pub fn is_loading() -> bool {
     LOAD.try_with(|_| ()).is_ok()
 }
 
-/// Runs a loader, past the caches; says too why its value must not be kept, if so.
+/// Runs a loader with caching off; also returns why its value must not be stored, if so.
 pub(crate) async fn run_load<F: Future>(load: F) -> (F::Output, Option<Cow<'static, str>>) {
     let outer = LOAD.try_with(Arc::clone).ok();
     let this = Arc::new(RunningLoad { outer, ..RunningLoad::default() });

@@ -1,4 +1,4 @@
-//! Patterns over what entries are called: `class:part:part`, with `*` for any text.
+//! Patterns over the readable texts of entries: `class:part:part`, with `*` for any text.
 
 use std::fmt;
 
@@ -7,12 +7,12 @@ use crate::error::Error;
 /// A parsed pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pattern {
-    /// The literal texts between the stars; without a star there is one.
+    /// The literal texts between the stars; a pattern without a star has one.
     literals: Vec<String>,
 }
 
 impl Pattern {
-    /// `*` stands for any text, also none; `\` takes the meaning from the character after it.
+    /// `*` is any text, also the empty one; after `\` a character has no special meaning.
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
         if text.is_empty() {
             return Err(Error::config(
@@ -36,12 +36,12 @@ impl Pattern {
         Ok(Pattern { literals })
     }
 
-    /// The pattern of whatever begins with `prefix`.
+    /// The pattern of all texts that begin with `prefix`.
     pub(crate) fn beginning_with(prefix: &str) -> String {
         Self::literal(prefix) + "*"
     }
 
-    /// The pattern that `text` alone matches.
+    /// The pattern that only `text` matches.
     pub(crate) fn literal(text: &str) -> String {
         text.replace('\\', "\\\\").replace('*', "\\*")
     }
@@ -55,7 +55,7 @@ impl Pattern {
         else {
             return false;
         };
-        // Each as early as it can be: that leaves most for the others.
+        // Matches each literal as early as possible, which leaves the most text for the others.
         middle.iter().all(|literal| match rest.find(literal.as_str()) {
             Some(at) => {
                 rest = &rest[at + literal.len()..];
@@ -65,13 +65,13 @@ impl Pattern {
         })
     }
 
-    /// What every match begins with.
+    /// The beginning that all matches have in common.
     pub(crate) fn beginning(&self) -> &str {
         &self.literals[0]
     }
 }
 
-/// As [`Pattern::parse`] reads it back.
+/// [`Pattern::parse`] reads this text back.
 impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let literals: Vec<String> = self.literals.iter().map(|literal| Pattern::literal(literal)).collect();

@@ -1,4 +1,5 @@
-//! Permits to put a computed value: drawn before the computation, void once anything it may rest on was invalidated.
+//! Permits to put a computed value: drawn before the computation, void once an invalidation reaches the key or its
+//! tags.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use crate::policy::Policy;
 use crate::receipt::{Delivery, Dropped, Receipt};
 use crate::values::PutOutcome;
 
-/// The right to put one value; see [`Class::permit`]. Dropped, it is given up.
+/// The right to put one value; see [`Class::permit`]. Dropping it gives up the right.
 #[must_use = "a permit puts nothing by itself"]
 pub struct Permit<V> {
     engine: Arc<Engine>,
@@ -25,9 +26,9 @@ pub struct Permit<V> {
 }
 
 impl<V> Permit<V> {
-    /// How long a permit of [`Class::permit`] lasts: one minute.
+    /// How long a permit of [`Class::permit`] is valid: one minute.
     pub const LIFE: Duration = Duration::from_secs(60);
-    /// How long a permit lasts at most: as long as any value may stay, one hour.
+    /// How long a permit can be valid at most: one hour, the maximal TTL of a value.
     pub const LIFE_MAX: Duration = Policy::TTL_MAX;
 }
 
@@ -36,21 +37,21 @@ where
     K: Key + ?Sized,
     V: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
-    /// Draws a permit to put the value that is computed from now on, within [`Permit::LIFE`]. For reports and other values
-    /// that are computed from the database outside of a loader, because that takes longer than the load time-out.
+    /// Draws a permit to put a value that is computed from now on, within [`Permit::LIFE`]. It is for reports and other
+    /// values that are computed from the database outside a loader, because they take longer than the load time-out.
     ///
-    /// Draw it *before* the computation's first statement. Every invalidation that comes after the draw voids it: of the
-    /// key, of a tag, of the class, by a pattern, of everything; by this process, by another instance, by the journal; and
-    /// so does the loss of Redis, its restart, and an eviction.
+    /// Draw it *before* the computation's first statement. Every invalidation after the draw voids it: of the key, a
+    /// tag, the class, a pattern, or everything; by this process, another instance, or the journal. The loss of Redis,
+    /// its restart and an eviction void it too.
     ///
-    /// - It blocks no reader: a value that stands under the key is served until the put, and where none stands, readers load.
-    ///   A load that begins after the draw voids the permit: its value is newer.
-    /// - Several may be out for one key. The first put wins and voids the others: across instances only in shared classes with
-    ///   Redis.
-    /// - On a value that stands there, the permit ends when that value does. If the put is refused, draw another and compute
-    ///   again.
-    /// - The draw takes one or two round trips to Redis, waits for another instance's load of the key no longer than the load
-    ///   time-out, and with a journal up to 500 ms for its next pass.
+    /// - It blocks no reader. A value under the key is served until the put; if there is none, readers load. A load
+    ///   that begins after the draw voids the permit, because its value is newer.
+    /// - Several permits can exist for one key. The first put wins and voids the others; across instances this holds
+    ///   only for shared classes with Redis.
+    /// - If a value exists under the key at the draw, the permit ends when that value does. If the put is refused, draw
+    ///   another permit and compute again.
+    /// - The draw takes one or two round trips to Redis. It waits for another instance's load of the key no longer than
+    ///   the load time-out, and with a journal up to 500 ms for the next poll.
     ///
     /// # Examples
     ///
@@ -76,8 +77,8 @@ where
         self.permit_for(key, Permit::<V>::LIFE).await
     }
 
-    /// As [`Class::permit`], for a computation that takes up to `life`, which is cut to [`Permit::LIFE_MAX`]. The value's
-    /// TTL counts from the draw, so a computation that takes longer than the class's TTL puts nothing.
+    /// Like [`Class::permit`], for a computation that takes up to `life`, at most [`Permit::LIFE_MAX`]. The value's TTL
+    /// counts from the draw, so nothing is put if the computation takes longer than the class's TTL.
     pub async fn permit_for(&self, key: &K, life: Duration) -> Permit<V> {
         let entry_ref = self.entry_ref(key);
         let drawn = self.engine.draw(&self.core, &entry_ref, life.min(Permit::<V>::LIFE_MAX)).await;
@@ -86,12 +87,12 @@ where
 }
 
 impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Permit<V> {
-    /// Puts `value`, unless something voided the permit: then [`PutOutcome::is_stored`] is `false`, and nothing has changed.
+    /// Puts `value`, unless the permit is void: then [`PutOutcome::is_stored`] is `false`, and nothing has changed.
     ///
-    /// What was put falls like what was loaded. It invalidates nothing, for it stands for rows that have not changed: its
-    /// receipt names no key. Without Redis other processes keep what they have until they hear of a change. While Redis is
-    /// away the value stays in this process, no longer than the staleness bound after the draw; the receipt then says
-    /// `queued`.
+    /// The value is invalidated like a loaded one. The put itself invalidates nothing, because the rows behind the
+    /// value have not changed: its receipt names no key. Without Redis other processes keep their copies until the
+    /// journal reports a change. While Redis is away the value stays in this process, no longer than the staleness
+    /// bound after the draw; the receipt then says `queued`.
     pub async fn put(self, value: V) -> PutOutcome {
         let Permit { engine, core, entry_ref, drawn, .. } = self;
         let kept = engine.put_drawn(&core, &entry_ref, drawn, Arc::new(value)).await;

@@ -1,8 +1,8 @@
-//! How long a class keeps its entries, and how strong a read has to be.
+//! How long a class keeps its entries, and which consistency a read asks for.
 
 use std::time::Duration;
 
-/// The strength of one read.
+/// The consistency of one read.
 ///
 /// # Examples
 ///
@@ -13,15 +13,15 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Consistency {
-    /// Any tier may answer. The instance's own writes are seen as soon as they are acknowledged, those of other
+    /// Any tier can answer. The read sees this instance's own writes once they are acknowledged, and writes of other
     /// instances one push later. The default.
     #[default]
     Bounded,
-    /// The in-process tier is passed over: every write acknowledged as sent, on any instance, is seen.
+    /// Memory is skipped: the read sees every write that was acknowledged as sent, on any instance.
     Fresh,
 }
 
-/// How long the entries of a class may stay. A TTL bounds residence; correctness comes from invalidation.
+/// How long the entries of a class can stay. A TTL bounds residence; correctness comes from invalidation.
 ///
 /// # Examples
 ///
@@ -39,36 +39,36 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// The longest residence there is, one hour: [`Policy::ttl`] and [`Policy::absent_for`] are cut to it,
-    /// because the journal of invalidations is kept for not much longer.
+    /// The longest residence, one hour: [`Policy::ttl`] and [`Policy::absent_for`] are cut to it, because the outbox of
+    /// the journal is retained for not much longer.
     pub const TTL_MAX: Duration = Duration::from_secs(3600);
 
-    /// Entries stay for `ttl`, counted from the start of their load. Absent answers are not kept; TTLs are
-    /// spread by ten per cent.
+    /// Entries stay for `ttl`, counted from the start of their load. Absent answers are not stored; TTLs have a jitter
+    /// of ten per cent.
     #[must_use]
     pub fn ttl(ttl: Duration) -> Self {
         Policy { ttl: ttl.min(Self::TTL_MAX), absent_for: None, jitter: 0.1 }
     }
 
-    /// Keeps the answer "there is none" for `ttl` too. Default: such answers are not kept.
+    /// Also stores absent answers ("there is no such value"), for `ttl`. Default: they are not stored.
     #[must_use]
     pub fn absent_for(self, ttl: Duration) -> Self {
         Policy { absent_for: Some(ttl.min(Self::TTL_MAX)), ..self }
     }
 
-    /// Shortens each TTL by a random share of up to `share`, from 0.0 to 1.0, so that entries which were
-    /// loaded together do not expire together. Default 0.1; other values are clamped.
+    /// Shortens each TTL by a random share of up to `share`, from 0.0 to 1.0, so that entries which were loaded
+    /// together do not expire together. Default: 0.1. Other values are clamped.
     #[must_use]
     pub fn jitter(self, share: f64) -> Self {
         Policy { jitter: if share.is_nan() { 0.0 } else { share.clamp(0.0, 1.0) }, ..self }
     }
 
-    /// The longest that any answer may stay.
+    /// The longest that any answer of the class can stay.
     pub(crate) fn longest(&self) -> Duration {
         self.absent_for.map_or(self.ttl, |absent_for| self.ttl.max(absent_for))
     }
 
-    /// How long this answer may stay, or `None` when it is not to be kept. `luck` is drawn from 0.0..1.0.
+    /// How long this answer can stay, or `None` if it is not stored. `luck` is drawn from 0.0..1.0.
     pub(crate) fn residence(&self, is_absent: bool, luck: f64) -> Option<Duration> {
         let ttl = if is_absent { self.absent_for? } else { self.ttl };
         let ttl = ttl.mul_f64(1.0 - self.jitter * luck);

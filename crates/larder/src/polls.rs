@@ -1,4 +1,4 @@
-//! Asking whoever follows the journal to do so now, and not when it is next due.
+//! Requests an immediate poll from the relay or consumer of this process, before the next one is due.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,11 +8,12 @@ use tokio::time::timeout;
 
 use crate::journal::POLL_INTERVAL;
 
-/// The passes of one follower, counted by who asked for them. Guards nothing: whoever waits in vain goes on.
+/// Poll requests to the one task that polls the journal, numbered. They guard no data: a caller whose time limit ends
+/// continues without the poll.
 pub(crate) struct PollRequests {
     asked: AtomicU64,
     nudge: Notify,
-    /// Up to which request there has been a pass that began after it.
+    /// The highest request for which a poll that began after it is complete.
     served: watch::Sender<u64>,
 }
 
@@ -21,33 +22,34 @@ impl PollRequests {
         PollRequests { asked: AtomicU64::new(0), nudge: Notify::new(), served: watch::Sender::new(0) }
     }
 
-    /// Asks for a pass that begins after now, and waits until it is done, no longer than `limit`. Says whether it came
-    /// about.
+    /// Requests a poll that begins after this call, and waits until it is complete, at most `limit`. Returns whether it
+    /// is complete.
     pub(crate) async fn poll_within(&self, limit: Duration) -> bool {
+        // SeqCst for the request and before the notification: a poll that reads this number begins after the request.
         let request = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
         self.nudge.notify_one();
         let mut served = self.served.subscribe();
         matches!(timeout(limit, served.wait_for(|served| *served >= request)).await, Ok(Ok(_)))
     }
 
-    /// The follower: how many requests there were, before a pass begins.
+    /// For the polling task: the number of requests, to be read before a poll begins.
     pub(crate) fn requests(&self) -> u64 {
         self.asked.load(Ordering::SeqCst)
     }
 
-    /// The follower: whether any of `requests` still waits for a pass.
+    /// For the polling task: whether any of `requests` still waits for a poll.
     pub(crate) fn has_waiters(&self, requests: u64) -> bool {
         *self.served.borrow() < requests
     }
 
-    /// The follower: a pass is done that began after `requests`.
+    /// For the polling task: a poll that began after `requests` is complete.
     pub(crate) fn complete(&self, requests: u64) {
         self.served.send_replace(requests);
     }
 
-    /// The follower: waits until the next pass is due, or asked for.
+    /// For the polling task: waits until the next poll is due or requested.
     pub(crate) async fn wait_until_due(&self) {
-        // Asked for during the last pass, it is due at once: the permit is kept.
+        // A request during the last poll makes the next one due at once: `Notify` keeps the permit.
         let _ = timeout(POLL_INTERVAL, self.nudge.notified()).await;
     }
 }
@@ -59,7 +61,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_pass_that_began_before_serves_nobody() {
+    async fn a_poll_that_began_before_a_request_does_not_serve_it() {
         let polls = Arc::new(PollRequests::new());
         let began = polls.requests();
         let waiting = {
@@ -71,6 +73,6 @@ mod tests {
         assert!(polls.has_waiters(polls.requests()) && !waiting.is_finished());
         polls.complete(polls.requests());
         assert!(waiting.await.unwrap());
-        assert!(!polls.poll_within(Duration::ZERO).await, "nobody passes");
+        assert!(!polls.poll_within(Duration::ZERO).await, "no task polls");
     }
 }

@@ -1,14 +1,14 @@
-//! How entries in Redis prove that an instance of this cache wrote them, for the key under which they stand.
+//! How an entry in Redis proves that an instance of this cache wrote it, and for this key.
 //!
-//! Every entry ends with a tag over its key, its fill, its header and its value.
-//! - Without a secret the tag is a checksum (XXH3, 128 bits): it finds what was damaged, or copied under another key.
-//! - With [`EntrySecrets`] it is the first half of an HMAC-SHA-256, so only an instance that knows the secret can write an entry
-//!   that is taken.
-//! - A sealed entry is encrypted too: the tag is that of XChaCha20-Poly1305. The fill is random and used once, and so serves as
-//!   the nonce.
+//! Every entry ends with a mac over its key, its fill, its header and its value:
+//! - Without a secret the mac is a checksum (XXH3, 128 bits). It detects damage, and entries copied under another key.
+//! - With [`EntrySecrets`] it is the first half of an HMAC-SHA-256: only an instance that knows the secret can write an
+//!   entry that is accepted.
+//! - A sealed entry is encrypted as well: the mac is the tag of XChaCha20-Poly1305. The fill is random and used once,
+//!   so it serves as the nonce.
 //!
-//! A tag does not tell when: an entry that was genuine once can be set back under its own key for as long as its TTL runs. A
-//! class for which that matters keeps its values in memory.
+//! A mac does not prove that an entry is current: within its TTL, an attacker can write an earlier genuine entry back
+//! under its own key. Make a class memory-only if that matters.
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,16 +25,17 @@ use crate::error::Error;
 use crate::protocol::frame::{Entry, SealKind};
 
 const SECRET_BYTES_MIN: usize = 32;
-/// What a derived key is for. Another use of the same secret has another key.
+/// The purpose of a derived key. Another use of the same secret derives another key.
 const AUTHENTICATED_USE: &[u8] = b"larder: entries in Redis, authenticated, 1";
 const SEALED_USE: &[u8] = b"larder: entries in Redis, sealed, 1";
 const MAC_BYTES: usize = 16;
 
-/// The secret by which the instances of one cache know each other's entries in Redis, and a second one while the first is
-/// being replaced. See [`Builder::entry_secrets`](crate::Builder::entry_secrets).
+/// The secret with which the instances of one cache authenticate each other's entries in Redis; a second one is
+/// accepted while the first is being replaced. See [`Builder::entry_secrets`](crate::Builder::entry_secrets).
 ///
-/// To replace a secret, start every instance with `EntrySecrets::new(old)?.and(new)?`, then with `EntrySecrets::new(new)?.and(old)?`,
-/// and after the longest TTL with the new one alone. No instance then meets an entry that it does not know.
+/// To replace a secret, start every instance with `EntrySecrets::new(old)?.and(new)?`, then with
+/// `EntrySecrets::new(new)?.and(old)?`, and after the longest TTL with the new one alone. Every instance then accepts
+/// every entry at each step.
 ///
 /// # Examples
 ///
@@ -49,7 +50,7 @@ const MAC_BYTES: usize = 16;
 #[derive(Clone)]
 pub struct EntrySecrets(Arc<[DerivedKeys]>);
 
-/// What one secret gives.
+/// The keys derived from one secret.
 #[derive(Clone)]
 struct DerivedKeys {
     mac: Hmac<Sha256>,
@@ -57,8 +58,8 @@ struct DerivedKeys {
 }
 
 impl EntrySecrets {
-    /// Entries are written and known by this secret: at least 32 random bytes, in any form. The keys
-    /// themselves are derived from it with HKDF-SHA-256.
+    /// Writes and accepts entries with this secret: at least 32 random bytes, in any form. HKDF-SHA-256 derives the
+    /// keys from it.
     ///
     /// # Errors
     ///
@@ -67,7 +68,7 @@ impl EntrySecrets {
         Ok(EntrySecrets(Arc::new([derived(secret.as_ref())?])))
     }
 
-    /// Entries that were written by this secret are known as well.
+    /// Also accepts entries that were written with this secret.
     ///
     /// # Errors
     ///
@@ -98,16 +99,16 @@ fn derived(secret: &[u8]) -> Result<DerivedKeys, Error> {
     let secret = Hkdf::<Sha256>::new(None, secret);
     let key_for = |purpose| {
         let mut key = [0; 32];
-        // 32 bytes are fewer than HKDF can give.
+        // HKDF-SHA-256 can expand to far more than 32 bytes.
         secret.expand(purpose, &mut key).expect("HKDF gives 32 bytes");
         key
     };
-    // HMAC takes a key of any length.
+    // HMAC accepts a key of any length.
     let mac = KeyInit::new_from_slice(&key_for(AUTHENTICATED_USE)).expect("a key of 32 bytes");
     Ok(DerivedKeys { mac, cipher: XChaCha20Poly1305::new(&key_for(SEALED_USE).into()) })
 }
 
-/// How a class's entries are protected in Redis. In memory values stand as they are.
+/// How a class's entries are protected in Redis. Values in memory are not protected.
 ///
 /// # Examples
 ///
@@ -119,24 +120,24 @@ fn derived(secret: &[u8]) -> Result<DerivedKeys, Error> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Protection {
-    /// Authenticated if the cache has [`EntrySecrets`]; otherwise only damage is found.
+    /// Authenticated if the cache has [`EntrySecrets`]; otherwise only damage is detected.
     #[default]
     Standard,
-    /// Authenticated. Without keys the class cannot be opened in a cache that has Redis.
+    /// Authenticated. Without a secret the class cannot be opened in a cache that has Redis.
     Authenticated,
-    /// Authenticated and encrypted; keys are needed likewise.
+    /// Authenticated and encrypted; a secret is required likewise.
     Sealed,
 }
 
-/// Closes and opens one class's entries.
+/// Seals and opens one class's entries.
 pub(crate) struct Sealer {
     kind: SealKind,
-    /// The first closes, each opens. None if `kind` is a checksum.
+    /// The first seals, each opens. Empty if `kind` is a checksum.
     keys: Arc<[DerivedKeys]>,
 }
 
 impl Sealer {
-    /// `None` if this protection needs keys and there are none.
+    /// `None` if this protection needs a secret and there is none.
     pub(crate) fn new(protection: Protection, keys: Option<&EntrySecrets>) -> Option<Self> {
         let kind = match (protection, keys) {
             (Protection::Standard, None) => SealKind::Checked,
@@ -151,7 +152,7 @@ impl Sealer {
         Some(Sealer { kind, keys })
     }
 
-    /// Makes `entry` one that proves itself under `key`.
+    /// Seals `entry` for `key`.
     pub(crate) fn seal(&self, key: &[u8], mut entry: Entry) -> Entry {
         entry.seal.kind = self.kind;
         let context = self.context(key, &entry);
@@ -163,15 +164,15 @@ impl Sealer {
                 let cipher = &self.keys[0].cipher;
                 let tag = cipher.encrypt_inout_detached(&nonce(&entry), &context, text.as_mut_slice().into());
                 entry.payload = entry.payload.map(|_| Bytes::from(text));
-                // Only a text of 256 GiB is too long for the cipher.
+                // The cipher refuses only texts of 256 GiB and more.
                 tag.expect("an entry is not that long").into()
             }
         };
         entry
     }
 
-    /// Returns the value's bytes (`None` for an absence). Fails if the entry is damaged, was written under another key or with
-    /// another protection, or with an unknown secret.
+    /// Returns the value's bytes (`None` for an absence). Fails if the entry is damaged, or was written for another
+    /// key, with another protection, or with an unknown secret.
     pub(crate) fn open(&self, key: &[u8], entry: &Entry) -> Result<Option<Bytes>, SealError> {
         if entry.seal.kind != self.kind {
             return Err(SealError);
@@ -192,14 +193,15 @@ impl Sealer {
     fn decrypt(&self, entry: &Entry, context: &[u8]) -> Result<Option<Bytes>, SealError> {
         let (nonce, tag) = (nonce(entry), entry.seal.mac.into());
         let mut text = entry.payload.as_deref().unwrap_or_default().to_vec();
-        // A key decrypts the text only after it has found its own tag, so the next key finds it as it was.
+        // A key decrypts only after the mac matched, so a key that does not match leaves the text unchanged for the
+        // next one.
         let is_genuine = self.keys.iter().any(|keys| {
             keys.cipher.decrypt_inout_detached(&nonce, context, text.as_mut_slice().into(), &tag).is_ok()
         });
         is_genuine.then(|| entry.payload.is_some().then(|| Bytes::from(text))).ok_or(SealError)
     }
 
-    /// What of an entry is in its tag and not encrypted.
+    /// The parts of an entry that the mac covers and that are not encrypted.
     fn context(&self, key: &[u8], entry: &Entry) -> Vec<u8> {
         let mut context = entry.context(key);
         if self.kind != SealKind::Sealed {
@@ -217,8 +219,8 @@ impl DerivedKeys {
     }
 
     fn tag(&self, context: &[u8]) -> [u8; MAC_BYTES] {
-        let whole: [u8; 32] = self.mac(context).finalize().into_bytes().into();
-        *whole.first_chunk().expect("half of 32 bytes")
+        let full: [u8; 32] = self.mac(context).finalize().into_bytes().into();
+        *full.first_chunk().expect("half of 32 bytes")
     }
 }
 
@@ -226,7 +228,7 @@ fn checksum(context: &[u8]) -> [u8; MAC_BYTES] {
     xxh3_128(context).to_le_bytes()
 }
 
-/// The entry is damaged, stands under another key than it was written for, or was written without a secret that is known here.
+/// The entry is damaged, was written for another key, or was written with a secret that is unknown here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("its seal is not one that an instance with this cache's secret makes for this key")]
 pub(crate) struct SealError;
@@ -293,9 +295,9 @@ mod tests {
     #[test]
     fn no_bit_of_an_entry_can_be_changed() {
         for sealer in each() {
-            let whole = sealer.seal(b"k", entry(Some(b"value"))).encode();
-            for bit in 0..whole.len() * 8 {
-                let mut bytes = whole.to_vec();
+            let sealed = sealer.seal(b"k", entry(Some(b"value"))).encode();
+            for bit in 0..sealed.len() * 8 {
+                let mut bytes = sealed.to_vec();
                 bytes[bit / 8] ^= 1 << (bit % 8);
                 if let Ok(Frame::Entry(entry)) = Frame::parse(&Bytes::from(bytes)) {
                     assert_eq!(sealer.open(b"k", &entry), Err(SealError), "bit {bit}");

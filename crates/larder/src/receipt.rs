@@ -1,4 +1,4 @@
-//! What an invalidation did, for the acknowledgement of the write behind it.
+//! What an invalidation did, for the acknowledgement of its write.
 
 use std::fmt;
 
@@ -7,8 +7,8 @@ use std::fmt;
 pub enum Delivery {
     /// Every `fresh` read on any instance, and every read on this one, sees the write from now on.
     Sent,
-    /// Redis could not be reached, or the journal is incomplete. This instance sees the write from now on, and uses Redis again
-    /// only after the invalidation has been sent.
+    /// Redis was away, or the journal is incomplete. This instance sees the write from now on, and uses Redis again
+    /// only after the invalidation was sent.
     Queued,
 }
 
@@ -21,8 +21,8 @@ impl fmt::Display for Delivery {
     }
 }
 
-/// How many copies an invalidation found and dropped. Entries that fell with their tag are not counted: they are dropped
-/// when somebody next asks for them.
+/// How many copies an invalidation found and removed. Entries that are invalidated with their tag are not counted: the
+/// next read of each finds it invalid.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Dropped {
     /// In this process's memory.
@@ -31,7 +31,7 @@ pub struct Dropped {
     pub redis: u64,
 }
 
-/// What was named and dropped, and whether everybody knows. Acknowledge the write with it.
+/// What was named and removed, and whether every tier has it. Acknowledge the write with it.
 ///
 /// # Examples
 ///
@@ -73,7 +73,7 @@ impl Receipt {
         self.keys
     }
 
-    /// How many tags and whole classes were named.
+    /// How many tags and classes were named.
     pub fn tags(&self) -> usize {
         self.tags
     }
@@ -83,13 +83,13 @@ impl Receipt {
         self.patterns
     }
 
-    /// How many copies were found and dropped, and where.
+    /// How many copies were found and removed, and where.
     pub fn dropped(&self) -> Dropped {
         self.dropped
     }
 
-    /// Whether the database's journal holds it, so that no crash and no failover can lose it. Never without a journal;
-    /// with one, only when the database could not be asked.
+    /// Whether the database's journal contains the invalidation, so that no crash and no failover can lose it. Always
+    /// `false` without a journal; with one, `false` only if the database did not answer.
     pub fn is_journalled(&self) -> bool {
         self.is_journalled
     }

@@ -1,4 +1,4 @@
-//! Where an answer came from, and where it is kept.
+//! Where an answer came from, and where it is stored.
 
 /// The tier or load that answered one read.
 ///
@@ -19,50 +19,50 @@ pub enum Source {
     Redis,
     /// The loader, because no tier could answer.
     Load {
-        /// Where the answer is kept for later reads.
+        /// Where the answer is stored for later reads.
         placement: Placement,
     },
-    /// The loader, because the caches were passed by: switched off, or a read inside a load.
+    /// The loader, without the tiers: caching is off, or the read runs inside a load.
     Bypass,
 }
 
-/// Where a loaded answer is kept.
+/// Where a loaded answer is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Placement {
     /// In this process's memory.
     Memory,
-    /// In Redis, from where each process takes it at its next read.
+    /// In Redis, from where each process copies it at its next read.
     Redis,
     /// Nowhere: the next read loads again.
     Nowhere(NotStoredReason),
 }
 
-/// Why a loaded answer is kept nowhere.
+/// Why a loaded answer is not stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum NotStoredReason {
     /// An invalidation, or another fill, overtook the load.
     Overtaken,
-    /// The class's policy keeps no absent answers, or nothing at all.
+    /// The class's policy stores no absent answers, or nothing at all.
     Policy,
-    /// The class's codec does not bring the value back as it was; see [`Codec`](crate::codec::Codec).
+    /// The class's codec does not carry the value; see [`Codec`](crate::codec::Codec).
     NotCarried,
     /// The encoded value is larger than
     /// [`ClassBuilder::max_value_bytes`](crate::class::ClassBuilder::max_value_bytes) allows.
     TooLarge,
     /// Memory is too small for it.
     NoRoom,
-    /// Redis could not be reached, or did not take it.
+    /// Redis was away, or refused the entry.
     NotTaken,
-    /// The loader read what may never be committed, or may be old; see [`spoil`](crate::loading::spoil). No other read
-    /// gets the answer either.
+    /// The loader read rows that may never be committed, or may be old; see [`spoil`](crate::loading::spoil). No other
+    /// read gets the answer either.
     Spoiled,
-    /// Another load of the same key took too long, and this one ran beside it.
+    /// Another load of the same key took too long, and this one ran in parallel without its lease.
     Beside,
 }
 
 impl NotStoredReason {
-    /// Its word, such as `too-large`.
+    /// The reason's label, such as `too-large`.
     pub fn as_str(self) -> &'static str {
         match self {
             NotStoredReason::Overtaken => "overtaken",

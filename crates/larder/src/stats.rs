@@ -1,4 +1,4 @@
-//! What the caches did, counted per class.
+//! Counts what the caches did, for each class.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -6,15 +6,15 @@ pub(crate) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Counts, and says the how manieth this is: 1 for the first.
+/// Increments the counter and returns its new value: 1 for the first.
 pub(crate) fn count_nth(counter: &AtomicU64) -> u64 {
     counter.fetch_add(1, Ordering::Relaxed) + 1
 }
 
-/// Declares each count once, for the counters that run and for the snapshot that is shown.
+/// Declares each count once, for the running counters and for the snapshot.
 macro_rules! counts {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// One class's counters. Independent counts; none guards anything, so relaxed order is enough.
+        /// One class's counters. They guard no other data, so relaxed order is enough.
         #[derive(Debug, Default)]
         pub(crate) struct Counters {
             $(pub(crate) $name: AtomicU64,)*
@@ -26,7 +26,7 @@ macro_rules! counts {
             }
         }
 
-        /// Counts since the class was opened, all of them reads unless said otherwise.
+        /// Counts since the class was opened. They count reads unless they say otherwise.
         ///
         /// # Examples
         ///
@@ -58,87 +58,88 @@ macro_rules! counts {
 counts! {
     /// Answered from this process's memory.
     memory_hits,
-    /// Of those in memory: answered while Redis or the journal was out of touch, by a copy younger than the bound.
+    /// Of the memory hits: answered while Redis or the journal was away, by a copy younger than the staleness bound.
     outage_hits,
     /// Answered from Redis.
     redis_hits,
-    /// Of those in memory and Redis: the answer was that there is none.
+    /// Of the hits in memory and Redis: the answer was that there is no such value.
     absent_hits,
-    /// Of those in Redis: the answer arrived while this read tried for the lease.
+    /// Of the Redis hits: the entry arrived while this read tried to get the lease.
     late_hits,
-    /// Shared the result of a flight that another read of this process led.
+    /// Followers: shared the result of a flight of this process.
     joins,
-    /// Waited for a flight to land that had begun too early to be joined, and then looked again.
+    /// Waited for the end of a flight that had begun too early to be joined, and then looked again.
     passed_flights,
     /// Looked again because another instance was loading.
     lease_waits,
-    /// Loaded beside another instance, whose load outlasted all patience.
+    /// Loaded without the lease, because another instance's load took longer than the load time-out.
     lease_waits_in_vain,
-    /// Asked the loader.
+    /// Called the loader.
     loads,
-    /// Of those: while the shared tier could not be used.
+    /// Of the loads: while Redis is configured and could not be used.
     untiered_loads,
-    /// Looked without a loader, and found nothing.
+    /// Looked without a loader and found nothing.
     get_misses,
     /// Loads that failed or timed out.
     load_failures,
-    /// Loads whose value was not kept because their loader said so: it ran inside an open transaction, or on a standby.
+    /// Loads whose value was not stored because the load was spoiled: it ran inside an open transaction, or on a
+    /// standby.
     loads_spoiled,
-    /// Fills that an invalidation overtook: the stale sets that did not happen.
+    /// Fills that were refused because an invalidation overtook them: stale sets that were prevented.
     fills_refused,
-    /// Copies that were not kept in memory because an invalidation overtook the read that brought them.
+    /// Copies that were not inserted into memory because an invalidation overtook their read.
     inserts_refused,
-    /// Entries in Redis that were passed over: one of their tags had been invalidated, or another version wrote them.
+    /// Entries in Redis that were not used: one of their tags had been invalidated, or another version had written
+    /// them.
     passed_over,
-    /// Of the loads: values that were put, not loaded.
+    /// Of the loads: those of a `put`, which runs no loader.
     puts,
-    /// Values that were put by a permit. No reads.
+    /// Values that were put by a permit. Not counted as reads.
     puts_permitted,
-    /// Values that were computed under a permit and not put: something was invalidated meanwhile, another value came first,
-    /// or the permit's time was over. No reads.
+    /// Values that were computed under a permit and not put: an invalidation voided it, another value came first, or
+    /// the permit expired. Not counted as reads.
     puts_refused,
-    /// Reads that passed the caches by: switched off, or inside a load.
+    /// Reads that bypassed the tiers: caching is off, or the read ran inside a load.
     bypasses,
-    /// Invalidations of a key, of the whole class or of everything by this instance, by hand or with a write.
+    /// Invalidations of a key, of the class or of everything by this instance, by hand or with a write.
     invalidations,
-    /// Entries in Redis that did not prove to be of this class and key: damaged, forged, copied, or written by a type of another
-    /// shape. Each is a miss.
+    /// Entries in Redis that do not open as an entry of this class and key: damaged, forged, copied, or written by a
+    /// type of another shape. Each is a miss.
     broken_frames,
-    /// Loaded values that the class's codec does not bring back as they were: served, and not stored.
+    /// Loaded values that the class's codec does not carry: served, and not stored.
     not_carried,
-    /// Loaded values that were larger than the class allows: served, and not stored.
+    /// Loaded values that are larger than the class allows: served, and not stored.
     too_large,
 }
 
 impl Stats {
-    /// Reads that asked the caches.
+    /// Reads: hits and misses.
     pub fn lookups(&self) -> u64 {
         self.hits() + self.misses()
     }
 
-    /// Reads answered by a tier, or by a load that another read of this process led.
+    /// Reads that a tier answered, or a flight that another read of this process led.
     pub fn hits(&self) -> u64 {
         self.memory_hits + self.redis_hits + self.joins
     }
 
-    /// Reads that asked the loader, or had none and found nothing. Those that passed the caches by count too: see
-    /// [`Stats::bypasses`].
+    /// Reads that called the loader, or had none and found nothing. Bypasses count too: see [`Stats::bypasses`].
     pub fn misses(&self) -> u64 {
         self.loads.saturating_sub(self.puts) + self.get_misses
     }
 
-    /// Reads answered without asking the loader for each, in per cent of [`Stats::lookups`]; 0 without any.
+    /// [`Stats::hits`] in per cent of [`Stats::lookups`]; 0 without any read.
     pub fn hit_rate_percent(&self) -> f64 {
         if self.hits() == 0 { 0.0 } else { 100.0 * self.hits() as f64 / self.lookups() as f64 }
     }
 
-    /// What was counted since `earlier`, a snapshot of the same class.
+    /// What was counted since `earlier`, an earlier snapshot of the same class.
     #[must_use]
     pub fn since(&self, earlier: &Stats) -> Stats {
         self.zip(earlier, u64::saturating_sub)
     }
 
-    /// The counts of both.
+    /// The sum of both.
     #[must_use]
     pub fn plus(&self, other: &Stats) -> Stats {
         self.zip(other, u64::saturating_add)

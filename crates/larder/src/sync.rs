@@ -1,4 +1,5 @@
-//! What the in-process tier synchronises by, named in one place: a proof compiles `local` against a scheduler's own.
+//! The synchronisation primitives of the memory tier, named in one place: a proof compiles `local` with those of a
+//! scheduler instead.
 
 pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
 pub(crate) use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,24 +1,25 @@
-//! How long loads take: a histogram without a lock, and its mean and tail.
+//! How long loads take: a lock-free histogram with its mean and quantiles.
 //!
-//! Buckets are eight to each power of two of microseconds, so a figure read back is at most an eighth too high.
+//! There are eight buckets to each power of two of microseconds, so a quantile is at most an eighth too high.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Buckets to a power of two.
+/// Buckets for each power of two.
 const STEPS: u64 = 8;
-/// Up to 2^27 µs, two minutes: a load ends at its time-out, far sooner.
+/// The buckets cover up to 2^27 µs, about two minutes; the last one also counts everything longer. A load ends at its
+/// time-out, at most 2 s.
 const BUCKETS: usize = 200;
 
-/// Counts durations. Every part is an independent count that guards nothing, so relaxed order is enough; a snapshot taken
-/// while others count may be off by what they count.
+/// Counts durations. The counters guard no other data, so relaxed order is enough; a snapshot can miss durations that
+/// are recorded at the same time.
 pub(crate) struct Histogram {
     buckets: Box<[AtomicU64]>,
     sum_micros: AtomicU64,
     max_micros: AtomicU64,
 }
 
-/// How long the loads of a class took, since it was opened. Loads that failed, timed out or were cancelled count too.
+/// How long the loads of a class took since it was opened. Loads that failed, timed out or were cancelled count too.
 ///
 /// # Examples
 ///
@@ -39,17 +40,17 @@ pub(crate) struct Histogram {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LoadTimes {
-    /// How many loads.
+    /// The number of loads.
     pub count: u64,
-    /// All of them together.
+    /// The sum of their durations.
     pub total: Duration,
-    /// Their mean; zero without any, like the others.
+    /// The mean; like the others, zero if there were no loads.
     pub mean: Duration,
-    /// Half of them took no longer than about this.
+    /// The median: half of the loads took at most about this long.
     pub p50: Duration,
-    /// Ninety-nine in a hundred took no longer than about this.
+    /// 99 % of the loads took at most about this long.
     pub p99: Duration,
-    /// The longest.
+    /// The longest load.
     pub max: Duration,
 }
 
@@ -69,7 +70,7 @@ impl Histogram {
         self.max_micros.fetch_max(micros, Ordering::Relaxed);
     }
 
-    /// Times whatever happens until the guard is dropped: a load that is cancelled is dropped half-way.
+    /// Records the time until the guard is dropped. A guard is used because a cancelled load is dropped before its end.
     pub(crate) fn timing(&self) -> Timing<'_> {
         Timing { histogram: self, began: Instant::now() }
     }
@@ -111,7 +112,7 @@ impl Drop for Timing<'_> {
     }
 }
 
-/// Below 8 µs one bucket each; above, the three bits after the leading one name the step.
+/// Below 8 µs there is one bucket for each microsecond; above, the three bits after the leading one select the bucket.
 fn bucket(micros: u64) -> usize {
     let nth = if micros < STEPS {
         micros
@@ -139,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mean_and_tail_are_those_of_what_was_counted() {
+    fn mean_and_quantiles_are_those_of_the_recorded_durations() {
         let histogram = Histogram::new();
         assert_eq!(histogram.snapshot(), LoadTimes::default());
         for millis in 1..=100 {
@@ -154,7 +155,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_bucket_holds_what_falls_into_it(micros in 0_u64..1 << 26) {
+        fn a_bucket_holds_the_durations_that_it_counts(micros in 0_u64..1 << 26) {
             let nth = bucket(micros);
             prop_assert!(micros <= upper(nth) && upper(nth) <= micros + micros / 8);
             prop_assert!(nth == 0 || upper(nth - 1) < micros);

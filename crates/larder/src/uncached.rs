@@ -1,16 +1,15 @@
-//! Keeping the caches out of a piece of work.
+//! Runs a piece of work with caching off.
 
 use std::future::Future;
 
 tokio::task_local! {
-    /// Set while this task loads, or wants to be left alone: cached reads then go to their loader and store
-    /// nothing. An outer entry must not be built from an older inner one, and what an uncommitted
-    /// transaction sees must never be filled.
+    /// Set while this task runs a load or called `uncached`: cached reads then go to their loader and store nothing. An
+    /// outer entry must not be built from an older inner one, and uncommitted rows must never be stored.
     static UNCACHED: ();
 }
 
-/// Runs `work` so that every cached read in it goes to its loader and stores nothing. Loaders run like this;
-/// so should code that reads inside a database transaction of its own. Tasks that `work` spawns are outside.
+/// Runs `work` so that every cached read in it goes to its loader and stores nothing. Loaders run like this; so should
+/// code that reads inside its own database transaction. Tasks that `work` spawns are not included.
 ///
 /// # Examples
 ///

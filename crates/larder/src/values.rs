@@ -1,4 +1,4 @@
-//! Plain values of the user's own, which no loader brings: put, look, drop.
+//! Values that no loader returns: the application puts, looks up and invalidates them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,20 +18,21 @@ use crate::receipt::{Delivery, Receipt};
 use crate::source::Source;
 use crate::stats::count;
 
-/// How often a put tries again that found another's value where it was to put its own.
+/// How often a put tries in total if it finds another value under the key where it was to store its own.
 const ATTEMPTS: usize = 4;
-/// How long a put waits for the journal to be followed. Beyond, the value may be dropped again by its own row.
+/// How long a put waits for a poll of the journal. After that time the put continues, and the journalled invalidation
+/// may remove the value again.
 const JOURNAL_POLL_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// What became of a [`Class::put`].
+/// The result of a [`Class::put`].
 #[must_use = "a value may not have been stored, and a receipt may say `queued`"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PutOutcome {
-    /// Of the invalidation of what stood there before. A permit's put makes none.
+    /// The receipt of the invalidation of the earlier value. A permit's put makes none.
     pub receipt: Receipt,
-    /// Whether the value was stored. It is not when an invalidation or another put overtook it, when the class is switched
-    /// off or its policy keeps nothing, when its permit is void or its time over, inside a load, or when it is too large or its
-    /// codec does not carry it.
+    /// Whether the value was stored. It is not stored if an invalidation or another put overtook it, the class is
+    /// switched off, its policy stores nothing, its permit is void or expired, the put runs inside a load, or the value
+    /// is too large or not carried by its codec.
     pub is_stored: bool,
 }
 
@@ -40,21 +41,21 @@ where
     K: Key + ?Sized,
     V: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
-    /// Puts a value that no row of the database stands behind, such as a preference or a token of another service. For one that
-    /// is computed from the database draw a [`permit`](Class::permit) first: a write that is acknowledged while it is computed
-    /// would not void this put, and its outdated value would stand.
+    /// Puts a value that is not computed from the database, such as a preference or a token of another service. For a
+    /// value that is computed from the database, draw a [`permit`](Class::permit) first: a write that is acknowledged
+    /// during the computation would not void this put, and the outdated value would stay.
     ///
-    /// Puts `value` under `key`: whatever stood there is dropped everywhere, then the value is filled under a lease, as if a
-    /// load had brought it. There is no blind `SET`, so no reader that is slower brings back what stood there before.
+    /// The put invalidates the earlier value on all instances, then fills `value` under a lease, like a load. It never
+    /// uses a plain `SET`, so a slower reader cannot store the earlier value again.
     ///
-    /// - Once it returned with `sent`, no read on any instance that is `fresh`, and none on this one, returns what stood
-    ///   there before.
-    /// - Of two puts at once one value stays, on all instances the same, or none when each overtook the other.
-    /// - While Redis is away (`queued`) the value stays in this process alone, for no longer than the staleness bound.
-    /// - A cache forgets: the value ends with its TTL (five minutes unless the policy says otherwise), for want of room, or with
-    ///   the Redis that held it. What must not be lost belongs in the database.
-    /// - With a journal the drop is journalled first, and the journal followed at once; without Redis the value is this
-    ///   process's, and others only drop theirs.
+    /// - After it returned with `sent`, no `fresh` read on any instance, and no read on this one, returns the earlier
+    ///   value.
+    /// - Of two concurrent puts one value stays, the same on all instances; or none, if each overtook the other.
+    /// - While Redis is away (`queued`) the value stays in this process only, no longer than the staleness bound.
+    /// - A cache may forget: the value ends with its TTL (five minutes unless the policy says otherwise), by eviction,
+    ///   or with the Redis that held it. Store in the database what must not be lost.
+    /// - With a journal the invalidation is journalled first, and the journal is polled at once. Without Redis the
+    ///   value is in this process only, and other processes only remove theirs.
     ///
     /// # Examples
     ///
@@ -78,31 +79,33 @@ where
             attempt += 1;
             let receipt = self.invalidate(key).await;
             if receipt.is_journalled() && receipt.delivery() == Delivery::Sent {
-                // Or else the journal would tell of this drop later, and take the value with it.
+                // Without this poll, a later one would report this put's own invalidation and remove the new value.
                 self.engine.poll_journal(JOURNAL_POLL_TIMEOUT).await;
             }
             match self.fill(&spelled, &tags, &value).await {
                 Some(is_stored) => return PutOutcome { receipt, is_stored },
-                // Another's value was there, brought by a load or a put that began after the drop.
+                // There was another value, stored by a load or a put that began after the invalidation.
                 None if attempt < ATTEMPTS => {}
                 None => return PutOutcome { receipt, is_stored: false },
             }
         }
     }
 
-    /// Fills by a flight of its own; `None` when another's value was there first.
+    /// Fills in a flight of its own; `None` if another value was stored first.
     async fn fill(&self, key: &KeyBuf, tags: &Tags, value: &AnyValue) -> Option<bool> {
         let core = &self.core;
+        // Relaxed: one task writes and reads it.
         let was_asked = AtomicBool::new(false);
         let load = || async {
             count(&core.common.counters.puts);
             was_asked.store(true, Ordering::Relaxed);
             Ok::<_, std::convert::Infallible>(Some(value.clone()))
         };
-        // Fresh: it joins no flight that began before now, and memory, which has nothing, is not asked.
+        // Fresh: it joins no flight that began before now, and skips memory, which the invalidation emptied for this
+        // key.
         let found = self.engine.read(core, key, || tags.clone(), Consistency::Fresh, load).await;
         match found {
-            // The flight of another, which ended badly.
+            // The flight belonged to another read and failed.
             Err(_) => None,
             Ok(ReadOutcome { source: source @ Source::Load { .. }, .. })
                 if was_asked.load(Ordering::Relaxed) =>
@@ -133,8 +136,8 @@ where
         self.get(key).await.is_some()
     }
 
-    /// Drops every entry of the class whose key's text, `part:part`, matches `pattern`; see [`Cache::invalidate_matching`],
-    /// whose price it has.
+    /// Invalidates every entry of the class whose key's text, `part:part`, matches `pattern`. It costs as much as
+    /// [`Cache::invalidate_matching`].
     ///
     /// # Errors
     ///
@@ -159,7 +162,7 @@ where
     /// # }
     /// ```
     pub async fn invalidate_matching(&self, pattern: &str) -> Result<Receipt, Error> {
-        // Refused before the class's name makes something of it.
+        // Check first: with the class's name before it, an empty pattern would be accepted.
         Pattern::parse(pattern)?;
         count(&self.core.common.counters.invalidations);
         let cache = Cache { engine: self.engine.clone(), namespace: self.engine.namespace.clone() };

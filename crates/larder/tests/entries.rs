@@ -1,5 +1,5 @@
-//! An entry proves what it is: nothing that stands in Redis is served but what an instance of this cache stored under that
-//! very key, as a value of that very type.
+//! A read serves an entry from Redis only if an instance of this cache stored it, under the same key, as a value of the
+//! same type.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
 
@@ -30,7 +30,7 @@ struct Offer {
 const OFFER: Offer = Offer { discount: None, price: 1, stock: 7 };
 
 #[tokio::test]
-async fn a_value_with_a_field_left_out_comes_back_as_it_was_or_is_not_stored() {
+async fn a_value_with_a_skipped_field_is_equal_after_decoding_or_is_not_stored() {
     let redis = Redis::start().unwrap();
     let [a, b] =
         [shared(&redis).await, shared(&redis).await].map(|c| c.class::<u32, Offer>("offers").open().unwrap());
@@ -47,7 +47,7 @@ async fn a_value_with_a_field_left_out_comes_back_as_it_was_or_is_not_stored() {
     }
 }
 
-/// Two releases of one type, side by side on one Redis: what the first stored and what the second makes of it.
+/// Runs two releases of one type on one Redis; neither may serve the other's entries.
 async fn never_exchanged<A, B>(redis: &Redis, name: &str, first: A, second: B)
 where
     A: Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static,
@@ -63,7 +63,7 @@ where
             let (loaded, source) = load(&new, 7, second.clone()).await;
             assert_eq!(loaded, second, "{name}");
             if source == (Source::Load { placement: Placement::Nowhere(NotStoredReason::NotCarried) }) {
-                // Nothing is exchanged where nothing is stored.
+                // Nothing is stored, so nothing can be exchanged.
                 assert_eq!(codec, Codec::Postcard);
                 return;
             }
@@ -150,7 +150,8 @@ async fn two_releases_of_one_type_never_exchange_entries() {
     assert_ne!(then::Order::New, then::Order::Paid);
 }
 
-/// Release B declares a tag that release A does not: an invalidation of it passes A's entries over.
+/// Release B declares a tag that release A does not: an invalidation of this tag has to reach every entry that B reads,
+/// so A's entries are misses for B.
 #[tokio::test]
 async fn an_entry_without_one_of_the_tags_is_a_miss() {
     let redis = Redis::start().unwrap();
@@ -159,7 +160,10 @@ async fn an_entry_without_one_of_the_tags_is_a_miss() {
     load(&a, 7, 1).await;
     assert!(within(b.get(&7)).await.is_none());
     load(&b, 7, 2).await;
-    assert!(within(a.get(&7)).await.is_none(), "and one with a tag more: A does not know whether it stands");
+    assert!(
+        within(a.get(&7)).await.is_none(),
+        "an entry with one more tag is a miss too: A does not know that tag's token"
+    );
 }
 
 fn refused<V>(second: ClassBuilder<'_, u32, V>, says: [&str; 2])

@@ -1,4 +1,5 @@
-//! Failure trace 10 and the flight rows of the trap table: one load, no hanging waiter, no join with the past.
+//! Failure trace 10 and the flight rows of the trap table: one load for many reads, no follower that waits forever, no
+//! join with a flight from before a write.
 
 mod support;
 
@@ -27,7 +28,7 @@ async fn trace_10_ten_thousand_misses_over_three_instances_are_one_load() {
         reads.spawn(async move {
             let load = || async move {
                 loads.fetch_add(1, Ordering::SeqCst);
-                // The load itself takes this long: a slow query, not a synchronisation.
+                // The load itself takes this long: it simulates a slow query and synchronises nothing.
                 tokio::time::sleep(Duration::from_millis(500)).await;
                 Ok::<u64, std::fmt::Error>(42)
             };
@@ -50,14 +51,14 @@ async fn trace_10_a_failing_load_gives_every_waiter_its_error() {
             reads.spawn(async move {
                 let load = || async move {
                     loads.fetch_add(1, Ordering::SeqCst);
-                    gate.poll().await;
+                    gate.wait().await;
                     Err::<u64, _>(std::fmt::Error)
                 };
                 values.get_or_load(&7, load).await
             });
         }
         gate.arrival().await;
-        // One hundred tasks, one thread: by the time the gate is passed, all of them wait for this flight.
+        // One hundred tasks run on one thread: when the gate opens, all of them wait for this flight.
         gate.open();
         for answer in within(reads.join_all()).await {
             let error = answer.unwrap_err();
@@ -66,7 +67,7 @@ async fn trace_10_a_failing_load_gives_every_waiter_its_error() {
         }
         assert_eq!(loads.load(Ordering::SeqCst), 1);
 
-        // The lease was given up: the next load does not wait for it to expire.
+        // The lease was released: the next load does not wait until it expires.
         let table = Table::new();
         table.write(7, 1);
         assert_eq!(instance.read(&table, 7).await, Some(1));
@@ -74,7 +75,7 @@ async fn trace_10_a_failing_load_gives_every_waiter_its_error() {
 }
 
 #[tokio::test]
-async fn trace_10_a_panicking_load_hangs_nobody() {
+async fn trace_10_a_panicking_load_leaves_no_read_hanging() {
     let redis = Redis::start().unwrap();
     for instance in [instance(&redis).await, memory_instance().await] {
         let gate = Gate::new();
@@ -82,7 +83,7 @@ async fn trace_10_a_panicking_load_hangs_nobody() {
             let (values, gate) = (instance.values.clone(), gate.clone());
             async move {
                 let load = || async move {
-                    gate.poll().await;
+                    gate.wait().await;
                     if true {
                         panic!("the loader's own");
                     }
@@ -132,7 +133,7 @@ async fn trace_10_a_cancelled_leader_hands_over() {
 }
 
 #[tokio::test]
-async fn a_waiter_that_a_clear_detached_does_not_sleep_its_patience_out() {
+async fn a_follower_that_a_clear_detached_does_not_wait_until_its_timeout() {
     let redis = Redis::start().unwrap();
     let (near, far) = (instance(&redis).await, instance(&redis).await);
     let (table, gate) = (Table::new(), Gate::new());
@@ -144,13 +145,13 @@ async fn a_waiter_that_a_clear_detached_does_not_sleep_its_patience_out() {
         async move { near.read(&table, 7).await }
     });
     tokio::task::yield_now().await;
-    // A report without keys: every flight is detached, no later push finds it, and this Redis is not used before a
-    // heartbeat has asked. So the waiter loads for itself.
+    // A report without keys: it detaches every flight, and no later push wakes the follower. This Redis is not used
+    // before a heartbeat succeeded, so the follower loads for itself.
     redis.command(&["EVAL", "redis.call('SELECT', 1) return redis.call('FLUSHDB')", "0"]).unwrap();
     let opened = std::time::Instant::now();
     gate.open();
     assert_eq!(within(waiter).await.unwrap(), Some(1));
-    assert!(opened.elapsed() < Duration::from_secs(1), "it slept its patience out");
+    assert!(opened.elapsed() < Duration::from_secs(1), "it waited until its time-out");
     assert_eq!(loading.await.unwrap(), Some(1));
     assert!(table.loads() <= 2, "{} loads", table.loads());
 }
@@ -165,7 +166,7 @@ async fn a_load_that_fails_or_panics_on_one_instance_lets_another_load() {
         let failing = tokio::spawn({
             let (values, gate) = (far.values.clone(), gate.clone());
             let load = move || async move {
-                gate.poll().await;
+                gate.wait().await;
                 assert!(!panics, "the loader's own");
                 Err::<u64, _>(std::fmt::Error)
             };
@@ -205,7 +206,7 @@ async fn a_load_beyond_its_time_is_an_error_and_frees_the_key() {
 }
 
 #[tokio::test]
-async fn nobody_joins_a_flight_that_began_before_an_acknowledged_write() {
+async fn no_read_joins_a_flight_that_began_before_an_acknowledged_write() {
     let redis = Redis::start().unwrap();
     for instance in [instance(&redis).await, memory_instance().await] {
         let (table, gate) = (Table::new(), Gate::new());
@@ -215,7 +216,7 @@ async fn nobody_joins_a_flight_that_began_before_an_acknowledged_write() {
         let by_tag = instance.held_list(&table, "all", &gate);
         gate.arrival().await;
         let _ = instance.write(&table, 7, 2).await;
-        // Both flights are still in the air.
+        // Both flights are still in progress.
         assert_eq!(instance.read(&table, 7).await, Some(2));
         assert_eq!(instance.list(&table, "all").await, [2]);
         gate.open();
@@ -260,7 +261,7 @@ async fn fresh_reads_without_redis_load_but_do_not_stampede() {
         fresh.spawn(async move {
             let load = || async move {
                 let read = table.load(7);
-                second.poll().await;
+                second.wait().await;
                 read
             };
             values.read(&7).fresh().or_load(load).await.unwrap().value.map(|value| *value)
@@ -270,11 +271,11 @@ async fn fresh_reads_without_redis_load_but_do_not_stampede() {
     gate.open();
     assert_eq!(first.await.unwrap(), Some(1));
     second.arrival().await;
-    // One thread: everybody whom the first flight's landing woke has boarded the second by now.
+    // One thread: every follower that the end of the first flight woke has joined the second one by now.
     tokio::task::yield_now().await;
     second.open();
     assert!(within(fresh.join_all()).await.iter().all(|value| *value == Some(2)));
-    assert_eq!(table.loads(), 2, "all who waited shared the flight that began after they arrived");
+    assert_eq!(table.loads(), 2, "all followers shared the flight that began after they arrived");
 }
 
 #[tokio::test]
@@ -284,7 +285,7 @@ async fn inside_a_load_cached_reads_go_to_the_database() {
         let table = Table::new();
         table.write(7, 1);
         instance.warm(&table, 7).await;
-        // A foreign write that nobody announced: the inner entry is old.
+        // A foreign write without an invalidation: the inner entry is outdated.
         table.write(7, 2);
         let seen = Arc::new(Mutex::new(None));
         let outer = {
@@ -301,7 +302,7 @@ async fn inside_a_load_cached_reads_go_to_the_database() {
 }
 
 #[tokio::test]
-async fn an_invalidation_goes_on_when_its_caller_is_gone() {
+async fn an_invalidation_completes_although_its_caller_is_gone() {
     let redis = Redis::start().unwrap();
     let (writer, reader) = (instance(&redis).await, instance(&redis).await);
     let table = Table::new();
@@ -310,7 +311,7 @@ async fn an_invalidation_goes_on_when_its_caller_is_gone() {
     table.write(7, 2);
     {
         let mut invalidation = Box::pin(writer.values.invalidate(&7));
-        // Polled once and dropped, as a handler is whose client hung up.
+        // Polled once and dropped, like the future of a handler whose client disconnected.
         let polled =
             std::future::poll_fn(|context| std::task::Poll::Ready(invalidation.as_mut().poll(context)));
         let _ = polled.await;

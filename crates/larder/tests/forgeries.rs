@@ -1,4 +1,4 @@
-//! What stands in Redis and was not stored there by an instance of this cache, under that very key, is never served.
+//! An entry in Redis that no instance of this cache stored under the same key is never served.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
 
@@ -56,7 +56,7 @@ async fn an_entry_that_was_forged_or_copied_grants_nothing() {
         let key_text = users.windows(4).any(|bytes| bytes == b"role");
         assert_eq!(key_text, protection != Protection::Sealed);
         let mut forgeries = vec![admins];
-        // One that an instance without the secret made.
+        // An entry by an instance without the secret.
         let thief: Class<u32, Rights> = shared(&redis).await.class(&name).open().unwrap();
         assert!(within(thief.get(&2)).await.is_none(), "it cannot read ours either");
         load(&thief, 2, Rights { user: 2, role: "superadmin".to_owned() }).await;
@@ -70,7 +70,7 @@ async fn an_entry_that_was_forged_or_copied_grants_nothing() {
             raw.set(&[(&user, forged.clone())]);
             let reader = keyed(&redis, keys()).await;
             let reader = open(reader);
-            // A lease stands in the way of this read alone; everything else is an alarm.
+            // A lease delays this read and is no alarm; every other frame is an alarm.
             if forged[0] != b'L' {
                 assert!(within(reader.get(&2)).await.is_none(), "{forged:?}");
             }
@@ -108,7 +108,7 @@ async fn a_secret_is_replaced_without_a_miss() {
     for step in steps {
         classes.push(keyed(&redis, step).await.class("rooms").open().unwrap());
     }
-    // Each step runs beside the next.
+    // Each step of the rotation runs at the same time as the next.
     for (key, pair) in (0..).zip(classes.windows(2)) {
         for (offset, [writer, reader]) in [[&pair[0], &pair[1]], [&pair[1], &pair[0]]].into_iter().enumerate()
         {
@@ -119,7 +119,7 @@ async fn a_secret_is_replaced_without_a_miss() {
     }
 }
 
-/// Changes a frame as damage and malice do.
+/// Changes a frame at random, like damage or an attacker.
 fn mutated(random: &mut StdRng, frame: &[u8], other: &[u8]) -> Vec<u8> {
     let mut bytes = frame.to_vec();
     let at = random.random_range(0..bytes.len());

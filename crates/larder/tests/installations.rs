@@ -1,4 +1,5 @@
-//! Who may use a namespace: databases that name themselves, and installations without a journal, each by a name of its own.
+//! Which cache can use a namespace: databases that name themselves, and installations without a journal, each with its
+//! own name.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
 
@@ -80,7 +81,7 @@ async fn a_second_installation_in_a_namespace_is_refused_and_says_so() {
     assert_eq!(second.values.stats().redis_hits, 0);
     assert_eq!((first.cache.health(), also.cache.health()), (Health::Working, Health::Working));
 
-    // The other one is gone, and an operator says so.
+    // The other installation is gone, and an operator deletes its claim.
     drop((first, also));
     redis.command(&["DEL", "test:@installation"]).unwrap();
     works(&second).await;
@@ -89,9 +90,10 @@ async fn a_second_installation_in_a_namespace_is_refused_and_says_so() {
     is_refused_for(&late, Trouble::AnotherInstallation).await;
 }
 
-/// What it left in Redis was written before the other one came; nobody has told it of a write since.
+/// The entries that it left in Redis are from before the other installation came, and no write since then was
+/// propagated to it.
 #[tokio::test]
-async fn who_gets_a_namespace_back_starts_with_nothing() {
+async fn an_installation_that_gets_its_namespace_back_starts_empty() {
     let (redis, table) = (Redis::start().unwrap(), Table::new());
     table.write(7, 1);
     let before = installed(&redis, "test").await;
@@ -107,7 +109,7 @@ async fn who_gets_a_namespace_back_starts_with_nothing() {
 }
 
 #[tokio::test]
-async fn a_flushed_redis_stays_with_whom_it_was() {
+async fn a_flushed_redis_is_claimed_again_by_its_installation() {
     let redis = Redis::start().unwrap();
     let first = installed(&redis, "production").await;
     redis.command(&["FLUSHALL"]).unwrap();
@@ -119,7 +121,7 @@ async fn a_flushed_redis_stays_with_whom_it_was() {
     assert_eq!(claim(), "production");
 }
 
-/// Instances that follow the journal tell their own keys alone.
+/// An instance with a journal propagates only to the keys of its own database.
 #[tokio::test]
 async fn a_journal_and_none_do_not_share_a_namespace() {
     let (redis, ledger) = (Redis::start().unwrap(), Ledger::new());
@@ -163,8 +165,9 @@ async fn dropping_everything_leaves_another_databases_entries() {
     assert_eq!(keys.by_class["values"], 1, "its own");
 }
 
-/// One instance learns at once that the database has another name, the other one does not learn it at all: until its watermark is
-/// older than the bound, it may read under the old name. So nothing is acknowledged as sent under the new one before.
+/// One instance notices at once that the database has another identity, the other one does not notice it: until its
+/// watermark is older than the bound, it can read under the old identity. So no write may be acknowledged as sent under
+/// the new identity before.
 #[tokio::test]
 async fn nothing_is_sent_under_a_new_name_while_the_old_one_may_be_read() {
     let (redis, table, ledger) = (Redis::start().unwrap(), Table::new(), Ledger::new());
@@ -189,7 +192,7 @@ async fn nothing_is_sent_under_a_new_name_while_the_old_one_may_be_read() {
             _ => was_queued = true,
         }
         assert_eq!(a.read_fresh(&table, 7).await, Some(version));
-        // What is owed is paid between two writes.
+        // Unsent invalidations are sent between two writes.
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert!(sent > 0, "in the end it is used under the new name");
@@ -199,7 +202,7 @@ async fn nothing_is_sent_under_a_new_name_while_the_old_one_may_be_read() {
     assert_eq!(b.read_fresh(&table, 7).await, Some(version));
 }
 
-/// A database that cannot be asked until it is back.
+/// A journal whose database does not answer until `is_away` is false.
 struct Away {
     ledger: Ledger,
     is_away: Arc<AtomicBool>,
@@ -233,9 +236,9 @@ impl Journal for Away {
     }
 }
 
-/// What it owes stands under the keys of a database that it does not know yet.
+/// Its unsent invalidations name keys of a database whose identity it does not know yet.
 #[tokio::test]
-async fn nothing_owed_is_sent_before_the_database_is_known() {
+async fn no_unsent_invalidation_is_sent_before_the_database_is_known() {
     let (redis, table, ledger) = (Redis::start().unwrap(), Table::new(), Ledger::new());
     let a = journalled(&redis, &ledger).await;
     works(&a).await;
@@ -250,5 +253,5 @@ async fn nothing_owed_is_sent_before_the_database_is_known() {
     is_away.store(false, Ordering::SeqCst);
     works(&b).await;
     assert_eq!(b.read(&table, 7).await, Some(2));
-    eventually("the other instance hears of it", async || a.read(&table, 7).await == Some(2)).await;
+    eventually("the other instance receives it", async || a.read(&table, 7).await == Some(2)).await;
 }

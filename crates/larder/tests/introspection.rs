@@ -1,4 +1,4 @@
-//! Looking into a cache that runs, on memory and on a real Redis.
+//! Inspects a running cache, on memory and on a real Redis.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
 
@@ -29,7 +29,7 @@ async fn explain(instance: &Instance) -> Explanation {
     within(instance.cache.explain(&seven())).await.unwrap()
 }
 
-/// The last invalidation of entry 7 that this instance knows.
+/// The last invalidation of entry 7 that this instance recorded.
 async fn last(instance: &Instance) -> Option<(Cause, Touch)> {
     explain(instance).await.last_invalidation.map(|last| (last.cause, last.named))
 }
@@ -95,7 +95,7 @@ async fn loads_that_are_cut_off_are_in_the_tail() {
 }
 
 #[tokio::test]
-async fn entries_that_fall_for_want_of_room_are_counted() {
+async fn evicted_entries_are_counted() {
     let cache = Cache::builder("test").memory_bytes(64 << 10).build().await.unwrap();
     let class: Class<u32, String> = cache.class("long").open().unwrap();
     assert_eq!(cache.evictions(), 0);
@@ -189,7 +189,7 @@ async fn an_entry_is_explained_where_it_is() {
             [("values", true)]
         );
     }
-    // Fallen with its tag: it is there, and nobody is served with it.
+    // The entry was invalidated with its tag: Redis still holds it, and no read is served with it.
     let _receipt = b.values.invalidate_all().await;
     let Some(RedisState::Entry(entry)) = explain(&a).await.redis.value() else { panic!("no entry in Redis") };
     assert!(!entry.is_served && !entry.tags[0].is_current);
@@ -198,7 +198,7 @@ async fn an_entry_is_explained_where_it_is() {
 }
 
 #[tokio::test]
-async fn the_last_invalidation_is_told_with_its_cause() {
+async fn the_last_invalidation_is_reported_with_its_cause() {
     let redis = Redis::start().unwrap();
     let table = Table::new();
     table.write(7, 1);
@@ -211,7 +211,7 @@ async fn the_last_invalidation_is_told_with_its_cause() {
     assert_eq!(last(&a).await, Some((Cause::Committed, seven())));
     let at = explain(&a).await.last_invalidation.unwrap().at;
     assert!((before..=SystemTime::now()).contains(&at));
-    eventually("b is told", async || last(&b).await == Some((Cause::Push, seven()))).await;
+    eventually("b receives the push", async || last(&b).await == Some((Cause::Push, seven()))).await;
 
     let _receipt = a.values.invalidate(&7).await;
     assert_eq!(last(&a).await, Some((Cause::ByHand, seven())));
@@ -226,7 +226,7 @@ async fn the_last_invalidation_is_told_with_its_cause() {
 }
 
 #[tokio::test]
-async fn what_the_journal_told_is_told_as_such() {
+async fn an_invalidation_from_the_journal_is_reported_with_this_cause() {
     for redis in [Some(Redis::start().unwrap()), None] {
         let (table, ledger) = (Table::new(), Ledger::new());
         table.write(7, 1);
@@ -237,13 +237,16 @@ async fn what_the_journal_told_is_told_as_such() {
         let instance = classes(builder.build().await.unwrap());
         instance.warm(&table, 7).await;
         ledger.note(seven());
-        eventually("told", async || last(&instance).await == Some((Cause::Journal, seven()))).await;
+        eventually("the cause is recorded", async || {
+            last(&instance).await == Some((Cause::Journal, seven()))
+        })
+        .await;
         eventually("dropped", async || explain(&instance).await.memory.is_none()).await;
     }
 }
 
 #[tokio::test]
-async fn a_lost_redis_is_told_from_none() {
+async fn a_lost_redis_differs_from_no_redis() {
     let mut redis = Redis::start().unwrap();
     let (a, table) = (instance(&redis).await, Table::new());
     table.write(7, 1);
@@ -260,7 +263,7 @@ async fn a_lost_redis_is_told_from_none() {
     assert_eq!(within(a.cache.key_counts()).await.redis, RedisAnswer::Away);
     assert_eq!(explain(&a).await.redis, RedisAnswer::Away);
     let page = within(a.cache.keys("*", 10, None)).await.unwrap();
-    assert!(page.is_redis_away && page.next.is_some(), "memory is still to be told");
+    assert!(page.is_redis_away && page.next.is_some(), "memory is still to be listed");
     eventually("the loss is known", async || last(&a).await == Some((Cause::Loss, Touch::Everything))).await;
 
     redis.restart().unwrap();

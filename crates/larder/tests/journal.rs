@@ -1,4 +1,4 @@
-//! The journal's promises: what anybody committed is told to every instance, whatever fails.
+//! The journal's promises: every commit by any program reaches every instance, whatever fails.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
 
@@ -25,7 +25,7 @@ async fn instance(redis: Option<&Redis>, ledger: &Ledger) -> Instance {
     classes(builder.build().await.unwrap())
 }
 
-/// Somebody who has never heard of larder commits: the trigger notes it, and nobody calls an invalidation.
+/// A program without larder commits: the trigger journals the change, and there is no call of an invalidation.
 fn commit_elsewhere(table: &Table, ledger: &Ledger, key: u32, version: u64) {
     table.write(key, version);
     ledger.note(Touch::entry("values", [key.to_string()]));
@@ -75,7 +75,7 @@ async fn a_foreign_write_is_seen_by_every_process_without_redis() {
     within(a_foreign_write_is_seen_within_the_bound(None)).await;
 }
 
-/// The writer commits, and dies before it has told anybody; what is left of it is the row in the journal.
+/// The writer commits and dies before it has propagated the change; only the row in the journal remains.
 #[tokio::test]
 async fn trace_5_a_writer_that_dies_between_commit_and_invalidation() {
     for redis in [Some(Redis::start().unwrap()), None] {
@@ -106,7 +106,7 @@ async fn trace_3_flushed_in_the_middle_of_a_load() {
         tokio::spawn(async move {
             let load = || async {
                 let value = table.load(1);
-                gate.poll().await;
+                gate.wait().await;
                 value
             };
             a.values.get_or_load(&1, load).await.unwrap().as_deref().copied()
@@ -136,7 +136,7 @@ async fn trace_3_restored_from_an_old_snapshot_in_the_middle_of_a_load() {
         tokio::spawn(async move {
             let load = || async {
                 let value = table.load(2);
-                gate.poll().await;
+                gate.wait().await;
                 value
             };
             a.values.get_or_load(&2, load).await.unwrap().as_deref().copied()
@@ -154,7 +154,7 @@ async fn trace_3_restored_from_an_old_snapshot_in_the_middle_of_a_load() {
     gate.open();
     assert_eq!(within(loading).await.unwrap(), Some(1), "the read that began before the write");
     for instance in [&a, &b] {
-        // At no instant from here on: acknowledged as sent is seen, with this Redis or without it.
+        // From here on, no read misses a write that was acknowledged as sent, with this Redis or without it.
         let until = Instant::now() + BOUND;
         let mut from_redis = false;
         while Instant::now() < until || !from_redis {
@@ -191,9 +191,9 @@ async fn nothing_is_served_from_the_tiers_beyond_the_bound_while_the_relay_is_fr
 }
 
 #[tokio::test]
-async fn an_invalidation_by_hand_is_journalled_first_and_reaches_those_whom_redis_does_not() {
+async fn an_invalidation_by_hand_is_journalled_first_and_reaches_processes_without_redis() {
     let (table, ledger) = (Table::new(), Ledger::new());
-    // Two processes that share the database and nothing else.
+    // Two processes that share only the database.
     let [a, b] = [instance(None, &ledger).await, instance(None, &ledger).await];
     let by_hand = async |number: usize| match number {
         0 => a.values.invalidate(&1).await,
@@ -212,7 +212,7 @@ async fn an_invalidation_by_hand_is_journalled_first_and_reaches_those_whom_redi
         }
         warm(&a, &table).await;
         warm(&b, &table).await;
-        // The table changes and its trigger notes nothing: only the hand tells.
+        // The table changes and no trigger journals it: only the invalidation by hand reports the change.
         table.write(1, 100 + number as u64);
         let noted = ledger.rows().len();
         let receipt = by_hand(number).await;
@@ -244,7 +244,7 @@ async fn a_committed_write_is_not_journalled_twice() {
 }
 
 #[tokio::test]
-async fn what_was_queued_may_be_waited_for() {
+async fn a_queued_invalidation_can_be_awaited() {
     let (redis, table, ledger) = (Redis::start().unwrap(), Table::new(), Ledger::new());
     table.write(1, 1);
     let a = instance(Some(&redis), &ledger).await;

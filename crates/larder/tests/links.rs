@@ -1,4 +1,4 @@
-//! Trace 4: the connection on which Redis reports changes is killed, or goes silent, while another instance writes.
+//! Trace 4: the connection on which Redis reports changes is closed, or goes silent, while another instance writes.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
 
@@ -20,7 +20,7 @@ struct Bed {
     redis: Redis,
     proxy: Proxy,
     table: std::sync::Arc<Table>,
-    /// Reads through the proxy.
+    /// This instance reads through the proxy.
     far: Instance,
     near: Instance,
 }
@@ -45,12 +45,12 @@ impl Bed {
     async fn write_near(&self) -> Instant {
         self.table.write(7, 2);
         let receipt = self.near.cache.committed(&[Touch::entry("values", ["7"])], &[]).send().await;
-        assert_eq!(receipt.delivery(), Delivery::Sent, "whoever wrote has a link");
+        assert_eq!(receipt.delivery(), Delivery::Sent, "the writer has a link");
         Instant::now()
     }
 
-    /// From now on no read of the far instance may miss the write for longer than the bound, fresh reads not at all;
-    /// and none may take as long as TCP would.
+    /// From now on no read of the far instance may miss the write for longer than the bound; fresh reads may not miss
+    /// it at all; and no read may take as long as a TCP time-out.
     async fn follows(&self, written: Instant) {
         let fresh = Instant::now();
         assert_eq!(self.far.read_fresh(&self.table, 7).await, Some(2));
@@ -84,7 +84,7 @@ async fn trace_4_a_killed_connection() {
 async fn trace_4_a_connection_that_redis_killed() {
     let bed = Bed::new().await;
     bed.redis.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).unwrap();
-    // The writer's too: as long as it has none it says so.
+    // The writer's connection is closed too; until it reconnects it says `queued`.
     bed.table.write(7, 2);
     let receipt = bed.near.cache.committed(&[Touch::entry("values", ["7"])], &[]).wait().send().await;
     assert_eq!(receipt.delivery(), Delivery::Sent, "it was waited for");
@@ -107,8 +107,8 @@ async fn trace_4_a_connection_on_which_only_replies_are_lost() {
     within(bed.follows(written)).await;
 }
 
-/// A clean failover: the old master lives on as a replica, its connections stay open, and what is acknowledged on the new
-/// one it does not hear of at once.
+/// A clean failover: the old master continues as a replica and its connections stay open. It does not receive at once
+/// what is acknowledged on the new master.
 #[tokio::test]
 async fn a_master_that_was_replaced_answers_no_read_any_more() {
     let (old, new) = (Redis::start().unwrap(), Redis::start().unwrap());
@@ -133,7 +133,7 @@ async fn a_master_that_was_replaced_answers_no_read_any_more() {
             && old.command(&["ROLE"]).unwrap().starts_with("slave")
     })
     .await;
-    // The link between the two goes silent: the old one keeps what it has.
+    // The replication link goes silent: the old master keeps its data.
     old.command(&["REPLICAOF", "127.0.0.1", "1"]).unwrap();
     let near = instance(new.url()).await;
     table.write(7, 2);

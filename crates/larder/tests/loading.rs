@@ -36,7 +36,7 @@ async fn a_spoiled_value_goes_to_its_caller_and_to_no_tier() {
         let stats = instance.values.stats();
         assert_eq!((stats.loads, stats.loads_spoiled, stats.load_failures), (1, 1, 0));
 
-        // The lease was given up, and the next load is kept.
+        // The lease was released, and the next load is stored.
         let table = Table::new();
         table.write(key, 200);
         assert_eq!(instance.read(&table, key).await, Some(200));
@@ -54,7 +54,7 @@ async fn a_reader_that_joined_a_spoiled_load_loads_for_itself() {
             let (values, gate) = (instance.values.clone(), gate.clone());
             tokio::spawn(async move {
                 let load = || async move {
-                    gate.poll().await;
+                    gate.wait().await;
                     spoiled(100).await
                 };
                 values.get_or_load(&7, load).await.unwrap().map(|value| *value)
@@ -69,7 +69,7 @@ async fn a_reader_that_joined_a_spoiled_load_loads_for_itself() {
                 tokio::spawn(async move { instance.read(&table, 7).await })
             })
             .collect();
-        // One thread: by the time this task goes on, all of them wait for the flight.
+        // One thread: when this task continues, all of them wait for the flight.
         tokio::task::yield_now().await;
         assert_eq!(table.loads(), 0);
         gate.open();
@@ -90,7 +90,7 @@ async fn a_reader_of_another_instance_that_waits_for_a_spoiled_load_loads_for_it
         let (values, gate) = (one.values.clone(), gate.clone());
         tokio::spawn(async move {
             let load = || async move {
-                gate.poll().await;
+                gate.wait().await;
                 spoiled(100).await
             };
             values.get_or_load(&7, load).await.unwrap().map(|value| *value)

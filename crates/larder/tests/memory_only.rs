@@ -1,4 +1,5 @@
-//! Memory-only classes: nothing that stands in Redis supplies a value, and a write elsewhere is seen as soon as ever.
+//! Memory-only classes: no frame in Redis supplies a value, and a write of another instance is seen as fast as in other
+//! classes.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
 
@@ -24,7 +25,7 @@ const BOUND: Duration = Duration::from_secs(2);
 const KEY: &str = in_redis!("rights:7");
 const TAG: &str = in_redis!("#rights");
 
-/// A class that holds rights, and one of the same values that is shared.
+/// A memory-only class that holds rights, and a shared class of the same values.
 struct Node {
     cache: Cache,
     rights: Class<u32, u64>,
@@ -125,7 +126,7 @@ async fn no_copy_outlives_the_report_of_its_anchor() {
         a.warm(&table).await;
         b.warm(&table).await;
     }
-    // By the class's tag, by a pattern, by everything.
+    // By the class's tag, by a pattern, and by everything.
     for nth in 0..3 {
         table.write(7, 100 + nth);
         let receipt = match nth {
@@ -141,7 +142,7 @@ async fn no_copy_outlives_the_report_of_its_anchor() {
     }
 }
 
-/// A load reads, the write is acknowledged, the load returns: what it brought is not kept, on either instance.
+/// A load reads, a write is acknowledged, the load returns: neither instance stores the loaded value.
 #[tokio::test]
 async fn a_load_that_a_write_overtook_is_not_kept() {
     let redis = Redis::start().unwrap();
@@ -161,7 +162,7 @@ async fn a_load_that_a_write_overtook_is_not_kept() {
                 tokio::spawn(async move {
                     let load = || async move {
                         let read = table.load(7);
-                        gate.poll().await;
+                        gate.wait().await;
                         read
                     };
                     rights.read(&7).or_load(load).await.unwrap().source
@@ -169,7 +170,7 @@ async fn a_load_that_a_write_overtook_is_not_kept() {
             };
             gate.arrival().await;
             assert_eq!(writer.write(&table, 2).await, Delivery::Sent);
-            // Its reply comes after the report.
+            // The reply to this read arrives after the report.
             assert!(reader.shared.get(&9).await.is_none());
             gate.open();
             let _source = within(loading).await.unwrap();
@@ -178,14 +179,15 @@ async fn a_load_that_a_write_overtook_is_not_kept() {
     }
 }
 
-/// A program that can write into Redis forges entries, sets old ones back and copies others here.
+/// A program that can write to Redis forges entries, writes earlier ones back and copies others to this key.
 #[tokio::test]
 async fn nothing_in_redis_supplies_a_value_of_a_memory_only_class() {
     let redis = Redis::start().unwrap();
     let (a, b) = (node(Some(&redis), None).await, node(Some(&redis), None).await);
     let table = Table::new();
     table.write(7, 1);
-    // An entry of a shared class with the value 666, and the same with the tokens of the other class's tags.
+    // An entry of a shared class with the value 666, and the same entry with the tokens of the memory-only class's
+    // tags.
     a.shared.read(&7).or_load(async || Ok::<_, std::io::Error>(666)).await.unwrap();
     let copied = frame(&redis, in_redis!("shared:7"));
     assert_eq!(copied[0], b'V');
@@ -206,13 +208,16 @@ async fn nothing_in_redis_supplies_a_value_of_a_memory_only_class() {
             table.write(7, version);
             let began = Instant::now();
             for node in [&a, &b] {
-                eventually("the database's", async || node.value(&table).await == Some(version)).await;
+                eventually("the database's value is served", async || {
+                    node.value(&table).await == Some(version)
+                })
+                .await;
                 assert!(began.elapsed() < Duration::from_secs(2), "a forged lease holds no read up");
                 let _looked = node.rights.get(&7).await;
                 node.warm(&table).await;
                 assert_eq!(node.value(&table).await, Some(version));
             }
-            // An anchor of old says nothing about values.
+            // An earlier anchor says nothing about values.
             set(&redis, KEY, &anchor);
             eventually("the report arrives", async || a.value(&table).await == Some(version)).await;
             a.warm(&table).await;
@@ -225,12 +230,12 @@ async fn nothing_in_redis_supplies_a_value_of_a_memory_only_class() {
     redis.command(&["LPUSH", KEY, "x"]).unwrap();
     table.write(7, 99);
     for node in [&a, &b] {
-        eventually("the database's", async || node.value(&table).await == Some(99)).await;
+        eventually("the database's value is served", async || node.value(&table).await == Some(99)).await;
         node.warm(&table).await;
     }
 }
 
-/// The tag's token of before an invalidation comes back: the copy that fell with it stays fallen.
+/// The tag's token from before an invalidation is written back: the invalidated copy stays invalid.
 #[tokio::test]
 async fn a_tag_token_that_is_set_back_revives_no_copy() {
     let redis = Redis::start().unwrap();
@@ -242,7 +247,7 @@ async fn a_tag_token_that_is_set_back_revives_no_copy() {
     table.write(7, 2);
     assert_eq!(b.rights.invalidate_all().await.delivery(), Delivery::Sent);
     set(&redis, TAG, &token);
-    // Another entry's read brings the token into memory.
+    // A read of another entry loads the token into memory.
     eventually("the token is known", async || {
         let read = a.rights.read(&8).or_load(async || Ok::<_, std::io::Error>(8));
         within(read).await.unwrap().source == Source::Memory
@@ -251,7 +256,7 @@ async fn a_tag_token_that_is_set_back_revives_no_copy() {
     assert_eq!(a.value(&table).await, Some(2));
 }
 
-/// Its time is the anchor's: one that would end unseen takes no invalidation.
+/// The copy's deadline is that of its anchor, because after the anchor's end Redis reports no invalidation.
 #[tokio::test]
 async fn a_copy_ends_with_its_anchor() {
     let redis = Redis::start().unwrap();
@@ -259,10 +264,11 @@ async fn a_copy_ends_with_its_anchor() {
     let table = Table::new();
     table.write(7, 1);
     a.warm(&table).await;
-    // Said again, for less: reported, so that the copy falls; what is read then knows how long it has.
+    // The new expiry is a change, so Redis reports it and the copy is dropped. The next read sees how long the anchor
+    // still exists.
     redis.command(&["PEXPIRE", KEY, "400"]).unwrap();
     let began = Instant::now();
-    eventually("the copy fell", async || {
+    eventually("the copy is dropped", async || {
         matches!(a.read(&table).await.1, Source::Load { placement: Placement::Memory })
     })
     .await;
@@ -272,7 +278,7 @@ async fn a_copy_ends_with_its_anchor() {
 }
 
 #[tokio::test]
-async fn a_write_that_the_journal_alone_tells_of_is_seen_within_the_bound() {
+async fn a_write_that_only_the_journal_reports_is_seen_within_the_bound() {
     for redis in [Some(Redis::start().unwrap()), None] {
         let (ledger, table) = (Ledger::new(), Table::new());
         let nodes = [node(redis.as_ref(), Some(&ledger)).await, node(redis.as_ref(), Some(&ledger)).await];
@@ -299,12 +305,12 @@ async fn a_redis_that_is_flushed_or_killed_costs_loads_and_nothing_else() {
     a.warm(&table).await;
     table.write(7, 2);
     redis.command(&["FLUSHALL"]).unwrap();
-    eventually("the copy fell", async || a.value(&table).await == Some(2)).await;
+    eventually("the copy is dropped", async || a.value(&table).await == Some(2)).await;
     eventually("it recovers", async || a.cache.health() == Health::Working).await;
     a.warm(&table).await;
     redis.kill().unwrap();
     table.write(7, 3);
-    eventually("the copy fell", async || a.value(&table).await == Some(3)).await;
+    eventually("the copy is dropped", async || a.value(&table).await == Some(3)).await;
     assert_eq!(a.write(&table, 4).await, Delivery::Queued);
     assert_eq!(a.value(&table).await, Some(4));
     redis.restart().unwrap();
@@ -317,7 +323,7 @@ async fn a_redis_that_is_flushed_or_killed_costs_loads_and_nothing_else() {
     .await;
 }
 
-/// A permit of such a class is kept by the same anchor.
+/// A permit of such a class uses the same anchor.
 #[tokio::test]
 async fn a_put_is_refused_after_another_instances_write() {
     let redis = Redis::start().unwrap();
@@ -335,10 +341,10 @@ async fn a_put_is_refused_after_another_instances_write() {
     let permit = within(a.rights.permit(&7)).await;
     let _receipt = b.rights.invalidate_all().await;
     eventually("the report arrives", async || a.rights.get(&7).await.is_none()).await;
-    assert!(!within(permit.put(1)).await.is_stored, "its tag fell");
+    assert!(!within(permit.put(1)).await.is_stored, "its tag was invalidated");
 }
 
-/// Redis reports no change there, so that only the staleness bound ends a copy.
+/// Redis then reports no changes, so only the staleness bound ends a copy.
 #[tokio::test]
 async fn where_redis_refuses_tracking_a_copy_ends_with_the_bound() {
     let redis = Redis::start().unwrap();

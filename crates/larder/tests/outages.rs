@@ -1,4 +1,4 @@
-//! Redis away, hung, full, strange or new: no read fails, nothing old is served, nothing is lost.
+//! Redis away, hung, full, foreign or new: no read fails, no outdated value is served, no invalidation is lost.
 
 mod support;
 
@@ -12,7 +12,7 @@ use larder_testbed::Redis;
 use crate::support::{Table, eventually, in_redis, in_redis_of_ledger, instance};
 
 #[tokio::test]
-async fn a_hung_redis_fails_no_read_and_its_last_word_ends_with_the_bound() {
+async fn a_hung_redis_fails_no_read_and_its_copies_end_with_the_bound() {
     let redis = Redis::start().unwrap();
     let instance = instance(&redis).await;
     let table = Table::new();
@@ -49,7 +49,7 @@ async fn an_invalidation_that_could_not_be_sent_is_queued_and_sent_later() {
     assert_eq!(writer.read_fresh(&table, 7).await, Some(2));
     redis.resume().unwrap();
     eventually("it recovers", async || writer.cache.health() == Health::Working).await;
-    assert_eq!(writer.read(&table, 7).await, Some(2), "Redis is not used before it was told");
+    assert_eq!(writer.read(&table, 7).await, Some(2), "Redis is not used before the invalidation was sent");
     eventually("the other instance follows", async || reader.read(&table, 7).await == Some(2)).await;
 }
 
@@ -91,7 +91,7 @@ async fn a_redis_that_was_never_there_fails_nothing() {
 }
 
 #[tokio::test]
-async fn what_a_redis_held_before_it_was_certified_is_dropped() {
+async fn contents_of_redis_from_before_its_certificate_are_dropped() {
     let redis = Redis::start().unwrap();
     for n in 0..3_000 {
         redis
@@ -177,7 +177,7 @@ async fn hostile_bytes_in_redis_are_a_miss_and_an_alarm() {
         assert_eq!(reader.read_fresh(&table, 7).await, Some(1), "{bytes:?}");
         assert_eq!(reader.values.stats().broken_frames, nth as u64 + 1, "{bytes:?}");
     }
-    // A tag's key with something else in it guards nothing, and gets a token again.
+    // A tag key with another frame guards nothing, and gets a token again.
     redis.command(&["SET", in_redis!("#values"), "junk"]).unwrap();
     let loads = table.loads();
     for _ in 0..3 {
@@ -233,14 +233,14 @@ async fn values_of_another_type_under_our_keys_are_replaced() {
         }
         let instance = support::classes(builder.build().await.unwrap());
         eventually("the tier is usable", async || instance.cache.health() == Health::Working).await;
-        // Now also in a Redis that is in use.
+        // The same in a Redis that is in use.
         for key in &strange[4..] {
             redis.command(&["DEL", key]).unwrap();
             redis.command(&["RPUSH", key, "strange"]).unwrap();
         }
         assert_eq!(instance.read(&table, 7).await, Some(1));
         instance.warm(&table, 7).await;
-        // Until Redis is what answers, and not memory for want of it.
+        // Until Redis answers, and not memory because Redis could not be used.
         eventually("the strange values are gone", async || {
             instance.read_fresh(&table, 7).await;
             strange[4..6].iter().all(|key| redis.command(&["TYPE", key]).unwrap() == "string")

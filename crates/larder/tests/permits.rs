@@ -1,4 +1,4 @@
-//! Permits: a report that was computed before a write is not served once that write was acknowledged.
+//! Permits: a report that was computed before a write is not served after that write was acknowledged.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
 
@@ -61,7 +61,7 @@ async fn kinds() -> Kinds {
 }
 
 #[tokio::test]
-async fn what_was_computed_is_put_and_served() {
+async fn a_computed_value_is_put_and_served() {
     let kinds = kinds().await;
     for instance in &kinds.instances {
         for value in [100, 101] {
@@ -75,7 +75,8 @@ async fn what_was_computed_is_put_and_served() {
     assert_eq!(kinds.redis.len(), 2);
 }
 
-/// The fault as it was seen: the report says 100, the write makes it 200 and is acknowledged, then the report is put.
+/// The fault that led to permits: the report says 100, a write makes it 200 and is acknowledged, then the report is
+/// put.
 #[tokio::test]
 async fn a_put_is_refused_after_a_write_that_was_acknowledged_meanwhile() {
     let kinds = kinds().await;
@@ -96,9 +97,9 @@ async fn a_put_is_refused_after_a_write_that_was_acknowledged_meanwhile() {
 async fn a_put_is_refused_after_any_invalidation() {
     let kinds = kinds().await;
     for instance in &kinds.instances {
-        for is_standing in [false, true] {
+        for has_entry in [false, true] {
             for nth in 0..6 {
-                if is_standing {
+                if has_entry {
                     let _put = within(instance.values.put(&KEY, 1)).await;
                 }
                 let drawn = permit(instance).await;
@@ -111,11 +112,11 @@ async fn a_put_is_refused_after_any_invalidation() {
                     _ => instance.cache.invalidation().tag("values").send().await,
                 };
                 assert_eq!(receipt.delivery(), Delivery::Sent);
-                assert!(!put(drawn, 100).await, "invalidation {nth}, standing {is_standing}");
-                assert_eq!(get(instance).await, None, "invalidation {nth}, standing {is_standing}");
+                assert!(!put(drawn, 100).await, "invalidation {nth}, with an entry: {has_entry}");
+                assert_eq!(get(instance).await, None, "invalidation {nth}, with an entry: {has_entry}");
             }
         }
-        // What touches something else voids nothing.
+        // Invalidations of other keys and tags do not void the permit.
         let drawn = permit(instance).await;
         let _receipt = instance.values.invalidate(&8).await;
         let _receipt = instance.lists.invalidate_all().await;
@@ -131,9 +132,9 @@ async fn a_put_is_refused_after_another_instances_write() {
     let (a, b) = (instance(&redis).await, instance(&redis).await);
     let table = Table::new();
     table.write(KEY, 100);
-    for is_standing in [false, true] {
+    for has_entry in [false, true] {
         let _receipt = a.values.invalidate(&KEY).await;
-        if is_standing {
+        if has_entry {
             a.warm(&table, KEY).await;
         }
         let drawn = permit(&a).await;
@@ -145,7 +146,7 @@ async fn a_put_is_refused_after_another_instances_write() {
 }
 
 #[tokio::test]
-async fn a_put_is_refused_after_a_write_that_the_journal_alone_tells_of() {
+async fn a_put_is_refused_after_a_write_that_only_the_journal_reports() {
     for redis in [Some(Redis::start().unwrap()), None] {
         let (ledger, table) = (Ledger::new(), Table::new());
         let instance = with(redis.as_ref(), Some(&ledger)).await;
@@ -157,19 +158,19 @@ async fn a_put_is_refused_after_a_write_that_the_journal_alone_tells_of() {
         eventually("the journal was followed", async || instance.read(&table, KEY).await == Some(200)).await;
         assert!(!put(drawn, 100).await);
         assert_eq!(instance.read_fresh(&table, KEY).await, Some(200));
-        // What the journal has had when the permit was drawn is not news to the computation.
+        // Changes that were in the journal at the draw do not void the permit.
         let _receipt = instance.values.invalidate(&KEY).await;
         let drawn = permit(&instance).await;
         let polls = ledger.rows().len();
         let _receipt = instance.values.put(&8, 1).await;
-        assert_eq!(ledger.rows().len(), polls + 1, "and was followed");
+        assert_eq!(ledger.rows().len(), polls + 1, "and was polled");
         assert!(put(drawn, 200).await);
         assert_eq!(get(&instance).await, Some(200));
     }
 }
 
 #[tokio::test]
-async fn a_value_that_stands_is_served_until_the_put() {
+async fn an_existing_value_is_served_until_the_put() {
     let kinds = kinds().await;
     for instance in &kinds.instances {
         let table = Table::new();
@@ -200,7 +201,7 @@ async fn a_load_in_between_voids_the_permit_and_waits_for_nothing() {
     }
 }
 
-/// A flight that is under way when the permit is drawn hides nothing and is not hidden.
+/// A flight that is in progress at the draw, and the permit, do not hide each other.
 #[tokio::test]
 async fn a_flight_and_a_permit_do_not_hide_each_other() {
     let instance = memory_instance().await;
@@ -215,23 +216,23 @@ async fn a_flight_and_a_permit_do_not_hide_each_other() {
     gate.open();
     within(loading).await.unwrap();
     let _joined = within(joins).await.unwrap();
-    assert_eq!(get(&instance).await, Some(2), "the load that began before the put lands nowhere");
+    assert_eq!(get(&instance).await, Some(2), "the load that began before the put is not stored");
 }
 
 #[tokio::test]
 async fn of_two_permits_the_first_put_wins() {
     let kinds = kinds().await;
     for instance in &kinds.instances {
-        for is_standing in [false, true] {
+        for has_entry in [false, true] {
             let _receipt = instance.values.invalidate(&KEY).await;
-            if is_standing {
+            if has_entry {
                 let _put = within(instance.values.put(&KEY, 1)).await;
             }
             let (first, second) = (permit(instance).await, permit(instance).await);
             assert!(put(second, 2).await);
             assert!(!put(first, 3).await);
             assert_eq!(get(instance).await, Some(2));
-            // One that is dropped takes nothing along.
+            // Dropping one permit does not void the other.
             let _receipt = instance.values.invalidate(&KEY).await;
             let (first, second) = (permit(instance).await, permit(instance).await);
             drop(first);
@@ -263,8 +264,8 @@ async fn a_permit_ends_with_its_time_and_a_value_with_its_ttl() {
 async fn a_put_is_refused_after_redis_was_flushed_killed_or_restarted() {
     let mut redis = Redis::start_with(&[("save", "3600 1")]).unwrap();
     let instance = instance(&redis).await;
-    for (is_standing, misfortune) in (0..3).flat_map(|nth| [(false, nth), (true, nth)]) {
-        if is_standing {
+    for (has_entry, misfortune) in (0..3).flat_map(|nth| [(false, nth), (true, nth)]) {
+        if has_entry {
             let _put = within(instance.values.put(&KEY, 1)).await;
         }
         let drawn = permit(&instance).await;
@@ -275,14 +276,14 @@ async fn a_put_is_refused_after_redis_was_flushed_killed_or_restarted() {
                 redis.kill().unwrap();
             }
             _ => {
-                // It comes back with all that it held, the permit too.
+                // Redis restarts with all its data, the permit too.
                 redis.command(&["SAVE"]).unwrap();
                 redis.kill().unwrap();
                 redis.restart().unwrap();
                 eventually("it recovers", async || instance.cache.health() == Health::Working).await;
             }
         }
-        assert!(!put(drawn, 100).await, "misfortune {misfortune}, standing {is_standing}");
+        assert!(!put(drawn, 100).await, "misfortune {misfortune}, with an entry: {has_entry}");
         if misfortune == 1 {
             redis.restart().unwrap();
         }
@@ -328,7 +329,7 @@ async fn a_permit_is_shown_as_what_it_is_and_another_lease_is_waited_for() {
         let a = a.clone();
         async move { a.values.permit(&KEY).await }
     });
-    eventually("the lease stands", async || {
+    eventually("the lease exists", async || {
         matches!(a.cache.explain(&touch).await.unwrap().redis, RedisAnswer::Value(RedisState::Lease { .. }))
     })
     .await;

@@ -1,4 +1,5 @@
-//! A Redis that answers and refuses: memory does no worse than without it, the health names it, nothing turns stale.
+//! A Redis that answers and refuses: memory answers no fewer reads than without Redis, the health names the trouble,
+//! and no read is outdated.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
 
@@ -15,12 +16,12 @@ use crate::support::logged::Logged;
 use crate::support::refusal::{Refusal, Refusing};
 use crate::support::{Instance, Table, classes, eventually, in_redis_of_ledger};
 
-/// Longer than any of this takes: what memory loses here it loses for another reason than age.
+/// Longer than the test takes: copies that memory loses here do not end by age.
 const LONG: Duration = Duration::from_secs(60);
 const KEYS: u32 = 20;
 const ROUNDS: u32 = 5;
-/// Between two rounds of reads. Nothing depends on its length but how much a cache loses that empties its memory with each
-/// heartbeat, of which there are five a second, or with each vain dialling.
+/// The pause between two rounds of reads. Its length only decides how many copies a cache loses that empties its memory
+/// at each heartbeat (five a second) or at each failed dialling.
 const PAUSE: Duration = Duration::from_millis(450);
 
 struct Bed {
@@ -51,11 +52,11 @@ impl Bed {
         instance
     }
 
-    /// Redis refuses, and is not usable for want of a watermark, which no relay can write.
+    /// Makes Redis refuse, and not usable because its watermark is missing, which no relay can write.
     async fn refuse(&mut self, refusal: Refusal, instance: &Instance) {
         if let Some(ledger) = &self.ledger {
             ledger.freeze(true);
-            eventually("no instance vouches for Redis", async || {
+            eventually("no instance certifies Redis", async || {
                 self.refusing.command(&["DEL", in_redis_of_ledger!("@wm")]);
                 instance.cache.health() == Health::Degraded
             })
@@ -93,12 +94,12 @@ async fn answered_by_memory(instance: &Instance, table: &std::sync::Arc<Table>) 
     instance.values.stats().since(&before).memory_hits
 }
 
-/// `owes`: a write came meanwhile, whose invalidation Redis refused.
-async fn hits_while(refusal: Refusal, is_journalled: bool, owes: bool) -> u64 {
+/// `has_unsent`: a write came meanwhile, whose invalidation Redis refused.
+async fn hits_while(refusal: Refusal, is_journalled: bool, has_unsent: bool) -> u64 {
     let mut bed = Bed::new(is_journalled, LONG);
     let instance = bed.instance().await;
     bed.refuse(refusal, &instance).await;
-    if owes {
+    if has_unsent {
         let expected = if refusal.takes_unlinks() { None } else { Some(Delivery::Queued) };
         let delivery = instance.write(&bed.table, KEYS, 1).await;
         assert!(expected.is_none_or(|expected| delivery == expected), "{refusal:?}: {delivery}");
@@ -110,12 +111,15 @@ async fn hits_while(refusal: Refusal, is_journalled: bool, owes: bool) -> u64 {
 }
 
 async fn is_no_worse_than_gone(refusals: &[Refusal]) {
-    // What a read loads stays for the bound, so all rounds but the first are answered by memory.
+    // A loaded copy stays for the bound, so memory answers all rounds but the first.
     let all_but_one = u64::from(KEYS * (ROUNDS - 1));
-    for (is_journalled, owes) in [(true, false), (true, true), (false, false), (false, true)] {
+    for (is_journalled, has_unsent) in [(true, false), (true, true), (false, false), (false, true)] {
         for refusal in refusals {
-            let hits = hits_while(*refusal, is_journalled, owes).await;
-            assert_eq!(hits, all_but_one, "{refusal:?}, journalled: {is_journalled}, owes: {owes}");
+            let hits = hits_while(*refusal, is_journalled, has_unsent).await;
+            assert_eq!(
+                hits, all_but_one,
+                "{refusal:?}, journalled: {is_journalled}, has_unsent: {has_unsent}"
+            );
         }
     }
 }
@@ -145,7 +149,7 @@ async fn a_server_that_is_busy_or_loads_is_no_worse_than_none() {
     is_no_worse_than_gone(&[Refusal::Busy, Refusal::Loading]).await;
 }
 
-/// Refused, named, mended, and used again with all that was written meanwhile.
+/// Each refusal is named; after its end Redis is used again, with all that was written meanwhile.
 #[tokio::test]
 async fn each_refusal_is_named_and_ends() {
     for is_journalled in [true, false] {
@@ -178,22 +182,22 @@ async fn each_refusal_is_named_and_ends() {
             .await;
             assert_eq!(reader.read_fresh(&bed.table, 7).await, Some(nth), "{refusal:?}: sent at last");
             assert_eq!(writer.cache.health_report().reasons, []);
-            // Of one episode perhaps, with those before.
+            // An episode can continue from an earlier refusal, so at most one is added.
             assert!(episodes(&writer, refusal.trouble()) <= before + 1, "{refusal:?}");
         }
     }
 }
 
-/// What is loaded while Redis refuses stays, but for no longer than the bound from the start of its load.
+/// A copy that is loaded while Redis refuses stays no longer than the bound from the start of its load.
 #[tokio::test]
-async fn what_stays_while_it_refuses_ends_with_the_bound() {
+async fn copies_loaded_while_redis_refuses_end_with_the_bound() {
     let bound = Duration::from_millis(500);
     for refusal in [Refusal::Full, Refusal::ReplicasMissing, Refusal::ReadOnlyUser, Refusal::Busy] {
         let mut bed = Bed::new(true, bound);
         let instance = bed.instance().await;
         bed.refuse(refusal, &instance).await;
         for version in 2..8 {
-            // Another program writes: neither this process nor Redis hears of it.
+            // Another program writes: neither this process nor Redis receives a report.
             bed.table.write(7, version);
             let written = Instant::now();
             eventually("the write is seen", async || {
@@ -207,14 +211,15 @@ async fn what_stays_while_it_refuses_ends_with_the_bound() {
     }
 }
 
-/// What Redis vouched for falls when it no longer does, once; what fell is loaded anew, not found again.
+/// When Redis is no longer certified, the copies that it guarded are dropped once; they are loaded again, not found
+/// again.
 #[tokio::test]
-async fn what_redis_guarded_falls_once_it_vouches_no_more() {
+async fn guarded_copies_are_dropped_when_redis_is_no_longer_certified() {
     let mut bed = Bed::new(true, LONG);
     let instance = bed.instance().await;
     instance.warm(&bed.table, 7).await;
     bed.refuse(Refusal::ReplicasMissing, &instance).await;
-    // Another program writes, and neither this process nor Redis hears of it.
+    // Another program writes: neither this process nor Redis receives a report.
     bed.table.write(7, 2);
     assert_eq!(instance.read(&bed.table, 7).await, Some(2), "the tracked copy is not served");
     bed.refusing.end(Refusal::ReplicasMissing).await;
@@ -222,7 +227,7 @@ async fn what_redis_guarded_falls_once_it_vouches_no_more() {
     assert_eq!(instance.read(&bed.table, 7).await, Some(2), "nor afterwards");
 }
 
-/// The calls of a command that only heartbeats and the relay send.
+/// Calls of a command that only heartbeats and the relay send.
 fn beats(bed: &Bed) -> u32 {
     let stats = bed.refusing.command(&["INFO", "commandstats"]);
     let calls = stats.lines().find_map(|line| line.strip_prefix("cmdstat_time:calls="));

@@ -9,7 +9,7 @@ use larder_testbed::Redis;
 
 use crate::support::{Gate, Instance, Table, in_redis, instance, memory_instance, within};
 
-/// The reader of a trace and the writer, which may be the same instance.
+/// The reader and the writer of a trace, which can be the same instance.
 async fn pair(redis: &Redis, is_same: bool) -> (Instance, Instance) {
     let reader = instance(redis).await;
     let writer = if is_same { reader.clone() } else { instance(redis).await };
@@ -49,7 +49,7 @@ async fn trace_1_by_class(reader: Instance, writer: Instance) {
     }
 }
 
-/// By pattern, by prefix, by an own tag, and all of it.
+/// By two patterns, by one pattern, by tags, and everything.
 async fn trace_1_by_hand(reader: Instance, writer: Instance, number: usize) {
     let (table, gate) = (Table::new(), Gate::new());
     table.write(7, 1);
@@ -122,8 +122,8 @@ async fn trace_1_without_redis() {
     trace_1_by_class(instance.clone(), instance).await;
 }
 
-/// Fill 1 starts, delete, fill 2 starts in the same process, fill 1 finishes: its lease is gone, and the one
-/// that stands now is not its own.
+/// Fill 1 starts, delete, fill 2 starts in the same process, fill 1 ends: its lease is gone, and the present lease
+/// belongs to fill 2.
 async fn trace_2(instance: Instance) {
     let (table, first, second) = (Table::new(), Gate::new(), Gate::new());
     table.write(7, 1);
@@ -135,7 +135,7 @@ async fn trace_2(instance: Instance) {
     second.arrival().await;
     first.open();
     assert_eq!(fill_1.await.unwrap(), Some(1));
-    assert_eq!(instance.values.get(&7).await, None, "the first fill must not land on the second's lease");
+    assert_eq!(instance.values.get(&7).await, None, "the first fill must not use the second's lease");
 
     second.open();
     assert_eq!(fill_2.await.unwrap(), Some(2));
@@ -149,7 +149,7 @@ async fn trace_2_delete_twice_with_redis() {
     let redis = Redis::start().unwrap();
     let instance = instance(&redis).await;
     trace_2(instance.clone()).await;
-    assert_eq!(instance.values.stats().loads, 2, "the second fill landed and served the reads after it");
+    assert_eq!(instance.values.stats().loads, 2, "the second fill was stored and served the reads after it");
 }
 
 #[tokio::test]
@@ -158,10 +158,10 @@ async fn trace_2_delete_twice_without_redis() {
 }
 
 #[tokio::test]
-async fn no_delete_by_anyone_lets_a_late_fill_land() {
+async fn no_delete_by_any_program_lets_a_late_fill_be_stored() {
     let redis = Redis::start().unwrap();
     let reader = instance(&redis).await;
-    // By hand, by pattern as a script would, by expiry, by overwriting with something foreign.
+    // By hand, by pattern as a script would, by expiry, by overwriting with a foreign value.
     let deletes: [&[&str]; 4] = [
         &["DEL", in_redis!("values:7")],
         &[
@@ -188,7 +188,7 @@ async fn no_delete_by_anyone_lets_a_late_fill_land() {
 }
 
 #[tokio::test]
-async fn what_an_open_transaction_sees_is_never_filled() {
+async fn rows_of_an_open_transaction_are_never_filled() {
     let redis = Redis::start().unwrap();
     for instance in [instance(&redis).await, memory_instance().await] {
         let table = Table::new();
@@ -197,6 +197,6 @@ async fn what_an_open_transaction_sees_is_never_filled() {
         let uncommitted = || async { Ok::<u64, std::fmt::Error>(2) };
         let inside = larder::uncached::uncached(instance.values.get_or_load(&7, uncommitted)).await.unwrap();
         assert_eq!(inside.as_deref(), Some(&2), "the transaction sees its own write");
-        assert_eq!(instance.read(&table, 7).await, Some(1), "and nobody else does");
+        assert_eq!(instance.read(&table, 7).await, Some(1), "and no other read does");
     }
 }

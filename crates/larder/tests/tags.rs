@@ -1,5 +1,5 @@
-//! Trace 9: a tag is invalidated during a load, its key is evicted, it is minted by two instances at once. And tags that
-//! follow from the key.
+//! Trace 9: a tag is invalidated during a load, its key is evicted, two instances mint it at once. And tags that depend
+//! on the key.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
 
@@ -25,7 +25,7 @@ async fn overtaken(reader: &Instance, writer: &Instance, is_same: bool) {
     table.write(7, 2);
     assert_eq!(within(writer.cache.invalidate_tag("everything")).await.delivery(), Delivery::Sent);
     if is_same {
-        // Whoever asks now may not be answered by the load that is under way. (Another instance waits for its lease.)
+        // A read that begins now must not be answered by the load in progress. (Another instance waits for its lease.)
         assert_eq!(writer.list(&table, name).await, [2]);
     }
     gate.open();
@@ -62,16 +62,18 @@ async fn trace_9_a_tag_whose_key_is_evicted() {
             })
             .await;
         }
-        // Nobody can tell an eviction from an invalidation, so it counts as one.
+        // Redis reports an eviction and an invalidation alike, so an eviction counts as an invalidation.
         redis.command(&["DEL", evicted]).unwrap();
         table.write(7, table.load(7).unwrap().unwrap() + 1);
         let now = table.load(7).unwrap().unwrap();
         for instance in [&a, &b] {
-            eventually("the entry fell with its tag", async || instance.list(&table, "all").await == [now])
-                .await;
+            eventually("the entry is invalid with its tag", async || {
+                instance.list(&table, "all").await == [now]
+            })
+            .await;
         }
     }
-    // Evicted during a load, the load is filled with the token that went: nobody takes it for valid.
+    // The tag is evicted during the load, so the fill carries the former token: no read accepts the entry.
     let gate = Gate::new();
     let _receipt = a.lists.invalidate_all().await;
     let held = a.held_list(&table, "all", &gate);
@@ -93,9 +95,9 @@ async fn trace_9_a_tag_minted_by_two_at_once() {
     for round in 0..50 {
         table.write(7, round);
         redis.command(&["DEL", TAGS[0], TAGS[1]]).unwrap();
-        // Two entries, so that both instances lead a load and both mint.
+        // Two entries, so that both instances lead a load and both mint a token.
         let fresh = async |instance: &Instance, name: &'static str| {
-            // Passes memory over, which may be behind by one push.
+            // Fresh, because memory can be one push behind.
             instance.lists.read(name).fresh().or_load(async || table.all()).await.unwrap()
         };
         tokio::join!(fresh(&a, "one"), fresh(&b, "two"));
@@ -103,7 +105,7 @@ async fn trace_9_a_tag_minted_by_two_at_once() {
             for name in ["one", "two"] {
                 let read = fresh(instance, name).await;
                 assert_eq!(read.value.as_deref(), Some(&vec![round]));
-                assert!(read.source.is_hit(), "both took the one token that stands: {:?}", read.source);
+                assert!(read.source.is_hit(), "both took the one existing token: {:?}", read.source);
             }
         }
         let _receipt = b.cache.invalidate_tag("everything").await;
@@ -111,7 +113,7 @@ async fn trace_9_a_tag_minted_by_two_at_once() {
 }
 
 #[tokio::test]
-async fn tags_that_follow_from_the_key_fall_one_by_one() {
+async fn tags_by_key_are_invalidated_one_by_one() {
     let redis = Redis::start().unwrap();
     for redis in [Some(redis.url()), None] {
         let mut builder = Cache::builder("test");
@@ -135,8 +137,8 @@ async fn tags_that_follow_from_the_key_fall_one_by_one() {
         table.write(2, 2);
         assert_eq!(cache.invalidate_tag("team:1").await.delivery(), Delivery::Sent);
         assert_eq!(read(1).await.value.as_deref(), Some(&2));
-        assert_eq!(read(2).await.value.as_deref(), Some(&1), "the other team's entry stands");
+        assert_eq!(read(2).await.value.as_deref(), Some(&1), "the other team's entry is valid");
         let _receipt = rosters.invalidate_all().await;
-        assert_eq!(read(2).await.value.as_deref(), Some(&2), "until its class falls");
+        assert_eq!(read(2).await.value.as_deref(), Some(&2), "until its class is invalidated");
     }
 }

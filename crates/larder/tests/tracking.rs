@@ -1,4 +1,4 @@
-//! The tracking and in-process-copy rows of the trap table, against a real Redis.
+//! The rows of the trap table about tracking and copies in memory, against a real Redis.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
 
@@ -13,15 +13,15 @@ use larder_testbed::Redis;
 
 use crate::support::{Table, eventually, in_redis, instance, within};
 
-/// Entries live for ten minutes here, so only a push can bring another instance's write.
+/// Entries stay for ten minutes here, so only a push can report another instance's write.
 #[tokio::test]
 async fn a_write_reaches_the_copy_in_another_instances_memory() {
     let redis = Redis::start().unwrap();
     let (a, b) = (instance(&redis).await, instance(&redis).await);
     let table = Table::new();
     for version in 1..50 {
-        // Own writes and foreign ones in turn: an own write must not silently untrack the key (NOLOOP), nor
-        // an own fill (its SET untracks it).
+        // Own and foreign writes in turn: neither an own write (NOLOOP) nor an own fill (whose SET ends the tracking of
+        // the key) may leave the copy untracked.
         let (writer, reader) = if version % 2 == 0 { (&a, &b) } else { (&b, &a) };
         assert_eq!(writer.write(&table, 7, version).await, Delivery::Sent);
         assert_eq!(writer.read(&table, 7).await, Some(version), "the writer reads its own write");
@@ -73,7 +73,7 @@ async fn a_hit_in_redis_is_one_round_trip_and_a_hit_in_memory_none() {
     assert_eq!(b.values.stats().memory_hits, 100);
 }
 
-/// A change that nobody announced shows whether memory was emptied.
+/// Shows by a change without an invalidation whether memory was emptied.
 async fn memory_is_emptied_by(redis: &Redis, command: &[&str]) {
     let instance = instance(redis).await;
     let table = Table::new();
@@ -82,7 +82,7 @@ async fn memory_is_emptied_by(redis: &Redis, command: &[&str]) {
     table.write(7, 2);
     assert_eq!(instance.read(&table, 7).await, Some(1), "served from memory until then");
     redis.command(command).unwrap();
-    // What Redis itself still holds is right as far as Redis knows; only memory is in question here.
+    // The entry in Redis is still valid as far as Redis knows; this test is only about memory.
     redis.command(&["DEL", in_redis!("values:7")]).unwrap();
     eventually("memory was emptied", async || instance.read(&table, 7).await == Some(2)).await;
     eventually("the tier is used again", async || instance.cache.health() == Health::Working).await;
@@ -93,14 +93,14 @@ async fn memory_is_emptied_by(redis: &Redis, command: &[&str]) {
 async fn a_null_push_empties_memory() {
     memory_is_emptied_by(&Redis::start().unwrap(), &["FLUSHALL"]).await;
     memory_is_emptied_by(&Redis::start().unwrap(), &["FLUSHDB"]).await;
-    // Another application flushes its own database of the same server.
+    // Another application flushes its own database on the same server.
     let flush = "redis.call('SELECT', 1) return redis.call('FLUSHDB')";
     memory_is_emptied_by(&Redis::start().unwrap(), &["EVAL", flush, "0"]).await;
 }
 
-/// Redis keeps one table of which client reads what for all its databases, and forgets it whole. So a neighbour's FLUSHDB costs one
-/// heartbeat, and then one read of Redis for each copy; the entries themselves stay, and the database is asked for none
-/// that was not read within that heartbeat.
+/// Redis has one tracking table for all its databases and discards all of it on a flush. So a neighbour's FLUSHDB costs
+/// one heartbeat, and then one read of Redis for each copy. The entries stay, and the database is read only for keys
+/// that are read during that heartbeat.
 #[tokio::test]
 async fn a_neighbours_flushdb_costs_one_heartbeat_and_no_entry() {
     const KEYS: u32 = 50;
@@ -132,7 +132,8 @@ async fn a_neighbours_flushdb_costs_one_heartbeat_and_no_entry() {
         "{FLUSHES} flushes: at most {longest:?} without Redis each, {} reads of Redis",
         since.redis_hits
     );
-    // It is asked at once, not at the next regular heartbeat; generously, for the machine may be busy.
+    // Redis is asked at once, not at the next regular heartbeat. The limit is generous, because the machine may be
+    // busy.
     assert!(longest < Duration::from_secs(1), "{longest:?}");
     for key in 0..KEYS {
         assert_eq!(instance.read(&table, key).await, Some(1));
@@ -158,7 +159,7 @@ async fn a_copy_ends_at_its_own_deadline() {
     let read = async || *brief.get_or_load(&7, async || table.load(7)).await.unwrap().unwrap();
     assert_eq!((read().await, read().await, read().await), (1, 1, 1));
     table.write(7, 2);
-    // Lazy expiry sends no push until somebody touches the key, and a hit in memory touches nothing.
+    // Redis expires a key lazily and sends no push until a command touches the key; a hit in memory touches nothing.
     eventually("the copy ended by itself", async || read().await == 2).await;
 }
 
@@ -180,7 +181,7 @@ async fn without_tracking_redis_serves_and_memory_keeps_nothing() {
     let stats = values.stats();
     assert_eq!((stats.loads, stats.redis_hits, stats.memory_hits), (1, 2, 0));
 
-    // No push tells it that another's load has ended: it looks by itself.
+    // No push reports the end of the other load: the read looks again by itself.
     let other = instance(&redis).await;
     let gate = support::Gate::new();
     let _ = values.invalidate(&7).await;

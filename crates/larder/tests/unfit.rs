@@ -1,4 +1,4 @@
-//! A server that can never serve is named in one line with what to do, and asked less and less often.
+//! A server that can never serve is named in one line with what to do, and dialled less and less often.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
 
@@ -15,7 +15,7 @@ use crate::support::journal::Ledger;
 use crate::support::logged::Logged;
 use crate::support::{Table, classes, eventually};
 
-/// How often each command was called, all of them together, but for what asks that.
+/// How often the given commands were called in total.
 fn calls(redis: &Redis, commands: &[&str]) -> u64 {
     let stats = redis.command(&["INFO", "commandstats"]).unwrap();
     let of = |line: &str| {
@@ -25,7 +25,7 @@ fn calls(redis: &Redis, commands: &[&str]) -> u64 {
     stats.lines().filter_map(of).sum()
 }
 
-/// How many connections it has taken, but for those of the test itself, of which this makes one.
+/// How many connections the server has accepted, except those of the test itself; this call makes one.
 fn dialled(redis: &Redis, own: &mut u64) -> u64 {
     *own += 1;
     let stats = redis.command(&["INFO", "stats"]).unwrap();
@@ -33,7 +33,7 @@ fn dialled(redis: &Redis, own: &mut u64) -> u64 {
     taken.unwrap().trim().parse::<u64>().unwrap() - *own
 }
 
-/// Builds a cache on `url`, behind which `redis` is, and waits until it has dialled several times.
+/// Builds a cache on `url`, behind which `redis` is, and waits until the cache has dialled several times.
 async fn is_named(redis: &Redis, url: String, is_journalled: bool, trouble: Trouble, says: &[&str]) {
     let logged = Logged::start();
     let mut builder = Cache::builder("test").redis(&url).installation("test");
@@ -69,7 +69,7 @@ async fn is_named(redis: &Redis, url: String, is_journalled: bool, trouble: Trou
 async fn a_node_of_a_cluster_is_named() {
     let redis = Redis::start_with(&[("cluster-enabled", "yes")]).unwrap();
     is_named(&redis, redis.url(), true, Trouble::Cluster, &["Redis Cluster", "not a cluster"]).await;
-    // A database other than the first is refused before anything else is asked.
+    // A database number other than 0 is refused before any other command.
     let second = format!("redis://127.0.0.1:{}/1", redis.port());
     is_named(&redis, second, false, Trouble::Cluster, &["Redis Cluster"]).await;
 }
@@ -81,7 +81,7 @@ async fn a_sentinels_port_is_named() {
         .await;
 }
 
-/// No package has a Redis 6 beside a newer one, so the real one of this machine says that it is older.
+/// No package offers a Redis 6 next to a newer one, so a proxy makes the installed one claim to be older.
 #[tokio::test]
 async fn a_redis_older_than_seven_is_named() {
     let redis = Redis::start().unwrap();
@@ -127,7 +127,7 @@ async fn a_wrong_password_is_named() {
     }
 }
 
-/// What is mended is used, without a restart.
+/// A repaired server is used without a restart.
 #[tokio::test]
 async fn a_server_that_was_mended_is_used() {
     let logged = Logged::start();

@@ -1,4 +1,4 @@
-//! The connections for untracked work: how many there are, who waits for one, and what becomes of one that breaks.
+//! The connections of the pool for untracked work: their number, the wait for one, and the handling of a broken one.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
 
@@ -14,10 +14,10 @@ use larder_testbed::{Proxy, Redis};
 use support::{eventually, within};
 
 const LONG: Duration = Duration::from_secs(5);
-/// As slow as each way is made for questions that have to meet; far from the time-out.
+/// The delay of each direction, so that several questions overlap; far below the time-out.
 const SLOW: Duration = Duration::from_millis(20);
 
-/// A Redis behind a proxy, and a cache with so many places, for each of which a question waits so long.
+/// A Redis behind a proxy, and a cache with a pool of `places` connections and the time-out `wait`.
 async fn bed(places: u32, wait: Duration) -> (Redis, Proxy, Cache) {
     let redis = Redis::start().unwrap();
     let proxy = Proxy::start(redis.port()).unwrap();
@@ -29,7 +29,7 @@ async fn bed(places: u32, wait: Duration) -> (Redis, Proxy, Cache) {
     (redis, proxy, cache)
 }
 
-/// How many connections Redis has that are not tracked, but for the one that asks.
+/// How many untracked connections Redis has, except the one that asks.
 fn untracked(redis: &Redis) -> usize {
     let list = redis.command(&["CLIENT", "LIST", "TYPE", "normal"]).unwrap();
     let is_tracked = |line: &str| {
@@ -39,20 +39,20 @@ fn untracked(redis: &Redis) -> usize {
     list.lines().filter(|line| !is_tracked(line) && !line.contains("cmd=client|list")).count()
 }
 
-async fn is_told(cache: &Cache) -> bool {
-    // An answer to another question would have no version.
+async fn is_answered(cache: &Cache) -> bool {
+    // The reply to another question would contain no version.
     within(cache.redis_info()).await.value().is_some_and(|info| info.version.contains('.'))
 }
 
 #[tokio::test]
 async fn never_more_connections_than_places() {
     let (redis, proxy, cache) = bed(3, LONG).await;
-    assert_eq!(untracked(&redis), 0, "they are dialled when somebody asks");
+    assert_eq!(untracked(&redis), 0, "they are dialled when needed");
     proxy.delay(SLOW);
     let questions: Vec<_> = (0..30)
         .map(|_| {
             let cache = cache.clone();
-            tokio::spawn(async move { is_told(&cache).await })
+            tokio::spawn(async move { is_answered(&cache).await })
         })
         .collect();
     let mut most = 0;
@@ -65,18 +65,18 @@ async fn never_more_connections_than_places() {
     for question in questions {
         assert!(question.await.unwrap());
     }
-    assert_eq!(untracked(&redis), 3, "kept for who asks next");
+    assert_eq!(untracked(&redis), 3, "kept for the next question");
 }
 
 #[tokio::test]
-async fn who_finds_no_place_gives_up_after_the_pools_timeout() {
+async fn a_question_without_a_free_connection_ends_after_the_pools_timeout() {
     let (_redis, proxy, cache) = bed(1, Duration::from_millis(20)).await;
     proxy.stall();
     let first = tokio::spawn({
         let cache = cache.clone();
         async move { cache.redis_info().await }
     });
-    // On this one thread it runs until it has the place and waits for Redis.
+    // On this single thread it runs until it has the connection and waits for Redis.
     tokio::task::yield_now().await;
     assert_eq!(within(cache.redis_info()).await, RedisAnswer::Away);
     assert!(!first.is_finished(), "which takes the operation's time-out");
@@ -93,19 +93,19 @@ async fn idle_connections_that_broke_cost_no_answer() {
         .build()
         .await
         .unwrap();
-    // Each is open before the first is answered: all of it happens on this one thread.
-    let fill = async || tokio::join!(is_told(&cache), is_told(&cache), is_told(&cache));
+    // Each connection is open before the first one is answered, because all of it happens on this single thread.
+    let fill = async || tokio::join!(is_answered(&cache), is_answered(&cache), is_answered(&cache));
     assert_eq!(fill().await, (true, true, true));
     assert_eq!(untracked(&redis), 3);
 
     redis.command(&["CLIENT", "KILL", "TYPE", "normal"]).unwrap();
-    assert!(is_told(&cache).await, "the first question finds a broken one, and others beside it");
+    assert!(is_answered(&cache).await, "the first question finds a broken one, and others beside it");
     assert_eq!(fill().await, (true, true, true));
 
     redis.restart().unwrap();
-    assert!(is_told(&cache).await, "the same after a restart");
+    assert!(is_answered(&cache).await, "the same after a restart");
     redis.kill().unwrap();
-    assert!(!is_told(&cache).await);
+    assert!(!is_answered(&cache).await);
     redis.restart().unwrap();
     assert_eq!(fill().await, (true, true, true));
 }
@@ -113,7 +113,7 @@ async fn idle_connections_that_broke_cost_no_answer() {
 #[tokio::test]
 async fn a_cancelled_question_leaves_no_reply_behind() {
     let (redis, proxy, cache) = bed(1, LONG).await;
-    assert!(is_told(&cache).await);
+    assert!(is_answered(&cache).await);
     let scans = || {
         let stats = redis.command(&["INFO", "commandstats"]).unwrap();
         stats.lines().find(|line| line.starts_with("cmdstat_scan:")).map(str::to_owned)
@@ -129,7 +129,7 @@ async fn a_cancelled_question_leaves_no_reply_behind() {
     assert!(question.await.unwrap_err().is_cancelled());
     eventually("its connection is closed", async || untracked(&redis) == 0).await;
     proxy.heal();
-    assert!(is_told(&cache).await);
+    assert!(is_answered(&cache).await);
 }
 
 #[tokio::test]
@@ -137,8 +137,8 @@ async fn a_page_that_takes_too_long_ends_early_and_names_the_next() {
     let (redis, proxy, cache) = bed(1, LONG).await;
     let fill = "for key = 1, 1000 do redis.call('SET', key, '') end";
     redis.command(&["EVAL", fill, "0"]).unwrap();
-    assert!(is_told(&cache).await);
-    // Ten steps would take 3.6 s; a page takes two seconds and the step that it is in.
+    assert!(is_answered(&cache).await);
+    // Ten steps would take 3.6 s; a page ends after 2 s and the step in progress.
     proxy.delay(Duration::from_millis(180));
     let began = Instant::now();
     let page = within(cache.keys("*", 10, None)).await.unwrap();

@@ -1,4 +1,4 @@
-//! Plain values: what is put is there, on every instance, and what stood there before never comes back.
+//! Plain values: a value that was put is on every instance, and the earlier value is never served again.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
 
@@ -12,7 +12,7 @@ use larder_testbed::Redis;
 use support::journal::Ledger;
 use support::{Gate, Instance, Table, classes, eventually, instance, memory_instance, within};
 
-/// What nobody puts: a loader that found nothing standing.
+/// A value that is never put: the answer of a loader that ran because no tier had a value.
 const NONE: u64 = u64::MAX;
 
 async fn put(instance: &Instance, value: u64) -> bool {
@@ -25,7 +25,7 @@ async fn get(instance: &Instance) -> Option<u64> {
     within(instance.values.get(&7)).await.as_deref().copied()
 }
 
-/// What stands everywhere but in memory, without leaving anything behind.
+/// The value in Redis (without Redis, the loader's), read without leaving an entry behind.
 async fn fresh(instance: &Instance) -> u64 {
     let load = async || Ok::<_, std::io::Error>(NONE);
     let answer = within(instance.values.read(&7).fresh().or_load(load)).await.unwrap();
@@ -78,9 +78,9 @@ async fn a_value_is_put_looked_at_and_dropped_on_every_kind_of_cache() {
     }
 }
 
-/// Its own row in the journal tells of the drop, not of the value that came after it.
+/// The put's own row in the journal reports its invalidation, not the value that was stored after it.
 #[tokio::test]
-async fn the_journal_does_not_take_a_value_that_was_put() {
+async fn the_journal_does_not_remove_a_value_that_was_put() {
     for redis in [Some(Redis::start().unwrap()), None] {
         let ledger = Ledger::new();
         let instance = with(redis.as_ref(), Some(&ledger)).await;
@@ -88,7 +88,7 @@ async fn the_journal_does_not_take_a_value_that_was_put() {
             assert!(put(&instance, value).await);
         }
         assert_eq!(ledger.rows().len(), 5);
-        // Passes go on: a pass that another invalidation waits for ends after this one's row was told.
+        // Polls continue: when a put of another key returns, a poll has covered the row of this put.
         let polls = async || {
             let _put = instance.values.put(&8, 1).await;
         };
@@ -112,7 +112,7 @@ async fn a_value_is_seen_by_every_instance_once_it_was_put() {
 }
 
 #[tokio::test]
-async fn a_slow_reader_does_not_bring_back_what_a_put_replaced() {
+async fn a_slow_reader_does_not_restore_a_value_that_a_put_replaced() {
     let redis = Redis::start().unwrap();
     let (a, b) = (instance(&redis).await, instance(&redis).await);
     let alone = memory_instance().await;
@@ -125,7 +125,7 @@ async fn a_slow_reader_does_not_bring_back_what_a_put_replaced() {
         assert!(put(writer, 2).await);
         gate.open();
         assert_eq!(held.await.unwrap(), Some(1), "the read that began before");
-        // Without Redis a fresh read always asks its loader.
+        // Without Redis a fresh read always runs its loader.
         if reader.cache.health() == Health::Working {
             assert_eq!((fresh(reader).await, fresh(writer).await), (2, 2));
         }
@@ -133,7 +133,7 @@ async fn a_slow_reader_does_not_bring_back_what_a_put_replaced() {
     }
 }
 
-/// In each round two instances do something at once. Afterwards both say the same, and nothing of an earlier round.
+/// In each round two instances act at once. Afterwards both return the same value, and none from an earlier round.
 async fn race(
     rounds: u64,
     ledger: Option<&Ledger>,
@@ -153,12 +153,12 @@ async fn race(
             other(&b, theirs)
         );
         let allowed = [Some(mine), theirs, Some(NONE)];
-        let standing = fresh(&a).await;
-        assert!(allowed.contains(&Some(standing)), "round {round}: {standing}");
+        let existing = fresh(&a).await;
+        assert!(allowed.contains(&Some(existing)), "round {round}: {existing}");
         let again = fresh(&b).await;
-        // A relay's pass that was under way may tell of a drop late, and take the value.
+        // A poll of the relay that is in progress can propagate an invalidation late, and remove the value.
         let is_taken = ledger.is_some() && again == NONE;
-        assert!(again == standing || is_taken, "round {round}: {standing}, then {again}");
+        assert!(again == existing || is_taken, "round {round}: {existing}, then {again}");
         for instance in [&a, &b] {
             let seen = get(instance).await;
             assert!(seen.is_none() || allowed.contains(&seen), "round {round}: {seen:?}");
@@ -169,7 +169,7 @@ async fn race(
 
 #[tokio::test]
 async fn of_two_puts_at_once_one_stays_everywhere() {
-    // With a journal both instances relay, and either may tell of a drop while the other fills.
+    // With a journal both instances run a relay, and either can propagate an invalidation while the other fills.
     for (rounds, ledger) in [(200, None), (50, Some(Ledger::new()))] {
         let stored = race(rounds, ledger.as_ref(), async |b, value| {
             put(b, value).await;
@@ -178,7 +178,7 @@ async fn of_two_puts_at_once_one_stays_everywhere() {
             Some(value)
         })
         .await;
-        assert!(stored > 0, "somebody's was stored");
+        assert!(stored > 0, "at least one put was stored");
     }
 }
 
@@ -189,7 +189,7 @@ async fn an_invalidation_during_a_put_leaves_the_value_or_nothing() {
         None
     })
     .await;
-    assert!(stored > 0, "somebody's was stored");
+    assert!(stored > 0, "at least one put was stored");
 }
 
 #[tokio::test]
@@ -222,7 +222,7 @@ async fn a_put_while_redis_is_away_is_queued_and_the_old_value_never_returns() {
     for instance in [&a, &b] {
         eventually("Redis is back", async || instance.cache.health() == Health::Working).await;
     }
-    eventually("what was owed is paid", async || get(&b).await.is_none()).await;
+    eventually("the unsent invalidation is sent", async || get(&b).await.is_none()).await;
     assert_ne!(get(&a).await, Some(1));
     assert_eq!(fresh(&b).await, NONE);
 }
@@ -233,7 +233,7 @@ async fn the_self_test_goes_through_the_tiers() {
     for instance in [memory_instance().await, instance(&redis).await] {
         assert!(within(instance.cache.self_test()).await.unwrap().passed());
         let names: Vec<String> = instance.cache.classes().into_iter().map(|class| class.name).collect();
-        assert_eq!(names, ["lists", "values"], "its class is nobody's business");
+        assert_eq!(names, ["lists", "values"], "its class is not listed");
     }
     let instance = instance(&redis).await;
     redis.kill().unwrap();
@@ -259,9 +259,9 @@ async fn a_put_does_not_hang_with_its_journal() {
         assert!(put(&instance, 1).await);
         ledger.freeze(true);
         let _put = within(instance.values.put(&7, 2)).await;
-        assert_ne!(get(&instance).await, Some(1), "what stood there before is gone all the same");
+        assert_ne!(get(&instance).await, Some(1), "the earlier value is gone all the same");
         ledger.freeze(false);
-        eventually("it goes on", async || {
+        eventually("puts are stored again", async || {
             let put = within(instance.values.put(&7, 3)).await;
             put.is_stored && get(&instance).await == Some(3)
         })

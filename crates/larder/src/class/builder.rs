@@ -1,4 +1,4 @@
-//! Opening a class: all that is declared of it.
+//! Opens a class with all its declarations.
 
 use std::any::TypeId;
 use std::collections::BTreeSet;
@@ -18,7 +18,7 @@ use crate::key::{Key, Namespace};
 use crate::policy::Policy;
 use crate::protection::{Protection, Sealer};
 
-/// What a value may take by default: far more than a record, far less than holds up a connection.
+/// The default limit of an encoded value: far more than a record needs, and small enough not to delay other replies.
 const MAX_VALUE_BYTES: usize = 1 << 20;
 
 /// Opens a class; made by [`Cache::class`].
@@ -34,7 +34,7 @@ pub struct ClassBuilder<'a, K: ?Sized, V> {
     max_value_bytes: usize,
     tags: Vec<String>,
     tags_of: Option<TagsOf<K>>,
-    /// The type of `tags_of`, which alone can be compared, and its name.
+    /// The type of `tags_of` and its name. Closures cannot be compared, their types can.
     tags_of_type: (Option<TypeId>, &'static str),
     columns: Vec<Vec<String>>,
     types: PhantomData<fn(&K) -> V>,
@@ -84,20 +84,20 @@ where
         ClassBuilder { codec, ..self }
     }
 
-    /// The version of what the values mean: instances of another version take each other's entries for misses. To be raised
-    /// when the same type comes to stand for something else, such as a price that now includes taxes. A type of another
-    /// shape needs no version: entries that it did not write are misses to it. Default: 0.
+    /// The version of the values' meaning: instances of another version treat each other's entries as misses. Raise it
+    /// if the same type changes its meaning, for example if a price now includes taxes. A type of another shape needs
+    /// no new version: its digest differs, so entries of the former shape are misses. Default: 0.
     pub fn version(self, version: u32) -> Self {
         ClassBuilder { version, ..self }
     }
 
-    /// Keeps the class's values in this process's memory alone: they never enter Redis, and none is ever taken from there.
-    /// For values that hold rights, such as who is logged in and what they may do: nothing that is written into Redis can
-    /// grant any. Default: values are shared through Redis.
+    /// Keeps the class's values in this process's memory only: they are never written to Redis or read from it. For
+    /// values that grant rights, such as a session and its permissions: a program that can write to Redis cannot grant
+    /// any. Default: values are shared through Redis.
     ///
-    /// With Redis, an anchor stands there under each key that some instance keeps: 17 bytes without a value, by which an
-    /// invalidation reaches every instance as fast as that of any other class. The price: each instance loads for itself,
-    /// a burst of reads once an instance; and where Redis refuses tracking, copies stay no longer than the staleness bound.
+    /// With Redis, an anchor exists under each key that some instance holds: 17 bytes without a value, by which an
+    /// invalidation reaches every instance as fast as in other classes. The price: each instance loads for itself, and
+    /// if Redis refuses tracking, copies stay no longer than the staleness bound.
     ///
     /// # Examples
     ///
@@ -123,28 +123,29 @@ where
         ClassBuilder { protection, ..self }
     }
 
-    /// How many bytes an encoded value may take. A larger value is stored in no tier, because one large reply delays all other
-    /// reads on the Redis connection. Default: 1 MiB.
+    /// How many bytes an encoded value can take. A larger value is stored in no tier, because one large reply delays
+    /// all other reads on the Redis connection. Default: 1 MiB.
     pub fn max_value_bytes(self, max_value_bytes: usize) -> Self {
         ClassBuilder { max_value_bytes, ..self }
     }
 
-    /// Every entry of the class also falls when `tag` is invalidated. Default: only with the class's own
-    /// name, which is always a tag.
+    /// Every entry of the class is also invalidated with `tag`. Default: only with the class's own name, which is
+    /// always a tag.
     pub fn tagged(mut self, tag: &str) -> Self {
         self.tags.push(tag.to_owned());
         self
     }
 
-    /// An entry is also invalidated with any tag that `tags_of` returns for its key, such as `team:7`. Equal keys must have
-    /// equal tags, on every instance. Default: none but the class's.
+    /// An entry is also invalidated with any tag that `tags_of` returns for its key, such as `team:7`. Equal keys need
+    /// equal tags on every instance. Default: only the class's own tags.
     pub fn tagged_by<F: Fn(&K) -> Vec<String> + Send + Sync + 'static>(self, tags_of: F) -> Self {
         let tags_of_type = (Some(TypeId::of::<F>()), std::any::type_name::<F>());
         ClassBuilder { tags_of: Some(Arc::new(tags_of)), tags_of_type, ..self }
     }
 
-    /// The columns behind the key's parts, in order, for `larder_sql`'s `SqlJournal::verify`. If the table declares them in another
-    /// order, entries are never invalidated. Call it once for each set of column names. Default: what [`Key::columns`] says; a key of one part needs none.
+    /// The columns behind the key's parts, in order, for `larder_sql`'s `SqlJournal::verify`. If the table declares
+    /// them in another order, the journal never invalidates the entries. Call it once for each set of column names.
+    /// Default: [`Key::columns`]; a key of one part needs none.
     ///
     /// # Examples
     ///
@@ -164,7 +165,7 @@ where
         self
     }
 
-    /// What it says of itself; see [`Cache::declared_classes`].
+    /// The class's own declaration; see [`Cache::declared_classes`].
     fn declared(&self) -> DeclaredClass {
         let of_type = K::columns().map(|columns| columns.iter().map(|&column| column.to_owned()).collect());
         DeclaredClass {
@@ -177,28 +178,28 @@ where
         }
     }
 
-    /// Opens the class. Opening one name twice gives two handles on the same entries, with one switch and one
-    /// set of counters.
+    /// Opens the class. Opening one name twice returns two handles on the same entries, with one switch and one set of
+    /// counters.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`](crate::error::ErrorKind::Config) when
-    /// - the name is empty, longer than 128 bytes or holds control characters;
-    /// - the class is open already with another value type, codec, version, policy, `memory_only`, protection or size, or other
-    ///   tags;
-    /// - its protection needs [`EntrySecrets`](crate::protection::EntrySecrets), and the cache has Redis and no keys.
+    /// [`ErrorKind::Config`](crate::error::ErrorKind::Config) if
+    /// - the name is empty, longer than 128 bytes or contains control characters;
+    /// - the class is already open with another value type, codec, version, policy, `memory_only`, protection or size,
+    ///   or with other tags;
+    /// - its protection needs [`EntrySecrets`](crate::protection::EntrySecrets), and the cache has Redis and no secret.
     pub fn open(self) -> Result<Class<K, V>, Error> {
         let registry = &self.cache.engine.classes;
         self.open_with(|name, declaration| registry.open(name, declaration))
     }
 
-    /// Opens it without a place in the list of classes.
+    /// Opens the class without adding it to the list of classes.
     pub(crate) fn unlisted(self) -> Result<Class<K, V>, Error> {
         self.open_with(|_, declaration| Ok(Arc::new(ClassState::new(declaration))))
     }
 
     fn declaration(&self) -> Declaration {
-        // The own name is a tag without being said.
+        // The class's own name is a tag implicitly.
         let tags: BTreeSet<&String> = self.tags.iter().filter(|tag| **tag != self.name).collect();
         let parts = vec![
             ("value", std::any::type_name::<V>().to_owned()),
@@ -215,7 +216,7 @@ where
         Declaration { types, parts, shown: self.declared() }
     }
 
-    /// A cache without Redis needs no keys: nothing leaves the process.
+    /// A cache without Redis needs no secret: no value leaves the process.
     fn sealer(&self) -> Result<Sealer, Error> {
         let Engine { entry_secrets, shared, .. } = &*self.cache.engine;
         let sealer = Sealer::new(self.protection, entry_secrets.as_ref());
@@ -244,7 +245,7 @@ where
         let core = Arc::new(ClassCore {
             prefix: namespace.class_prefix(&self.name)?,
             sealer: self.sealer()?,
-            // After the rest was found to be allowed.
+            // Registered last, after everything else was accepted.
             common: common(&self.name, self.declaration())?,
             max_value_bytes: self.max_value_bytes,
             name: self.name,

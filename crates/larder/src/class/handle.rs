@@ -1,4 +1,4 @@
-//! A handle to an open class: the verbs.
+//! The handle of an open class, with its operations.
 
 use std::future::Future;
 use std::marker::PhantomData;
@@ -17,7 +17,7 @@ use crate::source::Source;
 use crate::stats::Stats;
 use crate::times::LoadTimes;
 
-/// The tags that an entry has because of its key.
+/// Returns the tags that an entry has because of its key.
 pub(super) type TagsOf<K> = Arc<dyn Fn(&K) -> Vec<String> + Send + Sync>;
 
 /// A handle to one class; cheap to clone.
@@ -69,7 +69,7 @@ impl<K: ?Sized, V> Clone for Class<K, V> {
 /// One read's answer and where it came from.
 #[derive(Clone, Debug)]
 pub struct Answer<V> {
-    /// The value; `None` when there is none.
+    /// The value; `None` if there is no such value.
     pub value: Option<Arc<V>>,
     /// The tier or load that answered.
     pub source: Source,
@@ -82,16 +82,17 @@ where
     K: Key + ?Sized,
     V: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
-    /// The value, loading it with `load` when no tier has it: `Ok(None)` when the loader says there is none.
-    /// Concurrent reads of one key share one load, over all instances; except in memory-only classes (one load per instance),
-    /// and if the load is spoiled.
+    /// Returns the value; if no tier has it, `load` loads it. Returns `Ok(None)` if the loader says that there is no
+    /// such value. Concurrent reads of one key share one load across all instances. Exceptions: a memory-only class
+    /// loads once per instance, and a spoiled load is not shared.
     ///
-    /// The loader must read the database's present state: a fresh autocommit statement on the primary, or on a standby
-    /// through `larder_sql`'s `Replica`, never a transaction that is already open. It returns a `V` or an `Option<V>`.
+    /// The loader must read the database's present state: by a fresh autocommit statement on the primary, or on a
+    /// standby through `larder_sql`'s `Replica`, never inside an already open transaction. It returns a `V` or an
+    /// `Option<V>`.
     ///
     /// # Errors
     ///
-    /// Only the loader's: it failed, panicked elsewhere, or took longer than the load time-out.
+    /// Only the loader's errors: it failed, panicked as another read's leader, or took longer than the load time-out.
     pub async fn get_or_load<L, F, T, E>(&self, key: &K, load: L) -> Result<Option<Arc<V>>, Error>
     where
         L: FnOnce() -> F,
@@ -102,12 +103,12 @@ where
         Ok(self.read(key).or_load(load).await?.value)
     }
 
-    /// Begins a read whose strength and loader are still to be said.
+    /// Begins a read whose consistency and loader are set on the result.
     pub fn read<'a>(&'a self, key: &'a K) -> ReadBuilder<'a, K, V> {
         ReadBuilder { class: self, key, consistency: Consistency::default() }
     }
 
-    /// The value if a tier has it now; never loads. `None` says nothing about the database.
+    /// Returns the value if a tier has it now; never loads. `None` does not say that the database has no such value.
     pub async fn get(&self, key: &K) -> Option<Arc<V>> {
         let found = self.engine.peek(&self.core, &self.key(key), || self.tags(key)).await?;
         found.value.and_then(typed)
@@ -118,20 +119,22 @@ where
         &self.core.name
     }
 
-    /// What all handles of the class's name counted.
+    /// The counts of all handles of the class's name.
     pub fn stats(&self) -> Stats {
         self.core.common.counters.snapshot()
     }
 
-    /// How long the loads of all handles of the class's name took.
+    /// The load times of all handles of the class's name.
     pub fn load_times(&self) -> LoadTimes {
         self.core.common.load_times.snapshot()
     }
 
-    /// Switches caching for all handles of the class's name, as
-    /// [`Cache::set_class_enabled`](crate::cache::Cache::set_class_enabled) does. Off, every read goes to its loader and nothing is
-    /// stored; invalidations go on, so switching back on never brings old values back. Default: on.
+    /// Switches caching on or off for all handles of the class's name, like
+    /// [`Cache::set_class_enabled`](crate::cache::Cache::set_class_enabled). While it is off, every read goes to its
+    /// loader and nothing is stored. Invalidations still apply, so switching on again never serves outdated values.
+    /// Default: on.
     pub fn set_enabled(&self, is_on: bool) {
+        // Relaxed: the switch guards no other data.
         self.core.common.is_on.store(is_on, Ordering::Relaxed);
     }
 
@@ -156,7 +159,7 @@ where
     }
 }
 
-/// A read in the making; see [`Class::read`].
+/// A read before it runs; see [`Class::read`].
 #[must_use = "nothing is read before `or_load`"]
 pub struct ReadBuilder<'a, K: ?Sized, V> {
     class: &'a Class<K, V>,
@@ -169,21 +172,21 @@ where
     K: Key + ?Sized,
     V: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
-    /// How strong the read has to be. Default: [`Consistency::Bounded`].
+    /// Which consistency the read asks for. Default: [`Consistency::Bounded`].
     pub fn consistency(self, consistency: Consistency) -> Self {
         ReadBuilder { consistency, ..self }
     }
 
-    /// Passes the in-process tier over; short for [`Consistency::Fresh`].
+    /// Skips memory; short for [`Consistency::Fresh`].
     pub fn fresh(self) -> Self {
         self.consistency(Consistency::Fresh)
     }
 
-    /// Reads, loading with `load` when no tier can answer; see [`Class::get_or_load`].
+    /// Reads the value; if no tier can answer, `load` loads it. See [`Class::get_or_load`].
     ///
     /// # Errors
     ///
-    /// Only the loader's: it failed, panicked elsewhere, or took longer than the load time-out.
+    /// Only the loader's errors: it failed, panicked as another read's leader, or took longer than the load time-out.
     pub async fn or_load<L, F, T, E>(self, load: L) -> Result<Answer<V>, Error>
     where
         L: FnOnce() -> F,
@@ -206,6 +209,6 @@ where
 }
 
 fn typed<V: Send + Sync + 'static>(value: AnyValue) -> Option<Arc<V>> {
-    // All handles of one name have one value type: `Registry::open` holds that.
+    // All handles of one name have one value type: `Registry::open` refuses any other.
     value.downcast::<V>().ok()
 }

@@ -1,4 +1,4 @@
-//! A named kind of value: its key type, its value type, its policy, and the verbs.
+//! A class: a named kind of value with its key type, value type, policy and operations.
 
 mod builder;
 mod handle;

@@ -1,12 +1,13 @@
 //! A read of a memory-only class through Redis. Redis holds no value here; it only reports invalidations.
 //!
-//! An *anchor* stands under the key. A process that keeps a copy has read the anchor on the tracked connection before it
-//! loaded, so Redis reports to it whatever is done to the key from then on, an invalidation's UNLINK above all.
+//! An *anchor* is stored under the key. A process that keeps a copy has read the anchor on the tracked connection
+//! before its load began. Redis therefore reports every later change of the key to it, in particular an invalidation's
+//! UNLINK.
 //!
-//! Invariant, borne by tests of these names:
+//! Invariants, each checked by a test of its name:
 //! - `nothing_in_redis_supplies_a_value_of_a_memory_only_class`
-//! - `no_copy_outlives_the_report_of_its_anchor`: a copy enters memory only if no report of its key came since before the
-//!   read that saw the anchor was sent, and the next report removes it.
+//! - `no_copy_outlives_the_report_of_its_anchor`: a copy enters memory only if no report of its key arrived after the
+//!   read of the anchor was sent, and the next report removes it.
 
 use std::error::Error as StdError;
 use std::future::Future;
@@ -30,16 +31,16 @@ use crate::remote::validity::Epoch;
 use crate::source::{NotStoredReason, Placement, Source};
 use crate::stats::count;
 
-/// How often a read looks for an anchor that is watched. The first read of a key takes two, for its own SET is reported
-/// too; beyond a few, others keep changing the key, and the answer is not kept.
+/// How often a read looks for a tracked anchor. The first read of a key needs two attempts, because Redis also reports
+/// its own SET. If four attempts fail, other programs keep changing the key, and the answer is not stored.
 const ATTEMPTS: usize = 4;
 
-/// The right to keep what is loaded from now on.
+/// The right to keep a value whose load begins now.
 pub(super) struct AnchoredRight {
     pub(super) permit: LocalPermit,
-    /// The lives of the tags.
+    /// The tags, each with the life of its token in memory: a random value that ends when the token leaves memory.
     pub(super) tags: Vec<TagToken>,
-    /// When the anchor ends by itself, at the earliest.
+    /// The earliest instant at which the anchor can expire.
     pub(super) until: Tick,
 }
 
@@ -58,13 +59,13 @@ impl Engine {
         E: StdError + Send + Sync + 'static,
     {
         if !shared.remote.is_tracking() {
-            // Redis reports no change: the copy ends with the staleness bound.
+            // Redis reports no changes without tracking, so the copy ends with the staleness bound.
             return self.load_into_memory(class, entry_ref, flight, load()).await;
         }
         let anchored = match self.anchor(class, entry_ref, shared, epoch).await {
             Ok(anchored) => anchored,
             Err(fault) => {
-                // A cache fault never fails a read: it goes on as if there were no Redis.
+                // A fault of a tier never fails a read: the read continues as if there were no Redis.
                 shared.note(fault);
                 return self.load_into_memory(class, entry_ref, flight, load()).await;
             }
@@ -89,7 +90,7 @@ impl Engine {
         let Some(ttl) = class.policy.residence(value.is_none(), rand::random()) else {
             return not_kept(value, NotStoredReason::Policy);
         };
-        // So that the class stores the same values if it stops being memory-only.
+        // Encoded and verified here too, so that the class stores the same values if it stops being memory-only.
         let storable = match class.storable(value.as_ref()) {
             Ok(storable) => storable,
             Err(why) => return not_kept(value, why),
@@ -112,8 +113,8 @@ impl Engine {
         }
     }
 
-    /// Sees to it that an anchor stands under the key and that its reports reach this process. `None` when others change
-    /// it all the time.
+    /// Makes sure that an anchor is stored under the key and that its reports reach this process. `None` if other
+    /// programs changed the key during every attempt.
     pub(super) async fn anchor(
         &self,
         class: &ClassCore,
@@ -122,11 +123,11 @@ impl Engine {
         epoch: Epoch,
     ) -> Result<Option<AnchoredRight>, Fault> {
         let keys = entry_ref.keys();
-        // Twice as long as a copy may stay, so that few copies end early because their anchor was near its end.
+        // Twice as long as a copy can stay, so that few copies end early because their anchor is about to expire.
         let life = 2 * class.policy.longest();
         for _ in 0..ATTEMPTS {
-            // Before the read is sent: whatever is reported after the reply then voids it. A report from before the read,
-            // which says nothing of it, may void it too; then one load is not kept.
+            // The permit is drawn before the read is sent, so every report after the reply voids it. A report of a
+            // change before the read may void it too; then one load is not stored.
             let permit = LocalPermit::draw(&self.local, &entry_ref.key, &entry_ref.tags);
             let seqs = self.local.note_seqs(keys.iter().map(|key| &key[..]));
             let (sent, valid_until) = (self.clock.now(), shared.validity.until());
@@ -139,13 +140,14 @@ impl Engine {
             if let (true, true, Some(left)) = (is_anchored, missing.is_empty(), left) {
                 self.insert_tokens(shared, &reply);
                 if let Some(tags) = self.local.take_lives(&entry_ref.tags, self.is_guarded()) {
-                    // Redis counted after the read was sent.
+                    // Redis measured `left` after the read was sent, so `sent` plus `left` is not later than the
+                    // anchor's end.
                     let until = sent.plus(left.min(Policy::TTL_MAX)).minus(self.clock.resolution());
                     return Ok(Some(AnchoredRight { permit, tags, until }));
                 }
                 continue;
             }
-            // Anything else under the key is replaced unread: another release's entry, or a forged one.
+            // Any other frame under the key is replaced without being decoded: it is from another release, or forged.
             let replace = reply.value.as_ref().filter(|_| !is_anchored).map(fingerprint);
             if replace.is_some() {
                 count(&class.common.counters.passed_over);
@@ -158,7 +160,7 @@ impl Engine {
         Ok(None)
     }
 
-    /// Lets memory have the tags' tokens that a tracked read brought, unless a push came in between.
+    /// Inserts the tags' tokens from a tracked read into memory, unless a push arrived after the read was sent.
     pub(super) fn insert_tokens(&self, shared: &SharedTier, reply: &Reply) {
         if !shared.remote.is_tracking() {
             return;

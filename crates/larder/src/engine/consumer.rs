@@ -1,8 +1,8 @@
-//! Without Redis, this process consumes the journal itself: what was committed anywhere is dropped from memory.
+//! Without Redis, this process consumes the journal itself and removes from memory what any commit touched.
 //!
-//! Invariant, borne by a test of its name:
-//! - `memory_knows_what_the_guard_vouches_for`: until the instant that is granted, memory holds nothing older than a
-//!   snapshot that was taken at most the staleness bound before.
+//! Invariant, checked by a test of its name:
+//! - `memory_knows_what_the_guard_vouches_for`: until the granted instant, memory holds nothing older than a snapshot
+//!   that was taken at most the staleness bound before.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,9 +22,9 @@ use crate::protocol::relay::unpropagated_touches;
 use crate::protocol::rules::ProtocolRules;
 use crate::remote::validity::Validity;
 
-/// How often the journal is asked to forget what is old.
+/// How often the journal is pruned, on average.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(60);
-/// A pruning of so many rows is followed by another soon.
+/// A prune that deleted this many rows may have left more, so the next one follows after 1 s.
 const PRUNE_AGAIN_ROWS: u64 = 10_000;
 
 pub(crate) struct Consumer {
@@ -40,8 +40,10 @@ pub(crate) struct Consumer {
     pub(crate) rules: ProtocolRules,
 }
 
-/// Changes that this process has told its memory itself, the oldest first. Guarded by its lock; each is here only once it
-/// is committed and what it touched has been dropped, so that whatever memory then holds has seen it.
+/// Changes that this process has already applied to its memory, the oldest first. Invariant: a change is in the list
+/// only after it was committed and its touches were removed from memory, so every later copy has seen it.
+///
+/// Guarded by its lock, which is held for a few statements and never together with another.
 #[derive(Default)]
 pub(crate) struct AppliedChanges(Mutex<VecDeque<ChangeId>>);
 
@@ -54,8 +56,8 @@ impl AppliedChanges {
         self.lock().len()
     }
 
-    /// All of them. The `first` are forgotten: they were here before the journal was asked, so it tells of them now or never
-    /// again; and if it could not be asked, they are dropped once more.
+    /// Returns all changes, and removes the `first` ones from the list. Those were applied before the poll began, so
+    /// this poll reports them or none does. If the poll fails, a later one removes their entries once more.
     fn take(&self, first: usize) -> HashSet<ChangeId> {
         let mut changes = self.lock();
         let later: Vec<ChangeId> = changes.range(first..).cloned().collect();
@@ -68,7 +70,7 @@ impl AppliedChanges {
 }
 
 impl Consumer {
-    /// Passes, again and again.
+    /// Polls the journal until the task is aborted.
     pub(crate) async fn consume(self) {
         let mut position = None;
         let mut is_known_to_fail = false;
@@ -79,7 +81,8 @@ impl Consumer {
                     is_known_to_fail = false;
                     self.polls.complete(requests);
                 }
-                // Once, not five times a second: until it is asked again, reads go to their loaders.
+                // Logged once for a series of failures, not five times a second. Until a poll succeeds, reads go to
+                // their loaders.
                 Err(error) if !std::mem::replace(&mut is_known_to_fail, true) => {
                     tracing::warn!(%error, "the journal cannot be asked, memory is not used");
                 }
@@ -89,12 +92,13 @@ impl Consumer {
         }
     }
 
-    /// One pass: whatever was committed by now is dropped, and only then vouched for.
+    /// Runs one poll: removes what was committed by now from memory, and extends the validity only after that.
     pub(crate) async fn poll(&self, position: &mut Option<Position>) -> Result<(), Failure> {
         let epoch = self.guard.epoch();
-        // Before the snapshot is taken: the grant counts from here.
+        // Read before the snapshot is taken: the grant counts from here.
         let began = self.clock.now();
         let applied_before = self.applied.count();
+        // A poll that takes longer than the bound could not extend the validity any more.
         let since = within(self.bound, self.journal.changes_since(position.as_ref())).await;
         let applied = self.applied.take(applied_before);
         let since = since?;
@@ -117,16 +121,19 @@ impl Consumer {
     }
 }
 
-/// Every process does so, now and then: whoever comes second finds nothing to do.
+/// Prunes the journal at random intervals, once a minute on average. Every process does it; the second one to come
+/// finds nothing to delete.
 pub(crate) async fn prune_periodically(journal: Arc<dyn Journal>) {
     let mut pause = PRUNE_INTERVAL;
     loop {
+        // Jitter: 50 to 150 % of the pause, so that the processes do not prune at the same time.
         sleep(pause.mul_f64(0.5 + rand::random::<f64>())).await;
         let began = Instant::now();
+        // A prune that takes longer than its interval is abandoned; the next one deletes the same rows.
         pause = match within(PRUNE_INTERVAL, journal.prune()).await {
-            // So many that there may be more: it has to keep up with whoever writes.
+            // There may be more rows, and pruning has to keep up with the writers.
             Ok(rows @ PRUNE_AGAIN_ROWS..) => {
-                tracing::debug!(rows, took = ?began.elapsed(), "journal pruned, going on");
+                tracing::debug!(rows, took = ?began.elapsed(), "journal pruned, more rows may follow");
                 Duration::from_secs(1)
             }
             Ok(_) => PRUNE_INTERVAL,

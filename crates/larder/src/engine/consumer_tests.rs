@@ -1,4 +1,4 @@
-//! The consumer against a scripted journal and a clock that only the test moves.
+//! Tests the consumer with a scripted journal and a clock that only the test advances.
 
 use std::sync::Mutex;
 
@@ -15,11 +15,11 @@ use crate::protocol::rules::ProtocolRules;
 
 const BOUND: Duration = Duration::from_secs(2);
 
-/// Answers what it is told to, once.
+/// A journal that returns the scripted answer once.
 #[derive(Default)]
 struct Scripted {
     answer: Mutex<Option<Changes>>,
-    /// What happens while it is asked.
+    /// Runs while the journal is being asked.
     meanwhile: Mutex<Option<Box<dyn FnMut() + Send>>>,
 }
 
@@ -75,16 +75,14 @@ impl Bench {
         self.consumer.poll(&mut self.position).await
     }
 
-    /// What a load that is under way leaves in memory when it ends.
+    /// Begins a load; the result ends it and returns whether memory kept its copy.
     fn load(&self, key: &str) -> impl FnOnce() -> bool + use<> {
         let Consumer { local, clock, .. } = &self.consumer;
         let (local, key) = (local.clone(), bytes::Bytes::from(format!("ns:{key}")));
         let arrival = local.next_flight();
-        let departure =
+        let decision =
             local.join_or_lead(&key, &[].into(), Consistency::Bounded, arrival, clock.now(), BOUND);
-        let JoinDecision::Lead(NewFlight { id, .. }) = departure else {
-            panic!("there was a flight already")
-        };
+        let JoinDecision::Lead(NewFlight { id, .. }) = decision else { panic!("there was a flight already") };
         move || {
             let (deadline, origin) = (Tick::FAR, Origin::Guarded);
             let copy = LocalCopy {
@@ -121,7 +119,7 @@ async fn memory_knows_what_the_guard_vouches_for() {
     assert!(bench.load("values:1")() && bench.load("values:2")());
     assert!(bench.serves("values:1") && bench.serves("values:2"));
 
-    // The snapshot is taken while time passes: the grant counts from before it.
+    // Time passes while the snapshot is taken: the grant counts from before it.
     let clock = bench.consumer.clock.clone();
     let second = Duration::from_secs(1);
     *bench.journal.meanwhile.lock().unwrap() = Some(Box::new(move || clock.advance(second)));
@@ -130,7 +128,7 @@ async fn memory_knows_what_the_guard_vouches_for() {
     bench.consumer.clock.advance(second - Duration::from_nanos(1));
     assert!(bench.serves("values:2"));
     bench.consumer.clock.advance(Duration::from_nanos(1));
-    assert!(!bench.serves("values:2"), "nobody vouches for it any more");
+    assert!(!bench.serves("values:2"), "the validity has ended");
 }
 
 #[tokio::test]
@@ -157,26 +155,29 @@ async fn a_journal_that_cannot_be_asked_vouches_for_nothing_and_loses_nothing() 
     bench.consumer.clock.advance(BOUND);
     assert!(bench.poll(None).await.is_err());
     assert!(!bench.serves("values:1"));
-    assert_eq!(bench.position, Some(Position::new("here")), "it goes on from where it was");
+    assert_eq!(bench.position, Some(Position::new("here")), "the next poll continues from the same position");
     bench.poll(Some(Changes::Known(vec![]))).await.unwrap();
     assert!(bench.serves("values:1"), "nothing touched it meanwhile");
 }
 
 #[tokio::test]
-async fn what_this_process_told_its_memory_is_not_dropped_again() {
+async fn a_change_that_this_process_applied_is_not_applied_again() {
     let mut bench = Bench::new();
     bench.poll(Some(Changes::Unknown)).await.unwrap();
     assert!(bench.load("values:1")() && bench.load("values:2")());
     bench.consumer.applied.add(vec![ChangeId::new("1")]);
     let both = ["1", "2"].map(|id| change(id, Touch::entry("values", [id])));
     bench.poll(Some(Changes::Known(both.to_vec()))).await.unwrap();
-    assert!(bench.serves("values:1") && !bench.serves("values:2"), "another's change is");
+    assert!(
+        bench.serves("values:1") && !bench.serves("values:2"),
+        "the change of another process is applied"
+    );
     bench.poll(touched("1")).await.unwrap();
-    assert!(!bench.serves("values:1"), "what was told is forgotten with the pass that could have told of it");
+    assert!(!bench.serves("values:1"), "an applied change is forgotten with the poll that could report it");
 }
 
 #[tokio::test]
-async fn what_is_told_while_the_journal_is_asked_is_known() {
+async fn a_change_applied_during_a_poll_is_not_applied_again() {
     let mut bench = Bench::new();
     bench.poll(Some(Changes::Unknown)).await.unwrap();
     assert!(bench.load("values:1")());
@@ -192,7 +193,7 @@ async fn what_is_told_while_the_journal_is_asked_is_known() {
 }
 
 #[tokio::test]
-async fn what_was_told_while_the_journal_was_away_is_dropped_once_more() {
+async fn a_change_applied_before_a_failed_poll_is_applied_once_more() {
     let mut bench = Bench::new();
     bench.poll(Some(Changes::Unknown)).await.unwrap();
     bench.consumer.applied.add(vec![ChangeId::new("1")]);

@@ -1,4 +1,4 @@
-//! The leader's side of a flight: whatever becomes of the leader, no waiter is left hanging.
+//! The leader's side of a flight. Invariant: however the leader ends, no follower waits forever.
 
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ use crate::protocol::flight::FlightId;
 use crate::protocol::token::Token;
 use crate::remote::Remote;
 
-/// Held by the read that leads. Dropped without landing, it takes the flight off the table and frees the
-/// waiters: with an error if the loader panicked, to try for themselves if the leader was cancelled.
+/// Held by the read that leads a flight. If it is dropped before `complete`, it removes the flight from the table and
+/// wakes the followers: with an error if the loader panicked, or to try for themselves if the leader was cancelled.
 pub(crate) struct Leader<'a> {
     local: &'a LocalTier,
     key: Bytes,
@@ -30,7 +30,7 @@ impl<'a> Leader<'a> {
     }
 
     pub(crate) fn complete(mut self, outcome: FlightResult) {
-        // Off the table first: who comes later must not join what has ended.
+        // Removed from the table first: a later read must not join a flight that has ended.
         self.local.end_flight(&self.key, self.id);
         if let Some(sender) = self.sender.take() {
             sender.send(outcome);
@@ -48,8 +48,8 @@ impl Drop for Leader<'_> {
     }
 }
 
-/// A lease that was asked for. Dropped before its fill, it is given up, so that other instances need not wait
-/// for it to expire. Made before LEASE is sent: a cancelled read may hold a lease it never heard of.
+/// A requested lease. If it is dropped before its fill, the lease is released, so that other instances need not wait
+/// until it expires. Created before LEASE is sent: a cancelled read can hold a lease whose reply it never received.
 pub(crate) struct LeaseHold {
     held: Option<(Arc<dyn Remote>, Bytes)>,
     pub(crate) token: Token,
@@ -60,7 +60,7 @@ impl LeaseHold {
         LeaseHold { held: Some((remote, key)), token: Token::random() }
     }
 
-    /// The lease is not ours, or its fill has been decided.
+    /// Keeps the lease from being released: another read holds it, or its fill has been decided.
     pub(crate) fn settle(mut self) {
         self.held = None;
     }
@@ -71,7 +71,7 @@ impl Drop for LeaseHold {
         let Some((remote, key)) = self.held.take() else { return };
         let token = self.token;
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            // A lease that cannot be given up expires by itself.
+            // If the release fails, the lease expires after 3 s.
             runtime.spawn(async move { remote.release(&key, token).await });
         }
     }

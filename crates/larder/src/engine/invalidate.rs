@@ -1,4 +1,4 @@
-//! Invalidation: this process first, then Redis, then this process again, then the acknowledgement.
+//! Invalidates in this order: this process's memory, Redis, memory again, then the acknowledgement.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,33 +15,32 @@ use crate::receipt::{Delivery, Dropped};
 use crate::remote::Fault;
 use crate::stats::count;
 
-/// What an invalidation found in memory.
+/// What an invalidation removed from memory.
 #[derive(Default)]
 pub(crate) struct MemoryDrops {
     copies: usize,
-    /// The keys of the loads in progress that a tag or a pattern overtook: their leases in Redis would only keep
-    /// others waiting.
+    /// The keys of flights that a tag or a pattern overtook. Their leases in Redis would only make other reads wait.
     overtaken: Vec<Bytes>,
 }
 
-/// How an invalidation came about.
+/// What an invalidation follows from.
 pub(crate) enum InvalidationKind {
-    /// By hand: the journal has to be told of these first.
+    /// A call of the application: these touches are appended to the journal first.
     ByHand(Vec<Touch>),
-    /// By a write that is committed, which the journal has as these changes. None when nobody knows: then it is told again
-    /// by whoever follows the journal.
+    /// A committed write, whose changes have these ids in the journal. Empty if the ids are unknown: then the consumer
+    /// or relay invalidates the touches once more.
     Committed(Vec<ChangeId>),
 }
 
-/// What became of an invalidation.
+/// The result of an invalidation.
 pub(crate) struct InvalidationOutcome {
     pub(crate) delivery: Delivery,
     pub(crate) dropped: Dropped,
-    /// The journal has it, so that no crash can lose it.
+    /// The journal contains it, so that no crash can lose it.
     pub(crate) is_journalled: bool,
 }
 
-/// Drops all of `batch` from memory.
+/// Removes all of `batch` from memory.
 pub(crate) fn drop_batch(local: &LocalTier, namespace: &Namespace, batch: &Batch) -> MemoryDrops {
     if batch.everything {
         return MemoryDrops { copies: local.clear(), overtaken: Vec::new() };
@@ -62,8 +61,8 @@ pub(crate) fn drop_batch(local: &LocalTier, namespace: &Namespace, batch: &Batch
 }
 
 impl Engine {
-    /// Runs to its end even when its caller is cancelled: between a commit and its invalidation there is no
-    /// place to stop.
+    /// Runs an invalidation to its end, also if its caller is cancelled: a commit without its invalidation would leave
+    /// outdated entries. Therefore it runs in a task of its own.
     pub(crate) async fn invalidate(
         self: Arc<Self>,
         batch: Batch,
@@ -88,7 +87,7 @@ impl Engine {
             Ok(done) => done,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
-                // Nobody aborts it: the runtime is going down, and with it all that this process remembers.
+                // No code aborts this task, so the runtime is shutting down; memory ends with it.
                 Err(_) => InvalidationOutcome {
                     delivery: Delivery::Queued,
                     dropped: Dropped::default(),
@@ -98,7 +97,7 @@ impl Engine {
         }
     }
 
-    /// By class and by number: a key may hold an e-mail, and so may a tag that follows from it.
+    /// Logs classes and counts only: a key can contain an e-mail, and so can a tag that is derived from it.
     fn log(&self, batch: &Batch, cause: Cause, done: &InvalidationOutcome) {
         if !tracing::enabled!(tracing::Level::DEBUG) {
             return;
@@ -125,22 +124,24 @@ impl Engine {
         );
     }
 
-    /// The class of this name was invalidated, in part or whole; no matter if nobody has opened it.
+    /// Counts an invalidation of the class of this name, in part or in full, if the class was ever opened.
     pub(crate) fn count_invalidation(&self, class: &str) {
         if let Some(common) = self.classes.get(class) {
             count(&common.counters.invalidations);
         }
     }
 
-    /// Every class was.
+    /// Counts an invalidation of every class.
     pub(crate) fn count_clear(&self) {
         self.classes.all().iter().for_each(|(_, common)| count(&common.counters.invalidations));
     }
 
-    /// First, because the journal is what brings it to whoever Redis does not reach. When the database cannot be asked,
-    /// the tiers are told all the same: a right answer sooner for most beats none.
+    /// Appends to the journal before the tiers are invalidated: the journal carries the invalidation to every instance
+    /// that Redis does not reach. If the database does not answer, the tiers are invalidated all the same, because that
+    /// removes the outdated entries from most places.
     async fn append_to_journal(&self, touches: &[Touch]) -> bool {
         let Some(journal) = &self.journal else { return false };
+        // If the database hangs, the caller waits no longer than the staleness bound.
         let appended = within(self.limits.bound, journal.append(touches)).await;
         if let Err(error) = &appended {
             tracing::warn!(%error, "an invalidation by hand could not be journalled");
@@ -148,13 +149,13 @@ impl Engine {
         appended.is_ok()
     }
 
-    /// Waits until what the journal holds now has been told by this process, no longer than `limit`.
+    /// Waits until this process has applied or propagated what the journal contains now, at most `limit`.
     pub(crate) async fn poll_journal(&self, limit: Duration) {
-        // If not, it is told when it is due.
+        // Without an answer in time, the next regular poll does it.
         let _ = self.polls.poll_within(limit).await;
     }
 
-    /// Waits until what was queued has been sent, as long as the staleness bound; says whether it was.
+    /// Waits until the unsent invalidations have been sent, at most the staleness bound; returns whether they were.
     pub(crate) async fn wait_until_sent(&self) -> bool {
         if self.is_journal_incomplete() {
             return false;
@@ -165,19 +166,20 @@ impl Engine {
         }
     }
 
-    /// Whether changes may be missing from the journal: then a write cannot say that all it touched is dropped everywhere.
+    /// Whether changes may be missing from the journal. Then a write cannot be acknowledged as sent, because its
+    /// touches may be incomplete.
     fn is_journal_incomplete(&self) -> bool {
         self.journal.as_ref().is_some_and(|journal| journal.incompleteness().is_some())
     }
 
     async fn invalidate_tiers(&self, batch: &Batch, changes: Vec<ChangeId>) -> (Delivery, Dropped) {
-        // Before: who reads from now on must not find what is about to be false.
+        // Memory first: a read that begins now must not find an outdated copy.
         let drops = drop_batch(&self.local, &self.namespace, batch);
         let (delivery, redis) = match &self.shared {
             None => (Delivery::Sent, 0),
             Some(shared) => self.unlink(shared, batch, drops.overtaken, &changes).await,
         };
-        // After: a read that began meanwhile may have brought the old value from Redis, and fenced it in.
+        // Memory again: a read that began before the UNLINK may have inserted the old value from Redis, rightly fenced.
         drop_batch(&self.local, &self.namespace, batch);
         if let Some(applied) = &self.applied {
             applied.add(changes);
@@ -195,7 +197,8 @@ impl Engine {
     ) -> (Delivery, u64) {
         let mut keys = overtaken;
         keys.extend(batch.unlinks());
-        // Usable before and after, and without a break: otherwise the reply may come from a Redis that is no longer the one.
+        // The tier must be usable before and after, in the same epoch: otherwise the reply may come from a Redis that
+        // is no longer certified.
         let epoch = shared.validity.epoch();
         let is_usable = || shared.validity.epoch() == epoch && shared.validity.is_valid_at(self.clock.now());
         // While the journal is incomplete each write may touch everything: the keeper sweeps once for all of them.
@@ -225,7 +228,8 @@ async fn propagate(
     if sweeps.is_empty() {
         return shared.remote.unlink_and_record(keys, changes).await;
     }
-    // A search is many steps, of which none says that all is told.
+    // A sweep takes many steps, and none of them proves that all is propagated; so the changes are not recorded as
+    // propagated.
     let mut unlinked = shared.remote.unlink(keys).await?;
     for sweep in sweeps {
         unlinked += shared.remote.sweep(*sweep).await?;

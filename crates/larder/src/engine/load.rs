@@ -1,4 +1,4 @@
-//! Asking the loader, and keeping what it brought where no Redis fences it.
+//! Runs the loader, and stores its value in memory where no Redis fences it.
 
 use std::error::Error as StdError;
 use std::future::Future;
@@ -14,15 +14,15 @@ use crate::protocol::flight::FlightId;
 use crate::source::{NotStoredReason, Placement, Source};
 use crate::stats::count;
 
-/// What a loader brought.
+/// The result of a loader.
 pub(crate) struct LoadedValue {
     pub(crate) value: Option<AnyValue>,
-    /// It must not be kept, nor go to anyone but the read whose loader brought it.
+    /// The value must not be stored and must go only to the read whose loader returned it.
     pub(crate) is_spoiled: bool,
 }
 
 impl LoadedValue {
-    /// Where the answer of a load that ran beside another one came from.
+    /// The source of an answer whose load ran in parallel to another one.
     pub(crate) fn beside(&self) -> Source {
         let why = if self.is_spoiled { NotStoredReason::Spoiled } else { NotStoredReason::Beside };
         Source::Load { placement: Placement::Nowhere(why) }
@@ -30,7 +30,7 @@ impl LoadedValue {
 }
 
 impl Engine {
-    /// Asks the loader, within the load time-out.
+    /// Runs the loader within the load time-out, which is shorter than the life of a lease.
     pub(crate) async fn load<F, E>(&self, class: &ClassCore, load: F) -> Result<LoadedValue, Error>
     where
         F: Future<Output = Result<Option<AnyValue>, E>>,
@@ -51,9 +51,9 @@ impl Engine {
         loaded
     }
 
-    /// A flight that does not go through Redis: memory keeps what it brings unless an invalidation that this process
-    /// made, or heard of from the journal, detached the flight. While the guard is out of touch, the copy stays no
-    /// longer than the staleness bound, counted from the START of the load.
+    /// Runs a flight that does not go through Redis. Memory stores its value, unless an invalidation by this process or
+    /// from the journal detached the flight. While the guard's validity has ended, the copy stays no longer than the
+    /// staleness bound, counted from the START of the load.
     pub(crate) async fn load_into_memory<F, E>(
         &self,
         class: &ClassCore,
@@ -108,14 +108,14 @@ impl Engine {
 }
 
 impl ClassCore {
-    /// Counts a spoiled load, and logs the class's first.
+    /// Counts a spoiled load, and logs the first of the class.
     fn note_spoiled(&self, reason: &str) {
-        // Relaxed: it only counts, and of two at once exactly one is the first.
+        // Relaxed: the counter guards no other data, and of two concurrent increments exactly one returns 0.
         if self.common.counters.loads_spoiled.fetch_add(1, Ordering::Relaxed) == 0 {
             tracing::warn!(
                 class = self.name,
                 reason,
-                "a load is not kept, nor shared; logged once a class, counted in loads_spoiled"
+                "a load is spoiled: not stored, not shared; logged once a class, counted in loads_spoiled"
             );
         }
     }

@@ -1,4 +1,4 @@
-//! The engine: drives the protocol's decisions with the tiers. Untyped; `class` puts the types on.
+//! The engine: runs the protocol's decisions against the tiers. It is untyped; `class` adds the types.
 
 mod anchor;
 pub(crate) mod consumer;
@@ -43,79 +43,80 @@ use crate::remote::{Fault, Inspect, Listener, Remote};
 pub(crate) use invalidate::{InvalidationKind, InvalidationOutcome};
 pub(crate) use read::ReadOutcome;
 
-/// All that one cache shares between its classes.
+/// The state that all classes of one cache share.
 pub(crate) struct Engine {
     pub(crate) local: Arc<LocalTier>,
     pub(crate) namespace: Arc<Namespace>,
-    /// `None` without Redis: then memory alone answers, by the same verbs.
+    /// `None` without Redis: then only memory answers, with the same operations.
     pub(crate) shared: Option<SharedTier>,
-    /// Until when whoever guards memory is known to be in touch: the shared tier, or without one the journal. `None`
-    /// where there is neither.
+    /// The validity of memory's guard: the shared tier, or without one the journal's consumer. `None` if there is
+    /// neither.
     pub(crate) guard: Option<Arc<Validity>>,
     pub(crate) journal: Option<Arc<dyn Journal>>,
-    /// What this process has told its memory itself; only where it follows the journal for its memory alone.
+    /// The changes that this process applied to its memory itself. Only if a consumer of this process reads the
+    /// journal.
     pub(crate) applied: Option<Arc<AppliedChanges>>,
-    /// What runs beside the reads, as long as the engine.
+    /// Background tasks, which end with the engine.
     pub(crate) _tasks: Vec<AbortOnDrop>,
     pub(crate) clock: Clock,
     pub(crate) limits: Limits,
     pub(crate) rules: ProtocolRules,
-    /// What has been opened, by name.
+    /// The classes that were opened, by name.
     pub(crate) classes: Registry,
-    /// Asks whoever follows the journal to do so now.
+    /// Requests an immediate poll from the task that polls the journal.
     pub(crate) polls: Arc<PollRequests>,
-    /// Why what was invalidated.
+    /// Why entries were invalidated.
     pub(crate) causes: Arc<Causes>,
-    /// By which entries in Redis are authenticated.
+    /// The secrets that authenticate entries in Redis.
     pub(crate) entry_secrets: Option<EntrySecrets>,
-    /// Off: every read goes to its loader and nothing is stored; invalidations go on. Guards nothing, so a
-    /// read that runs while it is switched may still see the other state.
+    /// Off: every read goes to its loader and nothing is stored; invalidations still apply. It guards no other data
+    /// (relaxed order), so a read that runs during the switch can still see the other state.
     pub(crate) is_on: AtomicBool,
 }
 
-/// The shared tier and whether it may be used.
+/// The shared tier and its validity.
 pub(crate) struct SharedTier {
     pub(crate) remote: Arc<dyn Remote>,
     pub(crate) inspect: Arc<dyn Inspect>,
     pub(crate) validity: Arc<Validity>,
-    /// Why it is not used as it should be.
+    /// Why it cannot be used fully.
     pub(crate) condition: Arc<Condition>,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// How old a bounded answer may be, whatever failed.
+    /// How old a bounded answer can be, whatever fails.
     pub(crate) bound: Duration,
-    /// How long one load may take; shorter than a lease.
+    /// How long one load can take; shorter than the life of a lease.
     pub(crate) load_timeout: Duration,
 }
 
-/// One class as the engine sees it.
+/// A class without its types.
 pub(crate) struct ClassCore {
     pub(crate) name: String,
     pub(crate) prefix: ClassPrefix,
     pub(crate) policy: Policy,
     pub(crate) coder: Coder,
     pub(crate) version: u32,
-    /// Its values never enter Redis, and none is ever taken from there.
+    /// The class's values are never written to Redis or read from it.
     pub(crate) is_memory_only: bool,
     pub(crate) sealer: Sealer,
-    /// A value that is longer when it is encoded is not stored.
+    /// A value whose encoding is longer is not stored.
     pub(crate) max_value_bytes: usize,
-    /// What every handle of the class's name shares: counters and switch.
+    /// The state that all handles of the class's name share: counters and switch.
     pub(crate) common: Arc<ClassState>,
 }
 
 /// The tags of one entry, its class's own first.
 pub(crate) type Tags = Arc<[TagKey]>;
 
-/// What one read is about.
+/// The key and tags that one read is about.
 pub(crate) struct EntryRef {
     pub(crate) key: Bytes,
     pub(crate) tags: Tags,
 }
 
-/// A task that ends with its owner.
+/// A task that is aborted when its owner is dropped.
 pub(crate) struct AbortOnDrop(AbortHandle);
 
 impl AbortOnDrop {
@@ -141,12 +142,13 @@ impl ClassCore {
 }
 
 impl Engine {
-    /// Which tiers answer at this instant, and why not all that should.
+    /// Which tiers answer at this instant, and the reasons if not all configured ones do.
     pub(crate) fn health_report(&self) -> HealthReport {
-        // First: that Redis is not told is what comes of it.
+        // The incomplete journal comes first, because it is the cause of a watermark that no longer advances.
         let mut reasons: Vec<Reason> = self.incomplete_journal().into_iter().collect();
         if let Some(shared) = &self.shared {
-            // First: what ends a trouble is noted before what grants the tier.
+            // The validity is read before the condition: the keeper records the end of a trouble before it grants, so a
+            // usable tier is not reported with a trouble that has ended.
             let is_usable = shared.validity.is_valid_at(self.clock.now());
             reasons.extend(shared.condition.present());
             if !is_usable && reasons.is_empty() {
@@ -167,15 +169,15 @@ impl Engine {
         Some(Reason { trouble, text: trouble.text().into(), detail: Some(defects.join("; ")), since })
     }
 
-    /// Which promise this cache gives, in one sentence.
+    /// The promise of this cache, in one sentence.
     pub(crate) fn promise(&self) -> &'static str {
         match (&self.shared, &self.journal) {
             (Some(_), Some(_)) => {
-                "no read misses a write, whoever made it, for longer than the staleness bound, whatever fails; \
+                "no read misses a write, by any program, for longer than the staleness bound, whatever fails; \
                  fresh after acknowledgement, close behind elsewhere"
             }
             (None, Some(_)) => {
-                "no read misses a write, whoever made it, for longer than the staleness bound; \
+                "no read misses a write, by any program, for longer than the staleness bound; \
                  this process sees its own writes at once (no Redis)"
             }
             (Some(_), None) => {
@@ -189,38 +191,39 @@ impl Engine {
         }
     }
 
-    /// Whether copies that live by a guard may be served at this instant.
+    /// Whether copies that depend on a guard can be served at this instant.
     pub(crate) fn is_guarded(&self) -> bool {
         self.guard.as_ref().is_some_and(|guard| guard.is_valid_at(self.clock.now()))
     }
 
-    /// The shared tier, if it may be used at this instant, and the stretch in which that is so.
+    /// The shared tier and its epoch, if it can be used at this instant.
     fn usable_tier(&self) -> Option<(&SharedTier, Epoch)> {
         let shared = self.shared.as_ref()?;
-        // First: a loss between the two then ends the stretch, whatever has been certified since.
+        // The epoch is read first: if the validity is lost between the two statements, the epoch no longer matches,
+        // even after a new grant.
         let epoch = shared.validity.epoch();
         shared.validity.is_valid_at(self.clock.now()).then_some((shared, epoch))
     }
 
-    /// By what right, and for how long, memory keeps what a load of this process brought.
+    /// The origin of a copy that this process loaded, and how long memory keeps it.
     fn loaded_residence(&self, ttl: Duration) -> (Origin, Duration) {
         match (&self.guard, &self.shared) {
             (None, _) => (Origin::Timed, ttl),
-            // The journal tells this process of every change.
+            // The journal's consumer removes every entry that a change touches.
             (Some(_), None) if self.is_guarded() => (Origin::Guarded, ttl),
-            // The guard is out of touch, or guards only what a tracked read brought.
+            // The guard is not valid, or it guards only copies from tracked reads.
             (Some(_), _) => (Origin::Timed, ttl.min(self.local_bound())),
         }
     }
 
-    /// The staleness bound as this process measures it: by a clock that may be a grain behind.
+    /// The staleness bound minus the clock's resolution, because the clock can be late by that much.
     fn local_bound(&self) -> Duration {
         self.limits.bound.saturating_sub(self.clock.resolution())
     }
 }
 
 impl SharedTier {
-    /// Notes what an operation's fault says about the tier.
+    /// Suspects the tier if an operation got no answer.
     fn note(&self, fault: Fault) {
         if fault == Fault::Away {
             self.remote.suspect();
@@ -228,7 +231,7 @@ impl SharedTier {
     }
 }
 
-/// What Redis reports goes to memory, and what fell there to the memory of causes.
+/// Applies Redis's reports to memory, and records the causes of what was removed.
 pub(crate) struct MemoryListener {
     pub(crate) local: Arc<LocalTier>,
     pub(crate) causes: Arc<Causes>,
@@ -236,7 +239,8 @@ pub(crate) struct MemoryListener {
 
 impl Listener for MemoryListener {
     fn apply_push(&self, key: &[u8]) {
-        // Most reports are of this process's own leases and fills, of which it has no copy.
+        // Most reports are of this process's own leases and fills, for which it has no copy; no cause is recorded for
+        // them.
         if self.local.apply_push(key) {
             self.causes.apply_push(key);
         }

@@ -1,10 +1,10 @@
-//! Permits: drawn before a value is computed, exchanged for the value, void once anything was invalidated in between.
+//! Permits: drawn before a value is computed, exchanged for the value, void after any invalidation in between.
 //!
-//! With Redis the permit is what stands under the key when it is drawn: the entry, which is served meanwhile, or a frame
-//! of its own. The put is a compare-and-set against that and against the tags' tokens, so whatever deletes or replaces
-//! the one or the other refuses it. On memory alone it is a line in the table of the key's shard.
+//! With Redis, a permit rests on the frame under the key at the draw: the entry, which is served meanwhile, or a permit
+//! frame. The put is a compare-and-set against that frame and the tags' tokens, so any deletion or replacement of one
+//! of them refuses it. Without Redis, the permit is a row in the table of the key's shard.
 //!
-//! Invariant, borne by a test of its name:
+//! Invariant, checked by a test of its name:
 //! - `a_put_is_refused_after_any_invalidation`
 
 use std::time::Duration;
@@ -31,10 +31,11 @@ use crate::remote::validity::Epoch;
 use crate::stats::count;
 use crate::uncached::is_uncached;
 
-/// How long a draw waits for the journal to be followed. Beyond, what was committed before may void the permit.
+/// How long a draw waits for a poll of the journal. After that time the draw continues, and changes committed before it
+/// may void the permit.
 const JOURNAL_POLL_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// What was noted when a permit was drawn.
+/// The state recorded when a permit was drawn.
 pub(crate) struct DrawnPermit {
     at: Tick,
     at_millis: u64,
@@ -42,43 +43,43 @@ pub(crate) struct DrawnPermit {
     right: PermitBasis,
 }
 
-/// What the put has to find unchanged.
+/// The state that the put must find unchanged.
 enum PermitBasis {
-    /// There is none: the class was switched off, or others changed the key all the time.
+    /// There is none: the class was switched off, or other programs changed the key during every attempt.
     Void,
-    /// In Redis, in this stretch: what this fingerprints, and the tags' tokens.
+    /// In Redis, in this epoch: the fingerprint of the frame under the key, and the tags' tokens.
     Redis { epoch: Epoch, existing: Bytes, tags: Vec<TagToken> },
-    /// In memory. Without an anchor, `tags` are the tags' tokens. With one, `anchored_until` is when it may expire, and `tags`
-    /// are the lives of the tags' copies in memory.
+    /// In memory. Without an anchor, `tags` are the tags' tokens. With one, `anchored_until` is when it can expire, and
+    /// `tags` are the lives of the tags' tokens in memory; see [`AnchoredRight`].
     Memory { permit: LocalPermit, tags: Vec<TagToken>, anchored_until: Option<Tick> },
 }
 
-/// What became of a put.
+/// The result of a put.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum RedeemOutcome {
-    /// In the tier that is to have it.
+    /// Stored in the tier that the class uses.
     Stored,
-    /// In this process alone, for no longer than the staleness bound: Redis is away.
+    /// Stored in this process only, for no longer than the staleness bound, because Redis is away.
     LocalOnly,
     Refused,
 }
 
 impl Engine {
-    /// Draws a permit: a value that is computed from now on may be put within `life`.
+    /// Draws a permit: a value whose computation begins now can be put within `life`.
     pub(crate) async fn draw(&self, class: &ClassCore, entry_ref: &EntryRef, life: Duration) -> DrawnPermit {
-        // The computation will see every change already in the journal. Follow the journal first, or those changes would void
-        // the permit.
+        // The computation sees every change that is already in the journal. Polling first applies those changes, which
+        // would otherwise void the permit.
         if self.journal.is_some() {
             self.poll_journal(JOURNAL_POLL_TIMEOUT).await;
         }
         let right = self.draw_right(class, entry_ref, life).await;
-        // After the right was drawn, for the computation begins after it too.
+        // The clock is read after the right was drawn, because the computation begins after it too.
         let at = self.clock.now();
         DrawnPermit { at, at_millis: self.clock.unix_millis(), until: at.plus(life), right }
     }
 
     async fn draw_right(&self, class: &ClassCore, entry_ref: &EntryRef, life: Duration) -> PermitBasis {
-        // Inside a load nothing is stored, for what is read there is not fenced.
+        // Inside a load nothing is stored, because values that are read there are not fenced.
         if !class.is_on(self) || is_uncached() {
             return PermitBasis::Void;
         }
@@ -95,7 +96,7 @@ impl Engine {
     }
 
     fn draw_in_memory(&self, entry_ref: &EntryRef) -> PermitBasis {
-        // First: a tag that falls between the two voids the permit.
+        // The permit is drawn first: an invalidation of a tag between the two statements then voids it.
         let permit = LocalPermit::draw(&self.local, &entry_ref.key, &entry_ref.tags);
         let tags = self.local.take_tokens(&entry_ref.tags, self.is_guarded());
         PermitBasis::Memory { permit, tags, anchored_until: None }
@@ -124,7 +125,7 @@ impl Engine {
         epoch: Epoch,
         life: Duration,
     ) -> Result<PermitBasis, Fault> {
-        // As long as a load may take: another's lease is over by then, or its holder is gone.
+        // The load time-out is the limit: after it another instance's load has ended, or the instance has.
         let patience = Instant::now() + self.limits.load_timeout;
         loop {
             let is_patient = Instant::now() < patience;
@@ -135,7 +136,7 @@ impl Engine {
                     reply.token(tag)
                 }) {
                     AfterRead::Serve(_) => (before, None),
-                    // Wait: afterwards its entry is what the permit stands on. Replacing its lease would refuse its fill.
+                    // Wait for the fill: the permit then rests on the entry. Replacing the lease would refuse the fill.
                     AfterRead::Wait if is_patient => {
                         sleep(LEASE_POLL_INTERVAL).await;
                         continue;
@@ -163,7 +164,7 @@ impl Engine {
             let is_permit = matches!(Frame::parse(&set.existing), Ok(Frame::Permit(_)));
             if is_permit || served.as_ref() == Some(&existing) {
                 let minted = minted(&missing, set.minted);
-                // A tag whose key holds no token cannot guard an entry.
+                // A tag key without a token cannot guard an entry.
                 let tags =
                     entry_ref.tag_tokens(|tag| reply.token_with(&minted, tag)).ok_or(Fault::Refused)?;
                 return Ok(PermitBasis::Redis { epoch, existing, tags });
@@ -171,11 +172,11 @@ impl Engine {
             if !is_patient {
                 return Ok(PermitBasis::Void);
             }
-            // Something else came first: look at it.
+            // Another frame was set first: read it in the next round.
         }
     }
 
-    /// Puts what was computed under `drawn`, unless it is void.
+    /// Puts a value computed under `drawn`, unless the permit is void.
     pub(crate) async fn put_drawn(
         &self,
         class: &ClassCore,
@@ -214,7 +215,7 @@ impl Engine {
                     }
                 };
                 let is_in_time = self.clock.now() < until;
-                // Its tags' tokens may be gone without an invalidation, for want of room: then it would never be served.
+                // Eviction can remove the tags' tokens without an invalidation; the copy would then never be served.
                 if !is_in_time || !self.local.tags_are_current(&tags, origin, self.is_guarded()) {
                     return RedeemOutcome::Refused;
                 }
@@ -269,11 +270,11 @@ impl Engine {
         left: Duration,
     ) -> RedeemOutcome {
         let put = shared.remote.put(&entry_ref.key, existing, &entry.header.tags, entry.encode(), left).await;
-        // A copy of an outage may still stand in memory; Redis reports its own. And if it is not known what became of the
-        // put, the next read asks.
+        // Memory can still hold a copy from an outage, which Redis does not report. Dropping it also makes the next
+        // read ask Redis if the result of the put is unknown.
         self.local.drop_key(&entry_ref.key);
         match put {
-            // A reply counts only if the tier was usable without a break until it came.
+            // A reply counts only if the tier was usable without a break until it arrived.
             Ok(true) if self.check_epoch(shared, epoch).is_ok() => RedeemOutcome::Stored,
             Ok(_) => RedeemOutcome::Refused,
             Err(fault) => {

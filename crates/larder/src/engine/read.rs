@@ -1,4 +1,4 @@
-//! The read rule: memory, then a flight; the flight asks Redis, then the loader.
+//! A read asks memory, then runs or joins a flight; the flight asks Redis, then the loader.
 
 use std::error::Error as StdError;
 use std::future::Future;
@@ -19,11 +19,11 @@ use crate::source::Source;
 use crate::stats::count;
 use crate::uncached::is_uncached;
 
-/// One read's answer.
+/// The answer of one read.
 pub(crate) struct ReadOutcome {
     pub(crate) value: Option<AnyValue>,
     pub(crate) source: Source,
-    /// Another read of this process led the flight that brought it.
+    /// Whether another read of this process led the flight.
     pub(crate) is_shared: bool,
 }
 
@@ -34,7 +34,7 @@ impl ReadOutcome {
 }
 
 impl Engine {
-    /// Reads `key` as strongly as asked, calling `load` at most once.
+    /// Reads `key` with the given consistency; calls `load` at most once.
     pub(crate) async fn read<L, F, E>(
         &self,
         class: &ClassCore,
@@ -61,7 +61,7 @@ impl Engine {
         self.read_by_flight(class, EntryRef { key: owned(key), tags: tags() }, consistency, load).await
     }
 
-    /// The hit: no await, no lock of ours.
+    /// Answers a hit in memory, without an await and without a lock of larder's.
     pub(crate) fn read_memory(&self, class: &ClassCore, key: &[u8]) -> Option<ReadOutcome> {
         let is_guarded = self.is_guarded();
         let copy = self.local.get(key, self.clock.now(), is_guarded)?;
@@ -75,7 +75,7 @@ impl Engine {
         Some(ReadOutcome { value: copy.value.clone(), source: Source::Memory, is_shared: false })
     }
 
-    /// What a tier has under `key` now; never loads.
+    /// Returns the value that a tier has under `key` now; never loads.
     pub(crate) async fn peek(
         &self,
         class: &ClassCore,
@@ -89,7 +89,7 @@ impl Engine {
             return Some(found);
         }
         let found = match self.usable_tier() {
-            // Nothing that stands there is a value of a memory-only class.
+            // Redis holds no values of a memory-only class.
             Some((shared, epoch)) if !class.is_memory_only => {
                 let entry_ref = EntryRef { key: owned(key), tags: tags() };
                 self.peek_redis(class, &entry_ref, shared, epoch).await.map(ReadOutcome::led)
@@ -122,11 +122,12 @@ impl Engine {
                     let Ok(outcome) = timeout(self.flight_timeout(), flight.outcome()).await else {
                         return self.load_alone(class, load).await;
                     };
-                    // No outcome: the leader was cancelled, and this read tries for itself.
+                    // There is no outcome because the leader was cancelled; this read tries for itself.
                     let Some(outcome) = outcome else { continue };
                     let loaded = outcome?;
                     if loaded.is_spoiled() {
-                        // Its load was spoiled. Not by another flight: readers whose loads are all spoiled would queue up.
+                        // The load was spoiled. This read loads outside a flight: readers whose loads are all spoiled
+                        // would otherwise queue for one another.
                         return self.load_alone(class, load).await;
                     }
                     if consistency == Consistency::Bounded && began >= loaded.valid_until {
@@ -151,12 +152,14 @@ impl Engine {
         }
     }
 
-    /// Longer than a flight takes whose leader is not itself held up: one that waits for another instance, and then loads.
+    /// Longer than any flight takes whose task is running: its leader waits up to one load time-out for another
+    /// instance and then loads within another one.
     fn flight_timeout(&self) -> Duration {
         3 * self.limits.load_timeout
     }
 
-    /// The leader is held up by whoever asked it, and its time-out with it: nobody waits for that.
+    /// Loads without a flight after the time-out. A leader runs in its caller's task; if that task does not run, its
+    /// load time-out does not fire either, so followers must not wait for it.
     async fn load_alone<L, F, E>(&self, class: &ClassCore, load: L) -> Result<ReadOutcome, Error>
     where
         L: FnOnce() -> F,
@@ -172,7 +175,7 @@ impl Engine {
         class: &ClassCore,
         entry_ref: &EntryRef,
         leader: &Leader<'_>,
-        landing: &FlightReceiver,
+        receiver: &FlightReceiver,
         load: L,
     ) -> FlightResult
     where
@@ -184,7 +187,7 @@ impl Engine {
             Some(validity) if class.is_memory_only => {
                 self.read_anchored(class, entry_ref, validity, leader.id(), load).await
             }
-            Some(validity) => self.read_redis(class, entry_ref, validity, leader.id(), landing, load).await,
+            Some(validity) => self.read_redis(class, entry_ref, validity, leader.id(), receiver, load).await,
             None => {
                 if self.shared.is_some() {
                     count(&class.common.counters.untiered_loads);

@@ -28,11 +28,11 @@ use crate::remote::validity::Epoch;
 use crate::source::{NotStoredReason, Placement, Source};
 use crate::stats::count;
 
-/// While another loads, look again this often. A push says sooner that it has ended; but a flight that was
-/// detached meanwhile hears none, nor does anybody where Redis refuses tracking.
+/// How often a read looks again while another one loads. A push wakes it earlier; but a detached flight receives none,
+/// and neither does any flight if Redis refuses tracking.
 pub(super) const LEASE_POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// The outcome of trying for the lease.
+/// The result of one round: a tracked read and a request for the lease.
 enum Attempt {
     Held(LeaseHold, Vec<TagToken>),
     Served(LoadOutcome),
@@ -47,7 +47,7 @@ impl Engine {
         entry_ref: &EntryRef,
         (shared, epoch): (&SharedTier, Epoch),
         flight: FlightId,
-        landing: &FlightReceiver,
+        receiver: &FlightReceiver,
         load: L,
     ) -> FlightResult
     where
@@ -55,13 +55,14 @@ impl Engine {
         F: Future<Output = Result<Option<AnyValue>, E>>,
         E: StdError + Send + Sync + 'static,
     {
+        // The load time-out is the limit: after it the other load has ended, or its instance has.
         let patience = Instant::now() + self.limits.load_timeout;
         while Instant::now() < patience {
             let step = self.step(class, entry_ref, shared, epoch).await;
             let attempt = match step {
                 Ok(attempt) => attempt,
                 Err(fault) => {
-                    // A cache fault never fails a read: it goes on as if there were no Redis.
+                    // A fault of a tier never fails a read: the read continues as if there were no Redis.
                     shared.note(fault);
                     return self.load_into_memory(class, entry_ref, flight, load()).await;
                 }
@@ -73,19 +74,19 @@ impl Engine {
                 }
                 Attempt::Wait => {
                     count(&class.common.counters.lease_waits);
-                    wait_for_push(landing, patience).await;
+                    wait_for_push(receiver, patience).await;
                 }
                 Attempt::ReadAgain => {}
             }
         }
         count(&class.common.counters.lease_waits_in_vain);
-        // Another's load outlasted our patience. Whatever it fills, it fills by its own lease.
+        // The other load took longer than the load time-out, so this read loads without a lease and stores nothing.
         let valid_until = self.clock.now().plus(self.local_bound());
         let loaded = self.load(class, load()).await?;
         Ok(LoadOutcome { source: loaded.beside(), value: loaded.value, valid_until })
     }
 
-    /// One tracked read and, where nothing of use stands there, one try for the lease.
+    /// Runs one tracked read and, if the key holds no usable entry, requests the lease once.
     async fn step(
         &self,
         class: &ClassCore,
@@ -115,7 +116,7 @@ impl Engine {
         }
     }
 
-    /// One tracked read that never loads.
+    /// Runs one tracked read; never loads.
     pub(crate) async fn peek_redis(
         &self,
         class: &ClassCore,
@@ -152,15 +153,15 @@ impl Engine {
         Ok(Reply::new(entry_ref, seqs, valid_until, value, values))
     }
 
-    /// A reply counts only if the tier was usable from the flight's beginning until it came, without a break:
-    /// otherwise it may be that of another Redis, which nobody has certified yet.
+    /// A reply counts only if the tier was usable without a break from the beginning of the flight until the reply:
+    /// otherwise it may come from another Redis, which is not certified yet.
     pub(super) fn check_epoch(&self, shared: &SharedTier, epoch: Epoch) -> Result<(), Fault> {
         let is_same_epoch = shared.validity.epoch() == epoch && shared.validity.is_valid_at(self.clock.now());
         if is_same_epoch { Ok(()) } else { Err(Fault::Refused) }
     }
 
-    /// Serves what a tracked read brought, and lets memory have it and the tags' tokens unless a push came in
-    /// between. `None` when the entry does not prove to be the class's and the key's.
+    /// Serves the entry from a tracked read, and inserts it and the tags' tokens into memory unless a push arrived
+    /// after the read was sent. `None` if the entry does not open as one of this class and key.
     fn accept_entry(
         &self,
         class: &ClassCore,
@@ -182,12 +183,12 @@ impl Engine {
         Some(LoadOutcome { value, source: Source::Redis, valid_until: reply.valid_until })
     }
 
-    /// `key` as Redis has it, with the database that it belongs to.
+    /// `key` as it is spelled in Redis, with the identity of its database.
     pub(super) fn redis_key(&self, key: &Bytes) -> Bytes {
         self.shared.as_ref().map_or_else(|| key.clone(), |shared| shared.remote.redis_key(key))
     }
 
-    /// `None` when the entry does not prove to be the class's and the key's.
+    /// `None` if the entry does not open as one of this class and key.
     fn local_copy(&self, class: &ClassCore, key: &Bytes, entry: &Entry) -> Option<LocalCopy> {
         let value = class.open_entry(&self.redis_key(key), entry, self.rules)?;
         let payload_bytes = entry.payload.as_ref().map_or(0, |payload| payload.len());
@@ -204,7 +205,8 @@ impl Engine {
         })
     }
 
-    /// Tries for the lease, and takes the tags' tokens with it: both before the load.
+    /// Requests the lease, and reads or mints the tags' tokens. Both happen before the load, so an invalidation
+    /// during the load refuses the fill.
     async fn acquire(
         &self,
         class: &ClassCore,
@@ -224,7 +226,7 @@ impl Engine {
         let after = after_lease(&leased.existing, hold.token, class.readable_format(&entry_ref.tags), token);
         if after == AfterLease::Load {
             let taken = entry_ref.tag_tokens(token);
-            // A tag whose key holds no token cannot guard an entry: treat the tier as unable to fill.
+            // A tag key without a token cannot guard an entry, so the tier counts as unable to fill.
             return taken.map(|taken| Attempt::Held(hold, taken)).ok_or(Fault::Refused);
         }
         hold.settle();
@@ -246,7 +248,7 @@ impl Engine {
         })
     }
 
-    /// Only for a proof that breaks a rule: inserts what no tracked read has brought.
+    /// Only for a proof that breaks a rule: inserts an entry that no tracked read returned.
     fn insert_unfenced(&self, class: &ClassCore, key: &Bytes, entry: &Entry) {
         if let Some(copy) = self.local_copy(class, key, entry) {
             let seqs = self.local.note_seqs([&key[..]].into_iter());
@@ -254,7 +256,8 @@ impl Engine {
         }
     }
 
-    /// Memory is not populated here: the fill's own push would remove it. The next tracked read does that.
+    /// Loads under the lease and fills Redis. It does not insert into memory, because the push of this very fill would
+    /// remove the copy. The next tracked read inserts it.
     async fn load_and_fill<F, E>(
         &self,
         class: &ClassCore,
@@ -279,7 +282,7 @@ impl Engine {
             })
         };
         if is_spoiled {
-            // Dropping the hold gives up the lease: readers of other instances try for themselves.
+            // Dropping the hold releases the lease: readers of other instances try for themselves.
             return not_kept(value, NotStoredReason::Spoiled);
         }
         let Some(ttl) = class.policy.residence(value.is_none(), rand::random()) else {
@@ -311,7 +314,7 @@ impl Engine {
                 }
                 Placement::Redis
             }
-            // Whether it arrived is unknown: dropping the hold gives up a lease that may still stand.
+            // It is unknown whether the fill arrived; dropping the hold releases the lease if it still exists.
             Err(fault) => {
                 shared.note(fault);
                 Placement::Nowhere(NotStoredReason::NotTaken)
@@ -321,11 +324,11 @@ impl Engine {
     }
 }
 
-/// Waits until the key changes, or it is time to look again.
-async fn wait_for_push(landing: &FlightReceiver, patience: Instant) {
+/// Waits until the key changes, or until it is time to look again.
+async fn wait_for_push(receiver: &FlightReceiver, patience: Instant) {
     let until = patience.min(Instant::now() + LEASE_POLL_INTERVAL);
-    // A push that came before this await left its permit, so it is not missed.
-    let _ = timeout_at(until, landing.changed.notified()).await;
+    // `Notify` keeps the permit of a push that arrived before this await, so no push is missed.
+    let _ = timeout_at(until, receiver.changed.notified()).await;
 }
 
 impl ClassCore {

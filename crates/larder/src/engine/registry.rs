@@ -1,4 +1,4 @@
-//! The classes that have been opened, by name: what all handles of one name share.
+//! The classes that were opened, by name, with the state that all handles of one name share.
 
 use std::any::TypeId;
 use std::collections::BTreeMap;
@@ -10,36 +10,38 @@ use crate::key::PartKind;
 use crate::stats::Counters;
 use crate::times::Histogram;
 
-/// How a class was opened the first time.
+/// How a class was declared when it was first opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeclaredClass {
-    /// Its name, which is a tag of all its entries.
+    /// The class's name, which is a tag of all its entries.
     pub name: String,
-    /// The tags that all its entries have beside that.
+    /// The other tags that all its entries have.
     pub tags: Vec<String>,
     /// Whether its values stay in memory; see [`ClassBuilder::memory_only`](crate::class::ClassBuilder::memory_only).
     pub is_memory_only: bool,
-    /// Whether entries have tags by their keys too, which only the keys can tell.
+    /// Whether entries also have tags that depend on their keys.
     pub has_tags_by_key: bool,
-    /// Each way in which the columns of a key's parts are called, in the order of the parts; empty when unknown.
+    /// Each list of column names behind the key's parts, in the order of the parts; empty if unknown.
     pub columns: Vec<Vec<String>>,
-    /// What the parts of its keys may spell; `None` when even their number is unknown.
+    /// Which texts the parts of its keys can have; `None` if even the number of parts is unknown.
     pub kinds: Option<Vec<PartKind>>,
 }
 
-/// How a class was opened. All handles of one name have the same declaration: an entry that one of them stores is one that
-/// each of them can read, and that each of them would drop.
+/// How a class was opened. All handles of one name have the same declaration, so each of them can read an entry that
+/// another one stored, and gives it the same tags.
 pub(crate) struct Declaration {
-    /// Of the values, and of what says the tags of a key: two types, and two closures of one function, may have one name.
+    /// The types of the values and of the closure that returns a key's tags. Names are not enough: two types, and two
+    /// closures of one function, can have one name.
     pub(crate) types: [Option<TypeId>; 2],
-    /// Each part by its name, as text.
+    /// Each setting by its name, as text.
     pub(crate) parts: Vec<(&'static str, String)>,
-    /// As it is shown. Handles may differ in it: two tables may call the parts of a key by other names.
+    /// The declaration for display. It can differ between handles: two tables can name the columns of a key
+    /// differently.
     pub(crate) shown: DeclaredClass,
 }
 
 impl Declaration {
-    /// What differs in `other`; `None` if nothing does.
+    /// How `other` differs; `None` if it does not.
     fn difference(&self, other: &Declaration) -> Option<String> {
         let differing = self.parts.iter().zip(&other.parts).filter(|(here, there)| here != there);
         let differing: Vec<String> =
@@ -56,13 +58,13 @@ impl Declaration {
     }
 }
 
-/// What every handle of one class's name shares. Each part is independent of the others and guards nothing.
+/// The state that all handles of one class's name share. Its parts are independent and guard no other data.
 pub(crate) struct ClassState {
-    /// Of the first handle.
+    /// The declaration of the first handle.
     pub(crate) declaration: Declaration,
     pub(crate) counters: Counters,
     pub(crate) load_times: Histogram,
-    /// As [`Engine::is_on`](crate::engine::Engine::is_on), for this class.
+    /// Like [`Engine::is_on`](crate::engine::Engine::is_on), for this class.
     pub(crate) is_on: AtomicBool,
 }
 
@@ -73,13 +75,15 @@ impl ClassState {
     }
 }
 
-/// The names. The lock guards the map alone, is taken when a class is opened, shown or named in an invalidation, never by
-/// a read, and keeps that one name has one [`ClassState`] for as long as the cache lives.
+/// The classes by name. Invariant: while the cache lives, one name has one [`ClassState`].
+///
+/// The lock guards only the map. It is taken when a class is opened, shown or named in an invalidation, never by a
+/// read.
 #[derive(Default)]
 pub(crate) struct Registry(Mutex<BTreeMap<String, Arc<ClassState>>>);
 
 impl Registry {
-    /// What the handles of `name` share, made when the first one is opened. Refused if it was opened otherwise.
+    /// The shared state of `name`, created when the first handle is opened. Refused if the declaration differs.
     pub(crate) fn open(&self, name: &str, declaration: Declaration) -> Result<Arc<ClassState>, Error> {
         let mut classes = self.lock();
         let Some(common) = classes.get(name) else {
@@ -97,17 +101,17 @@ impl Registry {
         }
     }
 
-    /// What the handles of `name` share, if any was ever opened.
+    /// The shared state of `name`, if the class was ever opened.
     pub(crate) fn get(&self, name: &str) -> Option<Arc<ClassState>> {
         self.lock().get(name).cloned()
     }
 
-    /// Every name with what its handles share, in the order of the names.
+    /// Every name with its shared state, sorted by name.
     pub(crate) fn all(&self) -> Vec<(String, Arc<ClassState>)> {
         self.lock().iter().map(|(name, common)| (name.clone(), common.clone())).collect()
     }
 
-    /// Switches a class.
+    /// Switches caching of a class on or off.
     pub(crate) fn set_enabled(&self, name: &str, is_on: bool) -> Result<(), Error> {
         match self.get(name) {
             Some(common) => {
@@ -123,7 +127,7 @@ impl Registry {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<ClassState>>> {
-        // The map is whole between any two statements, so a panic elsewhere does not spoil it.
+        // The map is consistent between any two statements, so a panic of another thread does not spoil it.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! What one tracked read of a key and its tags brought.
+//! The reply to one tracked read of a key and its tags.
 
 use bytes::Bytes;
 
@@ -12,16 +12,16 @@ use crate::remote::Fault;
 
 pub(super) struct Reply {
     pub(super) seqs: ShardSeqs,
-    /// Up to when the tier was certified before the read was sent.
+    /// The tier's validity before the read was sent.
     pub(super) valid_until: Tick,
     pub(super) value: Option<Bytes>,
     pub(super) tags: Vec<(TagKey, Option<Token>)>,
-    /// Tags whose key holds something that is no token.
+    /// Tags whose key holds a frame that is no token.
     broken_tags: Vec<Bytes>,
 }
 
 impl Reply {
-    /// `values` are those of the tags, in their order.
+    /// `values` are those of the tags, in the same order.
     pub(super) fn new(
         entry_ref: &EntryRef,
         seqs: ShardSeqs,
@@ -46,13 +46,13 @@ impl Reply {
         self.tags.iter().find(|(key, _)| key == tag).and_then(|(_, token)| *token)
     }
 
-    /// The tag's token from the reply, else the one minted.
+    /// The tag's token from the reply, otherwise the minted one.
     pub(super) fn token_with(&self, minted: &[(TagKey, Option<Token>)], tag: &TagKey) -> Option<Token> {
         let fresh = || minted.iter().find(|(key, _)| key == tag).and_then(|(_, token)| *token);
         self.token(tag).or_else(fresh)
     }
 
-    /// Tags without a token, each with one to mint.
+    /// The tags without a token, each with a new token to mint.
     pub(super) fn missing_tags(&self) -> Vec<(TagKey, Token)> {
         let missing = self.tags.iter().filter(|(_, token)| token.is_none());
         missing.map(|(tag, _)| (tag.clone(), Token::random())).collect()
@@ -60,19 +60,19 @@ impl Reply {
 }
 
 impl EntryRef {
-    /// The key, then those of its tags: what a tracked read names.
+    /// The key, then the keys of its tags, as a tracked read names them.
     pub(super) fn keys(&self) -> Vec<Bytes> {
         [self.key.clone()].into_iter().chain(self.tags.iter().map(TagKey::to_bytes)).collect()
     }
 
-    /// Every tag with its token; `None` when one has none.
+    /// Every tag with its token; `None` if a tag has none.
     pub(super) fn tag_tokens(&self, token: impl Fn(&TagKey) -> Option<Token>) -> Option<Vec<TagToken>> {
         self.tags.iter().map(|tag| Some(TagToken { tag: tag.clone(), token: token(tag)? })).collect()
     }
 }
 
 impl Engine {
-    /// Unlinks tag keys that hold no token, so that one can be minted.
+    /// Unlinks tag keys that hold no token, so that a token can be minted.
     pub(super) async fn unlink_broken_tags(
         &self,
         class: &ClassCore,
@@ -87,7 +87,7 @@ impl Engine {
     }
 }
 
-/// The tags that were to be minted, each with the token that stands now.
+/// The tags for which a token was to be minted, each with the token that Redis now has.
 pub(super) fn minted(missing: &[(TagKey, Token)], existing: Vec<Bytes>) -> Vec<(TagKey, Option<Token>)> {
     let tags = missing.iter().map(|(tag, _)| tag.clone());
     tags.zip(existing.into_iter().map(|frame| token_of(Some(frame)))).collect()

@@ -15,18 +15,17 @@ use crate::protocol::tag::{TagKey, TagToken};
 use crate::protocol::token::Token;
 use crate::remote::{Fault, FrameReply, Inspect, InspectedFrame, Remote};
 
-/// What happens in the middle of an operation: after the tier took its reply's snapshot and before the engine
-/// gets it.
+/// Runs in the middle of an operation: after the tier took the snapshot of its reply and before the engine gets it.
 type Meanwhile = Box<dyn FnMut() + Send>;
 
-/// A shared tier whose every step the test can place.
+/// A shared tier in which the test decides the order of steps.
 #[derive(Default)]
 pub(super) struct Scripted {
     pub(super) values: Mutex<HashMap<Bytes, Bytes>>,
     pub(super) after_read: Mutex<Option<Meanwhile>>,
     pub(super) during_unlink: Mutex<Option<Meanwhile>>,
     pub(super) is_away: AtomicBool,
-    /// Lets others run before the engine gets a reply.
+    /// Lets other tasks run before the engine gets a reply.
     pub(super) yields: AtomicBool,
     pub(super) suspicions: AtomicUsize,
 }
@@ -84,16 +83,17 @@ impl Remote for Scripted {
     async fn put(
         &self,
         key: &Bytes,
-        standing: &Bytes,
+        existing: &Bytes,
         tags: &[TagToken],
         frame: Bytes,
         _: Duration,
     ) -> Result<bool, Fault> {
         self.answer()?;
         let mut values = self.values.lock().unwrap();
-        let is_there = values.get(key).map(crate::protocol::frame::fingerprint).as_ref() == Some(standing);
-        let stands = |taken: &TagToken| values.get(taken.tag.as_bytes()) == Some(&taken.token.tag_frame());
-        let may = is_there && tags.iter().all(stands);
+        let is_there = values.get(key).map(crate::protocol::frame::fingerprint).as_ref() == Some(existing);
+        let is_current =
+            |taken: &TagToken| values.get(taken.tag.as_bytes()) == Some(&taken.token.tag_frame());
+        let may = is_there && tags.iter().all(is_current);
         if may {
             values.insert(key.clone(), frame);
         }
@@ -110,9 +110,9 @@ impl Remote for Scripted {
     ) -> Result<FrameReply, Fault> {
         self.answer()?;
         let mut values = self.values.lock().unwrap();
-        let standing = values.get(key).cloned();
-        if standing.is_none()
-            || standing.as_ref().map(crate::protocol::frame::fingerprint).as_ref() == replace
+        let existing = values.get(key).cloned();
+        if existing.is_none()
+            || existing.as_ref().map(crate::protocol::frame::fingerprint).as_ref() == replace
         {
             values.insert(key.clone(), frame);
         }
@@ -175,7 +175,7 @@ impl Remote for Scripted {
     }
 }
 
-/// Only this module reads it.
+/// The engine's tests do not inspect the tier.
 #[async_trait]
 impl Inspect for Scripted {
     async fn about(&self) -> Result<(String, Duration), Fault> {

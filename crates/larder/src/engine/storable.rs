@@ -1,4 +1,4 @@
-//! Which of the values that a loader brought may be stored, and which of the entries that Redis has may be served.
+//! Decides which loaded values can be stored, and which entries from Redis can be served.
 
 use bytes::Bytes;
 
@@ -9,9 +9,9 @@ use crate::protocol::rules::ProtocolRules;
 use crate::source::NotStoredReason;
 use crate::stats::count_nth;
 
-/// An answer that may be stored; of an absence there are no bytes.
+/// An answer that can be stored. An absent answer has no bytes.
 pub(crate) struct StorableValue {
-    /// What readers get from now on: what the bytes decode to.
+    /// The decoded bytes, which readers get from now on.
     pub(crate) value: Option<AnyValue>,
     pub(crate) payload: Option<Bytes>,
     pub(crate) digest: u64,
@@ -24,8 +24,8 @@ impl StorableValue {
 }
 
 impl ClassCore {
-    /// Encodes a loaded value for storage. On `Err` the request still gets its value; the log and a counter tell the owner of
-    /// the type.
+    /// Encodes a loaded value for storage. On `Err` the caller still gets its value; a log line and a counter report
+    /// the problem.
     pub(crate) fn storable(&self, value: Option<&AnyValue>) -> Result<StorableValue, NotStoredReason> {
         let Some(value) = value else { return Ok(StorableValue { value: None, payload: None, digest: 0 }) };
         let encoded = match self.coder.encode_verified(value, self.max_value_bytes) {
@@ -64,8 +64,8 @@ impl ClassCore {
         NotStoredReason::NotCarried
     }
 
-    /// The answer in `entry`, which stood under `key`. `None`, counted and logged, if it does not prove to be one of this
-    /// class's as it is declared here.
+    /// Returns the answer in `entry`, which was read under `key`. `None`, counted and logged, if it does not open as an
+    /// entry of this class in its present declaration.
     pub(crate) fn open_entry(
         &self,
         key: &[u8],
@@ -80,13 +80,13 @@ impl ClassCore {
 
     pub(crate) fn note_broken_frame(&self, broken: &dyn std::fmt::Display) {
         if is_logged(count_nth(&self.common.counters.broken_frames)) {
-            tracing::warn!(class = self.name, %broken, "a value in Redis is no entry of this class, loading anew");
+            tracing::warn!(class = self.name, %broken, "a value in Redis is no entry of this class, loading again");
         }
     }
 }
 
-/// Whether the `nth` of its kind is logged: the first, and then ever fewer, or an attacker or a release of another shape would
-/// fill the disk.
+/// Whether the `nth` occurrence is logged: 1, 2, 4, 8 and so on. Otherwise an attacker, or a release with another
+/// shape, would fill the disk.
 fn is_logged(nth: u64) -> bool {
     nth.is_power_of_two()
 }

@@ -1,4 +1,4 @@
-//! The read rule against a scripted shared tier and a clock that only the test moves.
+//! Tests the read rule with a scripted shared tier and a clock that only the test advances.
 
 use std::any::TypeId;
 use std::convert::Infallible;
@@ -73,7 +73,7 @@ impl Bench {
         bench
     }
 
-    /// A heartbeat that is ok, sent and answered at this instant.
+    /// Grants the validity, like a successful heartbeat at this instant.
     fn beat(&self) {
         let until = self.engine.clock.now().plus(BOUND);
         assert!(self.validity.grant(self.validity.epoch(), until));
@@ -104,14 +104,14 @@ async fn memory_is_never_populated_by_the_filler_but_by_the_next_tracked_read() 
 }
 
 #[tokio::test]
-async fn after_a_stop_of_the_whole_process_the_first_read_is_not_served_from_the_past() {
+async fn the_first_read_after_a_stop_of_the_process_serves_no_outdated_copy() {
     let bench = Bench::new();
     bench.warm().await;
     bench.engine.clock.advance(BOUND - Duration::from_millis(1));
     assert_eq!(bench.bounded(2).await, (1, Source::Memory), "within the bound");
-    // SIGSTOP: time goes on and no task of ours has run, no heartbeat, no ticker.
+    // SIGSTOP: time advances and no task of the cache runs, no heartbeat either.
     bench.engine.clock.advance(Duration::from_millis(1));
-    assert_eq!(bench.bounded(2).await.0, 2, "beyond the bound only the database knows");
+    assert_eq!(bench.bounded(2).await.0, 2, "beyond the bound only the database can answer");
 }
 
 #[tokio::test]
@@ -122,8 +122,8 @@ async fn a_push_between_the_reply_and_the_insert_refuses_the_insert() {
     *bench.tier.after_read.lock().unwrap() = Some(Box::new(move || {
         local.apply_push(&key);
     }));
-    assert_eq!(bench.bounded(9).await, (1, Source::Redis), "the reply itself is a right answer");
-    assert_eq!(bench.bounded(9).await, (1, Source::Redis), "and it was not kept");
+    assert_eq!(bench.bounded(9).await, (1, Source::Redis), "the reply itself is correct");
+    assert_eq!(bench.bounded(9).await, (1, Source::Redis), "and it was not inserted");
     *bench.tier.after_read.lock().unwrap() = None;
     assert_eq!(bench.bounded(9).await, (1, Source::Redis));
     assert_eq!(bench.bounded(9).await, (1, Source::Memory));
@@ -138,7 +138,7 @@ async fn a_clear_between_the_reply_and_the_insert_refuses_the_insert() {
         local.clear();
     }));
     assert_eq!(bench.bounded(9).await, (1, Source::Redis));
-    assert_eq!(bench.bounded(9).await, (1, Source::Redis), "nothing was kept");
+    assert_eq!(bench.bounded(9).await, (1, Source::Redis), "nothing was inserted");
 }
 
 #[tokio::test]
@@ -163,10 +163,11 @@ async fn without_a_usable_tier_copies_live_for_the_bound_from_the_start_of_their
 }
 
 #[tokio::test]
-async fn what_a_read_brought_during_the_unlink_falls_before_the_acknowledgement() {
+async fn a_copy_inserted_during_the_unlink_is_dropped_before_the_acknowledgement() {
     let bench = Bench::new();
     bench.warm().await;
-    // A read on this instance that Redis answered just before the UNLINK: with the old value, rightly fenced.
+    // A read on this instance that Redis answered just before the UNLINK, with the old value; the fence allows its
+    // insert.
     let (local, key) = (bench.engine.local.clone(), owned(&bench.key));
     let old = local.slot(&key).unwrap();
     let meanwhile = {
@@ -186,11 +187,11 @@ async fn what_a_read_brought_during_the_unlink_falls_before_the_acknowledgement(
 }
 
 #[tokio::test]
-async fn a_fault_in_the_middle_of_a_read_goes_on_with_the_loader() {
+async fn a_read_with_a_fault_of_redis_continues_with_the_loader() {
     let bench = Bench::new();
     bench.tier.is_away.store(true, Ordering::SeqCst);
     assert_eq!(bench.bounded(1).await.0, 1);
-    assert_eq!(bench.tier.suspicions.load(Ordering::SeqCst), 1, "and the tier is doubted");
+    assert_eq!(bench.tier.suspicions.load(Ordering::SeqCst), 1, "and the tier is suspected");
 }
 
 #[tokio::test]
@@ -204,18 +205,18 @@ async fn a_write_whose_unlink_fails_is_queued_and_read_back_from_the_database() 
         crate::receipt::Delivery::Queued
     );
     bench.tier.is_away.store(false, Ordering::SeqCst);
-    // Redis still holds version 1, and a heartbeat that was ok would not be enough.
+    // Redis still holds version 1; a successful heartbeat alone must not grant the validity.
     assert!(!bench.validity.grant(bench.validity.epoch(), crate::clock::Tick::FAR));
     assert_eq!(bench.bounded(2).await.0, 2);
     assert_eq!(bench.read(Consistency::Fresh, 2).await.0, 2);
 }
 
 #[tokio::test]
-async fn a_flight_that_lands_late_is_not_taken_by_who_came_later_than_it_was_good_for() {
+async fn a_read_does_not_take_the_outcome_of_a_flight_whose_validity_ended_before_it_began() {
     let bench = Arc::new(Bench::new());
     assert_eq!(bench.bounded(1).await, (1, Source::Load { placement: Placement::Redis }));
-    // The tier is certified for another millisecond. The leader reads, and the whole process stops for one second;
-    // meanwhile somebody else has written, and a heartbeat says so.
+    // The tier is valid for another millisecond. The leader reads, and the process stops for one second; meanwhile
+    // another instance writes, and a heartbeat grants a new validity.
     bench.engine.clock.advance(BOUND - Duration::from_millis(1));
     let joiner = Arc::new(Mutex::new(None));
     let meanwhile = {
@@ -245,7 +246,7 @@ async fn an_unlink_that_was_answered_across_a_loss_is_not_acknowledged_as_sent()
     let bench = Bench::new();
     bench.warm().await;
     let validity = bench.validity.clone();
-    // The old master answers, and meanwhile the new one has been certified and may be used.
+    // The old master answers; meanwhile the new one is certified and can be used.
     *bench.tier.during_unlink.lock().unwrap() = Some(Box::new(move || {
         validity.revoke();
         assert!(validity.grant(validity.epoch(), crate::clock::Tick::FAR));

@@ -1,11 +1,11 @@
-//! What the classes of a cache declare, for code that checks a journal's tables against them.
+//! The declarations of a cache's classes, for code that checks a journal's tables against them.
 
 use crate::cache::Cache;
 
 pub use crate::engine::registry::DeclaredClass;
 
 impl Cache {
-    /// Every class that was ever opened, in the order of their names, as it was opened the first time.
+    /// Every class that was ever opened, sorted by name, as it was declared the first time.
     ///
     /// # Examples
     ///

@@ -1,4 +1,4 @@
-//! Why an entry is, or is not, there.
+//! Explains whether an entry is in each tier, and why or why not.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -20,96 +20,95 @@ use crate::protocol::tag::{TagKey, TagToken};
 use crate::protocol::token::Token;
 use crate::remote::{Fault, InspectedFrame};
 
-/// What is known of one entry, here and now.
+/// What this process and Redis know of one entry now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explanation {
-    /// As patterns read it: `class:part:part`.
+    /// The entry's text, which patterns match: `class:part:part`.
     pub text: String,
     /// The copy in this process's memory.
     pub memory: Option<TierEntry>,
-    /// What Redis holds.
+    /// The contents of Redis under the entry's key.
     pub redis: RedisAnswer<RedisState>,
-    /// Whether this process is loading it, in a way that a read may still join.
+    /// Whether this process has a flight for the entry that a read can still join.
     pub is_loading: bool,
-    /// The last invalidation that this process knows of and still remembers: of the entry, of one of its tags, of a pattern
-    /// that means it, or of everything.
+    /// The last recorded invalidation: of the entry, of one of its tags, of a matching pattern, or of everything.
     pub last_invalidation: Option<InvalidationRecord>,
 }
 
 /// An entry in a tier.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TierEntry {
-    /// Whether it says that there is no such value.
+    /// Whether it is an absent answer.
     pub is_absent: bool,
     /// The size of the encoded value.
     pub payload_bytes: usize,
-    /// When its load began.
+    /// When the load of the entry began.
     pub loaded_at: SystemTime,
-    /// Until when it may stay.
+    /// Until when it can stay.
     pub until: SystemTime,
     /// Its tags.
     pub tags: Vec<TagStatus>,
-    /// Whether a bounded read would be answered with it now: its time is not over, its tags stand, and whoever vouches for
-    /// the tier is in touch.
+    /// Whether a bounded read would be answered with it now: it has not expired, its tags are current, and the tier is
+    /// valid.
     pub is_served: bool,
 }
 
 /// One tag of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TagStatus {
-    /// Its name.
+    /// The tag's name.
     pub tag: String,
-    /// Whether it still has the token that it had before the entry's load: if not, the entry has fallen with it. In memory
-    /// also `false` when this process knows no token.
+    /// Whether the tag still has the token that it had before the entry's load. If not, the entry was invalidated with
+    /// the tag. In memory also `false` if this process does not know the tag's token.
     pub is_current: bool,
 }
 
-/// What stands in Redis under an entry's key.
+/// What Redis stores under an entry's key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RedisState {
-    /// Nothing.
+    /// There is no such key.
     Nothing,
-    /// A lease: somebody is loading it, and until then nobody else has to.
+    /// A lease: an instance is loading the entry, and other readers wait for its fill.
     Lease {
-        /// When it ends by itself.
+        /// When the lease expires.
         until: SystemTime,
     },
     /// An entry.
     Entry(TierEntry),
-    /// The anchor of a memory-only class: no value, only what an invalidation unlinks so that the instances that keep a
-    /// copy hear of it.
+    /// The anchor of a memory-only class: it has no value. An invalidation unlinks it, and Redis reports that to the
+    /// instances that hold a copy.
     Anchor {
-        /// When it ends by itself.
+        /// When the anchor expires.
         until: SystemTime,
     },
-    /// A value is being computed that is to be put here; reads take it for nothing.
+    /// A permit: an application is computing a value to put here. Reads treat it as a miss.
     Permit {
-        /// When it ends by itself.
+        /// When the permit expires.
         until: SystemTime,
     },
-    /// Something that this version of larder did not write, or that was damaged. Reads pass it over.
+    /// A frame that this version of larder did not write, or that is damaged. Reads ignore it.
     Unreadable,
 }
 
 /// Why and when an entry was invalidated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidationRecord {
-    /// Who or what made it known.
+    /// What made the invalidation known.
     pub cause: Cause,
-    /// What was named: the entry itself, a tag, a pattern, or everything.
+    /// What the invalidation named: the entry, a tag, a pattern, or everything.
     pub named: Touch,
-    /// When this process knew.
+    /// When the invalidation became known to this process.
     pub at: SystemTime,
 }
 
 impl Cache {
-    /// What is known of the entry that `touch` names: where it is and why, or why not. Redis is asked on a connection of its
-    /// own.
+    /// Explains the entry that `touch` names: in which tiers it is, and why or why not. Asks Redis on a connection of
+    /// the pool.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`](crate::error::ErrorKind::Config) when `touch` does not name one entry, or no class can have
-    /// that name.
+    /// [`ErrorKind::Config`](crate::error::ErrorKind::Config) if `touch` does not name one entry, or its class name is
+    /// not allowed.
     ///
     /// # Examples
     ///
@@ -148,8 +147,8 @@ where
     K: Key + ?Sized,
     V: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
-    /// What is known of the entry of `key`; see [`Cache::explain`]. All tags of the class are looked at, also when no tier
-    /// holds the entry.
+    /// Explains the entry of `key`; see [`Cache::explain`]. It considers all tags of the class, also if no tier holds
+    /// the entry.
     pub async fn explain(&self, key: &K) -> Explanation {
         let tags = self.tags(key).to_vec();
         self.engine.explain(Bytes::copy_from_slice(&self.key(key)), tags).await
@@ -237,16 +236,16 @@ impl Engine {
     }
 
     fn tag_statuses(&self, taken: &[TagToken], present: impl Fn(&TagKey) -> Option<Token>) -> Vec<TagStatus> {
-        let standing = |taken: &TagToken| TagStatus {
+        let status_of = |taken: &TagToken| TagStatus {
             tag: self.namespace.tag_name(&taken.tag),
             is_current: present(&taken.tag) == Some(taken.token),
         };
-        taken.iter().map(standing).collect()
+        taken.iter().map(status_of).collect()
     }
 
     fn touch(&self, key: &[u8], scope: Scope) -> Touch {
         match scope {
-            // A key that was spelled here names an entry.
+            // A key that was built here always names an entry.
             Scope::Key => self.namespace.touch_of(key).unwrap_or(Touch::Everything),
             Scope::Tag(tag) => Touch::Tag(self.namespace.tag_name(&tag)),
             Scope::Matching(pattern) => Touch::Matching(pattern),
@@ -255,14 +254,14 @@ impl Engine {
     }
 
     fn wall_in(&self, left: Duration) -> SystemTime {
-        // A deadline that no wall clock can tell is as good as now.
+        // A deadline beyond the range of the wall clock is shown as now.
         let now = wall(self.clock.unix_millis());
         now.checked_add(left).unwrap_or(now)
     }
 }
 
-fn token(standing: Option<InspectedFrame>) -> Option<Token> {
-    match Frame::parse(&standing?.frame) {
+fn token(existing: Option<InspectedFrame>) -> Option<Token> {
+    match Frame::parse(&existing?.frame) {
         Ok(Frame::Tag(token)) => Some(token),
         _ => None,
     }

@@ -1,4 +1,4 @@
-//! Which entries there are, page by page, and how many.
+//! Lists the entries page by page, and counts them.
 
 use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
@@ -14,41 +14,41 @@ use crate::journal::Touch;
 use crate::pattern::Pattern;
 use crate::remote::Fault;
 
-/// The most keys that one page is asked for.
+/// The maximal number of keys of one page.
 const LIMIT_MAX: usize = 1_000;
-/// Steps of the search in Redis for one page: what matches little takes many pages.
+/// Steps of the search in Redis for one page. If few keys match, the search takes many pages.
 const STEPS: usize = 10;
 /// Keys that Redis visits in one step of a count.
 const COUNT: usize = 1_000;
-/// How long a search in Redis goes on, for a count or for one page.
+/// How long a search in Redis can take for a count or a page, so that one call does bounded work.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// One entry's key, and which tiers hold something under it.
+/// An entry's key, and which tiers hold a frame or copy under it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedKey {
-    /// What it names; [`Cache::explain`] takes it.
+    /// The touch that names the entry; [`Cache::explain`] takes it.
     pub touch: Touch,
-    /// As patterns read it: `class:part:part`. `~` is a part that is missing.
+    /// The entry's text, which patterns match: `class:part:part`. `~` is a missing part.
     pub text: String,
-    /// Whether this process's memory holds it, served or not.
+    /// Whether this process's memory holds a copy, also if it can no longer be served.
     pub is_in_memory: bool,
-    /// Whether Redis holds it, served or not, or somebody's lease while they load it.
+    /// Whether Redis holds an entry, also if it can no longer be served, or an instance's lease while it loads.
     pub is_in_redis: bool,
 }
 
-/// Some keys.
+/// A page of keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyPage {
     /// The keys, in no particular order.
     pub keys: Vec<ListedKey>,
-    /// Where the next page begins; `None` after the last one. A page without keys need not be the last.
+    /// The cursor of the next page; `None` after the last page. A page without keys is not always the last one.
     pub next: Option<String>,
-    /// Whether Redis was asked for this page and did not answer: its keys may be missing.
+    /// Whether Redis did not answer for this page: its keys may be missing.
     pub is_redis_away: bool,
 }
 
-/// How many entries there are of each class, by its name. Those that expired, or fell with a tag, count until somebody
-/// asks for them.
+/// How many entries each class has, by its name. An expired entry, or one that was invalidated with a tag, counts until
+/// the next read of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyCounts {
     /// In this process's memory.
@@ -57,19 +57,19 @@ pub struct KeyCounts {
     pub redis: RedisAnswer<RedisKeys>,
 }
 
-/// What was counted in Redis. A key may count twice when Redis grows its tables meanwhile; leases count.
+/// The entries that were counted in Redis. A key can count twice if Redis resizes its tables meanwhile. Leases count.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RedisKeys {
-    /// By the class's name.
+    /// The counts by the class's name.
     pub by_class: BTreeMap<String, u64>,
-    /// Whether all were counted: with very many keys the count is cut off after two seconds.
+    /// Whether all keys were counted. With very many keys the count ends after 2 s.
     pub is_complete: bool,
 }
 
 /// Where a page begins.
 enum Cursor {
     Redis(u64),
-    /// After this key: memory is gone through in the keys' order.
+    /// After this key, in the order of the keys.
     Memory(Bytes),
 }
 
@@ -98,14 +98,16 @@ impl Cursor {
 }
 
 impl Cache {
-    /// About `limit` of the entries whose readable text matches `pattern` (see
-    /// [`Cache::invalidate_matching`]), from `after`, the `next` of the page before; 1 to 1,000, other limits are
-    /// clamped. Each call does bounded work. An entry that is there all the while is on some page, an entry that comes or
-    /// goes meanwhile may be, and one that Redis moves may be on two.
+    /// Lists about `limit` of the entries whose readable text matches `pattern` (see [`Cache::invalidate_matching`]),
+    /// from `after`, the `next` of the page before. `limit` is clamped to 1 to 1,000. Each call does bounded work.
+    ///
+    /// An entry that exists during all calls is on some page. An entry that is stored or removed meanwhile can be
+    /// missing, and an entry that Redis moves can be on two pages.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`](crate::error::ErrorKind::Config) for an empty pattern, or an `after` that no page gave.
+    /// [`ErrorKind::Config`](crate::error::ErrorKind::Config) for an empty pattern, or an `after` that is not the
+    /// `next` of a page.
     ///
     /// # Examples
     ///
@@ -144,7 +146,7 @@ impl Cache {
         })
     }
 
-    /// How many entries there are, by class. Redis is searched through for up to two seconds, in small steps.
+    /// Counts the entries of each class. The search in Redis takes up to 2 s, in small steps.
     ///
     /// # Examples
     ///
@@ -169,8 +171,8 @@ impl Cache {
 
 impl Engine {
     async fn page_of_redis(&self, pattern: &Pattern, limit: usize, cursor: u64) -> KeyPage {
-        let told = self.inspect(async |shared| self.search(shared, pattern, limit, cursor).await).await;
-        let Some((found, cursor)) = told.value() else {
+        let answer = self.inspect(async |shared| self.search(shared, pattern, limit, cursor).await).await;
+        let Some((found, cursor)) = answer.value() else {
             let next = Some(Cursor::memory().text());
             return KeyPage { keys: Vec::new(), next, is_redis_away: true };
         };
@@ -183,7 +185,7 @@ impl Engine {
         KeyPage { keys, next: Some(next.text()), is_redis_away: false }
     }
 
-    /// Some steps of a search, and where the next begins.
+    /// Runs some steps of a search; returns the matches and the cursor of the next step.
     async fn search(
         &self,
         shared: &SharedTier,
@@ -194,7 +196,7 @@ impl Engine {
         let scanned = self.namespace.scan_pattern(pattern);
         let (began, mut found) = (Instant::now(), Vec::new());
         for _ in 0..STEPS {
-            // Redis brings about as many as it visits, so that a page is not much longer than was asked.
+            // Redis returns about as many keys as it visits, so asking for the rest keeps the page near `limit`.
             let count = limit.saturating_sub(found.len()).max(10);
             let (next, mut keys) = shared.inspect.scan(&scanned, cursor, count).await?;
             keys.retain(|key| self.namespace.matches_key(pattern, key));
@@ -207,11 +209,11 @@ impl Engine {
         Ok((found, cursor))
     }
 
-    /// What memory holds and Redis does not: what both hold was on a page of Redis.
+    /// The keys that are in memory and not in Redis: those in both tiers were on a page of Redis.
     async fn page_of_memory(self: &Arc<Self>, pattern: Pattern, limit: usize, after: Bytes) -> KeyPage {
         let engine = self.clone();
         let keys = blocking(move || {
-            // The first `limit` keys in their order; the greatest of them is on top, to be replaced.
+            // Keeps the first `limit` keys in order; the heap's top is the greatest, which is removed first.
             let mut first = BinaryHeap::new();
             let meant = |key: &Bytes| *key > after && engine.namespace.matches_key(&pattern, key);
             for key in engine.local.cached_keys().filter(meant) {
@@ -275,13 +277,13 @@ impl Engine {
     }
 }
 
-/// All of memory is gone through: not on a thread that serves.
+/// Runs on a blocking thread, because the work visits all of memory and would delay reads on a worker thread.
 async fn blocking<T: Default + Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
-            // The runtime is going down.
+            // The runtime is shutting down.
             Err(_) => T::default(),
         },
     }

@@ -1,4 +1,4 @@
-//! Looking into a cache that runs: its classes, its entries, its Redis. Nothing here is on the path of a read.
+//! Inspects a running cache: its classes, its entries, its Redis. No read uses this module.
 
 pub mod declared;
 pub mod explain;
@@ -16,7 +16,7 @@ use crate::remote::Fault;
 use crate::stats::Stats;
 use crate::times::LoadTimes;
 
-/// What Redis told, if there is one and it answered.
+/// What Redis answered, if there is a Redis and it answered.
 ///
 /// # Examples
 ///
@@ -35,9 +35,9 @@ use crate::times::LoadTimes;
 pub enum RedisAnswer<T> {
     /// The cache was built without Redis.
     NotConfigured,
-    /// It did not answer in time, or would not say.
+    /// Redis did not answer in time, or refused.
     Away,
-    /// Its answer.
+    /// The answer of Redis.
     Value(T),
 }
 
@@ -55,21 +55,21 @@ impl<T> RedisAnswer<T> {
     }
 }
 
-/// One class, as it is now.
+/// The present state of one class.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClassReport {
-    /// Its name.
+    /// The class's name.
     pub name: String,
-    /// Whether it caches; see [`Cache::set_class_enabled`].
+    /// Whether caching is on; see [`Cache::set_class_enabled`].
     pub is_enabled: bool,
-    /// What all handles of this name counted.
+    /// The counts of all handles of this name.
     pub stats: Stats,
-    /// How long their loads took.
+    /// The load times of all handles of this name.
     pub load_times: LoadTimes,
 }
 
 impl Cache {
-    /// Every class that was ever opened, in the order of their names.
+    /// Every class that was ever opened, sorted by name.
     ///
     /// # Examples
     ///
@@ -99,18 +99,19 @@ impl Cache {
         self.engine.classes.all().into_iter().map(report).collect()
     }
 
-    /// What all classes counted together.
+    /// The sum of all classes' counts.
     pub fn stats(&self) -> Stats {
         self.classes().iter().fold(Stats::default(), |sum, class| sum.plus(&class.stats))
     }
 
-    /// Switches caching for every handle of the class of this name, while it runs. Off, its reads go to their loaders and
-    /// nothing is stored; invalidations go on, so switching back on never brings old values back. Default: on.
+    /// Switches caching on or off for every handle of the class of this name. While it is off, its reads go to their
+    /// loaders and nothing is stored. Invalidations still apply, so switching on again never serves outdated values.
+    /// Default: on.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`](crate::error::ErrorKind::Config) when no class of that name was opened; it names those there
-    /// are.
+    /// [`ErrorKind::Config`](crate::error::ErrorKind::Config) if no class of that name was opened; the message lists
+    /// the open classes.
     ///
     /// # Examples
     ///
@@ -137,14 +138,14 @@ impl Cache {
         Ok(())
     }
 
-    /// How many entries fell from this process's memory for want of room.
+    /// How many copies this process's memory evicted because it was full.
     pub fn evictions(&self) -> u64 {
         self.engine.local.evictions()
     }
 }
 
 impl Engine {
-    /// What Redis answers to `question`.
+    /// Asks Redis `question`, if there is a Redis.
     async fn inspect<T>(
         &self,
         question: impl AsyncFnOnce(&SharedTier) -> Result<T, Fault>,

@@ -1,4 +1,4 @@
-//! One entry through every tier, to see that they work.
+//! Sends one entry through every tier, to check that they work.
 
 use std::time::Duration;
 
@@ -9,35 +9,35 @@ use crate::policy::Policy;
 use crate::protocol::token::Token;
 use crate::receipt::Delivery;
 
-/// The class of the entry; nobody needs to see it among their own.
+/// The class of the entry. It is not listed among the application's classes.
 const CLASS: &str = "@self_test";
 
-/// What worked.
+/// Which steps of the self-test succeeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SelfTest {
-    /// The configured tiers can be used; with Redis configured and away it is memory alone that is tested.
+    /// The configured tiers can be used. If Redis is configured and away, the test runs on memory only.
     pub is_available: bool,
-    /// A value could be put.
+    /// `put` stored the value.
     pub set: bool,
-    /// It came back.
+    /// `get` returned it.
     pub get: bool,
-    /// It was said to exist.
+    /// `contains` found it.
     pub exists: bool,
-    /// It was dropped, and every tier told.
+    /// The invalidation reached every tier.
     pub delete: bool,
-    /// It was gone then.
+    /// After that, `get` found nothing.
     pub gone_after_delete: bool,
 }
 
 impl SelfTest {
-    /// Whether all of it worked.
+    /// Whether every step succeeded.
     pub fn passed(&self) -> bool {
         self.is_available && self.set && self.get && self.exists && self.delete && self.gone_after_delete
     }
 }
 
 impl Cache {
-    /// Puts, reads and drops an entry of a class of its own, through the tiers as they are.
+    /// Puts, reads and invalidates an entry of an unlisted class, through the tiers as they are configured.
     ///
     /// # Errors
     ///
@@ -58,7 +58,7 @@ impl Cache {
     pub async fn self_test(&self) -> Result<SelfTest, Error> {
         let policy = Policy::ttl(Duration::from_secs(10));
         let class: Class<str, String> = ClassBuilder::new(self, CLASS).policy(policy).unlisted()?;
-        // Nobody else's, not even that of a self-test at the same time.
+        // A random key, so that it collides neither with another entry nor with a concurrent self-test.
         let key = format!("{:032x}", u128::from_be_bytes(*Token::random().as_bytes()));
         let put = class.put(&key, key.clone()).await;
         let value = class.get(&key).await;

@@ -1,4 +1,4 @@
-//! What Redis says of itself.
+//! The statistics of a Redis server.
 
 use std::collections::HashMap;
 use std::str::FromStr;
@@ -7,43 +7,43 @@ use std::time::Duration;
 use crate::cache::Cache;
 use crate::introspection::RedisAnswer;
 
-/// Figures of a whole server, all its databases and applications: not of this cache alone. What a server does not say is
-/// zero or empty.
+/// Figures of the complete server: all its databases and applications, not only this cache. A figure that the server
+/// does not report is zero or empty.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RedisInfo {
-    /// Its version.
+    /// The server's version.
     pub version: String,
     /// `standalone`, `cluster` or `sentinel`.
     pub mode: String,
-    /// How long it has been running.
+    /// How long the server has been running.
     pub uptime: Duration,
-    /// Memory it uses, in bytes.
+    /// Memory that the server uses, in bytes.
     pub used_memory_bytes: u64,
-    /// The same, as it writes it: `1.05M`.
+    /// The same in the server's own notation, such as `1.05M`.
     pub used_memory_human: String,
-    /// The most it ever used, in bytes.
+    /// The most memory that it ever used, in bytes.
     pub used_memory_peak_bytes: u64,
-    /// The same, as it writes it.
+    /// The same in the server's own notation.
     pub used_memory_peak_human: String,
-    /// Memory the system gave it, over memory it uses.
+    /// Memory from the operating system divided by used memory.
     pub fragmentation_ratio: f64,
-    /// Who is connected now, everybody's connections.
+    /// The number of connections now, from all clients.
     pub connected_clients: u64,
-    /// Connections since it started.
+    /// Connections since the server started.
     pub connections_received: u64,
-    /// Commands since it started.
+    /// Commands since the server started.
     pub commands_processed: u64,
-    /// Reads of keys that were there, by anybody.
+    /// Reads of existing keys, by any program.
     pub keyspace_hits: u64,
-    /// Reads of keys that were not.
+    /// Reads of missing keys, by any program.
     pub keyspace_misses: u64,
-    /// How long a PING took.
+    /// How long one PING took.
     pub latency: Duration,
 }
 
 impl RedisInfo {
-    /// Hits of all reads in per cent, as the server counts them: an entry passed over counts as a hit there, and a hit in
-    /// memory not at all. 0 without any.
+    /// The share of hits among all reads, in per cent, as the server counts them: an entry that larder ignores counts
+    /// as a hit, and a hit in memory does not count. 0 if there were no reads.
     pub fn hit_rate_percent(&self) -> f64 {
         match self.keyspace_hits + self.keyspace_misses {
             0 => 0.0,
@@ -79,8 +79,8 @@ fn figure<T: FromStr + Default>(fields: &HashMap<&str, &str>, name: &str) -> T {
 }
 
 impl Cache {
-    /// What Redis says of itself, within a few times the Redis time-out once a connection is free. It is asked beside the
-    /// tracked connection, so it may answer while the tier is not usable, and the other way round.
+    /// Asks Redis for its statistics. Once a connection is free this takes at most a few times the Redis time-out. It
+    /// does not use the tracked connection, so Redis can answer while the tier is not usable, and the reverse.
     ///
     /// # Examples
     ///
@@ -100,8 +100,8 @@ impl Cache {
     /// # }
     /// ```
     pub async fn redis_info(&self) -> RedisAnswer<RedisInfo> {
-        let told = self.engine.inspect(async |shared| shared.inspect.about().await).await;
-        match told {
+        let answer = self.engine.inspect(async |shared| shared.inspect.about().await).await;
+        match answer {
             RedisAnswer::NotConfigured => RedisAnswer::NotConfigured,
             RedisAnswer::Away => RedisAnswer::Away,
             RedisAnswer::Value((info, latency)) => RedisAnswer::Value(RedisInfo::parse(&info, latency)),

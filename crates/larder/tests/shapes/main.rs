@@ -1,4 +1,4 @@
-//! Whatever type a value has, each tier brings it back as it was, or neither stores it.
+//! For a value of any type, each tier returns an equal value, or no tier stores it.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
 
@@ -23,7 +23,7 @@ use types::*;
 const CODECS: [Codec; 3] = [Codec::MessagePack, Codec::Postcard, Codec::Json];
 const VALUES: u32 = 25;
 
-/// Two instances on one Redis, and one on memory alone.
+/// Two instances on one Redis, and one on memory only.
 struct Caches {
     writer: Cache,
     reader: Cache,
@@ -57,14 +57,14 @@ where
     (answer.value.unwrap(), answer.source)
 }
 
-/// A float that is no number equals itself here.
+/// NaN counts as equal to itself here.
 fn same<V: PartialEq + Debug>(a: &V, b: &V) -> bool {
     a == b || format!("{a:?}") == format!("{b:?}")
 }
 
 async fn carries<V>(caches: &Caches, codec: Codec, name: &str) -> Tally
 where
-    V: DrawnPermit + Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static,
+    V: RandomValue + Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static,
 {
     let open = |cache: &Cache| -> Class<u32, V> {
         cache.class(&format!("{name}-{codec:?}")).codec(codec).open().unwrap()
@@ -125,7 +125,7 @@ async fn tallies(caches: &Caches, codec: Codec) -> Vec<(&'static str, Tally)> {
 }
 
 #[tokio::test]
-async fn values_of_any_shape_come_back_from_both_tiers_or_are_stored_in_neither() {
+async fn values_of_any_shape_are_equal_in_both_tiers_or_stored_in_neither() {
     let redis = Redis::start().unwrap();
     let caches = Caches::on(&redis).await;
     for codec in CODECS {
@@ -137,7 +137,7 @@ async fn values_of_any_shape_come_back_from_both_tiers_or_are_stored_in_neither(
         println!("{codec:?} refuses values of {refused:?}, all of {never:?}");
         let names: Vec<&str> = refused.iter().map(|(name, _)| *name).collect();
         match codec {
-            // A `Plain` is taken for a `Named` without its option, by any format; and `Some` of nothing for nothing.
+            // Any format decodes a `Plain` as a `Named` without its option, and `Some(None)` as `None`.
             Codec::MessagePack => assert_eq!(names, ["Untagged", "Option<Option<u8>>", "Option<Untagged>"]),
             _ => assert!(tallies.len() - refused.len() >= 20),
         }

@@ -1,4 +1,4 @@
-//! Types as adopters have them: what serde's derives, their attributes and common crates make of values.
+//! Types as applications have them, with serde's derives and attributes, and types from common crates.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
@@ -14,7 +14,7 @@ use serde_bytes::ByteBuf;
 use serde_json::Value as Json;
 use uuid::Uuid;
 
-/// Draws values.
+/// Draws random values.
 pub(crate) struct Draw(rand::rngs::StdRng);
 
 impl Draw {
@@ -23,7 +23,7 @@ impl Draw {
     }
 
     pub(crate) fn number(&mut self) -> u64 {
-        // Small ones, and those at the edges of each width.
+        // Small numbers, and those at the limits of each width.
         match self.0.random_range(0..4) {
             0 => self.0.random_range(0..5),
             1 => u64::MAX - self.0.random_range(0..2),
@@ -83,7 +83,7 @@ macro_rules! types {
         $(#[$attribute])*
         pub(crate) struct $name { $($(#[$field_attribute])* pub(crate) $field: $type,)* }
 
-        impl DrawnPermit for $name {
+        impl RandomValue for $name {
             fn drawn(draw: &mut Draw) -> Self {
                 $name { $($field: { let $draw: &mut Draw = &mut *draw; $value },)* }
             }
@@ -91,8 +91,8 @@ macro_rules! types {
     )*};
 }
 
-/// A type of which values can be drawn.
-pub(crate) trait DrawnPermit {
+/// A type whose values can be drawn at random.
+pub(crate) trait RandomValue {
     fn drawn(draw: &mut Draw) -> Self;
 }
 
@@ -190,7 +190,7 @@ macro_rules! enums {
         $(#[$attribute])*
         pub(crate) enum $name { Empty, One(u32), Named { id: u64, at: Option<Timestamp> }, Other(Plain) }
 
-        impl DrawnPermit for $name {
+        impl RandomValue for $name {
             fn drawn(draw: &mut Draw) -> Self {
                 match draw.below(4) {
                     0 => $name::Empty,
@@ -213,16 +213,16 @@ enums! {
     enum Untagged;
 }
 
-/// Tagged inside: what is in it has to be a map.
+/// Internally tagged: the contents of a variant have to be a map.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub(crate) enum Internal {
     Started { at: Timestamp, by: Uuid },
     Priced(Money),
-    InvalidationOutcome,
+    Ended,
 }
 
-impl DrawnPermit for Internal {
+impl RandomValue for Internal {
     fn drawn(draw: &mut Draw) -> Self {
         match draw.below(3) {
             0 => Internal::Started {
@@ -230,7 +230,7 @@ impl DrawnPermit for Internal {
                 by: Uuid::from_u128(u128::from(draw.number())),
             },
             1 => Internal::Priced(Money::drawn(draw)),
-            _ => Internal::InvalidationOutcome,
+            _ => Internal::Ended,
         }
     }
 }
@@ -258,7 +258,7 @@ pub(crate) struct Generic<T> {
 
 macro_rules! drawn {
     ($($type:ty = |$draw:ident| $value:expr;)*) => {$(
-        impl DrawnPermit for $type {
+        impl RandomValue for $type {
             fn drawn($draw: &mut Draw) -> Self {
                 $value
             }

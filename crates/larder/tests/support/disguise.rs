@@ -1,25 +1,25 @@
-//! A real Redis that says something else of itself: what stands between rewrites its replies.
+//! A proxy before a real Redis that rewrites what the server says about itself.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// Passes everything through, and puts one text in place of another in what the server answers.
+/// Forwards everything, and replaces one text by another in the server's replies.
 pub(crate) struct Disguise {
     port: u16,
     rewrite: Arc<Mutex<Option<(String, String)>>>,
 }
 
 impl Disguise {
-    /// Both texts are equally long, for a reply says its length before.
+    /// Both texts need the same length, because a reply begins with its length.
     pub(crate) fn start(target: u16, from: &str, to: &str) -> Self {
         assert_eq!(from.len(), to.len());
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let rewrite = Arc::new(Mutex::new(Some((from.to_owned(), to.to_owned()))));
         let shared = rewrite.clone();
-        // It ends with the test's process.
+        // The thread ends with the test's process.
         thread::spawn(move || {
             for client in listener.incoming() {
                 let (client, server) = (client.unwrap(), TcpStream::connect((Ipv4Addr::LOCALHOST, target)));
@@ -42,7 +42,7 @@ impl Disguise {
         format!("redis://127.0.0.1:{}/0", self.port)
     }
 
-    /// From here on replies pass as they are.
+    /// From here on replies are forwarded unchanged.
     pub(crate) fn take_off(&self) {
         *self.rewrite.lock().unwrap() = None;
     }
@@ -59,7 +59,7 @@ fn forward(mut from: TcpStream, mut to: TcpStream, rewrite: impl Fn(&mut Vec<u8>
     let _ = to.shutdown(Shutdown::Both);
 }
 
-/// Takes from `bytes` what can be passed on, rewritten; leaves what may be the beginning of `from`.
+/// Takes from `bytes` the part that can be forwarded, rewritten; leaves a possible beginning of `from`.
 fn rewritten(bytes: &mut Vec<u8>, from: &[u8], to: &[u8]) -> Vec<u8> {
     while let Some(at) = bytes.windows(from.len()).position(|window| window == from) {
         bytes[at..at + to.len()].copy_from_slice(to);

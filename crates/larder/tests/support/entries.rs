@@ -1,4 +1,4 @@
-//! Values of any type, loaded as a test says; and what stands in Redis, past larder.
+//! Loads values of any type, and reads and writes the contents of Redis without larder.
 
 use std::io;
 
@@ -26,7 +26,7 @@ where
     ((*answer.value.unwrap()).clone(), answer.source)
 }
 
-/// What stands in Redis, past larder.
+/// A connection to Redis without larder.
 pub(crate) struct Raw(redis::Connection);
 
 impl Raw {
@@ -34,7 +34,7 @@ impl Raw {
         Raw(redis::Client::open(redis.url()).unwrap().get_connection().unwrap())
     }
 
-    /// The whole key of an entry, by its text.
+    /// The complete key of an entry, by its text.
     pub(crate) fn key(&mut self, text: &str) -> Vec<u8> {
         let mut keys: Vec<Vec<u8>> = redis::cmd("KEYS").arg(format!("*:{text}")).query(&mut self.0).unwrap();
         assert_eq!(keys.len(), 1, "{text}");

@@ -1,4 +1,4 @@
-//! A journal as a test needs it: what a table's writers touched, in the order of their commits.
+//! A journal for tests: the touches of a table's writers, in the order of their commits.
 
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -9,13 +9,13 @@ use larder::journal::{
 };
 use tokio::sync::watch;
 
-/// Clones are one journal of the database `test`.
+/// All clones are one journal of the database `test`.
 #[derive(Clone)]
 pub(crate) struct Ledger {
     rows: Arc<Mutex<Vec<Touch>>>,
-    /// While `true`, whoever asks waits: a relay that is frozen, a database that hangs.
+    /// While `true`, every poll waits, like a frozen relay or a hung database.
     frozen: Arc<watch::Sender<bool>>,
-    /// What the database is called, and since when.
+    /// The database's identity, and since when it has it.
     name: Arc<Mutex<(String, Option<Instant>)>>,
 }
 
@@ -29,18 +29,18 @@ impl Ledger {
         Ledger { rows, frozen: Arc::new(watch::Sender::new(false)), name }
     }
 
-    /// The same database through other eyes: what it is called there, and whether it answers, is a matter of its own.
+    /// The same database as another instance sees it: identity and freezing are independent.
     pub(crate) fn seen_by_another(&self) -> Self {
         let name = self.name.lock().unwrap().0.clone();
         Ledger::of(&name, self.rows.clone())
     }
 
-    /// Another name, as after a restart of the server.
+    /// Gives the database another identity, like a restart of the server.
     pub(crate) fn rename(&self, name: &str) {
         *self.name.lock().unwrap() = (name.to_owned(), Some(Instant::now()));
     }
 
-    /// What a trigger does when somebody commits.
+    /// Journals a change, as a trigger does when a transaction commits.
     pub(crate) fn note(&self, touch: Touch) -> ChangeId {
         let mut rows = self.rows.lock().unwrap();
         rows.push(touch);
@@ -90,7 +90,7 @@ impl Journal for Ledger {
     }
 }
 
-/// A row is a change.
+/// Each row is one change.
 fn name(row: usize) -> ChangeId {
     ChangeId::new(row.to_string())
 }

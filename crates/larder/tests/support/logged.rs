@@ -1,11 +1,11 @@
-//! What the engine logs, for a test on one thread.
+//! Captures log lines, for a test on one thread.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Takes every line that is logged on this thread while it lives.
+/// Captures every line that is logged on this thread while it exists.
 pub(crate) struct Logged {
     lines: Lines,
     _guard: tracing::subscriber::DefaultGuard,

@@ -1,4 +1,4 @@
-//! What the engine's tests share: instances on one Redis, and a database whose loads a test can hold.
+//! Shared by the engine's tests: instances on one Redis, and a database whose loads a test can hold.
 
 #![allow(dead_code, unused_macros, unused_imports, reason = "each test file uses its own part")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
@@ -9,14 +9,14 @@ pub(crate) mod journal;
 pub(crate) mod logged;
 pub(crate) mod refusal;
 
-/// A key of namespace `test` as Redis has it, of the installation `test`: no journal.
+/// A key of namespace `test` as it is spelled in Redis, for the installation `test` without a journal.
 macro_rules! in_redis {
     ($key:literal) => {
         concat!("test:56230f8a12a72cd6:", $key)
     };
 }
 
-/// The same of the database of a [`journal::Ledger`].
+/// The same for the database of a [`journal::Ledger`].
 macro_rules! in_redis_of_ledger {
     ($key:literal) => {
         concat!("test:bd6b5d7421ca247e:", $key)
@@ -37,10 +37,10 @@ use larder::policy::Policy;
 use larder_testbed::Redis;
 use tokio::sync::Semaphore;
 
-/// How long anything may take before a test says that it hangs.
+/// How long an operation can take before a test fails as hung.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// One instance of the application: its own cache, its own connection.
+/// One instance of the application, with its own cache and connection.
 #[derive(Clone)]
 pub(crate) struct Instance {
     pub(crate) cache: Cache,
@@ -66,7 +66,7 @@ pub(crate) fn classes(cache: Cache) -> Instance {
     Instance { cache, values, lists }
 }
 
-/// A table of versions, read as a database is: a load sees what is there when its statement runs.
+/// A table of versions that behaves like a database: a load sees the rows at the time of its statement.
 #[derive(Default)]
 pub(crate) struct Table {
     rows: Mutex<HashMap<u32, u64>>,
@@ -103,7 +103,7 @@ impl Table {
     }
 }
 
-/// Holds a load between its statement and its return: the gap in which stale sets are made.
+/// Holds a load between its statement and its return: stale sets happen in this gap.
 pub(crate) struct Gate {
     arrived: Semaphore,
     open: Semaphore,
@@ -114,13 +114,13 @@ impl Gate {
         Arc::new(Gate { arrived: Semaphore::new(0), open: Semaphore::new(0) })
     }
 
-    /// Called by the loader, after it has read.
-    pub(crate) async fn poll(&self) {
+    /// Called by the loader after its read: waits until the gate opens.
+    pub(crate) async fn wait(&self) {
         self.arrived.add_permits(1);
         self.open.acquire().await.unwrap().forget();
     }
 
-    /// Waits until a loader stands at the gate.
+    /// Waits until a loader is held at the gate.
     pub(crate) async fn arrival(&self) {
         within(self.arrived.acquire()).await.unwrap().forget();
     }
@@ -130,7 +130,7 @@ impl Gate {
     }
 }
 
-/// Fails the test instead of hanging it.
+/// Fails the test with a time-out instead of hanging.
 pub(crate) async fn within<F: Future>(work: F) -> F::Output {
     tokio::time::timeout(PATIENCE, work).await.expect("hangs")
 }
@@ -173,7 +173,7 @@ impl Instance {
         tokio::spawn(async move {
             let load = || async move {
                 let read = table.load(key);
-                gate.poll().await;
+                gate.wait().await;
                 read
             };
             values.get_or_load(&key, load).await.unwrap().map(|v| *v)
@@ -190,21 +190,21 @@ impl Instance {
         tokio::spawn(async move {
             let load = || async move {
                 let read = table.all();
-                gate.poll().await;
+                gate.wait().await;
                 read
             };
             lists.get_or_load(name, load).await.unwrap().map(|list| list.to_vec()).unwrap()
         })
     }
 
-    /// Commit, invalidate, acknowledge.
+    /// Commits, invalidates and acknowledges.
     pub(crate) async fn write(&self, table: &Table, key: u32, version: u64) -> larder::receipt::Delivery {
         table.write(key, version);
         let invalidation = self.cache.invalidation().key(&self.values, &key).class(&self.lists);
         within(invalidation.send()).await.delivery()
     }
 
-    /// Reads until memory answers, so that a test knows there is a tracked copy.
+    /// Reads until memory answers, so that a tracked copy is certain.
     pub(crate) async fn warm(&self, table: &Arc<Table>, key: u32) {
         eventually("memory has a copy", async || {
             let hits = self.values.stats().memory_hits;

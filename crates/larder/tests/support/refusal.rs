@@ -8,12 +8,12 @@ use larder_testbed::{Redis, free_port};
 
 use crate::support::eventually;
 
-/// The user that instances log in as: an ACL can take its rights away while the test keeps all.
+/// The user of the instances: an ACL can take its rights away while the test keeps all its own.
 pub(crate) const USER: &str = "managed";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// Not a refusal, but what each is held against: no Redis.
+    /// There is no Redis: no refusal, but the case that every refusal is compared with.
     Gone,
     /// A full memory that evicts nothing.
     Full,
@@ -21,9 +21,9 @@ pub(crate) enum Refusal {
     SavingFails,
     /// Fewer replicas than `min-replicas-to-write`.
     ReplicasMissing,
-    /// It has become a replica, and its master is away.
+    /// Redis has become a replica, and its master is away.
     Replica,
-    /// The same, where a replica refuses reads then.
+    /// The same, with a replica that refuses reads then.
     MasterDown,
     /// The user may no longer write.
     ReadOnlyUser,
@@ -31,9 +31,9 @@ pub(crate) enum Refusal {
     ScriptlessUser,
     /// The password was changed, and connections with the old one were ended.
     NewPassword,
-    /// A script runs for long.
+    /// A script runs for a long time.
     Busy,
-    /// It loads its data.
+    /// Redis loads its data.
     Loading,
 }
 
@@ -65,13 +65,13 @@ impl Refusal {
         }
     }
 
-    /// Redis takes an UNLINK all the same, so invalidations are sent at once.
+    /// Whether Redis accepts an UNLINK all the same, so that invalidations are sent at once.
     pub(crate) fn takes_unlinks(self) -> bool {
         matches!(self, Refusal::Full | Refusal::ScriptlessUser)
     }
 }
 
-/// A Redis that can be made to refuse.
+/// A Redis that a test can make refuse.
 pub(crate) struct Refusing {
     pub(crate) redis: Redis,
     beside: PathBuf,
@@ -131,7 +131,8 @@ impl Refusing {
                 eventually("a script keeps it busy", async || self.answers("BUSY")).await;
             }
             Refusal::Loading => {
-                // Each key takes 5 ms to load, until the test lets it hurry; after every second one it answers its clients.
+                // Each key takes 5 ms to load until the test ends the delay; Redis answers its clients after every
+                // second key.
                 let fill = "for n = 1, 4000 do redis.call('SET', 'other:' .. n, string.rep('x', 500)) end";
                 self.command(&["EVAL", fill, "0"]);
                 config("key-load-delay", "5000");
@@ -169,7 +170,7 @@ impl Refusing {
     async fn saved(&self, status: &str) {
         let status = format!("rdb_last_bgsave_status:{status}");
         eventually("it has tried to save", async || {
-            // Refused while one runs.
+            // BGSAVE is refused while one runs, so it is repeated.
             let _ = self.redis.command(&["BGSAVE"]);
             self.command(&["INFO", "persistence"]).contains(&status)
         })
@@ -180,12 +181,12 @@ impl Refusing {
         self.redis.command(&["GET", "other"]).is_err_and(|error| format!("{error:#}").contains(code))
     }
 
-    /// Sent, and not waited for.
+    /// Sends a line and does not wait for the reply.
     fn sent(&self, line: &[u8]) {
         use std::io::Write;
         let mut stream = TcpStream::connect(("127.0.0.1", self.redis.port())).unwrap();
         stream.write_all(line).unwrap();
-        // Redis drops what a client asked that is gone.
+        // Redis discards a request whose client has disconnected, so the connection stays open.
         std::mem::forget(stream);
     }
 }

@@ -1,4 +1,4 @@
-//! A change that its writer has told is not told again; everything else is.
+//! The relay and the consumer skip a change that its writer has already propagated; they propagate every other change.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
 
@@ -16,7 +16,7 @@ use larder_testbed::Redis;
 use support::journal::Ledger;
 use support::{Instance, Table, classes, eventually, in_redis_of_ledger};
 
-/// So long that no machine is too slow for what a test does while the journal is held up.
+/// Longer than any machine needs for the steps of a test while the journal is frozen.
 const BOUND: Duration = Duration::from_secs(20);
 
 struct Bed {
@@ -42,7 +42,7 @@ impl Bed {
         Bed { redis, table, ledger, instances }
     }
 
-    /// Commits, and says what that touched and as which changes.
+    /// Commits; returns the touches and their change ids.
     fn commit(&self, key: u32, version: u64) -> (Vec<Touch>, Vec<ChangeId>) {
         self.table.write(key, version);
         let touches = vec![Touch::entry("values", [key.to_string()]), Touch::Tag("everything".to_owned())];
@@ -55,7 +55,7 @@ impl Bed {
         self.instances[0].cache.committed(&touches, &changes).send().await.delivery()
     }
 
-    /// A change by other software is seen, so whoever follows the journal has come past all that was committed before.
+    /// A later change by other software is seen, so the journal was polled beyond all earlier commits.
     async fn poll(&self, version: u64) {
         self.table.write(1_000, version);
         self.ledger.note(Touch::entry("values", ["1000"]));
@@ -78,7 +78,7 @@ impl Bed {
         }
     }
 
-    /// Where each instance finds the value and the list now.
+    /// The sources of the value and of the list on each instance now.
     async fn sources(&self, key: u32) -> Vec<(Source, Source)> {
         let mut sources = Vec::new();
         for instance in &self.instances {
@@ -94,17 +94,17 @@ impl Bed {
 const MEMORY: (Source, Source) = (Source::Memory, Source::Memory);
 
 #[tokio::test]
-async fn what_its_writer_told_is_not_dropped_again() {
+async fn a_change_that_its_writer_propagated_is_not_applied_again() {
     for (redis, instances) in [(Some(Redis::start().unwrap()), 2), (None, 1)] {
         let bed = Bed::on(redis, instances).await;
         bed.poll(1).await;
         for round in 2..6 {
-            // Whoever follows the journal hears of the write only after it was told.
+            // The journal is polled only after the writer propagated the change.
             bed.ledger.freeze(true);
             assert_eq!(bed.write(7, round).await, Delivery::Sent);
             bed.warm(7).await;
             bed.ledger.freeze(false);
-            // Only the key is foreign: a list under the tag stays too.
+            // Only the key's change is foreign: a list under the tag stays too.
             bed.poll(round).await;
             assert_eq!(bed.sources(7).await, vec![MEMORY; instances], "round {round}");
         }
@@ -112,7 +112,7 @@ async fn what_its_writer_told_is_not_dropped_again() {
 }
 
 #[tokio::test]
-async fn what_was_committed_under_no_name_is_told_again() {
+async fn a_write_without_change_ids_is_propagated_again() {
     for redis in [Some(Redis::start().unwrap()), None] {
         let bed = Bed::on(redis, 1).await;
         bed.poll(1).await;
@@ -127,7 +127,7 @@ async fn what_was_committed_under_no_name_is_told_again() {
 }
 
 #[tokio::test]
-async fn other_processes_without_redis_are_told_by_the_journal() {
+async fn processes_without_redis_apply_changes_from_the_journal() {
     let bed = Bed::on(None, 2).await;
     bed.write(7, 1).await;
     bed.warm(7).await;
@@ -136,7 +136,7 @@ async fn other_processes_without_redis_are_told_by_the_journal() {
 }
 
 #[tokio::test]
-async fn what_could_not_be_sent_is_told_by_the_journal() {
+async fn an_unsent_invalidation_is_propagated_from_the_journal() {
     let bed = Bed::on(Some(Redis::start().unwrap()), 2).await;
     let redis = bed.redis.as_ref().unwrap();
     bed.write(7, 1).await;
@@ -149,9 +149,9 @@ async fn what_could_not_be_sent_is_told_by_the_journal() {
     }
 }
 
-/// An old copy of Redis has neither the name nor the unlinking of what was told after it was taken.
+/// An old snapshot of Redis contains neither the record of a later change nor its UNLINK.
 #[tokio::test]
-async fn a_name_is_as_true_as_the_position() {
+async fn the_record_of_a_change_is_as_current_as_the_position() {
     let mut bed = Bed::on(Some(Redis::start().unwrap()), 2).await;
     bed.write(7, 1).await;
     bed.poll(1).await;
@@ -164,7 +164,7 @@ async fn a_name_is_as_true_as_the_position() {
     bed.ledger.freeze(false);
     eventually("it is used again", async || {
         let are_working = bed.instances.iter().all(|instance| instance.cache.health() == Health::Working);
-        // Each read is held against the table.
+        // Each read is compared with the table.
         bed.sources(7).await == [MEMORY; 2] && are_working
     })
     .await;
@@ -174,31 +174,31 @@ async fn a_name_is_as_true_as_the_position() {
     }
 }
 
-/// A Redis that was emptied of names was emptied of what they speak of.
+/// A Redis that lost the records of changes has lost the entries too.
 #[tokio::test]
-async fn names_go_with_what_they_speak_of() {
+async fn records_of_changes_are_lost_with_the_entries() {
     let bed = Bed::on(Some(Redis::start().unwrap()), 2).await;
     let redis = bed.redis.as_ref().unwrap();
     bed.poll(1).await;
     bed.ledger.freeze(true);
     assert_eq!(bed.write(7, 2).await, Delivery::Sent);
-    let told = || redis.command(&["KEYS", in_redis_of_ledger!("@told=*")]).unwrap().lines().count();
-    assert_eq!(told(), 2, "a row each, of which no relay has heard yet");
+    let recorded = || redis.command(&["KEYS", in_redis_of_ledger!("@told=*")]).unwrap().lines().count();
+    assert_eq!(recorded(), 2, "one record for each row, which no relay has polled yet");
     for name in redis.command(&["KEYS", in_redis_of_ledger!("@told=*")]).unwrap().lines() {
         let left: u64 = redis.command(&["PTTL", name]).unwrap().trim().parse().unwrap();
         assert!((1..=20_000).contains(&left), "{left} ms");
     }
     redis.command(&["FLUSHALL"]).unwrap();
-    assert_eq!(told(), 0);
+    assert_eq!(recorded(), 0);
     bed.ledger.freeze(false);
     for instance in &bed.instances {
         eventually("it is seen", async || instance.read(&bed.table, 7).await == Some(2)).await;
     }
 }
 
-/// Or it would report the end of each name to every instance.
+/// Tracked records would make Redis report the expiry of each one to every instance.
 #[tokio::test]
-async fn names_are_not_tracked() {
+async fn records_of_changes_are_not_tracked() {
     let bed = Bed::on(Some(Redis::start().unwrap()), 2).await;
     let redis = bed.redis.as_ref().unwrap();
     let tracked = || -> u64 {
@@ -222,9 +222,9 @@ async fn names_are_not_tracked() {
     assert!(tracked() <= before + 2, "{} keys, {before} before", tracked());
 }
 
-/// Nothing between the unlinking and the name: no copy of this Redis can have one without the other.
+/// The UNLINK and the record are one command: no snapshot of this Redis can contain one without the other.
 #[tokio::test]
-async fn a_change_and_its_name_are_told_by_one_command() {
+async fn a_change_is_propagated_and_recorded_by_one_command() {
     let bed = Bed::on(Some(Redis::start().unwrap()), 1).await;
     let redis = bed.redis.as_ref().unwrap();
     bed.poll(1).await;
@@ -247,9 +247,9 @@ async fn a_change_and_its_name_are_told_by_one_command() {
     }
 }
 
-/// Nobody has to rewrite an ACL for names: without them each change is told once more.
+/// An ACL need not allow the records: without them each change is propagated once more.
 #[tokio::test]
-async fn a_redis_that_allows_no_names_is_told_and_used() {
+async fn a_redis_that_allows_no_records_of_changes_is_still_used() {
     let keys = ["@installation", "*:@live", "*:@wm", "*:@pos", "*:#*", "*:values:*", "*:lists:*"];
     let keys = keys.map(|key| format!("~test:{key}"));
     let keys = keys.each_ref().map(String::as_str);
@@ -270,9 +270,9 @@ async fn a_redis_that_allows_no_names_is_told_and_used() {
     }
 }
 
-/// One that is full takes no value, but it can be told.
+/// A full Redis accepts no value, but it accepts invalidations.
 #[tokio::test]
-async fn a_full_redis_is_told() {
+async fn a_full_redis_receives_invalidations() {
     let bed = Bed::on(Some(Redis::start_with(&[("maxmemory-policy", "noeviction")]).unwrap()), 2).await;
     let redis = bed.redis.as_ref().unwrap();
     bed.write(7, 1).await;
@@ -284,9 +284,10 @@ async fn a_full_redis_is_told() {
     }
 }
 
-/// What is found by searching, or is more than one command, is told again: no single step can say that all of it is gone.
+/// An invalidation by a search, or by more than one command, is propagated again: no single step proves that all of it
+/// is done.
 #[tokio::test]
-async fn what_takes_more_than_one_step_leaves_no_name() {
+async fn an_invalidation_of_several_steps_is_not_recorded() {
     let bed = Bed::on(Some(Redis::start().unwrap()), 1).await;
     let redis = bed.redis.as_ref().unwrap();
     bed.poll(1).await;
