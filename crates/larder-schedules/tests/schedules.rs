@@ -10,8 +10,8 @@ use larder_schedules::schedules::{
     put_against_drop_matching, put_against_drop_tag, put_against_push,
 };
 
-/// Tries 3,000 random schedules, and 3,000 by thread priorities (PCT, depth 3), which find a bug more reliably if it needs
-/// only a few specific switches between threads.
+/// Tries 3,000 random schedules, and 3,000 by thread priorities (PCT, depth 3), which find a bug more reliably
+/// if it needs only a few specific switches between threads.
 fn explore(scenario: fn(ProtocolRules), rules: ProtocolRules) {
     shuttle::check_random(move || scenario(rules), 3_000);
     shuttle::check_pct(move || scenario(rules), 3_000, 3);

@@ -282,8 +282,8 @@ impl LocalTier {
 
     /// The id that the next flight will get. A read notes it on arrival, see `decide_join`.
     ///
-    /// `SeqCst`, the strictest order, here and in [`LocalTier::join_or_lead`]: `decide_join` relies on it that a flight with
-    /// this id or a later one began after the read arrived.
+    /// `SeqCst`, the strictest order, here and in [`LocalTier::join_or_lead`]: `decide_join` relies on it that a flight
+    /// with this id or a later one began after the read arrived.
     pub(crate) fn next_flight(&self) -> FlightId {
         FlightId(self.next_flight.load(Ordering::SeqCst))
     }

@@ -1,5 +1,5 @@
 //! The protocol's decisions as pure code: no I/O, no clock, no lock. Production, the model and the schedules call the
-//! same functions, so what a proof shows holds for the code that ships.
+//! same functions, so a proof runs the code that ships.
 
 pub mod certificate;
 pub mod flight;

@@ -43,7 +43,7 @@ pub struct PlanInput<'a> {
 /// What a poll does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Plan {
-    /// Nothing: an instance finished a poll less than the interval ago.
+    /// Nothing: an instance finished a poll that began less than the interval ago.
     Skip,
     /// Nothing: this Redis is a replica and takes no writes.
     Replica,
@@ -127,7 +127,7 @@ pub struct MarkInput<'a> {
 pub enum MarkDecision {
     /// Sets certificate, watermark and position.
     Set,
-    /// Leaves all three: another relay's poll began later than this one and has marked.
+    /// Leaves all three: a poll that did not begin earlier than this one has marked.
     Keep,
     /// Leaves all three: this is not the Redis in which the poll unlinked.
     Refuse,

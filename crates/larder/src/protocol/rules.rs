@@ -35,7 +35,7 @@ pub enum ProtocolRule {
     /// An entry is served only if its digest equals the digest of the value that this process decodes. Mutant
     /// `any-shape`.
     ComparesDigests,
-    /// Each key in Redis contains the identity of the database behind it. Mutant `shared-keys`.
+    /// Each key in Redis except the claim contains the identity of the database behind it. Mutant `shared-keys`.
     NamesItsDatabase,
     /// That a journal returns no change counts as "nothing changed" only if the journal is complete and its attestation
     /// equals the one at the position. The journal has to keep this rule. Mutant `trust-silence`.
@@ -43,7 +43,7 @@ pub enum ProtocolRule {
     AttestsSilence,
 }
 
-/// The rules that are kept: all of them, or, with the feature `proof`, all but one or none.
+/// The rules that are kept: all of them, or, with the feature `proof`, all but one, or none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ProtocolRules {
     #[cfg(feature = "proof")]

@@ -126,17 +126,17 @@ impl Keeper {
         let (mut connection, is_tracking) = (tracked.connection.clone(), tracked.is_tracking);
         let for_relay = connection.clone();
         let process = identify(&mut connection).await?.map_err(LossReason::Unfit)?;
-        // Published only now. No read uses it before the next grant, and memory was cleared before that.
+        // Set only after the server was accepted. A read uses it only after the next grant; memory was cleared before.
         self.connection_slot.set(Some(tracked));
-        let relaying = async {
+        let polls = async {
             match &self.relay {
                 Some(relay) => relay.run(for_relay, &process).await,
                 None => std::future::pending().await,
             }
         };
-        let beating = async {
+        let heartbeats = async {
             loop {
-                if self.beat(&mut connection, &process).await? {
+                if self.send_heartbeat(&mut connection, &process).await? {
                     *backoff = BACKOFF_MIN;
                     if std::mem::take(is_new) {
                         tracing::info!(tracks = is_tracking, "Redis tier usable");
@@ -147,14 +147,14 @@ impl Keeper {
             }
         };
         tokio::select! {
-            lost = beating => lost,
-            never = relaying => match never {},
+            lost = heartbeats => lost,
+            never = polls => match never {},
         }
     }
 
     /// Sends one heartbeat: may this Redis be used? Unsent invalidations are sent before it can grant. Returns whether
     /// it granted.
-    async fn beat(
+    async fn send_heartbeat(
         &self,
         connection: &mut MultiplexedConnection,
         process: &RedisId,

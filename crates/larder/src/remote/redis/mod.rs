@@ -237,8 +237,7 @@ impl Remote for RedisTier {
         let keys = self.prefix().add_to_all(keys);
         let mut pipe = redis::pipe();
         mget(&mut pipe, &keys);
-        // PTTL comes after MGET, from which on Redis tracks the key: if another client changes the key after PTTL, it
-        // reports that.
+        // PTTL comes after MGET, from which on Redis tracks the key: so Redis reports a change between the two as well.
         pipe.cmd("PTTL").arg(keys.first().map(|key| &key[..]));
         pipe.cmd("ROLE");
         let answers = pipe.query_async(&mut self.connection()?).await;

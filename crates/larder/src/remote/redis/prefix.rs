@@ -12,8 +12,8 @@
 //! from before the change counts.
 //!
 //! Invariants:
-//! - `a_key_belongs_to_one_database`: two identities have no key in common, so no instance reads an entry that an
-//!   instance of another database wrote.
+//! - `a_key_belongs_to_one_database`: two identities have no key in common except the claim, so no instance reads an
+//!   entry that an instance of another database wrote.
 //! - `a_reply_from_before_a_change_of_identity_does_not_count`: a reply counts only if the identity did not change
 //!   between its request and its arrival; see [`Prefixes::set_identity`].
 

@@ -260,6 +260,7 @@ impl Relay {
     }
 
     async fn changes_since(&self, position: Option<&Position>) -> Result<ChangesSince, RelayError> {
+        // The poll's watermark is from before this question: after the bound it would be too old to grant anything.
         let since =
             within(self.bound, self.journal.changes_since(position)).await.map_err(RelayError::Journal)?;
         self.note_check();
