@@ -1,9 +1,9 @@
-//! The engine's in-process tier under every schedule: its own source, compiled against a scheduler's locks instead of the
-//! machine's. Test-only.
+//! Schedules of the engine's in-process tier: the source of `larder::local`, compiled against the scheduler's locks and
+//! atomics in place of std's. Test-only.
 
 pub mod schedules;
 
-// `local` names its surroundings through the crate's root, so they stand here.
+// The source of `local` imports these modules by `crate::`, so this root has to have them.
 use larder::{clock, error, policy, protocol, source};
 
 #[path = "../../larder/src/local/mod.rs"]
@@ -11,9 +11,9 @@ use larder::{clock, error, policy, protocol, source};
 mod local;
 
 mod codec {
-    //! The engine's own is not public.
+    //! In place of `larder::codec`, whose `AnyValue` is not public.
 
-    /// As `larder::codec::AnyValue`.
+    /// The same type as `larder::codec::AnyValue`.
     pub(crate) type AnyValue = std::sync::Arc<dyn std::any::Any + Send + Sync>;
 }
 

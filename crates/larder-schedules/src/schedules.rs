@@ -1,7 +1,8 @@
-//! Schedules of the shard lock: the engine's own `local`, under many orders of its threads' steps.
+//! Schedules of the shard lock: the source of `larder::local`, run under many orders of its threads' steps.
 //!
-//! Each scenario races an insertion with an invalidation and looks afterwards: no copy may remain that is older than
-//! the last invalidation. quick_cache keeps its own locks; each of its operations counts as one step.
+//! Each scenario races an insertion with an invalidation. Invariant at its end: no copy in memory is older than the last
+//! invalidation. quick_cache uses its own locks, which the scheduler does not control: each of its operations is one
+//! step.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,15 +25,15 @@ const KEY: &[u8] = b"k";
 const NOW: Tick = Tick::from_nanos(1);
 const BOUND: Duration = Duration::from_secs(2);
 
-/// What the tracked connection carries, in its order.
+/// One message of the tracked connection, which keeps their order.
 enum Wire {
     Push,
     Reply(u8, Sender<u8>),
-    /// The connection broke: what comes after is another's.
+    /// The connection broke: later messages belong to a new connection.
     Lost,
 }
 
-/// A Redis of one key: its version, whether the connection is registered for it, and the connection itself.
+/// A Redis with one key: the key's version, whether Redis tracks it for the connection, and the connection.
 struct Server {
     version: u8,
     is_tracked: bool,
@@ -53,7 +54,7 @@ impl Server {
     }
 
     fn send(&self, item: Wire) {
-        // The reader of the wire outlives every sender.
+        // Sending never fails: the reader of the wire ends only after every sender.
         let _ = self.wire.send(item);
     }
 }
@@ -87,7 +88,7 @@ fn lock<T>(mutex: &Mutex<T>) -> shuttle::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// The connection's reader: pushes inline, replies to whoever asked.
+/// The connection's reader: applies pushes inline, and sends each reply to its read.
 fn deliver(local: &LocalTier, wire: &Receiver<Wire>) {
     while let Ok(item) = wire.recv() {
         match item {
@@ -104,7 +105,7 @@ fn deliver(local: &LocalTier, wire: &Receiver<Wire>) {
     }
 }
 
-/// One tracked read, whose task wakes some time after its reply came.
+/// One tracked read. Its task may wake long after its reply arrived.
 fn read_tracked(local: &LocalTier, server: &Mutex<Server>) {
     let seqs = local.note_seqs([KEY].into_iter());
     let (reply, version) = channel();
@@ -115,12 +116,12 @@ fn read_tracked(local: &LocalTier, server: &Mutex<Server>) {
     }
 }
 
-/// A tracked read races with a write whose push comes on the same connection.
+/// A tracked read races with a write, whose push arrives on the same connection.
 pub fn insert_against_push(rules: ProtocolRules) {
     insert_against(rules, |server| server.write());
 }
 
-/// A tracked read races with the loss of its connection: nobody is told of the write that follows.
+/// A tracked read races with the loss of its connection: no push reports the write that follows.
 pub fn insert_against_clear(rules: ProtocolRules) {
     insert_against(rules, |server| {
         server.is_tracked = false;
@@ -150,7 +151,7 @@ fn insert_against(rules: ProtocolRules, disturb: fn(&mut Server)) {
         let server = lock(&server);
         (server.version, server.is_tracked)
     };
-    // With the server goes the wire's last sender, and the connection's reader ends when it has read all.
+    // This drops the wire's last sender, so that the connection's reader ends after the last message.
     drop(server);
     let delivered = connection.join();
     assert!(read.is_ok() && written.is_ok() && delivered.is_ok());
@@ -165,21 +166,21 @@ pub fn load_against_drop_key(rules: ProtocolRules) {
     });
 }
 
-/// A load without Redis races with a pattern that means the key.
+/// A load without Redis races with the invalidation of a pattern that matches the key.
 pub fn load_against_drop_matching(rules: ProtocolRules) {
     load_against(rules, false, |local| {
         local.drop_matching(|key| key == KEY);
     });
 }
 
-/// A load without Redis races with what makes everything count as touched.
+/// A load without Redis races with a clear of memory.
 pub fn load_against_clear(rules: ProtocolRules) {
     load_against(rules, false, |local| {
         local.clear();
     });
 }
 
-/// A load without Redis races with this instance's own write of a tag that it depends on.
+/// A load without Redis races with this instance's invalidation of a tag of the key.
 pub fn load_against_drop_tag(rules: ProtocolRules) {
     load_against(rules, true, |local| {
         local.drop_tag(&tag());
@@ -194,12 +195,12 @@ fn load_against(rules: ProtocolRules, by_tag: bool, invalidate: fn(&LocalTier)) 
         let (local, database) = (local.clone(), database.clone());
         move || {
             let arrival = local.next_flight();
-            let departure = local.join_or_lead(&key(), &tags, Consistency::Bounded, arrival, NOW, BOUND);
-            let JoinDecision::Lead(NewFlight { id: flight, .. }) = departure else { return };
+            let decision = local.join_or_lead(&key(), &tags, Consistency::Bounded, arrival, NOW, BOUND);
+            let JoinDecision::Lead(NewFlight { id: flight, .. }) = decision else { return };
             let taken = local.take_tokens(&tags, true);
             let version = *lock(&database);
             let copy = LocalCopy { tags: taken, ..copy(version, Origin::Timed) };
-            // Overtaken or not: the schedule decides.
+            // The schedule decides whether the load is overtaken.
             let _ = local.insert_loaded(&key(), flight, copy);
             local.end_flight(KEY, flight);
         }
@@ -224,28 +225,28 @@ pub fn put_against_drop_key(rules: ProtocolRules) {
     });
 }
 
-/// A value that is computed under a permit races with what Redis reports of the key.
+/// A value that is computed under a permit races with a push of the key.
 pub fn put_against_push(rules: ProtocolRules) {
     put_against(rules, false, |local| {
         local.apply_push(KEY);
     });
 }
 
-/// A value that is computed under a permit races with a pattern that means the key.
+/// A value that is computed under a permit races with the invalidation of a pattern that matches the key.
 pub fn put_against_drop_matching(rules: ProtocolRules) {
     put_against(rules, false, |local| {
         local.drop_matching(|key| key == KEY);
     });
 }
 
-/// A value that is computed under a permit races with what makes everything count as touched.
+/// A value that is computed under a permit races with a clear of memory.
 pub fn put_against_clear(rules: ProtocolRules) {
     put_against(rules, false, |local| {
         local.clear();
     });
 }
 
-/// A value that is computed under a permit races with this instance's own write of a tag that it depends on.
+/// A value that is computed under a permit races with this instance's invalidation of a tag of the key.
 pub fn put_against_drop_tag(rules: ProtocolRules) {
     put_against(rules, true, |local| {
         local.drop_tag(&tag());

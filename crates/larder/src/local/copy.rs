@@ -1,4 +1,4 @@
-//! What the in-process tier holds: decoded entries with their own deadline, and tags' tokens.
+//! What memory holds: copies, each with its own deadline, and tag tokens.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,28 +11,28 @@ use crate::codec::AnyValue;
 use crate::protocol::tag::TagToken;
 use crate::protocol::token::Token;
 
-/// By what right a copy stands in memory.
+/// What ends a copy in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// Whoever guards memory will tell when it changes: Redis on the tracked connection, or the journal. Right as long
-    /// as the guard is in touch.
+    /// The guard reports its changes: Redis on the tracked connection, or the journal consumer. It may be served only
+    /// while the guard's validity lasts.
     Guarded,
-    /// Guarded, and loaded here for a memory-only class: its tags' `token`s are the lives of those tags in this memory, so
-    /// that no token that is set back in Redis makes a fallen copy valid again.
+    /// Guarded, and loaded by this process for a memory-only class. Its tags have [`TagCopy::life`] in place of the
+    /// token from Redis, so that a token that is restored in Redis never makes an invalidated copy valid again.
     Anchored,
-    /// Nobody will tell: its deadline alone says how long it may be served.
+    /// Only its deadline, and invalidations by this process, end it: no guard reports its changes.
     Timed,
 }
 
-/// A decoded entry. Lazy expiry in Redis sends no push, so each copy carries its own deadline.
+/// A decoded entry. It has its own deadline, because Redis sends no push when a key expires lazily.
 pub(crate) struct LocalCopy {
-    /// `None` is a known absence.
+    /// `None`: the database has no value.
     pub(crate) value: Option<AnyValue>,
     pub(crate) tags: Vec<TagToken>,
     pub(crate) deadline: Tick,
     pub(crate) origin: Origin,
     pub(crate) payload_bytes: u32,
-    /// Wall time at the start of the load that brought it, in milliseconds since 1970. Only shown.
+    /// Wall time at the start of its load, in milliseconds since 1970. It is only displayed.
     pub(crate) loaded_at_millis: u64,
 }
 
@@ -53,13 +53,13 @@ pub(crate) enum Slot {
 pub(crate) struct TagCopy {
     pub(crate) token: Token,
     pub(crate) origin: Origin,
-    /// Drawn when the tag enters memory, and gone with it: unlike `token`, nothing that is outside of this process
-    /// decides what it is.
+    /// Random; drawn when the tag enters memory, and lost when the tag leaves it. Unlike `token`, no other process can
+    /// set it.
     pub(crate) life: Token,
 }
 
 impl Slot {
-    /// A tag's token that enters memory.
+    /// A tag's token that enters memory, with a new life.
     pub(crate) fn token(token: Token, origin: Origin) -> Self {
         Slot::Token(TagCopy { token, origin, life: Token::random() })
     }
@@ -72,7 +72,7 @@ impl Slot {
     }
 }
 
-/// Weighs keys and encoded values, with a flat charge for the bookkeeping around them.
+/// The weight of a slot: the bytes of its key and of its encoded value, and a constant for the bookkeeping.
 #[derive(Clone)]
 pub(crate) struct Weight;
 
@@ -88,8 +88,9 @@ impl Weighter<Bytes, Slot> for Weight {
     }
 }
 
-/// Counts the entries that fell for want of room. It guards nothing; and it is the machine's own atomic, for the hook runs
-/// under quick_cache's lock, where a scheduler that swaps our locks for its own could not go on.
+/// Counts evicted entries. `Relaxed`: it is a statistic, and no other memory depends on it. It uses std's atomic and not
+/// `crate::sync`'s: the hook runs under quick_cache's lock, and a scheduler that replaces `crate::sync` must not switch
+/// threads there.
 #[derive(Clone, Default)]
 pub(crate) struct Evictions(Arc<AtomicU64>);
 
@@ -100,7 +101,8 @@ impl Evictions {
 }
 
 impl Lifecycle<Bytes, Slot> for Evictions {
-    /// What fell, let go of after quick_cache's lock.
+    /// The evicted slots. They are dropped after quick_cache has released its lock, so that no value's drop runs under
+    /// it.
     type RequestState = Vec<Slot>;
 
     fn on_evict(&self, state: &mut Vec<Slot>, _: Bytes, slot: Slot) {

@@ -1,8 +1,10 @@
-//! The in-process tier: copies on quick_cache, and one lock per shard that fences what enters it.
+//! The in-process tier: copies in quick_cache, and one lock per shard that fences what enters it.
 //!
-//! Reads take no shard lock: a read's answer is the copy that quick_cache held at one instant. Whoever adds or
-//! takes away a copy holds the lock of the key's shard, so that "was it invalidated since?" and "insert it"
-//! are one step. A shard lock is never held across an await, nor together with another shard's.
+//! Invariants:
+//! - Each insertion of a slot and each invalidation of a single key happens under the lock of the key's shard, so that
+//!   "was it invalidated since?" and "insert it" are one step. Reads take no shard lock: a read returns the copy that
+//!   quick_cache held at one instant.
+//! - No task holds a shard lock across an await, and no thread holds two shard locks, so shard locks cannot deadlock.
 
 pub(crate) mod copy;
 pub(crate) mod outcome;
@@ -28,7 +30,7 @@ use crate::protocol::token::Token;
 use crate::source::NotStoredReason;
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, PoisonError};
 
-/// Enough that two cores seldom meet at one lock, few enough that visiting all is cheap.
+/// So many that two cores rarely contend for one lock, and so few that visiting all of them is cheap.
 const SHARDS: usize = 64;
 
 pub(crate) struct LocalTier {
@@ -40,20 +42,20 @@ pub(crate) struct LocalTier {
     next_permit: AtomicU64,
 }
 
-/// What the leader of a flight gets.
+/// A flight that begins, as its leader gets it.
 pub(crate) struct NewFlight {
     pub(crate) id: FlightId,
     pub(crate) receiver: Arc<FlightReceiver>,
     pub(crate) sender: FlightSender,
 }
 
-/// The sequences of the shards a read is about to hear of, taken before it is sent.
+/// The sequences of the shards of a read's keys, noted before the read is sent.
 pub(crate) struct ShardSeqs(Vec<Seq>);
 
 impl LocalTier {
-    /// A tier of at most `capacity_bytes` of keys and encoded values.
+    /// Creates a tier of at most `capacity_bytes` of keys and encoded values.
     pub(crate) fn new(capacity_bytes: u64, rules: ProtocolRules) -> Self {
-        // quick_cache wants a guess of the number of entries; 256 bytes is a small user record with its key.
+        // quick_cache needs an estimate of the number of entries; 256 bytes is a small user record with its key.
         let entries = usize::try_from(capacity_bytes / 256).unwrap_or(usize::MAX).clamp(64, 1 << 20);
         let evictions = Evictions::default();
         let hash_builder = DefaultHashBuilder::default();
@@ -67,7 +69,7 @@ impl LocalTier {
         }
     }
 
-    /// The copy under `key`, if it may be served at `now`. `guarded` says whether whoever guards memory is in touch.
+    /// The copy under `key`, if it may be served at `now`. `is_guarded` says whether the guard's validity lasts.
     pub(crate) fn get(&self, key: &[u8], now: Tick, is_guarded: bool) -> Option<Arc<LocalCopy>> {
         match self.slots.get(key) {
             Some(Slot::Entry(copy)) if copy.may_serve(now, is_guarded) => {
@@ -77,7 +79,7 @@ impl LocalTier {
         }
     }
 
-    /// The token of `tag`, if it may be relied on.
+    /// The token of `tag`, if its origin allows its use now.
     pub(crate) fn token(&self, tag: &TagKey, is_guarded: bool) -> Option<Token> {
         match self.slots.get(tag.as_bytes()) {
             Some(Slot::Token(tag)) if tag.origin == Origin::Timed || is_guarded => Some(tag.token),
@@ -85,7 +87,7 @@ impl LocalTier {
         }
     }
 
-    /// What a copy of this origin took of `tag` before its load, if it had done so now.
+    /// The token that a copy of this origin would note for `tag` now: the life for an anchored copy, else the token.
     pub(crate) fn token_for(&self, origin: Origin, tag: &TagKey, is_guarded: bool) -> Option<Token> {
         match origin {
             Origin::Anchored => self.life(tag, is_guarded),
@@ -93,12 +95,12 @@ impl LocalTier {
         }
     }
 
-    /// Whether every tag still has what a copy of this origin took of it.
+    /// Whether every tag has the token that a copy of this origin noted before its load.
     pub(crate) fn tags_are_current(&self, taken: &[TagToken], origin: Origin, is_guarded: bool) -> bool {
         are_current(taken, |tag| self.token_for(origin, tag, is_guarded))
     }
 
-    /// The life of `tag`'s token, as long as Redis would report its end.
+    /// The life of `tag`'s token, if Redis reports the token's changes now.
     fn life(&self, tag: &TagKey, is_guarded: bool) -> Option<Token> {
         match self.slots.get(tag.as_bytes()) {
             Some(Slot::Token(tag)) if tag.origin == Origin::Guarded && is_guarded => Some(tag.life),
@@ -106,27 +108,29 @@ impl LocalTier {
         }
     }
 
-    /// To be taken before a tracked read of `keys` is sent, and before its connection is chosen: a clear
-    /// that comes with a new connection then refuses what the old one still delivers.
+    /// Notes the sequences of the shards of `keys`. Call it before the connection of a tracked read is chosen and the
+    /// read is sent: if a new connection replaces that one, its clear advances the sequences, and the old connection's
+    /// late reply is not inserted.
     pub(crate) fn note_seqs<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) -> ShardSeqs {
         ShardSeqs(keys.map(|key| self.shard(key).seq()).collect())
     }
 
-    /// Inserts what a tracked read brought of `key`, the `nth` of the marked keys, unless an invalidation
-    /// reached its shard since.
+    /// Inserts what a tracked read returned for `key`, the `nth` of the noted keys, if no invalidation reached its shard
+    /// since. Returns whether it did.
     pub(crate) fn insert_tracked(&self, seqs: &ShardSeqs, nth: usize, key: Bytes, slot: Slot) -> bool {
         let mut shard = self.shard(&key);
         let may = shard.may_insert(seqs.0[nth]);
         if may {
             shard.void_permits(&key);
-            // Under the shard's lock: a push that arrives now removes what is inserted here.
+            // The shard's lock is held: a push that arrives now waits for it and then removes what is inserted here.
             let slot = self.living(&key, slot);
             self.slots.insert(key, slot);
         }
         may
     }
 
-    /// A token that is there already goes on with its life. Under the shard's lock, as whatever ends one.
+    /// If the same token is in memory already, the new slot keeps its life. The caller holds the shard's lock, and every
+    /// invalidation takes it, so none comes between this look and the insertion.
     fn living(&self, key: &[u8], slot: Slot) -> Slot {
         match (slot, self.slots.peek(key)) {
             (Slot::Token(new), Some(Slot::Token(old)))
@@ -138,7 +142,7 @@ impl LocalTier {
         }
     }
 
-    /// Inserts what a flight loaded, unless an invalidation detached it, or all there is would not make room for it.
+    /// Inserts what a flight loaded, unless an invalidation detached the flight or the copy is too large for memory.
     pub(crate) fn insert_loaded(
         &self,
         key: &Bytes,
@@ -153,17 +157,18 @@ impl LocalTier {
         self.insert_copy(key, copy)
     }
 
-    /// Under the shard's lock: an invalidation that arrives now removes what is inserted here.
+    /// The caller holds the shard's lock: an invalidation that arrives now waits for it and then removes what is
+    /// inserted.
     fn insert_copy(&self, key: &Bytes, copy: LocalCopy) -> Result<(), NotStoredReason> {
         self.slots.insert(key.clone(), Slot::Entry(Arc::new(copy)));
-        // quick_cache evicts at once what is heavier than one of its own shards.
+        // quick_cache evicts at once a slot that is heavier than one of its own shards may be.
         if self.slots.peek(key).is_some() { Ok(()) } else { Err(NotStoredReason::NoRoom) }
     }
 
-    /// The present tokens of `tags` for a load that does not go through Redis; missing ones are minted here.
+    /// The present tokens of `tags`, for a load that does not use Redis. Mints the tokens that are missing.
     pub(crate) fn take_tokens(&self, tags: &[TagKey], is_guarded: bool) -> Vec<TagToken> {
         let token = |tag: &TagKey| {
-            // Under the lock, so that two loads that mint at once agree.
+            // The lock makes "is it missing?" and "mint it" one step: two loads that mint at once get the same token.
             let _shard = self.shard(tag.as_bytes());
             self.token(tag, is_guarded).unwrap_or_else(|| {
                 let token = Token::random();
@@ -174,15 +179,16 @@ impl LocalTier {
         tags.iter().map(|tag| TagToken { tag: tag.clone(), token: token(tag) }).collect()
     }
 
-    /// The present lives of `tags`, for a load of a memory-only class; `None` when a tag's token is not here, or Redis would
-    /// not report its end.
+    /// The present lives of `tags`, for a load of a memory-only class; `None` if a tag's token is not in memory, or
+    /// Redis does not report its changes now.
     pub(crate) fn take_lives(&self, tags: &[TagKey], is_guarded: bool) -> Option<Vec<TagToken>> {
         tags.iter()
             .map(|tag| Some(TagToken { tag: tag.clone(), token: self.life(tag, is_guarded)? }))
             .collect()
     }
 
-    /// Redis said that `key` changed. Called in the connection's reader, in wire order. Says whether there was a copy.
+    /// Removes `key`, which Redis reports as changed. Returns whether it was in memory. The connection's reader calls
+    /// this inline, so a push is applied before any reply that Redis sent after it reaches its read.
     pub(crate) fn apply_push(&self, key: &[u8]) -> bool {
         let mut shard = self.shard(key);
         let flight = shard.apply_push(key);
@@ -194,28 +200,30 @@ impl LocalTier {
         was_there
     }
 
-    /// Changes may have gone unheard: per shard, first fence what is being inserted, then empty. Says how much fell.
+    /// Removes everything, for changes may have been missed. Returns how many slots there were. It fences all shards
+    /// first: a read that is in progress then inserts nothing, and what was inserted before is removed here.
     pub(crate) fn clear(&self) -> usize {
         self.fence();
-        let fell = self.slots.len();
+        let removed = self.slots.len();
         self.slots.clear();
-        fell
+        removed
     }
 
-    /// Reports may have been lost: whatever lives by them falls, fenced per shard like [`LocalTier::clear`]. Says how much fell.
+    /// Removes every slot that depends on the guard's reports, for reports may have been lost. Fences all shards first,
+    /// like [`LocalTier::clear`]. Returns how many slots it removed.
     ///
-    /// What is [`Origin::Timed`] stays. No report was ever due for it: it never came from the guard of memory, and its
-    /// own deadline, the staleness bound after the start of its load, ends it whatever is lost.
+    /// Slots that are [`Origin::Timed`] stay. They do not come from the guard, so no report about them can be lost, and
+    /// each copy ends at its own deadline, which is the staleness bound after the start of its load.
     pub(crate) fn clear_guarded(&self) -> usize {
         self.fence();
         let before = self.slots.len();
         self.slots.retain(|_, slot| slot.origin() == Origin::Timed);
-        // Only shown; what enters meanwhile may make it too small.
+        // The number is only displayed. It is too small if slots enter between the two counts.
         before.saturating_sub(self.slots.len())
     }
 
-    /// Nothing that is in progress may enter any more. Whatever entered on an older sequence did so before this passed its
-    /// shard, so a look afterwards finds it.
+    /// From now on no read, flight or permit in progress inserts anything. What one of them did insert entered before
+    /// this visited its shard, so a removal after this call finds it.
     fn fence(&self) {
         for shard in &self.shards {
             let flights = lock(shard).detach_all();
@@ -223,8 +231,8 @@ impl LocalTier {
         }
     }
 
-    /// This instance wrote what `key` stands for: drop the copy, and let nobody join its flight.
-    /// Says whether there was a copy.
+    /// Invalidates `key`, which this instance wrote: removes the copy, and detaches the flight so that no read joins it.
+    /// Returns whether there was a copy.
     pub(crate) fn drop_key(&self, key: &[u8]) -> bool {
         let mut shard = self.shard(key);
         let flight = shard.detach(key);
@@ -236,13 +244,13 @@ impl LocalTier {
         was_there
     }
 
-    /// This instance invalidated `tag`: drop its token, and let nobody join a flight that builds on it. The
-    /// keys of those flights are returned: their leases in Redis would only keep others waiting.
+    /// Invalidates `tag`: removes its token, and detaches every flight whose key has the tag. Returns the keys of those
+    /// flights, so that the caller unlinks their leases in Redis, for which other instances would wait.
     pub(crate) fn drop_tag(&self, tag: &TagKey) -> Vec<Bytes> {
         self.drop_key(tag.as_bytes());
         let mut overtaken = Vec::new();
         for shard in &self.shards {
-            // Bound first, so that the lock is released before anybody is told.
+            // Bound to a name first, so that the lock is released before the followers are notified.
             let flights = lock(shard).detach_tagged(tag);
             for (key, flight) in flights {
                 flight.changed.notify_one();
@@ -252,8 +260,8 @@ impl LocalTier {
         overtaken
     }
 
-    /// Every entry that `is_match` was invalidated. Returns the keys of the loads in progress that were overtaken,
-    /// and how many copies there were.
+    /// Invalidates every entry whose key satisfies `is_match`. Returns the keys of the flights that it detached, and
+    /// how many copies there were.
     pub(crate) fn drop_matching(&self, is_match: impl Fn(&[u8]) -> bool) -> (Vec<Bytes>, usize) {
         let mut overtaken = Vec::new();
         for shard in &self.shards {
@@ -263,7 +271,7 @@ impl LocalTier {
                 overtaken.push(key);
             }
         }
-        // Whatever entered on an older sequence did so before the loop passed its shard, so it is found here.
+        // What was read before the invalidation entered before the loop visited its shard, or never. So this finds it.
         let meant: Vec<Bytes> = self.slots.iter().map(|(key, _)| key).filter(|key| is_match(key)).collect();
         for key in &meant {
             let _shard = self.shard(key);
@@ -272,12 +280,16 @@ impl LocalTier {
         (overtaken, meant.len())
     }
 
-    /// The id the next flight will get: a read notes it on arrival.
+    /// The id that the next flight will get. A read notes it on arrival, see `decide_join`.
+    ///
+    /// `SeqCst`, the strictest order, here and in [`LocalTier::join_or_lead`]: `decide_join` relies on it that a flight
+    /// with this id or a later one began after the read arrived.
     pub(crate) fn next_flight(&self) -> FlightId {
         FlightId(self.next_flight.load(Ordering::SeqCst))
     }
 
-    /// Joins the flight of `key`, waits for it, or begins one.
+    /// Joins the flight of `key`, waits for it, or begins one. The shard's lock makes the decision and the beginning
+    /// one step: of two reads that miss at once, one leads.
     pub(crate) fn join_or_lead(
         &self,
         key: &Bytes,
@@ -300,44 +312,45 @@ impl LocalTier {
         }
     }
 
-    /// Takes a flight off the table.
+    /// Removes a flight from the table.
     pub(crate) fn end_flight(&self, key: &[u8], id: FlightId) {
         self.shard(key).end_flight(key, id);
     }
 
-    /// Bytes held, as weighed for the capacity.
+    /// The weight of all slots in bytes, as counted against the capacity.
     pub(crate) fn weight_bytes(&self) -> u64 {
         self.slots.weight()
     }
 
-    /// How many entries fell for want of room.
+    /// The number of entries that were evicted.
     pub(crate) fn evictions(&self) -> u64 {
         self.evictions.count()
     }
 
-    /// Whatever stands under `key`, served or not. Looking does not count as a use.
+    /// The slot under `key`, whether it may be served or not. This does not count as a use for eviction.
     pub(crate) fn slot(&self, key: &[u8]) -> Option<Slot> {
         self.slots.peek(key)
     }
 
-    /// Whether this process is loading `key`, by a flight that may still be joined.
+    /// Whether a flight of `key` is in progress and attached.
     pub(crate) fn is_loading(&self, key: &[u8]) -> bool {
         self.shard(key).is_loading(key)
     }
 
-    /// The keys of all entries held, served or not. Visits everything: off the hit path, and off the runtime's threads.
+    /// The keys of all entries, whether they may be served or not. It visits every slot, so call it neither on the hit
+    /// path nor on the runtime's threads.
     pub(crate) fn cached_keys(&self) -> impl Iterator<Item = Bytes> {
         self.slots.iter().filter(|(_, slot)| matches!(slot, Slot::Entry(_))).map(|(key, _)| key)
     }
 
     fn shard(&self, key: &[u8]) -> MutexGuard<'_, Shard<Arc<FlightReceiver>>> {
         let hash = self.hasher.hash_one(key);
-        // The remainder is below 64, so it fits whatever a usize is.
+        // The remainder is below 64, so it fits a usize on every platform.
         lock(&self.shards[(hash % SHARDS as u64) as usize])
     }
 }
 
-/// A shard's state is whole between any two statements, so a panic elsewhere does not spoil it.
+/// Ignores poisoning: a shard's state is consistent between any two statements, so a panic leaves it consistent.
 fn lock<T>(shard: &Mutex<T>) -> MutexGuard<'_, T> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }

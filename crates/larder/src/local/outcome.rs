@@ -1,4 +1,4 @@
-//! How waiters follow a flight: its result when it lands, nothing when its leader is gone.
+//! How followers wait for a flight: they get its result when it ends, or `None` if its leader was cancelled.
 
 use std::sync::Arc;
 
@@ -9,23 +9,24 @@ use crate::codec::AnyValue;
 use crate::error::Error;
 use crate::source::{NotStoredReason, Placement, Source};
 
-/// What a flight brought: the value, or the knowledge that there is none, and where it came from.
+/// The result of a flight: the value, or the knowledge that there is none, and its source.
 #[derive(Clone)]
 pub(crate) struct LoadOutcome {
     pub(crate) value: Option<AnyValue>,
     pub(crate) source: Source,
-    /// A bounded read that began before may take it. A flight lands some time after it looked, for as long as its
-    /// process is stopped, and reads that joined it meanwhile began later than what it saw was certified for.
+    /// A bounded read may take this outcome only if the read began before this instant. A flight can end long after it
+    /// read, if its process was stopped; reads that joined meanwhile may have begun after what the flight read became
+    /// too old.
     pub(crate) valid_until: Tick,
 }
 
 impl LoadOutcome {
-    /// Its load was spoiled.
+    /// Whether its load was spoiled.
     pub(crate) fn is_spoiled(&self) -> bool {
         self.source == Source::Load { placement: Placement::Nowhere(NotStoredReason::Spoiled) }
     }
 
-    /// What waiters may have of it: of a spoiled load no value, for it may be of a transaction that is rolled back.
+    /// The outcome as followers get it. A spoiled load's value is removed, because its transaction may roll back.
     pub(crate) fn shareable(self) -> Self {
         if self.is_spoiled() { LoadOutcome { value: None, ..self } } else { self }
     }
@@ -33,14 +34,15 @@ impl LoadOutcome {
 
 pub(crate) type FlightResult = Result<LoadOutcome, Error>;
 
-/// The waiters' end of a flight.
+/// The followers' end of a flight.
 pub(crate) struct FlightReceiver {
     outcome: watch::Receiver<Option<FlightResult>>,
-    /// Told when Redis pushes the flight's key, or this instance drops it: time to look again.
+    /// Notified when Redis pushes the flight's key or this instance invalidates it. A leader that waits for another
+    /// instance's lease then reads again.
     pub(crate) changed: Notify,
 }
 
-/// The leader's end. Dropping it unsent frees every waiter to try again.
+/// The leader's end of a flight. If it is dropped without an outcome, every follower tries again.
 pub(crate) struct FlightSender(watch::Sender<Option<FlightResult>>);
 
 impl FlightReceiver {
@@ -49,17 +51,17 @@ impl FlightReceiver {
         (Arc::new(FlightReceiver { outcome, changed: Notify::new() }), FlightSender(sender))
     }
 
-    /// The flight's outcome, or `None` when its leader was cancelled before it had one.
+    /// Waits for the flight's outcome; `None` if its leader was cancelled before it had one.
     pub(crate) async fn outcome(&self) -> Option<FlightResult> {
         let mut outcome = self.outcome.clone();
-        let landed = outcome.wait_for(Option::is_some).await.ok()?;
-        landed.clone()
+        let result = outcome.wait_for(Option::is_some).await.ok()?;
+        result.clone()
     }
 }
 
 impl FlightSender {
     pub(crate) fn send(self, outcome: FlightResult) {
-        // Nobody may be waiting, which is no fault.
+        // An error means that no follower waits, which is no fault.
         let _ = self.0.send(Some(outcome));
     }
 }

@@ -1,4 +1,4 @@
-//! A permit of this process's own: kept while a value is computed or loaded, then exchanged for its copy.
+//! A permit of this process: held while a value is computed or loaded, then exchanged for the right to insert its copy.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::protocol::tag::TagKey;
 use crate::source::NotStoredReason;
 use crate::sync::Ordering;
 
-/// The computation or the load holds it. Dropped, it leaves the table.
+/// The computation or the load holds it. Its drop removes the permit from the shard.
 pub(crate) struct LocalPermit {
     local: Arc<LocalTier>,
     key: Bytes,
@@ -20,22 +20,22 @@ pub(crate) struct LocalPermit {
 }
 
 impl LocalPermit {
-    /// Draws one: any invalidation of `key` or `tags` from now on voids it.
+    /// Draws a permit. Any invalidation of `key` or `tags` from now on voids it.
     pub(crate) fn draw(local: &Arc<LocalTier>, key: &Bytes, tags: &Arc<[TagKey]>) -> Self {
-        // A name and nothing else: no order with other memory is needed.
+        // `Relaxed`: the id only has to be unique, and the shard's lock orders everything else.
         let id = PermitId(local.next_permit.fetch_add(1, Ordering::Relaxed));
         local.shard(key).draw(key.clone(), id, tags.clone());
         LocalPermit { local: local.clone(), key: key.clone(), id }
     }
 
-    /// Inserts `copy`, unless the permit is void. `rule` is what a proof may break.
+    /// Inserts `copy` if the permit is valid. `rule` is the rule that a proof breaks here.
     pub(crate) fn redeem(self, copy: LocalCopy, rule: ProtocolRule) -> Result<(), NotStoredReason> {
         let mut shard = self.local.shard(&self.key);
         let inserted = match shard.redeem(&self.key, self.id, rule) {
             true => self.local.insert_copy(&self.key, copy),
             false => Err(NotStoredReason::Overtaken),
         };
-        // Before `self`, whose drop takes the lock.
+        // Released before `self` drops, because that drop takes the same lock.
         drop(shard);
         inserted
     }

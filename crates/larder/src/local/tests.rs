@@ -1,4 +1,4 @@
-//! The shard lock's promises on the real tier.
+//! The invariants of the shard lock, checked on the real tier.
 
 use super::*;
 
@@ -34,7 +34,7 @@ fn a_copy_read_before_a_push_is_not_inserted_after_it() {
 }
 
 #[test]
-fn clearing_fences_reads_in_progress_and_empties() {
+fn a_clear_removes_everything_and_fences_reads_in_progress() {
     let local = LocalTier::new(1 << 20, ProtocolRules::default());
     let key = Bytes::from("ns:c:k");
     let slot = Slot::Entry(Arc::new(copy(Origin::Guarded, vec![])));
@@ -64,13 +64,13 @@ fn what_this_process_loaded_outlives_a_loss() {
     assert!(local.insert_tracked(&mark, 1, other.to_bytes(), token));
 
     assert_eq!(local.clear_guarded(), 2);
-    assert!(local.get(&guarded, Tick::PAST, true).is_none(), "even when the guard is back");
+    assert!(local.get(&guarded, Tick::PAST, true).is_none(), "even after the guard is valid again");
     assert!(local.token(&other, true).is_none());
-    assert!(local.get(&loaded, Tick::PAST, false).is_some(), "with the token it was loaded under");
-    assert!(!local.insert_tracked(&mark, 0, guarded, slot), "what was being read is refused");
+    assert!(local.get(&loaded, Tick::PAST, false).is_some(), "its tag has the token from before the load");
+    assert!(!local.insert_tracked(&mark, 0, guarded, slot), "a read in progress inserts nothing");
     assert!(local.get(&loaded, SOON, false).is_none(), "its own deadline ends it");
     local.drop_tag(&tag);
-    assert!(local.get(&loaded, Tick::PAST, false).is_none(), "and so does this process's own word");
+    assert!(local.get(&loaded, Tick::PAST, false).is_none(), "and so does an invalidation by this process");
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn a_load_that_was_overtaken_by_a_write_to_its_key_or_tag_inserts_nothing() {
 }
 
 #[test]
-fn an_entry_falls_with_its_tag() {
+fn an_entry_is_invalidated_with_its_tag() {
     let local = LocalTier::new(1 << 20, ProtocolRules::default());
     let key = Bytes::from("ns:c:k");
     let tag = TagKey::from(Bytes::from("ns:#c"));
@@ -106,11 +106,11 @@ fn an_entry_falls_with_its_tag() {
     local.drop_tag(&tag);
     assert!(local.get(&key, Tick::PAST, true).is_none());
     local.take_tokens(&tags, true);
-    assert!(local.get(&key, Tick::PAST, true).is_none(), "a tag that returns has another token");
+    assert!(local.get(&key, Tick::PAST, true).is_none(), "a tag that enters again has another token");
 }
 
 #[test]
-fn tracked_copies_serve_only_while_tracking_is_sound_and_all_copies_end_at_their_deadline() {
+fn guarded_copies_serve_only_while_the_guard_is_valid_and_all_copies_end_at_their_deadline() {
     let local = LocalTier::new(1 << 20, ProtocolRules::default());
     let (tracked, loaded) = (Bytes::from("ns:c:t"), Bytes::from("ns:c:l"));
     let mark = local.note_seqs([&tracked[..]].into_iter());
@@ -125,13 +125,13 @@ fn tracked_copies_serve_only_while_tracking_is_sound_and_all_copies_end_at_their
 }
 
 #[tokio::test]
-async fn waiters_are_freed_when_the_leader_is_gone() {
-    let (landing, sender) = FlightReceiver::new();
-    let waiter = tokio::spawn({
-        let landing = landing.clone();
-        async move { landing.outcome().await.is_none() }
+async fn followers_stop_waiting_when_the_leader_is_dropped() {
+    let (receiver, sender) = FlightReceiver::new();
+    let follower = tokio::spawn({
+        let receiver = receiver.clone();
+        async move { receiver.outcome().await.is_none() }
     });
     drop(sender);
-    assert!(waiter.await.unwrap(), "a waiter learns that there will be no outcome");
-    assert!(landing.outcome().await.is_none(), "who comes after the drop learns it too");
+    assert!(follower.await.unwrap(), "a follower gets no outcome");
+    assert!(receiver.outcome().await.is_none(), "nor does a follower that joins after the drop");
 }

@@ -1,8 +1,10 @@
-//! Until when the caches may be served, judged from one heartbeat; and the certificate that a Redis carries.
+//! The instant up to which the tiers may be served, computed from one heartbeat; and the certificate that a Redis
+//! carries.
 //!
-//! A heartbeat travels on the tracked connection, so every push that Redis sent before its reply has been
-//! handled when the reply is judged: what memory still holds was right when the heartbeat was SENT, for all that
-//! Redis had been told by then. The watermark says what it had been told: every commit before it.
+//! The keeper sends heartbeats on the tracked connection. Redis's pushes and replies arrive in its order there, so when
+//! the keeper computes, every push that Redis sent before the reply has been applied. It follows that what memory still
+//! holds contains every change that had been propagated to Redis when the heartbeat was SENT. The watermark says which
+//! changes those are: every commit before it.
 
 use std::time::Duration;
 
@@ -12,7 +14,7 @@ use crate::clock::Tick;
 use crate::journal::DatabaseId;
 use crate::protocol::rules::{ProtocolRule, ProtocolRules};
 
-/// An instant of Redis's own clock, in microseconds since 1970. Compared with nothing but its like.
+/// An instant of Redis's own clock, in microseconds since 1970. It is compared only with instants of the same clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RedisTime(pub u64);
 
@@ -23,22 +25,22 @@ impl RedisTime {
     }
 }
 
-/// What a Redis carries to say for which Redis and which database its contents were checked, and by which figures.
+/// The value that a Redis carries to say for which Redis, which database and which settings its contents were checked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Certificate {
     /// `run_id:master_replid`: the process and the history it carries. Both are needed: a master that was demoted and
     /// promoted again keeps its `run_id`, a restarted one that loaded a snapshot may keep its replid.
     pub redis: String,
-    /// The database whose journal was replayed; `None` where there is no journal.
+    /// The database whose journal was replayed; `None` without a journal.
     pub database: Option<DatabaseId>,
-    /// The staleness bound, in milliseconds: all who share a Redis must agree on it.
+    /// The staleness bound, in milliseconds. All instances that share a Redis must have the same.
     pub bound_ms: u64,
-    /// The longest residence of an entry, in milliseconds: likewise.
+    /// The longest residence of an entry, in milliseconds. All instances that share a Redis must have the same.
     pub ttl_max_ms: u64,
 }
 
 impl Certificate {
-    /// As it stands in Redis.
+    /// The certificate's text in Redis.
     pub fn to_bytes(&self) -> Bytes {
         let database = match &self.database {
             None => "- -".to_owned(),
@@ -64,51 +66,55 @@ impl Certificate {
         })
     }
 
-    /// Whether `standing` certifies this very Redis by other figures, or for no journal where we have one: then
-    /// somebody else is right to use it, and this instance is not.
-    pub fn disagrees(&self, standing: &Certificate) -> bool {
-        standing.redis == self.redis
-            && ((standing.bound_ms, standing.ttl_max_ms) != (self.bound_ms, self.ttl_max_ms)
-                || standing.database.is_some() != self.database.is_some())
+    /// Whether `existing` certifies this Redis with another bound or longest TTL, or only one of the two has a journal.
+    /// Then other instances may use this Redis, and this instance may not.
+    pub fn disagrees(&self, existing: &Certificate) -> bool {
+        existing.redis == self.redis
+            && ((existing.bound_ms, existing.ttl_max_ms) != (self.bound_ms, self.ttl_max_ms)
+                || existing.database.is_some() != self.database.is_some())
     }
 }
 
 /// What one heartbeat said.
 #[derive(Clone, Copy, Debug)]
 pub struct Heartbeat {
-    /// The clock when the heartbeat was sent; never when its reply came.
+    /// The instant at which the heartbeat was sent. Not that of its reply: a late reply says nothing about the time
+    /// between.
     pub sent: Tick,
-    /// Redis calls itself a master.
+    /// Whether Redis calls itself a master.
     pub is_master: bool,
-    /// The certificate kept in this Redis names this Redis, as this instance sees it, and its database.
+    /// Whether the certificate in this Redis equals the one that this instance would write for it and, without a
+    /// journal, the namespace is claimed.
     pub is_live: bool,
-    /// How far Redis has been told of the database's commits.
+    /// What propagates the database's commits to Redis, and how far it came.
     pub publisher: Publisher,
 }
 
-/// How far Redis has been told of what was committed.
+/// What propagates committed changes to Redis, and how far it came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Publisher {
-    /// There is no journal: whoever writes, tells.
+    /// There is no journal: each writer propagates its own changes.
     Writers,
-    /// The relay tells, and everything before the watermark has been told.
+    /// The relay propagates. Every commit before the watermark has been propagated.
     Relay {
         /// Redis's clock when it answered.
         now: RedisTime,
-        /// The watermark; missing until the relay has set one.
+        /// The watermark; `None` until the relay has set one.
         watermark: Option<RedisTime>,
     },
 }
 
 impl Heartbeat {
-    /// The instant up to which reads may be served on its word, or `None` when it certifies nothing.
+    /// The instant up to which this heartbeat allows reads to be served; `None` if it certifies nothing.
+    ///
+    /// That instant is `sent` plus the bound, less the watermark's age, less the clock's resolution.
     pub fn fresh_until(self, bound: Duration, resolution: Duration, rules: ProtocolRules) -> Option<Tick> {
         if !rules.keeps(ProtocolRule::UsesOnlyCertified) {
             return Some(self.sent.plus(bound));
         }
         let lag = match self.publisher {
             Publisher::Writers => Duration::ZERO,
-            // A watermark ahead of the clock comes from a faster clock: worth nothing.
+            // A watermark ahead of the clock comes from a faster clock, so its age is unknown: no grant.
             Publisher::Relay { now, watermark } => now.since(watermark?)?,
         };
         let left = bound.checked_sub(lag)?;
@@ -128,23 +134,23 @@ mod tests {
         beat.fresh_until(BOUND, GRAIN, ProtocolRules::default())
     }
 
-    fn beat(told: Publisher) -> Heartbeat {
-        Heartbeat { sent: SENT, is_master: true, is_live: true, publisher: told }
+    fn beat(publisher: Publisher) -> Heartbeat {
+        Heartbeat { sent: SENT, is_master: true, is_live: true, publisher }
     }
 
     #[test]
-    fn freshness_counts_from_the_sending_and_gives_the_clocks_grain_away() {
+    fn a_grant_counts_from_the_sending_and_is_shorter_by_the_clocks_resolution() {
         assert_eq!(until(beat(Publisher::Writers)), Some(SENT.plus(Duration::from_millis(1_996))));
     }
 
     #[test]
-    fn the_watermarks_age_is_given_away_too() {
-        let told = |now, watermark| Publisher::Relay { now: RedisTime(now), watermark };
+    fn a_grant_is_shorter_by_the_watermarks_age() {
+        let relay = |now, watermark| Publisher::Relay { now: RedisTime(now), watermark };
         let marked = Some(RedisTime(1_000_000));
-        assert_eq!(until(beat(told(1_300_000, marked))), Some(SENT.plus(Duration::from_millis(1_696))));
-        assert_eq!(until(beat(told(3_000_001, marked))), None, "older than the bound");
-        assert_eq!(until(beat(told(999_999, marked))), None, "ahead of the clock");
-        assert_eq!(until(beat(told(1_000_000, None))), None, "never marked");
+        assert_eq!(until(beat(relay(1_300_000, marked))), Some(SENT.plus(Duration::from_millis(1_696))));
+        assert_eq!(until(beat(relay(3_000_001, marked))), None, "older than the bound");
+        assert_eq!(until(beat(relay(999_999, marked))), None, "ahead of the clock");
+        assert_eq!(until(beat(relay(1_000_000, None))), None, "never marked");
     }
 
     #[test]
@@ -155,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_comes_back_as_it_was_written() {
+    fn a_written_certificate_parses_to_an_equal_one() {
         let database = DatabaseId { system: "7300:16384".to_owned(), timeline: 3 };
         for database in [None, Some(database)] {
             let redis = "abc:def".to_owned();
@@ -165,7 +171,7 @@ mod tests {
             let other_bound = Certificate { bound_ms: 5_000, ..certificate.clone() };
             assert!(certificate.disagrees(&other_bound));
             let other_redis = Certificate { redis: "abc:fed".to_owned(), ..other_bound };
-            assert!(!certificate.disagrees(&other_redis), "of another Redis anything may be said");
+            assert!(!certificate.disagrees(&other_redis), "a certificate of another Redis never disagrees");
         }
         assert_eq!(Certificate::parse(b"junk"), None);
         assert_eq!(Certificate::parse(b"abc:def - - bound_ms=x ttl_max_ms=1"), None);

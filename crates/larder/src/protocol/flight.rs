@@ -1,4 +1,8 @@
-//! Which loads in progress a read may join: the rule that keeps single flight from serving the past.
+//! Which load in progress a read may join.
+//!
+//! Invariant: a fresh read joins a flight only if the flight began after the read arrived, and a bounded read only if
+//! that holds or the flight is younger than the staleness bound. Plain single flight has no such rule and returns
+//! values from before a write that the reader must see.
 
 use std::time::Duration;
 
@@ -7,11 +11,11 @@ use crate::policy::Consistency;
 use crate::protocol::rules::{ProtocolRule, ProtocolRules};
 use crate::protocol::tag::TagKey;
 
-/// Names one flight among all that this process ever began, in the order in which they began.
+/// Names one flight of this process. Ids increase in the order in which the flights begin.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct FlightId(pub u64);
 
-/// A load in progress. `H` is how the engine follows it (in production, a channel).
+/// A load in progress. `H` is the handle by which the engine follows it (in production, a channel).
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Flight<H> {
     pub id: FlightId,
@@ -20,20 +24,22 @@ pub struct Flight<H> {
     pub handle: H,
 }
 
-/// What a read does that found no copy. `H` follows the flight that is in progress; `L` is what a leader gets.
+/// What a read does that found no copy. `H` is the handle of the flight in progress; `L` is what a leader gets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum JoinDecision<H, L = ()> {
     /// Share the result of the flight in progress.
     Join(H),
-    /// The flight in progress may have read before a write that this read must see: wait for its end, then decide again.
-    /// A flight that begins then began after this read arrived, so all reads that waited share it.
+    /// Wait until the flight in progress ends, then decide again: the flight may have read the database before a write
+    /// that this read must see. A flight that begins after the wait began after this read arrived, so all reads that
+    /// waited join it.
     Wait(H),
     /// Begin a flight.
     Lead(L),
 }
 
-/// Decides for a read that arrived when `next` was the id the next flight would get. A flight that was
-/// detached by an invalidation is not in the table and so never gets here.
+/// Decides what a read does that found no copy. `arrival` is the id that the next flight would have got when the read
+/// arrived; so a flight with `id >= arrival` began after the read arrived. `flight` is never a detached one, because an
+/// invalidation removes the flights that it detaches from the table.
 pub fn decide_join<H>(
     flight: Option<&Flight<H>>,
     consistency: Consistency,

@@ -1,15 +1,15 @@
-//! What stands in Redis under a key: a lease, an entry, a known absence, a tag's token, a permit, or an anchor.
+//! What larder stores in Redis under a key: a lease, an entry, an absence, a tag token, a permit, or an anchor.
 //!
-//! Every frame is one kind byte and a 16-byte id, then what the kind needs. The id stands at a fixed place
-//! so that a script can compare it without decoding anything (see `lease`).
+//! Every frame is one kind byte and a 16-byte id, then what the kind needs. The id is at a fixed offset, so that a
+//! script compares it without decoding the frame (see `lease`).
 //!
 //! ```text
-//! 'L' token                          a lease: somebody is loading this key
+//! 'L' token                          a lease: a read is loading this key
 //! 'T' token                          a tag's present token
-//! 'P' id                             a permit is out to put a computed value here; readers take it for a miss
-//! 'A' id                             the anchor of a memory-only class: no value, only a key that can be unlinked
-//! 'V' fill  version kind header(postcard) bytes tag   an entry
-//! 'N' fill  version kind header(postcard) tag         known to be absent
+//! 'P' id                             a permit to put a computed value here; a miss for readers
+//! 'A' id                             the anchor of an entry of a memory-only class: a key to unlink, without a value
+//! 'V' fill  version kind header(postcard) bytes mac   an entry
+//! 'N' fill  version kind header(postcard) mac         an absence
 //! ```
 
 use bytes::{Bytes, BytesMut};
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::protocol::tag::TagToken;
 use crate::protocol::token::Token;
 
-/// Length of the kind byte and the id, which every frame begins with.
+/// The length of the kind byte and the id, with which every frame begins.
 const PREFIX_BYTES: usize = 17;
 /// The layout of [`Header`]; a frame of another version is a miss.
 const HEADER_VERSION: u8 = 2;
@@ -35,62 +35,62 @@ impl Token {
         prefixed(b'T', self).freeze()
     }
 
-    /// The frame of a permit of this id.
+    /// The frame of a permit with this id.
     pub fn permit_frame(self) -> Bytes {
         prefixed(b'P', self).freeze()
     }
 
-    /// The frame of an anchor of this id.
+    /// The frame of an anchor with this id.
     pub fn anchor_frame(self) -> Bytes {
         prefixed(b'A', self).freeze()
     }
 }
 
-/// What an entry says of itself beside its value.
+/// How an entry was written.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Header {
-    /// Which codec wrote the bytes.
+    /// The codec that wrote the bytes.
     pub codec: u8,
-    /// The version of the class's value type, as its owner counts it.
+    /// The version of the class's value type, as the application counts it.
     pub class_version: u32,
     /// The digest of the value, as its type describes it to serde; 0 for an absence.
     pub digest: u64,
     /// Wall time at the START of the load, in milliseconds since 1970.
     pub loaded_at_millis: u64,
-    /// How long the entry may stay anywhere, counted from the start of the load.
+    /// How long the entry may stay in any tier, counted from the start of the load.
     pub ttl_millis: u64,
-    /// The tags' tokens taken before the load; the entry is valid while every one still stands.
+    /// The tokens that the tags had before the load. The entry is valid while every tag has this token.
     pub tags: Vec<TagToken>,
 }
 
-/// An entry as read: a value's bytes, or the knowledge that there is none.
+/// An entry: a value's bytes, or the knowledge that the database has no value.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Entry {
     pub fill: Token,
     pub header: Header,
-    /// `None` means known to be absent.
+    /// `None`: the database has no value.
     pub payload: Option<Bytes>,
     pub seal: Seal,
 }
 
-/// How an entry proves that it was written for its key; see [`protection`](crate::protection).
+/// Authenticates an entry for its key, or detects damage; see [`protection`](crate::protection).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Seal {
     pub kind: SealKind,
-    /// Over the key and the rest of the frame.
+    /// The authentication code or checksum over `Entry::context` and the value's bytes.
     pub mac: [u8; MAC_BYTES],
 }
 
-/// What the tag of an entry is worth.
+/// What the mac of an entry proves.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[repr(u8)]
 pub enum SealKind {
-    /// A checksum.
+    /// That the entry is not damaged: the mac is a checksum.
     #[default]
     Checked = 0,
-    /// Only who knows the secret makes it.
+    /// That a process with the entry secret wrote the entry.
     Authenticated = 1,
-    /// The same, and the value is encrypted.
+    /// The same as `Authenticated`; and the value is encrypted.
     Sealed = 2,
 }
 
@@ -104,7 +104,7 @@ pub enum Frame {
     Entry(Entry),
 }
 
-/// Bytes that are no frame of this version: a miss and an alarm, never a panic.
+/// Why bytes are no frame of this version. For a reader that is a miss with an alarm, never a panic.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum FrameError {
     #[error("shorter than a frame")]
@@ -135,13 +135,13 @@ impl Entry {
         Bytes::from(frame)
     }
 
-    /// What the tag is over, beside the value's bytes: the key under which the entry stands, and all that the entry says of
-    /// itself. Has room for the value's bytes.
+    /// What the mac covers beside the value's bytes: the entry's key, kind, fill id, seal kind and header. The vector
+    /// has spare capacity for the value's bytes.
     pub(crate) fn context(&self, key: &[u8]) -> Vec<u8> {
         let payload_bytes = self.payload.as_ref().map_or(0, Bytes::len);
         let own_bytes = 8 + key.len() + PREFIX_BYTES + 1 + self.header.bytes_max();
         let mut context = Vec::with_capacity(own_bytes + payload_bytes);
-        // With its length, so that no byte of the key can be taken for one of the rest.
+        // The key's length comes first, so that two different pairs of key and rest never give the same bytes.
         context.extend_from_slice(&(key.len() as u64).to_le_bytes());
         context.extend_from_slice(key);
         context.push(self.kind());
@@ -161,7 +161,7 @@ impl Header {
         postcard::to_extend(self, frame).expect("a header always encodes")
     }
 
-    /// At least as many bytes as [`Header::append_to`] appends: its numbers take 10 bytes each at most.
+    /// An upper limit of the bytes that [`Header::append_to`] appends: postcard writes at most 10 bytes for each number.
     fn bytes_max(&self) -> usize {
         let tags = self.tags.iter().map(|taken| taken.tag.as_bytes().len() + 10 + 16);
         6 * 10 + tags.sum::<usize>()
@@ -169,7 +169,7 @@ impl Header {
 }
 
 impl Frame {
-    /// Reads whatever stood under a key. The payload is a slice of `bytes`, not a copy.
+    /// Parses the bytes that were read under a key. The payload is a slice of `bytes`, not a copy.
     pub fn parse(bytes: &Bytes) -> Result<Self, FrameError> {
         let (prefix, rest) = bytes.split_at_checked(PREFIX_BYTES).ok_or(FrameError::Truncated)?;
         let mut id = [0; 16];
@@ -187,7 +187,7 @@ impl Frame {
     }
 }
 
-fn parse_entry(kind: u8, fill: Token, whole: &Bytes, rest: &[u8]) -> Result<Entry, FrameError> {
+fn parse_entry(kind: u8, fill: Token, frame: &Bytes, rest: &[u8]) -> Result<Entry, FrameError> {
     let ([version, seal], rest) = rest.split_first_chunk().ok_or(FrameError::Truncated)?;
     if *version != HEADER_VERSION {
         return Err(FrameError::Version);
@@ -198,17 +198,17 @@ fn parse_entry(kind: u8, fill: Token, whole: &Bytes, rest: &[u8]) -> Result<Entr
         2 => SealKind::Sealed,
         _ => return Err(FrameError::Seal),
     };
-    let (rest, tag) = rest.split_last_chunk().ok_or(FrameError::Truncated)?;
-    let seal = Seal { kind: seal, mac: *tag };
+    let (rest, mac) = rest.split_last_chunk().ok_or(FrameError::Truncated)?;
+    let seal = Seal { kind: seal, mac: *mac };
     let (header, payload) = postcard::take_from_bytes::<Header>(rest).map_err(|_| FrameError::Header)?;
     match kind {
         b'N' if payload.is_empty() => Ok(Entry { fill, header, payload: None, seal }),
         b'N' => Err(FrameError::Trailing),
-        _ => Ok(Entry { fill, header, payload: Some(whole.slice_ref(payload)), seal }),
+        _ => Ok(Entry { fill, header, payload: Some(frame.slice_ref(payload)), seal }),
     }
 }
 
-/// The bytes by which a script recognises exactly this frame again: kind and id, or all of a shorter value.
+/// The bytes by which a script recognises exactly this frame: kind and id, or all bytes of a shorter value.
 pub fn fingerprint(bytes: &Bytes) -> Bytes {
     bytes.slice(..bytes.len().min(PREFIX_BYTES))
 }
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_frame_comes_back_as_it_was_written() {
+    fn every_kind_of_frame_parses_to_what_was_encoded() {
         let token = Token::random();
         assert_eq!(Frame::parse(&token.lease_frame()), Ok(Frame::Lease(token)));
         assert_eq!(Frame::parse(&token.tag_frame()), Ok(Frame::Tag(token)));
@@ -262,10 +262,10 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_cut_anywhere_before_its_payload_is_broken_not_misread() {
-        let whole = entry(None).encode();
-        for end in 0..whole.len() {
-            assert!(Frame::parse(&whole.slice(..end)).is_err(), "cut at {end}");
+    fn a_truncated_frame_is_an_error() {
+        let frame = entry(None).encode();
+        for end in 0..frame.len() {
+            assert!(Frame::parse(&frame.slice(..end)).is_err(), "cut at {end}");
         }
     }
 

@@ -1,7 +1,8 @@
-//! What a reader does about what it found under a key: serve it, wait for another's load, or take the lease.
+//! What a reader does with the value that it found under a key: serve it, wait for another read's load, or take the
+//! lease.
 //!
-//! The lease is a unique token in the key itself. A fill is a compare-and-set against it, so any delete of
-//! the key, by anyone, for any reason, between the lease and the fill refuses the fill.
+//! A lease is a unique token that is stored under the entry's key. A fill is a compare-and-set against that token.
+//! Invariant: if any client deletes or replaces the key between the lease and the fill, Redis refuses the fill.
 
 use bytes::Bytes;
 
@@ -9,7 +10,8 @@ use crate::protocol::frame::{Entry, Frame, FrameError, fingerprint};
 use crate::protocol::tag::{TagKey, are_current};
 use crate::protocol::token::Token;
 
-/// What a class can read: entries of this codec and value version, under all of its tags. Others are misses.
+/// Which entries a class can read: those of this codec and class version that have all tags of the key. Any other entry
+/// is a miss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadableFormat {
     pub codec: u8,
@@ -23,10 +25,10 @@ pub struct ReadableFormat {
 pub enum AfterRead {
     /// A valid entry.
     Serve(Entry),
-    /// Somebody else holds the lease: wait for the push on the key.
+    /// Another read holds the lease: wait for the push that reports a change of the key.
     Wait,
-    /// Nothing of use stands there: LEASE. `replace` is the fingerprint of what stands there instead and may
-    /// be overwritten; the script compares it, so that a newer frame is never lost.
+    /// There is no valid entry: take the lease with LEASE. `replace` is the fingerprint of the frame that may be
+    /// overwritten. The script compares it, so that LEASE never overwrites a newer frame.
     Acquire { replace: Option<Bytes>, alarm: Option<FrameError> },
 }
 
@@ -35,15 +37,16 @@ pub enum AfterRead {
 pub enum AfterLease {
     /// The lease is ours: load, then FILL.
     Load,
-    /// Another value arrived first. It was not read under tracking, so it is served but never inserted.
+    /// Another read's fill arrived first. Only the reply of a tracked read enters memory, so this entry is served and
+    /// not inserted.
     Serve(Entry),
-    /// Another's lease arrived first.
+    /// Another read's lease arrived first.
     Wait,
-    /// Something stands there that neither is a lease nor serves us: read again.
+    /// The key holds neither a lease nor an entry that is valid here: read again.
     ReadAgain,
 }
 
-/// Decides after the plain read of a key. `present` tells each tag's token as read in the same reply.
+/// Decides after the plain read of a key. `present` returns each tag's token as the same reply has it.
 pub fn after_read(
     value: Option<&Bytes>,
     expected: ReadableFormat,
@@ -60,7 +63,7 @@ pub fn after_read(
     }
 }
 
-/// Decides after LEASE answered with what stands under the key now; `mine` is the token it was asked to set.
+/// Decides after LEASE replied with the frame that is under the key now. `mine` is the token that LEASE was to set.
 pub fn after_lease(
     existing: &Bytes,
     mine: Token,
@@ -77,8 +80,9 @@ pub fn after_lease(
 
 fn serves(entry: &Entry, expected: ReadableFormat, present: &impl Fn(&TagKey) -> Option<Token>) -> bool {
     let header = &entry.header;
-    // Each tag that stands is one of the key's here, so as many are all of them. An entry with fewer was written by an instance
-    // that declares fewer: an invalidation of the others would pass it over.
+    // `are_current` demands that each tag of the entry is among the key's tags, so an equal number means all of them.
+    // An entry with fewer tags was written by an instance that declares fewer: an invalidation of the others would not
+    // reach it.
     let is_readable = header.codec == expected.codec
         && header.class_version == expected.class_version
         && header.tags.len() == expected.tags;
@@ -111,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_key_is_leased_and_a_leased_one_waited_for() {
+    fn a_reader_leases_an_empty_key_and_waits_for_a_leased_one() {
         let nothing = after_read(None, EXPECTED, |_| None);
         assert_eq!(nothing, AfterRead::Acquire { replace: None, alarm: None });
         let lease = Token::random().lease_frame();
@@ -119,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_whose_tag_moved_is_replaced_by_its_fingerprint_only() {
+    fn an_entry_whose_tag_has_another_token_is_replaced_only_if_its_fingerprint_matches() {
         let (then, now) = (Token::random(), Token::random());
         let frame = entry(then).encode();
         assert!(matches!(after_read(Some(&frame), EXPECTED, |_| Some(then)), AfterRead::Serve(_)));
@@ -156,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_holder_of_the_lease_loads_with_a_fence() {
+    fn only_the_holder_of_the_lease_loads() {
         let mine = Token::random();
         assert_eq!(after_lease(&mine.lease_frame(), mine, EXPECTED, |_| None), AfterLease::Load);
         let other = Token::random().lease_frame();

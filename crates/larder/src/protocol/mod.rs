@@ -1,4 +1,5 @@
-//! The protocol's decisions as pure code: no I/O, no clock of its own, no lock. Production and every proof drive this.
+//! The protocol's decisions as pure code: no I/O, no clock, no lock. Production, the model and the schedules call the
+//! same functions, so a proof runs the code that ships.
 
 pub mod certificate;
 pub mod flight;

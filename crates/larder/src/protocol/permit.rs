@@ -1,8 +1,8 @@
-//! Permits to keep a value that is still being computed or loaded: who has one, and what voids it.
+//! Permits to put a value that is still being computed or loaded: which permits are valid, and what voids them.
 //!
-//! Invariant, borne by a test of its name:
-//! - `a_void_permit_puts_nothing`: a value is kept only if no invalidation of its key or tags, and no other value, came
-//!   since its permit was drawn.
+//! Invariant, checked by a test of its name:
+//! - `a_void_permit_puts_nothing`: a value is put only if, since its permit was drawn, no invalidation of its key or
+//!   tags arrived and no other value was put or inserted under its key.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,12 +11,12 @@ use bytes::Bytes;
 
 use crate::protocol::tag::TagKey;
 
-/// Names one permit among all that this process ever drew.
+/// Names one permit of this process.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct PermitId(pub u64);
 
-/// The permits of one shard that are out and not void. A key may have several: the first put voids the others.
-/// Guarded by the shard's lock.
+/// The permits of one shard that were drawn and are not void. A key may have several permits: the first put voids the
+/// others. The shard's lock guards this, so that "is it valid?" and "put the value" are one step.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Permits(BTreeMap<Bytes, Vec<OpenPermit>>);
 
@@ -32,12 +32,12 @@ impl Permits {
         self.0.entry(key).or_default().push(OpenPermit { id, tags });
     }
 
-    /// Whether nothing voided it.
+    /// Whether the permit was drawn and is neither void nor given up.
     pub fn is_valid(&self, key: &[u8], id: PermitId) -> bool {
         self.0.get(key).is_some_and(|permits| permits.iter().any(|permit| permit.id == id))
     }
 
-    /// Takes one off the table, used or given up. One that is void is not there.
+    /// Removes a permit that is not used. A void permit has been removed already.
     pub fn give_up(&mut self, key: &[u8], id: PermitId) {
         let Some(permits) = self.0.get_mut(key) else { return };
         permits.retain(|permit| permit.id != id);
@@ -46,12 +46,12 @@ impl Permits {
         }
     }
 
-    /// Voids those of `key`.
+    /// Voids the permits of `key`.
     pub fn void(&mut self, key: &[u8]) {
         self.0.remove(key);
     }
 
-    /// Voids those that are meant by their key or tags.
+    /// Voids each permit whose key and tags satisfy `is_match`.
     pub fn void_if(&mut self, is_match: impl Fn(&[u8], &[TagKey]) -> bool) {
         self.0.retain(|key, permits| {
             permits.retain(|permit| !is_match(key, &permit.tags));
@@ -59,12 +59,12 @@ impl Permits {
         });
     }
 
-    /// Voids all.
+    /// Voids all permits of the shard.
     pub fn void_all(&mut self) {
         self.0.clear();
     }
 
-    /// How many are out and not void.
+    /// The number of valid permits.
     #[cfg(test)]
     pub fn count(&self) -> usize {
         self.0.values().map(Vec::len).sum()

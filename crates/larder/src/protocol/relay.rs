@@ -1,21 +1,22 @@
-//! The relay's pass: what was committed is told to Redis, and only then does Redis say so.
+//! The relay's poll: the relay unlinks in Redis what committed changes touched, and only then marks how far it came.
 //!
-//! One pass, by any instance, at any time, beside any number of others:
+//! Any instance polls, at any time, and several instances may poll at once. One poll takes these steps:
 //!
-//! 1. Ask Redis for its clock (`began`), its history, certificate, watermark and position: [`plan`].
-//! 2. Take a snapshot of the database, and all that was committed up to it and not at the position.
-//! 3. UNLINK all of that but what this Redis says it has been told by the writer itself: [`unpropagated_touches`]; or drop the
-//!    namespace, when nobody can say what it was.
-//! 4. MARK: certificate, watermark and the snapshot as position, in one step: [`decide_mark`].
+//! 1. Read from Redis its clock (`began`), history, certificate, watermark and position: [`plan`].
+//! 2. Take a snapshot of the database, and read all changes that the snapshot sees and the position does not.
+//! 3. UNLINK what those changes touched, except the changes that their writers have recorded in this Redis:
+//!    [`unpropagated_touches`]. If the changes are unknown, drop this database's entries instead.
+//! 4. MARK: write certificate, watermark (`began`) and position (the snapshot) in one step: [`decide_mark`].
 //!
-//! A writer tells its own change: one step in Redis unlinks what it touched and leaves the change's name there. The name
-//! is as true as the position is: a promoted replica or a restored snapshot has both the unlinking and the name, or
-//! neither. It is left only once the change is committed, so that whatever is loaded after that step has seen it; and it
-//! expires, after which the change is told once more than needed.
+//! A writer propagates its own change: one step in Redis unlinks what the change touched and records the change's id.
+//! The record is as true as the position: a promoted replica or a restored snapshot has both the unlinking and the
+//! record, or neither. The writer records a change only after its commit, so every load that begins after that step
+//! sees the change. The record expires; a later poll then propagates the change a second time, which costs loads and
+//! nothing else.
 //!
 //! Invariants, which the model checks over every order of the steps of two relays:
-//! - `position_is_true`: no entry in a Redis that carries a position is older than what the position has seen.
-//! - `watermark_is_true`: every commit before the watermark has been told to the Redis that carries it.
+//! - `position_is_true`: each entry in a Redis contains every change that the position in that Redis has seen.
+//! - `watermark_is_true`: every commit before a watermark has been propagated to the Redis that carries it.
 
 use std::time::Duration;
 
@@ -23,15 +24,15 @@ use crate::journal::{Change, ChangeId, DatabaseId, Touch, touches_of};
 use crate::protocol::certificate::{Certificate, RedisTime};
 use crate::protocol::rules::{ProtocolRule, ProtocolRules};
 
-/// Longer than any staleness bound can be.
+/// Twice the longest staleness bound (60 s). No instance uses a Redis whose watermark is older than its bound.
 const ABANDONED_AFTER: Duration = Duration::from_secs(120);
 
-/// What a Redis says of itself at the start of a pass.
+/// What a Redis says of itself at the start of a poll.
 #[derive(Clone, Debug)]
 pub struct PlanInput<'a> {
-    /// It calls itself a master.
+    /// Whether it calls itself a master.
     pub is_master: bool,
-    /// Its clock: the watermark of this pass, for the database's snapshot is taken after it.
+    /// Its clock. This becomes the watermark of the poll, because the database's snapshot is taken after it.
     pub now: RedisTime,
     /// The certificate it carries.
     pub live: Option<&'a Certificate>,
@@ -39,27 +40,29 @@ pub struct PlanInput<'a> {
     pub watermark: Option<RedisTime>,
 }
 
-/// What a pass does.
+/// What a poll does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Plan {
-    /// Somebody has told it lately: nothing.
+    /// Nothing: an instance finished a poll that began less than the interval ago.
     Skip,
-    /// It is a replica, which cannot be told anything.
+    /// Nothing: this Redis is a replica and takes no writes.
     Replica,
-    /// What stands there was certified by other figures: see [`Certificate::disagrees`].
+    /// Nothing: instances with other settings certified this Redis; see [`Certificate::disagrees`].
     Disagreement,
-    /// It has been told by a later life of our database: ours is a primary of the past.
+    /// Nothing: a later timeline of our database certified this Redis, so the database that answers us is a former
+    /// primary.
     Superseded,
-    /// Tell it what was committed since the position it carries.
+    /// Propagate the changes since the position that this Redis carries.
     Replay,
-    /// Its position was written under other figures, by instances that are gone: drop the namespace.
+    /// Drop this database's entries: instances with other settings wrote the position, and they no longer use this
+    /// Redis.
     DropNamespace,
-    /// Only in a proof: certify it as it is.
+    /// Certify this Redis as it is; only in a proof.
     Certify,
 }
 
-/// Decides what a pass does. `mine` is the certificate as this instance would write it, `interval` how often Redis is
-/// to be told.
+/// Decides what a poll does. `mine` is the certificate that this instance would write. If the watermark is younger than
+/// `interval`, the poll does nothing.
 pub fn plan(seen: &PlanInput<'_>, mine: &Certificate, interval: Duration, rules: ProtocolRules) -> Plan {
     if !seen.is_master {
         return Plan::Replica;
@@ -80,8 +83,9 @@ pub fn plan(seen: &PlanInput<'_>, mine: &Certificate, interval: Duration, rules:
     if is_live && age.is_some_and(|age| age < interval) { Plan::Skip } else { Plan::Replay }
 }
 
-/// Whether nobody can be using what was certified by other figures. Instances with a journal use a Redis only while its
-/// watermark is young; those without make no promise that a journal would keep.
+/// Whether a Redis that was certified with other settings may be taken over. Instances with a journal use a Redis only
+/// while its watermark is younger than their bound. Instances without a journal promise nothing that a journal would
+/// keep.
 fn is_abandoned(seen: &PlanInput<'_>, live: &Certificate) -> bool {
     let age = seen.watermark.and_then(|watermark| seen.now.since(watermark));
     live.database.is_none() || age.is_none_or(|age| age > ABANDONED_AFTER)
@@ -91,7 +95,8 @@ fn is_superseded(mine: Option<&DatabaseId>, live: Option<&DatabaseId>) -> bool {
     mine.zip(live).is_some_and(|(mine, live)| mine.system == live.system && mine.timeline < live.timeline)
 }
 
-/// What a pass has still to tell: all that `changes` touched, each once, but of those that have been told by their writers.
+/// What the poll still has to propagate: each touch of `changes` once, without the changes that their writers
+/// propagated.
 pub fn unpropagated_touches(
     changes: Vec<Change>,
     is_propagated: impl Fn(&ChangeId) -> bool,
@@ -106,8 +111,8 @@ pub fn unpropagated_touches(
 #[cfg(any(test, feature = "proof"))]
 #[derive(Clone, Copy, Debug)]
 pub struct MarkInput<'a> {
-    /// It is a master, of the same history as when the pass began. A Redis that was demoted in between has lost what
-    /// the pass told it; that it was promoted again shows only in the history's name.
+    /// Whether it is a master with the same history as when the poll began. A Redis that was demoted in between has lost
+    /// what the poll unlinked. If it was promoted again, only the name of its history shows that.
     pub is_same_history: bool,
     /// Its clock.
     pub now: RedisTime,
@@ -122,23 +127,24 @@ pub struct MarkInput<'a> {
 pub enum MarkDecision {
     /// Sets certificate, watermark and position.
     Set,
-    /// Another relay was later: leaves all three.
+    /// Leaves all three: a poll that did not begin earlier than this one has marked.
     Keep,
-    /// This is not the Redis that was told: leaves all three.
+    /// Leaves all three: this is not the Redis in which the poll unlinked.
     Refuse,
 }
 
-/// Decides what MARK does for a pass that began at `began` under the certificate `live`. In production a script does the
-/// same, atomically; a test holds the two together.
+/// Decides what MARK does for a poll that began at `began` under the certificate `live`. In production a script does the
+/// same atomically; `the_script_does_as_the_decision_says` compares the two.
 #[cfg(any(test, feature = "proof"))]
 pub fn decide_mark(input: MarkInput<'_>, began: RedisTime, live: &[u8]) -> MarkDecision {
     if !input.is_same_history || began > input.now {
         return MarkDecision::Refuse;
     }
-    let stands = input.live == Some(live);
+    let is_live = input.live == Some(live);
     match input.watermark {
-        // Never back; but one ahead of the clock comes from a faster clock, and would last for ever.
-        Some(watermark) if stands && watermark <= input.now && watermark >= began => MarkDecision::Keep,
+        // A watermark never moves back. But one that is ahead of the clock comes from a faster clock: if it were kept,
+        // no poll could replace it until the clock reached it.
+        Some(watermark) if is_live && watermark <= input.now && watermark >= began => MarkDecision::Keep,
         _ => MarkDecision::Set,
     }
 }
@@ -161,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_redis_that_was_told_lately_is_left_alone() {
+    fn a_poll_skips_a_redis_whose_watermark_is_younger_than_the_interval() {
         let mine = certificate("abc:def", 2);
         assert_eq!(planned(Some(&mine), Some(9_900_000), true), Plan::Skip);
         assert_eq!(planned(Some(&mine), Some(9_850_000), true), Plan::Replay);
@@ -172,12 +178,12 @@ mod tests {
     }
 
     #[test]
-    fn a_replica_another_figure_and_a_later_life_are_refused() {
+    fn a_replica_other_settings_and_a_later_timeline_are_refused() {
         let mine = certificate("abc:def", 2);
         assert_eq!(planned(Some(&mine), None, false), Plan::Replica);
         let other = Certificate { bound_ms: 1_000, ..mine.clone() };
         assert_eq!(planned(Some(&other), Some(9_000_000), true), Plan::Disagreement);
-        assert_eq!(planned(Some(&other), None, true), Plan::DropNamespace, "nobody is using it");
+        assert_eq!(planned(Some(&other), None, true), Plan::DropNamespace, "no instance uses it");
         let unjournalled = Certificate { database: None, ..mine };
         assert_eq!(planned(Some(&unjournalled), None, true), Plan::DropNamespace, "it promised less");
         assert_eq!(planned(Some(&certificate("abc:def", 3)), None, true), Plan::Superseded);
@@ -185,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_told_is_left_out_and_the_rest_told_once() {
+    fn propagated_changes_are_left_out_and_each_other_touch_is_propagated_once() {
         let change = |id: &str, keys: [&str; 2]| Change {
             id: ChangeId::new(id),
             touches: keys.map(|key| Touch::entry("rooms", [key])).to_vec(),
@@ -193,20 +199,20 @@ mod tests {
         let changes = || vec![change("7", ["a", "b"]), change("8", ["b", "c"]), change("9", ["c", "d"])];
         let touches =
             |keys: &[&str]| keys.iter().map(|key| Touch::entry("rooms", [*key])).collect::<Vec<_>>();
-        let told_8 = |id: &ChangeId| id.as_str() == "8";
+        let is_8 = |id: &ChangeId| id.as_str() == "8";
         let unpropagated_touches = |is_propagated: &dyn Fn(&ChangeId) -> bool| {
             let mut touches = unpropagated_touches(changes(), is_propagated, ProtocolRules::default());
             touches.sort();
             touches
         };
-        assert_eq!(unpropagated_touches(&told_8), touches(&["a", "b", "c", "d"]));
-        let told_but_8 = |id: &ChangeId| id.as_str() != "8";
-        assert_eq!(unpropagated_touches(&told_but_8), touches(&["b", "c"]));
+        assert_eq!(unpropagated_touches(&is_8), touches(&["a", "b", "c", "d"]));
+        let is_not_8 = |id: &ChangeId| id.as_str() != "8";
+        assert_eq!(unpropagated_touches(&is_not_8), touches(&["b", "c"]));
         assert_eq!(unpropagated_touches(&|_| true), []);
     }
 
     #[test]
-    fn the_watermark_never_moves_back_unless_it_is_worth_nothing() {
+    fn a_valid_watermark_never_moves_back() {
         let input = |watermark, live| MarkInput {
             is_same_history: true,
             now: RedisTime(10),
@@ -222,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_redis_that_was_demoted_meanwhile_is_not_marked() {
+    fn a_redis_that_was_demoted_during_the_poll_is_not_marked() {
         let input =
             MarkInput { is_same_history: false, now: RedisTime(10), live: Some(b"mine"), watermark: None };
         assert_eq!(decide_mark(input, RedisTime(5), b"mine"), MarkDecision::Refuse);

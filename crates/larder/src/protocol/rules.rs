@@ -1,44 +1,49 @@
-//! The rules whose breach has been seen to serve stale data. Production keeps them all; a proof may break one, to show
-//! that it would be caught.
+//! The rules of the protocol whose breach has produced stale reads. Production keeps all of them. A proof breaks one, to
+//! show that its checks find the breach.
 
-/// One rule. Each names the mutant that breaks it.
+/// One rule, stated as an invariant, with the name of the mutant that breaks it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ProtocolRule {
-    /// A fill is a compare-and-set against its lease. Mutant `plain-set`.
+    /// A fill stores its entry only if its lease is still under the key. Mutant `plain-set`.
     FillComparesLease,
-    /// Nobody joins a flight that began before a write which it must see. Mutant `blind-join`.
+    /// No read joins a flight that began before a write which the read must see. Mutant `blind-join`.
     JoinsNoPast,
-    /// A loader reads the present state, not an older snapshot. The loader's to keep. Mutant `old-snapshot`.
+    /// A loader reads the database's state at a moment after its load began, not an older snapshot. The loader has to
+    /// keep this rule. Mutant `old-snapshot`.
     #[cfg(feature = "proof")]
     LoadsThePresent,
-    /// The filler leaves memory alone. Mutant `insert-on-fill`.
+    /// The read that fills Redis inserts nothing into memory. Mutant `insert-on-fill`.
     FillerInsertsNothing,
-    /// Only the reply of a tracked read enters memory. Mutant `untracked-insert`.
+    /// What memory takes from Redis is the reply of a tracked read. Mutant `untracked-insert`.
     InsertsOnlyTracked,
-    /// Nothing enters memory whose shard heard of an invalidation since the read was sent. Mutant `late-insert`.
+    /// A reply enters memory only if no invalidation reached its shard since the read was sent. Mutant `late-insert`.
     InsertsNothingLate,
-    /// Only a certified Redis is used, and only while its watermark is young. Mutant `no-certificate`.
+    /// A Redis is used only if it carries the expected certificate and its watermark is younger than the bound. Mutant
+    /// `no-certificate`.
     UsesOnlyCertified,
-    /// A Redis is certified only after what it missed was replayed. Mutant `no-replay`.
+    /// A Redis is certified only after the changes that it missed have been propagated to it. Mutant `no-replay`.
     CertifiesAfterReplay,
-    /// A pass leaves out only what has been told, in the same step as its names were left there. Mutant `blind-skip`.
+    /// A poll leaves out a change only if one step in this Redis unlinked what it touched and recorded its id. Mutant
+    /// `blind-skip`.
     SkipsOnlyPropagated,
-    /// A value that was computed is put only by its permit, which every invalidation voids. Mutant `blind-put`.
+    /// A computed value is put only under a valid permit, and every invalidation of its key or tags voids the permit.
+    /// Mutant `blind-put`.
     PutsUnderPermit,
-    /// What a load of a memory-only class brought enters memory only if the read that saw its anchor is still watched: no
-    /// report of the key came since. Mutant `unwatched-copy`.
+    /// A loaded value of a memory-only class enters memory only if no push named its key since the tracked read that saw
+    /// its anchor. Mutant `unwatched-copy`.
     KeepsUnderAnchor,
-    /// An entry is served only if its digest is that of what this process decodes. Mutant `any-shape`.
+    /// An entry is served only if its digest equals the digest of the value that this process decodes. Mutant
+    /// `any-shape`.
     ComparesDigests,
-    /// A key in Redis names the database behind it. Mutant `shared-keys`.
+    /// Each key in Redis except the claim contains the identity of the database behind it. Mutant `shared-keys`.
     NamesItsDatabase,
-    /// A journal's silence is believed only if what its completeness rests on is attested as it was at the position, and is
-    /// whole. The journal's to keep. Mutant `trust-silence`.
+    /// That a journal returns no change counts as "nothing changed" only if the journal is complete and its attestation
+    /// equals the one at the position. The journal has to keep this rule. Mutant `trust-silence`.
     #[cfg(feature = "proof")]
     AttestsSilence,
 }
 
-/// The protocol's rules; with the feature `proof`, perhaps without one of them.
+/// The rules that are kept: all of them, or, with the feature `proof`, all but one, or none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ProtocolRules {
     #[cfg(feature = "proof")]
@@ -56,7 +61,7 @@ enum BrokenRules {
 }
 
 impl ProtocolRules {
-    /// Whether `rule` is kept. Always, outside a proof.
+    /// Whether `rule` is kept. Without the feature `proof` this is always true.
     #[inline]
     pub fn keeps(self, rule: ProtocolRule) -> bool {
         #[cfg(feature = "proof")]
@@ -80,7 +85,7 @@ impl ProtocolRules {
         ProtocolRules { broken: BrokenRules::One(rule) }
     }
 
-    /// What most caches do: none of the rules.
+    /// No rule is kept, as in most caches.
     pub fn naive() -> Self {
         ProtocolRules { broken: BrokenRules::All }
     }
@@ -88,7 +93,7 @@ impl ProtocolRules {
 
 #[cfg(feature = "proof")]
 impl ProtocolRule {
-    /// All of them, in the order of the list of mutants.
+    /// All rules, in the order of the list of mutants.
     pub const ALL: [ProtocolRule; 14] = [
         ProtocolRule::FillComparesLease,
         ProtocolRule::JoinsNoPast,
@@ -106,7 +111,7 @@ impl ProtocolRule {
         ProtocolRule::AttestsSilence,
     ];
 
-    /// The name of the mutant that breaks it.
+    /// The name of the mutant that breaks this rule.
     pub fn mutant(self) -> &'static str {
         match self {
             ProtocolRule::FillComparesLease => "plain-set",

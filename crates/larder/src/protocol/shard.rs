@@ -1,10 +1,11 @@
-//! What one shard lock guards: the sequence that fences inserts, the flights in progress, and the permits that are out.
+//! What one shard lock guards: the sequence that fences inserts, the flights in progress, and the valid permits.
 //!
-//! Invariants, each borne by a test of its name:
-//! - `no_insert_after_a_push`: an in-process copy is inserted only if no invalidation reached its shard since
-//!   the read that brought it was sent.
-//! - `a_detached_flight_inserts_nothing`: a load that an invalidation overtook leaves nothing behind.
-//! - `a_void_permit_puts_nothing`: nor does a computation.
+//! Invariants, each checked by a test of its name:
+//! - `no_insert_after_a_push`: a copy from Redis is inserted only if no invalidation reached its shard since the read
+//!   that returned it was sent.
+//! - `a_detached_flight_inserts_nothing`: a loaded value is inserted only if no invalidation detached its flight.
+//! - `a_void_permit_puts_nothing`: a value is put only if its permit is valid; every invalidation of its key or tags
+//!   voids it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,11 +20,12 @@ use crate::protocol::permit::{PermitId, Permits};
 use crate::protocol::rules::{ProtocolRule, ProtocolRules};
 use crate::protocol::tag::TagKey;
 
-/// Counts the invalidations that reached a shard. Compared by equality only.
+/// The number of invalidations that reached a shard. Two sequences are compared by equality only.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Seq(u64);
 
-/// One shard's state. Whoever touches it, and whoever inserts a copy on its word, holds the shard's lock.
+/// The state of one shard. The caller holds the shard's lock during each call, and until it has inserted or removed the
+/// copy that the call decided about. So no invalidation comes between the decision and the insertion.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Shard<H> {
     seq: u64,
@@ -37,31 +39,32 @@ impl<H: Clone> Shard<H> {
         Shard { seq: 0, flights: BTreeMap::new(), permits: Permits::default(), rules }
     }
 
-    /// The sequence as of now: taken before a read is sent, compared when its reply is inserted.
+    /// The present sequence. A reader notes it before it sends a read; [`Shard::may_insert`] compares it with the reply.
     pub fn seq(&self) -> Seq {
         Seq(self.seq)
     }
 
-    /// Whether a copy read since `seen` may still be inserted.
+    /// Whether the reply of a read may be inserted that was sent at the sequence `seen`: no invalidation came since.
     pub fn may_insert(&self, seen: Seq) -> bool {
         self.seq == seen.0 || !self.rules.keeps(ProtocolRule::InsertsNothingLate)
     }
 
-    /// An invalidation of some key of this shard arrived; returns the key's flight, to be told of it.
+    /// A push named `key`. Voids its permits and fences every tracked read of this shard; its flight stays attached: its
+    /// lease fences its fill. Returns the flight's handle, so that a leader that waits for the push reads again.
     pub fn apply_push(&mut self, key: &[u8]) -> Option<H> {
         self.seq += 1;
         self.permits.void(key);
         self.flights.get(key).map(|flight| flight.handle.clone())
     }
 
-    /// Everything this shard knows may be old: nothing in progress may insert any more.
+    /// Any key may have changed: from now on no read, flight or permit in progress inserts anything.
     pub fn detach_all(&mut self) -> Vec<H> {
         self.seq += 1;
         self.permits.void_all();
         std::mem::take(&mut self.flights).into_values().map(|flight| flight.handle).collect()
     }
 
-    /// This instance changed `key` itself: nobody who comes later may join its flight.
+    /// This instance invalidated `key`: no read joins its flight from now on, and the flight inserts nothing.
     pub fn detach(&mut self, key: &[u8]) -> Option<H> {
         self.seq += 1;
         self.permits.void(key);
@@ -71,31 +74,31 @@ impl<H: Clone> Shard<H> {
         self.flights.remove(key).map(|flight| flight.handle)
     }
 
-    /// This instance invalidated `tag`: the same for every flight that builds on it. Returns their keys too,
-    /// whose leases have become worthless.
+    /// This instance invalidated `tag`: detaches every flight whose key has the tag. Returns the keys too, so that the
+    /// caller can unlink their leases: entries that they fill would be invalid, and other reads would wait for them.
     pub fn detach_tagged(&mut self, tag: &TagKey) -> Vec<(Bytes, H)> {
         self.detach_if(|_, tags| tags.contains(tag))
     }
 
-    /// The same for every flight whose key is among those meant.
+    /// Detaches every flight whose key satisfies `is_match`.
     pub fn detach_matching(&mut self, is_match: impl Fn(&[u8]) -> bool) -> Vec<(Bytes, H)> {
         self.detach_if(|key, _| is_match(key))
     }
 
-    /// Counts as an invalidation of the shard: a tracked read of a key that is meant may be under way without a flight
-    /// on the table.
+    /// Advances the sequence even if no flight matches: a tracked read of a matching key may be in progress without a
+    /// flight in the table.
     fn detach_if(&mut self, is_match: impl Fn(&[u8], &[TagKey]) -> bool) -> Vec<(Bytes, H)> {
         self.seq += 1;
         self.permits.void_if(&is_match);
         if !self.rules.keeps(ProtocolRule::JoinsNoPast) {
             return Vec::new();
         }
-        let meant = self.flights.extract_if(.., |key, flight| is_match(key, &flight.tags));
-        meant.map(|(key, flight)| (key, flight.handle)).collect()
+        let matching = self.flights.extract_if(.., |key, flight| is_match(key, &flight.tags));
+        matching.map(|(key, flight)| (key, flight.handle)).collect()
     }
 
-    /// Counts anew, together with all that anybody has `seen`: sequences are compared by equality only, so a model may
-    /// take states for one that differ in the numbers alone.
+    /// Renumbers the sequence and all noted sequences in `seen`. Sequences are compared by equality only, so the model
+    /// treats states as equal that differ only in these numbers.
     #[cfg(feature = "proof")]
     pub fn renumber<'a>(&mut self, seen: impl Iterator<Item = &'a mut Seq>) {
         for seen in seen {
@@ -104,7 +107,8 @@ impl<H: Clone> Shard<H> {
         self.seq = 1;
     }
 
-    /// How a read that missed goes on. On `Lead` the caller begins a flight under the same lock.
+    /// Decides what a read does that found no copy. On `Lead` the caller begins a flight under the same lock, so that
+    /// at most one read leads.
     pub fn decide_join(
         &self,
         key: &[u8],
@@ -120,36 +124,36 @@ impl<H: Clone> Shard<H> {
         }
     }
 
-    /// Puts a flight on the table, in place of one that grew too old to join.
+    /// Adds a flight to the table. It replaces a flight of `key` that is too old to join.
     pub fn begin_flight(&mut self, key: Bytes, id: FlightId, began: Tick, tags: Arc<[TagKey]>, handle: H) {
         self.flights.insert(key, Flight { id, began, tags, handle });
     }
 
-    /// Whether this flight is still the one on the table: not detached, cleared or replaced.
+    /// Whether this flight is in the table: neither ended, nor detached, nor replaced.
     pub fn is_attached(&self, key: &[u8], id: FlightId) -> bool {
         self.flights.get(key).is_some_and(|flight| flight.id == id)
     }
 
-    /// Whether a flight of `key` is on the table.
+    /// Whether a flight of `key` is in the table.
     pub fn is_loading(&self, key: &[u8]) -> bool {
         self.flights.contains_key(key)
     }
 
-    /// Draws a permit for `key`: what is computed from now on may be kept by [`Shard::redeem`]. No read joins it, and it
-    /// hides no flight.
+    /// Draws a permit for `key`: [`Shard::redeem`] exchanges it for the right to put a value that is computed from now
+    /// on. No read joins a permit, and a permit does not replace a flight.
     pub fn draw(&mut self, key: Bytes, id: PermitId, tags: Arc<[TagKey]>) {
         self.permits.draw(key, id, tags);
     }
 
-    /// Whether the permit is out and not void.
+    /// Whether the permit is valid.
     #[cfg(test)]
     pub fn is_permitted(&self, key: &[u8], id: PermitId) -> bool {
         self.permits.is_valid(key, id)
     }
 
-    /// Whether the caller may put the permit's value, under this same lock. If so, nothing that is under way for the key
-    /// enters after it: other permits, the flight and tracked reads of the key began with what stood there before. `rule`
-    /// names what a proof breaks here.
+    /// Whether the caller may put the permit's value now, under the same lock. If so, nothing that is in progress for
+    /// the key is inserted later: other permits, the flight and tracked reads of the key may carry an older value.
+    /// `rule` is the rule that a proof breaks here.
     pub fn redeem(&mut self, key: &[u8], id: PermitId, rule: ProtocolRule) -> bool {
         if !self.permits.is_valid(key, id) && self.rules.keeps(rule) {
             return false;
@@ -160,23 +164,23 @@ impl<H: Clone> Shard<H> {
         true
     }
 
-    /// A load put a value under `key`: permits drawn before would put an older one in its place.
+    /// A value was inserted under `key`: voids the permits of `key`, which would put an older value in its place.
     pub fn void_permits(&mut self, key: &[u8]) {
         self.permits.void(key);
     }
 
-    /// Takes a permit off the table that is not used.
+    /// Removes a permit that is not used.
     pub fn give_up(&mut self, key: &[u8], id: PermitId) {
         self.permits.give_up(key, id);
     }
 
-    /// How many permits are out and not void.
+    /// The number of valid permits.
     #[cfg(test)]
     pub fn permits(&self) -> usize {
         self.permits.count()
     }
 
-    /// Takes a flight off the table, if it is still there.
+    /// Removes a flight from the table, if it is still there; a flight that replaced it remains.
     pub fn end_flight(&mut self, key: &[u8], id: FlightId) {
         if self.is_attached(key, id) {
             self.flights.remove(key);
@@ -191,7 +195,7 @@ mod tests {
     const BOUND: Duration = Duration::from_secs(2);
     const NOW: Tick = Tick::PAST;
 
-    fn departed(tags: &[TagKey]) -> Shard<&'static str> {
+    fn shard_with_flight(tags: &[TagKey]) -> Shard<&'static str> {
         let mut shard = Shard::new(ProtocolRules::default());
         shard.begin_flight(Bytes::from("k"), FlightId(1), NOW, tags.into(), "first");
         shard
@@ -199,7 +203,7 @@ mod tests {
 
     #[test]
     fn no_insert_after_a_push() {
-        let mut shard = departed(&[]);
+        let mut shard = shard_with_flight(&[]);
         let seen = shard.seq();
         assert!(shard.may_insert(seen));
         assert_eq!(shard.apply_push(b"k"), Some("first"));
@@ -208,7 +212,7 @@ mod tests {
 
         let seen = shard.seq();
         shard.detach_all();
-        assert!(!shard.may_insert(seen), "clearing fences every insert in progress");
+        assert!(!shard.may_insert(seen), "detach_all fences every insert in progress");
     }
 
     #[test]
@@ -220,11 +224,11 @@ mod tests {
             |shard, _| assert_eq!(shard.detach_all(), ["first"]),
         ];
         for detach in detach {
-            let mut shard = departed(std::slice::from_ref(&tag));
+            let mut shard = shard_with_flight(std::slice::from_ref(&tag));
             detach(&mut shard, &tag);
             assert!(!shard.is_attached(b"k", FlightId(1)));
             let next = shard.decide_join(b"k", Consistency::Bounded, FlightId(2), NOW, BOUND);
-            assert!(matches!(next, JoinDecision::Lead(())), "who comes later loads anew");
+            assert!(matches!(next, JoinDecision::Lead(())), "a later read leads a new flight");
         }
     }
 
@@ -243,36 +247,36 @@ mod tests {
             |shard, _| shard.give_up(b"k", ID),
         ];
         for void in void {
-            let mut shard = departed(std::slice::from_ref(&tag));
+            let mut shard = shard_with_flight(std::slice::from_ref(&tag));
             shard.draw(Bytes::from("k"), ID, [tag.clone()].into());
             assert!(
                 shard.is_permitted(b"k", ID) && shard.is_attached(b"k", FlightId(1)),
-                "neither hides the other"
+                "a permit and a flight of one key coexist"
             );
             void(&mut shard, &tag);
             assert!(!shard.redeem(b"k", ID, RULE) && shard.permits() == 0);
         }
-        let mut shard = departed(&[]);
+        let mut shard = shard_with_flight(&[]);
         shard.draw(Bytes::from("k"), ID, [].into());
         shard.draw(Bytes::from("k"), PermitId(2), [].into());
         shard.detach(b"other");
         shard.detach_tagged(&tag);
         let seen = shard.seq();
-        assert!(shard.redeem(b"k", ID, RULE), "what touches neither key nor tag voids nothing");
+        assert!(shard.redeem(b"k", ID, RULE), "an invalidation of another key or tag does not void it");
         assert!(!shard.redeem(b"k", PermitId(2), RULE), "of two permits the first put wins");
         assert!(
             !shard.is_attached(b"k", FlightId(1)) && !shard.may_insert(seen),
-            "what is under way enters no more"
+            "the flight and tracked reads in progress insert nothing"
         );
     }
 
     #[test]
-    fn delete_twice_leaves_the_first_flight_nothing_to_land_on() {
-        let mut shard = departed(&[]);
+    fn a_detached_flight_does_not_end_the_flight_that_follows_it() {
+        let mut shard = shard_with_flight(&[]);
         shard.detach(b"k");
         shard.begin_flight(Bytes::from("k"), FlightId(2), NOW, [].into(), "second");
         assert!(!shard.is_attached(b"k", FlightId(1)) && shard.is_attached(b"k", FlightId(2)));
         shard.end_flight(b"k", FlightId(1));
-        assert!(shard.is_attached(b"k", FlightId(2)), "the first flight's landing leaves the second alone");
+        assert!(shard.is_attached(b"k", FlightId(2)), "the first flight's end leaves the second attached");
     }
 }

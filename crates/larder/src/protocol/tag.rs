@@ -1,11 +1,12 @@
-//! Token tags: an entry is valid only while every tag still has the token that was taken before its load.
+//! Tags with tokens. Invariant: an entry is valid only while each of its tags has the token that it had before the
+//! entry's load.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::token::Token;
 
-/// The key a tag's token stands under, in Redis and in memory alike.
+/// The key under which a tag's token is stored, in Redis and in memory.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct TagKey(Box<[u8]>);
 
@@ -25,15 +26,15 @@ impl TagKey {
     }
 }
 
-/// A tag and the token it had when it was taken.
+/// A tag and the token that it had before a load.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct TagToken {
     pub tag: TagKey,
     pub token: Token,
 }
 
-/// Whether an entry that took these tokens still stands. A missing token means invalid: whoever evicted,
-/// flushed or unlinked it may have done so because of a write.
+/// Whether every tag has the token that it had before the entry's load. If a token is missing, the entry is invalid: the
+/// token may have been unlinked because of a write, which cannot be distinguished from an eviction or a flush.
 pub fn are_current(taken: &[TagToken], present: impl Fn(&TagKey) -> Option<Token>) -> bool {
     taken.iter().all(|taken| present(&taken.tag) == Some(taken.token))
 }
@@ -43,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_entry_stands_only_while_every_token_is_the_one_it_took() {
+    fn an_entry_is_valid_only_while_every_tag_has_the_token_it_had_before_the_load() {
         let (users, teams) = (TagKey::from(Bytes::from("users")), TagKey::from(Bytes::from("teams")));
         let (a, b, later) = (Token::random(), Token::random(), Token::random());
         let taken = [TagToken { tag: users.clone(), token: a }, TagToken { tag: teams.clone(), token: b }];
@@ -52,6 +53,6 @@ mod tests {
         assert!(are_current(&taken, world.clone()(Some(a), Some(b))));
         assert!(!are_current(&taken, world.clone()(Some(a), Some(later))), "one tag was invalidated");
         assert!(!are_current(&taken, world.clone()(None, Some(b))), "a missing token means invalid");
-        assert!(are_current(&[], world(None, None)), "without tags there is nothing to lose");
+        assert!(are_current(&[], world(None, None)), "an entry without tags is always valid");
     }
 }

@@ -1,8 +1,9 @@
-//! The names that the protocol gives: drawn at random, compared by equality, never reused.
+//! The tokens of the protocol: random, compared by equality, never reused.
 
 use serde::{Deserialize, Serialize};
 
-/// 128 random bits that name one fill, one lease or one life of a tag. Never reused, never per process.
+/// 128 random bits that name one fill, one lease, one permit, one anchor or one state of a tag. Tokens are unique
+/// across all processes, because a frame in Redis outlives the process that wrote it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Token([u8; 16]);
 

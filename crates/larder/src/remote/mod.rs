@@ -1,4 +1,4 @@
-//! The shared tier as the engine needs it: a port, what it reports back, and when it may be used.
+//! The shared tier as a port: what the engine needs of Redis, what Redis reports back, and when it may be used.
 
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
@@ -14,44 +14,45 @@ use crate::journal::ChangeId;
 use crate::protocol::tag::{TagKey, TagToken};
 use crate::protocol::token::Token;
 
-/// Why the shared tier did not do what it was asked.
+/// Why an operation on the shared tier failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// It answered, with a refusal: out of memory, read-only, loading. The tier itself is there.
+    /// The tier answered with a refusal, such as out of memory, read-only or loading.
     Refused,
-    /// No answer in time, or no connection.
+    /// There was no answer in time, or there is no connection.
     Away,
 }
 
-/// What LEASE brought, or the planting of another frame.
+/// The reply to an operation that sets a frame under a key if the key is free.
 pub(crate) struct FrameReply {
-    /// What stands under the key now: the frame that was asked for, or what was there before.
+    /// The frame under the key now: the requested one, or the one that was there before.
     pub(crate) existing: Bytes,
-    /// The standing frame of each tag that was to be minted, in the order asked.
+    /// The present frame of each tag that was to be minted, in the order of the request.
     pub(crate) minted: Vec<Bytes>,
 }
 
-/// The shared tier. What an implementation MUST hold:
+/// The shared tier. Every implementation MUST hold these invariants:
 ///
-/// - `read` is one tracked read: from its reply on, every change of a key it named is reported through
-///   [`Listener::pushed`], in the order in which the server made it relative to replies.
-/// - `read_anchor` is the same, and tells how long the first key may still stand: at least so long from its sending on.
+/// - `read` is one tracked read: every change of its keys after the reply is reported through [`Listener::apply_push`],
+///   before any reply that the server sent after the change.
+/// - `read_anchor` is a `read` that also returns the remaining time of the first key; if no client changes the key, it
+///   exists at least that long after the read was sent.
 /// - `lease`, `set_frame`, `permit`, `put`, `fill` and `release` are each atomic on their key.
-/// - When reports may have been lost, [`Listener::clear_guarded`] is called before the tier is usable again.
+/// - If reports may have been lost, [`Listener::clear_guarded`] is called before the tier is usable again.
 ///
-/// What the caller guarantees: keys are spelled by `key`, tokens are used once.
+/// The caller guarantees: it spells keys as the module `key` does, and uses each token once.
 #[async_trait]
 pub(crate) trait Remote: Send + Sync {
-    /// `key` as the tier has it: an entry is bound to that.
+    /// The name of `key` in the tier, to which an entry's seal is bound.
     fn redis_key(&self, key: &Bytes) -> Bytes;
 
-    /// The values of `keys`, read together; refused by a server that is no longer the master.
+    /// Reads the values of `keys` in one step; refused if the server is no longer the master.
     async fn read(&self, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>, Fault>;
 
-    /// As `read`, and how long the first of `keys` may still stand; `None` when it is not there.
+    /// Does as `read`, and returns the remaining time of the first of `keys`; `None` if that key does not exist.
     async fn read_anchor(&self, keys: &[Bytes]) -> Result<(Vec<Option<Bytes>>, Option<Duration>), Fault>;
 
-    /// Sets `token`'s lease under `key` if nothing stands there, or only what `replace` fingerprints, and mints
+    /// Sets `token`'s lease under `key` if the key is free or holds the frame with the fingerprint `replace`, and mints
     /// the tags that are missing.
     async fn lease(
         &self,
@@ -61,7 +62,7 @@ pub(crate) trait Remote: Send + Sync {
         mint: &[(TagKey, Token)],
     ) -> Result<FrameReply, Fault>;
 
-    /// Sets `frame` under `key` for `life` as `lease` does its own.
+    /// Sets `frame` under `key` for `life`, on the same conditions as `lease`.
     async fn set_frame(
         &self,
         key: &Bytes,
@@ -71,7 +72,8 @@ pub(crate) trait Remote: Send + Sync {
         mint: &[(TagKey, Token)],
     ) -> Result<FrameReply, Fault>;
 
-    /// As `set_frame` with a permit of id `token`; one that stands there already is shared, and stands for `life` at least.
+    /// Does as `set_frame` with a permit of id `token`. A permit that is there already is shared, and lasts `life` at
+    /// least.
     async fn permit(
         &self,
         key: &Bytes,
@@ -81,7 +83,8 @@ pub(crate) trait Remote: Send + Sync {
         mint: &[(TagKey, Token)],
     ) -> Result<FrameReply, Fault>;
 
-    /// Puts `frame` for `ttl` in place of what `existing` fingerprints, if that and every one of `tags`' tokens stand.
+    /// Replaces the frame with the fingerprint `existing` by `frame` for `ttl`, if that frame is under the key and
+    /// every tag has its token from `tags`. Returns whether it did.
     async fn put(
         &self,
         key: &Bytes,
@@ -91,58 +94,60 @@ pub(crate) trait Remote: Send + Sync {
         ttl: Duration,
     ) -> Result<bool, Fault>;
 
-    /// Puts `frame` in place of `token`'s lease for `ttl`; `false` when the lease is gone.
+    /// Replaces `token`'s lease by `frame` for `ttl`; `false` if that lease is no longer under the key.
     async fn fill(&self, key: &Bytes, token: Token, frame: Bytes, ttl: Duration) -> Result<bool, Fault>;
 
-    /// Gives `token`'s lease up, if it still stands.
+    /// Removes `token`'s lease, if it is still under the key.
     async fn release(&self, key: &Bytes, token: Token) -> Result<(), Fault>;
 
-    /// Deletes `keys`, and says how many there were. On success, every later read by anyone finds them gone or newer.
+    /// Deletes `keys`, and returns how many existed. After success, no read by any instance finds their former values.
     async fn unlink(&self, keys: &[Bytes]) -> Result<u64, Fault>;
 
-    /// As `unlink`; in the same step `changes` are left there as told, for whoever follows the journal, or not at all.
+    /// Does as `unlink`, and records `changes` as propagated, for the relays. An implementation records in the same
+    /// step or not at all.
     async fn unlink_and_record(&self, keys: &[Bytes], changes: &[ChangeId]) -> Result<u64, Fault>;
 
-    /// Finds and deletes whatever was there when it began, leases too, and says how much that was.
+    /// Deletes all matching keys that existed when it began, leases included, and returns how many it deleted.
     async fn sweep(&self, what: Sweep<'_>) -> Result<u64, Fault>;
 
-    /// Whether changes of read keys are reported. Where not, nothing it read may be kept in memory.
+    /// Whether the server reports changes of read keys. If not, no reply may be kept in memory.
     fn is_tracking(&self) -> bool;
 
-    /// An operation got no answer: check now rather than at the next heartbeat.
+    /// An operation got no answer: revokes the validity and asks for a heartbeat now.
     fn suspect(&self);
 }
 
-/// Looking at the shared tier from outside: untracked, on connections of its own, certified by nobody. Nothing it tells
-/// may be served.
+/// Inspection of the shared tier: untracked, on its own connections, without a certificate check. No result of it may be
+/// served or kept in memory.
 #[async_trait]
 pub(crate) trait Inspect: Send + Sync {
-    /// What the server says of itself, and how long it took to answer a PING.
+    /// The server's INFO, and how long it took to answer a PING.
     async fn about(&self) -> Result<(String, Duration), Fault>;
 
-    /// One step of the search for keys that match `pattern`, from `cursor` on, 0 for the beginning: where the next step
-    /// begins, 0 for the end, and what was found.
+    /// One step of the search for keys that match `pattern`, from `cursor` on; 0 is the beginning. Returns the cursor
+    /// of the next step, 0 at the end, and the keys that this step found.
     async fn scan(&self, pattern: &str, cursor: u64, count: usize) -> Result<(u64, Vec<Bytes>), Fault>;
 
-    /// Which of `keys` there are.
+    /// Whether each of `keys` exists.
     async fn exist(&self, keys: &[Bytes]) -> Result<Vec<bool>, Fault>;
 
-    /// What stands under each of `keys`, and how long it may still stand.
+    /// The frame under each of `keys`, and its remaining time.
     async fn look(&self, keys: &[Bytes]) -> Result<Vec<Option<InspectedFrame>>, Fault>;
 }
 
 /// What [`Inspect::look`] found under a key.
 pub(crate) struct InspectedFrame {
     pub(crate) frame: Bytes,
-    /// `None` when it stands until somebody deletes it.
+    /// The remaining time; `None` if the key does not expire.
     pub(crate) left: Option<Duration>,
 }
 
-/// Whoever keeps copies of what was read.
+/// The keeper of copies of what was read: memory.
 pub(crate) trait Listener: Send + Sync {
-    /// `key` changed. Called inline in the connection's reader: an await here would lose the wire's order.
+    /// Removes the copy of `key`, which changed. The connection's reader calls this inline and it does not await: so a
+    /// push is applied before the reader delivers a later reply.
     fn apply_push(&self, key: &[u8]);
 
-    /// Changes may have gone unreported: forget everything that lives by the reports.
+    /// Removes every copy that depends on reports, for reports may have been lost.
     fn clear_guarded(&self);
 }

@@ -1,9 +1,9 @@
-//! Whether the shared tier may be used at this instant.
+//! The validity of the shared tier: whether it may be used at this instant.
 //!
-//! Invariants, each borne by a test of its name:
-//! - `no_grant_while_an_invalidation_is_unsent`: a write whose UNLINK failed here is never read back from
-//!   Redis by this instance.
-//! - `no_grant_from_before_a_loss`: a heartbeat sent before a connection was lost says nothing after it.
+//! Invariants, each checked by a test of its name:
+//! - `no_grant_while_an_invalidation_is_unsent`: there is no grant while an invalidation of this instance has not
+//!   reached Redis. So this instance never reads from Redis an entry that a write of its own made invalid.
+//! - `no_grant_from_before_a_loss`: a heartbeat grants only in the epoch in which it was sent.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,26 +15,28 @@ use tokio::sync::Notify;
 
 use crate::clock::Tick;
 
-/// Beyond this many unsent keys the whole namespace is dropped instead.
+/// If more keys are unsent, all entries of this database in Redis are dropped instead. It limits the memory of an
+/// outage.
 const UNSENT_MAX: usize = 100_000;
 
 pub(crate) struct Validity {
-    /// Up to when reads may be served, in the clock's nanoseconds. Written under `state`'s lock; read without
-    /// it, because the reader compares it with the kernel's clock at the moment of its own decision.
+    /// Reads may be served before this instant, in nanoseconds of the clock. It is written under `state`'s lock, so
+    /// that a revocation and a grant cannot overwrite each other. It is read without the lock, because every hit reads
+    /// it: the reader compares it with the clock at the moment of its own decision.
     until: AtomicU64,
     state: Mutex<State>,
     granted: Notify,
-    /// Told whenever something unsent has been sent.
+    /// Notified whenever unsent invalidations have reached Redis.
     settled: Notify,
 }
 
-/// Guarded by its lock together with every write of `until`.
+/// The lock guards this state and every write of `until`.
 struct State {
     losses: u64,
     unsent: VecDeque<Bytes>,
-    /// More was unsent than is kept: nothing of the namespace may survive.
+    /// More than [`UNSENT_MAX`] keys were unsent: every entry of this database in Redis has to be dropped.
     is_overflowed: bool,
-    /// All of the namespace is being dropped just now.
+    /// The keeper is dropping every entry of this database in Redis now.
     is_clearing: bool,
 }
 
@@ -44,7 +46,7 @@ impl State {
     }
 }
 
-/// Names the stretch between two losses in which a heartbeat was sent.
+/// The time between two losses of validity. A heartbeat or reply counts only in the epoch in which it was asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Epoch(u64);
 
@@ -67,22 +69,25 @@ impl Validity {
         }
     }
 
-    /// Evaluated at every read, against the clock of that moment.
+    /// Whether reads may be served at `now`, which the caller has just read from the clock.
     pub(crate) fn is_valid_at(&self, now: Tick) -> bool {
         now < self.until()
     }
 
-    /// Up to when reads may be served.
+    /// The instant before which reads may be served.
+    ///
+    /// `Acquire` pairs with the `Release` of the writers: a read that sees a grant also sees what happened before it.
     pub(crate) fn until(&self) -> Tick {
         Tick::from_nanos(self.until.load(Ordering::Acquire))
     }
 
-    /// To be noted before a heartbeat is sent.
+    /// The present epoch. Note it before a heartbeat is sent.
     pub(crate) fn epoch(&self) -> Epoch {
         Epoch(self.lock().losses)
     }
 
-    /// A heartbeat that was sent in `epoch` certified everything up to `until`.
+    /// Grants the tier up to `until`, as a heartbeat that was sent in `epoch` allows. Returns `false` without a grant
+    /// if the epoch has ended or an invalidation is unsent. The lock makes this check and the store one step.
     pub(crate) fn grant(&self, epoch: Epoch, until: Tick) -> bool {
         let state = self.lock();
         let may = state.losses == epoch.0 && state.is_settled();
@@ -95,16 +100,19 @@ impl Validity {
 
     /// Waits for the next grant, no longer than `limit`.
     pub(crate) async fn wait_for_grant(&self, limit: Duration) {
-        // Whether it came or not, every read looks for itself.
+        // The result does not matter: each read checks the validity itself.
         let _ = tokio::time::timeout(limit, self.granted.notified()).await;
     }
 
-    /// An answer failed to come, or the certificate is gone; heartbeats still under way count no more.
+    /// Ends the epoch: no read uses the tier, and heartbeats in progress grant nothing. Called if an answer did not
+    /// come in time or the certificate is missing.
     pub(crate) fn revoke(&self) {
         self.revoke_locked(&mut self.lock());
     }
 
-    /// The invalidation of `keys` could not be sent: not usable until [`Validity::confirm_sent`] has been told of them.
+    /// Queues the invalidation of `keys`, which could not be sent. The tier is not usable until
+    /// [`Validity::confirm_sent`] confirms them. Revokes under the same lock, so that no read uses the tier once this
+    /// returns.
     pub(crate) fn queue(&self, keys: &[Bytes]) {
         let mut state = self.lock();
         self.revoke_locked(&mut state);
@@ -125,8 +133,8 @@ impl Validity {
         }
     }
 
-    /// The `first` of the unsent keys have reached Redis. By count and not by name: a key that was queued
-    /// again meanwhile has to be sent again.
+    /// Removes the `first` unsent keys from the queue: they have reached Redis. It counts them and does not compare
+    /// keys, because a key that was queued again in the meantime has to be sent again.
     pub(crate) fn confirm_sent(&self, first: usize) {
         let mut state = self.lock();
         let first = first.min(state.unsent.len());
@@ -134,11 +142,11 @@ impl Validity {
         self.settled.notify_waiters();
     }
 
-    /// Waits until nothing is unsent, no longer than `limit`; says whether that came about.
+    /// Waits at most `limit` until every invalidation has been sent. Returns whether that is so.
     pub(crate) async fn wait_until_sent(&self, limit: Duration) -> bool {
         let all_sent = async {
             loop {
-                // Asked for before looking, so that what happens in between is not missed.
+                // Registered before the check, so that a notification between check and await is not lost.
                 let settled = self.settled.notified();
                 if self.lock().is_settled() {
                     return;
@@ -149,7 +157,8 @@ impl Validity {
         tokio::time::timeout(limit, all_sent).await.is_ok()
     }
 
-    /// To be called before the namespace is dropped: what overflows during the drop has to be dropped again.
+    /// Call it before this database's entries are dropped. It resets the overflow first, so that an overflow during the
+    /// drop causes another drop.
     pub(crate) fn begin_clear(&self) {
         let mut state = self.lock();
         state.is_overflowed = false;
@@ -157,13 +166,13 @@ impl Validity {
         state.is_clearing = true;
     }
 
-    /// The namespace has been dropped.
+    /// This database's entries have been dropped.
     pub(crate) fn finish_clear(&self) {
         self.lock().is_clearing = false;
         self.settled.notify_waiters();
     }
 
-    /// The namespace could not be dropped.
+    /// This database's entries could not be dropped: they have to be dropped before the tier is used.
     pub(crate) fn queue_everything(&self) {
         let mut state = self.lock();
         self.revoke_locked(&mut state);
@@ -176,7 +185,7 @@ impl Validity {
         self.until.store(Tick::PAST.nanos(), Ordering::Release);
     }
 
-    /// The state is whole between any two statements, so a panic elsewhere does not spoil it.
+    /// Ignores poisoning: the state is consistent between any two statements, so a panic leaves it consistent.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -230,7 +239,7 @@ mod tests {
 
         validity.begin_clear();
         validity.queue_everything();
-        assert_eq!(validity.unsent(), UnsentInvalidations::Everything, "a failed drop is owed again");
+        assert_eq!(validity.unsent(), UnsentInvalidations::Everything, "a failed drop has to be repeated");
         validity.begin_clear();
         assert!(!validity.grant(validity.epoch(), LATER), "it has not been dropped yet");
         validity.finish_clear();

@@ -1,24 +1,25 @@
-//! Who uses a namespace, beyond the prefixes under which they keep their keys.
+//! The claim of a namespace: which installation uses it, or that instances with a journal do.
 //!
-//! Databases with a journal name themselves. Without a journal the application names its database. The first such id claims the
-//! namespace; a second one is usually a configuration mistake and is refused. Caches with and without a journal cannot share a
-//! namespace: the relay invalidates only keys under its own database's prefix.
+//! Databases with a journal name themselves. Without a journal the application names its database. The first such name
+//! claims the namespace; a second one is usually a configuration mistake and is refused. Caches with and without a
+//! journal cannot share a namespace: the relay invalidates only keys under its own database's prefix.
 //!
-//! The prefix, not the claim, prevents wrong values: no race for the claim shows anybody another's rows.
+//! The prefix, not the claim, prevents wrong values: even if two installations race for the claim, neither reads the
+//! other's entries.
 
-/// Instances with a journal use the namespace. No installation can have this name.
+/// The claim's value if instances with a journal use the namespace. No installation can have this name.
 pub(crate) const JOURNALS: &str = "*journal*";
 
-/// Why a namespace is not this installation's.
+/// Why this installation may not use a namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ClaimConflict<'a> {
-    /// By another installation.
+    /// Another installation claims it.
     By(&'a str),
-    /// By databases with a journal.
+    /// Instances with a journal use it.
     ByJournals,
 }
 
-/// Whether the claim that stands is another's.
+/// The conflict of the `existing` claim with `installation`, if there is one.
 pub(crate) fn find_conflict<'a>(existing: Option<&'a str>, installation: &str) -> Option<ClaimConflict<'a>> {
     match existing? {
         JOURNALS => Some(ClaimConflict::ByJournals),

@@ -1,4 +1,4 @@
-//! Commands on several keys, as Redis has them.
+//! Commands on several keys, which callers spell as Redis has them.
 
 use std::time::Duration;
 
@@ -18,13 +18,13 @@ pub(super) fn mget(pipe: &mut Pipeline, keys: &[Bytes]) {
     });
 }
 
-/// What is to stand under the tags' keys, as Redis has them.
+/// The keys of tags to mint, as Redis has them, with the frames to set.
 pub(super) fn minted(prefix: &Prefix, mint: &[(TagKey, Token)]) -> Vec<(Bytes, Bytes)> {
     mint.iter().map(|(tag, token)| (prefix.add_to(tag.as_bytes()), token.tag_frame())).collect()
 }
 
-/// Sets each key that is missing, and says what stands under each then. `SET … NX GET` answers with what stood there, or
-/// with nothing when ours was set.
+/// Sets each key that is missing, and returns the frame that is under each key after that. `SET … NX GET` replies with
+/// the former value, or with nil if it set ours.
 pub(super) async fn set_if_absent(
     mut connection: MultiplexedConnection,
     frames: &[(Bytes, Bytes)],

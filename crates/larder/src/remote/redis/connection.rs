@@ -1,4 +1,4 @@
-//! Making the tracked connection, and the one place where the present one is kept.
+//! Dials connections to Redis, and holds the tracked connection in use.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -17,11 +17,11 @@ use crate::remote::redis::prefix::Prefix;
 use crate::remote::redis::trouble;
 use crate::remote::validity::Validity;
 
-/// Keys in one UNLINK; more are split, so that no single command holds Redis up.
+/// The most keys in one UNLINK. More are split, so that no single command blocks Redis for long.
 pub(crate) const UNLINK_BATCH: usize = 500;
 
-/// The connection in use, if there is one. Written by the keeper alone; cloned by everybody else, and never
-/// held across an await.
+/// The tracked connection in use, if there is one. Only the keeper writes it; operations clone it. The lock is held to
+/// clone or to replace the connection, never across an await.
 #[derive(Default)]
 pub(crate) struct ConnectionSlot(RwLock<Option<TrackedConnection>>);
 
@@ -54,7 +54,7 @@ impl ConnectionSlot {
     }
 }
 
-/// Knows how to reach one Redis.
+/// The address and the time-outs of one Redis.
 #[derive(Clone)]
 pub(crate) struct Dialler {
     info: ConnectionInfo,
@@ -62,7 +62,7 @@ pub(crate) struct Dialler {
 }
 
 impl Dialler {
-    /// Reads a `redis://` URL. An error never shows the URL, which may hold a password.
+    /// Parses a `redis://` URL. An error never contains the URL, because that may contain a password.
     pub(crate) fn parse(url: &str, timeout: Duration) -> Result<Self, Error> {
         let allowed = "a Redis URL looks like redis://[user:password@]host[:port][/database]";
         if url.starts_with("rediss://") {
@@ -74,8 +74,8 @@ impl Dialler {
         Ok(Dialler { info: info.set_redis_settings(settings), timeout })
     }
 
-    /// Dials, and asks for tracking before anything is read. redis-rs calls the push handler inline in its
-    /// reader, so a push is handled before any reply that Redis sent after it is delivered.
+    /// Dials, and turns tracking on before any read. redis-rs calls the push handler inline in its reader, so each push
+    /// is handled before a reply is delivered that Redis sent after it.
     pub(crate) async fn dial(
         &self,
         listener: Arc<dyn Listener>,
@@ -89,14 +89,16 @@ impl Dialler {
                 _ => true,
             };
             if !is_complete {
-                // Perhaps more than reports was lost: a Redis that copies another's data says no more than this. Not
-                // usable until a heartbeat has asked.
+                // All data may have changed, not only reports been lost: a Redis that takes over another's data sends
+                // the same push. So the tier is not usable until a heartbeat has checked it.
                 validity.revoke();
                 listener.clear_guarded();
                 doubted.notify_one();
             }
             Ok(())
         };
+        // A dial may take longer than an operation: at least 1 s. A reply gets the operation's time-out, so that a
+        // half-open connection never blocks a read for longer.
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.timeout.max(Duration::from_secs(1))))
             .set_response_timeout(Some(self.timeout))
@@ -106,7 +108,7 @@ impl Dialler {
         let tracking = redis::cmd("CLIENT").arg("TRACKING").arg("ON").exec_async(&mut connection).await;
         match tracking {
             Ok(()) => Ok(TrackedConnection { connection, is_tracking: true }),
-            // Refused by the server, as managed Redis and tight ACLs do: use the tier without an L1.
+            // The server refuses tracking, as managed Redis and strict ACLs do: use the tier without copies in memory.
             Err(error) if trouble::forbids_tracking(&error) => {
                 Ok(TrackedConnection { connection, is_tracking: false })
             }
@@ -116,7 +118,7 @@ impl Dialler {
 }
 
 impl Dialler {
-    /// Dials for what is not coherent: nothing that is read there is tracked, and nothing may be kept.
+    /// Dials an untracked connection, for inspection. No reply on it may be kept in memory.
     pub(crate) async fn dial_untracked(&self) -> RedisResult<MultiplexedConnection> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.timeout))
@@ -126,7 +128,8 @@ impl Dialler {
     }
 }
 
-/// A push names the changed keys, or nothing at all when Redis lost count of them: says whether it named them.
+/// Applies a push of changed keys. Returns `false` if the push names no keys, as after FLUSHALL: then any key may have
+/// changed.
 fn invalidated(listener: &dyn Listener, data: &[Value]) -> bool {
     let [Value::Array(keys)] = data else { return false };
     keys.iter().all(|key| match key {
@@ -138,7 +141,8 @@ fn invalidated(listener: &dyn Listener, data: &[Value]) -> bool {
     })
 }
 
-/// Deletes `keys`, spelled as Redis has them, every batch on the wire before the first reply is awaited. Says how many there were.
+/// Deletes `keys`, spelled as Redis has them, and returns how many existed. It sends all batches before it awaits the
+/// first reply, so that this is one round trip.
 pub(crate) async fn unlink(connection: &mut MultiplexedConnection, keys: &[Bytes]) -> RedisResult<u64> {
     if keys.is_empty() {
         return Ok(0);
@@ -154,8 +158,9 @@ pub(crate) async fn unlink(connection: &mut MultiplexedConnection, keys: &[Bytes
     Ok(unlinked.iter().sum())
 }
 
-/// Finds and deletes. SCAN returns whatever is there from its beginning to its end, so no lease escapes that was taken
-/// before; one that is taken meanwhile loads what is right now.
+/// Deletes all matching keys, and returns how many it deleted. SCAN returns every key that exists from its beginning to
+/// its end, so it finds each lease that was taken before. A lease that is taken during the sweep needs no deletion: its
+/// load began after the change.
 pub(crate) async fn sweep(
     connection: &mut MultiplexedConnection,
     prefix: &Prefix,

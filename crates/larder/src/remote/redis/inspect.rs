@@ -1,9 +1,9 @@
-//! Looking at Redis from outside: on connections of its own, dialled when somebody asks, so that no report and no reply on
-//! the tracked one waits for it.
+//! Inspection of Redis: on untracked connections of its own, dialled on demand, so that no push and no reply on the
+//! tracked connection waits for an inspection.
 //!
 //! Invariants:
-//! - `never_more_connections_than_places`;
-//! - `a_cancelled_question_leaves_no_reply_behind`: only a connection that owes no reply is kept.
+//! - `never_more_connections_than_places`: the number of open untracked connections is at most the size of the pool.
+//! - `a_cancelled_question_leaves_no_reply_behind`: a connection is kept only if every question on it has its reply.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -20,21 +20,21 @@ use crate::remote::redis::connection::Dialler;
 use crate::remote::redis::{RedisTier, fault};
 use crate::remote::{Fault, Inspect, InspectedFrame};
 
-/// The untracked connections.
+/// The pool of untracked connections.
 pub(crate) struct UntrackedPool {
     places: Pool<Dialler>,
 }
 
-/// Room for one connection, used by one question at a time. Empty while a question is open on its connection, and when that
-/// one was lost.
+/// A place for one connection, used by one question at a time. It is empty while a question waits for its reply on the
+/// connection, and after the connection was lost.
 pub(crate) struct UntrackedSlot(Option<MultiplexedConnection>);
 
 impl UntrackedPool {
-    /// `size` places; who finds none free waits for `wait`.
+    /// Creates a pool of `size` places. A question waits at most `wait` for a free place.
     pub(crate) fn new(dialler: Dialler, size: u32, wait: Duration) -> Result<Self, Error> {
         let places = Pool::builder(dialler)
             .max_size(size as usize)
-            // The one that idled least is the likeliest to be whole.
+            // Last in, first out: the connection that idled least is the least likely to be broken.
             .queue_mode(QueueMode::Lifo)
             .wait_timeout(Some(wait))
             .runtime(Runtime::Tokio1)
@@ -43,8 +43,9 @@ impl UntrackedPool {
         Ok(UntrackedPool { places })
     }
 
-    /// Asks: waits for a place, then dials if it must, each round trip within the operation's time-out. On a connection that
-    /// broke since its last question it asks once more, on a new one.
+    /// Sends `question`: waits for a place, and dials if the place is empty. Each round trip has the operation's
+    /// time-out. If an idle connection broke since its last question, this dials a new one and repeats the question
+    /// once.
     async fn ask<T, F>(&self, question: impl Fn(MultiplexedConnection) -> F) -> Result<T, Fault>
     where
         F: Future<Output = RedisResult<T>>,
@@ -56,7 +57,8 @@ impl UntrackedPool {
         let is_new = Object::metrics(&place).recycle_count == 0;
         match place.ask(&question).await {
             Err(Fault::Away) if !is_new => {
-                // In this very place: the other idle ones may have broken too, and nobody waits twice.
+                // The new connection takes this place: other idle connections may have broken too, and a question never
+                // waits for a second place.
                 *place = self.places.manager().create().await.map_err(fault)?;
                 place.ask(&question).await
             }
@@ -70,8 +72,8 @@ impl UntrackedSlot {
     where
         F: Future<Output = RedisResult<T>>,
     {
-        // Taken out: a question that is cancelled, or gets no answer in time, closes its connection. A multiplexed one would
-        // throw the late reply away, but whoever is next would have to wait for that.
+        // Taken out of the place: if the question is cancelled or gets no reply in time, its connection closes. A
+        // multiplexed connection would discard the late reply, but the next question would have to wait for it.
         let connection = self.0.take().ok_or(Fault::Away)?;
         let answer = question(connection.clone()).await.map_err(fault);
         if !matches!(answer, Err(Fault::Away)) {
@@ -145,18 +147,18 @@ impl Inspect for RedisTier {
         let ask = |mut connection: MultiplexedConnection| async move {
             let mut pipe = redis::pipe();
             for key in keys {
-                // MGET takes a value of another type for none, where GET would fail them all.
+                // MGET returns nil for a value of another type. GET would return an error and fail the entire pipeline.
                 pipe.cmd("MGET").arg(&key[..]).cmd("PTTL").arg(&key[..]);
             }
             let answers: Vec<redis::Value> = pipe.query_async(&mut connection).await?;
-            let mut standing = Vec::with_capacity(keys.len());
+            let mut frames = Vec::with_capacity(keys.len());
             for answer in answers.chunks_exact(2) {
                 let [frame]: [Option<Bytes>; 1] = redis::from_redis_value(answer[0].clone())?;
                 let left: i64 = redis::from_redis_value(answer[1].clone())?;
                 let left = u64::try_from(left).ok().map(Duration::from_millis);
-                standing.push(frame.map(|frame| InspectedFrame { frame, left }));
+                frames.push(frame.map(|frame| InspectedFrame { frame, left }));
             }
-            Ok(standing)
+            Ok(frames)
         };
         self.untracked_pool.ask(ask).await
     }

@@ -1,6 +1,6 @@
-//! Keeps the connection: dials, beats, and starts over. Start-up, failover, restart, FLUSHALL and the end of an outage
-//! are all the same thing here: wait until a heartbeat is ok. Who makes it ok is the relay, or without a journal this
-//! keeper itself.
+//! The keeper dials, sends heartbeats, and dials again after each loss. Start-up, failover, restart, FLUSHALL and the
+//! end of an outage are one case here: the keeper waits until a heartbeat grants the tier. The relay certifies the
+//! Redis before that; without a journal, the keeper does.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -30,17 +30,19 @@ use crate::remote::redis::status::{RedisStatus, fetch_status, identify};
 use crate::remote::redis::trouble;
 use crate::remote::validity::{UnsentInvalidations, Validity};
 
+/// Two heartbeats fit into the shortest staleness bound, 500 ms, so that a grant is usually renewed before it ends.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(200);
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
-/// What passes by itself is to be noticed soon.
+/// The longest back-off for a trouble that can end by itself: its end is noticed within 1 s.
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
-/// A trouble that needs an operator: often enough that a mended Redis is used while the operator still watches.
+/// The longest back-off for a trouble that needs an operator: a repaired Redis is used within 5 s, while the operator
+/// still watches.
 const BACKOFF_OPERATOR_MAX: Duration = Duration::from_secs(5);
 
 pub(crate) struct Keeper {
     pub(crate) dialler: Dialler,
     pub(crate) prefixes: Arc<Prefixes>,
-    /// What the application calls its database, where there is no journal.
+    /// The application's name for its database, without a journal.
     pub(crate) installation: Option<String>,
     pub(crate) bound: Duration,
     pub(crate) clock: Clock,
@@ -52,19 +54,19 @@ pub(crate) struct Keeper {
     pub(crate) rules: ProtocolRules,
     pub(crate) condition: Arc<Condition>,
     pub(crate) scripts: Scripts,
-    /// The tier has been granted since memory was last cleared of what Redis guards. Only the keeper's own task reads and
-    /// writes it, so any order does.
+    /// Whether the tier has been granted since memory was last cleared of what Redis guards. Only the keeper's task
+    /// reads and writes it, so `Relaxed` suffices.
     pub(crate) may_hold_guarded: AtomicBool,
 }
 
-/// Why a connection is given up.
+/// Why the keeper gives up a connection.
 enum LossReason {
     Redis(RedisError),
-    /// This server cannot serve.
+    /// This server can never be used.
     Unfit(Trouble),
-    /// What they say who use this Redis.
+    /// Other instances use this Redis with other settings; the text says which.
     Disagreement(String),
-    /// The name of another installation.
+    /// Another installation has claimed the namespace: an explanation.
     AnotherInstallation(String),
 }
 
@@ -84,12 +86,12 @@ impl LossReason {
         }
     }
 
-    /// What is not in the trouble's own words.
+    /// What the trouble's own text does not say.
     fn detail(&self) -> Option<String> {
         match self {
             LossReason::Redis(error) => Some(trouble::words(error)),
             LossReason::Unfit(_) => None,
-            LossReason::Disagreement(existing) => Some(format!("they say {existing}")),
+            LossReason::Disagreement(existing) => Some(format!("they have {existing}")),
             LossReason::AnotherInstallation(claim) => Some(claim.clone()),
         }
     }
@@ -110,53 +112,56 @@ impl Keeper {
             self.forget_guarded();
             let trouble = lost.trouble();
             self.condition.note(trouble, lost.detail());
+            // With jitter, so that the instances do not all dial at once after an outage.
             sleep(backoff.mul_f64(0.5 + rand::random::<f64>() / 2.0)).await;
             let longest = if trouble.needs_operator() { BACKOFF_OPERATOR_MAX } else { BACKOFF_MAX };
             backoff = (backoff * 2).min(longest);
         }
     }
 
-    /// Dials, beats and relays until the connection is lost.
+    /// Dials, then sends heartbeats and runs the relay until the connection is lost.
     async fn hold(&self, is_new: &mut bool, backoff: &mut Duration) -> Result<Infallible, LossReason> {
         let tracked =
             self.dialler.dial(self.prefixes.clone(), self.validity.clone(), self.nudge.clone()).await?;
         let (mut connection, is_tracking) = (tracked.connection.clone(), tracked.is_tracking);
         let for_relay = connection.clone();
         let process = identify(&mut connection).await?.map_err(LossReason::Unfit)?;
-        // A read through it was granted the tier after the last revocation, and so after memory was cleared.
+        // Set only after the server was accepted. A read uses it only after the next grant; memory was cleared before.
         self.connection_slot.set(Some(tracked));
-        let relaying = async {
+        let polls = async {
             match &self.relay {
                 Some(relay) => relay.run(for_relay, &process).await,
                 None => std::future::pending().await,
             }
         };
-        let beating = async {
+        let heartbeats = async {
             loop {
-                if self.beat(&mut connection, &process).await? {
+                if self.send_heartbeat(&mut connection, &process).await? {
                     *backoff = BACKOFF_MIN;
                     if std::mem::take(is_new) {
                         tracing::info!(tracks = is_tracking, "Redis tier usable");
                     }
                 }
-                // A nudge means that somebody doubts the tier, or has marked it: look at once.
+                // A nudge means that an operation got no answer, or that the relay has marked: send a heartbeat at once.
                 let _ = tokio::time::timeout(HEARTBEAT_INTERVAL, self.nudge.notified()).await;
             }
         };
         tokio::select! {
-            lost = beating => lost,
-            never = relaying => match never {},
+            lost = heartbeats => lost,
+            never = polls => match never {},
         }
     }
 
-    /// One heartbeat: the question whether this Redis may be used. What is owed to it goes first.
-    async fn beat(
+    /// Sends one heartbeat: may this Redis be used? Unsent invalidations are sent before it can grant. Returns whether
+    /// it granted.
+    async fn send_heartbeat(
         &self,
         connection: &mut MultiplexedConnection,
         process: &RedisId,
     ) -> Result<bool, LossReason> {
         let epoch = self.validity.epoch();
-        // After the stretch was noted: a change of prefix from here on ends it, and this heartbeat grants nothing.
+        // Read after the epoch: if the prefix changes from here on, that ends the epoch, and this heartbeat grants
+        // nothing.
         let prefix = self.prefixes.present();
         let sent = self.clock.now();
         let mut asking = connection.clone();
@@ -177,7 +182,7 @@ impl Keeper {
         };
         self.refuse_claimed(&prefix, status.claim.as_deref())?;
         if self.send_unsent(connection, &prefix).await? {
-            // The next beat, at once, finds nothing owed.
+            // The next heartbeat follows at once and finds nothing unsent.
             self.nudge.notify_one();
             return Ok(false);
         }
@@ -185,7 +190,8 @@ impl Keeper {
             Some(relay) => relay.expected_certificate(redis_id),
             None => Some(certificate(redis_id, None, self.bound)),
         };
-        // Without a journal the claim is half of the certificate: after a FLUSHALL the first to come has it.
+        // Without a journal the claim is needed too: after a FLUSHALL the first installation that claims gets the
+        // namespace.
         let is_claimed = self.installation.is_none() || status.claim.is_some();
         let is_live =
             is_claimed && mine.as_ref().is_some_and(|mine| status.live.as_deref() == Some(&*mine.to_bytes()));
@@ -193,9 +199,9 @@ impl Keeper {
             Heartbeat { sent, is_master: redis_id.is_master, is_live, publisher: self.publisher(&status) };
         match heartbeat.fresh_until(self.bound, self.clock.resolution(), self.rules) {
             Some(until) => {
-                // Before the grant: a task that waits for it finds the health as it then is.
+                // Noted before the grant: a task that waits for the grant then sees the health that belongs to it.
                 match refusal {
-                    // What it has may still be read, and what memory keeps of it stays right.
+                    // Redis takes no writes. Its entries may still be read, and memory still gets its pushes.
                     Some((trouble, detail)) => self.condition.note(trouble, Some(detail)),
                     None => self.condition.note_recovery(),
                 }
@@ -214,20 +220,22 @@ impl Keeper {
         }
     }
 
-    /// Clears memory of what Redis guards, once after each time that the tier was granted. Called after a revocation: from
-    /// then on no read may insert what it brings until the next grant, for its stretch has ended, and what is under way
-    /// the clear itself refuses. So until then there is nothing to clear, however often a heartbeat certifies nothing.
+    /// Clears memory of what Redis guards, once after each time that the tier was granted. Call it after a revocation.
+    /// From then on no read inserts its reply until the next grant, because the read's epoch has ended, and the clear
+    /// fences the reads in progress. So until the next grant there is nothing to clear, even if many heartbeats certify
+    /// nothing.
     ///
-    /// What loads of this process brought meanwhile stays: see `LocalTier::clear_guarded`. And no later clear detaches their
-    /// flights. So a Redis that answers and is not used costs memory no more than one that is gone.
+    /// Values that this process loads in the meantime stay in memory (see `LocalTier::clear_guarded`), and no second
+    /// clear detaches their flights. So a Redis that answers and is not used costs no more copies than one that is
+    /// away.
     fn forget_guarded(&self) {
         if self.may_hold_guarded.swap(false, Ordering::Relaxed) {
             self.listener.clear_guarded();
         }
     }
 
-    /// Redis answers and may not be used. Why: it refuses what the relay would write, or the relay says, or it has only
-    /// been found and the first pass is under way.
+    /// Notes why a Redis that answers may not be used: it refuses writes; or the relay's last poll failed; or the first
+    /// poll has not ended.
     fn note_uncertified(&self, refusal: Option<(Trouble, String)>) {
         let last_error = || self.relay.as_ref().and_then(Relay::last_error);
         match refusal.or_else(last_error) {
@@ -243,8 +251,9 @@ impl Keeper {
         }
     }
 
-    /// This Redis carries no certificate of ours, or one of another Redis: what it holds may come from a
-    /// snapshot, a replica or a time when nobody watched. Without a journal to replay, all of this installation's goes.
+    /// Certifies a Redis without a journal: drops this installation's entries, then writes the certificate. The Redis
+    /// has no certificate, or that of another Redis, so its entries may come from a snapshot, from a replica, or from a
+    /// time when invalidations did not reach it; and there is no journal to replay.
     async fn certify(
         &self,
         connection: &mut MultiplexedConnection,
@@ -257,29 +266,29 @@ impl Keeper {
             return Err(LossReason::Disagreement(String::from_utf8_lossy(&existing.to_bytes()).into_owned()));
         }
         let live = prefix.certificate_key();
-        // First, and the certificate last: a process that takes the claim and dies in between leaves nothing certified.
+        // The certificate goes first and comes back last: if this process takes the claim and dies in between, the
+        // Redis is not certified.
         unlink(connection, std::slice::from_ref(&live)).await?;
         if let Some(installation) = &self.installation {
             let claim = self.scripts.claim(connection, prefix, installation).await?;
             self.refuse_claimed(prefix, Some(&claim))?;
         }
         sweep(connection, prefix, Sweep::Everything).await?;
-        // Without an end: there is one claim, so there is one such certificate, which nothing renews.
+        // Without a TTL, because nothing renews it. A namespace has one claim, so it has at most one such certificate.
         redis::cmd("SET").arg(&live[..]).arg(&mine.to_bytes()[..]).exec_async(connection).await?;
-        tracing::info!("new Redis certified, this installation's former entries there dropped");
-        // The next beat, at once, finds its own certificate.
+        tracing::info!("new Redis certified, this installation's earlier entries in it dropped");
+        // The next heartbeat follows at once and finds this certificate.
         self.nudge.notify_one();
         Ok(())
     }
 
-    /// Another's namespace is not used; see `claim`. At every heartbeat, for one reply says it all.
+    /// Refuses a namespace that another installation has claimed; see `claim`. Each heartbeat checks it, because its
+    /// reply contains the claim.
     fn refuse_claimed(&self, prefix: &Prefix, existing: Option<&str>) -> Result<(), LossReason> {
         let Some(mine) = &self.installation else { return Ok(()) };
         match find_conflict(existing, mine) {
             None => Ok(()),
-            Some(ClaimConflict::ByJournals) => {
-                Err(LossReason::Disagreement("that they have a journal".to_owned()))
-            }
+            Some(ClaimConflict::ByJournals) => Err(LossReason::Disagreement("a journal".to_owned())),
             Some(ClaimConflict::By(other)) => Err(LossReason::AnotherInstallation(format!(
                 "it is claimed by installation {other:?}, and this is {mine:?}; the claim is the key {}",
                 String::from_utf8_lossy(&prefix.claim_key())
@@ -287,29 +296,30 @@ impl Keeper {
         }
     }
 
-    /// Whether keys still begin with `prefix`. It changes with the database's identity, in another task.
+    /// Whether `prefix` is still the present one. The relay's task changes it with the database's identity.
     fn is_present(&self, prefix: &Prefix) -> bool {
         std::ptr::eq(prefix, &*self.prefixes.present())
     }
 
-    /// Says whether there was anything to send.
+    /// Sends the unsent invalidations. Returns whether there were any.
     async fn send_unsent(
         &self,
         connection: &mut MultiplexedConnection,
         prefix: &Prefix,
     ) -> Result<bool, LossReason> {
         if prefix.identity == DatabaseIdentity::Unknown {
-            // Nothing stands under this prefix: what is owed is owed under the one that the database will have.
+            // There are no entries under this prefix. The keys have to be unlinked under the prefix of the database's
+            // identity.
             return Ok(false);
         }
         match self.validity.unsent() {
             UnsentInvalidations::Nothing => return Ok(false),
             UnsentInvalidations::Keys(keys) => {
-                // In parts, each with a time-out of its own: what has been sent stays sent.
+                // In batches: each has its own time-out and is confirmed at once, so a failure repeats only the rest.
                 for part in keys.chunks(UNLINK_BATCH) {
                     unlink(connection, &prefix.add_to_all(part)).await?;
                     if !self.is_present(prefix) {
-                        // It was sent under keys that are no more. It stays owed.
+                        // It was sent under the former prefix, so it stays unsent.
                         return Ok(true);
                     }
                     self.validity.confirm_sent(part.len());

@@ -1,4 +1,4 @@
-//! MARK as Redis runs it, held against what `protocol::relay` decides.
+//! Compares MARK, as Redis runs it, with the decision of `protocol::relay`.
 
 use larder_testbed::Redis;
 
@@ -9,7 +9,7 @@ use crate::protocol::relay::{MarkDecision, MarkInput, decide_mark};
 use crate::remote::redis::claim::JOURNALS;
 use crate::remote::redis::scripts::MarkArguments;
 
-/// Everything that a standing can be, relative to the clock of the moment, in microseconds.
+/// The ages that a watermark can have, relative to Redis's clock, in microseconds. Negative: ahead of the clock.
 const AGES: [Option<i64>; 4] = [None, Some(-60_000_000), Some(1_000_000), Some(30_000_000)];
 
 #[tokio::test]
@@ -39,23 +39,23 @@ async fn the_script_does_as_the_decision_says() {
                 }
             }
             let is_same_history = history == replid;
-            let standing = MarkInput { is_same_history, now, live: live.map(str::as_bytes), watermark };
+            let input = MarkInput { is_same_history, now, live: live.map(str::as_bytes), watermark };
             let began = ago(began_age);
-            let decided = decide_mark(standing, began, b"mine");
+            let decided = decide_mark(input, began, b"mine");
             let position = Position::new("here");
             let asked = MarkArguments { began, live: Bytes::from("mine"), position: &position };
             let done = scripts.mark(&mut connection, &prefix, history, &asked).await.unwrap();
-            assert_eq!(done, decided, "{standing:?} {began:?}");
-            let stands = |key: &str| redis.command(&["GET", key]).unwrap();
-            assert_eq!(stands(&text(prefix.position_key())) == "here", decided == MarkDecision::Set);
-            assert_eq!(stands(&text(prefix.claim_key())) == JOURNALS, decided == MarkDecision::Set);
+            assert_eq!(done, decided, "{input:?} {began:?}");
+            let stored = |key: &str| redis.command(&["GET", key]).unwrap();
+            assert_eq!(stored(&text(prefix.position_key())) == "here", decided == MarkDecision::Set);
+            assert_eq!(stored(&text(prefix.claim_key())) == JOURNALS, decided == MarkDecision::Set);
             if decided == MarkDecision::Set {
                 assert_eq!(
-                    (stands(&live_key), stands(&watermark_key)),
+                    (stored(&live_key), stored(&watermark_key)),
                     ("mine".to_owned(), began.0.to_string())
                 );
                 let left: u64 = redis.command(&["PTTL", &watermark_key]).unwrap().parse().unwrap();
-                assert!(left > 3_600_000, "as long as an entry may stand, and longer: {left} ms");
+                assert!(left > 3_600_000, "longer than any entry's residence: {left} ms");
             }
             seen.insert(format!("{decided:?}"));
         }
@@ -64,7 +64,7 @@ async fn the_script_does_as_the_decision_says() {
 }
 
 #[tokio::test]
-async fn a_full_redis_and_a_replica_are_marked_and_refused() {
+async fn a_full_redis_is_marked_and_a_replica_is_not() {
     let redis = Redis::start_with(&[("maxmemory", "1"), ("maxmemory-policy", "noeviction")]).unwrap();
     let (prefix, position) = (prefix(), Position::new("here"));
     let mut connection = redis_connection(&redis).await;
@@ -72,10 +72,10 @@ async fn a_full_redis_and_a_replica_are_marked_and_refused() {
     let asked = MarkArguments { began: clock(&redis), live: Bytes::from("mine"), position: &position };
     let scripts = Scripts::new();
     let done = scripts.mark(&mut connection, &prefix, &replid, &asked).await.unwrap();
-    assert_eq!(done, MarkDecision::Set, "although nothing else can be stored");
+    assert_eq!(done, MarkDecision::Set, "MARK runs although memory is full");
     assert!(redis.command(&["SET", "x", "y"]).is_err());
 
-    // Demoted and promoted again, on the same connection: the same process, another history.
+    // Demote and promote the same process: the connection stays open, the history gets another name.
     redis.command(&["REPLICAOF", "127.0.0.1", "1"]).unwrap();
     assert!(scripts.mark(&mut connection, &prefix, &replid, &asked).await.is_err(), "read-only");
     redis.command(&["REPLICAOF", "NO", "ONE"]).unwrap();

@@ -1,4 +1,4 @@
-//! The Redis tier: one tracked RESP3 connection for everything that is coherent.
+//! The Redis tier: one tracked RESP3 connection carries every operation whose result may be served or kept in memory.
 
 mod claim;
 mod commands;
@@ -44,45 +44,48 @@ use crate::remote::redis::scripts::Scripts;
 use crate::remote::validity::Validity;
 use crate::remote::{Fault, FrameReply, Listener, Remote};
 
-/// How long a lease stands: longer than a load may take, so that a fill within time is never refused for age.
+/// The TTL of a lease. It is longer than the load time-out, so that a lease never expires before the fill of a load that
+/// ended in time.
 const LEASE: Duration = Duration::from_secs(3);
-/// How long a tag's token stands. Longer than any entry; if it went earlier, entries would only be reloaded.
+/// The TTL of a tag token. It is longer than the residence of any entry. If a token expired earlier, its entries would
+/// be loaded again, and no read would be wrong.
 const TAG_TTL: Duration = Duration::from_secs(2 * 3600);
 
-/// Whether a tier could be built with this URL.
+/// Checks that a tier can be built with this URL.
 pub(crate) fn check_url(url: &str) -> Result<(), Error> {
     Dialler::parse(url, Duration::ZERO).map(drop)
 }
 
-/// What is behind a Redis, and names the keys in it.
+/// What identifies the database behind a Redis. The identity is part of each key in Redis.
 pub(crate) enum IdentitySource {
-    /// Replayed into Redis before it is used.
+    /// The database's journal. The relay replays it into Redis before Redis is used.
     Journal(Arc<dyn Journal>),
-    /// Without a journal its own entries there are dropped instead. What the application calls its database.
+    /// The application's name for its database, without a journal. The keeper drops this installation's entries in Redis
+    /// before Redis is used.
     Installation(String),
 }
 
-/// What the tier is built from.
+/// The settings of the tier, and the parts that it shares with the engine.
 pub(crate) struct Settings {
     pub(crate) url: String,
     pub(crate) namespace: Namespace,
-    /// How old an answer may be; see `Builder::staleness_bound`.
+    /// The staleness bound; see `Builder::staleness_bound`.
     pub(crate) bound: Duration,
-    /// How long one operation may take before the tier counts as away.
+    /// The time-out of one operation; after it the tier counts as away.
     pub(crate) timeout: Duration,
-    /// How many untracked connections there may be.
+    /// The most untracked connections at one time.
     pub(crate) pool_size: u32,
-    /// How long a question waits for one of them.
+    /// The time that a question waits for an untracked connection.
     pub(crate) pool_timeout: Duration,
-    /// What is behind Redis.
+    /// What identifies the database behind Redis.
     pub(crate) source: IdentitySource,
-    /// The protocol's; a proof may break one.
+    /// The protocol's rules; a proof may break one.
     pub(crate) rules: ProtocolRules,
-    /// Told of what the relay tells Redis.
+    /// Notes what the relay invalidates in Redis, so that the pushes that follow have a cause.
     pub(crate) causes: Arc<Causes>,
-    /// Whoever wants the relay to pass now.
+    /// Requests to poll now, which the relay answers.
     pub(crate) polls: Arc<PollRequests>,
-    /// Where the keeper says why the tier is not used as it should be.
+    /// Where the keeper notes why the tier is not used, or only in part.
     pub(crate) condition: Arc<Condition>,
 }
 
@@ -90,7 +93,8 @@ pub(crate) struct RedisTier {
     connection_slot: Arc<ConnectionSlot>,
     scripts: Scripts,
     prefixes: Arc<Prefixes>,
-    /// For how long a change that was told is known to be: the relay passes more often, or nobody uses this Redis.
+    /// The staleness bound, and so the TTL of the record that a change has been propagated. If no relay polls within
+    /// that time, no instance uses this Redis.
     bound: Duration,
     validity: Arc<Validity>,
     nudge: Arc<Notify>,
@@ -100,8 +104,8 @@ pub(crate) struct RedisTier {
 }
 
 impl RedisTier {
-    /// Starts to keep a connection. Returns at once: until a heartbeat is ok the tier is not usable, at
-    /// start-up and after every loss alike.
+    /// Starts the keeper, which dials. Returns at once: at start-up, as after each loss, the tier is not usable until a
+    /// heartbeat grants it.
     pub(crate) fn start(
         settings: Settings,
         clock: Clock,
@@ -169,8 +173,9 @@ impl RedisTier {
         self.prefixes.present()
     }
 
-    /// A master that was replaced since the last heartbeat keeps its connections and answers with what it has, while writes
-    /// are acknowledged elsewhere. Asked after the values: a server that is a master now was one when it read them.
+    /// Refuses the values of a server that is no longer the master: it keeps its connections and answers with what it
+    /// has, while another server acknowledges writes. `role` is the reply to a ROLE that was sent after the read: a
+    /// server that is a master then was one when it read the values.
     fn check_master(
         &self,
         keys: &[Bytes],
@@ -181,19 +186,19 @@ impl RedisTier {
             self.suspect();
             return Err(Fault::Refused);
         }
-        // One value a key is what MGET promises; a proxy that does otherwise is not a tier to trust.
+        // MGET returns one value for each key. If a proxy returns another number, none of them can be used.
         if values.len() == keys.len() { Ok(values) } else { Err(Fault::Refused) }
     }
 
-    /// Only for a proof that breaks a rule: a blind SET of a key as Redis has it.
+    /// Sets `key`, spelled as Redis has it, without a condition. Only a proof that breaks a rule uses it.
     async fn set(&self, key: &Bytes, frame: Bytes, ttl: Duration) -> Result<(), Fault> {
         let mut set = redis::cmd("SET");
         set.arg(&key[..]).arg(&frame[..]).arg("PX").arg(millis(ttl));
         set.query_async(&mut self.connection()?).await.map_err(fault)
     }
 
-    /// Sends what sets a frame, and mints beside it: both are sent before either is awaited, in one round trip, and both
-    /// are done before the load begins. `mint` has keys as Redis has them.
+    /// Runs `set`, which sets a frame, and mints tags. Both are sent before either is awaited, so this is one round
+    /// trip. Both have ended when it returns, so the load begins after them. `mint` has keys as Redis has them.
     async fn set_and_mint(
         &self,
         set: impl Future<Output = RedisResult<Bytes>>,
@@ -201,7 +206,8 @@ impl RedisTier {
     ) -> Result<FrameReply, Fault> {
         let leased = tokio::try_join!(set, set_if_absent(self.connection()?, mint, TAG_TTL));
         if leased.as_ref().is_err_and(|error| trouble::code(error).as_deref() == Some("WRONGTYPE")) {
-            // Something that is no token stands under a tag's key, where MGET saw nothing: out of the way, for the next.
+            // The key of a tag holds a value of another type, for which MGET returned nil. Unlink it, so that the next
+            // attempt can mint the tag.
             let tags: Vec<Bytes> = mint.iter().map(|(tag, _)| tag.clone()).collect();
             connection::unlink(&mut self.connection()?, &tags).await.map_err(fault)?;
         }
@@ -231,13 +237,13 @@ impl Remote for RedisTier {
         let keys = self.prefix().add_to_all(keys);
         let mut pipe = redis::pipe();
         mget(&mut pipe, &keys);
-        // After MGET, which has the key tracked: whatever is done to it from then on is reported.
+        // PTTL comes after MGET, from which on Redis tracks the key: so Redis reports a change between the two as well.
         pipe.cmd("PTTL").arg(keys.first().map(|key| &key[..]));
         pipe.cmd("ROLE");
         let answers = pipe.query_async(&mut self.connection()?).await;
         let (values, left, role): (Vec<Option<Bytes>>, i64, Vec<Value>) = answers.map_err(fault)?;
         let left = match left {
-            // It stands until it is deleted.
+            // The key does not expire.
             -1 => Some(Duration::MAX),
             left => u64::try_from(left).ok().map(Duration::from_millis),
         };
@@ -255,7 +261,7 @@ impl Remote for RedisTier {
         let (key, mint) = (&prefix.add_to(key), &minted(&prefix, mint));
         let connection = self.connection()?;
         if replace.is_none() && !self.rules.keeps(ProtocolRule::InsertsOnlyTracked) {
-            // What is read like this is not tracked, unlike what a script reads.
+            // SET … NX GET does not make Redis track the key; a GET in a script does.
             let lease = [(key.clone(), token.lease_frame())];
             let existing = set_if_absent(connection.clone(), &lease, LEASE);
             let (existing, minted) =
@@ -302,7 +308,8 @@ impl Remote for RedisTier {
         frame: Bytes,
         ttl: Duration,
     ) -> Result<bool, Fault> {
-        // Had the prefix changed since the permit was drawn, no such frame stands there.
+        // If the prefix has changed since the permit was drawn, there is no such frame under the new key: PUT is
+        // refused.
         let prefix = self.prefix();
         let key = &prefix.add_to(key);
         if !self.rules.keeps(ProtocolRule::PutsUnderPermit) {
@@ -314,7 +321,8 @@ impl Remote for RedisTier {
     }
 
     async fn fill(&self, key: &Bytes, token: Token, frame: Bytes, ttl: Duration) -> Result<bool, Fault> {
-        // Had the prefix changed since the lease was taken, no such lease stands there.
+        // If the prefix has changed since the lease was taken, there is no such lease under the new key: FILL is
+        // refused.
         let key = &self.prefix().add_to(key);
         if !self.rules.keeps(ProtocolRule::FillComparesLease) {
             return self.set(key, frame, ttl).await.map(|()| true);
@@ -333,19 +341,19 @@ impl Remote for RedisTier {
 
     async fn unlink_and_record(&self, keys: &[Bytes], changes: &[ChangeId]) -> Result<u64, Fault> {
         let prefix = self.prefix();
-        let told: Vec<Bytes> = changes.iter().map(|change| prefix.propagated_key(change)).collect();
-        // What is more than one command should hold Redis up for is told once more by the relay.
-        if told.is_empty() || keys.is_empty() || keys.len() + told.len() > UNLINK_BATCH {
+        let records: Vec<Bytes> = changes.iter().map(|change| prefix.propagated_key(change)).collect();
+        // More keys than one command should take get no records: the relay propagates these changes again.
+        if records.is_empty() || keys.is_empty() || keys.len() + records.len() > UNLINK_BATCH {
             return self.unlink(keys).await;
         }
         match self
             .scripts
-            .unlink_and_record(self.connection()?, &prefix.add_to_all(keys), &told, self.bound)
+            .unlink_and_record(self.connection()?, &prefix.add_to_all(keys), &records, self.bound)
             .await
         {
-            // Such as by an ACL that does not know of names: without them it is told once more by the relay.
+            // Redis refuses, for example because an ACL allows no records. Without them, the relay propagates again.
             Err(error) if error.code().is_some() => self.unlink(keys).await,
-            told => told.map_err(fault),
+            unlinked => unlinked.map_err(fault),
         }
     }
 
@@ -367,7 +375,7 @@ impl Remote for RedisTier {
     }
 }
 
-/// Redis counts in whole milliseconds and refuses zero.
+/// A TTL as Redis takes it: an integer number of milliseconds, at least 1, because Redis refuses 0.
 fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX).max(1)
 }

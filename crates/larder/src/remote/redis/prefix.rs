@@ -1,19 +1,21 @@
-//! What keys are called in Redis: with the identity of the database behind them, so that two databases behind one Redis and
-//! one namespace have no key in common.
+//! The names of keys in Redis: they contain the identity of the database behind them, so that two databases that use
+//! one Redis and one namespace have no key in common.
 //!
 //! ```text
-//! hotel:user:7                       as the engine spells it, for this process has one database
+//! hotel:user:7                       as the engine spells it, because a process has one database
 //! hotel:b91a50263e45f0f0:user:7      as Redis has it
-//! hotel:@installation                of the whole namespace: who uses it without a journal, or that journals are used
+//! hotel:@installation                the claim of the namespace: an installation's name, or that journals are used
 //! ```
 //!
-//! The identity is asked of the database while the cache runs and may change: after a restart of the server, after a failover,
-//! or because another database answers. Then the prefix changes with it, and nothing that was read, leased or loaded under the
-//! old one counts any more.
+//! The relay asks the database for its identity while the cache runs. The identity can change: after a restart of the
+//! server, after a failover, or because another database answers. Then the prefix changes, and no reply, lease or load
+//! from before the change counts.
 //!
 //! Invariants:
-//! - `a_key_belongs_to_one_database`: what one database's instances write no other's instances read.
-//! - `a_reply_from_before_a_change_of_owner_counts_no_more`: see [`Prefixes::set_identity`].
+//! - `a_key_belongs_to_one_database`: two identities have no key in common except the claim, so no instance reads an
+//!   entry that an instance of another database wrote.
+//! - `a_reply_from_before_a_change_of_identity_does_not_count`: a reply counts only if the identity did not change
+//!   between its request and its arrival; see [`Prefixes::set_identity`].
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -25,20 +27,20 @@ use crate::protocol::rules::{ProtocolRule, ProtocolRules};
 use crate::remote::Listener;
 use crate::remote::validity::Validity;
 
-/// Who owns the keys under a prefix.
+/// The database to which the keys under a prefix belong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum DatabaseIdentity {
-    /// The journal has not said yet. Nothing under this prefix is ever certified, so nothing of it is read.
+    /// The journal has not reported it yet. No Redis is certified under this prefix, so no entry under it is served.
     Unknown,
     /// The database of the journal.
     Database(DatabaseId),
-    /// What the application calls the database behind it, where there is no journal; see `Builder::installation`.
+    /// The application's name for its database, without a journal; see `Builder::installation`.
     Installation(String),
 }
 
 impl DatabaseIdentity {
-    /// Equal for equal owners only. A later life of a database, which a journal counts as another timeline, keeps its keys:
-    /// their certificate tells the lives apart.
+    /// The text that is hashed into each key. Two databases have different names. A later timeline of one database
+    /// keeps its name and so its keys: the certificate distinguishes the timelines.
     fn name(&self) -> String {
         match self {
             DatabaseIdentity::Unknown => "unknown".to_owned(),
@@ -48,7 +50,7 @@ impl DatabaseIdentity {
     }
 }
 
-/// `namespace:identity:`, and whose it is.
+/// The beginning `namespace:identity:` of each key in Redis, with the identity.
 pub(crate) struct Prefix {
     pub(crate) identity: DatabaseIdentity,
     namespace: Namespace,
@@ -66,7 +68,8 @@ impl Prefix {
         Prefix { identity, namespace: namespace.clone(), text: format!("{plain}{hash:016x}:"), plain }
     }
 
-    /// What the engine calls `key`, as Redis has it. Patterns too: a prefix holds no sign that they know.
+    /// The name in Redis of what the engine calls `key`. It works for patterns too: a prefix has no character with a
+    /// meaning in a pattern.
     pub(crate) fn add_to(&self, key: &[u8]) -> Bytes {
         let rest = key.strip_prefix(self.plain.as_bytes()).unwrap_or(key);
         Bytes::from([self.text.as_bytes(), rest].concat())
@@ -76,7 +79,7 @@ impl Prefix {
         keys.into_iter().map(|key| self.add_to(key)).collect()
     }
 
-    /// What Redis calls `key`, as the engine spells it; `None` for a key of another owner.
+    /// The engine's name of what Redis calls `key`; `None` for a key under another prefix.
     pub(crate) fn strip_from(&self, key: &[u8]) -> Option<Bytes> {
         let rest = key.strip_prefix(self.text.as_bytes())?;
         Some(Bytes::from([self.plain.as_bytes(), rest].concat()))
@@ -86,27 +89,27 @@ impl Prefix {
         &self.namespace
     }
 
-    /// The certificate of the Redis that carries it.
+    /// The key of the certificate.
     pub(crate) fn certificate_key(&self) -> Bytes {
         self.add_to(&self.namespace.certificate_key())
     }
 
-    /// Up to when, by Redis's clock, it has been told of every commit.
+    /// The key of the watermark: an instant of Redis's clock; every commit before it has been propagated to this Redis.
     pub(crate) fn watermark_key(&self) -> Bytes {
         self.add_to(&self.namespace.watermark_key())
     }
 
-    /// Up to where it has been told, as the journal writes it.
+    /// The key of the position up to which changes have been propagated, in the journal's format.
     pub(crate) fn position_key(&self) -> Bytes {
         self.add_to(&self.namespace.position_key())
     }
 
-    /// Stands while it is worth knowing that `change` has been told.
+    /// The key of the record that `change` has been propagated. It expires after the staleness bound.
     pub(crate) fn propagated_key(&self, change: &ChangeId) -> Bytes {
         self.add_to(&self.namespace.propagated_key(change))
     }
 
-    /// Who uses the namespace, whatever the prefix: see `claim`.
+    /// The key of the namespace's claim, which is the same for every identity; see `claim`.
     pub(crate) fn claim_key(&self) -> Bytes {
         Bytes::from(format!("{}@installation", self.plain))
     }
@@ -118,7 +121,7 @@ pub(crate) struct Prefixes {
     rules: ProtocolRules,
     validity: Arc<Validity>,
     listener: Arc<dyn Listener>,
-    /// Guarded by its lock, which is held to clone or to replace it, never across an await.
+    /// The lock is held to clone or to replace the `Arc`, never across an await.
     present: RwLock<Arc<Prefix>>,
 }
 
@@ -138,11 +141,12 @@ impl Prefixes {
         self.present.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// From now on the keys belong to `identity`.
+    /// Changes the prefix to that of `identity`.
     ///
-    /// A read, a lease or an invalidation that is under way uses the one prefix or the other. It counts only if the tier was
-    /// usable without a break from before it was sent until its reply came, so the order is: not usable; the new prefix; not
-    /// usable, for a heartbeat may have granted the old one in between; and memory cleared of what came under the old one.
+    /// A read, a lease or an invalidation in progress uses one of the two prefixes. It counts only if one epoch lasted
+    /// from before its request until its reply. So the order is: end the epoch; replace the prefix; end the epoch
+    /// again, because a heartbeat may have granted the tier for the old prefix in between; and clear memory of what was
+    /// read under the old one.
     pub(crate) fn set_identity(&self, identity: DatabaseIdentity) {
         if self.present().identity == identity {
             return;
@@ -156,7 +160,8 @@ impl Prefixes {
     }
 }
 
-/// Reports name keys as Redis has them. One under another prefix is of no copy: memory was cleared when the prefix changed.
+/// Pushes name keys as Redis has them. A push under another prefix concerns no copy: memory was cleared when the prefix
+/// changed.
 impl Listener for Prefixes {
     fn apply_push(&self, key: &[u8]) {
         if let Some(key) = self.present().strip_from(key) {
@@ -169,8 +174,8 @@ impl Listener for Prefixes {
     }
 }
 
-/// FNV-1a, finished by splitmix64: the same in every process and release. The hash only has to avoid accidental collisions. An
-/// attacker who can write to Redis does not need one. The certificate names the owner in full.
+/// FNV-1a with the finaliser of splitmix64: equal in every process and release. The hash only has to avoid accidental
+/// collisions: an attacker who can write to Redis needs no collision. The certificate has the identity in full.
 fn hash(bytes: &[u8]) -> u64 {
     let fnv = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
     let mut hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325, fnv);
@@ -210,7 +215,7 @@ mod tests {
         for identity in identity {
             let prefix = prefix(identity);
             let read: Vec<Bytes> = keys.iter().filter_map(|key| prefix.strip_from(key)).collect();
-            assert_eq!(read, ["hotel:user:7"], "its own, and no other");
+            assert_eq!(read, ["hotel:user:7"], "a prefix strips its own keys only");
         }
     }
 
@@ -245,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_from_before_a_change_of_owner_counts_no_more() {
+    fn a_reply_from_before_a_change_of_identity_does_not_count() {
         let (validity, notes) = (Arc::new(Validity::new()), Arc::new(Notes::default()));
         let namespace = Namespace::parse("hotel").unwrap();
         let prefixes = Prefixes::new(
@@ -261,7 +266,7 @@ mod tests {
         prefixes.set_identity(database("a"));
         assert!(
             validity.is_valid_at(Tick::from_nanos(1)) && validity.epoch() == epoch,
-            "the same owner changes nothing"
+            "the same identity changes nothing"
         );
         prefixes.set_identity(database("b"));
         assert!(!validity.is_valid_at(Tick::from_nanos(1)) && !validity.grant(epoch, Tick::FAR));

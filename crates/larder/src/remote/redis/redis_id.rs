@@ -1,8 +1,8 @@
-//! Which Redis this is, as it says itself, and whether it is one that larder can use.
+//! The identity of a Redis, as it reports it, and whether larder can use it.
 
 use crate::health::Trouble;
 
-/// The oldest version whose scripts may say that they need no memory.
+/// The oldest major version whose scripts can have the flag `allow-oom`.
 const VERSION_MIN: u32 = 7;
 
 /// `run_id` names the process, `master_replid` the history it carries.
@@ -14,15 +14,15 @@ pub(crate) struct RedisId {
 }
 
 impl RedisId {
-    /// Reads the answer of `INFO server` for the process, of `INFO replication` for the rest. A server that can never serve
-    /// is refused by what it is.
+    /// Parses `INFO server` for the process and `INFO replication` for the rest. An error says why this server can
+    /// never be used.
     pub(crate) fn parse(server: &str, replication: &str) -> Result<Self, Trouble> {
         match field(server, "redis_mode") {
             Some("cluster") => return Err(Trouble::Cluster),
             Some("sentinel") => return Err(Trouble::Sentinel),
             _ => {}
         }
-        // What does not say its version is judged by what it can do.
+        // A server that does not report a version is accepted here: it fails later if it lacks a command.
         let version =
             field(server, "redis_version").and_then(|version| version.split('.').next()?.parse::<u32>().ok());
         if version.is_some_and(|version| version < VERSION_MIN) {
@@ -46,7 +46,7 @@ impl RedisId {
         Some(RedisId { run_id: String::new(), replid, is_master })
     }
 
-    /// As a certificate names it.
+    /// The name of this Redis in a certificate.
     pub(crate) fn name(&self) -> String {
         format!("{}:{}", self.run_id, self.replid)
     }
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_cannot_serve_is_told_by_what_it_is() {
+    fn each_server_that_cannot_be_used_has_its_own_trouble() {
         for (server, trouble) in [
             ("redis_version:6.2.14\r\nredis_mode:standalone\r\nrun_id:abc\r\n", Trouble::TooOld),
             ("redis_version:7.0.15\r\nredis_mode:cluster\r\nrun_id:abc\r\n", Trouble::Cluster),

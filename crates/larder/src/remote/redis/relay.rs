@@ -1,7 +1,8 @@
-//! The relay: tells Redis what the journal tells, and marks how far it has been told. Any instance runs it.
+//! The relay: polls the journal, unlinks in Redis what changed, and marks how far it came. Every instance runs it.
 //!
-//! State shared with the keeper: the database's identity, which is the owner of the present prefix.
-//! It is a belief: the keeper compares the certificate with it, and a wrong belief only makes this instance wait.
+//! The relay and the keeper share the database's identity, which is that of the present prefix. The identity may be out
+//! of date. That is safe: the keeper compares the certificate with it, and if they differ, this instance does not use
+//! Redis.
 
 use std::collections::HashSet;
 use std::convert::Infallible;
@@ -32,8 +33,8 @@ use crate::remote::redis::scripts::{MarkArguments, Scripts};
 use crate::remote::redis::status::{RedisStatus, fetch_status};
 use crate::remote::redis::trouble;
 
-/// A Redis that was told longer ago than this is told again. With several instances whoever comes first after it does
-/// so, and the others rest: no leader, no lock.
+/// A poll does nothing if any instance finished one that began less than this ago. So the instances share the work
+/// without a leader and without a lock.
 const POLL_MIN_AGE: Duration = Duration::from_millis(150);
 
 pub(crate) struct Relay {
@@ -44,39 +45,39 @@ pub(crate) struct Relay {
     pub(crate) rules: ProtocolRules,
     pub(crate) causes: Arc<Causes>,
     pub(crate) polls: Arc<PollRequests>,
-    /// Told when a pass has marked: a heartbeat would be ok now.
+    /// Notified after MARK: a heartbeat may succeed now.
     pub(crate) marked: Arc<Notify>,
-    /// When this instance has last asked the journal itself. Written and read by the relay's own task.
+    /// When this instance last asked the journal itself. Only the relay's task uses it; the lock makes it `Sync`.
     pub(crate) last_check: Mutex<Option<Instant>>,
-    /// Why the last pass came to nothing; `None` when it came to its end. Written by the relay's own task, read by the
-    /// keeper, which names it if Redis may not be used for it.
+    /// Why the last poll failed; `None` if it succeeded. The relay's task writes it. The keeper reads it, to report why
+    /// Redis may not be used.
     pub(crate) last_error: Mutex<Option<(Trouble, String)>>,
 }
 
-/// Why a pass came to nothing.
+/// Why a poll failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RelayError {
     #[error(transparent)]
     Redis(#[from] RedisError),
-    #[error("the journal cannot be asked: {0}")]
+    #[error("the journal does not answer: {0}")]
     Journal(Failure),
     #[error("INFO did not name this Redis")]
     Nameless,
     #[error("this Redis is a replica")]
     Replica,
     #[error(
-        "the instances that use this namespace keep another staleness bound or longest TTL, or no journal ({0}): \
-         give all the same, or this one a namespace of its own"
+        "the instances that use this namespace have another staleness bound or longest TTL, or no journal ({0}): \
+         give all the same settings, or this one a namespace of its own"
     )]
     Disagreement(String),
-    #[error("a later life of this database has been promoted: the one that is asked here is of the past")]
+    #[error("a later timeline of this database uses this Redis: the one that answers is a former primary")]
     Superseded,
-    #[error("another database answers than before, or the same one after a promotion")]
+    #[error("the database that answers is another one than before, or was promoted since")]
     AnotherDatabase,
-    #[error("this Redis changed hands during the pass")]
+    #[error("this Redis was demoted or replaced during the poll")]
     ChangedHands,
     #[error(
-        "the database has been itself for less than the staleness bound: another name of it may still be in use"
+        "the database has had its identity for less than the staleness bound: its former one may still be in use"
     )]
     Renamed,
 }
@@ -88,7 +89,7 @@ impl RelayError {
             RelayError::Nameless => Trouble::Nameless,
             RelayError::Replica => Trouble::Replica,
             RelayError::Disagreement(_) => Trouble::Disagreement,
-            // It passes with the bound.
+            // It ends by itself, after the staleness bound.
             RelayError::Renamed => Trouble::Asking,
             RelayError::Journal(_)
             | RelayError::Superseded
@@ -99,12 +100,13 @@ impl RelayError {
 }
 
 impl Relay {
-    /// Passes, again and again, until it is dropped.
+    /// Polls until the future is dropped.
     pub(crate) async fn run(&self, mut connection: MultiplexedConnection, process: &RedisId) -> Infallible {
         let mut last_reason = String::new();
         loop {
             let requests = self.polls.requests();
-            // Whoever asks waits for what is in the journal now: that somebody told Redis lately is not enough.
+            // A request waits for what is in the journal now, so a poll that another instance finished lately is not
+            // enough.
             let due = if self.polls.has_waiters(requests) { Duration::ZERO } else { POLL_MIN_AGE };
             match self.poll(&mut connection, process, due).await {
                 Ok(()) => {
@@ -115,9 +117,9 @@ impl Relay {
                 Err(last_error) => {
                     let reason = last_error.to_string();
                     self.set_last_error(Some((last_error.trouble(), reason.clone())));
-                    // What Redis refuses its keeper names.
+                    // The keeper reports errors of Redis.
                     if reason != last_reason && !matches!(last_error, RelayError::Redis(_)) {
-                        tracing::warn!(%reason, "Redis is not told what was committed");
+                        tracing::warn!(%reason, "committed changes are not propagated to Redis");
                         last_reason = reason;
                     }
                 }
@@ -126,7 +128,7 @@ impl Relay {
         }
     }
 
-    /// One pass; see `protocol::relay`.
+    /// One poll; see `protocol::relay`.
     pub(crate) async fn poll(
         &self,
         connection: &mut MultiplexedConnection,
@@ -134,13 +136,13 @@ impl Relay {
         due: Duration,
     ) -> Result<(), RelayError> {
         let database = self.find_database().await?;
-        // Only this task changes it: until the end of the pass, or until it finds another database.
+        // Only this task changes the prefix, so it stays the same until the poll ends or finds another database.
         let prefix = self.prefixes.present();
         let status = fetch_status(connection, &prefix, process).await?;
         let redis_id = status.redis_id.as_ref().ok_or(RelayError::Nameless)?;
         let live = status.live.as_deref().and_then(Certificate::parse);
         if live.as_ref().is_some_and(|live| live.database.as_ref() != Some(&database)) {
-            // It was another before, or is another now.
+            // Either the Redis carries a certificate of another database, or another database answers now.
             self.verify_database(&database).await?;
         }
         let mine = self.certificate(redis_id, database.clone());
@@ -166,7 +168,7 @@ impl Relay {
         };
         let since = self.changes_since(position.as_ref()).await?;
         if since.database != database {
-            // What was decided was decided about another one. The next pass knows this one.
+            // The plan was made for another database. The next poll makes one for this database.
             return Err(RelayError::AnotherDatabase);
         }
         if live.as_ref() != Some(&mine) && status.claim.is_some() {
@@ -178,7 +180,7 @@ impl Relay {
         self.mark(connection, &prefix, redis_id, status.now, &live, &position).await
     }
 
-    /// Why the last pass came to nothing.
+    /// Why the last poll failed, if it did.
     pub(crate) fn last_error(&self) -> Option<(Trouble, String)> {
         self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -187,15 +189,15 @@ impl Relay {
         *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = last_error;
     }
 
-    /// The certificate as this instance would write it, if it knows its database already.
+    /// The certificate that this instance would write; `None` before the journal has identified its database.
     pub(crate) fn expected_certificate(&self, redis_id: &RedisId) -> Option<Certificate> {
         Some(self.certificate(redis_id, self.known_database()?))
     }
 
-    /// Which database answers: as last heard.
+    /// The database that answered last. If none has, asks the journal.
     async fn find_database(&self) -> Result<DatabaseId, RelayError> {
         match self.known_database() {
-            Some(find_database) => Ok(find_database),
+            Some(database) => Ok(database),
             None => {
                 let database =
                     within(self.bound, self.journal.database()).await.map_err(RelayError::Journal)?;
@@ -216,23 +218,24 @@ impl Relay {
         self.prefixes.set_identity(DatabaseIdentity::Database(database.clone()));
     }
 
-    /// Asks the journal whether `find_database` answers now.
-    async fn verify_database(&self, find_database: &DatabaseId) -> Result<(), RelayError> {
+    /// Asks the journal whether `expected` is the database that answers now.
+    async fn verify_database(&self, expected: &DatabaseId) -> Result<(), RelayError> {
         let database = within(self.bound, self.journal.database()).await.map_err(RelayError::Journal)?;
         self.note_check();
-        if database == *find_database {
+        if database == *expected {
             return Ok(());
         }
         self.adopt_database(&database);
         Err(RelayError::AnotherDatabase)
     }
 
-    /// A database that has just got another name had another one, under which instances may still be granted their Redis: until
-    /// their watermark, which is from before, is older than the bound. Nothing is certified under the new name before, or a write
-    /// that is acknowledged under one name would not be seen by those who still read under the other.
+    /// Refuses to certify until the database has had its present identity for longer than the staleness bound. Before
+    /// that, other instances may still be granted Redis under the former identity, because their watermark is younger
+    /// than the bound: a write that is acknowledged under one identity would not be seen by readers under the other.
     ///
-    /// There is no such instance if this Redis says that it was certified under the new name already; or if the namespace carries no
-    /// claim, which every MARK renews: then nobody has certified it under any name, or all that it held is gone.
+    /// The caller skips this in two cases. If this Redis carries the certificate for the present identity, the wait is
+    /// over. If the namespace has no claim, which every MARK renews, no instance has certified this Redis, or all its
+    /// contents are gone.
     fn check_former_identity(&self) -> Result<(), RelayError> {
         match self.journal.identity_since() {
             Some(since) if since.elapsed() <= self.bound => Err(RelayError::Renamed),
@@ -240,8 +243,9 @@ impl Relay {
         }
     }
 
-    /// Other instances tell Redis, perhaps as roles with other rights: whether the journal is complete for this one shows only
-    /// to itself. Once within the bound is soon enough to know, and at once to know that it is complete again.
+    /// Asks the journal if this instance has not done so for half the staleness bound, or if the journal was incomplete
+    /// at the last answer. Other instances may poll as database roles with other rights, so only a question of its own
+    /// shows this instance whether the journal is complete for its role.
     async fn check_if_due(&self, database: &DatabaseId) -> Result<(), RelayError> {
         let last_check = *self.last_check.lock().unwrap_or_else(PoisonError::into_inner);
         let is_due = last_check.is_none_or(|last_check| last_check.elapsed() > self.bound / 2);
@@ -256,6 +260,7 @@ impl Relay {
     }
 
     async fn changes_since(&self, position: Option<&Position>) -> Result<ChangesSince, RelayError> {
+        // The poll's watermark is from before this question: after the bound it would be too old to grant anything.
         let since =
             within(self.bound, self.journal.changes_since(position)).await.map_err(RelayError::Journal)?;
         self.note_check();
@@ -274,16 +279,16 @@ impl Relay {
             let entries = sweep(connection, prefix, Sweep::Everything).await?;
             tracing::info!(
                 entries,
-                "nobody can say what this Redis missed: this database's entries there dropped"
+                "the changes that this Redis missed are unknown: this database's entries there dropped"
             );
             return Ok(());
         };
         let propagated = self.find_propagated(connection, prefix, &changes).await?;
         let touches = unpropagated_touches(changes, |change| propagated.contains(change), self.rules);
         let batch = Batch::of(prefix.namespace(), &touches);
-        // Before the reports of it arrive: they are its echo.
+        // Noted before the unlinks, because their pushes look up the cause.
         self.causes.note(&batch, Cause::Journal);
-        // In parts, each with a time-out of its own, and heartbeats in between.
+        // In batches: each has its own time-out, and heartbeats get their replies in between.
         for part in batch.unlinks().chunks(UNLINK_BATCH) {
             unlink(connection, &prefix.add_to_all(part)).await?;
         }
@@ -293,8 +298,8 @@ impl Relay {
         Ok(())
     }
 
-    /// Which of `changes` their writers have told here; none, where an ACL forbids to ask. Not by a GET, for then Redis would
-    /// track the names and report their end.
+    /// The ids of those `changes` that their writers have propagated to this Redis; none, if an ACL forbids the
+    /// question. It sends GETEX and not GET: after a GET, Redis would track the records and push their expiry.
     async fn find_propagated(
         &self,
         connection: &mut MultiplexedConnection,
@@ -317,7 +322,7 @@ impl Relay {
         Ok(propagated)
     }
 
-    /// Only now, when all has been told.
+    /// Runs MARK. Call it only after every touch has been unlinked: the watermark and the position claim that.
     async fn mark(
         &self,
         connection: &mut MultiplexedConnection,
@@ -336,7 +341,7 @@ impl Relay {
         Ok(())
     }
 
-    /// Only for a proof that breaks the rule: a certificate, and nothing told.
+    /// Certifies without propagating anything. Only a proof that breaks `CertifiesAfterReplay` uses it.
     async fn certify_without_replay(
         &self,
         connection: &mut MultiplexedConnection,
@@ -354,7 +359,7 @@ impl Relay {
     }
 }
 
-/// What a Redis of this identity carries when it may be used.
+/// The certificate that the Redis `redis_id` carries if it may be used.
 pub(crate) fn certificate(redis_id: &RedisId, database: Option<DatabaseId>, bound: Duration) -> Certificate {
     let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
     Certificate {

@@ -1,4 +1,5 @@
-//! The scripts, each one atomic step. LEASE, PERMIT, FILL and RELEASE touch an entry's key alone; PUT its tags' keys as well.
+//! The Lua scripts. Each is one atomic step. LEASE, PERMIT, FILL and RELEASE use only an entry's key; PUT also uses the
+//! keys of its tags.
 
 use std::time::Duration;
 
@@ -14,8 +15,9 @@ use crate::remote::redis::claim::JOURNALS;
 use crate::remote::redis::prefix::Prefix;
 use crate::remote::redis::{TAG_TTL, millis};
 
-/// ARGV: the frame to set, its milliseconds, and where something may be replaced, its fingerprint: the first
-/// 17 bytes, or all of a shorter value. A value of another type is nobody's frame, and is replaced.
+/// Sets a frame if the key is free or holds the given fingerprint; returns the frame that is under the key after that.
+/// ARGV: the frame to set, its TTL in milliseconds, and, if a value may be replaced, that value's fingerprint: the
+/// first 17 bytes, or all bytes of a shorter value. A value of another type is no frame of larder's, so it is replaced.
 const LEASE: &str = r"
 local standing = redis.pcall('GET', KEYS[1])
 if type(standing) == 'string' and string.sub(standing, 1, 17) ~= ARGV[3] then return standing end
@@ -23,8 +25,8 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return ARGV[1]
 ";
 
-/// As LEASE; a permit that stands there already is shared, so that of two that compute at once the first to put wins, and
-/// stands as long as the longer of the two asks.
+/// As LEASE, but a permit that is there already is shared: of two computations at once, the first to put wins. The
+/// shared permit lasts as long as the longer of the two requests.
 const PERMIT: &str = r"
 local standing = redis.pcall('GET', KEYS[1])
 if type(standing) == 'string' then
@@ -38,9 +40,10 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return ARGV[1]
 ";
 
-/// KEYS: the entry's, then its tags'. ARGV: the fingerprint of what has to stand there still, the entry's frame, its
-/// milliseconds, then the tags' frames. In one step, so that what was refused is said to be refused: an entry whose tag
-/// fell would be put in vain.
+/// Replaces a frame by an entry, if the frame is still there and every tag has its token.
+/// KEYS: the entry's, then its tags'. ARGV: the fingerprint of the frame that has to be under the key, the entry's
+/// frame, its TTL in milliseconds, then the tags' frames. The tags are checked in the same step, so that the caller
+/// learns of a refusal: an entry with an invalidated tag would be stored, and no read would serve it.
 const PUT: &str = r"
 local standing = redis.pcall('GET', KEYS[1])
 if type(standing) ~= 'string' or string.sub(standing, 1, 17) ~= ARGV[1] then return 0 end
@@ -51,22 +54,23 @@ redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1
 ";
 
-/// ARGV: the lease's frame, the entry's frame, its milliseconds.
+/// Replaces a lease by an entry, if that lease is still there. ARGV: the lease's frame, the entry's frame, its TTL in
+/// milliseconds.
 const FILL: &str = r"
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1
 ";
 
-/// ARGV: the lease's frame.
+/// Removes a lease, if it is still there. ARGV: the lease's frame.
 const RELEASE: &str = r"
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('UNLINK', KEYS[1])
 ";
 
-/// KEYS: what is to be unlinked, then the names of changes. ARGV: how many are to be unlinked, and for how many milliseconds
-/// the names are worth knowing. In one step, so that no Redis, and no copy of one, has a name without the unlinking.
-/// Allowed when memory is full, as UNLINK alone is.
+/// Unlinks keys and records changes as propagated. KEYS: the keys to unlink, then the keys of the records. ARGV: the
+/// number of keys to unlink, and the TTL of the records in milliseconds. It is one step, so that no Redis, replica or
+/// snapshot has a record without the unlinking. `allow-oom`: it runs when memory is full, as UNLINK alone does.
 const UNLINK_AND_RECORD: &str = r"#!lua flags=allow-oom
 local count = tonumber(ARGV[1])
 local unlinked = redis.call('UNLINK', unpack(KEYS, 1, count))
@@ -74,17 +78,18 @@ for nth = count + 1, #KEYS do redis.call('SET', KEYS[nth], '', 'PX', ARGV[2]) en
 return unlinked
 ";
 
-/// KEYS: the certificate, which every ACL for larder allows. A write that changes nothing: refused for whatever reason a
-/// lease or a fill would be refused, and where the key is missing it is missing again after this one step.
+/// A write that changes nothing: Redis refuses it for the same reasons for which it refuses a lease or a fill. KEYS: the
+/// certificate, because every ACL for larder allows it. If the key is missing, it is missing again after this one step.
 const PROBE: &str = r"
 if redis.call('SET', KEYS[1], '', 'NX') then redis.call('UNLINK', KEYS[1]) end
 return 1
 ";
 
-/// KEYS: certificate, watermark, position, the namespace's claim. ARGV: the history's name when the pass began, the pass's
-/// beginning in microseconds of Redis's clock, what the three are to be, what the claim is to be, and for how many milliseconds
-/// they stand. Does as `protocol::relay::decide_mark` decides: 1 set, 0 kept, -1 refused. Allowed when memory is full, for otherwise a
-/// full Redis would be unusable for ever.
+/// Does what `protocol::relay::decide_mark` decides, and returns 1 for set, 0 for kept, -1 for refused.
+/// KEYS: certificate, watermark, position, the namespace's claim. ARGV: the name of the history when the poll began; the
+/// beginning of the poll in microseconds of Redis's clock, which is the new watermark; the new certificate, position
+/// and claim; and their TTL in milliseconds. `allow-oom`: without it, a full Redis would never be certified and so
+/// never be used.
 const MARK: &str = r"#!lua flags=allow-oom
 local now = redis.call('TIME')
 now = now[1] * 1000000 + now[2]
@@ -107,8 +112,8 @@ redis.call('SET', KEYS[4], ARGV[5], 'PX', ARGV[6])
 return 1
 ";
 
-/// KEYS: the namespace's claim. ARGV: who claims it. Answers who has it. A value of another type is no claim, and is
-/// replaced.
+/// Claims a namespace if it is free; returns the claim that is there after that. KEYS: the namespace's claim. ARGV: the
+/// new claim. A value of another type is no claim, so it is replaced.
 const CLAIM: &str = r"
 local standing = redis.pcall('GET', KEYS[1])
 if type(standing) == 'string' then return standing end
@@ -116,13 +121,13 @@ redis.call('SET', KEYS[1], ARGV[1])
 return ARGV[1]
 ";
 
-/// For how long what MARK sets stands when no pass sets it again, as passes do every 200 ms while the database is in use: so what
-/// is left of a database that is gone goes by itself. As long as a tag's token, the longest-lived of all that is certified by it: in a
-/// Redis that carries no certificate this database's own entries are dropped before they are used. Longer than the outbox is kept, after which a position is of
-/// no use.
+/// The TTL of the keys that MARK sets. While the database is in use, a poll renews them every 200 ms; after that, they
+/// expire, so that nothing remains of a database that is gone. The TTL equals that of a tag token, the longest TTL of
+/// the keys that the certificate covers: in a Redis without a certificate, this database's entries are dropped before
+/// they are used. It is longer than the outbox keeps rows, and an older position is of no use.
 const MARK_TTL: Duration = TAG_TTL;
 
-/// Sent by their hash; redis-rs loads a script that the server does not know.
+/// The scripts by their hash. redis-rs sends the hash, and loads the script if the server does not know it.
 pub(crate) struct Scripts {
     set_frame: Script,
     permit: Script,
@@ -150,7 +155,7 @@ impl Scripts {
         }
     }
 
-    /// LEASE, with whatever frame.
+    /// Runs LEASE with the given frame.
     pub(crate) async fn set_frame(
         &self,
         connection: MultiplexedConnection,
@@ -219,17 +224,17 @@ impl Scripts {
         &self,
         mut connection: MultiplexedConnection,
         keys: &[Bytes],
-        told: &[Bytes],
+        records: &[Bytes],
         known_for: Duration,
     ) -> RedisResult<u64> {
         let mut call = self.unlink_and_record.arg(keys.len());
-        for key in keys.iter().chain(told) {
+        for key in keys.iter().chain(records) {
             call.key(&key[..]);
         }
         call.arg(millis(known_for)).invoke_async(&mut connection).await
     }
 
-    /// Whether Redis takes writes.
+    /// Returns an error if Redis takes no writes.
     pub(crate) async fn probe(
         &self,
         mut connection: MultiplexedConnection,
@@ -238,7 +243,7 @@ impl Scripts {
         self.probe.key(&prefix.certificate_key()[..]).invoke_async(&mut connection).await
     }
 
-    /// Claims the namespace for `installation` if it is free; says whose it is then.
+    /// Claims the namespace for `installation` if it is free; returns the claim that is there after that.
     pub(crate) async fn claim(
         &self,
         connection: &mut MultiplexedConnection,
@@ -286,12 +291,12 @@ async fn set_over(
     call.invoke_async(&mut connection).await
 }
 
-/// What MARK is to set.
+/// What MARK sets.
 pub(crate) struct MarkArguments<'a> {
-    /// Redis's clock before the database's snapshot: the watermark.
+    /// The watermark: Redis's clock before the database's snapshot was taken.
     pub(crate) began: RedisTime,
     /// The certificate.
     pub(crate) live: Bytes,
-    /// The snapshot.
+    /// The position of the database's snapshot.
     pub(crate) position: &'a Position,
 }

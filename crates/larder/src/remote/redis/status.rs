@@ -1,4 +1,4 @@
-//! What a Redis says of itself, in one round trip: its clock, its history, and what it carries for the protocol.
+//! The status of a Redis, read in one round trip: its clock, its history, and the keys that it carries for the protocol.
 
 use bytes::Bytes;
 use redis::RedisResult;
@@ -10,12 +10,12 @@ use crate::protocol::certificate::RedisTime;
 use crate::remote::redis::prefix::Prefix;
 use crate::remote::redis::redis_id::RedisId;
 
-/// The answer.
+/// The status of a Redis.
 #[derive(Debug)]
 pub(crate) struct RedisStatus {
     /// Redis's clock.
     pub(crate) now: RedisTime,
-    /// The history and the role, as Redis names them; `None` when its answer cannot be read.
+    /// The history and the role, as Redis names them; `None` if its INFO does not contain them.
     pub(crate) redis_id: Option<RedisId>,
     /// The certificate that it carries.
     pub(crate) live: Option<Bytes>,
@@ -23,19 +23,19 @@ pub(crate) struct RedisStatus {
     pub(crate) watermark: Option<RedisTime>,
     /// The position.
     pub(crate) position: Option<Position>,
-    /// Who uses the namespace; see `claim`.
+    /// The claim of the namespace; see `claim`.
     pub(crate) claim: Option<String>,
 }
 
-/// Asks. `process` is who it was when the connection was made: a connection leads to one process only.
+/// Reads the status. `process` is the identity from the start of the connection, which never leads to another process.
 pub(crate) async fn fetch_status(
     connection: &mut MultiplexedConnection,
     prefix: &Prefix,
     process: &RedisId,
 ) -> RedisResult<RedisStatus> {
     let mut pipe = redis::pipe();
-    // The clock first: what else is read is then no older than it says.
-    // MGET takes a value of another type for none, which MARK then replaces.
+    // TIME comes first, and Redis keeps the order: so everything that is read is at least as new as the clock says.
+    // MGET returns nil for a value of another type, which MARK then replaces.
     pipe.cmd("TIME").cmd("MGET");
     let claim = prefix.claim_key();
     for key in [prefix.certificate_key(), prefix.watermark_key(), prefix.position_key(), claim] {
@@ -55,13 +55,13 @@ pub(crate) async fn fetch_status(
     })
 }
 
-/// Asks a new connection who is at its other end.
+/// Reads the identity of the Redis at the other end of a new connection.
 pub(crate) async fn identify(
     connection: &mut MultiplexedConnection,
 ) -> RedisResult<Result<RedisId, Trouble>> {
     let mut pipe = redis::pipe();
     pipe.cmd("INFO").arg("server").cmd("INFO").arg("replication");
-    // Every read asks for it: where an ACL forbids it, that had better be known now.
+    // Every read sends ROLE. If an ACL forbids it, this fails now and not at each read.
     pipe.cmd("ROLE").ignore();
     let (server, replication): (String, String) = pipe.query_async(connection).await?;
     Ok(RedisId::parse(&server, &replication))

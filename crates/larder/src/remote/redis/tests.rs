@@ -1,4 +1,4 @@
-//! What `Remote` demands of an implementation, held against a real Redis.
+//! The invariants of `Remote`, checked against a real Redis.
 
 use std::sync::Mutex;
 
@@ -7,7 +7,7 @@ use larder_testbed::Redis;
 use super::*;
 use crate::protocol::frame::fingerprint;
 
-/// Notes what it is told, in the order in which it is told.
+/// Notes the keys of all pushes, in their order.
 #[derive(Default)]
 struct Notes {
     pushed: Mutex<Vec<Bytes>>,
@@ -22,7 +22,7 @@ impl Listener for Notes {
 }
 
 impl Notes {
-    /// How often `key` was reported since the last time somebody asked.
+    /// How often `key` was reported since the last call.
     fn take(&self, key: &Bytes) -> usize {
         let mut pushed = self.pushed.lock().unwrap();
         let count = pushed.iter().filter(|pushed| *pushed == key).count();
@@ -71,7 +71,7 @@ const OTHER: Bytes = Bytes::from_static(b"ns:values:other");
 const TTL: Duration = Duration::from_secs(60);
 
 fn frame(text: &str) -> Bytes {
-    // The script looks at the first 17 bytes only: here a kind and an id that differ by text.
+    // The script compares only the first 17 bytes: here a kind and an id that depend on `text`.
     Bytes::from(format!("V{text:<16}and the rest"))
 }
 
@@ -106,17 +106,17 @@ async fn only_the_frame_that_was_read_is_replaced() {
     };
     fill("one").await;
     let read = fingerprint(&frame("one"));
-    // Filled again in between, with the same value under another fill id (ABA).
+    // Another fill in between, with another fill id: the key changes from an entry to nothing to an entry (ABA).
     fill("two").await;
     let token = Token::random();
-    let standing = tier.lease(&KEY, token, Some(&read), &[]).await.unwrap().existing;
-    assert_eq!(standing, frame("two"));
+    let existing = tier.lease(&KEY, token, Some(&read), &[]).await.unwrap().existing;
+    assert_eq!(existing, frame("two"));
     let read = fingerprint(&frame("two"));
     assert_eq!(tier.lease(&KEY, token, Some(&read), &[]).await.unwrap().existing, token.lease_frame());
 }
 
 #[tokio::test]
-async fn a_lease_is_given_up_only_by_its_holder() {
+async fn only_its_holder_releases_a_lease() {
     let redis = Redis::start().unwrap();
     let (tier, _) = tier(&redis).await;
     let (mine, theirs) = (Token::random(), Token::random());
@@ -137,7 +137,7 @@ async fn a_lease_expires_by_itself() {
 }
 
 #[tokio::test]
-async fn two_who_mint_a_tag_at_once_agree_on_its_token() {
+async fn two_leases_that_mint_a_tag_at_once_get_the_same_token() {
     let redis = Redis::start().unwrap();
     let (first, _) = tier(&redis).await;
     let (second, _) = tier(&redis).await;
@@ -150,8 +150,8 @@ async fn two_who_mint_a_tag_at_once_agree_on_its_token() {
     assert_eq!(a, b);
 }
 
-/// Both replies and reports come in the server's order, and reports are handled before later replies arrive:
-/// when a reply is here, so is every report of a change that was made before it.
+/// Pushes and replies arrive in the server's order, and a push is handled before a later reply is delivered. So when a
+/// read returns, every change before its reply has been reported.
 #[tokio::test]
 async fn a_change_is_reported_before_any_reply_that_was_sent_after_it() {
     let redis = Redis::start().unwrap();
@@ -169,7 +169,7 @@ async fn a_change_is_reported_before_any_reply_that_was_sent_after_it() {
 }
 
 #[tokio::test]
-async fn own_changes_are_reported_like_anybody_elses() {
+async fn an_instances_own_changes_are_reported_to_it() {
     let redis = Redis::start().unwrap();
     let (tier, notes) = tier(&redis).await;
     let token = Token::random();
@@ -186,7 +186,7 @@ async fn own_changes_are_reported_like_anybody_elses() {
 }
 
 #[tokio::test]
-async fn bad_urls_are_refused_without_showing_a_password() {
+async fn an_error_about_a_url_never_shows_its_password() {
     let bad = ["rediss://:secret@host", "http://:secret@host", "secret", "", "redis://:secret@host:99999"];
     for url in bad {
         let error = Dialler::parse(url, Duration::from_millis(250)).err().expect(url);
@@ -196,10 +196,10 @@ async fn bad_urls_are_refused_without_showing_a_password() {
 }
 
 #[tokio::test]
-async fn a_master_that_was_demoted_answers_no_read_not_even_before_the_next_heartbeat() {
+async fn a_demoted_master_answers_no_read_even_before_the_next_heartbeat() {
     let redis = Redis::start().unwrap();
     let (tier, _) = tier(&redis).await;
     assert_eq!(tier.read(&[KEY]).await, Ok(vec![None]));
     redis.command(&["REPLICAOF", "127.0.0.1", "1"]).unwrap();
-    assert!(tier.read(&[KEY]).await.is_err(), "its connections are open, and it has what it has");
+    assert!(tier.read(&[KEY]).await.is_err(), "although its connection is open and it has values");
 }

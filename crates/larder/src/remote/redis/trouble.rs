@@ -1,11 +1,11 @@
-//! What an error of Redis means for its operator.
+//! Which trouble an error of Redis is for its operator.
 
 use redis::{ErrorKind, RedisError, ServerError};
 
 use crate::health::Trouble;
 
-/// What is wrong, by the code with which Redis begins each error. The codes are its interface; the words after them are
-/// not, and are asked only where the code is the general `ERR`.
+/// The trouble behind `error`, by the code with which Redis begins each error. The codes are part of Redis's interface
+/// and the words after them are not, so the words decide only if the code has no trouble of its own, such as `ERR`.
 pub(crate) fn of(error: &RedisError) -> Trouble {
     if error.is_timeout() {
         return Trouble::Silent;
@@ -14,19 +14,19 @@ pub(crate) fn of(error: &RedisError) -> Trouble {
         (ErrorKind::AuthenticationFailed, _) => Trouble::Unauthenticated,
         (ErrorKind::RESP3NotSupported, _) => Trouble::TooOld,
         (_, Some(code)) => of_code(&code).unwrap_or_else(|| of_words(&error.to_string())),
-        // What redis-rs words itself, such as of a database that could not be selected.
+        // redis-rs wrote the words, for example about a database that it could not select.
         (ErrorKind::Server(_) | ErrorKind::Extension, None) => of_words(&error.to_string()),
         (_, None) => Trouble::Away,
     }
 }
 
-/// The code with which Redis begins its refusal; `None` for an error that is not Redis's own. `RedisError::code` knows none
-/// for most of those that come from a pipeline.
+/// The code with which Redis begins its refusal; `None` if Redis did not send the error. `RedisError::code` returns no
+/// code for most errors of a pipeline, so it is not used here.
 pub(crate) fn code(error: &RedisError) -> Option<String> {
     refusal(error).map(|refusal| refusal.code().to_owned())
 }
 
-/// What Redis says in its refusal, to be shown to administrators.
+/// The code and words of Redis's refusal, for administrators.
 pub(crate) fn words(error: &RedisError) -> String {
     match refusal(error) {
         Some(refusal) => format!("{} {}", refusal.code(), refusal.details().unwrap_or_default()),
@@ -35,7 +35,7 @@ pub(crate) fn words(error: &RedisError) -> String {
 }
 
 fn refusal(error: &RedisError) -> Option<ServerError> {
-    // Cloned to be asked: its text is shared.
+    // `into_server_errors` consumes the error. The clone is cheap, because it shares the text.
     error.clone().into_server_errors()?.first().map(|(_, refusal)| refusal.clone())
 }
 
@@ -56,7 +56,7 @@ fn of_code(code: &str) -> Option<Trouble> {
 
 fn of_words(words: &str) -> Trouble {
     let has = |part| words.contains(part);
-    // Redis 7.0 answers a script so, whose user an ACL forbids a command or a key.
+    // Redis 7.0 replies so to a script if an ACL forbids its user a command or a key.
     if has("The user executing the script can't") {
         Trouble::Forbidden
     } else if has("max number of clients") {
@@ -70,8 +70,9 @@ fn of_words(words: &str) -> Trouble {
     }
 }
 
-/// Whether Redis refuses to report changes for good, so that the tier has to be used without copies in memory. Any other
-/// error passes: a connection that was made while a script ran would stay untracked for as long as it lives.
+/// Whether Redis refuses tracking permanently, so that the tier has to be used without copies in memory. Any other
+/// error is temporary, such as BUSY while a script runs. The caller then has to dial again, because a connection
+/// without tracking stays untracked until it closes.
 pub(crate) fn forbids_tracking(error: &RedisError) -> bool {
     matches!(of(error), Trouble::Forbidden | Trouble::CommandMissing | Trouble::Refused)
 }
