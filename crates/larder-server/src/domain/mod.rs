@@ -11,6 +11,7 @@ pub mod caches;
 pub mod contact;
 pub mod cursor;
 mod fields;
+pub mod filter;
 pub mod identity;
 pub mod invalid;
 pub mod leaderboard;
