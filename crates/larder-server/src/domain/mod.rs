@@ -33,3 +33,5 @@ pub mod statistics;
 pub mod text;
 pub mod timestamp;
 pub mod user;
+pub(crate) mod user_body;
+pub(crate) mod user_columns;
