@@ -11,7 +11,7 @@ use crate::domain::patch::UserPatch;
 use crate::domain::second_factor::{RecoveryCode, SecondFactor, TotpCode};
 use crate::domain::user::NewUser;
 pub(crate) use crate::domain::user_body::ProfileFields;
-use crate::domain::user_body::{read, read_whole};
+use crate::domain::user_body::{self, Missing};
 use crate::domain::user_columns::SetBy;
 
 const TOKEN_BYTES: usize = 512;
@@ -86,7 +86,8 @@ impl RegisterBody {
     /// Every field that is wrong, missing or unknown.
     pub fn parse(body: Value) -> Result<Self, ValidationErrors> {
         let mut fields = Fields::of(body)?;
-        let user = read_new_user(&mut fields);
+        let all = [(SetBy::Own, Missing::Cleared), (SetBy::Profile, Missing::Cleared)];
+        let user = user_body::read(&mut fields, &all);
         let password = fields.required("password", Password::parse);
         fields.finish(user.new_user().zip(password).map(|(user, password)| Self { user, password }))
     }
@@ -99,8 +100,12 @@ impl CreateUserBody {
     /// Every field that is wrong, missing or unknown.
     pub fn parse(body: Value) -> Result<Self, ValidationErrors> {
         let mut fields = Fields::of(body)?;
-        let mut user = read_new_user(&mut fields);
-        read(&mut fields, SetBy::Manager, &mut user);
+        let all = [
+            (SetBy::Own, Missing::Cleared),
+            (SetBy::Profile, Missing::Cleared),
+            (SetBy::Manager, Missing::Stays),
+        ];
+        let user = user_body::read(&mut fields, &all);
         let password = fields.optional("password", Password::parse);
         fields.finish(user.new_user().map(|user| Self { user, password }))
     }
@@ -113,10 +118,8 @@ impl PatchUserBody {
     /// Every field that is wrong or unknown.
     pub fn parse(body: Value) -> Result<Self, ValidationErrors> {
         let mut fields = Fields::of(body)?;
-        let mut patch = UserPatch::default();
-        for set_by in [SetBy::Own, SetBy::Manager, SetBy::Profile] {
-            read(&mut fields, set_by, &mut patch);
-        }
+        let all = [SetBy::Own, SetBy::Manager, SetBy::Profile].map(|set_by| (set_by, Missing::Stays));
+        let patch = user_body::read(&mut fields, &all);
         fields.finish(Some(Self(patch)))
     }
 }
@@ -128,10 +131,12 @@ impl PutUserBody {
     /// Every field that is wrong, missing or unknown.
     pub fn parse(body: Value) -> Result<Self, ValidationErrors> {
         let mut fields = Fields::of(body)?;
-        let mut patch = UserPatch::default();
-        read_whole(&mut fields, SetBy::Own, &mut patch);
-        read(&mut fields, SetBy::Manager, &mut patch);
-        read_whole(&mut fields, SetBy::Profile, &mut patch);
+        let all = [
+            (SetBy::Own, Missing::Cleared),
+            (SetBy::Manager, Missing::Stays),
+            (SetBy::Profile, Missing::Cleared),
+        ];
+        let patch = user_body::read(&mut fields, &all);
         fields.finish(Some(Self(patch)))
     }
 }
@@ -143,8 +148,7 @@ impl PatchProfileBody {
     /// Every field that is wrong or unknown.
     pub fn parse(body: Value) -> Result<Self, ValidationErrors> {
         let mut fields = Fields::of(body)?;
-        let mut patch = UserPatch::default();
-        read(&mut fields, SetBy::Profile, &mut patch);
+        let patch = user_body::read(&mut fields, &[(SetBy::Profile, Missing::Stays)]);
         fields.finish(Some(Self(patch)))
     }
 }
@@ -156,8 +160,7 @@ impl PutProfileBody {
     /// Every field that is wrong or unknown.
     pub fn parse(body: Value) -> Result<Self, ValidationErrors> {
         let mut fields = Fields::of(body)?;
-        let mut patch = UserPatch::default();
-        read_whole(&mut fields, SetBy::Profile, &mut patch);
+        let patch = user_body::read(&mut fields, &[(SetBy::Profile, Missing::Cleared)]);
         fields.finish(Some(Self(patch)))
     }
 }
@@ -237,15 +240,6 @@ pub(crate) fn second_factor(fields: &mut Fields) -> Option<SecondFactor> {
         (Some(_), Some(_)) => fields.refuse("recovery_code", "must not stand beside totp_code"),
         (totp, recovery) => totp.or(recovery),
     }
-}
-
-/// Reads of a new user what everybody may set.
-fn read_new_user(fields: &mut Fields) -> UserPatch {
-    let mut user = UserPatch::default();
-    for set_by in [SetBy::Own, SetBy::Profile] {
-        read_whole(fields, set_by, &mut user);
-    }
-    user
 }
 
 #[cfg(test)]

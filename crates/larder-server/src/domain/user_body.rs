@@ -13,27 +13,28 @@ use crate::domain::role::Role;
 use crate::domain::text::{Text, component};
 use crate::domain::user_columns::{SetBy, with_user_columns};
 
+/// What becomes of a column that a body leaves out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// It stays.
+    Stays,
+    /// It is cleared; if it cannot be empty, the body is refused.
+    Cleared,
+}
+
 /// What a field of a body does to a column.
 trait Field: Sized {
-    /// Reads it from a body in which a missing field stays.
-    fn read(fields: &mut Fields, name: &'static str) -> Self;
-    /// Reads it from a body that says everything: a missing field is cleared, or refused if it cannot be empty.
-    fn read_whole(fields: &mut Fields, name: &'static str) -> Self {
-        Self::read(fields, name)
-    }
+    /// Reads it.
+    fn read(fields: &mut Fields, name: &'static str, missing: Missing) -> Self;
     /// Its schema.
     fn schema() -> RefOr<Schema>;
 }
 
 impl<T: Text> Field for Patch<T> {
-    fn read(fields: &mut Fields, name: &'static str) -> Self {
-        fields.patch(name, T::parse)
-    }
-
-    fn read_whole(fields: &mut Fields, name: &'static str) -> Self {
-        match Self::read(fields, name) {
-            Self::Keep => Self::Clear,
-            set => set,
+    fn read(fields: &mut Fields, name: &'static str, missing: Missing) -> Self {
+        match fields.patch(name, T::parse) {
+            Self::Keep if missing == Missing::Cleared => Self::Clear,
+            patch => patch,
         }
     }
 
@@ -43,12 +44,11 @@ impl<T: Text> Field for Patch<T> {
 }
 
 impl<T: Text> Field for Option<T> {
-    fn read(fields: &mut Fields, name: &'static str) -> Self {
-        fields.replacing(name, T::parse)
-    }
-
-    fn read_whole(fields: &mut Fields, name: &'static str) -> Self {
-        fields.required(name, T::parse)
+    fn read(fields: &mut Fields, name: &'static str, missing: Missing) -> Self {
+        match missing {
+            Missing::Stays => fields.replacing(name, T::parse),
+            Missing::Cleared => fields.required(name, T::parse),
+        }
     }
 
     fn schema() -> RefOr<Schema> {
@@ -57,12 +57,8 @@ impl<T: Text> Field for Option<T> {
 }
 
 impl Field for Option<Skills> {
-    fn read(fields: &mut Fields, name: &'static str) -> Self {
-        fields.skills(name)
-    }
-
-    fn read_whole(fields: &mut Fields, name: &'static str) -> Self {
-        Some(fields.skills(name).unwrap_or_default())
+    fn read(fields: &mut Fields, name: &'static str, missing: Missing) -> Self {
+        fields.skills(name).or_else(|| (missing == Missing::Cleared).then(Skills::default))
     }
 
     fn schema() -> RefOr<Schema> {
@@ -71,7 +67,7 @@ impl Field for Option<Skills> {
 }
 
 impl Field for Option<Role> {
-    fn read(fields: &mut Fields, name: &'static str) -> Self {
+    fn read(fields: &mut Fields, name: &'static str, _: Missing) -> Self {
         fields.replacing(name, Role::from_str)
     }
 
@@ -81,7 +77,7 @@ impl Field for Option<Role> {
 }
 
 impl Field for Option<bool> {
-    fn read(fields: &mut Fields, name: &'static str) -> Self {
+    fn read(fields: &mut Fields, name: &'static str, _: Missing) -> Self {
         fields.flag(name)
     }
 
@@ -91,21 +87,18 @@ impl Field for Option<bool> {
 }
 
 /// Declares what is done with every column. The row `bio: Option<text::Bio>, Profile, …` is read by
-/// `patch.bio = read(fields, "bio")` if `set_by` is `Profile`.
+/// `patch.bio = Field::read(fields, "bio", missing)` if `set_by` is `Profile`.
 macro_rules! user_fields {
     ($($name:ident: $type:ty, $set_by:ident $(, $mark:ident $value:tt)*;)+) => {
-        /// Reads the columns that `set_by` sets, of a body in which a missing field stays.
-        pub(super) fn read(fields: &mut Fields, set_by: SetBy, patch: &mut UserPatch) {
-            $(if set_by == SetBy::$set_by {
-                patch.$name = Field::read(fields, stringify!($name));
-            })+
-        }
-
-        /// Reads the columns that `set_by` sets, of a body that says everything.
-        pub(super) fn read_whole(fields: &mut Fields, set_by: SetBy, patch: &mut UserPatch) {
-            $(if set_by == SetBy::$set_by {
-                patch.$name = Field::read_whole(fields, stringify!($name));
-            })+
+        /// Reads the columns by who sets them.
+        pub(super) fn read(fields: &mut Fields, sets: &[(SetBy, Missing)]) -> UserPatch {
+            let mut patch = UserPatch::default();
+            for (set_by, missing) in sets.iter().copied() {
+                $(if set_by == SetBy::$set_by {
+                    patch.$name = Field::read(fields, stringify!($name), missing);
+                })+
+            }
+            patch
         }
 
         /// The schemas of the columns that `set_by` sets, by name. What every user must have is left out, because each
