@@ -41,9 +41,9 @@ mod search;
 mod sql;
 
 use larder_sql::database::Database;
-use larder_sql::migrating::{Migrated, Migrations};
+use larder_sql::migrating::{MigrationOutcome, Migrations};
 use larder_sql::options::DatabaseOptions;
-use larder_sql::write::Write;
+use larder_sql::write::WriteTransaction;
 use sqlx::Row;
 use sqlx::migrate::Migrator;
 
@@ -85,7 +85,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::open`].
-    pub async fn migrated(options: &DatabaseOptions) -> Result<(Self, Migrated), StoreError> {
+    pub async fn migrated(options: &DatabaseOptions) -> Result<(Self, MigrationOutcome), StoreError> {
         let database = Database::open(options).await?;
         let migrated = database.migrate(Migrations { postgres: &POSTGRES, sqlite: &SQLITE }).await?;
         Ok((Self { database, recorder: None, actor: Actor::Nobody }, migrated))
@@ -125,7 +125,7 @@ impl Store {
 
     /// A write that locks this user's row first. Of an instance's writers about one user at most one has a connection, so
     /// that a user whom somebody holds in psql holds up nobody else's writes.
-    async fn begin_for(&self, user: UserId) -> Result<Write, StoreError> {
+    async fn begin_for(&self, user: UserId) -> Result<WriteTransaction, StoreError> {
         Ok(self.database.begin_for(&user.to_string()).await?)
     }
 

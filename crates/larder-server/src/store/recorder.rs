@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use larder::journal::{ChangeId, Touch};
-use larder_sql::write::Write;
+use larder_sql::write::WriteTransaction;
 
 use crate::domain::audit::{Actor, Event};
 use crate::store::error::StoreError;
@@ -57,7 +57,11 @@ impl Store {
     ///
     /// The one way to commit, so that no write forgets the log: `&[]` says that this one leaves no trace there, and a
     /// comment beside it says why.
-    pub(super) async fn commit(&self, mut write: Write, events: &[Event]) -> Result<(), StoreError> {
+    pub(super) async fn commit(
+        &self,
+        mut write: WriteTransaction,
+        events: &[Event],
+    ) -> Result<(), StoreError> {
         audit::record(&mut write, self.actor, events).await?;
         let Some(recorder) = &self.recorder else {
             write.commit().await?;

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use larder_sql::write::Write;
+use larder_sql::write::WriteTransaction;
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::{Any, Row};
 
@@ -200,7 +200,7 @@ with_user_columns!(user_row);
 pub(crate) const COLUMNS: usize = EDITABLE.len() + 3;
 
 /// Writes one user.
-pub(crate) async fn insert(write: &mut Write, user: &User) -> Result<(), sqlx::Error> {
+pub(crate) async fn insert(write: &mut WriteTransaction, user: &User) -> Result<(), sqlx::Error> {
     static INSERT: LazyLock<String> = LazyLock::new(|| {
         format!(concat!("INSERT INTO users (", columns!(), ") VALUES {}"), placeholders::rows(1, COLUMNS))
     });
@@ -209,7 +209,7 @@ pub(crate) async fn insert(write: &mut Write, user: &User) -> Result<(), sqlx::E
 }
 
 /// Writes every column of a user that a change may write.
-pub(crate) async fn update(write: &mut Write, user: &User) -> Result<(), sqlx::Error> {
+pub(crate) async fn update(write: &mut WriteTransaction, user: &User) -> Result<(), sqlx::Error> {
     static UPDATE: LazyLock<String> = LazyLock::new(|| {
         let set = EDITABLE.iter().zip(1..).map(|(column, number)| format!("{column} = ${number}"));
         let set = set.collect::<Vec<_>>().join(", ");
@@ -261,7 +261,10 @@ where
 
 /// The user as far as it can be read, with its row locked until the transaction ends: the first thing that a
 /// [`Store::begin_for`] does.
-pub(crate) async fn locked_as_read(write: &mut Write, id: UserId) -> Result<Option<AsRead>, StoreError> {
+pub(crate) async fn locked_as_read(
+    write: &mut WriteTransaction,
+    id: UserId,
+) -> Result<Option<AsRead>, StoreError> {
     let select = write.locking(select_user!("WHERE users.id = $1"));
     let row = sqlx::query(select).bind(id.to_string()).fetch_optional(write.statement()).await?;
     Ok(row.as_ref().map(as_read).transpose()?)
@@ -269,7 +272,7 @@ pub(crate) async fn locked_as_read(write: &mut Write, id: UserId) -> Result<Opti
 
 /// As [`locked_as_read`], for writes that set none of the user's fields: a bio that cannot be read must not keep
 /// points from being booked, nor sessions from being ended.
-pub(crate) async fn locked(write: &mut Write, id: UserId) -> Result<Option<User>, StoreError> {
+pub(crate) async fn locked(write: &mut WriteTransaction, id: UserId) -> Result<Option<User>, StoreError> {
     Ok(locked_as_read(write, id).await?.map(|read| read.user))
 }
 
