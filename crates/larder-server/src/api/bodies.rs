@@ -5,37 +5,8 @@
 use utoipa::ToSchema;
 
 use crate::domain::contact::{Email, Phone};
-use crate::domain::identity::{ExternalId, UserId, Username};
-use crate::domain::profile::{AvatarUrl, Skills};
-use crate::domain::role::Role;
-
-/// What everybody may say of themselves.
-#[derive(ToSchema)]
-pub(crate) struct Profile {
-    phone: Option<Phone>,
-    #[schema(min_length = 1, max_length = 200)]
-    full_name: Option<String>,
-    #[schema(min_length = 1, max_length = 2000)]
-    bio: Option<String>,
-    #[schema(min_length = 1, max_length = 200)]
-    occupation: Option<String>,
-    #[schema(min_length = 1, max_length = 200)]
-    location: Option<String>,
-    avatar_url: Option<AvatarUrl>,
-    skills: Option<Skills>,
-    #[schema(min_length = 1, max_length = 4000)]
-    experience: Option<String>,
-}
-
-/// What only those set who manage a user.
-#[derive(ToSchema)]
-pub(crate) struct Managed {
-    external_id: Option<ExternalId>,
-    #[schema(nullable = false)]
-    role: Option<Role>,
-    #[schema(nullable = false)]
-    is_active: Option<bool>,
-}
+use crate::domain::identity::{UserId, Username};
+use crate::domain::user_body::{Managed, Profile};
 
 /// Oneself.
 #[derive(ToSchema)]

@@ -38,6 +38,7 @@ impl BadgeType {
 }
 
 text_type! {
+    @bare
     /// What an application keeps with an achievement: a JSON object of at most 4 KiB, as its text.
     AwardData
 }

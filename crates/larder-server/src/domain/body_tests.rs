@@ -3,7 +3,9 @@
 use serde_json::json;
 
 use super::*;
+use crate::domain::patch::Patch;
 use crate::domain::profile::Skills;
+use crate::domain::role::Role;
 
 fn names(errors: &ValidationErrors) -> Vec<&str> {
     errors.iter().map(|(name, _)| name).collect()

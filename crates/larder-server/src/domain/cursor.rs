@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
+use crate::domain::filter::Filter;
 use crate::domain::identity::UserId;
 use crate::domain::invalid::Invalid;
-use crate::domain::paging::Filter;
 use crate::domain::search::SearchTerm;
 use crate::domain::sort::{Sort, SortBy};
 use crate::domain::timestamp::Timestamp;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
 use crate::domain::cursor::{Cursor, Scope};
+pub use crate::domain::filter::Filter;
 use crate::domain::invalid::{Invalid, ValidationErrors};
 use crate::domain::role::Role;
 use crate::domain::search::SearchTerm;
@@ -85,15 +86,6 @@ pub enum Position {
     Page(Page),
     /// After a cursor.
     Cursor(Cursor),
-}
-
-/// Of which users a list is; the default is all.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Filter {
-    /// Only users of this role.
-    pub role: Option<Role>,
-    /// Only active or only inactive users.
-    pub is_active: Option<bool>,
 }
 
 /// A part of a list of users.

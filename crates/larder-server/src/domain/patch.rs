@@ -1,11 +1,9 @@
 //! A change of a user: for every field keep, clear or set.
 
-use crate::domain::contact::{Email, Phone};
-use crate::domain::identity::{ExternalId, Username};
-use crate::domain::profile::{AvatarUrl, Skills};
-use crate::domain::role::Role;
-use crate::domain::text::{Bio, Experience, FullName, Location, Occupation};
-use crate::domain::user::User;
+use crate::domain::text::Text;
+use crate::domain::user::{NewUser, User};
+use crate::domain::user_columns::{SetBy, with_user_columns};
+use crate::domain::{contact, identity, profile, role, text};
 
 /// What happens to one field that may be empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,34 +17,85 @@ pub enum Patch<T> {
     Set(T),
 }
 
-impl<T: Clone> Patch<T> {
-    fn apply(&self, field: &mut Option<T>) {
-        match self {
-            Self::Keep => {}
-            Self::Clear => *field = None,
-            Self::Set(value) => *field = Some(value.clone()),
+/// A field that a change may set.
+pub trait Column {
+    /// What may happen to it; the default keeps it.
+    type Change: Default;
+
+    /// Makes the change.
+    fn apply(&mut self, change: &Self::Change);
+}
+
+/// A field that is never empty.
+pub trait Filled: Clone {}
+
+impl<T: Text + Clone> Filled for T {}
+impl Filled for profile::Skills {}
+impl Filled for role::Role {}
+impl Filled for bool {}
+
+impl<T: Clone> Column for Option<T> {
+    type Change = Patch<T>;
+
+    fn apply(&mut self, change: &Patch<T>) {
+        match change {
+            Patch::Keep => {}
+            Patch::Clear => *self = None,
+            Patch::Set(value) => *self = Some(value.clone()),
         }
     }
 }
 
-/// A change of a user. `None` and [`Patch::Keep`] leave a field alone; the default changes nothing.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each field is named after its type, which is documented")]
-pub struct UserPatch {
-    pub external_id: Patch<ExternalId>,
-    pub email: Option<Email>,
-    pub username: Option<Username>,
-    pub phone: Patch<Phone>,
-    pub full_name: Patch<FullName>,
-    pub bio: Patch<Bio>,
-    pub occupation: Patch<Occupation>,
-    pub location: Patch<Location>,
-    pub avatar_url: Patch<AvatarUrl>,
-    pub skills: Option<Skills>,
-    pub experience: Patch<Experience>,
-    pub role: Option<Role>,
-    pub is_active: Option<bool>,
+impl<T: Filled> Column for T {
+    type Change = Option<T>;
+
+    fn apply(&mut self, change: &Option<T>) {
+        if let Some(value) = change {
+            *self = value.clone();
+        }
+    }
 }
+
+/// Declares the change of a user. The row `bio: Option<text::Bio>, …` gives it `pub bio: Patch<text::Bio>`, and
+/// `email: contact::Email, …` gives it `pub email: Option<contact::Email>`.
+macro_rules! user_patch {
+    ($(
+        $name:ident: $type:ty, $set_by:ident
+        $(, needed $needed:ident)? $(, shown $shown:ident)? $(, behind $behind:ident)? $(, initially $initial:expr)?;
+    )+) => {
+        /// A change of a user. `None` and [`Patch::Keep`] leave a field alone; the default changes nothing.
+        #[derive(Debug, Clone, Default, PartialEq, Eq)]
+        #[allow(missing_docs, reason = "each field is named after its type, which is documented")]
+        pub struct UserPatch {
+            $(pub $name: <$type as Column>::Change,)+
+        }
+
+        impl UserPatch {
+            /// Each field in this change with who may set it, also one that has its new value already.
+            fn changes(&self) -> impl Iterator<Item = (&'static str, SetBy)> {
+                let kept = Self::default();
+                let fields = [$((stringify!($name), SetBy::$set_by, self.$name != kept.$name)),+];
+                fields.into_iter().filter(|(_, _, is_set)| *is_set).map(|(name, set_by, _)| (name, set_by))
+            }
+
+            /// The user after this change; its times and version are the database's business.
+            pub(crate) fn applied(&self, before: &User) -> User {
+                let mut user = before.clone();
+                $(user.$name.apply(&self.$name);)+
+                user
+            }
+
+            /// The new user of which this says everything; `None` without what a user needs.
+            pub(crate) fn new_user(&self) -> Option<NewUser> {
+                let mut user = NewUser::new($($(self.$needed.clone()?,)?)+);
+                $(user.$name.apply(&self.$name);)+
+                Some(user)
+            }
+        }
+    };
+}
+
+with_user_columns!(user_patch);
 
 impl UserPatch {
     /// A change of nothing but whether the user is active.
@@ -56,79 +105,23 @@ impl UserPatch {
 
     /// The fields in this change, also those that have their new value already.
     pub(crate) fn fields(&self) -> Vec<&'static str> {
-        // Taken apart, so that a new field is not forgotten.
-        let Self {
-            external_id,
-            email,
-            username,
-            phone,
-            full_name,
-            bio,
-            occupation,
-            location,
-            avatar_url,
-            skills,
-            experience,
-            role,
-            is_active,
-        } = self;
-        let fields = [
-            ("external_id", *external_id != Patch::Keep),
-            ("email", email.is_some()),
-            ("username", username.is_some()),
-            ("phone", *phone != Patch::Keep),
-            ("full_name", *full_name != Patch::Keep),
-            ("bio", *bio != Patch::Keep),
-            ("occupation", *occupation != Patch::Keep),
-            ("location", *location != Patch::Keep),
-            ("avatar_url", *avatar_url != Patch::Keep),
-            ("skills", skills.is_some()),
-            ("experience", *experience != Patch::Keep),
-            ("role", role.is_some()),
-            ("is_active", is_active.is_some()),
-        ];
-        fields.into_iter().filter_map(|(name, is_there)| is_there.then_some(name)).collect()
+        self.changes().map(|(name, _)| name).collect()
     }
 
-    /// The fields in this change that only an admin may set: `role`, `is_active`, `external_id`.
+    /// The fields in this change that only an admin may set.
     pub fn admin_fields(&self) -> Vec<&'static str> {
-        let mut fields = self.fields();
-        fields.retain(|field| ["role", "is_active", "external_id"].contains(field));
-        fields
-    }
-
-    /// The user after this change; its times and version are the database's business.
-    pub(crate) fn applied(&self, before: &User) -> User {
-        let mut user = before.clone();
-        self.external_id.apply(&mut user.external_id);
-        self.phone.apply(&mut user.phone);
-        self.full_name.apply(&mut user.full_name);
-        self.bio.apply(&mut user.bio);
-        self.occupation.apply(&mut user.occupation);
-        self.location.apply(&mut user.location);
-        self.avatar_url.apply(&mut user.avatar_url);
-        self.experience.apply(&mut user.experience);
-        if let Some(email) = &self.email {
-            user.email = email.clone();
-        }
-        if let Some(username) = &self.username {
-            user.username = username.clone();
-        }
-        if let Some(skills) = &self.skills {
-            user.skills = skills.clone();
-        }
-        user.role = self.role.unwrap_or(user.role);
-        user.is_active = self.is_active.unwrap_or(user.is_active);
-        user
+        self.changes().filter(|(_, set_by)| *set_by == SetBy::Manager).map(|(name, _)| name).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::identity::UserId;
+    use crate::domain::contact::Email;
+    use crate::domain::identity::{UserId, Username};
+    use crate::domain::role::Role;
+    use crate::domain::text::{Bio, FullName, Location};
     use crate::domain::timestamp::Timestamp;
-    use crate::domain::user::NewUser;
 
     #[test]
     fn a_change_keeps_clears_and_sets() {

@@ -3,15 +3,33 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{Object, ObjectBuilder, Ref, Schema, Type};
 
 use crate::domain::invalid::Invalid;
 
-/// Defines a newtype over `String` that only its own `parse` can make from a request.
+/// Text with rules of its own: what a column of text holds.
+pub trait Text: Sized {
+    /// Trims and checks.
+    ///
+    /// # Errors
+    /// What breaks a rule, named.
+    fn parse(raw: &str) -> Result<Self, Invalid>;
+    /// The text.
+    fn as_str(&self) -> &str;
+    /// A text that was parsed before it was stored.
+    fn stored(text: String) -> Self;
+    /// Its schema in the body of a request: a component's name, or the bounds.
+    fn schema() -> RefOr<Schema>;
+}
+
+/// Defines a newtype over `String` that only its own `parse` can make from a request; with `@bare`, which is no [`Text`],
+/// its own `new`.
 ///
 /// `Debug` hides the text, because it is personal data and ends in logs. `Deserialize` trusts its source: it is
 /// there for what larder wrote itself (cached entries), never for the body of a request.
 macro_rules! text_type {
-    ($(#[$doc:meta])* $name:ident) => {
+    (@bare $(#[$doc:meta])* $name:ident) => {
         #[derive(
             Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
         )]
@@ -37,8 +55,39 @@ macro_rules! text_type {
             }
         }
     };
+    ($(#[$doc:meta])* $name:ident) => {
+        $crate::domain::text::text_type!(@bare $(#[$doc])* $name);
+        $crate::domain::text::text!([] $name, $crate::domain::text::component::<Self>());
+    };
 }
 pub(crate) use text_type;
+
+/// Makes a type that parses itself a [`Text`].
+macro_rules! text {
+    ([$($generic:tt)*] $name:ty, $schema:expr) => {
+        impl<$($generic)*> $crate::domain::text::Text for $name {
+            fn parse(raw: &str) -> Result<Self, $crate::domain::invalid::Invalid> {
+                Self::parse(raw)
+            }
+
+            fn as_str(&self) -> &str {
+                self.as_str()
+            }
+
+            fn stored(text: String) -> Self {
+                Self::stored(text)
+            }
+
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                $schema.into()
+            }
+        }
+    };
+}
+pub(crate) use text;
+
+text!([const MAX: usize] Line<MAX>, string_of(MAX));
+text!([const MAX: usize] Prose<MAX>, string_of(MAX));
 
 /// A full name, at most 200 characters.
 pub type FullName = Line<200>;
@@ -109,6 +158,15 @@ impl<const MAX: usize> fmt::Debug for Prose<MAX> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Prose(…)")
     }
+}
+
+/// The component of the OpenAPI document that describes a type.
+pub(crate) fn component<T: utoipa::ToSchema>() -> Ref {
+    Ref::from_schema_name(T::name())
+}
+
+fn string_of(max_chars: usize) -> Object {
+    ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(max_chars)).build()
 }
 
 fn bounded(raw: &str, max_chars: usize, allowed: fn(char) -> bool) -> Result<String, Invalid> {

@@ -70,7 +70,7 @@ impl Settings {
     /// # Errors
     /// The first setting that cannot be used.
     pub fn read(mut sources: Sources) -> Result<Self, BadSetting> {
-        sources.preset = presets::read(&sources)?;
+        sources.preset = sources.take("LARDER_PRESET", "", presets::find)?;
         let listen = sources.take("LARDER_LISTEN", "127.0.0.1:8080", |raw| {
             let expected = "must be an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080";
             raw.trim().parse().map_err(|_| expected.to_owned())

@@ -1,8 +1,5 @@
 //! Figures that go together: those of the five systems, and of development and production.
 
-use crate::settings::bad::BadSetting;
-use crate::settings::sources::Sources;
-
 /// Values that stand in for defaults; whatever is set wins over them.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Preset {
@@ -48,15 +45,16 @@ pub const PRESETS: &[Preset] = &[
     },
 ];
 
-/// The preset that was asked for, if any.
-pub(super) fn read(sources: &Sources) -> Result<Option<&'static Preset>, BadSetting> {
-    sources.take("LARDER_PRESET", "", |name| {
-        if name.is_empty() {
-            return Ok(None);
-        }
-        PRESETS.iter().find(|preset| preset.name == name).map(Some).ok_or_else(|| {
-            let names: Vec<_> = PRESETS.iter().map(|preset| preset.name).collect();
-            format!("is no preset; allowed are {}", names.join(", "))
-        })
+/// The preset of this name; none for an empty one.
+///
+/// # Errors
+/// What is allowed instead.
+pub(super) fn find(name: &str) -> Result<Option<&'static Preset>, String> {
+    if name.is_empty() {
+        return Ok(None);
+    }
+    PRESETS.iter().find(|preset| preset.name == name).map(Some).ok_or_else(|| {
+        let names: Vec<_> = PRESETS.iter().map(|preset| preset.name).collect();
+        format!("is no preset; allowed are {}", names.join(", "))
     })
 }

@@ -102,7 +102,7 @@ mod tests {
 
     fn ttl(pairs: Pairs<'_>, toml: &str, row: &ClassRow) -> (u64, String) {
         let mut sources = of(pairs, toml).unwrap();
-        sources.preset = presets::read(&sources).unwrap();
+        sources.preset = sources.take("LARDER_PRESET", "", presets::find).unwrap();
         read(&sources).unwrap();
         let (ttl, origin) = effective(&sources, row).unwrap();
         (ttl.as_secs(), origin.to_string())

@@ -13,7 +13,7 @@ use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::journal::touches_of_update;
 use crate::store::passwords;
-use crate::store::row::{self, AsRead, columns, select_user};
+use crate::store::row::{self, AsRead, select_user};
 
 /// What has to hold of a user for a change of it to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,12 +140,7 @@ impl Store {
         if leaves && !others_remain(&mut write, 1).await? {
             return Ok(Updated::LastSuperadmin);
         }
-        let query = sqlx::query(
-            "UPDATE users SET external_id = $1, email = $2, username = $3, phone = $4, full_name = $5, bio = $6,
-             occupation = $7, location = $8, avatar_url = $9, skills = $10, experience = $11, role = $12,
-             is_active = $13 WHERE id = $14",
-        );
-        row::bind_editable(query, &wanted)?.bind(id.to_string()).execute(write.statement()).await?;
+        row::update(&mut write, &wanted).await?;
         // Read again rather than RETURNING: SQLite's shows the row before its triggers raised the version.
         let query = sqlx::query(select_user!("WHERE users.id = $1")).bind(id.to_string());
         let after = row::user(&query.fetch_one(write.statement()).await?)?;
@@ -193,12 +188,7 @@ async fn insert(
     password_hash: Option<&str>,
 ) -> Result<User, StoreError> {
     let user = new.created(UserId::generate(), Timestamp::now());
-    let query = sqlx::query(concat!(
-        "INSERT INTO users (",
-        columns!(),
-        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
-    ));
-    row::bind(query, &user)?.execute(write.statement()).await?;
+    row::insert(write, &user).await?;
     if let Some(hash) = password_hash {
         passwords::insert(write, user.id, hash, user.created_at).await?;
     }

@@ -1,17 +1,21 @@
 //! A user as a row: the columns, how they are bound and how they are read.
 
+use std::sync::LazyLock;
+
 use larder_sql::write::WriteTransaction;
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::{Any, Row};
 
-use crate::domain::contact::{Email, Phone};
-use crate::domain::identity::{ExternalId, UserId, Username};
+use crate::domain::identity::UserId;
 use crate::domain::invalid::Invalid;
-use crate::domain::profile::{AvatarUrl, Skills};
-use crate::domain::text::{Line, Prose};
+use crate::domain::profile::Skills;
+use crate::domain::role::Role;
+use crate::domain::text::Text;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::User;
+use crate::domain::user_columns::with_user_columns;
 use crate::store::error::StoreError;
+use crate::store::placeholders;
 
 /// A statement on either database.
 pub(crate) type Query<'q> = sqlx::query::Query<'q, Any, AnyArguments>;
@@ -19,21 +23,34 @@ pub(crate) type Query<'q> = sqlx::query::Query<'q, Any, AnyArguments>;
 /// The columns of a user in the order of [`bind`], for INSERT.
 macro_rules! columns {
     () => {
-        "id, external_id, email, username, phone, full_name, bio, occupation, location, avatar_url, skills, \
-         experience, role, is_active, created_at, updated_at"
+        $crate::domain::user_columns::with_user_columns!($crate::store::row::columns)
+    };
+    ($($name:ident: $type:ty, $set_by:ident $(, $mark:ident $value:tt)*;)+) => {
+        concat!("id", $(", ", stringify!($name),)+ ", created_at, updated_at")
     };
 }
 pub(crate) use columns;
 
-/// How many columns [`columns`] names.
-pub(crate) const COLUMNS: usize = 16;
-
 /// What a SELECT of whole users reads, for [`user`].
 macro_rules! user_columns {
     () => {
-        "users.id, external_id, email, username, phone, full_name, bio, occupation, location, avatar_url, skills, \
-         experience, points, role, CAST(is_active AS INTEGER) AS is_active, users.created_at, users.updated_at, \
-         users.version"
+        $crate::domain::user_columns::with_user_columns!($crate::store::row::user_columns)
+    };
+    // The driver reads no BOOLEAN of SQLite.
+    (@ $name:ident bool) => {
+        concat!(", CAST(", stringify!($name), " AS INTEGER) AS ", stringify!($name))
+    };
+    (@ $name:ident $type:ident) => {
+        concat!(", ", stringify!($name))
+    };
+    ($(
+        $name:ident: $type:ident $(:: $rest:ident)* $(<$inner:ty>)?, $set_by:ident $(, $mark:ident $value:tt)*;
+    )+) => {
+        concat!(
+            "users.id",
+            $($crate::store::row::user_columns!(@ $name $type),)+
+            ", points, users.created_at, users.updated_at, users.version"
+        )
     };
 }
 pub(crate) use user_columns;
@@ -65,23 +82,142 @@ pub(crate) fn bind<'q>(query: Query<'q>, user: &User) -> Result<Query<'q>, sqlx:
         .bind(user.updated_at.as_micros()))
 }
 
-/// Binds the columns of a user that a change may write: all but the id, the times and the version.
-pub(crate) fn bind_editable<'q>(query: Query<'q>, user: &User) -> Result<Query<'q>, sqlx::Error> {
-    let skills = serde_json::to_string(&user.skills).map_err(|error| sqlx::Error::Encode(error.into()))?;
-    Ok(query
-        .bind(user.external_id.as_ref().map(ExternalId::as_str))
-        .bind(user.email.as_str())
-        .bind(user.username.as_str())
-        .bind(user.phone.as_ref().map(Phone::as_str))
-        .bind(user.full_name.as_ref().map(Line::as_str))
-        .bind(user.bio.as_ref().map(Prose::as_str))
-        .bind(user.occupation.as_ref().map(Line::as_str))
-        .bind(user.location.as_ref().map(Line::as_str))
-        .bind(user.avatar_url.as_ref().map(AvatarUrl::as_str))
-        .bind(skills)
-        .bind(user.experience.as_ref().map(Prose::as_str))
-        .bind(user.role.as_str())
-        .bind(user.is_active))
+/// A row, and its columns that cannot be read.
+struct Reading<'r> {
+    row: &'r AnyRow,
+    unreadable: Vec<&'static str>,
+}
+
+impl Reading<'_> {
+    /// A value, unless it cannot be read.
+    fn keep<T, E>(&mut self, column: &'static str, value: Result<T, E>) -> Option<T> {
+        if value.is_err() {
+            self.unreadable.push(column);
+        }
+        value.ok()
+    }
+}
+
+/// A value of a column.
+trait StoredColumn: Sized {
+    /// Binds it.
+    fn bind<'q>(&self, query: Query<'q>) -> sqlx::Result<Query<'q>>;
+    /// Reads it; a text that cannot be read is empty, and its column is noted.
+    fn read(reading: &mut Reading<'_>, column: &'static str) -> sqlx::Result<Self>;
+}
+
+impl<T: Text> StoredColumn for Option<T> {
+    fn bind<'q>(&self, query: Query<'q>) -> sqlx::Result<Query<'q>> {
+        Ok(query.bind(self.as_ref().map(T::as_str)))
+    }
+
+    fn read(reading: &mut Reading<'_>, column: &'static str) -> sqlx::Result<Self> {
+        let text = reading.row.try_get::<Option<String>, _>(column);
+        Ok(reading.keep(column, text).flatten().map(T::stored))
+    }
+}
+
+impl<T: Text> StoredColumn for T {
+    fn bind<'q>(&self, query: Query<'q>) -> sqlx::Result<Query<'q>> {
+        Ok(query.bind(self.as_str()))
+    }
+
+    fn read(reading: &mut Reading<'_>, column: &'static str) -> sqlx::Result<Self> {
+        Ok(Option::read(reading, column)?.unwrap_or_else(|| T::stored(String::new())))
+    }
+}
+
+/// A JSON list of texts.
+impl StoredColumn for Skills {
+    fn bind<'q>(&self, query: Query<'q>) -> sqlx::Result<Query<'q>> {
+        let skills = serde_json::to_string(self).map_err(|error| sqlx::Error::Encode(error.into()))?;
+        Ok(query.bind(skills))
+    }
+
+    fn read(reading: &mut Reading<'_>, column: &'static str) -> sqlx::Result<Self> {
+        let text = reading.row.try_get::<Option<String>, _>(column);
+        // The schema allows no NULL.
+        let Some(Some(text)) = reading.keep(column, text) else {
+            return Ok(Self::default());
+        };
+        Ok(reading.keep(column, serde_json::from_str(&text)).unwrap_or_default())
+    }
+}
+
+impl StoredColumn for Role {
+    fn bind<'q>(&self, query: Query<'q>) -> sqlx::Result<Query<'q>> {
+        Ok(query.bind(self.as_str()))
+    }
+
+    fn read(reading: &mut Reading<'_>, column: &'static str) -> sqlx::Result<Self> {
+        parsed(reading.row, column)
+    }
+}
+
+impl StoredColumn for bool {
+    fn bind<'q>(&self, query: Query<'q>) -> sqlx::Result<Query<'q>> {
+        Ok(query.bind(*self))
+    }
+
+    fn read(reading: &mut Reading<'_>, column: &'static str) -> sqlx::Result<Self> {
+        Ok(reading.row.try_get::<i64, _>(column)? != 0)
+    }
+}
+
+/// Declares how the columns that people set are bound and read. The row `bio: …` is bound by `user.bio.bind(query)` and
+/// read by `bio: StoredColumn::read(reading, "bio")?`.
+macro_rules! user_row {
+    ($($name:ident: $type:ty, $set_by:ident $(, $mark:ident $value:tt)*;)+) => {
+        /// The columns of a user that a change may write, in the order of [`bind_editable`].
+        const EDITABLE: &[&str] = &[$(stringify!($name)),+];
+
+        /// Binds the columns of a user that a change may write: all but the id, the points, the times and the version.
+        fn bind_editable<'q>(query: Query<'q>, user: &User) -> Result<Query<'q>, sqlx::Error> {
+            $(let query = user.$name.bind(query)?;)+
+            Ok(query)
+        }
+
+        /// Reads a row of [`select_user`] of which only what decides must be readable: the id, the role, whether it is
+        /// active, and the numbers.
+        pub(crate) fn as_read(row: &AnyRow) -> Result<AsRead, sqlx::Error> {
+            let mut reading = Reading { row, unreadable: Vec::new() };
+            let user = User {
+                id: user_id(row, "id")?,
+                $($name: StoredColumn::read(&mut reading, stringify!($name))?,)+
+                points: row.try_get("points")?,
+                created_at: Timestamp::from_micros(row.try_get("created_at")?),
+                updated_at: Timestamp::from_micros(row.try_get("updated_at")?),
+                version: row.try_get("version")?,
+            };
+            Ok(AsRead { user, unreadable: reading.unreadable })
+        }
+    };
+}
+
+with_user_columns!(user_row);
+
+/// How many columns [`columns`] names: beside those that people set the id and two times.
+pub(crate) const COLUMNS: usize = EDITABLE.len() + 3;
+
+/// Writes one user.
+pub(crate) async fn insert(write: &mut WriteTransaction, user: &User) -> Result<(), sqlx::Error> {
+    static INSERT: LazyLock<String> = LazyLock::new(|| {
+        format!(concat!("INSERT INTO users (", columns!(), ") VALUES {}"), placeholders::rows(1, COLUMNS))
+    });
+    bind(sqlx::query(INSERT.as_str()), user)?.execute(write.statement()).await?;
+    Ok(())
+}
+
+/// Writes every column of a user that a change may write.
+pub(crate) async fn update(write: &mut WriteTransaction, user: &User) -> Result<(), sqlx::Error> {
+    static UPDATE: LazyLock<String> = LazyLock::new(|| {
+        let set = EDITABLE.iter().zip(1..).map(|(column, number)| format!("{column} = ${number}"));
+        let set = set.collect::<Vec<_>>().join(", ");
+        format!("UPDATE users SET {set} WHERE id = ${}", EDITABLE.len() + 1)
+    });
+    let query = bind_editable(sqlx::query(UPDATE.as_str()), user)?.bind(user.id.to_string());
+    query.execute(write.statement()).await?;
+    Ok(())
 }
 
 /// A user as far as its row can be read.
@@ -99,59 +235,6 @@ pub(crate) fn user(row: &AnyRow) -> Result<User, sqlx::Error> {
         None => Ok(user),
         Some(column) => Err(undecodable(column, Invalid::new("another program wrote it"))),
     }
-}
-
-/// Reads a row of [`select_user`] of which only what decides must be readable: the id, the role, whether it is active, and the
-/// numbers.
-pub(crate) fn as_read(row: &AnyRow) -> Result<AsRead, sqlx::Error> {
-    let mut unreadable = Vec::new();
-    let mut text = |column: &'static str| {
-        row.try_get::<Option<String>, _>(column).unwrap_or_else(|_| {
-            unreadable.push(column);
-            None
-        })
-    };
-    let external_id = text("external_id").map(ExternalId::stored);
-    let email = Email::stored(text("email").unwrap_or_default());
-    let username = Username::stored(text("username").unwrap_or_default());
-    let phone = text("phone").map(Phone::stored);
-    let full_name = text("full_name").map(Line::stored);
-    let bio = text("bio").map(Prose::stored);
-    let occupation = text("occupation").map(Line::stored);
-    let location = text("location").map(Line::stored);
-    let avatar_url = text("avatar_url").map(AvatarUrl::stored);
-    let experience = text("experience").map(Prose::stored);
-    let skills = text("skills").map(|skills| serde_json::from_str(&skills));
-    let skills = match skills {
-        Some(Ok(skills)) => skills,
-        Some(Err(_)) => {
-            unreadable.push("skills");
-            Skills::default()
-        }
-        // Never NULL, so it is among them already.
-        None => Skills::default(),
-    };
-    let user = User {
-        id: user_id(row, "id")?,
-        external_id,
-        email,
-        username,
-        phone,
-        full_name,
-        bio,
-        occupation,
-        location,
-        avatar_url,
-        skills,
-        experience,
-        points: row.try_get("points")?,
-        role: parsed(row, "role")?,
-        is_active: row.try_get::<i64, _>("is_active")? != 0,
-        created_at: Timestamp::from_micros(row.try_get("created_at")?),
-        updated_at: Timestamp::from_micros(row.try_get("updated_at")?),
-        version: row.try_get("version")?,
-    };
-    Ok(AsRead { user, unreadable })
 }
 
 /// Reads the id of a user.
@@ -199,4 +282,24 @@ pub(crate) fn undecodable(
     error: impl std::error::Error + Send + Sync + 'static,
 ) -> sqlx::Error {
     sqlx::Error::ColumnDecode { index: column.to_owned(), source: error.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use larder_testbed::Sqlite;
+
+    use super::*;
+    use crate::store::Store;
+
+    #[tokio::test]
+    async fn every_column_that_people_set_is_in_the_migrations() {
+        let sqlite = Sqlite::fresh().unwrap();
+        Store::open(&sqlite.url()).await.unwrap();
+        let stored = sqlite.sql("SELECT name FROM pragma_table_info('users') ORDER BY name").unwrap();
+        // `number` is SQLite's own key of the row; PostgreSQL has none.
+        let fixed = ["id", "number", "points", "created_at", "updated_at", "version"];
+        let mut declared = [EDITABLE, &fixed].concat();
+        declared.sort_unstable();
+        assert_eq!(stored.lines().collect::<Vec<_>>(), declared);
+    }
 }
