@@ -177,7 +177,7 @@ where
 }
 
 /// The user as far as it can be read, with its row locked until the transaction ends: the first thing that a
-/// [`Store::begin_for`] does.
+/// [`Writer::begin_for`](crate::store::writing::Writer::begin_for) does.
 pub(crate) async fn locked_as_read(write: &mut Write, id: UserId) -> Result<Option<AsRead>, StoreError> {
     let select = write.locking(select_user!("WHERE users.id = $1"));
     let row = sqlx::query(select).bind(id.to_string()).fetch_optional(write.statement()).await?;
