@@ -54,21 +54,21 @@ async fn conditions_hold(bed: &Bed) {
     let user = bed.user("ann").await;
     let conflict = Updated::VersionConflict { current: 1 };
     assert_eq!(
-        tx(&store).await.update_user(user.id, &bio("x"), Some(Expected::Version(7))).await.unwrap(),
+        tx(store).await.update_user(user.id, &bio("x"), Some(Expected::Version(7))).await.unwrap(),
         conflict
     );
     assert!(matches!(
-        tx(&store).await.update_user(user.id, &bio("x"), Some(Expected::Version(1))).await.unwrap(),
+        tx(store).await.update_user(user.id, &bio("x"), Some(Expected::Version(1))).await.unwrap(),
         Updated::Done { .. }
     ));
     assert_eq!(
-        tx(&store).await.delete_user(user.id, Some(Expected::Version(1))).await.unwrap(),
+        tx(store).await.delete_user(user.id, Some(Expected::Version(1))).await.unwrap(),
         Deleted::VersionConflict { current: 2 }
     );
     let nobody = UserId::generate();
-    assert_eq!(tx(&store).await.update_user(nobody, &bio("x"), None).await.unwrap(), Updated::NotFound);
-    assert_eq!(tx(&store).await.set_active(nobody, false).await.unwrap(), Updated::NotFound);
-    assert_eq!(tx(&store).await.delete_user(nobody, None).await.unwrap(), Deleted::NotFound);
+    assert_eq!(tx(store).await.update_user(nobody, &bio("x"), None).await.unwrap(), Updated::NotFound);
+    assert_eq!(tx(store).await.set_active(nobody, false).await.unwrap(), Updated::NotFound);
+    assert_eq!(tx(store).await.delete_user(nobody, None).await.unwrap(), Deleted::NotFound);
 }
 
 /// What was judged is the role, and the external id that may have named the user.

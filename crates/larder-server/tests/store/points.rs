@@ -29,7 +29,7 @@ fn booking(points: i64, key: &str) -> Booking {
 async fn book(store: &Store, user: UserId, points: i64, key: &str) -> Booked {
     // The actor is no user of this database, as it may be later.
     let actor = UserId::parse("0192f0c1-2345-7abc-8def-0123456789ab").unwrap();
-    tx(&store).await.book_points(user, Role::User, &booking(points, key), actor).await.unwrap()
+    tx(store).await.book_points(user, Role::User, &booking(points, key), actor).await.unwrap()
 }
 
 async fn points(bed: &Bed, user: UserId) -> i64 {

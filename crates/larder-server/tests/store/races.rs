@@ -189,10 +189,10 @@ async fn open_and_rotate(store: &Store, user_id: UserId, token: &str) {
     let Some(state) = store.auth_state(user_id, now).await.unwrap() else { return };
     let (id, expires_at) = (Uuid::now_v7(), now.after(Duration::from_secs(60)));
     let new = NewSession { id, user_id, epoch: state.epoch, token_hash: token, now, expires_at };
-    if let Opened::Done { .. } = tx(&store).await.open_session(new).await.unwrap() {
-        tx(&store).await.rotate_refresh(token, &format!("{token} next"), now).await.unwrap();
-        tx(&store).await.rotate_refresh(token, "never", now).await.unwrap();
-        tx(&store).await.end_session(id, now).await.unwrap();
+    if let Opened::Done { .. } = tx(store).await.open_session(new).await.unwrap() {
+        tx(store).await.rotate_refresh(token, &format!("{token} next"), now).await.unwrap();
+        tx(store).await.rotate_refresh(token, "never", now).await.unwrap();
+        tx(store).await.end_session(id, now).await.unwrap();
     }
 }
 
