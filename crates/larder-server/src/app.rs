@@ -8,8 +8,8 @@ use axum::Router;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use larder::cache::Cache;
-use larder::entry_keys::EntryKeys;
 use larder::journal::Journal as _;
+use larder::protection::EntrySecrets;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -48,12 +48,12 @@ pub async fn open(settings: &Settings) -> anyhow::Result<(Service, Option<Create
     let installation = store.installation().await?;
     let journal = Arc::new(store.journal().await.context("the journal of DATABASE_URL cannot be opened")?);
     // Before the cache is built, which asks too and would have Redis's settings blamed. A database that cannot be asked is named there.
-    all_declared_right(&journal.misdeclarations().await.unwrap_or_default())?;
+    all_declared_right(&journal.declaration_errors().await.unwrap_or_default())?;
     // So that an operator knows whose keys these are. That two databases, copies of one too, never read each other's entries is
     // the journal's matter, which names its database in every key.
     let mut builder =
         Cache::builder(&format!("{}-{installation}", settings.namespace)).journal(journal.clone());
-    builder = builder.entry_keys(entry_keys(&store, &settings.security.secret_keys).await?);
+    builder = builder.entry_secrets(entry_secrets(&store, &settings.security.secret_keys).await?);
     let mut at_fault = "the cache";
     if let Some(redis) = &settings.redis {
         builder =
@@ -63,17 +63,17 @@ pub async fn open(settings: &Settings) -> anyhow::Result<(Service, Option<Create
     let cache = builder.build().await.with_context(|| format!("{at_fault} cannot be used"))?;
     let service = Service::open(store, cache.clone(), &settings.policies, &settings.security).await?;
     // What passes by itself, or is mended while the service runs, degrades it and is named by its health instead.
-    all_declared_right(&journal.misdeclared(&cache).await.map_err(StoreError::from)?)?;
+    all_declared_right(&journal.find_declaration_errors(&cache).await.map_err(StoreError::from)?)?;
     let admin = first_admin(&service, &settings.admin).await?;
     Ok((service, admin))
 }
 
 /// Who can write to Redis and cannot read the database, or the settings where these have a key, forges no entry.
-async fn entry_keys(store: &Store, keys: &SecretKeys) -> anyhow::Result<EntryKeys> {
+async fn entry_secrets(store: &Store, keys: &SecretKeys) -> anyhow::Result<EntrySecrets> {
     Ok(match (&keys.current, &keys.other) {
-        (Some(current), Some(other)) => EntryKeys::new(current.expose())?.and(other.expose())?,
-        (Some(current), None) => EntryKeys::new(current.expose())?,
-        (None, _) => EntryKeys::new(store.entry_secret().await?)?,
+        (Some(current), Some(other)) => EntrySecrets::new(current.expose())?.and(other.expose())?,
+        (Some(current), None) => EntrySecrets::new(current.expose())?,
+        (None, _) => EntrySecrets::new(store.entry_secret().await?)?,
     })
 }
 

@@ -85,7 +85,7 @@ impl CachedUsers {
         }
         let answer = uncached(self.find_once(by, Consistency::Fresh)).await?;
         // It changed hands between two statements: at one of them, nobody had it.
-        Ok(answer.unwrap_or(Answer { value: None, source: Source::Bypass, joined: false }))
+        Ok(answer.unwrap_or(Answer { value: None, source: Source::Bypass, is_shared: false }))
     }
 
     /// `None` when the two entries contradict each other.
@@ -114,12 +114,12 @@ impl CachedUsers {
             }
         };
         let Some(user_id) = id.value.as_deref() else {
-            return Ok(Some(Answer { value: None, source: id.source, joined: id.joined }));
+            return Ok(Some(Answer { value: None, source: id.source, is_shared: id.is_shared }));
         };
         let user = self.user(*user_id, consistency).await?;
         let agrees = user.value.as_deref().is_some_and(|user| user.has(by));
-        let (source, joined) = (farther(id.source, user.source), id.joined || user.joined);
-        Ok(agrees.then_some(Answer { source, joined, ..user }))
+        let (source, is_shared) = (farther(id.source, user.source), id.is_shared || user.is_shared);
+        Ok(agrees.then_some(Answer { source, is_shared, ..user }))
     }
 }
 

@@ -23,10 +23,12 @@ pub(crate) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Res
     let (name, url) = settings.database_for_schema();
     let database = Database::open(&settings.database.options(url)).await;
     let database = database.with_context(|| format!("{name} cannot be opened"))?;
-    let journal = SqlJournal::examine(&database, tables()).await.context("the journal cannot be examined")?;
+    let journal = SqlJournal::open_for_inspection(&database, tables())
+        .await
+        .context("the journal cannot be examined")?;
     let before = journal.defects();
     let after = if arguments.mend { journal.mend().await? } else { before.clone() };
-    let wrong = misdeclared(&database, &journal, &settings).await?;
+    let wrong = find_declaration_errors(&database, &journal, &settings).await?;
     database.close().await;
     for defect in before.iter().filter(|defect| !after.contains(defect)) {
         println!("mended: {defect}");
@@ -46,7 +48,7 @@ pub(crate) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Res
 }
 
 /// What the service's tables and classes declare that this database does not have so, for which the service would not start.
-async fn misdeclared(
+async fn find_declaration_errors(
     database: &Database,
     journal: &SqlJournal,
     settings: &Settings,
@@ -54,7 +56,7 @@ async fn misdeclared(
     let cache = Cache::builder("doctor").build().await?;
     // Its classes are looked at and never read through.
     let _cached = Cached::open(&cache, &Store::looking_at(database), &settings.policies)?;
-    Ok(journal.misdeclared(&cache).await?)
+    Ok(journal.find_declaration_errors(&cache).await?)
 }
 
 fn show(defect: &Defect) {

@@ -40,7 +40,7 @@ pub(crate) struct Health {
 #[utoipa::path(get, path = "/health/cache", tag = "HireMeBahamas", responses((status = 200, body = Health)))]
 pub(crate) async fn health(State(service): State<Service>) -> Answer<Health> {
     let cache = service.users().cache();
-    let info = service.recent_redis().await.0.told();
+    let info = service.recent_redis().await.0.value();
     let now = cache.health_report();
     let is_degraded = now.state == CacheHealth::Degraded;
     let status = match is_degraded {

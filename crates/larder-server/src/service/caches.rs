@@ -7,7 +7,7 @@ use larder::introspection::explain::Explanation;
 use larder::introspection::keys::{KeyCounts, KeyPage};
 use larder::introspection::self_test::SelfTest;
 use larder::introspection::server::RedisInfo;
-use larder::introspection::{ClassReport, FromRedis};
+use larder::introspection::{ClassReport, RedisAnswer};
 use larder::invalidation::Invalidation;
 use larder::journal::Touch;
 use larder::policy::Consistency;
@@ -41,17 +41,17 @@ impl Service {
     }
 
     /// What Redis says of itself now. It is away for who has waited 2 s, be it for one of its connections.
-    pub async fn redis(&self) -> FromRedis<RedisInfo> {
+    pub async fn redis(&self) -> RedisAnswer<RedisInfo> {
         let told = tokio::time::timeout(REDIS_WAIT, self.users.cache().redis_info());
-        told.await.unwrap_or(FromRedis::Away)
+        told.await.unwrap_or(RedisAnswer::Away)
     }
 
     /// What Redis said of itself at most [`RECENT`](crate::service::recent::RECENT) before this call, and how long before:
     /// for everybody, however many they are.
-    pub async fn recent_redis(&self) -> (FromRedis<RedisInfo>, Duration) {
+    pub async fn recent_redis(&self) -> (RedisAnswer<RedisInfo>, Duration) {
         let service = self.clone();
         let told = self.recent_redis.ask(async move { service.redis().await }).await;
-        told.unwrap_or((FromRedis::Away, Duration::ZERO))
+        told.unwrap_or((RedisAnswer::Away, Duration::ZERO))
     }
 
     /// Every class with its counts.

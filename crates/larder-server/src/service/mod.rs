@@ -28,7 +28,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use larder::cache::Cache;
-use larder::introspection::FromRedis;
+use larder::introspection::RedisAnswer;
 use larder::introspection::server::RedisInfo;
 use larder::receipt::Receipt;
 
@@ -78,7 +78,7 @@ pub struct Parts {
     sealing: Sealing,
     limits: Limits,
     proxies: TrustedProxies,
-    recent_redis: Recent<FromRedis<RedisInfo>>,
+    recent_redis: Recent<RedisAnswer<RedisInfo>>,
 }
 
 impl Deref for Service {

@@ -34,7 +34,7 @@ impl Service {
         };
         let answer = self.profiles.profile(id, consistency).await?;
         let Some(_) = answer.value else { return Err(ServiceError::NotFound) };
-        if matches!(answer.source, Source::Load { .. }) && !answer.joined {
+        if matches!(answer.source, Source::Load { .. }) && !answer.is_shared {
             self.warm_full_profile(id);
         }
         Ok(answer)

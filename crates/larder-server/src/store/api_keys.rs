@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use larder_sql::write::Write;
+use larder_sql::write::WriteTransaction;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
@@ -173,7 +173,7 @@ impl Writer {
     }
 }
 
-async fn count(write: &mut Write, user_id: UserId) -> Result<i64, StoreError> {
+async fn count(write: &mut WriteTransaction, user_id: UserId) -> Result<i64, StoreError> {
     let query = sqlx::query("SELECT COUNT(*) AS total FROM api_keys WHERE user_id = $1");
     Ok(query.bind(user_id.to_string()).fetch_one(write.statement()).await?.try_get("total")?)
 }

@@ -1,6 +1,6 @@
 //! The audit log: written in the transaction of the change it tells of, never changed, read by admins.
 
-use larder_sql::write::Write;
+use larder_sql::write::WriteTransaction;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
@@ -74,7 +74,11 @@ impl Store {
 }
 
 /// Writes what happened, within the transaction in which it happens.
-pub(super) async fn record(write: &mut Write, actor: Actor, events: &[Event]) -> Result<(), StoreError> {
+pub(super) async fn record(
+    write: &mut WriteTransaction,
+    actor: Actor,
+    events: &[Event],
+) -> Result<(), StoreError> {
     let now = Timestamp::now().as_micros();
     for events in events.chunks(EVENTS_PER_STATEMENT) {
         let values = placeholders::rows(events.len(), COLUMNS);

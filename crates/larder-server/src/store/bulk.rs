@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use larder_sql::write::Write;
+use larder_sql::write::WriteTransaction;
 use sqlx::AssertSqlSafe;
 
 use crate::domain::audit::{Action, Event};
@@ -46,7 +46,7 @@ impl Writer {
     }
 }
 
-async fn insert(write: &mut Write, users: &[User], password_hash: &str) -> Result<(), StoreError> {
+async fn insert(write: &mut WriteTransaction, users: &[User], password_hash: &str) -> Result<(), StoreError> {
     let sql = format!(
         concat!("INSERT INTO users (", columns!(), ") VALUES {}"),
         placeholders::rows(users.len(), COLUMNS)

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use larder_sql::write::Write;
+use larder_sql::write::WriteTransaction;
 use sqlx::AssertSqlSafe;
 
 use crate::domain::audit::{Action, Event};
@@ -82,7 +82,7 @@ impl Writer {
 
 /// Nobody deactivates the last superadmins, not even together: then none of them.
 async fn spare_last_superadmins(
-    write: &mut Write,
+    write: &mut WriteTransaction,
     users: &BTreeMap<UserId, User>,
     outcomes: &mut [BulkOutcome],
 ) -> Result<(), StoreError> {
@@ -102,7 +102,7 @@ async fn spare_last_superadmins(
 }
 
 /// Our ids of those who are asked for, in order: everybody locks many users in this order.
-async fn ids(write: &mut Write, asked: &[ListedId]) -> Result<BTreeSet<UserId>, StoreError> {
+async fn ids(write: &mut WriteTransaction, asked: &[ListedId]) -> Result<BTreeSet<UserId>, StoreError> {
     let mut ids = BTreeSet::new();
     let mut externals = Vec::new();
     for asked in asked {
@@ -123,7 +123,10 @@ async fn ids(write: &mut Write, asked: &[ListedId]) -> Result<BTreeSet<UserId>, 
     Ok(ids)
 }
 
-async fn locked(write: &mut Write, ids: &BTreeSet<UserId>) -> Result<BTreeMap<UserId, User>, StoreError> {
+async fn locked(
+    write: &mut WriteTransaction,
+    ids: &BTreeSet<UserId>,
+) -> Result<BTreeMap<UserId, User>, StoreError> {
     let mut users = BTreeMap::new();
     let ids: Vec<_> = ids.iter().collect();
     for ids in ids.chunks(USERS_PER_STATEMENT) {
@@ -139,7 +142,7 @@ async fn locked(write: &mut Write, ids: &BTreeSet<UserId>) -> Result<BTreeMap<Us
     Ok(users)
 }
 
-async fn set_active(write: &mut Write, ids: &[UserId], is_active: bool) -> Result<(), StoreError> {
+async fn set_active(write: &mut WriteTransaction, ids: &[UserId], is_active: bool) -> Result<(), StoreError> {
     for ids in ids.chunks(USERS_PER_STATEMENT) {
         let mut list = String::from("$2");
         for number in 3..ids.len() + 2 {

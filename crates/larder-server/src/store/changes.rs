@@ -1,6 +1,6 @@
 //! Creating, changing and deleting users.
 
-use larder_sql::write::Write;
+use larder_sql::write::WriteTransaction;
 use sqlx::Row;
 
 use crate::domain::audit::{Action, Event};
@@ -187,7 +187,11 @@ impl Writer {
     }
 }
 
-async fn insert(write: &mut Write, new: NewUser, password_hash: Option<&str>) -> Result<User, StoreError> {
+async fn insert(
+    write: &mut WriteTransaction,
+    new: NewUser,
+    password_hash: Option<&str>,
+) -> Result<User, StoreError> {
     let user = new.created(UserId::generate(), Timestamp::now());
     let query = sqlx::query(concat!(
         "INSERT INTO users (",
@@ -223,7 +227,7 @@ pub(super) fn is_active_superadmin(user: &User) -> bool {
 
 /// Whether there are more active superadmins than the `leaving` ones. The counts stay locked until the transaction ends, so
 /// that of two who would leave nobody together one sees the other.
-pub(super) async fn others_remain(write: &mut Write, leaving: usize) -> Result<bool, StoreError> {
+pub(super) async fn others_remain(write: &mut WriteTransaction, leaving: usize) -> Result<bool, StoreError> {
     lock_counts(write).await?;
     let query = sqlx::query(
         "SELECT CAST(COALESCE(SUM(users), 0) AS BIGINT) AS present FROM user_counts
@@ -234,7 +238,7 @@ pub(super) async fn others_remain(write: &mut Write, leaving: usize) -> Result<b
 }
 
 /// Locks every count, in the order in which the triggers lock them.
-pub(super) async fn lock_counts(write: &mut Write) -> Result<(), StoreError> {
+pub(super) async fn lock_counts(write: &mut WriteTransaction) -> Result<(), StoreError> {
     let select = write.locking("SELECT shard FROM user_counts ORDER BY shard, role, is_active");
     sqlx::query(select).fetch_all(write.statement()).await?;
     Ok(())

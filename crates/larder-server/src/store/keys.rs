@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use larder_sql::write::Write;
+use larder_sql::write::WriteTransaction;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
@@ -90,7 +90,7 @@ impl Writer {
 }
 
 /// Unless another of its algorithm is in force.
-async fn insert(write: &mut Write, key: &SigningKey) -> Result<(), StoreError> {
+async fn insert(write: &mut WriteTransaction, key: &SigningKey) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO signing_keys (kid, algorithm, private_key, created_at) VALUES ($1, $2, $3, $4)
          ON CONFLICT DO NOTHING",

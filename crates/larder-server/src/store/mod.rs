@@ -43,7 +43,7 @@ mod search;
 mod sql;
 
 use larder_sql::database::Database;
-use larder_sql::migrating::{Migrated, Migrations};
+use larder_sql::migrating::{MigrationOutcome, Migrations};
 use larder_sql::options::DatabaseOptions;
 use sqlx::Row;
 use sqlx::migrate::Migrator;
@@ -80,7 +80,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::open`].
-    pub async fn migrated(options: &DatabaseOptions) -> Result<(Self, Migrated), StoreError> {
+    pub async fn migrated(options: &DatabaseOptions) -> Result<(Self, MigrationOutcome), StoreError> {
         let database = Database::open(options).await?;
         let migrated = database.migrate(Migrations { postgres: &POSTGRES, sqlite: &SQLITE }).await?;
         Ok((Self { database }, migrated))

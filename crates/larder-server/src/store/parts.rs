@@ -1,7 +1,7 @@
 //! The parts of profiles: each in a table of its own, all of them in one statement.
 
 use larder::journal::Touch;
-use larder_sql::write::Write;
+use larder_sql::write::WriteTransaction;
 use serde::de::DeserializeOwned;
 use sqlx::Row;
 use sqlx::any::AnyRow;
@@ -135,7 +135,7 @@ impl Writer {
     }
 }
 
-async fn present<P: StoredPart>(write: &mut Write, id: UserId) -> Result<P, StoreError> {
+async fn present<P: StoredPart>(write: &mut WriteTransaction, id: UserId) -> Result<P, StoreError> {
     let row = sqlx::query(P::SELECT).bind(id.to_string()).fetch_one(write.statement()).await?;
     Ok(P::read(&row)?)
 }

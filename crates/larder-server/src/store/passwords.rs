@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use larder_sql::write::Write;
+use larder_sql::write::WriteTransaction;
 use sqlx::Row;
 
 use crate::domain::audit::{Action, Event};
@@ -140,7 +140,7 @@ impl Writer {
 
 /// Gives a user its first password.
 pub(super) async fn insert(
-    write: &mut Write,
+    write: &mut WriteTransaction,
     id: UserId,
     hash: &str,
     now: Timestamp,

@@ -1,6 +1,6 @@
 //! A user as a row: the columns, how they are bound and how they are read.
 
-use larder_sql::write::Write;
+use larder_sql::write::WriteTransaction;
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::{Any, Row};
 
@@ -178,7 +178,10 @@ where
 
 /// The user as far as it can be read, with its row locked until the transaction ends: the first thing that a
 /// [`Writer::begin_for`](crate::store::writing::Writer::begin_for) does.
-pub(crate) async fn locked_as_read(write: &mut Write, id: UserId) -> Result<Option<AsRead>, StoreError> {
+pub(crate) async fn locked_as_read(
+    write: &mut WriteTransaction,
+    id: UserId,
+) -> Result<Option<AsRead>, StoreError> {
     let select = write.locking(select_user!("WHERE users.id = $1"));
     let row = sqlx::query(select).bind(id.to_string()).fetch_optional(write.statement()).await?;
     Ok(row.as_ref().map(as_read).transpose()?)
@@ -186,7 +189,7 @@ pub(crate) async fn locked_as_read(write: &mut Write, id: UserId) -> Result<Opti
 
 /// As [`locked_as_read`], for writes that set none of the user's fields: a bio that cannot be read must not keep
 /// points from being booked, nor sessions from being ended.
-pub(crate) async fn locked(write: &mut Write, id: UserId) -> Result<Option<User>, StoreError> {
+pub(crate) async fn locked(write: &mut WriteTransaction, id: UserId) -> Result<Option<User>, StoreError> {
     Ok(locked_as_read(write, id).await?.map(|read| read.user))
 }
 

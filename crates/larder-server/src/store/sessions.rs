@@ -5,7 +5,7 @@
 //! - `reuse_ends_the_family`: a token that comes a second time ends its session, whoever sent it;
 //! - `at_most_20_live`: a user's oldest sessions end when a new one would be the 21st.
 
-use larder_sql::write::Write;
+use larder_sql::write::WriteTransaction;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 use uuid::Uuid;
@@ -246,7 +246,11 @@ impl Store {
 }
 
 /// Ends every session of a user whose row is locked.
-pub(super) async fn end_all(write: &mut Write, user_id: UserId, now: Timestamp) -> Result<(), StoreError> {
+pub(super) async fn end_all(
+    write: &mut WriteTransaction,
+    user_id: UserId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     sqlx::query("UPDATE sessions SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL")
         .bind(user_id.to_string())
         .bind(now.as_micros())
@@ -255,7 +259,11 @@ pub(super) async fn end_all(write: &mut Write, user_id: UserId, now: Timestamp) 
     Ok(())
 }
 
-async fn end(write: &mut Write, session: Uuid, now: Timestamp) -> Result<Option<UserId>, StoreError> {
+async fn end(
+    write: &mut WriteTransaction,
+    session: Uuid,
+    now: Timestamp,
+) -> Result<Option<UserId>, StoreError> {
     let query =
         sqlx::query("UPDATE sessions SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL RETURNING user_id");
     let query = query.bind(session.to_string()).bind(now.as_micros());
@@ -264,7 +272,7 @@ async fn end(write: &mut Write, session: Uuid, now: Timestamp) -> Result<Option<
 }
 
 /// Ends what is more than may stay beside a new session. The user's row is locked, so nobody adds one meanwhile.
-async fn end_oldest(write: &mut Write, new: &NewSession<'_>) -> Result<Vec<Uuid>, StoreError> {
+async fn end_oldest(write: &mut WriteTransaction, new: &NewSession<'_>) -> Result<Vec<Uuid>, StoreError> {
     let rows = sqlx::query(
         "UPDATE sessions SET ended_at = $2 WHERE id IN (
              SELECT id FROM sessions WHERE user_id = $1 AND ended_at IS NULL
@@ -280,7 +288,7 @@ async fn end_oldest(write: &mut Write, new: &NewSession<'_>) -> Result<Vec<Uuid>
 }
 
 async fn insert_token(
-    write: &mut Write,
+    write: &mut WriteTransaction,
     hash: &str,
     session: Uuid,
     now: Timestamp,

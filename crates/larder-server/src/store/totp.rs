@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use larder_sql::write::Write;
+use larder_sql::write::WriteTransaction;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
@@ -193,7 +193,11 @@ impl Writer {
     }
 }
 
-async fn insert_recovery(write: &mut Write, user_id: UserId, hash: &str) -> Result<(), StoreError> {
+async fn insert_recovery(
+    write: &mut WriteTransaction,
+    user_id: UserId,
+    hash: &str,
+) -> Result<(), StoreError> {
     let query = sqlx::query("INSERT INTO recovery_codes (user_id, code_hash) VALUES ($1, $2)");
     query.bind(user_id.to_string()).bind(hash).execute(write.statement()).await?;
     Ok(())

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use larder::journal::{ChangeId, Touch};
-use larder_sql::write::Write;
+use larder_sql::write::WriteTransaction;
 
 use crate::domain::audit::{Actor, Event};
 use crate::domain::identity::UserId;
@@ -136,13 +136,13 @@ impl Writer {
     }
 
     /// Opens a transaction.
-    pub(super) async fn begin(&self) -> Result<Write, StoreError> {
+    pub(super) async fn begin(&self) -> Result<WriteTransaction, StoreError> {
         Ok(self.store.database.begin().await?)
     }
 
     /// Opens a transaction that locks this user's row first. Of an instance's writers about one user at most one has a
     /// connection, so that a user whom somebody holds in psql holds up nobody else's writes.
-    pub(super) async fn begin_for(&self, user: UserId) -> Result<Write, StoreError> {
+    pub(super) async fn begin_for(&self, user: UserId) -> Result<WriteTransaction, StoreError> {
         Ok(self.store.database.begin_for(&user.to_string()).await?)
     }
 
@@ -158,7 +158,11 @@ impl Writer {
     ///
     /// The one way to commit, so that no write forgets the log: `&[]` says that this one leaves no trace there, and a
     /// comment beside it says why.
-    pub(super) async fn commit(&self, mut write: Write, events: &[Event]) -> Result<(), StoreError> {
+    pub(super) async fn commit(
+        &self,
+        mut write: WriteTransaction,
+        events: &[Event],
+    ) -> Result<(), StoreError> {
         audit::record(&mut write, self.actor, events).await?;
         let Some(recorder) = &self.recorder else {
             write.commit().await?;

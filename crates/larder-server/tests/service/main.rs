@@ -32,7 +32,7 @@ mod limits;
 mod listed;
 mod lists;
 mod metrics;
-mod misdeclared;
+mod find_declaration_errors;
 mod odd;
 mod openapi;
 mod outages;

@@ -96,7 +96,7 @@ async fn whatever_changes_what_is_shown_is_journalled(bed: &Bed) {
     tx(&bed.store).await.insert_many(&many, "hash").await.unwrap();
     bed.sql("INSERT INTO achievements (user_id, badge_type) SELECT id, 'first' FROM users").unwrap();
     let journal = bed.store.journal().await.unwrap();
-    let mut position = journal.since(None).await.unwrap().position;
+    let mut position = journal.changes_since(None).await.unwrap().position;
     let mut random = SmallRng::seed_from_u64(7);
     let mut columns = bed.sql(SHOWN).unwrap();
     let mut ids = ids_of(&columns);
@@ -108,7 +108,7 @@ async fn whatever_changes_what_is_shown_is_journalled(bed: &Bed) {
         if bed.sql(&statement).is_err() {
             continue;
         }
-        let since = journal.since(Some(&position)).await.unwrap();
+        let since = journal.changes_since(Some(&position)).await.unwrap();
         position = since.position;
         let Changes::Known(changes) = since.changes else { panic!("{statement}") };
         let touches = touches_of(changes);

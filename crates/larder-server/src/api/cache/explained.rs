@@ -1,7 +1,7 @@
 //! Where one entry is and why, or why not, as the route answers it.
 
-use larder::introspection::FromRedis;
-use larder::introspection::explain::{Explanation, Held, InRedis, Invalidated};
+use larder::introspection::RedisAnswer;
+use larder::introspection::explain::{Explanation, InvalidationRecord, RedisState, TierEntry};
 use larder::journal::Touch;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -30,14 +30,14 @@ pub(crate) struct Copy {
     served: bool,
 }
 
-impl From<Held> for Copy {
-    fn from(held: Held) -> Self {
+impl From<TierEntry> for Copy {
+    fn from(held: TierEntry) -> Self {
         Self {
             absent: held.is_absent,
             payload_bytes: held.payload_bytes,
             since: Timestamp::from(held.loaded_at),
             until: Timestamp::from(held.until),
-            tags: held.tags.into_iter().map(|tag| Tag { name: tag.tag, stands: tag.stands }).collect(),
+            tags: held.tags.into_iter().map(|tag| Tag { name: tag.tag, stands: tag.is_current }).collect(),
             served: held.is_served,
         }
     }
@@ -53,8 +53,8 @@ pub(crate) struct LastInvalidation {
     at: Timestamp,
 }
 
-impl From<Invalidated> for LastInvalidation {
-    fn from(invalidated: Invalidated) -> Self {
+impl From<InvalidationRecord> for LastInvalidation {
+    fn from(invalidated: InvalidationRecord) -> Self {
         let named = match invalidated.named {
             Touch::Entry { .. } => "the entry".to_owned(),
             Touch::Tag(tag) => format!("tag {tag}"),
@@ -83,15 +83,15 @@ pub(crate) struct Explained {
 impl From<Explanation> for Explained {
     fn from(explanation: Explanation) -> Self {
         let (redis_state, redis, leased_until) = match explanation.redis {
-            FromRedis::NotConfigured => ("not configured", None, None),
-            FromRedis::Away => ("away", None, None),
-            FromRedis::Told(found) => match found {
-                InRedis::Nothing => ("nothing", None, None),
-                InRedis::Leased { until } => ("leased", None, Some(Timestamp::from(until))),
-                InRedis::Entry(held) => ("entry", Some(Copy::from(held)), None),
-                InRedis::Anchor { .. } => ("anchor", None, None),
-                InRedis::Permit { .. } => ("permit", None, None),
-                InRedis::Unreadable => ("unreadable", None, None),
+            RedisAnswer::NotConfigured => ("not configured", None, None),
+            RedisAnswer::Away => ("away", None, None),
+            RedisAnswer::Value(found) => match found {
+                RedisState::Nothing => ("nothing", None, None),
+                RedisState::Lease { until } => ("leased", None, Some(Timestamp::from(until))),
+                RedisState::Entry(held) => ("entry", Some(Copy::from(held)), None),
+                RedisState::Anchor { .. } => ("anchor", None, None),
+                RedisState::Permit { .. } => ("permit", None, None),
+                RedisState::Unreadable => ("unreadable", None, None),
             },
         };
         Self {
@@ -101,7 +101,7 @@ impl From<Explanation> for Explained {
             redis,
             leased_until,
             loading: explanation.is_loading,
-            last_invalidation: explanation.invalidated.map(LastInvalidation::from),
+            last_invalidation: explanation.last_invalidation.map(LastInvalidation::from),
         }
     }
 }

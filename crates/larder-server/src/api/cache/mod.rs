@@ -81,7 +81,7 @@ pub(crate) async fn detailed_health(
         timestamp: Timestamp::now(),
         health: CacheHealth::of(cache, &redis, Duration::ZERO, Reason::detailed),
         memory: Memory::from(cache),
-        redis: redis.told().map(RedisServer::from),
+        redis: redis.value().map(RedisServer::from),
         entries: EntryCounts::from(entries),
     }))
 }

@@ -7,7 +7,7 @@ use larder::cache::{Cache, Health};
 use larder::health;
 use larder::introspection::keys::{KeyCounts, KeyPage};
 use larder::introspection::server::RedisInfo;
-use larder::introspection::{ClassReport, FromRedis};
+use larder::introspection::{ClassReport, RedisAnswer};
 use larder::journal::Touch;
 use larder::receipt::Receipt;
 use larder::stats::Stats;
@@ -40,22 +40,22 @@ impl CacheHealth {
     /// `reasons` says how much of them is shown.
     pub(crate) fn of(
         cache: &Cache,
-        redis: &FromRedis<RedisInfo>,
+        redis: &RedisAnswer<RedisInfo>,
         age: Duration,
         reasons: fn(Vec<health::Reason>) -> Vec<Reason>,
     ) -> Self {
         // Asked once, so that all of the answer is of one instant.
         let now = cache.health_report();
         let told = match redis {
-            FromRedis::Told(info) => Some(info),
-            FromRedis::Away | FromRedis::NotConfigured => None,
+            RedisAnswer::Value(info) => Some(info),
+            RedisAnswer::Away | RedisAnswer::NotConfigured => None,
         };
         Self {
             status: now.state.as_str(),
             backend: if now.state == Health::Working { "redis" } else { "memory" },
             connected: told.is_some(),
             latency_ms: told.map(|info| milliseconds(info.latency)),
-            age_ms: (*redis != FromRedis::NotConfigured).then(|| milliseconds(age)),
+            age_ms: (*redis != RedisAnswer::NotConfigured).then(|| milliseconds(age)),
             reasons: reasons(now.reasons),
         }
     }
@@ -137,10 +137,10 @@ pub(crate) struct EntryCounts {
 
 impl From<KeyCounts> for EntryCounts {
     fn from(counts: KeyCounts) -> Self {
-        let redis = counts.redis.told();
+        let redis = counts.redis.value();
         Self {
             memory: counts.memory,
-            redis_is_whole: redis.as_ref().is_some_and(|keys| keys.is_whole),
+            redis_is_whole: redis.as_ref().is_some_and(|keys| keys.is_complete),
             redis: redis.map(|keys| keys.by_class),
         }
     }
@@ -228,14 +228,14 @@ pub(crate) struct CacheStats {
 }
 
 impl CacheStats {
-    pub(crate) fn of(cache: &Cache, redis: FromRedis<RedisInfo>) -> Self {
+    pub(crate) fn of(cache: &Cache, redis: RedisAnswer<RedisInfo>) -> Self {
         let stats: Stats = cache.stats();
         Self {
             application: Lookups::from(&stats),
             counts: stats.named().collect(),
             troubles: troubles(cache),
             memory: Memory::from(cache),
-            server: redis.told().map(RedisServer::from),
+            server: redis.value().map(RedisServer::from),
             classes: cache.classes().into_iter().map(ClassStats::from).collect(),
         }
     }
@@ -297,7 +297,13 @@ impl From<KeyPage> for Entries {
     fn from(page: KeyPage) -> Self {
         let items = page.keys.into_iter().filter_map(|key| {
             let Touch::Entry { class, parts } = key.touch else { return None };
-            Some(Entry { text: key.text, class, key: parts, in_memory: key.memory, in_redis: key.redis })
+            Some(Entry {
+                text: key.text,
+                class,
+                key: parts,
+                in_memory: key.is_in_memory,
+                in_redis: key.is_in_redis,
+            })
         });
         Self { items: items.collect(), next_cursor: page.next, redis_is_away: page.is_redis_away }
     }

@@ -2,7 +2,7 @@
 
 use larder::cache::{Cache, Health};
 use larder::introspection::server::RedisInfo;
-use larder::introspection::{ClassReport, FromRedis};
+use larder::introspection::{ClassReport, RedisAnswer};
 use larder::stats::Stats;
 
 use crate::api::metrics::exposition::Exposition;
@@ -163,11 +163,11 @@ pub(super) fn of_the_classes(text: &mut Exposition, classes: &[ClassReport]) {
 }
 
 /// The whole server, as it counts itself: all its databases and applications. Nothing where there is none.
-pub(super) fn of_redis(text: &mut Exposition, redis: FromRedis<RedisInfo>) {
-    if redis == FromRedis::NotConfigured {
+pub(super) fn of_redis(text: &mut Exposition, redis: RedisAnswer<RedisInfo>) {
+    if redis == RedisAnswer::NotConfigured {
         return;
     }
-    let told = redis.told();
+    let told = redis.value();
     text.gauge("larder_redis_up", "Whether Redis answered just now.").sample(&[], u8::from(told.is_some()));
     let Some(info) = told else { return };
     text.gauge("larder_redis_ping_seconds", "How long it took to answer a PING.")

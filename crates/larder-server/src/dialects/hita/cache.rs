@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use larder::cache::Health as CacheHealth;
 use larder::health;
-use larder::introspection::FromRedis;
+use larder::introspection::RedisAnswer;
 use larder::introspection::server::RedisInfo;
 use larder::receipt::{Delivery, Receipt};
 use utoipa_axum::router::OpenApiRouter;
@@ -56,11 +56,11 @@ pub(crate) enum Backend {
 
 impl Backend {
     /// What answers; `None` while Redis is configured and away.
-    pub(crate) fn of(redis: FromRedis<RedisInfo>) -> Option<Self> {
+    pub(crate) fn of(redis: RedisAnswer<RedisInfo>) -> Option<Self> {
         match redis {
-            FromRedis::Told(info) => Some(Self::Redis(Box::new(info))),
-            FromRedis::NotConfigured => Some(Self::Memory),
-            FromRedis::Away => None,
+            RedisAnswer::Value(info) => Some(Self::Redis(Box::new(info))),
+            RedisAnswer::NotConfigured => Some(Self::Memory),
+            RedisAnswer::Away => None,
         }
     }
 
@@ -104,8 +104,8 @@ impl KeyCounts {
     async fn of(service: &Service) -> Self {
         let counts = service.key_counts().await;
         let by_class: BTreeMap<String, u64> = match counts.redis {
-            FromRedis::Told(keys) => keys.by_class,
-            FromRedis::NotConfigured | FromRedis::Away => counts.memory,
+            RedisAnswer::Value(keys) => keys.by_class,
+            RedisAnswer::NotConfigured | RedisAnswer::Away => counts.memory,
         };
         let count = |class: &str| by_class.get(class).copied().unwrap_or(0);
         let [user_stats_keys, user_list_keys, user_details_keys, dashboard_stats_keys] =
