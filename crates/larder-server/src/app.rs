@@ -13,6 +13,7 @@ use larder::protection::EntrySecrets;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::domain::audit::Actor;
 use crate::domain::contact::Email;
 use crate::domain::identity::Username;
 use crate::domain::password::Password;
@@ -96,7 +97,9 @@ async fn first_admin(service: &Service, admin: &FirstAdmin) -> anyhow::Result<Op
     let hash = service.passwords().hash(&password).await?;
     let username = Username::parse("admin")?;
     let new = NewUser { role: Role::Superadmin, ..NewUser::new(admin.email.clone(), username) };
-    let created = service.store().create_superadmin_if_empty(new, &hash).await?;
+    let create = service
+        .write(Actor::Nobody, move |tx| async move { Ok(tx.create_superadmin_if_empty(new, &hash).await?) });
+    let (created, _) = create.await?;
     Ok(created.map(|user| CreatedAdmin { email: user.email, drawn_password }))
 }
 

@@ -8,12 +8,15 @@ use larder::policy::Consistency;
 use larder_server::cached::policies::Policies;
 use larder_server::cached::statistics::{CachedStatistics, today};
 use larder_server::cached::users::CachedUsers;
+use larder_server::domain::audit::Actor;
 use larder_server::domain::contact::Email;
 use larder_server::domain::identity::{ExternalId, Identifier, UserId, Username};
 use larder_server::domain::patch::{Patch, UserPatch};
 use larder_server::domain::statistics::Day;
 use larder_server::domain::user::NewUser;
 use larder_server::store::Store;
+use larder_server::store::error::StoreError;
+use larder_server::store::writing::{ByJournal, Writer};
 use larder_testbed::Sqlite;
 
 struct Bed {
@@ -39,7 +42,13 @@ impl Bed {
             Identifier::External(external) => new.external_id = Some(external),
             _ => {}
         }
-        self.store.insert_user(new, None).await.unwrap().id
+        self.tx().await.insert_user(new, None).await.unwrap().id
+    }
+
+    /// What writes past the cache.
+    async fn tx(&self) -> Writer {
+        let write = self.store.write(Actor::Nobody, ByJournal, |tx| async { Ok::<_, StoreError>(tx) });
+        write.await.unwrap().0
     }
 
     /// The push for the user's own entry has arrived, and no other.
@@ -73,7 +82,7 @@ async fn a_mapping_that_lags_behind_the_user_gives_its_present_owner_or_nobody()
             let ann = bed.insert("ann", &name).await;
             assert_eq!(bed.find(&name).await, Some(ann));
 
-            bed.store.update_user(ann, &renamed, None).await.unwrap();
+            bed.tx().await.update_user(ann, &renamed, None).await.unwrap();
             bed.forget(ann).await;
             let owner = if is_taken_again { Some(bed.insert("ben", &name).await) } else { None };
             assert_eq!(bed.find(&name).await, owner, "{name:?}");
@@ -88,7 +97,7 @@ async fn a_mapping_to_nobody_is_read_again() {
     let bed = Bed::new().await;
     let ann = bed.insert("ann", &name).await;
     assert_eq!(bed.find(&name).await, Some(ann));
-    bed.store.delete_user(ann, None).await.unwrap();
+    bed.tx().await.delete_user(ann, None).await.unwrap();
     bed.forget(ann).await;
     let ben = bed.insert("ben", &name).await;
     assert_eq!(bed.find(&name).await, Some(ben));

@@ -7,10 +7,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use larder_server::domain::audit::Actor;
 use larder_server::domain::contact::Email;
 use larder_server::domain::identity::Username;
 use larder_server::domain::user::NewUser;
 use larder_server::store::Store;
+use larder_server::store::writing::ByJournal;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use tokio::runtime::Runtime;
 
@@ -34,7 +36,9 @@ pub(super) async fn people(store: &Store, numbers: Range<usize>) -> Result<Vec<S
         let email = Email::parse(&format!("user{number}@cost.example"))?;
         new.push(NewUser::new(email, Username::parse(&format!("user{number}"))?));
     }
-    Ok(store.insert_many(&new, "-").await?.iter().map(ToString::to_string).collect())
+    let insert =
+        store.write(Actor::Nobody, ByJournal, move |tx| async move { tx.insert_many(&new, "-").await });
+    Ok(insert.await?.0.iter().map(ToString::to_string).collect())
 }
 
 impl Writers {

@@ -1,11 +1,13 @@
 //! Whom the figures are about, and who asks.
 
 use anyhow::{Context, Result};
+use larder_server::domain::audit::Actor;
 use larder_server::domain::contact::Email;
 use larder_server::domain::identity::Username;
 use larder_server::domain::password::Password;
 use larder_server::domain::user::NewUser;
 use larder_server::service::Service;
+use larder_server::store::writing::ByJournal;
 use rand::Rng;
 use rand_distr::{Distribution, Zipf};
 
@@ -90,6 +92,10 @@ pub(super) async fn callers(service: &Service, count: usize) -> Result<Vec<Strin
         new.push(NewUser::new(email, Username::parse(&format!("caller{number}"))?));
     }
     let hash = service.passwords().hash(&Password::parse(PASSWORD)?).await?;
-    service.store().insert_many(&new, &hash).await?;
-    Ok(new.iter().map(|user| user.email.as_str().to_owned()).collect())
+    let emails = new.iter().map(|user| user.email.as_str().to_owned()).collect();
+    service
+        .store()
+        .write(Actor::Nobody, ByJournal, move |tx| async move { tx.insert_many(&new, &hash).await })
+        .await?;
+    Ok(emails)
 }

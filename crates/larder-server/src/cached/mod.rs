@@ -26,6 +26,7 @@ pub mod lists;
 pub mod permissions;
 pub mod policies;
 pub mod profiles;
+mod publishing;
 pub mod statistics;
 pub mod users;
 

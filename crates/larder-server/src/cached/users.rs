@@ -5,7 +5,6 @@ use larder::class::{Answer, Class};
 use larder::error::Error;
 use larder::key::{Key, KeyParts, PartKind};
 use larder::policy::Consistency;
-use larder::receipt::Receipt;
 use larder::source::Source;
 use larder::uncached::uncached;
 
@@ -17,7 +16,6 @@ use crate::domain::identity::{ExternalId, Identifier, UserId, Username};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::User;
 use crate::store::Store;
-use crate::store::recorder::{Recorded, Recorder};
 
 /// The users and what is known of them, read through the cache.
 #[derive(Clone)]
@@ -122,13 +120,6 @@ impl CachedUsers {
         let agrees = user.value.as_deref().is_some_and(|user| user.has(by));
         let (source, is_shared) = (farther(id.source, user.source), id.is_shared || user.is_shared);
         Ok(agrees.then_some(Answer { source, is_shared, ..user }))
-    }
-
-    /// Drops everywhere what writes touched, to be awaited before they are acknowledged. Asked also when a commit
-    /// failed: it may have come about all the same.
-    pub async fn committed(&self, recorder: &Recorder) -> Receipt {
-        let Recorded { touches, changes } = recorder.recorded();
-        self.cache.committed(&touches, &changes).send().await
     }
 }
 

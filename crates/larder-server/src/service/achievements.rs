@@ -9,9 +9,9 @@ use crate::domain::identity::Identifier;
 use crate::domain::paging::Limit;
 use crate::domain::permission::Right;
 use crate::domain::user::User;
+use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::error::ServiceError;
-use crate::service::{Service, to_the_end};
 use crate::store::achievements::Awarded;
 
 const ALREADY: ServiceError = ServiceError::Conflict("the user has this badge already; each is awarded once");
@@ -53,20 +53,17 @@ impl Service {
         target: User,
         award: Award,
     ) -> Result<Option<(Achievement, Receipt)>, ServiceError> {
-        let service = self.clone();
-        to_the_end(async move {
-            let (store, recorder) = service.store.recording(caller.actor());
-            let awarded = store.award(target.id, target.role, &award, caller.id).await;
-            let receipt = service.users.committed(&recorder).await;
-            match awarded? {
-                Awarded::Done(achievement) => Ok(Some((achievement, receipt))),
+        let award = self.write(caller.actor(), move |tx| async move {
+            match tx.award(target.id, target.role, &award, caller.id).await? {
+                Awarded::Done(achievement) => Ok(Some(achievement)),
                 Awarded::Already => Err(ALREADY),
                 Awarded::Inactive => Err(INACTIVE),
                 Awarded::OutOfBounds => Err(OUT_OF_BOUNDS),
                 Awarded::Outdated => Ok(None),
             }
-        })
-        .await
+        });
+        let (achievement, receipt) = award.await?;
+        Ok(achievement.map(|achievement| (achievement, receipt)))
     }
 
     /// A user, and its achievements, newest first.

@@ -9,15 +9,16 @@ use quick_cache::sync::Cache;
 use sha2::{Digest, Sha256};
 
 use crate::domain::api_key::{ApiKeyId, ApiKeySecret, ApiKeyState, NewApiKey, Scope};
+use crate::domain::audit::Actor;
 use crate::domain::auth::AuthState;
 use crate::domain::identity::Identifier;
 use crate::domain::permission::Rights;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::User;
+use crate::service::Service;
 use crate::service::access::{Caller, Credential};
 use crate::service::error::ServiceError;
 use crate::service::tokens::token_hash;
-use crate::service::{Service, to_the_end};
 use crate::store::api_keys::{ApiKeyHash, ApiKeyInserted, ApiKeyRow};
 
 /// How many keys are remembered as right, at some 100 bytes each.
@@ -89,9 +90,12 @@ impl Service {
             return;
         }
         self.verified_keys.noted.insert(id, today);
-        let store = self.store.clone();
+        let service = self.clone();
         tokio::spawn(async move {
-            if let Err(error) = store.used_api_key(id, &today.to_string()).await {
+            let note = service.write(Actor::Nobody, move |tx| async move {
+                Ok(tx.used_api_key(id, &today.to_string()).await?)
+            });
+            if let Err(error) = note.await {
                 tracing::warn!(%error, key = %id, "the use of an API key could not be noted");
             }
         });
@@ -116,22 +120,19 @@ impl Service {
         if new.scopes.contains(Scope::Introspect) {
             caller.check_admin()?;
         }
-        let service = self.clone();
-        to_the_end(async move {
+        let insert = self.write(caller.actor(), move |tx| async move {
             let key = ApiKeySecret::random();
             let hash = ApiKeyHash(token_hash(key.expose()));
-            let (store, recorder) = service.store.recording(caller.actor());
-            let inserted = store.insert_api_key(caller.id, key.id(), &hash, new).await;
-            let receipt = service.users.committed(&recorder).await;
-            match inserted? {
-                ApiKeyInserted::Done(state) => Ok((key, state, receipt)),
+            match tx.insert_api_key(caller.id, key.id(), &hash, new).await? {
+                ApiKeyInserted::Done(state) => Ok((key, state)),
                 ApiKeyInserted::NotFound => Err(ServiceError::NotFound),
                 ApiKeyInserted::TooMany => {
                     Err(ServiceError::Forbidden("a user has at most 50 API keys; delete one first"))
                 }
             }
-        })
-        .await
+        });
+        let ((key, state), receipt) = insert.await?;
+        Ok((key, state, receipt))
     }
 
     /// The keys of a user, without their secrets: for itself and for those who manage it.
@@ -157,14 +158,10 @@ impl Service {
         caller.session()?;
         let caller = self.present(caller).await?;
         let user_id = self.target(caller, &named, &[]).await?.id;
-        let service = self.clone();
-        to_the_end(async move {
-            let (store, recorder) = service.store.recording(caller.actor());
-            let deleted = store.delete_api_key(user_id, id).await;
-            let receipt = service.users.committed(&recorder).await;
-            if deleted? { Ok(receipt) } else { Err(ServiceError::NotFound) }
-        })
-        .await
+        let delete = self.write(caller.actor(), move |tx| async move {
+            if tx.delete_api_key(user_id, id).await? { Ok(()) } else { Err(ServiceError::NotFound) }
+        });
+        Ok(delete.await?.1)
     }
 }
 

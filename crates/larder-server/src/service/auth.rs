@@ -14,12 +14,12 @@ use crate::domain::password::Password;
 use crate::domain::permission::Rights;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::User;
+use crate::service::Service;
 use crate::service::access::{Caller, Credential};
 use crate::service::error::ServiceError;
 use crate::service::limits::Kind;
 use crate::service::passwords::Passwords;
 use crate::service::tokens::{Claims, RefreshToken, token_hash};
-use crate::service::{Service, to_the_end};
 use crate::store::passwords::{Login, PasswordSet};
 use crate::store::sessions::{NewSession, Opened, Rotated};
 
@@ -125,32 +125,32 @@ impl Service {
     async fn rehash_if_outdated(&self, login: &Login, password: &Password) -> Result<(), ServiceError> {
         if Passwords::is_outdated(&login.password_hash) {
             let hash = self.passwords.hash(password).await?;
-            self.store.rehash_password(login.user.id, &login.password_hash, &hash).await?;
+            let (user_id, old) = (login.user.id, login.password_hash.clone());
+            let rehash = self.write(Actor::User(user_id), move |tx| async move {
+                Ok(tx.rehash_password(user_id, &old, &hash).await?)
+            });
+            // No cached value shows a hash, so the login's receipt need not speak of this write.
+            let (_was_there, _receipt) = rehash.await?;
         }
         Ok(())
     }
 
     async fn open_session(&self, login: Login) -> Result<Grant, ServiceError> {
-        let service = self.clone();
-        to_the_end(async move {
-            let (user_id, epoch) = (login.user.id, login.epoch);
-            let (sid, now, refresh) = (Uuid::now_v7(), Timestamp::now(), RefreshToken::random());
-            let expires_at = now.after(SESSION_TTL);
-            let new = NewSession { id: sid, user_id, epoch, token_hash: &refresh.hash, now, expires_at };
-            let (store, recorder) = service.store.recording(Actor::User(user_id));
-            let opened = store.open_session(new).await;
-            let receipt = service.users.committed(&recorder).await;
-            match opened? {
-                Opened::Done { .. } => {
-                    let (access_token, expires_in) =
-                        service.tokens.issue(user_id, sid, epoch, now, expires_at).await?;
-                    Ok(Grant { access_token, refresh_token: refresh.text, expires_in, receipt })
-                }
+        let (user_id, epoch) = (login.user.id, login.epoch);
+        let (sid, now) = (Uuid::now_v7(), Timestamp::now());
+        let RefreshToken { text: refresh_token, hash } = RefreshToken::random();
+        let expires_at = now.after(SESSION_TTL);
+        let open = self.write(Actor::User(user_id), move |tx| async move {
+            let new = NewSession { id: sid, user_id, epoch, token_hash: &hash, now, expires_at };
+            match tx.open_session(new).await? {
+                Opened::Done { .. } => Ok(()),
                 // The password changed while it was being compared.
                 Opened::Outdated => Err(WRONG_LOGIN),
             }
-        })
-        .await
+        });
+        let ((), receipt) = open.await?;
+        let (access_token, expires_in) = self.tokens.issue(user_id, sid, epoch, now, expires_at).await?;
+        Ok(Grant { access_token, refresh_token, expires_in, receipt })
     }
 
     /// Exchanges a refresh token for new tokens of the same session. One that was used before ends the
@@ -160,18 +160,12 @@ impl Service {
     /// [`ServiceError::Unauthenticated`], [`ServiceError::TooMany`], and those of the database.
     pub async fn refresh(&self, token: String, from: IpAddr) -> Result<Grant, ServiceError> {
         let attempt = self.limits.from_address(Kind::Refresh, from)?;
-        let service = self.clone();
-        let granted = to_the_end(async move {
-            let (now, next, hash) = (Timestamp::now(), RefreshToken::random(), token_hash(&token));
-            let (store, recorder) = service.store.recording(Actor::Nobody);
-            let rotated = store.rotate_refresh(&hash, &next.hash, now).await;
-            // Whatever became of it: a token that came twice has ended its session.
-            let receipt = service.users.committed(&recorder).await;
-            match rotated? {
+        let now = Timestamp::now();
+        let RefreshToken { text: refresh_token, hash: next } = RefreshToken::random();
+        let rotate = self.write(Actor::Nobody, move |tx| async move {
+            match tx.rotate_refresh(&token_hash(&token), &next, now).await? {
                 Rotated::Done { session, user_id, epoch, expires_at } => {
-                    let (access_token, expires_in) =
-                        service.tokens.issue(user_id, session, epoch, now, expires_at).await?;
-                    Ok(Grant { access_token, refresh_token: next.text, expires_in, receipt })
+                    Ok((session, user_id, epoch, expires_at))
                 }
                 Rotated::Reused { session, user_id } => {
                     tracing::warn!(%user_id, %session, "a refresh token came a second time, session ended");
@@ -179,10 +173,11 @@ impl Service {
                 }
                 Rotated::Unknown | Rotated::Expired => Err(ENDED),
             }
-        })
-        .await?;
+        });
+        let ((session, user_id, epoch, expires_at), receipt) = rotate.await?;
+        let (access_token, expires_in) = self.tokens.issue(user_id, session, epoch, now, expires_at).await?;
         attempt.give_back();
-        Ok(granted)
+        Ok(Grant { access_token, refresh_token, expires_in, receipt })
     }
 
     /// Ends the caller's session.
@@ -191,15 +186,10 @@ impl Service {
     /// [`ServiceError::Forbidden`] for an API key, and those of the database.
     pub async fn logout(&self, caller: Caller) -> Result<Receipt, ServiceError> {
         let session = caller.session()?;
-        let service = self.clone();
-        to_the_end(async move {
-            let (store, recorder) = service.store.recording(caller.actor());
-            let ended = store.end_session(session, Timestamp::now()).await;
-            let receipt = service.users.committed(&recorder).await;
-            ended?;
-            Ok(receipt)
-        })
-        .await
+        let end = self.write(caller.actor(), move |tx| async move {
+            Ok(tx.end_session(session, Timestamp::now()).await?)
+        });
+        Ok(end.await?.1)
     }
 
     /// Changes the caller's password and ends all its sessions, this one too. API keys stay.
@@ -215,18 +205,14 @@ impl Service {
     ) -> Result<Receipt, ServiceError> {
         let login = self.confirmed_by_password(caller, &body.current, from).await?;
         let hash = self.passwords.hash(&body.new).await?;
-        let service = self.clone();
-        to_the_end(async move {
-            let (store, recorder) = service.store.recording(caller.actor());
-            let set = store.set_password(caller.id, &hash, Some(login.epoch)).await;
-            let receipt = service.users.committed(&recorder).await;
-            match set? {
-                PasswordSet::Done => Ok(receipt),
+        let set = self.write(caller.actor(), move |tx| async move {
+            match tx.set_password(caller.id, &hash, Some(login.epoch)).await? {
+                PasswordSet::Done => Ok(()),
                 PasswordSet::Outdated => Err(ServiceError::Forbidden("the current password is wrong by now")),
                 PasswordSet::NotFound => Err(ServiceError::NotFound),
             }
-        })
-        .await
+        });
+        Ok(set.await?.1)
     }
 }
 

@@ -3,9 +3,9 @@
 use larder::receipt::Receipt;
 
 use crate::domain::bulk::{BulkBody, ListedId};
+use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::error::ServiceError;
-use crate::service::{Service, to_the_end};
 use crate::store::bulk_activity::BulkOutcome;
 
 impl Service {
@@ -22,13 +22,10 @@ impl Service {
     ) -> Result<(Vec<(ListedId, BulkOutcome)>, Receipt), ServiceError> {
         let caller = self.present(caller).await?;
         caller.check_admin()?;
-        let service = self.clone();
-        to_the_end(async move {
-            let (store, recorder) = service.store.recording(caller.actor());
+        self.write(caller.actor(), move |tx| async move {
             let may_change = |user: &_| caller.check_change(user).is_ok();
-            let outcomes = store.set_active_of(&ids, is_active, may_change).await;
-            let receipt = service.users.committed(&recorder).await;
-            Ok((ids.into_iter().zip(outcomes?).collect(), receipt))
+            let outcomes = tx.set_active_of(&ids, is_active, may_change).await?;
+            Ok(ids.into_iter().zip(outcomes).collect())
         })
         .await
     }

@@ -72,7 +72,10 @@ impl From<StoreError> for ServiceError {
             StoreError::Taken { field } => Self::Taken { field },
             StoreError::Unreadable { field } => Self::Unreadable { field },
             error @ StoreError::Unavailable(_) => Self::Unavailable(error.into()),
-            error @ (StoreError::Invalid(_) | StoreError::Internal(_)) => Self::Internal(error.into()),
+            StoreError::ShuttingDown => Self::ShuttingDown,
+            error @ (StoreError::Invalid(_) | StoreError::Published | StoreError::Internal(_)) => {
+                Self::Internal(error.into())
+            }
         }
     }
 }

@@ -10,11 +10,11 @@ use crate::domain::audit::Actor;
 use crate::domain::identity::UserId;
 use crate::domain::role::Role;
 use crate::domain::timestamp::Timestamp;
+use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::error::ServiceError;
 use crate::service::limits::Kind;
 use crate::service::tokens::{Claims, token_hash};
-use crate::service::{Service, to_the_end};
 use crate::store::sessions::RefreshRow;
 
 /// A token that is good.
@@ -90,27 +90,21 @@ impl Service {
     pub async fn revoke_token(&self, token: String, from: IpAddr) -> Result<Receipt, ServiceError> {
         let attempt = self.limits.from_address(Kind::Tokens, from)?;
         let service = self.clone();
-        let (receipt, was_ours) = to_the_end(async move {
-            let (store, recorder) = service.store.recording(Actor::Nobody);
-            let ended = if ApiKeySecret::is_meant(&token) {
-                match service.genuine_key(&token).await? {
-                    Some(key) => store.delete_api_key(key.user_id, key.id).await.map(|_| true),
-                    None => Ok(false),
-                }
-            } else {
-                let session = match service.tokens.verify(&token).await {
-                    Ok(claims) => Some(claims.sid),
-                    Err(_) => store.session_by_refresh(&token_hash(&token)).await?,
-                };
-                match session {
-                    Some(session) => store.end_session(session, Timestamp::now()).await.map(|_| true),
-                    None => Ok(false),
-                }
+        let revoke = self.write(Actor::Nobody, move |tx| async move {
+            if ApiKeySecret::is_meant(&token) {
+                let Some(key) = service.genuine_key(&token).await? else { return Ok(false) };
+                tx.delete_api_key(key.user_id, key.id).await?;
+                return Ok(true);
+            }
+            let session = match service.tokens.verify(&token).await {
+                Ok(claims) => Some(claims.sid),
+                Err(_) => tx.store().session_by_refresh(&token_hash(&token)).await?,
             };
-            let receipt = service.users.committed(&recorder).await;
-            Ok((receipt, ended?))
-        })
-        .await?;
+            let Some(session) = session else { return Ok(false) };
+            tx.end_session(session, Timestamp::now()).await?;
+            Ok(true)
+        });
+        let (was_ours, receipt) = revoke.await?;
         if was_ours {
             attempt.give_back();
         }

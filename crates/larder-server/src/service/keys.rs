@@ -20,13 +20,13 @@ use uuid::Uuid;
 use crate::domain::audit::Actor;
 use crate::domain::role::Role;
 use crate::domain::timestamp::Timestamp;
+use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::error::ServiceError;
 use crate::service::tokens::ACCESS_TTL;
-use crate::service::{Service, to_the_end};
 use crate::store::Store;
 use crate::store::keys::SigningKey;
-use crate::store::recorder::Recorder;
+use crate::store::writing::{ByJournal, Writer};
 
 pub(crate) const ALGORITHM: &str = "EdDSA";
 
@@ -117,7 +117,12 @@ impl KeyRing {
     /// Reads the keys, making the first when there is none.
     pub(crate) async fn open(store: &Store) -> Result<Self, ServiceError> {
         let now = Instant::now();
-        let keys = Keys::of(&store.insert_signing_key_if_none(&new_key()?).await?, now)?;
+        let (keys, ()) = store
+            .write(Actor::Nobody, ByJournal, |tx| async move {
+                Ok::<_, ServiceError>(tx.insert_signing_key_if_none(&new_key()?).await?)
+            })
+            .await?;
+        let keys = Keys::of(&keys, now)?;
         Ok(Self { store: store.clone(), present: RwLock::new(Arc::new(keys)), reading: Mutex::new(now) })
     }
 
@@ -180,12 +185,11 @@ impl KeyRing {
     }
 
     /// Makes a new key sign, everywhere within [`KEYS_AGE`]. Returns its name.
-    pub(crate) async fn rotate(&self, actor: Actor) -> Result<String, ServiceError> {
+    pub(crate) async fn rotate(&self, tx: &Writer) -> Result<String, ServiceError> {
         let key = new_key()?;
         let now = Timestamp::now();
         let forgotten = Timestamp::from_micros(now.as_micros() - RETIRED.as_micros() as i64);
-        let (store, _) = self.store.recording(actor);
-        store.rotate_signing_key(&key, now, forgotten).await?;
+        tx.rotate_signing_key(&key, now, forgotten).await?;
         self.read_again().await;
         Ok(self.present().signing.0.clone())
     }
@@ -208,11 +212,10 @@ impl Service {
         let caller = self.present(caller).await?;
         caller.check_manage(Role::Superadmin)?;
         let service = self.clone();
-        to_the_end(async move {
-            let kid = service.tokens.keys().rotate(caller.actor()).await?;
+        self.write(caller.actor(), move |tx| async move {
+            let kid = service.tokens.keys().rotate(&tx).await?;
             tracing::info!(%kid, by = %caller.id, "signing key rotated");
-            // Nothing that is cached depends on a key.
-            Ok((kid, service.users.committed(&Recorder::default()).await))
+            Ok(kid)
         })
         .await
     }

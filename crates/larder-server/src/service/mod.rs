@@ -30,6 +30,7 @@ use std::sync::Arc;
 use larder::cache::Cache;
 use larder::introspection::RedisAnswer;
 use larder::introspection::server::RedisInfo;
+use larder::receipt::Receipt;
 
 use crate::cached::Cached;
 use crate::cached::achievements::CachedAchievements;
@@ -41,6 +42,7 @@ use crate::cached::policies::Policies;
 use crate::cached::profiles::CachedProfiles;
 use crate::cached::statistics::CachedStatistics;
 use crate::cached::users::CachedUsers;
+use crate::domain::audit::Actor;
 use crate::domain::network::TrustedProxies;
 use crate::service::api_keys::VerifiedKeys;
 use crate::service::error::ServiceError;
@@ -52,6 +54,7 @@ use crate::service::tokens::Tokens;
 use crate::service::warming::Warming;
 use crate::settings::security::Security;
 use crate::store::Store;
+use crate::store::writing::Writer;
 
 /// The service; cheap to clone, as every request does more than once.
 #[derive(Clone)]
@@ -150,19 +153,18 @@ impl Service {
     pub fn passwords(&self) -> &Passwords {
         &self.passwords
     }
-}
 
-/// Runs a write to its end, commit and invalidation, even when its caller is cancelled: a client that hangs
-/// up between the two must not leave an old value standing.
-async fn to_the_end<T: Send + 'static>(
-    write: impl Future<Output = Result<T, ServiceError>> + Send + 'static,
-) -> Result<T, ServiceError> {
-    match tokio::spawn(write).await {
-        Ok(done) => done,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // Nobody aborts these tasks; the runtime itself is going down.
-            Err(_) => Err(ServiceError::ShuttingDown),
-        },
+    /// Writes as `actor`: runs `change` to its end, even if the caller is cancelled, and publishes what it touched before it
+    /// returns. An error that `change` returns after a commit does not keep the commit from being published.
+    pub(crate) async fn write<T, F>(
+        &self,
+        actor: Actor,
+        change: impl FnOnce(Writer) -> F + Send + 'static,
+    ) -> Result<(T, Receipt), ServiceError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, ServiceError>> + Send + 'static,
+    {
+        self.store.write(actor, self.users.cache().clone(), change).await
     }
 }

@@ -8,9 +8,9 @@ use crate::domain::identity::Identifier;
 use crate::domain::permission::{Grant, Permission};
 use crate::domain::role::Role;
 use crate::domain::user::User;
+use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::error::ServiceError;
-use crate::service::{Service, to_the_end};
 use crate::store::permissions::{Granted, Revoked};
 
 const TOO_MANY: ServiceError =
@@ -50,20 +50,17 @@ impl Service {
             let caller = self.present(caller).await?;
             let target = self.found_now(&named).await?;
             check_permissions_of(caller, &target)?;
-            let (service, permission) = (self.clone(), permission.clone());
-            let granted = to_the_end(async move {
-                let (store, recorder) = service.store.recording(caller.actor());
-                let granted = store.grant(target.id, target.role, &permission, caller.id).await;
-                let receipt = service.users.committed(&recorder).await;
-                match granted? {
-                    Granted::Done(grant) => Ok(Some((grant, receipt))),
+            let permission = permission.clone();
+            let grant = self.write(caller.actor(), move |tx| async move {
+                match tx.grant(target.id, target.role, &permission, caller.id).await? {
+                    Granted::Done(grant) => Ok(Some(grant)),
                     Granted::TooMany => Err(TOO_MANY),
                     // No longer as it was when the caller's rights were judged: judge again.
                     Granted::Outdated => Ok(None),
                 }
             });
-            if let Some(granted) = granted.await? {
-                return Ok(granted);
+            if let (Some(grant), receipt) = grant.await? {
+                return Ok((grant, receipt));
             }
         }
     }
@@ -82,14 +79,11 @@ impl Service {
             let caller = self.present(caller).await?;
             let target = self.found_now(&named).await?;
             check_permissions_of(caller, &target)?;
-            let (service, permission) = (self.clone(), permission.clone());
-            let revoked = to_the_end(async move {
-                let (store, recorder) = service.store.recording(caller.actor());
-                let revoked = store.revoke(target.id, target.role, &permission).await;
-                let receipt = service.users.committed(&recorder).await;
-                Ok((revoked? == Revoked::Done).then_some(receipt))
+            let permission = permission.clone();
+            let revoke = self.write(caller.actor(), move |tx| async move {
+                Ok(tx.revoke(target.id, target.role, &permission).await?)
             });
-            if let Some(receipt) = revoked.await? {
+            if let (Revoked::Done, receipt) = revoke.await? {
                 return Ok(receipt);
             }
         }

@@ -9,9 +9,9 @@ use crate::domain::leaderboard::{LeaderboardQuery, LeaderboardRow, Standing};
 use crate::domain::permission::Right;
 use crate::domain::points::{Booking, LedgerEntry, LedgerQuery};
 use crate::domain::user::User;
+use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::error::ServiceError;
-use crate::service::{Service, to_the_end};
 use crate::store::points::{Booked, Ledger};
 
 const KEY_TAKEN: ServiceError =
@@ -64,24 +64,17 @@ impl Service {
         target: User,
         booking: Booking,
     ) -> Result<Option<BookedPoints>, ServiceError> {
-        let service = self.clone();
-        to_the_end(async move {
-            let (store, recorder) = service.store.recording(caller.actor());
-            let booked = store.book_points(target.id, target.role, &booking, caller.id).await;
-            let receipt = service.users.committed(&recorder).await;
-            match booked? {
-                Booked::Done { entry, balance } => {
-                    Ok(Some(BookedPoints { entry, balance, is_new: true, receipt }))
-                }
-                Booked::Repeated { entry, balance } => {
-                    Ok(Some(BookedPoints { entry, balance, is_new: false, receipt }))
-                }
+        let book = self.write(caller.actor(), move |tx| async move {
+            match tx.book_points(target.id, target.role, &booking, caller.id).await? {
+                Booked::Done { entry, balance } => Ok(Some((entry, balance, true))),
+                Booked::Repeated { entry, balance } => Ok(Some((entry, balance, false))),
                 Booked::KeyTaken => Err(KEY_TAKEN),
                 Booked::OutOfBounds { .. } => Err(OUT_OF_BOUNDS),
                 Booked::Outdated => Ok(None),
             }
-        })
-        .await
+        });
+        let (booked, receipt) = book.await?;
+        Ok(booked.map(|(entry, balance, is_new)| BookedPoints { entry, balance, is_new, receipt }))
     }
 
     /// A part of a user's ledger, with the user. For itself, for those who manage it, and with the permission

@@ -12,9 +12,9 @@ use crate::domain::audit::Actor;
 use crate::domain::identity::{Identifier, UserId};
 use crate::domain::parts::full::FullProfile;
 use crate::domain::user::{PublicUser, User};
+use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::error::ServiceError;
-use crate::service::{Service, to_the_end};
 use crate::store::parts::PartUpdated;
 
 impl Service {
@@ -112,18 +112,15 @@ impl Service {
         change: P::Change,
         expected: Arc<[String]>,
     ) -> Result<Option<(P, Receipt)>, ServiceError> {
-        let service = self.clone();
-        to_the_end(async move {
-            let (store, recorder) = service.store.recording(actor);
-            let updated = store.update_part::<P>(&target, &change, &expected).await;
-            let receipt = service.users.committed(&recorder).await;
-            match updated? {
-                PartUpdated::Done(part) => Ok(Some((part, receipt))),
+        let update = self.write(actor, move |tx| async move {
+            match tx.update_part::<P>(&target, &change, &expected).await? {
+                PartUpdated::Done(part) => Ok(Some(part)),
                 PartUpdated::UserChanged => Ok(None),
                 PartUpdated::PartChanged => Err(ServiceError::PartConflict),
             }
-        })
-        .await
+        });
+        let (part, receipt) = update.await?;
+        Ok(part.map(|part| (part, receipt)))
     }
 
     /// The user whose parts the caller may see.

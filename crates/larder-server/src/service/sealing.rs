@@ -6,11 +6,13 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::domain::audit::Actor;
 use crate::domain::identity::UserId;
 use crate::domain::secret_key::{SecretKey, SecretKeys};
 use crate::service::error::ServiceError;
 use crate::store::Store;
 use crate::store::totp::SealedSecret;
+use crate::store::writing::ByJournal;
 
 const PLAIN: &str = "plain.";
 const SEALED: &str = "sealed.";
@@ -41,7 +43,12 @@ impl Sealing {
             let opened = self.open(user, &secret)?;
             let is_sealed = |key| opened_with(key, user, &secret).is_some();
             if self.keys.first().is_some_and(|key| !is_sealed(key)) {
-                store.replace_totp_secret(user, &secret, &self.seal(user, &opened)?).await?;
+                let sealed = self.seal(user, &opened)?;
+                store
+                    .write(Actor::Nobody, ByJournal, move |tx| async move {
+                        tx.replace_totp_secret(user, &secret, &sealed).await
+                    })
+                    .await?;
             }
         }
         Ok(())

@@ -13,12 +13,13 @@ use crate::domain::identity::{Identifier, UserId};
 use crate::domain::password::Password;
 use crate::domain::second_factor::{RecoveryCode, SecondFactor, TotpCode};
 use crate::domain::timestamp::Timestamp;
+use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::error::ServiceError;
 use crate::service::tokens::{seconds, token_hash};
-use crate::service::{Service, to_the_end};
 use crate::store::passwords::Login;
 use crate::store::totp::{SealedSecret, TotpRow};
+use crate::store::writing::Writer;
 
 /// As long as RFC 4226 recommends.
 const SECRET_BYTES: usize = 20;
@@ -52,7 +53,10 @@ impl Service {
         let login = self.confirmed_by_password(caller, password, from).await?;
         let secret: [u8; SECRET_BYTES] = rand::random();
         let sealed = self.sealing.seal(caller.id, &secret)?;
-        if !self.store.enroll_totp(caller.id, &sealed, Timestamp::now()).await? {
+        let enroll = self.write(caller.actor(), move |tx| async move {
+            Ok(tx.enroll_totp(caller.id, &sealed, Timestamp::now()).await?)
+        });
+        if !enroll.await?.0 {
             return Err(ALREADY_ON);
         }
         let secret = Secret::new_stack(secret).to_base32();
@@ -87,8 +91,10 @@ impl Service {
         let step = step.ok_or(ServiceError::Forbidden(WRONG_CODE))?;
         let codes: Vec<_> = (0..RECOVERY_CODES).map(|_| RecoveryCode::random()).collect();
         let hashes: Vec<_> = codes.iter().map(|code| token_hash(code.expose())).collect();
-        let (store, _) = self.store.recording(caller.actor());
-        if !store.confirm_totp(caller.id, &row.secret, step, now, &hashes).await? {
+        let confirm = self.write(caller.actor(), move |tx| async move {
+            Ok(tx.confirm_totp(caller.id, &row.secret, step, now, &hashes).await?)
+        });
+        if !confirm.await?.0 {
             return Err(ServiceError::Conflict("the second factor changed meanwhile; begin again"));
         }
         attempt.give_back();
@@ -182,16 +188,20 @@ impl Service {
         factor: SecondFactor,
     ) -> Result<bool, ServiceError> {
         let now = Timestamp::now();
-        Ok(match factor {
-            SecondFactor::Totp(code) => match self.step_of(user_id, &row.secret, &code, now)? {
-                Some(step) => self.store.use_totp_step(user_id, step).await?,
-                None => false,
-            },
-            SecondFactor::Recovery(code) => {
-                let (store, _) = self.store.recording(Actor::User(user_id));
-                store.use_recovery_code(user_id, &token_hash(code.expose()), now).await?
+        let (is_spent, _) = match factor {
+            SecondFactor::Totp(code) => {
+                let Some(step) = self.step_of(user_id, &row.secret, &code, now)? else { return Ok(false) };
+                let spend = move |tx: Writer| async move { Ok(tx.use_totp_step(user_id, step).await?) };
+                self.write(Actor::User(user_id), spend).await?
             }
-        })
+            SecondFactor::Recovery(code) => {
+                let hash = token_hash(code.expose());
+                let spend =
+                    move |tx: Writer| async move { Ok(tx.use_recovery_code(user_id, &hash, now).await?) };
+                self.write(Actor::User(user_id), spend).await?
+            }
+        };
+        Ok(is_spent)
     }
 
     /// The time step that a code is of: this one, the one before or the one after.
@@ -225,15 +235,8 @@ impl Service {
     }
 
     async fn delete_totp(&self, caller: Caller, user_id: UserId) -> Result<Receipt, ServiceError> {
-        let service = self.clone();
-        to_the_end(async move {
-            let (store, recorder) = service.store.recording(caller.actor());
-            let deleted = store.delete_totp(user_id).await;
-            let receipt = service.users.committed(&recorder).await;
-            deleted?;
-            Ok(receipt)
-        })
-        .await
+        let delete = self.write(caller.actor(), move |tx| async move { Ok(tx.delete_totp(user_id).await?) });
+        Ok(delete.await?.1)
     }
 }
 

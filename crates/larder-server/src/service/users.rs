@@ -10,9 +10,9 @@ use crate::domain::identity::{Identifier, UserId};
 use crate::domain::patch::UserPatch;
 use crate::domain::role::Role;
 use crate::domain::user::{NewUser, User};
+use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::error::ServiceError;
-use crate::service::{Service, to_the_end};
 use crate::store::changes::{Deleted, Expected, Updated};
 
 const LAST_SUPERADMIN: ServiceError =
@@ -77,16 +77,11 @@ impl Service {
         new: NewUser,
         password_hash: Option<String>,
     ) -> Result<(User, Receipt), ServiceError> {
-        let service = self.clone();
-        to_the_end(async move {
-            let (store, recorder) = service.store.recording(actor);
-            let inserted = store.insert_user(new, password_hash.as_deref()).await;
-            let receipt = service.users.committed(&recorder).await;
-            let user = inserted?;
-            service.warm_user(user.id);
-            Ok((user, receipt))
-        })
-        .await
+        let insert = self
+            .write(actor, move |tx| async move { Ok(tx.insert_user(new, password_hash.as_deref()).await?) });
+        let (user, receipt) = insert.await?;
+        self.warm_user(user.id);
+        Ok((user, receipt))
     }
 
     /// Loads a user in the background: who was just created is soon looked at.
@@ -137,19 +132,15 @@ impl Service {
         patch: UserPatch,
         is_conditional: bool,
     ) -> Result<Option<(User, Receipt)>, ServiceError> {
-        let service = self.clone();
-        to_the_end(async move {
-            let (store, recorder) = service.store.recording(actor);
-            let updated =
-                store.update_user(target.id, &patch, Some(as_judged(&target, is_conditional))).await;
-            let receipt = service.users.committed(&recorder).await;
-            match updated? {
-                Updated::Done { after, .. } => Ok(Some((*after, receipt))),
+        let update = self.write(actor, move |tx| async move {
+            match tx.update_user(target.id, &patch, Some(as_judged(&target, is_conditional))).await? {
+                Updated::Done { after, .. } => Ok(Some(*after)),
                 Updated::NotFound | Updated::VersionConflict { .. } => Ok(None),
                 Updated::LastSuperadmin => Err(LAST_SUPERADMIN),
             }
-        })
-        .await
+        });
+        let (user, receipt) = update.await?;
+        Ok(user.map(|user| (user, receipt)))
     }
 
     /// Deletes a user, if it has one of the expected versions; none expected means any.
@@ -180,18 +171,15 @@ impl Service {
         target: User,
         is_conditional: bool,
     ) -> Result<Option<Receipt>, ServiceError> {
-        let service = self.clone();
-        to_the_end(async move {
-            let (store, recorder) = service.store.recording(actor);
-            let deleted = store.delete_user(target.id, Some(as_judged(&target, is_conditional))).await;
-            let receipt = service.users.committed(&recorder).await;
-            match deleted? {
-                Deleted::Done { .. } => Ok(Some(receipt)),
-                Deleted::NotFound | Deleted::VersionConflict { .. } => Ok(None),
+        let delete = self.write(actor, move |tx| async move {
+            match tx.delete_user(target.id, Some(as_judged(&target, is_conditional))).await? {
+                Deleted::Done { .. } => Ok(true),
+                Deleted::NotFound | Deleted::VersionConflict { .. } => Ok(false),
                 Deleted::LastSuperadmin => Err(LAST_SUPERADMIN),
             }
-        })
-        .await
+        });
+        let (is_deleted, receipt) = delete.await?;
+        Ok(is_deleted.then_some(receipt))
     }
 
     /// The user a change is about, as the database has it, if the caller may change it: rights are never judged

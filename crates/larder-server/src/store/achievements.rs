@@ -22,6 +22,7 @@ use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::odd_rows;
 use crate::store::row;
+use crate::store::writing::Writer;
 
 const DAY_MICROS: i64 = Duration::from_secs(24 * 3600).as_micros() as i64;
 
@@ -40,7 +41,7 @@ pub enum Awarded {
     Outdated,
 }
 
-impl Store {
+impl Writer {
     /// Awards an achievement to a user who has the role that was judged. The database books its points.
     ///
     /// # Errors
@@ -100,7 +101,9 @@ impl Store {
         self.commit(write, &[event.number("points", achievement.points)]).await?;
         Ok(Awarded::Done(achievement))
     }
+}
 
+impl Store {
     /// A user's achievements, newest first; of more than 1,000 the newest.
     ///
     /// # Errors

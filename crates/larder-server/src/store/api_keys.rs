@@ -14,6 +14,7 @@ use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::odd_rows;
 use crate::store::row;
+use crate::store::writing::Writer;
 
 /// More keys than this nobody has.
 const KEYS_OF_USER: i64 = 50;
@@ -92,7 +93,9 @@ impl Store {
         };
         Ok(odd_rows::readable("api_keys", "id", &rows, read)?)
     }
+}
 
+impl Writer {
     /// Keeps a key of an active user.
     ///
     /// # Errors
@@ -136,7 +139,7 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub async fn delete_api_key(&self, user_id: UserId, id: ApiKeyId) -> Result<bool, StoreError> {
-        let mut write = self.database.begin().await?;
+        let mut write = self.begin().await?;
         let query = sqlx::query("DELETE FROM api_keys WHERE id = $1 AND user_id = $2");
         let query = query.bind(id.to_string()).bind(user_id.to_string());
         let deleted = query.execute(write.statement()).await?.rows_affected() == 1;
@@ -155,7 +158,7 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub async fn used_api_key(&self, id: ApiKeyId, day: &str) -> Result<(), StoreError> {
-        let mut write = self.database.begin().await?;
+        let mut write = self.begin().await?;
         sqlx::query(
             "INSERT INTO api_key_uses (key_id, used_on) SELECT id, CAST($2 AS TEXT) FROM api_keys WHERE id = $1
              ON CONFLICT (key_id) DO UPDATE SET used_on = excluded.used_on
@@ -165,8 +168,8 @@ impl Store {
         .bind(day)
         .execute(write.statement())
         .await?;
-        write.commit().await?;
-        Ok(())
+        // A use is no change of the key.
+        self.commit(write, &[]).await
     }
 }
 

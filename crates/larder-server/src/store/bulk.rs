@@ -9,24 +9,24 @@ use crate::domain::audit::{Action, Event};
 use crate::domain::identity::UserId;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{NewUser, User};
-use crate::store::Store;
 use crate::store::changes::lock_counts;
 use crate::store::error::StoreError;
 use crate::store::placeholders;
 use crate::store::row::{self, COLUMNS, columns};
+use crate::store::writing::Writer;
 
 /// Fewer cost PostgreSQL round trips; more cost SQLite, which finds a `$n` by searching a list of all.
 const USERS_PER_STATEMENT: usize = 50;
 const CREDENTIAL_COLUMNS: usize = 3;
 
-impl Store {
+impl Writer {
     /// Creates all of these users or none, each with the same password hash, in the order given: the last is the
     /// newest. Returns their ids.
     ///
     /// # Errors
     /// [`StoreError::Taken`], or those of the database.
     pub async fn insert_many(&self, new: &[NewUser], password_hash: &str) -> Result<Vec<UserId>, StoreError> {
-        let mut write = self.database.begin().await?;
+        let mut write = self.begin().await?;
         // All at first: statement by statement, two imports could wait for each other in a circle.
         lock_counts(&mut write).await?;
         let mut now = Timestamp::now();

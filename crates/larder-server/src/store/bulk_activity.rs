@@ -9,13 +9,13 @@ use crate::domain::audit::{Action, Event};
 use crate::domain::bulk::{ListedId, Outcome};
 use crate::domain::identity::UserId;
 use crate::domain::user::User;
-use crate::store::Store;
 use crate::store::changes::{is_active_superadmin, others_remain};
 use crate::store::error::StoreError;
 use crate::store::journal::touches_of_update;
 use crate::store::odd_rows;
 use crate::store::placeholders;
 use crate::store::row::{self, select_user};
+use crate::store::writing::Writer;
 
 /// More are locked and changed by several statements.
 const USERS_PER_STATEMENT: usize = 250;
@@ -29,7 +29,7 @@ pub struct BulkOutcome {
     pub outcome: Outcome,
 }
 
-impl Store {
+impl Writer {
     /// Activates or deactivates those of `asked` that `may_change` allows, all in one transaction: what it answers for each,
     /// in the order asked. Rights are judged by the rows as they are locked. Deactivation ends the tokens of each.
     ///
@@ -41,7 +41,7 @@ impl Store {
         is_active: bool,
         may_change: impl Fn(&User) -> bool + Send,
     ) -> Result<Vec<BulkOutcome>, StoreError> {
-        let mut write = self.database.begin().await?;
+        let mut write = self.begin().await?;
         let ids = ids(&mut write, asked).await?;
         let users = locked(&mut write, &ids).await?;
         let by_external: BTreeMap<_, _> =

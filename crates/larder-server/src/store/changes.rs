@@ -9,11 +9,11 @@ use crate::domain::patch::UserPatch;
 use crate::domain::role::Role;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{NewUser, User};
-use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::journal::touches_of_update;
 use crate::store::passwords;
 use crate::store::row::{self, AsRead, select_user};
+use crate::store::writing::Writer;
 
 /// What has to hold of a user for a change of it to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,13 +77,13 @@ pub enum Deleted {
     LastSuperadmin,
 }
 
-impl Store {
+impl Writer {
     /// Creates a user; without a hash it cannot log in.
     ///
     /// # Errors
     /// [`StoreError::Taken`], or those of the database.
     pub async fn insert_user(&self, new: NewUser, password_hash: Option<&str>) -> Result<User, StoreError> {
-        let mut write = self.database.begin().await?;
+        let mut write = self.begin().await?;
         let user = insert(&mut write, new, password_hash).await?;
         self.commit(write, &[Event::on(Action::UserCreate, user.id)]).await?;
         Ok(user)
@@ -98,7 +98,7 @@ impl Store {
         new: NewUser,
         password_hash: &str,
     ) -> Result<Option<User>, StoreError> {
-        let mut write = self.database.begin().await?;
+        let mut write = self.begin().await?;
         // Every INSERT needs one of the counts, so nobody can come in between.
         lock_counts(&mut write).await?;
         if sqlx::query("SELECT id FROM users LIMIT 1").fetch_optional(write.statement()).await?.is_some() {

@@ -23,6 +23,12 @@ pub enum StoreError {
     /// The database refused a value that should not have come so far, or the URL cannot be used.
     #[error(transparent)]
     Invalid(Error),
+    /// The process is being shut down.
+    #[error("the process is being shut down")]
+    ShuttingDown,
+    /// A mistake of ours: a writer was used after what it wrote had been published.
+    #[error("a writer left the write that it was made for")]
+    Published,
     /// A mistake of ours.
     #[error(transparent)]
     Internal(Error),

@@ -19,14 +19,16 @@ use crate::domain::role::Role;
 use crate::domain::text::{Line, Prose};
 use crate::domain::user::NewUser;
 use crate::store::changes::Updated;
+use crate::store::writing::{ByJournal, Publisher, Recorded, Writer};
 
 #[tokio::test]
 async fn touches_of_a_user_are_what_its_trigger_journals() {
     let sqlite = Sqlite::fresh().unwrap();
-    let (store, recorder) = Store::open(&sqlite.url()).await.unwrap().recording(Actor::Nobody);
-    let user = store.insert_user(ann(), None).await.unwrap();
+    let store = Store::open(&sqlite.url()).await.unwrap();
+    let insert = store.write(Actor::Nobody, Kept, |tx| async move { tx.insert_user(ann(), None).await });
+    let (user, touched) = insert.await.unwrap();
     // A new row stands for all that one with another id stands for.
-    assert_eq!(sorted(recorder.recorded().touches), sorted(touches_of_update(&user, &["id"])));
+    assert_eq!(touched, sorted(touches_of_update(&user, &["id"])));
 }
 
 /// Whoever made the first may have died before it told anybody.
@@ -34,10 +36,15 @@ async fn touches_of_a_user_are_what_its_trigger_journals() {
 async fn a_repeated_update_touches_what_the_first_journalled() {
     let sqlite = Sqlite::fresh().unwrap();
     let store = Store::open(&sqlite.url()).await.unwrap();
-    let user = store.insert_user(ann(), None).await.unwrap().id;
+    let user = insert_ann(&store).await.id;
     for (patch, is_shown) in patches() {
-        let [first, again] = twice(&store, async |store| {
-            assert!(matches!(store.update_user(user, &patch, None).await.unwrap(), Updated::Done { .. }));
+        let made = patch.clone();
+        let [first, again] = twice(&store, move |tx| {
+            let patch = made.clone();
+            async move {
+                assert!(matches!(tx.update_user(user, &patch, None).await?, Updated::Done { .. }));
+                Ok(())
+            }
         })
         .await;
         assert!(again.iter().all(|touch| first.contains(touch)), "{patch:?}");
@@ -45,9 +52,8 @@ async fn a_repeated_update_touches_what_the_first_journalled() {
         assert_eq!(filtered(&first), [is_shown; 2], "{patch:?}");
     }
 
-    let asked = [ListedId::Id(user)];
-    let [first, again] = twice(&store, async |store| {
-        store.set_active_of(&asked, true, |_| true).await.unwrap();
+    let [first, again] = twice(&store, move |tx| async move {
+        tx.set_active_of(&[ListedId::Id(user)], true, |_| true).await.map(drop)
     })
     .await;
     assert_eq!((filtered(&first), &first), ([true; 2], &again));
@@ -57,8 +63,9 @@ async fn a_repeated_update_touches_what_the_first_journalled() {
         reason: Reason::parse("test").unwrap(),
         key: IdempotencyKey::parse("key").unwrap(),
     };
-    let [first, again] = twice(&store, async |store| {
-        store.book_points(user, Role::Admin, &booking, user).await.unwrap();
+    let [first, again] = twice(&store, move |tx| {
+        let booking = booking.clone();
+        async move { tx.book_points(user, Role::Admin, &booking, user).await.map(drop) }
     })
     .await;
     // The newest achievements show no balance.
@@ -66,14 +73,31 @@ async fn a_repeated_update_touches_what_the_first_journalled() {
 }
 
 /// What an update of ann touches when it is made, and when it is made once more.
-async fn twice(store: &Store, update: impl AsyncFn(Store)) -> [Vec<Touch>; 2] {
+async fn twice<F>(store: &Store, update: impl Fn(Writer) -> F + Clone + Send + 'static) -> [Vec<Touch>; 2]
+where
+    F: Future<Output = Result<(), StoreError>> + Send + 'static,
+{
     let mut touched = [const { Vec::new() }; 2];
     for touched in &mut touched {
-        let (store, recorder) = store.recording(Actor::Nobody);
-        update(store).await;
-        *touched = sorted(recorder.recorded().touches);
+        *touched = store.write(Actor::Nobody, Kept, update.clone()).await.unwrap().1;
     }
     touched
+}
+
+/// Returns what a write touched, instead of publishing it.
+struct Kept;
+
+impl Publisher for Kept {
+    type Receipt = Vec<Touch>;
+
+    async fn publish(self, recorded: Recorded) -> Vec<Touch> {
+        sorted(recorded.touches)
+    }
+}
+
+async fn insert_ann(store: &Store) -> User {
+    let insert = store.write(Actor::Nobody, ByJournal, |tx| async move { tx.insert_user(ann(), None).await });
+    insert.await.unwrap().0
 }
 
 /// A change of each field of ann, and whether the leaderboard and the newest achievements show it.
@@ -125,16 +149,19 @@ fn tags(touches: &[Touch]) -> Vec<&Touch> {
 async fn touches_of_permissions_are_what_their_trigger_journals() {
     let sqlite = Sqlite::fresh().unwrap();
     let store = Store::open(&sqlite.url()).await.unwrap();
-    let user = store.insert_user(ann(), None).await.unwrap();
-    let permission = Permission::parse("points.write").unwrap();
+    let user = insert_ann(&store).await;
     let said = sorted(touches_of_permissions(user.id));
     for round in 0..3 {
-        let (store, recorder) = store.recording(Actor::Nobody);
-        match round {
-            0 | 1 => drop(store.grant(user.id, user.role, &permission, user.id).await.unwrap()),
-            _ => drop(store.revoke(user.id, user.role, &permission).await.unwrap()),
-        }
-        assert_eq!(sorted(recorder.recorded().touches), said, "round {round}");
+        let (user_id, role) = (user.id, user.role);
+        let change = move |tx: Writer| async move {
+            let permission = Permission::parse("points.write").unwrap();
+            match round {
+                0 | 1 => tx.grant(user_id, role, &permission, user_id).await.map(drop),
+                _ => tx.revoke(user_id, role, &permission).await.map(drop),
+            }
+        };
+        let ((), touched) = store.write(Actor::Nobody, Kept, change).await.unwrap();
+        assert_eq!(touched, said, "round {round}");
     }
 }
 

@@ -10,6 +10,7 @@ use crate::domain::audit::{Action, Event};
 use crate::domain::timestamp::Timestamp;
 use crate::store::Store;
 use crate::store::error::StoreError;
+use crate::store::writing::Writer;
 
 /// A signing key. It cannot be serialised, so it cannot be cached.
 #[derive(Clone, PartialEq, Eq)]
@@ -45,7 +46,9 @@ impl Store {
         let rows = query.fetch_all(self.database.read()).await?;
         Ok(rows.iter().map(signing_key).collect::<Result<_, _>>()?)
     }
+}
 
+impl Writer {
     /// Keeps this key unless one of its algorithm is in force already, and returns every key.
     ///
     /// Of several instances that start at once, one's key stays and all get that one.
@@ -53,11 +56,11 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub async fn insert_signing_key_if_none(&self, key: &SigningKey) -> Result<Vec<SigningKey>, StoreError> {
-        let mut write = self.database.begin().await?;
+        let mut write = self.begin().await?;
         insert(&mut write, key).await?;
         // Made by the service for itself, once.
         self.commit(write, &[]).await?;
-        self.signing_keys().await
+        self.store().signing_keys().await
     }
 
     /// Retires the key in force at `now` and puts this one in its place; forgets keys that were retired before
@@ -71,7 +74,7 @@ impl Store {
         now: Timestamp,
         forgotten: Timestamp,
     ) -> Result<(), StoreError> {
-        let mut write = self.database.begin().await?;
+        let mut write = self.begin().await?;
         sqlx::query("DELETE FROM signing_keys WHERE retired_at < $1")
             .bind(forgotten.as_micros())
             .execute(write.statement())

@@ -9,6 +9,8 @@
 //! - `odd_rows_cost_themselves`: what reads many rows leaves out those that it cannot read, through `odd_rows`;
 //! - `no_silent_write`: each write leaves its line in the audit log in its own transaction, for the one way to commit asks
 //!   for it;
+//! - `no_unpublished_write`: only [`Store::write`] makes a [`Writer`](writing::Writer), and it publishes what was written before
+//!   it returns, or leaves that to the journal where its caller says so;
 //! - `no_secret_in_user`: nothing here reads a password hash into a [`User`](crate::domain::user::User).
 
 pub mod achievements;
@@ -26,12 +28,12 @@ pub mod parts;
 pub mod passwords;
 pub mod permissions;
 pub mod points;
-pub mod recorder;
 pub mod sessions;
 pub mod statistics;
 pub mod superadmin;
 pub mod totp;
 pub mod users;
+pub mod writing;
 
 mod bulk;
 mod odd_rows;
@@ -43,14 +45,10 @@ mod sql;
 use larder_sql::database::Database;
 use larder_sql::migrating::{MigrationOutcome, Migrations};
 use larder_sql::options::DatabaseOptions;
-use larder_sql::write::WriteTransaction;
 use sqlx::Row;
 use sqlx::migrate::Migrator;
 
-use crate::domain::audit::Actor;
-use crate::domain::identity::UserId;
 use crate::store::error::StoreError;
-use crate::store::recorder::Recorder;
 
 static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -59,9 +57,6 @@ static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
 #[derive(Clone)]
 pub struct Store {
     database: Database,
-    recorder: Option<Recorder>,
-    /// As whom its writes stand in the audit log.
-    actor: Actor,
 }
 
 impl Store {
@@ -88,12 +83,12 @@ impl Store {
     pub async fn migrated(options: &DatabaseOptions) -> Result<(Self, MigrationOutcome), StoreError> {
         let database = Database::open(options).await?;
         let migrated = database.migrate(Migrations { postgres: &POSTGRES, sqlite: &SQLITE }).await?;
-        Ok((Self { database, recorder: None, actor: Actor::Nobody }, migrated))
+        Ok((Self { database }, migrated))
     }
 
     /// The store of a database whose schema is as it is, for looking at what is declared.
     pub(crate) fn looking_at(database: &Database) -> Self {
-        Self { database: database.clone(), recorder: None, actor: Actor::Nobody }
+        Self { database: database.clone() }
     }
 
     /// Whether [`Store::open`] could use this URL, as far as can be told without connecting.
@@ -121,12 +116,6 @@ impl Store {
         let row =
             sqlx::query("SELECT entry_secret FROM installation").fetch_one(self.database.read()).await?;
         Ok(row.try_get("entry_secret")?)
-    }
-
-    /// A write that locks this user's row first. Of an instance's writers about one user at most one has a connection, so
-    /// that a user whom somebody holds in psql holds up nobody else's writes.
-    async fn begin_for(&self, user: UserId) -> Result<WriteTransaction, StoreError> {
-        Ok(self.database.begin_for(&user.to_string()).await?)
     }
 
     /// The database itself, for its health and its count of statements.

@@ -19,6 +19,7 @@ use crate::store::Store;
 use crate::store::changes::Expected;
 use crate::store::error::StoreError;
 use crate::store::row::{self, Query, select_user};
+use crate::store::writing::Writer;
 
 /// A part that has a table.
 pub trait StoredPart: Part {
@@ -92,7 +93,9 @@ impl Store {
         };
         Ok(row.as_ref().map(full).transpose()?)
     }
+}
 
+impl Writer {
     /// Changes a part, if the user is as it was judged and the part is in one of the `expected` states, which are
     /// [`digest`]s; none expected means any.
     ///

@@ -13,6 +13,7 @@ use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::row::{self, select_user};
 use crate::store::sessions;
+use crate::store::writing::Writer;
 
 /// What login needs to know. It cannot be serialised, so it cannot be cached.
 pub struct Login {
@@ -79,7 +80,9 @@ impl Store {
             epoch: row.try_get("epoch")?,
         }))
     }
+}
 
+impl Writer {
     /// Sets a password, raises the epoch and ends every session.
     ///
     /// With `expected_epoch` only if the password is still the one that was read with this epoch.
@@ -123,7 +126,7 @@ impl Store {
         old_hash: &str,
         new_hash: &str,
     ) -> Result<bool, StoreError> {
-        let mut write = self.database.begin().await?;
+        let mut write = self.begin().await?;
         let query = sqlx::query(
             "UPDATE credentials SET password_hash = $3 WHERE user_id = $1 AND password_hash = $2",
         );

@@ -12,6 +12,7 @@ use crate::store::error::StoreError;
 use crate::store::journal::touches_of_permissions;
 use crate::store::odd_rows;
 use crate::store::row;
+use crate::store::writing::Writer;
 
 /// How many permissions one user may be granted: each request compares them.
 pub const MOST_PERMISSIONS: i64 = 100;
@@ -54,7 +55,9 @@ impl Store {
             })
         })?)
     }
+}
 
+impl Writer {
     /// Grants a permission to a user who has the role that was judged.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ use crate::store::error::StoreError;
 use crate::store::journal::touches_of_update;
 use crate::store::odd_rows;
 use crate::store::row;
+use crate::store::writing::Writer;
 
 macro_rules! select_entry {
     ($rest:literal) => {
@@ -61,7 +62,7 @@ pub struct Ledger {
     pub next: Option<Uuid>,
 }
 
-impl Store {
+impl Writer {
     /// Books points for a user who has the role that was judged; the same booking under the same key once.
     ///
     /// # Errors
@@ -123,7 +124,9 @@ impl Store {
         self.commit(write, &[event]).await?;
         Ok(Booked::Done { entry, balance })
     }
+}
 
+impl Store {
     /// A part of a user's ledger, newest first.
     ///
     /// # Errors

@@ -260,7 +260,7 @@ where
 }
 
 /// The user as far as it can be read, with its row locked until the transaction ends: the first thing that a
-/// [`Store::begin_for`] does.
+/// [`Writer::begin_for`](crate::store::writing::Writer::begin_for) does.
 pub(crate) async fn locked_as_read(
     write: &mut WriteTransaction,
     id: UserId,

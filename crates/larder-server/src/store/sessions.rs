@@ -18,6 +18,7 @@ use crate::store::error::StoreError;
 use crate::store::journal::touches_of_sessions;
 use crate::store::odd_rows;
 use crate::store::row;
+use crate::store::writing::Writer;
 
 /// Live sessions that may stay when one is opened.
 const OLDER_SESSIONS: i64 = 19;
@@ -91,7 +92,7 @@ pub struct RefreshRow {
     pub expires_at: Timestamp,
 }
 
-impl Store {
+impl Writer {
     /// Opens a session.
     ///
     /// # Errors
@@ -136,7 +137,7 @@ impl Store {
         new_hash: &str,
         now: Timestamp,
     ) -> Result<Rotated, StoreError> {
-        let mut write = self.database.begin().await?;
+        let mut write = self.begin().await?;
         // Of sessions that have a user: sqlite3 deletes users by hand and leaves what refers to them.
         let select = write.locking(
             "SELECT id, user_id, expires_at, ended_at FROM sessions
@@ -176,6 +177,28 @@ impl Store {
         Ok(outcome)
     }
 
+    /// Ends a session. Returns whose it was, if it was live.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn end_session(&self, session: Uuid, now: Timestamp) -> Result<Option<UserId>, StoreError> {
+        let mut write = self.begin().await?;
+        let ended = end(&mut write, session, now).await?;
+        if ended.is_none() {
+            let query = sqlx::query("SELECT user_id FROM sessions WHERE id = $1").bind(session.to_string());
+            if let Some(row) = query.fetch_optional(write.statement()).await? {
+                let user_id = row::user_id(&row, "user_id")?;
+                self.touch(|| touches_of_sessions(user_id));
+            }
+        }
+        // One that had ended before was logged then.
+        let events = ended.map(|user_id| Event::on(Action::SessionClose, user_id));
+        self.commit(write, events.as_slice()).await?;
+        Ok(ended)
+    }
+}
+
+impl Store {
     /// Whose session a refresh token belongs to, used or not.
     ///
     /// # Errors
@@ -219,26 +242,6 @@ impl Store {
             })
         };
         Ok(row.map(read).transpose().map_err(|error: sqlx::Error| error)?)
-    }
-
-    /// Ends a session. Returns whose it was, if it was live.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn end_session(&self, session: Uuid, now: Timestamp) -> Result<Option<UserId>, StoreError> {
-        let mut write = self.database.begin().await?;
-        let ended = end(&mut write, session, now).await?;
-        if ended.is_none() {
-            let query = sqlx::query("SELECT user_id FROM sessions WHERE id = $1").bind(session.to_string());
-            if let Some(row) = query.fetch_optional(write.statement()).await? {
-                let user_id = row::user_id(&row, "user_id")?;
-                self.touch(|| touches_of_sessions(user_id));
-            }
-        }
-        // One that had ended before was logged then.
-        let events = ended.map(|user_id| Event::on(Action::SessionClose, user_id));
-        self.commit(write, events.as_slice()).await?;
-        Ok(ended)
     }
 }
 

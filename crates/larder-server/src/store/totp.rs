@@ -13,6 +13,7 @@ use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::odd_rows;
 use crate::store::row;
+use crate::store::writing::Writer;
 
 /// A secret as the database keeps it. It cannot be serialised, so it cannot be cached.
 #[derive(Clone, PartialEq, Eq)]
@@ -67,7 +68,9 @@ impl Store {
         let read = |row: &AnyRow| Ok((row::user_id(row, "user_id")?, SealedSecret(row.try_get("secret")?)));
         Ok(odd_rows::readable("totp", "user_id", &rows, read)?)
     }
+}
 
+impl Writer {
     /// Keeps a secret in another form, if it is still this one.
     ///
     /// # Errors
@@ -78,7 +81,7 @@ impl Store {
         old: &SealedSecret,
         new: &SealedSecret,
     ) -> Result<(), StoreError> {
-        let mut write = self.database.begin().await?;
+        let mut write = self.begin().await?;
         let query = sqlx::query("UPDATE totp SET secret = $3 WHERE user_id = $1 AND secret = $2");
         let query = query.bind(user_id.to_string()).bind(old.0.as_str()).bind(new.0.as_str());
         query.execute(write.statement()).await?;
@@ -96,7 +99,7 @@ impl Store {
         secret: &SealedSecret,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let mut write = self.database.begin().await?;
+        let mut write = self.begin().await?;
         let query = sqlx::query(
             "INSERT INTO totp (user_id, secret, created_at) VALUES ($1, $2, $3)
              ON CONFLICT (user_id) DO UPDATE SET secret = excluded.secret, created_at = excluded.created_at
@@ -122,7 +125,7 @@ impl Store {
         now: Timestamp,
         recovery_hashes: &[String],
     ) -> Result<bool, StoreError> {
-        let mut write = self.database.begin().await?;
+        let mut write = self.begin().await?;
         let query = sqlx::query(
             "UPDATE totp SET confirmed_at = $3, last_step = $4
              WHERE user_id = $1 AND secret = $2 AND confirmed_at IS NULL",
@@ -144,7 +147,7 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub async fn use_totp_step(&self, user_id: UserId, step: i64) -> Result<bool, StoreError> {
-        let mut write = self.database.begin().await?;
+        let mut write = self.begin().await?;
         let query = sqlx::query(
             "UPDATE totp SET last_step = $2 WHERE user_id = $1 AND last_step < $2 AND confirmed_at IS NOT NULL",
         );
@@ -165,7 +168,7 @@ impl Store {
         hash: &str,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let mut write = self.database.begin().await?;
+        let mut write = self.begin().await?;
         let query = sqlx::query(
             "UPDATE recovery_codes SET used_at = $3 WHERE user_id = $1 AND code_hash = $2 AND used_at IS NULL",
         );
@@ -181,7 +184,7 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub async fn delete_totp(&self, user_id: UserId) -> Result<bool, StoreError> {
-        let mut write = self.database.begin().await?;
+        let mut write = self.begin().await?;
         let query = sqlx::query("DELETE FROM totp WHERE user_id = $1").bind(user_id.to_string());
         let deleted = query.execute(write.statement()).await?.rows_affected() == 1;
         let events = if deleted { vec![Event::on(Action::TotpDisable, user_id)] } else { vec![] };

@@ -32,7 +32,7 @@ mod limits;
 mod listed;
 mod lists;
 mod metrics;
-mod find_declaration_errors;
+mod misdeclared;
 mod odd;
 mod openapi;
 mod outages;

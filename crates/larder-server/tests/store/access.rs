@@ -13,7 +13,7 @@ use larder_server::store::passwords::PasswordSet;
 use larder_server::store::sessions::{NewSession, Opened, Rotated};
 use uuid::Uuid;
 
-use crate::bed::{Bed, contract, new};
+use crate::bed::{Bed, contract, new, tx};
 
 contract!(
     login_finds_a_user_by_any_name,
@@ -31,7 +31,7 @@ async fn open(bed: &Bed, user: &User, epoch: i64) -> (Uuid, Opened) {
     let expires_at = now.after(Duration::from_secs(3600));
     let token_hash = format!("token of {id}");
     let new = NewSession { id, user_id: user.id, epoch, token_hash: &token_hash, now, expires_at };
-    (id, bed.store.open_session(new).await.unwrap())
+    (id, tx(&bed.store).await.open_session(new).await.unwrap())
 }
 
 async fn state(bed: &Bed, user: &User) -> AuthState {
@@ -41,7 +41,7 @@ async fn state(bed: &Bed, user: &User) -> AuthState {
 async fn login_finds_a_user_by_any_name(bed: &Bed) {
     let phone = Phone::parse("+12425550123").unwrap();
     let new = NewUser { phone: Some(phone.clone()), ..new("ann") };
-    let user = bed.store.insert_user(new, Some("ann's hash")).await.unwrap();
+    let user = tx(&bed.store).await.insert_user(new, Some("ann's hash")).await.unwrap();
     bed.user("bob").await;
     for by in [
         Identifier::Id(user.id),
@@ -60,27 +60,36 @@ async fn a_new_password_voids_what_was_before(bed: &Bed) {
     let user = bed.user("ann").await;
     let (sid, _) = open(bed, &user, 1).await;
     assert!(state(bed, &user).await.admits(sid, 1));
-    assert_eq!(bed.store.set_password(user.id, "new", Some(1)).await.unwrap(), PasswordSet::Done);
+    assert_eq!(tx(&bed.store).await.set_password(user.id, "new", Some(1)).await.unwrap(), PasswordSet::Done);
     let after = state(bed, &user).await;
     assert_eq!((after.epoch, after.sessions.len()), (2, 0));
     assert!(!after.admits(sid, 1) && !after.admits(sid, 2));
-    assert_eq!(bed.store.set_password(user.id, "late", Some(1)).await.unwrap(), PasswordSet::Outdated);
+    assert_eq!(
+        tx(&bed.store).await.set_password(user.id, "late", Some(1)).await.unwrap(),
+        PasswordSet::Outdated
+    );
     let login = bed.store.credentials_for_login(&Identifier::Id(user.id)).await.unwrap().unwrap();
     assert_eq!(login.password_hash, "new");
-    assert_eq!(bed.store.set_password(UserId::generate(), "x", None).await.unwrap(), PasswordSet::NotFound);
+    assert_eq!(
+        tx(&bed.store).await.set_password(UserId::generate(), "x", None).await.unwrap(),
+        PasswordSet::NotFound
+    );
 
-    let without = bed.store.insert_user(new("bob"), None).await.unwrap();
+    let without = tx(&bed.store).await.insert_user(new("bob"), None).await.unwrap();
     assert!(bed.store.credentials_for_login(&Identifier::Id(without.id)).await.unwrap().is_none());
     assert_eq!(state(bed, &without).await.epoch, 0);
-    assert_eq!(bed.store.set_password(without.id, "first", None).await.unwrap(), PasswordSet::Done);
+    assert_eq!(
+        tx(&bed.store).await.set_password(without.id, "first", None).await.unwrap(),
+        PasswordSet::Done
+    );
     assert_eq!(state(bed, &without).await.epoch, 1);
 }
 
 async fn a_better_hash_voids_nothing(bed: &Bed) {
     let user = bed.user("ann").await;
     let (sid, _) = open(bed, &user, 1).await;
-    assert!(!bed.store.rehash_password(user.id, "other", "better").await.unwrap());
-    assert!(bed.store.rehash_password(user.id, "hash", "better").await.unwrap());
+    assert!(!tx(&bed.store).await.rehash_password(user.id, "other", "better").await.unwrap());
+    assert!(tx(&bed.store).await.rehash_password(user.id, "hash", "better").await.unwrap());
     let login = bed.store.credentials_for_login(&Identifier::Id(user.id)).await.unwrap().unwrap();
     assert_eq!((login.password_hash.as_str(), login.epoch), ("better", 1));
     assert!(state(bed, &user).await.admits(sid, 1));
@@ -89,14 +98,17 @@ async fn a_better_hash_voids_nothing(bed: &Bed) {
 async fn deactivation_voids_tokens_for_good(bed: &Bed) {
     let user = bed.user("ann").await;
     let (sid, _) = open(bed, &user, 1).await;
-    bed.store.set_active(user.id, false).await.unwrap();
+    tx(&bed.store).await.set_active(user.id, false).await.unwrap();
     let after = state(bed, &user).await;
     assert_eq!((after.is_active, after.epoch, after.sessions.len()), (false, 2, 0));
     assert_eq!(open(bed, &user, 2).await.1, Opened::Outdated);
-    let rotated =
-        bed.store.rotate_refresh(&format!("token of {sid}"), "next", Timestamp::now()).await.unwrap();
+    let rotated = tx(&bed.store)
+        .await
+        .rotate_refresh(&format!("token of {sid}"), "next", Timestamp::now())
+        .await
+        .unwrap();
     assert_eq!(rotated, Rotated::Expired);
-    bed.store.set_active(user.id, true).await.unwrap();
+    tx(&bed.store).await.set_active(user.id, true).await.unwrap();
     assert!(!state(bed, &user).await.admits(sid, 1));
     let (new, _) = open(bed, &user, 2).await;
     assert!(state(bed, &user).await.admits(new, 2));
@@ -124,8 +136,8 @@ async fn a_session_needs_the_password_of_now(bed: &Bed) {
     let user = bed.user("ann").await;
     assert_eq!(open(bed, &user, 0).await.1, Opened::Outdated);
     assert_eq!(open(bed, &user, 1).await.1, Opened::Done { ended: vec![] });
-    bed.store.set_password(user.id, "new", None).await.unwrap();
+    tx(&bed.store).await.set_password(user.id, "new", None).await.unwrap();
     assert_eq!(open(bed, &user, 1).await.1, Opened::Outdated);
-    bed.store.delete_user(user.id, None).await.unwrap();
+    tx(&bed.store).await.delete_user(user.id, None).await.unwrap();
     assert_eq!(open(bed, &user, 2).await.1, Opened::Outdated);
 }

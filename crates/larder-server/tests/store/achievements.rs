@@ -10,7 +10,7 @@ use larder_server::domain::timestamp::Timestamp;
 use larder_server::store::achievements::Awarded;
 use larder_server::store::permissions::{Granted, Revoked};
 
-use crate::bed::{Bed, at_once, contract};
+use crate::bed::{Bed, at_once, contract, tx};
 
 contract!(a_badge_is_awarded_once_with_its_points, permissions_belong_to_the_authentication_state);
 
@@ -21,18 +21,21 @@ fn award(badge: &str, points: i64) -> Award {
 async fn a_badge_is_awarded_once_with_its_points(bed: &Bed) {
     let (ann, boss) = (bed.user("ann").await.id, bed.user("boss").await.id);
     let outcomes = at_once(bed, 8, |store, _| async move {
-        store.award(ann, Role::User, &award("early", 5), boss).await.unwrap()
+        tx(&store).await.award(ann, Role::User, &award("early", 5), boss).await.unwrap()
     })
     .await;
     let done = outcomes.iter().filter(|outcome| matches!(outcome, Awarded::Done(_))).count();
     let already = outcomes.iter().filter(|outcome| **outcome == Awarded::Already).count();
     assert_eq!((done, already), (1, 7));
     assert_eq!(bed.store.user(ann).await.unwrap().unwrap().points, 5);
-    let late = bed.store.award(ann, Role::User, &award("rich", MOST_POINTS), boss).await.unwrap();
+    let late = tx(&bed.store).await.award(ann, Role::User, &award("rich", MOST_POINTS), boss).await.unwrap();
     assert_eq!(late, Awarded::OutOfBounds);
-    assert_eq!(bed.store.award(ann, Role::Admin, &award("x", 0), boss).await.unwrap(), Awarded::Outdated);
     assert_eq!(
-        bed.store.award(UserId::generate(), Role::User, &award("x", 0), boss).await.unwrap(),
+        tx(&bed.store).await.award(ann, Role::Admin, &award("x", 0), boss).await.unwrap(),
+        Awarded::Outdated
+    );
+    assert_eq!(
+        tx(&bed.store).await.award(UserId::generate(), Role::User, &award("x", 0), boss).await.unwrap(),
         Awarded::Outdated
     );
     bed.sql(&format!(
@@ -54,10 +57,13 @@ async fn a_badge_is_awarded_once_with_its_points(bed: &Bed) {
 
     let recent = bed.store.recent_achievements(Limit::default()).await.unwrap();
     assert_eq!(recent.len(), 2);
-    bed.store.set_active(ann, false).await.unwrap();
+    tx(&bed.store).await.set_active(ann, false).await.unwrap();
     assert_eq!(bed.store.recent_achievements(Limit::default()).await.unwrap(), []);
-    assert_eq!(bed.store.award(ann, Role::User, &award("x", 0), boss).await.unwrap(), Awarded::Inactive);
-    bed.store.delete_user(ann, None).await.unwrap();
+    assert_eq!(
+        tx(&bed.store).await.award(ann, Role::User, &award("x", 0), boss).await.unwrap(),
+        Awarded::Inactive
+    );
+    tx(&bed.store).await.delete_user(ann, None).await.unwrap();
     assert_eq!(bed.store.achievements(ann).await.unwrap(), []);
 }
 
@@ -70,7 +76,11 @@ async fn permissions_belong_to_the_authentication_state(bed: &Bed) {
     };
     assert_eq!(rights().await, (Rights::default(), 0));
     let grants = at_once(bed, 6, |store, _| async move {
-        store.grant(ann, Role::User, &Permission::parse("points.write").unwrap(), boss).await.unwrap()
+        tx(&store)
+            .await
+            .grant(ann, Role::User, &Permission::parse("points.write").unwrap(), boss)
+            .await
+            .unwrap()
     })
     .await;
     assert!(grants.iter().all(|grant| *grant == grants[0]), "one grant, answered to all: {grants:?}");
@@ -86,21 +96,31 @@ async fn permissions_belong_to_the_authentication_state(bed: &Bed) {
     assert_eq!(names[1].granted_by, None);
 
     for number in 2..100 {
-        let granted =
-            bed.store.grant(ann, Role::User, &permission(&format!("p{number}")), boss).await.unwrap();
+        let granted = tx(&bed.store)
+            .await
+            .grant(ann, Role::User, &permission(&format!("p{number}")), boss)
+            .await
+            .unwrap();
         assert!(matches!(granted, Granted::Done(_)));
     }
-    assert_eq!(bed.store.grant(ann, Role::User, &permission("more"), boss).await.unwrap(), Granted::TooMany);
+    assert_eq!(
+        tx(&bed.store).await.grant(ann, Role::User, &permission("more"), boss).await.unwrap(),
+        Granted::TooMany
+    );
     for _ in 0..2 {
-        let revoked = bed.store.revoke(ann, Role::User, &permission("points.write")).await.unwrap();
+        let revoked =
+            tx(&bed.store).await.revoke(ann, Role::User, &permission("points.write")).await.unwrap();
         assert_eq!(revoked, Revoked::Done);
         assert_eq!(rights().await, (Rights::default(), 99));
     }
-    assert_eq!(bed.store.revoke(ann, Role::Admin, &permission("p2")).await.unwrap(), Revoked::Outdated);
     assert_eq!(
-        bed.store.grant(UserId::generate(), Role::User, &permission("p2"), boss).await.unwrap(),
+        tx(&bed.store).await.revoke(ann, Role::Admin, &permission("p2")).await.unwrap(),
+        Revoked::Outdated
+    );
+    assert_eq!(
+        tx(&bed.store).await.grant(UserId::generate(), Role::User, &permission("p2"), boss).await.unwrap(),
         Granted::Outdated
     );
-    bed.store.delete_user(ann, None).await.unwrap();
+    tx(&bed.store).await.delete_user(ann, None).await.unwrap();
     assert_eq!(bed.sql("SELECT COUNT(*) FROM permissions").unwrap(), "0");
 }

@@ -8,7 +8,7 @@ use larder_server::domain::text::Bio;
 use larder_server::store::audit::Entry;
 use larder_server::store::changes::{Expected, Updated};
 
-use crate::bed::{Bed, contract, new};
+use crate::bed::{Bed, contract, new, tx_as};
 
 contract!(
     a_change_and_its_line_stand_or_fall_together,
@@ -22,16 +22,16 @@ async fn log(bed: &Bed, asked: AuditQuery) -> Vec<Entry> {
 
 async fn a_change_and_its_line_stand_or_fall_together(bed: &Bed) {
     let admin = UserId::generate();
-    let (store, _) = bed.store.recording(Actor::User(admin));
-    let ann = store.insert_user(new("ann"), None).await.unwrap();
+    let tx = tx_as(&bed.store, Actor::User(admin)).await;
+    let ann = tx.insert_user(new("ann"), None).await.unwrap();
     let bio = Patch::Set(Bio::parse("a secret of hers").unwrap());
     let patch = UserPatch { bio, ..UserPatch::active(false) };
-    assert!(matches!(store.update_user(ann.id, &patch, None).await.unwrap(), Updated::Done { .. }));
+    assert!(matches!(tx.update_user(ann.id, &patch, None).await.unwrap(), Updated::Done { .. }));
     // Neither changes anything.
-    store.update_user(ann.id, &patch, None).await.unwrap();
-    store.insert_user(new("ann"), None).await.unwrap_err();
-    store.update_user(ann.id, &UserPatch::default(), Some(Expected::Version(99))).await.unwrap();
-    store.delete_user(ann.id, None).await.unwrap();
+    tx.update_user(ann.id, &patch, None).await.unwrap();
+    tx.insert_user(new("ann"), None).await.unwrap_err();
+    tx.update_user(ann.id, &UserPatch::default(), Some(Expected::Version(99))).await.unwrap();
+    tx.delete_user(ann.id, None).await.unwrap();
 
     let of_ann = AuditQuery { target: Some(ann.id), ..AuditQuery::default() };
     let entries = log(bed, of_ann).await;
@@ -58,14 +58,14 @@ async fn the_log_is_append_only(bed: &Bed) {
         let said = bed.sql(&statement).unwrap_err();
         assert!(format!("{said:#}").contains("append-only"), "{statement}: {said:#}");
     }
-    bed.store.delete_user(ann.id, None).await.unwrap();
+    tx_as(&bed.store, Actor::Nobody).await.delete_user(ann.id, None).await.unwrap();
     assert_eq!(log(bed, AuditQuery::default()).await.len(), 2, "a line outlives its user");
 }
 
 async fn the_log_is_read_backwards_in_parts(bed: &Bed) {
     let many: Vec<_> = (0..7).map(|number| new(&format!("user{number}"))).collect();
     for user in many {
-        bed.store.insert_user(user, None).await.unwrap();
+        tx_as(&bed.store, Actor::Nobody).await.insert_user(user, None).await.unwrap();
     }
     let all = log(bed, AuditQuery::default()).await;
     assert_eq!(all.len(), 7);

@@ -1,11 +1,14 @@
 //! A fresh database for a test, a store on it, and a hand that writes past the store.
 
+use larder_server::domain::audit::Actor;
 use larder_server::domain::contact::Email;
 use larder_server::domain::identity::Username;
 use larder_server::domain::patch::UserPatch;
 use larder_server::domain::user::{NewUser, User};
 use larder_server::store::Store;
 use larder_server::store::changes::Updated;
+use larder_server::store::error::StoreError;
+use larder_server::store::writing::{ByJournal, Writer};
 use larder_testbed::{Database, Postgres, Sqlite};
 use tokio::task::JoinSet;
 
@@ -67,12 +70,12 @@ impl Bed {
 
     /// A user with nothing but a name, and with the password hash `hash`.
     pub(crate) async fn user(&self, name: &str) -> User {
-        self.store.insert_user(new(name), Some("hash")).await.unwrap()
+        tx(&self.store).await.insert_user(new(name), Some("hash")).await.unwrap()
     }
 
     /// Changes a user that is there.
     pub(crate) async fn update(&self, user: &User, patch: &UserPatch) -> User {
-        match self.store.update_user(user.id, patch, None).await.unwrap() {
+        match tx(&self.store).await.update_user(user.id, patch, None).await.unwrap() {
             Updated::Done { after, .. } => *after,
             other => panic!("{other:?}"),
         }
@@ -82,6 +85,17 @@ impl Bed {
 /// A user to create.
 pub(crate) fn new(name: &str) -> NewUser {
     NewUser::new(Email::parse(&format!("{name}@example.com")).unwrap(), Username::parse(name).unwrap())
+}
+
+/// What writes to a store as nobody.
+pub(crate) async fn tx(store: &Store) -> Writer {
+    tx_as(store, Actor::Nobody).await
+}
+
+/// What writes to a store as `actor`. The journal publishes what it writes, so it may leave its closure.
+pub(crate) async fn tx_as(store: &Store, actor: Actor) -> Writer {
+    let write = store.write(actor, ByJournal, |tx| async { Ok::<_, StoreError>(tx) });
+    write.await.unwrap().0
 }
 
 /// As another process would be: with connections of its own.

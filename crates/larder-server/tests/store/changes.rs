@@ -8,7 +8,7 @@ use larder_server::domain::timestamp::Timestamp;
 use larder_server::store::changes::{Deleted, Expected, Updated};
 use larder_server::store::error::StoreError;
 
-use crate::bed::{Bed, contract, new};
+use crate::bed::{Bed, contract, new, tx};
 
 contract!(
     a_change_shows_before_and_after,
@@ -29,7 +29,9 @@ fn bio(text: &str) -> UserPatch {
 async fn a_change_shows_before_and_after(bed: &Bed) {
     let user = bed.user("ann").await;
     let patch = UserPatch { full_name: Patch::Set(FullName::parse("Ann").unwrap()), ..bio("hello") };
-    let Updated::Done { before, after } = bed.store.update_user(user.id, &patch, None).await.unwrap() else {
+    let Updated::Done { before, after } =
+        tx(&bed.store).await.update_user(user.id, &patch, None).await.unwrap()
+    else {
         panic!("not done");
     };
     assert_eq!(*before, user);
@@ -51,26 +53,33 @@ async fn conditions_hold(bed: &Bed) {
     let store = &bed.store;
     let user = bed.user("ann").await;
     let conflict = Updated::VersionConflict { current: 1 };
-    assert_eq!(store.update_user(user.id, &bio("x"), Some(Expected::Version(7))).await.unwrap(), conflict);
+    assert_eq!(
+        tx(store).await.update_user(user.id, &bio("x"), Some(Expected::Version(7))).await.unwrap(),
+        conflict
+    );
     assert!(matches!(
-        store.update_user(user.id, &bio("x"), Some(Expected::Version(1))).await.unwrap(),
+        tx(store).await.update_user(user.id, &bio("x"), Some(Expected::Version(1))).await.unwrap(),
         Updated::Done { .. }
     ));
     assert_eq!(
-        store.delete_user(user.id, Some(Expected::Version(1))).await.unwrap(),
+        tx(store).await.delete_user(user.id, Some(Expected::Version(1))).await.unwrap(),
         Deleted::VersionConflict { current: 2 }
     );
     let nobody = UserId::generate();
-    assert_eq!(store.update_user(nobody, &bio("x"), None).await.unwrap(), Updated::NotFound);
-    assert_eq!(store.set_active(nobody, false).await.unwrap(), Updated::NotFound);
-    assert_eq!(store.delete_user(nobody, None).await.unwrap(), Deleted::NotFound);
+    assert_eq!(tx(store).await.update_user(nobody, &bio("x"), None).await.unwrap(), Updated::NotFound);
+    assert_eq!(tx(store).await.set_active(nobody, false).await.unwrap(), Updated::NotFound);
+    assert_eq!(tx(store).await.delete_user(nobody, None).await.unwrap(), Deleted::NotFound);
 }
 
 /// What was judged is the role, and the external id that may have named the user.
 async fn what_was_judged_is_what_is_changed(bed: &Bed) {
     let judged = bed.user("ann").await;
     let change = async |text: &str| {
-        bed.store.update_user(judged.id, &bio(text), Some(Expected::Judged(&judged))).await.unwrap()
+        tx(&bed.store)
+            .await
+            .update_user(judged.id, &bio(text), Some(Expected::Judged(&judged)))
+            .await
+            .unwrap()
     };
     // Others write about her all the time, and she does not start again for that.
     for (version, text) in [(2, "a"), (4, "b")] {
@@ -138,14 +147,14 @@ async fn foreign_sql_is_held_to_the_rules(bed: &Bed) {
 async fn delete_cascades(bed: &Bed) {
     let user = bed.user("ann").await;
     bed.user("bob").await;
-    let deleted = bed.store.delete_user(user.id, Some(Expected::Version(1))).await.unwrap();
+    let deleted = tx(&bed.store).await.delete_user(user.id, Some(Expected::Version(1))).await.unwrap();
     assert_eq!(deleted, Deleted::Done { before: Box::new(user.clone()) });
     assert_eq!(bed.store.user(user.id).await.unwrap(), None);
     assert_eq!(bed.store.id_by_email(&user.email).await.unwrap(), None);
     assert_eq!(bed.store.auth_state(user.id, Timestamp::now()).await.unwrap(), None);
     assert!(bed.store.credentials_for_login(&Identifier::Id(user.id)).await.unwrap().is_none());
     assert_eq!(bed.sql("SELECT COUNT(*) FROM credentials").unwrap(), "1");
-    bed.store.insert_user(new("ann"), None).await.unwrap();
+    tx(&bed.store).await.insert_user(new("ann"), None).await.unwrap();
 }
 
 async fn totals_follow_every_hand(bed: &Bed) {
@@ -160,12 +169,15 @@ async fn totals_follow_every_hand(bed: &Bed) {
         .unwrap();
     }
     assert_eq!(total().await, 21);
-    assert!(matches!(bed.store.insert_user(new("ann"), None).await, Err(StoreError::Taken { .. })));
+    assert!(matches!(
+        tx(&bed.store).await.insert_user(new("ann"), None).await,
+        Err(StoreError::Taken { .. })
+    ));
     assert_eq!(total().await, 21, "a refused user is not counted");
-    bed.store.delete_user(ann.id, None).await.unwrap();
+    tx(&bed.store).await.delete_user(ann.id, None).await.unwrap();
     bed.sql("DELETE FROM users WHERE username < 'u1'").unwrap();
     assert_eq!(total().await, 19);
-    bed.store.set_active(bed.user("bob").await.id, false).await.unwrap();
+    tx(&bed.store).await.set_active(bed.user("bob").await.id, false).await.unwrap();
     let inactive = Filter { is_active: Some(false), ..Filter::default() };
     assert_eq!(bed.store.total(&inactive).await.unwrap(), 1);
     bed.sql(if bed.is_postgres() { "TRUNCATE users CASCADE" } else { "DELETE FROM users" }).unwrap();
@@ -174,7 +186,7 @@ async fn totals_follow_every_hand(bed: &Bed) {
 
 async fn many_at_once(bed: &Bed) {
     let many: Vec<_> = (0..1234).map(|number| new(&format!("user{number}"))).collect();
-    let ids = bed.store.insert_many(&many, "shared hash").await.unwrap();
+    let ids = tx(&bed.store).await.insert_many(&many, "shared hash").await.unwrap();
     assert_eq!(ids.len(), 1234);
     assert_eq!(bed.store.total(&Filter::default()).await.unwrap(), 1234);
     for index in [0, 49, 50, 1233] {
@@ -184,7 +196,7 @@ async fn many_at_once(bed: &Bed) {
         assert_eq!((login.password_hash.as_str(), login.epoch), ("shared hash", 1));
     }
     assert_eq!(bed.store.users_by_ids(&ids).await.unwrap().len(), 1234);
-    let error = bed.store.insert_many(&[new("fresh"), new("user7")], "x").await.unwrap_err();
+    let error = tx(&bed.store).await.insert_many(&[new("fresh"), new("user7")], "x").await.unwrap_err();
     assert!(matches!(error, StoreError::Taken { .. }));
     assert_eq!(bed.store.total(&Filter::default()).await.unwrap(), 1234, "all or none");
 }

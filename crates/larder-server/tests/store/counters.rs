@@ -8,7 +8,7 @@ use larder_server::domain::timestamp::Timestamp;
 use larder_server::store::Store;
 use tokio::task::JoinSet;
 
-use crate::bed::{Bed, contract, new};
+use crate::bed::{Bed, contract, new, tx};
 
 contract!(
     counts_are_what_counting_finds,
@@ -47,13 +47,13 @@ fn check(bed: &Bed, about: &str) {
 
 async fn counts_are_what_counting_finds(bed: &Bed) {
     let many: Vec<_> = (0..120).map(|number| new(&format!("user{number}"))).collect();
-    let ids = bed.store.insert_many(&many, "hash").await.unwrap();
+    let ids = tx(&bed.store).await.insert_many(&many, "hash").await.unwrap();
     check(bed, "an import");
     let admin = UserPatch { role: Some(Role::Admin), ..UserPatch::default() };
-    bed.store.update_user(ids[0], &admin, None).await.unwrap();
-    bed.store.set_active(ids[1], false).await.unwrap();
-    bed.store.delete_user(ids[2], None).await.unwrap();
-    bed.store.insert_user(new("single"), None).await.unwrap();
+    tx(&bed.store).await.update_user(ids[0], &admin, None).await.unwrap();
+    tx(&bed.store).await.set_active(ids[1], false).await.unwrap();
+    tx(&bed.store).await.delete_user(ids[2], None).await.unwrap();
+    tx(&bed.store).await.insert_user(new("single"), None).await.unwrap();
     check(bed, "the store's own writes");
     let other = UserId::generate();
     for statement in [
@@ -92,7 +92,7 @@ async fn counts_are_what_counting_finds(bed: &Bed) {
 
 async fn writers_at_once_keep_the_counts_and_never_lock_each_other(bed: &Bed) {
     let many: Vec<_> = (0..64).map(|number| new(&format!("user{number}"))).collect();
-    let ids = bed.store.insert_many(&many, "hash").await.unwrap();
+    let ids = tx(&bed.store).await.insert_many(&many, "hash").await.unwrap();
     let second = Store::open(&bed.url).await.unwrap();
     let mut writers = JoinSet::new();
     for writer in 0..8_usize {
@@ -101,17 +101,17 @@ async fn writers_at_once_keep_the_counts_and_never_lock_each_other(bed: &Bed) {
             for round in 0..12 {
                 let id = ids[(writer * 5 + round * 11) % ids.len()];
                 match (writer + round) % 4 {
-                    0 => drop(store.set_active(id, round % 2 == 0).await.unwrap()),
+                    0 => drop(tx(&store).await.set_active(id, round % 2 == 0).await.unwrap()),
                     1 => {
                         let role = Some([Role::User, Role::Admin, Role::Superadmin][round % 3]);
                         let patch = UserPatch { role, ..UserPatch::default() };
-                        drop(store.update_user(id, &patch, None).await.unwrap());
+                        drop(tx(&store).await.update_user(id, &patch, None).await.unwrap());
                     }
                     2 => {
                         let users: Vec<_> = (0..60).map(|n| new(&format!("w{writer}-{round}-{n}"))).collect();
-                        drop(store.insert_many(&users, "hash").await.unwrap());
+                        drop(tx(&store).await.insert_many(&users, "hash").await.unwrap());
                     }
-                    _ => drop(store.delete_user(id, None).await.unwrap()),
+                    _ => drop(tx(&store).await.delete_user(id, None).await.unwrap()),
                 }
             }
         });

@@ -8,7 +8,7 @@ use larder_server::store::changes::Updated;
 use larder_server::store::error::StoreError;
 use tokio::task::JoinSet;
 
-use crate::bed::{Bed, new};
+use crate::bed::{Bed, new, tx};
 
 /// More than a store has connections.
 const WRITERS: usize = 24;
@@ -33,7 +33,9 @@ async fn a_user_who_is_held_keeps_nobody_else_waiting() {
     let mut writers = JoinSet::new();
     for number in 0..WRITERS {
         let store = bed.store.clone();
-        writers.spawn(async move { store.update_user(held.id, &bio(&number.to_string()), None).await });
+        writers.spawn(
+            async move { tx(&store).await.update_user(held.id, &bio(&number.to_string()), None).await },
+        );
     }
     while bed.sql(WAITING).unwrap() == "0" {
         tokio::task::yield_now().await;
@@ -41,7 +43,7 @@ async fn a_user_who_is_held_keeps_nobody_else_waiting() {
     // Each of these takes a connection, and none waits for one: had the others taken all, it would fail after a while.
     for number in 0..WRITERS {
         bed.update(&other, &bio(&number.to_string())).await;
-        bed.store.insert_user(new(&format!("new{number}")), None).await.unwrap();
+        tx(&bed.store).await.insert_user(new(&format!("new{number}")), None).await.unwrap();
         bed.store.user(held.id).await.unwrap().unwrap();
     }
     assert_eq!(bed.sql(WAITING).unwrap(), "1", "of those about one user, one has a connection");
@@ -71,7 +73,7 @@ async fn whoever_waits_for_a_count_that_is_held_keeps_no_reader_waiting() {
     let mut number = 0;
     while bed.sql(WAITING).unwrap() != "10" {
         let store = bed.store.clone();
-        writers.spawn(async move { store.insert_user(new(&format!("new{number}")), None).await });
+        writers.spawn(async move { tx(&store).await.insert_user(new(&format!("new{number}")), None).await });
         number += 1;
         assert!(number < 5_000, "all connections that write should be waiting by now");
         tokio::task::yield_now().await;

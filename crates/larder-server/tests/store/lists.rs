@@ -9,7 +9,7 @@ use larder_server::domain::role::Role;
 use larder_server::domain::user::User;
 use larder_server::store::lists::Listed;
 
-use crate::bed::{Bed, contract, new};
+use crate::bed::{Bed, contract, new, tx};
 
 contract!(
     walks_see_everybody_once_under_every_sort_and_filter,
@@ -76,7 +76,7 @@ fn sorted(users: &[User], sort: &str) -> Vec<UserId> {
 /// Users of every role and status, with points and moments that several share.
 async fn filled(bed: &Bed, users: usize) -> Vec<User> {
     let many: Vec<_> = (0..users).map(|number| new(&format!("user{}", number * 7919 % 1000))).collect();
-    let ids = bed.store.insert_many(&many, "hash").await.unwrap();
+    let ids = tx(&bed.store).await.insert_many(&many, "hash").await.unwrap();
     bed.sql(
         "UPDATE users SET
              role = CASE WHEN length(username) < 6 THEN 'admin' WHEN username LIKE '%7' THEN 'superadmin' ELSE role END,
@@ -163,9 +163,9 @@ async fn a_walk_survives_changes(bed: &Bed) {
         let order = sorted(&present, sort);
         let first = listed(bed, &query(&params(5, sort, None, None))).await;
         // The user of the cursor goes, another one is changed, and one comes.
-        bed.store.delete_user(order[4], None).await.unwrap();
+        tx(&bed.store).await.delete_user(order[4], None).await.unwrap();
         let patch = UserPatch { role: Some(Role::Superadmin), ..UserPatch::default() };
-        bed.store.update_user(order[10], &patch, None).await.unwrap();
+        tx(&bed.store).await.update_user(order[10], &patch, None).await.unwrap();
         let comer = bed.user(&format!("comer{round}")).await.id;
         let mut rest = query(&params(100, sort, None, None));
         rest.position = Position::Cursor(first.next.unwrap());
@@ -173,6 +173,6 @@ async fn a_walk_survives_changes(bed: &Bed) {
         let stayed: Vec<_> = rest.iter().copied().filter(|id| *id != comer && order.contains(id)).collect();
         assert_eq!(stayed, order[5..], "{sort}");
         assert_eq!(rest.iter().collect::<BTreeSet<_>>().len(), rest.len(), "nobody twice");
-        bed.store.delete_user(comer, None).await.unwrap();
+        tx(&bed.store).await.delete_user(comer, None).await.unwrap();
     }
 }

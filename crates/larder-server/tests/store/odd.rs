@@ -21,7 +21,7 @@ use larder_server::store::error::StoreError;
 use larder_server::store::parts::PartUpdated;
 use serde_json::json;
 
-use crate::bed::{Bed, contract, new};
+use crate::bed::{Bed, contract, new, tx};
 
 contract!(
     what_cannot_be_read_is_refused,
@@ -169,20 +169,24 @@ async fn an_odd_user_costs_itself(bed: &Bed) {
     assert!(bed.store.credentials_for_login(&Identifier::Id(ann.id)).await.unwrap().is_some());
     assert!(bed.store.auth_state(ann.id, Timestamp::now()).await.unwrap().is_some());
     let active = UserPatch::active(false);
-    assert!(unreadable(bed.store.update_user(ann.id, &active, None).await.map(drop)), "it would be lost");
+    assert!(
+        unreadable(tx(&bed.store).await.update_user(ann.id, &active, None).await.map(drop)),
+        "it would be lost"
+    );
     bed.sql("UPDATE users SET is_active = NOT is_active; UPDATE users SET is_active = NOT is_active")
         .unwrap();
 
     let judged = bed.store.user_to_judge(&Identifier::Id(ann.id)).await.unwrap().unwrap();
     let mend = UserPatch { skills: Some(Skills::default()), ..UserPatch::default() };
-    let mended = bed.store.update_user(ann.id, &mend, Some(Expected::Judged(&judged))).await.unwrap();
+    let mended =
+        tx(&bed.store).await.update_user(ann.id, &mend, Some(Expected::Judged(&judged))).await.unwrap();
     let Updated::Done { after, .. } = mended else { panic!("{mended:?}") };
     assert_eq!((after.skills, after.email), (Skills::default(), ann.email.clone()));
     let log = bed.sql("SELECT details FROM audit_log WHERE action LIKE '%update%'").unwrap();
     assert!(log.contains("skills"), "{log}");
     assert_eq!(names(bed, &query(10, "username")).await, ["ann", "bob"]);
     bed.sql(&format!("DELETE FROM users WHERE id = '{NO_UUID}'")).unwrap();
-    assert_eq!(bed.store.delete_user(bob.id, None).await.map(drop).map_err(drop), Ok(()));
+    assert_eq!(tx(&bed.store).await.delete_user(bob.id, None).await.map(drop).map_err(drop), Ok(()));
 }
 
 /// Walks over a list by its cursors.
@@ -259,16 +263,16 @@ async fn odd_parts_are_mended_by_being_replaced(bed: &Bed) {
     assert!(bed.store.part::<Accessibility>(ann.id).await.unwrap().is_some());
     let none = Interests::parse_put(json!({ "interests": [] })).unwrap();
     let expected = [larder_server::domain::parts::digest(&Interests::default()).unwrap()];
-    let conditional = bed.store.update_part::<Interests>(&ann, &none, &expected).await.unwrap();
+    let conditional = tx(&bed.store).await.update_part::<Interests>(&ann, &none, &expected).await.unwrap();
     assert_eq!(conditional, PartUpdated::PartChanged, "a state that cannot be read is not the expected one");
     assert_eq!(
-        bed.store.update_part::<Interests>(&ann, &none, &[]).await.unwrap(),
+        tx(&bed.store).await.update_part::<Interests>(&ann, &none, &[]).await.unwrap(),
         PartUpdated::Done(none.clone())
     );
     let english =
         Languages::parse_put(json!({ "languages": [{ "code": "en", "level": "fluent" }] })).unwrap();
     assert_eq!(
-        bed.store.update_part::<Languages>(&ann, &english, &[]).await.unwrap(),
+        tx(&bed.store).await.update_part::<Languages>(&ann, &english, &[]).await.unwrap(),
         PartUpdated::Done(english)
     );
     assert_eq!(bed.store.part::<Interests>(ann.id).await.unwrap(), Some(none));
@@ -337,7 +341,7 @@ async fn odd_rows_of_a_user_cost_themselves(bed: &Bed) {
         data: Default::default(),
         points: 1,
     };
-    bed.store.award(ann, Role::User, &award, ann).await.unwrap();
-    let new = bed.store.insert_user(new("bob"), None).await.unwrap();
+    tx(&bed.store).await.award(ann, Role::User, &award, ann).await.unwrap();
+    let new = tx(&bed.store).await.insert_user(new("bob"), None).await.unwrap();
     assert!(bed.store.user(new.id).await.unwrap().is_some());
 }

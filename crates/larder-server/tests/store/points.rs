@@ -7,7 +7,7 @@ use larder_server::domain::role::Role;
 use larder_server::store::Store;
 use larder_server::store::points::Booked;
 
-use crate::bed::{Bed, at_once, contract, new};
+use crate::bed::{Bed, at_once, contract, new, tx};
 
 contract!(
     a_booking_is_made_once_and_stays,
@@ -29,7 +29,7 @@ fn booking(points: i64, key: &str) -> Booking {
 async fn book(store: &Store, user: UserId, points: i64, key: &str) -> Booked {
     // The actor is no user of this database, as it may be later.
     let actor = UserId::parse("0192f0c1-2345-7abc-8def-0123456789ab").unwrap();
-    store.book_points(user, Role::User, &booking(points, key), actor).await.unwrap()
+    tx(store).await.book_points(user, Role::User, &booking(points, key), actor).await.unwrap()
 }
 
 async fn points(bed: &Bed, user: UserId) -> i64 {
@@ -91,7 +91,8 @@ async fn a_booking_is_made_once_and_stays(bed: &Bed) {
     assert_eq!(book(&bed.store, ann.id, -11, "too-much").await, Booked::OutOfBounds { balance: 10 });
     assert_eq!(book(&bed.store, ann.id, MOST_POINTS, "most").await, Booked::OutOfBounds { balance: 10 });
     assert_eq!(book(&bed.store, UserId::generate(), 1, "nobody").await, Booked::Outdated);
-    let judged = bed.store.book_points(ann.id, Role::Admin, &booking(1, "other-role"), bob.id).await;
+    let judged =
+        tx(&bed.store).await.book_points(ann.id, Role::Admin, &booking(1, "other-role"), bob.id).await;
     assert_eq!(judged.unwrap(), Booked::Outdated);
     assert!(matches!(book(&bed.store, bob.id, MOST_POINTS, "most").await, Booked::Done { .. }));
     assert_eq!(book(&bed.store, bob.id, 1, "more").await, Booked::OutOfBounds { balance: MOST_POINTS });
@@ -224,11 +225,11 @@ async fn change(bed: &Bed, users: &[UserId], numbers: &mut Numbers, round: usize
     let user = users[numbers.below(users.len() as u64) as usize];
     let (gain, by_hand) = (numbers.points() + 1, numbers.below(3) == 0);
     match (numbers.below(8), by_hand) {
-        (0, false) => drop(bed.store.set_active(user, numbers.below(2) == 0).await.unwrap()),
+        (0, false) => drop(tx(&bed.store).await.set_active(user, numbers.below(2) == 0).await.unwrap()),
         (0, true) => {
             drop(bed.sql(&format!("UPDATE users SET is_active = NOT is_active WHERE id < '{user}'")).unwrap())
         }
-        (1, false) => drop(bed.store.delete_user(user, None).await.unwrap()),
+        (1, false) => drop(tx(&bed.store).await.delete_user(user, None).await.unwrap()),
         (1, true) => drop(bed.sql(&format!("DELETE FROM users WHERE id = '{user}'")).unwrap()),
         (2 | 3, false) => {
             let spent = bed.store.user(user).await.unwrap().map_or(0, |user| user.points);
@@ -261,7 +262,7 @@ async fn change(bed: &Bed, users: &[UserId], numbers: &mut Numbers, round: usize
 
 async fn ranks_are_what_counting_would_say(bed: &Bed) {
     let many: Vec<_> = (0..38).map(|number| new(&format!("user{number}"))).collect();
-    let users = bed.store.insert_many(&many, "hash").await.unwrap();
+    let users = tx(&bed.store).await.insert_many(&many, "hash").await.unwrap();
     let mut numbers = Numbers(0x2545_f491_4f6c_dd1d);
     for round in 0..120 {
         change(bed, &users, &mut numbers, round).await;
@@ -269,7 +270,7 @@ async fn ranks_are_what_counting_would_say(bed: &Bed) {
             nothing_drifted(bed).await;
         }
     }
-    bed.store.set_active(users[0], false).await.unwrap();
+    tx(&bed.store).await.set_active(users[0], false).await.unwrap();
     if let Some(standing) = bed.store.standing(users[0]).await.unwrap() {
         assert_eq!(standing.rank, None, "an inactive user has no rank");
     }
@@ -278,7 +279,7 @@ async fn ranks_are_what_counting_would_say(bed: &Bed) {
 
 async fn ranks_survive_everything_at_once(bed: &Bed) {
     let many: Vec<_> = (0..20).map(|number| new(&format!("user{number}"))).collect();
-    let users = bed.store.insert_many(&many, "hash").await.unwrap();
+    let users = tx(&bed.store).await.insert_many(&many, "hash").await.unwrap();
     let of = users.clone();
     at_once(bed, 8, move |store, number| {
         let users = of.clone();
@@ -287,10 +288,16 @@ async fn ranks_survive_everything_at_once(bed: &Bed) {
             for round in 0..25 {
                 let user = users[numbers.below(20) as usize];
                 match numbers.below(12) {
-                    0 => drop(store.set_active(user, false).await.unwrap()),
-                    1 => drop(store.set_active(user, true).await.unwrap()),
-                    2 if round > 20 => drop(store.delete_user(user, None).await.unwrap()),
-                    3 => drop(store.insert_user(new(&format!("new{number}-{round}")), None).await.unwrap()),
+                    0 => drop(tx(&store).await.set_active(user, false).await.unwrap()),
+                    1 => drop(tx(&store).await.set_active(user, true).await.unwrap()),
+                    2 if round > 20 => drop(tx(&store).await.delete_user(user, None).await.unwrap()),
+                    3 => drop(
+                        tx(&store)
+                            .await
+                            .insert_user(new(&format!("new{number}-{round}")), None)
+                            .await
+                            .unwrap(),
+                    ),
                     4 | 5 => {
                         drop(book(&store, user, -numbers.points() - 1, &format!("{number}.{round}")).await)
                     }

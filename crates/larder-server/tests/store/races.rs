@@ -19,7 +19,7 @@ use larder_server::store::keys::SigningKey;
 use larder_server::store::sessions::{NewSession, Opened, Rotated};
 use uuid::Uuid;
 
-use crate::bed::{Bed, at_once, contract, instance, new};
+use crate::bed::{Bed, at_once, contract, instance, new, tx};
 
 contract!(
     one_current_token,
@@ -39,9 +39,9 @@ async fn one_current_token(bed: &Bed) {
     let expires_at = now.after(Duration::from_secs(60));
     let id = Uuid::now_v7();
     let session = NewSession { id, user_id: user.id, epoch: 1, token_hash: "t", now, expires_at };
-    assert!(matches!(bed.store.open_session(session).await.unwrap(), Opened::Done { .. }));
+    assert!(matches!(tx(&bed.store).await.open_session(session).await.unwrap(), Opened::Done { .. }));
     let outcomes = at_once(bed, 8, |store, number| async move {
-        store.rotate_refresh("t", &format!("next {number}"), now).await.unwrap()
+        tx(&store).await.rotate_refresh("t", &format!("next {number}"), now).await.unwrap()
     })
     .await;
     let won = outcomes.iter().filter(|outcome| matches!(outcome, Rotated::Done { .. })).count();
@@ -61,7 +61,7 @@ async fn instances_share_one_signing_key(bed: &Bed) {
             created_at: Timestamp::now(),
             retired_at: None,
         };
-        store.insert_signing_key_if_none(&key).await.unwrap()
+        tx(&store).await.insert_signing_key_if_none(&key).await.unwrap()
     })
     .await;
     assert!(keys.iter().all(|keys| keys.len() == 1));
@@ -74,19 +74,20 @@ async fn instances_share_one_signing_key(bed: &Bed) {
 async fn there_is_one_first_superadmin(bed: &Bed) {
     let made = at_once(bed, 6, |store, number| async move {
         let new = NewUser { role: Role::Superadmin, ..new(&format!("admin{number}")) };
-        store.create_superadmin_if_empty(new, "hash").await.unwrap()
+        tx(&store).await.create_superadmin_if_empty(new, "hash").await.unwrap()
     })
     .await;
     assert_eq!(made.into_iter().flatten().count(), 1);
     assert_eq!(bed.store.total(&Filter::default()).await.unwrap(), 1);
-    assert!(bed.store.create_superadmin_if_empty(new("late"), "hash").await.unwrap().is_none());
+    assert!(tx(&bed.store).await.create_superadmin_if_empty(new("late"), "hash").await.unwrap().is_none());
 }
 
 async fn one_conditional_change_wins(bed: &Bed) {
     let user = bed.user("ann").await;
     let outcomes = at_once(bed, 6, |store, number| async move {
         let bio = Patch::Set(Bio::parse(&number.to_string()).unwrap());
-        store
+        tx(&store)
+            .await
             .update_user(user.id, &UserPatch { bio, ..UserPatch::default() }, Some(Expected::Version(1)))
             .await
             .unwrap()
@@ -101,7 +102,7 @@ async fn every_change_counts(bed: &Bed) {
     let user = bed.user("ann").await;
     let outcomes = at_once(bed, 12, |store, number| async move {
         let bio = Patch::Set(Bio::parse(&number.to_string()).unwrap());
-        store.update_user(user.id, &UserPatch { bio, ..UserPatch::default() }, None).await.unwrap()
+        tx(&store).await.update_user(user.id, &UserPatch { bio, ..UserPatch::default() }, None).await.unwrap()
     })
     .await;
     let versions: BTreeSet<_> = outcomes
@@ -119,7 +120,12 @@ async fn every_change_counts(bed: &Bed) {
 
 async fn one_of_two_gets_the_name(bed: &Bed) {
     let outcomes =
-        at_once(bed, 6, |store, _| async move { store.insert_user(new("ann"), Some("hash")).await }).await;
+        at_once(
+            bed,
+            6,
+            |store, _| async move { tx(&store).await.insert_user(new("ann"), Some("hash")).await },
+        )
+        .await;
     let taken = outcomes.iter().filter(|outcome| matches!(outcome, Err(StoreError::Taken { .. }))).count();
     assert_eq!(taken, 5);
     assert_eq!(bed.store.total(&Filter::default()).await.unwrap(), 1);
@@ -129,10 +135,14 @@ async fn imports_and_registrations_do_not_lock_each_other(bed: &Bed) {
     let counts = at_once(bed, 8, |store, number| async move {
         if number < 4 {
             let many: Vec<_> = (0..600).map(|user| new(&format!("many{number}-{user}"))).collect();
-            store.insert_many(&many, "hash").await.unwrap().len()
+            tx(&store).await.insert_many(&many, "hash").await.unwrap().len()
         } else {
             for user in 0..10 {
-                store.insert_user(new(&format!("one{number}-{user}")), Some("hash")).await.unwrap();
+                tx(&store)
+                    .await
+                    .insert_user(new(&format!("one{number}-{user}")), Some("hash"))
+                    .await
+                    .unwrap();
             }
             10
         }
@@ -149,21 +159,21 @@ async fn one_lock_order(bed: &Bed) {
     at_once(bed, 14, |store, number| async move {
         for round in 0..8 {
             match number % 7 {
-                0 => drop(store.set_password(user, "hash", None).await.unwrap()),
-                1 => drop(store.set_active(user, round % 2 == 0).await.unwrap()),
-                2 => drop(store.rehash_password(user, "hash", "hash").await.unwrap()),
+                0 => drop(tx(&store).await.set_password(user, "hash", None).await.unwrap()),
+                1 => drop(tx(&store).await.set_active(user, round % 2 == 0).await.unwrap()),
+                2 => drop(tx(&store).await.rehash_password(user, "hash", "hash").await.unwrap()),
                 4 => {
                     let interests = Line::parse(&format!("{number} {round}")).unwrap();
                     let change = Interests { interests: vec![interests] };
                     if let Some(judged) = store.user(user).await.unwrap() {
-                        drop(store.update_part::<Interests>(&judged, &change, &[]).await.unwrap());
+                        drop(tx(&store).await.update_part::<Interests>(&judged, &change, &[]).await.unwrap());
                     }
                 }
                 5 => {
                     let asked = [ListedId::Id(other), ListedId::Id(user)];
-                    drop(store.set_active_of(&asked, round % 2 == 1, |_| true).await.unwrap());
+                    drop(tx(&store).await.set_active_of(&asked, round % 2 == 1, |_| true).await.unwrap());
                 }
-                3 if round == 6 => drop(store.delete_user(user, None).await.unwrap()),
+                3 if round == 6 => drop(tx(&store).await.delete_user(user, None).await.unwrap()),
                 _ => open_and_rotate(&store, user, &format!("{number} {round}")).await,
             }
         }
@@ -179,10 +189,10 @@ async fn open_and_rotate(store: &Store, user_id: UserId, token: &str) {
     let Some(state) = store.auth_state(user_id, now).await.unwrap() else { return };
     let (id, expires_at) = (Uuid::now_v7(), now.after(Duration::from_secs(60)));
     let new = NewSession { id, user_id, epoch: state.epoch, token_hash: token, now, expires_at };
-    if let Opened::Done { .. } = store.open_session(new).await.unwrap() {
-        store.rotate_refresh(token, &format!("{token} next"), now).await.unwrap();
-        store.rotate_refresh(token, "never", now).await.unwrap();
-        store.end_session(id, now).await.unwrap();
+    if let Opened::Done { .. } = tx(store).await.open_session(new).await.unwrap() {
+        tx(store).await.rotate_refresh(token, &format!("{token} next"), now).await.unwrap();
+        tx(store).await.rotate_refresh(token, "never", now).await.unwrap();
+        tx(store).await.end_session(id, now).await.unwrap();
     }
 }
 
@@ -202,6 +212,6 @@ async fn instances_may_start_at_once(bed: &Bed) {
     }
     let (a, b, c) = tokio::join!(instance(bed), instance(bed), instance(bed));
     for (store, name) in [(a, "ann"), (b, "bob"), (c, "cat")] {
-        store.insert_user(new(name), None).await.unwrap();
+        tx(&store).await.insert_user(new(name), None).await.unwrap();
     }
 }

@@ -6,7 +6,7 @@ use larder_server::domain::role::Role;
 use larder_server::domain::text::FullName;
 use larder_server::domain::user::{NewUser, User};
 
-use crate::bed::{Bed, contract, new};
+use crate::bed::{Bed, contract, new, tx};
 
 contract!(
     a_search_finds_whom_comparing_everybody_finds,
@@ -73,7 +73,7 @@ async fn a_search_finds_whom_comparing_everybody_finds(bed: &Bed) {
             )
         })
         .collect();
-    let ids = bed.store.insert_many(&people, "hash").await.unwrap();
+    let ids = tx(&bed.store).await.insert_many(&people, "hash").await.unwrap();
     let mut everybody = bed.store.users_by_ids(&ids).await.unwrap();
     everybody.sort_by_key(|user| std::cmp::Reverse((user.created_at, user.id)));
     for audience in [Role::User, Role::Admin, Role::Superadmin] {
@@ -136,7 +136,7 @@ async fn hostile_terms_find_what_they_say(bed: &Bed) {
         ("plain", "100x sure snakexcase backxslash"),
         ("crab", "\u{1F980}\u{1F980}\u{1F980}"),
     ] {
-        bed.store.insert_user(named(username, name), None).await.unwrap();
+        tx(&bed.store).await.insert_user(named(username, name), None).await.unwrap();
     }
     for (term, wanted) in [
         ("00%", "percent"),
@@ -177,7 +177,7 @@ async fn letters_of_every_script_are_found_in_any_case(bed: &Bed) {
     for (username, name) in
         [("zoe", "Zoë Ünal"), ("anna", "АННА Петрова"), ("wei", "王小明 Wei"), ("nikos", "Νίκος")]
     {
-        bed.store.insert_user(named(username, name), None).await.unwrap();
+        tx(&bed.store).await.insert_user(named(username, name), None).await.unwrap();
     }
     for (term, wanted) in [
         ("zoë", "zoe"),
@@ -195,7 +195,7 @@ async fn letters_of_every_script_are_found_in_any_case(bed: &Bed) {
 
 async fn an_address_is_found_by_those_who_see_it(bed: &Bed) {
     for (name, role) in [("one", Role::User), ("two", Role::Admin), ("three", Role::Superadmin)] {
-        bed.store.insert_user(NewUser { role, ..new(name) }, None).await.unwrap();
+        tx(&bed.store).await.insert_user(NewUser { role, ..new(name) }, None).await.unwrap();
     }
     for term in ["example", "@example.com", "e@example", "on", "three@"] {
         assert_eq!(
@@ -218,7 +218,7 @@ async fn a_search_goes_on_behind_the_newest(bed: &Bed) {
             named(&format!("user{n}"), if n.is_multiple_of(700) { "Rare Bird" } else { "Common Sparrow" })
         })
         .collect();
-    bed.store.insert_many(&people, "hash").await.unwrap();
+    tx(&bed.store).await.insert_many(&people, "hash").await.unwrap();
     for limit in [1, 3, 7] {
         assert_eq!(found(bed, "rare b", Role::User, limit).await.len(), 8);
     }
@@ -230,7 +230,7 @@ async fn a_search_goes_on_behind_the_newest(bed: &Bed) {
 }
 
 async fn what_changes_is_found_as_it_is(bed: &Bed) {
-    bed.store.insert_user(named("ann", "Before Change"), None).await.unwrap();
+    tx(&bed.store).await.insert_user(named("ann", "Before Change"), None).await.unwrap();
     assert_eq!(names(bed, "before", Role::User).await, ["ann"]);
     bed.sql("UPDATE users SET full_name = 'Afterwards Ü', email = 'moved@x.example' WHERE username = 'ann'")
         .unwrap();

@@ -7,7 +7,7 @@ use larder_server::domain::user::User;
 use larder_server::store::sessions::{NewSession, Opened, Rotated};
 use uuid::Uuid;
 
-use crate::bed::{Bed, contract};
+use crate::bed::{Bed, contract, tx};
 
 contract!(
     tokens_rotate,
@@ -23,7 +23,7 @@ async fn open(bed: &Bed, user: &User, token: &str, now: Timestamp) -> (Uuid, Vec
     let id = Uuid::now_v7();
     let new =
         NewSession { id, user_id: user.id, epoch: 1, token_hash: token, now, expires_at: now.after(HOUR) };
-    match bed.store.open_session(new).await.unwrap() {
+    match tx(&bed.store).await.open_session(new).await.unwrap() {
         Opened::Done { ended } => (id, ended),
         Opened::Outdated => panic!("outdated"),
     }
@@ -40,9 +40,9 @@ async fn tokens_rotate(bed: &Bed) {
     let now = Timestamp::now();
     let (session, _) = open(bed, &user, "t0", now).await;
     let done = Rotated::Done { session, user_id: user.id, epoch: 1, expires_at: now.after(HOUR) };
-    assert_eq!(bed.store.rotate_refresh("t0", "t1", now).await.unwrap(), done);
-    assert_eq!(bed.store.rotate_refresh("t1", "t2", now).await.unwrap(), done);
-    assert_eq!(bed.store.rotate_refresh("never", "t3", now).await.unwrap(), Rotated::Unknown);
+    assert_eq!(tx(&bed.store).await.rotate_refresh("t0", "t1", now).await.unwrap(), done);
+    assert_eq!(tx(&bed.store).await.rotate_refresh("t1", "t2", now).await.unwrap(), done);
+    assert_eq!(tx(&bed.store).await.rotate_refresh("never", "t3", now).await.unwrap(), Rotated::Unknown);
     assert_eq!(live(bed, &user, now).await, [session]);
 }
 
@@ -51,13 +51,17 @@ async fn reuse_ends_the_family(bed: &Bed) {
     let now = Timestamp::now();
     let (session, _) = open(bed, &user, "t0", now).await;
     let (other, _) = open(bed, &user, "u0", now).await;
-    bed.store.rotate_refresh("t0", "t1", now).await.unwrap();
+    tx(&bed.store).await.rotate_refresh("t0", "t1", now).await.unwrap();
     let reused = Rotated::Reused { session, user_id: user.id };
-    assert_eq!(bed.store.rotate_refresh("t0", "t2", now).await.unwrap(), reused);
+    assert_eq!(tx(&bed.store).await.rotate_refresh("t0", "t2", now).await.unwrap(), reused);
     assert_eq!(live(bed, &user, now).await, [other], "only that family");
-    assert_eq!(bed.store.rotate_refresh("t1", "t3", now).await.unwrap(), Rotated::Expired);
-    assert_eq!(bed.store.rotate_refresh("t2", "t4", now).await.unwrap(), Rotated::Unknown, "never issued");
-    let again = bed.store.rotate_refresh("t0", "t5", now).await.unwrap();
+    assert_eq!(tx(&bed.store).await.rotate_refresh("t1", "t3", now).await.unwrap(), Rotated::Expired);
+    assert_eq!(
+        tx(&bed.store).await.rotate_refresh("t2", "t4", now).await.unwrap(),
+        Rotated::Unknown,
+        "never issued"
+    );
+    let again = tx(&bed.store).await.rotate_refresh("t0", "t5", now).await.unwrap();
     assert_eq!(again, Rotated::Expired, "there is nothing left to end, so nothing to tell");
 }
 
@@ -68,7 +72,7 @@ async fn an_expired_session_stays_expired(bed: &Bed) {
     let later = now.after(HOUR);
     assert_eq!(live(bed, &user, now).await.len(), 1);
     assert!(live(bed, &user, later).await.is_empty());
-    assert_eq!(bed.store.rotate_refresh("t0", "t1", later).await.unwrap(), Rotated::Expired);
+    assert_eq!(tx(&bed.store).await.rotate_refresh("t0", "t1", later).await.unwrap(), Rotated::Expired);
     open(bed, &user, "u0", later).await;
     assert_eq!(bed.sql("SELECT COUNT(*) FROM sessions").unwrap(), "1", "the expired one is forgotten");
     assert_eq!(bed.sql("SELECT COUNT(*) FROM refresh_tokens").unwrap(), "1", "with its tokens");
@@ -79,11 +83,11 @@ async fn logout_ends_one_session(bed: &Bed) {
     let now = Timestamp::now();
     let (session, _) = open(bed, &user, "t0", now).await;
     let (other, _) = open(bed, &user, "u0", now).await;
-    assert_eq!(bed.store.end_session(session, now).await.unwrap(), Some(user.id));
-    assert_eq!(bed.store.end_session(session, now).await.unwrap(), None, "not again");
-    assert_eq!(bed.store.end_session(Uuid::now_v7(), now).await.unwrap(), None);
+    assert_eq!(tx(&bed.store).await.end_session(session, now).await.unwrap(), Some(user.id));
+    assert_eq!(tx(&bed.store).await.end_session(session, now).await.unwrap(), None, "not again");
+    assert_eq!(tx(&bed.store).await.end_session(Uuid::now_v7(), now).await.unwrap(), None);
     assert_eq!(live(bed, &user, now).await, [other]);
-    assert_eq!(bed.store.rotate_refresh("t0", "t1", now).await.unwrap(), Rotated::Expired);
+    assert_eq!(tx(&bed.store).await.rotate_refresh("t0", "t1", now).await.unwrap(), Rotated::Expired);
 }
 
 async fn at_most_20_live(bed: &Bed) {

@@ -9,7 +9,7 @@ use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 
-use crate::bed::{Bed, contract, new};
+use crate::bed::{Bed, contract, new, tx};
 
 contract!(whatever_changes_what_is_shown_is_journalled);
 
@@ -93,7 +93,7 @@ fn statement(random: &mut SmallRng, ids: &[UserId], step: usize, is_postgres: bo
 
 async fn whatever_changes_what_is_shown_is_journalled(bed: &Bed) {
     let many: Vec<_> = (0..8).map(|number| new(&format!("user{number}"))).collect();
-    bed.store.insert_many(&many, "hash").await.unwrap();
+    tx(&bed.store).await.insert_many(&many, "hash").await.unwrap();
     bed.sql("INSERT INTO achievements (user_id, badge_type) SELECT id, 'first' FROM users").unwrap();
     let journal = bed.store.journal().await.unwrap();
     let mut position = journal.changes_since(None).await.unwrap().position;

@@ -9,7 +9,7 @@ use larder_server::domain::text::{Bio, Experience, FullName, Location, Occupatio
 use larder_server::domain::user::NewUser;
 use larder_server::store::error::StoreError;
 
-use crate::bed::{Bed, contract, new};
+use crate::bed::{Bed, contract, new, tx};
 
 contract!(
     a_user_comes_back_whole,
@@ -40,7 +40,7 @@ fn full() -> NewUser {
 
 async fn a_user_comes_back_whole(bed: &Bed) {
     for new in [full(), new("plain")] {
-        let user = bed.store.insert_user(new.clone(), None).await.unwrap();
+        let user = tx(&bed.store).await.insert_user(new.clone(), None).await.unwrap();
         assert_eq!(user.version, 1);
         assert_eq!(user.created_at, user.updated_at);
         assert_eq!((&user.email, &user.skills, &user.bio), (&new.email, &new.skills, &new.bio));
@@ -52,8 +52,8 @@ async fn a_user_comes_back_whole(bed: &Bed) {
 
 async fn hostile_strings_come_back_as_they_went(bed: &Bed) {
     let hostile = "'; DROP TABLE users; -- $1 ? \\ \\0 %_ \"x\" {{}} \u{202e}\u{1F980} :*[";
-    let user = bed
-        .store
+    let user = tx(&bed.store)
+        .await
         .insert_user(
             NewUser {
                 full_name: Some(FullName::parse(hostile).unwrap()),
@@ -72,13 +72,13 @@ async fn hostile_strings_come_back_as_they_went(bed: &Bed) {
         let email = Email::parse(email).unwrap();
         let new =
             NewUser::new(email.clone(), Username::parse(&format!("u{}", email.as_str().len())).unwrap());
-        let id = bed.store.insert_user(new, None).await.unwrap().id;
+        let id = tx(&bed.store).await.insert_user(new, None).await.unwrap().id;
         assert_eq!(bed.store.id_by_email(&email).await.unwrap(), Some(id));
     }
 }
 
 async fn a_user_is_found_by_each_of_its_names(bed: &Bed) {
-    let user = bed.store.insert_user(full(), None).await.unwrap();
+    let user = tx(&bed.store).await.insert_user(full(), None).await.unwrap();
     bed.user("other").await;
     let store = &bed.store;
     let id = Some(user.id);
@@ -93,7 +93,7 @@ async fn a_user_is_found_by_each_of_its_names(bed: &Bed) {
 }
 
 async fn taken_values_are_named(bed: &Bed) {
-    let one = bed.store.insert_user(full(), None).await.unwrap();
+    let one = tx(&bed.store).await.insert_user(full(), None).await.unwrap();
     let two = bed.user("two").await;
     let taken = [
         ("email", UserPatch { email: Some(one.email), ..UserPatch::default() }),
@@ -105,7 +105,7 @@ async fn taken_values_are_named(bed: &Bed) {
         ),
     ];
     for (name, patch) in taken {
-        let error = bed.store.update_user(two.id, &patch, None).await.unwrap_err();
+        let error = tx(&bed.store).await.update_user(two.id, &patch, None).await.unwrap_err();
         assert!(matches!(&error, StoreError::Taken { field } if field == name), "{name}: {error:?}");
         let mut third = new("third");
         third.email = patch.email.unwrap_or(third.email);
@@ -116,7 +116,7 @@ async fn taken_values_are_named(bed: &Bed) {
         if let Patch::Set(external_id) = patch.external_id {
             third.external_id = Some(external_id);
         }
-        let error = bed.store.insert_user(third, None).await.unwrap_err();
+        let error = tx(&bed.store).await.insert_user(third, None).await.unwrap_err();
         assert!(matches!(&error, StoreError::Taken { field } if field == name), "{name}: {error:?}");
         assert!(!format!("{error:?}").contains("example.com"), "shows a value");
     }
@@ -144,7 +144,7 @@ async fn reads_are_counted(bed: &Bed) {
 }
 
 async fn no_secret_in_user(bed: &Bed) {
-    let user = bed.store.insert_user(new("ann"), Some("$argon2id$secret")).await.unwrap();
+    let user = tx(&bed.store).await.insert_user(new("ann"), Some("$argon2id$secret")).await.unwrap();
     let json = serde_json::to_string(&bed.store.user(user.id).await.unwrap()).unwrap();
     assert!(!json.contains("argon2") && !json.contains("hash"), "{json}");
 }

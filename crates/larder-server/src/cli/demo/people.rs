@@ -10,6 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
+use crate::domain::audit::Actor;
 use crate::domain::contact::{Email, Phone};
 use crate::domain::cursor::Cursor;
 use crate::domain::identity::{Identifier, Username};
@@ -21,6 +22,7 @@ use crate::domain::role::Role;
 use crate::domain::text::{Bio, Experience, FullName, Location, Occupation};
 use crate::domain::user::{NewUser, User};
 use crate::service::Service;
+use crate::store::writing::ByJournal;
 
 pub(crate) const ADMIN_EMAIL: &str = "admin@larder.example";
 /// Of the admin and of everybody else: this is a demo, on the loopback.
@@ -74,9 +76,11 @@ impl Crowd {
         for number in 0..wanted {
             batch.push(person(number, &mut luck).context("a person that the domain refuses")?);
             if batch.len() == BATCH || number + 1 == wanted {
-                service.store().insert_many(&batch, &hash).await?;
-                bar.inc(batch.len() as u64);
-                batch.clear();
+                let (people, hash) = (std::mem::take(&mut batch), hash.clone());
+                let insert = service.store().write(Actor::Nobody, ByJournal, move |tx| async move {
+                    tx.insert_many(&people, &hash).await
+                });
+                bar.inc(insert.await?.0.len() as u64);
             }
         }
         bar.finish();

@@ -1,0 +1,181 @@
+//! The one way to write: [`Store::write`] makes the [`Writer`], runs the change to its end, and publishes what it touched.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use larder::journal::{ChangeId, Touch};
+use larder_sql::write::WriteTransaction;
+
+use crate::domain::audit::{Actor, Event};
+use crate::domain::identity::UserId;
+use crate::store::error::StoreError;
+use crate::store::{Store, audit};
+
+/// Publishes what a write touched, before the write is acknowledged.
+pub trait Publisher: Send + 'static {
+    /// What the publisher says about its publication.
+    type Receipt: Send + 'static;
+
+    /// Whether a write records what it touches. Recording costs one statement before each commit.
+    const RECORDS: bool = true;
+
+    /// Publishes what was recorded.
+    fn publish(self, recorded: Recorded) -> impl Future<Output = Self::Receipt> + Send;
+}
+
+/// Leaves the publication to the journal. For programs without a cache, and for tests.
+#[derive(Debug, Clone, Copy)]
+pub struct ByJournal;
+
+impl Publisher for ByJournal {
+    type Receipt = ();
+
+    const RECORDS: bool = false;
+
+    async fn publish(self, _: Recorded) {}
+}
+
+/// What a write touched, as the database journalled it.
+#[derive(Clone, Debug, Default)]
+pub struct Recorded {
+    /// The touched entries and tags. Known before each commit, so that they are published also if a commit's answer was lost.
+    pub touches: Vec<Touch>,
+    /// The changes' ids in the journal. Known only after the commit: an id says that the change is committed.
+    pub changes: Vec<ChangeId>,
+}
+
+/// A store that may write, as one actor. Only [`Store::write`] makes one.
+pub struct Writer {
+    store: Store,
+    /// As whom its writes stand in the audit log.
+    actor: Actor,
+    /// `None`: the journal publishes what it writes.
+    recorder: Option<Recorder>,
+}
+
+#[derive(Clone, Default)]
+struct Recorder(
+    /// Shared by a writer and its publication. No await happens under this lock.
+    Arc<Mutex<Recording>>,
+);
+
+#[derive(Default)]
+struct Recording {
+    recorded: Recorded,
+    /// The publication took what is recorded: what came later would not be published.
+    is_published: bool,
+}
+
+impl Recorder {
+    fn lock(&self) -> MutexGuard<'_, Recording> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Records what the transaction that is about to be committed touched.
+    ///
+    /// # Errors
+    /// [`StoreError::Published`] for a writer that left its closure: the publication is over.
+    fn before_commit(&self, touches: Vec<Touch>) -> Result<(), StoreError> {
+        let mut recording = self.lock();
+        if recording.is_published {
+            return Err(StoreError::Published);
+        }
+        recording.recorded.touches.extend(touches);
+        Ok(())
+    }
+
+    /// Takes what is recorded. From here on, `commit` refuses.
+    fn published(&self) -> Recorded {
+        let mut recording = self.lock();
+        recording.is_published = true;
+        std::mem::take(&mut recording.recorded)
+    }
+}
+
+impl Store {
+    /// Runs `change` as `actor`, then publishes what it touched, also if the caller is cancelled meanwhile: a client that
+    /// hangs up between the commit and the publication must not leave an old value cached.
+    ///
+    /// # Errors
+    /// Those of `change`, and [`StoreError::ShuttingDown`].
+    pub async fn write<T, E, P, F>(
+        &self,
+        actor: Actor,
+        publisher: P,
+        change: impl FnOnce(Writer) -> F + Send + 'static,
+    ) -> Result<(T, P::Receipt), E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        P: Publisher,
+        F: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        let recorder = P::RECORDS.then(Recorder::default);
+        let writer = Writer { store: self.clone(), actor, recorder: recorder.clone() };
+        let written = tokio::spawn(async move {
+            let changed = change(writer).await;
+            let recorded = recorder.map(|recorder| recorder.published()).unwrap_or_default();
+            // Also after an error: a commit whose answer was lost may have been made.
+            let receipt = publisher.publish(recorded).await;
+            Ok((changed?, receipt))
+        });
+        match written.await {
+            Ok(written) => written,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // No code aborts these tasks, so the runtime is being shut down.
+                Err(_) => Err(StoreError::ShuttingDown.into()),
+            },
+        }
+    }
+}
+
+impl Writer {
+    /// The store that it writes to, for reads of what is committed.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Opens a transaction.
+    pub(super) async fn begin(&self) -> Result<WriteTransaction, StoreError> {
+        Ok(self.store.database.begin().await?)
+    }
+
+    /// Opens a transaction that locks this user's row first. Of an instance's writers about one user at most one has a
+    /// connection, so that a user whom somebody holds in psql holds up nobody else's writes.
+    pub(super) async fn begin_for(&self, user: UserId) -> Result<WriteTransaction, StoreError> {
+        Ok(self.store.database.begin_for(&user.to_string()).await?)
+    }
+
+    /// Records what a write would have touched that found everything as it wanted it. The writer before may have died
+    /// before it published, and the acknowledgement says that all is published.
+    pub(super) fn touch(&self, touches: impl FnOnce() -> Vec<Touch>) {
+        if let Some(recorder) = &self.recorder {
+            recorder.lock().recorded.touches.extend(touches());
+        }
+    }
+
+    /// Writes `events` into the audit log, commits, and records what was touched.
+    ///
+    /// The one way to commit, so that no write forgets the log: `&[]` says that this one leaves no trace there, and a
+    /// comment beside it says why.
+    pub(super) async fn commit(
+        &self,
+        mut write: WriteTransaction,
+        events: &[Event],
+    ) -> Result<(), StoreError> {
+        audit::record(&mut write, self.actor, events).await?;
+        let Some(recorder) = &self.recorder else {
+            write.commit().await?;
+            return Ok(());
+        };
+        let touched = write.touched().await?;
+        recorder.before_commit(touched)?;
+        let changes = write.commit().await?;
+        recorder.lock().recorded.changes.extend(changes);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[path = "writing_tests.rs"]
+mod tests;
