@@ -65,7 +65,7 @@ impl Bed {
 /// The mapping of a name is still cached, the user's own entry is not: as between two instances, when one push has
 /// arrived and the other has not.
 #[tokio::test]
-async fn a_mapping_that_lags_behind_the_user_gives_its_present_owner_or_nobody() {
+async fn a_mapping_that_lags_behind_its_user_finds_the_present_owner_or_no_user() {
     let named = [
         (
             Identifier::Email(Email::parse("a@x.example").unwrap()),
@@ -92,7 +92,7 @@ async fn a_mapping_that_lags_behind_the_user_gives_its_present_owner_or_nobody()
 
 /// The mapping is cached, its user deleted, and the name taken by somebody else.
 #[tokio::test]
-async fn a_mapping_to_nobody_is_read_again() {
+async fn a_mapping_to_a_deleted_user_is_read_again() {
     let name = Identifier::Email(Email::parse("a@x.example").unwrap());
     let bed = Bed::new().await;
     let ann = bed.insert("ann", &name).await;

@@ -53,6 +53,6 @@ fn cacheable<T: serde::Serialize + serde::de::DeserializeOwned>() -> usize {
 
 /// The control: what is cached could not stand in the list above.
 #[test]
-fn what_is_cached_is_serialisable_and_no_secret_is() {
+fn cached_types_are_serialisable_and_no_secret_is() {
     assert!(cacheable::<User>() > 0 && cacheable::<AuthState>() > 0 && cacheable::<ApiKeyState>() > 0);
 }

@@ -99,7 +99,7 @@ fn users_are_created_and_promoted_up_to_ones_own_reach(app: &TestApp) {
     app.stranger().post("/api/v1/users", &json!({})).expect(401);
 }
 
-fn everybody_edits_oneself_but_not_ones_rank(app: &TestApp) {
+fn users_edit_themselves_but_not_their_rank(app: &TestApp) {
     let ann = app.user("ann");
     for path in ["/api/v1/users/me", &ann.path()] {
         let body = json!({ "bio": path, "phone": "+12425550123" });
@@ -182,7 +182,7 @@ fn others_see_public_fields_only(app: &TestApp) {
     assert!(text.contains("caller.user@example.com") && !text.contains("target0@example.com"));
 }
 
-fn without_a_token_nothing_is_told(app: &TestApp) {
+fn without_a_token_nothing_is_shown(app: &TestApp) {
     let ann = app.user("ann");
     let stranger = app.stranger();
     for (method, path) in [
@@ -207,7 +207,7 @@ fn without_a_token_nothing_is_told(app: &TestApp) {
 on_every_stack!(
     others_are_changed_by_those_who_manage_them_only,
     users_are_created_and_promoted_up_to_ones_own_reach,
-    everybody_edits_oneself_but_not_ones_rank,
+    users_edit_themselves_but_not_their_rank,
     others_see_public_fields_only,
-    without_a_token_nothing_is_told,
+    without_a_token_nothing_is_shown,
 );

@@ -21,7 +21,7 @@ fn badges(client: &Client, path: &str) -> Vec<String> {
     items.iter().map(|item| item["badge_type"].as_str().unwrap().to_owned()).collect()
 }
 
-fn nobody_awards_themselves_and_each_badge_comes_once(app: &TestApp) {
+fn no_user_awards_itself_and_each_badge_is_awarded_once(app: &TestApp) {
     let admin = app.admin();
     let (ann, bob, helper) = (app.user("ann"), app.user("bob"), app.user_with_role("helper", "admin"));
     for client in [&admin, &helper] {
@@ -106,7 +106,7 @@ fn an_award_is_seen_at_once_here_and_private_parts_by_few(app: &TestApp) {
     assert_eq!(badges(&bob, "/api/v1/achievements/recent"), Vec::<String>::new());
 }
 
-fn what_other_software_awards_is_seen_everywhere_within_the_bound(app: &TestApp) {
+fn an_award_by_other_software_is_seen_everywhere_within_the_bound(app: &TestApp) {
     let second = app.second_instance();
     let ann = app.user("ann");
     let pair = [ann.clone(), second.here(&ann)];
@@ -146,7 +146,7 @@ fn what_other_software_awards_is_seen_everywhere_within_the_bound(app: &TestApp)
 }
 
 on_both_databases!(
-    nobody_awards_themselves_and_each_badge_comes_once,
+    no_user_awards_itself_and_each_badge_is_awarded_once,
     an_award_is_seen_at_once_here_and_private_parts_by_few,
-    what_other_software_awards_is_seen_everywhere_within_the_bound,
+    an_award_by_other_software_is_seen_everywhere_within_the_bound,
 );

@@ -77,7 +77,7 @@ fn keys_are_listed_without_their_secrets_to_those_concerned(app: &TestApp) {
     ann.post(&path, &json!({ "name": "one too many" })).expect(403);
 }
 
-fn what_ends_a_key_ends_it_everywhere(app: &TestApp) {
+fn an_ended_key_is_refused_on_every_instance(app: &TestApp) {
     let other = app.second_instance();
     let (ann, admin) = (app.user("ann"), app.admin());
     let everywhere = |key: &Client| [key.validate(), other.here(key).validate()];
@@ -118,5 +118,5 @@ fn what_ends_a_key_ends_it_everywhere(app: &TestApp) {
 on_both_databases!(
     a_key_acts_as_its_user_within_its_scopes,
     keys_are_listed_without_their_secrets_to_those_concerned,
-    what_ends_a_key_ends_it_everywhere,
+    an_ended_key_is_refused_on_every_instance,
 );

@@ -34,7 +34,7 @@ fn keys(object: &Value) -> Vec<&str> {
     keys
 }
 
-fn registering_answers_with_the_whole_user_and_no_secret(app: &TestApp) {
+fn registering_answers_with_every_field_of_the_user_and_no_secret(app: &TestApp) {
     let body = json!({
         "email": " Ann@Example.COM ", "username": "Ann.B", "phone": "+1 (242) 555-0123", "password": PASSWORD,
         "full_name": "Ann Bonny", "bio": "sails\nand sings", "occupation": "captain", "location": "Nassau",
@@ -175,7 +175,7 @@ fn refreshing_rotates_and_a_reused_token_ends_the_family(app: &TestApp) {
 }
 
 on_every_stack!(
-    registering_answers_with_the_whole_user_and_no_secret,
+    registering_answers_with_every_field_of_the_user_and_no_secret,
     registering_grants_nothing_and_names_every_mistake,
     each_identifier_logs_in_and_exactly_one_is_needed,
     a_login_grants_a_token_that_says_what_the_contract_says,

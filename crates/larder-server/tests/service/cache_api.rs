@@ -28,7 +28,7 @@ fn cached(admin: &Client, user: &Client) {
     });
 }
 
-fn what_is_held_is_listed_explained_and_dropped(app: &TestApp) {
+fn cached_entries_are_listed_explained_and_dropped(app: &TestApp) {
     let (admin, ann) = (app.admin(), app.user("ann"));
     let mut held = Value::Null;
     // Both in one go: the journal tells of the user's writes a second time, which drops it once more.
@@ -150,11 +150,11 @@ fn warmed_at_the_start(admin: &Client) {
     }
 }
 
-fn the_essentials_are_warm_before_anybody_asks(app: &TestApp) {
+fn the_essential_classes_are_warm_before_the_first_request(app: &TestApp) {
     warmed_at_the_start(&app.admin());
 }
 
-fn what_was_cleared_is_warmed_on_demand(app: &TestApp) {
+fn cleared_entries_are_warmed_on_demand(app: &TestApp) {
     let (admin, chief, ann) = (app.admin(), app.user_with_role("chief", "admin"), app.user("ann"));
     // What is held from here on was loaded on demand.
     warmed_at_the_start(&admin);
@@ -251,11 +251,11 @@ fn while_redis_is_away_the_cache_api_answers_and_says_so() {
 }
 
 on_both_databases!(
-    what_is_held_is_listed_explained_and_dropped,
+    cached_entries_are_listed_explained_and_dropped,
     one_user_is_cleared_under_any_of_its_names,
     a_class_is_switched_off_and_on_while_it_runs,
     both_hit_rates_are_shown_and_labelled,
-    the_essentials_are_warm_before_anybody_asks,
-    what_was_cleared_is_warmed_on_demand,
+    the_essential_classes_are_warm_before_the_first_request,
+    cleared_entries_are_warmed_on_demand,
     all_but_the_basic_health_is_for_admins,
 );

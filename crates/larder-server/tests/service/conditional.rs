@@ -77,7 +77,7 @@ fn with(client: &Client, method: &'static str, path: &str, name: &str, value: &s
     })
 }
 
-fn what_a_client_has_is_not_sent_again(app: &TestApp) {
+fn an_answer_that_the_client_has_is_not_sent_again(app: &TestApp) {
     let ann = app.user("ann");
     let get = |path: &str, tag: &str| with(&ann, "GET", path, "if-none-match", tag);
     for path in ["/api/v1/users/me", &ann.path()] {
@@ -124,7 +124,7 @@ fn a_write_that_insists_on_another_version_is_refused(app: &TestApp) {
     write("DELETE", "\"6\"").expect(404);
 }
 
-fn of_many_writers_with_one_version_one_wins(app: &TestApp) {
+fn one_of_many_writers_with_one_version_wins(app: &TestApp) {
     let ann = app.user("ann");
     let statuses: Vec<u16> = std::thread::scope(|scope| {
         let write = |_| {
@@ -142,7 +142,7 @@ fn of_many_writers_with_one_version_one_wins(app: &TestApp) {
 on_both_databases!(
     cache_status_names_hit_and_tier,
     a_read_is_as_strong_as_it_asks_for,
-    what_a_client_has_is_not_sent_again,
+    an_answer_that_the_client_has_is_not_sent_again,
     a_write_that_insists_on_another_version_is_refused,
-    of_many_writers_with_one_version_one_wins,
+    one_of_many_writers_with_one_version_wins,
 );

@@ -300,11 +300,11 @@ fn no_dump_of_redis_holds_a_secret_of_any_feature(app: &TestApp) {
     for (name, secret) in &secrets.0 {
         assert_eq!(thief.has(secret), [false; 2], "Redis held, or was told: {name}");
     }
-    each_is_found_where_it_is_planted(&mut thief, &secrets);
+    each_is_found_where_it_is_set(&mut thief, &secrets);
 }
 
 /// The search can fail: every one of them is found within a value that was put there.
-fn each_is_found_where_it_is_planted(thief: &mut Thief<'_>, secrets: &Secrets) {
+fn each_is_found_where_it_is_set(thief: &mut Thief<'_>, secrets: &Secrets) {
     assert!(secrets.0.len() > 100, "{}", secrets.0.len());
     for (number, (_, secret)) in secrets.0.iter().enumerate() {
         let value = [&b"aaaaaaaaaaaaaaaaaaaaaaaa"[..], secret, b"aaaaaaaaaaaaaaaaaaaaaaaa"].concat();

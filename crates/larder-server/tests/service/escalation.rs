@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::support::app::{Stack, TestApp, on_both_databases};
 use crate::support::eventually;
 
-fn a_permission_stands_in_for_an_admin_and_for_no_more(app: &TestApp) {
+fn a_permission_grants_one_right_of_an_admin_and_no_more(app: &TestApp) {
     let boss = app.admin();
     let (admin, helper) = (app.user_with_role("adm", "admin"), app.user_with_role("help", "admin"));
     let ann = app.user("ann");
@@ -46,7 +46,7 @@ fn the_last_active_superadmin_stays(app: &TestApp) {
     boss.patch("/api/v1/users/me", &json!({ "role": "user" })).expect(200);
 }
 
-fn an_api_key_makes_nobody_who_outlives_it(app: &TestApp) {
+fn an_api_key_creates_no_user_with_a_higher_role(app: &TestApp) {
     let (boss, ann) = (app.admin(), app.user("ann"));
     let body = json!({ "name": "script", "scopes": ["read", "write"] });
     let made = boss.post("/api/v1/users/me/api-keys", &body).expect(201);
@@ -63,7 +63,7 @@ fn an_api_key_makes_nobody_who_outlives_it(app: &TestApp) {
     key.patch(&ann.path(), &json!({ "role": "user", "bio": "by a script" })).expect(200);
 }
 
-fn the_cache_tells_admins_no_address_and_no_search_of_superadmins(app: &TestApp) {
+fn the_cache_shows_admins_no_address_and_no_search_of_superadmins(app: &TestApp) {
     let (boss, admin) = (app.admin(), app.user_with_role("adm", "admin"));
     let key = json!({ "class": "user_email", "key": ["boss@example.com"] });
     let text = "user_email:boss@example.com";
@@ -100,7 +100,7 @@ fn a_token_of_a_session_that_is_over_raises_no_alarm(app: &TestApp) {
 
 /// A change that waits for its row, while psql takes the caller's rights away: judged again, the caller is too.
 #[test]
-fn who_lost_a_right_while_its_change_waited_changes_nothing() {
+fn a_caller_that_loses_a_right_while_its_change_waits_changes_nothing() {
     let app = Stack::postgres_redis().start();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let database = runtime.block_on(sqlx::PgPool::connect(&app.stack.database_url())).unwrap();
@@ -129,9 +129,9 @@ fn who_lost_a_right_while_its_change_waited_changes_nothing() {
 }
 
 on_both_databases!(
-    a_permission_stands_in_for_an_admin_and_for_no_more,
+    a_permission_grants_one_right_of_an_admin_and_no_more,
     the_last_active_superadmin_stays,
-    an_api_key_makes_nobody_who_outlives_it,
-    the_cache_tells_admins_no_address_and_no_search_of_superadmins,
+    an_api_key_creates_no_user_with_a_higher_role,
+    the_cache_shows_admins_no_address_and_no_search_of_superadmins,
     a_token_of_a_session_that_is_over_raises_no_alarm,
 );

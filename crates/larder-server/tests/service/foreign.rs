@@ -89,7 +89,7 @@ fn trace_6_all_users_removed_at_once_are_gone_everywhere_within_the_bound(app: &
 }
 
 /// Somebody wrote and died before it told anybody; its client asks another instance to do the same.
-fn a_write_that_finds_itself_done_is_told_all_the_same(app: &TestApp) {
+fn a_write_that_changes_nothing_is_published_all_the_same(app: &TestApp) {
     let second = app.second_instance();
     let [here, there] = both(app, &second, &["/api/v1/users/me"]);
     for round in 0..8 {
@@ -103,7 +103,7 @@ fn a_write_that_finds_itself_done_is_told_all_the_same(app: &TestApp) {
 }
 
 on_every_stack!(
-    a_write_that_finds_itself_done_is_told_all_the_same,
+    a_write_that_changes_nothing_is_published_all_the_same,
     trace_6_a_row_changed_by_hand_is_seen_everywhere_within_the_bound,
     trace_6_a_name_that_changes_hands_by_hand_is_found_where_it_is,
     trace_8_deactivated_by_hand_tokens_end_everywhere_within_the_bound,

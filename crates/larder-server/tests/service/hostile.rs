@@ -78,7 +78,7 @@ fn withstands(app: &TestApp, attack: impl Fn(&Client, &Client)) {
     }
 }
 
-fn bodies_of_impossible_shapes(app: &TestApp) {
+fn bodies_of_impossible_shapes_are_refused(app: &TestApp) {
     withstands(app, |ann, admin| {
         let deep = |open: &str, close: &str| open.repeat(100_000) + &close.repeat(100_000);
         let routes = [
@@ -128,7 +128,7 @@ fn many_fields() -> String {
     format!("{{{}}}", fields.join(","))
 }
 
-fn values_of_impossible_kinds(app: &TestApp) {
+fn values_of_impossible_kinds_are_refused(app: &TestApp) {
     withstands(app, |ann, admin| {
         let odd =
             [json!(7), json!(true), json!([]), json!({}), json!(1e300), json!(["zqx"]), json!({ "zqx": 1 })];
@@ -197,7 +197,7 @@ fn values_of_impossible_kinds(app: &TestApp) {
     });
 }
 
-fn paths_of_impossible_shapes(app: &TestApp) {
+fn paths_of_impossible_shapes_are_refused(app: &TestApp) {
     withstands(app, |_, admin| {
         let long = "z".repeat(10 * 1024);
         let ids = [
@@ -247,7 +247,7 @@ fn paths_of_impossible_shapes(app: &TestApp) {
     });
 }
 
-fn queries_of_impossible_shapes(app: &TestApp) {
+fn queries_of_impossible_shapes_are_refused(app: &TestApp) {
     withstands(app, |ann, _| {
         for query in [
             "limit=0",
@@ -291,7 +291,7 @@ fn queries_of_impossible_shapes(app: &TestApp) {
 }
 
 /// What the HTTP library refuses before a route is asked: the status alone, without a problem.
-fn requests_that_are_no_http(app: &TestApp) {
+fn requests_that_are_no_http_are_refused(app: &TestApp) {
     withstands(app, |ann, _| {
         let token = ann.token.as_ref().unwrap();
         let head = format!("host: x\r\nconnection: close\r\nauthorization: Bearer {token}\r\n");
@@ -350,7 +350,7 @@ fn requests_that_are_no_http(app: &TestApp) {
     });
 }
 
-fn giant_headers_that_routes_read(app: &TestApp) {
+fn giant_headers_that_routes_read_are_refused(app: &TestApp) {
     withstands(app, |ann, admin| {
         let giant = "zqx".repeat(10_000);
         let get = |name: &str, value: &str| Request::new("GET", "/api/v1/users/me").header(name, value);
@@ -370,10 +370,10 @@ fn giant_headers_that_routes_read(app: &TestApp) {
 }
 
 on_every_stack!(
-    bodies_of_impossible_shapes,
-    values_of_impossible_kinds,
-    paths_of_impossible_shapes,
-    queries_of_impossible_shapes,
-    requests_that_are_no_http,
-    giant_headers_that_routes_read,
+    bodies_of_impossible_shapes_are_refused,
+    values_of_impossible_kinds_are_refused,
+    paths_of_impossible_shapes_are_refused,
+    queries_of_impossible_shapes_are_refused,
+    requests_that_are_no_http_are_refused,
+    giant_headers_that_routes_read_are_refused,
 );

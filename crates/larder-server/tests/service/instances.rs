@@ -26,7 +26,7 @@ fn a_token_is_good_on_every_instance_from_its_first_second(app: &TestApp) {
     }
 }
 
-fn what_one_instance_loaded_another_finds_in_redis(app: &TestApp) {
+fn an_instance_finds_in_redis_what_another_loaded(app: &TestApp) {
     let second = app.second_instance();
     let ann = app.user("ann");
     let there = second.here(&ann);
@@ -122,5 +122,5 @@ on_every_stack!(
 mod coherent {
     use super::*;
 
-    on_redis!(what_one_instance_loaded_another_finds_in_redis);
+    on_redis!(an_instance_finds_in_redis_what_another_loaded);
 }

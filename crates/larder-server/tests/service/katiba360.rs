@@ -29,7 +29,7 @@ fn assert_dropped(client: &Client, paths: &[&str]) {
     }
 }
 
-fn each_drops_its_own_and_admins_what_is_everybodys(app: &TestApp) {
+fn users_drop_their_own_entries_and_admins_those_of_all(app: &TestApp) {
     let (admin, ann) = (app.admin(), app.user("ann"));
     let explain = || {
         let body = json!({ "class": "user_details", "key": [ann.id] });
@@ -59,4 +59,4 @@ fn each_drops_its_own_and_admins_what_is_everybodys(app: &TestApp) {
     }
 }
 
-on_both_databases!(each_drops_its_own_and_admins_what_is_everybodys);
+on_both_databases!(users_drop_their_own_entries_and_admins_those_of_all);

@@ -15,7 +15,7 @@ fn wrong(name: &str) -> Value {
     json!({ "username": name, "password": "wrong horse battery" })
 }
 
-fn guessing_a_password_ends_soon_and_alike_for_those_who_do_not_exist(app: &TestApp) {
+fn password_guesses_are_limited_alike_for_known_and_unknown_users(app: &TestApp) {
     let ann = app.user("ann");
     let login = |body: &Value| app.stranger().post("/api/v1/auth/login", body);
     let guess = |name: &str| {
@@ -116,6 +116,6 @@ fn an_unknown_user_is_answered_as_slowly_as_a_wrong_password(app: &TestApp) {
 }
 
 on_both_databases!(
-    guessing_a_password_ends_soon_and_alike_for_those_who_do_not_exist,
+    password_guesses_are_limited_alike_for_known_and_unknown_users,
     an_unknown_user_is_answered_as_slowly_as_a_wrong_password,
 );

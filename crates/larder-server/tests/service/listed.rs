@@ -59,7 +59,7 @@ fn check(role: &str, client: &Client, path: &str) {
     }
 }
 
-fn no_role_sees_what_it_may_not_whoever_asked_before(app: &TestApp) {
+fn no_role_sees_hidden_users_or_fields_after_any_other_role_asked(app: &TestApp) {
     let readers = cast(app);
     let paths = [
         LIST,
@@ -195,7 +195,7 @@ fn superadmins_see_how_users_log_in(app: &TestApp) {
 }
 
 on_both_databases!(
-    no_role_sees_what_it_may_not_whoever_asked_before,
+    no_role_sees_hidden_users_or_fields_after_any_other_role_asked,
     each_write_drops_every_list_it_shows_in,
     superadmins_see_how_users_log_in,
 );

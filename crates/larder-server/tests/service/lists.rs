@@ -29,7 +29,7 @@ fn walk(client: &Client, query: &str) -> (Vec<usize>, Vec<String>) {
     }
 }
 
-fn pages_and_cursors_walk_over_everybody_newest_first(app: &TestApp) {
+fn pages_and_cursors_list_every_user_newest_first(app: &TestApp) {
     let admin = app.admin();
     let made: Vec<String> = (10..40).map(|number| format!("user{number}")).collect();
     for name in &made {
@@ -55,7 +55,7 @@ fn pages_and_cursors_walk_over_everybody_newest_first(app: &TestApp) {
     assert_eq!(walk(&admin, "?limit=1").1, newest_first);
 }
 
-fn a_walk_misses_nobody_when_the_list_changes_under_it(app: &TestApp) {
+fn a_walk_misses_no_user_when_the_list_changes_under_it(app: &TestApp) {
     let admin = app.admin();
     let made: Vec<String> = (10..20).map(|number| format!("user{number}")).collect();
     for name in &made {
@@ -191,8 +191,8 @@ fn lists_are_sorted_and_searched(app: &TestApp) {
 }
 
 on_every_stack!(
-    pages_and_cursors_walk_over_everybody_newest_first,
-    a_walk_misses_nobody_when_the_list_changes_under_it,
+    pages_and_cursors_list_every_user_newest_first,
+    a_walk_misses_no_user_when_the_list_changes_under_it,
     filters_narrow_the_list_and_its_total,
     impossible_parts_of_the_list_are_refused,
     lists_are_sorted_and_searched,

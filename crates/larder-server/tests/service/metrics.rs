@@ -126,7 +126,7 @@ fn requests_are_counted_by_method_route_and_status(app: &TestApp) {
     assert!(after.value("larder_http_request_duration_seconds_sum", &longest[..3]) > 0.0);
 }
 
-fn nobody_is_named_and_what_is_made_up_shares_one_value(app: &TestApp) {
+fn no_label_names_a_user_and_unknown_names_share_one_value(app: &TestApp) {
     let (admin, user) = (app.admin(), app.user("zebedee"));
     let names = json!({ "external_id": "5779356081", "phone": "+254712345678" });
     admin.patch(&user.path(), &names).expect(200);
@@ -190,7 +190,7 @@ fn scrapes_are_for_admins_and_their_keys(app: &TestApp) {
 }
 
 #[test]
-fn a_redis_that_hangs_is_told_of_within_a_bound() {
+fn a_redis_that_hangs_is_reported_within_a_bound() {
     let app = Stack::sqlite_redis().start();
     let admin = app.admin();
     scrape(&admin);
@@ -217,7 +217,7 @@ fn a_redis_that_hangs_is_told_of_within_a_bound() {
 }
 
 #[test]
-fn a_redis_that_is_away_is_told_of() {
+fn a_redis_that_is_away_is_reported() {
     let nobody = format!("redis://127.0.0.1:{}", free_port().unwrap());
     let app = Stack::sqlite_memory().with_redis_at(nobody).start();
     let metrics = scrape(&app.admin());
@@ -230,6 +230,6 @@ on_both_databases!(
     hits_rise_by_exactly_what_was_asked,
     every_figure_of_the_cache_is_there,
     requests_are_counted_by_method_route_and_status,
-    nobody_is_named_and_what_is_made_up_shares_one_value,
+    no_label_names_a_user_and_unknown_names_share_one_value,
     scrapes_are_for_admins_and_their_keys,
 );

@@ -16,7 +16,7 @@ fn smuggle(app: &TestApp, table: &str, statement: &str) {
     app.stack.sql(&format!("DROP TRIGGER {name}; {statement}; {trigger}"));
 }
 
-fn an_odd_user_costs_itself_and_is_mended_by_a_change(app: &TestApp) {
+fn an_unreadable_user_fails_no_page_and_a_change_repairs_it(app: &TestApp) {
     let (boss, ann, bob) = (app.admin(), app.user("ann"), app.user("bob"));
     smuggle(app, "users", "UPDATE users SET skills = '[1]' WHERE username = 'ann'");
     let usernames = || {
@@ -66,7 +66,7 @@ fn an_odd_user_costs_itself_and_is_mended_by_a_change(app: &TestApp) {
     assert!(!named[0].contains("ann@") && !named[0].contains("example.com"), "{named:?}");
 }
 
-fn an_odd_user_is_deactivated_and_deleted_all_the_same(app: &TestApp) {
+fn an_unreadable_user_can_be_deactivated_and_deleted(app: &TestApp) {
     let (boss, ann, bob) = (app.admin(), app.user("ann"), app.user("bob"));
     smuggle(app, "users", "UPDATE users SET skills = '[1]' WHERE username IN ('ann', 'bob')");
     boss.post("/api/v1/users/bulk/deactivate", &json!({ "ids": [ann.id] })).expect(200);
@@ -75,7 +75,7 @@ fn an_odd_user_is_deactivated_and_deleted_all_the_same(app: &TestApp) {
     assert_eq!(boss.get("/api/v1/users/statistics").expect(200).json()["total"], 2);
 }
 
-fn an_odd_part_is_mended_by_being_replaced(app: &TestApp) {
+fn replacing_an_unreadable_part_repairs_it(app: &TestApp) {
     let ann = app.user("ann");
     let path = format!("{}/interests", ann.path());
     ann.put(&path, &json!({ "interests": ["sailing"] })).expect(200);
@@ -88,7 +88,7 @@ fn an_odd_part_is_mended_by_being_replaced(app: &TestApp) {
 }
 
 on_both_databases!(
-    an_odd_user_costs_itself_and_is_mended_by_a_change,
-    an_odd_user_is_deactivated_and_deleted_all_the_same,
-    an_odd_part_is_mended_by_being_replaced,
+    an_unreadable_user_fails_no_page_and_a_change_repairs_it,
+    an_unreadable_user_can_be_deactivated_and_deleted,
+    replacing_an_unreadable_part_repairs_it,
 );

@@ -125,7 +125,7 @@ fn without_a_database_the_service_lives_but_is_not_ready() {
 }
 
 #[test]
-fn a_redis_that_is_away_from_the_start_costs_nothing_but_its_help() {
+fn a_redis_that_is_away_from_the_start_fails_no_request() {
     let nobody = format!("redis://127.0.0.1:{}/0", free_port().unwrap());
     let app = Stack::sqlite_memory().with_redis_at(nobody).start();
     let ann = app.user("ann");

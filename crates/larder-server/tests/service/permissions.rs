@@ -93,7 +93,7 @@ fn a_permission_comes_and_goes_at_once_here_and_within_the_bound_there(app: &Tes
     within(BOUND, "and shown", || names(&there, &bob).is_empty());
 }
 
-fn what_is_read_by_permission_is_read_no_more_without_it(app: &TestApp) {
+fn a_read_by_permission_ends_with_the_permission(app: &TestApp) {
     let (admin, ann) = (app.admin(), app.user("ann"));
     for (permission, path) in
         [("statistics.read", "/api/v1/users/statistics"), ("audit.read", "/api/v1/audit")]
@@ -108,7 +108,7 @@ fn what_is_read_by_permission_is_read_no_more_without_it(app: &TestApp) {
 }
 
 on_both_databases!(
-    what_is_read_by_permission_is_read_no_more_without_it,
+    a_read_by_permission_ends_with_the_permission,
     permissions_are_granted_by_those_who_manage_and_never_to_oneself,
     a_permission_comes_and_goes_at_once_here_and_within_the_bound_there,
 );

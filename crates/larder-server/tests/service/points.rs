@@ -182,7 +182,7 @@ fn the_leaderboard_pages_with_shared_ranks_of_active_users(app: &TestApp) {
     assert_eq!(admin.get("/api/v1/leaderboard").json()["items"][0]["full_name"], "Zoë");
 }
 
-fn what_other_software_books_is_seen_everywhere_within_the_bound(app: &TestApp) {
+fn a_booking_by_other_software_is_seen_everywhere_within_the_bound(app: &TestApp) {
     let second = app.second_instance();
     let ann = app.user("ann");
     let pair = [ann.clone(), second.here(&ann)];
@@ -215,5 +215,5 @@ on_both_databases!(
     points_are_booked_by_those_who_may_and_never_for_oneself,
     two_instances_spend_a_balance_once,
     the_leaderboard_pages_with_shared_ranks_of_active_users,
-    what_other_software_books_is_seen_everywhere_within_the_bound,
+    a_booking_by_other_software_is_seen_everywhere_within_the_bound,
 );

@@ -188,7 +188,7 @@ fn parts_changed_by_hand_are_seen_everywhere_within_the_bound(app: &TestApp) {
 
 /// Nobody asks: what is found at the first question was read in the background. The journal tells of the write once
 /// more and may drop it again, and one who asks too early finds nothing yet; so there are several users, and one is enough.
-fn what_is_asked_next_is_warmed(app: &TestApp) {
+fn the_likely_next_read_is_warmed(app: &TestApp) {
     let admin = app.admin();
     let is_hit = |path: &str| {
         let answer = admin.get(path).expect(200);
@@ -230,6 +230,6 @@ on_both_databases!(
     parts_are_for_oneself_and_for_those_who_manage_one,
     a_changed_profile_drops_every_part,
     parts_changed_by_hand_are_seen_everywhere_within_the_bound,
-    what_is_asked_next_is_warmed,
+    the_likely_next_read_is_warmed,
     a_deleted_user_has_no_parts,
 );

@@ -69,7 +69,7 @@ fn redis_dump(app: &TestApp) -> String {
     dump
 }
 
-fn nobody_sets_what_is_not_for_them(app: &TestApp) {
+fn no_client_sets_protected_fields(app: &TestApp) {
     let ann = app.user("ann");
     let before = ann.get("/api/v1/users/me").json();
     let fields: [(&str, Value); 12] = [
@@ -107,7 +107,7 @@ fn nobody_sets_what_is_not_for_them(app: &TestApp) {
 }
 
 /// What an address may hold that means something in a key or a pattern names one user, and no other.
-fn what_means_something_in_a_pattern_names_one_user(app: &TestApp) {
+fn a_name_with_pattern_characters_names_one_user(app: &TestApp) {
     let admin = app.admin();
     let locals = ["a*", "ab", "a?", "a{b}", "a+b", "a%3ab", "a'b", "user_email=ab", "#a", "a|b"];
     let mut users = Vec::new();
@@ -136,6 +136,6 @@ fn what_means_something_in_a_pattern_names_one_user(app: &TestApp) {
 
 on_both_databases!(
     neither_the_log_nor_redis_holds_a_secret,
-    nobody_sets_what_is_not_for_them,
-    what_means_something_in_a_pattern_names_one_user,
+    no_client_sets_protected_fields,
+    a_name_with_pattern_characters_names_one_user,
 );

@@ -67,7 +67,7 @@ fn a_changed_bio_leaves_them_held(app: &TestApp) {
     }
 }
 
-fn what_they_show_drops_them(app: &TestApp) {
+fn a_change_of_what_they_show_drops_them(app: &TestApp) {
     let second = app.second_instance();
     let pair = pair(app, &second);
     let admin = app.admin();
@@ -125,4 +125,4 @@ fn what_they_show_drops_them(app: &TestApp) {
     }
 }
 
-on_both_databases!(a_changed_bio_leaves_them_held, what_they_show_drops_them);
+on_both_databases!(a_changed_bio_leaves_them_held, a_change_of_what_they_show_drops_them);

@@ -17,7 +17,7 @@ fn api_key(client: &Client, scopes: &Value) -> String {
     client.post("/api/v1/users/me/api-keys", &body).expect(201).field("key")
 }
 
-fn introspection_tells_admins_what_a_token_is_worth_now(app: &TestApp) {
+fn introspection_reports_to_admins_whether_a_token_is_valid_now(app: &TestApp) {
     let (admin, ann) = (app.admin(), app.user("ann"));
     let access = ann.token.clone().unwrap();
     let worth = introspected(&admin, &access);
@@ -55,7 +55,7 @@ fn introspection_tells_admins_what_a_token_is_worth_now(app: &TestApp) {
     admin.token_form(INTROSPECT, "").complains_about(422, &["token"]);
 }
 
-fn whoever_holds_a_token_may_end_what_it_stands_for(app: &TestApp) {
+fn the_holder_of_a_token_may_revoke_it(app: &TestApp) {
     let revoke = |token: &str| app.stranger().token_form(REVOKE, token).expect(200);
     let by_access = app.user("ann");
     let (by_refresh, stays) = (app.again("ann"), app.again("ann"));
@@ -99,7 +99,7 @@ fn no_token_passes_for_another_kind(app: &TestApp) {
 }
 
 on_both_databases!(
-    introspection_tells_admins_what_a_token_is_worth_now,
-    whoever_holds_a_token_may_end_what_it_stands_for,
+    introspection_reports_to_admins_whether_a_token_is_valid_now,
+    the_holder_of_a_token_may_revoke_it,
     no_token_passes_for_another_kind,
 );

@@ -90,7 +90,7 @@ fn a_second_factor_is_asked_for_and_no_code_is_good_twice(app: &TestApp) {
     assert_eq!(app.stack.sql("SELECT COUNT(*) FROM recovery_codes"), "0");
 }
 
-fn of_one_code_sent_many_times_at_once_one_is_accepted(app: &TestApp) {
+fn one_code_sent_many_times_at_once_is_accepted_once(app: &TestApp) {
     let ann = app.user("ann");
     let (phone, codes) = enabled(&ann);
     let other = app.second_instance();
@@ -108,7 +108,7 @@ fn of_one_code_sent_many_times_at_once_one_is_accepted(app: &TestApp) {
     }
 }
 
-fn guessing_codes_ends_soon_and_an_admin_helps_who_lost_them(app: &TestApp) {
+fn code_guesses_are_limited_and_an_admin_removes_a_lost_second_factor(app: &TestApp) {
     let (ann, bea, admin) = (app.user("ann"), app.user("bea"), app.admin());
     let (phone, _) = enabled(&ann);
     let mut statuses = Vec::new();
@@ -200,6 +200,6 @@ fn secrets_from_before_the_key_are_sealed_at_the_next_start() {
 
 on_both_databases!(
     a_second_factor_is_asked_for_and_no_code_is_good_twice,
-    of_one_code_sent_many_times_at_once_one_is_accepted,
-    guessing_codes_ends_soon_and_an_admin_helps_who_lost_them,
+    one_code_sent_many_times_at_once_is_accepted_once,
+    code_guesses_are_limited_and_an_admin_removes_a_lost_second_factor,
 );

@@ -95,7 +95,7 @@ fn pings(redis: &Redis) -> u32 {
 }
 
 #[test]
-fn two_hundred_strangers_at_once_cost_redis_few_questions() {
+fn two_hundred_anonymous_requests_at_once_cost_redis_few_questions() {
     let bed = Bed::new("10", "5.0");
     let (before, began) = (pings(&bed.redis), Instant::now());
     let strangers: Vec<_> = (0..200)
@@ -116,7 +116,7 @@ fn two_hundred_strangers_at_once_cost_redis_few_questions() {
 }
 
 #[test]
-fn no_stranger_gets_an_older_answer_than_is_promised() {
+fn no_anonymous_request_gets_an_answer_older_than_promised() {
     let bed = Bed::new("10", "5.0");
     let clients = || {
         let health = bed.app.stranger().get("/v1.0/cache/health").expect(200).json();

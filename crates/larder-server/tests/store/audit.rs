@@ -11,7 +11,7 @@ use larder_server::store::changes::{Expected, Updated};
 use crate::bed::{Bed, contract, new, tx_as};
 
 contract!(
-    a_change_and_its_line_stand_or_fall_together,
+    a_change_and_its_audit_line_commit_together,
     the_log_is_append_only,
     the_log_is_read_backwards_in_parts,
 );
@@ -20,7 +20,7 @@ async fn log(bed: &Bed, asked: AuditQuery) -> Vec<Entry> {
     bed.store.audit(&asked, 100).await.unwrap()
 }
 
-async fn a_change_and_its_line_stand_or_fall_together(bed: &Bed) {
+async fn a_change_and_its_audit_line_commit_together(bed: &Bed) {
     let admin = UserId::generate();
     let tx = tx_as(&bed.store, Actor::User(admin)).await;
     let ann = tx.insert_user(new("ann"), None).await.unwrap();

@@ -14,11 +14,11 @@ contract!(
     a_change_shows_before_and_after,
     a_change_of_nothing_succeeds,
     conditions_hold,
-    what_was_judged_is_what_is_changed,
+    a_change_needs_the_role_and_external_id_that_were_judged,
     versions_by_trigger,
     foreign_sql_is_held_to_the_rules,
     delete_cascades,
-    totals_follow_every_hand,
+    totals_follow_every_writer,
     many_at_once,
 );
 
@@ -72,7 +72,7 @@ async fn conditions_hold(bed: &Bed) {
 }
 
 /// What was judged is the role, and the external id that may have named the user.
-async fn what_was_judged_is_what_is_changed(bed: &Bed) {
+async fn a_change_needs_the_role_and_external_id_that_were_judged(bed: &Bed) {
     let judged = bed.user("ann").await;
     let change = async |text: &str| {
         tx(&bed.store)
@@ -157,7 +157,7 @@ async fn delete_cascades(bed: &Bed) {
     tx(&bed.store).await.insert_user(new("ann"), None).await.unwrap();
 }
 
-async fn totals_follow_every_hand(bed: &Bed) {
+async fn totals_follow_every_writer(bed: &Bed) {
     let total = async || bed.store.total(&Filter::default()).await.unwrap();
     assert_eq!(total().await, 0);
     let ann = bed.user("ann").await;

@@ -13,7 +13,7 @@ use crate::bed::{Bed, contract, new, tx};
 contract!(
     counts_are_what_counting_finds,
     writers_at_once_keep_the_counts_and_never_lock_each_other,
-    what_counts_nothing_touches_no_count,
+    a_change_that_counts_nothing_touches_no_count,
 );
 
 const SHARD: &str = "CASE substr(id, 36, 1) WHEN 'a' THEN 10 WHEN 'b' THEN 11 WHEN 'c' THEN 12 WHEN 'd' THEN 13 \
@@ -126,7 +126,7 @@ async fn writers_at_once_keep_the_counts_and_never_lock_each_other(bed: &Bed) {
 }
 
 /// An uncommitted writer of one shard holds up nobody in another, and one whose change counts nothing nobody at all.
-async fn what_counts_nothing_touches_no_count(bed: &Bed) {
+async fn a_change_that_counts_nothing_touches_no_count(bed: &Bed) {
     let user = bed.user("ann").await;
     let before = bed.sql("SELECT COUNT(*) FROM larder_outbox").unwrap().parse::<i64>().unwrap();
     bed.sql("UPDATE users SET bio = 'new', points = points WHERE username = 'ann'").unwrap();

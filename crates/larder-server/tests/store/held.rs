@@ -22,7 +22,7 @@ fn bio(text: &str) -> UserPatch {
 }
 
 #[tokio::test]
-async fn a_user_who_is_held_keeps_nobody_else_waiting() {
+async fn writers_of_a_locked_user_delay_no_other_user() {
     let bed = Bed::postgres().await;
     let (held, other) = (bed.user("ann").await, bed.user("ben").await);
     let pool = sqlx::PgPool::connect(&bed.url).await.unwrap();
@@ -60,7 +60,7 @@ async fn a_user_who_is_held_keeps_nobody_else_waiting() {
 }
 
 #[tokio::test]
-async fn whoever_waits_for_a_count_that_is_held_keeps_no_reader_waiting() {
+async fn writers_that_wait_for_a_locked_count_delay_no_reader() {
     let bed = Bed::postgres().await;
     let held = bed.user("ann").await;
     let pool = sqlx::PgPool::connect(&bed.url).await.unwrap();

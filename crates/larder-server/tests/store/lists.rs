@@ -12,10 +12,10 @@ use larder_server::store::lists::Listed;
 use crate::bed::{Bed, contract, new, tx};
 
 contract!(
-    walks_see_everybody_once_under_every_sort_and_filter,
+    walks_see_each_user_once_under_every_sort_and_filter,
     pages_and_cursors_agree,
     a_walk_survives_changes,
-    equal_places_are_told_apart_by_the_id,
+    ties_are_ordered_by_the_id,
 );
 
 const SORTS: [&str; 8] =
@@ -92,7 +92,7 @@ async fn filled(bed: &Bed, users: usize) -> Vec<User> {
     bed.store.users_by_ids(&ids).await.unwrap()
 }
 
-async fn walks_see_everybody_once_under_every_sort_and_filter(bed: &Bed) {
+async fn walks_see_each_user_once_under_every_sort_and_filter(bed: &Bed) {
     assert!(listed(bed, &ListQuery::first(Role::User)).await.users.is_empty());
     let everybody = filled(bed, 60).await;
     for sort in SORTS {
@@ -121,7 +121,7 @@ async fn walks_see_everybody_once_under_every_sort_and_filter(bed: &Bed) {
     }
 }
 
-async fn equal_places_are_told_apart_by_the_id(bed: &Bed) {
+async fn ties_are_ordered_by_the_id(bed: &Bed) {
     let mut ids: Vec<_> = (0..30).map(|_| UserId::generate()).collect();
     for id in &ids {
         let columns = "id, email, username, created_at";

@@ -24,12 +24,12 @@ use serde_json::json;
 use crate::bed::{Bed, contract, new, tx};
 
 contract!(
-    what_cannot_be_read_is_refused,
-    what_can_be_read_is_taken,
-    an_odd_user_costs_itself,
-    lists_go_on_past_odd_users,
-    odd_parts_are_mended_by_being_replaced,
-    odd_rows_of_a_user_cost_themselves,
+    the_schema_refuses_unreadable_values,
+    the_schema_accepts_readable_values,
+    an_unreadable_user_fails_no_other_user,
+    lists_continue_past_unreadable_users,
+    replacing_an_unreadable_part_repairs_it,
+    unreadable_rows_of_a_user_fail_no_other_rows,
 );
 
 const NO_UUID: &str = "zzzzzzzz-zzzz-7zzz-zzzz-zzzzzzzzzzza";
@@ -49,7 +49,7 @@ fn smuggle(bed: &Bed, statement: &str) {
     bed.sql(&format!("{drops} {statement}; {}", triggers.unwrap())).unwrap();
 }
 
-async fn what_cannot_be_read_is_refused(bed: &Bed) {
+async fn the_schema_refuses_unreadable_values(bed: &Bed) {
     let (ann, id) = (bed.user("ann").await.id, UserId::generate());
     bed.sql(&format!(
         "INSERT INTO interests VALUES ('{ann}', '[]'); INSERT INTO languages VALUES ('{ann}', '[]')"
@@ -103,7 +103,7 @@ async fn what_cannot_be_read_is_refused(bed: &Bed) {
     }
 }
 
-async fn what_can_be_read_is_taken(bed: &Bed) {
+async fn the_schema_accepts_readable_values(bed: &Bed) {
     let (ann, id) = (bed.user("ann").await.id, UserId::generate());
     for statement in [
         "UPDATE users SET skills = '[]'".to_owned(),
@@ -139,7 +139,7 @@ async fn names(bed: &Bed, query: &ListQuery) -> Vec<String> {
     users.iter().map(|user| user.username.as_str().to_owned()).collect()
 }
 
-async fn an_odd_user_costs_itself(bed: &Bed) {
+async fn an_unreadable_user_fails_no_other_user(bed: &Bed) {
     let (ann, bob) = (bed.user("ann").await, bed.user("bob").await);
     smuggle(bed, "UPDATE users SET skills = '[1]' WHERE username = 'ann'");
     smuggle(bed, &format!("INSERT INTO users (id, email, username) VALUES ('{NO_UUID}', 'z@x', 'zoe')"));
@@ -203,7 +203,7 @@ async fn walk(bed: &Bed, limit: usize, sort: &str) -> Vec<User> {
     }
 }
 
-async fn lists_go_on_past_odd_users(bed: &Bed) {
+async fn lists_continue_past_unreadable_users(bed: &Bed) {
     for number in 10..40 {
         bed.user(&format!("user{number}")).await;
     }
@@ -251,7 +251,7 @@ async fn lists_go_on_past_odd_users(bed: &Bed) {
     assert_eq!(users, 22);
 }
 
-async fn odd_parts_are_mended_by_being_replaced(bed: &Bed) {
+async fn replacing_an_unreadable_part_repairs_it(bed: &Bed) {
     let ann = bed.user("ann").await;
     smuggle(bed, &format!("INSERT INTO interests VALUES ('{}', '[1]')", ann.id));
     smuggle(bed, &format!("INSERT INTO languages VALUES ('{}', '[\"en\"]')", ann.id));
@@ -279,7 +279,7 @@ async fn odd_parts_are_mended_by_being_replaced(bed: &Bed) {
     assert_eq!(bed.store.full_profile(ann.id).await.unwrap().unwrap().languages.languages.len(), 1);
 }
 
-async fn odd_rows_of_a_user_cost_themselves(bed: &Bed) {
+async fn unreadable_rows_of_a_user_fail_no_other_rows(bed: &Bed) {
     let ann = bed.user("ann").await.id;
     let values = |id: &str| format!("('{id}', '{ann}'");
     bed.sql(&format!("INSERT INTO achievements (user_id, badge_type) VALUES ('{ann}', 'good')")).unwrap();

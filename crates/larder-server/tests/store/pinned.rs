@@ -4,7 +4,7 @@
 use larder_server::store::Store;
 use larder_testbed::{Database, Postgres};
 
-use crate::strange::{ANN, BOB, check_counts, fill};
+use crate::foreign::{ANN, BOB, check_counts, fill};
 
 /// A fresh database that is migrated.
 async fn migrated() -> Database {

@@ -14,7 +14,7 @@ contract!(
     two_instances_never_spend_the_same_points,
     one_key_is_one_booking,
     other_software_books_by_inserting_and_in_no_other_way,
-    ranks_are_what_counting_would_say,
+    ranks_equal_what_counting_finds,
     ranks_survive_everything_at_once,
 );
 
@@ -260,7 +260,7 @@ async fn change(bed: &Bed, users: &[UserId], numbers: &mut Numbers, round: usize
     }
 }
 
-async fn ranks_are_what_counting_would_say(bed: &Bed) {
+async fn ranks_equal_what_counting_finds(bed: &Bed) {
     let many: Vec<_> = (0..38).map(|number| new(&format!("user{number}"))).collect();
     let users = tx(&bed.store).await.insert_many(&many, "hash").await.unwrap();
     let mut numbers = Numbers(0x2545_f491_4f6c_dd1d);

@@ -26,7 +26,7 @@ contract!(
     instances_share_one_signing_key,
     there_is_one_first_superadmin,
     one_conditional_change_wins,
-    every_change_counts,
+    concurrent_changes_are_all_applied,
     one_of_two_gets_the_name,
     imports_and_registrations_do_not_lock_each_other,
     one_lock_order,
@@ -98,7 +98,7 @@ async fn one_conditional_change_wins(bed: &Bed) {
     assert_eq!((done, late), (1, 5));
 }
 
-async fn every_change_counts(bed: &Bed) {
+async fn concurrent_changes_are_all_applied(bed: &Bed) {
     let user = bed.user("ann").await;
     let outcomes = at_once(bed, 12, |store, number| async move {
         let bio = Patch::Set(Bio::parse(&number.to_string()).unwrap());

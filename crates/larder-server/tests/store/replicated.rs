@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use larder_server::store::Store;
 use larder_testbed::{Database, Postgres};
 
-use crate::strange::{ANN, BOB, CAT, DATA, check_counts, data, fill};
+use crate::foreign::{ANN, BOB, CAT, DATA, check_counts, data, fill};
 
 /// Long before this all has arrived, also on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -7,7 +7,7 @@ use larder_server::domain::paging::Filter;
 use larder_server::store::Store;
 use larder_testbed::{Database, Postgres, Program, find};
 
-use crate::strange::{ANN, check_counts, data, fill};
+use crate::foreign::{ANN, check_counts, data, fill};
 
 fn fresh() -> Database {
     Database::fresh(&Postgres::shared().unwrap()).unwrap()
@@ -152,7 +152,7 @@ async fn a_custom_dump_is_restored_in_one_transaction_where_a_service_has_run() 
 
 /// With triggers off nothing counts: the counts are made anew by hand, and what was ALWAYS is so again.
 #[tokio::test]
-async fn counts_are_made_anew_after_triggers_were_off() {
+async fn counts_are_rebuilt_after_triggers_were_off() {
     let database = migrated().await;
     fill(&database);
     let always = "SELECT COUNT(*) FROM pg_trigger WHERE tgenabled = 'A' AND tgname NOT LIKE 'larder%'";

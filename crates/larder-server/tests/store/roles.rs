@@ -3,7 +3,7 @@
 use larder_server::store::Store;
 use larder_testbed::{Database, Postgres};
 
-use crate::strange::{ANN, BOB, check_counts, fill};
+use crate::foreign::{ANN, BOB, check_counts, fill};
 
 /// A role that is gone when the test is.
 struct Role<'a> {

@@ -11,7 +11,7 @@ use rand::{RngExt, SeedableRng};
 
 use crate::bed::{Bed, contract, new, tx};
 
-contract!(whatever_changes_what_is_shown_is_journalled);
+contract!(every_change_of_what_is_shown_is_journalled);
 
 const STEPS: usize = 120;
 /// The columns that either reads.
@@ -91,7 +91,7 @@ fn statement(random: &mut SmallRng, ids: &[UserId], step: usize, is_postgres: bo
     }
 }
 
-async fn whatever_changes_what_is_shown_is_journalled(bed: &Bed) {
+async fn every_change_of_what_is_shown_is_journalled(bed: &Bed) {
     let many: Vec<_> = (0..8).map(|number| new(&format!("user{number}"))).collect();
     tx(&bed.store).await.insert_many(&many, "hash").await.unwrap();
     bed.sql("INSERT INTO achievements (user_id, badge_type) SELECT id, 'first' FROM users").unwrap();

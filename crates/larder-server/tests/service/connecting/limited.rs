@@ -47,7 +47,7 @@ fn ninety_requests_with_four_connections(pool_size: Option<&str>) {
 }
 
 #[test]
-fn who_finds_none_left_waits_for_one_of_ours() {
+fn a_request_without_a_connection_waits_for_one_of_the_pool() {
     ninety_requests_with_four_connections(None);
 }
 
