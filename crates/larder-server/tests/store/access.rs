@@ -1,4 +1,4 @@
-//! Passwords, and what a change of them or of a user does to tokens.
+//! Passwords, and how a change of a password or of a user ends sessions.
 
 use std::time::Duration;
 

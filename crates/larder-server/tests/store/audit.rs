@@ -1,4 +1,4 @@
-//! The audit log: one line with each change, in its transaction, and never another word.
+//! The audit log: each change writes one line in its own transaction, and a written line never changes.
 
 use larder_server::domain::audit::{Action, Actor};
 use larder_server::domain::audit_query::{AuditCursor, AuditQuery};
@@ -27,7 +27,7 @@ async fn a_change_and_its_audit_line_commit_together(bed: &Bed) {
     let bio = Patch::Set(Bio::parse("a secret of hers").unwrap());
     let patch = UserPatch { bio, ..UserPatch::active(false) };
     assert!(matches!(tx.update_user(ann.id, &patch, None).await.unwrap(), Updated::Done { .. }));
-    // Neither changes anything.
+    // None of the next three statements changes a row, so none writes a line.
     tx.update_user(ann.id, &patch, None).await.unwrap();
     tx.insert_user(new("ann"), None).await.unwrap_err();
     tx.update_user(ann.id, &UserPatch::default(), Some(Expected::Version(99))).await.unwrap();

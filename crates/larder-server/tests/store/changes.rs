@@ -1,4 +1,4 @@
-//! Changes of users: conditions, versions by trigger, what ends with a user.
+//! Changes of users: conditions, versions that triggers set, and the rows that a deletion removes with its user.
 
 use larder_server::domain::identity::{Identifier, UserId};
 use larder_server::domain::paging::Filter;
@@ -71,7 +71,7 @@ async fn conditions_hold(bed: &Bed) {
     assert_eq!(tx(store).await.delete_user(nobody, None).await.unwrap(), Deleted::NotFound);
 }
 
-/// What was judged is the role, and the external id that may have named the user.
+/// A change is permitted by the role and the external id that its caller read; if either differs now, it is refused.
 async fn a_change_needs_the_role_and_external_id_that_were_judged(bed: &Bed) {
     let judged = bed.user("ann").await;
     let change = async |text: &str| {
@@ -81,7 +81,7 @@ async fn a_change_needs_the_role_and_external_id_that_were_judged(bed: &Bed) {
             .await
             .unwrap()
     };
-    // Others write about her all the time, and she does not start again for that.
+    // Other writers change the row between her changes; only a change of role or external id makes hers a conflict.
     for (version, text) in [(2, "a"), (4, "b")] {
         let Updated::Done { after, .. } = change(text).await else { panic!("{text}") };
         assert_eq!(after.version, version);

@@ -1,4 +1,4 @@
-//! One contract for the store, kept on SQLite and on PostgreSQL.
+//! The contract of the store, checked on SQLite and on PostgreSQL.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 mod access;

@@ -1,4 +1,4 @@
-//! Searching users: who is found, in which order, whatever the term holds; the same as comparing everybody.
+//! Searching users: for every term, the search finds the same users in the same order as a comparison of all users.
 
 use larder_server::domain::identity::UserId;
 use larder_server::domain::paging::{ListParams, ListQuery};
@@ -42,7 +42,7 @@ async fn names(bed: &Bed, term: &str, audience: Role) -> Vec<String> {
     ids.iter().map(name).collect()
 }
 
-/// What a search means, said in Rust.
+/// The definition of a match, in Rust.
 fn matches(user: &User, term: &str, audience: Role) -> bool {
     let sees_email = match audience {
         Role::User => false,
@@ -211,7 +211,7 @@ async fn an_address_is_found_only_by_readers_who_see_it(bed: &Bed) {
     assert_eq!(names(bed, "three@", Role::Superadmin).await, ["three"]);
 }
 
-/// More than are looked at first, and what is searched lies before, behind and on both sides.
+/// There are more users than the first step of the search reads. The matches are among the newest, among the oldest, or in both.
 async fn a_search_continues_beyond_the_newest_users(bed: &Bed) {
     let people: Vec<_> = (0..5000)
         .map(|n: usize| {

@@ -1,4 +1,4 @@
-//! A user goes in and comes out as it is, by any of its names, and nobody else can have them.
+//! A user is read as it was inserted, under each of its names, and no other user can have these names.
 
 use larder_server::domain::contact::{Email, Phone};
 use larder_server::domain::identity::{ExternalId, UserId, Username};
