@@ -1,4 +1,4 @@
-//! Many users in one request: what becomes of each, whose tokens end, and what the audit log says of all this.
+//! Many users in one request: the outcome for each, the tokens that end, and the entries of the audit log.
 
 use std::time::Duration;
 
@@ -70,7 +70,7 @@ fn a_thousand_users_are_changed_in_one_request(app: &TestApp) {
     admin.post("/api/v1/users/bulk/activate", &json!({ "ids": ids })).complains_about(422, &["ids"]);
 }
 
-/// What the log says, newest first, as pairs of action and fields.
+/// Returns the audit log, newest first, as pairs of action and details.
 fn log(admin: &Client, query: &str) -> Vec<(String, Value)> {
     let answer = admin.get(&format!("/api/v1/audit?{query}")).expect(200).json();
     let lines = answer["items"].as_array().unwrap().iter();

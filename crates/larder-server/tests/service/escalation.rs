@@ -1,4 +1,4 @@
-//! Nobody gets further than they may: by a permission, by an API key, by what the cache tells, by what is left behind.
+//! No user exceeds its rights: not by a permission, an API key, a view of the cache, or a session that is over.
 
 use serde_json::{Value, json};
 
@@ -29,7 +29,7 @@ fn the_last_active_superadmin_stays(app: &TestApp) {
     let second = app.user_with_role("second", "superadmin");
     second.patch("/api/v1/users/me", &json!({ "role": "admin" })).expect(200);
     boss.patch(&second.path(), &json!({ "role": "superadmin", "is_active": false })).expect(200);
-    // An inactive superadmin is of no help to anybody.
+    // An inactive superadmin does not count.
     refused(boss.patch("/api/v1/users/me", &json!({ "role": "user" })));
     refused(boss.post("/api/v1/users/me/deactivate", &json!(null)));
     refused(boss.post(&format!("/v1.0/user/{}/deactivate", boss.id), &json!(null)));
@@ -95,10 +95,11 @@ fn a_token_of_a_session_that_is_over_raises_no_alarm(app: &TestApp) {
         app.stranger().post("/api/v1/auth/refresh", &body).expect(401);
     }
     let log = boss.get(&format!("/api/v1/audit?action=session.reuse&target={}", ann.id)).expect(200).json();
-    assert_eq!(log["items"], json!([]), "nobody stole anything");
+    assert_eq!(log["items"], json!([]), "a closed session reports no reuse");
 }
 
-/// A change that waits for its row, while psql takes the caller's rights away: judged again, the caller is too.
+/// A change waits for its row's lock while psql takes the caller's rights away. When it gets the lock, it checks the caller's
+/// rights again.
 #[test]
 fn a_caller_that_loses_a_right_while_its_change_waits_changes_nothing() {
     let app = Stack::postgres_redis().start();

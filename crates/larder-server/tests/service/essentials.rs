@@ -1,4 +1,4 @@
-//! What is there before anybody asks, what the log says of what was dropped, and what clearing leaves alone.
+//! The classes that are loaded at the start, the log lines of invalidations, and the keys that clearing does not remove.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use crate::support::eventually;
 
 fn the_essential_classes_are_loaded_at_the_start(app: &TestApp) {
     let admin = app.admin();
-    eventually("all essential classes have an entry, though nobody has read them", || {
+    eventually("all essential classes have an entry before a client reads them", || {
         let health = admin.get("/api/v1/cache/health/detailed").expect(200).json();
         ["user_stats", "dashboard_stats", "user_list"].iter().all(|class| {
             ["memory", "redis"].iter().any(|tier| health["entries"][tier][class].as_u64() >= Some(1))
@@ -39,7 +39,7 @@ fn each_invalidation_is_logged_with_its_cause_and_what_it_dropped(app: &TestApp)
     }
 }
 
-/// Without the colours of a terminal.
+/// Removes the escape sequences for colours.
 fn uncoloured(printed: &str) -> String {
     let mut parts = printed.split("\u{1b}[");
     let first = parts.next().unwrap_or_default().to_owned();

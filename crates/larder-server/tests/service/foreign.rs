@@ -1,4 +1,4 @@
-//! Trace 6: rows changed by psql or sqlite3, with larder looking on. Two instances, on every stack.
+//! Trace 6: psql or sqlite3 changes rows while two instances run, on every stack.
 
 use std::time::{Duration, Instant};
 
@@ -8,10 +8,10 @@ use crate::support::app::{TestApp, on_every_stack};
 use crate::support::client::Client;
 use crate::support::within;
 
-/// How old a bounded answer may be.
+/// The staleness bound: the greatest age of a bounded answer.
 const BOUND: Duration = Duration::from_secs(2);
 
-/// One user on both instances, both of which have whatever `paths` say in memory.
+/// Returns one user as a client of both instances, after both have every path of `paths` in memory.
 fn both(app: &TestApp, second: &TestApp, paths: &[&str]) -> [Client; 2] {
     let ann = app.user("ann");
     let pair = [ann.clone(), second.here(&ann)];
@@ -45,7 +45,7 @@ fn trace_6_a_name_that_changes_hands_by_hand_is_found_where_it_is(app: &TestApp)
     let pair = both(app, &second, &[]);
     let by = json!({ "email": "x@moved.example" });
     for client in &pair {
-        assert_eq!(client.lookup(&by).status, 404, "nobody has it yet, and that is remembered");
+        assert_eq!(client.lookup(&by).status, 404, "no user has it yet, and the cache keeps this absent answer");
     }
     app.stack.sql("UPDATE users SET email = 'x@moved.example' WHERE username = 'ann'");
     within(BOUND, "its new owner, everywhere", || pair.iter().all(|client| client.lookup(&by).status == 200));
@@ -88,7 +88,8 @@ fn trace_6_all_users_removed_at_once_are_gone_everywhere_within_the_bound(app: &
     });
 }
 
-/// Somebody wrote and died before it told anybody; its client asks another instance to do the same.
+/// An instance commits and crashes before it publishes; SQL past the service stands for it. The client repeats the request on
+/// the other instance.
 fn a_write_that_changes_nothing_is_published_all_the_same(app: &TestApp) {
     let second = app.second_instance();
     let [here, there] = both(app, &second, &["/api/v1/users/me"]);

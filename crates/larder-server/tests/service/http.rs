@@ -128,7 +128,7 @@ on_both_databases!(
     health_reports_process_database_and_cache,
 );
 
-/// Neither who says nothing nor who never ends its headers keeps a connection.
+/// The service closes a connection on which no request comes, and one whose headers never end.
 #[test]
 fn a_client_that_never_ends_its_headers_is_disconnected() {
     let app = Stack::sqlite_memory().start();
