@@ -151,7 +151,11 @@ fn shown(client: &Client, is_admin: bool, target: &Value) -> Vec<Value> {
         } else {
             let unknown = if name == "email" { "nobody@example.com" } else { "+12425550000" };
             let unknown = client.lookup(&json!({ name: unknown })).expect(404);
-            assert_eq!(found.expect(404).text(), unknown.text(), "the answer does not show whether a user has this {name}");
+            assert_eq!(
+                found.expect(404).text(),
+                unknown.text(),
+                "the answer does not show whether a user has this {name}"
+            );
         }
     }
     shown

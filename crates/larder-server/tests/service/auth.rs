@@ -164,7 +164,11 @@ fn refreshing_rotates_and_a_reused_token_ends_the_family(app: &TestApp) {
     );
 
     refresh(&ann.refresh_token).expect(401);
-    assert_eq!([ann.validate(), renewed.validate(), latest.validate()], [401; 3], "a reused token means that a second client has it");
+    assert_eq!(
+        [ann.validate(), renewed.validate(), latest.validate()],
+        [401; 3],
+        "a reused token means that a second client has it"
+    );
     refresh(&second.field("refresh_token")).expect(401);
     assert_eq!(other.validate(), 200, "another session of the same user stays open");
     refresh(&other.refresh_token).expect(200);

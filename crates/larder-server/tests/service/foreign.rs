@@ -45,7 +45,11 @@ fn trace_6_a_name_that_changes_hands_by_hand_is_found_where_it_is(app: &TestApp)
     let pair = both(app, &second, &[]);
     let by = json!({ "email": "x@moved.example" });
     for client in &pair {
-        assert_eq!(client.lookup(&by).status, 404, "no user has it yet, and the cache keeps this absent answer");
+        assert_eq!(
+            client.lookup(&by).status,
+            404,
+            "no user has it yet, and the cache keeps this absent answer"
+        );
     }
     app.stack.sql("UPDATE users SET email = 'x@moved.example' WHERE username = 'ann'");
     within(BOUND, "its new owner, everywhere", || pair.iter().all(|client| client.lookup(&by).status == 200));
@@ -88,8 +92,8 @@ fn trace_6_all_users_removed_at_once_are_gone_everywhere_within_the_bound(app: &
     });
 }
 
-/// An instance commits and crashes before it publishes; SQL past the service stands for it. The client repeats the request on
-/// the other instance.
+/// An instance commits and crashes before it publishes; SQL that bypasses the service simulates it. The client repeats the
+/// request on the other instance.
 fn a_write_that_changes_nothing_is_published_all_the_same(app: &TestApp) {
     let second = app.second_instance();
     let [here, there] = both(app, &second, &["/api/v1/users/me"]);

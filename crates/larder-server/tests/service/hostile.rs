@@ -25,7 +25,7 @@ fn refused(what: &str, answer: &Answer) {
     assert!(!answer.text().to_lowercase().contains(MARK), "{what} is repeated: {}", answer.text());
 }
 
-/// Returns all rows of the tables that an attack could change.
+/// Returns all rows of the tables of users, credentials, sessions, keys and counts.
 fn everything(app: &TestApp) -> String {
     ["users", "credentials", "sessions", "refresh_tokens", "signing_keys", "user_counts", "user_days"]
         .map(|table| app.stack.sql(&format!("SELECT * FROM {table} ORDER BY 1, 2, 3")))

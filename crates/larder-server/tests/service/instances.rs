@@ -34,7 +34,7 @@ fn an_instance_finds_in_redis_what_another_loaded(app: &TestApp) {
     for path in [ann.path(), "/api/v1/users?limit=9".to_owned()] {
         let status =
             |client: &Client| client.get(&path).expect(200).header("cache-status").unwrap().to_owned();
-        // The journal reports the earlier writes some time after they were acknowledged, which can invalidate the entry once more.
+        // The journal reports the earlier writes after they were acknowledged, which can invalidate the entry once more.
         eventually("a hit in Redis for what another instance loaded", || {
             let loaded = status(&ann) == "larder; fwd=miss; stored";
             let found = status(&there) == "larder; hit; detail=redis";

@@ -1,11 +1,11 @@
-//! An odd row through the API: it costs itself and no page, its answer names the field, and a change mends it.
+//! An unreadable row through the API: only its own reads fail, the answer names the field, and a change repairs the row.
 
 use serde_json::json;
 
 use crate::support::app::{TestApp, on_both_databases};
 use crate::support::eventually;
 
-/// Puts in what the schema refuses by now, as if it had been there before.
+/// Writes a value that the schema refuses, as if it were older than the constraint.
 fn smuggle(app: &TestApp, table: &str, statement: &str) {
     if app.stack.database_url().starts_with("postgres") {
         app.stack.sql(&format!("SET session_replication_role = replica; {statement}"));
@@ -49,7 +49,7 @@ fn an_unreadable_user_fails_no_page_and_a_change_repairs_it(app: &TestApp) {
         assert!(problem["errors"]["skills"].is_string(), "{problem}");
         client.get(&format!("{}/full-profile", ann.path())).complains_about(500, &["skills"]);
     }
-    // It logs in, and other fields are not changed at the cost of what cannot be read.
+    // The user still logs in. A change of other fields fails, because it would have to write the unreadable field back.
     assert_eq!(ann.validate(), 200);
     ann.patch(&ann.path(), &json!({ "bio": "new" })).complains_about(500, &["skills"]);
     ann.put(&format!("{}/interests", ann.path()), &json!({ "interests": ["a"] })).expect(200);

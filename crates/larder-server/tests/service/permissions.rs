@@ -1,4 +1,4 @@
-//! Permissions over HTTP: who grants them, and how soon they take effect.
+//! Permissions over HTTP: which users may grant them, and how soon they take effect.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::support::app::{TestApp, on_both_databases};
 use crate::support::client::Client;
 use crate::support::within;
 
-/// How old a bounded answer may be.
+/// The staleness bound: the greatest age of a bounded answer.
 const BOUND: Duration = Duration::from_secs(2);
 
 fn path(user: &Client, permission: &str) -> String {
@@ -61,7 +61,7 @@ fn permissions_are_granted_by_those_who_manage_and_never_to_oneself(app: &TestAp
     admin.get("/api/v1/users/123/permissions").expect(404);
 }
 
-/// Whether the permission `points.write` lets the client read another's ledger, as its cached state says.
+/// Whether the client may read another user's ledger; the instance decides this by the client's cached permissions.
 fn reads(client: &Client, of: &Client) -> bool {
     match client.get(&format!("{}/points", of.path())).status {
         200 => true,

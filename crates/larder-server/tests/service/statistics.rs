@@ -1,4 +1,5 @@
-//! Figures over all users, the dashboard's, and those of one user: right, and dropped by whatever changes them.
+//! The statistics of all users, of the dashboard and of one user: they are correct, and each write that changes them
+//! invalidates them.
 
 use std::time::Duration;
 

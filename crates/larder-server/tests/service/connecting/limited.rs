@@ -1,4 +1,4 @@
-//! A role to which the server grants four connections, and ninety requests at once.
+//! The server grants a role four connections, and the service gets ninety requests at once.
 
 use std::thread;
 
