@@ -105,7 +105,7 @@ async fn a_mapping_to_a_deleted_user_is_read_again() {
 
 /// The key holds the day, so a read of today never finds the statistics of yesterday.
 #[tokio::test]
-async fn figures_of_a_day_do_not_outlive_it() {
+async fn statistics_of_a_day_do_not_outlive_it() {
     let bed = Bed::new().await;
     let statistics =
         CachedStatistics::open(bed.users.cache(), bed.store.clone(), &Policies::default()).unwrap();

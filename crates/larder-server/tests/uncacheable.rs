@@ -1,7 +1,8 @@
 //! Secrets cannot be cached: a class's values are serialised, and no type that holds a secret can be.
 //!
-//! Each line of the list below stops compiling once its type implements `Serialize`. A doctest at `larder_server::cached` that
-//! must not compile shows that a class requires `Serialize`. Neither check compares compiler messages.
+//! Each line of the list below stops compiling once its type implements `Serialize`. A doctest at
+//! `larder_server::cached` that must not compile shows that a class requires `Serialize`. Neither check compares
+//! compiler messages.
 
 use larder_server::domain::api_key::{ApiKeySecret, ApiKeyState};
 use larder_server::domain::auth::AuthState;

@@ -62,7 +62,11 @@ fn others_are_changed_by_those_who_manage_them_only(app: &TestApp) {
             for (what, write) in &writes {
                 let expected = if may(caller, role) { 200 } else { 403 };
                 assert_eq!(write(client, &path, target).status, expected, "{caller} → {role}: {what}");
-                assert_eq!(write(&app.stranger(), &path, target).status, 401, "nobody → {role}: {what}");
+                assert_eq!(
+                    write(&app.stranger(), &path, target).status,
+                    401,
+                    "without a token → {role}: {what}"
+                );
             }
             let by_external = format!("/api/v1/users/{}", target["external_id"].as_str().unwrap());
             if !may(caller, role) {
@@ -80,7 +84,7 @@ fn others_are_changed_by_those_who_manage_them_only(app: &TestApp) {
     superadmin.delete(&path(2)).expect(204);
 }
 
-fn users_are_created_and_promoted_up_to_ones_own_reach(app: &TestApp) {
+fn users_are_created_and_promoted_only_up_to_the_rank_that_the_caller_manages(app: &TestApp) {
     let Cast { callers, targets } = Cast::gather(app);
     let target = format!("/api/v1/users/{}", targets[0].1["id"].as_str().unwrap());
     for (caller, client) in &callers {
@@ -210,7 +214,7 @@ fn without_a_token_nothing_is_shown(app: &TestApp) {
 
 on_every_stack!(
     others_are_changed_by_those_who_manage_them_only,
-    users_are_created_and_promoted_up_to_ones_own_reach,
+    users_are_created_and_promoted_only_up_to_the_rank_that_the_caller_manages,
     users_edit_themselves_but_not_their_rank,
     others_see_public_fields_only,
     without_a_token_nothing_is_shown,

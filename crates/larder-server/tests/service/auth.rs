@@ -122,7 +122,7 @@ fn decoded(token: &str) -> [Value; 2] {
     [parts.next().unwrap(), parts.next().unwrap()].map(|part| serde_json::from_slice(&part).unwrap())
 }
 
-fn a_login_grants_a_token_that_says_what_the_contract_says(app: &TestApp) {
+fn a_login_grants_a_token_with_the_claims_of_the_contract(app: &TestApp) {
     app.user("ann");
     let credentials = json!({ "username": "ann", "password": PASSWORD });
     let granted = app.stranger().post("/api/v1/auth/login", &credentials).expect(200);
@@ -182,6 +182,6 @@ on_every_stack!(
     registering_answers_with_every_field_of_the_user_and_no_secret,
     registering_grants_nothing_and_names_every_mistake,
     each_identifier_logs_in_and_exactly_one_is_needed,
-    a_login_grants_a_token_that_says_what_the_contract_says,
+    a_login_grants_a_token_with_the_claims_of_the_contract,
     refreshing_rotates_and_a_reused_token_ends_the_family,
 );

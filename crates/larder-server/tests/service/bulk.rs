@@ -130,7 +130,7 @@ fn every_write_is_in_the_audit_log_without_its_values(app: &TestApp) {
     assert_eq!(log(&admin, "action=user.import").len(), 0);
 }
 
-fn the_audit_log_is_for_admins_and_goes_on_behind_its_cursor(app: &TestApp) {
+fn the_audit_log_is_for_admins_and_continues_at_its_cursor(app: &TestApp) {
     let (admin, ann) = (app.admin(), app.user("ann"));
     app.stranger().get("/api/v1/audit").expect(401);
     ann.get("/api/v1/audit").expect(403);
@@ -155,5 +155,5 @@ on_both_databases!(
     trace_8_deactivated_together_all_tokens_end_and_each_outcome_is_reported,
     a_thousand_users_are_changed_in_one_request,
     every_write_is_in_the_audit_log_without_its_values,
-    the_audit_log_is_for_admins_and_goes_on_behind_its_cursor,
+    the_audit_log_is_for_admins_and_continues_at_its_cursor,
 );

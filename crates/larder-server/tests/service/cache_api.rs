@@ -140,7 +140,8 @@ fn both_hit_rates_are_shown_and_labelled(app: &TestApp) {
     assert!(warmed["warmed"].as_array().unwrap().contains(&json!("user_list")), "{warmed}");
 }
 
-/// Waits until the service has loaded, at its start, the statistics, the dashboard and the first page of users for each role.
+/// Waits until the service has loaded, at its start, the statistics, the dashboard and the first page of users for each
+/// role.
 fn warmed_at_the_start(admin: &Client) {
     for (class, loads) in [("user_stats", 1), ("dashboard_stats", 1), ("user_list", 3)] {
         eventually("it was loaded at the start", || {
@@ -185,8 +186,8 @@ fn cleared_entries_are_warmed_on_demand(app: &TestApp) {
         (&chief, "/api/v1/users"),
         (&admin, "/api/v1/users"),
     ];
-    // One attempt checks everything, because the journal can report earlier writes in between. `held` runs before the reads, so
-    // that warming and not a read has filled the entries.
+    // One attempt checks everything, because the journal can report earlier writes in between. `held` runs before the
+    // reads, so that warming and not a read has filled the entries.
     eventually("warming loads it for every reader", || {
         admin.post("/api/v1/cache/warm", &json!(null)).expect(200);
         let is_hit = |(client, path): &(&Client, &str)| {

@@ -22,7 +22,8 @@ fn cache_status_names_hit_and_tier(app: &TestApp) {
         if app.has_redis() {
             eventually("Redis has a copy", || {
                 let status = cache_status(&admin, &path);
-                // The background load can reach memory before this read. The write drops both copies, and the loop tries again.
+                // The background load can reach memory before this read. The write drops both copies, and the loop
+                // tries again.
                 if status == MEMORY {
                     let bio = format!("{:?}", std::time::Instant::now());
                     ann.patch("/api/v1/users/me", &json!({ "bio": bio })).expect(200);
@@ -40,7 +41,7 @@ fn cache_status_names_hit_and_tier(app: &TestApp) {
     eventually("memory answers the lookup", || status() == MEMORY);
 }
 
-fn a_read_is_as_strong_as_it_asks_for(app: &TestApp) {
+fn a_read_has_the_consistency_that_it_asks_for(app: &TestApp) {
     let ann = app.user("ann");
     for path in ["/api/v1/users/me".to_owned(), ann.path(), "/api/v1/users".to_owned()] {
         eventually("memory has a copy", || cache_status(&ann, &path) == MEMORY);
@@ -59,8 +60,8 @@ fn a_read_is_as_strong_as_it_asks_for(app: &TestApp) {
     let by = json!({ "username": "ann" });
     ann.post("/api/v1/users/lookup?consistency=fresh", &by).expect(200);
     ann.post("/api/v1/users/lookup?consistency=weak", &by).complains_about(422, &["consistency"]);
-    // Without Redis a fresh read loads, so it sees the write of other software at once. With Redis the read sees it after the
-    // next poll of the journal, which `foreign.rs` checks.
+    // Without Redis a fresh read loads, so it sees the write of other software at once. With Redis the read sees it
+    // after the next poll of the journal, which `foreign.rs` checks.
     if !app.has_redis() {
         app.stack.sql("UPDATE users SET bio = 'by hand' WHERE username = 'ann'");
         assert_eq!(ann.get("/api/v1/users/me?consistency=fresh").json()["bio"], "by hand");
@@ -141,7 +142,7 @@ fn one_of_many_writers_with_one_version_wins(app: &TestApp) {
 
 on_both_databases!(
     cache_status_names_hit_and_tier,
-    a_read_is_as_strong_as_it_asks_for,
+    a_read_has_the_consistency_that_it_asks_for,
     an_answer_that_the_client_has_is_not_sent_again,
     a_write_that_insists_on_another_version_is_refused,
     one_of_many_writers_with_one_version_wins,

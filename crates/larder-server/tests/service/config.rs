@@ -169,7 +169,7 @@ const TIMES: [(&str, [u32; 3]); 19] = [
 ];
 
 #[test]
-fn each_class_is_kept_as_long_as_the_documents_say() {
+fn each_class_has_the_ttl_of_the_documents() {
     let folder = tempfile::tempdir().unwrap();
     for (column, preset) in ["", "development", "production"].into_iter().enumerate() {
         let (_, printed) = config(folder.path(), &["config"], &[("LARDER_PRESET", preset)]);

@@ -48,7 +48,7 @@ fn checked_table(larder: &Larder) -> String {
 }
 
 #[test]
-fn it_prints_a_table_and_leaves_nothing_behind() {
+fn the_demo_prints_a_table_and_leaves_no_files() {
     let scratch = tempfile::tempdir().unwrap();
     let mut larder = demo(&["--exit"], scratch.path());
     assert_eq!(larder.wait().code(), Some(0), "{}", larder.printed());
@@ -59,11 +59,11 @@ fn it_prints_a_table_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn with_redis_its_hits_have_a_row() {
+fn a_demo_with_redis_shows_its_hits_in_a_row() {
     let scratch = tempfile::tempdir().unwrap();
     let redis = Redis::start().unwrap();
-    // The second run creates a new database in which the same people have other ids. The entries of the first run in Redis
-    // must not answer its reads.
+    // The second run creates a new database in which the same people have other ids. The entries of the first run in
+    // Redis must not answer its reads.
     for _ in 0..2 {
         let mut larder = demo(&["--exit", "--redis", &redis.url()], scratch.path());
         assert_eq!(larder.wait().code(), Some(0), "{}", larder.printed());
@@ -99,7 +99,7 @@ fn a_kept_database_is_used_again() {
 }
 
 #[test]
-fn it_serves_on_until_it_is_asked_to_stop() {
+fn the_demo_serves_until_it_is_asked_to_stop() {
     for signal in [Signal::INT, Signal::TERM] {
         let scratch = tempfile::tempdir().unwrap();
         let mut larder = demo(&[], scratch.path());
@@ -122,7 +122,7 @@ fn it_serves_on_until_it_is_asked_to_stop() {
 }
 
 #[test]
-fn asked_to_stop_in_the_middle_it_leaves_nothing_behind() {
+fn a_demo_that_is_stopped_early_leaves_no_files() {
     let has_file = |folder: &Path| {
         let mut folders = std::fs::read_dir(folder).unwrap().flatten();
         folders.any(|entry| entry.path().join("larder-demo.db").is_file())

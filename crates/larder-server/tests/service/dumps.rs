@@ -1,5 +1,5 @@
-//! A reader of Redis finds no secret. The test uses every feature that touches a secret, and searches every command that Redis
-//! received and every dump of its contents. It has a Redis of its own.
+//! A reader of Redis finds no secret. The test uses every feature that touches a secret, and searches every command
+//! that Redis received and every dump of its contents. It has a Redis of its own.
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};

@@ -98,8 +98,8 @@ fn a_token_of_a_session_that_is_over_raises_no_alarm(app: &TestApp) {
     assert_eq!(log["items"], json!([]), "a closed session reports no reuse");
 }
 
-/// A change waits for its row's lock while psql takes the caller's rights away. When it gets the lock, it checks the caller's
-/// rights again.
+/// A change waits for its row's lock while psql takes the caller's rights away. When it gets the lock, it checks the
+/// caller's rights again.
 #[test]
 fn a_caller_that_loses_a_right_while_its_change_waits_changes_nothing() {
     let app = Stack::postgres_redis().start();

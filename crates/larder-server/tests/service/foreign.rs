@@ -24,7 +24,7 @@ fn both(app: &TestApp, second: &TestApp, paths: &[&str]) -> [Client; 2] {
     pair
 }
 
-fn trace_6_a_row_changed_by_hand_is_seen_everywhere_within_the_bound(app: &TestApp) {
+fn trace_6_a_row_changed_by_other_software_is_seen_everywhere_within_the_bound(app: &TestApp) {
     let paths = ["/api/v1/users/me", "/api/v1/users"];
     let second = app.second_instance();
     let pair = both(app, &second, &paths);
@@ -40,7 +40,7 @@ fn trace_6_a_row_changed_by_hand_is_seen_everywhere_within_the_bound(app: &TestA
     }
 }
 
-fn trace_6_a_name_that_changes_hands_by_hand_is_found_where_it_is(app: &TestApp) {
+fn trace_6_a_name_that_other_software_moves_finds_its_new_owner(app: &TestApp) {
     let second = app.second_instance();
     let pair = both(app, &second, &[]);
     let by = json!({ "email": "x@moved.example" });
@@ -54,10 +54,12 @@ fn trace_6_a_name_that_changes_hands_by_hand_is_found_where_it_is(app: &TestApp)
     app.stack.sql("UPDATE users SET email = 'x@moved.example' WHERE username = 'ann'");
     within(BOUND, "its new owner, everywhere", || pair.iter().all(|client| client.lookup(&by).status == 200));
     app.stack.sql("UPDATE users SET email = 'y@moved.example' WHERE username = 'ann'");
-    within(BOUND, "nobody again, everywhere", || pair.iter().all(|client| client.lookup(&by).status == 404));
+    within(BOUND, "no user has it again, everywhere", || {
+        pair.iter().all(|client| client.lookup(&by).status == 404)
+    });
 }
 
-fn trace_8_deactivated_by_hand_tokens_end_everywhere_within_the_bound(app: &TestApp) {
+fn trace_8_deactivated_by_other_software_tokens_end_everywhere_within_the_bound(app: &TestApp) {
     let second = app.second_instance();
     for (name, statement) in [
         ("ben", "UPDATE users SET is_active = FALSE WHERE username = 'ben'"),
@@ -92,8 +94,8 @@ fn trace_6_all_users_removed_at_once_are_gone_everywhere_within_the_bound(app: &
     });
 }
 
-/// An instance commits and crashes before it publishes; SQL that bypasses the service simulates it. The client repeats the
-/// request on the other instance.
+/// An instance commits and crashes before it publishes; SQL that bypasses the service simulates it. The client repeats
+/// the request on the other instance.
 fn a_write_that_changes_nothing_is_published_all_the_same(app: &TestApp) {
     let second = app.second_instance();
     let [here, there] = both(app, &second, &["/api/v1/users/me"]);
@@ -109,8 +111,8 @@ fn a_write_that_changes_nothing_is_published_all_the_same(app: &TestApp) {
 
 on_every_stack!(
     a_write_that_changes_nothing_is_published_all_the_same,
-    trace_6_a_row_changed_by_hand_is_seen_everywhere_within_the_bound,
-    trace_6_a_name_that_changes_hands_by_hand_is_found_where_it_is,
-    trace_8_deactivated_by_hand_tokens_end_everywhere_within_the_bound,
+    trace_6_a_row_changed_by_other_software_is_seen_everywhere_within_the_bound,
+    trace_6_a_name_that_other_software_moves_finds_its_new_owner,
+    trace_8_deactivated_by_other_software_tokens_end_everywhere_within_the_bound,
     trace_6_all_users_removed_at_once_are_gone_everywhere_within_the_bound,
 );

@@ -133,7 +133,7 @@ fn a_forged_token_is_refused_and_only_the_forged_one(app: &TestApp) {
 }
 
 /// The service may remember that it verified the signature of a token; it checks the token's end on every request.
-fn a_token_ends_at_its_time_though_it_was_good_a_moment_ago(app: &TestApp) {
+fn a_token_is_refused_after_its_end_although_it_was_accepted_before(app: &TestApp) {
     let ann = app.user("ann");
     let forger = Forger::new(app, ann.token.as_ref().unwrap());
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
@@ -169,7 +169,7 @@ fn a_token_of_another_installation_is_refused(app: &TestApp) {
 
 on_every_stack!(
     a_forged_token_is_refused_and_only_the_forged_one,
-    a_token_ends_at_its_time_though_it_was_good_a_moment_ago,
+    a_token_is_refused_after_its_end_although_it_was_accepted_before,
     another_schemes_credentials_are_refused,
     a_token_of_another_installation_is_refused,
 );

@@ -11,7 +11,7 @@ use crate::support::{eventually, within};
 /// The staleness bound: the greatest age of a bounded answer.
 const BOUND: Duration = Duration::from_secs(2);
 
-fn a_token_is_good_on_every_instance_from_its_first_second(app: &TestApp) {
+fn a_new_token_is_accepted_on_every_instance_at_once(app: &TestApp) {
     let second = app.second_instance();
     let ann = app.user("ann");
     assert_eq!(second.here(&ann).validate(), 200);
@@ -71,7 +71,7 @@ fn a_write_is_seen_elsewhere_fresh_at_once_and_bounded_within_the_bound(app: &Te
 
 type Way<'a> = &'a dyn Fn(&Client);
 
-fn trace_8_what_ends_tokens_here_ends_them_there_within_the_bound(app: &TestApp) {
+fn trace_8_tokens_ended_on_one_instance_end_on_another_within_the_bound(app: &TestApp) {
     let second = app.second_instance();
     let admin = app.admin();
     let ways: [(&str, Way<'_>); 6] = [
@@ -114,9 +114,9 @@ fn trace_8_what_ends_tokens_here_ends_them_there_within_the_bound(app: &TestApp)
 }
 
 on_every_stack!(
-    a_token_is_good_on_every_instance_from_its_first_second,
+    a_new_token_is_accepted_on_every_instance_at_once,
     a_write_is_seen_elsewhere_fresh_at_once_and_bounded_within_the_bound,
-    trace_8_what_ends_tokens_here_ends_them_there_within_the_bound,
+    trace_8_tokens_ended_on_one_instance_end_on_another_within_the_bound,
 );
 
 mod coherent {

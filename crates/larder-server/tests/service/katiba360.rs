@@ -15,8 +15,8 @@ fn cache_status(client: &Client, path: &str) -> String {
     client.get(path).expect(200).header("cache-status").unwrap().to_owned()
 }
 
-/// Reads the paths until the cache answers all of them in one attempt: the journal's report of an earlier write can invalidate
-/// an entry in between.
+/// Reads the paths until the cache answers all of them in one attempt: the journal's report of an earlier write can
+/// invalidate an entry in between.
 fn cached(client: &Client, paths: &[&str]) {
     let is_hit = |path: &&str| cache_status(client, path).starts_with("larder; hit");
     eventually("all of them are hits", || paths.iter().all(is_hit));

@@ -71,7 +71,8 @@ fn a_rotated_key_signs_and_the_old_one_verifies_until_its_tokens_have_ended(app:
     assert_eq!(keys.len(), 2);
     assert!([&before, &after].iter().all(|client| verifies(&keys, client.token.as_ref().unwrap())));
 
-    // The key retired so long ago that every token of it has expired; each instance drops it when it reads the keys again.
+    // The key retired so long ago that every token of it has expired; each instance drops it when it reads the keys
+    // again.
     let retired = format!(
         "UPDATE signing_keys SET retired_at = retired_at - {} WHERE retired_at IS NOT NULL",
         20 * MINUTE

@@ -64,7 +64,7 @@ fn an_attack_from_elsewhere_does_not_lock_the_owner_out() {
 }
 
 #[test]
-fn an_address_runs_out_and_only_trusted_proxies_speak_for_others() {
+fn an_address_is_limited_and_only_trusted_proxies_name_another() {
     let app = Stack::sqlite_memory().with_setting("LARDER_FAILURES_PER_ADDRESS", "5").start();
     let claimed = |number: u32| {
         let (name, address) = (format!("user{number}"), format!("203.0.113.{number}"));
@@ -97,7 +97,8 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times[times.len() / 2]
 }
 
-/// For an unknown user the service verifies the password against a dummy hash; without it the answer would be much faster.
+/// For an unknown user the service verifies the password against a dummy hash; without it the answer would be much
+/// faster.
 fn an_unknown_user_is_answered_as_slowly_as_a_wrong_password(app: &TestApp) {
     let (mut known, mut unknown) = (Vec::new(), Vec::new());
     for number in 0..9 {

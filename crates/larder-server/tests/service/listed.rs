@@ -71,7 +71,8 @@ fn no_role_sees_hidden_users_or_fields_after_any_other_role_asked(app: &TestApp)
     ];
     for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
         for path in paths {
-            // Each reader reads twice: the first answer comes from a load or another reader's entry, the second from memory.
+            // Each reader reads twice: the first answer comes from a load or another reader's entry, the second from
+            // memory.
             for reader in order.into_iter().chain(order) {
                 check(readers[reader].0, &readers[reader].1, path);
             }

@@ -56,7 +56,7 @@ fn hits_rise_by_exactly_what_was_asked(app: &TestApp) {
     assert_eq!(invalidated.rise(&after, "larder_cache_invalidations_total", &[("class", "user_list")]), 1.0);
 }
 
-fn every_figure_of_the_cache_is_there(app: &TestApp) {
+fn every_metric_of_the_cache_exists(app: &TestApp) {
     let admin = app.admin();
     let stats = admin.get("/api/v1/cache/stats").expect(200).json();
     let metrics = scrape(&admin);
@@ -229,7 +229,7 @@ fn a_redis_that_is_away_is_reported() {
 
 on_both_databases!(
     hits_rise_by_exactly_what_was_asked,
-    every_figure_of_the_cache_is_there,
+    every_metric_of_the_cache_exists,
     requests_are_counted_by_method_route_and_status,
     no_label_names_a_user_and_unknown_names_share_one_value,
     scrapes_are_for_admins_and_their_keys,

@@ -75,7 +75,7 @@ fn while_redis_hangs_writes_are_queued_and_own_writes_seen(app: &TestApp) {
     });
 }
 
-fn a_token_ended_while_redis_hangs_is_no_good_here(app: &TestApp) {
+fn a_token_ended_while_redis_hangs_is_refused_on_this_instance(app: &TestApp) {
     let ann = app.user("ann");
     assert_eq!(ann.validate(), 200);
     app.stack.redis().pause().unwrap();
@@ -92,7 +92,7 @@ fn a_token_ended_while_redis_hangs_is_no_good_here(app: &TestApp) {
 
 on_redis!(
     while_redis_hangs_writes_are_queued_and_own_writes_seen,
-    a_token_ended_while_redis_hangs_is_no_good_here,
+    a_token_ended_while_redis_hangs_is_refused_on_this_instance,
 );
 
 #[test]

@@ -86,10 +86,10 @@ fn a_permission_comes_and_goes_at_once_here_and_within_the_bound_there(app: &Tes
         within(BOUND, "revoked, elsewhere", || !reads(&there, &ann));
     }
     app.stack.sql("INSERT INTO permissions (user_id, permission) SELECT id, 'points.write' FROM users WHERE username = 'bob'");
-    within(BOUND, "granted by hand, everywhere", || reads(&here, &ann) && reads(&there, &ann));
+    within(BOUND, "granted by other software, everywhere", || reads(&here, &ann) && reads(&there, &ann));
     within(BOUND, "and shown", || names(&there, &bob) == ["points.write"]);
     app.stack.sql("DELETE FROM permissions");
-    within(BOUND, "revoked by hand, everywhere", || !reads(&here, &ann) && !reads(&there, &ann));
+    within(BOUND, "revoked by other software, everywhere", || !reads(&here, &ann) && !reads(&there, &ann));
     within(BOUND, "and shown", || names(&there, &bob).is_empty());
 }
 

@@ -24,7 +24,7 @@ fn balance(client: &Client) -> i64 {
     client.get("/api/v1/users/me/points").expect(200).json()["balance"].as_i64().unwrap()
 }
 
-fn a_booking_is_made_once_seen_at_once_and_never_below_nothing(app: &TestApp) {
+fn a_booking_is_made_once_seen_at_once_and_leaves_no_negative_balance(app: &TestApp) {
     let (admin, ann) = (app.admin(), app.user("ann"));
     let path = points(&ann);
     let made = admin.post(&path, &booking(10, "k:1")).expect(201).json();
@@ -211,7 +211,7 @@ fn a_booking_by_other_software_is_seen_everywhere_within_the_bound(app: &TestApp
 }
 
 on_both_databases!(
-    a_booking_is_made_once_seen_at_once_and_never_below_nothing,
+    a_booking_is_made_once_seen_at_once_and_leaves_no_negative_balance,
     points_are_booked_by_those_who_may_and_never_for_oneself,
     two_instances_spend_a_balance_once,
     the_leaderboard_pages_with_shared_ranks_of_active_users,

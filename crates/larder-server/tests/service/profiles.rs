@@ -158,7 +158,7 @@ fn a_changed_profile_drops_every_part(app: &TestApp) {
     assert_eq!(ann.get(&paths[1]).json()["user"]["bio"], "again");
 }
 
-fn parts_changed_by_hand_are_seen_everywhere_within_the_bound(app: &TestApp) {
+fn parts_changed_by_other_software_are_seen_everywhere_within_the_bound(app: &TestApp) {
     let ann = app.user("ann");
     let second = app.second_instance();
     let both = [ann.clone(), second.here(&ann)];
@@ -190,8 +190,9 @@ fn parts_changed_by_hand_are_seen_everywhere_within_the_bound(app: &TestApp) {
     }
 }
 
-/// A hit at the first read proves that the service loaded the entry in the background. A read can come before that load, and
-/// the journal's report of the write can invalidate the entry again; so the loop creates users until one read is a hit.
+/// A hit at the first read proves that the service loaded the entry in the background. A read can come before that
+/// load, and the journal's report of the write can invalidate the entry again; so the loop creates users until one read
+/// is a hit.
 fn the_likely_next_read_is_warmed(app: &TestApp) {
     let admin = app.admin();
     let is_hit = |path: &str| {
@@ -233,7 +234,7 @@ on_both_databases!(
     a_part_is_changed_only_in_the_state_that_was_expected,
     parts_are_for_oneself_and_for_those_who_manage_one,
     a_changed_profile_drops_every_part,
-    parts_changed_by_hand_are_seen_everywhere_within_the_bound,
+    parts_changed_by_other_software_are_seen_everywhere_within_the_bound,
     the_likely_next_read_is_warmed,
     a_deleted_user_has_no_parts,
 );

@@ -1,4 +1,5 @@
-//! Failure trace 7: a name passes from one user to another, and no lookup finds a user under a name that it does not have.
+//! Failure trace 7: a name passes from one user to another, and no lookup finds a user under a name that it does not
+//! have.
 
 use std::time::Duration;
 
@@ -93,7 +94,7 @@ impl Story<'_> {
     }
 }
 
-fn trace_7_a_name_that_changed_hands_is_its_new_owners(app: &TestApp) {
+fn trace_7_a_name_that_changed_owners_finds_the_new_owner(app: &TestApp) {
     let admin = app.admin();
     let at_once = |kind: &str, name: &str, id: Option<&str>| {
         for strength in STRENGTHS {
@@ -108,7 +109,7 @@ fn trace_7_a_name_that_changed_hands_is_its_new_owners(app: &TestApp) {
     }
 }
 
-fn trace_7_an_external_id_that_changed_hands_is_its_new_owners(app: &TestApp) {
+fn trace_7_an_external_id_that_changed_owners_finds_the_new_owner(app: &TestApp) {
     let admin = app.admin();
     let path = |user: &Value| format!("/api/v1/users/{}", user["id"].as_str().unwrap());
     let owned = |owners: &[(&str, Option<&Value>)]| {
@@ -138,7 +139,7 @@ fn trace_7_an_external_id_that_changed_hands_is_its_new_owners(app: &TestApp) {
     owned(&[("HR-1", Some(&three))]);
 }
 
-fn trace_7_on_another_instance_too_fresh_at_once_and_bounded_within_the_bound(app: &TestApp) {
+fn trace_7_another_instance_finds_the_new_owner_fresh_at_once_and_bounded_within_the_bound(app: &TestApp) {
     let second = app.second_instance();
     let here = app.admin();
     let there = second.here(&here);
@@ -156,7 +157,7 @@ fn trace_7_on_another_instance_too_fresh_at_once_and_bounded_within_the_bound(ap
 }
 
 on_every_stack!(
-    trace_7_a_name_that_changed_hands_is_its_new_owners,
-    trace_7_an_external_id_that_changed_hands_is_its_new_owners,
-    trace_7_on_another_instance_too_fresh_at_once_and_bounded_within_the_bound,
+    trace_7_a_name_that_changed_owners_finds_the_new_owner,
+    trace_7_an_external_id_that_changed_owners_finds_the_new_owner,
+    trace_7_another_instance_finds_the_new_owner_fresh_at_once_and_bounded_within_the_bound,
 );

@@ -41,7 +41,7 @@ fn hold(pair: &[Client; 2], user: &Client) {
     }
 }
 
-fn a_changed_bio_leaves_them_held(app: &TestApp) {
+fn a_changed_bio_does_not_drop_them(app: &TestApp) {
     let second = app.second_instance();
     let pair = pair(app, &second);
     let bios = |write: &dyn Fn(&str), round: usize| {
@@ -95,7 +95,7 @@ fn a_change_of_what_they_show_drops_them(app: &TestApp) {
         ("a name, by hand", &|| sql("UPDATE users SET full_name = NULL"), &|c| name(c, Value::Null)),
         ("points", &|| drop(admin.post(&of_ann("/points"), &book).expect(201)), &|c| points(c, 3)),
         (
-            "points, by hand",
+            "points, by other software",
             &|| {
                 sql(
                     "INSERT INTO points_ledger (user_id, amount, reason) SELECT id, 4, 'test' FROM users WHERE username = 'ann'",
@@ -125,4 +125,4 @@ fn a_change_of_what_they_show_drops_them(app: &TestApp) {
     }
 }
 
-on_both_databases!(a_changed_bio_leaves_them_held, a_change_of_what_they_show_drops_them);
+on_both_databases!(a_changed_bio_does_not_drop_them, a_change_of_what_they_show_drops_them);

@@ -1,5 +1,5 @@
-//! Trace 13: an operator, a restore or a hosted database stops the journal from recording changes. The cache then serves no
-//! entry that could be stale, the health says why, and no write is acknowledged as sent.
+//! Trace 13: an operator, a restore or a hosted database stops the journal from recording changes. The cache then
+//! serves no entry that could be stale, the health says why, and no write is acknowledged as sent.
 
 use std::time::{Duration, Instant};
 
@@ -14,17 +14,17 @@ use crate::support::within;
 const BOUND: Duration = Duration::from_secs(2);
 
 on_every_stack!(
-    triggers_off_and_on_again_are_noticed,
-    triggers_that_stay_off_are_named_until_they_are_mended
+    triggers_that_were_off_for_a_time_are_detected,
+    triggers_that_stay_off_are_named_until_they_are_repaired
 );
 
 mod on_postgres {
-    use super::{a_hidden_outbox_is_noticed, a_restore_beneath_the_service_is_noticed};
+    use super::{a_hidden_outbox_is_detected, a_restore_under_a_running_service_is_detected};
 
     crate::support::app::on_stacks!(
         [postgres_memory, postgres_redis],
-        a_hidden_outbox_is_noticed,
-        a_restore_beneath_the_service_is_noticed
+        a_hidden_outbox_is_detected,
+        a_restore_under_a_running_service_is_detected
     );
 }
 
@@ -47,7 +47,8 @@ fn health(app: &TestApp) -> serde_json::Value {
     app.stranger().get("/api/v1/cache/health").json()
 }
 
-/// Waits, within the bound, until the cache is degraded; the public health names the cause, the admins' health the defect.
+/// Waits, within the bound, until the cache is degraded; the public health names the cause, the admins' health the
+/// defect.
 fn is_named(app: &TestApp, words: &str) {
     within(BOUND, "the health says why", || health(app)["status"] == json!("degraded"));
     let health = health(app).to_string();
@@ -81,7 +82,7 @@ fn as_a_service(app: &TestApp) -> TestApp {
     app.instance_with("DATABASE_URL", &url.replace("postgres@", &format!("{role}@")))
 }
 
-fn a_hidden_outbox_is_noticed(app: &TestApp) {
+fn a_hidden_outbox_is_detected(app: &TestApp) {
     let service = as_a_service(app);
     let ann = cached(&service, "ann");
     app.stack.sql("ALTER TABLE larder_outbox ENABLE ROW LEVEL SECURITY");
@@ -102,7 +103,7 @@ fn a_hidden_outbox_is_noticed(app: &TestApp) {
 }
 
 /// Runs `pg_dump`, a change, and `pg_restore --clean --if-exists` into the running database.
-fn a_restore_beneath_the_service_is_noticed(app: &TestApp) {
+fn a_restore_under_a_running_service_is_detected(app: &TestApp) {
     let ann = cached(app, "ann");
     assert_eq!(changed(&ann, "in the dump"), "sent");
     let folder = tempfile::tempdir().unwrap();
@@ -124,9 +125,9 @@ fn is_postgres(app: &TestApp) -> bool {
     app.stack.database_url().starts_with("postgres")
 }
 
-/// Fixture loaders and `pg_restore --disable-triggers` disable and enable triggers. The triggers lose ALWAYS by this, and the
-/// service sets it again.
-fn triggers_off_and_on_again_are_noticed(app: &TestApp) {
+/// Fixture loaders and `pg_restore --disable-triggers` disable and enable triggers. The triggers lose ALWAYS by this,
+/// and the service sets it again.
+fn triggers_that_were_off_for_a_time_are_detected(app: &TestApp) {
     let ann = cached(app, "ann");
     if is_postgres(app) {
         for statement in [
@@ -157,7 +158,7 @@ fn triggers_off_and_on_again_are_noticed(app: &TestApp) {
     within(BOUND, "what the triggers see again", || bio(&ann) == json!("seen"));
 }
 
-fn triggers_that_stay_off_are_named_until_they_are_mended(app: &TestApp) {
+fn triggers_that_stay_off_are_named_until_they_are_repaired(app: &TestApp) {
     let ann = cached(app, "ann");
     let (off, words) = match is_postgres(app) {
         true => ("ALTER TABLE users DISABLE TRIGGER larder_journal", "larder_journal of users is disabled"),

@@ -123,7 +123,7 @@ fn without_any_setting_the_folder_for_the_database_is_made() {
 }
 
 #[test]
-fn a_signal_ends_it_while_a_connection_is_kept_alive() {
+fn a_signal_ends_the_service_while_a_connection_is_kept_alive() {
     for signal in [Signal::TERM, Signal::INT] {
         let mut app = Stack::sqlite_memory().start();
         let mut idle = TcpStream::connect(app.address).unwrap();
@@ -140,7 +140,7 @@ fn a_signal_ends_it_while_a_connection_is_kept_alive() {
 }
 
 #[test]
-fn a_port_that_is_taken_is_said_so_and_loses_no_password() {
+fn a_taken_port_is_reported_and_loses_no_password() {
     let app = Stack::sqlite_memory().start();
     let listen = app.address.to_string();
     let folder = tempfile::tempdir().unwrap();

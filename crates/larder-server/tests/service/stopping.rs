@@ -1,5 +1,5 @@
-//! SIGTERM under load. A request is in flight from its first byte that the service reads to the last byte of its answer. The
-//! service answers each request in flight completely, begins no other, and accepts no new connection.
+//! SIGTERM under load. A request is in flight from its first byte that the service reads to the last byte of its
+//! answer. The service answers each request in flight completely, begins no other, and accepts no new connection.
 
 use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read, Write};
@@ -99,8 +99,8 @@ struct Seen {
     unanswered: usize,
 }
 
-/// Sends requests one after the other until the service accepts no connection: reads, or registrations of users whose names
-/// begin with `name`.
+/// Sends requests one after the other until the service accepts no connection: reads, or registrations of users whose
+/// names begin with `name`.
 fn press(address: SocketAddr, token: &str, name: &str, is_kept: bool, going: &AtomicUsize) -> Seen {
     let (mut seen, mut line, mut number) = (Seen::default(), None, 0);
     let is_writer = name.starts_with("writer");

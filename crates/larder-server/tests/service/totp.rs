@@ -44,7 +44,7 @@ fn login(app: &TestApp, name: &str, more: Value) -> Answer {
     app.stranger().post("/api/v1/auth/login", &body)
 }
 
-fn a_second_factor_is_asked_for_and_no_code_is_good_twice(app: &TestApp) {
+fn a_second_factor_is_required_and_no_code_is_accepted_twice(app: &TestApp) {
     let ann = app.user("ann");
     let state = |client: &Client| client.get("/api/v1/auth/totp").expect(200).json();
     assert_eq!(state(&ann), json!({ "enabled": false, "recovery_codes": 0 }));
@@ -203,7 +203,7 @@ fn secrets_from_before_the_key_are_sealed_at_the_next_start() {
 }
 
 on_both_databases!(
-    a_second_factor_is_asked_for_and_no_code_is_good_twice,
+    a_second_factor_is_required_and_no_code_is_accepted_twice,
     one_code_sent_many_times_at_once_is_accepted_once,
     code_guesses_are_limited_and_an_admin_removes_a_lost_second_factor,
 );

@@ -13,10 +13,10 @@ use crate::bed::{Bed, contract, new, tx};
 contract!(
     a_change_shows_before_and_after,
     a_change_of_nothing_succeeds,
-    conditions_hold,
+    a_change_is_refused_if_its_condition_fails,
     a_change_needs_the_role_and_external_id_that_were_judged,
     versions_by_trigger,
-    foreign_sql_is_held_to_the_rules,
+    foreign_sql_obeys_the_constraints,
     delete_cascades,
     totals_follow_every_writer,
     many_at_once,
@@ -49,7 +49,7 @@ async fn a_change_of_nothing_succeeds(bed: &Bed) {
     assert_eq!(bed.update(&user, &UserPatch::active(true)).await.version, 1);
 }
 
-async fn conditions_hold(bed: &Bed) {
+async fn a_change_is_refused_if_its_condition_fails(bed: &Bed) {
     let store = &bed.store;
     let user = bed.user("ann").await;
     let conflict = Updated::VersionConflict { current: 1 };
@@ -122,7 +122,7 @@ async fn versions_by_trigger(bed: &Bed) {
     }
 }
 
-async fn foreign_sql_is_held_to_the_rules(bed: &Bed) {
+async fn foreign_sql_obeys_the_constraints(bed: &Bed) {
     bed.user("ann").await;
     for set in [
         "email = 'ANN@example.com'",

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use crate::bed::{Bed, contract, new, tx};
 
 contract!(
-    counts_are_what_counting_finds,
+    counts_equal_what_counting_finds,
     writers_at_once_keep_the_counts_and_never_lock_each_other,
     a_change_that_counts_nothing_touches_no_count,
 );
@@ -45,7 +45,7 @@ fn check(bed: &Bed, about: &str) {
     assert_eq!(kept, counted, "{about}");
 }
 
-async fn counts_are_what_counting_finds(bed: &Bed) {
+async fn counts_equal_what_counting_finds(bed: &Bed) {
     let many: Vec<_> = (0..120).map(|number| new(&format!("user{number}"))).collect();
     let ids = tx(&bed.store).await.insert_many(&many, "hash").await.unwrap();
     check(bed, "an import");
@@ -125,8 +125,8 @@ async fn writers_at_once_keep_the_counts_and_never_lock_each_other(bed: &Bed) {
     check(bed, "many at once");
 }
 
-/// An uncommitted writer of one shard of the counts delays no writer of another shard. A writer whose change moves no count
-/// delays no other writer.
+/// An uncommitted writer of one shard of the counts delays no writer of another shard. A writer whose change moves no
+/// count delays no other writer.
 async fn a_change_that_counts_nothing_touches_no_count(bed: &Bed) {
     let user = bed.user("ann").await;
     let before = bed.sql("SELECT COUNT(*) FROM larder_outbox").unwrap().parse::<i64>().unwrap();

@@ -40,7 +40,8 @@ async fn writers_of_a_locked_user_delay_no_other_user() {
     while bed.sql(WAITING).unwrap() == "0" {
         tokio::task::yield_now().await;
     }
-    // Each of these statements needs a connection. If the waiting writers held all of them, it would fail after its time-out.
+    // Each of these statements needs a connection. If the waiting writers held all of them, it would fail after its
+    // time-out.
     for number in 0..WRITERS {
         bed.update(&other, &bio(&number.to_string())).await;
         tx(&bed.store).await.insert_user(new(&format!("new{number}")), None).await.unwrap();
@@ -51,7 +52,8 @@ async fn writers_of_a_locked_user_delay_no_other_user() {
 
     let versions = tokio::time::timeout(Duration::from_secs(30), writers.join_all()).await.unwrap();
     assert_eq!(versions.len(), WRITERS);
-    // On a very slow machine a writer's time in the queue can run out; its error then asks for a retry, and `flatten` skips it.
+    // On a very slow machine a writer's time in the queue can run out; its error then asks for a retry, and `flatten`
+    // skips it.
     for updated in versions.into_iter().flatten() {
         assert!(matches!(updated, Updated::Done { .. }), "{updated:?}");
     }

@@ -1,5 +1,5 @@
-//! Rows that another program writes: the schema refuses values that the code cannot read. If such a row exists all the same,
-//! reads of it fail and reads of other rows do not.
+//! Rows that another program writes: the schema refuses values that the code cannot read. If such a row exists all the
+//! same, reads of it fail and reads of other rows do not.
 
 use larder_server::domain::achievement::Award;
 use larder_server::domain::audit_query::AuditQuery;

@@ -1,5 +1,5 @@
-//! The functions of the schema use larder's own tables and functions under every search path of the caller, and no caller can
-//! substitute others. PostgreSQL only: SQLite has neither search paths nor stored functions.
+//! The functions of the schema use larder's own tables and functions under every search path of the caller, and no
+//! caller can substitute others. PostgreSQL only: SQLite has neither search paths nor stored functions.
 
 use larder_server::store::Store;
 use larder_testbed::{Database, Postgres};
@@ -13,8 +13,8 @@ async fn migrated() -> Database {
     database
 }
 
-/// A function as the catalog describes it: its name, its language, its settings, whether its body was resolved when it was
-/// created, whether it runs as its owner, whether PUBLIC may execute it, and its body.
+/// A function as the catalog describes it: its name, its language, its settings, whether its body was resolved when it
+/// was created, whether it runs as its owner, whether PUBLIC may execute it, and its body.
 struct Function {
     name: String,
     settings: String,
@@ -63,7 +63,8 @@ async fn every_function_is_pinned() {
         let is_pinned = function.is_resolved || paths.contains(&function.settings.as_str());
         let loose = if is_pinned { Vec::new() } else { loose_names(&function.body, &transition_tables) };
         assert!(loose.is_empty(), "{} leaves to the caller's search path: {loose:?}", function.name);
-        // larder_sql writes these functions. On another table they could only journal too much, so PUBLIC may execute them.
+        // larder_sql writes these functions. On another table they could only journal too much, so PUBLIC may execute
+        // them.
         let is_journals =
             function.name.starts_with("larder_journal") || function.name.starts_with("larder_outbox");
         assert!(
@@ -166,8 +167,8 @@ fn loose_names_are_found() {
     }
 }
 
-/// Returns statements that fire different triggers. None contains an operator or a function, so the search path affects only
-/// the triggers.
+/// Returns statements that fire different triggers. None contains an operator or a function, so the search path affects
+/// only the triggers.
 fn statements() -> Vec<String> {
     vec![
         "INSERT INTO public.users (id, email, username, full_name)

@@ -72,7 +72,7 @@ async fn nothing_drifted(bed: &Bed) {
             assert_eq!((standing.points, standing.rank), (row.points, Some(row.rank)));
         }
     }
-    assert_eq!(lines.next(), None, "the leaderboard shows everybody");
+    assert_eq!(lines.next(), None, "the leaderboard shows every active user");
     if !bed.is_postgres() {
         assert_eq!(bed.sql("SELECT COUNT(*) FROM points_booking").unwrap(), "0");
     }
@@ -214,7 +214,8 @@ impl Numbers {
         self.0 % bound
     }
 
-    /// Returns points of every size, so that every level of the counts is used; often small, so that many users are equal.
+    /// Returns points of every size, so that every level of the counts is used; often small, so that many users are
+    /// equal.
     fn points(&mut self) -> i64 {
         let bits = [2, 3, 5, 9, 17, 39][self.below(6) as usize];
         self.below(1 << bits) as i64
@@ -309,7 +310,7 @@ async fn ranks_survive_everything_at_once(bed: &Bed) {
     .await;
     let surplus = bed.sql("SELECT COUNT(*) FROM users").unwrap().parse::<usize>().unwrap();
     assert!(surplus > 20);
-    // The comparison below reads every user. Users without points prove nothing more, so they go.
+    // `nothing_drifted` reads the first 42 users of the leaderboard, so users that no assertion needs any more go.
     bed.sql("DELETE FROM users WHERE points = 0").unwrap();
     bed.sql("DELETE FROM users WHERE username LIKE 'new%'").unwrap();
     nothing_drifted(bed).await;

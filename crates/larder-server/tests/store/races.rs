@@ -153,8 +153,8 @@ async fn imports_and_registrations_do_not_lock_each_other(bed: &Bed) {
     assert_eq!(bed.sql("SELECT COUNT(*) FROM users").unwrap(), sum.to_string());
 }
 
-/// Runs every statement that locks rows of one user at the same time. If their lock orders differed, a deadlock would make one
-/// of them fail.
+/// Runs every statement that locks rows of one user at the same time. If their lock orders differed, a deadlock would
+/// make one of them fail.
 async fn one_lock_order(bed: &Bed) {
     let (user, other) = (bed.user("ann").await.id, bed.user("bob").await.id);
     at_once(bed, 14, |store, number| async move {

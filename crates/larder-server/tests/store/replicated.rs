@@ -1,4 +1,5 @@
-//! Logical replication into larder's tables, as in an upgrade from one server to another. Two real servers run, both migrated.
+//! Logical replication into larder's tables, as in an upgrade from one server to another. Two real servers run, both
+//! migrated.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -61,7 +62,7 @@ impl Pair {
     /// Waits until the subscription's worker has confirmed every earlier commit of the publisher.
     fn caught_up(&self) {
         let now = self.publisher.sql("SELECT pg_current_wal_lsn()").unwrap();
-        self.eventually("the worker goes on", || {
+        self.eventually("the worker has confirmed the last commit", || {
             let confirmed = format!("SELECT COUNT(*) FROM pg_stat_replication WHERE replay_lsn >= '{now}'");
             self.publisher.sql(&confirmed).unwrap() == "1"
         });
@@ -201,8 +202,8 @@ async fn a_large_transaction_is_counted_once_at_its_end() {
     assert!(bytes.parse::<u64>().unwrap() <= 8 * 8192, "{bytes} bytes of counts");
 }
 
-/// A session with `session_replication_role = replica` fires both the statement triggers and the row triggers. Its rows are
-/// counted once as well, and its deactivations end access.
+/// A session with `session_replication_role = replica` fires both the statement triggers and the row triggers. Its rows
+/// are counted once as well, and its deactivations end access.
 #[tokio::test]
 async fn a_session_in_the_role_of_a_replica_is_counted_once() {
     let database = Database::fresh(&Postgres::shared().unwrap()).unwrap();

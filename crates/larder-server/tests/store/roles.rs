@@ -1,4 +1,5 @@
-//! A role that may write a table needs no right to the tables that its triggers write. PostgreSQL only: SQLite has no roles.
+//! A role that may write a table needs no right to the tables that its triggers write. PostgreSQL only: SQLite has no
+//! roles.
 
 use larder_server::store::Store;
 use larder_testbed::{Database, Postgres};

@@ -211,7 +211,8 @@ async fn an_address_is_found_only_by_readers_who_see_it(bed: &Bed) {
     assert_eq!(names(bed, "three@", Role::Superadmin).await, ["three"]);
 }
 
-/// There are more users than the first step of the search reads. The matches are among the newest, among the oldest, or in both.
+/// There are more users than the first step of the search reads. The matches are among the newest, among the oldest, or
+/// in both.
 async fn a_search_continues_beyond_the_newest_users(bed: &Bed) {
     let people: Vec<_> = (0..5000)
         .map(|n: usize| {

@@ -18,7 +18,8 @@ const STEPS: usize = 120;
 const SHOWN: &str =
     "SELECT id, username, full_name, avatar_url, points, CAST(is_active AS INTEGER) FROM users ORDER BY id";
 
-/// Returns everything that is cached under the two tags: all pages of the leaderboard with every rank; the newest achievements.
+/// Returns everything that is cached under the two tags: all pages of the leaderboard with every rank; the newest
+/// achievements.
 async fn shown(store: &Store, ids: &[UserId]) -> [String; 2] {
     let mut board = String::new();
     for (limit, offset) in [("100", "0"), ("2", "1"), ("3", "4")] {
@@ -101,7 +102,8 @@ async fn every_change_of_what_is_shown_is_journalled(bed: &Bed) {
     let mut columns = bed.sql(SHOWN).unwrap();
     let mut ids = ids_of(&columns);
     let mut before = shown(&bed.store, &ids).await;
-    // For the leaderboard and for the newest achievements: how often each changed, and how often its entries stayed valid.
+    // For the leaderboard and for the newest achievements: how often each changed, and how often its entries stayed
+    // valid.
     let (mut changed, mut spared) = ([0; 2], [0; 2]);
     for step in 0..STEPS {
         let statement = statement(&mut random, &ids, step, bed.is_postgres());

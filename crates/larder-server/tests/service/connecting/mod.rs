@@ -1,4 +1,5 @@
-//! How the service connects to its database: before the database is up, through a pooler, with few connections and few rights.
+//! How the service connects to its database: before the database is up, through a pooler, with few connections and few
+//! rights.
 
 mod flows;
 mod limited;

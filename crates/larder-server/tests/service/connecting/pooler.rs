@@ -12,8 +12,8 @@ use crate::support::eventually;
 /// The number of PgBouncer's connections to the server; two instances use more than this.
 const CONNECTIONS: u16 = 3;
 
-/// Reads the state of a server connection that outlives a transaction. The pause keeps the connection busy, so that PgBouncer
-/// uses the others for the next probes.
+/// Reads the state of a server connection that outlives a transaction. The pause keeps the connection busy, so that
+/// PgBouncer uses the others for the next probes.
 const PROBE: &str = "BEGIN; SELECT pg_backend_pid(), current_setting('lock_timeout'), \
     current_setting('statement_timeout'), current_setting('default_transaction_isolation'), \
     (SELECT count(*) FROM pg_prepared_statements), \

@@ -1,5 +1,5 @@
-//! Checks every answer that a test gets against the served OpenAPI document: the document must describe its status, its media
-//! type and its headers.
+//! Checks every answer that a test gets against the served OpenAPI document: the document must describe its status, its
+//! media type and its headers.
 
 use std::sync::OnceLock;
 
