@@ -46,6 +46,7 @@ impl<'a> Thief<'a> {
         redis.command(&["CONFIG", "SET", "rdbcompression", "no"]).unwrap();
         let mut monitor = TcpStream::connect(("127.0.0.1", redis.port())).unwrap();
         monitor.write_all(b"MONITOR\r\n").unwrap();
+        // MONITOR never ends: `listen` returns when no command came for this time.
         monitor.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
         Self { redis, monitor, heard: String::new(), dumped: String::new() }
     }

@@ -120,6 +120,7 @@ fn press(address: SocketAddr, token: &str, name: &str, is_kept: bool, going: &At
             Outcome::Answered(status) => {
                 assert_eq!(status, if is_writer { 201 } else { 200 });
                 seen.answered += 1;
+                // Relaxed: the counter only shows that there is load; joining the threads publishes the rest.
                 going.fetch_add(1, Ordering::Relaxed);
                 if is_writer {
                     seen.registered.insert(username);
@@ -199,6 +200,7 @@ fn requests_in_flight_are_answered_and_no_others_begun(stack: Stack) {
         within(GRACE, "a load", || going.load(Ordering::Relaxed) > 100);
         let signalled = Instant::now();
         app.larder.signal(Signal::TERM);
+        // The service closes its listener at the signal, so this is far below the time for requests in flight.
         within(Duration::from_secs(2), "the service accepts no connection", || Line::open(address).is_none());
         let slowly = slow.finish();
         let status = app.larder.wait();

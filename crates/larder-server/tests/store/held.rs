@@ -50,6 +50,7 @@ async fn writers_of_a_locked_user_delay_no_other_user() {
     assert_eq!(bed.sql(WAITING).unwrap(), "1", "of the writers of one user, one holds a connection");
     holding.commit().await.unwrap();
 
+    // A deadlock would keep a writer waiting without end; the time-out turns it into a failure.
     let versions = tokio::time::timeout(Duration::from_secs(30), writers.join_all()).await.unwrap();
     assert_eq!(versions.len(), WRITERS);
     // On a very slow machine a writer's time in the queue can run out; its error then asks for a retry, and `flatten`

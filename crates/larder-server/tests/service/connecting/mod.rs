@@ -44,7 +44,7 @@ fn reason(stranger: &Client) -> String {
     answer.field("detail")
 }
 
-/// Invariant `ready_once`.
+/// Invariant `ready_once`: the service changes once from the routes of its start to its own routes, and never back.
 #[test]
 fn a_service_that_starts_before_its_database_becomes_ready_by_itself() {
     let mut server = Postgres::start().unwrap();

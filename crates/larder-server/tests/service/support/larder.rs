@@ -19,6 +19,7 @@ const WATCHDOG: &str = r#"read -r _; kill -KILL "$1" 2>/dev/null"#;
 
 /// The output of a process so far.
 struct Printed {
+    /// Locked because a thread appends lines while the test reads them; a process that fills an unread pipe would block.
     text: Arc<Mutex<String>>,
     reader: Option<JoinHandle<()>>,
 }
