@@ -13,7 +13,12 @@ use crate::freshness::tally::Tally;
 use crate::freshness::{Judge, Writes};
 use crate::history::record::replay;
 use crate::history::{Event, Instance, Key, Nanos, Seen, Version, What, is_absent};
-use crate::torture::run::Strike;
+
+/// One fault that was made and healed.
+pub(super) struct Strike {
+    pub(super) name: &'static str,
+    pub(super) healed: Nanos,
+}
 
 /// What a run's history says.
 #[derive(Default)]

@@ -6,12 +6,14 @@
 use anyhow::Result;
 use larder_sql::database::Database;
 use larder_sql::dialect::Dialect;
-use larder_sql::journal::migration;
+use larder_sql::journal::{Table, migration};
 use larder_sql::write::WriteTransaction;
 
 use crate::history::{Key, Seen, Version};
-use crate::torture::instance::caches::journalled;
 use crate::torture::keys::{ITEMS, TEAM_ITEMS, TEAMS, list_of, team_of};
+
+/// A tag of all lists, beside the name of their class.
+pub(super) const LISTS_TAG: &str = "teams";
 
 const TABLES: &str = "
     CREATE TABLE team (id BIGINT PRIMARY KEY, version BIGINT NOT NULL);
@@ -30,6 +32,12 @@ const SQLITE_TRIGGER: &str = "
         UPDATE item SET version = OLD.version + 1 WHERE id = NEW.id;
         UPDATE team SET version = version + 1 WHERE id = NEW.team;
     END;";
+
+/// The declarations for the journal: a change of an item touches one entry, and a change of a team touches all lists.
+pub(super) fn journalled() -> [Table; 2] {
+    let item = Table::new("item").entry("items", &["id"]).unique(&["id"]);
+    [item, Table::new("team").tag(LISTS_TAG).unique(&["id"])]
+}
 
 /// The statements that make the tables, each item of the version `first`.
 pub(super) fn tables(dialect: Dialect, first: Version) -> Result<String> {

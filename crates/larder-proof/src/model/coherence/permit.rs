@@ -1,6 +1,5 @@
 //! Permits, as `engine::permit` takes its steps.
 
-use bytes::Bytes;
 use larder::protocol::frame::{Frame, fingerprint};
 use larder::protocol::lease::{AfterRead, after_read};
 use larder::protocol::permit::PermitId;
@@ -9,44 +8,9 @@ use larder::protocol::tag::{TagToken, are_current};
 use larder::protocol::token::Token;
 
 use crate::model::coherence::state::{
-    Slot, State, Version, entry_of, expected, key, keys, place, tag, tags_of, token_of,
+    PermitPhase, Right, Slot, State, entry_of, expected, key, keys, place, tag, tags_of, token_of,
 };
 use crate::model::coherence::{Action, Branch, Coherence};
-
-/// One permit: where, and how far it is.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Permit {
-    instance: usize,
-    phase: Phase,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Phase {
-    Before,
-    Drawn(Right),
-    Computed(Right, Version),
-    Done,
-}
-
-/// What the put has to find unchanged.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Right {
-    /// Redis was lost since it was drawn.
-    Void,
-    Redis {
-        standing: Bytes,
-        tags: Vec<TagToken>,
-    },
-    Memory {
-        tags: Vec<TagToken>,
-    },
-}
-
-impl Permit {
-    pub(super) fn new(instance: usize) -> Self {
-        Permit { instance, phase: Phase::Before }
-    }
-}
 
 /// Apart from those of reads.
 fn id_of(permit: usize) -> PermitId {
@@ -65,16 +29,16 @@ impl State {
         for (nth, permit) in self.permits.iter().enumerate() {
             match &permit.phase {
                 // Another's lease is waited for.
-                Phase::Before if self.instances[permit.instance].is_usable && self.is_leased() => {}
-                Phase::Before => actions.push(Action::Draw(nth)),
-                Phase::Drawn(_) => actions.push(Action::Compute(nth)),
-                Phase::Computed(..) => {
+                PermitPhase::Before if self.instances[permit.instance].is_usable && self.is_leased() => {}
+                PermitPhase::Before => actions.push(Action::Draw(nth)),
+                PermitPhase::Drawn(_) => actions.push(Action::Compute(nth)),
+                PermitPhase::Computed(..) => {
                     actions.push(Action::Put(nth));
                     if model.permits.len() > 1 {
                         actions.push(Action::GiveBack(nth));
                     }
                 }
-                Phase::Done => {}
+                PermitPhase::Done => {}
             }
         }
     }
@@ -118,18 +82,18 @@ impl State {
             self.instances[at].shards[place(&key())].draw(key(), id_of(nth), tags_of(model.tagged));
             Right::Memory { tags: self.take_tokens(model, at, token(nth, 2)) }
         };
-        self.permits[nth].phase = Phase::Drawn(right);
+        self.permits[nth].phase = PermitPhase::Drawn(right);
     }
 
     /// The computation reads the database at this one instant.
     pub(super) fn compute(&mut self, nth: usize) {
-        if let Phase::Drawn(right) = &self.permits[nth].phase {
-            self.permits[nth].phase = Phase::Computed(right.clone(), self.database);
+        if let PermitPhase::Drawn(right) = &self.permits[nth].phase {
+            self.permits[nth].phase = PermitPhase::Computed(right.clone(), self.database);
         }
     }
 
     pub(super) fn put(&mut self, model: &Coherence, nth: usize) {
-        let Phase::Computed(right, version) = self.permits[nth].phase.clone() else { return };
+        let PermitPhase::Computed(right, version) = self.permits[nth].phase.clone() else { return };
         let at = self.permits[nth].instance;
         match right {
             Right::Redis { standing, tags } if self.instances[at].is_usable => {
@@ -169,14 +133,14 @@ impl State {
     pub(super) fn give_back(&mut self, nth: usize) {
         let at = self.permits[nth].instance;
         self.instances[at].shards[place(&key())].give_up(&key(), id_of(nth));
-        self.permits[nth].phase = Phase::Done;
+        self.permits[nth].phase = PermitPhase::Done;
     }
 
     /// Another stretch: what was drawn in Redis counts no more.
     pub(super) fn cut_permits(&mut self, instance: usize) {
         for permit in self.permits.iter_mut().filter(|permit| permit.instance == instance) {
-            if let Phase::Drawn(right @ Right::Redis { .. })
-            | Phase::Computed(right @ Right::Redis { .. }, _) = &mut permit.phase
+            if let PermitPhase::Drawn(right @ Right::Redis { .. })
+            | PermitPhase::Computed(right @ Right::Redis { .. }, _) = &mut permit.phase
             {
                 *right = Right::Void;
             }

@@ -13,7 +13,6 @@ use larder::protocol::tag::{TagKey, TagToken, are_current};
 use larder::protocol::token::Token;
 
 use crate::model::coherence::Coherence;
-use crate::model::coherence::permit::Permit;
 use crate::model::redis::{Redis, Sent};
 
 /// A version of the database's one row.
@@ -177,6 +176,36 @@ pub(super) enum Phase {
     Done,
 }
 
+/// One permit: its instance and its progress.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Permit {
+    pub(super) instance: usize,
+    pub(super) phase: PermitPhase,
+}
+
+/// How far a permit is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum PermitPhase {
+    Before,
+    Drawn(Right),
+    Computed(Right, Version),
+    Done,
+}
+
+/// What must be unchanged at the put.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Right {
+    /// Redis was lost since the draw, so the put is refused.
+    Void,
+    Redis {
+        standing: Bytes,
+        tags: Vec<TagToken>,
+    },
+    Memory {
+        tags: Vec<TagToken>,
+    },
+}
+
 /// One write.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Write {
@@ -220,7 +249,11 @@ impl State {
             instances: vec![instance; INSTANCES],
             readers: model.readers.iter().map(read).collect(),
             writers: vec![Write::Before; model.writers.len()],
-            permits: model.permits.iter().map(|&instance| Permit::new(instance)).collect(),
+            permits: model
+                .permits
+                .iter()
+                .map(|&instance| Permit { instance, phase: PermitPhase::Before })
+                .collect(),
             relay: None,
             position: 0,
             left: Left {

@@ -11,22 +11,13 @@ use larder::policy::Policy;
 use larder::protocol::rules::ProtocolRule;
 use larder::receipt::Delivery;
 use larder_sql::database::Database;
-use larder_sql::journal::{SqlJournal, Table};
+use larder_sql::journal::SqlJournal;
 
 use crate::history::Key;
 use crate::torture::instance::Settings;
 use crate::torture::instance::hands::Hand;
 use crate::torture::instance::release::Value;
-
-/// A tag of all lists, beside their class's own.
-const TEAMS: &str = "teams";
-
-/// What the database journals for the tables of the torture: an item is one entry, and a team that changed takes all
-/// lists with it.
-pub fn journalled() -> [Table; 2] {
-    let item = Table::new("item").entry("items", &["id"]).unique(&["id"]);
-    [item, Table::new("team").tag(TEAMS).unique(&["id"])]
-}
+use crate::torture::schema::{LISTS_TAG, journalled};
 
 /// One instance's cache and its classes.
 pub(super) struct Caches {
@@ -57,7 +48,7 @@ impl Caches {
         let policy = Policy::ttl(ages).absent_for(ages);
         Ok(Caches {
             items: cache.class("items").policy(policy).codec(Codec::Postcard).open()?,
-            lists: cache.class("lists").policy(policy).codec(Codec::Postcard).tagged(TEAMS).open()?,
+            lists: cache.class("lists").policy(policy).codec(Codec::Postcard).tagged(LISTS_TAG).open()?,
             cache,
         })
     }
@@ -74,7 +65,7 @@ impl Caches {
         // Whether everybody knows matters to a write; here nothing has changed.
         let _receipt = match hand {
             Hand::Key => self.items.invalidate(&key).await,
-            Hand::Tag => self.cache.invalidate_tag(TEAMS).await,
+            Hand::Tag => self.cache.invalidate_tag(LISTS_TAG).await,
             Hand::Class => self.items.invalidate_all().await,
             Hand::Matching => self.cache.invalidate_matching(&format!("items:{key}*")).await?,
             Hand::Everything => self.cache.clear().await,
