@@ -42,13 +42,13 @@ impl Setup {
         Duration::from_millis(self.bound_ms)
     }
 
-    /// How many releases run side by side: a planted fault may need two.
+    /// How many releases run side by side. Some inserted faults need two.
     pub fn releases(&self) -> u16 {
         let needs_two = self.plant == Some(Plant::Without(ProtocolRule::ComparesDigests));
         if needs_two { 2 } else { self.releases }
     }
 
-    /// Whether there is a second database: without a Redis it would share nothing with the first one.
+    /// Whether there is a second database. Without a Redis it would share nothing with the first one.
     pub fn has_second_database(&self) -> bool {
         self.has_redis() && self.second_database == Switch::On
     }
