@@ -1,4 +1,4 @@
-//! Which schemas a program starts on, on both databases.
+//! Tests which schemas a program accepts at its start, on both databases.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use sqlx::migrate::{Migration, MigrationType};
 use super::*;
 use crate::error::ErrorKind;
 
-/// A program that knows these migrations, numbered from 1.
+/// The migrations of a program that knows these, numbered from 1.
 fn program(migrations: &[&str]) -> Migrations {
     let of = |(index, sql): (usize, &&str)| {
         let sql = sqlx::AssertSqlSafe((*sql).to_owned()).into_sql_str();
@@ -65,7 +65,7 @@ async fn what_was_changed_or_is_not_ours_is_refused(database: &Database) {
     let changed = program(&["CREATE TABLE guests (id BIGINT PRIMARY KEY)", SILENT]);
     let said = refused(database, changed).await;
     assert!(said.contains("migration 1 of this database is not the one"), "{said}");
-    // A gap among those that are known is no later program.
+    // An unknown migration below a known one does not come from a later program.
     let gap = program(&[GUESTS, SILENT, "SELECT 1"]);
     let without = |migrator: &Migrator| {
         let left = migrator.iter().filter(|one| one.version != 2).cloned().collect();
