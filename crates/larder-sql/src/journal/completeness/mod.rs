@@ -1,13 +1,15 @@
-//! Whether the journal is complete: what that rests on, what is wrong with it, and what mends it.
+//! Checks whether the journal is complete: what completeness depends on, the defects, and their remedies.
 //!
-//! Silence says "nothing changed" only while triggers stand on every declared table and their rows reach the outbox. So
-//! each pass *attests* that, in the statement that asks for new rows: a digest of the catalog's rows about the outbox, the
-//! triggers and their functions, with the numbers of the transactions that wrote them, so that off and on again between two
-//! passes shows too. A position carries its attestation; under another one it is unknown. A new attestation is followed by an
-//! *inspection*, which finds defects; while there are any, nothing is certified.
+//! An outbox without new rows proves that nothing changed only if every declared table has its triggers and their rows
+//! reach the outbox. So each poll computes an *attestation* in the statement that reads new rows: a digest of the
+//! catalog's rows about the outbox, the triggers and their functions. It includes the numbers of the transactions that
+//! wrote those rows, so it also shows a trigger that was switched off and on again between two polls. A position
+//! contains its attestation; if the attestation has changed, the changes since the position are unknown. After a new
+//! attestation the journal runs an *inspection*, which finds defects; while there are defects, each poll fails and the
+//! relay certifies nothing.
 //!
-//! Invariant `silence_is_attested`: no answer says [`Changes::Known`](larder::journal::Changes::Known) unless what the
-//! journal's completeness rests on is, in the answer's snapshot, what it was in the position's.
+//! Invariant `silence_is_attested`: if an answer is [`Changes::Known`](larder::journal::Changes::Known), the
+//! attestation in the answer's snapshot equals the attestation in the position.
 
 pub(super) mod postgres;
 pub(super) mod sqlite;
@@ -46,12 +48,14 @@ impl Defect {
         Defect { remedy: Some(sql.into()), ..self }
     }
 
-    /// larder applies this remedy unasked: it only restores ALWAYS, which `ENABLE TRIGGER ALL` takes away as a side effect.
+    /// The journal applies this remedy by itself. Only for remedies that restore ALWAYS, which `ENABLE TRIGGER ALL`
+    /// removes as a side effect.
     fn at_once(self) -> Self {
         Defect { is_harmless_to_mend: true, ..self }
     }
 
-    /// The SQL that mends it, for a role that owns the tables; `None` where the application's own migrations have to.
+    /// The SQL that mends the defect, for a role that owns the tables; `None` if only the application's migrations can
+    /// mend it.
     pub fn remedy(&self) -> Option<&str> {
         self.remedy.as_deref()
     }
@@ -68,12 +72,13 @@ impl fmt::Display for Defect {
     }
 }
 
-/// What a pass attests.
+/// The attestation of one poll.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Attestation {
-    /// The digest that positions carry: the same for every role that asks.
+    /// The digest that positions contain. It is the same for every role that asks.
     pub(super) digest: String,
-    /// What it looks like to this role and its search path: `t` or `f`, whether row security is active on the outbox; then which
+    /// The part that depends on the role and its search path: `t` or `f`, whether row security is active on the outbox,
+    /// then which
     /// tables the declared names mean. Empty on SQLite.
     pub(super) role_view: String,
 }
@@ -85,26 +90,26 @@ impl Attestation {
     }
 }
 
-/// What an inspection found.
+/// The result of an inspection.
 #[derive(Clone, Debug)]
 pub(super) struct Inspection {
     pub(super) defects: Vec<Defect>,
-    /// What a write compares before its commit: on PostgreSQL the facts about each relation, as JSON; on SQLite the version
-    /// of the schema.
+    /// What a write transaction compares before its commit: on PostgreSQL the facts about each relation, as JSON; on
+    /// SQLite the version of the schema.
     pub(super) facts: String,
 }
 
-/// What the journals of one database have last found, for its writers.
+/// The last inspection of a database's journals, for its write transactions.
 #[derive(Debug, Default)]
 pub(crate) struct Completeness(
-    /// Guarded by its lock alone: replaced as a whole by each pass, read by each write.
+    /// Each poll replaces it and each write transaction reads it. The lock is never held across an await.
     Mutex<State>,
 );
 
 #[derive(Debug, Default)]
 struct State {
     defects: Vec<Defect>,
-    /// Since when there have been any.
+    /// Since when there have been defects.
     since: Option<SystemTime>,
     episodes: u64,
     facts: Option<String>,
@@ -129,13 +134,14 @@ impl Completeness {
         state.facts = Some(inspection.facts.clone());
     }
 
-    /// Only in a proof: writers look at nothing.
+    /// Only for a proof: removes the facts, so that write transactions compare nothing.
     #[cfg(feature = "proof")]
     pub(super) fn forget(&self) {
         *self.lock() = State::default();
     }
 
-    /// A write changed rows that the journal may not have. Stands until the next pass.
+    /// Adds a defect: a write transaction changed rows that the journal may not have. The next poll inspects again and
+    /// replaces it.
     pub(super) fn note_silence(&self) {
         let silence = Defect::new(
             "a transaction changed rows of a declared table whose triggers are not as they were inspected",
@@ -161,12 +167,12 @@ impl Completeness {
         self.lock().episodes
     }
 
-    /// What to compare before a commit; `None` where no journal was opened.
+    /// What to compare before a commit; `None` if no journal was opened.
     pub(super) fn facts(&self) -> Option<String> {
         self.lock().facts.clone()
     }
 
-    /// The state is whole between any two statements, so a panic elsewhere does not spoil it.
+    /// The state is consistent between any two statements, so a poisoned lock can be used.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
