@@ -108,7 +108,7 @@ impl House {
 }
 
 #[tokio::test]
-async fn what_may_have_been_written_is_dropped_before_the_answer() {
+async fn entries_are_dropped_before_the_answer_to_a_possible_write() {
     let redis = Redis::start().unwrap();
     for redis in [Some(&redis), None] {
         let house = House::new(redis).await;
@@ -137,7 +137,7 @@ fn send(at: SocketAddr, path: &str) -> TcpStream {
 }
 
 #[tokio::test]
-async fn what_a_panicking_handler_wrote_is_dropped() {
+async fn entries_are_dropped_after_a_handler_panics() {
     let house = House::new(None).await;
     let at = house.serve().await;
     assert_eq!(house.read().await, 1);
@@ -146,7 +146,7 @@ async fn what_a_panicking_handler_wrote_is_dropped() {
 }
 
 #[tokio::test]
-async fn what_is_written_after_the_client_hung_up_is_dropped() {
+async fn entries_are_dropped_at_once_and_again_after_a_client_disconnects() {
     let redis = Redis::start().unwrap();
     for redis in [Some(&redis), None] {
         let house = House::new(redis).await;
@@ -213,7 +213,7 @@ impl Write for Lines {
 }
 
 #[tokio::test]
-async fn an_invalidation_is_logged_by_its_rule_and_not_by_whom_it_is_about() {
+async fn an_invalidation_is_logged_with_its_rule_and_without_the_path() {
     let lines = Lines::default();
     let writer = lines.clone();
     let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();

@@ -150,7 +150,7 @@ async fn a_closed_database_is_unavailable(database: &Database, _url: &str) {
 }
 
 #[tokio::test]
-async fn folder_and_file_are_made() {
+async fn a_missing_folder_and_file_are_created() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("deep/er/x y?%.db");
     // Call `sqlite` directly, as `connect` does: a URL cannot contain this path.

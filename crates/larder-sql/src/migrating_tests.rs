@@ -60,7 +60,7 @@ async fn older_programs_start_where_the_schema_says_so(database: &Database) {
     assert!(said.contains("migration 5 ") && said.contains("does not say"), "{said}");
 }
 
-async fn what_was_changed_or_is_not_ours_is_refused(database: &Database) {
+async fn changed_and_unknown_migrations_are_refused(database: &Database) {
     database.migrate(program(&[GUESTS, SILENT])).await.unwrap();
     let changed = program(&["CREATE TABLE guests (id BIGINT PRIMARY KEY)", SILENT]);
     let said = refused(database, changed).await;
@@ -103,7 +103,7 @@ macro_rules! on_both {
 
 on_both!(
     older_programs_start_where_the_schema_says_so,
-    what_was_changed_or_is_not_ours_is_refused,
+    changed_and_unknown_migrations_are_refused,
     a_migration_that_fails_changes_nothing_and_can_be_mended,
 );
 

@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_says_what_a_program_says() {
+    fn a_rules_file_equals_rules_built_in_code() {
         let path = std::env::temp_dir().join(format!("larder-rules-{}.toml", std::process::id()));
         let text =
             "[[rule]]\npath = '/rooms/\\d+'\nmethods = ['POST']\nclasses = ['rooms']\ntags = ['house']\n";
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_with_what_is_allowed() {
+    fn errors_name_the_mistake_and_what_is_allowed() {
         let rule = |rest: &str| format!("[[rule]]\npath = '/a'\n{rest}");
         for (text, named) in [
             (String::new(), vec!["no rule", "[[rule]]"]),

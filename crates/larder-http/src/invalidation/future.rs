@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_an_answer_that_nothing_was_written_drops_nothing() {
+    fn only_client_errors_except_408_drop_nothing() {
         let reasons = [200, 201, 204, 302, 101, 400, 404, 409, 429, 408, 500, 503]
             .map(|status| reason(StatusCode::from_u16(status).unwrap()));
         let (written, failed) = (Some(InvalidationReason::Written), Some(InvalidationReason::Failed));

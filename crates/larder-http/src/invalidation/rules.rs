@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_rules_all_is_dropped_once() {
+    fn tags_of_several_rules_are_each_dropped_once() {
         let rule = |pattern: &str, tags: [&str; 2]| Rule::new(pattern).unwrap().tags(tags).unwrap();
         let rules = Rules::new([rule("/a", ["x", "y"]), rule("/a/b|/c", ["y", "z"])]).unwrap();
         assert_eq!(dropped(&rules, Method::PUT, "/a/b"), ["x", "y", "z"]);
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_meant_however_it_is_encoded() {
+    fn a_path_matches_however_it_is_encoded() {
         let rules = Rules::hotel();
         for path in ["/v1.0/user/%75pdate/7", "/v1%2e0/user/update/7", "/v1.0/user/update/%"] {
             assert!(!dropped(&rules, Method::PUT, path).is_empty(), "{path}");
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_that_cannot_mean_anything_are_refused() {
+    fn rules_that_can_never_apply_are_refused() {
         let rule = || Rule::new("/a").unwrap();
         assert!(matches!(Rules::new([]), Err(RulesError::Empty)));
         assert!(matches!(Rules::new([rule()]), Err(RulesError::Nothing { .. })));

@@ -78,7 +78,7 @@ async fn own_before_none() {
 }
 
 #[tokio::test]
-async fn who_gets_none_at_all_hears_why() {
+async fn a_caller_without_a_connection_gets_the_servers_refusal() {
     let bed = Bed::limited(1);
     let (first, second) = (bed.pool(2), bed.pool(2));
     let lent = first.acquire().await.unwrap();
