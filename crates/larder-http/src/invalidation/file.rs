@@ -1,4 +1,4 @@
-//! The table as a file: TOML, every key checked.
+//! Reads a table of rules from TOML. Unknown keys are errors.
 
 use http::Method;
 use serde::Deserialize;

@@ -1,4 +1,4 @@
-//! The table: URL pattern × method → classes.
+//! The table of rules. It maps URL pattern and method to classes and tags.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -9,7 +9,7 @@ use regex::{Regex, RegexBuilder};
 
 use crate::invalidation::file;
 
-/// What writes; a rule has these methods unless it says otherwise, and may have no other.
+/// The methods that write. A rule has all of them by default, and cannot have others.
 pub const METHODS: [Method; 4] = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
 
 /// Why a table is refused. The message names the rule, what is wrong and what is allowed.
@@ -19,38 +19,38 @@ pub enum RulesError {
     /// The file cannot be read.
     #[error("{path}: {source}")]
     Unreadable {
-        /// Its path.
+        /// The path of the file.
         path: String,
-        /// Why.
+        /// Why it cannot be read.
         source: std::io::Error,
     },
-    /// The text is no table of rules.
-    #[error("the rules are no table of rules: {0}")]
+    /// The text is not a valid table of rules.
+    #[error("this is not a valid table of rules: {0}")]
     Text(#[from] toml::de::Error),
-    /// There is no rule, so that nothing would ever be dropped.
+    /// There is no rule, so the layer would never drop anything.
     #[error(
         "there is no rule: a table begins with [[rule]], and without rules there is no need for the layer"
     )]
     Empty,
-    /// A pattern that is none.
+    /// The pattern is not valid.
     #[error(
         "rule {pattern:?}: {reason}; allowed is a regular expression that a path begins with, such as '/user/.+/activate'"
     )]
     Pattern {
-        /// As it was written.
+        /// The pattern as it was written.
         pattern: String,
         /// What is wrong with it.
         reason: String,
     },
-    /// A method that a rule cannot have.
+    /// The rule has a method that it cannot have.
     #[error("rule {pattern:?}: method {method:?}; allowed are POST, PUT, PATCH and DELETE")]
     Method {
         /// The rule's pattern.
         pattern: String,
-        /// The method; empty when there is none.
+        /// The method; empty if the rule has no method.
         method: String,
     },
-    /// Nothing to drop, or something without a name.
+    /// The rule names nothing to drop, or has an empty name.
     #[error("rule {pattern:?}: it names no class and no tag to drop, or an empty one")]
     Nothing {
         /// The rule's pattern.
@@ -58,7 +58,8 @@ pub enum RulesError {
     },
 }
 
-/// One row: requests of these methods whose path begins with the pattern drop these classes and tags.
+/// One row of the table: a request with one of these methods whose path begins with the pattern drops these classes and
+/// tags.
 ///
 /// # Examples
 ///
@@ -77,17 +78,16 @@ pub struct Rule {
     pattern: String,
     regex: Regex,
     methods: Vec<Method>,
-    /// Classes and tags alike: the name of a class is a tag of all its entries.
+    /// The classes and the tags together, because the name of a class is a tag of all its entries.
     tags: Vec<String>,
 }
 
 impl Rule {
-    /// Begins a rule for paths that begin with `pattern`, as Python's `re.match` understands it. Methods: all of
-    /// [`METHODS`].
+    /// A rule for paths that begin with a match of `pattern`, as in Python's `re.match`. Methods: all of [`METHODS`].
     ///
     /// # Errors
     ///
-    /// [`RulesError::Pattern`] when it is empty or no regular expression.
+    /// [`RulesError::Pattern`] if the pattern is empty or not a regular expression.
     pub fn new(pattern: &str) -> Result<Self, RulesError> {
         let refused = |reason: String| RulesError::Pattern {
             pattern: pattern.to_owned(),
@@ -96,18 +96,18 @@ impl Rule {
         if pattern.is_empty() {
             return Err(refused("the pattern is empty, which every path begins with".to_owned()));
         }
-        // By itself first, so that no parenthesis of it can close ours and leave the anchor.
+        // Compile the pattern alone first, so that none of its parentheses can close the group and escape the anchor.
         Regex::new(pattern).map_err(|error| refused(error.to_string()))?;
         let anchored = RegexBuilder::new(&format!("^(?:{pattern})")).dot_matches_new_line(true).build();
         let regex = anchored.map_err(|error| refused(error.to_string()))?;
         Ok(Rule { pattern: pattern.to_owned(), regex, methods: METHODS.to_vec(), tags: Vec::new() })
     }
 
-    /// Which methods. Default: all of [`METHODS`].
+    /// Sets the methods. Default: all of [`METHODS`].
     ///
     /// # Errors
     ///
-    /// [`RulesError::Method`] for none at all, and for one that does not write.
+    /// [`RulesError::Method`] if there is no method, or one that does not write.
     pub fn methods(self, methods: impl IntoIterator<Item = Method>) -> Result<Self, RulesError> {
         let methods: Vec<Method> = methods.into_iter().collect();
         let refused = methods.iter().find(|method| !METHODS.contains(method)).map(Method::to_string);
@@ -117,7 +117,7 @@ impl Rule {
         }
     }
 
-    /// Drops every entry of these classes too. Default: none.
+    /// Adds classes, all of whose entries are dropped. Default: none.
     ///
     /// # Errors
     ///
@@ -126,7 +126,7 @@ impl Rule {
         self.tags(classes)
     }
 
-    /// Drops every entry under these tags too. Default: none.
+    /// Adds tags, all of whose entries are dropped. Default: none.
     ///
     /// # Errors
     ///
@@ -144,11 +144,11 @@ impl Rule {
     }
 }
 
-/// The table. Of a request that several rules mean, all that they say is dropped.
+/// The table. If several rules match a request, the classes and tags of all of them are dropped.
 #[derive(Clone, Debug)]
 pub struct Rules(Vec<Rule>);
 
-/// What one request has dropped, and by which rules.
+/// The tags that one request drops, and the rules that it matches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RuleMatch {
     pub(super) method: Method,
@@ -161,7 +161,7 @@ impl Rules {
     ///
     /// # Errors
     ///
-    /// [`RulesError::Empty`] without any; [`RulesError::Nothing`] when a rule drops nothing.
+    /// [`RulesError::Empty`] if there is no rule; [`RulesError::Nothing`] if a rule drops nothing.
     pub fn new(rules: impl IntoIterator<Item = Rule>) -> Result<Self, RulesError> {
         let rules: Vec<Rule> = rules.into_iter().collect();
         if rules.is_empty() {
@@ -173,8 +173,8 @@ impl Rules {
         }
     }
 
-    /// The table of the hotel's API, in which `deactivate` stands beside `activate`, and the superadmin's list falls
-    /// whenever the list of users does.
+    /// The table of the hotel's API. `deactivate` has the same rule as `activate`, and each rule that drops the list of
+    /// users also drops the superadmin's list.
     pub fn hotel() -> Self {
         Rules::parse(file::HOTEL).expect("the hotel's table is right, as its test says")
     }
@@ -183,7 +183,7 @@ impl Rules {
     ///
     /// # Errors
     ///
-    /// [`RulesError`], naming what is wrong and what is allowed.
+    /// [`RulesError`], which names what is wrong and what is allowed.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, RulesError> {
         let path = path.as_ref();
         let text = std::fs::read_to_string(path)
@@ -191,18 +191,19 @@ impl Rules {
         Rules::parse(&text)
     }
 
-    /// Reads a table from TOML: `[[rule]]` with `path`, `classes`, `tags` (one of the two at least) and `methods` (all four
-    /// unless said).
+    /// Reads a table from TOML: `[[rule]]` with `path`, at least one of `classes` and `tags`, and `methods` (default:
+    /// all of
+    /// [`METHODS`]).
     ///
     /// # Errors
     ///
-    /// [`RulesError`], naming what is wrong and what is allowed.
+    /// [`RulesError`], which names what is wrong and what is allowed.
     pub fn parse(text: &str) -> Result<Self, RulesError> {
         file::parse(text)
     }
 
-    /// The names in the table that no open class of `cache` has: tags, or slips of the pen. To be asked when all classes have
-    /// been opened.
+    /// The names in the table that no open class of `cache` has. Each is a tag or a typing error. Call it after all
+    /// classes have been opened.
     pub fn unknown_names(&self, cache: &Cache) -> Vec<String> {
         let open: Vec<String> = cache.classes().into_iter().map(|class| class.name).collect();
         let mut names: Vec<String> = self.0.iter().flat_map(|rule| rule.tags.iter().cloned()).collect();
@@ -212,18 +213,18 @@ impl Rules {
         names
     }
 
-    /// What a request of this method and path has dropped; `None` when no rule means it.
+    /// What a request with this method and path drops; `None` if no rule matches it.
     pub(super) fn find_match(&self, method: &Method, path: &str) -> Option<RuleMatch> {
         if !METHODS.contains(method) {
             return None;
         }
-        // As written and as meant: `%75pdate` is `update` to whoever decodes before routing.
+        // Match the path both as written and decoded: a router that decodes first reads `%75pdate` as `update`.
         let decoded = decoded(path);
-        let is_meant = |rule: &&Rule| {
+        let is_match = |rule: &&Rule| {
             rule.methods.contains(method) && (rule.regex.is_match(path) || rule.regex.is_match(&decoded))
         };
         let mut matched = RuleMatch { method: method.clone(), patterns: Vec::new(), tags: Vec::new() };
-        for rule in self.0.iter().filter(is_meant) {
+        for rule in self.0.iter().filter(is_match) {
             matched.patterns.push(rule.pattern.clone());
             for tag in &rule.tags {
                 if !matched.tags.contains(tag) {
@@ -242,7 +243,7 @@ impl Default for Rules {
     }
 }
 
-/// The path with its `%XX` taken for what they stand for.
+/// The path with its `%XX` escapes decoded.
 fn decoded(path: &str) -> Cow<'_, str> {
     if !path.contains('%') {
         return Cow::Borrowed(path);
@@ -253,7 +254,7 @@ fn decoded(path: &str) -> Cow<'_, str> {
         let hex = |at: usize| after.get(at).and_then(|byte| char::from(*byte).to_digit(16));
         match (byte, hex(0), hex(1)) {
             (b'%', Some(high), Some(low)) => {
-                // Two digits of sixteen fit into a byte.
+                // Two hexadecimal digits fit into a byte.
                 bytes.push((high * 16 + low) as u8);
                 rest = &after[2..];
             }
@@ -301,7 +302,7 @@ mod tests {
 
     #[test]
     fn a_pattern_cannot_leave_its_anchor_nor_miss_a_line_break() {
-        assert!(Rule::new("/a)|(?:/b").is_err(), "it closes our parenthesis");
+        assert!(Rule::new("/a)|(?:/b").is_err(), "it closes the rule's own parenthesis");
         let rules = Rules::hotel();
         assert!(!dropped(&rules, Method::POST, "/v1.0/user/7\n/activate").is_empty());
     }

@@ -97,12 +97,12 @@ async fn the_parts_of_a_transaction_in_two_outboxes_have_two_names() {
     }
     assert_eq!(write.touched().await.unwrap(), all([guest("1", "a", None)]));
     let ids = write.commit().await.unwrap();
-    for (journal, from, is_told) in [(&bed.journal, from, true), (&theirs, from_theirs, false)] {
+    for (journal, from, is_own) in [(&bed.journal, from, true), (&theirs, from_theirs, false)] {
         let Changes::Known(changes) = journal.changes_since(Some(&from)).await.unwrap().changes else {
             panic!("unknown")
         };
         assert_eq!(changes.len(), 1);
-        assert_eq!(told.contains(&changes[0].id), is_told, "{changes:?}");
+        assert_eq!(ids.contains(&changes[0].id), is_own, "{changes:?}");
     }
 }
 
