@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: what the journal costs, and larder's figures beside those that other systems print.
+//! `cargo xtask bench`: the cost of the journal, and larder's figures compared with those of other systems' documents.
 
 use std::process::ExitCode;
 
@@ -22,7 +22,7 @@ enum Part {
     Figures(figures::Options),
 }
 
-/// Runs it.
+/// Runs the program.
 pub fn main() -> ExitCode {
     let parts = match Cli::parse().part {
         Some(part) => vec![part],

@@ -1,4 +1,4 @@
-//! The checker against planted faults, and against a slower one that takes the definitions by their words.
+//! The checker against inserted faults, and against a slower one that takes the definitions by their words.
 
 use proptest::prelude::*;
 

@@ -1,9 +1,9 @@
-//! What the orchestrator tells an instance.
+//! The orders that the orchestrator sends to an instance.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// With this word an instance begins every line it says, the first one when it is ready to be told something.
+/// The first word of every line that an instance prints. It prints the first line when it is ready for orders.
 pub const READY: &str = "ready";
 
 /// An order, one word on a line.
