@@ -1,4 +1,4 @@
-//! `cargo xtask torture` and `bench`: build a program of larder-proof for speed, and run it.
+//! `cargo xtask torture`, `bench` and `scale`: build a program of larder-proof in release mode, and run it.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::setup;
 use crate::steps::{command, run as run_command};
 
-/// Whatever the program itself reads and explains.
+/// Arguments for the program. The program's own `--help` describes them.
 #[derive(clap::Args)]
 #[command(disable_help_flag = true)]
 pub(crate) struct Options {
@@ -15,7 +15,7 @@ pub(crate) struct Options {
     arguments: Vec<String>,
 }
 
-/// Runs `program`; succeeds when it does.
+/// Runs `program`. Succeeds if the program succeeds.
 pub(crate) fn run(root: &Path, program: &str, options: &Options) -> Result<()> {
     setup::packages(root)?;
     let words = ["run", "--release", "--quiet", "--package", "larder-proof", "--bin", program, "--"];

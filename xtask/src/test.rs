@@ -1,4 +1,4 @@
-//! `cargo xtask test`: the whole verification, the same on a laptop and in CI.
+//! `cargo xtask test`: the complete verification, the same on a laptop and in CI.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::setup;
 use crate::steps::{Steps, command, run as run_command};
 use crate::tidy;
 
-/// Of `cargo xtask test`.
+/// The options of `cargo xtask test`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Run every step, also after one has failed
@@ -20,12 +20,12 @@ pub(crate) struct Options {
     nextest: Vec<String>,
 }
 
-/// Everything, in the order of what fails fastest.
+/// Runs all steps. Steps that fail fast come first.
 pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     let cargo = |args: &[&str]| command(root, "cargo", args);
-    // Some of the tests say nothing about all of the requirements.
-    let is_whole = options.nextest.is_empty();
-    let mut steps = Steps::new(if is_whole { 10 } else { 9 }, options.keep_going);
+    // If only some tests run, the requirements cannot be checked.
+    let is_complete = options.nextest.is_empty();
+    let mut steps = Steps::new(if is_complete { 10 } else { 9 }, options.keep_going);
 
     steps.step("set-up", || setup::run(root));
     steps.step("format", || run_command(&mut cargo(&["fmt", "--all", "--check"])));
@@ -37,8 +37,8 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
         run_command(&mut cargo(&["clippy", "-p", "larder", "--no-default-features", "--", "-D", "warnings"]))
     });
 
-    // One server for all tests: nextest gives each a process of its own, and a start takes two seconds. It
-    // stops when this function ends; if we are killed instead, by Ctrl-C say, its watchdog stops it.
+    // One server for all tests: nextest runs each test in its own process, and a server takes two seconds to start. It
+    // stops when this function ends; if this process is killed, for example by Ctrl-C, the server's watchdog stops it.
     let postgres = steps.step("throw-away PostgreSQL", Postgres::start);
     let with_postgres = |args: &[&str]| {
         let mut command = cargo(args);
@@ -48,12 +48,12 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
         command
     };
     steps.step("tests", || {
-        let profile = if is_whole { "whole" } else { "default" };
+        let profile = if is_complete { "whole" } else { "default" };
         run_command(
             with_postgres(&["nextest", "run", "--workspace", "--profile", profile]).args(&options.nextest),
         )
     });
-    if is_whole {
+    if is_complete {
         steps.step("requirements", || tidy::requirements(root));
     }
     steps.step("examples in the docs", || run_command(&mut with_postgres(&["test", "--doc", "--workspace"])));

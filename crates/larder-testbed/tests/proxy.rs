@@ -1,4 +1,4 @@
-//! The proxy, in front of a real redis-server.
+//! The proxy in front of a real redis-server.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
 
@@ -84,7 +84,7 @@ fn a_slow_link_is_slow_until_it_heals() {
 #[test]
 fn what_follows_closely_is_delayed_no_longer_than_what_went_before() {
     let redis = Redis::start().unwrap();
-    // Several times what is read at once: one delay for each part would be seconds.
+    // Several times the size of one read: if each part had its own delay, the sum would be seconds.
     let long = "x".repeat(4 << 20);
     redis.command(&["SET", "long", &long]).unwrap();
     let proxy = Proxy::start(redis.port()).unwrap();

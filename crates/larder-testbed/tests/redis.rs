@@ -86,12 +86,12 @@ fn dropped_it_leaves_no_process_and_no_folder() {
     assert!(!std::fs::exists(format!("/proc/{pid}")).unwrap());
 }
 
-/// Starts this very test again as a child that owns a server, kills the child, and looks for the server.
+/// Starts this test again as a child process that has a server, kills the child, and checks that the server ends.
 #[test]
 fn no_server_outlives_a_killed_parent() {
     const CHILD: &str = "LARDER_TESTBED_CHILD";
     if std::env::var_os(CHILD).is_some() {
-        // The server is started by a thread that ends: only the end of the process may matter.
+        // A thread that ends starts the server: the end of the thread must not end the server.
         let redis = std::thread::spawn(|| Redis::start().unwrap()).join().unwrap();
         let folder = redis.command(&["CONFIG", "GET", "dir"]).unwrap().replace("dir\n", "");
         println!("\nserver {} {folder}", redis.port());

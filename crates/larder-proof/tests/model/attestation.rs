@@ -1,4 +1,4 @@
-//! Mutants of the attestation, which three models share.
+//! Mutants of the attestation, whose rules three models share.
 
 use super::*;
 

@@ -30,7 +30,7 @@ fn takeovers(base: &impl Fn() -> Failover) -> Vec<(&'static str, Failover)> {
             Failover { transactions: 1, fillers: vec![0], passes: vec![2], promotions: 1, ..base() },
         ),
         (
-            "demoted and promoted again during a TELL",
+            "demoted and promoted again during a propagation",
             Failover {
                 transactions: 1,
                 fillers: vec![0],
