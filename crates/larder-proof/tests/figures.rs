@@ -63,7 +63,7 @@ fn every_figure_is_measured_and_the_database_is_asked_a_fifth_as_often() {
 }
 
 #[test]
-fn what_makes_no_sense_is_refused() {
+fn meaningless_options_are_refused() {
     for options in
         ["figures --distance-ms -1", "figures --distance-ms NaN", "figures --users 199", "nonsense"]
     {

@@ -94,7 +94,7 @@ macro_rules! plants {
         })*
 
         #[test]
-        fn every_plant_has_a_test() {
+        fn every_inserted_fault_has_a_test() {
             assert_eq!(Plant::all().map(|plant| plant.to_string()).collect::<Vec<_>>(), [$($name),*]);
         }
     };
@@ -117,7 +117,7 @@ plants! {
 }
 
 #[test]
-fn in_peace_every_promise_is_kept_and_every_branch_is_taken() {
+fn without_faults_every_promise_is_kept_and_every_branch_is_taken() {
     let report = torture(&options(5));
     assert!(report.is_success(), "{report}");
 }
@@ -143,7 +143,7 @@ fn instances_on_one_sqlite_file_keep_their_promises() {
 }
 
 #[test]
-fn a_silent_journal_without_redis_brings_nothing_stale() {
+fn a_silent_journal_without_redis_causes_no_stale_read() {
     let of_sqlite = ["silence-triggers", "clean-outbox", "swap-table"].map(|nemesis| (Kind::Sqlite, nemesis));
     for (database, nemesis) in [(Kind::Postgres, "silence-triggers")].into_iter().chain(of_sqlite) {
         let nemesis = nemesis.parse().unwrap();

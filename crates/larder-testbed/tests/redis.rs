@@ -42,7 +42,7 @@ fn a_directive_it_refuses_is_quoted() {
 }
 
 #[test]
-fn paused_it_stands_still_and_resumed_it_answers() {
+fn a_paused_server_does_not_answer_until_it_is_resumed() {
     let redis = Redis::start().unwrap();
     redis.pause().unwrap();
     redis.pause().unwrap();

@@ -42,7 +42,7 @@ def made(**user):
 
 
 class Caller:
-    """Somebody of the kind that is asked for, logged in."""
+    """A user or API key of the requested kind, logged in."""
 
     def __init__(self):
         name = f"{KIND}-{os.getpid()}-{next(numbers)}"
@@ -63,7 +63,7 @@ class Caller:
         return answer.status_code == 200 and answer.json()["role"] == ROLE
 
     def real(self, path):
-        """What this caller would send of its own."""
+        """The body with real values of this caller; None if the path needs none."""
         credential = self.headers.get("X-API-Key", self.tokens["access_token"])
         return {
             "/api/v1/auth/login": {"email": self.email, "password": PASSWORD},
@@ -89,7 +89,7 @@ class Run:
         return self.caller
 
     def stand_by(self):
-        # 409 while the one before is there.
+        # The answer is 409 while the previous one exists.
         made(email=f"{VICTIM}-{next(numbers)}@example.com", username=f"v{os.getpid()}-{next(numbers)}", external_id=VICTIM)
 
 

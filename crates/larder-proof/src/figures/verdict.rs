@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_has_to_be_short_at_its_slowest_and_to_gain_as_much() {
+    fn a_time_is_beaten_if_its_p99_is_shorter_and_its_reduction_as_large() {
         assert!(beats(10.0, 2.0, 19.99));
         assert!(!beats(10.0, 2.0, 20.0), "its slow answers are as slow as theirs");
         assert!(!beats(10.0, 2.01, 3.0), "it gains less");
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn where_a_document_prints_no_time_the_gain_alone_counts() {
+    fn without_a_documented_time_only_the_reduction_counts() {
         let claim = TimeClaim { after_ms: None, ..CLAIM };
         let (slow, fast) = (Quantiles { p50: 10.0, p99: 10.0 }, Quantiles { p50: 1.0, p99: 99.0 });
         assert!(claim.is_beaten(slow, fast) && !claim.is_beaten(fast, slow));
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_not_beaten_fails_all_and_is_named() {
+    fn one_figure_that_is_not_beaten_fails_all_and_is_named() {
         let (line, is_kept) = summary([("a", true), ("b", true)].into_iter());
         assert!(is_kept && line.ends_with("all 2 figures of the documents are beaten"), "{line}");
         let (line, is_kept) = summary([("a", true), ("b", false), ("c", false)].into_iter());

@@ -167,7 +167,8 @@ impl Process {
             return true;
         }
         let was_known = self.inspected == Some((attested, true));
-        // A known defect is looked at again now and then; here always, which fails less often.
+        // The product inspects a known defect again every 5 s. The model does so in each poll, so fewer polls fail,
+        // which is the harder case.
         if self.inspected != Some((attested, false)) {
             let was_hidden = attested.is_hidden && care.hidden_fails_its_pass;
             self.inspected = Some((attested, was_hidden || !now.is_complete()));

@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plants_go_by_the_names_of_the_mutants() {
+    fn faults_have_the_names_of_the_mutants() {
         assert_eq!("plain-set".parse(), Ok(Plant::Without(ProtocolRule::FillComparesLease)));
         assert_eq!("naive".parse(), Ok(Plant::Naive));
         assert!("rose".parse::<Plant>().unwrap_err().contains("blind-join"));

@@ -314,7 +314,7 @@ mod care {
     }
 
     #[test]
-    fn name_that_comes_after_its_unlinking_is_caught() {
+    fn name_set_after_its_unlink_is_caught() {
         let care = failover::Care { names_come_with_unlinking: false, ..Default::default() };
         catch_failover("name-after-unlinking", care, "position_is_true");
     }

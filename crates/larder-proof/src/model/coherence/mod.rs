@@ -213,9 +213,9 @@ pub enum Action {
     Commit(usize),
     /// A writer drops the copies in memory, before UNLINK.
     DropCopies(usize),
-    /// Redis runs a writer's `TELL` script.
+    /// Redis runs a writer's `UNLINK_AND_RECORD` script.
     Unlink(usize),
-    /// `TELL` fails.
+    /// `UNLINK_AND_RECORD` fails.
     Fail(usize),
     /// A writer drops the copies again and acknowledges.
     Acknowledge(usize),

@@ -112,8 +112,7 @@ impl State {
         self.send(model, nth, id);
     }
 
-    /// Records the shards' sequences, then sends the tracked read. Both and Redis's part are one step, because a push
-    /// between them could only refuse the insertion.
+    /// Records the sequences and sends the tracked read in one step: a push in between could only refuse the insertion.
     fn send(&mut self, model: &Coherence, nth: usize, id: FlightId) {
         let from = self.readers[nth].instance;
         let keys = keys(model.tagged);

@@ -5,7 +5,8 @@
 //! contains the set of transactions that its load saw, so the properties compare each node's position and watermark
 //! with its entry.
 //!
-//! A writer's `TELL` and a relay's poll interact only through a node's contents: `TELL` unlinks and sets a key with the
+//! A writer's `UNLINK_AND_RECORD` and a relay's poll interact only through a node's contents: `UNLINK_AND_RECORD`
+//! unlinks and sets a key with the
 //! transaction's name, and the relay then skips that transaction. A relay's step has the name of its command, such as
 //! [`Action::Unlink`].
 //!
@@ -238,7 +239,8 @@ impl Branch {
 pub enum Action {
     /// The transaction commits.
     Commit(u8),
-    /// The `TELL` of its writer runs at the node. The write is acknowledged `sent` if the writer may use that node.
+    /// The `UNLINK_AND_RECORD` of its writer runs at the node. The write is acknowledged `sent` if the writer may use
+    /// that node.
     Tell(u8, usize),
     /// Only for a mutant: the name is set in a step after the UNLINK.
     Name(u8),

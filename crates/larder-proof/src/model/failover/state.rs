@@ -41,7 +41,8 @@ pub struct State {
     pub(super) propagated: Seen,
     /// Which writes were acknowledged `sent`.
     pub(super) acknowledged: Seen,
-    /// Only where a name comes later than its UNLINK: the process that was told.
+    /// Only for the mutant that sets a name after its UNLINK: the run id of the node to which the change was
+    /// propagated.
     pub(super) unnamed: [Option<u8>; 2],
     pub(super) nodes: [Node; 2],
     pub(super) saved: Option<Redis>,

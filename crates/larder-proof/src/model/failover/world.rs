@@ -29,7 +29,7 @@ impl State {
             let may_propagate =
                 !is_foreign && committed & 1 << transaction != 0 || !model.care.names_come_after_commit;
             if may_propagate && self.propagated & 1 << transaction == 0 {
-                // A path that never takes this step models a writer that died between COMMIT and `TELL`.
+                // A path that never takes this step models a writer that died between COMMIT and UNLINK.
                 actions.extend([Action::Tell(transaction, 0), Action::Tell(transaction, 1)]);
             }
             if self.unnamed[usize::from(transaction)].is_some() {
@@ -82,7 +82,8 @@ impl State {
         self.journal_turns(actions);
     }
 
-    /// The script `TELL`. It does not check whether the node may be used, because it may have been sent while that was
+    /// The script `UNLINK_AND_RECORD`. It does not check whether the node may be used, because it may have been sent
+    /// while that was
     /// so. Only the acknowledgement checks it, for the writer's instance.
     pub(super) fn tell(&mut self, model: &Failover, transaction: u8, at: usize) {
         let bit = 1 << transaction;
@@ -115,7 +116,7 @@ impl State {
         }
     }
 
-    /// The second half of `TELL`. It is a separate step only for a mutant.
+    /// The second half of `UNLINK_AND_RECORD`. It is a separate step only for a mutant.
     pub(super) fn name(&mut self, transaction: u8) {
         let Some(run) = self.unnamed[usize::from(transaction)].take() else { return };
         for node in self.nodes.iter_mut().filter(|node| node.run == run && node.is_master) {

@@ -138,11 +138,11 @@ pub enum Action {
     Inspect,
     /// The journal does not answer.
     Fail,
-    /// It takes the names.
+    /// It takes the remembered ids.
     Take,
-    /// It drops what has not been told.
+    /// It drops the key if a change has not been applied.
     Follow,
-    /// It vouches for memory.
+    /// It extends the validity of memory.
     Grant,
     /// The triggers go off.
     Silence,

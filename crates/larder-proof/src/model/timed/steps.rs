@@ -222,7 +222,8 @@ impl State {
         }
     }
 
-    /// `TELL`: unlinks and sets the name. If the position has already seen the commit, no relay reads its name, so it
+    /// `UNLINK_AND_RECORD`: unlinks and sets the name. If the position has already seen the commit, no relay reads its
+    /// name, so it
     /// is
     /// left out. A commit without a row has no name.
     pub(super) fn tell(&mut self, commit: u8, nth: usize) {
