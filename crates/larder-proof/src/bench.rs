@@ -6,8 +6,9 @@ use clap::{Parser, Subcommand};
 
 use crate::{cost, figures, terminal};
 
-/// Measure larder: what its journal costs, and its figures beside those that three older systems print. Exits 0 only when all that was
-/// measured is as good as it has to be.
+/// Measure larder: the cost of its journal, and its figures compared with those of three older systems. Exits 0 only if
+/// all
+/// figures are within their limits.
 #[derive(Parser)]
 #[command(name = "cargo xtask bench", bin_name = "cargo xtask bench", flatten_help = true)]
 struct Cli {

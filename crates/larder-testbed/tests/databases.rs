@@ -1,4 +1,4 @@
-//! The throw-away databases, against a real PostgreSQL and the sqlite3 shell.
+//! The temporary databases, with a real PostgreSQL and the sqlite3 shell.
 
 use std::net::{Ipv4Addr, TcpStream};
 

@@ -1,4 +1,4 @@
-//! The throw-away Redis, against a real redis-server.
+//! The temporary Redis, with a real redis-server.
 
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ fn listening(port: u16) -> bool {
 }
 
 #[test]
-fn it_answers_commands() {
+fn a_server_answers_commands() {
     let redis = Redis::start().unwrap();
     assert_eq!(redis.url(), format!("redis://127.0.0.1:{}/0", redis.port()));
     assert_eq!(redis.command(&["SET", "k", "v"]).unwrap(), "OK");

@@ -1,7 +1,7 @@
-"""Hooks of schemathesis: who sends the requests, and what a request needs that chance does not find.
+"""Hooks of schemathesis: the credentials of the requests, and values that random data does not hit.
 
-A request may end its sender's own session, role or account. So whoever is answered 401 or 403 is looked at, and when it is
-not what it was, somebody new of the same kind goes on.
+A request may end its sender's own session, role or account. So after an answer of 401 or 403 the hooks check the caller, and
+replace it by a new one of the same kind if its session or role has changed.
 """
 
 import atexit
@@ -77,7 +77,7 @@ class Caller:
 
 
 class Run:
-    """The present caller, and somebody whom requests are about."""
+    """The current caller, and a user that requests are about."""
 
     def __init__(self):
         self.caller = None
@@ -126,7 +126,7 @@ def after_call(context, case, response):
 
 @atexit.register
 def tell():
-    """A run in which everything is refused finds nothing: how far this one came stands beside its result."""
+    """Counts what was answered: a run in which every request is refused finds nothing."""
     if run.asked:
         missed = ", ".join(sorted(run.asked - run.done))
         print(f"  {len(run.done)} of {len(run.asked)} operations did what was asked; not: {missed or 'none'}")

@@ -36,7 +36,7 @@ impl Plant {
         )
     }
 
-    /// The rules that are left.
+    /// The rules that are not broken.
     pub fn rules(self) -> ProtocolRules {
         match self {
             Plant::Without(rule) => ProtocolRules::without(rule),

@@ -99,8 +99,8 @@ impl SqlPool {
         Self { core: Arc::new(core), share: None, frame: None }
     }
 
-    /// The same connections, of which users of this clone hold at most `share` at once, and whose single statements run
-    /// within a transaction that `frame` opens.
+    /// A pool with the same connections. Users of this clone hold at most `share` of them at once, and its single
+    /// statements run within a transaction that `frame` opens.
     pub(crate) fn sharing(&self, share: u32, frame: &'static str) -> Self {
         let share = Some(Arc::new(Semaphore::new(share as usize)));
         Self { core: self.core.clone(), share, frame: Some(frame) }

@@ -81,9 +81,7 @@ impl State {
     pub(super) fn unlink(&mut self, model: &Coherence, nth: usize) {
         let Write::Dropped(version) = self.writers[nth] else { return };
         self.tell(model);
-        // `UNLINK_AND_RECORD` sets the name in the same step. A name at or below the relay's position is never read, so
-        // leave it
-        // out.
+        // The script sets the name in the same step. No relay reads a name at or below its position, so leave it out.
         if model.has_relay() && version > self.position {
             self.redis.set(&name(version), Bytes::new());
         }

@@ -17,7 +17,7 @@ pub use state::State;
 /// The bounds of one exploration, and the rules it keeps.
 #[derive(Clone, Debug)]
 pub struct Memory {
-    /// The protocol, perhaps without a rule.
+    /// The protocol's rules, of which one may be broken.
     pub rules: ProtocolRules,
     /// The model's own rules; see [`Care`].
     pub care: Care,
@@ -134,7 +134,7 @@ pub enum Action {
     Count,
     /// It asks the journal.
     ChangesSince,
-    /// The journal is inspected, if another attestation asks for it.
+    /// The journal is inspected if the attestation has changed.
     Inspect,
     /// The journal does not answer.
     Fail,
@@ -144,11 +144,11 @@ pub enum Action {
     Follow,
     /// It extends the validity of memory.
     Grant,
-    /// The triggers go off.
+    /// The triggers are switched off.
     Silence,
-    /// They are on again.
+    /// The triggers are switched on again.
     Mend,
-    /// Row security hides the outbox, or no longer.
+    /// Row security hides the outbox, or shows it again.
     Hide(bool),
 }
 
@@ -167,7 +167,8 @@ impl Memory {
         }
     }
 
-    /// All that is explored: two own writes, or one and another's, and [`Memory::silences`].
+    /// All scenarios: one or two writes of this process, one with a commit by another program, and
+    /// [`Memory::silences`].
     pub fn all(rules: ProtocolRules, care: Care) -> Vec<(&'static str, Memory)> {
         let base = |writers, foreign| Memory::new(rules, care, writers, foreign);
         let loud = vec![
@@ -178,7 +179,7 @@ impl Memory {
         [loud, Memory::silences(rules, care)].concat()
     }
 
-    /// Those of all in which the journal goes silent, or is hidden from the process.
+    /// The scenarios in which the journal goes silent, or is hidden from the process.
     pub fn silences(rules: ProtocolRules, care: Care) -> Vec<(&'static str, Memory)> {
         let base = |writers, foreign| Memory::new(rules, care, writers, foreign);
         vec![

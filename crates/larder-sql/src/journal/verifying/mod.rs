@@ -24,8 +24,8 @@ impl SqlJournal {
     /// lost ALWAYS, are mended and are no error.
     ///
     /// # Errors
-    /// [`ErrorKind::Declaration`](crate::error::ErrorKind::Declaration), which lists all that is wrong, each with its remedy; else what
-    /// the database says.
+    /// [`ErrorKind::Declaration`](crate::error::ErrorKind::Declaration), which lists every error with its remedy; else
+    /// the database's error.
     ///
     /// # Examples
     ///
@@ -65,16 +65,17 @@ impl SqlJournal {
         )))
     }
 
-    /// What the tables or the classes of `cache` declare wrongly, a sentence each with its remedy. Found are:
+    /// The errors in the declarations of the tables and of the classes of `cache`, each a sentence with its remedy. It
+    /// finds:
     ///
-    /// - entries of classes that were not opened, and tags that are neither the name of an opened class nor a tag of one (unless some class has
-    ///   tags by its keys, which cannot be known);
-    /// - keys of another number of parts, in another order, or of unknown parts;
-    /// - key columns that find one row by several texts, so that a look-up by another than the database's own makes an entry that is never
-    ///   invalidated; also because of the type of the class's key.
+    /// - entries of classes that were not opened;
+    /// - tags that are neither the name nor a tag of an opened class, unless a class computes tags from its keys;
+    /// - keys whose parts differ in number or order from the declared columns, or are unknown;
+    /// - key columns, or key types, with several texts for one value: a look-up by another text than the database's
+    ///   would create an entry that no change invalidates.
     ///
     /// # Errors
-    /// What the database says.
+    /// The database's error.
     pub async fn find_declaration_errors(&self, cache: &Cache) -> Result<Vec<String>, Error> {
         let columns = self.key_columns().await?;
         let classes: BTreeMap<_, _> =
