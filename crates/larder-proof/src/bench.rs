@@ -7,8 +7,7 @@ use clap::{Parser, Subcommand};
 use crate::{cost, figures, terminal};
 
 /// Measure larder: the cost of its journal, and its figures compared with those of three older systems. Exits 0 only if
-/// all
-/// figures are within their limits.
+/// all figures are within their limits.
 #[derive(Parser)]
 #[command(name = "cargo xtask bench", bin_name = "cargo xtask bench", flatten_help = true)]
 struct Cli {
