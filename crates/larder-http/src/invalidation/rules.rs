@@ -192,8 +192,7 @@ impl Rules {
     }
 
     /// Reads a table from TOML: `[[rule]]` with `path`, at least one of `classes` and `tags`, and `methods` (default:
-    /// all of
-    /// [`METHODS`]).
+    /// all of [`METHODS`]).
     ///
     /// # Errors
     ///

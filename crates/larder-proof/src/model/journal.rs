@@ -2,8 +2,7 @@
 //!
 //! It mirrors `SqlJournal::ask` and `WriteTransaction::touched` of larder-sql. A poll reads rows and the attestation in
 //! one snapshot, and inspects afterwards; any step may come between the two. If larder mends a trigger by itself, that
-//! is a
-//! [`Catalog::mend`] between them.
+//! is a [`Catalog::mend`] between them.
 
 use larder::protocol::rules::{ProtocolRule, ProtocolRules};
 

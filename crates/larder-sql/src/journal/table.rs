@@ -116,8 +116,7 @@ impl Table {
 
     /// No two rows have the same values in these columns. Declare the primary key first, then each other unique key,
     /// because SQLite's `INSERT OR REPLACE` deletes conflicting rows without running their triggers. PostgreSQL needs
-    /// only the first, and only for
-    /// [`Table::tag_reading`]. Default: none.
+    /// only the first, and only for [`Table::tag_reading`]. Default: none.
     #[must_use]
     pub fn unique(mut self, columns: &[&str]) -> Self {
         self.unique.push(owned(columns));

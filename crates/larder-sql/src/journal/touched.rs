@@ -46,8 +46,7 @@ impl WriteTransaction {
     /// The touches that the triggers have journalled for this transaction so far, sorted and without duplicates. Call
     /// it right before the commit, which then returns the ids of the changes. It costs one statement. Returns
     /// [`Touch::Everything`] if an outbox row cannot be parsed, or if the transaction changed rows that the journal may
-    /// not have: then
-    /// [`SqlJournal`](crate::journal::SqlJournal) has a defect, and the acknowledgement says `queued`.
+    /// not have: then [`SqlJournal`](crate::journal::SqlJournal) has a defect, and the acknowledgement says `queued`.
     ///
     /// # Errors
     /// [`ErrorKind::NoJournal`](crate::error::ErrorKind::NoJournal) if there is no outbox; else the database's error.

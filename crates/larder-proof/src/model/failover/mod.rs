@@ -6,9 +6,8 @@
 //! with its entry.
 //!
 //! A writer's `UNLINK_AND_RECORD` and a relay's poll interact only through a node's contents: `UNLINK_AND_RECORD`
-//! unlinks and sets a key with the
-//! transaction's name, and the relay then skips that transaction. A relay's step has the name of its command, such as
-//! [`Action::Unlink`].
+//! unlinks and sets a key with the transaction's name, and the relay then skips that transaction. A relay's step has
+//! the name of its command, such as [`Action::Unlink`].
 //!
 //! The journal may go silent: then a commit is in the snapshots but has no row. Relay `n` runs in the process of
 //! instance `n`, or in a process that starts later.

@@ -83,8 +83,7 @@ impl State {
     }
 
     /// The script `UNLINK_AND_RECORD`. It does not check whether the node may be used, because it may have been sent
-    /// while that was
-    /// so. Only the acknowledgement checks it, for the writer's instance.
+    /// while that was so. Only the acknowledgement checks it, for the writer's instance.
     pub(super) fn tell(&mut self, model: &Failover, transaction: u8, at: usize) {
         let bit = 1 << transaction;
         let is_usable = self.usable(usize::from(transaction) % model.instances) == Some(at);

@@ -223,9 +223,7 @@ impl State {
     }
 
     /// `UNLINK_AND_RECORD`: unlinks and sets the name. If the position has already seen the commit, no relay reads its
-    /// name, so it
-    /// is
-    /// left out. A commit without a row has no name.
+    /// name, so it is left out. A commit without a row has no name.
     pub(super) fn tell(&mut self, commit: u8, nth: usize) {
         self.tells -= 1;
         if commit >= self.nodes[nth].position && self.silent & 1 << commit == 0 {
