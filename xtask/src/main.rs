@@ -31,8 +31,7 @@ enum Command {
     Tidy,
     /// Torture the cache with real servers, several instances and faults of every kind; `--help` lists the options
     Torture(proof::Options),
-    /// Measure the cost of the journal, and compare larder's figures with those of other systems; `--help` lists the
-    /// options
+    /// Measure the cost of the journal, and compare larder's figures with those of other systems; `--help` lists its options
     Bench(proof::Options),
     /// Measure whether lists, searches and figures stay fast as the number of users grows; `--help` lists the options
     Scale(proof::Options),

@@ -245,8 +245,7 @@ fn check(what: &str, name: &str, most_bytes: usize) -> Result<(), Error> {
 }
 
 /// A name as a quoted SQL identifier. It must have exactly the letter case of the CREATE TABLE. Only for names that
-/// passed
-/// [`Table::check`].
+/// passed [`Table::check`].
 pub(super) fn quoted(name: &str) -> String {
     format!("\"{name}\"")
 }
