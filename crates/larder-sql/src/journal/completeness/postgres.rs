@@ -97,8 +97,8 @@ macro_rules! attestation {
 
 /// Whether this transaction changed rows that may be missing from the journal. True if a changed relation or the outbox
 /// differs from the inspected facts (`$1`), if a declared name means another table, if row security is active on the
-/// outbox, or if the outbox shows no row: it is never empty, so this statement was planned under row security. The counters may include earlier
-/// transactions of the session. That is safe, because it only makes more relations compare their current facts.
+/// outbox, or if the outbox shows no row: it is never empty, so this statement was planned under row security. The
+/// counters may include earlier transactions of the session, which only makes more relations compare their facts.
 macro_rules! is_silent {
     () => {
         concat!(
