@@ -1,4 +1,4 @@
-//! What a run of the torture can be asked for.
+//! The options of a torture run.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use larder::protocol::rules::ProtocolRule;
 use crate::torture::nemesis::Choice;
 use crate::torture::plant::Plant;
 
-/// A run.
+/// The options of a run.
 #[derive(Args, Clone, Debug)]
 pub struct Options {
     /// How long faults are made; start, quiet time and judgement come on top
@@ -46,13 +46,13 @@ impl Options {
         Duration::from_millis(self.bound_ms)
     }
 
-    /// How many releases run side by side: a planted fault may need two to show.
+    /// How many releases run side by side. Some inserted faults need two.
     pub fn releases(&self) -> u16 {
         let needs_two = self.plant == Some(Plant::Without(ProtocolRule::ComparesDigests));
         if needs_two { 2 } else { self.releases }
     }
 
-    /// Whether there is a second database: without a Redis it would share nothing with the first one.
+    /// Whether there is a second database. Without a Redis it would share nothing with the first one.
     pub fn has_second_database(&self) -> bool {
         self.has_redis() && self.second_database == Switch::On
     }
