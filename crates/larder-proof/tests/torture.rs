@@ -1,7 +1,7 @@
-//! Short tortures: under each nemesis no promise breaks, and each planted fault is caught.
+//! Short torture runs: under each nemesis every promise is kept, and each inserted fault is caught.
 //!
-//! A violation is a proof, so a run that finds one where none may be is never flaky. A planted fault is looked for
-//! until it is found; the limit is many times what that takes.
+//! A violation is a proof, so a run that finds an unexpected one is never flaky. A run looks for an inserted fault
+//! until it finds it; the limit is many times the usual time.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
 
@@ -14,7 +14,7 @@ use larder_proof::torture::report::Report;
 use larder_proof::torture::run;
 use larder_proof::torture::setup::{Kind, Setup, Switch};
 
-/// Short bounds make short runs: what outlasts the bound is over sooner.
+/// A short staleness bound makes runs short, because nemeses last longer than the bound.
 fn setup(seconds: u64) -> Setup {
     Setup {
         seconds,
@@ -32,7 +32,7 @@ fn torture(setup: Setup, nemesis: Choice) -> Report {
     run(&Options { setup, nemesis }, Path::new(env!("CARGO_BIN_EXE_larder-torture"))).unwrap()
 }
 
-/// Branches that were not taken are no matter in so short a run; violations are.
+/// Asserts that there is no violation. A short run need not take every branch.
 fn keeps_its_promises(setup: Setup, nemesis: &str) {
     let report = torture(setup, nemesis.parse().unwrap());
     assert_eq!(report.unkept(), [""; 0], "{report}");
@@ -94,7 +94,7 @@ macro_rules! plants {
         })*
 
         #[test]
-        fn every_plant_has_a_test() {
+        fn every_inserted_fault_has_a_test() {
             assert_eq!(Plant::all().map(|plant| plant.to_string()).collect::<Vec<_>>(), [$($name),*]);
         }
     };
@@ -142,7 +142,7 @@ fn instances_on_one_sqlite_file_keep_their_promises() {
 }
 
 #[test]
-fn a_silent_journal_without_redis_brings_nothing_stale() {
+fn a_silent_journal_without_redis_causes_no_stale_read() {
     let of_sqlite = ["silence-triggers", "clean-outbox", "swap-table"].map(|nemesis| (Kind::Sqlite, nemesis));
     for (database, nemesis) in [(Kind::Postgres, "silence-triggers")].into_iter().chain(of_sqlite) {
         keeps_its_promises(Setup { database, redis: Switch::Off, ..setup(2) }, nemesis);

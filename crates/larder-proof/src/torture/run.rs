@@ -1,4 +1,4 @@
-//! One run: set the stage, strike, rest, look, judge.
+//! One run: starts the stage, makes faults, waits for a quiet time, reads everything once more, and judges.
 #![allow(clippy::print_stdout, reason = "it shows how far it is")]
 
 use std::path::Path;
@@ -15,14 +15,14 @@ use crate::torture::options::Options;
 use crate::torture::report::{Counts, Report};
 use crate::torture::stage::Stage;
 
-/// Tortures as `options` say. `program` is `larder-torture`, which the instances are too.
+/// Runs the torture. `program` is `larder-torture`, which also runs the instances.
 ///
 /// # Errors
 ///
-/// Servers or instances cannot be started, or an instance ended by itself.
+/// Servers or instances cannot be started, or an instance ended unexpectedly.
 pub fn run(options: &Options, program: &Path) -> Result<Report> {
     let choice = match (options.setup.plant, options.nemesis) {
-        // A planted fault is looked for where it shows.
+        // Use the nemesis that makes the inserted fault visible.
         (Some(plant), Choice::All) => plant.nemesis().parse().unwrap_or(Choice::None),
         (_, choice) => choice,
     };
@@ -74,7 +74,7 @@ fn strike(
     }
     nemesis.strike(stage)?;
     strikes.push(Strike { name: nemesis.name, healed: now() });
-    // Instances have to recover, or the next nemesis meets nobody.
+    // Let the instances recover, or the next nemesis finds no work to disturb.
     stage.work_a_while();
     if rand::random() {
         stage.work_a_while();
@@ -82,7 +82,7 @@ fn strike(
     Ok(())
 }
 
-/// The quiet time, and a last look at everything.
+/// The quiet time, then a last read of every key.
 fn finish(stage: &mut Stage) -> Result<Counts> {
     stage.order_all(Order::Calm)?;
     stage.observers.let_write(false);
@@ -93,7 +93,7 @@ fn finish(stage: &mut Stage) -> Result<Counts> {
 
 fn examine(stage: &Stage, options: &Options, strikes: &[Strike]) -> Result<Evaluation> {
     let reads = Reads::so_far(stage.folder.path())?;
-    // Whatever these reads saw is in the database by now, though its writer may still hold the record.
+    // Poll the database: it has every version that these reads saw, even if the writer has not flushed its record yet.
     stage.observers.look()?;
     evaluate(stage.folder.path(), &reads, options.setup.bound(), options.setup.has_redis(), strikes)
 }

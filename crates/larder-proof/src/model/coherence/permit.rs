@@ -1,4 +1,4 @@
-//! Permits, as `engine::permit` takes its steps.
+//! Permits, in the steps of `engine::permit`.
 
 use larder::protocol::frame::{Frame, fingerprint};
 use larder::protocol::lease::{AfterRead, after_read};
@@ -12,12 +12,12 @@ use crate::model::coherence::state::{
 };
 use crate::model::coherence::{Action, Branch, Coherence};
 
-/// Apart from those of reads.
+/// Permit ids that differ from those of reads.
 fn id_of(permit: usize) -> PermitId {
     PermitId(100 + permit as u64)
 }
 
-/// Apart from those of reads.
+/// Tokens that differ from those of reads.
 fn token(permit: usize, kind: u8) -> Token {
     let mut bytes = [0; 16];
     bytes[..3].copy_from_slice(&[100, u8::try_from(permit).unwrap_or(u8::MAX), kind]);
@@ -28,7 +28,7 @@ impl State {
     pub(super) fn permits(&self, model: &Coherence, actions: &mut Vec<Action>) {
         for (nth, permit) in self.permits.iter().enumerate() {
             match &permit.phase {
-                // Another's lease is waited for.
+                // A draw waits while another load holds the lease.
                 PermitPhase::Before if self.instances[permit.instance].is_usable && self.is_leased() => {}
                 PermitPhase::Before => actions.push(Action::Draw(nth)),
                 PermitPhase::Drawn(_) => actions.push(Action::Compute(nth)),
@@ -47,8 +47,8 @@ impl State {
         matches!(self.redis.peek(&key()).map(Frame::parse), Some(Ok(Frame::Lease(_))))
     }
 
-    /// The tracked read, and the script where something has to be set, are one step: were the tags' tokens older than what
-    /// the script sets, they could only refuse the put.
+    /// The tracked read and the script, if it is needed, are one step: if the tags' tokens were older than what the
+    /// script sets, they could only refuse the put.
     pub(super) fn draw(&mut self, model: &Coherence, nth: usize) {
         let at = self.permits[nth].instance;
         let right = if self.instances[at].is_usable {
@@ -85,7 +85,7 @@ impl State {
         self.permits[nth].phase = PermitPhase::Drawn(right);
     }
 
-    /// The computation reads the database at this one instant.
+    /// The computation reads the database at this instant.
     pub(super) fn compute(&mut self, nth: usize) {
         if let PermitPhase::Drawn(right) = &self.permits[nth].phase {
             self.permits[nth].phase = PermitPhase::Computed(right.clone(), self.database);
@@ -136,7 +136,7 @@ impl State {
         self.permits[nth].phase = PermitPhase::Done;
     }
 
-    /// Another stretch: what was drawn in Redis counts no more.
+    /// A new epoch begins: permits that were drawn in Redis are void.
     pub(super) fn cut_permits(&mut self, instance: usize) {
         for permit in self.permits.iter_mut().filter(|permit| permit.instance == instance) {
             if let PermitPhase::Drawn(right @ Right::Redis { .. })

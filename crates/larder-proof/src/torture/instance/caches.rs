@@ -1,4 +1,4 @@
-//! The cache under torture: the one file that knows how the engine is built and told of writes.
+//! The cache under torture: the only file that builds the engine and reports writes to it.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use crate::torture::schema::{LISTS_TAG, journalled};
 /// One instance's cache and its classes.
 pub(super) struct Caches {
     cache: Cache,
-    /// One row each; absent now and then.
+    /// One row each. Every eighth version is absent.
     pub(super) items: Class<Key, Value>,
     /// The sum over a team's rows.
     pub(super) lists: Class<Key, Value>,
@@ -43,7 +43,7 @@ impl Caches {
             builder = builder.rules(plant.rules());
         }
         let cache = builder.build().await?;
-        // No entry goes by itself: what is wrong stays wrong until somebody notices.
+        // No entry expires during a run, so a stale entry stays until a read finds it.
         let ages = Duration::from_secs(3_000);
         let policy = Policy::ttl(ages).absent_for(ages);
         Ok(Caches {
@@ -53,16 +53,16 @@ impl Caches {
         })
     }
 
-    /// Tells the cache of a committed write; the write may be acknowledged with the answer.
+    /// Reports a committed write to the cache. Returns the delivery with which the write is acknowledged.
     pub(super) async fn committed(&self, touches: &[Touch], changes: &[ChangeId]) -> Delivery {
         let invalidation = self.cache.committed(touches, changes);
         let invalidation = if rand::random_bool(0.1) { invalidation.wait() } else { invalidation };
         invalidation.send().await.delivery()
     }
 
-    /// Invalidates by hand, without any write.
+    /// Invalidates by hand, without a write.
     pub(super) async fn invalidate(&self, hand: Hand, key: Key) -> Result<()> {
-        // Whether everybody knows matters to a write; here nothing has changed.
+        // The receipt matters only after a write; here nothing has changed.
         let _receipt = match hand {
             Hand::Key => self.items.invalidate(&key).await,
             Hand::Tag => self.cache.invalidate_tag(LISTS_TAG).await,
@@ -73,7 +73,7 @@ impl Caches {
         Ok(())
     }
 
-    /// `name=count` of what the classes counted.
+    /// The classes' counters as `name=count`.
     pub(super) fn counts(&self) -> String {
         let stats = self.items.stats().plus(&self.lists.stats());
         stats.named().map(|(name, count)| format!("{name}={count}")).collect::<Vec<_>>().join(" ")
