@@ -14,7 +14,12 @@ use crate::freshness::tally::Tally;
 use crate::freshness::{Judge, Writes};
 use crate::history::record::replay;
 use crate::history::{Event, Instance, Key, Nanos, Seen, Version, What, is_absent};
-use crate::torture::run::Strike;
+
+/// One fault that was made and healed.
+pub(super) struct Strike {
+    pub(super) name: &'static str,
+    pub(super) healed: Nanos,
+}
 
 /// The evaluation of a run's history.
 #[derive(Default)]

@@ -12,6 +12,7 @@ pub mod report;
 mod run;
 mod schema;
 mod servers;
+pub mod setup;
 mod stage;
 
 pub use run::run;

@@ -65,7 +65,7 @@ impl Report {
         evaluation: Evaluation,
         counts: Counts,
     ) -> Self {
-        let (plant, bound) = (options.plant, options.bound());
+        let (plant, bound) = (options.setup.plant, options.setup.bound());
         let mut report =
             Report { plant, bound, took, evaluation, counts, unkept: Vec::new(), untaken: Vec::new() };
         report.unkept = report.find_unkept(takes_the_database);
@@ -105,8 +105,8 @@ impl Report {
     }
 
     fn find_untaken(&self, options: &Options) -> Vec<String> {
-        let has_redis = options.has_redis();
-        let has_all = has_redis && options.seconds >= LONG && options.nemesis == Choice::All;
+        let has_redis = options.setup.has_redis();
+        let has_all = has_redis && options.setup.seconds >= LONG && options.nemesis == Choice::All;
         let tally = self.tally();
         let branches = Branch::ALL.into_iter().filter(|branch| has_redis || *branch != Branch::Redis);
         let branches =

@@ -7,20 +7,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use crate::history::Nanos;
 use crate::history::clock::now;
-use crate::torture::evaluation::{Evaluation, Reads, evaluate};
+use crate::torture::evaluation::{Evaluation, Reads, Strike, evaluate};
 use crate::torture::instance::order::Order;
 use crate::torture::nemesis::{Choice, Nemesis};
 use crate::torture::options::Options;
 use crate::torture::report::{Counts, Report};
 use crate::torture::stage::Stage;
-
-/// One fault that was made and healed.
-pub(super) struct Strike {
-    pub(super) name: &'static str,
-    pub(super) healed: Nanos,
-}
 
 /// Runs the torture. `program` is `larder-torture`, which also runs the instances.
 ///
@@ -28,25 +21,25 @@ pub(super) struct Strike {
 ///
 /// Servers or instances cannot be started, or an instance ended unexpectedly.
 pub fn run(options: &Options, program: &Path) -> Result<Report> {
-    let choice = match (options.plant, options.nemesis) {
+    let choice = match (options.setup.plant, options.nemesis) {
         // Use the nemesis that makes the inserted fault visible.
         (Some(plant), Choice::All) => plant.nemesis().parse().unwrap_or(Choice::None),
         (_, choice) => choice,
     };
-    let nemeses = choice.nemeses(options);
+    let nemeses = choice.nemeses(&options.setup);
     if nemeses.is_empty() {
         bail!("the nemesis {choice} does not suit this run: it needs PostgreSQL or a Redis");
     }
     let started = Instant::now();
     let takes_the_database = nemeses.iter().any(|nemesis| nemesis.takes_the_database());
-    let mut stage = Stage::set(options, program, takes_the_database)?;
-    println!("{} instances are at work; nemesis: {choice}", options.instances);
+    let mut stage = Stage::set(&options.setup, program, takes_the_database)?;
+    println!("{} instances are at work; nemesis: {choice}", options.setup.instances);
 
     let mut strikes = Vec::new();
-    let end = Instant::now() + Duration::from_secs(options.seconds);
+    let end = Instant::now() + Duration::from_secs(options.setup.seconds);
     while Instant::now() < end {
         strike(&mut stage, &nemeses, &mut strikes, started)?;
-        if options.plant.is_some() {
+        if options.setup.plant.is_some() {
             let evaluation = examine(&stage, options, &strikes)?;
             if evaluation.tally.violations() > 0 {
                 return Ok(Report::new(
@@ -102,7 +95,7 @@ fn examine(stage: &Stage, options: &Options, strikes: &[Strike]) -> Result<Evalu
     let reads = Reads::so_far(stage.folder.path())?;
     // Poll the database: it has every version that these reads saw, even if the writer has not flushed its record yet.
     stage.observers.look()?;
-    evaluate(stage.folder.path(), &reads, options.bound(), options.has_redis(), strikes)
+    evaluate(stage.folder.path(), &reads, options.setup.bound(), options.setup.has_redis(), strikes)
 }
 
 fn at(started: Instant) -> String {

@@ -6,11 +6,10 @@
 use anyhow::Result;
 use larder_sql::database::Database;
 use larder_sql::dialect::Dialect;
-use larder_sql::journal::migration;
+use larder_sql::journal::{Table, migration};
 use larder_sql::write::WriteTransaction;
 
 use crate::history::{Key, Seen, Version};
-use crate::torture::instance::caches::journalled;
 use crate::torture::keys::{ITEMS, TEAM_ITEMS, TEAMS, list_of, team_of};
 
 const TABLES: &str = "
@@ -30,6 +29,15 @@ const SQLITE_TRIGGER: &str = "
         UPDATE item SET version = OLD.version + 1 WHERE id = NEW.id;
         UPDATE team SET version = version + 1 WHERE id = NEW.team;
     END;";
+
+/// A tag of all lists, beside the name of their class.
+pub(super) const TEAM_TAG: &str = "teams";
+
+/// The declarations for the journal: a change of an item touches one entry, and a change of a team touches all lists.
+pub fn journalled() -> [Table; 2] {
+    let item = Table::new("item").entry("items", &["id"]).unique(&["id"]);
+    [item, Table::new("team").tag(TEAM_TAG).unique(&["id"])]
+}
 
 /// The statements that create the tables. Each item has the version `first`.
 pub(super) fn tables(dialect: Dialect, first: Version) -> Result<String> {

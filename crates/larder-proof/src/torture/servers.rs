@@ -8,8 +8,8 @@ use larder_testbed::{Database, Postgres, Sqlite};
 
 use crate::history::Version;
 use crate::torture::keys::SECOND;
-use crate::torture::options::Kind;
 use crate::torture::schema::tables;
+use crate::torture::setup::Kind;
 
 /// A database with the tables of the torture.
 pub(super) struct Base {

@@ -13,8 +13,8 @@ use crate::history::Instance as Number;
 use crate::torture::child::Child;
 use crate::torture::instance::order::Order;
 use crate::torture::observers::Observers;
-use crate::torture::options::Options;
 use crate::torture::servers::Base;
+use crate::torture::setup::Setup;
 
 /// How many instances the second database has.
 const NEIGHBOURS: usize = 2;
@@ -32,19 +32,19 @@ pub struct Stage {
     pub(super) base: Base,
     pub(super) folder: TempDir,
     pub(super) bound: Duration,
-    options: Options,
+    setup: Setup,
     program: PathBuf,
     next: Number,
 }
 
 impl Stage {
     /// Starts servers, observers and instances. `own_database`: with a database server that may crash.
-    pub(super) fn set(options: &Options, program: &Path, own_database: bool) -> Result<Self> {
+    pub(super) fn set(setup: &Setup, program: &Path, own_database: bool) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("larder-torture-").tempdir()?;
-        let base = Base::fresh(options.database, own_database)?;
-        let second = if options.has_second_database() { Some(base.beside()?) } else { None };
+        let base = Base::fresh(setup.database, own_database)?;
+        let second = if setup.has_second_database() { Some(base.beside()?) } else { None };
         let observers = Observers::start(&base.url(), folder.path())?;
-        let redis = if options.has_redis() { Some(Redis::start()?) } else { None };
+        let redis = if setup.has_redis() { Some(Redis::start()?) } else { None };
         let mut stage = Stage {
             children: Vec::new(),
             neighbours: Vec::new(),
@@ -54,12 +54,12 @@ impl Stage {
             second,
             base,
             folder,
-            bound: options.bound(),
-            options: options.clone(),
+            bound: setup.bound(),
+            setup: setup.clone(),
             program: program.to_owned(),
             next: 0,
         };
-        for nth in 0..usize::from(options.instances) {
+        for nth in 0..usize::from(setup.instances) {
             stage.open_link()?;
             let child = stage.start(nth)?;
             stage.children.push(child);
@@ -95,14 +95,14 @@ impl Stage {
 
     /// The arguments of an instance with `database` and the nth proxy.
     fn settings(&self, database: &str, nth: usize) -> Vec<String> {
-        let bound_ms = self.options.bound_ms.to_string();
+        let bound_ms = self.setup.bound_ms.to_string();
         let mut settings =
             vec!["--database".to_owned(), database.to_owned(), "--bound-ms".to_owned(), bound_ms];
         if let Some(proxy) = self.proxies.get(nth) {
             settings.extend(["--redis".to_owned(), format!("redis://127.0.0.1:{}/0", proxy.port())]);
         }
-        settings.extend(["--releases".to_owned(), self.options.releases().to_string()]);
-        if let Some(plant) = self.options.plant {
+        settings.extend(["--releases".to_owned(), self.setup.releases().to_string()]);
+        if let Some(plant) = self.setup.plant {
             settings.extend(["--plant".to_owned(), plant.to_string()]);
         }
         settings

@@ -13,7 +13,6 @@ use larder::protocol::tag::{TagKey, TagToken, are_current};
 use larder::protocol::token::Token;
 
 use crate::model::coherence::Coherence;
-use crate::model::coherence::permit::Permit;
 use crate::model::redis::{Redis, Sent};
 
 /// A version of the database's one row.
@@ -346,4 +345,39 @@ pub(super) fn entry_of(version: Version, tags: Vec<TagToken>, fill: Token) -> En
     let entry = Entry { fill, header, payload, seal: Seal::default() };
     debug_assert_eq!(Frame::parse(&entry.encode()), Ok(Frame::Entry(entry.clone())));
     entry
+}
+
+/// One permit: its instance and its progress.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Permit {
+    pub(super) instance: usize,
+    pub(super) phase: PermitPhase,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum PermitPhase {
+    Before,
+    Drawn(PermitRight),
+    Computed(PermitRight, Version),
+    Done,
+}
+
+/// What must be unchanged at the put.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum PermitRight {
+    /// Redis was lost since the draw, so the put is refused.
+    Void,
+    Redis {
+        standing: Bytes,
+        tags: Vec<TagToken>,
+    },
+    Memory {
+        tags: Vec<TagToken>,
+    },
+}
+
+impl Permit {
+    pub(super) fn new(instance: usize) -> Self {
+        Permit { instance, phase: PermitPhase::Before }
+    }
 }

@@ -11,21 +11,13 @@ use larder::policy::Policy;
 use larder::protocol::rules::ProtocolRule;
 use larder::receipt::Delivery;
 use larder_sql::database::Database;
-use larder_sql::journal::{SqlJournal, Table};
+use larder_sql::journal::SqlJournal;
 
 use crate::history::Key;
 use crate::torture::instance::Settings;
 use crate::torture::instance::hands::Hand;
 use crate::torture::instance::release::Value;
-
-/// A tag of all lists, beside the name of their class.
-const TEAMS: &str = "teams";
-
-/// The declarations for the journal: a change of an item touches one entry, and a change of a team touches all lists.
-pub fn journalled() -> [Table; 2] {
-    let item = Table::new("item").entry("items", &["id"]).unique(&["id"]);
-    [item, Table::new("team").tag(TEAMS).unique(&["id"])]
-}
+use crate::torture::schema::{TEAM_TAG, journalled};
 
 /// One instance's cache and its classes.
 pub(super) struct Caches {
@@ -56,7 +48,7 @@ impl Caches {
         let policy = Policy::ttl(ages).absent_for(ages);
         Ok(Caches {
             items: cache.class("items").policy(policy).codec(Codec::Postcard).open()?,
-            lists: cache.class("lists").policy(policy).codec(Codec::Postcard).tagged(TEAMS).open()?,
+            lists: cache.class("lists").policy(policy).codec(Codec::Postcard).tagged(TEAM_TAG).open()?,
             cache,
         })
     }
@@ -73,7 +65,7 @@ impl Caches {
         // The receipt matters only after a write; here nothing has changed.
         let _receipt = match hand {
             Hand::Key => self.items.invalidate(&key).await,
-            Hand::Tag => self.cache.invalidate_tag(TEAMS).await,
+            Hand::Tag => self.cache.invalidate_tag(TEAM_TAG).await,
             Hand::Class => self.items.invalidate_all().await,
             Hand::Matching => self.cache.invalidate_matching(&format!("items:{key}*")).await?,
             Hand::Everything => self.cache.clear().await,

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::torture::options::{Kind, Options};
+use crate::torture::setup::{Kind, Setup};
 use crate::torture::stage::Stage;
 
 /// A fault, made once by each call of `strike`.
@@ -187,11 +187,11 @@ impl Nemesis {
         (self.strike)(stage)
     }
 
-    /// Whether a run with `options` has what the nemesis needs.
-    pub fn suits(&self, options: &Options) -> bool {
+    /// Whether a run with `setup` has what the nemesis needs.
+    pub fn suits(&self, setup: &Setup) -> bool {
         self.needs.iter().all(|need| match need {
-            Redis => options.has_redis(),
-            Postgres | Crash => options.database == Kind::Postgres,
+            Redis => setup.has_redis(),
+            Postgres | Crash => setup.database == Kind::Postgres,
         })
     }
 
@@ -223,9 +223,9 @@ impl Choice {
         help
     }
 
-    /// The nemeses of a run with `options`. For [`Choice::None`] the one that makes no fault.
-    pub fn nemeses(self, options: &Options) -> Vec<&'static Nemesis> {
-        let suiting = ALL.iter().filter(|nemesis| nemesis.suits(options));
+    /// The nemeses of a run with `setup`. For [`Choice::None`] the one that makes no fault.
+    pub fn nemeses(self, setup: &Setup) -> Vec<&'static Nemesis> {
+        let suiting = ALL.iter().filter(|nemesis| nemesis.suits(setup));
         match self {
             Choice::All => suiting.collect(),
             Choice::None => vec![&NONE],

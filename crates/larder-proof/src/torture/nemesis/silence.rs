@@ -7,8 +7,8 @@ use anyhow::Result;
 use larder_sql::dialect::Dialect;
 use larder_sql::journal::triggers;
 
-use crate::torture::instance::caches::journalled;
 use crate::torture::keys::ITEMS;
+use crate::torture::schema::journalled;
 use crate::torture::schema::{self, foreign_write};
 use crate::torture::stage::Stage;
 
