@@ -28,13 +28,13 @@ fn setup(seconds: u64) -> Setup {
     }
 }
 
-fn torture(setup: Setup, nemesis: Choice) -> Report {
-    run(&Options { setup, nemesis }, Path::new(env!("CARGO_BIN_EXE_larder-torture"))).unwrap()
+fn torture(options: &Options) -> Report {
+    run(options, Path::new(env!("CARGO_BIN_EXE_larder-torture"))).unwrap()
 }
 
 /// Asserts that there is no violation. A short run need not take every branch.
-fn keeps_its_promises(setup: Setup, nemesis: &str) {
-    let report = torture(setup, nemesis.parse().unwrap());
+fn keeps_its_promises(options: &Options) {
+    let report = torture(options);
     assert_eq!(report.unkept(), [""; 0], "{report}");
     let reads = report.tally().bounded.reads.min(20 * report.tally().fresh.reads);
     assert!(reads > 1_000, "too few to prove anything: {report}");
@@ -44,7 +44,8 @@ fn is_caught(name: &str) {
     let plant: Plant = name.parse().unwrap();
     let nemesis = plant.nemesis().parse().unwrap();
     let second_database = if name == "shared-keys" { Switch::On } else { Switch::Off };
-    let report = torture(Setup { plant: Some(plant), second_database, ..setup(90) }, nemesis);
+    let report =
+        torture(&Options { setup: Setup { plant: Some(plant), second_database, ..setup(90) }, nemesis });
     assert!(report.is_success(), "{report}");
 }
 
@@ -52,7 +53,7 @@ macro_rules! nemeses {
     ($($test:ident: $name:literal,)*) => {
         $(#[test]
         fn $test() {
-            keeps_its_promises(setup(3), $name);
+            keeps_its_promises(&Options { setup: setup(3), nemesis: $name.parse().unwrap() });
         })*
 
         #[test]
@@ -117,14 +118,17 @@ plants! {
 }
 
 #[test]
-fn in_peace_every_promise_is_kept_and_every_branch_is_taken() {
-    let report = torture(setup(5), Choice::None);
+fn without_faults_every_promise_is_kept_and_every_branch_is_taken() {
+    let report = torture(&Options { setup: setup(5), nemesis: Choice::None });
     assert!(report.is_success(), "{report}");
 }
 
 #[test]
 fn two_releases_side_by_side_take_no_entry_of_each_other() {
-    keeps_its_promises(Setup { releases: 2, instances: 3, ..setup(5) }, "none");
+    keeps_its_promises(&Options {
+        setup: Setup { releases: 2, instances: 3, ..setup(5) },
+        nemesis: Choice::None,
+    });
 }
 
 #[test]
@@ -132,26 +136,33 @@ fn two_databases_in_one_namespace_stay_apart() {
     let nemeses =
         ["none", "flush-redis", "promote-replica", "crash-postgres"].map(|name| (Kind::Postgres, name));
     for (database, nemesis) in nemeses.into_iter().chain([(Kind::Sqlite, "none")]) {
-        keeps_its_promises(Setup { database, second_database: Switch::On, ..setup(3) }, nemesis);
+        let nemesis = nemesis.parse().unwrap();
+        let setup = Setup { database, second_database: Switch::On, ..setup(3) };
+        keeps_its_promises(&Options { setup, nemesis });
     }
 }
 
 #[test]
 fn instances_on_one_sqlite_file_keep_their_promises() {
-    keeps_its_promises(Setup { database: Kind::Sqlite, ..setup(3) }, "none");
+    keeps_its_promises(&Options {
+        setup: Setup { database: Kind::Sqlite, ..setup(3) },
+        nemesis: Choice::None,
+    });
 }
 
 #[test]
 fn a_silent_journal_without_redis_causes_no_stale_read() {
     let of_sqlite = ["silence-triggers", "clean-outbox", "swap-table"].map(|nemesis| (Kind::Sqlite, nemesis));
     for (database, nemesis) in [(Kind::Postgres, "silence-triggers")].into_iter().chain(of_sqlite) {
-        keeps_its_promises(Setup { database, redis: Switch::Off, ..setup(2) }, nemesis);
+        let nemesis = nemesis.parse().unwrap();
+        keeps_its_promises(&Options { setup: Setup { database, redis: Switch::Off, ..setup(2) }, nemesis });
     }
 }
 
 #[test]
 fn instances_that_share_only_a_database_keep_their_promises() {
     for database in [Kind::Postgres, Kind::Sqlite] {
-        keeps_its_promises(Setup { database, redis: Switch::Off, ..setup(3) }, "stop-instance");
+        let nemesis = "stop-instance".parse().unwrap();
+        keeps_its_promises(&Options { setup: Setup { database, redis: Switch::Off, ..setup(3) }, nemesis });
     }
 }

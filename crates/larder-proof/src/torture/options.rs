@@ -1,14 +1,14 @@
-//! The options of a torture run.
+//! What a run of the torture can be asked for.
 
 use clap::Args;
 
 use crate::torture::nemesis::Choice;
 use crate::torture::setup::Setup;
 
-/// The options of a run.
+/// A run.
 #[derive(Args, Clone, Debug)]
 pub struct Options {
-    /// Everything but the faults.
+    /// What the faults happen to
     #[command(flatten)]
     pub setup: Setup,
     /// Which faults are made: all of them, none, or one by name

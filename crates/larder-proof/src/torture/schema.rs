@@ -12,9 +12,6 @@ use larder_sql::write::WriteTransaction;
 use crate::history::{Key, Seen, Version};
 use crate::torture::keys::{ITEMS, TEAM_ITEMS, TEAMS, list_of, team_of};
 
-/// A tag of all lists, beside the name of their class.
-pub(super) const LISTS_TAG: &str = "teams";
-
 const TABLES: &str = "
     CREATE TABLE team (id BIGINT PRIMARY KEY, version BIGINT NOT NULL);
     CREATE TABLE item (id BIGINT PRIMARY KEY, team BIGINT, touched BIGINT NOT NULL, version BIGINT NOT NULL);";
@@ -33,10 +30,13 @@ const SQLITE_TRIGGER: &str = "
         UPDATE team SET version = version + 1 WHERE id = NEW.team;
     END;";
 
+/// A tag of all lists, beside the name of their class.
+pub(super) const TEAM_TAG: &str = "teams";
+
 /// The declarations for the journal: a change of an item touches one entry, and a change of a team touches all lists.
-pub(super) fn journalled() -> [Table; 2] {
+pub fn journalled() -> [Table; 2] {
     let item = Table::new("item").entry("items", &["id"]).unique(&["id"]);
-    [item, Table::new("team").tag(LISTS_TAG).unique(&["id"])]
+    [item, Table::new("team").tag(TEAM_TAG).unique(&["id"])]
 }
 
 /// The statements that create the tables. Each item has the version `first`.

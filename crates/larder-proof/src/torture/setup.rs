@@ -1,4 +1,4 @@
-//! What a run of the torture is made of: its servers, its instances, and how long it takes.
+//! What a run of the torture consists of, apart from its faults.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use larder::protocol::rules::ProtocolRule;
 
 use crate::torture::plant::Plant;
 
-/// A run, apart from its faults.
+/// The servers, the instances and their settings.
 #[derive(Args, Clone, Debug)]
 pub struct Setup {
     /// How long faults are made; start, quiet time and judgement come on top

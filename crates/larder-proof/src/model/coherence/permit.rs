@@ -8,7 +8,7 @@ use larder::protocol::tag::{TagToken, are_current};
 use larder::protocol::token::Token;
 
 use crate::model::coherence::state::{
-    PermitPhase, Right, Slot, State, entry_of, expected, key, keys, place, tag, tags_of, token_of,
+    PermitPhase, PermitRight, Slot, State, entry_of, expected, key, keys, place, tag, tags_of, token_of,
 };
 use crate::model::coherence::{Action, Branch, Coherence};
 
@@ -76,11 +76,11 @@ impl State {
             };
             let taken =
                 |tag: &larder::protocol::tag::TagKey| Some(TagToken { tag: tag.clone(), token: present? });
-            Right::Redis { standing, tags: tags_of(model.tagged).iter().filter_map(taken).collect() }
+            PermitRight::Redis { standing, tags: tags_of(model.tagged).iter().filter_map(taken).collect() }
         } else {
             model.take(Branch::DrewInMemory);
             self.instances[at].shards[place(&key())].draw(key(), id_of(nth), tags_of(model.tagged));
-            Right::Memory { tags: self.take_tokens(model, at, token(nth, 2)) }
+            PermitRight::Memory { tags: self.take_tokens(model, at, token(nth, 2)) }
         };
         self.permits[nth].phase = PermitPhase::Drawn(right);
     }
@@ -96,7 +96,7 @@ impl State {
         let PermitPhase::Computed(right, version) = self.permits[nth].phase.clone() else { return };
         let at = self.permits[nth].instance;
         match right {
-            Right::Redis { standing, tags } if self.instances[at].is_usable => {
+            PermitRight::Redis { standing, tags } if self.instances[at].is_usable => {
                 let frame = entry_of(version, tags.clone(), token(nth, 3)).encode();
                 let is_put = if model.rules.keeps(ProtocolRule::PutsUnderPermit) {
                     self.redis.put(&key(), &standing, &tags, frame)
@@ -109,8 +109,8 @@ impl State {
                 instance.shards[place(&key())].detach(&key());
                 instance.memory.remove(&key());
             }
-            Right::Redis { .. } | Right::Void => model.take(Branch::PutRefused),
-            Right::Memory { tags } => {
+            PermitRight::Redis { .. } | PermitRight::Void => model.take(Branch::PutRefused),
+            PermitRight::Memory { tags } => {
                 let instance = &mut self.instances[at];
                 let may = are_current(&tags, |tag| instance.token(tag));
                 if may
@@ -139,10 +139,10 @@ impl State {
     /// A new epoch begins: permits that were drawn in Redis are void.
     pub(super) fn cut_permits(&mut self, instance: usize) {
         for permit in self.permits.iter_mut().filter(|permit| permit.instance == instance) {
-            if let PermitPhase::Drawn(right @ Right::Redis { .. })
-            | PermitPhase::Computed(right @ Right::Redis { .. }, _) = &mut permit.phase
+            if let PermitPhase::Drawn(right @ PermitRight::Redis { .. })
+            | PermitPhase::Computed(right @ PermitRight::Redis { .. }, _) = &mut permit.phase
             {
-                *right = Right::Void;
+                *right = PermitRight::Void;
             }
         }
     }

@@ -176,36 +176,6 @@ pub(super) enum Phase {
     Done,
 }
 
-/// One permit: its instance and its progress.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Permit {
-    pub(super) instance: usize,
-    pub(super) phase: PermitPhase,
-}
-
-/// How far a permit is.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum PermitPhase {
-    Before,
-    Drawn(Right),
-    Computed(Right, Version),
-    Done,
-}
-
-/// What must be unchanged at the put.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Right {
-    /// Redis was lost since the draw, so the put is refused.
-    Void,
-    Redis {
-        standing: Bytes,
-        tags: Vec<TagToken>,
-    },
-    Memory {
-        tags: Vec<TagToken>,
-    },
-}
-
 /// One write.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Write {
@@ -249,11 +219,7 @@ impl State {
             instances: vec![instance; INSTANCES],
             readers: model.readers.iter().map(read).collect(),
             writers: vec![Write::Before; model.writers.len()],
-            permits: model
-                .permits
-                .iter()
-                .map(|&instance| Permit { instance, phase: PermitPhase::Before })
-                .collect(),
+            permits: model.permits.iter().map(|&instance| Permit::new(instance)).collect(),
             relay: None,
             position: 0,
             left: Left {
@@ -379,4 +345,39 @@ pub(super) fn entry_of(version: Version, tags: Vec<TagToken>, fill: Token) -> En
     let entry = Entry { fill, header, payload, seal: Seal::default() };
     debug_assert_eq!(Frame::parse(&entry.encode()), Ok(Frame::Entry(entry.clone())));
     entry
+}
+
+/// One permit: its instance and its progress.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Permit {
+    pub(super) instance: usize,
+    pub(super) phase: PermitPhase,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum PermitPhase {
+    Before,
+    Drawn(PermitRight),
+    Computed(PermitRight, Version),
+    Done,
+}
+
+/// What must be unchanged at the put.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum PermitRight {
+    /// Redis was lost since the draw, so the put is refused.
+    Void,
+    Redis {
+        standing: Bytes,
+        tags: Vec<TagToken>,
+    },
+    Memory {
+        tags: Vec<TagToken>,
+    },
+}
+
+impl Permit {
+    pub(super) fn new(instance: usize) -> Self {
+        Permit { instance, phase: PermitPhase::Before }
+    }
 }

@@ -17,7 +17,7 @@ use crate::history::Key;
 use crate::torture::instance::Settings;
 use crate::torture::instance::hands::Hand;
 use crate::torture::instance::release::Value;
-use crate::torture::schema::{LISTS_TAG, journalled};
+use crate::torture::schema::{TEAM_TAG, journalled};
 
 /// One instance's cache and its classes.
 pub(super) struct Caches {
@@ -48,7 +48,7 @@ impl Caches {
         let policy = Policy::ttl(ages).absent_for(ages);
         Ok(Caches {
             items: cache.class("items").policy(policy).codec(Codec::Postcard).open()?,
-            lists: cache.class("lists").policy(policy).codec(Codec::Postcard).tagged(LISTS_TAG).open()?,
+            lists: cache.class("lists").policy(policy).codec(Codec::Postcard).tagged(TEAM_TAG).open()?,
             cache,
         })
     }
@@ -65,7 +65,7 @@ impl Caches {
         // The receipt matters only after a write; here nothing has changed.
         let _receipt = match hand {
             Hand::Key => self.items.invalidate(&key).await,
-            Hand::Tag => self.cache.invalidate_tag(LISTS_TAG).await,
+            Hand::Tag => self.cache.invalidate_tag(TEAM_TAG).await,
             Hand::Class => self.items.invalidate_all().await,
             Hand::Matching => self.cache.invalidate_matching(&format!("items:{key}*")).await?,
             Hand::Everything => self.cache.clear().await,

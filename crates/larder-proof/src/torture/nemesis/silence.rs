@@ -8,7 +8,8 @@ use larder_sql::dialect::Dialect;
 use larder_sql::journal::triggers;
 
 use crate::torture::keys::ITEMS;
-use crate::torture::schema::{self, foreign_write, journalled};
+use crate::torture::schema::journalled;
+use crate::torture::schema::{self, foreign_write};
 use crate::torture::stage::Stage;
 
 /// Switches the triggers off, sometimes for less than the time between two polls.
