@@ -13,10 +13,10 @@ use larder::journal::Touch;
 use larder::policy::Consistency;
 use larder::receipt::Receipt;
 
+use crate::cached::policies::KeysFor;
 use crate::domain::caches::{Drop, KeyQuery};
 use crate::domain::identity::{ExternalId, Identifier, UserId};
 use crate::domain::invalid::{Invalid, ValidationErrors};
-use crate::domain::role::Role;
 use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::error::ServiceError;
@@ -83,10 +83,12 @@ impl Service {
     /// [`ServiceError::Forbidden`] for what only superadmins may know, [`ServiceError::Invalid`] when no class can have that
     /// name.
     pub async fn explain(&self, caller: Caller, entry: &Touch) -> Result<Explanation, ServiceError> {
-        if !may_know(caller, entry) {
-            return Err(ServiceError::Forbidden("the keys of this class are for superadmins"));
+        // First: it refuses a name that no class can have.
+        let explanation = self.users.cache().explain(entry).await.map_err(|error| refused("class", error))?;
+        match may_know(caller, entry) {
+            true => Ok(explanation),
+            false => Err(ServiceError::Forbidden("the keys of this class are for superadmins")),
         }
-        self.users.cache().explain(entry).await.map_err(|error| refused("class", error))
     }
 
     /// Puts an entry through every tier.
@@ -177,16 +179,10 @@ impl Service {
     }
 }
 
-/// Whether a caller may know that an entry is there: a key may hold an address or a search that only superadmins see.
+/// Whether a caller may learn that an entry exists.
 fn may_know(caller: Caller, entry: &Touch) -> bool {
     let Touch::Entry { class, parts } = entry else { return true };
-    let is_private = match class.as_str() {
-        "user_email" | "user_phone" | "user_external" | "superadmin_user_list" => true,
-        // The first part says for readers of which role the list is.
-        "user_list" => parts.first() == Some(&Some(Role::Superadmin.as_str().to_owned())),
-        _ => false,
-    };
-    !is_private || caller.role == Role::Superadmin
+    KeysFor::of(class).admits(caller.role, parts)
 }
 
 fn refused(field: &str, error: larder::error::Error) -> ServiceError {

@@ -23,7 +23,6 @@ use crate::domain::timestamp::Timestamp;
 use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::error::ServiceError;
-use crate::service::tokens::ACCESS_TTL;
 use crate::store::Store;
 use crate::store::keys::SigningKey;
 use crate::store::writing::{ByJournal, Writer};
@@ -38,6 +37,9 @@ const PAUSE: Duration = Duration::from_millis(250);
 
 /// How long nobody in the background asks again a database that did not answer.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// How long an access token is good, unless its session ends before.
+pub(crate) const ACCESS_TTL: Duration = Duration::from_secs(15 * 60);
 
 /// How long a retired key verifies: the life of a token, and what instances may take to learn of it, with room.
 const RETIRED: Duration = Duration::from_secs(ACCESS_TTL.as_secs() + 2 * KEYS_AGE.as_secs());

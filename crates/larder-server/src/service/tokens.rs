@@ -14,11 +14,8 @@ use uuid::Uuid;
 use crate::domain::identity::UserId;
 use crate::domain::timestamp::Timestamp;
 use crate::service::error::ServiceError;
-use crate::service::keys::KeyRing;
+use crate::service::keys::{ACCESS_TTL, KeyRing};
 use crate::store::Store;
-
-/// How long an access token is good, unless its session ends before.
-pub(crate) const ACCESS_TTL: Duration = Duration::from_secs(15 * 60);
 
 /// Who the tokens are for, and who makes them.
 const AUDIENCE: &str = "larder";
