@@ -283,7 +283,7 @@ impl Model for Coherence {
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
-        state.reads(self, actions);
+        state.reads(actions);
         state.writes(self, actions);
         state.permits(self, actions);
     }

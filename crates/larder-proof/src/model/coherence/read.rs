@@ -25,7 +25,7 @@ const NOW: Tick = Tick::PAST;
 const BOUND: Duration = Duration::from_secs(2);
 
 impl State {
-    pub(super) fn reads(&self, model: &Coherence, actions: &mut Vec<Action>) {
+    pub(super) fn reads(&self, actions: &mut Vec<Action>) {
         if let Some(next) = self.readers.iter().position(|read| read.phase == Phase::Before) {
             actions.push(Action::Arrive(next));
         }
@@ -52,7 +52,6 @@ impl State {
                 actions.push(Action::Crash(nth));
             }
         }
-        let _ = model;
     }
 
     /// The read begins. Its answer must contain what is acknowledged now.
@@ -83,15 +82,14 @@ impl State {
         let read = &mut self.readers[nth];
         let instance = &mut self.instances[read.instance];
         let shard = &mut instance.shards[place(&key())];
-        let flight_of = |leader: usize, readers: &[super::state::Read]| flight(&readers[leader].phase);
         match shard.decide_join(&key(), read.consistency, read.arrival, NOW, BOUND) {
             JoinDecision::Join(leader) => {
                 model.take(Branch::Joined);
-                self.readers[nth].phase = Phase::Joined(flight_of(leader, &self.readers));
+                self.readers[nth].phase = Phase::Joined(flight(&self.readers[leader].phase));
             }
             JoinDecision::Wait(leader) => {
                 model.take(Branch::WaitedAfter);
-                self.readers[nth].phase = Phase::After(flight_of(leader, &self.readers));
+                self.readers[nth].phase = Phase::After(flight(&self.readers[leader].phase));
             }
             JoinDecision::Lead(()) => {
                 let id = FlightId(instance.next_flight);
