@@ -1,4 +1,4 @@
-//! How long each class keeps its entries, and whether it keeps any: one row a class.
+//! The policy of each class: TTL and the settings that change it, one row per class.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,14 +13,14 @@ use serde::de::DeserializeOwned;
 
 use crate::cached::ABSENT;
 
-/// A class as it is set up.
+/// One class of the service.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ClassRow {
-    /// Its name, in keys, in the journal and in the settings.
+    /// Its name in keys, in the journal and in the settings.
     pub name: &'static str,
-    /// How long an entry stays at most, unless a setting says otherwise.
+    /// The TTL of an entry, unless a setting overrides it.
     pub ttl: Duration,
-    /// The settings that say otherwise, the most specific first; `CACHE_DEFAULT_TTL` comes after them.
+    /// The settings that override the TTL, the most specific first; `CACHE_DEFAULT_TTL` comes last.
     pub variables: &'static [&'static str],
 }
 
@@ -68,7 +68,7 @@ classes! {
     API_KEY = "api_key", 300, [];
 }
 
-/// What the settings say of the classes. The default is what each row says, with every class on.
+/// The settings of all classes. The default keeps the TTL of each row and has every class on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Policies {
     ttls: BTreeMap<&'static str, Duration>,
@@ -76,17 +76,17 @@ pub struct Policies {
 }
 
 impl Policies {
-    /// Sets how long a class keeps its entries: 1 s to [`Policy::TTL_MAX`].
+    /// Sets the TTL of a class: 1 s to [`Policy::TTL_MAX`].
     pub fn set_ttl(&mut self, row: &ClassRow, ttl: Duration) {
         self.ttls.insert(row.name, ttl);
     }
 
-    /// Starts a class switched off; it can be switched on while running.
+    /// Starts a class switched off; it can be switched on at runtime.
     pub fn switch_off(&mut self, row: &ClassRow) {
         self.off.insert(row.name);
     }
 
-    /// How long a class keeps its entries.
+    /// The TTL of a class.
     pub fn ttl(&self, row: &ClassRow) -> Duration {
         self.ttls.get(row.name).copied().unwrap_or(row.ttl)
     }
@@ -96,7 +96,7 @@ impl Policies {
         !self.off.contains(row.name)
     }
 
-    /// Opens a class: `begin` makes its builder from its name, with what else it needs, such as tags.
+    /// Opens a class: `begin` makes its builder from its name and may add to it, such as tags.
     ///
     /// # Errors
     /// Those of [`ClassBuilder::open`].
@@ -110,7 +110,8 @@ impl Policies {
         V: Serialize + DeserializeOwned + Send + Sync + 'static,
     {
         let policy = Policy::ttl(self.ttl(row)).absent_for(ABSENT);
-        // The service's values are plain types: postcard carries them, in fewer bytes than the default and faster.
+        // The service's values are plain types: postcard carries them, in fewer bytes than the default codec and
+        // faster.
         let class = begin(row.name).policy(policy).codec(Codec::Postcard).open()?;
         class.set_enabled(self.is_on(row));
         Ok(class)
