@@ -78,7 +78,8 @@ impl CachedLists {
         self.superadmin.read(query).consistency(consistency).or_load(load).await
     }
 
-    /// Runs several statements. A change between them touches the page, so the mixed answer is stored in no tier.
+    /// Runs several statements. A change between them touches the page, so a mixed answer is not stored, or
+    /// is invalidated after it was.
     async fn load(&self, query: &ListQuery) -> Result<ListPage<User>, StoreError> {
         let listed = self.store.list(query).await?;
         let total = match query.search {

@@ -86,8 +86,8 @@ impl CachedStatistics {
         self.personal.read(&id).consistency(consistency).or_load(|| self.store.personal_stats(id)).await
     }
 
-    /// Runs two statements. A change between them touches the entries made from them, so a mixed answer is stored in no
-    /// tier.
+    /// Runs two statements. A change between them touches the entries made from them, so a mixed answer is
+    /// not stored, or is invalidated after it was.
     async fn figures(&self, day: Day) -> Result<(Vec<Count>, Vec<SignUps>), StoreError> {
         Ok((self.store.counts().await?, self.store.sign_ups(day.before(DAYS - 1), day).await?))
     }

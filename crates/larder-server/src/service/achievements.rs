@@ -33,6 +33,7 @@ impl Service {
         award: Award,
     ) -> Result<(Achievement, Receipt), ServiceError> {
         loop {
+            // If the user changes between this check and the write, the rights are checked again.
             let caller = self.present(caller).await?;
             caller.check_permission(Right::AwardAchievements)?;
             let target = self.found_now(&named).await?;

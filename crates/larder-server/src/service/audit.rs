@@ -1,4 +1,4 @@
-//! Reading the audit log.
+//! Reads the audit log.
 
 use crate::domain::audit_query::{AuditCursor, AuditQuery};
 use crate::domain::permission::Right;

@@ -141,8 +141,9 @@ impl KeyRing {
         self.present()
     }
 
-    /// Whether the key with this name verifies, without a wait. Keys older than [`KEYS_AGE`] are used once more and
-    /// read again in the background, so that no request waits for a database that is away.
+    /// Whether the key with this name verifies, by the keys in memory and without a wait. If these are older than
+    /// [`KEYS_AGE`], a task reads them again in the background, so that no request waits for a database that is away.
+    /// So the answer rests on keys that were at most [`KEYS_AGE`] old at the previous call.
     pub(crate) fn knows(self: &Arc<Self>, kid: &str) -> bool {
         let present = self.present();
         // If another task holds the lock, it is reading the keys already.

@@ -23,7 +23,9 @@ use crate::domain::identity::{Identifier, UserId};
 use crate::service::error::ServiceError;
 use crate::settings::security::FailureLimits;
 
+/// How long it takes until the used-up budget of an address is full again.
 const ADDRESS_PERIOD: Duration = Duration::from_secs(60);
+/// How long it takes until the used-up budget of an account is full again.
 const ACCOUNT_PERIOD: Duration = Duration::from_secs(15 * 60);
 /// An account may fail this many times as often from all addresses together as from one address.
 const ADDRESSES: u32 = 10;

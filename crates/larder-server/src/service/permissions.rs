@@ -48,6 +48,7 @@ impl Service {
         permission: Permission,
     ) -> Result<(Grant, Receipt), ServiceError> {
         loop {
+            // If the user changes between this check and the write, the rights are checked again.
             let caller = self.present(caller).await?;
             let target = self.found_now(&named).await?;
             check_permissions_of(caller, &target)?;
@@ -77,6 +78,7 @@ impl Service {
         permission: Permission,
     ) -> Result<Receipt, ServiceError> {
         loop {
+            // If the user changes between this check and the write, the rights are checked again.
             let caller = self.present(caller).await?;
             let target = self.found_now(&named).await?;
             check_permissions_of(caller, &target)?;

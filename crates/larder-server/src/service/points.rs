@@ -45,6 +45,7 @@ impl Service {
         booking: Booking,
     ) -> Result<BookedPoints, ServiceError> {
         loop {
+            // If the user changes between this check and the write, the rights are checked again.
             let caller = self.present(caller).await?;
             let target = self.found_now(&named).await?;
             if target.id == caller.id {

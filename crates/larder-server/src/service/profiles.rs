@@ -85,7 +85,8 @@ impl Service {
     /// Changes a part if its state is one of `expected`; an empty list accepts any state.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`], [`ServiceError::NotFound`], [`ServiceError::PartConflict`], and those of the database.
+    /// [`ServiceError::Forbidden`], [`ServiceError::NotFound`], [`ServiceError::PartConflict`], and those of the
+    /// database.
     pub async fn update_part<P: CachedPart>(
         &self,
         caller: Caller,
@@ -95,6 +96,7 @@ impl Service {
     ) -> Result<(P, Receipt), ServiceError> {
         let expected: Arc<[String]> = expected.into();
         loop {
+            // If the user changes between this check and the write, the rights are checked again.
             let caller = self.present(caller).await?;
             let target = self.target(caller, &named, &[]).await?;
             let update = self.update_part_as_judged(caller.actor(), target, change.clone(), expected.clone());

@@ -1,6 +1,6 @@
 //! The second factor: enrolment, confirmation, check at login, removal. RFC 6238: six digits, 30 seconds, SHA-1.
 //!
-//! Turning it on or off ends no session: each session was opened with what was required then, and the request has just
+//! Turning it on or off ends no session: each session was opened with what was required then, and the user has just
 //! proved the password.
 
 use std::net::IpAddr;

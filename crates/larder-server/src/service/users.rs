@@ -106,6 +106,7 @@ impl Service {
         expected: &[i64],
     ) -> Result<(User, Receipt), ServiceError> {
         loop {
+            // If the user changes between this check and the write, the rights are checked again.
             let caller = self.present(caller).await?;
             let target = self.target(caller, &named, expected).await?;
             if !patch.admin_fields().is_empty() {
@@ -156,6 +157,7 @@ impl Service {
         expected: &[i64],
     ) -> Result<Receipt, ServiceError> {
         loop {
+            // If the user changes between this check and the write, the rights are checked again.
             let caller = self.present(caller).await?;
             let target = self.target(caller, &named, expected).await?;
             if let Some(receipt) = self.delete_as_judged(caller.actor(), target, !expected.is_empty()).await?

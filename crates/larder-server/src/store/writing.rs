@@ -1,4 +1,5 @@
-//! The one way to write: [`Store::write`] makes the [`Writer`], runs the change to its end, and publishes what it touched.
+//! The only way to write: [`Store::write`] makes the [`Writer`], runs the change to its end, and publishes what it
+//! touched.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
