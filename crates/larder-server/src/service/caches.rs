@@ -22,8 +22,8 @@ use crate::service::access::Caller;
 use crate::service::error::ServiceError;
 use crate::store::journal::{entries_of_row, entries_of_user};
 
-/// Time-out of one question to Redis, including the wait for a connection: a page of the dashboard must not wait
-/// longer.
+/// Time-out of one question to Redis, including the wait for a connection. Without it, a Redis that hangs would hold
+/// the request.
 const REDIS_WAIT: Duration = Duration::from_secs(2);
 
 /// The classes of one user's achievements, and the classes about all users' achievements.

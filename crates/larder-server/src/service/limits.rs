@@ -29,7 +29,7 @@ const ADDRESS_PERIOD: Duration = Duration::from_secs(60);
 const ACCOUNT_PERIOD: Duration = Duration::from_secs(15 * 60);
 /// An account may fail this many times as often from all addresses together as from one address.
 const ADDRESSES: u32 = 10;
-/// The greatest number of keys that one budget remembers, at some 100 bytes each.
+/// The greatest number of keys whose budgets of one size are kept at once, at some 100 bytes each.
 const KEPT: usize = 100_000;
 
 /// A salted hash, so that memory does not disclose whose budget it is.
