@@ -14,14 +14,14 @@ use serde::de::DeserializeOwned;
 use crate::cached::ABSENT;
 use crate::domain::role::Role;
 
-/// A class as it is set up.
+/// One class of the service.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ClassRow {
-    /// Its name, in keys, in the journal and in the settings.
+    /// Its name in keys, in the journal and in the settings.
     pub name: &'static str,
-    /// How long an entry stays at most, unless a setting says otherwise.
+    /// The TTL of an entry, unless a setting overrides it.
     pub ttl: Duration,
-    /// The settings that say otherwise, the most specific first; `CACHE_DEFAULT_TTL` comes after them.
+    /// The settings that override the TTL, the most specific first; `CACHE_DEFAULT_TTL` comes last.
     pub variables: &'static [&'static str],
     /// Which callers may learn that an entry exists.
     pub keys_for: KeysFor,
@@ -32,7 +32,7 @@ pub struct ClassRow {
 pub enum KeysFor {
     /// None: the default for a class that says nothing else.
     #[default]
-    Nobody,
+    NoCaller,
     /// Superadmins.
     Superadmins,
     /// Admins and superadmins.
@@ -46,7 +46,7 @@ impl KeysFor {
     pub fn admits(self, role: Role, parts: &[Option<String>]) -> bool {
         let is_superadmins = || parts.first() == Some(&Some(Role::Superadmin.as_str().to_owned()));
         match self {
-            Self::Nobody => false,
+            Self::NoCaller => false,
             Self::Superadmins => role == Role::Superadmin,
             Self::Admins => role >= Role::Admin,
             Self::Readers => role == Role::Superadmin || (role >= Role::Admin && !is_superadmins()),
@@ -61,7 +61,7 @@ impl KeysFor {
 
 macro_rules! classes {
     (@) => {
-        KeysFor::Nobody
+        KeysFor::NoCaller
     };
     (@ $keys_for:ident) => {
         KeysFor::$keys_for
@@ -110,7 +110,7 @@ classes! {
     API_KEY = "api_key", 300, [], Admins;
 }
 
-/// What the settings say of the classes. The default is what each row says, with every class on.
+/// The settings of all classes. The default keeps the TTL of each row and has every class on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Policies {
     ttls: BTreeMap<&'static str, Duration>,
@@ -118,17 +118,17 @@ pub struct Policies {
 }
 
 impl Policies {
-    /// Sets how long a class keeps its entries: 1 s to [`Policy::TTL_MAX`].
+    /// Sets the TTL of a class: 1 s to [`Policy::TTL_MAX`].
     pub fn set_ttl(&mut self, row: &ClassRow, ttl: Duration) {
         self.ttls.insert(row.name, ttl);
     }
 
-    /// Starts a class switched off; it can be switched on while running.
+    /// Starts a class switched off; it can be switched on at runtime.
     pub fn switch_off(&mut self, row: &ClassRow) {
         self.off.insert(row.name);
     }
 
-    /// How long a class keeps its entries.
+    /// The TTL of a class.
     pub fn ttl(&self, row: &ClassRow) -> Duration {
         self.ttls.get(row.name).copied().unwrap_or(row.ttl)
     }
@@ -138,7 +138,7 @@ impl Policies {
         !self.off.contains(row.name)
     }
 
-    /// Opens a class: `begin` makes its builder from its name, with what else it needs, such as tags.
+    /// Opens a class: `begin` makes its builder from its name and may add to it, such as tags.
     ///
     /// # Errors
     /// Those of [`ClassBuilder::open`].
@@ -152,7 +152,8 @@ impl Policies {
         V: Serialize + DeserializeOwned + Send + Sync + 'static,
     {
         let policy = Policy::ttl(self.ttl(row)).absent_for(ABSENT);
-        // The service's values are plain types: postcard carries them, in fewer bytes than the default and faster.
+        // The service's values are plain types: postcard carries them, in fewer bytes than the default codec and
+        // faster.
         let class = begin(row.name).policy(policy).codec(Codec::Postcard).open()?;
         class.set_enabled(self.is_on(row));
         Ok(class)
@@ -169,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_class_that_names_no_readers_shows_its_keys_to_no_caller() {
-        assert_eq!(CLASSES.iter().map(|row| row.keys_for).collect::<Vec<_>>(), [KeysFor::Nobody]);
+        assert_eq!(CLASSES.iter().map(|row| row.keys_for).collect::<Vec<_>>(), [KeysFor::NoCaller]);
         assert!(!KeysFor::of("no_class").admits(Role::Superadmin, &[]), "a class without a row");
     }
 
