@@ -1,4 +1,4 @@
-//! `cargo xtask`: everything a developer or a CI runs, on a fresh clone too.
+//! `cargo xtask`: all commands for developers and CI. They also work on a fresh clone.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its terminal")]
 
 mod contract;
@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
-/// Everything a developer or a CI runs. Exits 0 only when all of it passed.
+/// All commands for developers and CI. Exits 0 only if everything passed.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Cli {
@@ -27,7 +27,7 @@ struct Cli {
 enum Command {
     /// Install what is missing, then check format, lints, house rules, tests and docs
     Test(test::Options),
-    /// Check the house rules that neither the compiler nor clippy knows
+    /// Check the house rules that neither the compiler nor clippy checks
     Tidy,
     /// Torture the cache with real servers, several instances and faults of every kind; see `--help`
     Torture(proof::Options),
@@ -35,7 +35,7 @@ enum Command {
     Bench(proof::Options),
     /// Measure whether lists, searches and figures stay as fast while users grow; see `--help`
     Scale(proof::Options),
-    /// Hold a running service against the OpenAPI document that it serves, with schemathesis
+    /// Check a running service against the OpenAPI document that it serves, with schemathesis
     Contract(contract::Options),
 }
 
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The workspace's folder. Asked at run time: the same target folder may serve several clones.
+/// The workspace's folder. It is read at run time, because several clones may share one target folder.
 fn root() -> Result<PathBuf> {
     let manifest = env::var_os("CARGO_MANIFEST_DIR").context("run this through cargo: cargo xtask …")?;
     Ok(PathBuf::from(manifest).parent().context("xtask is a folder of the workspace")?.to_owned())

@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::setup;
 use crate::steps::{command, run as run_command};
 
-/// Whatever the program itself reads and explains.
+/// Arguments for the program. The program's own `--help` describes them.
 #[derive(clap::Args)]
 #[command(disable_help_flag = true)]
 pub(crate) struct Options {

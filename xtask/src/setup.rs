@@ -1,4 +1,4 @@
-//! What the verification needs of the machine: looks for it, installs it where it may, else says how.
+//! Checks that the machine has the programs for the verification. Installs missing ones if it may, else prints how.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use larder_testbed::{Program, find};
 
 use crate::steps::{command, run as run_command, succeeds};
 
-/// The programs tests start, each in its Debian package.
+/// The programs that tests start.
 const PROGRAMS: [Program; 7] = [
     Program::RedisServer,
     Program::Initdb,
@@ -18,8 +18,8 @@ const PROGRAMS: [Program; 7] = [
     Program::Sqlite3,
 ];
 
-/// `$@` packages. The packages bring services that would start; exit code 101 from policy-rc.d means "do not
-/// start". A failed update is no end: what matters is whether the install then works.
+/// `$@` are the packages. Their services would start after the installation; exit code 101 of policy-rc.d prevents
+/// that. A failed update is ignored, because the installation may still succeed.
 const INSTALL: &str = r#"
 set -eu
 export DEBIAN_FRONTEND=noninteractive
@@ -33,7 +33,7 @@ apt-get -o DPkg::Lock::Timeout=120 -q update || true
 apt-get -o DPkg::Lock::Timeout=120 -q install -y --no-install-recommends "$@"
 "#;
 
-/// Makes sure of the programs, of nextest and of the toolchain's components.
+/// Installs the missing components of the toolchain, nextest and programs.
 pub(crate) fn run(root: &Path) -> Result<()> {
     components(root)?;
     nextest(root)?;
@@ -58,7 +58,7 @@ fn nextest(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Makes sure of the programs alone.
+/// Installs the missing programs.
 pub(crate) fn packages(root: &Path) -> Result<()> {
     let missing = missing_packages(|program| find(program).is_ok());
     if missing.is_empty() {
@@ -71,7 +71,7 @@ pub(crate) fn packages(root: &Path) -> Result<()> {
     }
 }
 
-/// Installs packages of Debian, or says how.
+/// Installs Debian packages, or fails with the command to install them.
 pub(crate) fn install(root: &Path, missing: &[&str]) -> Result<()> {
     println!("  missing: {}", missing.join(", "));
     let Some(prefix) = privilege(root) else {
@@ -90,7 +90,7 @@ pub(crate) fn install(root: &Path, missing: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// The Debian packages of the programs that are not there, each once.
+/// The Debian packages of the missing programs, each once.
 fn missing_packages(is_there: impl Fn(Program) -> bool) -> Vec<&'static str> {
     let mut missing: Vec<_> =
         PROGRAMS.into_iter().filter(|&program| !is_there(program)).map(Program::package).collect();
@@ -98,7 +98,7 @@ fn missing_packages(is_there: impl Fn(Program) -> bool) -> Vec<&'static str> {
     missing
 }
 
-/// The words before a command that make it root's: none for root, `sudo -n` if it asks no password, else
+/// The prefix that runs a command as root: empty for root, `sudo -n` if sudo asks for no password, else
 /// `None`.
 fn privilege(root: &Path) -> Option<&'static [&'static str]> {
     if !succeeds(&mut command(root, "apt-get", &["--version"])) {

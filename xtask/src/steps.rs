@@ -1,4 +1,5 @@
-//! Steps in a row: a line when one starts and ends, a table of all of them, one line that sums up.
+//! Runs steps in order: prints a line when a step starts and when it ends, then a table of all steps and a summary
+//! line.
 
 use std::env;
 use std::path::Path;
@@ -19,7 +20,7 @@ struct Row {
     took: Duration,
 }
 
-/// What has been done so far, and whether to go on after a failure.
+/// The steps so far, and whether to continue after a failure.
 pub(crate) struct Steps {
     keep_going: bool,
     planned: usize,
@@ -28,13 +29,13 @@ pub(crate) struct Steps {
 }
 
 impl Steps {
-    /// `planned` is only shown, as in `[2/9]`.
+    /// `planned` is the number of steps that is shown, as in `[2/9]`.
     pub(crate) fn new(planned: usize, keep_going: bool) -> Self {
         Self { keep_going, planned, started: Instant::now(), rows: Vec::new() }
     }
 
-    /// Runs a step, unless one failed before and the rest is to be skipped. What it made is `None` if it made
-    /// none.
+    /// Runs a step, unless an earlier one failed and the rest is skipped. Returns the step's value, or `None` if it was
+    /// skipped or failed.
     pub(crate) fn step<T>(&mut self, name: &'static str, work: impl FnOnce() -> Result<T>) -> Option<T> {
         if self.failed() > 0 && !self.keep_going {
             self.rows.push(Row { name, outcome: Outcome::Skipped, took: Duration::ZERO });
@@ -58,7 +59,7 @@ impl Steps {
         result.ok()
     }
 
-    /// Prints the table and the summing-up; an error when any step failed.
+    /// Prints the table and the summary. An error if a step failed.
     pub(crate) fn finish(self, command: &str) -> Result<()> {
         println!();
         for row in &self.rows {
@@ -94,11 +95,11 @@ fn show(took: Duration) -> String {
     }
 }
 
-/// A command in the workspace's folder, without a terminal to ask questions at.
+/// A command in the workspace's folder, without a terminal for questions.
 pub(crate) fn command(root: &Path, program: &str, args: &[&str]) -> Command {
     let mut command = Command::new(program);
     command.args(args).current_dir(root).stdin(Stdio::null());
-    // `cargo run` describes xtask in these. Build scripts that watch them would run again after every change
+    // `cargo run` sets these variables for xtask. Build scripts that watch them would run again after each change
     // between `cargo xtask test` and a plain `cargo test`.
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();
@@ -109,7 +110,7 @@ pub(crate) fn command(root: &Path, program: &str, args: &[&str]) -> Command {
     command
 }
 
-/// Runs a command to its end, its output straight to ours; an error unless it succeeds.
+/// Runs a command to its end and shows its output. An error unless it succeeds.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let shown = show_command(command);
     println!("  $ {shown}");
@@ -120,7 +121,7 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Whether a command runs and succeeds; its output goes nowhere.
+/// Whether a command runs and succeeds. Its output is discarded.
 pub(crate) fn succeeds(command: &mut Command) -> bool {
     command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
@@ -135,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_skips_the_rest_and_is_told() {
+    fn a_failure_skips_the_rest_and_is_reported() {
         let mut steps = Steps::new(3, false);
         assert_eq!(steps.step("one", || Ok(1)), Some(1));
         assert_eq!(steps.step("two", || -> Result<i32> { bail!("broken") }), None);

@@ -10,7 +10,7 @@ use crate::setup;
 use crate::steps::{Steps, command, run as run_command};
 use crate::tidy;
 
-/// Of `cargo xtask test`.
+/// The options of `cargo xtask test`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Run every step, also after one has failed
@@ -29,8 +29,8 @@ const PROOFS: [&str; 2] = ["larder-proof", "larder-schedules"];
 pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     let cargo = |args: &[&str]| command(root, "cargo", args);
     // Some of the tests say nothing about all of the requirements.
-    let is_whole = options.nextest.is_empty();
-    let mut steps = Steps::new(if is_whole { 13 } else { 12 }, options.keep_going);
+    let is_complete = options.nextest.is_empty();
+    let mut steps = Steps::new(if is_complete { 13 } else { 12 }, options.keep_going);
 
     steps.step("set-up", || setup::run(root));
     steps.step("format", || run_command(&mut cargo(&["fmt", "--all", "--check"])));
@@ -47,8 +47,8 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
         run_command(&mut cargo(&["clippy", "-p", "larder", "--no-default-features", "--", "-D", "warnings"]))
     });
 
-    // One server for all tests: nextest gives each a process of its own, and a start takes two seconds. It
-    // stops when this function ends; if we are killed instead, by Ctrl-C say, its watchdog stops it.
+    // One server for all tests: nextest runs each test in its own process, and a server takes two seconds to start. It
+    // stops when this function ends; if this process is killed, for example by Ctrl-C, the server's watchdog stops it.
     let postgres = steps.step("throw-away PostgreSQL", Postgres::start);
     let with_postgres = |args: &[&str]| {
         let mut command = cargo(args);
@@ -57,7 +57,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
         }
         command
     };
-    let profile = |whole| if is_whole { whole } else { "default" };
+    let profile = |whole| if is_complete { whole } else { "default" };
     steps.step("tests", || {
         let arguments = product(&["nextest", "run", "--profile", profile("whole"), "--no-tests", "pass"]);
         run_command(with_postgres(&arguments).args(&options.nextest))
@@ -66,7 +66,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
         let arguments = proofs(&["nextest", "run", "--profile", profile("proofs"), "--no-tests", "pass"]);
         run_command(with_postgres(&arguments).args(&options.nextest))
     });
-    if is_whole {
+    if is_complete {
         steps.step("requirements", || tidy::requirements(root));
     }
     steps.step("examples in the docs", || run_command(&mut with_postgres(&product(&["test", "--doc"]))));

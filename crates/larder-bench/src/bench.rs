@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: what the journal costs, and larder's figures beside those that other systems print.
+//! `cargo xtask bench`: the cost of the journal, and larder's figures compared with those of other systems' documents.
 
 use std::process::ExitCode;
 
@@ -6,8 +6,8 @@ use clap::{Parser, Subcommand};
 
 use crate::{cost, figures, terminal};
 
-/// Measure larder: what its journal costs, and its figures beside those that three older systems print. Exits 0 only when all that was
-/// measured is as good as it has to be.
+/// Measure larder: the cost of its journal, and its figures compared with those of three older systems. Exits 0 only if
+/// all figures are within their limits.
 #[derive(Parser)]
 #[command(name = "cargo xtask bench", bin_name = "cargo xtask bench", flatten_help = true)]
 struct Cli {
@@ -22,7 +22,7 @@ enum Part {
     Figures(figures::Options),
 }
 
-/// Runs it.
+/// Runs the program.
 pub fn main() -> ExitCode {
     let parts = match Cli::parse().part {
         Some(part) => vec![part],

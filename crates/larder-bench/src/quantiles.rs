@@ -1,4 +1,4 @@
-//! How long answers took: two quantiles of a round, and their medians over rounds.
+//! Response times: two quantiles of a round, and their medians over several rounds.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,14 +6,14 @@ use std::time::Duration;
 use anyhow::Result;
 use hdrhistogram::Histogram;
 
-/// Of the answers of one round, in milliseconds; shown as `p50 / p99`.
+/// The quantiles of one round, in milliseconds; displayed as `p50 / p99`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Quantiles {
     pub(crate) p50: f64,
     pub(crate) p99: f64,
 }
 
-/// How long answers took, up to a minute, in microseconds to three digits.
+/// Response times up to a minute, in microseconds with three significant digits.
 pub(crate) struct Times(Histogram<u64>);
 
 impl Times {
@@ -29,7 +29,7 @@ impl Times {
         Ok(self.0.add(&other.0)?)
     }
 
-    /// How many answers there were.
+    /// The number of answers.
     pub(crate) fn count(&self) -> u64 {
         self.0.len()
     }
@@ -41,7 +41,7 @@ impl Times {
 }
 
 impl Quantiles {
-    /// The median of each over rounds, of which there is at least one.
+    /// The median of each quantile over the rounds, of which there must be at least one.
     pub(crate) fn median(rounds: &[Quantiles]) -> Self {
         let median = |of: fn(&Quantiles) -> f64| {
             let mut values: Vec<_> = rounds.iter().map(of).collect();

@@ -1,8 +1,8 @@
-//! What programs that measure have in common: they run to a verdict, tell how far they are, and how busy the machine is.
+//! Shared by the programs that measure: running to a verdict, showing progress, and the machine's load.
 
 use anyhow::{Context, Result};
 
-/// Runs a measurement and prints what it says: whether all of it is as good as it has to be.
+/// Runs a measurement and prints its text. Returns whether every figure is as good as it must be.
 #[allow(clippy::print_stdout, clippy::print_stderr, reason = "a command talks to its terminal")]
 pub(crate) fn run(measure: impl Future<Output = Result<(String, bool)>>) -> bool {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
@@ -23,7 +23,7 @@ pub(crate) fn progress(line: &str) {
     eprintln!("  {line}");
 }
 
-/// How many programs wanted to run in the last minute.
+/// The machine's load average over the last minute.
 pub(crate) fn load_average() -> String {
     let averages = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     averages.split(' ').next().filter(|one| !one.is_empty()).unwrap_or("unknown").to_owned()

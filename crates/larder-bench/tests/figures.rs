@@ -1,5 +1,5 @@
-//! `cargo xtask bench figures`, small and short: every figure has its row, and counts are as promised, which no busy machine
-//! can change. Times are for a machine that does nothing else.
+//! A small and short `cargo xtask bench figures`: every figure has its row, and the counts are as promised. It does not
+//! check times, because they depend on the load of the machine.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
 
@@ -28,7 +28,7 @@ const COUNTS: [&str; 7] = [
     "K hit rate, leaderboard",
 ];
 
-/// The rows of both tables: cells, the name first.
+/// The rows of both tables as cells. The first cell is the name.
 fn rows(text: &str) -> Vec<Vec<&str>> {
     let lines = text.lines().filter(|line| line.starts_with("| ") && !line.ends_with("| verdict |"));
     lines.map(|line| line.trim_matches('|').split('|').map(str::trim).collect()).collect()
@@ -52,7 +52,7 @@ fn every_figure_is_measured_and_the_database_is_asked_a_fifth_as_often() {
         let verdicts: &[&str] = if BARE.contains(&row[0]) { &["–"] } else { &["beaten", "NOT BEATEN"] };
         assert!(verdicts.contains(row.last().unwrap()), "{row:?}");
     }
-    // Its exit code and its last line are those of the verdicts.
+    // The exit code and the last line must match the verdicts.
     let is_beaten = rows.iter().all(|row| *row.last().unwrap() != "NOT BEATEN");
     assert_eq!(bench.status.code(), Some(if is_beaten { 0 } else { 1 }), "{printed}");
     assert_eq!(text.trim_end().ends_with("all 16 figures of the documents are beaten"), is_beaten, "{text}");
@@ -63,7 +63,7 @@ fn every_figure_is_measured_and_the_database_is_asked_a_fifth_as_often() {
 }
 
 #[test]
-fn what_makes_no_sense_is_refused() {
+fn meaningless_options_are_refused() {
     for options in
         ["figures --distance-ms -1", "figures --distance-ms NaN", "figures --users 199", "nonsense"]
     {

@@ -1,8 +1,8 @@
-//! The strength of a read, as a client asks for it: `?consistency=bounded` or `fresh`.
+//! The consistency that a client asks for: `?consistency=bounded` or `?consistency=fresh`.
 
 use larder::policy::Consistency;
 
-/// A word that names no consistency.
+/// The error for a word that is not a consistency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownConsistency;
 
@@ -18,7 +18,7 @@ impl std::error::Error for UnknownConsistency {}
 ///
 /// # Errors
 ///
-/// Any word but `bounded` and `fresh`.
+/// For any word but `bounded` and `fresh`.
 ///
 /// # Examples
 ///

@@ -11,8 +11,8 @@ pub const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 /// `Cache-Invalidation: sent` or `queued`: see [`Delivery`].
 pub const CACHE_INVALIDATION: HeaderName = HeaderName::from_static("cache-invalidation");
 
-/// The value of [`CACHE_STATUS`] for an answer of the cache: a hit names the tier as its `detail`, a load whose answer is kept
-/// nowhere says why.
+/// The value of [`CACHE_STATUS`] for an answer of the cache. The `detail` of a hit is the tier; the `detail` of a load
+/// whose answer is stored nowhere is the reason.
 ///
 /// # Examples
 ///
@@ -27,7 +27,8 @@ pub const CACHE_INVALIDATION: HeaderName = HeaderName::from_static("cache-invali
 /// let joined = Answer { source: Source::Load { placement: Placement::Redis }, is_shared: true, ..hit };
 /// assert_eq!(cache_status(&joined), "larder; fwd=miss; stored; collapsed");
 ///
-/// let large = Answer { source: Source::Load { placement: Placement::Nowhere(NotStoredReason::TooLarge) }, is_shared: false, ..is_shared };
+/// let large = Answer { source: Source::Load { placement: Placement::Nowhere(NotStoredReason::TooLarge) }, is_shared:
+/// false, ..joined };
 /// assert_eq!(cache_status(&large), "larder; fwd=miss; detail=too-large");
 /// ```
 pub fn cache_status<V>(answer: &Answer<V>) -> HeaderValue {
@@ -44,7 +45,7 @@ pub fn cache_status<V>(answer: &Answer<V>) -> HeaderValue {
         (Source::Load { placement: Placement::Nowhere(why) }, joined) => {
             let collapsed = if joined { "; collapsed" } else { "" };
             let value = format!("larder; fwd=miss{collapsed}; detail={}", why.as_str());
-            // The words are of letters and hyphens.
+            // The reason has only letters and hyphens, so the value is always valid.
             return HeaderValue::from_str(&value).unwrap_or(HeaderValue::from_static("larder; fwd=miss"));
         }
         (Source::Bypass, _) => "larder; fwd=bypass",

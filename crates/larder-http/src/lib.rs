@@ -1,4 +1,5 @@
-//! larder over HTTP, for any application: what a write drops, and what a read and a write tell their client.
+//! larder over HTTP for any tower application: a layer that invalidates after writes, and headers and parameters for
+//! clients.
 
 pub mod consistency;
 pub mod headers;

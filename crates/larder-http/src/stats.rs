@@ -1,9 +1,9 @@
-//! A cache's counts as a client reads them.
+//! The statistics of a cache in the form that clients read.
 
 use larder::stats::Stats;
 use serde::Serialize;
 
-/// Look-ups and what became of them, under the names that monitoring of caches commonly knows.
+/// Look-ups and their results, under the names that are common in cache monitoring.
 ///
 /// # Examples
 ///
@@ -21,13 +21,13 @@ use serde::Serialize;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Lookups {
-    /// Answered by a tier, or by a load that another read of this process had begun.
+    /// Look-ups that a tier answered, or a load that another read of this process had begun.
     pub hits: u64,
-    /// Answered by the loader.
+    /// Look-ups that the loader answered.
     pub misses: u64,
-    /// Hits of all look-ups in per cent, to two decimals; 0 without any.
+    /// Hits as a percentage of all look-ups, with two decimals; 0 if there are no look-ups.
     pub hit_rate_percent: f64,
-    /// Both.
+    /// Hits and misses together.
     pub total_lookups: u64,
     /// Invalidations by this instance.
     pub invalidations: u64,

@@ -1,4 +1,5 @@
-//! How a request may end, and that whatever it wrote is dropped: failed, panicked, abandoned, logged.
+//! However a request ends (failure, panic, disconnect), the entries that it may have changed are dropped and the drop
+//! is logged.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
 
@@ -25,7 +26,7 @@ use tower::{Layer, Service};
 
 use crate::support::{cache, eventually, request, serve, within};
 
-/// A room whose price is cached, and handlers that end in every way.
+/// A room whose price is cached, and one handler for each way to end.
 #[derive(Clone)]
 struct House {
     cache: Cache,
@@ -108,7 +109,7 @@ impl House {
 }
 
 #[tokio::test]
-async fn what_may_have_been_written_is_dropped_before_the_answer() {
+async fn entries_are_dropped_before_the_answer_to_a_possible_write() {
     let redis = Redis::start().unwrap();
     for redis in [Some(&redis), None] {
         let house = House::new(redis).await;
@@ -124,7 +125,11 @@ async fn what_may_have_been_written_is_dropped_before_the_answer() {
         assert_eq!((reply.status, reply.invalidation), (409, None));
         assert!(house.is_cached().await);
         let reply = request(at, "POST", "/rooms/says", serde_json::Value::Null).await;
-        assert_eq!(reply.invalidation.as_deref(), Some("queued"), "what the application said was less");
+        assert_eq!(
+            reply.invalidation.as_deref(),
+            Some("queued"),
+            "the application's own header promised less"
+        );
     }
 }
 
@@ -137,7 +142,7 @@ fn send(at: SocketAddr, path: &str) -> TcpStream {
 }
 
 #[tokio::test]
-async fn what_a_panicking_handler_wrote_is_dropped() {
+async fn entries_are_dropped_after_a_handler_panics() {
     let house = House::new(None).await;
     let at = house.serve().await;
     assert_eq!(house.read().await, 1);
@@ -146,7 +151,7 @@ async fn what_a_panicking_handler_wrote_is_dropped() {
 }
 
 #[tokio::test]
-async fn what_is_written_after_the_client_hung_up_is_dropped() {
+async fn entries_are_dropped_at_once_and_again_after_a_client_disconnects() {
     let redis = Redis::start().unwrap();
     for redis in [Some(&redis), None] {
         let house = House::new(redis).await;
@@ -156,16 +161,19 @@ async fn what_is_written_after_the_client_hung_up_is_dropped() {
         house.read().await;
         let before = house.rooms.stats().invalidations;
         drop(stream);
-        eventually("dropped at once", async || house.rooms.stats().invalidations == before + 1).await;
+        eventually("the entries are dropped at once", async || {
+            house.rooms.stats().invalidations == before + 1
+        })
+        .await;
         assert_eq!(house.read().await, 1, "nothing was written yet");
         house.open.add_permits(1);
-        eventually("the handler went on to its end", async || house.price.load(Ordering::SeqCst) == 2).await;
-        eventually("and what it wrote was dropped", async || house.read().await == 2).await;
+        eventually("the handler runs to its end", async || house.price.load(Ordering::SeqCst) == 2).await;
+        eventually("the entries are dropped again", async || house.read().await == 2).await;
         assert_eq!(house.rooms.stats().invalidations, before + 2);
     }
 }
 
-/// A service without axum, with bodies of its own, that fails.
+/// A service without axum that has its own body type and fails.
 #[derive(Clone)]
 struct Fails(House);
 
@@ -194,10 +202,10 @@ async fn an_error_instead_of_an_answer_drops_too() {
     assert_eq!(house.read().await, 2);
     let request = Request::post("/halls/7").body(1).unwrap();
     assert!(service.call(request).await.is_err());
-    assert!(house.is_cached().await, "no rule means it");
+    assert!(house.is_cached().await, "no rule matches it");
 }
 
-/// What was logged.
+/// The captured log.
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
 
@@ -213,7 +221,7 @@ impl Write for Lines {
 }
 
 #[tokio::test]
-async fn an_invalidation_is_logged_by_its_rule_and_not_by_whom_it_is_about() {
+async fn an_invalidation_is_logged_with_its_rule_and_without_the_path() {
     let lines = Lines::default();
     let writer = lines.clone();
     let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();

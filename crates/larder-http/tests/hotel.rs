@@ -1,4 +1,4 @@
-//! The hotel's API over HTTP, two instances on a real Redis: the layer drops what writes touched, on both.
+//! The hotel's API over HTTP with two instances and a real Redis: after a write, the layer drops the entries on both.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
 
@@ -55,7 +55,8 @@ async fn a_write_through_one_instance_drops_the_lists_of_the_other() {
         let reply = request(a, "POST", "/v1.0/user/create", created.clone()).await;
         assert_eq!((reply.status, reply.invalidation.as_deref()), (201, Some("sent")));
         users.push(created);
-        // Acknowledged: at once where it was written and for fresh reads anywhere; one push later in b's memory.
+        // After the acknowledgement, reads on `a` and fresh reads anywhere see the write at once; `b`'s memory sees it
+        // one push later.
         for path in &READS[..2] {
             assert_eq!(get(a, path).await.body, json!(users), "{path}");
             assert_eq!(get(b, &format!("{path}?consistency=fresh")).await.body, json!(users), "{path}");
@@ -123,7 +124,11 @@ async fn a_write_while_redis_is_away_says_queued() {
     redis.pause().unwrap();
     let reply = request(a, "PUT", "/v1.0/user/update/1", json!({"name": "Lovelace"})).await;
     assert_eq!((reply.status, reply.invalidation.as_deref()), (204, Some("queued")));
-    assert_eq!(get(a, "/v1.0/user/list").await.body[0]["name"], "Lovelace", "read-your-writes all the same");
+    assert_eq!(
+        get(a, "/v1.0/user/list").await.body[0]["name"],
+        "Lovelace",
+        "the writing instance still reads its own writes"
+    );
     redis.resume().unwrap();
     eventually("b follows", async || get(b, "/v1.0/user/list").await.body[0]["name"] == "Lovelace").await;
 }

@@ -1,4 +1,4 @@
-//! The proofs: what larder promises, attacked. Nothing here is part of the product.
+//! Proofs of larder's promises: models, torture runs and benchmarks. Nothing here is part of the product.
 
 pub mod freshness;
 pub mod history;

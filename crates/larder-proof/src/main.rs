@@ -1,4 +1,4 @@
-//! `larder-torture`, run by `cargo xtask torture`.
+//! The program `larder-torture`, which `cargo xtask torture` runs.
 
 use std::process::ExitCode;
 

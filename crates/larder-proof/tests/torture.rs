@@ -1,24 +1,24 @@
-//! Short tortures: under each nemesis no promise breaks, and each planted fault is caught.
+//! Short torture runs: under each nemesis every promise is kept, and each inserted fault is caught.
 //!
-//! A violation is a proof, so a run that finds one where none may be is never flaky. A planted fault is looked for
-//! until it is found; the limit is many times what that takes.
+//! A violation is a proof, so a run that finds an unexpected one is never flaky. A run looks for an inserted fault
+//! until it finds it; the limit is many times the usual time.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
 
 use std::path::Path;
 
 use larder_proof::torture::nemesis::{ALL, Choice};
-use larder_proof::torture::options::{Kind, Options, Switch};
+use larder_proof::torture::options::Options;
 use larder_proof::torture::plant::Plant;
 use larder_proof::torture::report::Report;
 use larder_proof::torture::run;
+use larder_proof::torture::setup::{Kind, Setup, Switch};
 
-/// Short bounds make short runs: what outlasts the bound is over sooner.
-fn options(seconds: u64) -> Options {
-    Options {
+/// A short staleness bound makes runs short, because nemeses last longer than the bound.
+fn setup(seconds: u64) -> Setup {
+    Setup {
         seconds,
         instances: 2,
-        nemesis: Choice::None,
         database: Kind::Postgres,
         redis: Switch::On,
         second_database: Switch::Off,
@@ -32,7 +32,7 @@ fn torture(options: &Options) -> Report {
     run(options, Path::new(env!("CARGO_BIN_EXE_larder-torture"))).unwrap()
 }
 
-/// Branches that were not taken are no matter in so short a run; violations are.
+/// Asserts that there is no violation. A short run need not take every branch.
 fn keeps_its_promises(options: &Options) {
     let report = torture(options);
     assert_eq!(report.unkept(), [""; 0], "{report}");
@@ -44,7 +44,8 @@ fn is_caught(name: &str) {
     let plant: Plant = name.parse().unwrap();
     let nemesis = plant.nemesis().parse().unwrap();
     let second_database = if name == "shared-keys" { Switch::On } else { Switch::Off };
-    let report = torture(&Options { plant: Some(plant), nemesis, second_database, ..options(90) });
+    let report =
+        torture(&Options { setup: Setup { plant: Some(plant), second_database, ..setup(90) }, nemesis });
     assert!(report.is_success(), "{report}");
 }
 
@@ -52,7 +53,7 @@ macro_rules! nemeses {
     ($($test:ident: $name:literal,)*) => {
         $(#[test]
         fn $test() {
-            keeps_its_promises(&Options { nemesis: $name.parse().unwrap(), ..options(3) });
+            keeps_its_promises(&Options { setup: setup(3), nemesis: $name.parse().unwrap() });
         })*
 
         #[test]
@@ -94,7 +95,7 @@ macro_rules! plants {
         })*
 
         #[test]
-        fn every_plant_has_a_test() {
+        fn every_inserted_fault_has_a_test() {
             assert_eq!(Plant::all().map(|plant| plant.to_string()).collect::<Vec<_>>(), [$($name),*]);
         }
     };
@@ -117,14 +118,17 @@ plants! {
 }
 
 #[test]
-fn in_peace_every_promise_is_kept_and_every_branch_is_taken() {
-    let report = torture(&options(5));
+fn without_faults_every_promise_is_kept_and_every_branch_is_taken() {
+    let report = torture(&Options { setup: setup(5), nemesis: Choice::None });
     assert!(report.is_success(), "{report}");
 }
 
 #[test]
 fn two_releases_side_by_side_take_no_entry_of_each_other() {
-    keeps_its_promises(&Options { releases: 2, instances: 3, ..options(5) });
+    keeps_its_promises(&Options {
+        setup: Setup { releases: 2, instances: 3, ..setup(5) },
+        nemesis: Choice::None,
+    });
 }
 
 #[test]
@@ -133,21 +137,25 @@ fn two_databases_in_one_namespace_stay_apart() {
         ["none", "flush-redis", "promote-replica", "crash-postgres"].map(|name| (Kind::Postgres, name));
     for (database, nemesis) in nemeses.into_iter().chain([(Kind::Sqlite, "none")]) {
         let nemesis = nemesis.parse().unwrap();
-        keeps_its_promises(&Options { database, nemesis, second_database: Switch::On, ..options(3) });
+        let setup = Setup { database, second_database: Switch::On, ..setup(3) };
+        keeps_its_promises(&Options { setup, nemesis });
     }
 }
 
 #[test]
 fn instances_on_one_sqlite_file_keep_their_promises() {
-    keeps_its_promises(&Options { database: Kind::Sqlite, ..options(3) });
+    keeps_its_promises(&Options {
+        setup: Setup { database: Kind::Sqlite, ..setup(3) },
+        nemesis: Choice::None,
+    });
 }
 
 #[test]
-fn a_silent_journal_without_redis_brings_nothing_stale() {
+fn a_silent_journal_without_redis_causes_no_stale_read() {
     let of_sqlite = ["silence-triggers", "clean-outbox", "swap-table"].map(|nemesis| (Kind::Sqlite, nemesis));
     for (database, nemesis) in [(Kind::Postgres, "silence-triggers")].into_iter().chain(of_sqlite) {
         let nemesis = nemesis.parse().unwrap();
-        keeps_its_promises(&Options { database, redis: Switch::Off, nemesis, ..options(2) });
+        keeps_its_promises(&Options { setup: Setup { database, redis: Switch::Off, ..setup(2) }, nemesis });
     }
 }
 
@@ -155,6 +163,6 @@ fn a_silent_journal_without_redis_brings_nothing_stale() {
 fn instances_that_share_only_a_database_keep_their_promises() {
     for database in [Kind::Postgres, Kind::Sqlite] {
         let nemesis = "stop-instance".parse().unwrap();
-        keeps_its_promises(&Options { database, redis: Switch::Off, nemesis, ..options(3) });
+        keeps_its_promises(&Options { setup: Setup { database, redis: Switch::Off, ..setup(3) }, nemesis });
     }
 }

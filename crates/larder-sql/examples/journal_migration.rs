@@ -11,7 +11,7 @@ fn main() -> Result<(), Error> {
         _ => Dialect::Postgres,
     };
     let rooms = Table::new("rooms").entry("room", &["id"]).tag("room_list").unique(&["id"]);
-    // A booking shows in its room, and in the guest's list of bookings.
+    // A change of a booking touches its room and the guest's list of bookings.
     let bookings = Table::new("bookings")
         .entry("room", &["room_id"])
         .entry("bookings_of_guest", &["guest_id"])

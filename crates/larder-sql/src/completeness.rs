@@ -1,5 +1,4 @@
-//! What the journals of one database have last found about their completeness; its writers read it too. How they find it:
-//! `journal::completeness`.
+//! The last inspection of each database's journals, which its write transactions read too. `journal::completeness` makes it.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -35,12 +34,14 @@ impl Defect {
         Defect { remedy: Some(sql.into()), ..self }
     }
 
-    /// larder applies this remedy unasked: it only restores ALWAYS, which `ENABLE TRIGGER ALL` takes away as a side effect.
+    /// The journal applies this remedy by itself. Only for remedies that restore ALWAYS, which `ENABLE TRIGGER ALL`
+    /// removes as a side effect.
     pub(crate) fn at_once(self) -> Self {
         Defect { is_harmless_to_mend: true, ..self }
     }
 
-    /// The SQL that mends it, for a role that owns the tables; `None` where the application's own migrations have to.
+    /// The SQL that mends the defect, for a role that owns the tables; `None` if only the application's migrations can
+    /// mend it.
     pub fn remedy(&self) -> Option<&str> {
         self.remedy.as_deref()
     }
@@ -57,26 +58,26 @@ impl fmt::Display for Defect {
     }
 }
 
-/// What an inspection found.
+/// The result of an inspection.
 #[derive(Clone, Debug)]
 pub(crate) struct Inspection {
     pub(crate) defects: Vec<Defect>,
-    /// What a write compares before its commit: on PostgreSQL the facts about each relation, as JSON; on SQLite the version
-    /// of the schema.
+    /// What a write transaction compares before its commit: on PostgreSQL the facts about each relation, as JSON; on
+    /// SQLite the version of the schema.
     pub(crate) facts: String,
 }
 
-/// What the journals of one database have last found, for its writers.
+/// The last inspection of a database's journals, for its write transactions.
 #[derive(Debug, Default)]
 pub(crate) struct Completeness(
-    /// Guarded by its lock alone: replaced as a whole by each pass, read by each write.
+    /// Each poll replaces it and each write transaction reads it. The lock is never held across an await.
     Mutex<State>,
 );
 
 #[derive(Debug, Default)]
 struct State {
     defects: Vec<Defect>,
-    /// Since when there have been any.
+    /// Since when there have been defects.
     since: Option<SystemTime>,
     episodes: u64,
     facts: Option<String>,
@@ -101,13 +102,14 @@ impl Completeness {
         state.facts = Some(inspection.facts.clone());
     }
 
-    /// Only in a proof: writers look at nothing.
+    /// Only for a proof: removes the facts, so that write transactions compare nothing.
     #[cfg(feature = "proof")]
     pub(crate) fn forget(&self) {
         *self.lock() = State::default();
     }
 
-    /// A write changed rows that the journal may not have. Stands until the next pass.
+    /// Adds a defect: a write transaction changed rows that the journal may not have. The next poll inspects again and
+    /// replaces it.
     pub(crate) fn note_silence(&self) {
         let silence = Defect::new(
             "a transaction changed rows of a declared table whose triggers are not as they were inspected",
@@ -133,12 +135,12 @@ impl Completeness {
         self.lock().episodes
     }
 
-    /// What to compare before a commit; `None` where no journal was opened.
+    /// What to compare before a commit; `None` if no journal was opened.
     pub(crate) fn facts(&self) -> Option<String> {
         self.lock().facts.clone()
     }
 
-    /// The state is whole between any two statements, so a panic elsewhere does not spoil it.
+    /// The state is consistent between any two statements, so a poisoned lock can be used.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

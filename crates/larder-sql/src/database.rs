@@ -1,9 +1,9 @@
 //! One database behind a pool of connections: many readers, and on SQLite a single writer.
 //!
 //! Invariants:
-//! - `fresh_reads`: what [`Database::read`] hands out is never inside a transaction, so a statement on it sees
-//!   everything committed before it began;
-//! - `single_writer`: on SQLite every write goes through one connection, and no reader's connection can write.
+//! - `fresh_reads`: [`Database::read`] never lends a connection that is inside a transaction, so a statement on it sees
+//!   every commit before the statement began;
+//! - `single_writer`: on SQLite every write goes through one connection, and the readers' connections cannot write.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,22 +19,23 @@ use crate::error::Error;
 use crate::keyed_mutex::{KeyGuard, KeyedMutex};
 use crate::options::{DatabaseOptions, Pooler};
 
-/// How long a caller waits for a connection to PostgreSQL.
+/// Time-out of a caller that waits for a connection to PostgreSQL.
 pub(crate) const POSTGRES_TIMEOUT: Duration = Duration::from_secs(2);
 const SQLITE_READERS: u32 = 4;
-/// Also SQLite's own `busy_timeout`, which the pragmas below spell in milliseconds.
+/// Time-out of a caller that waits for a connection, and SQLite's `busy_timeout`, in milliseconds in the pragmas below.
 const SQLITE_TIMEOUT: Duration = Duration::from_secs(5);
-/// As long as SQLite's writers wait for each other.
+/// Time-out of a row lock: as long as SQLite's writers wait for each other.
 const ROW_LOCK_TIMEOUT: Duration = SQLITE_TIMEOUT;
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// FULL: in WAL mode NORMAL may lose the last commits with the power, which others may have cached by then.
-/// The cache of pages may grow to 16 MiB (SQLite's default is 2): what one search reads of 100,000 rows must fit.
+/// `synchronous = FULL`: in WAL mode, NORMAL may lose the last commits in a power failure, and a cache may hold them by
+/// then. The page cache may grow to 16 MiB (SQLite's default is 2): the pages that one search of 100,000 rows reads
+/// must fit.
 const SQLITE_SETTINGS: &str = "PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; \
      PRAGMA recursive_triggers = ON; PRAGMA synchronous = FULL; PRAGMA cache_size = -16384";
 const SQLITE_READS_ONLY: &str = "PRAGMA query_only = ON";
 
-/// A database of PostgreSQL or SQLite. Clones share the connections.
+/// A PostgreSQL or SQLite database. Clones share the connections.
 #[derive(Clone)]
 pub struct Database {
     shared: Arc<Shared>,
@@ -43,9 +44,9 @@ pub struct Database {
 struct Shared {
     dialect: Dialect,
     readers: SqlPool,
-    /// On PostgreSQL the same connections, of which writers hold at most half.
+    /// On PostgreSQL the same connections as `readers`; writers hold at most half of them.
     writers: SqlPool,
-    /// Where PostgreSQL's migrations find a session; `None` if only a pooler in transaction mode is known.
+    /// Opens sessions for PostgreSQL's migrations; `None` if the options name only a pooler in transaction mode.
     sessions: Option<Connector>,
     row_locks: KeyedMutex,
     statements: AtomicU64,
@@ -53,7 +54,7 @@ struct Shared {
 }
 
 impl Database {
-    /// Connects as [`Database::open`] does, with defaults for everything but the URL.
+    /// Connects as [`Database::open`] does, with defaults for every option but the URL.
     ///
     /// # Errors
     /// As [`Database::open`].
@@ -61,19 +62,21 @@ impl Database {
         Self::open(&DatabaseOptions::new(url)).await
     }
 
-    /// Connects to `sqlite://path` (folder and file are made when missing) or `postgres://…`.
+    /// Connects to `sqlite://path` (a missing folder or file is created) or `postgres://…`.
     ///
-    /// PostgreSQL gets up to [`POOL_SIZE`](crate::options::POOL_SIZE) connections: the journal's own, half of the rest for
-    /// writers, all of the rest for readers, so that readers never wait for writers. Each is handed out within 2 s: if the
-    /// server has none to give, the caller waits for one that another caller returns. Writers wait up to 5 s for a lock.
-    /// Several servers are tried in the URL's order, and the one that can be written to is used. A standby is refused, also when it
-    /// is the only server: see [`Database::replica`].
+    /// PostgreSQL: at most [`POOL_SIZE`](crate::options::POOL_SIZE) connections. One is the journal's. Writers use at
+    /// most half of the others and readers may use all of them, so writers cannot use up the readers' connections. A
+    /// caller waits up to 2 s for a connection; if the server refuses a new one, it waits for one that another caller
+    /// returns. Writers wait up to 5 s for a lock. If the URL lists several servers, they are tried in its order and
+    /// the first primary is used. A standby is refused, also if it is the only server; for standbys see
+    /// [`Database::replica`].
     ///
-    /// SQLite runs in WAL mode with 4 connections that only read and one that writes, each waiting up to 5 s for a lock and
-    /// caching up to 16 MiB of pages: at most 80 MiB together.
+    /// SQLite: WAL mode, 4 connections that only read and one that writes. Each waits up to 5 s for a lock and caches
+    /// up to 16 MiB of pages, so together at most 80 MiB.
     ///
     /// # Errors
-    /// A URL that cannot be used, named without its password; or a database that does not answer, with what it said.
+    /// The URL cannot be used (the text never shows its password), or the database does not answer (the text has its
+    /// error).
     pub async fn open(options: &DatabaseOptions) -> Result<Self, Error> {
         sqlx::any::install_default_drivers();
         options.check()?;
@@ -82,14 +85,14 @@ impl Database {
             Address::Postgres(address) => {
                 if !address.left_out.is_empty() {
                     let left_out = &address.left_out;
-                    tracing::warn!(?left_out, "the URL of the database has parameters that are not known");
+                    tracing::warn!(?left_out, "ignoring unknown parameters of the database URL");
                 }
                 Self::postgres(&address, options).await
             }
         }
     }
 
-    /// Whether [`Database::connect`] could use this URL, as far as can be told without connecting.
+    /// Whether [`Database::connect`] could use this URL. It checks only the text and does not connect.
     ///
     /// # Errors
     /// [`ErrorKind::Address`](crate::error::ErrorKind::Address), which says what is allowed.
@@ -119,9 +122,9 @@ impl Database {
         // The journal's own connection leaves the pool for good.
         let lent = options.pool_size - 1;
         let readers = SqlPool::new(Connector::postgres(address, is_pooled)?, lent, POSTGRES_TIMEOUT);
-        // What has no transaction of its own gets one, for the time-out for locks that goes with it.
+        // A single statement of a writer gets a transaction, because the lock time-out is a setting of the transaction.
         let writers = readers.sharing((lent / 2).max(1), Dialect::Postgres.begin());
-        // Whether the database answers, and as what it refuses.
+        // Fails early if the database does not answer or refuses the connection.
         drop(readers.acquire().await?);
         Ok(Self::new(Dialect::Postgres, readers, writers, sessions))
     }
@@ -148,39 +151,40 @@ impl Database {
         Self { shared: Arc::new(shared) }
     }
 
-    /// The executor for one fresh autocommit statement, which it counts.
+    /// The executor for one fresh autocommit statement. Counts the statement.
     ///
-    /// A cache's loader must use only this or [`Database::read_connection`], never a transaction's snapshot: what it loads has to be at
-    /// least as new as the moment the load began. What is read in a transaction that was open before is not kept; see
+    /// A cache's loader must use only this or [`Database::read_connection`], and never a transaction's snapshot: a
+    /// loaded value must contain every commit before the load began. A value that is read in a transaction that was
+    /// open before is not stored; see
     /// [`larder::loading::spoil`].
     pub fn read(&self) -> &SqlPool {
         self.count();
         &self.shared.readers
     }
 
-    /// As [`Database::read`], for statements that are nobody's request: not counted.
+    /// As [`Database::read`], for larder's own statements. Not counted.
     pub(crate) fn readers(&self) -> &SqlPool {
         &self.shared.readers
     }
 
-    /// For one autocommit statement that writes. Not counted.
+    /// The executor for one autocommit statement that writes. Not counted.
     pub(crate) fn writers(&self) -> &SqlPool {
         &self.shared.writers
     }
 
-    /// What the journals of this database have last found.
+    /// What the last inspection of this database's journals found.
     pub(crate) fn completeness(&self) -> &Completeness {
         &self.shared.completeness
     }
 
-    /// A transaction that is ready to write.
+    /// Opens a transaction that may write.
     pub(crate) async fn begin_write(&self) -> Result<PooledConnection, Error> {
         let mut loan = self.shared.writers.acquire().await?;
         loan.begin(self.shared.dialect.begin()).await?;
         Ok(loan)
     }
 
-    /// Where PostgreSQL's migrations find a session; `None` on SQLite.
+    /// The connector for PostgreSQL's migrations, which need a session; `None` on SQLite.
     pub(crate) fn session(&self) -> Result<Option<&Connector>, Error> {
         match (self.shared.dialect, &self.shared.sessions) {
             (Dialect::Sqlite, _) => Ok(None),
@@ -189,7 +193,7 @@ impl Database {
         }
     }
 
-    /// A turn among this process's writers of `row`. On SQLite there is one connection that writes, so it is the turn.
+    /// Locks `row` among this process's writers. `None` on SQLite, where the only write connection has the same effect.
     pub(crate) async fn lock_row(&self, row: &str) -> Result<Option<KeyGuard>, Error> {
         if self.dialect() == Dialect::Sqlite {
             return Ok(None);
@@ -198,20 +202,21 @@ impl Database {
         turn.map(Some).map_err(Error::unavailable)
     }
 
-    /// How many statements ran so far: reads, and statements of write transactions without BEGIN and COMMIT.
+    /// The number of statements so far: reads, and statements of write transactions without BEGIN and COMMIT.
     pub fn statements(&self) -> u64 {
+        // Relaxed: a counter, on which no other data depends.
         self.shared.statements.load(Ordering::Relaxed)
     }
 
-    /// Which database this is.
+    /// The kind of database.
     pub fn dialect(&self) -> Dialect {
         self.shared.dialect
     }
 
-    /// Asks the database for a sign of life, for at most 1 s. Not counted as a statement.
+    /// Checks within 1 s that the database answers. Not counted as a statement.
     ///
     /// # Errors
-    /// No answer in time.
+    /// There is no answer in time.
     pub async fn ping(&self) -> Result<(), Error> {
         let answer = sqlx::query("SELECT 1").execute(&self.shared.readers);
         match tokio::time::timeout(PING_TIMEOUT, answer).await {
@@ -226,7 +231,7 @@ impl Database {
     /// Waits for running statements and closes every connection.
     pub async fn close(&self) {
         self.shared.readers.close().await;
-        // On PostgreSQL the same, and closed by now.
+        // On PostgreSQL the writers share these connections, so this returns at once.
         self.shared.writers.close().await;
     }
 
@@ -235,9 +240,10 @@ impl Database {
     }
 }
 
-/// Switches the file to write-ahead logging, which is written into the file and lasts.
+/// Switches the file to write-ahead logging. The file keeps this setting.
 ///
-/// SQLite does not wait for its `busy_timeout` here, so two processes that open a new file at once need this loop.
+/// Retries every 20 ms: SQLite ignores its `busy_timeout` here, so one of two processes that open a new file at once
+/// fails.
 async fn enter_wal(writers: &SqlPool) -> Result<(), Error> {
     let deadline = Instant::now() + SQLITE_TIMEOUT;
     loop {
@@ -249,7 +255,7 @@ async fn enter_wal(writers: &SqlPool) -> Result<(), Error> {
     }
 }
 
-/// What a migration sends through a pooler in transaction mode would end up in several sessions.
+/// A pooler in transaction mode would spread a migration's statements over several sessions.
 fn needs_session() -> Error {
     Error::schema(
         "migrations are pending, and they need a session, which a pooler in transaction mode does not keep: set \

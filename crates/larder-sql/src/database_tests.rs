@@ -1,4 +1,4 @@
-//! What a database must do, on SQLite and on PostgreSQL.
+//! Tests of `Database` on SQLite and on PostgreSQL.
 
 use std::borrow::Cow;
 
@@ -25,7 +25,7 @@ async fn postgres() -> (larder_testbed::Database, Database) {
     (server, database)
 }
 
-/// Makes of each `async fn name(database, url)` a test for SQLite and one for PostgreSQL.
+/// Expands each `async fn name(database, url)` into a test for SQLite and one for PostgreSQL.
 macro_rules! on_both {
     ($($name:ident),+ $(,)?) => {
         mod on_sqlite {
@@ -150,10 +150,10 @@ async fn a_closed_database_is_unavailable(database: &Database, _url: &str) {
 }
 
 #[tokio::test]
-async fn folder_and_file_are_made() {
+async fn a_missing_folder_and_file_are_created() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("deep/er/x y?%.db");
-    // `connect` does this; a URL could not spell this path.
+    // Call `sqlite` directly, as `connect` does: a URL cannot contain this path.
     sqlx::any::install_default_drivers();
     let database = Database::sqlite(&path).await.unwrap();
     database.ping().await.unwrap();

@@ -1,18 +1,19 @@
-//! The few places where PostgreSQL and SQLite need different words.
+//! The places where PostgreSQL and SQLite need different SQL.
 //!
-//! What the `Any` driver taught us, so that queries stay in one copy:
+//! The limits of sqlx's `Any` driver, which let one query serve both databases:
 //! - a SQLite column declared BOOLEAN cannot be decoded at all: select `CAST(flag AS INTEGER)` on both;
 //! - PostgreSQL's `SUM` of BIGINT is NUMERIC, which cannot be decoded: `CAST(SUM(n) AS BIGINT)`;
-//! - SQLite's `RETURNING` shows the row before AFTER triggers ran: read the row again after an UPDATE;
+//! - SQLite's `RETURNING` shows the row as it was before AFTER triggers ran: read the row again after an UPDATE;
 //! - `sqlx::QueryBuilder` writes `?` for `Any`, which PostgreSQL refuses: number the placeholders.
 
-/// Opens a transaction in which each statement sees what was committed before it began, whatever the server's default level.
+/// Opens a transaction in which each statement sees all commits before the statement, whatever the server's default
+/// level is.
 pub(crate) const READ_COMMITTED: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
-/// The same, which a standby refuses.
+/// The same; a standby refuses it.
 pub(crate) const READ_COMMITTED_ON_PRIMARY: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
 
-/// Which database answers.
+/// The kind of database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
     /// PostgreSQL 14 or later.
@@ -24,7 +25,7 @@ pub enum Dialect {
 impl Dialect {
     /// The suffix of a SELECT that locks its rows until the transaction ends.
     ///
-    /// Empty on SQLite, where `BEGIN IMMEDIATE` already keeps every other writer out.
+    /// Empty on SQLite, where `BEGIN IMMEDIATE` already excludes every other writer.
     pub fn for_update(self) -> &'static str {
         match self {
             Self::Postgres => " FOR UPDATE",
@@ -34,9 +35,10 @@ impl Dialect {
 
     /// The statement that opens a write transaction.
     ///
-    /// READ COMMITTED, so that each statement after a lock wait sees what the lock's last holder committed. The time-out for
-    /// locks, as long as SQLite's `busy_timeout`, ends with the transaction: set for the session, it would leak through a
-    /// pooler. Without it, a writer would keep its connection for as long as a client in psql holds a row. Both are one message.
+    /// READ COMMITTED: a statement that waited for a lock sees what the lock's last holder committed.
+    /// Lock time-out 5 s, as SQLite's `busy_timeout`: without it, a writer would keep its connection for as long as a
+    /// client in psql holds a row. LOCAL: a session's setting would leak through a pooler. Both statements are one
+    /// message.
     pub(crate) fn begin(self) -> &'static str {
         match self {
             Self::Postgres => "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '5s'",

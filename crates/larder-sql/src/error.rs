@@ -1,4 +1,4 @@
-//! One error for both databases: what went wrong, sorted by what a caller can do about it.
+//! One error type for both databases. Its kinds are distinguished by what a caller can do about them.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -12,7 +12,8 @@ use crate::refusal::Refusal;
 pub enum ErrorKind {
     /// The address of the database cannot be used; the text says what is allowed.
     Address(String),
-    /// No connection in time, a broken connection, a full disk, a deadlock: trying again may help.
+    /// There is no connection in time, the connection broke, the disk is full, or a deadlock was resolved: a retry may
+    /// help.
     Unavailable,
     /// A row with this value exists already.
     Unique {
@@ -26,18 +27,18 @@ pub enum ErrorKind {
     },
     /// A table cannot be declared to the journal like this; the text says what is allowed.
     Declaration(String),
-    /// The database keeps no journal, or not one that may be consumed; the text says why.
+    /// The database has no journal, or one that must not be read; the text says why.
     NoJournal(String),
-    /// The schema is not one that this program can use or bring up to date; the text says why, and what to do.
+    /// This program can neither use nor migrate the schema; the text says why, and what to do.
     Schema(String),
-    /// Anything else: a mistake in the SQL, in the schema, or in a driver.
+    /// Any other failure: a mistake in the SQL, in the schema, or in a driver.
     Other,
 }
 
 /// A failure of the database.
 ///
-/// Neither its `Display` nor its `Debug` shows a value of a row: PostgreSQL puts those in the detail of a
-/// constraint violation, so violations keep the constraint's name and drop the rest.
+/// Neither its `Display` nor its `Debug` shows a value of a row: PostgreSQL puts values into the detail of a
+/// constraint violation, so a violation keeps only the constraint's name.
 pub struct Error {
     kind: ErrorKind,
     source: Option<Box<dyn StdError + Send + Sync>>,
@@ -49,7 +50,8 @@ impl Error {
         &self.kind
     }
 
-    /// What only a pooler makes happen: a name that was prepared is unknown, or known already.
+    /// Whether a prepared statement's name is unknown to the server, or already in use. Only a pooler in transaction
+    /// mode causes this.
     fn lost_a_statement(&self) -> bool {
         let database = self.source().and_then(cause).and_then(sqlx::Error::as_database_error);
         let code = database.and_then(DatabaseError::code);
@@ -72,7 +74,7 @@ impl Error {
         Self { kind: ErrorKind::Schema(text.into()), source: None }
     }
 
-    /// The failure of a statement about the outbox: says so if there is none.
+    /// Converts the error of a statement about the outbox. If there is no outbox, the text says so.
     pub(crate) fn of_outbox(error: sqlx::Error) -> Self {
         let is_missing = error.as_database_error().is_some_and(|error| {
             let is_postgres = error.code().is_some_and(|code| code == "42P01");
@@ -130,7 +132,7 @@ impl StdError for Error {
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        // Each layer around a refusal would repeat its words.
+        // Take the refusal out of sqlx's error, or the text would appear once for each layer around it.
         if let sqlx::Error::Io(error) = &error
             && let Some(refusal) = error.get_ref().and_then(|error| error.downcast_ref::<Refusal>())
         {
@@ -159,7 +161,7 @@ impl From<sqlx::Error> for Error {
     }
 }
 
-/// The database's or the connection's failure behind that of a migration.
+/// The error of the database or of the connection that caused a migration's error.
 pub(crate) fn cause<'e>(mut error: &'e (dyn StdError + 'static)) -> Option<&'e sqlx::Error> {
     loop {
         match error.downcast_ref() {
@@ -203,9 +205,9 @@ fn check_constraint(error: &dyn DatabaseError) -> String {
 
 /// Whether a failure with this code can pass by itself.
 ///
-/// PostgreSQL's five characters: connection (08), transaction rollback and deadlock (40), out of resources (53),
-/// operator intervention (57), a lock not had (55), a fenced or standby server (25006). SQLite's number: its
-/// lowest byte is the primary code: BUSY, LOCKED, NOMEM, IOERR, FULL, CANTOPEN, PROTOCOL.
+/// PostgreSQL's code has five characters: connection (08), transaction rollback and deadlock (40), out of resources
+/// (53), operator intervention (57), lock not available (55), read-only server such as a standby (25006). SQLite's code
+/// is a number whose lowest byte is the primary code: BUSY, LOCKED, NOMEM, IOERR, FULL, CANTOPEN, PROTOCOL.
 fn is_passing(code: &str) -> bool {
     if code.len() == 5 {
         return code == "25006" || ["08", "40", "53", "55", "57"].contains(&&code[..2]);
@@ -218,7 +220,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn passing_codes_are_told_from_mistakes() {
+    fn passing_codes_are_distinguished_from_mistakes() {
         for code in
             ["08006", "40001", "40P01", "53300", "57P01", "55P03", "25006", "5", "517", "6", "10", "13"]
         {

@@ -1,12 +1,13 @@
-//! Connections that larder did not open: whether a loader may read on them.
+//! Checks connections that larder did not open: may a loader read on them?
 
 use larder::loading::{is_loading, spoil};
 use sqlx::{Connection, PgConnection, Row, SqliteConnection};
 
 use crate::error::Error;
 
-/// In one message of the simple protocol, outside a transaction, both times are that message's own. Within one that an earlier
-/// message opened, the transaction's is older: also after a BEGIN that has written nothing and taken no snapshot yet.
+/// Outside a transaction, both times are those of the message (simple protocol). Inside a transaction that an earlier
+/// message opened, the transaction's time is older, also if it has only run BEGIN: it has written nothing and taken no
+/// snapshot yet.
 const ABOUT: &str = "SELECT transaction_timestamp() <> statement_timestamp()
         OR pg_current_xact_id_if_assigned() IS NOT NULL AS is_open,
     pg_is_in_recovery() AS is_standby";
@@ -17,10 +18,10 @@ mod sealed {
     impl Sealed for sqlx::SqliteConnection {}
 }
 
-/// A driver's connection that [`fresh`] can check: [`PgConnection`] and [`SqliteConnection`], which a pool's connection of sqlx
-/// dereferences to.
+/// A driver's connection that [`fresh`] can check: [`PgConnection`] and [`SqliteConnection`]. A connection of sqlx's
+/// pools dereferences to them.
 pub trait CheckedConnection: sealed::Sealed + Connection {
-    /// Why a load must not be kept that reads here; `None` where it may.
+    /// Why a load that reads on this connection must not be stored; `None` if it may be stored.
     #[doc(hidden)]
     fn check_staleness(&mut self) -> impl Future<Output = Result<Option<&'static str>, sqlx::Error>> + Send;
 }
@@ -44,8 +45,8 @@ impl CheckedConnection for SqliteConnection {
         if self.is_in_transaction() {
             return Ok(Some(OPEN));
         }
-        // Deferred: it takes no lock and no snapshot, and SQLite refuses it within a transaction. Through the driver, which
-        // undoes it if this future is dropped half-way.
+        // DEFERRED takes no lock and no snapshot, and SQLite refuses it within a transaction. `begin_with` of the
+        // driver rolls back if this future is dropped before its end.
         match self.begin_with("BEGIN DEFERRED").await {
             Ok(transaction) => transaction.rollback().await.map(|()| None),
             Err(sqlx::Error::Database(error)) if error.message().contains("within a transaction") => {
@@ -56,13 +57,13 @@ impl CheckedConnection for SqliteConnection {
     }
 }
 
-/// The connection, checked for a loader that does not read through a [`Database`](crate::database::Database): if it is inside a
-/// transaction, or leads to a standby of PostgreSQL, the load is [spoiled](larder::loading::spoil), so its value goes to the caller and
-/// is not kept. An open transaction may show what is rolled back later; under REPEATABLE READ, and on SQLite always, it shows the
-/// database as it was some time ago.
+/// Checks a connection for a loader that does not read through a [`Database`](crate::database::Database). If the
+/// connection is inside a transaction, or leads to a PostgreSQL standby, the load is [spoiled](larder::loading::spoil):
+/// its value goes to the caller and is not stored. An open transaction may show changes that are rolled back later;
+/// under REPEATABLE READ, and always on SQLite, it shows an old state of the database.
 ///
-/// Costs one message to the server inside a load, and nothing outside. To be called for each statement, for the connection's user may
-/// open a transaction in between.
+/// Inside a load it costs one message to the server, outside a load nothing. Call it for each statement, because the
+/// connection's user may open a transaction in between.
 ///
 /// # Errors
 /// The connection's.

@@ -1,4 +1,4 @@
-//! Turns: who wants what somebody else has waits without a connection.
+//! A keyed mutex: writers of one row queue for its lock before they take a database connection.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -7,26 +7,27 @@ use tokio::sync::OwnedMutexGuard;
 
 type Queue = tokio::sync::Mutex<()>;
 
-/// One queue for each name that somebody has or waits for. Guarded by a lock of its own, never held while waiting.
+/// One queue for each name that a task holds or waits for. The outer lock is never held across an await, so a blocking
+/// mutex is enough.
 #[derive(Default)]
 pub(crate) struct KeyedMutex(Mutex<Queues>);
 
 #[derive(Default)]
 struct Queues {
     by_name: HashMap<String, Weak<Queue>>,
-    /// With so many names those whom nobody wants any more are forgotten: at twice what was left the last time, so that it
-    /// costs each caller next to nothing.
+    /// Unused queues are pruned when the table holds this many names: twice as many as were in use at the last prune,
+    /// so a prune costs each caller O(1) on average.
     prune_at: usize,
 }
 
-/// Fewer names are no crowd.
+/// No prune below this number of names.
 const PRUNE_MIN: usize = 64;
 
-/// Ends when dropped; the next in the queue has it then.
+/// Holds the lock of one name. A drop passes the lock to the next task in the queue.
 pub(crate) type KeyGuard = OwnedMutexGuard<()>;
 
 impl KeyedMutex {
-    /// Waits until nobody who came before wants `name`.
+    /// Locks `name`. The queue is fair: tasks get the lock in the order of their calls.
     pub(crate) async fn lock(&self, name: &str) -> KeyGuard {
         self.queue(name).lock_owned().await
     }
@@ -53,12 +54,12 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn each_name_has_a_queue_as_long_as_somebody_is_in_it() {
+    async fn a_name_has_a_queue_only_while_it_is_locked() {
         let row_locks = KeyedMutex::default();
         let (first, other) = (row_locks.lock("a").await, row_locks.lock("b").await);
         let mut second = Box::pin(row_locks.lock("a"));
         let now = tokio::time::timeout(Duration::ZERO, &mut second).await;
-        assert!(now.is_err(), "it is the first one's");
+        assert!(now.is_err(), "the first task holds the lock");
         drop(first);
         let second = second.await;
         drop((second, other));

@@ -1,10 +1,10 @@
-//! PostgreSQL and SQLite as larder needs them: fresh autocommit reads, one writer at a time, migrations.
+//! PostgreSQL and SQLite for larder: fresh autocommit reads, a single writer on SQLite, migrations, and the journal.
 //!
 //! One set of SQL strings with `$1` placeholders serves both databases through sqlx's `Any` driver; where the
-//! dialects truly differ, a method of [`dialect::Dialect`] says so. `Any` carries TEXT, BIGINT and (as a bind)
-//! BOOLEAN, so schemas keep to those: see [`dialect`] for the traps.
+//! dialects differ, a method of [`dialect::Dialect`] has both forms. `Any` supports TEXT, BIGINT and (as a bind)
+//! BOOLEAN, so schemas use only those types: [`dialect`] lists the pitfalls.
 //!
-//! [`journal`] makes the database record what each change touches, whoever makes it.
+//! [`journal`] makes the database record what each change touches, whichever program makes the change.
 
 mod address;
 mod completeness;

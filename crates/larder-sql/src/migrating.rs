@@ -1,10 +1,12 @@
-//! Migrations: what the database has, what this program knows, and whether the two can work together.
+//! Migrations: compares the database's schema with the migrations that this program knows, and applies the pending
+//! ones.
 //!
-//! Looking needs no rights beyond reading and changes nothing. Only when something is pending does a migration run, on a
-//! connection that keeps its session.
+//! The comparison needs only the right to read and changes nothing. If migrations are pending, they run on a connection
+//! that keeps its session.
 //!
-//! A migration that is newer than this program is no obstacle if the database says so: [`COMPATIBILITY`] has a row for each
-//! migration, with the oldest version of the schema that a program has to know to run on it.
+//! A program runs on a database that a later program has migrated, if the database allows it: the table
+//! [`COMPATIBILITY`] has a row for each migration, with the oldest schema version that a program must know to run on
+//! it.
 
 use std::collections::BTreeMap;
 
@@ -17,10 +19,10 @@ use crate::database::Database;
 use crate::dialect::Dialect;
 use crate::error::{Error, cause};
 
-/// The SQL that creates the table of what is compatible, the same on both databases. A migration of the application runs it
-/// once; each migration from then on, this one included, inserts its own version with the oldest version that a program has
-/// to know: `INSERT INTO larder_compatibility (version, oldest) VALUES (13, 12)`. Without a row, a program that does not know
-/// the migration refuses the database.
+/// The SQL that creates the compatibility table, the same for both databases. One migration of the application runs it.
+/// That migration and each later one insert their own version with the oldest version that a program must know:
+/// `INSERT INTO larder_compatibility (version, oldest) VALUES (13, 12)`. If a migration has no row, a program that does
+/// not know the migration refuses the database.
 pub const COMPATIBILITY: &str = "\
 CREATE TABLE larder_compatibility (
     version BIGINT NOT NULL PRIMARY KEY,
@@ -41,29 +43,30 @@ pub struct Migrations {
 /// What [`Database::migrate`] did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MigrationOutcome {
-    /// The versions that were pending, in their order.
+    /// The versions that were pending and have been applied, in their order.
     pub applied: Vec<i64>,
-    /// The newest version that the database has now; more than this program knows after a later release migrated it.
+    /// The newest version that the database has now. It is newer than this program's if a later release has migrated
+    /// the database.
     pub version: i64,
 }
 
-/// What the database says of itself.
+/// The migrations that the database records.
 struct SchemaState {
     /// Checksums by version.
     applied: BTreeMap<i64, Vec<u8>>,
-    /// The oldest version that a program has to know, by version of a migration.
+    /// The oldest version that a program must know, by version of the migration.
     oldest: BTreeMap<i64, i64>,
 }
 
 impl Database {
-    /// Brings the schema up to date. Any number of processes may do so at once on one database. A role without the right to
-    /// create is enough where nothing is pending.
+    /// Applies the pending migrations. Several processes may do so on one database at the same time. If none is
+    /// pending, a role without the right to create is enough.
     ///
     /// # Errors
-    /// [`ErrorKind::Schema`](crate::error::ErrorKind::Schema): a migration that ran has changed since; the database was migrated by a later program and does not
-    /// say that this one can run on it; tables of the same names belong to another application; migrations are pending and the
-    /// role may not apply them, or there is only a pooler in transaction mode to send them through. Else what the database
-    /// says.
+    /// [`ErrorKind::Schema`](crate::error::ErrorKind::Schema) if an applied migration has changed since; if a later
+    /// program migrated the database and the database does not say that this program can run on it; if tables of the
+    /// same names belong to another application; if migrations are pending and the role may not apply them, or the only
+    /// connection is a pooler in transaction mode. Else the database's error.
     pub async fn migrate(&self, migrations: Migrations) -> Result<MigrationOutcome, Error> {
         let migrator = match self.dialect() {
             Dialect::Postgres => migrations.postgres,
@@ -78,7 +81,8 @@ impl Database {
         }
         if present.applied.is_empty()
             && let Err(foreign) = self.refuse_foreign_tables(migrator).await
-            // Another process may have created them since: a migration commits its tables together with its row.
+            // If another process has created the tables meanwhile, its row is there too: a migration commits both
+            // together.
             && self.present().await?.applied.is_empty()
         {
             return Err(foreign);
@@ -114,7 +118,7 @@ impl Database {
         Ok(present)
     }
 
-    /// Whether statements that name this table without a schema find one.
+    /// Whether a statement that names this table without a schema finds a table.
     async fn has_table(&self, name: &str) -> Result<bool, Error> {
         let query = match self.dialect() {
             Dialect::Postgres => "SELECT CASE WHEN to_regclass($1) IS NULL THEN 0 ELSE 1 END AS is_there",
@@ -126,11 +130,12 @@ impl Database {
         Ok(row.try_get::<i64, _>("is_there")? != 0)
     }
 
-    /// Before anything is created: tables that the first migrations would create are there and are not ours.
+    /// Fails if tables exist that the first migrations would create. The caller checks before that the database has no
+    /// migration yet.
     async fn refuse_foreign_tables(&self, migrator: &Migrator) -> Result<(), Error> {
         let mut foreign = Vec::new();
         for name in tables_of(migrator) {
-            // Where CREATE TABLE would put it: another schema of the search path is no obstacle.
+            // Look only in the schema where CREATE TABLE would create it; the same name in another schema is allowed.
             let is_there = match self.dialect() {
                 Dialect::Postgres => {
                     let query = "SELECT CAST(COUNT(*) AS BIGINT) AS is_there FROM pg_class
@@ -163,22 +168,22 @@ impl Database {
     }
 
     async fn apply(&self, migrator: &Migrator) -> Result<(), Error> {
-        // What is there and not known was looked at above.
+        // `pending` has already checked the migrations that the database has and this program does not know.
         let mut migrator = Migrator::with_migrations(migrator.iter().cloned().collect());
         migrator.set_ignore_missing(true);
         let failed = |error| Error::from(sqlx::Error::from(error));
         match self.session()? {
-            // sqlx holds an advisory lock meanwhile, for which a second process waits as long as it takes. A connection of
-            // its own: it ends with the work, and the lock with it, however that went.
+            // sqlx holds an advisory lock meanwhile, and a second process waits for it without a limit. Use a
+            // connection of its own: its end releases the lock, whether the migrations succeed or not.
             Some(source) => {
                 let mut connection = self.fresh(source).await?;
                 let ran = migrator.run(connection.driver()).await.map_err(failed);
-                // It goes either way.
+                // Whether the close succeeds or not, the connection is dropped.
                 let _ = connection.close().await;
                 ran
             }
-            // sqlx locks nothing here, so one transaction around everything does: a second process waits, and then finds
-            // the work done.
+            // sqlx takes no lock on SQLite, so one transaction around all migrations is the lock: a second process
+            // waits for it and then finds no pending migration.
             None => {
                 let mut loan = self.writers().acquire().await?;
                 let mut transaction = loan.driver().begin_with(self.dialect().begin()).await?;
@@ -193,7 +198,8 @@ impl Database {
     }
 }
 
-/// The versions that this program knows and the database has not.
+/// The versions that this program knows and the database does not have. Fails if the database has versions that do not
+/// fit.
 fn pending(migrator: &Migrator, present: &SchemaState) -> Result<Vec<i64>, Error> {
     let known: BTreeMap<_, _> = migrator
         .iter()
@@ -224,7 +230,7 @@ fn pending(migrator: &Migrator, present: &SchemaState) -> Result<Vec<i64>, Error
     Ok(known.into_keys().filter(|version| !present.applied.contains_key(version)).collect())
 }
 
-/// A migration of a later program, which may say how old a program can be.
+/// Fails unless a migration of a later program allows programs that know the schema only up to `newest`.
 fn refuse_incompatible(version: i64, newest: i64, oldest: Option<i64>) -> Result<(), Error> {
     let instead = "Start a later release, or restore the database from before that migration";
     match oldest {
@@ -240,7 +246,7 @@ fn refuse_incompatible(version: i64, newest: i64, oldest: Option<i64>) -> Result
     }
 }
 
-/// The tables that the migrations create, each once, in their order.
+/// The names of the tables that the migrations create, each once, in their order.
 fn tables_of(migrator: &Migrator) -> Vec<String> {
     let mut tables = Vec::new();
     for migration in migrator.iter() {
@@ -256,7 +262,7 @@ fn tables_of(migrator: &Migrator) -> Vec<String> {
     tables
 }
 
-/// Says what a role lacks that may not even look.
+/// Adds the remedy to the error of a role that may not read the migrations' tables.
 fn unreadable(error: sqlx::Error) -> Error {
     match is_denied(&error) {
         true => Error::schema(
@@ -267,7 +273,7 @@ fn unreadable(error: sqlx::Error) -> Error {
     }
 }
 
-/// Says which migrations are pending when the role may not apply them.
+/// Adds the pending migrations and the remedy to the error of a role that may not apply them.
 fn not_applied(error: Error, pending: &[i64]) -> Error {
     let is_denied = std::error::Error::source(&error).and_then(cause).is_some_and(is_denied);
     if !is_denied {

@@ -1,4 +1,4 @@
-//! Which schemas a program starts on, on both databases.
+//! Tests which schemas a program accepts at its start, on both databases.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use sqlx::migrate::{Migration, MigrationType};
 use super::*;
 use crate::error::ErrorKind;
 
-/// A program that knows these migrations, numbered from 1.
+/// The migrations of a program that knows these, numbered from 1.
 fn program(migrations: &[&str]) -> Migrations {
     let of = |(index, sql): (usize, &&str)| {
         let sql = sqlx::AssertSqlSafe((*sql).to_owned()).into_sql_str();
@@ -60,12 +60,12 @@ async fn older_programs_start_where_the_schema_says_so(database: &Database) {
     assert!(said.contains("migration 5 ") && said.contains("does not say"), "{said}");
 }
 
-async fn what_was_changed_or_is_not_ours_is_refused(database: &Database) {
+async fn changed_and_unknown_migrations_are_refused(database: &Database) {
     database.migrate(program(&[GUESTS, SILENT])).await.unwrap();
     let changed = program(&["CREATE TABLE guests (id BIGINT PRIMARY KEY)", SILENT]);
     let said = refused(database, changed).await;
     assert!(said.contains("migration 1 of this database is not the one"), "{said}");
-    // A gap among those that are known is no later program.
+    // An unknown migration below a known one does not come from a later program.
     let gap = program(&[GUESTS, SILENT, "SELECT 1"]);
     let without = |migrator: &Migrator| {
         let left = migrator.iter().filter(|one| one.version != 2).cloned().collect();
@@ -103,7 +103,7 @@ macro_rules! on_both {
 
 on_both!(
     older_programs_start_where_the_schema_says_so,
-    what_was_changed_or_is_not_ours_is_refused,
+    changed_and_unknown_migrations_are_refused,
     a_migration_that_fails_changes_nothing_and_can_be_mended,
 );
 

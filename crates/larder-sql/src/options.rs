@@ -1,14 +1,14 @@
-//! How to reach a database: its URL, what stands in front of it, how many connections it may have.
+//! How to reach a database: its URL, the pooler in front of it, and the number of connections.
 
 use std::fmt;
 
 use crate::address::Address;
 use crate::error::Error;
 
-/// Connections to PostgreSQL that an instance opens at most, by default: 10 that read, 10 that write, and the
-/// journal's.
+/// Default of [`DatabaseOptions::pool_size`]: at most this many connections to PostgreSQL an instance. 20 for reads, of
+/// which writes may use 10, and the journal's.
 pub const POOL_SIZE: u32 = 21;
-/// The journal's own, one that reads and one that writes.
+/// The smallest pool: one connection for the journal, one for a read and one for a write.
 pub const POOL_SIZE_MIN: u32 = 3;
 
 /// How to reach a database.
@@ -32,45 +32,48 @@ pub struct DatabaseOptions {
     pub(crate) pool_size: u32,
 }
 
-/// What stands between larder and PostgreSQL.
+/// The pooler between larder and PostgreSQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Pooler {
-    /// Nothing, or a pooler that gives each of its clients a server connection for as long as it stays (session mode).
-    /// Statements are prepared once a connection and kept by name.
+    /// No pooler, or one that gives each client one server connection until the client disconnects (session mode).
+    /// Each connection prepares a statement once and keeps it under a name.
     #[default]
     None,
-    /// A pooler that hands each transaction to any of its server connections, such as PgBouncer with
-    /// `pool_mode = transaction`. larder then keeps no state of a session: each statement is prepared without a name, within
-    /// a transaction. That costs a read three more round trips.
+    /// A pooler that may run each transaction on another server connection, such as PgBouncer with `pool_mode =
+    /// transaction`. larder then keeps no session state: it prepares each statement without a name and runs it within a
+    /// transaction. That costs a read three more round trips.
     Transaction,
 }
 
 impl DatabaseOptions {
-    /// This URL; no pooler, unless the URL says `pgbouncer=true`; at most [`POOL_SIZE`] connections to PostgreSQL.
+    /// This URL and the defaults: no pooler, unless the URL says `pgbouncer=true`; at most [`POOL_SIZE`] connections to
+    /// PostgreSQL.
     pub fn new(url: impl Into<String>) -> Self {
         Self { url: url.into(), direct_url: None, pooler: Pooler::None, pool_size: POOL_SIZE }
     }
 
-    /// A URL of the same database that leads to the server itself, for what needs a session: migrations. Default: the URL.
+    /// A URL of the same database that leads directly to the server. Migrations use it, because they need a session.
+    /// Default: the URL.
     #[must_use]
     pub fn direct_url(self, url: impl Into<String>) -> Self {
         Self { direct_url: Some(url.into()), ..self }
     }
 
-    /// What stands in front of PostgreSQL. `pgbouncer=true` in the URL says [`Pooler::Transaction`] too.
+    /// The pooler in front of PostgreSQL. `pgbouncer=true` in the URL also means [`Pooler::Transaction`].
     #[must_use]
     pub fn pooler(self, pooler: Pooler) -> Self {
         Self { pooler, ..self }
     }
 
-    /// How many connections to PostgreSQL one process opens at most, those of the journal and of writers included. Raised to
-    /// [`POOL_SIZE_MIN`]. SQLite always has 5 and the journal's.
+    /// The most connections to PostgreSQL that one process opens, including those of the journal and of writers. A
+    /// smaller number counts as [`POOL_SIZE_MIN`]. SQLite always has 5, and the journal's.
     #[must_use]
     pub fn pool_size(self, connections: u32) -> Self {
         Self { pool_size: connections.max(POOL_SIZE_MIN), ..self }
     }
 
-    /// Whether [`Database::open`](crate::database::Database::open) could use these, as far as can be told without connecting.
+    /// Whether [`Database::open`](crate::database::Database::open) could use these options. It checks only the texts
+    /// and does not connect.
     ///
     /// # Errors
     /// [`ErrorKind::Address`](crate::error::ErrorKind::Address), which says what is allowed.

@@ -1,4 +1,4 @@
-//! What larder hands to a loader: a connection that is in no transaction.
+//! The connection that larder lends to a loader. It is in no transaction.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::connecting::pool::PooledConnection;
 use crate::database::Database;
 use crate::error::Error;
 
-/// A connection for a loader's statements, each autocommitted. Dropped, it goes back.
+/// A connection for a loader's statements, each autocommitted. It returns to the pool when it is dropped.
 pub struct ReadConnection {
     loan: PooledConnection,
     database: Database,
@@ -22,7 +22,7 @@ impl ReadConnection {
         ReadConnection { loan, database: database.clone() }
     }
 
-    /// The executor for one statement, which it counts.
+    /// The executor for one statement. Counts the statement.
     pub fn statement(&mut self) -> &mut SqlConnection {
         self.database.count();
         &mut self.loan
@@ -30,16 +30,16 @@ impl ReadConnection {
 }
 
 impl Database {
-    /// Lends a connection for a loader's statements, which see what was committed before they began.
+    /// Lends a connection for a loader's statements. Each statement sees every commit before it began.
     ///
     /// # Errors
-    /// No connection in time.
+    /// There is no connection in time.
     pub async fn read_connection(&self) -> Result<ReadConnection, Error> {
         Ok(ReadConnection::new(self.readers().acquire().await?, self))
     }
 
-    /// [`Class::get_or_load`] with a loader that gets its connection from here, and so cannot read in a transaction of its caller.
-    /// `query` runs one statement, and the value is a `V` or an `Option<V>`.
+    /// [`Class::get_or_load`] with a loader that gets its connection from this pool, so it cannot read in a transaction
+    /// of its caller. `query` runs one statement; its value is a `V` or an `Option<V>`.
     ///
     /// # Errors
     /// As [`Class::get_or_load`], whose loader's error is an [`Error`].

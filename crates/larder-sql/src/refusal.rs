@@ -1,43 +1,43 @@
-//! Why a connection was refused, in a sentence that names the cause and never a password.
+//! Why a server refused a connection, in a sentence that names the cause and never a password.
 
 use std::error::Error as StdError;
 use std::fmt;
 use std::io::{self, ErrorKind as IoKind};
 use std::time::Duration;
 
-/// Why no connection came about.
+/// Why no connection was opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {
     text: String,
-    /// What the pool does about it.
+    /// What the pool can do about it.
     pub(crate) kind: RefusalKind,
 }
 
 /// What can be done about a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RefusalKind {
-    /// The server has no connection left for us: wait for one of our own.
+    /// The server is full: wait for a connection of the pool to be returned.
     Full,
-    /// The server is starting, restarting or not reachable at the moment: try again soon.
+    /// The server starts, restarts or cannot be reached now: try again soon.
     Passing,
-    /// A wrong password or a missing database: trying again within one request does not help.
+    /// A permanent cause, such as a wrong password or a missing database: do not try again within one request.
     Settled,
 }
 
 impl Refusal {
-    /// `host` did not answer in time. A process that was stopped meanwhile, or a busy machine, finds it so too: the caller
-    /// tries again for as long as it may wait.
+    /// `host` did not answer in time. This also happens if this process was stopped meanwhile or the machine is busy,
+    /// so the caller tries again until its own time-out.
     pub(crate) fn late(host: &str, limit: Duration) -> Self {
         Self { text: format!("{host} did not answer within {limit:?}"), kind: RefusalKind::Passing }
     }
 
-    /// The server answers and only reads.
+    /// The server answers, but is a standby.
     pub(crate) fn standby(host: &str) -> Self {
         let text = format!("{host} is a standby in recovery; larder needs the primary");
         Self { text, kind: RefusalKind::Passing }
     }
 
-    /// What the driver said of `host`.
+    /// The driver's error from `host`.
     pub(crate) fn of(host: &str, error: &sqlx::Error) -> Self {
         match error {
             sqlx::Error::Io(error) => Self::of_io(host, error),
@@ -48,7 +48,7 @@ impl Refusal {
             sqlx::Error::Tls(error) => {
                 Self { text: format!("{host}: no TLS: {error}"), kind: RefusalKind::Settled }
             }
-            // Its words may quote a part of the URL.
+            // The driver's text may quote a part of the URL.
             sqlx::Error::Configuration(_) => {
                 Self { text: format!("{host}: the URL cannot be used"), kind: RefusalKind::Settled }
             }
@@ -70,7 +70,7 @@ impl Refusal {
         Self { text, kind }
     }
 
-    /// PostgreSQL's and PgBouncer's own words: they name users and databases, and never a password.
+    /// The error of PostgreSQL or PgBouncer. Its text names users and databases, and never a password.
     fn of_server(host: &str, code: &str, message: &str) -> Self {
         let is_full = code == "53300" || message.contains("no more connections allowed");
         let hint = if is_full {
@@ -82,14 +82,15 @@ impl Refusal {
         };
         let kind = match code {
             _ if is_full => RefusalKind::Full,
-            // Starting up or shutting down; and a pooler that has lost its server.
+            // The server starts up or shuts down, or a pooler has lost its server.
             "57P01" | "57P02" | "57P03" => RefusalKind::Passing,
             _ => RefusalKind::Settled,
         };
         Self { text: format!("{host} refused the connection: {message}{hint}"), kind }
     }
 
-    /// All that several hosts said: the kind is the most hopeful one.
+    /// Joins the refusals of several hosts. A kind for which a retry can help wins: `Full`, then `Passing`, then
+    /// `Settled`.
     pub(crate) fn all(refusals: Vec<Self>) -> Self {
         let kinds = || refusals.iter().map(|refusal| refusal.kind);
         let kind = [RefusalKind::Full, RefusalKind::Passing]
@@ -109,7 +110,7 @@ impl fmt::Display for Refusal {
 
 impl StdError for Refusal {}
 
-/// As the driver's callers know it: an error of the connection.
+/// As sqlx's callers expect it: an I/O error of the connection.
 impl From<Refusal> for sqlx::Error {
     fn from(refusal: Refusal) -> Self {
         Self::Io(io::Error::other(refusal))
@@ -121,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_names_its_cause_and_what_can_be_done() {
+    fn a_refusal_names_its_cause_and_the_remedy() {
         let of = |code, message| Refusal::of_server("h:1", code, message);
         let full = of("53300", "too many connections for role \"app\"");
         assert_eq!(full.kind, RefusalKind::Full);

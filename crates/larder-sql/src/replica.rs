@@ -1,8 +1,9 @@
-//! Loaders on a standby of PostgreSQL: each read first waits until the standby has replayed what the primary had when it began.
+//! Loaders that read on a PostgreSQL standby. A read first waits until the standby has replayed the primary's log up to
+//! the read's start.
 //!
-//! Invariant `no_read_behind`: a [`ReadConnection`] of a [`Replica`] is on the primary, or on a server in recovery of the same system, database
-//! and timeline that had replayed, before the `ReadConnection` was handed out, the primary's write-ahead log up to a position that was taken
-//! after it was asked for.
+//! Invariant `no_read_behind`: a [`ReadConnection`] of a [`Replica`] is on the primary, or on a server in recovery that
+//! belongs to the same system, database and timeline. Before the `ReadConnection` was lent, that server had replayed
+//! the primary's write-ahead log up to a position that was read after the `ReadConnection` was asked for.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,28 +24,31 @@ use crate::error::Error;
 use crate::options::POOL_SIZE;
 use crate::read_connection::ReadConnection;
 
-/// How long a read waits for the standby by default: the primary's own read must fit into the same load, which takes 2 s at most.
+/// Default time-out of a read that waits for the standby. A read on the primary must still fit into the same load
+/// (time-out 2 s).
 const STANDBY_TIMEOUT: Duration = Duration::from_millis(500);
-/// How long reads go to the primary at once after the standby was late or away: else each of them would wait in vain.
+/// Back-off: for this time after the standby was late or away, reads go directly to the primary and do not wait for the
+/// standby.
 const STANDBY_BACKOFF: Duration = Duration::from_secs(1);
-/// The first and the longest pause between two looks at how far the standby is. A standby that keeps up is a few ms behind.
+/// The first and the longest pause between two polls of the standby. A healthy standby is a few ms behind.
 const POLL_PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(16));
 
-/// Up to where the log is written: every commit that was acknowledged is before it, also one that did not wait for the disk
-/// (`synchronous_commit = off`), which the *flushed* position may not cover.
+/// The end of the primary's log. Every acknowledged commit is before it, also one that did not wait for the disk
+/// (`synchronous_commit = off`); the *flushed* position may not cover that one.
 const POSITION: &str = "SELECT CAST(pg_current_wal_insert_lsn() AS TEXT) AS position,
     (SELECT CAST(system_identifier AS TEXT) FROM pg_control_system()) || ' ' || current_database() || ' ' ||
         substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) AS source";
 
-/// The timeline is that of the last restart point or of the last page that was written, so it may be older than the one that is
-/// replayed and never newer. A standby that follows a lost primary has not the timeline of its successor, however far it is.
+/// Whether the standby has replayed the position. Its timeline is that of the last restart point or of the last written
+/// page, so it may be older than the replayed one and never newer. So a standby of a lost primary never shows the
+/// timeline of the new primary.
 const REPLAYED: &str = "SELECT CAST(pg_is_in_recovery()
         AND pg_last_wal_replay_lsn() >= CAST(CAST($1 AS TEXT) AS PG_LSN) AS TEXT) AS has_replayed,
     (SELECT CAST(system_identifier AS TEXT) FROM pg_control_system()) || ' ' || current_database() || ' ' ||
         upper(lpad(to_hex(GREATEST((SELECT timeline_id FROM pg_control_checkpoint()),
             (SELECT min_recovery_end_timeline FROM pg_control_recovery()))), 8, '0')) AS source";
 
-/// A standby for loaders; made by [`Database::replica`]. Clones share the connections.
+/// A standby for loaders; opened by [`Database::replica`]. Clones share the connections.
 #[derive(Clone)]
 pub struct Replica {
     primary: Database,
@@ -54,13 +58,13 @@ pub struct Replica {
 
 struct Shared {
     pool: SqlPool,
-    /// Until when reads go to the primary at once. Guarded by a lock that is never held across a wait.
+    /// Until this instant, reads go directly to the primary. The lock is never held across an await.
     avoided: Mutex<Option<Instant>>,
-    /// Relaxed: it only counts.
+    /// Relaxed: a counter, on which no other data depends.
     fallbacks: AtomicU64,
 }
 
-/// What the primary said.
+/// Where the primary's log ended.
 struct WalPosition {
     at: String,
     /// System, database and timeline.
@@ -68,11 +72,13 @@ struct WalPosition {
 }
 
 impl Database {
-    /// Opens a standby of this database, at `url`, for loaders: [`Replica::read_connection`]. The standby need not be up.
+    /// Opens the standby of this database at `url`, for loaders: [`Replica::read_connection`]. The standby need not be
+    /// running.
     ///
     /// # Errors
-    /// [`ErrorKind::Address`](crate::error::ErrorKind::Address) for a URL that is not of PostgreSQL, or that leads through a pooler in
-    /// transaction mode, behind which the server that was waited for may not be the one that answers; and on SQLite.
+    /// [`ErrorKind::Address`](crate::error::ErrorKind::Address) if this database is SQLite, if the URL is not of
+    /// PostgreSQL, or if it leads through a pooler in transaction mode: behind that, a query may run on another server
+    /// than the one that has caught up.
     pub fn replica(&self, url: &str) -> Result<Replica, Error> {
         let Address::Postgres(address) = Address::parse(url)? else {
             return Err(Error::address("a replica is a standby of PostgreSQL"));
@@ -90,18 +96,19 @@ impl Database {
 }
 
 impl Replica {
-    /// How long a read waits for the standby before it goes to the primary. Default: 500 ms. With the primary's own time it must
-    /// be less than the cache's load time-out.
+    /// How long a read waits for the standby before it goes to the primary. Default: 500 ms. This time plus that of a
+    /// read on the primary must be less than the cache's load time-out.
     #[must_use]
     pub fn patience(self, patience: Duration) -> Self {
         Self { patience, ..self }
     }
 
-    /// Lends a connection for a loader's statements. To be asked for within the load: its reads see every commit that was
-    /// acknowledged before this call. It is to the standby if that has caught up in time, else to the primary.
+    /// Lends a connection for a loader's statements. Call it inside the load: the connection's reads see every commit
+    /// that was acknowledged before this call. It leads to the standby if the standby catches up in time, else to the
+    /// primary.
     ///
     /// # Errors
-    /// The primary's: without its position there is nothing to wait for.
+    /// The primary's errors: a read needs the primary's position.
     pub async fn read_connection(&self) -> Result<ReadConnection, Error> {
         match self.standby().await? {
             Some(reading) => Ok(reading),
@@ -109,12 +116,14 @@ impl Replica {
         }
     }
 
-    /// A reading on the standby; `None` if it is late, away, not of this primary, or was so less than a second ago.
+    /// A connection to the standby; `None` if the standby is late, away or not of this primary, or was so less than a
+    /// second ago.
     async fn standby(&self) -> Result<Option<ReadConnection>, Error> {
         let avoided = *self.shared.avoided.lock().unwrap_or_else(PoisonError::into_inner);
         if avoided.is_none_or(|until| until <= Instant::now()) {
             let position = self.position().await?;
-            // A half-open connection would block here until the load's own time-out, and the primary would not be asked.
+            // Time-out: a half-open connection would block here until the load's time-out, and the primary would not be
+            // asked.
             match tokio::time::timeout(self.patience, self.caught_up(&position)).await {
                 Ok(Ok(loan)) => return Ok(Some(ReadConnection::new(loan, &self.primary))),
                 Ok(Err(error)) => tracing::debug!(?error, "the replica cannot be read"),
@@ -135,13 +144,13 @@ impl Replica {
         self.primary.read_connection().await
     }
 
-    /// How many readings went to the primary, because the standby was late, away, or not of this primary.
+    /// How many reads went to the primary because the standby was late, away, or not of this primary.
     pub fn fallbacks(&self) -> u64 {
         self.shared.fallbacks.load(Ordering::Relaxed)
     }
 
-    /// As [`Database::get_or_query`], on the standby once it has caught up. If the query fails there, as one that conflicts with
-    /// what is replayed does, it is asked again on the primary.
+    /// As [`Database::get_or_query`], on the standby after it has caught up. If the query fails there, for example
+    /// because it conflicts with the replay, it runs once more on the primary.
     ///
     /// # Errors
     /// As [`Database::get_or_query`].
@@ -173,7 +182,7 @@ impl Replica {
         class.get_or_load(key, load).await
     }
 
-    /// Closes the connections to the standby; the primary's stay.
+    /// Closes the connections to the standby. The primary's connections stay open.
     pub async fn close(&self) {
         self.shared.pool.close().await;
     }
@@ -183,8 +192,8 @@ impl Replica {
         Ok(WalPosition { at: row.try_get("position")?, source: row.try_get("source")? })
     }
 
-    /// A connection to a standby that has replayed what was before `position`. Looked for and read on one connection: another one may
-    /// lead to another standby.
+    /// A connection to a standby that has replayed the log up to `position`. The check and the reads use one
+    /// connection, because another connection may lead to another standby.
     async fn caught_up(&self, position: &WalPosition) -> Result<PooledConnection, Error> {
         let mut loan = self.shared.pool.acquire().await?;
         let mut pause = POLL_PAUSES.0;

@@ -1,4 +1,4 @@
-//! A write transaction: opened ready to write, rolled back unless committed.
+//! A write transaction. It is rolled back unless it is committed.
 
 use larder::journal::ChangeId;
 use sqlx::AssertSqlSafe;
@@ -12,13 +12,14 @@ use crate::keyed_mutex::KeyGuard;
 
 /// A write transaction.
 ///
-/// Dropping it rolls back. On SQLite it holds the one write lock from its first moment, so that two writers wait
-/// for each other instead of failing half-way.
+/// A drop rolls it back. On SQLite it takes the write lock when it begins, so that a second writer waits for the lock
+/// at the beginning and does not fail in the middle.
 pub struct WriteTransaction {
-    // Fields drop in this order: the next has its turn when the locks are on their way out.
+    // Fields drop in this order: a rollback has started before the next writer gets the row lock.
     transaction: PooledConnection,
     database: Database,
-    /// As what the journal has all that was done so far; empty when nobody has asked since the last statement.
+    /// The ids of the changes that the journal has for all statements so far; empty if [`WriteTransaction::touched`]
+    /// was not called after the last statement.
     pub(crate) changes: Vec<ChangeId>,
     _row_guard: Option<KeyGuard>,
 }
@@ -27,21 +28,21 @@ impl Database {
     /// Opens a write transaction.
     ///
     /// # Errors
-    /// No connection, or on SQLite no write lock, in time.
+    /// There is no connection in time, or on SQLite no write lock.
     pub async fn begin(&self) -> Result<WriteTransaction, Error> {
         let transaction = self.begin_write().await?;
         Ok(WriteTransaction { transaction, database: self.clone(), changes: Vec::new(), _row_guard: None })
     }
 
-    /// As [`Database::begin`], for a transaction that first locks the row that `row` names, by a name that is the
-    /// application's own. Its writers in this process take turns before they take a connection: however many want one
-    /// row, whoever holds it and for how long, the connections stay free for others. On PostgreSQL they wait up to 5 s for
-    /// their turn; on SQLite all writers take turns anyway.
+    /// As [`Database::begin`], for a transaction that first locks one row in the database. `row` is any name that the
+    /// application gives to that row. On PostgreSQL, this process's writers of one row queue for its row lock before
+    /// they take a connection, and wait for it up to 5 s: at most one of them holds a connection, so a contended row
+    /// does not use up the pool. On SQLite there is one write connection, so all writers queue for that.
     ///
-    /// Nobody waits for two turns, or two could wait for each other.
+    /// A task that holds one row lock must not wait for a second one: two such tasks could deadlock.
     ///
     /// # Errors
-    /// As [`Database::begin`], and no turn in time.
+    /// As [`Database::begin`], and if the row lock is not free in time.
     pub async fn begin_for(&self, row: &str) -> Result<WriteTransaction, Error> {
         let turn = self.lock_row(row).await?;
         Ok(WriteTransaction { _row_guard: turn, ..self.begin().await? })
@@ -49,15 +50,15 @@ impl Database {
 }
 
 impl WriteTransaction {
-    /// The executor for one statement of this transaction, which it counts. Inside a cache's load it
-    /// [spoils](larder::loading::spoil) the load: what it brings is not kept.
+    /// The executor for one statement of this transaction. Counts the statement. Inside a cache's load it
+    /// [spoils](larder::loading::spoil) the load: the loaded value is not stored.
     pub fn statement(&mut self) -> &mut SqlConnection {
         self.database.count();
         self.changes.clear();
         &mut self.transaction
     }
 
-    /// Which database this is.
+    /// The kind of database.
     pub fn dialect(&self) -> Dialect {
         self.database.dialect()
     }
@@ -71,21 +72,21 @@ impl WriteTransaction {
         AssertSqlSafe(format!("{select}{}", self.dialect().for_update()))
     }
 
-    /// Makes the changes durable and visible. Returns the names by which the journal has them, for
-    /// [`Cache::committed`](larder::cache::Cache::committed): if [`WriteTransaction::touched`] was asked and no other statement after it,
-    /// else none.
+    /// Commits. Returns the ids of the changes in the journal, for
+    /// [`Cache::committed`](larder::cache::Cache::committed). They are known only if [`WriteTransaction::touched`] was
+    /// the last statement; else the list is empty.
     ///
     /// # Errors
-    /// After an error it is unknown whether the changes were made.
+    /// After an error it is unknown whether the changes were committed.
     pub async fn commit(mut self) -> Result<Vec<ChangeId>, Error> {
         self.transaction.commit().await?;
         Ok(self.changes)
     }
 
-    /// Undoes everything and waits until that is done.
+    /// Rolls back and waits until that is done.
     ///
     /// # Errors
-    /// The changes are undone even then: the connection is gone.
+    /// The connection broke. The database rolls the changes back in that case too.
     pub async fn rollback(mut self) -> Result<(), Error> {
         Ok(self.transaction.rollback().await?)
     }

@@ -1,4 +1,4 @@
-//! The user that servers run as which refuse to run as root.
+//! The user of servers that refuse to run as root.
 
 use std::fs;
 use std::os::unix::fs::chown;
@@ -9,24 +9,24 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use rustix::process::geteuid;
 
-/// The user a server runs as.
+/// The user that a server runs as.
 pub(crate) struct Account {
     uid: u32,
     gid: u32,
 }
 
 impl Account {
-    /// `postgres` for root, `None` for anybody else, who runs servers under their own name.
+    /// `postgres` if this process runs as root; else `None`, and servers run as the same user as this process.
     pub(crate) fn for_servers() -> Result<Option<Self>> {
         if geteuid().is_root() { Self::named("postgres").map(Some) } else { Ok(None) }
     }
 
-    /// Gives it a file or folder.
+    /// Makes the account the owner of a file or folder.
     pub(crate) fn own(&self, path: &Path) -> Result<()> {
         Ok(chown(path, Some(self.uid), Some(self.gid))?)
     }
 
-    /// Lets a command run as it.
+    /// Makes a command run as the account.
     pub(crate) fn run(&self, command: &mut Command) {
         command.uid(self.uid).gid(self.gid);
     }
@@ -35,7 +35,7 @@ impl Account {
         let passwd = fs::read_to_string("/etc/passwd").context("reading /etc/passwd")?;
         Self::parse(&passwd, name).with_context(|| {
             format!(
-                "no user {name}, whom root needs to run PostgreSQL; on Debian: apt-get install postgresql"
+                "there is no user {name}, which root needs to run PostgreSQL; on Debian: apt-get install postgresql"
             )
         })
     }
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_account_is_found_by_its_whole_name() {
+    fn an_account_is_found_by_its_complete_name() {
         let passwd =
             "root:x:0:0::/root:/bin/sh\npostgres2:x:7:8::/:/bin/sh\npostgres:x:101:104:,,,:/:/bin/sh\n";
         let account = Account::parse(passwd, "postgres").unwrap();

@@ -1,4 +1,4 @@
-//! A PostgreSQL database of one's own, and a foreign writer into it.
+//! A temporary PostgreSQL database, and a writer that does not use larder.
 
 use std::process::{Command, Stdio};
 
@@ -9,21 +9,21 @@ use crate::postgres::PostgresUrl;
 use crate::programs::{Program, find};
 use crate::proxy::Proxy;
 
-/// An empty database with a name nobody else has; dropped, it is dropped, whoever is still connected.
+/// An empty database with a unique name. A drop of the value drops the database, even if clients are still connected.
 pub struct Database {
     server: PostgresUrl,
     name: String,
 }
 
 impl Database {
-    /// Creates a database on a server: a few tens of milliseconds.
+    /// Creates a database on a server. It takes a few tens of milliseconds.
     ///
     /// # Errors
     ///
-    /// When psql is not installed or the server is away.
+    /// If psql is not installed or the server does not answer.
     pub fn fresh(server: &PostgresUrl) -> Result<Self> {
         let name = format!("larder_{:016x}", unique());
-        // template0, for template1 cannot be copied while anybody is connected to it.
+        // Copy template0, because template1 cannot be copied while a client is connected to it.
         psql(&server.database("postgres"), &format!("CREATE DATABASE {name} TEMPLATE template0"))?;
         Ok(Self { server: server.clone(), name })
     }
@@ -33,7 +33,7 @@ impl Database {
         self.server.database(&self.name)
     }
 
-    /// The same by way of a proxy that leads to the server.
+    /// The URL of the database through a proxy of the server.
     pub fn url_through(&self, proxy: &Proxy) -> String {
         self.server.through(proxy.port()).database(&self.name)
     }
@@ -43,13 +43,13 @@ impl Database {
         &self.name
     }
 
-    /// Runs SQL as software that has never heard of larder would: in psql, on a connection of its own.
+    /// Runs SQL as a program that does not use larder: in psql, on a separate connection.
     ///
     /// Returns the rows, one a line, columns separated by `|`. Several statements are one transaction.
     ///
     /// # Errors
     ///
-    /// When a statement fails; the error holds PostgreSQL's words.
+    /// If a statement fails. The error contains PostgreSQL's text.
     pub fn sql(&self, statement: &str) -> Result<String> {
         psql(&self.url(), statement)
     }
@@ -57,13 +57,13 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        // A failure harms nobody: the whole server is thrown away in the end.
+        // A failure does no harm, because the server is removed in the end.
         let drop = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
         let _ = psql(&self.server.database("postgres"), &drop);
     }
 }
 
-/// As [`Database::sql`], on any database that psql can reach by this URL.
+/// As [`Database::sql`], for any database that psql can reach by this URL.
 ///
 /// # Errors
 ///

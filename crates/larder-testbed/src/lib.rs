@@ -1,8 +1,8 @@
-//! Throw-away redis-server, PostgreSQL, PgBouncer and SQLite for tests: free loopback ports, temporary folders.
+//! Temporary servers for tests: redis-server, PostgreSQL, PgBouncer, and SQLite, on free loopback ports and in
+//! temporary folders.
 //!
-//! Every server is a direct child of the test process, stopped by its id when its value is dropped. A test
-//! process that is killed drops nothing, so each server also has a watchdog that ends it and removes its
-//! folder.
+//! Every server is a direct child of the test process. It is stopped by its process id when its value is dropped. A
+//! killed test process drops nothing, so each server also has a watchdog that ends the server and removes its folder.
 //!
 //! ```no_run
 //! # fn main() -> anyhow::Result<()> {

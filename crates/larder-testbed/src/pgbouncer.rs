@@ -1,4 +1,4 @@
-//! A throw-away PgBouncer in front of a PostgreSQL server.
+//! A temporary PgBouncer in front of a PostgreSQL server.
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, TcpStream};
@@ -14,16 +14,16 @@ use crate::postgres::PostgresUrl;
 use crate::process::{Ending, Process};
 use crate::programs::{Program, find};
 
-/// When PgBouncer gives a server's connection to another client.
+/// When PgBouncer may give a server connection to another client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PoolMode {
-    /// After the client has gone.
+    /// After the client has disconnected.
     Session,
     /// After each transaction.
     Transaction,
 }
 
-/// A PgBouncer on 127.0.0.1 that lets every client in as `postgres`; dropped, it is gone.
+/// A PgBouncer on 127.0.0.1 that accepts every client as `postgres`. A drop stops it and removes its folder.
 pub struct PgBouncer {
     // Fields drop in this order: the server ends before its folder is removed.
     _process: Process,
@@ -32,13 +32,13 @@ pub struct PgBouncer {
 }
 
 impl PgBouncer {
-    /// Starts one in front of `server`, with at most `connections` to each of its databases.
+    /// Starts a PgBouncer in front of `server`, with at most `connections` to each of its databases.
     ///
-    /// It ignores the startup parameter `extra_float_digits`, as it has to for sqlx, and nothing else.
+    /// It ignores only the startup parameter `extra_float_digits`, which sqlx sends.
     ///
     /// # Errors
     ///
-    /// When pgbouncer is not installed (the error names the package) or does not boot (it quotes the log).
+    /// If pgbouncer is not installed (the error names the package) or does not boot (the error quotes the log).
     pub fn start(server: &PostgresUrl, mode: PoolMode, connections: u16) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("larder-pgbouncer-").tempdir()?;
         let account = Account::for_servers()?;
@@ -53,7 +53,7 @@ impl PgBouncer {
             }
             let mut process = Process::spawn(&mut command, folder.path(), Ending::Kill)?;
             let pid = process.pid().to_string();
-            // Its log names its process: on a lost port another server would answer.
+            // Check the process id in its log: if the port was lost, another server would answer.
             process.wait_ready(&log, || {
                 let said = fs::read_to_string(&log).unwrap_or_default();
                 said.contains("process up")
@@ -65,7 +65,7 @@ impl PgBouncer {
         .map(|(process, port)| Self { _process: process, _folder: folder, port })
     }
 
-    /// The URL of a database of the server by way of this pooler.
+    /// The URL of a database of the server through this pooler.
     pub fn url(&self, database: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
     }

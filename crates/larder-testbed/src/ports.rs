@@ -1,4 +1,4 @@
-//! Free loopback ports, and names nobody else has.
+//! Free loopback ports, and unique names.
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::{Ipv4Addr, TcpListener};
@@ -8,20 +8,20 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-/// Below Linux's ephemeral range (32768 and up) on purpose. A port from that range can be taken by any
-/// outgoing connection while its server is down, and a client that knocks on it can even connect to itself.
+/// Below Linux's ephemeral range (32768 and above). While a server is down, any outgoing connection can take a port of
+/// that range, and a client that connects to such a port can even connect to itself.
 const RANGE: Range<u16> = 20_000..32_000;
 
-/// How often a server may lose its port before that is an error.
+/// The number of attempts to boot a server that loses its port.
 const ATTEMPTS: usize = 5;
 
-/// A TCP port on 127.0.0.1 that nobody listens on at this moment.
+/// A TCP port on 127.0.0.1 on which no process listens at this moment.
 ///
-/// Nothing reserves it: whoever binds it must be ready to lose a race and ask again.
+/// The port is not reserved: a caller that fails to bind it must ask for another one.
 ///
 /// # Errors
 ///
-/// When every port from 20000 to 31999 is taken.
+/// If every port from 20000 to 31999 is taken.
 pub fn free_port() -> Result<u16> {
     let width = u64::from(RANGE.end - RANGE.start);
     let offset = u16::try_from(unique() % width)?;
@@ -32,7 +32,7 @@ pub fn free_port() -> Result<u16> {
     }
 }
 
-/// Boots a server on a port from `next_port`, and again when it loses that port to somebody else.
+/// Boots a server on a port from `next_port`. Tries another port if another process takes the first one.
 pub(crate) fn boot_on<T>(
     mut next_port: impl FnMut() -> Result<u16>,
     mut boot: impl FnMut(u16) -> Result<T>,
@@ -43,17 +43,17 @@ pub(crate) fn boot_on<T>(
             Err(error) if attempt < ATTEMPTS && lost_the_port(&error) => attempt += 1,
             result => return result,
         }
-        // Another testbed that is merely looking for a free port holds it for microseconds.
+        // A short pause is enough: another testbed that only looks for a free port holds a port for microseconds.
         thread::sleep(Duration::from_millis(20));
     }
 }
 
-/// Both servers say it with the words of strerror(EADDRINUSE), in the log that a failed boot quotes.
+/// All servers print the text of strerror(EADDRINUSE) to the log, which the error of a failed boot quotes.
 fn lost_the_port(error: &anyhow::Error) -> bool {
     format!("{error:#}").contains("Address already in use")
 }
 
-/// A number that no other caller has, here or in another process: std seeds every `RandomState` differently.
+/// A number that is unique in all processes: std seeds every `RandomState` differently.
 pub(crate) fn unique() -> u64 {
     RandomState::new().hash_one(std::process::id())
 }

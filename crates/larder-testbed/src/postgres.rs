@@ -1,4 +1,4 @@
-//! A throw-away PostgreSQL server, or the one this run of the tests shares.
+//! A temporary PostgreSQL server, or the one that a run of the tests shares.
 
 use std::env;
 use std::fmt;
@@ -15,11 +15,11 @@ use crate::ports::{boot_on, free_port};
 use crate::process::{Ending, Process};
 use crate::programs::{Program, find};
 
-/// Durability is worth nothing to a database that lives for minutes, and costs most of the time of a write.
+/// No durability: a database that lives for minutes does not need it, and it costs most of the time of a write.
 const SETTINGS: [&str; 5] =
     ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200", "timezone=UTC"];
 
-/// A PostgreSQL server on 127.0.0.1 with trust authentication and no durability; dropped, it is gone.
+/// A PostgreSQL server on 127.0.0.1 with trust authentication and no durability. A drop stops it and removes its data.
 pub struct Postgres {
     // Fields drop in this order: the server ends before its folder is removed.
     process: Process,
@@ -29,7 +29,7 @@ pub struct Postgres {
     settings: Vec<String>,
 }
 
-/// Where a PostgreSQL server is: `postgres://postgres@127.0.0.1:PORT`, without a database.
+/// The URL of a PostgreSQL server without a database: `postgres://postgres@127.0.0.1:PORT`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PostgresUrl(String);
 
@@ -45,7 +45,7 @@ impl PostgresUrl {
         port.with_context(|| format!("{self} names no port"))
     }
 
-    /// Where the same server is for whoever comes by this port.
+    /// The URL of the same server through another port.
     pub(crate) fn through(&self, port: u16) -> Self {
         let host = self.0.rsplit_once(':').map_or(self.0.as_str(), |(host, _)| host);
         Self(format!("{host}:{port}"))
@@ -59,26 +59,26 @@ impl fmt::Display for PostgresUrl {
 }
 
 impl Postgres {
-    /// The environment variable that names the server to share, such as
+    /// The environment variable with the URL of the server to share, such as
     /// `postgres://postgres@127.0.0.1:20001`.
     pub const SHARED: &str = "LARDER_TEST_POSTGRES";
 
-    /// Makes a data folder and starts a server on it: about two seconds, so share one where a test allows.
+    /// Creates a data folder and starts a server on it. It takes about two seconds, so share one if a test allows.
     ///
-    /// Run by root, the server runs as the user `postgres`, for PostgreSQL refuses to run as root.
+    /// If this process runs as root, the server runs as the user `postgres`, because PostgreSQL refuses to run as root.
     ///
     /// # Errors
     ///
-    /// When PostgreSQL is not installed (the error names the package) or does not boot (it quotes the log).
+    /// If PostgreSQL is not installed (the error names the package) or does not boot (the error quotes the log).
     pub fn start() -> Result<Self> {
         Self::start_with(&[])
     }
 
-    /// Like [`start`](Self::start), with settings such as `fsync=on`, which win over the defaults for tests.
+    /// As [`start`](Self::start), with settings such as `fsync=on`, which override the defaults for tests.
     ///
     /// # Errors
     ///
-    /// As [`start`](Self::start); a setting PostgreSQL refuses keeps it from booting.
+    /// As [`start`](Self::start). With an invalid setting the server does not boot.
     pub fn start_with(settings: &[&str]) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("larder-postgres-").tempdir()?;
         let account = Account::for_servers()?;
@@ -95,12 +95,12 @@ impl Postgres {
             .map(|(process, port)| Self { process, folder, account, port, settings: owned(settings) })
     }
 
-    /// Ends the server as a crash would, and waits for the end. Transactions committed with `synchronous_commit=on`
-    /// survive; by default it is off here, and the last ones may be lost.
+    /// Ends the server as a crash does, and waits for the end. Transactions that committed with `synchronous_commit=on`
+    /// survive. By default it is off here, so the last transactions may be lost.
     ///
     /// # Errors
     ///
-    /// When the server has ended already.
+    /// If the server has ended already.
     pub fn crash(&mut self) -> Result<()> {
         self.process.end()
     }
@@ -109,7 +109,7 @@ impl Postgres {
     ///
     /// # Errors
     ///
-    /// When it does not boot, or somebody else took the port.
+    /// If it does not boot, or another process took the port.
     pub fn restart(&mut self) -> Result<()> {
         let port = self.port;
         self.process = boot_on(
@@ -119,16 +119,17 @@ impl Postgres {
         Ok(())
     }
 
-    /// The server `LARDER_TEST_POSTGRES` names; without it, one server for the whole of this process, started
-    /// at the first call.
+    /// The server that `LARDER_TEST_POSTGRES` names. Without it, one server for this process, which the first call
+    /// starts.
     ///
-    /// `cargo xtask test` sets the variable, for nextest gives every test a process of its own.
+    /// `cargo xtask test` sets the variable, because nextest runs every test in its own process.
     ///
     /// # Errors
     ///
     /// As [`start`](Self::start).
     pub fn shared() -> Result<PostgresUrl> {
-        // A static is never dropped; the server's watchdog ends it together with this process.
+        // A static is never dropped. The server's watchdog ends the server after this process has ended. The lock is
+        // held while the server starts, so that two threads do not start two servers.
         static STARTED: Mutex<Option<Postgres>> = Mutex::new(None);
         if let Some(url) = env::var(Self::SHARED).ok().filter(|url| !url.is_empty()) {
             return Ok(PostgresUrl(url.trim_end_matches('/').to_owned()));
@@ -140,7 +141,7 @@ impl Postgres {
         }
     }
 
-    /// Where the server is.
+    /// The URL of the server.
     pub fn url(&self) -> PostgresUrl {
         PostgresUrl(format!("postgres://postgres@127.0.0.1:{}", self.port))
     }
@@ -160,7 +161,7 @@ fn owned(settings: &[&str]) -> Vec<String> {
     settings.iter().map(|setting| (*setting).to_owned()).collect()
 }
 
-/// One of PostgreSQL's programs, run as `account` in a folder that account may enter.
+/// A command for one of PostgreSQL's programs, run as `account` in a folder that the account may enter.
 pub(crate) fn program(program: Program, folder: &Path, account: Option<&Account>) -> Result<Command> {
     let mut command = Command::new(find(program)?);
     command.current_dir(folder).arg("-D").arg(folder.join("data"));
@@ -171,7 +172,7 @@ pub(crate) fn program(program: Program, folder: &Path, account: Option<&Account>
 }
 
 fn init(folder: &Path, account: Option<&Account>) -> Result<()> {
-    // C.UTF-8 exists on every Debian and folds the case of all letters, not of ASCII alone.
+    // C.UTF-8 exists on every Debian and converts the case of all letters, not only of ASCII.
     let output = program(Program::Initdb, folder, account)?
         .args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8"])
         .args(["--no-sync", "--no-instructions"])
@@ -193,14 +194,14 @@ fn boot(
     let log = folder.join("log");
     let mut command = program(Program::Postgres, folder, account)?;
     command.args(["-h", "127.0.0.1", "-p", &port.to_string(), "-k"]).arg(folder);
-    // Of two for one thing the later wins.
+    // Of two values for one setting the later one counts.
     for setting in SETTINGS.into_iter().chain(settings.iter().map(AsRef::as_ref)) {
         command.args(["-c", setting]);
     }
     command.stderr(File::create(&log)?);
     let mut process = Process::spawn(&mut command, folder, Ending::Quit)?;
     let pid = process.pid().to_string();
-    // pg_ctl's own test: the first line is the server's id and the eighth says `ready`.
+    // The same check as pg_ctl's: the first line is the server's process id and the eighth is `ready`.
     process.wait_ready(&log, || {
         let status = fs::read_to_string(folder.join("data/postmaster.pid")).unwrap_or_default();
         let line = |number| status.lines().nth(number).map(str::trim);

@@ -1,10 +1,10 @@
-//! A server as a child process: its own process group, stopped by id, never outliving its parent.
+//! A server as a child process: it has its own process group, is stopped by its id, and does not outlive its parent.
 //!
-//! Invariant: no server outlives the process that started it, however that process ends. Drop covers the
-//! ordinary end and a panic. For SIGKILL there is a watchdog: a shell that waits for the end of a pipe whose
-//! other end only the parent holds. The kernel's parent-death signal would not do: it fires when the *thread*
-//! that started the child ends, which under a test harness or on a pool of blocking threads is long before
-//! the process ends.
+//! Invariant: no server outlives the process that started it, however that process ends. Drop covers a normal
+//! end and a panic. For SIGKILL there is a watchdog: a shell that waits for the end of a pipe whose other end
+//! only the parent holds. The kernel's parent-death signal is not enough: the kernel sends it when the *thread*
+//! that started the child ends, and in a test harness or a pool of blocking threads that is long before the
+//! process ends.
 
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -16,16 +16,17 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
-/// How long a server may take to boot on a busy machine.
+/// Time-out of a server's boot, enough for a busy machine.
 const BOOT: Duration = Duration::from_secs(30);
 
-/// How long a server may take to end before it is killed.
+/// Time-out of a server's end; after it the server is killed.
 const END: Duration = Duration::from_secs(5);
 
-/// Between two looks at a server that is booting or ending.
+/// The pause between two checks of a server that boots or ends.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// `$1` server id, `$2` signal, `$3` folder. Ends the server as Drop would have, then removes what it left.
+/// `$1` is the server's process id, `$2` the signal, `$3` the folder. Ends the server as Drop does, then removes its
+/// folder.
 const WATCHDOG: &str = r#"
 read -r _
 kill -"$2" "$1" 2>/dev/null
@@ -38,12 +39,12 @@ done
 rm -rf "$3"
 "#;
 
-/// How a server wants to be ended.
+/// How a server must be ended.
 #[derive(Clone, Copy)]
 pub(crate) enum Ending {
-    /// SIGKILL: nothing to lose.
+    /// SIGKILL, for a server without state outside its folder.
     Kill,
-    /// SIGQUIT, PostgreSQL's immediate shutdown: killed outright it would leave shared memory behind.
+    /// SIGQUIT, PostgreSQL's immediate shutdown. After SIGKILL its shared memory would stay.
     Quit,
 }
 
@@ -68,14 +69,14 @@ pub(crate) struct Process {
     server: Child,
     watchdog: Child,
     ending: Ending,
-    /// False once the server was waited for: from then on its id may belong to somebody else.
+    /// False after the server was waited for, because the kernel may then give its id to another process.
     running: bool,
 }
 
 impl Process {
-    /// Starts `command`; if this process dies, its watchdog ends the server and removes `folder`.
+    /// Starts `command`. If this process dies, the watchdog ends the server and removes `folder`.
     pub(crate) fn spawn(command: &mut Command, folder: &Path, ending: Ending) -> Result<Self> {
-        // A group of its own, so that Ctrl-C in a terminal reaches the tests and not their servers.
+        // A separate process group, so that Ctrl-C in a terminal reaches the tests and not their servers.
         let mut server = command
             .process_group(0)
             .stdin(Stdio::null())
@@ -87,7 +88,7 @@ impl Process {
             .arg(folder)
             .process_group(0)
             .stdin(Stdio::piped())
-            // An inherited output would keep the test runner waiting for its end.
+            // With an inherited output, the test runner would wait for its end.
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn();
@@ -106,16 +107,16 @@ impl Process {
         self.server.id()
     }
 
-    /// SIGSTOP, and waits until the server stands still: a signal sent is not yet a signal obeyed.
+    /// Sends SIGSTOP and waits until the server has stopped, because the signal takes effect later.
     pub(crate) fn pause(&self) -> Result<()> {
         self.signal(Signal::STOP)?;
-        // NOWAIT leaves the news where it is, so that pausing twice does not wait for a second stop.
+        // NOWAIT keeps the stop notification, so that a second pause does not wait for a second stop.
         waitid(WaitId::Pid(self.id()?), WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT)
             .with_context(|| format!("waiting for process {} to stop", self.pid()))?;
         Ok(())
     }
 
-    /// SIGCONT.
+    /// Sends SIGCONT.
     pub(crate) fn resume(&self) -> Result<()> {
         self.signal(Signal::CONT)
     }
@@ -132,7 +133,7 @@ impl Process {
         i32::try_from(self.pid()).ok().and_then(Pid::from_raw).context("a process id above 0")
     }
 
-    /// Waits until `ready`; when the server ends instead or takes too long, the error quotes the end of
+    /// Waits until `ready` returns true. If the server ends or takes too long, the error quotes the end of
     /// `log`.
     pub(crate) fn wait_ready(&mut self, log: &Path, mut ready: impl FnMut() -> bool) -> Result<()> {
         let deadline = Instant::now() + BOOT;
@@ -149,7 +150,7 @@ impl Process {
         Ok(())
     }
 
-    /// SIGKILL, and waits for the end. Harmless when it has ended.
+    /// Sends SIGKILL and waits for the end. Does nothing if the server has ended.
     pub(crate) fn kill(&mut self) -> Result<()> {
         self.server.kill()?;
         self.server.wait()?;
@@ -157,7 +158,7 @@ impl Process {
         Ok(())
     }
 
-    /// Ends the server as it wants to be ended, by force if it takes too long.
+    /// Ends the server with its [`Ending`], and kills it after a time-out.
     pub(crate) fn end(&mut self) -> Result<()> {
         if self.running {
             self.signal(self.ending.signal())?;
@@ -172,8 +173,8 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Nobody is left to hear of a failure; the watchdog, whose pipe closes after this, then tries once
-        // more.
+        // An error cannot be returned here. If the end fails, the watchdog tries once more when its pipe closes
+        // after this.
         if self.end().is_ok() {
             let _ = self.watchdog.kill();
             let _ = self.watchdog.wait();

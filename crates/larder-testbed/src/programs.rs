@@ -1,4 +1,4 @@
-//! Where the programs of other packages are, and which Debian package has them.
+//! Finds the programs of other packages, and names their Debian packages.
 
 use std::env;
 use std::fs;
@@ -6,30 +6,30 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-/// Debian's home of the server's programs, one folder a version; none of them is on the PATH.
+/// Debian's folder of PostgreSQL's programs, with one folder for each version. They are not on the PATH.
 const POSTGRES_VERSIONS: &str = "/usr/lib/postgresql";
 
-/// A program the testbed starts.
+/// A program that the testbed starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Program {
     /// `redis-server`.
     RedisServer,
-    /// `initdb`, which makes a PostgreSQL data folder.
+    /// `initdb`, which creates a PostgreSQL data folder.
     Initdb,
     /// `postgres`, the server itself.
     Postgres,
-    /// `psql`, the foreign writer of PostgreSQL tests.
+    /// `psql`, the writer in PostgreSQL tests that does not use larder.
     Psql,
-    /// `pg_basebackup`, which makes a standby of a server that runs.
+    /// `pg_basebackup`, which copies a running server to a standby.
     PgBasebackup,
     /// `pgbouncer`, a pooler in front of PostgreSQL.
     PgBouncer,
-    /// `sqlite3`, the foreign writer of SQLite tests.
+    /// `sqlite3`, the writer in SQLite tests that does not use larder.
     Sqlite3,
 }
 
 impl Program {
-    /// The file's name.
+    /// The name of the file.
     pub fn name(self) -> &'static str {
         match self {
             Self::RedisServer => "redis-server",
@@ -55,12 +55,12 @@ impl Program {
     fn folders(self) -> Vec<PathBuf> {
         let path = env::var_os("PATH").unwrap_or_default();
         let mut folders = match self {
-            // First, for what the PATH has as psql on Debian is a Perl script that takes three times as long,
-            // and initdb and postgres must be of one version.
+            // Search here before the PATH: Debian's psql on the PATH is a Perl script that takes three times as
+            // long, and initdb and postgres must have the same version.
             Self::Initdb | Self::Postgres | Self::Psql | Self::PgBasebackup => {
                 newest_first(Path::new(POSTGRES_VERSIONS))
             }
-            // Not on the PATH of an ordinary user.
+            // This folder is not on the PATH of an ordinary user.
             Self::PgBouncer => vec![PathBuf::from("/usr/sbin")],
             Self::RedisServer | Self::Sqlite3 => Vec::new(),
         };
@@ -69,11 +69,11 @@ impl Program {
     }
 }
 
-/// The full path of a program: PostgreSQL's highest version in `/usr/lib/postgresql`, else the PATH.
+/// The path of a program: from the highest version in `/usr/lib/postgresql`, else from the PATH.
 ///
 /// # Errors
 ///
-/// When it is not installed; the error names the Debian package that has it.
+/// If it is not installed. The error names its Debian package.
 pub fn find(program: Program) -> Result<PathBuf> {
     match program.folders().iter().map(|folder| folder.join(program.name())).find(|file| file.is_file()) {
         Some(file) => Ok(file),
@@ -83,7 +83,7 @@ pub fn find(program: Program) -> Result<PathBuf> {
     }
 }
 
-/// The `bin` folders below `root`, the highest version first: 15 comes before 9.6.
+/// The `bin` folders below `root`, the highest version first: 15 is before 9.6.
 fn newest_first(root: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(root) else { return Vec::new() };
     let mut versions: Vec<_> = entries

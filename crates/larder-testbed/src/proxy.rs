@@ -1,6 +1,7 @@
-//! A TCP proxy in front of a server, whose links can stall, break and lead elsewhere.
+//! A TCP proxy in front of a server. Its links can be stalled, cut, delayed and redirected.
 //!
-//! Invariant: bytes are delayed or their connection ends, but none is lost, doubled or reordered, as TCP has it.
+//! Invariant: as in TCP, no byte of an open connection is lost, duplicated or reordered; a fault delays bytes or ends
+//! the connection.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -13,7 +14,7 @@ use anyhow::{Context, Result};
 
 use crate::ports::{boot_on, free_port};
 
-/// A TCP proxy on 127.0.0.1; dropped, its links end.
+/// A TCP proxy on 127.0.0.1. A drop ends its links.
 pub struct Proxy {
     port: u16,
     shared: Arc<Shared>,
@@ -24,11 +25,11 @@ struct Shared {
     changed: Condvar,
 }
 
-/// What the links do. Guarded by one lock: a change takes effect for all links at once.
+/// The state of the links. One lock guards it, so that a change takes effect for all links at once.
 struct State {
     target: u16,
     mode: Mode,
-    /// How much longer each way takes.
+    /// The additional delay of each direction.
     delay: Duration,
     links: Vec<TcpStream>,
     ended: bool,
@@ -41,17 +42,17 @@ enum Mode {
     Cut,
 }
 
-/// Which way bytes flow.
+/// The direction of bytes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
     Requests,
     Replies,
 }
 
-/// When bytes came, and which; none are the end of the connection.
+/// The instant at which bytes came, and the bytes; no bytes mean the end of the connection.
 type Parcel = (Instant, Vec<u8>);
 
-/// How many parcels are on their way at most; then their sender waits, as TCP has it.
+/// The most parcels in flight; then the sender waits, as in TCP.
 const ON_THEIR_WAY: usize = 64;
 
 impl Mode {
@@ -64,11 +65,11 @@ impl Mode {
 }
 
 impl Proxy {
-    /// Listens on a free port and leads to `target`, a port on 127.0.0.1 where somebody need not listen yet.
+    /// Listens on a free port and forwards to `target`, a port on 127.0.0.1 on which no server need listen yet.
     ///
     /// # Errors
     ///
-    /// When no port is free.
+    /// If no port is free.
     pub fn start(target: u16) -> Result<Self> {
         let listen = |port| Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, port))?);
         let listener = boot_on(free_port, listen).context("opening a proxy's port")?;
@@ -81,18 +82,19 @@ impl Proxy {
         Ok(Proxy { port, shared })
     }
 
-    /// The port it listens on.
+    /// The port that the proxy listens on.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// From here on nothing passes either way, though connections stay open and new ones are taken: a black hole.
-    /// What was sent meanwhile passes after [`heal`](Self::heal).
+    /// Stops all bytes in both directions. Connections stay open and new ones are accepted, as with a black hole. The
+    /// bytes that are sent meanwhile pass after [`heal`](Self::heal).
     pub fn stall(&self) {
         self.set(Mode::Stalled { requests: true });
     }
 
-    /// Like [`stall`](Self::stall), but requests still reach the server: it acts, and nobody hears of it.
+    /// As [`stall`](Self::stall), but requests still reach the server: it executes them, and no reply reaches the
+    /// client.
     pub fn stall_replies(&self) {
         self.set(Mode::Stalled { requests: false });
     }
@@ -103,20 +105,20 @@ impl Proxy {
         self.end_links();
     }
 
-    /// From here on each way takes this much longer for every byte, however many are on their way: what follows closely
-    /// waits no longer than what went before. The kernel's timers add some 0.1 ms.
+    /// Delays every byte by this time in each direction. Bytes in flight do not add to the delay of the bytes after
+    /// them. The kernel's timers add about 0.1 ms.
     pub fn delay(&self, delay: Duration) {
         self.shared.lock().delay = delay;
         self.shared.changed.notify_all();
     }
 
-    /// Lets everything pass again, at once.
+    /// Ends all faults: everything passes again at once.
     pub fn heal(&self) {
         self.delay(Duration::ZERO);
         self.set(Mode::Open);
     }
 
-    /// Ends every connection; new ones lead to `target`.
+    /// Ends every connection; new ones are forwarded to `target`.
     pub fn redirect(&self, target: u16) {
         self.shared.lock().target = target;
         self.end_links();
@@ -129,7 +131,7 @@ impl Proxy {
 
     fn end_links(&self) {
         for link in self.shared.lock().links.drain(..) {
-            // It may have ended by itself.
+            // An error means that the link has already ended.
             let _ = link.shutdown(Shutdown::Both);
         }
         self.shared.changed.notify_all();
@@ -140,7 +142,7 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         self.shared.lock().ended = true;
         self.end_links();
-        // Wakes the listener, which then sees that it has ended.
+        // Wake the listener, which then sees that the proxy has ended.
         let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
     }
 }
@@ -150,7 +152,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until bytes that came then may flow on this way.
+    /// Waits until bytes that came at `came` may pass in this direction.
     fn wait(&self, way: Way, came: Instant) {
         let mut state = self.lock();
         while !state.ended {
@@ -171,12 +173,12 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         if shared.lock().ended {
             return;
         }
-        // A refused server is a connection that ends at once: the client's is dropped here.
+        // If the server refuses the connection, the client's connection is dropped here.
         let _ = link(client, shared);
     }
 }
 
-/// Ties a client's connection to one to the server.
+/// Connects a client's connection with a new one to the server.
 fn link(client: TcpStream, shared: &Arc<Shared>) -> Result<()> {
     let (target, mode) = {
         let state = shared.lock();
@@ -191,7 +193,7 @@ fn link(client: TcpStream, shared: &Arc<Shared>) -> Result<()> {
     let ends = [client.try_clone()?, server.try_clone()?];
     {
         let mut state = shared.lock();
-        // Somebody may have cut or redirected between the look and here.
+        // Check again under the lock: the proxy may have been cut or redirected since the first check.
         if state.mode == Mode::Cut || state.target != target {
             return Ok(());
         }
@@ -207,7 +209,7 @@ fn link(client: TcpStream, shared: &Arc<Shared>) -> Result<()> {
     Ok(())
 }
 
-/// Takes in what comes while what came before is still on its way.
+/// Reads new bytes while earlier bytes are still delayed.
 fn collect(mut from: TcpStream, sender: &SyncSender<Parcel>) {
     let mut buffer = vec![0; 1 << 16];
     while let Ok(count @ 1..) = from.read(&mut buffer) {
@@ -215,7 +217,7 @@ fn collect(mut from: TcpStream, sender: &SyncSender<Parcel>) {
             return;
         }
     }
-    // An end passes like bytes do: through a stalled link nobody learns of it. An error means that the link has ended.
+    // Send the end like bytes, so that a stalled link also delays it. An error means that the link has ended.
     let _ = sender.send((Instant::now(), Vec::new()));
 }
 

@@ -1,4 +1,4 @@
-//! A throw-away redis-server that can be paused, killed and brought back.
+//! A temporary redis-server that can be paused, killed and restarted.
 
 use std::fs;
 use std::io::{BufReader, ErrorKind};
@@ -15,13 +15,13 @@ use crate::process::{Ending, Process};
 use crate::programs::{Program, find};
 use crate::resp::{read_reply, write_command};
 
-/// How long a connection and each reply may take.
+/// Time-out of a connection and of each reply.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A folder with this file is a Sentinel's.
+/// A folder with this file belongs to a Sentinel.
 const SENTINEL_CONFIG: &str = "sentinel.conf";
 
-/// A redis-server on 127.0.0.1 that keeps nothing on disk; dropped, it is gone.
+/// A redis-server on 127.0.0.1 without persistence. A drop stops it and removes its folder.
 pub struct Redis {
     // Fields drop in this order: the server ends before its folder is removed.
     process: Process,
@@ -31,23 +31,23 @@ pub struct Redis {
 }
 
 impl Redis {
-    /// Starts a server with Redis's own defaults, without persistence, and returns when it answers.
+    /// Starts a server with Redis's defaults, but without persistence. Returns when it answers.
     ///
     /// # Errors
     ///
-    /// When redis-server is not installed (the error names the package) or does not boot (it quotes the log).
+    /// If redis-server is not installed (the error names the package) or does not boot (the error quotes the log).
     pub fn start() -> Result<Self> {
         Self::start_with(&[])
     }
 
-    /// Like [`start`](Self::start), with directives of `redis.conf`, such as `("maxmemory", "4mb")`.
+    /// As [`start`](Self::start), with directives of `redis.conf`, such as `("maxmemory", "4mb")`.
     ///
     /// A `requirepass` of plain letters and digits is also used by [`url`](Self::url) and
     /// [`command`](Self::command).
     ///
     /// # Errors
     ///
-    /// As [`start`](Self::start); a directive Redis refuses keeps it from booting.
+    /// As [`start`](Self::start). With an invalid directive the server does not boot.
     pub fn start_with(directives: &[(&str, &str)]) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("larder-redis-").tempdir()?;
         let password =
@@ -59,7 +59,7 @@ impl Redis {
         .map(|(process, port)| Self { process, folder, port, password })
     }
 
-    /// Starts a Sentinel that watches nothing.
+    /// Starts a Sentinel that monitors no master.
     ///
     /// # Errors
     ///
@@ -75,7 +75,7 @@ impl Redis {
         .map(|(process, port)| Self { process, folder, port, password: None })
     }
 
-    /// The folder in which the server keeps its files; it goes with the value.
+    /// The folder of the server's files. It is removed when the value is dropped.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -88,17 +88,17 @@ impl Redis {
         }
     }
 
-    /// The port; it stays the same over [`restart`](Self::restart).
+    /// The port. [`restart`](Self::restart) keeps it.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The server's process id, the last one after [`kill`](Self::kill).
+    /// The server's process id; after [`kill`](Self::kill) the last one.
     pub fn pid(&self) -> u32 {
         self.process.pid()
     }
 
-    /// SIGSTOP: connections stay open and nothing answers from here on, until [`resume`](Self::resume).
+    /// Sends SIGSTOP: connections stay open, and the server does not answer until [`resume`](Self::resume).
     ///
     /// # Errors
     ///
@@ -107,7 +107,7 @@ impl Redis {
         self.process.pause()
     }
 
-    /// SIGCONT: what was sent meanwhile is now worked off.
+    /// Sends SIGCONT: the server executes the commands that were sent meanwhile.
     ///
     /// # Errors
     ///
@@ -116,11 +116,11 @@ impl Redis {
         self.process.resume()
     }
 
-    /// SIGKILL, and waits for the end: connections break and new ones are refused. Harmless when repeated.
+    /// Sends SIGKILL and waits for the end: connections break and new ones are refused. A second call does nothing.
     ///
     /// # Errors
     ///
-    /// When the operating system refuses the signal.
+    /// If the operating system refuses the signal.
     pub fn kill(&mut self) -> Result<()> {
         self.process.kill()
     }
@@ -129,10 +129,10 @@ impl Redis {
     ///
     /// # Errors
     ///
-    /// When it does not boot, or somebody else took the port.
+    /// If it does not boot, or another process took the port.
     pub fn restart(&mut self) -> Result<()> {
         self.kill()?;
-        // A replica has been sent one, and whoever took a snapshot left one.
+        // A replica has received a dump, and a snapshot leaves one.
         match fs::remove_file(self.dump()) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 Err(error).context("removing the dump of Redis")
@@ -141,24 +141,24 @@ impl Redis {
         }
     }
 
-    /// Starts the killed server again, with whatever dump lies in its folder.
+    /// Starts the killed server again with the dump in its folder, if there is one.
     pub(crate) fn boot_again(&mut self) -> Result<()> {
         let port = self.port;
         self.process = boot_on(|| Ok(port), |port| boot(self.folder.path(), port, self.password.as_deref()))?;
         Ok(())
     }
 
-    /// Where the server keeps its dump.
+    /// The path of the server's dump.
     pub(crate) fn dump(&self) -> PathBuf {
         self.folder.path().join("dump.rdb")
     }
 
-    /// Runs one command over a connection of its own and renders the reply as text: integers in decimal, a
-    /// missing value as `(nil)`, the elements of an array, however deep, one a line.
+    /// Runs one command on a separate connection and returns the reply as text: integers in decimal, a missing
+    /// value as `(nil)`, the elements of arrays, also nested ones, one a line.
     ///
     /// # Errors
     ///
-    /// When the server replies with an error, is away, or takes longer than 5 s.
+    /// If the server replies with an error, does not accept a connection, or takes longer than 5 s.
     pub fn command(&self, args: &[&str]) -> Result<String> {
         let args: Vec<_> = args.iter().map(|arg| arg.as_bytes()).collect();
         Ok(String::from_utf8_lossy(&self.command_bytes(&args)?).into_owned())
@@ -179,7 +179,7 @@ fn write_config(folder: &Path, port: u16, directives: &[(&str, &str)]) -> Result
     let mut config = format!(
         "port {port}\nbind 127.0.0.1\nsave \"\"\nappendonly no\ndir {folder_text}\nlogfile {folder_text}/log\n"
     );
-    // A replica is served at once, not after the five seconds in which more of them might ask.
+    // Serve a replica at once: by default Redis waits five seconds for more replicas.
     config += "repl-diskless-sync-delay 0\n";
     for (name, value) in directives {
         config += &format!("{name} {value}\n");
@@ -189,7 +189,7 @@ fn write_config(folder: &Path, port: u16, directives: &[(&str, &str)]) -> Result
 
 fn boot(folder: &Path, port: u16, password: Option<&str>) -> Result<Process> {
     let mut command = Command::new(find(Program::RedisServer)?);
-    // A directive it refuses is printed before there is a log; the log's file takes both.
+    // Redis prints an invalid directive before it opens its log, so append its output to the log's file.
     let log = fs::OpenOptions::new().create(true).append(true).open(folder.join("log"))?;
     let sentinel = folder.join(SENTINEL_CONFIG);
     match sentinel.exists() {
@@ -198,7 +198,7 @@ fn boot(folder: &Path, port: u16, password: Option<&str>) -> Result<Process> {
     };
     command.current_dir(folder).stderr(Stdio::from(log));
     let mut process = Process::spawn(&mut command, folder, Ending::Kill)?;
-    // Not PING alone: if the port was lost, the server that answers there is somebody else's.
+    // PING is not enough: if the port was lost, another process's server answers there.
     let ours = format!("process_id:{}\r\n", process.pid());
     process.wait_ready(&folder.join("log"), || {
         ask(port, password, &[b"PING"]).is_ok_and(|reply| reply == b"PONG")

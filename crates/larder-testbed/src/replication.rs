@@ -1,4 +1,4 @@
-//! Copies of a Redis: replicas that can be promoted, snapshots that can be restored.
+//! Copies of a Redis: replicas, which can be promoted, and snapshots, which can be restored.
 
 use std::fs;
 use std::thread;
@@ -8,20 +8,20 @@ use anyhow::{Context, Result, bail};
 
 use crate::redis::Redis;
 
-/// How long a first synchronisation may take.
+/// Time-out of the first synchronisation.
 const SYNC: Duration = Duration::from_secs(20);
 
-/// Everything a Redis held at one instant.
+/// The contents of a Redis at one instant.
 #[derive(Clone)]
 pub struct Snapshot(Vec<u8>);
 
 impl Redis {
-    /// Makes this server a replica of the one that answers on a port of 127.0.0.1, perhaps a proxy's, and waits until
-    /// it has everything.
+    /// Makes this server a replica of the server on a port of 127.0.0.1, which may be a proxy's, and waits until it
+    /// is synchronised.
     ///
     /// # Errors
     ///
-    /// When it is not synchronised after 20 s.
+    /// If it is not synchronised after 20 s.
     pub fn replicate(&self, port: u16) -> Result<()> {
         self.command(&["REPLICAOF", "127.0.0.1", &port.to_string()])?;
         let deadline = Instant::now() + SYNC;
@@ -34,7 +34,7 @@ impl Redis {
         Ok(())
     }
 
-    /// Makes a replica a master of its own, with what it has received so far.
+    /// Promotes a replica to a master with the contents that it has received so far.
     ///
     /// # Errors
     ///
@@ -43,7 +43,7 @@ impl Redis {
         self.command(&["REPLICAOF", "NO", "ONE"]).map(drop)
     }
 
-    /// Takes down everything it holds.
+    /// Saves and returns the contents.
     ///
     /// # Errors
     ///
@@ -53,7 +53,7 @@ impl Redis {
         Ok(Snapshot(fs::read(self.dump()).context("reading the dump of Redis")?))
     }
 
-    /// Kills the server if it runs and starts it again with what a snapshot holds: same port, same directives.
+    /// Kills the server if it runs and starts it again with a snapshot's contents: same port, same directives.
     ///
     /// # Errors
     ///

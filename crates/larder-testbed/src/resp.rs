@@ -1,10 +1,10 @@
-//! As much of RESP2, the Redis protocol, as one command and its reply need.
+//! The part of RESP2, the Redis protocol, that one command and its reply need.
 
 use std::io::{BufRead, Write};
 
 use anyhow::{Context, Result, bail};
 
-/// What a missing value reads as.
+/// The text of a missing value.
 const NIL: &[u8] = b"(nil)";
 
 /// Sends one command.
@@ -15,12 +15,12 @@ pub(crate) fn write_command(to: &mut impl Write, args: &[&[u8]]) -> Result<()> {
         frame.extend_from_slice(arg);
         frame.extend_from_slice(b"\r\n");
     }
-    // One write, so that no command reaches the server in halves.
+    // One write, so that a killed process does not leave half a command.
     to.write_all(&frame).context("sending a command")
 }
 
-/// Reads one reply as text: integers in decimal, a missing value as `(nil)`, the elements of an array,
-/// however deep, one a line. An error reply is an `Err` with the server's words.
+/// Reads one reply as text: integers in decimal, a missing value as `(nil)`, the elements of arrays, also
+/// nested ones, one a line. An error reply is an `Err` with the server's text.
 pub(crate) fn read_reply(from: &mut impl BufRead) -> Result<Vec<u8>> {
     let line = read_line(from)?;
     let Some((kind, text)) = line.split_at_checked(1) else { bail!("an empty line for a reply") };
@@ -56,7 +56,7 @@ fn read_line(from: &mut impl BufRead) -> Result<String> {
     }
 }
 
-/// `None` for the length -1, which stands for a missing value.
+/// `None` for the length -1, which means a missing value.
 fn length(text: &str) -> Result<Option<usize>> {
     match text {
         "-1" => Ok(None),

@@ -1,4 +1,4 @@
-//! A SQLite database of one's own, and a foreign writer into it.
+//! A temporary SQLite database, and a writer that does not use larder.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -8,18 +8,18 @@ use tempfile::TempDir;
 
 use crate::programs::{Program, find};
 
-/// A path for a SQLite database in a temporary folder; dropped, the folder is removed.
+/// A path for a SQLite database in a temporary folder. A drop removes the folder.
 pub struct Sqlite {
     _folder: TempDir,
     file: PathBuf,
 }
 
 impl Sqlite {
-    /// Makes the folder. The file itself is made by whoever opens it first.
+    /// Creates the folder. The first program that opens the file creates it.
     ///
     /// # Errors
     ///
-    /// When the temporary folder cannot be made.
+    /// If the temporary folder cannot be created.
     pub fn fresh() -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("larder-sqlite-").tempdir()?;
         let file = folder.path().join("larder.db");
@@ -37,15 +37,15 @@ impl Sqlite {
         &self.file
     }
 
-    /// Runs SQL as software that has never heard of larder would: in the sqlite3 shell, waiting up to 5 s for
-    /// a lock.
+    /// Runs SQL as a program that does not use larder: in the sqlite3 shell, which waits up to 5 s for a
+    /// lock.
     ///
     /// Returns the rows, one a line, columns separated by `|`.
     ///
     /// # Errors
     ///
-    /// When sqlite3 is not installed (the error names the package) or a statement fails (it holds SQLite's
-    /// words).
+    /// If sqlite3 is not installed (the error names the package) or a statement fails (the error contains
+    /// SQLite's text).
     pub fn sql(&self, statement: &str) -> Result<String> {
         let output = Command::new(find(Program::Sqlite3)?)
             .args(["-batch", "-bail", "-init", "/dev/null", "-cmd", ".timeout 5000"])

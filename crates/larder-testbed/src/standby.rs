@@ -1,4 +1,4 @@
-//! Copies of a PostgreSQL server that follow it, and can be promoted.
+//! Standbys of a PostgreSQL server, which can be promoted.
 
 use std::process::Stdio;
 use std::thread;
@@ -11,21 +11,21 @@ use crate::database::psql;
 use crate::postgres::{Postgres, program};
 use crate::programs::Program;
 
-/// How long a promotion may take.
+/// Time-out of a promotion.
 const PROMOTION: Duration = Duration::from_secs(20);
 
 impl Postgres {
-    /// Starts a hot standby that streams from this server: a second or two.
+    /// Starts a hot standby that streams from this server. It takes one or two seconds.
     ///
     /// # Errors
     ///
-    /// As [`Postgres::start`], and when the copy cannot be made.
+    /// As [`Postgres::start`], and if the server cannot be copied.
     pub fn standby(&self) -> Result<Self> {
         self.backup(&["--write-recovery-conf"])
     }
 
-    /// Starts a server on a backup of this one that follows no server: a primary with the same data, the same system identifier and
-    /// the same timeline, as from a snapshot of a volume.
+    /// Starts a server on a backup of this one that follows no other server: a primary with the same data, system
+    /// identifier and timeline, as if it was created from a snapshot of a volume.
     ///
     /// # Errors
     ///
@@ -53,11 +53,11 @@ impl Postgres {
         Self::on(folder, account, &[])
     }
 
-    /// Makes a standby a primary, with what it has received so far, and waits until it takes writes.
+    /// Promotes a standby to a primary with the data that it has received so far, and waits until it accepts writes.
     ///
     /// # Errors
     ///
-    /// When it is no standby, or not promoted after 20 s.
+    /// If it is not a standby, or not promoted after 20 s.
     pub fn promote(&self) -> Result<()> {
         let url = self.url().database("postgres");
         psql(&url, "SELECT pg_promote(false)")?;

@@ -1,4 +1,4 @@
-//! The throw-away databases, against a real PostgreSQL and the sqlite3 shell.
+//! The temporary databases, with a real PostgreSQL and the sqlite3 shell.
 
 use std::net::{Ipv4Addr, TcpStream};
 
@@ -21,7 +21,7 @@ fn a_fresh_database_is_empty_its_own_and_gone_when_dropped() {
 }
 
 #[test]
-fn several_statements_stand_or_fall_together() {
+fn several_statements_are_one_transaction() {
     let database = Database::fresh(&Postgres::shared().unwrap()).unwrap();
     database.sql("CREATE TABLE guest (id int)").unwrap();
     assert!(database.sql("INSERT INTO guest VALUES (1); SELECT 1 / 0").is_err());

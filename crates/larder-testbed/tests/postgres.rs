@@ -1,4 +1,4 @@
-//! What stands beside a PostgreSQL server: a standby that can be promoted, a PgBouncer in front.
+//! A standby of a PostgreSQL server, and a PgBouncer in front of it.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! The proxy, in front of a real redis-server.
+//! The proxy in front of a real redis-server.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
 
@@ -33,7 +33,7 @@ fn hears_nothing(stream: &mut TcpStream) -> bool {
 }
 
 #[test]
-fn what_was_sent_through_a_stalled_link_arrives_when_it_heals() {
+fn bytes_sent_through_a_stalled_link_arrive_after_it_heals() {
     let redis = Redis::start().unwrap();
     let proxy = Proxy::start(redis.port()).unwrap();
     let mut link = connect(&proxy);
@@ -54,7 +54,7 @@ fn what_was_sent_through_a_stalled_link_arrives_when_it_heals() {
 }
 
 #[test]
-fn with_stalled_replies_the_server_acts_and_nobody_hears_of_it() {
+fn with_stalled_replies_the_server_executes_and_no_reply_arrives() {
     let redis = Redis::start().unwrap();
     let proxy = Proxy::start(redis.port()).unwrap();
     let mut link = connect(&proxy);
@@ -82,9 +82,9 @@ fn a_slow_link_is_slow_until_it_heals() {
 }
 
 #[test]
-fn what_follows_closely_is_delayed_no_longer_than_what_went_before() {
+fn delays_of_consecutive_bytes_do_not_add_up() {
     let redis = Redis::start().unwrap();
-    // Several times what is read at once: one delay for each part would be seconds.
+    // Several times the size of one read: if each part had its own delay, the sum would be seconds.
     let long = "x".repeat(4 << 20);
     redis.command(&["SET", "long", &long]).unwrap();
     let proxy = Proxy::start(redis.port()).unwrap();
@@ -129,7 +129,7 @@ fn a_stalled_link_can_be_cut_and_redirected() {
 }
 
 #[test]
-fn dropped_it_listens_no_more() {
+fn a_dropped_proxy_stops_listening() {
     let redis = Redis::start().unwrap();
     let proxy = Proxy::start(redis.port()).unwrap();
     let (port, mut link) = (proxy.port(), connect(&proxy));

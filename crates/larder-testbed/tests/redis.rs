@@ -1,4 +1,4 @@
-//! The throw-away Redis, against a real redis-server.
+//! The temporary Redis, with a real redis-server.
 
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ fn listening(port: u16) -> bool {
 }
 
 #[test]
-fn it_answers_commands() {
+fn a_server_answers_commands() {
     let redis = Redis::start().unwrap();
     assert_eq!(redis.url(), format!("redis://127.0.0.1:{}/0", redis.port()));
     assert_eq!(redis.command(&["SET", "k", "v"]).unwrap(), "OK");
@@ -42,7 +42,7 @@ fn a_directive_it_refuses_is_quoted() {
 }
 
 #[test]
-fn paused_it_stands_still_and_resumed_it_answers() {
+fn a_paused_server_does_not_answer_until_it_is_resumed() {
     let redis = Redis::start().unwrap();
     redis.pause().unwrap();
     redis.pause().unwrap();
@@ -86,12 +86,12 @@ fn dropped_it_leaves_no_process_and_no_folder() {
     assert!(!std::fs::exists(format!("/proc/{pid}")).unwrap());
 }
 
-/// Starts this very test again as a child that owns a server, kills the child, and looks for the server.
+/// Starts this test again as a child process that has a server, kills the child, and checks that the server ends.
 #[test]
 fn no_server_outlives_a_killed_parent() {
     const CHILD: &str = "LARDER_TESTBED_CHILD";
     if std::env::var_os(CHILD).is_some() {
-        // The server is started by a thread that ends: only the end of the process may matter.
+        // A thread that ends starts the server: the end of the thread must not end the server.
         let redis = std::thread::spawn(|| Redis::start().unwrap()).join().unwrap();
         let folder = redis.command(&["CONFIG", "GET", "dir"]).unwrap().replace("dir\n", "");
         println!("\nserver {} {folder}", redis.port());

@@ -35,7 +35,7 @@ fn a_replica_whose_link_stalls_is_promoted_with_what_it_had() {
 }
 
 #[test]
-fn a_snapshot_brings_the_past_back_and_a_restart_does_not() {
+fn a_snapshot_restores_old_contents_and_a_restart_does_not() {
     let mut redis = Redis::start().unwrap();
     redis.command(&["SET", "k", "old"]).unwrap();
     let snapshot = redis.snapshot().unwrap();

@@ -1,7 +1,7 @@
-"""Hooks of schemathesis: who sends the requests, and what a request needs that chance does not find.
+"""Hooks of schemathesis: the credentials of the requests, and values that random data does not hit.
 
-A request may end its sender's own session, role or account. So whoever is answered 401 or 403 is looked at, and when it is
-not what it was, somebody new of the same kind goes on.
+A request may end its sender's own session, role or account. So after an answer of 401 or 403 the hooks check the caller, and
+replace it by a new one of the same kind if its session or role has changed.
 """
 
 import atexit
@@ -42,7 +42,7 @@ def made(**user):
 
 
 class Caller:
-    """Somebody of the kind that is asked for, logged in."""
+    """A user or API key of the requested kind, logged in."""
 
     def __init__(self):
         name = f"{KIND}-{os.getpid()}-{next(numbers)}"
@@ -63,7 +63,7 @@ class Caller:
         return answer.status_code == 200 and answer.json()["role"] == ROLE
 
     def real(self, path):
-        """What this caller would send of its own."""
+        """The body with real values of this caller; None if the path needs none."""
         credential = self.headers.get("X-API-Key", self.tokens["access_token"])
         return {
             "/api/v1/auth/login": {"email": self.email, "password": PASSWORD},
@@ -77,7 +77,7 @@ class Caller:
 
 
 class Run:
-    """The present caller, and somebody whom requests are about."""
+    """The current caller, and a user that requests are about."""
 
     def __init__(self):
         self.caller = None
@@ -89,7 +89,7 @@ class Run:
         return self.caller
 
     def stand_by(self):
-        # 409 while the one before is there.
+        # The answer is 409 while the previous one exists.
         made(email=f"{VICTIM}-{next(numbers)}@example.com", username=f"v{os.getpid()}-{next(numbers)}", external_id=VICTIM)
 
 
@@ -126,7 +126,7 @@ def after_call(context, case, response):
 
 @atexit.register
 def tell():
-    """A run in which everything is refused finds nothing: how far this one came stands beside its result."""
+    """Counts what was answered: a run in which every request is refused finds nothing."""
     if run.asked:
         missed = ", ".join(sorted(run.asked - run.done))
         print(f"  {len(run.done)} of {len(run.asked)} operations did what was asked; not: {missed or 'none'}")

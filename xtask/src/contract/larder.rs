@@ -1,4 +1,4 @@
-//! A service of its own for the run, on a database of its own.
+//! A separate service for the run, with a separate database.
 
 use std::fs::{self, File};
 use std::net::TcpStream;
@@ -12,29 +12,29 @@ use larder_testbed::{Database, Postgres, Redis, free_port};
 
 use crate::steps::{command, run as run_command};
 
-/// The first superadmin; the database goes with the run.
+/// The first superadmin. The database is removed after the run.
 pub(super) const ADMIN: [(&str, &str); 2] =
     [("LARDER_ADMIN_EMAIL", "keeper@example.com"), ("LARDER_ADMIN_PASSWORD", "the first of all passwords")];
 
-/// How long the service may take to start.
+/// Time-out of the service's start.
 const START: Duration = Duration::from_secs(60);
 
-/// What the log must not hold: a panic, and a request that failed without the client's doing.
+/// Texts that the log must not contain: a panic, and a request that failed because of the service.
 const FAILURES: [&str; 3] = ["panicked at", "request failed", "the service failed"];
 
-/// A running service. Killed when dropped.
+/// A running service. A drop kills it.
 pub(super) struct Larder {
     child: Child,
     port: u16,
     log: PathBuf,
-    // Their servers live as long as they.
+    // A drop of these stops the servers, so keep them as long as the service runs.
     _database: Option<Database>,
     _postgres: Option<Postgres>,
     _redis: Option<Redis>,
 }
 
 impl Larder {
-    /// Starts it in an empty folder; answers once it listens.
+    /// Starts the service in an empty folder. Returns when it listens.
     pub(super) fn start(root: &Path, folder: &Path, with_redis: bool, with_postgres: bool) -> Result<Self> {
         if folder.exists() {
             fs::remove_dir_all(folder)?;
@@ -68,7 +68,7 @@ impl Larder {
         Ok(larder)
     }
 
-    /// Where it answers.
+    /// The URL of the service.
     pub(super) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }

@@ -1,4 +1,4 @@
-//! `cargo xtask contract`: is the served OpenAPI document true? schemathesis asks a running service.
+//! `cargo xtask contract`: schemathesis checks a running service against the OpenAPI document that it serves.
 
 mod larder;
 mod tool;
@@ -12,12 +12,12 @@ use crate::contract::larder::Larder;
 use crate::setup;
 use crate::steps::{Steps, command, run as run_command};
 
-/// What every answer is held against.
+/// The checks for every answer.
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
                       response_headers_conformance,response_schema_conformance,unsupported_method,\
                       negative_data_rejection";
 
-/// Who asks, each in a run of its own.
+/// The callers. Each has a separate run.
 const CALLERS: [(&str, &str); 4] = [
     ("as a superadmin", "superadmin"),
     ("as an admin's API key", "api-key"),
@@ -37,7 +37,7 @@ pub(crate) struct Options {
     /// How many examples are drawn for each operation
     #[arg(long, default_value_t = 3)]
     examples: u32,
-    /// What they are drawn from; by default another each time
+    /// The seed of the random examples [default: another one each time]
     #[arg(long)]
     seed: Option<u64>,
     /// With a Redis, instead of memory alone
@@ -48,7 +48,7 @@ pub(crate) struct Options {
     postgres: bool,
 }
 
-/// Succeeds when no answer was a server error or other than described, and the service's log shows no failure.
+/// Succeeds if no answer was a server error, every answer was as described, and the service's log shows no failure.
 pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     let folder = root.join("target/contract");
     let seed = options.seed.unwrap_or_else(drawn);
@@ -97,7 +97,8 @@ fn ask(
         "--continue-on-failure",
     ]);
     command.args(["--max-examples", &examples.to_string(), "--seed", &seed.to_string()]);
-    // Who asks is the hooks' affair. What an earlier run found is not drawn again: the seed alone decides.
+    // The hooks set the caller's credentials. Without a database of earlier examples, only the seed decides the
+    // examples.
     command.args(["--generation-with-security-parameters", "false", "--generation-database", "none"]);
     command.args(["--warnings", "off", "--no-color"]);
     command.env("SCHEMATHESIS_HOOKS", "hooks").env("PYTHONPATH", folder);

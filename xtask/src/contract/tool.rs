@@ -1,4 +1,4 @@
-//! schemathesis in a virtual environment of its own, so that nothing of the machine's Python is touched.
+//! Installs schemathesis in a separate virtual environment, so that the machine's Python packages do not change.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use crate::steps::{command, run as run_command, succeeds};
 
 const VERSION: &str = "4.32.5";
 
-/// The program, installed when it is not there yet.
+/// The path of the program. Installs it if it is missing.
 pub(super) fn schemathesis(root: &Path) -> Result<PathBuf> {
     let folder = root.join(format!("target/schemathesis-{VERSION}"));
     let program = folder.join("bin/schemathesis");

@@ -1,4 +1,4 @@
-//! `larder-bench`, run by `cargo xtask bench`.
+//! The program `larder-bench`, which `cargo xtask bench` runs.
 
 use std::process::ExitCode;
 

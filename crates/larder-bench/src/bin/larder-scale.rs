@@ -1,4 +1,4 @@
-//! `larder-scale`, run by `cargo xtask scale`.
+//! The program `larder-scale`, which `cargo xtask scale` runs.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! A change of very many rows at once, with the journal's triggers and without, in turns.
+//! A change of 100,000 rows at once, alternately with and without the journal's triggers.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -12,17 +12,17 @@ use crate::terminal::progress;
 
 const ROWS: usize = 100_000;
 const TURNS: usize = 3;
-/// Of the time without the journal's triggers.
+/// The largest allowed ratio to the time without the journal's triggers.
 const SLOWER_AT_MOST: f64 = 3.0;
 
-/// What was seen: seconds without and with, of each turn, and what one change left in the outbox.
+/// The measurements: the seconds without and with triggers for each turn, and the outbox after one change.
 pub(super) struct Bulk {
     turns: Vec<[f64; 2]>,
     rows: u64,
     bytes: u64,
 }
 
-/// Updates every user of a database of its own, again and again.
+/// Updates every user of a separate database in each turn.
 pub(super) async fn measure(server: &PostgresUrl) -> Result<Bulk> {
     let database = Database::fresh(server)?;
     let store = Store::open(&database.url()).await?;
@@ -35,7 +35,7 @@ pub(super) async fn measure(server: &PostgresUrl) -> Result<Bulk> {
         for side in if turn % 2 == 0 { [0, 1] } else { [1, 0] } {
             let state = if side == 0 { "DISABLE" } else { "ENABLE ALWAYS" };
             database.sql(&format!("ALTER TABLE users {state} TRIGGER larder_journal"))?;
-            // The same room for new versions of rows each time.
+            // Give each turn the same free space for new row versions.
             database.sql("VACUUM FULL users")?;
             database.sql("TRUNCATE larder_outbox")?;
             let began = Instant::now();

@@ -1,5 +1,5 @@
-//! What the journal costs: processor time of a write by part; write throughput with and without it, side by side in one run; a bulk change; a pass; and whether its
-//! outbox stays the same size.
+//! The cost of the journal: processor time of a write by part; write throughput with and without the journal,
+//! alternately in one run; a bulk change; a poll; and the size of the outbox over simulated hours.
 
 mod bulk;
 mod outbox;
@@ -22,9 +22,10 @@ use crate::cost::outbox::an_hour;
 use crate::cost::writers::{Writers, people};
 use crate::terminal::progress;
 
-/// What the journal costs on PostgreSQL: processor time of a write by part; throughput of writers with and without triggers, relay and pruning, in
-/// turns; a change of 100,000 rows at once; a pass; then the size of the outbox over simulated hours. Exits 0 when throughput
-/// keeps 85 %, the bulk change takes at most three times as long, a pass at most 1 ms, and the outbox keeps its size.
+/// The cost of the journal on PostgreSQL: processor time of a write by part; throughput of writers with and without
+/// triggers, relay and pruning, alternately; a change of 100,000 rows at once; a poll; and the size of the outbox over
+/// simulated hours. Exits 0 if throughput keeps 85 %, the bulk change takes at most three times as long, a poll at most
+/// 1 ms more than `SELECT 1`, and the outbox keeps its size.
 #[derive(Args)]
 pub(crate) struct Options {
     /// How long each side writes in all, from 2 to 3600
@@ -44,13 +45,13 @@ pub(crate) struct Options {
     profile_only: bool,
 }
 
-/// Each side writes for so long, then the other.
+/// How long one side writes before it is the other side's turn.
 const TURN: Duration = Duration::from_secs(2);
-/// Of the throughput without a journal.
+/// The smallest allowed share of the throughput without a journal.
 const KEPT_AT_LEAST: f64 = 0.85;
 const USERS: usize = 10_000;
 
-/// Runs it: the summary, and whether the journal costs no more than it may.
+/// Runs the measurement. Returns the summary, and whether the cost is within the limits.
 pub(crate) async fn measure(options: &Options) -> Result<(String, bool)> {
     let durable = [format!("fsync={}", options.durable), format!("synchronous_commit={}", options.durable)];
     let server = Postgres::start_with(&[&durable[0], &durable[1], "full_page_writes=on"])?;
@@ -69,20 +70,21 @@ pub(crate) async fn measure(options: &Options) -> Result<(String, bool)> {
     if options.profile_only {
         return Ok((profile.to_string(), true));
     }
-    // An instance as in production, whose relay tells Redis, and a pruning that has something to do.
+    // An instance as in production, whose relay propagates to Redis, and a pruning with a short retention, so that it
+    // has work.
     let relaying = Cache::builder("cost").redis(redis.url()).journal(with.journal().await?).build().await?;
     let pruning = tokio::spawn(prune(Arc::new(with.journal().await?.keep(Duration::from_secs(5)))));
 
     let mut turns = Vec::new();
     for turn in 0..=options.seconds.div_ceil(TURN.as_secs()) {
-        // The other one first every other time: what drifts, drifts for both.
+        // Alternate which side is first, so that a drift of the machine affects both.
         let order = if turn % 2 == 0 { [0, 1] } else { [1, 0] };
         let mut rates = [0.0; 2];
         for side in order {
             rates[side] = sides[side].write_for(TURN).await?;
         }
         progress(&format!("turn {turn}: {:.0} writes/s without, {:.0} with", rates[0], rates[1]));
-        // The first is to warm up.
+        // The first turn is for warming up.
         if turn > 0 {
             turns.push(rates);
         }

@@ -1,4 +1,4 @@
-//! The outbox over simulated hours of writes: it must not grow once the first hour has been pruned away.
+//! The outbox over simulated hours of writes: it must not grow after the rows of the first hour have been pruned.
 
 use std::fmt;
 
@@ -9,14 +9,14 @@ use larder_testbed::Database;
 
 use crate::terminal::progress;
 
-/// Two hours: in the first the outbox fills, in the second it has to stay as it is.
+/// More than two hours: in the first the outbox fills, in the second its size must stay the same.
 const MINUTES: usize = 130;
-/// By when what is an hour and a minute old is being pruned.
+/// The minute from which rows that are an hour and a minute old are pruned.
 const FULL: usize = 65;
-/// The size in the last part of the run, of that at its beginning; more is growth.
+/// The largest allowed ratio of the size at the end to the size when the outbox was full.
 const STEADY: f64 = 1.15;
 
-/// What was seen.
+/// The measured sizes.
 pub(super) struct Outbox {
     rate: f64,
     /// Rows and bytes when it was full, and at the end.
@@ -24,8 +24,8 @@ pub(super) struct Outbox {
     end: (f64, f64),
 }
 
-/// Writes a minute's worth of rows, lets a minute pass for every mark, prunes, and lets vacuum do what autovacuum does;
-/// again and again.
+/// Repeats for each simulated minute: inserts a minute's rows, makes every mark a minute older, prunes, and runs vacuum
+/// in place of autovacuum.
 pub(super) async fn an_hour(database: &Database, store: &Store, rate: f64) -> Result<Outbox> {
     let journal = store.journal().await?;
     let touched = database.sql("SELECT touched FROM larder_outbox ORDER BY xid DESC LIMIT 1")?;
@@ -33,7 +33,8 @@ pub(super) async fn an_hour(database: &Database, store: &Store, rate: f64) -> Re
     let rows = (rate * 60.0) as u64;
     let mut sizes = Vec::with_capacity(MINUTES);
     for minute in 0..MINUTES {
-        // As many transactions as rows would take minutes; a thousand rows each show the same to prune and vacuum.
+        // Insert a thousand rows a transaction: one transaction for each row would take minutes, and is the same for
+        // prune and vacuum.
         for batch in 0..=rows / 1000 {
             let count = (rows - batch * 1000).min(1000);
             database.sql(&format!(

@@ -1,4 +1,4 @@
-//! What a pass over the journal costs the database when there is nothing to tell: mostly what it attests.
+//! The cost of a poll of the journal without changes: most of it is the attestation.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -9,16 +9,16 @@ use larder_server::store::Store;
 use sqlx::Executor as _;
 
 const PASSES: usize = 500;
-/// More than the shortest question there is.
+/// The largest allowed difference from the shortest possible query.
 const LONGER_AT_MOST: Duration = Duration::from_millis(1);
 
-/// The medians of a pass, and of `SELECT 1` on such a connection.
+/// The medians of a poll, and of `SELECT 1` on the same kind of connection.
 pub(super) struct Pass {
     pass: Duration,
     question: Duration,
 }
 
-/// Passes and asks in turns.
+/// Measures polls and `SELECT 1` alternately.
 pub(super) async fn measure(store: &Store) -> Result<Pass> {
     let journal = store.journal().await?;
     let mut position = journal.changes_since(None).await.map_err(anyhow::Error::from_boxed)?.position;

@@ -1,4 +1,4 @@
-//! Processor time of what takes part in a write, by part: read from `/proc`, so it counts no other program of the machine.
+//! Processor time of a write, by part. It is read from `/proc`, so it includes no other program of the machine.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -19,7 +19,7 @@ pub(super) const PARTS: [&str; 6] = [
 /// Processor time of each part.
 pub(super) type Spent = [Duration; PARTS.len()];
 
-/// The processes of which time is counted.
+/// The processes whose time is counted.
 pub(super) struct Processes {
     pub(super) writers: HashSet<u32>,
     pub(super) redis: u32,
@@ -29,10 +29,10 @@ pub(super) struct Processes {
     pub(super) threads: &'static str,
 }
 
-/// What each process and thread had used at one moment.
+/// The processor time of each process and thread at one moment.
 pub(super) struct Reading {
     backends: HashMap<u32, (usize, Duration)>,
-    /// Backends that have ended, autovacuum's among them, are in here.
+    /// The postmaster's time, which includes that of ended backends such as autovacuum's.
     postmaster: Duration,
     redis: Duration,
     threads: [Duration; 2],
@@ -86,7 +86,7 @@ impl Processes {
 }
 
 impl Reading {
-    /// What has been used since `before`.
+    /// The processor time since `before`.
     pub(super) fn since(&self, before: &Reading) -> Spent {
         let mut spent = Spent::default();
         for (process, (part, now)) in &self.backends {
@@ -104,22 +104,22 @@ impl Reading {
 /// Fields of `/proc/PID/stat` after the name, from 0: the parent, and the user and system time of ended children.
 const PARENT: usize = 1;
 const ENDED_CHILDREN: [usize; 2] = [13, 14];
-/// Linux counts these times in hundredths of a second, whatever the machine.
+/// Linux counts these times in hundredths of a second on every machine.
 const TICK_MS: u64 = 10;
 
 fn stat(process: u32, field: usize) -> Option<u64> {
     let line = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // The name, in parentheses, may hold anything.
+    // The name in parentheses may contain any character.
     line.rsplit_once(") ")?.1.split(' ').nth(field)?.parse().ok()
 }
 
-/// All threads of a process; zero when it has ended.
+/// The time of all threads of a process; zero if it has ended.
 fn of_process(process: u32) -> Duration {
     let Ok(tasks) = fs::read_dir(format!("/proc/{process}/task")) else { return Duration::ZERO };
     tasks.flatten().map(|task| running(&task.path().join("schedstat").to_string_lossy())).sum()
 }
 
-/// The scheduler's own count, in nanoseconds: `stat` counts in steps of 10 ms, too coarse for 32 backends.
+/// The scheduler's count in nanoseconds. `stat` counts in steps of 10 ms, which is too coarse for 32 backends.
 fn running(schedstat: &str) -> Duration {
     let line = fs::read_to_string(schedstat).unwrap_or_default();
     let nanos = line.split(' ').next().and_then(|nanos| nanos.parse().ok());

@@ -14,7 +14,7 @@ use crate::cost::prune;
 use crate::cost::writers::{THREADS, Writers};
 use crate::terminal::progress;
 
-/// How much of the journal is on; each has all that the one before it has, but the two stand-ins for its triggers.
+/// How much of the journal is on; each has all that the one before it has, but the two substitutes for its triggers.
 const VARIANTS: [&str; 6] = ["none", "empty", "constant", "triggers", "+ relay", "+ pruning"];
 const EMPTY: usize = 1;
 const CONSTANT: usize = 2;
@@ -27,8 +27,8 @@ const PRUNING_WARM_UP: Duration = Duration::from_millis(2500);
 const WARM_UP: Duration = Duration::from_millis(300);
 /// Short, and every variant once a round: the machine's speed drifts within minutes.
 const TURN: Duration = Duration::from_secs(1);
-/// Stand-ins: a trigger that does nothing, and one that is as cheap as a trigger that journals can be, whose row is a constant.
-const STAND_INS: &str = "
+/// Substitutes: a trigger that does nothing, and one that is as cheap as a trigger that journals can be, whose row is a constant.
+const SUBSTITUTES: &str = "
     CREATE FUNCTION cost_empty() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN RETURN NULL; END $$;
     CREATE TRIGGER cost_empty AFTER UPDATE ON users FOR EACH ROW EXECUTE FUNCTION cost_empty();
     ALTER TABLE users DISABLE TRIGGER cost_empty;
@@ -50,7 +50,7 @@ pub(super) async fn measure(
     writers: &Writers,
     rounds: u16,
 ) -> Result<Profile> {
-    database.sql(STAND_INS)?;
+    database.sql(SUBSTITUTES)?;
     let processes = Processes {
         writers: writers.backends().await?,
         redis: redis.pid(),

@@ -16,7 +16,7 @@ use larder_server::store::writing::ByJournal;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use tokio::runtime::Runtime;
 
-/// The name of the threads that write, which keeps their processor time apart from the relay's.
+/// The name of the writing threads, which distinguishes their processor time from the relay's.
 pub(super) const THREADS: &str = "cost-writers";
 const APPLICATION: &str = "cost-writers";
 

@@ -1,10 +1,10 @@
-//! The requests that are sent, as the API has them.
+//! The requests to the API.
 
 use anyhow::Result;
 
 use crate::site::client::{Answer, Client};
 
-/// One request, and the status its answer has to have.
+/// One request, and the status that its answer must have.
 pub(super) struct Call {
     method: &'static str,
     path: String,
@@ -81,19 +81,19 @@ impl Call {
         Self::with_body("PATCH", &format!("users/{id}/preferences"), body, 200)
     }
 
-    /// `name` is this booking's own.
+    /// `name` is unique for each booking.
     pub(super) fn book_points(id: &str, name: u64) -> Self {
         let body = format!(r#"{{"amount":25,"reason":"a finished course","idempotency_key":"load-{name}"}}"#);
         Self::with_body("POST", &format!("users/{id}/points"), body, 201)
     }
 
-    /// `name` is this badge's own: each is awarded once.
+    /// `name` is unique for each badge, because a badge is awarded once.
     pub(super) fn award(id: &str, name: u64) -> Self {
         let body = format!(r#"{{"user_id":"{id}","badge_type":"load_{name}","points":10}}"#);
         Self::with_body("POST", "achievements/award", body, 201)
     }
 
-    /// Sends it; the answer has to be right.
+    /// Sends the request. Fails unless the answer has the right status.
     pub(super) async fn send(&self, client: &mut Client) -> Result<Answer> {
         client.expect(self.status, self.method, &self.path, &self.body).await
     }

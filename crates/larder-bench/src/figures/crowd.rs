@@ -1,4 +1,4 @@
-//! Whom the figures are about, and who asks.
+//! The users that the requests are about, and the users that send them.
 
 use anyhow::{Context, Result};
 use larder_server::domain::audit::Actor;
@@ -14,11 +14,11 @@ use rand_distr::{Distribution, Zipf};
 use crate::site::PASSWORD;
 use crate::site::people::Server;
 
-/// The exponent of Zipf's law; near 1 is what web traffic shows (Breslau et al., INFOCOM 1999).
+/// The exponent of Zipf's law; web traffic has about 1 (Breslau et al., INFOCOM 1999).
 const SKEW: f64 = 1.0;
 
-/// What fills answers: every user has a profile with all its parts, and five badges. Nothing is journalled meanwhile, as
-/// nothing is cached yet.
+/// The rows that fill the answers: every user gets all parts of a profile, and five badges. They are not journalled,
+/// because the cache is still empty.
 const PARTS: [(&str, &str); 5] = [
     ("preferences", "(user_id, theme, time_zone) SELECT id, 'dark', 'Africa/Nairobi' FROM users"),
     (
@@ -33,23 +33,23 @@ const PARTS: [(&str, &str); 5] = [
     ),
 ];
 
-/// Somebody who is asked for.
+/// A user that requests are about.
 pub(super) struct Person {
     pub(super) id: String,
     pub(super) email: String,
     pub(super) username: String,
 }
 
-/// Everybody who is asked for, the most popular first.
+/// All users that requests are about, the most popular first.
 pub(super) struct Crowd {
     pub(super) people: Vec<Person>,
     popularity: Zipf<f64>,
-    /// How often the first is asked for, of all.
+    /// The share of the requests that are about the first.
     first: f64,
 }
 
 impl Crowd {
-    /// Gives the active users what they lack, and draws who is popular.
+    /// Creates the missing rows of the active users, and orders the users by a random popularity.
     pub(super) fn gather(server: &Server) -> Result<Self> {
         for (table, rows) in PARTS {
             server.sql(&format!(
@@ -72,19 +72,19 @@ impl Crowd {
         Ok(Self { people, popularity: Zipf::new(count as f64, SKEW)?, first })
     }
 
-    /// Somebody, the more popular the more often.
+    /// A random user; popular users are more frequent.
     pub(super) fn someone(&self, luck: &mut impl Rng) -> &Person {
         let rank = self.popularity.sample(luck) as usize;
         &self.people[rank.clamp(1, self.people.len()) - 1]
     }
 
-    /// Everybody with how often they are asked for, of all.
+    /// All users with their shares of the requests.
     pub(super) fn by_popularity(&self) -> impl Iterator<Item = (&Person, f64)> {
         self.people.iter().zip(1..).map(|(person, rank)| (person, self.first * f64::from(rank).powf(-SKEW)))
     }
 }
 
-/// Creates so many ordinary users who can log in, and returns their addresses.
+/// Creates `count` ordinary users that can log in. Returns their addresses.
 pub(super) async fn callers(service: &Service, count: usize) -> Result<Vec<String>> {
     let mut new = Vec::with_capacity(count);
     for number in 0..count {

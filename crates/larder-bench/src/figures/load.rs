@@ -1,4 +1,4 @@
-//! A mixed load from many clients at once, driven without the cache and then with it.
+//! A mixed load of many concurrent clients, first without the cache and then with it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,28 +20,28 @@ use crate::site::PASSWORD;
 use crate::site::client::{Answer, Client};
 use crate::terminal::progress;
 
-/// Requests in flight, each from somebody else.
+/// The number of concurrent clients, each a different user.
 pub(super) const CLIENTS: usize = 16;
-/// The first client's; each has its own.
+/// The first client's seed; each client has another one.
 const SEED: u64 = 1_000;
 
-/// What one drive measured.
+/// The measurements of one drive.
 pub(super) struct Drive {
     elapsed: Duration,
     statements: u64,
-    /// Counted by the service, of all look-ups.
+    /// The service's statistics of all look-ups.
     pub(super) stats: Stats,
     tally: Tally,
 }
 
-/// What clients saw.
+/// What the clients measured.
 struct Tally {
     times: Times,
-    /// How many answers there were to each, and how many of them were hits.
+    /// For each kind of request, the number of answers and of hits among them.
     answers: BTreeMap<Ask, (u64, u64)>,
 }
 
-/// Somebody who sends requests, and the administrator on whose behalf some are sent.
+/// A client that sends requests, and an administrator's connection for those that need one.
 struct Player {
     own: Client,
     admin: Client,
@@ -90,11 +90,11 @@ pub(super) async fn measure(stage: &Stage, span: Duration) -> Result<(Drive, Dri
     progress(&format!("cache off: {:.0} requests/s", off.per_second()));
 
     service.users().cache().set_enabled(true);
-    // Not what is measured afterwards: that would be asked for a second time.
+    // Warm up with another seed, or the measured requests would be repetitions.
     let rate = drive(2 * SEED).await?.per_second();
     let held = mix::held(&stage.crowd, &stage.settings.policies, rate, &mut StdRng::seed_from_u64(0));
     progress(&format!(
-        "cache on, to warm up: {rate:.0} requests/s; who is long asked so often holds {} entries of people",
+        "cache on, to warm up: {rate:.0} requests/s; after a long time at this rate the cache holds {} entries of people",
         held.len()
     ));
     bring(players(&callers, &admin).await?, held).await?;
@@ -106,7 +106,7 @@ pub(super) async fn measure(stage: &Stage, span: Duration) -> Result<(Drive, Dri
     Ok((off, on))
 }
 
-/// Connects anew: the service hangs up on who says nothing for 15 s.
+/// Opens new connections, because the service closes a connection that is idle for 15 s.
 async fn players(callers: &[Client], admin: &Client) -> Result<Vec<Player>> {
     let mut players = Vec::new();
     for caller in callers {
@@ -145,7 +145,7 @@ async fn drive(
     })
 }
 
-/// Sends these requests, all players at once.
+/// Sends these requests; all players share them.
 async fn bring(players: Vec<Player>, calls: Vec<(Ask, Call)>) -> Result<()> {
     let calls = Arc::new(calls);
     let (mut playing, count) = (JoinSet::new(), players.len());
@@ -182,7 +182,7 @@ impl Drive {
         self.statements as f64 / self.requests() as f64
     }
 
-    /// How many of the answers to these were hits, as clients were told; of none it is no number.
+    /// The percentage of hits among the answers to these requests, by their headers; NaN if there are none.
     pub(super) fn hit_percent(&self, asks: &[Ask]) -> f64 {
         let counted = asks.iter().filter_map(|ask| self.tally.answers.get(ask));
         let (answers, hits) = counted.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));

@@ -1,4 +1,4 @@
-//! The mixed load: what is asked how often, of whom and by whom.
+//! The mixed load: the share of each kind of request, and the users it is about.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,7 +9,7 @@ use rand::{Rng, RngExt};
 use crate::figures::call::Call;
 use crate::figures::crowd::{Crowd, Person};
 
-/// What is asked.
+/// A kind of request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Ask {
     Details,
@@ -30,10 +30,10 @@ pub(super) enum Ask {
     Award,
 }
 
-/// Of ten thousand requests. The documents say what they cache, not how often it is asked for. So the systems G, B and K get a
-/// third of the reads each; within a third, most requests are about one person, as in a service of people, and few are
-/// about everybody. One in a hundred writes, as in `larder demo`, and people edit what they say of themselves far more often
-/// than anybody gives them points.
+/// Shares of ten thousand requests. The documents say what the systems cache, but not how often it is requested. So
+/// each of the systems G, B and K gets a third of the reads. Within a third, most requests are about one user and few
+/// are about all users. One request in a hundred is a write, as in `larder demo`, and edits of profiles are far more
+/// frequent than bookings of points.
 pub(super) const SHARES: [(Ask, u32); 16] = [
     (Ask::Details, 2_600),
     (Ask::List, 500),
@@ -54,15 +54,15 @@ pub(super) const SHARES: [(Ask, u32); 16] = [
 ];
 const ALL: u32 = 10_000;
 
-/// Pages that people look at: the beginning more than what follows.
+/// The pages that are requested; first pages are more frequent.
 const LIST_PAGES: [u32; 4] = [1, 1, 2, 3];
 const LEADERBOARD_PAGES: [(u32, u32); 4] = [(10, 0), (10, 0), (10, 10), (25, 0)];
 
-/// Names bookings and badges; no name comes twice, whatever is drawn.
+/// The last name of a booking or badge; every name is used once. Relaxed: only uniqueness matters.
 static NAMES: AtomicU64 = AtomicU64::new(0);
 
 impl Ask {
-    /// What comes next.
+    /// Draws the next request.
     pub(super) fn draw(luck: &mut impl Rng) -> Self {
         let mut left = luck.random_range(0..ALL);
         for (ask, share) in SHARES {
@@ -74,7 +74,7 @@ impl Ask {
         Ask::Details
     }
 
-    /// Whether only those may ask it who manage others; ordinary users ask the rest.
+    /// Whether only an administrator may send it; ordinary users send the others.
     pub(super) fn is_for_admins(self) -> bool {
         !matches!(
             self,
@@ -89,7 +89,7 @@ impl Ask {
         )
     }
 
-    /// The request; `person` is whom it is about, if it is about anybody.
+    /// The request. If it is about one user, that is `person`.
     pub(super) fn call(self, person: &Person, luck: &mut impl Rng) -> Call {
         let mut pick = |count: usize| luck.random_range(0..count);
         let name = || NAMES.fetch_add(1, Ordering::Relaxed);
@@ -117,7 +117,7 @@ impl Ask {
         }
     }
 
-    /// The class of its entries, when everybody has one of their own.
+    /// The class of its entries, if each user has an entry of their own.
     fn class(self) -> Option<&'static ClassRow> {
         match self {
             Ask::Details => Some(&policies::USER_DETAILS),
@@ -133,7 +133,7 @@ impl Ask {
 }
 
 impl Ask {
-    /// How many of ten thousand requests drop the entry that this one asks for, if they are about the same person.
+    /// How many of ten thousand requests drop this request's entry, if they are about the same user.
     fn drops(self) -> u32 {
         let drop: &[Ask] = match self {
             Ask::Details | Ask::Profile | Ask::LookUp => &[Ask::EditProfile, Ask::BookPoints, Ask::Award],
@@ -145,9 +145,9 @@ impl Ask {
     }
 }
 
-/// What a service holds that has long been asked `rate` times a second: an entry with a time to live of T that is asked for r
-/// times and dropped w times a second is there for rT / (1 + rT + wT) of the time. Returned are requests that bring those
-/// which are there now.
+/// Returns the requests that load the entries which a service holds after a long time at `rate` requests per second. An
+/// entry with the TTL T that is requested r times and dropped w times per second is cached for rT / (1 + rT + wT) of
+/// the time; so each entry is chosen with this probability.
 pub(super) fn held(crowd: &Crowd, policies: &Policies, rate: f64, luck: &mut StdRng) -> Vec<(Ask, Call)> {
     let mut held = Vec::new();
     for (ask, share) in SHARES {

@@ -1,4 +1,4 @@
-//! larder's own figures beside those that three older systems print: times of single requests, and a mixed load.
+//! larder's figures compared with those of three older systems' documents: times of single requests, and a mixed load.
 
 mod call;
 mod crowd;
@@ -18,14 +18,15 @@ use crate::figures::report::{LOAD_COLUMNS, TIME_COLUMNS, table};
 use crate::figures::stage::Stage;
 use crate::terminal::{load_average, progress};
 
-/// larder's figures beside those that older systems' documents print: each request without the cache, from Redis and from
-/// memory, over HTTP; then a mixed load without the cache and with it. Exits 0 when all their figures are beaten.
+/// larder's figures compared with those of older systems' documents: each request over HTTP without the cache, from
+/// Redis and from memory; then a mixed load without the cache and with it. Exits 0 if larder beats every figure of the
+/// documents.
 #[derive(Args)]
 pub(crate) struct Options {
     /// How many users PostgreSQL has, from 200 to 1000000
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(200..=1_000_000))]
     users: u64,
-    /// How far PostgreSQL stands from the service, each way, in milliseconds from 0 (the loopback) to 100, such as 0.5
+    /// The distance of PostgreSQL from the service, each way, in milliseconds from 0 (the loopback) to 100, such as 0.5
     #[arg(long, default_value_t = 1.0, value_parser = distance_ms)]
     distance_ms: f64,
     /// How many rounds; the medians of their p50 and p99 count
@@ -46,12 +47,12 @@ fn distance_ms(raw: &str) -> Result<f64, String> {
     }
 }
 
-/// Runs it: both tables, and whether every figure is beaten.
+/// Runs the measurement. Returns both tables, and whether every figure is beaten.
 pub(crate) async fn measure(options: &Options) -> Result<(String, bool)> {
     let before = load_average();
     let stage = Stage::open(options, load::CLIENTS).await?;
     let distance = format!(
-        "PostgreSQL stands {} ms away each way, a statement's round trip takes {:.2} ms; Redis is on the loopback",
+        "PostgreSQL is {} ms away each way, a statement's round trip takes {:.2} ms; Redis is on the loopback",
         options.distance_ms, stage.round_trip_ms
     );
     progress(&format!("{} users are there; {distance}", options.users));

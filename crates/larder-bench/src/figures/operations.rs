@@ -1,4 +1,4 @@
-//! Single requests, one after the other: how long each takes without the cache, from Redis and from memory.
+//! The times of single requests, one after the other: without the cache, from Redis and from memory.
 
 use std::time::{Duration, Instant};
 
@@ -20,18 +20,18 @@ use crate::terminal::{load_average, progress};
 pub(super) struct Operation {
     pub(super) name: &'static str,
     pub(super) claim: TimeClaim,
-    /// They take turns.
+    /// The calls are sent in turn.
     calls: Vec<Call>,
 }
 
-/// How long an operation takes.
+/// The times of an operation.
 pub(super) struct Measured {
     pub(super) off: Quantiles,
     pub(super) redis: Quantiles,
     pub(super) memory: Quantiles,
 }
 
-/// Where answers come from.
+/// The place from which answers come.
 #[derive(Clone, Copy, Debug)]
 enum State {
     Off,
@@ -39,16 +39,16 @@ enum State {
     Memory,
 }
 
-/// So many of the crowd are asked for in turns.
+/// The number of users that the requests are about, in turn.
 const PEOPLE: usize = 50;
-/// How long a block is repeated in which answers come from somewhere else.
+/// How long a block is repeated while its answers come from another place than the state says.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 const fn claim(printed: &'static str, after_ms: Option<f64>, reduction_percent: f64) -> TimeClaim {
     TimeClaim { printed, after_ms, reduction_percent }
 }
 
-/// Every operation that a document gives a time or a gain for, as the requirements list them.
+/// Every operation for which a document gives a time or a reduction, in the order of the requirements.
 pub(super) fn all(crowd: &Crowd) -> Vec<Operation> {
     let people = || crowd.people.iter().take(PEOPLE);
     let each = |call: fn(&str) -> Call| people().map(|person| call(&person.id)).collect();
@@ -91,7 +91,8 @@ pub(super) fn all(crowd: &Crowd) -> Vec<Operation> {
     ]
 }
 
-/// Measures one. The states take turns within each round: what else the machine does meets all of them.
+/// Measures one operation. The states alternate within each round, so that other load on the machine affects all of
+/// them.
 pub(super) async fn measure(stage: &Stage, operation: &Operation, options: &Options) -> Result<Measured> {
     let mut states = [(State::Off, Vec::new()), (State::Redis, Vec::new()), (State::Memory, Vec::new())];
     let (whole, redis_alone) = (stage.whole.admin().await?, stage.redis_alone.admin().await?);
@@ -103,7 +104,7 @@ pub(super) async fn measure(stage: &Stage, operation: &Operation, options: &Opti
             };
             site.service.users().cache().set_enabled(!matches!(state, State::Off));
             let quantiles = block(*state, site, admin, operation, options.samples).await?;
-            // The first is to warm up.
+            // The first round is for warming up.
             if round > 0 {
                 rounds.push(quantiles);
             }
@@ -118,8 +119,8 @@ pub(super) async fn measure(stage: &Stage, operation: &Operation, options: &Opti
     Ok(Measured { off, redis, memory })
 }
 
-/// Sends an operation's requests in turns. Once more if the answers did not come from where the state says: at first the
-/// tiers are empty, entries expire, and a busy machine may lose touch with Redis.
+/// Sends an operation's requests in turn. It repeats them if the answers did not come from the place that the state
+/// says: at first the tiers are empty, entries expire, and a busy machine may lose its connection to Redis.
 async fn block(
     state: State,
     site: &Site,
@@ -127,7 +128,7 @@ async fn block(
     operation: &Operation,
     samples: u16,
 ) -> Result<Quantiles> {
-    // The service hangs up on who says nothing for 15 s, and others had their turn meanwhile.
+    // The service closes a connection that is idle for 15 s, and the other states may have taken longer.
     let mut client = admin.another().await?;
     let cache = site.service.users().cache();
     let calls = || operation.calls.iter().take(samples.into());
@@ -151,7 +152,8 @@ async fn block(
 }
 
 impl State {
-    /// Where answers come from Redis, what memory-only classes count is left out: no answer of theirs does.
+    /// The counts of the cache. For [`State::Redis`] it leaves out memory-only classes, whose answers never come from
+    /// Redis.
     fn counts(self, cache: &Cache) -> Stats {
         let declared = cache.declared_classes();
         let is_counted = |name: &str| {
@@ -162,14 +164,14 @@ impl State {
         classes.fold(Stats::default(), |sum, class| sum.plus(&class.stats))
     }
 
-    /// But for one look-up in fifty.
+    /// Whether at least 49 of 50 look-ups were answered from this place.
     fn is_shown_by(self, counted: &Stats) -> bool {
         let from_there = match self {
             State::Off => counted.bypasses,
             State::Redis => counted.redis_hits,
             State::Memory => counted.memory_hits,
         };
-        // A token's check looks up nothing that Redis may answer.
+        // A token's validation has no look-up that Redis may answer.
         let may_be_none = matches!(self, State::Redis);
         (from_there > 0 || may_be_none) && from_there * 50 >= counted.lookups() * 49
     }

@@ -1,18 +1,18 @@
-//! The two tables in Markdown, with a verdict on each figure.
+//! The two Markdown tables, with a verdict on each figure.
 
 use crate::figures::load::Drive;
 use crate::figures::mix::Ask;
 use crate::figures::operations::{Measured, Operation};
 use crate::figures::verdict::{ShareClaim, reduction_percent};
 
-/// One row: its name, its other cells, and whether the figure is beaten, where a document prints one.
+/// One row: its name, its other cells, and whether larder beats the figure, if a document has one.
 pub(super) struct Row {
     pub(super) name: String,
     cells: Vec<String>,
     pub(super) is_beaten: Option<bool>,
 }
 
-/// A table; `columns` are those between the row's name and the verdict.
+/// A table. `columns` are the columns between the row's name and the verdict.
 pub(super) fn table(corner: &str, columns: &[&str], rows: &[Row]) -> String {
     let mut table = format!("| {corner} | {} | verdict |\n", columns.join(" | "));
     table += &format!("|{}\n", "---|".repeat(columns.len() + 2));
@@ -42,12 +42,12 @@ pub(super) fn time_row(operation: &Operation, measured: &Measured) -> Row {
 
 pub(super) const LOAD_COLUMNS: [&str; 4] = ["cache off", "cache on", "change", "in the document"];
 
-/// What K asks; the public view of a profile, which is kept for 180 s, is B's.
+/// K's profile requests. The public view of a profile, whose TTL is 180 s, belongs to B.
 const PROFILE: [Ask; 1] = [Ask::FullProfile];
 const ACHIEVEMENTS: [Ask; 3] = [Ask::Achievements, Ask::AchievementSummary, Ask::AchievementStats];
 const LEADERBOARD: [Ask; 1] = [Ask::Leaderboard];
 
-/// Where a document prints a range, its upper end is to be reached.
+/// The rows of the mixed load. If a document has a range, larder must reach its upper end.
 pub(super) fn load_rows(off: &Drive, on: &Drive) -> Vec<Row> {
     let (slow, fast) = (off.per_second(), on.per_second());
     let (before, after) = (off.quantiles(), on.quantiles());
@@ -100,13 +100,13 @@ fn share_row(name: &str, cells: [String; 3], percent: f64, claim: ShareClaim) ->
     Row { name: name.to_owned(), cells, is_beaten: Some(claim.is_beaten(percent)) }
 }
 
-/// A row that no document prints a figure for.
+/// A row for which no document has a figure.
 fn plain(name: &str, cells: [String; 3]) -> Row {
     let cells = cells.into_iter().chain(["–".to_owned()]).collect();
     Row { name: name.to_owned(), cells, is_beaten: None }
 }
 
-/// A reduction as it is shown.
+/// The text of a reduction.
 fn less(percent: f64) -> String {
     if percent < 0.0 { format!("+{:.1} %", -percent) } else { format!("−{percent:.1} %") }
 }

@@ -1,4 +1,4 @@
-//! What the figures are measured on: real servers, a distance between service and database, and the service twice.
+//! The set-up of the measurements: real servers, a distance between service and database, and two services.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,22 +17,22 @@ use crate::quantiles::Times;
 use crate::site::people::Server;
 use crate::site::{self, Site};
 
-/// How often the distance is tried.
+/// How often the distance is measured.
 const PINGS: u32 = 50;
 
-/// Everything that is measured, and what it stands on.
+/// The measured services and their servers.
 pub(super) struct Stage {
-    /// As in production: memory in front of Redis.
+    /// The service as in production: memory in front of Redis.
     pub(super) whole: Site,
-    /// Its memory holds no entry: whatever it has comes from Redis.
+    /// A service whose memory holds no entry, so every hit comes from Redis.
     pub(super) redis_alone: Site,
     pub(super) settings: Settings,
     pub(super) crowd: Arc<Crowd>,
-    /// Addresses of people who can log in.
+    /// The addresses of users that can log in.
     pub(super) callers: Vec<String>,
-    /// What a statement pays for the distance, measured, in milliseconds.
+    /// The measured round trip of a statement over the distance, in milliseconds.
     pub(super) round_trip_ms: f64,
-    // In the order in which they may go.
+    // Fields drop in this order: the proxy before its server.
     _proxy: Proxy,
     _server: Server,
     _postgres: Postgres,
@@ -52,7 +52,7 @@ impl Stage {
         let crowd = Arc::new(Crowd::gather(&server)?);
         let callers = crowd::callers(&service, callers).await?;
         let redis_alone = without_memory(&settings, &redis).await?;
-        // The databases of the documents stand across a network.
+        // The documents' databases are on another machine of the network.
         proxy.delay(options.distance());
         let round_trip_ms = round_trip_ms(service.store()).await?;
         Ok(Self {
@@ -69,14 +69,14 @@ impl Stage {
         })
     }
 
-    /// Stops both services. Everybody has to have hung up.
+    /// Stops both services. All clients must have disconnected.
     pub(super) async fn close(self) -> Result<()> {
         self.whole.stop().await?;
         self.redis_alone.stop().await
     }
 }
 
-/// A second instance as [`app::open`] makes it, but that not one entry fits into its memory.
+/// A second instance like that of [`app::open`], but with a memory into which no entry fits.
 async fn without_memory(settings: &Settings, redis: &Redis) -> Result<Service> {
     let store = Store::open(&settings.database_url).await?;
     let cache = Cache::builder("figures").redis(redis.url()).journal(store.journal().await?);

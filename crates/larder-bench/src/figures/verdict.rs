@@ -1,29 +1,30 @@
-//! Whether a figure of ours beats what a document prints: pure.
+//! Decides whether a figure of larder beats that of a document. Pure functions.
 
 use crate::quantiles::Quantiles;
 
-/// What a document prints of how long something takes.
+/// A time that a document gives.
 #[derive(Clone, Copy)]
 pub(super) struct TimeClaim {
-    /// Its words in short.
+    /// A short form of the document's text.
     pub(super) printed: &'static str,
-    /// How long it takes with its cache, where it says so.
+    /// The time with the document's cache, if the document gives it.
     pub(super) after_ms: Option<f64>,
-    /// How much that is less than without; of a range its lower end, as the "after" is one figure.
+    /// The reduction by the cache. Of a range the lower end, because the time with the cache is one figure.
     pub(super) reduction_percent: f64,
 }
 
-/// What a document prints of a share: of look-ups that hit, of statements that are saved.
+/// A share that a document gives: of look-ups that hit, or of statements that are saved.
 #[derive(Clone, Copy)]
 pub(super) struct ShareClaim {
-    /// Its words in short.
+    /// A short form of the document's text.
     pub(super) printed: &'static str,
-    /// The share; of a range its upper end.
+    /// The share; of a range the upper end.
     pub(super) percent: f64,
 }
 
 impl TimeClaim {
-    /// Beaten when what is slow from memory here is faster than what is usual there, and what is usual gains as much.
+    /// Beaten if larder's p99 from memory is below the document's time, and larder's p50 has at least the document's
+    /// reduction.
     pub(super) fn is_beaten(&self, off: Quantiles, memory: Quantiles) -> bool {
         let is_fast = self.after_ms.is_none_or(|after| memory.p99 < after);
         is_fast && reduction_percent(off.p50, memory.p50) >= self.reduction_percent
@@ -36,12 +37,12 @@ impl ShareClaim {
     }
 }
 
-/// How much less `after` is than `before`. Of nothing nothing can be saved: then it is no number, and beats nothing.
+/// How much less `after` is than `before`, as a percentage. NaN if `before` is 0, and NaN beats no figure.
 pub(super) fn reduction_percent(before: f64, after: f64) -> f64 {
     if before > 0.0 { 100.0 * (1.0 - after / before) } else { f64::NAN }
 }
 
-/// The last line of all, and whether every figure is beaten; none at all is no success.
+/// The last line of the output, and whether every figure is beaten. No figures at all is a failure.
 pub(super) fn summary<'a>(verdicts: impl Iterator<Item = (&'a str, bool)>) -> (String, bool) {
     let (mut count, mut lost) = (0, Vec::new());
     for (name, is_beaten) in verdicts {
@@ -69,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_has_to_be_short_at_its_slowest_and_to_gain_as_much() {
+    fn a_time_is_beaten_if_its_p99_is_shorter_and_its_reduction_as_large() {
         assert!(beats(10.0, 2.0, 19.99));
         assert!(!beats(10.0, 2.0, 20.0), "its slow answers are as slow as theirs");
         assert!(!beats(10.0, 2.01, 3.0), "it gains less");
@@ -78,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn where_a_document_prints_no_time_the_gain_alone_counts() {
+    fn without_a_documented_time_only_the_reduction_counts() {
         let claim = TimeClaim { after_ms: None, ..CLAIM };
         let (slow, fast) = (Quantiles { p50: 10.0, p99: 10.0 }, Quantiles { p50: 1.0, p99: 99.0 });
         assert!(claim.is_beaten(slow, fast) && !claim.is_beaten(fast, slow));
@@ -95,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_not_beaten_fails_all_and_is_named() {
+    fn one_figure_that_is_not_beaten_fails_all_and_is_named() {
         let (line, is_kept) = summary([("a", true), ("b", true)].into_iter());
         assert!(is_kept && line.ends_with("all 2 figures of the documents are beaten"), "{line}");
         let (line, is_kept) = summary([("a", true), ("b", false), ("c", false)].into_iter());

@@ -1,5 +1,5 @@
-//! Whether lists, searches and figures stay as fast while users grow: every request against the real service over HTTP, with
-//! its cache switched off, on ever larger databases.
+//! Measures whether lists, searches and figures stay fast as the number of users grows: every request over HTTP to the
+//! real service, with its cache switched off, on databases of increasing size.
 
 mod requests;
 mod size;
@@ -40,7 +40,7 @@ const MOST_GROWTH: f64 = 3.0;
 /// One request: its name, and how long it takes on each size.
 type Row = (&'static str, Vec<Quantiles>);
 
-/// Runs it.
+/// Runs the program.
 pub fn main() -> ExitCode {
     let options = Options::parse();
     if terminal::run(measure(&options)) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -81,7 +81,8 @@ async fn measure(options: &Options) -> Result<(String, bool)> {
     Ok((tables, is_flat))
 }
 
-/// Every request on every size. The sizes take turns within each round: what else the machine does meets all of them.
+/// Measures every request on every size. The sizes alternate within each round, so that other load on the machine
+/// affects all of them.
 async fn measure_all(sizes: &mut [Size], options: &Options) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for number in 0..sizes[0].requests.len() {
@@ -89,7 +90,7 @@ async fn measure_all(sizes: &mut [Size], options: &Options) -> Result<Vec<Row>> 
         for round in 0..=options.rounds {
             for (size, rounds) in sizes.iter_mut().zip(&mut rounds) {
                 let quantiles = size.round(number, options.samples).await?;
-                // The first is to warm up.
+                // The first round is for warming up.
                 if round > 0 {
                     rounds.push(quantiles);
                 }
@@ -104,7 +105,7 @@ async fn measure_all(sizes: &mut [Size], options: &Options) -> Result<Vec<Row>> 
     Ok(rows)
 }
 
-/// The table of one database in Markdown, and whether nothing grows too much in it.
+/// The Markdown table of one database, and whether no figure in it grows too much.
 fn table(name: &str, sizes: &[u64], rows: &[Row]) -> (String, bool) {
     let mut table = format!("| {name}, p50 / p99 in ms |");
     // Writing to a String cannot fail.
@@ -119,7 +120,7 @@ fn table(name: &str, sizes: &[u64], rows: &[Row]) -> (String, bool) {
             let _ = write!(table, " {quantiles} |");
         }
         let (smallest, largest) = (measured[0], measured[measured.len() - 1]);
-        // What else the machine does adds to every p99, and so hides growth; it hardly touches p50.
+        // Other load on the machine adds to every p99 and so hides growth. It hardly changes p50, so check both.
         for growth in [largest.p50 / smallest.p50, largest.p99 / smallest.p99] {
             let is_kept = growth < MOST_GROWTH;
             is_flat &= is_kept;

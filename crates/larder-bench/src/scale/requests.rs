@@ -1,4 +1,4 @@
-//! What is asked: one row of the table each, with the paths that take turns.
+//! The requests that are measured. Each is one row of the table, with paths that are used in turn.
 
 use anyhow::{Context, Result};
 use larder_server::domain::cursor::Cursor;
@@ -9,7 +9,7 @@ use larder_server::store::Store;
 
 use crate::site::people::Server;
 
-/// Where whoever is logged in stands.
+/// The rank of the user that is logged in.
 pub(super) const OWN_RANK: &str = "/api/v1/leaderboard/me";
 
 /// A row of the table.
@@ -22,7 +22,7 @@ fn request(name: &'static str, paths: &[&str]) -> Request {
     Request { name, paths: paths.iter().map(|path| (*path).to_owned()).collect() }
 }
 
-/// Everything that is measured on a database that is filled.
+/// All requests for a database that has been filled.
 pub(super) async fn all(store: &Store, server: &Server, users: u64) -> Result<Vec<Request>> {
     let middle = middle(store, server, users).await?;
     let rare: Vec<_> = (1..9).map(|ninth| format!("/api/v1/users?search=_{}", users / 9 * ninth)).collect();
@@ -56,7 +56,7 @@ pub(super) async fn all(store: &Store, server: &Server, users: u64) -> Result<Ve
         ),
         Request { name: "search, rare", paths: rare },
         request(
-            "search, nobody",
+            "search, no match",
             &["/api/v1/users?search=qqqjx", "/api/v1/users?search=%25_%25", "/api/v1/users?search=qj"],
         ),
         request(
@@ -73,7 +73,7 @@ pub(super) async fn all(store: &Store, server: &Server, users: u64) -> Result<Ve
     ])
 }
 
-/// Lists that go on in the middle of everybody, by each sort.
+/// Lists that continue in the middle of all users, one for each sort order.
 async fn middle(store: &Store, server: &Server, users: u64) -> Result<Vec<String>> {
     let mut paths = Vec::new();
     for sort in ["-created_at", "username", "-points"] {

@@ -1,4 +1,4 @@
-//! One size: its database, its service, and a client that asks it.
+//! One size: its database, its service, and a client.
 
 use anyhow::{Context, Result, ensure};
 use larder_server::app;
@@ -10,7 +10,7 @@ use crate::site::client::Client;
 use crate::site::people::Server;
 use crate::site::{self, Site};
 
-/// A database of one size, its service, and what is asked of it.
+/// A database of one size, its service, and the requests to it.
 pub(super) struct Size {
     server: Server,
     service: Service,
@@ -20,7 +20,7 @@ pub(super) struct Size {
 }
 
 impl Size {
-    /// Makes the schema and fills it.
+    /// Creates the schema and fills it.
     pub(super) async fn open(server: Server, users: u64) -> Result<Self> {
         let (service, _) = app::open(&site::settings(server.url(), None)?).await?;
         server.fill(users)?;
@@ -29,7 +29,7 @@ impl Size {
         Ok(Self { server, service, users, requests, running: None })
     }
 
-    /// Starts the service, logs in, and makes sure that a rank is what counting says.
+    /// Starts the service, logs in, and checks that the service's rank equals the counted one.
     pub(super) async fn serve(&mut self) -> Result<()> {
         let site = Site::serve(self.service.clone()).await?;
         let mut client = site.admin().await?;
@@ -50,10 +50,10 @@ impl Size {
         Ok(())
     }
 
-    /// Sends a request so many times.
+    /// Sends a request `samples` times.
     pub(super) async fn round(&mut self, number: usize, samples: u16) -> Result<Quantiles> {
         let (client, _) = self.running.as_mut().context("the service does not run")?;
-        // The service hangs up on who says nothing for 15 s, and others had their turn meanwhile.
+        // The service closes a connection that is idle for 15 s, and the other sizes may have taken longer.
         *client = client.another().await?;
         let mut times = Times::new()?;
         for (_, path) in (0..samples).zip(self.requests[number].paths.iter().cycle()) {

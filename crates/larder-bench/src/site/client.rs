@@ -1,4 +1,4 @@
-//! A client with one connection that asks and measures how long the answer took.
+//! A client with one connection, which measures response times.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -7,18 +7,18 @@ use anyhow::{Context, Result, ensure};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
-/// One connection, kept alive, of somebody who is logged in.
+/// A keep-alive connection of a user that is logged in.
 pub(crate) struct Client {
     stream: BufReader<TcpStream>,
     host: SocketAddr,
     token: String,
 }
 
-/// What came back.
+/// The response.
 pub(crate) struct Answer {
     status: u16,
     pub(crate) took: Duration,
-    /// Whether it says that nothing was loaded for it alone.
+    /// Whether its `Cache-Status` is a hit, or a load that it shared with another request.
     pub(crate) is_hit: bool,
     pub(crate) body: Vec<u8>,
 }
@@ -36,17 +36,17 @@ impl Client {
         Ok(client)
     }
 
-    /// Another connection of the same person.
+    /// Another connection of the same user.
     pub(crate) async fn another(&self) -> Result<Self> {
         Ok(Self { stream: connect(self.host).await?, host: self.host, token: self.token.clone() })
     }
 
-    /// Sends a GET and reads its whole answer.
+    /// Sends a GET and reads the complete answer.
     pub(crate) async fn get(&mut self, path: &str) -> Result<Answer> {
         self.send("GET", path, "").await
     }
 
-    /// Sends a request whose answer has to have this status and a body.
+    /// Sends a request. Fails unless the answer has this status and a body.
     pub(crate) async fn expect(
         &mut self,
         status: u16,
@@ -89,7 +89,7 @@ impl Client {
 
     async fn line(&mut self) -> Result<String> {
         let mut line = String::new();
-        ensure!(self.stream.read_line(&mut line).await? > 0, "the service hung up");
+        ensure!(self.stream.read_line(&mut line).await? > 0, "the service closed the connection");
         Ok(line.trim_end().to_owned())
     }
 }

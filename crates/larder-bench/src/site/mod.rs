@@ -1,4 +1,4 @@
-//! The service in this process with many users behind it, served over real HTTP on the loopback.
+//! Runs the service in this process, with many users, and serves it over HTTP on the loopback.
 
 pub(crate) mod client;
 pub(crate) mod people;
@@ -18,15 +18,16 @@ use tokio::task::JoinHandle;
 use crate::site::client::Client;
 
 const EMAIL: &str = "admin@site.example";
-/// Of the admin, and of whoever else logs in.
+/// The password of all users that log in.
 pub(crate) const PASSWORD: &str = "a password for one run";
 
-/// As a server in production has it, but for fsync: what is measured with it does not wait for the disk.
+/// PostgreSQL with the settings of a production server, except that fsync is off: the measurements do not wait for the
+/// disk.
 pub(crate) fn postgres() -> Result<Postgres> {
     Postgres::start_with(&["fsync=off", "shared_buffers=512MB", "max_wal_size=4GB"])
 }
 
-/// The service's own defaults, on this database and perhaps this Redis.
+/// The service's default settings with this database and, if given, this Redis.
 pub(crate) fn settings(database_url: String, redis_url: Option<String>) -> Result<Settings> {
     Ok(Settings::read(Sources::new(move |name| match name {
         "DATABASE_URL" => Some(database_url.clone()),
@@ -37,7 +38,7 @@ pub(crate) fn settings(database_url: String, redis_url: Option<String>) -> Resul
     }))?)
 }
 
-/// A service that is being served.
+/// A running service.
 pub(crate) struct Site {
     pub(crate) service: Service,
     pub(crate) address: SocketAddr,
@@ -55,12 +56,13 @@ impl Site {
         Ok(Self { service, address, stop, serving })
     }
 
-    /// The first superadmin, logged in.
+    /// Logs in as the first superadmin.
     pub(crate) async fn admin(&self) -> Result<Client> {
         Client::login(self.address, EMAIL, PASSWORD).await
     }
 
-    /// Stops it; clients have to have hung up, or this takes until they are hung up on.
+    /// Stops the service. Clients should have disconnected before, or it waits until the service closes their
+    /// connections.
     pub(crate) async fn stop(self) -> Result<()> {
         drop(self.stop);
         self.serving.await.context("the service did not stop")

@@ -1,11 +1,11 @@
-//! Many users at once: names of which some are common and most are rare, roles, points, three years of sign-ups.
+//! Creates many users at once: some common and many rare names, roles, points, and three years of sign-ups.
 
 use std::time::Duration;
 
 use anyhow::Result;
 use larder_testbed::{Database, Sqlite};
 
-/// A fresh database to be filled.
+/// A fresh database that is filled.
 pub(crate) enum Server {
     Postgres(Database),
     Sqlite(Sqlite),
@@ -18,7 +18,7 @@ const FIRST: &str = "Ann Zoë Juan María Wei Aisha Olga Peter Paul Mary John Ja
 const SYLLABLES: &str = "ar ber car dol em fen gar hol ing jor kal lan mor nor os per quin ros sten tor un ver wil xan \
     yor zel bach dahl feld hart holm kamp lund mann rath stein thal wald wick wood";
 
-/// Books points to who will ask, as foreign software does: a rank in the middle of everybody's.
+/// Books points for the admin, who sends the requests, so that the admin's rank is in the middle of all users.
 const ADMIN_IN_THE_MIDDLE: &str = "INSERT INTO points_ledger (user_id, amount, reason)
     SELECT id, 350, 'to stand in the middle' FROM users WHERE username = 'admin';";
 
@@ -30,7 +30,7 @@ impl Server {
         }
     }
 
-    /// Runs SQL as foreign software does.
+    /// Runs SQL as another program does.
     pub(crate) fn sql(&self, statement: &str) -> Result<String> {
         match self {
             Server::Postgres(database) => database.sql(statement),
@@ -38,12 +38,12 @@ impl Server {
         }
     }
 
-    /// Adds so many users. Nothing is journalled meanwhile, as nothing is cached yet; all other triggers run.
+    /// Adds `users` users. Their rows are not journalled, because the cache is still empty; all other triggers run.
     pub(crate) fn fill(&self, users: u64) -> Result<()> {
         match self {
             Server::Postgres(_) => {
                 self.sql(&postgres(users))?;
-                // What autovacuum does to such a table, before anybody is measured.
+                // Run before the measurement what autovacuum would run during it.
                 self.sql("VACUUM (ANALYZE)")?;
                 self.sql("CHECKPOINT")?;
             }
@@ -52,7 +52,7 @@ impl Server {
                 self.sql("ANALYZE")?;
             }
         }
-        // So that caches of the machine have settled.
+        // Wait until the machine's caches have settled.
         std::thread::sleep(Duration::from_secs(1));
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The hotel's API, as small as it can be: reads through larder, writes that know nothing of it, and the layer between.
+//! A minimal version of the hotel's API. Reads use larder, writes do not, and the layer invalidates after writes.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -33,7 +33,7 @@ pub struct UserStats {
     pub active: usize,
 }
 
-/// Stands in for the database that all instances share. Its lock guards the rows and is never held across an await.
+/// Replaces the database that all instances share. The lock is never held across an await.
 #[derive(Clone, Default)]
 pub struct Database(Arc<Mutex<BTreeMap<String, User>>>);
 
@@ -72,17 +72,18 @@ struct Hotel {
     cache: Cache,
     details: Class<str, User>,
     lists: Class<str, Vec<User>>,
-    /// What a superadmin sees: here the same, but cached apart, as a list must never leak across roles.
+    /// A superadmin's list of users. Here it has the same rows, but its own class: a list must never leak from one role
+    /// to another.
     superadmin_lists: Class<str, Vec<User>>,
     stats: Class<str, UserStats>,
     dashboard: Class<str, UserStats>,
 }
 
-/// The whole application: the layer stands outside of all routes, so that it sees whole paths.
+/// The complete application. The layer is outside of all routes, so that it sees complete paths.
 ///
 /// # Errors
 ///
-/// When a class cannot be opened.
+/// If a class cannot be opened.
 pub fn app(cache: &Cache, database: Database) -> Result<Router, Error> {
     let seconds = |seconds| Policy::ttl(std::time::Duration::from_secs(seconds));
     let hotel = Hotel {
@@ -95,7 +96,7 @@ pub fn app(cache: &Cache, database: Database) -> Result<Router, Error> {
         dashboard: cache.class("dashboard_stats").policy(seconds(600)).open()?,
     };
     let rules = Rules::parse(include_str!("hotel.toml")).expect("the table beside this file is right");
-    debug_assert!(rules.unknown_names(cache).is_empty(), "the rules name classes that there are");
+    debug_assert!(rules.unknown_names(cache).is_empty(), "every name in the rules is an opened class");
     Ok(Router::new()
         .route("/v1.0/user/list", get(list))
         .route("/v1.0/user/superadmin/list", get(superadmin_list))
@@ -167,7 +168,7 @@ async fn details(
     answer(read.or_load(async || Ok::<_, Infallible>(hotel.database.rows().get(&id).cloned())).await)
 }
 
-// The writes know nothing of the cache: the layer drops what they touched.
+// The writes do not use the cache: the layer drops what they touched.
 
 async fn create(State(hotel): State<Hotel>, Json(user): Json<User>) -> StatusCode {
     hotel.database.insert(user);

@@ -1,9 +1,9 @@
-//! A hotel's API whose writes know nothing of a cache: `cargo run -p larder-http --example hotel`.
+//! A hotel's API whose writes do not use the cache: `cargo run -p larder-http --example hotel`.
 //!
-//! `REDIS_URL` shares the cache between instances, and `INSTALLATION`, which is `hotel` unless said, names their database;
-//! `PORT` is 3000 unless said.
+//! With `REDIS_URL`, instances share the cache. `INSTALLATION` names their database (default: `hotel`). `PORT` is the
+//! port (default: 3000).
 
-#![allow(clippy::print_stdout, reason = "it tells whoever started it what to try")]
+#![allow(clippy::print_stdout, reason = "it prints commands to try")]
 
 mod app;
 
@@ -17,7 +17,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     tracing_subscriber::fmt().init();
     let mut builder = Cache::builder("hotel");
     if let Ok(url) = std::env::var("REDIS_URL") {
-        // This database keeps no journal, so it cannot name itself.
+        // This database has no journal, so larder cannot read its identity.
         let installation = std::env::var("INSTALLATION").unwrap_or_else(|_| "hotel".to_owned());
         builder = builder.redis(url).installation(installation);
     }
@@ -29,7 +29,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let at = format!("http://{}/v1.0", listener.local_addr()?);
     println!("curl -i {at}/user/list                                 # twice: the second is a hit");
     println!("curl -i -X POST {at}/user/5779356081/deactivate        # drops lists, statistics and details");
-    println!("curl -i {at}/user/list                                 # loaded anew");
+    println!("curl -i {at}/user/list                                 # loaded again");
     println!("curl {at}/cache/stats");
     axum::serve(listener, app(&cache, database)?).await?;
     Ok(())

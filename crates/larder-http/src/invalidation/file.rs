@@ -1,4 +1,4 @@
-//! The table as a file: TOML, every key checked.
+//! Reads a table of rules from TOML. Unknown keys are errors.
 
 use std::path::Path;
 
@@ -30,7 +30,7 @@ impl Rules {
     ///
     /// # Errors
     ///
-    /// [`RulesError`], naming what is wrong and what is allowed.
+    /// [`RulesError`], which names what is wrong and what is allowed.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, RulesError> {
         let path = path.as_ref();
         let text = std::fs::read_to_string(path)
@@ -38,12 +38,12 @@ impl Rules {
         Rules::parse(&text)
     }
 
-    /// Reads a table from TOML: `[[rule]]` with `path`, `classes`, `tags` (one of the two at least) and `methods` (all four
-    /// unless said).
+    /// Reads a table from TOML: `[[rule]]` with `path`, at least one of `classes` and `tags`, and `methods` (default:
+    /// all of [`METHODS`](crate::invalidation::rules::METHODS)).
     ///
     /// # Errors
     ///
-    /// [`RulesError`], naming what is wrong and what is allowed.
+    /// [`RulesError`], which names what is wrong and what is allowed.
     pub fn parse(text: &str) -> Result<Self, RulesError> {
         let table: Table = toml::from_str(text)?;
         let rules: Result<Vec<Rule>, RulesError> = table.rule.into_iter().map(rule).collect();
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_says_what_a_program_says() {
+    fn a_rules_file_equals_rules_built_in_code() {
         let path = std::env::temp_dir().join(format!("larder-rules-{}.toml", std::process::id()));
         let text =
             "[[rule]]\npath = '/rooms/\\d+'\nmethods = ['POST']\nclasses = ['rooms']\ntags = ['house']\n";
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_with_what_is_allowed() {
+    fn errors_name_the_mistake_and_what_is_allowed() {
         let rule = |rest: &str| format!("[[rule]]\npath = '/a'\n{rest}");
         for (text, named) in [
             (String::new(), vec!["no rule", "[[rule]]"]),

@@ -1,4 +1,4 @@
-//! The answer to a request that a rule means: not before what it wrote has been dropped.
+//! The future of a request that matches a rule: it returns the answer only after the entries have been dropped.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,21 +10,21 @@ use larder::receipt::Receipt;
 use crate::headers::{CACHE_INVALIDATION, cache_invalidation};
 use crate::invalidation::pending::{InvalidationReason, PendingInvalidation};
 
-/// How long a request whose client is gone may go on.
+/// Time-out of a request whose client has disconnected: a handler that never ends would keep its task for ever.
 const ABANDONED_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The inner service's future, as it is when no rule means the request. Otherwise that future and then the invalidation:
+/// The future of a request. If no rule matches, it is the inner service's future. Otherwise it also invalidates:
 ///
-/// - The answer says that something was written (any status below 400), or that something may have been (500 and above,
-///   `408 Request Timeout`, an error instead of an answer): all is dropped before the answer is passed on, with the header
+/// - If the request has written (any status below 400) or may have written (500 and above, `408 Request Timeout`, an
+///   error instead of an answer), the entries are dropped before the answer is returned, with the header
 ///   `Cache-Invalidation`.
-/// - The answer says that nothing was written (any other 4xx): nothing is dropped.
-/// - The inner future panics: all is dropped.
-/// - This future is dropped, for the client hung up: all is dropped at once, the inner future goes on for up to 30 s in a task
-///   of its own, for what it has begun it may commit, and then all is dropped again.
+/// - If the request has written nothing (any other 4xx), nothing is dropped.
+/// - If the inner future panics, the entries are dropped.
+/// - If this future is dropped because the client disconnected, the entries are dropped at once. The inner future
+///   continues in its own task for up to 30 s, because it may still commit. Then the entries are dropped again.
 pub type ResponseFuture<B, E> = Pin<Box<dyn Future<Output = Result<Response<B>, E>> + Send>>;
 
-/// Awaits `inner`, and does the `work` that its answer calls for.
+/// Awaits `inner`, and runs the invalidation `work` if its answer requires it.
 pub(super) async fn run_to_end<F, B, E>(inner: F, work: PendingInvalidation) -> Result<Response<B>, E>
 where
     F: Future<Output = Result<Response<B>, E>> + Send + 'static,
@@ -38,11 +38,11 @@ where
         Err(_) => Some(InvalidationReason::Failed),
     };
     let Some(reason) = reason else { return answer };
-    // A task of its own: the work is done to its end, and logged, also if the client hangs up here.
+    // A task of its own, so that the invalidation is completed and logged even if the client disconnects here.
     let receipt = tokio::spawn(running.work.clone().run(reason)).await;
     answer.map(|mut response| {
         let receipt = receipt.map_or_else(|_| HeaderValue::from_static("queued"), value);
-        // What the application itself said of its write stands, if it was the lesser.
+        // If the application has set `queued` itself, keep that: it promises less.
         if response.headers().get(&CACHE_INVALIDATION).is_none_or(|said| said != "queued") {
             response.headers_mut().insert(CACHE_INVALIDATION, receipt);
         }
@@ -54,10 +54,10 @@ fn value(receipt: Receipt) -> HeaderValue {
     cache_invalidation(receipt)
 }
 
-/// Why an answer of this status has all dropped; `None` when nothing was written.
+/// Why an answer with this status causes an invalidation; `None` if the request has written nothing.
 fn reason(status: StatusCode) -> Option<InvalidationReason> {
     match status.as_u16() {
-        // What layers answer that stop a handler which takes too long: it may have written before.
+        // Time-out layers answer 408 when they stop a slow handler, which may have written before.
         408 => Some(InvalidationReason::Failed),
         400..500 => None,
         500.. => Some(InvalidationReason::Failed),
@@ -65,7 +65,7 @@ fn reason(status: StatusCode) -> Option<InvalidationReason> {
     }
 }
 
-/// A request under way. Dropped before its end, it is gone on with, and what it may have written is dropped.
+/// A running request. If it is dropped before its end, it continues in a task, and its entries are dropped.
 struct RunningRequest<F: Future + Send + 'static>
 where
     F::Output: Send,
@@ -92,7 +92,7 @@ where
 {
     fn drop(&mut self) {
         let Some(inner) = self.inner.take() else { return };
-        // Without a runtime the process is ending, and with it all that it remembers.
+        // If there is no runtime, the process is ending, and its memory with it.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let work = self.work.clone();
         if std::thread::panicking() {
@@ -100,7 +100,7 @@ where
             return;
         }
         runtime.spawn(async move {
-            // What it has committed by now, and then what it still commits.
+            // The first run covers what the request has committed by now, the second what it commits later.
             let _first = work.clone().run(InvalidationReason::Abandoned).await;
             let _ended = tokio::time::timeout(ABANDONED_TIMEOUT, inner).await;
             let _second = work.run(InvalidationReason::Abandoned).await;
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_an_answer_that_nothing_was_written_drops_nothing() {
+    fn only_client_errors_except_408_drop_nothing() {
         let reasons = [200, 201, 204, 302, 101, 400, 404, 409, 429, 408, 500, 503]
             .map(|status| reason(StatusCode::from_u16(status).unwrap()));
         let (written, failed) = (Some(InvalidationReason::Written), Some(InvalidationReason::Failed));

@@ -1,4 +1,4 @@
-//! The layer: puts the service around another.
+//! The layer that wraps a service in [`InvalidationService`].
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use tower::Layer;
 use crate::invalidation::rules::Rules;
 use crate::invalidation::service::InvalidationService;
 
-/// Puts [`InvalidationService`] around a service; cheap to clone. It has to see whole paths: outside of `nest`.
+/// Wraps a service in [`InvalidationService`]; cheap to clone. It must see complete paths, so add it outside of `nest`.
 #[derive(Clone)]
 pub struct InvalidationLayer {
     cache: Cache,
@@ -16,7 +16,7 @@ pub struct InvalidationLayer {
 }
 
 impl InvalidationLayer {
-    /// Drops from `cache` what `rules` say.
+    /// A layer that drops the entries of `cache` that `rules` name.
     pub fn new(cache: &Cache, rules: Rules) -> Self {
         InvalidationLayer { cache: cache.clone(), rules: Arc::new(rules) }
     }

@@ -1,4 +1,5 @@
-//! A tower layer that drops classes of entries when a request has written: URL pattern × method → classes.
+//! A tower layer that drops classes of entries after a request has written. A table maps URL pattern and method to
+//! classes.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -23,7 +24,7 @@
 //! # }
 //! ```
 //!
-//! What it drops when is told in `docs/invalidation-layer.md`.
+//! `docs/invalidation-layer.md` says which answers cause an invalidation.
 
 pub mod future;
 pub mod layer;

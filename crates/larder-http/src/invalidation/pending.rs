@@ -1,4 +1,4 @@
-//! What one request has dropped, and the line in the log that says so.
+//! The invalidation that one request causes, and its log line.
 
 use std::fmt;
 
@@ -7,14 +7,14 @@ use larder::receipt::Receipt;
 
 use crate::invalidation::rules::RuleMatch;
 
-/// Why all was dropped that the rules say.
+/// Why a request's entries were dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum InvalidationReason {
-    /// The request was answered: it has written.
+    /// The request succeeded: it has written.
     Written,
-    /// It failed: it may have written.
+    /// The request failed: it may have written.
     Failed,
-    /// Its client is gone: it may have written, or still write.
+    /// The client disconnected: the request may have written, or may still write.
     Abandoned,
 }
 
@@ -28,7 +28,7 @@ impl fmt::Display for InvalidationReason {
     }
 }
 
-/// An invalidation still to be sent, once or twice.
+/// An invalidation that is still to be sent, once or twice.
 #[derive(Clone)]
 pub(super) struct PendingInvalidation {
     cache: Cache,
@@ -47,7 +47,7 @@ impl PendingInvalidation {
             invalidation = invalidation.tag(tag);
         }
         let receipt = invalidation.send().await;
-        // The rules, not the path: that may name a person.
+        // Log the rules and not the path, because a path may contain personal data.
         tracing::info!(
             action = "cache_invalidation",
             cause = %reason,

@@ -1,4 +1,4 @@
-//! The table: URL pattern × method → classes.
+//! The table of rules. It maps URL pattern and method to classes and tags.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use http::Method;
 use larder::cache::Cache;
 use regex::{Regex, RegexBuilder};
 
-/// What writes; a rule has these methods unless it says otherwise, and may have no other.
+/// The methods that write. A rule has all of them by default, and cannot have others.
 pub const METHODS: [Method; 4] = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
 
 /// Why a table is refused. The message names the rule, what is wrong and what is allowed.
@@ -16,38 +16,38 @@ pub enum RulesError {
     /// The file cannot be read.
     #[error("{path}: {source}")]
     Unreadable {
-        /// Its path.
+        /// The path of the file.
         path: String,
-        /// Why.
+        /// Why it cannot be read.
         source: std::io::Error,
     },
-    /// The text is no table of rules.
-    #[error("the rules are no table of rules: {0}")]
+    /// The text is not a valid table of rules.
+    #[error("this is not a valid table of rules: {0}")]
     Text(#[from] toml::de::Error),
-    /// There is no rule, so that nothing would ever be dropped.
+    /// There is no rule, so the layer would never drop anything.
     #[error(
         "there is no rule: a table begins with [[rule]], and without rules there is no need for the layer"
     )]
     Empty,
-    /// A pattern that is none.
+    /// The pattern is not valid.
     #[error(
         "rule {pattern:?}: {reason}; allowed is a regular expression that a path begins with, such as '/user/.+/activate'"
     )]
     Pattern {
-        /// As it was written.
+        /// The pattern as it was written.
         pattern: String,
         /// What is wrong with it.
         reason: String,
     },
-    /// A method that a rule cannot have.
+    /// The rule has a method that it cannot have.
     #[error("rule {pattern:?}: method {method:?}; allowed are POST, PUT, PATCH and DELETE")]
     Method {
         /// The rule's pattern.
         pattern: String,
-        /// The method; empty when there is none.
+        /// The method; empty if the rule has no method.
         method: String,
     },
-    /// Nothing to drop, or something without a name.
+    /// The rule names nothing to drop, or has an empty name.
     #[error("rule {pattern:?}: it names no class and no tag to drop, or an empty one")]
     Nothing {
         /// The rule's pattern.
@@ -55,7 +55,8 @@ pub enum RulesError {
     },
 }
 
-/// One row: requests of these methods whose path begins with the pattern drop these classes and tags.
+/// One row of the table: a request with one of these methods whose path begins with the pattern drops these classes and
+/// tags.
 ///
 /// # Examples
 ///
@@ -74,17 +75,16 @@ pub struct Rule {
     pattern: String,
     regex: Regex,
     methods: Vec<Method>,
-    /// Classes and tags alike: the name of a class is a tag of all its entries.
+    /// The classes and the tags together, because the name of a class is a tag of all its entries.
     tags: Vec<String>,
 }
 
 impl Rule {
-    /// Begins a rule for paths that begin with `pattern`, as Python's `re.match` understands it. Methods: all of
-    /// [`METHODS`].
+    /// A rule for paths that begin with a match of `pattern`, as in Python's `re.match`. Methods: all of [`METHODS`].
     ///
     /// # Errors
     ///
-    /// [`RulesError::Pattern`] when it is empty or no regular expression.
+    /// [`RulesError::Pattern`] if the pattern is empty or not a regular expression.
     pub fn new(pattern: &str) -> Result<Self, RulesError> {
         let refused = |reason: String| RulesError::Pattern {
             pattern: pattern.to_owned(),
@@ -93,18 +93,18 @@ impl Rule {
         if pattern.is_empty() {
             return Err(refused("the pattern is empty, which every path begins with".to_owned()));
         }
-        // By itself first, so that no parenthesis of it can close ours and leave the anchor.
+        // Compile the pattern alone first, so that none of its parentheses can close the group and escape the anchor.
         Regex::new(pattern).map_err(|error| refused(error.to_string()))?;
         let anchored = RegexBuilder::new(&format!("^(?:{pattern})")).dot_matches_new_line(true).build();
         let regex = anchored.map_err(|error| refused(error.to_string()))?;
         Ok(Rule { pattern: pattern.to_owned(), regex, methods: METHODS.to_vec(), tags: Vec::new() })
     }
 
-    /// Which methods. Default: all of [`METHODS`].
+    /// Sets the methods. Default: all of [`METHODS`].
     ///
     /// # Errors
     ///
-    /// [`RulesError::Method`] for none at all, and for one that does not write.
+    /// [`RulesError::Method`] if there is no method, or one that does not write.
     pub fn methods(self, methods: impl IntoIterator<Item = Method>) -> Result<Self, RulesError> {
         let methods: Vec<Method> = methods.into_iter().collect();
         let refused = methods.iter().find(|method| !METHODS.contains(method)).map(Method::to_string);
@@ -114,7 +114,7 @@ impl Rule {
         }
     }
 
-    /// Drops every entry of these classes too. Default: none.
+    /// Adds classes, all of whose entries are dropped. Default: none.
     ///
     /// # Errors
     ///
@@ -123,7 +123,7 @@ impl Rule {
         self.tags(classes)
     }
 
-    /// Drops every entry under these tags too. Default: none.
+    /// Adds tags, all of whose entries are dropped. Default: none.
     ///
     /// # Errors
     ///
@@ -141,11 +141,11 @@ impl Rule {
     }
 }
 
-/// The table. Of a request that several rules mean, all that they say is dropped.
+/// The table. If several rules match a request, the classes and tags of all of them are dropped.
 #[derive(Clone, Debug)]
 pub struct Rules(Vec<Rule>);
 
-/// What one request has dropped, and by which rules.
+/// The tags that one request drops, and the rules that it matches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RuleMatch {
     pub(super) method: Method,
@@ -158,7 +158,7 @@ impl Rules {
     ///
     /// # Errors
     ///
-    /// [`RulesError::Empty`] without any; [`RulesError::Nothing`] when a rule drops nothing.
+    /// [`RulesError::Empty`] if there is no rule; [`RulesError::Nothing`] if a rule drops nothing.
     pub fn new(rules: impl IntoIterator<Item = Rule>) -> Result<Self, RulesError> {
         let rules: Vec<Rule> = rules.into_iter().collect();
         if rules.is_empty() {
@@ -170,8 +170,8 @@ impl Rules {
         }
     }
 
-    /// The names in the table that no open class of `cache` has: tags, or slips of the pen. To be asked when all classes have
-    /// been opened.
+    /// The names in the table that no open class of `cache` has. Each is a tag or a typing error. Call it after all
+    /// classes have been opened.
     pub fn unknown_names(&self, cache: &Cache) -> Vec<String> {
         let open: Vec<String> = cache.classes().into_iter().map(|class| class.name).collect();
         let mut names: Vec<String> = self.0.iter().flat_map(|rule| rule.tags.iter().cloned()).collect();
@@ -181,18 +181,18 @@ impl Rules {
         names
     }
 
-    /// What a request of this method and path has dropped; `None` when no rule means it.
+    /// What a request with this method and path drops; `None` if no rule matches it.
     pub(super) fn find_match(&self, method: &Method, path: &str) -> Option<RuleMatch> {
         if !METHODS.contains(method) {
             return None;
         }
-        // As written and as meant: `%75pdate` is `update` to whoever decodes before routing.
+        // Match the path both as written and decoded: a router that decodes first reads `%75pdate` as `update`.
         let decoded = decoded(path);
-        let is_meant = |rule: &&Rule| {
+        let is_match = |rule: &&Rule| {
             rule.methods.contains(method) && (rule.regex.is_match(path) || rule.regex.is_match(&decoded))
         };
         let mut matched = RuleMatch { method: method.clone(), patterns: Vec::new(), tags: Vec::new() };
-        for rule in self.0.iter().filter(is_meant) {
+        for rule in self.0.iter().filter(is_match) {
             matched.patterns.push(rule.pattern.clone());
             for tag in &rule.tags {
                 if !matched.tags.contains(tag) {
@@ -204,7 +204,7 @@ impl Rules {
     }
 }
 
-/// The path with its `%XX` taken for what they stand for.
+/// The path with its `%XX` escapes decoded.
 fn decoded(path: &str) -> Cow<'_, str> {
     if !path.contains('%') {
         return Cow::Borrowed(path);
@@ -215,7 +215,7 @@ fn decoded(path: &str) -> Cow<'_, str> {
         let hex = |at: usize| after.get(at).and_then(|byte| char::from(*byte).to_digit(16));
         match (byte, hex(0), hex(1)) {
             (b'%', Some(high), Some(low)) => {
-                // Two digits of sixteen fit into a byte.
+                // Two hexadecimal digits fit into a byte.
                 bytes.push((high * 16 + low) as u8);
                 rest = &after[2..];
             }
@@ -267,13 +267,13 @@ mod tests {
 
     #[test]
     fn a_pattern_cannot_leave_its_anchor_nor_miss_a_line_break() {
-        assert!(Rule::new("/a)|(?:/b").is_err(), "it closes our parenthesis");
+        assert!(Rule::new("/a)|(?:/b").is_err(), "it closes the rule's own parenthesis");
         let rules = hotel();
         assert!(!dropped(&rules, Method::POST, "/v1.0/user/7\n/activate").is_empty());
     }
 
     #[test]
-    fn of_several_rules_all_is_dropped_once() {
+    fn tags_of_several_rules_are_each_dropped_once() {
         let rule = |pattern: &str, tags: [&str; 2]| Rule::new(pattern).unwrap().tags(tags).unwrap();
         let rules = Rules::new([rule("/a", ["x", "y"]), rule("/a/b|/c", ["y", "z"])]).unwrap();
         assert_eq!(dropped(&rules, Method::PUT, "/a/b"), ["x", "y", "z"]);
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_meant_however_it_is_encoded() {
+    fn a_path_matches_however_it_is_encoded() {
         let rules = hotel();
         for path in ["/v1.0/user/%75pdate/7", "/v1%2e0/user/update/7", "/v1.0/user/update/%"] {
             assert!(!dropped(&rules, Method::PUT, path).is_empty(), "{path}");
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_that_cannot_mean_anything_are_refused() {
+    fn rules_that_can_never_apply_are_refused() {
         let rule = || Rule::new("/a").unwrap();
         assert!(matches!(Rules::new([]), Err(RulesError::Empty)));
         assert!(matches!(Rules::new([rule()]), Err(RulesError::Nothing { .. })));

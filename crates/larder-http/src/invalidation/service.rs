@@ -1,4 +1,4 @@
-//! The service: passes requests on, and sees to what they wrote.
+//! The service that passes requests to an inner service and invalidates what they wrote.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -11,7 +11,7 @@ use crate::invalidation::future::{ResponseFuture, run_to_end};
 use crate::invalidation::pending::PendingInvalidation;
 use crate::invalidation::rules::Rules;
 
-/// Passes requests on. What a rule means is seen through: see [`ResponseFuture`].
+/// Passes requests to the inner service. A request that matches a rule causes an invalidation; see [`ResponseFuture`].
 #[derive(Clone)]
 pub struct InvalidationService<S> {
     pub(super) inner: S,

@@ -1,4 +1,4 @@
-//! What the tests over HTTP share: an application on a port of its own, and a client that sees headers.
+//! Shared by the tests over HTTP: it serves an application on a free port, and has a client that shows headers.
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
@@ -35,7 +35,7 @@ pub(crate) async fn serve(app: Router) -> SocketAddr {
     at
 }
 
-/// An answer, as a client has it.
+/// An answer as a client receives it.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
@@ -70,7 +70,7 @@ pub(crate) async fn get(at: SocketAddr, path: &str) -> Reply {
     request(at, "GET", path, Value::Null).await
 }
 
-/// Fails the test instead of hanging it.
+/// Fails the test if `work` hangs.
 pub(crate) async fn within<F: Future>(work: F) -> F::Output {
     tokio::time::timeout(PATIENCE, work).await.expect("hangs")
 }

@@ -1,10 +1,12 @@
-//! Judges recorded reads against recorded writes: how old was each answer, and was it allowed to be?
+//! Judges recorded reads by recorded writes: how old was each answer, and was that allowed?
 //!
-//! Versions of one key are committed in their order, so what is known of one version says something of others:
-//! version 7 was committed before anybody knew of version 8, and was not there before version 6 was begun. A read of
-//! version v that began at t is as old as t is later than the earliest instant at which a version after v was known:
+//! Versions of one key are committed in their order, so an instant known for one version bounds the others: version 7
+//! was committed before version 8 was known to any process, and did not exist before version 6 was begun. The staleness
+//! of a read of version v that began at t is the time from the earliest instant at which a later version was known to
+//! t:
 //! `staleness = max(0, t - min(known[w] for w > v))`. Only instants before t matter, so reads may be judged in any
-//! order, in O(log n) each, once the writes are known. What is missing from the history can only excuse a read.
+//! order, in O(log n) each, after all writes are known. An event that is missing from the history can only excuse a
+//! read.
 
 pub mod tally;
 mod timeline;
@@ -19,21 +21,21 @@ use larder::receipt::Delivery;
 use crate::freshness::timeline::{Births, Knowledge};
 use crate::history::{Event, Instance, Key, Nanos, Read, Seen, Version, What, is_absent};
 
-/// The writes of a history, as they are collected.
+/// Collects the writes of a history.
 #[derive(Default)]
 pub struct Writes {
     keys: BTreeMap<Key, Vec<Event>>,
 }
 
 impl Writes {
-    /// Adds an event; reads are passed over.
+    /// Adds an event; ignores reads.
     pub fn add(&mut self, event: Event) {
         if !matches!(event.what, What::Read(_)) {
             self.keys.entry(event.key).or_default().push(event);
         }
     }
 
-    /// Puts them in order, to judge reads by them. No bounded read may be older than `bound`.
+    /// Sorts the writes, to judge reads by them. No bounded read may be older than `bound`.
     pub fn judge(self, bound: Duration) -> Judge {
         let keys = self.keys.into_iter().map(|(key, events)| (key, KeyWrites::new(events))).collect();
         Judge { keys, bound: u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX) }
@@ -45,7 +47,7 @@ struct KeyWrites {
     /// In the order of versions.
     events: Vec<Event>,
     births: Births,
-    /// Commits, whoever wrote.
+    /// Commits of all writers.
     committed: Knowledge,
     /// Acknowledgements that said `sent`.
     sent: Knowledge,
@@ -100,7 +102,7 @@ pub enum Fault {
     OwnWriteUnseen(Nanos),
     /// A read ended before what it returned had been begun.
     FromTheFuture,
-    /// Nobody ever wrote what a read returned.
+    /// A read returned a version that was never written.
     NeverWritten,
     /// After the quiet time a read still missed a write.
     OldAfterQuiet(Nanos),
@@ -119,8 +121,8 @@ impl fmt::Display for Fault {
             Fault::OwnWriteUnseen(by) => {
                 write!(f, "a read missed what its own instance acknowledged {:?} before", old(by))
             }
-            Fault::FromTheFuture => write!(f, "a read returned what nobody had begun to write"),
-            Fault::NeverWritten => write!(f, "a read returned what nobody ever wrote"),
+            Fault::FromTheFuture => write!(f, "a read returned a version whose write had not begun"),
+            Fault::NeverWritten => write!(f, "a read returned a version that was never written"),
             Fault::OldAfterQuiet(by) => {
                 write!(f, "after the quiet time a read missed a write committed {:?} before", old(by))
             }
@@ -128,12 +130,12 @@ impl fmt::Display for Fault {
     }
 }
 
-/// What is to be said of one read.
+/// The verdict on one read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
     /// How old the answer was, against all commits.
     pub staleness: Nanos,
-    /// What is wrong with it: mostly nothing.
+    /// What is wrong with it; usually empty.
     pub faults: Vec<Fault>,
 }
 
@@ -145,7 +147,8 @@ impl Judge {
         };
         let version = match event.seen {
             Seen::Version(version) => version,
-            // A negative answer is every absent version at once; the youngest that may have been there excuses most.
+            // A negative answer fits every absent version. The newest one that may have existed is the most lenient
+            // choice.
             Seen::Absent => match youngest_absent(writes.births.newest_by(event.end, writes.newest)) {
                 Some(version) => version,
                 None => return Verdict { staleness: 0, faults: vec![Fault::NeverWritten] },
@@ -180,17 +183,17 @@ impl Judge {
         Verdict { staleness, faults }
     }
 
-    /// The newest version of a key that anybody knew of; 0 for a key without any.
+    /// The newest recorded version of a key; 0 if there is none.
     pub fn newest(&self, key: Key) -> Version {
         self.keys.get(&key).map_or(0, |writes| writes.newest)
     }
 
-    /// All writes, key by key, in the order of versions.
+    /// All writes, by key and in the order of versions.
     pub fn writes(&self) -> impl Iterator<Item = &Event> {
         self.keys.values().flat_map(|writes| &writes.events)
     }
 
-    /// What explains a read of `version`: the writes it returned and missed, up to its own instant.
+    /// The events that explain a read: the writes that it returned and missed, up to its end.
     pub fn around(&self, event: &Event) -> impl Iterator<Item = &Event> {
         let version = version_of(event);
         let events = self.keys.get(&event.key).map_or(&[][..], |writes| &writes.events);

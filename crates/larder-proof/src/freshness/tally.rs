@@ -1,4 +1,4 @@
-//! All verdicts of a run, summed up.
+//! Sums up all verdicts of a run.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,7 +9,7 @@ use larder::source::{Placement, Source};
 use crate::freshness::{Fault, Judge};
 use crate::history::{Event, Instance, Key, Nanos, Read, Seen, What};
 
-/// Every kind of violation, as counted and shown.
+/// The names of all kinds of violations in the summary.
 pub const KINDS: [&str; 6] = [
     "stale `fresh` reads",
     "reads beyond the bound",
@@ -19,10 +19,10 @@ pub const KINDS: [&str; 6] = [
     "keys old after the quiet time",
 ];
 
-/// How many violations are told in full; the rest is counted.
+/// How many violations are explained in full; the others are only counted.
 const TOLD: usize = 3;
 
-/// How many earlier reads of its key, by its instance, explain a violation.
+/// How many earlier reads of the same key and instance are shown with a violation.
 const BEFORE: usize = 4;
 
 /// A branch of the read rule.
@@ -34,16 +34,17 @@ pub enum Branch {
     Redis,
     /// Another read's flight was joined.
     Joined,
-    /// The loader answered, and a tier kept it.
+    /// The loader answered, and a tier stored the value.
     Stored,
-    /// The loader answered, and no tier kept it: overtaken, unreachable or unwanted.
+    /// The loader answered, and no tier stored the value: it was overtaken, the tier was away, or the value was not to
+    /// be stored.
     Unstored,
-    /// The caches were passed by.
+    /// The read bypassed the cache.
     Bypassed,
 }
 
 impl Branch {
-    /// All of them.
+    /// All branches.
     pub const ALL: [Branch; 6] =
         [Branch::Memory, Branch::Redis, Branch::Joined, Branch::Stored, Branch::Unstored, Branch::Bypassed];
 
@@ -59,7 +60,7 @@ impl Branch {
         }
     }
 
-    /// As the summary calls it.
+    /// The name in the summary.
     pub fn name(self) -> &'static str {
         match self {
             Branch::Memory => "memory",
@@ -72,11 +73,11 @@ impl Branch {
     }
 }
 
-/// The reads of one strength.
+/// The reads of one consistency.
 pub struct Strength {
-    /// How many there were.
+    /// The number of reads.
     pub reads: u64,
-    /// How many were old at all.
+    /// The number of reads whose staleness was above 0.
     pub old: u64,
     staleness_micros: Histogram<u64>,
 }
@@ -100,7 +101,7 @@ impl Strength {
     fn add(&mut self, staleness: Nanos) {
         self.reads += 1;
         self.old += u64::from(staleness > 0);
-        // It grows with what it is told; only out of memory it cannot.
+        // The histogram grows with its values; it can only fail if there is no memory.
         self.staleness_micros.record(staleness / 1_000).expect("the histogram grows");
     }
 }
@@ -143,7 +144,7 @@ impl Default for Tally {
 }
 
 impl Tally {
-    /// Judges one read and adds the verdict. Reads of one instance come in their order.
+    /// Judges one read and adds the verdict. Reads of one instance must come in their order.
     pub fn add(&mut self, judge: &Judge, event: &Event) {
         let What::Read(read) = event.what else { return };
         let verdict = judge.verdict(event, read);
@@ -171,13 +172,13 @@ impl Tally {
         recent.push(*event);
     }
 
-    /// How many violations there were.
+    /// The number of violations.
     pub fn violations(&self) -> u64 {
         self.violations.values().sum()
     }
 }
 
-/// As the summary calls a fault.
+/// The name of a fault in the summary.
 fn kind(fault: &Fault) -> &'static str {
     match fault {
         Fault::StaleFresh(_) => "stale `fresh` reads",
@@ -189,7 +190,7 @@ fn kind(fault: &Fault) -> &'static str {
     }
 }
 
-/// A violation with the part of the history that explains it, in the order of time.
+/// The text of a violation with the events that explain it, in the order of time.
 fn tell(judge: &Judge, event: &Event, fault: &Fault, recent: &[Event]) -> String {
     let mut lines: Vec<(Nanos, String)> = Vec::new();
     let mut line = |at, text| lines.push((at, text));

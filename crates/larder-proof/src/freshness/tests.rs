@@ -1,4 +1,4 @@
-//! The checker against planted faults, and against a slower one that takes the definitions by their words.
+//! The checker against inserted faults, and against a slower one that takes the definitions by their words.
 
 use proptest::prelude::*;
 
@@ -75,7 +75,7 @@ fn the_writing_instance_must_see_what_it_acknowledged() {
 }
 
 #[test]
-fn what_nobody_had_written_is_flagged() {
+fn a_version_that_was_never_written_is_flagged() {
     let judge = history(Delivery::Sent);
     let early = read(0, NEW, 8 * SECOND, Consistency::Bounded);
     assert_eq!(faults(&judge, early), [Fault::FromTheFuture]);
@@ -119,7 +119,7 @@ fn a_polled_version_counts_from_the_poll_and_what_came_later_proves_what_came_be
     }
 }
 
-/// The definitions, word by word, over all writes for every read.
+/// A direct implementation of the definitions, which compares every read with all writes.
 fn brute(writes: &[Event], event: &Event, read: Read, bound: Nanos) -> Verdict {
     let born = |version| {
         let begun = writes.iter().filter(|write| matches!(write.what, What::Committed { .. }));
@@ -187,7 +187,7 @@ fn any_read() -> impl Strategy<Value = (Event, Read)> {
 
 proptest! {
     #[test]
-    fn it_agrees_with_the_definitions(
+    fn the_judge_agrees_with_the_definitions(
         writes in prop::collection::vec(any_write(), 1..40),
         reads in prop::collection::vec(any_read(), 1..40),
     ) {

@@ -1,8 +1,9 @@
-//! What is known of one key's versions by when.
+//! When each version of one key was known, and when it can first have existed.
 
 use crate::history::{Nanos, Version};
 
-/// From when on a version, or a later one, was known. Sorted by version; each instant is the earliest from there on.
+/// When a version, or a later one, was first known. Sorted by version; each instant is the earliest of this and all
+/// later versions.
 #[derive(Default)]
 pub(super) struct Knowledge {
     points: Vec<(Version, Nanos)>,
@@ -19,14 +20,15 @@ impl Knowledge {
         Knowledge { points }
     }
 
-    /// When a version after this one was first known.
+    /// When a later version than this one was first known.
     pub(super) fn after(&self, version: Version) -> Option<Nanos> {
         let next = self.points.partition_point(|(known, _)| *known <= version);
         self.points.get(next).map(|(_, instant)| *instant)
     }
 }
 
-/// Before when a version cannot have been there: nobody writes a version before its predecessor was begun.
+/// The instant before which a version cannot have existed: no version is written before the write of its predecessor
+/// began.
 pub(super) struct Births {
     points: Vec<(Version, Nanos)>,
 }
@@ -43,13 +45,13 @@ impl Births {
         Births { points }
     }
 
-    /// The earliest instant at which this version can have been read; 0 when nothing is known.
+    /// The earliest instant at which this version can have been read; 0 if nothing is known.
     pub(super) fn of(&self, version: Version) -> Nanos {
         let next = self.points.partition_point(|(begun, _)| *begun <= version);
         next.checked_sub(1).map_or(0, |last| self.points[last].1)
     }
 
-    /// The newest version, of all up to `newest`, that can have been read at `instant`.
+    /// The newest version up to `newest` that can have been read at `instant`.
     pub(super) fn newest_by(&self, instant: Nanos, newest: Version) -> Version {
         let unborn = self.points.partition_point(|(_, born)| *born <= instant);
         self.points.get(unborn).map_or(newest, |(version, _)| version - 1)

@@ -1,10 +1,10 @@
-//! The exact monotonic clock, which every process of this machine shares.
+//! The exact monotonic clock, which all processes of this machine share.
 
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::history::Nanos;
 
-/// Now. Not the coarse clock: its grain of 4 ms would hide what is looked for.
+/// The current instant. The coarse clock is not used: its resolution of 4 ms would hide short staleness.
 pub fn now() -> Nanos {
     let now = clock_gettime(ClockId::Monotonic);
     // Both parts of a monotonic clock are non-negative.

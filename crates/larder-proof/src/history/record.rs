@@ -1,4 +1,4 @@
-//! Events in files: 24 bytes each, so that ten million reads fit.
+//! Stores events in files, 24 bytes each, so that ten million reads fit.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read as _, Write as _};
@@ -19,7 +19,7 @@ const ACKNOWLEDGED: u8 = 1;
 const POLLED: u8 = 2;
 const READ: u8 = 3;
 
-/// Bits of a read's detail; the lowest three are its source.
+/// Bits of a read's detail. The lowest three bits are its source.
 const FRESH: u8 = 8;
 const JOINED: u8 = 16;
 const LAST: u8 = 32;
@@ -30,24 +30,25 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Makes the file.
+    /// Creates the file.
     ///
     /// # Errors
     ///
-    /// The folder is gone or full.
+    /// The folder is missing or full.
     pub fn create(path: &Path) -> Result<Self> {
         let file = File::create(path).with_context(|| format!("making {}", path.display()))?;
         Ok(Recorder { file: Mutex::new(BufWriter::with_capacity(1 << 16, file)) })
     }
 
-    /// Appends one event. Whole records at a time reach the file, whenever the process is killed.
+    /// Appends one event. Only complete records reach the file, whenever the process is killed.
     ///
     /// # Panics
     ///
-    /// When the disk is full: a history with gaps would excuse what it should accuse.
+    /// If the disk is full: a history with gaps would hide violations.
     pub fn record(&self, event: &Event) {
         self.with(|file| {
-            // The buffer's size is no multiple of a record's, and would be flushed in the middle of one.
+            // Flush before the buffer is full: its size is not a multiple of a record's, so it would flush half a
+            // record.
             if file.capacity() - file.buffer().len() < BYTES {
                 file.flush()?;
             }
@@ -55,7 +56,7 @@ impl Recorder {
         });
     }
 
-    /// Hands everything to the kernel, where it outlives the process.
+    /// Writes everything to the kernel, where it survives the end of the process.
     ///
     /// # Panics
     ///
@@ -70,11 +71,11 @@ impl Recorder {
     }
 }
 
-/// Reads every whole record among the first `bytes` of a file, in the order of writing.
+/// Reads every complete record among the first `bytes` of a file, in the order of writing.
 ///
 /// # Errors
 ///
-/// The file is gone, or holds what no recorder wrote.
+/// The file is missing, or has content that no recorder wrote.
 pub fn replay(path: &Path, bytes: u64, mut each: impl FnMut(Event)) -> Result<()> {
     let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
     let mut file = BufReader::with_capacity(BYTES << 12, file.take(bytes));
@@ -82,7 +83,7 @@ pub fn replay(path: &Path, bytes: u64, mut each: impl FnMut(Event)) -> Result<()
     loop {
         match file.read_exact(&mut record) {
             Ok(()) => each(decode(&record)?),
-            // Half a record: its writer is still at it.
+            // The last record is incomplete, because its writer is still writing it.
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(()),
             Err(error) => return Err(error.into()),
         }
@@ -90,7 +91,7 @@ pub fn replay(path: &Path, bytes: u64, mut each: impl FnMut(Event)) -> Result<()
 }
 
 fn encode(event: &Event) -> [u8; BYTES] {
-    // Rounded up: an event may only seem to end later than it did.
+    // Round up, so that an event never seems to end earlier than it did.
     let took_micros = event.end.saturating_sub(event.begin).div_ceil(1_000);
     let took_micros = u32::try_from(took_micros).unwrap_or(u32::MAX);
     let version = match event.seen {
@@ -157,7 +158,7 @@ fn decode_read(detail: u8) -> Result<Read> {
         0 => Source::Memory,
         1 => Source::Redis,
         2 => Source::Load { placement: Placement::Redis },
-        // Why it is kept nowhere is not recorded: no verdict depends on it.
+        // The reason is not recorded, because no verdict depends on it.
         3 => Source::Load { placement: Placement::Nowhere(NotStoredReason::Overtaken) },
         4 => Source::Bypass,
         5 => Source::Load { placement: Placement::Memory },

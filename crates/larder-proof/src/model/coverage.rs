@@ -1,4 +1,4 @@
-//! Which branches an exploration has taken: a model that never takes one proves nothing about it.
+//! Counts which branches an exploration takes: a model proves nothing about a branch that it never takes.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use stateright::{Checker, HasDiscoveries, Model, Path};
 
-/// As many as the smallest machine that runs this has cores.
+/// The number of cores of the smallest machine that runs this.
 const THREADS: usize = 2;
 
-/// Counts transitions by branch. Beside the state and not in it: what has been taken changes nothing.
+/// Counts transitions by branch. It is not part of the model's state, because a count must not make two states
+/// different.
 #[derive(Clone, Debug)]
 pub struct Coverage(Arc<[AtomicU64]>);
 
@@ -21,30 +22,32 @@ impl Coverage {
         Coverage((0..branches).map(|_| AtomicU64::new(0)).collect())
     }
 
-    /// Branch `nth` was taken.
+    /// Counts that branch `nth` was taken.
     pub fn take(&self, nth: usize) {
+        // Relaxed: a counter, on which no other data depends.
         self.0[nth].fetch_add(1, Ordering::Relaxed);
     }
 
     /// How often branch `nth` was taken.
     pub fn taken(&self, nth: usize) -> u64 {
+        // Relaxed: it is read after the exploration's threads have been joined.
         self.0[nth].load(Ordering::Relaxed)
     }
 }
 
-/// What an exploration came to.
+/// The result of an exploration.
 #[derive(Clone, Debug)]
 pub struct Explored {
     /// Distinct states.
     pub states: usize,
-    /// Steps on the longest way.
+    /// The number of steps on the longest path.
     pub depth: usize,
-    /// The first property that does not hold, with the steps that lead to its breach.
+    /// The first property that does not hold, and the steps that break it.
     pub breach: Option<(&'static str, Vec<String>)>,
 }
 
-/// Explores all of `model`, breadth first, so that a counterexample is short. Ends at the first breach: of any property,
-/// or of `only` this one.
+/// Explores all of `model`, breadth first, so that a counterexample is short. Ends at the first breach of any property,
+/// or of the property `only` if it is given.
 pub fn explore<M>(model: M, only: Option<&'static str>) -> Explored
 where
     M: Model + Send + Sync + 'static,

@@ -1,33 +1,33 @@
-//! A journal as far as the protocol can tell: whether commits leave rows in it, and what each process knows of that.
+//! A model of the journal: whether commits leave rows in the outbox, and what each process knows about that.
 //!
-//! Mirrors `SqlJournal::ask` and `Write::touched` of larder-sql. A pass asks in one snapshot for rows and for the
-//! attestation, and inspects afterwards: any step may come between the two. That larder mends a trigger by itself is
-//! a [`Catalog::mend`] between them.
+//! It mirrors `SqlJournal::ask` and `WriteTransaction::touched` of larder-sql. A poll reads rows and the attestation in
+//! one snapshot, and inspects afterwards; any step may come between the two. If larder mends a trigger by itself, that
+//! is a [`Catalog::mend`] between them.
 
 use larder::protocol::rules::{ProtocolRule, ProtocolRules};
 
-/// What the database's catalog says.
+/// The state of the database's catalog.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Catalog {
-    /// Rises with each change of the triggers, which are off while it is odd.
+    /// Increases with each change of the triggers. They are off while it is odd.
     epoch: u8,
-    /// Row security hides the outbox from the process that it applies to. The epoch stays, as it does when a role loses
-    /// BYPASSRLS: the harder case, for the attestation is the same whoever asks.
+    /// Row security hides the outbox from the process that it applies to. The epoch does not change, as when a role
+    /// loses BYPASSRLS. This is the harder case, because every process gets the same attestation.
     is_hiding: bool,
 }
 
 impl Catalog {
-    /// The triggers go off: commits leave no rows.
+    /// Switches the triggers off: commits leave no rows.
     pub fn silence(&mut self) {
         self.epoch += 1;
     }
 
-    /// They are on again, whole.
+    /// Switches all triggers on again.
     pub fn mend(&mut self) {
         self.epoch += 1;
     }
 
-    /// The outbox is hidden from one process, or shown again.
+    /// Hides the outbox from one process, or shows it again.
     pub fn hide(&mut self, is_hiding: bool) {
         self.is_hiding = is_hiding;
     }
@@ -42,13 +42,13 @@ impl Catalog {
         self.epoch % 2 == 1
     }
 
-    /// The catalog as a process finds it; row security applies to it or does not.
+    /// The catalog as a process sees it. `is_subject`: row security applies to the process.
     pub fn view(self, is_subject: bool) -> View {
         View { epoch: self.epoch, is_hidden: self.is_hiding && is_subject }
     }
 }
 
-/// What a process finds in the catalog at one moment.
+/// What a process sees of the catalog at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct View {
     epoch: u8,
@@ -57,36 +57,36 @@ pub struct View {
 }
 
 impl View {
-    /// Nothing keeps rows from this process.
-    pub fn is_whole(self) -> bool {
+    /// The triggers are on and this process sees the outbox.
+    pub fn is_complete(self) -> bool {
         self.epoch.is_multiple_of(2) && !self.is_hidden
     }
 
-    /// What a position carries.
+    /// The attestation that a position contains.
     pub fn attestation(self, care: Care) -> u8 {
         if care.attestation_counts_changes { self.epoch } else { self.epoch % 2 }
     }
 }
 
-/// Rules of the attestation that have no name among [`ProtocolRule`]: mutants of the models alone.
+/// Rules of the attestation that are not in [`ProtocolRule`]. The models' own mutants break them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Care {
-    /// The attestation is carried by the position, and not kept by the process that last looked.
+    /// The attestation is in the position, and not in the memory of the process that polled last.
     pub attestation_is_in_position: bool,
-    /// It says that there was a change, and not only whether the triggers are on now.
+    /// The attestation counts changes of the triggers, and does not only say whether they are on now.
     pub attestation_counts_changes: bool,
-    /// A defect fails the pass that finds it, though its snapshot was taken before.
+    /// A defect fails the poll that finds it, although the poll's snapshot was taken before.
     pub defect_fails_its_pass: bool,
-    /// So does it when an outbox was hidden in its snapshot, though the inspection finds it shown again.
+    /// A poll fails if the outbox was hidden in its snapshot, even if the inspection finds it visible again.
     pub hidden_fails_its_pass: bool,
-    /// A connection that met a defect is not used again: PostgreSQL prepares a statement with the row security of that moment,
-    /// and a role that gets BYPASSRLS later changes nothing about it.
+    /// A connection on which a poll found a defect is not used again: PostgreSQL prepares a statement with the row
+    /// security of that moment, and keeps that plan even if the role gets BYPASSRLS later.
     pub defect_ends_connection: bool,
-    /// A write compares the triggers with what was inspected, and if they differ it touches everything.
+    /// A write compares the triggers with the inspected ones. If they differ, it touches everything.
     pub write_notices_silence: bool,
-    /// A write of a process that knows of a defect touches everything.
+    /// If its process knows of a defect, a write touches everything.
     pub defect_touches_everything: bool,
-    /// It is acknowledged as `queued`.
+    /// If its process knows of a defect, a write is acknowledged as `queued`.
     pub defect_queues: bool,
 }
 
@@ -105,45 +105,45 @@ impl Default for Care {
     }
 }
 
-/// What a write learns of itself before its commit.
+/// The touches that a write reads before its commit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Touched {
     /// Its own rows.
     #[default]
     Rows,
-    /// Everything, for its rows may be missing.
+    /// Everything, because its rows may be missing.
     Everything,
-    /// Nothing, though it changed something.
+    /// Nothing, although it changed something.
     Nothing,
 }
 
-/// What one process knows of the journal.
+/// What one process knows about the journal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Process {
-    /// `SqlJournal::connection`: what was attested when it last inspected, and whether it found a defect. `None`: it has not
-    /// opened the journal.
+    /// The last inspection: its attestation, and whether it found a defect. `None`: the process has not opened the
+    /// journal.
     inspected: Option<(View, bool)>,
-    /// Its connection's prepared statement sees no row of the outbox.
+    /// The prepared statement of its connection sees no row of the outbox.
     is_blind: bool,
-    /// `Completeness`: what its writes compare with.
+    /// The facts in `Completeness`, with which its writes compare.
     facts: Option<View>,
-    /// `Completeness`: it knows of a defect, as its writes see it.
+    /// Whether `Completeness` has a defect. Its writes read this.
     pub is_incomplete: bool,
 }
 
 impl Process {
-    /// One that opened the journal when it was whole.
+    /// A process that opened the journal when it was complete.
     pub fn opened() -> Self {
         let view = View::default();
         Process { inspected: Some((view, false)), facts: Some(view), ..Process::default() }
     }
 
-    /// It opens the journal at its first pass.
+    /// The process has not opened the journal yet; its first poll does.
     pub fn is_newcomer(&self) -> bool {
         self.inspected.is_none()
     }
 
-    /// `Asking::is_attested`: whether the journal goes on from a position that carries `then`.
+    /// `JournalQuery::is_attested`: whether a consumer can continue from a position with the attestation `then`.
     pub fn is_attested(&self, then: u8, now: View, rules: ProtocolRules, care: Care) -> bool {
         if !rules.keeps(ProtocolRule::AttestsSilence) {
             return true;
@@ -154,7 +154,7 @@ impl Process {
         self.inspected.is_none_or(|(last, _)| last.attestation(care) == now.attestation(care))
     }
 
-    /// The statement of `SqlJournal::ask`: whether it sees the outbox's rows.
+    /// The statement of `SqlJournal::ask`: returns whether it sees the outbox's rows.
     pub fn sees_rows(&mut self, now: View) -> bool {
         self.is_blind |= now.is_hidden;
         !self.is_blind
@@ -166,10 +166,11 @@ impl Process {
             return true;
         }
         let was_known = self.inspected == Some((attested, true));
-        // A known defect is looked at again now and then; here always, which fails less often.
+        // The product inspects a known defect again every 5 s. The model does so in each poll, so fewer polls fail,
+        // which is the harder case.
         if self.inspected != Some((attested, false)) {
             let was_hidden = attested.is_hidden && care.hidden_fails_its_pass;
-            self.inspected = Some((attested, was_hidden || !now.is_whole()));
+            self.inspected = Some((attested, was_hidden || !now.is_complete()));
             self.facts = Some(now);
         }
         self.is_incomplete = self.inspected.is_some_and(|(_, is_broken)| is_broken);
@@ -177,7 +178,7 @@ impl Process {
         !self.is_incomplete || !care.defect_fails_its_pass && !was_known
     }
 
-    /// `Write::touched`, which locks the triggers as they are until the commit.
+    /// `WriteTransaction::touched`, which locks the triggers until the commit.
     pub fn touched(&mut self, now: View, care: Care) -> Touched {
         let differs = now.is_hidden || self.facts.is_some_and(|facts| facts.epoch != now.epoch);
         if differs && care.write_notices_silence {
@@ -187,6 +188,6 @@ impl Process {
         if self.is_incomplete && care.defect_touches_everything {
             return Touched::Everything;
         }
-        if now.is_whole() { Touched::Rows } else { Touched::Nothing }
+        if now.is_complete() { Touched::Rows } else { Touched::Nothing }
     }
 }

@@ -1,10 +1,11 @@
-//! Models of the protocol: the production's own decisions, driven through every order of events within small bounds.
+//! Models of the protocol. Each runs the decision functions of the product through every order of events within small
+//! bounds.
 //!
-//! - [`coherence`]: one key, with or without a tag, two instances over one Redis: the read path and the token tags.
-//! - [`failover`]: several Redis nodes, relays, positions and certificates.
-//! - [`journal`]: no model, but what three of them share: a journal that may go silent.
-//! - [`memory`]: a process that follows the journal for its memory alone.
-//! - [`timed`]: ticks, watermarks and the staleness bound in a split brain.
+//! - [`coherence`]: the read path and the tags: one key, with or without a tag, two instances, one Redis.
+//! - [`failover`]: two Redis nodes, relays, positions and certificates.
+//! - [`journal`]: not a model, but a part of three models: a journal that may go silent.
+//! - [`memory`]: a process without Redis that applies the journal to its memory.
+//! - [`timed`]: ticks, watermarks and the staleness bound, also in a split brain.
 
 pub mod coherence;
 pub mod coverage;

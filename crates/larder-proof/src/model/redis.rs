@@ -1,4 +1,5 @@
-//! A Redis as far as the protocol can tell: keys, what each connection tracks, its wire, and the scripts' mirrors.
+//! A model of one Redis server: keys, tracking, what is in flight on each connection, and the effects of larder's
+//! scripts.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -7,35 +8,35 @@ use larder::protocol::frame::{Frame, fingerprint};
 use larder::protocol::tag::TagToken;
 use larder::protocol::token::Token;
 
-/// A connection, named by its place among the wires.
+/// A connection: its index in [`Redis::wires`].
 pub type Connection = usize;
 
-/// What Redis sent on a connection, in its order.
+/// A message from Redis on a connection. Messages arrive in the order in which they were sent.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Sent {
     /// A tracked key changed.
     Push(Bytes),
     /// The reply to task `to`'s read.
     Values {
-        /// Who asked.
+        /// The task that sent the read.
         to: usize,
-        /// One value a key.
+        /// One value for each key.
         values: Vec<Option<Bytes>>,
     },
     /// The reply to writer `to`'s UNLINK.
     Unlinked {
-        /// Who asked.
+        /// The writer that sent the UNLINK.
         to: usize,
     },
 }
 
-/// One server. Default tracking mode: a read registers its connection for the keys it named, the next change of such
-/// a key is pushed to all who are registered, whoever changed it, and forgets them.
+/// One server in the default tracking mode: a read registers its connection for the keys that it names. The next change
+/// of such a key, by any client, sends a push to every registered connection and removes the registrations.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Redis {
     keys: BTreeMap<Bytes, Bytes>,
     trackers: BTreeMap<Bytes, BTreeSet<Connection>>,
-    /// What each connection has been sent and has not handled yet.
+    /// The messages that each connection has been sent and has not handled yet.
     pub wires: Vec<VecDeque<Sent>>,
 }
 
@@ -45,12 +46,12 @@ impl Redis {
         Redis { wires: vec![VecDeque::new(); connections], ..Redis::default() }
     }
 
-    /// What stands under `key`, as nobody's command sees it.
+    /// The value of `key`, for the model's own checks: it registers no tracking.
     pub fn peek(&self, key: &[u8]) -> Option<&Bytes> {
         self.keys.get(key)
     }
 
-    /// All keys that stand.
+    /// All keys that exist.
     pub fn keys(&self) -> impl Iterator<Item = &Bytes> {
         self.keys.keys()
     }
@@ -69,7 +70,7 @@ impl Redis {
         self.changed(key);
     }
 
-    /// `SET key value NX GET`: what stood there, and nothing when `value` was set.
+    /// `SET key value NX GET`: returns the existing value; `None` if `value` was set.
     pub fn set_if_missing(&mut self, key: &Bytes, value: Bytes) -> Option<Bytes> {
         let standing = self.keys.get(key).cloned();
         if standing.is_none() {
@@ -78,13 +79,13 @@ impl Redis {
         standing
     }
 
-    /// LEASE: what stands under the key now.
+    /// LEASE: returns the value of the key after the script.
     pub fn lease(&mut self, key: &Bytes, token: Token, replace: Option<&Bytes>) -> Bytes {
-        self.plant(key, token.lease_frame(), replace)
+        self.set_frame(key, token.lease_frame(), replace)
     }
 
-    /// LEASE, with whatever frame.
-    pub fn plant(&mut self, key: &Bytes, frame: Bytes, replace: Option<&Bytes>) -> Bytes {
+    /// LEASE with any frame.
+    pub fn set_frame(&mut self, key: &Bytes, frame: Bytes, replace: Option<&Bytes>) -> Bytes {
         match self.keys.get(key) {
             Some(standing) if replace != Some(&fingerprint(standing)) => standing.clone(),
             _ => {
@@ -94,15 +95,16 @@ impl Redis {
         }
     }
 
-    /// PERMIT: one that stands there already is shared. Time stands still here.
+    /// PERMIT: an existing permit is shared. Permits do not expire here, because the model has no time.
     pub fn permit(&mut self, key: &Bytes, token: Token, replace: Option<&Bytes>) -> Bytes {
         match self.keys.get(key).map(Frame::parse) {
             Some(Ok(Frame::Permit(standing))) => standing.permit_frame(),
-            _ => self.plant(key, token.permit_frame(), replace),
+            _ => self.set_frame(key, token.permit_frame(), replace),
         }
     }
 
-    /// PUT: whether what `standing` fingerprints and the tags' tokens still stood.
+    /// PUT: sets the entry if the key still has the frame with the fingerprint `standing` and the tags still have these
+    /// tokens. Returns whether it did.
     pub fn put(&mut self, key: &Bytes, standing: &Bytes, tags: &[TagToken], frame: Bytes) -> bool {
         let is_there = self.keys.get(key).map(fingerprint).as_ref() == Some(standing);
         let stands = |taken: &TagToken| self.keys.get(taken.tag.as_bytes()) == Some(&taken.token.tag_frame());
@@ -113,7 +115,7 @@ impl Redis {
         may
     }
 
-    /// FILL: whether the lease still stood.
+    /// FILL: sets the entry if the key still holds the lease. Returns whether it did.
     pub fn fill(&mut self, key: &Bytes, token: Token, frame: Bytes) -> bool {
         let stands = self.keys.get(key) == Some(&token.lease_frame());
         if stands {
@@ -129,14 +131,14 @@ impl Redis {
         }
     }
 
-    /// UNLINK, an eviction, an expiry: a key that is gone is pushed; one that was not there is not.
+    /// UNLINK, an eviction or an expiry. Redis sends a push only if the key existed.
     pub fn unlink(&mut self, key: &Bytes) {
         if self.keys.remove(key).is_some() {
             self.changed(key);
         }
     }
 
-    /// The connection broke: what it had not delivered is lost, and it tracks nothing.
+    /// The connection breaks: undelivered messages are lost and its tracking ends.
     pub fn lose(&mut self, connection: Connection) {
         self.wires[connection].clear();
         self.trackers.values_mut().for_each(|who| {
@@ -145,7 +147,7 @@ impl Redis {
         self.trackers.retain(|_, who| !who.is_empty());
     }
 
-    /// FLUSHALL; the failover's models have no tracking connections, so that nobody is told.
+    /// FLUSHALL. It sends no push: only the failover model uses it, and that has no tracking connections.
     pub fn flush(&mut self) {
         self.keys.clear();
         self.trackers.clear();

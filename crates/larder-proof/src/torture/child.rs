@@ -1,4 +1,4 @@
-//! An instance as the orchestrator holds it: a process that can be told, stopped, resumed and killed.
+//! An instance as the orchestrator sees it: a process that takes orders and can be stopped, resumed and killed.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use crate::history::Instance as Number;
 use crate::torture::instance::order::{Order, READY};
 
-/// An instance's process; dropped, it is killed.
+/// An instance's process. A drop kills it.
 pub(super) struct Child {
     number: Number,
     process: Process,
@@ -40,7 +40,7 @@ impl Child {
         Ok(child)
     }
 
-    /// Gives an order, waits until it is carried out, and returns what the instance has counted.
+    /// Sends an order, waits until the instance has executed it, and returns the instance's counts.
     pub(super) fn order(&mut self, order: Order) -> Result<String> {
         writeln!(self.orders, "{order}").with_context(|| self.end_of_log())?;
         self.answer()
@@ -61,7 +61,7 @@ impl Child {
         lines[lines.len().saturating_sub(10)..].join("\n")
     }
 
-    /// SIGSTOP, and waits until the instance stands still.
+    /// Sends SIGSTOP and waits until the instance has stopped.
     pub(super) fn pause(&self) -> Result<()> {
         kill_process(self.id()?, Signal::STOP)?;
         waitid(WaitId::Pid(self.id()?), WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT)?;
@@ -73,7 +73,7 @@ impl Child {
         Ok(kill_process(self.id()?, Signal::CONT)?)
     }
 
-    /// Waits for its end, at which somebody else has aimed.
+    /// Waits until the process ends, after another cause has begun to end it.
     pub(super) fn wait(&mut self) -> Result<()> {
         self.process.wait()?;
         Ok(())

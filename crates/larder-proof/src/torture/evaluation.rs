@@ -1,4 +1,5 @@
-//! Reads the files that the instances left, and judges: first all writes, then each read as it passes by.
+//! Reads the instances' files and judges them: it collects all writes, then judges each read while it is read from the
+//! file.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -13,16 +14,21 @@ use crate::freshness::tally::Tally;
 use crate::freshness::{Judge, Writes};
 use crate::history::record::replay;
 use crate::history::{Event, Instance, Key, Nanos, Seen, Version, What, is_absent};
-use crate::torture::run::Strike;
 
-/// What a run's history says.
+/// One fault that was made and healed.
+pub(super) struct Strike {
+    pub(super) name: &'static str,
+    pub(super) healed: Nanos,
+}
+
+/// The evaluation of a run's history.
 #[derive(Default)]
 pub(super) struct Evaluation {
     pub(super) tally: Tally,
     pub(super) written: Written,
-    /// For each foreign write, how long until the last instance saw it.
+    /// For each foreign write, the time until the last instance saw it.
     pub(super) lags: Vec<Nanos>,
-    /// For each fault that was made, how long until the last instance was served by a tier again.
+    /// For each strike, the time until the last instance was served by a tier again.
     pub(super) recoveries: BTreeMap<&'static str, Vec<Nanos>>,
 }
 
@@ -47,18 +53,18 @@ impl Written {
     }
 }
 
-/// Recorded reads: files, and how much of each counts.
+/// The files of recorded reads, and how many bytes of each count.
 pub(super) struct Reads(Vec<(PathBuf, u64)>);
 
 impl Reads {
-    /// All that were recorded by now.
+    /// The reads that have been recorded by now.
     pub(super) fn so_far(folder: &Path) -> Result<Self> {
         let files = files(folder, "reads-")?.into_iter();
         Ok(Reads(files.map(|path| Ok((path.clone(), fs::metadata(&path)?.len()))).collect::<Result<_>>()?))
     }
 }
 
-/// Evaluates `reads` by all writes in `folder`; those which the reads saw must have been recorded.
+/// Evaluates `reads` by all writes in `folder`. Every write that a read saw must have been recorded.
 pub(super) fn evaluate(
     folder: &Path,
     reads: &Reads,
@@ -80,7 +86,7 @@ pub(super) fn evaluate(
     for (path, bytes) in &reads.0 {
         let (mut healed, mut born) = (None, None);
         replay(path, *bytes, |event| {
-            // What was healed before this instance lived was no concern of it.
+            // Ignore strikes that were healed before this instance started.
             let healed =
                 healed.get_or_insert_with(|| strikes.partition_point(|strike| strike.healed < event.begin));
             evaluation.tally.add(&judge, &event);
@@ -101,7 +107,8 @@ pub(super) fn evaluate(
     Ok(evaluation)
 }
 
-/// Whether a tier answered that is not used while anything is wrong: memory may hold copies for an outage.
+/// Whether a tier answered that is used only in normal operation. With Redis, memory does not count, because it may
+/// hold copies that were loaded during an outage.
 fn is_served(event: &Event, has_redis: bool) -> bool {
     let What::Read(read) = event.what else { return false };
     read.source == if has_redis { Source::Redis } else { Source::Memory }
@@ -119,7 +126,7 @@ fn files(folder: &Path, prefix: &str) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// How long foreign writes take to be seen.
+/// Measures how long foreign writes take to be seen.
 struct Lags {
     /// The foreign writes of each key, in the order of versions.
     foreign: HashMap<Key, Vec<(Version, Nanos)>>,
@@ -132,7 +139,7 @@ impl Lags {
     fn new(judge: &Judge) -> Self {
         let mut foreign: HashMap<Key, Vec<_>> = HashMap::new();
         for event in judge.writes().filter(|event| event.what == (What::Committed { foreign: true })) {
-            // A negative answer does not say what it has seen, so whoever comes late to these may never be noticed.
+            // Leave out writes next to an absent version: a negative answer does not show which version it saw.
             if let Seen::Version(version) = event.seen
                 && !is_absent(version)
                 && !is_absent(version + 1)
@@ -143,7 +150,7 @@ impl Lags {
         Lags { foreign, seen: HashMap::new(), lags: HashMap::new() }
     }
 
-    /// Adds a read by an instance that was `born` at that instant: what was written before is no news to it.
+    /// Adds a read of an instance that started at `born`. Writes before that instant are ignored.
     fn add(&mut self, event: &Event, born: Nanos) {
         let (Some(foreign), Seen::Version(version)) = (self.foreign.get(&event.key), event.seen) else {
             return;

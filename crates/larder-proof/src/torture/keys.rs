@@ -1,20 +1,20 @@
-//! The small hot keyspace: items, and lists that depend on many of them.
+//! The keys: a small number of hot items, and lists that depend on several items.
 
 use std::ops::Range;
 use std::time::Duration;
 
 use crate::history::{Instance, Key, Nanos, Version};
 
-/// How many items there are, with the keys from 0 on.
+/// The number of items. Their keys begin at 0.
 pub const ITEMS: Key = 64;
 
-/// How many teams there are. Each has a list, whose version is the sum of its items' versions.
+/// The number of teams. Each has a list, whose version is the sum of its items' versions.
 pub const TEAMS: Key = 8;
 
-/// How many items a team has.
+/// The number of items of a team.
 pub const TEAM_ITEMS: Key = 2;
 
-/// Items below this are on a list, all others on none.
+/// Items below this key are on a list; the others are on none.
 pub const LISTED: Key = TEAMS * TEAM_ITEMS;
 
 /// The items that are read and written most.
@@ -28,17 +28,17 @@ pub fn team_of(item: Key) -> Option<Key> {
     (item < LISTED).then_some(item / TEAM_ITEMS)
 }
 
-/// The key under which the list of a team is in the history.
+/// The key of a team's list in the history.
 pub fn list_of(team: Key) -> Key {
     FIRST_LIST + team
 }
 
-/// The team whose list has this key; `None` for an item's.
+/// The team whose list has this key; `None` for the key of an item.
 pub fn team_of_list(key: Key) -> Option<Key> {
     key.checked_sub(FIRST_LIST)
 }
 
-/// Versions of the second database begin above this, of items and of lists alike: no run of the first one comes so far.
+/// All versions in the second database are above this; those in the first never reach it.
 pub const SECOND: Version = 1 << 30;
 
 /// All keys of the history.
@@ -46,20 +46,20 @@ pub fn all() -> impl Iterator<Item = Key> {
     (0..ITEMS).chain((0..TEAMS).map(list_of))
 }
 
-/// What an instance does to a key for a while, and what not.
+/// How an instance uses a key for some time.
 ///
-/// A fault shows only if nothing heals it: a fresh read gives memory a new copy, a write by the instance removes an
-/// old one. So in each stretch of time an instance leaves some keys unwritten, and reads some without `fresh`; what
-/// it leaves alone differs by key, instance and stretch.
+/// A fault is visible only until it is healed: a fresh read gives memory a new copy, and a write of the instance
+/// removes an old one. So in each interval an instance does not write some keys and does not read some with `fresh`.
+/// Which keys these are differs by key, instance and interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Habit {
-    /// It writes the key.
+    /// The instance writes the key.
     pub writes: bool,
-    /// It reads the key `fresh` now and then.
+    /// The instance makes some of its reads of the key `fresh`.
     pub reads_fresh: bool,
 }
 
-/// The habit of an instance with a key at an instant; it lasts for three times the staleness bound.
+/// The habit of an instance with a key at an instant. It lasts three times the staleness bound.
 pub fn habit(key: Key, instance: Instance, now: Nanos, bound: Duration) -> Habit {
     let stretch = Duration::from_nanos(now).as_millis() / (3 * bound.as_millis()).max(1);
     let seed = u64::from(key) << 48 | u64::from(instance) << 32 | (stretch as u64 & u64::from(u32::MAX));
@@ -67,7 +67,7 @@ pub fn habit(key: Key, instance: Instance, now: Nanos, bound: Duration) -> Habit
     Habit { writes: luck & 1 == 0, reads_fresh: luck & 2 == 0 }
 }
 
-/// Every bit of the result depends on every bit of the seed (splitmix64).
+/// Mixes the seed: every bit of the result depends on every bit of the seed (splitmix64).
 fn scatter(seed: u64) -> u64 {
     let mut word = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
     word = (word ^ word >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);

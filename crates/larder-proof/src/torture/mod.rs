@@ -1,4 +1,4 @@
-//! The torture: real servers, several instances as processes, nemeses against all of them, and a judge over what they saw.
+//! Torture: real servers, several instances as processes, nemeses that break both, and a judge of the recorded history.
 
 mod child;
 mod evaluation;
@@ -12,6 +12,7 @@ pub mod report;
 mod run;
 mod schema;
 mod servers;
+pub mod setup;
 mod stage;
 
 pub use run::run;
@@ -25,9 +26,10 @@ use crate::torture::options::Options;
 
 /// Tortures larder: several instances on real servers, readers and writers, faults of every kind, and a judge.
 ///
-/// Every read is recorded with its instants, every write with its commit and its acknowledgement. In the end, after a
-/// quiet time, the judge tells how old each answer was. Exits 0 if every promise was kept and every branch of the read
-/// rule was taken; with --plant exits 0 if the planted fault was caught, which is when violations were found.
+/// Every read is recorded with its instants, every write with its commit and its acknowledgement. At the end, after a
+/// quiet time, the judge computes how old each answer was. Exits 0 if every promise was kept and every branch of the
+/// read path was taken. With `--plant`, exits 0 if violations were found, which means that the inserted fault was
+/// caught.
 #[derive(Parser)]
 #[command(name = "larder-torture", args_conflicts_with_subcommands = true)]
 struct Cli {

@@ -1,4 +1,4 @@
-//! Who stands beside the instances, without any cache: one polls the database, one writes into it.
+//! Two observers without a cache: one polls the database, the other writes into it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,12 +16,12 @@ use crate::history::{Event, Instance, Key, Nanos, Seen, Version, What};
 use crate::torture::keys::ITEMS;
 use crate::torture::schema::{versions, write};
 
-/// The number under which they are in the history.
+/// The observers' instance number in the history.
 const NOBODY: Instance = Instance::MAX;
 
 const POLL: Duration = Duration::from_millis(5);
 
-/// Both observers; dropped, they end.
+/// Both observers. A drop ends them.
 pub(super) struct Observers {
     runtime: Runtime,
     shared: Arc<Shared>,
@@ -35,7 +35,7 @@ struct Shared {
 }
 
 impl Observers {
-    /// Looks at the database for the first time, so that every version from before the instances is known.
+    /// Starts the observers. Polls the database once, so that every version from before the instances is known.
     pub(super) fn start(url: &str, folder: &Path) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let shared = Arc::new(Shared {
@@ -49,7 +49,7 @@ impl Observers {
         let polling = shared.clone();
         runtime.spawn(async move {
             loop {
-                // A database that is away is asked again.
+                // If the database is away, poll again.
                 let _ = polling.poll(&mut known).await;
                 sleep(POLL).await;
             }
@@ -58,12 +58,12 @@ impl Observers {
         Ok(Observers { runtime, shared })
     }
 
-    /// Whether foreign software writes.
+    /// Sets whether the writing observer writes.
     pub(super) fn let_write(&self, may_write: bool) {
         self.shared.may_write.store(may_write, Ordering::Relaxed);
     }
 
-    /// Looks at the database once more and hands over all that was seen.
+    /// Polls the database once more and flushes all records.
     pub(super) fn look(&self) -> Result<()> {
         self.runtime.block_on(self.shared.poll(&mut Vec::new()))?;
         self.shared.polled.flush();
@@ -73,7 +73,7 @@ impl Observers {
 }
 
 impl Shared {
-    /// Notes every version that is not `known` yet.
+    /// Records every version that is not in `known`.
     async fn poll(&self, known: &mut Vec<(Key, Version)>) -> Result<()> {
         let begin = now();
         let found = versions(&self.database).await?;
@@ -106,7 +106,7 @@ async fn write_on(shared: Arc<Shared>) {
     loop {
         sleep(Duration::from_millis(rand::random_range(5..100))).await;
         if shared.may_write.load(Ordering::Relaxed) {
-            // A write that fails, or whose outcome is unknown, is one nobody hears of.
+            // A write that fails, or whose outcome is unknown, is not recorded.
             let _ = shared.write(rand::random_range(0..ITEMS)).await;
         }
     }

@@ -1,32 +1,32 @@
-//! Faults planted on purpose: a torture that misses one is broken.
+//! Faults that are inserted on purpose. If the torture does not find one, the torture is broken.
 
 use std::fmt;
 use std::str::FromStr;
 
 use larder::protocol::rules::{ProtocolRule, ProtocolRules};
 
-/// A fault to plant.
+/// A fault to insert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Plant {
     /// One rule of the protocol is broken.
     Without(ProtocolRule),
-    /// All are, as in most caches.
+    /// All rules are broken, as in most caches.
     Naive,
 }
 
 const NAIVE: &str = "naive";
 
 impl Plant {
-    /// All of them.
+    /// All faults that the torture can show.
     pub fn all() -> impl Iterator<Item = Plant> {
-        // The torture has neither permits nor memory-only classes; the model and the schedules show these two.
+        // The torture has neither permits nor memory-only classes. The model and the schedules show these two faults.
         let shows = |rule: &ProtocolRule| {
             !matches!(rule, ProtocolRule::PutsUnderPermit | ProtocolRule::KeepsUnderAnchor)
         };
         ProtocolRule::ALL.into_iter().filter(shows).map(Plant::Without).chain([Plant::Naive])
     }
 
-    /// What `--help` says of them.
+    /// The text of `--help`.
     pub fn help() -> String {
         let names: Vec<_> = Plant::all().map(|plant| plant.to_string()).collect();
         format!(
@@ -36,7 +36,7 @@ impl Plant {
         )
     }
 
-    /// The rules that are left.
+    /// The rules that are not broken.
     pub fn rules(self) -> ProtocolRules {
         match self {
             Plant::Without(rule) => ProtocolRules::without(rule),
@@ -44,13 +44,13 @@ impl Plant {
         }
     }
 
-    /// The nemesis without which nobody would notice.
+    /// The nemesis that makes the fault visible.
     pub fn nemesis(self) -> &'static str {
         match self {
             Plant::Without(ProtocolRule::UsesOnlyCertified | ProtocolRule::CertifiesAfterReplay) => {
                 "restore-redis"
             }
-            // A fill by another has to fall between a read and a try for the lease.
+            // Another instance's fill must come between a read and its LEASE.
             Plant::Without(ProtocolRule::InsertsOnlyTracked) => "slow-link",
             Plant::Without(ProtocolRule::AttestsSilence) => "silence-triggers",
             _ => "none",
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plants_go_by_the_names_of_the_mutants() {
+    fn faults_have_the_names_of_the_mutants() {
         assert_eq!("plain-set".parse(), Ok(Plant::Without(ProtocolRule::FillComparesLease)));
         assert_eq!("naive".parse(), Ok(Plant::Naive));
         assert!("rose".parse::<Plant>().unwrap_err().contains("blind-join"));

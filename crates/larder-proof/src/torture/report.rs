@@ -1,4 +1,4 @@
-//! The summary: what was done, how old answers were, and which promise broke.
+//! The summary: what was done, how old the answers were, and which promises were broken.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -11,19 +11,19 @@ use crate::torture::nemesis::Choice;
 use crate::torture::options::Options;
 use crate::torture::plant::Plant;
 
-/// What the engine counts that any run must have met: a branch that nobody took proves nothing.
+/// Counters of the engine that must be above 0 after every run: a run proves nothing about a branch that was not taken.
 const COUNTED: &[&str] = &["absent_hits", "joins", "passed_flights", "fills_refused"];
 
-/// Likewise, where instances share a Redis.
+/// As [`COUNTED`], if the instances share a Redis.
 const COUNTED_WITH_REDIS: &[&str] = &["lease_waits", "inserts_refused", "passed_over"];
 
-/// Likewise, where every fault was made for long enough.
+/// As [`COUNTED`], if every fault was made for long enough.
 const COUNTED_UNDER_ALL: &[&str] = &["late_hits", "outage_hits", "untiered_loads"];
 
-/// How long that is, in seconds.
+/// How long is enough, in seconds.
 const LONG: u64 = 60;
 
-/// What the instances counted, by name, all of them together.
+/// The sums of the instances' counters, by name.
 #[derive(Default)]
 pub(super) struct Counts(BTreeMap<String, u64>);
 
@@ -44,7 +44,7 @@ impl Counts {
     }
 }
 
-/// What a run has shown; displayed, it is the summary.
+/// The result of a run. Its `Display` is the summary.
 pub struct Report {
     plant: Option<Plant>,
     bound: Duration,
@@ -65,7 +65,7 @@ impl Report {
         evaluation: Evaluation,
         counts: Counts,
     ) -> Self {
-        let (plant, bound) = (options.plant, options.bound());
+        let (plant, bound) = (options.setup.plant, options.setup.bound());
         let mut report =
             Report { plant, bound, took, evaluation, counts, unkept: Vec::new(), untaken: Vec::new() };
         report.unkept = report.find_unkept(takes_the_database);
@@ -73,7 +73,7 @@ impl Report {
         report
     }
 
-    /// Whether every promise was kept; or, with a planted fault, whether it was caught.
+    /// Whether every promise was kept; with an inserted fault, whether it was caught.
     pub fn is_success(&self) -> bool {
         match self.plant {
             None => self.unkept.is_empty() && self.untaken.is_empty(),
@@ -81,7 +81,7 @@ impl Report {
         }
     }
 
-    /// Every promise that was not kept.
+    /// The promises that were not kept.
     pub fn unkept(&self) -> &[String] {
         &self.unkept
     }
@@ -105,8 +105,8 @@ impl Report {
     }
 
     fn find_untaken(&self, options: &Options) -> Vec<String> {
-        let has_redis = options.has_redis();
-        let has_all = has_redis && options.seconds >= LONG && options.nemesis == Choice::All;
+        let has_redis = options.setup.has_redis();
+        let has_all = has_redis && options.setup.seconds >= LONG && options.nemesis == Choice::All;
         let tally = self.tally();
         let branches = Branch::ALL.into_iter().filter(|branch| has_redis || *branch != Branch::Redis);
         let branches =
@@ -129,13 +129,13 @@ impl Report {
             (None, true) => "every promise was kept".to_owned(),
             (None, false) if self.unkept.is_empty() => {
                 format!(
-                    "promises were kept, but nothing is proved of what never happened: {}",
+                    "promises were kept, but these branches were never taken: {}",
                     self.untaken.join(", ")
                 )
             }
             (None, false) => format!("BROKEN: {}", self.unkept.join("; ")),
-            (Some(plant), true) => format!("the planted fault {plant} was caught"),
-            (Some(plant), false) => format!("the planted fault {plant} was NOT caught"),
+            (Some(plant), true) => format!("the inserted fault {plant} was caught"),
+            (Some(plant), false) => format!("the inserted fault {plant} was NOT caught"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! One run: set the stage, strike, rest, look, judge.
+//! One run: starts the stage, makes faults, waits for a quiet time, reads everything once more, and judges.
 #![allow(clippy::print_stdout, reason = "it shows how far it is")]
 
 use std::path::Path;
@@ -7,46 +7,39 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use crate::history::Nanos;
 use crate::history::clock::now;
-use crate::torture::evaluation::{Evaluation, Reads, evaluate};
+use crate::torture::evaluation::{Evaluation, Reads, Strike, evaluate};
 use crate::torture::instance::order::Order;
 use crate::torture::nemesis::{Choice, Nemesis};
 use crate::torture::options::Options;
 use crate::torture::report::{Counts, Report};
 use crate::torture::stage::Stage;
 
-/// One fault that was made, and healed.
-pub(super) struct Strike {
-    pub(super) name: &'static str,
-    pub(super) healed: Nanos,
-}
-
-/// Tortures as `options` say. `program` is `larder-torture`, which the instances are too.
+/// Runs the torture. `program` is `larder-torture`, which also runs the instances.
 ///
 /// # Errors
 ///
-/// Servers or instances cannot be started, or an instance ended by itself.
+/// Servers or instances cannot be started, or an instance ended unexpectedly.
 pub fn run(options: &Options, program: &Path) -> Result<Report> {
-    let choice = match (options.plant, options.nemesis) {
-        // A planted fault is looked for where it shows.
+    let choice = match (options.setup.plant, options.nemesis) {
+        // Use the nemesis that makes the inserted fault visible.
         (Some(plant), Choice::All) => plant.nemesis().parse().unwrap_or(Choice::None),
         (_, choice) => choice,
     };
-    let nemeses = choice.nemeses(options);
+    let nemeses = choice.nemeses(&options.setup);
     if nemeses.is_empty() {
         bail!("the nemesis {choice} does not suit this run: it needs PostgreSQL or a Redis");
     }
     let started = Instant::now();
     let takes_the_database = nemeses.iter().any(|nemesis| nemesis.takes_the_database());
-    let mut stage = Stage::set(options, program, takes_the_database)?;
-    println!("{} instances are at work; nemesis: {choice}", options.instances);
+    let mut stage = Stage::set(&options.setup, program, takes_the_database)?;
+    println!("{} instances are at work; nemesis: {choice}", options.setup.instances);
 
     let mut strikes = Vec::new();
-    let end = Instant::now() + Duration::from_secs(options.seconds);
+    let end = Instant::now() + Duration::from_secs(options.setup.seconds);
     while Instant::now() < end {
         strike(&mut stage, &nemeses, &mut strikes, started)?;
-        if options.plant.is_some() {
+        if options.setup.plant.is_some() {
             let evaluation = examine(&stage, options, &strikes)?;
             if evaluation.tally.violations() > 0 {
                 return Ok(Report::new(
@@ -81,7 +74,7 @@ fn strike(
     }
     nemesis.strike(stage)?;
     strikes.push(Strike { name: nemesis.name, healed: now() });
-    // Instances have to recover, or the next nemesis meets nobody.
+    // Let the instances recover, or the next nemesis finds no work to disturb.
     stage.work_a_while();
     if rand::random() {
         stage.work_a_while();
@@ -89,7 +82,7 @@ fn strike(
     Ok(())
 }
 
-/// The quiet time, and a last look at everything.
+/// The quiet time, then a last read of every key.
 fn finish(stage: &mut Stage) -> Result<Counts> {
     stage.order_all(Order::Calm)?;
     stage.observers.let_write(false);
@@ -100,9 +93,9 @@ fn finish(stage: &mut Stage) -> Result<Counts> {
 
 fn examine(stage: &Stage, options: &Options, strikes: &[Strike]) -> Result<Evaluation> {
     let reads = Reads::so_far(stage.folder.path())?;
-    // Whatever these reads saw is in the database by now, though its writer may still hold the record.
+    // Poll the database: it has every version that these reads saw, even if the writer has not flushed its record yet.
     stage.observers.look()?;
-    evaluate(stage.folder.path(), &reads, options.bound(), options.has_redis(), strikes)
+    evaluate(stage.folder.path(), &reads, options.setup.bound(), options.setup.has_redis(), strikes)
 }
 
 fn at(started: Instant) -> String {

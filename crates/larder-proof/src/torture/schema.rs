@@ -1,16 +1,15 @@
-//! The tables under torture: every write of an item gives it its next version, and its team's list the next one too.
+//! The tables under torture. Every write of an item increments its version, and the version of its team's list.
 //!
-//! The list of a team is the sum over its items, and `team.version` always equals that sum: the trigger locks the
-//! team's row, so that a writer knows which version of the list is its own.
+//! The list of a team is the sum over its items, and `team.version` always equals that sum. The trigger locks the
+//! team's row, so that a writer knows which version of the list it has written.
 
 use anyhow::Result;
 use larder_sql::database::Database;
 use larder_sql::dialect::Dialect;
-use larder_sql::journal::migration;
+use larder_sql::journal::{Table, migration};
 use larder_sql::write::WriteTransaction;
 
 use crate::history::{Key, Seen, Version};
-use crate::torture::instance::caches::journalled;
 use crate::torture::keys::{ITEMS, TEAM_ITEMS, TEAMS, list_of, team_of};
 
 const TABLES: &str = "
@@ -31,7 +30,16 @@ const SQLITE_TRIGGER: &str = "
         UPDATE team SET version = version + 1 WHERE id = NEW.team;
     END;";
 
-/// The statements that make the tables, each item of the version `first`.
+/// A tag of all lists, beside the name of their class.
+pub(super) const TEAM_TAG: &str = "teams";
+
+/// The declarations for the journal: a change of an item touches one entry, and a change of a team touches all lists.
+pub fn journalled() -> [Table; 2] {
+    let item = Table::new("item").entry("items", &["id"]).unique(&["id"]);
+    [item, Table::new("team").tag(TEAM_TAG).unique(&["id"])]
+}
+
+/// The statements that create the tables. Each item has the version `first`.
 pub(super) fn tables(dialect: Dialect, first: Version) -> Result<String> {
     let trigger = match dialect {
         Dialect::Postgres => POSTGRES_TRIGGER,
@@ -47,8 +55,8 @@ pub(super) fn tables(dialect: Dialect, first: Version) -> Result<String> {
     Ok([TABLES.to_owned(), trigger.to_owned(), journal].into_iter().chain(teams).chain(items).collect())
 }
 
-/// The statements by which a copy of the items takes their table's place, with the trigger of versions and none of the
-/// journal's. Triggers of SQLite go with the old table.
+/// The statements that replace the table of items by a copy with the trigger of versions and without those of the
+/// journal. On SQLite the triggers are dropped with the old table.
 pub(super) fn swap(dialect: Dialect) -> String {
     const COPY: &str = "CREATE TABLE item_copy (id BIGINT PRIMARY KEY, team BIGINT, touched BIGINT NOT NULL, version BIGINT NOT NULL);
         INSERT INTO item_copy SELECT id, team, touched, version FROM item; DROP TABLE item;
@@ -63,19 +71,19 @@ pub(super) fn swap(dialect: Dialect) -> String {
     }
 }
 
-/// The statement by which software that knows no cache writes an item.
+/// The statement with which a program that does not use the cache writes an item.
 pub(super) fn foreign_write(key: Key) -> String {
     format!("UPDATE item SET touched = touched + 1 WHERE id = {key}")
 }
 
-/// What one write wrote.
+/// The versions that one write has written.
 pub(super) struct Written {
     item: (Key, Version),
     list: Option<(Key, Version)>,
 }
 
 impl Written {
-    /// The item, and the list it is on.
+    /// The item, and its list if it has one.
     pub(super) fn entries(&self) -> impl Iterator<Item = (Key, Seen)> {
         [Some(self.item), self.list].into_iter().flatten().map(|(key, version)| (key, Seen::Version(version)))
     }
@@ -105,9 +113,9 @@ pub(super) async fn write(transaction: &mut WriteTransaction, key: Key) -> Resul
     Ok(Written { item: (key, Version::try_from(version)?), list })
 }
 
-/// The version of every item and list, as the database has it now.
+/// The current version of every item and list.
 pub(super) async fn versions(database: &Database) -> Result<Vec<(Key, Version)>> {
-    // Lists first in one statement with the items: one snapshot for both.
+    // One statement, so one snapshot for items and lists.
     const ALL: &str = "SELECT 1, id, version FROM item UNION ALL SELECT 2, id, version FROM team";
     let rows: Vec<(i64, i64, i64)> = sqlx::query_as(ALL).fetch_all(database.read()).await?;
     let versions = rows.into_iter().map(|(kind, id, version)| {

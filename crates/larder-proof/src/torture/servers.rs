@@ -1,4 +1,4 @@
-//! The throw-away database under torture.
+//! The temporary database under torture.
 
 use std::fs;
 
@@ -8,8 +8,8 @@ use larder_testbed::{Database, Postgres, Sqlite};
 
 use crate::history::Version;
 use crate::torture::keys::SECOND;
-use crate::torture::options::Kind;
 use crate::torture::schema::tables;
+use crate::torture::setup::Kind;
 
 /// A database with the tables of the torture.
 pub(super) struct Base {
@@ -18,11 +18,11 @@ pub(super) struct Base {
 
 enum Server {
     Postgres {
-        // Fields drop in this order: the database goes before its server.
+        // Fields drop in this order: the database is dropped before its server stops.
         database: Database,
-        /// A server of its own, which may crash; else it is shared.
+        /// A separate server, which may crash; `None`: the shared server.
         own: Option<Postgres>,
-        /// As which the instances connect: it owns nothing, as a service in production.
+        /// The role of the instances. It owns no table, like a service in production.
         role: String,
     },
     Sqlite(Sqlite),
@@ -37,7 +37,7 @@ impl Server {
 }
 
 impl Base {
-    /// Makes the database; `own` asks for a server that may crash.
+    /// Creates the database. `own`: on a separate server, which may crash.
     pub(super) fn fresh(kind: Kind, own: bool) -> Result<Self> {
         let base = match kind {
             Kind::Sqlite => Base { kind: Server::Sqlite(Sqlite::fresh()?) },
@@ -54,7 +54,8 @@ impl Base {
         Ok(base)
     }
 
-    /// A second database with the same tables and keys, and other versions: another one of the server, or a copy of the file.
+    /// A second database with the same tables and keys and other versions: another database on the server, or a copy of
+    /// the file.
     pub(super) fn beside(&self) -> Result<Self> {
         let base = match &self.kind {
             Server::Postgres { own, .. } => {
@@ -66,7 +67,7 @@ impl Base {
             }
             Server::Sqlite(first) => {
                 let second = Sqlite::fresh()?;
-                // No process has it open: the last shell has taken the file's journal back into it.
+                // No process has the file open: the last shell has merged the WAL into it.
                 fs::copy(first.path(), second.path())?;
                 let base = Base { kind: Server::Sqlite(second) };
                 base.sql(&format!(
@@ -81,7 +82,7 @@ impl Base {
 
     fn prepare(&self, first: Version) -> Result<()> {
         match &self.kind {
-            // A commit has to survive a crash of the server, though not one of the machine.
+            // A commit must survive a crash of the server, but not of the machine.
             Server::Postgres { database, own: Some(_), .. } => {
                 let name = database.url();
                 let name = name.rsplit('/').next().unwrap_or_default();
@@ -123,7 +124,7 @@ impl Base {
         }
     }
 
-    /// Runs SQL as psql or sqlite3 does.
+    /// Runs SQL with psql or sqlite3.
     pub(super) fn sql(&self, statement: &str) -> Result<String> {
         match &self.kind {
             Server::Postgres { database, .. } => database.sql(statement),
@@ -131,7 +132,7 @@ impl Base {
         }
     }
 
-    /// The PostgreSQL server, when it may crash.
+    /// The PostgreSQL server, if it may crash.
     pub(super) fn postgres(&mut self) -> Option<&mut Postgres> {
         match &mut self.kind {
             Server::Postgres { own, .. } => own.as_mut(),

@@ -1,4 +1,4 @@
-//! Everything a nemesis can lay its hands on.
+//! Everything that a nemesis can break.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,17 +13,17 @@ use crate::history::Instance as Number;
 use crate::torture::child::Child;
 use crate::torture::instance::order::Order;
 use crate::torture::observers::Observers;
-use crate::torture::options::Options;
 use crate::torture::servers::Base;
+use crate::torture::setup::Setup;
 
 /// How many instances the second database has.
 const NEIGHBOURS: usize = 2;
 
 /// The servers and the instances on them.
 pub struct Stage {
-    // Fields drop in this order: instances, whoever watches them, then servers, then the folder.
+    // Fields drop in this order: instances, observers, servers, and last the folder.
     pub(super) children: Vec<Child>,
-    /// Two more instances, over the second database.
+    /// Two more instances, which use the second database.
     neighbours: Vec<Child>,
     pub(super) observers: Observers,
     pub(super) proxies: Vec<Proxy>,
@@ -32,19 +32,19 @@ pub struct Stage {
     pub(super) base: Base,
     pub(super) folder: TempDir,
     pub(super) bound: Duration,
-    options: Options,
+    setup: Setup,
     program: PathBuf,
     next: Number,
 }
 
 impl Stage {
-    /// Starts servers, observers and instances. `own_database` asks for a database server that may crash.
-    pub(super) fn set(options: &Options, program: &Path, own_database: bool) -> Result<Self> {
+    /// Starts servers, observers and instances. `own_database`: with a database server that may crash.
+    pub(super) fn set(setup: &Setup, program: &Path, own_database: bool) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("larder-torture-").tempdir()?;
-        let base = Base::fresh(options.database, own_database)?;
-        let second = if options.has_second_database() { Some(base.beside()?) } else { None };
+        let base = Base::fresh(setup.database, own_database)?;
+        let second = if setup.has_second_database() { Some(base.beside()?) } else { None };
         let observers = Observers::start(&base.url(), folder.path())?;
-        let redis = if options.has_redis() { Some(Redis::start()?) } else { None };
+        let redis = if setup.has_redis() { Some(Redis::start()?) } else { None };
         let mut stage = Stage {
             children: Vec::new(),
             neighbours: Vec::new(),
@@ -54,12 +54,12 @@ impl Stage {
             second,
             base,
             folder,
-            bound: options.bound(),
-            options: options.clone(),
+            bound: setup.bound(),
+            setup: setup.clone(),
             program: program.to_owned(),
             next: 0,
         };
-        for nth in 0..usize::from(options.instances) {
+        for nth in 0..usize::from(setup.instances) {
             stage.open_link()?;
             let child = stage.start(nth)?;
             stage.children.push(child);
@@ -76,10 +76,10 @@ impl Stage {
         Ok(())
     }
 
-    /// Behind proxies of their own, the last ones, which follow each Redis that takes over and are never made slow.
+    /// Starts the neighbours. They use the last proxies, which follow each promoted Redis and are never slowed down.
     fn start_neighbours(&mut self) -> Result<()> {
         let Some(url) = self.second.as_ref().map(Base::instance_url) else { return Ok(()) };
-        // What they record is not judged by the first database's writes.
+        // Their history goes to another folder, because the first database's writes do not apply to it.
         let folder = self.folder.path().join("second");
         fs::create_dir(&folder)?;
         for _ in 0..NEIGHBOURS {
@@ -93,22 +93,22 @@ impl Stage {
         Ok(())
     }
 
-    /// The arguments of an instance over `database`, behind the nth proxy.
+    /// The arguments of an instance with `database` and the nth proxy.
     fn settings(&self, database: &str, nth: usize) -> Vec<String> {
-        let bound_ms = self.options.bound_ms.to_string();
+        let bound_ms = self.setup.bound_ms.to_string();
         let mut settings =
             vec!["--database".to_owned(), database.to_owned(), "--bound-ms".to_owned(), bound_ms];
         if let Some(proxy) = self.proxies.get(nth) {
             settings.extend(["--redis".to_owned(), format!("redis://127.0.0.1:{}/0", proxy.port())]);
         }
-        settings.extend(["--releases".to_owned(), self.options.releases().to_string()]);
-        if let Some(plant) = self.options.plant {
+        settings.extend(["--releases".to_owned(), self.setup.releases().to_string()]);
+        if let Some(plant) = self.setup.plant {
             settings.extend(["--plant".to_owned(), plant.to_string()]);
         }
         settings
     }
 
-    /// Starts the nth instance, behind the nth proxy.
+    /// Starts the nth instance with the nth proxy.
     fn start(&mut self, nth: usize) -> Result<Child> {
         let settings = self.settings(&self.base.instance_url(), nth);
         let number = self.next;
@@ -116,25 +116,25 @@ impl Stage {
         Child::start(&self.program, self.folder.path(), number, &settings)
     }
 
-    /// Kills the nth instance and starts another in its place, with nothing in memory.
+    /// Replaces the nth instance by a new one with an empty memory, and kills the old one.
     pub(super) fn replace(&mut self, nth: usize) -> Result<()> {
         let child = self.start(nth)?;
         self.children[nth] = child;
         Ok(())
     }
 
-    /// The Redis all instances share.
+    /// The Redis that all instances share.
     pub(super) fn redis(&mut self) -> Result<&mut Redis> {
         self.redis.as_mut().context("this nemesis needs a Redis")
     }
 
-    /// Leaves the folder with the history where it is.
+    /// Keeps the folder with the history. Returns its path.
     pub(super) fn keep(&mut self) -> PathBuf {
         self.folder.disable_cleanup(true);
         self.folder.path().to_owned()
     }
 
-    /// Sends all instances to another Redis; the old one ends.
+    /// Redirects all instances to another Redis and stops the old one.
     pub(super) fn succeed(&mut self, redis: Redis) {
         for proxy in &self.proxies {
             proxy.redirect(redis.port());
@@ -142,22 +142,22 @@ impl Stage {
         self.redis = Some(redis);
     }
 
-    /// One of the instances, by luck.
+    /// The index of a random instance.
     pub(super) fn any(&self) -> usize {
         rand::random_range(0..self.children.len())
     }
 
-    /// Gives an order to all instances.
+    /// Sends an order to all instances.
     pub(super) fn order_all(&mut self, order: Order) -> Result<Vec<String>> {
         self.children.iter_mut().chain(&mut self.neighbours).map(|child| child.order(order)).collect()
     }
 
-    /// Longer than the staleness bound: whoever was cut off for so long must have noticed.
+    /// Sleeps longer than the staleness bound: an instance that was cut off for so long must have noticed it.
     pub(super) fn outlast_the_bound(&self) {
         thread::sleep(self.bound.mul_f64(1.5));
     }
 
-    /// Some time in which instances work, shorter than the bound.
+    /// Lets the instances work for a random time that is shorter than the bound.
     pub(super) fn work_a_while(&self) {
         thread::sleep(self.bound.mul_f64(0.3 + 0.5 * rand::random::<f64>()));
     }

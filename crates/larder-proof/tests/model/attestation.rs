@@ -1,4 +1,4 @@
-//! Mutants of the attestation, which three models share.
+//! Mutants of the attestation, whose rules three models share.
 
 use super::*;
 
@@ -41,7 +41,7 @@ fn hidden_outbox_that_is_shown_to_the_inspection_is_caught() {
 }
 
 #[test]
-fn statement_that_was_prepared_blind_is_caught() {
+fn statement_prepared_under_row_security_is_caught() {
     let care = journal::Care { defect_ends_connection: false, ..Default::default() };
     catch_failover("defect-ends-no-connection", care, "position_is_true");
     catch_memory("defect-ends-no-connection", care, VOUCHED);

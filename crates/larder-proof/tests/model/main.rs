@@ -1,4 +1,4 @@
-//! Explores the models: kept rules hold over the whole bounded space, and every broken one is found out.
+//! Explores the models: with all rules the properties hold in the complete bounded space, and every mutant breaks one.
 
 #![expect(clippy::print_stdout, reason = "the figures and the traces are what one runs it for")]
 
@@ -17,7 +17,7 @@ use larder_proof::model::memory::{self, Memory};
 use larder_proof::model::timed::{self, Timed};
 use stateright::Model;
 
-/// One model's scenarios: a name, the model, and where it counts its branches.
+/// The scenarios of one model: a name, the model, and its branch counters.
 type Scenarios<M> = Vec<(&'static str, M, Coverage)>;
 
 fn read_path(rules: ProtocolRules) -> Scenarios<Coherence> {
@@ -71,7 +71,8 @@ fn counted<M>(scenarios: Vec<(&'static str, M)>, coverage: fn(&M) -> Coverage) -
     scenarios.into_iter().map(counted).collect()
 }
 
-/// Explores all of every scenario, shows that it holds, and returns which of `branches` were never taken.
+/// Explores every scenario completely, asserts that its properties hold, and returns those of `branches` that were
+/// never taken.
 fn hold<M, B>(scenarios: Scenarios<M>, branches: &[B]) -> Vec<B>
 where
     M: Model + Send + Sync + 'static,
@@ -91,7 +92,7 @@ where
     branches.iter().zip(taken).filter(|(_, taken)| *taken == 0).map(|(branch, _)| *branch).collect()
 }
 
-/// Shows that some scenario finds `mutant` out by the property `by`, and prints how.
+/// Asserts that in some scenario `mutant` breaks the property `by`, and prints the steps.
 fn catch<M>(mutant: &str, scenarios: Scenarios<M>, by: &'static str)
 where
     M: Model + Send + Sync + 'static,
@@ -125,7 +126,7 @@ mod kept {
         assert_eq!(untaken(tags(ProtocolRules::default())), []);
     }
 
-    /// But for what only permits and memory-only classes take.
+    /// The branches that were never taken, without those of permits and memory-only classes.
     fn untaken(scenarios: Scenarios<Coherence>) -> Vec<coherence::Branch> {
         use coherence::Branch;
         let mut untaken = hold(scenarios, &Branch::ALL);
@@ -145,7 +146,7 @@ mod kept {
         use coherence::Branch;
         let untaken = hold(anchors(ProtocolRules::default()), &Branch::ALL);
         assert!(!untaken.iter().any(|branch| Branch::ANCHORED.contains(branch)), "{untaken:?}");
-        assert!(untaken.contains(&Branch::RedisHit), "nothing that stands in Redis is an answer");
+        assert!(untaken.contains(&Branch::RedisHit), "no value in Redis is an answer");
     }
 
     #[test]
@@ -168,7 +169,7 @@ mod kept {
     }
 }
 
-/// The mutants of PROTOCOL.md, and those that later rules have brought.
+/// The mutants of the protocol's rules.
 mod rule {
     use super::*;
 
@@ -263,7 +264,7 @@ mod rule {
     }
 }
 
-/// Mutants of the failover and of time that have no rule's name.
+/// Mutants of the models' own rules.
 mod care {
     use super::*;
 
@@ -313,7 +314,7 @@ mod care {
     }
 
     #[test]
-    fn name_that_comes_after_its_unlinking_is_caught() {
+    fn name_set_after_its_unlink_is_caught() {
         let care = failover::Care { names_come_with_unlinking: false, ..Default::default() };
         catch_failover("name-after-unlinking", care, "position_is_true");
     }

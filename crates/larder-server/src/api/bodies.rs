@@ -60,7 +60,8 @@ pub(crate) struct PutUser {
     managed: Managed,
 }
 
-/// A password and exactly one of `email`, `username` and `phone`.
+/// A password and exactly one of `email`, `username` and `phone`; of a user with a second factor also `totp_code` or
+/// `recovery_code`.
 #[derive(ToSchema)]
 #[schema(example = json!({"email": "ada@example.com", "password": "a long password of hers"}))]
 pub(crate) struct Login {
@@ -69,6 +70,9 @@ pub(crate) struct Login {
     phone: Option<Phone>,
     #[schema(min_length = 1, max_length = 256, format = Password)]
     password: String,
+    #[schema(pattern = "^[0-9]{6}$")]
+    totp_code: Option<String>,
+    recovery_code: Option<String>,
 }
 
 /// The token as it was granted.

@@ -1,4 +1,4 @@
-//! Achievements: those of a user, in full and in short, and the newest of all.
+//! Achievements: the list, the summary and the award times of one user, and the newest of all users.
 
 use larder::cache::Cache;
 use larder::class::{Answer, Class};
@@ -27,7 +27,7 @@ impl CachedAchievements {
     /// Opens the classes.
     ///
     /// # Errors
-    /// Only if a class's name were not allowed.
+    /// Only if a class's name were invalid.
     pub fn open(cache: &Cache, store: Store, policies: &Policies) -> Result<Self, Error> {
         Ok(Self {
             lists: policies.open(&policies::ACHIEVEMENTS, |name| cache.class(name))?,
@@ -51,7 +51,7 @@ impl CachedAchievements {
         self.lists.read(&user_id).consistency(consistency).or_load(load).await
     }
 
-    /// A user's achievements in short.
+    /// The summary of a user's achievements.
     ///
     /// # Errors
     /// Those of the database.
@@ -60,7 +60,7 @@ impl CachedAchievements {
         self.summaries.read(&user_id).consistency(consistency).or_load(load).await
     }
 
-    /// What a user's achievements come to.
+    /// When a user was awarded achievements: how many, the first, the latest and the recent ones.
     ///
     /// # Errors
     /// Those of the database.

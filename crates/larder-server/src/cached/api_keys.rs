@@ -1,4 +1,4 @@
-//! API keys by their public id: whose they are and what for. Never the key, never its hash.
+//! API keys by their public id: owner, scopes and state. No entry holds a key or a key's hash.
 
 use larder::cache::Cache;
 use larder::class::{Answer, Class};
@@ -10,7 +10,7 @@ use crate::cached::policies::{self, Policies};
 use crate::domain::api_key::{ApiKeyId, ApiKeyState};
 use crate::store::Store;
 
-/// What is known of API keys, read through the cache.
+/// The state of API keys, read through the cache.
 #[derive(Clone)]
 pub struct CachedApiKeys {
     store: Store,
@@ -21,12 +21,12 @@ impl CachedApiKeys {
     /// Opens the class.
     ///
     /// # Errors
-    /// Only if its name were not allowed.
+    /// Only if the class's name were invalid.
     pub fn open(cache: &Cache, store: Store, policies: &Policies) -> Result<Self, Error> {
         Ok(Self { keys: policies.open(&policies::API_KEY, |name| cache.class(name).memory_only())?, store })
     }
 
-    /// What is known of a key.
+    /// The state of a key.
     ///
     /// # Errors
     /// Those of the database.

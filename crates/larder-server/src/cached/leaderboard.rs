@@ -1,4 +1,4 @@
-//! The leaderboard and where users stand on it. Both fall with the tag `leaderboard`.
+//! The leaderboard and the ranks of users. The tag `leaderboard` invalidates both.
 
 use larder::cache::Cache;
 use larder::class::{Answer, Class};
@@ -23,7 +23,7 @@ impl CachedLeaderboard {
     /// Opens the classes.
     ///
     /// # Errors
-    /// Only if a class's name were not allowed.
+    /// Only if a class's name were invalid.
     pub fn open(cache: &Cache, store: Store, policies: &Policies) -> Result<Self, Error> {
         Ok(Self {
             parts: policies.open(&policies::LEADERBOARD, |name| cache.class(name))?,
@@ -33,7 +33,7 @@ impl CachedLeaderboard {
         })
     }
 
-    /// A part of the leaderboard.
+    /// One page of the leaderboard.
     ///
     /// # Errors
     /// Those of the database.
@@ -45,7 +45,7 @@ impl CachedLeaderboard {
         self.parts.read(&query).consistency(consistency).or_load(|| self.store.leaderboard(query)).await
     }
 
-    /// Where a user stands.
+    /// A user's rank and points.
     ///
     /// # Errors
     /// Those of the database.

@@ -1,4 +1,4 @@
-//! Lists of users, for each role a list of its own, and that of superadmins with more of each user.
+//! Lists of users: one list for each role, and the list for superadmins, which has more of each user.
 
 use larder::cache::Cache;
 use larder::class::{Answer, Class};
@@ -15,15 +15,15 @@ use crate::domain::user::User;
 use crate::store::Store;
 use crate::store::error::StoreError;
 
-/// One page of a list, as cached. It holds the users that readers of its query's role see at all, each of them whole: of
-/// whom a reader is shown what may be seen.
+/// One page of a list, as cached. It holds the users that the role of the query may list, and all fields of each: what
+/// a reader may see of them is cut out later.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListPage<T> {
     /// The users in their order.
     pub users: Vec<T>,
-    /// How many there are in all; `None` of a search, where nobody counts.
+    /// How many users there are in all; `None` for a search, which does not count.
     pub total: Option<i64>,
-    /// Where the list goes on.
+    /// Where the next page begins.
     pub next: Option<Cursor>,
 }
 
@@ -39,7 +39,7 @@ impl CachedLists {
     /// Opens the classes.
     ///
     /// # Errors
-    /// Only if a class's name were not allowed.
+    /// Only if a class's name were invalid.
     pub fn open(cache: &Cache, store: Store, policies: &Policies) -> Result<Self, Error> {
         Ok(Self {
             users: policies.open(&policies::USER_LIST, |name| cache.class(name))?,
@@ -61,7 +61,7 @@ impl CachedLists {
         self.users.read(query).consistency(consistency).or_load(load).await
     }
 
-    /// One page of the list of superadmins.
+    /// One page of the list for superadmins.
     ///
     /// # Errors
     /// Those of the database.
@@ -78,7 +78,8 @@ impl CachedLists {
         self.superadmin.read(query).consistency(consistency).or_load(load).await
     }
 
-    /// Several statements: whatever changes between them touches the page.
+    /// Runs several statements. A change between them touches the page, so a mixed answer is not stored, or
+    /// is invalidated after it was.
     async fn load(&self, query: &ListQuery) -> Result<ListPage<User>, StoreError> {
         let listed = self.store.list(query).await?;
         let total = match query.search {

@@ -1,7 +1,7 @@
-//! Where users meet the cache, and the only place: each class, and how it is loaded. What a write touches the database
-//! itself records, as `store/journal.rs` declares.
+//! The classes of the cache and how each is loaded. The database itself records what a write touches, as
+//! `store/journal.rs` declares.
 //!
-//! A secret is no value of a class: this does not compile.
+//! A secret cannot be the value of a class: this does not compile.
 //!
 //! ```compile_fail,E0277
 //! # use larder_server::store::passwords::Login;
@@ -10,7 +10,7 @@
 //! # }
 //! ```
 //!
-//! The same with what may be cached does.
+//! The same code with a cacheable value compiles.
 //!
 //! ```
 //! # use larder_server::domain::user::User;
@@ -63,7 +63,7 @@ impl Cached {
     /// Opens every class.
     ///
     /// # Errors
-    /// Only if a class's name were not allowed.
+    /// Only if a class's name were invalid.
     pub(crate) fn open(cache: &Cache, store: &Store, policies: &Policies) -> Result<Self, Error> {
         Ok(Self {
             lists: CachedLists::open(cache, store.clone(), policies)?,
@@ -78,11 +78,11 @@ impl Cached {
     }
 }
 
-/// How long an absent answer is kept. Creating a user drops the answers about its names, so this bounds only
-/// how long one of them takes up room.
+/// How long an absent answer is kept. Creating a user invalidates the absent answers for its identifiers, so this only
+/// bounds how long they take up memory.
 const ABSENT: Duration = Duration::from_secs(30);
 
-/// Of two sources that made one answer, the one that had to go farther.
+/// Of two sources of one answer, the one that took the longer way.
 fn farther(a: Source, b: Source) -> Source {
     let distance = |source| match source {
         Source::Memory => 0,

@@ -1,4 +1,4 @@
-//! The permissions of users, for whoever looks at them. What they allow is judged by the authentication state.
+//! The permissions of users, for display. The authentication state decides what a caller may do, not this class.
 
 use larder::cache::Cache;
 use larder::class::{Answer, Class};
@@ -21,7 +21,7 @@ impl CachedPermissions {
     /// Opens the class.
     ///
     /// # Errors
-    /// Only if the class's name were not allowed.
+    /// Only if the class's name were invalid.
     pub fn open(cache: &Cache, store: Store, policies: &Policies) -> Result<Self, Error> {
         Ok(Self {
             grants: policies.open(&policies::PERMISSIONS, |name| cache.class(name).memory_only())?,

@@ -1,4 +1,4 @@
-//! How long each class keeps its entries, and whether it keeps any: one row a class.
+//! One row a class: how long it keeps its entries, whether it keeps any, and which callers may see its keys.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -12,26 +12,68 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::cached::ABSENT;
+use crate::domain::role::Role;
 
-/// A class as it is set up.
+/// One class of the service.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ClassRow {
-    /// Its name, in keys, in the journal and in the settings.
+    /// Its name in keys, in the journal and in the settings.
     pub name: &'static str,
-    /// How long an entry stays at most, unless a setting says otherwise.
+    /// The TTL of an entry, unless a setting overrides it.
     pub ttl: Duration,
-    /// The settings that say otherwise, the most specific first; `CACHE_DEFAULT_TTL` comes after them.
+    /// The settings that override the TTL, the most specific first; `CACHE_DEFAULT_TTL` comes last.
     pub variables: &'static [&'static str],
+    /// Which callers may learn that an entry exists.
+    pub keys_for: KeysFor,
+}
+
+/// Which callers may learn that an entry of a class exists: its key may hold an address or a search.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum KeysFor {
+    /// None: the default for a class that says nothing else.
+    #[default]
+    NoCaller,
+    /// Superadmins.
+    Superadmins,
+    /// Admins and superadmins.
+    Admins,
+    /// Admins and superadmins; if the first part of the key is the role `superadmin`, superadmins alone.
+    Readers,
+}
+
+impl KeysFor {
+    /// Whether a caller of this role may learn of the entry whose key has these parts.
+    pub fn admits(self, role: Role, parts: &[Option<String>]) -> bool {
+        let is_superadmins = || parts.first() == Some(&Some(Role::Superadmin.as_str().to_owned()));
+        match self {
+            Self::NoCaller => false,
+            Self::Superadmins => role == Role::Superadmin,
+            Self::Admins => role >= Role::Admin,
+            Self::Readers => role == Role::Superadmin || (role >= Role::Admin && !is_superadmins()),
+        }
+    }
+
+    /// Those of a class; none may see the keys of a class without a row.
+    pub fn of(class: &str) -> Self {
+        CLASSES.iter().find(|row| row.name == class).map(|row| row.keys_for).unwrap_or_default()
+    }
 }
 
 macro_rules! classes {
-    ($($row:ident = $name:literal, $seconds:literal, [$($variable:literal),*];)+) => {
+    (@) => {
+        KeysFor::NoCaller
+    };
+    (@ $keys_for:ident) => {
+        KeysFor::$keys_for
+    };
+    ($($row:ident = $name:literal, $seconds:literal, [$($variable:literal),*] $(, $keys_for:ident)?;)+) => {
         $(
             #[doc = concat!("The class `", $name, "`.")]
             pub const $row: ClassRow = ClassRow {
                 name: $name,
                 ttl: Duration::from_secs($seconds),
                 variables: &[$($variable),*],
+                keys_for: classes!(@ $($keys_for)?),
             };
         )+
 
@@ -41,34 +83,34 @@ macro_rules! classes {
 }
 
 classes! {
-    USER_DETAILS = "user_details", 180, ["USER_DETAILS_TTL", "USER_CACHE_TTL"];
-    AUTH_STATE = "auth_state", 300, [];
-    USER_EMAIL = "user_email", 300, ["USER_CACHE_TTL"];
-    USER_USERNAME = "user_username", 300, ["USER_CACHE_TTL"];
-    USER_PHONE = "user_phone", 300, ["USER_CACHE_TTL"];
-    USER_EXTERNAL = "user_external", 300, ["USER_CACHE_TTL"];
-    USER_LIST = "user_list", 60, ["USER_LIST_TTL"];
-    SUPERADMIN_USER_LIST = "superadmin_user_list", 900, ["SUPERADMIN_USER_LIST_TTL"];
-    USER_STATS = "user_stats", 300, ["USER_STATS_TTL"];
-    DASHBOARD_STATS = "dashboard_stats", 600, ["DASHBOARD_STATS_TTL"];
-    USER_PERSONAL_STATS = "user_personal_stats", 3600, ["CACHE_USER_TTL"];
-    PROFILE = "profile", 180, ["USER_PROFILE_TTL"];
-    FULL_PROFILE = "full_profile", 3600, ["CACHE_USER_TTL"];
-    PREFERENCES = "preferences", 3600, ["CACHE_USER_TTL"];
-    LANGUAGES = "languages", 3600, ["CACHE_USER_TTL"];
-    ACCESSIBILITY = "accessibility", 3600, ["CACHE_USER_TTL"];
-    INTERESTS = "interests", 3600, ["CACHE_USER_TTL"];
-    LEADERBOARD = "leaderboard", 900, ["CACHE_LEADERBOARD_TTL"];
-    LEADERBOARD_STANDING = "leaderboard_standing", 900, ["CACHE_LEADERBOARD_TTL"];
-    ACHIEVEMENTS = "achievements", 1800, ["CACHE_ACHIEVEMENT_TTL"];
-    ACHIEVEMENT_SUMMARY = "achievement_summary", 1800, ["CACHE_ACHIEVEMENT_TTL"];
-    ACHIEVEMENT_STATS = "achievement_stats", 1800, ["CACHE_ACHIEVEMENT_TTL"];
-    RECENT_ACHIEVEMENTS = "recent_achievements", 300, [];
-    PERMISSIONS = "permissions", 300, [];
-    API_KEY = "api_key", 300, [];
+    USER_DETAILS = "user_details", 180, ["USER_DETAILS_TTL", "USER_CACHE_TTL"], Admins;
+    AUTH_STATE = "auth_state", 300, [], Admins;
+    USER_EMAIL = "user_email", 300, ["USER_CACHE_TTL"], Superadmins;
+    USER_USERNAME = "user_username", 300, ["USER_CACHE_TTL"], Admins;
+    USER_PHONE = "user_phone", 300, ["USER_CACHE_TTL"], Superadmins;
+    USER_EXTERNAL = "user_external", 300, ["USER_CACHE_TTL"], Superadmins;
+    USER_LIST = "user_list", 60, ["USER_LIST_TTL"], Readers;
+    SUPERADMIN_USER_LIST = "superadmin_user_list", 900, ["SUPERADMIN_USER_LIST_TTL"], Superadmins;
+    USER_STATS = "user_stats", 300, ["USER_STATS_TTL"], Admins;
+    DASHBOARD_STATS = "dashboard_stats", 600, ["DASHBOARD_STATS_TTL"], Admins;
+    USER_PERSONAL_STATS = "user_personal_stats", 3600, ["CACHE_USER_TTL"], Admins;
+    PROFILE = "profile", 180, ["USER_PROFILE_TTL"], Admins;
+    FULL_PROFILE = "full_profile", 3600, ["CACHE_USER_TTL"], Admins;
+    PREFERENCES = "preferences", 3600, ["CACHE_USER_TTL"], Admins;
+    LANGUAGES = "languages", 3600, ["CACHE_USER_TTL"], Admins;
+    ACCESSIBILITY = "accessibility", 3600, ["CACHE_USER_TTL"], Admins;
+    INTERESTS = "interests", 3600, ["CACHE_USER_TTL"], Admins;
+    LEADERBOARD = "leaderboard", 900, ["CACHE_LEADERBOARD_TTL"], Admins;
+    LEADERBOARD_STANDING = "leaderboard_standing", 900, ["CACHE_LEADERBOARD_TTL"], Admins;
+    ACHIEVEMENTS = "achievements", 1800, ["CACHE_ACHIEVEMENT_TTL"], Admins;
+    ACHIEVEMENT_SUMMARY = "achievement_summary", 1800, ["CACHE_ACHIEVEMENT_TTL"], Admins;
+    ACHIEVEMENT_STATS = "achievement_stats", 1800, ["CACHE_ACHIEVEMENT_TTL"], Admins;
+    RECENT_ACHIEVEMENTS = "recent_achievements", 300, [], Admins;
+    PERMISSIONS = "permissions", 300, [], Admins;
+    API_KEY = "api_key", 300, [], Admins;
 }
 
-/// What the settings say of the classes. The default is what each row says, with every class on.
+/// The settings of all classes. The default keeps the TTL of each row and has every class on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Policies {
     ttls: BTreeMap<&'static str, Duration>,
@@ -76,17 +118,17 @@ pub struct Policies {
 }
 
 impl Policies {
-    /// Sets how long a class keeps its entries: 1 s to [`Policy::TTL_MAX`].
+    /// Sets the TTL of a class: 1 s to [`Policy::TTL_MAX`].
     pub fn set_ttl(&mut self, row: &ClassRow, ttl: Duration) {
         self.ttls.insert(row.name, ttl);
     }
 
-    /// Starts a class switched off; it can be switched on while running.
+    /// Starts a class switched off; it can be switched on at runtime.
     pub fn switch_off(&mut self, row: &ClassRow) {
         self.off.insert(row.name);
     }
 
-    /// How long a class keeps its entries.
+    /// The TTL of a class.
     pub fn ttl(&self, row: &ClassRow) -> Duration {
         self.ttls.get(row.name).copied().unwrap_or(row.ttl)
     }
@@ -96,7 +138,7 @@ impl Policies {
         !self.off.contains(row.name)
     }
 
-    /// Opens a class: `begin` makes its builder from its name, with what else it needs, such as tags.
+    /// Opens a class: `begin` makes its builder from its name and may add to it, such as tags.
     ///
     /// # Errors
     /// Those of [`ClassBuilder::open`].
@@ -110,9 +152,41 @@ impl Policies {
         V: Serialize + DeserializeOwned + Send + Sync + 'static,
     {
         let policy = Policy::ttl(self.ttl(row)).absent_for(ABSENT);
-        // The service's values are plain types: postcard carries them, in fewer bytes than the default and faster.
+        // The service's values are plain types: postcard carries them, in fewer bytes than the default codec and
+        // faster.
         let class = begin(row.name).policy(policy).codec(Codec::Postcard).open()?;
         class.set_enabled(self.is_on(row));
         Ok(class)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    classes! {
+        SILENT = "silent", 60, [];
+    }
+
+    #[test]
+    fn a_class_that_names_no_readers_shows_its_keys_to_no_caller() {
+        assert_eq!(CLASSES.iter().map(|row| row.keys_for).collect::<Vec<_>>(), [KeysFor::NoCaller]);
+        assert!(!KeysFor::of("no_class").admits(Role::Superadmin, &[]), "a class without a row");
+    }
+
+    #[test]
+    fn keys_that_hold_what_superadmins_alone_see_are_for_superadmins() {
+        let list_of = |role: Role| [Some(role.as_str().to_owned()), None];
+        for (class, parts, for_admins) in [
+            ("user_details", [None, None], true),
+            ("user_email", [None, None], false),
+            ("user_list", list_of(Role::Admin), true),
+            ("user_list", list_of(Role::Superadmin), false),
+        ] {
+            let keys_for = KeysFor::of(class);
+            assert!(keys_for.admits(Role::Superadmin, &parts), "{class}");
+            assert_eq!(keys_for.admits(Role::Admin, &parts), for_admins, "{class}");
+            assert!(!keys_for.admits(Role::User, &parts), "{class}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Profiles: what everybody may see of a user, each part of the rest, and all of it together.
+//! Profiles: what every user may see of a user, each further part, and all parts together.
 
 use larder::cache::Cache;
 use larder::class::{Answer, Class};
@@ -56,7 +56,7 @@ impl CachedProfiles {
     /// Opens the classes.
     ///
     /// # Errors
-    /// Only if a class's name were not allowed.
+    /// Only if a class's name were invalid.
     pub fn open(cache: &Cache, store: Store, policies: &Policies) -> Result<Self, Error> {
         Ok(Self {
             store,
@@ -69,7 +69,7 @@ impl CachedProfiles {
         })
     }
 
-    /// What everybody may see of a user.
+    /// What every user may see of a user.
     ///
     /// # Errors
     /// Those of the database.

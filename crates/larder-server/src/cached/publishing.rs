@@ -1,4 +1,4 @@
-//! The cache as the publisher of what a write touched.
+//! Implements the store's publisher with the cache.
 
 use larder::cache::Cache;
 use larder::receipt::Receipt;
@@ -8,7 +8,7 @@ use crate::store::writing::{Publisher, Recorded};
 impl Publisher for Cache {
     type Receipt = Receipt;
 
-    /// Drops the touched entries on every instance.
+    /// Invalidates the touched entries on every instance.
     async fn publish(self, Recorded { touches, changes }: Recorded) -> Receipt {
         self.committed(&touches, &changes).send().await
     }

@@ -1,4 +1,4 @@
-//! Figures over all users, for the dashboard, and about one user.
+//! Statistics over all users, for the dashboard, and about one user.
 
 use larder::cache::Cache;
 use larder::class::{Answer, Class};
@@ -18,12 +18,13 @@ use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::statistics::Count;
 
-/// How many days the dashboard looks back, with today.
+/// How many days the dashboard covers, including the present one.
 const DAYS: u16 = 30;
 /// How many of the newest users it shows.
 const NEWEST: usize = 5;
 
-/// The figures, read through the cache. The key of what depends on the day holds the day, so no entry outlives it.
+/// The statistics, read through the cache. If a value depends on the day, its key holds the day, so no entry is served
+/// on another day.
 #[derive(Clone)]
 pub struct CachedStatistics {
     store: Store,
@@ -36,7 +37,7 @@ impl CachedStatistics {
     /// Opens the classes.
     ///
     /// # Errors
-    /// Only if a class's name were not allowed.
+    /// Only if a class's name were invalid.
     pub fn open(cache: &Cache, store: Store, policies: &Policies) -> Result<Self, Error> {
         Ok(Self {
             users: policies.open(&policies::USER_STATS, |name| cache.class(name))?,
@@ -46,7 +47,7 @@ impl CachedStatistics {
         })
     }
 
-    /// Figures over all users, as of a day.
+    /// Statistics over all users, as of a day.
     ///
     /// # Errors
     /// Those of the database.
@@ -73,7 +74,7 @@ impl CachedStatistics {
         self.dashboard.read(&day).consistency(consistency).or_load(load).await
     }
 
-    /// Figures about one user.
+    /// Statistics about one user.
     ///
     /// # Errors
     /// Those of the database.
@@ -85,7 +86,8 @@ impl CachedStatistics {
         self.personal.read(&id).consistency(consistency).or_load(|| self.store.personal_stats(id)).await
     }
 
-    /// Two statements: whatever changes between them touches what is made of them.
+    /// Runs two statements. A change between them touches the entries made from them, so a mixed answer is
+    /// not stored, or is invalidated after it was.
     async fn figures(&self, day: Day) -> Result<(Vec<Count>, Vec<SignUps>), StoreError> {
         Ok((self.store.counts().await?, self.store.sign_ups(day.before(DAYS - 1), day).await?))
     }
@@ -123,7 +125,7 @@ fn every_day(last: Day, sign_ups: &[SignUps]) -> Vec<SignUps> {
     days.map(|day| of(day).unwrap_or(SignUps { day, users: 0 })).collect()
 }
 
-/// The present day.
+/// The present day, in UTC.
 pub fn today() -> Day {
     Day::of(Timestamp::now())
 }

@@ -1,4 +1,4 @@
-//! Users: by id, by what they are called, and with what their tokens are compared.
+//! Users by id, user ids by identifier, and the state that authenticates a user's tokens.
 
 use larder::cache::Cache;
 use larder::class::{Answer, Class};
@@ -17,7 +17,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::user::User;
 use crate::store::Store;
 
-/// The users and what is known of them, read through the cache.
+/// The users and their authentication state, read through the cache.
 #[derive(Clone)]
 pub struct CachedUsers {
     cache: Cache,
@@ -34,7 +34,7 @@ impl CachedUsers {
     /// Opens the classes.
     ///
     /// # Errors
-    /// Only if a class's name were not allowed.
+    /// Only if a class's name were invalid.
     pub fn open(cache: Cache, store: Store, policies: &Policies) -> Result<Self, Error> {
         Ok(Self {
             details: policies.open(&policies::USER_DETAILS, |name| cache.class(name))?,
@@ -61,7 +61,7 @@ impl CachedUsers {
         self.details.read(&id).consistency(consistency).or_load(|| self.store.user(id)).await
     }
 
-    /// With what the tokens of this user are compared.
+    /// The state against which this user's tokens are checked.
     ///
     /// # Errors
     /// Those of the database.
@@ -72,8 +72,9 @@ impl CachedUsers {
 
     /// The user with this identifier.
     ///
-    /// Two entries make the answer, the identifier's and the user's, and a write may lie between them. So the
-    /// user is asked whether it still has that identifier; if not, both are read again, stronger each time.
+    /// Two entries make the answer, the identifier's and the user's, and a write may occur between their reads. So the
+    /// user's row is checked for the identifier. If it does not have it, both are read again: fresh, then past the
+    /// cache.
     ///
     /// # Errors
     /// Those of the database.
@@ -84,11 +85,11 @@ impl CachedUsers {
             }
         }
         let answer = uncached(self.find_once(by, Consistency::Fresh)).await?;
-        // It changed hands between two statements: at one of them, nobody had it.
+        // The identifier changed hands between two statements, so at one instant no user had it.
         Ok(answer.unwrap_or(Answer { value: None, source: Source::Bypass, is_shared: false }))
     }
 
-    /// `None` when the two entries contradict each other.
+    /// `None` if the two entries contradict each other.
     async fn find_once(
         &self,
         by: &Identifier,

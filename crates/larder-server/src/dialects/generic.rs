@@ -6,8 +6,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::extract::Segment;
-use crate::api::openapi::answers::{RedisAway, Refused};
+use crate::api::openapi::answers::Refused;
 use crate::api::problem::Problem;
+use crate::dialects::away::RedisAway;
 use crate::dialects::hita::cache as hita;
 use crate::dialects::hita::views::{Done, Health, Stats, TestAnswer};
 use crate::service::Service;

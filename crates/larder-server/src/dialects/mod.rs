@@ -1,19 +1,22 @@
 //! The paths and answers of five systems that came before, each as its document prints them: thin adapters over the
 //! canonical handlers in `api/`.
 
+mod away;
 pub mod generic;
 pub mod hiremebahamas;
 pub mod hita;
 pub mod it360acad;
 pub mod katiba360;
 
+use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::dialects::away::Components;
 use crate::service::Service;
 
 /// The routes of all of them.
 pub(crate) fn routes() -> OpenApiRouter<Service> {
-    OpenApiRouter::new()
+    OpenApiRouter::with_openapi(Components::openapi())
         .merge(generic::routes())
         .merge(hita::routes())
         .merge(it360acad::routes())

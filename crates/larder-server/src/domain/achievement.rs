@@ -1,4 +1,4 @@
-//! Achievements: badges that a user was awarded, each once.
+//! Achievements: badges that a user was awarded. A user has each badge at most once.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,21 +17,21 @@ use crate::domain::profile::AvatarUrl;
 use crate::domain::text::{FullName, text_type};
 use crate::domain::timestamp::Timestamp;
 
-/// The largest `data` of an achievement, in bytes of JSON.
+/// The greatest length of an achievement's `data`, in bytes of JSON.
 const DATA_BYTES: usize = 4096;
 const DEFAULT_RECENT: &str = "10";
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 text_type! {
-    /// Which badge: 1 to 64 of `a-z 0-9 . _ -`.
+    /// The name of a badge: 1 to 64 of `a-z 0-9 . _ -`.
     BadgeType
 }
 
 impl BadgeType {
-    /// Checks.
+    /// Checks the text.
     ///
     /// # Errors
-    /// Other characters or a length out of bounds.
+    /// The text has other characters, or its length is out of bounds.
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
         slug(raw).map(Self)
     }
@@ -39,15 +39,15 @@ impl BadgeType {
 
 text_type! {
     @bare
-    /// What an application keeps with an achievement: a JSON object of at most 4 KiB, as its text.
+    /// The data that an application keeps with an achievement: the text of a JSON object of at most 4 KiB.
     AwardData
 }
 
 impl AwardData {
-    /// Checks.
+    /// Checks the value.
     ///
     /// # Errors
-    /// Not an object, or too large.
+    /// The value is not an object, or it is too large.
     pub fn new(value: &Value) -> Result<Self, Invalid> {
         let text = value.to_string();
         match value.is_object() {
@@ -57,7 +57,7 @@ impl AwardData {
         }
     }
 
-    /// The object.
+    /// The JSON object.
     pub fn to_value(&self) -> Value {
         serde_json::from_str(&self.0).unwrap_or_default()
     }
@@ -72,20 +72,20 @@ impl Default for AwardData {
 /// An achievement to award.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Award {
-    /// Which badge.
+    /// The badge.
     pub badge_type: BadgeType,
-    /// What is kept with it.
+    /// The application's data.
     pub data: AwardData,
-    /// Points that are booked with it.
+    /// The points that are booked with it.
     pub points: i64,
 }
 
 /// The body of `POST achievements/award`.
 #[derive(Debug)]
 pub struct AwardBody {
-    /// To whom.
+    /// The user who gets the award.
     pub user: UserRef,
-    /// What.
+    /// The award.
     pub award: Award,
 }
 
@@ -113,64 +113,65 @@ impl AwardBody {
 /// An achievement, as the database holds it and as it is cached.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Achievement {
-    /// Its id, a UUID of version 7.
+    /// The id, a UUID of version 7.
     pub id: Uuid,
-    /// Whose it is.
+    /// The user who has it.
     pub user_id: UserId,
-    /// Which badge.
+    /// The badge.
     pub badge_type: BadgeType,
-    /// What is kept with it.
+    /// The application's data.
     pub data: AwardData,
     /// The points that were booked with it.
     pub points: i64,
-    /// The id of who awarded it; `None` when other software did.
+    /// The id of the user who awarded it; `None` if another program did.
     pub awarded_by: Option<String>,
-    /// When.
+    /// When it was awarded.
     pub awarded_at: Timestamp,
 }
 
-/// A user's achievements in short.
+/// The summary of a user's achievements.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Summary {
-    /// Whose they are.
+    /// The user.
     pub user_id: UserId,
-    /// How many.
+    /// How many achievements the user has.
     pub total: i64,
-    /// The points that were booked with them.
+    /// The points that were booked with all of them.
     pub points: i64,
-    /// The points of each badge, of the newest 1,000.
+    /// The points of each badge, for the newest 1,000.
     pub by_badge: BTreeMap<BadgeType, i64>,
     /// The newest badge.
     pub latest: Option<BadgeType>,
-    /// When it was awarded.
+    /// When the newest badge was awarded.
     pub latest_at: Option<Timestamp>,
 }
 
-/// What a user's achievements come to, as cached: the moments, of which each answer counts those in its windows.
+/// When a user was awarded achievements, as cached. The times are stored because the counts of a window depend on when
+/// the answer is given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AwardTimes {
-    /// Whose they are.
+    /// The user.
     pub user_id: UserId,
-    /// How many.
+    /// How many achievements the user has.
     pub total: i64,
     /// When the first was awarded.
     pub first_at: Option<Timestamp>,
     /// When the latest was awarded.
     pub latest_at: Option<Timestamp>,
-    /// When each of those was awarded that were recent when this was read, newest first.
+    /// When each achievement of the last [`RECENT_DAYS`] days before this was read was awarded, newest first.
     pub recent: Vec<Timestamp>,
 }
 
-/// What a user's achievements come to.
+/// How many achievements a user has and when they were awarded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct AwardStats {
-    /// Whose they are.
+    /// The user.
     pub user_id: UserId,
-    /// How many.
+    /// How many achievements the user has.
     pub total: i64,
-    /// How many in the last 7 days.
+    /// How many of them were awarded in the last 7 days.
     pub last_7_days: usize,
-    /// How many in the last 30 days.
+    /// How many of them were awarded in the last 30 days.
     pub last_30_days: usize,
     /// When the first was awarded.
     pub first_at: Option<Timestamp>,
@@ -179,7 +180,7 @@ pub struct AwardStats {
 }
 
 impl AwardTimes {
-    /// What they come to at `now`.
+    /// The counts at `now`.
     pub fn at(&self, now: Timestamp) -> AwardStats {
         let within = |days: u32| self.recent.iter().filter(|awarded| awarded.after(DAY * days) > now).count();
         AwardStats {
@@ -196,7 +197,7 @@ impl AwardTimes {
 /// The widest window that [`AwardStats`] counts, in days.
 pub const RECENT_DAYS: u32 = 30;
 
-/// An achievement as everybody sees it among the newest of all.
+/// One of the newest achievements of all users, as every user sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[allow(missing_docs, reason = "each field is named after its type, which is documented")]
 pub struct RecentAchievement {
@@ -210,7 +211,7 @@ pub struct RecentAchievement {
     pub awarded_at: Timestamp,
 }
 
-/// The parameters of the newest achievements as they stand in the URL.
+/// The parameters of the newest achievements, as in the URL.
 #[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct RecentParams {
@@ -223,18 +224,18 @@ impl RecentParams {
     /// Parses the parameters.
     ///
     /// # Errors
-    /// A wrong `limit`.
+    /// `limit` is invalid.
     pub fn limit(&self) -> Result<Limit, ValidationErrors> {
         let limit = Limit::parse(self.limit.as_deref().unwrap_or(DEFAULT_RECENT));
         limit.map_err(|invalid| ValidationErrors::one("limit", invalid))
     }
 }
 
-/// The parameters of a summary as they stand in the URL.
+/// The parameters of a summary, as in the URL.
 #[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct OfUserParams {
-    /// Whose: a UUID of version 7, an external id, or `me`. Default: `me`.
+    /// The user: a UUID of version 7, an external id, or `me`. Default: `me`.
     #[param(pattern = "^[._-]{0,63}[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     pub user: Option<String>,
 }
@@ -243,7 +244,7 @@ impl OfUserParams {
     /// Parses the parameters.
     ///
     /// # Errors
-    /// A wrong `user`.
+    /// `user` is invalid.
     pub fn user(&self) -> Result<UserRef, ValidationErrors> {
         let user = self.user.as_deref().unwrap_or("me").parse();
         user.map_err(|invalid| ValidationErrors::one("user", invalid))
@@ -261,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn awards_are_parsed_whole() {
+    fn an_award_is_parsed_or_its_wrong_fields_are_named() {
         let AwardBody { award, .. } = AwardBody::parse(
             json!({ "user_id": "123", "badge_type": "early_bird", "points": 5, "data": {"a": "\0"} }),
         )
@@ -281,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn windows_move_on_while_the_value_stays() {
+    fn the_windows_move_while_the_cached_value_stays() {
         let at = |days: u32| Timestamp::from_micros(0).after(DAY * days);
         let times = AwardTimes {
             user_id: UserId::generate(),

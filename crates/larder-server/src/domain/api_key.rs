@@ -17,10 +17,10 @@ const PREFIX: &str = "lk_";
 const ID_CHARS: usize = 16;
 const SECRET_CHARS: usize = 43;
 
-/// What a key is called by its user: one line of at most 100 characters.
+/// The name that a user gives a key: one line of at most 100 characters.
 pub type ApiKeyName = Line<100>;
 
-/// The public id of a key, 16 hexadecimal digits: it stands in the key, in lists and in logs.
+/// The public id of a key, 16 hexadecimal digits: it is part of the key, and lists and logs show it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ApiKeyId(u64);
@@ -54,7 +54,7 @@ impl FromStr for ApiKeyId {
     }
 }
 
-/// A whole key: `lk_`, the id, `_`, and 256 random bits. It can be neither printed nor serialised.
+/// A complete key: `lk_`, the id, `_`, and 256 random bits. It can be neither printed nor serialised.
 #[derive(Clone)]
 pub struct ApiKeySecret {
     id: ApiKeyId,
@@ -62,18 +62,18 @@ pub struct ApiKeySecret {
 }
 
 impl ApiKeySecret {
-    /// A new key.
+    /// A new random key.
     pub fn random() -> Self {
         let (id, secret) = (ApiKeyId::random(), rand::random::<[u8; 32]>());
         Self { id, text: format!("{PREFIX}{id}_{}", URL_SAFE_NO_PAD.encode(secret)) }
     }
 
-    /// Whether a credential is meant as an API key: it need not be one.
+    /// Whether a credential has the prefix of an API key; it need not be a valid one.
     pub fn is_meant(raw: &str) -> bool {
         raw.starts_with(PREFIX)
     }
 
-    /// Reads a key. Whether anybody was given it is for the database to say.
+    /// Parses a key. Whether the key exists is checked in the database.
     pub fn parse(raw: &str) -> Option<Self> {
         let rest = raw.strip_prefix(PREFIX)?;
         let (id, secret) = rest.split_at_checked(ID_CHARS)?;
@@ -88,7 +88,7 @@ impl ApiKeySecret {
         self.id
     }
 
-    /// The secret itself, for hashing and for its user, once.
+    /// The key with its secret, for hashing and for its user, who sees it once.
     pub fn expose(&self) -> &str {
         &self.text
     }
@@ -100,15 +100,15 @@ impl fmt::Debug for ApiKeySecret {
     }
 }
 
-/// One thing that a key may be used for.
+/// One kind of use that a key allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
-    /// To read what its user may read.
+    /// Reading what its user may read.
     Read,
-    /// To change what its user may change.
+    /// Changing what its user may change.
     Write,
-    /// To ask what a token is worth; for keys of admins.
+    /// Introspecting tokens; for keys of admins.
     Introspect,
 }
 
@@ -134,7 +134,7 @@ impl FromStr for Scope {
     }
 }
 
-/// What a key may be used for.
+/// The uses that a key allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scopes {
     read: bool,
@@ -143,10 +143,10 @@ pub struct Scopes {
 }
 
 impl Scopes {
-    /// What a key gets when nobody says anything else.
+    /// The scopes of a key that was created without any.
     pub const READ_WRITE: Self = Self { read: true, write: true, introspect: false };
 
-    /// Whether this is allowed.
+    /// Whether `scope` is allowed.
     pub fn contains(self, scope: Scope) -> bool {
         match scope {
             Scope::Read => self.read,
@@ -155,12 +155,12 @@ impl Scopes {
         }
     }
 
-    /// Those that are allowed, in order.
+    /// The scopes that are allowed, in order.
     pub fn iter(self) -> impl Iterator<Item = Scope> {
         Scope::ALL.into_iter().filter(move |scope| self.contains(*scope))
     }
 
-    /// As the database has them.
+    /// The form in the database: the names, separated by spaces.
     pub(crate) fn to_text(self) -> String {
         self.iter().map(Scope::as_str).collect::<Vec<_>>().join(" ")
     }
@@ -188,36 +188,36 @@ impl FromStr for Scopes {
     }
 }
 
-/// What is known of a key besides its secret: this is what is cached. Neither the key nor its hash is in it.
+/// The state of a key, as cached. It holds neither the key nor its hash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApiKeyState {
-    /// Which key.
+    /// The key's public id.
     pub id: ApiKeyId,
-    /// As whom it acts.
+    /// The user that the key authenticates.
     pub user_id: UserId,
-    /// What for.
+    /// The uses that it allows.
     pub scopes: Scopes,
-    /// Since when.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// Until when; `None` for as long as nobody deletes it.
+    /// When it expires; `None` if it is valid until it is deleted.
     pub expires_at: Option<Timestamp>,
 }
 
 impl ApiKeyState {
-    /// Whether it has not expired.
+    /// Whether it has not expired at `now`.
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.expires_at.is_none_or(|end| end > now)
     }
 }
 
-/// A key to be kept.
+/// A key to create.
 #[derive(Debug, Clone)]
 pub struct NewApiKey {
-    /// What it is called.
+    /// Its name.
     pub name: ApiKeyName,
-    /// What for.
+    /// The uses that it allows.
     pub scopes: Scopes,
-    /// Until when.
+    /// When it expires.
     pub expires_at: Option<Timestamp>,
 }
 
@@ -226,7 +226,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_read_whole_or_not_at_all() {
+    fn a_key_is_parsed_completely_or_refused() {
         let key = ApiKeySecret::random();
         let text = key.expose();
         assert_eq!(text.len(), 3 + 16 + 1 + 43);
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn scopes_are_what_was_said() {
+    fn scopes_are_those_that_were_named() {
         let scopes: Scopes = "write read".parse().unwrap();
         assert_eq!((scopes, scopes.to_text().as_str()), (Scopes::READ_WRITE, "read write"));
         assert!("read admin".parse::<Scopes>().is_err());

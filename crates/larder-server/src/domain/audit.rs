@@ -1,5 +1,5 @@
-//! What the audit log says: who did what to whom. It names fields, badges, permissions and numbers, never what is in a
-//! field.
+//! The events of the audit log: which actor did what to which user. An event names fields, badges, permissions and
+//! numbers, never the value of a field.
 
 use std::str::FromStr;
 
@@ -10,10 +10,10 @@ use crate::domain::identity::UserId;
 use crate::domain::invalid::Invalid;
 use crate::domain::permission::Permission;
 
-/// Who makes a change.
+/// The originator of a change.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Actor {
-    /// Nobody who is logged in: a registration, the first start, a command line.
+    /// No user is logged in: a registration, the first start, a command line.
     #[default]
     Nobody,
     /// This user.
@@ -21,7 +21,7 @@ pub enum Actor {
 }
 
 impl Actor {
-    /// The user, if it is one.
+    /// The user's id, if a user is logged in.
     pub fn id(self) -> Option<UserId> {
         match self {
             Self::Nobody => None,
@@ -32,7 +32,7 @@ impl Actor {
 
 macro_rules! actions {
     ($($(#[$doc:meta])* $name:ident = $slug:literal),+ $(,)?) => {
-        /// What was done. Its word is what stands in the log, so it never changes.
+        /// An action. Its name is stored in the log, so it never changes.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Action {
             $($(#[$doc])* $name),+
@@ -42,7 +42,7 @@ macro_rules! actions {
             /// Every action.
             pub const ALL: &'static [Self] = &[$(Self::$name),+];
 
-            /// The word for it in the log.
+            /// Its name in the log.
             pub fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$name => $slug),+
@@ -53,7 +53,7 @@ macro_rules! actions {
 }
 
 actions! {
-    /// A user was created: by itself when nobody is the actor.
+    /// A user was created; if no user is the actor, by a registration.
     UserCreate = "user.create",
     /// Many users were created at once.
     UserImport = "user.import",
@@ -73,11 +73,11 @@ actions! {
     AdminCreate = "admin.create",
     /// A password was changed, which ended all sessions.
     PasswordChange = "password.change",
-    /// Somebody logged in.
+    /// A user logged in.
     SessionOpen = "session.open",
-    /// Somebody logged out.
+    /// A user logged out.
     SessionClose = "session.close",
-    /// A refresh token came a second time, which ended its session.
+    /// A refresh token was used a second time, which ended its session.
     SessionReuse = "session.reuse",
     /// Preferences were changed.
     PreferencesUpdate = "preferences.update",
@@ -95,7 +95,7 @@ actions! {
     PermissionGrant = "permission.grant",
     /// A permission was revoked.
     PermissionRevoke = "permission.revoke",
-    /// An API key was made.
+    /// An API key was created.
     ApiKeyCreate = "api_key.create",
     /// An API key was deleted.
     ApiKeyDelete = "api_key.delete",
@@ -120,51 +120,51 @@ impl FromStr for Action {
     }
 }
 
-/// One line of the log, before it is written. When and by whom is the store's business.
+/// An entry of the log, before it is written. The store adds its time and its actor.
 ///
-/// Nothing but names of fields and numbers can be put in: the log outlives the users that it is about.
+/// It can hold nothing but names and numbers, because the log outlives the users that it is about.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
     /// What was done.
     pub action: Action,
-    /// To whom, if to anybody.
+    /// The user that it concerns, if there is one.
     pub target: Option<UserId>,
     details: Map<String, Value>,
 }
 
 impl Event {
-    /// Something done to a user.
+    /// An event that concerns one user.
     pub fn on(action: Action, target: UserId) -> Self {
         Self { action, target: Some(target), details: Map::new() }
     }
 
-    /// Something done to nobody in particular.
+    /// An event that concerns no particular user.
     pub fn of(action: Action) -> Self {
         Self { action, target: None, details: Map::new() }
     }
 
-    /// With the names of the fields that changed.
+    /// Adds the names of the fields that changed.
     #[must_use]
     pub fn fields(mut self, names: &[&'static str]) -> Self {
         self.details.insert("fields".to_owned(), json!(names));
         self
     }
 
-    /// With a number.
+    /// Adds a number.
     #[must_use]
     pub fn number(mut self, name: &'static str, number: i64) -> Self {
         self.details.insert(name.to_owned(), json!(number));
         self
     }
 
-    /// With a permission.
+    /// Adds a permission.
     #[must_use]
     pub fn permission(mut self, permission: &Permission) -> Self {
         self.details.insert("permission".to_owned(), json!(permission.as_str()));
         self
     }
 
-    /// With a badge.
+    /// Adds a badge.
     #[must_use]
     pub fn badge(mut self, badge: &BadgeType) -> Self {
         self.details.insert("badge_type".to_owned(), json!(badge.as_str()));
@@ -182,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_action_has_a_word_of_its_own() {
+    fn every_action_has_a_name_of_its_own() {
         for action in Action::ALL {
             assert_eq!(action.as_str().parse::<Action>().unwrap(), *action);
             let (subject, verb) = action.as_str().split_once('.').unwrap();

@@ -1,4 +1,4 @@
-//! Which part of the audit log: of whom, to whom, what, and after which line.
+//! The query of the audit log: filters by actor, target and action, and the cursor.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -15,15 +15,15 @@ const CURSOR_BYTES: usize = 1 + 16;
 /// Longer inputs are refused before they are decoded.
 const CURSOR_TEXT_BYTES: usize = 64;
 
-/// A place in the log: right after this line, towards older ones. Opaque to clients.
+/// A place in the log: just after this entry, towards older ones. Clients treat its text as opaque.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AuditCursor(pub Uuid);
 
 impl AuditCursor {
-    /// Reads what [`AuditCursor::encode`] wrote.
+    /// Parses the text that [`AuditCursor::encode`] wrote.
     ///
     /// # Errors
-    /// Anything else.
+    /// The text is anything else.
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
         Self::decode(raw).ok_or_else(|| {
             Invalid::new("is not a cursor of the audit log; take next_cursor as it came, or start over")
@@ -48,7 +48,7 @@ impl AuditCursor {
     }
 }
 
-/// The parameters of the log as they stand in the URL.
+/// The parameters of the log, as in the URL.
 #[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct AuditParams {
@@ -58,13 +58,13 @@ pub struct AuditParams {
     pub target: Option<String>,
     /// Only this action, such as `user.update`.
     pub action: Option<String>,
-    /// The `next_cursor` of the answer before.
+    /// The `next_cursor` of the previous answer.
     pub cursor: Option<String>,
-    /// How many lines at most: 1 to 100. Default: 25.
+    /// How many entries at most: 1 to 100. Default: 25.
     pub limit: Option<String>,
 }
 
-/// A part of the log, newest first.
+/// One page of the log, newest first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AuditQuery {
     /// Only what this user did.
@@ -73,9 +73,9 @@ pub struct AuditQuery {
     pub target: Option<UserId>,
     /// Only this action.
     pub action: Option<Action>,
-    /// Only what is older than this line.
+    /// Only entries older than this one.
     pub after: Option<AuditCursor>,
-    /// How many at most.
+    /// How many entries at most.
     pub limit: Limit,
 }
 
@@ -83,7 +83,7 @@ impl AuditQuery {
     /// Parses the parameters.
     ///
     /// # Errors
-    /// Every parameter that is wrong.
+    /// Every invalid parameter.
     pub fn parse(params: &AuditParams) -> Result<Self, ValidationErrors> {
         let mut errors = ValidationErrors::default();
         let query = Self {
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_survives_its_journey_and_no_other_is_taken_for_it() {
+    fn a_cursor_survives_a_round_trip_and_no_other_text_is_one() {
         let cursor = AuditCursor(Uuid::now_v7());
         assert_eq!(AuditCursor::parse(&cursor.encode()).unwrap(), cursor);
         let of_users = URL_SAFE_NO_PAD.encode([1; 25]);

@@ -1,4 +1,4 @@
-//! A user's present authentication state, with which the tokens of every request are compared.
+//! A user's present authentication state, against which the token of every request is checked.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -7,27 +7,28 @@ use crate::domain::identity::UserId;
 use crate::domain::permission::Permission;
 use crate::domain::role::Role;
 
-/// What has to hold for a token of this user to be good. Holds no secret, so it may be cached.
+/// The conditions under which a token of this user is valid. It holds no secret, so it may be cached.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuthState {
-    /// Whose state this is.
+    /// The user.
     pub user_id: UserId,
-    /// The present role; the token carries none.
+    /// The present role; a token carries none.
     pub role: Role,
-    /// A deactivated user's tokens are void.
+    /// Tokens of an inactive user are not valid.
     pub is_active: bool,
-    /// Rises with every password change and deactivation; 0 for a user without a password.
+    /// Increases with every password change and deactivation; 0 for a user without a password.
     pub epoch: i64,
     /// The sessions that were live when this was read, in no order.
     pub sessions: Vec<Uuid>,
-    /// What it may do beside its role, in no order.
+    /// The permissions, which add to the role, in no order.
     pub permissions: Vec<Permission>,
 }
 
 impl AuthState {
-    /// Whether a token of session `sid` and of `epoch` is still good.
+    /// Whether a token of session `sid` and of `epoch` is valid.
     ///
-    /// Equality, not an order of times: a token of the same second as a password change is void as well.
+    /// The epochs are compared for equality and not by time: a token issued in the same second as a password change is
+    /// not valid either.
     pub fn admits(&self, sid: Uuid, epoch: i64) -> bool {
         self.is_active && self.epoch == epoch && self.sessions.contains(&sid)
     }

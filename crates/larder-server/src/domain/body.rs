@@ -1,4 +1,4 @@
-//! The bodies of requests, parsed whole: every wrong field is named, unknown fields are refused.
+//! The bodies of requests. A body is parsed completely: every wrong field is named, and unknown fields are refused.
 
 use serde_json::Value;
 
@@ -16,7 +16,7 @@ use crate::domain::user_columns::SetBy;
 
 const TOKEN_BYTES: usize = 512;
 
-/// `POST auth/register`: oneself, always with the role `user`.
+/// `POST auth/register`: a user creates itself, always with the role `user`.
 #[derive(Debug)]
 pub struct RegisterBody {
     /// The user to create.
@@ -25,7 +25,7 @@ pub struct RegisterBody {
     pub password: Password,
 }
 
-/// `POST users`: by an admin, with role, state, external id and, if wanted, a password.
+/// `POST users`: an admin creates a user with role, status, external id and, optionally, a password.
 #[derive(Debug)]
 pub struct CreateUserBody {
     /// The user to create; the caller checks whether the role may be given.
@@ -34,48 +34,48 @@ pub struct CreateUserBody {
     pub password: Option<Password>,
 }
 
-/// `PATCH users/{id}`: missing fields stay, null clears.
+/// `PATCH users/{id}`: missing fields stay, and null clears.
 #[derive(Debug)]
 pub struct PatchUserBody(pub UserPatch);
 
-/// `PUT users/{id}`: every editable field is replaced, missing optional ones are cleared.
+/// `PUT users/{id}`: every editable field is replaced, and missing optional ones are cleared.
 ///
-/// The fields that only an admin may set stay when they are missing, so that a user may PUT what they may edit.
+/// The fields that only an admin may set stay if they are missing, so that users can PUT the fields that they may edit.
 #[derive(Debug)]
 pub struct PutUserBody(pub UserPatch);
 
-/// `PATCH users/{id}/profile`: as `PATCH users/{id}`, of the fields that everybody sees.
+/// `PATCH users/{id}/profile`: as `PATCH users/{id}`, with the fields that every user sees.
 #[derive(Debug)]
 pub struct PatchProfileBody(pub UserPatch);
 
-/// `PUT users/{id}/profile`: what is missing is cleared.
+/// `PUT users/{id}/profile`: missing fields are cleared.
 #[derive(Debug)]
 pub struct PutProfileBody(pub UserPatch);
 
-/// `POST auth/login`: a password, exactly one of email, username, phone, and perhaps a code.
+/// `POST auth/login`: a password, exactly one of email, username and phone, and optionally a code.
 #[derive(Debug)]
 pub struct LoginBody {
-    /// Who.
+    /// The user that logs in.
     pub identifier: Identifier,
-    /// What to compare with the hash.
+    /// The password to compare with the hash.
     pub password: Password,
-    /// `totp_code` or `recovery_code`, for who has a second factor.
+    /// `totp_code` or `recovery_code`, for users with a second factor.
     pub factor: Option<SecondFactor>,
 }
 
 /// `POST auth/password`.
 #[derive(Debug)]
 pub struct PasswordBody {
-    /// What to compare with the hash.
+    /// The present password, to compare with the hash.
     pub current: Password,
-    /// What to set.
+    /// The new password.
     pub new: Password,
 }
 
-/// `POST auth/refresh`: the token, which is a secret.
+/// `POST auth/refresh`: the refresh token, which is a secret.
 pub struct RefreshBody(pub String);
 
-/// `POST users/lookup`: exactly one of id, email, username, phone.
+/// `POST users/lookup`: exactly one of id, email, username and phone.
 #[derive(Debug)]
 pub struct LookupBody(pub Identifier);
 
@@ -237,7 +237,7 @@ pub(crate) fn second_factor(fields: &mut Fields) -> Option<SecondFactor> {
     let totp = fields.optional("totp_code", TotpCode::parse).map(SecondFactor::Totp);
     let recovery = fields.optional("recovery_code", RecoveryCode::parse).map(SecondFactor::Recovery);
     match (totp, recovery) {
-        (Some(_), Some(_)) => fields.refuse("recovery_code", "must not stand beside totp_code"),
+        (Some(_), Some(_)) => fields.refuse("recovery_code", "must not be sent together with totp_code"),
         (totp, recovery) => totp.or(recovery),
     }
 }

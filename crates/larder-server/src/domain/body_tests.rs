@@ -1,4 +1,4 @@
-//! Bodies of requests: what is taken, what is refused and under which name.
+//! Bodies of requests: which are accepted, and which field names the refusals have.
 
 use serde_json::json;
 
@@ -23,14 +23,14 @@ fn all_wrong_fields_are_named_at_once() {
 }
 
 #[test]
-fn nobody_registers_as_admin() {
+fn a_registration_sets_no_admin_field() {
     let body = json!({"email": "a@x.com", "username": "ann", "password": "long enough", "role": "admin",
                       "is_active": true, "external_id": "1"});
     assert_eq!(names(&RegisterBody::parse(body).unwrap_err()), ["external_id", "is_active", "role"]);
 }
 
 #[test]
-fn an_admin_creates_with_everything() {
+fn an_admin_creates_a_user_with_every_field() {
     let body = json!({"email": "a@x.com", "username": "ann", "role": "admin", "is_active": false,
                       "external_id": "5779356081", "phone": null, "skills": ["rust"]});
     let created = CreateUserBody::parse(body).unwrap();
@@ -42,7 +42,7 @@ fn an_admin_creates_with_everything() {
 }
 
 #[test]
-fn patch_tells_missing_from_null() {
+fn patch_distinguishes_missing_from_null() {
     let PatchUserBody(patch) =
         PatchUserBody::parse(json!({"bio": null, "full_name": "Ann", "skills": null, "role": "admin"}))
             .unwrap();
@@ -57,7 +57,7 @@ fn patch_tells_missing_from_null() {
 }
 
 #[test]
-fn put_replaces_what_may_be_edited() {
+fn put_replaces_the_editable_fields() {
     let PutUserBody(patch) = PutUserBody::parse(json!({"email": "a@x.com", "username": "ann"})).unwrap();
     assert_eq!((&patch.bio, &patch.phone), (&Patch::Clear, &Patch::Clear));
     assert_eq!(patch.skills, Some(Skills::default()));
@@ -66,7 +66,7 @@ fn put_replaces_what_may_be_edited() {
 }
 
 #[test]
-fn exactly_one_identifier() {
+fn exactly_one_identifier_is_accepted() {
     let login = LoginBody::parse(json!({"email": "A@x.com", "password": "p"})).unwrap();
     assert_eq!(login.identifier, Identifier::Email(Email::parse("a@x.com").unwrap()));
     for body in [json!({"password": "p"}), json!({"password": "p", "email": "a@x.com", "username": "ann"})] {

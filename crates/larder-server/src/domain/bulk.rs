@@ -1,4 +1,4 @@
-//! Many users at once: whom a request names, and what became of each.
+//! Requests about many users at once, and the outcome for each user.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -9,20 +9,20 @@ use crate::domain::invalid::{Invalid, ValidationErrors};
 
 const USERS: usize = 1000;
 
-/// A user in a list: ours or by the id of another system. There is no `me` among many.
+/// A user in a list, by id or by external id. `me` is not allowed in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ListedId {
-    /// By our id.
+    /// By the id of this service.
     Id(UserId),
     /// By the id of another system.
     External(ExternalId),
 }
 
 impl ListedId {
-    /// Reads either.
+    /// Parses either kind of id.
     ///
     /// # Errors
-    /// Neither a UUID of version 7 nor an external id.
+    /// The text is neither a UUID of version 7 nor an external id.
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
         UserId::parse(raw)
             .map(Self::Id)
@@ -30,7 +30,7 @@ impl ListedId {
             .map_err(|_| Invalid::new("is not an id; expected a UUID of version 7 or an external id"))
     }
 
-    /// As it was sent; a UUID in lower case.
+    /// The id as it was sent; a UUID in lower case.
     pub fn shown(&self) -> String {
         match self {
             Self::Id(id) => id.to_string(),
@@ -39,13 +39,13 @@ impl ListedId {
     }
 }
 
-/// `POST users/bulk/…`: 1 to 1,000 ids; the same may stand there twice.
+/// `POST users/bulk/…`: 1 to 1,000 ids; an id may occur twice.
 #[derive(Debug)]
 pub struct BulkBody(pub Vec<ListedId>);
 
-/// The ids, as the OpenAPI document shows the body of a request.
+/// The ids, as the OpenAPI document describes the body of a request.
 #[derive(utoipa::ToSchema)]
-#[allow(dead_code, reason = "stands for bodies in the document only")]
+#[allow(dead_code, reason = "describes bodies in the OpenAPI document only")]
 pub struct BulkIds {
     /// UUIDs of version 7 and external ids.
     #[schema(min_items = 1, max_items = 1000, example = json!(["staff-7", "staff-8"]))]
@@ -56,7 +56,7 @@ impl BulkBody {
     /// Parses a body.
     ///
     /// # Errors
-    /// No list, an empty or too long one, or what is wrong with the first wrong entry.
+    /// `ids` is no list, is empty or too long, or has a wrong entry; the first wrong entry is named.
     pub fn parse(body: Value) -> Result<Self, ValidationErrors> {
         let mut fields = Fields::of(body)?;
         let ids = fields.list("ids", |entries| {
@@ -74,17 +74,17 @@ impl BulkBody {
     }
 }
 
-/// What became of one of many users.
+/// The outcome for one of many users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// It is as was asked, and was not before.
+    /// The user was changed to the requested status.
     Changed,
-    /// It was as was asked before.
+    /// The user had the requested status already.
     Already,
     /// There is no such user.
     NotFound,
-    /// The caller may not change it.
+    /// The caller may not change the user.
     Forbidden,
 }
 
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_of_both_kinds_are_taken_and_others_named_by_their_place() {
+    fn ids_of_both_kinds_are_accepted_and_others_are_named_by_their_place() {
         let ours = UserId::generate().to_string().to_uppercase();
         let BulkBody(ids) = BulkBody::parse(json!({ "ids": [ours, "5779356081", "123"] })).unwrap();
         assert_eq!(ids[0].shown(), ours.to_lowercase());

@@ -1,4 +1,4 @@
-//! What admins ask of the cache: which entries, and what to drop.
+//! Requests of admins about the cache: which entries to list or explain, and which to invalidate.
 
 use larder::journal::Touch;
 use serde::Deserialize;
@@ -14,25 +14,25 @@ const PARTS: usize = 16;
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 1_000;
 
-/// What is to be dropped by hand.
+/// What an invalidation by hand removes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Drop {
-    /// All there is.
+    /// All entries.
     Everything,
     /// One class.
     Class(String),
     /// Every entry whose text `class:part:part` matches.
     Matching(String),
-    /// All of the user that is called so: our id or an external one; it need not exist.
+    /// All entries of the user with this id or external id; the user need not exist.
     User(String),
     /// A user's achievements, their summary and their statistics.
     Achievements(UserId),
-    /// The leaderboard and the recent achievements of all.
+    /// The leaderboard and the recent achievements of all users.
     GlobalAchievements,
 }
 
 impl Drop {
-    /// The word for it in the log.
+    /// Its name in the log.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Everything => "everything",
@@ -47,7 +47,7 @@ impl Drop {
     /// `POST cache/invalidate`: exactly one of `user`, `class`, `pattern` and `all`.
     ///
     /// # Errors
-    /// Every field that is wrong or unknown; none or several.
+    /// Every field that is wrong or unknown; no field, or more than one.
     pub fn parse(body: Value) -> Result<Self, ValidationErrors> {
         let mut fields = Fields::of(body)?;
         let found = [
@@ -63,7 +63,7 @@ impl Drop {
     /// The user of `POST cache/clear/user/{id}`.
     ///
     /// # Errors
-    /// An id that is empty or longer than 512 bytes.
+    /// The id is empty or longer than 512 bytes.
     pub fn user(raw: &str) -> Result<Self, Invalid> {
         named(raw).map(Self::User)
     }
@@ -72,25 +72,25 @@ impl Drop {
 /// Which entries are listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyQuery {
-    /// What their text matches.
+    /// The pattern that an entry's text matches.
     pub pattern: String,
-    /// How many at most.
+    /// How many entries at most.
     pub limit: usize,
-    /// Where to go on.
+    /// Where the page begins.
     pub cursor: Option<String>,
 }
 
-/// The parameters of a list of entries as they stand in the URL.
+/// The parameters of a list of entries, as in the URL.
 #[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct KeyParams {
-    /// What the text `class:part:part` of an entry matches; `*` stands for anything. Default: `*`.
+    /// The pattern for the text `class:part:part` of an entry; `*` matches any text. Default: `*`.
     #[param(min_length = 1, max_length = 512)]
     pub pattern: Option<String>,
-    /// How many at most, 1 to 1,000. Default: 100.
+    /// How many entries at most, 1 to 1,000. Default: 100.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
     pub limit: Option<String>,
-    /// `next_cursor` of the page before.
+    /// The `next_cursor` of the previous page.
     pub cursor: Option<String>,
 }
 
@@ -98,7 +98,7 @@ impl KeyQuery {
     /// Parses the parameters.
     ///
     /// # Errors
-    /// Every parameter that is wrong.
+    /// Every invalid parameter.
     pub fn parse(params: &KeyParams) -> Result<Self, ValidationErrors> {
         let mut errors = ValidationErrors::default();
         let wanted = params.pattern.as_deref().unwrap_or("*");
@@ -163,6 +163,6 @@ fn named(raw: &str) -> Result<String, Invalid> {
 fn limit(raw: &str) -> Result<usize, Invalid> {
     match raw.parse() {
         Ok(limit @ 1..=MAX_LIMIT) => Ok(limit),
-        _ => Err(Invalid::new("must be a whole number of 1 to 1000")),
+        _ => Err(Invalid::new("must be an integer from 1 to 1000")),
     }
 }

@@ -1,4 +1,4 @@
-//! How a user is reached and looked up: e-mail address and telephone number.
+//! The addresses of a user that also identify it: e-mail address and telephone number.
 
 use email_address::{EmailAddress, Options};
 
@@ -10,7 +10,8 @@ const EMAIL_BYTES: usize = 254;
 text_type! {
     /// An e-mail address: ASCII, at most 254 characters, lower case.
     ///
-    /// Lower case is decided here and held by a CHECK, because SQLite's `lower` knows only ASCII.
+    /// The conversion to lower case is made here and checked by a CHECK, because SQLite's `lower` converts ASCII
+    /// letters only.
     #[schema(format = Email, max_length = 254)]
     Email
 }
@@ -19,7 +20,7 @@ impl Email {
     /// Trims, checks and lower-cases.
     ///
     /// # Errors
-    /// Not an address of the plain form `name@domain`.
+    /// The text is not an address of the plain form `name@domain`.
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
         let text = raw.trim();
         if text.len() > EMAIL_BYTES {
@@ -43,10 +44,10 @@ text_type! {
 }
 
 impl Phone {
-    /// Drops spaces, dashes, dots and parentheses, then checks.
+    /// Removes spaces, dashes, dots and parentheses, then checks the rest.
     ///
     /// # Errors
-    /// Not a `+` and 8 to 15 digits of which the first is not 0.
+    /// The rest is not a `+` and 8 to 15 digits of which the first is not 0.
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
         let text: String = raw.chars().filter(|c| !" -.()".contains(*c)).collect();
         let digits = text.strip_prefix('+').unwrap_or_default();

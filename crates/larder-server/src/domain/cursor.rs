@@ -1,4 +1,4 @@
-//! A place in a list of users, and the text that clients send back to go on from it.
+//! A place in a list of users, and the text with which clients ask for the page after it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -19,16 +19,16 @@ const SCOPE_BYTES: usize = 8;
 /// Longer inputs are refused before they are decoded; the longest place is an e-mail address.
 const CURSOR_TEXT_BYTES: usize = 400;
 
-/// What a cursor is good for: one filter, sort and search.
+/// The lists for which a cursor is valid: one filter, sort and search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Scope {
     sort: Sort,
-    /// A digest of everything, for a cursor of another list would lead to a place that means nothing in this one.
+    /// A digest of filter, sort and search: the cursor of another list has another digest and is refused.
     digest: [u8; SCOPE_BYTES],
 }
 
 impl Scope {
-    /// Of a list.
+    /// The scope of a list.
     pub fn new(filter: Filter, sort: Sort, search: Option<&SearchTerm>) -> Self {
         let role = filter.role.map_or("", |role| role.as_str());
         let status = filter.is_active.map_or("", |is_active| if is_active { "active" } else { "inactive" });
@@ -40,7 +40,7 @@ impl Scope {
     }
 }
 
-/// What the user at a cursor is sorted by.
+/// The value by which the user at a cursor is sorted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Place {
     /// Microseconds or points.
@@ -49,18 +49,19 @@ pub enum Place {
     Text(String),
 }
 
-/// A place in a list: right after this user. Opaque to clients, but not secret: it holds what the list is sorted by.
+/// A place in a list: just after this user. Clients treat its text as opaque, but it is not secret: it holds the value
+/// by which the list is sorted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Cursor {
     scope: Scope,
-    /// What the user is sorted by.
+    /// The value by which the user is sorted.
     pub place: Place,
-    /// The user; it need not exist any more.
+    /// The user; it may be deleted by now.
     pub id: UserId,
 }
 
 impl Cursor {
-    /// The place right after `user`.
+    /// The place just after `user`.
     pub fn after(user: &User, scope: Scope) -> Self {
         let place = match scope.sort.by {
             SortBy::CreatedAt => Place::Number(user.created_at.as_micros()),
@@ -71,10 +72,10 @@ impl Cursor {
         Self { scope, place, id: user.id }
     }
 
-    /// Reads what [`Cursor::encode`] wrote.
+    /// Parses the text that [`Cursor::encode`] wrote.
     ///
     /// # Errors
-    /// Anything else, and the cursor of a list with another filter, sort or search.
+    /// The text is anything else, or the cursor of a list with another filter, sort or search.
     pub fn parse(raw: &str, scope: Scope) -> Result<Self, Invalid> {
         let unknown =
             || Invalid::new("is not a cursor of this service; take next_cursor as it came, or start over");
@@ -106,8 +107,8 @@ impl Cursor {
             }
             SortBy::Points => Place::Number(number()?),
             SortBy::Username | SortBy::Email => {
-                // PostgreSQL takes no NUL. Other control characters are in no name of ours, but in one that another program
-                // wrote they must not end the list.
+                // PostgreSQL accepts no NUL. Other control characters are in no name that this service wrote, but if
+                // another program wrote one, the cursor must stay valid.
                 let text = std::str::from_utf8(place).ok()?;
                 (!text.is_empty() && !text.contains('\0')).then(|| Place::Text(text.to_owned()))?
             }
@@ -137,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_comes_back_as_it_went() {
+    fn a_cursor_survives_a_round_trip() {
         let id = UserId::generate();
         let longest = format!("{}@x", "a".repeat(252));
         for (sort, place) in [
@@ -170,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_cursor_is_refused() {
+    fn a_text_that_is_no_cursor_is_refused() {
         let id = UserId::generate();
         let text = Cursor { scope: scope("created_at"), place: Place::Number(5), id }.encode();
         let bytes = URL_SAFE_NO_PAD.decode(&text).unwrap();

@@ -1,4 +1,4 @@
-//! Reads the fields of a JSON object one by one and keeps every complaint, so that one answer names them all.
+//! Parses the fields of a JSON object one by one and collects every error, so that one answer names them all.
 
 use serde_json::{Map, Value};
 
@@ -6,7 +6,7 @@ use crate::domain::invalid::{Invalid, ValidationErrors};
 use crate::domain::patch::Patch;
 use crate::domain::profile::Skills;
 
-/// The fields of a request's body that nobody has read yet, and what was wrong with the others.
+/// The fields of a request's body that have not been taken yet, and the errors of the others.
 pub(crate) struct Fields {
     rest: Map<String, Value>,
     known: Vec<&'static str>,
@@ -16,7 +16,7 @@ pub(crate) struct Fields {
 type Parse<T> = fn(&str) -> Result<T, Invalid>;
 
 impl Fields {
-    /// Takes a body apart.
+    /// Begins to parse a body.
     pub(crate) fn of(body: Value) -> Result<Self, ValidationErrors> {
         match body {
             Value::Object(rest) => Ok(Self { rest, known: Vec::new(), errors: ValidationErrors::default() }),
@@ -24,7 +24,7 @@ impl Fields {
         }
     }
 
-    /// A text that must be there.
+    /// A required text.
     pub(crate) fn required<T>(&mut self, name: &'static str, parse: Parse<T>) -> Option<T> {
         match self.take(name) {
             None => self.refuse(name, "is required"),
@@ -32,7 +32,7 @@ impl Fields {
         }
     }
 
-    /// A text that may be missing or null.
+    /// An optional text; null counts as missing.
     pub(crate) fn optional<T>(&mut self, name: &'static str, parse: Parse<T>) -> Option<T> {
         match self.take(name) {
             None | Some(Value::Null) => None,
@@ -46,7 +46,7 @@ impl Fields {
         self.text(name, &value, parse)
     }
 
-    /// A text that may be missing (keep), null (clear) or there (set).
+    /// A text that may be missing (keep), null (clear) or present (set).
     pub(crate) fn patch<T>(&mut self, name: &'static str, parse: Parse<T>) -> Patch<T> {
         match self.take(name) {
             None => Patch::Keep,
@@ -63,17 +63,17 @@ impl Fields {
         }
     }
 
-    /// A whole number; may be missing but not null.
+    /// An integer; may be missing but not null.
     pub(crate) fn replacing_number<T>(
         &mut self,
         name: &'static str,
         parse: fn(i64) -> Result<T, Invalid>,
     ) -> Option<T> {
         let value = self.take(name)?;
-        self.whole(name, &value, parse)
+        self.integer(name, &value, parse)
     }
 
-    /// A list that must be there.
+    /// A required list.
     pub(crate) fn list<T>(
         &mut self,
         name: &'static str,
@@ -87,7 +87,7 @@ impl Fields {
         }
     }
 
-    /// A list of skills; may be missing, and null is the empty list.
+    /// A list of skills; may be missing, and null means the empty list.
     pub(crate) fn skills(&mut self, name: &'static str) -> Option<Skills> {
         match self.take(name)? {
             Value::Null => Some(Skills::default()),
@@ -102,7 +102,7 @@ impl Fields {
         }
     }
 
-    /// A list of texts, of which each may be null; must be there, with 1 to `max` entries.
+    /// A required list of 1 to `max` texts, each of which may be null.
     pub(crate) fn parts(&mut self, name: &'static str, max: usize) -> Option<Vec<Option<String>>> {
         let Some(Value::Array(entries)) = self.take(name) else {
             return self.refuse(name, "must be a list of strings and nulls");
@@ -119,7 +119,7 @@ impl Fields {
         parts.or_else(|| self.refuse(name, "must hold strings and nulls only"))
     }
 
-    /// The one of several fields that is there.
+    /// The one of several fields that is present.
     pub(crate) fn exactly_one<T>(
         &mut self,
         found: impl IntoIterator<Item = Option<T>>,
@@ -128,13 +128,13 @@ impl Fields {
         let mut found = found.into_iter().flatten();
         match (found.next(), found.next()) {
             (Some(one), None) => Some(one),
-            // A field that was refused is a complaint already; a second one about the same would mislead.
+            // If a field was refused, its error is enough: an error about the number of fields could be wrong.
             _ if self.is_refused() => None,
             _ => self.refuse("body", needed),
         }
     }
 
-    /// A whole number that must be there.
+    /// A required integer.
     pub(crate) fn number<T>(
         &mut self,
         name: &'static str,
@@ -142,11 +142,11 @@ impl Fields {
     ) -> Option<T> {
         match self.take(name) {
             None => self.refuse(name, "is required"),
-            Some(value) => self.whole(name, &value, parse),
+            Some(value) => self.integer(name, &value, parse),
         }
     }
 
-    /// A whole number that may be missing or null.
+    /// An optional integer; null counts as missing.
     pub(crate) fn optional_number<T>(
         &mut self,
         name: &'static str,
@@ -154,11 +154,11 @@ impl Fields {
     ) -> Option<T> {
         match self.take(name) {
             None | Some(Value::Null) => None,
-            Some(value) => self.whole(name, &value, parse),
+            Some(value) => self.integer(name, &value, parse),
         }
     }
 
-    /// Any JSON; may be missing or null.
+    /// An optional JSON value; null counts as missing.
     pub(crate) fn value<T>(
         &mut self,
         name: &'static str,
@@ -170,7 +170,7 @@ impl Fields {
         }
     }
 
-    /// Adds the complaint of a parse.
+    /// Adds the error of a parse.
     pub(crate) fn refuse_as<T>(&mut self, name: &str, invalid: Invalid) -> Option<T> {
         self.errors.add(name, invalid);
         None
@@ -188,18 +188,18 @@ impl Fields {
         self.errors.keep(name, parsed)
     }
 
-    /// Adds a complaint.
+    /// Adds an error.
     pub(crate) fn refuse<T>(&mut self, name: &str, message: &'static str) -> Option<T> {
         self.errors.add(name, Invalid::new(message));
         None
     }
 
-    /// Whether there is a complaint so far.
+    /// Whether there is an error so far.
     pub(crate) fn is_refused(&self) -> bool {
         !self.errors.is_empty()
     }
 
-    /// What was built from the fields, unless something was wrong with any of them or some were unknown.
+    /// The value that was built from the fields, unless there was an error or a field is unknown.
     pub(crate) fn finish<T>(mut self, built: Option<T>) -> Result<T, ValidationErrors> {
         for name in self.rest.keys() {
             let known = self.known.join(", ");
@@ -216,10 +216,10 @@ impl Fields {
         self.rest.remove(name)
     }
 
-    fn whole<T>(&mut self, name: &str, value: &Value, parse: fn(i64) -> Result<T, Invalid>) -> Option<T> {
+    fn integer<T>(&mut self, name: &str, value: &Value, parse: fn(i64) -> Result<T, Invalid>) -> Option<T> {
         match value.as_i64() {
             Some(number) => self.errors.keep(name, parse(number)),
-            None => self.refuse(name, "must be a whole number of at most 64 bits"),
+            None => self.refuse(name, "must be an integer of at most 64 bits"),
         }
     }
 

@@ -1,10 +1,10 @@
-//! Which users a list is about.
+//! The filter of a list of users.
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::role::Role;
 
-/// Of which users a list is; the default is all.
+/// Which users a list contains; the default is all users.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Filter {
     /// Only users of this role.

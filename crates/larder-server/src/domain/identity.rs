@@ -1,4 +1,4 @@
-//! What a user is called: our id, the id of another system, the user name, and the path segment that means one.
+//! What identifies a user: the id, the external id, the user name, and the path segment that names a user.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,11 +10,11 @@ use crate::domain::contact::{Email, Phone};
 use crate::domain::invalid::Invalid;
 use crate::domain::text::text_type;
 
-/// Words that are routes beside `/users/{id}` and so can be nobody's id.
+/// Words that are routes beside `/users/{id}`, so they cannot be external ids.
 const RESERVED: [&str; 6] = ["me", "lookup", "statistics", "cache", "bulk", "superadmin"];
 const CANONICAL_UUID_BYTES: usize = 36;
 
-/// Our own id of a user: a UUIDv7, so that ids sort by time of creation.
+/// The id of a user: a UUIDv7, so that ids sort by time of creation.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
 )]
@@ -22,21 +22,21 @@ const CANONICAL_UUID_BYTES: usize = 36;
 pub struct UserId(Uuid);
 
 impl UserId {
-    /// A new id, later than every one made before it in this process.
+    /// A new id, greater than every id that this process generated before.
     pub fn generate() -> Self {
         Self(Uuid::now_v7())
     }
 
-    /// Reads the hyphenated form, in either case.
+    /// Parses the hyphenated form, in upper or lower case.
     ///
     /// # Errors
-    /// Not a UUID, or not of version 7.
+    /// The text is not a UUID, or not one of version 7.
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
         let uuid = (raw.len() == CANONICAL_UUID_BYTES).then(|| Uuid::try_parse(raw).ok()).flatten();
         uuid.and_then(Self::from_uuid).ok_or_else(|| Invalid::new("is not a UUID of version 7"))
     }
 
-    /// The id in a UUID, if that is of version 7.
+    /// The id in a UUID, if the UUID is of version 7.
     pub fn from_uuid(uuid: Uuid) -> Option<Self> {
         (uuid.get_version_num() == 7).then_some(Self(uuid))
     }
@@ -68,14 +68,15 @@ text_type! {
 }
 
 impl ExternalId {
-    /// Checks; upper and lower case differ.
+    /// Checks the text; upper and lower case differ.
     ///
     /// # Errors
-    /// Other characters, a length out of bounds, a UUID (it would be mistaken for ours), or a reserved word.
+    /// The text has other characters or a length out of bounds, is a UUID (it would be mistaken for a user's id), or is
+    /// a reserved word.
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
         let shaped = (1..=64).contains(&raw.len())
             && raw.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
-            // `.` and `..` would not survive in a URL.
+            // A URL normalises the segments `.` and `..` away.
             && raw.bytes().any(|byte| byte.is_ascii_alphanumeric());
         if !shaped {
             return Err(Invalid::new("must be 1 to 64 letters, digits, dots, underscores or dashes"));
@@ -98,10 +99,10 @@ text_type! {
 }
 
 impl Username {
-    /// Lower-cases and checks.
+    /// Converts to lower case and checks.
     ///
     /// # Errors
-    /// Other characters or a length out of bounds.
+    /// The text has other characters, or its length is out of bounds.
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
         let shaped = (3..=32).contains(&raw.len())
             && raw.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
@@ -116,12 +117,12 @@ impl Username {
     }
 }
 
-/// The user that a path segment means.
+/// The user that a path segment names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UserRef {
-    /// Whoever asks.
+    /// The caller.
     Me,
-    /// By our id.
+    /// By the id of this service.
     Id(UserId),
     /// By the id of another system.
     External(ExternalId),
@@ -146,9 +147,9 @@ impl FromStr for UserRef {
 /// Anything that names exactly one user.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Identifier {
-    /// By our id.
+    /// By the id of this service.
     Id(UserId),
-    /// By what another system calls the user.
+    /// By the id of another system.
     External(ExternalId),
     /// By e-mail address.
     Email(Email),
@@ -175,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn external_ids_can_be_nothing_else() {
+    fn external_ids_cannot_be_mistaken_for_anything_else() {
         for good in ["5779356081", "123", "a", "A.b_c-D", &"x".repeat(64)] {
             assert_eq!(ExternalId::parse(good).unwrap().as_str(), good);
         }
@@ -217,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_segment_means_one_user() {
+    fn a_path_segment_names_one_user() {
         assert_eq!("me".parse::<UserRef>().unwrap(), UserRef::Me);
         assert_eq!(V7.parse::<UserRef>().unwrap(), UserRef::Id(UserId::parse(V7).unwrap()));
         assert!(matches!("123".parse::<UserRef>().unwrap(), UserRef::External(_)));

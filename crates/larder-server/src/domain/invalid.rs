@@ -1,4 +1,4 @@
-//! What is wrong with an input: one message for a value, and all of them for a request.
+//! Errors of an input: one message per value, and all messages of a request.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -6,11 +6,11 @@ use std::fmt;
 
 use serde::Serialize;
 
-/// More wrong fields than this are not listed: a hostile body must not grow the answer.
+/// The greatest number of fields in one answer, so that a hostile body cannot make the answer large.
 const LISTED_FIELDS: usize = 50;
 const NAME_CHARS: usize = 64;
 
-/// Why a value was refused: what was wrong and what is allowed, never the value itself.
+/// Why a value was refused: what is wrong and what is allowed, never the value itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invalid(Cow<'static, str>);
 
@@ -54,12 +54,12 @@ impl ValidationErrors {
         }
     }
 
-    /// The value of a parse, or its error kept under `field`.
+    /// The parsed value; if parsing failed, its error is added under `field`.
     pub fn keep<T>(&mut self, field: &str, parsed: Result<T, Invalid>) -> Option<T> {
         parsed.map_err(|invalid| self.add(field, invalid)).ok()
     }
 
-    /// Whether nothing was refused.
+    /// Whether no field was refused.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -1,4 +1,4 @@
-//! The leaderboard: which part of it, its rows, and where one user stands.
+//! The leaderboard: its query, its rows, and the rank of one user.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,26 +9,26 @@ use crate::domain::profile::AvatarUrl;
 use crate::domain::text::FullName;
 
 const DEFAULT_LIMIT: &str = "10";
-/// Deeper rows cost the database a walk over everything before them; a user's own rank does not.
+/// The deepest row of a page: the database walks over all rows before a page. A user's own rank needs no such walk.
 const MOST_ROWS: u32 = 10_000;
 
-/// A part of the leaderboard.
+/// One page of the leaderboard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LeaderboardQuery {
     /// How many rows at most.
     pub limit: Limit,
-    /// How many rows to pass over.
+    /// How many rows to skip.
     pub offset: u32,
 }
 
-/// The parameters of the leaderboard as they stand in the URL.
+/// The parameters of the leaderboard, as in the URL.
 #[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct LeaderboardParams {
     /// How many rows at most: 1 to 100, by default 10.
     #[param(pattern = "^([1-9]|[1-9][0-9]|100)$")]
     pub limit: Option<String>,
-    /// How many rows to pass over, by default 0; with the limit at most 10000.
+    /// How many rows to skip, by default 0; offset plus limit at most 10000.
     #[param(pattern = "^[0-9]{1,4}$")]
     pub offset: Option<String>,
 }
@@ -37,7 +37,7 @@ impl LeaderboardQuery {
     /// Parses the parameters.
     ///
     /// # Errors
-    /// Every parameter that is wrong.
+    /// Every invalid parameter.
     pub fn parse(params: &LeaderboardParams) -> Result<Self, ValidationErrors> {
         let mut errors = ValidationErrors::default();
         let limit = params.limit.as_deref().unwrap_or(DEFAULT_LIMIT);
@@ -53,13 +53,13 @@ fn offset(raw: &str, limit: Limit) -> Result<u32, Invalid> {
     match raw.parse::<u32>() {
         Ok(offset) if offset <= MOST_ROWS - limit.get() => Ok(offset),
         _ if digits => Err(Invalid::new(
-            "lies too deep: offset plus limit may be at most 10000; leaderboard/me tells any rank",
+            "is too large: offset plus limit may be at most 10000; leaderboard/me returns your rank",
         )),
-        _ => Err(Invalid::new("must be a whole number from 0")),
+        _ => Err(Invalid::new("must be an integer from 0")),
     }
 }
 
-/// A row of the leaderboard: what everybody may see of a user.
+/// A row of the leaderboard, with what every user may see.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[allow(missing_docs, reason = "each field is named after its type, which is documented")]
 pub struct LeaderboardRow {
@@ -72,7 +72,7 @@ pub struct LeaderboardRow {
     pub points: i64,
 }
 
-/// Where a user stands.
+/// A user's rank and points.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Standing {
     /// The user.
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_bounded_and_errors_named() {
+    fn pages_are_bounded_and_errors_are_named() {
         let first = LeaderboardQuery::parse(&LeaderboardParams::default()).unwrap();
         assert_eq!((first.limit.get(), first.offset), (10, 0));
         assert_eq!(parse("100", "9900").unwrap().offset, 9900);

@@ -1,4 +1,4 @@
-//! Parsed values: whoever holds one need not check it again. No I/O.
+//! Parsed values: a value of such a type is valid, so code that has one need not check it again. No I/O.
 
 pub mod achievement;
 pub mod api_key;

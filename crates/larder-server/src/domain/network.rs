@@ -1,11 +1,11 @@
-//! Networks in CIDR notation, and which address a request came from when proxies stand in between.
+//! Networks in CIDR notation, and the address from which a request came if it passed proxies.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 use crate::domain::invalid::Invalid;
 
-/// An address block such as `10.0.0.0/8` or `fd00::/8`; without a length it is one address.
+/// A network such as `10.0.0.0/8` or `fd00::/8`; without a length it is one address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Network {
     base: u128,
@@ -31,13 +31,14 @@ impl FromStr for Network {
             return Err(invalid());
         }
         let mask = u128::MAX.checked_shl(own_bits - length).unwrap_or(0);
-        // IPv4 lies in the last 32 bits of ::ffff:0:0/96; only all of IPv6 has a mask of nothing.
+        // IPv4 addresses are the last 32 bits of ::ffff:0:0/96, so an IPv4 mask covers the 96 bits before them. Only
+        // the mask of `::/0` is 0.
         let mask = if own_bits == 32 { mask | !u128::from(u32::MAX) } else { mask };
         Ok(Self { base: bits(address) & mask, mask })
     }
 }
 
-/// An address as IPv6 has it, so that `::ffff:192.0.2.1` and `192.0.2.1` are one.
+/// An address as IPv6, so that `::ffff:192.0.2.1` and `192.0.2.1` are equal.
 fn bits(address: IpAddr) -> u128 {
     match address {
         IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
@@ -45,7 +46,8 @@ fn bits(address: IpAddr) -> u128 {
     }
 }
 
-/// In which header the proxies say whom they speak for. One only: the other could be the client's own invention.
+/// The header in which proxies name the client. Only one header is read: a proxy passes the other one on as the client
+/// sent it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ForwardedHeader {
     /// `X-Forwarded-For`.
@@ -77,25 +79,25 @@ impl FromStr for ForwardedHeader {
     }
 }
 
-/// The proxies that are believed, and where they write.
+/// The proxies that are trusted, and the header that they write.
 #[derive(Debug, Clone, Default)]
 pub struct TrustedProxies {
-    /// Default none: the peer's address counts, whatever a header says.
+    /// Default: none. Without one, the peer's address counts, whatever a header says.
     pub networks: Vec<Network>,
-    /// Default `X-Forwarded-For`.
+    /// Default: `X-Forwarded-For`.
     pub header: ForwardedHeader,
 }
 
 impl TrustedProxies {
-    /// Whom a request came from: the last address that no trusted proxy has. `values` are those of
-    /// [`TrustedProxies::header`], in order; each proxy appends its own peer.
+    /// The address from which a request came: the last one that belongs to no trusted proxy. `values` are the values of
+    /// [`TrustedProxies::header`], in order; each proxy appends the address of its own peer.
     pub fn client<'a>(&self, peer: IpAddr, values: impl DoubleEndedIterator<Item = &'a str>) -> IpAddr {
         let mut client = peer.to_canonical();
         for hop in values.rev().flat_map(|value| value.rsplit(',')) {
             if !self.is_trusted(client) {
                 break;
             }
-            // A proxy that hides its peer, or a hop that is no address: nobody before it can be told.
+            // The proxy hides its peer, or the hop is no address: earlier hops cannot be trusted.
             let Some(address) = self.address(hop) else { break };
             client = address.to_canonical();
         }
@@ -136,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_holds_its_addresses_and_no_other() {
+    fn a_network_contains_its_addresses_and_no_other() {
         for (network, inside, outside) in [
             ("10.0.0.0/8", "10.255.0.1", "11.0.0.1"),
             ("192.0.2.7", "192.0.2.7", "192.0.2.8"),
@@ -154,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_trusted_proxies_wrote_is_believed() {
+    fn only_trusted_proxies_are_believed() {
         let none = TrustedProxies::default();
         assert_eq!(none.client(ip("192.0.2.1"), ["203.0.113.9"].into_iter()), ip("192.0.2.1"));
         let ours = proxies(&["10.0.0.0/8"], ForwardedHeader::XForwardedFor);
@@ -162,7 +164,7 @@ mod tests {
             ("192.0.2.1", vec!["203.0.113.9"], "192.0.2.1"),
             ("10.0.0.1", vec!["203.0.113.9"], "203.0.113.9"),
             ("::ffff:10.0.0.1", vec!["203.0.113.9:4711"], "203.0.113.9"),
-            // The client wrote the first, our proxy the last.
+            // The client wrote the first address, the trusted proxy the last one.
             ("10.0.0.1", vec!["198.51.100.1, 203.0.113.9"], "203.0.113.9"),
             ("10.0.0.1", vec!["198.51.100.1", "203.0.113.9, 10.0.0.2"], "203.0.113.9"),
             ("10.0.0.1", vec!["[2001:db8::1]:443"], "2001:db8::1"),

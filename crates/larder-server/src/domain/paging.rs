@@ -1,4 +1,4 @@
-//! Which part of the list of users: a page or what follows a cursor, and of which users.
+//! The query of a list of users: filter, sort, search, and a page by number or after a cursor.
 
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
@@ -12,22 +12,22 @@ use crate::domain::sort::{Sort, SortBy};
 
 const MAX_LIMIT: u32 = 100;
 const DEFAULT_LIMIT: u32 = 25;
-/// Deeper pages cost the database a walk over everything before them; a cursor does not.
+/// The deepest row of a page by number: the database walks over all rows before the page. A cursor needs no such walk.
 const MAX_PAGED_ROWS: u64 = 10_000;
 
-/// How many users one answer holds: 1 to 100, by default 25.
+/// How many items one answer has at most: 1 to 100, by default 25.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Limit(u32);
 
 impl Limit {
-    /// Reads a number.
+    /// Parses a number.
     ///
     /// # Errors
-    /// Not a whole number of 1 to 100.
+    /// The text is not an integer from 1 to 100.
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
         match raw.parse() {
             Ok(limit @ 1..=MAX_LIMIT) => Ok(Self(limit)),
-            _ => Err(Invalid::new("must be a whole number of 1 to 100")),
+            _ => Err(Invalid::new("must be an integer from 1 to 100")),
         }
     }
 
@@ -50,20 +50,20 @@ impl Default for Limit {
 pub struct Page(u32);
 
 impl Page {
-    /// Reads a number.
+    /// Parses a number.
     ///
     /// # Errors
-    /// Not a whole number from 1, or a page that lies beyond the first 10,000 users.
+    /// The text is not an integer from 1, or the page is beyond the first 10,000 users.
     pub fn parse(raw: &str, limit: Limit) -> Result<Self, Invalid> {
         let deep = || {
-            Invalid::new("lies too deep: page times limit may be at most 10000; follow next_cursor instead")
+            Invalid::new("is too large: page times limit may be at most 10000; follow next_cursor instead")
         };
         let digits = !raw.is_empty() && raw.bytes().all(|byte| byte.is_ascii_digit());
         match raw.parse::<u32>() {
             Ok(page) if page > 0 && u64::from(page) * u64::from(limit.0) <= MAX_PAGED_ROWS => Ok(Self(page)),
             Ok(page) if page > 0 => Err(deep()),
             Err(_) if digits => Err(deep()),
-            _ => Err(Invalid::new("must be a whole number from 1")),
+            _ => Err(Invalid::new("must be an integer from 1")),
         }
     }
 
@@ -79,62 +79,64 @@ impl Default for Page {
     }
 }
 
-/// Where a part of the list begins.
+/// Where a page begins.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Position {
-    /// On a page.
+    /// At the page with this number.
     Page(Page),
     /// After a cursor.
     Cursor(Cursor),
 }
 
-/// A part of a list of users.
+/// One page of a list of users.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ListQuery {
-    /// For readers of this role: what they may not see neither appears, nor counts, nor is searched.
+    /// The role of the readers. Users and fields that this role may not see are neither listed, nor counted, nor
+    /// searched.
     pub audience: Role,
-    /// How many at most.
+    /// How many users at most.
     pub limit: Limit,
-    /// From where.
+    /// Where the page begins.
     pub position: Position,
-    /// Of which users.
+    /// Which users the list contains.
     pub filter: Filter,
-    /// In which order.
+    /// The order of the users.
     pub sort: Sort,
-    /// Only users who are found by this, newest first.
+    /// Only users that this term finds, newest first.
     pub search: Option<SearchTerm>,
 }
 
-/// The parameters of a list as they stand in the URL.
+/// The parameters of a list, as in the URL.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ListParams {
     /// How many users at most, from 1 to 100. Default: 25.
     #[param(pattern = "^[0-9]+$")]
     pub limit: Option<String>,
-    /// The number of a page, from 1, with page times limit at most 10,000; not together with `cursor`. Default: 1.
+    /// The number of the page, from 1, with page times limit at most 10,000; not together with `cursor`. Default: 1.
     #[param(pattern = "^[0-9]+$")]
     pub page: Option<String>,
-    /// `next_cursor` of the part before, with the same role, status, sort and search.
+    /// The `next_cursor` of the previous page, with the same role, status, sort and search.
     pub cursor: Option<String>,
     /// Only users of this role.
     #[param(pattern = "^(user|admin|superadmin)$")]
     pub role: Option<String>,
-    /// Only `active` or only `inactive` users; inactive ones are shown to admins.
+    /// Only `active` or only `inactive` users; only admins see inactive ones.
     #[param(pattern = "^(active|inactive)$")]
     pub status: Option<String>,
-    /// `created_at`, `username`, `points` or `email`, with a `-` before it to turn it round. Default: `-created_at`. By e-mail
-    /// address only where the caller sees that of everybody listed.
+    /// `created_at`, `username`, `points` or `email`; a `-` before it reverses the order. Default: `-created_at`.
+    /// `email` is allowed only if the caller may see the address of every listed user.
     #[param(pattern = "^-?(created_at|username|points|email)$")]
     pub sort: Option<String>,
-    /// Only users with this anywhere in their name, user name or (where the caller sees it) e-mail address; with fewer than
-    /// three characters, only those whose user name or e-mail address begins with it. Newest first, and without a total.
+    /// Only users with this text anywhere in their name, user name or (if the caller may see it) e-mail address. With
+    /// fewer than three characters: only users whose user name or e-mail address begins with it. Newest first, and
+    /// without a total.
     #[param(max_length = 100)]
     pub search: Option<String>,
 }
 
 impl ListQuery {
-    /// The first page of everybody, newest first, for readers of a role.
+    /// The first page of all users, newest first, for readers of a role.
     pub fn first(audience: Role) -> Self {
         let filter = Filter { role: None, is_active: (audience == Role::User).then_some(true) };
         let (limit, position) = (Limit::default(), Position::default());
@@ -144,7 +146,7 @@ impl ListQuery {
     /// Parses the parameters of a list for readers of a role.
     ///
     /// # Errors
-    /// Every parameter that is wrong, or asks for what these readers may not see.
+    /// Every parameter that is invalid, or that asks for what these readers may not see.
     pub fn parse(params: &ListParams, audience: Role) -> Result<Self, ValidationErrors> {
         let mut errors = ValidationErrors::default();
         let limit = params.limit.as_deref().and_then(|raw| errors.keep("limit", Limit::parse(raw)));
@@ -171,7 +173,7 @@ impl ListQuery {
                     .add("page", Invalid::new("cannot go together with search; follow next_cursor instead"));
                 None
             }
-            // Of a list that is refused anyway, nobody knows where its cursor belongs.
+            // If another parameter is wrong, the list's scope is unknown, so the cursor cannot be checked.
             (_, Some(_)) if !errors.is_empty() => None,
             (_, Some(raw)) => errors.keep("cursor", Cursor::parse(raw, scope)).map(Position::Cursor),
             (Some(raw), _) => errors.keep("page", Page::parse(raw, limit)).map(Position::Page),
@@ -183,7 +185,7 @@ impl ListQuery {
         Ok(Self { audience, limit, position: position.unwrap_or_default(), filter, sort, search })
     }
 
-    /// What its cursors are good for.
+    /// The lists for which this list's cursors are valid.
     pub fn scope(&self) -> Scope {
         Scope::new(self.filter, self.sort, self.search.as_ref())
     }
@@ -206,7 +208,8 @@ fn status(raw: &str, audience: Role) -> Result<bool, Invalid> {
     }
 }
 
-/// An order by addresses tells of them, and its cursors hold one.
+/// An order by address discloses the addresses, and its cursors hold one. So it is allowed only if the readers see
+/// them.
 fn sort(raw: &str, filter: Filter, audience: Role) -> Result<Sort, Invalid> {
     let sort: Sort = raw.parse()?;
     let is_shown = match audience {

@@ -1,4 +1,4 @@
-//! Limits, pages and cursors: what is taken and what is refused.
+//! Limits, pages and cursors: which are accepted and which are refused.
 
 use super::*;
 
@@ -30,7 +30,7 @@ fn pages_end_at_ten_thousand_rows() {
 }
 
 #[test]
-fn a_list_query_names_everything_wrong() {
+fn a_list_query_names_every_wrong_parameter() {
     for role in [Role::User, Role::Admin, Role::Superadmin] {
         assert_eq!(ListQuery::parse(&ListParams::default(), role).unwrap(), ListQuery::first(role));
     }
@@ -49,7 +49,7 @@ fn a_list_query_names_everything_wrong() {
 }
 
 #[test]
-fn nobody_asks_for_what_they_may_not_see() {
+fn a_list_query_is_limited_to_what_its_readers_may_see() {
     let parse = |role: Option<&str>, status: Option<&str>, sort: Option<&str>, audience| {
         let own = |text: Option<&str>| text.map(str::to_owned);
         let params =
@@ -76,7 +76,7 @@ fn nobody_asks_for_what_they_may_not_see() {
 }
 
 #[test]
-fn searches_have_an_order_of_their_own() {
+fn a_search_has_one_order_and_only_its_first_page_by_number() {
     let search = |page: Option<&str>, sort: Option<&str>| {
         let own = |text: Option<&str>| text.map(str::to_owned);
         let params = ListParams {

@@ -1,4 +1,4 @@
-//! A password on its way from a request to the hash.
+//! A password between a request and its hash.
 
 use std::fmt;
 
@@ -23,10 +23,10 @@ impl Password {
         }
     }
 
-    /// A password to compare with a hash: any text up to the length that a password can have.
+    /// A password to compare with a hash: any text up to the greatest length of a password.
     ///
     /// # Errors
-    /// More than 256 characters, so that nobody makes us hash a novel.
+    /// The text has more than 256 characters: the bound limits the cost of a hash.
     pub fn attempt(raw: &str) -> Result<Self, Invalid> {
         if raw.chars().count() <= *CHARS.end() {
             Ok(Self(raw.to_owned()))

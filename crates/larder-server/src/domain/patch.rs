@@ -1,28 +1,28 @@
-//! A change of a user: for every field keep, clear or set.
+//! A change of a user: each field is kept, cleared or set.
 
 use crate::domain::text::Text;
 use crate::domain::user::{NewUser, User};
 use crate::domain::user_columns::{SetBy, with_user_columns};
 use crate::domain::{contact, identity, profile, role, text};
 
-/// What happens to one field that may be empty.
+/// The change of one field that may be empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Patch<T> {
-    /// Stays as it is.
+    /// The field stays as it is.
     #[default]
     Keep,
-    /// Becomes empty.
+    /// The field becomes empty.
     Clear,
-    /// Becomes this.
+    /// The field gets this value.
     Set(T),
 }
 
 /// A field that a change may set.
 pub trait Column {
-    /// What may happen to it; the default keeps it.
+    /// The type of its change; the default keeps the field.
     type Change: Default;
 
-    /// Makes the change.
+    /// Applies the change.
     fn apply(&mut self, change: &Self::Change);
 }
 
@@ -63,7 +63,7 @@ macro_rules! user_patch {
         $name:ident: $type:ty, $set_by:ident
         $(, needed $needed:ident)? $(, shown $shown:ident)? $(, behind $behind:ident)? $(, initially $initial:expr)?;
     )+) => {
-        /// A change of a user. `None` and [`Patch::Keep`] leave a field alone; the default changes nothing.
+        /// A change of a user. `None` and [`Patch::Keep`] keep a field; the default changes nothing.
         #[derive(Debug, Clone, Default, PartialEq, Eq)]
         #[allow(missing_docs, reason = "each field is named after its type, which is documented")]
         pub struct UserPatch {
@@ -71,21 +71,21 @@ macro_rules! user_patch {
         }
 
         impl UserPatch {
-            /// Each field in this change with who may set it, also one that has its new value already.
+            /// Each field in this change, and who may set it. A field that has its new value already is included.
             fn changes(&self) -> impl Iterator<Item = (&'static str, SetBy)> {
                 let kept = Self::default();
                 let fields = [$((stringify!($name), SetBy::$set_by, self.$name != kept.$name)),+];
                 fields.into_iter().filter(|(_, _, is_set)| *is_set).map(|(name, set_by, _)| (name, set_by))
             }
 
-            /// The user after this change; its times and version are the database's business.
+            /// The user after this change; the database sets its times and version.
             pub(crate) fn applied(&self, before: &User) -> User {
                 let mut user = before.clone();
                 $(user.$name.apply(&self.$name);)+
                 user
             }
 
-            /// The new user of which this says everything; `None` without what a user needs.
+            /// The new user that this change describes; `None` if a required field is missing.
             pub(crate) fn new_user(&self) -> Option<NewUser> {
                 let mut user = NewUser::new($($(self.$needed.clone()?,)?)+);
                 $(user.$name.apply(&self.$name);)+
@@ -98,12 +98,12 @@ macro_rules! user_patch {
 with_user_columns!(user_patch);
 
 impl UserPatch {
-    /// A change of nothing but whether the user is active.
+    /// A change of nothing but the user's status.
     pub fn active(is_active: bool) -> Self {
         Self { is_active: Some(is_active), ..Self::default() }
     }
 
-    /// The fields in this change, also those that have their new value already.
+    /// The fields in this change, including those that have their new value already.
     pub(crate) fn fields(&self) -> Vec<&'static str> {
         self.changes().map(|(name, _)| name).collect()
     }

@@ -1,4 +1,4 @@
-//! Permissions: words that let a user do what is otherwise for admins.
+//! Permissions: names that allow a user what otherwise only admins may do.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,15 +7,15 @@ use crate::domain::text::text_type;
 use crate::domain::timestamp::Timestamp;
 
 text_type! {
-    /// A permission: 1 to 64 of `a-z 0-9 . _ -`. Any may be granted; those of [`Right`] the service itself honours.
+    /// A permission: 1 to 64 of `a-z 0-9 . _ -`. Any name may be granted; the service itself checks those of [`Right`].
     Permission
 }
 
 impl Permission {
-    /// Checks.
+    /// Checks the text.
     ///
     /// # Errors
-    /// Other characters or a length out of bounds.
+    /// The text has other characters, or its length is out of bounds.
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
         slug(raw).map(Self)
     }
@@ -30,12 +30,12 @@ pub(crate) fn slug(raw: &str) -> Result<String, Invalid> {
     }
 }
 
-/// What the service itself asks a permission for.
+/// A right for which the service itself checks a permission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Right {
-    /// `points.write`: books points of everybody but oneself.
+    /// `points.write`: books points for all users but oneself.
     WritePoints,
-    /// `achievements.award`: awards achievements to everybody but oneself.
+    /// `achievements.award`: awards achievements to all users but oneself.
     AwardAchievements,
     /// `statistics.read`: reads the statistics over all users.
     ReadStatistics,
@@ -44,11 +44,11 @@ pub enum Right {
 }
 
 impl Right {
-    /// All of them.
+    /// All rights.
     pub const ALL: [Self; 4] =
         [Self::WritePoints, Self::AwardAchievements, Self::ReadStatistics, Self::ReadAudit];
 
-    /// The permission that gives it.
+    /// The permission that gives the right.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::WritePoints => "points.write",
@@ -59,12 +59,12 @@ impl Right {
     }
 }
 
-/// The rights that somebody's permissions give.
+/// The rights that a user's permissions give.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Rights([bool; Right::ALL.len()]);
 
 impl Rights {
-    /// Those of these permissions; words of others give none.
+    /// The rights that these permissions give; permissions of other applications give none.
     pub fn of(permissions: &[Permission]) -> Self {
         Self(
             Right::ALL
@@ -72,7 +72,7 @@ impl Rights {
         )
     }
 
-    /// Whether this one is among them.
+    /// Whether `right` is among them.
     pub fn hold(self, right: Right) -> bool {
         Right::ALL.iter().zip(self.0).any(|(each, held)| held && *each == right)
     }
@@ -83,9 +83,9 @@ impl Rights {
 pub struct Grant {
     /// The permission.
     pub permission: Permission,
-    /// The id of who granted it; `null` when other software did.
+    /// The id of the user who granted it; `null` if another program did.
     pub granted_by: Option<String>,
-    /// When.
+    /// When it was granted.
     pub granted_at: Timestamp,
 }
 

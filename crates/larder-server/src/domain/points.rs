@@ -1,4 +1,4 @@
-//! Points: what is booked, under which key, and the ledger that keeps it.
+//! Points: bookings, their idempotency keys, and the ledger that stores them.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -11,23 +11,23 @@ use crate::domain::paging::Limit;
 use crate::domain::text::{Line, text_type};
 use crate::domain::timestamp::Timestamp;
 
-/// The most points that one user can have, 2^40 - 1: as many as the counts behind ranks can hold.
+/// The most points that one user can have, 2^40 - 1: the greatest number that the counts behind ranks can hold.
 pub const MOST_POINTS: i64 = (1 << 40) - 1;
 
 const MOST_POINTS_EACH_WAY: u64 = MOST_POINTS.unsigned_abs();
 
-/// Why points were booked, at most 200 characters.
+/// The reason of a booking, at most 200 characters.
 pub type Reason = Line<200>;
 
-/// Points to book: not 0; negative ones are taken away.
+/// The points of a booking: not 0; a negative number takes points away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Amount(i64);
 
 impl Amount {
-    /// Checks.
+    /// Checks the number.
     ///
     /// # Errors
-    /// 0, or farther from it than [`MOST_POINTS`].
+    /// `points` is 0, or its absolute value is greater than [`MOST_POINTS`].
     pub fn new(points: i64) -> Result<Self, Invalid> {
         match points.unsigned_abs() {
             0 => Err(Invalid::new("must not be 0")),
@@ -43,15 +43,16 @@ impl Amount {
 }
 
 text_type! {
-    /// Names one booking for good, so that it can be sent again: 1 to 100 of `A-Z a-z 0-9 . _ : -`.
+    /// The key that identifies one booking for ever, so that a client can repeat the request: 1 to 100 of `A-Z a-z 0-9
+    /// . _ : -`.
     IdempotencyKey
 }
 
 impl IdempotencyKey {
-    /// Checks; upper and lower case differ.
+    /// Checks the text; upper and lower case differ.
     ///
     /// # Errors
-    /// Other characters, a length out of bounds, or the beginning that the service's own keys have.
+    /// The text has other characters or a length out of bounds, or it begins like the service's own keys.
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
         let shaped = (1..=100).contains(&raw.len())
             && raw.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte));
@@ -72,20 +73,20 @@ impl IdempotencyKey {
 /// A booking to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Booking {
-    /// How many points.
+    /// The number of points.
     pub amount: Amount,
-    /// What for.
+    /// The reason.
     pub reason: Reason,
-    /// Under which name: the same booking under the same key is made once.
+    /// The idempotency key: the same booking under the same key is made once.
     pub key: IdempotencyKey,
 }
 
-/// The body of `POST users/{id}/points`; the key may stand in the header instead.
+/// The body of `POST users/{id}/points`; the header may hold the key instead.
 #[derive(Debug)]
 pub struct BookBody(pub Booking);
 
 impl BookBody {
-    /// Parses a body, and the header `Idempotency-Key` if there was one.
+    /// Parses a body, and the header `Idempotency-Key` if there is one.
     ///
     /// # Errors
     /// Every field that is wrong, missing or unknown; two different keys.
@@ -109,26 +110,26 @@ impl BookBody {
     }
 }
 
-/// A row of the ledger. It never changes.
+/// An entry of the ledger. It never changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct LedgerEntry {
-    /// Its id, a UUID of version 7.
+    /// The id, a UUID of version 7.
     pub id: Uuid,
-    /// Whose points.
+    /// The user whose points they are.
     pub user_id: UserId,
-    /// How many; negative ones were taken away.
+    /// The number of points; a negative number took points away.
     pub amount: i64,
-    /// What for.
+    /// The reason.
     pub reason: String,
-    /// The key it was booked under.
+    /// The idempotency key under which it was booked.
     pub idempotency_key: IdempotencyKey,
-    /// Who booked it; `null` when other software did.
+    /// The id of the user who booked it; `null` if another program did.
     pub actor_id: Option<String>,
-    /// When.
+    /// When it was booked.
     pub created_at: Timestamp,
 }
 
-/// Which part of a ledger.
+/// One page of a ledger.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LedgerQuery {
     /// How many entries at most.
@@ -137,14 +138,14 @@ pub struct LedgerQuery {
     pub before: Option<Uuid>,
 }
 
-/// The parameters of a ledger as they stand in the URL.
+/// The parameters of a ledger, as in the URL.
 #[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct LedgerParams {
     /// How many entries at most: 1 to 100, by default 25.
     #[param(pattern = "^([1-9]|[1-9][0-9]|100)$")]
     pub limit: Option<String>,
-    /// The `next_cursor` of the part before.
+    /// The `next_cursor` of the previous page.
     #[param(pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$")]
     pub cursor: Option<String>,
 }
@@ -153,7 +154,7 @@ impl LedgerQuery {
     /// Parses the parameters.
     ///
     /// # Errors
-    /// Every parameter that is wrong.
+    /// Every invalid parameter.
     pub fn parse(params: &LedgerParams) -> Result<Self, ValidationErrors> {
         let mut errors = ValidationErrors::default();
         let limit = params.limit.as_deref().and_then(|raw| errors.keep("limit", Limit::parse(raw)));
@@ -165,7 +166,7 @@ impl LedgerQuery {
     }
 }
 
-/// An entry's id has the form of a user's.
+/// An entry's id has the form of a user's id.
 fn cursor(raw: &str) -> Result<Uuid, Invalid> {
     let id = UserId::parse(raw).map(UserId::as_uuid);
     id.map_err(|_| {
@@ -185,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_booking_has_a_key_in_its_body_or_beside_it() {
+    fn a_booking_has_its_key_in_the_body_or_in_the_header() {
         let body = json!({ "amount": -7, "reason": "coffee", "idempotency_key": "a:1" });
         let BookBody(booking) = BookBody::parse(body.clone(), None).unwrap();
         assert_eq!((booking.amount.get(), booking.key.as_str()), (-7, "a:1"));

@@ -1,4 +1,4 @@
-//! The parts of a profile with a form of their own: the picture's address and the list of skills.
+//! The fields of a profile with types of their own: the picture's address and the list of skills.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,10 +15,10 @@ text_type! {
 }
 
 impl AvatarUrl {
-    /// Trims and checks. Nothing is fetched.
+    /// Trims and checks. The address is not fetched.
     ///
     /// # Errors
-    /// Another scheme, no host, too long, or a character that a URL must escape.
+    /// Another scheme, no host, a user name, too long, or a character that a URL must escape.
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
         let text = raw.trim();
         if text.len() > URL_BYTES {
@@ -41,7 +41,7 @@ impl AvatarUrl {
     }
 }
 
-/// What somebody can do: at most 50 entries of at most 64 characters.
+/// The skills of a user: at most 50 entries of at most 64 characters.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(transparent)]
 pub struct Skills(Vec<Line<64>>);
@@ -50,7 +50,7 @@ impl Skills {
     /// Trims and checks each entry.
     ///
     /// # Errors
-    /// More than 50 entries, or one that is empty, too long or holds a control character.
+    /// There are more than 50 entries, or an entry is empty, too long or holds a control character.
     pub fn parse<'a>(raw: impl IntoIterator<Item = &'a str>) -> Result<Self, Invalid> {
         let mut skills = Vec::new();
         for (index, entry) in raw.into_iter().enumerate() {

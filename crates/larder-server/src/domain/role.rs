@@ -1,4 +1,4 @@
-//! What a user may do, in three steps.
+//! The three roles of users.
 
 use std::str::FromStr;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::invalid::Invalid;
 
-/// A role. Later ones may do all that earlier ones may.
+/// A role. A later role may do everything that an earlier one may.
 #[derive(
     Debug,
     Clone,
@@ -23,17 +23,17 @@ use crate::domain::invalid::Invalid;
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Reads and changes oneself.
+    /// Reads and changes itself.
     #[default]
     User,
-    /// Manages everybody but superadmins.
+    /// Manages all users but superadmins.
     Admin,
-    /// Manages everybody.
+    /// Manages all users.
     Superadmin,
 }
 
 impl Role {
-    /// The word for it in JSON and in the database.
+    /// Its name in JSON and in the database.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::User => "user",

@@ -1,4 +1,4 @@
-//! What is searched for in names and addresses of users.
+//! The search term for names and addresses of users.
 
 use std::fmt;
 
@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 use crate::domain::invalid::Invalid;
 
 const MOST_CHARS: usize = 100;
-/// From so many characters on a term is found anywhere; a shorter one would be found in too many.
+/// From this many characters on, a term is found anywhere in a text. A shorter one would be found in too many texts.
 const CHARS_ANYWHERE: usize = 3;
 
-/// A term: 1 to 100 characters, in lower case. With one or two characters, users are found whose user name or e-mail address
-/// begins with it; from three on, users who have it anywhere in name, user name or address.
+/// A term of 1 to 100 characters, in lower case. One or two characters find users whose user name or e-mail address
+/// begins with them; three or more find users that have them anywhere in name, user name or address.
 ///
-/// `Debug` hides it: it may be somebody's name.
+/// `Debug` hides it: it may be a person's name.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SearchTerm(String);
 
@@ -21,7 +21,7 @@ impl SearchTerm {
     /// Trims, checks and lower-cases.
     ///
     /// # Errors
-    /// Empty, too long, or with a control character.
+    /// The text is empty, too long, or has a control character.
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
         let text = raw.trim().to_lowercase();
         if text.is_empty() {
@@ -43,7 +43,7 @@ impl SearchTerm {
         &self.0
     }
 
-    /// Whether it is found anywhere, and not only at the beginning.
+    /// Whether the term is found anywhere in a text, and not only at its beginning.
     pub fn is_found_anywhere(&self) -> bool {
         self.0.chars().count() >= CHARS_ANYWHERE
     }

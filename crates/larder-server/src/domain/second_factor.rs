@@ -1,30 +1,30 @@
-//! The second factor: what an authenticator shows, and the recovery codes that stand in for it.
+//! The second factor: the codes of an authenticator, and the recovery codes that replace them.
 
 use std::fmt;
 
 use crate::domain::invalid::Invalid;
 
-/// Characters of a recovery code: 16 of 32 letters are 80 random bits.
+/// The length of a recovery code: 16 of 32 letters are 80 random bits.
 const RECOVERY_CHARS: usize = 16;
 /// RFC 4648's base32, in lower case.
 const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
-/// Six digits. They can be neither printed nor serialised.
+/// A code of six digits. It can be neither printed nor serialised.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TotpCode(String);
 
 impl TotpCode {
-    /// Reads six digits; spaces, which authenticators show, do not count.
+    /// Parses six digits; spaces, which authenticators show, are ignored.
     ///
     /// # Errors
-    /// Anything else.
+    /// The text is anything else.
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
         let digits: String = raw.chars().filter(|letter| *letter != ' ').take(7).collect();
         let shaped = digits.len() == 6 && digits.bytes().all(|byte| byte.is_ascii_digit());
         shaped.then_some(Self(digits)).ok_or_else(|| Invalid::new("must be six digits"))
     }
 
-    /// The secret itself, for comparing only.
+    /// The digits, for comparing only.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -36,21 +36,21 @@ impl fmt::Debug for TotpCode {
     }
 }
 
-/// A code that is good once, in place of the authenticator. It can be neither printed nor serialised.
+/// A code that replaces the authenticator's code once. It can be neither printed nor serialised.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RecoveryCode(String);
 
 impl RecoveryCode {
-    /// A new one.
+    /// A new random code.
     pub fn random() -> Self {
         let letter = |byte: u8| char::from(LETTERS[usize::from(byte % 32)]);
         Self(rand::random::<[u8; RECOVERY_CHARS]>().into_iter().map(letter).collect())
     }
 
-    /// Reads one; case, dashes and spaces do not count.
+    /// Parses a code; case, dashes and spaces are ignored.
     ///
     /// # Errors
-    /// Anything else.
+    /// The text is anything else.
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
         let bare = raw.chars().filter(|letter| !matches!(letter, '-' | ' ')).take(RECOVERY_CHARS + 1);
         let code: String = bare.map(|letter| letter.to_ascii_lowercase()).collect();
@@ -59,12 +59,12 @@ impl RecoveryCode {
         shaped.then_some(Self(code)).ok_or_else(|| Invalid::new(expected))
     }
 
-    /// The secret itself, for hashing.
+    /// The code itself, for hashing.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// As its user writes it down: four groups of four.
+    /// The form for people: four groups of four characters.
     pub fn grouped(&self) -> String {
         let groups: Vec<_> = self.0.as_bytes().chunks(4).map(String::from_utf8_lossy).collect();
         groups.join("-")
@@ -77,12 +77,12 @@ impl fmt::Debug for RecoveryCode {
     }
 }
 
-/// What somebody shows beside the password.
+/// The proof that a user gives in addition to the password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecondFactor {
-    /// What the authenticator shows.
+    /// A code of the authenticator.
     Totp(TotpCode),
-    /// What was written down.
+    /// A recovery code.
     Recovery(RecoveryCode),
 }
 
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_are_read_as_people_write_them_and_hidden() {
+    fn codes_are_parsed_as_people_write_them_and_hidden() {
         assert_eq!(TotpCode::parse("123 456").unwrap().expose(), "123456");
         for bad in ["", "12345", "1234567", "12345a", "١٢٣٤٥٦", "-12345"] {
             assert!(TotpCode::parse(bad).is_err(), "{bad}");

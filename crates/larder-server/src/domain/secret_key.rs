@@ -1,4 +1,4 @@
-//! The key that seals second factors in the database and authenticates entries in Redis.
+//! The key that encrypts second factors in the database and authenticates entries in Redis.
 
 use std::fmt;
 
@@ -12,10 +12,10 @@ use crate::domain::invalid::Invalid;
 pub struct SecretKey([u8; 32]);
 
 impl SecretKey {
-    /// Reads base64, as `openssl rand -base64 32` prints it.
+    /// Parses base64, as `openssl rand -base64 32` prints it.
     ///
     /// # Errors
-    /// Not base64, or not 32 bytes.
+    /// The text is not base64, or not of 32 bytes.
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
         let bytes = STANDARD.decode(raw.trim()).ok().and_then(|bytes| bytes.try_into().ok());
         bytes
@@ -23,19 +23,19 @@ impl SecretKey {
             .ok_or_else(|| Invalid::new("must be 32 bytes in base64; openssl rand -base64 32 makes some"))
     }
 
-    /// The secret itself, for sealing and opening only.
+    /// The bytes, for encrypting and decrypting only.
     pub fn expose(&self) -> &[u8; 32] {
         &self.0
     }
 }
 
-/// The key that seals, and while it is being replaced another one that opens too.
+/// The key that encrypts, and another one that also decrypts while a key is being replaced.
 #[derive(Debug, Clone, Default)]
 pub struct SecretKeys {
-    /// Seals and opens. Without it second factors are stored as they are, in the database that also holds the keys that sign,
-    /// and a secret of the database authenticates the entries in Redis.
+    /// Encrypts and decrypts. Without it, second factors are stored unencrypted, in the database that also holds the
+    /// signing keys, and a secret of the database authenticates the entries in Redis.
     pub current: Option<SecretKey>,
-    /// Opens.
+    /// Decrypts.
     pub other: Option<SecretKey>,
 }
 

@@ -1,4 +1,4 @@
-//! The bodies of requests about second factors and API keys, parsed whole as those in `body.rs`.
+//! The bodies of requests about second factors and API keys. They are parsed completely, as those in `body.rs`.
 
 use serde_json::Value;
 
@@ -18,10 +18,10 @@ pub struct EnrollBody(pub Password);
 #[derive(Debug)]
 pub struct ConfirmBody(pub TotpCode);
 
-/// `DELETE auth/totp`: the password, and a code once one is needed to log in.
+/// `DELETE auth/totp`: the password, and a code if logins need one.
 #[derive(Debug)]
 pub struct RemoveTotpBody {
-    /// What to compare with the hash.
+    /// The password to compare with the hash.
     pub password: Password,
     /// `totp_code` or `recovery_code`.
     pub factor: Option<SecondFactor>,
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_new_key_reads_and_writes_unless_told_otherwise() {
+    fn a_new_key_reads_and_writes_unless_scopes_are_named() {
         let parse = |body| NewApiKeyBody::parse(body).map(|NewApiKeyBody(new)| new);
         let new = parse(json!({ "name": "ci" })).unwrap();
         assert_eq!((new.scopes, new.expires_at), (Scopes::READ_WRITE, None));

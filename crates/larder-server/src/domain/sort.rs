@@ -1,4 +1,4 @@
-//! In which order a list of users stands.
+//! The order of a list of users.
 
 use std::str::FromStr;
 
@@ -6,22 +6,22 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::invalid::Invalid;
 
-/// What users may be sorted by. Each has an index that holds any part of the list in its order.
+/// The column by which users are sorted. Each has an index, from which any page is read in order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum SortBy {
-    /// When the user was created.
+    /// The time at which the user was created.
     #[default]
     CreatedAt,
     /// The user name, by its bytes.
     Username,
     /// The points.
     Points,
-    /// The e-mail address, by its bytes; only where the reader sees the address of every user in the list.
+    /// The e-mail address, by its bytes; only if the reader may see the address of every user in the list.
     Email,
 }
 
 impl SortBy {
-    /// The word for it in a URL, and the column of the table of users.
+    /// Its name in a URL, and its column in the table of users.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::CreatedAt => "created_at",
@@ -32,18 +32,18 @@ impl SortBy {
     }
 }
 
-/// An order of users: `created_at`, `username`, `points` or `email`, with a `-` before it from the last to the first. Users
-/// who are equal in it stand by their ids, in the same direction. Default: `-created_at`, newest first.
+/// An order of users: `created_at`, `username`, `points` or `email`; a `-` before it reverses the order. Users with
+/// equal values are sorted by their ids, in the same direction. Default: `-created_at`, newest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Sort {
-    /// By what.
+    /// The column.
     pub by: SortBy,
-    /// From the last to the first.
+    /// Whether the order is from the greatest value to the least.
     pub is_descending: bool,
 }
 
 impl Sort {
-    /// The word for it in a URL.
+    /// Its text in a URL.
     pub fn as_text(self) -> String {
         format!("{}{}", if self.is_descending { "-" } else { "" }, self.by.as_str())
     }
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sorts_are_words_with_a_direction() {
+    fn sorts_are_names_with_a_direction() {
         for text in
             ["created_at", "-created_at", "username", "-username", "points", "-points", "email", "-email"]
         {

@@ -1,4 +1,4 @@
-//! Figures about all users, and about one.
+//! Statistics about all users, and about one user.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,28 +8,28 @@ use crate::domain::user::User;
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 
-/// A day in UTC. In JSON it is a date, `2026-11-21`; in compact formats its number since 1970.
+/// A day in UTC. JSON has its date, `2026-11-21`; compact formats have its number since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, utoipa::ToSchema)]
 #[schema(value_type = String, format = Date)]
 pub struct Day(i64);
 
 impl Day {
-    /// The day of a moment.
+    /// The day that contains `moment`.
     pub fn of(moment: Timestamp) -> Self {
         Self(moment.as_micros().div_euclid(MICROS_PER_DAY))
     }
 
-    /// The day that is so many days after 1970-01-01.
+    /// The day `number` days after 1970-01-01.
     pub fn from_number(number: i64) -> Self {
         Self(number)
     }
 
-    /// How many days after 1970-01-01.
+    /// The number of days after 1970-01-01.
     pub fn number(self) -> i64 {
         self.0
     }
 
-    /// So many days earlier.
+    /// The day `days` days earlier.
     #[must_use]
     pub fn before(self, days: u16) -> Self {
         Self(self.0.saturating_sub(i64::from(days)))
@@ -52,18 +52,18 @@ impl Serialize for Day {
 }
 
 impl<'de> Deserialize<'de> for Day {
-    /// Only from compact formats, such as a cached entry: nobody sends us a day.
+    /// Reads compact formats only, such as a cached entry: no request contains a day.
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         i64::deserialize(deserializer).map(Self)
     }
 }
 
-/// How many of the present users were created on a day.
+/// How many of the existing users were created on a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct SignUps {
     /// The day, in UTC.
     pub day: Day,
-    /// How many.
+    /// How many users.
     pub users: i64,
 }
 
@@ -76,94 +76,94 @@ pub struct ByRole {
     pub superadmin: i64,
 }
 
-/// How many of the present users are new, by days in UTC of which the last is not over yet.
+/// How many of the existing users are new, by days in UTC; the last day is not over yet.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct NewUsers {
-    /// Created today.
+    /// How many were created today.
     pub today: i64,
-    /// Created in the last 7 days, with today.
+    /// How many were created in the last 7 days, including today.
     pub last_7_days: i64,
-    /// Created in the last 30 days, with today.
+    /// How many were created in the last 30 days, including today.
     pub last_30_days: i64,
 }
 
 /// The points of all users.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Points {
-    /// Of all together.
+    /// The sum over all users.
     pub total: i64,
-    /// Per user; 0 when there is none.
+    /// The mean per user; 0 if there is no user.
     pub mean: f64,
 }
 
-/// Figures over all users.
+/// Statistics over all users.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct UserStatistics {
-    /// The day of the figures that depend on one, in UTC.
+    /// The day for which the new users are counted, in UTC.
     pub day: Day,
     /// How many users there are.
     pub total: i64,
     /// Of these, how many are active.
     pub active: i64,
-    /// And how many are not.
+    /// Of all users, how many are inactive.
     pub inactive: i64,
-    /// By role.
+    /// How many users have each role.
     pub by_role: ByRole,
-    /// The new ones.
+    /// How many users are new.
     pub new_users: NewUsers,
-    /// The points.
+    /// The points of all users.
     pub points: Points,
 }
 
-/// What a dashboard shows: the figures, and how they came about lately.
+/// The content of a dashboard: the statistics, the recent sign-ups and the newest users.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Dashboard {
-    /// Over all users.
+    /// The statistics over all users.
     pub statistics: UserStatistics,
-    /// For each of the last 30 days in UTC, today last; a day without any is there with 0.
+    /// The sign-ups of each of the last 30 days in UTC, today last; a day without any has 0.
     pub sign_ups: Vec<SignUps>,
-    /// The five who came last, newest first. Whole: each reader is shown what it may see.
+    /// The five newest users, newest first, with all fields: what a reader may see of them is cut out later.
     pub newest: Vec<User>,
 }
 
-/// Figures about one user, as cached: what is true of them at a moment is computed when they are shown.
+/// Statistics about one user, as cached. Values that depend on the present time are computed for each answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PersonalStats {
     /// The user.
     pub id: UserId,
     /// When it was created.
     pub member_since: Timestamp,
-    /// When its row changed last.
+    /// When its row last changed.
     pub updated_at: Timestamp,
     /// Its points.
     pub points: i64,
-    /// When it opened its latest session that is remembered; sessions are for some time after they expired.
+    /// When it opened its latest session that is still stored; expired sessions stay stored for some time.
     pub last_login_at: Option<Timestamp>,
-    /// When it set its password; `None` without one.
+    /// When it set its password; `None` without a password.
     pub password_changed_at: Option<Timestamp>,
-    /// When each of its sessions expires that nobody has ended.
+    /// When each of its sessions expires that has not been ended.
     pub session_ends: Vec<Timestamp>,
 }
 
-/// How many of these sessions have not expired yet.
+/// How many sessions with these ends are live at `now`.
 pub fn live_sessions(session_ends: &[Timestamp], now: Timestamp) -> usize {
     session_ends.iter().filter(|end| **end > now).count()
 }
 
-/// A user as only superadmins see it, as cached: with how it logs in, but nothing to log in with.
+/// A user as superadmins see it, as cached: with its login methods, but without any secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountOverview {
     /// The user.
     pub user: User,
     /// Whether it can log in with a password.
     pub has_password: bool,
-    /// When that was set.
+    /// When the password was set.
     pub password_changed_at: Option<Timestamp>,
-    /// How often its tokens were made void, from 1 on; 0 without a password.
+    /// How often the user's tokens were made invalid, counted from 1; 0 without a password.
     pub epoch: i64,
-    /// When it opened its latest session that is remembered.
+    /// When it opened its latest session that is still stored.
     pub last_login_at: Option<Timestamp>,
-    /// When each of its sessions expires that nobody has ended.
+    /// When each of its sessions expires that has not been ended.
     pub session_ends: Vec<Timestamp>,
 }
 
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn sessions_that_expired_are_not_live() {
+    fn expired_sessions_are_not_live() {
         let at = |micros| Timestamp::from_micros(micros);
         assert_eq!(live_sessions(&[at(1), at(2), at(3)], at(2)), 1);
     }

@@ -1,4 +1,4 @@
-//! Plain text of people: trimmed, bounded, free of control characters.
+//! Plain text that people write: trimmed, bounded, and free of control characters.
 
 use std::fmt;
 
@@ -8,26 +8,26 @@ use utoipa::openapi::schema::{Object, ObjectBuilder, Ref, Schema, Type};
 
 use crate::domain::invalid::Invalid;
 
-/// Text with rules of its own: what a column of text holds.
+/// A text with rules of its own: the value of a text column.
 pub trait Text: Sized {
     /// Trims and checks.
     ///
     /// # Errors
-    /// What breaks a rule, named.
+    /// The rule that the text breaks is named.
     fn parse(raw: &str) -> Result<Self, Invalid>;
     /// The text.
     fn as_str(&self) -> &str;
     /// A text that was parsed before it was stored.
     fn stored(text: String) -> Self;
-    /// Its schema in the body of a request: a component's name, or the bounds.
+    /// Its schema in the body of a request: a reference to a component, or the bounds.
     fn schema() -> RefOr<Schema>;
 }
 
-/// Defines a newtype over `String` that only its own `parse` can make from a request; with `@bare`, which is no [`Text`],
-/// its own `new`.
+/// Defines a newtype over `String`. A value from a request is made only by the type's own `parse`; with `@bare`, by its
+/// own `new`, and the type is no [`Text`].
 ///
-/// `Debug` hides the text, because it is personal data and ends in logs. `Deserialize` trusts its source: it is
-/// there for what larder wrote itself (cached entries), never for the body of a request.
+/// `Debug` hides the text, because it is personal data and could reach logs. `Deserialize` trusts its source: it is for
+/// what larder itself wrote (cached entries), never for the body of a request.
 macro_rules! text_type {
     (@bare $(#[$doc:meta])* $name:ident) => {
         #[derive(
@@ -62,7 +62,7 @@ macro_rules! text_type {
 }
 pub(crate) use text_type;
 
-/// Makes a type that parses itself a [`Text`].
+/// Implements [`Text`] for a type that has the functions already.
 macro_rules! text {
     ([$($generic:tt)*] $name:ty, $schema:expr) => {
         impl<$($generic)*> $crate::domain::text::Text for $name {
@@ -91,13 +91,13 @@ text!([const MAX: usize] Prose<MAX>, string_of(MAX));
 
 /// A full name, at most 200 characters.
 pub type FullName = Line<200>;
-/// What somebody works as, at most 200 characters.
+/// A user's occupation, at most 200 characters.
 pub type Occupation = Line<200>;
-/// Where somebody is, at most 200 characters.
+/// A user's location, at most 200 characters.
 pub type Location = Line<200>;
-/// What somebody says about themselves, at most 2,000 characters.
+/// A user's description of itself, at most 2,000 characters.
 pub type Bio = Prose<2000>;
-/// What somebody has done so far, at most 4,000 characters.
+/// A user's experience, at most 4,000 characters.
 pub type Experience = Prose<4000>;
 
 /// One line of text of 1 to `MAX` characters.
@@ -114,7 +114,7 @@ impl<const MAX: usize> Line<MAX> {
     /// Trims and checks.
     ///
     /// # Errors
-    /// Empty, too long, or with a control character.
+    /// The text is empty, too long, or has a control character.
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
         bounded(raw, MAX, |_| false).map(Self)
     }
@@ -133,7 +133,7 @@ impl<const MAX: usize> Prose<MAX> {
     /// Trims and checks; a carriage return before a line feed is dropped.
     ///
     /// # Errors
-    /// Empty, too long, or with a control character other than a line feed or a tab.
+    /// The text is empty, too long, or has a control character other than a line feed or a tab.
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
         bounded(&raw.replace("\r\n", "\n"), MAX, |c| c == '\n' || c == '\t').map(Self)
     }
@@ -160,7 +160,7 @@ impl<const MAX: usize> fmt::Debug for Prose<MAX> {
     }
 }
 
-/// The component of the OpenAPI document that describes a type.
+/// A reference to the OpenAPI component that describes a type.
 pub(crate) fn component<T: utoipa::ToSchema>() -> Ref {
     Ref::from_schema_name(T::name())
 }
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn prose_may_break_lines_but_hide_nothing() {
+    fn prose_may_have_line_breaks_but_no_other_control_character() {
         assert_eq!(Bio::parse("a\r\n\tb\n").unwrap().as_str(), "a\n\tb");
         for bad in ["a\0b", "a\rb", "a\u{1b}[0m", &"x".repeat(2001)] {
             assert!(Bio::parse(bad).is_err(), "{bad:?}");

@@ -1,4 +1,4 @@
-//! A moment, to the microsecond, as the database keeps it and as JSON shows it.
+//! An instant, to the microsecond, as the database stores it and as JSON shows it.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -7,33 +7,33 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::domain::invalid::Invalid;
 
-/// The first moment of the year 1: RFC 3339 has no earlier century to offer.
+/// The beginning of the year 1. RFC 3339 has four digits and no sign for a year, so it can show no negative one.
 const FIRST_MICROS: i64 = -62_135_596_800_000_000;
-/// The last midnight that the calendar library shows in every time zone: 9999-12-30.
+/// The last midnight that the calendar library can show in every time zone: 9999-12-30.
 const LAST_MICROS: i64 = 253_402_128_000_000_000;
 
-/// Microseconds since 1970-01-01 UTC. In JSON it is RFC 3339; in compact formats the number.
+/// Microseconds since 1970-01-01 UTC. JSON has it as RFC 3339; compact formats have the number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, utoipa::ToSchema)]
 #[schema(value_type = String, format = DateTime)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// This moment by the system's clock.
+    /// The present instant of the system's clock.
     pub fn now() -> Self {
         Self(jiff::Timestamp::now().as_microsecond())
     }
 
-    /// Reads RFC 3339.
+    /// Parses RFC 3339.
     ///
     /// # Errors
-    /// Anything else.
+    /// The text is anything else.
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
         let moment = raw.parse::<jiff::Timestamp>();
         let moment = moment.map_err(|_| Invalid::new("must be a time such as 2030-01-31T12:00:00Z"))?;
         Ok(Self::from_micros(moment.as_microsecond()))
     }
 
-    /// From microseconds since 1970; moments outside the years 1 to 9999 become the nearest inside.
+    /// From microseconds since 1970; an instant outside the years 1 to 9999 becomes the nearest one inside.
     pub fn from_micros(micros: i64) -> Self {
         Self(micros.clamp(FIRST_MICROS, LAST_MICROS))
     }
@@ -43,7 +43,7 @@ impl Timestamp {
         self.0
     }
 
-    /// The moment `later` after this one.
+    /// The instant `later` after this one.
     #[must_use]
     pub fn after(self, later: Duration) -> Self {
         let micros = i64::try_from(later.as_micros()).unwrap_or(i64::MAX);
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn impossible_moments_are_clamped() {
+    fn instants_out_of_bounds_are_clamped() {
         for micros in [i64::MIN, i64::MAX] {
             assert!(!Timestamp::from_micros(micros).to_string().is_empty());
         }

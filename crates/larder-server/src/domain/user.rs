@@ -1,4 +1,4 @@
-//! The user: as stored and cached, as others may see it, and as it is before it exists.
+//! The user: as stored and cached, as other users may see it, and before it is created.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,8 +16,8 @@ macro_rules! users {
     )+) => {
         /// A user as the database holds it.
         ///
-        /// This is what gets cached, so it has no field for a password hash or any other secret, and no serde attribute
-        /// that needs a self-describing format.
+        /// This type is cached, so it has no field for a password hash or another secret, and no serde attribute that
+        /// needs a self-describing format.
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
         #[allow(missing_docs, reason = "each field is named after its type, which is documented")]
         pub struct User {
@@ -31,7 +31,7 @@ macro_rules! users {
             )+
             pub created_at: Timestamp,
             pub updated_at: Timestamp,
-            /// Rises by one with every change of the row, by a trigger of the database.
+            /// Increases by one with every change of the row; a trigger of the database does this.
             pub version: i64,
         }
 
@@ -47,7 +47,7 @@ macro_rules! users {
             pub version: i64,
         }
 
-        /// A user to be created. The password travels apart, and only as its hash.
+        /// A user to create. The password is not part of it; only its hash is passed, separately.
         #[derive(Debug, Clone, PartialEq, Eq)]
         #[allow(missing_docs, reason = "each field is named after its type, which is documented")]
         pub struct NewUser {
@@ -77,7 +77,7 @@ macro_rules! users {
         }
 
         impl NewUser {
-            /// An active user with the role `user` and nothing but what is required.
+            /// An active user with the role `user` and only the required fields.
             pub fn new($($($needed: $type,)?)+) -> Self {
                 Self { $($name: initial!($($needed)? $($initial)?),)+ }
             }
@@ -97,7 +97,7 @@ macro_rules! users {
     };
 }
 
-/// What a new user has in a column of which the row says this.
+/// The initial value of a column for a new user, from the marks in the column's row.
 macro_rules! initial {
     () => {
         Default::default()
@@ -110,7 +110,7 @@ macro_rules! initial {
 with_user_columns!(users);
 
 impl User {
-    /// Whether this is what `identifier` names.
+    /// Whether `identifier` names this user.
     pub fn has(&self, identifier: &Identifier) -> bool {
         match identifier {
             Identifier::Id(id) => self.id == *id,
@@ -129,7 +129,7 @@ mod tests {
     use crate::domain::identity::{ExternalId, Username};
 
     #[test]
-    fn others_see_no_way_to_reach_a_user() {
+    fn other_users_do_not_see_addresses_or_external_ids() {
         let mut new = NewUser::new(Email::parse("ann@example.com").unwrap(), Username::parse("ann").unwrap());
         new.phone = Some(Phone::parse("+12425550123").unwrap());
         new.external_id = Some(ExternalId::parse("5779356081").unwrap());
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_survives_json_and_hides_in_debug() {
+    fn a_user_survives_json_and_is_hidden_in_debug() {
         let new = NewUser::new(Email::parse("ann@example.com").unwrap(), Username::parse("annie").unwrap());
         let user = new.created(UserId::generate(), Timestamp::now());
         let json = serde_json::to_string(&user).unwrap();

@@ -1,4 +1,5 @@
-//! The columns of `users` as fields of a request's body: how they are read, and how the OpenAPI document describes them.
+//! The columns of `users` as fields of a request's body: how they are parsed, and how the OpenAPI document describes
+//! them.
 
 use std::str::FromStr;
 
@@ -13,18 +14,18 @@ use crate::domain::role::Role;
 use crate::domain::text::{Text, component};
 use crate::domain::user_columns::{SetBy, with_user_columns};
 
-/// What becomes of a column that a body leaves out.
+/// What happens to a column that a body omits.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Missing {
-    /// It stays.
+    /// The column stays.
     Stays,
-    /// It is cleared; if it cannot be empty, the body is refused.
+    /// The column is cleared; if it cannot be empty, the body is refused.
     Cleared,
 }
 
-/// What a field of a body does to a column.
+/// The change of a column by a field of a body.
 trait Field: Sized {
-    /// Reads it.
+    /// Parses the field.
     fn read(fields: &mut Fields, name: &'static str, missing: Missing) -> Self;
     /// Its schema.
     fn schema() -> RefOr<Schema>;
@@ -86,11 +87,11 @@ impl Field for Option<bool> {
     }
 }
 
-/// Declares what is done with every column. The row `bio: Option<text::Bio>, Profile, …` is read by
-/// `patch.bio = Field::read(fields, "bio", missing)` if `set_by` is `Profile`.
+/// Declares how every column is parsed. The row `bio: Option<text::Bio>, Profile, …` is parsed by `patch.bio =
+/// Field::read(fields, "bio", missing)` if `set_by` is `Profile`.
 macro_rules! user_fields {
     ($($name:ident: $type:ty, $set_by:ident $(, $mark:ident $value:tt)*;)+) => {
-        /// Reads the columns by who sets them.
+        /// Parses the columns that the given groups set.
         pub(super) fn read(fields: &mut Fields, sets: &[(SetBy, Missing)]) -> UserPatch {
             let mut patch = UserPatch::default();
             for (set_by, missing) in sets.iter().copied() {
@@ -101,8 +102,8 @@ macro_rules! user_fields {
             patch
         }
 
-        /// The schemas of the columns that `set_by` sets, by name. What every user must have is left out, because each
-        /// body says itself whether that may be missing.
+        /// The schemas of the columns that `set_by` sets, by name. Required columns are left out, because each body
+        /// describes itself whether they may be missing.
         fn schemas(set_by: SetBy) -> impl Iterator<Item = (&'static str, RefOr<Schema>)> {
             let columns = [$((
                 stringify!($name),
@@ -116,7 +117,7 @@ macro_rules! user_fields {
 
 with_user_columns!(user_fields);
 
-/// The schema of a field of [`UserPatch`]; the function says which.
+/// The schema of the field of [`UserPatch`] that the function returns.
 fn schema_of<F: Field>(_: fn(&UserPatch) -> &F) -> RefOr<Schema> {
     F::schema()
 }
@@ -131,7 +132,7 @@ fn nullable(schema: RefOr<Schema>) -> RefOr<Schema> {
     }
 }
 
-/// Declares components of the OpenAPI document that describe the columns of a body by who sets them.
+/// Declares components of the OpenAPI document that describe the columns of a body, by the groups that set them.
 macro_rules! descriptions {
     ($($(#[doc = $doc:literal])+ $name:ident = [$($set_by:ident),+];)+) => {
         $(
@@ -152,9 +153,9 @@ macro_rules! descriptions {
 }
 
 descriptions! {
-    /// What everybody may say of themselves.
+    /// What all users may set of themselves.
     Profile = [Own, Profile];
-    /// What only those set who manage a user.
+    /// What only admins set.
     Managed = [Manager];
     /// The fields of a profile.
     ProfileFields = [Profile];

@@ -1,28 +1,29 @@
-//! The columns of `users` that people set, declared once: from a row here follow the types, the bodies of requests and their
-//! description, and the statements.
+//! The editable columns of `users`, declared once. The types, the bodies of requests and their description, and the
+//! statements are generated from the rows here.
 
-/// Who sets a column.
+/// The group that sets a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SetBy {
-    /// The user; the column is not part of the profile.
+    /// The user itself; the column is not part of the profile.
     Own,
-    /// The user, also by the routes of the profile.
+    /// The user itself, also by the routes of the profile.
     Profile,
     /// An admin.
     Manager,
 }
 
-/// Hands the columns to another macro: `with_user_columns!(statement)` is `statement! { external_id: …; email: …; … }`.
+/// Passes the columns to another macro: `with_user_columns!(statement)` is `statement! { external_id: …; email: …; …
+/// }`.
 ///
-/// The order of the rows is the order of the fields in JSON and in cached entries. Entries of a release with another order are
-/// misses, so an existing row stays where it is.
+/// The order of the rows is the order of the fields in JSON and in cached entries. Entries of a release with another
+/// order are misses, so an existing row keeps its place.
 ///
-/// A type is named from its module, so that a macro which needs the types imports modules only. After it comes who sets the
-/// column, and then, if it applies, in this order:
+/// A type is written with its module, so that a macro which needs the types imports modules only. The group that sets
+/// the column follows, and then, if they apply, these marks in this order:
 /// - `needed name`: a new user must have it;
-/// - `shown name`: everybody sees it; other columns are for the user and for admins;
-/// - `behind points`: `User` has `points` before it;
-/// - `initially value`: what a new user has, unless that is the type's default.
+/// - `shown name`: every user sees it; other columns are for the user itself and for admins;
+/// - `behind points`: in `User`, the field `points` is just before it;
+/// - `initially value`: the value in a new user, if it is not the type's default.
 macro_rules! with_user_columns {
     ($($then:tt)+) => {
         $($then)+! {

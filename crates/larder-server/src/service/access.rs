@@ -1,4 +1,4 @@
-//! Who may do what to whom.
+//! Which caller may do what to which user.
 
 use uuid::Uuid;
 
@@ -10,20 +10,20 @@ use crate::domain::role::Role;
 use crate::domain::user::User;
 use crate::service::error::ServiceError;
 
-/// Whoever sends a request, as its token and the user's present state say.
+/// The sender of a request, as its token and the user's present state describe it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Caller {
     /// The user.
     pub id: UserId,
-    /// The role it has now, which may differ from the one it had when the token was made.
+    /// The user's role now; it may differ from the role at the time the token was issued.
     pub role: Role,
-    /// With what it proved who it is.
+    /// The credential with which the caller authenticated.
     pub credential: Credential,
-    /// What its permissions give it beside its role.
+    /// The rights that the caller's permissions add to its role.
     pub rights: Rights,
 }
 
-/// With what a caller proved who it is.
+/// The credential with which a caller authenticated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Credential {
     /// An access token of this session.
@@ -33,7 +33,7 @@ pub enum Credential {
 }
 
 impl Caller {
-    /// The session, for what an API key may not do.
+    /// The caller's session. Actions that an API key may not do call this.
     ///
     /// # Errors
     /// [`ServiceError::Forbidden`] for an API key.
@@ -46,7 +46,7 @@ impl Caller {
         }
     }
 
-    /// Whom a path names, for this caller.
+    /// The user that `user` in a path names, for this caller.
     pub fn naming(&self, user: UserRef) -> Identifier {
         match user {
             UserRef::Me => Identifier::Id(self.id),
@@ -55,17 +55,17 @@ impl Caller {
         }
     }
 
-    /// As whom the caller stands in the audit log.
+    /// The caller as the audit log names it.
     pub fn actor(&self) -> Actor {
         Actor::User(self.id)
     }
 
-    /// Whether the caller may see and change everything of `user`: itself, or one whom it manages.
+    /// Whether the caller may see and change everything of `user`: it is `user`, or it manages `user`.
     pub fn may_see_all_of(&self, user: &User) -> bool {
         self.id == user.id || self.manages(user.role)
     }
 
-    /// An admin manages all but superadmins, a superadmin everybody.
+    /// An admin manages every user but superadmins; a superadmin manages every user.
     fn manages(&self, role: Role) -> bool {
         match self.role {
             Role::User => false,
@@ -74,7 +74,7 @@ impl Caller {
         }
     }
 
-    /// Whether the caller may change `user`.
+    /// Checks that the caller may change `user`.
     ///
     /// # Errors
     /// [`ServiceError::Forbidden`].
@@ -87,7 +87,7 @@ impl Caller {
         }
     }
 
-    /// Whether the caller may do what is for admins: to a user who has `role`, or is to get it.
+    /// Checks that the caller may act as an admin on a user who has `role`, or who is to get `role`.
     ///
     /// # Errors
     /// [`ServiceError::Forbidden`].
@@ -99,7 +99,7 @@ impl Caller {
         }
     }
 
-    /// Whether the caller may do what is for admins and for those who have the permission.
+    /// Checks that the caller is an admin or has the permission for `right`.
     ///
     /// # Errors
     /// [`ServiceError::Forbidden`].
@@ -110,18 +110,18 @@ impl Caller {
         }
     }
 
-    /// Whether the caller may do to `user` what is for those who manage it and for those who have the permission, which
-    /// stands in for being an admin and for no more.
+    /// Checks that the caller manages `user`, or has the permission for `right` and `user` is no superadmin. A
+    /// permission replaces the role `admin`, never the role `superadmin`.
     ///
     /// # Errors
     /// [`ServiceError::Forbidden`].
     pub fn check_manage_or(&self, user: &User, right: Right) -> Result<(), ServiceError> {
         self.check_permission(right)?;
-        let stands_in = self.rights.hold(right) && user.role < Role::Superadmin;
-        if stands_in { Ok(()) } else { self.check_manage(user.role) }
+        let acts_as_admin = self.rights.hold(right) && user.role < Role::Superadmin;
+        if acts_as_admin { Ok(()) } else { self.check_manage(user.role) }
     }
 
-    /// Whether the caller is an admin at all.
+    /// Checks that the caller is an admin or a superadmin.
     ///
     /// # Errors
     /// [`ServiceError::Forbidden`].
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn who_manages_whom() {
+    fn an_admin_manages_all_but_superadmins_and_a_superadmin_manages_all() {
         let expected = [
             (Role::User, [false, false, false]),
             (Role::Admin, [true, true, false]),
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_permission_stands_in_for_the_role() {
+    fn a_permission_replaces_the_role_admin() {
         let held = Rights::of(&[Permission::parse("points.write").unwrap()]);
         for (role, rights, expected) in [
             (Role::User, Rights::default(), false),

@@ -1,4 +1,4 @@
-//! Awarding achievements and looking at them.
+//! Awards achievements and reads them.
 
 use larder::class::Answer;
 use larder::policy::Consistency;
@@ -20,11 +20,11 @@ const OUT_OF_BOUNDS: ServiceError =
     ServiceError::Conflict("the balance would be above 1099511627775; nothing was awarded");
 
 impl Service {
-    /// Awards an achievement to a user whom the caller manages, or to anybody with the permission
-    /// `achievements.award`; never to oneself.
+    /// Awards an achievement. The caller manages the user or has the permission `achievements.award`; a caller cannot
+    /// award itself.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`], [`ServiceError::NotFound`], [`ServiceError::Conflict`] when the user has the badge,
+    /// [`ServiceError::Forbidden`], [`ServiceError::NotFound`], [`ServiceError::Conflict`] if the user has the badge,
     /// is inactive or would have too many points, and those of the database.
     pub async fn award(
         &self,
@@ -33,11 +33,12 @@ impl Service {
         award: Award,
     ) -> Result<(Achievement, Receipt), ServiceError> {
         loop {
+            // If the user changes between this check and the write, the rights are checked again.
             let caller = self.present(caller).await?;
             caller.check_permission(Right::AwardAchievements)?;
             let target = self.found_now(&named).await?;
             if target.id == caller.id {
-                return Err(ServiceError::Forbidden("nobody awards achievements to oneself"));
+                return Err(ServiceError::Forbidden("users cannot award achievements to themselves"));
             }
             caller.check_manage_or(&target, Right::AwardAchievements)?;
             if let Some(awarded) = self.award_as_judged(caller, target, award.clone()).await? {
@@ -46,7 +47,8 @@ impl Service {
         }
     }
 
-    /// `None` when the user is no longer as it was when the caller's rights were judged: judge again.
+    /// `None`: the user's row differs from the one by which the caller's rights were checked, so the caller of this
+    /// function checks them again.
     async fn award_as_judged(
         &self,
         caller: Caller,
@@ -80,7 +82,7 @@ impl Service {
         Ok((user, self.achievements.of_user(user_id, consistency).await?))
     }
 
-    /// A user's achievements in short.
+    /// The summary of a user's achievements.
     ///
     /// # Errors
     /// [`ServiceError::NotFound`], and those of the database.
@@ -93,7 +95,7 @@ impl Service {
         Ok(self.achievements.summary(user_id, consistency).await?)
     }
 
-    /// What a user's achievements come to.
+    /// When a user was awarded achievements: how many, the first, the latest and the recent ones.
     ///
     /// # Errors
     /// [`ServiceError::NotFound`], and those of the database.

@@ -1,4 +1,4 @@
-//! API keys: made once, compared without ever caching what they are compared with, ended at once.
+//! API keys: created once, verified against a hash that is never cached, invalid as soon as they are deleted.
 
 use std::sync::Arc;
 
@@ -21,19 +21,20 @@ use crate::service::error::ServiceError;
 use crate::service::tokens::token_hash;
 use crate::store::api_keys::{ApiKeyHash, ApiKeyInserted, ApiKeyRow};
 
-/// How many keys are remembered as right, at some 100 bytes each.
+/// How many verified keys one process remembers, at some 100 bytes each.
 const VERIFIED: usize = 10_000;
 
 const REFUSED: ServiceError =
     ServiceError::Unauthenticated("the API key is malformed, unknown, expired or deleted");
 
-/// What this process remembers of keys that were right; cheap to clone.
+/// The keys that this process verified; cheap to clone.
 #[derive(Clone)]
 pub(crate) struct VerifiedKeys {
-    /// By the key's SHA-256: which key it is, and since when. The database forbids to change the hash of a key, so what
-    /// was right stays right for as long as a key of this id and age exists, which is asked about each time.
+    /// By the key's SHA-256: the key's id and creation time. The database does not allow the hash of a key to change,
+    /// so a verified digest stays right as long as a key with this id and creation time exists. Each request checks
+    /// that it does.
     right: Arc<Cache<[u8; 32], (ApiKeyId, Timestamp)>>,
-    /// The day on which a key's use was noted last.
+    /// The day on which this process last noted a use of the key.
     noted: Arc<Cache<ApiKeyId, jiff::civil::Date>>,
 }
 
@@ -44,13 +45,13 @@ impl VerifiedKeys {
 }
 
 impl Service {
-    /// Who an API key acts as, with what it may be used for.
+    /// The caller that an API key authenticates, with the key's state and scopes.
     ///
     /// # Errors
     /// [`ServiceError::Unauthenticated`], and those of the database.
     pub async fn authenticate_key(&self, raw: &str) -> Result<(Caller, ApiKeyState), ServiceError> {
         let key = ApiKeySecret::parse(raw).ok_or(REFUSED)?;
-        // As with tokens: a cached answer may let somebody in, but only the database may refuse.
+        // As with tokens: a cached answer may admit a caller, but only an answer from the database may refuse one.
         for consistency in [Consistency::Bounded, Consistency::Fresh] {
             let Some(state) = self.api_keys.state(key.id(), consistency).await?.value else { continue };
             let user = self.users.auth_state(state.user_id, consistency).await?.value;
@@ -64,6 +65,7 @@ impl Service {
         self.proven(&key, caller, state).await
     }
 
+    /// Compares the key with its stored hash unless this process has done so before, and notes its use.
     async fn proven(
         &self,
         key: &ApiKeySecret,
@@ -73,7 +75,7 @@ impl Service {
         let digest: [u8; 32] = Sha256::digest(key.expose().as_bytes()).into();
         let this = (state.id, state.created_at);
         if self.verified_keys.right.get(&digest) != Some(this) {
-            // Never through the cache: a hash is in no type that could go there.
+            // The hash is read from the database each time: its type cannot be the value of a class.
             let ApiKeyHash(stored) = self.store.api_key_hash(state.id).await?.ok_or(REFUSED)?;
             let sent = token_hash(key.expose());
             verify_slices_are_equal(stored.as_bytes(), sent.as_bytes()).map_err(|_| REFUSED)?;
@@ -83,7 +85,7 @@ impl Service {
         Ok((caller, state))
     }
 
-    /// Notes the day, once a day, behind the request's back.
+    /// Notes the day of a use, at most once a day per process. The request does not wait for it.
     fn note_use(&self, id: ApiKeyId) {
         let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
         if self.verified_keys.noted.get(&id) == Some(today) {
@@ -101,11 +103,11 @@ impl Service {
         });
     }
 
-    /// Makes a key of the caller's own. The answer holds the secret: nobody can ask for it again.
+    /// Creates a key for the caller itself. The answer holds the secret, which cannot be read again.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`] for anybody else's, or by a key, or with a scope that is not for the caller; and
-    /// those of the database.
+    /// [`ServiceError::Forbidden`] if `named` is another user, if the caller uses an API key, if a scope is not for the
+    /// caller, or if the user has too many keys; and those of the database.
     pub async fn create_api_key(
         &self,
         caller: Caller,
@@ -135,7 +137,7 @@ impl Service {
         Ok((key, state, receipt))
     }
 
-    /// The keys of a user, without their secrets: for itself and for those who manage it.
+    /// The keys of a user, without their secrets: for the user itself and for callers that manage the user.
     ///
     /// # Errors
     /// [`ServiceError::Forbidden`], [`ServiceError::NotFound`], and those of the database.
@@ -145,7 +147,7 @@ impl Service {
         Ok(self.store.api_keys_of(id).await?)
     }
 
-    /// Deletes a key of a user: for itself and for those who manage it.
+    /// Deletes a key of a user: for the user itself and for callers that manage the user.
     ///
     /// # Errors
     /// [`ServiceError::Forbidden`], [`ServiceError::NotFound`], and those of the database.

@@ -1,4 +1,4 @@
-//! Reading the audit log.
+//! Reads the audit log.
 
 use crate::domain::audit_query::{AuditCursor, AuditQuery};
 use crate::domain::permission::Right;
@@ -7,23 +7,24 @@ use crate::service::access::Caller;
 use crate::service::error::ServiceError;
 use crate::store::audit::Entry;
 
-/// A part of the log.
+/// One page of the log.
 pub struct AuditPage {
-    /// The lines, newest first.
+    /// The entries, newest first.
     pub entries: Vec<Entry>,
-    /// Where the log goes on; `None` at its end.
+    /// Where the next page begins; `None` on the last page.
     pub next: Option<AuditCursor>,
 }
 
 impl Service {
-    /// A part of the log, for admins and with `audit.read`. Read from the database: nobody asks often, and whoever asks wants the last word.
+    /// One page of the log, for admins and callers with `audit.read`. It is read from the database and not cached:
+    /// reads are rare, and each has to show the newest entries.
     ///
     /// # Errors
     /// [`ServiceError::Forbidden`], and those of the database.
     pub async fn audit(&self, caller: Caller, query: &AuditQuery) -> Result<AuditPage, ServiceError> {
         self.present(caller).await?.check_permission(Right::ReadAudit)?;
         let asked = query.limit.get();
-        // One more than asked for tells whether the log goes on.
+        // One entry more than asked for shows whether there is a next page.
         let mut entries = self.store.audit(query, asked + 1).await?;
         let more = entries.len() > asked as usize;
         entries.truncate(asked as usize);

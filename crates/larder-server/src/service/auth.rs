@@ -1,4 +1,4 @@
-//! Getting in, staying in, getting out.
+//! Registration, login, token refresh, logout and change of password.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -29,27 +29,27 @@ const SESSION_TTL: Duration = Duration::from_secs(30 * 24 * 3600);
 const WRONG_LOGIN: ServiceError = ServiceError::Unauthenticated("the identifier or the password is wrong");
 const ENDED: ServiceError = ServiceError::Unauthenticated("the session has ended, log in again");
 
-/// What a login and a refresh give.
+/// The result of a login or a refresh.
 pub struct Grant {
     /// For the `Authorization` header.
     pub access_token: String,
-    /// For one refresh.
+    /// Valid for one refresh.
     pub refresh_token: String,
-    /// How long the access token is good.
+    /// How long the access token is valid.
     pub expires_in: Duration,
-    /// What became of the invalidation.
+    /// What the invalidation of this write removed.
     pub receipt: Receipt,
 }
 
 impl Service {
-    /// Who a token belongs to: checked against the user's present state, by equality.
+    /// The caller that a token authenticates, if its session and epoch equal the user's present ones.
     ///
     /// # Errors
     /// [`ServiceError::Unauthenticated`], and those of the database.
     pub async fn authenticate(&self, token: &str) -> Result<(Caller, Claims), ServiceError> {
         let claims = self.tokens.verify(token).await?;
-        // A cached answer may be of before the login, which took place on another instance: it may let somebody
-        // in, but only the database may refuse.
+        // A cached answer may be older than the login, which another instance may have served. So a cached answer may
+        // admit a caller, but only an answer from the database may refuse one.
         for consistency in [Consistency::Bounded, Consistency::Fresh] {
             let state = self.users.auth_state(claims.sub, consistency).await?.value;
             if let Some(caller) = state.and_then(|state| admitted(&state, &claims)) {
@@ -62,8 +62,8 @@ impl Service {
         }
     }
 
-    /// The caller with the rights it has in the database now: rights to change others are never judged by a
-    /// cached row.
+    /// The caller with the rights that the database has for it now. A cached row never decides on a right to change
+    /// other users.
     pub(crate) async fn present(&self, caller: Caller) -> Result<Caller, ServiceError> {
         let now = Timestamp::now();
         let state = self.store.auth_state(caller.id, now).await?;
@@ -81,23 +81,23 @@ impl Service {
         }
     }
 
-    /// Creates a user for whoever asks.
+    /// Creates a user without authentication.
     ///
     /// # Errors
     /// [`ServiceError::Taken`], [`ServiceError::TooMany`], and those of the database.
     pub async fn register(&self, body: RegisterBody, from: IpAddr) -> Result<(User, Receipt), ServiceError> {
-        // Kept in any case: users cost, and so does being told that one exists.
+        // The attempt is not given back even on success: each call creates a user or discloses that one exists.
         drop(self.limits.from_address(Kind::Register, from)?);
         let hash = self.passwords.hash(&body.password).await?;
         self.insert(Actor::Nobody, body.user, Some(hash)).await
     }
 
-    /// Opens a session. Reads the database, never the cache, and takes the same time for unknown users.
+    /// Opens a session. Reads the database, never the cache, and takes the same time whether or not the user exists.
     ///
     /// # Errors
-    /// [`ServiceError::Unauthenticated`] without saying what was wrong, [`ServiceError::SecondFactorNeeded`] and
-    /// [`ServiceError::Forbidden`] for a right password of a user with a second factor and of an inactive one,
-    /// [`ServiceError::TooMany`], and those of the database.
+    /// [`ServiceError::Unauthenticated`] without the reason. If the password is right,
+    /// [`ServiceError::SecondFactorNeeded`] for a user with a second factor and [`ServiceError::Forbidden`] for an
+    /// inactive user. [`ServiceError::TooMany`], and those of the database.
     pub async fn login(&self, body: LoginBody, from: IpAddr) -> Result<Grant, ServiceError> {
         let attempt = self.limits.login(&body.identifier, from)?;
         let login = self.store.credentials_for_login(&body.identifier).await?;
@@ -107,7 +107,7 @@ impl Service {
         let granted = self.let_in(login, body).await;
         match granted {
             Ok(_) => attempt.succeeded(),
-            // The password was right; codes have a budget of their own.
+            // The password was right, so no attempt at the password is spent. Codes have a budget of their own.
             Err(_) => attempt.give_back(),
         }
         granted
@@ -129,7 +129,7 @@ impl Service {
             let rehash = self.write(Actor::User(user_id), move |tx| async move {
                 Ok(tx.rehash_password(user_id, &old, &hash).await?)
             });
-            // No cached value shows a hash, so the login's receipt need not speak of this write.
+            // No cached value holds a hash, so the login's receipt omits this write.
             let (_was_there, _receipt) = rehash.await?;
         }
         Ok(())
@@ -144,7 +144,7 @@ impl Service {
             let new = NewSession { id: sid, user_id, epoch, token_hash: &hash, now, expires_at };
             match tx.open_session(new).await? {
                 Opened::Done { .. } => Ok(()),
-                // The password changed while it was being compared.
+                // The password changed during its comparison.
                 Opened::Outdated => Err(WRONG_LOGIN),
             }
         });
@@ -153,8 +153,8 @@ impl Service {
         Ok(Grant { access_token, refresh_token, expires_in, receipt })
     }
 
-    /// Exchanges a refresh token for new tokens of the same session. One that was used before ends the
-    /// session: somebody else has it too.
+    /// Exchanges a refresh token for new tokens of the same session. If the refresh token was used before, the session
+    /// ends: two parties have the token.
     ///
     /// # Errors
     /// [`ServiceError::Unauthenticated`], [`ServiceError::TooMany`], and those of the database.
@@ -168,7 +168,7 @@ impl Service {
                     Ok((session, user_id, epoch, expires_at))
                 }
                 Rotated::Reused { session, user_id } => {
-                    tracing::warn!(%user_id, %session, "a refresh token came a second time, session ended");
+                    tracing::warn!(%user_id, %session, "a refresh token came twice; its session has ended");
                     Err(ENDED)
                 }
                 Rotated::Unknown | Rotated::Expired => Err(ENDED),
@@ -192,11 +192,11 @@ impl Service {
         Ok(end.await?.1)
     }
 
-    /// Changes the caller's password and ends all its sessions, this one too. API keys stay.
+    /// Changes the caller's password and ends all its sessions, including this one. API keys stay valid.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`] when the current password is wrong or for an API key, [`ServiceError::TooMany`], and
-    /// those of the database.
+    /// [`ServiceError::Forbidden`] if the current password is wrong or the caller uses an API key,
+    /// [`ServiceError::TooMany`], and those of the database.
     pub async fn change_password(
         &self,
         caller: Caller,

@@ -1,4 +1,4 @@
-//! Changing many users at once.
+//! Changes many users in one transaction.
 
 use larder::receipt::Receipt;
 
@@ -9,11 +9,11 @@ use crate::service::error::ServiceError;
 use crate::store::bulk_activity::BulkOutcome;
 
 impl Service {
-    /// Activates or deactivates many users as an admin: all whom the caller manages, in one transaction. What became of each
-    /// is told, and nobody stands in the way of others.
+    /// Activates or deactivates every listed user that the caller manages, in one transaction, as an admin. Returns one
+    /// outcome per listed id; one user's refusal does not affect the others.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`] when the caller is no admin, and those of the database: then nobody was changed.
+    /// [`ServiceError::Forbidden`] if the caller is no admin, and those of the database: then no user is changed.
     pub async fn set_active_of(
         &self,
         caller: Caller,

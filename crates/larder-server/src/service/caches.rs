@@ -1,4 +1,4 @@
-//! Looking after the cache: what it holds, how it does, dropping by hand, switching classes.
+//! Administration of the cache: its contents and state, invalidation by hand, and the switch of each class.
 
 use std::time::Duration;
 
@@ -13,24 +13,25 @@ use larder::journal::Touch;
 use larder::policy::Consistency;
 use larder::receipt::Receipt;
 
+use crate::cached::policies::KeysFor;
 use crate::domain::caches::{Drop, KeyQuery};
 use crate::domain::identity::{ExternalId, Identifier, UserId};
 use crate::domain::invalid::{Invalid, ValidationErrors};
-use crate::domain::role::Role;
 use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::error::ServiceError;
 use crate::store::journal::{entries_of_row, entries_of_user};
 
-/// How long Redis may take to say how it does.
+/// Time-out of one question to Redis, including the wait for a connection. Without it, a Redis that hangs would hold
+/// the request.
 const REDIS_WAIT: Duration = Duration::from_secs(2);
 
-/// The classes of a user's achievements, and those of everybody's.
+/// The classes of one user's achievements, and the classes about all users' achievements.
 const ACHIEVEMENTS: [&str; 3] = ["achievements", "achievement_summary", "achievement_stats"];
 const GLOBAL_ACHIEVEMENTS: [&str; 2] = ["leaderboard", "recent_achievements"];
 
 impl Service {
-    /// The caller, if the database says now that it is an admin: nothing here is decided by a cached role.
+    /// The caller, if the database says now that it is an admin. No cached role decides here.
     ///
     /// # Errors
     /// [`ServiceError::Forbidden`], and those of the database.
@@ -40,18 +41,19 @@ impl Service {
         Ok(caller)
     }
 
-    /// What Redis says of itself now. It is away for who has waited 2 s, be it for one of its connections.
+    /// What Redis reports about itself now; [`RedisAnswer::Away`] if it does not answer within 2 s, the wait for a
+    /// connection included.
     pub async fn redis(&self) -> RedisAnswer<RedisInfo> {
-        let told = tokio::time::timeout(REDIS_WAIT, self.users.cache().redis_info());
-        told.await.unwrap_or(RedisAnswer::Away)
+        let answer = tokio::time::timeout(REDIS_WAIT, self.users.cache().redis_info());
+        answer.await.unwrap_or(RedisAnswer::Away)
     }
 
-    /// What Redis said of itself at most [`RECENT`](crate::service::recent::RECENT) before this call, and how long before:
-    /// for everybody, however many they are.
+    /// What Redis reported about itself at most [`RECENT`](crate::service::recent::RECENT) before this call, and how
+    /// long before. All callers share one question.
     pub async fn recent_redis(&self) -> (RedisAnswer<RedisInfo>, Duration) {
         let service = self.clone();
-        let told = self.recent_redis.ask(async move { service.redis().await }).await;
-        told.unwrap_or((RedisAnswer::Away, Duration::ZERO))
+        let answer = self.recent_redis.ask(async move { service.redis().await }).await;
+        answer.unwrap_or((RedisAnswer::Away, Duration::ZERO))
     }
 
     /// Every class with its counts.
@@ -64,32 +66,34 @@ impl Service {
         self.users.cache().key_counts().await
     }
 
-    /// Some of the entries there are.
+    /// One page of the keys that match a pattern.
     ///
     /// # Errors
-    /// [`ServiceError::Invalid`] for a cursor that is none.
+    /// [`ServiceError::Invalid`] for an invalid cursor.
     pub async fn keys(&self, caller: Caller, query: &KeyQuery) -> Result<KeyPage, ServiceError> {
         let KeyQuery { pattern, limit, cursor } = query;
         let page = self.users.cache().keys(pattern, *limit, cursor.as_deref()).await;
-        // Every pattern but the empty one is allowed, and that was refused before.
+        // Only the empty pattern is refused, and the query's parser refuses it. So the error is about the cursor.
         let mut page = page.map_err(|error| refused("cursor", error))?;
         page.keys.retain(|key| may_know(caller, &key.touch));
         Ok(page)
     }
 
-    /// Where an entry is and why, or why not.
+    /// Whether an entry is in each tier, and why or why not.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`] for what only superadmins may know, [`ServiceError::Invalid`] when no class can have that
-    /// name.
+    /// [`ServiceError::Forbidden`] if only superadmins may know of the entry, [`ServiceError::Invalid`] if no class can
+    /// have that name.
     pub async fn explain(&self, caller: Caller, entry: &Touch) -> Result<Explanation, ServiceError> {
-        if !may_know(caller, entry) {
-            return Err(ServiceError::Forbidden("the keys of this class are for superadmins"));
+        // First: it refuses a name that no class can have.
+        let explanation = self.users.cache().explain(entry).await.map_err(|error| refused("class", error))?;
+        match may_know(caller, entry) {
+            true => Ok(explanation),
+            false => Err(ServiceError::Forbidden("the keys of this class are for superadmins")),
         }
-        self.users.cache().explain(entry).await.map_err(|error| refused("class", error))
     }
 
-    /// Puts an entry through every tier.
+    /// Sends one entry through every tier.
     ///
     /// # Errors
     /// Those of the cache.
@@ -100,15 +104,15 @@ impl Service {
     /// Switches a class on or off on this instance.
     ///
     /// # Errors
-    /// [`ServiceError::Invalid`] when there is no such class.
+    /// [`ServiceError::Invalid`] if there is no such class.
     pub fn switch_class(&self, name: &str, is_on: bool) -> Result<(), ServiceError> {
         self.users.cache().set_class_enabled(name, is_on).map_err(|error| refused("class", error))
     }
 
-    /// Drops what `what` names, everywhere.
+    /// Invalidates what `what` names, on every instance.
     ///
     /// # Errors
-    /// [`ServiceError::Invalid`] for what names nothing, and those of the database.
+    /// [`ServiceError::Invalid`] if `what` names no class or an invalid pattern, and those of the database.
     pub async fn drop_by_hand(&self, caller: Caller, what: &Drop) -> Result<Receipt, ServiceError> {
         let touches = match what {
             Drop::Everything => vec![Touch::Everything],
@@ -146,12 +150,13 @@ impl Service {
         receipt
     }
 
-    /// All that is cached of the user that somebody calls `id`; of one that does not exist, what may be cached of its id.
+    /// Everything that is cached of the user with this id or external id. If there is no such user: what may be cached
+    /// under that id.
     async fn touches_of_named(&self, id: &str) -> Result<Vec<Touch>, ServiceError> {
         let named = match (UserId::parse(id), ExternalId::parse(id)) {
             (Ok(id), _) => Some(Identifier::Id(id)),
             (_, Ok(external)) => Some(Identifier::External(external)),
-            // Nobody can have such an id.
+            // No user can have such an id.
             _ => None,
         };
         let user = match &named {
@@ -177,16 +182,10 @@ impl Service {
     }
 }
 
-/// Whether a caller may know that an entry is there: a key may hold an address or a search that only superadmins see.
+/// Whether a caller may learn that an entry exists.
 fn may_know(caller: Caller, entry: &Touch) -> bool {
     let Touch::Entry { class, parts } = entry else { return true };
-    let is_private = match class.as_str() {
-        "user_email" | "user_phone" | "user_external" | "superadmin_user_list" => true,
-        // The first part says for readers of which role the list is.
-        "user_list" => parts.first() == Some(&Some(Role::Superadmin.as_str().to_owned())),
-        _ => false,
-    };
-    !is_private || caller.role == Role::Superadmin
+    KeysFor::of(class).admits(caller.role, parts)
 }
 
 fn refused(field: &str, error: larder::error::Error) -> ServiceError {

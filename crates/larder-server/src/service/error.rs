@@ -1,4 +1,4 @@
-//! Why the service did not do what it was asked.
+//! Why the service refused a request or failed.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use larder::error::{Error as CacheError, ErrorKind};
 use crate::domain::invalid::ValidationErrors;
 use crate::store::error::StoreError;
 
-/// A refusal or a failure. No variant shows personal data.
+/// A refusal or a failure. No variant holds personal data.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
-    /// No token, or one that is malformed, forged, expired or ended.
+    /// There is no token, or the token is malformed, forged, expired or ended.
     #[error("{0}")]
     Unauthenticated(&'static str),
     /// The caller may not do this.
@@ -19,7 +19,7 @@ pub enum ServiceError {
     /// There is no such user.
     #[error("there is no such user")]
     NotFound,
-    /// What was asked for is not allowed as it is.
+    /// The request has invalid fields.
     #[error("some fields are not allowed as they are; see errors")]
     Invalid(ValidationErrors),
     /// Another user has this value already.
@@ -28,40 +28,40 @@ pub enum ServiceError {
         /// `email`, `username`, `phone` or `external_id`.
         field: String,
     },
-    /// It contradicts what there is; the text says what that is.
+    /// The request contradicts the present state; the text says how.
     #[error("{0}")]
     Conflict(&'static str),
-    /// The user has another version than the caller believes.
+    /// The user's version differs from the one that the caller expects.
     #[error("the user has version {current} by now")]
     VersionConflict {
-        /// The version it has.
+        /// The version that the user has now.
         current: i64,
     },
-    /// A part of a profile is in another state than the caller believes.
+    /// The state of a part of a profile differs from the one that the caller expects.
     #[error("this part of the profile is another by now; read it again before you change it")]
     PartConflict,
-    /// The password is right, and the user has a second factor too.
+    /// The password is right, and the user has a second factor, which the request lacks.
     #[error("the password is right; a code is needed too")]
     SecondFactorNeeded,
-    /// Too many failures of late.
+    /// The caller or the account has too many recent failures.
     #[error("too many failed attempts, try again later")]
     TooMany {
         /// How long to wait.
         retry_after: Duration,
     },
-    /// Another program wrote what cannot be read; a change that sets the field anew mends it.
+    /// Another program wrote a value that cannot be read; a change that sets the field again repairs it.
     #[error("what the database has in {field} cannot be read; a new value mends it")]
     Unreadable {
         /// The field.
         field: String,
     },
-    /// The database does not answer in time; trying again may help.
+    /// The database does not answer in time; a retry may succeed.
     #[error("the database does not answer, try again")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The service is being stopped.
+    /// The service is shutting down.
     #[error("the service is being stopped")]
     ShuttingDown,
-    /// A mistake of ours.
+    /// A fault of the service itself.
     #[error("the service failed")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
@@ -92,10 +92,10 @@ impl From<CacheError> for ServiceError {
     }
 }
 
-/// Why a list was not given.
+/// Why a list was refused or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ListError {
-    /// Parameters that are wrong, or ask for what the caller may not see.
+    /// The parameters are invalid, or they ask for what the caller may not see.
     #[error("some parameters are not allowed as they are")]
     Invalid(#[from] ValidationErrors),
     /// Everything else.

@@ -1,4 +1,4 @@
-//! What everybody asks for first, loaded before they do: at the start, on demand, and now and then.
+//! Loads what most callers ask for first, before they ask: at the start, on demand, and every five to ten minutes.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -11,12 +11,12 @@ use crate::domain::role::Role;
 use crate::service::Service;
 use crate::service::error::ServiceError;
 
-/// How long until it is looked after again. Drawn anew each time, so that instances do not come all at once.
+/// The pause between two runs. Each pause is drawn at random, so that instances do not load at the same time.
 const PAUSE: Range<Duration> = Duration::from_secs(300)..Duration::from_secs(600);
 
 impl Service {
-    /// Loads the statistics, the dashboard and the first page of users as each role sees it, by ordinary reads: what is
-    /// there is left alone, and who is loading it already is waited for. Returns the classes.
+    /// Loads the statistics, the dashboard and the first page of users for each role. The reads are ordinary ones: an
+    /// entry that is there is left as it is, and a load in progress is joined. Returns the names of the classes.
     ///
     /// # Errors
     /// Those of the database.
@@ -36,7 +36,7 @@ impl Service {
         self.warming.again_and_again(PAUSE, move || {
             let service = service.clone();
             async move {
-                // Whoever asks later is told.
+                // A later read of the same entry returns the error to its caller, so a log line is enough.
                 if let Err(error) = service.warm_essential().await {
                     tracing::warn!(%error, "the essential caches could not be warmed");
                 }

@@ -1,4 +1,4 @@
-//! What a token is worth (RFC 7662), and ending it (RFC 7009), for every kind of token the service hands out.
+//! Token introspection (RFC 7662) and revocation (RFC 7009), for every kind of token that the service issues.
 
 use std::net::IpAddr;
 
@@ -17,18 +17,18 @@ use crate::service::limits::Kind;
 use crate::service::tokens::{Claims, token_hash};
 use crate::store::sessions::RefreshRow;
 
-/// A token that is good.
+/// A valid token.
 pub enum Worth {
     /// An access token, and its user's present role.
     Access(Claims, Role),
-    /// A refresh token that nobody has used.
+    /// A refresh token that has not been used.
     Refresh(RefreshRow),
     /// An API key, and its user's present role.
     ApiKey(ApiKeyState, Role),
 }
 
 impl Worth {
-    /// Whose it is.
+    /// The owner of the token.
     pub fn user_id(&self) -> UserId {
         match self {
             Self::Access(claims, _) => claims.sub,
@@ -39,7 +39,8 @@ impl Worth {
 }
 
 impl Service {
-    /// What a token is worth now, by the database; `None` for whatever reason it is worth nothing. For admins.
+    /// What a token is valid for now, as the database says; `None` if the token is not valid, for any reason. For
+    /// admins.
     ///
     /// # Errors
     /// [`ServiceError::Forbidden`], [`ServiceError::TooMany`], and those of the database.
@@ -71,7 +72,7 @@ impl Service {
         Ok(self.store.unused_refresh(&token_hash(token), now).await?.map(Worth::Refresh))
     }
 
-    /// The key that this is, by the database.
+    /// The state of the API key in `raw`, if the database has its hash.
     async fn genuine_key(&self, raw: &str) -> Result<Option<ApiKeyState>, ServiceError> {
         let Some(key) = ApiKeySecret::parse(raw) else { return Ok(None) };
         let Some(stored) = self.store.api_key_hash(key.id()).await? else { return Ok(None) };
@@ -82,8 +83,8 @@ impl Service {
         }
     }
 
-    /// Ends what a token stands for: the session of an access or refresh token, or the API key itself. Whoever holds a token
-    /// may end it. What is unknown has ended already.
+    /// Ends what a token gives access to: the session of an access token or refresh token, or the API key itself. The
+    /// token alone is the right to revoke it. An unknown token is no error (RFC 7009).
     ///
     /// # Errors
     /// [`ServiceError::TooMany`], and those of the database.

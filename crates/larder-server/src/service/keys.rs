@@ -1,7 +1,7 @@
-//! The keys that sign and verify access tokens, as this process last read them, and how they are exchanged.
+//! The keys that sign and verify access tokens, as this process last read them, and their rotation.
 //!
-//! A key signs until it is retired. It verifies until the last token has ended that it may have signed: other instances
-//! sign with it for at most `KEYS_AGE` more.
+//! A key signs until it is retired. It verifies until the last token that it may have signed has expired: after its
+//! retirement, other instances sign with it for at most `KEYS_AGE`.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -23,32 +23,36 @@ use crate::domain::timestamp::Timestamp;
 use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::error::ServiceError;
-use crate::service::tokens::ACCESS_TTL;
 use crate::store::Store;
 use crate::store::keys::SigningKey;
 use crate::store::writing::{ByJournal, Writer};
 
 pub(crate) const ALGORITHM: &str = "EdDSA";
 
-/// Keys older than this are read again before they sign or verify.
+/// Keys that were read longer ago than this are read again before they sign or verify.
 const KEYS_AGE: Duration = Duration::from_secs(60);
 
-/// However many tokens name a key that nobody knows, the database is asked for it no more often than this.
+/// The least time between two reads of the keys, however many tokens name an unknown key: such tokens cost the database
+/// at most four reads a second.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// How long nobody in the background asks again a database that did not answer.
+/// The least time between two background reads while the database does not answer.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// How long a retired key verifies: the life of a token, and what instances may take to learn of it, with room.
+/// How long an access token is valid, unless its session ends earlier.
+pub(crate) const ACCESS_TTL: Duration = Duration::from_secs(15 * 60);
+
+/// How long a retired key verifies: the life of a token plus twice the time in which other instances read the
+/// retirement.
 const RETIRED: Duration = Duration::from_secs(ACCESS_TTL.as_secs() + 2 * KEYS_AGE.as_secs());
 
-/// A key that verifies.
+/// A public key that verifies tokens.
 pub(crate) struct PublicKey {
     pub(crate) kid: String,
     pub(crate) decoding: DecodingKey,
-    /// The point, as RFC 8037 writes it.
+    /// The point of the curve, encoded as in RFC 8037.
     pub(crate) x: String,
-    /// Until when it verifies; `None` for the one that signs.
+    /// Until when the key verifies; `None` for a key that is not retired.
     until: Option<Timestamp>,
 }
 
@@ -58,7 +62,7 @@ impl PublicKey {
     }
 }
 
-/// All keys at one moment. No type here can be serialised.
+/// All keys as one read returned them. No type here can be serialised.
 pub(crate) struct Keys {
     pub(crate) signing: (String, EncodingKey),
     verifying: HashMap<String, PublicKey>,
@@ -72,7 +76,7 @@ impl Keys {
         for key in keys.iter().filter(|key| key.algorithm == ALGORITHM) {
             let document = STANDARD.decode(&key.private_key).unwrap_or_default();
             let Ok(pair) = Ed25519KeyPair::from_pkcs8(&document) else {
-                // Its own tokens are lost, and no others'. Keys are read once a minute.
+                // Only tokens of this key become invalid. The warning appears once a minute, as often as keys are read.
                 tracing::warn!(kid = key.kid, "a signing key in the database cannot be read and is left out");
                 continue;
             };
@@ -96,7 +100,7 @@ impl Keys {
         self.verifying.get(kid).filter(|key| key.verifies_at(Timestamp::now()))
     }
 
-    /// Every key that verifies now, oldest first: names are UUIDs of version 7.
+    /// Every key that verifies now, oldest first: names are UUIDs of version 7, which sort by time.
     pub(crate) fn public(&self) -> Vec<&PublicKey> {
         let now = Timestamp::now();
         let mut keys: Vec<_> = self.verifying.values().filter(|key| key.verifies_at(now)).collect();
@@ -105,16 +109,17 @@ impl Keys {
     }
 }
 
-/// The keys of the database, read when they are needed.
+/// The keys of the database, read again as needed.
 pub(crate) struct KeyRing {
     store: Store,
+    /// Held only to clone or replace the `Arc`, never across an `await`.
     present: RwLock<Arc<Keys>>,
-    /// When the last reading began. Held while one goes on, so that all who wait for it share it.
+    /// When the last read began. The lock is held during a read, so that all callers that wait for it share its result.
     reading: Mutex<Instant>,
 }
 
 impl KeyRing {
-    /// Reads the keys, making the first when there is none.
+    /// Reads the keys; creates the first one if there is none.
     pub(crate) async fn open(store: &Store) -> Result<Self, ServiceError> {
         let now = Instant::now();
         let (keys, ()) = store
@@ -130,7 +135,7 @@ impl KeyRing {
         self.present.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The keys as they were at most [`KEYS_AGE`] ago; older only while the database does not answer.
+    /// The keys as they were at most [`KEYS_AGE`] ago; older ones only while the database does not answer.
     pub(crate) async fn recent(&self) -> Arc<Keys> {
         if self.present().read_at.elapsed() > KEYS_AGE {
             self.read_again().await;
@@ -138,10 +143,12 @@ impl KeyRing {
         self.present()
     }
 
-    /// Whether the key with this name verifies, at once: the keys are as they were at most [`KEYS_AGE`] before somebody last
-    /// asked. Older ones are read again in the background, so that nobody waits for a database that is away.
+    /// Whether the key with this name verifies, by the keys in memory and without a wait. If these are older than
+    /// [`KEYS_AGE`], a task reads them again in the background, so that no request waits for a database that is away.
+    /// So the answer rests on keys that were at most [`KEYS_AGE`] old at the previous call.
     pub(crate) fn knows(self: &Arc<Self>, kid: &str) -> bool {
         let present = self.present();
+        // If another task holds the lock, it is reading the keys already.
         if present.read_at.elapsed() > KEYS_AGE
             && let Ok(last) = self.reading.try_lock()
             && last.elapsed() > RETRY
@@ -153,10 +160,10 @@ impl KeyRing {
         present.verifying(kid).is_some()
     }
 
-    /// The keys, among them the one with this name, if there is one.
+    /// The keys, with the key of this name among them if it exists.
     pub(crate) async fn with(&self, kid: &str) -> Arc<Keys> {
         let keys = self.recent().await;
-        // A name of another form is none of ours, and asks nobody.
+        // A name that is no UUID cannot be a key of this service, so it causes no read.
         if keys.verifying.contains_key(kid) || Uuid::try_parse(kid).is_err() {
             return keys;
         }
@@ -168,9 +175,11 @@ impl KeyRing {
     pub(crate) async fn read_again(&self) {
         let asked = Instant::now();
         let mut last = self.reading.lock().await;
+        // A read that began after this call serves this call too.
         if *last > asked {
             return;
         }
+        // The lock stays held during the pause: it limits the reads of all callers together.
         tokio::time::sleep_until(*last + PAUSE).await;
         *last = Instant::now();
         let read = match self.store.signing_keys().await {
@@ -179,12 +188,12 @@ impl KeyRing {
         };
         match read {
             Ok(keys) => *self.present.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys),
-            // What is known still signs and verifies.
+            // The keys in memory still sign and verify.
             Err(error) => tracing::warn!(%error, "the signing keys cannot be read again"),
         }
     }
 
-    /// Makes a new key sign, everywhere within [`KEYS_AGE`]. Returns its name.
+    /// Makes a new key sign, on every instance within [`KEYS_AGE`]. Returns its name.
     pub(crate) async fn rotate(&self, tx: &Writer) -> Result<String, ServiceError> {
         let key = new_key()?;
         let now = Timestamp::now();
@@ -196,14 +205,14 @@ impl KeyRing {
 }
 
 impl Service {
-    /// The keys that verify access tokens, oldest first: each its name and its point.
+    /// The keys that verify access tokens, oldest first: the name and the point of each.
     pub async fn public_keys(&self) -> Vec<(String, String)> {
         let keys = self.tokens.keys().recent().await;
         keys.public().into_iter().map(|key| (key.kid.clone(), key.x.clone())).collect()
     }
 
-    /// Makes a new key sign; the one before verifies until its last token has ended. For superadmins, with a session.
-    /// Returns the new key's name.
+    /// Makes a new key sign; the previous key verifies until the last token that it signed has expired. For superadmins
+    /// with a session. Returns the new key's name.
     ///
     /// # Errors
     /// [`ServiceError::Forbidden`], and those of the database.
@@ -252,11 +261,11 @@ mod tests {
         let verifies = keys.each_ref().map(|key| ring.verifying(&key.kid).is_some());
         assert_eq!(verifies, [true, true, false]);
         assert_eq!(ring.public().len(), 2);
-        assert!(Keys::of(&keys[1..], Instant::now()).is_err(), "nothing would sign");
+        assert!(Keys::of(&keys[1..], Instant::now()).is_err(), "no key would sign");
     }
 
     #[tokio::test]
-    async fn nobody_waits_for_a_database_that_is_away_to_use_a_key_that_is_known() {
+    async fn a_known_key_verifies_without_a_wait_while_the_database_is_away() {
         let sqlite = larder_testbed::Sqlite::fresh().unwrap();
         let store = Store::open(&sqlite.url()).await.unwrap();
         let ring = Arc::new(KeyRing::open(&store).await.unwrap());
@@ -265,11 +274,11 @@ mod tests {
         let long_ago = Instant::now() - 2 * KEYS_AGE;
         *ring.present.write().unwrap() = Arc::new(Keys::of(&keys, long_ago).unwrap());
         *ring.reading.lock().await = long_ago;
-        // No other task runs while nothing here is awaited.
+        // The runtime has one thread, so no other task runs before the next `await`.
         assert!(ring.knows(&keys[0].kid) && !ring.knows("another"));
         while ring.reading.lock().await.elapsed() > KEYS_AGE {
             tokio::task::yield_now().await;
         }
-        assert!(ring.knows(&keys[0].kid), "what is known still verifies");
+        assert!(ring.knows(&keys[0].kid), "a known key still verifies");
     }
 }

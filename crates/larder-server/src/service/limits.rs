@@ -1,7 +1,8 @@
-//! How often one may fail: by address, by account from an address, and by account from everywhere.
+//! Limits on failed attempts: per address, per account and address, and per account from all addresses.
 //!
-//! An attempt takes one from each budget before any work is done, so that attempts at the same time cannot pass together,
-//! and one that succeeds gives it back: only failures cost. Who exists plays no part. All of it is in this process.
+//! An attempt takes one unit from each budget before any work is done, so concurrent attempts cannot exceed a budget
+//! together. An attempt that succeeds gives its units back, so only failures cost. Whether the account exists makes no
+//! difference. All budgets are in this process's memory.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -22,32 +23,34 @@ use crate::domain::identity::{Identifier, UserId};
 use crate::service::error::ServiceError;
 use crate::settings::security::FailureLimits;
 
+/// How long it takes until the used-up budget of an address is full again.
 const ADDRESS_PERIOD: Duration = Duration::from_secs(60);
+/// How long it takes until the used-up budget of an account is full again.
 const ACCOUNT_PERIOD: Duration = Duration::from_secs(15 * 60);
-/// From all addresses together, an account may fail this many times as often as from one.
+/// An account may fail this many times as often from all addresses together as from one address.
 const ADDRESSES: u32 = 10;
-/// More budgets than this are not kept at once, at some 100 bytes each.
+/// The greatest number of keys whose budgets of one size are kept at once, at some 100 bytes each.
 const KEPT: usize = 100_000;
 
-/// A salted hash: whose budget it is cannot be read out of memory.
+/// A salted hash, so that memory does not disclose whose budget it is.
 type Digest = [u8; 32];
 
-/// What an address may fail at, each on a budget of its own.
+/// What an attempt from an address is for; each kind has a budget of its own.
 #[derive(Debug, Clone, Copy)]
 pub enum Kind {
     /// Logging in.
     Login,
-    /// Creating users; here success costs too.
+    /// Creating users; a success costs a unit too.
     Register,
     /// Exchanging refresh tokens.
     Refresh,
-    /// Confirming what one does with a password or a code.
+    /// Confirming an action with a password or a code.
     Confirm,
-    /// Asking about tokens, and revoking them.
+    /// Introspecting and revoking tokens.
     Tokens,
 }
 
-/// What an attempt took. Dropped, it stays taken: the attempt failed.
+/// The units that an attempt took. A dropped attempt has failed: its units stay taken.
 #[must_use]
 pub struct Attempt {
     taken: Vec<(Arc<Budget>, Digest)>,
@@ -55,14 +58,14 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// It cost nothing after all.
+    /// Gives the units back: the attempt cost nothing.
     pub fn give_back(self) {
         for (budget, key) in &self.taken {
             budget.give_back(key);
         }
     }
 
-    /// As [`Attempt::give_back`], and the address is one that this account is used from.
+    /// As [`Attempt::give_back`]; also remembers that this account logs in from this address.
     pub fn succeeded(self) {
         if let Some((known, pair)) = &self.known {
             known.insert(*pair, ());
@@ -76,7 +79,7 @@ impl Attempt {
     }
 }
 
-/// Every budget; cheap to clone.
+/// All budgets; cheap to clone.
 #[derive(Clone)]
 pub struct Limits {
     salt: Digest,
@@ -84,7 +87,8 @@ pub struct Limits {
     pairs: Arc<Budget>,
     accounts: Arc<Budget>,
     codes: Arc<Budget>,
-    /// Accounts and addresses that logged in from there: whoever attacks an account from elsewhere does not lock it there.
+    /// Pairs of account and address that logged in before. They are exempt from the account's budget over all
+    /// addresses, so failures from other addresses do not lock the owner out.
     known: Arc<Cache<Digest, ()>>,
 }
 
@@ -101,7 +105,7 @@ impl Limits {
         }
     }
 
-    /// An attempt from an address, with nobody's account.
+    /// An attempt from an address that concerns no particular account.
     ///
     /// # Errors
     /// [`ServiceError::TooMany`].
@@ -110,7 +114,7 @@ impl Limits {
         Ok(Attempt { taken: vec![taken(&self.addresses, key)?], known: None })
     }
 
-    /// An attempt to log in. `identifier` is what was sent: whether and whose it is, nobody has asked yet.
+    /// An attempt to log in. `identifier` is what the client sent; whether a user has it is not known yet.
     ///
     /// # Errors
     /// [`ServiceError::TooMany`].
@@ -127,7 +131,7 @@ impl Limits {
         Ok(attempt)
     }
 
-    /// An attempt at the second factor, by somebody who has the password.
+    /// An attempt at the second factor, after the right password.
     ///
     /// # Errors
     /// [`ServiceError::TooMany`].
@@ -136,7 +140,7 @@ impl Limits {
         Ok(Attempt { taken: vec![taken(&self.codes, key)?], known: None })
     }
 
-    /// An attempt to confirm something with the password, by somebody who has a session.
+    /// An attempt to confirm an action with the password, by a caller with a session.
     ///
     /// # Errors
     /// [`ServiceError::TooMany`].
@@ -161,7 +165,7 @@ fn taken(budget: &Arc<Budget>, key: Digest) -> Result<(Arc<Budget>, Digest), Ser
     Ok((budget.clone(), key))
 }
 
-/// An identifier with its kind, as bytes to hash and never to be shown.
+/// An identifier with its kind, as input of a hash; it is never shown.
 struct Named<'a>(&'a Identifier);
 
 impl std::fmt::Display for Named<'_> {
@@ -176,7 +180,7 @@ impl std::fmt::Display for Named<'_> {
     }
 }
 
-/// What one customer has: an IPv4 address, or the first 64 bits of an IPv6 address.
+/// The addresses that count as one customer: one IPv4 address, or one IPv6 network of 64 bits.
 fn block(address: IpAddr) -> [u8; 16] {
     match address.to_canonical() {
         IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
@@ -189,7 +193,7 @@ pub(crate) struct Budget {
     limiter: RateLimiter<Digest, Spent, QuantaClock, NoOpMiddleware<<QuantaClock as Clock>::Instant>>,
     spent: Spent,
     clock: QuantaClock,
-    /// In how long one comes back.
+    /// How long it takes until one unit is refilled.
     refill: Duration,
 }
 
@@ -201,7 +205,7 @@ impl Budget {
         Self { limiter: RateLimiter::new(quota, spent.clone(), clock.clone()), spent, clock, refill }
     }
 
-    /// Takes one, or says how long to wait.
+    /// Takes one unit, or returns how long to wait for one.
     fn take(&self, key: &Digest) -> Result<(), Duration> {
         if self.spent.len() >= KEPT {
             self.limiter.retain_recent();
@@ -217,16 +221,18 @@ impl Budget {
     }
 }
 
-/// When each budget will be whole again, as governor counts it. governor's own stores cannot give back.
+/// When each budget will be full again, as governor counts it. governor's own stores cannot give a unit back.
 #[derive(Clone, Default)]
 struct Spent(Arc<Mutex<HashMap<Digest, Nanos>>>);
 
 impl Spent {
+    /// One lock for all budgets: it is held for one map operation, never across an `await`. A poisoned lock is used as
+    /// it is, as each operation leaves the map valid.
     fn lock(&self) -> MutexGuard<'_, HashMap<Digest, Nanos>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Still too many: those go that have spent least.
+    /// If [`KEPT`] budgets are still in use, removes the half that has spent least.
     fn make_room(&self) {
         let mut spent = self.lock();
         if spent.len() >= KEPT {

@@ -1,4 +1,4 @@
-//! Budgets run out, come back, and stay bounded.
+//! Budgets are used up, refill, and take bounded memory.
 
 use super::*;
 use crate::domain::contact::Email;
@@ -17,7 +17,7 @@ fn address(last: u8) -> IpAddr {
 }
 
 #[test]
-fn failures_of_one_account_from_one_address_run_out_and_success_costs_nothing() {
+fn failures_of_one_account_from_one_address_are_limited_and_success_costs_nothing() {
     let limits = limits(1_000, 3);
     for _ in 0..20 {
         limits.login(&named("ann"), address(1)).unwrap().succeeded();
@@ -34,7 +34,7 @@ fn failures_of_one_account_from_one_address_run_out_and_success_costs_nothing() 
 }
 
 #[test]
-fn whoever_attacks_from_everywhere_does_not_lock_the_owner_out() {
+fn failures_from_other_addresses_do_not_lock_the_owner_out() {
     let limits = limits(1_000, 2);
     limits.login(&named("ann"), address(250)).unwrap().succeeded();
     let tried = (0..100).filter(|last| limits.login(&named("ann"), address(*last)).is_ok()).count();
@@ -43,7 +43,7 @@ fn whoever_attacks_from_everywhere_does_not_lock_the_owner_out() {
 }
 
 #[test]
-fn an_address_runs_out_over_all_accounts_and_a_customers_ipv6_is_one() {
+fn one_limit_holds_for_all_accounts_from_one_address_or_ipv6_network() {
     let limits = limits(5, 100);
     let customer = |last: u16| IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, last]);
     let tried = |kind| (0..10).filter(|last| limits.from_address(kind, customer(*last)).is_ok()).count();
@@ -55,7 +55,7 @@ fn an_address_runs_out_over_all_accounts_and_a_customers_ipv6_is_one() {
 }
 
 #[test]
-fn memory_is_bounded_whoever_comes() {
+fn memory_is_bounded_for_any_number_of_keys() {
     let budget = Budget::new(NonZeroU32::new(3).unwrap(), Duration::from_secs(900));
     let key = |number: u32| {
         let mut key = [0; 32];
@@ -69,5 +69,5 @@ fn memory_is_bounded_whoever_comes() {
         budget.take(&key(number)).unwrap();
     }
     assert!(budget.spent.len() <= KEPT, "{}", budget.spent.len());
-    assert!(budget.take(&key(u32::MAX)).is_err(), "whoever has spent most is remembered");
+    assert!(budget.take(&key(u32::MAX)).is_err(), "the key that has spent most is remembered");
 }

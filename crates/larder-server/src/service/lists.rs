@@ -1,4 +1,4 @@
-//! Lists and figures: who may read which.
+//! Lists and statistics, and which caller may read which.
 
 use larder::class::Answer;
 use larder::policy::Consistency;
@@ -16,8 +16,8 @@ use crate::service::access::Caller;
 use crate::service::error::{ListError, ServiceError};
 
 impl Service {
-    /// A page of users. Which there are, are counted and are found depends on the caller's role; of each, the caller is to be
-    /// shown what it may see.
+    /// A page of users. The caller's role decides which users are listed, counted and found. The page holds entire
+    /// users; the caller of this function shows of each what the role may see.
     ///
     /// # Errors
     /// [`ListError::Invalid`], and those of the database.
@@ -32,7 +32,7 @@ impl Service {
         Ok((query, answer))
     }
 
-    /// A page of users with how they log in, for superadmins.
+    /// A page of users with their login methods, for superadmins.
     ///
     /// # Errors
     /// [`ServiceError::Forbidden`], [`ListError::Invalid`], and those of the database.
@@ -50,7 +50,7 @@ impl Service {
         Ok((query, answer))
     }
 
-    /// Figures over all users, for admins and with `statistics.read`.
+    /// Statistics over all users, for admins and callers with `statistics.read`.
     ///
     /// # Errors
     /// [`ServiceError::Forbidden`], and those of the database.
@@ -63,7 +63,7 @@ impl Service {
         Ok(self.statistics.users(today(), consistency).await?)
     }
 
-    /// What the dashboard shows, for admins.
+    /// The dashboard, for admins.
     ///
     /// # Errors
     /// [`ServiceError::Forbidden`], and those of the database.
@@ -76,7 +76,7 @@ impl Service {
         Ok(self.statistics.dashboard(today(), consistency).await?)
     }
 
-    /// Figures about one user, for itself and those who manage it.
+    /// Statistics about one user, for the user itself and callers that manage it.
     ///
     /// # Errors
     /// [`ServiceError::NotFound`], [`ServiceError::Forbidden`], and those of the database.

@@ -1,4 +1,4 @@
-//! Use cases: what the API and the command line do, without knowing HTTP.
+//! Use cases: what the API and the command line do, independent of HTTP.
 
 pub mod access;
 pub mod achievements;
@@ -56,11 +56,11 @@ use crate::settings::security::Security;
 use crate::store::Store;
 use crate::store::writing::Writer;
 
-/// The service; cheap to clone, as every request does more than once.
+/// The service; cheap to clone, since every request clones it more than once.
 #[derive(Clone)]
 pub struct Service(Arc<Parts>);
 
-/// What the service is made of: seen by its own rooms alone.
+/// The parts of the service; only modules of the service use the fields.
 pub struct Parts {
     store: Store,
     users: CachedUsers,
@@ -90,10 +90,10 @@ impl Deref for Service {
 }
 
 impl Service {
-    /// Opens the service on a database and a cache; makes the first signing key when there is none.
+    /// Opens the service on a database and a cache; creates the first signing key if there is none.
     ///
     /// # Errors
-    /// Those of the database, and second factors in it that the secret key does not open.
+    /// Those of the database, and an error if the secret key does not open the second factors in the database.
     pub async fn open(
         store: Store,
         cache: Cache,
@@ -124,7 +124,7 @@ impl Service {
         })))
     }
 
-    /// The database behind it.
+    /// The database that the service reads and writes.
     pub fn store(&self) -> &Store {
         &self.store
     }
@@ -134,28 +134,28 @@ impl Service {
         &self.users
     }
 
-    /// Reads in the background; to be stopped before the database is closed.
+    /// The background reads; they have to be stopped before the database is closed.
     pub fn warming(&self) -> &Warming {
         &self.warming
     }
 
-    /// How often one may fail.
+    /// The limits on failed attempts.
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// Whose word about a request's address is taken.
+    /// The proxies whose statement of a client's address is trusted.
     pub fn proxies(&self) -> &TrustedProxies {
         &self.proxies
     }
 
-    /// Hashes and compares passwords.
+    /// The hasher of passwords.
     pub fn passwords(&self) -> &Passwords {
         &self.passwords
     }
 
-    /// Writes as `actor`: runs `change` to its end, even if the caller is cancelled, and publishes what it touched before it
-    /// returns. An error that `change` returns after a commit does not keep the commit from being published.
+    /// Writes as `actor`: runs `change` to its end, even if the caller is cancelled, and publishes what it touched
+    /// before it returns. If `change` returns an error after a commit, the commit is published nevertheless.
     pub(crate) async fn write<T, F>(
         &self,
         actor: Actor,

@@ -1,4 +1,5 @@
-//! Hashing and comparing passwords: argon2id on few threads, the same time for unknown users.
+//! Hashes and compares passwords: argon2id on a bounded number of threads; an unknown user takes as long as a known
+//! one.
 
 use std::sync::{Arc, LazyLock};
 
@@ -9,15 +10,17 @@ use tokio::sync::Semaphore;
 use crate::domain::password::Password;
 use crate::service::error::ServiceError;
 
-/// Memory in KiB, passes and lanes: what OWASP's Password Storage Cheat Sheet asks of argon2id at least.
+/// Memory in KiB, passes and lanes: the minimum that OWASP's Password Storage Cheat Sheet recommends for argon2id.
 const COST: (u32, u32, u32) = (19_456, 2, 1);
 
-/// Each hash takes 19 MiB and a core for some 20 ms: more at once than cores would only make all slower.
+/// How many hashes run at once. Each takes 19 MiB and one core for some 20 ms, so more than one per core would make all
+/// slower.
 static HASHERS: LazyLock<usize> =
     LazyLock::new(|| std::thread::available_parallelism().map_or(2, |cores| cores.get()));
 
-/// The hash of a password nobody has: comparing with it takes the time of a real comparison.
-static NOBODY: LazyLock<Option<String>> = LazyLock::new(|| hash(b"nobody has this password").ok());
+/// The hash that replaces a missing one: a comparison with it takes as long as a real one, and [`Passwords::matches`]
+/// returns `false` in any case.
+static DUMMY_HASH: LazyLock<Option<String>> = LazyLock::new(|| hash(b"no user has this password").ok());
 
 /// Hashes and compares; cheap to clone.
 #[derive(Clone)]
@@ -33,27 +36,27 @@ impl Passwords {
     /// The hash of a password, with a salt of its own, in PHC form.
     ///
     /// # Errors
-    /// [`ServiceError::Internal`] when there is no randomness or memory.
+    /// [`ServiceError::Internal`] if there is no randomness or memory.
     pub async fn hash(&self, password: &Password) -> Result<String, ServiceError> {
         let password = password.clone();
         self.run(move || hash(password.expose().as_bytes())).await?.map_err(internal)
     }
 
-    /// Whether `password` is the one that was hashed. Without a hash the answer is no, after the same time.
+    /// Whether `password` is the one that was hashed. Without a hash the answer is `false`, after the same time.
     ///
     /// # Errors
-    /// [`ServiceError::Internal`] when a comparison cannot be made.
+    /// [`ServiceError::Internal`] if a comparison cannot be made.
     pub async fn matches(&self, password: &Password, stored: Option<&str>) -> Result<bool, ServiceError> {
         let (password, stored) = (password.clone(), stored.map(str::to_owned));
         self.run(move || {
-            let hash = stored.as_deref().or(NOBODY.as_deref());
+            let hash = stored.as_deref().or(DUMMY_HASH.as_deref());
             let is_match = hash.is_some_and(|hash| verify(password.expose().as_bytes(), hash));
             is_match && stored.is_some()
         })
         .await
     }
 
-    /// Whether a stored hash was made at a lower cost than today's, or is of another kind.
+    /// Whether a stored hash was made at another cost than today's, or with another algorithm.
     pub fn is_outdated(stored: &str) -> bool {
         let (memory, passes, lanes) = COST;
         !stored.starts_with(&format!("$argon2id$v=19$m={memory},t={passes},p={lanes}$"))
@@ -64,7 +67,7 @@ impl Passwords {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ServiceError> {
         let permit = self.hashers.clone().acquire_owned().await.map_err(internal)?;
-        // The permit goes with the work, which goes on when its caller is cancelled.
+        // The work owns the permit: a cancelled caller does not stop the work, so it must not free its permit either.
         let work = move || {
             let _permit = permit;
             work()
@@ -97,21 +100,21 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn only_the_hashed_password_matches_and_nobody_matches_nobodys() {
+    async fn only_the_hashed_password_matches_and_no_password_matches_the_dummy_hash() {
         let passwords = Passwords::new();
         let right = Password::parse("correct horse").unwrap();
         let hash = passwords.hash(&right).await.unwrap();
         assert!(passwords.matches(&right, Some(&hash)).await.unwrap());
         assert!(!passwords.matches(&Password::parse("correct house").unwrap(), Some(&hash)).await.unwrap());
-        let nobodys = Password::parse("nobody has this password").unwrap();
-        assert!(!passwords.matches(&nobodys, None).await.unwrap());
+        let dummy = Password::parse("no user has this password").unwrap();
+        assert!(!passwords.matches(&dummy, None).await.unwrap());
         assert!(!passwords.matches(&right, Some("not a hash")).await.unwrap());
         assert_ne!(hash, passwords.hash(&right).await.unwrap(), "each hash has a salt of its own");
     }
 
     #[test]
-    fn cheaper_and_foreign_hashes_are_outdated() {
-        assert!(!Passwords::is_outdated(NOBODY.as_deref().unwrap()));
+    fn hashes_of_another_cost_or_algorithm_are_outdated() {
+        assert!(!Passwords::is_outdated(DUMMY_HASH.as_deref().unwrap()));
         assert!(Passwords::is_outdated("$argon2id$v=19$m=4096,t=3,p=1$c2FsdHNhbHQ$aGFzaA"));
         assert!(Passwords::is_outdated("$2b$12$abcdefghijklmnopqrstuv"));
     }

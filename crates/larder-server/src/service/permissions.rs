@@ -1,4 +1,4 @@
-//! Granting, revoking and looking at permissions.
+//! Grants, revokes and reads permissions.
 
 use larder::class::Answer;
 use larder::policy::Consistency;
@@ -17,7 +17,7 @@ const TOO_MANY: ServiceError =
     ServiceError::Conflict("the user has 100 permissions, which is as many as one may have");
 
 impl Service {
-    /// A user's permissions: for itself and for those who manage it.
+    /// A user's permissions, for the user itself and for callers that manage it.
     ///
     /// # Errors
     /// [`ServiceError::Forbidden`], [`ServiceError::NotFound`], and those of the database.
@@ -35,11 +35,12 @@ impl Service {
         Ok(self.permissions.of_user(user.id, consistency).await?)
     }
 
-    /// Grants a permission to a user whom the caller manages; one that it has stays as it was granted.
+    /// Grants a permission to a user that the caller manages. A permission that the user already has keeps its first
+    /// grant.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`], [`ServiceError::NotFound`], [`ServiceError::Conflict`] when it has too many, and
-    /// those of the database.
+    /// [`ServiceError::Forbidden`], [`ServiceError::NotFound`], [`ServiceError::Conflict`] if the user has 100
+    /// permissions already, and those of the database.
     pub async fn grant(
         &self,
         caller: Caller,
@@ -47,6 +48,7 @@ impl Service {
         permission: Permission,
     ) -> Result<(Grant, Receipt), ServiceError> {
         loop {
+            // If the user changes between this check and the write, the rights are checked again.
             let caller = self.present(caller).await?;
             let target = self.found_now(&named).await?;
             check_permissions_of(caller, &target)?;
@@ -55,7 +57,7 @@ impl Service {
                 match tx.grant(target.id, target.role, &permission, caller.id).await? {
                     Granted::Done(grant) => Ok(Some(grant)),
                     Granted::TooMany => Err(TOO_MANY),
-                    // No longer as it was when the caller's rights were judged: judge again.
+                    // The user's row differs from the one by which the caller's rights were checked: check them again.
                     Granted::Outdated => Ok(None),
                 }
             });
@@ -65,7 +67,7 @@ impl Service {
         }
     }
 
-    /// Takes a permission away from a user whom the caller manages; it is no error that it has none.
+    /// Revokes a permission of a user that the caller manages. It is no error if the user does not have it.
     ///
     /// # Errors
     /// [`ServiceError::Forbidden`], [`ServiceError::NotFound`], and those of the database.
@@ -76,6 +78,7 @@ impl Service {
         permission: Permission,
     ) -> Result<Receipt, ServiceError> {
         loop {
+            // If the user changes between this check and the write, the rights are checked again.
             let caller = self.present(caller).await?;
             let target = self.found_now(&named).await?;
             check_permissions_of(caller, &target)?;
@@ -90,11 +93,12 @@ impl Service {
     }
 }
 
-/// Those who manage a user change its permissions; only a superadmin, who may do everything anyway, its own.
+/// Callers that manage a user change its permissions. Only a superadmin, who may do everything already, changes its
+/// own.
 fn check_permissions_of(caller: Caller, target: &User) -> Result<(), ServiceError> {
     caller.check_manage(target.role)?;
     match caller.id == target.id && caller.role != Role::Superadmin {
-        true => Err(ServiceError::Forbidden("nobody but a superadmin changes their own permissions")),
+        true => Err(ServiceError::Forbidden("only superadmins change their own permissions")),
         false => Ok(()),
     }
 }

@@ -1,4 +1,4 @@
-//! Booking points, reading ledgers, and the leaderboard.
+//! Books points, reads ledgers, and reads the leaderboard.
 
 use larder::class::Answer;
 use larder::policy::Consistency;
@@ -19,24 +19,24 @@ const KEY_TAKEN: ServiceError =
 const OUT_OF_BOUNDS: ServiceError =
     ServiceError::Conflict("the balance would be negative or above 1099511627775; nothing was booked");
 
-/// What became of a booking.
+/// The result of a booking.
 pub struct BookedPoints {
-    /// The row of the ledger.
+    /// The entry in the ledger.
     pub entry: LedgerEntry,
-    /// The user's balance with it.
+    /// The user's balance after the booking.
     pub balance: i64,
-    /// Whether it was made now, and not before under the same key.
+    /// Whether this call made the booking; `false` if an earlier call with the same idempotency key made it.
     pub is_new: bool,
-    /// What became of the invalidation.
+    /// What the invalidation of this write removed.
     pub receipt: Receipt,
 }
 
 impl Service {
-    /// Books points for a user whom the caller manages, or for anybody with the permission `points.write`; never for
-    /// oneself.
+    /// Books points for a user. The caller manages the user or has the permission `points.write`; a caller cannot book
+    /// for itself.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`], [`ServiceError::NotFound`], [`ServiceError::Conflict`] when the balance would leave
+    /// [`ServiceError::Forbidden`], [`ServiceError::NotFound`], [`ServiceError::Conflict`] if the balance would leave
     /// its bounds or another booking has the key, and those of the database.
     pub async fn book_points(
         &self,
@@ -45,10 +45,11 @@ impl Service {
         booking: Booking,
     ) -> Result<BookedPoints, ServiceError> {
         loop {
+            // If the user changes between this check and the write, the rights are checked again.
             let caller = self.present(caller).await?;
             let target = self.found_now(&named).await?;
             if target.id == caller.id {
-                return Err(ServiceError::Forbidden("nobody books points for oneself"));
+                return Err(ServiceError::Forbidden("users cannot book points for themselves"));
             }
             caller.check_manage_or(&target, Right::WritePoints)?;
             if let Some(booked) = self.book_as_judged(caller, target, booking.clone()).await? {
@@ -57,7 +58,8 @@ impl Service {
         }
     }
 
-    /// `None` when the user is no longer as it was when the caller's rights were judged: judge again.
+    /// `None`: the user's row differs from the one by which the caller's rights were checked, so the caller of this
+    /// function checks them again.
     async fn book_as_judged(
         &self,
         caller: Caller,
@@ -77,8 +79,8 @@ impl Service {
         Ok(booked.map(|(entry, balance, is_new)| BookedPoints { entry, balance, is_new, receipt }))
     }
 
-    /// A part of a user's ledger, with the user. For itself, for those who manage it, and with the permission
-    /// `points.write`. Read from the database each time.
+    /// One page of a user's ledger, with the user: for the user itself, for callers that manage it, and for callers
+    /// with the permission `points.write`. Each call reads the database.
     ///
     /// # Errors
     /// [`ServiceError::Forbidden`], [`ServiceError::NotFound`], and those of the database.
@@ -96,7 +98,7 @@ impl Service {
         Ok((user, ledger))
     }
 
-    /// A part of the leaderboard.
+    /// One page of the leaderboard.
     ///
     /// # Errors
     /// Those of the database.
@@ -108,7 +110,7 @@ impl Service {
         Ok(self.leaderboard.part(query, consistency).await?)
     }
 
-    /// Where a user stands on the leaderboard.
+    /// A user's rank and points on the leaderboard.
     ///
     /// # Errors
     /// [`ServiceError::NotFound`], and those of the database.

@@ -1,4 +1,4 @@
-//! Reading and changing profiles and their parts.
+//! Reads and changes profiles and their parts.
 
 use std::sync::Arc;
 
@@ -18,8 +18,8 @@ use crate::service::error::ServiceError;
 use crate::store::parts::PartUpdated;
 
 impl Service {
-    /// What everybody may see of a user. Who looks at a profile often goes on to all of it, so after a miss that is loaded
-    /// in the background.
+    /// What every user may see of a user. After a miss, the full profile is loaded in the background, because the same
+    /// client often reads it next.
     ///
     /// # Errors
     /// [`ServiceError::NotFound`], and those of the database.
@@ -40,16 +40,16 @@ impl Service {
         Ok(answer)
     }
 
-    /// Loads a full profile in the background, unless it is there or too many others are on their way.
+    /// Loads a full profile in the background unless it is cached; does nothing if too many background reads run.
     pub fn warm_full_profile(&self, id: UserId) {
         let profiles = self.profiles.clone();
         self.warming.soon(async move {
-            // Whoever asks for it gets the error, if it is still there.
+            // A later read of the same profile returns the error to its caller.
             let _ = profiles.full(id, Consistency::Bounded).await;
         });
     }
 
-    /// A user with every part of its profile: for itself and for those who manage it.
+    /// A user with every part of its profile, for the user itself and for callers that manage it.
     ///
     /// # Errors
     /// [`ServiceError::Forbidden`], [`ServiceError::NotFound`], and those of the database.
@@ -62,12 +62,12 @@ impl Service {
         let id = self.whose(caller, named, consistency).await?;
         let answer = self.profiles.full(id, consistency).await?;
         let full = answer.value.as_deref().ok_or(ServiceError::NotFound)?;
-        // Judged once more by the very row that is shown: a role may have changed since.
+        // The check is repeated on the row that is returned: the user's role may have changed since the first check.
         check_see(caller, &full.user)?;
         Ok(answer)
     }
 
-    /// A part of a profile: for the user itself and for those who manage it.
+    /// A part of a profile, for the user itself and for callers that manage it.
     ///
     /// # Errors
     /// [`ServiceError::Forbidden`], [`ServiceError::NotFound`], and those of the database.
@@ -82,10 +82,11 @@ impl Service {
         if answer.value.is_some() { Ok(answer) } else { Err(ServiceError::NotFound) }
     }
 
-    /// Changes a part, if it is in one of the expected states; none expected means any.
+    /// Changes a part if its state is one of `expected`; an empty list accepts any state.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`], [`ServiceError::NotFound`], [`ServiceError::PartConflict`], and those of the database.
+    /// [`ServiceError::Forbidden`], [`ServiceError::NotFound`], [`ServiceError::PartConflict`], and those of the
+    /// database.
     pub async fn update_part<P: CachedPart>(
         &self,
         caller: Caller,
@@ -95,6 +96,7 @@ impl Service {
     ) -> Result<(P, Receipt), ServiceError> {
         let expected: Arc<[String]> = expected.into();
         loop {
+            // If the user changes between this check and the write, the rights are checked again.
             let caller = self.present(caller).await?;
             let target = self.target(caller, &named, &[]).await?;
             let update = self.update_part_as_judged(caller.actor(), target, change.clone(), expected.clone());
@@ -104,7 +106,8 @@ impl Service {
         }
     }
 
-    /// `None` when the user is no longer as it was when the caller's rights were judged: judge again.
+    /// `None`: the user's row differs from the one by which the caller's rights were checked, so the caller of this
+    /// function checks them again.
     async fn update_part_as_judged<P: CachedPart>(
         &self,
         actor: Actor,
@@ -123,7 +126,7 @@ impl Service {
         Ok(part.map(|part| (part, receipt)))
     }
 
-    /// The user whose parts the caller may see.
+    /// The id of the user whose parts the caller may see.
     async fn whose(
         &self,
         caller: Caller,

@@ -1,9 +1,10 @@
-//! One answer for all who ask the same at about the same time, so that strangers cannot have it asked at will.
+//! One answer for all callers that ask the same question at about the same time, so that unauthenticated clients cannot
+//! have it asked without a limit.
 //!
 //! Invariants, each a test:
-//! - `nobody_gets_an_answer_that_was_older_than_promised_when_they_asked`;
-//! - `however_many_ask_one_question_is_open`;
-//! - `a_question_outlives_whoever_asked_it`.
+//! - `an_answer_is_at_most_as_old_as_promised_when_its_caller_arrived`;
+//! - `at_most_one_question_is_open_for_any_number_of_callers`;
+//! - `a_question_outlives_its_caller`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,13 +12,13 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-/// How long ago an answer may have been asked for when somebody else wants it.
+/// How long before a caller's arrival the question may have been asked whose answer the caller gets.
 pub const RECENT: Duration = Duration::from_millis(500);
 
-/// The last answer, and when it was asked for. Clones share it.
+/// The last answer, and when its question was asked. Clones share it.
 #[derive(Clone)]
 pub struct Recent<T> {
-    // Held while the question is open: who comes meanwhile waits for its answer.
+    // Held while a question is open: callers that arrive meanwhile wait for its answer.
     last: Arc<Mutex<Option<(Instant, T)>>>,
 }
 
@@ -28,19 +29,22 @@ impl<T> Default for Recent<T> {
 }
 
 impl<T: Clone + Send + 'static> Recent<T> {
-    /// The last answer if it was asked for at most [`RECENT`] before this call, else a new one; and how long before.
-    /// Whoever has to wait does so for two questions at most. `None` when the runtime is going down.
+    /// The last answer if its question was asked at most [`RECENT`] before this call, else a new one; and how long
+    /// before this call its question was asked. A caller waits for two questions at most. `None` if the runtime is
+    /// shutting down.
     pub async fn ask(&self, question: impl Future<Output = T> + Send + 'static) -> Option<(T, Duration)> {
         let arrived = Instant::now();
         let mut last = self.last.clone().lock_owned().await;
         if let Some((asked, answer)) = &*last {
-            // Held against the arrival: of those who waited for a slow answer all but one would ask again, one by one.
+            // The age is measured at the caller's arrival, not now: after a slow answer, all callers that waited for it
+            // but one would otherwise ask again, one after the other.
             let age = arrived.saturating_duration_since(*asked);
             if age <= RECENT {
                 return Some((answer.clone(), age));
             }
         }
-        // A task of its own: a caller who hangs up would end the question, and the next one would ask it anew.
+        // A task of its own: if a caller disconnects, the question continues, and the next caller does not ask it
+        // again.
         let answering = tokio::spawn(async move {
             let asked = Instant::now();
             let answer = question.await;
@@ -65,7 +69,7 @@ mod tests {
 
     use super::*;
 
-    /// A question that takes a while, and is answered with how many were asked before.
+    /// A question that takes a given time; its answer is the number of questions before it.
     #[derive(Clone, Default)]
     struct Bench {
         recent: Recent<u32>,
@@ -92,7 +96,7 @@ mod tests {
     const SLOW: Duration = Duration::from_secs(6);
 
     #[tokio::test(start_paused = true)]
-    async fn nobody_gets_an_answer_that_was_older_than_promised_when_they_asked() {
+    async fn an_answer_is_at_most_as_old_as_promised_when_its_caller_arrived() {
         let bench = Bench::default();
         assert_eq!(bench.ask(QUICK).await, (0, Duration::ZERO));
         sleep(RECENT - QUICK).await;
@@ -102,7 +106,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn however_many_ask_one_question_is_open() {
+    async fn at_most_one_question_is_open_for_any_number_of_callers() {
         let bench = Bench::default();
         let began = Instant::now();
         let ask_after = |pause: Duration| {
@@ -113,21 +117,21 @@ mod tests {
             })
         };
         let early: Vec<_> = (0..100).map(|_| ask_after(QUICK)).collect();
-        // Too late for the question that is open: they share the next one.
+        // They arrive too late for the open question, so they share the next one.
         let late: Vec<_> = (0..100).map(|_| ask_after(2 * RECENT)).collect();
         for (askers, answer) in [(early, 0), (late, 1)] {
             for asker in askers {
                 assert_eq!(asker.await.unwrap(), answer);
             }
         }
-        assert_eq!((bench.asked(), began.elapsed()), (2, QUICK + 2 * SLOW), "nobody waits for a third");
+        assert_eq!((bench.asked(), began.elapsed()), (2, QUICK + 2 * SLOW), "no caller waits for a third");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_question_outlives_whoever_asked_it() {
+    async fn a_question_outlives_its_caller() {
         let bench = Bench::default();
         for _ in 0..100 {
-            // One that hangs up.
+            // A caller that disconnects.
             let left = tokio::time::timeout(QUICK, bench.ask(RECENT / 2)).await;
             assert!(left.is_err());
         }

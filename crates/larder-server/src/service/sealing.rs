@@ -1,4 +1,4 @@
-//! Secrets at rest: sealed with the secret key of the settings, if there is one.
+//! Encryption of secrets in the database with the secret key of the settings, if one is set.
 
 use std::sync::Arc;
 
@@ -17,10 +17,10 @@ use crate::store::writing::ByJournal;
 const PLAIN: &str = "plain.";
 const SEALED: &str = "sealed.";
 
-/// Seals and opens; cheap to clone.
+/// Encrypts and decrypts secrets; cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Sealing {
-    /// The first seals, each opens.
+    /// The first key encrypts; every key decrypts.
     keys: Arc<[SecretKey]>,
 }
 
@@ -29,14 +29,16 @@ impl Sealing {
         Self { keys: keys.current.iter().chain(&keys.other).cloned().collect() }
     }
 
-    /// Whether the database's secrets can be opened. Those from before there was this key are sealed with it now.
+    /// Checks that the database's secrets can be decrypted. Secrets that were not encrypted with the current key are
+    /// encrypted with it now.
     ///
     /// # Errors
-    /// [`ServiceError::Internal`] naming the setting, and those of the database.
+    /// [`ServiceError::Internal`] with the name of the setting, and those of the database.
     pub(crate) async fn check(&self, store: &Store) -> Result<(), ServiceError> {
         for (user, secret) in store.totp_secrets().await? {
             if !is_shaped(&secret) {
-                // It says nothing about the key, and costs its user alone: the login, until the factor is removed.
+                // A malformed secret proves nothing about the key, so the service starts. Only this user's login fails,
+                // until the factor is removed.
                 tracing::warn!(%user, "a second factor in the database cannot be read and is left out");
                 continue;
             }
@@ -54,7 +56,8 @@ impl Sealing {
         Ok(())
     }
 
-    /// What the database keeps of a secret. It is bound to its user: copied to another row, it opens no more.
+    /// The form in which the database keeps a secret. The user's id is authenticated with it: copied to another user's
+    /// row, it cannot be decrypted.
     pub(crate) fn seal(&self, user: UserId, secret: &[u8]) -> Result<SealedSecret, ServiceError> {
         let Some(key) = self.keys.first() else {
             return Ok(SealedSecret(format!("{PLAIN}{}", STANDARD.encode(secret))));
@@ -67,7 +70,7 @@ impl Sealing {
         Ok(SealedSecret(format!("{SEALED}{}", STANDARD.encode(bytes))))
     }
 
-    /// The secret in what the database keeps.
+    /// The secret in the form that the database keeps, decrypted.
     pub(crate) fn open(&self, user: UserId, stored: &SealedSecret) -> Result<Vec<u8>, ServiceError> {
         let failed = |why: &'static str| ServiceError::Internal(why.into());
         if let Some(plain) = stored.0.strip_prefix(PLAIN) {
@@ -85,7 +88,7 @@ impl Sealing {
     }
 }
 
-/// `None` if it was not sealed with this key for this user.
+/// `None` if the secret was not encrypted with this key for this user.
 fn opened_with(key: &SecretKey, user: UserId, stored: &SealedSecret) -> Option<Vec<u8>> {
     let mut sealed = STANDARD.decode(stored.0.strip_prefix(SEALED)?).ok()?;
     if sealed.len() <= NONCE_LEN {
@@ -99,7 +102,7 @@ fn opened_with(key: &SecretKey, user: UserId, stored: &SealedSecret) -> Option<V
     Some(secret)
 }
 
-/// Whether this is a secret of ours at all, sealed or not.
+/// Whether `stored` has one of the two forms that this service writes: encrypted or plain.
 fn is_shaped(stored: &SealedSecret) -> bool {
     let sealed = stored.0.strip_prefix(SEALED).and_then(|sealed| STANDARD.decode(sealed).ok());
     let plain = stored.0.strip_prefix(PLAIN).and_then(|plain| STANDARD.decode(plain).ok());
@@ -152,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_stored_without_a_key_opens_with_and_without_one() {
+    fn a_secret_that_was_stored_without_a_key_opens_with_and_without_one() {
         let ann = UserId::generate();
         let plain = sealing("").seal(ann, b"secret").unwrap();
         assert_eq!(sealing("").open(ann, &plain).unwrap(), b"secret");

@@ -14,67 +14,64 @@ use uuid::Uuid;
 use crate::domain::identity::UserId;
 use crate::domain::timestamp::Timestamp;
 use crate::service::error::ServiceError;
-use crate::service::keys::KeyRing;
+use crate::service::keys::{ACCESS_TTL, KeyRing};
 use crate::store::Store;
 
-/// How long an access token is good, unless its session ends before.
-pub(crate) const ACCESS_TTL: Duration = Duration::from_secs(15 * 60);
-
-/// Who the tokens are for, and who makes them.
+/// The audience and the issuer of the tokens.
 const AUDIENCE: &str = "larder";
-/// RFC 9068: says that this is an access token, so that no other JWT of ours passes for one.
+/// RFC 9068: marks an access token, so that no other JWT of this service is accepted as one.
 const TYPE: &str = "at+jwt";
 /// Longer inputs are refused before they are decoded.
 const TOKEN_BYTES: usize = 2048;
 
-/// What an access token says.
+/// The claims of an access token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
-    /// Whose it is.
+    /// The id of the user that the token authenticates.
     pub sub: UserId,
     /// The session it belongs to.
     pub sid: Uuid,
-    /// The user's epoch when it was made; another one by now means that it has ended.
+    /// The user's epoch when the token was issued. If the user's epoch differs now, the token is no longer valid.
     pub epoch: i64,
-    /// Who made it: the installation, for its address differs from where one stands.
+    /// The issuer: the installation, because the service's address depends on the network of the client.
     pub iss: String,
-    /// For whom it is.
+    /// The audience.
     pub aud: String,
-    /// Names this token among all.
+    /// The unique id of this token.
     pub jti: Uuid,
-    /// When it was made, in seconds since 1970.
+    /// When it was issued, in seconds since 1970.
     pub iat: u64,
-    /// When it ends, in seconds since 1970.
+    /// When it expires, in seconds since 1970.
     pub exp: u64,
 }
 
-/// How many tokens' signatures are remembered, at some 300 bytes each.
+/// How many verified tokens one process remembers, at some 300 bytes each.
 const VERIFIED: usize = 10_000;
 
-/// Makes and checks access tokens; cheap to clone.
+/// Issues and verifies access tokens; cheap to clone.
 #[derive(Clone)]
 pub struct Tokens {
     keys: Arc<KeyRing>,
     issuer: Arc<str>,
     validation: Arc<Validation>,
-    /// What a token says by its SHA-256, once its signature has been verified: doing so again took a quarter
-    /// of the time of a request that memory answers. It stays in this process, and saves nothing but the
-    /// signature: the key, the expiry and the session are asked about each time.
+    /// The claims of a token by its SHA-256, once its signature has been verified: verifying it again took a quarter of
+    /// the time of a request that memory answers. The map stays in this process and replaces only the signature check:
+    /// every request checks the key, the expiry and the session.
     verified: Arc<Cache<[u8; 32], Arc<Verified>>>,
 }
 
-/// A token whose signature was good.
+/// A token whose signature was verified.
 struct Verified {
-    /// The name of the key that made it.
+    /// The name of the key that signed it.
     kid: String,
     claims: Claims,
 }
 
 impl Tokens {
-    /// Reads the keys, making the first when there is none.
+    /// Reads the keys; creates the first one if there is none.
     ///
     /// # Errors
-    /// Those of the database, and a key in it that is none.
+    /// Those of the database, and an error if a key in it is invalid.
     pub(crate) async fn open(store: &Store) -> Result<Self, ServiceError> {
         let issuer = format!("urn:larder:{}", store.installation().await?);
         let mut validation = Validation::new(Algorithm::EdDSA);
@@ -95,10 +92,10 @@ impl Tokens {
         &self.keys
     }
 
-    /// A token for a session, and how long it is good: no longer than the session.
+    /// A token for a session, and how long it is valid: no longer than the session.
     ///
     /// # Errors
-    /// [`ServiceError::Internal`] when it cannot be signed.
+    /// [`ServiceError::Internal`] if it cannot be signed.
     pub(crate) async fn issue(
         &self,
         sub: UserId,
@@ -119,8 +116,8 @@ impl Tokens {
         Ok((token, Duration::from_secs(exp.saturating_sub(iat))))
     }
 
-    /// What a token says, if one of our keys signed it, for us, and it has not expired. Whether its session
-    /// still stands is the caller's to ask.
+    /// The claims of a token, if one of this service's keys signed it, its audience and issuer are right, and it has
+    /// not expired. The caller checks whether its session still exists.
     ///
     /// # Errors
     /// [`ServiceError::Unauthenticated`].
@@ -159,21 +156,21 @@ pub(crate) fn seconds(time: Timestamp) -> u64 {
     time.as_micros().unsigned_abs() / 1_000_000
 }
 
-/// A refresh token, and the hash under which the database knows it.
+/// A refresh token, and the hash under which the database stores it.
 pub(crate) struct RefreshToken {
     pub(crate) text: String,
     pub(crate) hash: String,
 }
 
 impl RefreshToken {
-    /// 256 random bits.
+    /// A new token of 256 random bits.
     pub(crate) fn random() -> Self {
         let text = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
         Self { hash: token_hash(&text), text }
     }
 }
 
-/// SHA-256 in hex. The token is random itself, so that no salt and no slowness is needed.
+/// SHA-256 in hex. The token is random, so it needs neither a salt nor a slow hash.
 pub(crate) fn token_hash(token: &str) -> String {
     Sha256::digest(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }

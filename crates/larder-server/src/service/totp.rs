@@ -1,7 +1,7 @@
-//! The second factor: enrolling, confirming, asking at login, removing. RFC 6238: six digits, 30 seconds, SHA-1.
+//! The second factor: enrolment, confirmation, check at login, removal. RFC 6238: six digits, 30 seconds, SHA-1.
 //!
-//! Turning it on or off leaves sessions as they are: each was opened with what was needed then, and whoever turns it on or off has
-//! just shown the password.
+//! Turning it on or off ends no session: each session was opened with what was required then, and the user has just
+//! proved the password.
 
 use std::net::IpAddr;
 
@@ -21,7 +21,7 @@ use crate::store::passwords::Login;
 use crate::store::totp::{SealedSecret, TotpRow};
 use crate::store::writing::Writer;
 
-/// As long as RFC 4226 recommends.
+/// The length that RFC 4226 recommends.
 const SECRET_BYTES: usize = 20;
 const RECOVERY_CODES: usize = 10;
 const ISSUER: &str = "larder";
@@ -30,19 +30,19 @@ const WRONG_PASSWORD: ServiceError = ServiceError::Forbidden("the current passwo
 const WRONG_CODE: &str = "the code is wrong, or was used before";
 const ALREADY_ON: ServiceError = ServiceError::Conflict("the second factor is on already; remove it first");
 
-/// What an authenticator needs to know, to be shown once.
+/// What an authenticator app needs; shown once.
 pub struct Enrollment {
-    /// In base32, to be typed.
+    /// In base32, for typing.
     pub secret: String,
-    /// `otpauth://…`, to be shown as a QR code.
+    /// `otpauth://…`, for a QR code.
     pub uri: String,
 }
 
 impl Service {
-    /// Begins an enrolment. It is asked for at login only once a code has confirmed it.
+    /// Begins an enrolment. Logins need the second factor only after a code has confirmed it.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`] for a wrong password, [`ServiceError::Conflict`] when one is on already,
+    /// [`ServiceError::Forbidden`] for a wrong password, [`ServiceError::Conflict`] if a second factor is on already,
     /// [`ServiceError::TooMany`], and those of the database.
     pub async fn enroll_totp(
         &self,
@@ -67,10 +67,10 @@ impl Service {
         Ok(Enrollment { secret, uri })
     }
 
-    /// Turns the second factor on, with a code of the authenticator. Returns the recovery codes, to be shown once.
+    /// Turns the second factor on, with a code of the authenticator. Returns the recovery codes, which are shown once.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`] for a wrong code, [`ServiceError::Conflict`] when nothing waits for it,
+    /// [`ServiceError::Forbidden`] for a wrong code, [`ServiceError::Conflict`] if no enrolment waits for it,
     /// [`ServiceError::TooMany`], and those of the database.
     pub async fn confirm_totp(
         &self,
@@ -104,7 +104,7 @@ impl Service {
     /// Turns the caller's second factor off.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`] for a wrong password or code, [`ServiceError::Conflict`] when none is on,
+    /// [`ServiceError::Forbidden`] for a wrong password or code, [`ServiceError::Conflict`] if none is on,
     /// [`ServiceError::TooMany`], and those of the database.
     pub async fn remove_totp(
         &self,
@@ -130,7 +130,7 @@ impl Service {
         self.delete_totp(caller, caller.id).await
     }
 
-    /// Turns the second factor of somebody else off, who lost it.
+    /// Turns off the second factor of another user, who has lost it.
     ///
     /// # Errors
     /// [`ServiceError::Forbidden`], [`ServiceError::NotFound`], and those of the database.
@@ -147,7 +147,7 @@ impl Service {
         self.delete_totp(caller, target.id).await
     }
 
-    /// The caller's second factor, if one is on: how many recovery codes are left.
+    /// How many recovery codes the caller has left; `None` if its second factor is off.
     ///
     /// # Errors
     /// Those of the database.
@@ -156,7 +156,7 @@ impl Service {
         Ok(row.map(|row| row.recovery_codes))
     }
 
-    /// At login, after the password was right.
+    /// Checks the second factor at login, after the password was right.
     ///
     /// # Errors
     /// [`ServiceError::SecondFactorNeeded`], [`ServiceError::Unauthenticated`] for a wrong code,
@@ -180,7 +180,7 @@ impl Service {
         Ok(self.store.totp(user_id).await?.filter(|row| row.confirmed_at.is_some()))
     }
 
-    /// Uses a code up; no code is good twice.
+    /// Spends a code: no code is accepted twice.
     async fn spend(
         &self,
         user_id: UserId,
@@ -204,7 +204,7 @@ impl Service {
         Ok(is_spent)
     }
 
-    /// The time step that a code is of: this one, the one before or the one after.
+    /// The time step to which a code belongs: the present one, the one before or the one after.
     fn step_of(
         &self,
         user_id: UserId,
@@ -216,7 +216,7 @@ impl Service {
         Ok(totp.check(code.expose(), seconds(now)).and_then(|step| i64::try_from(step).ok()))
     }
 
-    /// The caller, who has a session and knows the password.
+    /// The caller's login data, if it has a session and `password` is right.
     pub(crate) async fn confirmed_by_password(
         &self,
         caller: Caller,
@@ -245,7 +245,7 @@ fn totp(secret: &[u8]) -> Result<Totp, ServiceError> {
     built.map_err(|_| ServiceError::Internal("a second factor in the database has no usable secret".into()))
 }
 
-/// For a label in a URI: an e-mail address may hold anything but control characters.
+/// Escapes a label for a URI: an e-mail address may hold any character but control characters.
 fn percent_encoded(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~@".contains(&byte);
     let encoded = text.bytes().map(|byte| match plain(byte) {
@@ -259,7 +259,7 @@ fn percent_encoded(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// RFC 6238, appendix B, the last six digits.
+    /// The last six digits of the codes in RFC 6238, appendix B.
     #[test]
     fn codes_are_those_of_the_rfc_within_one_step() {
         let totp = totp(b"12345678901234567890").unwrap();
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_label_holds_nothing_that_ends_it() {
+    fn a_label_holds_no_character_that_ends_it() {
         assert_eq!(percent_encoded("a+b?c@x.example"), "a%2Bb%3Fc@x.example");
     }
 }

@@ -1,4 +1,4 @@
-//! Reading and changing users.
+//! Reads and changes users.
 
 use larder::class::Answer;
 use larder::policy::Consistency;
@@ -32,8 +32,8 @@ impl Service {
         if answer.value.is_some() { Ok(answer) } else { Err(ServiceError::NotFound) }
     }
 
-    /// The user whom a caller looks up. Who has which e-mail address or telephone number is for admins to know: anybody else
-    /// finds only itself by them, and does not learn, by the answer or its time, whether somebody else would be there.
+    /// The user that a caller looks up. Only admins may learn who has an e-mail address or a telephone number. Any
+    /// other caller finds only itself by them; neither the answer nor its time discloses whether another user has them.
     ///
     /// # Errors
     /// [`ServiceError::NotFound`], and those of the database.
@@ -84,16 +84,16 @@ impl Service {
         Ok((user, receipt))
     }
 
-    /// Loads a user in the background: who was just created is soon looked at.
+    /// Loads a user in the background: a new user is usually read soon.
     fn warm_user(&self, id: UserId) {
         let users = self.users.clone();
         self.warming.soon(async move {
-            // Whoever asks for it gets the error, if it is still there.
+            // A later read of the same user returns the error to its caller.
             let _ = users.user(id, Consistency::Bounded).await;
         });
     }
 
-    /// Changes a user, if it has one of the expected versions; none expected means any.
+    /// Changes a user if its version is one of `expected`; an empty list accepts any version.
     ///
     /// # Errors
     /// [`ServiceError::Forbidden`], [`ServiceError::NotFound`], [`ServiceError::Taken`],
@@ -106,6 +106,7 @@ impl Service {
         expected: &[i64],
     ) -> Result<(User, Receipt), ServiceError> {
         loop {
+            // If the user changes between this check and the write, the rights are checked again.
             let caller = self.present(caller).await?;
             let target = self.target(caller, &named, expected).await?;
             if !patch.admin_fields().is_empty() {
@@ -124,7 +125,8 @@ impl Service {
         }
     }
 
-    /// `None` when the user is no longer as it was when the caller's rights were judged: judge again.
+    /// `None`: the user's row differs from the one by which the caller's rights were checked, so the caller of this
+    /// function checks them again.
     async fn update_as_judged(
         &self,
         actor: Actor,
@@ -143,7 +145,7 @@ impl Service {
         Ok(user.map(|user| (user, receipt)))
     }
 
-    /// Deletes a user, if it has one of the expected versions; none expected means any.
+    /// Deletes a user if its version is one of `expected`; an empty list accepts any version.
     ///
     /// # Errors
     /// [`ServiceError::Forbidden`], [`ServiceError::NotFound`], [`ServiceError::VersionConflict`], and those of
@@ -155,6 +157,7 @@ impl Service {
         expected: &[i64],
     ) -> Result<Receipt, ServiceError> {
         loop {
+            // If the user changes between this check and the write, the rights are checked again.
             let caller = self.present(caller).await?;
             let target = self.target(caller, &named, expected).await?;
             if let Some(receipt) = self.delete_as_judged(caller.actor(), target, !expected.is_empty()).await?
@@ -182,8 +185,8 @@ impl Service {
         Ok(is_deleted.then_some(receipt))
     }
 
-    /// The user a change is about, as the database has it, if the caller may change it: rights are never judged
-    /// by a cached row. The write then insists on what was judged.
+    /// The user that a change concerns, as the database has it, if the caller may change it. A cached row never decides
+    /// on a right. The write then requires that the row still is as it was judged.
     pub(crate) async fn target(
         &self,
         caller: Caller,
@@ -198,12 +201,12 @@ impl Service {
         Ok(target)
     }
 
-    /// The user as the database has it: what rights to change it are judged by.
+    /// The user as the database has it; the rights to change the user are judged by this row.
     pub(crate) async fn found_now(&self, named: &Identifier) -> Result<User, ServiceError> {
         self.store.user_to_judge(named).await?.ok_or(ServiceError::NotFound)
     }
 
-    /// The id of a user who is there.
+    /// The id of an existing user.
     pub(crate) async fn id_of(
         &self,
         named: &Identifier,
@@ -214,13 +217,14 @@ impl Service {
     }
 }
 
-/// What a write insists on: the version only if the caller asked for one, for others who write about the same user would
-/// have this one start again each time, behind them all.
+/// What the write requires of the row: the expected version only if the caller sent one. Without this exception, every
+/// concurrent write to the same user would make this one start again, at the end of the queue.
 fn as_judged(target: &User, is_conditional: bool) -> Expected<'_> {
     if is_conditional { Expected::Version(target.version) } else { Expected::Judged(target) }
 }
 
-/// Whoever gives more than the role `user` has logged in: what a stolen API key made would outlive the key.
+/// A caller that gives a role above `user` needs a session: with a stolen API key it could otherwise create an account
+/// that outlives the key.
 fn check_gives(caller: Caller, role: Role) -> Result<(), ServiceError> {
     if role > Role::User { caller.session().map(drop) } else { Ok(()) }
 }

@@ -1,7 +1,7 @@
-//! Reads that nobody waits for: what is likely to be asked next is loaded beforehand.
+//! Background reads: they load entries that are likely to be read next.
 //!
-//! Invariants: a request is never delayed, for who finds no room is dropped; what is read is read as everybody reads, so
-//! that warming takes a lease as others do and never stampedes; after [`Warming::stop`] nothing runs.
+//! Invariants: no request waits for a background read, because a read that finds no free slot is dropped; background
+//! reads are ordinary reads, so they take leases and never stampede; after [`Warming::stop`] no background read runs.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,51 +10,52 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
-/// Reads that run at once; more are dropped. A few are enough to keep ahead of people, and leave the database's connections
-/// to requests.
+/// Background reads that run at once; further ones are dropped. Four are enough to be ahead of people's clicks and
+/// leave most database connections to requests.
 const READS: u32 = 4;
 
-/// Runs reads in the background, a few at once, until it is told to stop. Clones share the room.
+/// Runs a few reads at once in the background until it is stopped. Clones share the slots.
 #[derive(Clone)]
 pub struct Warming(Arc<Shared>);
 
 struct Shared {
-    room: Arc<Semaphore>,
+    slots: Arc<Semaphore>,
     stopping: watch::Sender<bool>,
-    /// What runs again and again. Guarded by its lock, which nobody holds across a wait.
+    /// The tasks that repeat. The lock is never held across an `await`.
     schedules: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Default for Warming {
     fn default() -> Self {
         let (stopping, _) = watch::channel(false);
-        let room = Arc::new(Semaphore::new(READS as usize));
-        Self(Arc::new(Shared { room, stopping, schedules: Mutex::default() }))
+        let slots = Arc::new(Semaphore::new(READS as usize));
+        Self(Arc::new(Shared { slots, stopping, schedules: Mutex::default() }))
     }
 }
 
 impl Warming {
-    /// Starts a read and returns at once: whether there was room for it. What it answers is of no interest here, and its
-    /// failure neither: whoever asks later is told.
+    /// Starts a read, returns at once, and says whether there was a free slot. The read's result and its error are
+    /// ignored: a later read of the same entry returns the error to its caller.
     pub fn soon(&self, read: impl Future<Output = ()> + Send + 'static) -> bool {
-        let Ok(room) = self.0.room.clone().try_acquire_owned() else {
+        let Ok(slot) = self.0.slots.clone().try_acquire_owned() else {
             return false;
         };
         let mut stopping = self.0.stopping.subscribe();
         tokio::spawn(async move {
             tokio::select! {
+                // Biased: once the stop is requested, the read makes no further step.
                 biased;
                 _ = stopping.wait_for(|stopping| *stopping) => {}
                 () = read => {}
             }
-            // Also when the read panics, for then it is dropped with this future.
-            drop(room);
+            // If the read panics, the slot is dropped with this future.
+            drop(slot);
         });
         true
     }
 
-    /// Does some work now and then again after a pause that is drawn from `pauses` each time, in the background and without
-    /// room of its own among the reads, until it is told to stop.
+    /// Runs `work` now, and again after each pause, until it is stopped. Each pause is drawn from `pauses`. The work
+    /// runs in the background and takes no slot of the reads.
     pub fn again_and_again<F>(&self, pauses: Range<Duration>, work: impl Fn() -> F + Send + Sync + 'static)
     where
         F: Future<Output = ()> + Send,
@@ -67,6 +68,7 @@ impl Warming {
                     tokio::time::sleep(rand::random_range(pauses.clone())).await;
                 };
                 tokio::select! {
+                    // Biased: once the stop is requested, the work makes no further step.
                     biased;
                     _ = stopping.wait_for(|stopping| *stopping) => return,
                     () = once => {}
@@ -76,17 +78,18 @@ impl Warming {
         self.0.schedules.lock().unwrap_or_else(PoisonError::into_inner).push(task);
     }
 
-    /// Ends the reads that run, waits for their end, and starts no more.
+    /// Ends the running reads, waits for their end, and starts no more.
     pub async fn stop(&self) {
         self.0.stopping.send_replace(true);
         let schedules = std::mem::take(&mut *self.0.schedules.lock().unwrap_or_else(PoisonError::into_inner));
         for schedule in schedules {
-            // An error means that it panicked, and so has ended too.
+            // An error means that the task panicked, so it has ended too.
             let _ = schedule.await;
         }
-        // All the room there is: whoever held some has ended. An error means that it was closed, by an earlier stop.
-        if self.0.room.acquire_many(READS).await.is_ok() {
-            self.0.room.close();
+        // Acquires all slots, so every read that held one has ended. An error means that an earlier stop closed the
+        // semaphore.
+        if self.0.slots.acquire_many(READS).await.is_ok() {
+            self.0.slots.close();
         }
     }
 }
@@ -99,7 +102,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn who_finds_no_room_is_dropped_and_nobody_waits() {
+    async fn a_read_without_a_free_slot_is_dropped_and_no_caller_waits() {
         let warming = Warming::default();
         assert!((0..READS).all(|_| warming.soon(pending())));
         assert!(!warming.soon(ready(())));
@@ -109,7 +112,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn work_comes_again_after_a_drawn_pause_until_the_stop() {
+    async fn work_is_repeated_after_a_drawn_pause_until_the_stop() {
         let warming = Warming::default();
         let times = Arc::new(Mutex::new(Vec::new()));
         let noted = times.clone();
@@ -130,7 +133,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn room_is_given_back_also_by_who_panics() {
+    async fn a_read_that_panics_gives_its_slot_back() {
         let warming = Warming::default();
         for round in 0..2 * READS {
             let fails = round % 2 == 0;
@@ -142,7 +145,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn after_stop_nothing_runs() {
+    async fn after_stop_no_read_runs() {
         struct Running(Arc<AtomicBool>);
         impl Drop for Running {
             fn drop(&mut self) {

@@ -1,4 +1,4 @@
-//! Awarding achievements, and reading them: of one user, and the newest of all.
+//! Awards achievements, and reads those of one user and the newest of all users.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,23 +26,23 @@ use crate::store::writing::Writer;
 
 const DAY_MICROS: i64 = Duration::from_secs(24 * 3600).as_micros() as i64;
 
-/// What became of an award.
+/// The result of an award.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Awarded {
-    /// It was made, with its points.
+    /// The achievement was awarded and its points were booked.
     Done(Achievement),
-    /// The user has this badge.
+    /// The user has this badge already.
     Already,
     /// The user is inactive.
     Inactive,
     /// The balance would rise above [`MOST_POINTS`].
     OutOfBounds,
-    /// There is no such user, or it has another role than was judged.
+    /// There is no such user, or its role is no longer the one by which the caller's rights were checked.
     Outdated,
 }
 
 impl Writer {
-    /// Awards an achievement to a user who has the role that was judged. The database books its points.
+    /// Awards an achievement to a user whose role still is `judged`. Triggers of the database book its points.
     ///
     /// # Errors
     /// Those of the database.
@@ -93,7 +93,7 @@ impl Writer {
         .execute(write.statement())
         .await;
         match inserted.map_err(StoreError::from) {
-            // By software that does not lock the user first.
+            // A program that does not lock the user first inserted the same badge meanwhile.
             Err(StoreError::Taken { .. }) => return Ok(Awarded::Already),
             inserted => inserted?,
         };
@@ -104,7 +104,7 @@ impl Writer {
 }
 
 impl Store {
-    /// A user's achievements, newest first; of more than 1,000 the newest.
+    /// A user's achievements, newest first; at most the newest 1,000.
     ///
     /// # Errors
     /// Those of the database.
@@ -117,7 +117,7 @@ impl Store {
         Ok(odd_rows::readable("achievements", "id", &rows, achievement)?)
     }
 
-    /// A user's achievements in short.
+    /// The summary of a user's achievements.
     ///
     /// # Errors
     /// Those of the database.
@@ -145,7 +145,7 @@ impl Store {
         })
     }
 
-    /// When a user was awarded achievements.
+    /// When a user was awarded achievements: how many, the first, the latest and the recent ones.
     ///
     /// # Errors
     /// Those of the database.
@@ -173,8 +173,8 @@ impl Store {
         })
     }
 
-    /// The newest achievements of active users, among the newest 1,000 of all: so however many users are inactive, no
-    /// more than that is read.
+    /// The newest achievements of active users, among the newest 1,000 of all users. The bound limits the rows that are
+    /// read, however many users are inactive.
     ///
     /// # Errors
     /// Those of the database.

@@ -1,4 +1,4 @@
-//! API keys: the hash is read apart from what is cached, and only to be compared.
+//! API keys. The hash is read by a statement of its own, so that it is never part of a cached value.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ use crate::store::odd_rows;
 use crate::store::row;
 use crate::store::writing::Writer;
 
-/// More keys than this nobody has.
+/// The greatest number of keys that one user can have.
 const KEYS_OF_USER: i64 = 50;
 
 /// The SHA-256 of a key, in hex. It cannot be serialised, so it cannot be cached.
@@ -32,27 +32,27 @@ impl fmt::Debug for ApiKeyHash {
 /// A key as its user sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKeyRow {
-    /// What is known of it.
+    /// The state without the secret.
     pub state: ApiKeyState,
-    /// What it is called.
+    /// The name that the user gave it.
     pub name: ApiKeyName,
     /// The last day on which it was used, in UTC, such as `2026-11-21`.
     pub last_used_on: Option<String>,
 }
 
-/// What became of a new key.
+/// The result of adding a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ApiKeyInserted {
-    /// It is good from now on.
+    /// The key is stored and valid.
     Done(ApiKeyState),
-    /// The user has as many as anybody may have.
+    /// The user has the greatest number of keys already.
     TooMany,
     /// There is no such user, or it is inactive.
     NotFound,
 }
 
 impl Store {
-    /// What is known of a key.
+    /// The state of a key.
     ///
     /// # Errors
     /// Those of the database.
@@ -63,7 +63,7 @@ impl Store {
         Ok(row.as_ref().map(state).transpose()?)
     }
 
-    /// What a key is compared with.
+    /// The hash with which a key is compared.
     ///
     /// # Errors
     /// Those of the database.
@@ -96,7 +96,7 @@ impl Store {
 }
 
 impl Writer {
-    /// Keeps a key of an active user.
+    /// Stores a key of an active user.
     ///
     /// # Errors
     /// Those of the database.
@@ -108,7 +108,7 @@ impl Writer {
         new: NewApiKey,
     ) -> Result<ApiKeyInserted, StoreError> {
         let mut write = self.begin_for(user_id).await?;
-        // Nobody adds another meanwhile, or deactivates the user.
+        // The row lock keeps another writer from adding a key to this user, or deactivating it, before the commit.
         if !row::locked(&mut write, user_id).await?.is_some_and(|user| user.is_active) {
             return Ok(ApiKeyInserted::NotFound);
         }
@@ -134,7 +134,7 @@ impl Writer {
         Ok(ApiKeyInserted::Done(state))
     }
 
-    /// Deletes a key of this user. Returns whether it was there.
+    /// Deletes a key of this user. Returns whether the key existed.
     ///
     /// # Errors
     /// Those of the database.
@@ -144,16 +144,17 @@ impl Writer {
         let query = query.bind(id.to_string()).bind(user_id.to_string());
         let deleted = query.execute(write.statement()).await?.rows_affected() == 1;
         if !deleted {
-            // Whoever deleted it may have died before it told anybody.
+            // An instance that deleted it may have stopped before it published the change, so its entry is touched
+            // again.
             self.touch(|| vec![larder::journal::Touch::entry("api_key", [id.to_string()])]);
         }
-        // Who had no such key lost nothing, so there is nothing to tell.
+        // If there was no such key, nothing was deleted, so the audit log gets no entry.
         let events = if deleted { vec![Event::on(Action::ApiKeyDelete, user_id)] } else { vec![] };
         self.commit(write, &events).await?;
         Ok(deleted)
     }
 
-    /// Remembers that a key was used on a day, if that is later than what is known.
+    /// Stores the day on which a key was used, if it is later than the stored day.
     ///
     /// # Errors
     /// Those of the database.
@@ -168,7 +169,7 @@ impl Writer {
         .bind(day)
         .execute(write.statement())
         .await?;
-        // A use is no change of the key.
+        // A use does not change the key, so the audit log gets no entry.
         self.commit(write, &[]).await
     }
 }

@@ -1,4 +1,5 @@
-//! The audit log: written in the transaction of the change it tells of, never changed, read by admins.
+//! The audit log: an entry is written in the transaction of the change that it describes and never changes; admins read
+//! it.
 
 use larder_sql::write::WriteTransaction;
 use sqlx::any::AnyRow;
@@ -13,29 +14,29 @@ use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::{odd_rows, placeholders, row};
 
-/// More events are written by several statements.
+/// The greatest number of events in one statement.
 const EVENTS_PER_STATEMENT: usize = 100;
 const COLUMNS: usize = 6;
 
-/// One line of the log.
+/// One entry of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Its id, a UUIDv7: later lines of an instance have higher ones.
+    /// Its id, a UUIDv7: later entries of one instance have higher ids.
     pub id: Uuid,
     /// When it was written.
     pub at: Timestamp,
-    /// Who did it; `None` for nobody who was logged in. The user may be gone by now.
+    /// The user that did it; `None` if no user was logged in. The user may be deleted by now.
     pub actor_id: Option<UserId>,
-    /// What was done, see [`Action`].
+    /// What was done; see [`Action`].
     pub action: String,
-    /// To whom. The user may be gone by now.
+    /// The user to which it was done. The user may be deleted by now.
     pub target_id: Option<UserId>,
     /// A JSON object: names of fields and numbers.
     pub details: serde_json::Value,
 }
 
 impl Store {
-    /// Lines of the log, newest first: `limit` of those that can be read, if there are so many, whatever the query's own limit.
+    /// Entries of the log, newest first: `limit` readable ones, if there are so many. The query's own limit is ignored.
     ///
     /// # Errors
     /// Those of the database.
@@ -49,7 +50,7 @@ impl Store {
                 entries.truncate(limit as usize);
                 return Ok(entries);
             }
-            // Each turn reads further, past what cannot be read.
+            // Each iteration asks for more rows, to replace those that cannot be read.
             most += missing;
         }
     }
@@ -73,7 +74,7 @@ impl Store {
     }
 }
 
-/// Writes what happened, within the transaction in which it happens.
+/// Writes the events into the log, in the transaction of the change.
 pub(super) async fn record(
     write: &mut WriteTransaction,
     actor: Actor,

@@ -1,4 +1,4 @@
-//! The authentication state with which the tokens of every request are compared.
+//! The authentication state against which the token of every request is checked.
 
 use sqlx::Row;
 use uuid::Uuid;
@@ -18,7 +18,7 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub async fn auth_state(&self, id: UserId, now: Timestamp) -> Result<Option<AuthState>, StoreError> {
-        // One row for each live session and each permission, and one without when there is none.
+        // The statement returns one row per live session and per permission; without any, one row with NULLs.
         let rows = sqlx::query(
             "SELECT role, CAST(is_active AS INTEGER) AS is_active, COALESCE(epoch, 0) AS epoch,
                     session_id, permission

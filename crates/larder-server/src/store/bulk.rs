@@ -1,4 +1,4 @@
-//! Many users at once, for the demo and for imports.
+//! Creates many users at once, for the demo and for imports.
 
 use std::time::Duration;
 
@@ -15,19 +15,20 @@ use crate::store::placeholders;
 use crate::store::row::{self, COLUMNS, columns};
 use crate::store::writing::Writer;
 
-/// Fewer cost PostgreSQL round trips; more cost SQLite, which finds a `$n` by searching a list of all.
+/// Smaller statements cost PostgreSQL more round trips. Larger ones are slow on SQLite, which finds a `$n` by a search
+/// in a list of all.
 const USERS_PER_STATEMENT: usize = 50;
 const CREDENTIAL_COLUMNS: usize = 3;
 
 impl Writer {
-    /// Creates all of these users or none, each with the same password hash, in the order given: the last is the
+    /// Creates all of these users or none, each with the same password hash, in the given order: the last one is the
     /// newest. Returns their ids.
     ///
     /// # Errors
     /// [`StoreError::Taken`], or those of the database.
     pub async fn insert_many(&self, new: &[NewUser], password_hash: &str) -> Result<Vec<UserId>, StoreError> {
         let mut write = self.begin().await?;
-        // All at first: statement by statement, two imports could wait for each other in a circle.
+        // All counts are locked first. Locked statement by statement, two imports could deadlock.
         lock_counts(&mut write).await?;
         let mut now = Timestamp::now();
         let mut ids = Vec::with_capacity(new.len());

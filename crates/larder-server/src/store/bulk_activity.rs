@@ -1,4 +1,4 @@
-//! Activating and deactivating many users in one transaction.
+//! Activates and deactivates many users in one transaction.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,24 +17,25 @@ use crate::store::placeholders;
 use crate::store::row::{self, select_user};
 use crate::store::writing::Writer;
 
-/// More are locked and changed by several statements.
+/// The greatest number of users that one statement locks or changes.
 const USERS_PER_STATEMENT: usize = 250;
 
-/// What became of one that was asked for.
+/// The result for one listed user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BulkOutcome {
-    /// Which user it is, if there is one.
+    /// The user's id, if the user exists.
     pub user_id: Option<UserId>,
-    /// What became of it.
+    /// What happened to the user.
     pub outcome: Outcome,
 }
 
 impl Writer {
-    /// Activates or deactivates those of `asked` that `may_change` allows, all in one transaction: what it answers for each,
-    /// in the order asked. Rights are judged by the rows as they are locked. Deactivation ends the tokens of each.
+    /// Activates or deactivates the users in `asked` that `may_change` allows, in one transaction. Returns one outcome
+    /// per entry, in the order of `asked`. `may_change` sees each row after it is locked. Deactivation ends the user's
+    /// tokens.
     ///
     /// # Errors
-    /// Those of the database; then nobody was changed.
+    /// Those of the database; then no user is changed.
     pub async fn set_active_of(
         &self,
         asked: &[ListedId],
@@ -49,7 +50,7 @@ impl Writer {
         let outcomes = asked.iter().map(|asked| {
             let user = match asked {
                 ListedId::Id(id) => users.get(id),
-                // An id that changed hands before the locks were there is nobody's that was locked.
+                // If the external id moved to another user before the rows were locked, no locked user has it.
                 ListedId::External(external) => by_external.get(external.as_str()).copied(),
             };
             let outcome = match user {
@@ -80,7 +81,7 @@ impl Writer {
     }
 }
 
-/// Nobody deactivates the last superadmins, not even together: then none of them.
+/// If no active superadmin would remain, no superadmin in `outcomes` is deactivated: each gets `Forbidden`.
 async fn spare_last_superadmins(
     write: &mut WriteTransaction,
     users: &BTreeMap<UserId, User>,
@@ -101,7 +102,8 @@ async fn spare_last_superadmins(
     Ok(())
 }
 
-/// Our ids of those who are asked for, in order: everybody locks many users in this order.
+/// The ids of the listed users, in order. Every transaction locks several users in this order, so that two cannot
+/// deadlock.
 async fn ids(write: &mut WriteTransaction, asked: &[ListedId]) -> Result<BTreeSet<UserId>, StoreError> {
     let mut ids = BTreeSet::new();
     let mut externals = Vec::new();
@@ -117,7 +119,7 @@ async fn ids(write: &mut WriteTransaction, asked: &[ListedId]) -> Result<BTreeSe
         let query = sqlx::query(AssertSqlSafe(query));
         let query = externals.iter().fold(query, |query, external| query.bind(*external));
         let rows = query.fetch_all(write.statement()).await?;
-        // Whose own id cannot be read is found by no other either.
+        // A row whose id cannot be read cannot be found by another key either.
         ids.extend(odd_rows::readable("users", "id", &rows, |row| row::user_id(row, "id"))?);
     }
     Ok(ids)

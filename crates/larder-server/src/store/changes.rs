@@ -1,4 +1,4 @@
-//! Creating, changing and deleting users.
+//! Creates, changes and deletes users.
 
 use larder_sql::write::WriteTransaction;
 use sqlx::Row;
@@ -15,13 +15,13 @@ use crate::store::passwords;
 use crate::store::row::{self, AsRead, select_user};
 use crate::store::writing::Writer;
 
-/// What has to hold of a user for a change of it to be made.
+/// The condition on the user's row under which a change is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expected<'a> {
-    /// This is its version.
+    /// The row has this version.
     Version(i64),
-    /// It still is what this reading of it was judged by: it has the role, is as active, and has the external id that may
-    /// have named it. What else changed meanwhile says nothing about who may change it.
+    /// The row has the id, role, status and external id of this earlier reading, by which the caller's rights were
+    /// checked. Other fields do not decide who may change the user, so they may differ.
     Judged(&'a User),
 }
 
@@ -37,48 +37,48 @@ impl Expected<'_> {
     }
 }
 
-/// What became of a change.
+/// The result of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Updated {
-    /// It was made; when it changed nothing, both are the same and the version stays.
+    /// The change was made. If it changed nothing, both are equal and the version stays.
     Done {
-        /// The user as it was, for what was cached under its old names.
+        /// The user before the change.
         before: Box<User>,
-        /// The user as it is.
+        /// The user after the change.
         after: Box<User>,
     },
     /// There is no such user.
     NotFound,
-    /// Another version was expected, or what was judged is no longer so.
+    /// The row does not fulfil the expected condition.
     VersionConflict {
         /// The present version.
         current: i64,
     },
-    /// Nobody would be left who can manage everybody.
+    /// No active superadmin would remain.
     LastSuperadmin,
 }
 
-/// What became of a deletion.
+/// The result of a deletion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Deleted {
-    /// The user is gone, with its password and sessions.
+    /// The user, its password and its sessions are deleted.
     Done {
-        /// The user as it was.
+        /// The user before the deletion.
         before: Box<User>,
     },
     /// There is no such user.
     NotFound,
-    /// Another version was expected.
+    /// The row does not fulfil the expected condition.
     VersionConflict {
         /// The present version.
         current: i64,
     },
-    /// Nobody would be left who can manage everybody.
+    /// No active superadmin would remain.
     LastSuperadmin,
 }
 
 impl Writer {
-    /// Creates a user; without a hash it cannot log in.
+    /// Creates a user; without a hash, the user cannot log in.
     ///
     /// # Errors
     /// [`StoreError::Taken`], or those of the database.
@@ -89,7 +89,7 @@ impl Writer {
         Ok(user)
     }
 
-    /// Creates the first user, if there is none; of several at once, one succeeds.
+    /// Creates the first user if there is no user. Of several concurrent calls, one succeeds.
     ///
     /// # Errors
     /// Those of the database.
@@ -99,7 +99,7 @@ impl Writer {
         password_hash: &str,
     ) -> Result<Option<User>, StoreError> {
         let mut write = self.begin().await?;
-        // Every INSERT needs one of the counts, so nobody can come in between.
+        // Every INSERT into `users` locks a count, so no other transaction can add a user before the commit.
         lock_counts(&mut write).await?;
         if sqlx::query("SELECT id FROM users LIMIT 1").fetch_optional(write.statement()).await?.is_some() {
             return Ok(None);
@@ -109,7 +109,7 @@ impl Writer {
         Ok(Some(user))
     }
 
-    /// Changes a user, if it is as expected. Deactivation voids its tokens and ends its sessions.
+    /// Changes a user if its row is as expected. Deactivation ends the user's tokens and sessions.
     ///
     /// # Errors
     /// [`StoreError::Taken`], or those of the database.
@@ -127,7 +127,7 @@ impl Writer {
             return Ok(Updated::VersionConflict { current: before.version });
         }
         let fields = patch.fields();
-        // Every column is written, so one that cannot be read must be set anew, or it would be lost.
+        // The update writes every column. A column that cannot be read would be overwritten, so the patch must set it.
         if let Some(lost) = unreadable.iter().find(|column| !fields.contains(column)) {
             return Err(StoreError::Unreadable { field: (*lost).to_owned() });
         }
@@ -141,7 +141,7 @@ impl Writer {
             return Ok(Updated::LastSuperadmin);
         }
         row::update(&mut write, &wanted).await?;
-        // Read again rather than RETURNING: SQLite's shows the row before its triggers raised the version.
+        // The row is read again because RETURNING on SQLite shows it before the triggers raise the version.
         let query = sqlx::query(select_user!("WHERE users.id = $1")).bind(id.to_string());
         let after = row::user(&query.fetch_one(write.statement()).await?)?;
         self.commit(write, &update_events(&before, &after, &unreadable)).await?;
@@ -156,7 +156,7 @@ impl Writer {
         self.update_user(id, &UserPatch::active(is_active), None).await
     }
 
-    /// Deletes a user, if it is as expected, with its password and sessions.
+    /// Deletes a user, its password and its sessions, if its row is as expected.
     ///
     /// # Errors
     /// Those of the database.
@@ -195,11 +195,12 @@ async fn insert(
     Ok(user)
 }
 
-/// What the audit log says of a change, in which some fields were mended: being active is worth a line of its own.
-fn update_events(before: &User, after: &User, mended: &[&'static str]) -> Vec<Event> {
+/// The audit events of a change, where `repaired` are fields that could not be read before. Activation and deactivation
+/// get events of their own.
+fn update_events(before: &User, after: &User, repaired: &[&'static str]) -> Vec<Event> {
     let mut events = Vec::with_capacity(2);
     let mut fields = before.changed_fields(after);
-    fields.extend(mended.iter().filter(|field| !before.changed_fields(after).contains(field)));
+    fields.extend(repaired.iter().filter(|field| !before.changed_fields(after).contains(field)));
     if !fields.is_empty() {
         events.push(Event::on(Action::UserUpdate, after.id).fields(&fields));
     }
@@ -215,8 +216,8 @@ pub(super) fn is_active_superadmin(user: &User) -> bool {
     user.is_active && user.role == Role::Superadmin
 }
 
-/// Whether there are more active superadmins than the `leaving` ones. The counts stay locked until the transaction ends, so
-/// that of two who would leave nobody together one sees the other.
+/// Whether there are more active superadmins than `leaving`. The counts stay locked until the transaction ends: of two
+/// transactions that together would leave no superadmin, the second one sees the result of the first.
 pub(super) async fn others_remain(write: &mut WriteTransaction, leaving: usize) -> Result<bool, StoreError> {
     lock_counts(write).await?;
     let query = sqlx::query(
@@ -227,7 +228,7 @@ pub(super) async fn others_remain(write: &mut WriteTransaction, leaving: usize) 
     Ok(usize::try_from(present).unwrap_or_default() > leaving)
 }
 
-/// Locks every count, in the order in which the triggers lock them.
+/// Locks every count in the order in which the triggers lock them, so that two transactions cannot deadlock.
 pub(super) async fn lock_counts(write: &mut WriteTransaction) -> Result<(), StoreError> {
     let select = write.locking("SELECT shard FROM user_counts ORDER BY shard, role, is_active");
     sqlx::query(select).fetch_all(write.statement()).await?;

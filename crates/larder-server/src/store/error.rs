@@ -1,8 +1,8 @@
-//! What can go wrong in the store, as the service sees it.
+//! The errors of the store, as the service sees them.
 
 use larder_sql::error::{Error, ErrorKind};
 
-/// A failure of the store. No variant shows a value of a row.
+/// A failure of the store. No variant holds a value of a row.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another user has this value already.
@@ -11,25 +11,25 @@ pub enum StoreError {
         /// `email`, `username`, `phone` or `external_id`.
         field: String,
     },
-    /// Another program wrote what cannot be read.
+    /// Another program wrote a value that cannot be read.
     #[error("what the database has in {field} cannot be read")]
     Unreadable {
         /// The column, as the API names it.
         field: String,
     },
-    /// The database does not answer; trying again may help.
+    /// The database does not answer; a retry may succeed.
     #[error(transparent)]
     Unavailable(Error),
-    /// The database refused a value that should not have come so far, or the URL cannot be used.
+    /// The database refused a value that should have been checked earlier, or the URL is invalid.
     #[error(transparent)]
     Invalid(Error),
-    /// The process is being shut down.
+    /// The process is shutting down.
     #[error("the process is being shut down")]
     ShuttingDown,
-    /// A mistake of ours: a writer was used after what it wrote had been published.
-    #[error("a writer left the write that it was made for")]
+    /// A fault of this service: a writer was used after its write had been published.
+    #[error("a writer was used after its write had been published")]
     Published,
-    /// A mistake of ours.
+    /// Another fault of this service.
     #[error(transparent)]
     Internal(Error),
 }
@@ -50,7 +50,7 @@ impl From<Error> for StoreError {
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         if let sqlx::Error::ColumnDecode { index, .. } = &error {
-            // sqlx quotes the names that it was asked for.
+            // sqlx puts the column's name in quotes.
             return Self::Unreadable { field: index.trim_matches('"').to_owned() };
         }
         Error::from(error).into()

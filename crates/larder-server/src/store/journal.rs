@@ -1,4 +1,4 @@
-//! What each row of the service stands for in the cache, as the database's triggers journal it.
+//! The cache entries and tags that each row of the service touches, as the database's triggers journal them.
 //!
 //! The migrations `0011_journal.sql` hold these declarations as SQL; a test compares the two.
 
@@ -12,10 +12,11 @@ use crate::domain::user::User;
 use crate::store::Store;
 use crate::store::error::StoreError;
 
-/// The tables whose changes touch something cached.
+/// The tables whose changes touch a cached entry.
 pub fn tables() -> Vec<Table> {
     vec![
-        // With all that belongs to it: where foreign keys are off, nothing else goes when a user is deleted.
+        // The row also touches the entries of the user's other rows: without foreign keys, a deletion of the user
+        // deletes no other row.
         Table::new("users")
             .entry("user_details", &["id"])
             .entry("auth_state", &["id"])
@@ -55,9 +56,10 @@ pub fn tables() -> Vec<Table> {
         part("languages"),
         part("accessibility"),
         part("interests"),
-        // Touched also when the user goes: with foreign keys off its keys stay, and its authentication state does not.
+        // A deletion of the user deletes its keys, and so touches them. Without foreign keys they stay, but the user's
+        // authentication state is gone, and each request checks it.
         Table::new("api_keys").entry("api_key", &["id"]).unique(&["id"]),
-        // Neither the ledger nor the counts of points: they change nothing without a row of users.
+        // The ledger and the counts of points are not listed: they change only together with a row of users.
         Table::new("achievements")
             .entry("achievements", &["user_id"])
             .entry("achievement_summary", &["user_id"])
@@ -71,7 +73,7 @@ pub fn tables() -> Vec<Table> {
             .entry("user_details", &["user_id"])
             .entry("auth_state", &["user_id"])
             .unique(&["user_id", "permission"]),
-        // For hands that mend them: whatever changes users touches all this already.
+        // These entries serve operators that repair the counts. A change of a user touches the same tags already.
         Table::new("user_counts")
             .tag("user_list")
             .tag("superadmin_user_list")
@@ -82,8 +84,8 @@ pub fn tables() -> Vec<Table> {
     ]
 }
 
-/// Every entry that is a user's own, found by its id: what is dropped when one user is cleared by hand, together with what
-/// its row touches.
+/// Every entry that belongs to one user and is found by its id. Clearing a user by hand invalidates them, and what the
+/// user's row touches.
 pub fn entries_of_user(id: &str) -> Vec<Touch> {
     let tables = tables();
     let of_rows = tables.iter().flat_map(Table::entries).filter(|(_, columns)| *columns == ["user_id"]);
@@ -91,21 +93,22 @@ pub fn entries_of_user(id: &str) -> Vec<Touch> {
     classes.into_iter().map(|class| Touch::entry(class, [id])).collect()
 }
 
-/// A part of a profile, in a table and a class of the same name.
+/// A part of a profile: a table and a class of the same name.
 fn part(name: &str) -> Table {
     Table::new(name).entry(name, &["user_id"]).entry("full_profile", &["user_id"]).unique(&["user_id"])
 }
 
-/// The tags of what shows many users, dropped with every change of one.
+/// The tags of values about many users; every change of a user touches them.
 const OF_ALL: [&str; 4] = ["user_list", "superadmin_user_list", "user_stats", "dashboard_stats"];
 
-/// The columns of `users` that `store/leaderboard.rs` reads: for the leaderboard, and for ranks, which fall with it.
+/// The columns of `users` that `store/leaderboard.rs` reads for the leaderboard and for ranks.
 const LEADERBOARD_READS: [&str; 6] = ["id", "username", "full_name", "avatar_url", "points", "is_active"];
 
-/// The columns of `users` that `store/achievements.rs` reads for the newest of all; the points are the achievement's own.
+/// The columns of `users` that `store/achievements.rs` reads for the newest achievements; their points are in
+/// `achievements`.
 const RECENT_ACHIEVEMENTS_READ: [&str; 5] = ["id", "username", "full_name", "avatar_url", "is_active"];
 
-/// The classes that have an entry for each user, by its id.
+/// The classes with one entry per user, by the user's id.
 const OF_USER: [&str; 9] = [
     "user_personal_stats",
     "user_details",
@@ -118,7 +121,7 @@ const OF_USER: [&str; 9] = [
     "interests",
 ];
 
-/// What an update of these columns of this user's row touches, as `tables` declares it.
+/// The touches of an update of these columns of this user's row, as `tables` declares them.
 pub(super) fn touches_of_update(user: &User, columns: &[&str]) -> Vec<Touch> {
     let reads_any = |read: &[&str]| columns.iter().any(|column| read.contains(column));
     let leaderboard = reads_any(&LEADERBOARD_READS).then_some("leaderboard");
@@ -127,7 +130,7 @@ pub(super) fn touches_of_update(user: &User, columns: &[&str]) -> Vec<Touch> {
     tags.map(|tag| Touch::Tag(tag.to_owned())).chain(entries_of_row(user)).collect()
 }
 
-/// The entries that this user's row stands for, as `tables` declares it.
+/// The entries that belong to this user's row, as `tables` declares them.
 pub(crate) fn entries_of_row(user: &User) -> impl Iterator<Item = Touch> {
     let names = [
         ("user_email", Some(user.email.as_str())),
@@ -140,14 +143,14 @@ pub(crate) fn entries_of_row(user: &User) -> impl Iterator<Item = Touch> {
     OF_USER.map(|class| Touch::entry(class, [&id])).into_iter().chain(names)
 }
 
-/// What a change of a user's sessions touches, as `tables` declares it.
+/// The touches of a change of a user's sessions, as `tables` declares them.
 pub(super) fn touches_of_sessions(user_id: UserId) -> Vec<Touch> {
     let own = ["auth_state", "user_personal_stats"];
     let own = own.map(|class| Touch::entry(class, [user_id.to_string()]));
     own.into_iter().chain([Touch::Tag("superadmin_user_list".to_owned())]).collect()
 }
 
-/// What a change of a user's permissions touches.
+/// The touches of a change of a user's permissions.
 pub(super) fn touches_of_permissions(user_id: UserId) -> Vec<Touch> {
     let classes = ["permissions", "user_details", "auth_state"];
     classes.map(|class| Touch::entry(class, [user_id.to_string()])).to_vec()

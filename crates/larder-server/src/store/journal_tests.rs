@@ -1,4 +1,4 @@
-//! The declarations against the triggers and the migrations that come of them.
+//! Compares the declarations with what the triggers journal and with the migrations made from them.
 
 use std::path::Path;
 
@@ -27,11 +27,11 @@ async fn touches_of_a_user_are_what_its_trigger_journals() {
     let store = Store::open(&sqlite.url()).await.unwrap();
     let insert = store.write(Actor::Nobody, Kept, |tx| async move { tx.insert_user(ann(), None).await });
     let (user, touched) = insert.await.unwrap();
-    // A new row stands for all that one with another id stands for.
+    // A new row touches the same as a change of a row's id.
     assert_eq!(touched, sorted(touches_of_update(&user, &["id"])));
 }
 
-/// Whoever made the first may have died before it told anybody.
+/// The instance that made the first update may have stopped before it published the change.
 #[tokio::test]
 async fn a_repeated_update_touches_what_the_first_journalled() {
     let sqlite = Sqlite::fresh().unwrap();
@@ -68,11 +68,11 @@ async fn a_repeated_update_touches_what_the_first_journalled() {
         async move { tx.book_points(user, Role::Admin, &booking, user).await.map(drop) }
     })
     .await;
-    // The newest achievements show no balance.
+    // The newest achievements show no balance, so the booking does not touch them.
     assert_eq!((filtered(&first), &first), ([true, false], &again));
 }
 
-/// What an update of ann touches when it is made, and when it is made once more.
+/// The touches of an update of ann, and those of the same update repeated.
 async fn twice<F>(store: &Store, update: impl Fn(Writer) -> F + Clone + Send + 'static) -> [Vec<Touch>; 2]
 where
     F: Future<Output = Result<(), StoreError>> + Send + 'static,
@@ -84,7 +84,7 @@ where
     touched
 }
 
-/// Returns what a write touched, instead of publishing it.
+/// Returns what a write touched instead of publishing it.
 struct Kept;
 
 impl Publisher for Kept {
@@ -100,7 +100,7 @@ async fn insert_ann(store: &Store) -> User {
     insert.await.unwrap().0
 }
 
-/// A change of each field of ann, and whether the leaderboard and the newest achievements show it.
+/// A change of each field of ann, and whether the leaderboard and the newest achievements show the field.
 fn patches() -> [(UserPatch, bool); 14] {
     let none = UserPatch::default;
     [
@@ -136,7 +136,7 @@ fn sorted(mut touches: Vec<Touch>) -> Vec<Touch> {
     touches
 }
 
-/// Whether the leaderboard and the newest achievements are touched.
+/// Whether the touches include the leaderboard and the newest achievements.
 fn filtered(touches: &[Touch]) -> [bool; 2] {
     ["leaderboard", "recent_achievements"].map(|tag| touches.contains(&Touch::Tag(tag.to_owned())))
 }
@@ -165,8 +165,8 @@ async fn touches_of_permissions_are_what_their_trigger_journals() {
     }
 }
 
-/// With `LARDER_WRITE_MIGRATIONS=1` it writes the files instead: for a declaration that was never released. After a
-/// release, a new migration with `larder_sql::journal::triggers` is what is needed.
+/// With `LARDER_WRITE_MIGRATIONS=1` the test writes the files instead. This is for a declaration that was never
+/// released; after a release, a change needs a new migration with `larder_sql::journal::triggers`.
 #[test]
 fn migrations_are_what_is_declared() {
     for (folder, dialect) in [("postgres", Dialect::Postgres), ("sqlite", Dialect::Sqlite)] {

@@ -1,4 +1,4 @@
-//! The keys that sign access tokens. They live in the database, so that its instances accept each other's tokens.
+//! The keys that sign access tokens. They are in the database, so that all its instances accept each other's tokens.
 
 use std::fmt;
 
@@ -17,13 +17,13 @@ use crate::store::writing::Writer;
 pub struct SigningKey {
     /// Its name in the header of a token.
     pub kid: String,
-    /// Such as `EdDSA`.
+    /// The algorithm, such as `EdDSA`.
     pub algorithm: String,
-    /// The private key as text, in the form its caller chose.
+    /// The private key as text, in the form that the caller of this module chose.
     pub private_key: String,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// Since when it only verifies; `None` for the one that signs.
+    /// Since when it only verifies; `None` for the key that signs.
     pub retired_at: Option<Timestamp>,
 }
 
@@ -49,22 +49,22 @@ impl Store {
 }
 
 impl Writer {
-    /// Keeps this key unless one of its algorithm is in force already, and returns every key.
+    /// Stores this key unless a key of its algorithm signs already, and returns every key.
     ///
-    /// Of several instances that start at once, one's key stays and all get that one.
+    /// If several instances start at once, one key is stored, and all instances get that key.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn insert_signing_key_if_none(&self, key: &SigningKey) -> Result<Vec<SigningKey>, StoreError> {
         let mut write = self.begin().await?;
         insert(&mut write, key).await?;
-        // Made by the service for itself, once.
+        // The service creates its first key itself, so the audit log gets no entry.
         self.commit(write, &[]).await?;
         self.store().signing_keys().await
     }
 
-    /// Retires the key in force at `now` and puts this one in its place; forgets keys that were retired before
-    /// `forgotten`. Of several at once, one's key stays.
+    /// Retires the signing key at `now` and stores this one in its place; deletes keys that were retired before
+    /// `forgotten`. Of several concurrent calls, one key is stored.
     ///
     /// # Errors
     /// Those of the database.
@@ -89,7 +89,7 @@ impl Writer {
     }
 }
 
-/// Unless another of its algorithm is in force.
+/// Inserts the key unless another key of its algorithm signs.
 async fn insert(write: &mut WriteTransaction, key: &SigningKey) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO signing_keys (kid, algorithm, private_key, created_at) VALUES ($1, $2, $3, $4)

@@ -1,4 +1,4 @@
-//! The leaderboard, and ranks from counts: neither counts users.
+//! The leaderboard, and ranks from counts that triggers keep: no statement here counts users.
 
 use sqlx::Row;
 
@@ -11,10 +11,12 @@ use crate::store::error::StoreError;
 use crate::store::odd_rows;
 use crate::store::row;
 
-/// How many active users have more points than the row `$of`, as an expression: for each of the ten levels, those whose
-/// digits are the same before it and greater at it. At most 15 prefixes a level, each with 16 shards, are read.
+/// The number of active users with more points than the row `$of`, as an SQL expression. For each of the ten levels it
+/// adds the users whose digits before the level are the same and whose digit at the level is greater. It reads at most
+/// 15 prefixes per level, each with 16 shards.
 ///
-/// A subquery a level, not a join: PostgreSQL then looks into the index, whatever it believes of the table's size.
+/// It is a subquery per level and not a join, so that PostgreSQL uses the index whatever it estimates for the table's
+/// size.
 macro_rules! users_before {
     ($of:literal) => {
         concat!(
@@ -33,13 +35,13 @@ macro_rules! users_before {
 }
 
 impl Store {
-    /// A part of the leaderboard: active users, most points first, then by id.
+    /// One page of the leaderboard: active users, most points first, then by id.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn leaderboard(&self, part: LeaderboardQuery) -> Result<Vec<LeaderboardRow>, StoreError> {
-        // What is passed over is read from the index alone. Only the first row asks the counts for its rank: it may
-        // share it with rows before.
+        // The rows before the page are read from the index alone. Only the page's first row needs the counts for its
+        // rank, because it may share its rank with rows before the page.
         let rows = sqlx::query(concat!(
             "SELECT page.id, username, full_name, avatar_url, page.points,
                     CASE WHEN page.place = 1 THEN ",
@@ -57,7 +59,7 @@ impl Store {
         .bind(i64::from(part.offset))
         .fetch_all(self.database.read())
         .await?;
-        // A row that cannot be shown has its rank all the same.
+        // A row that cannot be read still takes part in the ranks.
         let mut above: Option<(i64, i64)> = None;
         let mut ranks = Vec::with_capacity(rows.len());
         let places = i64::from(part.offset) + 1..;
@@ -86,7 +88,7 @@ impl Store {
         Ok(ranked.filter_map(|(row, rank)| Some(LeaderboardRow { rank, ..row? })).collect())
     }
 
-    /// Where a user stands; `None` when there is no such user.
+    /// A user's rank and points; `None` if there is no such user.
     ///
     /// # Errors
     /// Those of the database.

@@ -1,7 +1,8 @@
-//! Lists of users: any order, filter and part of them for the price of what they show.
+//! Lists of users in any order, with any filter, at a cost that depends on the rows that are shown.
 //!
-//! Invariant `runs`: a list is merged from ordered runs of the indexes, one for each role and status that it is of, and each is
-//! read only as far as it is shown. So neither the number of users nor the filter makes a page slower, only its depth does.
+//! Invariant `runs`: a list is merged from sorted index ranges, one per role and status of the filter, and each range
+//! is read only as far as the page needs. So a page's cost depends on its depth, not on the number of users or the
+//! filter.
 
 use std::fmt::Write as _;
 
@@ -20,22 +21,22 @@ use crate::store::sql::Sql;
 
 const ROLES: [Role; 3] = [Role::User, Role::Admin, Role::Superadmin];
 
-/// A part of a list of users.
+/// One page of a list of users.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
     /// The users in their order.
     pub users: Vec<User>,
-    /// Where the list goes on; `None` at its end.
+    /// Where the next page begins; `None` on the last page.
     pub next: Option<Cursor>,
 }
 
 impl Store {
-    /// A part of a list of users.
+    /// One page of a list of users.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn list(&self, list: &ListQuery) -> Result<Listed, StoreError> {
-        // One row more than asked for tells whether the list goes on.
+        // One row more than asked for shows whether there is a next page.
         let mut most = list.limit.get() as usize + 1;
         loop {
             let rows = match &list.search {
@@ -46,12 +47,12 @@ impl Store {
             if missing == 0 || rows.len() < most {
                 return Ok(cut(list, rows));
             }
-            // Each turn reads further; where most rows cannot be read, twice as far.
+            // Each iteration asks for more rows; if most rows cannot be read, for nearly twice as many.
             most += missing;
         }
     }
 
-    /// So many rows, if there are.
+    /// At most `most` rows of the page.
     async fn page(&self, list: &ListQuery, most: i64) -> Result<Vec<Option<User>>, StoreError> {
         let limit = i64::from(list.limit.get());
         let before = match list.position {
@@ -67,10 +68,10 @@ impl Store {
         self.listed(sql, list.sort).await
     }
 
-    /// The users whose `listed_id` and `place` a statement selects, in the order of a list; `None` for one that cannot be
-    /// read.
+    /// The users whose `listed_id` and `place` a statement selects, in the list's order; `None` for a user that cannot
+    /// be read.
     pub(super) async fn listed(&self, mut sql: Sql, sort: Sort) -> Result<Vec<Option<User>>, StoreError> {
-        // CROSS JOIN: SQLite keeps the order of the tables, and so looks up the few users that were found.
+        // CROSS JOIN makes SQLite keep the order of the tables, so it looks up only the users that the statement found.
         sql.text = format!(
             concat!(
                 "SELECT ",
@@ -84,7 +85,7 @@ impl Store {
         Ok(odd_rows::each("users", "id", &rows, row::user)?)
     }
 
-    /// How many users there are, from the counts alone.
+    /// The number of users, from the counts alone.
     ///
     /// # Errors
     /// Those of the database.
@@ -102,21 +103,22 @@ impl Store {
     }
 }
 
-/// Whether users from further on take the place of those that cannot be read. A page that is asked for by its number has fewer
-/// users instead, for the next number begins where it ends; but without any user no cursor could lead on.
+/// Whether users from further on replace those that cannot be read. A page by number shows fewer users instead, because
+/// the next number begins where this one ends. If no user of it can be read, it is filled up nevertheless, because a
+/// cursor needs a user.
 fn is_filled_up(list: &ListQuery, rows: &[Option<User>]) -> bool {
     let mut window = rows.iter().take(list.limit.get() as usize);
     matches!(list.position, Position::Cursor(_)) || window.all(Option::is_none)
 }
 
-/// How many rows more must be read for this part, because of those that cannot be read.
+/// How many more rows have to be read for this page, because some cannot be read.
 fn missing(list: &ListQuery, rows: &[Option<User>]) -> usize {
     let users = rows.iter().flatten().count();
     let is_short = users <= list.limit.get() as usize && is_filled_up(list, rows);
     if is_short { rows.len() - users } else { 0 }
 }
 
-/// The part that was asked for, of what was read for it.
+/// The page that was asked for, cut from the rows that were read for it.
 fn cut(list: &ListQuery, mut rows: Vec<Option<User>>) -> Listed {
     let asked = list.limit.get() as usize;
     let mut more = rows.len() > asked;
@@ -130,19 +132,19 @@ fn cut(list: &ListQuery, mut rows: Vec<Option<User>>) -> Listed {
     Listed { users, next }
 }
 
-/// Adds a SELECT of these columns for each role and status that a list is of, from its cursor on; who adds an ORDER BY and a LIMIT
-/// of `most` rows gets them merged, without a row more being read of any run.
+/// Adds a SELECT of these columns for each role and status of the list, from its cursor on. If the caller adds an ORDER
+/// BY and a LIMIT of `most` rows, the database merges them and reads no further row of any range.
 pub(super) fn runs(sql: &mut Sql, dialect: Dialect, list: &ListQuery, columns: &str, most: i64) {
     let after = after(sql, list);
     let (before, behind) = match dialect {
-        // The limit stands in each run: PostgreSQL would not find the order of an index under a UNION ALL.
+        // Each SELECT has its own limit: PostgreSQL does not use the order of an index under a UNION ALL.
         Dialect::Postgres => {
             let most = sql.bind_number(most);
             let order = order(list.sort, list.sort.by.as_str(), "id");
             ("SELECT * FROM (", format!("{order} LIMIT {most}) AS "))
         }
-        // SQLite finds it, and reads so many of all runs together. With a limit in each it would first read each to its limit:
-        // the newest thousand superadmins lie all over the table.
+        // SQLite does use it, and reads `most` rows of all ranges together. With a limit in each SELECT it would read
+        // each range to its limit first, and rows of the newest thousand superadmins are spread over the entire table.
         Dialect::Sqlite => ("", String::new()),
     };
     let statuses =
@@ -161,7 +163,7 @@ pub(super) fn runs(sql: &mut Sql, dialect: Dialect, list: &ListQuery, columns: &
     sql.push(&runs.join(" UNION ALL "));
 }
 
-/// The condition of what follows a list's cursor.
+/// The condition for the rows after a list's cursor.
 pub(super) fn after(sql: &mut Sql, list: &ListQuery) -> String {
     let Position::Cursor(cursor) = &list.position else { return String::new() };
     let (place, id) = (sql.bind(cursor.place.clone()), sql.bind_text(cursor.id.to_string()));

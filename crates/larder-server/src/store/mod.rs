@@ -1,17 +1,17 @@
-//! What the service keeps in its database, behind one type for PostgreSQL and SQLite.
+//! The service's data in its database, behind one type for PostgreSQL and SQLite.
 //!
-//! Reads are one fresh autocommit statement each, so a cache may load through them. Invariants:
-//! - `one_lock_order`: transactions lock users (many in the order of their ids), then the parts of their profiles, then
-//!   credentials, then sessions, then refresh tokens, then second factors and API keys, then what belongs to points; the
-//!   counts come last, but those of users first where many users are created, which can meet another
-//!   only over the same e-mail address;
+//! Each read is one autocommit statement with a snapshot of its own, so a cache may load through it. Invariants:
+//! - `one_lock_order`: transactions lock users (several in the order of their ids), then the parts of their profiles,
+//!   then credentials, then sessions, then refresh tokens, then second factors and API keys, then the tables of points,
+//!   and the counts last. A transaction that creates many users locks the counts of users first; it can meet another
+//!   transaction only at an equal e-mail address;
 //! - `versions_by_trigger`: no statement here writes `version` or `updated_at` of an existing user;
-//! - `odd_rows_cost_themselves`: what reads many rows leaves out those that it cannot read, through `odd_rows`;
-//! - `no_silent_write`: each write leaves its line in the audit log in its own transaction, for the one way to commit asks
-//!   for it;
-//! - `no_unpublished_write`: only [`Store::write`] makes a [`Writer`](writing::Writer), and it publishes what was written before
-//!   it returns, or leaves that to the journal where its caller says so;
-//! - `no_secret_in_user`: nothing here reads a password hash into a [`User`](crate::domain::user::User).
+//! - `odd_rows_cost_themselves`: a read of many rows leaves out the rows that it cannot read, through `odd_rows`;
+//! - `no_silent_write`: each write leaves its entry in the audit log in its own transaction, because the only way to
+//!   commit takes the entries;
+//! - `no_unpublished_write`: only [`Store::write`] makes a [`Writer`](writing::Writer). It publishes what was written
+//!   before it returns, or its caller passes a publisher that leaves this to the journal;
+//! - `no_secret_in_user`: no statement here reads a password hash into a [`User`](crate::domain::user::User).
 
 pub mod achievements;
 pub mod api_keys;
@@ -60,15 +60,15 @@ pub struct Store {
 }
 
 impl Store {
-    /// Connects and brings the schema up to date; several processes may do so at once.
+    /// Connects and migrates the schema to this version; several processes may do so at the same time.
     ///
     /// # Errors
-    /// [`StoreError::Invalid`] for a URL that cannot be used, else what the database says.
+    /// [`StoreError::Invalid`] for an invalid URL, and those of the database.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         Self::open_with(&DatabaseOptions::new(url)).await
     }
 
-    /// As [`Store::open`], with what else there is to say about the connections.
+    /// As [`Store::open`], with further options of the connections.
     ///
     /// # Errors
     /// As [`Store::open`].
@@ -76,7 +76,7 @@ impl Store {
         Ok(Self::migrated(options).await?.0)
     }
 
-    /// As [`Store::open_with`], and what was migrated.
+    /// As [`Store::open_with`]; also returns what was migrated.
     ///
     /// # Errors
     /// As [`Store::open`].
@@ -86,12 +86,12 @@ impl Store {
         Ok((Self { database }, migrated))
     }
 
-    /// The store of a database whose schema is as it is, for looking at what is declared.
+    /// The store of a database whose schema is not migrated, for inspecting the declarations.
     pub(crate) fn looking_at(database: &Database) -> Self {
         Self { database: database.clone() }
     }
 
-    /// Whether [`Store::open`] could use this URL, as far as can be told without connecting.
+    /// Checks that [`Store::open`] could use this URL, as far as possible without a connection.
     ///
     /// # Errors
     /// [`StoreError::Invalid`], which says what is allowed.
@@ -99,7 +99,7 @@ impl Store {
         Ok(Database::check_url(url)?)
     }
 
-    /// What names this database among all that share a Redis: 32 hexadecimal digits.
+    /// The name that distinguishes this database from all others that share a Redis: 32 hexadecimal digits.
     ///
     /// # Errors
     /// Those of the database.
@@ -108,7 +108,7 @@ impl Store {
         Ok(row.try_get("id")?)
     }
 
-    /// A secret that everything which uses this database knows: 64 hexadecimal digits.
+    /// A secret that all users of this database share: 64 hexadecimal digits.
     ///
     /// # Errors
     /// Those of the database.
@@ -128,7 +128,7 @@ impl Store {
 mod tests {
     use super::*;
 
-    /// The first version from which each migration says which programs can run on it.
+    /// From this version on, each migration names the oldest program version that can run on it.
     const FIRST: i64 = 12;
 
     #[test]

@@ -1,6 +1,8 @@
-//! Rows that cannot be read, for another program wrote them: each is left out where many are shown, and named in the log.
+//! Rows that cannot be read because another program wrote them: reads of many rows leave each of them out, and the log
+//! names it.
 //!
-//! The schema refuses such rows, but not those from before it did, nor those that a restore or replication brings.
+//! The schema refuses such rows, but it does not refuse rows from before it did, nor rows that a restore or replication
+//! writes.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -11,22 +13,23 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 use uuid::Uuid;
 
-/// Each row is named in the log once in this time, however often it is met.
+/// The log names each row at most once in this time.
 const PAUSE: Duration = Duration::from_secs(3600);
-/// At this many entries, those older than `PAUSE` are dropped; if none is, all are. It bounds the memory that a table full of odd
-/// rows takes.
+/// At this many rows, those logged longer ago than `PAUSE` are removed; if that is none, all are. This bounds the
+/// memory that a table full of such rows takes.
 const MOST_NOTED: usize = 1024;
-/// How many bytes of a digest stand for an id that is not shown.
+/// How many bytes of its digest replace an id that is not shown.
 const DIGEST_BYTES: usize = 6;
 
-/// When each row was last logged. One map per process, because a process has one log. The lock is held for one look-up.
+/// When each row was last logged. There is one map per process, because a process has one log. The lock is held for one
+/// look-up.
 static NOTED: Mutex<Option<HashMap<String, Instant>>> = Mutex::new(None);
 
-/// What is read of each row, in their order; `None` for a row that cannot be read, which is named in the log by the table and
-/// by what stands in its column `id`.
+/// The value of each row, in the order of the rows; `None` for a row that cannot be read. The log names such a row by
+/// its table and the value of its column `id`.
 ///
 /// # Errors
-/// Whatever is not the fault of one row.
+/// Any error other than a value of a row that cannot be read.
 pub(super) fn each<T>(
     table: &'static str,
     id: &'static str,
@@ -44,7 +47,7 @@ pub(super) fn each<T>(
     rows.iter().map(one).collect()
 }
 
-/// As [`each`], without those that cannot be read.
+/// As [`each`], without the rows that cannot be read.
 ///
 /// # Errors
 /// As [`each`].
@@ -69,7 +72,7 @@ fn note(table: &'static str, id: Option<&str>, column: &str) {
     }
 }
 
-/// An id of ours is shown. Another may be anything, an e-mail address too: then its digest stands for it.
+/// A UUID is shown. Any other id may be personal data, such as an e-mail address, so the start of its digest is shown.
 fn shown(id: Option<&str>) -> String {
     match id {
         Some(id) if Uuid::try_parse(id).is_ok() => id.to_owned(),
@@ -104,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_is_named_once_an_hour() {
+    fn the_log_names_a_row_once_an_hour() {
         let now = Instant::now();
         assert!(is_due("users a skills", now));
         assert!(!is_due("users a skills", now + PAUSE / 2));
@@ -118,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_id_of_ours_is_shown() {
+    fn only_a_uuid_is_shown() {
         let ours = "0192f0c1-2345-7abc-8def-0123456789ab";
         assert_eq!(shown(Some(ours)), ours);
         assert!(!shown(Some("ann@example.com")).contains("ann"));

@@ -1,4 +1,4 @@
-//! The parts of profiles: each in a table of its own, all of them in one statement.
+//! The parts of profiles, each in a table of its own, and the full profile in one statement.
 
 use larder::journal::Touch;
 use larder_sql::write::WriteTransaction;
@@ -21,11 +21,11 @@ use crate::store::error::StoreError;
 use crate::store::row::{self, Query, select_user};
 use crate::store::writing::Writer;
 
-/// A part that has a table.
+/// A part of a profile that has a table.
 pub trait StoredPart: Part {
-    /// Selects `$1`'s id and the columns of the part, NULL where the user has none.
+    /// Selects `$1`'s id and the columns of the part; the columns are NULL if the user has no row there.
     const SELECT: &'static str;
-    /// Writes the columns in the order of [`bind`](Self::bind), after the user's id.
+    /// Writes the user's id and the columns in the order of [`bind`](Self::bind).
     const UPSERT: &'static str;
 
     /// Binds the columns.
@@ -34,26 +34,26 @@ pub trait StoredPart: Part {
     /// Only if a list could not be shown as JSON.
     fn bind<'q>(&self, query: Query<'q>) -> Result<Query<'q>, sqlx::Error>;
 
-    /// Reads the columns; the default where they are NULL.
+    /// Reads the columns; returns the default if they are NULL.
     ///
     /// # Errors
-    /// What is there cannot be read.
+    /// A column cannot be read.
     fn read(row: &AnyRow) -> Result<Self, sqlx::Error>;
 }
 
-/// What became of a change of a part.
+/// The result of a change of a part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PartUpdated<P> {
-    /// It was made, or was not needed: the part as it is.
+    /// The change was made or changed nothing; this is the part now.
     Done(P),
-    /// The user is gone, or another than was judged.
+    /// The user does not exist, or its row differs from the one by which the caller's rights were checked.
     UserChanged,
-    /// The part is in none of the expected states.
+    /// The part's state is none of the expected ones.
     PartChanged,
 }
 
 impl Store {
-    /// A part of a user's profile; `None` when there is no such user.
+    /// A part of a user's profile; `None` if there is no such user.
     ///
     /// # Errors
     /// Those of the database.
@@ -63,7 +63,7 @@ impl Store {
         Ok(row.as_ref().map(P::read).transpose()?)
     }
 
-    /// A user with every part of its profile, all of one moment.
+    /// A user with every part of its profile, in one snapshot.
     ///
     /// # Errors
     /// Those of the database.
@@ -96,8 +96,8 @@ impl Store {
 }
 
 impl Writer {
-    /// Changes a part, if the user is as it was judged and the part is in one of the `expected` states, which are
-    /// [`digest`]s; none expected means any.
+    /// Changes a part if the user still is as it was `judged` and the part's state is one of `expected`. States are
+    /// [`digest`]s; an empty list accepts any state.
     ///
     /// # Errors
     /// Those of the database.
@@ -109,12 +109,13 @@ impl Writer {
     ) -> Result<PartUpdated<P>, StoreError> {
         let id = judged.id;
         let mut write = self.begin_for(id).await?;
-        // The lock on the user keeps the part as it is, too: every write here takes it first.
+        // The lock on the user also protects the part: every write here takes it first.
         if row::locked(&mut write, id).await?.is_none_or(|user| !Expected::Judged(judged).holds_of(&user)) {
             return Ok(PartUpdated::UserChanged);
         }
         let (before, unreadable) = match present::<P>(&mut write, id).await {
-            // Replaced as a whole, it need not be known. A state that cannot be read is none of the expected ones.
+            // If the change replaces all of the part, the part need not be readable. An unreadable state is none of the
+            // expected ones.
             Err(StoreError::Unreadable { field }) if P::is_whole(change) => (P::default(), Some(field)),
             before => (before?, None),
         };
@@ -140,7 +141,7 @@ async fn present<P: StoredPart>(write: &mut WriteTransaction, id: UserId) -> Res
     Ok(P::read(&row)?)
 }
 
-/// What a change of a part's row touches, as `journal::tables` declares it.
+/// The touches of a change of a part's row, as `journal::tables` declares them.
 fn touches_of_part(name: &str, id: UserId) -> Vec<Touch> {
     vec![Touch::entry(name, [id.to_string()]), Touch::entry("full_profile", [id.to_string()])]
 }

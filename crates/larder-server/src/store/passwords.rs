@@ -15,13 +15,13 @@ use crate::store::row::{self, select_user};
 use crate::store::sessions;
 use crate::store::writing::Writer;
 
-/// What login needs to know. It cannot be serialised, so it cannot be cached.
+/// The login data of a user. It cannot be serialised, so it cannot be cached.
 pub struct Login {
-    /// Who wants in.
+    /// The user that logs in.
     pub user: User,
-    /// What the password is compared with.
+    /// The hash with which the password is compared.
     pub password_hash: String,
-    /// To open a session with: see [`NewSession`](crate::store::sessions::NewSession).
+    /// The epoch with which a session is opened: see [`NewSession`](crate::store::sessions::NewSession).
     pub epoch: i64,
 }
 
@@ -34,18 +34,18 @@ impl fmt::Debug for Login {
     }
 }
 
-/// What became of a new password.
+/// The result of setting a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PasswordSet {
-    /// It is set; tokens and sessions from before are void.
+    /// The password is set; earlier tokens and sessions are no longer valid.
     Done,
-    /// Somebody else changed it since its epoch was read.
+    /// The password was changed after its epoch was read.
     Outdated,
     /// There is no such user.
     NotFound,
 }
 
-/// The SELECT of a login, by the column that names the user.
+/// The SELECT of a login, by the column that identifies the user.
 macro_rules! select_login {
     ($column:literal) => {
         select_user!(
@@ -56,7 +56,7 @@ macro_rules! select_login {
 }
 
 impl Store {
-    /// The user with its password hash; `None` when there is no such user or it has no password.
+    /// The user with its password hash; `None` if there is no such user or it has no password.
     ///
     /// # Errors
     /// Those of the database.
@@ -74,7 +74,7 @@ impl Store {
             return Ok(None);
         };
         Ok(Some(Login {
-            // What cannot be read of a user keeps it from nothing here.
+            // Login needs only a few columns of the user, so other columns may be unreadable.
             user: row::as_read(&row)?.user,
             password_hash: row.try_get("password_hash")?,
             epoch: row.try_get("epoch")?,
@@ -85,7 +85,7 @@ impl Store {
 impl Writer {
     /// Sets a password, raises the epoch and ends every session.
     ///
-    /// With `expected_epoch` only if the password is still the one that was read with this epoch.
+    /// With `expected_epoch`, the password is set only if its epoch is still this one.
     ///
     /// # Errors
     /// Those of the database.
@@ -116,7 +116,8 @@ impl Writer {
         Ok(PasswordSet::Done)
     }
 
-    /// Replaces a hash by a better one of the same password; tokens stay good. Returns whether it was still there.
+    /// Replaces a hash by a better one of the same password; tokens stay valid. Returns whether `old_hash` was still
+    /// stored.
     ///
     /// # Errors
     /// Those of the database.
@@ -132,13 +133,13 @@ impl Writer {
         );
         let query = query.bind(id.to_string()).bind(old_hash).bind(new_hash);
         let changed = query.execute(write.statement()).await?.rows_affected() == 1;
-        // The password is the same; only its hash is younger.
+        // The password did not change, only its hash, so the audit log gets no entry.
         self.commit(write, &[]).await?;
         Ok(changed)
     }
 }
 
-/// Gives a user its first password.
+/// Stores a user's first password.
 pub(super) async fn insert(
     write: &mut WriteTransaction,
     id: UserId,

@@ -1,4 +1,4 @@
-//! Granting and revoking permissions, and which ones a user has.
+//! Grants, revokes and reads permissions.
 
 use sqlx::Row;
 
@@ -14,26 +14,26 @@ use crate::store::odd_rows;
 use crate::store::row;
 use crate::store::writing::Writer;
 
-/// How many permissions one user may be granted: each request compares them.
+/// The greatest number of permissions of one user: each request compares them.
 pub const MOST_PERMISSIONS: i64 = 100;
 
-/// What became of a grant.
+/// The result of a grant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Granted {
-    /// The user has the permission, since now or since before.
+    /// The user has the permission, by this grant or an earlier one.
     Done(Grant),
     /// The user has [`MOST_PERMISSIONS`] already.
     TooMany,
-    /// There is no such user, or it has another role than was judged.
+    /// There is no such user, or its role is no longer the one by which the caller's rights were checked.
     Outdated,
 }
 
-/// What became of a revocation.
+/// The result of a revocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Revoked {
-    /// The user does not have the permission, since now or since before.
+    /// The user does not have the permission, by this revocation or an earlier one.
     Done,
-    /// There is no such user, or it has another role than was judged.
+    /// There is no such user, or its role is no longer the one by which the caller's rights were checked.
     Outdated,
 }
 
@@ -58,7 +58,7 @@ impl Store {
 }
 
 impl Writer {
-    /// Grants a permission to a user who has the role that was judged.
+    /// Grants a permission to a user whose role still is `judged`.
     ///
     /// # Errors
     /// Those of the database.
@@ -109,7 +109,7 @@ impl Writer {
         Ok(Granted::Done(grant))
     }
 
-    /// Takes a permission away from a user who has the role that was judged.
+    /// Revokes a permission of a user whose role still is `judged`.
     ///
     /// # Errors
     /// Those of the database.
@@ -131,7 +131,7 @@ impl Writer {
         if removed.rows_affected() == 0 {
             self.touch(|| touches_of_permissions(user_id));
         }
-        // Who had it no more lost nothing, so there is nothing to tell.
+        // If the user did not have the permission, nothing was revoked, so the audit log gets no entry.
         let event = Event::on(Action::PermissionRevoke, user_id).permission(permission);
         let events = if removed.rows_affected() == 0 { vec![] } else { vec![event] };
         self.commit(write, &events).await?;

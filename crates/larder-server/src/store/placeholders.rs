@@ -1,4 +1,4 @@
-//! The `$n` of statements that take a list.
+//! The `$n` of statements with a variable number of parameters.
 
 use std::fmt::Write as _;
 
@@ -23,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn placeholders_are_numbered_through() {
+    fn placeholders_are_numbered_consecutively() {
         assert_eq!(rows(2, 3), "($1, $2, $3), ($4, $5, $6)");
         assert_eq!(rows(1, 3), "($1, $2, $3)");
         assert_eq!(rows(1, 1), "($1)");

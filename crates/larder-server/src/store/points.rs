@@ -1,4 +1,4 @@
-//! Booking points, and the ledger that keeps them. The balance itself follows by the database's triggers.
+//! Books points, and reads the ledger that stores the bookings. Triggers of the database compute the balance.
 
 use sqlx::Row;
 use sqlx::any::AnyRow;
@@ -25,45 +25,45 @@ macro_rules! select_entry {
     };
 }
 
-/// What became of a booking.
+/// The result of a booking.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Booked {
-    /// It was made.
+    /// The booking was made.
     Done {
-        /// The row of the ledger.
+        /// The entry in the ledger.
         entry: LedgerEntry,
-        /// The balance with it.
+        /// The balance after it.
         balance: i64,
     },
-    /// It had been made before, by the same actor under the same key.
+    /// The same actor made the same booking under the same key before.
     Repeated {
-        /// The row of the ledger as it was made then.
+        /// The entry of the earlier booking.
         entry: LedgerEntry,
         /// The present balance.
         balance: i64,
     },
-    /// Another booking has this key.
+    /// Another booking has this idempotency key.
     KeyTaken,
     /// The balance would leave 0 to [`MOST_POINTS`].
     OutOfBounds {
         /// The present balance.
         balance: i64,
     },
-    /// There is no such user, or it has another role than was judged.
+    /// There is no such user, or its role is no longer the one by which the caller's rights were checked.
     Outdated,
 }
 
-/// A part of a user's ledger.
+/// One page of a user's ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ledger {
     /// The entries, newest first.
     pub entries: Vec<LedgerEntry>,
-    /// After which entry the ledger goes on; `None` at its end.
+    /// The entry after which the next page begins; `None` on the last page.
     pub next: Option<Uuid>,
 }
 
 impl Writer {
-    /// Books points for a user who has the role that was judged; the same booking under the same key once.
+    /// Books points for a user whose role still is `judged`. The same booking under the same key is made once.
     ///
     /// # Errors
     /// Those of the database.
@@ -75,7 +75,8 @@ impl Writer {
         actor: UserId,
     ) -> Result<Booked, StoreError> {
         let mut write = self.begin_for(user_id).await?;
-        // The user's row first: of two that spend the same points, the second sees what the first left.
+        // The user's row is locked first: of two concurrent bookings, the second one sees the balance that the first
+        // one left.
         let user = row::locked(&mut write, user_id).await?;
         let Some(user) = user.filter(|user| user.role == judged) else {
             return Ok(Booked::Outdated);
@@ -116,7 +117,7 @@ impl Writer {
         .execute(write.statement())
         .await;
         match inserted.map_err(StoreError::from) {
-            // A booking for another user took the key meanwhile.
+            // A booking for another user, whose row this transaction does not lock, took the key meanwhile.
             Err(StoreError::Taken { .. }) => return Ok(Booked::KeyTaken),
             inserted => inserted?,
         };
@@ -127,13 +128,13 @@ impl Writer {
 }
 
 impl Store {
-    /// A part of a user's ledger, newest first.
+    /// One page of a user's ledger, newest first.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn ledger(&self, user_id: UserId, part: LedgerQuery) -> Result<Ledger, StoreError> {
         let asked = part.limit.get();
-        // One more than asked for tells whether the ledger goes on.
+        // One entry more than asked for shows whether there is a next page.
         let mut most = asked as usize + 1;
         loop {
             let query = match part.before {
@@ -156,13 +157,13 @@ impl Store {
                 let next = entries.last().filter(|_| more).map(|entry| entry.id);
                 return Ok(Ledger { entries, next });
             }
-            // Each turn reads further, past what cannot be read.
+            // Each iteration asks for more rows, to replace those that cannot be read.
             most += missing;
         }
     }
 }
 
-/// Whether this is what the booking would make, sent once more.
+/// Whether `entry` is what this booking would make: the request was repeated.
 fn is_same(entry: &LedgerEntry, user_id: UserId, booking: &Booking, actor: UserId) -> bool {
     entry.user_id == user_id
         && entry.amount == booking.amount.get()

@@ -1,4 +1,4 @@
-//! A user as a row: the columns, how they are bound and how they are read.
+//! A user as a row: its columns, how they are bound and how they are read.
 
 use std::sync::LazyLock;
 
@@ -31,12 +31,12 @@ macro_rules! columns {
 }
 pub(crate) use columns;
 
-/// What a SELECT of whole users reads, for [`user`].
+/// The columns that a SELECT of entire users reads, for [`user`].
 macro_rules! user_columns {
     () => {
         $crate::domain::user_columns::with_user_columns!($crate::store::row::user_columns)
     };
-    // The driver reads no BOOLEAN of SQLite.
+    // The driver cannot read a BOOLEAN of SQLite.
     (@ $name:ident bool) => {
         concat!(", CAST(", stringify!($name), " AS INTEGER) AS ", stringify!($name))
     };
@@ -55,7 +55,7 @@ macro_rules! user_columns {
 }
 pub(crate) use user_columns;
 
-/// `SELECT` of whole users: `select_user!("WHERE …")`, or with further columns `select_user!(and "epoch"; "JOIN …")`.
+/// `SELECT` of entire users: `select_user!("WHERE …")`, or with further columns `select_user!(and "epoch"; "JOIN …")`.
 macro_rules! select_user {
     (and $more:literal; $($rest:literal),+) => {
         select_user!(@ concat!(", ", $more), $($rest),+)
@@ -82,14 +82,14 @@ pub(crate) fn bind<'q>(query: Query<'q>, user: &User) -> Result<Query<'q>, sqlx:
         .bind(user.updated_at.as_micros()))
 }
 
-/// A row, and its columns that cannot be read.
+/// A row, and those of its columns that cannot be read.
 struct Reading<'r> {
     row: &'r AnyRow,
     unreadable: Vec<&'static str>,
 }
 
 impl Reading<'_> {
-    /// A value, unless it cannot be read.
+    /// The value, or `None` if it cannot be read; then its column is recorded.
     fn keep<T, E>(&mut self, column: &'static str, value: Result<T, E>) -> Option<T> {
         if value.is_err() {
             self.unreadable.push(column);
@@ -102,7 +102,7 @@ impl Reading<'_> {
 trait StoredColumn: Sized {
     /// Binds it.
     fn bind<'q>(&self, query: Query<'q>) -> sqlx::Result<Query<'q>>;
-    /// Reads it; a text that cannot be read is empty, and its column is noted.
+    /// Reads it. A text that cannot be read becomes empty, and its column is recorded.
     fn read(reading: &mut Reading<'_>, column: &'static str) -> sqlx::Result<Self>;
 }
 
@@ -164,8 +164,8 @@ impl StoredColumn for bool {
     }
 }
 
-/// Declares how the columns that people set are bound and read. The row `bio: …` is bound by `user.bio.bind(query)` and
-/// read by `bio: StoredColumn::read(reading, "bio")?`.
+/// Declares how the editable columns are bound and read. The row `bio: …` is bound by `user.bio.bind(query)` and read
+/// by `bio: StoredColumn::read(reading, "bio")?`.
 macro_rules! user_row {
     ($($name:ident: $type:ty, $set_by:ident $(, $mark:ident $value:tt)*;)+) => {
         /// The columns of a user that a change may write, in the order of [`bind_editable`].
@@ -177,8 +177,8 @@ macro_rules! user_row {
             Ok(query)
         }
 
-        /// Reads a row of [`select_user`] of which only what decides must be readable: the id, the role, whether it is
-        /// active, and the numbers.
+        /// Reads a row of [`select_user`]. Only the columns that decide on rights and the numbers must be readable: the
+        /// id, the role, the status, the points, the times and the version.
         pub(crate) fn as_read(row: &AnyRow) -> Result<AsRead, sqlx::Error> {
             let mut reading = Reading { row, unreadable: Vec::new() };
             let user = User {
@@ -196,7 +196,7 @@ macro_rules! user_row {
 
 with_user_columns!(user_row);
 
-/// How many columns [`columns`] names: beside those that people set the id and two times.
+/// How many columns [`columns`] names: the editable ones, the id and two times.
 pub(crate) const COLUMNS: usize = EDITABLE.len() + 3;
 
 /// Writes one user.
@@ -222,9 +222,9 @@ pub(crate) async fn update(write: &mut WriteTransaction, user: &User) -> Result<
 
 /// A user as far as its row can be read.
 pub(crate) struct AsRead {
-    /// The user. A field of [`unreadable`](Self::unreadable) is empty.
+    /// The user. The fields in [`unreadable`](Self::unreadable) are empty.
     pub(crate) user: User,
-    /// The columns that cannot be read, each of which a change may set anew.
+    /// The columns that cannot be read; a change may set each of them again.
     pub(crate) unreadable: Vec<&'static str>,
 }
 
@@ -259,8 +259,8 @@ where
     text.map(|text| text.parse().map_err(|error| undecodable(column, error))).transpose()
 }
 
-/// The user as far as it can be read, with its row locked until the transaction ends: the first thing that a
-/// [`Writer::begin_for`](crate::store::writing::Writer::begin_for) does.
+/// The user as far as it can be read, with its row locked until the transaction ends. A transaction of
+/// [`Writer::begin_for`](crate::store::writing::Writer::begin_for) does this first.
 pub(crate) async fn locked_as_read(
     write: &mut WriteTransaction,
     id: UserId,
@@ -270,13 +270,13 @@ pub(crate) async fn locked_as_read(
     Ok(row.as_ref().map(as_read).transpose()?)
 }
 
-/// As [`locked_as_read`], for writes that set none of the user's fields: a bio that cannot be read must not keep
-/// points from being booked, nor sessions from being ended.
+/// As [`locked_as_read`], for writes that set no field of the user: an unreadable bio must not prevent a booking of
+/// points or the end of a session.
 pub(crate) async fn locked(write: &mut WriteTransaction, id: UserId) -> Result<Option<User>, StoreError> {
     Ok(locked_as_read(write, id).await?.map(|read| read.user))
 }
 
-/// What the database holds is not what we wrote.
+/// The error for a value that this service did not write.
 pub(crate) fn undecodable(
     column: &str,
     error: impl std::error::Error + Send + Sync + 'static,
@@ -292,11 +292,11 @@ mod tests {
     use crate::store::Store;
 
     #[tokio::test]
-    async fn every_column_that_people_set_is_in_the_migrations() {
+    async fn every_editable_column_is_in_the_migrations() {
         let sqlite = Sqlite::fresh().unwrap();
         Store::open(&sqlite.url()).await.unwrap();
         let stored = sqlite.sql("SELECT name FROM pragma_table_info('users') ORDER BY name").unwrap();
-        // `number` is SQLite's own key of the row; PostgreSQL has none.
+        // `number` is SQLite's own row id; PostgreSQL has none.
         let fixed = ["id", "number", "points", "created_at", "updated_at", "version"];
         let mut declared = [EDITABLE, &fixed].concat();
         declared.sort_unstable();

@@ -1,9 +1,11 @@
-//! Searching users: what is common is found among the newest, what is rare by the index of what is searched.
+//! Searches users. A common term is found among the newest users; a rare term is found by the index of the searched
+//! columns.
 //!
 //! Invariants:
-//! - `one_order`: both ways give the same users in the same order, newest first, so either may answer any part;
-//! - `bounded`: the first way reads so many rows at most; the second is only gone by a term that is rarer than one page in
-//!   those rows, so that what it collects and sorts is a small share of all.
+//! - `one_order`: both methods return the same users in the same order, newest first, so either may answer any page;
+//! - `bounded`: the first method reads a bounded number of rows. The second one runs only if the first found less than
+//!   one page in those rows, so what it collects and sorts is a small share of all users. On SQLite it also runs for
+//!   each term with a letter outside ASCII.
 
 use larder_sql::dialect::Dialect;
 
@@ -16,17 +18,17 @@ use crate::store::error::StoreError;
 use crate::store::lists::{after, filtered, order, runs};
 use crate::store::sql::Sql;
 
-/// Among so many of the newest users a term is looked for first, on PostgreSQL. Fewer would cost less, but leave terms to the
-/// index that are more common.
+/// How many of the newest users are searched first on PostgreSQL. A lower number costs less, but then more common terms
+/// reach the index.
 const NEWEST_ON_POSTGRES: i64 = 4000;
-/// On SQLite, which is slower at this, and not meant for as many users. With 1000 the index would be asked for terms that a fiftieth
-/// of all users have, and three times as much for 100,000 of them as for 10,000.
+/// The number on SQLite, which is slower at this and not meant for as many users. With 1000, the index would search
+/// terms that a fiftieth of all users have, at three times the cost for 100,000 of them as for 10,000.
 const NEWEST_ON_SQLITE: i64 = 2000;
-/// Later than every character, so that a range ends behind all that begins with a term.
+/// Greater than every character, so that a range ends after all texts that begin with a term.
 const LAST_CHAR: char = char::MAX;
 
 impl Store {
-    /// So many of those who are found, if there are; `None` for one that cannot be read.
+    /// At most `most` of the users that the term finds; `None` for a user that cannot be read.
     pub(super) async fn search(
         &self,
         list: &ListQuery,
@@ -44,7 +46,8 @@ impl Store {
     }
 }
 
-/// SQLite lower-cases ASCII letters only, but its index all: other letters are found by that alone.
+/// SQLite's `lower` converts ASCII letters only, but its index converts all letters. So only the index finds terms with
+/// other letters.
 fn can_be_compared(dialect: Dialect, term: &SearchTerm) -> bool {
     dialect == Dialect::Postgres || term.as_str().is_ascii()
 }
@@ -72,7 +75,7 @@ fn among_the_newest_on_postgres(list: &ListQuery, term: &SearchTerm, most: i64) 
     finish(sql, list, most, &condition, "created_at", "id")
 }
 
-/// Who is newest is known from the index alone; rows are read only of them, and until the page is full.
+/// The index alone says which users are the newest. Their rows are read one after the other until the page is full.
 fn among_the_newest_on_sqlite(list: &ListQuery, term: &SearchTerm, most: i64) -> Sql {
     let mut sql = Sql::default();
     sql.push("SELECT listed_id, place FROM (");
@@ -80,13 +83,13 @@ fn among_the_newest_on_sqlite(list: &ListQuery, term: &SearchTerm, most: i64) ->
     runs(&mut sql, Dialect::Sqlite, list, columns, NEWEST_ON_SQLITE);
     let newest = sql.bind_number(NEWEST_ON_SQLITE);
     let order = order(list.sort, "place", "listed_id");
-    // CROSS JOIN: SQLite keeps the order of the tables, and so that of the newest.
+    // CROSS JOIN makes SQLite keep the order of the tables, and with it the order of the newest users.
     sql.push(&format!(
         "{order} LIMIT {newest}) AS newest CROSS JOIN users WHERE users.number = listed_number AND "
     ));
     let condition = if term.is_found_anywhere() {
         let term = sql.bind_text(term.as_str());
-        // User names and addresses are stored in lower case.
+        // User names and addresses are stored in lower case, so only the full name needs `lower`.
         anywhere(list.audience, |column| match column {
             "full_name" => format!("instr(lower(full_name), {term}) > 0"),
             _ => format!("instr({column}, {term}) > 0"),
@@ -99,13 +102,14 @@ fn among_the_newest_on_sqlite(list: &ListQuery, term: &SearchTerm, most: i64) ->
 
 fn by_index(dialect: Dialect, list: &ListQuery, term: &SearchTerm, most: i64) -> Sql {
     let mut sql = Sql::default();
-    // MATERIALIZED: without the order and the limit in view, the planner has no reason to walk over all users instead.
+    // MATERIALIZED hides the order and the limit from the planner; otherwise it could scan all users instead of the
+    // index.
     sql.push("SELECT listed_id, place FROM (WITH found AS MATERIALIZED (");
     let columns = "id AS listed_id, created_at AS place";
     let condition = match (term.is_found_anywhere(), dialect) {
         (true, Dialect::Sqlite) => {
             let (matched, condition) = by_match(&mut sql, list.audience, term);
-            // CROSS JOIN: SQLite keeps the order of the tables, and begins with those who were found.
+            // CROSS JOIN makes SQLite keep the order of the tables, so it begins with the users that the index found.
             sql.push(&format!(
                 "SELECT DISTINCT {columns} FROM ({matched}) AS matched CROSS JOIN users WHERE "
             ));
@@ -131,13 +135,13 @@ fn finish(mut sql: Sql, list: &ListQuery, most: i64, condition: &str, place: &st
     sql
 }
 
-/// `has` of each column that readers of a role may search.
+/// `has` of each column that readers of a role may search, joined by OR.
 fn anywhere(audience: Role, has: impl Fn(&str) -> String) -> String {
     let public = format!("{} OR {}", has("full_name"), has("username"));
     format!("{public}{}", or_email(audience, &has("email")))
 }
 
-/// An address is searched only where the readers see it.
+/// The condition on the e-mail address: it is searched only in users whose address the readers may see.
 fn or_email(audience: Role, has: &str) -> String {
     match audience {
         Role::User => String::new(),
@@ -146,7 +150,7 @@ fn or_email(audience: Role, has: &str) -> String {
     }
 }
 
-/// User name or address begin with the term.
+/// The user name or the address begins with the term.
 fn begins(sql: &mut Sql, audience: Role, term: &SearchTerm) -> String {
     let first = sql.bind_text(term.as_str());
     let last = sql.bind_text(format!("{}{LAST_CHAR}", term.as_str()));
@@ -161,8 +165,9 @@ fn anywhere_on_postgres(audience: Role, term: &str) -> String {
     })
 }
 
-/// Whoever has the term has every three characters of it; whoever has these, is compared. The index stands alone on its side of
-/// the AND: elsewhere PostgreSQL would compute all that it knows once more for each row.
+/// A text that contains the term contains every three characters of it. The index finds the users that have all of
+/// them, and a comparison with the term confirms each. The index condition is alone on its side of the AND: elsewhere
+/// PostgreSQL would compute the grams again for each row.
 fn by_grams(sql: &mut Sql, audience: Role, term: &SearchTerm) -> String {
     let term = sql.bind_text(term.as_str());
     let grams =
@@ -171,9 +176,9 @@ fn by_grams(sql: &mut Sql, audience: Role, term: &SearchTerm) -> String {
     format!("({}{email}) AND ({})", grams(""), anywhere_on_postgres(audience, &term))
 }
 
-/// Whom SQLite's index finds by name or user name, and by address, and which of them count.
+/// The users that SQLite's index finds by name, user name or address, and the condition that keeps the permitted ones.
 fn by_match(sql: &mut Sql, audience: Role, term: &SearchTerm) -> (String, String) {
-    // A string of FTS5, in which nothing but the quote means anything.
+    // A string of FTS5, in which only the quote has a meaning.
     let quoted = format!("\"{}\"", term.as_str().replace('"', "\"\""));
     let mut matched = |columns: &str, is_address: bool| {
         let phrase = sql.bind_text(format!("{{{columns}}} : {quoted}"));

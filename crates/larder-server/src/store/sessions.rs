@@ -1,9 +1,9 @@
-//! Sessions and their refresh tokens, each of which is good once.
+//! Sessions and their refresh tokens. Each refresh token can be used once.
 //!
 //! Invariants:
-//! - `one_current_token`: of a session's tokens at most one is unused, and exactly one rotation uses it;
-//! - `reuse_ends_the_family`: a token that comes a second time ends its session, whoever sent it;
-//! - `at_most_20_live`: a user's oldest sessions end when a new one would be the 21st.
+//! - `one_current_token`: at most one of a session's tokens is unused, and exactly one rotation uses it;
+//! - `reuse_ends_the_family`: a token that is used a second time ends its session, whether its user or a thief sent it;
+//! - `at_most_20_live`: if a new session would be a user's 21st, the oldest ones end.
 
 use larder_sql::write::WriteTransaction;
 use sqlx::Row;
@@ -20,75 +20,75 @@ use crate::store::odd_rows;
 use crate::store::row;
 use crate::store::writing::Writer;
 
-/// Live sessions that may stay when one is opened.
+/// How many live sessions may stay when another one is opened.
 const OLDER_SESSIONS: i64 = 19;
 
 /// A session to open.
 #[derive(Debug, Clone, Copy)]
 pub struct NewSession<'a> {
-    /// Its id, the `sid` of its tokens.
+    /// Its id, which is the `sid` of its tokens.
     pub id: Uuid,
-    /// Whose it is.
+    /// The user.
     pub user_id: UserId,
     /// The epoch that was read with the password hash.
     pub epoch: i64,
     /// SHA-256 of the first refresh token, in hex.
     pub token_hash: &'a str,
-    /// This moment.
+    /// The present time.
     pub now: Timestamp,
-    /// When it ends by itself; rotation does not prolong it.
+    /// When it expires; rotation does not prolong it.
     pub expires_at: Timestamp,
 }
 
-/// What became of a session to open.
+/// The result of opening a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Opened {
-    /// It is open.
+    /// The session is open.
     Done {
-        /// Older sessions that ended to make room.
+        /// The older sessions that ended to keep the limit.
         ended: Vec<Uuid>,
     },
-    /// The user is gone, inactive, or has another epoch by now: the password must be checked again.
+    /// The user does not exist, is inactive, or has another epoch: the password must be checked again.
     Outdated,
 }
 
-/// What became of a refresh token.
+/// The result of a rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rotated {
-    /// It was current; the new one is now.
+    /// The token was the current one; now the new token is.
     Done {
         /// The session.
         session: Uuid,
-        /// Whose it is.
+        /// The user.
         user_id: UserId,
         /// The user's epoch, as this transaction saw it.
         epoch: i64,
-        /// When the session ends by itself.
+        /// When the session expires.
         expires_at: Timestamp,
     },
-    /// It had been used before, so its session has ended.
+    /// The token had been used before, so its session has ended.
     Reused {
         /// The session.
         session: Uuid,
-        /// Whose it was.
+        /// The user.
         user_id: UserId,
     },
-    /// Nobody ever got such a token, or its session is long forgotten.
+    /// The token was never issued, or its session has been deleted.
     Unknown,
-    /// Its session ended or expired.
+    /// The session ended or expired.
     Expired,
 }
 
-/// A refresh token that nobody has used, without the token.
+/// An unused refresh token, without the token itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RefreshRow {
     /// Its session.
     pub session: Uuid,
-    /// Whose it is.
+    /// The user.
     pub user_id: UserId,
-    /// Since when it is good.
+    /// Since when it is valid.
     pub issued_at: Timestamp,
-    /// Until when its session lasts.
+    /// When its session expires.
     pub expires_at: Timestamp,
 }
 
@@ -99,7 +99,8 @@ impl Writer {
     /// Those of the database.
     pub async fn open_session(&self, new: NewSession<'_>) -> Result<Opened, StoreError> {
         let mut write = self.begin_for(new.user_id).await?;
-        // Between reading the hash and now the password may have changed; the lock keeps it as it is.
+        // The password may have changed since its hash was read. The lock on the user keeps the epoch as it is until
+        // the commit.
         let user = row::locked(&mut write, new.user_id).await?;
         let query = sqlx::query("SELECT epoch FROM credentials WHERE user_id = $1");
         let credentials = query.bind(new.user_id.to_string()).fetch_optional(write.statement()).await?;
@@ -107,7 +108,7 @@ impl Writer {
         if !user.is_some_and(|user| user.is_active) || epoch != Some(new.epoch) {
             return Ok(Opened::Outdated);
         }
-        // Long expired ones are of no use to anybody.
+        // Expired sessions are deleted here, as no request needs them.
         sqlx::query("DELETE FROM sessions WHERE user_id = $1 AND expires_at <= $2")
             .bind(new.user_id.to_string())
             .bind(new.now.as_micros())
@@ -126,8 +127,8 @@ impl Writer {
         Ok(Opened::Done { ended })
     }
 
-    /// Uses a refresh token up and issues the next one. Of several at once, one wins, the next is reuse and ends the session,
-    /// and the others find it ended.
+    /// Uses a refresh token and issues the next one. Of several concurrent uses, one succeeds, the next one counts as
+    /// reuse and ends the session, and the others find the session ended.
     ///
     /// # Errors
     /// Those of the database.
@@ -138,7 +139,7 @@ impl Writer {
         now: Timestamp,
     ) -> Result<Rotated, StoreError> {
         let mut write = self.begin().await?;
-        // Of sessions that have a user: sqlite3 deletes users by hand and leaves what refers to them.
+        // Only sessions whose user exists count: the sqlite3 shell deletes users without the rows that refer to them.
         let select = write.locking(
             "SELECT id, user_id, expires_at, ended_at FROM sessions
              WHERE id = (SELECT session_id FROM refresh_tokens WHERE token_hash = $1)
@@ -149,7 +150,7 @@ impl Writer {
         };
         let session: Uuid = row::parsed(&row, "id")?;
         let user_id = row::user_id(&row, "user_id")?;
-        // Of a session that is over no token is current, and none comes a second time.
+        // A session that ended or expired has no current token, so a second use is no reuse.
         if !is_live(&row, now)? {
             return Ok(Rotated::Expired);
         }
@@ -171,13 +172,13 @@ impl Writer {
             Rotated::Done { session, user_id, epoch, expires_at }
         };
         let reuse = [Event::on(Action::SessionReuse, user_id)];
-        // A session that goes on is no event: it happens by itself, every quarter of an hour.
+        // A rotation is no event for the log: it happens automatically, every quarter of an hour.
         let events = if matches!(outcome, Rotated::Reused { .. }) { &reuse[..] } else { &[] };
         self.commit(write, events).await?;
         Ok(outcome)
     }
 
-    /// Ends a session. Returns whose it was, if it was live.
+    /// Ends a session. Returns its user if the session was live.
     ///
     /// # Errors
     /// Those of the database.
@@ -191,7 +192,7 @@ impl Writer {
                 self.touch(|| touches_of_sessions(user_id));
             }
         }
-        // One that had ended before was logged then.
+        // A session that had ended before has its entry in the log already.
         let events = ended.map(|user_id| Event::on(Action::SessionClose, user_id));
         self.commit(write, events.as_slice()).await?;
         Ok(ended)
@@ -199,7 +200,7 @@ impl Writer {
 }
 
 impl Store {
-    /// Whose session a refresh token belongs to, used or not.
+    /// The user to whose session a refresh token belongs, whether or not the token was used.
     ///
     /// # Errors
     /// Those of the database.
@@ -211,7 +212,7 @@ impl Store {
         Ok(row.map(|row| row::user_id(&row, "user_id")).transpose()?)
     }
 
-    /// The session of a refresh token, used or not.
+    /// The session of a refresh token, whether or not the token was used.
     ///
     /// # Errors
     /// Those of the database.
@@ -221,7 +222,7 @@ impl Store {
         Ok(row.map(|row| row::parsed(&row, "session_id")).transpose()?)
     }
 
-    /// A refresh token that is good for one refresh.
+    /// The refresh token with this hash, if it can still be used.
     ///
     /// # Errors
     /// Those of the database.
@@ -271,7 +272,8 @@ async fn end(
     Ok(row.map(|row| row::user_id(&row, "user_id")).transpose()?)
 }
 
-/// Ends what is more than may stay beside a new session. The user's row is locked, so nobody adds one meanwhile.
+/// Ends the oldest sessions beyond the limit for one more. The lock on the user's row keeps other writers from adding
+/// one.
 async fn end_oldest(write: &mut WriteTransaction, new: &NewSession<'_>) -> Result<Vec<Uuid>, StoreError> {
     let rows = sqlx::query(
         "UPDATE sessions SET ended_at = $2 WHERE id IN (

@@ -1,11 +1,11 @@
-//! A statement that is put together from parts: its text, and what is bound to its parameters.
+//! A statement that is built from parts: its text and the values of its parameters.
 
 use sqlx::AssertSqlSafe;
 
 use crate::domain::cursor::Place;
 use crate::store::row::Query;
 
-/// Grows from the front to the end. Values never stand in its text.
+/// Grows at its end. Values are bound and never part of the text.
 #[derive(Default)]
 pub(super) struct Sql {
     pub(super) text: String,
@@ -19,7 +19,7 @@ impl Sql {
         self
     }
 
-    /// The parameter that stands for a value, which several places of the text may share.
+    /// Binds a value and returns its parameter, which several places of the text may use.
     pub(super) fn bind(&mut self, value: Place) -> String {
         self.bound.push(value);
         format!("${}", self.bound.len())
@@ -35,7 +35,7 @@ impl Sql {
         self.bind(Place::Text(value.into()))
     }
 
-    /// To be run.
+    /// The statement, ready to run.
     pub(super) fn query(self) -> Query<'static> {
         let query = sqlx::query(AssertSqlSafe(self.text));
         self.bound.into_iter().fold(query, |query, value| match value {

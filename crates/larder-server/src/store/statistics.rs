@@ -1,4 +1,5 @@
-//! Figures over all users, from the counts that triggers keep: a bounded number of rows, however many users there are.
+//! Statistics over all users, from the counts that triggers keep: they read a bounded number of rows, however many
+//! users there are.
 
 use sqlx::Row;
 use sqlx::any::AnyRow;
@@ -21,7 +22,7 @@ pub struct Count {
 }
 
 impl Store {
-    /// How many users there are of each role and status, and how many points they have together.
+    /// The number of users per role and status, and the sum of their points.
     ///
     /// # Errors
     /// Those of the database.
@@ -43,8 +44,8 @@ impl Store {
         Ok(odd_rows::readable("user_counts", "role", &rows, count)?)
     }
 
-    /// How many of the users that there are were created on each of the days from `first` to `last`, in this order. Days
-    /// without any are left out.
+    /// How many of the existing users were created on each day from `first` to `last`, in this order. Days without a
+    /// new user are left out.
     ///
     /// # Errors
     /// Those of the database.

@@ -1,4 +1,4 @@
-//! What only superadmins see of users, and what a user sees of its own sessions.
+//! What only superadmins see of users, and the statistics about one user.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -15,7 +15,7 @@ use crate::store::error::StoreError;
 use crate::store::odd_rows;
 use crate::store::row::{self, Query};
 
-/// How somebody logs in.
+/// How a user logs in.
 #[derive(Default)]
 struct Access {
     epoch: i64,
@@ -25,7 +25,7 @@ struct Access {
 }
 
 impl Store {
-    /// Adds to at most 100 users how they log in.
+    /// Adds the login data to at most 100 users.
     ///
     /// # Errors
     /// Those of the database.
@@ -46,7 +46,7 @@ impl Store {
         Ok(users.into_iter().map(overview).collect())
     }
 
-    /// Figures about one user.
+    /// Statistics about one user.
     ///
     /// # Errors
     /// Those of the database.
@@ -68,7 +68,7 @@ impl Store {
         if ids.is_empty() {
             return Ok(HashMap::new());
         }
-        // The latest session is the last row of an index; those that nobody ended are at most twenty.
+        // The latest session is the last row of an index range. At most twenty sessions of a user have no end.
         let query = of_users(
             "SELECT users.id AS user_id, COALESCE(epoch, 0) AS epoch, credentials.changed_at,
                     (SELECT MAX(created_at) FROM sessions WHERE user_id = users.id) AS last_login_at,
@@ -90,7 +90,7 @@ impl Store {
             };
             Ok((row::user_id(row, "user_id")?, access))
         };
-        // A row for each session that has not been ended.
+        // There is one row for each session that has not ended.
         for (id, mut read) in odd_rows::readable("sessions", "user_id", &rows, read)? {
             let access = accesses.entry(id).or_default();
             read.session_ends.append(&mut access.session_ends);
@@ -107,7 +107,7 @@ fn moment(row: &AnyRow, column: &'static str) -> Result<Option<Timestamp>, sqlx:
     Ok(row.try_get::<Option<i64>, _>(column)?.map(Timestamp::from_micros))
 }
 
-/// `select` and the list of these ids.
+/// `select`, followed by the list of these ids.
 fn of_users(select: &str, ids: &[UserId]) -> Query<'static> {
     let mut sql = format!("{select}($1");
     for number in 2..=ids.len() {

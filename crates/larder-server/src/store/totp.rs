@@ -1,4 +1,4 @@
-//! Second factors and their recovery codes: read at login, always from the database, and each code good once.
+//! Second factors and their recovery codes: read at login, always from the database; each code can be used once.
 
 use std::fmt;
 
@@ -28,9 +28,9 @@ impl fmt::Debug for SealedSecret {
 /// A user's second factor. It cannot be serialised, so it cannot be cached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TotpRow {
-    /// What codes are made of.
+    /// The secret from which codes are computed.
     pub secret: SealedSecret,
-    /// Since when it is asked for; `None` while no code has confirmed it.
+    /// Since when logins need it; `None` until a code has confirmed it.
     pub confirmed_at: Option<Timestamp>,
     /// How many recovery codes are left.
     pub recovery_codes: i64,
@@ -59,7 +59,7 @@ impl Store {
         Ok(row.map(read).transpose().map_err(|error: sqlx::Error| error)?)
     }
 
-    /// Every secret, to be checked at the start.
+    /// Every secret, for the check at the start.
     ///
     /// # Errors
     /// Those of the database.
@@ -71,7 +71,7 @@ impl Store {
 }
 
 impl Writer {
-    /// Keeps a secret in another form, if it is still this one.
+    /// Replaces the stored form of a secret, if it still is `old`.
     ///
     /// # Errors
     /// Those of the database.
@@ -85,11 +85,11 @@ impl Writer {
         let query = sqlx::query("UPDATE totp SET secret = $3 WHERE user_id = $1 AND secret = $2");
         let query = query.bind(user_id.to_string()).bind(old.0.as_str()).bind(new.0.as_str());
         query.execute(write.statement()).await?;
-        // The same secret in another form.
+        // The secret is the same in another form, so the audit log gets no entry.
         self.commit(write, &[]).await
     }
 
-    /// Begins an enrolment, in place of an unconfirmed one. Returns whether none is confirmed.
+    /// Begins an enrolment and replaces an unconfirmed one. Returns `false` if a second factor is confirmed already.
     ///
     /// # Errors
     /// Those of the database.
@@ -107,13 +107,13 @@ impl Writer {
         );
         let query = query.bind(user_id.to_string()).bind(secret.0.as_str()).bind(now.as_micros());
         let begun = query.execute(write.statement()).await?.rows_affected() == 1;
-        // Nothing is on before it is confirmed.
+        // The factor is off until it is confirmed, so the audit log gets no entry.
         self.commit(write, &[]).await?;
         Ok(begun)
     }
 
-    /// Confirms the enrolment with this secret, uses up the step of its first code, and keeps the recovery codes'
-    /// hashes. Returns whether it was still there and unconfirmed.
+    /// Confirms the enrolment with this secret, marks the time step of its first code as used, and stores the hashes of
+    /// the recovery codes. Returns whether the enrolment still existed and was unconfirmed.
     ///
     /// # Errors
     /// Those of the database.
@@ -141,8 +141,8 @@ impl Writer {
         Ok(true)
     }
 
-    /// Uses up a time step: a code of it or of an earlier one is accepted no more. Returns whether it was unused; of
-    /// several at once, one wins.
+    /// Marks a time step as used: codes of it or of earlier steps are no longer accepted. Returns whether it was
+    /// unused; of several concurrent calls, one succeeds.
     ///
     /// # Errors
     /// Those of the database.
@@ -153,12 +153,13 @@ impl Writer {
         );
         let query = query.bind(user_id.to_string()).bind(step);
         let used = query.execute(write.statement()).await?.rows_affected() == 1;
-        // What the code was for is told by what it was for.
+        // The log has an entry of the action that needed the code, so the code gets none.
         self.commit(write, &[]).await?;
         Ok(used)
     }
 
-    /// Uses up a recovery code. Returns whether there was such a one, unused; of several at once, one wins.
+    /// Marks a recovery code as used. Returns whether it existed and was unused; of several concurrent calls, one
+    /// succeeds.
     ///
     /// # Errors
     /// Those of the database.

@@ -1,4 +1,4 @@
-//! Reading users: one, several, and by what they are called.
+//! Reads users: one by its identifiers, or several by their ids.
 
 use sqlx::AssertSqlSafe;
 
@@ -11,7 +11,7 @@ use crate::store::odd_rows;
 use crate::store::placeholders;
 use crate::store::row::{self, select_user};
 
-/// More ids than this are asked for in several statements.
+/// The greatest number of ids in one statement.
 const IDS_PER_STATEMENT: usize = 500;
 
 impl Store {
@@ -25,8 +25,8 @@ impl Store {
         Ok(row.as_ref().map(row::user).transpose()?)
     }
 
-    /// The user whom an identifier names, in one statement, so that nothing changes hands meanwhile. What of it cannot be read
-    /// is empty: this is for judging who may change it, and so mend it too.
+    /// The user that an identifier names. It is one statement, so the identifier cannot change hands meanwhile. Fields
+    /// that cannot be read are empty, so that a caller that may change the user can also repair it.
     ///
     /// # Errors
     /// Those of the database.
@@ -46,7 +46,7 @@ impl Store {
         Ok(row.as_ref().map(row::as_read).transpose()?.map(|read| read.user))
     }
 
-    /// The users with these ids, in no order, without those that do not exist or cannot be read.
+    /// The users with these ids, in no order. Users that do not exist or cannot be read are left out.
     ///
     /// # Errors
     /// Those of the database.
@@ -62,7 +62,7 @@ impl Store {
         Ok(users)
     }
 
-    /// The id of the user that another system knows by this id.
+    /// The id of the user with this external id.
     ///
     /// # Errors
     /// Those of the database.
@@ -78,7 +78,7 @@ impl Store {
         self.id_of("SELECT id FROM users WHERE email = $1", email.as_str()).await
     }
 
-    /// The id of the user with this name.
+    /// The id of the user with this user name.
     ///
     /// # Errors
     /// Those of the database.

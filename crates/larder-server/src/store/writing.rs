@@ -1,4 +1,5 @@
-//! The one way to write: [`Store::write`] makes the [`Writer`], runs the change to its end, and publishes what it touched.
+//! The only way to write: [`Store::write`] makes the [`Writer`], runs the change to its end, and publishes what it
+//! touched.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,19 +11,19 @@ use crate::domain::identity::UserId;
 use crate::store::error::StoreError;
 use crate::store::{Store, audit};
 
-/// Publishes what a write touched, before the write is acknowledged.
+/// Publishes what a write touched before the write is acknowledged.
 pub trait Publisher: Send + 'static {
-    /// What the publisher says about its publication.
+    /// What the publisher reports about its publication.
     type Receipt: Send + 'static;
 
-    /// Whether a write records what it touches. Recording costs one statement before each commit.
+    /// Whether a write records what it touches. Recording costs one more statement before each commit.
     const RECORDS: bool = true;
 
     /// Publishes what was recorded.
     fn publish(self, recorded: Recorded) -> impl Future<Output = Self::Receipt> + Send;
 }
 
-/// Leaves the publication to the journal. For programs without a cache, and for tests.
+/// Leaves the publication to the journal. It is for programs without a cache, and for tests.
 #[derive(Debug, Clone, Copy)]
 pub struct ByJournal;
 
@@ -37,31 +38,33 @@ impl Publisher for ByJournal {
 /// What a write touched, as the database journalled it.
 #[derive(Clone, Debug, Default)]
 pub struct Recorded {
-    /// The touched entries and tags. Known before each commit, so that they are published also if a commit's answer was lost.
+    /// The touched entries and tags. They are known before each commit, so they are published even if the commit's
+    /// answer is lost.
     pub touches: Vec<Touch>,
-    /// The changes' ids in the journal. Known only after the commit: an id says that the change is committed.
+    /// The ids of the changes in the journal. They are known only after the commit: an id says that its change is
+    /// committed.
     pub changes: Vec<ChangeId>,
 }
 
 /// A store that may write, as one actor. Only [`Store::write`] makes one.
 pub struct Writer {
     store: Store,
-    /// As whom its writes stand in the audit log.
+    /// The actor that the audit log names for its writes.
     actor: Actor,
-    /// `None`: the journal publishes what it writes.
+    /// `None`: the journal publishes what this writer writes.
     recorder: Option<Recorder>,
 }
 
 #[derive(Clone, Default)]
 struct Recorder(
-    /// Shared by a writer and its publication. No await happens under this lock.
+    /// Shared by a writer and its publication. The lock is never held across an `await`.
     Arc<Mutex<Recording>>,
 );
 
 #[derive(Default)]
 struct Recording {
     recorded: Recorded,
-    /// The publication took what is recorded: what came later would not be published.
+    /// The publication has taken the recorded touches: what is recorded later would not be published.
     is_published: bool,
 }
 
@@ -70,10 +73,10 @@ impl Recorder {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Records what the transaction that is about to be committed touched.
+    /// Records what a transaction touched, just before its commit.
     ///
     /// # Errors
-    /// [`StoreError::Published`] for a writer that left its closure: the publication is over.
+    /// [`StoreError::Published`] if the writer outlived its closure: the publication is over.
     fn before_commit(&self, touches: Vec<Touch>) -> Result<(), StoreError> {
         let mut recording = self.lock();
         if recording.is_published {
@@ -83,7 +86,7 @@ impl Recorder {
         Ok(())
     }
 
-    /// Takes what is recorded. From here on, `commit` refuses.
+    /// Takes what is recorded. From now on, `commit` is refused.
     fn published(&self) -> Recorded {
         let mut recording = self.lock();
         recording.is_published = true;
@@ -92,8 +95,8 @@ impl Recorder {
 }
 
 impl Store {
-    /// Runs `change` as `actor`, then publishes what it touched, also if the caller is cancelled meanwhile: a client that
-    /// hangs up between the commit and the publication must not leave an old value cached.
+    /// Runs `change` as `actor`, then publishes what it touched. Both happen even if the caller is cancelled: a client
+    /// that disconnects between the commit and the publication must not leave an old value cached.
     ///
     /// # Errors
     /// Those of `change`, and [`StoreError::ShuttingDown`].
@@ -114,7 +117,7 @@ impl Store {
         let written = tokio::spawn(async move {
             let changed = change(writer).await;
             let recorded = recorder.map(|recorder| recorder.published()).unwrap_or_default();
-            // Also after an error: a commit whose answer was lost may have been made.
+            // Published even after an error: a commit whose answer was lost may have succeeded.
             let receipt = publisher.publish(recorded).await;
             Ok((changed?, receipt))
         });
@@ -122,7 +125,7 @@ impl Store {
             Ok(written) => written,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
-                // No code aborts these tasks, so the runtime is being shut down.
+                // No code aborts these tasks, so the runtime is shutting down.
                 Err(_) => Err(StoreError::ShuttingDown.into()),
             },
         }
@@ -130,7 +133,7 @@ impl Store {
 }
 
 impl Writer {
-    /// The store that it writes to, for reads of what is committed.
+    /// The store to which it writes, for reads of committed data.
     pub fn store(&self) -> &Store {
         &self.store
     }
@@ -140,24 +143,26 @@ impl Writer {
         Ok(self.store.database.begin().await?)
     }
 
-    /// Opens a transaction that locks this user's row first. Of an instance's writers about one user at most one has a
-    /// connection, so that a user whom somebody holds in psql holds up nobody else's writes.
+    /// Opens a transaction that locks this user's row first. Writers queue for the user's lock before they take a
+    /// database connection; at most one writer per user holds a connection. So a row that a person locks in psql delays
+    /// only that user's writes.
     pub(super) async fn begin_for(&self, user: UserId) -> Result<WriteTransaction, StoreError> {
         Ok(self.store.database.begin_for(&user.to_string()).await?)
     }
 
-    /// Records what a write would have touched that found everything as it wanted it. The writer before may have died
-    /// before it published, and the acknowledgement says that all is published.
+    /// Records the touches of a write that changed nothing because an earlier write had made the same change. The
+    /// instance that made the earlier one may have stopped before it published it, and this write's acknowledgement
+    /// says that all is published.
     pub(super) fn touch(&self, touches: impl FnOnce() -> Vec<Touch>) {
         if let Some(recorder) = &self.recorder {
             recorder.lock().recorded.touches.extend(touches());
         }
     }
 
-    /// Writes `events` into the audit log, commits, and records what was touched.
+    /// Writes `events` into the audit log, commits, and records what the transaction touched.
     ///
-    /// The one way to commit, so that no write forgets the log: `&[]` says that this one leaves no trace there, and a
-    /// comment beside it says why.
+    /// This is the only way to commit, so no write can omit the log by mistake: `&[]` says that this write gets no
+    /// entry, and a comment beside it says why.
     pub(super) async fn commit(
         &self,
         mut write: WriteTransaction,

@@ -1,4 +1,4 @@
-//! What [`Store::write`] promises, with publishers that are watched.
+//! Tests of what [`Store::write`] guarantees, with publishers that record.
 
 use larder_testbed::Sqlite;
 use tokio::sync::oneshot;
@@ -8,7 +8,7 @@ use crate::domain::contact::Email;
 use crate::domain::identity::Username;
 use crate::domain::user::NewUser;
 
-/// Counts what is published.
+/// Keeps what is published.
 #[derive(Clone, Default)]
 struct Watched(Arc<Mutex<Vec<Recorded>>>);
 
@@ -21,7 +21,7 @@ impl Publisher for Watched {
 }
 
 impl Watched {
-    /// Of each publication: whether it names touches, and whether it names changes.
+    /// For each publication: whether it has touches, and whether it has changes.
     fn seen(&self) -> Vec<(bool, bool)> {
         let seen = self.0.lock().unwrap();
         seen.iter().map(|one| (!one.touches.is_empty(), !one.changes.is_empty())).collect()
@@ -39,7 +39,7 @@ fn new(name: &str) -> NewUser {
 }
 
 #[tokio::test]
-async fn what_was_committed_is_published_also_when_the_change_fails_after_it() {
+async fn a_commit_is_published_even_if_the_change_fails_after_it() {
     let (store, _sqlite) = store().await;
     let watched = Watched::default();
     let written = store.write(Actor::Nobody, watched.clone(), |tx| async move {
@@ -52,7 +52,7 @@ async fn what_was_committed_is_published_also_when_the_change_fails_after_it() {
 }
 
 #[tokio::test]
-async fn a_write_is_published_although_its_caller_is_cancelled() {
+async fn a_write_is_published_even_if_its_caller_is_cancelled() {
     let (store, _sqlite) = store().await;
     let watched = Watched::default();
     let (begun, has_begun) = oneshot::channel();
@@ -79,7 +79,7 @@ async fn a_write_is_published_although_its_caller_is_cancelled() {
 }
 
 #[tokio::test]
-async fn a_writer_that_left_its_closure_is_refused() {
+async fn a_writer_that_outlived_its_closure_is_refused() {
     let (store, _sqlite) = store().await;
     let escape = store.write(Actor::Nobody, Watched::default(), |tx| async { Ok::<_, StoreError>(tx) });
     let (escaped, ()) = escape.await.unwrap();

@@ -1,4 +1,4 @@
-//! The database's URL, parsed once: which database, for SQLite which file, for PostgreSQL which servers.
+//! Parses the database's URL into the kind of database and, for SQLite, the file or, for PostgreSQL, the servers.
 
 mod postgres;
 
@@ -12,20 +12,20 @@ const ALLOWED: &str = "allowed are sqlite://path/to/file.db and postgres://user:
 /// Where the database is.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Address {
-    /// A file of SQLite.
+    /// A SQLite file.
     Sqlite(PathBuf),
-    /// One server of PostgreSQL, or several of which one is the primary.
+    /// One PostgreSQL server, or several, one of which is the primary.
     Postgres(PostgresAddress),
 }
 
-/// Where a database of PostgreSQL is.
+/// Where a PostgreSQL database is.
 #[derive(Debug, PartialEq)]
 pub(crate) struct PostgresAddress {
-    /// Of each server how a message names it, and the URL that sqlx understands. In the order in which they are tried.
+    /// The servers in the order in which they are tried: each one's name in messages, and a URL that sqlx understands.
     pub(crate) hosts: Vec<(String, String)>,
-    /// The URL says that a pooler in transaction mode is in front.
+    /// The URL says that it leads to a pooler in transaction mode.
     pub(crate) has_transaction_pooler: bool,
-    /// The names of the parameters that nothing here knows.
+    /// The names of unknown parameters, which are ignored.
     pub(crate) left_out: Vec<String>,
 }
 
@@ -33,17 +33,17 @@ impl Address {
     /// Parses a URL.
     ///
     /// # Errors
-    /// Names what is allowed and never repeats the URL, which may hold a password.
+    /// The text says what is allowed and never repeats the URL, which may contain a password.
     pub(crate) fn parse(url: &str) -> Result<Self, Error> {
         let Some((scheme, rest)) = url.split_once(':') else {
             return Err(Error::address(format!("the database URL has no scheme; {ALLOWED}")));
         };
         let (scheme, rest) = match scheme {
-            // Java's URL has the same form behind its own prefix.
+            // A JDBC URL has the same form after the prefix `jdbc:`.
             "jdbc" => rest.split_once(':').unwrap_or((scheme, rest)),
             _ => (scheme, rest),
         };
-        // Python's names the library that is to speak: postgresql+asyncpg, postgres+psycopg2.
+        // A SQLAlchemy URL also names the driver: postgresql+asyncpg, postgres+psycopg2.
         match scheme.split('+').next().unwrap_or_default() {
             "postgres" | "postgresql" if rest.starts_with("//") => postgres::parse(rest).map(Self::Postgres),
             "sqlite" if scheme == "sqlite" => sqlite(rest.strip_prefix("//").unwrap_or(rest)),
@@ -67,7 +67,7 @@ fn sqlite(path: &str) -> Result<Address, Error> {
     Ok(Address::Sqlite(PathBuf::from(path)))
 }
 
-/// The URL that makes sqlx open this very file, whatever characters its path holds.
+/// The URL with which sqlx opens exactly this file, whatever characters its path has.
 pub(crate) fn sqlite_url(path: &Path) -> Result<String, Error> {
     let path =
         std::path::absolute(path).map_err(|_| Error::address("the SQLite path cannot be made absolute"))?;
@@ -107,7 +107,7 @@ mod tests {
         }
     }
 
-    /// The URL of the only host, and what was left out.
+    /// The URL of the only host, and the ignored parameters.
     fn server(url: &str) -> (String, Vec<String>) {
         let Address::Postgres(address) = Address::parse(url).unwrap() else { panic!("{url}") };
         assert_eq!(address.hosts.len(), 1, "{url}");
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_escaped_whole() {
+    fn every_special_character_of_a_path_is_escaped() {
         assert_eq!(
             sqlite_url(Path::new("/a b/ü?#%.db")).unwrap(),
             "sqlite:///a%20b/%C3%BC%3F%23%25.db?mode=rwc"

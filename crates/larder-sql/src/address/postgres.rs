@@ -1,4 +1,4 @@
-//! PostgreSQL's URL as people write it: several hosts, other libraries' schemes and parameters.
+//! Parses PostgreSQL URLs, including lists of hosts and the schemes and parameters of other libraries.
 
 use std::str::FromStr;
 
@@ -7,13 +7,12 @@ use sqlx::postgres::PgConnectOptions;
 use crate::address::{ALLOWED, PostgresAddress};
 use crate::error::Error;
 
-/// Splits a URL into one for each host.
+/// Splits a URL into one URL for each host.
 ///
-/// `scheme` is what stands before the colon: `postgres`, `postgresql`, or one of them with a library's name behind a plus, such
-/// as `postgresql+asyncpg`. `rest` begins with two slashes.
+/// `rest` is the part of the URL after the scheme and its colon, and begins with two slashes.
 ///
 /// # Errors
-/// Names what is allowed and never repeats the URL, which may hold a password.
+/// The text says what is allowed and never repeats the URL, which may contain a password.
 pub(super) fn parse(rest: &str) -> Result<PostgresAddress, Error> {
     let rest = rest.strip_prefix("//").unwrap_or(rest);
     let (address, query) = rest.split_once('?').unwrap_or((rest, ""));
@@ -27,7 +26,7 @@ pub(super) fn parse(rest: &str) -> Result<PostgresAddress, Error> {
     };
     let mut parameters = Parameters::read(query)?;
     let hosts = match parameters.hosts(listed)? {
-        // A user needs a host behind it in a URL; the parameter wins over this one.
+        // A URL with a user needs a host. sqlx prefers the `host` parameter to this placeholder.
         hosts if hosts == [""] && !user.is_empty() && parameters.has_host() => vec!["localhost".to_owned()],
         hosts => hosts,
     };
@@ -37,7 +36,7 @@ pub(super) fn parse(rest: &str) -> Result<PostgresAddress, Error> {
     };
     let of_host = |host: String| {
         let url = format!("postgres://{user}{host}{path}{query}");
-        // Its own words may quote a part of the URL.
+        // sqlx's own text may quote a part of the URL.
         let options = PgConnectOptions::from_str(&url)
             .map_err(|_| Error::address(format!("the PostgreSQL URL cannot be read; {ALLOWED}")))?;
         Ok((shown(&options), url))
@@ -49,7 +48,7 @@ pub(super) fn parse(rest: &str) -> Result<PostgresAddress, Error> {
     })
 }
 
-/// How a message names a host.
+/// The name of a host in messages.
 fn shown(options: &PgConnectOptions) -> String {
     match options.get_socket() {
         Some(socket) => socket.display().to_string(),
@@ -57,12 +56,12 @@ fn shown(options: &PgConnectOptions) -> String {
     }
 }
 
-/// The URL's parameters, sorted by who understands them.
+/// The URL's parameters, sorted by the library that understands them.
 #[derive(Default)]
 struct Parameters<'a> {
-    /// Those that sqlx knows, as they are.
+    /// Parameters that sqlx knows, unchanged.
     known: Vec<String>,
-    /// The names of those that are not known.
+    /// The names of unknown parameters.
     left_out: Vec<String>,
     hosts: Option<&'a str>,
     ports: Option<&'a str>,
@@ -81,8 +80,7 @@ impl<'a> Parameters<'a> {
     fn take(&mut self, pair: &'a str) -> Result<(), Error> {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         match (name, value) {
-            // libpq's, and JDBC's name for it.
-            // A standby is refused whatever stands here.
+            // The names of libpq and JDBC. No value is needed: larder always refuses a standby.
             (
                 "target_session_attrs" | "targetServerType",
                 "read-write" | "primary" | "master" | "any" | "",
@@ -98,7 +96,8 @@ impl<'a> Parameters<'a> {
             ("pgbouncer", _) => {
                 return Err(Error::address("pgbouncer in the PostgreSQL URL must be true or false"));
             }
-            // asyncpg's and JDBC's; left out, the connection would be less safe than it was asked to be.
+            // The name in asyncpg and JDBC. If it were ignored, the connection would be less safe than the URL asks
+            // for.
             ("ssl", "true") => self.known.push("sslmode=require".to_owned()),
             ("ssl", "false") => self.known.push("sslmode=disable".to_owned()),
             ("ssl", mode) => self.known.push(format!("sslmode={mode}")),
@@ -114,7 +113,7 @@ impl<'a> Parameters<'a> {
         self.known.iter().any(|pair| pair.starts_with("host=") || pair.starts_with("hostaddr="))
     }
 
-    /// The hosts, each with its port as a URL has it.
+    /// The hosts, each with its port in the form that a URL has.
     fn hosts(&mut self, listed: &str) -> Result<Vec<String>, Error> {
         let listed: Vec<_> = self.hosts.unwrap_or(listed).split(',').collect();
         if listed.len() > 1 && listed.iter().any(|host| host.is_empty()) {
@@ -131,7 +130,8 @@ impl<'a> Parameters<'a> {
     }
 }
 
-/// Whether sqlx knows a parameter. It logs one that it does not know together with its value, such as `sslpassword`.
+/// Whether sqlx knows a parameter. sqlx logs an unknown parameter together with its value, such as that of
+/// `sslpassword`.
 fn is_known(name: &str) -> bool {
     const KNOWN: [&str; 18] = [
         "application_name",

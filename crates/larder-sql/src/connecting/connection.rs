@@ -1,7 +1,8 @@
-//! One connection, and how statements run on it: as they are, or each within a transaction of its own.
+//! One connection. A statement runs on it either directly or within a transaction of its own.
 //!
-//! Invariant `no_session_state`: larder sets nothing on a pooled connection that outlives a transaction: no `SET`, no prepared
-//! statement with a name, no advisory lock, no LISTEN. So a pooler may give each transaction another server connection.
+//! Invariant `no_session_state`: behind a pooler, larder leaves no state on a connection that outlives a transaction:
+//! no `SET`, no named prepared statement, no advisory lock, no LISTEN. So a pooler may give each transaction another
+//! server connection.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -18,7 +19,8 @@ use crate::connecting::opening::opens_transaction;
 use crate::dialect::{READ_COMMITTED, READ_COMMITTED_ON_PRIMARY};
 use crate::refusal::Refusal;
 
-/// What opens the transaction around a single statement, whatever the connection's manner.
+/// The SQL that opens the transaction around a single statement. It takes precedence over the connection's
+/// [`StatementMode`].
 pub(super) type BeginSql = Option<&'static str>;
 type Answers = Vec<Either<AnyQueryResult, AnyRow>>;
 pub(super) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -26,28 +28,29 @@ pub(super) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// How statements run on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StatementMode {
-    /// Prepared once, kept by name, autocommitted.
+    /// Prepared once under a name, and autocommitted.
     Direct,
-    /// The same, each within a transaction that says its isolation level.
+    /// As `Direct`, but each statement runs within a transaction that sets its isolation level.
     InTransaction,
-    /// Through a pooler in transaction mode: prepared without a name, and each within a transaction, for else the pooler might
-    /// send what prepares it and what runs it to two servers.
+    /// Through a pooler in transaction mode: prepared without a name, and each within a transaction. Without the
+    /// transaction the pooler could send the preparation and the execution to two servers.
     Pooled,
 }
 
 /// A connection to a database.
 ///
-/// An executor for sqlx's queries. What it brings is complete before the first row is handed out.
+/// An executor for sqlx's queries. It reads the complete result before it returns the first row.
 pub struct SqlConnection {
     inner: AnyConnection,
     mode: StatementMode,
-    /// What opens the transaction around a single statement.
+    /// The SQL that opens the transaction around a single statement.
     frame: Cow<'static, str>,
-    /// A statement is under way: true for good when its future was dropped half-way or the connection broke.
+    /// A statement runs. It stays true if the statement's future was dropped before its end, or if the connection
+    /// broke.
     is_busy: bool,
-    /// A transaction was opened and not ended.
+    /// A transaction is open.
     is_open: bool,
-    /// The server has said that it ends this connection, or that it only reads: another one is to be opened.
+    /// The server has ended this connection, or it is a standby: the pool must open another one.
     is_spent: bool,
     born: Instant,
 }
@@ -55,7 +58,7 @@ pub struct SqlConnection {
 impl SqlConnection {
     pub(crate) fn new(inner: AnyConnection, mode: StatementMode) -> Self {
         let frame = match mode {
-            // Behind a pooler the server may become another one at any transaction.
+            // Behind a pooler each transaction may run on another server, which may be a standby.
             StatementMode::Pooled => READ_COMMITTED_ON_PRIMARY,
             StatementMode::Direct | StatementMode::InTransaction => READ_COMMITTED,
         };
@@ -70,14 +73,14 @@ impl SqlConnection {
         }
     }
 
-    /// From here on the server gives up on each statement after `limit`.
+    /// Sets the server's time-out for each statement of this connection.
     ///
     /// # Errors
     /// The server's.
     pub(crate) async fn limit_statements(&mut self, limit: Duration) -> Result<(), sqlx::Error> {
         let millis = limit.as_millis();
         if self.mode == StatementMode::Direct {
-            // The session is ours alone: this connection never returns to a pool.
+            // A session's setting is safe here: this connection never returns to a pool.
             let set = AssertSqlSafe(format!("SET statement_timeout = {millis}"));
             return self.inner.execute(set).await.map(drop);
         }
@@ -87,12 +90,12 @@ impl SqlConnection {
 
     /// Opens a transaction with `begin`.
     pub(crate) async fn begin(&mut self, begin: &str) -> Result<(), sqlx::Error> {
-        // From the first byte on: if this future is dropped, the transaction may be open.
+        // Set before the first byte is sent: if this future is dropped, the transaction may be open.
         self.is_open = true;
         let begun = self.command(begin).await;
         self.is_open = begun.is_ok() || self.is_busy;
         begun.map_err(|error| {
-            // What a standby answers to READ WRITE: "feature not supported".
+            // A standby answers to READ WRITE with "feature not supported".
             let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
             if code.is_none_or(|code| code != "0A000") {
                 return error;
@@ -104,7 +107,8 @@ impl SqlConnection {
 
     pub(crate) async fn commit(&mut self) -> Result<(), sqlx::Error> {
         let committed = self.command("COMMIT").await;
-        // PostgreSQL ends the transaction also when the commit fails, SQLite does not.
+        // If the commit fails, PostgreSQL ends the transaction and SQLite does not. So count it as open: a second
+        // ROLLBACK does no harm.
         self.is_open = committed.is_err();
         committed
     }
@@ -115,7 +119,7 @@ impl SqlConnection {
         rolled_back
     }
 
-    /// A statement without parameters, which is sent as it is and never prepared.
+    /// Sends a statement without parameters, which is never prepared.
     async fn command(&mut self, sql: &str) -> Result<(), sqlx::Error> {
         self.is_busy = true;
         let done = self.inner.execute(AssertSqlSafe(sql)).await.map(drop);
@@ -123,41 +127,43 @@ impl SqlConnection {
         done
     }
 
-    /// Whether the pool may lend it again without cleaning: no statement is under way, no transaction is open, the server has not
-    /// ended it.
+    /// Whether the pool may lend it again without a clean-up: no statement runs, no transaction is open, and the server
+    /// has not ended the connection.
     pub(super) fn is_clean(&self) -> bool {
         !self.is_busy && !self.is_open && !self.is_spent
     }
 
-    /// What a statement's outcome says of the connection.
+    /// Updates the connection's state from a statement's outcome.
     fn note_outcome<T>(&mut self, outcome: &Result<T, sqlx::Error>) {
         use sqlx::Error as E;
-        // The database's own refusals leave a connection as it was.
+        // An error that the database reports leaves the connection usable; the errors below mean that it may be broken.
         self.is_busy =
             matches!(outcome, Err(E::Io(_) | E::Tls(_) | E::Protocol(_) | E::WorkerCrashed | E::BeginFailed));
         let code = match outcome {
             Err(E::Database(error)) => error.code(),
             _ => None,
         };
-        // Ended by the operator or by a shutdown, broken behind a pooler, or a server that was fenced or replaced by a standby.
+        // 57P: ended by an operator or a shutdown. 08: broken behind a pooler. 25006: the server is read-only, as a
+        // standby is.
         self.is_spent |=
             code.is_some_and(|code| code.starts_with("57P") || code.starts_with("08") || code == "25006");
     }
 
-    /// When it was opened.
+    /// When the connection was opened.
     pub(super) fn born(&self) -> Instant {
         self.born
     }
 
-    /// Ends what an earlier user left half-way.
+    /// Ends an unfinished statement and an open transaction of an earlier user.
     ///
     /// # Errors
-    /// The connection is of no more use.
+    /// The connection cannot be used again.
     pub(super) async fn clean(&mut self) -> Result<(), sqlx::Error> {
         if self.is_spent {
             return Err(sqlx::Error::PoolClosed);
         }
-        // Outside of a transaction PostgreSQL warns and SQLite refuses; the ping after it says whether the connection lives.
+        // Outside a transaction PostgreSQL warns and SQLite refuses. The ping after it shows whether the connection
+        // works.
         let _ = self.rollback().await;
         self.ping().await?;
         (self.is_busy, self.is_open) = (false, false);
@@ -172,12 +178,13 @@ impl SqlConnection {
         self.inner.close().await
     }
 
-    /// The driver's own connection, for the migrator.
+    /// The driver's connection, for the migrator.
     pub(crate) fn driver(&mut self) -> &mut AnyConnection {
         &mut self.inner
     }
 
-    /// Runs a statement, within a transaction that `frame` opens if there is one, else as the connection's manner has it.
+    /// Runs a statement within a transaction that `frame` opens. Without `frame` the connection's [`StatementMode`]
+    /// decides.
     pub(super) async fn run(
         &mut self,
         statement: Statement,
@@ -209,7 +216,7 @@ impl SqlConnection {
         answer
     }
 
-    /// What a load reads in a transaction that was open before its statement is not kept.
+    /// Spoils the load that runs this statement if a transaction was open before the statement.
     fn spoil_load(&self) {
         if self.is_open {
             spoil("its loader read inside a transaction that was open already");
@@ -217,7 +224,7 @@ impl SqlConnection {
     }
 
     fn frame_of(&self, statement: &Statement, frame: BeginSql) -> Option<Cow<'static, str>> {
-        // What has no parameters is one message, and so one transaction, in any case.
+        // A statement without parameters is one message, which the server runs as one transaction.
         if self.is_open || statement.arguments.is_none() {
             return None;
         }
@@ -229,7 +236,7 @@ impl SqlConnection {
         if is_good {
             return self.commit().await;
         }
-        // The statement's own failure is the one to be heard of.
+        // The caller gets the statement's own error, not that of the rollback.
         let _ = self.rollback().await;
         Ok(())
     }
@@ -240,7 +247,7 @@ impl SqlConnection {
         let opens = opens_transaction(statement.sql.as_str());
         let answers = (&mut self.inner).fetch_many(statement).try_collect().await;
         self.note_outcome(&answers);
-        // Also after a failure: of several statements one may have opened it.
+        // Also after a failure: if `statement` has several statements, an earlier one may have opened a transaction.
         self.is_open |= opens;
         answers
     }
@@ -262,7 +269,7 @@ impl fmt::Debug for SqlConnection {
     }
 }
 
-/// A query taken apart, so that it can wait for a connection and be run without a name.
+/// A query in parts, so that it can wait for a connection and can be run without a name.
 pub(super) struct Statement {
     sql: SqlStr,
     arguments: Option<AnyArguments>,
@@ -299,7 +306,7 @@ impl Execute<'_, Any> for Statement {
     }
 }
 
-/// What `answers` will bring, as sqlx hands it out.
+/// `answers` as the stream that sqlx expects.
 pub(super) fn streamed<'e>(
     answers: impl Future<Output = Result<Answers, sqlx::Error>> + Send + 'e,
 ) -> BoxStream<'e, Result<Either<AnyQueryResult, AnyRow>, sqlx::Error>> {

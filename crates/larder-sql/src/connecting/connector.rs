@@ -1,4 +1,4 @@
-//! Where connections come from: one file of SQLite, or the servers of PostgreSQL that the URL lists, in their order.
+//! Opens connections: to one SQLite file, or to the PostgreSQL servers that the URL lists, in their order.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -12,23 +12,23 @@ use crate::dialect::Dialect;
 use crate::error::Error;
 use crate::refusal::Refusal;
 
-/// What every statement on PostgreSQL wants to know of a fresh connection, in one round trip and without a parameter, so that
-/// no statement is prepared for it.
+/// Asks a new PostgreSQL connection whether it leads to a standby, and for its default isolation level. One round trip;
+/// the query has no parameter, so no statement is prepared for it.
 const ABOUT: &str = "SELECT CAST(pg_is_in_recovery() AS TEXT) AS recovery,
     current_setting('default_transaction_isolation') AS isolation";
 
-/// Makes connections.
+/// Opens connections to one database.
 #[derive(Debug)]
 pub(crate) struct Connector {
     dialect: Dialect,
     hosts: Vec<Host>,
-    /// The host of the last success, which is tried first: while it answers, no connection pays for those that do not.
-    /// Relaxed: any of them will do, and nothing else is read with it.
+    /// The index of the host that last accepted a connection. It is tried first, so that no connection waits for hosts
+    /// that do not answer. Relaxed: any index is correct, and no other data depends on it.
     last: AtomicUsize,
-    /// A standby may answer; else it is refused.
+    /// Whether a standby is accepted.
     may_be_standby: bool,
     has_transaction_pooler: bool,
-    /// Run on each fresh connection of SQLite.
+    /// Run on each new SQLite connection.
     pragmas: &'static [&'static str],
 }
 
@@ -39,7 +39,7 @@ struct Host {
 }
 
 impl Connector {
-    /// The file at `url`, with these pragmas on each connection.
+    /// Connects to the file at `url` and runs these pragmas on each connection.
     pub(crate) fn sqlite(url: &str, pragmas: &'static [&'static str]) -> Result<Self, Error> {
         let options = url.parse().map_err(Error::from)?;
         Ok(Self {
@@ -52,7 +52,7 @@ impl Connector {
         })
     }
 
-    /// The servers of `address`.
+    /// Connects to the servers of `address`.
     pub(crate) fn postgres(address: &PostgresAddress, has_transaction_pooler: bool) -> Result<Self, Error> {
         let host = |(name, url): &(String, String)| {
             Ok(Host { name: name.clone(), options: url.parse().map_err(Error::from)? })
@@ -67,13 +67,13 @@ impl Connector {
         })
     }
 
-    /// The same servers, of which a standby will do too.
+    /// Also accepts a standby.
     pub(crate) fn or_standby(self) -> Self {
         Self { may_be_standby: true, ..self }
     }
 
-    /// A connection to the first host that will do. `limit` is for all of them together: a host that hangs must leave time for
-    /// the next.
+    /// Connects to the first host that is accepted. `limit` is for all hosts together and is divided among them, so
+    /// that a host that does not answer leaves time for the next.
     pub(crate) async fn connect(&self, limit: Duration) -> Result<SqlConnection, Refusal> {
         let count = self.hosts.len();
         let share = limit / u32::try_from(count).unwrap_or(u32::MAX);
@@ -111,8 +111,8 @@ impl Connector {
                 }
                 match text("isolation")?.as_str() {
                     _ if self.has_transaction_pooler => StatementMode::Pooled,
-                    // A server set up with another default level would give a reader needless failures. Setting it
-                    // for the session would leak to other clients of a pooler, so each statement brings its own.
+                    // A stricter default level would make reads fail. A session's setting would leak to
+                    // other clients of a pooler, so each statement sets its own level.
                     "read committed" => StatementMode::Direct,
                     _ => StatementMode::InTransaction,
                 }

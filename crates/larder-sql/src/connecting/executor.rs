@@ -1,4 +1,4 @@
-//! The pool as sqlx's queries know it: each statement runs on a connection that is lent for it alone.
+//! The pool as an executor of sqlx: each statement runs on a connection that is lent for that statement alone.
 
 use futures_util::stream::BoxStream;
 use sqlx::any::{AnyQueryResult, AnyRow, AnyStatement, AnyTypeInfo};

@@ -1,4 +1,4 @@
-//! Connections: how they are made, what runs on them, and the pool that lends them.
+//! Connections: opening them, running statements on them, and the pool that lends them.
 
 pub mod connection;
 pub(crate) mod connector;

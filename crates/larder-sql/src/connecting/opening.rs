@@ -1,11 +1,12 @@
-//! Whether a statement opens a transaction: a connection that is in one is cleaned before another user gets it, and what a load
-//! reads in one is not kept.
+//! Detects statements that open a transaction. The pool rolls a connection back before it lends it again, and a load
+//! that reads inside an open transaction is not stored.
 
-/// The words that may open a transaction. On SQLite SAVEPOINT does where none is open; on PostgreSQL it is an error there.
+/// The words that can open a transaction. On SQLite, SAVEPOINT opens one if none is open; on PostgreSQL that is an
+/// error.
 const WORDS: [&str; 3] = ["BEGIN", "START", "SAVEPOINT"];
 
-/// Whether one of the statements of `sql` begins with one of [`WORDS`], as far as that shows without parsing: a `;` or a comment may
-/// make it say yes for a statement that opens nothing, which costs a ROLLBACK, and never no for one that does.
+/// Whether one of the statements of `sql` begins with one of [`WORDS`]. It does not parse SQL: if `sql` has a `;` or a
+/// comment inside a string, the answer may be a false yes, which costs one ROLLBACK. It is never a false no.
 pub(super) fn opens_transaction(sql: &str) -> bool {
     sql.split(';').any(|statement| {
         let word = without_comments(statement);
@@ -15,7 +16,7 @@ pub(super) fn opens_transaction(sql: &str) -> bool {
     }) || is_unclear(sql)
 }
 
-/// What follows the white space and the comments that `statement` begins with.
+/// Returns `statement` without the white space and the comments that it begins with.
 fn without_comments(mut statement: &str) -> &str {
     loop {
         statement = statement.trim_start();
@@ -28,7 +29,8 @@ fn without_comments(mut statement: &str) -> &str {
     }
 }
 
-/// A comment together with a word that could open a transaction: a `;` in it cuts it in two, and PostgreSQL's may be nested.
+/// Whether `sql` has a comment and a word of [`WORDS`]: a `;` inside the comment splits it, and PostgreSQL's comments
+/// can be nested.
 fn is_unclear(sql: &str) -> bool {
     let has_comment = sql.contains("--") || sql.contains("/*");
     has_comment && {
@@ -42,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_opens_a_transaction_is_recognized() {
+    fn statements_that_open_a_transaction_are_recognized() {
         for sql in [
             "BEGIN",
             " begin immediate",

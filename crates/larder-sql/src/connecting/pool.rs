@@ -1,10 +1,10 @@
-//! The pool: lends connections, and waits for one of its own when the server has no more to give.
+//! The connection pool. If the server refuses a new connection, the pool waits for one of its own to be returned.
 //!
 //! Invariants:
 //! - `clean_idle`: an idle connection is in no transaction, and no statement of an earlier user runs on it;
 //! - `room_to_read`: if the server grants at least two connections, users of a share take at most half of them;
 //! - `own_before_none`: while the server refuses new connections, a caller waits for one that another caller returns, and
-//!   fails only after the whole wait, or at once if the refusal will not pass by itself.
+//!   fails only after the complete wait, or at once if the refusal will not pass by itself.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -18,24 +18,27 @@ use crate::connecting::connection::{BeginSql, SqlConnection};
 use crate::connecting::connector::Connector;
 use crate::refusal::{Refusal, RefusalKind};
 
-/// A connection that idled longer is tried before it is used: the server may have restarted meanwhile.
+/// A connection that was idle for longer is pinged before it is lent: the server may have restarted meanwhile.
 pub(crate) const TRUSTED_IDLE: Duration = Duration::from_secs(1);
-/// How long that trial may take, and cleaning what was left half-way: a half-open connection would block here for hours.
+/// Time-out of that ping, of the clean-up of an unfinished statement, and of a close: a half-open connection would
+/// block here for hours.
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
-/// An idle connection is closed after this, so that a busy hour does not hold the server's connections all day.
+/// An idle connection is closed after this, so that the connections of a busy hour go back to the server.
 const IDLE_MAX: Duration = Duration::from_secs(600);
-/// And any connection after this, so that servers behind a name are noticed and the server's caches stay small.
+/// Any connection is closed after this, so that a new server behind the host's name is found and the server's caches
+/// stay small.
 const AGE_MAX: Duration = Duration::from_secs(1800);
-/// The first and the longest pause before the server is asked again for a connection.
+/// The first and the longest pause before the pool asks the server again for a connection (exponential back-off).
 const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(400));
-/// How long the server is not asked again after it said that it has no connection left, while we have some of our own.
+/// How long the pool does not ask the server again after the server said that it is full, if the pool has connections
+/// of its own.
 const FULL_PAUSE: Duration = Duration::from_secs(1);
 
-/// A pool of connections, an executor for single statements that are autocommitted. Clones share the connections.
+/// A pool of connections. It is an executor for single autocommitted statements. Clones share the connections.
 #[derive(Clone)]
 pub struct SqlPool {
     core: Arc<Core>,
-    /// How many of the connections this clone's users may hold at once; `None`: all.
+    /// How many connections the users of this clone may hold at once; `None`: all.
     share: Option<Arc<Semaphore>>,
     /// What opens the transaction around each of this clone's single statements.
     pub(super) frame: BeginSql,
@@ -46,30 +49,31 @@ struct Core {
     /// How long a caller waits for a connection.
     wait: Duration,
     limit: usize,
-    /// One permit for each connection that may be lent: fair, first come first served.
+    /// One permit for each connection that may be lent. The semaphore is fair: callers are served in the order in which
+    /// they came.
     room: Arc<Semaphore>,
-    /// Guarded by a lock that is never held across a wait.
+    /// The lock is never held across an await, so a blocking mutex is enough.
     state: Mutex<State>,
-    /// A connection has become idle: wakes one of those whom the server refused a new one.
+    /// Wakes one caller that the server refused a new connection: a connection has become idle.
     returned: Notify,
-    /// A user of a share has given back: wakes one of those who wait for their part of what the server grants.
+    /// Wakes one caller that waits in [`Core::take_share_slot`]: a user of a share has returned its connection.
     shared: Notify,
-    /// A loan has ended: wakes who closes the pool.
+    /// Wakes [`SqlPool::close`]: a loan has ended.
     ended: Notify,
 }
 
 #[derive(Default)]
 struct State {
-    /// The latest last: it is lent first, and its caches are warm.
+    /// In the order of their return. The last is lent first, because its caches are warm.
     idle: Vec<Idle>,
-    /// Connections that are lent.
+    /// The number of connections that are lent.
     lent: usize,
     is_closed: bool,
-    /// Users of a share who have a connection, or are about to get one.
+    /// The number of users of a share that hold a connection or are about to get one.
     sharing: usize,
-    /// How many connections the server granted when it refused one more; `None` while it has refused none.
+    /// How many connections were open when the server last said that it is full; `None` if it has not said so.
     granted: Option<usize>,
-    /// Why the server gave no connection the last time, and when; `None` after it gave one.
+    /// The server's last refusal, and when it came; `None` after the server gave a connection.
     refused: Option<(Instant, Refusal)>,
 }
 
@@ -95,8 +99,8 @@ impl SqlPool {
         Self { core: Arc::new(core), share: None, frame: None }
     }
 
-    /// The same connections, of which users of this clone hold at most `share` at once, and whose single statements run
-    /// within a transaction that `frame` opens.
+    /// A pool with the same connections. Users of this clone hold at most `share` of them at once, and its single
+    /// statements run within a transaction that `frame` opens.
     pub(crate) fn sharing(&self, share: u32, frame: &'static str) -> Self {
         let share = Some(Arc::new(Semaphore::new(share as usize)));
         Self { core: self.core.clone(), share, frame: Some(frame) }
@@ -105,8 +109,8 @@ impl SqlPool {
     /// Lends a connection.
     ///
     /// # Errors
-    /// None in time: the last refusal of the server if there was one, else [`sqlx::Error::PoolTimedOut`]. At once if the
-    /// refusal will not pass by itself soon, or the pool is closed.
+    /// If there is no connection in time: the server's last refusal, or [`sqlx::Error::PoolTimedOut`] if there was
+    /// none. At once if the refusal will not pass by itself soon, or if the pool is closed.
     pub(crate) async fn acquire(&self) -> Result<PooledConnection, sqlx::Error> {
         match tokio::time::timeout(self.core.wait, self.obtain()).await {
             Ok(obtained) => obtained,
@@ -114,7 +118,7 @@ impl SqlPool {
         }
     }
 
-    /// Why the server gave no connection, if it gave none the last time it was asked.
+    /// The server's refusal, if it gave no connection the last time it was asked.
     pub(crate) fn refusal(&self) -> Option<Refusal> {
         self.core.lock().refused.clone().map(|(_, refusal)| refusal)
     }
@@ -124,13 +128,13 @@ impl SqlPool {
         self.core.lock().is_closed
     }
 
-    /// Lends nothing more, waits until everything that is lent is back, and closes it.
+    /// Refuses new loans, waits until every connection is returned, and closes them.
     pub(crate) async fn close(&self) {
         self.core.lock().is_closed = true;
         self.core.room.close();
         loop {
             let mut ended = std::pin::pin!(self.core.ended.notified());
-            // Before the look, so that an end between the look and the wait is not missed.
+            // Register before the check, so that a loan that ends between the check and the wait is not missed.
             ended.as_mut().enable();
             if self.core.lock().lent == 0 {
                 break;
@@ -139,14 +143,14 @@ impl SqlPool {
         }
         let idle = std::mem::take(&mut self.core.lock().idle);
         for Idle { connection, .. } in idle {
-            // It goes either way.
+            // The pool forgets the connection whether the close succeeds or not.
             let _ = tokio::time::timeout(PING_TIMEOUT, connection.close()).await;
         }
     }
 
     async fn obtain(&self) -> Result<PooledConnection, sqlx::Error> {
         let closed = |_| sqlx::Error::PoolClosed;
-        // The share first: who waits for it holds no room.
+        // The share first: a caller that waits for its share must not hold a permit that a reader could use.
         let share = match &self.share {
             Some(share) => Some(share.clone().acquire_owned().await.map_err(closed)?),
             None => None,
@@ -170,7 +174,7 @@ impl SqlPool {
                     Err(_) => {}
                 }
             }
-            // Whichever comes first: one of our own, or the time to ask the server again.
+            // A returned connection, or the time to ask the server again: whichever comes first.
             tokio::select! {
                 () = returned => {}
                 () = tokio::time::sleep(pause) => pause = PAUSES.1.min(2 * pause),
@@ -193,20 +197,20 @@ impl Core {
             }
             match tokio::time::timeout(PING_TIMEOUT, connection.ping()).await {
                 Ok(Ok(())) => return Some(connection),
-                // Broken: the next one, or a new one.
+                // It is broken. The caller gets the next idle connection, or a new one.
                 _ => drop(connection),
             }
         }
     }
 
     async fn connect(&self) -> Result<SqlConnection, Refusal> {
-        // Less than a caller waits, so that the caller hears of a host that hangs.
+        // Less than a caller waits, so that the caller's error names the host that does not answer.
         let connected = self.source.connect(self.wait * 3 / 4).await;
         let mut state = self.lock();
         match connected {
             Ok(connection) => {
                 state.refused = None;
-                // It is counted when it is lent.
+                // `lend` counts the new connection later, hence `+ 1`.
                 let open = state.lent + state.idle.len() + 1;
                 state.granted = state.granted.filter(|granted| open <= *granted);
                 Ok(connection)
@@ -221,7 +225,8 @@ impl Core {
         }
     }
 
-    /// Whether the server has said a moment ago that it has no connection left, and some of ours may come back.
+    /// Whether the server said within the last [`FULL_PAUSE`] that it is full, and the pool has connections that may be
+    /// returned.
     fn is_full(&self) -> bool {
         let state = self.lock();
         let is_full = |(at, refusal): &(Instant, Refusal)| {
@@ -230,7 +235,8 @@ impl Core {
         state.lent + state.idle.len() > 0 && state.refused.as_ref().is_some_and(is_full)
     }
 
-    /// Waits until users of a share hold less than half of what the server grants, as far as it has said what that is.
+    /// Waits until the users of a share hold less than half of the connections that the server grants, if that number
+    /// is known.
     async fn take_share_slot(self: &Arc<Self>) -> ShareSlot {
         loop {
             let shared = self.shared.notified();
@@ -241,7 +247,7 @@ impl Core {
                     return ShareSlot(self.clone());
                 }
             }
-            // The time as well: the server may grant more by now, which only another's connection shows.
+            // Also look again after a pause: `connect` clears the known number without a notification.
             tokio::select! {
                 () = shared => {}
                 () = tokio::time::sleep(PAUSES.1) => {}
@@ -254,7 +260,7 @@ impl Core {
         PooledConnection { connection: Some(connection), core: self.clone(), permits: Some(permits) }
     }
 
-    /// Takes back a connection, clean or `None`.
+    /// Takes back a connection that is clean; `None` if the connection was broken.
     fn take_back(&self, connection: Option<SqlConnection>) {
         {
             let mut state = self.lock();
@@ -264,7 +270,7 @@ impl Core {
                 state.idle.push(Idle { connection, since: Instant::now() });
             }
         }
-        // Also for a connection that is gone: the server may now have room for another.
+        // Also if the connection is gone: the server may accept another one now.
         self.returned.notify_one();
         self.ended.notify_waiters();
     }
@@ -272,20 +278,20 @@ impl Core {
 
 impl State {
     fn pop(&mut self) -> Option<Idle> {
-        // The longest idle are first.
+        // Those that have been idle for longest are first.
         let old = self.idle.iter().take_while(|idle| idle.since.elapsed() > IDLE_MAX).count();
         self.idle.drain(..old);
         self.idle.pop()
     }
 }
 
-/// What a loan holds beside the connection; given back after it.
+/// The permits that a loan holds beside the connection. They are released after the connection is returned.
 struct ConnectionPermits {
     _part: Option<(ShareSlot, OwnedSemaphorePermit)>,
     _room: OwnedSemaphorePermit,
 }
 
-/// One user of a share, as it is counted.
+/// One user of a share, counted in [`State::sharing`].
 struct ShareSlot(Arc<Core>);
 
 impl Drop for ShareSlot {
@@ -295,12 +301,14 @@ impl Drop for ShareSlot {
     }
 }
 
-/// Only [`PooledConnection::detach`] and the drop take it out, and both end the loan.
+/// The message of an `expect`: only [`PooledConnection::detach`] and the drop take the connection out, and both end the
+/// loan.
 const LENT: &str = "a loan has its connection until it ends";
 
-/// A connection that is lent. Dropped, it returns to the pool; a transaction that is open is rolled back.
+/// A connection that is lent. When it is dropped, an open transaction is rolled back and the connection returns to the
+/// pool.
 pub(crate) struct PooledConnection {
-    /// `None` only while it is dropped or detached.
+    /// `None` only during the drop or [`PooledConnection::detach`].
     connection: Option<SqlConnection>,
     core: Arc<Core>,
     permits: Option<ConnectionPermits>,
@@ -340,7 +348,7 @@ impl Drop for PooledConnection {
                     drop(permits);
                 });
             }
-            // Without a runtime nothing can clean it.
+            // Without a runtime the pool cannot clean it, so a connection that is not clean is closed.
             (connection, _) => {
                 self.core.take_back(connection.filter(SqlConnection::is_clean));
                 drop(permits);

@@ -1,4 +1,4 @@
-//! What the pool promises, against a real PostgreSQL.
+//! The pool's invariants against a real PostgreSQL.
 
 use larder_testbed::{Database, Postgres};
 use sqlx::Row;
@@ -21,7 +21,7 @@ impl Bed {
         Self { server, url }
     }
 
-    /// With a role of its own that the server grants so many connections.
+    /// A bed whose role may open at most this many connections.
     fn limited(connections: u32) -> Self {
         let Self { server, url } = Self::new();
         let role = format!("role_{}", server.name());
@@ -35,7 +35,7 @@ impl Bed {
         SqlPool::new(Connector::postgres(&address, false).unwrap(), limit, WAIT)
     }
 
-    /// How many connections to this database are in such a state, this question's own not among them.
+    /// How many connections to this database match `condition`. The connection that asks does not count.
     fn connections(&self, condition: &str) -> String {
         let query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
                      AND pid <> pg_backend_pid() AND ";
@@ -78,7 +78,7 @@ async fn own_before_none() {
 }
 
 #[tokio::test]
-async fn who_gets_none_at_all_hears_why() {
+async fn a_caller_without_a_connection_gets_the_servers_refusal() {
     let bed = Bed::limited(1);
     let (first, second) = (bed.pool(2), bed.pool(2));
     let lent = first.acquire().await.unwrap();
@@ -105,14 +105,14 @@ async fn clean_idle() {
     assert_eq!(bed.connections("state LIKE 'idle in transaction%'"), "0");
     assert_eq!(bed.server.sql("SELECT count(*) FROM guest").unwrap(), "0");
 
-    // A statement that was given up half-way is waited for, or the connection goes.
+    // The pool waits for a statement whose future was dropped; if that takes too long, the pool closes the connection.
     for seconds in ["0.3", "30"] {
         let sleep = sqlx::AssertSqlSafe(format!("SELECT pg_sleep({seconds}), CAST($1 AS BIGINT)"));
         let given_up = sqlx::query(sleep).bind(1_i64).execute(&pool);
         assert!(tokio::time::timeout(Duration::from_millis(100), given_up).await.is_err());
         let mut answer = number(&pool).await;
         if answer.is_err() {
-            // Cleaning takes as long as a caller waits.
+            // The clean-up may take as long as a caller waits.
             answer = number(&pool).await;
         }
         assert_eq!(answer.unwrap(), 7);
@@ -155,7 +155,7 @@ async fn room_to_read() {
     let bed = Bed::limited(4);
     let pool = bed.pool(20);
     let writers = pool.sharing(10, "BEGIN");
-    // The server says what it grants when it is asked for more.
+    // The pool learns the server's limit when it asks for one connection too many.
     let all: Vec<_> = (0..5).map(|_| pool.acquire()).collect();
     let mut lent = Vec::new();
     for one in all {
@@ -189,7 +189,7 @@ async fn closing_waits_for_what_is_lent_and_lends_nothing_more() {
     eventually("the server has closed it", || bed.connections("TRUE") == "0").await;
 }
 
-/// A pooler in transaction mode may be pointed at another server while larder stays connected to it.
+/// An operator may point a pooler in transaction mode at another server while larder stays connected to the pooler.
 #[tokio::test]
 async fn a_standby_behind_a_pooler_is_refused_at_each_statement() {
     sqlx::any::install_default_drivers();
@@ -198,7 +198,7 @@ async fn a_standby_behind_a_pooler_is_refused_at_each_statement() {
     let Address::Postgres(address) = Address::parse(&standby.url().database("postgres")).unwrap() else {
         panic!("no PostgreSQL");
     };
-    // As it is when the connection was made to the primary.
+    // The state of a connection that was opened while the pooler led to the primary.
     let source = Connector::postgres(&address, true).unwrap().or_standby();
     let error = number(&SqlPool::new(source, 2, WAIT)).await.unwrap_err();
     assert!(error.to_string().contains("the server behind the pooler is a standby in recovery"), "{error}");

@@ -1,22 +1,22 @@
-//! The seal of a trigger: a digest of its own text, by which an inspection tells what a release of larder wrote from what was
-//! changed by hand since.
+//! The checksum in a trigger's text. With it, an inspection distinguishes a text that a release of larder wrote from
+//! one that a person changed later.
 
 use sha2::{Digest as _, Sha256};
 
 const MARK: &str = "\n-- larder ";
 
-/// `body` behind a line that holds its digest.
+/// A line with the digest of `body`, then `body`.
 pub(super) fn with_checksum(body: &str) -> String {
     format!("{MARK}{}\n{body}", digest(body))
 }
 
-/// Whether `text` is what [`sealed`] returned, in this release or in another.
+/// Whether this release or another created `text` with [`with_checksum`].
 pub(super) fn has_valid_checksum(text: &str) -> bool {
-    let Some(sealed) = text.strip_prefix(MARK) else { return false };
-    sealed.split_once('\n').is_some_and(|(seal, body)| seal == digest(body))
+    let Some(rest) = text.strip_prefix(MARK) else { return false };
+    rest.split_once('\n').is_some_and(|(checksum, body)| checksum == digest(body))
 }
 
-/// Sixteen hexadecimal digits: it guards against mistakes, not against malice.
+/// Sixteen hexadecimal digits: enough against mistakes, not against an attacker.
 fn digest(body: &str) -> String {
     Sha256::digest(body.as_bytes())[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_that_was_changed_is_not_sealed() {
+    fn a_changed_text_has_no_valid_checksum() {
         let text = with_checksum("BEGIN RETURN NULL; END");
         assert!(has_valid_checksum(&text));
         for changed in [

@@ -1,4 +1,4 @@
-//! What tells a file of SQLite from a copy of it, which holds the same bytes.
+//! Distinguishes a SQLite file from a copy of it, which has the same bytes.
 
 use std::fs;
 use std::path::Path;
@@ -9,23 +9,26 @@ use sqlx::Row as _;
 use crate::connecting::connection::SqlConnection;
 use crate::error::Error;
 
-/// The file that `connection` has open: its device, its number there and its time of birth, on the running system.
+/// The identity of the file that `connection` has open: device, inode number, creation time, and the boot id of the
+/// system.
 ///
-/// Processes that share a file of SQLite run on one kernel, because the file's lock and its `-shm` do not reach further: they
-/// all see the same four. Two files differ in one of them: on one system by device and number, which a file that was deleted may
-/// leave to another of another birth; on two systems by the name that each kernel draws when it boots, so that a snapshot of a
-/// whole disk is another database too. Should two processes over one file not agree, each has keys of its own, and a fresh read of one
-/// sees a write of the other as a bounded read does. After a reboot the keys in Redis are others: they are filled anew.
+/// Processes that share a SQLite file run on one kernel, because the file's lock and its `-shm` work on one kernel
+/// only. So they all see the same identity. Two files differ in at least one of the four parts: on one system in device
+/// or inode number, or, if the number of a deleted file was used again, in the creation time; on two systems in the
+/// random id that each kernel takes at boot, so a snapshot of a complete disk is another database too. If two processes
+/// over one file disagree, each has its own keys in Redis, and a fresh read of one sees a write of the other only
+/// within the staleness bound. After a reboot all keys in Redis are new and have to be filled again.
 pub(super) async fn identity(connection: &mut SqlConnection) -> Result<String, Error> {
     let list = sqlx::query("PRAGMA database_list").fetch_all(&mut *connection).await?;
     let main = list.iter().find(|row| row.try_get::<String, _>("name").is_ok_and(|name| name == "main"));
     let file: String = main.map_or(Ok(String::new()), |row| row.try_get("file"))?;
-    // Three calls that ask the kernel alone: not worth a thread.
+    // These blocking calls only ask the kernel and take microseconds, so they need no thread of their own.
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     Ok(format!("{}-{}", place(Path::new(&file)), boot.trim()))
 }
 
-/// Empty parts where the system does not say: what is in the file still tells databases apart that were created each for itself.
+/// A part is empty if the system does not report it. The id inside the file still distinguishes databases that were
+/// created separately.
 fn place(file: &Path) -> String {
     let Ok(about) = fs::metadata(file) else { return String::new() };
     let born = about.created().ok().and_then(|born: SystemTime| born.duration_since(UNIX_EPOCH).ok());

@@ -1,4 +1,4 @@
-//! Since when a database has had the name by which keys go.
+//! Since when a database has had its current identity, which is part of each key in Redis.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -7,14 +7,15 @@ use larder::journal::DatabaseId;
 
 use crate::journal::query::JournalAnswer;
 
-/// The database that answered last, and since when it has been called so; none for one whose name never changes.
+/// The identity of the database in the last answer, and since when it is so; `None` if the identity never changes.
 ///
-/// Guarded by its lock, which is never held across an await.
+/// The lock is never held across an await, so a blocking mutex is enough.
 #[derive(Default)]
 pub(super) struct IdentityAge(Mutex<Option<(DatabaseId, Instant)>>);
 
 impl IdentityAge {
-    /// The age counts when a name is first seen: a server whose clock is set back has not become younger.
+    /// Reads the age only when the identity is new: if the server's clock is set back later, the database does not
+    /// become younger.
     pub(super) fn note(&self, answer: &JournalAnswer) {
         let mut named = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if named.as_ref().is_none_or(|(database, _)| *database != answer.database) {

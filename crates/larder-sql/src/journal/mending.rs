@@ -1,4 +1,4 @@
-//! Applying the remedies of defects.
+//! Applies the remedies of defects.
 
 use sqlx::Executor as _;
 
@@ -7,11 +7,11 @@ use crate::error::Error;
 use crate::journal::{Defect, SqlJournal};
 
 impl SqlJournal {
-    /// Applies the [remedies](Defect::remedy) of all defects that have one, each in a transaction of its own that waits
-    /// up to 50 ms for its locks, because writers queue behind it. Needs the rights of the tables' owner. Says what is left.
+    /// Applies the [remedy](Defect::remedy) of each defect that has one, each in its own transaction. Needs the rights
+    /// of the tables' owner. Returns the defects that are left.
     ///
     /// # Errors
-    /// As [`SqlJournal::open`]; a remedy that fails is logged and its defect left.
+    /// As [`SqlJournal::open`]. A remedy that fails is logged, and its defect is among those that are left.
     pub async fn mend(&self) -> Result<Vec<Defect>, Error> {
         for defect in self.inspect().await? {
             if let Some(remedy) = defect.remedy() {
@@ -21,12 +21,12 @@ impl SqlJournal {
         self.inspect().await
     }
 
-    /// Says whether it succeeded.
+    /// Applies one remedy. Returns whether it succeeded.
     pub(super) async fn apply(&self, defect: &Defect, remedy: &str) -> bool {
         let applied = async {
             let mut transaction = self.database.begin_write().await?;
             if self.database.dialect() == Dialect::Postgres {
-                // Writers queue behind a lock that is waited for.
+                // A short time-out: writers of the table queue behind this transaction while it waits for its lock.
                 transaction.execute("SET LOCAL lock_timeout = '50ms'").await?;
             }
             transaction.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(remedy))).await?;
@@ -35,7 +35,7 @@ impl SqlJournal {
         let applied = applied.await;
         match &applied {
             Ok(()) => tracing::warn!(%defect, "the journal was incomplete and has been mended"),
-            // The pass that fails for it is logged, once an episode.
+            // Only `debug`: the poll that fails because of the defect is logged, once an episode.
             Err(error) => tracing::debug!(%defect, ?error, "the journal could not be mended"),
         }
         applied.is_ok()

@@ -24,7 +24,7 @@ CREATE TABLE larder_outbox_marks (
 );
 ";
 
-/// What an outbox of the first release lacks.
+/// What the outbox of the first release lacks.
 const POSTGRES_UPGRADE: &str = "\
 -- Unlogged: the outbox costs no write-ahead log, and logical replication leaves it alone. After a crash it is empty, and
 -- so is this table, by which every consumer notices: a consumer that finds no life inserts one, and every position from
@@ -41,10 +41,10 @@ INSERT INTO larder_outbox_life DEFAULT VALUES;
 INSERT INTO larder_outbox (touched) VALUES ('[]');
 ";
 
-/// The text of `larder_outbox_covers`. Whether a row of the outbox already says, for this transaction, that all of a table has
-/// changed; inserts that row once the transaction has journalled many rows of the table. The count and the place of the row are
-/// settings of the transaction: a session that forges them makes the count wrong, which does no harm, and the row at that place is
-/// read and compared.
+/// The text of `larder_outbox_covers`. The function returns whether an outbox row of this transaction already touches
+/// the complete table. It inserts that row once the transaction has journalled many rows of the table. The count and
+/// the row's place are settings of the transaction. A session can forge them without harm: a wrong count is safe, and
+/// the row at the place is read and compared.
 const COVERS: &str = "\
 DECLARE
     setting CONSTANT pg_catalog.text := pg_catalog.concat('larder.bulk_', relation);
@@ -75,8 +75,9 @@ BEGIN
     RETURN TRUE;
 END ";
 
-/// The text of `larder_outbox_kept`. Rows that leave the outbox before their time may be rows that a consumer has not seen: then
-/// everything counts as touched. Pruning takes only what lies below the floor, and what came with a dump from another server.
+/// The text of `larder_outbox_kept`, the trigger function that guards the outbox. If a program changes or deletes rows
+/// that pruning would keep, a consumer may not have seen them, so the function inserts a row that touches everything.
+/// Pruning deletes only rows below the floor and rows that came with a dump from another server.
 const KEPT: &str = "\
 BEGIN
     IF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
@@ -97,7 +98,7 @@ BEGIN
     RETURN NULL;
 END ";
 
-/// The text of a function of the outbox, sealed.
+/// The text of a function of the outbox, with a checksum.
 pub(super) fn outbox_function(name: OutboxFunction) -> String {
     let text = match name {
         OutboxFunction::Covers => COVERS.replace("{bulk_rows}", &postgres_triggers::BULK_ROWS.to_string()),
@@ -115,7 +116,7 @@ pub(super) enum OutboxFunction {
     Kept,
 }
 
-/// The outbox's own functions and triggers: creates them, or replaces what stands in their place.
+/// The SQL that creates the outbox's own functions and triggers, or replaces what has their names.
 pub(super) fn guards(dialect: Dialect) -> String {
     if dialect == Dialect::Sqlite {
         let guard = |(name, sql): &(&str, &str)| format!("DROP TRIGGER IF EXISTS {name};\n{sql};\n");
@@ -155,8 +156,9 @@ CREATE OR REPLACE TRIGGER larder_outbox_truncated AFTER TRUNCATE ON larder_outbo
 pub(super) const POSTGRES_GUARDS: [&str; 3] =
     ["larder_outbox_deleted", "larder_outbox_updated", "larder_outbox_truncated"];
 
-/// The triggers that guard the outbox on SQLite, as the database keeps them. Rows that leave the outbox before their time may be
-/// rows that a consumer has not seen: then everything counts as touched. Pruning takes only what lies below a floor.
+/// The triggers that guard the outbox on SQLite, as the database stores them. If a program changes or deletes rows that
+/// pruning would keep, a consumer may not have seen them, so the trigger inserts a row that touches everything. Pruning
+/// deletes only rows below a floor.
 pub(super) const SQLITE_GUARDS: [(&str, &str); 2] = [
     (
         "larder_outbox_deleted",
@@ -200,7 +202,7 @@ CREATE TABLE larder_identity (
 INSERT INTO larder_identity (id) VALUES (lower(hex(randomblob(16))));
 ";
 
-/// The outbox and the triggers of `tables`: the first migration of a database that is to have a journal.
+/// The SQL of the outbox and of the triggers of `tables`: the first journal migration of a database.
 ///
 /// # Errors
 /// [`ErrorKind::Declaration`](crate::error::ErrorKind::Declaration) for names that cannot be used.
@@ -219,7 +221,7 @@ pub fn migration(dialect: Dialect, tables: &[Table]) -> Result<String, Error> {
     Ok(format!("{}\n{}", outbox(dialect), triggers(dialect, tables)?))
 }
 
-/// The outbox alone, to be created once for each database.
+/// The SQL of the outbox alone. A database needs it once.
 pub fn outbox(dialect: Dialect) -> String {
     let tables = match dialect {
         Dialect::Postgres => POSTGRES_TABLES,
@@ -228,8 +230,8 @@ pub fn outbox(dialect: Dialect) -> String {
     format!("{tables}\n{}", upgrade(dialect))
 }
 
-/// What an outbox of an earlier release lacks: to be run once, by the role that owns it. The
-/// [`triggers`] of all tables belong behind it.
+/// The SQL that upgrades the outbox of an earlier release. Run it once, as the role that owns the outbox, and the
+/// [`triggers`] of all tables after it.
 pub fn upgrade(dialect: Dialect) -> String {
     let tables = match dialect {
         Dialect::Postgres => POSTGRES_UPGRADE,
@@ -238,8 +240,8 @@ pub fn upgrade(dialect: Dialect) -> String {
     format!("{tables}{}", guards(dialect))
 }
 
-/// The triggers of `tables`, which replace those that these tables have: for another table, or a declaration that has
-/// changed. The outbox has to be there.
+/// The SQL of the triggers of `tables`. It replaces the triggers that the tables have: use it for a new table or a
+/// changed declaration. The outbox must exist.
 ///
 /// # Errors
 /// [`ErrorKind::Declaration`](crate::error::ErrorKind::Declaration) for names that cannot be used.

@@ -1,7 +1,7 @@
-//! The journal: the database's own record of what each change touches, whoever makes the change.
+//! The journal: the database's own record of what each change touches, whichever program makes the change.
 //!
-//! An application declares its [`Table`]s and puts the SQL of [`migration`] into its migrations; from then on triggers
-//! append to an outbox. [`SqlJournal`] reads it. See `docs/journal.md`.
+//! An application declares its [`Table`]s and puts the SQL of [`migration`] into its migrations. After that, triggers
+//! append to an outbox and [`SqlJournal`] reads it. See `docs/journal.md`.
 
 mod checksum;
 pub(crate) mod completeness;
@@ -38,24 +38,25 @@ pub use crate::journal::completeness::Defect;
 pub use crate::journal::migration::{migration, outbox, triggers, upgrade};
 pub use crate::journal::table::Table;
 
-/// The longest residence of an entry, a lease, and slack for clocks and slow relays.
+/// How long rows are kept: the longest residence of an entry, 3 s for a lease, and 57 s of slack for clocks and slow
+/// relays.
 const RETENTION: Duration = Policy::TTL_MAX.saturating_add(Duration::from_secs(3 + 57));
 const ROWS_MAX: usize = 10_000;
-/// How long after a defect was found it is looked for again, though nothing has changed.
+/// While there are defects, the journal inspects again after this time, even if the attestation is the same.
 const INSPECTION_INTERVAL: Duration = Duration::from_secs(5);
-/// How long one statement of the journal's own connection may take.
+/// The server's time-out for each statement of the journal's own connection.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Rows that one statement of a prune deletes, so that none holds its locks for long.
+/// The most rows that one statement of a prune deletes, so that no statement holds its locks for long.
 const PRUNE_BATCH_ROWS: i64 = 1000;
-/// Statements of one prune; what is left is for the next.
+/// The most DELETE statements of one prune; the next prune continues.
 const PRUNE_STATEMENTS: usize = 100;
-/// Marks within the time that rows are kept, so that they stay few however often is pruned.
+/// At most this many marks are taken within the time that rows are kept, however often a prune runs.
 const MARKS: u32 = 64;
 
-/// The journal of a database, in which `migration` created the outbox.
+/// The journal of a database in which the SQL of [`migration()`] has created the outbox.
 ///
-/// It has a connection of its own beside those of the [`Database`], so that a relay never waits for a request's. None of
-/// its statements count among [`Database::statements`].
+/// It has its own connection beside those of the [`Database`], so that a relay never waits for a request's connection.
+/// Its statements do not count in [`Database::statements`].
 ///
 /// # Examples
 ///
@@ -78,12 +79,13 @@ pub struct SqlJournal {
     tables: Vec<Table>,
     keep: Duration,
     limit: usize,
-    /// Only in a proof: silence is believed, whatever is attested.
+    /// Only for a proof: an answer without rows counts as "nothing changed", whatever the attestation is.
     trusts_silence: bool,
-    /// What is harmless to mend is mended unasked.
+    /// Whether the journal mends by itself the defects that are harmless to mend.
     mends: bool,
     identity_age: IdentityAge,
-    /// Guarded by its lock, which is held while the connection is in use: passes of one journal come one after the other.
+    /// The lock is held while the connection is in use, so the polls of one journal run one after the other. It is an
+    /// async mutex, because it is held across awaits.
     state: Mutex<State>,
 }
 
@@ -93,24 +95,24 @@ struct State {
     inspected: Option<LastInspection>,
 }
 
-/// The journal's own connection, and on SQLite what it has seen.
+/// The journal's own connection, and on SQLite its last answer.
 struct JournalConnection {
     connection: SqlConnection,
-    /// On SQLite what tells the file from all others that there are.
+    /// On SQLite the identity of the file; see [`file::identity`].
     file: String,
     seen: Option<sqlite::LastAnswer>,
 }
 
 /// The last inspection.
 struct LastInspection {
-    /// What was attested when it was made.
+    /// The attestation under which the inspection ran.
     attested: Attestation,
     inspection: Inspection,
     at: Instant,
 }
 
 impl LastInspection {
-    /// Whether it need not be made again for a pass that attested this.
+    /// Whether a poll with this attestation can use the inspection again.
     fn is_good_for(&self, attested: &Attestation) -> bool {
         let is_due = !self.inspection.defects.is_empty() && self.at.elapsed() > INSPECTION_INTERVAL;
         self.attested == *attested && !is_due
@@ -118,22 +120,25 @@ impl LastInspection {
 }
 
 impl SqlJournal {
-    /// Opens the journal of `database`, which is to be complete for `tables`: as the migrations declared them. Keeps rows for
-    /// an hour and a minute, and answers [`Changes::Unknown`] for more than 10,000 rows at once.
+    /// Opens the journal of `database`. `tables` must be those that the migrations declared, and the journal is
+    /// inspected for them. By default it keeps rows for an hour and a minute, and answers [`Changes::Unknown`] for more
+    /// than 10,000 rows at once.
     ///
-    /// A journal with [defects](SqlJournal::inspect) opens: until they are mended, whatever asks it gets an error that names them.
+    /// A journal with [defects](SqlJournal::inspect) opens too. Until they are mended, each poll returns an error that
+    /// names them.
     ///
     /// # Errors
     /// [`ErrorKind::Declaration`](crate::error::ErrorKind::Declaration) for a table that cannot be declared like this;
-    /// [`ErrorKind::NoJournal`](crate::error::ErrorKind::NoJournal) where there is no outbox, or the database is in
-    /// recovery; else what the database says.
+    /// [`ErrorKind::NoJournal`](crate::error::ErrorKind::NoJournal) if there is no outbox or the database is in
+    /// recovery; else the database's error.
     pub async fn open(database: &Database, tables: Vec<Table>) -> Result<Self, Error> {
         let journal = Self::new(database, tables)?;
         journal.inspect().await?;
         Ok(journal)
     }
 
-    /// As [`SqlJournal::open`], for looking alone: mends nothing unless [`SqlJournal::mend`] is called. For a command line.
+    /// As [`SqlJournal::open`], but mends nothing unless [`SqlJournal::mend`] is called. For command-line tools that
+    /// only inspect.
     ///
     /// # Errors
     /// As [`SqlJournal::open`].
@@ -157,7 +162,7 @@ impl SqlJournal {
         })
     }
 
-    /// Looks at once whether the journal is complete: what keeps it from being so, or nothing.
+    /// Inspects the journal now. Returns the defects that keep it from being complete; none if it is complete.
     ///
     /// # Errors
     /// As [`SqlJournal::open`].
@@ -167,7 +172,8 @@ impl SqlJournal {
         let (_, attested) = self.ask_on(&mut own, None).await?;
         let inspected = self.inspect_on(&mut own, attested).await?;
         let defects = inspected.inspection.defects.clone();
-        // Else the next pass would not notice that it sees otherwise than the pass before.
+        // If the role's view has changed, keep the last inspection: the next poll compares with it and closes its
+        // connection.
         let has_same_view = |last: &LastInspection| last.attested.role_view == inspected.attested.role_view;
         if state.inspected.as_ref().is_none_or(has_same_view) {
             state.inspected = Some(inspected);
@@ -178,25 +184,27 @@ impl SqlJournal {
         Ok(defects)
     }
 
-    /// What the last look has found; see [`SqlJournal::inspect`], which looks now.
+    /// The defects that the last inspection found. [`SqlJournal::inspect`] inspects now.
     pub fn defects(&self) -> Vec<Defect> {
         self.database.completeness().defects()
     }
 
-    /// For how long rows are kept at least. Default: [`Policy::TTL_MAX`] and a minute. A consumer that was away for longer
-    /// gets [`Changes::Unknown`]; less is for tests.
+    /// The least time for which rows are kept. Default: [`Policy::TTL_MAX`] and a minute. A consumer that was away for
+    /// longer gets [`Changes::Unknown`]. A shorter time is for tests.
     #[must_use]
     pub fn keep(self, keep: Duration) -> Self {
         Self { keep, ..self }
     }
 
-    /// How many rows [`Journal::changes_since`] brings at most; more are [`Changes::Unknown`]. Default 10,000.
+    /// The most rows that [`Journal::changes_since`] reads; if there are more, it answers [`Changes::Unknown`].
+    /// Default: 10,000.
     #[must_use]
     pub fn limit(self, rows: usize) -> Self {
         Self { limit: rows, ..self }
     }
 
-    /// Believes silence, to show that a proof catches it.
+    /// Removes the rule that an answer without rows needs an attestation, so that a proof can show that it finds the
+    /// breach.
     #[cfg(feature = "proof")]
     #[doc(hidden)]
     #[must_use]
@@ -205,8 +213,8 @@ impl SqlJournal {
         Self { trusts_silence: true, ..self }
     }
 
-    /// The connection, taken out of its slot meanwhile: after a failure, or when the future is dropped half-way, the
-    /// connection is in an unknown state and does not go back.
+    /// Takes the connection out of its slot, or opens one. The caller puts it back only after success: after a failure,
+    /// or if the future is dropped before its end, the connection is in an unknown state and is closed.
     async fn take_connection(&self, state: &mut State) -> Result<JournalConnection, Error> {
         if self.database.readers().is_closed() {
             return Err(sqlx::Error::PoolClosed.into());
@@ -216,7 +224,8 @@ impl SqlJournal {
         }
         let mut connection = self.database.readers().acquire().await?.detach();
         if self.database.dialect() == Dialect::Postgres {
-            // A consumer that asks gives up after a while and asks again: the server has to give up too.
+            // A consumer stops waiting after a time-out and polls again, so the server must also stop the old
+            // statement.
             connection.limit_statements(STATEMENT_TIMEOUT).await?;
         }
         let file = match self.database.dialect() {
@@ -241,11 +250,12 @@ impl SqlJournal {
         }
     }
 
-    /// Asks. Inspects if the attestation differs from the last inspection's, and every 5 s while there are defects, because a remedy
-    /// may have failed on a lock.
+    /// Runs one poll. It inspects if the attestation differs from that of the last inspection, and every 5 s while
+    /// there are defects, because a remedy may have failed on a lock.
     ///
-    /// A connection that met a defect, or saw no row of the outbox, ends with that pass: PostgreSQL keeps the plan of a statement
-    /// that it prepared under row security, and hides rows with it also after the role has got the right to see them.
+    /// If a poll finds a defect or sees no row of the outbox, it closes its connection: PostgreSQL keeps the plan of a
+    /// statement that it prepared under row security, and hides rows with that plan even after the role gets the right
+    /// to see them.
     async fn ask(&self, position: Option<&Position>) -> Result<JournalAnswer, Error> {
         let mut state = self.state.lock().await;
         let mut own = self.take_connection(&mut state).await?;
@@ -257,7 +267,7 @@ impl SqlJournal {
             if !is_inspected {
                 state.inspected = Some(self.inspect_on(&mut own, attested).await?);
             }
-            // A write may have noted a silence since the last pass: this one has looked.
+            // Replace what a write transaction may have noted since the last poll, because this poll has attested.
             let inspection = state.inspected.as_ref().map(|last| &last.inspection);
             inspection.into_iter().for_each(|inspection| self.database.completeness().set(inspection));
             let defects: Vec<_> =
@@ -271,7 +281,8 @@ impl SqlJournal {
             }
         }
         if has_other_view && !self.trusts_silence {
-            // Other rows may be seen under the same digest, and new sessions may mean other tables by the names: this one ends.
+            // With another view of the role, the same digest may come with other rows, and a new session may resolve
+            // the names to other tables. So close this connection.
             answer.rows = None;
         } else {
             state.own = Some(own);
@@ -280,7 +291,7 @@ impl SqlJournal {
         Ok(answer)
     }
 
-    /// Inspects, and mends what is mended unasked.
+    /// Inspects, and mends the defects that the journal mends by itself.
     async fn inspect_on(
         &self,
         own: &mut JournalConnection,
@@ -356,7 +367,7 @@ impl Journal for SqlJournal {
     }
 }
 
-/// Durations as the databases count them here: microseconds.
+/// A duration in microseconds, the unit of the SQL in this module.
 fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }

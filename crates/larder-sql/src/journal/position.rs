@@ -1,15 +1,16 @@
-//! Positions: what stands in them, and when they can be gone on from.
+//! Positions of the journal: their text, and the conditions under which a consumer can continue from one.
 //!
-//! Invariant `position_is_durable`: a position on PostgreSQL covers no transaction number that a crash could hand out
-//! again. A crash may lose the numbers of rolled-back transactions, and the server then assigns them again. A position taken from
-//! the snapshot alone would cover those numbers, and their later commits would be missed. So a position ends at the last committed
-//! row, whose commit is on the disk, or at the floor, which was committed under a higher number.
+//! Invariant `position_is_durable`: a position on PostgreSQL covers no transaction number that the server can assign
+//! again after a crash. A crash may lose the numbers of rolled-back transactions, and the server then assigns them
+//! again. A position taken from the snapshot alone would cover those numbers, so their later commits would be missed.
+//! So a position ends at the last committed row, whose commit is on disk, or at the floor, which was committed under a
+//! higher number.
 
 use std::fmt;
 
 use larder::journal::{DatabaseId, Position};
 
-/// A snapshot of PostgreSQL: every transaction below `xmax` has ended, but for those `running`.
+/// A snapshot of PostgreSQL: every transaction below `xmax` has ended, except those in `running`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Snapshot {
     xmax: u64,
@@ -29,24 +30,24 @@ impl Snapshot {
         };
         let is_rising = running.windows(2).all(|pair| pair[0] < pair[1]);
         let in_bounds = running.iter().all(|xid| (xmin..xmax).contains(xid));
-        let is_whole = fields.next().is_none() && 0 < xmin && xmin <= xmax;
-        (is_whole && is_rising && in_bounds).then_some(Self { xmax, running })
+        let is_complete = fields.next().is_none() && 0 < xmin && xmin <= xmax;
+        (is_complete && is_rising && in_bounds).then_some(Self { xmax, running })
     }
 
-    /// Below this, every transaction has ended.
+    /// Every transaction below this number has ended.
     pub(super) fn xmin(&self) -> u64 {
         self.running.first().copied().unwrap_or(self.xmax)
     }
 
-    /// The same, covering nothing from `end` on.
+    /// The same snapshot, which covers no transaction from `end` on.
     pub(super) fn cut(mut self, end: u64) -> Self {
         self.xmax = self.xmax.min(end);
         self.running.retain(|&xid| xid < self.xmax);
         self
     }
 
-    /// Whether a consumer at this position can go on in a database whose snapshot is `now`, and whose rows below `floor`
-    /// may be gone.
+    /// Whether a consumer at this position can continue in a database whose snapshot is `now` and whose rows below
+    /// `floor` may have been pruned.
     pub(super) fn can_go_on(&self, now: &Snapshot, floor: u64) -> bool {
         self.xmax <= now.xmax && self.xmin() <= now.xmin() && self.xmin() >= floor
     }
@@ -62,7 +63,7 @@ impl fmt::Display for Snapshot {
     }
 }
 
-/// A row of SQLite's outbox: everything up to it has been seen.
+/// A position on SQLite: the consumer has seen this row of the outbox and all rows before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct OutboxPosition {
     pub(super) id: i64,
@@ -83,22 +84,23 @@ impl fmt::Display for OutboxPosition {
     }
 }
 
-/// What a position says.
+/// The parts of a position.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Parts<'a> {
     pub(super) database: DatabaseId,
-    /// Where in the database: a [`Snapshot`] or a [`OutboxPosition`].
+    /// The place in the journal: a [`Snapshot`] or an [`OutboxPosition`].
     pub(super) at: &'a str,
-    /// What was attested there.
+    /// The attestation under which the position was taken.
     pub(super) attestation: &'a str,
 }
 
-/// The position `at` of a database: `system/timeline/at@attestation`.
+/// Builds the position `at` of a database: `system/timeline/at@attestation`.
 pub(super) fn of(database: &DatabaseId, at: &impl fmt::Display, attestation: &str) -> Position {
     Position::new(format!("{database}/{at}@{attestation}"))
 }
 
-/// What a position says; `None` for what is no position, and for those of the first release, which attested nothing.
+/// Splits a position into its parts. `None` for an invalid position, and for one of the first release, which has no
+/// attestation.
 pub(super) fn split(position: &Position) -> Option<Parts<'_>> {
     let (database, at) = position.as_str().rsplit_once('/')?;
     let (system, timeline) = database.rsplit_once('/')?;
@@ -107,7 +109,7 @@ pub(super) fn split(position: &Position) -> Option<Parts<'_>> {
     Some(Parts { database, at, attestation })
 }
 
-/// Digits alone: `parse` would also take a sign.
+/// Parses digits only: `parse` alone would also accept a sign.
 fn number(text: &str) -> Option<u64> {
     text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok())?
 }
@@ -125,12 +127,12 @@ mod tests {
         for text in ["7:7:", "3:9:3,5,8", "10:20:10"] {
             assert_eq!(snapshot(text).to_string(), text);
         }
-        // PostgreSQL's xmin may lie below all that still run.
+        // PostgreSQL's xmin may be below every transaction that still runs.
         assert_eq!(snapshot("3:9:5").xmin(), 5);
     }
 
     #[test]
-    fn what_is_no_snapshot_is_refused() {
+    fn an_invalid_snapshot_is_refused() {
         for text in [
             "", ":", "::", "1:2", "2:1:", "0:1:", "1:3:2,2", "1:3:3", "2:3:1", "1:3:x", "1:3:2,", "1:3::",
             "-1:3:", "+1:3:",
@@ -141,14 +143,14 @@ mod tests {
 
     #[test]
     fn position_is_durable() {
-        // 8 and 9 were rolled back or still run: after a crash, others may be committed under these numbers.
+        // 8 and 9 were rolled back or still run: after a crash, other transactions may commit under these numbers.
         assert_eq!(snapshot("5:10:5,9").cut(8).to_string(), "5:8:5");
         assert_eq!(snapshot("10:10:").cut(8).to_string(), "8:8:");
         assert_eq!(snapshot("5:10:5,9").cut(11).to_string(), "5:10:5,9");
     }
 
     #[test]
-    fn nobody_goes_on_from_the_future_or_from_below_the_floor() {
+    fn no_consumer_continues_from_the_future_or_from_below_the_floor() {
         let now = snapshot("8:20:8,12");
         assert!(snapshot("8:15:8").can_go_on(&now, 8));
         assert!(snapshot("5:15:5").can_go_on(&now, 5));

@@ -1,4 +1,5 @@
-//! The outbox on PostgreSQL, read by snapshots: numbers of transactions say nothing about the order of their commits.
+//! Reads the outbox on PostgreSQL. A position is a snapshot, because transactions do not commit in the order of their
+//! numbers.
 
 use std::time::Duration;
 
@@ -16,7 +17,8 @@ use crate::journal::{
     JournalAnswer, JournalQuery, MARKS, OutboxRow, PRUNE_BATCH_ROWS, PRUNE_STATEMENTS, micros,
 };
 
-/// The columns of [`identity`], from `pg_control_system()`: a database that was dropped and created anew has another oid.
+/// The columns of [`identity`], from `pg_control_system()`. The oid is included because a database that was dropped and
+/// created again has another one.
 macro_rules! identity {
     () => {
         "CAST(system_identifier AS TEXT) || ':' ||
@@ -26,9 +28,10 @@ macro_rules! identity {
     };
 }
 
-/// When the server was started, in microseconds: a copy of a server is another process, and however its files were copied, it was
-/// not started in the same microsecond. And for how long it has been the primary: since its start, or since a promotion emptied
-/// the outbox. The life that a migration begins is no such sign; see [`BEGIN_LIFE`].
+/// The columns of [`running`]. `started` is the server's start in microseconds: a copy of a server is another process,
+/// which did not start in the same microsecond, however its files were copied. `age` is the time for which the server
+/// has been the primary: since its start, or since a promotion emptied the outbox. A life that a migration begins does
+/// not count; see [`BEGIN_LIFE`].
 macro_rules! start {
     () => {
         "CAST(CAST(extract(epoch FROM pg_postmaster_start_time()) * 1000000 AS BIGINT) AS TEXT) AS started,
@@ -39,9 +42,9 @@ macro_rules! start {
 
 /// One statement, so one snapshot: that of `pg_current_snapshot()` under READ COMMITTED.
 ///
-/// The rows are those not visible at the position: begun after it, or running at it. A row whose number is above the
-/// snapshot's own came with a dump from another server, and says nothing about this one. They come as one text, a line each,
-/// those of one transaction behind each other: a thousand rows of a result cost ten times as much.
+/// It returns the rows that were not visible at the position: those of transactions that began after it or ran at it. A
+/// row whose number is above the current snapshot came with a dump from another server and is ignored. The rows are one
+/// text, one line each, grouped by transaction: a result of a thousand rows would cost ten times as much.
 const SINCE: &str = concat!(
     "SELECT ",
     identity!(),
@@ -72,8 +75,8 @@ const SINCE: &str = concat!(
     ) AS fresh"
 );
 
-/// The rows of the transaction that asks, or one without any. If its number is assigned: asking must not make a transaction
-/// one that writes.
+/// The rows of the asking transaction; one row without an outbox row if there are none. `_if_assigned`, because the
+/// query must not give a number to a transaction that only reads.
 pub(super) const OWN: &str = concat!(
     "SELECT ",
     identity!(),
@@ -83,10 +86,10 @@ pub(super) const OWN: &str = concat!(
     FROM pg_control_system() LEFT JOIN larder_outbox AS own ON own.xid = pg_current_xact_id_if_assigned()"
 );
 
-/// By the server's own clock, which no process has to agree with. A clock that jumps ahead only makes positions
-/// unknown: they are compared with the floor.
+/// Takes a mark. Times are those of the server's clock, so the clocks of processes do not matter. If that clock jumps
+/// ahead, rows are pruned too early; positions below the floor then become unknown, which is safe.
 ///
-/// The last row is never below the floor, for it says how far positions reach.
+/// The last row is never below the floor, because every position ends at the last row or at the floor.
 const MARK: &str = "
     INSERT INTO larder_outbox_marks (taken_at, floor, applied)
     SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT),
@@ -100,15 +103,16 @@ const APPLY: &str = "
     UPDATE larder_outbox_marks SET applied = TRUE
     WHERE NOT applied AND taken_at <= CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT) - $1";
 
-/// Only the highest applied mark says anything; and one with a floor from the future, which came with a dump from another
-/// server, says nothing about this one.
+/// Deletes every applied mark but the highest, and marks whose floor is in the future: those came with a dump from
+/// another server.
 const FORGET_MARKS: &str = "
     DELETE FROM larder_outbox_marks AS mark WHERE floor > pg_snapshot_xmin(pg_current_snapshot()) OR applied
         AND EXISTS (SELECT 1 FROM larder_outbox_marks AS higher
             WHERE higher.applied AND (higher.floor, higher.taken_at) > (mark.floor, mark.taken_at))";
 
-/// Rows above the snapshot came with a dump from another server. Who prunes at the same time waits for one statement, and
-/// finds its rows gone.
+/// Deletes rows below the highest applied floor, and rows above the snapshot, which came with a dump from another
+/// server. If two instances prune at the same time, one waits for the other's statement and then finds the rows
+/// deleted.
 const PRUNE: &str = "
     DELETE FROM larder_outbox WHERE ctid = ANY (ARRAY (
         (SELECT ctid FROM larder_outbox
@@ -172,7 +176,7 @@ async fn since(
     query.fetch_one(connection).await.map_err(Error::of_outbox)
 }
 
-/// A row a line: the transaction's number, and what it touched.
+/// Parses one row from each line: the transaction's number, a space, and its touches as JSON.
 fn outbox_rows(database: &DatabaseId, lines: &str) -> Vec<OutboxRow> {
     let row = |line: &str| {
         let (xid, touched) = line.split_once(' ').unwrap_or((line, ""));
@@ -181,13 +185,13 @@ fn outbox_rows(database: &DatabaseId, lines: &str) -> Vec<OutboxRow> {
     lines.lines().map(row).collect()
 }
 
-/// A transaction is one change. Its number names it on this timeline alone, and only once it is committed: a number that
-/// was not may be handed out again after a crash.
+/// The name of a transaction's change. A transaction is one change. Its number is unique only on this timeline and only
+/// after the commit: the server may assign the number of an uncommitted transaction again after a crash.
 fn change(database: &DatabaseId, xid: &str) -> String {
     format!("{database}/{xid}")
 }
 
-/// A row of [`OWN`]; `None` where the transaction has none.
+/// Parses a row of [`OWN`]; `None` if the transaction has no outbox row.
 pub(super) fn own_row(database: &DatabaseId, row: &AnyRow) -> Result<Option<OutboxRow>, Error> {
     let Some(xid) = row.try_get::<Option<String>, _>("xid")? else { return Ok(None) };
     let touched: String = row.try_get("touched")?;
@@ -204,17 +208,18 @@ pub(super) fn identity(row: &AnyRow) -> Result<DatabaseId, Error> {
     Ok(DatabaseId { system: row.try_get("system")?, timeline })
 }
 
-/// The database as it runs now, and for how long it has. Positions and changes go without the start: a server that was shut down
-/// and started goes on where it was, and a crash ends the outbox's life, which is attested.
+/// The identity of the running database, and its age. Positions and changes do not contain the server's start: after a
+/// clean restart they stay valid, and a crash ends the outbox's life, which the attestation contains.
 fn running(place: &DatabaseId, row: &AnyRow) -> Result<(DatabaseId, Duration), Error> {
     let started: String = row.try_get("started")?;
     let system = format!("{}:{started}", place.system);
-    // Below zero if the server's clock was set back.
+    // The age is negative if the server's clock was set back.
     let age = u64::try_from(row.try_get::<i64, _>("age")?).unwrap_or(0);
     Ok((DatabaseId { system, timeline: place.timeline }, Duration::from_micros(age)))
 }
 
-/// Each statement a transaction of its own: whoever sees that a row is gone sees the floor that it was below.
+/// Each statement is a transaction of its own, in this order: a reader that no longer sees a row already sees the floor
+/// above it.
 pub(super) async fn prune(writers: &SqlPool, keep: Duration) -> Result<u64, Error> {
     sqlx::query(MARK).bind(micros(keep / MARKS)).execute(writers).await.map_err(Error::of_outbox)?;
     sqlx::query(APPLY).bind(micros(keep)).execute(writers).await?;

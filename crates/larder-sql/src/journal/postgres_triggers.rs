@@ -1,27 +1,28 @@
-//! A table's triggers on PostgreSQL: one function, one row trigger, one for TRUNCATE.
+//! A table's triggers on PostgreSQL: one function, one row trigger and one TRUNCATE trigger.
 //!
-//! Row triggers, because logical replication fires no others. ENABLE ALWAYS, because
-//! `session_replication_role = replica` skips all others. SECURITY DEFINER, because whoever writes may have no right to
-//! the outbox or its schema.
+//! They are row triggers, because logical replication fires only those. They are ENABLE ALWAYS, because
+//! `session_replication_role = replica` skips all others. The function is SECURITY DEFINER, because a writer may have
+//! no right to the outbox or its schema.
 //!
-//! Invariant `names_are_qualified`: a function that runs with its owner's rights under its caller's search path names
-//! the schema of everything it uses, operators too, or the caller could have it run something else. `SET search_path`
-//! would do as well, and costs as much as all the rest of the trigger.
+//! Invariant `names_are_qualified`: the function names the schema of everything that it uses, including operators. It
+//! runs with its owner's rights under its caller's search path, so with an unqualified name the caller could make it
+//! run other code. `SET search_path` would also prevent that, but costs as much as the rest of the trigger.
 
 use crate::journal::checksum::with_checksum;
 use crate::journal::table::{Entry, FUNCTION_PREFIX, Table, Tag, quoted};
 
-/// Stands in a function's text for the schema of the outbox, which only the database knows.
+/// Placeholder in a function's text for the schema of the outbox, which only the database knows.
 pub(super) const SCHEMA: &str = "@schema@";
 /// The trigger that journals rows.
 pub(super) const ROW_TRIGGER: &str = "larder_journal";
 /// The trigger that journals TRUNCATE.
 pub(super) const TRUNCATE_TRIGGER: &str = "larder_journal_truncated";
-/// Rows of one table. After a transaction has changed this many, `larder_outbox_covers` counts the next ones; after as many again,
-/// one row of the outbox stands for the whole table.
+/// A number of rows of one table. After a transaction has changed this many, `larder_outbox_covers` counts the next
+/// ones; after as many again, one row of the outbox touches the complete table and the transaction journals no more
+/// rows of it.
 pub(super) const BULK_ROWS: u32 = 2_000;
 
-/// The statements that create or replace them.
+/// The statements that create or replace a table's triggers.
 pub(super) fn of(table: &Table) -> String {
     let name = quoted(&table.name);
     let function = quoted(&function_name(table));
@@ -58,14 +59,14 @@ pub(super) fn function_name(table: &Table) -> String {
     format!("{FUNCTION_PREFIX}{}", table.name)
 }
 
-/// The statement that has a trigger fire under every `session_replication_role`. `table` is quoted.
+/// The statement that makes a trigger fire under every `session_replication_role`. `table` must be quoted.
 pub(super) fn always(table: &str, trigger: &str) -> String {
     format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}")
 }
 
-/// The text of a table's trigger function, sealed. The pre-check for bulk changes reads counters that may include earlier
-/// transactions of the session, so it only ever asks `larder_outbox_covers` too often; with `track_counts` off it never does, and
-/// every row is journalled.
+/// The text of a table's trigger function, with a checksum. The pre-check for bulk changes reads counters that may
+/// include earlier transactions of the session, so it may call `larder_outbox_covers` too often, which is safe. If
+/// `track_counts` is off, it never calls it, and every row is journalled.
 pub(super) fn body(table: &Table) -> String {
     let whole = serde_json::json!(table.all_touches());
     let count = |what| format!("pg_catalog.pg_stat_get_xact_tuples_{what}(TG_RELID)");
@@ -102,10 +103,10 @@ END ",
 }
 
 const INSERT: &str = "INSERT INTO @schema@.larder_outbox (touched)";
-/// Where the parts of a key go in the text of entries that share them. No name holds a control character.
+/// Placeholder for the parts of a key in the text of entries that share them. Names cannot contain a control character.
 const PARTS: char = '\u{1}';
 
-/// Entries that share their columns, in the order in which the columns first appear.
+/// Groups the entries by their columns, in the order in which the columns first appear.
 fn groups(table: &Table) -> Vec<(&[String], Vec<&Entry>)> {
     let mut groups: Vec<(&[String], Vec<&Entry>)> = Vec::new();
     for entry in &table.entries {
@@ -117,14 +118,15 @@ fn groups(table: &Table) -> Vec<(&[String], Vec<&Entry>)> {
     groups
 }
 
-/// The tags of an INSERT or a DELETE, each an expression.
+/// The SQL expressions of the tags that an INSERT or a DELETE touches.
 fn tags(table: &Table) -> Vec<String> {
     let tags: Vec<_> = table.tags.iter().map(Tag::json).collect();
     if tags.is_empty() { tags } else { vec![format!("'{}'", tags.join(","))] }
 }
 
-/// The tags of an UPDATE. Those of what reads some columns are NULL unless one of these changes. As images, for values that
-/// are equal to their type may look different, some types know no equality, and texts depend on the session's settings.
+/// The SQL expressions of the tags that an UPDATE touches. A tag that reads some columns is NULL unless one of these
+/// columns changes. Columns are compared as binary images: equal values of a type may look different, some types have
+/// no equality, and texts depend on the session's settings.
 fn updated_tags(table: &Table) -> Vec<String> {
     let of_any: Vec<_> = table.tags.iter().filter(|tag| tag.reads.is_none()).map(Tag::json).collect();
     let of_any = (!of_any.is_empty()).then(|| format!("'{}'", of_any.join(",")));
@@ -135,8 +137,8 @@ fn updated_tags(table: &Table) -> Vec<String> {
     of_any.into_iter().chain(of_some).collect()
 }
 
-/// Compares these columns of the old and the new row. `record` keeps PostgreSQL from taking it for a comparison column by
-/// column, which knows no images.
+/// Compares the binary images of these columns of the old and the new row. Without the cast to `record`, PostgreSQL
+/// would compare column by column, for which there are no image operators.
 fn images(columns: &[&String], operator: &str) -> String {
     let image = |row| {
         let columns = columns.iter().map(|column| format!("{row}.{}", quoted(column)));
@@ -145,14 +147,14 @@ fn images(columns: &[&String], operator: &str) -> String {
     format!("{} OPERATOR(pg_catalog.{operator}) {}", image("OLD"), image("NEW"))
 }
 
-/// The expression of a list of touches. `concat_ws` leaves out what is NULL, as an entry is when a column is.
+/// The SQL expression of a JSON list of touches. `concat_ws` skips NULLs: an entry is NULL if one of its columns is.
 fn list(tags: Vec<String>, entries: &[Vec<String>]) -> String {
     let touches: Vec<_> = tags.into_iter().chain(entries.iter().flatten().cloned()).collect();
     let touches = touches.join(",\n            ");
     format!("pg_catalog.concat('[', pg_catalog.concat_ws(',',\n            {touches}), ']')")
 }
 
-/// The entries that a row stands for: one expression for all that share their columns.
+/// The SQL expressions of a row's entries: one expression for all entries that share their columns.
 fn entries(table: &Table, row: &str) -> Vec<String> {
     groups(table).into_iter().map(|(columns, entries)| touches(columns, &entries, row)).collect()
 }
@@ -182,17 +184,18 @@ fn touches(columns: &[String], entries: &[&Entry], row: &str) -> String {
     format!("pg_catalog.replace(E'{entries}', E'\\x01', {parts})")
 }
 
-/// No entry's column changes, as in most updates: then the old row says it all.
+/// The condition that no entry's column changes, as in most updates: then OLD and NEW have the same entries.
 fn is_same(table: &Table) -> String {
     let mut columns: Vec<_> = table.entries.iter().flat_map(|entry| &entry.columns).collect();
     columns.sort();
     columns.dedup();
-    // The same image is the same text; the other way round it does not matter.
+    // Equal images have equal texts. If equal texts have different images, the trigger's next branch compares the
+    // texts.
     if columns.is_empty() { "TRUE".to_owned() } else { images(&columns, "*=") }
 }
 
-/// Compared as bytes: values that are equal to their type (citext, numeric, a collation) may have different texts. NULL
-/// when one of the two is.
+/// The condition that the old and the new text are equal; NULL if one of them is NULL. It compares bytes, because a
+/// type (citext, numeric) or a collation may treat values with different texts as equal.
 fn equals(column: &str) -> String {
     let (old, new) = (text("OLD", column), text("NEW", column));
     format!("{old} COLLATE pg_catalog.\"C\" OPERATOR(pg_catalog.=) {new} COLLATE pg_catalog.\"C\"")

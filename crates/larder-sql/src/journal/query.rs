@@ -1,4 +1,4 @@
-//! What a pass asks the database for, and what one statement answers.
+//! The arguments and the answer of the one statement with which a poll reads the journal.
 
 use std::time::Duration;
 
@@ -6,26 +6,26 @@ use larder::journal::{DatabaseId, Position};
 
 use crate::journal::position;
 
-/// What a pass asks for.
+/// The arguments of a poll.
 #[derive(Clone, Copy)]
 pub(super) struct JournalQuery<'a> {
     pub(super) position: Option<&'a Position>,
-    /// More rows than this are not brought.
+    /// If there are more rows than this, the poll returns none of them.
     pub(super) limit: usize,
     pub(super) trusts_silence: bool,
 }
 
 impl JournalQuery<'_> {
-    /// Whether the journal can go on from a position of this database that was taken under `attestation`.
+    /// Whether a consumer can continue from the position `then` while the journal attests `attestation`.
     pub(super) fn is_attested(&self, then: &position::Parts<'_>, attestation: &str) -> bool {
         self.trusts_silence || then.attestation == attestation
     }
 }
 
-/// What one statement said, all of one snapshot.
+/// The statement's answer, all of one snapshot.
 pub(super) struct JournalAnswer {
     pub(super) database: DatabaseId,
-    /// For how long the database has been called so, where it was called something else before.
+    /// For how long the database has had this identity; `None` if its identity never changes.
     pub(super) age: Option<Duration>,
     pub(super) position: Position,
     /// `None`: the changes since the position cannot be determined, so everything counts as touched.
@@ -36,8 +36,8 @@ pub(super) struct JournalAnswer {
 
 /// One row of the outbox.
 pub(super) struct OutboxRow {
-    /// Names the change that it belongs to.
+    /// The name of the change that the row belongs to.
     pub(super) change: String,
-    /// As bytes, for SQLite does not keep text from being no text.
+    /// Bytes and not a string, because SQLite also stores invalid UTF-8 as TEXT.
     pub(super) touched: Vec<u8>,
 }

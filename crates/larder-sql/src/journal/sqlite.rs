@@ -1,4 +1,5 @@
-//! The outbox on SQLite, read by rows: there is one writer at a time, so rows are committed in their order.
+//! Reads the outbox on SQLite. A position is a row: there is one writer at a time, so rows are committed in the order
+//! of their ids.
 
 use std::time::Duration;
 
@@ -15,16 +16,17 @@ use crate::journal::{
     micros,
 };
 
-/// What the journal's connection saw when it last looked.
+/// The last answer on the journal's connection. It is returned again while no other connection commits.
 pub(super) struct LastAnswer {
-    /// Of `PRAGMA data_version`, which another connection's commit changes.
+    /// The result of `PRAGMA data_version`, which every commit of another connection changes.
     version: i64,
     database: DatabaseId,
     position: Position,
     attested: Attestation,
 }
 
-/// One statement, so one snapshot. Rows are pruned from the lowest on, so nothing above a row that is there is gone.
+/// One statement, so one snapshot. Pruning deletes the lowest rows first, so if a position's row exists, all rows above
+/// it exist.
 const SINCE: &str = "
     SELECT (SELECT id FROM larder_identity) AS system, last.id AS id, last.stamp AS stamp,
            (SELECT schema_version FROM pragma_schema_version) AS schema_version,
@@ -33,7 +35,8 @@ const SINCE: &str = "
     FROM (SELECT id, stamp FROM larder_outbox ORDER BY id DESC LIMIT 1) AS last
     LEFT JOIN (SELECT id, stamp, touched FROM larder_outbox WHERE id > $1 ORDER BY id LIMIT $3) AS fresh";
 
-/// The rows after one, or a row without any; each with the version of the schema.
+/// The outbox rows with an id above `$1`, each with the version of the schema; if there are none, one row of NULLs with
+/// the version.
 pub(super) const OWN: &str = "
     SELECT schema_version, id AS fresh_id, stamp AS fresh_stamp, CAST(touched AS BLOB) AS touched
     FROM pragma_schema_version LEFT JOIN larder_outbox ON id > $1 ORDER BY id";
@@ -45,7 +48,7 @@ pub(super) async fn ask(
     query: JournalQuery<'_>,
 ) -> Result<(JournalAnswer, Attestation), Error> {
     let JournalQuery { position, limit, .. } = query;
-    // Before the query: what is committed in between counts as unseen.
+    // Read the version before the query: a commit between the two makes the next poll query again.
     let version = sqlx::query("PRAGMA data_version").fetch_one(&mut own.connection).await?.try_get(0)?;
     if let Some(seen) = &own.seen
         && seen.version == version
@@ -85,7 +88,7 @@ pub(super) async fn ask(
     let is_known = is_row_there
         && rows.len() <= limit
         && from.is_some_and(|(_, parts)| parts.database == place && query.is_attested(&parts, &attestation));
-    // Without any there is one row, which has none.
+    // If there are no outbox rows, the result is one row without one.
     let has_rows = first.try_get::<Option<Vec<u8>>, _>("touched")?.is_some();
     let fresh = if has_rows { &rows[..] } else { &[] };
     let outbox = || fresh.iter().map(outbox_row).collect::<Result<_, _>>();
@@ -103,14 +106,15 @@ pub(super) async fn ask(
     Ok((JournalAnswer { database, age: None, position, rows: outbox, shows_outbox: true }, attested))
 }
 
-/// A row is a change, of which one transaction may make several. Its stamp tells it from a row that had its number before
-/// the file was restored from an older copy.
+/// Each outbox row is a change, so one transaction may make several changes. The random stamp distinguishes a row from
+/// one that had the same id before the file was restored from an older copy.
 pub(super) fn outbox_row(row: &AnyRow) -> Result<OutboxRow, Error> {
     let it = OutboxPosition { id: row.try_get("fresh_id")?, stamp: row.try_get("fresh_stamp")? };
     Ok(OutboxRow { change: it.to_string(), touched: row.try_get("touched")? })
 }
 
-/// The floor is a row that was the last one when the mark was taken, and stays itself.
+/// Deletes rows below the floor that is at least `keep` old. The floor is the row that was last when its mark was
+/// taken; it is kept.
 pub(super) async fn prune(writers: &SqlPool, keep: Duration) -> Result<u64, Error> {
     let mark = format!(
         "INSERT INTO larder_outbox_marks (taken_at, floor)

@@ -1,16 +1,18 @@
-//! A table's triggers on SQLite: after each change, and before a REPLACE that deletes other rows without a word.
+//! A table's triggers on SQLite: after each change, and before a REPLACE, which deletes other rows without running
+//! their triggers.
 //!
-//! Nothing here can be NULL where the outbox forbids it: the conflict clause of a foreign `INSERT OR IGNORE` also rules
-//! inside its triggers, and would skip the row.
+//! Invariant `touched_is_never_null`: no trigger inserts NULL into the outbox. The conflict clause of an application's
+//! `INSERT OR IGNORE` also applies inside the triggers that it runs, so SQLite would skip such an outbox row without an
+//! error.
 
 use crate::journal::checksum::with_checksum;
 use crate::journal::table::{Entry, FUNCTION_PREFIX, Table, quoted};
 
 /// One trigger.
 pub(super) struct Trigger {
-    /// As the database has it, unquoted.
+    /// The name in the database, unquoted.
     pub(super) name: String,
-    /// The statement that creates it, as the database keeps it: what stands between BEGIN and END is sealed.
+    /// The CREATE statement as the database stores it. The text between BEGIN and END has a checksum.
     pub(super) sql: String,
 }
 
@@ -45,7 +47,7 @@ pub(super) fn triggers(table: &Table) -> Vec<Trigger> {
     if keys.is_empty() {
         return triggers;
     }
-    // The rows that a REPLACE will delete, which runs no trigger for them unless recursive_triggers is on.
+    // The rows that a REPLACE will delete. Unless recursive_triggers is on, SQLite runs no DELETE trigger for them.
     let clashes: Vec<_> = keys.iter().map(|key| clash(key)).collect();
     triggers.push(trigger(table, "insert_replaces", "BEFORE INSERT", "", &victims(table, &clashes)));
     let moves: Vec<_> = keys.iter().map(|key| moved(key)).collect();
@@ -62,7 +64,7 @@ fn trigger(table: &Table, what: &str, event: &str, when: &str, body: &str) -> Tr
     Trigger { sql: format!("CREATE TRIGGER {} {event} ON {on}{when}\nBEGIN{body}END", quoted(&name)), name }
 }
 
-/// Which row an entry is taken from.
+/// The row from which a trigger takes an entry's key.
 #[derive(Clone, Copy)]
 enum Row {
     Old,
@@ -85,8 +87,9 @@ fn tags(table: &Table) -> Vec<String> {
     table.tags.iter().map(|tag| format!("',{}'", tag.json())).collect()
 }
 
-/// Those of what reads some columns are empty unless one of these changes: its type too, for 1 equals 1.0. Not as texts,
-/// which have fewer digits than a number may have.
+/// A tag that reads some columns is an empty text unless one of these columns changes. A change of the type counts too,
+/// because 1 equals 1.0. Columns are not compared as texts, because the text of a number may have fewer digits than the
+/// number.
 fn updated_tags(table: &Table) -> Vec<String> {
     let tags = table.tags.iter().map(|tag| {
         let Some(columns) = table.columns_of(tag) else { return format!("',{}'", tag.json()) };
@@ -102,7 +105,7 @@ fn updated_tags(table: &Table) -> Vec<String> {
     tags.collect()
 }
 
-/// The expression of a list of touches: each begins with a comma, and the first comma is taken away.
+/// The SQL expression of a JSON list of touches. Each touch begins with a comma, and `substr` removes the first comma.
 fn list(tags: Vec<String>, table: &Table, rows: &[Row]) -> String {
     let entries = rows.iter().flat_map(|row| table.entries.iter().map(|entry| touch(entry, *row)));
     let touches: Vec<_> = tags.into_iter().chain(entries).collect();
@@ -115,7 +118,7 @@ fn touch(entry: &Entry, row: Row) -> String {
     let mut conditions: Vec<_> =
         columns.iter().map(|column| format!("{name}.{column} IS NOT NULL")).collect();
     if matches!(row, Row::NewWhereItDiffers) {
-        // As bytes: values that are equal to a collation (which a CAST passes on) may have different texts.
+        // Compare bytes: a collation, which CAST keeps, may treat different texts as equal.
         let differs = columns.iter().map(|column| {
             format!("CAST(OLD.{column} AS TEXT) COLLATE BINARY IS NOT CAST(NEW.{column} AS TEXT)")
         });
@@ -126,7 +129,7 @@ fn touch(entry: &Entry, row: Row) -> String {
     format!("CASE WHEN {} THEN ',' || {touch} ELSE '' END", conditions.join(" AND "))
 }
 
-/// Journals the rows in the way of NEW.
+/// Journals the rows that conflict with NEW, which a REPLACE deletes.
 fn victims(table: &Table, clashes: &[String]) -> String {
     format!(
         "    INSERT INTO larder_outbox (touched) SELECT {}\n        FROM {} AS victim\n        WHERE {};\n",
@@ -136,13 +139,14 @@ fn victims(table: &Table, clashes: &[String]) -> String {
     )
 }
 
-/// The victim's key is NEW's. The victim stands first, for its column's collation is the one that counts.
+/// The condition that the victim has NEW's key. The victim's column is the left operand, because SQLite uses the left
+/// operand's collation.
 fn clash(key: &[String]) -> String {
     let parts = key.iter().map(|column| format!("victim.{0} = NEW.{0}", quoted(column)));
     format!("({})", parts.collect::<Vec<_>>().join(" AND "))
 }
 
-/// The update gives the row another key; with the same one, nobody but the row itself is in the way.
+/// The condition that the update changes the row's key. If the key stays the same, no other row can conflict.
 fn moved(key: &[String]) -> String {
     let parts = key.iter().map(|column| format!("NEW.{0} IS NOT OLD.{0}", quoted(column)));
     parts.collect::<Vec<_>>().join(" OR ")

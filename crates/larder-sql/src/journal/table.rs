@@ -1,4 +1,4 @@
-//! What a row of a table stands for: the entries and the tags that a change of it touches.
+//! Declares which entries and tags a change of a table's row touches.
 
 use std::collections::BTreeSet;
 
@@ -6,24 +6,24 @@ use larder::journal::Touch;
 
 use crate::error::Error;
 
-/// PostgreSQL cuts longer identifiers off.
+/// PostgreSQL truncates longer identifiers.
 const NAME_BYTES: usize = 63;
-/// The trigger's function is called after the table, with a prefix.
+/// The name of the trigger function is the table's name after a prefix.
 const TABLE_BYTES: usize = NAME_BYTES - FUNCTION_PREFIX.len();
-/// The engine's own bound for the name of a class.
+/// The engine's limit for the name of a class.
 const CLASS_BYTES: usize = 128;
 
-/// What stands before a table's name in the name of its trigger function.
+/// The prefix of a trigger function's name, before the table's name.
 pub(super) const FUNCTION_PREFIX: &str = "larder_journal_";
 
 /// Declares what a row of one table touches.
 ///
-/// An UPDATE touches what the row stood for before and what it stands for afterwards. An entry is found by the text
-/// of its columns, so these should be of a type with one text form only: text, whole numbers, UUIDs. An entry one of
-/// whose columns is NULL is not touched: no key could name it.
+/// An UPDATE touches the entries of the row before the change and those of the row after it. An entry is found by the
+/// text of its columns, so these columns should have a type with only one text for each value: text, integers, UUIDs.
+/// If one of an entry's columns is NULL, the entry is not touched, because no key can name it.
 ///
-/// Every column that is named has to be there, or the migration fails; and it has to be stored: triggers of PostgreSQL do
-/// not see what a `VIRTUAL` generated column says.
+/// Every named column must exist, or the migration fails. It must also be stored: PostgreSQL's triggers do not see the
+/// values of `VIRTUAL` generated columns.
 ///
 /// # Examples
 ///
@@ -50,23 +50,23 @@ pub struct Table {
     pub(super) has_rowid: bool,
 }
 
-/// An entry that a row stands for.
+/// An entry that a change of the row touches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) class: String,
     pub(super) columns: Vec<String>,
 }
 
-/// A tag that a row is under.
+/// A tag that a change of the row touches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Tag {
     pub(super) name: String,
-    /// Only an UPDATE that changes one of these touches it; `None` for any UPDATE.
+    /// Only an UPDATE that changes one of these columns touches the tag; `None`: every UPDATE does.
     pub(super) reads: Option<Vec<String>>,
 }
 
 impl Table {
-    /// A table in the schema that the migration creates things in. Touches nothing yet.
+    /// A table in the schema in which the migration creates objects. It touches nothing yet.
     pub fn new(name: &str) -> Self {
         Table {
             name: name.to_owned(),
@@ -77,60 +77,61 @@ impl Table {
         }
     }
 
-    /// Its name.
+    /// The table's name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// A row touches the entry of `class` whose key has the values of these columns as its parts, in this order.
+    /// A change of a row touches the entry of `class` whose key's parts are the values of these columns, in this order.
     #[must_use]
     pub fn entry(mut self, class: &str, columns: &[&str]) -> Self {
         self.entries.push(Entry { class: class.to_owned(), columns: owned(columns) });
         self
     }
 
-    /// The entries that a row stands for: each one's class, and the columns that are its key.
+    /// The entries that a change of a row touches: each one's class, and the columns that are its key.
     pub fn entries(&self) -> impl Iterator<Item = (&str, &[String])> {
         self.entries.iter().map(|entry| (entry.class.as_str(), entry.columns.as_slice()))
     }
 
-    /// A row touches every entry under `tag`. A class's own name is a tag of all its entries.
+    /// A change of a row touches every entry with the tag `tag`. The name of a class is a tag of all its entries.
     #[must_use]
     pub fn tag(mut self, tag: &str) -> Self {
         self.tags.push(Tag { name: tag.to_owned(), reads: None });
         self
     }
 
-    /// As [`Table::tag`], for what reads these columns of the table and no others: an UPDATE touches it only if one of them
-    /// changes, or one of the first [unique](Table::unique) key, which says which row it is. INSERT, DELETE and TRUNCATE
-    /// always do. To be named is each column that the loaders show, filter by, sort by or join by: one that is forgotten
-    /// leaves stale answers.
+    /// As [`Table::tag`], for entries whose loaders read only these columns of the table. An UPDATE touches the tag
+    /// only if it changes one of these columns, or a column of the first [unique](Table::unique) key, which identifies
+    /// the row. INSERT, DELETE and TRUNCATE always touch it. Name each column that the loaders return, filter by, sort
+    /// by or join by: a missing one causes stale answers.
     ///
-    /// On SQLite also an `INSERT … ON CONFLICT` that meets a row touches it, whatever it changes: it cannot be told from
-    /// one that replaces the row.
+    /// On SQLite an `INSERT … ON CONFLICT` that finds a row always touches the tag, because the trigger cannot
+    /// distinguish it from an `INSERT` that replaces the row.
     #[must_use]
     pub fn tag_reading(mut self, tag: &str, columns: &[&str]) -> Self {
         self.tags.push(Tag { name: tag.to_owned(), reads: Some(owned(columns)) });
         self
     }
 
-    /// No two rows have the same values in these columns. To be told for each primary key, first, and each other unique
-    /// key, because SQLite's `INSERT OR REPLACE` deletes the rows that are in its way without running their triggers.
-    /// PostgreSQL needs none but the first, and that only for [`Table::tag_reading`]. Default: none.
+    /// No two rows have the same values in these columns. Declare the primary key first, then each other unique key,
+    /// because SQLite's `INSERT OR REPLACE` deletes conflicting rows without running their triggers. PostgreSQL needs
+    /// only the first, and only for [`Table::tag_reading`]. Default: none.
     #[must_use]
     pub fn unique(mut self, columns: &[&str]) -> Self {
         self.unique.push(owned(columns));
         self
     }
 
-    /// On SQLite the table is declared `WITHOUT ROWID`. Default: it has one, and `INSERT OR REPLACE` may be about it.
+    /// The table is `WITHOUT ROWID` on SQLite. Default: it has a rowid, by which an `INSERT OR REPLACE` may replace a
+    /// row.
     #[must_use]
     pub fn without_rowid(mut self) -> Self {
         self.has_rowid = false;
         self
     }
 
-    /// Whether SQL can be written for this.
+    /// Fails if no valid SQL can be written for this declaration.
     pub(super) fn check(&self) -> Result<(), Error> {
         check("table", &self.name, TABLE_BYTES)?;
         for Entry { class, columns } in &self.entries {
@@ -161,7 +162,7 @@ impl Table {
         Ok(())
     }
 
-    /// What touches everything that any row of the table can stand for.
+    /// The tags that together touch everything that a change of any row of the table can touch.
     pub(super) fn all_touches(&self) -> Vec<Touch> {
         let tags = self.tags.iter().map(|tag| &tag.name);
         let classes = self.entries.iter().map(|entry| &entry.class);
@@ -171,10 +172,10 @@ impl Table {
         touches
     }
 
-    /// Which of the declared classes and tags the text of a trigger does not name.
+    /// The declared classes and tags that the text of a trigger does not name.
     pub(super) fn missing_in(&self, trigger: &str) -> Vec<&str> {
         let is_there = |kind: &str, name: &str| {
-            // SQLite's triggers name classes as arguments of a function.
+            // SQLite's triggers name classes as arguments of a function, not as JSON.
             let name = serde_json::json!(name).to_string();
             trigger.contains(&format!("[\"{kind}\",{name}"))
                 || trigger.contains(&format!("'{kind}', '{}'", name.trim_matches('"')))
@@ -188,19 +189,19 @@ impl Table {
         classes.chain(tags).collect()
     }
 
-    /// Which columns' changes touch `tag`; `None` for any.
+    /// The columns whose changes touch `tag`; `None`: those of every column do.
     pub(super) fn columns_of<'a>(&'a self, tag: &'a Tag) -> Option<Vec<&'a String>> {
         let identity = self.unique.first().into_iter().flatten();
         Some(distinct(identity.chain(tag.reads.as_ref()?)))
     }
 
-    /// What follows SELECT in a query that fails unless every column that is named is there. It brings no rows.
+    /// The text after SELECT of a query that fails unless every declared column exists. It returns no rows.
     pub(super) fn all_columns(&self) -> String {
         let entries = self.entries.iter().flat_map(|entry| &entry.columns);
         let reads = self.tags.iter().filter_map(|tag| tag.reads.as_ref()).flatten();
         let unique = self.unique.iter().flatten();
         let table = quoted(&self.name);
-        // With the table: SQLite takes a quoted name that is nowhere for a string.
+        // Qualify with the table: SQLite treats an unknown quoted name without a table as a string.
         let columns = distinct(entries.chain(reads).chain(unique)).into_iter();
         let columns: String = columns.map(|column| format!(", {table}.{}", quoted(column))).collect();
         format!("1{columns} FROM {table} LIMIT 0")
@@ -232,7 +233,7 @@ fn check_columns(table: &str, columns: &[String]) -> Result<(), Error> {
 }
 
 fn check(what: &str, name: &str, most_bytes: usize) -> Result<(), Error> {
-    // The names also stand inside strings of JSON and of SQL, and between the dollars around a function's body.
+    // The names are also used inside strings of JSON and SQL, and inside the dollar quotes around a function's body.
     let is_bad = |c: char| c.is_control() || matches!(c, '"' | '\'' | '`' | '\\' | '$');
     if name.is_empty() || name.len() > most_bytes || name.contains(is_bad) {
         return Err(Error::declaration(format!(
@@ -243,8 +244,8 @@ fn check(what: &str, name: &str, most_bytes: usize) -> Result<(), Error> {
     Ok(())
 }
 
-/// A name as an identifier of SQL, to be spelled exactly as the table was created. Only for names that passed
-/// [`Table::check`].
+/// A name as a quoted SQL identifier. It must have exactly the letter case of the CREATE TABLE. Only for names that
+/// passed [`Table::check`].
 pub(super) fn quoted(name: &str) -> String {
     format!("\"{name}\"")
 }
@@ -284,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_table_is_its_tags_and_its_classes() {
+    fn all_touches_are_the_tags_and_classes_of_the_table() {
         let table = Table::new("t")
             .entry("b", &["x"])
             .entry("a", &["y"])

@@ -1,4 +1,5 @@
-//! The rows of the outbox as touches: of all transactions, or of this one alone.
+//! Converts rows of the outbox into touches: those of all transactions for a poll, or those of one transaction for its
+//! writer.
 
 use std::hash::{DefaultHasher, Hasher};
 
@@ -10,7 +11,7 @@ use crate::error::Error;
 use crate::journal::{OutboxRow, postgres, sqlite};
 use crate::write::WriteTransaction;
 
-/// What `rows` say, of which those of one change follow each other; `None` when one of them says nothing we understand.
+/// The changes that `rows` describe. The rows of one change must be adjacent. `None` if a row cannot be parsed.
 pub(super) fn parse(rows: &[OutboxRow]) -> Option<Vec<Change>> {
     let of_change = |rows: &[OutboxRow]| {
         let touches: serde_json::Result<Vec<Vec<Touch>>> =
@@ -20,34 +21,35 @@ pub(super) fn parse(rows: &[OutboxRow]) -> Option<Vec<Change>> {
     let changes: serde_json::Result<_> = rows.chunk_by(|a, b| a.change == b.change).map(of_change).collect();
     changes
         .inspect_err(|error| {
-            // Not the row itself, which holds values.
+            // Do not log the row itself, because it contains values.
             tracing::error!(%error, "a row of the outbox cannot be read, so everything counts as touched");
         })
         .ok()
 }
 
-/// The name of the change that these rows form: the transaction and a digest of the rows, in any order. If a deferred trigger adds
-/// rows at the commit, the name that the writer read earlier no longer matches, so the relay invalidates the change. Two versions
-/// of Rust may digest differently; then the relay invalidates it once more.
+/// The id of the change that these rows form: the transaction, and a digest of the rows that does not depend on their
+/// order. If a deferred trigger adds rows at the commit, the id that the writer read earlier no longer matches, so the
+/// relay invalidates the change. If instances of two Rust versions compute different digests, the relay invalidates the
+/// change once more, which is safe.
 fn name(rows: &[OutboxRow]) -> ChangeId {
     let digest = |row: &OutboxRow| {
         let mut hasher = DefaultHasher::new();
         hasher.write(&row.touched);
         hasher.finish()
     };
-    let whole = rows.iter().map(digest).fold(0, u64::wrapping_add);
+    let sum = rows.iter().map(digest).fold(0, u64::wrapping_add);
     let change = rows.first().map_or("", |row| &row.change);
-    ChangeId::new(format!("{change}/{whole:016x}"))
+    ChangeId::new(format!("{change}/{sum:016x}"))
 }
 
 impl WriteTransaction {
-    /// What this transaction has touched so far, each once and in their order: what its triggers journalled. To be asked right before
-    /// the commit, which then says as which changes; one statement. [`Touch::Everything`] when a row of it cannot be read, and
-    /// when rows were changed that the journal may not have: then [`SqlJournal`](crate::journal::SqlJournal) has a defect,
-    /// and the acknowledgement says `queued`.
+    /// The touches that the triggers have journalled for this transaction so far, sorted and without duplicates. Call
+    /// it right before the commit, which then returns the ids of the changes. It costs one statement. Returns
+    /// [`Touch::Everything`] if an outbox row cannot be parsed, or if the transaction changed rows that the journal may
+    /// not have: then [`SqlJournal`](crate::journal::SqlJournal) has a defect, and the acknowledgement says `queued`.
     ///
     /// # Errors
-    /// [`ErrorKind::NoJournal`](crate::error::ErrorKind::NoJournal) where there is no outbox; else what the database says.
+    /// [`ErrorKind::NoJournal`](crate::error::ErrorKind::NoJournal) if there is no outbox; else the database's error.
     pub async fn touched(&mut self) -> Result<Vec<Touch>, Error> {
         let rows = match self.dialect() {
             Dialect::Postgres => self.touched_postgres().await?,
@@ -58,7 +60,7 @@ impl WriteTransaction {
             completeness.note_silence();
             return Ok(vec![Touch::Everything]);
         };
-        // Under known defects the facts are as they were inspected, and still not all rows are there.
+        // While the journal has known defects, rows may be missing although the facts are those of the inspection.
         if !completeness.defects().is_empty() {
             return Ok(vec![Touch::Everything]);
         }
@@ -69,7 +71,7 @@ impl WriteTransaction {
         Ok(touches)
     }
 
-    /// `None` when rows were changed that the journal may not have.
+    /// `None` if the transaction changed rows that the journal may not have.
     async fn touched_postgres(&mut self) -> Result<Option<Vec<OutboxRow>>, Error> {
         let facts = self.database().completeness().facts().unwrap_or_else(|| "{}".to_owned());
         let query = sqlx::query(postgres::OWN).bind(facts);
@@ -85,7 +87,8 @@ impl WriteTransaction {
 
     /// As [`WriteTransaction::touched_postgres`].
     async fn touched_sqlite(&mut self) -> Result<Option<Vec<OutboxRow>>, Error> {
-        // Nobody else can commit meanwhile, so the last row that a reader sees is the last before ours.
+        // This transaction holds the write lock, so no other writer can commit now: the last row that a reader sees is
+        // the last one before this transaction's rows.
         let query = "SELECT COALESCE(MAX(id), 0) FROM larder_outbox";
         let before =
             sqlx::query(query).fetch_one(self.database().readers()).await.map_err(Error::of_outbox)?;
@@ -97,7 +100,7 @@ impl WriteTransaction {
         if facts.is_some_and(|facts| facts != version.to_string()) {
             return Ok(None);
         }
-        // Without any there is one row, which has none.
+        // If this transaction has no outbox rows, the result is one row without one.
         let has_rows = first.try_get::<Option<i64>, _>("fresh_id")?.is_some();
         let own = if has_rows { &rows[..] } else { &[] };
         own.iter().map(sqlite::outbox_row).collect::<Result<_, _>>().map(Some)

@@ -1,4 +1,4 @@
-//! Databases with the same table and the same ids, and an application over one of them.
+//! Databases with the same table and the same ids, and an application that uses one of them.
 
 use std::time::{Duration, Instant};
 
@@ -13,14 +13,14 @@ use larder_testbed::Redis;
 
 pub const ROOMS: i64 = 40;
 
-/// How long anything may take before a test says that it hangs.
+/// Time-out after which a test fails instead of hanging.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub fn tables() -> Vec<Table> {
     vec![Table::new("rooms").entry("room", &["id"]).unique(&["id"])]
 }
 
-/// The tables with their rows, which say whose they are.
+/// The SQL of the tables and their rows. Each row names its owner.
 pub fn schema(dialect: Dialect, owner: &str) -> String {
     let rows: Vec<String> = (0..ROOMS).map(|id| format!("({id}, '{owner}', 0)")).collect();
     format!(
@@ -40,7 +40,7 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// Every instance has the same configuration but for the database.
+    /// Opens an instance. All instances have the same configuration except for the database.
     pub async fn open(url: &str, redis: &Redis) -> Self {
         let database = Database::connect(url).await.unwrap();
         let journal = SqlJournal::open(&database, tables()).await.unwrap();
@@ -55,7 +55,7 @@ impl Instance {
         query.fetch_optional(self.database.read()).await
     }
 
-    /// A read of either strength; one that meets a connection which its server has ended tries again.
+    /// Reads with the given consistency. Retries an error, because the server may have ended the connection.
     async fn read_as(&self, id: i64, consistency: Consistency) -> (String, i64) {
         let start = Instant::now();
         loop {
@@ -93,7 +93,7 @@ impl Instance {
         eventually("it works", async || self.cache.health() == Health::Working).await;
     }
 
-    /// Reads and writes rooms in turn; says how many reads were answered with another's room.
+    /// Alternates reads and writes of rooms. Returns how many reads were answered with a room of another owner.
     pub async fn bustle(&self, owner: &str, reads: usize) -> usize {
         let mut foreign = 0;
         for nth in 0..reads {
@@ -106,7 +106,7 @@ impl Instance {
         foreign
     }
 
-    /// The room's number, read from the database itself.
+    /// The room's number, read directly from the database.
     pub async fn number(&self, id: i64) -> i64 {
         let query = sqlx::query_scalar("SELECT n FROM rooms WHERE id = $1").bind(id);
         query.fetch_one(self.database.read()).await.unwrap()

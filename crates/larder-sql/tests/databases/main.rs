@@ -1,4 +1,4 @@
-//! Several databases behind one Redis and one namespace: what one holds is never served for another's.
+//! Several databases with one Redis and one namespace: a row of one is never served for a row of another.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
 
@@ -15,7 +15,7 @@ use larder_testbed::{Database, Postgres, Redis, Sqlite};
 
 use crate::bed::{Instance, ROOMS, eventually, schema};
 
-/// Two instances over each of two databases with the same tables and ids, all busy at once.
+/// Runs two instances on each of two databases with the same tables and ids, all at once.
 async fn stay_apart(urls: [&str; 2]) {
     let redis = Redis::start().unwrap();
     let owners = ["first", "second"];
@@ -66,7 +66,7 @@ async fn a_copied_sqlite_file_is_another_database() {
     stay_apart([&first.url(), &second.url()]).await;
 }
 
-/// As when a staging server is made of a snapshot of the production server's volume.
+/// For example, a staging server that was created from a snapshot of the production server's volume.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_server_on_a_copy_of_another_is_another_database() {
     let first = Postgres::start().unwrap();
@@ -78,11 +78,12 @@ async fn a_server_on_a_copy_of_another_is_another_database() {
     let identity = "SELECT system_identifier, oid, timeline_id FROM pg_control_system(), pg_control_checkpoint(), pg_database
         WHERE datname = current_database()";
     let [a, b] = urls.each_ref().map(|url| larder_testbed::sql(url, identity).unwrap());
-    assert_eq!(a, b, "by all that is in its files it is the same");
+    assert_eq!(a, b, "the files have the same identity");
     stay_apart([&urls[0], &urls[1]]).await;
 }
 
-/// Under its old name, behind the backs of an instance that goes on and of one that is started anew.
+/// The database is dropped and created again under its old name, while one instance keeps running and another is
+/// restarted.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_recreated_database_is_served_with_nothing_of_the_dropped_one() {
     let (server, redis) = (Postgres::shared().unwrap(), Redis::start().unwrap());
@@ -98,7 +99,7 @@ async fn a_recreated_database_is_served_with_nothing_of_the_dropped_one() {
     let recreated = Instant::now();
     let after = Instance::open(&database.url(), &redis).await;
     assert_eq!(after.bustle("recreated", 500).await, 0);
-    eventually("the one that goes on sees the new rows", async || before.read(1).await.0 == "recreated")
+    eventually("the running instance sees the new rows", async || before.read(1).await.0 == "recreated")
         .await;
     assert!(recreated.elapsed() < Duration::from_secs(15), "{:?}", recreated.elapsed());
     before.works().await;
@@ -116,14 +117,14 @@ async fn a_recreated_file_is_served_with_nothing_of_the_deleted_one() {
         drop(instance.cache);
         instance.database.close().await;
         for suffix in ["", "-wal", "-shm"] {
-            // The last connection takes these two with it.
+            // When the last connection closes, SQLite deletes these two.
             let _ = fs::remove_file(format!("{}{suffix}", file.path().display()));
         }
     }
 }
 
-/// A restart gives the server's keys another name. Instances notice one after the other, and no acknowledged write is missed in
-/// between.
+/// A restart changes the database's identity in the keys. Instances notice it one after the other; no acknowledged
+/// write is missed meanwhile.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_restart_loses_no_acknowledged_write() {
     let (mut server, redis) =
@@ -144,7 +145,7 @@ async fn a_restart_loses_no_acknowledged_write() {
     while restarted.elapsed() < Duration::from_secs(4) {
         let delivery = match a.try_write(1).await {
             Ok(delivery) => delivery,
-            // Connections of before the restart.
+            // The connection was opened before the restart.
             Err(_) => continue,
         };
         let number = a.number(1).await;
@@ -156,10 +157,10 @@ async fn a_restart_loses_no_acknowledged_write() {
     assert!(sent > 0);
     a.works().await;
     b.works().await;
-    assert_eq!(prefixes(), 2, "what is left of the old one goes by itself");
+    assert_eq!(prefixes(), 2, "the keys of the old identity are left until they expire");
 }
 
-/// Another server has another name from its first pass on as a primary, however long it has run as a standby.
+/// A promoted server has a new identity from its first poll as a primary on, however long it ran as a standby.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_promoted_server_has_its_name_since_the_promotion() {
     let server = Postgres::start().unwrap();

@@ -1,4 +1,4 @@
-//! A database with a journal and two declared tables, and a foreign writer into it.
+//! A test database with a journal and two declared tables, and a writer that does not use larder.
 
 use larder::journal::{Change, Changes, Journal, Position, Touch, touches_of};
 use larder_sql::database::Database;
@@ -6,7 +6,8 @@ use larder_sql::dialect::Dialect;
 use larder_sql::journal::{SqlJournal, Table, migration};
 use larder_testbed::{Postgres, PostgresUrl, Sqlite};
 
-/// Guests are found by id, e-mail address and, if they have one, telephone; notes belong to guests.
+/// The declared tables. A guest's entries are found by id, e-mail address and telephone (which may be NULL); a note
+/// touches the entry of its guest.
 pub fn tables() -> Vec<Table> {
     let guests = Table::new("guests")
         .entry("guest", &["id"])
@@ -64,13 +65,13 @@ impl Bed {
         }
     }
 
-    /// The same database, its journal opened anew for other declarations.
+    /// The same database with its journal opened again for other declarations.
     pub async fn declaring(self, tables: Vec<Table>) -> Self {
         Self { journal: SqlJournal::open(&self.database, tables).await.unwrap(), ..self }
     }
 
-    /// What the last row of the outbox says. TRUNCATE gives its table another storage, so that a pass calls everything touched;
-    /// the writer is told what the row says.
+    /// The touches of the last row of the outbox. After TRUNCATE a poll is unknown, because TRUNCATE changes the
+    /// table's storage; the writer still gets the touches of the row.
     pub fn last_row(&self) -> Vec<Touch> {
         let row = self.sql("SELECT touched FROM larder_outbox ORDER BY xid DESC LIMIT 1");
         let mut touches: Vec<Touch> = serde_json::from_str(&row).unwrap();
@@ -78,16 +79,16 @@ impl Bed {
         touches
     }
 
-    /// As software that has never heard of larder: in psql or in the sqlite3 shell.
+    /// Runs SQL in psql or in the sqlite3 shell, as a program that does not use larder.
     pub fn sql(&self, statement: &str) -> String {
         self.try_sql(statement).unwrap()
     }
 
-    /// As [`Bed::sql`], or the database's words.
+    /// As [`Bed::sql`]; returns the database's error text if the statement fails.
     pub fn try_sql(&self, statement: &str) -> Result<String, String> {
         let output = match &self.server {
             Server::Postgres(server) => server.sql(statement),
-            // What begins with a comment looks like an option.
+            // The shell would read a statement that begins with `--` as an option.
             Server::Sqlite(server) if statement.starts_with('-') => server.sql(&format!("\n{statement}")),
             Server::Sqlite(server) => server.sql(statement),
         };
@@ -101,13 +102,13 @@ impl Bed {
         }
     }
 
-    /// Where a consumer is that has seen everything.
+    /// The position of a consumer that has seen every change.
     pub async fn now(&self) -> Position {
         self.journal.changes_since(None).await.unwrap().position
     }
 
-    /// The database as positions and changes name it: its system and its timeline. Without what tells copies apart, because they
-    /// outlast a restart of the server.
+    /// The system and the timeline of the database in positions and changes. They do not contain the parts that
+    /// distinguish a copy, because positions stay valid after a restart of the server.
     pub async fn place(&self) -> (String, u64) {
         let position = self.now().await;
         let mut parts = position.as_str().rsplitn(3, '/').skip(1);
@@ -117,7 +118,7 @@ impl Bed {
         (system, timeline)
     }
 
-    /// What was committed since `from`, which then moves on.
+    /// The touches that were committed since `from`. Sets `from` to the new position.
     pub async fn since(&self, from: &mut Position) -> Vec<Touch> {
         match self.try_since(from).await {
             Some(touches) => touches,
@@ -125,7 +126,7 @@ impl Bed {
         }
     }
 
-    /// As [`Bed::since`]; `None` for unknown.
+    /// As [`Bed::since`]; `None` if the changes are unknown.
     pub async fn try_since(&self, from: &mut Position) -> Option<Vec<Touch>> {
         let since = self.journal.changes_since(Some(from)).await.unwrap();
         *from = since.position;
@@ -135,7 +136,7 @@ impl Bed {
         }
     }
 
-    /// What `statement` touched.
+    /// Runs `statement` and returns what it touched.
     pub async fn touched_by(&self, statement: &str) -> Vec<Touch> {
         let mut from = self.now().await;
         self.sql(statement);
@@ -143,14 +144,14 @@ impl Bed {
     }
 }
 
-/// What these touched, in the journal's order.
+/// The touches of these changes, sorted.
 pub fn sorted(changes: Vec<Change>) -> Vec<Touch> {
     let mut touches = touches_of(changes);
     touches.sort();
     touches
 }
 
-/// What a guest stands for.
+/// What a change of a guest touches.
 pub fn guest(id: &str, email: &str, phone: Option<&str>) -> Vec<Touch> {
     let mut touches =
         vec![Touch::entry("guest", [id]), Touch::entry("guest_email", [email]), tag("guest_list")];
@@ -166,7 +167,7 @@ pub fn tag(name: &str) -> Touch {
     Touch::Tag(name.to_owned())
 }
 
-/// All of these in the journal's order, each once.
+/// All of these touches, sorted and without duplicates.
 pub fn all<const N: usize>(lists: [Vec<Touch>; N]) -> Vec<Touch> {
     let mut touches = lists.concat();
     touches.sort();
@@ -174,7 +175,7 @@ pub fn all<const N: usize>(lists: [Vec<Touch>; N]) -> Vec<Touch> {
     touches
 }
 
-/// Makes of each `async fn name(bed)` a test for SQLite and one for PostgreSQL.
+/// Expands each `async fn name(bed)` into a test for SQLite and one for PostgreSQL.
 #[macro_export]
 macro_rules! on_both {
     ($($name:ident),+ $(,)?) => {

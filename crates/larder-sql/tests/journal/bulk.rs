@@ -1,12 +1,13 @@
-//! Changes of very many rows in one transaction, on PostgreSQL.
+//! Changes of thousands of rows in one transaction, on PostgreSQL.
 
 use larder::journal::Touch;
 
 use crate::bed::{Bed, tag};
 
-/// Past some thousand rows one row says it all: what else would be read is dropped anyway.
+/// After 4,000 rows, one outbox row touches the complete table. A consumer that reads it invalidates every entry of the
+/// table anyway.
 #[tokio::test]
-async fn a_bulk_change_is_journalled_as_its_tables_whole() {
+async fn a_bulk_change_touches_the_complete_table() {
     let bed = Bed::postgres().await;
     bed.sql("INSERT INTO guests SELECT n::TEXT, n::TEXT, NULL, 0 FROM generate_series(1, 2000) AS n");
     let whole = ["guest", "guest_email", "guest_list", "guest_phone"].map(tag);
@@ -18,7 +19,8 @@ async fn a_bulk_change_is_journalled_as_its_tables_whole() {
     assert!(whole.iter().all(|tag| touched.contains(tag)), "{:?}", touched.len());
     assert_eq!(rows(), before + 2001);
 
-    // Statement by statement in one transaction, beside another table: the counters are trusted only from 2,000 on.
+    // Many statements in one transaction, which also changes another table: the trigger's own count begins after 2,000
+    // rows.
     let before = rows();
     let touched = bed
         .touched_by(
@@ -30,15 +32,15 @@ async fn a_bulk_change_is_journalled_as_its_tables_whole() {
     assert!(whole.iter().chain(&[tag("guest_notes")]).all(|tag| touched.contains(tag)));
     assert_eq!(rows(), before + 2 * 4001);
 
-    // Where the counters are off, every row.
+    // If the counters are off, every row is journalled.
     let before = rows();
     bed.sql("SET track_counts = off; UPDATE guests SET n = 3");
     assert_eq!(rows(), before + 5000);
 }
 
-/// What says it all goes with the savepoint that it was written under.
+/// A rollback to a savepoint removes the outbox row that covers the table, so the triggers journal rows again.
 #[tokio::test]
-async fn what_covers_a_bulk_change_is_not_believed_once_it_is_rolled_back() {
+async fn a_rolled_back_row_does_not_cover_a_bulk_change() {
     let bed = Bed::postgres().await;
     bed.sql("INSERT INTO guests SELECT n::TEXT, n::TEXT, NULL, 0 FROM generate_series(1, 6000) AS n");
     let touched = bed
@@ -49,7 +51,7 @@ async fn what_covers_a_bulk_change_is_not_believed_once_it_is_rolled_back() {
         .await;
     assert!(touched.contains(&Touch::entry("guest", ["7"])), "{}", touched.len());
     assert!(touched.contains(&tag("guest")));
-    // Nor is a setting that a session forges.
+    // A setting that a session forges does not cover the change either.
     let table = bed.sql("SELECT 'guests'::REGCLASS::OID");
     let forged = format!(
         "BEGIN; UPDATE guests SET n = 4 WHERE id::INT > 3001;
@@ -59,7 +61,7 @@ async fn what_covers_a_bulk_change_is_not_believed_once_it_is_rolled_back() {
     assert!(bed.touched_by(&forged).await.contains(&Touch::entry("guest", ["8"])));
 }
 
-/// A session's counters may still hold earlier transactions: they are no bulk change.
+/// A session's counters may still include earlier transactions, which must not count as a bulk change.
 #[tokio::test]
 async fn many_small_transactions_of_one_session_are_no_bulk_change() {
     let bed = Bed::postgres().await;

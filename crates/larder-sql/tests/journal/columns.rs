@@ -1,4 +1,4 @@
-//! A tag of what reads some columns: which ways of writing touch it.
+//! Tags that read some columns: which writes touch them.
 
 use larder::journal::Touch;
 use larder_sql::dialect::Dialect;
@@ -8,19 +8,19 @@ use crate::bed::{Bed, tag};
 use crate::on_both;
 
 on_both!(
-    each_way_of_writing_touches_what_reads_it,
+    each_kind_of_write_touches_the_tags_that_read_its_columns,
     values_that_only_seem_the_same_have_changed,
     a_transaction_counts_each_of_its_changes,
     a_column_that_is_not_there_fails_the_migration,
 );
 
-/// What a statement does to the board, which shows names and scores.
+/// What a statement does to the tag `board`, whose loaders read names and scores.
 #[derive(Debug, PartialEq, Eq)]
 enum Board {
     Touched,
-    /// It shows nothing of what changed.
+    /// The statement changed other columns only.
     Kept,
-    /// Nothing was written.
+    /// The statement wrote no row.
     Unwritten,
 }
 use Board::{Kept, Touched, Unwritten};
@@ -34,7 +34,7 @@ fn players() -> Table {
         .unique(&["email"])
 }
 
-/// Ann, Ben with an address, and somebody of whom nothing is known.
+/// Three players: Ann, Ben with an address, and a player whose other columns are NULL.
 async fn declare(bed: &Bed) {
     bed.sql(
         "CREATE TABLE players (id TEXT PRIMARY KEY, email TEXT UNIQUE, name TEXT, score BIGINT, bio TEXT);
@@ -53,14 +53,14 @@ async fn board(bed: &Bed, statement: &str) -> Board {
     }
 }
 
-/// Each begins with what the one before left.
+/// Runs the cases in their order on one database.
 async fn check(bed: &Bed, cases: &[(&str, Board)]) {
     for (statement, expected) in cases {
         assert_eq!(board(bed, statement).await, *expected, "{statement}");
     }
 }
 
-async fn each_way_of_writing_touches_what_reads_it(bed: Bed) {
+async fn each_kind_of_write_touches_the_tags_that_read_its_columns(bed: Bed) {
     declare(&bed).await;
     // On SQLite an INSERT that meets a row may be about to replace it.
     let met = |on_postgres| if bed.database.dialect() == Dialect::Sqlite { Touched } else { on_postgres };
@@ -75,9 +75,9 @@ async fn each_way_of_writing_touches_what_reads_it(bed: Bed) {
             ("UPDATE players SET score = 3 WHERE id = 'a'", Touched),
             ("UPDATE players SET score = 2 WHERE id = 'a'", Touched),
             ("UPDATE players SET name = 'ann' WHERE id = 'a'", Touched),
-            // One of many.
+            // One of many rows.
             ("UPDATE players SET bio = 'v', name = CASE id WHEN 'b' THEN 'Bob' ELSE name END", Touched),
-            // The same names and scores as before, of other rows.
+            // The same names and scores as before, but of other rows.
             ("UPDATE players SET name = CASE id WHEN 'a' THEN 'Bob' ELSE 'ann' END WHERE id <> 'c'", Touched),
             ("UPDATE players SET id = 'd' WHERE id = 'a'", Touched),
             ("UPDATE players SET name = '' WHERE id = 'c'", Touched),
@@ -113,7 +113,7 @@ async fn values_that_only_seem_the_same_have_changed(bed: Bed) {
     bed.sql(&triggers(bed.database.dialect(), &[things]).unwrap());
     let only_here: [(&str, Board); 3] = match bed.database.dialect() {
         Dialect::Postgres => [
-            // Both are printed as 0.1 by who asked for few digits.
+            // With few digits, both have the text 0.1.
             ("SET extra_float_digits = -15; UPDATE things SET real = 0.1000000001", Touched),
             ("UPDATE things SET number = 1.00", Touched),
             ("UPDATE things SET doc = '{\"a\": 1}'", Touched),
@@ -140,7 +140,7 @@ async fn a_transaction_counts_each_of_its_changes(bed: Bed) {
     check(
         &bed,
         &[
-            // What it undid itself may have been read half-way by its own statements only; still, when in doubt it tells.
+            // Only the transaction's own statements could read the intermediate value. The triggers journal it anyway.
             ("BEGIN; UPDATE players SET score = 9 WHERE id = 'a'; UPDATE players SET score = 1 WHERE id = 'a'; COMMIT", Touched),
             ("BEGIN; UPDATE players SET score = 9; ROLLBACK", Unwritten),
             (
@@ -161,7 +161,7 @@ async fn a_column_that_is_not_there_fails_the_migration(bed: Bed) {
         players().tag_reading("other", &["Name"]),
     ];
     for table in wrong {
-        // SQLite finds columns whatever their case, as it does in the triggers.
+        // SQLite ignores the letter case of columns, here and in the triggers.
         let is_found = bed.database.dialect() == Dialect::Sqlite && format!("{table:?}").contains("\"Name\"");
         let sql = triggers(bed.database.dialect(), &[table]).unwrap();
         match bed.try_sql(&sql) {
@@ -173,7 +173,7 @@ async fn a_column_that_is_not_there_fails_the_migration(bed: Bed) {
 }
 
 #[tokio::test]
-async fn what_only_postgres_does_touches_it_too() {
+async fn writes_that_only_postgres_has_touch_the_tag() {
     let bed = Bed::postgres().await;
     declare(&bed).await;
     check(
@@ -230,7 +230,7 @@ async fn replace_touches_it() {
         &bed,
         &[
             ("REPLACE INTO players SELECT * FROM players WHERE id = 'a'", Touched),
-            // Ben is in the way.
+            // Ben's row conflicts.
             ("UPDATE OR REPLACE players SET email = 'ben' WHERE id = 'a'", Touched),
             ("UPDATE OR REPLACE players SET email = 'ann' WHERE id = 'a'", Kept),
             ("UPDATE OR IGNORE players SET bio = 'i'", Kept),
@@ -240,7 +240,7 @@ async fn replace_touches_it() {
     assert_eq!(bed.sql("SELECT COUNT(*) FROM players"), "2");
 }
 
-/// The key alone, of a table that is nothing but shown.
+/// The tag reads only the key, and the table has no entries.
 #[tokio::test]
 async fn a_declaration_without_entries_works_on_both() {
     for bed in [Bed::sqlite().await, Bed::postgres().await] {

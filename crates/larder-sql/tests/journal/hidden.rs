@@ -1,4 +1,4 @@
-//! A journal that is incomplete for a role which owns nothing.
+//! A journal that is incomplete only for a role that does not own the tables.
 
 use larder::journal::{Changes, Journal, Touch};
 use larder_sql::database::Database;
@@ -6,9 +6,9 @@ use larder_sql::journal::SqlJournal;
 
 use crate::bed::{Bed, tables};
 
-/// What a hosted database's advisor asks for, seen by a service that does not own the tables.
+/// Advisors of hosted databases recommend row security. Here a service that does not own the tables meets it.
 #[tokio::test]
-async fn an_outbox_behind_row_security_is_noticed_by_pass_and_writer() {
+async fn an_outbox_behind_row_security_is_noticed_by_poll_and_writer() {
     let bed = Bed::postgres().await;
     let role = Role::of(&bed);
     let database = Database::connect(&role.url).await.unwrap();
@@ -30,9 +30,9 @@ async fn an_outbox_behind_row_security_is_noticed_by_pass_and_writer() {
     assert_eq!(journal.incomplete_episodes(), 1);
     assert!(
         journal.mend().await.unwrap()[0].remedy().unwrap().contains("DISABLE ROW LEVEL SECURITY"),
-        "no right to"
+        "the role has no right to mend"
     );
-    // To its owner it is whole, who saw the same attestation.
+    // The journal is complete for the owner, who has the same attestation.
     bed.now().await;
 
     bed.sql("ALTER TABLE larder_outbox DISABLE ROW LEVEL SECURITY");
@@ -45,7 +45,7 @@ async fn an_outbox_behind_row_security_is_noticed_by_pass_and_writer() {
     role.drop(&bed);
 }
 
-/// A role that may write and read, and owns nothing.
+/// A role that may read and write, and owns no table.
 struct Role {
     name: String,
     url: String,
@@ -66,7 +66,7 @@ impl Role {
     }
 }
 
-/// Who may not mend, says what there is to mend.
+/// A role that may not mend reports the defect.
 #[tokio::test]
 async fn a_lost_always_is_named_where_it_may_not_be_mended() {
     let bed = Bed::postgres().await;
@@ -79,16 +79,16 @@ async fn a_lost_always_is_named_where_it_may_not_be_mended() {
         let error = journal.changes_since(Some(&from)).await.unwrap_err().to_string();
         assert!(error.contains("larder_journal of guests does not fire ALWAYS"), "{error}");
     }
-    // The owner's instance mends it in passing.
+    // The owner's inspection mends the defect.
     assert_eq!(bed.journal.inspect().await.unwrap(), []);
     assert_eq!(journal.changes_since(Some(&from)).await.unwrap().changes, Changes::Unknown);
     database.close().await;
     role.drop(&bed);
 }
 
-/// The plan of a prepared statement outlives a change of its role, and with it the policies that were planned in.
+/// A prepared statement keeps its plan, including the policies in it, after its role's rights change.
 #[tokio::test]
-async fn a_statement_that_was_planned_under_row_security_is_not_believed() {
+async fn a_statement_planned_under_row_security_hides_no_change() {
     let bed = Bed::postgres().await;
     let role = Role::of(&bed);
     let database = Database::connect(&role.url).await.unwrap();
@@ -117,7 +117,7 @@ async fn a_statement_that_was_planned_under_row_security_is_not_believed() {
         let since = journal.changes_since(Some(&from)).await.unwrap();
         from = since.position;
         let Changes::Known(changes) = since.changes else { panic!("unknown") };
-        assert_eq!(changes.len(), 1, "the row is seen");
+        assert_eq!(changes.len(), 1, "the poll reports the row");
     }
     for id in ["4", "5"] {
         let touched = insert(id).await;

@@ -1,4 +1,5 @@
-//! What the journal records and how it is read, on PostgreSQL and SQLite, through writers that know nothing of it.
+//! Tests of the journal on PostgreSQL and SQLite: what it records of writers that do not use larder, and how it is
+//! read.
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
 
 mod bed;

@@ -1,4 +1,4 @@
-//! From where a consumer can go on, and from where nobody can tell.
+//! Positions from which a consumer can continue, and positions since which the changes are unknown.
 
 use larder::journal::{Changes, Journal, Position, Touch};
 

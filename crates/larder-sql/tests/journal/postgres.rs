@@ -1,4 +1,5 @@
-//! What only PostgreSQL does: commits out of order, TRUNCATE, replication roles, other schemas and roles.
+//! The journal under what only PostgreSQL has: commits out of order, TRUNCATE, replication roles, other schemas and
+//! roles.
 
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ async fn commits_out_of_order_are_not_lost() {
     assert_eq!(bed.since(&mut from).await, []);
 }
 
-/// Numbers are numbers, and not texts, of which "999" is the last for ever.
+/// Transaction numbers are compared as numbers. As texts, "999" would stay the greatest after 1000.
 #[tokio::test]
 async fn positions_go_on_past_a_power_of_ten() {
     let server = Postgres::start().unwrap();
@@ -50,16 +51,16 @@ async fn positions_go_on_past_a_power_of_ten() {
     }
     assert!(number() > power);
     assert_eq!(bed.since(&mut from).await, []);
-    // Of two floors the higher one counts: what is below it may have been pruned.
+    // Of two floors the higher one counts, because rows below it may have been pruned.
     bed.sql("INSERT INTO guests VALUES ('pruned', 'pruned')");
     let floors = format!("(0, '{}', TRUE), (1, pg_current_xact_id(), TRUE)", power - 1);
     bed.sql(&format!("INSERT INTO larder_outbox_marks VALUES {floors}"));
     assert_eq!(bed.try_since(&mut from).await, None);
 }
 
-/// What a deferred trigger does, it does at the commit: nobody who asked before has told it.
+/// A deferred trigger runs at the commit, so the writer's earlier `touched` does not contain its changes.
 #[tokio::test]
-async fn what_is_done_at_the_commit_is_not_named_as_told() {
+async fn changes_of_a_deferred_trigger_are_not_among_the_commits_ids() {
     let bed = Bed::postgres().await;
     bed.sql(
         "INSERT INTO guests VALUES ('1', 'a', NULL, 0), ('2', 'b', NULL, 0);
@@ -72,12 +73,12 @@ async fn what_is_done_at_the_commit_is_not_named_as_told() {
     let mut write = bed.database.begin().await.unwrap();
     sqlx::query("INSERT INTO notes VALUES ('n', '1')").execute(write.statement()).await.unwrap();
     assert_eq!(write.touched().await.unwrap(), notes("1"));
-    let told = write.commit().await.unwrap();
-    assert!(!told.is_empty());
+    let ids = write.commit().await.unwrap();
+    assert!(!ids.is_empty());
     let Changes::Known(changes) = bed.journal.changes_since(Some(&from)).await.unwrap().changes else {
         panic!("unknown")
     };
-    assert!(changes.iter().all(|change| !told.contains(&change.id)), "{changes:?}");
+    assert!(changes.iter().all(|change| !ids.contains(&change.id)), "{changes:?}");
     assert_eq!(sorted(changes), all([guest("2", "b", None), notes("1")]));
 }
 
@@ -95,13 +96,13 @@ async fn the_parts_of_a_transaction_in_two_outboxes_have_two_names() {
         sqlx::query(insert).execute(write.statement()).await.unwrap();
     }
     assert_eq!(write.touched().await.unwrap(), all([guest("1", "a", None)]));
-    let told = write.commit().await.unwrap();
-    for (journal, from, is_told) in [(&bed.journal, from, true), (&theirs, from_theirs, false)] {
+    let ids = write.commit().await.unwrap();
+    for (journal, from, is_own) in [(&bed.journal, from, true), (&theirs, from_theirs, false)] {
         let Changes::Known(changes) = journal.changes_since(Some(&from)).await.unwrap().changes else {
             panic!("unknown")
         };
         assert_eq!(changes.len(), 1);
-        assert_eq!(told.contains(&changes[0].id), is_told, "{changes:?}");
+        assert_eq!(ids.contains(&changes[0].id), is_own, "{changes:?}");
     }
 }
 
@@ -135,7 +136,7 @@ async fn another_search_path_and_a_role_without_rights_are_journalled() {
         "SET ROLE {role}; SET search_path TO pg_catalog; INSERT INTO public.guests VALUES ('1', 'a')"
     );
     assert_eq!(bed.touched_by(&foreign).await, all([guest("1", "a", None)]));
-    // A temporary table of the outbox's name takes nothing away.
+    // A temporary table with the outbox's name does not keep rows out of the outbox.
     let shadow = format!(
         "SET ROLE {role}; CREATE TEMP TABLE larder_outbox (xid XID8, touched TEXT);
          INSERT INTO public.guests VALUES ('2', 'b')"
@@ -144,7 +145,8 @@ async fn another_search_path_and_a_role_without_rights_are_journalled() {
     bed.sql(&format!("DROP OWNED BY {role}; DROP ROLE {role}"));
 }
 
-/// They would run with the rights of the outbox's owner.
+/// Invariant `names_are_qualified`: an unqualified name in a trigger would let a caller run code with the rights of the
+/// outbox's owner.
 #[tokio::test]
 async fn names_are_qualified() {
     let bed = Bed::postgres().await;
@@ -174,19 +176,19 @@ async fn names_are_qualified() {
     let touched = bed.touched_by(foreign).await;
     let of_notes = [notes("1"), vec![tag("shown")]].concat();
     assert_eq!(touched, all([guest("1", "a", None), guest("1", "b", None), of_notes]));
-    // The paths of bulk changes and of TRUNCATE, and the outbox's own guards.
+    // The branches for bulk changes and for TRUNCATE, and the guards of the outbox.
     bed.sql(
         "SET search_path TO evil, pg_catalog;
          INSERT INTO public.guests SELECT n::TEXT, n::TEXT FROM generate_series(1, 2002) AS n;
          TRUNCATE public.notes; DELETE FROM public.larder_outbox; UPDATE public.larder_outbox SET touched = touched",
     );
-    // It would have been run:
+    // Without qualified names the caller's code does run:
     let named = "SET search_path TO evil, pg_catalog; DO $$ BEGIN PERFORM 'a'::TEXT = 'b'::TEXT;
         EXCEPTION WHEN raise_exception THEN RETURN; END $$; SELECT 1";
     assert_eq!(bed.sql(named), "1");
 }
 
-/// A view's writer may have no right even to look into the schema of the table.
+/// A role that writes through a view may have no USAGE right on the table's schema.
 #[tokio::test]
 async fn writes_through_a_view_are_journalled() {
     let bed = Bed::postgres().await;
@@ -224,7 +226,7 @@ async fn texts_that_a_collation_calls_equal_are_two_keys() {
 }
 
 #[tokio::test]
-async fn what_many_write_at_once_is_reported_exactly() {
+async fn concurrent_commits_are_each_reported_once() {
     let bed = Bed::postgres().await;
     let mut from = bed.now().await;
     let writer = async |name: usize| {
@@ -332,5 +334,9 @@ async fn a_position_covers_no_transaction_that_a_crash_could_undo() {
     let position = bed.now().await;
     let snapshot = position.as_str().rsplit('/').next().unwrap();
     let xmax: u64 = snapshot.split(':').nth(1).unwrap().parse().unwrap();
-    assert_eq!(xmax, last + 1, "numbers of rolled back transactions may be handed out again: {snapshot}");
+    assert_eq!(
+        xmax,
+        last + 1,
+        "the server may assign the numbers of rolled-back transactions again: {snapshot}"
+    );
 }

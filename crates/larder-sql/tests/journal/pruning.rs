@@ -1,4 +1,4 @@
-//! Pruning: what may go, what must stay, and that nobody misses what went.
+//! Pruning of the outbox: which rows are deleted and which are kept, and that no consumer misses a deleted row.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use crate::on_both;
 on_both!(
     rows_stay_as_long_as_they_are_kept,
     pruned_positions_are_unknown_and_new_ones_are_not,
-    an_idle_consumer_is_not_told_that_all_is_unknown,
+    an_idle_consumers_position_stays_known_while_rows_are_pruned,
     marks_stay_few,
     pruning_at_once_loses_nothing,
 );
@@ -34,7 +34,7 @@ async fn eager(bed: &Bed) -> SqlJournal {
     SqlJournal::open(&bed.database, tables()).await.unwrap().keep(Duration::ZERO)
 }
 
-/// Prunes until one row is left. On PostgreSQL other tests' transactions may run, and what is younger stays.
+/// Prunes until one row is left. It retries: on PostgreSQL the transactions of other tests keep newer rows for a while.
 async fn prune_down(bed: &Bed) {
     let eager = eager(bed).await;
     for _ in 0..1000 {
@@ -57,7 +57,7 @@ async fn rows_stay_as_long_as_they_are_kept(bed: Bed) {
     tokio::time::sleep(Duration::from_millis(350)).await;
     kept.prune().await.unwrap();
     kept.prune().await.unwrap();
-    // The last row at the time of the first mark stays, and all that came after it.
+    // The row that was last at the first mark is kept, and all rows after it.
     assert!(count(&bed, "larder_outbox") >= 6);
     assert_eq!(bed.journal.prune().await.unwrap(), 0, "an hour is not over");
 }
@@ -75,18 +75,18 @@ async fn pruned_positions_are_unknown_and_new_ones_are_not(bed: Bed) {
     assert_eq!(bed.since(&mut new).await, [Touch::Tag("0".to_owned())]);
 }
 
-async fn an_idle_consumer_is_not_told_that_all_is_unknown(bed: Bed) {
+async fn an_idle_consumers_position_stays_known_while_rows_are_pruned(bed: Bed) {
     append(&bed, 2).await;
     let keep = Duration::from_millis(300);
     let journal = SqlJournal::open(&bed.database, tables()).await.unwrap().keep(keep);
     for _ in 0..6 {
         let taken = Instant::now();
         let from = journal.changes_since(None).await.unwrap().position;
-        // Uses up a transaction number on PostgreSQL, and touches nothing.
+        // It uses a transaction number on PostgreSQL and touches nothing.
         bed.sql("BEGIN; INSERT INTO guests (id, email) VALUES ('gone', 'gone'); ROLLBACK");
         journal.prune().await.unwrap();
         let changes = journal.changes_since(Some(&from)).await.unwrap().changes;
-        // A machine that stood still for so long has rightly pruned.
+        // If the machine was stopped for longer than `keep`, the row was pruned rightly.
         assert!(changes == Changes::Known(vec![]) || taken.elapsed() > keep, "{changes:?}");
         tokio::time::sleep(keep / 4).await;
     }
@@ -120,14 +120,14 @@ async fn pruning_at_once_loses_nothing(bed: Bed) {
     prune_down(&bed).await;
 }
 
-/// A transaction that is open, and what it has touched.
+/// An open transaction and what it has touched.
 struct Open {
     write: WriteTransaction,
     touched: Vec<Touch>,
 }
 
-/// Random interleavings of writes, commits, rollbacks, prunes and passes: what was committed since a consumer's last
-/// pass is in its next one, or that one is unknown.
+/// Random interleavings of writes, commits, rollbacks, prunes and polls. Each poll of a consumer returns every commit
+/// since its previous poll, or is unknown.
 async fn every_commit_is_reported(bed: &Bed, seed: u64, most_open: usize, steps: usize) {
     let mut random = SmallRng::seed_from_u64(seed);
     let journal = SqlJournal::open(&bed.database, tables()).await.unwrap().keep(Duration::ZERO).limit(50);
@@ -159,7 +159,7 @@ async fn every_commit_is_reported(bed: &Bed, seed: u64, most_open: usize, steps:
                     consumers.iter_mut().for_each(|(_, missed)| missed.extend(touched.iter().cloned()));
                 }
             }
-            // With SQLite's one writer at work, a prune would wait for it.
+            // On SQLite a prune would wait for an open write transaction.
             13 if most_open > 1 || open.is_empty() => drop(journal.prune().await.unwrap()),
             14..18 => {
                 let (position, missed) = &mut consumers[random.random_range(0..3)];
@@ -168,8 +168,11 @@ async fn every_commit_is_reported(bed: &Bed, seed: u64, most_open: usize, steps:
                     Changes::Unknown => unknown += 1,
                     Changes::Known(changes) => {
                         known += 1;
-                        let told: BTreeSet<_> = touches_of(changes).into_iter().collect();
-                        assert!(told.is_superset(missed), "seed {seed} step {step}: {missed:?} {told:?}");
+                        let reported: BTreeSet<_> = touches_of(changes).into_iter().collect();
+                        assert!(
+                            reported.is_superset(missed),
+                            "seed {seed} step {step}: {missed:?} {reported:?}"
+                        );
                     }
                 }
                 (*position, *missed) = (since.position, BTreeSet::new());
@@ -177,7 +180,7 @@ async fn every_commit_is_reported(bed: &Bed, seed: u64, most_open: usize, steps:
             _ => {}
         }
     }
-    // On PostgreSQL other tests' transactions keep the floor down, so nothing has to be unknown.
+    // On PostgreSQL the transactions of other tests keep the floor low, so it may be that no poll is unknown.
     assert!(known > 0 && (unknown > 0 || most_open > 1), "{known} known, {unknown} unknown");
 }
 
@@ -197,7 +200,8 @@ async fn every_commit_is_reported_on_sqlite() {
     }
 }
 
-/// PostgreSQL refuses to delete from a published table without a replica identity; an unlogged one is in no publication.
+/// PostgreSQL refuses to delete from a published table without a replica identity. An unlogged table is in no
+/// publication.
 #[tokio::test]
 async fn a_publication_of_all_tables_does_not_keep_rows_from_being_pruned() {
     let bed = Bed::postgres().await;

@@ -1,4 +1,5 @@
-//! What leaves no trace in a table's own row of the catalog, because it was done once before or is none of the table's.
+//! Schema changes that leave no trace in the table's own row of the catalog, because the same change was made once
+//! before, or because they change another row of the catalog.
 
 use larder::journal::{Changes, Journal};
 use larder_sql::journal::SqlJournal;
@@ -9,7 +10,7 @@ use crate::silence::Outcome::{Broken, Unknown};
 use crate::silence::{Deed, is_noticed};
 
 #[tokio::test]
-async fn what_is_done_a_second_time_is_noticed() {
+async fn a_schema_change_is_noticed_the_second_time_too() {
     const QUIET: &str = "CREATE RULE quiet AS ON INSERT TO larder_outbox DO INSTEAD NOTHING";
     let cases: [(&[&str], Deed); 5] = [
         (
@@ -52,7 +53,7 @@ async fn what_is_done_a_second_time_is_noticed() {
     }
 }
 
-/// What a crash must empty together.
+/// A crash must empty either all tables of the outbox or none of them.
 #[tokio::test]
 async fn a_logged_table_of_the_outbox_is_a_defect() {
     let deed = Deed {
@@ -62,7 +63,7 @@ async fn a_logged_table_of_the_outbox_is_a_defect() {
     is_noticed(&[], &deed).await;
 }
 
-/// New sessions may mean another table by a name than the journal's own does.
+/// In new sessions a name may mean another table than in the journal's session.
 #[tokio::test]
 async fn another_search_path_for_new_sessions_is_noticed() {
     let bed = Bed::postgres().await;
@@ -76,9 +77,9 @@ async fn another_search_path_for_new_sessions_is_noticed() {
     assert!(error.contains("guests has no trigger"), "{error}");
 }
 
-/// A crash empties the outbox, and what was prepared before it may yet be committed.
+/// A crash empties the outbox, but a transaction that was prepared before the crash can still be committed.
 #[tokio::test]
-async fn what_was_prepared_before_a_crash_is_noticed_at_its_commit() {
+async fn a_transaction_prepared_before_a_crash_is_noticed_at_its_commit() {
     let mut server = Postgres::start_with(&["max_prepared_transactions=5"]).unwrap();
     let bed = Bed::on(&server.url()).await;
     bed.sql("INSERT INTO guests VALUES ('1', 'a')");
@@ -96,22 +97,22 @@ async fn what_was_prepared_before_a_crash_is_noticed_at_its_commit() {
     assert_eq!(bed.since(&mut from).await, []);
 }
 
-/// The owner sees all rows; the roles that it looks after do not.
+/// The inspecting role owns the tables and sees all rows, but other roles do not.
 #[tokio::test]
-async fn an_examination_finds_what_is_a_defect_for_other_roles() {
+async fn an_inspection_for_every_role_finds_defects_of_other_roles() {
     let bed = Bed::postgres().await;
     let examining = SqlJournal::open_for_inspection(&bed.database, tables()).await.unwrap();
     assert_eq!(examining.defects(), []);
     for table in ["larder_outbox", "larder_outbox_marks", "larder_outbox_life"] {
         bed.sql(&format!("ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"));
-        assert_eq!(bed.journal.inspect().await.unwrap(), [], "for its owner it is complete");
+        assert_eq!(bed.journal.inspect().await.unwrap(), [], "the journal is complete for the owner");
         let [defect] = examining.inspect().await.unwrap().try_into().unwrap();
         assert!(defect.to_string().contains("row-level security is on"), "{defect}");
         assert_eq!(examining.mend().await.unwrap(), [], "{table}");
     }
     let mut from = bed.now().await;
     bed.sql("ALTER TABLE guests ENABLE TRIGGER larder_journal");
-    assert_eq!(examining.inspect().await.unwrap().len(), 1, "it mends nothing unasked");
+    assert_eq!(examining.inspect().await.unwrap().len(), 1, "it mends nothing by itself");
     assert_eq!(examining.mend().await.unwrap(), []);
     assert!(bed.try_since(&mut from).await.is_none());
     assert_eq!(bed.journal.changes_since(Some(&from)).await.unwrap().changes, Changes::Known(vec![]));

@@ -1,4 +1,4 @@
-//! Whatever makes the journal silent is noticed: by the pass, by the writer, and by name.
+//! Every deed that keeps changes out of the journal is noticed by the poll and by the writer, and the error names it.
 
 use larder::journal::{Changes, Journal, Position, Touch};
 use larder_sql::journal::{SqlJournal, upgrade};
@@ -6,7 +6,7 @@ use larder_sql::journal::{SqlJournal, upgrade};
 use crate::bed::{Bed, guest, tables, tag};
 use crate::on_both;
 
-/// What an operator does to a database of PostgreSQL, and whether the journal is complete afterwards, by itself.
+/// What an operator does to a PostgreSQL database, and the state of the journal afterwards without an operator's help.
 pub(crate) struct Deed {
     pub(crate) sql: &'static [&'static str],
     pub(crate) outcome: Outcome,
@@ -14,11 +14,11 @@ pub(crate) struct Deed {
 
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) enum Outcome {
-    /// Nothing can have been missed.
+    /// No change can have been missed.
     Nothing,
-    /// Everything counts as touched, once.
+    /// One poll is unknown, so everything counts as touched.
     Unknown,
-    /// The journal is broken until it is mended, and the reason holds these words.
+    /// The journal has a defect until an operator mends it, and the error contains this text.
     Broken(&'static str),
 }
 
@@ -26,11 +26,11 @@ use Outcome::{Broken, Nothing, Unknown};
 
 const CHANGE: &str = "UPDATE guests SET email = 'changed' WHERE id = '1'";
 
-/// Each of these is run in psql statement by statement, on a database with one guest.
+/// Each deed runs in psql, statement by statement, on a database with one guest.
 const DEEDS: &[Deed] = &[
     Deed { sql: &["ANALYZE", "VACUUM guests, larder_outbox", "REINDEX TABLE guests"], outcome: Nothing },
     Deed { sql: &["CREATE TABLE other (n BIGINT)", "DROP TABLE other"], outcome: Nothing },
-    // pg_restore --disable-triggers, and loaders of fixtures.
+    // As pg_restore --disable-triggers and loaders of fixtures do.
     Deed {
         sql: &["ALTER TABLE guests DISABLE TRIGGER ALL", CHANGE, "ALTER TABLE guests ENABLE TRIGGER ALL"],
         outcome: Unknown,
@@ -167,18 +167,18 @@ const DEEDS: &[Deed] = &[
         ],
         outcome: Broken("guards larder_outbox"),
     },
-    // Row security and policies of a declared table decide what its loaders see.
+    // The row security and the policies of a declared table change what its loaders see.
     Deed { sql: &["ALTER TABLE guests ENABLE ROW LEVEL SECURITY"], outcome: Unknown },
 ];
 
 #[tokio::test]
-async fn what_is_done_to_the_schema_of_postgres_is_noticed() {
+async fn a_change_of_the_schema_of_postgres_is_noticed() {
     for deed in DEEDS {
         is_noticed(&[], deed).await;
     }
 }
 
-/// What `deed` comes to, on a database where `before` was done and noticed.
+/// Asserts the outcome of `deed` on a database where `before` was done and noticed.
 pub(crate) async fn is_noticed(before: &[&str], deed: &Deed) {
     let bed = Bed::postgres().await;
     bed.sql("INSERT INTO guests VALUES ('1', 'a')");
@@ -186,7 +186,7 @@ pub(crate) async fn is_noticed(before: &[&str], deed: &Deed) {
     let from = bed.now().await;
     deed.sql.iter().for_each(|statement| drop(bed.sql(statement)));
     let answer = match bed.journal.changes_since(Some(&from)).await {
-        // An outbox that was found empty has got its first row.
+        // The first poll found the outbox empty and inserted a row, so poll again.
         Err(error) if error.to_string().contains("unavailable") => {
             bed.journal.changes_since(Some(&from)).await
         }
@@ -210,7 +210,7 @@ pub(crate) async fn is_noticed(before: &[&str], deed: &Deed) {
     }
 }
 
-/// Soon the journal tells of what is written, and of nothing else.
+/// Asserts that the journal reports a new change, and only that one.
 async fn settles(bed: &Bed) {
     let mut from = bed.now().await;
     assert_eq!(bed.since(&mut from).await, []);
@@ -218,7 +218,8 @@ async fn settles(bed: &Bed) {
     assert_eq!(bed.since(&mut from).await, guest("later", "later", None));
 }
 
-/// Invariant `silence_is_attested`: it stays unknown what happened meanwhile, however many other consumers have asked since.
+/// Invariant `silence_is_attested`: the changes since the position stay unknown, however many consumers have polled
+/// meanwhile.
 #[tokio::test]
 async fn a_position_from_before_a_silence_stays_unknown() {
     let bed = Bed::postgres().await;
@@ -263,7 +264,8 @@ async fn the_remedies_mend_what_they_name() {
     }
 }
 
-/// Partitions get the trigger with their parent's; what is attached or detached brings rows or takes them.
+/// A new partition gets its parent's trigger. Attaching and detaching a partition adds or removes rows without firing a
+/// trigger.
 #[tokio::test]
 async fn partitions_that_come_and_go_are_noticed() {
     let bed = Bed::postgres().await;
@@ -305,7 +307,7 @@ async fn partitions_that_come_and_go_are_noticed() {
     assert!(error.contains("larder_journal of visits_3 is disabled"), "{error}");
 }
 
-/// The label of an enum shows in every row that has it.
+/// Renaming the label of an enum changes the value of every row that has it.
 #[tokio::test]
 async fn a_renamed_label_of_an_enum_is_noticed() {
     let bed = Bed::postgres().await;
@@ -335,7 +337,7 @@ async fn rows_that_leave_the_outbox_early_count_as_everything(bed: Bed) {
     }
 }
 
-/// A release that runs beside the next one, which journals more, goes on; beside one that journals less it does not.
+/// A release can run beside one whose triggers journal more, and not beside one whose triggers journal less.
 async fn a_changed_declaration_of_another_release_is_no_defect(bed: Bed) {
     let dialect = bed.database.dialect();
     let mut more = tables();
@@ -357,7 +359,7 @@ async fn a_changed_declaration_of_another_release_is_no_defect(bed: Bed) {
     assert_eq!(bed.journal.mend().await.unwrap(), []);
 }
 
-/// Before the next pass looks: what the writer cannot know, it does not say.
+/// Before the next poll: if a writer cannot know what it touched, it reports everything.
 async fn a_write_under_unknown_triggers_touches_everything(bed: Bed) {
     let insert = async |id: &str| {
         let mut write = bed.database.begin().await.unwrap();

@@ -1,4 +1,4 @@
-//! What is done to the schema of SQLite, and whether the journal is complete afterwards.
+//! Schema changes on SQLite, and whether the journal is complete afterwards.
 
 use larder::journal::{Changes, Journal};
 
@@ -6,7 +6,7 @@ use crate::bed::Bed;
 use crate::silence::Outcome::{self, Broken, Nothing, Unknown};
 
 #[tokio::test]
-async fn what_is_done_to_the_schema_of_sqlite_is_noticed() {
+async fn a_change_of_the_schema_of_sqlite_is_noticed() {
     let deeds: &[(&str, Outcome)] = &[
         ("CREATE TEMP TABLE other (n BIGINT)", Nothing),
         ("CREATE TABLE other (n BIGINT); DROP TABLE other", Unknown),
@@ -16,13 +16,13 @@ async fn what_is_done_to_the_schema_of_sqlite_is_noticed() {
           CREATE TRIGGER larder_journal_guests_updated AFTER UPDATE ON guests BEGIN SELECT 1; END",
          Broken("larder_journal_guests_updated was changed by hand")),
         ("ALTER TABLE guests RENAME TO people", Broken("\"guests\" is gone")),
-        // What SQLite's own page on ALTER TABLE advises.
+        // The procedure that SQLite's page on ALTER TABLE recommends.
         ("PRAGMA foreign_keys = OFF; BEGIN; CREATE TABLE new_guests (id TEXT NOT NULL PRIMARY KEY, email TEXT, phone TEXT, n BIGINT);
           INSERT INTO new_guests SELECT id, 'b', phone, n FROM guests; DROP TABLE guests;
           ALTER TABLE new_guests RENAME TO guests; COMMIT", Broken("no trigger larder_journal_guests_inserted")),
         ("CREATE TRIGGER quiet BEFORE INSERT ON larder_outbox BEGIN SELECT RAISE(IGNORE); END; UPDATE guests SET email = 'b'",
          Broken("triggers that are not larder's: quiet")),
-        // It keeps the row's change, and no later trigger of it runs.
+        // RAISE(IGNORE) keeps the row's change and skips the later triggers of the row.
         (
             "CREATE TRIGGER aa_skip AFTER UPDATE ON guests BEGIN SELECT RAISE(IGNORE); END; UPDATE guests SET email = 'b'",
             Broken("the trigger aa_skip of guests ends with RAISE(IGNORE)"),

@@ -1,4 +1,4 @@
-//! What only SQLite does: REPLACE, cascades that depend on a setting, files that are restored.
+//! The journal under what only SQLite has: REPLACE, cascades that depend on a setting, restored files.
 
 use larder::journal::{Changes, ChangesSince, Journal, Touch};
 use larder_sql::database::Database;
@@ -15,7 +15,7 @@ const TWO_GUESTS: &str = "INSERT INTO guests VALUES ('1', 'a', '7', 0), ('2', 'b
 async fn insert_or_replace_journals_the_rows_in_its_way() {
     let bed = Bed::sqlite().await;
     bed.sql(TWO_GUESTS);
-    // The shell's recursive_triggers are off, so no trigger runs for the rows that vanish.
+    // recursive_triggers is off in the shell, so SQLite runs no DELETE trigger for the replaced rows.
     let touched = bed.touched_by("INSERT OR REPLACE INTO guests VALUES ('2', 'a', NULL, 0)").await;
     assert_eq!(bed.sql("SELECT COUNT(*) FROM guests"), "1");
     let gone = [guest("1", "a", Some("7")), guest("2", "b", None), guest("2", "a", None)];
@@ -122,13 +122,13 @@ async fn a_restored_file_is_unknown() {
     bed.sql("UPDATE guests SET n = 1; UPDATE guests SET n = 2");
     let unknown = bed.journal.changes_since(Some(&new)).await.unwrap().changes;
     assert_eq!(unknown, Changes::Unknown, "the row at the position is another");
-    // The copy has a schema of another version, so that from before it nothing is known either.
+    // The copy has another schema version, so an older position is unknown too.
     assert_eq!(bed.try_since(&mut old).await, None);
     assert_eq!(bed.since(&mut old).await, []);
 }
 
 #[tokio::test]
-async fn text_that_is_no_text_is_unknown_once() {
+async fn invalid_utf8_is_unknown_once() {
     let bed = Bed::sqlite().await;
     let mut from = bed.now().await;
     bed.sql("INSERT INTO guests (id, email) VALUES ('1', CAST(x'ff' AS TEXT))");
@@ -142,7 +142,7 @@ async fn nothing_is_asked_while_nothing_changes() {
     let bed = Bed::sqlite().await;
     let mut from = bed.now().await;
     assert_eq!(bed.since(&mut from).await, []);
-    // Our own writer's commits count as another connection's.
+    // A commit on larder's write connection counts as one of another connection.
     let mut write = bed.database.begin().await.unwrap();
     sqlx::query("INSERT INTO guests (id, email) VALUES ('1', 'a')").execute(write.statement()).await.unwrap();
     assert_eq!(bed.since(&mut from).await, []);

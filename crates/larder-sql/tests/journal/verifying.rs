@@ -1,4 +1,4 @@
-//! What `SqlJournal::verify` refuses at a program's start: all of it in one list.
+//! `SqlJournal::verify` refuses wrong declarations at a program's start, and lists all of them.
 
 use larder::cache::Cache;
 use larder::journal::Journal;
@@ -18,7 +18,7 @@ on_both!(
     a_missing_trigger_is_in_the_list,
 );
 
-/// A key of the application's own that says nothing of its parts.
+/// A key of the application that does not describe its parts.
 struct Opaque(u64);
 
 impl Key for Opaque {
@@ -27,7 +27,7 @@ impl Key for Opaque {
     }
 }
 
-/// One that names them.
+/// A key of the application that names the columns of its parts.
 struct Seat {
     tenant: u64,
     number: u64,
@@ -61,7 +61,7 @@ async fn cache() -> Cache {
     Cache::builder("verifying").build().await.unwrap()
 }
 
-/// What `verify` lists.
+/// The lines that `verify` lists.
 async fn wrong(journal: &SqlJournal, cache: &Cache) -> Vec<String> {
     let error = journal.verify(cache).await.unwrap_err();
     let ErrorKind::Declaration(text) = error.kind() else { panic!("{error:?}") };
@@ -222,7 +222,7 @@ async fn columns_of_postgres_that_find_a_row_by_several_texts_are_refused() {
 async fn columns_of_sqlite_that_find_a_row_by_several_texts_are_refused() {
     let create = "CREATE TABLE odd (id INTEGER PRIMARY KEY, \"CODE\" TEXT COLLATE NOCASE, padded TEXT COLLATE RTRIM, half REAL, price NUMERIC,
         seen DATETIME, raw BLOB, bare, name VARCHAR(9), small SMALLINT)";
-    // SQLite takes a column in any letter case, so the declaration may have another one.
+    // SQLite ignores the letter case of columns, so the declaration may have another one.
     let bad = ["code", "padded", "half", "price", "seen", "raw", "bare"];
     let table = Table::new("odd").unique(&["id"]);
     let table = bad
@@ -237,7 +237,8 @@ async fn columns_of_sqlite_that_find_a_row_by_several_texts_are_refused() {
     assert!(error.contains("NOCASE"), "{error}");
 }
 
-/// A look-up by another case finds the row and makes an entry that no change of it drops: refused before the first one.
+/// A look-up in another letter case would find the row and create an entry that no change of the row invalidates.
+/// `verify` refuses the declaration before the first look-up.
 #[tokio::test]
 async fn a_look_up_by_another_case_of_a_citext_column_never_begins() {
     let create =

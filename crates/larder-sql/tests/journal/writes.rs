@@ -1,4 +1,4 @@
-//! What each kind of write journals, on both databases.
+//! What the triggers journal for each kind of write, on both databases.
 
 use std::collections::HashSet;
 
@@ -16,13 +16,13 @@ on_both!(
     rollbacks_leave_nothing,
     any_text_comes_back_as_it_was,
     touched_is_what_since_reports,
-    what_is_done_after_asking_is_not_named_as_told,
+    a_commit_returns_no_ids_unless_touched_was_the_last_statement,
     no_two_changes_share_a_name,
     a_transaction_that_changes_nothing_touches_nothing,
-    what_is_appended_is_reported,
+    appended_touches_are_reported,
     the_journal_is_not_counted,
     quoted_names_and_keys_of_two_columns_work,
-    triggers_can_be_declared_anew,
+    a_new_declaration_replaces_triggers,
 );
 
 async fn inserts_updates_and_deletes_are_journalled(bed: Bed) {
@@ -91,21 +91,21 @@ async fn touched_is_what_since_reports(bed: Bed) {
         let Changes::Known(reported) = reported else { panic!("unknown") };
         let names =
             |changes: &[Change]| -> Vec<_> { changes.iter().map(|change| change.id.clone()).collect() };
-        assert_eq!(changes, names(&reported), "the commit named what is reported");
+        assert_eq!(changes, names(&reported), "the commit and the poll have the same ids");
         assert_eq!(touched, sorted(reported));
     }
 }
 
-async fn what_is_done_after_asking_is_not_named_as_told(bed: Bed) {
+async fn a_commit_returns_no_ids_unless_touched_was_the_last_statement(bed: Bed) {
     let insert = |id: u32| sqlx::query("INSERT INTO guests (id, email) VALUES ($1, $1)").bind(id.to_string());
     let mut write = bed.database.begin().await.unwrap();
     insert(1).execute(write.statement()).await.unwrap();
     assert!(!write.touched().await.unwrap().is_empty());
     insert(2).execute(write.statement()).await.unwrap();
-    assert_eq!(write.commit().await.unwrap(), [], "what was asked is not all");
+    assert_eq!(write.commit().await.unwrap(), [], "there was a statement after `touched`");
     let mut write = bed.database.begin().await.unwrap();
     insert(3).execute(write.statement()).await.unwrap();
-    assert_eq!(write.commit().await.unwrap(), [], "nobody has asked");
+    assert_eq!(write.commit().await.unwrap(), [], "`touched` was not called");
 }
 
 async fn no_two_changes_share_a_name(bed: Bed) {
@@ -118,7 +118,7 @@ async fn no_two_changes_share_a_name(bed: Bed) {
         let Changes::Known(changes) = changes else { panic!("unknown") };
         written += changes.len();
         if bed.database.dialect() == Dialect::Postgres {
-            // A number is of one system and one timeline.
+            // A transaction's number is unique within one system and one timeline.
             let (system, timeline) = bed.place().await;
             let here = format!("{system}/{timeline}/");
             assert!(changes.iter().all(|change| change.id.as_str().starts_with(&here)), "{changes:?}");
@@ -135,7 +135,7 @@ async fn a_transaction_that_changes_nothing_touches_nothing(bed: Bed) {
     write.commit().await.unwrap();
 }
 
-async fn what_is_appended_is_reported(bed: Bed) {
+async fn appended_touches_are_reported(bed: Bed) {
     let mut from = bed.now().await;
     let touches =
         vec![Touch::Everything, Touch::Matching("guest*".to_owned()), Touch::Tag("guest_list".to_owned())];
@@ -167,7 +167,7 @@ async fn quoted_names_and_keys_of_two_columns_work(bed: Bed) {
     assert_eq!(bed.touched_by(update).await, [entry("1"), entry("2")]);
 }
 
-async fn triggers_can_be_declared_anew(bed: Bed) {
+async fn a_new_declaration_replaces_triggers(bed: Bed) {
     use larder_sql::journal::{Table, triggers};
     let notes_by_id = Table::new("notes").entry("note", &["id"]).unique(&["id"]);
     bed.sql(&triggers(bed.database.dialect(), std::slice::from_ref(&notes_by_id)).unwrap());

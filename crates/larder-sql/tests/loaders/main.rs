@@ -1,4 +1,4 @@
-//! What loaders may read: a value that was read inside an open transaction, or on a standby that lags, is never kept.
+//! Loaders: a value that was read inside an open transaction, or on a standby that lags, is never stored.
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
 
 mod replicas;

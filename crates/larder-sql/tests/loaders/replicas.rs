@@ -1,4 +1,4 @@
-//! Loaders on a standby: real servers, one of which streams from the other.
+//! Loaders on a standby, with two real servers, one of which streams from the other.
 
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// A primary, a standby that has all of it, and their URLs.
+/// A primary, a standby that has caught up, and their URLs.
 struct Pair {
     primary: Postgres,
     standby: Postgres,
@@ -71,7 +71,8 @@ async fn is_on_standby(replica: &Replica) -> bool {
     query.fetch_one(reading.statement()).await.unwrap() == 1
 }
 
-/// As one does that conflicts with what the standby replays; this one asks for what a standby cannot give.
+/// A query can fail on a standby because it conflicts with the replay. This one fails because a standby assigns no
+/// transaction number.
 #[tokio::test]
 async fn a_query_that_fails_on_the_standby_is_answered_by_the_primary() {
     let pair = Pair::new();
@@ -93,7 +94,7 @@ async fn a_standby_alone_is_refused_by_name_and_so_is_one_that_took_the_primarys
     let said = format!("{error:?}");
     assert!(said.contains(&format!("127.0.0.1:{} is a standby in recovery", pair.standby.port())), "{said}");
 
-    // Promoted, it is used.
+    // After its promotion it is accepted.
     pair.standby.promote().unwrap();
     let database = Database::connect(&pair.standby_url).await.unwrap();
     database.ping().await.unwrap();
@@ -104,7 +105,7 @@ async fn a_load_on_a_lagging_replica_never_brings_back_what_was_overwritten() {
     let pair = Pair::new();
     let (_database, replica) = pair.handles().await;
     let (_redis, caches) = caches().await;
-    // The primary may take some seconds to flush what no commit waits for.
+    // The primary may flush after some seconds, because no commit waits for this.
     assert!(is_on_standby(&replica.clone().patience(PATIENCE)).await);
     for (rooms, written) in caches.into_iter().zip([300, 400]) {
         let before = price(&replica, &rooms).await;
@@ -164,7 +165,7 @@ async fn a_replica_that_is_away_or_was_promoted_is_not_read() {
     assert!(!is_on_standby(&away).await);
 }
 
-/// After a fail-over it still follows the lost primary, and its position is ahead of the successor's.
+/// After a fail-over the standby still follows the lost primary, and its position is ahead of the new primary's.
 #[tokio::test]
 async fn a_standby_of_a_lost_primary_is_not_read_for_its_successor() {
     let pair = Pair::new();

@@ -1,4 +1,4 @@
-//! One table, and two caches in front of it.
+//! One table and two caches of it.
 
 use larder::cache::Cache;
 use larder::class::Class;
@@ -8,7 +8,7 @@ pub const TABLE: &str =
     "CREATE TABLE rooms (id BIGINT PRIMARY KEY, price BIGINT NOT NULL); INSERT INTO rooms VALUES (7, 200)";
 pub const PRICE: &str = "SELECT price FROM rooms WHERE id = 7";
 
-/// A class of prices in a cache with Redis, and one in a cache on memory alone.
+/// A class of prices in a cache with Redis, and one in a cache with memory only.
 pub async fn caches() -> (Redis, [Class<i64, i64>; 2]) {
     let redis = Redis::start().unwrap();
     let shared = Cache::builder("loaders").redis(redis.url()).installation("loaders").build().await.unwrap();

@@ -13,7 +13,7 @@ use crate::rooms::{PRICE, TABLE, caches};
 
 const SPOILED: Source = Source::Load { placement: Placement::Nowhere(NotStoredReason::Spoiled) };
 
-/// A database with a room of price 200, and what keeps it.
+/// A database with one room, whose price is 200.
 enum Server {
     Postgres(larder_testbed::Database),
     Sqlite(Sqlite),
@@ -27,7 +27,7 @@ impl Server {
         servers
     }
 
-    /// As software that has never heard of larder.
+    /// Runs SQL as a program that does not use larder.
     fn sql(&self, statement: &str) {
         match self {
             Server::Postgres(server) => server.sql(statement).unwrap(),
@@ -50,7 +50,7 @@ async fn price(database: &Database, rooms: &Class<i64, i64>) -> Option<i64> {
 }
 
 #[tokio::test]
-async fn what_a_loader_reads_in_a_write_transaction_is_rolled_back_with_it() {
+async fn a_load_inside_a_write_transaction_is_not_stored() {
     for server in Server::both() {
         let (_redis, caches) = caches().await;
         let database = server.database().await;
@@ -83,13 +83,13 @@ async fn a_begin_by_hand_on_the_pool_does_not_reach_the_next_user_of_its_connect
         let hidden = ["/* hidden; well */ BEGIN", "SELECT 1; BEGIN", "BEGIN; SELECT price FROM rooms"];
         for (statement, price) in [begin].into_iter().chain(hidden).zip(201..) {
             sqlx::raw_sql(statement).execute(database.read()).await.unwrap();
-            // On the connection that came back last, if it came back as it was: it takes a snapshot.
+            // If the pool lends the connection with the open transaction again, this read takes a snapshot there.
             sqlx::query(PRICE).fetch_all(database.read()).await.unwrap();
             server.sql(&format!("UPDATE rooms SET price = {price}"));
             let seen: i64 = sqlx::query_scalar(PRICE).fetch_one(database.read()).await.unwrap();
             assert_eq!(seen, price, "{statement}");
         }
-        // Within one reading it is noticed.
+        // On one lent connection the open transaction is noticed.
         let load = || async {
             let mut read = database.read_connection().await?;
             sqlx::query("BEGIN").execute(read.statement()).await?;
@@ -100,7 +100,7 @@ async fn a_begin_by_hand_on_the_pool_does_not_reach_the_next_user_of_its_connect
     }
 }
 
-/// Whether a load on this connection is kept.
+/// Whether the value of a load on this connection is stored.
 macro_rules! is_kept {
     ($connection:expr, $rooms:expr) => {{
         let _ = $rooms.invalidate(&7).await;
@@ -158,7 +158,7 @@ async fn a_connection_of_sqlite_that_is_in_a_transaction_spoils_the_load() {
         for begin in ["BEGIN", "BEGIN IMMEDIATE", "SAVEPOINT one", "BEGIN; UPDATE rooms SET price = 100"] {
             connection.execute(sqlx::raw_sql(begin)).await.unwrap();
             assert!(!is_kept!(connection, rooms), "{begin}");
-            // The look has not ended it.
+            // The check has not ended the transaction.
             connection.execute("ROLLBACK").await.unwrap();
             assert!(is_kept!(connection, rooms), "after {begin}");
         }

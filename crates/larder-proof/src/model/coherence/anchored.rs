@@ -1,4 +1,4 @@
-//! The read of a memory-only class, as `engine::anchored` takes its steps.
+//! A read of a memory-only class, in the steps of `engine::anchored`.
 
 use bytes::Bytes;
 use larder::protocol::flight::FlightId;
@@ -12,13 +12,13 @@ use larder::protocol::token::Token;
 use crate::model::coherence::state::{Phase, Slot, State, Version, key, place, tag, tags_of};
 use crate::model::coherence::{Branch, Coherence};
 
-/// A read has one at a time.
+/// The permit of a reader; a read has one at a time.
 fn id_of(reader: usize) -> PermitId {
     PermitId(reader as u64)
 }
 
 impl State {
-    /// Before the tracked read is sent.
+    /// Draws the permit before the tracked read is sent.
     pub(super) fn watch(&mut self, model: &Coherence, nth: usize) {
         self.unwatch(nth);
         let shard = &mut self.instances[self.readers[nth].instance].shards[place(&key())];
@@ -29,7 +29,7 @@ impl State {
         self.instances[self.readers[nth].instance].shards[place(&key())].give_up(&key(), id_of(nth));
     }
 
-    /// The reply came.
+    /// Handles the reply of the tracked read.
     pub(super) fn take_anchor(
         &mut self,
         model: &Coherence,
@@ -43,7 +43,7 @@ impl State {
         if !is_anchored || model.tagged && token.is_none() {
             self.unwatch(nth);
             let replace = value.filter(|_| !is_anchored).map(fingerprint);
-            self.readers[nth].phase = Phase::Planting { id, replace };
+            self.readers[nth].phase = Phase::SettingAnchor { id, replace };
             return;
         }
         let at = self.readers[nth].instance;
@@ -56,7 +56,7 @@ impl State {
                 Slot::Token { token, is_tracked: true },
             );
         }
-        // No token is set back here, so that a tag's token is as good as its life.
+        // No token is ever set back to an old value here, so equal tokens mean that the tag was not invalidated.
         let life = match self.instances[at].memory.get(tag().as_bytes()) {
             Some(Slot::Token { token, is_tracked: true }) => Some(*token),
             _ => None,
@@ -74,10 +74,10 @@ impl State {
         };
     }
 
-    pub(super) fn plant(&mut self, model: &Coherence, nth: usize) {
-        let Phase::Planting { id, replace } = self.readers[nth].phase.clone() else { return };
+    pub(super) fn set_anchor(&mut self, model: &Coherence, nth: usize) {
+        let Phase::SettingAnchor { id, replace } = self.readers[nth].phase.clone() else { return };
         model.take(Branch::Anchored);
-        self.redis.plant(&key(), self.fresh_token(nth, 4).anchor_frame(), replace.as_ref());
+        self.redis.set_frame(&key(), self.fresh_token(nth, 4).anchor_frame(), replace.as_ref());
         if model.tagged {
             self.redis.set_if_missing(&tag().to_bytes(), self.fresh_token(nth, 5).tag_frame());
         }
@@ -87,7 +87,7 @@ impl State {
         self.readers[nth].phase = if is_lost { Phase::Direct { id } } else { Phase::Waiting(id) };
     }
 
-    /// The load is over.
+    /// Stores the loaded copy if no report has voided the permit.
     pub(super) fn keep_watched(
         &mut self,
         model: &Coherence,

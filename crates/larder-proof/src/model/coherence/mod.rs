@@ -1,7 +1,8 @@
-//! One key, two instances, one Redis that never fails: what readers, writers, the relay, losses and evictions do to it.
+//! One key, two instances and one Redis that never fails, under reads, writes, the relay, lost connections and
+//! evictions.
 //!
-//! The versions of the database's one row count from 0. A read's answer is judged by the version that had been
-//! acknowledged when the read began; a stored entry by the version that Redis has been told of.
+//! The database has one row, whose versions count from 0. An answer must have at least the version that was
+//! acknowledged when the read began. A stored entry must have at least the version that was last propagated to Redis.
 
 mod anchored;
 mod permit;
@@ -21,26 +22,26 @@ pub use state::{State, Version};
 /// One read that may happen, once, on one instance.
 #[derive(Clone, Copy, Debug)]
 pub struct Reader {
-    /// Where.
+    /// The instance that reads.
     pub instance: usize,
-    /// How strong.
+    /// The consistency of the read.
     pub consistency: Consistency,
 }
 
 /// The bounds of one exploration, and the rules it keeps.
 #[derive(Clone, Debug)]
 pub struct Coherence {
-    /// The protocol, perhaps without a rule.
+    /// The protocol's rules, of which one may be broken.
     pub rules: ProtocolRules,
     /// The reads; each begins after the one before it.
     pub readers: Vec<Reader>,
     /// The instances of the writes; each write happens once.
     pub writers: Vec<usize>,
-    /// The instances of the permits; each is drawn once, and put or given up.
+    /// The instances of the permits. Each permit is drawn once, and put or given up.
     pub permits: Vec<usize>,
     /// Whether the class is memory-only.
     pub anchored: bool,
-    /// Commits by nobody's instance, which the relay alone invalidates.
+    /// Commits by other software, which only the relay invalidates.
     pub foreign: u8,
     /// Evictions and expiries.
     pub evictions: u8,
@@ -50,30 +51,30 @@ pub struct Coherence {
     pub failures: u8,
     /// Loaders and writers that die.
     pub crashes: u8,
-    /// Whether the entry depends on a tag. Writes then invalidate the tag and not the key.
+    /// Whether the entry has a tag. Writes then invalidate the tag and not the key.
     pub tagged: bool,
-    /// What has been taken.
+    /// Counts the branches.
     pub coverage: Coverage,
 }
 
-/// The branches whose taking is counted.
+/// The branches that the model counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Branch {
     /// Memory answered.
     MemoryHit,
     /// Redis answered.
     RedisHit,
-    /// A value arrived before our lease did.
+    /// LEASE returned an entry that another load had filled.
     ServedByLease,
     /// A read shared a flight.
     Joined,
     /// A fresh read waited for a flight to end.
     WaitedAfter,
-    /// Another's lease stood.
+    /// The key held the lease of another load.
     WaitedForLease,
-    /// A reader lost patience and loaded without filling.
+    /// A reader stopped waiting for a lease and loaded without filling.
     LostPatience,
-    /// An entry whose tag moved was replaced.
+    /// LEASE replaced an entry whose tag had been invalidated.
     Replaced,
     /// A fill was accepted.
     Filled,
@@ -89,7 +90,7 @@ pub enum Branch {
     LoadedRefused,
     /// A tag was minted here.
     Minted,
-    /// Another minted it first.
+    /// Another reader minted the tag first.
     MintedByAnother,
     /// A tag's token was minted in memory.
     MintedLocally,
@@ -97,25 +98,25 @@ pub enum Branch {
     Sent,
     /// A write was acknowledged `queued`.
     Queued,
-    /// What was owed reached Redis.
+    /// An unsent invalidation reached Redis.
     Owed,
-    /// The relay told Redis.
+    /// The relay unlinked in Redis.
     Relayed,
-    /// The relay found nothing that its writers had not told.
+    /// The relay skipped a poll's changes, because their writers had propagated all of them.
     PassedOver,
     /// A connection was lost.
     Lost,
-    /// A copy's tag was gone from memory.
+    /// A copy was not served, because its tag was no longer in memory.
     TagGone,
     /// An anchor was set.
     Anchored,
-    /// What a load of a memory-only class brought was kept.
+    /// The loaded value of a memory-only class was stored.
     KeptUnderAnchor,
-    /// A report overtook such a load.
+    /// A push overtook the load of a memory-only class.
     LostAnchor,
-    /// A permit was drawn on the entry that stood there.
+    /// A permit was drawn on an existing entry.
     DrewOnEntry,
-    /// A permit was drawn where nothing of use stood.
+    /// A permit was drawn without a usable entry.
     DrewOnNothing,
     /// A permit was drawn in memory.
     DrewInMemory,
@@ -125,7 +126,7 @@ pub enum Branch {
     PutRefused,
     /// A computed value was put into memory.
     PutInMemory,
-    /// Such a put was refused.
+    /// A put into memory was refused.
     PutInMemoryRefused,
 }
 
@@ -171,52 +172,52 @@ impl Branch {
         ]
     };
 
-    /// Those of memory-only classes.
+    /// The branches of memory-only classes.
     pub const ANCHORED: [Branch; 3] = [Branch::Anchored, Branch::KeptUnderAnchor, Branch::LostAnchor];
 
-    /// Those of permits.
+    /// The branches of permits.
     pub const PERMITS: [Branch; 7] = {
         use Branch::*;
         [DrewOnEntry, DrewOnNothing, DrewInMemory, Put, PutRefused, PutInMemory, PutInMemoryRefused]
     };
 }
 
-/// One step of anybody.
+/// One step of any participant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// A read begins; memory may answer it at once.
     Arrive(usize),
-    /// A read without an answer looks for a flight to board; a leader sends its first tracked read.
+    /// A read without an answer decides whether to join a flight; a leader sends its first tracked read.
     Board(usize),
     /// A leader sends another tracked read.
     Ask(usize),
-    /// An instance's connection handles the next thing on its wire.
+    /// An instance's connection handles the next message.
     Deliver(usize),
-    /// A reader that has a reply goes on.
+    /// A reader handles the reply of its tracked read.
     Take(usize),
     /// LEASE.
     Lease(usize),
     /// The missing tag is minted.
     Mint(usize),
-    /// A memory-only class's anchor is set, and its missing tag minted.
-    Plant(usize),
+    /// A reader sets the anchor of a memory-only class, and mints the missing tag.
+    SetAnchor(usize),
     /// The loader reads the database.
     Load(usize),
-    /// What was loaded is filled or kept.
+    /// The loaded value is filled into Redis or stored in memory.
     Fill(usize),
-    /// A leader loses patience with another's lease.
+    /// A leader stops waiting for another load's lease.
     GiveUp(usize),
     /// A leader dies while it holds a lease.
     Crash(usize),
     /// A write commits.
     Commit(usize),
-    /// A writer drops from memory, the first time.
+    /// A writer drops the copies in memory, before UNLINK.
     DropCopies(usize),
-    /// A writer sends TELL.
+    /// Redis runs a writer's `UNLINK_AND_RECORD` script.
     Unlink(usize),
-    /// TELL fails.
+    /// `UNLINK_AND_RECORD` fails.
     Fail(usize),
-    /// A writer drops again and acknowledges.
+    /// A writer drops the copies again and acknowledges.
     Acknowledge(usize),
     /// A writer dies between COMMIT and UNLINK.
     Die(usize),
@@ -224,19 +225,19 @@ pub enum Action {
     Foreign,
     /// The relay takes its snapshot.
     Snapshot,
-    /// The relay tells Redis, or passes over what its writers have told.
+    /// The relay unlinks, or skips the changes that their writers have propagated.
     Relay,
     /// Redis evicts or expires the key, or the tag.
     Evict(bool),
     /// An instance's connection breaks.
     Lose(usize),
-    /// A heartbeat: what is owed is sent, then Redis may be used.
+    /// A heartbeat: the unsent invalidation is sent, then Redis may be used.
     Beat(usize),
-    /// A copy of an outage reaches its deadline.
+    /// A copy that was loaded without Redis reaches its deadline.
     Expire(usize),
     /// A permit is drawn.
     Draw(usize),
-    /// Its value is computed.
+    /// The value of a permit is computed.
     Compute(usize),
     /// The value is put.
     Put(usize),
@@ -263,7 +264,7 @@ impl Coherence {
         }
     }
 
-    /// Whether there is anything that only the relay would tell; where there is not, it is left out.
+    /// Whether the scenario has a change that only the relay propagates. If not, the relay is left out.
     fn has_relay(&self) -> bool {
         self.foreign > 0 || self.crashes > 0
     }
@@ -282,7 +283,7 @@ impl Model for Coherence {
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
-        state.reads(self, actions);
+        state.reads(actions);
         state.writes(self, actions);
         state.permits(self, actions);
     }
@@ -297,7 +298,7 @@ impl Model for Coherence {
             Action::Take(reader) => state.take(self, reader),
             Action::Lease(reader) => state.lease(self, reader),
             Action::Mint(reader) => state.mint(self, reader),
-            Action::Plant(reader) => state.plant(self, reader),
+            Action::SetAnchor(reader) => state.set_anchor(self, reader),
             Action::Load(reader) => state.load(self, reader),
             Action::Fill(reader) => state.fill(self, reader),
             Action::GiveUp(reader) => state.give_up(self, reader),

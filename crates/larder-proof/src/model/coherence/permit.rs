@@ -1,6 +1,5 @@
-//! Permits, as `engine::permit` takes its steps.
+//! Permits, in the steps of `engine::permit`.
 
-use bytes::Bytes;
 use larder::protocol::frame::{Frame, fingerprint};
 use larder::protocol::lease::{AfterRead, after_read};
 use larder::protocol::permit::PermitId;
@@ -9,51 +8,16 @@ use larder::protocol::tag::{TagToken, are_current};
 use larder::protocol::token::Token;
 
 use crate::model::coherence::state::{
-    Slot, State, Version, entry_of, expected, key, keys, place, tag, tags_of, token_of,
+    PermitPhase, PermitRight, Slot, State, entry_of, expected, key, keys, place, tag, tags_of, token_of,
 };
 use crate::model::coherence::{Action, Branch, Coherence};
 
-/// One permit: where, and how far it is.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Permit {
-    instance: usize,
-    phase: Phase,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Phase {
-    Before,
-    Drawn(Right),
-    Computed(Right, Version),
-    Done,
-}
-
-/// What the put has to find unchanged.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Right {
-    /// Redis was lost since it was drawn.
-    Void,
-    Redis {
-        standing: Bytes,
-        tags: Vec<TagToken>,
-    },
-    Memory {
-        tags: Vec<TagToken>,
-    },
-}
-
-impl Permit {
-    pub(super) fn new(instance: usize) -> Self {
-        Permit { instance, phase: Phase::Before }
-    }
-}
-
-/// Apart from those of reads.
+/// Permit ids that differ from those of reads.
 fn id_of(permit: usize) -> PermitId {
     PermitId(100 + permit as u64)
 }
 
-/// Apart from those of reads.
+/// Tokens that differ from those of reads.
 fn token(permit: usize, kind: u8) -> Token {
     let mut bytes = [0; 16];
     bytes[..3].copy_from_slice(&[100, u8::try_from(permit).unwrap_or(u8::MAX), kind]);
@@ -64,17 +28,17 @@ impl State {
     pub(super) fn permits(&self, model: &Coherence, actions: &mut Vec<Action>) {
         for (nth, permit) in self.permits.iter().enumerate() {
             match &permit.phase {
-                // Another's lease is waited for.
-                Phase::Before if self.instances[permit.instance].is_usable && self.is_leased() => {}
-                Phase::Before => actions.push(Action::Draw(nth)),
-                Phase::Drawn(_) => actions.push(Action::Compute(nth)),
-                Phase::Computed(..) => {
+                // A draw waits while another load holds the lease.
+                PermitPhase::Before if self.instances[permit.instance].is_usable && self.is_leased() => {}
+                PermitPhase::Before => actions.push(Action::Draw(nth)),
+                PermitPhase::Drawn(_) => actions.push(Action::Compute(nth)),
+                PermitPhase::Computed(..) => {
                     actions.push(Action::Put(nth));
                     if model.permits.len() > 1 {
                         actions.push(Action::GiveBack(nth));
                     }
                 }
-                Phase::Done => {}
+                PermitPhase::Done => {}
             }
         }
     }
@@ -83,8 +47,8 @@ impl State {
         matches!(self.redis.peek(&key()).map(Frame::parse), Some(Ok(Frame::Lease(_))))
     }
 
-    /// The tracked read, and the script where something has to be set, are one step: were the tags' tokens older than what
-    /// the script sets, they could only refuse the put.
+    /// The tracked read and the script, if it is needed, are one step: if the tags' tokens were older than what the
+    /// script sets, they could only refuse the put.
     pub(super) fn draw(&mut self, model: &Coherence, nth: usize) {
         let at = self.permits[nth].instance;
         let right = if self.instances[at].is_usable {
@@ -112,27 +76,27 @@ impl State {
             };
             let taken =
                 |tag: &larder::protocol::tag::TagKey| Some(TagToken { tag: tag.clone(), token: present? });
-            Right::Redis { standing, tags: tags_of(model.tagged).iter().filter_map(taken).collect() }
+            PermitRight::Redis { standing, tags: tags_of(model.tagged).iter().filter_map(taken).collect() }
         } else {
             model.take(Branch::DrewInMemory);
             self.instances[at].shards[place(&key())].draw(key(), id_of(nth), tags_of(model.tagged));
-            Right::Memory { tags: self.take_tokens(model, at, token(nth, 2)) }
+            PermitRight::Memory { tags: self.take_tokens(model, at, token(nth, 2)) }
         };
-        self.permits[nth].phase = Phase::Drawn(right);
+        self.permits[nth].phase = PermitPhase::Drawn(right);
     }
 
-    /// The computation reads the database at this one instant.
+    /// The computation reads the database at this instant.
     pub(super) fn compute(&mut self, nth: usize) {
-        if let Phase::Drawn(right) = &self.permits[nth].phase {
-            self.permits[nth].phase = Phase::Computed(right.clone(), self.database);
+        if let PermitPhase::Drawn(right) = &self.permits[nth].phase {
+            self.permits[nth].phase = PermitPhase::Computed(right.clone(), self.database);
         }
     }
 
     pub(super) fn put(&mut self, model: &Coherence, nth: usize) {
-        let Phase::Computed(right, version) = self.permits[nth].phase.clone() else { return };
+        let PermitPhase::Computed(right, version) = self.permits[nth].phase.clone() else { return };
         let at = self.permits[nth].instance;
         match right {
-            Right::Redis { standing, tags } if self.instances[at].is_usable => {
+            PermitRight::Redis { standing, tags } if self.instances[at].is_usable => {
                 let frame = entry_of(version, tags.clone(), token(nth, 3)).encode();
                 let is_put = if model.rules.keeps(ProtocolRule::PutsUnderPermit) {
                     self.redis.put(&key(), &standing, &tags, frame)
@@ -145,8 +109,8 @@ impl State {
                 instance.shards[place(&key())].detach(&key());
                 instance.memory.remove(&key());
             }
-            Right::Redis { .. } | Right::Void => model.take(Branch::PutRefused),
-            Right::Memory { tags } => {
+            PermitRight::Redis { .. } | PermitRight::Void => model.take(Branch::PutRefused),
+            PermitRight::Memory { tags } => {
                 let instance = &mut self.instances[at];
                 let may = are_current(&tags, |tag| instance.token(tag));
                 if may
@@ -169,16 +133,16 @@ impl State {
     pub(super) fn give_back(&mut self, nth: usize) {
         let at = self.permits[nth].instance;
         self.instances[at].shards[place(&key())].give_up(&key(), id_of(nth));
-        self.permits[nth].phase = Phase::Done;
+        self.permits[nth].phase = PermitPhase::Done;
     }
 
-    /// Another stretch: what was drawn in Redis counts no more.
+    /// A new epoch begins: permits that were drawn in Redis are void.
     pub(super) fn cut_permits(&mut self, instance: usize) {
         for permit in self.permits.iter_mut().filter(|permit| permit.instance == instance) {
-            if let Phase::Drawn(right @ Right::Redis { .. })
-            | Phase::Computed(right @ Right::Redis { .. }, _) = &mut permit.phase
+            if let PermitPhase::Drawn(right @ PermitRight::Redis { .. })
+            | PermitPhase::Computed(right @ PermitRight::Redis { .. }, _) = &mut permit.phase
             {
-                *right = Right::Void;
+                *right = PermitRight::Void;
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The read path's steps, as `engine::read`, `engine::redis_read` and `engine::load` take them.
+//! The steps of the read path: those of `engine::read`, `engine::redis_read` and `engine::load`.
 
 use std::time::Duration;
 
@@ -20,12 +20,12 @@ use crate::model::coherence::state::{
 use crate::model::coherence::{Action, Branch, Coherence};
 use crate::model::redis::Sent;
 
-/// Time stands still here: every flight is young.
+/// The model has no time, so every flight is young.
 const NOW: Tick = Tick::PAST;
 const BOUND: Duration = Duration::from_secs(2);
 
 impl State {
-    pub(super) fn reads(&self, model: &Coherence, actions: &mut Vec<Action>) {
+    pub(super) fn reads(&self, actions: &mut Vec<Action>) {
         if let Some(next) = self.readers.iter().position(|read| read.phase == Phase::Before) {
             actions.push(Action::Arrive(next));
         }
@@ -35,7 +35,7 @@ impl State {
                 Phase::Arrived => actions.push(Action::Board(nth)),
                 Phase::Replied(..) => actions.push(Action::Take(nth)),
                 Phase::Waiting(_) => actions.extend([Action::Ask(nth), Action::GiveUp(nth)]),
-                Phase::Planting { .. } => actions.push(Action::Plant(nth)),
+                Phase::SettingAnchor { .. } => actions.push(Action::SetAnchor(nth)),
                 Phase::Leasing { .. } => actions.push(Action::Lease(nth)),
                 Phase::Minting { .. } => actions.push(Action::Mint(nth)),
                 Phase::Held { .. }
@@ -52,10 +52,9 @@ impl State {
                 actions.push(Action::Crash(nth));
             }
         }
-        let _ = model;
     }
 
-    /// The read begins: from here on the clock of the promises counts.
+    /// The read begins. Its answer must contain what is acknowledged now.
     pub(super) fn arrive(&mut self, model: &Coherence, nth: usize) {
         let read = &mut self.readers[nth];
         let instance = &self.instances[read.instance];
@@ -83,15 +82,14 @@ impl State {
         let read = &mut self.readers[nth];
         let instance = &mut self.instances[read.instance];
         let shard = &mut instance.shards[place(&key())];
-        let flight_of = |leader: usize, readers: &[super::state::Read]| flight(&readers[leader].phase);
         match shard.decide_join(&key(), read.consistency, read.arrival, NOW, BOUND) {
             JoinDecision::Join(leader) => {
                 model.take(Branch::Joined);
-                self.readers[nth].phase = Phase::Joined(flight_of(leader, &self.readers));
+                self.readers[nth].phase = Phase::Joined(flight(&self.readers[leader].phase));
             }
             JoinDecision::Wait(leader) => {
                 model.take(Branch::WaitedAfter);
-                self.readers[nth].phase = Phase::After(flight_of(leader, &self.readers));
+                self.readers[nth].phase = Phase::After(flight(&self.readers[leader].phase));
             }
             JoinDecision::Lead(()) => {
                 let id = FlightId(instance.next_flight);
@@ -112,8 +110,7 @@ impl State {
         self.send(model, nth, id);
     }
 
-    /// Marks the shards, then sends the tracked read. The two are one step, with Redis's part: a push between
-    /// them could only refuse what is inserted here.
+    /// Records the sequences and sends the tracked read in one step: a push in between could only refuse the insertion.
     fn send(&mut self, model: &Coherence, nth: usize, id: FlightId) {
         let from = self.readers[nth].instance;
         let keys = keys(model.tagged);
@@ -126,7 +123,7 @@ impl State {
         self.readers[nth].phase = Phase::Asked(id, marks);
     }
 
-    /// The connection's reader handles what comes next on the wire.
+    /// The connection's reader handles the next message.
     pub(super) fn deliver(&mut self, instance: usize) {
         match self.redis.wires[instance].pop_front() {
             Some(Sent::Push(changed)) => self.instances[instance].apply_push(&changed),
@@ -227,7 +224,7 @@ impl State {
         let instance = self.readers[nth].instance;
         self.readers[nth].tokens += 1;
         if self.readers[nth].is_cut || !self.instances[instance].is_usable {
-            // The hold is dropped, which gives the lease up.
+            // The product drops its `LeaseHold` here, which releases the lease.
             self.redis.release(&key(), mine);
             self.readers[nth].phase = Phase::Direct { id };
             return;
@@ -249,7 +246,7 @@ impl State {
         }
     }
 
-    /// Only where a rule is broken: as `Engine::insert_unfenced`.
+    /// `Engine::insert_unfenced`, which runs only if a rule is broken.
     fn insert_unfenced(&mut self, model: &Coherence, instance: usize, entry: &Entry) {
         let mark = self.instances[instance].shards[place(&key())].seq();
         self.insert_tracked(model, instance, mark, key(), copy_of(entry));
@@ -323,14 +320,14 @@ impl State {
         }
     }
 
-    /// Another's load outlasts our patience: load, and fill nothing.
+    /// The reader stops waiting for another load's lease: it loads and fills nothing.
     pub(super) fn give_up(&mut self, model: &Coherence, nth: usize) {
         model.take(Branch::LostPatience);
         let id = flight(&self.readers[nth].phase);
         self.end_flight(nth, id, self.database);
     }
 
-    /// The loader dies with its lease; whoever followed tries for itself.
+    /// The loader dies while it holds its lease. Its followers decide again.
     pub(super) fn crash(&mut self, nth: usize) {
         self.left.crashes -= 1;
         let id = flight(&self.readers[nth].phase);
@@ -343,7 +340,7 @@ impl State {
         self.take_off(nth, id, Some(version));
     }
 
-    /// Off the table, then everybody who followed hears of it.
+    /// Removes the flight from the shard, then sends the outcome to its followers.
     fn take_off(&mut self, nth: usize, id: FlightId, outcome: Option<Version>) {
         self.unwatch(nth);
         let instance = self.readers[nth].instance;
@@ -362,12 +359,12 @@ impl State {
         }
     }
 
-    /// The answer is judged by what the read had to see when it began.
+    /// Compares the answer with what the read had to see when it began.
     fn answer(&mut self, nth: usize, version: Version) {
         let read = &mut self.readers[nth];
         self.missed.fresh |= version < read.must_fresh;
         self.missed.own |= version < read.must_own;
-        // Nothing of a finished read matters any more.
+        // Reset the fields of a finished read, so that equal states stay equal.
         *read = super::state::Read {
             phase: Phase::Done,
             arrival: FlightId(0),
@@ -380,7 +377,7 @@ impl State {
         };
     }
 
-    /// Unique as random ones are, and the same in whatever order the readers draw.
+    /// Unique, and independent of the order in which the readers draw, so that equal states stay equal.
     pub(super) fn fresh_token(&self, nth: usize, kind: u8) -> Token {
         let mut bytes = [0; 16];
         bytes[..3].copy_from_slice(&[u8::try_from(nth).unwrap_or(u8::MAX), self.readers[nth].tokens, kind]);
@@ -394,7 +391,7 @@ pub(super) fn flight(phase: &Phase) -> FlightId {
         Phase::Joined(id) | Phase::After(id) | Phase::Asked(id, _) | Phase::Replied(id, ..) => *id,
         Phase::Waiting(id) | Phase::Leasing { id, .. } | Phase::Minting { id, .. } => *id,
         Phase::Held { id, .. } | Phase::Loaded { id, .. } | Phase::Direct { id } => *id,
-        Phase::Planting { id, .. } | Phase::Watched { id, .. } | Phase::WatchedLoaded { id, .. } => *id,
+        Phase::SettingAnchor { id, .. } | Phase::Watched { id, .. } | Phase::WatchedLoaded { id, .. } => *id,
         Phase::DirectHeld { id, .. } | Phase::DirectLoaded { id, .. } => *id,
         Phase::Before | Phase::Arrived | Phase::Done => FlightId(0),
     }

@@ -1,4 +1,4 @@
-//! The scenarios that are explored: each small enough to be exhausted, together taking every branch.
+//! The scenarios. Each is small enough to be explored completely; together they take every branch.
 
 use larder::policy::Consistency::{self, Bounded, Fresh};
 use larder::protocol::rules::ProtocolRules;
@@ -81,7 +81,7 @@ pub fn read_path(rules: ProtocolRules) -> Vec<(&'static str, Coherence)> {
     ]
 }
 
-/// Token tags: the entry depends on a tag, and writes invalidate the tag alone.
+/// Tags: the entry has a tag, and writes invalidate only the tag.
 pub fn tags(rules: ProtocolRules) -> Vec<(&'static str, Coherence)> {
     let base = || Coherence { tagged: true, ..Coherence::new(rules) };
     vec![
@@ -131,7 +131,7 @@ pub fn tags(rules: ProtocolRules) -> Vec<(&'static str, Coherence)> {
     ]
 }
 
-/// Permits: values that are computed beside the loads.
+/// Permits: values that no loader returned are put.
 pub fn permits(rules: ProtocolRules) -> Vec<(&'static str, Coherence)> {
     [untagged_permits(rules), tagged_permits(rules)].concat()
 }

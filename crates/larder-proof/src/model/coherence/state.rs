@@ -13,7 +13,6 @@ use larder::protocol::tag::{TagKey, TagToken, are_current};
 use larder::protocol::token::Token;
 
 use crate::model::coherence::Coherence;
-use crate::model::coherence::permit::Permit;
 use crate::model::redis::{Redis, Sent};
 
 /// A version of the database's one row.
@@ -33,29 +32,29 @@ pub(super) fn tag() -> TagKey {
     TagKey::from(Bytes::from_static(b"t"))
 }
 
-/// Everything.
+/// The state.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct State {
     /// The last committed version.
     pub(super) database: Version,
-    /// What was committed when Redis was last told: nothing older may stand there.
+    /// The version that was last propagated to Redis: Redis must hold no valid older entry.
     pub(super) told: Version,
-    /// What every fresh read has to see.
+    /// The version that every fresh read must see.
     pub(super) acknowledged: Version,
     pub(super) redis: Redis,
     pub(super) instances: Vec<Instance>,
     pub(super) readers: Vec<Read>,
     pub(super) writers: Vec<Write>,
     pub(super) permits: Vec<Permit>,
-    /// The relay's snapshot, until it has told Redis.
+    /// The relay's snapshot, until the relay has propagated it.
     pub(super) relay: Option<Version>,
-    /// The snapshot of its pass before.
+    /// The snapshot of the relay's previous poll.
     pub(super) position: Version,
     pub(super) left: Left,
     pub(super) missed: Missed,
 }
 
-/// How much of each misfortune may still happen.
+/// How often each fault may still happen.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Left {
     pub(super) foreign: u8,
@@ -65,31 +64,31 @@ pub(super) struct Left {
     pub(super) crashes: u8,
 }
 
-/// Promises that were broken.
+/// Whether each promise was broken.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Missed {
     pub(super) fresh: bool,
     pub(super) own: bool,
 }
 
-/// What memory holds under a key.
+/// What memory has under a key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Slot {
     Copy { version: Version, tags: Vec<TagToken>, is_tracked: bool },
     Token { token: Token, is_tracked: bool },
 }
 
-/// One process: its memory, the shards of the key and of the tag, and what it thinks of Redis.
+/// One process: its memory, the shards of the key and of the tag, and whether it may use Redis.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Instance {
     pub(super) memory: BTreeMap<Bytes, Slot>,
-    /// The handle is the reader that leads.
+    /// The handle of a flight is the index of its leader.
     pub(super) shards: [Shard<usize>; 2],
     pub(super) next_flight: u64,
     pub(super) is_usable: bool,
-    /// An UNLINK that has not reached Redis.
+    /// Whether an invalidation of this instance has not reached Redis.
     pub(super) owes: bool,
-    /// What this instance's own reads have to see.
+    /// The version that this instance's own reads must see.
     pub(super) own: Version,
 }
 
@@ -100,36 +99,36 @@ pub(super) struct Read {
     pub(super) consistency: Consistency,
     pub(super) phase: Phase,
     pub(super) arrival: FlightId,
-    /// What the answer has to show, by either promise.
+    /// The versions that the answer must have by the two promises.
     pub(super) must_fresh: Version,
     pub(super) must_own: Version,
-    /// What the database held when the read began: what a loader on an old snapshot sees.
+    /// The database's version when the read began, which a loader on an old snapshot sees.
     pub(super) snapshot: Version,
-    /// The tier was lost since the flight began: its replies count no more.
+    /// Redis was lost since the flight began, so its replies do not count.
     pub(super) is_cut: bool,
-    /// Tells this read's tokens from each other.
+    /// Counts this read's tokens, so that they differ.
     pub(super) tokens: u8,
 }
 
-/// How far a read is.
+/// The progress of a read.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Phase {
     Before,
     Arrived,
     Joined(FlightId),
     After(FlightId),
-    /// On the wire, with the sequences marked before it was sent.
+    /// The tracked read is on the wire, with the sequences from before it was sent.
     Asked(FlightId, Vec<Seq>),
     Replied(FlightId, Vec<Seq>, Vec<Option<Bytes>>),
-    /// Another holds the lease.
+    /// Another load holds the lease.
     Waiting(FlightId),
-    /// LEASE comes next.
+    /// The next step is LEASE.
     Leasing {
         id: FlightId,
         replace: Option<Bytes>,
         token: Option<Token>,
     },
-    /// LEASE answered; the missing tag is minted next.
+    /// LEASE has answered; the next step mints the missing tag.
     Minting {
         id: FlightId,
         standing: Bytes,
@@ -146,12 +145,12 @@ pub(super) enum Phase {
         tags: Vec<TagToken>,
         version: Version,
     },
-    /// An anchor is set next, over what `replace` fingerprints.
-    Planting {
+    /// The next step sets an anchor, which may replace the frame with the fingerprint `replace`.
+    SettingAnchor {
         id: FlightId,
         replace: Option<Bytes>,
     },
-    /// Loads under an anchor, whose reports this instance hears.
+    /// Loads under an anchor, whose pushes this instance receives.
     Watched {
         id: FlightId,
         tags: Vec<TagToken>,
@@ -182,11 +181,11 @@ pub(super) enum Phase {
 pub(super) enum Write {
     Before,
     Committed(Version),
-    /// Gone from memory, UNLINK comes next.
+    /// The copies are dropped; the next step is UNLINK.
     Dropped(Version),
-    /// UNLINK is done in Redis, its reply on the wire.
+    /// Redis has run UNLINK; the reply is on the wire.
     Unlinked(Version),
-    /// The reply came (`true`) or will not.
+    /// The reply came (`true`) or will never come.
     Replied(Version, bool),
     Done,
 }
@@ -234,7 +233,7 @@ impl State {
         }
     }
 
-    /// Takes states for one that differ in numbers alone.
+    /// Renumbers sequences, so that states that differ only in these numbers are equal.
     pub(super) fn settle(&mut self) {
         for (nth, instance) in self.instances.iter_mut().enumerate() {
             for (place, shard) in instance.shards.iter_mut().enumerate() {
@@ -247,14 +246,15 @@ impl State {
         }
     }
 
-    /// Redis holds no valid entry older than what it has been told of.
+    /// Redis holds no valid entry that is older than the version last propagated to it.
     pub(super) fn redis_is_not_behind(&self) -> bool {
         let Some(Ok(Frame::Entry(entry))) = self.redis.peek(&key()).map(Frame::parse) else { return true };
         let present = |tag: &TagKey| token_of(self.redis.peek(tag.as_bytes()));
         !are_current(&entry.header.tags, present) || version_of(&entry) >= self.told
     }
 
-    /// No instance would serve a tracked copy older than what Redis has been told of, but for pushes on their way.
+    /// If an instance has no push on the wire, it serves no tracked copy that is older than the version last propagated
+    /// to Redis.
     pub(super) fn memory_is_not_behind(&self) -> bool {
         self.instances.iter().zip(&self.redis.wires).all(|(instance, wire)| {
             let is_told = instance.is_usable && !wire.iter().any(|sent| matches!(sent, Sent::Push(_)));
@@ -289,13 +289,14 @@ impl Instance {
         self.memory.remove(changed);
     }
 
-    /// `Local::clear`: per shard, first fence, then empty.
+    /// `Local::clear`: it first detaches all flights of a shard, then empties it, so that no flight inserts an old
+    /// value later.
     pub(super) fn clear(&mut self) {
         self.shards.iter_mut().for_each(|shard| drop(shard.detach_all()));
         self.memory.clear();
     }
 
-    /// `Engine::drop_from_memory`, then the keys whose leases have become worthless.
+    /// `Engine::drop_from_memory`. Returns the keys whose leases are overtaken.
     pub(super) fn drop_touched(&mut self, tagged: bool) -> Vec<Bytes> {
         let touched = if tagged { tag().to_bytes() } else { key() };
         self.shards[place(&touched)].detach(&touched);
@@ -308,7 +309,7 @@ impl Instance {
     }
 }
 
-/// Which shard a key belongs to: the tag's is another, which is the weaker case.
+/// The shard of a key. The tag has another shard, which is the harder case.
 pub(super) fn place(of: &[u8]) -> usize {
     usize::from(of == tag().as_bytes())
 }
@@ -324,12 +325,12 @@ pub(super) fn token_of(frame: Option<&Bytes>) -> Option<Token> {
     }
 }
 
-/// The model's entries hold one byte, the version.
+/// The version of an entry, which is its only payload byte.
 pub(super) fn version_of(entry: &Entry) -> Version {
     entry.payload.as_ref().map_or(Version::MAX, |payload| payload[0])
 }
 
-/// What a tracked read names.
+/// The keys that a tracked read names.
 pub(super) fn keys(tagged: bool) -> Vec<Bytes> {
     [key()].into_iter().chain(tags_of(tagged).iter().map(TagKey::to_bytes)).collect()
 }
@@ -344,4 +345,39 @@ pub(super) fn entry_of(version: Version, tags: Vec<TagToken>, fill: Token) -> En
     let entry = Entry { fill, header, payload, seal: Seal::default() };
     debug_assert_eq!(Frame::parse(&entry.encode()), Ok(Frame::Entry(entry.clone())));
     entry
+}
+
+/// One permit: its instance and its progress.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Permit {
+    pub(super) instance: usize,
+    pub(super) phase: PermitPhase,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum PermitPhase {
+    Before,
+    Drawn(PermitRight),
+    Computed(PermitRight, Version),
+    Done,
+}
+
+/// What must be unchanged at the put.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum PermitRight {
+    /// Redis was lost since the draw, so the put is refused.
+    Void,
+    Redis {
+        standing: Bytes,
+        tags: Vec<TagToken>,
+    },
+    Memory {
+        tags: Vec<TagToken>,
+    },
+}
+
+impl Permit {
+    pub(super) fn new(instance: usize) -> Self {
+        Permit { instance, phase: PermitPhase::Before }
+    }
 }

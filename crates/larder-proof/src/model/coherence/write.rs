@@ -1,4 +1,4 @@
-//! Writers, the relay and misfortunes: as `engine::invalidate`, `remote::usable` and the keeper take their steps.
+//! The steps of writers, the relay and faults: those of `engine::invalidate`, `remote::usable` and the keeper.
 
 use bytes::Bytes;
 use larder::journal::{Change, ChangeId, Touch};
@@ -36,7 +36,7 @@ impl State {
             actions.push(Action::Foreign);
         }
         match self.relay {
-            // A pass that brings nothing changes nothing.
+            // A poll without changes changes no state, so leave it out.
             None if self.database > self.position && model.has_relay() => actions.push(Action::Snapshot),
             None => {}
             Some(_) => actions.push(Action::Relay),
@@ -52,7 +52,7 @@ impl State {
             if !self.redis.wires[instance].is_empty() {
                 actions.push(Action::Deliver(instance));
             } else if !self.instances[instance].is_usable {
-                // Its reply comes after everything on the wire.
+                // A heartbeat's reply comes after every earlier message on the wire.
                 actions.push(Action::Beat(instance));
             }
             if self.left.losses > 0 && self.instances[instance].is_usable {
@@ -73,7 +73,7 @@ impl State {
     pub(super) fn drop_first(&mut self, model: &Coherence, nth: usize) {
         let Write::Committed(version) = self.writers[nth] else { return };
         let overtaken = self.instances[model.writers[nth]].drop_touched(model.tagged);
-        // What is sent with the UNLINK below; sent here, it would only come sooner.
+        // The product sends these keys with the UNLINK below. Sent here, they would only arrive sooner.
         debug_assert!(model.tagged || overtaken.is_empty());
         self.writers[nth] = Write::Dropped(version);
     }
@@ -81,7 +81,7 @@ impl State {
     pub(super) fn unlink(&mut self, model: &Coherence, nth: usize) {
         let Write::Dropped(version) = self.writers[nth] else { return };
         self.tell(model);
-        // In the same step. Nobody asks for one that the relay has come past.
+        // The script sets the name in the same step. No relay reads a name at or below its position, so leave it out.
         if model.has_relay() && version > self.position {
             self.redis.set(&name(version), Bytes::new());
         }
@@ -95,7 +95,7 @@ impl State {
         }
     }
 
-    /// UNLINK is not sent, or not heard of: from here on this instance passes Redis by until it has been sent.
+    /// UNLINK is not sent, or its reply is lost: this instance does not use Redis until the invalidation has been sent.
     pub(super) fn fail(&mut self, model: &Coherence, nth: usize) {
         let Write::Dropped(version) = self.writers[nth] else { return };
         self.left.failures = self.left.failures.saturating_sub(1);
@@ -133,8 +133,8 @@ impl State {
         self.relay = Some(self.database);
     }
 
-    /// Reads the names and unlinks in one step; what may come between the two is in `failover`. What is left out counts as
-    /// told all the same.
+    /// Reads the names and unlinks in one step; `failover` models what may come between the two. A change that is
+    /// skipped counts as propagated.
     pub(super) fn relay(&mut self, model: &Coherence) {
         let Some(snapshot) = self.relay.take() else { return };
         let touch = if model.tagged { Touch::Tag("t".to_owned()) } else { Touch::entry("k", ["1"]) };
@@ -154,7 +154,8 @@ impl State {
         self.position = snapshot;
     }
 
-    /// UNLINK of what every write touches. Whatever stands afterwards was loaded after its lease, so after now.
+    /// Unlinks what every write touches. Every entry that is filled later was loaded after its lease, so after this
+    /// step.
     fn tell(&mut self, model: &Coherence) {
         let touched = if model.tagged { tag().to_bytes() } else { key() };
         self.redis.unlink(&touched);
@@ -166,7 +167,7 @@ impl State {
         self.redis.unlink(&if is_tag { tag().to_bytes() } else { key() });
     }
 
-    /// The connection breaks and the next one is there at once, not usable before a heartbeat.
+    /// The connection breaks. A new one exists at once, and is usable after a heartbeat.
     pub(super) fn lose(&mut self, model: &Coherence, instance: usize) {
         model.take(Branch::Lost);
         self.left.losses -= 1;
@@ -206,7 +207,7 @@ impl State {
         self.instances[instance].owes = true;
     }
 
-    /// `Usable::revoke`: replies of flights that are under way count no more.
+    /// `Usable::revoke`: the replies of running flights no longer count.
     fn revoke(&mut self, instance: usize) {
         self.instances[instance].is_usable = false;
         for read in self.readers.iter_mut().filter(|read| read.instance == instance) {
@@ -216,7 +217,7 @@ impl State {
     }
 }
 
-/// Under which a writer leaves that it has told its version.
+/// The key that a writer sets when it has propagated its version.
 fn name(of: Version) -> Bytes {
     Bytes::from(format!("@told={of}"))
 }

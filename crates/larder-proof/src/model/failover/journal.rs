@@ -1,11 +1,12 @@
-//! The journal goes silent, is hidden and is whole again; what the processes see of it, and what their writers say.
+//! The journal becomes silent or hidden and complete again: what the processes see of it, and what their writers
+//! acknowledge.
 
 use crate::model::failover::state::{KEY, Position, Seen, Stage, State, TAG};
 use crate::model::failover::{Action, Branch, Failover};
 use crate::model::journal::{Touched, View};
 
 impl Failover {
-    /// Whether anything may keep rows from the outbox, or from who reads it.
+    /// Whether rows can be missing from the outbox, or be hidden from a process that reads it.
     pub(super) fn can_be_incomplete(&self) -> bool {
         self.silences > 0 || self.subject.is_some()
     }
@@ -40,12 +41,12 @@ impl State {
         self.catalog.hide(is_hiding);
     }
 
-    /// The catalog as the process `nth` finds it.
+    /// The catalog as the process `nth` sees it.
     pub(super) fn view(&self, model: &Failover, nth: usize) -> View {
         self.catalog.view(model.subject == Some(nth))
     }
 
-    /// A write's last question and its commit are one step: the locks that it holds keep the triggers as they are.
+    /// `touched` and the commit of a write are one step: its locks prevent a change of the triggers in between.
     pub(super) fn commit(&mut self, model: &Failover, transaction: u8) {
         self.order.push(transaction);
         if self.catalog.is_silent() {
@@ -65,7 +66,7 @@ impl State {
         self.touched[usize::from(transaction)] = touched;
     }
 
-    /// The rows that a pass of relay `nth` sees of what `position` has not seen; `None` when it cannot say.
+    /// The rows after `position` that a poll of relay `nth` sees; `None` if the changes are unknown.
     pub(super) fn known(&mut self, model: &Failover, nth: usize, position: Option<Position>) -> Option<Seen> {
         let view = self.view(model, nth);
         let sees_rows = self.processes[nth].sees_rows(view);
@@ -77,8 +78,8 @@ impl State {
         let missed = self.committed() & !position.seen;
         if !process.is_attested(position.attestation, view, model.rules, model.care.journal) {
             model.take(Branch::Unattested);
-            // An even attestation is of a journal that was whole.
-            if view.is_whole() && position.attestation.is_multiple_of(2) && missed & self.silent != 0 {
+            // An even attestation means that the triggers were on.
+            if view.is_complete() && position.attestation.is_multiple_of(2) && missed & self.silent != 0 {
                 model.take(Branch::WholeAtBothEnds);
                 if process.is_newcomer() {
                     model.take(Branch::UnattestedByNewcomer);
@@ -89,7 +90,7 @@ impl State {
         Some(if sees_rows { missed & !self.silent } else { 0 })
     }
 
-    /// `SqlJournal::ask` after its statement: inspects if it has to, and gives its answer or an error.
+    /// The part of `SqlJournal::ask` after its statement: inspects if necessary, then answers or fails.
     pub(super) fn inspect(&mut self, model: &Failover, nth: usize) {
         let now = self.view(model, nth);
         let relay = &mut self.relays[nth];
@@ -106,8 +107,9 @@ impl State {
         relay.pass = None;
     }
 
-    /// A sweep of the namespace, which leaves no name. While the journal is incomplete the writer leaves it to its keeper, and
-    /// uses no Redis before that has swept, which is left out here: the less is told the better.
+    /// A sweep of the namespace, which leaves no `@told` key. While the journal is incomplete, the product's writer
+    /// leaves the sweep to its keeper and does not use Redis before it. The model omits that sweep, because fewer
+    /// unlinks are the harder case.
     pub(super) fn tell_everything(&mut self, model: &Failover, transaction: u8, at: usize) {
         let writer = model.writer(transaction);
         if self.processes[writer].is_incomplete {

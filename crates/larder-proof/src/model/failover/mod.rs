@@ -1,14 +1,16 @@
-//! Two Redis nodes, two relays, writers and fillers: what a failover loses, and what the position brings back.
+//! Two Redis nodes, two relays, writers and fillers: a failover loses changes, and the position shows which to
+//! propagate again.
 //!
-//! Time is the number of commits so far, on every node alike: what clocks add is in [`timed`](crate::model::timed).
-//! An entry remembers which transactions its load saw. So a position and a watermark can be held against every entry
-//! of the node that carries them.
+//! Time is the number of commits so far, the same on every node; [`timed`](crate::model::timed) models clocks. An entry
+//! contains the set of transactions that its load saw, so the properties compare each node's position and watermark
+//! with its entry.
 //!
-//! A writer's TELL and a relay's pass never meet but in a node's contents: there the writer leaves its transaction's name,
-//! and the relay unlinks nothing for it. A relay's step is named after its command: [`Action::Unlink`].
+//! A writer's `UNLINK_AND_RECORD` and a relay's poll interact only through a node's contents: `UNLINK_AND_RECORD`
+//! unlinks and sets a key with the transaction's name, and the relay then skips that transaction. A relay's step has
+//! the name of its command, such as [`Action::Unlink`].
 //!
-//! The journal may go silent: then a commit is in the snapshots, and no row says so. Relay `n` runs in the process of
-//! instance `n`, or in one that starts later.
+//! The journal may go silent: then a commit is in the snapshots but has no row. Relay `n` runs in the process of
+//! instance `n`, or in a process that starts later.
 
 mod journal;
 mod relay;
@@ -27,17 +29,17 @@ pub use state::State;
 /// The bounds of one exploration, and the rules it keeps.
 #[derive(Clone, Debug)]
 pub struct Failover {
-    /// The protocol, perhaps without a rule.
+    /// The protocol's rules, of which one may be broken.
     pub rules: ProtocolRules,
-    /// What else is done right; see [`Care`].
+    /// The model's own rules; see [`Care`].
     pub care: Care,
-    /// Transactions; each touches the entry, or its tag. They commit in any order.
+    /// The number of transactions. Each touches the entry, or its tag. They commit in any order.
     pub transactions: u8,
-    /// Instances: each may write, fill and read.
+    /// The number of instances. Each may write, fill and read.
     pub instances: usize,
-    /// Loads, by instance; each happens once.
+    /// The instance of each load; each load happens once.
     pub fillers: Vec<usize>,
-    /// Passes, by relay.
+    /// The number of polls of each relay.
     pub passes: Vec<u8>,
     /// Promotions of a replica.
     pub promotions: u8,
@@ -45,50 +47,50 @@ pub struct Failover {
     pub demotions: u8,
     /// FLUSHALLs.
     pub flushes: u8,
-    /// Restarts from whatever was saved at any time before.
+    /// Restarts from contents that were saved at any earlier time.
     pub restores: u8,
     /// Prunings of the outbox.
     pub prunings: u8,
-    /// Names that expire.
+    /// Names of transactions that expire.
     pub expiries: u8,
-    /// Whether the entry depends on a tag, which the transactions touch in its stead.
+    /// Whether the entry has a tag. The transactions then touch the tag and not the entry.
     pub tagged: bool,
-    /// The last transaction is another program's: no instance tells of it.
+    /// The last transaction is another program's, so no writer propagates it.
     pub has_foreign: bool,
-    /// How often the triggers go off.
+    /// How often the triggers are switched off.
     pub silences: u8,
     /// The process from which row security may hide the outbox, once.
     pub subject: Option<usize>,
-    /// What has been taken.
+    /// Counts the branches.
     pub coverage: Coverage,
 }
 
-/// Rules that have no name among [`ProtocolRule`](larder::protocol::rules::ProtocolRule): the mutants of this model alone.
+/// Rules that are not in [`ProtocolRule`](larder::protocol::rules::ProtocolRule). This model's own mutants break them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Care {
-    /// MARK refuses a Redis whose history has another name than when the pass began.
+    /// MARK refuses if the replication history of Redis has changed since the poll began.
     pub mark_asks_history: bool,
     /// A position is a snapshot and not the highest id seen.
     pub position_is_snapshot: bool,
-    /// MARK comes after every UNLINK of its pass.
+    /// MARK comes after every UNLINK of its poll.
     pub mark_comes_last: bool,
-    /// The position is read from the Redis that is told, and not kept by the relay.
+    /// The position is read from the Redis to which the relay propagates, and not kept by the relay.
     pub position_is_in_redis: bool,
     /// A null push makes Redis unusable until a heartbeat.
     pub null_push_revokes: bool,
-    /// A fresh read asks in the same breath whether this is still a master.
+    /// Each fresh read also asks whether the node is still a master.
     pub fresh_asks_role: bool,
-    /// A writer unlinks and leaves its transaction's name in one step.
+    /// A writer unlinks and sets its transaction's name in one step.
     pub names_come_with_unlinking: bool,
-    /// A writer tells only what is committed.
+    /// A writer propagates only after its commit.
     pub names_come_after_commit: bool,
-    /// Names are kept in the Redis that was told, and not by the process.
+    /// Names are stored in the Redis to which the writer propagated, and not in the process.
     pub names_are_in_redis: bool,
-    /// A pass reads names from the Redis that it tells, and not from another node.
+    /// A poll reads names from the Redis to which it propagates, and not from another node.
     pub names_are_read_where_propagated: bool,
-    /// A pass goes by the names it has read itself, and not by those that an earlier pass has read.
+    /// A poll uses only the names that it has read itself, and not those that an earlier poll has read.
     pub names_are_read_by_pass: bool,
-    /// What the attestation rests on.
+    /// The rules of the attestation.
     pub journal: attestation::Care,
 }
 
@@ -111,78 +113,79 @@ impl Default for Care {
     }
 }
 
-/// The branches whose taking is counted.
+/// The branches that the model counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Branch {
-    /// A pass found rows to tell.
+    /// A poll found rows to propagate.
     Replayed,
-    /// A pass after a promotion found rows to tell.
+    /// A poll after a promotion found rows to propagate.
     ReplayedAfterPromotion,
-    /// Nobody could say what had been committed: the namespace was dropped.
+    /// The changes since the position were unknown, so the namespace was dropped.
     Dropped,
-    /// MARK set all three.
+    /// MARK set certificate, watermark and position.
     Marked,
     /// MARK found a later watermark.
     Kept,
-    /// MARK refused another history.
+    /// MARK refused, because the history had changed.
     Refused,
-    /// A pass met a replica or a dead connection half way.
+    /// A poll ended early, because the node became a replica or the connection broke.
     Abandoned,
-    /// A heartbeat let Redis be used.
+    /// A heartbeat granted the use of Redis.
     Granted,
-    /// A heartbeat did not.
+    /// A heartbeat refused the use of Redis.
     NotGranted,
     /// A fill was accepted.
     Filled,
-    /// A fill was accepted by another node than gave the lease.
+    /// A fill was accepted by another node than the one that granted the lease.
     FilledElsewhere,
     /// A fill was refused.
     FillRefused,
     /// A write was acknowledged `sent`.
     Sent,
-    /// A writer told a node that it may not use, or no longer.
+    /// A writer propagated to a node that it may not use.
     PropagatedUnacknowledged,
-    /// A writer told one of two masters.
+    /// A writer propagated to one of two masters.
     PropagatedInSplit,
-    /// A name expired before a pass came to read it.
+    /// A name expired.
     Expired,
-    /// A pass left out what its writer had told.
+    /// A poll skipped a change that its writer had propagated.
     SkippedPropagated,
-    /// A pass left out what had been told in a history from before a promotion, which the node carries on.
+    /// A poll skipped a change that was propagated before a promotion, in the history that the node continues.
     SkippedAfterPromotion,
-    /// A pass left out what had been told before a snapshot that came back.
+    /// A poll skipped a change that was propagated before the snapshot that was restored.
     SkippedAfterRestore,
-    /// A pass left out one row and told another.
+    /// A poll skipped one row and propagated another.
     SkippedOneOfTwo,
     /// A demoted node copied another's contents.
     Resynced,
-    /// A node came back with old contents.
+    /// A node restarted with old contents.
     Restored,
-    /// Somebody reads from a node that is no longer a master.
+    /// An instance reads from a node that is no longer a master.
     ReadsReplica,
     /// A commit left no row.
     Silent,
-    /// A write noticed that it had left none, or could not see its own.
+    /// A write noticed that it had left no row or could not see it.
     Noticed,
-    /// A process that knew of a defect wrote.
+    /// A process that knew of a defect committed a write.
     WroteBroken,
-    /// A write was not told, and queued, for the journal was incomplete.
+    /// A write was queued and not propagated, because the journal was incomplete.
     Queued,
-    /// A write that told everything was acknowledged `sent`: a pass had found the journal whole.
+    /// A write that touched everything was acknowledged `sent`, because a poll had found the journal complete.
     SentEverything,
-    /// The position's attestation is another one: the namespace was dropped.
+    /// The attestation differed from the position's, so the namespace was dropped.
     Unattested,
-    /// So it was with a commit that the journal has not, between two moments at which it was whole.
+    /// `Unattested`, with a commit that the journal does not have, between two moments at which the journal was
+    /// complete.
     WholeAtBothEnds,
-    /// So it was in a process that started later, with the position of one before.
+    /// `WholeAtBothEnds`, in a process that started later and uses the position of an earlier one.
     UnattestedByNewcomer,
-    /// A pass met a defect.
+    /// A poll found a defect.
     Broken,
-    /// A pass saw no rows, for they are hidden from it, and MARK did not follow.
+    /// A poll saw no rows, because they are hidden from it, and ended without MARK.
     Hidden,
-    /// MARK by a pass that sees what is hidden from another.
+    /// MARK by a poll that sees rows that are hidden from another process.
     MarkedBySighted,
-    /// An inspection found the journal otherwise than its pass's snapshot.
+    /// An inspection saw another catalog than the snapshot of its poll.
     InspectedLater,
 }
 
@@ -230,38 +233,39 @@ impl Branch {
     };
 }
 
-/// One step of anybody.
+/// One step of any participant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Transaction commits.
+    /// The transaction commits.
     Commit(u8),
-    /// Its writer's TELL is done at node; the write is acknowledged `sent` if that is the one the writer may use.
+    /// The `UNLINK_AND_RECORD` of its writer runs at the node. The write is acknowledged `sent` if the writer may use
+    /// that node.
     Tell(u8, usize),
-    /// Only in a proof: its name follows its UNLINK.
+    /// Only for a mutant: the name is set in a step after the UNLINK.
     Name(u8),
-    /// The name of a transaction expires at node.
+    /// The name of a transaction expires at the node.
     Expire(u8, usize),
-    /// Instance takes a heartbeat from node.
+    /// The instance handles a heartbeat of the node.
     Beat(usize, usize),
-    /// Filler takes its lease.
+    /// The filler takes its lease.
     Lease(usize),
-    /// Filler reads the database.
+    /// The filler reads the database.
     Load(usize),
-    /// Filler fills at whichever node its instance is connected to now.
+    /// The filler fills at every master, because its instance may be connected to any of them.
     Fill(usize),
-    /// Relay begins a pass at node.
+    /// The relay begins a poll at the node.
     Ask(usize, usize),
-    /// Relay takes its snapshot of the database.
+    /// The relay takes its snapshot of the database.
     Snapshot(usize),
-    /// Relay inspects the journal, if another attestation asks for it.
+    /// The relay inspects the journal if the attestation has changed.
     Inspect(usize),
-    /// Relay asks its node for the next name.
+    /// The relay reads the next name from its node.
     Read(usize),
-    /// Relay unlinks the next key.
+    /// The relay unlinks the next key.
     Unlink(usize),
-    /// Relay ends its pass.
+    /// The relay runs MARK.
     Mark(usize),
-    /// A replica copies what its master holds now.
+    /// A replica copies its master's contents.
     Sync(usize),
     /// A replica becomes a master.
     Promote(usize),
@@ -271,15 +275,15 @@ pub enum Action {
     Flush(usize),
     /// A master's contents are saved.
     Save,
-    /// The first node comes back with what was saved, or with nothing.
+    /// The first node restarts with the saved contents, or empty.
     Restore,
-    /// The outbox forgets all that is in it.
+    /// All rows of the outbox are pruned.
     Prune,
-    /// The triggers go off.
+    /// The triggers are switched off.
     Silence,
-    /// They are on again.
+    /// The triggers are switched on again.
     Mend,
-    /// Row security hides the outbox from a process, or no longer.
+    /// Row security hides the outbox from a process, or shows it again.
     Hide(bool),
 }
 

@@ -1,4 +1,4 @@
-//! The relay's pass, step by step: `protocol::relay` decides, and any other step may come between two of its own.
+//! The relay's poll, step by step. `protocol::relay` decides; any other step may come between two steps of a poll.
 
 use std::time::Duration;
 
@@ -57,7 +57,7 @@ impl State {
         self.relays[nth].pass = Some(pass);
     }
 
-    /// `Journal::changes_since`: a snapshot, and what is in it that the position has not seen.
+    /// `Journal::changes_since`: a snapshot, and the changes in it that the position has not seen.
     pub(super) fn snapshot(&mut self, model: &Failover, nth: usize) {
         let committed = self.committed();
         let attested = self.view(model, nth);
@@ -65,7 +65,7 @@ impl State {
         let known = self.known(model, nth, position);
         let Some(pass) = &mut self.relays[nth].pass else { return };
         pass.attested = attested;
-        // By id: everything up to the highest id that is visible counts as seen.
+        // For the mutant whose position is an id: everything up to the highest visible id counts as seen.
         let up_to_highest = committed.checked_ilog2().map_or(0, |highest| (2 << highest) - 1);
         let snapshot = if model.care.position_is_snapshot { committed } else { up_to_highest };
         let everything = || if model.tagged { vec![KEY.clone(), TAG.clone()] } else { vec![KEY.clone()] };
@@ -84,15 +84,15 @@ impl State {
                 Stage::Telling { snapshot, todo: everything() }
             }
         };
-        // Where nothing silences the journal an inspection finds nothing.
+        // If the journal can never be incomplete, an inspection finds nothing, so the model skips it.
         pass.stage = if model.can_be_incomplete() { Stage::Answered(Box::new(stage)) } else { stage };
         if !model.care.mark_comes_last {
             self.mark(model, nth);
         }
     }
 
-    /// GETEX of the next name: they are asked for in one go, but each is a command of its own. A replica would refuse it,
-    /// for it may write; nothing rests on that, so here it answers.
+    /// GETEX of the next name. The product pipelines them, but each is its own command. A replica would refuse GETEX,
+    /// because it writes; the proof does not depend on that, so here a replica answers.
     pub(super) fn read(&mut self, model: &Failover, nth: usize) {
         let relay = &mut self.relays[nth];
         let Some(pass) = &mut relay.pass else { return };
@@ -165,7 +165,7 @@ impl State {
         }
     }
 
-    /// MARK, the script: decides and sets in one step.
+    /// The script MARK, which decides and sets in one step.
     pub(super) fn mark(&mut self, model: &Failover, nth: usize) {
         let Some(pass) = self.relays[nth].pass.clone() else { return };
         let (snapshot, is_done) = match pass.stage {
@@ -176,7 +176,7 @@ impl State {
         if is_done {
             self.relays[nth].pass = None;
         }
-        // What the pass began with: `run` cannot change on a connection that lives, the history can.
+        // The history from the beginning of the poll: on a living connection `run` cannot change, but the history can.
         let mut live = self.certificate(pass.node);
         live.redis = format!("{}:{}", pass.run, pass.history);
         let now = self.now();
@@ -193,7 +193,7 @@ impl State {
             watermark: node.byte(&WATERMARK).map(|watermark| RedisTime(u64::from(watermark))),
         };
         if !model.care.mark_asks_history {
-            // As a script that does not ask would write it: the name of the history it runs in.
+            // A script that does not check the history would write the current one.
             live.redis = format!("{}:{}", node.run, node.history);
         }
         let live = live.to_bytes();

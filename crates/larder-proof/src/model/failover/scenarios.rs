@@ -1,16 +1,16 @@
-//! The scenarios that are explored: each small enough to be exhausted, together taking every branch.
+//! The scenarios. Each is small enough to be explored completely; together they take every branch.
 
 use larder::protocol::rules::ProtocolRules;
 
 use crate::model::failover::{Care, Failover};
 
-/// All of them.
+/// All scenarios.
 pub fn all(rules: ProtocolRules, care: Care) -> Vec<(&'static str, Failover)> {
     let base = || Failover { care, ..Failover::new(rules) };
     [takeovers(&base), disasters(&base), silences(rules, care)].concat()
 }
 
-/// A replica takes over, or relays meet.
+/// A replica is promoted, or two relays run at once.
 fn takeovers(base: &impl Fn() -> Failover) -> Vec<(&'static str, Failover)> {
     vec![
         (
@@ -30,7 +30,7 @@ fn takeovers(base: &impl Fn() -> Failover) -> Vec<(&'static str, Failover)> {
             Failover { transactions: 1, fillers: vec![0], passes: vec![2], promotions: 1, ..base() },
         ),
         (
-            "demoted and promoted again while it is propagated",
+            "demoted and promoted again during a propagation",
             Failover {
                 transactions: 1,
                 fillers: vec![0],
@@ -42,7 +42,7 @@ fn takeovers(base: &impl Fn() -> Failover) -> Vec<(&'static str, Failover)> {
         ),
         ("two relays over two transactions", Failover { fillers: vec![0], passes: vec![1, 1], ..base() }),
         (
-            "demoted and promoted again within one pass",
+            "demoted and promoted again within a poll",
             Failover {
                 transactions: 1,
                 fillers: vec![0],
@@ -53,7 +53,7 @@ fn takeovers(base: &impl Fn() -> Failover) -> Vec<(&'static str, Failover)> {
             },
         ),
         (
-            "two relays, one frozen for long, and a failover",
+            "two relays, one frozen for a long time, and a failover",
             Failover {
                 transactions: 1,
                 fillers: vec![0],
@@ -82,7 +82,7 @@ fn takeovers(base: &impl Fn() -> Failover) -> Vec<(&'static str, Failover)> {
     ]
 }
 
-/// Contents are lost, come back old, or depend on a tag.
+/// Redis loses its contents, gets old contents back, or the entry has a tag.
 fn disasters(base: &impl Fn() -> Failover) -> Vec<(&'static str, Failover)> {
     vec![
         (
@@ -132,7 +132,7 @@ fn disasters(base: &impl Fn() -> Failover) -> Vec<(&'static str, Failover)> {
     ]
 }
 
-/// Those of all in which the journal goes silent, or is hidden from one who reads it.
+/// The scenarios in which the journal goes silent, or is hidden from a process.
 pub fn silences(rules: ProtocolRules, care: Care) -> Vec<(&'static str, Failover)> {
     let one = || Failover { care, transactions: 1, fillers: vec![0], ..Failover::new(rules) };
     let silent = || Failover { silences: 1, ..one() };

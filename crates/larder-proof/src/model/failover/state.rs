@@ -1,4 +1,4 @@
-//! The state of one exploration, and what must be true of it.
+//! The state of one exploration, and its properties.
 
 use bytes::Bytes;
 use larder::journal::DatabaseId;
@@ -19,28 +19,30 @@ pub(super) static TAG: Bytes = Bytes::from_static(b"t");
 pub(super) static LIVE: Bytes = Bytes::from_static(b"@live");
 pub(super) static WATERMARK: Bytes = Bytes::from_static(b"@wm");
 pub(super) static POSITION: Bytes = Bytes::from_static(b"@pos");
-/// By transaction: it has been told here. Holds the history in which that was, which nobody but the model asks for.
+/// For each transaction the key that says that it was propagated here. The value is the history in which that happened;
+/// only the model reads it.
 pub(super) static PROPAGATED: [Bytes; 2] = [Bytes::from_static(b"@told=0"), Bytes::from_static(b"@told=1")];
 
-/// Everything.
+/// The state.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct State {
     /// The committed transactions in the order of their commits.
     pub(super) order: Vec<u8>,
-    /// What the outbox has forgotten.
+    /// The commits whose rows have been pruned.
     pub(super) pruned: Seen,
     pub(super) catalog: Catalog,
-    /// What never came into the outbox.
+    /// The commits that left no row in the outbox.
     pub(super) silent: Seen,
-    /// What each committed write has learned of itself.
+    /// The touches that each committed write has read.
     pub(super) touched: [Touched; 2],
-    /// Of each instance or relay, whichever are more.
+    /// One process for each instance or relay, whichever are more.
     pub(super) processes: Vec<Process>,
-    /// Whose writers have told a node, once each.
+    /// The transactions whose writers have propagated to a node. Each does so once.
     pub(super) propagated: Seen,
     /// Which writes were acknowledged `sent`.
     pub(super) acknowledged: Seen,
-    /// Only where a name comes later than its UNLINK: the process that was told.
+    /// Only for the mutant that sets a name after its UNLINK: the run id of the node to which the change was
+    /// propagated.
     pub(super) unnamed: [Option<u8>; 2],
     pub(super) nodes: [Node; 2],
     pub(super) saved: Option<Redis>,
@@ -49,7 +51,7 @@ pub struct State {
     pub(super) relays: Vec<Relay>,
     pub(super) names: u8,
     pub(super) left: Left,
-    /// Two masters stood at once: fresh reads are promised the bound alone.
+    /// There were two masters at once, so fresh reads are promised only the staleness bound.
     pub(super) was_split: bool,
 }
 
@@ -70,20 +72,20 @@ pub(super) struct Left {
 pub(super) struct Node {
     pub(super) redis: Redis,
     pub(super) is_master: bool,
-    /// The process.
+    /// The run id of the process.
     pub(super) run: u8,
-    /// The history it carries.
+    /// The replication history.
     pub(super) history: u8,
-    /// It has not copied anything from its master since it was demoted.
+    /// It was demoted and has not copied its master since.
     pub(super) is_apart: bool,
 }
 
-/// An instance's word that it may use a node.
+/// The grant by which an instance uses a node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Grant {
     pub(super) node: usize,
     pub(super) run: u8,
-    /// What was committed before the watermark when it was given.
+    /// The commits before the watermark at the time of the grant.
     pub(super) reach: Seen,
 }
 
@@ -99,13 +101,13 @@ pub(super) enum Filler {
 pub(super) struct Relay {
     pub(super) passes: u8,
     pub(super) pass: Option<Pass>,
-    /// Only where the position is not kept in Redis.
+    /// Only for the mutant that does not store the position in Redis.
     pub(super) own_position: Option<Position>,
-    /// Only where a pass goes by names that an earlier one has read.
+    /// Only for the mutant that uses names which an earlier poll has read.
     pub(super) own_names: Seen,
 }
 
-/// A pass under way.
+/// A running poll.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Pass {
     pub(super) node: usize,
@@ -113,30 +115,30 @@ pub(super) struct Pass {
     pub(super) history: u8,
     pub(super) began: u64,
     pub(super) position: Option<Position>,
-    /// What its snapshot attested.
+    /// The attestation of its snapshot.
     pub(super) attested: View,
-    /// Nothing is told: only in a proof.
+    /// Only for a mutant: the poll propagates nothing.
     pub(super) only_certifies: bool,
     pub(super) stage: Stage,
 }
 
-/// What a position has seen, and what it carries of the attestation.
+/// A position: the transactions that it has seen, and its attestation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Position {
     pub(super) seen: Seen,
     pub(super) attestation: u8,
 }
 
-/// How far a pass is.
+/// The progress of a poll.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Stage {
-    /// The snapshot comes next.
+    /// The next step is the snapshot.
     Asked,
-    /// The journal has answered, and is inspected next; then comes the other.
+    /// The journal has answered. The next step is the inspection, and then the stage inside.
     Answered(Box<Stage>),
-    /// Of `rows`, which the journal told, it is being read which have been told.
+    /// The relay reads which of `rows` their writers have propagated.
     Reading { snapshot: Seen, rows: Seen, unread: Seen, propagated: Seen },
-    /// What is still to be unlinked; MARK when nothing is.
+    /// The keys that are still to be unlinked. If there are none, MARK follows.
     Telling { snapshot: Seen, todo: Vec<Bytes> },
 }
 
@@ -184,8 +186,8 @@ impl State {
             },
             was_split: false,
         };
-        // The first node has been certified, and the second has copied it: the other beginnings are reached by
-        // flushing and restoring.
+        // The first node is certified and the second is its copy. Other initial states are reached by flushing
+        // and restoring.
         let live = state.certificate(0).to_bytes();
         for node in &mut state.nodes {
             node.redis.set(&LIVE, live.clone());
@@ -195,7 +197,7 @@ impl State {
         state
     }
 
-    /// The certificate that this node would be given.
+    /// The certificate that MARK would set on this node.
     pub(super) fn certificate(&self, node: usize) -> Certificate {
         let node = &self.nodes[node];
         let database = Some(DatabaseId { system: "db".to_owned(), timeline: 1 });
@@ -206,13 +208,13 @@ impl State {
         self.order.iter().fold(0, |seen, transaction| seen | 1 << transaction)
     }
 
-    /// What was committed before `time`.
+    /// The transactions that were committed before `time`.
     pub(super) fn before(&self, time: RedisTime) -> Seen {
         let count = usize::try_from(time.0).unwrap_or(usize::MAX);
         self.order.iter().take(count).fold(0, |seen, transaction| seen | 1 << transaction)
     }
 
-    /// The clock, of every node.
+    /// The clock of every node.
     pub(super) fn now(&self) -> RedisTime {
         RedisTime(self.order.len() as u64)
     }
@@ -232,7 +234,7 @@ impl State {
         })
     }
 
-    /// Whoever may use a node finds nothing there that was committed before the watermark it went by.
+    /// The entry of a node that an instance may use contains every commit before the watermark of the instance's grant.
     pub(super) fn reads_reach_the_watermark(&self) -> bool {
         self.grants.iter().flatten().all(|grant| {
             let node = &self.nodes[grant.node];
@@ -241,7 +243,8 @@ impl State {
         })
     }
 
-    /// Whoever may use a node finds everything there that was acknowledged as sent, unless two masters stood.
+    /// The entry of a node that an instance may use contains every commit that was acknowledged as sent, unless there
+    /// were two masters.
     pub(super) fn fresh_after_acknowledgement(&self, model: &Failover) -> bool {
         self.was_split
             || self.grants.iter().flatten().all(|grant| {
@@ -256,7 +259,7 @@ impl State {
 }
 
 impl Node {
-    /// What the valid entry's load saw, if one stands.
+    /// The transactions that the load of the valid entry saw; `None` if there is no valid entry.
     pub(super) fn entry(&self) -> Option<Seen> {
         match Frame::parse(self.redis.peek(&KEY)?) {
             Ok(Frame::Entry(Entry { header, payload: Some(payload), .. })) => {

@@ -1,4 +1,4 @@
-//! Writers, fillers and readers at their instances; and the nodes, which are promoted, demoted, emptied and restored.
+//! The steps of writers, fillers and readers, and of the nodes: promotion, demotion, flush and restore.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::model::failover::{Action, Branch, Failover};
 use crate::model::journal::Touched;
 use crate::model::redis::Redis;
 
-/// No watermark is ever too old here.
+/// Longer than any age of a watermark in this model.
 const BOUND: Duration = Duration::from_secs(1);
 
 impl State {
@@ -29,7 +29,7 @@ impl State {
             let may_propagate =
                 !is_foreign && committed & 1 << transaction != 0 || !model.care.names_come_after_commit;
             if may_propagate && self.propagated & 1 << transaction == 0 {
-                // Never taken: the writer died between COMMIT and TELL, or wrote by other software.
+                // A path that never takes this step models a writer that died between COMMIT and UNLINK.
                 actions.extend([Action::Tell(transaction, 0), Action::Tell(transaction, 1)]);
             }
             if self.unnamed[usize::from(transaction)].is_some() {
@@ -66,7 +66,8 @@ impl State {
                 if self.left.promotions > 0 {
                     actions.push(Action::Promote(nth));
                 }
-                // Whom nobody can promote any more nobody comes to use, once its null push has been sent.
+                // If the replica can never be promoted again, no instance will use it, so a sync matters only for its
+                // null push.
                 if other.is_master && (self.left.promotions > 0 || node.is_apart) {
                     actions.push(Action::Sync(nth));
                 }
@@ -81,8 +82,8 @@ impl State {
         self.journal_turns(actions);
     }
 
-    /// TELL, the script: it asks nobody whether the node may be used, for it may have been sent when that was so. Only the
-    /// acknowledgement asks, of the writer's instance.
+    /// The script `UNLINK_AND_RECORD`. It does not check whether the node may be used, because it may have been sent
+    /// while that was so. Only the acknowledgement checks it, for the writer's instance.
     pub(super) fn tell(&mut self, model: &Failover, transaction: u8, at: usize) {
         let bit = 1 << transaction;
         let is_usable = self.usable(usize::from(transaction) % model.instances) == Some(at);
@@ -114,7 +115,7 @@ impl State {
         }
     }
 
-    /// The second half of TELL; a step of its own where that is what is done wrong.
+    /// The second half of `UNLINK_AND_RECORD`. It is a separate step only for a mutant.
     pub(super) fn name(&mut self, transaction: u8) {
         let Some(run) = self.unnamed[usize::from(transaction)].take() else { return };
         for node in self.nodes.iter_mut().filter(|node| node.run == run && node.is_master) {
@@ -148,7 +149,7 @@ impl State {
             publisher: Publisher::Relay { now: self.now(), watermark },
         };
         let is_granted = heartbeat.fresh_until(BOUND, Duration::ZERO, model.rules).is_some();
-        // In production a refused heartbeat that was certified by nobody revokes; this is the same.
+        // In the product, a refused heartbeat of an uncertified node revokes the grant, which is the same.
         self.grants[instance] = is_granted.then(|| Grant {
             node: at,
             run: node.run,
@@ -157,7 +158,7 @@ impl State {
         model.take(if is_granted { Branch::Granted } else { Branch::NotGranted });
     }
 
-    /// A tracked read that finds nothing of use, then LEASE and the tag's token, as one step.
+    /// A tracked read that finds no usable entry, then LEASE and the tag's token, as one step.
     pub(super) fn lease(&mut self, model: &Failover, nth: usize) {
         let Some(at) = self.usable(model.fillers[nth]) else { return };
         let node = &mut self.nodes[at];
@@ -187,8 +188,8 @@ impl State {
         }
     }
 
-    /// FILL asks nobody whether Redis may be used: it goes to whatever the instance is connected to, here to any
-    /// master. The lease alone decides.
+    /// FILL does not check whether Redis may be used: it goes to the node to which the instance is connected, here to
+    /// every master. Only the lease decides.
     pub(super) fn fill(&mut self, model: &Failover, nth: usize) {
         let Filler::Loaded { lease, tags, by, seen } = self.fillers[nth].clone() else { return };
         self.fillers[nth] = Filler::Done;
@@ -212,7 +213,7 @@ impl State {
         model.take(if was_filled { Branch::Filled } else { Branch::FillRefused });
     }
 
-    /// A replica catches up. The first time after a demotion it empties itself first, and says so by a null push.
+    /// A replica copies its master. The first time after a demotion it flushes itself first, which sends a null push.
     pub(super) fn sync(&mut self, model: &Failover, nth: usize) {
         let master = self.nodes[1 - nth].clone();
         let node = &mut self.nodes[nth];
@@ -258,7 +259,7 @@ impl State {
         }
     }
 
-    /// Another process with old contents; its connections are new ones.
+    /// The node restarts as another process with old contents and new connections.
     pub(super) fn restore(&mut self, model: &Failover) {
         model.take(Branch::Restored);
         self.left.restores -= 1;
@@ -276,7 +277,7 @@ impl State {
     }
 }
 
-/// Unique as random ones are; each filler fills once.
+/// Unique, as random tokens are, because each filler fills once.
 fn token(nth: usize, kind: u8) -> Token {
     let mut bytes = [0; 16];
     bytes[..2].copy_from_slice(&[u8::try_from(nth).unwrap_or(u8::MAX), kind]);

@@ -1,5 +1,5 @@
-//! A process without Redis that follows the journal for its memory alone, and remembers what it has told it itself:
-//! `engine::consumer` and `engine::invalidate`, step by step, against loads of one key.
+//! A process without Redis. It applies the journal to its memory and remembers the changes that it has applied itself.
+//! The model runs `engine::consumer` and `engine::invalidate` step by step against loads of one key.
 
 mod state;
 
@@ -17,34 +17,34 @@ pub use state::State;
 /// The bounds of one exploration, and the rules it keeps.
 #[derive(Clone, Debug)]
 pub struct Memory {
-    /// The protocol, perhaps without a rule.
+    /// The protocol's rules, of which one may be broken.
     pub rules: ProtocolRules,
-    /// What else is done right; see [`Care`].
+    /// The model's own rules; see [`Care`].
     pub care: Care,
-    /// This process's own writes.
+    /// The number of this process's own writes.
     pub writers: u8,
-    /// Commits by others, which the journal alone tells of.
+    /// The number of commits by other programs, which only the journal reports.
     pub foreign: u8,
-    /// Loads of the key.
+    /// The number of loads of the key.
     pub loaders: usize,
-    /// Passes.
+    /// The number of polls.
     pub passes: u8,
-    /// How often the triggers go off.
+    /// How often the triggers are switched off.
     pub silences: u8,
     /// Whether row security may hide the outbox from this process, once.
     pub hides: bool,
-    /// What has been taken.
+    /// Counts the branches.
     pub coverage: Coverage,
 }
 
-/// Rules that have no name among [`ProtocolRule`](larder::protocol::rules::ProtocolRule): the mutants of this model alone.
+/// Rules that are not in [`ProtocolRule`](larder::protocol::rules::ProtocolRule). This model's own mutants break them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Care {
-    /// A change is remembered only once what it touched has been dropped.
+    /// A change is remembered only after the entries that it touched have been dropped.
     pub names_come_after_dropping: bool,
-    /// A change is dropped and remembered only once it is committed.
+    /// A change is applied and remembered only after its commit.
     pub names_come_after_commit: bool,
-    /// What the attestation rests on.
+    /// The rules of the attestation.
     pub journal: journal::Care,
 }
 
@@ -58,18 +58,18 @@ impl Default for Care {
     }
 }
 
-/// The branches whose taking is counted.
+/// The branches that the model counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Branch {
-    /// A pass dropped the key.
+    /// A poll dropped the key.
     Dropped,
-    /// A pass left out what this process had told.
+    /// A poll skipped a change that this process had applied itself.
     PassedOver,
-    /// A name came while the journal was asked, and is kept for the next pass.
+    /// An id was added while the journal was being read, and is kept for the next poll.
     KeptName,
-    /// The journal could not be asked: the names are forgotten.
+    /// The journal did not answer: the ids are forgotten.
     Failed,
-    /// What was told under a forgotten name is dropped once more.
+    /// A change whose id was forgotten is applied once more.
     AppliedAgain,
     /// A load entered memory.
     Inserted,
@@ -77,17 +77,18 @@ pub enum Branch {
     Refused,
     /// A commit left no row.
     Silent,
-    /// An own write touched everything.
+    /// A write of this process touched everything.
     TouchedEverything,
-    /// The position's attestation is another one: memory was emptied.
+    /// The attestation differed from the position's, so memory was emptied.
     Unattested,
-    /// So it was with a commit that the journal has not, between two moments at which it was whole.
+    /// `Unattested`, with a commit that the journal does not have, between two moments at which the journal was
+    /// complete.
     WholeAtBothEnds,
-    /// A pass met a defect.
+    /// A poll found a defect.
     Broken,
-    /// A pass saw no rows, for they are hidden from it, and vouched for nothing.
+    /// A poll saw no rows, because they are hidden from it, and granted nothing.
     Hidden,
-    /// An inspection found the journal otherwise than its pass's snapshot.
+    /// An inspection saw another catalog than the snapshot of its poll.
     InspectedLater,
 }
 
@@ -114,40 +115,40 @@ impl Branch {
     };
 }
 
-/// One step of anybody.
+/// One step of any participant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// A transaction commits.
     Commit(u8),
-    /// Its writer drops from memory.
+    /// Its writer drops the key from memory.
     DropCopies(u8),
-    /// Its writer adds its name.
+    /// Its writer remembers the change's id.
     Name(u8),
     /// A load begins.
     Depart(usize),
-    /// It reads the database.
+    /// The load reads the database.
     Load(usize),
-    /// It enters memory, if it may.
+    /// The load's value enters memory, if it may.
     Insert(usize),
-    /// The consumer counts the names.
+    /// The consumer counts the remembered ids.
     Count,
     /// It asks the journal.
     ChangesSince,
-    /// The journal is inspected, if another attestation asks for it.
+    /// The journal is inspected if the attestation has changed.
     Inspect,
     /// The journal does not answer.
     Fail,
-    /// It takes the names.
+    /// It takes the remembered ids.
     Take,
-    /// It drops what has not been told.
+    /// It drops the key if a change has not been applied.
     Follow,
-    /// It vouches for memory.
+    /// It extends the validity of memory.
     Grant,
-    /// The triggers go off.
+    /// The triggers are switched off.
     Silence,
-    /// They are on again.
+    /// The triggers are switched on again.
     Mend,
-    /// Row security hides the outbox, or no longer.
+    /// Row security hides the outbox, or shows it again.
     Hide(bool),
 }
 
@@ -166,7 +167,8 @@ impl Memory {
         }
     }
 
-    /// All that is explored: two own writes, or one and another's, and [`Memory::silences`].
+    /// All scenarios: one or two writes of this process, one with a commit by another program, and
+    /// [`Memory::silences`].
     pub fn all(rules: ProtocolRules, care: Care) -> Vec<(&'static str, Memory)> {
         let base = |writers, foreign| Memory::new(rules, care, writers, foreign);
         let loud = vec![
@@ -177,7 +179,7 @@ impl Memory {
         [loud, Memory::silences(rules, care)].concat()
     }
 
-    /// Those of all in which the journal goes silent, or is hidden from the process.
+    /// The scenarios in which the journal goes silent, or is hidden from the process.
     pub fn silences(rules: ProtocolRules, care: Care) -> Vec<(&'static str, Memory)> {
         let base = |writers, foreign| Memory::new(rules, care, writers, foreign);
         vec![

@@ -1,4 +1,4 @@
-//! The state of one exploration, what changes it, and what must be true of it.
+//! The state of one exploration, its steps and its properties.
 
 use bytes::Bytes;
 use larder::clock::Tick;
@@ -16,12 +16,12 @@ type Seen = u8;
 
 const KEY: &[u8] = b"k";
 
-/// How far an own write is.
+/// The progress of a write of this process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Writer {
     pub(super) has_dropped: bool,
     pub(super) has_named: bool,
-    /// What it has learned of itself.
+    /// The touches that it read before its commit.
     pub(super) touched: Touched,
 }
 
@@ -39,7 +39,7 @@ pub(super) enum Pass {
     Counted {
         names: usize,
     },
-    /// The journal is inspected next.
+    /// The next step is the inspection.
     Answered {
         names: usize,
         answer: Answer,
@@ -62,32 +62,32 @@ pub(super) enum Pass {
 pub(super) struct Answer {
     pub(super) snapshot: Seen,
     pub(super) attested: View,
-    /// What the journal tells; `None` when it cannot say.
+    /// The changes that the journal reports; `None` if they are unknown.
     rows: Option<Seen>,
 }
 
-/// Everything.
+/// The state.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct State {
     pub(super) committed: Seen,
     pub(super) catalog: Catalog,
     pub(super) silences: u8,
     pub(super) hidings: u8,
-    /// What never came into the outbox.
+    /// The commits that left no row in the outbox.
     silent: Seen,
     process: Process,
     pub(super) writers: Vec<Writer>,
-    /// What the copy's load saw.
+    /// The transactions that the copy's load saw; `None` if there is no copy.
     pub(super) copy: Option<Seen>,
     shard: Shard<()>,
     pub(super) loaders: Vec<Loader>,
-    /// `consumer::AppliedChanges`, in its order.
+    /// `consumer::AppliedChanges`, in the order of insertion.
     pub(super) applied: Vec<u8>,
     pub(super) pass: Pass,
     pub(super) passes: u8,
-    /// The snapshot of the last grant, which is the next pass's position.
+    /// The snapshot of the last grant, which is the position of the next poll.
     pub(super) vouched: Seen,
-    /// What that snapshot attested, as the position carries it.
+    /// The attestation of that snapshot, which the position contains.
     pub(super) attestation: u8,
 }
 
@@ -112,7 +112,7 @@ impl State {
         }
     }
 
-    /// A write's last question and its commit are one step: the locks that it holds keep the triggers as they are.
+    /// `touched` and the commit of a write are one step: its locks prevent a change of the triggers in between.
     pub(super) fn commit(&mut self, model: &Memory, of: u8) {
         self.committed |= 1 << of;
         if self.catalog.is_silent() {
@@ -128,7 +128,7 @@ impl State {
         }
     }
 
-    /// `Engine::invalidate_here`, of what the write has learned of itself.
+    /// `Engine::invalidate_here` with the touches of the write.
     pub(super) fn drop_own(&mut self, of: u8) {
         let writer = &mut self.writers[usize::from(of)];
         writer.has_dropped = true;
@@ -151,8 +151,8 @@ impl State {
         let sees_rows = self.process.sees_rows(attested);
         let rows = if !self.process.is_attested(self.attestation, attested, model.rules, care) {
             model.take(Branch::Unattested);
-            // An even attestation is of a journal that was whole.
-            if attested.is_whole() && self.attestation.is_multiple_of(2) && missed & self.silent != 0 {
+            // An even attestation means that the triggers were on.
+            if attested.is_complete() && self.attestation.is_multiple_of(2) && missed & self.silent != 0 {
                 model.take(Branch::WholeAtBothEnds);
             }
             None
@@ -160,7 +160,7 @@ impl State {
             Some(if sees_rows { missed & !self.silent } else { 0 })
         };
         let answer = Answer { snapshot: self.committed, attested, rows };
-        // Where nothing silences the journal an inspection finds nothing.
+        // If the journal can never be incomplete, an inspection finds nothing, so the model skips it.
         self.pass = if model.silences > 0 || model.hides {
             Pass::Answered { names, answer }
         } else {
@@ -168,7 +168,7 @@ impl State {
         };
     }
 
-    /// The rest of it.
+    /// The rest of `SqlJournal::ask`.
     pub(super) fn inspect(&mut self, model: &Memory) {
         let Pass::Answered { names, answer } = self.pass else { return };
         let now = self.catalog.view(true);
@@ -184,21 +184,22 @@ impl State {
         self.pass = Pass::Idle;
     }
 
-    /// `drop_from`. The engine drops twice, for the sake of what Redis may bring in between; once has to be enough here.
+    /// `drop_from`. The engine drops twice, because of Redis replies that may arrive in between. Without Redis once
+    /// must be enough.
     pub(super) fn drop_key(&mut self) {
         let _ = self.shard.detach(KEY);
         self.copy = None;
     }
 
     pub(super) fn begin_flight(&mut self, nth: usize, id: FlightId) {
-        let boarded = self.shard.decide_join(
+        let decision = self.shard.decide_join(
             KEY,
             Consistency::Bounded,
             id,
             Tick::PAST,
             std::time::Duration::from_secs(1),
         );
-        if matches!(boarded, JoinDecision::Lead(())) {
+        if matches!(decision, JoinDecision::Lead(())) {
             self.shard.begin_flight(Bytes::from_static(KEY), id, Tick::PAST, [].into(), ());
             self.loaders[nth] = Loader::Flying;
         }
@@ -256,12 +257,12 @@ impl State {
         }
     }
 
-    /// No copy is older than the snapshot that the last grant was for.
+    /// The copy contains every commit in the snapshot of the last grant.
     pub(super) fn memory_knows_what_the_guard_vouches_for(&self) -> bool {
         self.copy.is_none_or(|seen| seen & self.vouched == self.vouched)
     }
 
-    /// No copy is older than what was written and dropped here.
+    /// The copy contains every write of this process after the write has dropped the key.
     pub(super) fn own_writes_are_read(&self) -> bool {
         let dropped = self.writers.iter().enumerate().filter(|(_, writer)| writer.has_dropped);
         let own = dropped.fold(0, |own, (of, _)| own | 1 << of) & self.committed;

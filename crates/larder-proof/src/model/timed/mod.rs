@@ -1,8 +1,8 @@
-//! Ticks: watermarks, heartbeats and the staleness bound, on one node and in a split brain.
+//! A model with time: watermarks, heartbeats and the staleness bound, on one node and in a split brain.
 //!
-//! An old master is cut off with one client while the new one, perhaps with a slower clock, serves another. Clocks
-//! differ by an offset and run at one rate. Every bounded read that might be made in a state is judged in that state:
-//! it may miss no commit that was made more than the bound ago.
+//! In a split brain, one client still uses the old master while another uses the new one, whose clock may be behind.
+//! Clocks differ by an offset and run at the same rate. In each state, every bounded read that is possible in that
+//! state must contain every commit that is older than the bound.
 
 pub mod scenarios;
 mod state;
@@ -19,46 +19,47 @@ pub use state::State;
 /// The bounds of one exploration, and the rules it keeps.
 #[derive(Clone, Debug)]
 pub struct Timed {
-    /// The protocol, perhaps without a rule.
+    /// The protocol's rules, of which one may be broken.
     pub rules: ProtocolRules,
-    /// What else is done right; see [`Care`].
+    /// The model's own rules; see [`Care`].
     pub care: Care,
     /// The staleness bound, in ticks.
     pub bound: u8,
-    /// Where time ends.
+    /// The last tick.
     pub horizon: u8,
-    /// Commits.
+    /// The number of commits.
     pub commits: u8,
-    /// How many of them are told by their writers; the relays tell the others.
+    /// How many commits their writers propagate. The relays propagate the others.
     pub tells: u8,
-    /// Heartbeats of each client.
+    /// The number of heartbeats of each client.
     pub beats: u8,
-    /// Passes of the relay at each node.
+    /// The number of polls of each node's relay.
     pub passes: [u8; 2],
-    /// How far the second node's clock is from the first's; the promoted replica is the second.
+    /// The offset of the second node's clock from the first's. The second node is the replica that is promoted.
     pub offset: i8,
-    /// Whether the replica may be promoted, and the second client use it.
+    /// Whether the replica may be promoted, so that the second client uses it.
     pub splits: bool,
-    /// Whether reads fly, so that others may join them.
+    /// Whether reads have flights, which other reads may join.
     pub flies: bool,
-    /// How often the triggers go off.
+    /// How often the triggers are switched off.
     pub silences: u8,
-    /// What has been taken.
+    /// Counts the branches.
     pub coverage: Coverage,
 }
 
-/// Rules that have no name among [`ProtocolRule`](larder::protocol::rules::ProtocolRule): the mutants of this model alone.
+/// Rules that are not in [`ProtocolRule`](larder::protocol::rules::ProtocolRule). This model's own mutants break them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Care {
-    /// A heartbeat counts from its sending and not from its reply.
+    /// The validity of a heartbeat counts from its sending and not from its reply.
     pub beat_counts_from_sending: bool,
     /// The relay reads Redis's clock before its snapshot and not after it.
     pub clock_comes_first: bool,
-    /// A bounded read joins a flight only while what the flight may have found in Redis is young enough for it too.
+    /// A bounded read joins a flight only if the value that the flight may have found in Redis is young enough for that
+    /// read too.
     pub flight_counts_its_watermark: bool,
-    /// An outage's copy counts from the start of its load and not from its end.
+    /// The deadline of a copy that was loaded without Redis counts from the start of its load and not from its end.
     pub copy_counts_from_start: bool,
-    /// What the attestation rests on.
+    /// The rules of the attestation.
     pub journal: journal::Care,
 }
 
@@ -74,38 +75,38 @@ impl Default for Care {
     }
 }
 
-/// The branches whose taking is counted.
+/// The branches that the model counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Branch {
-    /// A heartbeat let Redis be used.
+    /// A heartbeat granted the use of Redis.
     Granted,
     /// The watermark was too old, or missing, or of another node.
     NotGranted,
     /// The watermark was ahead of the clock.
     Ahead,
-    /// MARK set all three.
+    /// MARK set certificate, watermark and position.
     Marked,
-    /// The relay passed over what writers had told.
+    /// The relay skipped changes that their writers had propagated.
     PassedOver,
-    /// It did so after a promotion.
+    /// The relay skipped such changes after a promotion.
     PassedOverAfterPromotion,
     /// Two clients use two masters at once.
     Split,
-    /// A copy that was old already is served within the bound.
+    /// A copy that misses a commit is served within the bound.
     OldWithinBound,
     /// A flight that may be joined has found an old value.
     OldFlight,
     /// A push removed a copy.
     Pushed,
-    /// A copy of an outage is served.
+    /// A copy that was loaded without Redis is served.
     OutageCopy,
     /// A commit left no row.
     Silent,
-    /// A commit that left no row is missed by a read, under a grant that is not over.
+    /// A read misses a commit that left no row, within the bound.
     SilentWithinBound,
-    /// The position's attestation is another one: the namespace was dropped.
+    /// The attestation differed from the position's, so the namespace was dropped.
     Unattested,
-    /// A pass met a defect.
+    /// A poll found a defect.
     Broken,
 }
 
@@ -133,52 +134,52 @@ impl Branch {
     };
 }
 
-/// One step of anybody.
+/// One step of any participant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Time passes.
     Tick,
-    /// A commit, by anybody.
+    /// Any program commits.
     Commit,
-    /// The writer of the commit tells the node.
+    /// The writer of the commit propagates it to the node.
     Tell(u8, usize),
-    /// Somebody fills what a load at this instant sees.
+    /// An instance fills what a load at this instant sees.
     Fill(usize),
     /// A client sends a heartbeat.
     Send(usize),
     /// Redis answers it.
     Answer(usize),
-    /// A client handles the next thing on its wire.
+    /// A client handles the next message.
     Deliver(usize),
     /// A client's tracked read enters memory.
     Keep(usize),
     /// A client's flight begins.
     Depart(usize),
-    /// Its read reaches Redis.
+    /// The flight's read reaches Redis.
     Find(usize),
-    /// It lands.
+    /// The flight ends.
     Land(usize),
     /// A client without Redis begins a load.
     Begin(usize),
-    /// It reads the database.
+    /// The load without Redis reads the database.
     Load(usize),
-    /// It keeps what it read.
+    /// The load without Redis stores its value in memory.
     Store(usize),
-    /// The relay at a node asks it.
+    /// The relay of the node begins a poll.
     Ask(usize),
-    /// It takes its snapshot of the database.
+    /// The relay takes its snapshot of the database.
     Snapshot(usize),
-    /// It reads the names and unlinks.
+    /// The relay reads the names and unlinks.
     Unlink(usize),
-    /// It marks.
+    /// The relay runs MARK.
     Mark(usize),
     /// The replica copies the master.
     Sync,
-    /// The replica is promoted; the old master does not know.
+    /// The replica is promoted; the old master does not know it.
     Promote,
-    /// The triggers go off.
+    /// The triggers are switched off.
     Silence,
-    /// They are on again.
+    /// The triggers are switched on again.
     Mend,
 }
 

@@ -1,10 +1,10 @@
-//! The scenarios that are explored: each small enough to be exhausted, together taking every branch.
+//! The scenarios. Each is small enough to be explored completely; together they take every branch.
 
 use larder::protocol::rules::ProtocolRules;
 
 use crate::model::timed::{Care, Timed};
 
-/// All of them.
+/// All scenarios.
 pub fn all(rules: ProtocolRules, care: Care) -> Vec<(&'static str, Timed)> {
     let base = || Timed { care, ..Timed::new(rules) };
     let loud = vec![
@@ -16,18 +16,18 @@ pub fn all(rules: ProtocolRules, care: Care) -> Vec<(&'static str, Timed)> {
         ("a split, the new master's clock slower", split(base(), -2)),
         ("a split, the new master's clock faster", split(base(), 2)),
         (
-            "one node, a commit that its writer tells, another that the relay tells",
+            "one node, a commit that its writer propagates, another that the relay propagates",
             Timed { bound: 2, horizon: 4, passes: [1, 0], commits: 2, tells: 1, ..base() },
         ),
         (
-            "a split, the writer tells one of the masters",
+            "a split, the writer propagates to one of the masters",
             Timed { tells: 1, bound: 1, horizon: 3, ..split(base(), -1) },
         ),
     ];
     [loud, silences(rules, care)].concat()
 }
 
-/// Those of all in which the journal goes silent.
+/// The scenarios in which the journal goes silent.
 pub fn silences(rules: ProtocolRules, care: Care) -> Vec<(&'static str, Timed)> {
     let base = || Timed { care, silences: 1, ..Timed::new(rules) };
     vec![

@@ -1,4 +1,4 @@
-//! The state of one exploration, and what must be true of it.
+//! The state of one exploration, and its properties.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -12,14 +12,14 @@ use larder::protocol::flight::{Flight, FlightId, JoinDecision, decide_join};
 use crate::model::journal::{Catalog, Process};
 use crate::model::timed::{Branch, Timed};
 
-/// A version of the database's one row: how many commits it has seen.
+/// A version of the database's one row: the number of its commits.
 pub(super) type Version = u8;
 
-/// Everything.
+/// The state.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct State {
     pub(super) now: u8,
-    /// When each commit was made.
+    /// The tick of each commit.
     pub(super) commits: Vec<u8>,
     pub(super) catalog: Catalog,
     pub(super) silences: u8,
@@ -30,7 +30,7 @@ pub struct State {
     pub(super) clients: Vec<Client>,
     /// The relay at each node.
     pub(super) relays: [Relay; 2],
-    /// How many commits may still be told by their writers.
+    /// How many commits their writers may still propagate.
     pub(super) tells: u8,
     pub(super) is_promoted: bool,
 }
@@ -38,17 +38,17 @@ pub struct State {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Node {
     pub(super) entry: Option<Version>,
-    /// In the clock of the node that was marked.
+    /// By the clock of the node that was marked.
     pub(super) watermark: Option<u64>,
-    /// Which node the certificate names.
+    /// The node that the certificate names.
     pub(super) live: usize,
-    /// What the position has seen.
+    /// The version that the position has seen.
     pub(super) position: Version,
-    /// What it carries of the attestation.
+    /// The attestation of the position.
     pub(super) attestation: u8,
-    /// Which later commits their writers have told, one bit each.
+    /// The later commits that their writers have propagated, one bit each.
     pub(super) told: u8,
-    /// Its client has been sent the entry that stands, or stood.
+    /// Its client tracks the entry: it has been sent the entry, and no push since.
     pub(super) is_tracked: bool,
 }
 
@@ -65,20 +65,20 @@ pub(super) struct Client {
     /// Redis may be used before this tick.
     pub(super) until: u8,
     pub(super) memory: Option<Version>,
-    /// A heartbeat on its way: when it was sent, and whether it has been answered.
+    /// A running heartbeat: when it was sent, and whether it has been answered.
     pub(super) sent: Option<(u8, bool)>,
     pub(super) wire: VecDeque<Sent>,
     pub(super) flight: Option<Flying>,
-    /// A load without Redis: its start and what it read when.
+    /// A load without Redis: its start, and the version that it read with the tick of the read.
     pub(super) load: Option<(u8, Option<(Version, u8)>)>,
-    /// What that left in memory, and its deadline.
+    /// The copy that such a load stored in memory, and its deadline.
     pub(super) outage: Option<(Version, u8)>,
 }
 
 /// A flight through Redis.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Flying {
-    /// From when its joiners count it.
+    /// The tick from which joining reads count its age.
     pub(super) began: u64,
     pub(super) found: Option<Version>,
 }
@@ -95,14 +95,14 @@ pub(super) struct Pass {
     pub(super) began: u64,
     pub(super) only_certifies: bool,
     pub(super) snapshot: Option<Version>,
-    /// What the snapshot attested.
+    /// The attestation of the snapshot.
     pub(super) attestation: u8,
-    /// The journal cannot say what was committed since the position.
+    /// The changes since the position are unknown.
     pub(super) is_unknown: bool,
     pub(super) is_told: bool,
 }
 
-/// So that clocks and ticks are never below zero.
+/// Keeps clocks and ticks above zero, whatever the offset is.
 const ORIGIN: u64 = 100;
 
 pub(super) fn tick(at: u8) -> Tick {
@@ -146,7 +146,7 @@ impl State {
         u8::try_from(self.commits.len()).unwrap_or(u8::MAX)
     }
 
-    /// A node's own clock.
+    /// The clock of a node.
     pub(super) fn clock(&self, model: &Timed, node: usize) -> RedisTime {
         let offset = if node == 1 { i64::from(model.offset) } else { 0 };
         RedisTime((ORIGIN + u64::from(self.now)).saturating_add_signed(offset))
@@ -157,7 +157,8 @@ impl State {
         Certificate { redis: format!("{node}:{node}"), database, bound_ms: 1, ttl_max_ms: 1 }
     }
 
-    /// Whether a bounded read that begins now may be answered with `version`: every later commit is young.
+    /// Whether a bounded read that begins now may be answered with `version`: every later commit is younger than the
+    /// bound.
     fn may_answer(&self, model: &Timed, version: Version) -> bool {
         let later = self.commits.get(usize::from(version));
         if later.is_some() {
@@ -200,8 +201,8 @@ impl State {
         })
     }
 
-    /// Every commit before the watermark has been told to the node that carries it. The watermark counts in the clock of
-    /// the node that the certificate names.
+    /// The entry of a node contains every commit before the node's watermark. The watermark is a time of the node that
+    /// the certificate names.
     pub(super) fn watermark_is_true(&self, model: &Timed) -> bool {
         self.nodes.iter().all(|node| {
             let (Some(watermark), Some(entry)) = (node.watermark, node.entry) else { return true };

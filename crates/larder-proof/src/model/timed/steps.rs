@@ -1,4 +1,4 @@
-//! What the clients, the relays and the nodes do, each step at one tick.
+//! The steps of the clients, the relays and the nodes. Each takes place at one tick.
 
 use larder::clock::Tick;
 use larder::journal::{Change, ChangeId, Touch};
@@ -78,7 +78,7 @@ impl State {
         }
     }
 
-    /// Takes states for one that differ in nothing that still counts.
+    /// Resets fields that no longer matter, so that equivalent states are equal.
     pub(super) fn settle(&mut self) {
         let now = self.now;
         for client in &mut self.clients {
@@ -107,7 +107,7 @@ impl State {
     pub(super) fn answer(&mut self, nth: usize) {
         let Some((sent, _)) = self.clients[nth].sent else { return };
         let node = &self.nodes[nth];
-        // The tick, from which `deliver` makes the node's own time.
+        // Send the tick; `deliver` converts it to the node's clock.
         let beat = Sent::Beat {
             sent,
             is_live: node.live == nth,
@@ -144,7 +144,7 @@ impl State {
         }
     }
 
-    /// A tracked read whose reply comes at once, and nothing before it on the wire.
+    /// A tracked read whose reply arrives at once, with no message before it on the wire.
     pub(super) fn keep(&mut self, nth: usize) {
         self.clients[nth].memory = self.nodes[nth].entry;
         self.nodes[nth].is_tracked = true;
@@ -153,7 +153,7 @@ impl State {
     pub(super) fn begin_flight(&mut self, model: &Timed, nth: usize) {
         let until = tick(self.clients[nth].until);
         let began = tick(self.now);
-        // What the flight finds in Redis holds every commit before the watermark by which Redis is used now.
+        // The value that the flight finds in Redis contains every commit before the watermark of the current grant.
         let reach = until.minus(span(model.bound)).min(began);
         let began: Tick = if model.care.flight_counts_its_watermark { reach } else { began };
         self.clients[nth].flight = Some(Flying { began: ticks(began), found: None });
@@ -204,7 +204,7 @@ impl State {
         });
     }
 
-    /// `Journal::changes_since`, with its inspection, which is a step of its own in `failover`.
+    /// `Journal::changes_since` with its inspection, which is a separate step in `failover`.
     pub(super) fn snapshot(&mut self, model: &Timed, nth: usize) {
         let (snapshot, view, care) = (self.database(), self.catalog.view(false), model.care.journal);
         let Relay { process, pass, .. } = &mut self.relays[nth];
@@ -222,8 +222,8 @@ impl State {
         }
     }
 
-    /// TELL: unlinks and leaves the name, which nobody asks for once the position has seen the commit. A commit that left no row
-    /// has none.
+    /// `UNLINK_AND_RECORD`: unlinks and sets the name. If the position has already seen the commit, no relay reads its
+    /// name, so it is left out. A commit without a row has no name.
     pub(super) fn tell(&mut self, commit: u8, nth: usize) {
         self.tells -= 1;
         if commit >= self.nodes[nth].position && self.silent & 1 << commit == 0 {
@@ -232,8 +232,8 @@ impl State {
         self.removed(nth);
     }
 
-    /// UNLINK of all that is in the snapshot and not at the position, but for what has been told. That the names are read
-    /// by a step of their own is in `failover`.
+    /// Unlinks for the changes between position and snapshot that their writers have not propagated. `failover` models
+    /// the reading of names as separate steps.
     pub(super) fn unlink(&mut self, model: &Timed, nth: usize) {
         let node = &self.nodes[nth];
         let Some(pass) = &mut self.relays[nth].pass else { return };
@@ -273,7 +273,7 @@ impl State {
     pub(super) fn mark(&mut self, model: &Timed, nth: usize) {
         let Some(pass) = self.relays[nth].pass.take() else { return };
         let now = self.clock(model, nth);
-        // A relay that reads the clock last marks what it has not seen.
+        // For a mutant: a relay that reads the clock after its snapshot marks commits that it has not seen.
         let began = if model.care.clock_comes_first { RedisTime(pass.began) } else { now };
         let (live, mine) =
             (State::certificate(self.nodes[nth].live).to_bytes(), State::certificate(nth).to_bytes());

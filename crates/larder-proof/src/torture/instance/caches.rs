@@ -1,4 +1,4 @@
-//! The cache under torture: the one file that knows how the engine is built and told of writes.
+//! The cache under torture: the only file that builds the engine and reports writes to it.
 
 use std::time::Duration;
 
@@ -11,27 +11,18 @@ use larder::policy::Policy;
 use larder::protocol::rules::ProtocolRule;
 use larder::receipt::Delivery;
 use larder_sql::database::Database;
-use larder_sql::journal::{SqlJournal, Table};
+use larder_sql::journal::SqlJournal;
 
 use crate::history::Key;
 use crate::torture::instance::Settings;
 use crate::torture::instance::hands::Hand;
 use crate::torture::instance::release::Value;
-
-/// A tag of all lists, beside their class's own.
-const TEAMS: &str = "teams";
-
-/// What the database journals for the tables of the torture: an item is one entry, and a team that changed takes all
-/// lists with it.
-pub fn journalled() -> [Table; 2] {
-    let item = Table::new("item").entry("items", &["id"]).unique(&["id"]);
-    [item, Table::new("team").tag(TEAMS).unique(&["id"])]
-}
+use crate::torture::schema::{TEAM_TAG, journalled};
 
 /// One instance's cache and its classes.
 pub(super) struct Caches {
     cache: Cache,
-    /// One row each; absent now and then.
+    /// One row each. Every eighth version is absent.
     pub(super) items: Class<Key, Value>,
     /// The sum over a team's rows.
     pub(super) lists: Class<Key, Value>,
@@ -52,29 +43,29 @@ impl Caches {
             builder = builder.rules(plant.rules());
         }
         let cache = builder.build().await?;
-        // No entry goes by itself: what is wrong stays wrong until somebody notices.
+        // No entry expires during a run, so a stale entry stays until a read finds it.
         let ages = Duration::from_secs(3_000);
         let policy = Policy::ttl(ages).absent_for(ages);
         Ok(Caches {
             items: cache.class("items").policy(policy).codec(Codec::Postcard).open()?,
-            lists: cache.class("lists").policy(policy).codec(Codec::Postcard).tagged(TEAMS).open()?,
+            lists: cache.class("lists").policy(policy).codec(Codec::Postcard).tagged(TEAM_TAG).open()?,
             cache,
         })
     }
 
-    /// Tells the cache of a committed write; the write may be acknowledged with the answer.
+    /// Reports a committed write to the cache. Returns the delivery with which the write is acknowledged.
     pub(super) async fn committed(&self, touches: &[Touch], changes: &[ChangeId]) -> Delivery {
         let invalidation = self.cache.committed(touches, changes);
         let invalidation = if rand::random_bool(0.1) { invalidation.wait() } else { invalidation };
         invalidation.send().await.delivery()
     }
 
-    /// Invalidates by hand, without any write.
+    /// Invalidates by hand, without a write.
     pub(super) async fn invalidate(&self, hand: Hand, key: Key) -> Result<()> {
-        // Whether everybody knows matters to a write; here nothing has changed.
+        // The receipt matters only after a write; here nothing has changed.
         let _receipt = match hand {
             Hand::Key => self.items.invalidate(&key).await,
-            Hand::Tag => self.cache.invalidate_tag(TEAMS).await,
+            Hand::Tag => self.cache.invalidate_tag(TEAM_TAG).await,
             Hand::Class => self.items.invalidate_all().await,
             Hand::Matching => self.cache.invalidate_matching(&format!("items:{key}*")).await?,
             Hand::Everything => self.cache.clear().await,
@@ -82,7 +73,7 @@ impl Caches {
         Ok(())
     }
 
-    /// `name=count` of what the classes counted.
+    /// The classes' counters as `name=count`.
     pub(super) fn counts(&self) -> String {
         let stats = self.items.stats().plus(&self.lists.stats());
         stats.named().map(|(name, count)| format!("{name}={count}")).collect::<Vec<_>>().join(" ")

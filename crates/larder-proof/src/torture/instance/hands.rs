@@ -1,4 +1,4 @@
-//! Invalidation by hand, now and then, of every kind: it may cost hits, never freshness.
+//! Invalidations by hand of every kind, every 0.5 to 8 s: they may cost hits, but never freshness.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -7,24 +7,25 @@ use std::time::Duration;
 use crate::torture::instance::Instance;
 use crate::torture::keys::ITEMS;
 
-/// What is invalidated by hand.
+/// What an invalidation by hand invalidates.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Hand {
     /// One entry.
     Key,
-    /// Everything under a tag.
+    /// Every entry with a tag.
     Tag,
-    /// A whole class.
+    /// All entries of a class.
     Class,
-    /// Whatever matches a pattern.
+    /// Every entry that matches a pattern.
     Matching,
-    /// All there is.
+    /// Everything.
     Everything,
 }
 
 const HANDS: [Hand; 5] = [Hand::Key, Hand::Tag, Hand::Class, Hand::Matching, Hand::Everything];
 
-/// Invalidates for as long as the process lives. Seldom: what is invalidated is healed of whatever was wrong with it.
+/// Invalidates while the process lives. The pauses are long, because an invalidation heals a stale entry before a read
+/// finds it.
 pub(super) async fn invalidate_on(instance: Arc<Instance>) {
     loop {
         tokio::time::sleep(Duration::from_millis(rand::random_range(500..8_000))).await;

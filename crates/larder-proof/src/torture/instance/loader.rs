@@ -1,4 +1,5 @@
-//! Loads from the database, slowly where it hurts: after the row was read and before the cache hears of it.
+//! Loads from the database. It is slow at the critical place: after the row was read and before the cache gets the
+//! value.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,13 +20,14 @@ use crate::torture::keys::list_of;
 const ITEM: &str = "SELECT version FROM item WHERE id = $1";
 const LIST: &str = "SELECT CAST(SUM(version) AS BIGINT) FROM item WHERE team = $1";
 
-/// How long the planted loader reads from one snapshot.
+/// How long the faulty loader reads from one snapshot.
 const SNAPSHOT: Duration = Duration::from_millis(100);
 
-/// Where loads read.
+/// Reads for the loads.
 pub(super) struct Loader {
     database: Database,
-    /// Planted: a transaction that was opened up to 100 ms ago.
+    /// An inserted fault: a transaction that was opened up to 100 ms ago. The lock is held across awaits, so it is an
+    /// async mutex.
     past: Option<Arc<Mutex<AnyConnection>>>,
 }
 
@@ -36,7 +38,7 @@ impl Loader {
         Ok(Loader { database: database.clone(), past })
     }
 
-    /// An item; none when its version means absence.
+    /// An item; `None` if its version means absence.
     pub(super) async fn item(&self, key: Key) -> Result<Option<Value>, sqlx::Error> {
         let version = self.version(ITEM, key).await?;
         Ok((!is_absent(version)).then_some(Value { key, version }))
@@ -61,7 +63,7 @@ impl Loader {
     }
 }
 
-/// The gap in which stale sets are made.
+/// The gap in which an invalidation can overtake the load.
 async fn sleep_long_or_not_at_all() {
     let micros = match rand::random_range(0..100) {
         0..50 => return,
@@ -71,7 +73,7 @@ async fn sleep_long_or_not_at_all() {
     sleep(Duration::from_micros(micros)).await;
 }
 
-/// A connection inside a read transaction, which is begun anew every 100 ms.
+/// A connection inside a read transaction, which is begun again every 100 ms.
 async fn open_past(url: &str, dialect: Dialect) -> Result<Arc<Mutex<AnyConnection>>> {
     let begin = match dialect {
         Dialect::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ",
@@ -83,7 +85,8 @@ async fn open_past(url: &str, dialect: Dialect) -> Result<Arc<Mutex<AnyConnectio
         loop {
             {
                 let mut past = renewed.lock().await;
-                // The snapshot is taken by the first statement. A failure leaves loads in the present: no fault then.
+                // The first statement takes the snapshot. If it fails, loads read the present, so there is no fault for
+                // a while.
                 let _ = past.execute(begin).await;
                 let _ = past.execute("SELECT COUNT(*) FROM item").await;
             }

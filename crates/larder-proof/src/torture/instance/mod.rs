@@ -1,6 +1,7 @@
-//! One instance of an application, as a process of its own: readers and writers around one cache.
+//! One instance of an application as a separate process: readers and writers of one cache.
 //!
-//! It obeys words on its standard input ([`Order`]), says on its standard output when it has, and ends with it.
+//! It executes the orders on its standard input ([`Order`]), confirms each on its standard output, and ends when the
+//! input ends.
 #![allow(clippy::print_stdout, reason = "this is how it talks to the orchestrator")]
 
 pub mod caches;
@@ -31,14 +32,14 @@ use crate::torture::instance::loader::Loader;
 use crate::torture::instance::order::{Order, READY};
 use crate::torture::plant::Plant;
 
-/// Many, each with long pauses: on a slow link most of them wait, and there must be others.
+/// Many readers with long pauses: on a slow link most of them wait, and the others must still read.
 const READERS: usize = 96;
 const WRITERS: usize = 6;
 
-/// How long a record may stay with the instance.
+/// The interval at which records are flushed.
 const FLUSH: Duration = Duration::from_millis(100);
 
-/// What an instance has to know.
+/// The settings of an instance.
 #[derive(clap::Args)]
 pub struct Settings {
     /// Where it leaves its history
@@ -74,7 +75,7 @@ impl Settings {
     }
 }
 
-/// What its tasks share.
+/// The state that the tasks of an instance share.
 struct Instance {
     number: Number,
     bound: Duration,
@@ -83,35 +84,36 @@ struct Instance {
     loader: Loader,
     reads: Recorder,
     writes: Recorder,
-    /// Nobody writes.
+    /// Whether the writers of this instance pause.
     is_calm: AtomicBool,
-    /// Whoever commits next dies of it.
+    /// Whether the process kills itself after the next commit.
     is_doomed: AtomicBool,
-    /// Its database is the second one.
+    /// Whether its database is the second one.
     is_second: bool,
     failures: Failures,
 }
 
-/// Requests that got no answer, and answers that belong to others.
+/// Counts failed requests and wrong answers.
 #[derive(Default)]
 struct Failures {
-    /// The database's failures, which the cache handed on.
+    /// Failures of the database that the cache returned.
     database: AtomicU64,
-    /// The cache's own: there must be none.
+    /// Failures of the cache itself: there must be none.
     cache: AtomicU64,
-    /// A read of one key was answered with the value of another.
+    /// Reads of one key that were answered with the value of another.
     crossed: AtomicU64,
-    /// A read was answered with a value of the other database.
+    /// Reads that were answered with a value of the other database.
     mixed: AtomicU64,
 }
 
-/// Lives until its standard input ends.
+/// Runs an instance until its standard input ends.
 ///
 /// # Errors
 ///
 /// The cache, the database or the folder cannot be used.
 pub fn run(settings: &Settings) -> Result<()> {
-    // A stopped instance does not see its input end. The thread that started it lives as long as the orchestrator.
+    // A stopped instance does not see the end of its input, so the kernel must kill it when the orchestrator ends. The
+    // signal comes when the starting thread ends, and that lives as long as the orchestrator.
     set_parent_process_death_signal(Some(Signal::KILL))?;
     let log = File::create(settings.folder.join(format!("log-{}", settings.number)))?;
     tracing_subscriber::fmt().with_ansi(false).with_writer(Mutex::new(log)).init();
@@ -123,7 +125,7 @@ pub fn run(settings: &Settings) -> Result<()> {
 
 async fn live(settings: &Settings) -> Result<()> {
     let instance = Arc::new(Instance::open(settings).await?);
-    // The second database's instances are there to be in the way: few are enough.
+    // The second database's instances only have to disturb the others, so a few tasks are enough.
     let share = if settings.second { 4 } else { 1 };
     for _ in 0..READERS / share {
         tokio::spawn(readers::read_on(instance.clone()));
@@ -177,7 +179,7 @@ impl Instance {
         self.writes.flush();
     }
 
-    /// `name=count` of everything that is counted here.
+    /// All counters as `name=count`.
     fn counts(&self) -> String {
         let Failures { database, cache, crossed, mixed } = &self.failures;
         let own =

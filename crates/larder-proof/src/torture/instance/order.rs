@@ -1,9 +1,9 @@
-//! What the orchestrator tells an instance.
+//! The orders that the orchestrator sends to an instance.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// With this word an instance begins every line it says, the first one when it is ready to be told something.
+/// The first word of every line that an instance prints. It prints the first line when it is ready for orders.
 pub const READY: &str = "ready";
 
 /// An order, one word on a line.
@@ -15,7 +15,7 @@ pub enum Order {
     Write,
     /// Kill yourself between the next commit and its invalidation.
     DieAfterCommit,
-    /// Read every key in both strengths, and mark these reads as the last.
+    /// Read every key bounded and fresh, and mark these reads as the last.
     ReadAll,
 }
 

@@ -1,4 +1,4 @@
-//! Readers: bursts of reads of either strength, each recorded with what it saw.
+//! Readers: bursts of bounded and fresh reads. Each read is recorded with the version that it saw.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,7 +15,7 @@ use crate::torture::instance::Instance;
 use crate::torture::instance::release::Value;
 use crate::torture::keys::{HOT, ITEMS, SECOND, TEAMS, all, habit, list_of, team_of_list};
 
-/// Reads for as long as the process lives.
+/// Reads while the process lives.
 pub(super) async fn read_on(instance: Arc<Instance>) {
     loop {
         for _ in 0..rand::random_range(1..16) {
@@ -33,7 +33,7 @@ pub(super) async fn read_on(instance: Arc<Instance>) {
     }
 }
 
-/// Reads everything once in both strengths.
+/// Reads every key once bounded and once fresh.
 pub(super) async fn read_all(instance: &Instance) {
     for key in all() {
         for consistency in [Consistency::Bounded, Consistency::Fresh] {

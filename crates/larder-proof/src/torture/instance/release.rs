@@ -1,7 +1,7 @@
-//! The value under torture, as two releases of an application declare it: the second has the same fields in another order.
+//! The cached value, as two releases of an application declare it: the second has the same fields in another order.
 //!
-//! The codec is postcard, which leaves out names: what one release wrote, the other decodes without an error, with key and
-//! version exchanged. So an entry that is taken across releases shows at once.
+//! The codec postcard stores no field names. So one release decodes an entry of the other without an error, but with
+//! key and version exchanged. An entry that is used across releases is therefore visible at once.
 
 use std::sync::OnceLock;
 
@@ -9,15 +9,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::history::{Instance as Number, Key, Version};
 
-/// Which release this process is. Set before the first value, and never changed.
+/// Which release this process is. Set once, before the first value.
 static IS_LATER: OnceLock<bool> = OnceLock::new();
 
-/// Instances of an odd number are the later release, if there are two.
+/// If there are two releases, instances with an odd number are the later one.
 pub(super) fn choose(number: Number, releases: u16) {
     let _ = IS_LATER.set(releases > 1 && number % 2 == 1);
 }
 
-/// The value of an entry names its key, so that an answer of another key shows.
+/// The value of an entry contains its key, so that an answer of another key is noticed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Value {
     pub(super) key: Key,

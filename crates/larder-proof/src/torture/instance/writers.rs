@@ -1,4 +1,4 @@
-//! Writers: commit, tell the cache, acknowledge; now and then die or forget in between.
+//! Writers: each commits, reports the change to the cache and acknowledges. Some die or skip the report in between.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,7 +13,7 @@ use crate::torture::instance::Instance;
 use crate::torture::keys::{HOT, ITEMS, LISTED, habit};
 use crate::torture::schema::{Written, write};
 
-/// Writes for as long as the process lives, but for calm times.
+/// Writes while the process lives, except while the instance is calm.
 pub(super) async fn write_on(instance: Arc<Instance>) {
     loop {
         tokio::time::sleep(Duration::from_micros(rand::random_range(5_000..40_000))).await;
@@ -23,13 +23,13 @@ pub(super) async fn write_on(instance: Arc<Instance>) {
             && !instance.is_calm.load(Ordering::Relaxed)
             && let Err(error) = instance.write(key).await
         {
-            // The database is away, or the outcome is unknown: nobody is told anything.
+            // The database is away, or the outcome is unknown: the write is not recorded and not acknowledged.
             tracing::debug!(%error, "a write failed");
         }
     }
 }
 
-/// Lists depend on few items, which are written more seldom, or no list would ever be a hit.
+/// A random item. Items on a list are written rarely, or a list would never be a hit.
 fn any_item() -> Key {
     match rand::random_range(0..10) {
         0 => rand::random_range(0..LISTED),
@@ -50,7 +50,7 @@ impl Instance {
             kill_process(getpid(), Signal::KILL)?;
         }
         self.note(&written, begin, committed, What::Committed { foreign: false });
-        // A request that was cancelled here has committed, and nobody is told.
+        // Simulates a cancelled request: it has committed, and the cache gets no report.
         if rand::random_bool(0.02) {
             return Ok(());
         }

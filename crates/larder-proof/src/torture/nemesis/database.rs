@@ -1,4 +1,4 @@
-//! The database: written by others alone, and crashing.
+//! Nemeses of the database: only foreign writes, and a crash.
 
 use std::thread;
 use std::time::{Duration, Instant};

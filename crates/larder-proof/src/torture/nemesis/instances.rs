@@ -1,11 +1,11 @@
-//! The instances: stopped, and killed where it hurts most.
+//! Nemeses of the instances: a stop, and a kill between commit and invalidation.
 
 use anyhow::Result;
 
 use crate::torture::instance::order::Order;
 use crate::torture::stage::Stage;
 
-/// Its reads right after are the test: its memory is as old as its sleep was long.
+/// The test is the reads right after the stop, because the memory is as old as the stop was long.
 pub(super) fn stop(stage: &mut Stage) -> Result<()> {
     let child = &stage.children[stage.any()];
     child.pause()?;
@@ -27,7 +27,7 @@ pub(super) fn stop_relay(stage: &mut Stage) -> Result<()> {
         stage.children[nth].pause()?;
         stage.outlast_the_bound();
         if nth == victim {
-            // Killed as it stands, in the middle of whatever it did.
+            // It is killed while it is stopped, in the middle of any step.
             stage.replace(nth)?;
         } else {
             stage.children[nth].resume()?;

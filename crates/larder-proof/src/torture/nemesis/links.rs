@@ -1,4 +1,4 @@
-//! The link between one instance and Redis.
+//! Nemeses of the link between one instance and Redis.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ pub(super) fn cut(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// What happens between two commands of one instance is now much more than what happens between two of another.
+/// Slows the link down, so that other instances send many commands between two commands of this one.
 pub(super) fn slow(stage: &mut Stage) -> Result<()> {
     let link = &stage.proxies[stage.any()];
     link.delay(Duration::from_millis(rand::random_range(5..50)));

@@ -1,15 +1,15 @@
-//! Too little memory in Redis.
+//! Nemeses of Redis's memory.
 
 use anyhow::{Context, Result};
 
 use crate::torture::stage::Stage;
 
-/// Less than Redis uses for itself: every command that stores is refused.
+/// Sets the limit below what Redis itself uses, so that it refuses every command that stores.
 pub(super) fn refuse(stage: &mut Stage) -> Result<()> {
     limit(stage, "noeviction", "1mb")
 }
 
-/// As much as Redis uses at this moment: from here on it evicts something for whatever it stores.
+/// Sets the limit to what Redis uses now, so that it evicts something for everything that it stores.
 pub(super) fn evict(stage: &mut Stage) -> Result<()> {
     let info = stage.redis()?.command(&["INFO", "memory"])?;
     let used = info.lines().find_map(|line| line.strip_prefix("used_memory:")).context("used_memory")?;

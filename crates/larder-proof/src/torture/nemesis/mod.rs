@@ -1,4 +1,4 @@
-//! The faults that are made. Each is a function that breaks something, waits, and heals it.
+//! The nemeses. Each is a function that breaks something, waits, and heals it.
 
 mod database;
 mod instances;
@@ -15,14 +15,14 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::torture::options::{Kind, Options};
+use crate::torture::setup::{Kind, Setup};
 use crate::torture::stage::Stage;
 
 /// A fault, made once by each call of `strike`.
 pub struct Nemesis {
-    /// As `--nemesis` knows it.
+    /// The name for `--nemesis`.
     pub name: &'static str,
-    /// What it does, in a line.
+    /// What it does, in one line.
     pub about: &'static str,
     needs: &'static [Need],
     strike: fn(&mut Stage) -> Result<()>,
@@ -41,7 +41,7 @@ enum Need {
 
 use Need::{Crash, Postgres, Redis};
 
-/// All of them.
+/// All nemeses.
 pub const ALL: &[Nemesis] = &[
     Nemesis {
         name: "kill-redis",
@@ -136,13 +136,13 @@ pub const ALL: &[Nemesis] = &[
     },
     Nemesis {
         name: "small-tracking",
-        about: "a tiny tracking-table-max-keys: Redis pushes for keys that nobody wrote",
+        about: "a tiny tracking-table-max-keys: Redis pushes for keys that were not written",
         needs: &[Redis],
         strike: memory::small_tracking,
     },
     Nemesis {
         name: "silence-triggers",
-        about: "the journal's triggers are switched off while others write, for long or between two passes",
+        about: "the journal's triggers are switched off while others write, for a long time or between two polls",
         needs: &[],
         strike: silence::triggers_off,
     },
@@ -166,7 +166,7 @@ pub const ALL: &[Nemesis] = &[
     },
 ];
 
-/// Peace, for a while.
+/// Makes no fault for a while.
 const NONE: Nemesis = Nemesis {
     name: "none",
     about: "nothing",
@@ -182,29 +182,29 @@ impl Nemesis {
     ///
     /// # Errors
     ///
-    /// What was to be broken or healed is not there.
+    /// Something that it breaks or heals does not exist.
     pub fn strike(&self, stage: &mut Stage) -> Result<()> {
         (self.strike)(stage)
     }
 
-    /// Whether it makes sense in such a run.
-    pub fn suits(&self, options: &Options) -> bool {
+    /// Whether a run with `setup` has what the nemesis needs.
+    pub fn suits(&self, setup: &Setup) -> bool {
         self.needs.iter().all(|need| match need {
-            Redis => options.has_redis(),
-            Postgres | Crash => options.database == Kind::Postgres,
+            Redis => setup.has_redis(),
+            Postgres | Crash => setup.database == Kind::Postgres,
         })
     }
 
-    /// Whether it takes the database away, so that requests may fail.
+    /// Whether it stops the database, so that requests may fail.
     pub fn takes_the_database(&self) -> bool {
         self.needs.contains(&Crash)
     }
 }
 
-/// Which of them a run meets.
+/// Which nemeses a run uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Choice {
-    /// All that suit it.
+    /// All that suit the options.
     All,
     /// None.
     None,
@@ -213,7 +213,7 @@ pub enum Choice {
 }
 
 impl Choice {
-    /// What `--help` says of them.
+    /// The text of `--help`.
     pub fn help() -> String {
         let mut help = "Which faults are made, one after another and by luck:\n".to_owned();
         let all = [("all", "each that suits the other options"), ("none", "nothing but work")];
@@ -223,9 +223,9 @@ impl Choice {
         help
     }
 
-    /// The nemeses that a run with `options` meets; at least one, if only peace.
-    pub fn nemeses(self, options: &Options) -> Vec<&'static Nemesis> {
-        let suiting = ALL.iter().filter(|nemesis| nemesis.suits(options));
+    /// The nemeses of a run with `setup`. For [`Choice::None`] the one that makes no fault.
+    pub fn nemeses(self, setup: &Setup) -> Vec<&'static Nemesis> {
+        let suiting = ALL.iter().filter(|nemesis| nemesis.suits(setup));
         match self {
             Choice::All => suiting.collect(),
             Choice::None => vec![&NONE],

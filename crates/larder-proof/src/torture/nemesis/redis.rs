@@ -1,4 +1,4 @@
-//! Redis itself: killed, stopped, emptied, rid of its clients.
+//! Nemeses of Redis: a kill, a stop, a flush, and closed connections.
 
 use std::thread;
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub(super) fn flush(stage: &mut Stage) -> Result<()> {
 
 pub(super) fn cut_clients(stage: &mut Stage) -> Result<()> {
     for _ in 0..rand::random_range(1..5) {
-        // Everybody but the connection that says so.
+        // All connections but the one that sends this command.
         for kind in ["normal", "pubsub"] {
             stage.redis()?.command(&["CLIENT", "KILL", "TYPE", kind])?;
         }

@@ -1,11 +1,11 @@
-//! Redis with a past: a replica that has not heard the last writes, a snapshot that has not seen them.
+//! Nemeses with old contents of Redis: a replica or a snapshot without the last writes.
 
 use anyhow::Result;
 use larder_testbed::{Proxy, Redis};
 
 use crate::torture::stage::Stage;
 
-/// Both hold a prefix of the history: values that were invalidated since, and leases that were destroyed since.
+/// The replica has an old state: it holds entries and leases that have been invalidated since.
 pub(super) fn promote(stage: &mut Stage) -> Result<()> {
     let link = Proxy::start(stage.redis()?.port())?;
     let replica = Redis::start()?;
@@ -13,7 +13,7 @@ pub(super) fn promote(stage: &mut Stage) -> Result<()> {
     stage.work_a_while();
     link.stall();
     stage.work_a_while();
-    // The old master must be gone before there is a new one: two at once is another story.
+    // Stop the old master first: two masters at once are promised only the staleness bound.
     stage.redis()?.kill()?;
     replica.promote()?;
     stage.succeed(replica);

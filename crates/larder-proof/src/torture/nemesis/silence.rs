@@ -1,4 +1,4 @@
-//! The journal made silent, as operators, migrations and clean-up jobs do it, while others write.
+//! Nemeses that make the journal silent, as operators, migrations and clean-up jobs may do, while other programs write.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -7,19 +7,20 @@ use anyhow::Result;
 use larder_sql::dialect::Dialect;
 use larder_sql::journal::triggers;
 
-use crate::torture::instance::caches::journalled;
 use crate::torture::keys::ITEMS;
+use crate::torture::schema::journalled;
 use crate::torture::schema::{self, foreign_write};
 use crate::torture::stage::Stage;
 
-/// The triggers are switched off, sometimes for less than the time between two passes.
+/// Switches the triggers off, sometimes for less than the time between two polls.
 pub(super) fn triggers_off(stage: &mut Stage) -> Result<()> {
     for off in off(stage.base.dialect()) {
         stage.base.sql(&off)?;
     }
     write_unseen(stage)?;
     if stage.base.dialect() == Dialect::Postgres && rand::random_bool(0.5) {
-        // As pg_restore ends: ALWAYS is lost, and the instances do not own the tables.
+        // As pg_restore does at its end: ALWAYS is lost, and the instances cannot mend it, because they do not own the
+        // tables.
         for table in journalled() {
             stage.base.sql(&format!("ALTER TABLE {} ENABLE TRIGGER ALL", table.name()))?;
         }
@@ -38,14 +39,14 @@ fn off(dialect: Dialect) -> Vec<String> {
     }
 }
 
-/// Row security hides the outbox from the instances alone.
+/// Row security hides the outbox from the instances, and not from the owner.
 pub(super) fn hide_outbox(stage: &mut Stage) -> Result<()> {
     stage.base.sql("ALTER TABLE larder_outbox ENABLE ROW LEVEL SECURITY")?;
     write_unseen(stage)?;
     stage.base.sql("ALTER TABLE larder_outbox DISABLE ROW LEVEL SECURITY").map(drop)
 }
 
-/// Rows leave the outbox before an instance has read them.
+/// Deletes rows of the outbox before an instance has read them.
 pub(super) fn clean_outbox(stage: &mut Stage) -> Result<()> {
     for _ in 0..20 {
         let write = foreign_write(rand::random_range(0..ITEMS));
@@ -59,14 +60,14 @@ pub(super) fn clean_outbox(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// A table's place is taken by a copy that has no triggers of the journal.
+/// Replaces a table by a copy without the journal's triggers.
 pub(super) fn swap_table(stage: &mut Stage) -> Result<()> {
     stage.base.sql(&schema::swap(stage.base.dialect()))?;
     write_unseen(stage)?;
     heal(stage)
 }
 
-/// Others write, for a moment or for longer than the bound.
+/// Another program writes, for a moment or for up to 1.5 times the bound.
 fn write_unseen(stage: &Stage) -> Result<()> {
     let longest = if rand::random_bool(0.5) { Duration::from_millis(100) } else { stage.bound.mul_f64(1.5) };
     let end = Instant::now() + longest.mul_f64(rand::random());

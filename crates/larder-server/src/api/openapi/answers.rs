@@ -3,11 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use utoipa::openapi::header::HeaderBuilder;
-use utoipa::openapi::{Content, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{IntoResponses, ToSchema};
-
-use crate::dialects::hita::views::Unavailable;
 
 /// An error, as RFC 9457 has it.
 #[derive(Serialize, ToSchema)]
@@ -178,20 +174,3 @@ pub(crate) struct Outdated(ProblemBody);
 )]
 #[allow(dead_code, reason = "stands for an answer in the document only")]
 pub(crate) struct NotModified;
-
-/// As the hotel's document has it, and for what is no fault of Redis, as everywhere.
-pub(crate) struct RedisAway;
-
-impl IntoResponses for RedisAway {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        let content = |name| Content::new(Some(Ref::from_schema_name(name)));
-        let header = |description| HeaderBuilder::new().description(Some(description)).build();
-        let away = ResponseBuilder::new()
-            .description("Redis is configured and does not answer, or the database does not")
-            .content("application/json", content(Unavailable::name()))
-            .content("application/problem+json", content(ProblemBody::name()))
-            .header("Retry-After", header("in seconds, when it is the database"))
-            .header("Cache-Invalidation", header("of a write, whom it told"));
-        BTreeMap::from([("503".to_owned(), RefOr::T(away.build()))])
-    }
-}

@@ -15,7 +15,6 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use crate::api::openapi::answers::ProblemBody;
 use crate::api::openapi::completed::completed;
-use crate::dialects::hita::views::Unavailable;
 
 /// What every route's annotation builds on: title, tags, credentials, the shape of an error.
 #[derive(OpenApi)]
@@ -25,7 +24,7 @@ use crate::dialects::hita::views::Unavailable;
         description = "User management served at the speed of memory, and never stale. Log in under `/api/v1/auth/login`; \
                        reads say in `Cache-Status` where they were answered from, writes in `Cache-Invalidation` whom they told."
     ),
-    components(schemas(ProblemBody, Unavailable)),
+    components(schemas(ProblemBody)),
     modifiers(&Credentials),
     tags(
         (name = "auth", description = "Registering, logging in, tokens and their keys, the second factor."),

@@ -19,8 +19,9 @@ use crate::api::cache::reasons::Reason;
 use crate::api::cache::views::rounded;
 use crate::api::cache::{dropped_by_admin, user_named};
 use crate::api::extract::Segment;
-use crate::api::openapi::answers::{RedisAway, Refused};
+use crate::api::openapi::answers::Refused;
 use crate::api::problem::Problem;
+use crate::dialects::away::RedisAway;
 use crate::dialects::hita::views::{
     CacheInfo, Connections, DetailedHealth, DetailedInfo, DetailedStatistics, Done, Health, KeyCounts,
     MemoryUsage, Performance, ShortInfo, Stats, TestAnswer, Unavailable,

@@ -110,7 +110,6 @@ pub(crate) async fn grant_again(
     responses(
         (status = 204, description = "the user does not have it", headers(("Cache-Invalidation" = String))),
         NotFound,
-        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "the user has 100 permissions"),
         Refused,
     )
 )]

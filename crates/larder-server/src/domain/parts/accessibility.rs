@@ -1,4 +1,4 @@
-//! What a user needs to see, hear and follow the service.
+//! A user's accessibility settings.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -8,7 +8,7 @@ use crate::domain::fields::Fields;
 use crate::domain::invalid::{Invalid, ValidationErrors};
 use crate::domain::parts::Part;
 
-/// How large text is shown, in percent: 50 to 300.
+/// The size of text, in percent: 50 to 300.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
 )]
@@ -20,20 +20,20 @@ impl TextScale {
     /// Checks the bounds.
     ///
     /// # Errors
-    /// Less than 50 or more than 300.
+    /// `percent` is less than 50 or more than 300.
     pub fn parse(percent: i64) -> Result<Self, Invalid> {
         match percent {
             50..=300 => Ok(Self(percent)),
-            _ => Err(Invalid::new("must be a whole number of 50 to 300")),
+            _ => Err(Invalid::new("must be an integer from 50 to 300")),
         }
     }
 
-    /// In percent.
+    /// The size in percent.
     pub fn percent(self) -> i64 {
         self.0
     }
 
-    /// What was parsed before it was stored.
+    /// A size that was parsed before it was stored.
     pub(crate) fn stored(percent: i64) -> Self {
         Self(percent)
     }
@@ -66,9 +66,9 @@ impl Default for Accessibility {
     }
 }
 
-/// Some accessibility settings, as the OpenAPI document shows the body of a request.
+/// Some accessibility settings, as the OpenAPI document describes the body of a request.
 #[derive(utoipa::ToSchema)]
-#[allow(dead_code, missing_docs, reason = "stands for bodies in the document only")]
+#[allow(dead_code, missing_docs, reason = "describes bodies in the OpenAPI document only")]
 pub struct AccessibilityBody {
     #[schema(required = false, minimum = 50, maximum = 300)]
     text_scale_percent: i64,
@@ -82,7 +82,7 @@ pub struct AccessibilityBody {
     captions: bool,
 }
 
-/// A change of accessibility settings: what is `None` stays.
+/// A change of accessibility settings: a field that is `None` stays.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "as in `Accessibility`")]
 pub struct AccessibilityChange {
@@ -134,7 +134,7 @@ impl Part for Accessibility {
     const UPDATED: Action = Action::AccessibilityUpdate;
 
     fn is_whole(change: &AccessibilityChange) -> bool {
-        // Taken apart, so that a new field is not forgotten.
+        // The pattern names every field, so the compiler rejects a new field that is not checked here.
         let AccessibilityChange {
             text_scale_percent,
             high_contrast,
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_is_neither_invisible_nor_endless() {
+    fn the_size_of_text_is_bounded() {
         let parse = |value: Value| AccessibilityChange::parse_put(json!({ "text_scale_percent": value }));
         for good in [50, 100, 300] {
             assert_eq!(parse(json!(good)).unwrap().text_scale_percent.unwrap().percent(), good);

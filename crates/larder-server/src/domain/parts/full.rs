@@ -1,4 +1,4 @@
-//! A user with every part of the profile, as they stood together at one moment.
+//! A user with every part of the profile, as they were at one moment.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use crate::domain::parts::languages::Languages;
 use crate::domain::parts::preferences::Preferences;
 use crate::domain::user::User;
 
-/// Everything about a user, for the user and for those who manage it.
+/// Everything about a user, for the user itself and for callers that manage it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is named after its type, which is documented")]
 pub struct FullProfile {

@@ -1,4 +1,4 @@
-//! What a user is interested in.
+//! The interests of a user.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -20,10 +20,10 @@ pub struct Interests {
 }
 
 impl Interests {
-    /// `PUT`: the whole list.
+    /// `PUT`: the complete list.
     ///
     /// # Errors
-    /// What is wrong with the first entry that is wrong; too many; one twice, whatever its case.
+    /// The first entry that is wrong is named; too many entries; an entry that occurs twice, whatever its case.
     pub fn parse_put(body: Value) -> Result<Self, ValidationErrors> {
         let mut fields = Fields::of(body)?;
         let entries = fields.list("interests", Self::parse);
@@ -43,7 +43,7 @@ impl Interests {
                 .map_err(|invalid| Invalid::new(format!("entry {number} {}", invalid.message())))?;
             let folded = line.as_str().to_lowercase();
             if interests.iter().any(|other| other.as_str().to_lowercase() == folded) {
-                return Err(Invalid::new(format!("entry {number} stands there before")));
+                return Err(Invalid::new(format!("entry {number} is in the list already")));
             }
             interests.push(line);
         }
@@ -77,12 +77,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_interest_stands_once() {
+    fn each_interest_occurs_once() {
         let parse = |list: Value| Interests::parse_put(json!({ "interests": list }));
         let good = parse(json!([" sailing ", "C++: *"])).unwrap();
         assert_eq!(good.interests.iter().map(Line::as_str).collect::<Vec<_>>(), ["sailing", "C++: *"]);
         for (bad, says) in [
-            (json!(["sailing", "Sailing"]), "entry 2 stands there before"),
+            (json!(["sailing", "Sailing"]), "entry 2 is in the list already"),
             (json!(["a", 1]), "entry 2 must be a string"),
             (json!(["a", ""]), "entry 2 must not be empty"),
             (json!(["x".repeat(65)]), "at most 64"),

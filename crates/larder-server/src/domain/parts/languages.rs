@@ -1,4 +1,4 @@
-//! The languages a user speaks, and how well.
+//! The languages that a user speaks, and how well.
 
 use std::str::FromStr;
 
@@ -15,15 +15,16 @@ const LANGUAGES: usize = 20;
 const TAG_BYTES: usize = 35;
 
 text_type! {
-    /// A language, shaped as BCP 47 spells them: `en`, `pt-BR`, `zh-Hant-TW`. Whether it exists is not looked up.
+    /// A language tag in the form of BCP 47: `en`, `pt-BR`, `zh-Hant-TW`. Whether the language exists is not checked.
     LanguageTag
 }
 
 impl LanguageTag {
-    /// Checks the shape, and writes it as is usual: `EN-gb` becomes `en-GB`.
+    /// Checks the form, and converts the case to the usual one: `EN-gb` becomes `en-GB`.
     ///
     /// # Errors
-    /// Anything but words of 1 to 8 letters and digits, parted by dashes, the first of 2 to 8 letters; longer than 35.
+    /// The text is not words of 1 to 8 letters and digits separated by dashes, the first of 2 to 8 letters, or it is
+    /// longer than 35 bytes.
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
         let words: Vec<_> = raw.split('-').collect();
         let shaped = raw.len() <= TAG_BYTES
@@ -36,7 +37,7 @@ impl LanguageTag {
         if !shaped {
             return Err(Invalid::new("is not a language tag; expected one such as en or pt-BR"));
         }
-        // After a single letter come extensions, which are all lower case.
+        // A single letter begins an extension, and extensions are entirely in lower case.
         let extensions = words.iter().position(|word| word.len() == 1).unwrap_or(words.len());
         let usual = words.iter().enumerate().map(|(index, word)| {
             let lower = word.to_ascii_lowercase();
@@ -50,19 +51,19 @@ impl LanguageTag {
     }
 }
 
-/// How well somebody speaks a language.
+/// How well a user speaks a language.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// A few words.
+    /// Knows a few words.
     Basic,
-    /// Everyday matters.
+    /// Speaks about everyday matters.
     Conversational,
-    /// Everything, with ease.
+    /// Speaks about everything, with ease.
     Fluent,
-    /// From childhood.
+    /// Has spoken it since childhood.
     Native,
 }
 
@@ -83,9 +84,9 @@ impl FromStr for Level {
 /// One language of a user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Language {
-    /// Which.
+    /// The language.
     pub code: LanguageTag,
-    /// How well.
+    /// How well the user speaks it.
     pub level: Level,
 }
 
@@ -107,10 +108,10 @@ pub struct Languages {
 }
 
 impl Languages {
-    /// `PUT`: the whole list.
+    /// `PUT`: the complete list.
     ///
     /// # Errors
-    /// What is wrong with the first entry that is wrong; too many; one twice.
+    /// The first entry that is wrong is named; too many entries; a language that occurs twice.
     pub fn parse_put(body: Value) -> Result<Self, ValidationErrors> {
         let mut fields = Fields::of(body)?;
         let entries = fields.list("languages", Self::parse);
@@ -127,7 +128,7 @@ impl Languages {
             let language =
                 Language::parse(entry).map_err(|errors| Invalid::new(format!("entry {number}: {errors}")))?;
             if languages.iter().any(|other| other.code == language.code) {
-                return Err(Invalid::new(format!("entry {number} is a language that stands there before")));
+                return Err(Invalid::new(format!("entry {number} is a language listed before")));
             }
             languages.push(language);
         }
@@ -161,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tags_are_shaped_and_spelled_as_usual() {
+    fn tags_are_checked_and_get_their_usual_case() {
         for (raw, usual) in [
             ("en", "en"),
             ("EN-gb", "en-GB"),
@@ -181,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn each_language_stands_once() {
+    fn each_language_occurs_once() {
         let parse = |list: Value| Languages::parse_put(json!({ "languages": list }));
         let two = json!([{ "code": "en", "level": "native" }, { "code": "NL", "level": "basic" }]);
         assert_eq!(parse(two).unwrap().languages[1].code.as_str(), "nl");

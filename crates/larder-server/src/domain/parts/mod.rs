@@ -1,4 +1,4 @@
-//! The parts of a profile beside the user's own row: each has defaults, and is changed as a whole or field by field.
+//! The parts of a profile beside the user's own row. Each has defaults; a change replaces all of it or some fields.
 
 pub mod accessibility;
 pub mod full;
@@ -14,20 +14,20 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::audit::Action;
 
-/// How many bytes of a digest name a state of a part.
+/// How many bytes of the digest identify a state of a part.
 const DIGEST_BYTES: usize = 12;
 
-/// A part of a profile. The default is what a user has who never set it.
+/// A part of a profile. A user that never set it has the default.
 pub trait Part: Clone + Default + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static {
-    /// A change that was parsed.
+    /// A parsed change.
     type Change: Clone + Send + Sync + 'static;
 
-    /// Its table, its class in the cache, and its place in the URL.
+    /// The name of its table, of its class in the cache, and of its segment in the URL.
     const NAME: &'static str;
-    /// What the audit log calls a change of it.
+    /// The audit log's action for a change of it.
     const UPDATED: Action;
 
-    /// Whether a change sets every field, so that nothing of the part before it is left.
+    /// Whether a change sets every field, so that no field of the earlier part remains.
     fn is_whole(change: &Self::Change) -> bool;
 
     /// The part after a change.
@@ -38,11 +38,11 @@ pub trait Part: Clone + Default + PartialEq + Serialize + DeserializeOwned + Sen
     fn changed_fields(&self, after: &Self) -> Vec<&'static str>;
 }
 
-/// A name for the state that a value is in: equal for equal values, whoever wrote them and how often. The database keeps
-/// no version of a part, which other software could forget to raise.
+/// A digest that identifies the state of a value: equal values have equal digests, whichever program wrote them and
+/// however often. The database keeps no version of a part, because another program could forget to increase it.
 ///
 /// # Errors
-/// Only if the value could not be shown as JSON.
+/// Only if the value cannot be serialised as JSON.
 pub fn digest(value: &impl Serialize) -> Result<String, serde_json::Error> {
     let bytes = Sha256::digest(serde_json::to_vec(value)?);
     let mut text = String::with_capacity(2 * DIGEST_BYTES);

@@ -1,4 +1,4 @@
-//! How the service should look and speak to a user, and what it may tell them unasked.
+//! A user's preferences: appearance, language, time zone and notifications.
 
 use std::str::FromStr;
 
@@ -14,21 +14,21 @@ use crate::domain::text::text_type;
 
 const ZONE_BYTES: usize = 64;
 
-/// Light or dark.
+/// The colours of the user interface.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Theme {
-    /// As the device has it.
+    /// The device's setting.
     #[default]
     System,
-    /// Dark on light.
+    /// Dark text on a light background.
     Light,
-    /// Light on dark.
+    /// Light text on a dark background.
     Dark,
 }
 
 impl Theme {
-    /// The word for it in JSON and in the database.
+    /// Its name in JSON and in the database.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::System => "system",
@@ -50,16 +50,16 @@ impl FromStr for Theme {
 }
 
 text_type! {
-    /// The name of a time zone, shaped as the IANA database spells them, such as `America/Nassau`. Whether it exists is for
-    /// whoever shows times to find out: the database of zones changes several times a year.
+    /// The name of a time zone, in the form of the IANA database, such as `America/Nassau`. Whether the zone exists is
+    /// not checked, because the database of zones changes several times a year; a program that shows times checks it.
     TimeZone
 }
 
 impl TimeZone {
-    /// Checks the shape.
+    /// Checks the form.
     ///
     /// # Errors
-    /// Anything but one to three words of letters, digits, `_`, `+` and `-`, parted by slashes.
+    /// The text is not one to three words of letters, digits, `_`, `+` and `-`, separated by slashes.
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
         let word = |word: &str| {
             word.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -79,7 +79,7 @@ impl TimeZone {
 pub struct Preferences {
     /// Default: `system`.
     pub theme: Theme,
-    /// Language and region of everything shown. Default: `en`.
+    /// The language and region in which the service is shown. Default: `en`.
     pub locale: LanguageTag,
     /// Default: `UTC`.
     pub time_zone: TimeZone,
@@ -101,9 +101,9 @@ impl Default for Preferences {
     }
 }
 
-/// Some preferences, as the OpenAPI document shows the body of a request.
+/// Some preferences, as the OpenAPI document describes the body of a request.
 #[derive(utoipa::ToSchema)]
-#[allow(dead_code, missing_docs, reason = "stands for bodies in the document only")]
+#[allow(dead_code, missing_docs, reason = "describes bodies in the OpenAPI document only")]
 pub struct PreferencesBody {
     #[schema(required = false)]
     theme: Theme,
@@ -123,7 +123,7 @@ pub struct PreferencesBody {
     push_notifications: bool,
 }
 
-/// A change of preferences: what is `None` stays.
+/// A change of preferences: a field that is `None` stays.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "as in `Preferences`")]
 pub struct PreferencesChange {
@@ -175,7 +175,7 @@ impl Part for Preferences {
     const UPDATED: Action = Action::PreferencesUpdate;
 
     fn is_whole(change: &PreferencesChange) -> bool {
-        // Taken apart, so that a new field is not forgotten.
+        // The pattern names every field, so the compiler rejects a new field that is not checked here.
         let PreferencesChange { theme, locale, time_zone, email_notifications, push_notifications } = change;
         theme.is_some()
             && locale.is_some()
@@ -213,7 +213,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn time_zones_are_shaped() {
+    fn the_form_of_time_zones_is_checked() {
         for good in ["UTC", "America/Nassau", "America/Argentina/Buenos_Aires", "Etc/GMT+5", "EST5EDT"] {
             assert_eq!(TimeZone::parse(good).unwrap().as_str(), good);
         }

@@ -1,13 +1,15 @@
-//! Whether the journal is complete: what that rests on, what is wrong with it, and what mends it.
+//! Checks whether the journal is complete: what completeness depends on, the defects, and their remedies.
 //!
-//! Silence says "nothing changed" only while triggers stand on every declared table and their rows reach the outbox. So
-//! each pass *attests* that, in the statement that asks for new rows: a digest of the catalog's rows about the outbox, the
-//! triggers and their functions, with the numbers of the transactions that wrote them, so that off and on again between two
-//! passes shows too. A position carries its attestation; under another one it is unknown. A new attestation is followed by an
-//! *inspection*, which finds defects; while there are any, nothing is certified.
+//! An outbox without new rows proves that nothing changed only if every declared table has its triggers and their rows
+//! reach the outbox. So each poll computes an *attestation* in the statement that reads new rows: a digest of the
+//! catalog's rows about the outbox, the triggers and their functions. It includes the numbers of the transactions that
+//! wrote those rows, so it also shows a trigger that was switched off and on again between two polls. A position
+//! contains its attestation; if the attestation has changed, the changes since the position are unknown. After a new
+//! attestation the journal runs an *inspection*, which finds defects; while there are defects, each poll fails and the
+//! relay certifies nothing.
 //!
-//! Invariant `silence_is_attested`: no answer says [`Changes::Known`](larder::journal::Changes::Known) unless what the
-//! journal's completeness rests on is, in the answer's snapshot, what it was in the position's.
+//! Invariant `silence_is_attested`: if an answer is [`Changes::Known`](larder::journal::Changes::Known), the
+//! attestation in the answer's snapshot equals the attestation in the position.
 
 pub(super) mod postgres;
 pub(super) mod sqlite;
@@ -15,12 +17,13 @@ pub(super) mod sqlite;
 pub use crate::completeness::Defect;
 pub(super) use crate::completeness::Inspection;
 
-/// What a pass attests.
+/// The attestation of one poll.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Attestation {
-    /// The digest that positions carry: the same for every role that asks.
+    /// The digest that positions contain. It is the same for every role that asks.
     pub(super) digest: String,
-    /// What it looks like to this role and its search path: `t` or `f`, whether row security is active on the outbox; then which
+    /// The part that depends on the role and its search path: `t` or `f`, whether row security is active on the outbox,
+    /// then which
     /// tables the declared names mean. Empty on SQLite.
     pub(super) role_view: String,
 }

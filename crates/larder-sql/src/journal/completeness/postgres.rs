@@ -1,4 +1,4 @@
-//! What the journal's completeness rests on, on PostgreSQL.
+//! Completeness of the journal on PostgreSQL: the queries for the attestation and the inspection, and the defects.
 
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
@@ -12,9 +12,10 @@ use crate::journal::migration::{POSTGRES_GUARDS, guards};
 use crate::journal::postgres_triggers::{self, ROW_TRIGGER, SCHEMA, TRUNCATE_TRIGGER, always};
 use crate::journal::table::{Table, quoted};
 
-/// What the catalog says of the relation `about`, with the transactions that wrote it: any change of the table, its columns, its
-/// rules, its policies, of what is under it, of one of its triggers or of their functions makes it another. On the outbox every
-/// trigger counts, for any could swallow rows, and the function that lets bulk changes pass.
+/// The catalog's facts about the relation `about`, with the numbers of the transactions that wrote them. The text
+/// changes with every change of the table, its columns, rules, policies, partitions and inheriting tables, of one of
+/// larder's triggers or of their functions. For the outbox it includes every trigger, because any trigger could discard
+/// rows, and `larder_outbox_covers`.
 macro_rules! fact {
     () => {
         "concat_ws(' ', about.xmin,
@@ -36,7 +37,8 @@ macro_rules! fact {
     };
 }
 
-/// The relations that journal: every one with a trigger of ours, partitions too, and the outbox's own.
+/// The relations that the journal depends on: each one with a trigger of larder, including partitions, and the outbox's
+/// tables.
 macro_rules! journalling {
     () => {
         "pg_class AS about WHERE about.oid IN (
@@ -47,7 +49,7 @@ macro_rules! journalling {
     };
 }
 
-/// Whether row security is active, for the role that asks, on a table of the outbox.
+/// Whether row security is active on a table of the outbox for the role that asks.
 macro_rules! is_hidden {
     () => {
         "(SELECT bool_or(row_security_active(oid)) FROM pg_class WHERE oid IN
@@ -55,13 +57,15 @@ macro_rules! is_hidden {
     };
 }
 
-/// The columns of [`attested`]. `$3` holds the declared names, behind each other.
+/// The columns of [`attested`]. `$3` is the list of the declared names, joined by U+0001.
 ///
-/// Beside the relations: the outbox's defaults; its life, which a crash ends; the transactions that were prepared before that life,
-/// whose rows of the outbox the crash took; and the labels of enums, for renaming one changes what rows say without touching them.
+/// Beside the relations, the digest contains: the outbox's defaults; its life, which a crash ends; the transactions
+/// that were prepared before that life began, because the crash has deleted their outbox rows; and the labels of enums,
+/// because renaming a label changes the values of rows without firing a trigger.
 ///
-/// `role_view` begins with `t` if row security is active on a table of the outbox. Then: on which declared tables it is, which
-/// tables their names mean, and the settings of roles and databases, which new sessions take over.
+/// `role_view` begins with `t` if row security is active on a table of the outbox. Then follow: which tables the
+/// declared names mean and whether row security is active on them, and the settings of roles and databases, which new
+/// sessions take over.
 macro_rules! attestation {
     () => {
         concat!(
@@ -91,10 +95,10 @@ macro_rules! attestation {
     };
 }
 
-/// Whether this transaction changed rows that may be missing from the journal. True if a changed relation, or the outbox, differs
-/// from the inspected facts (`$1`), if a declared name means another table, if row security is active on the outbox, or if the
-/// outbox shows no row: it is never empty, so this statement was planned under row security. The counters may include earlier
-/// transactions of the session, which does no harm: facts are compared as they are now.
+/// Whether this transaction changed rows that may be missing from the journal. True if a changed relation or the outbox
+/// differs from the inspected facts (`$1`), if a declared name means another table, if row security is active on the
+/// outbox, or if the outbox shows no row: it is never empty, so this statement was planned under row security. The
+/// counters may include earlier transactions of the session, which only makes more relations compare their facts.
 macro_rules! is_silent {
     () => {
         concat!(
@@ -120,8 +124,9 @@ macro_rules! is_silent {
 }
 pub(in crate::journal) use {attestation, fact, is_hidden, is_silent, journalling};
 
-/// Begins the outbox's life after a crash or a promotion has ended the one before, and gives an empty outbox a row. Several that do
-/// so at once do no harm. Its id is a UUID of version 8, by which it differs from the life that a migration begins.
+/// Begins a new life of the outbox after a crash or a promotion has emptied its tables, and inserts a row into an empty
+/// outbox. Several instances may run it at the same time. The id is a UUID of version 8, which distinguishes it from
+/// the life that a migration begins.
 pub(in crate::journal) const BEGIN_LIFE: &str = "
     WITH begun AS (
         INSERT INTO larder_outbox_life (id)
@@ -169,14 +174,14 @@ const OUTBOX: &str = concat!(
     WHERE about.oid = to_regclass('larder_outbox')"
 );
 
-/// Of row security on each of the outbox's tables, as a hosted database's advisor asks for it.
+/// Switches row security off on the outbox's tables. Advisors of hosted databases recommend to switch it on.
 const NO_ROW_SECURITY: &str = "ALTER TABLE larder_outbox DISABLE ROW LEVEL SECURITY; \
     ALTER TABLE larder_outbox_marks DISABLE ROW LEVEL SECURITY; ALTER TABLE larder_outbox_life DISABLE ROW LEVEL SECURITY";
 
 const UNLOGGED: &str = "ALTER TABLE larder_outbox SET UNLOGGED; ALTER TABLE larder_outbox_marks SET UNLOGGED; \
     ALTER TABLE larder_outbox_life SET UNLOGGED";
 
-/// The declared tables and all that is under them: partitions, and tables that inherit.
+/// The declared tables and those under them: partitions, and tables that inherit.
 const TABLES: &str = "
     WITH RECURSIVE tree (name, nth, root, id) AS (
         SELECT name, nth, CAST(to_regclass(name) AS OID), CAST(to_regclass(name) AS OID)
@@ -197,7 +202,7 @@ const TABLES: &str = "
         LEFT JOIN pg_trigger AS by_truncate ON by_truncate.tgrelid = id AND by_truncate.tgname = 'larder_journal_truncated'
     ORDER BY nth, is_root DESC, table_name";
 
-/// The names of the declared tables as [`attestation`] wants them.
+/// The names of the declared tables in the form that [`attestation`] needs.
 pub(in crate::journal) fn names(tables: &[Table]) -> String {
     tables.iter().map(|table| quoted(&table.name)).collect::<Vec<_>>().join("\u{1}")
 }
@@ -209,15 +214,15 @@ pub(in crate::journal) fn attested(row: &AnyRow) -> Result<Attestation, Error> {
 pub(in crate::journal) async fn inspect(
     connection: &mut SqlConnection,
     tables: &[Table],
-    whoever_asks: bool,
+    for_every_role: bool,
 ) -> Result<Inspection, Error> {
-    // The facts first: what changes after them makes a write's own comparison fail.
+    // Read the facts before the rest: if something changes in between, the comparison of a write transaction fails.
     let facts = sqlx::query(FACTS).bind(names(tables)).fetch_one(&mut *connection).await?.try_get("facts")?;
     let mut defects = Vec::new();
     let Some(outbox) = sqlx::query(OUTBOX).fetch_optional(&mut *connection).await? else {
         return Ok(Inspection { defects: vec![Defect::new("the table larder_outbox is gone")], facts });
     };
-    of_outbox(&outbox, whoever_asks, &mut defects)?;
+    of_outbox(&outbox, for_every_role, &mut defects)?;
     let place: String = outbox.try_get("place")?;
     for row in sqlx::query(TABLES).bind(names(tables)).fetch_all(connection).await? {
         let nth: i64 = row.try_get("nth")?;
@@ -228,8 +233,8 @@ pub(in crate::journal) async fn inspect(
     Ok(Inspection { defects, facts })
 }
 
-/// `whoever_asks`: also what is a defect for other roles alone.
-fn of_outbox(row: &AnyRow, whoever_asks: bool, defects: &mut Vec<Defect>) -> Result<(), Error> {
+/// Finds the defects of the outbox. `for_every_role`: also those that affect only other roles than the one that asks.
+fn of_outbox(row: &AnyRow, for_every_role: bool, defects: &mut Vec<Defect>) -> Result<(), Error> {
     if row.try_get::<String, _>("relkind")? != "r" {
         defects.push(Defect::new("larder_outbox is not an ordinary table"));
     }
@@ -238,7 +243,7 @@ fn of_outbox(row: &AnyRow, whoever_asks: bool, defects: &mut Vec<Defect>) -> Res
             Defect::new("row-level security hides rows of larder_outbox from this role")
                 .mended_by(NO_ROW_SECURITY),
         );
-    } else if whoever_asks && flag(row, "has_row_security")? {
+    } else if for_every_role && flag(row, "has_row_security")? {
         defects.push(
             Defect::new("row-level security is on for a table of the outbox, and hides rows from roles that do not own it")
                 .mended_by(NO_ROW_SECURITY),
@@ -312,7 +317,7 @@ fn of_table(table: &Table, row: &AnyRow, place: &str, defects: &mut Vec<Defect>)
     let Some(enabled) = text("row_enabled")? else {
         let what = format!("{name} has no trigger {ROW_TRIGGER}");
         let defect = Defect::new(what);
-        // A table that inherits is not declared, so its own declaration is missing.
+        // An inheriting table is not declared, so there is no declaration from which to create its triggers.
         defects.push(if is_root { defect.mended_by(create()) } else { defect });
         return Ok(());
     };
@@ -328,7 +333,8 @@ fn of_table(table: &Table, row: &AnyRow, place: &str, defects: &mut Vec<Defect>)
     {
         defects.push(Defect::new(what).mended_by(create()));
     }
-    // TRUNCATE of a partition fires no trigger of its parent's; it shows in the attestation, for it changes the storage.
+    // A TRUNCATE of a partition does not fire its parent's trigger. It changes the partition's storage, so the
+    // attestation changes.
     if is_root {
         match text("truncate_enabled")? {
             Some(enabled) if flag(row, "truncate_is_whole")? => {
@@ -343,14 +349,14 @@ fn of_table(table: &Table, row: &AnyRow, place: &str, defects: &mut Vec<Defect>)
     Ok(())
 }
 
-/// What is wrong with when a trigger fires.
+/// The defect of a trigger that does not fire under every `session_replication_role`.
 fn of_firing(table: &str, trigger: &str, enabled: &str) -> Option<Defect> {
     let remedy = always(table, trigger);
     match enabled {
         "A" => None,
-        // A program switched it off on purpose and may be at work.
+        // Not `at_once`: a program has switched it off on purpose and may still be running.
         "D" => Some(Defect::new(format!("the trigger {trigger} of {table} is disabled")).mended_by(remedy)),
-        // ENABLE TRIGGER ALL, as pg_restore and fixture loaders write it, takes ALWAYS away in passing.
+        // ENABLE TRIGGER ALL, which pg_restore and fixture loaders use, removes ALWAYS as a side effect.
         _ => Some(
             Defect::new(format!("the trigger {trigger} of {table} does not fire ALWAYS"))
                 .mended_by(remedy)
@@ -359,7 +365,8 @@ fn of_firing(table: &str, trigger: &str, enabled: &str) -> Option<Defect> {
     }
 }
 
-/// What is wrong with a trigger's function. Another release may have written it, if it journals all that this one declares.
+/// What is wrong with a trigger's function. A function of another release is accepted if it journals everything that is
+/// declared.
 fn of_function(table: &Table, name: &str, body: &str, place: &str, is_definer: bool) -> Option<String> {
     if !is_definer {
         return Some(format!(
@@ -381,7 +388,7 @@ fn of_function(table: &Table, name: &str, body: &str, place: &str, is_definer: b
     })
 }
 
-/// The text of a function as it is sealed, without the schema that a migration has put into it.
+/// The text of a function as its checksum covers it: with the placeholder again instead of the schema.
 fn unplaced(text: &str, place: &str) -> String {
     text.replace(&format!("{place}.larder_outbox"), &format!("{SCHEMA}.larder_outbox"))
 }

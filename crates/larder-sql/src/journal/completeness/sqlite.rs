@@ -1,4 +1,4 @@
-//! What the journal's completeness rests on, on SQLite: the schema, whose every change raises its version.
+//! Completeness of the journal on SQLite. It depends on the schema, and every change of the schema raises its version.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use crate::journal::migration::{SQLITE_GUARDS, guards};
 use crate::journal::sqlite_triggers::{self, Trigger};
 use crate::journal::table::{FUNCTION_PREFIX, Table};
 
-/// Raised by every change of the schema that any connection commits.
+/// Every change of the schema that any connection commits raises this number.
 const SCHEMA_VERSION: &str = "SELECT schema_version FROM pragma_schema_version";
 
 const SCHEMA: &str = "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE type IN ('table', 'trigger')";
@@ -22,7 +22,8 @@ pub(in crate::journal) async fn inspect(
     connection: &mut SqlConnection,
     tables: &[Table],
 ) -> Result<Inspection, Error> {
-    // The version first: a change after it makes a write's own comparison fail.
+    // Read the version before the schema: if the schema changes in between, the comparison of a write transaction
+    // fails.
     let version: i64 = sqlx::query(SCHEMA_VERSION).fetch_one(&mut *connection).await?.try_get(0)?;
     let mut kept_tables = Vec::new();
     let mut triggers = HashMap::new();
@@ -82,7 +83,7 @@ pub(in crate::journal) async fn inspect(
     Ok(Inspection { defects, facts: version.to_string() })
 }
 
-/// What is wrong with a trigger. Another release may have written it, if it journals all that this one declares.
+/// What is wrong with a trigger. A trigger of another release is accepted if it journals everything that is declared.
 fn of_trigger(table: &Table, expected: &Trigger, found: Option<&str>) -> Option<String> {
     let Some(sql) = found else {
         return Some(format!("the table {:?} has no trigger {}", table.name, expected.name));

@@ -1,4 +1,4 @@
-//! Whether each value of a key column has exactly one text.
+//! Checks that each value of a key column has exactly one text.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::journal::completeness::postgres::names;
 use crate::journal::table::{Table, quoted};
 
-/// The columns of the declared tables, domains resolved to what they are of.
+/// The columns of the declared tables. A domain is resolved to its base type.
 const POSTGRES_COLUMNS: &str = "
     WITH RECURSIVE found (nth, column_name, attcollation, attgenerated, type) AS (
         SELECT nth, attname, attcollation, attgenerated, atttypid
@@ -25,23 +25,23 @@ const POSTGRES_COLUMNS: &str = "
         (SELECT CAST(collisdeterministic AS INTEGER) FROM pg_collation WHERE pg_collation.oid = attcollation) AS is_deterministic
     FROM found JOIN pg_type ON pg_type.oid = type WHERE typtype <> 'd'";
 
-/// Which texts a column has.
+/// Which texts a column can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Texts {
-    /// Any, compared by their bytes; or the labels of an enum.
+    /// Any text, compared by bytes; also the labels of an enum.
     Any,
     Number,
     Uuid,
     Flag,
 }
 
-/// One key column: its type as the database calls it, and its texts or why it has several for one value.
+/// One key column: its type's name in the database, and its texts, or why one value has several texts.
 struct Column {
     of_type: String,
     texts: Result<Texts, String>,
 }
 
-/// The columns that entries are found by; a table that is missing has none, which an inspection finds.
+/// The key columns of the declared entries. A missing table has no columns; an inspection reports it.
 pub(super) struct Columns(BTreeMap<(String, String), Column>);
 
 impl Columns {
@@ -62,13 +62,13 @@ impl Columns {
         Ok(Columns(columns))
     }
 
-    /// The type and the texts of a column that is fit to be a key's part.
+    /// The type and the texts of a column that can be part of a key.
     pub(super) fn of(&self, table: &str, column: &str) -> Option<(&str, Texts)> {
         let column = self.0.get(&(table.to_owned(), column.to_owned()))?;
         Some((&column.of_type, *column.texts.as_ref().ok()?))
     }
 
-    /// What is wrong with the others.
+    /// The errors of the columns that cannot be part of a key.
     pub(super) fn wrong(&self) -> Vec<String> {
         let say = |((table, name), column): (&(String, String), &Column)| {
             let why = column.texts.as_ref().err()?;
@@ -134,7 +134,7 @@ fn postgres_texts(name: &str, is_built_in: bool) -> Result<Texts, String> {
         _ => "whether equal values have one text is unknown; copy it into a column of an allowed type",
     };
     Err(format!(
-        "{why} (allowed are whole numbers, text and varchar of deterministic collation, uuid, bool and enums)"
+        "{why} (allowed are integers, text and varchar of deterministic collation, uuid, bool and enums)"
     ))
 }
 
@@ -144,7 +144,7 @@ async fn sqlite(connection: &mut SqlConnection, tables: &[Table]) -> Result<KeyC
         let info = sqlx::query("SELECT name, type FROM pragma_table_xinfo($1)").bind(&table.name);
         for row in info.fetch_all(&mut *connection).await? {
             let (name, of_type): (String, String) = (row.try_get(0)?, row.try_get(1)?);
-            // SQLite takes a column's name in any letter case; here it goes by the one that is declared.
+            // SQLite ignores the letter case of a column's name. The result has the declared letter case.
             let mut declared = table.entries.iter().flat_map(|entry| &entry.columns);
             let Some(declared) = declared.find(|column| column.eq_ignore_ascii_case(&name)) else { continue };
             let texts = match sqlite_texts(&of_type) {
@@ -162,7 +162,8 @@ async fn sqlite(connection: &mut SqlConnection, tables: &[Table]) -> Result<KeyC
     Ok(found)
 }
 
-/// By the affinity that SQLite derives from the declared type, in its own order.
+/// The texts of a column by the affinity that SQLite derives from the declared type. The order of the checks is
+/// SQLite's.
 fn sqlite_texts(declared: &str) -> Result<Texts, String> {
     let declared = declared.to_ascii_uppercase();
     let has = |words: &[&str]| words.iter().any(|word| declared.contains(word));
@@ -180,8 +181,8 @@ fn sqlite_texts(declared: &str) -> Result<Texts, String> {
     Err(format!("{why}; declare it INTEGER or TEXT"))
 }
 
-/// Whether a text column tells texts apart that differ in case or in spaces at the end. A UNION takes its collation from the first
-/// SELECT's column, and drops what is equal by it.
+/// Whether a text column distinguishes texts that differ only in case or in trailing spaces. A UNION takes the
+/// collation of the first SELECT's column, and removes rows that are equal by it.
 async fn compares_bytes(connection: &mut SqlConnection, table: &str, column: &str) -> Result<bool, Error> {
     let sql = format!(
         "SELECT COUNT(*) FROM (SELECT {column} FROM {table} WHERE 0 UNION SELECT 'a' UNION SELECT 'A' UNION SELECT 'a ')",
@@ -190,7 +191,7 @@ async fn compares_bytes(connection: &mut SqlConnection, table: &str, column: &st
     );
     match sqlx::query(AssertSqlSafe(sql)).fetch_one(connection).await {
         Ok(row) => Ok(row.try_get::<i64, _>(0)? == 3),
-        // A collation that this process has not registered.
+        // This process has not registered the collation.
         Err(sqlx::Error::Database(error)) if error.message().contains("no such collation") => Ok(false),
         Err(error) => Err(error.into()),
     }

@@ -1,8 +1,8 @@
-//! Whether tables and classes are declared so that the journal finds each entry: by the same classes, by parts in the same order, and
-//! by columns that have one text for each value.
+//! Checks that the declared tables and the opened classes fit: the same classes, key parts in the same order, and key
+//! columns that have exactly one text for each value.
 //!
-//! `verify` lists every declaration because of which a change would not invalidate its entries. Nothing else shows such a mistake: the
-//! entry stays stale until its TTL ends.
+//! `verify` lists every declaration because of which a change would not invalidate its entries. No other check finds
+//! such a mistake: the entry would stay stale until its TTL ends.
 
 mod canonical;
 
@@ -18,13 +18,14 @@ use crate::journal::table::{Entry, Table};
 use crate::journal::verifying::canonical::{Columns, Texts};
 
 impl SqlJournal {
-    /// Verifies at a program's start, after its classes were opened, that every change of a declared table will reach the entries
-    /// that it touches: [`SqlJournal::find_declaration_errors`] finds nothing, and [`SqlJournal::inspect`] finds nothing either. What that finds and
-    /// the journal mends by itself, such as triggers that have lost ALWAYS, is mended and no error.
+    /// Verifies that every change of a declared table invalidates the entries that it touches. Call it at a program's
+    /// start, after its classes were opened. It fails if [`SqlJournal::find_declaration_errors`] or
+    /// [`SqlJournal::inspect`] finds something. Defects that the journal mends by itself, such as a trigger that has
+    /// lost ALWAYS, are mended and are no error.
     ///
     /// # Errors
-    /// [`ErrorKind::Declaration`](crate::error::ErrorKind::Declaration), which lists all that is wrong, each with its remedy; else what
-    /// the database says.
+    /// [`ErrorKind::Declaration`](crate::error::ErrorKind::Declaration), which lists every error with its remedy; else
+    /// the database's error.
     ///
     /// # Examples
     ///
@@ -64,16 +65,17 @@ impl SqlJournal {
         )))
     }
 
-    /// What the tables or the classes of `cache` declare wrongly, a sentence each with its remedy. Found are:
+    /// The errors in the declarations of the tables and of the classes of `cache`, each a sentence with its remedy. It
+    /// finds:
     ///
-    /// - entries of classes that were not opened, and tags that are neither the name of an opened class nor a tag of one (unless some class has
-    ///   tags by its keys, which cannot be known);
-    /// - keys of another number of parts, in another order, or of unknown parts;
-    /// - key columns that find one row by several texts, so that a look-up by another than the database's own makes an entry that is never
-    ///   invalidated; also because of the type of the class's key.
+    /// - entries of classes that were not opened;
+    /// - tags that are neither the name nor a tag of an opened class, unless a class computes tags from its keys;
+    /// - keys whose parts differ in number or order from the declared columns, or are unknown;
+    /// - key columns, or key types, with several texts for one value: a look-up by another text than the database's
+    ///   would create an entry that no change invalidates.
     ///
     /// # Errors
-    /// What the database says.
+    /// The database's error.
     pub async fn find_declaration_errors(&self, cache: &Cache) -> Result<Vec<String>, Error> {
         let columns = self.key_columns().await?;
         let classes: BTreeMap<_, _> =
@@ -104,7 +106,7 @@ impl SqlJournal {
         Ok(once)
     }
 
-    /// What can be found wrong without the classes.
+    /// The errors that can be found without the classes.
     pub(super) async fn wrong_columns(&self) -> Result<Vec<String>, Error> {
         Ok(self.key_columns().await?.wrong())
     }
@@ -185,7 +187,7 @@ fn of_entry(table: &Table, entry: &Entry, class: &DeclaredClass, columns: &Colum
     entry.columns.iter().zip(kinds).filter_map(of_part).collect()
 }
 
-/// Why keys of this kind do not go with a column that has these texts.
+/// Why keys of this kind do not fit a column that has these texts; `None` if they fit.
 fn clash(kind: PartKind, texts: Texts) -> Option<&'static str> {
     match (kind, texts) {
         (PartKind::Canonical, _)
@@ -197,7 +199,7 @@ fn clash(kind: PartKind, texts: Texts) -> Option<&'static str> {
              whose text is the database's",
         ),
         (PartKind::Number, _) => Some(
-            "keys that are numbers, while the column may spell a number otherwise (\"07\"): make the column a whole number, or the \
+            "keys that are numbers, while the column may spell a number otherwise (\"07\"): make the column an integer, or the \
              key a text",
         ),
         (PartKind::Flag, _) => Some(
