@@ -1,4 +1,4 @@
-//! Users and figures through the cache: an entry that lags behind its neighbour, or behind the calendar, is found out.
+//! Users and statistics through the cache: no read answers from an entry that lags behind another entry or the calendar.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
 
@@ -45,13 +45,13 @@ impl Bed {
         self.tx().await.insert_user(new, None).await.unwrap().id
     }
 
-    /// What writes past the cache.
+    /// Returns a write transaction that publishes nothing to this cache.
     async fn tx(&self) -> Writer {
         let write = self.store.write(Actor::Nobody, ByJournal, |tx| async { Ok::<_, StoreError>(tx) });
         write.await.unwrap().0
     }
 
-    /// The push for the user's own entry has arrived, and no other.
+    /// Invalidates the user's own entry only, as if Redis had pushed that key and not yet the mappings.
     async fn forget(&self, id: UserId) {
         let _ =
             self.users.cache().committed(&[Touch::entry("user_details", [id.to_string()])], &[]).send().await;
@@ -62,10 +62,10 @@ impl Bed {
     }
 }
 
-/// The mapping of a name is still cached, the user's own entry is not: as between two instances, when one push has
-/// arrived and the other has not.
+/// The mapping of a name is still cached and the user's own entry is not. An instance is in this state while one push of
+/// another instance's write has arrived and the other push has not.
 #[tokio::test]
-async fn a_mapping_that_lags_behind_the_user_gives_its_present_owner_or_nobody() {
+async fn a_mapping_that_lags_behind_its_user_finds_the_present_owner_or_no_user() {
     let named = [
         (
             Identifier::Email(Email::parse("a@x.example").unwrap()),
@@ -90,9 +90,9 @@ async fn a_mapping_that_lags_behind_the_user_gives_its_present_owner_or_nobody()
     }
 }
 
-/// The mapping is cached, its user deleted, and the name taken by somebody else.
+/// The mapping is cached, its user is deleted, and another user has taken the name.
 #[tokio::test]
-async fn a_mapping_to_nobody_is_read_again() {
+async fn a_mapping_to_a_deleted_user_is_read_again() {
     let name = Identifier::Email(Email::parse("a@x.example").unwrap());
     let bed = Bed::new().await;
     let ann = bed.insert("ann", &name).await;
@@ -103,9 +103,9 @@ async fn a_mapping_to_nobody_is_read_again() {
     assert_eq!(bed.find(&name).await, Some(ben));
 }
 
-/// The key holds the day, so yesterday's figures are never today's.
+/// The key holds the day, so a read of today never finds the statistics of yesterday.
 #[tokio::test]
-async fn figures_of_a_day_do_not_outlive_it() {
+async fn statistics_of_a_day_do_not_outlive_it() {
     let bed = Bed::new().await;
     let statistics =
         CachedStatistics::open(bed.users.cache(), bed.store.clone(), &Policies::default()).unwrap();

@@ -1,7 +1,8 @@
 //! Secrets cannot be cached: a class's values are serialised, and no type that holds a secret can be.
 //!
-//! Each line below does not compile once its type implements `Serialize`. That a class asks for it is shown by an example that
-//! must not compile, at `larder_server::cached`. Both are instant, and no list of a compiler's words has to be kept.
+//! Each line of the list below stops compiling once its type implements `Serialize`. A doctest at
+//! `larder_server::cached` that must not compile shows that a class requires `Serialize`. Neither check compares
+//! compiler messages.
 
 use larder_server::domain::api_key::{ApiKeySecret, ApiKeyState};
 use larder_server::domain::auth::AuthState;
@@ -51,8 +52,8 @@ fn cacheable<T: serde::Serialize + serde::de::DeserializeOwned>() -> usize {
     size_of::<T>()
 }
 
-/// The control: what is cached could not stand in the list above.
+/// The control: a type that is cached would not compile in the list above.
 #[test]
-fn what_is_cached_is_serialisable_and_no_secret_is() {
+fn cached_types_are_serialisable_and_no_secret_is() {
     assert!(cacheable::<User>() > 0 && cacheable::<AuthState>() > 0 && cacheable::<ApiKeyState>() > 0);
 }

@@ -1,4 +1,4 @@
-//! Who may do what to whom, and who sees what.
+//! Which role may change which user, and which fields each role sees.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::support::client::{Answer, Client, Request};
 
 const PRIVATE: [&str; 3] = ["email", "phone", "external_id"];
 
-/// One of each role, and a target of each role that belongs to nobody of them.
+/// A caller of each role, and a user of each role as a target; no caller is a target.
 struct Cast {
     callers: Vec<(&'static str, Client)>,
     targets: Vec<(&'static str, Value)>,
@@ -62,7 +62,11 @@ fn others_are_changed_by_those_who_manage_them_only(app: &TestApp) {
             for (what, write) in &writes {
                 let expected = if may(caller, role) { 200 } else { 403 };
                 assert_eq!(write(client, &path, target).status, expected, "{caller} → {role}: {what}");
-                assert_eq!(write(&app.stranger(), &path, target).status, 401, "nobody → {role}: {what}");
+                assert_eq!(
+                    write(&app.stranger(), &path, target).status,
+                    401,
+                    "without a token → {role}: {what}"
+                );
             }
             let by_external = format!("/api/v1/users/{}", target["external_id"].as_str().unwrap());
             if !may(caller, role) {
@@ -80,7 +84,7 @@ fn others_are_changed_by_those_who_manage_them_only(app: &TestApp) {
     superadmin.delete(&path(2)).expect(204);
 }
 
-fn users_are_created_and_promoted_up_to_ones_own_reach(app: &TestApp) {
+fn users_are_created_and_promoted_only_up_to_the_rank_that_the_caller_manages(app: &TestApp) {
     let Cast { callers, targets } = Cast::gather(app);
     let target = format!("/api/v1/users/{}", targets[0].1["id"].as_str().unwrap());
     for (caller, client) in &callers {
@@ -91,7 +95,7 @@ fn users_are_created_and_promoted_up_to_ones_own_reach(app: &TestApp) {
             assert_eq!(created, if may(caller, role) { 201 } else { 403 }, "{caller} creates {role}");
             let promoted = client.patch(&target, &json!({ "role": role })).status;
             assert_eq!(promoted, if may(caller, role) { 200 } else { 403 }, "{caller} promotes to {role}");
-            // Back to where the next caller finds a user.
+            // Sets the role back, so that the next caller finds a target with the role `user`.
             callers[2].1.patch(&target, &json!({ "role": "user" })).expect(200);
         }
     }
@@ -99,7 +103,7 @@ fn users_are_created_and_promoted_up_to_ones_own_reach(app: &TestApp) {
     app.stranger().post("/api/v1/users", &json!({})).expect(401);
 }
 
-fn everybody_edits_oneself_but_not_ones_rank(app: &TestApp) {
+fn users_edit_themselves_but_not_their_rank(app: &TestApp) {
     let ann = app.user("ann");
     for path in ["/api/v1/users/me", &ann.path()] {
         let body = json!({ "bio": path, "phone": "+12425550123" });
@@ -132,7 +136,7 @@ fn everybody_edits_oneself_but_not_ones_rank(app: &TestApp) {
     ann.delete("/api/v1/users/me").expect(204);
 }
 
-/// What a caller is shown of a target, by every route that shows it.
+/// Returns the target as each route shows it to this caller.
 fn shown(client: &Client, is_admin: bool, target: &Value) -> Vec<Value> {
     let list = client.get("/api/v1/users?limit=100").expect(200).json();
     let listed = list["items"].as_array().unwrap().iter().find(|user| user["id"] == target["id"]);
@@ -149,9 +153,13 @@ fn shown(client: &Client, is_admin: bool, target: &Value) -> Vec<Value> {
         if is_admin {
             shown.push(found.expect(200).json());
         } else {
-            let nobody = if name == "email" { "nobody@example.com" } else { "+12425550000" };
-            let nobody = client.lookup(&json!({ name: nobody })).expect(404);
-            assert_eq!(found.expect(404).text(), nobody.text(), "who has which {name} is not told");
+            let unknown = if name == "email" { "nobody@example.com" } else { "+12425550000" };
+            let unknown = client.lookup(&json!({ name: unknown })).expect(404);
+            assert_eq!(
+                found.expect(404).text(),
+                unknown.text(),
+                "the answer does not show whether a user has this {name}"
+            );
         }
     }
     shown
@@ -172,7 +180,7 @@ fn others_see_public_fields_only(app: &TestApp) {
             }
         }
     }
-    // One entry of the cache serves both views, whoever fills it and whoever asks next.
+    // One cache entry serves both views, so neither depends on the role of the reader whose load filled it.
     let (user, admin) = (&callers[0].1, &callers[1].1);
     let mine = user.get("/api/v1/users/me").expect(200).json();
     assert_eq!(mine["email"], "caller.user@example.com");
@@ -182,7 +190,7 @@ fn others_see_public_fields_only(app: &TestApp) {
     assert!(text.contains("caller.user@example.com") && !text.contains("target0@example.com"));
 }
 
-fn without_a_token_nothing_is_told(app: &TestApp) {
+fn without_a_token_nothing_is_shown(app: &TestApp) {
     let ann = app.user("ann");
     let stranger = app.stranger();
     for (method, path) in [
@@ -206,8 +214,8 @@ fn without_a_token_nothing_is_told(app: &TestApp) {
 
 on_every_stack!(
     others_are_changed_by_those_who_manage_them_only,
-    users_are_created_and_promoted_up_to_ones_own_reach,
-    everybody_edits_oneself_but_not_ones_rank,
+    users_are_created_and_promoted_only_up_to_the_rank_that_the_caller_manages,
+    users_edit_themselves_but_not_their_rank,
     others_see_public_fields_only,
-    without_a_token_nothing_is_told,
+    without_a_token_nothing_is_shown,
 );

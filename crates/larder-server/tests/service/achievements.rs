@@ -1,4 +1,4 @@
-//! Achievements over HTTP: who awards what to whom, and what everybody sees of it.
+//! Achievements over HTTP: which users may award a badge to which, and what each role sees of it.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::support::app::{TestApp, on_both_databases};
 use crate::support::client::Client;
 use crate::support::within;
 
-/// How old a bounded answer may be.
+/// The staleness bound: the greatest age of a bounded answer.
 const BOUND: Duration = Duration::from_secs(2);
 const AWARD: &str = "/api/v1/achievements/award";
 
@@ -21,7 +21,7 @@ fn badges(client: &Client, path: &str) -> Vec<String> {
     items.iter().map(|item| item["badge_type"].as_str().unwrap().to_owned()).collect()
 }
 
-fn nobody_awards_themselves_and_each_badge_comes_once(app: &TestApp) {
+fn no_user_awards_itself_and_each_badge_is_awarded_once(app: &TestApp) {
     let admin = app.admin();
     let (ann, bob, helper) = (app.user("ann"), app.user("bob"), app.user_with_role("helper", "admin"));
     for client in [&admin, &helper] {
@@ -63,7 +63,7 @@ fn an_award_is_seen_at_once_here_and_private_parts_by_few(app: &TestApp) {
     let (admin, ann, bob) = (app.admin(), app.user("ann"), app.user("bob"));
     let of_ann = format!("{}/achievements", ann.path());
     for round in 1..4 {
-        // Everything is cached when the next award comes.
+        // The reads at the end of each round fill the cache, so the next award has copies to invalidate.
         let badge = format!("badge{round}");
         let body =
             json!({ "user_id": ann.id, "badge_type": badge, "points": round, "data": { "secret": 1 } });
@@ -85,7 +85,7 @@ fn an_award_is_seen_at_once_here_and_private_parts_by_few(app: &TestApp) {
             let stats = client.get(&format!("{of_ann}/stats")).json();
             assert_eq!(stats["last_7_days"], json!(round));
             assert_eq!(badges(client, "/api/v1/achievements/recent")[0], badge);
-            // Of each round its number: 1, 3, 6.
+            // Each round awards as many points as its number: 1, 3, 6 in total.
             let first = client.get("/api/v1/leaderboard").expect(200).json()["items"][0].clone();
             assert_eq!((&first["id"], &first["points"]), (&json!(ann.id), &json!(round * (round + 1) / 2)));
         }
@@ -106,7 +106,7 @@ fn an_award_is_seen_at_once_here_and_private_parts_by_few(app: &TestApp) {
     assert_eq!(badges(&bob, "/api/v1/achievements/recent"), Vec::<String>::new());
 }
 
-fn what_other_software_awards_is_seen_everywhere_within_the_bound(app: &TestApp) {
+fn an_award_by_other_software_is_seen_everywhere_within_the_bound(app: &TestApp) {
     let second = app.second_instance();
     let ann = app.user("ann");
     let pair = [ann.clone(), second.here(&ann)];
@@ -146,7 +146,7 @@ fn what_other_software_awards_is_seen_everywhere_within_the_bound(app: &TestApp)
 }
 
 on_both_databases!(
-    nobody_awards_themselves_and_each_badge_comes_once,
+    no_user_awards_itself_and_each_badge_is_awarded_once,
     an_award_is_seen_at_once_here_and_private_parts_by_few,
-    what_other_software_awards_is_seen_everywhere_within_the_bound,
+    an_award_by_other_software_is_seen_everywhere_within_the_bound,
 );

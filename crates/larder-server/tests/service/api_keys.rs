@@ -1,4 +1,4 @@
-//! `/api/v1/users/{id}/api-keys`: what a key may do, and what ends it, on every instance.
+//! `/api/v1/users/{id}/api-keys`: what a key may do, and which changes end it on every instance.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::support::app::{PASSWORD, TestApp, on_both_databases};
 use crate::support::client::Client;
 use crate::support::{eventually, within};
 
-/// The staleness bound, and what a busy machine adds.
+/// The staleness bound of two seconds, and two seconds for a busy machine.
 const BOUND: Duration = Duration::from_secs(4);
 
 fn create(client: &Client, body: &Value) -> (Client, Value) {
@@ -33,7 +33,7 @@ fn a_key_acts_as_its_user_within_its_scopes(app: &TestApp) {
     let (writer, _) = create(&ann, &json!({ "name": "writer", "scopes": ["write"] }));
     writer.get("/api/v1/users/me").expect(403);
 
-    // What needs the person.
+    // These requests require a session of the user; a key is refused.
     key.post("/api/v1/users/me/api-keys", &json!({ "name": "child" })).expect(403);
     key.post("/api/v1/auth/logout", &json!({})).expect(403);
     let body = json!({ "current_password": PASSWORD, "new_password": "another password" });
@@ -41,7 +41,7 @@ fn a_key_acts_as_its_user_within_its_scopes(app: &TestApp) {
     key.post("/api/v1/auth/totp/enroll", &json!({ "password": PASSWORD })).expect(403);
     key.delete(&format!("/api/v1/users/me/api-keys/{}", made["id"].as_str().unwrap())).expect(403);
 
-    // Its user's present role counts, not the one when it was made.
+    // A key has its user's present role, not the role at its creation.
     key.post(&format!("{}/activate", bea.path()), &json!({})).expect(403);
     admin.patch(&ann.path(), &json!({ "role": "admin" })).expect(200);
     key.post(&format!("{}/activate", bea.path()), &json!({})).expect(200);
@@ -77,7 +77,7 @@ fn keys_are_listed_without_their_secrets_to_those_concerned(app: &TestApp) {
     ann.post(&path, &json!({ "name": "one too many" })).expect(403);
 }
 
-fn what_ends_a_key_ends_it_everywhere(app: &TestApp) {
+fn an_ended_key_is_refused_on_every_instance(app: &TestApp) {
     let other = app.second_instance();
     let (ann, admin) = (app.user("ann"), app.admin());
     let everywhere = |key: &Client| [key.validate(), other.here(key).validate()];
@@ -118,5 +118,5 @@ fn what_ends_a_key_ends_it_everywhere(app: &TestApp) {
 on_both_databases!(
     a_key_acts_as_its_user_within_its_scopes,
     keys_are_listed_without_their_secrets_to_those_concerned,
-    what_ends_a_key_ends_it_everywhere,
+    an_ended_key_is_refused_on_every_instance,
 );

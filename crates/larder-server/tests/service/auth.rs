@@ -1,4 +1,4 @@
-//! `/api/v1/auth`: registering, logging in with each identifier, what a token says, refreshing.
+//! `/api/v1/auth`: registering, logging in with each identifier, the claims of a token, refreshing.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::app::{PASSWORD, TestApp, on_every_stack};
 
-/// The user of the contract, and nothing else.
+/// The fields of a user in the contract; an answer has no others.
 const FIELDS: [&str; 18] = [
     "avatar_url",
     "bio",
@@ -34,7 +34,7 @@ fn keys(object: &Value) -> Vec<&str> {
     keys
 }
 
-fn registering_answers_with_the_whole_user_and_no_secret(app: &TestApp) {
+fn registering_answers_with_every_field_of_the_user_and_no_secret(app: &TestApp) {
     let body = json!({
         "email": " Ann@Example.COM ", "username": "Ann.B", "phone": "+1 (242) 555-0123", "password": PASSWORD,
         "full_name": "Ann Bonny", "bio": "sails\nand sings", "occupation": "captain", "location": "Nassau",
@@ -85,7 +85,7 @@ fn registering_grants_nothing_and_names_every_mistake(app: &TestApp) {
     });
     register(&taken).complains_about(409, &["phone"]);
     let total = app.admin().get("/api/v1/users").json()["total"].clone();
-    assert_eq!(total, 2, "the superadmin and the one who was let in");
+    assert_eq!(total, 2, "the superadmin and the one registered user");
 }
 
 fn each_identifier_logs_in_and_exactly_one_is_needed(app: &TestApp) {
@@ -107,7 +107,7 @@ fn each_identifier_logs_in_and_exactly_one_is_needed(app: &TestApp) {
         body["password"] = json!("");
         assert_eq!(login(body).expect(401).text(), wrong.text());
         let nobody = login(json!({ "email": "nobody@example.com", "password": PASSWORD })).expect(401);
-        assert_eq!(nobody.text(), wrong.text(), "who exists is not told");
+        assert_eq!(nobody.text(), wrong.text(), "the answer does not show whether the user exists");
     }
     login(json!({ "password": PASSWORD })).complains_about(422, &["body"]);
     login(json!({ "email": "ann@example.com", "username": "ann", "password": PASSWORD }))
@@ -116,13 +116,13 @@ fn each_identifier_logs_in_and_exactly_one_is_needed(app: &TestApp) {
     login(json!({ "id": id, "password": PASSWORD })).expect(422);
 }
 
-/// The parts of a JWT before its signature.
+/// Decodes header and claims of a JWT.
 fn decoded(token: &str) -> [Value; 2] {
     let mut parts = token.split('.').map(|part| URL_SAFE_NO_PAD.decode(part).unwrap());
     [parts.next().unwrap(), parts.next().unwrap()].map(|part| serde_json::from_slice(&part).unwrap())
 }
 
-fn a_login_grants_a_token_that_says_what_the_contract_says(app: &TestApp) {
+fn a_login_grants_a_token_with_the_claims_of_the_contract(app: &TestApp) {
     app.user("ann");
     let credentials = json!({ "username": "ann", "password": PASSWORD });
     let granted = app.stranger().post("/api/v1/auth/login", &credentials).expect(200);
@@ -164,9 +164,13 @@ fn refreshing_rotates_and_a_reused_token_ends_the_family(app: &TestApp) {
     );
 
     refresh(&ann.refresh_token).expect(401);
-    assert_eq!([ann.validate(), renewed.validate(), latest.validate()], [401; 3], "somebody else has it too");
+    assert_eq!(
+        [ann.validate(), renewed.validate(), latest.validate()],
+        [401; 3],
+        "a reused token means that a second client has it"
+    );
     refresh(&second.field("refresh_token")).expect(401);
-    assert_eq!(other.validate(), 200, "another session of hers stands");
+    assert_eq!(other.validate(), 200, "another session of the same user stays open");
     refresh(&other.refresh_token).expect(200);
 
     refresh("never issued").expect(401);
@@ -175,9 +179,9 @@ fn refreshing_rotates_and_a_reused_token_ends_the_family(app: &TestApp) {
 }
 
 on_every_stack!(
-    registering_answers_with_the_whole_user_and_no_secret,
+    registering_answers_with_every_field_of_the_user_and_no_secret,
     registering_grants_nothing_and_names_every_mistake,
     each_identifier_logs_in_and_exactly_one_is_needed,
-    a_login_grants_a_token_that_says_what_the_contract_says,
+    a_login_grants_a_token_with_the_claims_of_the_contract,
     refreshing_rotates_and_a_reused_token_ends_the_family,
 );

@@ -1,4 +1,4 @@
-//! Many users in one request: what becomes of each, whose tokens end, and what the audit log says of all this.
+//! Many users in one request: the outcome for each, the tokens that end, and the entries of the audit log.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn outcomes(answer: &Value) -> Vec<&str> {
     answer["results"].as_array().unwrap().iter().map(|one| one["outcome"].as_str().unwrap()).collect()
 }
 
-fn trace_8_deactivated_together_all_tokens_end_and_each_is_told(app: &TestApp) {
+fn trace_8_deactivated_together_all_tokens_end_and_each_outcome_is_reported(app: &TestApp) {
     let (admin, ann, bea) = (app.admin(), app.user("ann"), app.user("bea"));
     let helper = app.user_with_role("helper", "admin");
     let second = app.second_instance();
@@ -58,7 +58,7 @@ fn trace_8_deactivated_together_all_tokens_end_and_each_is_told(app: &TestApp) {
     admin.post("/api/v1/users", &named).complains_about(422, &["external_id"]);
 }
 
-fn a_thousand_at_once(app: &TestApp) {
+fn a_thousand_users_are_changed_in_one_request(app: &TestApp) {
     let admin = app.admin();
     let users: Vec<_> = (0..7).map(|n| app.plain_user(&admin, &format!("user{n}"))["id"].clone()).collect();
     let mut ids: Vec<_> = (0..993).map(|n| json!(format!("nobody-{n}"))).collect();
@@ -70,14 +70,14 @@ fn a_thousand_at_once(app: &TestApp) {
     admin.post("/api/v1/users/bulk/activate", &json!({ "ids": ids })).complains_about(422, &["ids"]);
 }
 
-/// What the log says, newest first, as pairs of action and fields.
+/// Returns the audit log, newest first, as pairs of action and details.
 fn log(admin: &Client, query: &str) -> Vec<(String, Value)> {
     let answer = admin.get(&format!("/api/v1/audit?{query}")).expect(200).json();
     let lines = answer["items"].as_array().unwrap().iter();
     lines.map(|line| (line["action"].as_str().unwrap().to_owned(), line["details"].clone())).collect()
 }
 
-fn every_write_is_in_the_audit_log_and_no_value_of_anybody(app: &TestApp) {
+fn every_write_is_in_the_audit_log_without_its_values(app: &TestApp) {
     let (admin, ann) = (app.admin(), app.user("ann"));
     ann.patch("/api/v1/users/me", &json!({ "bio": "sails", "phone": "+12425550123" })).expect(200);
     ann.patch("/api/v1/users/me", &json!({ "bio": "sails" })).expect(200);
@@ -130,7 +130,7 @@ fn every_write_is_in_the_audit_log_and_no_value_of_anybody(app: &TestApp) {
     assert_eq!(log(&admin, "action=user.import").len(), 0);
 }
 
-fn the_audit_log_is_for_admins_and_goes_on_behind_its_cursor(app: &TestApp) {
+fn the_audit_log_is_for_admins_and_continues_at_its_cursor(app: &TestApp) {
     let (admin, ann) = (app.admin(), app.user("ann"));
     app.stranger().get("/api/v1/audit").expect(401);
     ann.get("/api/v1/audit").expect(403);
@@ -152,8 +152,8 @@ fn the_audit_log_is_for_admins_and_goes_on_behind_its_cursor(app: &TestApp) {
 }
 
 on_both_databases!(
-    trace_8_deactivated_together_all_tokens_end_and_each_is_told,
-    a_thousand_at_once,
-    every_write_is_in_the_audit_log_and_no_value_of_anybody,
-    the_audit_log_is_for_admins_and_goes_on_behind_its_cursor,
+    trace_8_deactivated_together_all_tokens_end_and_each_outcome_is_reported,
+    a_thousand_users_are_changed_in_one_request,
+    every_write_is_in_the_audit_log_without_its_values,
+    the_audit_log_is_for_admins_and_continues_at_its_cursor,
 );

@@ -1,4 +1,4 @@
-//! `/api/v1/cache`: what the cache tells of itself, dropping by hand, warming, switching classes.
+//! `/api/v1/cache`: health and statistics, invalidation by hand, warming, switching classes on and off.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -15,11 +15,12 @@ fn explain(admin: &Client, class: &str, key: &Value) -> Value {
 
 fn is_held(admin: &Client, class: &str, key: &Value) -> bool {
     let explained = explain(admin, class, key);
-    // An entry whose tag has fallen is there and served no more.
+    // An entry whose tag was invalidated can still be stored; it is no longer served.
     explained["memory"]["served"] == true || explained["redis"]["served"] == true
 }
 
-/// Reads the user until the cache holds it: the journal tells of its writes a second time.
+/// Reads the user until the cache holds it. One read is not enough: the journal reports the user's writes some time after
+/// they were acknowledged, which invalidates the entry a second time.
 fn cached(admin: &Client, user: &Client) {
     eventually("the user is held", || {
         user.get(&user.path()).expect(200);
@@ -28,10 +29,10 @@ fn cached(admin: &Client, user: &Client) {
     });
 }
 
-fn what_is_held_is_listed_explained_and_dropped(app: &TestApp) {
+fn cached_entries_are_listed_explained_and_dropped(app: &TestApp) {
     let (admin, ann) = (app.admin(), app.user("ann"));
     let mut held = Value::Null;
-    // Both in one go: the journal tells of the user's writes a second time, which drops it once more.
+    // One attempt checks both, because the journal's report of the user's writes can invalidate the entry in between.
     eventually("it is held and listed", || {
         cached(&admin, &ann);
         held = explain(&admin, "user_details", &json!([ann.id]));
@@ -139,7 +140,8 @@ fn both_hit_rates_are_shown_and_labelled(app: &TestApp) {
     assert!(warmed["warmed"].as_array().unwrap().contains(&json!("user_list")), "{warmed}");
 }
 
-/// Waits until the start has loaded the statistics, the dashboard and the first page of users for each role.
+/// Waits until the service has loaded, at its start, the statistics, the dashboard and the first page of users for each
+/// role.
 fn warmed_at_the_start(admin: &Client) {
     for (class, loads) in [("user_stats", 1), ("dashboard_stats", 1), ("user_list", 3)] {
         eventually("it was loaded at the start", || {
@@ -150,13 +152,13 @@ fn warmed_at_the_start(admin: &Client) {
     }
 }
 
-fn the_essentials_are_warm_before_anybody_asks(app: &TestApp) {
+fn the_essential_classes_are_warm_before_the_first_request(app: &TestApp) {
     warmed_at_the_start(&app.admin());
 }
 
-fn what_was_cleared_is_warmed_on_demand(app: &TestApp) {
+fn cleared_entries_are_warmed_on_demand(app: &TestApp) {
     let (admin, chief, ann) = (app.admin(), app.user_with_role("chief", "admin"), app.user("ann"));
-    // What is held from here on was loaded on demand.
+    // After this, every entry was loaded on demand.
     warmed_at_the_start(&admin);
     let first_page = |role: &str, is_active: Option<&str>| {
         ("user_list", json!([role, "25", "page=1", null, is_active, "-created_at", null]))
@@ -184,8 +186,9 @@ fn what_was_cleared_is_warmed_on_demand(app: &TestApp) {
         (&chief, "/api/v1/users"),
         (&admin, "/api/v1/users"),
     ];
-    // All in one go: the journal tells of the clearing a second time. Nobody reads before all is held.
-    eventually("warming loads it for whoever asks", || {
+    // One attempt checks everything, because the journal can report earlier writes in between. `held` runs before the
+    // reads, so that warming and not a read has filled the entries.
+    eventually("warming loads it for every reader", || {
         admin.post("/api/v1/cache/warm", &json!(null)).expect(200);
         let is_hit = |(client, path): &(&Client, &str)| {
             client.get(path).expect(200).header("cache-status").unwrap().contains("hit")
@@ -251,11 +254,11 @@ fn while_redis_is_away_the_cache_api_answers_and_says_so() {
 }
 
 on_both_databases!(
-    what_is_held_is_listed_explained_and_dropped,
+    cached_entries_are_listed_explained_and_dropped,
     one_user_is_cleared_under_any_of_its_names,
     a_class_is_switched_off_and_on_while_it_runs,
     both_hit_rates_are_shown_and_labelled,
-    the_essentials_are_warm_before_anybody_asks,
-    what_was_cleared_is_warmed_on_demand,
+    the_essential_classes_are_warm_before_the_first_request,
+    cleared_entries_are_warmed_on_demand,
     all_but_the_basic_health_is_for_admins,
 );

@@ -1,4 +1,4 @@
-//! Strength of reads, what `Cache-Status` says of them, and conditional requests.
+//! Consistency of reads, their `Cache-Status`, and conditional requests.
 
 use serde_json::json;
 
@@ -17,12 +17,13 @@ fn cache_status_names_hit_and_tier(app: &TestApp) {
     let (admin, ann) = (app.admin(), app.user("ann"));
     for path in [ann.path(), "/api/v1/users?limit=7".to_owned()] {
         let first = cache_status(&admin, &path);
-        // A new user is cached off the path of the request that made it.
+        // The service warms a new user in the background, so its first read may be a hit.
         assert!(path == ann.path() || first.starts_with("larder; fwd=miss"), "{path}: {first}");
         if app.has_redis() {
             eventually("Redis has a copy", || {
                 let status = cache_status(&admin, &path);
-                // Brought off the path of a request, it may have come to memory before anybody looked.
+                // The background load can reach memory before this read. The write drops both copies, and the loop
+                // tries again.
                 if status == MEMORY {
                     let bio = format!("{:?}", std::time::Instant::now());
                     ann.patch("/api/v1/users/me", &json!({ "bio": bio })).expect(200);
@@ -40,7 +41,7 @@ fn cache_status_names_hit_and_tier(app: &TestApp) {
     eventually("memory answers the lookup", || status() == MEMORY);
 }
 
-fn a_read_is_as_strong_as_it_asks_for(app: &TestApp) {
+fn a_read_has_the_consistency_that_it_asks_for(app: &TestApp) {
     let ann = app.user("ann");
     for path in ["/api/v1/users/me".to_owned(), ann.path(), "/api/v1/users".to_owned()] {
         eventually("memory has a copy", || cache_status(&ann, &path) == MEMORY);
@@ -59,8 +60,8 @@ fn a_read_is_as_strong_as_it_asks_for(app: &TestApp) {
     let by = json!({ "username": "ann" });
     ann.post("/api/v1/users/lookup?consistency=fresh", &by).expect(200);
     ann.post("/api/v1/users/lookup?consistency=weak", &by).complains_about(422, &["consistency"]);
-    // What software wrote that has never heard of larder is seen by a fresh read without Redis, for that
-    // loads; with Redis it takes the journal, which is another issue's.
+    // Without Redis a fresh read loads, so it sees the write of other software at once. With Redis the read sees it
+    // after the next poll of the journal, which `foreign.rs` checks.
     if !app.has_redis() {
         app.stack.sql("UPDATE users SET bio = 'by hand' WHERE username = 'ann'");
         assert_eq!(ann.get("/api/v1/users/me?consistency=fresh").json()["bio"], "by hand");
@@ -77,7 +78,7 @@ fn with(client: &Client, method: &'static str, path: &str, name: &str, value: &s
     })
 }
 
-fn what_a_client_has_is_not_sent_again(app: &TestApp) {
+fn an_answer_that_the_client_has_is_not_sent_again(app: &TestApp) {
     let ann = app.user("ann");
     let get = |path: &str, tag: &str| with(&ann, "GET", path, "if-none-match", tag);
     for path in ["/api/v1/users/me", &ann.path()] {
@@ -124,7 +125,7 @@ fn a_write_that_insists_on_another_version_is_refused(app: &TestApp) {
     write("DELETE", "\"6\"").expect(404);
 }
 
-fn of_many_writers_with_one_version_one_wins(app: &TestApp) {
+fn one_of_many_writers_with_one_version_wins(app: &TestApp) {
     let ann = app.user("ann");
     let statuses: Vec<u16> = std::thread::scope(|scope| {
         let write = |_| {
@@ -141,8 +142,8 @@ fn of_many_writers_with_one_version_one_wins(app: &TestApp) {
 
 on_both_databases!(
     cache_status_names_hit_and_tier,
-    a_read_is_as_strong_as_it_asks_for,
-    what_a_client_has_is_not_sent_again,
+    a_read_has_the_consistency_that_it_asks_for,
+    an_answer_that_the_client_has_is_not_sent_again,
     a_write_that_insists_on_another_version_is_refused,
-    of_many_writers_with_one_version_one_wins,
+    one_of_many_writers_with_one_version_wins,
 );

@@ -1,4 +1,4 @@
-//! `larder config` and settings from a file: what it shows, what it hides, and how a bad value ends a start.
+//! `larder config` and settings from a file: what it shows and hides, and how a bad value ends a start.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use larder_testbed::Sqlite;
 
 const SECRET: &str = "zqxhunter2";
 
-/// What it prints, and how it ends.
+/// Runs `larder config`; returns its exit code and its output.
 fn config(folder: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> (Option<i32>, String) {
     let mut larder = Larder::start(arguments, folder, settings);
     let code = larder.wait().code();
@@ -19,7 +19,7 @@ fn config(folder: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> (Opti
     (code, larder.printed())
 }
 
-/// The line of a setting, its words parted by single spaces.
+/// Returns the line of a setting, with single spaces between its words.
 fn line(printed: &str, name: &str) -> String {
     let line = printed.lines().find(|line| line.starts_with(&format!("{name} ")));
     line.unwrap_or_else(|| panic!("no {name}: {printed}")).split_whitespace().collect::<Vec<_>>().join(" ")
@@ -145,7 +145,7 @@ fn a_service_runs_from_a_file_with_a_class_switched_off() {
     }
 }
 
-/// A class and its seconds to live: by default, in development, in production.
+/// Each class with its TTL in seconds: by default, in development, in production.
 const TIMES: [(&str, [u32; 3]); 19] = [
     ("user_stats", [300, 60, 600]),
     ("user_personal_stats", [3600; 3]),
@@ -169,7 +169,7 @@ const TIMES: [(&str, [u32; 3]); 19] = [
 ];
 
 #[test]
-fn each_class_is_kept_as_long_as_the_documents_say() {
+fn each_class_has_the_ttl_of_the_documents() {
     let folder = tempfile::tempdir().unwrap();
     for (column, preset) in ["", "development", "production"].into_iter().enumerate() {
         let (_, printed) = config(folder.path(), &["config"], &[("LARDER_PRESET", preset)]);

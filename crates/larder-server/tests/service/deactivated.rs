@@ -1,4 +1,4 @@
-//! Trace 8: by whatever way a user is deactivated or deleted, its tokens and keys end on every instance.
+//! Trace 8: in each way that deactivates or deletes a user, the user's tokens and keys end on every instance.
 
 use std::time::Duration;
 
@@ -8,19 +8,19 @@ use crate::support::app::{TestApp, on_every_stack};
 use crate::support::client::Client;
 use crate::support::within;
 
-/// How old a bounded answer may be.
+/// The staleness bound: the greatest age of a bounded answer.
 const BOUND: Duration = Duration::from_secs(2);
 
-/// Everything that lets somebody in as this user.
+/// All credentials with which a client acts as this user.
 struct Access {
-    /// With an access token.
+    /// A client with an access token.
     session: Client,
-    /// With an API key.
+    /// A client with an API key.
     key: Client,
 }
 
 impl Access {
-    /// A new user, whose refresh token was renewed by `second`.
+    /// Registers a user on `app` and renews its refresh token on `second`.
     fn of_new(app: &TestApp, second: &TestApp, name: &str) -> Self {
         let opened = app.user(name);
         let body = json!({ "refresh_token": opened.refresh_token });
@@ -31,7 +31,7 @@ impl Access {
         Self { key: session.with_token(&key.field("key")), session }
     }
 
-    /// What access token and API key are answered on an instance.
+    /// Returns the statuses of the access token and of the API key on an instance.
     fn validate(&self, on: &TestApp) -> [u16; 2] {
         [&self.session, &self.key].map(|client| on.here(client).validate())
     }
@@ -42,14 +42,14 @@ impl Access {
     }
 }
 
-/// The fields that PUT insists on, and the one that counts here.
+/// The required fields of a PUT, and the one that deactivates.
 fn put_body(name: &str) -> Value {
     json!({ "email": format!("{name}@example.com"), "username": name, "is_active": false })
 }
 
 type Way<'a> = (&'a str, &'a dyn Fn(&Client));
 
-/// The ways an admin has, each with the name of the user it is tried on.
+/// Calls `end` with each way that an admin has, and with the name of the user it is tried on.
 fn ways_over_http(admin: &Client, end: &mut dyn FnMut(Way<'_>)) {
     let inactive = json!({ "is_active": false });
     let post = |path: &str, body: &Value| drop(admin.post(path, body).expect(200));
@@ -82,7 +82,7 @@ fn trace_8_every_way_of_ending_a_user_ends_its_tokens_and_keys_everywhere(app: &
     let admin = app.admin();
     let opened = |name: &str| {
         let access = Access::of_new(app, &second, name);
-        // Read until memory holds the answers, so that the end has copies to overtake.
+        // Reads often enough that memory holds the answers, so that the end has copies to invalidate.
         for _ in 0..4 {
             assert_eq!([access.validate(app), access.validate(&second)], [[200; 2]; 2], "{name}");
         }

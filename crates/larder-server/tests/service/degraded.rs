@@ -1,4 +1,4 @@
-//! A Redis that answers and refuses: every answer about the health says so, why, and what to do.
+//! A Redis that answers and refuses writes: every answer about the health says so, why, and what to do.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::support::client::Client;
 use crate::support::eventually;
 use crate::support::exposition::Metrics;
 
-/// What each place says: whether it is degraded, and the reasons.
+/// Returns for each place whether it reports a degraded cache, and its reasons.
 fn shown(app: &TestApp, admin: &Client) -> Vec<(&'static str, bool, Value)> {
     let ready = app.stranger().get("/readyz").expect(200).json();
     let health = app.stranger().get("/api/v1/cache/health").expect(200).json();
@@ -51,7 +51,7 @@ fn every_place_names_the_refusal_and_its_end(app: &TestApp) {
             assert_eq!(reason["cause"], cause, "{place}: {reason}");
             assert!(reason["text"].as_str().unwrap().contains(says), "{place}: {reason}");
             assert!(reason["since"].is_string(), "{place}: {reason}");
-            // What the server said may name a user: for admins only.
+            // Redis's error text can name a user, so only admins see it.
             assert_eq!(reason["detail"].is_string(), place.contains("detailed"), "{place}: {reason}");
         }
         let metrics = scrape(&admin);

@@ -1,4 +1,4 @@
-//! `larder demo`: its table, what it keeps, and how it ends.
+//! `larder demo`: its table, the files that it keeps, and how it ends.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::support::client::Client;
 use crate::support::eventually;
 use crate::support::larder::Larder;
 
-/// A demo of 300 users and two seconds, unless told otherwise.
+/// Starts a demo of 300 users and two seconds, unless `arguments` say otherwise.
 fn demo(arguments: &[&str], scratch: &Path) -> Larder {
     let mut all = vec!["demo", "--users", "300"];
     if !arguments.contains(&"--seconds") {
@@ -24,7 +24,7 @@ fn is_empty(folder: &Path) -> bool {
     std::fs::read_dir(folder).unwrap().next().is_none()
 }
 
-/// The cells of a row of the table: cache off, cache on, gain.
+/// Returns the cells of a row of the table: cache off, cache on, gain.
 fn row<'a>(table: &'a str, name: &str) -> Option<Vec<&'a str>> {
     let line = table.lines().find(|line| line.starts_with('│') && line.contains(name))?;
     Some(line.split(['│', '┆']).map(str::trim).filter(|cell| !cell.is_empty()).skip(1).collect())
@@ -48,7 +48,7 @@ fn checked_table(larder: &Larder) -> String {
 }
 
 #[test]
-fn it_prints_a_table_and_leaves_nothing_behind() {
+fn the_demo_prints_a_table_and_leaves_no_files() {
     let scratch = tempfile::tempdir().unwrap();
     let mut larder = demo(&["--exit"], scratch.path());
     assert_eq!(larder.wait().code(), Some(0), "{}", larder.printed());
@@ -59,11 +59,11 @@ fn it_prints_a_table_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn with_redis_its_hits_have_a_row() {
+fn a_demo_with_redis_shows_its_hits_in_a_row() {
     let scratch = tempfile::tempdir().unwrap();
     let redis = Redis::start().unwrap();
-    // The second time the same people have other ids in a new database: what Redis holds of the first one's
-    // must not answer for them.
+    // The second run creates a new database in which the same people have other ids. The entries of the first run in
+    // Redis must not answer its reads.
     for _ in 0..2 {
         let mut larder = demo(&["--exit", "--redis", &redis.url()], scratch.path());
         assert_eq!(larder.wait().code(), Some(0), "{}", larder.printed());
@@ -90,7 +90,7 @@ fn a_kept_database_is_used_again() {
     };
     let made = ids();
     assert!(made.starts_with("301|"), "{made}");
-    // Whatever `--users` says now: they are there already.
+    // The second run ignores `--users`, because the database already has its users.
     let mut second = demo(&["--exit", "--data", data], scratch.path());
     assert_eq!(second.wait().code(), Some(0), "{}", second.printed());
     checked_table(&second);
@@ -99,7 +99,7 @@ fn a_kept_database_is_used_again() {
 }
 
 #[test]
-fn it_serves_on_until_it_is_asked_to_stop() {
+fn the_demo_serves_until_it_is_asked_to_stop() {
     for signal in [Signal::INT, Signal::TERM] {
         let scratch = tempfile::tempdir().unwrap();
         let mut larder = demo(&[], scratch.path());
@@ -122,12 +122,12 @@ fn it_serves_on_until_it_is_asked_to_stop() {
 }
 
 #[test]
-fn asked_to_stop_in_the_middle_it_leaves_nothing_behind() {
+fn a_demo_that_is_stopped_early_leaves_no_files() {
     let has_file = |folder: &Path| {
         let mut folders = std::fs::read_dir(folder).unwrap().flatten();
         folders.any(|entry| entry.path().join("larder-demo.db").is_file())
     };
-    // At its very beginning, and under load.
+    // Before the database exists, and after.
     for begun in [false, true] {
         let scratch = tempfile::tempdir().unwrap();
         let mut larder = demo(&["--seconds", "600"], scratch.path());

@@ -1,5 +1,5 @@
-//! Whoever gets hold of Redis finds no secret: every feature that touches one is used, and all that Redis was ever told and
-//! all that it holds after each step is searched. Each test has a Redis of its own; this one's is driven by them all.
+//! A reader of Redis finds no secret. The test uses every feature that touches a secret, and searches every command
+//! that Redis received and every dump of its contents. It has a Redis of its own.
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
@@ -20,7 +20,7 @@ use crate::support::eventually;
 
 const NEW_PASSWORD: &str = "staple of another kind";
 
-/// Every column of the database that holds a secret or what stands for one.
+/// Every column of the database that holds a secret or a value derived from one.
 const SECRET_COLUMNS: [&str; 6] = [
     "SELECT password_hash FROM credentials",
     "SELECT token_hash FROM refresh_tokens",
@@ -30,22 +30,23 @@ const SECRET_COLUMNS: [&str; 6] = [
     "SELECT key_hash FROM api_keys",
 ];
 
-/// Somebody who reads along and takes dumps.
+/// An attacker who reads every command and takes dumps.
 struct Thief<'a> {
     redis: &'a Redis,
     monitor: TcpStream,
-    /// Every command that Redis was given, as MONITOR writes it, a character a byte.
+    /// Every command that Redis received, as MONITOR writes it, one character a byte.
     heard: String,
-    /// Every dump, one after the other, a character a byte.
+    /// Every dump, one after the other, one character a byte.
     dumped: String,
 }
 
 impl<'a> Thief<'a> {
     fn at(redis: &'a Redis) -> Self {
-        // Compressed, a secret would be there and not be found.
+        // A search would not find a secret in a compressed value.
         redis.command(&["CONFIG", "SET", "rdbcompression", "no"]).unwrap();
         let mut monitor = TcpStream::connect(("127.0.0.1", redis.port())).unwrap();
         monitor.write_all(b"MONITOR\r\n").unwrap();
+        // MONITOR never ends: `listen` returns when no command came for this time.
         monitor.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
         Self { redis, monitor, heard: String::new(), dumped: String::new() }
     }
@@ -70,7 +71,7 @@ impl<'a> Thief<'a> {
         }
     }
 
-    /// In a dump, or in what was heard, where bytes that are no text are written `\x00`.
+    /// Whether a dump contains the secret, and whether a command does; MONITOR writes bytes that are no text as `\x00`.
     fn has(&self, secret: &[u8]) -> [bool; 2] {
         let monitored = as_monitored(secret);
         [(&self.dumped, secret), (&self.heard, &monitored)]
@@ -78,7 +79,7 @@ impl<'a> Thief<'a> {
     }
 }
 
-/// Bytes as text: a search for text is far quicker.
+/// Maps each byte to a character: the search in a `String` is much faster than a search in bytes.
 fn characters(bytes: &[u8]) -> impl Iterator<Item = char> {
     bytes.iter().map(|byte| char::from(*byte))
 }
@@ -100,7 +101,7 @@ fn as_monitored(bytes: &[u8]) -> Vec<u8> {
     shown
 }
 
-/// What must not be found, with a name for it that may be printed.
+/// The values that must not be found, each with a name that a failure can print.
 #[derive(Default)]
 struct Secrets(Vec<(String, Vec<u8>)>);
 
@@ -113,14 +114,14 @@ impl Secrets {
         }
     }
 
-    /// Itself, and its SHA-256 in every spelling.
+    /// Adds a secret, and its SHA-256 in every encoding.
     fn add_hashed(&mut self, name: &str, secret: &str) {
         self.add(name, secret);
         let hash = Sha256::digest(secret.as_bytes());
         self.add_bytes(&format!("the hash of {name}"), &hash);
     }
 
-    /// Bytes, raw and in every spelling.
+    /// Adds bytes, raw and in every encoding.
     fn add_bytes(&mut self, name: &str, bytes: &[u8]) {
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         let spelt = [hex.clone(), hex.to_uppercase(), STANDARD.encode(bytes), URL_SAFE_NO_PAD.encode(bytes)];
@@ -133,7 +134,7 @@ impl Secrets {
         self.add_hashed("a refresh token", granted["refresh_token"].as_str().unwrap());
     }
 
-    /// As the database stores them now.
+    /// Adds the secrets as the database stores them now.
     fn add_stored(&mut self, app: &TestApp) {
         for column in SECRET_COLUMNS {
             for stored in app.stack.sql(column).lines().filter(|line| !line.is_empty()) {
@@ -147,7 +148,7 @@ impl Secrets {
     }
 }
 
-/// Logs in, and reads whatever is cached because of it, twice: from the database, and from where it is kept.
+/// Logs in and reads each route whose answer is cached, twice: the first read loads, the second finds the entry.
 fn session(app: &TestApp, credentials: &Value, secrets: &mut Secrets) -> Client {
     let granted = app.stranger().post("/api/v1/auth/login", credentials).expect(200).json();
     secrets.add_session(&granted);
@@ -183,7 +184,7 @@ fn look_at_everything(client: &Client, is_admin: bool) {
     }
 }
 
-/// Changes the second factor's state as often as there are ways to; returns a session that stands.
+/// Uses each change of a second factor; returns a session that is still open.
 fn second_factor(app: &TestApp, ann: &Client, secrets: &mut Secrets) -> Client {
     let enrolled = ann.post("/api/v1/auth/totp/enroll", &json!({ "password": NEW_PASSWORD })).expect(200);
     let base32 = enrolled.field("secret");
@@ -205,7 +206,7 @@ fn second_factor(app: &TestApp, ann: &Client, secrets: &mut Secrets) -> Client {
         secrets.add_hashed("a recovery code", &bare.to_lowercase());
     }
     secrets.add_stored(app);
-    // The next step's code is good too, and the one that confirmed is used up.
+    // The code that confirmed is used up; the code of the next time step is valid already.
     let next = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() + 30;
     let with_code =
         json!({ "username": "ann", "password": NEW_PASSWORD, "totp_code": phone.generate(next).to_string() });
@@ -224,7 +225,7 @@ fn api_key(client: &Client, scopes: &Value, secrets: &mut Secrets) -> String {
     key
 }
 
-/// A life with every feature that touches a secret; a dump after each chapter.
+/// Uses every feature that touches a secret, and takes a dump after each group of them.
 fn live(app: &TestApp, thief: &mut Thief<'_>, secrets: &mut Secrets) {
     let admin = session(app, &json!({ "username": "admin", "password": ADMIN_PASSWORD }), secrets);
     let register = json!({ "email": "ann@example.com", "username": "ann", "password": PASSWORD });
@@ -295,16 +296,16 @@ fn no_dump_of_redis_holds_a_secret_of_any_feature(app: &TestApp) {
         "user_stats",
         "permissions",
     ] {
-        assert_eq!(thief.has(class.as_bytes()), [true; 2], "there are entries of {class} to look at");
+        assert_eq!(thief.has(class.as_bytes()), [true; 2], "Redis has held no entry of {class}");
     }
     for (name, secret) in &secrets.0 {
-        assert_eq!(thief.has(secret), [false; 2], "Redis held, or was told: {name}");
+        assert_eq!(thief.has(secret), [false; 2], "Redis held or received {name}");
     }
-    each_is_found_where_it_is_planted(&mut thief, &secrets);
+    each_is_found_where_it_is_set(&mut thief, &secrets);
 }
 
-/// The search can fail: every one of them is found within a value that was put there.
-fn each_is_found_where_it_is_planted(thief: &mut Thief<'_>, secrets: &Secrets) {
+/// The control: the search finds each secret inside a value that this function sets.
+fn each_is_found_where_it_is_set(thief: &mut Thief<'_>, secrets: &Secrets) {
     assert!(secrets.0.len() > 100, "{}", secrets.0.len());
     for (number, (_, secret)) in secrets.0.iter().enumerate() {
         let value = [&b"aaaaaaaaaaaaaaaaaaaaaaaa"[..], secret, b"aaaaaaaaaaaaaaaaaaaaaaaa"].concat();

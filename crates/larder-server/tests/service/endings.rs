@@ -1,4 +1,4 @@
-//! What ends tokens: logout, a new password, deactivation by every way, deletion. At once, on the instance.
+//! Logout, a new password, each way of deactivation, and deletion end tokens at once on the instance that did it.
 
 use serde_json::json;
 
@@ -41,7 +41,7 @@ fn a_new_password_ends_every_session(app: &TestApp) {
     };
     login(PASSWORD).expect(401);
     login(NEW_PASSWORD).expect(200);
-    // A second password in the same second: tokens are compared by equality, not by times.
+    // A second password within the same second: tokens are compared by their epoch, not by times.
     let ann = app.login(&json!({ "username": "ann", "password": NEW_PASSWORD }));
     assert_eq!(ann.validate(), 200);
     let body = json!({ "current_password": NEW_PASSWORD, "new_password": PASSWORD });
@@ -100,7 +100,7 @@ fn a_deleted_user_has_no_tokens(app: &TestApp) {
     app.stranger()
         .post("/api/v1/auth/login", &json!({ "username": "ann", "password": PASSWORD }))
         .expect(401);
-    // Whoever takes the name next is somebody else.
+    // A later user with the same name is another user.
     let heir = app.user("ann");
     assert_ne!(heir.id, ann.id);
     assert_eq!([heir.validate(), ann.validate()], [200, 401]);

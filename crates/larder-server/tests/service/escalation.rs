@@ -1,11 +1,11 @@
-//! Nobody gets further than they may: by a permission, by an API key, by what the cache tells, by what is left behind.
+//! No user exceeds its rights: not by a permission, an API key, a view of the cache, or a session that is over.
 
 use serde_json::{Value, json};
 
 use crate::support::app::{Stack, TestApp, on_both_databases};
 use crate::support::eventually;
 
-fn a_permission_stands_in_for_an_admin_and_for_no_more(app: &TestApp) {
+fn a_permission_grants_one_right_of_an_admin_and_no_more(app: &TestApp) {
     let boss = app.admin();
     let (admin, helper) = (app.user_with_role("adm", "admin"), app.user_with_role("help", "admin"));
     let ann = app.user("ann");
@@ -29,7 +29,7 @@ fn the_last_active_superadmin_stays(app: &TestApp) {
     let second = app.user_with_role("second", "superadmin");
     second.patch("/api/v1/users/me", &json!({ "role": "admin" })).expect(200);
     boss.patch(&second.path(), &json!({ "role": "superadmin", "is_active": false })).expect(200);
-    // An inactive superadmin is of no help to anybody.
+    // An inactive superadmin does not count.
     refused(boss.patch("/api/v1/users/me", &json!({ "role": "user" })));
     refused(boss.post("/api/v1/users/me/deactivate", &json!(null)));
     refused(boss.post(&format!("/v1.0/user/{}/deactivate", boss.id), &json!(null)));
@@ -46,7 +46,7 @@ fn the_last_active_superadmin_stays(app: &TestApp) {
     boss.patch("/api/v1/users/me", &json!({ "role": "user" })).expect(200);
 }
 
-fn an_api_key_makes_nobody_who_outlives_it(app: &TestApp) {
+fn an_api_key_creates_no_user_with_a_higher_role(app: &TestApp) {
     let (boss, ann) = (app.admin(), app.user("ann"));
     let body = json!({ "name": "script", "scopes": ["read", "write"] });
     let made = boss.post("/api/v1/users/me/api-keys", &body).expect(201);
@@ -63,7 +63,7 @@ fn an_api_key_makes_nobody_who_outlives_it(app: &TestApp) {
     key.patch(&ann.path(), &json!({ "role": "user", "bio": "by a script" })).expect(200);
 }
 
-fn the_cache_tells_admins_no_address_and_no_search_of_superadmins(app: &TestApp) {
+fn the_cache_shows_admins_no_address_and_no_search_of_superadmins(app: &TestApp) {
     let (boss, admin) = (app.admin(), app.user_with_role("adm", "admin"));
     let key = json!({ "class": "user_email", "key": ["boss@example.com"] });
     let text = "user_email:boss@example.com";
@@ -95,12 +95,13 @@ fn a_token_of_a_session_that_is_over_raises_no_alarm(app: &TestApp) {
         app.stranger().post("/api/v1/auth/refresh", &body).expect(401);
     }
     let log = boss.get(&format!("/api/v1/audit?action=session.reuse&target={}", ann.id)).expect(200).json();
-    assert_eq!(log["items"], json!([]), "nobody stole anything");
+    assert_eq!(log["items"], json!([]), "a closed session reports no reuse");
 }
 
-/// A change that waits for its row, while psql takes the caller's rights away: judged again, the caller is too.
+/// A change waits for its row's lock while psql takes the caller's rights away. When it gets the lock, it checks the
+/// caller's rights again.
 #[test]
-fn who_lost_a_right_while_its_change_waited_changes_nothing() {
+fn a_caller_that_loses_a_right_while_its_change_waits_changes_nothing() {
     let app = Stack::postgres_redis().start();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let database = runtime.block_on(sqlx::PgPool::connect(&app.stack.database_url())).unwrap();
@@ -129,9 +130,9 @@ fn who_lost_a_right_while_its_change_waited_changes_nothing() {
 }
 
 on_both_databases!(
-    a_permission_stands_in_for_an_admin_and_for_no_more,
+    a_permission_grants_one_right_of_an_admin_and_no_more,
     the_last_active_superadmin_stays,
-    an_api_key_makes_nobody_who_outlives_it,
-    the_cache_tells_admins_no_address_and_no_search_of_superadmins,
+    an_api_key_creates_no_user_with_a_higher_role,
+    the_cache_shows_admins_no_address_and_no_search_of_superadmins,
     a_token_of_a_session_that_is_over_raises_no_alarm,
 );

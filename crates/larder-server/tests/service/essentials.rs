@@ -1,13 +1,13 @@
-//! What is there before anybody asks, what the log says of what was dropped, and what clearing leaves alone.
+//! The classes that are loaded at the start, the log lines of invalidations, and the keys that clearing does not remove.
 
 use serde_json::json;
 
 use crate::support::app::{TestApp, on_both_databases, on_redis};
 use crate::support::eventually;
 
-fn what_everybody_asks_for_first_is_loaded_at_the_start(app: &TestApp) {
+fn the_essential_classes_are_loaded_at_the_start(app: &TestApp) {
     let admin = app.admin();
-    eventually("all essential classes have an entry, though nobody has read them", || {
+    eventually("all essential classes have an entry before a client reads them", || {
         let health = admin.get("/api/v1/cache/health/detailed").expect(200).json();
         ["user_stats", "dashboard_stats", "user_list"].iter().all(|class| {
             ["memory", "redis"].iter().any(|tier| health["entries"][tier][class].as_u64() >= Some(1))
@@ -39,14 +39,14 @@ fn each_invalidation_is_logged_with_its_cause_and_what_it_dropped(app: &TestApp)
     }
 }
 
-/// Without the colours of a terminal.
+/// Removes the escape sequences for colours.
 fn uncoloured(printed: &str) -> String {
     let mut parts = printed.split("\u{1b}[");
     let first = parts.next().unwrap_or_default().to_owned();
     parts.fold(first, |text, part| text + part.split_once('m').map_or(part, |(_, rest)| rest))
 }
 
-fn clearing_leaves_alone_what_is_not_ours(app: &TestApp) {
+fn clearing_removes_no_key_of_other_software(app: &TestApp) {
     let redis = app.stack.redis();
     redis.command(&["SET", "celery-task-meta-1", "a neighbour's"]).unwrap();
     let admin = app.admin();
@@ -59,12 +59,12 @@ fn clearing_leaves_alone_what_is_not_ours(app: &TestApp) {
 }
 
 on_both_databases!(
-    what_everybody_asks_for_first_is_loaded_at_the_start,
+    the_essential_classes_are_loaded_at_the_start,
     each_invalidation_is_logged_with_its_cause_and_what_it_dropped,
 );
 
 mod shared {
     use super::*;
 
-    on_redis!(clearing_leaves_alone_what_is_not_ours);
+    on_redis!(clearing_removes_no_key_of_other_software);
 }

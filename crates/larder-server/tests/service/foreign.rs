@@ -1,4 +1,4 @@
-//! Trace 6: rows changed by psql or sqlite3, with larder looking on. Two instances, on every stack.
+//! Trace 6: psql or sqlite3 changes rows while two instances run, on every stack.
 
 use std::time::{Duration, Instant};
 
@@ -8,10 +8,10 @@ use crate::support::app::{TestApp, on_every_stack};
 use crate::support::client::Client;
 use crate::support::within;
 
-/// How old a bounded answer may be.
+/// The staleness bound: the greatest age of a bounded answer.
 const BOUND: Duration = Duration::from_secs(2);
 
-/// One user on both instances, both of which have whatever `paths` say in memory.
+/// Returns one user as a client of both instances, after both have every path of `paths` in memory.
 fn both(app: &TestApp, second: &TestApp, paths: &[&str]) -> [Client; 2] {
     let ann = app.user("ann");
     let pair = [ann.clone(), second.here(&ann)];
@@ -24,7 +24,7 @@ fn both(app: &TestApp, second: &TestApp, paths: &[&str]) -> [Client; 2] {
     pair
 }
 
-fn trace_6_a_row_changed_by_hand_is_seen_everywhere_within_the_bound(app: &TestApp) {
+fn trace_6_a_row_changed_by_other_software_is_seen_everywhere_within_the_bound(app: &TestApp) {
     let paths = ["/api/v1/users/me", "/api/v1/users"];
     let second = app.second_instance();
     let pair = both(app, &second, &paths);
@@ -40,20 +40,26 @@ fn trace_6_a_row_changed_by_hand_is_seen_everywhere_within_the_bound(app: &TestA
     }
 }
 
-fn trace_6_a_name_that_changes_hands_by_hand_is_found_where_it_is(app: &TestApp) {
+fn trace_6_a_name_that_other_software_moves_finds_its_new_owner(app: &TestApp) {
     let second = app.second_instance();
     let pair = both(app, &second, &[]);
     let by = json!({ "email": "x@moved.example" });
     for client in &pair {
-        assert_eq!(client.lookup(&by).status, 404, "nobody has it yet, and that is remembered");
+        assert_eq!(
+            client.lookup(&by).status,
+            404,
+            "no user has it yet, and the cache keeps this absent answer"
+        );
     }
     app.stack.sql("UPDATE users SET email = 'x@moved.example' WHERE username = 'ann'");
     within(BOUND, "its new owner, everywhere", || pair.iter().all(|client| client.lookup(&by).status == 200));
     app.stack.sql("UPDATE users SET email = 'y@moved.example' WHERE username = 'ann'");
-    within(BOUND, "nobody again, everywhere", || pair.iter().all(|client| client.lookup(&by).status == 404));
+    within(BOUND, "no user has it again, everywhere", || {
+        pair.iter().all(|client| client.lookup(&by).status == 404)
+    });
 }
 
-fn trace_8_deactivated_by_hand_tokens_end_everywhere_within_the_bound(app: &TestApp) {
+fn trace_8_deactivated_by_other_software_tokens_end_everywhere_within_the_bound(app: &TestApp) {
     let second = app.second_instance();
     for (name, statement) in [
         ("ben", "UPDATE users SET is_active = FALSE WHERE username = 'ben'"),
@@ -88,8 +94,9 @@ fn trace_6_all_users_removed_at_once_are_gone_everywhere_within_the_bound(app: &
     });
 }
 
-/// Somebody wrote and died before it told anybody; its client asks another instance to do the same.
-fn a_write_that_finds_itself_done_is_told_all_the_same(app: &TestApp) {
+/// An instance commits and crashes before it publishes; SQL that bypasses the service simulates it. The client repeats
+/// the request on the other instance.
+fn a_write_that_changes_nothing_is_published_all_the_same(app: &TestApp) {
     let second = app.second_instance();
     let [here, there] = both(app, &second, &["/api/v1/users/me"]);
     for round in 0..8 {
@@ -103,9 +110,9 @@ fn a_write_that_finds_itself_done_is_told_all_the_same(app: &TestApp) {
 }
 
 on_every_stack!(
-    a_write_that_finds_itself_done_is_told_all_the_same,
-    trace_6_a_row_changed_by_hand_is_seen_everywhere_within_the_bound,
-    trace_6_a_name_that_changes_hands_by_hand_is_found_where_it_is,
-    trace_8_deactivated_by_hand_tokens_end_everywhere_within_the_bound,
+    a_write_that_changes_nothing_is_published_all_the_same,
+    trace_6_a_row_changed_by_other_software_is_seen_everywhere_within_the_bound,
+    trace_6_a_name_that_other_software_moves_finds_its_new_owner,
+    trace_8_deactivated_by_other_software_tokens_end_everywhere_within_the_bound,
     trace_6_all_users_removed_at_once_are_gone_everywhere_within_the_bound,
 );

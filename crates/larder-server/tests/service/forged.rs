@@ -1,4 +1,4 @@
-//! Access tokens that nobody issued: each differs from a good one in one point, and is refused.
+//! Access tokens that the service did not issue: each differs from a valid one in one point, and is refused.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -17,11 +17,11 @@ fn part(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// Whoever reads the database can sign: so each forgery is right but for one point.
+/// Signs with the key from the database, so that each forgery differs from a valid token in one point only.
 struct Forger {
     kid: String,
     key: EncodingKey,
-    /// The public key, as the service shows it.
+    /// The public key as the service publishes it.
     point: String,
     claims: Value,
 }
@@ -37,7 +37,7 @@ impl Forger {
         Self { kid: kid.to_owned(), key, point, claims: serde_json::from_slice(&claims).unwrap() }
     }
 
-    /// What anybody can read, as the secret of a symmetric signature.
+    /// Returns the public key as the secret of a symmetric signature: every client can read it.
     fn public_key(&self) -> EncodingKey {
         EncodingKey::from_secret(self.point.as_bytes())
     }
@@ -67,7 +67,7 @@ impl Forger {
     }
 }
 
-/// Every forgery, by what is wrong with it.
+/// Returns every forgery with the name of its fault.
 fn forgeries(forger: &Forger, good: &str, other_user: &str) -> Vec<(&'static str, String)> {
     let now = forger.claims["iat"].as_u64().unwrap();
     let epoch = forger.claims["epoch"].as_i64().unwrap();
@@ -118,7 +118,7 @@ fn a_forged_token_is_refused_and_only_the_forged_one(app: &TestApp) {
     let good = ann.token.clone().unwrap();
     let forger = Forger::new(app, &good);
     let control = forger.sign(&forger.header(), &forger.claims);
-    assert_eq!(ann.with_token(&control).validate(), 200, "the forger's hand is good enough");
+    assert_eq!(ann.with_token(&control).validate(), 200, "the control: an unchanged token is accepted");
     for (what, token) in forgeries(&forger, &good, &bea.id) {
         let forged = ann.with_token(&token);
         let answer = forged.get("/api/v1/users/me");
@@ -129,11 +129,11 @@ fn a_forged_token_is_refused_and_only_the_forged_one(app: &TestApp) {
     let refresh = ann.with_token(&ann.refresh_token);
     assert_eq!(refresh.validate(), 401, "a refresh token is no access token");
     assert_eq!(ann.validate(), 200);
-    assert_eq!(ann.get("/api/v1/users/me").json()["version"], 1, "nobody changed anything");
+    assert_eq!(ann.get("/api/v1/users/me").json()["version"], 1, "no forged token changed the user");
 }
 
-/// Its signature was verified before, and may be remembered; its end may not be forgotten.
-fn a_token_ends_at_its_time_though_it_was_good_a_moment_ago(app: &TestApp) {
+/// The service may remember that it verified the signature of a token; it checks the token's end on every request.
+fn a_token_is_refused_after_its_end_although_it_was_accepted_before(app: &TestApp) {
     let ann = app.user("ann");
     let forger = Forger::new(app, ann.token.as_ref().unwrap());
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
@@ -169,7 +169,7 @@ fn a_token_of_another_installation_is_refused(app: &TestApp) {
 
 on_every_stack!(
     a_forged_token_is_refused_and_only_the_forged_one,
-    a_token_ends_at_its_time_though_it_was_good_a_moment_ago,
+    a_token_is_refused_after_its_end_although_it_was_accepted_before,
     another_schemes_credentials_are_refused,
     a_token_of_another_installation_is_refused,
 );

@@ -54,7 +54,7 @@ fn the_detailed_health_is_as_printed(app: &TestApp) {
     }
 }
 
-fn managing_is_as_printed(app: &TestApp) {
+fn the_management_answers_are_as_printed(app: &TestApp) {
     let (admin, ann) = (app.admin(), app.user("ann"));
     let post = |path: &str| admin.post(&format!("/v1.0/cache/{path}"), &json!(null)).expect(200).json();
     let warmed = json!({ "success": true, "message": "Essential caches warmed successfully" });
@@ -151,7 +151,7 @@ fn while_redis_is_away_every_cache_path_says_so_and_clearing_still_clears() {
 on_both_databases!(
     the_health_is_as_printed,
     the_detailed_health_is_as_printed,
-    managing_is_as_printed,
+    the_management_answers_are_as_printed,
     users_are_created_changed_and_ended_under_the_hotels_paths,
     points_and_permissions_go_under_the_hotels_paths,
 );

@@ -1,4 +1,4 @@
-//! Hostile input: each a clear refusal, nothing changed, nothing told to the log.
+//! Hostile input: each request is refused with a clear answer, changes nothing, and leaves no secret in the log.
 
 use std::io::Write;
 use std::net::{Shutdown, TcpStream};
@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use crate::support::app::{ADMIN_EMAIL, ADMIN_PASSWORD, TestApp, on_every_stack};
 use crate::support::client::{Answer, Client, Request, send_raw};
 
-/// In every name, address, text and password of these tests, good and bad ones, so that the log can be searched.
+/// A part of every name, address, text and password of these tests, valid or not, so that a search of the log finds each.
 const MARK: &str = "zqx";
-/// The same for telephone numbers.
+/// The telephone number of the user.
 const PHONE: &str = "+19876501234";
-/// Of all of them; longer than the fractions of seconds that a log is full of.
+/// A part of every telephone number; longer than the fractions of seconds in the log, so that it is not found by chance.
 const PHONE_MARK: &str = "98765012";
 
 fn json_request(method: &'static str, path: &str, body: impl Into<Vec<u8>>) -> Request {
@@ -25,14 +25,14 @@ fn refused(what: &str, answer: &Answer) {
     assert!(!answer.text().to_lowercase().contains(MARK), "{what} is repeated: {}", answer.text());
 }
 
-/// Everything the database has, but for the sessions that the test itself opens.
+/// Returns all rows of the tables of users, credentials, sessions, keys and counts.
 fn everything(app: &TestApp) -> String {
     ["users", "credentials", "sessions", "refresh_tokens", "signing_keys", "user_counts", "user_days"]
         .map(|table| app.stack.sql(&format!("SELECT * FROM {table} ORDER BY 1, 2, 3")))
         .join("\n")
 }
 
-/// A user with every field set, and the marks in each.
+/// Registers a user with every field set; each contains a mark.
 fn marked_user(app: &TestApp) -> Client {
     let body = json!({
         "email": "zqx.ann@zqx.example", "username": "zqx.ann", "phone": PHONE, "password": "zqx password",
@@ -43,7 +43,7 @@ fn marked_user(app: &TestApp) -> Client {
     app.login(&json!({ "email": "ZQX.ann@zqx.example", "password": "zqx password" }))
 }
 
-/// Runs `attack`, then looks at what it must not have done.
+/// Runs `attack`, then checks that it changed nothing and that the log shows no secret.
 fn withstands(app: &TestApp, attack: impl Fn(&Client, &Client)) {
     let (admin, ann) = (app.admin(), marked_user(app));
     let before = everything(app);
@@ -51,7 +51,7 @@ fn withstands(app: &TestApp, attack: impl Fn(&Client, &Client)) {
     assert_eq!(everything(app), before, "nothing changed");
     assert_eq!(ann.get("/api/v1/users/me").expect(200).json()["full_name"], "Zqx Ann");
     assert_eq!(app.stranger().get("/readyz").expect(200).json()["status"], "ready");
-    // What is allowed is logged no more than what is not.
+    // Valid requests must leave no personal data in the log either.
     ann.lookup(&json!({ "email": "zqx.ann@zqx.example" })).expect(200);
     ann.lookup(&json!({ "phone": PHONE })).expect(200);
     admin.lookup(&json!({ "username": "zqx.nobody" })).expect(404);
@@ -63,12 +63,12 @@ fn withstands(app: &TestApp, attack: impl Fn(&Client, &Client)) {
     app.stranger().post("/api/v1/auth/register", &taken).expect(409);
 
     let log = app.larder.stderr();
-    assert!(log.contains("DEBUG"), "the log is as talkative as it gets");
+    assert!(log.contains("DEBUG"), "the log includes the level DEBUG");
     let log = log.to_lowercase();
     let tokens = [&ann, &admin].map(|client| [client.token.clone().unwrap(), client.refresh_token.clone()]);
     let secrets = tokens.concat().into_iter().map(|token| token.to_lowercase());
-    let told = [MARK, PHONE_MARK, ADMIN_EMAIL, ADMIN_PASSWORD, "argon2"].map(str::to_owned);
-    for secret in secrets.chain(told) {
+    let marks = [MARK, PHONE_MARK, ADMIN_EMAIL, ADMIN_PASSWORD, "argon2"].map(str::to_owned);
+    for secret in secrets.chain(marks) {
         let line = log.lines().find(|line| line.contains(&secret));
         assert_eq!(line, None, "the log shows {secret}");
     }
@@ -78,7 +78,7 @@ fn withstands(app: &TestApp, attack: impl Fn(&Client, &Client)) {
     }
 }
 
-fn bodies_of_impossible_shapes(app: &TestApp) {
+fn bodies_of_impossible_shapes_are_refused(app: &TestApp) {
     withstands(app, |ann, admin| {
         let deep = |open: &str, close: &str| open.repeat(100_000) + &close.repeat(100_000);
         let routes = [
@@ -114,7 +114,7 @@ fn bodies_of_impossible_shapes(app: &TestApp) {
             for (what, body) in &bodies {
                 let answer = admin.send(json_request(method, path, body.clone()));
                 let shape = ["zqx", "__proto__", "$where"].iter().all(|mark| !answer.text().contains(mark));
-                // The names of unknown fields are repeated, and nothing else that was sent.
+                // An answer repeats the names of unknown fields, and nothing else of the request.
                 assert!(shape || *what == "braces" || what.contains("fields"), "{what}: {}", answer.text());
                 assert!((400..500).contains(&answer.status), "{method} {path} {what}: {answer:?}");
                 assert!(answer.text().len() < 20_000, "{what} grows the answer");
@@ -128,7 +128,7 @@ fn many_fields() -> String {
     format!("{{{}}}", fields.join(","))
 }
 
-fn values_of_impossible_kinds(app: &TestApp) {
+fn values_of_impossible_kinds_are_refused(app: &TestApp) {
     withstands(app, |ann, admin| {
         let odd =
             [json!(7), json!(true), json!([]), json!({}), json!(1e300), json!(["zqx"]), json!({ "zqx": 1 })];
@@ -197,7 +197,7 @@ fn values_of_impossible_kinds(app: &TestApp) {
     });
 }
 
-fn paths_of_impossible_shapes(app: &TestApp) {
+fn paths_of_impossible_shapes_are_refused(app: &TestApp) {
     withstands(app, |_, admin| {
         let long = "z".repeat(10 * 1024);
         let ids = [
@@ -247,7 +247,7 @@ fn paths_of_impossible_shapes(app: &TestApp) {
     });
 }
 
-fn queries_of_impossible_shapes(app: &TestApp) {
+fn queries_of_impossible_shapes_are_refused(app: &TestApp) {
     withstands(app, |ann, _| {
         for query in [
             "limit=0",
@@ -290,8 +290,8 @@ fn queries_of_impossible_shapes(app: &TestApp) {
     });
 }
 
-/// What the HTTP library refuses before a route is asked: the status alone, without a problem.
-fn requests_that_are_no_http(app: &TestApp) {
+/// The HTTP library refuses these requests before a route runs: the answer has a status and no problem body.
+fn requests_that_are_no_http_are_refused(app: &TestApp) {
     withstands(app, |ann, _| {
         let token = ann.token.as_ref().unwrap();
         let head = format!("host: x\r\nconnection: close\r\nauthorization: Bearer {token}\r\n");
@@ -324,7 +324,7 @@ fn requests_that_are_no_http(app: &TestApp) {
         ];
         for (what, wire) in raw {
             let answer = send_raw(app.address, &wire);
-            // A connection that is closed without a word is a refusal too.
+            // A connection that is closed without an answer is a refusal too.
             assert!(
                 answer.as_ref().is_none_or(|answer| (400..500).contains(&answer.status)),
                 "{what}: {answer:?}"
@@ -336,7 +336,7 @@ fn requests_that_are_no_http(app: &TestApp) {
         );
         let answer = send_raw(app.address, broken_chunks.as_bytes());
         assert!(answer.is_none_or(|answer| (400..500).contains(&answer.status)));
-        // Gone in the middle of a body.
+        // The client disconnects in the middle of a body.
         for _ in 0..20 {
             let mut stream = TcpStream::connect(app.address).unwrap();
             let length = "content-type: application/json\r\ncontent-length: 900";
@@ -350,7 +350,7 @@ fn requests_that_are_no_http(app: &TestApp) {
     });
 }
 
-fn giant_headers_that_routes_read(app: &TestApp) {
+fn giant_headers_that_routes_read_are_refused(app: &TestApp) {
     withstands(app, |ann, admin| {
         let giant = "zqx".repeat(10_000);
         let get = |name: &str, value: &str| Request::new("GET", "/api/v1/users/me").header(name, value);
@@ -370,10 +370,10 @@ fn giant_headers_that_routes_read(app: &TestApp) {
 }
 
 on_every_stack!(
-    bodies_of_impossible_shapes,
-    values_of_impossible_kinds,
-    paths_of_impossible_shapes,
-    queries_of_impossible_shapes,
-    requests_that_are_no_http,
-    giant_headers_that_routes_read,
+    bodies_of_impossible_shapes_are_refused,
+    values_of_impossible_kinds_are_refused,
+    paths_of_impossible_shapes_are_refused,
+    queries_of_impossible_shapes_are_refused,
+    requests_that_are_no_http_are_refused,
+    giant_headers_that_routes_read_are_refused,
 );

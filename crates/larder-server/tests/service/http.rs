@@ -101,7 +101,7 @@ fn a_body_that_says_it_is_huge_is_refused_before_it_is_sent(app: &TestApp) {
 }
 
 #[test]
-fn a_client_that_stalls_in_a_body_is_let_go() {
+fn a_client_that_stalls_in_a_body_is_disconnected() {
     let app = Stack::sqlite_memory().start();
     let wire = "POST /api/v1/auth/login HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
                 content-type: application/json\r\ncontent-length: 9\r\n\r\n{";
@@ -112,7 +112,7 @@ fn a_client_that_stalls_in_a_body_is_let_go() {
     assert!(start.elapsed() < Duration::from_secs(20), "after {:?}", start.elapsed());
 }
 
-fn health_tells_of_process_database_and_cache(app: &TestApp) {
+fn health_reports_process_database_and_cache(app: &TestApp) {
     let stranger = app.stranger();
     assert_eq!(stranger.get("/livez").expect(200).json(), json!({ "status": "alive" }));
     let cache = if app.has_redis() { "working" } else { "memory-only" };
@@ -125,12 +125,12 @@ on_both_databases!(
     bodies_have_to_be_json_and_say_so,
     a_body_above_one_mebibyte_is_refused_declared_or_chunked,
     a_body_that_says_it_is_huge_is_refused_before_it_is_sent,
-    health_tells_of_process_database_and_cache,
+    health_reports_process_database_and_cache,
 );
 
-/// Neither who says nothing nor who never ends its headers keeps a connection.
+/// The service closes a connection on which no request comes, and one whose headers never end.
 #[test]
-fn a_client_that_never_ends_its_headers_is_left_alone() {
+fn a_client_that_never_ends_its_headers_is_disconnected() {
     let app = Stack::sqlite_memory().start();
     let start = Instant::now();
     let slow = ["", "GET /livez HTTP/1.1\r\nhost: x\r\nx-slow: "].map(|head| {

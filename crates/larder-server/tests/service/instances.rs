@@ -1,4 +1,4 @@
-//! Several instances on one database: they accept each other's tokens and hear each other's news.
+//! Several instances on one database: they accept each other's tokens and apply each other's invalidations.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use crate::support::app::{PASSWORD, TestApp, on_every_stack, on_redis};
 use crate::support::client::Client;
 use crate::support::{eventually, within};
 
-/// How old a bounded answer may be.
+/// The staleness bound: the greatest age of a bounded answer.
 const BOUND: Duration = Duration::from_secs(2);
 
-fn a_token_is_good_on_every_instance_from_its_first_second(app: &TestApp) {
+fn a_new_token_is_accepted_on_every_instance_at_once(app: &TestApp) {
     let second = app.second_instance();
     let ann = app.user("ann");
     assert_eq!(second.here(&ann).validate(), 200);
-    // The other instance has an answer about her by now that does not know the sessions to come.
+    // The other instance now has a copy of her state in memory, without the sessions that follow.
     for round in 0..8 {
         let (opened, elsewhere) = if round % 2 == 0 { (app, &second) } else { (&second, app) };
         let session = opened.again("ann");
@@ -26,7 +26,7 @@ fn a_token_is_good_on_every_instance_from_its_first_second(app: &TestApp) {
     }
 }
 
-fn what_one_instance_loaded_another_finds_in_redis(app: &TestApp) {
+fn an_instance_finds_in_redis_what_another_loaded(app: &TestApp) {
     let second = app.second_instance();
     let ann = app.user("ann");
     let there = second.here(&ann);
@@ -34,7 +34,7 @@ fn what_one_instance_loaded_another_finds_in_redis(app: &TestApp) {
     for path in [ann.path(), "/api/v1/users?limit=9".to_owned()] {
         let status =
             |client: &Client| client.get(&path).expect(200).header("cache-status").unwrap().to_owned();
-        // Until the journal has told of the writes before: it does so some time after their writers did.
+        // The journal reports the earlier writes after they were acknowledged, which can invalidate the entry once more.
         eventually("a hit in Redis for what another instance loaded", || {
             let loaded = status(&ann) == "larder; fwd=miss; stored";
             let found = status(&there) == "larder; hit; detail=redis";
@@ -55,7 +55,7 @@ fn a_write_is_seen_elsewhere_fresh_at_once_and_bounded_within_the_bound(app: &Te
     for round in 0..10_usize {
         let (here, there) = (&pair[round % 2], &pair[(round + 1) % 2]);
         let bio = json!(format!("round {round}"));
-        // Both have copies that the write makes outdated.
+        // Both instances have copies that the write invalidates.
         there.get("/api/v1/users/me").expect(200);
         let written = here.patch("/api/v1/users/me", &json!({ "bio": bio })).expect(200);
         assert_eq!(written.header("cache-invalidation"), Some("sent"));
@@ -71,7 +71,7 @@ fn a_write_is_seen_elsewhere_fresh_at_once_and_bounded_within_the_bound(app: &Te
 
 type Way<'a> = &'a dyn Fn(&Client);
 
-fn trace_8_what_ends_tokens_here_ends_them_there_within_the_bound(app: &TestApp) {
+fn trace_8_tokens_ended_on_one_instance_end_on_another_within_the_bound(app: &TestApp) {
     let second = app.second_instance();
     let admin = app.admin();
     let ways: [(&str, Way<'_>); 6] = [
@@ -100,7 +100,7 @@ fn trace_8_what_ends_tokens_here_ends_them_there_within_the_bound(app: &TestApp)
     for (name, end) in ways {
         let user = app.user(name);
         let there = second.here(&user);
-        // Read until memory holds it, so that the end has a copy to overtake.
+        // Reads often enough that memory holds the state, so that the end has a copy to invalidate.
         for _ in 0..5 {
             assert_eq!([user.validate(), there.validate()], [200; 2], "{name}");
         }
@@ -114,13 +114,13 @@ fn trace_8_what_ends_tokens_here_ends_them_there_within_the_bound(app: &TestApp)
 }
 
 on_every_stack!(
-    a_token_is_good_on_every_instance_from_its_first_second,
+    a_new_token_is_accepted_on_every_instance_at_once,
     a_write_is_seen_elsewhere_fresh_at_once_and_bounded_within_the_bound,
-    trace_8_what_ends_tokens_here_ends_them_there_within_the_bound,
+    trace_8_tokens_ended_on_one_instance_end_on_another_within_the_bound,
 );
 
 mod coherent {
     use super::*;
 
-    on_redis!(what_one_instance_loaded_another_finds_in_redis);
+    on_redis!(an_instance_finds_in_redis_what_another_loaded);
 }

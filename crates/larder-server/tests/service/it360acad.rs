@@ -38,7 +38,7 @@ fn users_are_an_array_and_each_has_a_path_with_a_slash(app: &TestApp) {
     assert_eq!(names(&admin.get("/api/users/").expect(200).json()), ["admin"]);
 }
 
-fn beyond_a_thousand_the_array_goes_on_behind_a_link(app: &TestApp) {
+fn an_array_of_more_than_a_thousand_continues_behind_a_link(app: &TestApp) {
     let admin = app.admin();
     app.stack.sql(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1100)
@@ -62,11 +62,11 @@ fn beyond_a_thousand_the_array_goes_on_behind_a_link(app: &TestApp) {
     assert_eq!(sizes, [1000, 101]);
     seen.sort();
     seen.dedup();
-    assert_eq!(seen.len(), 1101, "everybody once");
+    assert_eq!(seen.len(), 1101, "each user once");
     admin.get("/api/users/?cursor=x").complains_about(422, &["cursor"]);
 }
 
 on_both_databases!(
     users_are_an_array_and_each_has_a_path_with_a_slash,
-    beyond_a_thousand_the_array_goes_on_behind_a_link,
+    an_array_of_more_than_a_thousand_continues_behind_a_link,
 );

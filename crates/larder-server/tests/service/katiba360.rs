@@ -1,4 +1,4 @@
-//! katiba360: users drop what is cached of themselves, admins what is cached of all.
+//! katiba360: users invalidate the cached data about themselves, admins that of all users.
 
 use serde_json::json;
 
@@ -15,7 +15,8 @@ fn cache_status(client: &Client, path: &str) -> String {
     client.get(path).expect(200).header("cache-status").unwrap().to_owned()
 }
 
-/// Reads these until the cache answers all of them in one go: the journal tells of what was dropped a second time.
+/// Reads the paths until the cache answers all of them in one attempt: the journal's report of an earlier write can
+/// invalidate an entry in between.
 fn cached(client: &Client, paths: &[&str]) {
     let is_hit = |path: &&str| cache_status(client, path).starts_with("larder; hit");
     eventually("all of them are hits", || paths.iter().all(is_hit));
@@ -29,7 +30,7 @@ fn assert_dropped(client: &Client, paths: &[&str]) {
     }
 }
 
-fn each_drops_its_own_and_admins_what_is_everybodys(app: &TestApp) {
+fn users_drop_their_own_entries_and_admins_those_of_all(app: &TestApp) {
     let (admin, ann) = (app.admin(), app.user("ann"));
     let explain = || {
         let body = json!({ "class": "user_details", "key": [ann.id] });
@@ -59,4 +60,4 @@ fn each_drops_its_own_and_admins_what_is_everybodys(app: &TestApp) {
     }
 }
 
-on_both_databases!(each_drops_its_own_and_admins_what_is_everybodys);
+on_both_databases!(users_drop_their_own_entries_and_admins_those_of_all);

@@ -21,7 +21,7 @@ fn kid(client: &Client) -> String {
     decode_header(client.token.as_ref().unwrap()).unwrap().kid.unwrap()
 }
 
-/// As a resource server does that has nothing but the key set.
+/// Verifies a token as a resource server does, with the key set alone.
 fn verifies(jwks: &[Value], token: &str) -> bool {
     let kid = decode_header(token).unwrap().kid;
     let key = jwks.iter().find(|key| key["kid"].as_str() == kid.as_deref());
@@ -32,7 +32,7 @@ fn verifies(jwks: &[Value], token: &str) -> bool {
     decode::<Value>(token, &point, &validation).is_ok()
 }
 
-fn anybody_can_verify_a_token_with_the_key_set(app: &TestApp) {
+fn the_key_set_alone_verifies_a_token(app: &TestApp) {
     let ann = app.user("ann");
     let keys = jwks(app);
     let token = ann.token.as_ref().unwrap();
@@ -52,7 +52,7 @@ fn anybody_can_verify_a_token_with_the_key_set(app: &TestApp) {
         let claims = URL_SAFE_NO_PAD.decode(client.token.as_ref().unwrap().split('.').nth(1).unwrap());
         serde_json::from_slice::<Value>(&claims.unwrap()).unwrap()["jti"].as_str().unwrap().to_owned()
     };
-    assert_ne!(jti(&ann), jti(&other), "each token has a name of its own");
+    assert_ne!(jti(&ann), jti(&other), "each token has its own id");
 }
 
 fn a_rotated_key_signs_and_the_old_one_verifies_until_its_tokens_have_ended(app: &TestApp) {
@@ -63,7 +63,7 @@ fn a_rotated_key_signs_and_the_old_one_verifies_until_its_tokens_have_ended(app:
     let after = app.again("ann");
     assert_ne!(kid(&before), new);
     assert_eq!(kid(&after), new);
-    // The other instance has never seen the new key, and looks.
+    // The other instance does not know the new key yet, so it reads the keys from the database.
     for client in [&before, &after] {
         assert_eq!([client.validate(), other.here(client).validate()], [200; 2]);
     }
@@ -71,7 +71,8 @@ fn a_rotated_key_signs_and_the_old_one_verifies_until_its_tokens_have_ended(app:
     assert_eq!(keys.len(), 2);
     assert!([&before, &after].iter().all(|client| verifies(&keys, client.token.as_ref().unwrap())));
 
-    // Long enough ago that no token of it can be good: forgotten by whoever reads the keys again.
+    // The key retired so long ago that every token of it has expired; each instance drops it when it reads the keys
+    // again.
     let retired = format!(
         "UPDATE signing_keys SET retired_at = retired_at - {} WHERE retired_at IS NOT NULL",
         20 * MINUTE
@@ -80,14 +81,14 @@ fn a_rotated_key_signs_and_the_old_one_verifies_until_its_tokens_have_ended(app:
     let latest = admin.post("/api/v1/auth/keys/rotate", &json!({})).expect(201).field("kid");
     let kids: Vec<_> = jwks(app).iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect();
     assert_eq!(kids, [new, latest]);
-    // Also where its signature was seen and is remembered: a key that is gone, by hand say, vouches for nothing.
+    // This holds also on the instance that remembers the verified signature: a removed key verifies no token.
     assert_eq!([before.validate(), after.validate()], [401, 200]);
-    // A third instance remembers no signature, so it has nothing but the keys.
+    // A third instance remembers no signature, so it verifies with the keys alone.
     let third = app.second_instance();
     assert_eq!([third.here(&before).validate(), third.here(&after).validate()], [401, 200]);
 }
 
-/// Tokens that name keys which nobody knows cost a bounded number of queries, and stop nobody.
+/// Tokens that name unknown keys cost a bounded number of queries, and a token of a new key is still accepted.
 fn junk_kids_do_not_hide_a_new_key(app: &TestApp) {
     let other = app.second_instance();
     let (admin, ann) = (app.admin(), app.user("ann"));
@@ -113,7 +114,7 @@ fn junk_kids_do_not_hide_a_new_key(app: &TestApp) {
 }
 
 on_both_databases!(
-    anybody_can_verify_a_token_with_the_key_set,
+    the_key_set_alone_verifies_a_token,
     a_rotated_key_signs_and_the_old_one_verifies_until_its_tokens_have_ended,
     junk_kids_do_not_hide_a_new_key,
 );

@@ -1,4 +1,4 @@
-//! Guessing: how often, from where, and what the answers and their times tell.
+//! Guessing passwords: the limits for an account and for an address, and that answers and their times reveal nothing.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ fn wrong(name: &str) -> Value {
     json!({ "username": name, "password": "wrong horse battery" })
 }
 
-fn guessing_a_password_ends_soon_and_alike_for_those_who_do_not_exist(app: &TestApp) {
+fn password_guesses_are_limited_alike_for_known_and_unknown_users(app: &TestApp) {
     let ann = app.user("ann");
     let login = |body: &Value| app.stranger().post("/api/v1/auth/login", body);
     let guess = |name: &str| {
@@ -27,15 +27,15 @@ fn guessing_a_password_ends_soon_and_alike_for_those_who_do_not_exist(app: &Test
     };
     let known = guess("ann");
     assert_eq!(known.0, [[401; 10].as_slice(), &[429; 2]].concat());
-    assert_eq!(known, guess("nobody"), "who exists is not told");
+    assert_eq!(known, guess("nobody"), "the answers do not show whether the user exists");
     login(&json!({ "username": "ann", "password": PASSWORD })).expect(429);
-    // Her session is not concerned, nor is anybody else.
+    // The limit affects neither her session nor another user's login.
     assert_eq!(ann.validate(), 200);
     app.user("bea");
     for _ in 0..12 {
         login(&json!({ "username": "bea", "password": PASSWORD })).expect(200);
     }
-    // Guessing the current password with a stolen session ends as soon.
+    // The same limit applies to guesses of the current password with a stolen session.
     let change = || {
         let body = json!({ "current_password": "wrong horse battery", "new_password": "another password" });
         ann.post("/api/v1/auth/password", &body).status
@@ -64,14 +64,14 @@ fn an_attack_from_elsewhere_does_not_lock_the_owner_out() {
 }
 
 #[test]
-fn an_address_runs_out_and_only_trusted_proxies_speak_for_others() {
+fn an_address_is_limited_and_only_trusted_proxies_name_another() {
     let app = Stack::sqlite_memory().with_setting("LARDER_FAILURES_PER_ADDRESS", "5").start();
     let claimed = |number: u32| {
         let (name, address) = (format!("user{number}"), format!("203.0.113.{number}"));
         login_from(&app, ("x-forwarded-for", &address), &wrong(&name)).status
     };
     let statuses: Vec<_> = (0..7).map(claimed).collect();
-    assert_eq!(statuses, [401, 401, 401, 401, 401, 429, 429], "nobody is believed who is not trusted");
+    assert_eq!(statuses, [401, 401, 401, 401, 401, 429, 429], "an untrusted client cannot set its address");
     let refresh = || app.stranger().post("/api/v1/auth/refresh", &json!({ "refresh_token": "x" })).status;
     let statuses: Vec<_> = (0..6).map(|_| refresh()).collect();
     assert_eq!(statuses, [401, 401, 401, 401, 401, 429]);
@@ -91,13 +91,14 @@ fn an_address_runs_out_and_only_trusted_proxies_speak_for_others() {
     assert_eq!(statuses, [201, 201, 201, 201, 201, 429]);
 }
 
-/// The middle of the times that something took.
+/// Returns the median.
 fn median(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
     times[times.len() / 2]
 }
 
-/// Without the comparison with nobody's hash, an unknown user is answered many times faster.
+/// For an unknown user the service verifies the password against a dummy hash; without it the answer would be much
+/// faster.
 fn an_unknown_user_is_answered_as_slowly_as_a_wrong_password(app: &TestApp) {
     let (mut known, mut unknown) = (Vec::new(), Vec::new());
     for number in 0..9 {
@@ -116,6 +117,6 @@ fn an_unknown_user_is_answered_as_slowly_as_a_wrong_password(app: &TestApp) {
 }
 
 on_both_databases!(
-    guessing_a_password_ends_soon_and_alike_for_those_who_do_not_exist,
+    password_guesses_are_limited_alike_for_known_and_unknown_users,
     an_unknown_user_is_answered_as_slowly_as_a_wrong_password,
 );

@@ -1,4 +1,4 @@
-//! What lists show to whom, whoever asked before; and when their cached pages are dropped.
+//! Lists show each role only what it may see, regardless of earlier readers; writes invalidate their cached pages.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ const BOUND: Duration = Duration::from_secs(2);
 const LIST: &str = "/api/v1/users?limit=100";
 const SUPERADMIN_LIST: &str = "/api/v1/superadmin/users?limit=100";
 
-/// Somebody of each role who asks, and whom they ask about: of each role one active and one inactive.
+/// Creates one active and one inactive user of each role, and returns a reader of each role.
 fn cast(app: &TestApp) -> [(&'static str, Client); 3] {
     let admin = app.admin();
     for role in ["user", "admin", "superadmin"] {
@@ -28,7 +28,7 @@ fn cast(app: &TestApp) -> [(&'static str, Client); 3] {
     [("user", app.user("asker")), ("admin", app.user_with_role("chief", "admin")), ("superadmin", admin)]
 }
 
-/// Says what must hold of an answer for a reader of a role.
+/// Checks what a list must show and hide for a reader of this role.
 #[track_caller]
 fn check(role: &str, client: &Client, path: &str) {
     let list = client.get(path).expect(200).json();
@@ -59,7 +59,7 @@ fn check(role: &str, client: &Client, path: &str) {
     }
 }
 
-fn no_role_sees_what_it_may_not_whoever_asked_before(app: &TestApp) {
+fn no_role_sees_hidden_users_or_fields_after_any_other_role_asked(app: &TestApp) {
     let readers = cast(app);
     let paths = [
         LIST,
@@ -71,12 +71,13 @@ fn no_role_sees_what_it_may_not_whoever_asked_before(app: &TestApp) {
     ];
     for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
         for path in paths {
-            // Twice: from the database or another's page, and from memory.
+            // Each reader reads twice: the first answer comes from a load or another reader's entry, the second from
+            // memory.
             for reader in order.into_iter().chain(order) {
                 check(readers[reader].0, &readers[reader].1, path);
             }
         }
-        // The next order begins without any page.
+        // The write invalidates every page, so the next order begins without an entry.
         readers[2].1.patch("/api/v1/users/me", &json!({ "bio": format!("{order:?}") })).expect(200);
     }
     let [(_, user), (_, admin), (_, superadmin)] = &readers;
@@ -87,7 +88,7 @@ fn no_role_sees_what_it_may_not_whoever_asked_before(app: &TestApp) {
     admin.get("/api/v1/users?sort=email&role=superadmin").complains_about(422, &["sort"]);
     admin.get("/api/v1/users?sort=email&role=user").expect(200);
     superadmin.get("/api/v1/users?sort=email").expect(200);
-    // A cursor of somebody who may sort so leads nobody else there.
+    // The cursor of a superadmin gives an admin neither its sort order nor its page.
     let cursor = superadmin.get("/api/v1/users?sort=email&limit=1").json();
     let cursor = cursor["next_cursor"].as_str().unwrap();
     admin.get(&format!("/api/v1/users?sort=email&cursor={cursor}")).complains_about(422, &["sort"]);
@@ -99,7 +100,7 @@ fn no_role_sees_what_it_may_not_whoever_asked_before(app: &TestApp) {
     app.stranger().get(SUPERADMIN_LIST).expect(401);
 }
 
-/// Waits until a page comes out of memory.
+/// Waits until memory answers with the page.
 #[track_caller]
 fn in_memory(client: &Client, path: &str) -> Value {
     let mut body = Value::Null;
@@ -111,7 +112,7 @@ fn in_memory(client: &Client, path: &str) -> Value {
     body
 }
 
-/// What it is called, the write, and on which of the lists the user is afterwards.
+/// A name, the write, and for each list whether it shows the user afterwards.
 type Step<'a> = (&'static str, &'a dyn Fn(), [bool; 4]);
 
 fn each_write_drops_every_list_it_shows_in(app: &TestApp) {
@@ -152,7 +153,7 @@ fn each_write_drops_every_list_it_shows_in(app: &TestApp) {
             let changed = |list: &Value| {
                 has(list, &|user| user["username"] == "changing") == shown[number] && *list != before[number]
             };
-            // The written user was not on this one, and is not.
+            // The list did not show the user before the write and does not show it after.
             let stays = !shown[number] && !has(&before[number], &|user| user["username"] == "changing");
             if what.starts_with("sql") {
                 within(BOUND, what, || stays || changed(&admin.get(path).json()));
@@ -178,7 +179,7 @@ fn superadmins_see_how_users_log_in(app: &TestApp) {
     assert_eq!((&seen["has_password"], &seen["live_sessions"]), (&json!(true), &json!(1)));
     assert!(seen["last_login_at"].is_string() && seen["password_changed_at"].is_string(), "{seen}");
     assert!(!seen.to_string().contains("argon2") && !seen.to_string().contains("hash"), "no secret: {seen}");
-    // Sessions and passwords drop the page as well.
+    // A new session or password invalidates the page as well.
     in_memory(&admin, SUPERADMIN_LIST);
     app.again("ann");
     assert_eq!(of("ann")["live_sessions"], 2);
@@ -195,7 +196,7 @@ fn superadmins_see_how_users_log_in(app: &TestApp) {
 }
 
 on_both_databases!(
-    no_role_sees_what_it_may_not_whoever_asked_before,
+    no_role_sees_hidden_users_or_fields_after_any_other_role_asked,
     each_write_drops_every_list_it_shows_in,
     superadmins_see_how_users_log_in,
 );

@@ -16,7 +16,7 @@ fn list(client: &Client, query: &str) -> Value {
     client.get(&format!("/api/v1/users{query}")).expect(200).json()
 }
 
-/// Follows the cursors to the end; the sizes of the parts and the names in order.
+/// Follows the cursors to the end; returns the size of each part, and the names in order.
 fn walk(client: &Client, query: &str) -> (Vec<usize>, Vec<String>) {
     let (mut sizes, mut seen) = (Vec::new(), Vec::new());
     let mut part = list(client, query);
@@ -29,7 +29,7 @@ fn walk(client: &Client, query: &str) -> (Vec<usize>, Vec<String>) {
     }
 }
 
-fn pages_and_cursors_walk_over_everybody_newest_first(app: &TestApp) {
+fn pages_and_cursors_list_every_user_newest_first(app: &TestApp) {
     let admin = app.admin();
     let made: Vec<String> = (10..40).map(|number| format!("user{number}")).collect();
     for name in &made {
@@ -55,7 +55,7 @@ fn pages_and_cursors_walk_over_everybody_newest_first(app: &TestApp) {
     assert_eq!(walk(&admin, "?limit=1").1, newest_first);
 }
 
-fn a_walk_misses_nobody_when_the_list_changes_under_it(app: &TestApp) {
+fn a_walk_misses_no_user_when_the_list_changes_under_it(app: &TestApp) {
     let admin = app.admin();
     let made: Vec<String> = (10..20).map(|number| format!("user{number}")).collect();
     for name in &made {
@@ -63,7 +63,7 @@ fn a_walk_misses_nobody_when_the_list_changes_under_it(app: &TestApp) {
     }
     let first = list(&admin, "?limit=4");
     assert_eq!(names(&first), ["user19", "user18", "user17", "user16"]);
-    // One is added before the cursor's place, and the one it points at goes.
+    // Adds a user before the place of the cursor, and deletes the user of the cursor.
     app.plain_user(&admin, "late");
     let gone = first["items"][3]["id"].as_str().unwrap();
     admin.delete(&format!("/api/v1/users/{gone}")).expect(204);
@@ -150,7 +150,7 @@ fn impossible_parts_of_the_list_are_refused(app: &TestApp) {
     get("page=100&limit=100").expect(200);
     get("page=101&limit=100").complains_about(422, &["page"]);
     get(&format!("cursor={cursor}")).expect(200);
-    // Told apart: what is no cursor, and what is one of another list.
+    // The message distinguishes an invalid cursor from a cursor of another list.
     let message = get(&format!("cursor={cursor}&sort=points")).json()["errors"]["cursor"].to_string();
     assert!(message.contains("another role, status, sort or search"), "{message}");
     assert_eq!(list(&ann, "")["total"], 3);
@@ -191,8 +191,8 @@ fn lists_are_sorted_and_searched(app: &TestApp) {
 }
 
 on_every_stack!(
-    pages_and_cursors_walk_over_everybody_newest_first,
-    a_walk_misses_nobody_when_the_list_changes_under_it,
+    pages_and_cursors_list_every_user_newest_first,
+    a_walk_misses_no_user_when_the_list_changes_under_it,
     filters_narrow_the_list_and_its_total,
     impossible_parts_of_the_list_are_refused,
     lists_are_sorted_and_searched,

@@ -1,4 +1,4 @@
-//! The running service: the real binary, asked over HTTP, on every database with and without Redis.
+//! The running service: these tests send HTTP requests to the real binary, on every database with and without Redis.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 mod access;

@@ -1,4 +1,4 @@
-//! `/metrics`: every line is well formed, values move as requests are made, nobody is named, and only admins see it.
+//! `/metrics`: every line is well formed, requests change the values, no label names a user, and only admins see it.
 
 use std::time::{Duration, Instant};
 
@@ -15,10 +15,10 @@ const HITS: &str = "larder_cache_hits_total";
 const MISSES: &str = "larder_cache_misses_total";
 const DETAILS: (&str, &str) = ("class", "user_details");
 
-/// Redis may cost a scrape its two seconds, and the database a moment.
+/// A scrape may wait up to two seconds for Redis; the rest is for the database on a busy machine.
 const BOUNDED: Duration = Duration::from_secs(4);
 
-/// Everything, with every line checked.
+/// Reads all metrics and checks each line.
 fn scrape(client: &Client) -> Metrics {
     let start = Instant::now();
     let answer = client.get("/metrics").expect(200);
@@ -29,7 +29,7 @@ fn scrape(client: &Client) -> Metrics {
 
 fn hits_rise_by_exactly_what_was_asked(app: &TestApp) {
     let (admin, ann) = (app.admin(), app.user("ann"));
-    // The journal tells of the user's writes a second time, which drops it once more.
+    // The journal's report of the user's writes can invalidate the entry in between, so the loop tries again.
     eventually("ten reads are ten hits", || {
         let before = scrape(&admin);
         for _ in 0..10 {
@@ -56,7 +56,7 @@ fn hits_rise_by_exactly_what_was_asked(app: &TestApp) {
     assert_eq!(invalidated.rise(&after, "larder_cache_invalidations_total", &[("class", "user_list")]), 1.0);
 }
 
-fn every_figure_of_the_cache_is_there(app: &TestApp) {
+fn every_metric_of_the_cache_exists(app: &TestApp) {
     let admin = app.admin();
     let stats = admin.get("/api/v1/cache/stats").expect(200).json();
     let metrics = scrape(&admin);
@@ -126,7 +126,7 @@ fn requests_are_counted_by_method_route_and_status(app: &TestApp) {
     assert!(after.value("larder_http_request_duration_seconds_sum", &longest[..3]) > 0.0);
 }
 
-fn nobody_is_named_and_what_is_made_up_shares_one_value(app: &TestApp) {
+fn no_label_names_a_user_and_unknown_names_share_one_value(app: &TestApp) {
     let (admin, user) = (app.admin(), app.user("zebedee"));
     let names = json!({ "external_id": "5779356081", "phone": "+254712345678" });
     admin.patch(&user.path(), &names).expect(200);
@@ -148,7 +148,7 @@ fn nobody_is_named_and_what_is_made_up_shares_one_value(app: &TestApp) {
         admin.post("/api/v1/cache/clear/user/5779356081", &json!(null)).expect(200);
     };
     let kinds = || scrape(&admin).names().filter(|name| *name == REQUESTS).count();
-    // The first scrape is a kind of request that it does not tell of yet.
+    // The first scrape does not report its own series yet; later scrapes do.
     kinds();
     everything_about_the_user(0);
     let first = kinds();
@@ -158,9 +158,10 @@ fn nobody_is_named_and_what_is_made_up_shares_one_value(app: &TestApp) {
     assert_eq!(kinds(), first);
     let text = admin.get("/metrics").expect(200).text().to_owned();
     let key = user.token.as_deref().unwrap();
-    for told in ["zebedee", "ZEBEDEE", "example.com", "5779356081", "254712345678", &user.id, &admin.id, key]
+    for personal in
+        ["zebedee", "ZEBEDEE", "example.com", "5779356081", "254712345678", &user.id, &admin.id, key]
     {
-        assert!(!text.contains(told), "{told}");
+        assert!(!text.contains(personal), "{personal}");
     }
 }
 
@@ -190,12 +191,12 @@ fn scrapes_are_for_admins_and_their_keys(app: &TestApp) {
 }
 
 #[test]
-fn a_redis_that_hangs_is_told_of_within_a_bound() {
+fn a_redis_that_hangs_is_reported_within_a_bound() {
     let app = Stack::sqlite_redis().start();
     let admin = app.admin();
     scrape(&admin);
     app.stack.redis().pause().unwrap();
-    // All at once: none waits for all before it.
+    // 32 scrapes run at the same time; if they waited in turn, the last would exceed the limit.
     std::thread::scope(|scope| {
         for _ in 0..32 {
             scope.spawn(|| {
@@ -205,11 +206,11 @@ fn a_redis_that_hangs_is_told_of_within_a_bound() {
             });
         }
     });
-    eventually("the cache is told to be degraded", || {
+    eventually("the metrics report a degraded cache", || {
         scrape(&admin).value("larder_cache_health", &[("state", "degraded")]) == 1.0
     });
     app.stack.redis().resume().unwrap();
-    eventually("Redis is told to be up", || {
+    eventually("the metrics report that Redis is up", || {
         let metrics = scrape(&admin);
         let working = metrics.value("larder_cache_health", &[("state", "working")]);
         (metrics.value("larder_redis_up", &[]), working) == (1.0, 1.0)
@@ -217,9 +218,9 @@ fn a_redis_that_hangs_is_told_of_within_a_bound() {
 }
 
 #[test]
-fn a_redis_that_is_away_is_told_of() {
-    let nobody = format!("redis://127.0.0.1:{}", free_port().unwrap());
-    let app = Stack::sqlite_memory().with_redis_at(nobody).start();
+fn a_redis_that_is_away_is_reported() {
+    let absent = format!("redis://127.0.0.1:{}", free_port().unwrap());
+    let app = Stack::sqlite_memory().with_redis_at(absent).start();
     let metrics = scrape(&app.admin());
     assert_eq!(metrics.value("larder_redis_up", &[]), 0.0);
     assert_eq!(metrics.names().filter(|name| name.starts_with("larder_redis_")).count(), 1);
@@ -228,8 +229,8 @@ fn a_redis_that_is_away_is_told_of() {
 
 on_both_databases!(
     hits_rise_by_exactly_what_was_asked,
-    every_figure_of_the_cache_is_there,
+    every_metric_of_the_cache_exists,
     requests_are_counted_by_method_route_and_status,
-    nobody_is_named_and_what_is_made_up_shares_one_value,
+    no_label_names_a_user_and_unknown_names_share_one_value,
     scrapes_are_for_admins_and_their_keys,
 );

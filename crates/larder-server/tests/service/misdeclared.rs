@@ -1,4 +1,4 @@
-//! A schema that was changed so that the journal would miss changes: the service does not start on it, and `larder doctor` says why.
+//! If a changed schema would make the journal miss changes, the service does not start, and `larder doctor` says why.
 
 use crate::support::app::Stack;
 use crate::support::larder::Larder;
@@ -19,6 +19,6 @@ fn a_key_column_that_became_citext_is_refused_at_the_start_and_shown_by_doctor()
     let mut second = Larder::start(&["serve"], &std::env::temp_dir(), &settings);
     assert_eq!(second.wait().code(), Some(1));
     assert!(second.stderr().contains(words), "{}", second.printed());
-    // What runs goes on.
+    // An instance that is already running stays ready.
     app.stranger().get("/readyz").expect(200);
 }

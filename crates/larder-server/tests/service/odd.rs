@@ -1,11 +1,11 @@
-//! An odd row through the API: it costs itself and no page, its answer names the field, and a change mends it.
+//! An unreadable row through the API: only its own reads fail, the answer names the field, and a change repairs the row.
 
 use serde_json::json;
 
 use crate::support::app::{TestApp, on_both_databases};
 use crate::support::eventually;
 
-/// Puts in what the schema refuses by now, as if it had been there before.
+/// Writes a value that the schema refuses, as if it were older than the constraint.
 fn smuggle(app: &TestApp, table: &str, statement: &str) {
     if app.stack.database_url().starts_with("postgres") {
         app.stack.sql(&format!("SET session_replication_role = replica; {statement}"));
@@ -16,7 +16,7 @@ fn smuggle(app: &TestApp, table: &str, statement: &str) {
     app.stack.sql(&format!("DROP TRIGGER {name}; {statement}; {trigger}"));
 }
 
-fn an_odd_user_costs_itself_and_is_mended_by_a_change(app: &TestApp) {
+fn an_unreadable_user_fails_no_page_and_a_change_repairs_it(app: &TestApp) {
     let (boss, ann, bob) = (app.admin(), app.user("ann"), app.user("bob"));
     smuggle(app, "users", "UPDATE users SET skills = '[1]' WHERE username = 'ann'");
     let usernames = || {
@@ -49,7 +49,7 @@ fn an_odd_user_costs_itself_and_is_mended_by_a_change(app: &TestApp) {
         assert!(problem["errors"]["skills"].is_string(), "{problem}");
         client.get(&format!("{}/full-profile", ann.path())).complains_about(500, &["skills"]);
     }
-    // It logs in, and other fields are not changed at the cost of what cannot be read.
+    // The user still logs in. A change of other fields fails, because it would have to write the unreadable field back.
     assert_eq!(ann.validate(), 200);
     ann.patch(&ann.path(), &json!({ "bio": "new" })).complains_about(500, &["skills"]);
     ann.put(&format!("{}/interests", ann.path()), &json!({ "interests": ["a"] })).expect(200);
@@ -66,7 +66,7 @@ fn an_odd_user_costs_itself_and_is_mended_by_a_change(app: &TestApp) {
     assert!(!named[0].contains("ann@") && !named[0].contains("example.com"), "{named:?}");
 }
 
-fn an_odd_user_is_deactivated_and_deleted_all_the_same(app: &TestApp) {
+fn an_unreadable_user_can_be_deactivated_and_deleted(app: &TestApp) {
     let (boss, ann, bob) = (app.admin(), app.user("ann"), app.user("bob"));
     smuggle(app, "users", "UPDATE users SET skills = '[1]' WHERE username IN ('ann', 'bob')");
     boss.post("/api/v1/users/bulk/deactivate", &json!({ "ids": [ann.id] })).expect(200);
@@ -75,7 +75,7 @@ fn an_odd_user_is_deactivated_and_deleted_all_the_same(app: &TestApp) {
     assert_eq!(boss.get("/api/v1/users/statistics").expect(200).json()["total"], 2);
 }
 
-fn an_odd_part_is_mended_by_being_replaced(app: &TestApp) {
+fn replacing_an_unreadable_part_repairs_it(app: &TestApp) {
     let ann = app.user("ann");
     let path = format!("{}/interests", ann.path());
     ann.put(&path, &json!({ "interests": ["sailing"] })).expect(200);
@@ -88,7 +88,7 @@ fn an_odd_part_is_mended_by_being_replaced(app: &TestApp) {
 }
 
 on_both_databases!(
-    an_odd_user_costs_itself_and_is_mended_by_a_change,
-    an_odd_user_is_deactivated_and_deleted_all_the_same,
-    an_odd_part_is_mended_by_being_replaced,
+    an_unreadable_user_fails_no_page_and_a_change_repairs_it,
+    an_unreadable_user_can_be_deactivated_and_deleted,
+    replacing_an_unreadable_part_repairs_it,
 );

@@ -1,4 +1,4 @@
-//! Redis hung or away, the database stopped: every request is answered, in time, and nothing turns stale.
+//! Redis hangs or is away, or the database is stopped: every request is answered in time, and no answer is stale.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use crate::support::app::{Stack, TestApp, on_redis};
 use crate::support::client::{Answer, Client, Request};
 use crate::support::eventually;
 
-/// Redis may cost a request a few of its 250 ms, never TCP's minutes.
+/// A request may wait for several time-outs of 250 ms, and never for TCP's time-outs of minutes.
 const BOUNDED: Duration = Duration::from_secs(3);
 
 fn in_time(what: &str, request: impl FnOnce() -> Answer) -> Answer {
@@ -53,7 +53,7 @@ fn while_redis_hangs_writes_are_queued_and_own_writes_seen(app: &TestApp) {
     .expect(200);
     let ready = in_time("readiness", || app.stranger().get("/readyz")).expect(200).json();
     assert_eq!((&ready["status"], &ready["cache"]), (&json!("ready"), &json!("degraded")));
-    // Its certificate ends by itself, though nobody can tell it that it is blind.
+    // The other instance's validity ends by itself, because a heartbeat that gets no reply does not extend it.
     eventually("the other instance stops trusting its memory", || bio(&there) == "hung 3");
 
     app.stack.redis().resume().unwrap();
@@ -75,7 +75,7 @@ fn while_redis_hangs_writes_are_queued_and_own_writes_seen(app: &TestApp) {
     });
 }
 
-fn a_token_ended_while_redis_hangs_is_no_good_here(app: &TestApp) {
+fn a_token_ended_while_redis_hangs_is_refused_on_this_instance(app: &TestApp) {
     let ann = app.user("ann");
     assert_eq!(ann.validate(), 200);
     app.stack.redis().pause().unwrap();
@@ -92,7 +92,7 @@ fn a_token_ended_while_redis_hangs_is_no_good_here(app: &TestApp) {
 
 on_redis!(
     while_redis_hangs_writes_are_queued_and_own_writes_seen,
-    a_token_ended_while_redis_hangs_is_no_good_here,
+    a_token_ended_while_redis_hangs_is_refused_on_this_instance,
 );
 
 #[test]
@@ -125,9 +125,9 @@ fn without_a_database_the_service_lives_but_is_not_ready() {
 }
 
 #[test]
-fn a_redis_that_is_away_from_the_start_costs_nothing_but_its_help() {
-    let nobody = format!("redis://127.0.0.1:{}/0", free_port().unwrap());
-    let app = Stack::sqlite_memory().with_redis_at(nobody).start();
+fn a_redis_that_is_away_from_the_start_fails_no_request() {
+    let absent = format!("redis://127.0.0.1:{}/0", free_port().unwrap());
+    let app = Stack::sqlite_memory().with_redis_at(absent).start();
     let ann = app.user("ann");
     assert_eq!(app.stranger().get("/readyz").expect(200).json()["cache"], "degraded");
     let written = in_time("a write", || ann.patch("/api/v1/users/me", &json!({ "bio": "alone" })));

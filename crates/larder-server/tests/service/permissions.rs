@@ -1,4 +1,4 @@
-//! Permissions over HTTP: who grants them, and how soon they take effect.
+//! Permissions over HTTP: which users may grant them, and how soon they take effect.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::support::app::{TestApp, on_both_databases};
 use crate::support::client::Client;
 use crate::support::within;
 
-/// How old a bounded answer may be.
+/// The staleness bound: the greatest age of a bounded answer.
 const BOUND: Duration = Duration::from_secs(2);
 
 fn path(user: &Client, permission: &str) -> String {
@@ -61,7 +61,7 @@ fn permissions_are_granted_by_those_who_manage_and_never_to_oneself(app: &TestAp
     admin.get("/api/v1/users/123/permissions").expect(404);
 }
 
-/// Whether the permission `points.write` lets the client read another's ledger, as its cached state says.
+/// Whether the client may read another user's ledger; the instance decides this by the client's cached permissions.
 fn reads(client: &Client, of: &Client) -> bool {
     match client.get(&format!("{}/points", of.path())).status {
         200 => true,
@@ -86,14 +86,14 @@ fn a_permission_comes_and_goes_at_once_here_and_within_the_bound_there(app: &Tes
         within(BOUND, "revoked, elsewhere", || !reads(&there, &ann));
     }
     app.stack.sql("INSERT INTO permissions (user_id, permission) SELECT id, 'points.write' FROM users WHERE username = 'bob'");
-    within(BOUND, "granted by hand, everywhere", || reads(&here, &ann) && reads(&there, &ann));
+    within(BOUND, "granted by other software, everywhere", || reads(&here, &ann) && reads(&there, &ann));
     within(BOUND, "and shown", || names(&there, &bob) == ["points.write"]);
     app.stack.sql("DELETE FROM permissions");
-    within(BOUND, "revoked by hand, everywhere", || !reads(&here, &ann) && !reads(&there, &ann));
+    within(BOUND, "revoked by other software, everywhere", || !reads(&here, &ann) && !reads(&there, &ann));
     within(BOUND, "and shown", || names(&there, &bob).is_empty());
 }
 
-fn what_is_read_by_permission_is_read_no_more_without_it(app: &TestApp) {
+fn a_read_by_permission_ends_with_the_permission(app: &TestApp) {
     let (admin, ann) = (app.admin(), app.user("ann"));
     for (permission, path) in
         [("statistics.read", "/api/v1/users/statistics"), ("audit.read", "/api/v1/audit")]
@@ -108,7 +108,7 @@ fn what_is_read_by_permission_is_read_no_more_without_it(app: &TestApp) {
 }
 
 on_both_databases!(
-    what_is_read_by_permission_is_read_no_more_without_it,
+    a_read_by_permission_ends_with_the_permission,
     permissions_are_granted_by_those_who_manage_and_never_to_oneself,
     a_permission_comes_and_goes_at_once_here_and_within_the_bound_there,
 );

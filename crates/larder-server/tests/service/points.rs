@@ -1,4 +1,4 @@
-//! Points over HTTP: booking them, ledgers, the leaderboard, and everybody's rank.
+//! Points over HTTP: bookings, ledgers, the leaderboard, and the rank of each user.
 
 use std::thread;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::support::app::{TestApp, on_both_databases};
 use crate::support::client::{Client, Request};
 use crate::support::within;
 
-/// How old a bounded answer may be.
+/// The staleness bound: the greatest age of a bounded answer.
 const BOUND: Duration = Duration::from_secs(2);
 
 fn points(client: &Client) -> String {
@@ -24,12 +24,12 @@ fn balance(client: &Client) -> i64 {
     client.get("/api/v1/users/me/points").expect(200).json()["balance"].as_i64().unwrap()
 }
 
-fn a_booking_is_made_once_seen_at_once_and_never_below_nothing(app: &TestApp) {
+fn a_booking_is_made_once_seen_at_once_and_leaves_no_negative_balance(app: &TestApp) {
     let (admin, ann) = (app.admin(), app.user("ann"));
     let path = points(&ann);
     let made = admin.post(&path, &booking(10, "k:1")).expect(201).json();
     assert_eq!((&made["balance"], &made["transaction"]["actor_id"]), (&json!(10), &json!(admin.id)));
-    // Of this booking, every reader here knows from now on.
+    // From now on every read of this instance shows the booking.
     assert_eq!(ann.get("/api/v1/users/me").json()["points"], 10);
     assert_eq!(ann.get("/api/v1/users").json()["items"][0]["points"], 10);
     assert_eq!(ann.get("/api/v1/leaderboard").json()["items"][0]["id"], json!(ann.id));
@@ -146,13 +146,13 @@ fn the_leaderboard_pages_with_shared_ranks_of_active_users(app: &TestApp) {
         }
         made.push(path);
     }
-    let whole = names_and_ranks(&admin, "");
-    let ranks: Vec<_> = whole.iter().map(|(_, rank)| *rank).collect();
+    let all = names_and_ranks(&admin, "");
+    let ranks: Vec<_> = all.iter().map(|(_, rank)| *rank).collect();
     assert_eq!(ranks, [1, 2, 2, 2, 5, 6, 6, 6], "the admin has none either");
-    assert_eq!(whole[1].0, "user1", "ties in the order of their ids");
+    assert_eq!(all[1].0, "user1", "ties in the order of their ids");
     for offset in 0..9 {
         let part = names_and_ranks(&admin, &format!("?limit=3&offset={offset}"));
-        assert_eq!(part, whole[offset.min(8)..(offset + 3).min(8)], "from {offset}");
+        assert_eq!(part, all[offset.min(8)..(offset + 3).min(8)], "from {offset}");
     }
     let row = admin.get("/api/v1/leaderboard?limit=1").json()["items"][0].clone();
     let mut fields: Vec<_> = row.as_object().unwrap().keys().cloned().collect();
@@ -169,7 +169,7 @@ fn the_leaderboard_pages_with_shared_ranks_of_active_users(app: &TestApp) {
     }
     let standing = |path: &str| admin.get(&path.replace("users", "leaderboard")).expect(200).json();
     assert_eq!(standing(&made[4])["rank"], 5);
-    // Whoever leaves the board takes a rank from those behind.
+    // When a user leaves the leaderboard, the users behind it move up by one.
     admin.post(&format!("{}/deactivate", made[0]), &json!({})).expect(200);
     assert_eq!((&standing(&made[4])["rank"], &standing(&made[0])["rank"]), (&json!(4), &Value::Null));
     assert_eq!(names_and_ranks(&admin, "?limit=2")[0], ("user1".to_owned(), 1));
@@ -182,7 +182,7 @@ fn the_leaderboard_pages_with_shared_ranks_of_active_users(app: &TestApp) {
     assert_eq!(admin.get("/api/v1/leaderboard").json()["items"][0]["full_name"], "Zoë");
 }
 
-fn what_other_software_books_is_seen_everywhere_within_the_bound(app: &TestApp) {
+fn a_booking_by_other_software_is_seen_everywhere_within_the_bound(app: &TestApp) {
     let second = app.second_instance();
     let ann = app.user("ann");
     let pair = [ann.clone(), second.here(&ann)];
@@ -211,9 +211,9 @@ fn what_other_software_books_is_seen_everywhere_within_the_bound(app: &TestApp) 
 }
 
 on_both_databases!(
-    a_booking_is_made_once_seen_at_once_and_never_below_nothing,
+    a_booking_is_made_once_seen_at_once_and_leaves_no_negative_balance,
     points_are_booked_by_those_who_may_and_never_for_oneself,
     two_instances_spend_a_balance_once,
     the_leaderboard_pages_with_shared_ranks_of_active_users,
-    what_other_software_books_is_seen_everywhere_within_the_bound,
+    a_booking_by_other_software_is_seen_everywhere_within_the_bound,
 );

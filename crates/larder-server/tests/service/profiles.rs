@@ -1,4 +1,4 @@
-//! Profiles and their parts: who sees and changes what, when it is cached, and when it is dropped.
+//! Profiles and their parts: which users may read and change them, and which reads and writes cache or invalidate them.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use crate::support::app::{TestApp, on_both_databases};
 use crate::support::client::{Client, Request};
 use crate::support::{eventually, within};
 
-/// How old a bounded answer may be.
+/// The staleness bound: the greatest age of a bounded answer.
 const BOUND: Duration = Duration::from_secs(2);
 const HIT: &str = "larder; hit; detail=memory";
 
-/// Each part with a body to put, another that is like it, and one that is refused with the fields it is refused for.
+/// Returns each part with a valid body, a second valid body, an invalid body, and the fields that its refusal names.
 fn parts() -> [(&'static str, Value, Value, Value, &'static [&'static str]); 4] {
     [
         (
@@ -65,8 +65,8 @@ fn each_part_is_put_read_and_dropped_with_the_full_profile(app: &TestApp) {
             let (part, tag) = (answer.json(), answer.header("etag").unwrap().to_owned());
             let read = ann.get(&path).expect(200);
             assert_eq!((read.json(), read.header("etag")), (part.clone(), Some(tag.as_str())));
-            let whole = ann.get(full).expect(200).json();
-            assert_eq!(whole[name], part.get(name).unwrap_or(&part).clone(), "{name}");
+            let all = ann.get(full).expect(200).json();
+            assert_eq!(all[name], part.get(name).unwrap_or(&part).clone(), "{name}");
             let same = ann.send(Request::new("GET", &path).header("if-none-match", &tag));
             assert_eq!(same.status, 304);
         }
@@ -152,13 +152,13 @@ fn a_changed_profile_drops_every_part(app: &TestApp) {
     ann.patch(profile, &json!({ "bio": "again" })).expect(200);
     for path in &paths {
         let status = ann.get(path).expect(200).header("cache-status").unwrap().to_owned();
-        // The full profile may be on its way again: the profile's own miss had it warmed.
+        // The full profile may already be loaded again: the miss of the profile started its warming.
         assert!(status != HIT || path.ends_with("full-profile"), "{path}: {status}");
     }
     assert_eq!(ann.get(&paths[1]).json()["user"]["bio"], "again");
 }
 
-fn parts_changed_by_hand_are_seen_everywhere_within_the_bound(app: &TestApp) {
+fn parts_changed_by_other_software_are_seen_everywhere_within_the_bound(app: &TestApp) {
     let ann = app.user("ann");
     let second = app.second_instance();
     let both = [ann.clone(), second.here(&ann)];
@@ -182,13 +182,18 @@ fn parts_changed_by_hand_are_seen_everywhere_within_the_bound(app: &TestApp) {
             })
         });
         let request = Request::new("GET", path).header("if-none-match", &tag);
-        assert_eq!(ann.send(request).status, 200, "no version that a foreign hand forgets to raise");
+        assert_eq!(
+            ann.send(request).status,
+            200,
+            "the tag changes although other software raises no version"
+        );
     }
 }
 
-/// Nobody asks: what is found at the first question was read in the background. The journal tells of the write once
-/// more and may drop it again, and one who asks too early finds nothing yet; so there are several users, and one is enough.
-fn what_is_asked_next_is_warmed(app: &TestApp) {
+/// A hit at the first read proves that the service loaded the entry in the background. A read can come before that
+/// load, and the journal's report of the write can invalidate the entry again; so the loop creates users until one read
+/// is a hit.
+fn the_likely_next_read_is_warmed(app: &TestApp) {
     let admin = app.admin();
     let is_hit = |path: &str| {
         let answer = admin.get(path).expect(200);
@@ -200,8 +205,8 @@ fn what_is_asked_next_is_warmed(app: &TestApp) {
         let user = app.plain_user(&admin, &format!("cat{number}"));
         format!("/api/v1/users/{}", user["id"].as_str().unwrap())
     };
-    eventually("a created user is there before anybody asked", || is_hit(&fresh()));
-    eventually("after a profile the full profile is there before anybody asked", || {
+    eventually("the first read of a created user is a hit", || is_hit(&fresh()));
+    eventually("after a profile, the first read of the full profile is a hit", || {
         let path = fresh();
         admin.get(&format!("{path}/profile")).expect(200);
         is_hit(&format!("{path}/full-profile"))
@@ -229,7 +234,7 @@ on_both_databases!(
     a_part_is_changed_only_in_the_state_that_was_expected,
     parts_are_for_oneself_and_for_those_who_manage_one,
     a_changed_profile_drops_every_part,
-    parts_changed_by_hand_are_seen_everywhere_within_the_bound,
-    what_is_asked_next_is_warmed,
+    parts_changed_by_other_software_are_seen_everywhere_within_the_bound,
+    the_likely_next_read_is_warmed,
     a_deleted_user_has_no_parts,
 );

@@ -1,4 +1,5 @@
-//! Failure trace 7: a name changes hands, and nobody is ever found under a name that he has not.
+//! Failure trace 7: a name passes from one user to another, and no lookup finds a user under a name that it does not
+//! have.
 
 use std::time::Duration;
 
@@ -8,10 +9,10 @@ use crate::support::app::{TestApp, on_every_stack};
 use crate::support::client::Client;
 use crate::support::within;
 
-/// How old a bounded answer of another instance may be.
+/// The staleness bound: the greatest age of a bounded answer of another instance.
 const BOUND: Duration = Duration::from_secs(2);
 
-/// A kind of name, and two of that kind.
+/// Each kind of name with two values.
 const NAMES: [(&str, &str, &str); 3] = [
     ("email", "first@example.com", "second@example.com"),
     ("username", "first", "second"),
@@ -20,7 +21,7 @@ const NAMES: [(&str, &str, &str); 3] = [
 
 const STRENGTHS: [&str; 2] = ["bounded", "fresh"];
 
-/// The id of the user who has this name. Whoever is found has to have it.
+/// Returns the id of the user with this name, and fails if the user that is found has another one.
 fn holder(client: &Client, kind: &str, name: &str, strength: &str) -> Option<String> {
     let found = client.post(&format!("/api/v1/users/lookup?consistency={strength}"), &json!({ kind: name }));
     if found.status == 404 {
@@ -30,18 +31,18 @@ fn holder(client: &Client, kind: &str, name: &str, strength: &str) -> Option<Str
     Some(found.expect(200).field("id"))
 }
 
-/// Tells of every step who holds which name by now.
+/// A sequence of changes of one kind of name; after each step, `check` gets each name with the id of its present owner.
 struct Story<'a> {
     kind: &'a str,
     client: Client,
-    tell: &'a dyn Fn(&str, &str, Option<&str>),
+    check: &'a dyn Fn(&str, &str, Option<&str>),
 }
 
 impl Story<'_> {
-    /// Who holds which of the names by now.
+    /// Checks the present owner of each name.
     fn now(&self, holders: &[(&str, Option<&Value>)]) {
         for (name, id) in holders {
-            (self.tell)(self.kind, name, id.map(|id| id.as_str().unwrap()));
+            (self.check)(self.kind, name, id.map(|id| id.as_str().unwrap()));
         }
     }
 
@@ -62,7 +63,7 @@ impl Story<'_> {
         self.client.delete(&format!("/api/v1/users/{}", id.as_str().unwrap())).expect(204);
     }
 
-    /// `a` goes from one user to the next, by change, by deletion, by creation.
+    /// Passes `a` from one user to the next by changes, a deletion and a creation.
     fn play(&self, a: &str, b: &str) {
         let kind = self.kind;
         self.now(&[(a, None), (b, None)]);
@@ -79,7 +80,7 @@ impl Story<'_> {
         self.now(&[(a, None), (b, Some(&two))]);
         let three = self.create(&format!("{kind}.three"), Some(a));
         self.now(&[(a, Some(&three)), (b, Some(&two))]);
-        // Exchanged through a third name, for no two may have one at any time.
+        // Two users exchange their names through a third name, because two users never have one name at the same time.
         let spare = a.replace("01", "03").replace("first", "third");
         self.rename(&three, &spare);
         self.rename(&two, a);
@@ -93,22 +94,22 @@ impl Story<'_> {
     }
 }
 
-fn trace_7_a_name_that_changed_hands_is_its_new_owners(app: &TestApp) {
+fn trace_7_a_name_that_changed_owners_finds_the_new_owner(app: &TestApp) {
     let admin = app.admin();
     let at_once = |kind: &str, name: &str, id: Option<&str>| {
         for strength in STRENGTHS {
-            // Twice: the first answer is what the second finds in the cache.
+            // The first lookup fills the cache, and the second can be answered from it.
             for _ in 0..2 {
                 assert_eq!(holder(&admin, kind, name, strength).as_deref(), id, "{kind} {name} {strength}");
             }
         }
     };
     for (kind, a, b) in NAMES {
-        Story { kind, client: admin.clone(), tell: &at_once }.play(a, b);
+        Story { kind, client: admin.clone(), check: &at_once }.play(a, b);
     }
 }
 
-fn trace_7_an_external_id_that_changed_hands_is_its_new_owners(app: &TestApp) {
+fn trace_7_an_external_id_that_changed_owners_finds_the_new_owner(app: &TestApp) {
     let admin = app.admin();
     let path = |user: &Value| format!("/api/v1/users/{}", user["id"].as_str().unwrap());
     let owned = |owners: &[(&str, Option<&Value>)]| {
@@ -138,23 +139,25 @@ fn trace_7_an_external_id_that_changed_hands_is_its_new_owners(app: &TestApp) {
     owned(&[("HR-1", Some(&three))]);
 }
 
-fn trace_7_on_another_instance_too_fresh_at_once_and_bounded_within_the_bound(app: &TestApp) {
+fn trace_7_another_instance_finds_the_new_owner_fresh_at_once_and_bounded_within_the_bound(app: &TestApp) {
     let second = app.second_instance();
     let here = app.admin();
     let there = second.here(&here);
     let everywhere = |kind: &str, name: &str, id: Option<&str>| {
         assert_eq!(holder(&there, kind, name, "fresh").as_deref(), id, "{kind} {name} fresh, there");
         assert_eq!(holder(&here, kind, name, "bounded").as_deref(), id, "{kind} {name} bounded, here");
-        within(BOUND, "the other instance knows", || holder(&there, kind, name, "bounded").as_deref() == id);
-        assert_eq!(holder(&there, kind, name, "bounded").as_deref(), id, "and does not forget");
+        within(BOUND, "the other instance finds the present owner", || {
+            holder(&there, kind, name, "bounded").as_deref() == id
+        });
+        assert_eq!(holder(&there, kind, name, "bounded").as_deref(), id, "and no older answer returns");
     };
     for (kind, a, b) in NAMES {
-        Story { kind, client: here.clone(), tell: &everywhere }.play(a, b);
+        Story { kind, client: here.clone(), check: &everywhere }.play(a, b);
     }
 }
 
 on_every_stack!(
-    trace_7_a_name_that_changed_hands_is_its_new_owners,
-    trace_7_an_external_id_that_changed_hands_is_its_new_owners,
-    trace_7_on_another_instance_too_fresh_at_once_and_bounded_within_the_bound,
+    trace_7_a_name_that_changed_owners_finds_the_new_owner,
+    trace_7_an_external_id_that_changed_owners_finds_the_new_owner,
+    trace_7_another_instance_finds_the_new_owner_fresh_at_once_and_bounded_within_the_bound,
 );

@@ -1,4 +1,4 @@
-//! What nobody may find: secrets in the log, in Redis, in answers; fields that nobody may set; keys that nobody may forge.
+//! No secret is in the log, in Redis or in answers; no client sets protected fields; no name is read as a key or pattern.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,7 +9,7 @@ use totp_rs::{Builder, Secret};
 use crate::support::app::{ADMIN_PASSWORD, PASSWORD, TestApp, on_both_databases};
 use crate::support::client::Client;
 
-/// Everything a user has that is worth stealing, made by using it.
+/// Creates each kind of secret of a user by using it, and returns them.
 fn used_secrets(app: &TestApp, ann: &Client) -> Vec<String> {
     let key = ann.post("/api/v1/users/me/api-keys", &json!({ "name": "ci" })).expect(201).field("key");
     let with_key = ann.with_token(&key);
@@ -59,7 +59,7 @@ fn neither_the_log_nor_redis_holds_a_secret(app: &TestApp) {
     }
 }
 
-/// Every key in Redis with its value, whatever bytes they are.
+/// Returns every key in Redis with its value.
 fn redis_dump(app: &TestApp) -> String {
     let keys = app.stack.redis().command(&["KEYS", "*"]).unwrap();
     let mut dump = keys.clone();
@@ -69,7 +69,7 @@ fn redis_dump(app: &TestApp) -> String {
     dump
 }
 
-fn nobody_sets_what_is_not_for_them(app: &TestApp) {
+fn no_client_sets_protected_fields(app: &TestApp) {
     let ann = app.user("ann");
     let before = ann.get("/api/v1/users/me").json();
     let fields: [(&str, Value); 12] = [
@@ -106,8 +106,8 @@ fn nobody_sets_what_is_not_for_them(app: &TestApp) {
     assert_eq!(app.admin().lookup(&json!({ "username": "eve" })).status, 404);
 }
 
-/// What an address may hold that means something in a key or a pattern names one user, and no other.
-fn what_means_something_in_a_pattern_names_one_user(app: &TestApp) {
+/// An address can contain characters that have a meaning in keys or patterns; it still names one user only.
+fn a_name_with_pattern_characters_names_one_user(app: &TestApp) {
     let admin = app.admin();
     let locals = ["a*", "ab", "a?", "a{b}", "a+b", "a%3ab", "a'b", "user_email=ab", "#a", "a|b"];
     let mut users = Vec::new();
@@ -124,7 +124,7 @@ fn what_means_something_in_a_pattern_names_one_user(app: &TestApp) {
         for (email, id) in &users {
             assert_eq!(admin.lookup(&json!({ "email": email })).expect(200).field("id"), *id, "{email}");
         }
-        // A change of the one that looks like a pattern drops its own entry, and the others still say what is so.
+        // A change of the user whose address looks like a pattern drops that user's entries; all lookups stay correct.
         admin.patch(&format!("/api/v1/users/{}", users[0].1), &json!({ "bio": "new" })).expect(200);
     }
     admin.delete(&format!("/api/v1/users/{}", users[0].1)).expect(204);
@@ -136,6 +136,6 @@ fn what_means_something_in_a_pattern_names_one_user(app: &TestApp) {
 
 on_both_databases!(
     neither_the_log_nor_redis_holds_a_secret,
-    nobody_sets_what_is_not_for_them,
-    what_means_something_in_a_pattern_names_one_user,
+    no_client_sets_protected_fields,
+    a_name_with_pattern_characters_names_one_user,
 );

@@ -1,5 +1,5 @@
-//! Trace 13: the journal falls silent, as operators, restores and hosted databases make it do. What could be old is not served, the
-//! health says why, and no write is acknowledged as sent.
+//! Trace 13: an operator, a restore or a hosted database stops the journal from recording changes. The cache then
+//! serves no entry that could be stale, the health says why, and no write is acknowledged as sent.
 
 use std::time::{Duration, Instant};
 
@@ -10,25 +10,25 @@ use crate::support::client::Client;
 use crate::support::postgres_tools::{dump, restore};
 use crate::support::within;
 
-/// How old a bounded answer may be.
+/// The staleness bound: the greatest age of a bounded answer.
 const BOUND: Duration = Duration::from_secs(2);
 
 on_every_stack!(
-    triggers_off_and_on_again_are_noticed,
-    triggers_that_stay_off_are_named_until_they_are_mended
+    triggers_that_were_off_for_a_time_are_detected,
+    triggers_that_stay_off_are_named_until_they_are_repaired
 );
 
 mod on_postgres {
-    use super::{a_hidden_outbox_is_noticed, a_restore_beneath_the_service_is_noticed};
+    use super::{a_hidden_outbox_is_detected, a_restore_under_a_running_service_is_detected};
 
     crate::support::app::on_stacks!(
         [postgres_memory, postgres_redis],
-        a_hidden_outbox_is_noticed,
-        a_restore_beneath_the_service_is_noticed
+        a_hidden_outbox_is_detected,
+        a_restore_under_a_running_service_is_detected
     );
 }
 
-/// A user whose details are in memory, on an instance.
+/// Registers a user on an instance and waits until its details are in memory.
 fn cached(app: &TestApp, name: &str) -> Client {
     let client = app.user(name);
     within(BOUND, "a copy in memory", || {
@@ -42,12 +42,13 @@ fn bio(client: &Client) -> serde_json::Value {
     client.get("/api/v1/users/me").expect(200).json()["bio"].clone()
 }
 
-/// What the public health says.
+/// Returns the public health.
 fn health(app: &TestApp) -> serde_json::Value {
     app.stranger().get("/api/v1/cache/health").json()
 }
 
-/// Within the bound the cache is degraded, the public health says for which cause, and the admins' what exactly is wrong.
+/// Waits, within the bound, until the cache is degraded; the public health names the cause, the admins' health the
+/// defect.
 fn is_named(app: &TestApp, words: &str) {
     within(BOUND, "the health says why", || health(app)["status"] == json!("degraded"));
     let health = health(app).to_string();
@@ -71,7 +72,7 @@ fn changed(client: &Client, bio: &str) -> String {
     answer.header("cache-invalidation").unwrap().to_owned()
 }
 
-/// A role that may read and write rows, as a service has it, and its instance.
+/// Creates a role that may only read and write rows, as a service has, and starts an instance with it.
 fn as_a_service(app: &TestApp) -> TestApp {
     let url = app.stack.database_url();
     let role = format!("service_{}", url.rsplit('_').next().unwrap());
@@ -81,18 +82,18 @@ fn as_a_service(app: &TestApp) -> TestApp {
     app.instance_with("DATABASE_URL", &url.replace("postgres@", &format!("{role}@")))
 }
 
-fn a_hidden_outbox_is_noticed(app: &TestApp) {
+fn a_hidden_outbox_is_detected(app: &TestApp) {
     let service = as_a_service(app);
     let ann = cached(&service, "ann");
     app.stack.sql("ALTER TABLE larder_outbox ENABLE ROW LEVEL SECURITY");
-    // The instance's own writes, from the first on.
+    // From the first write on, the instance's own writes are acknowledged as queued and visible to it.
     for round in 0..3 {
         let bio = format!("by myself {round}");
         assert_eq!(changed(&ann, &bio), "queued");
         assert_eq!(self::bio(&ann), json!(bio));
     }
     app.stack.sql("UPDATE users SET bio = 'by hand' WHERE username = 'ann'");
-    // From the commit on: how long psql takes to start is no staleness.
+    // The bound counts from the commit, so the start of psql is not part of it.
     within(BOUND, "what was written by hand", || bio(&ann) == json!("by hand"));
     is_named(&service, "row-level security hides rows of larder_outbox");
     assert_eq!(changed(&ann, "still"), "queued");
@@ -101,8 +102,8 @@ fn a_hidden_outbox_is_noticed(app: &TestApp) {
     within(BOUND, "writes are sent", || changed(&ann, "again") == "sent");
 }
 
-/// `pg_dump`, a change, `pg_restore --clean --if-exists` into the running database.
-fn a_restore_beneath_the_service_is_noticed(app: &TestApp) {
+/// Runs `pg_dump`, a change, and `pg_restore --clean --if-exists` into the running database.
+fn a_restore_under_a_running_service_is_detected(app: &TestApp) {
     let ann = cached(app, "ann");
     assert_eq!(changed(&ann, "in the dump"), "sent");
     let folder = tempfile::tempdir().unwrap();
@@ -124,8 +125,9 @@ fn is_postgres(app: &TestApp) -> bool {
     app.stack.database_url().starts_with("postgres")
 }
 
-/// Loaders of fixtures, and `pg_restore --disable-triggers`: ALWAYS is lost in passing, and mended.
-fn triggers_off_and_on_again_are_noticed(app: &TestApp) {
+/// Fixture loaders and `pg_restore --disable-triggers` disable and enable triggers. The triggers lose ALWAYS by this,
+/// and the service sets it again.
+fn triggers_that_were_off_for_a_time_are_detected(app: &TestApp) {
     let ann = cached(app, "ann");
     if is_postgres(app) {
         for statement in [
@@ -156,7 +158,7 @@ fn triggers_off_and_on_again_are_noticed(app: &TestApp) {
     within(BOUND, "what the triggers see again", || bio(&ann) == json!("seen"));
 }
 
-fn triggers_that_stay_off_are_named_until_they_are_mended(app: &TestApp) {
+fn triggers_that_stay_off_are_named_until_they_are_repaired(app: &TestApp) {
     let ann = cached(app, "ann");
     let (off, words) = match is_postgres(app) {
         true => ("ALTER TABLE users DISABLE TRIGGER larder_journal", "larder_journal of users is disabled"),

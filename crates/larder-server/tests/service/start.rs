@@ -1,4 +1,4 @@
-//! Starting and stopping: the first superadmin, settings that cannot be used, signals, two at once.
+//! Starting and stopping: the first superadmin, invalid settings, signals, two instances that start at once.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -34,7 +34,7 @@ fn a_drawn_password_is_printed_once_and_works() {
     let line = first.line("First superadmin: ");
     let (email, password) = line.split_once(" with password ").unwrap();
     assert_eq!(email, "boss@example.com");
-    assert!(password.len() >= 20, "as long as nobody can guess");
+    assert!(password.len() >= 20, "too short to resist guessing");
     let login = |address| {
         let body = json!({ "email": email, "password": password });
         let granted = Client::stranger(address).post("/api/v1/auth/login", &body).expect(200);
@@ -123,7 +123,7 @@ fn without_any_setting_the_folder_for_the_database_is_made() {
 }
 
 #[test]
-fn a_signal_ends_it_while_a_connection_is_kept_alive() {
+fn a_signal_ends_the_service_while_a_connection_is_kept_alive() {
     for signal in [Signal::TERM, Signal::INT] {
         let mut app = Stack::sqlite_memory().start();
         let mut idle = TcpStream::connect(app.address).unwrap();
@@ -140,19 +140,19 @@ fn a_signal_ends_it_while_a_connection_is_kept_alive() {
 }
 
 #[test]
-fn a_port_that_is_taken_is_said_so_and_loses_no_password() {
+fn a_taken_port_is_reported_and_loses_no_password() {
     let app = Stack::sqlite_memory().start();
     let listen = app.address.to_string();
     let folder = tempfile::tempdir().unwrap();
     let mut second = serve(folder.path(), &[("LARDER_LISTEN", &listen)]);
     assert_eq!(second.wait().code(), Some(1));
     assert!(second.stderr().contains("LARDER_LISTEN"), "{}", second.stderr());
-    // The start that works is the one that tells the password: it may not have been drawn and lost before.
+    // The failed start must not have created the superadmin; so the first start that succeeds prints the password.
     let mut third = serve(folder.path(), &[]);
     assert!(third.line("First superadmin: ").contains(" with password "));
 }
 
-/// Two that start at the same moment on one empty database.
+/// Two instances start at the same moment on one empty database.
 mod two_at_once_share_one_superadmin_and_one_key {
     use super::*;
 

@@ -1,4 +1,5 @@
-//! Figures over all users, the dashboard's, and those of one user: right, and dropped by whatever changes them.
+//! The statistics of all users, of the dashboard and of one user: they are correct, and each write that changes them
+//! invalidates them.
 
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ fn in_memory(client: &Client, path: &str) -> Value {
     body
 }
 
-fn statistics_say_what_counting_finds(app: &TestApp) {
+fn statistics_equal_what_counting_finds(app: &TestApp) {
     let admin = app.admin();
     for (name, role, is_active) in
         [("ann", "user", true), ("bea", "admin", true), ("cyd", "user", false), ("dan", "user", true)]
@@ -91,7 +92,7 @@ fn statistics_are_for_admins_and_show_each_what_it_may_see(app: &TestApp) {
     }
 }
 
-fn each_write_drops_the_figures_it_changes(app: &TestApp) {
+fn each_write_drops_the_statistics_it_changes(app: &TestApp) {
     let admin = app.admin();
     let id = app.plain_user(&admin, "changing")["id"].as_str().unwrap().to_owned();
     let user = format!("/api/v1/users/{id}");
@@ -147,7 +148,7 @@ fn each_write_drops_the_figures_it_changes(app: &TestApp) {
     }
 }
 
-fn one_users_figures_follow_its_sessions_and_its_row(app: &TestApp) {
+fn statistics_of_a_user_follow_its_sessions_and_its_row(app: &TestApp) {
     let ann = app.user("ann");
     let path = "/api/v1/users/me/stats";
     let first = in_memory(&ann, path);
@@ -174,8 +175,8 @@ fn one_users_figures_follow_its_sessions_and_its_row(app: &TestApp) {
 }
 
 on_both_databases!(
-    statistics_say_what_counting_finds,
+    statistics_equal_what_counting_finds,
     statistics_are_for_admins_and_show_each_what_it_may_see,
-    each_write_drops_the_figures_it_changes,
-    one_users_figures_follow_its_sessions_and_its_row,
+    each_write_drops_the_statistics_it_changes,
+    statistics_of_a_user_follow_its_sessions_and_its_row,
 );

@@ -1,5 +1,5 @@
-//! SIGTERM under load. A request is in flight from the first of its bytes that the service reads to the last byte of its
-//! answer: what is in flight is answered whole, what gets no answer was not begun, and nobody is let in any more.
+//! SIGTERM under load. A request is in flight from its first byte that the service reads to the last byte of its
+//! answer. The service answers each request in flight completely, begins no other, and accepts no new connection.
 
 use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read, Write};
@@ -14,28 +14,28 @@ use serde_json::json;
 use crate::support::app::{PASSWORD, Stack, TestApp};
 use crate::support::{eventually, within};
 
-/// What the service leaves requests in flight; a stop that takes as long has cut some off.
+/// The time that the service gives requests in flight; a stop that takes as long has cut requests off.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// By then the service has read what was sent to it, also on a busy machine.
+/// After this time the service has read the bytes that were sent to it, also on a busy machine.
 const READ: Duration = Duration::from_millis(500);
 
-/// Large enough that it fills every buffer on its way, as white space before the object that counts.
+/// The size of a body that fills every buffer on its way: white space, then the JSON object.
 const BODY_BYTES: usize = 900_000;
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(PartialEq, Eq, Debug)]
 enum Outcome {
     Answered(u16),
-    /// The connection ended, and not a byte had come.
+    /// The connection ended before the first byte of an answer.
     Unanswered,
 }
 
-/// A connection to the service that may be used again and again.
+/// A connection to the service for several requests.
 struct Line(TcpStream);
 
 impl Line {
-    /// `None` when nobody is let in.
+    /// `None`: the service accepts no connection.
     fn open(address: SocketAddr) -> Option<Self> {
         let stream = match TcpStream::connect(address) {
             Ok(stream) => stream,
@@ -51,12 +51,12 @@ impl Line {
         Some(Self(stream))
     }
 
-    /// Errors show when the answer is read.
+    /// Ignores errors of the write: `answer` finds them.
     fn send(&mut self, bytes: &[u8]) {
         let _ = self.0.write_all(bytes);
     }
 
-    /// Reads one answer; half of one fails the test.
+    /// Reads one answer; an incomplete one fails the test.
     fn answer(&mut self) -> Outcome {
         let (mut received, mut some) = (Vec::new(), [0; 4096]);
         loop {
@@ -75,7 +75,7 @@ impl Line {
     }
 }
 
-/// The status, once head and body are all there.
+/// Returns the status once head and body are complete.
 fn complete(received: &[u8]) -> Option<u16> {
     let end = received.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
     let head = std::str::from_utf8(&received[..end]).unwrap().to_lowercase();
@@ -91,7 +91,7 @@ fn head(method: &str, path: &str, token: &str, length: usize) -> String {
     )
 }
 
-/// What all the clients saw.
+/// The outcomes that a client saw.
 #[derive(Default)]
 struct Seen {
     registered: BTreeSet<String>,
@@ -99,7 +99,8 @@ struct Seen {
     unanswered: usize,
 }
 
-/// Sends requests one after the other until nobody is let in: reads, or registrations of names that begin with `name`.
+/// Sends requests one after the other until the service accepts no connection: reads, or registrations of users whose
+/// names begin with `name`.
 fn press(address: SocketAddr, token: &str, name: &str, is_kept: bool, going: &AtomicUsize) -> Seen {
     let (mut seen, mut line, mut number) = (Seen::default(), None, 0);
     let is_writer = name.starts_with("writer");
@@ -119,6 +120,7 @@ fn press(address: SocketAddr, token: &str, name: &str, is_kept: bool, going: &At
             Outcome::Answered(status) => {
                 assert_eq!(status, if is_writer { 201 } else { 200 });
                 seen.answered += 1;
+                // Relaxed: the counter only shows that there is load; joining the threads publishes the rest.
                 going.fetch_add(1, Ordering::Relaxed);
                 if is_writer {
                     seen.registered.insert(username);
@@ -130,7 +132,7 @@ fn press(address: SocketAddr, token: &str, name: &str, is_kept: bool, going: &At
     }
 }
 
-/// Three requests that have begun when the stop comes, and are not complete for long after it.
+/// Three requests that have begun before the stop and are completed long after it.
 struct Begun {
     body: Line,
     fresh: Line,
@@ -154,7 +156,7 @@ impl Begun {
         Self { body, fresh, kept, rest: rest.to_owned() }
     }
 
-    /// Each of them is answered, slow as it is.
+    /// Completes the three requests slowly, checks their answers, and returns the number of requests with an answer.
     fn finish(mut self) -> usize {
         let object = json!({ "bio": "slowly" }).to_string();
         for part in vec![b' '; BODY_BYTES - BODY_BYTES / 3 - object.len()].chunks(BODY_BYTES / 10) {
@@ -171,7 +173,7 @@ impl Begun {
             line.send(head("GET", "/livez", "", 0).as_bytes());
             assert_eq!(line.answer(), Outcome::Unanswered, "the next request on {what}");
         }
-        // The one that the kept connection had begun with is among them.
+        // The fourth is the first request on the kept connection.
         4
     }
 }
@@ -180,10 +182,10 @@ fn requests_in_flight_are_answered_and_no_others_begun(stack: Stack) {
     let mut app = stack.with_setting("LARDER_FAILURES_PER_ADDRESS", "100000").start();
     let ann = app.user("ann");
     let (address, token, going) = (app.address, ann.token.clone().unwrap(), AtomicUsize::new(0));
-    // The log is read beside us: by its last line all the lines before it are there.
+    // Another thread reads the log in order, so the line of this last request shows that all earlier lines are read.
     app.stranger().get("/livez").expect(200);
     let is_last = |line: &str| line.contains("/livez") && line.contains("finished processing request");
-    eventually("the log tells of all that was asked so far", || app.larder.printed().lines().any(is_last));
+    eventually("the log has a line for each request so far", || app.larder.printed().lines().any(is_last));
     let before = (begun(&app), names(&app));
     let seen = thread::scope(|scope| {
         let clients: Vec<_> = ["reader", "writer"]
@@ -196,13 +198,14 @@ fn requests_in_flight_are_answered_and_no_others_begun(stack: Stack) {
             .collect();
         let slow = Begun::new(address, &token);
         within(GRACE, "a load", || going.load(Ordering::Relaxed) > 100);
-        let told = Instant::now();
+        let signalled = Instant::now();
         app.larder.signal(Signal::TERM);
-        within(Duration::from_secs(2), "nobody is let in", || Line::open(address).is_none());
+        // The service closes its listener at the signal, so this is far below the time for requests in flight.
+        within(Duration::from_secs(2), "the service accepts no connection", || Line::open(address).is_none());
         let slowly = slow.finish();
         let status = app.larder.wait();
         assert_eq!(status.code(), Some(0), "{}", app.larder.printed());
-        assert!(told.elapsed() < GRACE, "it took {:?}", told.elapsed());
+        assert!(signalled.elapsed() < GRACE, "it took {:?}", signalled.elapsed());
         clients.into_iter().map(|client| client.join().unwrap()).fold(
             Seen { answered: slowly, ..Seen::default() },
             |mut all, one| {
@@ -214,10 +217,10 @@ fn requests_in_flight_are_answered_and_no_others_begun(stack: Stack) {
         )
     });
     let now: BTreeSet<_> = names(&app).difference(&before.1).cloned().collect();
-    assert_eq!(now, seen.registered, "those are in the database to whom it was said, and nobody else");
+    assert_eq!(now, seen.registered, "the database has exactly the users whose registration was answered");
     assert!(!seen.registered.is_empty());
     assert_eq!(app.stack.sql("SELECT bio FROM users WHERE username = 'ann'"), "slowly");
-    // One that was begun and not answered would make it too many for ever.
+    // With one request that was begun and not answered, the two counts would never be equal.
     let begun_and_answered = format!("{} answered, {} not begun", seen.answered, seen.unanswered);
     eventually(&begun_and_answered, || begun(&app) - before.0 == seen.answered);
     let printed = app.larder.printed();
@@ -227,7 +230,7 @@ fn requests_in_flight_are_answered_and_no_others_begun(stack: Stack) {
     }
 }
 
-/// How many requests the service began with, as it says in its log.
+/// Counts the requests that the service began, by its log.
 fn begun(app: &TestApp) -> usize {
     app.larder.printed().matches("started processing request").count()
 }

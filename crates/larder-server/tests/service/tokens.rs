@@ -1,4 +1,4 @@
-//! Introspection and revocation of every kind of token, and what may pass for what.
+//! Introspection and revocation of every kind of token; no kind is accepted as another.
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ fn api_key(client: &Client, scopes: &Value) -> String {
     client.post("/api/v1/users/me/api-keys", &body).expect(201).field("key")
 }
 
-fn introspection_tells_admins_what_a_token_is_worth_now(app: &TestApp) {
+fn introspection_reports_to_admins_whether_a_token_is_valid_now(app: &TestApp) {
     let (admin, ann) = (app.admin(), app.user("ann"));
     let access = ann.token.clone().unwrap();
     let worth = introspected(&admin, &access);
@@ -30,7 +30,7 @@ fn introspection_tells_admins_what_a_token_is_worth_now(app: &TestApp) {
     let of_key = introspected(&admin, &key);
     assert_eq!((&of_key["token_type"], &of_key["scope"]), (&json!("api_key"), &json!("read")));
 
-    // Who may not ask learns nothing, and a key needs the right.
+    // A client without the right learns nothing; an API key needs the scope `introspect`.
     ann.token_form(INTROSPECT, &access).expect(403);
     app.stranger().token_form(INTROSPECT, &access).expect(401);
     ann.post("/api/v1/users/me/api-keys", &json!({ "name": "x", "scopes": ["introspect"] })).expect(403);
@@ -40,7 +40,7 @@ fn introspection_tells_admins_what_a_token_is_worth_now(app: &TestApp) {
     let other = admin.with_token(&api_key(&admin, &json!(["read", "write"])));
     other.token_form(INTROSPECT, &access).expect(403);
 
-    // Whatever is wrong, the answer is one.
+    // The answer is the same for every kind of invalid token.
     let inactive = json!({ "active": false });
     ann.post("/api/v1/auth/logout", &json!({})).expect(204);
     let wrong_secret = format!("{}{}", &key[..40], "A".repeat(23));
@@ -55,7 +55,7 @@ fn introspection_tells_admins_what_a_token_is_worth_now(app: &TestApp) {
     admin.token_form(INTROSPECT, "").complains_about(422, &["token"]);
 }
 
-fn whoever_holds_a_token_may_end_what_it_stands_for(app: &TestApp) {
+fn the_holder_of_a_token_may_revoke_it(app: &TestApp) {
     let revoke = |token: &str| app.stranger().token_form(REVOKE, token).expect(200);
     let by_access = app.user("ann");
     let (by_refresh, stays) = (app.again("ann"), app.again("ann"));
@@ -79,7 +79,7 @@ fn whoever_holds_a_token_may_end_what_it_stands_for(app: &TestApp) {
     app.stranger().send(twice.bytes("token=a&token=b")).expect(400);
 }
 
-/// Each kind of token is good for what it is, and passes for nothing else.
+/// The service accepts each kind of token only in its own place.
 fn no_token_passes_for_another_kind(app: &TestApp) {
     let ann = app.user("ann");
     let (access, key) = (ann.token.clone().unwrap(), api_key(&ann, &json!(["read", "write"])));
@@ -92,14 +92,14 @@ fn no_token_passes_for_another_kind(app: &TestApp) {
         app.stranger().send(Request::new("GET", "/api/v1/auth/validate").header("x-api-key", value)).status
     };
     assert_eq!([by_header(&key), by_header(&ann.refresh_token)], [200, 401]);
-    // What says who one is decides, even when it is wrong.
+    // The `authorization` header takes precedence over `x-api-key`, even if its token is invalid.
     let both = Request::new("GET", "/api/v1/auth/validate").header("x-api-key", &key);
     ann.with_token("junk").send(both).expect(401);
     assert_eq!(ann.validate(), 200);
 }
 
 on_both_databases!(
-    introspection_tells_admins_what_a_token_is_worth_now,
-    whoever_holds_a_token_may_end_what_it_stands_for,
+    introspection_reports_to_admins_whether_a_token_is_valid_now,
+    the_holder_of_a_token_may_revoke_it,
     no_token_passes_for_another_kind,
 );

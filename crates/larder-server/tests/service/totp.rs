@@ -1,4 +1,4 @@
-//! `/api/v1/auth/totp`: setting up a second factor, logging in with it, losing it.
+//! `/api/v1/auth/totp`: setting up a second factor, logging in with it, replacing a lost one.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,7 +9,7 @@ use crate::support::app::{ADMIN_PASSWORD, PASSWORD, Stack, TestApp, on_both_data
 use crate::support::client::{Answer, Client};
 use crate::support::larder::Larder;
 
-/// What the user's telephone shows.
+/// The authenticator application on the user's telephone.
 struct Authenticator(Totp);
 
 impl Authenticator {
@@ -21,14 +21,14 @@ impl Authenticator {
         Self(Builder::new().with_secret(secret).build().unwrap())
     }
 
-    /// The code of so many steps from now.
+    /// Returns the code of the time step that is `steps` after the present one.
     fn code(&self, steps: i64) -> String {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
         self.0.generate(now.checked_add_signed(steps * 30).unwrap()).to_string()
     }
 }
 
-/// Turns the second factor on, and returns the recovery codes.
+/// Enables the second factor; returns the authenticator and the recovery codes.
 fn enabled(client: &Client) -> (Authenticator, Vec<String>) {
     let enrolled = client.post("/api/v1/auth/totp/enroll", &json!({ "password": PASSWORD })).expect(200);
     let phone = Authenticator::scan(&enrolled);
@@ -44,7 +44,7 @@ fn login(app: &TestApp, name: &str, more: Value) -> Answer {
     app.stranger().post("/api/v1/auth/login", &body)
 }
 
-fn a_second_factor_is_asked_for_and_no_code_is_good_twice(app: &TestApp) {
+fn a_second_factor_is_required_and_no_code_is_accepted_twice(app: &TestApp) {
     let ann = app.user("ann");
     let state = |client: &Client| client.get("/api/v1/auth/totp").expect(200).json();
     assert_eq!(state(&ann), json!({ "enabled": false, "recovery_codes": 0 }));
@@ -63,7 +63,11 @@ fn a_second_factor_is_asked_for_and_no_code_is_good_twice(app: &TestApp) {
     login(app, "ann", json!({})).complains_about(401, &["totp_code"]);
     let other = json!({ "username": "ann", "password": "wrong horse battery" });
     let wrong = app.stranger().post("/api/v1/auth/login", &other).expect(401).json();
-    assert_eq!(wrong["errors"], Value::Null, "a second factor is not told of before the password is right");
+    assert_eq!(
+        wrong["errors"],
+        Value::Null,
+        "the answer does not mention a second factor before the password is right"
+    );
     login(app, "ann", json!({ "totp_code": phone.code(0) })).expect(401);
     let next = phone.code(1);
     login(app, "ann", json!({ "totp_code": next })).expect(200);
@@ -90,7 +94,7 @@ fn a_second_factor_is_asked_for_and_no_code_is_good_twice(app: &TestApp) {
     assert_eq!(app.stack.sql("SELECT COUNT(*) FROM recovery_codes"), "0");
 }
 
-fn of_one_code_sent_many_times_at_once_one_is_accepted(app: &TestApp) {
+fn one_code_sent_many_times_at_once_is_accepted_once(app: &TestApp) {
     let ann = app.user("ann");
     let (phone, codes) = enabled(&ann);
     let other = app.second_instance();
@@ -108,7 +112,7 @@ fn of_one_code_sent_many_times_at_once_one_is_accepted(app: &TestApp) {
     }
 }
 
-fn guessing_codes_ends_soon_and_an_admin_helps_who_lost_them(app: &TestApp) {
+fn code_guesses_are_limited_and_an_admin_removes_a_lost_second_factor(app: &TestApp) {
     let (ann, bea, admin) = (app.user("ann"), app.user("bea"), app.admin());
     let (phone, _) = enabled(&ann);
     let mut statuses = Vec::new();
@@ -164,7 +168,7 @@ fn the_key_of_the_settings_is_replaced_step_by_step() {
     let ann = app.user("ann");
     let (phone, _) = enabled(&ann);
     let (url, sealed) = (app.stack.database_url(), app.stack.sql("SELECT secret FROM totp"));
-    // The last one has the new key alone.
+    // In the last step the settings hold the new key alone.
     let steps = [(KEY, OTHER_KEY), (OTHER_KEY, KEY), (OTHER_KEY, "")];
     for (nth, (key, other)) in (1..).zip(steps) {
         let settings = [
@@ -199,7 +203,7 @@ fn secrets_from_before_the_key_are_sealed_at_the_next_start() {
 }
 
 on_both_databases!(
-    a_second_factor_is_asked_for_and_no_code_is_good_twice,
-    of_one_code_sent_many_times_at_once_one_is_accepted,
-    guessing_codes_ends_soon_and_an_admin_helps_who_lost_them,
+    a_second_factor_is_required_and_no_code_is_accepted_twice,
+    one_code_sent_many_times_at_once_is_accepted_once,
+    code_guesses_are_limited_and_an_admin_removes_a_lost_second_factor,
 );

@@ -1,4 +1,4 @@
-//! What asks Redis beside the tracked connection: bounded by two settings, and for the public shared.
+//! Questions to Redis outside the tracked connection: two settings bound them, and anonymous requests share one answer.
 
 use std::net::TcpStream;
 use std::thread::{self, JoinHandle};
@@ -10,12 +10,12 @@ use serde_json::Value;
 use crate::support::app::{Stack, TestApp};
 use crate::support::eventually;
 
-/// Which routes ask Redis for anybody.
+/// The routes that ask Redis for anonymous requests.
 const PUBLIC: [&str; 4] = ["/api/v1/cache/health", "/health/cache", "/v1.0/cache/health", "/cache/health"];
-/// How old an answer to the public may be.
+/// The greatest age of an answer to an anonymous request.
 const RECENT: Duration = Duration::from_millis(500);
 
-/// A service whose way to Redis a test can slow down or stall.
+/// A service that reaches Redis through a proxy, which a test can slow down or stall.
 struct Bed {
     // The service ends before its Redis.
     app: TestApp,
@@ -38,7 +38,7 @@ impl Bed {
         Self { app, proxy, redis }
     }
 
-    /// How many connections Redis has that are not tracked, but for the one that asks.
+    /// Counts the untracked connections of Redis, except the one that asks.
     fn untracked(&self) -> usize {
         let list = self.redis.command(&["CLIENT", "LIST", "TYPE", "normal"]).unwrap();
         let is_tracked = |line: &str| {
@@ -48,7 +48,7 @@ impl Bed {
         list.lines().filter(|line| !is_tracked(line) && !line.contains("cmd=client|list")).count()
     }
 
-    /// An admin asks for this path, so many times at once.
+    /// Requests this path as an admin, `times` times at once.
     fn asked(&self, path: &str, times: usize) -> Vec<JoinHandle<Value>> {
         let admin = self.app.admin();
         let ask = |_| {
@@ -83,11 +83,11 @@ fn the_pools_timeout_is_how_long_a_question_waits() {
     for question in bed.asked("/api/v1/cache/stats", 30) {
         assert_eq!(question.join().unwrap()["server"], Value::Null);
     }
-    // One after the other they would take 250 ms each.
+    // In turn the 30 requests would take 250 ms each, which exceeds the limit.
     assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
 }
 
-/// How often the service asked Redis what it is: each time with a PING, which nothing else sends.
+/// Counts how often the service asked Redis about its state: each time with a PING, which no other code sends.
 fn pings(redis: &Redis) -> u32 {
     let stats = redis.command(&["INFO", "commandstats"]).unwrap();
     let calls = stats.lines().find_map(|line| line.strip_prefix("cmdstat_ping:calls="));
@@ -95,7 +95,7 @@ fn pings(redis: &Redis) -> u32 {
 }
 
 #[test]
-fn two_hundred_strangers_at_once_cost_redis_few_questions() {
+fn two_hundred_anonymous_requests_at_once_cost_redis_few_questions() {
     let bed = Bed::new("10", "5.0");
     let (before, began) = (pings(&bed.redis), Instant::now());
     let strangers: Vec<_> = (0..200)
@@ -112,11 +112,11 @@ fn two_hundred_strangers_at_once_cost_redis_few_questions() {
     let most = 1 + began.elapsed().as_millis() / RECENT.as_millis();
     let asked = u128::from(pings(&bed.redis) - before);
     assert!((1..=most).contains(&asked), "{asked} in {:?}", began.elapsed());
-    assert!(bed.untracked() <= 1, "nobody has to wait for strangers");
+    assert!(bed.untracked() <= 1, "anonymous requests use more than one connection of the pool");
 }
 
 #[test]
-fn no_stranger_gets_an_older_answer_than_is_promised() {
+fn no_anonymous_request_gets_an_answer_older_than_promised() {
     let bed = Bed::new("10", "5.0");
     let clients = || {
         let health = bed.app.stranger().get("/v1.0/cache/health").expect(200).json();
@@ -129,7 +129,7 @@ fn no_stranger_gets_an_older_answer_than_is_promised() {
     eventually("Redis took them", || {
         bed.redis.command(&["CLIENT", "LIST"]).unwrap().lines().count() as u64 > before + 5
     });
-    // Time itself is what is tested.
+    // The test needs the answer to expire, so it sleeps.
     thread::sleep(RECENT.saturating_sub(answered.elapsed()) + Duration::from_millis(1));
-    assert!(clients() >= before + 5, "asked anew");
+    assert!(clients() >= before + 5, "the service did not ask Redis again");
 }

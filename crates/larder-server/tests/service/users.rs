@@ -137,7 +137,7 @@ fn put_replaces_everything_a_user_may_edit(app: &TestApp) {
     assert_eq!(bea.put("/api/v1/users/me", &body).expect(200).json()["location"], "Nassau");
 }
 
-/// What every read of this instance has to show after a write it acknowledged.
+/// Checks that every read of this instance shows the user as the acknowledged write left it.
 fn seen_everywhere(client: &Client, user: &Value) {
     assert_eq!(&client.get(&format!("/api/v1/users/{}", user["id"].as_str().unwrap())).json(), user);
     assert_eq!(&client.lookup(&json!({ "email": user["email"] })).expect(200).json(), user);

@@ -1,4 +1,4 @@
-//! Passwords, and what a change of them or of a user does to tokens.
+//! Passwords, and how a change of a password or of a user ends sessions.
 
 use std::time::Duration;
 
@@ -17,12 +17,12 @@ use crate::bed::{Bed, contract, new, tx};
 
 contract!(
     login_finds_a_user_by_any_name,
-    a_new_password_voids_what_was_before,
-    a_better_hash_voids_nothing,
+    a_new_password_voids_earlier_sessions,
+    a_better_hash_of_the_same_password_voids_no_session,
     deactivation_voids_tokens_for_good,
-    foreign_deactivation_does_too,
+    foreign_deactivation_voids_tokens_too,
     a_role_is_read_with_the_state,
-    a_session_needs_the_password_of_now,
+    a_session_needs_the_present_password,
 );
 
 async fn open(bed: &Bed, user: &User, epoch: i64) -> (Uuid, Opened) {
@@ -56,7 +56,7 @@ async fn login_finds_a_user_by_any_name(bed: &Bed) {
     assert!(bed.store.credentials_for_login(&Identifier::Id(UserId::generate())).await.unwrap().is_none());
 }
 
-async fn a_new_password_voids_what_was_before(bed: &Bed) {
+async fn a_new_password_voids_earlier_sessions(bed: &Bed) {
     let user = bed.user("ann").await;
     let (sid, _) = open(bed, &user, 1).await;
     assert!(state(bed, &user).await.admits(sid, 1));
@@ -85,7 +85,7 @@ async fn a_new_password_voids_what_was_before(bed: &Bed) {
     assert_eq!(state(bed, &without).await.epoch, 1);
 }
 
-async fn a_better_hash_voids_nothing(bed: &Bed) {
+async fn a_better_hash_of_the_same_password_voids_no_session(bed: &Bed) {
     let user = bed.user("ann").await;
     let (sid, _) = open(bed, &user, 1).await;
     assert!(!tx(&bed.store).await.rehash_password(user.id, "other", "better").await.unwrap());
@@ -114,7 +114,7 @@ async fn deactivation_voids_tokens_for_good(bed: &Bed) {
     assert!(state(bed, &user).await.admits(new, 2));
 }
 
-async fn foreign_deactivation_does_too(bed: &Bed) {
+async fn foreign_deactivation_voids_tokens_too(bed: &Bed) {
     let user = bed.user("ann").await;
     let (sid, _) = open(bed, &user, 1).await;
     bed.sql("UPDATE users SET is_active = FALSE").unwrap();
@@ -132,7 +132,7 @@ async fn a_role_is_read_with_the_state(bed: &Bed) {
     assert_eq!(bed.store.auth_state(UserId::generate(), Timestamp::now()).await.unwrap(), None);
 }
 
-async fn a_session_needs_the_password_of_now(bed: &Bed) {
+async fn a_session_needs_the_present_password(bed: &Bed) {
     let user = bed.user("ann").await;
     assert_eq!(open(bed, &user, 0).await.1, Opened::Outdated);
     assert_eq!(open(bed, &user, 1).await.1, Opened::Done { ended: vec![] });

@@ -1,4 +1,4 @@
-//! Achievements and permissions: awarded once, granted and revoked, at once and under races.
+//! Achievements and permissions: each badge is awarded once, permissions are granted and revoked, also concurrently.
 
 use larder_server::domain::achievement::{Award, AwardData, BadgeType};
 use larder_server::domain::identity::UserId;
@@ -83,7 +83,7 @@ async fn permissions_belong_to_the_authentication_state(bed: &Bed) {
             .unwrap()
     })
     .await;
-    assert!(grants.iter().all(|grant| *grant == grants[0]), "one grant, answered to all: {grants:?}");
+    assert!(grants.iter().all(|grant| *grant == grants[0]), "every caller gets the same grant: {grants:?}");
     bed.sql(&format!("INSERT INTO permissions (user_id, permission) VALUES ('{ann}', 'rooms.clean')"))
         .unwrap();
     let (held, count) = rights().await;

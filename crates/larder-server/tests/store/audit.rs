@@ -1,4 +1,4 @@
-//! The audit log: one line with each change, in its transaction, and never another word.
+//! The audit log: each change writes one line in its own transaction, and a written line never changes.
 
 use larder_server::domain::audit::{Action, Actor};
 use larder_server::domain::audit_query::{AuditCursor, AuditQuery};
@@ -11,7 +11,7 @@ use larder_server::store::changes::{Expected, Updated};
 use crate::bed::{Bed, contract, new, tx_as};
 
 contract!(
-    a_change_and_its_line_stand_or_fall_together,
+    a_change_and_its_audit_line_commit_together,
     the_log_is_append_only,
     the_log_is_read_backwards_in_parts,
 );
@@ -20,14 +20,14 @@ async fn log(bed: &Bed, asked: AuditQuery) -> Vec<Entry> {
     bed.store.audit(&asked, 100).await.unwrap()
 }
 
-async fn a_change_and_its_line_stand_or_fall_together(bed: &Bed) {
+async fn a_change_and_its_audit_line_commit_together(bed: &Bed) {
     let admin = UserId::generate();
     let tx = tx_as(&bed.store, Actor::User(admin)).await;
     let ann = tx.insert_user(new("ann"), None).await.unwrap();
     let bio = Patch::Set(Bio::parse("a secret of hers").unwrap());
     let patch = UserPatch { bio, ..UserPatch::active(false) };
     assert!(matches!(tx.update_user(ann.id, &patch, None).await.unwrap(), Updated::Done { .. }));
-    // Neither changes anything.
+    // None of the next three statements changes a row, so none writes a line.
     tx.update_user(ann.id, &patch, None).await.unwrap();
     tx.insert_user(new("ann"), None).await.unwrap_err();
     tx.update_user(ann.id, &UserPatch::default(), Some(Expected::Version(99))).await.unwrap();

@@ -1,4 +1,4 @@
-//! A fresh database for a test, a store on it, and a hand that writes past the store.
+//! A fresh database for each test, a store on it, and SQL that bypasses the store.
 
 use larder_server::domain::audit::Actor;
 use larder_server::domain::contact::Email;
@@ -12,7 +12,7 @@ use larder_server::store::writing::{ByJournal, Writer};
 use larder_testbed::{Database, Postgres, Sqlite};
 use tokio::task::JoinSet;
 
-/// Makes of each `async fn name(bed: &Bed)` the tests `sqlite::name` and `postgres::name`.
+/// Declares the tests `sqlite::name` and `postgres::name` for each `async fn name(bed: &Bed)`.
 macro_rules! contract {
     ($($name:ident),+ $(,)?) => {
         mod sqlite {
@@ -60,7 +60,7 @@ impl Bed {
         matches!(self.server, Server::Postgres(_))
     }
 
-    /// Runs SQL as software would that has never heard of larder.
+    /// Runs SQL as software does that does not know larder.
     pub(crate) fn sql(&self, statement: &str) -> anyhow::Result<String> {
         match &self.server {
             Server::Sqlite(server) => server.sql(statement),
@@ -68,12 +68,12 @@ impl Bed {
         }
     }
 
-    /// A user with nothing but a name, and with the password hash `hash`.
+    /// Inserts a user that has only a name and an address, with the password hash `hash`.
     pub(crate) async fn user(&self, name: &str) -> User {
         tx(&self.store).await.insert_user(new(name), Some("hash")).await.unwrap()
     }
 
-    /// Changes a user that is there.
+    /// Changes an existing user.
     pub(crate) async fn update(&self, user: &User, patch: &UserPatch) -> User {
         match tx(&self.store).await.update_user(user.id, patch, None).await.unwrap() {
             Updated::Done { after, .. } => *after,
@@ -82,28 +82,28 @@ impl Bed {
     }
 }
 
-/// A user to create.
+/// Describes a user to create.
 pub(crate) fn new(name: &str) -> NewUser {
     NewUser::new(Email::parse(&format!("{name}@example.com")).unwrap(), Username::parse(name).unwrap())
 }
 
-/// What writes to a store as nobody.
+/// Returns a write transaction without an actor.
 pub(crate) async fn tx(store: &Store) -> Writer {
     tx_as(store, Actor::Nobody).await
 }
 
-/// What writes to a store as `actor`. The journal publishes what it writes, so it may leave its closure.
+/// Returns a write transaction of `actor`. The journal publishes its changes, so it may leave the closure of `write`.
 pub(crate) async fn tx_as(store: &Store, actor: Actor) -> Writer {
     let write = store.write(actor, ByJournal, |tx| async { Ok::<_, StoreError>(tx) });
     write.await.unwrap().0
 }
 
-/// As another process would be: with connections of its own.
+/// Opens a second store on the same database with connections of its own, as another process has.
 pub(crate) async fn instance(bed: &Bed) -> Store {
     Store::open(&bed.url).await.unwrap()
 }
 
-/// Runs `job` for 0..n on two instances at once.
+/// Runs `job` for each number in 0..n at the same time, alternating between two instances.
 pub(crate) async fn at_once<T, F>(bed: &Bed, n: usize, job: impl Fn(Store, usize) -> F) -> Vec<T>
 where
     T: Send + 'static,

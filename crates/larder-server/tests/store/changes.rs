@@ -1,4 +1,4 @@
-//! Changes of users: conditions, versions by trigger, what ends with a user.
+//! Changes of users: conditions, versions that triggers set, and the rows that a deletion removes with its user.
 
 use larder_server::domain::identity::{Identifier, UserId};
 use larder_server::domain::paging::Filter;
@@ -13,12 +13,12 @@ use crate::bed::{Bed, contract, new, tx};
 contract!(
     a_change_shows_before_and_after,
     a_change_of_nothing_succeeds,
-    conditions_hold,
-    what_was_judged_is_what_is_changed,
+    a_change_is_refused_if_its_condition_fails,
+    a_change_needs_the_role_and_external_id_that_were_judged,
     versions_by_trigger,
-    foreign_sql_is_held_to_the_rules,
+    foreign_sql_obeys_the_constraints,
     delete_cascades,
-    totals_follow_every_hand,
+    totals_follow_every_writer,
     many_at_once,
 );
 
@@ -49,7 +49,7 @@ async fn a_change_of_nothing_succeeds(bed: &Bed) {
     assert_eq!(bed.update(&user, &UserPatch::active(true)).await.version, 1);
 }
 
-async fn conditions_hold(bed: &Bed) {
+async fn a_change_is_refused_if_its_condition_fails(bed: &Bed) {
     let store = &bed.store;
     let user = bed.user("ann").await;
     let conflict = Updated::VersionConflict { current: 1 };
@@ -71,8 +71,8 @@ async fn conditions_hold(bed: &Bed) {
     assert_eq!(tx(store).await.delete_user(nobody, None).await.unwrap(), Deleted::NotFound);
 }
 
-/// What was judged is the role, and the external id that may have named the user.
-async fn what_was_judged_is_what_is_changed(bed: &Bed) {
+/// A change is permitted by the role and the external id that its caller read; if either differs now, it is refused.
+async fn a_change_needs_the_role_and_external_id_that_were_judged(bed: &Bed) {
     let judged = bed.user("ann").await;
     let change = async |text: &str| {
         tx(&bed.store)
@@ -81,7 +81,7 @@ async fn what_was_judged_is_what_is_changed(bed: &Bed) {
             .await
             .unwrap()
     };
-    // Others write about her all the time, and she does not start again for that.
+    // Other writers change the row between her changes; only a change of role or external id makes hers a conflict.
     for (version, text) in [(2, "a"), (4, "b")] {
         let Updated::Done { after, .. } = change(text).await else { panic!("{text}") };
         assert_eq!(after.version, version);
@@ -122,7 +122,7 @@ async fn versions_by_trigger(bed: &Bed) {
     }
 }
 
-async fn foreign_sql_is_held_to_the_rules(bed: &Bed) {
+async fn foreign_sql_obeys_the_constraints(bed: &Bed) {
     bed.user("ann").await;
     for set in [
         "email = 'ANN@example.com'",
@@ -157,7 +157,7 @@ async fn delete_cascades(bed: &Bed) {
     tx(&bed.store).await.insert_user(new("ann"), None).await.unwrap();
 }
 
-async fn totals_follow_every_hand(bed: &Bed) {
+async fn totals_follow_every_writer(bed: &Bed) {
     let total = async || bed.store.total(&Filter::default()).await.unwrap();
     assert_eq!(total().await, 0);
     let ann = bed.user("ann").await;

@@ -1,4 +1,4 @@
-//! The counts that triggers keep are what counting would find, whoever writes what.
+//! The counts that triggers keep equal the counted rows, for every writer and every statement.
 
 use larder_server::domain::identity::UserId;
 use larder_server::domain::patch::UserPatch;
@@ -11,9 +11,9 @@ use tokio::task::JoinSet;
 use crate::bed::{Bed, contract, new, tx};
 
 contract!(
-    counts_are_what_counting_finds,
+    counts_equal_what_counting_finds,
     writers_at_once_keep_the_counts_and_never_lock_each_other,
-    what_counts_nothing_touches_no_count,
+    a_change_that_counts_nothing_touches_no_count,
 );
 
 const SHARD: &str = "CASE substr(id, 36, 1) WHEN 'a' THEN 10 WHEN 'b' THEN 11 WHEN 'c' THEN 12 WHEN 'd' THEN 13 \
@@ -45,7 +45,7 @@ fn check(bed: &Bed, about: &str) {
     assert_eq!(kept, counted, "{about}");
 }
 
-async fn counts_are_what_counting_finds(bed: &Bed) {
+async fn counts_equal_what_counting_finds(bed: &Bed) {
     let many: Vec<_> = (0..120).map(|number| new(&format!("user{number}"))).collect();
     let ids = tx(&bed.store).await.insert_many(&many, "hash").await.unwrap();
     check(bed, "an import");
@@ -57,7 +57,7 @@ async fn counts_are_what_counting_finds(bed: &Bed) {
     check(bed, "the store's own writes");
     let other = UserId::generate();
     for statement in [
-        // All but the one whose id is to change: the ledger holds on to it.
+        // Books for every user except the one whose id changes below: a row of the ledger refuses that change.
         "INSERT INTO points_ledger (user_id, amount, reason, idempotency_key)
          SELECT id, length(username) * 3, 'test', 'a' || id FROM users WHERE username <> 'single'",
         "UPDATE users SET role = 'superadmin', is_active = FALSE WHERE username LIKE '%5'",
@@ -116,7 +116,7 @@ async fn writers_at_once_keep_the_counts_and_never_lock_each_other(bed: &Bed) {
             }
         });
     }
-    // Statements about everybody, against the writers' order of users.
+    // These statements change all users and lock them in another order than the writers do.
     for round in 0..6 {
         let role = if round % 2 == 0 { "admin" } else { "user" };
         bed.sql(&format!("UPDATE users SET role = '{role}' WHERE username LIKE 'w%'")).unwrap();
@@ -125,14 +125,15 @@ async fn writers_at_once_keep_the_counts_and_never_lock_each_other(bed: &Bed) {
     check(bed, "many at once");
 }
 
-/// An uncommitted writer of one shard holds up nobody in another, and one whose change counts nothing nobody at all.
-async fn what_counts_nothing_touches_no_count(bed: &Bed) {
+/// An uncommitted writer of one shard of the counts delays no writer of another shard. A writer whose change moves no
+/// count delays no other writer.
+async fn a_change_that_counts_nothing_touches_no_count(bed: &Bed) {
     let user = bed.user("ann").await;
     let before = bed.sql("SELECT COUNT(*) FROM larder_outbox").unwrap().parse::<i64>().unwrap();
     bed.sql("UPDATE users SET bio = 'new', points = points WHERE username = 'ann'").unwrap();
     let after = bed.sql("SELECT COUNT(*) FROM larder_outbox").unwrap().parse::<i64>().unwrap();
     let own = if bed.is_postgres() { 1 } else { 2 };
-    assert!(after - before <= own, "{before} {after}: only the user's own row was journalled");
+    assert!(after - before <= own, "{before} {after}: the outbox has rows of other tables");
     check(bed, "nothing counted");
     if !bed.is_postgres() {
         return;

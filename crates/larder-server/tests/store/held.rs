@@ -1,4 +1,4 @@
-//! A user whom somebody holds, in psql and for long: only writers about this user wait.
+//! Another program holds the row lock of one user for a long time, for example in psql: only writers of this user wait.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use tokio::task::JoinSet;
 
 use crate::bed::{Bed, new, tx};
 
-/// More than a store has connections.
+/// The number of writers; a store has fewer connections.
 const WRITERS: usize = 24;
 
-/// How many connections wait for somebody's lock.
+/// Counts the connections that wait for a lock.
 const WAITING: &str = "SELECT COUNT(*) FROM pg_stat_activity
     WHERE datname = current_database() AND wait_event_type = 'Lock'";
 
@@ -22,7 +22,7 @@ fn bio(text: &str) -> UserPatch {
 }
 
 #[tokio::test]
-async fn a_user_who_is_held_keeps_nobody_else_waiting() {
+async fn writers_of_a_locked_user_delay_no_other_user() {
     let bed = Bed::postgres().await;
     let (held, other) = (bed.user("ann").await, bed.user("ben").await);
     let pool = sqlx::PgPool::connect(&bed.url).await.unwrap();
@@ -40,18 +40,21 @@ async fn a_user_who_is_held_keeps_nobody_else_waiting() {
     while bed.sql(WAITING).unwrap() == "0" {
         tokio::task::yield_now().await;
     }
-    // Each of these takes a connection, and none waits for one: had the others taken all, it would fail after a while.
+    // Each of these statements needs a connection. If the waiting writers held all of them, it would fail after its
+    // time-out.
     for number in 0..WRITERS {
         bed.update(&other, &bio(&number.to_string())).await;
         tx(&bed.store).await.insert_user(new(&format!("new{number}")), None).await.unwrap();
         bed.store.user(held.id).await.unwrap().unwrap();
     }
-    assert_eq!(bed.sql(WAITING).unwrap(), "1", "of those about one user, one has a connection");
+    assert_eq!(bed.sql(WAITING).unwrap(), "1", "of the writers of one user, one holds a connection");
     holding.commit().await.unwrap();
 
+    // A deadlock would keep a writer waiting without end; the time-out turns it into a failure.
     let versions = tokio::time::timeout(Duration::from_secs(30), writers.join_all()).await.unwrap();
     assert_eq!(versions.len(), WRITERS);
-    // Had this machine been so slow that the turns of some ran out, they would have been told to try again.
+    // On a very slow machine a writer's time in the queue can run out; its error then asks for a retry, and `flatten`
+    // skips it.
     for updated in versions.into_iter().flatten() {
         assert!(matches!(updated, Updated::Done { .. }), "{updated:?}");
     }
@@ -60,12 +63,12 @@ async fn a_user_who_is_held_keeps_nobody_else_waiting() {
 }
 
 #[tokio::test]
-async fn whoever_waits_for_a_count_that_is_held_keeps_no_reader_waiting() {
+async fn writers_that_wait_for_a_locked_count_delay_no_reader() {
     let bed = Bed::postgres().await;
     let held = bed.user("ann").await;
     let pool = sqlx::PgPool::connect(&bed.url).await.unwrap();
     let mut holding = pool.begin().await.unwrap();
-    // Holds the counts of this user's shard, for new users of that shard to wait for.
+    // Locks the counts of this user's shard, so that inserts of new users of that shard wait.
     let hold = sqlx::query("UPDATE users SET is_active = FALSE WHERE id = $1").bind(held.id.to_string());
     hold.execute(&mut *holding).await.unwrap();
 
@@ -75,7 +78,7 @@ async fn whoever_waits_for_a_count_that_is_held_keeps_no_reader_waiting() {
         let store = bed.store.clone();
         writers.spawn(async move { tx(&store).await.insert_user(new(&format!("new{number}")), None).await });
         number += 1;
-        assert!(number < 5_000, "all connections that write should be waiting by now");
+        assert!(number < 5_000, "not all connections for writes wait for the lock");
         tokio::task::yield_now().await;
     }
     for _ in 0..WRITERS {

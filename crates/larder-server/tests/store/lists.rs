@@ -1,4 +1,4 @@
-//! Lists of users: under every sort and filter, by page and by cursor, everybody exactly once.
+//! Lists of users: pages and cursors show each user exactly once, under every sort and filter.
 
 use std::collections::BTreeSet;
 
@@ -12,10 +12,10 @@ use larder_server::store::lists::Listed;
 use crate::bed::{Bed, contract, new, tx};
 
 contract!(
-    walks_see_everybody_once_under_every_sort_and_filter,
+    walks_see_each_user_once_under_every_sort_and_filter,
     pages_and_cursors_agree,
     a_walk_survives_changes,
-    equal_places_are_told_apart_by_the_id,
+    ties_are_ordered_by_the_id,
 );
 
 const SORTS: [&str; 8] =
@@ -41,7 +41,7 @@ async fn listed(bed: &Bed, query: &ListQuery) -> Listed {
     bed.store.list(query).await.unwrap()
 }
 
-/// Follows the cursors to the end, each as a client sends it.
+/// Follows the cursors to the end; each is encoded and parsed as a client sends it.
 async fn walk(bed: &Bed, params: &ListParams) -> Vec<UserId> {
     let mut ids = Vec::new();
     let mut params = params.clone();
@@ -55,7 +55,7 @@ async fn walk(bed: &Bed, params: &ListParams) -> Vec<UserId> {
     }
 }
 
-/// The order of a sort, as Rust has it.
+/// Sorts in Rust, as the expected order.
 fn sorted(users: &[User], sort: &str) -> Vec<UserId> {
     let mut users: Vec<_> = users.iter().collect();
     users.sort_by(|a, b| {
@@ -73,7 +73,7 @@ fn sorted(users: &[User], sort: &str) -> Vec<UserId> {
     users.iter().map(|user| user.id).collect()
 }
 
-/// Users of every role and status, with points and moments that several share.
+/// Inserts users of every role and status; several have equal points and equal times.
 async fn filled(bed: &Bed, users: usize) -> Vec<User> {
     let many: Vec<_> = (0..users).map(|number| new(&format!("user{}", number * 7919 % 1000))).collect();
     let ids = tx(&bed.store).await.insert_many(&many, "hash").await.unwrap();
@@ -92,7 +92,7 @@ async fn filled(bed: &Bed, users: usize) -> Vec<User> {
     bed.store.users_by_ids(&ids).await.unwrap()
 }
 
-async fn walks_see_everybody_once_under_every_sort_and_filter(bed: &Bed) {
+async fn walks_see_each_user_once_under_every_sort_and_filter(bed: &Bed) {
     assert!(listed(bed, &ListQuery::first(Role::User)).await.users.is_empty());
     let everybody = filled(bed, 60).await;
     for sort in SORTS {
@@ -121,7 +121,7 @@ async fn walks_see_everybody_once_under_every_sort_and_filter(bed: &Bed) {
     }
 }
 
-async fn equal_places_are_told_apart_by_the_id(bed: &Bed) {
+async fn ties_are_ordered_by_the_id(bed: &Bed) {
     let mut ids: Vec<_> = (0..30).map(|_| UserId::generate()).collect();
     for id in &ids {
         let columns = "id, email, username, created_at";
@@ -154,7 +154,7 @@ async fn pages_and_cursors_agree(bed: &Bed) {
     assert_eq!(last.next, None, "a full last part has no next");
 }
 
-/// Those who stay as they are, are seen once; those who move, at most as often as they moved, or not at all.
+/// A walk sees each user that does not change once. It sees a user whose place changes at most once a place, or never.
 async fn a_walk_survives_changes(bed: &Bed) {
     let everybody = filled(bed, 40).await;
     for (round, sort) in SORTS.into_iter().enumerate() {
@@ -162,7 +162,7 @@ async fn a_walk_survives_changes(bed: &Bed) {
             bed.store.users_by_ids(&everybody.iter().map(|user| user.id).collect::<Vec<_>>()).await.unwrap();
         let order = sorted(&present, sort);
         let first = listed(bed, &query(&params(5, sort, None, None))).await;
-        // The user of the cursor goes, another one is changed, and one comes.
+        // Deletes the user of the cursor, changes another user, and inserts a third.
         tx(&bed.store).await.delete_user(order[4], None).await.unwrap();
         let patch = UserPatch { role: Some(Role::Superadmin), ..UserPatch::default() };
         tx(&bed.store).await.update_user(order[10], &patch, None).await.unwrap();
@@ -172,7 +172,7 @@ async fn a_walk_survives_changes(bed: &Bed) {
         let rest: Vec<_> = listed(bed, &rest).await.users.iter().map(|user| user.id).collect();
         let stayed: Vec<_> = rest.iter().copied().filter(|id| *id != comer && order.contains(id)).collect();
         assert_eq!(stayed, order[5..], "{sort}");
-        assert_eq!(rest.iter().collect::<BTreeSet<_>>().len(), rest.len(), "nobody twice");
+        assert_eq!(rest.iter().collect::<BTreeSet<_>>().len(), rest.len(), "a user is listed twice");
         tx(&bed.store).await.delete_user(comer, None).await.unwrap();
     }
 }

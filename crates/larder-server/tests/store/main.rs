@@ -1,4 +1,4 @@
-//! One contract for the store, kept on SQLite and on PostgreSQL.
+//! The contract of the store, checked on SQLite and on PostgreSQL.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 mod access;
@@ -7,6 +7,7 @@ mod audit;
 mod bed;
 mod changes;
 mod counters;
+mod foreign;
 mod held;
 mod lists;
 mod odd;
@@ -19,5 +20,4 @@ mod roles;
 mod search;
 mod sessions;
 mod shown;
-mod strange;
 mod users;

@@ -1,4 +1,5 @@
-//! What another program writes: what the code cannot read, the schema refuses; a row that is there all the same costs itself.
+//! Rows that another program writes: the schema refuses values that the code cannot read. If such a row exists all the
+//! same, reads of it fail and reads of other rows do not.
 
 use larder_server::domain::achievement::Award;
 use larder_server::domain::audit_query::AuditQuery;
@@ -24,20 +25,20 @@ use serde_json::json;
 use crate::bed::{Bed, contract, new, tx};
 
 contract!(
-    what_cannot_be_read_is_refused,
-    what_can_be_read_is_taken,
-    an_odd_user_costs_itself,
-    lists_go_on_past_odd_users,
-    odd_parts_are_mended_by_being_replaced,
-    odd_rows_of_a_user_cost_themselves,
+    the_schema_refuses_unreadable_values,
+    the_schema_accepts_readable_values,
+    an_unreadable_user_fails_no_other_user,
+    lists_continue_past_unreadable_users,
+    replacing_an_unreadable_part_repairs_it,
+    unreadable_rows_of_a_user_fail_no_other_rows,
 );
 
 const NO_UUID: &str = "zzzzzzzz-zzzz-7zzz-zzzz-zzzzzzzzzzza";
 
-/// Puts in a row that the schema refuses by now, as if it had been there before.
+/// Writes a row that the schema refuses, as if it were older than the constraint.
 fn smuggle(bed: &Bed, statement: &str) {
     if bed.is_postgres() {
-        // As a restore or replication brings it.
+        // A restore and replication write in this role, in which ordinary triggers do not fire.
         bed.sql(&format!("SET session_replication_role = replica; {statement}")).unwrap();
         return;
     }
@@ -49,7 +50,7 @@ fn smuggle(bed: &Bed, statement: &str) {
     bed.sql(&format!("{drops} {statement}; {}", triggers.unwrap())).unwrap();
 }
 
-async fn what_cannot_be_read_is_refused(bed: &Bed) {
+async fn the_schema_refuses_unreadable_values(bed: &Bed) {
     let (ann, id) = (bed.user("ann").await.id, UserId::generate());
     bed.sql(&format!(
         "INSERT INTO interests VALUES ('{ann}', '[]'); INSERT INTO languages VALUES ('{ann}', '[]')"
@@ -103,7 +104,7 @@ async fn what_cannot_be_read_is_refused(bed: &Bed) {
     }
 }
 
-async fn what_can_be_read_is_taken(bed: &Bed) {
+async fn the_schema_accepts_readable_values(bed: &Bed) {
     let (ann, id) = (bed.user("ann").await.id, UserId::generate());
     for statement in [
         "UPDATE users SET skills = '[]'".to_owned(),
@@ -139,7 +140,7 @@ async fn names(bed: &Bed, query: &ListQuery) -> Vec<String> {
     users.iter().map(|user| user.username.as_str().to_owned()).collect()
 }
 
-async fn an_odd_user_costs_itself(bed: &Bed) {
+async fn an_unreadable_user_fails_no_other_user(bed: &Bed) {
     let (ann, bob) = (bed.user("ann").await, bed.user("bob").await);
     smuggle(bed, "UPDATE users SET skills = '[1]' WHERE username = 'ann'");
     smuggle(bed, &format!("INSERT INTO users (id, email, username) VALUES ('{NO_UUID}', 'z@x', 'zoe')"));
@@ -165,7 +166,7 @@ async fn an_odd_user_costs_itself(bed: &Bed) {
     assert!(unreadable(bed.store.full_profile(ann.id).await.map(drop)));
     let by_email = bed.store.id_by_email(&larder_server::domain::contact::Email::parse("z@x").unwrap()).await;
     assert!(matches!(by_email, Err(StoreError::Unreadable { field }) if field == "id"));
-    // Everything else goes on.
+    // Reads that need no unreadable field still answer.
     assert!(bed.store.credentials_for_login(&Identifier::Id(ann.id)).await.unwrap().is_some());
     assert!(bed.store.auth_state(ann.id, Timestamp::now()).await.unwrap().is_some());
     let active = UserPatch::active(false);
@@ -203,11 +204,11 @@ async fn walk(bed: &Bed, limit: usize, sort: &str) -> Vec<User> {
     }
 }
 
-async fn lists_go_on_past_odd_users(bed: &Bed) {
+async fn lists_continue_past_unreadable_users(bed: &Bed) {
     for number in 10..40 {
         bed.user(&format!("user{number}")).await;
     }
-    // A run of odd ones, odd ones alone, the first and the last.
+    // Unreadable users: several in a row, single ones, the first and the last.
     let odd = "username IN ('user10', 'user14', 'user15', 'user16', 'user17', 'user18', 'user25', 'user39')";
     smuggle(bed, &format!("UPDATE users SET skills = '[1]' WHERE {odd}"));
     for (limit, sort) in
@@ -224,7 +225,7 @@ async fn lists_go_on_past_odd_users(bed: &Bed) {
             .collect();
         assert_eq!(names, wanted, "{limit} {sort}");
     }
-    // A page by number has fewer, and the next begins where it ends.
+    // A numbered page leaves out unreadable users, so it can be shorter; the next page begins where it ends.
     let mut pages = Vec::new();
     for page in 1..=6 {
         let params = ListParams {
@@ -251,7 +252,7 @@ async fn lists_go_on_past_odd_users(bed: &Bed) {
     assert_eq!(users, 22);
 }
 
-async fn odd_parts_are_mended_by_being_replaced(bed: &Bed) {
+async fn replacing_an_unreadable_part_repairs_it(bed: &Bed) {
     let ann = bed.user("ann").await;
     smuggle(bed, &format!("INSERT INTO interests VALUES ('{}', '[1]')", ann.id));
     smuggle(bed, &format!("INSERT INTO languages VALUES ('{}', '[\"en\"]')", ann.id));
@@ -279,7 +280,7 @@ async fn odd_parts_are_mended_by_being_replaced(bed: &Bed) {
     assert_eq!(bed.store.full_profile(ann.id).await.unwrap().unwrap().languages.languages.len(), 1);
 }
 
-async fn odd_rows_of_a_user_cost_themselves(bed: &Bed) {
+async fn unreadable_rows_of_a_user_fail_no_other_rows(bed: &Bed) {
     let ann = bed.user("ann").await.id;
     let values = |id: &str| format!("('{id}', '{ann}'");
     bed.sql(&format!("INSERT INTO achievements (user_id, badge_type) VALUES ('{ann}', 'good')")).unwrap();
@@ -331,7 +332,7 @@ async fn odd_rows_of_a_user_cost_themselves(bed: &Bed) {
     }
     assert_eq!(entries, 3);
     assert_eq!(bed.store.audit(&AuditQuery::default(), 2).await.unwrap().len(), 2);
-    // With the one that says that the user was created.
+    // Four entries, including the one for the creation of the user.
     assert_eq!(bed.store.audit(&AuditQuery::default(), 100).await.unwrap().len(), 4);
     assert_eq!(bed.store.achievements(ann).await.unwrap().len(), 1);
     assert!(bed.store.api_keys_of(ann).await.unwrap().is_empty());

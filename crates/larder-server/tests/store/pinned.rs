@@ -1,20 +1,20 @@
-//! Functions of the schema find what they mean whatever the caller's search path is, and no caller can put another in its
-//! place. PostgreSQL only: SQLite has neither.
+//! The functions of the schema use larder's own tables and functions under every search path of the caller, and no
+//! caller can substitute others. PostgreSQL only: SQLite has neither search paths nor stored functions.
 
 use larder_server::store::Store;
 use larder_testbed::{Database, Postgres};
 
-use crate::strange::{ANN, BOB, check_counts, fill};
+use crate::foreign::{ANN, BOB, check_counts, fill};
 
-/// A fresh database that is migrated.
+/// Returns a fresh database after all migrations.
 async fn migrated() -> Database {
     let database = Database::fresh(&Postgres::shared().unwrap()).unwrap();
     drop(Store::open(&database.url()).await.unwrap());
     database
 }
 
-/// What is there of a function: its name, its language, its settings, whether its body was resolved when it was created,
-/// whether it runs as its owner, whether PUBLIC may execute it, and its body.
+/// A function as the catalog describes it: its name, its language, its settings, whether its body was resolved when it
+/// was created, whether it runs as its owner, whether PUBLIC may execute it, and its body.
 struct Function {
     name: String,
     settings: String,
@@ -63,7 +63,8 @@ async fn every_function_is_pinned() {
         let is_pinned = function.is_resolved || paths.contains(&function.settings.as_str());
         let loose = if is_pinned { Vec::new() } else { loose_names(&function.body, &transition_tables) };
         assert!(loose.is_empty(), "{} leaves to the caller's search path: {loose:?}", function.name);
-        // Written by larder_sql: what they would do for another table is to journal too much.
+        // larder_sql writes these functions. On another table they could only journal too much, so PUBLIC may execute
+        // them.
         let is_journals =
             function.name.starts_with("larder_journal") || function.name.starts_with("larder_outbox");
         assert!(
@@ -74,11 +75,11 @@ async fn every_function_is_pinned() {
     }
 }
 
-/// The names and operators of a body that are looked up by the search path: whatever is called, read or written without its
+/// Returns the names and operators of a body that PostgreSQL looks up by the search path: functions and tables without a
 /// schema, and operators that are not written OPERATOR(schema.…).
-/// The transition tables of a trigger come before all that a path finds.
+/// The transition tables of a trigger are exempt: PostgreSQL finds them before any name of the search path.
 fn loose_names(body: &str, transition_tables: &[&str]) -> Vec<String> {
-    // What the grammar itself knows, and so no search path changes.
+    // Words of the grammar; no search path changes them.
     const GRAMMAR: [&str; 38] = [
         "VALUES", "CASE", "WHEN", "ROW", "COALESCE", "GREATEST", "EXTRACT", "ARRAY", "OPERATOR", "IF",
         "ELSIF", "AND", "OR", "NOT", "THEN", "RETURN", "SELECT", "NULL", "CAST", "LEAST", "IN", "EXISTS",
@@ -94,16 +95,16 @@ fn loose_names(body: &str, transition_tables: &[&str]) -> Vec<String> {
         let is_name = word.starts_with(|c: char| c.is_alphabetic() || c == '_' || c == '"');
         let upper = word.to_uppercase();
         if is_name && before != "." && next == "(" && !GRAMMAR.contains(&upper.as_str()) {
-            // INSERT INTO schema.table (columns) has its schema before it.
+            // In INSERT INTO schema.table (columns) the schema precedes the name, so the name is not loose.
             loose.push(word.clone());
         }
-        // What the grammar makes an operator of, and looks for by the path.
+        // The grammar turns these words into operators, which the search path finds.
         let is_hidden = ["BETWEEN", "LIKE", "ILIKE", "NULLIF"].contains(&upper.as_str())
             || upper == "DISTINCT" && ["IS", "NOT"].contains(&before.to_uppercase().as_str());
         if is_hidden && next != "(" {
             loose.push(word.clone());
         }
-        // RETURNING … INTO names a variable.
+        // Only INSERT INTO names a table; RETURNING … INTO names a variable.
         let names_table = ["UPDATE", "JOIN", "TABLE"].contains(&before.to_uppercase().as_str())
             || before.eq_ignore_ascii_case("INTO") && before_that.eq_ignore_ascii_case("INSERT")
             || before.eq_ignore_ascii_case("FROM") && !before_that.eq_ignore_ascii_case("EPOCH");
@@ -119,7 +120,7 @@ fn loose_names(body: &str, transition_tables: &[&str]) -> Vec<String> {
     loose
 }
 
-/// Words, names, strings, operators and marks, without comments.
+/// Splits a body into words, names, strings, operators and punctuation marks, without comments.
 fn words(body: &str) -> Vec<String> {
     let characters: Vec<char> = body.chars().collect();
     let (mut words, mut at) = (Vec::new(), 0);
@@ -166,7 +167,8 @@ fn loose_names_are_found() {
     }
 }
 
-/// Each fires other triggers, and none holds an operator or a function of its own that the path could decide.
+/// Returns statements that fire different triggers. None contains an operator or a function, so the search path affects
+/// only the triggers.
 fn statements() -> Vec<String> {
     vec![
         "INSERT INTO public.users (id, email, username, full_name)
@@ -190,7 +192,7 @@ fn statements() -> Vec<String> {
 #[tokio::test]
 async fn writes_work_from_any_search_path() {
     let database = migrated().await;
-    // A schema that has everything larder has, but broken.
+    // A schema with the same names as larder's, where each table and function is wrong.
     let names = database
         .sql(
             "SELECT relname FROM pg_class WHERE relnamespace = 'public'::REGNAMESPACE AND relkind = 'r' ORDER BY 1",
@@ -244,7 +246,7 @@ async fn writes_work_from_any_search_path() {
     }
 }
 
-/// Names are those of the schema in which the migrations ran, whatever it is called.
+/// The functions name the schema in which the migrations ran; it need not be `public`.
 #[tokio::test]
 async fn writes_work_in_any_schema() {
     let database = Database::fresh(&Postgres::shared().unwrap()).unwrap();
@@ -265,7 +267,7 @@ async fn writes_work_in_any_schema() {
     database.sql(&here("SET search_path = ''; SELECT public.larder_recount()")).unwrap();
 }
 
-/// The index stands on one of the functions, and its plan on that they are found again in the query.
+/// The index is over one of the functions. The planner uses it only if it recognises the same function in the query.
 #[tokio::test]
 async fn searches_still_find_their_index() {
     let database = migrated().await;
@@ -280,7 +282,7 @@ async fn searches_still_find_their_index() {
     let found =
         "SELECT id FROM users WHERE users_grams(folded_name, username, email) @> users_grams_of('ärger', '')";
     assert_eq!(database.sql(found).unwrap(), ANN);
-    // Inlined: the plan holds what the function stands for.
+    // The function is inlined: the plan shows its body.
     let plan = database.sql("EXPLAIN (VERBOSE) SELECT users_folded(full_name) FROM users").unwrap();
     assert!(plan.contains("lower("), "{plan}");
     assert_ne!(ANN, BOB);

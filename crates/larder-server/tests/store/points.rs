@@ -1,4 +1,4 @@
-//! The ledger of points, and ranks from counts: under races, and whoever writes.
+//! The ledger of points, and ranks computed from counts: correct under races and for every writer.
 
 use larder_server::domain::identity::UserId;
 use larder_server::domain::leaderboard::{LeaderboardParams, LeaderboardQuery};
@@ -14,7 +14,7 @@ contract!(
     two_instances_never_spend_the_same_points,
     one_key_is_one_booking,
     other_software_books_by_inserting_and_in_no_other_way,
-    ranks_are_what_counting_would_say,
+    ranks_equal_what_counting_finds,
     ranks_survive_everything_at_once,
 );
 
@@ -27,7 +27,7 @@ fn booking(points: i64, key: &str) -> Booking {
 }
 
 async fn book(store: &Store, user: UserId, points: i64, key: &str) -> Booked {
-    // The actor is no user of this database, as it may be later.
+    // The actor is not a user of this database: an actor can be deleted after its booking.
     let actor = UserId::parse("0192f0c1-2345-7abc-8def-0123456789ab").unwrap();
     tx(store).await.book_points(user, Role::User, &booking(points, key), actor).await.unwrap()
 }
@@ -36,7 +36,7 @@ async fn points(bed: &Bed, user: UserId) -> i64 {
     bed.store.user(user).await.unwrap().unwrap().points
 }
 
-/// *A balance is the sum of its ledger*, and the counts behind ranks are those of the users, both counted through.
+/// Checks by counting that each balance is the sum of its ledger, and that the counts behind ranks match the users.
 async fn nothing_drifted(bed: &Bed) {
     let off = bed.sql(
         "SELECT COUNT(*) FROM users
@@ -72,7 +72,7 @@ async fn nothing_drifted(bed: &Bed) {
             assert_eq!((standing.points, standing.rank), (row.points, Some(row.rank)));
         }
     }
-    assert_eq!(lines.next(), None, "the leaderboard shows everybody");
+    assert_eq!(lines.next(), None, "the leaderboard shows every active user");
     if !bed.is_postgres() {
         assert_eq!(bed.sql("SELECT COUNT(*) FROM points_booking").unwrap(), "0");
     }
@@ -203,7 +203,7 @@ async fn other_software_books_by_inserting_and_in_no_other_way(bed: &Bed) {
     assert_eq!(bed.sql(left).unwrap(), "0");
 }
 
-/// A generator of numbers that is the same each time.
+/// A pseudo-random generator with a fixed seed, so that each run is the same.
 struct Numbers(u64);
 
 impl Numbers {
@@ -214,7 +214,8 @@ impl Numbers {
         self.0 % bound
     }
 
-    /// Of any size, so that every level of the counts is met; often small, so that many are equal.
+    /// Returns points of every size, so that every level of the counts is used; often small, so that many users are
+    /// equal.
     fn points(&mut self) -> i64 {
         let bits = [2, 3, 5, 9, 17, 39][self.below(6) as usize];
         self.below(1 << bits) as i64
@@ -260,7 +261,7 @@ async fn change(bed: &Bed, users: &[UserId], numbers: &mut Numbers, round: usize
     }
 }
 
-async fn ranks_are_what_counting_would_say(bed: &Bed) {
+async fn ranks_equal_what_counting_finds(bed: &Bed) {
     let many: Vec<_> = (0..38).map(|number| new(&format!("user{number}"))).collect();
     let users = tx(&bed.store).await.insert_many(&many, "hash").await.unwrap();
     let mut numbers = Numbers(0x2545_f491_4f6c_dd1d);
@@ -309,7 +310,7 @@ async fn ranks_survive_everything_at_once(bed: &Bed) {
     .await;
     let surplus = bed.sql("SELECT COUNT(*) FROM users").unwrap().parse::<usize>().unwrap();
     assert!(surplus > 20);
-    // The comparison walks over 42 users; those without points are of no more use.
+    // `nothing_drifted` reads the first 42 users of the leaderboard, so users that no assertion needs any more go.
     bed.sql("DELETE FROM users WHERE points = 0").unwrap();
     bed.sql("DELETE FROM users WHERE username LIKE 'new%'").unwrap();
     nothing_drifted(bed).await;

@@ -1,4 +1,4 @@
-//! Two instances, or two requests, at the same moment.
+//! Races between two instances or between two requests.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -26,7 +26,7 @@ contract!(
     instances_share_one_signing_key,
     there_is_one_first_superadmin,
     one_conditional_change_wins,
-    every_change_counts,
+    concurrent_changes_are_all_applied,
     one_of_two_gets_the_name,
     imports_and_registrations_do_not_lock_each_other,
     one_lock_order,
@@ -47,7 +47,7 @@ async fn one_current_token(bed: &Bed) {
     let won = outcomes.iter().filter(|outcome| matches!(outcome, Rotated::Done { .. })).count();
     let reused = outcomes.iter().filter(|outcome| matches!(outcome, Rotated::Reused { .. })).count();
     let late = outcomes.iter().filter(|outcome| **outcome == Rotated::Expired).count();
-    // The first to come again ends the session; the others find it ended.
+    // The first reuse of the token ends the session; the other requests find it ended.
     assert_eq!((won, reused, late), (1, 1, 6), "{outcomes:?}");
     assert!(bed.store.auth_state(user.id, now).await.unwrap().unwrap().sessions.is_empty());
 }
@@ -98,7 +98,7 @@ async fn one_conditional_change_wins(bed: &Bed) {
     assert_eq!((done, late), (1, 5));
 }
 
-async fn every_change_counts(bed: &Bed) {
+async fn concurrent_changes_are_all_applied(bed: &Bed) {
     let user = bed.user("ann").await;
     let outcomes = at_once(bed, 12, |store, number| async move {
         let bio = Patch::Set(Bio::parse(&number.to_string()).unwrap());
@@ -153,7 +153,8 @@ async fn imports_and_registrations_do_not_lock_each_other(bed: &Bed) {
     assert_eq!(bed.sql("SELECT COUNT(*) FROM users").unwrap(), sum.to_string());
 }
 
-/// Everything that locks rows of one user, at once: a circle of waits would be a failure of one of them.
+/// Runs every statement that locks rows of one user at the same time. If their lock orders differed, a deadlock would
+/// make one of them fail.
 async fn one_lock_order(bed: &Bed) {
     let (user, other) = (bed.user("ann").await.id, bed.user("bob").await.id);
     at_once(bed, 14, |store, number| async move {

@@ -1,4 +1,5 @@
-//! Logical replication into larder's tables, as for an upgrade from one server to another: two real servers, both migrated.
+//! Logical replication into larder's tables, as in an upgrade from one server to another. Two real servers run, both
+//! migrated.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -6,9 +7,9 @@ use std::time::{Duration, Instant};
 use larder_server::store::Store;
 use larder_testbed::{Database, Postgres};
 
-use crate::strange::{ANN, BOB, CAT, DATA, check_counts, data, fill};
+use crate::foreign::{ANN, BOB, CAT, DATA, check_counts, data, fill};
 
-/// Long before this all has arrived, also on a busy machine.
+/// A time-out far above the time that replication needs on a busy machine; reaching it is a failure.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn server() -> Postgres {
@@ -16,13 +17,13 @@ fn server() -> Postgres {
         "wal_level=logical",
         "wal_retrieve_retry_interval=100",
         "max_logical_replication_workers=20",
-        // So that what is committed has a place in the log that can be waited for.
+        // Every commit is flushed before it returns, so its position in the log can be awaited.
         "synchronous_commit=on",
     ])
     .unwrap()
 }
 
-/// A publisher with data, and a subscriber. Databases go before their servers.
+/// A publisher with data, and a subscriber. Fields drop in this order: databases before their servers.
 struct Pair {
     publisher: Database,
     subscriber: Database,
@@ -58,10 +59,10 @@ impl Pair {
         });
     }
 
-    /// Waits until the worker has confirmed all that was committed before.
+    /// Waits until the subscription's worker has confirmed every earlier commit of the publisher.
     fn caught_up(&self) {
         let now = self.publisher.sql("SELECT pg_current_wal_lsn()").unwrap();
-        self.eventually("the worker goes on", || {
+        self.eventually("the worker has confirmed the last commit", || {
             let confirmed = format!("SELECT COUNT(*) FROM pg_stat_replication WHERE replay_lsn >= '{now}'");
             self.publisher.sql(&confirmed).unwrap() == "1"
         });
@@ -87,7 +88,7 @@ impl Pair {
         }
     }
 
-    /// Everything that moves a count, one transaction after the other.
+    /// Runs one transaction for each kind of change that moves a count.
     fn live(&self) {
         for statement in [
             "INSERT INTO users (id, email, username) SELECT '0192f0c1-2345-7abc-8def-01234567' || lpad(to_hex(n), 4, '0'),
@@ -139,7 +140,7 @@ fn fill_user(database: &Database) {
 async fn all_tables_are_followed_and_counted_once() {
     let pair = Pair::new().await;
     drop(Store::open(&pair.subscriber.url()).await.unwrap());
-    // A service has started there once.
+    // A service has already started on the subscriber and created its own signing key.
     pair.subscriber.sql("INSERT INTO signing_keys VALUES ('own', 'EdDSA', 'key', 1, NULL)").unwrap();
     pair.follow("ALL TABLES");
     assert_eq!(
@@ -169,7 +170,7 @@ async fn tables_of_data_alone_are_followed_and_counted() {
     pair.live();
 }
 
-/// The usual way to begin: the schema by `pg_dump`, the rows by replication.
+/// The usual setup: `pg_dump` copies the schema, replication copies the rows.
 #[tokio::test]
 async fn a_restored_schema_follows_all_tables() {
     let pair = Pair::new().await;
@@ -180,8 +181,8 @@ async fn a_restored_schema_follows_all_tables() {
     pair.live();
 }
 
-/// One transaction that changes every user is applied row by row, and counted once at its end: counted at each row, it would
-/// leave two versions of a count for every user.
+/// The worker applies one transaction that changes every user row by row. The triggers count once at its end; counting at
+/// each row would leave two dead versions of a count for every user.
 #[tokio::test]
 async fn a_large_transaction_is_counted_once_at_its_end() {
     let pair = Pair::new().await;
@@ -201,8 +202,8 @@ async fn a_large_transaction_is_counted_once_at_its_end() {
     assert!(bytes.parse::<u64>().unwrap() <= 8 * 8192, "{bytes} bytes of counts");
 }
 
-/// A session with `session_replication_role = replica` fires both kinds of triggers: its rows are counted once, too, and its
-/// deactivations end access.
+/// A session with `session_replication_role = replica` fires both the statement triggers and the row triggers. Its rows
+/// are counted once as well, and its deactivations end access.
 #[tokio::test]
 async fn a_session_in_the_role_of_a_replica_is_counted_once() {
     let database = Database::fresh(&Postgres::shared().unwrap()).unwrap();

@@ -1,4 +1,4 @@
-//! Dumps of PostgreSQL, restored in each way that `pg_dump` offers: everything is there, and counted once.
+//! Dumps of PostgreSQL, restored in each way that `pg_dump` offers: every row is restored, and counted once.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -7,7 +7,7 @@ use larder_server::domain::paging::Filter;
 use larder_server::store::Store;
 use larder_testbed::{Database, Postgres, Program, find};
 
-use crate::strange::{ANN, check_counts, data, fill};
+use crate::foreign::{ANN, check_counts, data, fill};
 
 fn fresh() -> Database {
     Database::fresh(&Postgres::shared().unwrap()).unwrap()
@@ -19,7 +19,7 @@ async fn migrated() -> Database {
     database
 }
 
-/// One of PostgreSQL's clients, of the same version as the server.
+/// Returns one of PostgreSQL's client programs, of the server's version.
 fn client(name: &str) -> Command {
     let mut command = Command::new(find(Program::Psql).unwrap().with_file_name(name));
     command.stdin(Stdio::null());
@@ -32,7 +32,7 @@ fn run(command: &mut Command) {
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Dumps in a folder that goes with it.
+/// A folder of dumps; dropping this deletes it.
 struct Dumps(tempfile::TempDir);
 
 impl Dumps {
@@ -48,7 +48,7 @@ impl Dumps {
     }
 }
 
-/// As an operator does it who wants to hear of every error.
+/// Restores with `ON_ERROR_STOP`, so that any error fails the test.
 #[track_caller]
 fn restore(database: &Database, dump: &Path) {
     run(client("psql")
@@ -57,7 +57,7 @@ fn restore(database: &Database, dump: &Path) {
         .arg(database.url()));
 }
 
-/// Everything is as it was, and what is written next is counted and booked as ever.
+/// Checks that both databases have the same rows, and that later writes are counted and booked.
 #[track_caller]
 fn check(source: &Database, restored: &Database, about: &str) {
     assert_eq!(data(restored), data(source), "{about}");
@@ -116,7 +116,7 @@ async fn counts_come_out_right_whether_they_come_before_their_users_or_after() {
         order.iter().for_each(|part| restore(&target, part));
         check(&source, &target, "in parts");
     }
-    // Without any: they follow from the users that come.
+    // The dump without counts: the triggers count the restored users.
     let target = migrated().await;
     restore(&target, &without);
     check(&source, &target, "without counts");
@@ -138,7 +138,7 @@ async fn a_custom_dump_is_restored_in_one_transaction_where_a_service_has_run() 
     let (source, dumps) = (migrated().await, Dumps::new());
     fill(&source);
     let target = migrated().await;
-    // What a start leaves behind.
+    // A start of the service has created this row.
     target.sql("INSERT INTO signing_keys VALUES ('own', 'EdDSA', 'key', 1, NULL)").unwrap();
     let dump = dumps.of(&source, &["--format=custom", "--data-only"]);
     run(client("pg_restore")
@@ -146,13 +146,13 @@ async fn a_custom_dump_is_restored_in_one_transaction_where_a_service_has_run() 
         .arg(target.url())
         .arg(dump));
     let retired = target.sql("DELETE FROM signing_keys WHERE kid = 'own' RETURNING retired_at IS NOT NULL");
-    assert_eq!(retired.unwrap(), "t", "what it signed stays good, and the brought key signs");
+    assert_eq!(retired.unwrap(), "t", "the old key is retired and still verifies; the restored key signs");
     check(&source, &target, "custom");
 }
 
-/// With triggers off nothing counts: the counts are made anew by hand, and what was ALWAYS is so again.
+/// While triggers are off, no count changes. `larder_recount` rebuilds the counts and sets the triggers to ALWAYS again.
 #[tokio::test]
-async fn counts_are_made_anew_after_triggers_were_off() {
+async fn counts_are_rebuilt_after_triggers_were_off() {
     let database = migrated().await;
     fill(&database);
     let always = "SELECT COUNT(*) FROM pg_trigger WHERE tgenabled = 'A' AND tgname NOT LIKE 'larder%'";
@@ -165,7 +165,7 @@ async fn counts_are_made_anew_after_triggers_were_off() {
         .unwrap();
     assert_ne!(database.sql(always).unwrap(), before);
     let all = "SELECT COUNT(*) FROM pg_trigger WHERE tgname NOT LIKE 'larder%' AND obj_description(oid, 'pg_trigger') LIKE 'larder%'";
-    assert_eq!(database.sql(all).unwrap(), before, "the comments say which had it");
+    assert_eq!(database.sql(all).unwrap(), before, "a comment marks each trigger that was ALWAYS");
     database.sql("SELECT larder_recount()").unwrap();
     check_counts(&database, "recounted");
     assert_eq!(database.sql(always).unwrap(), before);
@@ -173,7 +173,7 @@ async fn counts_are_made_anew_after_triggers_were_off() {
     check_counts(&database, "afterwards");
 }
 
-/// What `pg_dump --schema-only` says of one, into the other.
+/// Copies the schema of one database into the other with `pg_dump --schema-only`.
 pub(crate) fn copy_schema(source: &Database, target: &Database) {
     let dumps = Dumps::new();
     restore(target, &dumps.of(source, &["--schema-only"]));

@@ -1,11 +1,12 @@
-//! Who may write a table need have no right to what follows from it. PostgreSQL only: SQLite has no roles.
+//! A role that may write a table needs no right to the tables that its triggers write. PostgreSQL only: SQLite has no
+//! roles.
 
 use larder_server::store::Store;
 use larder_testbed::{Database, Postgres};
 
-use crate::strange::{ANN, BOB, check_counts, fill};
+use crate::foreign::{ANN, BOB, check_counts, fill};
 
-/// A role that is gone when the test is.
+/// A role; dropping this removes it from the server.
 struct Role<'a> {
     database: &'a Database,
     name: String,
@@ -13,13 +14,13 @@ struct Role<'a> {
 
 impl<'a> Role<'a> {
     fn new(database: &'a Database) -> Self {
-        // Roles are the whole server's, and no other test has a database of this name.
+        // Roles belong to the server, not to a database; the database's name makes this one unique.
         let name = format!("writer_of_{}", database.sql("SELECT current_database()").unwrap());
         database.sql(&format!("CREATE ROLE {name}; GRANT USAGE ON SCHEMA public TO {name}")).unwrap();
         Self { database, name }
     }
 
-    /// Runs a statement with this right alone.
+    /// Runs a statement as the role, which has only this right.
     fn with(&self, right: &str, statement: &str) -> anyhow::Result<String> {
         let (name, database) = (&self.name, self.database);
         database.sql(&format!("GRANT {right} TO {name}"))?;
@@ -102,7 +103,7 @@ fn fill_again(database: &Database) {
     database.sql(&statement).unwrap();
 }
 
-/// Some databases take from PUBLIC what PostgreSQL gives it: the right to execute new functions.
+/// PostgreSQL lets PUBLIC execute new functions; some databases revoke this right.
 #[tokio::test]
 async fn a_writer_needs_no_right_to_functions() {
     let database = Database::fresh(&Postgres::shared().unwrap()).unwrap();
@@ -141,7 +142,7 @@ async fn a_deactivation_with_that_right_alone_ends_all_access() {
     assert_eq!(left.unwrap(), "0|0|2");
 }
 
-/// What runs as its owner runs for the tables of larder, and for no table of the caller's.
+/// A function that runs with its owner's rights runs for larder's tables only, and for no table of the caller.
 #[tokio::test]
 async fn no_role_borrows_the_owners_rights() {
     let database = filled().await;
@@ -160,7 +161,7 @@ async fn no_role_borrows_the_owners_rights() {
     }
     let error = role.with("SELECT ON users", "SELECT public.larder_recount()").unwrap_err().to_string();
     assert!(error.contains("permission denied for function"), "{error}");
-    // A restore is the owner's: settings that every role may set leave nothing unbooked.
+    // Only the owner can skip the booking by a restore: settings that every role may change do not skip it.
     let pretend = "SET check_function_bodies = off; SET row_security = off; INSERT INTO points_ledger (user_id, amount, reason)";
     role.with("INSERT ON points_ledger", &format!("{pretend} VALUES ('{ANN}', 5, 'x')")).unwrap();
     check_counts(&database, "a pretended restore");

@@ -1,4 +1,4 @@
-//! Searching users: who is found, in which order, whatever the term holds; the same as comparing everybody.
+//! Searching users: for every term, the search finds the same users in the same order as a comparison of all users.
 
 use larder_server::domain::identity::UserId;
 use larder_server::domain::paging::{ListParams, ListQuery};
@@ -9,12 +9,12 @@ use larder_server::domain::user::{NewUser, User};
 use crate::bed::{Bed, contract, new, tx};
 
 contract!(
-    a_search_finds_whom_comparing_everybody_finds,
-    hostile_terms_find_what_they_say,
+    a_search_finds_the_users_that_comparing_all_finds,
+    hostile_terms_match_literally,
     letters_of_every_script_are_found_in_any_case,
-    an_address_is_found_by_those_who_see_it,
-    a_search_goes_on_behind_the_newest,
-    what_changes_is_found_as_it_is,
+    an_address_is_found_only_by_readers_who_see_it,
+    a_search_continues_beyond_the_newest_users,
+    a_changed_user_is_found_by_its_new_values,
 );
 
 fn named(username: &str, full_name: &str) -> NewUser {
@@ -42,7 +42,7 @@ async fn names(bed: &Bed, term: &str, audience: Role) -> Vec<String> {
     ids.iter().map(name).collect()
 }
 
-/// What a search means, said in Rust.
+/// The definition of a match, in Rust.
 fn matches(user: &User, term: &str, audience: Role) -> bool {
     let sees_email = match audience {
         Role::User => false,
@@ -60,7 +60,7 @@ fn matches(user: &User, term: &str, audience: Role) -> bool {
     is_shown && is_found
 }
 
-async fn a_search_finds_whom_comparing_everybody_finds(bed: &Bed) {
+async fn a_search_finds_the_users_that_comparing_all_finds(bed: &Bed) {
     let first = ["Ann", "Anna", "Hannah", "Zoë", "JOANNA", "Bob"];
     let last = ["Smith", "O'Neil", "van der Berg", "Ünal"];
     let people: Vec<_> = (0..72)
@@ -126,7 +126,7 @@ async fn a_search_finds_whom_comparing_everybody_finds(bed: &Bed) {
     assert!(!wanted.is_empty() && listed == wanted);
 }
 
-async fn hostile_terms_find_what_they_say(bed: &Bed) {
+async fn hostile_terms_match_literally(bed: &Bed) {
     for (username, name) in [
         ("percent", "100% sure"),
         ("under", "snake_case"),
@@ -193,7 +193,7 @@ async fn letters_of_every_script_are_found_in_any_case(bed: &Bed) {
     assert_eq!(names(bed, "zoe", Role::User).await, ["zoe"], "by the user name, not the name");
 }
 
-async fn an_address_is_found_by_those_who_see_it(bed: &Bed) {
+async fn an_address_is_found_only_by_readers_who_see_it(bed: &Bed) {
     for (name, role) in [("one", Role::User), ("two", Role::Admin), ("three", Role::Superadmin)] {
         tx(&bed.store).await.insert_user(NewUser { role, ..new(name) }, None).await.unwrap();
     }
@@ -211,8 +211,9 @@ async fn an_address_is_found_by_those_who_see_it(bed: &Bed) {
     assert_eq!(names(bed, "three@", Role::Superadmin).await, ["three"]);
 }
 
-/// More than are looked at first, and what is searched lies before, behind and on both sides.
-async fn a_search_goes_on_behind_the_newest(bed: &Bed) {
+/// There are more users than the first step of the search reads. The matches are among the newest, among the oldest, or
+/// in both.
+async fn a_search_continues_beyond_the_newest_users(bed: &Bed) {
     let people: Vec<_> = (0..5000)
         .map(|n: usize| {
             named(&format!("user{n}"), if n.is_multiple_of(700) { "Rare Bird" } else { "Common Sparrow" })
@@ -229,7 +230,7 @@ async fn a_search_goes_on_behind_the_newest(bed: &Bed) {
     assert_eq!(found(bed, "user100", Role::Superadmin, 4).await.len(), 11);
 }
 
-async fn what_changes_is_found_as_it_is(bed: &Bed) {
+async fn a_changed_user_is_found_by_its_new_values(bed: &Bed) {
     tx(&bed.store).await.insert_user(named("ann", "Before Change"), None).await.unwrap();
     assert_eq!(names(bed, "before", Role::User).await, ["ann"]);
     bed.sql("UPDATE users SET full_name = 'Afterwards Ü', email = 'moved@x.example' WHERE username = 'ann'")

@@ -1,4 +1,4 @@
-//! Sessions and refresh tokens: each token is good once, and a thief ends the session.
+//! Sessions and refresh tokens: each token is valid once, and reuse of a token ends its session.
 
 use std::time::Duration;
 
@@ -62,7 +62,7 @@ async fn reuse_ends_the_family(bed: &Bed) {
         "never issued"
     );
     let again = tx(&bed.store).await.rotate_refresh("t0", "t5", now).await.unwrap();
-    assert_eq!(again, Rotated::Expired, "there is nothing left to end, so nothing to tell");
+    assert_eq!(again, Rotated::Expired, "no session is left to end, so there is nothing to publish");
 }
 
 async fn an_expired_session_stays_expired(bed: &Bed) {

@@ -1,4 +1,4 @@
-//! What the journal says of the leaderboard and of the newest achievements, against what they show.
+//! Compares the journalled changes of the leaderboard and of the newest achievements with the changes of what they show.
 
 use larder::journal::{Changes, Journal, Touch, touches_of};
 use larder_server::domain::identity::UserId;
@@ -11,14 +11,15 @@ use rand::{RngExt, SeedableRng};
 
 use crate::bed::{Bed, contract, new, tx};
 
-contract!(whatever_changes_what_is_shown_is_journalled);
+contract!(every_change_of_what_is_shown_is_journalled);
 
 const STEPS: usize = 120;
-/// The columns that either reads.
+/// The columns that the leaderboard or the newest achievements read.
 const SHOWN: &str =
     "SELECT id, username, full_name, avatar_url, points, CAST(is_active AS INTEGER) FROM users ORDER BY id";
 
-/// All that is cached under the two tags: every part of the leaderboard and every rank, and the newest achievements.
+/// Returns everything that is cached under the two tags: all pages of the leaderboard with every rank; the newest
+/// achievements.
 async fn shown(store: &Store, ids: &[UserId]) -> [String; 2] {
     let mut board = String::new();
     for (limit, offset) in [("100", "0"), ("2", "1"), ("3", "4")] {
@@ -37,7 +38,7 @@ async fn shown(store: &Store, ids: &[UserId]) -> [String; 2] {
     [board, recent]
 }
 
-/// Some change by other software; not all are allowed.
+/// Returns a random change by other software; the schema refuses some of them.
 fn statement(random: &mut SmallRng, ids: &[UserId], step: usize, is_postgres: bool) -> String {
     let [one, other] = [0, 1].map(|_| ids.choose(random).unwrap().to_string());
     let name = ["'Ann'", "'ann'", "'Ben'", "NULL"].choose(random).unwrap().to_owned();
@@ -91,7 +92,7 @@ fn statement(random: &mut SmallRng, ids: &[UserId], step: usize, is_postgres: bo
     }
 }
 
-async fn whatever_changes_what_is_shown_is_journalled(bed: &Bed) {
+async fn every_change_of_what_is_shown_is_journalled(bed: &Bed) {
     let many: Vec<_> = (0..8).map(|number| new(&format!("user{number}"))).collect();
     tx(&bed.store).await.insert_many(&many, "hash").await.unwrap();
     bed.sql("INSERT INTO achievements (user_id, badge_type) SELECT id, 'first' FROM users").unwrap();
@@ -101,7 +102,8 @@ async fn whatever_changes_what_is_shown_is_journalled(bed: &Bed) {
     let mut columns = bed.sql(SHOWN).unwrap();
     let mut ids = ids_of(&columns);
     let mut before = shown(&bed.store, &ids).await;
-    // Of the leaderboard and of the newest achievements: how often each changed, and how often it was spared.
+    // For the leaderboard and for the newest achievements: how often each changed, and how often its entries stayed
+    // valid.
     let (mut changed, mut spared) = ([0; 2], [0; 2]);
     for step in 0..STEPS {
         let statement = statement(&mut random, &ids, step, bed.is_postgres());
@@ -114,13 +116,13 @@ async fn whatever_changes_what_is_shown_is_journalled(bed: &Bed) {
         let touches = touches_of(changes);
         let columns_before = std::mem::replace(&mut columns, bed.sql(SHOWN).unwrap());
         let is_unseen = statement.contains("UPDATE users") && columns == columns_before;
-        // Of all who were there.
+        // The ids include users that a step has deleted.
         let after = shown(&bed.store, &ids).await;
         for (number, tag) in ["leaderboard", "recent_achievements"].into_iter().enumerate() {
             let is_journalled = touches.contains(&Touch::Tag(tag.to_owned()));
             let is_changed = before[number] != after[number];
             assert!(is_journalled || !is_changed, "{tag} is stale after {statement}");
-            assert!(!is_journalled || !is_unseen, "{tag} is dropped for nothing by {statement}");
+            assert!(!is_journalled || !is_unseen, "{tag} is invalidated without need by {statement}");
             changed[number] += usize::from(is_changed);
             spared[number] += usize::from(!touches.is_empty() && !is_journalled);
         }

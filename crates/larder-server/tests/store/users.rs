@@ -1,4 +1,4 @@
-//! A user goes in and comes out as it is, by any of its names, and nobody else can have them.
+//! A user is read as it was inserted, under each of its names, and no other user can have these names.
 
 use larder_server::domain::contact::{Email, Phone};
 use larder_server::domain::identity::{ExternalId, UserId, Username};
@@ -12,11 +12,11 @@ use larder_server::store::error::StoreError;
 use crate::bed::{Bed, contract, new, tx};
 
 contract!(
-    a_user_comes_back_whole,
-    hostile_strings_come_back_as_they_went,
+    a_user_is_read_as_it_was_inserted,
+    hostile_strings_are_stored_unchanged,
     a_user_is_found_by_each_of_its_names,
-    taken_values_are_named,
-    several_users_in_one_statement,
+    a_conflict_names_the_taken_field_and_no_value,
+    several_users_are_read_in_one_statement,
     reads_are_counted,
     no_secret_in_user,
 );
@@ -38,7 +38,7 @@ fn full() -> NewUser {
     }
 }
 
-async fn a_user_comes_back_whole(bed: &Bed) {
+async fn a_user_is_read_as_it_was_inserted(bed: &Bed) {
     for new in [full(), new("plain")] {
         let user = tx(&bed.store).await.insert_user(new.clone(), None).await.unwrap();
         assert_eq!(user.version, 1);
@@ -50,7 +50,7 @@ async fn a_user_comes_back_whole(bed: &Bed) {
     assert_eq!(bed.store.user(UserId::generate()).await.unwrap(), None);
 }
 
-async fn hostile_strings_come_back_as_they_went(bed: &Bed) {
+async fn hostile_strings_are_stored_unchanged(bed: &Bed) {
     let hostile = "'; DROP TABLE users; -- $1 ? \\ \\0 %_ \"x\" {{}} \u{202e}\u{1F980} :*[";
     let user = tx(&bed.store)
         .await
@@ -92,7 +92,7 @@ async fn a_user_is_found_by_each_of_its_names(bed: &Bed) {
     assert_eq!(store.id_by_external(&ExternalId::parse("0").unwrap()).await.unwrap(), None);
 }
 
-async fn taken_values_are_named(bed: &Bed) {
+async fn a_conflict_names_the_taken_field_and_no_value(bed: &Bed) {
     let one = tx(&bed.store).await.insert_user(full(), None).await.unwrap();
     let two = bed.user("two").await;
     let taken = [
@@ -123,7 +123,7 @@ async fn taken_values_are_named(bed: &Bed) {
     assert_eq!(bed.store.user(two.id).await.unwrap(), Some(two), "a refused change changes nothing");
 }
 
-async fn several_users_in_one_statement(bed: &Bed) {
+async fn several_users_are_read_in_one_statement(bed: &Bed) {
     let users = [bed.user("ann").await, bed.user("bob").await, bed.user("cat").await];
     let before = bed.store.database().statements();
     let ids = [users[2].id, UserId::generate(), users[0].id];

@@ -1,11 +1,11 @@
-//! What a service has to do however it is connected.
+//! The functions that a service must have for each kind of connection to its database.
 
 use serde_json::json;
 
 use crate::support::app::TestApp;
 use crate::support::{PATIENCE, within};
 
-/// Users, a session, points, a list, statistics, a foreign write, a deactivation: through both instances.
+/// Uses both instances for users, a session, points, a list, statistics, a foreign write and a deactivation.
 pub(super) fn check(app: &TestApp, second: &TestApp) {
     let (admin, ann) = (app.admin(), app.user("ann"));
     let there = second.here(&ann);

@@ -1,4 +1,4 @@
-//! A role to which the server grants four connections, and ninety requests at once.
+//! The server grants a role four connections, and the service gets ninety requests at once.
 
 use std::thread;
 
@@ -47,7 +47,7 @@ fn ninety_requests_with_four_connections(pool_size: Option<&str>) {
 }
 
 #[test]
-fn who_finds_none_left_waits_for_one_of_ours() {
+fn a_request_without_a_connection_waits_for_one_of_the_pool() {
     ninety_requests_with_four_connections(None);
 }
 

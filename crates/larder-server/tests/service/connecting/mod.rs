@@ -1,4 +1,5 @@
-//! How the service connects to its database: before that is up, through a pooler, with few connections and few rights.
+//! How the service connects to its database: before the database is up, through a pooler, with few connections and few
+//! rights.
 
 mod flows;
 mod limited;
@@ -28,7 +29,7 @@ fn serve(settings: &[(&str, &str)]) -> Larder {
     Larder::start(&["serve"], &std::env::temp_dir(), &[&ours, settings].concat())
 }
 
-/// One that waits for its database, asked by a stranger.
+/// Returns a client without a token of a service that waits for its database.
 fn waiting(larder: &mut Larder) -> Client {
     let line = larder.line("Listening on http://");
     let (address, rest) = line.split_once(", ").unwrap();
@@ -43,12 +44,12 @@ fn reason(stranger: &Client) -> String {
     answer.field("detail")
 }
 
-/// Invariant `ready_once`.
+/// Invariant `ready_once`: the service changes once from the routes of its start to its own routes, and never back.
 #[test]
 fn a_service_that_starts_before_its_database_becomes_ready_by_itself() {
     let mut server = Postgres::start().unwrap();
     let database = Database::fresh(&server.url()).unwrap();
-    // For good: a crash forgets what is not yet durable.
+    // The change must be durable, because the server crashes next.
     database.sql("SET synchronous_commit = on; CREATE TABLE something (n int)").unwrap();
     let url = database.url().replace("postgres://postgres@", &format!("postgres://postgres:{SECRET}@"));
     server.crash().unwrap();
@@ -73,7 +74,7 @@ fn a_service_that_starts_before_its_database_becomes_ready_by_itself() {
     assert!(larder.stdout().contains(&format!("First superadmin: {ADMIN_EMAIL}\n")), "{}", larder.stdout());
     let credentials = json!({ "email": ADMIN_EMAIL, "password": ADMIN_PASSWORD });
     stranger.post("/api/v1/auth/login", &credentials).expect(200);
-    // And it says so when the database goes away later.
+    // If the database stops later, the service is not ready and says why.
     server.crash().unwrap();
     eventually("it is not ready", || stranger.get("/readyz").status == 503);
     eventually("and says why", || {

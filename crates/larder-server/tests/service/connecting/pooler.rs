@@ -9,11 +9,11 @@ use crate::connecting::{flows, serve};
 use crate::support::app::Stack;
 use crate::support::eventually;
 
-/// Connections of PgBouncer to the server: fewer than two instances want.
+/// The number of PgBouncer's connections to the server; two instances use more than this.
 const CONNECTIONS: u16 = 3;
 
-/// What each of the server's connections holds that outlives a transaction. The pause keeps this one busy, so that
-/// others are asked as well.
+/// Reads the state of a server connection that outlives a transaction. The pause keeps the connection busy, so that
+/// PgBouncer uses the others for the next probes.
 const PROBE: &str = "BEGIN; SELECT pg_backend_pid(), current_setting('lock_timeout'), \
     current_setting('statement_timeout'), current_setting('default_transaction_isolation'), \
     (SELECT count(*) FROM pg_prepared_statements), \
@@ -26,7 +26,7 @@ fn probe(url: &str) -> Child {
     psql.args(["--no-psqlrc", "-qAtd", url, "-c", PROBE]).stdout(Stdio::piped()).spawn().unwrap()
 }
 
-/// Asks until each connection of the pooler has answered.
+/// Probes until each of PgBouncer's connections has answered, and checks that none has session state.
 fn no_session_state_is_left(url: &str) {
     let mut seen = BTreeSet::new();
     eventually("each of the server's connections is asked", || {
@@ -64,7 +64,7 @@ fn a_pooler_in_transaction_mode_is_used_without_a_trace() {
     flows::check(&app, &second);
     no_session_state_is_left(&url);
 
-    // With nothing to migrate the direct address is not needed; and the URL alone can say what is in front.
+    // If there is nothing to migrate, the service needs no direct address. The URL alone can declare the pooler.
     let mut third = serve(&[("DATABASE_URL", &format!("{url}?pgbouncer=true"))]);
     third.line("Listening on http://");
     no_session_state_is_left(&url);
@@ -86,7 +86,7 @@ fn a_pooler_that_was_not_declared_is_named() {
     no_settings_leak(&pooler.url(&name));
 }
 
-/// Even then nothing is set that another client would find.
+/// Checks that the undeclared pooler's connections have no settings that another client would find.
 fn no_settings_leak(url: &str) {
     let answer = String::from_utf8(probe(url).wait_with_output().unwrap().stdout).unwrap();
     let (_, rest) = answer.trim_end().split_once('|').unwrap();

@@ -1,4 +1,4 @@
-//! Which schema the service starts on: with few rights, after a later release, beside another application.
+//! The schemas on which the service starts: with few rights, after a later release, beside another application.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::support::app::TestApp;
 use crate::support::app::{Stack, on_both_databases};
 use crate::support::larder::Larder;
 
-/// The newest migration of this release.
+/// Returns the version of this release's newest migration.
 fn newest(stack: &Stack) -> i64 {
     stack.sql("SELECT MAX(version) FROM _sqlx_migrations WHERE version < 100").parse().unwrap()
 }
@@ -22,7 +22,7 @@ fn migrate(settings: &[(&str, &str)]) -> (Option<i32>, String, String) {
     (code, larder.stdout(), larder.stderr())
 }
 
-/// The rights of the service's role, as the page prints them.
+/// Returns the grants for the service's role from the documentation.
 fn rights() -> String {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/connecting.md");
     let page = std::fs::read_to_string(page).unwrap();
@@ -76,7 +76,7 @@ fn migrate_says_why_it_cannot() {
     assert_eq!(wrong.wait().code(), Some(2));
 }
 
-/// As a later release would: what it adds, its version, and the oldest version that a program has to know.
+/// Records a migration of a later release: its version, and the oldest version that a program must know to run on it.
 fn later(stack: &Stack, version: i64, oldest: Option<i64>) {
     stack.sql(&format!(
         "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
@@ -93,7 +93,7 @@ fn a_later_release_may_migrate_while_this_one_runs_and_restarts(app: &TestApp) {
     let ann = app.user("ann");
     app.stack.sql("ALTER TABLE users ADD COLUMN shoe_size BIGINT");
     later(&app.stack, 100, Some(known));
-    // Rolled out: the old instance goes on; rolled back: it starts again.
+    // After the roll-out the old instance still works; after a roll-back it starts again.
     ann.patch("/api/v1/users/me", &json!({ "bio": "still here" })).expect(200);
     let mut second = app.second_instance();
     let there = second.here(&ann);
@@ -117,7 +117,7 @@ fn a_later_release_may_migrate_while_this_one_runs_and_restarts(app: &TestApp) {
     app.stack.sql("DELETE FROM larder_compatibility WHERE version = 101");
     refused(&["migration 101", "does not say", &format!("up to version {known}")]);
     app.stack.sql("DELETE FROM _sqlx_migrations WHERE version = 101");
-    // A migration that is known and was changed is an error, whatever is compatible.
+    // A known migration with another checksum is an error in every case.
     app.stack.sql("UPDATE _sqlx_migrations SET checksum = (SELECT checksum FROM _sqlx_migrations WHERE version = 2) WHERE version = 1");
     refused(&["migration 1 of this database is not the one"]);
 }
@@ -140,7 +140,7 @@ fn another_applications_tables_are_named_before_anything_is_created() {
     }
     assert_eq!(database.sql("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").unwrap(), "2");
     assert_eq!(sqlite.sql("SELECT COUNT(*) FROM sqlite_schema WHERE type = 'table'").unwrap(), "2");
-    // As the message says.
+    // Follows the advice of the message.
     database.sql("CREATE SCHEMA larder").unwrap();
     let mut larder =
         serve(&[("DATABASE_URL", &format!("{}?options=-csearch_path%3Dlarder", database.url()))]);

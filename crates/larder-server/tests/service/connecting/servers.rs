@@ -1,4 +1,4 @@
-//! Several servers in one URL: the primary is found, also after another one was promoted.
+//! Several servers in one URL: the service finds the primary, also after another server was promoted.
 
 use larder_testbed::{Database, Postgres};
 use serde_json::json;

@@ -11,24 +11,24 @@ use crate::support::larder::{Ended, Larder};
 
 pub(crate) const ADMIN_EMAIL: &str = "boss@example.com";
 pub(crate) const ADMIN_PASSWORD: &str = "the first of all passwords";
-/// Of every user that [`TestApp::user`] makes.
+/// The password of every user that [`TestApp::user`] registers.
 pub(crate) const PASSWORD: &str = "correct horse battery";
 
-/// Makes of each `fn name(app: &TestApp)` a test on every database, with and without Redis.
+/// Declares, for each `fn name(app: &TestApp)`, a test on every database, with and without Redis.
 macro_rules! on_every_stack {
     ($($name:ident),+ $(,)?) => {
         crate::support::app::on_stacks!([sqlite_memory, sqlite_redis, postgres_memory, postgres_redis], $($name),+);
     };
 }
 
-/// Makes of each `fn name(app: &TestApp)` a test on both databases: SQLite with memory alone, PostgreSQL with Redis.
+/// Declares, for each `fn name(app: &TestApp)`, a test on SQLite with memory alone and on PostgreSQL with Redis.
 macro_rules! on_both_databases {
     ($($name:ident),+ $(,)?) => {
         crate::support::app::on_stacks!([sqlite_memory, postgres_redis], $($name),+);
     };
 }
 
-/// Makes of each `fn name(app: &TestApp)` a test on every database, with Redis.
+/// Declares, for each `fn name(app: &TestApp)`, a test on every database, with Redis.
 macro_rules! on_redis {
     ($($name:ident),+ $(,)?) => {
         crate::support::app::on_stacks!([sqlite_redis, postgres_redis], $($name),+);
@@ -54,7 +54,7 @@ enum Data {
     Postgres(Database),
 }
 
-/// What instances share.
+/// The servers and settings that the instances of a test share.
 pub(crate) struct Stack {
     data: Data,
     redis: Option<Redis>,
@@ -84,7 +84,7 @@ impl Stack {
         Self::postgres_memory().with_redis()
     }
 
-    /// A fresh database on this server.
+    /// Creates a fresh database on this server.
     pub(crate) fn postgres_on(server: &PostgresUrl) -> Self {
         let database = Database::fresh(server).unwrap();
         Self { data: Data::Postgres(database), redis: None, redis_url: None, settings: Vec::new() }
@@ -95,18 +95,18 @@ impl Stack {
         Self { redis_url: Some(redis.url()), redis: Some(redis), ..self }
     }
 
-    /// With a Redis that is told of, and may not be there.
+    /// Configures this address of Redis; a test can name one where no Redis runs.
     pub(crate) fn with_redis_at(self, url: String) -> Self {
         Self { redis_url: Some(url), ..self }
     }
 
-    /// With one more setting of every instance.
+    /// Adds a setting to every instance.
     pub(crate) fn with_setting(mut self, name: &'static str, value: &str) -> Self {
         self.settings.push((name, value.to_owned()));
         self
     }
 
-    /// The first instance on it.
+    /// Starts the first instance.
     pub(crate) fn start(self) -> TestApp {
         TestApp::start(Arc::new(self))
     }
@@ -118,7 +118,7 @@ impl Stack {
         }
     }
 
-    /// Runs SQL as software would that has never heard of larder.
+    /// Runs SQL as software does that does not know larder.
     pub(crate) fn sql(&self, statement: &str) -> String {
         match &self.data {
             Data::Sqlite(sqlite) => sqlite.sql(statement).unwrap(),
@@ -150,7 +150,7 @@ impl TestApp {
         Self::spawn_with(stack, &[])
     }
 
-    /// Of two values for one setting the later wins.
+    /// Starts an instance; a setting in `own` overrides the stack's.
     fn spawn_with(stack: &Stack, own: &[(&str, &str)]) -> Larder {
         let database_url = stack.database_url();
         let redis_url = stack.redis_url.clone().unwrap_or_default();
@@ -167,7 +167,7 @@ impl TestApp {
         Larder::start(&["serve"], &std::env::temp_dir(), &settings)
     }
 
-    /// Two instances that start at the same time.
+    /// Starts two instances at the same time.
     pub(crate) fn start_two(stack: Stack) -> [Self; 2] {
         let stack = Arc::new(stack);
         [Self::spawn(&stack), Self::spawn(&stack)].map(|mut larder| {
@@ -176,12 +176,12 @@ impl TestApp {
         })
     }
 
-    /// Another process on the same database and Redis.
+    /// Starts another instance on the same database and Redis.
     pub(crate) fn second_instance(&self) -> Self {
         Self::start(self.stack.clone())
     }
 
-    /// Another process on the same Redis, with one setting of its own.
+    /// Starts another instance on the same database and Redis, with one setting of its own.
     pub(crate) fn instance_with(&self, name: &str, value: &str) -> Self {
         let mut larder = Self::spawn_with(&self.stack, &[(name, value)]);
         let address = larder.line("Listening on http://").parse().unwrap();
@@ -197,17 +197,17 @@ impl TestApp {
         self.stack.redis.is_some()
     }
 
-    /// Somebody without a token.
+    /// Returns a client without a token.
     pub(crate) fn stranger(&self) -> Client {
         Client::stranger(self.address)
     }
 
-    /// The same person, asking this instance.
+    /// Returns a client of this instance with the same token.
     pub(crate) fn here(&self, client: &Client) -> Client {
         Client { address: self.address, ..client.clone() }
     }
 
-    /// The superadmin that every database begins with.
+    /// Logs in as the first superadmin, which the first start creates.
     pub(crate) fn admin(&self) -> Client {
         self.login(&json!({ "email": ADMIN_EMAIL, "password": ADMIN_PASSWORD }))
     }
@@ -220,7 +220,7 @@ impl TestApp {
         self.login(&json!({ "email": email, "password": PASSWORD }))
     }
 
-    /// A user with a role, logged in.
+    /// Creates a user with a role, and logs in.
     pub(crate) fn user_with_role(&self, name: &str, role: &str) -> Client {
         let email = format!("{name}@example.com");
         let body = json!({ "email": email, "username": name, "password": PASSWORD, "role": role });
@@ -228,7 +228,7 @@ impl TestApp {
         self.login(&json!({ "email": email, "password": PASSWORD }))
     }
 
-    /// A user without a password, made by an admin; returns the answer's body.
+    /// Creates a user without a password as an admin; returns the answer's body.
     pub(crate) fn plain_user(&self, admin: &Client, name: &str) -> Value {
         let body = json!({ "email": format!("{name}@example.com"), "username": name });
         admin.post("/api/v1/users", &body).expect(201).json()
@@ -242,7 +242,7 @@ impl TestApp {
         Client { id, refresh_token: granted.field("refresh_token"), ..client }
     }
 
-    /// Opens another session of a user that [`TestApp::user`] made.
+    /// Opens another session of a user that [`TestApp::user`] registered.
     pub(crate) fn again(&self, name: &str) -> Client {
         self.login(&json!({ "username": name, "password": PASSWORD }))
     }

@@ -1,4 +1,4 @@
-//! A small HTTP client that sends what it is told, byte for byte, and checks what every answer has to keep.
+//! A small HTTP client that sends requests byte for byte and checks the rules that every answer follows.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -8,13 +8,13 @@ use serde_json::Value;
 
 use crate::support::contract;
 
-/// Longer than the service's own time-outs, so that a test sees those.
+/// Longer than the service's own time-outs, so that these end a request first.
 const PATIENCE: Duration = Duration::from_secs(25);
 
-/// What is sent with POST, so that it stays out of URLs, and changes nothing.
+/// Paths on which a POST changes no data: it is a POST so that its arguments stay out of URLs.
 const READING_POSTS: [&str; 5] = ["/lookup", "/introspect", "/explain", "/warm", "/classes/"];
 
-/// A request to be sent on a connection of its own.
+/// A request that the client sends on a connection of its own.
 #[derive(Clone)]
 pub(crate) struct Request {
     method: &'static str,
@@ -55,7 +55,7 @@ impl Request {
         [wire.as_bytes(), body.as_deref().unwrap_or_default()].concat()
     }
 
-    /// Of an answer that says yes to a change.
+    /// Whether the request changes data.
     fn is_write(&self) -> bool {
         self.method != "GET"
             && self.method != "HEAD"
@@ -63,7 +63,7 @@ impl Request {
     }
 }
 
-/// What came back.
+/// The answer to a request.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -84,19 +84,19 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.text()))
     }
 
-    /// One field of the body, as text.
+    /// Returns a field of the body that is text.
     pub(crate) fn field(&self, name: &str) -> String {
         self.json()[name].as_str().unwrap_or_else(|| panic!("no {name}: {}", self.text())).to_owned()
     }
 
-    /// Fails the test when the status is another one.
+    /// Fails the test if the status is another one.
     #[track_caller]
     pub(crate) fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}", self.text());
         self
     }
 
-    /// Fails the test unless this is a complaint about exactly these fields.
+    /// Fails the test unless the answer is a problem with errors for exactly these fields.
     #[track_caller]
     pub(crate) fn complains_about(self, status: u16, fields: &[&str]) {
         let body = self.expect(status).json();
@@ -119,13 +119,13 @@ impl Answer {
         Some(answer)
     }
 
-    /// What the contract says of every answer to every request.
+    /// Checks the rules that the contract sets for every answer.
     #[track_caller]
     fn check(&self, request: &Request) {
         let about = format!("{} {} → {self:?}", request.method, request.path);
         assert_eq!(self.header("cache-control"), Some("private, no-store"), "{about}");
         if self.status == 503 && self.header("content-type") == Some("application/json") {
-            // The hotel's own words for a Redis that is away.
+            // The hotel API has its own body for a Redis that is away.
             assert_eq!(self.json()["cache_available"], false, "{about}");
         } else if self.status >= 400 {
             assert_eq!(self.header("content-type"), Some("application/problem+json"), "{about}");
@@ -139,18 +139,18 @@ impl Answer {
     }
 }
 
-/// Somebody who sends requests to one instance.
+/// A client of one instance.
 #[derive(Clone)]
 pub(crate) struct Client {
     pub(crate) address: SocketAddr,
     pub(crate) token: Option<String>,
     pub(crate) refresh_token: String,
-    /// The user's id; empty for somebody without a name.
+    /// The user's id; empty for a client without a token.
     pub(crate) id: String,
 }
 
 impl Client {
-    /// Somebody without a token.
+    /// Returns a client without a token.
     pub(crate) fn stranger(address: SocketAddr) -> Self {
         Self { address, token: None, refresh_token: String::new(), id: String::new() }
     }
@@ -159,7 +159,7 @@ impl Client {
         Self { token: Some(token.to_owned()), ..self.clone() }
     }
 
-    /// Sends a request, reads the answer, and checks what every answer has to keep.
+    /// Sends a request, reads the answer, and checks the rules that every answer follows.
     #[track_caller]
     pub(crate) fn send(&self, request: Request) -> Answer {
         let request = match &self.token {
@@ -215,24 +215,24 @@ impl Client {
         self.post("/api/v1/users/lookup", by)
     }
 
-    /// The status of `GET auth/validate`: 200 as long as the token is good.
+    /// Returns the status of `GET auth/validate`: 200 while the token is valid.
     #[track_caller]
     pub(crate) fn validate(&self) -> u16 {
         self.get("/api/v1/auth/validate").status
     }
 
-    /// Where this user is.
+    /// The path of this user.
     pub(crate) fn path(&self) -> String {
         format!("/api/v1/users/{}", self.id)
     }
 }
 
-/// Sends bytes on a connection of its own and reads until the end; `None` when nothing of an answer came.
+/// Sends bytes on a connection of its own and reads until its end; `None`: no answer came.
 pub(crate) fn send_raw(address: SocketAddr, wire: &[u8]) -> Option<Answer> {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.set_write_timeout(Some(PATIENCE)).unwrap();
-    // Whoever refuses early closes early; the answer is there all the same.
+    // A service that refuses early closes early, so the write can fail; the answer can still be read.
     let _ = stream.write_all(wire);
     let mut received = Vec::new();
     match stream.read_to_end(&mut received) {

@@ -1,5 +1,5 @@
-//! Holds every answer that any test gets against the served OpenAPI document: its status, its media type and its headers
-//! must be described there.
+//! Checks every answer that a test gets against the served OpenAPI document: the document must describe its status, its
+//! media type and its headers.
 
 use std::sync::OnceLock;
 
@@ -7,14 +7,14 @@ use serde_json::Value;
 
 use crate::support::client::Answer;
 
-/// The document, the same from every instance of this binary.
+/// The document; every instance of this binary serves the same.
 static DOCUMENT: OnceLock<Value> = OnceLock::new();
 
-/// The headers that a client acts upon.
+/// The headers that a client uses.
 const HEADERS: [&str; 7] =
     ["etag", "cache-status", "cache-invalidation", "location", "retry-after", "link", "www-authenticate"];
 
-/// Fails the test when an answer to `method` on `path` is not described.
+/// Fails the test if the document does not describe this answer to `method` on `path`.
 #[track_caller]
 pub(crate) fn check(method: &str, path: &str, answer: &Answer, read: impl FnOnce() -> Value) {
     let document = DOCUMENT.get_or_init(read);
@@ -25,14 +25,14 @@ pub(crate) fn check(method: &str, path: &str, answer: &Answer, read: impl FnOnce
     let status = answer.status;
     let paths = document["paths"].as_object().unwrap();
     let found = paths.iter().filter(|(template, _)| means(template, path)).max_by_key(|(template, _)| {
-        // A route that names a segment goes before one that takes any.
+        // A template with more fixed segments takes precedence, as in the router.
         template.split('/').filter(|segment| !segment.starts_with('{')).count()
     });
     let Some((template, item)) = found else {
         assert_eq!(status, 404, "{method} {path} is answered and not described");
         return;
     };
-    // HEAD is answered as GET is.
+    // The document describes GET only; an answer to HEAD follows it.
     let method = if method == "HEAD" { "get".to_owned() } else { method.to_lowercase() };
     if item[&method].is_null() {
         assert_eq!(status, 405, "{method} {template} is answered and not described");

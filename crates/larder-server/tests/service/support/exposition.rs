@@ -1,10 +1,10 @@
-//! A strict reader of the text format of Prometheus, version 0.0.4: whatever bends a rule fails the test.
+//! A strict parser of Prometheus's text format, version 0.0.4: each deviation fails the test.
 
 use std::collections::BTreeMap;
 
 type Labels = BTreeMap<String, String>;
 
-/// What a scrape told.
+/// The series of one scrape.
 pub(crate) struct Metrics {
     series: BTreeMap<(String, Labels), f64>,
 }
@@ -24,18 +24,15 @@ impl Metrics {
             } else if let Some(kind) = line.strip_prefix("# TYPE ") {
                 family = kind.split_once(' ').unwrap();
                 let (name, kind) = family;
-                assert_eq!(helped.take(), Some(name), "{line} is not behind its HELP");
+                assert_eq!(helped.take(), Some(name), "{line} does not follow its HELP");
                 assert!(["counter", "gauge", "summary", "histogram"].contains(&kind), "{line}");
                 assert_eq!(name.ends_with("_total"), kind == "counter", "{line}");
                 kinds.insert(name, kind);
             } else {
                 let (name, labels, value) = sample(line);
-                assert!(belongs(name, &labels, family), "{line} stands under {family:?}");
+                assert!(belongs(name, &labels, family), "{line} follows the family {family:?}");
                 assert!(value >= 0.0, "{line}");
-                assert!(
-                    series.insert((name.to_owned(), labels), value).is_none(),
-                    "{line} stands there twice"
-                );
+                assert!(series.insert((name.to_owned(), labels), value).is_none(), "{line} occurs twice");
             }
         }
         let metrics = Self { series };
@@ -49,29 +46,29 @@ impl Metrics {
         metrics
     }
 
-    /// The value of exactly this series.
+    /// Returns the value of exactly this series.
     pub(crate) fn get(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         self.series.get(&(name.to_owned(), labels.collect())).copied()
     }
 
-    /// As [`Metrics::get`], of one that has to be there.
+    /// Returns the value of a series, and fails the test if there is none.
     #[track_caller]
     pub(crate) fn value(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         self.get(name, labels).unwrap_or_else(|| panic!("no {name} {labels:?}"))
     }
 
-    /// How much this series rose since `earlier`; one that is not there yet is zero.
+    /// Returns by how much this series rose since `earlier`; a missing series counts as zero.
     pub(crate) fn rise(&self, earlier: &Self, name: &str, labels: &[(&str, &str)]) -> f64 {
         self.get(name, labels).unwrap_or(0.0) - earlier.get(name, labels).unwrap_or(0.0)
     }
 
-    /// The names of all series, each as often as it has labels.
+    /// Returns the name of each series; a name repeats for each set of labels.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.series.keys().map(|(name, _)| name.as_str())
     }
 
-    /// A larger bucket holds the smaller ones, and the largest everything.
+    /// Checks that each bucket includes the smaller ones, and that the largest includes every observation.
     fn check_buckets(&self, family: &str) {
         let mut histograms: BTreeMap<Labels, Vec<(f64, f64)>> = BTreeMap::new();
         for ((_, labels), count) in
@@ -91,7 +88,7 @@ impl Metrics {
     }
 }
 
-/// `name{label="value",…} number`.
+/// Parses `name{label="value",…} number`.
 fn sample(line: &str) -> (&str, Labels, f64) {
     let end = line.find(['{', ' ']).unwrap_or_else(|| panic!("no sample: {line}"));
     let (name, rest) = line.split_at(end);
@@ -105,7 +102,7 @@ fn sample(line: &str) -> (&str, Labels, f64) {
     (name, labels, number.parse().unwrap())
 }
 
-/// The labels up to the closing brace, and what is behind the space after it.
+/// Parses the labels up to the closing brace; returns them and the text behind the space after it.
 fn labels(mut rest: &str) -> (Labels, &str) {
     let mut labels = Labels::new();
     loop {
@@ -124,7 +121,7 @@ fn labels(mut rest: &str) -> (Labels, &str) {
                 (_, letter) => value.push(letter),
             }
         };
-        assert!(labels.insert(name.to_owned(), value).is_none(), "{name} stands there twice");
+        assert!(labels.insert(name.to_owned(), value).is_none(), "{name} occurs twice");
         rest = &quoted[end + 1..];
         match rest.strip_prefix(',') {
             Some(more) => rest = more,
@@ -133,7 +130,7 @@ fn labels(mut rest: &str) -> (Labels, &str) {
     }
 }
 
-/// Whether a sample is one of this family, with the labels that its kind needs.
+/// Whether a sample belongs to this family and has the labels that its kind needs.
 fn belongs(name: &str, labels: &Labels, (family, kind): (&str, &str)) -> bool {
     let part = name.strip_prefix(family);
     match (kind, part) {

@@ -1,4 +1,4 @@
-//! The binary as a child process: what it prints is kept, and it never outlives its test.
+//! The binary as a child process: its output is kept, and it never outlives its test.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -11,14 +11,15 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::{PATIENCE, eventually};
 
-/// How long a service that was told to stop may take before a dropped one is killed.
+/// The time that `drop` gives the service to stop before it kills it.
 const END: Duration = Duration::from_secs(15);
 
-/// Drop does not run in a test that is killed; a shell that waits for the end of a pipe stands in for it.
+/// A killed test runs no `drop`; so a shell waits for the end of a pipe from the test, and then kills the service.
 const WATCHDOG: &str = r#"read -r _; kill -KILL "$1" 2>/dev/null"#;
 
-/// What a process printed so far.
+/// The output of a process so far.
 struct Printed {
+    /// Locked because a thread appends lines while the test reads them; a process that fills an unread pipe would block.
     text: Arc<Mutex<String>>,
     reader: Option<JoinHandle<()>>,
 }
@@ -42,7 +43,7 @@ impl Printed {
         self.text.lock().unwrap().clone()
     }
 
-    /// Waits for the last words of a process that has ended.
+    /// Waits for the rest of the output of a process that has ended.
     fn complete(&mut self) {
         if let Some(reader) = self.reader.take() {
             reader.join().unwrap();
@@ -60,7 +61,7 @@ pub(crate) struct Larder {
 }
 
 impl Larder {
-    /// Starts it with these arguments, in this folder, and with no other settings than these.
+    /// Starts the binary with these arguments, in this folder, and with these settings only.
     pub(crate) fn start(arguments: &[&str], folder: &Path, settings: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_larder"));
         command.args(arguments).current_dir(folder).env_clear();
@@ -87,7 +88,7 @@ impl Larder {
         self.stderr.text()
     }
 
-    /// Both, for error messages and for searching.
+    /// Returns standard output and standard error, for messages and for searching.
     pub(crate) fn printed(&self) -> String {
         self.stdout() + &self.stderr()
     }
@@ -106,7 +107,7 @@ impl Larder {
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
-        assert!(self.ended.is_none(), "its id may be somebody else's by now");
+        assert!(self.ended.is_none(), "its id can already belong to another process");
         let id = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
         kill_process(id, signal).unwrap();
     }
@@ -126,7 +127,7 @@ impl Larder {
         self.ended
     }
 
-    /// Waits for the end.
+    /// Waits until the process has ended; fails the test after the time-out.
     pub(crate) fn wait(&mut self) -> ExitStatus {
         let status = self.ends_within(PATIENCE);
         let status = status.unwrap_or_else(|| panic!("it does not end:\n{}", self.printed()));
@@ -135,21 +136,21 @@ impl Larder {
         status
     }
 
-    /// Asks it to stop and waits for the end.
+    /// Sends a signal and waits until the process has ended.
     pub(crate) fn stop(&mut self, signal: Signal) -> ExitStatus {
         self.signal(signal);
         self.wait()
     }
 }
 
-/// How a command ended, and all that it printed.
+/// The exit and the output of a command.
 pub(crate) struct Ended {
     pub(crate) is_success: bool,
     pub(crate) output: String,
 }
 
 impl Larder {
-    /// Runs a command to its end, with no other settings than these.
+    /// Runs a command to its end, with these settings only.
     pub(crate) fn command(arguments: &[&str], settings: &[(&str, &str)]) -> Ended {
         let mut larder = Self::start(arguments, &std::env::temp_dir(), settings);
         Ended { is_success: larder.wait().success(), output: larder.printed() }
@@ -165,7 +166,7 @@ impl Drop for Larder {
                 self.child.wait().unwrap();
             }
         }
-        // Before its pipe closes: the id that it watches may be somebody else's by now.
+        // Ends the watchdog before its pipe closes: the id that it would kill can already belong to another process.
         let _ = self.watchdog.kill();
         let _ = self.watchdog.wait();
     }

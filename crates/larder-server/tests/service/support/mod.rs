@@ -1,4 +1,4 @@
-//! What every test stands on: a running `larder`, a database and a Redis of its own, and a client.
+//! The base of every test: a running `larder` with its own database and Redis, and a client.
 
 pub(crate) mod app;
 pub(crate) mod client;
@@ -10,10 +10,10 @@ pub(crate) mod postgres_tools;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Long before this a healthy service has answered, also on a busy machine.
+/// A time-out far above the time in which a healthy service answers on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Polls until `condition` holds, and fails the test when it takes longer than `limit`.
+/// Polls until `condition` holds, and fails the test if that takes longer than `limit`.
 pub(crate) fn within(limit: Duration, what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + limit;
     while !condition() {
@@ -22,7 +22,7 @@ pub(crate) fn within(limit: Duration, what: &str, mut condition: impl FnMut() ->
     }
 }
 
-/// Polls until `condition` holds.
+/// Polls until `condition` holds, and fails the test if that takes longer than [`PATIENCE`].
 pub(crate) fn eventually(what: &str, condition: impl FnMut() -> bool) {
     within(PATIENCE, what, condition);
 }

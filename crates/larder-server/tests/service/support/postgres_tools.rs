@@ -15,7 +15,7 @@ pub(crate) fn restore(url: &str, file: &Path) {
     run(tool("pg_restore").args(["--clean", "--if-exists", "--exit-on-error", "--dbname", url]).arg(file));
 }
 
-/// It stands beside psql.
+/// The tools are in the folder of psql.
 fn tool(name: &str) -> Command {
     Command::new(find(Program::Psql).unwrap().with_file_name(name))
 }

@@ -1,13 +1,13 @@
-//! What tests of strange writers on PostgreSQL share: a life in every table, and what counting would find.
+//! Helpers for tests of foreign writers on PostgreSQL: rows in every table, and a comparison of the counts with the rows.
 
 use larder_testbed::Database;
 
-/// The users' ids begin with this and end with a letter.
+/// The ids of the users differ only in their last character.
 pub(crate) const ANN: &str = "0192f0c1-2345-7abc-8def-0123456789aa";
 pub(crate) const BOB: &str = "0192f0c1-2345-7abc-8def-0123456789ab";
 pub(crate) const CAT: &str = "0192f0c1-2345-7abc-8def-0123456789ac";
 
-/// The tables whose rows a restore and replication bring as they were.
+/// The tables whose rows a restore and replication copy unchanged.
 pub(crate) const DATA: [&str; 17] = [
     "users",
     "credentials",
@@ -28,7 +28,7 @@ pub(crate) const DATA: [&str; 17] = [
     "api_key_uses",
 ];
 
-/// Rows in every table: three users, one of them inactive, with points, an achievement, sessions and keys.
+/// Inserts rows into every table: three users, one of them inactive, with points, an achievement, sessions and keys.
 pub(crate) fn fill(database: &Database) {
     let statement = format!(
         "INSERT INTO users (id, email, username, full_name, skills) VALUES
@@ -59,13 +59,13 @@ pub(crate) fn fill(database: &Database) {
     database.sql(&format!("UPDATE users SET is_active = FALSE WHERE id = '{CAT}'")).unwrap();
 }
 
-/// Every row of the data, table by table.
+/// Returns every row of the data tables.
 pub(crate) fn data(database: &Database) -> String {
     let rows = |table: &str| format!("SELECT '{table}', * FROM public.{table} ORDER BY 2, 3");
     database.sql(&DATA.map(rows).join(";")).unwrap()
 }
 
-/// Compares the counts that triggers keep, and each balance, with what counting finds now.
+/// Compares the counts that triggers keep, and each balance, with the counted rows.
 #[track_caller]
 pub(crate) fn check_counts(database: &Database, about: &str) {
     let shard = "strpos('0123456789abcdef', right(id, 1)) - 1";
