@@ -73,7 +73,8 @@ impl Report {
         report
     }
 
-    /// Whether every promise was kept; with an inserted fault, whether it was caught.
+    /// Whether the run succeeded: every promise was kept and every branch that it has to take was taken; with an inserted
+    /// error, a violation was found.
     pub fn is_success(&self) -> bool {
         match self.plant {
             None => self.unkept.is_empty() && self.untaken.is_empty(),

@@ -2,7 +2,7 @@
 
 use super::*;
 
-const VOUCHED: &str = "memory_knows_what_the_guard_vouches_for";
+const VOUCHED: &str = "memory_applied_what_its_guard_certifies";
 
 fn catch_failover(mutant: &str, journal: journal::Care, by: &'static str) {
     catch(mutant, silent_failovers(ProtocolRules::default(), journal), by);

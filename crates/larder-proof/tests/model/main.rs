@@ -233,7 +233,7 @@ mod rule {
         catch("blind-skip", failovers(rules, failover::Care::default()), "watermark_is_true");
         catch("blind-skip", tags(rules), "redis_is_not_behind");
         catch("blind-skip", times(rules, timed::Care::default()), "watermark_is_true");
-        let vouched = "memory_knows_what_the_guard_vouches_for";
+        let vouched = "memory_applied_what_its_guard_certifies";
         catch("blind-skip", memories(rules, memory::Care::default()), vouched);
     }
 
@@ -259,7 +259,7 @@ mod rule {
         catch("trust-silence", silent_failovers(rules, care), "position_is_true");
         catch("trust-silence", silent_failovers(rules, care), "watermark_is_true");
         catch("trust-silence", silent_times(rules, care), "reads_keep_the_bound");
-        let vouched = "memory_knows_what_the_guard_vouches_for";
+        let vouched = "memory_applied_what_its_guard_certifies";
         catch("trust-silence", silent_memories(rules, care), vouched);
     }
 }
@@ -346,7 +346,7 @@ mod care {
 
     #[test]
     fn name_that_memory_gets_too_early_is_caught() {
-        let vouched = "memory_knows_what_the_guard_vouches_for";
+        let vouched = "memory_applied_what_its_guard_certifies";
         let care = memory::Care { names_come_after_dropping: false, ..Default::default() };
         catch("name-before-dropping", memories(ProtocolRules::default(), care), vouched);
         let care = memory::Care { names_come_after_commit: false, ..Default::default() };

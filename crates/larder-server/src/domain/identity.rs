@@ -93,7 +93,8 @@ impl ExternalId {
 }
 
 text_type! {
-    /// A user name: 3 to 32 of `a-z 0-9 . _ -`, beginning with a letter or digit, lower case.
+    /// A user name: 3 to 32 of `a-z 0-9 . _ -`, beginning with a letter or digit. Capitals are accepted and stored in lower
+    /// case.
     #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{2,31}$")]
     Username
 }

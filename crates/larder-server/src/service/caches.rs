@@ -85,7 +85,7 @@ impl Service {
     /// [`ServiceError::Forbidden`] if only superadmins may know of the entry, [`ServiceError::Invalid`] if no class can
     /// have that name.
     pub async fn explain(&self, caller: Caller, entry: &Touch) -> Result<Explanation, ServiceError> {
-        // First: it refuses a name that no class can have.
+        // Before the check of rights, because it refuses a name that no class can have.
         let explanation = self.users.cache().explain(entry).await.map_err(|error| refused("class", error))?;
         match may_know(caller, entry) {
             true => Ok(explanation),

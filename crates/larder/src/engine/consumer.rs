@@ -1,7 +1,8 @@
-//! Without Redis, this process consumes the journal itself and removes from memory what any commit touched.
+//! Without Redis, this process consumes the journal itself and removes from memory what any commit touched. With Redis too,
+//! it prunes the journal.
 //!
 //! Invariant, checked by a test of its name:
-//! - `memory_knows_what_the_guard_vouches_for`: until the granted instant, memory holds nothing older than a snapshot
+//! - `memory_applied_what_its_guard_certifies`: until the granted instant, memory holds nothing older than a snapshot
 //!   that was taken at most the staleness bound before.
 
 use std::collections::{HashSet, VecDeque};

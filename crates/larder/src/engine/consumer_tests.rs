@@ -113,7 +113,7 @@ fn touched(key: &str) -> Option<Changes> {
 }
 
 #[tokio::test]
-async fn memory_knows_what_the_guard_vouches_for() {
+async fn memory_applied_what_its_guard_certifies() {
     let mut bench = Bench::new();
     bench.poll(Some(Changes::Unknown)).await.unwrap();
     assert!(bench.load("values:1")() && bench.load("values:2")());

@@ -158,7 +158,7 @@ impl Engine {
         3 * self.limits.load_timeout
     }
 
-    /// Loads without a flight after the time-out. A leader runs in its caller's task; if that task does not run, its
+    /// Loads without a flight, after the time-out or after the joined load was spoiled. A leader runs in its caller's task; if that task does not run, its
     /// load time-out does not fire either, so followers must not wait for it.
     async fn load_alone<L, F, E>(&self, class: &ClassCore, load: L) -> Result<ReadOutcome, Error>
     where

@@ -110,7 +110,8 @@ impl State {
         self.send(model, nth, id);
     }
 
-    /// Records the sequences and sends the tracked read in one step: a push in between could only refuse the insertion.
+    /// Records the sequences and sends the tracked read in one step. Two steps would show nothing more: a push between them
+    /// could only cause a refused insertion.
     fn send(&mut self, model: &Coherence, nth: usize, id: FlightId) {
         let from = self.readers[nth].instance;
         let keys = keys(model.tagged);

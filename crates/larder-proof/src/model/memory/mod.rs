@@ -294,8 +294,8 @@ impl Model for Memory {
 
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
-            Property::always("memory_knows_what_the_guard_vouches_for", |_, state: &State| {
-                state.memory_knows_what_the_guard_vouches_for()
+            Property::always("memory_applied_what_its_guard_certifies", |_, state: &State| {
+                state.memory_applied_what_its_guard_certifies()
             }),
             Property::always("own_writes_are_read", |_, state: &State| state.own_writes_are_read()),
         ]

@@ -258,7 +258,7 @@ impl State {
     }
 
     /// The copy contains every commit in the snapshot of the last grant.
-    pub(super) fn memory_knows_what_the_guard_vouches_for(&self) -> bool {
+    pub(super) fn memory_applied_what_its_guard_certifies(&self) -> bool {
         self.copy.is_none_or(|seen| seen & self.vouched == self.vouched)
     }
 

@@ -143,13 +143,13 @@ pub enum Action {
     Commit,
     /// The writer of the commit propagates it to the node.
     Tell(u8, usize),
-    /// An instance fills what a load at this instant sees.
+    /// The node gets the entry that a load at this instant would return.
     Fill(usize),
     /// A client sends a heartbeat.
     Send(usize),
     /// Redis answers it.
     Answer(usize),
-    /// A client handles the next message.
+    /// The client handles the next message from Redis.
     Deliver(usize),
     /// A client's tracked read enters memory.
     Keep(usize),

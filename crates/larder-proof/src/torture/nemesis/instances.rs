@@ -1,4 +1,4 @@
-//! Nemeses of the instances: a stop, and a kill between commit and invalidation.
+//! Nemeses of the instances: a stop, a kill between commit and invalidation, and a stopped relay.
 
 use anyhow::Result;
 

@@ -1,4 +1,4 @@
-//! Commands on several keys, which callers spell as Redis has them.
+//! Commands on several keys. They get keys as Redis stores them, with the prefix.
 
 use std::time::Duration;
 

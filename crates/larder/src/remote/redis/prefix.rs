@@ -160,8 +160,8 @@ impl Prefixes {
     }
 }
 
-/// Pushes name keys as Redis has them. A push under another prefix concerns no copy: memory was cleared when the prefix
-/// changed.
+/// A push contains the key as Redis stores it, with its prefix. A push with another prefix concerns no copy: memory was
+/// cleared when the prefix changed.
 impl Listener for Prefixes {
     fn apply_push(&self, key: &[u8]) {
         if let Some(key) = self.present().strip_from(key) {
