@@ -16,7 +16,7 @@ pub(super) fn read(file: Option<&Path>) -> anyhow::Result<Settings> {
     Ok(Settings::read(sources)?)
 }
 
-/// One line a setting: its name, its value, and from where.
+/// Prints one line for each setting: its name, its value and its origin.
 pub(super) fn show(settings: &Settings) {
     let lengths = |text: fn(&Effective) -> &str| {
         settings.effective.iter().map(move |one| text(one).chars().count()).max().unwrap_or(0)

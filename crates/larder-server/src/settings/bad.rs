@@ -1,4 +1,4 @@
-//! A setting that cannot be used: which, what it was, and what is allowed.
+//! A setting that cannot be used: its name, its value, and what is allowed.
 
 use crate::settings::redact;
 

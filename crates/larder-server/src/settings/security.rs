@@ -16,13 +16,13 @@ const PER_ACCOUNT: u32 = 10;
 pub struct Security {
     /// `LARDER_SECRET_KEY` and `LARDER_SECRET_KEY_OTHER`. Default none.
     pub secret_keys: SecretKeys,
-    /// How often one may fail.
+    /// How many failed attempts are allowed.
     pub limits: FailureLimits,
     /// `LARDER_TRUSTED_PROXIES`, networks separated by commas, default none; and `LARDER_FORWARDED_HEADER`.
     pub proxies: TrustedProxies,
 }
 
-/// How many failed attempts are answered before the next is told to wait.
+/// How many failed attempts are allowed before the next one is refused and has to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FailureLimits {
     /// `LARDER_FAILURES_PER_ADDRESS`: a minute, of each kind, from one address. Default 100.
@@ -39,12 +39,12 @@ impl Default for FailureLimits {
     }
 }
 
-/// Reads how the service defends itself.
+/// Reads the settings of the service's defences.
 pub(super) fn read(sources: &Sources) -> Result<Security, BadSetting> {
     let limit = |name, default: &str| {
         sources.take(name, default, |raw| {
             let limit = raw.trim().parse::<u32>().ok().and_then(bounded);
-            limit.ok_or_else(|| "must be a whole number from 1 to 1000000".to_owned())
+            limit.ok_or_else(|| "must be an integer from 1 to 1000000".to_owned())
         })
     };
     let limits = FailureLimits {
