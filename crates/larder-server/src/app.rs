@@ -48,7 +48,7 @@ pub async fn open(settings: &Settings) -> anyhow::Result<(Service, Option<Create
     let installation = store.installation().await?;
     let journal = Arc::new(store.journal().await.context("the journal of DATABASE_URL cannot be opened")?);
     // Checked before the cache is built: the build makes the same check, and its error would name Redis's settings. If the query
-    // itself fails, its error is dropped here, because the build meets it again and reports it.
+    // itself fails, its error is dropped here, because the check below asks the database again and returns the error.
     all_declared_right(&journal.declaration_errors().await.unwrap_or_default())?;
     // The installation's name shows an operator whose keys these are. It is not what keeps the entries of two databases (or of
     // two copies of one) apart: the journal puts the identity of its database into every key.

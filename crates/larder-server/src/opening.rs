@@ -19,8 +19,8 @@ use crate::service::Service;
 use crate::settings::Settings;
 use crate::store::error::StoreError;
 
-/// The first and the longest pause between two attempts. With the jitter of 25 %, an attempt follows at most 3.75 s after the
-/// database can be reached.
+/// The first and the longest pause between two attempts. Each pause doubles the one before, so that a database that is restarting
+/// is not flooded, and has a jitter of 25 %: at most 3.75 s pass from a failed attempt to the next.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(3));
 
 /// Why the service is not ready: the error of the last attempt; empty before the first has failed. No guard of the mutex lives

@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn defaults_are_what_a_person_never_meets() {
+    fn the_default_limits_are_100_and_10_and_no_key_is_set() {
         let security = read("REDIS_URL", "").unwrap();
         assert_eq!((security.limits.per_address.get(), security.limits.per_account.get()), (100, 10));
         assert!(security.secret_keys.current.is_none() && security.proxies.networks.is_empty());

@@ -21,7 +21,7 @@ use crate::service::access::Caller;
 /// The version of the format that every Prometheus reads.
 const TEXT: &str = "text/plain; version=0.0.4";
 
-/// Every route of this file, for a service whose requests are counted there.
+/// Every route of this file; `requests` holds what is counted of the service's requests.
 pub(crate) fn routes(requests: Requests) -> OpenApiRouter<Service> {
     OpenApiRouter::new().routes(routes!(scrape)).layer(Extension(requests))
 }

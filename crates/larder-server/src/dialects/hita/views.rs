@@ -1,4 +1,4 @@
-//! The answers of `/v1.0/cache`, exact in what the document prints.
+//! The answers of `/v1.0/cache`: they have every field that the document prints, as it prints them.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -14,7 +14,7 @@ pub(crate) struct Unavailable {
     pub(super) success: bool,
     pub(super) error: &'static str,
     pub(super) cache_available: bool,
-    /// What was done all the same.
+    /// What was done in spite of that.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(super) detail: Option<&'static str>,
@@ -39,7 +39,7 @@ pub(crate) struct CacheInfo {
     pub(super) reasons: Vec<Reason>,
 }
 
-/// The same with one figure more.
+/// `cache_info` with one more figure.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct DetailedInfo {
     #[serde(flatten)]
@@ -47,7 +47,7 @@ pub(crate) struct DetailedInfo {
     pub(super) total_commands_processed: Option<u64>,
 }
 
-/// The same with fewer.
+/// `cache_info` with fewer figures.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ShortInfo {
     pub(super) status: &'static str,
