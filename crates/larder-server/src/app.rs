@@ -150,7 +150,7 @@ pub async fn close(service: &Service) {
 /// signal ends the process at once and leaves its work unfinished.
 ///
 /// # Errors
-/// The operating system's.
+/// The operating system refuses to register a handler.
 pub fn asked_to_stop() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
     #[cfg(unix)]
     {

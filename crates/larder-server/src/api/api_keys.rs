@@ -31,7 +31,7 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
 #[schema(example = json!({"name": "nightly export", "scopes": ["read"]}))]
 #[allow(dead_code, reason = "describes the body in the document only")]
 pub(crate) struct NewApiKeyFields {
-    /// What the key is called.
+    /// The key's name.
     #[schema(min_length = 1, max_length = 100)]
     name: String,
     /// When the key expires: a time in the future. Default: it does not expire.
@@ -45,7 +45,7 @@ pub(crate) struct NewApiKeyFields {
 /// A key without its secret.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ApiKeyAnswer {
-    /// Its public id, with which the key begins after `lk_`.
+    /// Its public id: the part of the key that follows `lk_`.
     id: String,
     name: String,
     scopes: Vec<Scope>,

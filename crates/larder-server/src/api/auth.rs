@@ -49,7 +49,7 @@ pub(crate) struct TokenAnswer {
     access_token: String,
     refresh_token: String,
     token_type: &'static str,
-    /// Seconds until the access token ends.
+    /// Seconds until the access token expires.
     expires_in: u64,
 }
 
@@ -151,7 +151,7 @@ pub(crate) async fn logout(
     Ok((StatusCode::NO_CONTENT, acknowledged(receipt)))
 }
 
-/// The user, the session and the end of a valid token.
+/// The user, the session and the expiry of a valid token.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ValidateAnswer {
     valid: bool,
@@ -163,7 +163,7 @@ pub(crate) struct ValidateAnswer {
     expires_at: Option<u64>,
 }
 
-/// Whose access token or API key this is, and until when.
+/// The user and the expiry of the access token or API key that the request sends.
 #[utoipa::path(
     get,
     path = "/api/v1/auth/validate",

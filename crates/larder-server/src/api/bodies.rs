@@ -1,5 +1,5 @@
-//! What request bodies look like, for the OpenAPI document. They are parsed by `domain/body.rs`, which names every wrong
-//! field in one answer.
+//! The schemas of request bodies, for the OpenAPI document. `domain/body.rs` parses the bodies, and names every wrong field in
+//! one answer.
 #![allow(dead_code, reason = "these types describe JSON in the document only")]
 
 use utoipa::ToSchema;

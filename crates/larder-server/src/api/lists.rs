@@ -97,7 +97,7 @@ pub(crate) async fn list(
     listed(&query, &answer, |user| View::of(user, caller))
 }
 
-/// Users with how they log in, for superadmins.
+/// Users with facts about their passwords and sessions, for superadmins.
 #[utoipa::path(
     get,
     path = "/api/v1/superadmin/users",

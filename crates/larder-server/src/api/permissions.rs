@@ -1,4 +1,4 @@
-//! `/api/v1/users/{id}/permissions`: granting and revoking what lets a user do what is otherwise for admins.
+//! `/api/v1/users/{id}/permissions`: granting and revoking permissions, which let a user do what is otherwise for admins.
 
 use axum::Json as Answer;
 use axum::extract::rejection::PathRejection;
@@ -75,7 +75,7 @@ fn parsed(named: Named) -> Result<(UserRef, Permission), Problem> {
 
 /// Grants a permission.
 ///
-/// For those who manage the user; only a superadmin changes their own. A permission that the user has stays as it was granted.
+/// For those who manage the user; only superadmins change their own permissions. A permission that the user has stays as it was granted.
 #[utoipa::path(
     put,
     path = "/api/v1/users/{id}/permissions/{permission}",
@@ -104,7 +104,7 @@ pub(crate) async fn grant(
 
 /// Revokes a permission: at once on this instance, and within the staleness bound on every other.
 ///
-/// For those who manage the user; only a superadmin changes their own. If the user does not have it, that is no error.
+/// For those who manage the user; only superadmins change their own permissions. If the user does not have it, that is no error.
 #[utoipa::path(
     delete,
     path = "/api/v1/users/{id}/permissions/{permission}",

@@ -162,7 +162,7 @@ struct LeaderboardAnswer<'a> {
     offset: u32,
 }
 
-/// The active users with the most points; those with equal points share a rank, in the order of their ids.
+/// The active users with the most points. Users with equal points share a rank, and are in the order of their ids.
 #[utoipa::path(
     get,
     path = "/api/v1/leaderboard",

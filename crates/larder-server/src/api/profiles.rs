@@ -1,4 +1,4 @@
-//! `/api/v1/users/{id}/profile`, `/details` and `/full-profile`: what every user may see of a user, and everything.
+//! `/api/v1/users/{id}/profile`, `/details` and `/full-profile`: what every user may see of a user, and its complete profile.
 
 use axum::Json as Answer;
 use axum::extract::State;

@@ -94,13 +94,13 @@ pub(crate) struct Introspection {
     /// `access_token`, `refresh_token` or `api_key`.
     #[serde(skip_serializing_if = "Option::is_none")]
     token_type: Option<&'static str>,
-    /// What it may be used for, separated by spaces.
+    /// Its scopes, separated by spaces.
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<String>,
-    /// Until when, in seconds since 1970; none for an API key that does not expire.
+    /// When it expires, in seconds since 1970; absent for an API key that does not expire.
     #[serde(skip_serializing_if = "Option::is_none")]
     exp: Option<u64>,
-    /// Since when, in seconds since 1970.
+    /// When it was issued, in seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     iat: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -64,9 +64,9 @@ pub(crate) struct TotpAnswer {
 /// What an authenticator needs to know. Only this answer shows it.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct EnrollAnswer {
-    /// In base32, to be typed.
+    /// The secret in base32, for typing.
     secret: String,
-    /// To be shown as a QR code.
+    /// The secret as a URI, for a QR code.
     otpauth_uri: String,
 }
 

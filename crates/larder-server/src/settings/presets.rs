@@ -1,4 +1,4 @@
-//! Presets: default values that belong together, one for each system or environment that `LARDER_PRESET` can name.
+//! Presets: default values that belong together, under a name for `LARDER_PRESET`.
 
 /// Values that replace the defaults; a value that is set wins over the preset's.
 #[derive(Debug, PartialEq, Eq)]

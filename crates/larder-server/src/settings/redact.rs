@@ -1,4 +1,4 @@
-//! URLs without what may be a secret in them.
+//! Hides the parts of a URL that may be secret.
 
 const HIDDEN: &str = "…";
 

@@ -14,7 +14,7 @@ const PER_ACCOUNT: u32 = 10;
 /// How the service defends itself.
 #[derive(Debug, Clone, Default)]
 pub struct Security {
-    /// `LARDER_SECRET_KEY` and `LARDER_SECRET_KEY_OTHER`. Default none.
+    /// `LARDER_SECRET_KEY` and `LARDER_SECRET_KEY_OTHER`: the keys of second factors and of entries in Redis. Default none.
     pub secret_keys: SecretKeys,
     /// How many failed attempts are allowed.
     pub limits: FailureLimits,
@@ -25,10 +25,10 @@ pub struct Security {
 /// How many failed attempts are allowed before the next one is refused and has to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FailureLimits {
-    /// `LARDER_FAILURES_PER_ADDRESS`: a minute, of each kind, from one address. Default 100.
+    /// `LARDER_FAILURES_PER_ADDRESS`: failures of each kind in a minute, from one address. Default 100.
     pub per_address: NonZeroU32,
-    /// `LARDER_FAILURES_PER_ACCOUNT`: in 15 minutes, for one account from one address. Ten times as many from all
-    /// addresses together. Default 10.
+    /// `LARDER_FAILURES_PER_ACCOUNT`: failures in 15 minutes, for one account from one address. From all addresses together, ten
+    /// times as many are allowed. Default 10.
     pub per_account: NonZeroU32,
 }
 

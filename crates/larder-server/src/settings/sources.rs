@@ -81,7 +81,7 @@ pub struct Found {
     pub name: &'static str,
     /// The value, as text.
     pub value: String,
-    /// From where.
+    /// Where the value comes from.
     pub origin: Origin,
 }
 
@@ -92,7 +92,7 @@ pub struct Effective {
     pub name: String,
     /// The value, secrets hidden.
     pub value: String,
-    /// From where.
+    /// Where the value comes from.
     pub origin: Origin,
 }
 

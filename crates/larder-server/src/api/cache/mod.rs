@@ -186,7 +186,7 @@ pub(crate) struct Tested {
     pub(crate) get_operation: bool,
     pub(crate) exists_operation: bool,
     pub(crate) delete_operation: bool,
-    /// The value was gone after it had been deleted.
+    /// Whether a read after the deletion found no value.
     pub(crate) get_after_delete: bool,
 }
 

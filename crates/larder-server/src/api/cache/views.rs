@@ -287,7 +287,7 @@ pub(crate) struct Entry {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Entries {
     items: Vec<Entry>,
-    /// `null` after the last page; a page may be empty and not the last.
+    /// The cursor of the next page; `null` after the last page. A page can be empty without being the last.
     next_cursor: Option<String>,
     /// Whether Redis did not answer: then its entries may be missing.
     redis_is_away: bool,

@@ -24,7 +24,7 @@ pub(crate) struct ProblemBody {
     errors: BTreeMap<String, String>,
 }
 
-/// How a route with a body refuses one.
+/// How a route refuses a body.
 #[derive(IntoResponses)]
 #[allow(dead_code, reason = "describes answers in the document only")]
 pub(crate) enum RefusedBody {
@@ -43,7 +43,7 @@ pub(crate) enum Failed {
     /// The path, the query or the body cannot be read.
     #[response(status = 400, content_type = "application/problem+json")]
     Unreadable(ProblemBody),
-    /// A parameter or a field is not allowed as it is.
+    /// A parameter or a field has a value that is not allowed.
     #[response(status = 422, content_type = "application/problem+json")]
     Invalid(ProblemBody),
     /// What another program wrote into the database cannot be read, and `errors` names the field; or the service failed.
@@ -69,7 +69,7 @@ pub(crate) enum Failed {
 #[allow(dead_code, reason = "describes an answer in the document only")]
 pub(crate) struct Unauthenticated(ProblemBody);
 
-/// How a route with a form refuses one.
+/// How a route refuses a form.
 #[derive(IntoResponses)]
 #[allow(dead_code, reason = "describes answers in the document only")]
 pub(crate) enum RefusedForm {
@@ -79,7 +79,7 @@ pub(crate) enum RefusedForm {
     /// The form is larger than 1 MiB.
     #[response(status = 413, content_type = "application/problem+json")]
     TooLarge(ProblemBody),
-    /// The form is not sent as one.
+    /// The body is not sent as a form.
     #[response(status = 415, content_type = "application/problem+json")]
     NotSentAsForm(ProblemBody),
 }
@@ -114,7 +114,7 @@ pub(crate) enum Refused {
     /// The caller may not do this.
     #[response(status = 403, content_type = "application/problem+json")]
     Forbidden(ProblemBody),
-    /// A parameter or a field is not allowed as it is.
+    /// A parameter or a field has a value that is not allowed.
     #[response(status = 422, content_type = "application/problem+json")]
     Invalid(ProblemBody),
     /// What another program wrote into the database cannot be read, and `errors` names the field; or the service failed.
@@ -139,7 +139,7 @@ pub(crate) enum Refused {
 #[allow(dead_code, reason = "describes an answer in the document only")]
 pub(crate) struct NotFound(ProblemBody);
 
-/// A value that only one user may have is another's.
+/// Another user has a value that has to be unique.
 #[derive(IntoResponses)]
 #[response(
     status = 409,

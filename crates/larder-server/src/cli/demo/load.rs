@@ -19,14 +19,14 @@ use crate::cli::demo::people::{ADMIN_EMAIL, Crowd, PASSWORD};
 use crate::domain::user::User;
 use crate::service::Service;
 
-/// Requests in flight.
+/// Clients; each has one request in flight.
 const CLIENTS: u64 = 32;
 /// Users who are logged in; each request comes from one of them.
 const SESSIONS: usize = 64;
 /// The exponent of Zipf's law; near 1 is what web traffic shows (Breslau et al., INFOCOM 1999).
 const SKEW: f64 = 1.0;
 
-/// A load that can be driven again and again.
+/// A load that can be driven several times.
 pub(crate) struct Load {
     address: SocketAddr,
     scene: Arc<Scene>,

@@ -1,4 +1,4 @@
-//! `larder demo`: what the cache is worth, on this machine, in one table.
+//! `larder demo`: measures on this machine what the cache gains, and prints one table.
 
 mod client;
 mod load;
@@ -47,7 +47,7 @@ pub(crate) struct Arguments {
     /// Share entries through this Redis [default: memory alone]
     #[arg(long, value_name = "URL")]
     redis: Option<String>,
-    /// End after the table instead of serving on.
+    /// End after the table instead of continuing to serve.
     #[arg(long)]
     exit: bool,
 }

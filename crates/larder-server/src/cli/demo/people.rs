@@ -1,4 +1,4 @@
-//! Ten thousand people for the demo, the same ones every time.
+//! The demo's users, generated from a fixed seed: every run has the same ones.
 
 use anyhow::{Context, bail};
 use fake::Fake;
