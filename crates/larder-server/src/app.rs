@@ -27,7 +27,7 @@ use crate::settings::{FirstAdmin, Settings};
 use crate::store::Store;
 use crate::store::error::StoreError;
 
-/// How long requests in flight may take after a stop. Then serving ends, whether they are answered or not.
+/// How long requests in flight may take after a stop. Then serving ends, so that no stalled request keeps the process alive.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// The superadmin that this start created.

@@ -30,11 +30,11 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
 pub(crate) struct AuditEntry {
     id: Uuid,
     at: Timestamp,
-    /// The user that did it; `null` if no user was logged in.
+    /// The user that acted; `null` if no user was logged in.
     actor_id: Option<UserId>,
     /// What was done, such as `user.update`.
     action: String,
-    /// The user that it was done to, which may be deleted by now.
+    /// The user that was acted on, who may be deleted by now.
     target_id: Option<UserId>,
     /// Names of fields and numbers, never a field's value.
     #[schema(value_type = Object)]
@@ -56,7 +56,7 @@ pub(crate) struct AuditList {
     next_cursor: Option<String>,
 }
 
-/// The audit log: which user did what to which user, newest first. For admins; never cached.
+/// The audit log: who did what to which user, newest first. For admins; never cached.
 #[utoipa::path(
     get,
     path = "/api/v1/audit",

@@ -51,7 +51,7 @@ struct Overview<'a> {
     has_password: bool,
     /// When the password was set.
     password_changed_at: Option<Timestamp>,
-    /// A counter from 1 on that a new password or a deactivation raises, which voids the user's tokens; 0 without a password.
+    /// How often the user's tokens were voided, counted from 1: a new password or a deactivation does that. 0 without a password.
     credentials_epoch: i64,
     /// When the user opened the latest of its sessions that are still stored.
     last_login_at: Option<Timestamp>,

@@ -39,18 +39,18 @@ enum Command {
     Serve(serve::Arguments),
     /// Bring the database's schema up to date, and end.
     ///
-    /// For a deployment whose service has no right to create tables: run this first, with a role that has it. It
-    /// connects to DATABASE_DIRECT_URL, else to DATABASE_URL, and applies what is pending. Any number of these may run
-    /// at once. The last line says what was done, and at which version the schema is.
+    /// If the service's role has no right to create tables, run this before the service, with a role that has it. It
+    /// connects to DATABASE_DIRECT_URL, else to DATABASE_URL, and applies the pending migrations. Any number of these may
+    /// run at once. The last line says what was done, and at which version the schema is.
     ///
     /// Exit codes: 0, the schema is up to date, or newer and compatible; 1, it is not, and the last line of stderr says
     /// why; 2, the arguments are wrong.
     Migrate(migrate::Arguments),
     /// Examine whether the journal is complete, and mend it.
     ///
-    /// Every instance receives every change from the journal. This names what keeps the journal from being complete (a trigger that
-    /// is off or was changed, row-level security on the outbox, a swapped table, …), with the SQL that mends it. It connects
-    /// to DATABASE_DIRECT_URL, else to DATABASE_URL, and changes nothing without --mend.
+    /// Every instance receives every change from the journal. This names each defect that keeps the journal from being complete
+    /// (a trigger that is off or was changed, row-level security on the outbox, a swapped table, …), with the SQL that mends it.
+    /// It connects to DATABASE_DIRECT_URL, else to DATABASE_URL, and changes nothing without --mend.
     ///
     /// Exit codes: 0, the journal is complete; 1, it is not, or cannot be examined; 2, the arguments are wrong.
     Doctor(doctor::Arguments),

@@ -1,11 +1,11 @@
-//! Reading the settings for a command, and `larder config`, which shows them.
+//! Reads the settings for a command, and shows them for `larder config`.
 
 use std::path::{Path, PathBuf};
 
 use crate::settings::Settings;
 use crate::settings::sources::{Effective, Sources};
 
-/// The settings from the environment, and from the file that was named here or in `LARDER_CONFIG`.
+/// The settings from the environment and from the file: `file`, else the one that `LARDER_CONFIG` names.
 pub(super) fn read(file: Option<&Path>) -> anyhow::Result<Settings> {
     let sources = Sources::new(|name| std::env::var(name).ok());
     let of_environment = std::env::var_os("LARDER_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from);

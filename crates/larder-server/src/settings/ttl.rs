@@ -71,7 +71,7 @@ fn set(sources: &Sources, name: &'static str) -> Result<Option<(Duration, Origin
             name,
             &found.value,
             format!(
-                "must be an integer of seconds from 1 to {longest}; LARDER_CLASSES_OFF switches a class off"
+                "must be an integer from 1 to {longest}, in seconds; LARDER_CLASSES_OFF switches a class off"
             ),
         )),
     }

@@ -129,9 +129,9 @@ impl From<RedisInfo> for RedisServer {
 pub(crate) struct EntryCounts {
     /// In this process's memory.
     memory: BTreeMap<String, u64>,
-    /// In Redis, of all instances; `null` where there is none or it does not answer.
+    /// In Redis, of all instances; `null` if there is no Redis or it does not answer.
     redis: Option<BTreeMap<String, u64>>,
-    /// Whether all of Redis was counted; a count that takes too long is cut off.
+    /// Whether all keys in Redis were counted; a count that takes too long is ended early.
     redis_is_whole: bool,
 }
 
@@ -153,7 +153,7 @@ pub(crate) struct DetailedHealth {
     #[serde(flatten)]
     pub(crate) health: CacheHealth,
     pub(crate) memory: Memory,
-    /// `null` where there is none or it does not answer.
+    /// Redis's own figures; `null` if there is no Redis or it does not answer.
     pub(crate) redis: Option<RedisServer>,
     pub(crate) entries: EntryCounts,
 }
@@ -222,7 +222,7 @@ pub(crate) struct CacheStats {
     /// Episodes in which the cache was degraded since the start, by cause. A cause without an episode is left out.
     troubles: BTreeMap<&'static str, u64>,
     memory: Memory,
-    /// What Redis counts of itself; `null` where there is none or it does not answer.
+    /// Redis's own figures; `null` if there is no Redis or it does not answer.
     server: Option<RedisServer>,
     classes: Vec<ClassStats>,
 }

@@ -26,7 +26,7 @@ pub(crate) fn routes(requests: Requests) -> OpenApiRouter<Service> {
     OpenApiRouter::new().routes(routes!(scrape)).layer(Extension(requests))
 }
 
-/// Everything that this instance counts, and what Redis says of itself, for Prometheus. For admins.
+/// Everything that this instance counts, and Redis's own figures, in the format of Prometheus. For admins.
 #[utoipa::path(
     get,
     path = "/metrics",

@@ -48,7 +48,7 @@ fn unavailable(detail: Option<&'static str>) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, Answer(body)).into_response()
 }
 
-/// What answers: Redis, with what it says of itself, or memory alone.
+/// What answers: Redis, with its own figures, or memory alone.
 pub(crate) enum Backend {
     Redis(Box<RedisInfo>),
     Memory,

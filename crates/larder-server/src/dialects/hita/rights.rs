@@ -97,7 +97,7 @@ pub(crate) async fn grant_again(
     permissions::grant(state, caller, named).await
 }
 
-/// Takes a permission away.
+/// Revokes a permission.
 #[utoipa::path(
     delete,
     path = "/v1.0/permissions/{id}/{permission}",

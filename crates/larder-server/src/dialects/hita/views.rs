@@ -20,7 +20,7 @@ pub(crate) struct Unavailable {
     pub(super) detail: Option<&'static str>,
 }
 
-/// What the document calls `cache_info`. What only Redis knows is `null` where none is configured.
+/// What the document calls `cache_info`. The figures that only Redis has are `null` if none is configured.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct CacheInfo {
     /// `available`; `degraded` while Redis answers and cannot be used as it should.
@@ -28,7 +28,7 @@ pub(crate) struct CacheInfo {
     pub(super) redis_version: Option<String>,
     pub(super) used_memory: Option<String>,
     pub(super) connected_clients: Option<u64>,
-    /// In per cent: what Redis counts of its keys; without Redis, what larder counts on this instance.
+    /// In per cent: Redis's own hit rate; without Redis, larder's on this instance.
     pub(super) hit_rate: f64,
     /// `memory`, where no Redis is configured.
     #[serde(skip_serializing_if = "Option::is_none")]
