@@ -1,4 +1,4 @@
-//! The migrations are built into the binary: a new one has to build it anew.
+//! The migrations are compiled into the binary, so a changed migration has to rebuild it.
 
 fn main() {
     println!("cargo::rerun-if-changed=migrations");

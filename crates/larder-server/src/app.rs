@@ -1,4 +1,4 @@
-//! The service put together and served: database, cache, first superadmin, HTTP.
+//! Assembles the service (database, cache, first superadmin, routes) and serves it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,30 +27,31 @@ use crate::settings::{FirstAdmin, Settings};
 use crate::store::Store;
 use crate::store::error::StoreError;
 
-/// How long requests in flight may take after the service was told to stop.
+/// How long requests in flight may take after a stop. Then serving ends, so that no stalled request keeps the process alive.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// The superadmin that was created just now.
+/// The superadmin that this start created.
 pub struct CreatedAdmin {
     /// Its e-mail address.
     pub email: Email,
-    /// Its password, when it was drawn here: to be printed, once.
+    /// Its password, if this start generated one: it is printed once and can be read nowhere later.
     pub drawn_password: Option<String>,
 }
 
 /// Opens database and cache, and gives an empty database its superadmin.
 ///
 /// # Errors
-/// A URL that cannot be used, a database that does not answer, or one whose key columns are of other types than the service declares.
+/// A URL cannot be used, the database does not answer, or its key columns have other types than the service declares.
 pub async fn open(settings: &Settings) -> anyhow::Result<(Service, Option<CreatedAdmin>)> {
     let options = settings.database.options(&settings.database_url);
     let store = Store::open_with(&options).await.context("DATABASE_URL cannot be opened")?;
     let installation = store.installation().await?;
     let journal = Arc::new(store.journal().await.context("the journal of DATABASE_URL cannot be opened")?);
-    // Before the cache is built, which asks too and would have Redis's settings blamed. A database that cannot be asked is named there.
+    // Checked before the cache is built: the build makes the same check, and its error would name Redis's settings. If the query
+    // itself fails, its error is dropped here, because the check below asks the database again and returns the error.
     all_declared_right(&journal.declaration_errors().await.unwrap_or_default())?;
-    // So that an operator knows whose keys these are. That two databases, copies of one too, never read each other's entries is
-    // the journal's matter, which names its database in every key.
+    // The installation's name shows an operator whose keys these are. It is not what keeps the entries of two databases (or of
+    // two copies of one) apart: the journal puts the identity of its database into every key.
     let mut builder =
         Cache::builder(&format!("{}-{installation}", settings.namespace)).journal(journal.clone());
     builder = builder.entry_secrets(entry_secrets(&store, &settings.security.secret_keys).await?);
@@ -62,13 +63,15 @@ pub async fn open(settings: &Settings) -> anyhow::Result<(Service, Option<Create
     }
     let cache = builder.build().await.with_context(|| format!("{at_fault} cannot be used"))?;
     let service = Service::open(store, cache.clone(), &settings.policies, &settings.security).await?;
-    // What passes by itself, or is mended while the service runs, degrades it and is named by its health instead.
+    // Only declaration errors prevent a start. A defect that can be mended while the service runs degrades the cache instead,
+    // and its health names it.
     all_declared_right(&journal.find_declaration_errors(&cache).await.map_err(StoreError::from)?)?;
     let admin = first_admin(&service, &settings.admin).await?;
     Ok((service, admin))
 }
 
-/// Who can write to Redis and cannot read the database, or the settings where these have a key, forges no entry.
+/// The secrets that authenticate entries: `LARDER_SECRET_KEY` if it is set, else a secret from the database. A program that can
+/// write to Redis, but cannot read this secret, can forge no entry.
 async fn entry_secrets(store: &Store, keys: &SecretKeys) -> anyhow::Result<EntrySecrets> {
     Ok(match (&keys.current, &keys.other) {
         (Some(current), Some(other)) => EntrySecrets::new(current.expose())?.and(other.expose())?,
@@ -85,7 +88,8 @@ fn all_declared_right(wrong: &[String]) -> anyhow::Result<()> {
 }
 
 async fn first_admin(service: &Service, admin: &FirstAdmin) -> anyhow::Result<Option<CreatedAdmin>> {
-    // Spares every later start the hashing; the store looks again, under a lock.
+    // This check only spares every later start the password hash. `create_superadmin_if_empty` decides: it checks again under a
+    // lock, because two instances can start at once.
     if service.store().total(&Default::default()).await? > 0 {
         return Ok(None);
     }
@@ -119,7 +123,7 @@ pub async fn serve_routes(
     let (stopping, stopped) = tokio::sync::oneshot::channel();
     let stop = async move {
         stop.await;
-        // Nobody listens only when serving has ended already.
+        // The send fails only if the receiver is gone, which means that serving has ended already.
         let _ = stopping.send(());
     };
     let serving = serving::serve(listener, routes, stop);
@@ -136,17 +140,17 @@ pub async fn serve_routes(
     }
 }
 
-/// Ends what a service does in the background, and closes its database.
+/// Stops the service's background work, then closes the database that this work uses.
 pub async fn close(service: &Service) {
     service.warming().stop().await;
     service.store().database().close().await;
 }
 
-/// Listens for Ctrl-C and SIGTERM from this call on; resolves when one of them comes. To be called early: before
-/// it, they end the process on the spot, and whatever it has begun stays as it is.
+/// Handles Ctrl-C and SIGTERM from this call on; the future resolves at the first of them. Call it early: until then, either
+/// signal ends the process at once and leaves its work unfinished.
 ///
 /// # Errors
-/// The operating system's.
+/// The operating system refuses to register a handler.
 pub fn asked_to_stop() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
     #[cfg(unix)]
     {
@@ -162,7 +166,7 @@ pub fn asked_to_stop() -> std::io::Result<impl Future<Output = ()> + Send + 'sta
     }
     #[cfg(not(unix))]
     Ok(async {
-        // An error means that nobody can ask.
+        // An error means that the process cannot receive Ctrl-C.
         let _ = tokio::signal::ctrl_c().await;
     })
 }

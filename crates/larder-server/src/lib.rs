@@ -1,4 +1,4 @@
-//! User management served at the speed of memory and never stale: the service that shows larder at full strength.
+//! The service that shows larder in use: user management over HTTP whose reads are answered by a hybrid cache.
 
 pub mod api;
 pub mod app;

@@ -1,4 +1,4 @@
-//! The start: the service listens at once, and opens its database as soon as that can be had.
+//! The start: the service listens at once, and tries to open its database until it succeeds.
 //!
 //! Invariant `ready_once`: the routes change once, from those of the start to those of the service, and never back.
 
@@ -19,10 +19,12 @@ use crate::service::Service;
 use crate::settings::Settings;
 use crate::store::error::StoreError;
 
-/// The first and the longest pause between two attempts. The longest is what a service may come later than its database.
+/// The first and the longest pause between two attempts. Each pause doubles the one before, so that a database that is restarting
+/// is not flooded, and has a jitter of 25 %: at most 3.75 s pass from a failed attempt to the next.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(3));
 
-/// Why the service is not ready, as the last attempt said it. Guarded by a lock that is never held across a wait.
+/// Why the service is not ready: the error of the last attempt; empty before the first has failed. No guard of the mutex lives
+/// across an `.await`, so that a blocking mutex suffices.
 #[derive(Clone, Default)]
 pub struct Reason(Arc<Mutex<String>>);
 
@@ -36,8 +38,8 @@ impl Reason {
     }
 }
 
-/// The routes until the service is open: it lives, it is not ready, its document can be read, and everything else is answered
-/// with 503.
+/// The routes until the service is open: `/livez` answers 200, `/readyz` answers 503 with the reason, the OpenAPI document can
+/// be read, and every other path answers 503.
 pub fn routes(reason: Reason) -> Router {
     Router::new()
         .route("/livez", get(health::livez))
@@ -57,16 +59,16 @@ async fn not_ready(State(reason): State<Reason>) -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
 }
 
-/// Without the reason, which names hosts and roles: only `/readyz` says it.
+/// Answers without the reason: it may name hosts and roles, so only `/readyz` shows it.
 async fn not_yet() -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the service is starting and not ready yet, try again")
 }
 
-/// Opens the service, again and again for as long as its database cannot be reached. Says so once for each reason, and calls
-/// `waits` after the first failure.
+/// Opens the service, and retries while its database cannot be reached. Logs a reason when it differs from the last one, and
+/// calls `waits` after each failed attempt.
 ///
 /// # Errors
-/// What will not pass by itself: a schema that cannot be used, a key that does not open the second factors, …
+/// What a retry does not cure: a schema that cannot be used, a key that does not open the second factors, …
 pub async fn open(
     settings: &Settings,
     reason: &Reason,
@@ -76,7 +78,7 @@ pub async fn open(
     loop {
         let error = match app::open(settings).await {
             Ok(opened) => return Ok(opened),
-            // A file that cannot be opened is a mistake in the setting.
+            // A SQLite file that cannot be opened is a mistake in the setting, which a retry does not cure.
             Err(error) if passes(&error) && !settings.database_url.starts_with("sqlite") => error,
             Err(error) => return Err(error),
         };
@@ -86,13 +88,13 @@ pub async fn open(
             reason.set(text);
         }
         waits();
-        // Drawn, so that the instances that a database's restart has stopped do not all come at once.
+        // Jitter, so that all the instances that wait for one database do not connect at the same instant.
         tokio::time::sleep(pause.mul_f64(rand::random_range(0.75..1.25))).await;
         pause = PAUSES.1.min(2 * pause);
     }
 }
 
-/// Whether trying again may help: the database could not be reached, or went away meanwhile.
+/// Whether a retry may help: the database could not be reached, or was lost while the service opened.
 fn passes(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| matches!(cause.downcast_ref(), Some(StoreError::Unavailable(_))))
 }

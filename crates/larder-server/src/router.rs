@@ -1,4 +1,4 @@
-//! Every route of the service on one router, and what holds for all of them.
+//! Every route of the service on one router, and the layers that apply to all of them.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::api::{metrics, openapi};
 use crate::dialects;
 use crate::service::Service;
 
-/// How long a client may pause while it sends a body.
+/// How long a client may pause while it sends a body; then the request fails, so that a stalled client holds no handler.
 const BODY_PAUSE: Duration = Duration::from_secs(10);
 
 /// All routes on a service.
@@ -51,7 +51,7 @@ fn described(requests: Requests) -> OpenApiRouter<Service> {
         .merge(metrics::routes(requests))
 }
 
-/// Answers are about people: no shared cache between us and the client may keep one.
+/// Forbids every cache between the service and its client to store an answer, because answers hold personal data.
 pub(crate) async fn private(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
@@ -59,7 +59,7 @@ pub(crate) async fn private(mut response: Response) -> Response {
     response
 }
 
-/// Method and route only: a path may hold an external id, and a query anything.
+/// The span has the method and the route, but neither path nor query: a path may hold an external id, and a query anything.
 fn span<B>(request: &Request<B>) -> tracing::Span {
     let route = request.extensions().get::<MatchedPath>().map_or("", |path| path.as_str());
     tracing::debug_span!("request", method = %request.method(), route)

@@ -1,7 +1,7 @@
-//! Connections: accepted, served, closed when their client is too slow, ended gracefully.
+//! Accepts and serves connections, closes those whose client is too slow, and ends all of them gracefully.
 //!
-//! Invariant: a request of which a byte was read is answered, also when the stop comes before the rest of it; a request of
-//! which none was read is not begun.
+//! Invariant: after a stop, a request of which at least one byte was read is still answered, and a request of which no byte
+//! was read is not begun.
 
 use std::future::poll_fn;
 use std::io;
@@ -29,11 +29,11 @@ use tokio::sync::watch;
 use tower::Service;
 
 /// How long a client may take from opening a connection, or from the last answer, to the end of a request's headers.
-/// axum's own `serve` waits for ever, and so would whoever opens connections and says nothing.
+/// axum's own `serve` has no such time-out: a client that opens connections and sends nothing would hold them for ever.
 const HEADERS: Duration = Duration::from_secs(15);
 
-/// Serves until `stop` resolves, then lets requests in flight end. Each request is answered by the routes that are there when
-/// its head has been read.
+/// Serves until `stop` resolves, then lets requests in flight end. Each request is answered by the routes that are current when
+/// its head is complete.
 pub(crate) async fn serve(
     mut listener: TcpListener,
     routes: watch::Receiver<Router>,
@@ -57,7 +57,7 @@ pub(crate) async fn serve(
             async move {
                 let mut answer = routes.call(request.map(Body::new)).await;
                 if *is_stopping.borrow() {
-                    // So that its client sends no more on this connection, and hyper reads no more.
+                    // `Connection: close` makes the client send no further request on this connection, and hyper read none.
                     let headers = answer.as_mut().map(Response::headers_mut).ok();
                     headers.map(|headers| headers.insert(CONNECTION, HeaderValue::from_static("close")));
                 }
@@ -73,13 +73,14 @@ pub(crate) async fn serve(
             }
         });
     }
-    // Nobody is let in any more while those inside finish; each of them holds a receiver.
+    // The listener is dropped first, so that no connection is accepted while the open ones finish. Each of these holds a
+    // receiver, so that `closed` resolves when the last one has ended; our own receiver would keep it waiting.
     drop((listener, stopped));
     stopping.send_replace(true);
     stopping.closed().await;
 }
 
-/// Drives a connection to its end; from the stop on, that is the next moment at which no request is being read or answered.
+/// Drives a connection to its end. After a stop, it ends at the next moment at which no request is being read or answered.
 async fn until_answered<C: GracefulConnection>(
     connection: C,
     phase: Phase,
@@ -90,12 +91,12 @@ async fn until_answered<C: GracefulConnection>(
     let (mut is_stopping, mut is_ending) = (false, false);
     poll_fn(|context| {
         loop {
-            // First, so that what has arrived by now is read before the connection counts as idle.
+            // The connection is polled first: bytes that have arrived by now are read before it counts as idle.
             if let Poll::Ready(ended) = connection.as_mut().poll(context) {
                 return Poll::Ready(ended);
             }
             is_stopping = is_stopping || stopped.as_mut().poll(context).is_ready();
-            // hyper takes a connection for idle until a head is complete, and would close it.
+            // hyper counts a connection as idle until a head is complete: a shutdown now would close it without an answer.
             if !is_stopping || is_ending || phase.get() == Phase::HEAD {
                 return Poll::Pending;
             }
@@ -106,12 +107,13 @@ async fn until_answered<C: GracefulConnection>(
     .await
 }
 
-/// How far a connection is. Read and set within the polls of one task alone.
+/// How far a connection is. It is read and set only within the polls of one task, so that `Relaxed` suffices: an atomic is used
+/// because the task may move between threads.
 #[derive(Clone, Default)]
 struct Phase(Arc<AtomicU8>);
 
 impl Phase {
-    /// Everything that was read is answered.
+    /// Every request that was read is answered.
     const IDLE: u8 = 0;
     /// A request has begun, and its head is not complete.
     const HEAD: u8 = 1;
@@ -127,7 +129,7 @@ impl Phase {
     }
 }
 
-/// A connection that knows when a request begins: with the first byte that is read after an answer.
+/// A connection that records when a request begins: at the first byte that is read after an answer.
 struct Observed {
     stream: TcpStream,
     phase: Phase,

@@ -1,4 +1,4 @@
-//! `/api/v1/achievements` and `/api/v1/users/{id}/achievements`: awarding and looking.
+//! `/api/v1/achievements` and `/api/v1/users/{id}/achievements`: awarding achievements and reading them.
 
 use axum::Json as Answer;
 use axum::extract::State;
@@ -48,11 +48,11 @@ struct AchievementView<'a> {
     badge_type: &'a BadgeType,
     points: i64,
     awarded_at: Timestamp,
-    /// What is kept with it. For the user itself and those who manage it.
+    /// What is stored with it. Only the user itself and those who manage it see this.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     data: Option<Value>,
-    /// The id of who awarded it; `null` when other software did. For the user itself and those who manage it.
+    /// The id of the user that awarded it; `null` if other software did. Only the user itself and those who manage it see this.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     awarded_by: Option<Option<&'a str>>,
@@ -76,15 +76,15 @@ impl<'a> AchievementView<'a> {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"user_id": "staff-7", "badge_type": "first_steps", "points": 10}))]
-#[allow(dead_code, reason = "stands for the body in the document only")]
+#[allow(dead_code, reason = "describes the body in the document only")]
 pub(crate) struct AwardRequest {
-    /// To whom: a UUID of version 7, or an external id.
+    /// The user: a UUID of version 7, or an external id.
     #[schema(pattern = "^[._-]{0,63}[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     user_id: String,
-    /// Which badge; a user gets each once.
+    /// The badge; a user can have each once.
     #[schema(min_length = 1, max_length = 64, pattern = "^[a-z0-9_.-]+$")]
     badge_type: String,
-    /// What is kept with it: an object of at most 4096 bytes of JSON. Default: `{}`.
+    /// What is stored with it: an object of at most 4096 bytes of JSON. Default: `{}`.
     #[schema(value_type = Option<Object>)]
     data: Option<Value>,
     /// Points that are booked with it. Default: 0.
@@ -94,7 +94,7 @@ pub(crate) struct AwardRequest {
 
 /// Awards an achievement to another user, with its points in the same transaction.
 ///
-/// For those who manage the user, and with the permission `achievements.award`; nobody awards themselves.
+/// For those who manage the user, and with the permission `achievements.award`; no caller can award itself.
 #[utoipa::path(
     post,
     path = "/api/v1/achievements/award",
@@ -176,7 +176,7 @@ async fn counted(
     Ok(([(CACHE_STATUS, cache_status(&answer))], Answer(stats)).into_response())
 }
 
-/// A user's achievements in short.
+/// A summary of a user's achievements.
 #[utoipa::path(
     get,
     path = "/api/v1/achievements/summary",
@@ -198,7 +198,7 @@ pub(crate) async fn summary(
     summarised(service, caller.naming(params.user()?), consistency).await
 }
 
-/// A user's achievements in short.
+/// A summary of a user's achievements.
 #[utoipa::path(
     get,
     path = "/api/v1/users/{id}/achievements/summary",

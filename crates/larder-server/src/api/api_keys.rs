@@ -26,18 +26,18 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
     OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(delete))
 }
 
-/// What a key is to be; for the document.
+/// A key to make.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"name": "nightly export", "scopes": ["read"]}))]
-#[allow(dead_code, reason = "stands for the body in the document only")]
+#[allow(dead_code, reason = "describes the body in the document only")]
 pub(crate) struct NewApiKeyFields {
-    /// What the key is called.
+    /// The key's name.
     #[schema(min_length = 1, max_length = 100)]
     name: String,
-    /// In the future. Default: it does not expire.
+    /// When the key expires: a time in the future. Default: it does not expire.
     #[schema(format = DateTime)]
     expires_at: Option<String>,
-    /// Of `read`, `write` and, for admins, `introspect`. Default: `read` and `write`.
+    /// Some of `read`, `write` and, for admins, `introspect`. Default: `read` and `write`.
     #[schema(min_items = 1)]
     scopes: Option<Vec<String>>,
 }
@@ -45,7 +45,7 @@ pub(crate) struct NewApiKeyFields {
 /// A key without its secret.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ApiKeyAnswer {
-    /// Its public id, with which the key begins after `lk_`.
+    /// Its public id: the part of the key that follows `lk_`.
     id: String,
     name: String,
     scopes: Vec<Scope>,
@@ -71,7 +71,7 @@ impl ApiKeyAnswer {
 /// A key that was just made.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct CreatedApiKey {
-    /// The key itself. It is shown this once.
+    /// The key itself. Only this answer shows it.
     key: String,
     #[serde(flatten)]
     about: ApiKeyAnswer,
@@ -84,7 +84,7 @@ pub(crate) struct ApiKeyList {
     items: Vec<ApiKeyAnswer>,
 }
 
-/// Makes an API key of one's own. The answer shows it once.
+/// Makes an API key for the caller. Only this answer shows it.
 #[utoipa::path(
     post,
     path = "/api/v1/users/{id}/api-keys",
@@ -139,7 +139,7 @@ pub(crate) async fn list(
     Ok(Answer(ApiKeyList { items: keys.into_iter().map(shown).collect() }))
 }
 
-/// Deletes an API key. It ends at once here, and within the staleness bound everywhere.
+/// Deletes an API key. It ends at once on this instance, and within the staleness bound on every other.
 #[utoipa::path(
     delete,
     path = "/api/v1/users/{id}/api-keys/{key_id}",

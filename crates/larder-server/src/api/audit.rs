@@ -1,4 +1,4 @@
-//! `/api/v1/audit`: who did what to whom.
+//! `/api/v1/audit`: the audit log.
 
 use axum::Json as Answer;
 use axum::extract::State;
@@ -30,13 +30,13 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
 pub(crate) struct AuditEntry {
     id: Uuid,
     at: Timestamp,
-    /// Who did it; `null` when nobody was logged in.
+    /// The user that acted; `null` if no user was logged in.
     actor_id: Option<UserId>,
     /// What was done, such as `user.update`.
     action: String,
-    /// To whom; that user may be gone by now.
+    /// The user that was acted on, who may be deleted by now.
     target_id: Option<UserId>,
-    /// Names of fields and numbers, never what is in a field.
+    /// Names of fields and numbers, never a field's value.
     #[schema(value_type = Object)]
     details: serde_json::Value,
 }
@@ -52,11 +52,11 @@ impl From<Entry> for AuditEntry {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct AuditList {
     items: Vec<AuditEntry>,
-    /// For the next request; `null` at the log's end.
+    /// The cursor of the next part; `null` at the log's end.
     next_cursor: Option<String>,
 }
 
-/// Who did what to whom, newest first. For admins; never cached.
+/// The audit log: who did what to which user, newest first. For admins; never cached.
 #[utoipa::path(
     get,
     path = "/api/v1/audit",
@@ -74,7 +74,7 @@ pub(crate) async fn list(
     caller: Caller,
     Params(params): Params<AuditParams>,
 ) -> Result<impl IntoResponse, Problem> {
-    // Before the parameters are looked at: who may not read the log learns nothing from their errors.
+    // Checked before the parameters are parsed: a caller that may not read the log learns nothing from their errors.
     caller.check_permission(Right::ReadAudit)?;
     let page = service.audit(caller, &AuditQuery::parse(&params)?).await?;
     Ok(Answer(AuditList {

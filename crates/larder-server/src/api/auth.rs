@@ -1,4 +1,4 @@
-//! `/api/v1/auth`: registering, logging in, and what follows.
+//! `/api/v1/auth`: registering, logging in and out, refreshing and validating tokens, changing the password.
 
 use axum::Json as Answer;
 use axum::extract::State;
@@ -49,7 +49,7 @@ pub(crate) struct TokenAnswer {
     access_token: String,
     refresh_token: String,
     token_type: &'static str,
-    /// Seconds until the access token ends.
+    /// Seconds until the access token expires.
     expires_in: u64,
 }
 
@@ -63,7 +63,7 @@ fn granted(grant: Grant) -> impl IntoResponse {
     (acknowledged(grant.receipt), Answer(answer))
 }
 
-/// Creates a user for whoever asks.
+/// Registers a user. Needs no login.
 #[utoipa::path(
     post,
     path = "/api/v1/auth/register",
@@ -86,7 +86,7 @@ pub(crate) async fn register(
     Ok((StatusCode::CREATED, acknowledged(receipt), [location, etag], Answer(user)))
 }
 
-/// Where a user is to be found.
+/// The `Location` of a user.
 pub(crate) fn location(id: UserId) -> HeaderValue {
     // A UUID is a legal header value.
     HeaderValue::from_str(&format!("/api/v1/users/{id}")).unwrap_or_else(|_| HeaderValue::from_static("/"))
@@ -112,7 +112,7 @@ pub(crate) async fn login(
     Ok(granted(service.login(LoginBody::parse(body)?, address).await?))
 }
 
-/// Exchanges a refresh token for new tokens; each is good once.
+/// Exchanges a refresh token for new tokens; each can be used once.
 #[utoipa::path(
     post,
     path = "/api/v1/auth/refresh",
@@ -151,7 +151,7 @@ pub(crate) async fn logout(
     Ok((StatusCode::NO_CONTENT, acknowledged(receipt)))
 }
 
-/// What a good token is good for.
+/// The user, the session and the expiry of a valid token.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ValidateAnswer {
     valid: bool,
@@ -163,7 +163,7 @@ pub(crate) struct ValidateAnswer {
     expires_at: Option<u64>,
 }
 
-/// Whose access token or API key this is, and until when.
+/// The user and the expiry of the access token or API key that the request sends.
 #[utoipa::path(
     get,
     path = "/api/v1/auth/validate",

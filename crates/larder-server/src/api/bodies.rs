@@ -1,6 +1,6 @@
-//! What request bodies look like, for the OpenAPI document. They are parsed by `domain/body.rs`, which names every wrong
-//! field in one answer.
-#![allow(dead_code, reason = "these types stand for JSON in the document only")]
+//! The schemas of request bodies, for the OpenAPI document. `domain/body.rs` parses the bodies, and names every wrong field in
+//! one answer.
+#![allow(dead_code, reason = "these types describe JSON in the document only")]
 
 use utoipa::ToSchema;
 
@@ -8,7 +8,7 @@ use crate::domain::contact::{Email, Phone};
 use crate::domain::identity::{UserId, Username};
 use crate::domain::user_body::{Managed, Profile};
 
-/// Oneself.
+/// A user that registers itself.
 #[derive(ToSchema)]
 #[schema(example = json!({"email": "ada@example.com", "username": "ada", "password": "a long password of hers", "full_name": "Ada Lovelace"}))]
 pub(crate) struct Register {
@@ -34,7 +34,7 @@ pub(crate) struct CreateUser {
     managed: Managed,
 }
 
-/// What changes; a missing field stays, `null` clears.
+/// The fields that change; a missing field stays, and `null` clears one.
 #[derive(ToSchema)]
 #[schema(example = json!({"full_name": "Grace Hopper", "occupation": null}))]
 pub(crate) struct PatchUser {
@@ -48,7 +48,7 @@ pub(crate) struct PatchUser {
     managed: Managed,
 }
 
-/// The whole user; what is missing is cleared, but `external_id`, `role` and `is_active` stay.
+/// The complete user: a missing field is cleared, except `external_id`, `role` and `is_active`, which stay.
 #[derive(ToSchema)]
 #[schema(example = json!({"email": "grace@example.com", "username": "grace", "full_name": "Grace Hopper"}))]
 pub(crate) struct PutUser {
@@ -75,14 +75,14 @@ pub(crate) struct Login {
     recovery_code: Option<String>,
 }
 
-/// The token as it was granted.
+/// The refresh token as it was granted.
 #[derive(ToSchema)]
 pub(crate) struct Refresh {
     #[schema(min_length = 1, max_length = 512)]
     refresh_token: String,
 }
 
-/// The password that is and the one that is to be.
+/// The current password and the new one.
 #[derive(ToSchema)]
 pub(crate) struct ChangePassword {
     #[schema(min_length = 1, max_length = 256, format = Password)]
@@ -91,7 +91,7 @@ pub(crate) struct ChangePassword {
     new_password: String,
 }
 
-/// Exactly one of these.
+/// Exactly one of these fields.
 #[derive(ToSchema)]
 #[schema(example = json!({"username": "ada"}))]
 pub(crate) struct Lookup {

@@ -22,17 +22,17 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
     OpenApiRouter::new().routes(routes!(activate)).routes(routes!(deactivate))
 }
 
-/// What became of one that was named.
+/// The outcome for one of the ids.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct BulkResult {
-    /// As it was sent.
+    /// The id as it was sent.
     id: String,
     /// `null` when there is no such user.
     user_id: Option<UserId>,
     outcome: Outcome,
 }
 
-/// What became of all.
+/// The outcomes for all ids.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct BulkAnswer {
     /// How many users were changed.
@@ -41,7 +41,7 @@ pub(crate) struct BulkAnswer {
     results: Vec<BulkResult>,
 }
 
-/// Activates users: all whom the caller manages, in one transaction.
+/// Activates those of the users that the caller manages, in one transaction.
 #[utoipa::path(
     post,
     path = "/api/v1/users/bulk/activate",
@@ -63,7 +63,7 @@ pub(crate) async fn activate(
     set_active(state, caller, body, true).await
 }
 
-/// Deactivates users, all whom the caller manages, in one transaction; their tokens end at once.
+/// Deactivates those of the users that the caller manages, in one transaction; their tokens end at once.
 #[utoipa::path(
     post,
     path = "/api/v1/users/bulk/deactivate",
@@ -91,7 +91,7 @@ async fn set_active(
     Json(body): Json,
     is_active: bool,
 ) -> Result<impl IntoResponse, Problem> {
-    // Before the body is looked at: who may not do this learns nothing from its errors.
+    // Checked before the body is parsed: a caller that may not do this learns nothing from the body's errors.
     caller.check_admin()?;
     let (outcomes, receipt) = service.set_active_of(caller, BulkBody::parse(body)?, is_active).await?;
     let results: Vec<_> = outcomes

@@ -1,4 +1,4 @@
-//! What handlers take out of a request, each with a clear refusal.
+//! What handlers extract from a request; each extractor refuses a bad request with a problem that says why.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -32,7 +32,7 @@ impl<S: Send + Sync> FromRequest<S> for Json {
                 "the body must be JSON, with Content-Type: application/json",
             ));
         }
-        // Said before it is sent: nobody has to wait for the end of what is refused.
+        // The declared length is checked before the body is read, so that no client has to send a body that is refused.
         if declared_bytes(request.headers()).is_some_and(|bytes| bytes > BODY_BYTES as u64) {
             return Err(Problem::too_large());
         }
@@ -71,19 +71,19 @@ impl<S: Send + Sync, T: serde::de::DeserializeOwned> FromRequestParts<S> for Par
         let query = Query::<T>::try_from_uri(&parts.uri);
         query.map(|Query(params)| Params(params)).map_err(|_| {
             let detail =
-                "the query string cannot be read; each parameter may stand once, percent-encoded in UTF-8";
+                "the query string cannot be read; each parameter may occur once, percent-encoded in UTF-8";
             Problem::new(StatusCode::BAD_REQUEST, detail)
         })
     }
 }
 
-/// How strong a read has to be: `?consistency=bounded|fresh`.
+/// The consistency of a read: `?consistency=bounded|fresh`.
 pub(crate) struct Strength(pub(crate) policy::Consistency);
 
 #[derive(serde::Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Consistency {
-    /// How strong the read has to be: `fresh` passes memory over. Default: `bounded`.
+    /// The consistency of the read: `bounded`, or `fresh`, which memory does not answer. Default: `bounded`.
     #[param(pattern = "^(bounded|fresh)$")]
     consistency: Option<String>,
 }
@@ -101,7 +101,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Strength {
     }
 }
 
-/// The one variable segment of a path, as it is.
+/// The one variable segment of a path, parsed no further.
 pub(crate) struct Segment(pub(crate) String);
 
 impl<S: Send + Sync> FromRequestParts<S> for Segment {
@@ -143,7 +143,7 @@ impl<S: Send + Sync> FromRequestParts<S> for TargetKey {
     }
 }
 
-/// Where the request comes from: the peer, or whom a trusted proxy speaks for.
+/// The client's address: the peer's, or, if the peer is a trusted proxy, the address that its header names.
 pub(crate) struct ClientAddress(pub(crate) IpAddr);
 
 impl FromRequestParts<Service> for ClientAddress {
@@ -161,7 +161,7 @@ impl FromRequestParts<Service> for ClientAddress {
     }
 }
 
-/// Who sends the request. Asked of every route but those that let somebody in.
+/// The sender of a request. Every route extracts it, except those that need no login.
 pub(crate) struct Authenticated {
     pub(crate) caller: Caller,
     /// In seconds since 1970; `None` for a key that does not expire.
@@ -181,20 +181,23 @@ impl FromRequestParts<Service> for Authenticated {
         );
         let credential = credential.ok_or(missing)?;
         if !ApiKeySecret::is_meant(credential) {
-            // Under X-API-Key too: an access token is no API key.
+            // The form decides, not the header: an access token under X-API-Key is an access token too.
             let (caller, claims) = service.authenticate(credential).await?;
             return Ok(Authenticated { caller, expires_at: Some(claims.exp) });
         }
         let (caller, key) = service.authenticate_key(credential).await?;
         if !key.scopes.contains(needed_scope(parts)) {
-            return Err(ServiceError::Forbidden("this API key has not the scope that this needs").into());
+            return Err(ServiceError::Forbidden(
+                "this API key does not have the scope that this request needs",
+            )
+            .into());
         }
         let expires_at = key.expires_at.map(|end| end.as_micros().unsigned_abs() / 1_000_000);
         Ok(Authenticated { caller, expires_at })
     }
 }
 
-/// What an API key must be for, to send this request.
+/// The scope that an API key needs for this request.
 fn needed_scope(parts: &Parts) -> Scope {
     let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
     match parts.method {
@@ -213,22 +216,22 @@ impl FromRequestParts<Service> for Caller {
     }
 }
 
-/// A body as forms and OAuth send it: the token that it is about.
+/// The token of a body that is a form, as OAuth clients send it.
 pub(crate) struct TokenForm(pub(crate) String);
 
-/// What such a body holds. The hint of the token's kind is not needed.
+/// The fields of a form with a token.
 #[derive(serde::Deserialize, ToSchema)]
 pub(crate) struct TokenFormBody {
     /// An access token, a refresh token or an API key.
     #[serde(default)]
     token: String,
-    /// Of no account: each kind is known by its form.
+    /// Ignored: each kind of token is recognised by its form.
     #[serde(default, rename = "token_type_hint")]
     #[schema(rename = "token_type_hint")]
     _hint: Option<String>,
 }
 
-/// No token of ours is longer.
+/// The longest text that is looked up as a token; every token of ours is shorter.
 const TOKEN_BYTES: usize = 4096;
 
 impl<S: Send + Sync> FromRequest<S> for TokenForm {
@@ -244,7 +247,7 @@ impl<S: Send + Sync> FromRequest<S> for TokenForm {
             StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(),
             _ => Problem::new(
                 StatusCode::BAD_REQUEST,
-                "the form cannot be read; each field may stand once, percent-encoded in UTF-8",
+                "the form cannot be read; each field may occur once, percent-encoded in UTF-8",
             ),
         })?;
         match token.len() {

@@ -40,7 +40,7 @@ pub(crate) struct Ready {
     cache_reasons: Vec<Reason>,
 }
 
-/// The database answers. The cache is told of and does not count: without it every request is still answered.
+/// The database answers. The cache's health is shown and does not count: without the cache every request is still answered.
 #[utoipa::path(
     get,
     path = "/readyz",

@@ -32,13 +32,13 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
 #[derive(Serialize, ToSchema)]
 struct List<T> {
     items: Vec<T>,
-    /// The page's number; `null` behind a cursor.
+    /// The page's number; `null` if the request named a cursor.
     #[schema(value_type = Option<u32>)]
     page: Option<Page>,
     limit: u32,
-    /// How many users the whole list has; `null` for a search, where nobody counts.
+    /// How many users the complete list has; `null` for a search, whose results are not counted.
     total: Option<i64>,
-    /// For the part that follows; `null` when this was the last.
+    /// The cursor of the next part; `null` if this is the last.
     next_cursor: Option<String>,
 }
 
@@ -49,11 +49,11 @@ struct Overview<'a> {
     user: &'a User,
     /// Whether the user can log in with a password.
     has_password: bool,
-    /// When that was set.
+    /// When the password was set.
     password_changed_at: Option<Timestamp>,
-    /// How often the user's tokens were made void by a new password or by deactivation, from 1 on; 0 without a password.
+    /// How often the user's tokens were voided, counted from 1: a new password or a deactivation does that. 0 without a password.
     credentials_epoch: i64,
-    /// When the user opened its latest session that is remembered.
+    /// When the user opened the latest of its sessions that are still stored.
     last_login_at: Option<Timestamp>,
     /// How many sessions of the user are live.
     live_sessions: usize,
@@ -74,8 +74,8 @@ impl<'a> Overview<'a> {
 
 /// Users, newest first unless sorted otherwise.
 ///
-/// Users see active users, without their e-mail addresses, telephone numbers and external ids. Admins see everybody; of
-/// superadmins, only superadmins see these.
+/// Ordinary users see active users only, without e-mail addresses, telephone numbers and external ids. Admins see every user;
+/// only superadmins see these three fields of superadmins.
 #[utoipa::path(
     get,
     path = "/api/v1/users",
@@ -97,7 +97,7 @@ pub(crate) async fn list(
     listed(&query, &answer, |user| View::of(user, caller))
 }
 
-/// Users with how they log in, for superadmins.
+/// Users with facts about their passwords and sessions, for superadmins.
 #[utoipa::path(
     get,
     path = "/api/v1/superadmin/users",

@@ -34,12 +34,12 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
         .routes(routes!(interests::get, interests::put))
 }
 
-/// What stands in the `ETag` of a value.
+/// The digest of a value, for its `ETag`.
 pub(crate) fn digest_of(value: &impl Serialize) -> Result<String, Problem> {
     digest(value).map_err(|error| ServiceError::Internal(error.into()).into())
 }
 
-/// The reading and the replacing of one part, each in a module of its name.
+/// Defines the handlers that read and replace one part, in a module of the part's name.
 macro_rules! part {
     ($name:ident, $path:literal, $part:ty, $body:ty, $parse:path) => {
         mod $name {

@@ -1,4 +1,4 @@
-//! `/api/v1/users/{id}/permissions`: granting and revoking what lets a user do what is otherwise for admins.
+//! `/api/v1/users/{id}/permissions`: granting and revoking permissions, which let a user do what is otherwise for admins.
 
 use axum::Json as Answer;
 use axum::extract::rejection::PathRejection;
@@ -30,7 +30,7 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
 /// The permissions of a user.
 #[derive(Serialize, ToSchema)]
 struct PermissionsAnswer<'a> {
-    /// By name.
+    /// In the order of their names.
     items: &'a [Grant],
 }
 
@@ -75,7 +75,7 @@ fn parsed(named: Named) -> Result<(UserRef, Permission), Problem> {
 
 /// Grants a permission.
 ///
-/// For those who manage the user; only a superadmin changes their own. One that the user has stays as it was granted.
+/// For those who manage the user; only superadmins change their own permissions. A permission that the user has stays as it was granted.
 #[utoipa::path(
     put,
     path = "/api/v1/users/{id}/permissions/{permission}",
@@ -102,9 +102,9 @@ pub(crate) async fn grant(
     Ok((acknowledged(receipt), Answer(grant)).into_response())
 }
 
-/// Takes a permission away, which takes effect at once here and within the staleness bound everywhere.
+/// Revokes a permission: at once on this instance, and within the staleness bound on every other.
 ///
-/// For those who manage the user; only a superadmin changes their own. It is no error that the user has none.
+/// For those who manage the user; only superadmins change their own permissions. If the user does not have it, that is no error.
 #[utoipa::path(
     delete,
     path = "/api/v1/users/{id}/permissions/{permission}",

@@ -39,11 +39,11 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
 #[derive(Serialize, ToSchema)]
 struct LedgerAnswer {
     user_id: UserId,
-    /// The sum of the whole ledger.
+    /// The sum of the complete ledger.
     balance: i64,
     /// Newest first.
     items: Vec<LedgerEntry>,
-    /// Where the ledger goes on; `null` at its end.
+    /// The cursor of the next part; `null` at the ledger's end.
     next_cursor: Option<Uuid>,
 }
 
@@ -83,15 +83,15 @@ pub(crate) async fn ledger(
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"amount": 50, "reason": "a finished course", "idempotency_key": "course-17"}))]
-#[allow(dead_code, reason = "stands for the body in the document only")]
+#[allow(dead_code, reason = "describes the body in the document only")]
 pub(crate) struct BookRequest {
-    /// Not 0; negative points are taken away. The balance stays between 0 and 1099511627775.
+    /// Not 0; a negative amount takes points away. The balance stays between 0 and 1099511627775.
     #[schema(minimum = -1_099_511_627_775_i64, maximum = 1_099_511_627_775_i64)]
     amount: i64,
-    /// What for.
+    /// Why the points are booked.
     #[schema(min_length = 1, max_length = 200)]
     reason: String,
-    /// Names this booking: sent again, it is answered but not made again. May stand in the header `Idempotency-Key`.
+    /// Names this booking: if it is sent again, it is answered but not made again. Or send it in the header `Idempotency-Key`.
     #[schema(min_length = 1, max_length = 100, pattern = "^[A-Za-z0-9._:-]+$")]
     idempotency_key: Option<String>,
 }
@@ -106,7 +106,7 @@ pub(crate) struct BookedAnswer {
 
 /// Books points for another user.
 ///
-/// For those who manage the user, and with the permission `points.write`; nobody books points for oneself. The same
+/// For those who manage the user, and with the permission `points.write`; no caller books points for itself. The same
 /// booking under the same key is made once and answered each time; another one under that key is refused.
 #[utoipa::path(
     post,
@@ -120,7 +120,7 @@ pub(crate) struct BookedAnswer {
     request_body = BookRequest,
     responses(
         (status = 201, body = BookedAnswer, headers(("Cache-Invalidation" = String))),
-        (status = 200, body = BookedAnswer, description = "it had been made before", headers(("Cache-Invalidation" = String))),
+        (status = 200, body = BookedAnswer, description = "the booking had been made before", headers(("Cache-Invalidation" = String))),
         NotFound,
         (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "the key is another booking's, or the balance would leave its bounds"),
         Refused,
@@ -148,7 +148,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     match sent.next() {
         None => Ok(key),
         Some(_) => {
-            let twice = Invalid::new("the header Idempotency-Key may stand once");
+            let twice = Invalid::new("the header Idempotency-Key may occur once");
             Err(ValidationErrors::one("idempotency_key", twice).into())
         }
     }
@@ -162,7 +162,7 @@ struct LeaderboardAnswer<'a> {
     offset: u32,
 }
 
-/// The active users with the most points; those with equal points share a rank, in the order of their ids.
+/// The active users with the most points. Users with equal points share a rank, and are in the order of their ids.
 #[utoipa::path(
     get,
     path = "/api/v1/leaderboard",
@@ -187,7 +187,7 @@ pub(crate) async fn leaderboard(
     Ok(([(CACHE_STATUS, cache_status(&answer))], Answer(part)).into_response())
 }
 
-/// Where the caller stands on the leaderboard.
+/// The caller's rank on the leaderboard.
 #[utoipa::path(
     get,
     path = "/api/v1/leaderboard/me",
@@ -208,7 +208,7 @@ pub(crate) async fn standing_of_caller(
     standing(service, caller, Target(UserRef::Me), strength).await
 }
 
-/// Where a user stands on the leaderboard: any depth, at the same cost. An inactive user has no rank.
+/// A user's rank on the leaderboard, at the same cost at any depth. An inactive user has no rank.
 #[utoipa::path(
     get,
     path = "/api/v1/leaderboard/{id}",

@@ -24,7 +24,7 @@ pub(crate) fn is_not_modified(headers: &HeaderMap, state: impl Display) -> bool 
     })
 }
 
-/// The versions of which the client insists on one; none means any.
+/// The versions that `If-Match` names, one of which the user must have; an empty list allows any.
 ///
 /// # Errors
 /// 412 when no tag that was sent can match: none of them is a version of ours.
@@ -43,7 +43,7 @@ pub(crate) fn expected_versions(headers: &HeaderMap) -> Result<Vec<i64>, Problem
     if was_sent && versions.is_empty() { Err(no_match()) } else { Ok(versions) }
 }
 
-/// The digests of which the client insists on one; none means any.
+/// The digests that `If-Match` names, one of which the part must have; an empty list allows any.
 ///
 /// # Errors
 /// 412 when no tag that was sent can match: all of them are weak.

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::domain::invalid::{Invalid, ValidationErrors};
 use crate::service::error::ServiceError;
 
-/// An error answer. Never shows a value that the client sent, nor anything of another user.
+/// An error answer. It never shows a value that the client sent, nor anything of another user.
 #[derive(Debug)]
 pub struct Problem {
     status: StatusCode,
@@ -21,7 +21,7 @@ pub struct Problem {
     retry_after: Option<u64>,
 }
 
-/// What RFC 9457 leaves to us: one message a field.
+/// Our extension of RFC 9457: one message for each wrong field.
 #[derive(Serialize)]
 struct Extension {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,7 +39,7 @@ impl Problem {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 1 MiB (1048576 bytes)")
     }
 
-    /// 412: the version is another by now.
+    /// 412: the user has another version by now.
     pub fn version_conflict(current: i64) -> Self {
         let detail = format!("the user has version {current} by now; read it again before you change it");
         Self::new(StatusCode::PRECONDITION_FAILED, detail)
@@ -69,7 +69,7 @@ impl From<ServiceError> for Problem {
             E::Internal(_) | E::Unreadable { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         };
         if let E::Unavailable(source) | E::Internal(source) = &error {
-            // The one place where a failure is logged: here it becomes an answer.
+            // A failure is logged here, where it becomes an answer, and nowhere else.
             tracing::error!(%error, cause = chain(&**source), "request failed");
         }
         if matches!(error, E::Unreadable { .. }) {
@@ -88,7 +88,7 @@ impl From<ServiceError> for Problem {
             _ => None,
         };
         let retry_after = match &error {
-            // Rounded up: whoever comes then is not too early.
+            // Rounded up, so that a client that returns then is not too early.
             E::TooMany { retry_after } => Some(retry_after.as_secs() + 1),
             _ => None,
         };
@@ -139,17 +139,17 @@ impl From<BytesRejection> for Problem {
     }
 }
 
-/// The answer for every path that leads nowhere.
+/// The answer for every unknown path.
 pub(crate) async fn unknown_path() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "there is nothing under this path")
 }
 
-/// The answer for a path that exists, asked in a way that does not. axum adds the `Allow` header.
+/// The answer for a known path with a method that it does not have. axum adds the `Allow` header.
 pub(crate) async fn unknown_method() -> Problem {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not know this method; see the Allow header")
 }
 
-/// The answer when a handler panicked. What it panicked with was printed, and may hold anything.
+/// The answer when a handler panicked. It does not show the panic's message, which was printed and may hold anything.
 pub(crate) fn panicked(_panic: Box<dyn Any + Send>) -> Response {
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the service failed").into_response()
 }

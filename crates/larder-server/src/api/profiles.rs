@@ -1,4 +1,4 @@
-//! `/api/v1/users/{id}/profile`, `/details` and `/full-profile`: what everybody may see of a user, and everything.
+//! `/api/v1/users/{id}/profile`, `/details` and `/full-profile`: what every user may see of a user, and its complete profile.
 
 use axum::Json as Answer;
 use axum::extract::State;
@@ -62,7 +62,7 @@ pub(crate) async fn details(
     users::get(state, caller, target, strength, headers).await
 }
 
-/// What everybody who is logged in may see of a user.
+/// What every user who is logged in may see of a user.
 #[utoipa::path(
     get,
     path = "/api/v1/users/{id}/profile",

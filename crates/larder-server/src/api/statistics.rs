@@ -34,7 +34,7 @@ struct DashboardView<'a> {
     statistics: &'a UserStatistics,
     /// How many of the present users were created on each of the last 30 days in UTC; today is last.
     sign_ups: &'a [SignUps],
-    /// The five who came last, newest first.
+    /// The five newest users, newest first.
     newest_users: Vec<View<'a>>,
 }
 
@@ -47,7 +47,7 @@ struct PersonalStatsView {
     /// When anything about the user changed last.
     updated_at: Timestamp,
     points: i64,
-    /// When the user opened its latest session that is remembered.
+    /// When the user opened the latest of its sessions that are still stored.
     last_login_at: Option<Timestamp>,
     /// When the user set its password; `null` without one.
     password_changed_at: Option<Timestamp>,

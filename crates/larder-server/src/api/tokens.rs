@@ -1,4 +1,4 @@
-//! The keys that verify tokens (RFC 7517), what a token is worth (RFC 7662), and ending it (RFC 7009).
+//! The keys that verify tokens (RFC 7517), introspection of a token (RFC 7662), and its revocation (RFC 7009).
 
 use axum::Json as Answer;
 use axum::extract::State;
@@ -48,7 +48,7 @@ pub(crate) struct JwkSet {
     keys: Vec<Jwk>,
 }
 
-/// The public keys that verify access tokens, retired ones too while tokens of theirs are good.
+/// The public keys that verify access tokens. A retired key stays among them while tokens that it signed are valid.
 #[utoipa::path(
     get,
     path = "/.well-known/jwks.json",
@@ -68,7 +68,7 @@ pub(crate) struct RotatedKey {
     kid: String,
 }
 
-/// Makes a new key sign access tokens. The one before verifies until its last token has ended. For superadmins.
+/// Makes a new key sign access tokens. The previous key verifies until its last token has ended. For superadmins.
 #[utoipa::path(
     post,
     path = "/api/v1/auth/keys/rotate",
@@ -84,23 +84,23 @@ pub(crate) async fn rotate(
     Ok((StatusCode::CREATED, acknowledged(receipt), Answer(RotatedKey { kid })))
 }
 
-/// What a token is worth. Of one that is worth nothing, `active` is all that is said.
+/// The state of a token. If it is not valid, `active` is the only field.
 #[derive(Serialize, ToSchema, Default)]
 pub(crate) struct Introspection {
     active: bool,
-    /// Whose it is.
+    /// The user whose token it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     sub: Option<UserId>,
     /// `access_token`, `refresh_token` or `api_key`.
     #[serde(skip_serializing_if = "Option::is_none")]
     token_type: Option<&'static str>,
-    /// What it may be used for, separated by spaces.
+    /// Its scopes, separated by spaces.
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<String>,
-    /// Until when, in seconds since 1970; none for an API key that does not expire.
+    /// When it expires, in seconds since 1970; absent for an API key that does not expire.
     #[serde(skip_serializing_if = "Option::is_none")]
     exp: Option<u64>,
-    /// Since when, in seconds since 1970.
+    /// When it was issued, in seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     iat: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -109,7 +109,7 @@ pub(crate) struct Introspection {
     aud: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     jti: Option<Uuid>,
-    /// The session, which ends with it.
+    /// The token's session, which ends if the token is revoked.
     #[serde(skip_serializing_if = "Option::is_none")]
     sid: Option<Uuid>,
     /// The user's present role.
@@ -156,7 +156,7 @@ fn seconds(time: Timestamp) -> u64 {
     time.as_micros().unsigned_abs() / 1_000_000
 }
 
-/// What a token is worth now, by the database. For admins, and for their API keys with the scope `introspect`.
+/// The present state of a token, as the database has it. For admins, and for their API keys with the scope `introspect`.
 #[utoipa::path(
     post,
     path = "/api/v1/auth/introspect",
@@ -175,7 +175,7 @@ pub(crate) async fn introspect(
     Ok(Answer(worth.map(Introspection::of).unwrap_or_default()))
 }
 
-/// Ends what a token stands for: its session, or the API key itself. Of unknown tokens the answer is the same.
+/// Revokes a token: ends its session, or the API key itself. The answer to an unknown token is the same.
 #[utoipa::path(
     post,
     path = "/api/v1/auth/revoke",

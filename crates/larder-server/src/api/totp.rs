@@ -28,56 +28,56 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
         .routes(routes!(reset))
 }
 
-/// The current password; for the document.
+/// The current password.
 #[derive(Deserialize, ToSchema)]
-#[allow(dead_code, reason = "stands for the body in the document only")]
+#[allow(dead_code, reason = "describes the body in the document only")]
 pub(crate) struct EnrollFields {
     password: String,
 }
 
-/// A code of the authenticator; for the document.
+/// A code of the authenticator.
 #[derive(Deserialize, ToSchema)]
-#[allow(dead_code, reason = "stands for the body in the document only")]
+#[allow(dead_code, reason = "describes the body in the document only")]
 pub(crate) struct ConfirmFields {
     #[schema(pattern = "^[0-9]{6}$")]
     totp_code: String,
 }
 
-/// Password and code; for the document.
+/// The password and a code.
 #[derive(Deserialize, ToSchema)]
-#[allow(dead_code, reason = "stands for the body in the document only")]
+#[allow(dead_code, reason = "describes the body in the document only")]
 pub(crate) struct RemoveTotpFields {
     password: String,
-    /// Needed once the second factor is on, or `recovery_code` in its place.
+    /// Required if the second factor is on, unless `recovery_code` is sent.
     totp_code: Option<String>,
     recovery_code: Option<String>,
 }
 
-/// Whether one's second factor is on.
+/// Whether the caller's second factor is on.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct TotpAnswer {
     enabled: bool,
-    /// How many are left; 0 when it is off.
+    /// How many recovery codes are left; 0 if the second factor is off.
     recovery_codes: i64,
 }
 
-/// What an authenticator needs to know. It is shown this once.
+/// What an authenticator needs to know. Only this answer shows it.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct EnrollAnswer {
-    /// In base32, to be typed.
+    /// The secret in base32, for typing.
     secret: String,
-    /// To be shown as a QR code.
+    /// The secret as a URI, for a QR code.
     otpauth_uri: String,
 }
 
-/// What to write down. It is shown this once.
+/// The recovery codes. Only this answer shows them.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ConfirmAnswer {
-    /// Each is good once, in place of a code.
+    /// Each can be used once, in place of a code.
     recovery_codes: Vec<String>,
 }
 
-/// Whether one's second factor is on.
+/// Whether the caller's second factor is on.
 #[utoipa::path(
     get,
     path = "/api/v1/auth/totp",
@@ -102,7 +102,7 @@ pub(crate) async fn show(
     request_body = EnrollFields,
     responses(
         (status = 200, body = EnrollAnswer, headers(("Cache-Invalidation" = String))),
-        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "one is on already"),
+        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "a second factor is on already"),
         Refused,
         RefusedBody,
         RefusedTooMany,
@@ -120,7 +120,7 @@ pub(crate) async fn enroll(
     Ok((nothing_cached(), Answer(answer)))
 }
 
-/// Turns the second factor on: from now on logging in needs a code. Sessions stay.
+/// Turns the second factor on: each later login needs a code. Sessions stay open.
 #[utoipa::path(
     post,
     path = "/api/v1/auth/totp/confirm",
@@ -147,7 +147,7 @@ pub(crate) async fn confirm(
     Ok((nothing_cached(), Answer(ConfirmAnswer { recovery_codes })))
 }
 
-/// Turns one's second factor off, with the password and a code. Sessions stay.
+/// Turns the caller's second factor off, with the password and a code. Sessions stay open.
 #[utoipa::path(
     delete,
     path = "/api/v1/auth/totp",
@@ -155,8 +155,8 @@ pub(crate) async fn confirm(
     security(("bearer" = [])),
     request_body = RemoveTotpFields,
     responses(
-        (status = 204, description = "it is off", headers(("Cache-Invalidation" = String))),
-        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "there is none"),
+        (status = 204, description = "the second factor is off", headers(("Cache-Invalidation" = String))),
+        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "there is no second factor"),
         Refused,
         RefusedBody,
         RefusedTooMany,
@@ -173,7 +173,7 @@ pub(crate) async fn remove(
     Ok((StatusCode::NO_CONTENT, acknowledged(receipt)))
 }
 
-/// Turns off the second factor of somebody who lost it. For admins.
+/// Turns off the second factor of a user that lost it. For admins.
 #[utoipa::path(
     delete,
     path = "/api/v1/users/{id}/totp",
@@ -181,7 +181,7 @@ pub(crate) async fn remove(
     security(("bearer" = []), ("api_key" = [])),
     params(UserPath),
     responses(
-        (status = 204, description = "it is off", headers(("Cache-Invalidation" = String))),
+        (status = 204, description = "the second factor is off", headers(("Cache-Invalidation" = String))),
         NotFound,
         Refused,
     )
@@ -195,7 +195,7 @@ pub(crate) async fn reset(
     Ok((StatusCode::NO_CONTENT, acknowledged(receipt)))
 }
 
-/// A write that touches nothing that could be cached has told everybody.
+/// The acknowledgement of a write that touches no cached row: there is nothing to invalidate, so it counts as `sent`.
 fn nothing_cached() -> [(axum::http::HeaderName, axum::http::HeaderValue); 1] {
     [(CACHE_INVALIDATION, axum::http::HeaderValue::from_static("sent"))]
 }

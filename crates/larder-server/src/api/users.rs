@@ -120,7 +120,7 @@ pub(crate) async fn lookup(
 ) -> Result<Response, Problem> {
     let LookupBody(identifier) = LookupBody::parse(body)?;
     let answer = service.look_up(caller, &identifier, consistency).await?;
-    // RFC 9110: conditions on a POST are not about what it answers.
+    // RFC 9110: the conditions of a POST do not concern its answer, so the request's headers are not used.
     shown(&answer, caller, &HeaderMap::new())
 }
 
@@ -142,7 +142,7 @@ pub(crate) async fn create(
     caller: Caller,
     Json(body): Json,
 ) -> Result<Response, Problem> {
-    // Before the body is looked at: who may not create learns nothing from its errors.
+    // Checked before the body is parsed: a caller that may not create users learns nothing from the body's errors.
     caller.check_admin()?;
     let (user, receipt) = service.create(caller, CreateUserBody::parse(body)?).await?;
     let location = [(header::LOCATION, location(user.id))];

@@ -11,7 +11,7 @@ use crate::settings::Settings;
 use crate::store::Store;
 use crate::store::journal::tables;
 
-/// Of `larder doctor`.
+/// The arguments of `larder doctor`.
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// Apply the remedies: needs a role that owns the tables. Each is a transaction that waits up to 50 ms for its locks
@@ -47,14 +47,15 @@ pub(crate) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Res
     Ok(())
 }
 
-/// What the service's tables and classes declare that this database does not have so, for which the service would not start.
+/// The declaration errors: what the service's tables and classes declare and this database contradicts. Each of them prevents
+/// the service's start.
 async fn find_declaration_errors(
     database: &Database,
     journal: &SqlJournal,
     settings: &Settings,
 ) -> anyhow::Result<Vec<String>> {
     let cache = Cache::builder("doctor").build().await?;
-    // Its classes are looked at and never read through.
+    // The classes are only inspected: nothing is read through them.
     let _cached = Cached::open(&cache, &Store::looking_at(database), &settings.policies)?;
     Ok(journal.find_declaration_errors(&cache).await?)
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use crate::settings::Settings;
 use crate::store::Store;
 
-/// None of its own: what it does is said by the settings.
+/// `larder migrate` has no arguments of its own: the settings configure it.
 #[derive(Args)]
 pub(crate) struct Arguments {}
 

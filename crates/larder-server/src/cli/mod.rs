@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-/// User management served at the speed of memory, and never stale.
+/// User management with a hybrid cache: a read is never more than two seconds behind the database.
 #[derive(Parser)]
 #[command(name = "larder", version, about)]
 struct Arguments {
@@ -39,32 +39,32 @@ enum Command {
     Serve(serve::Arguments),
     /// Bring the database's schema up to date, and end.
     ///
-    /// For a deployment whose service has no right to create tables: run this first, with a role that has it. It
-    /// connects to DATABASE_DIRECT_URL, else to DATABASE_URL, and applies what is pending. Any number of these may run
-    /// at once. The last line says what was done, and at which version the schema is.
+    /// If the service's role has no right to create tables, run this before the service, with a role that has it. It
+    /// connects to DATABASE_DIRECT_URL, else to DATABASE_URL, and applies the pending migrations. Any number of these may
+    /// run at once. The last line says what was done, and at which version the schema is.
     ///
     /// Exit codes: 0, the schema is up to date, or newer and compatible; 1, it is not, and the last line of stderr says
     /// why; 2, the arguments are wrong.
     Migrate(migrate::Arguments),
     /// Examine whether the journal is complete, and mend it.
     ///
-    /// The journal is how every instance hears of every change. This says what keeps it from being complete (a trigger that is
-    /// off or was changed, row-level security on the outbox, a table that was swapped, …), with the SQL that mends it. It connects
-    /// to DATABASE_DIRECT_URL, else to DATABASE_URL, and changes nothing without --mend.
+    /// Every instance receives every change from the journal. This names each defect that keeps the journal from being complete
+    /// (a trigger that is off or was changed, row-level security on the outbox, a swapped table, …), with the SQL that mends it.
+    /// It connects to DATABASE_DIRECT_URL, else to DATABASE_URL, and changes nothing without --mend.
     ///
     /// Exit codes: 0, the journal is complete; 1, it is not, or cannot be examined; 2, the arguments are wrong.
     Doctor(doctor::Arguments),
-    /// Show every setting as it comes out, where it came from, and no secret.
+    /// Show every setting with its effective value and its source, secrets hidden.
     Config,
-    /// Show what the cache is worth: ten thousand users, a load with and without it, a table.
+    /// Measure what the cache gains: the same load on ten thousand users without and with it, in a table.
     Demo(demo::Arguments),
 }
 
-/// Runs the command that the arguments name. The exit code is 0 when it did what it was asked.
+/// Runs the command that the arguments name. The exit code is 0 if the command succeeded.
 pub fn main() -> ExitCode {
     let Arguments { command, config } = Arguments::parse();
     let quiet = matches!(command, Command::Demo(_));
-    // Each invalidation is told, with its cause and what it dropped.
+    // By default each invalidation is logged, with its cause and what it dropped.
     let default = if quiet { "warn" } else { "info,sqlx=warn,larder::engine::invalidate=debug" };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();

@@ -13,7 +13,7 @@ use crate::router;
 use crate::service::Service;
 use crate::settings::Settings;
 
-/// None of its own: what it does is said by the settings.
+/// `larder serve` has no arguments of its own: the settings configure it.
 #[derive(Args)]
 pub(crate) struct Arguments {}
 
@@ -24,7 +24,7 @@ pub(crate) async fn run(_: Arguments, settings: Settings) -> anyhow::Result<()> 
         stop.await;
         stopping.send_replace(true);
     });
-    // Before the database gets its superadmin: a start that fails would lose the password drawn for it.
+    // Bound before the database gets its superadmin: if the bind failed later, the generated password would be lost.
     let listener = TcpListener::bind(settings.listen)
         .await
         .with_context(|| format!("LARDER_LISTEN={} cannot be listened on", settings.listen))?;
@@ -34,7 +34,7 @@ pub(crate) async fn run(_: Arguments, settings: Settings) -> anyhow::Result<()> 
     let serving = tokio::spawn(app::serve_routes(listener, newest, asked(stopped.clone())));
     if let Some(opened) = open(&settings, &reason, address, asked(stopped)).await? {
         let service = opened.service.clone();
-        // Before the announcement, so that a client that waits for it is served. What comes back is the start's routes.
+        // Replaced before the announcement, so that a client that waits for it is served. The dropped value is the start's routes.
         drop(routes.send_replace(router::routes(service.clone())));
         opened.announce(address);
         service.keep_warm();
@@ -47,11 +47,11 @@ pub(crate) async fn run(_: Arguments, settings: Settings) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// A service that was opened just now.
+/// The service that this start opened.
 struct Opened {
     service: Service,
     admin: Option<CreatedAdmin>,
-    /// It was said that the service listens, and that it waits.
+    /// Whether the line was printed that the service listens and waits for its database.
     has_waited: bool,
 }
 
@@ -96,6 +96,6 @@ impl Opened {
 
 /// Resolves when a signal asks for a stop.
 async fn asked(mut stopped: watch::Receiver<bool>) {
-    // An error means that the sender is gone; it goes only after it has said so.
+    // An error means that the sender is gone, and it is dropped only after it has sent the stop.
     let _ = stopped.wait_for(|is_stopping| *is_stopping).await;
 }

@@ -1,11 +1,11 @@
-//! Reading the settings for a command, and `larder config`, which shows them.
+//! Reads the settings for a command, and shows them for `larder config`.
 
 use std::path::{Path, PathBuf};
 
 use crate::settings::Settings;
 use crate::settings::sources::{Effective, Sources};
 
-/// The settings from the environment, and from the file that was named here or in `LARDER_CONFIG`.
+/// The settings from the environment and from the file: `file`, else the one that `LARDER_CONFIG` names.
 pub(super) fn read(file: Option<&Path>) -> anyhow::Result<Settings> {
     let sources = Sources::new(|name| std::env::var(name).ok());
     let of_environment = std::env::var_os("LARDER_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from);
@@ -16,7 +16,7 @@ pub(super) fn read(file: Option<&Path>) -> anyhow::Result<Settings> {
     Ok(Settings::read(sources)?)
 }
 
-/// One line a setting: its name, its value, and from where.
+/// Prints one line for each setting: its name, its value and its origin.
 pub(super) fn show(settings: &Settings) {
     let lengths = |text: fn(&Effective) -> &str| {
         settings.effective.iter().map(move |one| text(one).chars().count()).max().unwrap_or(0)

@@ -2,19 +2,33 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::{Content, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{IntoResponses, OpenApi, ToSchema};
 
 use crate::api::openapi::answers::ProblemBody;
-use crate::dialects::hita::views::Unavailable;
+
+/// Redis is configured and does not answer.
+#[derive(Serialize, ToSchema)]
+#[schema(as = HitaUnavailable)]
+pub(crate) struct Unavailable {
+    pub(super) success: bool,
+    pub(super) error: &'static str,
+    pub(super) cache_available: bool,
+    /// What was done in spite of that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(super) detail: Option<&'static str>,
+}
 
 /// What the dialects' routes add to the document's components.
 #[derive(OpenApi)]
 #[openapi(components(schemas(Unavailable)))]
 pub(super) struct Components;
 
-/// 503: as the hotel's document has it if Redis is away; a problem, as on all routes, if the database is.
+/// The two forms of 503: if Redis is away, the body that the hotel's document prints; else a problem, as on every other
+/// route.
 pub(crate) struct RedisAway;
 
 impl IntoResponses for RedisAway {
@@ -26,7 +40,7 @@ impl IntoResponses for RedisAway {
             .content("application/json", content(Unavailable::name()))
             .content("application/problem+json", content(ProblemBody::name()))
             .header("Retry-After", header("in seconds, when it is the database"))
-            .header("Cache-Invalidation", header("of a write, whom it told"));
+            .header("Cache-Invalidation", header("of a write, whether it reached every tier"));
         BTreeMap::from([("503".to_owned(), RefOr::T(away.build()))])
     }
 }

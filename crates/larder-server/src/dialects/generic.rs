@@ -24,7 +24,7 @@ pub(super) fn routes() -> OpenApiRouter<Service> {
         .routes(routes!(clear_user))
 }
 
-/// Whether the cache answers. For anybody.
+/// Whether the cache answers. Needs no login.
 #[utoipa::path(
     get,
     path = "/cache/health",
@@ -47,7 +47,7 @@ pub(crate) async fn stats(state: State<Service>, caller: Caller) -> Result<Respo
     hita::stats(state, caller).await
 }
 
-/// Puts an entry through every tier. For admins.
+/// Sends one entry through every tier. For admins.
 #[utoipa::path(
     get,
     path = "/cache/test",
@@ -59,7 +59,7 @@ pub(crate) async fn test(state: State<Service>, caller: Caller) -> Result<Respon
     hita::test(state, caller).await
 }
 
-/// Loads what everybody asks for first. For admins.
+/// Loads the entries that most clients read first. For admins.
 #[utoipa::path(
     post,
     path = "/cache/warm",

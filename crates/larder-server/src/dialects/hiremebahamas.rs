@@ -23,20 +23,20 @@ pub(crate) struct Health {
     /// `healthy`; `degraded` while a configured Redis cannot be used as it should; `unhealthy` when the database
     /// does not answer either.
     status: &'static str,
-    /// `redis` or `memory`: what answers beside this process.
+    /// `redis` while Redis is used, else `memory`.
     backend: &'static str,
     /// Whether the backend answered; Redis was asked at most 500 ms before.
     connected: bool,
     /// How long Redis took to answer a PING; `null` where there is none or it is away.
     latency_ms: Option<f64>,
-    /// As Redis writes it; of memory, what larder holds in it.
+    /// The memory that Redis uses, as Redis writes it; while the backend is `memory`, what larder holds in it.
     used_memory: String,
     /// Beyond what the document prints: why it is `degraded`, and what to do.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     reasons: Vec<Reason>,
 }
 
-/// Whether the cache answers, and from where. For anybody.
+/// Whether the cache answers, and from where. Needs no login.
 #[utoipa::path(get, path = "/health/cache", tag = "HireMeBahamas", responses((status = 200, body = Health)))]
 pub(crate) async fn health(State(service): State<Service>) -> Answer<Health> {
     let cache = service.users().cache();

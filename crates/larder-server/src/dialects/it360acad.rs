@@ -22,7 +22,7 @@ use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::error::ServiceError;
 
-/// The most users of one answer, and of each of the canonical pages it is put together from.
+/// The most users in one answer, and in each of the canonical pages that it is composed of.
 const MOST: usize = 1_000;
 const PAGE: usize = 100;
 
@@ -30,11 +30,11 @@ pub(super) fn routes() -> OpenApiRouter<Service> {
     OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(get, replace, update, delete))
 }
 
-/// Where the array goes on.
+/// The position from which the array continues.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct After {
-    /// As the `Link` of the answer before has it.
+    /// The cursor in the `Link` of the previous answer.
     cursor: Option<String>,
 }
 
@@ -49,7 +49,7 @@ pub(crate) struct After {
         (
             status = 200,
             body = Vec<View>,
-            headers(("Link" = Option<String>, description = "where the array goes on, `rel=\"next\"`"))
+            headers(("Link" = Option<String>, description = "where the array continues, `rel=\"next\"`"))
         ),
         Refused,
     )

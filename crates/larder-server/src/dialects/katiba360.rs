@@ -1,4 +1,4 @@
-//! katiba360: users and admins drop what is cached of themselves and of all.
+//! katiba360: users drop what is cached of themselves, and admins what is cached of all users.
 
 use axum::Json as Answer;
 use axum::extract::State;

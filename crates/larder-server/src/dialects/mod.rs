@@ -1,5 +1,5 @@
-//! The paths and answers of five systems that came before, each as its document prints them: thin adapters over the
-//! canonical handlers in `api/`.
+//! The paths and answers of five earlier systems, each as its document prints them: thin adapters over the canonical handlers in
+//! `api/`.
 
 mod away;
 pub mod generic;

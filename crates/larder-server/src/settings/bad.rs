@@ -1,4 +1,4 @@
-//! A setting that cannot be used: which, what it was, and what is allowed.
+//! A setting that cannot be used: its name, its value, and what is allowed.
 
 use crate::settings::redact;
 
@@ -13,17 +13,17 @@ pub struct BadSetting {
 }
 
 impl BadSetting {
-    /// A value that may be shown.
+    /// A bad value that may be shown.
     pub(super) fn new(name: &str, value: &str, allowed: impl Into<String>) -> Self {
         Self { name: name.to_owned(), shown: format!("{value:?}"), allowed: allowed.into() }
     }
 
-    /// A URL, without what may be a secret in it.
+    /// A bad URL, shown without the parts that may be secret.
     pub(super) fn url(name: &str, url: &str, allowed: impl Into<String>) -> Self {
         Self::new(name, &redact::url(url), allowed)
     }
 
-    /// A value that is, or may hold, a secret.
+    /// A bad value that is, or may hold, a secret: it is not shown.
     pub(super) fn secret(name: &str, allowed: impl Into<String>) -> Self {
         Self { name: name.to_owned(), shown: "…".to_owned(), allowed: allowed.into() }
     }

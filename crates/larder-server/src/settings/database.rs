@@ -1,4 +1,4 @@
-//! Which database, by way of what, and with how many connections.
+//! Which database the service uses, how it is reached, and with how many connections.
 
 use larder_sql::options::{DatabaseOptions, POOL_SIZE, POOL_SIZE_MIN, Pooler};
 
@@ -10,22 +10,22 @@ use crate::store::Store;
 const URL: &str = "DATABASE_URL";
 const DEFAULT_URL: &str = "sqlite://data/larder.db";
 const DIRECT_URL: &str = "DATABASE_DIRECT_URL";
-/// More than any PostgreSQL allows by default, ten times over.
+/// Ten times the 100 connections that PostgreSQL allows by default.
 const POOL_SIZE_MAX: u32 = 1000;
 
-/// How to reach the database, beside its URL.
+/// How to reach the database, besides its URL.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct DatabaseSettings {
-    /// `DATABASE_DIRECT_URL`: leads to the server itself, for migrations. Default none: `DATABASE_URL`.
+    /// `DATABASE_DIRECT_URL`: reaches the server without the pooler, for commands about the schema. Default none: `DATABASE_URL`.
     pub direct_url: Option<String>,
     /// `DATABASE_POOLER`: `none` or `transaction`. Default none.
     pub pooler: Pooler,
-    /// `DATABASE_POOL_SIZE`: connections to PostgreSQL that an instance opens at most, the journal's included. Default 21.
+    /// `DATABASE_POOL_SIZE`: the most connections to PostgreSQL that an instance opens, the journal's included. Default 21.
     pub pool_size: Option<u32>,
 }
 
 impl DatabaseSettings {
-    /// These with a URL.
+    /// The options with which the database of this URL is opened.
     pub fn options(&self, url: &str) -> DatabaseOptions {
         let options =
             DatabaseOptions::new(url).pooler(self.pooler).pool_size(self.pool_size.unwrap_or(POOL_SIZE));
@@ -46,7 +46,7 @@ impl std::fmt::Debug for DatabaseSettings {
     }
 }
 
-/// Reads all of it: the URL, and the rest.
+/// Reads the URL and the other settings of the database.
 pub(super) fn read(sources: &Sources) -> Result<(String, DatabaseSettings), BadSetting> {
     let url = url(sources)?;
     let pooler = sources.take("DATABASE_POOLER", "none", |raw| match raw.trim() {
@@ -60,7 +60,7 @@ pub(super) fn read(sources: &Sources) -> Result<(String, DatabaseSettings), BadS
     let pool_size =
         sources.take("DATABASE_POOL_SIZE", &POOL_SIZE.to_string(), |raw| match raw.trim().parse() {
             Ok(size) if (POOL_SIZE_MIN..=POOL_SIZE_MAX).contains(&size) => Ok(size),
-            _ => Err(format!("must be a whole number from {POOL_SIZE_MIN} to {POOL_SIZE_MAX}")),
+            _ => Err(format!("must be an integer from {POOL_SIZE_MIN} to {POOL_SIZE_MAX}")),
         })?;
     let direct_url = direct_url(sources, &url)?;
     Ok((url, DatabaseSettings { direct_url, pooler, pool_size: Some(pool_size) }))

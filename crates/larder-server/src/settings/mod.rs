@@ -21,21 +21,21 @@ use crate::settings::redis::RedisSettings;
 use crate::settings::security::Security;
 use crate::settings::sources::{Effective, Origin, Sources};
 
-/// What is left of the engine's 64 characters beside the database's own name.
+/// The longest namespace: the engine allows 64 characters, and a dash and the installation's name take the rest.
 const NAMESPACE_BYTES: usize = 31;
 
-/// Where everything is, how long it is kept, and who is first.
+/// Every setting of the service.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// `LARDER_LISTEN`: address and port to listen on. Default 127.0.0.1:8080.
     pub listen: SocketAddr,
     /// `DATABASE_URL`: `sqlite://path` or `postgres://…`. Default `sqlite://data/larder.db`.
     pub database_url: String,
-    /// What stands in front of the database, and how many connections it gets.
+    /// How the database is reached: its pooler, its direct URL, and the number of connections.
     pub database: DatabaseSettings,
-    /// The Redis. Default none, memory alone.
+    /// How Redis is reached. Default none: entries are kept in memory alone.
     pub redis: Option<RedisSettings>,
-    /// `LARDER_NAMESPACE`: what our share of a Redis begins with. Default `larder`, or the preset's.
+    /// `LARDER_NAMESPACE`: the namespace with which the service's keys in Redis begin. Default `larder`, or the preset's.
     pub namespace: String,
     /// How long each class keeps its entries, and whether it starts switched on.
     pub policies: Policies,
@@ -43,7 +43,7 @@ pub struct Settings {
     pub admin: FirstAdmin,
     /// How the service defends itself.
     pub security: Security,
-    /// Every setting as it came out, secrets hidden.
+    /// Every setting with its effective value, secrets hidden.
     pub effective: Vec<Effective>,
 }
 
@@ -57,7 +57,8 @@ pub struct FirstAdmin {
 }
 
 impl Settings {
-    /// The setting that names the database for commands about its schema, and its URL: the server itself if that is known.
+    /// The setting that commands about the schema use, and its URL: `DATABASE_DIRECT_URL` if it is set, so that no pooler is
+    /// between them and the server.
     pub fn database_for_schema(&self) -> (&'static str, &str) {
         match &self.database.direct_url {
             Some(direct) => ("DATABASE_DIRECT_URL", direct),

@@ -1,9 +1,9 @@
-//! Figures that go together: those of the five systems, and of development and production.
+//! Presets: default values that belong together, under a name for `LARDER_PRESET`.
 
-/// Values that stand in for defaults; whatever is set wins over them.
+/// Values that replace the defaults; a value that is set wins over the preset's.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Preset {
-    /// What `LARDER_PRESET` calls it.
+    /// Its name in `LARDER_PRESET`.
     pub name: &'static str,
     /// Its namespace; `None` leaves the default.
     pub namespace: Option<&'static str>,
@@ -48,7 +48,7 @@ pub const PRESETS: &[Preset] = &[
 /// The preset of this name; none for an empty one.
 ///
 /// # Errors
-/// What is allowed instead.
+/// There is no such preset; the text names those that exist.
 pub(super) fn find(name: &str) -> Result<Option<&'static Preset>, String> {
     if name.is_empty() {
         return Ok(None);

@@ -1,13 +1,13 @@
-//! URLs without what may be a secret in them.
+//! Hides the parts of a URL that may be secret.
 
 const HIDDEN: &str = "…";
 
-/// A URL with its user, its password and its query hidden; all of it when it is no URL.
+/// A URL with its user, its password and its query hidden. A text that is no URL is hidden completely.
 pub(super) fn url(raw: &str) -> String {
     let Some((scheme, rest)) = raw.split_once("://") else {
         return HIDDEN.to_owned();
     };
-    // The last one, and before the query is looked for: a password may hold what should have been encoded.
+    // The last `@` counts, and it is searched before the `?`: a password may hold both without encoding.
     let (user, rest) = match rest.rsplit_once('@') {
         Some((_, host)) => (format!("{HIDDEN}@"), host),
         None => (String::new(), rest),

@@ -9,23 +9,23 @@ use crate::settings::bad::BadSetting;
 use crate::settings::redact;
 use crate::settings::sources::{Found, Origin, Sources};
 
-/// The names of a URL, the first that is set wins.
+/// The variables that can hold a URL; the first that is set wins.
 const URLS: [&str; 3] = ["REDIS_URL", "REDIS_PRIVATE_URL", UPSTASH];
 const UPSTASH: &str = "UPSTASH_REDIS_REST_URL";
-/// Any of these means Redis, with defaults for the rest.
+/// If any of these is set, Redis is used, with defaults for the others.
 const PARTS: [&str; 6] =
     ["REDIS_HOST", "REDIS_PORT", "REDIS_DB", "REDIS_PASSWORD", "REDIS_POOL_SIZE", "REDIS_POOL_TIMEOUT"];
 
 /// How to reach Redis.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RedisSettings {
-    /// The URL as a whole; may hold a password.
+    /// The complete URL; it may hold a password.
     pub url: String,
-    /// The variable that a mistake in it is told of under.
+    /// The variable that errors about this URL name.
     pub name: &'static str,
-    /// `REDIS_POOL_SIZE`: how many connections untracked work may have. Default 10.
+    /// `REDIS_POOL_SIZE`: the most connections that introspection has to Redis; all other work uses the tracked one. Default 10.
     pub pool_size: u32,
-    /// `REDIS_POOL_TIMEOUT`: how long work waits for one of them. Default 5 s.
+    /// `REDIS_POOL_TIMEOUT`: how long introspection waits for one of these connections. Default 5 s.
     pub pool_timeout: Duration,
 }
 
@@ -36,13 +36,13 @@ impl std::fmt::Debug for RedisSettings {
 }
 
 impl RedisSettings {
-    /// This URL, as under `REDIS_URL`, and defaults for the rest.
+    /// Settings with this URL, as if `REDIS_URL` held it, and defaults for the rest.
     pub fn at(url: &str) -> Self {
         Self { url: url.to_owned(), name: "REDIS_URL", pool_size: 10, pool_timeout: Duration::from_secs(5) }
     }
 }
 
-/// Reads all of it; `None` without any, which means memory alone.
+/// Reads the settings of Redis; `None` if none is set: entries are then kept in memory alone.
 pub(super) fn read(sources: &Sources) -> Result<Option<RedisSettings>, BadSetting> {
     let named = URLS.iter().find_map(|name| sources.find(name));
     let is_wanted = named.is_some() || PARTS.iter().any(|name| sources.find(name).is_some());
@@ -58,7 +58,7 @@ pub(super) fn read(sources: &Sources) -> Result<Option<RedisSettings>, BadSettin
     Cache::check_redis_url(&url).map_err(|error| BadSetting::url(name, &url, error.to_string()))?;
     let pool_size = sources.take("REDIS_POOL_SIZE", "10", |raw| match raw.trim().parse() {
         Ok(size @ 1..=1000) => Ok(size),
-        _ => Err("must be a whole number from 1 to 1000".to_owned()),
+        _ => Err("must be an integer from 1 to 1000".to_owned()),
     })?;
     let pool_timeout = sources.take("REDIS_POOL_TIMEOUT", "5.0", |raw| match raw.trim().parse::<f64>() {
         Ok(seconds) if (0.001..=60.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
@@ -82,7 +82,7 @@ fn of_url(sources: &Sources, found: Found) -> Result<String, BadSetting> {
         return Err(BadSetting::secret(name, allowed));
     }
     sources.note(name, redact::url(&url), origin);
-    // Asked for in any case: a bad value is refused also where nothing comes of it.
+    // Parsed even if the URL names a database already: a bad value is refused also where it has no effect.
     let database = database(sources)?;
     Ok(match database {
         Some(database) if !names_a_database(&url) => {
@@ -106,7 +106,7 @@ fn of_parts(sources: &Sources) -> Result<String, BadSetting> {
     })?;
     let port = sources.take("REDIS_PORT", "6379", |raw| match raw.trim().parse::<u16>() {
         Ok(port @ 1..) => Ok(port),
-        _ => Err("must be a port, a whole number from 1 to 65535".to_owned()),
+        _ => Err("must be a port, an integer from 1 to 65535".to_owned()),
     })?;
     let database = database(sources)?.unwrap_or(0);
     let password = match sources.find("REDIS_PASSWORD") {
@@ -132,12 +132,12 @@ fn database(sources: &Sources) -> Result<Option<u32>, BadSetting> {
 fn names_a_database(url: &str) -> bool {
     let address = url.split('?').next().unwrap_or_default();
     let rest = address.split_once("://").map_or("", |(_, rest)| rest);
-    // Behind the user: a password may hold a slash that should have been encoded.
+    // Searched behind the user and the password: a password may hold a slash without encoding.
     let rest = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
     rest.split_once('/').is_some_and(|(_, database)| !database.is_empty())
 }
 
-/// Percent-encoded, but for what a URL takes as it is.
+/// Percent-encodes every byte except the unreserved ones of RFC 3986.
 fn encoded(secret: &str) -> String {
     let mut text = String::with_capacity(secret.len());
     for byte in secret.bytes() {
@@ -158,7 +158,7 @@ mod tests {
 
     const SECRET: &str = "zqx:/@?#%";
 
-    /// What is set, and which URL comes of it under which name.
+    /// What is set, the URL that follows from it, and the variable that errors about it name.
     type Row<'a> = (&'a [(&'a str, &'a str)], Option<(&'a str, &'a str)>);
 
     fn url(pairs: &[(&str, &str)]) -> Option<(String, &'static str)> {

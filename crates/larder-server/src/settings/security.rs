@@ -14,21 +14,21 @@ const PER_ACCOUNT: u32 = 10;
 /// How the service defends itself.
 #[derive(Debug, Clone, Default)]
 pub struct Security {
-    /// `LARDER_SECRET_KEY` and `LARDER_SECRET_KEY_OTHER`. Default none.
+    /// `LARDER_SECRET_KEY` and `LARDER_SECRET_KEY_OTHER`: the keys of second factors and of entries in Redis. Default none.
     pub secret_keys: SecretKeys,
-    /// How often one may fail.
+    /// How many failed attempts are allowed.
     pub limits: FailureLimits,
     /// `LARDER_TRUSTED_PROXIES`, networks separated by commas, default none; and `LARDER_FORWARDED_HEADER`.
     pub proxies: TrustedProxies,
 }
 
-/// How many failed attempts are answered before the next is told to wait.
+/// How many failed attempts are allowed before the next one is refused and has to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FailureLimits {
-    /// `LARDER_FAILURES_PER_ADDRESS`: a minute, of each kind, from one address. Default 100.
+    /// `LARDER_FAILURES_PER_ADDRESS`: failures of each kind in a minute, from one address. Default 100.
     pub per_address: NonZeroU32,
-    /// `LARDER_FAILURES_PER_ACCOUNT`: in 15 minutes, for one account from one address. Ten times as many from all
-    /// addresses together. Default 10.
+    /// `LARDER_FAILURES_PER_ACCOUNT`: failures in 15 minutes, for one account from one address. From all addresses together, ten
+    /// times as many are allowed. Default 10.
     pub per_account: NonZeroU32,
 }
 
@@ -39,12 +39,12 @@ impl Default for FailureLimits {
     }
 }
 
-/// Reads how the service defends itself.
+/// Reads the settings of the service's defences.
 pub(super) fn read(sources: &Sources) -> Result<Security, BadSetting> {
     let limit = |name, default: &str| {
         sources.take(name, default, |raw| {
             let limit = raw.trim().parse::<u32>().ok().and_then(bounded);
-            limit.ok_or_else(|| "must be a whole number from 1 to 1000000".to_owned())
+            limit.ok_or_else(|| "must be an integer from 1 to 1000000".to_owned())
         })
     };
     let limits = FailureLimits {
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn defaults_are_what_a_person_never_meets() {
+    fn the_default_limits_are_100_and_10_and_no_key_is_set() {
         let security = read("REDIS_URL", "").unwrap();
         assert_eq!((security.limits.per_address.get(), security.limits.per_account.get()), (100, 10));
         assert!(security.secret_keys.current.is_none() && security.proxies.networks.is_empty());

@@ -1,4 +1,4 @@
-//! Where settings come from: variables of the environment, a TOML file, a preset. Each has one name everywhere.
+//! Where settings come from: variables of the environment, a TOML file, a preset. A setting has the same name in all of them.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -53,7 +53,7 @@ pub const VARIABLES: &[&str] = &[
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// Nobody said anything.
+    /// The setting is not set anywhere.
     Default,
     /// A preset.
     Preset(&'static str),
@@ -74,32 +74,32 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A value that somebody set.
+/// A value that is set in the environment or in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
     /// The setting's name.
     pub name: &'static str,
     /// The value, as text.
     pub value: String,
-    /// From where.
+    /// Where the value comes from.
     pub origin: Origin,
 }
 
 /// One line of [`Settings::effective`](crate::settings::Settings::effective).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Effective {
-    /// The setting's name, or what it is about.
+    /// The setting's name, or `class` and the name of a class.
     pub name: String,
     /// The value, secrets hidden.
     pub value: String,
-    /// From where.
+    /// Where the value comes from.
     pub origin: Origin,
 }
 
 /// The value of a variable, by its name.
 type Lookup = Box<dyn Fn(&str) -> Option<String>>;
 
-/// What was set, and what came of it so far.
+/// The values that are set, and the effective values that were recorded so far.
 pub struct Sources {
     lookup: Lookup,
     file: BTreeMap<&'static str, String>,
@@ -108,7 +108,7 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// The environment through `lookup`, such as `|name| std::env::var(name).ok()`, alone. An empty value counts as unset.
+    /// The environment alone, read through `lookup`, such as `|name| std::env::var(name).ok()`. An empty value counts as unset.
     pub fn new(lookup: impl Fn(&str) -> Option<String> + 'static) -> Self {
         Self {
             lookup: Box::new(lookup),
@@ -118,13 +118,13 @@ impl Sources {
         }
     }
 
-    /// With a file of TOML; the environment wins over it.
+    /// Adds a TOML file; the environment wins over it.
     ///
     /// # Errors
-    /// A file that is not there or no TOML, and names in it that are no settings.
+    /// The file cannot be read, is no TOML, or holds a name that is no setting.
     pub fn with_file(self, path: &Path) -> Result<Self, BadSetting> {
         let shown = path.display().to_string();
-        // A parser's message may quote the line, and with it a secret.
+        // Read here and parsed in `with_toml`, which drops the parser's message: it may quote a line, and with it a secret.
         let text = std::fs::read_to_string(path)
             .map_err(|error| BadSetting::new("LARDER_CONFIG", &shown, format!("cannot be read: {error}")))?;
         self.with_toml(&shown, &text)
@@ -155,7 +155,7 @@ impl Sources {
         Ok(self)
     }
 
-    /// What was set under this name: in the environment, else in the file.
+    /// The value that is set under this name: in the environment, else in the file.
     pub(super) fn find(&self, name: &'static str) -> Option<Found> {
         let filled = |value: &String| !value.trim().is_empty();
         if let Some(value) = (self.lookup)(name).filter(filled) {
@@ -165,13 +165,13 @@ impl Sources {
         Some(Found { name, value, origin: Origin::File(name) })
     }
 
-    /// Remembers what came of a setting.
+    /// Records the effective value of a setting.
     pub(super) fn note(&self, name: &str, value: impl Into<String>, origin: Origin) {
         let effective = Effective { name: name.to_owned(), value: value.into(), origin };
         self.effective.borrow_mut().push(effective);
     }
 
-    /// A setting, parsed or its default, and remembered as it is shown.
+    /// Parses a setting's value, or its default if it is not set, and records it.
     pub(super) fn take<T>(
         &self,
         name: &'static str,
@@ -187,13 +187,14 @@ impl Sources {
         Ok(parsed)
     }
 
-    /// Everything that was remembered.
+    /// Every effective value that was recorded.
     pub(super) fn effective(&self) -> Vec<Effective> {
         self.effective.borrow().clone()
     }
 }
 
-/// `[redis] host = …` is `redis_host`, and a list is its texts with commas; `None` for what is neither.
+/// Flattens tables and lists: `[redis] host = …` becomes `redis_host`, and a list becomes its texts joined by commas. A value
+/// that has no such text becomes `None`.
 fn flatten(name: &str, value: Value, flat: &mut Vec<(String, Option<String>)>) {
     match value.kind {
         ValueKind::Table(table) => {
@@ -209,7 +210,7 @@ fn flatten(name: &str, value: Value, flat: &mut Vec<(String, Option<String>)>) {
     }
 }
 
-/// For tests of what is built on it.
+/// Sources for the tests of the modules that read settings.
 #[cfg(test)]
 pub(super) fn of(pairs: &[(&str, &str)], toml: &str) -> Result<Sources, BadSetting> {
     let pairs: BTreeMap<_, _> =

@@ -10,7 +10,7 @@ use crate::settings::sources::{Origin, Sources};
 
 const GENERAL: &str = "CACHE_DEFAULT_TTL";
 
-/// Every variable that holds a time to live. A bad value is refused also where no class asks for it.
+/// Every variable that holds a time to live. A bad value is refused even if no class uses the variable.
 const TTLS: [&str; 11] = [
     "USER_STATS_TTL",
     "USER_LIST_TTL",
@@ -25,8 +25,8 @@ const TTLS: [&str; 11] = [
     GENERAL,
 ];
 
-/// What the settings say of every class: the most specific variable that is set, else the preset's most specific one,
-/// else the class's own default.
+/// The policy of every class: its time to live is that of the most specific variable that is set, else of the preset's most
+/// specific one, else the class's own default.
 pub(super) fn read(sources: &Sources) -> Result<Policies, BadSetting> {
     for name in TTLS {
         set(sources, name)?;
@@ -71,7 +71,7 @@ fn set(sources: &Sources, name: &'static str) -> Result<Option<(Duration, Origin
             name,
             &found.value,
             format!(
-                "must be a whole number of seconds from 1 to {longest}; LARDER_CLASSES_OFF switches a class off"
+                "must be an integer from 1 to {longest}, in seconds; LARDER_CLASSES_OFF switches a class off"
             ),
         )),
     }
@@ -198,7 +198,7 @@ mod tests {
         for name in TTLS {
             for bad in ["0", "-1", "1.5", "3601", "soon", "99999999999999999999"] {
                 let error = read(&of(&[(name, bad)], "").unwrap()).unwrap_err().to_string();
-                assert!(error.starts_with(&format!("{name}=\"{bad}\": must be a whole number")), "{error}");
+                assert!(error.starts_with(&format!("{name}=\"{bad}\": must be an integer")), "{error}");
             }
         }
     }

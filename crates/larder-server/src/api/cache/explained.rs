@@ -1,4 +1,4 @@
-//! Where one entry is and why, or why not, as the route answers it.
+//! The answer of `cache/explain`: in which tiers an entry is, and why or why not.
 
 use larder::introspection::RedisAnswer;
 use larder::introspection::explain::{Explanation, InvalidationRecord, RedisState, TierEntry};
@@ -19,7 +19,7 @@ pub(crate) struct Tag {
 /// An entry in a tier.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Copy {
-    /// It says that there is no such value.
+    /// Whether it says that the database has no such value.
     absent: bool,
     payload_bytes: usize,
     /// When its load began.
@@ -65,7 +65,7 @@ impl From<InvalidationRecord> for LastInvalidation {
     }
 }
 
-/// Where an entry is and why, or why not.
+/// In which tiers an entry is, and why or why not.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Explained {
     text: String,
@@ -73,7 +73,7 @@ pub(crate) struct Explained {
     /// `entry`, `leased`, `anchor` (of a memory-only class), `permit`, `nothing`, `unreadable`, `away`, or `not configured`.
     redis_state: &'static str,
     redis: Option<Copy>,
-    /// Until when another reader's lease holds it.
+    /// Until when the lease is valid that a load holds on this key in Redis.
     leased_until: Option<Timestamp>,
     /// Whether this process is loading it.
     loading: bool,

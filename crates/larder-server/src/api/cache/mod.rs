@@ -1,4 +1,4 @@
-//! `/api/v1/cache`: how the cache does, what it holds and why, dropping by hand, switching classes.
+//! `/api/v1/cache`: the cache's health and counts, its entries, invalidation by hand, and the switches of classes.
 
 mod explained;
 pub(crate) mod reasons;
@@ -50,7 +50,7 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
         .routes(routes!(switch))
 }
 
-/// Which tiers answer. For anybody, and without a figure that helps an attacker.
+/// Which tiers answer. Needs no login, and shows no figure that helps an attacker.
 #[utoipa::path(
     get,
     path = "/api/v1/cache/health",
@@ -86,7 +86,7 @@ pub(crate) async fn detailed_health(
     }))
 }
 
-/// What was counted: by larder on this instance, and by Redis of itself. For admins.
+/// The counts of larder on this instance, and those of Redis itself. For admins.
 #[utoipa::path(
     get,
     path = "/api/v1/cache/stats",
@@ -117,7 +117,7 @@ pub(crate) async fn clear(
     dropped(&service, caller, &Drop::Everything).await
 }
 
-/// Drops all that is cached of one user. An id that nobody has is a success. For admins.
+/// Drops all that is cached of one user. An id that no user has is a success. For admins.
 #[utoipa::path(
     post,
     path = "/api/v1/cache/clear/user/{id}",
@@ -134,12 +134,12 @@ pub(crate) async fn clear_user(
     dropped(&service, caller, &user_named(&id)?).await
 }
 
-/// The user of a path, as somebody to clear.
+/// The invalidation of the user that a path names.
 pub(crate) fn user_named(id: &str) -> Result<Drop, Problem> {
     Drop::user(id).map_err(|invalid| ValidationErrors::one("id", invalid).into())
 }
 
-/// Drops by hand, for an admin.
+/// Invalidates by hand, if the caller is an admin.
 pub(crate) async fn dropped_by_admin(
     service: &Service,
     caller: Caller,
@@ -158,14 +158,14 @@ async fn dropped(
     Ok((acknowledged(receipt), Answer(Dropped::of(what.as_str(), receipt))))
 }
 
-/// What was warmed.
+/// The result of warming.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Warmed {
-    /// The classes of which something was loaded or found.
+    /// The classes of which an entry was loaded or found.
     warmed: Vec<&'static str>,
 }
 
-/// Loads what everybody asks for first: statistics, dashboard, the first page of users. For admins.
+/// Loads the entries that most clients read first: statistics, dashboard, the first page of users. For admins.
 #[utoipa::path(
     post,
     path = "/api/v1/cache/warm",
@@ -178,7 +178,7 @@ pub(crate) async fn warm(State(service): State<Service>, caller: Caller) -> Resu
     Ok(Answer(Warmed { warmed: service.warm_essential().await? }))
 }
 
-/// What became of each operation.
+/// Whether each operation succeeded.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Tested {
     pub(crate) cache_available: bool,
@@ -186,7 +186,7 @@ pub(crate) struct Tested {
     pub(crate) get_operation: bool,
     pub(crate) exists_operation: bool,
     pub(crate) delete_operation: bool,
-    /// The value was gone after it had been deleted.
+    /// Whether a read after the deletion found no value.
     pub(crate) get_after_delete: bool,
 }
 
@@ -203,7 +203,7 @@ impl From<SelfTest> for Tested {
     }
 }
 
-/// Puts an entry through every tier. For admins.
+/// Sends one entry through every tier. For admins.
 #[utoipa::path(
     get,
     path = "/api/v1/cache/test",
@@ -216,18 +216,18 @@ pub(crate) async fn test(State(service): State<Service>, caller: Caller) -> Resu
     Ok(Answer(service.self_test().await?.into()))
 }
 
-/// Exactly one of these.
+/// Exactly one of these fields.
 #[derive(ToSchema)]
 #[schema(example = json!({"pattern": "user_details:*"}))]
-#[allow(dead_code, reason = "stands for JSON in the document only")]
+#[allow(dead_code, reason = "describes JSON in the document only")]
 pub(crate) struct Invalidate {
-    /// All of one user: our id or an external one; need not exist.
+    /// All entries of one user, by our id or an external one; the user need not exist.
     #[schema(min_length = 1, max_length = 512)]
     user: Option<String>,
     /// A class with all its entries.
     #[schema(min_length = 1, max_length = 512)]
     class: Option<String>,
-    /// Every entry whose text `class:part:part` matches; `*` stands for anything.
+    /// Every entry whose text `class:part:part` matches; `*` matches any text.
     #[schema(min_length = 1, max_length = 512)]
     pattern: Option<String>,
     /// Everything.
@@ -257,8 +257,7 @@ pub(crate) async fn invalidate(
     dropped(&service, caller, &Drop::parse(body)?).await
 }
 
-/// The entries there are, in memory and in Redis. For admins; keys that may hold what only superadmins see are shown to
-/// superadmins.
+/// The entries in memory and in Redis. For admins; keys that may hold what only superadmins see are shown to superadmins only.
 #[utoipa::path(
     get,
     path = "/api/v1/cache/keys",
@@ -276,9 +275,9 @@ pub(crate) async fn keys(
     Ok(Answer(service.keys(caller, &KeyQuery::parse(&params)?).await?.into()))
 }
 
-/// An entry.
+/// The entry to explain.
 #[derive(ToSchema)]
-#[allow(dead_code, reason = "stands for JSON in the document only")]
+#[allow(dead_code, reason = "describes JSON in the document only")]
 pub(crate) struct Explain {
     #[schema(min_length = 1, max_length = 128)]
     class: String,
@@ -326,12 +325,12 @@ pub(crate) async fn classes(
 
 /// A class's switch.
 #[derive(ToSchema)]
-#[allow(dead_code, reason = "stands for JSON in the document only")]
+#[allow(dead_code, reason = "describes JSON in the document only")]
 pub(crate) struct Switch {
     enabled: bool,
 }
 
-/// Switches a class on or off, on this instance. Off, its reads go to the database. For admins.
+/// Switches a class on or off, on this instance. While it is off, its reads go to the database. For admins.
 #[utoipa::path(
     put,
     path = "/api/v1/cache/classes/{name}",
@@ -339,7 +338,7 @@ pub(crate) struct Switch {
     security(("bearer" = []), ("api_key" = [])),
     params(("name" = String, Path, description = "the class")),
     request_body = Switch,
-    responses((status = 204, description = "it is as was asked"), Refused, RefusedBody)
+    responses((status = 204, description = "the class is switched as requested"), Refused, RefusedBody)
 )]
 pub(crate) async fn switch(
     State(service): State<Service>,

@@ -1,4 +1,4 @@
-//! Why the cache is degraded, as every answer about its health tells it.
+//! Why the cache is degraded, as every answer about its health shows it.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ pub(crate) struct Reason {
     /// What is wrong, and what to do.
     text: String,
     since: Timestamp,
-    /// What the server said itself; only for admins, for it may name a user or a command.
+    /// The server's own message. Only admins see it, because it may name a user or a command.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     detail: Option<String>,
@@ -36,18 +36,18 @@ impl From<health::Reason> for Reason {
 }
 
 impl Reason {
-    /// For anybody.
+    /// Without `detail`, for callers that need not be logged in.
     pub(crate) fn public(reasons: Vec<health::Reason>) -> Vec<Self> {
         reasons.into_iter().map(|reason| Self { detail: None, ..Self::from(reason) }).collect()
     }
 
-    /// For admins.
+    /// With `detail`, for admins.
     pub(crate) fn detailed(reasons: Vec<health::Reason>) -> Vec<Self> {
         reasons.into_iter().map(Self::from).collect()
     }
 }
 
-/// How many episodes of each trouble there have been on this instance since its start; those that there were.
+/// How many episodes of each trouble this instance had since its start. A trouble without an episode is left out.
 pub(crate) fn troubles(cache: &Cache) -> BTreeMap<&'static str, u64> {
     let counts = cache.trouble_counts().into_iter().filter(|count| count.episodes > 0);
     counts.map(|count| (count.trouble.as_str(), count.episodes)).collect()

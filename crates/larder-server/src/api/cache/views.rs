@@ -29,7 +29,7 @@ pub(crate) struct CacheHealth {
     pub(crate) connected: bool,
     /// How long Redis took to answer a PING.
     pub(crate) latency_ms: Option<f64>,
-    /// How long before this request Redis was asked: at most 500, and 0 when it was asked anew. `null` where none is
+    /// How long before this request Redis was asked: at most 500, and 0 if it was asked for this request. `null` if none is
     /// configured.
     pub(crate) age_ms: Option<f64>,
     /// Why it is `degraded`, and what to do; else empty.
@@ -37,14 +37,14 @@ pub(crate) struct CacheHealth {
 }
 
 impl CacheHealth {
-    /// `reasons` says how much of them is shown.
+    /// `reasons` converts the reasons, and so decides whether their details are shown.
     pub(crate) fn of(
         cache: &Cache,
         redis: &RedisAnswer<RedisInfo>,
         age: Duration,
         reasons: fn(Vec<health::Reason>) -> Vec<Reason>,
     ) -> Self {
-        // Asked once, so that all of the answer is of one instant.
+        // Read once, so that state and reasons are of one instant.
         let now = cache.health_report();
         let told = match redis {
             RedisAnswer::Value(info) => Some(info),
@@ -61,12 +61,12 @@ impl CacheHealth {
     }
 }
 
-/// A duration as people read it, to the microsecond.
+/// A duration in milliseconds, with the microseconds as decimals.
 pub(crate) fn milliseconds(duration: Duration) -> f64 {
     duration.as_micros() as f64 / 1_000.0
 }
 
-/// Two decimals.
+/// Rounds to two decimals.
 pub(crate) fn rounded(percent: f64) -> f64 {
     (100.0 * percent).round() / 100.0
 }
@@ -76,7 +76,7 @@ pub(crate) fn rounded(percent: f64) -> f64 {
 pub(crate) struct Memory {
     /// Keys and encoded values, with a flat charge for bookkeeping.
     bytes: u64,
-    /// Entries that fell for want of room since the start.
+    /// Entries that were evicted since the start, because memory was full.
     evictions: u64,
 }
 
@@ -86,7 +86,7 @@ impl From<&Cache> for Memory {
     }
 }
 
-/// The Redis server as a whole: all its databases and applications.
+/// The complete Redis server: all its databases and applications.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct RedisServer {
     version: String,
@@ -100,7 +100,7 @@ pub(crate) struct RedisServer {
     total_commands_processed: u64,
     keyspace_hits: u64,
     keyspace_misses: u64,
-    /// Hits of all reads of keys, as this server counts them, by anybody.
+    /// The share of hits among all reads of keys, as this server counts them for all its clients.
     keyspace_hit_rate_percent: f64,
 }
 
@@ -129,9 +129,9 @@ impl From<RedisInfo> for RedisServer {
 pub(crate) struct EntryCounts {
     /// In this process's memory.
     memory: BTreeMap<String, u64>,
-    /// In Redis, of all instances; `null` where there is none or it does not answer.
+    /// In Redis, of all instances; `null` if there is no Redis or it does not answer.
     redis: Option<BTreeMap<String, u64>>,
-    /// Whether all of Redis was counted; a count that takes too long is cut off.
+    /// Whether all keys in Redis were counted; a count that takes too long is ended early.
     redis_is_whole: bool,
 }
 
@@ -153,15 +153,15 @@ pub(crate) struct DetailedHealth {
     #[serde(flatten)]
     pub(crate) health: CacheHealth,
     pub(crate) memory: Memory,
-    /// `null` where there is none or it does not answer.
+    /// Redis's own figures; `null` if there is no Redis or it does not answer.
     pub(crate) redis: Option<RedisServer>,
     pub(crate) entries: EntryCounts,
 }
 
-/// What larder counted on this instance. Not what Redis counts: a hit in memory never gets there.
+/// What larder counted on this instance. Redis's own counts differ, because a hit in memory never reaches it.
 #[derive(ToSchema)]
 #[schema(as = Lookups)]
-#[allow(dead_code, reason = "stands for larder-http's type in the document")]
+#[allow(dead_code, reason = "describes larder-http's type in the document")]
 pub(crate) struct LookupsBody {
     hits: u64,
     misses: u64,
@@ -187,7 +187,7 @@ pub(crate) struct ClassStats {
     enabled: bool,
     #[schema(value_type = LookupsBody)]
     lookups: Lookups,
-    /// Every count there is, by its name: hits by tier, joins, loads, refused fills.
+    /// All counts by name: hits by tier, joins, loads, refused fills, …
     counts: BTreeMap<&'static str, u64>,
     loads: LoadTimes,
 }
@@ -211,18 +211,18 @@ impl From<ClassReport> for ClassStats {
     }
 }
 
-/// What was counted, here and by Redis, each with its own label.
+/// The counts of this instance and those of Redis, each with its own label.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct CacheStats {
     /// All classes together, on this instance.
     #[schema(value_type = LookupsBody)]
     application: Lookups,
-    /// The same by count: hits by tier and so on.
+    /// All counts by name, of all classes together: hits by tier, joins, loads, refused fills, …
     counts: BTreeMap<&'static str, u64>,
-    /// Episodes in which the cache was degraded since the start, by cause; those that there were.
+    /// Episodes in which the cache was degraded since the start, by cause. A cause without an episode is left out.
     troubles: BTreeMap<&'static str, u64>,
     memory: Memory,
-    /// What Redis counts of itself; `null` where there is none or it does not answer.
+    /// Redis's own figures; `null` if there is no Redis or it does not answer.
     server: Option<RedisServer>,
     classes: Vec<ClassStats>,
 }
@@ -241,7 +241,7 @@ impl CacheStats {
     }
 }
 
-/// What was dropped, and how far the word of it has got.
+/// What was dropped, and whether the invalidation reached every tier.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Dropped {
     /// `user`, `class`, `pattern`, `everything`, …
@@ -250,9 +250,9 @@ pub(crate) struct Dropped {
     keys: usize,
     /// Tags dropped, each with all its entries.
     tags: usize,
-    /// Patterns searched for.
+    /// Patterns whose entries were searched and dropped.
     patterns: usize,
-    /// `sent`: every instance has been told; `queued`: this instance tells them as soon as Redis can be told.
+    /// `sent`: it reached every tier; `queued`: it reached this process, and reaches Redis before Redis is used again.
     delivery: String,
     /// Whether the database's journal holds it, so that no crash can lose it.
     journalled: bool,
@@ -277,7 +277,7 @@ pub(crate) struct Entry {
     /// `class:part:part`, as patterns read it.
     text: String,
     class: String,
-    /// The parts of its key; `null` is one that is missing. `cache/explain` takes them.
+    /// The parts of its key, as `cache/explain` takes them; `null` is a missing part.
     key: Vec<Option<String>>,
     in_memory: bool,
     in_redis: bool,
@@ -287,9 +287,9 @@ pub(crate) struct Entry {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Entries {
     items: Vec<Entry>,
-    /// `null` after the last page; a page may be empty and not the last.
+    /// The cursor of the next page; `null` after the last page. A page can be empty without being the last.
     next_cursor: Option<String>,
-    /// Redis was asked and did not answer: its entries may be missing.
+    /// Whether Redis did not answer: then its entries may be missing.
     redis_is_away: bool,
 }
 

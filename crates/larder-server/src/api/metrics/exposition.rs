@@ -1,4 +1,4 @@
-//! The text format of Prometheus: families of samples, each with what it says and what it is.
+//! The text format of Prometheus: families of samples, each with its help text and its type.
 
 use std::fmt::Display;
 
@@ -9,23 +9,23 @@ use metrics_exporter_prometheus::formatting::{write_help_line, write_metric_line
 /// The labels of a sample.
 type Labels<'a> = &'a [(&'static str, &'a str)];
 
-/// Values as they are at a scrape. They are written, not recorded: what is away has no sample, sums have fractions, and the
-/// order is always the same.
+/// Values as they are at a scrape. They are written directly and not through a recorder, so that what does not answer has no
+/// sample, sums keep their fractions, and the order is always the same.
 #[derive(Default)]
 pub(super) struct Exposition(String);
 
 impl Exposition {
-    /// Begins what only rises while the process lives.
+    /// Begins a counter: its value only rises while the process lives.
     pub(super) fn counter(&mut self, name: &'static str, help: &str) -> Family<'_> {
         self.family("counter", name, help)
     }
 
-    /// Begins what rises and falls.
+    /// Begins a gauge: its value rises and falls.
     pub(super) fn gauge(&mut self, name: &'static str, help: &str) -> Family<'_> {
         self.family("gauge", name, help)
     }
 
-    /// Begins quantiles, each with the label `quantile`, with their sum and their count.
+    /// Begins a summary: quantiles, each with the label `quantile`, with their sum and their count.
     pub(super) fn summary(&mut self, name: &'static str, help: &str) -> Family<'_> {
         self.family("summary", name, help)
     }

@@ -1,4 +1,4 @@
-//! What is known of the service, its cache and its Redis at a scrape.
+//! The figures of the service, its cache and its Redis at a scrape.
 
 use larder::cache::{Cache, Health};
 use larder::introspection::server::RedisInfo;
@@ -8,14 +8,14 @@ use larder::stats::Stats;
 use crate::api::metrics::exposition::Exposition;
 use crate::store::Store;
 
-/// Finds a count among those of a class.
+/// Reads one count from those of a class.
 type Count = fn(&Stats) -> u64;
 
-/// What each class counts beside its hits: as what, what it says, and where it is found.
+/// What each class counts besides its hits: the metric, its help text, and how its value is read.
 const COUNTS: [(&str, &str, Count); 14] = [
     (
         "larder_cache_misses_total",
-        "Reads that asked the loader, or had none and found nothing.",
+        "Reads that called the loader, or had none and found nothing.",
         Stats::misses,
     ),
     ("larder_cache_loads_total", "Loads begun, and values that were put.", |stats| stats.loads),
@@ -30,12 +30,12 @@ const COUNTS: [(&str, &str, Count); 14] = [
     }),
     (
         "larder_cache_outage_hits_total",
-        "Of the hits in memory: while Redis or the journal was out of touch, by a copy younger than the bound.",
+        "Of the hits in memory: while Redis or the journal did not answer, by a copy younger than the bound.",
         |stats| stats.outage_hits,
     ),
     (
         "larder_cache_bypasses_total",
-        "Reads that passed the caches by: switched off, or inside a load.",
+        "Reads that no tier answered or stored: caching was off, or the read ran inside a load.",
         |stats| stats.bypasses,
     ),
     ("larder_cache_lease_waits_total", "Looked again because another instance was loading.", |stats| {
@@ -53,7 +53,7 @@ const COUNTS: [(&str, &str, Count); 14] = [
     ),
     (
         "larder_cache_inserts_refused_total",
-        "Copies that memory did not keep: an invalidation overtook the read that brought them.",
+        "Copies that memory did not keep: an invalidation overtook the read that returned them.",
         |stats| stats.inserts_refused,
     ),
     (
@@ -63,7 +63,7 @@ const COUNTS: [(&str, &str, Count); 14] = [
     ),
     (
         "larder_cache_not_carried_total",
-        "Loaded values that were not stored: the class's codec does not bring them back.",
+        "Loaded values that were not stored: they are not equal after encoding and decoding.",
         |stats| stats.not_carried,
     ),
     (
@@ -103,7 +103,7 @@ pub(super) fn of_the_cache(text: &mut Exposition, cache: &Cache) {
         "Keys and encoded values in memory, with a flat charge for bookkeeping.",
     )
     .sample(&[], cache.memory_bytes());
-    text.counter("larder_cache_evictions_total", "Entries that fell from memory for want of room.")
+    text.counter("larder_cache_evictions_total", "Entries that were evicted because memory was full.")
         .sample(&[], cache.evictions());
 }
 
@@ -162,7 +162,7 @@ pub(super) fn of_the_classes(text: &mut Exposition, classes: &[ClassReport]) {
     }
 }
 
-/// The whole server, as it counts itself: all its databases and applications. Nothing where there is none.
+/// The complete server as it counts itself: all its databases and applications. Writes nothing if no Redis is configured.
 pub(super) fn of_redis(text: &mut Exposition, redis: RedisAnswer<RedisInfo>) {
     if redis == RedisAnswer::NotConfigured {
         return;
@@ -174,16 +174,16 @@ pub(super) fn of_redis(text: &mut Exposition, redis: RedisAnswer<RedisInfo>) {
         .sample(&[], info.latency.as_secs_f64());
     text.gauge("larder_redis_memory_used_bytes", "Memory that the Redis server uses.")
         .sample(&[], info.used_memory_bytes);
-    text.gauge("larder_redis_connected_clients", "Connections to the Redis server, everybody's.")
+    text.gauge("larder_redis_connected_clients", "Connections to the Redis server, of all its clients.")
         .sample(&[], info.connected_clients);
     text.counter(
         "larder_redis_keyspace_hits_total",
-        "Reads of keys that were there, as the Redis server counts, by anybody.",
+        "Reads of keys that existed, as the Redis server counts for all its clients.",
     )
     .sample(&[], info.keyspace_hits);
     text.counter(
         "larder_redis_keyspace_misses_total",
-        "Reads of keys that were not, as the Redis server counts.",
+        "Reads of keys that did not exist, as the Redis server counts for all its clients.",
     )
     .sample(&[], info.keyspace_misses);
 }

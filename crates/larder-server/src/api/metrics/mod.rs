@@ -21,12 +21,12 @@ use crate::service::access::Caller;
 /// The version of the format that every Prometheus reads.
 const TEXT: &str = "text/plain; version=0.0.4";
 
-/// Every route of this file, for a service whose requests are counted there.
+/// Every route of this file; `requests` holds what is counted of the service's requests.
 pub(crate) fn routes(requests: Requests) -> OpenApiRouter<Service> {
     OpenApiRouter::new().routes(routes!(scrape)).layer(Extension(requests))
 }
 
-/// Everything that this instance counts, and what Redis says of itself, for Prometheus. For admins.
+/// Everything that this instance counts, and Redis's own figures, in the format of Prometheus. For admins.
 #[utoipa::path(
     get,
     path = "/metrics",

@@ -1,6 +1,6 @@
 //! Counting requests: how many by method, route and status, how long they took, how many are in flight.
 //!
-//! Invariant: the series are as many as the routes allow. Whatever a client makes up, a method or a path, shares one value.
+//! Invariant: the routes bound the number of series. All unknown methods share one label value, and so do all unknown paths.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,12 +19,12 @@ const DURATION: &str = "larder_http_request_duration_seconds";
 /// In seconds: a hit in memory takes a fraction of a millisecond, a database that does not answer a few seconds.
 const BUCKETS: [f64; 11] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
 
-/// The recorder keeps each duration until somebody counts it into the buckets, be it for ever: without scrapes, every so
-/// many requests do it.
+/// The recorder keeps each duration until an upkeep counts it into the buckets. A scrape does that; if there are no scrapes,
+/// every 4,096th request does, so that memory stays bounded.
 const KEPT: u64 = 4_096;
 
-/// What is counted of the requests of one service; cheap to clone. Not the process's global recorder: several services
-/// may live in one process.
+/// What is counted of the requests of one service; cheap to clone. It has its own recorder and not the process's global one,
+/// because several services may live in one process.
 #[derive(Clone)]
 pub(crate) struct Requests(Arc<Counted>);
 
@@ -36,7 +36,7 @@ struct Counted {
 
 impl Requests {
     pub(crate) fn new() -> Self {
-        // Refused are no buckets at all.
+        // The builder refuses only an empty list of buckets.
         let builder = PrometheusBuilder::new().set_buckets(&BUCKETS).unwrap_or_default();
         let recorder = builder.build_recorder();
         let in_flight = with_local_recorder(&recorder, || {
@@ -62,13 +62,14 @@ impl Requests {
             histogram!(DURATION, "method" => method, "route" => route, "status" => status.to_string())
                 .record(began.elapsed());
         });
+        // `Relaxed`: the counter orders no other memory, it only has to count each request once.
         if answered.fetch_add(1, Ordering::Relaxed) % KEPT == KEPT - 1 {
             recorder.handle().run_upkeep();
         }
     }
 }
 
-/// A request in flight: until it is answered, or its client has gone.
+/// Counts a request as in flight until this is dropped: when it is answered, or when its client disconnects.
 struct InFlight<'a>(&'a Gauge);
 
 impl<'a> InFlight<'a> {
@@ -84,7 +85,7 @@ impl Drop for InFlight<'_> {
     }
 }
 
-/// The layer that counts, around everything else.
+/// The outermost layer, which counts every request.
 pub(crate) async fn count(State(requests): State<Requests>, request: Request, next: Next) -> Response {
     let began = Instant::now();
     let _in_flight = InFlight::new(&requests.0.in_flight);
@@ -95,7 +96,7 @@ pub(crate) async fn count(State(requests): State<Requests>, request: Request, ne
     response
 }
 
-/// A method by its name. HTTP allows any word, so most share one.
+/// The label of a method. HTTP allows any word as a method, so all unknown ones share a label.
 fn known(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",

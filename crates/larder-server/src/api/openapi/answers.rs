@@ -5,24 +5,24 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::{IntoResponses, ToSchema};
 
-/// An error, as RFC 9457 has it.
+/// An error, as RFC 9457 defines it.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub(crate) struct ProblemBody {
-    /// The HTTP status once more.
+    /// The HTTP status, repeated.
     status: u16,
     /// The status in words.
     title: String,
     /// What was wrong with this request.
     detail: String,
-    /// The fields that were not allowed, each with what is.
+    /// The fields that were refused, each with what is allowed.
     #[schema(required = false)]
     errors: BTreeMap<String, String>,
 }
 
-/// How a route with a body refuses one.
+/// How a route refuses a body.
 #[derive(IntoResponses)]
-#[allow(dead_code, reason = "stands for answers in the document only")]
+#[allow(dead_code, reason = "describes answers in the document only")]
 pub(crate) enum RefusedBody {
     /// The body is larger than 1 MiB.
     #[response(status = 413, content_type = "application/problem+json")]
@@ -34,12 +34,12 @@ pub(crate) enum RefusedBody {
 
 /// How a route that needs no token may refuse and fail.
 #[derive(IntoResponses)]
-#[allow(dead_code, reason = "stands for answers in the document only")]
+#[allow(dead_code, reason = "describes answers in the document only")]
 pub(crate) enum Failed {
     /// The path, the query or the body cannot be read.
     #[response(status = 400, content_type = "application/problem+json")]
     Unreadable(ProblemBody),
-    /// A parameter or a field is not allowed as it is.
+    /// A parameter or a field has a value that is not allowed.
     #[response(status = 422, content_type = "application/problem+json")]
     Invalid(ProblemBody),
     /// What another program wrote into the database cannot be read, and `errors` names the field; or the service failed.
@@ -54,7 +54,7 @@ pub(crate) enum Failed {
     Unavailable(ProblemBody),
 }
 
-/// Nobody is known by what was sent.
+/// The request's credentials identify no user.
 #[derive(IntoResponses)]
 #[response(
     status = 401,
@@ -62,12 +62,12 @@ pub(crate) enum Failed {
     content_type = "application/problem+json",
     headers(("WWW-Authenticate" = String, description = "`Bearer`"))
 )]
-#[allow(dead_code, reason = "stands for an answer in the document only")]
+#[allow(dead_code, reason = "describes an answer in the document only")]
 pub(crate) struct Unauthenticated(ProblemBody);
 
-/// How a route with a form refuses one.
+/// How a route refuses a form.
 #[derive(IntoResponses)]
-#[allow(dead_code, reason = "stands for answers in the document only")]
+#[allow(dead_code, reason = "describes answers in the document only")]
 pub(crate) enum RefusedForm {
     /// The form cannot be read.
     #[response(status = 400, content_type = "application/problem+json")]
@@ -75,16 +75,16 @@ pub(crate) enum RefusedForm {
     /// The form is larger than 1 MiB.
     #[response(status = 413, content_type = "application/problem+json")]
     TooLarge(ProblemBody),
-    /// The form is not sent as one.
+    /// The body is not sent as a form.
     #[response(status = 415, content_type = "application/problem+json")]
     NotSentAsForm(ProblemBody),
 }
 
-/// How a route that can be guessed at refuses whoever guesses too often.
+/// How a route whose credentials can be guessed refuses a client that fails too often.
 #[derive(IntoResponses)]
-#[allow(dead_code, reason = "stands for answers in the document only")]
+#[allow(dead_code, reason = "describes answers in the document only")]
 pub(crate) enum RefusedTooMany {
-    /// Too many failures of late.
+    /// Too many recent failures.
     #[response(
         status = 429,
         content_type = "application/problem+json",
@@ -95,7 +95,7 @@ pub(crate) enum RefusedTooMany {
 
 /// How a route that needs a token may refuse and fail.
 #[derive(IntoResponses)]
-#[allow(dead_code, reason = "stands for answers in the document only")]
+#[allow(dead_code, reason = "describes answers in the document only")]
 pub(crate) enum Refused {
     /// The path, the query or the body cannot be read.
     #[response(status = 400, content_type = "application/problem+json")]
@@ -110,7 +110,7 @@ pub(crate) enum Refused {
     /// The caller may not do this.
     #[response(status = 403, content_type = "application/problem+json")]
     Forbidden(ProblemBody),
-    /// A parameter or a field is not allowed as it is.
+    /// A parameter or a field has a value that is not allowed.
     #[response(status = 422, content_type = "application/problem+json")]
     Invalid(ProblemBody),
     /// What another program wrote into the database cannot be read, and `errors` names the field; or the service failed.
@@ -125,52 +125,52 @@ pub(crate) enum Refused {
     Unavailable(ProblemBody),
 }
 
-/// There is nothing of that name.
+/// Nothing of that name exists.
 #[derive(IntoResponses)]
 #[response(
     status = 404,
     description = "there is no such user, or nothing of that name that the caller may see",
     content_type = "application/problem+json"
 )]
-#[allow(dead_code, reason = "stands for an answer in the document only")]
+#[allow(dead_code, reason = "describes an answer in the document only")]
 pub(crate) struct NotFound(ProblemBody);
 
-/// A value that only one user may have is another's.
+/// Another user has a value that has to be unique.
 #[derive(IntoResponses)]
 #[response(
     status = 409,
     description = "another user has this value already, or this is the last active superadmin",
     content_type = "application/problem+json"
 )]
-#[allow(dead_code, reason = "stands for an answer in the document only")]
+#[allow(dead_code, reason = "describes an answer in the document only")]
 pub(crate) struct Taken(ProblemBody);
 
-/// The write would leave nobody who can manage everybody.
+/// The write would leave no active superadmin.
 #[derive(IntoResponses)]
 #[response(
     status = 409,
     description = "this is the last active superadmin",
     content_type = "application/problem+json"
 )]
-#[allow(dead_code, reason = "stands for an answer in the document only")]
+#[allow(dead_code, reason = "describes an answer in the document only")]
 pub(crate) struct LastSuperadmin(ProblemBody);
 
-/// The write insists on a state that is no more.
+/// The write expects another state than the present one.
 #[derive(IntoResponses)]
 #[response(
     status = 412,
     description = "`If-Match` names another state than the present one",
     content_type = "application/problem+json"
 )]
-#[allow(dead_code, reason = "stands for an answer in the document only")]
+#[allow(dead_code, reason = "describes an answer in the document only")]
 pub(crate) struct Outdated(ProblemBody);
 
-/// The caller has what it asks for.
+/// The caller has the present state already.
 #[derive(IntoResponses)]
 #[response(
     status = 304,
     description = "the caller has this state already",
     headers(("ETag" = String), ("Cache-Status" = String))
 )]
-#[allow(dead_code, reason = "stands for an answer in the document only")]
+#[allow(dead_code, reason = "describes an answer in the document only")]
 pub(crate) struct NotModified;

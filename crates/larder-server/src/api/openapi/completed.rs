@@ -1,4 +1,5 @@
-//! What the routes' annotations leave to us: names of operations, words for statuses, bodies that allow no other field.
+//! Completes the document where the routes' annotations say nothing: names of operations, descriptions of statuses, bodies that
+//! allow no other field.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +8,7 @@ use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::schema::AdditionalProperties;
 use utoipa::openapi::{Components, Object, OpenApi as Document, RefOr, Schema};
 
-/// The document with all of that.
+/// The document, completed.
 pub(super) fn completed(mut document: Document) -> Document {
     let mut bodies = BTreeSet::new();
     for (path, item) in &mut document.paths.paths {
@@ -39,7 +40,7 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut O
     all.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 
-/// Gives an answer that is described nowhere the words of its status.
+/// Describes each answer that has no description by the reason phrase of its status.
 fn describe(operation: &mut Operation) {
     for (status, response) in &mut operation.responses.responses {
         if let RefOr::T(response) = response
@@ -54,7 +55,7 @@ fn describe(operation: &mut Operation) {
 
 /// The names of the schemas that this operation's body has.
 fn bodies_of(operation: &Operation) -> impl Iterator<Item = String> + use<> {
-    // A form may hold what we do not know: RFC 7662 says so of its own.
+    // A form may hold unknown fields: RFC 7662 allows them in its requests.
     let json = operation.request_body.iter().filter_map(|body| match body {
         RefOr::T(body) => body.content.get("application/json"),
         RefOr::Ref(_) => None,
@@ -71,8 +72,8 @@ fn bodies_of(operation: &Operation) -> impl Iterator<Item = String> + use<> {
     names.into_iter()
 }
 
-/// Says of a body that it allows no other field: `domain/fields.rs` refuses each that it does not know. One that is put
-/// together of several becomes one object, for each of these would refuse the others' fields.
+/// Declares that a body allows no other field, because `domain/fields.rs` refuses unknown ones. A body that is composed of
+/// several schemas becomes one object, because each of them alone would refuse the others' fields.
 fn close(components: &mut Components, name: &str) {
     let whole = components.schemas.get(name).and_then(|schema| object(components, schema));
     if let Some(mut whole) = whole {

@@ -21,8 +21,9 @@ use crate::api::openapi::completed::completed;
 #[openapi(
     info(
         title = "larder",
-        description = "User management served at the speed of memory, and never stale. Log in under `/api/v1/auth/login`; \
-                       reads say in `Cache-Status` where they were answered from, writes in `Cache-Invalidation` whom they told."
+        description = "User management with a hybrid cache: a read is never more than two seconds behind the database. Log in under \
+                       `/api/v1/auth/login`; reads say in `Cache-Status` which tier answered them, writes in \
+                       `Cache-Invalidation` whether they reached every tier."
     ),
     components(schemas(ProblemBody)),
     modifiers(&Credentials),
@@ -36,8 +37,8 @@ use crate::api::openapi::completed::completed;
         (name = "permissions", description = "What single users may do beyond their role."),
         (name = "api keys", description = "Credentials for programs, which act for the user that made them."),
         (name = "audit", description = "Who changed what and when, as the transactions themselves wrote it."),
-        (name = "cache", description = "How the cache does, what it holds and why, and dropping by hand."),
-        (name = "health", description = "For whatever starts, watches and stops the service."),
+        (name = "cache", description = "The cache's health and counts, its entries, and invalidation by hand."),
+        (name = "health", description = "For programs that start, watch and stop the service."),
         (name = "generic", description = "The cache routes of the generic system, as its document prints them."),
         (name = "HITA", description = "The routes of the hotel API, as its document prints them."),
         (name = "it360acad", description = "The routes of it360acad, as its document prints them."),
@@ -47,7 +48,7 @@ use crate::api::openapi::completed::completed;
 )]
 pub(crate) struct Base;
 
-/// The two ways to say who one is.
+/// The two kinds of credentials: an access token and an API key.
 struct Credentials;
 
 impl Modify for Credentials {
@@ -66,7 +67,7 @@ pub(crate) fn pages<S: Clone + Send + Sync + 'static>(document: Document) -> Rou
     pages.layer(map_response(guarded))
 }
 
-/// Nothing on a page of ours comes from elsewhere, and nobody frames it.
+/// Forbids a page to load anything from another origin, and every site to frame the page.
 async fn guarded(mut response: Response) -> Response {
     let policy = HeaderValue::from_static(
         "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \

@@ -1,5 +1,5 @@
 //! The parameters that many routes take, each described once.
-#![allow(dead_code, reason = "these types stand for parameters in the document only")]
+#![allow(dead_code, reason = "these types describe parameters in the document only")]
 
 use utoipa::IntoParams;
 
@@ -17,7 +17,7 @@ pub(crate) struct UserPath {
     id: String,
 }
 
-/// On which state a write insists.
+/// The state that a write expects.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 pub(crate) struct IfMatch {
@@ -26,7 +26,7 @@ pub(crate) struct IfMatch {
     if_match: Option<String>,
 }
 
-/// Which state the caller has.
+/// The state that the caller has.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 pub(crate) struct IfNoneMatch {

@@ -1,4 +1,4 @@
-//! An HTTP client as cheap as one can be: it shares two cores with what it measures.
+//! A minimal HTTP client: it shares the machine's cores with the service that it measures, so its own cost has to be small.
 
 use std::net::SocketAddr;
 
@@ -26,7 +26,7 @@ impl Client {
         Ok(Self { sender, host: address.to_string() })
     }
 
-    /// Sends one request and reads its whole answer.
+    /// Sends one request and reads its complete answer.
     pub(crate) async fn send(
         &mut self,
         method: Method,

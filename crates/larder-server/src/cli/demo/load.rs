@@ -19,14 +19,14 @@ use crate::cli::demo::people::{ADMIN_EMAIL, Crowd, PASSWORD};
 use crate::domain::user::User;
 use crate::service::Service;
 
-/// Requests in flight.
+/// Clients; each has one request in flight.
 const CLIENTS: u64 = 32;
 /// Users who are logged in; each request comes from one of them.
 const SESSIONS: usize = 64;
 /// The exponent of Zipf's law; near 1 is what web traffic shows (Breslau et al., INFOCOM 1999).
 const SKEW: f64 = 1.0;
 
-/// A load that can be driven again and again.
+/// A load that can be driven several times.
 pub(crate) struct Load {
     address: SocketAddr,
     scene: Arc<Scene>,
@@ -53,7 +53,7 @@ impl Measured {
 }
 
 impl Load {
-    /// Logs everybody in who will send requests.
+    /// Logs in the users that will send requests.
     pub(crate) async fn prepare(address: SocketAddr, crowd: Crowd) -> anyhow::Result<Self> {
         let mut client = Client::connect(address).await?;
         let admin = client.login(ADMIN_EMAIL, PASSWORD).await?;
@@ -73,7 +73,7 @@ impl Load {
         self.scene.crowd.users.len()
     }
 
-    /// Sends requests for `span`; every answer has to be right.
+    /// Sends requests for `span`. An answer with another status than 200 fails the drive.
     pub(crate) async fn drive(
         &self,
         name: &str,
@@ -111,7 +111,7 @@ impl Load {
 }
 
 fn histogram() -> anyhow::Result<Histogram<u64>> {
-    // Up to a minute, in microseconds, to three digits.
+    // From 1 µs to a minute, to three significant digits.
     Ok(Histogram::new_with_bounds(1, 60_000_000, 3)?)
 }
 
@@ -139,7 +139,7 @@ impl Scene {
                 (Method::PATCH, path(), &self.admin, Some(serde_json::json!({ "bio": bio }).to_string()))
             }
             1..70 => (Method::GET, path(), token, None),
-            // Whom an address or a number belongs to is for admins to know.
+            // Only admins may look up users by e-mail address or telephone number.
             70..85 => (Method::POST, "/api/v1/users/lookup".to_owned(), &self.admin, Some(names(user, luck))),
             85..95 => (Method::GET, "/api/v1/users/me".to_owned(), token, None),
             _ => (Method::GET, format!("/api/v1/users?page={}", luck.random_range(1..=4)), token, None),

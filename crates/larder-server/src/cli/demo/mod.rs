@@ -1,4 +1,4 @@
-//! `larder demo`: what the cache is worth, on this machine, in one table.
+//! `larder demo`: measures on this machine what the cache gains, and prints one table.
 
 mod client;
 mod load;
@@ -47,21 +47,21 @@ pub(crate) struct Arguments {
     /// Share entries through this Redis [default: memory alone]
     #[arg(long, value_name = "URL")]
     redis: Option<String>,
-    /// End after the table instead of serving on.
+    /// End after the table instead of continuing to serve.
     #[arg(long)]
     exit: bool,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let mut stop = pin!(app::asked_to_stop()?);
-    // The folder goes when this value does, at the end of this function, however it ends.
+    // The folder is deleted when this value is dropped, however this function ends.
     let scratch = tempfile::tempdir().context("no temporary folder")?;
     let folder = arguments.data.clone().unwrap_or_else(|| scratch.path().to_owned());
     let database_url = match &arguments.database {
         Some(url) => url.clone(),
         None => format!("sqlite://{}", folder.join("larder-demo.db").display()),
     };
-    // Not the environment's: a demo looks the same everywhere, and touches nobody's data.
+    // The environment's settings are not read: the demo is the same everywhere, and touches no other database or Redis.
     let settings = Settings {
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
         database_url,
@@ -93,7 +93,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     shown
 }
 
-/// The usual port, or any other when that one is taken.
+/// Listens on the usual port, or on any free one if that is taken.
 async fn listen(usual: SocketAddr) -> anyhow::Result<TcpListener> {
     match TcpListener::bind(usual).await {
         Ok(listener) => Ok(listener),

@@ -1,4 +1,4 @@
-//! Ten thousand people for the demo, the same ones every time.
+//! The demo's users, generated from a fixed seed: every run has the same ones.
 
 use anyhow::{Context, bail};
 use fake::Fake;
@@ -25,11 +25,11 @@ use crate::service::Service;
 use crate::store::writing::ByJournal;
 
 pub(crate) const ADMIN_EMAIL: &str = "admin@larder.example";
-/// Of the admin and of everybody else: this is a demo, on the loopback.
+/// The password of every user, the admin included: the demo listens on the loopback alone.
 pub(crate) const PASSWORD: &str = "larder-demo-2026";
 
 const BATCH: usize = 1_000;
-/// The load needs no more than this of a larger database.
+/// The most users that are read back from a larger database; the load needs no more.
 const GATHERED_MAX: usize = 20_000;
 
 /// The users that the load is about.
@@ -38,14 +38,14 @@ pub(crate) struct Crowd {
 }
 
 impl Crowd {
-    /// Fills an empty database, and reads back whom the load will be about.
+    /// Fills an empty database, and reads back the users that the load is about.
     pub(crate) async fn gather(service: &Service, wanted: u32) -> anyhow::Result<Self> {
         let store = service.store();
         let login = store.credentials_for_login(&Identifier::Email(Email::parse(ADMIN_EMAIL)?)).await?;
         if login.is_none() {
             bail!("this database has users, and not the demo's: give it an empty one");
         }
-        // One of them is the admin.
+        // One user is the admin, which the start created.
         if store.total(&Default::default()).await? <= 1 {
             Self::fill(service, wanted).await?;
         }
@@ -69,7 +69,7 @@ impl Crowd {
     async fn fill(service: &Service, wanted: u32) -> anyhow::Result<()> {
         let bar = ProgressBar::new(u64::from(wanted));
         bar.set_style(ProgressStyle::with_template("making users  {bar:40} {pos}/{len} {per_sec}")?);
-        // One hash for all: ten thousand would take the machine four minutes.
+        // One hash for all users: ten thousand hashes would take four minutes.
         let hash = service.passwords().hash(&Password::parse(PASSWORD)?).await?;
         let mut luck = StdRng::seed_from_u64(2026);
         let mut batch = Vec::with_capacity(BATCH);

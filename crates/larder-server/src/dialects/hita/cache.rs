@@ -21,10 +21,10 @@ use crate::api::cache::{dropped_by_admin, user_named};
 use crate::api::extract::Segment;
 use crate::api::openapi::answers::Refused;
 use crate::api::problem::Problem;
-use crate::dialects::away::RedisAway;
+use crate::dialects::away::{RedisAway, Unavailable};
 use crate::dialects::hita::views::{
     CacheInfo, Connections, DetailedHealth, DetailedInfo, DetailedStatistics, Done, Health, KeyCounts,
-    MemoryUsage, Performance, ShortInfo, Stats, TestAnswer, Unavailable,
+    MemoryUsage, Performance, ShortInfo, Stats, TestAnswer,
 };
 use crate::domain::caches::Drop;
 use crate::domain::timestamp::Timestamp;
@@ -49,7 +49,7 @@ fn unavailable(detail: Option<&'static str>) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, Answer(body)).into_response()
 }
 
-/// What answers: Redis, with what it says of itself, or memory alone.
+/// What answers: Redis, with its own figures, or memory alone.
 pub(crate) enum Backend {
     Redis(Box<RedisInfo>),
     Memory,
@@ -85,7 +85,7 @@ impl Backend {
         rounded(percent)
     }
 
-    /// `reasons` says how much of them is shown.
+    /// `reasons` converts the reasons, and so decides whether their details are shown.
     fn info(&self, service: &Service, reasons: fn(Vec<health::Reason>) -> Vec<Reason>) -> CacheInfo {
         let redis = self.redis();
         let now = service.users().cache().health_report();
@@ -111,13 +111,13 @@ impl KeyCounts {
         let count = |class: &str| by_class.get(class).copied().unwrap_or(0);
         let [user_stats_keys, user_list_keys, user_details_keys, dashboard_stats_keys] =
             ["user_stats", "user_list", "user_details", "dashboard_stats"].map(count);
-        // Of these four, as the document adds them up; all classes are counted in the canonical answer.
+        // The total of these four classes, as the document adds them up; the canonical answer counts all classes.
         let total_keys = user_stats_keys + user_list_keys + user_details_keys + dashboard_stats_keys;
         Self { user_stats_keys, user_list_keys, user_details_keys, dashboard_stats_keys, total_keys }
     }
 }
 
-/// Whether the cache answers. For anybody.
+/// Whether the cache answers. Needs no login.
 #[utoipa::path(
     get,
     path = "/v1.0/cache/health",
@@ -199,7 +199,7 @@ pub(crate) async fn stats(State(service): State<Service>, caller: Caller) -> Res
     Ok(Answer(Stats { success: true, cache_info, key_counts }).into_response())
 }
 
-/// Says that something was dropped; or, while Redis is away, that it was dropped as far as could be.
+/// The answer to an invalidation: success if it reached every tier; else 503, with what was done in spite of that.
 fn dropped(receipt: Receipt, message: String) -> Response {
     let said = match (receipt.delivery(), receipt.is_journalled()) {
         (Delivery::Sent, _) => Answer(Done { success: true, message }).into_response(),
@@ -207,7 +207,7 @@ fn dropped(receipt: Receipt, message: String) -> Response {
             "this instance's memory is cleared, and the journal holds it for all others and for Redis",
         )),
         (Delivery::Queued, false) => unavailable(Some(
-            "this instance's memory is cleared; Redis and the journal could not be told yet",
+            "this instance's memory is cleared; Redis and the journal could not be reached yet",
         )),
     };
     (acknowledged(receipt), said).into_response()
@@ -230,7 +230,7 @@ pub(crate) async fn clear(State(service): State<Service>, caller: Caller) -> Res
     Ok(dropped(receipt, "All user caches cleared successfully".to_owned()))
 }
 
-/// Drops all that is cached of one user. An id that nobody has is a success. For admins.
+/// Drops all that is cached of one user. An id that no user has is a success. For admins.
 #[utoipa::path(
     post,
     path = "/v1.0/cache/clear/user/{user_id}",
@@ -252,7 +252,7 @@ pub(crate) async fn clear_user(
     Ok(dropped(receipt, format!("Cache cleared for user {id}")))
 }
 
-/// Loads what everybody asks for first. For admins.
+/// Loads the entries that most clients read first. For admins.
 #[utoipa::path(
     post,
     path = "/v1.0/cache/warm",
@@ -274,7 +274,7 @@ pub(crate) async fn warm(State(service): State<Service>, caller: Caller) -> Resu
     Ok(Answer(Done { success: true, message }).into_response())
 }
 
-/// Puts an entry through every tier. For admins.
+/// Sends one entry through every tier. For admins.
 #[utoipa::path(
     get,
     path = "/v1.0/cache/test",

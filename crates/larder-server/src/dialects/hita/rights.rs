@@ -30,7 +30,7 @@ pub(super) fn routes() -> OpenApiRouter<Service> {
     request_body = BookRequest,
     responses(
         (status = 201, body = BookedAnswer, headers(("Cache-Invalidation" = String))),
-        (status = 200, body = BookedAnswer, description = "it had been made before", headers(("Cache-Invalidation" = String))),
+        (status = 200, body = BookedAnswer, description = "the booking had been made before", headers(("Cache-Invalidation" = String))),
         NotFound,
         (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "the key is another booking's, or the balance would leave its bounds"),
         Refused,
@@ -72,7 +72,7 @@ pub(crate) async fn grant(
     permissions::grant(state, caller, named).await
 }
 
-/// Grants a permission; as POST.
+/// Grants a permission, as POST does.
 #[utoipa::path(
     put,
     path = "/v1.0/permissions/{id}/{permission}",
@@ -97,7 +97,7 @@ pub(crate) async fn grant_again(
     permissions::grant(state, caller, named).await
 }
 
-/// Takes a permission away.
+/// Revokes a permission.
 #[utoipa::path(
     delete,
     path = "/v1.0/permissions/{id}/{permission}",

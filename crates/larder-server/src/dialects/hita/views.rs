@@ -1,4 +1,4 @@
-//! The answers of `/v1.0/cache`, exact in what the document prints.
+//! The answers of `/v1.0/cache`: they have every field that the document prints, as it prints them.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -7,20 +7,7 @@ use crate::api::cache::Tested;
 use crate::api::cache::reasons::Reason;
 use crate::domain::timestamp::Timestamp;
 
-/// Redis is configured and does not answer.
-#[derive(Serialize, ToSchema)]
-#[schema(as = HitaUnavailable)]
-pub(crate) struct Unavailable {
-    pub(super) success: bool,
-    pub(super) error: &'static str,
-    pub(super) cache_available: bool,
-    /// What was done all the same.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub(super) detail: Option<&'static str>,
-}
-
-/// What the document calls `cache_info`. What only Redis knows is `null` where none is configured.
+/// What the document calls `cache_info`. The figures that only Redis has are `null` if none is configured.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct CacheInfo {
     /// `available`; `degraded` while Redis answers and cannot be used as it should.
@@ -28,7 +15,7 @@ pub(crate) struct CacheInfo {
     pub(super) redis_version: Option<String>,
     pub(super) used_memory: Option<String>,
     pub(super) connected_clients: Option<u64>,
-    /// In per cent: what Redis counts of its keys; without Redis, what larder counts on this instance.
+    /// In per cent: Redis's own hit rate; without Redis, larder's on this instance.
     pub(super) hit_rate: f64,
     /// `memory`, where no Redis is configured.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,7 +26,7 @@ pub(crate) struct CacheInfo {
     pub(super) reasons: Vec<Reason>,
 }
 
-/// The same with one figure more.
+/// `cache_info` with one more figure.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct DetailedInfo {
     #[serde(flatten)]
@@ -47,7 +34,7 @@ pub(crate) struct DetailedInfo {
     pub(super) total_commands_processed: Option<u64>,
 }
 
-/// The same with fewer.
+/// `cache_info` with fewer figures.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ShortInfo {
     pub(super) status: &'static str,
