@@ -16,7 +16,6 @@ pub(crate) type AnyValue = Arc<dyn Any + Send + Sync>;
 /// Each value is encoded, decoded and compared before it is stored. If it differs, the caller gets the loaded value, no
 /// tier stores it, an error is logged, and [`not_carried`](crate::stats::Stats::not_carried) counts it. This also
 /// applies without Redis, so a test on memory alone finds such a value.
-/// too, so a test on memory alone finds such a value.
 ///
 /// # Examples
 ///

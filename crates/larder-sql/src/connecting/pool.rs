@@ -278,7 +278,7 @@ impl Core {
 
 impl State {
     fn pop(&mut self) -> Option<Idle> {
-        // Those that have been idle for longest are first.
+        // `idle` is in the order of return, so the connections past `IDLE_MAX` are at its beginning.
         let old = self.idle.iter().take_while(|idle| idle.since.elapsed() > IDLE_MAX).count();
         self.idle.drain(..old);
         self.idle.pop()

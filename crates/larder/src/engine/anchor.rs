@@ -126,8 +126,8 @@ impl Engine {
         // Twice as long as a copy can stay, so that few copies end early because their anchor is about to expire.
         let life = 2 * class.policy.longest();
         for _ in 0..ATTEMPTS {
-            // The permit is drawn before the read is sent, so every report after the reply voids it. A report of a
-            // change before the read may void it too; then one load is not stored.
+            // The permit is drawn before the read is sent, so it exists when the reply arrives, and every later report voids
+            // it. A report of a change before the read may void it too; then one load is not stored.
             let permit = LocalPermit::draw(&self.local, &entry_ref.key, &entry_ref.tags);
             let seqs = self.local.note_seqs(keys.iter().map(|key| &key[..]));
             let (sent, valid_until) = (self.clock.now(), shared.validity.until());

@@ -67,8 +67,8 @@ pub(crate) enum RedeemOutcome {
 impl Engine {
     /// Draws a permit: a value whose computation begins now can be put within `life`.
     pub(crate) async fn draw(&self, class: &ClassCore, entry_ref: &EntryRef, life: Duration) -> DrawnPermit {
-        // The computation sees every change that is already in the journal. Polling first applies those changes, which
-        // would otherwise void the permit.
+        // Poll before the draw: the computation sees every change that is already in the journal. If such a change were
+        // applied after the draw, it would void the permit for nothing.
         if self.journal.is_some() {
             self.poll_journal(JOURNAL_POLL_TIMEOUT).await;
         }

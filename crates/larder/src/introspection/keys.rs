@@ -16,7 +16,7 @@ use crate::remote::Fault;
 
 /// The maximal number of keys of one page.
 const LIMIT_MAX: usize = 1_000;
-/// Steps of the search in Redis for one page. If few keys match, the search takes many pages.
+/// The most SCANs for one page. If few keys match, a page ends before it is full, and the search takes many pages.
 const STEPS: usize = 10;
 /// Keys that Redis visits in one step of a count.
 const COUNT: usize = 1_000;

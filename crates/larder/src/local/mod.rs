@@ -129,8 +129,9 @@ impl LocalTier {
         may
     }
 
-    /// If the same token is in memory already, the new slot keeps its life. The caller holds the shard's lock, and every
-    /// invalidation takes it, so none comes between this look and the insertion.
+    /// Returns `slot`. If it is a tag token that memory already has as guarded, it gets that token's [`TagCopy::life`], so
+    /// that copies which noted the life stay valid. The caller holds the shard's lock, and every invalidation takes it, so
+    /// none comes between this look and the insertion.
     fn living(&self, key: &[u8], slot: Slot) -> Slot {
         match (slot, self.slots.peek(key)) {
             (Slot::Token(new), Some(Slot::Token(old)))
@@ -142,7 +143,7 @@ impl LocalTier {
         }
     }
 
-    /// Inserts what a flight loaded, unless an invalidation detached the flight or the copy is too large for memory.
+    /// Inserts what a flight loaded, unless an invalidation detached the flight or memory has no room for the copy.
     pub(crate) fn insert_loaded(
         &self,
         key: &Bytes,
@@ -245,7 +246,7 @@ impl LocalTier {
     }
 
     /// Invalidates `tag`: removes its token, and detaches every flight whose key has the tag. Returns the keys of those
-    /// flights, so that the caller unlinks their leases in Redis, for which other instances would wait.
+    /// flights. The caller unlinks their leases in Redis; otherwise other instances would wait for these leases.
     pub(crate) fn drop_tag(&self, tag: &TagKey) -> Vec<Bytes> {
         self.drop_key(tag.as_bytes());
         let mut overtaken = Vec::new();

@@ -52,8 +52,8 @@ pub(crate) trait Remote: Send + Sync {
     /// Does as `read`, and returns the remaining time of the first of `keys`; `None` if that key does not exist.
     async fn read_anchor(&self, keys: &[Bytes]) -> Result<(Vec<Option<Bytes>>, Option<Duration>), Fault>;
 
-    /// Sets `token`'s lease under `key` if the key is free or holds the frame with the fingerprint `replace`, and mints
-    /// the tags that are missing.
+    /// Sets `token`'s lease under `key` if the key is free or holds the frame with the fingerprint `replace`, and sets
+    /// the tokens in `mint` whose tags have none.
     async fn lease(
         &self,
         key: &Bytes,

@@ -174,7 +174,8 @@ const OUTBOX: &str = concat!(
     WHERE about.oid = to_regclass('larder_outbox')"
 );
 
-/// Switches row security off on the outbox's tables. Advisors of hosted databases recommend to switch it on.
+/// The remedy if row security is on, which can hide rows of the outbox from a role. That is common, because the automatic
+/// checks of hosted databases recommend to switch it on.
 const NO_ROW_SECURITY: &str = "ALTER TABLE larder_outbox DISABLE ROW LEVEL SECURITY; \
     ALTER TABLE larder_outbox_marks DISABLE ROW LEVEL SECURITY; ALTER TABLE larder_outbox_life DISABLE ROW LEVEL SECURITY";
 

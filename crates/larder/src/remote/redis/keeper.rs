@@ -152,8 +152,8 @@ impl Keeper {
         }
     }
 
-    /// Sends one heartbeat: may this Redis be used? Unsent invalidations are sent before it can grant. Returns whether
-    /// it granted.
+    /// Sends one heartbeat, which asks whether this Redis may be used. Unsent invalidations are sent before a heartbeat
+    /// can grant. Returns whether this one granted.
     async fn send_heartbeat(
         &self,
         connection: &mut MultiplexedConnection,
@@ -251,8 +251,8 @@ impl Keeper {
         }
     }
 
-    /// Certifies a Redis without a journal: drops this installation's entries, then writes the certificate. The Redis
-    /// has no certificate, or that of another Redis, so its entries may come from a snapshot, from a replica, or from a
+    /// Certifies a Redis for a cache that has no journal: drops this installation's entries, then writes the certificate.
+    /// The certificate is missing or names another Redis, or the claim is missing, so the entries may come from a snapshot, from a replica, or from a
     /// time when invalidations did not reach it; and there is no journal to replay.
     async fn certify(
         &self,

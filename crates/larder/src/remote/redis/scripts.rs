@@ -155,7 +155,7 @@ impl Scripts {
         }
     }
 
-    /// Runs LEASE with the given frame.
+    /// Runs the script LEASE, which sets any frame: a lease, or an anchor.
     pub(crate) async fn set_frame(
         &self,
         connection: MultiplexedConnection,
