@@ -70,13 +70,7 @@ impl Engine {
         let loaded = self.load(class, load).await?;
         let valid_until = started.plus(self.local_bound());
         let LoadedValue { value, is_spoiled } = loaded;
-        let not_kept = |value, why| {
-            Ok(LoadOutcome {
-                value,
-                source: Source::Load { placement: Placement::Nowhere(why) },
-                valid_until,
-            })
-        };
+        let not_kept = |value, why| Ok(LoadOutcome::not_stored(value, why, valid_until));
         if is_spoiled {
             return not_kept(value, NotStoredReason::Spoiled);
         }

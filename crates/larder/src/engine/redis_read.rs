@@ -274,13 +274,7 @@ impl Engine {
         let loaded_at_millis = self.clock.unix_millis();
         let valid_until = self.clock.now().plus(self.local_bound());
         let LoadedValue { value, is_spoiled } = self.load(class, load).await?;
-        let not_kept = |value, why| {
-            Ok(LoadOutcome {
-                value,
-                source: Source::Load { placement: Placement::Nowhere(why) },
-                valid_until,
-            })
-        };
+        let not_kept = |value, why| Ok(LoadOutcome::not_stored(value, why, valid_until));
         if is_spoiled {
             // Dropping the hold releases the lease: readers of other instances try for themselves.
             return not_kept(value, NotStoredReason::Spoiled);

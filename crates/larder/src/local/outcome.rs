@@ -21,6 +21,11 @@ pub(crate) struct LoadOutcome {
 }
 
 impl LoadOutcome {
+    /// The outcome of a load whose value no tier stores.
+    pub(crate) fn not_stored(value: Option<AnyValue>, why: NotStoredReason, valid_until: Tick) -> Self {
+        LoadOutcome { value, source: Source::Load { placement: Placement::Nowhere(why) }, valid_until }
+    }
+
     /// Whether its load was spoiled.
     pub(crate) fn is_spoiled(&self) -> bool {
         self.source == Source::Load { placement: Placement::Nowhere(NotStoredReason::Spoiled) }
