@@ -245,7 +245,7 @@ impl Builder {
                     rules: self.rules,
                 };
                 tasks.push(AbortOnDrop::start(consumer.consume()));
-                guard.wait_for_grant(START_UP_TIMEOUT).await;
+                guard.wait_for_grant(clock.now(), START_UP_TIMEOUT).await;
                 Some(guard)
             }
         };
@@ -314,7 +314,7 @@ impl Builder {
         let validity = Arc::new(Validity::new());
         let listener = Arc::new(MemoryListener { local: local.clone(), causes: causes.clone() });
         let tier = Arc::new(RedisTier::start(settings, clock.clone(), listener, validity.clone())?);
-        validity.wait_for_grant(START_UP_TIMEOUT).await;
+        validity.wait_for_grant(clock.now(), START_UP_TIMEOUT).await;
         Ok(Some(SharedTier { remote: tier.clone(), inspect: tier, validity, condition }))
     }
 

@@ -209,8 +209,8 @@ impl Invalidation {
         self.note(Touch::Everything)
     }
 
-    /// If Redis cannot be reached at once, `send` waits for it up to the staleness bound. Default: `send` returns
-    /// `queued` at once.
+    /// If Redis cannot be used at once, `send` waits up to the staleness bound until it is used again, with this
+    /// invalidation. Default: `send` returns `queued` at once.
     pub fn wait(self) -> Self {
         Invalidation { waits: true, ..self }
     }

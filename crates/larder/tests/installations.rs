@@ -181,10 +181,16 @@ async fn nothing_is_sent_under_a_new_name_while_the_old_one_may_be_read() {
     late.freeze(true);
     ledger.rename("test-again");
     let renamed = Instant::now();
-    let (mut version, mut was_queued, mut sent) = (1, false, 0);
+    let (mut version, mut was_queued, mut sent) = (1_u64, false, 0);
     while renamed.elapsed() < Duration::from_secs(5) {
         version += 1;
-        match a.write(&table, 7, version).await {
+        // Every second write waits for its delivery. An UNLINK under the new identity is none yet.
+        let delivery = if version.is_multiple_of(2) {
+            a.write_and_wait(&table, 7, version).await
+        } else {
+            a.write(&table, 7, version).await
+        };
+        match delivery {
             Delivery::Sent => {
                 sent += usize::from(was_queued);
                 assert_eq!(b.read_fresh(&table, 7).await, Some(version), "after {:?}", renamed.elapsed());

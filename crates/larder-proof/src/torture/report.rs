@@ -174,8 +174,14 @@ impl fmt::Display for Report {
         for (name, recoveries) in recoveries.iter().filter(|(name, _)| **name != "none") {
             line(&format!("recovery from {name}"), recovery(recoveries))?;
         }
-        let failed = ["failed_database", "failed_cache", "crossed"].map(|name| self.counts.get(name));
-        line("requests failed", format!("{} by the database, {} by the cache", failed[0], failed[1]))?;
+        let [database, cache, stopped] =
+            ["failed_database", "failed_cache", "failed_stopped"].map(|name| self.counts.get(name));
+        line(
+            "requests failed",
+            format!(
+                "{database} by the database, {cache} by the cache, {stopped} in a process that was stopped"
+            ),
+        )?;
         let mut counted = String::new();
         for (name, count) in self.counts.0.iter().filter(|(name, _)| !name.starts_with("failed")) {
             write!(counted, "{name} {}, ", grouped(*count))?;

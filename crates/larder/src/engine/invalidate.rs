@@ -155,15 +155,21 @@ impl Engine {
         let _ = self.polls.poll_within(limit).await;
     }
 
-    /// Waits until the unsent invalidations have been sent, at most the staleness bound; returns whether they were.
+    /// Waits until the queued invalidations have reached a Redis that is certified, at most the staleness bound; returns
+    /// whether they have.
+    ///
+    /// The UNLINK alone is not enough, for the keeper also sends it to a Redis that is not certified yet, or under a new
+    /// identity of the database. Until the certification, other instances may read old entries from the Redis, or under
+    /// the identity, that was certified before.
     pub(crate) async fn wait_until_sent(&self) -> bool {
         if self.is_journal_incomplete() {
             return false;
         }
-        match &self.shared {
-            Some(shared) => shared.validity.wait_until_sent(self.limits.bound).await,
+        let is_granted = match &self.shared {
+            Some(shared) => shared.validity.wait_for_grant(self.clock.now(), self.limits.bound).await,
             None => true,
-        }
+        };
+        is_granted && !self.is_journal_incomplete()
     }
 
     /// Whether changes may be missing from the journal. Then a write cannot be acknowledged as sent, because its

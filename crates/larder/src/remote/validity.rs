@@ -26,8 +26,6 @@ pub(crate) struct Validity {
     until: AtomicU64,
     state: Mutex<State>,
     granted: Notify,
-    /// Notified whenever unsent invalidations have reached Redis.
-    settled: Notify,
 }
 
 /// The lock guards this state and every write of `until`.
@@ -65,7 +63,6 @@ impl Validity {
             until: AtomicU64::new(Tick::PAST.nanos()),
             state: Mutex::new(state),
             granted: Notify::new(),
-            settled: Notify::new(),
         }
     }
 
@@ -98,10 +95,15 @@ impl Validity {
         may
     }
 
-    /// Waits for the next grant, no longer than `limit`.
-    pub(crate) async fn wait_for_grant(&self, limit: Duration) {
-        // The result does not matter: each read checks the validity itself.
-        let _ = tokio::time::timeout(limit, self.granted.notified()).await;
+    /// Waits until the tier is granted, no longer than `limit`; returns whether it is. `now` has just been read from the
+    /// clock.
+    ///
+    /// Every invalidation that was queued before the call has then reached the Redis that the grant is for, because
+    /// queuing ends the epoch and nothing is granted while an invalidation is unsent.
+    pub(crate) async fn wait_for_grant(&self, now: Tick, limit: Duration) -> bool {
+        // Registered before the check, so that a grant between check and await is not lost.
+        let granted = self.granted.notified();
+        self.is_valid_at(now) || tokio::time::timeout(limit, granted).await.is_ok()
     }
 
     /// Ends the epoch: no read uses the tier, and heartbeats in progress grant nothing. Called if an answer did not
@@ -139,22 +141,6 @@ impl Validity {
         let mut state = self.lock();
         let first = first.min(state.unsent.len());
         state.unsent.drain(..first);
-        self.settled.notify_waiters();
-    }
-
-    /// Waits at most `limit` until every invalidation has been sent. Returns whether that is so.
-    pub(crate) async fn wait_until_sent(&self, limit: Duration) -> bool {
-        let all_sent = async {
-            loop {
-                // Registered before the check, so that a notification between check and await is not lost.
-                let settled = self.settled.notified();
-                if self.lock().is_settled() {
-                    return;
-                }
-                settled.await;
-            }
-        };
-        tokio::time::timeout(limit, all_sent).await.is_ok()
     }
 
     /// Call it before this database's entries are dropped. It resets the overflow first, so that an overflow during the
@@ -169,7 +155,6 @@ impl Validity {
     /// This database's entries have been dropped.
     pub(crate) fn finish_clear(&self) {
         self.lock().is_clearing = false;
-        self.settled.notify_waiters();
     }
 
     /// This database's entries could not be dropped: they have to be dropped before the tier is used.
@@ -225,6 +210,18 @@ mod tests {
         validity.revoke();
         assert!(!validity.grant(before, LATER) && !validity.is_valid_at(NOW));
         assert!(validity.grant(validity.epoch(), LATER));
+    }
+
+    #[tokio::test]
+    async fn a_sent_invalidation_is_awaited_until_the_next_grant() {
+        let (validity, limit) = (Validity::new(), Duration::from_secs(2));
+        validity.queue(&[Bytes::from("a")]);
+        validity.confirm_sent(1);
+        let is_granted = validity.wait_for_grant(NOW, Duration::ZERO).await;
+        assert!(!is_granted, "sent to a Redis that is not certified");
+        let grant = async { validity.grant(validity.epoch(), LATER) };
+        assert_eq!(tokio::join!(validity.wait_for_grant(NOW, limit), grant), (true, true));
+        assert!(validity.wait_for_grant(NOW, limit).await, "granted already");
     }
 
     #[test]

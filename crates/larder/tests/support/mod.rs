@@ -204,6 +204,18 @@ impl Instance {
         within(invalidation.send()).await.delivery()
     }
 
+    /// As [`Self::write`], and waits for the delivery if Redis cannot be used at once.
+    pub(crate) async fn write_and_wait(
+        &self,
+        table: &Table,
+        key: u32,
+        version: u64,
+    ) -> larder::receipt::Delivery {
+        table.write(key, version);
+        let invalidation = self.cache.invalidation().key(&self.values, &key).class(&self.lists);
+        within(invalidation.wait().send()).await.delivery()
+    }
+
     /// Reads until memory answers, so that a tracked copy is certain.
     pub(crate) async fn warm(&self, table: &Arc<Table>, key: u32) {
         eventually("memory has a copy", async || {

@@ -100,6 +100,8 @@ struct Failures {
     database: AtomicU64,
     /// Failures of the cache itself: there must be none.
     cache: AtomicU64,
+    /// Loads that were cut off late, because the process was stopped while they ran.
+    stopped: AtomicU64,
     /// Reads of one key that were answered with the value of another.
     crossed: AtomicU64,
     /// Reads that were answered with a value of the other database.
@@ -181,9 +183,14 @@ impl Instance {
 
     /// All counters as `name=count`.
     fn counts(&self) -> String {
-        let Failures { database, cache, crossed, mixed } = &self.failures;
-        let own =
-            [("failed_database", database), ("failed_cache", cache), ("crossed", crossed), ("mixed", mixed)];
+        let Failures { database, cache, stopped, crossed, mixed } = &self.failures;
+        let own = [
+            ("failed_database", database),
+            ("failed_cache", cache),
+            ("failed_stopped", stopped),
+            ("crossed", crossed),
+            ("mixed", mixed),
+        ];
         let own = own.map(|(name, count)| format!("{name}={}", count.load(Ordering::Relaxed)));
         format!("{} {}", own.join(" "), self.caches.counts())
     }

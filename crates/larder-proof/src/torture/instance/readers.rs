@@ -15,6 +15,10 @@ use crate::torture::instance::Instance;
 use crate::torture::instance::release::Value;
 use crate::torture::keys::{HOT, ITEMS, SECOND, TEAMS, all, habit, list_of, team_of_list};
 
+/// A load is cut off after two seconds. If it is cut off later than this, the process was stopped meanwhile (SIGSTOP for
+/// 1.5 staleness bounds), and the database was not asked for too long.
+const CUT_OFF_LATE: Duration = Duration::from_millis(2_500);
+
 /// Reads while the process lives.
 pub(super) async fn read_on(instance: Arc<Instance>) {
     loop {
@@ -60,7 +64,7 @@ impl Instance {
         let end = now();
         let answer = match answer {
             Ok(answer) => answer,
-            Err(error) => return self.failed(&error),
+            Err(error) => return self.failed(&error, Duration::from_nanos(end - begin)),
         };
         let seen = match answer.value.as_deref() {
             None => Seen::Absent,
@@ -92,8 +96,9 @@ impl Instance {
         class.read(&id).consistency(consistency).or_load(load).await
     }
 
-    fn failed(&self, error: &Error) {
+    fn failed(&self, error: &Error, after: Duration) {
         let failures = match error.kind() {
+            ErrorKind::LoadTimeout if after > CUT_OFF_LATE => &self.failures.stopped,
             ErrorKind::Load | ErrorKind::LoadTimeout => &self.failures.database,
             _ => &self.failures.cache,
         };

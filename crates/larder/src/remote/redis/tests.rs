@@ -61,8 +61,7 @@ async fn tier(redis: &Redis) -> (RedisTier, Arc<Notes>) {
         causes: Arc::new(Causes::new(Clock::Kernel, Duration::from_secs(2))),
     };
     let tier = RedisTier::start(settings, Clock::Kernel, notes.clone(), validity.clone()).unwrap();
-    validity.wait_for_grant(Duration::from_secs(5)).await;
-    assert!(validity.is_valid_at(Clock::Kernel.now()));
+    assert!(validity.wait_for_grant(Clock::Kernel.now(), Duration::from_secs(5)).await);
     (tier, notes)
 }
 
