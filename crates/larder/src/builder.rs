@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::journal::{Journal, within};
 use crate::key::Namespace;
 use crate::local::LocalTier;
+use crate::policy::{BOUND_MIN, LOAD_TIMEOUT_MAX};
 use crate::polls::PollRequests;
 use crate::protection::EntrySecrets;
 use crate::protocol::rules::ProtocolRules;
@@ -91,7 +92,7 @@ impl Builder {
             namespace: namespace.to_owned(),
             memory_bytes: 64 << 20,
             bound: Duration::from_secs(2),
-            load_timeout: Duration::from_secs(2),
+            load_timeout: LOAD_TIMEOUT_MAX,
             journal: None,
             entry_secrets: None,
             #[cfg(feature = "redis")]
@@ -211,8 +212,8 @@ impl Builder {
     /// allowed, or lists the [declaration errors](Journal::declaration_errors) of the journal.
     pub async fn build(self) -> Result<Cache, Error> {
         let namespace = Namespace::parse(&self.namespace)?;
-        check_range("staleness_bound", self.bound, Duration::from_millis(500), Duration::from_secs(60))?;
-        check_range("load_timeout", self.load_timeout, Duration::from_millis(1), Duration::from_secs(2))?;
+        check_range("staleness_bound", self.bound, BOUND_MIN, Duration::from_secs(60))?;
+        check_range("load_timeout", self.load_timeout, Duration::from_millis(1), LOAD_TIMEOUT_MAX)?;
         if let Some(journal) = &self.journal {
             check_declarations(journal.as_ref()).await?;
         }

@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+/// The shortest staleness bound that a cache can be built with. Heartbeats and polls have to fit into it.
+pub(crate) const BOUND_MIN: Duration = Duration::from_millis(500);
+/// The longest time that a load can be given. A lease has to outlive it.
+pub(crate) const LOAD_TIMEOUT_MAX: Duration = Duration::from_secs(2);
+
 /// The consistency of one read.
 ///
 /// # Examples

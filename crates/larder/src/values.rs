@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -20,9 +19,6 @@ use crate::stats::count;
 
 /// How often a put tries in total if it finds another value under the key where it was to store its own.
 const ATTEMPTS: usize = 4;
-/// How long a put waits for a poll of the journal. After that time the put continues, and the journalled invalidation
-/// may remove the value again.
-const JOURNAL_POLL_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The result of a [`Class::put`].
 #[must_use = "a value may not have been stored, and a receipt may say `queued`"]
@@ -80,7 +76,7 @@ where
             let receipt = self.invalidate(key).await;
             if receipt.is_journalled() && receipt.delivery() == Delivery::Sent {
                 // Without this poll, a later one would report this put's own invalidation and remove the new value.
-                self.engine.poll_journal(JOURNAL_POLL_TIMEOUT).await;
+                self.engine.poll_journal().await;
             }
             match self.fill(&spelled, &tags, &value).await {
                 Some(is_stored) => return PutOutcome { receipt, is_stored },

@@ -15,6 +15,10 @@ use crate::receipt::{Delivery, Dropped};
 use crate::remote::Fault;
 use crate::stats::count;
 
+/// How long a put or the draw of a permit waits for a poll of the journal. Afterwards it continues: then a change from
+/// before it may remove the value again, or void the permit.
+const JOURNAL_POLL_TIMEOUT: Duration = Duration::from_millis(500);
+
 /// What an invalidation removed from memory.
 #[derive(Default)]
 pub(crate) struct MemoryDrops {
@@ -149,10 +153,11 @@ impl Engine {
         appended.is_ok()
     }
 
-    /// Waits until this process has applied or propagated what the journal contains now, at most `limit`.
-    pub(crate) async fn poll_journal(&self, limit: Duration) {
+    /// Waits until this process has applied or propagated what the journal contains now, at most
+    /// [`JOURNAL_POLL_TIMEOUT`].
+    pub(crate) async fn poll_journal(&self) {
         // Without an answer in time, the next regular poll does it.
-        let _ = self.polls.poll_within(limit).await;
+        let _ = self.polls.poll_within(JOURNAL_POLL_TIMEOUT).await;
     }
 
     /// Waits until the queued invalidations have reached a Redis that is certified, at most the staleness bound; returns

@@ -31,10 +31,6 @@ use crate::remote::validity::Epoch;
 use crate::stats::count;
 use crate::uncached::is_uncached;
 
-/// How long a draw waits for a poll of the journal. After that time the draw continues, and changes committed before it
-/// may void the permit.
-const JOURNAL_POLL_TIMEOUT: Duration = Duration::from_millis(500);
-
 /// The state recorded when a permit was drawn.
 pub(crate) struct DrawnPermit {
     at: Tick,
@@ -70,7 +66,7 @@ impl Engine {
         // Poll before the draw: the computation sees every change that is already in the journal. If such a change were
         // applied after the draw, it would void the permit for nothing.
         if self.journal.is_some() {
-            self.poll_journal(JOURNAL_POLL_TIMEOUT).await;
+            self.poll_journal().await;
         }
         let right = self.draw_right(class, entry_ref, life).await;
         // The clock is read after the right was drawn, because the computation begins after it too.

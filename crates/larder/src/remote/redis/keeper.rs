@@ -17,6 +17,7 @@ use crate::batch::Sweep;
 use crate::clock::Clock;
 use crate::condition::Condition;
 use crate::health::Trouble;
+use crate::policy::BOUND_MIN;
 use crate::protocol::certificate::{Certificate, Heartbeat, Publisher};
 use crate::protocol::rules::ProtocolRules;
 use crate::remote::Listener;
@@ -30,8 +31,11 @@ use crate::remote::redis::status::{RedisStatus, fetch_status, identify};
 use crate::remote::redis::trouble;
 use crate::remote::validity::{UnsentInvalidations, Validity};
 
-/// Two heartbeats fit into the shortest staleness bound, 500 ms, so that a grant is usually renewed before it ends.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(200);
+const _: () = assert!(
+    2 * HEARTBEAT_INTERVAL.as_millis() < BOUND_MIN.as_millis(),
+    "a grant of the shortest staleness bound ends before two heartbeats could have renewed it"
+);
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
 /// The longest back-off for a trouble that can end by itself: its end is noticed within 1 s.
 const BACKOFF_MAX: Duration = Duration::from_secs(1);

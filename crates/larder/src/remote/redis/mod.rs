@@ -30,6 +30,7 @@ use crate::condition::Condition;
 use crate::error::Error;
 use crate::journal::{ChangeId, Journal};
 use crate::key::Namespace;
+use crate::policy::{LOAD_TIMEOUT_MAX, Policy};
 use crate::polls::PollRequests;
 use crate::protocol::rules::{ProtocolRule, ProtocolRules};
 use crate::protocol::tag::{TagKey, TagToken};
@@ -44,12 +45,15 @@ use crate::remote::redis::scripts::Scripts;
 use crate::remote::validity::Validity;
 use crate::remote::{Fault, FrameReply, Listener, Remote};
 
-/// The TTL of a lease. It is longer than the load time-out, so that a lease never expires before the fill of a load that
-/// ended in time.
+/// The TTL of a lease.
 const LEASE: Duration = Duration::from_secs(3);
+const _: () = assert!(
+    LEASE.as_millis() > LOAD_TIMEOUT_MAX.as_millis(),
+    "a lease expires before the fill of a load that ended in time"
+);
 /// The TTL of a tag token. It is longer than the residence of any entry. If a token expired earlier, its entries would
 /// be loaded again, and no read would be wrong.
-const TAG_TTL: Duration = Duration::from_secs(2 * 3600);
+const TAG_TTL: Duration = Policy::TTL_MAX.saturating_mul(2);
 
 /// Checks that a tier can be built with this URL.
 pub(crate) fn check_url(url: &str) -> Result<(), Error> {
