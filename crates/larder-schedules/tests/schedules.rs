@@ -12,7 +12,7 @@ use larder_schedules::schedules::{
 
 /// Tries 3,000 random schedules, and 3,000 by thread priorities (PCT) at each of two depths.
 ///
-/// An invalidation of all of memory takes many locks, so a random schedule practically never lets it run as a whole
+/// An invalidation of all of memory takes many locks, so a random schedule practically never lets it run undivided
 /// between two steps of the other thread (0 of 150,000 tries). PCT with one forced switch (depth 2) does so in
 /// one schedule of about thirty; depth 3 finds what needs two switches, and misses the former in one exploration of
 /// eight.
