@@ -40,7 +40,7 @@ pub(crate) async fn health(state: State<Service>) -> Response {
     get,
     path = "/cache/stats",
     tag = "generic",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["read"])),
     responses((status = 200, body = Stats), Refused, RedisAway)
 )]
 pub(crate) async fn stats(state: State<Service>, caller: Caller) -> Result<Response, Problem> {
@@ -52,7 +52,7 @@ pub(crate) async fn stats(state: State<Service>, caller: Caller) -> Result<Respo
     get,
     path = "/cache/test",
     tag = "generic",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["read"])),
     responses((status = 200, body = TestAnswer), Refused, RedisAway)
 )]
 pub(crate) async fn test(state: State<Service>, caller: Caller) -> Result<Response, Problem> {
@@ -64,7 +64,7 @@ pub(crate) async fn test(state: State<Service>, caller: Caller) -> Result<Respon
     post,
     path = "/cache/warm",
     tag = "generic",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["write"])),
     responses((status = 200, body = Done), Refused, RedisAway)
 )]
 pub(crate) async fn warm(state: State<Service>, caller: Caller) -> Result<Response, Problem> {
@@ -76,7 +76,7 @@ pub(crate) async fn warm(state: State<Service>, caller: Caller) -> Result<Respon
     post,
     path = "/cache/clear",
     tag = "generic",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["write"])),
     responses((status = 200, body = Done, headers(("Cache-Invalidation" = String))), Refused, RedisAway)
 )]
 pub(crate) async fn clear(state: State<Service>, caller: Caller) -> Result<Response, Problem> {
@@ -88,7 +88,7 @@ pub(crate) async fn clear(state: State<Service>, caller: Caller) -> Result<Respo
     post,
     path = "/cache/clear/user/{user_id}",
     tag = "generic",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["write"])),
     params(("user_id" = String, Path, description = "our id or an external one; need not exist")),
     responses((status = 200, body = Done, headers(("Cache-Invalidation" = String))), Refused, RedisAway)
 )]

@@ -43,7 +43,7 @@ pub(crate) struct After {
     get,
     path = "/api/users/",
     tag = "it360acad",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["read"])),
     params(After, Consistency),
     responses(
         (
@@ -88,7 +88,7 @@ pub(crate) async fn list(
     post,
     path = "/api/users/",
     tag = "it360acad",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["write"])),
     request_body = CreateUser,
     responses(
         (status = 201, body = View, headers(("Location" = String), ("ETag" = String), ("Cache-Invalidation" = String))),
@@ -109,7 +109,7 @@ pub(crate) async fn create(
     get,
     path = "/api/users/{id}/",
     tag = "it360acad",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["read"])),
     params(UserPath, IfNoneMatch, Consistency),
     responses(
         (status = 200, body = View, headers(("ETag" = String), ("Cache-Status" = String))),
@@ -133,7 +133,7 @@ pub(crate) async fn get(
     patch,
     path = "/api/users/{id}/",
     tag = "it360acad",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["write"])),
     params(UserPath, IfMatch),
     request_body = PatchUser,
     responses(
@@ -159,7 +159,7 @@ pub(crate) async fn update(
     put,
     path = "/api/users/{id}/",
     tag = "it360acad",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["write"])),
     params(UserPath, IfMatch),
     request_body = PutUser,
     responses(
@@ -185,7 +185,7 @@ pub(crate) async fn replace(
     delete,
     path = "/api/users/{id}/",
     tag = "it360acad",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["write"])),
     params(UserPath, IfMatch),
     responses(
         (status = 204, description = "the user is gone", headers(("Cache-Invalidation" = String))),

@@ -25,7 +25,7 @@ pub(super) fn routes() -> OpenApiRouter<Service> {
     post,
     path = "/v1.0/points/{id}",
     tag = "HITA",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["write"])),
     params(UserPath, ("Idempotency-Key" = Option<String>, Header, description = "in place of the field `idempotency_key`")),
     request_body = BookRequest,
     responses(
@@ -52,7 +52,7 @@ pub(crate) async fn book(
     post,
     path = "/v1.0/permissions/{id}/{permission}",
     tag = "HITA",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["write"])),
     params(
         UserPath,
         ("permission" = String, Path, pattern = "^[a-z0-9._-]{1,64}$", description = "1 to 64 of `a-z 0-9 . _ -`"),
@@ -77,7 +77,7 @@ pub(crate) async fn grant(
     put,
     path = "/v1.0/permissions/{id}/{permission}",
     tag = "HITA",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["write"])),
     params(
         UserPath,
         ("permission" = String, Path, pattern = "^[a-z0-9._-]{1,64}$", description = "1 to 64 of `a-z 0-9 . _ -`"),
@@ -102,7 +102,7 @@ pub(crate) async fn grant_again(
     delete,
     path = "/v1.0/permissions/{id}/{permission}",
     tag = "HITA",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["write"])),
     params(
         UserPath,
         ("permission" = String, Path, pattern = "^[a-z0-9._-]{1,64}$", description = "1 to 64 of `a-z 0-9 . _ -`"),

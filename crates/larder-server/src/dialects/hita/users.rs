@@ -29,7 +29,7 @@ pub(super) fn routes() -> OpenApiRouter<Service> {
     post,
     path = "/v1.0/user/create",
     tag = "HITA",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["write"])),
     request_body = CreateUser,
     responses(
         (status = 201, body = View, headers(("Location" = String), ("ETag" = String), ("Cache-Invalidation" = String))),
@@ -50,7 +50,7 @@ pub(crate) async fn create(
     patch,
     path = "/v1.0/user/update/{id}",
     tag = "HITA",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["write"])),
     params(UserPath, IfMatch),
     request_body = PatchUser,
     responses(
@@ -76,7 +76,7 @@ pub(crate) async fn update(
     put,
     path = "/v1.0/user/update/{id}",
     tag = "HITA",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["write"])),
     params(UserPath, IfMatch),
     request_body = PutUser,
     responses(
@@ -102,7 +102,7 @@ pub(crate) async fn replace(
     delete,
     path = "/v1.0/user/delete/{id}",
     tag = "HITA",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["write"])),
     params(UserPath, IfMatch),
     responses(
         (status = 204, description = "the user is gone", headers(("Cache-Invalidation" = String))),
@@ -126,7 +126,7 @@ pub(crate) async fn delete(
     post,
     path = "/v1.0/user/{id}/activate",
     tag = "HITA",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["write"])),
     params(UserPath, IfMatch),
     responses(
         (status = 200, body = View, headers(("ETag" = String), ("Cache-Invalidation" = String))),
@@ -149,7 +149,7 @@ pub(crate) async fn activate(
     post,
     path = "/v1.0/user/{id}/deactivate",
     tag = "HITA",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["write"])),
     params(UserPath, IfMatch),
     responses(
         (status = 200, body = View, headers(("ETag" = String), ("Cache-Invalidation" = String))),
