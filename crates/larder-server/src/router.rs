@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath};
 use axum::http::{HeaderValue, Request, header};
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
+use axum::{Extension, Router};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 use tower_http::trace::TraceLayer;
@@ -14,6 +14,7 @@ use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::api::metrics::requests::Requests;
+use crate::api::scopes::NeededScopes;
 use crate::api::{self, BODY_BYTES, problem};
 use crate::api::{metrics, openapi};
 use crate::dialects;
@@ -26,10 +27,12 @@ const BODY_PAUSE: Duration = Duration::from_secs(10);
 pub fn routes(service: Service) -> Router {
     let requests = Requests::new();
     let (router, document) = described(requests.clone()).split_for_parts();
+    let scopes = NeededScopes::of(&document);
     router
         .merge(openapi::pages(document))
         .fallback(problem::unknown_path)
         .method_not_allowed_fallback(problem::unknown_method)
+        .layer(Extension(scopes))
         .layer(map_response(private))
         .layer(CatchPanicLayer::custom(problem::panicked))
         .layer(DefaultBodyLimit::max(BODY_BYTES))

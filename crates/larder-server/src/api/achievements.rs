@@ -99,7 +99,7 @@ pub(crate) struct AwardRequest {
     post,
     path = "/api/v1/achievements/award",
     tag = "achievements",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["write"])),
     request_body = AwardRequest,
     responses(
         (status = 201, body = AchievementView, headers(("Cache-Invalidation" = String))),
@@ -134,7 +134,7 @@ struct AchievementsAnswer<'a> {
     get,
     path = "/api/v1/users/{id}/achievements",
     tag = "achievements",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["read"])),
     params(UserPath, Consistency),
     responses(
         (status = 200, body = AchievementsAnswer, headers(("Cache-Status" = String))),
@@ -181,7 +181,7 @@ async fn counted(
     get,
     path = "/api/v1/achievements/summary",
     tag = "achievements",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["read"])),
     params(OfUserParams, Consistency),
     responses(
         (status = 200, body = Summary, headers(("Cache-Status" = String))),
@@ -203,7 +203,7 @@ pub(crate) async fn summary(
     get,
     path = "/api/v1/users/{id}/achievements/summary",
     tag = "achievements",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["read"])),
     params(UserPath, Consistency),
     responses(
         (status = 200, body = Summary, headers(("Cache-Status" = String))),
@@ -225,7 +225,7 @@ pub(crate) async fn summary_of_user(
     get,
     path = "/api/v1/achievements/stats",
     tag = "achievements",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["read"])),
     params(OfUserParams, Consistency),
     responses(
         (status = 200, body = AwardStats, headers(("Cache-Status" = String))),
@@ -247,7 +247,7 @@ pub(crate) async fn stats(
     get,
     path = "/api/v1/users/{id}/achievements/stats",
     tag = "achievements",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["read"])),
     params(UserPath, Consistency),
     responses(
         (status = 200, body = AwardStats, headers(("Cache-Status" = String))),
@@ -276,7 +276,7 @@ struct RecentAnswer<'a> {
     get,
     path = "/api/v1/achievements/recent",
     tag = "achievements",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["read"])),
     params(RecentParams, Consistency),
     responses(
         (status = 200, body = RecentAnswer, headers(("Cache-Status" = String))),

@@ -121,7 +121,7 @@ pub(crate) async fn create(
     get,
     path = "/api/v1/users/{id}/api-keys",
     tag = "api keys",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["read"])),
     params(UserPath),
     responses(
         (status = 200, body = ApiKeyList),

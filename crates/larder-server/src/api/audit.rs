@@ -62,7 +62,7 @@ pub(crate) struct AuditList {
     path = "/api/v1/audit",
     operation_id = "list_audit",
     tag = "audit",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["read"])),
     params(AuditParams),
     responses(
         (status = 200, body = AuditList),

@@ -168,7 +168,7 @@ pub(crate) struct ValidateAnswer {
     get,
     path = "/api/v1/auth/validate",
     tag = "auth",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["read"])),
     responses(
         (status = 200, body = ValidateAnswer),
         Refused,

@@ -47,7 +47,7 @@ pub(crate) struct BulkAnswer {
     path = "/api/v1/users/bulk/activate",
     operation_id = "bulk_activate",
     tag = "users",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["write"])),
     request_body = BulkIds,
     responses(
         (status = 200, body = BulkAnswer, headers(("Cache-Invalidation" = String))),
@@ -69,7 +69,7 @@ pub(crate) async fn activate(
     path = "/api/v1/users/bulk/deactivate",
     operation_id = "bulk_deactivate",
     tag = "users",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["write"])),
     request_body = BulkIds,
     responses(
         (status = 200, body = BulkAnswer, headers(("Cache-Invalidation" = String))),

@@ -5,13 +5,14 @@ use std::net::{IpAddr, SocketAddr};
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, Form, FromRequest, FromRequestParts, MatchedPath, Path, Query, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use larder::policy;
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::api::BODY_BYTES;
 use crate::api::problem::Problem;
+use crate::api::scopes::NeededScopes;
 use crate::domain::api_key::{ApiKeyId, ApiKeySecret, Scope};
 use crate::domain::identity::UserRef;
 use crate::domain::invalid::{Invalid, ValidationErrors};
@@ -186,26 +187,26 @@ impl FromRequestParts<Service> for Authenticated {
             return Ok(Authenticated { caller, expires_at: Some(claims.exp) });
         }
         let (caller, key) = service.authenticate_key(credential).await?;
-        if !key.scopes.contains(needed_scope(parts)) {
-            return Err(ServiceError::Forbidden(
-                "this API key does not have the scope that this request needs",
-            )
-            .into());
+        match needed_scope(parts) {
+            Some(scope) if key.scopes.contains(scope) => {}
+            Some(_) => {
+                let missing = "this API key does not have the scope that this request needs";
+                return Err(ServiceError::Forbidden(missing).into());
+            }
+            // An operation that declares no scope needs a session, which no key has.
+            None => {
+                caller.session()?;
+            }
         }
         let expires_at = key.expires_at.map(|end| end.as_micros().unsigned_abs() / 1_000_000);
         Ok(Authenticated { caller, expires_at })
     }
 }
 
-/// The scope that an API key needs for this request.
-fn needed_scope(parts: &Parts) -> Scope {
-    let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    match parts.method {
-        Method::GET | Method::HEAD => Scope::Read,
-        Method::POST if route.ends_with("/users/lookup") || route.ends_with("/cache/explain") => Scope::Read,
-        Method::POST if route.ends_with("/auth/introspect") => Scope::Introspect,
-        _ => Scope::Write,
-    }
+/// The scope that an API key needs for this request; `None`: no API key may send it.
+fn needed_scope(parts: &Parts) -> Option<Scope> {
+    let route = parts.extensions.get::<MatchedPath>()?;
+    parts.extensions.get::<NeededScopes>()?.needed(&parts.method, route.as_str())
 }
 
 impl FromRequestParts<Service> for Caller {

@@ -80,7 +80,7 @@ impl<'a> Overview<'a> {
     get,
     path = "/api/v1/users",
     tag = "users",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["read"])),
     params(ListParams, Consistency),
     responses(
         (status = 200, body = List<View>, headers(("Cache-Status" = String))),
@@ -102,7 +102,7 @@ pub(crate) async fn list(
     get,
     path = "/api/v1/superadmin/users",
     tag = "users",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["read"])),
     params(ListParams, Consistency),
     responses(
         (status = 200, body = List<Overview>, headers(("Cache-Status" = String))),

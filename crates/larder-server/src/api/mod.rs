@@ -18,6 +18,7 @@ pub mod points;
 pub mod preconditions;
 pub mod problem;
 pub mod profiles;
+pub(crate) mod scopes;
 pub mod statistics;
 pub mod tokens;
 pub mod totp;

@@ -51,7 +51,7 @@ macro_rules! part {
                 path = $path,
                 operation_id = concat!("get_", stringify!($name)),
                 tag = "profiles",
-                security(("bearer" = []), ("api_key" = [])),
+                security(("bearer" = []), ("api_key" = ["read"])),
                 params(UserPath, IfNoneMatch, Consistency),
                 responses(
                     (status = 200, body = $part, headers(("ETag" = String), ("Cache-Status" = String))),
@@ -76,7 +76,7 @@ macro_rules! part {
                 path = $path,
                 operation_id = concat!("put_", stringify!($name)),
                 tag = "profiles",
-                security(("bearer" = []), ("api_key" = [])),
+                security(("bearer" = []), ("api_key" = ["write"])),
                 params(UserPath, IfMatch),
                 request_body = $body,
                 responses(
@@ -122,7 +122,7 @@ part!(interests, "/api/v1/users/{id}/interests", Interests, Interests, Interests
     patch,
     path = "/api/v1/users/{id}/preferences",
     tag = "profiles",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["write"])),
     params(UserPath, IfMatch),
     request_body = PreferencesBody,
     responses(
@@ -149,7 +149,7 @@ pub(crate) async fn patch_preferences(
     patch,
     path = "/api/v1/users/{id}/accessibility",
     tag = "profiles",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["write"])),
     params(UserPath, IfMatch),
     request_body = AccessibilityBody,
     responses(

@@ -42,7 +42,7 @@ struct PermissionsAnswer<'a> {
     get,
     path = "/api/v1/users/{id}/permissions",
     tag = "permissions",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["read"])),
     params(UserPath, Consistency),
     responses(
         (status = 200, body = PermissionsAnswer, headers(("Cache-Status" = String))),
@@ -80,7 +80,7 @@ fn parsed(named: Named) -> Result<(UserRef, Permission), Problem> {
     put,
     path = "/api/v1/users/{id}/permissions/{permission}",
     tag = "permissions",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["write"])),
     params(
         UserPath,
         ("permission" = String, Path, pattern = "^[a-z0-9._-]{1,64}$", description = "1 to 64 of `a-z 0-9 . _ -`"),
@@ -109,7 +109,7 @@ pub(crate) async fn grant(
     delete,
     path = "/api/v1/users/{id}/permissions/{permission}",
     tag = "permissions",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["write"])),
     params(
         UserPath,
         ("permission" = String, Path, pattern = "^[a-z0-9._-]{1,64}$", description = "1 to 64 of `a-z 0-9 . _ -`"),

@@ -54,7 +54,7 @@ struct LedgerAnswer {
     get,
     path = "/api/v1/users/{id}/points",
     tag = "points",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["read"])),
     params(UserPath, LedgerParams),
     responses(
         (status = 200, body = LedgerAnswer),
@@ -112,7 +112,7 @@ pub(crate) struct BookedAnswer {
     post,
     path = "/api/v1/users/{id}/points",
     tag = "points",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["write"])),
     params(
         UserPath,
         ("Idempotency-Key" = Option<String>, Header, description = "in place of the field `idempotency_key`"),
@@ -167,7 +167,7 @@ struct LeaderboardAnswer<'a> {
     get,
     path = "/api/v1/leaderboard",
     tag = "points",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["read"])),
     params(LeaderboardParams, Consistency),
     responses(
         (status = 200, body = LeaderboardAnswer, headers(("Cache-Status" = String))),
@@ -192,7 +192,7 @@ pub(crate) async fn leaderboard(
     get,
     path = "/api/v1/leaderboard/me",
     tag = "points",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["read"])),
     params(Consistency),
     responses(
         (status = 200, body = Standing, headers(("Cache-Status" = String))),
@@ -213,7 +213,7 @@ pub(crate) async fn standing_of_caller(
     get,
     path = "/api/v1/leaderboard/{id}",
     tag = "points",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["read"])),
     params(UserPath, Consistency),
     responses(
         (status = 200, body = Standing, headers(("Cache-Status" = String))),

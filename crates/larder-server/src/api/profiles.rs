@@ -43,7 +43,7 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
     get,
     path = "/api/v1/users/{id}/details",
     tag = "profiles",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["read"])),
     params(UserPath, IfNoneMatch, Consistency),
     responses(
         (status = 200, body = View, headers(("ETag" = String), ("Cache-Status" = String))),
@@ -67,7 +67,7 @@ pub(crate) async fn details(
     get,
     path = "/api/v1/users/{id}/profile",
     tag = "profiles",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["read"])),
     params(UserPath, IfNoneMatch, Consistency),
     responses(
         (status = 200, body = PublicUser, headers(("ETag" = String), ("Cache-Status" = String))),
@@ -97,7 +97,7 @@ pub(crate) async fn profile(
     patch,
     path = "/api/v1/users/{id}/profile",
     tag = "profiles",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["write"])),
     params(UserPath, IfMatch),
     request_body = ProfileFields,
     responses(
@@ -124,7 +124,7 @@ pub(crate) async fn patch_profile(
     put,
     path = "/api/v1/users/{id}/profile",
     tag = "profiles",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["write"])),
     params(UserPath, IfMatch),
     request_body = ProfileFields,
     responses(
@@ -187,7 +187,7 @@ impl<'a> From<&'a FullProfile> for FullProfileAnswer<'a> {
     get,
     path = "/api/v1/users/{id}/full-profile",
     tag = "profiles",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["read"])),
     params(UserPath, IfNoneMatch, Consistency),
     responses(
         (status = 200, body = FullProfileAnswer, headers(("ETag" = String), ("Cache-Status" = String))),

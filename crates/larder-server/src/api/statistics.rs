@@ -60,7 +60,7 @@ struct PersonalStatsView {
     get,
     path = "/api/v1/users/statistics",
     tag = "statistics",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["read"])),
     params(Consistency),
     responses((status = 200, body = UserStatistics, headers(("Cache-Status" = String))), Refused)
 )]
@@ -78,7 +78,7 @@ pub(crate) async fn users(
     get,
     path = "/api/v1/dashboard/statistics",
     tag = "statistics",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["read"])),
     params(Consistency),
     responses((status = 200, body = DashboardView, headers(("Cache-Status" = String))), Refused)
 )]
@@ -100,7 +100,7 @@ pub(crate) async fn dashboard(
     get,
     path = "/api/v1/users/{id}/stats",
     tag = "statistics",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["read"])),
     params(UserPath, Consistency),
     responses(
         (status = 200, body = PersonalStatsView, headers(("Cache-Status" = String))),

@@ -161,7 +161,7 @@ fn seconds(time: Timestamp) -> u64 {
     post,
     path = "/api/v1/auth/introspect",
     tag = "auth",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["introspect"])),
     request_body(content = TokenFormBody, content_type = "application/x-www-form-urlencoded"),
     responses((status = 200, body = Introspection), Refused, RefusedForm, RefusedTooMany)
 )]

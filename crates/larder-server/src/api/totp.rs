@@ -82,7 +82,7 @@ pub(crate) struct ConfirmAnswer {
     get,
     path = "/api/v1/auth/totp",
     tag = "auth",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["read"])),
     responses((status = 200, body = TotpAnswer), Refused)
 )]
 pub(crate) async fn show(
@@ -178,7 +178,7 @@ pub(crate) async fn remove(
     delete,
     path = "/api/v1/users/{id}/totp",
     tag = "users",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = [])),
     params(UserPath),
     responses(
         (status = 204, description = "the second factor is off", headers(("Cache-Invalidation" = String))),

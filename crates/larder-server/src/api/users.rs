@@ -76,7 +76,7 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
     get,
     path = "/api/v1/users/{id}",
     tag = "users",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["read"])),
     params(UserPath, IfNoneMatch, Consistency),
     responses(
         (status = 200, body = View, headers(("ETag" = String), ("Cache-Status" = String))),
@@ -103,7 +103,7 @@ pub(crate) async fn get(
     post,
     path = "/api/v1/users/lookup",
     tag = "users",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["read"])),
     params(Consistency),
     request_body = Lookup,
     responses(
@@ -129,7 +129,7 @@ pub(crate) async fn lookup(
     post,
     path = "/api/v1/users",
     tag = "users",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["write"])),
     request_body = CreateUser,
     responses(
         (status = 201, body = View, headers(("Location" = String), ("ETag" = String), ("Cache-Invalidation" = String))),
@@ -154,7 +154,7 @@ pub(crate) async fn create(
     patch,
     path = "/api/v1/users/{id}",
     tag = "users",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["write"])),
     params(UserPath, IfMatch),
     request_body = PatchUser,
     responses(
@@ -181,7 +181,7 @@ pub(crate) async fn patch(
     put,
     path = "/api/v1/users/{id}",
     tag = "users",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["write"])),
     params(UserPath, IfMatch),
     request_body = PutUser,
     responses(
@@ -220,7 +220,7 @@ async fn change(
     delete,
     path = "/api/v1/users/{id}",
     tag = "users",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["write"])),
     params(UserPath, IfMatch),
     responses(
         (status = 204, description = "the user is gone", headers(("Cache-Invalidation" = String))),
@@ -246,7 +246,7 @@ pub(crate) async fn delete(
     post,
     path = "/api/v1/users/{id}/activate",
     tag = "users",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["write"])),
     params(UserPath, IfMatch),
     responses(
         (status = 200, body = View, headers(("ETag" = String), ("Cache-Invalidation" = String))),
@@ -270,7 +270,7 @@ pub(crate) async fn activate(
     post,
     path = "/api/v1/users/{id}/deactivate",
     tag = "users",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["write"])),
     params(UserPath, IfMatch),
     responses(
         (status = 200, body = View, headers(("ETag" = String), ("Cache-Invalidation" = String))),

@@ -9,14 +9,11 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::api::bodies::{CreateUser, PatchUser, PutUser};
-use crate::api::extract::{Consistency, Json, Params, Strength, Target};
-use crate::api::openapi::answers::{
-    LastSuperadmin, NotFound, NotModified, Outdated, Refused, RefusedBody, Taken,
-};
-use crate::api::openapi::parameters::{IfMatch, IfNoneMatch, UserPath};
+use crate::api::extract::{Consistency, Params, Strength};
+use crate::api::openapi::answers::Refused;
 use crate::api::problem::Problem;
 use crate::api::users::{self, View};
+use crate::dialects::aliases::aliases;
 use crate::domain::paging::ListParams;
 use crate::service::Service;
 use crate::service::access::Caller;
@@ -27,7 +24,11 @@ const MOST: usize = 1_000;
 const PAGE: usize = 100;
 
 pub(super) fn routes() -> OpenApiRouter<Service> {
-    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(get, replace, update, delete))
+    let rows = [
+        ("/api/users/", routes!(list, users::create)),
+        ("/api/users/{id}/", routes!(users::get, users::patch, users::put, users::delete)),
+    ];
+    aliases("it360acad", rows)
 }
 
 /// The position from which the array continues.
@@ -43,7 +44,7 @@ pub(crate) struct After {
     get,
     path = "/api/users/",
     tag = "it360acad",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["read"])),
     params(After, Consistency),
     responses(
         (
@@ -81,125 +82,4 @@ pub(crate) async fn list(
         headers.insert(header::LINK, link);
     }
     Ok((headers, Answer(users)).into_response())
-}
-
-/// Creates a user. For admins.
-#[utoipa::path(
-    post,
-    path = "/api/users/",
-    tag = "it360acad",
-    security(("bearer" = []), ("api_key" = [])),
-    request_body = CreateUser,
-    responses(
-        (status = 201, body = View, headers(("Location" = String), ("ETag" = String), ("Cache-Invalidation" = String))),
-        Taken,
-        Refused, RefusedBody,
-    )
-)]
-pub(crate) async fn create(
-    state: State<Service>,
-    caller: Caller,
-    body: Json,
-) -> Result<impl IntoResponse, Problem> {
-    users::create(state, caller, body).await
-}
-
-/// A user by its id, its external id, or `me`.
-#[utoipa::path(
-    get,
-    path = "/api/users/{id}/",
-    tag = "it360acad",
-    security(("bearer" = []), ("api_key" = [])),
-    params(UserPath, IfNoneMatch, Consistency),
-    responses(
-        (status = 200, body = View, headers(("ETag" = String), ("Cache-Status" = String))),
-        NotModified,
-        NotFound,
-        Refused,
-    )
-)]
-pub(crate) async fn get(
-    state: State<Service>,
-    caller: Caller,
-    target: Target,
-    strength: Strength,
-    headers: HeaderMap,
-) -> Result<impl IntoResponse, Problem> {
-    users::get(state, caller, target, strength, headers).await
-}
-
-/// Changes some fields of a user.
-#[utoipa::path(
-    patch,
-    path = "/api/users/{id}/",
-    tag = "it360acad",
-    security(("bearer" = []), ("api_key" = [])),
-    params(UserPath, IfMatch),
-    request_body = PatchUser,
-    responses(
-        (status = 200, body = View, headers(("ETag" = String), ("Cache-Invalidation" = String))),
-        NotFound,
-        Taken,
-        Outdated,
-        Refused, RefusedBody,
-    )
-)]
-pub(crate) async fn update(
-    state: State<Service>,
-    caller: Caller,
-    target: Target,
-    headers: HeaderMap,
-    body: Json,
-) -> Result<impl IntoResponse, Problem> {
-    users::patch(state, caller, target, headers, body).await
-}
-
-/// Replaces a user.
-#[utoipa::path(
-    put,
-    path = "/api/users/{id}/",
-    tag = "it360acad",
-    security(("bearer" = []), ("api_key" = [])),
-    params(UserPath, IfMatch),
-    request_body = PutUser,
-    responses(
-        (status = 200, body = View, headers(("ETag" = String), ("Cache-Invalidation" = String))),
-        NotFound,
-        Taken,
-        Outdated,
-        Refused, RefusedBody,
-    )
-)]
-pub(crate) async fn replace(
-    state: State<Service>,
-    caller: Caller,
-    target: Target,
-    headers: HeaderMap,
-    body: Json,
-) -> Result<impl IntoResponse, Problem> {
-    users::put(state, caller, target, headers, body).await
-}
-
-/// Deletes a user.
-#[utoipa::path(
-    delete,
-    path = "/api/users/{id}/",
-    tag = "it360acad",
-    security(("bearer" = []), ("api_key" = [])),
-    params(UserPath, IfMatch),
-    responses(
-        (status = 204, description = "the user is gone", headers(("Cache-Invalidation" = String))),
-        NotFound,
-        LastSuperadmin,
-        Outdated,
-        Refused,
-    )
-)]
-pub(crate) async fn delete(
-    state: State<Service>,
-    caller: Caller,
-    target: Target,
-    headers: HeaderMap,
-) -> Result<impl IntoResponse, Problem> {
-    users::delete(state, caller, target, headers).await
 }

@@ -42,7 +42,7 @@ async fn invalidated(service: &Service, caller: Caller, what: &Drop) -> Result<R
     post,
     path = "/api/v1/users/cache/invalidate",
     tag = "katiba360",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["write"])),
     responses((status = 200, body = Invalidated, headers(("Cache-Invalidation" = String))), Refused)
 )]
 pub(crate) async fn invalidate_user(
@@ -57,7 +57,7 @@ pub(crate) async fn invalidate_user(
     post,
     path = "/api/v1/achievements/cache/invalidate",
     tag = "katiba360",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["write"])),
     responses((status = 200, body = Invalidated, headers(("Cache-Invalidation" = String))), Refused)
 )]
 pub(crate) async fn invalidate_achievements(
@@ -72,7 +72,7 @@ pub(crate) async fn invalidate_achievements(
     post,
     path = "/api/v1/achievements/cache/invalidate/global",
     tag = "katiba360",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["write"])),
     responses((status = 200, body = Invalidated, headers(("Cache-Invalidation" = String))), Refused)
 )]
 pub(crate) async fn invalidate_global(

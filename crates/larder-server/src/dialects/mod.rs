@@ -1,6 +1,7 @@
-//! The paths and answers of five earlier systems, each as its document prints them: thin adapters over the canonical handlers in
-//! `api/`.
+//! The paths and answers of five earlier systems, each as its document prints them: tables of aliases of the operations in `api/`,
+//! and handlers where the answer differs.
 
+mod aliases;
 mod away;
 pub mod generic;
 pub mod hiremebahamas;

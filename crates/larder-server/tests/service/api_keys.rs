@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::app::{PASSWORD, TestApp, on_both_databases};
-use crate::support::client::Client;
+use crate::support::client::{Client, Request};
 use crate::support::{eventually, within};
 
 /// The staleness bound of two seconds, and two seconds for a busy machine.
@@ -115,8 +115,171 @@ fn an_ended_key_is_refused_on_every_instance(app: &TestApp) {
     ended("user deleted", &key);
 }
 
+/// The operations that a session may use, each as method and path, by what they need from an API key: a scope, or `session` if
+/// no key may use them. A second statement of what the annotations declare, so that a wrong annotation is found.
+const NEEDS: [(&str, &[&str]); 4] = [
+    (
+        "read",
+        &[
+            "GET /api/users/",
+            "GET /api/users/{id}/",
+            "GET /api/v1/achievements/recent",
+            "GET /api/v1/achievements/stats",
+            "GET /api/v1/achievements/summary",
+            "GET /api/v1/audit",
+            "GET /api/v1/auth/totp",
+            "GET /api/v1/auth/validate",
+            "GET /api/v1/cache/classes",
+            "POST /api/v1/cache/explain",
+            "GET /api/v1/cache/health/detailed",
+            "GET /api/v1/cache/keys",
+            "GET /api/v1/cache/stats",
+            "GET /api/v1/cache/test",
+            "GET /api/v1/dashboard/statistics",
+            "GET /api/v1/leaderboard",
+            "GET /api/v1/leaderboard/me",
+            "GET /api/v1/leaderboard/{id}",
+            "GET /api/v1/superadmin/users",
+            "GET /api/v1/users",
+            "POST /api/v1/users/lookup",
+            "GET /api/v1/users/statistics",
+            "GET /api/v1/users/{id}",
+            "GET /api/v1/users/{id}/accessibility",
+            "GET /api/v1/users/{id}/achievements",
+            "GET /api/v1/users/{id}/achievements/stats",
+            "GET /api/v1/users/{id}/achievements/summary",
+            "GET /api/v1/users/{id}/api-keys",
+            "GET /api/v1/users/{id}/details",
+            "GET /api/v1/users/{id}/full-profile",
+            "GET /api/v1/users/{id}/interests",
+            "GET /api/v1/users/{id}/languages",
+            "GET /api/v1/users/{id}/permissions",
+            "GET /api/v1/users/{id}/points",
+            "GET /api/v1/users/{id}/preferences",
+            "GET /api/v1/users/{id}/profile",
+            "GET /api/v1/users/{id}/stats",
+            "GET /cache/stats",
+            "GET /cache/test",
+            "GET /metrics",
+            "GET /v1.0/cache/health/detailed",
+            "GET /v1.0/cache/stats",
+            "GET /v1.0/cache/test",
+        ],
+    ),
+    (
+        "write",
+        &[
+            "POST /api/users/",
+            "DELETE /api/users/{id}/",
+            "PATCH /api/users/{id}/",
+            "PUT /api/users/{id}/",
+            "POST /api/v1/achievements/award",
+            "POST /api/v1/achievements/cache/invalidate",
+            "POST /api/v1/achievements/cache/invalidate/global",
+            "PUT /api/v1/cache/classes/{name}",
+            "POST /api/v1/cache/clear",
+            "POST /api/v1/cache/clear/user/{id}",
+            "POST /api/v1/cache/invalidate",
+            "POST /api/v1/cache/warm",
+            "POST /api/v1/users",
+            "POST /api/v1/users/bulk/activate",
+            "POST /api/v1/users/bulk/deactivate",
+            "POST /api/v1/users/cache/invalidate",
+            "DELETE /api/v1/users/{id}",
+            "PATCH /api/v1/users/{id}",
+            "PUT /api/v1/users/{id}",
+            "PATCH /api/v1/users/{id}/accessibility",
+            "PUT /api/v1/users/{id}/accessibility",
+            "POST /api/v1/users/{id}/activate",
+            "POST /api/v1/users/{id}/deactivate",
+            "PUT /api/v1/users/{id}/interests",
+            "PUT /api/v1/users/{id}/languages",
+            "DELETE /api/v1/users/{id}/permissions/{permission}",
+            "PUT /api/v1/users/{id}/permissions/{permission}",
+            "POST /api/v1/users/{id}/points",
+            "PATCH /api/v1/users/{id}/preferences",
+            "PUT /api/v1/users/{id}/preferences",
+            "PATCH /api/v1/users/{id}/profile",
+            "PUT /api/v1/users/{id}/profile",
+            "POST /cache/clear",
+            "POST /cache/clear/user/{user_id}",
+            "POST /cache/warm",
+            "POST /v1.0/cache/clear",
+            "POST /v1.0/cache/clear/user/{user_id}",
+            "POST /v1.0/cache/warm",
+            "DELETE /v1.0/permissions/{id}/{permission}",
+            "POST /v1.0/permissions/{id}/{permission}",
+            "PUT /v1.0/permissions/{id}/{permission}",
+            "POST /v1.0/points/{id}",
+            "POST /v1.0/user/create",
+            "DELETE /v1.0/user/delete/{id}",
+            "PATCH /v1.0/user/update/{id}",
+            "PUT /v1.0/user/update/{id}",
+            "POST /v1.0/user/{id}/activate",
+            "POST /v1.0/user/{id}/deactivate",
+        ],
+    ),
+    ("introspect", &["POST /api/v1/auth/introspect"]),
+    (
+        "session",
+        &[
+            "POST /api/v1/auth/keys/rotate",
+            "POST /api/v1/auth/logout",
+            "POST /api/v1/auth/password",
+            "DELETE /api/v1/auth/totp",
+            "POST /api/v1/auth/totp/confirm",
+            "POST /api/v1/auth/totp/enroll",
+            "POST /api/v1/users/{id}/api-keys",
+            "DELETE /api/v1/users/{id}/api-keys/{key_id}",
+            "DELETE /api/v1/users/{id}/totp",
+        ],
+    ),
+];
+
+fn an_operation_admits_keys_with_its_scope_alone(app: &TestApp) {
+    let document = app.stranger().get("/openapi.json").expect(200).json();
+    let mut protected = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            if operation["security"].is_array() {
+                protected.push(format!("{} {path}", method.to_uppercase()));
+            }
+        }
+    }
+    protected.sort();
+    let mut needs: Vec<_> = NEEDS.iter().flat_map(|(_, of)| *of).map(ToString::to_string).collect();
+    needs.sort();
+    assert_eq!(protected, needs, "every protected operation is in the table");
+
+    let admin = app.user_with_role("root", "admin");
+    for scope in ["read", "write", "introspect"] {
+        let (key, _) = create(&admin, &json!({ "name": scope, "scopes": [scope] }));
+        for (needed, operations) in NEEDS {
+            for operation in operations {
+                let (method, path) = operation.split_once(' ').unwrap();
+                let answer = key.send(Request::new(method, &nowhere(path)));
+                let about = format!("{operation} by a key for {scope}: {}", answer.text());
+                let detail = match answer.status {
+                    403 => answer.field("detail"),
+                    status => status.to_string(),
+                };
+                let [no_scope, no_session] = ["the scope that this request needs", "this needs a login"];
+                assert_eq!(detail.contains(no_scope), needed != "session" && needed != scope, "{about}");
+                assert_eq!(detail.contains(no_session), needed == "session", "{about}");
+            }
+        }
+        assert_eq!(key.get("/api/v1/auth/validate").status == 200, scope == "read", "the key is still valid");
+    }
+}
+
+/// The path, with variable segments that name nothing that exists.
+fn nowhere(path: &str) -> String {
+    path.replace("{id}", "00000000-0000-7000-8000-000000000000").replace(['{', '}'], "")
+}
+
 on_both_databases!(
     a_key_acts_as_its_user_within_its_scopes,
     keys_are_listed_without_their_secrets_to_those_concerned,
     an_ended_key_is_refused_on_every_instance,
+    an_operation_admits_keys_with_its_scope_alone,
 );

@@ -91,6 +91,14 @@ fn the_document_is_complete_and_says_the_same_thing_the_same_way(app: &TestApp) 
                 let schema = &document["components"]["schemas"][name];
                 assert_eq!(schema["additionalProperties"], false, "{about}: {schema}");
             }
+            let parameters = operation["parameters"].as_array().into_iter().flatten();
+            let in_path = parameters.filter(|parameter| parameter["in"] == "path");
+            let mut described: Vec<_> = in_path.filter_map(|parameter| parameter["name"].as_str()).collect();
+            described.sort_unstable();
+            let segments = path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'));
+            let mut variable: Vec<_> = segments.collect();
+            variable.sort_unstable();
+            assert_eq!(described, variable, "{about}");
             for parameter in operation["parameters"].as_array().into_iter().flatten() {
                 assert!(parameter["description"].is_string(), "{about}: {parameter}");
                 if parameter["name"] == "id" && !path.ends_with("/cache/clear/user/{id}") {

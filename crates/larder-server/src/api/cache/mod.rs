@@ -67,7 +67,7 @@ pub(crate) async fn health(State(service): State<Service>) -> Answer<CacheHealth
     get,
     path = "/api/v1/cache/health/detailed",
     tag = "cache",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["read"])),
     responses((status = 200, body = DetailedHealth), Refused)
 )]
 pub(crate) async fn detailed_health(
@@ -91,7 +91,7 @@ pub(crate) async fn detailed_health(
     get,
     path = "/api/v1/cache/stats",
     tag = "cache",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["read"])),
     responses((status = 200, body = CacheStats), Refused)
 )]
 pub(crate) async fn stats(
@@ -107,7 +107,7 @@ pub(crate) async fn stats(
     post,
     path = "/api/v1/cache/clear",
     tag = "cache",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["write"])),
     responses((status = 200, body = Dropped, headers(("Cache-Invalidation" = String))), Refused)
 )]
 pub(crate) async fn clear(
@@ -122,7 +122,7 @@ pub(crate) async fn clear(
     post,
     path = "/api/v1/cache/clear/user/{id}",
     tag = "cache",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["write"])),
     params(("id" = String, Path, description = "our id or an external one; need not exist", min_length = 1)),
     responses((status = 200, body = Dropped, headers(("Cache-Invalidation" = String))), Refused)
 )]
@@ -170,7 +170,7 @@ pub(crate) struct Warmed {
     post,
     path = "/api/v1/cache/warm",
     tag = "cache",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["write"])),
     responses((status = 200, body = Warmed), Refused)
 )]
 pub(crate) async fn warm(State(service): State<Service>, caller: Caller) -> Result<Answer<Warmed>, Problem> {
@@ -208,7 +208,7 @@ impl From<SelfTest> for Tested {
     get,
     path = "/api/v1/cache/test",
     tag = "cache",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["read"])),
     responses((status = 200, body = Tested), Refused)
 )]
 pub(crate) async fn test(State(service): State<Service>, caller: Caller) -> Result<Answer<Tested>, Problem> {
@@ -240,7 +240,7 @@ pub(crate) struct Invalidate {
     post,
     path = "/api/v1/cache/invalidate",
     tag = "cache",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["write"])),
     request_body = Invalidate,
     responses(
         (status = 200, body = Dropped, headers(("Cache-Invalidation" = String))),
@@ -262,7 +262,7 @@ pub(crate) async fn invalidate(
     get,
     path = "/api/v1/cache/keys",
     tag = "cache",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["read"])),
     params(KeyParams),
     responses((status = 200, body = Entries), Refused)
 )]
@@ -293,7 +293,7 @@ pub(crate) struct Explain {
     post,
     path = "/api/v1/cache/explain",
     tag = "cache",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["read"])),
     request_body = Explain,
     responses((status = 200, body = Explained), Refused, RefusedBody)
 )]
@@ -312,7 +312,7 @@ pub(crate) async fn explain(
     get,
     path = "/api/v1/cache/classes",
     tag = "cache",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["read"])),
     responses((status = 200, body = Vec<ClassStats>), Refused)
 )]
 pub(crate) async fn classes(
@@ -335,7 +335,7 @@ pub(crate) struct Switch {
     put,
     path = "/api/v1/cache/classes/{name}",
     tag = "cache",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["write"])),
     params(("name" = String, Path, description = "the class")),
     request_body = Switch,
     responses((status = 204, description = "the class is switched as requested"), Refused, RefusedBody)

@@ -31,7 +31,7 @@ pub(crate) fn routes(requests: Requests) -> OpenApiRouter<Service> {
     get,
     path = "/metrics",
     tag = "health",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["read"])),
     responses((status = 200, body = String, content_type = "text/plain; version=0.0.4"), Refused)
 )]
 pub(crate) async fn scrape(

@@ -29,7 +29,8 @@ pub(super) fn completed(mut document: Document) -> Document {
     document
 }
 
-fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
+/// The operations of a path, each with its method in lower case.
+pub(crate) fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
     let all = [
         ("get", &mut item.get),
         ("post", &mut item.post),

@@ -15,6 +15,7 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use crate::api::openapi::answers::ProblemBody;
 use crate::api::openapi::completed::completed;
+pub(crate) use crate::api::openapi::completed::operations;
 
 /// What every route's annotation builds on: title, tags, credentials, the shape of an error.
 #[derive(OpenApi)]

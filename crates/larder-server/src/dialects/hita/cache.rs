@@ -136,7 +136,7 @@ pub(crate) async fn health(State(service): State<Service>) -> Response {
     get,
     path = "/v1.0/cache/health/detailed",
     tag = "HITA",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["read"])),
     responses(
         (status = 200, body = DetailedHealth),
         Refused,
@@ -183,7 +183,7 @@ pub(crate) async fn detailed_health(
     get,
     path = "/v1.0/cache/stats",
     tag = "HITA",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["read"])),
     responses(
         (status = 200, body = Stats),
         Refused,
@@ -218,7 +218,7 @@ fn dropped(receipt: Receipt, message: String) -> Response {
     post,
     path = "/v1.0/cache/clear",
     tag = "HITA",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["write"])),
     responses(
         (status = 200, body = Done, headers(("Cache-Invalidation" = String))),
         Refused,
@@ -235,7 +235,7 @@ pub(crate) async fn clear(State(service): State<Service>, caller: Caller) -> Res
     post,
     path = "/v1.0/cache/clear/user/{user_id}",
     tag = "HITA",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["write"])),
     params(("user_id" = String, Path, description = "our id or an external one; need not exist")),
     responses(
         (status = 200, body = Done, headers(("Cache-Invalidation" = String))),
@@ -257,7 +257,7 @@ pub(crate) async fn clear_user(
     post,
     path = "/v1.0/cache/warm",
     tag = "HITA",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["write"])),
     responses(
         (status = 200, body = Done),
         Refused,
@@ -279,7 +279,7 @@ pub(crate) async fn warm(State(service): State<Service>, caller: Caller) -> Resu
     get,
     path = "/v1.0/cache/test",
     tag = "HITA",
-    security(("bearer" = []), ("api_key" = [])),
+    security(("bearer" = []), ("api_key" = ["read"])),
     responses(
         (status = 200, body = TestAnswer),
         Refused,
