@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::middleware::map_response;
 use axum::routing::get;
 
+use crate::api::codes::Code;
 use crate::api::health;
 use crate::api::problem::Problem;
 use crate::app::{self, CreatedAdmin};
@@ -56,12 +56,12 @@ async fn not_ready(State(reason): State<Reason>) -> Problem {
         "" => "the service is starting".to_owned(),
         reason => format!("the service cannot open its database yet: {reason}"),
     };
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+    Problem::new(Code::Starting).with_detail(detail)
 }
 
 /// Answers without the reason: it may name hosts and roles, so only `/readyz` shows it.
 async fn not_yet() -> Problem {
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the service is starting and not ready yet, try again")
+    Problem::new(Code::Starting)
 }
 
 /// Opens the service, and retries while its database cannot be reached. Logs a reason when it differs from the last one, and

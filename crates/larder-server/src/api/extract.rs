@@ -11,6 +11,7 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::api::BODY_BYTES;
+use crate::api::codes::Code;
 use crate::api::problem::Problem;
 use crate::api::scopes::NeededScopes;
 use crate::domain::api_key::{ApiKeyId, ApiKeySecret, Scope};
@@ -19,6 +20,7 @@ use crate::domain::invalid::{Invalid, ValidationErrors};
 use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::error::ServiceError;
+use crate::service::refusal::Refusal;
 
 /// A body of JSON, parsed no further.
 pub(crate) struct Json(pub(crate) Value);
@@ -28,14 +30,11 @@ impl<S: Send + Sync> FromRequest<S> for Json {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         if !is_json(request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok())) {
-            return Err(Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "the body must be JSON, with Content-Type: application/json",
-            ));
+            return Err(Problem::new(Code::BodyNotSentAsJson));
         }
         // The declared length is checked before the body is read, so that no client has to send a body that is refused.
         if declared_bytes(request.headers()).is_some_and(|bytes| bytes > BODY_BYTES as u64) {
-            return Err(Problem::too_large());
+            return Err(Problem::new(Code::BodyTooLarge));
         }
         let bytes = Bytes::from_request(request, state).await?;
         serde_json::from_slice(&bytes).map(Json).map_err(|error| {
@@ -47,7 +46,7 @@ impl<S: Send + Sync> FromRequest<S> for Json {
             };
             let (line, column) = (error.line(), error.column());
             let detail = format!("the body {what}, at line {line}, column {column}");
-            Problem::new(StatusCode::BAD_REQUEST, detail)
+            Problem::new(Code::BodyNotJson).with_detail(detail)
         })
     }
 }
@@ -70,11 +69,7 @@ impl<S: Send + Sync, T: serde::de::DeserializeOwned> FromRequestParts<S> for Par
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let query = Query::<T>::try_from_uri(&parts.uri);
-        query.map(|Query(params)| Params(params)).map_err(|_| {
-            let detail =
-                "the query string cannot be read; each parameter may occur once, percent-encoded in UTF-8";
-            Problem::new(StatusCode::BAD_REQUEST, detail)
-        })
+        query.map(|Query(params)| Params(params)).map_err(|_| Problem::new(Code::QueryUnreadable))
     }
 }
 
@@ -110,7 +105,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Segment {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let path = Path::<String>::from_request_parts(parts, state).await;
-        let Path(raw) = path.map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "the path is not UTF-8"))?;
+        let Path(raw) = path.map_err(|_| Problem::new(Code::PathUnreadable))?;
         Ok(Self(raw))
     }
 }
@@ -135,7 +130,7 @@ impl<S: Send + Sync> FromRequestParts<S> for TargetKey {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let path = Path::<(String, String)>::from_request_parts(parts, state).await;
-        let path = path.map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "the path is not UTF-8"));
+        let path = path.map_err(|_| Problem::new(Code::PathUnreadable));
         let Path((user, key)) = path?;
         let mut errors = ValidationErrors::default();
         let user = errors.keep("id", user.parse());
@@ -153,7 +148,7 @@ impl FromRequestParts<Service> for ClientAddress {
     async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, Problem> {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
         let Some(ConnectInfo(peer)) = peer else {
-            return Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the service failed"));
+            return Err(Problem::new(Code::Failed));
         };
         let proxies = service.proxies();
         let values = parts.headers.get_all(proxies.header.name()).iter();
@@ -177,9 +172,7 @@ impl FromRequestParts<Service> for Authenticated {
             Some(value) => value.to_str().ok().and_then(bearer),
             None => parts.headers.get("x-api-key").and_then(|value| value.to_str().ok()),
         };
-        let missing = ServiceError::Unauthenticated(
-            "an access token or an API key is needed: Authorization: Bearer <token>",
-        );
+        let missing = ServiceError::Refused(Refusal::CredentialMissing);
         let credential = credential.ok_or(missing)?;
         if !ApiKeySecret::is_meant(credential) {
             // The form decides, not the header: an access token under X-API-Key is an access token too.
@@ -190,8 +183,7 @@ impl FromRequestParts<Service> for Authenticated {
         match needed_scope(parts) {
             Some(scope) if key.scopes.contains(scope) => {}
             Some(_) => {
-                let missing = "this API key does not have the scope that this request needs";
-                return Err(ServiceError::Forbidden(missing).into());
+                return Err(ServiceError::Refused(Refusal::ScopeMissing).into());
             }
             // An operation that declares no scope needs a session, which no key has.
             None => {
@@ -241,15 +233,9 @@ impl<S: Send + Sync> FromRequest<S> for TokenForm {
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let form = Form::<TokenFormBody>::from_request(request, state).await;
         let Form(TokenFormBody { token, .. }) = form.map_err(|rejection| match rejection.status() {
-            StatusCode::UNSUPPORTED_MEDIA_TYPE => Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "the body must be a form, with Content-Type: application/x-www-form-urlencoded",
-            ),
-            StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(),
-            _ => Problem::new(
-                StatusCode::BAD_REQUEST,
-                "the form cannot be read; each field may occur once, percent-encoded in UTF-8",
-            ),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Problem::new(Code::BodyNotSentAsForm),
+            StatusCode::PAYLOAD_TOO_LARGE => Problem::new(Code::BodyTooLarge),
+            _ => Problem::new(Code::FormUnreadable),
         })?;
         match token.len() {
             0 => Err(ValidationErrors::one("token", Invalid::new("is required")).into()),

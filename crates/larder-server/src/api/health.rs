@@ -2,7 +2,6 @@
 
 use axum::Json as Answer;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -10,6 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::cache::reasons::Reason;
+use crate::api::codes::Code;
 use crate::api::openapi::answers::ProblemBody;
 use crate::api::problem::Problem;
 use crate::service::Service;
@@ -55,7 +55,7 @@ pub(crate) async fn readyz(State(service): State<Service>) -> Result<impl IntoRe
         let reason = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
         tracing::warn!(reason, "not ready");
         let detail = format!("the database does not answer: {reason}");
-        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail));
+        return Err(Problem::new(Code::DatabaseUnavailable).with_detail(detail));
     }
     let cache = service.users().cache().health_report();
     let cache_reasons = Reason::public(cache.reasons);

@@ -7,6 +7,7 @@ pub mod auth;
 pub(crate) mod bodies;
 pub mod bulk;
 pub mod cache;
+pub(crate) mod codes;
 pub mod extract;
 pub mod health;
 pub mod lists;

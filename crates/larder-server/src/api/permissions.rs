@@ -12,6 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::auth::acknowledged;
+use crate::api::codes::Code;
 use crate::api::extract::{Consistency, Strength, Target};
 use crate::api::openapi::answers::{NotFound, ProblemBody, Refused};
 use crate::api::openapi::parameters::UserPath;
@@ -65,7 +66,7 @@ pub(crate) async fn list(
 pub(crate) type Named = Result<Path<(String, String)>, PathRejection>;
 
 fn parsed(named: Named) -> Result<(UserRef, Permission), Problem> {
-    let unreadable = |_| Problem::new(StatusCode::BAD_REQUEST, "the path is not UTF-8");
+    let unreadable = |_| Problem::new(Code::PathUnreadable);
     let Path((user, permission)) = named.map_err(unreadable)?;
     let mut errors = ValidationErrors::default();
     let user = errors.keep("id", user.parse());

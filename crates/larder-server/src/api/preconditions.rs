@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
+use crate::api::codes::Code;
 use crate::api::problem::Problem;
 use crate::service::error::ServiceError;
 
@@ -81,7 +82,7 @@ fn tags<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = T
 
 fn no_match() -> Problem {
     let detail = "If-Match names no version of this user; versions look like \"3\"";
-    Problem::new(axum::http::StatusCode::PRECONDITION_FAILED, detail)
+    Problem::new(Code::VersionConflict).with_detail(detail)
 }
 
 #[cfg(test)]

@@ -8,65 +8,70 @@ use axum::response::{IntoResponse, Response};
 use problem_details::ProblemDetails;
 use serde::Serialize;
 
+use crate::api::codes::Code;
 use crate::domain::invalid::{Invalid, ValidationErrors};
 use crate::service::error::ServiceError;
 
 /// An error answer. It never shows a value that the client sent, nor anything of another user.
 #[derive(Debug)]
 pub struct Problem {
-    status: StatusCode,
+    code: Code,
     detail: String,
     errors: Option<ValidationErrors>,
     /// In seconds.
     retry_after: Option<u64>,
 }
 
-/// Our extension of RFC 9457: one message for each wrong field.
+/// Our extension of RFC 9457: a code, and one message for each wrong field.
 #[derive(Serialize)]
 struct Extension {
+    /// A member of RFC 9457; it is here because the library takes no URN.
+    r#type: String,
+    code: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     errors: Option<ValidationErrors>,
 }
 
 impl Problem {
-    /// A problem that concerns no single field.
-    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), errors: None, retry_after: None }
+    /// A problem that concerns no single field, with what the code's row says of it.
+    pub(crate) fn new(code: Code) -> Self {
+        Self { code, detail: code.text().to_owned(), errors: None, retry_after: None }
     }
 
-    /// 413: more than [`BODY_BYTES`](crate::api::BODY_BYTES).
-    pub fn too_large() -> Self {
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 1 MiB (1048576 bytes)")
+    /// The same problem with what is particular about this request.
+    pub(crate) fn with_detail(self, detail: impl Into<String>) -> Self {
+        Self { detail: detail.into(), ..self }
     }
 
     /// 412: the user has another version by now.
     pub fn version_conflict(current: i64) -> Self {
         let detail = format!("the user has version {current} by now; read it again before you change it");
-        Self::new(StatusCode::PRECONDITION_FAILED, detail)
+        Self::new(Code::VersionConflict).with_detail(detail)
     }
 }
 
 impl From<ValidationErrors> for Problem {
     fn from(errors: ValidationErrors) -> Self {
-        let detail = "some fields are not allowed as they are; see errors";
-        Self { errors: Some(errors), ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail) }
+        Self { errors: Some(errors), ..Self::new(Code::FieldsInvalid) }
     }
 }
 
 impl From<ServiceError> for Problem {
     fn from(error: ServiceError) -> Self {
         use ServiceError as E;
-        let status = match &error {
-            E::Unauthenticated(_) | E::SecondFactorNeeded => StatusCode::UNAUTHORIZED,
-            E::Forbidden(_) => StatusCode::FORBIDDEN,
-            E::NotFound => StatusCode::NOT_FOUND,
-            E::Taken { .. } | E::Conflict(_) => StatusCode::CONFLICT,
-            E::PartConflict => StatusCode::PRECONDITION_FAILED,
-            E::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
+        let code = match &error {
+            E::Refused(refusal) => Code::Refused(*refusal),
+            E::SecondFactorNeeded => Code::SecondFactorNeeded,
+            E::NotFound => Code::NotFound,
+            E::Taken { .. } => Code::ValueTaken,
+            E::PartConflict => Code::PartConflict,
+            E::TooMany { .. } => Code::TooManyFailures,
             E::VersionConflict { current } => return Self::version_conflict(*current),
             E::Invalid(errors) => return errors.clone().into(),
-            E::Unavailable(_) | E::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
-            E::Internal(_) | E::Unreadable { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+            E::Unavailable(_) => Code::DatabaseUnavailable,
+            E::ShuttingDown => Code::Stopping,
+            E::Internal(_) => Code::Failed,
+            E::Unreadable { .. } => Code::ValueUnreadable,
         };
         if let E::Unavailable(source) | E::Internal(source) = &error {
             // A failure is logged here, where it becomes an answer, and nowhere else.
@@ -92,7 +97,7 @@ impl From<ServiceError> for Problem {
             E::TooMany { retry_after } => Some(retry_after.as_secs() + 1),
             _ => None,
         };
-        Self { errors, retry_after, ..Self::new(status, error.to_string()) }
+        Self { errors, retry_after, ..Self::new(code).with_detail(error.to_string()) }
     }
 }
 
@@ -109,15 +114,20 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut response = ProblemDetails::from_status_code(self.status)
+        let status = self.code.status();
+        let mut response = ProblemDetails::from_status_code(status)
             .with_detail(self.detail)
-            .with_extensions(Extension { errors: self.errors })
+            .with_extensions(Extension {
+                r#type: self.code.type_uri(),
+                code: self.code.name(),
+                errors: self.errors,
+            })
             .into_response();
         let headers = response.headers_mut();
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
-        match self.status {
+        match status {
             StatusCode::UNAUTHORIZED => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
@@ -133,23 +143,23 @@ impl IntoResponse for Problem {
 impl From<BytesRejection> for Problem {
     fn from(rejection: BytesRejection) -> Self {
         match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => Self::too_large(),
-            status => Self::new(status, "the body could not be read"),
+            StatusCode::PAYLOAD_TOO_LARGE => Self::new(Code::BodyTooLarge),
+            _ => Self::new(Code::BodyUnreadable),
         }
     }
 }
 
 /// The answer for every unknown path.
 pub(crate) async fn unknown_path() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "there is nothing under this path")
+    Problem::new(Code::PathUnknown)
 }
 
 /// The answer for a known path with a method that it does not have. axum adds the `Allow` header.
 pub(crate) async fn unknown_method() -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not know this method; see the Allow header")
+    Problem::new(Code::MethodUnknown)
 }
 
 /// The answer when a handler panicked. It does not show the panic's message, which was printed and may hold anything.
 pub(crate) fn panicked(_panic: Box<dyn Any + Send>) -> Response {
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the service failed").into_response()
+    Problem::new(Code::Failed).into_response()
 }

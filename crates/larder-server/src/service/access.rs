@@ -9,6 +9,7 @@ use crate::domain::permission::{Right, Rights};
 use crate::domain::role::Role;
 use crate::domain::user::User;
 use crate::service::error::ServiceError;
+use crate::service::refusal::Refusal;
 
 /// The sender of a request, as its token and the user's present state describe it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,13 +37,11 @@ impl Caller {
     /// The caller's session. Actions that an API key may not do call this.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`] for an API key.
+    /// [`ServiceError::Refused`] for an API key.
     pub fn session(&self) -> Result<Uuid, ServiceError> {
         match self.credential {
             Credential::Session(session) => Ok(session),
-            Credential::ApiKey(_) => {
-                Err(ServiceError::Forbidden("this needs a login; an API key is not enough"))
-            }
+            Credential::ApiKey(_) => Err(ServiceError::Refused(Refusal::LoginNeeded)),
         }
     }
 
@@ -77,36 +76,34 @@ impl Caller {
     /// Checks that the caller may change `user`.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`].
+    /// [`ServiceError::Refused`].
     pub fn check_change(&self, user: &User) -> Result<(), ServiceError> {
         match self.may_see_all_of(user) {
             true => Ok(()),
-            false => {
-                Err(ServiceError::Forbidden("this user may be changed by itself and by those who manage it"))
-            }
+            false => Err(ServiceError::Refused(Refusal::NotOwnUser)),
         }
     }
 
     /// Checks that the caller may act as an admin on a user who has `role`, or who is to get `role`.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`].
+    /// [`ServiceError::Refused`].
     pub fn check_manage(&self, role: Role) -> Result<(), ServiceError> {
         match self.manages(role) {
             true => Ok(()),
-            false if self.role == Role::User => Err(ServiceError::Forbidden("this is for admins")),
-            false => Err(ServiceError::Forbidden("superadmins are managed by superadmins only")),
+            false if self.role == Role::User => Err(ServiceError::Refused(Refusal::AdminsOnly)),
+            false => Err(ServiceError::Refused(Refusal::SuperadminTarget)),
         }
     }
 
     /// Checks that the caller is an admin or has the permission for `right`.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`].
+    /// [`ServiceError::Refused`].
     pub fn check_permission(&self, right: Right) -> Result<(), ServiceError> {
         match self.role >= Role::Admin || self.rights.hold(right) {
             true => Ok(()),
-            false => Err(ServiceError::Forbidden("this is for admins and for users with the permission")),
+            false => Err(ServiceError::Refused(Refusal::PermissionMissing)),
         }
     }
 
@@ -114,7 +111,7 @@ impl Caller {
     /// permission replaces the role `admin`, never the role `superadmin`.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`].
+    /// [`ServiceError::Refused`].
     pub fn check_manage_or(&self, user: &User, right: Right) -> Result<(), ServiceError> {
         self.check_permission(right)?;
         let acts_as_admin = self.rights.hold(right) && user.role < Role::Superadmin;
@@ -124,7 +121,7 @@ impl Caller {
     /// Checks that the caller is an admin or a superadmin.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`].
+    /// [`ServiceError::Refused`].
     pub fn check_admin(&self) -> Result<(), ServiceError> {
         self.check_manage(Role::User)
     }

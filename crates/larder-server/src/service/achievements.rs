@@ -12,19 +12,15 @@ use crate::domain::user::User;
 use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::error::ServiceError;
+use crate::service::refusal::Refusal;
 use crate::store::achievements::Awarded;
-
-const ALREADY: ServiceError = ServiceError::Conflict("the user has this badge already; each is awarded once");
-const INACTIVE: ServiceError = ServiceError::Conflict("the user is inactive; only active users are awarded");
-const OUT_OF_BOUNDS: ServiceError =
-    ServiceError::Conflict("the balance would be above 1099511627775; nothing was awarded");
 
 impl Service {
     /// Awards an achievement. The caller manages the user or has the permission `achievements.award`; a caller cannot
     /// award itself.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`], [`ServiceError::NotFound`], [`ServiceError::Conflict`] if the user has the badge,
+    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], [`ServiceError::Refused`] if the user has the badge,
     /// is inactive or would have too many points, and those of the database.
     pub async fn award(
         &self,
@@ -38,7 +34,7 @@ impl Service {
             caller.check_permission(Right::AwardAchievements)?;
             let target = self.found_now(&named).await?;
             if target.id == caller.id {
-                return Err(ServiceError::Forbidden("users cannot award achievements to themselves"));
+                return Err(ServiceError::Refused(Refusal::OwnAchievement));
             }
             caller.check_manage_or(&target, Right::AwardAchievements)?;
             if let Some(awarded) = self.award_as_judged(caller, target, award.clone()).await? {
@@ -58,9 +54,9 @@ impl Service {
         let award = self.write(caller.actor(), move |tx| async move {
             match tx.award(target.id, target.role, &award, caller.id).await? {
                 Awarded::Done(achievement) => Ok(Some(achievement)),
-                Awarded::Already => Err(ALREADY),
-                Awarded::Inactive => Err(INACTIVE),
-                Awarded::OutOfBounds => Err(OUT_OF_BOUNDS),
+                Awarded::Already => Err(ServiceError::Refused(Refusal::BadgeHeld)),
+                Awarded::Inactive => Err(ServiceError::Refused(Refusal::UserInactive)),
+                Awarded::OutOfBounds => Err(ServiceError::Refused(Refusal::AwardOutOfBounds)),
                 Awarded::Outdated => Ok(None),
             }
         });

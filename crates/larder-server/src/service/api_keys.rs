@@ -18,14 +18,12 @@ use crate::domain::user::User;
 use crate::service::Service;
 use crate::service::access::{Caller, Credential};
 use crate::service::error::ServiceError;
+use crate::service::refusal::Refusal;
 use crate::service::tokens::token_hash;
 use crate::store::api_keys::{ApiKeyHash, ApiKeyInserted, ApiKeyRow};
 
 /// How many verified keys one process remembers, at some 100 bytes each.
 const VERIFIED: usize = 10_000;
-
-const REFUSED: ServiceError =
-    ServiceError::Unauthenticated("the API key is malformed, unknown, expired or deleted");
 
 /// The keys that this process verified; cheap to clone.
 #[derive(Clone)]
@@ -48,9 +46,9 @@ impl Service {
     /// The caller that an API key authenticates, with the key's state and scopes.
     ///
     /// # Errors
-    /// [`ServiceError::Unauthenticated`], and those of the database.
+    /// [`ServiceError::Refused`], and those of the database.
     pub async fn authenticate_key(&self, raw: &str) -> Result<(Caller, ApiKeyState), ServiceError> {
-        let key = ApiKeySecret::parse(raw).ok_or(REFUSED)?;
+        let key = ApiKeySecret::parse(raw).ok_or(ServiceError::Refused(Refusal::ApiKeyInvalid))?;
         // As with tokens: a cached answer may admit a caller, but only an answer from the database may refuse one.
         for consistency in [Consistency::Bounded, Consistency::Fresh] {
             let Some(state) = self.api_keys.state(key.id(), consistency).await?.value else { continue };
@@ -59,9 +57,12 @@ impl Service {
                 return self.proven(&key, caller, ApiKeyState::clone(&state)).await;
             }
         }
-        let state = self.store.api_key(key.id()).await?.ok_or(REFUSED)?;
+        let state =
+            self.store.api_key(key.id()).await?.ok_or(ServiceError::Refused(Refusal::ApiKeyInvalid))?;
         let user = self.store.auth_state(state.user_id, Timestamp::now()).await?;
-        let caller = user.and_then(|user| admitted(&user, &state)).ok_or(REFUSED)?;
+        let caller = user
+            .and_then(|user| admitted(&user, &state))
+            .ok_or(ServiceError::Refused(Refusal::ApiKeyInvalid))?;
         self.proven(&key, caller, state).await
     }
 
@@ -76,9 +77,14 @@ impl Service {
         let this = (state.id, state.created_at);
         if self.verified_keys.right.get(&digest) != Some(this) {
             // The hash is read from the database each time: its type cannot be the value of a class.
-            let ApiKeyHash(stored) = self.store.api_key_hash(state.id).await?.ok_or(REFUSED)?;
+            let ApiKeyHash(stored) = self
+                .store
+                .api_key_hash(state.id)
+                .await?
+                .ok_or(ServiceError::Refused(Refusal::ApiKeyInvalid))?;
             let sent = token_hash(key.expose());
-            verify_slices_are_equal(stored.as_bytes(), sent.as_bytes()).map_err(|_| REFUSED)?;
+            verify_slices_are_equal(stored.as_bytes(), sent.as_bytes())
+                .map_err(|_| ServiceError::Refused(Refusal::ApiKeyInvalid))?;
             self.verified_keys.right.insert(digest, this);
         }
         self.note_use(state.id);
@@ -106,7 +112,7 @@ impl Service {
     /// Creates a key for the caller itself. The answer holds the secret, which cannot be read again.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`] if `named` is another user, if the caller uses an API key, if a scope is not for the
+    /// [`ServiceError::Refused`] if `named` is another user, if the caller uses an API key, if a scope is not for the
     /// caller, or if the user has too many keys; and those of the database.
     pub async fn create_api_key(
         &self,
@@ -117,7 +123,7 @@ impl Service {
         caller.session()?;
         let caller = self.present(caller).await?;
         if self.target(caller, &named, &[]).await?.id != caller.id {
-            return Err(ServiceError::Forbidden("API keys are made by the user they act as"));
+            return Err(ServiceError::Refused(Refusal::NotOwnApiKey));
         }
         if new.scopes.contains(Scope::Introspect) {
             caller.check_admin()?;
@@ -128,9 +134,7 @@ impl Service {
             match tx.insert_api_key(caller.id, key.id(), &hash, new).await? {
                 ApiKeyInserted::Done(state) => Ok((key, state)),
                 ApiKeyInserted::NotFound => Err(ServiceError::NotFound),
-                ApiKeyInserted::TooMany => {
-                    Err(ServiceError::Forbidden("a user has at most 50 API keys; delete one first"))
-                }
+                ApiKeyInserted::TooMany => Err(ServiceError::Refused(Refusal::TooManyApiKeys)),
             }
         });
         let ((key, state), receipt) = insert.await?;
@@ -140,7 +144,7 @@ impl Service {
     /// The keys of a user, without their secrets: for the user itself and for callers that manage the user.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`], [`ServiceError::NotFound`], and those of the database.
+    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], and those of the database.
     pub async fn api_keys(&self, caller: Caller, named: Identifier) -> Result<Vec<ApiKeyRow>, ServiceError> {
         let caller = self.present(caller).await?;
         let User { id, .. } = self.target(caller, &named, &[]).await?;
@@ -150,7 +154,7 @@ impl Service {
     /// Deletes a key of a user: for the user itself and for callers that manage the user.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`], [`ServiceError::NotFound`], and those of the database.
+    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], and those of the database.
     pub async fn delete_api_key(
         &self,
         caller: Caller,

@@ -19,15 +19,13 @@ use crate::service::access::{Caller, Credential};
 use crate::service::error::ServiceError;
 use crate::service::limits::Kind;
 use crate::service::passwords::Passwords;
+use crate::service::refusal::Refusal;
 use crate::service::tokens::{Claims, RefreshToken, token_hash};
 use crate::store::passwords::{Login, PasswordSet};
 use crate::store::sessions::{NewSession, Opened, Rotated};
 
 /// How long a session lasts; refreshing does not prolong it.
 const SESSION_TTL: Duration = Duration::from_secs(30 * 24 * 3600);
-
-const WRONG_LOGIN: ServiceError = ServiceError::Unauthenticated("the identifier or the password is wrong");
-const ENDED: ServiceError = ServiceError::Unauthenticated("the session has ended, log in again");
 
 /// The result of a login or a refresh.
 pub struct Grant {
@@ -45,7 +43,7 @@ impl Service {
     /// The caller that a token authenticates, if its session and epoch equal the user's present ones.
     ///
     /// # Errors
-    /// [`ServiceError::Unauthenticated`], and those of the database.
+    /// [`ServiceError::Refused`], and those of the database.
     pub async fn authenticate(&self, token: &str) -> Result<(Caller, Claims), ServiceError> {
         let claims = self.tokens.verify(token).await?;
         // A cached answer may be older than the login, which another instance may have served. So a cached answer may
@@ -57,8 +55,10 @@ impl Service {
             }
         }
         match self.store.auth_state(claims.sub, Timestamp::now()).await? {
-            Some(state) => admitted(&state, &claims).map(|caller| (caller, claims)).ok_or(ENDED),
-            None => Err(ENDED),
+            Some(state) => admitted(&state, &claims)
+                .map(|caller| (caller, claims))
+                .ok_or(ServiceError::Refused(Refusal::SessionEnded)),
+            None => Err(ServiceError::Refused(Refusal::SessionEnded)),
         }
     }
 
@@ -67,7 +67,8 @@ impl Service {
     pub(crate) async fn present(&self, caller: Caller) -> Result<Caller, ServiceError> {
         let now = Timestamp::now();
         let state = self.store.auth_state(caller.id, now).await?;
-        let state = state.filter(|state| state.is_active).ok_or(ENDED)?;
+        let state =
+            state.filter(|state| state.is_active).ok_or(ServiceError::Refused(Refusal::SessionEnded))?;
         let is_live = match caller.credential {
             Credential::Session(session) => state.sessions.contains(&session),
             Credential::ApiKey(id) => {
@@ -77,7 +78,7 @@ impl Service {
         };
         match is_live {
             true => Ok(Caller { role: state.role, rights: Rights::of(&state.permissions), ..caller }),
-            false => Err(ENDED),
+            false => Err(ServiceError::Refused(Refusal::SessionEnded)),
         }
     }
 
@@ -95,15 +96,17 @@ impl Service {
     /// Opens a session. Reads the database, never the cache, and takes the same time whether or not the user exists.
     ///
     /// # Errors
-    /// [`ServiceError::Unauthenticated`] without the reason. If the password is right,
-    /// [`ServiceError::SecondFactorNeeded`] for a user with a second factor and [`ServiceError::Forbidden`] for an
+    /// [`ServiceError::Refused`] without the reason. If the password is right,
+    /// [`ServiceError::SecondFactorNeeded`] for a user with a second factor and [`ServiceError::Refused`] for an
     /// inactive user. [`ServiceError::TooMany`], and those of the database.
     pub async fn login(&self, body: LoginBody, from: IpAddr) -> Result<Grant, ServiceError> {
         let attempt = self.limits.login(&body.identifier, from)?;
         let login = self.store.credentials_for_login(&body.identifier).await?;
         let hash = login.as_ref().map(|login| login.password_hash.as_str());
         let is_right = self.passwords.matches(&body.password, hash).await?;
-        let Some(login) = login.filter(|_| is_right) else { return Err(WRONG_LOGIN) };
+        let Some(login) = login.filter(|_| is_right) else {
+            return Err(ServiceError::Refused(Refusal::LoginWrong));
+        };
         let granted = self.let_in(login, body).await;
         match granted {
             Ok(_) => attempt.succeeded(),
@@ -115,7 +118,7 @@ impl Service {
 
     async fn let_in(&self, login: Login, body: LoginBody) -> Result<Grant, ServiceError> {
         if !login.user.is_active {
-            return Err(ServiceError::Forbidden("this account is deactivated"));
+            return Err(ServiceError::Refused(Refusal::AccountInactive));
         }
         self.check_second_factor(login.user.id, body.factor).await?;
         self.rehash_if_outdated(&login, &body.password).await?;
@@ -145,7 +148,7 @@ impl Service {
             match tx.open_session(new).await? {
                 Opened::Done { .. } => Ok(()),
                 // The password changed during its comparison.
-                Opened::Outdated => Err(WRONG_LOGIN),
+                Opened::Outdated => Err(ServiceError::Refused(Refusal::LoginWrong)),
             }
         });
         let ((), receipt) = open.await?;
@@ -157,7 +160,7 @@ impl Service {
     /// ends: two parties have the token.
     ///
     /// # Errors
-    /// [`ServiceError::Unauthenticated`], [`ServiceError::TooMany`], and those of the database.
+    /// [`ServiceError::Refused`], [`ServiceError::TooMany`], and those of the database.
     pub async fn refresh(&self, token: String, from: IpAddr) -> Result<Grant, ServiceError> {
         let attempt = self.limits.from_address(Kind::Refresh, from)?;
         let now = Timestamp::now();
@@ -169,9 +172,9 @@ impl Service {
                 }
                 Rotated::Reused { session, user_id } => {
                     tracing::warn!(%user_id, %session, "a refresh token came twice; its session has ended");
-                    Err(ENDED)
+                    Err(ServiceError::Refused(Refusal::SessionEnded))
                 }
-                Rotated::Unknown | Rotated::Expired => Err(ENDED),
+                Rotated::Unknown | Rotated::Expired => Err(ServiceError::Refused(Refusal::SessionEnded)),
             }
         });
         let ((session, user_id, epoch, expires_at), receipt) = rotate.await?;
@@ -183,7 +186,7 @@ impl Service {
     /// Ends the caller's session.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`] for an API key, and those of the database.
+    /// [`ServiceError::Refused`] for an API key, and those of the database.
     pub async fn logout(&self, caller: Caller) -> Result<Receipt, ServiceError> {
         let session = caller.session()?;
         let end = self.write(caller.actor(), move |tx| async move {
@@ -195,7 +198,7 @@ impl Service {
     /// Changes the caller's password and ends all its sessions, including this one. API keys stay valid.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`] if the current password is wrong or the caller uses an API key,
+    /// [`ServiceError::Refused`] if the current password is wrong or the caller uses an API key,
     /// [`ServiceError::TooMany`], and those of the database.
     pub async fn change_password(
         &self,
@@ -208,7 +211,7 @@ impl Service {
         let set = self.write(caller.actor(), move |tx| async move {
             match tx.set_password(caller.id, &hash, Some(login.epoch)).await? {
                 PasswordSet::Done => Ok(()),
-                PasswordSet::Outdated => Err(ServiceError::Forbidden("the current password is wrong by now")),
+                PasswordSet::Outdated => Err(ServiceError::Refused(Refusal::PasswordChanged)),
                 PasswordSet::NotFound => Err(ServiceError::NotFound),
             }
         });

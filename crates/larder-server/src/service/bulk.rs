@@ -13,7 +13,7 @@ impl Service {
     /// outcome per listed id; one user's refusal does not affect the others.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`] if the caller is no admin, and those of the database: then no user is changed.
+    /// [`ServiceError::Refused`] if the caller is no admin, and those of the database: then no user is changed.
     pub async fn set_active_of(
         &self,
         caller: Caller,

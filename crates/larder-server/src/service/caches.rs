@@ -20,6 +20,7 @@ use crate::domain::invalid::{Invalid, ValidationErrors};
 use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::error::ServiceError;
+use crate::service::refusal::Refusal;
 use crate::store::journal::{entries_of_row, entries_of_user};
 
 /// Time-out of one question to Redis, including the wait for a connection. Without it, a Redis that hangs would hold
@@ -34,7 +35,7 @@ impl Service {
     /// The caller, if the database says now that it is an admin. No cached role decides here.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`], and those of the database.
+    /// [`ServiceError::Refused`], and those of the database.
     pub async fn present_admin(&self, caller: Caller) -> Result<Caller, ServiceError> {
         let caller = self.present(caller).await?;
         caller.check_admin()?;
@@ -82,14 +83,14 @@ impl Service {
     /// Whether an entry is in each tier, and why or why not.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`] if only superadmins may know of the entry, [`ServiceError::Invalid`] if no class can
+    /// [`ServiceError::Refused`] if only superadmins may know of the entry, [`ServiceError::Invalid`] if no class can
     /// have that name.
     pub async fn explain(&self, caller: Caller, entry: &Touch) -> Result<Explanation, ServiceError> {
         // Before the check of rights, because it refuses a name that no class can have.
         let explanation = self.users.cache().explain(entry).await.map_err(|error| refused("class", error))?;
         match may_know(caller, entry) {
             true => Ok(explanation),
-            false => Err(ServiceError::Forbidden("the keys of this class are for superadmins")),
+            false => Err(ServiceError::Refused(Refusal::KeysOfClass)),
         }
     }
 

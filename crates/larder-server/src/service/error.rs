@@ -5,17 +5,15 @@ use std::time::Duration;
 use larder::error::{Error as CacheError, ErrorKind};
 
 use crate::domain::invalid::ValidationErrors;
+use crate::service::refusal::Refusal;
 use crate::store::error::StoreError;
 
 /// A refusal or a failure. No variant holds personal data.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
-    /// There is no token, or the token is malformed, forged, expired or ended.
+    /// The caller's identity, its rights or the present state do not allow it.
     #[error("{0}")]
-    Unauthenticated(&'static str),
-    /// The caller may not do this.
-    #[error("{0}")]
-    Forbidden(&'static str),
+    Refused(Refusal),
     /// There is no such user.
     #[error("there is no such user")]
     NotFound,
@@ -28,9 +26,6 @@ pub enum ServiceError {
         /// `email`, `username`, `phone` or `external_id`.
         field: String,
     },
-    /// The request contradicts the present state; the text says how.
-    #[error("{0}")]
-    Conflict(&'static str),
     /// The user's version differs from the one that the caller expects.
     #[error("the user has version {current} by now")]
     VersionConflict {

@@ -43,7 +43,7 @@ impl Service {
     /// admins.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`], [`ServiceError::TooMany`], and those of the database.
+    /// [`ServiceError::Refused`], [`ServiceError::TooMany`], and those of the database.
     pub async fn introspect(
         &self,
         caller: Caller,

@@ -215,7 +215,7 @@ impl Service {
     /// with a session. Returns the new key's name.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`], and those of the database.
+    /// [`ServiceError::Refused`], and those of the database.
     pub async fn rotate_keys(&self, caller: Caller) -> Result<(String, Receipt), ServiceError> {
         caller.session()?;
         let caller = self.present(caller).await?;

@@ -14,6 +14,7 @@ use crate::domain::user::User;
 use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::error::{ListError, ServiceError};
+use crate::service::refusal::Refusal;
 
 impl Service {
     /// A page of users. The caller's role decides which users are listed, counted and found. The page holds entire
@@ -35,7 +36,7 @@ impl Service {
     /// A page of users with their login methods, for superadmins.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`], [`ListError::Invalid`], and those of the database.
+    /// [`ServiceError::Refused`], [`ListError::Invalid`], and those of the database.
     pub async fn overviews(
         &self,
         caller: Caller,
@@ -43,7 +44,7 @@ impl Service {
         consistency: Consistency,
     ) -> Result<(ListQuery, Answer<ListPage<AccountOverview>>), ListError> {
         if caller.role != Role::Superadmin {
-            return Err(ServiceError::Forbidden("this is for superadmins").into());
+            return Err(ServiceError::Refused(Refusal::SuperadminsOnly).into());
         }
         let query = ListQuery::parse(params, caller.role)?;
         let answer = self.lists.overviews(&query, consistency).await.map_err(ServiceError::from)?;
@@ -53,7 +54,7 @@ impl Service {
     /// Statistics over all users, for admins and callers with `statistics.read`.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`], and those of the database.
+    /// [`ServiceError::Refused`], and those of the database.
     pub async fn user_statistics(
         &self,
         caller: Caller,
@@ -66,7 +67,7 @@ impl Service {
     /// The dashboard, for admins.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`], and those of the database.
+    /// [`ServiceError::Refused`], and those of the database.
     pub async fn dashboard(
         &self,
         caller: Caller,
@@ -79,7 +80,7 @@ impl Service {
     /// Statistics about one user, for the user itself and callers that manage it.
     ///
     /// # Errors
-    /// [`ServiceError::NotFound`], [`ServiceError::Forbidden`], and those of the database.
+    /// [`ServiceError::NotFound`], [`ServiceError::Refused`], and those of the database.
     pub async fn personal_stats(
         &self,
         caller: Caller,
@@ -88,9 +89,7 @@ impl Service {
     ) -> Result<Answer<PersonalStats>, ServiceError> {
         let user = self.find(named, consistency).await?.value.ok_or(ServiceError::NotFound)?;
         if !caller.may_see_all_of(&user) {
-            return Err(ServiceError::Forbidden(
-                "these figures are for the user itself and those who manage it",
-            ));
+            return Err(ServiceError::Refused(Refusal::NotOwnFigures));
         }
         let answer = self.statistics.personal(user.id, consistency).await?;
         if answer.value.is_some() { Ok(answer) } else { Err(ServiceError::NotFound) }

@@ -18,6 +18,7 @@ pub mod permissions;
 pub mod points;
 pub mod profiles;
 pub mod recent;
+pub mod refusal;
 pub mod sealing;
 pub mod tokens;
 pub mod totp;

@@ -11,16 +11,14 @@ use crate::domain::user::User;
 use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::error::ServiceError;
+use crate::service::refusal::Refusal;
 use crate::store::permissions::{Granted, Revoked};
-
-const TOO_MANY: ServiceError =
-    ServiceError::Conflict("the user has 100 permissions, which is as many as one may have");
 
 impl Service {
     /// A user's permissions, for the user itself and for callers that manage it.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`], [`ServiceError::NotFound`], and those of the database.
+    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], and those of the database.
     pub async fn permissions(
         &self,
         caller: Caller,
@@ -39,7 +37,7 @@ impl Service {
     /// grant.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`], [`ServiceError::NotFound`], [`ServiceError::Conflict`] if the user has 100
+    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], [`ServiceError::Refused`] if the user has 100
     /// permissions already, and those of the database.
     pub async fn grant(
         &self,
@@ -56,7 +54,7 @@ impl Service {
             let grant = self.write(caller.actor(), move |tx| async move {
                 match tx.grant(target.id, target.role, &permission, caller.id).await? {
                     Granted::Done(grant) => Ok(Some(grant)),
-                    Granted::TooMany => Err(TOO_MANY),
+                    Granted::TooMany => Err(ServiceError::Refused(Refusal::TooManyPermissions)),
                     // The user's row differs from the one by which the caller's rights were checked: check them again.
                     Granted::Outdated => Ok(None),
                 }
@@ -70,7 +68,7 @@ impl Service {
     /// Revokes a permission of a user that the caller manages. It is no error if the user does not have it.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`], [`ServiceError::NotFound`], and those of the database.
+    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], and those of the database.
     pub async fn revoke(
         &self,
         caller: Caller,
@@ -98,7 +96,7 @@ impl Service {
 fn check_permissions_of(caller: Caller, target: &User) -> Result<(), ServiceError> {
     caller.check_manage(target.role)?;
     match caller.id == target.id && caller.role != Role::Superadmin {
-        true => Err(ServiceError::Forbidden("only superadmins change their own permissions")),
+        true => Err(ServiceError::Refused(Refusal::OwnPermissions)),
         false => Ok(()),
     }
 }

@@ -12,12 +12,8 @@ use crate::domain::user::User;
 use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::error::ServiceError;
+use crate::service::refusal::Refusal;
 use crate::store::points::{Booked, Ledger};
-
-const KEY_TAKEN: ServiceError =
-    ServiceError::Conflict("another booking has this idempotency_key; a key is for one booking");
-const OUT_OF_BOUNDS: ServiceError =
-    ServiceError::Conflict("the balance would be negative or above 1099511627775; nothing was booked");
 
 /// The result of a booking.
 pub struct BookedPoints {
@@ -36,7 +32,7 @@ impl Service {
     /// for itself.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`], [`ServiceError::NotFound`], [`ServiceError::Conflict`] if the balance would leave
+    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], [`ServiceError::Refused`] if the balance would leave
     /// its bounds or another booking has the key, and those of the database.
     pub async fn book_points(
         &self,
@@ -49,7 +45,7 @@ impl Service {
             let caller = self.present(caller).await?;
             let target = self.found_now(&named).await?;
             if target.id == caller.id {
-                return Err(ServiceError::Forbidden("users cannot book points for themselves"));
+                return Err(ServiceError::Refused(Refusal::OwnPoints));
             }
             caller.check_manage_or(&target, Right::WritePoints)?;
             if let Some(booked) = self.book_as_judged(caller, target, booking.clone()).await? {
@@ -70,8 +66,8 @@ impl Service {
             match tx.book_points(target.id, target.role, &booking, caller.id).await? {
                 Booked::Done { entry, balance } => Ok(Some((entry, balance, true))),
                 Booked::Repeated { entry, balance } => Ok(Some((entry, balance, false))),
-                Booked::KeyTaken => Err(KEY_TAKEN),
-                Booked::OutOfBounds { .. } => Err(OUT_OF_BOUNDS),
+                Booked::KeyTaken => Err(ServiceError::Refused(Refusal::IdempotencyKeyTaken)),
+                Booked::OutOfBounds { .. } => Err(ServiceError::Refused(Refusal::BalanceOutOfBounds)),
                 Booked::Outdated => Ok(None),
             }
         });
@@ -83,7 +79,7 @@ impl Service {
     /// with the permission `points.write`. Each call reads the database.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`], [`ServiceError::NotFound`], and those of the database.
+    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], and those of the database.
     pub async fn ledger(
         &self,
         caller: Caller,

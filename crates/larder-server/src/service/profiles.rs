@@ -15,6 +15,7 @@ use crate::domain::user::{PublicUser, User};
 use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::error::ServiceError;
+use crate::service::refusal::Refusal;
 use crate::store::parts::PartUpdated;
 
 impl Service {
@@ -52,7 +53,7 @@ impl Service {
     /// A user with every part of its profile, for the user itself and for callers that manage it.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`], [`ServiceError::NotFound`], and those of the database.
+    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], and those of the database.
     pub async fn full_profile(
         &self,
         caller: Caller,
@@ -70,7 +71,7 @@ impl Service {
     /// A part of a profile, for the user itself and for callers that manage it.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`], [`ServiceError::NotFound`], and those of the database.
+    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], and those of the database.
     pub async fn part<P: CachedPart>(
         &self,
         caller: Caller,
@@ -85,7 +86,7 @@ impl Service {
     /// Changes a part if its state is one of `expected`; an empty list accepts any state.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`], [`ServiceError::NotFound`], [`ServiceError::PartConflict`], and those of the
+    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], [`ServiceError::PartConflict`], and those of the
     /// database.
     pub async fn update_part<P: CachedPart>(
         &self,
@@ -150,6 +151,6 @@ fn owner(answer: &Answer<User>) -> Result<&User, ServiceError> {
 fn check_see(caller: Caller, user: &User) -> Result<(), ServiceError> {
     match caller.may_see_all_of(user) {
         true => Ok(()),
-        false => Err(ServiceError::Forbidden("this is for the user itself and for those who manage it")),
+        false => Err(ServiceError::Refused(Refusal::NotOwnProfile)),
     }
 }

@@ -15,6 +15,7 @@ use crate::domain::identity::UserId;
 use crate::domain::timestamp::Timestamp;
 use crate::service::error::ServiceError;
 use crate::service::keys::{ACCESS_TTL, KeyRing};
+use crate::service::refusal::Refusal;
 use crate::store::Store;
 
 /// The audience and the issuer of the tokens.
@@ -120,9 +121,9 @@ impl Tokens {
     /// not expired. The caller checks whether its session still exists.
     ///
     /// # Errors
-    /// [`ServiceError::Unauthenticated`].
+    /// [`ServiceError::Refused`].
     pub(crate) async fn verify(&self, token: &str) -> Result<Claims, ServiceError> {
-        let refused = ServiceError::Unauthenticated("the access token is malformed, forged or expired");
+        let refused = ServiceError::Refused(Refusal::AccessTokenInvalid);
         if token.len() > TOKEN_BYTES {
             return Err(refused);
         }

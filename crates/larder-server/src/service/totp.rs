@@ -16,6 +16,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::error::ServiceError;
+use crate::service::refusal::Refusal;
 use crate::service::tokens::{seconds, token_hash};
 use crate::store::passwords::Login;
 use crate::store::totp::{SealedSecret, TotpRow};
@@ -25,10 +26,6 @@ use crate::store::writing::Writer;
 const SECRET_BYTES: usize = 20;
 const RECOVERY_CODES: usize = 10;
 const ISSUER: &str = "larder";
-
-const WRONG_PASSWORD: ServiceError = ServiceError::Forbidden("the current password is wrong");
-const WRONG_CODE: &str = "the code is wrong, or was used before";
-const ALREADY_ON: ServiceError = ServiceError::Conflict("the second factor is on already; remove it first");
 
 /// What an authenticator app needs; shown once.
 pub struct Enrollment {
@@ -42,7 +39,7 @@ impl Service {
     /// Begins an enrolment. Logins need the second factor only after a code has confirmed it.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`] for a wrong password, [`ServiceError::Conflict`] if a second factor is on already,
+    /// [`ServiceError::Refused`] for a wrong password, [`ServiceError::Refused`] if a second factor is on already,
     /// [`ServiceError::TooMany`], and those of the database.
     pub async fn enroll_totp(
         &self,
@@ -57,7 +54,7 @@ impl Service {
             Ok(tx.enroll_totp(caller.id, &sealed, Timestamp::now()).await?)
         });
         if !enroll.await?.0 {
-            return Err(ALREADY_ON);
+            return Err(ServiceError::Refused(Refusal::SecondFactorOn));
         }
         let secret = Secret::new_stack(secret).to_base32();
         let account = percent_encoded(login.user.email.as_str());
@@ -70,7 +67,7 @@ impl Service {
     /// Turns the second factor on, with a code of the authenticator. Returns the recovery codes, which are shown once.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`] for a wrong code, [`ServiceError::Conflict`] if no enrolment waits for it,
+    /// [`ServiceError::Refused`] for a wrong code, [`ServiceError::Refused`] if no enrolment waits for it,
     /// [`ServiceError::TooMany`], and those of the database.
     pub async fn confirm_totp(
         &self,
@@ -82,20 +79,20 @@ impl Service {
         let caller = self.present(caller).await?;
         let attempt = self.limits.confirm(caller.id, from)?;
         let row = self.store.totp(caller.id).await?;
-        let row = row.ok_or(ServiceError::Conflict("there is no second factor to confirm; enroll first"))?;
+        let row = row.ok_or(ServiceError::Refused(Refusal::NothingToConfirm))?;
         if row.confirmed_at.is_some() {
-            return Err(ALREADY_ON);
+            return Err(ServiceError::Refused(Refusal::SecondFactorOn));
         }
         let now = Timestamp::now();
         let step = self.step_of(caller.id, &row.secret, code, now)?;
-        let step = step.ok_or(ServiceError::Forbidden(WRONG_CODE))?;
+        let step = step.ok_or(ServiceError::Refused(Refusal::CodeWrong))?;
         let codes: Vec<_> = (0..RECOVERY_CODES).map(|_| RecoveryCode::random()).collect();
         let hashes: Vec<_> = codes.iter().map(|code| token_hash(code.expose())).collect();
         let confirm = self.write(caller.actor(), move |tx| async move {
             Ok(tx.confirm_totp(caller.id, &row.secret, step, now, &hashes).await?)
         });
         if !confirm.await?.0 {
-            return Err(ServiceError::Conflict("the second factor changed meanwhile; begin again"));
+            return Err(ServiceError::Refused(Refusal::SecondFactorChanged));
         }
         attempt.give_back();
         Ok(codes)
@@ -104,7 +101,7 @@ impl Service {
     /// Turns the caller's second factor off.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`] for a wrong password or code, [`ServiceError::Conflict`] if none is on,
+    /// [`ServiceError::Refused`] for a wrong password or code, [`ServiceError::Refused`] if none is on,
     /// [`ServiceError::TooMany`], and those of the database.
     pub async fn remove_totp(
         &self,
@@ -116,12 +113,12 @@ impl Service {
         self.confirmed_by_password(caller, password, from).await?;
         let row = self.store.totp(caller.id).await?;
         match row {
-            None => return Err(ServiceError::Conflict("there is no second factor")),
+            None => return Err(ServiceError::Refused(Refusal::SecondFactorAbsent)),
             Some(row) if row.confirmed_at.is_some() => {
-                let needed = ServiceError::Forbidden("a code, or a recovery code, is needed too");
+                let needed = ServiceError::Refused(Refusal::CodeNeeded);
                 let attempt = self.limits.code(caller.id)?;
                 if !self.spend(caller.id, &row, factor.ok_or(needed)?).await? {
-                    return Err(ServiceError::Forbidden(WRONG_CODE));
+                    return Err(ServiceError::Refused(Refusal::CodeWrong));
                 }
                 attempt.give_back();
             }
@@ -133,7 +130,7 @@ impl Service {
     /// Turns off the second factor of another user, who has lost it.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`], [`ServiceError::NotFound`], and those of the database.
+    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], and those of the database.
     pub async fn reset_totp(&self, caller: Caller, named: Identifier) -> Result<Receipt, ServiceError> {
         caller.session()?;
         let caller = self.present(caller).await?;
@@ -141,7 +138,7 @@ impl Service {
         let target = self.target(caller, &named, &[]).await?;
         caller.check_manage(target.role)?;
         if target.id == caller.id {
-            return Err(ServiceError::Forbidden("one's own second factor is removed with password and code"));
+            return Err(ServiceError::Refused(Refusal::OwnSecondFactor));
         }
         tracing::info!(user = %target.id, by = %caller.id, "second factor reset");
         self.delete_totp(caller, target.id).await
@@ -159,7 +156,7 @@ impl Service {
     /// Checks the second factor at login, after the password was right.
     ///
     /// # Errors
-    /// [`ServiceError::SecondFactorNeeded`], [`ServiceError::Unauthenticated`] for a wrong code,
+    /// [`ServiceError::SecondFactorNeeded`], [`ServiceError::Refused`] for a wrong code,
     /// [`ServiceError::TooMany`], and those of the database.
     pub(crate) async fn check_second_factor(
         &self,
@@ -170,7 +167,7 @@ impl Service {
         let factor = factor.ok_or(ServiceError::SecondFactorNeeded)?;
         let attempt = self.limits.code(user_id)?;
         if !self.spend(user_id, &row, factor).await? {
-            return Err(ServiceError::Unauthenticated(WRONG_CODE));
+            return Err(ServiceError::Refused(Refusal::LoginCodeWrong));
         }
         attempt.give_back();
         Ok(())
@@ -229,7 +226,7 @@ impl Service {
         let login = self.store.credentials_for_login(&Identifier::Id(caller.id)).await?;
         let stored = login.as_ref().map(|login| login.password_hash.as_str());
         let is_right = self.passwords.matches(password, stored).await?;
-        let login = login.filter(|_| is_right).ok_or(WRONG_PASSWORD)?;
+        let login = login.filter(|_| is_right).ok_or(ServiceError::Refused(Refusal::PasswordWrong))?;
         attempt.give_back();
         Ok(login)
     }

@@ -13,10 +13,8 @@ use crate::domain::user::{NewUser, User};
 use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::error::ServiceError;
+use crate::service::refusal::Refusal;
 use crate::store::changes::{Deleted, Expected, Updated};
-
-const LAST_SUPERADMIN: ServiceError =
-    ServiceError::Conflict("this is the last active superadmin; make another one first");
 
 impl Service {
     /// The user with an identifier.
@@ -54,7 +52,7 @@ impl Service {
     /// Creates a user as an admin.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`], [`ServiceError::Taken`], and those of the database.
+    /// [`ServiceError::Refused`], [`ServiceError::Taken`], and those of the database.
     pub async fn create(
         &self,
         caller: Caller,
@@ -96,7 +94,7 @@ impl Service {
     /// Changes a user if its version is one of `expected`; an empty list accepts any version.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`], [`ServiceError::NotFound`], [`ServiceError::Taken`],
+    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], [`ServiceError::Taken`],
     /// [`ServiceError::VersionConflict`], and those of the database.
     pub async fn update(
         &self,
@@ -138,7 +136,7 @@ impl Service {
             match tx.update_user(target.id, &patch, Some(as_judged(&target, is_conditional))).await? {
                 Updated::Done { after, .. } => Ok(Some(*after)),
                 Updated::NotFound | Updated::VersionConflict { .. } => Ok(None),
-                Updated::LastSuperadmin => Err(LAST_SUPERADMIN),
+                Updated::LastSuperadmin => Err(ServiceError::Refused(Refusal::LastSuperadmin)),
             }
         });
         let (user, receipt) = update.await?;
@@ -148,7 +146,7 @@ impl Service {
     /// Deletes a user if its version is one of `expected`; an empty list accepts any version.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`], [`ServiceError::NotFound`], [`ServiceError::VersionConflict`], and those of
+    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], [`ServiceError::VersionConflict`], and those of
     /// the database.
     pub async fn delete(
         &self,
@@ -178,7 +176,7 @@ impl Service {
             match tx.delete_user(target.id, Some(as_judged(&target, is_conditional))).await? {
                 Deleted::Done { .. } => Ok(true),
                 Deleted::NotFound | Deleted::VersionConflict { .. } => Ok(false),
-                Deleted::LastSuperadmin => Err(LAST_SUPERADMIN),
+                Deleted::LastSuperadmin => Err(ServiceError::Refused(Refusal::LastSuperadmin)),
             }
         });
         let (is_deleted, receipt) = delete.await?;

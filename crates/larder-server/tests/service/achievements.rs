@@ -29,14 +29,15 @@ fn no_user_awards_itself_and_each_badge_is_awarded_once(app: &TestApp) {
         client.post(AWARD, &award(&client.id, "a")).expect(403);
     }
     bob.post(AWARD, &award(&ann.id, "a")).expect(403);
-    bob.post(AWARD, &award(&bob.id, "a")).expect(403);
+    bob.post(AWARD, &award(&bob.id, "a")).refuses(403, "permission_missing");
     helper.post(AWARD, &award(&admin.id, "a")).expect(403);
     app.stranger().post(AWARD, &award(&ann.id, "a")).expect(401);
     let body =
         json!({ "user_id": ann.id, "badge_type": "early_bird", "points": 5, "data": { "at": "05:00" } });
     let made = helper.post(AWARD, &body).expect(201).json();
     assert_eq!((&made["data"]["at"], &made["awarded_by"]), (&json!("05:00"), &json!(helper.id)));
-    let refused = admin.post(AWARD, &body).expect(409);
+    let refused = admin.post(AWARD, &body);
+    refused.refuses(409, "badge_held");
     assert!(refused.field("detail").contains("already"), "{}", refused.text());
     assert_eq!(ann.get("/api/v1/users/me/points").json()["items"][0]["reason"], "achievement early_bird");
     assert_eq!(ann.get("/api/v1/users/me").json()["points"], 5, "booked once");
@@ -46,9 +47,10 @@ fn no_user_awards_itself_and_each_badge_is_awarded_once(app: &TestApp) {
     bob.post(AWARD, &award("5779356081", "by_external.id-1")).expect(201);
     bob.post(AWARD, &award(&helper.id, "a")).expect(201);
     bob.post(AWARD, &award(&admin.id, "a")).expect(403);
-    bob.post(AWARD, &award(&bob.id, "a")).expect(403);
+    bob.post(AWARD, &award(&bob.id, "a")).refuses(403, "own_achievement");
     admin.post(&format!("{}/deactivate", ann.path()), &json!({})).expect(200);
-    let refused = bob.post(AWARD, &award(&ann.id, "late")).expect(409);
+    let refused = bob.post(AWARD, &award(&ann.id, "late"));
+    refused.refuses(409, "user_inactive");
     assert!(refused.field("detail").contains("inactive"), "{}", refused.text());
 
     bob.post(AWARD, &award("123", "a")).expect(404);
@@ -56,7 +58,8 @@ fn no_user_awards_itself_and_each_badge_is_awarded_once(app: &TestApp) {
         .complains_about(422, &["badge_type", "data", "points", "user_id", "x"]);
     let rich = json!({ "user_id": helper.id, "badge_type": "b", "points": 1_099_511_627_775_i64 });
     bob.post(AWARD, &rich).expect(201);
-    bob.post(AWARD, &json!({ "user_id": helper.id, "badge_type": "c", "points": 1 })).expect(409);
+    bob.post(AWARD, &json!({ "user_id": helper.id, "badge_type": "c", "points": 1 }))
+        .refuses(409, "award_out_of_bounds");
 }
 
 fn an_award_is_seen_at_once_here_and_private_parts_by_few(app: &TestApp) {

@@ -46,13 +46,17 @@ fn a_booking_is_made_once_seen_at_once_and_leaves_no_negative_balance(app: &Test
     for different in
         [booking(11, "k:1"), json!({ "amount": 10, "reason": "other", "idempotency_key": "k:1" })]
     {
-        let refused = admin.post(&path, &different).expect(409);
+        let refused = admin.post(&path, &different);
+        refused.refuses(409, "idempotency_key_taken");
         assert!(refused.field("detail").contains("idempotency_key"), "{}", refused.text());
     }
-    app.user_with_role("helper", "admin").post(&path, &booking(10, "k:1")).expect(409);
-    let refused = admin.post(&path, &booking(-11, "k:2")).expect(409);
+    app.user_with_role("helper", "admin")
+        .post(&path, &booking(10, "k:1"))
+        .refuses(409, "idempotency_key_taken");
+    let refused = admin.post(&path, &booking(-11, "k:2"));
+    refused.refuses(409, "balance_out_of_bounds");
     assert!(refused.field("detail").contains("negative"), "{}", refused.text());
-    admin.post(&path, &booking(1_099_511_627_775, "k:3")).expect(409);
+    admin.post(&path, &booking(1_099_511_627_775, "k:3")).refuses(409, "balance_out_of_bounds");
     admin.post(&path, &booking(-10, "k:4")).expect(201);
     assert_eq!(balance(&ann), 0);
     admin

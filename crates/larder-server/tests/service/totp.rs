@@ -49,7 +49,8 @@ fn a_second_factor_is_required_and_no_code_is_accepted_twice(app: &TestApp) {
     let state = |client: &Client| client.get("/api/v1/auth/totp").expect(200).json();
     assert_eq!(state(&ann), json!({ "enabled": false, "recovery_codes": 0 }));
     ann.post("/api/v1/auth/totp/enroll", &json!({ "password": "wrong horse battery" })).expect(403);
-    ann.post("/api/v1/auth/totp/confirm", &json!({ "totp_code": "000000" })).expect(409);
+    ann.post("/api/v1/auth/totp/confirm", &json!({ "totp_code": "000000" }))
+        .refuses(409, "nothing_to_confirm");
     let enrolled = ann.post("/api/v1/auth/totp/enroll", &json!({ "password": PASSWORD })).expect(200);
     login(app, "ann", json!({})).expect(200);
     let forgotten = Authenticator::scan(&enrolled);
@@ -58,7 +59,7 @@ fn a_second_factor_is_required_and_no_code_is_accepted_twice(app: &TestApp) {
     assert_ne!(forgotten.code(0), phone.code(0), "a second enrolment replaces the first");
     assert_eq!(state(&ann), json!({ "enabled": true, "recovery_codes": 10 }));
     assert_eq!(ann.validate(), 200, "sessions stay");
-    ann.post("/api/v1/auth/totp/enroll", &json!({ "password": PASSWORD })).expect(409);
+    ann.post("/api/v1/auth/totp/enroll", &json!({ "password": PASSWORD })).refuses(409, "second_factor_on");
 
     login(app, "ann", json!({})).complains_about(401, &["totp_code"]);
     let other = json!({ "username": "ann", "password": "wrong horse battery" });
@@ -85,11 +86,12 @@ fn a_second_factor_is_required_and_no_code_is_accepted_twice(app: &TestApp) {
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         ann.send(crate::support::client::Request::new("DELETE", "/api/v1/auth/totp").json(&body))
     };
-    remove(json!({})).expect(403);
-    remove(json!({ "totp_code": next })).expect(403);
-    remove(json!({ "password": "wrong horse battery", "recovery_code": codes[2] })).expect(403);
+    remove(json!({})).refuses(403, "code_needed");
+    remove(json!({ "totp_code": next })).refuses(403, "code_wrong");
+    remove(json!({ "password": "wrong horse battery", "recovery_code": codes[2] }))
+        .refuses(403, "password_wrong");
     remove(json!({ "recovery_code": codes[2] })).expect(204);
-    remove(json!({ "recovery_code": codes[3] })).expect(409);
+    remove(json!({ "recovery_code": codes[3] })).refuses(409, "second_factor_absent");
     login(app, "ann", json!({})).expect(200);
     assert_eq!(app.stack.sql("SELECT COUNT(*) FROM recovery_codes"), "0");
 }

@@ -5,10 +5,18 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::{IntoResponses, ToSchema};
 
+use crate::api::codes;
+
 /// An error, as RFC 9457 defines it.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub(crate) struct ProblemBody {
+    /// The code as a URN, `urn:problem-type:larder:` and the code with hyphens.
+    #[schema(format = "uri", example = "urn:problem-type:larder:not-found")]
+    r#type: String,
+    /// Which problem it is; never renamed.
+    #[schema(schema_with = codes::schema)]
+    code: String,
     /// The HTTP status, repeated.
     status: u16,
     /// The status in words.

@@ -89,6 +89,12 @@ impl Answer {
         self.json()[name].as_str().unwrap_or_else(|| panic!("no {name}: {}", self.text())).to_owned()
     }
 
+    /// Fails the test unless the answer is a problem of this status and code.
+    #[track_caller]
+    pub(crate) fn refuses(&self, status: u16, code: &str) {
+        assert_eq!((self.status, self.field("code").as_str()), (status, code), "{}", self.text());
+    }
+
     /// Fails the test if the status is another one.
     #[track_caller]
     pub(crate) fn expect(self, status: u16) -> Self {
@@ -132,6 +138,9 @@ impl Answer {
             let problem = self.json();
             assert_eq!(problem["status"], self.status, "{about}");
             assert!(problem["title"].is_string() && problem["detail"].is_string(), "{about}");
+            // The OpenAPI document lists the codes; `contract` holds each answer against it.
+            let urn = format!("urn:problem-type:larder:{}", self.field("code").replace('_', "-"));
+            assert_eq!(problem["type"], urn, "{about}");
         } else if request.is_write() {
             assert!(matches!(self.header("cache-invalidation"), Some("sent" | "queued")), "{about}");
         }

@@ -1,0 +1,143 @@
+//! The codes of all problems: stable names by which a client distinguishes two problems of one status. `docs/problems.md` lists
+//! them, and the OpenAPI document names them in the schema `Problem`.
+
+use axum::http::StatusCode;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+
+use crate::service::refusal::{Refusal, RefusalKind};
+
+/// One row for each problem that is no refusal of the service: variant, status, code, text.
+macro_rules! codes {
+    ($($variant:ident: $status:ident, $name:literal, $text:literal;)+) => {
+        /// Which problem an answer reports.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Code {
+            Refused(Refusal),
+            $($variant,)+
+        }
+
+        impl Code {
+            const OTHERS: &[Code] = &[$(Code::$variant),+];
+
+            pub(crate) fn status(self) -> StatusCode {
+                match self {
+                    Code::Refused(refusal) => match refusal.kind() {
+                        RefusalKind::Unauthenticated => StatusCode::UNAUTHORIZED,
+                        RefusalKind::Forbidden => StatusCode::FORBIDDEN,
+                        RefusalKind::Conflict => StatusCode::CONFLICT,
+                    },
+                    $(Code::$variant => StatusCode::$status,)+
+                }
+            }
+
+            /// The member `code`; never renamed.
+            pub(crate) fn name(self) -> &'static str {
+                match self {
+                    Code::Refused(refusal) => refusal.code(),
+                    $(Code::$variant => $name,)+
+                }
+            }
+
+            /// The member `detail`, unless the answer has one of its own.
+            pub(crate) fn text(self) -> &'static str {
+                match self {
+                    Code::Refused(refusal) => refusal.text(),
+                    $(Code::$variant => $text,)+
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    BodyNotJson: BAD_REQUEST, "body_not_json", "the body is not JSON";
+    BodyUnreadable: BAD_REQUEST, "body_unreadable", "the body could not be read";
+    FormUnreadable: BAD_REQUEST, "form_unreadable",
+        "the form cannot be read; each field may occur once, percent-encoded in UTF-8";
+    PathUnreadable: BAD_REQUEST, "path_unreadable", "the path is not UTF-8";
+    QueryUnreadable: BAD_REQUEST, "query_unreadable",
+        "the query string cannot be read; each parameter may occur once, percent-encoded in UTF-8";
+    SecondFactorNeeded: UNAUTHORIZED, "second_factor_needed", "the password is right; a code is needed too";
+    NotFound: NOT_FOUND, "not_found", "there is no such user";
+    PathUnknown: NOT_FOUND, "path_unknown", "there is nothing under this path";
+    MethodUnknown: METHOD_NOT_ALLOWED, "method_unknown",
+        "this path does not know this method; see the Allow header";
+    ValueTaken: CONFLICT, "value_taken", "another user has this value; errors names the field";
+    VersionConflict: PRECONDITION_FAILED, "version_conflict",
+        "If-Match names another version of the user than the present one";
+    PartConflict: PRECONDITION_FAILED, "part_conflict",
+        "this part of the profile is another by now; read it again before you change it";
+    BodyTooLarge: PAYLOAD_TOO_LARGE, "body_too_large", "the body is larger than 1 MiB (1048576 bytes)";
+    BodyNotSentAsJson: UNSUPPORTED_MEDIA_TYPE, "body_not_sent_as_json",
+        "the body must be JSON, with Content-Type: application/json";
+    BodyNotSentAsForm: UNSUPPORTED_MEDIA_TYPE, "body_not_sent_as_form",
+        "the body must be a form, with Content-Type: application/x-www-form-urlencoded";
+    FieldsInvalid: UNPROCESSABLE_ENTITY, "fields_invalid", "some fields are not allowed as they are; see errors";
+    TooManyFailures: TOO_MANY_REQUESTS, "too_many_failures", "too many failed attempts, try again later";
+    ValueUnreadable: INTERNAL_SERVER_ERROR, "value_unreadable",
+        "what another program wrote into the database cannot be read; errors names the field, a new value mends it";
+    Failed: INTERNAL_SERVER_ERROR, "failed", "the service failed";
+    DatabaseUnavailable: SERVICE_UNAVAILABLE, "database_unavailable", "the database does not answer, try again";
+    Starting: SERVICE_UNAVAILABLE, "starting", "the service is starting and not ready yet, try again";
+    Stopping: SERVICE_UNAVAILABLE, "stopping", "the service is being stopped";
+}
+
+impl Code {
+    /// All, by status.
+    fn all() -> Vec<Code> {
+        let refusals = Refusal::ALL.iter().map(|refusal| Code::Refused(*refusal));
+        let mut all: Vec<Code> = refusals.chain(Code::OTHERS.iter().copied()).collect();
+        all.sort_by_key(|code| code.status());
+        all
+    }
+
+    /// The member `type` of RFC 9457. It is a URN, because the service has no address of its own: it names the problem and
+    /// leads nowhere.
+    pub(crate) fn type_uri(self) -> String {
+        format!("urn:problem-type:larder:{}", self.name().replace('_', "-"))
+    }
+}
+
+/// The schema of the member `code`: one of all codes.
+pub(crate) fn schema() -> Schema {
+    let names = Code::all().into_iter().map(Code::name);
+    Schema::Object(ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names)).build())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::fmt::Write as _;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn no_two_problems_have_one_code() {
+        let all = Code::all();
+        let names: HashSet<_> = all.iter().map(|code| code.name()).collect();
+        assert_eq!(names.len(), all.len());
+        for name in names {
+            assert!(name.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_'), "{name}");
+        }
+    }
+
+    /// With `LARDER_WRITE_PROBLEMS=1` it writes the table instead.
+    #[test]
+    fn the_page_of_problems_lists_every_code() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/problems.md");
+        let page = std::fs::read_to_string(&path).unwrap();
+        let mut table = "| status | `code` | meaning |\n|---|---|---|\n".to_owned();
+        for code in Code::all() {
+            let text = code.text().replace('<', "\\<");
+            writeln!(table, "| {} | `{}` | {} |", code.status().as_u16(), code.name(), text).unwrap();
+        }
+        let (before, rest) = page.split_once("| status |").unwrap();
+        let (_, after) = rest.split_once("\n\n").unwrap();
+        let expected = format!("{before}{table}\n{after}");
+        if std::env::var_os("LARDER_WRITE_PROBLEMS").is_some() {
+            std::fs::write(&path, &expected).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), expected);
+    }
+}
