@@ -21,15 +21,11 @@ use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::error::ServiceError;
 use crate::service::refusal::Refusal;
-use crate::store::journal::{entries_of_row, entries_of_user};
+use crate::store::journal::{entries_of, entries_of_id, is_entry, tags_of, touches_of_user_row};
 
 /// Time-out of one question to Redis, including the wait for a connection. Without it, a Redis that hangs would hold
 /// the request.
 const REDIS_WAIT: Duration = Duration::from_secs(2);
-
-/// The classes of one user's achievements, and the classes about all users' achievements.
-const ACHIEVEMENTS: [&str; 3] = ["achievements", "achievement_summary", "achievement_stats"];
-const GLOBAL_ACHIEVEMENTS: [&str; 2] = ["leaderboard", "recent_achievements"];
 
 impl Service {
     /// The caller, if the database says now that it is an admin. No cached role decides here.
@@ -125,8 +121,11 @@ impl Service {
             }
             Drop::Matching(pattern) => vec![Touch::Matching(pattern.clone())],
             Drop::User(id) => self.touches_of_named(id).await?,
-            Drop::Achievements(id) => ACHIEVEMENTS.map(|class| Touch::entry(class, [id.to_string()])).into(),
-            Drop::GlobalAchievements => GLOBAL_ACHIEVEMENTS.map(|class| Touch::Tag(class.to_owned())).into(),
+            Drop::Achievements(id) => {
+                let touches = touches_of_user_row("achievements", &id.to_string());
+                touches.into_iter().filter(is_entry).collect()
+            }
+            Drop::GlobalAchievements => tags_of("achievements"),
         };
         let mut invalidation = self.users.cache().invalidation();
         for touch in &touches {
@@ -167,14 +166,10 @@ impl Service {
         let Some(user) = user else {
             return Ok(match named {
                 Some(Identifier::External(_)) => vec![Touch::entry("user_external", [id])],
-                _ => entries_of_user(id),
+                _ => entries_of_id(id).into_iter().collect(),
             });
         };
-        let mut touches = entries_of_user(&user.id.to_string());
-        touches.extend(entries_of_row(&user));
-        touches.sort();
-        touches.dedup();
-        Ok(touches)
+        Ok(entries_of(&user).into_iter().collect())
     }
 
     fn no_class(&self) -> Invalid {

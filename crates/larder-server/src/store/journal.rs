@@ -3,11 +3,12 @@
 //! The migrations `0011_journal.sql` hold these declarations as SQL; a test compares the two.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use larder::journal::Touch;
 use larder_sql::journal::{SqlJournal, Table};
 
-use crate::domain::identity::UserId;
+use crate::domain::api_key::ApiKeyId;
 use crate::domain::user::User;
 use crate::store::Store;
 use crate::store::error::StoreError;
@@ -84,22 +85,10 @@ pub fn tables() -> Vec<Table> {
     ]
 }
 
-/// Every entry that belongs to one user and is found by its id. Clearing a user by hand invalidates them, and what the
-/// user's row touches.
-pub fn entries_of_user(id: &str) -> Vec<Touch> {
-    let tables = tables();
-    let of_rows = tables.iter().flat_map(Table::entries).filter(|(_, columns)| *columns == ["user_id"]);
-    let classes: BTreeSet<_> = OF_USER.into_iter().chain(of_rows.map(|(class, _)| class)).collect();
-    classes.into_iter().map(|class| Touch::entry(class, [id])).collect()
-}
-
 /// A part of a profile: a table and a class of the same name.
 fn part(name: &str) -> Table {
     Table::new(name).entry(name, &["user_id"]).entry("full_profile", &["user_id"]).unique(&["user_id"])
 }
-
-/// The tags of values about many users; every change of a user touches them.
-const OF_ALL: [&str; 4] = ["user_list", "superadmin_user_list", "user_stats", "dashboard_stats"];
 
 /// The columns of `users` that `store/leaderboard.rs` reads for the leaderboard and for ranks.
 const LEADERBOARD_READS: [&str; 6] = ["id", "username", "full_name", "avatar_url", "points", "is_active"];
@@ -108,52 +97,67 @@ const LEADERBOARD_READS: [&str; 6] = ["id", "username", "full_name", "avatar_url
 /// `achievements`.
 const RECENT_ACHIEVEMENTS_READ: [&str; 5] = ["id", "username", "full_name", "avatar_url", "is_active"];
 
-/// The classes with one entry per user, by the user's id.
-const OF_USER: [&str; 9] = [
-    "user_personal_stats",
-    "user_details",
-    "auth_state",
-    "profile",
-    "full_profile",
-    "preferences",
-    "languages",
-    "accessibility",
-    "interests",
-];
+/// [`tables`], made once.
+static TABLES: LazyLock<Vec<Table>> = LazyLock::new(tables);
 
-/// The touches of an update of these columns of this user's row, as `tables` declares them.
+/// What the trigger of `table` journals for a change of one row; see [`Table::touches`].
+fn touches_of(table: &str, row: impl Fn(&str) -> Option<String>, changed: Option<&[&str]>) -> Vec<Touch> {
+    let table = TABLES.iter().find(|declared| declared.name() == table).expect("the table is declared above");
+    table.touches(row, changed)
+}
+
+/// The touches of an update of these columns of this user's row.
 pub(super) fn touches_of_update(user: &User, columns: &[&str]) -> Vec<Touch> {
-    let reads_any = |read: &[&str]| columns.iter().any(|column| read.contains(column));
-    let leaderboard = reads_any(&LEADERBOARD_READS).then_some("leaderboard");
-    let recent = reads_any(&RECENT_ACHIEVEMENTS_READ).then_some("recent_achievements");
-    let tags = OF_ALL.into_iter().chain(leaderboard).chain(recent);
-    tags.map(|tag| Touch::Tag(tag.to_owned())).chain(entries_of_row(user)).collect()
+    touches_of("users", |column| key_column(user, column), Some(columns))
 }
 
-/// The entries that belong to this user's row, as `tables` declares them.
-pub(crate) fn entries_of_row(user: &User) -> impl Iterator<Item = Touch> {
-    let names = [
-        ("user_email", Some(user.email.as_str())),
-        ("user_username", Some(user.username.as_str())),
-        ("user_phone", user.phone.as_ref().map(|phone| phone.as_str())),
-        ("user_external", user.external_id.as_ref().map(|external| external.as_str())),
-    ];
-    let names = names.into_iter().filter_map(|(class, name)| Some(Touch::entry(class, [name?])));
-    let id = user.id.to_string();
-    OF_USER.map(|class| Touch::entry(class, [&id])).into_iter().chain(names)
+/// The touches of a change of a row that belongs to this user and names it in `user_id`.
+pub(crate) fn touches_of_user_row(table: &str, user: &str) -> Vec<Touch> {
+    touches_of(table, |column| (column == "user_id").then(|| user.to_owned()), None)
 }
 
-/// The touches of a change of a user's sessions, as `tables` declares them.
-pub(super) fn touches_of_sessions(user_id: UserId) -> Vec<Touch> {
-    let own = ["auth_state", "user_personal_stats"];
-    let own = own.map(|class| Touch::entry(class, [user_id.to_string()]));
-    own.into_iter().chain([Touch::Tag("superadmin_user_list".to_owned())]).collect()
+/// The touches of a change of this API key.
+pub(super) fn touches_of_api_key(id: ApiKeyId) -> Vec<Touch> {
+    touches_of("api_keys", |column| (column == "id").then(|| id.to_string()), None)
 }
 
-/// The touches of a change of a user's permissions.
-pub(super) fn touches_of_permissions(user_id: UserId) -> Vec<Touch> {
-    let classes = ["permissions", "user_details", "auth_state"];
-    classes.map(|class| Touch::entry(class, [user_id.to_string()])).to_vec()
+/// Every entry that belongs to this user: those that are found by its id, whichever row they are read from, and those
+/// that are found by its names.
+pub(crate) fn entries_of(user: &User) -> BTreeSet<Touch> {
+    let mut entries = entries_of_id(&user.id.to_string());
+    let of_row = touches_of("users", |column| key_column(user, column), None);
+    entries.extend(of_row.into_iter().filter(is_entry));
+    entries
+}
+
+/// Every entry that is found by a user's id.
+pub(crate) fn entries_of_id(id: &str) -> BTreeSet<Touch> {
+    let by_id = |column: &str| (column == "user_id").then(|| id.to_owned());
+    let of_users = touches_of("users", |column| (column == "id").then(|| id.to_owned()), None);
+    let touches = of_users.into_iter().chain(TABLES.iter().flat_map(|table| table.touches(by_id, None)));
+    touches.filter(is_entry).collect()
+}
+
+/// The tags that a change of any row of `table` touches.
+pub(crate) fn tags_of(table: &str) -> Vec<Touch> {
+    touches_of(table, |_| None, None)
+}
+
+/// Whether it names one entry, and not a tag.
+pub(crate) fn is_entry(touch: &Touch) -> bool {
+    matches!(touch, Touch::Entry { .. })
+}
+
+/// The text of a column of `users` that is part of a key; `None` for NULL.
+fn key_column(user: &User, column: &str) -> Option<String> {
+    match column {
+        "id" => Some(user.id.to_string()),
+        "email" => Some(user.email.as_str().to_owned()),
+        "username" => Some(user.username.as_str().to_owned()),
+        "phone" => user.phone.as_ref().map(|phone| phone.as_str().to_owned()),
+        "external_id" => user.external_id.as_ref().map(|external| external.as_str().to_owned()),
+        _ => None,
+    }
 }
 
 impl Store {

@@ -27,8 +27,7 @@ async fn touches_of_a_user_are_what_its_trigger_journals() {
     let store = Store::open(&sqlite.url()).await.unwrap();
     let insert = store.write(Actor::Nobody, Kept, |tx| async move { tx.insert_user(ann(), None).await });
     let (user, touched) = insert.await.unwrap();
-    // A new row touches the same as a change of a row's id.
-    assert_eq!(touched, sorted(touches_of_update(&user, &["id"])));
+    assert_eq!(touched, sorted(touches_of("users", |column| key_column(&user, column), None)));
 }
 
 /// The instance that made the first update may have stopped before it published the change.
@@ -150,7 +149,7 @@ async fn touches_of_permissions_are_what_their_trigger_journals() {
     let sqlite = Sqlite::fresh().unwrap();
     let store = Store::open(&sqlite.url()).await.unwrap();
     let user = insert_ann(&store).await;
-    let said = sorted(touches_of_permissions(user.id));
+    let said = sorted(touches_of_user_row("permissions", &user.id.to_string()));
     for round in 0..3 {
         let (user_id, role) = (user.id, user.role);
         let change = move |tx: Writer| async move {

@@ -1,6 +1,5 @@
 //! The parts of profiles, each in a table of its own, and the full profile in one statement.
 
-use larder::journal::Touch;
 use larder_sql::write::WriteTransaction;
 use serde::de::DeserializeOwned;
 use sqlx::Row;
@@ -18,6 +17,7 @@ use crate::domain::user::User;
 use crate::store::Store;
 use crate::store::changes::Expected;
 use crate::store::error::StoreError;
+use crate::store::journal::touches_of_user_row;
 use crate::store::row::{self, Query, select_user};
 use crate::store::writing::Writer;
 
@@ -125,7 +125,7 @@ impl Writer {
         }
         let after = before.changed(change);
         if after == before && unreadable.is_none() {
-            self.touch(|| touches_of_part(P::NAME, id));
+            self.touch(|| touches_of_user_row(P::NAME, &id.to_string()));
             return Ok(PartUpdated::Done(after));
         }
         let query = after.bind(sqlx::query(P::UPSERT).bind(id.to_string()))?;
@@ -139,11 +139,6 @@ impl Writer {
 async fn present<P: StoredPart>(write: &mut WriteTransaction, id: UserId) -> Result<P, StoreError> {
     let row = sqlx::query(P::SELECT).bind(id.to_string()).fetch_one(write.statement()).await?;
     Ok(P::read(&row)?)
-}
-
-/// The touches of a change of a part's row, as `journal::tables` declares them.
-fn touches_of_part(name: &str, id: UserId) -> Vec<Touch> {
-    vec![Touch::entry(name, [id.to_string()]), Touch::entry("full_profile", [id.to_string()])]
 }
 
 impl StoredPart for Preferences {

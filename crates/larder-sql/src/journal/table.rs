@@ -131,6 +131,38 @@ impl Table {
         self
     }
 
+    /// What the trigger journals for a change of one row: `row` gives the text of the row's columns, `None` for NULL.
+    /// `changed` names the columns that an UPDATE changes; `None` is an INSERT or a DELETE. For an UPDATE, call it with
+    /// the row before the change and with the row after it.
+    ///
+    /// A program needs it if it reports a change that it did not make itself: a repeated request whose first answer was
+    /// lost finds nothing to change, and its acknowledgement promises as much as the first.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use larder::journal::Touch;
+    /// use larder_sql::journal::Table;
+    ///
+    /// let guests = Table::new("guests").entry("guest", &["id"]).tag_reading("ranking", &["stays"]).unique(&["id"]);
+    /// let row = |column: &str| (column == "id").then(|| "7".to_owned());
+    /// assert_eq!(guests.touches(row, Some(&["name"])), [Touch::entry("guest", ["7"])]);
+    /// assert_eq!(guests.touches(row, Some(&["stays"])).len(), 2);
+    /// assert_eq!(guests.touches(row, None).len(), 2);
+    /// ```
+    pub fn touches(&self, row: impl Fn(&str) -> Option<String>, changed: Option<&[&str]>) -> Vec<Touch> {
+        let entries = self.entries.iter().filter_map(|Entry { class, columns }| {
+            let parts: Option<Vec<String>> = columns.iter().map(|column| row(column)).collect();
+            Some(Touch::entry(class, parts?))
+        });
+        let is_touched = |tag: &&Tag| match (changed, self.columns_of(tag)) {
+            (Some(changed), Some(reads)) => reads.iter().any(|read| changed.contains(&read.as_str())),
+            _ => true,
+        };
+        let tags = self.tags.iter().filter(is_touched).map(|tag| Touch::Tag(tag.name.clone()));
+        entries.chain(tags).collect()
+    }
+
     /// Fails if no valid SQL can be written for this declaration.
     pub(super) fn check(&self) -> Result<(), Error> {
         check("table", &self.name, TABLE_BYTES)?;
