@@ -143,7 +143,7 @@ pub async fn serve_routes(
 /// Stops the service's background work, then closes the database that this work uses.
 pub async fn close(service: &Service) {
     service.warming().stop().await;
-    service.store().database().close().await;
+    service.store().close().await;
 }
 
 /// Handles Ctrl-C and SIGTERM from this call on; the future resolves at the first of them. Call it early: until then, either

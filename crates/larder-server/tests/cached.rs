@@ -21,6 +21,7 @@ use larder_testbed::Sqlite;
 
 struct Bed {
     store: Store,
+    cache: Cache,
     users: CachedUsers,
     _sqlite: Sqlite,
 }
@@ -30,8 +31,8 @@ impl Bed {
         let sqlite = Sqlite::fresh().unwrap();
         let store = Store::open(&sqlite.url()).await.unwrap();
         let cache = Cache::builder("test").build().await.unwrap();
-        let users = CachedUsers::open(cache, store.clone(), &Policies::default()).unwrap();
-        Bed { store, users, _sqlite: sqlite }
+        let users = CachedUsers::open(&cache, store.clone(), &Policies::default()).unwrap();
+        Bed { store, cache, users, _sqlite: sqlite }
     }
 
     async fn insert(&self, name: &str, by: &Identifier) -> UserId {
@@ -53,8 +54,7 @@ impl Bed {
 
     /// Invalidates the user's own entry only, as if Redis had pushed that key and not yet the mappings.
     async fn forget(&self, id: UserId) {
-        let _ =
-            self.users.cache().committed(&[Touch::entry("user_details", [id.to_string()])], &[]).send().await;
+        let _ = self.cache.committed(&[Touch::entry("user_details", [id.to_string()])], &[]).send().await;
     }
 
     async fn find(&self, by: &Identifier) -> Option<UserId> {
@@ -107,8 +107,7 @@ async fn a_mapping_to_a_deleted_user_is_read_again() {
 #[tokio::test]
 async fn statistics_of_a_day_do_not_outlive_it() {
     let bed = Bed::new().await;
-    let statistics =
-        CachedStatistics::open(bed.users.cache(), bed.store.clone(), &Policies::default()).unwrap();
+    let statistics = CachedStatistics::open(&bed.cache, bed.store.clone(), &Policies::default()).unwrap();
     bed.insert("ann", &Identifier::Email(Email::parse("a@x.example").unwrap())).await;
     let of =
         async |day: Day| statistics.users(day, Consistency::Bounded).await.unwrap().value.unwrap().new_users;

@@ -85,11 +85,11 @@ pub(super) async fn measure(stage: &Stage, span: Duration) -> Result<(Drive, Dri
         callers.push(Client::login(stage.whole.address, email, PASSWORD).await?);
     }
     let drive = async |seed| drive(service, players(&callers, &admin).await?, &stage.crowd, seed, span).await;
-    service.users().cache().set_enabled(false);
+    service.cache().set_enabled(false);
     let off = drive(SEED).await?;
     progress(&format!("cache off: {:.0} requests/s", off.per_second()));
 
-    service.users().cache().set_enabled(true);
+    service.cache().set_enabled(true);
     // Warm up with another seed, or the measured requests would be repetitions.
     let rate = drive(2 * SEED).await?.per_second();
     let held = mix::held(&stage.crowd, &stage.settings.policies, rate, &mut StdRng::seed_from_u64(0));
@@ -122,8 +122,8 @@ async fn drive(
     seed: u64,
     span: Duration,
 ) -> Result<Drive> {
-    let cache = service.users().cache();
-    let (statements, stats) = (service.store().database().statements(), cache.stats());
+    let cache = service.cache();
+    let (statements, stats) = (service.store().statements(), cache.stats());
     let start = Instant::now();
     let mut playing = JoinSet::new();
     for (player, seed) in players.into_iter().zip(seed..) {
@@ -139,7 +139,7 @@ async fn drive(
     }
     Ok(Drive {
         elapsed: start.elapsed(),
-        statements: service.store().database().statements() - statements,
+        statements: service.store().statements() - statements,
         stats: cache.stats().since(&stats),
         tally,
     })

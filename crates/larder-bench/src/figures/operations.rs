@@ -102,7 +102,7 @@ pub(super) async fn measure(stage: &Stage, operation: &Operation, options: &Opti
                 State::Redis => (&stage.redis_alone, &redis_alone),
                 State::Off | State::Memory => (&stage.whole, &whole),
             };
-            site.service.users().cache().set_enabled(!matches!(state, State::Off));
+            site.service.cache().set_enabled(!matches!(state, State::Off));
             let quantiles = block(*state, site, admin, operation, options.samples).await?;
             // The first round is for warming up.
             if round > 0 {
@@ -130,7 +130,7 @@ async fn block(
 ) -> Result<Quantiles> {
     // The service closes a connection that is idle for 15 s, and the other states may have taken longer.
     let mut client = admin.another().await?;
-    let cache = site.service.users().cache();
+    let cache = site.service.cache();
     let calls = || operation.calls.iter().take(samples.into());
     let began = Instant::now();
     loop {

@@ -24,7 +24,7 @@ impl Size {
     pub(super) async fn open(server: Server, users: u64) -> Result<Self> {
         let (service, _) = app::open(&site::settings(server.url(), None)?).await?;
         server.fill(users)?;
-        service.users().cache().set_enabled(false);
+        service.cache().set_enabled(false);
         let requests = requests::all(service.store(), &server, users).await?;
         Ok(Self { server, service, users, requests, running: None })
     }

@@ -51,13 +51,13 @@ pub(crate) struct Ready {
     )
 )]
 pub(crate) async fn readyz(State(service): State<Service>) -> Result<impl IntoResponse, Problem> {
-    if let Err(error) = service.store().database().ping().await {
+    if let Err(error) = service.store().ping().await {
         let reason = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
         tracing::warn!(reason, "not ready");
         let detail = format!("the database does not answer: {reason}");
         return Err(Problem::new(Code::DatabaseUnavailable).with_detail(detail));
     }
-    let cache = service.users().cache().health_report();
+    let cache = service.cache().health_report();
     let cache_reasons = Reason::public(cache.reasons);
     Ok(Answer(Ready { status: "ready", database: "ok", cache: cache.state.as_str(), cache_reasons }))
 }

@@ -73,7 +73,7 @@ impl Cached {
             permissions: CachedPermissions::open(cache, store.clone(), policies)?,
             profiles: CachedProfiles::open(cache, store.clone(), policies)?,
             api_keys: CachedApiKeys::open(cache, store.clone(), policies)?,
-            users: CachedUsers::open(cache.clone(), store.clone(), policies)?,
+            users: CachedUsers::open(cache, store.clone(), policies)?,
         })
     }
 }

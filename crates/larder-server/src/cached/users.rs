@@ -20,7 +20,6 @@ use crate::store::Store;
 /// The users and their authentication state, read through the cache.
 #[derive(Clone)]
 pub struct CachedUsers {
-    cache: Cache,
     store: Store,
     details: Class<UserId, User>,
     auth: Class<UserId, AuthState>,
@@ -35,7 +34,7 @@ impl CachedUsers {
     ///
     /// # Errors
     /// Only if a class's name were invalid.
-    pub fn open(cache: Cache, store: Store, policies: &Policies) -> Result<Self, Error> {
+    pub fn open(cache: &Cache, store: Store, policies: &Policies) -> Result<Self, Error> {
         Ok(Self {
             details: policies.open(&policies::USER_DETAILS, |name| cache.class(name))?,
             auth: policies.open(&policies::AUTH_STATE, |name| cache.class(name).memory_only())?,
@@ -43,14 +42,8 @@ impl CachedUsers {
             usernames: policies.open(&policies::USER_USERNAME, |name| cache.class(name))?,
             phones: policies.open(&policies::USER_PHONE, |name| cache.class(name))?,
             externals: policies.open(&policies::USER_EXTERNAL, |name| cache.class(name))?,
-            cache,
             store,
         })
-    }
-
-    /// The cache itself, for its health and its switch.
-    pub fn cache(&self) -> &Cache {
-        &self.cache
     }
 
     /// The user with this id.

@@ -15,7 +15,7 @@ pub(crate) async fn run(_: Arguments, settings: Settings) -> anyhow::Result<()> 
     let options = settings.database.options(url);
     let migrated = Store::migrated(&options).await;
     let (store, migrated) = migrated.with_context(|| format!("{name} cannot be migrated"))?;
-    store.database().close().await;
+    store.close().await;
     let version = migrated.version;
     match migrated.applied.as_slice() {
         [] => println!("Nothing to migrate: the schema is at version {version}."),

@@ -39,13 +39,13 @@ pub(crate) struct Health {
 /// Whether the cache answers, and from where. Needs no login.
 #[utoipa::path(get, path = "/health/cache", tag = "HireMeBahamas", responses((status = 200, body = Health)))]
 pub(crate) async fn health(State(service): State<Service>) -> Answer<Health> {
-    let cache = service.users().cache();
+    let cache = service.cache();
     let info = service.recent_redis().await.0.value();
     let now = cache.health_report();
     let is_degraded = now.state == CacheHealth::Degraded;
     let status = match is_degraded {
         false => "healthy",
-        true if service.store().database().ping().await.is_ok() => "degraded",
+        true if service.store().ping().await.is_ok() => "degraded",
         true => "unhealthy",
     };
     let on_redis = now.state == CacheHealth::Working;

@@ -41,7 +41,7 @@ impl Service {
     /// What Redis reports about itself now; [`RedisAnswer::Away`] if it does not answer within 2 s, the wait for a
     /// connection included.
     pub async fn redis(&self) -> RedisAnswer<RedisInfo> {
-        let answer = tokio::time::timeout(REDIS_WAIT, self.users.cache().redis_info());
+        let answer = tokio::time::timeout(REDIS_WAIT, self.cache.redis_info());
         answer.await.unwrap_or(RedisAnswer::Away)
     }
 
@@ -55,12 +55,12 @@ impl Service {
 
     /// Every class with its counts.
     pub fn classes(&self) -> Vec<ClassReport> {
-        self.users.cache().classes()
+        self.cache.classes()
     }
 
     /// How many entries each class has.
     pub async fn key_counts(&self) -> KeyCounts {
-        self.users.cache().key_counts().await
+        self.cache.key_counts().await
     }
 
     /// One page of the keys that match a pattern.
@@ -69,7 +69,7 @@ impl Service {
     /// [`ServiceError::Invalid`] for an invalid cursor.
     pub async fn keys(&self, caller: Caller, query: &KeyQuery) -> Result<KeyPage, ServiceError> {
         let KeyQuery { pattern, limit, cursor } = query;
-        let page = self.users.cache().keys(pattern, *limit, cursor.as_deref()).await;
+        let page = self.cache.keys(pattern, *limit, cursor.as_deref()).await;
         // Only the empty pattern is refused, and the query's parser refuses it. So the error is about the cursor.
         let mut page = page.map_err(|error| refused("cursor", error))?;
         page.keys.retain(|key| may_know(caller, &key.touch));
@@ -83,7 +83,7 @@ impl Service {
     /// have that name.
     pub async fn explain(&self, caller: Caller, entry: &Touch) -> Result<Explanation, ServiceError> {
         // Before the check of rights, because it refuses a name that no class can have.
-        let explanation = self.users.cache().explain(entry).await.map_err(|error| refused("class", error))?;
+        let explanation = self.cache.explain(entry).await.map_err(|error| refused("class", error))?;
         match may_know(caller, entry) {
             true => Ok(explanation),
             false => Err(ServiceError::Refused(Refusal::KeysOfClass)),
@@ -95,7 +95,7 @@ impl Service {
     /// # Errors
     /// Those of the cache.
     pub async fn self_test(&self) -> Result<SelfTest, ServiceError> {
-        Ok(self.users.cache().self_test().await?)
+        Ok(self.cache.self_test().await?)
     }
 
     /// Switches a class on or off on this instance.
@@ -103,7 +103,7 @@ impl Service {
     /// # Errors
     /// [`ServiceError::Invalid`] if there is no such class.
     pub fn switch_class(&self, name: &str, is_on: bool) -> Result<(), ServiceError> {
-        self.users.cache().set_class_enabled(name, is_on).map_err(|error| refused("class", error))
+        self.cache.set_class_enabled(name, is_on).map_err(|error| refused("class", error))
     }
 
     /// Invalidates what `what` names, on every instance.
@@ -127,7 +127,7 @@ impl Service {
             }
             Drop::GlobalAchievements => tags_of("achievements"),
         };
-        let mut invalidation = self.users.cache().invalidation();
+        let mut invalidation = self.cache.invalidation();
         for touch in &touches {
             invalidation = invalidation.touch(touch).map_err(|error| refused("pattern", error))?;
         }

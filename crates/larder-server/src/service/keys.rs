@@ -269,7 +269,7 @@ mod tests {
         let sqlite = larder_testbed::Sqlite::fresh().unwrap();
         let store = Store::open(&sqlite.url()).await.unwrap();
         let ring = Arc::new(KeyRing::open(&store).await.unwrap());
-        store.database().close().await;
+        store.close().await;
         let keys = [new_key().unwrap()];
         let long_ago = Instant::now() - 2 * KEYS_AGE;
         *ring.present.write().unwrap() = Arc::new(Keys::of(&keys, long_ago).unwrap());

@@ -64,6 +64,7 @@ pub struct Service(Arc<Parts>);
 /// The parts of the service; only modules of the service use the fields.
 pub struct Parts {
     store: Store,
+    cache: Cache,
     users: CachedUsers,
     leaderboard: CachedLeaderboard,
     achievements: CachedAchievements,
@@ -121,6 +122,7 @@ impl Service {
             limits: Limits::new(security.limits),
             proxies: security.proxies.clone(),
             recent_redis: Recent::default(),
+            cache,
             store,
         })))
     }
@@ -130,9 +132,9 @@ impl Service {
         &self.store
     }
 
-    /// The users, read through the cache.
-    pub fn users(&self) -> &CachedUsers {
-        &self.users
+    /// The cache, for its health, its counts and its switch. The classes are opened in `cached/` alone.
+    pub fn cache(&self) -> &Cache {
+        &self.cache
     }
 
     /// The background reads; they have to be stopped before the database is closed.
@@ -166,6 +168,6 @@ impl Service {
         T: Send + 'static,
         F: Future<Output = Result<T, ServiceError>> + Send + 'static,
     {
-        self.store.write(actor, self.users.cache().clone(), change).await
+        self.store.write(actor, self.cache.clone(), change).await
     }
 }

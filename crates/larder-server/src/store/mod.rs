@@ -118,9 +118,22 @@ impl Store {
         Ok(row.try_get("entry_secret")?)
     }
 
-    /// The database itself, for its health and its count of statements.
-    pub fn database(&self) -> &Database {
-        &self.database
+    /// Checks within 1 s that the database answers.
+    ///
+    /// # Errors
+    /// There is no answer in time.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        Ok(self.database.ping().await?)
+    }
+
+    /// The number of statements so far.
+    pub fn statements(&self) -> u64 {
+        self.database.statements()
+    }
+
+    /// Waits for running statements and closes every connection.
+    pub async fn close(&self) {
+        self.database.close().await;
     }
 }
 

@@ -125,10 +125,10 @@ async fn a_conflict_names_the_taken_field_and_no_value(bed: &Bed) {
 
 async fn several_users_are_read_in_one_statement(bed: &Bed) {
     let users = [bed.user("ann").await, bed.user("bob").await, bed.user("cat").await];
-    let before = bed.store.database().statements();
+    let before = bed.store.statements();
     let ids = [users[2].id, UserId::generate(), users[0].id];
     let mut found = bed.store.users_by_ids(&ids).await.unwrap();
-    assert_eq!(bed.store.database().statements(), before + 1);
+    assert_eq!(bed.store.statements(), before + 1);
     found.sort_by_key(|user| user.id);
     assert_eq!(found, [users[0].clone(), users[2].clone()]);
     assert!(bed.store.users_by_ids(&[]).await.unwrap().is_empty());
@@ -136,11 +136,11 @@ async fn several_users_are_read_in_one_statement(bed: &Bed) {
 
 async fn reads_are_counted(bed: &Bed) {
     let user = bed.user("ann").await;
-    let before = bed.store.database().statements();
+    let before = bed.store.statements();
     bed.store.user(user.id).await.unwrap();
     bed.store.id_by_email(&user.email).await.unwrap();
-    bed.store.database().ping().await.unwrap();
-    assert_eq!(bed.store.database().statements(), before + 2);
+    bed.store.ping().await.unwrap();
+    assert_eq!(bed.store.statements(), before + 2);
 }
 
 async fn no_secret_in_user(bed: &Bed) {

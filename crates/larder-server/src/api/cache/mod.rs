@@ -59,7 +59,7 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
 )]
 pub(crate) async fn health(State(service): State<Service>) -> Answer<CacheHealth> {
     let (redis, age) = service.recent_redis().await;
-    Answer(CacheHealth::of(service.users().cache(), &redis, age, Reason::public))
+    Answer(CacheHealth::of(service.cache(), &redis, age, Reason::public))
 }
 
 /// The health with all its figures. For admins.
@@ -75,7 +75,7 @@ pub(crate) async fn detailed_health(
     caller: Caller,
 ) -> Result<Answer<DetailedHealth>, Problem> {
     service.present_admin(caller).await?;
-    let cache = service.users().cache();
+    let cache = service.cache();
     let (redis, entries) = (service.redis().await, service.key_counts().await);
     Ok(Answer(DetailedHealth {
         timestamp: Timestamp::now(),
@@ -99,7 +99,7 @@ pub(crate) async fn stats(
     caller: Caller,
 ) -> Result<Answer<CacheStats>, Problem> {
     service.present_admin(caller).await?;
-    Ok(Answer(CacheStats::of(service.users().cache(), service.redis().await)))
+    Ok(Answer(CacheStats::of(service.cache(), service.redis().await)))
 }
 
 /// Drops everything, on every instance. For admins.

@@ -87,7 +87,7 @@ pub(super) fn of_the_service(text: &mut Exposition, store: &Store) {
         "larder_database_statements_total",
         "Statements that requests and loads ran, without BEGIN and COMMIT.",
     )
-    .sample(&[], store.database().statements());
+    .sample(&[], store.statements());
 }
 
 pub(super) fn of_the_cache(text: &mut Exposition, cache: &Cache) {

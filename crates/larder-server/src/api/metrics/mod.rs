@@ -43,7 +43,7 @@ pub(crate) async fn scrape(
     let redis = service.redis().await;
     let mut text = Exposition::default();
     figures::of_the_service(&mut text, service.store());
-    figures::of_the_cache(&mut text, service.users().cache());
+    figures::of_the_cache(&mut text, service.cache());
     figures::of_the_classes(&mut text, &service.classes());
     figures::of_redis(&mut text, redis);
     Ok(([(CONTENT_TYPE, TEXT)], text.into_text() + &requests.text()))

@@ -83,8 +83,8 @@ impl Load {
         let bar = ProgressBar::new(span.as_millis() as u64);
         bar.set_style(ProgressStyle::with_template("{msg:13} {bar:40} {elapsed}")?);
         bar.set_message(name.to_owned());
-        let statements = service.store().database().statements();
-        let stats = service.users().cache().stats();
+        let statements = service.store().statements();
+        let stats = service.cache().stats();
         let start = Instant::now();
         let mut clients = JoinSet::new();
         for seed in 0..CLIENTS {
@@ -104,8 +104,8 @@ impl Load {
         Ok(Measured {
             elapsed: start.elapsed(),
             latency_micros,
-            statements: service.store().database().statements() - statements,
-            stats: service.users().cache().stats().since(&stats),
+            statements: service.store().statements() - statements,
+            stats: service.cache().stats().since(&stats),
         })
     }
 }

@@ -110,9 +110,9 @@ async fn show(arguments: &Arguments, service: &Service, address: SocketAddr) -> 
     let crowd = Crowd::gather(service, arguments.users).await?;
     let load = Load::prepare(address, crowd).await?;
     let half = Duration::from_secs_f64(arguments.seconds as f64 / 2.0);
-    service.users().cache().set_enabled(false);
+    service.cache().set_enabled(false);
     let off = load.drive("cache off", service, half).await?;
-    service.users().cache().set_enabled(true);
+    service.cache().set_enabled(true);
     let on = load.drive("cache on ", service, half).await?;
     println!("{}", Report { off, on, users: load.crowd_size(), has_redis: arguments.redis.is_some() });
     Ok(())

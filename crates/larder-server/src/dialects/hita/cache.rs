@@ -80,7 +80,7 @@ impl Backend {
     fn hit_rate(&self, service: &Service) -> f64 {
         let percent = match self {
             Self::Redis(info) => info.hit_rate_percent(),
-            Self::Memory => service.users().cache().stats().hit_rate_percent(),
+            Self::Memory => service.cache().stats().hit_rate_percent(),
         };
         rounded(percent)
     }
@@ -88,7 +88,7 @@ impl Backend {
     /// `reasons` converts the reasons, and so decides whether their details are shown.
     fn info(&self, service: &Service, reasons: fn(Vec<health::Reason>) -> Vec<Reason>) -> CacheInfo {
         let redis = self.redis();
-        let now = service.users().cache().health_report();
+        let now = service.cache().health_report();
         CacheInfo {
             status: if now.state == CacheHealth::Degraded { "degraded" } else { "available" },
             redis_version: redis.map(|info| info.version.clone()),
