@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::{Content, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{IntoResponses, ToSchema};
 
 use crate::api::codes;
@@ -28,157 +30,106 @@ pub(crate) struct ProblemBody {
     errors: BTreeMap<String, String>,
 }
 
-/// How a route refuses a body.
-#[derive(IntoResponses)]
-#[allow(dead_code, reason = "describes answers in the document only")]
-pub(crate) enum RefusedBody {
-    /// The body is larger than 1 MiB.
-    #[response(status = 413, content_type = "application/problem+json")]
-    TooLarge(ProblemBody),
-    /// The body is not sent as JSON.
-    #[response(status = 415, content_type = "application/problem+json")]
-    NotSentAsJson(ProblemBody),
+/// Headers that an answer has beside its body, each with its description.
+type Headers = &'static [(&'static str, &'static str)];
+
+const CHALLENGE: Headers = &[("WWW-Authenticate", "`Bearer`")];
+const PAUSE: Headers = &[("Retry-After", "in seconds")];
+
+/// Types for the annotations: each stands for some answers, which are problems. A row is a status, a description, and
+/// headers.
+macro_rules! answers {
+    ($($(#[$doc:meta])+ $name:ident { $($status:literal, $description:expr $(, $headers:ident)?;)+ })+) => {$(
+        $(#[$doc])+
+        pub(crate) struct $name;
+
+        impl IntoResponses for $name {
+            fn responses() -> BTreeMap<String, RefOr<Response>> {
+                [$(problem($status, $description, &[$($headers)?])),+].into()
+            }
+        }
+    )+};
 }
 
-/// How a route that needs no token may refuse and fail.
-#[derive(IntoResponses)]
-#[allow(dead_code, reason = "describes answers in the document only")]
-pub(crate) enum Failed {
-    /// The path, the query or the body cannot be read.
-    #[response(status = 400, content_type = "application/problem+json")]
-    Unreadable(ProblemBody),
-    /// A parameter or a field has a value that is not allowed.
-    #[response(status = 422, content_type = "application/problem+json")]
-    Invalid(ProblemBody),
-    /// What another program wrote into the database cannot be read, and `errors` names the field; or the service failed.
-    #[response(status = 500, content_type = "application/problem+json")]
-    Broken(ProblemBody),
-    /// The database does not answer, or the service is being stopped.
-    #[response(
-        status = 503,
-        content_type = "application/problem+json",
-        headers(("Retry-After" = String, description = "in seconds"))
-    )]
-    Unavailable(ProblemBody),
+fn problem(status: u16, description: &str, headers: &[Headers]) -> (String, RefOr<Response>) {
+    let body = Content::new(Some(Ref::from_schema_name(ProblemBody::name())));
+    let answer = ResponseBuilder::new().description(description).content("application/problem+json", body);
+    (status.to_string(), RefOr::T(with_headers(answer, headers.concat()).build()))
 }
 
-/// The request's credentials identify no user.
-#[derive(IntoResponses)]
-#[response(
-    status = 401,
-    description = "the credentials or the token are missing, wrong, expired or ended",
-    content_type = "application/problem+json",
-    headers(("WWW-Authenticate" = String, description = "`Bearer`"))
-)]
-#[allow(dead_code, reason = "describes an answer in the document only")]
-pub(crate) struct Unauthenticated(ProblemBody);
-
-/// How a route refuses a form.
-#[derive(IntoResponses)]
-#[allow(dead_code, reason = "describes answers in the document only")]
-pub(crate) enum RefusedForm {
-    /// The form cannot be read.
-    #[response(status = 400, content_type = "application/problem+json")]
-    NotForm(ProblemBody),
-    /// The form is larger than 1 MiB.
-    #[response(status = 413, content_type = "application/problem+json")]
-    TooLarge(ProblemBody),
-    /// The body is not sent as a form.
-    #[response(status = 415, content_type = "application/problem+json")]
-    NotSentAsForm(ProblemBody),
+fn with_headers(answer: ResponseBuilder, headers: Vec<(&str, &str)>) -> ResponseBuilder {
+    headers.into_iter().fold(answer, |answer, (name, about)| {
+        let description = Some(about).filter(|about| !about.is_empty());
+        answer.header(name, HeaderBuilder::new().description(description).build())
+    })
 }
 
-/// How a route whose credentials can be guessed refuses a client that fails too often.
-#[derive(IntoResponses)]
-#[allow(dead_code, reason = "describes answers in the document only")]
-pub(crate) enum RefusedTooMany {
-    /// Too many recent failures.
-    #[response(
-        status = 429,
-        content_type = "application/problem+json",
-        headers(("Retry-After" = String, description = "in seconds"))
-    )]
-    TooMany(ProblemBody),
+const UNREADABLE: &str = "The path, the query or the body cannot be read.";
+const INVALID: &str = "A parameter or a field has a value that is not allowed.";
+const BROKEN: &str = "What another program wrote into the database cannot be read, and `errors` names the field; or the service failed.";
+const UNAVAILABLE: &str = "The database does not answer, or the service is being stopped.";
+
+answers! {
+    /// How a route refuses a body.
+    RefusedBody {
+        413, "The body is larger than 1 MiB.";
+        415, "The body is not sent as JSON.";
+    }
+    /// How a route that needs no token may refuse and fail.
+    Failed {
+        400, UNREADABLE;
+        422, INVALID;
+        500, BROKEN;
+        503, UNAVAILABLE, PAUSE;
+    }
+    /// The request's credentials identify no user.
+    Unauthenticated {
+        401, "the credentials or the token are missing, wrong, expired or ended", CHALLENGE;
+    }
+    /// How a route refuses a form.
+    RefusedForm {
+        400, "The form cannot be read.";
+        413, "The form is larger than 1 MiB.";
+        415, "The body is not sent as a form.";
+    }
+    /// How a route whose credentials can be guessed refuses a client that fails too often.
+    RefusedTooMany {
+        429, "Too many recent failures.", PAUSE;
+    }
+    /// How a route that needs a token may refuse and fail.
+    Refused {
+        400, UNREADABLE;
+        401, "No access token, or one that is malformed, forged, expired or ended.", CHALLENGE;
+        403, "The caller may not do this.";
+        422, INVALID;
+        500, BROKEN;
+        503, UNAVAILABLE, PAUSE;
+    }
+    /// Nothing of that name exists.
+    NotFound {
+        404, "there is no such user, or nothing of that name that the caller may see";
+    }
+    /// Another user has a value that has to be unique.
+    Taken {
+        409, "another user has this value already, or this is the last active superadmin";
+    }
+    /// The write would leave no active superadmin.
+    LastSuperadmin {
+        409, "this is the last active superadmin";
+    }
+    /// The write expects another state than the present one.
+    Outdated {
+        412, "`If-Match` names another state than the present one";
+    }
 }
-
-/// How a route that needs a token may refuse and fail.
-#[derive(IntoResponses)]
-#[allow(dead_code, reason = "describes answers in the document only")]
-pub(crate) enum Refused {
-    /// The path, the query or the body cannot be read.
-    #[response(status = 400, content_type = "application/problem+json")]
-    Unreadable(ProblemBody),
-    /// No access token, or one that is malformed, forged, expired or ended.
-    #[response(
-        status = 401,
-        content_type = "application/problem+json",
-        headers(("WWW-Authenticate" = String, description = "`Bearer`"))
-    )]
-    Unauthenticated(ProblemBody),
-    /// The caller may not do this.
-    #[response(status = 403, content_type = "application/problem+json")]
-    Forbidden(ProblemBody),
-    /// A parameter or a field has a value that is not allowed.
-    #[response(status = 422, content_type = "application/problem+json")]
-    Invalid(ProblemBody),
-    /// What another program wrote into the database cannot be read, and `errors` names the field; or the service failed.
-    #[response(status = 500, content_type = "application/problem+json")]
-    Broken(ProblemBody),
-    /// The database does not answer, or the service is being stopped.
-    #[response(
-        status = 503,
-        content_type = "application/problem+json",
-        headers(("Retry-After" = String, description = "in seconds"))
-    )]
-    Unavailable(ProblemBody),
-}
-
-/// Nothing of that name exists.
-#[derive(IntoResponses)]
-#[response(
-    status = 404,
-    description = "there is no such user, or nothing of that name that the caller may see",
-    content_type = "application/problem+json"
-)]
-#[allow(dead_code, reason = "describes an answer in the document only")]
-pub(crate) struct NotFound(ProblemBody);
-
-/// Another user has a value that has to be unique.
-#[derive(IntoResponses)]
-#[response(
-    status = 409,
-    description = "another user has this value already, or this is the last active superadmin",
-    content_type = "application/problem+json"
-)]
-#[allow(dead_code, reason = "describes an answer in the document only")]
-pub(crate) struct Taken(ProblemBody);
-
-/// The write would leave no active superadmin.
-#[derive(IntoResponses)]
-#[response(
-    status = 409,
-    description = "this is the last active superadmin",
-    content_type = "application/problem+json"
-)]
-#[allow(dead_code, reason = "describes an answer in the document only")]
-pub(crate) struct LastSuperadmin(ProblemBody);
-
-/// The write expects another state than the present one.
-#[derive(IntoResponses)]
-#[response(
-    status = 412,
-    description = "`If-Match` names another state than the present one",
-    content_type = "application/problem+json"
-)]
-#[allow(dead_code, reason = "describes an answer in the document only")]
-pub(crate) struct Outdated(ProblemBody);
 
 /// The caller has the present state already.
-#[derive(IntoResponses)]
-#[response(
-    status = 304,
-    description = "the caller has this state already",
-    headers(("ETag" = String), ("Cache-Status" = String))
-)]
-#[allow(dead_code, reason = "describes an answer in the document only")]
 pub(crate) struct NotModified;
+
+impl IntoResponses for NotModified {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let answer = ResponseBuilder::new().description("the caller has this state already");
+        let answer = with_headers(answer, vec![("ETag", ""), ("Cache-Status", "")]);
+        BTreeMap::from([("304".to_owned(), RefOr::T(answer.build()))])
+    }
+}
