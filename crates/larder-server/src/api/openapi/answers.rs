@@ -36,7 +36,7 @@ type Headers = &'static [(&'static str, &'static str)];
 const CHALLENGE: Headers = &[("WWW-Authenticate", "`Bearer`")];
 const PAUSE: Headers = &[("Retry-After", "in seconds")];
 
-/// Types for the annotations: each stands for some answers, which are problems. A row is a status, a description, and
+/// Types for the annotations: each means some answers, which are problems. A row is a status, a description, and
 /// headers.
 macro_rules! answers {
     ($($(#[$doc:meta])+ $name:ident { $($status:literal, $description:expr $(, $headers:ident)?;)+ })+) => {$(
