@@ -31,7 +31,7 @@ pub(crate) struct Options {
     /// How long each side writes in all, from 2 to 3600
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(2..=3600))]
     seconds: u64,
-    /// How many write at once, from 1 to 80
+    /// The number of concurrent writers, from 1 to 80
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=80))]
     writers: u16,
     /// Let commits wait for the disk, as production does; `off` shows what the processor alone pays

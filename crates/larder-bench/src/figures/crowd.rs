@@ -84,7 +84,7 @@ impl Crowd {
     }
 }
 
-/// Creates `count` ordinary users that can log in. Returns their addresses.
+/// Creates `count` ordinary users that can log in. Returns their e-mail addresses.
 pub(super) async fn callers(service: &Service, count: usize) -> Result<Vec<String>> {
     let mut new = Vec::with_capacity(count);
     for number in 0..count {

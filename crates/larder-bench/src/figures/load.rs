@@ -145,7 +145,7 @@ async fn drive(
     })
 }
 
-/// Sends these requests; all players share them.
+/// Sends each of these requests once, dealt out to the players in turn.
 async fn bring(players: Vec<Player>, calls: Vec<(Ask, Call)>) -> Result<()> {
     let calls = Arc::new(calls);
     let (mut playing, count) = (JoinSet::new(), players.len());

@@ -221,7 +221,7 @@ pub struct RecentParams {
 }
 
 impl RecentParams {
-    /// Parses the parameters.
+    /// The parsed `limit`.
     ///
     /// # Errors
     /// `limit` is invalid.

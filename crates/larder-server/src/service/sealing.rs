@@ -70,7 +70,7 @@ impl Sealing {
         Ok(SealedSecret(format!("{SEALED}{}", STANDARD.encode(bytes))))
     }
 
-    /// The secret in the form that the database keeps, decrypted.
+    /// The secret of a stored form: decrypts a sealed one, decodes a plain one.
     pub(crate) fn open(&self, user: UserId, stored: &SealedSecret) -> Result<Vec<u8>, ServiceError> {
         let failed = |why: &'static str| ServiceError::Internal(why.into());
         if let Some(plain) = stored.0.strip_prefix(PLAIN) {

@@ -1,5 +1,5 @@
-//! The audit log: an entry is written in the transaction of the change that it describes and never changes; admins read
-//! it.
+//! The audit log. Each entry is written in the transaction of the change that it describes, and is never modified. Admins
+//! read the log.
 
 use larder_sql::write::WriteTransaction;
 use sqlx::any::AnyRow;

@@ -66,8 +66,9 @@ impl Certificate {
         })
     }
 
-    /// Whether `existing` certifies this Redis with another bound or longest TTL, or only one of the two has a journal.
-    /// Then other instances may use this Redis, and this instance may not.
+    /// Whether `existing` certifies this same Redis under other settings: another bound, another maximum TTL, or a
+    /// journal in only one of the two certificates. If so, instances with those other settings may use this Redis, and
+    /// this one may not.
     pub fn disagrees(&self, existing: &Certificate) -> bool {
         existing.redis == self.redis
             && ((existing.bound_ms, existing.ttl_max_ms) != (self.bound_ms, self.ttl_max_ms)

@@ -135,12 +135,12 @@ impl Validity {
         }
     }
 
-    /// Removes the `first` unsent keys from the queue: they have reached Redis. It counts them and does not compare
-    /// keys, because a key that was queued again in the meantime has to be sent again.
-    pub(crate) fn confirm_sent(&self, first: usize) {
+    /// Removes the oldest `count` keys from the queue: they have reached Redis. They are removed by position and not by
+    /// comparison, because a key that was queued again in the meantime has to be sent again.
+    pub(crate) fn confirm_sent(&self, count: usize) {
         let mut state = self.lock();
-        let first = first.min(state.unsent.len());
-        state.unsent.drain(..first);
+        let count = count.min(state.unsent.len());
+        state.unsent.drain(..count);
     }
 
     /// Call it before this database's entries are dropped. It resets the overflow first, so that an overflow during the

@@ -222,8 +222,8 @@ impl State {
         }
     }
 
-    /// `UNLINK_AND_RECORD`: unlinks and sets the name. If the position has already seen the commit, no relay reads its
-    /// name, so it is left out. A commit without a row has no name.
+    /// `UNLINK_AND_RECORD`: unlinks, and records the change's id. Two commits get no record: one that the position has
+    /// already seen, because no relay asks for its id any more, and one that left no row, because it has no id.
     pub(super) fn tell(&mut self, commit: u8, nth: usize) {
         self.tells -= 1;
         if commit >= self.nodes[nth].position && self.silent & 1 << commit == 0 {

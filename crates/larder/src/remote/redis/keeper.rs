@@ -270,8 +270,8 @@ impl Keeper {
             return Err(LossReason::Disagreement(String::from_utf8_lossy(&existing.to_bytes()).into_owned()));
         }
         let live = prefix.certificate_key();
-        // The certificate goes first and comes back last: if this process takes the claim and dies in between, the
-        // Redis is not certified.
+        // The certificate is deleted first and written last: if this process takes the claim and dies in between, the
+        // Redis stays uncertified.
         unlink(connection, std::slice::from_ref(&live)).await?;
         if let Some(installation) = &self.installation {
             let claim = self.scripts.claim(connection, prefix, installation).await?;
