@@ -28,7 +28,7 @@ use crate::terminal::progress;
 /// 1 ms more than `SELECT 1`, and the outbox keeps its size.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// How long each side writes in all, from 2 to 3600
+    /// The seconds of writing with the journal, and as many without it, from 2 to 3600
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(2..=3600))]
     seconds: u64,
     /// The number of concurrent writers, from 1 to 80

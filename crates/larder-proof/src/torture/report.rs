@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::freshness::tally::{Branch, KINDS, Strength, Tally};
 use crate::history::Nanos;
 use crate::torture::evaluation::Evaluation;
-use crate::torture::nemesis::Choice;
+use crate::torture::nemesis::{Choice, Nemesis};
 use crate::torture::options::Options;
 use crate::torture::plant::Plant;
 
@@ -60,7 +60,7 @@ pub struct Report {
 impl Report {
     pub(super) fn new(
         options: &Options,
-        takes_the_database: bool,
+        nemeses: &[&Nemesis],
         took: Duration,
         evaluation: Evaluation,
         counts: Counts,
@@ -68,7 +68,7 @@ impl Report {
         let (plant, bound) = (options.setup.plant, options.setup.bound());
         let mut report =
             Report { plant, bound, took, evaluation, counts, unkept: Vec::new(), untaken: Vec::new() };
-        report.unkept = report.find_unkept(takes_the_database);
+        report.unkept = report.find_unkept(nemeses);
         report.untaken = report.find_untaken(options);
         report
     }
@@ -92,14 +92,20 @@ impl Report {
         &self.evaluation.tally
     }
 
-    fn find_unkept(&self, takes_the_database: bool) -> Vec<String> {
+    /// A failure counts unless one of the `nemeses` causes such failures.
+    fn find_unkept(&self, nemeses: &[&Nemesis]) -> Vec<String> {
         let violations = self.tally().violations.iter().map(|(kind, count)| (*count, *kind));
-        let by_database = if takes_the_database { 0 } else { self.counts.get("failed_database") };
+        let unless = |excuses: fn(&Nemesis) -> bool, name| {
+            if nemeses.iter().any(|nemesis| excuses(nemesis)) { 0 } else { self.counts.get(name) }
+        };
+        let by_database = unless(Nemesis::takes_the_database, "failed_database");
+        let by_stops = unless(Nemesis::stops_instances, "failed_stopped");
         let others = [
             (self.counts.get("failed_cache"), "requests failed by a fault of the cache"),
             (self.counts.get("crossed"), "answers of another key"),
             (self.counts.get("mixed"), "answers with a value of the other database"),
             (by_database, "requests failed though the database was there"),
+            (by_stops, "loads were cut off late though no instance was stopped"),
         ];
         let found = violations.chain(others).filter(|(count, _)| *count > 0);
         found.map(|(count, what)| format!("{} {what}", grouped(count))).collect()

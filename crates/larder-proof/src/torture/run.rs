@@ -42,20 +42,14 @@ pub fn run(options: &Options, program: &Path) -> Result<Report> {
         if options.setup.plant.is_some() {
             let evaluation = examine(&stage, options, &strikes)?;
             if evaluation.tally.violations() > 0 {
-                return Ok(Report::new(
-                    options,
-                    takes_the_database,
-                    started.elapsed(),
-                    evaluation,
-                    Counts::default(),
-                ));
+                return Ok(Report::new(options, &nemeses, started.elapsed(), evaluation, Counts::default()));
             }
         }
     }
     let counts = finish(&mut stage)?;
     println!("{}  judging", at(started));
     let evaluation = examine(&stage, options, &strikes)?;
-    let report = Report::new(options, takes_the_database, started.elapsed(), evaluation, counts);
+    let report = Report::new(options, &nemeses, started.elapsed(), evaluation, counts);
     if !report.is_success() {
         println!("the history is kept in {}", stage.keep().display());
     }

@@ -97,7 +97,12 @@ impl From<ServiceError> for Problem {
             E::TooMany { retry_after } => Some(retry_after.as_secs() + 1),
             _ => None,
         };
-        Self { errors, retry_after, ..Self::new(code).with_detail(error.to_string()) }
+        let problem = match &error {
+            // They name the field.
+            E::Taken { .. } | E::Unreadable { .. } => Self::new(code).with_detail(error.to_string()),
+            _ => Self::new(code),
+        };
+        Self { errors, retry_after, ..problem }
     }
 }
 

@@ -20,8 +20,8 @@ impl Service {
     /// award itself.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], [`ServiceError::Refused`] if the user has the badge,
-    /// is inactive or would have too many points, and those of the database.
+    /// [`ServiceError::Refused`], also if the user has the badge, is inactive or would have too many points;
+    /// [`ServiceError::NotFound`], and those of the database.
     pub async fn award(
         &self,
         caller: Caller,

@@ -37,8 +37,8 @@ impl Service {
     /// grant.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], [`ServiceError::Refused`] if the user has 100
-    /// permissions already, and those of the database.
+    /// [`ServiceError::Refused`], also if the user has 100 permissions already; [`ServiceError::NotFound`], and
+    /// those of the database.
     pub async fn grant(
         &self,
         caller: Caller,

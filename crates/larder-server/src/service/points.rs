@@ -32,8 +32,8 @@ impl Service {
     /// for itself.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`], [`ServiceError::NotFound`], [`ServiceError::Refused`] if the balance would leave
-    /// its bounds or another booking has the key, and those of the database.
+    /// [`ServiceError::Refused`], also if the balance would leave its bounds or another booking has the key;
+    /// [`ServiceError::NotFound`], and those of the database.
     pub async fn book_points(
         &self,
         caller: Caller,

@@ -39,7 +39,7 @@ impl Service {
     /// Begins an enrolment. Logins need the second factor only after a code has confirmed it.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`] for a wrong password, [`ServiceError::Refused`] if a second factor is on already,
+    /// [`ServiceError::Refused`] for a wrong password, or if a second factor is on already,
     /// [`ServiceError::TooMany`], and those of the database.
     pub async fn enroll_totp(
         &self,
@@ -67,7 +67,7 @@ impl Service {
     /// Turns the second factor on, with a code of the authenticator. Returns the recovery codes, which are shown once.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`] for a wrong code, [`ServiceError::Refused`] if no enrolment waits for it,
+    /// [`ServiceError::Refused`] for a wrong code, or if no enrolment waits for it,
     /// [`ServiceError::TooMany`], and those of the database.
     pub async fn confirm_totp(
         &self,
@@ -101,7 +101,7 @@ impl Service {
     /// Turns the caller's second factor off.
     ///
     /// # Errors
-    /// [`ServiceError::Refused`] for a wrong password or code, [`ServiceError::Refused`] if none is on,
+    /// [`ServiceError::Refused`] for a wrong password or code, or if none is on,
     /// [`ServiceError::TooMany`], and those of the database.
     pub async fn remove_totp(
         &self,

@@ -89,11 +89,6 @@ impl Table {
         self
     }
 
-    /// The entries that a change of a row touches: each one's class, and the columns that are its key.
-    pub fn entries(&self) -> impl Iterator<Item = (&str, &[String])> {
-        self.entries.iter().map(|entry| (entry.class.as_str(), entry.columns.as_slice()))
-    }
-
     /// A change of a row touches every entry with the tag `tag`. The name of a class is a tag of all its entries.
     #[must_use]
     pub fn tag(mut self, tag: &str) -> Self {

@@ -160,8 +160,8 @@ impl Engine {
         let _ = self.polls.poll_within(JOURNAL_POLL_TIMEOUT).await;
     }
 
-    /// Waits until the queued invalidations have reached a Redis that is certified, at most the staleness bound; returns
-    /// whether they have.
+    /// Waits until the queued invalidations have been sent and Redis is usable again, at most the staleness bound;
+    /// returns whether that is so.
     ///
     /// The UNLINK alone is not enough, for the keeper also sends it to a Redis that is not certified yet, or under a new
     /// identity of the database. Until the certification, other instances may read old entries from the Redis, or under

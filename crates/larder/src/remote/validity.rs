@@ -98,8 +98,10 @@ impl Validity {
     /// Waits until the tier is granted, no longer than `limit`; returns whether it is. `now` has just been read from the
     /// clock.
     ///
-    /// Every invalidation that was queued before the call has then reached the Redis that the grant is for, because
-    /// queuing ends the epoch and nothing is granted while an invalidation is unsent.
+    /// Every invalidation that was queued before the call has then been sent, because queuing ends the epoch and nothing
+    /// is granted while an invalidation is unsent. The grant may be of another Redis than the one that the UNLINK
+    /// reached. Unless two Redis were masters, that one was then certified after the commit: by a relay, which propagated
+    /// what the journal contains, or without a journal by a keeper, which dropped the entries.
     pub(crate) async fn wait_for_grant(&self, now: Tick, limit: Duration) -> bool {
         // Registered before the check, so that a grant between check and await is not lost.
         let granted = self.granted.notified();

@@ -199,9 +199,7 @@ impl Instance {
 
     /// Commits, invalidates and acknowledges.
     pub(crate) async fn write(&self, table: &Table, key: u32, version: u64) -> larder::receipt::Delivery {
-        table.write(key, version);
-        let invalidation = self.cache.invalidation().key(&self.values, &key).class(&self.lists);
-        within(invalidation.send()).await.delivery()
+        within(self.change(table, key, version).send()).await.delivery()
     }
 
     /// As [`Self::write`], and waits for the delivery if Redis cannot be used at once.
@@ -211,9 +209,13 @@ impl Instance {
         key: u32,
         version: u64,
     ) -> larder::receipt::Delivery {
+        within(self.change(table, key, version).wait().send()).await.delivery()
+    }
+
+    /// Commits; returns what the commit invalidates.
+    fn change(&self, table: &Table, key: u32, version: u64) -> larder::invalidation::Invalidation {
         table.write(key, version);
-        let invalidation = self.cache.invalidation().key(&self.values, &key).class(&self.lists);
-        within(invalidation.wait().send()).await.delivery()
+        self.cache.invalidation().key(&self.values, &key).class(&self.lists)
     }
 
     /// Reads until memory answers, so that a tracked copy is certain.

@@ -199,6 +199,11 @@ impl Nemesis {
     pub fn takes_the_database(&self) -> bool {
         self.needs.contains(&Crash)
     }
+
+    /// Whether it stops instances for longer than a load may take, so that loads may be cut off.
+    pub fn stops_instances(&self) -> bool {
+        matches!(self.name, "stop-instance" | "stop-relay")
+    }
 }
 
 /// Which nemeses a run uses.
@@ -271,6 +276,7 @@ mod tests {
             assert!(Choice::help().contains(nemesis.about));
         }
         assert_eq!("none".parse(), Ok(Choice::None));
+        assert_eq!(ALL.iter().filter(|nemesis| nemesis.stops_instances()).count(), 2);
         assert!("rain".parse::<Choice>().unwrap_err().contains("kill-redis"));
     }
 }

@@ -235,7 +235,7 @@ impl Relay {
     ///
     /// The caller skips this in two cases. If this Redis carries the certificate for the present identity, the wait is
     /// over. If the namespace has no claim, which every MARK renews, no instance has certified this Redis, or all its
-    /// contents are gone.
+    /// contents are gone. Known gap: the claim alone may be gone, evicted or deleted (`docs/staleness.md`).
     fn check_former_identity(&self) -> Result<(), RelayError> {
         match self.journal.identity_since() {
             Some(since) if since.elapsed() <= self.bound => Err(RelayError::Renamed),
