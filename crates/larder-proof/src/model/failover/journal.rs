@@ -12,7 +12,7 @@ impl Failover {
     }
 
     /// The process of the instance that writes `transaction`.
-    fn writer(&self, transaction: u8) -> usize {
+    pub(super) fn writer(&self, transaction: u8) -> usize {
         usize::from(transaction) % self.instances
     }
 }

@@ -90,6 +90,8 @@ pub struct Care {
     pub names_are_read_where_propagated: bool,
     /// A poll uses only the names that it has read itself, and not those that an earlier poll has read.
     pub names_are_read_by_pass: bool,
+    /// A write that waits is acknowledged only by a grant that follows its UNLINK.
+    pub waits_for_grant: bool,
     /// The rules of the attestation.
     pub journal: attestation::Care,
 }
@@ -108,6 +110,7 @@ impl Default for Care {
             names_are_in_redis: true,
             names_are_read_where_propagated: true,
             names_are_read_by_pass: true,
+            waits_for_grant: true,
             journal: attestation::Care::default(),
         }
     }
@@ -142,6 +145,8 @@ pub enum Branch {
     FillRefused,
     /// A write was acknowledged `sent`.
     Sent,
+    /// A write that waited was acknowledged `sent`, by a grant after its UNLINK.
+    SentByGrant,
     /// A writer propagated to a node that it may not use.
     PropagatedUnacknowledged,
     /// A writer propagated to one of two masters.
@@ -191,7 +196,7 @@ pub enum Branch {
 
 impl Branch {
     /// All, in order of declaration.
-    pub const ALL: [Branch; 35] = {
+    pub const ALL: [Branch; 36] = {
         use Branch::*;
         [
             Replayed,
@@ -207,6 +212,7 @@ impl Branch {
             FilledElsewhere,
             FillRefused,
             Sent,
+            SentByGrant,
             PropagatedUnacknowledged,
             PropagatedInSplit,
             Expired,
@@ -239,13 +245,13 @@ pub enum Action {
     /// The transaction commits.
     Commit(u8),
     /// The `UNLINK_AND_RECORD` of its writer runs at the node. The write is acknowledged `sent` if the writer may use
-    /// that node.
+    /// that node, else by the next grant of the writer's instance.
     Tell(u8, usize),
     /// Only for a mutant: the name is set in a step after the UNLINK.
     Name(u8),
     /// The name of a transaction expires at the node.
     Expire(u8, usize),
-    /// The instance handles a heartbeat of the node.
+    /// The instance handles a heartbeat of the node. A grant acknowledges its waiting writes.
     Beat(usize, usize),
     /// The filler takes its lease.
     Lease(usize),

@@ -41,6 +41,8 @@ pub struct State {
     pub(super) propagated: Seen,
     /// Which writes were acknowledged `sent`.
     pub(super) acknowledged: Seen,
+    /// Which writes were propagated to a node that their instance could not use yet, and wait for a grant.
+    pub(super) waiting: Seen,
     /// Only for the mutant that sets a name after its UNLINK: the run id of the node to which the change was
     /// propagated.
     pub(super) unnamed: [Option<u8>; 2],
@@ -163,6 +165,7 @@ impl State {
                 .collect(),
             propagated: 0,
             acknowledged: 0,
+            waiting: 0,
             unnamed: [None; 2],
             nodes: [node(0), node(1)],
             saved: None,

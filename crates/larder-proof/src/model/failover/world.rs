@@ -83,7 +83,8 @@ impl State {
     }
 
     /// The script `UNLINK_AND_RECORD`. It does not check whether the node may be used, because it may have been sent
-    /// while that was so. Only the acknowledgement checks it, for the writer's instance.
+    /// while that was so. Only the acknowledgement checks it, for the writer's instance: if the node may not be used yet,
+    /// the write waits for a grant, as `Invalidation::wait` does.
     pub(super) fn tell(&mut self, model: &Failover, transaction: u8, at: usize) {
         let bit = 1 << transaction;
         let is_usable = self.usable(usize::from(transaction) % model.instances) == Some(at);
@@ -108,10 +109,15 @@ impl State {
         if self.nodes.iter().all(|node| node.is_master) {
             model.take(Branch::PropagatedInSplit);
         }
-        if is_usable && self.committed() & bit != 0 && self.may_say_sent(model, transaction) {
+        if self.committed() & bit == 0 || !self.may_say_sent(model, transaction) {
+            return;
+        }
+        if is_usable || !model.care.waits_for_grant {
             self.acknowledged |= bit;
             let is_everything = self.touched[usize::from(transaction)] == Touched::Everything;
             model.take(if is_everything { Branch::SentEverything } else { Branch::Sent });
+        } else {
+            self.waiting |= bit;
         }
     }
 
@@ -156,6 +162,25 @@ impl State {
             reach: watermark.map_or(0, |watermark| self.before(watermark)),
         });
         model.take(if is_granted { Branch::Granted } else { Branch::NotGranted });
+        if is_granted {
+            self.end_waits(model, instance);
+        }
+    }
+
+    /// A grant acknowledges the waiting writes of its instance. As `Validity::wait_for_grant`, it does not ask to which
+    /// node their UNLINKs went; so the properties check that a grant of another node is as good.
+    fn end_waits(&mut self, model: &Failover, instance: usize) {
+        for transaction in (0..model.transactions).filter(|&of| model.writer(of) == instance) {
+            let bit = 1 << transaction;
+            if self.waiting & bit == 0 {
+                continue;
+            }
+            self.waiting &= !bit;
+            if self.may_say_sent(model, transaction) {
+                self.acknowledged |= bit;
+                model.take(Branch::SentByGrant);
+            }
+        }
     }
 
     /// A tracked read that finds no usable entry, then LEASE and the tag's token, as one step.
