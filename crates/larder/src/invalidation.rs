@@ -222,7 +222,8 @@ impl Invalidation {
         let engine = self.engine;
         let InvalidationOutcome { mut delivery, dropped, is_journalled } =
             engine.clone().invalidate(self.batch, self.kind).await;
-        if self.waits && delivery == Delivery::Queued && engine.wait_until_sent().await {
+        let may_wait = self.waits && delivery == Delivery::Queued && !engine.is_losable(is_journalled);
+        if may_wait && engine.wait_until_sent().await {
             delivery = Delivery::Sent;
         }
         Receipt { delivery, keys, tags, patterns, dropped, is_journalled }

@@ -201,8 +201,9 @@ pub trait Journal: Send + Sync + 'static {
     async fn database(&self) -> Result<DatabaseId, Failure>;
 
     /// Since when the database that answered last has had the `system` of its [`DatabaseId`], if it can have had
-    /// another one before: for example since its server was started. Redis is not used for one staleness bound after
-    /// that instant, because instances that have not noticed the change can still use Redis under the former identity.
+    /// another one before: for example since its server was started. A Redis that was not certified for this identity
+    /// is not used for one staleness bound after that instant, or after this process noticed the identity, because
+    /// instances that have not noticed it can still use Redis under the former one.
     /// Default: `None`, for an identity that never changes.
     fn identity_since(&self) -> Option<Instant> {
         None

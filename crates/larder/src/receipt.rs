@@ -89,7 +89,8 @@ impl Receipt {
     }
 
     /// Whether the database's journal contains the invalidation, so that no crash and no failover can lose it. Always
-    /// `false` without a journal; with one, `false` only if the database did not answer.
+    /// `false` without a journal; with one, `false` only if the database did not answer: then the delivery is
+    /// [`Delivery::Queued`], and the invalidation has to be repeated.
     pub fn is_journalled(&self) -> bool {
         self.is_journalled
     }

@@ -64,7 +64,7 @@ counts! {
     redis_hits,
     /// Of the hits in memory and Redis: the answer was that there is no such value.
     absent_hits,
-    /// Of the Redis hits: the entry arrived while this read tried to get the lease.
+    /// Read again because another read filled the entry while this one tried to get the lease.
     late_hits,
     /// Followers: shared the result of a flight of this process.
     joins,

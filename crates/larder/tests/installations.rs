@@ -167,9 +167,8 @@ async fn dropping_everything_leaves_another_databases_entries() {
 
 /// One instance notices at once that the database has another identity, the other one does not notice it: until its
 /// watermark is older than the bound, it can read under the old identity. So no write may be acknowledged as sent under
-/// the new identity before.
-#[tokio::test]
-async fn nothing_is_sent_under_a_new_name_while_the_old_one_may_be_read() {
+/// the new identity before, whatever else happens at the restart (`also`).
+async fn nothing_is_sent_under_a_new_name(also: impl Fn(&Redis, &Ledger)) {
     let (redis, table, ledger) = (Redis::start().unwrap(), Table::new(), Ledger::new());
     let late = ledger.seen_by_another();
     let [a, b] = [journalled(&redis, &ledger).await, journalled(&redis, &late).await];
@@ -180,6 +179,7 @@ async fn nothing_is_sent_under_a_new_name_while_the_old_one_may_be_read() {
     }
     late.freeze(true);
     ledger.rename("test-again");
+    also(&redis, &ledger);
     let renamed = Instant::now();
     let (mut version, mut sent_later) = (1_u64, 0);
     while renamed.elapsed() < Duration::from_secs(5) {
@@ -203,6 +203,24 @@ async fn nothing_is_sent_under_a_new_name_while_the_old_one_may_be_read() {
     late.freeze(false);
     works(&b).await;
     assert_eq!(b.read_fresh(&table, 7).await, Some(version));
+}
+
+#[tokio::test]
+async fn nothing_is_sent_under_a_new_name_while_the_old_one_may_be_read() {
+    nothing_is_sent_under_a_new_name(|_, _| {}).await;
+}
+
+#[tokio::test]
+async fn nothing_is_sent_under_a_new_name_even_if_the_claim_was_evicted() {
+    nothing_is_sent_under_a_new_name(|redis, _| {
+        assert_eq!(redis.command(&["DEL", "test:@installation"]).unwrap(), "1");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nothing_is_sent_under_a_new_name_even_if_the_databases_clock_was_set_forward() {
+    nothing_is_sent_under_a_new_name(|_, ledger| ledger.set_age(Duration::from_secs(3_600))).await;
 }
 
 /// A journal whose database does not answer until `is_away` is false.
@@ -236,6 +254,35 @@ impl Journal for Away {
 
     async fn prune(&self) -> Result<u64, Failure> {
         self.ledger.prune().await
+    }
+}
+
+/// Redis has the invalidation. But a replica that is promoted may lack it, and then only the journal could repeat it.
+#[tokio::test]
+async fn an_invalidation_that_the_journal_did_not_take_is_queued() {
+    let (redis, is_away) = (Redis::start().unwrap(), Arc::new(AtomicBool::new(false)));
+    let on = async |redis: Option<&Redis>| {
+        let journal = Away { ledger: Ledger::new(), is_away: is_away.clone() };
+        let builder = Cache::builder("test").journal(journal);
+        let instance = match redis {
+            Some(redis) => classes(builder.redis(redis.url()).build().await.unwrap()),
+            None => classes(builder.build().await.unwrap()),
+        };
+        if redis.is_some() {
+            works(&instance).await;
+        }
+        instance
+    };
+    for instance in [on(Some(&redis)).await, on(None).await] {
+        for (now_away, waits, is_journalled) in
+            [(true, false, false), (true, true, false), (false, true, true)]
+        {
+            is_away.store(now_away, Ordering::SeqCst);
+            let invalidation = instance.cache.invalidation().key(&instance.values, &7);
+            let receipt = if waits { invalidation.wait() } else { invalidation }.send().await;
+            let delivery = if is_journalled { Delivery::Sent } else { Delivery::Queued };
+            assert_eq!((receipt.delivery(), receipt.is_journalled()), (delivery, is_journalled));
+        }
     }
 }
 

@@ -107,6 +107,20 @@ async fn trace_4_a_connection_on_which_only_replies_are_lost() {
     within(bed.follows(written)).await;
 }
 
+/// The far instance has its grant and its connection. Its Redis becomes a replica, and a master again before it copied
+/// the one on which a write may have been acknowledged in between.
+#[tokio::test]
+async fn a_master_that_was_demoted_and_promoted_again_answers_no_read() {
+    let bed = Bed::new().await;
+    let before = bed.far.values.stats();
+    for command in [["REPLICAOF", "127.0.0.1", "1"], ["REPLICAOF", "NO", "ONE"]] {
+        bed.redis.command(&command).unwrap();
+    }
+    bed.table.write(7, 2);
+    assert_eq!(bed.far.read_fresh(&bed.table, 7).await, Some(2));
+    assert_eq!(bed.far.values.stats().redis_hits, before.redis_hits);
+}
+
 /// A clean failover: the old master continues as a replica and its connections stay open. It does not receive at once
 /// what is acknowledged on the new master.
 #[tokio::test]

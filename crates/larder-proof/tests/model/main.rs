@@ -304,13 +304,21 @@ mod care {
     fn null_push_that_only_clears_is_caught() {
         let care = failover::Care { null_push_revokes: false, ..Default::default() };
         catch_failover("null-push-only-clears", care, "reads_reach_the_watermark");
+        // A fresh read asks for the history itself, so it misses nothing.
+        let care = failover::Care { reads_ask_history: false, ..care };
         catch_failover("null-push-only-clears", care, "fresh_after_acknowledgement");
     }
 
     #[test]
     fn fresh_read_from_a_demoted_master_is_caught() {
-        let care = failover::Care { fresh_asks_role: false, ..Default::default() };
-        catch_failover("fresh-asks-no-role", care, "fresh_after_acknowledgement");
+        let care = failover::Care { reads_ask_role: false, ..Default::default() };
+        catch_failover("reads-ask-no-role", care, "fresh_after_acknowledgement");
+    }
+
+    #[test]
+    fn read_from_a_master_of_another_history_is_caught() {
+        let care = failover::Care { reads_ask_history: false, ..Default::default() };
+        catch_failover("reads-ask-no-history", care, "fresh_after_acknowledgement");
     }
 
     #[test]

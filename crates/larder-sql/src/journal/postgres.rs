@@ -76,13 +76,16 @@ const SINCE: &str = concat!(
 );
 
 /// The rows of the asking transaction; one row without an outbox row if there are none. `_if_assigned`, because the
-/// query must not give a number to a transaction that only reads.
+/// query must not give a number to a transaction that only reads. `may_defer`: the database has constraint triggers that
+/// can run at COMMIT, and so add rows after this statement.
 pub(super) const OWN: &str = concat!(
     "SELECT ",
     identity!(),
     ", CAST(",
     is_silent!(),
-    " AS INTEGER) AS is_silent, CAST(own.xid AS TEXT) AS xid, own.touched AS touched
+    " AS INTEGER) AS is_silent,
+    CAST(EXISTS (SELECT 1 FROM pg_constraint WHERE contype = 't' AND condeferrable) AS INTEGER) AS may_defer,
+    CAST(own.xid AS TEXT) AS xid, own.touched AS touched
     FROM pg_control_system() LEFT JOIN larder_outbox AS own ON own.xid = pg_current_xact_id_if_assigned()"
 );
 

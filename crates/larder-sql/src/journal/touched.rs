@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hasher};
 
 use larder::journal::{Change, ChangeId, Touch, touches_of};
 use sqlx::Row;
+use sqlx::any::AnyRow;
 
 use crate::dialect::Dialect;
 use crate::error::Error;
@@ -28,9 +29,9 @@ pub(super) fn parse(rows: &[OutboxRow]) -> Option<Vec<Change>> {
 }
 
 /// The id of the change that these rows form: the transaction, and a digest of the rows that does not depend on their
-/// order. If a deferred trigger adds rows at the commit, the id that the writer read earlier no longer matches, so the
-/// relay invalidates the change. If instances of two Rust versions compute different digests, the relay invalidates the
-/// change once more, which is safe.
+/// order. If rows are added after the writer read its id, the id no longer matches, so the relay invalidates the change.
+/// If instances of two Rust versions compute different digests, the relay invalidates the change once more, which is
+/// safe.
 fn name(rows: &[OutboxRow]) -> ChangeId {
     let digest = |row: &OutboxRow| {
         let mut hasher = DefaultHasher::new();
@@ -44,7 +45,9 @@ fn name(rows: &[OutboxRow]) -> ChangeId {
 
 impl WriteTransaction {
     /// The touches that the triggers have journalled for this transaction so far, sorted and without duplicates. Call
-    /// it right before the commit, which then returns the ids of the changes. It costs one statement. Returns
+    /// it right before the commit, which then returns the ids of the changes. It costs one statement. If a PostgreSQL
+    /// database has deferrable constraint triggers, it costs three, and runs those that the transaction has deferred:
+    /// what they change is among the touches, and a constraint that they find violated fails here. Returns
     /// [`Touch::Everything`] if an outbox row cannot be parsed, or if the transaction changed rows that the journal may
     /// not have: then [`SqlJournal`](crate::journal::SqlJournal) has a defect, and the acknowledgement says `queued`.
     ///
@@ -73,9 +76,11 @@ impl WriteTransaction {
 
     /// `None` if the transaction changed rows that the journal may not have.
     async fn touched_postgres(&mut self) -> Result<Option<Vec<OutboxRow>>, Error> {
-        let facts = self.database().completeness().facts().unwrap_or_else(|| "{}".to_owned());
-        let query = sqlx::query(postgres::OWN).bind(facts);
-        let rows = query.fetch_all(self.statement()).await.map_err(Error::of_outbox)?;
+        let mut rows = self.own_postgres().await?;
+        if rows.first().map(|row| row.try_get::<i32, _>("may_defer")).transpose()? == Some(1) {
+            sqlx::query("SET CONSTRAINTS ALL IMMEDIATE").execute(self.statement()).await?;
+            rows = self.own_postgres().await?;
+        }
         let Some(first) = rows.first() else { return Ok(Some(Vec::new())) };
         if first.try_get::<i32, _>("is_silent")? != 0 {
             return Ok(None);
@@ -83,6 +88,12 @@ impl WriteTransaction {
         let database = postgres::identity(first)?;
         let own = rows.iter().filter_map(|row| postgres::own_row(&database, row).transpose());
         own.collect::<Result<_, _>>().map(Some)
+    }
+
+    async fn own_postgres(&mut self) -> Result<Vec<AnyRow>, Error> {
+        let facts = self.database().completeness().facts().unwrap_or_else(|| "{}".to_owned());
+        let query = sqlx::query(postgres::OWN).bind(facts);
+        query.fetch_all(self.statement()).await.map_err(Error::of_outbox)
     }
 
     /// As [`WriteTransaction::touched_postgres`].

@@ -82,7 +82,10 @@ impl Engine {
                 InvalidationKind::ByHand(touches) => (self.append_to_journal(&touches).await, Vec::new()),
                 InvalidationKind::Committed(changes) => (true, changes),
             };
-            let (delivery, dropped) = self.invalidate_tiers(&batch, changes).await;
+            let (mut delivery, dropped) = self.invalidate_tiers(&batch, changes).await;
+            if self.is_losable(is_journalled) {
+                delivery = Delivery::Queued;
+            }
             let done = InvalidationOutcome { delivery, dropped, is_journalled };
             self.log(&batch, cause, &done);
             done
@@ -151,6 +154,12 @@ impl Engine {
             tracing::warn!(%error, "an invalidation by hand could not be journalled");
         }
         appended.is_ok()
+    }
+
+    /// Whether instances that Redis does not reach, or a replica of Redis that is promoted, may never receive an
+    /// invalidation: the journal did not take it.
+    pub(crate) fn is_losable(&self, is_journalled: bool) -> bool {
+        self.journal.is_some() && !is_journalled
     }
 
     /// Waits until this process has applied or propagated what the journal contains now, at most

@@ -231,20 +231,15 @@ impl Engine {
         }
         hold.settle();
         Ok(match after {
-            AfterLease::Serve(entry) => match self.local_copy(class, &entry_ref.key, &entry) {
-                Some(copy) => {
-                    class.count_redis_hit(&copy.value);
-                    count(&class.common.counters.late_hits);
-                    if !self.rules.keeps(ProtocolRule::InsertsOnlyTracked) {
-                        self.insert_unfenced(class, &entry_ref.key, &entry);
-                    }
-                    let valid_until = reply.valid_until;
-                    Attempt::Served(LoadOutcome { value: copy.value, source: Source::Redis, valid_until })
+            AfterLease::Filled(entry) => {
+                count(&class.common.counters.late_hits);
+                if !self.rules.keeps(ProtocolRule::InsertsOnlyTracked) {
+                    self.insert_unfenced(class, &entry_ref.key, &entry);
                 }
-                None => Attempt::ReadAgain,
-            },
+                Attempt::ReadAgain
+            }
             AfterLease::Wait => Attempt::Wait,
-            _ => Attempt::ReadAgain,
+            AfterLease::ReadAgain | AfterLease::Load => Attempt::ReadAgain,
         })
     }
 

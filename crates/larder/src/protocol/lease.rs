@@ -37,9 +37,8 @@ pub enum AfterRead {
 pub enum AfterLease {
     /// The lease is ours: load, then FILL.
     Load,
-    /// Another read's fill arrived first. Only the reply of a tracked read enters memory, so this entry is served and
-    /// not inserted.
-    Serve(Entry),
+    /// Another read's fill arrived first: read again. Only the reply of a tracked read is served and enters memory.
+    Filled(Entry),
     /// Another read's lease arrived first.
     Wait,
     /// The key holds neither a lease nor an entry that is valid here: read again.
@@ -73,7 +72,7 @@ pub fn after_lease(
     match Frame::parse(existing) {
         Ok(Frame::Lease(token)) if token == mine => AfterLease::Load,
         Ok(Frame::Lease(_)) => AfterLease::Wait,
-        Ok(Frame::Entry(entry)) if serves(&entry, expected, &present) => AfterLease::Serve(entry),
+        Ok(Frame::Entry(entry)) if serves(&entry, expected, &present) => AfterLease::Filled(entry),
         _ => AfterLease::ReadAgain,
     }
 }
@@ -167,7 +166,7 @@ mod tests {
         assert_eq!(after_lease(&other, mine, EXPECTED, |_| None), AfterLease::Wait);
         let token = Token::random();
         let frame = entry(token).encode();
-        assert!(matches!(after_lease(&frame, mine, EXPECTED, |_| Some(token)), AfterLease::Serve(_)));
+        assert!(matches!(after_lease(&frame, mine, EXPECTED, |_| Some(token)), AfterLease::Filled(_)));
         assert_eq!(after_lease(&frame, mine, EXPECTED, |_| None), AfterLease::ReadAgain);
     }
 }

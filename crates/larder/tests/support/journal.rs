@@ -1,7 +1,7 @@
 //! A journal for tests: the touches of a table's writers, in the order of their commits.
 
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use larder::journal::{
@@ -38,6 +38,11 @@ impl Ledger {
     /// Gives the database another identity, like a restart of the server.
     pub(crate) fn rename(&self, name: &str) {
         *self.name.lock().unwrap() = (name.to_owned(), Some(Instant::now()));
+    }
+
+    /// Since when the database says that it has its identity.
+    pub(crate) fn set_age(&self, age: Duration) {
+        self.name.lock().unwrap().1 = Instant::now().checked_sub(age);
     }
 
     /// Journals a change, as a trigger does when a transaction commits.

@@ -40,6 +40,15 @@ use tokio::sync::Semaphore;
 /// How long an operation can take before a test fails as hung.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How often the given commands were called in total, by a reply to `INFO commandstats`.
+pub(crate) fn calls(stats: &str, commands: &[&str]) -> u64 {
+    let of = |line: &str| {
+        let (name, figures) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
+        commands.contains(&name).then(|| figures.split(',').next()?.parse::<u64>().ok())?
+    };
+    stats.lines().filter_map(of).sum()
+}
+
 /// One instance of the application, with its own cache and connection.
 #[derive(Clone)]
 pub(crate) struct Instance {

@@ -65,7 +65,7 @@ pub enum Branch {
     /// Redis answered.
     RedisHit,
     /// LEASE returned an entry that another load had filled.
-    ServedByLease,
+    FilledBeforeLease,
     /// A read shared a flight.
     Joined,
     /// A fresh read waited for a flight to end.
@@ -137,7 +137,7 @@ impl Branch {
         [
             MemoryHit,
             RedisHit,
-            ServedByLease,
+            FilledBeforeLease,
             Joined,
             WaitedAfter,
             WaitedForLease,

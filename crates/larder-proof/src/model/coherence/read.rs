@@ -236,12 +236,12 @@ impl State {
                 let tags: Vec<TagToken> = tags_of(model.tagged).iter().filter_map(taken).collect();
                 self.readers[nth].phase = Phase::Held { id, lease: mine, tags };
             }
-            AfterLease::Serve(entry) => {
-                model.take(Branch::ServedByLease);
+            AfterLease::Filled(entry) => {
+                model.take(Branch::FilledBeforeLease);
                 if !model.rules.keeps(ProtocolRule::InsertsOnlyTracked) {
                     self.insert_unfenced(model, instance, &entry);
                 }
-                self.end_flight(nth, id, version_of(&entry));
+                self.readers[nth].phase = Phase::Waiting(id);
             }
             AfterLease::Wait | AfterLease::ReadAgain => self.readers[nth].phase = Phase::Waiting(id),
         }

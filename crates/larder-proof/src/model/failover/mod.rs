@@ -78,8 +78,10 @@ pub struct Care {
     pub position_is_in_redis: bool,
     /// A null push makes Redis unusable until a heartbeat.
     pub null_push_revokes: bool,
-    /// Each fresh read also asks whether the node is still a master.
-    pub fresh_asks_role: bool,
+    /// Each read also asks whether the node is still a master.
+    pub reads_ask_role: bool,
+    /// Each read also asks whether the node still has the history of the grant.
+    pub reads_ask_history: bool,
     /// A writer unlinks and sets its transaction's name in one step.
     pub names_come_with_unlinking: bool,
     /// A writer propagates only after its commit.
@@ -90,8 +92,6 @@ pub struct Care {
     pub names_are_read_where_propagated: bool,
     /// A poll uses only the names that it has read itself, and not those that an earlier poll has read.
     pub names_are_read_by_pass: bool,
-    /// A write that waits is acknowledged only by a grant that follows its UNLINK.
-    pub waits_for_grant: bool,
     /// The rules of the attestation.
     pub journal: attestation::Care,
 }
@@ -104,13 +104,13 @@ impl Default for Care {
             mark_comes_last: true,
             position_is_in_redis: true,
             null_push_revokes: true,
-            fresh_asks_role: true,
+            reads_ask_role: true,
+            reads_ask_history: true,
             names_come_with_unlinking: true,
             names_come_after_commit: true,
             names_are_in_redis: true,
             names_are_read_where_propagated: true,
             names_are_read_by_pass: true,
-            waits_for_grant: true,
             journal: attestation::Care::default(),
         }
     }
@@ -167,6 +167,8 @@ pub enum Branch {
     Restored,
     /// An instance reads from a node that is no longer a master.
     ReadsReplica,
+    /// An instance reads from a node that was demoted and promoted again since its grant.
+    ReadsOtherHistory,
     /// A commit left no row.
     Silent,
     /// A write noticed that it had left no row or could not see it.
@@ -196,7 +198,7 @@ pub enum Branch {
 
 impl Branch {
     /// All, in order of declaration.
-    pub const ALL: [Branch; 36] = {
+    pub const ALL: [Branch; 37] = {
         use Branch::*;
         [
             Replayed,
@@ -223,6 +225,7 @@ impl Branch {
             Resynced,
             Restored,
             ReadsReplica,
+            ReadsOtherHistory,
             Silent,
             Noticed,
             WroteBroken,

@@ -26,6 +26,18 @@ fn takeovers(base: &impl Fn() -> Failover) -> Vec<(&'static str, Failover)> {
             },
         ),
         (
+            "two instances, two failovers",
+            Failover {
+                transactions: 1,
+                instances: 2,
+                fillers: vec![1],
+                passes: vec![1],
+                promotions: 2,
+                demotions: 2,
+                ..base()
+            },
+        ),
+        (
             "two masters, one relay",
             Failover { transactions: 1, fillers: vec![0], passes: vec![2], promotions: 1, ..base() },
         ),

@@ -87,6 +87,7 @@ pub(super) struct Node {
 pub(super) struct Grant {
     pub(super) node: usize,
     pub(super) run: u8,
+    pub(super) history: u8,
     /// The commits before the watermark at the time of the grant.
     pub(super) reach: Seen,
 }
@@ -252,10 +253,17 @@ impl State {
         self.was_split
             || self.grants.iter().flatten().all(|grant| {
                 let node = &self.nodes[grant.node];
-                let can_read = node.run == grant.run && (node.is_master || !model.care.fresh_asks_role);
-                if node.run == grant.run && !node.is_master {
-                    model.take(Branch::ReadsReplica);
+                if node.run != grant.run {
+                    return true;
                 }
+                let is_former = node.history != grant.history;
+                if !node.is_master {
+                    model.take(Branch::ReadsReplica);
+                } else if is_former {
+                    model.take(Branch::ReadsOtherHistory);
+                }
+                let can_read = (node.is_master || !model.care.reads_ask_role)
+                    && (!is_former || !model.care.reads_ask_history);
                 !can_read || node.entry().is_none_or(|seen| seen & self.acknowledged == self.acknowledged)
             })
     }

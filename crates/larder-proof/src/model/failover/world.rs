@@ -112,7 +112,7 @@ impl State {
         if self.committed() & bit == 0 || !self.may_say_sent(model, transaction) {
             return;
         }
-        if is_usable || !model.care.waits_for_grant {
+        if is_usable {
             self.acknowledged |= bit;
             let is_everything = self.touched[usize::from(transaction)] == Touched::Everything;
             model.take(if is_everything { Branch::SentEverything } else { Branch::Sent });
@@ -159,6 +159,7 @@ impl State {
         self.grants[instance] = is_granted.then(|| Grant {
             node: at,
             run: node.run,
+            history: node.history,
             reach: watermark.map_or(0, |watermark| self.before(watermark)),
         });
         model.take(if is_granted { Branch::Granted } else { Branch::NotGranted });

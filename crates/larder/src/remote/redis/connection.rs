@@ -20,10 +20,13 @@ use crate::remote::validity::Validity;
 /// The most keys in one UNLINK. More are split, so that no single command blocks Redis for long.
 pub(crate) const UNLINK_BATCH: usize = 500;
 
-/// The tracked connection in use, if there is one. Only the keeper writes it; operations clone it. The lock is held to
-/// clone or to replace the connection, never across an await.
+/// The tracked connection in use, if there is one, and the history that the last grant names. Only the keeper writes
+/// them; operations clone them. Each lock is held to clone or to replace a value, never across an await.
 #[derive(Default)]
-pub(crate) struct ConnectionSlot(RwLock<Option<TrackedConnection>>);
+pub(crate) struct ConnectionSlot {
+    tracked: RwLock<Option<TrackedConnection>>,
+    history: RwLock<Arc<str>>,
+}
 
 #[derive(Clone)]
 pub(crate) struct TrackedConnection {
@@ -34,7 +37,7 @@ pub(crate) struct TrackedConnection {
 
 impl ConnectionSlot {
     pub(crate) fn get(&self) -> Option<MultiplexedConnection> {
-        self.0
+        self.tracked
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .as_ref()
@@ -42,15 +45,28 @@ impl ConnectionSlot {
     }
 
     pub(crate) fn is_tracking(&self) -> bool {
-        self.0
+        self.tracked
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .as_ref()
             .is_some_and(|tracked| tracked.is_tracking)
     }
 
+    /// The history (`master_replid`) of the Redis that was granted last.
+    pub(crate) fn granted_history(&self) -> Arc<str> {
+        self.history.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes the history that the next grant names. Call it before the grant, so that a read under this grant compares
+    /// its reply with it.
+    pub(crate) fn note_history(&self, history: &str) {
+        if *self.granted_history() != *history {
+            *self.history.write().unwrap_or_else(PoisonError::into_inner) = history.into();
+        }
+    }
+
     pub(crate) fn set(&self, tracked: Option<TrackedConnection>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = tracked;
+        *self.tracked.write().unwrap_or_else(PoisonError::into_inner) = tracked;
     }
 }
 

@@ -210,6 +210,7 @@ impl Keeper {
                     None => self.condition.note_recovery(),
                 }
                 self.may_hold_guarded.store(true, Ordering::Relaxed);
+                self.connection_slot.note_history(&redis_id.replid);
                 Ok(self.validity.grant(epoch, until))
             }
             None => {

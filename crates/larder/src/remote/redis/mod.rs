@@ -19,7 +19,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use redis::aio::MultiplexedConnection;
-use redis::{ErrorKind, RedisError, RedisResult, Value};
+use redis::{ErrorKind, RedisError, RedisResult};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
@@ -177,16 +177,20 @@ impl RedisTier {
         self.prefixes.present()
     }
 
-    /// Refuses the values of a server that is no longer the master: it keeps its connections and answers with what it
-    /// has, while another server acknowledges writes. `role` is the reply to a ROLE that was sent after the read: a
-    /// server that is a master then was one when it read the values.
-    fn check_master(
+    /// Refuses the values of a server that is not the master of the history `granted`, which was noted before the read was
+    /// sent. A demoted server keeps its connections and answers with what it has, while another one acknowledges
+    /// writes. If it is promoted again before it copied the other one, it is the master of another history.
+    ///
+    /// `replication` is the reply to an INFO that followed the read. No history comes back, so a server that is the master
+    /// of the granted one then was so when it read the values.
+    fn check_history(
         &self,
         keys: &[Bytes],
         values: Vec<Option<Bytes>>,
-        role: &[Value],
+        granted: &str,
+        replication: &str,
     ) -> Result<Vec<Option<Bytes>>, Fault> {
-        if !matches!(role.first(), Some(Value::BulkString(role)) if role == b"master") {
+        if !redis_id::is_master_of(replication, granted) {
             self.suspect();
             return Err(Fault::Refused);
         }
@@ -229,29 +233,29 @@ impl Drop for RedisTier {
 #[async_trait]
 impl Remote for RedisTier {
     async fn read(&self, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>, Fault> {
-        let mut pipe = redis::pipe();
+        let (granted, mut pipe) = (self.connection_slot.granted_history(), redis::pipe());
         mget(&mut pipe, &self.prefix().add_to_all(keys));
-        pipe.cmd("ROLE");
+        pipe.cmd("INFO").arg("replication");
         let answers = pipe.query_async(&mut self.connection()?).await;
-        let (values, role): (Vec<Option<Bytes>>, Vec<Value>) = answers.map_err(fault)?;
-        self.check_master(keys, values, &role)
+        let (values, replication): (Vec<Option<Bytes>>, String) = answers.map_err(fault)?;
+        self.check_history(keys, values, &granted, &replication)
     }
 
     async fn read_anchor(&self, keys: &[Bytes]) -> Result<(Vec<Option<Bytes>>, Option<Duration>), Fault> {
+        let (granted, mut pipe) = (self.connection_slot.granted_history(), redis::pipe());
         let keys = self.prefix().add_to_all(keys);
-        let mut pipe = redis::pipe();
         mget(&mut pipe, &keys);
         // PTTL comes after MGET, from which on Redis tracks the key: so Redis reports a change between the two as well.
         pipe.cmd("PTTL").arg(keys.first().map(|key| &key[..]));
-        pipe.cmd("ROLE");
+        pipe.cmd("INFO").arg("replication");
         let answers = pipe.query_async(&mut self.connection()?).await;
-        let (values, left, role): (Vec<Option<Bytes>>, i64, Vec<Value>) = answers.map_err(fault)?;
+        let (values, left, replication): (Vec<Option<Bytes>>, i64, String) = answers.map_err(fault)?;
         let left = match left {
             // The key does not expire.
             -1 => Some(Duration::MAX),
             left => u64::try_from(left).ok().map(Duration::from_millis),
         };
-        Ok((self.check_master(&keys, values, &role)?, left))
+        Ok((self.check_history(&keys, values, &granted, &replication)?, left))
     }
 
     async fn lease(

@@ -18,6 +18,7 @@
 //!   between its request and its arrival; see [`Prefixes::set_identity`].
 
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Instant;
 
 use bytes::Bytes;
 
@@ -53,6 +54,8 @@ impl DatabaseIdentity {
 /// The beginning `namespace:identity:` of each key in Redis, with the identity.
 pub(crate) struct Prefix {
     pub(crate) identity: DatabaseIdentity,
+    /// Since when this process has used the prefix.
+    pub(crate) since: Instant,
     namespace: Namespace,
     /// `namespace:`.
     plain: String,
@@ -65,7 +68,13 @@ impl Prefix {
         let hash =
             if rules.keeps(ProtocolRule::NamesItsDatabase) { hash(identity.name().as_bytes()) } else { 0 };
         let plain = format!("{}:", namespace.as_str());
-        Prefix { identity, namespace: namespace.clone(), text: format!("{plain}{hash:016x}:"), plain }
+        Prefix {
+            identity,
+            since: Instant::now(),
+            namespace: namespace.clone(),
+            text: format!("{plain}{hash:016x}:"),
+            plain,
+        }
     }
 
     /// The name in Redis of what the engine calls `key`. It works for patterns too: a prefix has no character with a

@@ -52,6 +52,11 @@ impl RedisId {
     }
 }
 
+/// Whether `INFO replication` describes a master of this history.
+pub(crate) fn is_master_of(replication: &str, history: &str) -> bool {
+    field(replication, "role") == Some("master") && field(replication, "master_replid") == Some(history)
+}
+
 fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
     info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim_end)
 }
@@ -70,6 +75,14 @@ mod tests {
         assert!(redis_id.is_master);
         let demoted = redis_id.now("role:slave\r\nmaster_replid:fed\r\n").unwrap();
         assert!(!demoted.is_master && demoted.name() == "abc:fed");
+    }
+
+    #[test]
+    fn a_master_of_another_history_and_a_replica_of_the_same_are_not_the_master_of_a_history() {
+        assert!(is_master_of(MASTER, "def"));
+        assert!(!is_master_of(MASTER, "000"), "its former history");
+        assert!(!is_master_of("role:slave\r\nmaster_replid:def\r\n", "def"));
+        assert!(!is_master_of("role:master\r\n", ""), "nothing was granted");
     }
 
     #[test]

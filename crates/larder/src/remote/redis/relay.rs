@@ -171,8 +171,8 @@ impl Relay {
             // The plan was made for another database. The next poll makes one for this database.
             return Err(RelayError::AnotherDatabase);
         }
-        if live.as_ref() != Some(&mine) && status.claim.is_some() {
-            self.check_former_identity()?;
+        if live.is_none_or(|live| live.database.as_ref() != Some(&database)) {
+            self.check_former_identity(prefix.since, status.claim.is_some())?;
         }
         let ChangesSince { database, position, changes } = since;
         self.propagate(connection, &prefix, changes).await?;
@@ -233,14 +233,14 @@ impl Relay {
     /// that, other instances may still be granted Redis under the former identity, because their watermark is younger
     /// than the bound: a write that is acknowledged under one identity would not be seen by readers under the other.
     ///
-    /// The caller skips this in two cases. If this Redis carries the certificate for the present identity, the wait is
-    /// over. If the namespace has no claim, which every MARK renews, no instance has certified this Redis, or all its
-    /// contents are gone. Known gap: the claim alone may be gone, evicted or deleted (`docs/staleness.md`).
-    fn check_former_identity(&self) -> Result<(), RelayError> {
-        match self.journal.identity_since() {
-            Some(since) if since.elapsed() <= self.bound => Err(RelayError::Renamed),
-            _ => Ok(()),
-        }
+    /// The caller skips this if this Redis, or the one that it copied, was certified for the present identity before: an
+    /// instance has waited then. A namespace that `is_claimed` has been used by instances with a journal, so the wait
+    /// begins when this process notices the identity (`noticed`), whatever the clock of the database's host says. Else
+    /// it begins with the identity: a new Redis is not waited for if the database has run for longer.
+    fn check_former_identity(&self, noticed: Instant, is_claimed: bool) -> Result<(), RelayError> {
+        let Some(began) = self.journal.identity_since() else { return Ok(()) };
+        let since = if is_claimed { noticed } else { began };
+        if since.elapsed() <= self.bound { Err(RelayError::Renamed) } else { Ok(()) }
     }
 
     /// Asks the journal if this instance has not done so for half the staleness bound, or if the journal was incomplete

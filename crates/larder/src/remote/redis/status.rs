@@ -61,8 +61,6 @@ pub(crate) async fn identify(
 ) -> RedisResult<Result<RedisId, Trouble>> {
     let mut pipe = redis::pipe();
     pipe.cmd("INFO").arg("server").cmd("INFO").arg("replication");
-    // Every read sends ROLE. If an ACL forbids it, this fails now and not at each read.
-    pipe.cmd("ROLE").ignore();
     let (server, replication): (String, String) = pipe.query_async(connection).await?;
     Ok(RedisId::parse(&server, &replication))
 }
