@@ -13,6 +13,7 @@ use larder::protection::EntrySecrets;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::cached::journal::tables;
 use crate::domain::audit::Actor;
 use crate::domain::contact::Email;
 use crate::domain::identity::Username;
@@ -46,7 +47,8 @@ pub async fn open(settings: &Settings) -> anyhow::Result<(Service, Option<Create
     let options = settings.database.options(&settings.database_url);
     let store = Store::open_with(&options).await.context("DATABASE_URL cannot be opened")?;
     let installation = store.installation().await?;
-    let journal = Arc::new(store.journal().await.context("the journal of DATABASE_URL cannot be opened")?);
+    let journal =
+        Arc::new(store.journal(tables()).await.context("the journal of DATABASE_URL cannot be opened")?);
     // Checked before the cache is built: the build makes the same check, and its error would name Redis's settings. If the query
     // itself fails, its error is dropped here, because the check below asks the database again and returns the error.
     all_declared_right(&journal.declaration_errors().await.unwrap_or_default())?;

@@ -15,6 +15,7 @@ use anyhow::Result;
 use clap::Args;
 use larder::cache::Cache;
 use larder::journal::Journal;
+use larder_server::cached::journal::tables;
 use larder_server::store::Store;
 use larder_testbed::{Database, Postgres, Redis};
 
@@ -72,8 +73,9 @@ pub(crate) async fn measure(options: &Options) -> Result<(String, bool)> {
     }
     // An instance as in production, whose relay propagates to Redis, and a pruning with a short retention, so that it
     // has work.
-    let relaying = Cache::builder("cost").redis(redis.url()).journal(with.journal().await?).build().await?;
-    let pruning = tokio::spawn(prune(Arc::new(with.journal().await?.keep(Duration::from_secs(5)))));
+    let relaying =
+        Cache::builder("cost").redis(redis.url()).journal(with.journal(tables()).await?).build().await?;
+    let pruning = tokio::spawn(prune(Arc::new(with.journal(tables()).await?.keep(Duration::from_secs(5)))));
 
     let mut turns = Vec::new();
     for turn in 0..=options.seconds.div_ceil(TURN.as_secs()) {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use anyhow::Result;
 use larder::journal::Journal;
+use larder_server::cached::journal::tables;
 use larder_server::store::Store;
 use larder_testbed::Database;
 
@@ -27,7 +28,7 @@ pub(super) struct Outbox {
 /// Repeats for each simulated minute: inserts a minute's rows, makes every mark a minute older, prunes, and runs vacuum
 /// in place of autovacuum.
 pub(super) async fn an_hour(database: &Database, store: &Store, rate: f64) -> Result<Outbox> {
-    let journal = store.journal().await?;
+    let journal = store.journal(tables()).await?;
     let touched = database.sql("SELECT touched FROM larder_outbox ORDER BY xid DESC LIMIT 1")?;
     database.sql("TRUNCATE larder_outbox, larder_outbox_marks")?;
     let rows = (rate * 60.0) as u64;

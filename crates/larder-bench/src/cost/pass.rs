@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use larder::journal::Journal;
+use larder_server::cached::journal::tables;
 use larder_server::store::Store;
 
 const PASSES: usize = 500;
@@ -19,7 +20,7 @@ pub(super) struct Pass {
 
 /// Measures polls and `SELECT 1` alternately.
 pub(super) async fn measure(store: &Store) -> Result<Pass> {
-    let journal = store.journal().await?;
+    let journal = store.journal(tables()).await?;
     let mut position = journal.changes_since(None).await.map_err(anyhow::Error::from_boxed)?.position;
     let (mut passes, mut questions) = (Vec::with_capacity(PASSES), Vec::with_capacity(PASSES));
     for _ in 0..PASSES {

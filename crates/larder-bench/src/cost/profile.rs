@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use larder::cache::Cache;
+use larder_server::cached::journal::tables;
 use larder_server::store::Store;
 use larder_testbed::{Database, Redis};
 
@@ -71,13 +72,13 @@ pub(super) async fn measure(
             database.sql("VACUUM users")?;
             database.sql("TRUNCATE larder_outbox, larder_outbox_marks")?;
             let relaying = if variant >= RELAY {
-                let cache = Cache::builder("cost").redis(redis.url()).journal(store.journal().await?);
+                let cache = Cache::builder("cost").redis(redis.url()).journal(store.journal(tables()).await?);
                 Some(cache.build().await?)
             } else {
                 None
             };
             let pruning = if variant >= PRUNING {
-                Some(tokio::spawn(prune(Arc::new(store.journal().await?.keep(KEEP)))))
+                Some(tokio::spawn(prune(Arc::new(store.journal(tables()).await?.keep(KEEP)))))
             } else {
                 None
             };

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use larder::cache::Cache;
 use larder_server::app;
+use larder_server::cached::journal::tables;
 use larder_server::service::Service;
 use larder_server::settings::Settings;
 use larder_server::store::Store;
@@ -79,7 +80,7 @@ impl Stage {
 /// A second instance like that of [`app::open`], but with a memory into which no entry fits.
 async fn without_memory(settings: &Settings, redis: &Redis) -> Result<Service> {
     let store = Store::open(&settings.database_url).await?;
-    let cache = Cache::builder("figures").redis(redis.url()).journal(store.journal().await?);
+    let cache = Cache::builder("figures").redis(redis.url()).journal(store.journal(tables()).await?);
     let cache = cache.memory_bytes(1).build().await?;
     Ok(Service::open(store, cache, &settings.policies, &settings.security).await?)
 }

@@ -1,5 +1,5 @@
-//! The classes of the cache and how each is loaded. The database itself records what a write touches, as
-//! `store/journal.rs` declares.
+//! The classes of the cache and how each is loaded. The database itself records what a write touches, as the rows of
+//! the classes declare.
 //!
 //! A secret cannot be the value of a class: this does not compile.
 //!
@@ -21,6 +21,7 @@
 
 pub mod achievements;
 pub mod api_keys;
+pub mod journal;
 pub mod leaderboard;
 pub mod lists;
 pub mod permissions;

@@ -7,9 +7,9 @@ use larder_sql::database::Database;
 use larder_sql::journal::{Defect, SqlJournal};
 
 use crate::cached::Cached;
+use crate::cached::journal::tables;
 use crate::settings::Settings;
 use crate::store::Store;
-use crate::store::journal::tables;
 
 /// The arguments of `larder doctor`.
 #[derive(Args)]

@@ -13,6 +13,7 @@ use larder::journal::Touch;
 use larder::policy::Consistency;
 use larder::receipt::Receipt;
 
+use crate::cached::journal::{entries_of, entries_of_id, entries_of_row, tags_of};
 use crate::cached::policies::KeysFor;
 use crate::domain::caches::{Drop, KeyQuery};
 use crate::domain::identity::{ExternalId, Identifier, UserId};
@@ -21,7 +22,6 @@ use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::error::ServiceError;
 use crate::service::refusal::Refusal;
-use crate::store::journal::{entries_of, entries_of_id, is_entry, tags_of, touches_of_user_row};
 
 /// Time-out of one question to Redis, including the wait for a connection. Without it, a Redis that hangs would hold
 /// the request.
@@ -121,10 +121,7 @@ impl Service {
             }
             Drop::Matching(pattern) => vec![Touch::Matching(pattern.clone())],
             Drop::User(id) => self.touches_of_named(id).await?,
-            Drop::Achievements(id) => {
-                let touches = touches_of_user_row("achievements", &id.to_string());
-                touches.into_iter().filter(is_entry).collect()
-            }
+            Drop::Achievements(id) => entries_of_row("achievements", &id.to_string()),
             Drop::GlobalAchievements => tags_of("achievements"),
         };
         let mut invalidation = self.cache.invalidation();

@@ -12,9 +12,9 @@ use crate::domain::identity::UserId;
 use crate::domain::timestamp::Timestamp;
 use crate::store::Store;
 use crate::store::error::StoreError;
-use crate::store::journal::touches_of_api_key;
 use crate::store::odd_rows;
 use crate::store::row;
+use crate::store::unchanged::UnchangedRow;
 use crate::store::writing::Writer;
 
 /// The greatest number of keys that one user can have.
@@ -147,7 +147,7 @@ impl Writer {
         if !deleted {
             // An instance that deleted it may have stopped before it published the change, so its entry is touched
             // again.
-            self.touch(|| touches_of_api_key(id));
+            self.found_unchanged(|| UnchangedRow::known_by("api_keys", "id", &id));
         }
         // If there was no such key, nothing was deleted, so the audit log gets no entry.
         let events = if deleted { vec![Event::on(Action::ApiKeyDelete, user_id)] } else { vec![] };

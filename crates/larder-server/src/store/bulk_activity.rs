@@ -11,10 +11,10 @@ use crate::domain::identity::UserId;
 use crate::domain::user::User;
 use crate::store::changes::{is_active_superadmin, others_remain};
 use crate::store::error::StoreError;
-use crate::store::journal::touches_of_update;
 use crate::store::odd_rows;
 use crate::store::placeholders;
 use crate::store::row::{self, select_user};
+use crate::store::unchanged::UnchangedRow;
 use crate::store::writing::Writer;
 
 /// The greatest number of users that one statement locks or changes.
@@ -70,7 +70,7 @@ impl Writer {
             ids.collect::<BTreeSet<_>>()
         };
         for user in of(Outcome::Already).iter().filter_map(|id| users.get(id)) {
-            self.touch(|| touches_of_update(user, &["is_active"]));
+            self.found_unchanged(|| UnchangedRow::of_user(user, &["is_active"]));
         }
         let changed: Vec<_> = of(Outcome::Changed).into_iter().collect();
         set_active(&mut write, &changed, is_active).await?;

@@ -10,9 +10,9 @@ use crate::domain::role::Role;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{NewUser, User};
 use crate::store::error::StoreError;
-use crate::store::journal::touches_of_update;
 use crate::store::passwords;
 use crate::store::row::{self, AsRead, select_user};
+use crate::store::unchanged::UnchangedRow;
 use crate::store::writing::Writer;
 
 /// The condition on the user's row under which a change is made.
@@ -133,7 +133,7 @@ impl Writer {
         }
         let wanted = patch.applied(&before);
         if wanted == before && unreadable.is_empty() {
-            self.touch(|| touches_of_update(&before, &fields));
+            self.found_unchanged(|| UnchangedRow::of_user(&before, &fields));
             return Ok(Updated::Done { after: Box::new(wanted), before: Box::new(before) });
         }
         let leaves = is_active_superadmin(&before) && !is_active_superadmin(&wanted);

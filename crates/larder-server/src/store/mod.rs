@@ -20,7 +20,6 @@ pub mod auth;
 pub mod bulk_activity;
 pub mod changes;
 pub mod error;
-pub mod journal;
 pub mod keys;
 pub mod leaderboard;
 pub mod lists;
@@ -32,6 +31,7 @@ pub mod sessions;
 pub mod statistics;
 pub mod superadmin;
 pub mod totp;
+pub mod unchanged;
 pub mod users;
 pub mod writing;
 
@@ -43,6 +43,7 @@ mod search;
 mod sql;
 
 use larder_sql::database::Database;
+use larder_sql::journal::{SqlJournal, Table};
 use larder_sql::migrating::{MigrationOutcome, Migrations};
 use larder_sql::options::DatabaseOptions;
 use sqlx::Row;
@@ -97,6 +98,14 @@ impl Store {
     /// [`StoreError::Invalid`], which says what is allowed.
     pub fn check_url(url: &str) -> Result<(), StoreError> {
         Ok(Database::check_url(url)?)
+    }
+
+    /// Opens the journal of these tables.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn journal(&self, tables: Vec<Table>) -> Result<SqlJournal, StoreError> {
+        Ok(SqlJournal::open(&self.database, tables).await?)
     }
 
     /// The name that distinguishes this database from all others that share a Redis: 32 hexadecimal digits.

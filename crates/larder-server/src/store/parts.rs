@@ -17,8 +17,8 @@ use crate::domain::user::User;
 use crate::store::Store;
 use crate::store::changes::Expected;
 use crate::store::error::StoreError;
-use crate::store::journal::touches_of_user_row;
 use crate::store::row::{self, Query, select_user};
+use crate::store::unchanged::UnchangedRow;
 use crate::store::writing::Writer;
 
 /// A part of a profile that has a table.
@@ -125,7 +125,7 @@ impl Writer {
         }
         let after = before.changed(change);
         if after == before && unreadable.is_none() {
-            self.touch(|| touches_of_user_row(P::NAME, &id.to_string()));
+            self.found_unchanged(|| UnchangedRow::belonging_to(id, P::NAME));
             return Ok(PartUpdated::Done(after));
         }
         let query = after.bind(sqlx::query(P::UPSERT).bind(id.to_string()))?;

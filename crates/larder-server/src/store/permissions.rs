@@ -9,9 +9,9 @@ use crate::domain::role::Role;
 use crate::domain::timestamp::Timestamp;
 use crate::store::Store;
 use crate::store::error::StoreError;
-use crate::store::journal::touches_of_user_row;
 use crate::store::odd_rows;
 use crate::store::row;
+use crate::store::unchanged::UnchangedRow;
 use crate::store::writing::Writer;
 
 /// The greatest number of permissions of one user: each request compares them.
@@ -79,7 +79,7 @@ impl Writer {
         let rows = rows.bind(user_id.to_string()).fetch_all(write.statement()).await?;
         for row in &rows {
             if row.try_get::<String, _>("permission")? == permission.as_str() {
-                self.touch(|| touches_of_user_row("permissions", &user_id.to_string()));
+                self.found_unchanged(|| UnchangedRow::belonging_to(user_id, "permissions"));
                 return Ok(Granted::Done(Grant {
                     permission: permission.clone(),
                     granted_by: row.try_get("granted_by")?,
@@ -129,7 +129,7 @@ impl Writer {
             .execute(write.statement())
             .await?;
         if removed.rows_affected() == 0 {
-            self.touch(|| touches_of_user_row("permissions", &user_id.to_string()));
+            self.found_unchanged(|| UnchangedRow::belonging_to(user_id, "permissions"));
         }
         // If the user did not have the permission, nothing was revoked, so the audit log gets no entry.
         let event = Event::on(Action::PermissionRevoke, user_id).permission(permission);

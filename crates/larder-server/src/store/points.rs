@@ -11,9 +11,9 @@ use crate::domain::role::Role;
 use crate::domain::timestamp::Timestamp;
 use crate::store::Store;
 use crate::store::error::StoreError;
-use crate::store::journal::touches_of_update;
 use crate::store::odd_rows;
 use crate::store::row;
+use crate::store::unchanged::UnchangedRow;
 use crate::store::writing::Writer;
 
 macro_rules! select_entry {
@@ -87,7 +87,7 @@ impl Writer {
             if !is_same(&entry, user_id, booking, actor) {
                 return Ok(Booked::KeyTaken);
             }
-            self.touch(|| touches_of_update(&user, &["points"]));
+            self.found_unchanged(|| UnchangedRow::of_user(&user, &["points"]));
             return Ok(Booked::Repeated { entry, balance: user.points });
         }
         let balance = user.points + booking.amount.get();

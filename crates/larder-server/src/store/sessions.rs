@@ -15,9 +15,9 @@ use crate::domain::identity::UserId;
 use crate::domain::timestamp::Timestamp;
 use crate::store::Store;
 use crate::store::error::StoreError;
-use crate::store::journal::touches_of_user_row;
 use crate::store::odd_rows;
 use crate::store::row;
+use crate::store::unchanged::UnchangedRow;
 use crate::store::writing::Writer;
 
 /// How many live sessions may stay when another one is opened.
@@ -189,7 +189,7 @@ impl Writer {
             let query = sqlx::query("SELECT user_id FROM sessions WHERE id = $1").bind(session.to_string());
             if let Some(row) = query.fetch_optional(write.statement()).await? {
                 let user_id = row::user_id(&row, "user_id")?;
-                self.touch(|| touches_of_user_row("sessions", &user_id.to_string()));
+                self.found_unchanged(|| UnchangedRow::belonging_to(user_id, "sessions"));
             }
         }
         // A session that had ended before has its entry in the log already.

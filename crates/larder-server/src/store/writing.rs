@@ -9,6 +9,7 @@ use larder_sql::write::WriteTransaction;
 use crate::domain::audit::{Actor, Event};
 use crate::domain::identity::UserId;
 use crate::store::error::StoreError;
+use crate::store::unchanged::UnchangedRow;
 use crate::store::{Store, audit};
 
 /// Publishes what a write touched before the write is acknowledged.
@@ -44,6 +45,8 @@ pub struct Recorded {
     /// The ids of the changes in the journal. They are known only after the commit: an id says that its change is
     /// committed.
     pub changes: Vec<ChangeId>,
+    /// The rows that the write found as it would have made them.
+    pub unchanged: Vec<UnchangedRow>,
 }
 
 /// A store that may write, as one actor. Only [`Store::write`] makes one.
@@ -150,12 +153,10 @@ impl Writer {
         Ok(self.store.database.begin_for(&user.to_string()).await?)
     }
 
-    /// Records the touches of a write that changed nothing because an earlier write had made the same change. The
-    /// instance that made the earlier one may have stopped before it published it, and this write's acknowledgement
-    /// says that all is published.
-    pub(super) fn touch(&self, touches: impl FnOnce() -> Vec<Touch>) {
+    /// Records a row that an earlier write changed just as this write would; see [`UnchangedRow`].
+    pub(super) fn found_unchanged(&self, row: impl FnOnce() -> UnchangedRow) {
         if let Some(recorder) = &self.recorder {
-            recorder.lock().recorded.touches.extend(touches());
+            recorder.lock().recorded.unchanged.push(row());
         }
     }
 

@@ -1,6 +1,7 @@
 //! Compares the journalled changes of the leaderboard and of the newest achievements with the changes of what they show.
 
 use larder::journal::{Changes, Journal, Touch, touches_of};
+use larder_server::cached::journal::tables;
 use larder_server::domain::identity::UserId;
 use larder_server::domain::leaderboard::{LeaderboardParams, LeaderboardQuery};
 use larder_server::domain::paging::Limit;
@@ -96,7 +97,7 @@ async fn every_change_of_what_is_shown_is_journalled(bed: &Bed) {
     let many: Vec<_> = (0..8).map(|number| new(&format!("user{number}"))).collect();
     tx(&bed.store).await.insert_many(&many, "hash").await.unwrap();
     bed.sql("INSERT INTO achievements (user_id, badge_type) SELECT id, 'first' FROM users").unwrap();
-    let journal = bed.store.journal().await.unwrap();
+    let journal = bed.store.journal(tables()).await.unwrap();
     let mut position = journal.changes_since(None).await.unwrap().position;
     let mut random = SmallRng::seed_from_u64(7);
     let mut columns = bed.sql(SHOWN).unwrap();

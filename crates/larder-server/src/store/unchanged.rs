@@ -1,0 +1,46 @@
+//! The rows that a write found as it would have made them.
+
+use crate::domain::identity::UserId;
+use crate::domain::user::User;
+
+/// A row that an earlier write changed just as this write would. The instance that made the earlier one may have
+/// stopped before it published it, and this write's acknowledgement says that all is published. So a publisher
+/// publishes what a change of this row touches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnchangedRow {
+    /// Its table.
+    pub table: &'static str,
+    /// The columns by which its entries are found, with their texts; a column that is NULL or not known is left out.
+    pub columns: Vec<(&'static str, String)>,
+    /// The columns that the write would update; `None`: it would insert or delete the row.
+    pub updated: Option<Vec<&'static str>>,
+}
+
+impl UnchangedRow {
+    /// A row that would be inserted or deleted, known by this column.
+    pub(super) fn known_by(table: &'static str, column: &'static str, text: &impl ToString) -> Self {
+        Self { table, columns: vec![(column, text.to_string())], updated: None }
+    }
+
+    /// A row that belongs to this user and names it in `user_id`.
+    pub(super) fn belonging_to(user_id: UserId, table: &'static str) -> Self {
+        Self::known_by(table, "user_id", &user_id)
+    }
+
+    /// The row of a user of which these columns would be updated.
+    pub(super) fn of_user(user: &User, updated: &[&'static str]) -> Self {
+        Self { table: "users", columns: key_columns(user), updated: Some(updated.to_vec()) }
+    }
+}
+
+/// The columns of `users` by which entries are found, with their texts; those that are NULL are left out.
+pub fn key_columns(user: &User) -> Vec<(&'static str, String)> {
+    let mut columns = vec![
+        ("id", user.id.to_string()),
+        ("email", user.email.as_str().to_owned()),
+        ("username", user.username.as_str().to_owned()),
+    ];
+    columns.extend(user.phone.as_ref().map(|phone| ("phone", phone.as_str().to_owned())));
+    columns.extend(user.external_id.as_ref().map(|external| ("external_id", external.as_str().to_owned())));
+    columns
+}
