@@ -5,9 +5,8 @@
 use larder::cache::Cache;
 use larder::journal::Touch;
 use larder::policy::Consistency;
+use larder_server::cached::classes::Cached;
 use larder_server::cached::policies::Policies;
-use larder_server::cached::statistics::{CachedStatistics, today};
-use larder_server::cached::users::CachedUsers;
 use larder_server::domain::audit::Actor;
 use larder_server::domain::contact::Email;
 use larder_server::domain::identity::{ExternalId, Identifier, UserId, Username};
@@ -22,7 +21,7 @@ use larder_testbed::Sqlite;
 struct Bed {
     store: Store,
     cache: Cache,
-    users: CachedUsers,
+    cached: Cached,
     _sqlite: Sqlite,
 }
 
@@ -31,8 +30,8 @@ impl Bed {
         let sqlite = Sqlite::fresh().unwrap();
         let store = Store::open(&sqlite.url()).await.unwrap();
         let cache = Cache::builder("test").build().await.unwrap();
-        let users = CachedUsers::open(&cache, store.clone(), &Policies::default()).unwrap();
-        Bed { store, cache, users, _sqlite: sqlite }
+        let cached = Cached::open(&cache, &store, &Policies::default()).unwrap();
+        Bed { store, cache, cached, _sqlite: sqlite }
     }
 
     async fn insert(&self, name: &str, by: &Identifier) -> UserId {
@@ -58,7 +57,7 @@ impl Bed {
     }
 
     async fn find(&self, by: &Identifier) -> Option<UserId> {
-        self.users.find(by, Consistency::Bounded).await.unwrap().value.map(|user| user.id)
+        self.cached.find(by, Consistency::Bounded).await.unwrap().value.map(|user| user.id)
     }
 }
 
@@ -107,11 +106,11 @@ async fn a_mapping_to_a_deleted_user_is_read_again() {
 #[tokio::test]
 async fn statistics_of_a_day_do_not_outlive_it() {
     let bed = Bed::new().await;
-    let statistics = CachedStatistics::open(&bed.cache, bed.store.clone(), &Policies::default()).unwrap();
     bed.insert("ann", &Identifier::Email(Email::parse("a@x.example").unwrap())).await;
-    let of =
-        async |day: Day| statistics.users(day, Consistency::Bounded).await.unwrap().value.unwrap().new_users;
-    let (today, later) = (today(), |days| Day::from_number(today().number() + days));
+    let of = async |day: Day| {
+        bed.cached.user_stats(&day, Consistency::Bounded).await.unwrap().value.unwrap().new_users
+    };
+    let (today, later) = (Day::today(), |days| Day::from_number(Day::today().number() + days));
     let expected = [(1, 1, 1), (0, 1, 1), (0, 1, 1), (0, 0, 1), (0, 0, 1), (0, 0, 0)];
     for _ in 0..2 {
         for (days, expected) in [0, 1, 6, 7, 29, 30].into_iter().zip(expected) {
@@ -119,6 +118,6 @@ async fn statistics_of_a_day_do_not_outlive_it() {
             assert_eq!((new.today, new.last_7_days, new.last_30_days), expected, "{days} days later");
         }
     }
-    let dashboard = statistics.dashboard(today, Consistency::Bounded).await.unwrap().value.unwrap();
+    let dashboard = bed.cached.dashboard_stats(&today, Consistency::Bounded).await.unwrap().value.unwrap();
     assert_eq!((dashboard.sign_ups.len(), dashboard.sign_ups[29].users), (30, 1));
 }

@@ -2,7 +2,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use larder_server::cached::policies::{self, ClassRow, Policies};
+use larder_server::cached::class_row::ClassRow;
+use larder_server::cached::classes::row;
+use larder_server::cached::policies::Policies;
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt};
 
@@ -120,13 +122,13 @@ impl Ask {
     /// The class of its entries, if each user has an entry of their own.
     fn class(self) -> Option<&'static ClassRow> {
         match self {
-            Ask::Details => Some(&policies::USER_DETAILS),
-            Ask::Profile => Some(&policies::PROFILE),
-            Ask::LookUp => Some(&policies::USER_EMAIL),
-            Ask::FullProfile => Some(&policies::FULL_PROFILE),
-            Ask::Achievements => Some(&policies::ACHIEVEMENTS),
-            Ask::AchievementSummary => Some(&policies::ACHIEVEMENT_SUMMARY),
-            Ask::AchievementStats => Some(&policies::ACHIEVEMENT_STATS),
+            Ask::Details => Some(&row::user_details),
+            Ask::Profile => Some(&row::profile),
+            Ask::LookUp => Some(&row::user_email),
+            Ask::FullProfile => Some(&row::full_profile),
+            Ask::Achievements => Some(&row::achievements),
+            Ask::AchievementSummary => Some(&row::achievement_summary),
+            Ask::AchievementStats => Some(&row::achievement_stats),
             _ => None,
         }
     }

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use larder::journal::Touch;
 use larder_sql::journal::Table;
 
-use crate::cached::policies::CLASSES;
+use crate::cached::classes::CLASSES;
 use crate::domain::user::User;
 use crate::store::unchanged::{UnchangedRow, key_columns};
 use crate::store::writing::Recorded;

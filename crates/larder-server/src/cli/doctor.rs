@@ -6,7 +6,7 @@ use larder::cache::Cache;
 use larder_sql::database::Database;
 use larder_sql::journal::{Defect, SqlJournal};
 
-use crate::cached::Cached;
+use crate::cached::classes::Cached;
 use crate::cached::journal::tables;
 use crate::settings::Settings;
 use crate::store::Store;

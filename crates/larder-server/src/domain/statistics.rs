@@ -3,10 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::identity::UserId;
+use crate::domain::role::Role;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::User;
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
+
+/// How many days the statistics cover, including the present one.
+pub(crate) const DAYS: u16 = 30;
 
 /// A day in UTC. JSON has its date, `2026-11-21`; compact formats have its number since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, utoipa::ToSchema)]
@@ -17,6 +21,11 @@ impl Day {
     /// The day that contains `moment`.
     pub fn of(moment: Timestamp) -> Self {
         Self(moment.as_micros().div_euclid(MICROS_PER_DAY))
+    }
+
+    /// The present day.
+    pub fn today() -> Self {
+        Self::of(Timestamp::now())
     }
 
     /// The day `number` days after 1970-01-01.
@@ -67,6 +76,23 @@ pub struct SignUps {
     pub users: i64,
 }
 
+/// The sign-ups of each of the last [`DAYS`] days, `last` included; a day without any has 0.
+pub(crate) fn every_day(last: Day, sign_ups: &[SignUps]) -> Vec<SignUps> {
+    let of = |day| sign_ups.iter().find(|sign_ups| sign_ups.day == day).copied();
+    let days = (0..DAYS).rev().map(|days| last.before(days));
+    days.map(|day| of(day).unwrap_or(SignUps { day, users: 0 })).collect()
+}
+
+/// The users of one role and status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each field is what its name says")]
+pub struct Count {
+    pub role: Role,
+    pub is_active: bool,
+    pub users: i64,
+    pub points: i64,
+}
+
 /// How many users have a role.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[allow(missing_docs, reason = "each field is named after its role")]
@@ -113,6 +139,38 @@ pub struct UserStatistics {
     pub new_users: NewUsers,
     /// The points of all users.
     pub points: Points,
+}
+
+impl UserStatistics {
+    /// The statistics on `day`, from the counts of that day and its sign-ups and those of the days before.
+    pub(crate) fn of(day: Day, counts: &[Count], sign_ups: &[SignUps]) -> Self {
+        let users = |is_meant: &dyn Fn(&Count) -> bool| {
+            counts.iter().filter(|count| is_meant(count)).map(|count| count.users).sum::<i64>()
+        };
+        let with_role = |role| users(&|count| count.role == role);
+        let since = |days| {
+            let first = day.before(days);
+            sign_ups.iter().filter(|sign_ups| sign_ups.day >= first).map(|sign_ups| sign_ups.users).sum()
+        };
+        let total = users(&|_| true);
+        let points: i64 = counts.iter().map(|count| count.points).sum();
+        Self {
+            day,
+            total,
+            active: users(&|count| count.is_active),
+            inactive: users(&|count| !count.is_active),
+            by_role: ByRole {
+                user: with_role(Role::User),
+                admin: with_role(Role::Admin),
+                superadmin: with_role(Role::Superadmin),
+            },
+            new_users: NewUsers { today: since(0), last_7_days: since(6), last_30_days: since(29) },
+            points: Points {
+                total: points,
+                mean: if total > 0 { points as f64 / total as f64 } else { 0.0 },
+            },
+        }
+    }
 }
 
 /// The content of a dashboard: the statistics, the recent sign-ups and the newest users.

@@ -75,7 +75,7 @@ impl Service {
     ) -> Result<(Answer<User>, Answer<Vec<Achievement>>), ServiceError> {
         let user = self.find(named, consistency).await?;
         let user_id = user.value.as_ref().ok_or(ServiceError::NotFound)?.id;
-        Ok((user, self.achievements.of_user(user_id, consistency).await?))
+        Ok((user, self.cached.achievements(&user_id, consistency).await?))
     }
 
     /// The summary of a user's achievements.
@@ -88,7 +88,7 @@ impl Service {
         consistency: Consistency,
     ) -> Result<Answer<Summary>, ServiceError> {
         let user_id = self.id_of(named, consistency).await?;
-        Ok(self.achievements.summary(user_id, consistency).await?)
+        Ok(self.cached.achievement_summary(&user_id, consistency).await?)
     }
 
     /// When a user was awarded achievements: how many, the first, the latest and the recent ones.
@@ -101,7 +101,7 @@ impl Service {
         consistency: Consistency,
     ) -> Result<Answer<AwardTimes>, ServiceError> {
         let user_id = self.id_of(named, consistency).await?;
-        Ok(self.achievements.stats(user_id, consistency).await?)
+        Ok(self.cached.achievement_stats(&user_id, consistency).await?)
     }
 
     /// The newest achievements of all active users.
@@ -113,6 +113,6 @@ impl Service {
         limit: Limit,
         consistency: Consistency,
     ) -> Result<Answer<Vec<RecentAchievement>>, ServiceError> {
-        Ok(self.achievements.recent(limit, consistency).await?)
+        Ok(self.cached.recent_achievements(&limit, consistency).await?)
     }
 }

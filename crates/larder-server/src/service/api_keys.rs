@@ -51,8 +51,8 @@ impl Service {
         let key = ApiKeySecret::parse(raw).ok_or(ServiceError::Refused(Refusal::ApiKeyInvalid))?;
         // As with tokens: a cached answer may admit a caller, but only an answer from the database may refuse one.
         for consistency in [Consistency::Bounded, Consistency::Fresh] {
-            let Some(state) = self.api_keys.state(key.id(), consistency).await?.value else { continue };
-            let user = self.users.auth_state(state.user_id, consistency).await?.value;
+            let Some(state) = self.cached.api_key(&key.id(), consistency).await?.value else { continue };
+            let user = self.cached.auth_state(&state.user_id, consistency).await?.value;
             if let Some(caller) = user.and_then(|user| admitted(&user, &state)) {
                 return self.proven(&key, caller, ApiKeyState::clone(&state)).await;
             }

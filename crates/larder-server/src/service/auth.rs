@@ -49,7 +49,7 @@ impl Service {
         // A cached answer may be older than the login, which another instance may have served. So a cached answer may
         // admit a caller, but only an answer from the database may refuse one.
         for consistency in [Consistency::Bounded, Consistency::Fresh] {
-            let state = self.users.auth_state(claims.sub, consistency).await?.value;
+            let state = self.cached.auth_state(&claims.sub, consistency).await?.value;
             if let Some(caller) = state.and_then(|state| admitted(&state, &claims)) {
                 return Ok((caller, claims));
             }

@@ -13,8 +13,8 @@ use larder::journal::Touch;
 use larder::policy::Consistency;
 use larder::receipt::Receipt;
 
+use crate::cached::classes::keys_for;
 use crate::cached::journal::{entries_of, entries_of_id, entries_of_row, tags_of};
-use crate::cached::policies::KeysFor;
 use crate::domain::caches::{Drop, KeyQuery};
 use crate::domain::identity::{ExternalId, Identifier, UserId};
 use crate::domain::invalid::{Invalid, ValidationErrors};
@@ -157,7 +157,7 @@ impl Service {
             _ => None,
         };
         let user = match &named {
-            Some(named) => self.users.find(named, Consistency::Fresh).await?.value,
+            Some(named) => self.cached.find(named, Consistency::Fresh).await?.value,
             None => None,
         };
         let Some(user) = user else {
@@ -178,7 +178,7 @@ impl Service {
 /// Whether a caller may learn that an entry exists.
 fn may_know(caller: Caller, entry: &Touch) -> bool {
     let Touch::Entry { class, parts } = entry else { return true };
-    KeysFor::of(class).admits(caller.role, parts)
+    keys_for(class).admits(caller.role, parts)
 }
 
 fn refused(field: &str, error: larder::error::Error) -> ServiceError {

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use larder::policy::Consistency;
 
-use crate::cached::statistics::today;
 use crate::domain::paging::ListQuery;
 use crate::domain::role::Role;
+use crate::domain::statistics::Day;
 use crate::service::Service;
 use crate::service::error::ServiceError;
 
@@ -21,11 +21,11 @@ impl Service {
     /// # Errors
     /// Those of the database.
     pub async fn warm_essential(&self) -> Result<Vec<&'static str>, ServiceError> {
-        let (day, consistency) = (today(), Consistency::Bounded);
-        self.statistics.users(day, consistency).await?;
-        self.statistics.dashboard(day, consistency).await?;
+        let (day, consistency) = (Day::today(), Consistency::Bounded);
+        self.cached.user_stats(&day, consistency).await?;
+        self.cached.dashboard_stats(&day, consistency).await?;
         for audience in [Role::User, Role::Admin, Role::Superadmin] {
-            self.lists.users(&ListQuery::first(audience), consistency).await?;
+            self.cached.user_list(&ListQuery::first(audience), consistency).await?;
         }
         Ok(vec!["user_stats", "dashboard_stats", "user_list"])
     }

@@ -4,12 +4,11 @@ use larder::class::Answer;
 use larder::policy::Consistency;
 
 use crate::cached::lists::ListPage;
-use crate::cached::statistics::today;
 use crate::domain::identity::Identifier;
 use crate::domain::paging::{ListParams, ListQuery};
 use crate::domain::permission::Right;
 use crate::domain::role::Role;
-use crate::domain::statistics::{AccountOverview, Dashboard, PersonalStats, UserStatistics};
+use crate::domain::statistics::{AccountOverview, Dashboard, Day, PersonalStats, UserStatistics};
 use crate::domain::user::User;
 use crate::service::Service;
 use crate::service::access::Caller;
@@ -29,7 +28,7 @@ impl Service {
         consistency: Consistency,
     ) -> Result<(ListQuery, Answer<ListPage<User>>), ListError> {
         let query = ListQuery::parse(params, caller.role)?;
-        let answer = self.lists.users(&query, consistency).await.map_err(ServiceError::from)?;
+        let answer = self.cached.user_list(&query, consistency).await.map_err(ServiceError::from)?;
         Ok((query, answer))
     }
 
@@ -47,7 +46,8 @@ impl Service {
             return Err(ServiceError::Refused(Refusal::SuperadminsOnly).into());
         }
         let query = ListQuery::parse(params, caller.role)?;
-        let answer = self.lists.overviews(&query, consistency).await.map_err(ServiceError::from)?;
+        let answer =
+            self.cached.superadmin_user_list(&query, consistency).await.map_err(ServiceError::from)?;
         Ok((query, answer))
     }
 
@@ -61,7 +61,7 @@ impl Service {
         consistency: Consistency,
     ) -> Result<Answer<UserStatistics>, ServiceError> {
         caller.check_permission(Right::ReadStatistics)?;
-        Ok(self.statistics.users(today(), consistency).await?)
+        Ok(self.cached.user_stats(&Day::today(), consistency).await?)
     }
 
     /// The dashboard, for admins.
@@ -74,7 +74,7 @@ impl Service {
         consistency: Consistency,
     ) -> Result<Answer<Dashboard>, ServiceError> {
         caller.check_admin()?;
-        Ok(self.statistics.dashboard(today(), consistency).await?)
+        Ok(self.cached.dashboard_stats(&Day::today(), consistency).await?)
     }
 
     /// Statistics about one user, for the user itself and callers that manage it.
@@ -91,7 +91,7 @@ impl Service {
         if !caller.may_see_all_of(&user) {
             return Err(ServiceError::Refused(Refusal::NotOwnFigures));
         }
-        let answer = self.statistics.personal(user.id, consistency).await?;
+        let answer = self.cached.user_personal_stats(&user.id, consistency).await?;
         if answer.value.is_some() { Ok(answer) } else { Err(ServiceError::NotFound) }
     }
 }

@@ -33,16 +33,8 @@ use larder::introspection::RedisAnswer;
 use larder::introspection::server::RedisInfo;
 use larder::receipt::Receipt;
 
-use crate::cached::Cached;
-use crate::cached::achievements::CachedAchievements;
-use crate::cached::api_keys::CachedApiKeys;
-use crate::cached::leaderboard::CachedLeaderboard;
-use crate::cached::lists::CachedLists;
-use crate::cached::permissions::CachedPermissions;
+use crate::cached::classes::Cached;
 use crate::cached::policies::Policies;
-use crate::cached::profiles::CachedProfiles;
-use crate::cached::statistics::CachedStatistics;
-use crate::cached::users::CachedUsers;
 use crate::domain::audit::Actor;
 use crate::domain::network::TrustedProxies;
 use crate::service::api_keys::VerifiedKeys;
@@ -65,15 +57,8 @@ pub struct Service(Arc<Parts>);
 pub struct Parts {
     store: Store,
     cache: Cache,
-    users: CachedUsers,
-    leaderboard: CachedLeaderboard,
-    achievements: CachedAchievements,
-    permissions: CachedPermissions,
-    profiles: CachedProfiles,
+    cached: Cached,
     warming: Warming,
-    api_keys: CachedApiKeys,
-    lists: CachedLists,
-    statistics: CachedStatistics,
     passwords: Passwords,
     tokens: Tokens,
     verified_keys: VerifiedKeys,
@@ -104,16 +89,8 @@ impl Service {
     ) -> Result<Self, ServiceError> {
         let sealing = Sealing::new(&security.secret_keys);
         sealing.check(&store).await?;
-        let cached = Cached::open(&cache, &store, policies)?;
         Ok(Self(Arc::new(Parts {
-            lists: cached.lists,
-            statistics: cached.statistics,
-            leaderboard: cached.leaderboard,
-            achievements: cached.achievements,
-            permissions: cached.permissions,
-            profiles: cached.profiles,
-            api_keys: cached.api_keys,
-            users: cached.users,
+            cached: Cached::open(&cache, &store, policies)?,
             passwords: Passwords::new(),
             warming: Warming::default(),
             tokens: Tokens::open(&store).await?,

@@ -30,7 +30,7 @@ impl Service {
         if caller.id != user.id {
             caller.check_manage(user.role)?;
         }
-        Ok(self.permissions.of_user(user.id, consistency).await?)
+        Ok(self.cached.permissions(&user.id, consistency).await?)
     }
 
     /// Grants a permission to a user that the caller manages. A permission that the user already has keeps its first

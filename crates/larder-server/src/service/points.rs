@@ -103,7 +103,7 @@ impl Service {
         query: LeaderboardQuery,
         consistency: Consistency,
     ) -> Result<Answer<Vec<LeaderboardRow>>, ServiceError> {
-        Ok(self.leaderboard.part(query, consistency).await?)
+        Ok(self.cached.leaderboard(&query, consistency).await?)
     }
 
     /// A user's rank and points on the leaderboard.
@@ -116,7 +116,7 @@ impl Service {
         consistency: Consistency,
     ) -> Result<Answer<Standing>, ServiceError> {
         let user_id = self.id_of(named, consistency).await?;
-        let answer = self.leaderboard.standing(user_id, consistency).await?;
+        let answer = self.cached.leaderboard_standing(&user_id, consistency).await?;
         if answer.value.is_some() { Ok(answer) } else { Err(ServiceError::NotFound) }
     }
 }

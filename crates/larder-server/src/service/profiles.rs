@@ -33,7 +33,7 @@ impl Service {
             Identifier::Id(id) => *id,
             other => owner(&self.find(other, consistency).await?)?.id,
         };
-        let answer = self.profiles.profile(id, consistency).await?;
+        let answer = self.cached.profile(&id, consistency).await?;
         let Some(_) = answer.value else { return Err(ServiceError::NotFound) };
         if matches!(answer.source, Source::Load { .. }) && !answer.is_shared {
             self.warm_full_profile(id);
@@ -43,10 +43,10 @@ impl Service {
 
     /// Loads a full profile in the background unless it is cached; does nothing if too many background reads run.
     pub fn warm_full_profile(&self, id: UserId) {
-        let profiles = self.profiles.clone();
+        let service = self.clone();
         self.warming.soon(async move {
             // A later read of the same profile returns the error to its caller.
-            let _ = profiles.full(id, Consistency::Bounded).await;
+            let _ = service.cached.full_profile(&id, Consistency::Bounded).await;
         });
     }
 
@@ -61,7 +61,7 @@ impl Service {
         consistency: Consistency,
     ) -> Result<Answer<FullProfile>, ServiceError> {
         let id = self.whose(caller, named, consistency).await?;
-        let answer = self.profiles.full(id, consistency).await?;
+        let answer = self.cached.full_profile(&id, consistency).await?;
         let full = answer.value.as_deref().ok_or(ServiceError::NotFound)?;
         // The check is repeated on the row that is returned: the user's role may have changed since the first check.
         check_see(caller, &full.user)?;
@@ -79,7 +79,7 @@ impl Service {
         consistency: Consistency,
     ) -> Result<Answer<P>, ServiceError> {
         let id = self.whose(caller, named, consistency).await?;
-        let answer = self.profiles.part::<P>(id, consistency).await?;
+        let answer = P::cached(&self.cached, &id, consistency).await?;
         if answer.value.is_some() { Ok(answer) } else { Err(ServiceError::NotFound) }
     }
 

@@ -26,7 +26,7 @@ impl Service {
         by: &Identifier,
         consistency: Consistency,
     ) -> Result<Answer<User>, ServiceError> {
-        let answer = self.users.find(by, consistency).await?;
+        let answer = self.cached.find(by, consistency).await?;
         if answer.value.is_some() { Ok(answer) } else { Err(ServiceError::NotFound) }
     }
 
@@ -84,10 +84,10 @@ impl Service {
 
     /// Loads a user in the background: a new user is usually read soon.
     fn warm_user(&self, id: UserId) {
-        let users = self.users.clone();
+        let service = self.clone();
         self.warming.soon(async move {
             // A later read of the same user returns the error to its caller.
-            let _ = users.user(id, Consistency::Bounded).await;
+            let _ = service.cached.user_details(&id, Consistency::Bounded).await;
         });
     }
 

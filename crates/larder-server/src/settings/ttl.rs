@@ -1,34 +1,28 @@
 //! How long each class keeps its entries and whether it starts switched on, from the variables of five systems.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use larder::policy::Policy;
 
-use crate::cached::policies::{CLASSES, ClassRow, Policies};
+use crate::cached::class_row::ClassRow;
+use crate::cached::classes::CLASSES;
+use crate::cached::policies::Policies;
 use crate::settings::bad::BadSetting;
 use crate::settings::sources::{Origin, Sources};
 
 const GENERAL: &str = "CACHE_DEFAULT_TTL";
 
-/// Every variable that holds a time to live. A bad value is refused even if no class uses the variable.
-const TTLS: [&str; 11] = [
-    "USER_STATS_TTL",
-    "USER_LIST_TTL",
-    "USER_DETAILS_TTL",
-    "DASHBOARD_STATS_TTL",
-    "SUPERADMIN_USER_LIST_TTL",
-    "USER_CACHE_TTL",
-    "USER_PROFILE_TTL",
-    "CACHE_USER_TTL",
-    "CACHE_ACHIEVEMENT_TTL",
-    "CACHE_LEADERBOARD_TTL",
-    GENERAL,
-];
+/// Every variable that holds a time to live.
+fn variables() -> BTreeSet<&'static str> {
+    CLASSES.iter().flat_map(|row| row.variables.iter().copied()).chain([GENERAL]).collect()
+}
 
 /// The policy of every class: its time to live is that of the most specific variable that is set, else of the preset's most
 /// specific one, else the class's own default.
 pub(super) fn read(sources: &Sources) -> Result<Policies, BadSetting> {
-    for name in TTLS {
+    // A bad value is refused even if a more specific variable wins over it.
+    for name in variables() {
         set(sources, name)?;
     }
     let off = off(sources)?;
@@ -94,9 +88,9 @@ fn off(sources: &Sources) -> Result<Vec<&'static str>, BadSetting> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cached::policies as row;
+    use crate::cached::classes::row;
     use crate::settings::presets;
-    use crate::settings::sources::of;
+    use crate::settings::sources::{self, of};
 
     type Pairs<'a> = &'a [(&'a str, &'a str)];
 
@@ -112,77 +106,77 @@ mod tests {
     type Row = (Pairs<'static>, &'static str, &'static ClassRow, u64, &'static str);
 
     const TABLE: &[Row] = &[
-        (&[], "", &row::USER_DETAILS, 180, "default"),
-        (&[("CACHE_DEFAULT_TTL", "7")], "", &row::AUTH_STATE, 7, "environment, CACHE_DEFAULT_TTL"),
+        (&[], "", &row::user_details, 180, "default"),
+        (&[("CACHE_DEFAULT_TTL", "7")], "", &row::auth_state, 7, "environment, CACHE_DEFAULT_TTL"),
         (
             &[("CACHE_DEFAULT_TTL", "7"), ("USER_CACHE_TTL", "8")],
             "",
-            &row::USER_DETAILS,
+            &row::user_details,
             8,
             "environment, USER_CACHE_TTL",
         ),
         (
             &[("USER_DETAILS_TTL", "9"), ("USER_CACHE_TTL", "8")],
             "",
-            &row::USER_DETAILS,
+            &row::user_details,
             9,
             "environment, USER_DETAILS_TTL",
         ),
         (
             &[("USER_DETAILS_TTL", "9"), ("USER_CACHE_TTL", "8")],
             "",
-            &row::USER_EMAIL,
+            &row::user_email,
             8,
             "environment, USER_CACHE_TTL",
         ),
         (
             &[("USER_DETAILS_TTL", "")],
             "user_details_ttl = 10",
-            &row::USER_DETAILS,
+            &row::user_details,
             10,
             "file, user_details_ttl",
         ),
         (
             &[("USER_DETAILS_TTL", "9")],
             "user_details_ttl = 10",
-            &row::USER_DETAILS,
+            &row::user_details,
             9,
             "environment, USER_DETAILS_TTL",
         ),
         (
             &[("CACHE_DEFAULT_TTL", "7")],
             "user_details_ttl = 10",
-            &row::USER_DETAILS,
+            &row::user_details,
             10,
             "file, user_details_ttl",
         ),
         (
             &[("USER_PROFILE_TTL", "5"), ("CACHE_USER_TTL", "6")],
             "",
-            &row::PROFILE,
+            &row::profile,
             5,
             "environment, USER_PROFILE_TTL",
         ),
         (
             &[("USER_PROFILE_TTL", "5"), ("CACHE_USER_TTL", "6")],
             "",
-            &row::INTERESTS,
+            &row::interests,
             6,
             "environment, CACHE_USER_TTL",
         ),
-        (&[("LARDER_PRESET", "production")], "", &row::USER_LIST, 300, "preset production"),
-        (&[("LARDER_PRESET", "production")], "", &row::USER_DETAILS, 180, "default"),
-        (&[], "larder_preset = 'development'", &row::USER_LIST, 30, "preset development"),
+        (&[("LARDER_PRESET", "production")], "", &row::user_list, 300, "preset production"),
+        (&[("LARDER_PRESET", "production")], "", &row::user_details, 180, "default"),
+        (&[], "larder_preset = 'development'", &row::user_list, 30, "preset development"),
         (
             &[("LARDER_PRESET", "production"), ("CACHE_DEFAULT_TTL", "7")],
             "",
-            &row::USER_LIST,
+            &row::user_list,
             7,
             "environment, CACHE_DEFAULT_TTL",
         ),
-        (&[("LARDER_PRESET", "it360acad")], "", &row::USER_DETAILS, 3600, "preset it360acad"),
-        (&[("LARDER_PRESET", "katiba360")], "", &row::PREFERENCES, 3600, "preset katiba360"),
-        (&[("LARDER_PRESET", "hiremebahamas")], "", &row::USER_DETAILS, 300, "preset hiremebahamas"),
+        (&[("LARDER_PRESET", "it360acad")], "", &row::user_details, 3600, "preset it360acad"),
+        (&[("LARDER_PRESET", "katiba360")], "", &row::preferences, 3600, "preset katiba360"),
+        (&[("LARDER_PRESET", "hiremebahamas")], "", &row::user_details, 300, "preset hiremebahamas"),
     ];
 
     #[test]
@@ -195,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_bad_time_is_refused_also_where_no_class_asks_for_it() {
-        for name in TTLS {
+        for name in variables() {
             for bad in ["0", "-1", "1.5", "3601", "soon", "99999999999999999999"] {
                 let error = read(&of(&[(name, bad)], "").unwrap()).unwrap_err().to_string();
                 assert!(error.starts_with(&format!("{name}=\"{bad}\": must be an integer")), "{error}");
@@ -214,8 +208,8 @@ mod tests {
 
     #[test]
     fn every_variable_that_a_class_or_a_preset_names_is_a_setting() {
-        let named = CLASSES.iter().flat_map(|row| row.variables.iter().copied());
         let preset = presets::PRESETS.iter().flat_map(|preset| preset.ttls.iter().map(|(name, _)| *name));
-        assert!(named.chain(preset).all(|name| TTLS.contains(&name)));
+        assert!(preset.clone().all(|name| variables().contains(name)));
+        assert!(variables().into_iter().chain(preset).all(|name| sources::VARIABLES.contains(&name)));
     }
 }

@@ -4,22 +4,11 @@
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
-use crate::domain::role::Role;
-use crate::domain::statistics::{Day, SignUps};
+use crate::domain::statistics::{Count, Day, SignUps};
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::odd_rows;
 use crate::store::row;
-
-/// The users of one role and status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each field is what its name says")]
-pub struct Count {
-    pub role: Role,
-    pub is_active: bool,
-    pub users: i64,
-    pub points: i64,
-}
 
 impl Store {
     /// The number of users per role and status, and the sum of their points.

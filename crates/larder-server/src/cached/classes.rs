@@ -1,0 +1,310 @@
+//! The classes of the service, one row each: what finds an entry, what it holds, how it is loaded, which changes touch
+//! it, how long it is kept, and who may see its key.
+//!
+//! An existing row keeps its place: the order of the rows is in the migrations of the journal.
+
+use std::time::Duration;
+
+use larder::cache::Cache;
+use larder::class::{Answer, Class};
+use larder::error::Error;
+use larder::policy::Consistency;
+
+use crate::cached::class_row::{ClassRow, KeysFor, all, all_reading, entry};
+use crate::cached::declaring::classes;
+use crate::cached::lists::{self, ListPage};
+use crate::cached::policies::Policies;
+use crate::cached::statistics;
+use crate::domain::achievement::{Achievement, AwardTimes, RecentAchievement, Summary};
+use crate::domain::api_key::{ApiKeyId, ApiKeyState};
+use crate::domain::auth::AuthState;
+use crate::domain::contact::{Email, Phone};
+use crate::domain::identity::{ExternalId, UserId, Username};
+use crate::domain::leaderboard::{LeaderboardQuery, LeaderboardRow, Standing};
+use crate::domain::paging::{Limit, ListQuery};
+use crate::domain::parts::accessibility::Accessibility;
+use crate::domain::parts::full::FullProfile;
+use crate::domain::parts::interests::Interests;
+use crate::domain::parts::languages::Languages;
+use crate::domain::parts::preferences::Preferences;
+use crate::domain::permission::Grant;
+use crate::domain::statistics::{AccountOverview, Dashboard, Day, PersonalStats, UserStatistics};
+use crate::domain::timestamp::Timestamp;
+use crate::domain::user::{PublicUser, User};
+use crate::store::Store;
+use crate::store::error::StoreError;
+
+/// The columns of `users` that `store/leaderboard.rs` reads for the leaderboard and for ranks.
+const LEADERBOARD_READS: &[&str] = &["id", "username", "full_name", "avatar_url", "points", "is_active"];
+
+/// The columns of `users` that `store/achievements.rs` reads for the newest achievements; their points are in
+/// `achievements`.
+const RECENT_ACHIEVEMENTS_READ: &[&str] = &["id", "username", "full_name", "avatar_url", "is_active"];
+
+classes! {
+    /// A user. Its permissions touch it too, because they raise its version.
+    user_details: UserId => User {
+        load: |store, id| store.user(*id),
+        touched_by: [entry("users", &["id"]), entry("permissions", &["user_id"])],
+        ttl_seconds: 180,
+        variables: ["USER_DETAILS_TTL", "USER_CACHE_TTL"],
+        keys_for: Admins,
+    }
+
+    /// The state against which a user's tokens are checked.
+    auth_state: UserId => AuthState {
+        load: |store, id| store.auth_state(*id, Timestamp::now()),
+        touched_by: [
+            entry("users", &["id"]),
+            entry("credentials", &["user_id"]),
+            entry("sessions", &["user_id"]),
+            entry("permissions", &["user_id"])
+        ],
+        ttl_seconds: 300,
+        variables: [],
+        keys_for: Admins,
+        with: memory_only(),
+    }
+
+    /// Statistics about one user.
+    user_personal_stats: UserId => PersonalStats {
+        load: |store, id| store.personal_stats(*id),
+        touched_by: [
+            entry("users", &["id"]),
+            entry("credentials", &["user_id"]),
+            entry("sessions", &["user_id"])
+        ],
+        ttl_seconds: 3600,
+        variables: ["CACHE_USER_TTL"],
+        keys_for: Admins,
+    }
+
+    /// The id of the user with this e-mail address.
+    user_email: Email => UserId {
+        load: |store, email| store.id_by_email(email),
+        touched_by: [entry("users", &["email"])],
+        ttl_seconds: 300,
+        variables: ["USER_CACHE_TTL"],
+        keys_for: Superadmins,
+    }
+
+    /// The id of the user with this name.
+    user_username: Username => UserId {
+        load: |store, username| store.id_by_username(username),
+        touched_by: [entry("users", &["username"])],
+        ttl_seconds: 300,
+        variables: ["USER_CACHE_TTL"],
+        keys_for: Admins,
+    }
+
+    /// The id of the user with this telephone number.
+    user_phone: Phone => UserId {
+        load: |store, phone| store.id_by_phone(phone),
+        touched_by: [entry("users", &["phone"])],
+        ttl_seconds: 300,
+        variables: ["USER_CACHE_TTL"],
+        keys_for: Superadmins,
+    }
+
+    /// The id of the user with this external id.
+    user_external: ExternalId => UserId {
+        load: |store, external| store.id_by_external(external),
+        touched_by: [entry("users", &["external_id"])],
+        ttl_seconds: 300,
+        variables: ["USER_CACHE_TTL"],
+        keys_for: Superadmins,
+    }
+
+    /// One page of a list of users; each role has its own list.
+    user_list: ListQuery => ListPage<User> {
+        load: |store, query| lists::page(store, query),
+        touched_by: [all("users"), all("user_counts")],
+        ttl_seconds: 60,
+        variables: ["USER_LIST_TTL"],
+        keys_for: Readers,
+    }
+
+    /// One page of the list for superadmins, which has more of each user.
+    superadmin_user_list: ListQuery => ListPage<AccountOverview> {
+        load: |store, query| lists::overviews(store, query),
+        touched_by: [all("users"), all("credentials"), all("sessions"), all("user_counts")],
+        ttl_seconds: 900,
+        variables: ["SUPERADMIN_USER_LIST_TTL"],
+        keys_for: Superadmins,
+    }
+
+    /// Statistics over all users, as of a day. The key holds the day, so no entry is served on another day.
+    user_stats: Day => UserStatistics {
+        load: |store, day| statistics::of_users(store, *day),
+        touched_by: [all("users"), all("user_counts"), all("user_days")],
+        ttl_seconds: 300,
+        variables: ["USER_STATS_TTL"],
+        keys_for: Admins,
+    }
+
+    /// What the dashboard shows on a day. The key holds the day, so no entry is served on another day.
+    dashboard_stats: Day => Dashboard {
+        load: |store, day| statistics::dashboard(store, *day),
+        touched_by: [all("users"), all("user_counts"), all("user_days")],
+        ttl_seconds: 600,
+        variables: ["DASHBOARD_STATS_TTL"],
+        keys_for: Admins,
+    }
+
+    /// What every user may see of a user.
+    profile: UserId => PublicUser {
+        load: |store, id| async { Ok::<_, StoreError>(store.user(*id).await?.as_ref().map(PublicUser::from)) },
+        touched_by: [entry("users", &["id"])],
+        ttl_seconds: 180,
+        variables: ["USER_PROFILE_TTL"],
+        keys_for: Admins,
+    }
+
+    /// A user with every part of its profile.
+    full_profile: UserId => FullProfile {
+        load: |store, id| store.full_profile(*id),
+        touched_by: [
+            entry("users", &["id"]),
+            entry("preferences", &["user_id"]),
+            entry("languages", &["user_id"]),
+            entry("accessibility", &["user_id"]),
+            entry("interests", &["user_id"])
+        ],
+        ttl_seconds: 3600,
+        variables: ["CACHE_USER_TTL"],
+        keys_for: Admins,
+    }
+
+    /// A part of a user's profile: its preferences.
+    preferences: UserId => Preferences {
+        load: |store, id| store.part(*id),
+        touched_by: [entry("users", &["id"]), entry("preferences", &["user_id"])],
+        ttl_seconds: 3600,
+        variables: ["CACHE_USER_TTL"],
+        keys_for: Admins,
+    }
+
+    /// A part of a user's profile: its languages.
+    languages: UserId => Languages {
+        load: |store, id| store.part(*id),
+        touched_by: [entry("users", &["id"]), entry("languages", &["user_id"])],
+        ttl_seconds: 3600,
+        variables: ["CACHE_USER_TTL"],
+        keys_for: Admins,
+    }
+
+    /// A part of a user's profile: what it needs to read and operate a screen.
+    accessibility: UserId => Accessibility {
+        load: |store, id| store.part(*id),
+        touched_by: [entry("users", &["id"]), entry("accessibility", &["user_id"])],
+        ttl_seconds: 3600,
+        variables: ["CACHE_USER_TTL"],
+        keys_for: Admins,
+    }
+
+    /// A part of a user's profile: its interests.
+    interests: UserId => Interests {
+        load: |store, id| store.part(*id),
+        touched_by: [entry("users", &["id"]), entry("interests", &["user_id"])],
+        ttl_seconds: 3600,
+        variables: ["CACHE_USER_TTL"],
+        keys_for: Admins,
+    }
+
+    /// One page of the leaderboard.
+    leaderboard: LeaderboardQuery => Vec<LeaderboardRow> {
+        load: |store, query| store.leaderboard(*query),
+        touched_by: [all_reading("users", LEADERBOARD_READS), all("achievements")],
+        ttl_seconds: 900,
+        variables: ["CACHE_LEADERBOARD_TTL"],
+        keys_for: Admins,
+    }
+
+    /// A user's rank and points. Its tag is that of the leaderboard, so what touches the leaderboard touches it.
+    leaderboard_standing: UserId => Standing {
+        load: |store, id| store.standing(*id),
+        touched_by: [],
+        ttl_seconds: 900,
+        variables: ["CACHE_LEADERBOARD_TTL"],
+        keys_for: Admins,
+        with: tagged("leaderboard"),
+    }
+
+    /// A user's achievements, newest first.
+    achievements: UserId => Vec<Achievement> {
+        load: |store, id| store.achievements(*id),
+        touched_by: [entry("achievements", &["user_id"])],
+        ttl_seconds: 1800,
+        variables: ["CACHE_ACHIEVEMENT_TTL"],
+        keys_for: Admins,
+    }
+
+    /// The summary of a user's achievements.
+    achievement_summary: UserId => Summary {
+        load: |store, id| store.achievement_summary(*id),
+        touched_by: [entry("achievements", &["user_id"])],
+        ttl_seconds: 1800,
+        variables: ["CACHE_ACHIEVEMENT_TTL"],
+        keys_for: Admins,
+    }
+
+    /// When a user was awarded achievements: how many, the first, the latest and the recent ones.
+    achievement_stats: UserId => AwardTimes {
+        load: |store, id| store.award_times(*id, Timestamp::now()),
+        touched_by: [entry("achievements", &["user_id"])],
+        ttl_seconds: 1800,
+        variables: ["CACHE_ACHIEVEMENT_TTL"],
+        keys_for: Admins,
+    }
+
+    /// The newest achievements of all active users.
+    recent_achievements: Limit => Vec<RecentAchievement> {
+        load: |store, limit| store.recent_achievements(*limit),
+        touched_by: [all_reading("users", RECENT_ACHIEVEMENTS_READ), all("achievements")],
+        ttl_seconds: 300,
+        variables: [],
+        keys_for: Admins,
+    }
+
+    /// A user's permissions by name, for display. The authentication state decides what a caller may do, not this class.
+    permissions: UserId => Vec<Grant> {
+        load: |store, id| store.permissions(*id),
+        touched_by: [entry("permissions", &["user_id"])],
+        ttl_seconds: 300,
+        variables: [],
+        keys_for: Admins,
+        with: memory_only(),
+    }
+
+    /// An API key by its public id: owner, scopes and state. No entry holds a key or a key's hash.
+    api_key: ApiKeyId => ApiKeyState {
+        load: |store, id| store.api_key(*id),
+        touched_by: [entry("api_keys", &["id"])],
+        ttl_seconds: 300,
+        variables: [],
+        keys_for: Admins,
+        with: memory_only(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::role::Role;
+
+    #[test]
+    fn keys_that_hold_what_superadmins_alone_see_are_for_superadmins() {
+        let list_of = |role: Role| [Some(role.as_str().to_owned()), None];
+        for (class, parts, for_admins) in [
+            ("user_details", [None, None], true),
+            ("user_email", [None, None], false),
+            ("user_list", list_of(Role::Admin), true),
+            ("user_list", list_of(Role::Superadmin), false),
+        ] {
+            let keys_for = keys_for(class);
+            assert!(keys_for.admits(Role::Superadmin, &parts), "{class}");
+            assert_eq!(keys_for.admits(Role::Admin, &parts), for_admins, "{class}");
+            assert!(!keys_for.admits(Role::User, &parts), "{class}");
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The macro that makes the classes from their rows.
+
+/// Declares the classes of the service, one row a class. The row
+///
+/// ```text
+/// /// When a user was awarded achievements.
+/// achievement_stats: UserId => AwardTimes {
+///     load: |store, id| store.award_times(*id, Timestamp::now()),
+///     touched_by: [entry("achievements", &["user_id"])],
+///     ttl_seconds: 1800,
+///     variables: ["CACHE_ACHIEVEMENT_TTL"],
+///     keys_for: Admins,
+/// }
+/// ```
+///
+/// makes the constant `row::achievement_stats`, an element of `CLASSES`; in `Cached` the field
+/// `achievement_stats: Class<UserId, AwardTimes>`, which `Cached::open` opens; and the read
+///
+/// ```text
+/// pub async fn achievement_stats(&self, id: &UserId, consistency: Consistency) -> Result<Answer<AwardTimes>, Error> {
+///     let store = &self.store;
+///     let load = || store.award_times(*id, Timestamp::now());
+///     self.achievement_stats.read(id).consistency(consistency).or_load(load).await
+/// }
+/// ```
+///
+/// Two lines may be left out. Without `keys_for`, no caller may see the keys of the class. The last line calls a method
+/// of [`ClassBuilder`](larder::class::ClassBuilder) before the class is opened: `with: memory_only(),`.
+macro_rules! classes {
+    (@keys_for) => { KeysFor::NoCaller };
+    (@keys_for $keys_for:ident) => { KeysFor::$keys_for };
+    ($(
+        $(#[doc = $doc:literal])+
+        $class:ident: $key_type:ty => $value:ty {
+            load: |$store:ident, $key:ident| $load:expr,
+            touched_by: [$($touched_by:expr),*],
+            ttl_seconds: $ttl_seconds:literal,
+            variables: [$($variable:literal),*],
+            $(keys_for: $keys_for:ident,)?
+            $(with: $option:ident($($argument:literal)?),)?
+        }
+    )+) => {
+        /// The row of each class, under the name of the class.
+        #[allow(non_upper_case_globals, reason = "a class has one spelling")]
+        pub mod row {
+            use super::*;
+
+            $(
+                $(#[doc = $doc])+
+                pub const $class: ClassRow = ClassRow {
+                    name: stringify!($class),
+                    ttl: Duration::from_secs($ttl_seconds),
+                    variables: &[$($variable),*],
+                    touched_by: &[$($touched_by),*],
+                    keys_for: classes!(@keys_for $($keys_for)?),
+                };
+            )+
+        }
+
+        /// The rows of all classes. Their order is that of the touches in the journal's triggers.
+        pub const CLASSES: &[ClassRow] = &[$(row::$class),+];
+
+        /// Which callers may see the keys of a class; none may if there is no such class.
+        pub fn keys_for(class: &str) -> KeysFor {
+            CLASSES.iter().find(|row| row.name == class).map(|row| row.keys_for).unwrap_or_default()
+        }
+
+        /// Everything that is read through the cache.
+        pub struct Cached {
+            store: Store,
+            $($class: Class<$key_type, $value>,)+
+        }
+
+        impl Cached {
+            /// Opens every class.
+            ///
+            /// # Errors
+            /// Only if a class's name were invalid.
+            pub fn open(cache: &Cache, store: &Store, policies: &Policies) -> Result<Self, Error> {
+                Ok(Self {
+                    store: store.clone(),
+                    $($class: policies.open(&row::$class, |name| cache.class(name)$(.$option($($argument)?))?)?,)+
+                })
+            }
+
+            $(
+                $(#[doc = $doc])+
+                ///
+                /// # Errors
+                /// Those of the database.
+                pub async fn $class(
+                    &self,
+                    $key: &$key_type,
+                    consistency: Consistency,
+                ) -> Result<Answer<$value>, Error> {
+                    let $store = &self.store;
+                    let load = || $load;
+                    self.$class.read($key).consistency(consistency).or_load(load).await
+                }
+            )+
+        }
+    };
+}
+pub(super) use classes;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use larder::cache::Cache;
+    use larder::class::{Answer, Class};
+    use larder::error::Error;
+    use larder::policy::Consistency;
+    use larder::source::Source;
+    use larder_testbed::Sqlite;
+
+    use crate::cached::class_row::{ClassRow, KeysFor, entry};
+    use crate::cached::policies::Policies;
+    use crate::domain::identity::UserId;
+    use crate::domain::role::Role;
+    use crate::domain::user::User;
+    use crate::store::Store;
+
+    classes! {
+        /// A class whose row does not say who may see its keys.
+        silent: UserId => User {
+            load: |store, id| store.user(*id),
+            touched_by: [entry("users", &["id"])],
+            ttl_seconds: 60,
+            variables: [],
+        }
+    }
+
+    #[test]
+    fn a_class_that_names_no_readers_shows_its_keys_to_no_caller() {
+        assert_eq!(CLASSES.iter().map(|row| row.keys_for).collect::<Vec<_>>(), [KeysFor::NoCaller]);
+        assert!(!keys_for("silent").admits(Role::Superadmin, &[]));
+        assert!(!keys_for("no_class").admits(Role::Superadmin, &[]), "a class without a row");
+    }
+
+    #[tokio::test]
+    async fn a_row_is_all_that_a_read_needs() {
+        let sqlite = Sqlite::fresh().unwrap();
+        let store = Store::open(&sqlite.url()).await.unwrap();
+        let cache = Cache::builder("test").build().await.unwrap();
+        let cached = Cached::open(&cache, &store, &Policies::default()).unwrap();
+        let id = UserId::generate();
+        let [first, second] = [(); 2].map(|()| cached.silent(&id, Consistency::Bounded));
+        assert!(matches!(first.await.unwrap().source, Source::Load { .. }));
+        assert_eq!(second.await.unwrap().source, Source::Memory);
+    }
+}
