@@ -3,29 +3,31 @@
 /// Declares the classes of the service, one row a class. The row
 ///
 /// ```text
-/// /// When a user was awarded achievements.
-/// achievement_stats: UserId => AwardTimes {
-///     load: |store, id| store.award_times(*id, Timestamp::now()),
-///     touched_by: [entry("achievements", &["user_id"])],
-///     ttl_seconds: 1800,
-///     variables: ["CACHE_ACHIEVEMENT_TTL"],
+/// /// A user's badges.
+/// badges: UserId => Vec<Badge> {
+///     load: |store, id| store.badges(*id),
+///     touched_by: [entry("badges", &["user_id"])],
+///     ttl_seconds: 300,
+///     variables: ["BADGES_TTL"],
 ///     keys_for: Admins,
 /// }
 /// ```
 ///
-/// makes the constant `row::achievement_stats`, an element of `CLASSES`; in `Cached` the field
-/// `achievement_stats: Class<UserId, AwardTimes>`, which `Cached::open` opens; and the read
+/// makes the constant `row::badges`, which is an element of `CLASSES`; in `Cached` the field
+/// `badges: Class<UserId, Vec<Badge>>`, which `Cached::open` opens; and the read
 ///
 /// ```text
-/// pub async fn achievement_stats(&self, id: &UserId, consistency: Consistency) -> Result<Answer<AwardTimes>, Error> {
+/// pub async fn badges(&self, id: &UserId, consistency: Consistency) -> Result<Answer<Vec<Badge>>, Error> {
 ///     let store = &self.store;
-///     let load = || store.award_times(*id, Timestamp::now());
-///     self.achievement_stats.read(id).consistency(consistency).or_load(load).await
+///     let load = || store.badges(*id);
+///     self.badges.read(id).consistency(consistency).or_load(load).await
 /// }
 /// ```
 ///
-/// Two lines may be left out. Without `keys_for`, no caller may see the keys of the class. The last line calls a method
-/// of [`ClassBuilder`](larder::class::ClassBuilder) before the class is opened: `with: memory_only(),`.
+/// Without the line `keys_for`, no caller may see the keys of the class. A last line such as `with: memory_only(),` calls
+/// this method of [`ClassBuilder`](larder::class::ClassBuilder) before the class is opened.
+///
+/// The file with the rows imports the types that are named here.
 macro_rules! classes {
     (@keys_for) => { KeysFor::NoCaller };
     (@keys_for $keys_for:ident) => { KeysFor::$keys_for };

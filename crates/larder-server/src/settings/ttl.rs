@@ -212,4 +212,18 @@ mod tests {
         assert!(preset.clone().all(|name| variables().contains(name)));
         assert!(variables().into_iter().chain(preset).all(|name| sources::VARIABLES.contains(&name)));
     }
+
+    #[test]
+    fn the_page_of_settings_has_each_class() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/settings.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        for row in CLASSES {
+            let variables = row.variables.iter().chain([&GENERAL]).map(|name| format!("`{name}`"));
+            let variables = variables.collect::<Vec<_>>().join(", ");
+            let (name, cells) =
+                (format!("`{}`", row.name), format!(" | {} | {variables} |", row.ttl.as_secs()));
+            let line = |line: &str| line.contains(&name) && line.ends_with(&cells);
+            assert!(page.lines().any(line), "{name}{cells}");
+        }
+    }
 }
