@@ -21,57 +21,34 @@ pub struct ClassRow {
     pub keys_for: KeysFor,
 }
 
-/// A change of a row of `table` that touches entries of a class.
+/// Which rows touch entries of a class, by the name of their table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TouchedBy {
-    /// It touches the entry whose key's parts are the values of these columns, in this order.
-    Entry {
-        /// The row's table.
-        table: &'static str,
-        /// The columns.
-        columns: &'static [&'static str],
-    },
-    /// It touches every entry, by the tag that has the class's name.
-    All {
-        /// The row's table.
-        table: &'static str,
-        /// The loader reads only these columns of the table, so an UPDATE of others touches no entry; `None`: every
-        /// UPDATE touches them all.
-        reads: Option<&'static [&'static str]>,
-    },
+    /// A change of a row touches the entry whose key's parts are the values of these columns, in this order.
+    Entry(&'static str, &'static [&'static str]),
+    /// A change of any row touches every entry, by the tag that has the class's name.
+    All(&'static str),
+    /// As [`TouchedBy::All`], but the loader reads only these columns of the table, so an UPDATE of others touches no
+    /// entry.
+    AllReading(&'static str, &'static [&'static str]),
 }
 
 impl TouchedBy {
-    /// The table whose changes touch entries.
+    /// The table of the rows.
     pub fn table(&self) -> &'static str {
         match self {
-            Self::Entry { table, .. } | Self::All { table, .. } => table,
+            Self::Entry(table, _) | Self::All(table) | Self::AllReading(table, _) => table,
         }
     }
 
     /// Adds to the declaration of [the table](Self::table) that its rows touch entries of this class.
     pub(super) fn declare(&self, class: &str, table: Table) -> Table {
         match self {
-            Self::Entry { columns, .. } => table.entry(class, columns),
-            Self::All { reads: Some(columns), .. } => table.tag_reading(class, columns),
-            Self::All { reads: None, .. } => table.tag(class),
+            Self::Entry(_, columns) => table.entry(class, columns),
+            Self::All(_) => table.tag(class),
+            Self::AllReading(_, columns) => table.tag_reading(class, columns),
         }
     }
-}
-
-/// A change of a row touches the entry whose key's parts are the values of these columns.
-pub(super) const fn entry(table: &'static str, columns: &'static [&'static str]) -> TouchedBy {
-    TouchedBy::Entry { table, columns }
-}
-
-/// A change of a row touches every entry.
-pub(super) const fn all(table: &'static str) -> TouchedBy {
-    TouchedBy::All { table, reads: None }
-}
-
-/// A change of a row touches every entry; an UPDATE only if it changes one of these columns.
-pub(super) const fn all_reading(table: &'static str, columns: &'static [&'static str]) -> TouchedBy {
-    TouchedBy::All { table, reads: Some(columns) }
 }
 
 /// Which callers may learn that an entry of a class exists: its key may hold an address or a search.

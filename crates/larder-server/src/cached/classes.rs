@@ -10,7 +10,8 @@ use larder::class::{Answer, Class};
 use larder::error::Error;
 use larder::policy::Consistency;
 
-use crate::cached::class_row::{ClassRow, KeysFor, all, all_reading, entry};
+use crate::cached::class_row::TouchedBy::{All, AllReading, Entry};
+use crate::cached::class_row::{ClassRow, KeysFor};
 use crate::cached::declaring::classes;
 use crate::cached::lists::{self, ListPage};
 use crate::cached::policies::Policies;
@@ -45,7 +46,7 @@ classes! {
     /// A user. Its permissions touch it too, because they raise its version.
     user_details: UserId => User {
         load: |store, id| store.user(*id),
-        touched_by: [entry("users", &["id"]), entry("permissions", &["user_id"])],
+        touched_by: [Entry("users", &["id"]), Entry("permissions", &["user_id"])],
         ttl_seconds: 180,
         variables: ["USER_DETAILS_TTL", "USER_CACHE_TTL"],
         keys_for: Admins,
@@ -55,10 +56,10 @@ classes! {
     auth_state: UserId => AuthState {
         load: |store, id| store.auth_state(*id, Timestamp::now()),
         touched_by: [
-            entry("users", &["id"]),
-            entry("credentials", &["user_id"]),
-            entry("sessions", &["user_id"]),
-            entry("permissions", &["user_id"])
+            Entry("users", &["id"]),
+            Entry("credentials", &["user_id"]),
+            Entry("sessions", &["user_id"]),
+            Entry("permissions", &["user_id"])
         ],
         ttl_seconds: 300,
         variables: [],
@@ -70,9 +71,9 @@ classes! {
     user_personal_stats: UserId => PersonalStats {
         load: |store, id| store.personal_stats(*id),
         touched_by: [
-            entry("users", &["id"]),
-            entry("credentials", &["user_id"]),
-            entry("sessions", &["user_id"])
+            Entry("users", &["id"]),
+            Entry("credentials", &["user_id"]),
+            Entry("sessions", &["user_id"])
         ],
         ttl_seconds: 3600,
         variables: ["CACHE_USER_TTL"],
@@ -82,7 +83,7 @@ classes! {
     /// The id of the user with this e-mail address.
     user_email: Email => UserId {
         load: |store, email| store.id_by_email(email),
-        touched_by: [entry("users", &["email"])],
+        touched_by: [Entry("users", &["email"])],
         ttl_seconds: 300,
         variables: ["USER_CACHE_TTL"],
         keys_for: Superadmins,
@@ -91,7 +92,7 @@ classes! {
     /// The id of the user with this name.
     user_username: Username => UserId {
         load: |store, username| store.id_by_username(username),
-        touched_by: [entry("users", &["username"])],
+        touched_by: [Entry("users", &["username"])],
         ttl_seconds: 300,
         variables: ["USER_CACHE_TTL"],
         keys_for: Admins,
@@ -100,7 +101,7 @@ classes! {
     /// The id of the user with this telephone number.
     user_phone: Phone => UserId {
         load: |store, phone| store.id_by_phone(phone),
-        touched_by: [entry("users", &["phone"])],
+        touched_by: [Entry("users", &["phone"])],
         ttl_seconds: 300,
         variables: ["USER_CACHE_TTL"],
         keys_for: Superadmins,
@@ -109,7 +110,7 @@ classes! {
     /// The id of the user with this external id.
     user_external: ExternalId => UserId {
         load: |store, external| store.id_by_external(external),
-        touched_by: [entry("users", &["external_id"])],
+        touched_by: [Entry("users", &["external_id"])],
         ttl_seconds: 300,
         variables: ["USER_CACHE_TTL"],
         keys_for: Superadmins,
@@ -118,7 +119,7 @@ classes! {
     /// One page of a list of users; each role has its own list.
     user_list: ListQuery => ListPage<User> {
         load: |store, query| lists::page(store, query),
-        touched_by: [all("users"), all("user_counts")],
+        touched_by: [All("users"), All("user_counts")],
         ttl_seconds: 60,
         variables: ["USER_LIST_TTL"],
         keys_for: Readers,
@@ -127,7 +128,7 @@ classes! {
     /// One page of the list for superadmins, which has more of each user.
     superadmin_user_list: ListQuery => ListPage<AccountOverview> {
         load: |store, query| lists::overviews(store, query),
-        touched_by: [all("users"), all("credentials"), all("sessions"), all("user_counts")],
+        touched_by: [All("users"), All("credentials"), All("sessions"), All("user_counts")],
         ttl_seconds: 900,
         variables: ["SUPERADMIN_USER_LIST_TTL"],
         keys_for: Superadmins,
@@ -136,7 +137,7 @@ classes! {
     /// Statistics over all users, as of a day. The key holds the day, so no entry is served on another day.
     user_stats: Day => UserStatistics {
         load: |store, day| statistics::of_users(store, *day),
-        touched_by: [all("users"), all("user_counts"), all("user_days")],
+        touched_by: [All("users"), All("user_counts"), All("user_days")],
         ttl_seconds: 300,
         variables: ["USER_STATS_TTL"],
         keys_for: Admins,
@@ -145,7 +146,7 @@ classes! {
     /// What the dashboard shows on a day. The key holds the day, so no entry is served on another day.
     dashboard_stats: Day => Dashboard {
         load: |store, day| statistics::dashboard(store, *day),
-        touched_by: [all("users"), all("user_counts"), all("user_days")],
+        touched_by: [All("users"), All("user_counts"), All("user_days")],
         ttl_seconds: 600,
         variables: ["DASHBOARD_STATS_TTL"],
         keys_for: Admins,
@@ -154,7 +155,7 @@ classes! {
     /// What every user may see of a user.
     profile: UserId => PublicUser {
         load: |store, id| async { Ok::<_, StoreError>(store.user(*id).await?.as_ref().map(PublicUser::from)) },
-        touched_by: [entry("users", &["id"])],
+        touched_by: [Entry("users", &["id"])],
         ttl_seconds: 180,
         variables: ["USER_PROFILE_TTL"],
         keys_for: Admins,
@@ -164,11 +165,11 @@ classes! {
     full_profile: UserId => FullProfile {
         load: |store, id| store.full_profile(*id),
         touched_by: [
-            entry("users", &["id"]),
-            entry("preferences", &["user_id"]),
-            entry("languages", &["user_id"]),
-            entry("accessibility", &["user_id"]),
-            entry("interests", &["user_id"])
+            Entry("users", &["id"]),
+            Entry("preferences", &["user_id"]),
+            Entry("languages", &["user_id"]),
+            Entry("accessibility", &["user_id"]),
+            Entry("interests", &["user_id"])
         ],
         ttl_seconds: 3600,
         variables: ["CACHE_USER_TTL"],
@@ -178,7 +179,7 @@ classes! {
     /// A part of a user's profile: its preferences.
     preferences: UserId => Preferences {
         load: |store, id| store.part(*id),
-        touched_by: [entry("users", &["id"]), entry("preferences", &["user_id"])],
+        touched_by: [Entry("users", &["id"]), Entry("preferences", &["user_id"])],
         ttl_seconds: 3600,
         variables: ["CACHE_USER_TTL"],
         keys_for: Admins,
@@ -187,7 +188,7 @@ classes! {
     /// A part of a user's profile: its languages.
     languages: UserId => Languages {
         load: |store, id| store.part(*id),
-        touched_by: [entry("users", &["id"]), entry("languages", &["user_id"])],
+        touched_by: [Entry("users", &["id"]), Entry("languages", &["user_id"])],
         ttl_seconds: 3600,
         variables: ["CACHE_USER_TTL"],
         keys_for: Admins,
@@ -196,7 +197,7 @@ classes! {
     /// A part of a user's profile: what it needs to read and operate a screen.
     accessibility: UserId => Accessibility {
         load: |store, id| store.part(*id),
-        touched_by: [entry("users", &["id"]), entry("accessibility", &["user_id"])],
+        touched_by: [Entry("users", &["id"]), Entry("accessibility", &["user_id"])],
         ttl_seconds: 3600,
         variables: ["CACHE_USER_TTL"],
         keys_for: Admins,
@@ -205,7 +206,7 @@ classes! {
     /// A part of a user's profile: its interests.
     interests: UserId => Interests {
         load: |store, id| store.part(*id),
-        touched_by: [entry("users", &["id"]), entry("interests", &["user_id"])],
+        touched_by: [Entry("users", &["id"]), Entry("interests", &["user_id"])],
         ttl_seconds: 3600,
         variables: ["CACHE_USER_TTL"],
         keys_for: Admins,
@@ -214,7 +215,7 @@ classes! {
     /// One page of the leaderboard.
     leaderboard: LeaderboardQuery => Vec<LeaderboardRow> {
         load: |store, query| store.leaderboard(*query),
-        touched_by: [all_reading("users", LEADERBOARD_READS), all("achievements")],
+        touched_by: [AllReading("users", LEADERBOARD_READS), All("achievements")],
         ttl_seconds: 900,
         variables: ["CACHE_LEADERBOARD_TTL"],
         keys_for: Admins,
@@ -233,7 +234,7 @@ classes! {
     /// A user's achievements, newest first.
     achievements: UserId => Vec<Achievement> {
         load: |store, id| store.achievements(*id),
-        touched_by: [entry("achievements", &["user_id"])],
+        touched_by: [Entry("achievements", &["user_id"])],
         ttl_seconds: 1800,
         variables: ["CACHE_ACHIEVEMENT_TTL"],
         keys_for: Admins,
@@ -242,7 +243,7 @@ classes! {
     /// The summary of a user's achievements.
     achievement_summary: UserId => Summary {
         load: |store, id| store.achievement_summary(*id),
-        touched_by: [entry("achievements", &["user_id"])],
+        touched_by: [Entry("achievements", &["user_id"])],
         ttl_seconds: 1800,
         variables: ["CACHE_ACHIEVEMENT_TTL"],
         keys_for: Admins,
@@ -251,7 +252,7 @@ classes! {
     /// When a user was awarded achievements: how many, the first, the latest and the recent ones.
     achievement_stats: UserId => AwardTimes {
         load: |store, id| store.award_times(*id, Timestamp::now()),
-        touched_by: [entry("achievements", &["user_id"])],
+        touched_by: [Entry("achievements", &["user_id"])],
         ttl_seconds: 1800,
         variables: ["CACHE_ACHIEVEMENT_TTL"],
         keys_for: Admins,
@@ -260,7 +261,7 @@ classes! {
     /// The newest achievements of all active users.
     recent_achievements: Limit => Vec<RecentAchievement> {
         load: |store, limit| store.recent_achievements(*limit),
-        touched_by: [all_reading("users", RECENT_ACHIEVEMENTS_READ), all("achievements")],
+        touched_by: [AllReading("users", RECENT_ACHIEVEMENTS_READ), All("achievements")],
         ttl_seconds: 300,
         variables: [],
         keys_for: Admins,
@@ -269,7 +270,7 @@ classes! {
     /// A user's permissions by name, for display. The authentication state decides what a caller may do, not this class.
     permissions: UserId => Vec<Grant> {
         load: |store, id| store.permissions(*id),
-        touched_by: [entry("permissions", &["user_id"])],
+        touched_by: [Entry("permissions", &["user_id"])],
         ttl_seconds: 300,
         variables: [],
         keys_for: Admins,
@@ -279,7 +280,7 @@ classes! {
     /// An API key by its public id: owner, scopes and state. No entry holds a key or a key's hash.
     api_key: ApiKeyId => ApiKeyState {
         load: |store, id| store.api_key(*id),
-        touched_by: [entry("api_keys", &["id"])],
+        touched_by: [Entry("api_keys", &["id"])],
         ttl_seconds: 300,
         variables: [],
         keys_for: Admins,

@@ -6,7 +6,7 @@
 /// /// A user's badges.
 /// badges: UserId => Vec<Badge> {
 ///     load: |store, id| store.badges(*id),
-///     touched_by: [entry("badges", &["user_id"])],
+///     touched_by: [Entry("badges", &["user_id"])],
 ///     ttl_seconds: 300,
 ///     variables: ["BADGES_TTL"],
 ///     keys_for: Admins,
@@ -116,7 +116,8 @@ mod tests {
     use larder::source::Source;
     use larder_testbed::Sqlite;
 
-    use crate::cached::class_row::{ClassRow, KeysFor, entry};
+    use crate::cached::class_row::TouchedBy::Entry;
+    use crate::cached::class_row::{ClassRow, KeysFor};
     use crate::cached::policies::Policies;
     use crate::domain::identity::UserId;
     use crate::domain::role::Role;
@@ -127,7 +128,7 @@ mod tests {
         /// A class whose row does not say who may see its keys.
         silent: UserId => User {
             load: |store, id| store.user(*id),
-            touched_by: [entry("users", &["id"])],
+            touched_by: [Entry("users", &["id"])],
             ttl_seconds: 60,
             variables: [],
         }
