@@ -1,37 +1,14 @@
 //! Errors of an input: one message per value, and all messages of a request.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
+pub use larder_identity::invalid::Invalid;
 use serde::Serialize;
 
 /// The greatest number of fields in one answer, so that a hostile body cannot make the answer large.
 const LISTED_FIELDS: usize = 50;
 const NAME_CHARS: usize = 64;
-
-/// Why a value was refused: what is wrong and what is allowed, never the value itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Invalid(Cow<'static, str>);
-
-impl Invalid {
-    pub(crate) fn new(message: impl Into<Cow<'static, str>>) -> Self {
-        Self(message.into())
-    }
-
-    /// The message for people.
-    pub fn message(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Invalid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Invalid {}
 
 /// Every field of a request that was refused, with its message, in the order of their names.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -50,7 +27,7 @@ impl ValidationErrors {
     pub fn add(&mut self, field: &str, invalid: Invalid) {
         if self.0.len() < LISTED_FIELDS {
             let name = field.chars().take(NAME_CHARS).collect();
-            self.0.entry(name).or_insert_with(|| invalid.0.into_owned());
+            self.0.entry(name).or_insert_with(|| invalid.message().to_owned());
         }
     }
 

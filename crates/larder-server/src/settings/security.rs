@@ -14,7 +14,9 @@ const PER_ACCOUNT: u32 = 10;
 /// How the service defends itself.
 #[derive(Debug, Clone, Default)]
 pub struct Security {
-    /// `LARDER_SECRET_KEY` and `LARDER_SECRET_KEY_OTHER`: the keys of second factors and of entries in Redis. Default none.
+    /// `LARDER_SECRET_KEY` and `LARDER_SECRET_KEY_OTHER`: the keys of second factors and of entries in Redis. Default none:
+    /// second factors are stored unencrypted, in the database that also holds the signing keys, and a secret of the database
+    /// authenticates the entries in Redis.
     pub secret_keys: SecretKeys,
     /// How many failed attempts are allowed.
     pub limits: FailureLimits,

@@ -1,11 +1,11 @@
-//! The key that encrypts second factors in the database and authenticates entries in Redis.
+//! The keys that encrypt secrets before a service stores them.
 
 use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::domain::invalid::Invalid;
+use crate::invalid::Invalid;
 
 /// 32 random bytes. It can be neither printed nor serialised.
 #[derive(Clone)]
@@ -32,8 +32,7 @@ impl SecretKey {
 /// The key that encrypts, and another one that also decrypts while a key is being replaced.
 #[derive(Debug, Clone, Default)]
 pub struct SecretKeys {
-    /// Encrypts and decrypts. Without it, second factors are stored unencrypted, in the database that also holds the
-    /// signing keys, and a secret of the database authenticates the entries in Redis.
+    /// Encrypts and decrypts. Without it, secrets are stored unencrypted.
     pub current: Option<SecretKey>,
     /// Decrypts.
     pub other: Option<SecretKey>,

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
-use crate::domain::invalid::Invalid;
+use crate::invalid::Invalid;
 
 /// A network such as `10.0.0.0/8` or `fd00::/8`; without a length it is one address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

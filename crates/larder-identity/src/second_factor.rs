@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::domain::invalid::Invalid;
+use crate::invalid::Invalid;
 
 /// The length of a recovery code: 16 of 32 letters are 80 random bits.
 const RECOVERY_CHARS: usize = 16;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::domain::invalid::Invalid;
+use crate::invalid::Invalid;
 
 const CHARS: std::ops::RangeInclusive<usize> = 10..=256;
 

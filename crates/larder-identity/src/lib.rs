@@ -1,0 +1,20 @@
+//! Mechanisms of identity: parsing, hashing, sealing, limiting, signing.
+//!
+//! For a service that has users. It stores nothing: the service keeps hashes, sealed secrets and keys in its own
+//! database.
+//!
+//! Every text from outside becomes a value of a type here, or an [`Invalid`](invalid::Invalid). No type that holds a
+//! secret can be serialised, and its `Debug` form shows no secret.
+//!
+//! ```
+//! use larder_identity::password::Password;
+//!
+//! assert!(Password::parse("correct horse").is_ok());
+//! assert_eq!(Password::parse("short").unwrap_err().message(), "must be 10 to 256 characters long");
+//! ```
+
+pub mod invalid;
+pub mod network;
+pub mod password;
+pub mod second_factor;
+pub mod secret_key;
