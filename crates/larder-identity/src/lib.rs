@@ -13,7 +13,10 @@
 //! assert_eq!(Password::parse("short").unwrap_err().message(), "must be 10 to 256 characters long");
 //! ```
 
+pub mod failure;
+pub mod hashing;
 pub mod invalid;
+pub mod limits;
 pub mod network;
 pub mod password;
 pub mod second_factor;

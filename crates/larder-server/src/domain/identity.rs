@@ -160,6 +160,19 @@ pub enum Identifier {
     Phone(Phone),
 }
 
+impl Identifier {
+    /// The value after its kind, so that identifiers of two kinds never have one text. It is personal data, never shown.
+    pub fn with_kind(&self) -> String {
+        match self {
+            Self::Id(id) => format!("id {id}"),
+            Self::External(external) => format!("external {}", external.as_str()),
+            Self::Email(email) => format!("email {}", email.as_str()),
+            Self::Username(username) => format!("username {}", username.as_str()),
+            Self::Phone(phone) => format!("phone {}", phone.as_str()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

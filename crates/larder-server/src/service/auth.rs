@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use larder::policy::Consistency;
 use larder::receipt::Receipt;
+use larder_identity::hashing::Passwords;
+use larder_identity::limits::Kind;
 use uuid::Uuid;
 
 use crate::domain::audit::Actor;
@@ -17,8 +19,6 @@ use crate::domain::user::User;
 use crate::service::Service;
 use crate::service::access::{Caller, Credential};
 use crate::service::error::ServiceError;
-use crate::service::limits::Kind;
-use crate::service::passwords::Passwords;
 use crate::service::refusal::Refusal;
 use crate::service::tokens::{Claims, RefreshToken, token_hash};
 use crate::store::passwords::{Login, PasswordSet};
@@ -100,7 +100,7 @@ impl Service {
     /// [`ServiceError::SecondFactorNeeded`] for a user with a second factor and [`ServiceError::Refused`] for an
     /// inactive user. [`ServiceError::TooMany`], and those of the database.
     pub async fn login(&self, body: LoginBody, from: IpAddr) -> Result<Grant, ServiceError> {
-        let attempt = self.limits.login(&body.identifier, from)?;
+        let attempt = self.limits.login(&body.identifier.with_kind(), from)?;
         let login = self.store.credentials_for_login(&body.identifier).await?;
         let hash = login.as_ref().map(|login| login.password_hash.as_str());
         let is_right = self.passwords.matches(&body.password, hash).await?;

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use larder::error::{Error as CacheError, ErrorKind};
+use larder_identity::failure::Failure;
+use larder_identity::limits::TooMany;
 
 use crate::domain::invalid::ValidationErrors;
 use crate::service::refusal::Refusal;
@@ -72,6 +74,18 @@ impl From<StoreError> for ServiceError {
                 Self::Internal(error.into())
             }
         }
+    }
+}
+
+impl From<TooMany> for ServiceError {
+    fn from(TooMany { retry_after }: TooMany) -> Self {
+        Self::TooMany { retry_after }
+    }
+}
+
+impl From<Failure> for ServiceError {
+    fn from(failure: Failure) -> Self {
+        Self::Internal(failure.into())
     }
 }
 

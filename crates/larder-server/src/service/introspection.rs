@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use larder::receipt::Receipt;
+use larder_identity::limits::Kind;
 
 use crate::domain::api_key::{ApiKeySecret, ApiKeyState};
 use crate::domain::audit::Actor;
@@ -13,7 +14,6 @@ use crate::domain::timestamp::Timestamp;
 use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::error::ServiceError;
-use crate::service::limits::Kind;
 use crate::service::tokens::{Claims, token_hash};
 use crate::store::sessions::RefreshRow;
 

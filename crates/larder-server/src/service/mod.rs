@@ -11,9 +11,7 @@ pub mod error;
 pub mod essentials;
 pub mod introspection;
 pub mod keys;
-pub mod limits;
 pub mod lists;
-pub mod passwords;
 pub mod permissions;
 pub mod points;
 pub mod profiles;
@@ -32,6 +30,8 @@ use larder::cache::Cache;
 use larder::introspection::RedisAnswer;
 use larder::introspection::server::RedisInfo;
 use larder::receipt::Receipt;
+use larder_identity::hashing::Passwords;
+use larder_identity::limits::Limits;
 
 use crate::cached::classes::Cached;
 use crate::cached::policies::Policies;
@@ -39,8 +39,6 @@ use crate::domain::audit::Actor;
 use crate::domain::network::TrustedProxies;
 use crate::service::api_keys::VerifiedKeys;
 use crate::service::error::ServiceError;
-use crate::service::limits::Limits;
-use crate::service::passwords::Passwords;
 use crate::service::recent::Recent;
 use crate::service::sealing::Sealing;
 use crate::service::tokens::Tokens;
@@ -91,7 +89,7 @@ impl Service {
         sealing.check(&store).await?;
         Ok(Self(Arc::new(Parts {
             cached: Cached::open(&cache, &store, policies)?,
-            passwords: Passwords::new(),
+            passwords: Passwords::default(),
             warming: Warming::default(),
             tokens: Tokens::open(&store).await?,
             verified_keys: VerifiedKeys::new(),

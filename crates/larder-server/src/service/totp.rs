@@ -77,7 +77,7 @@ impl Service {
     ) -> Result<Vec<RecoveryCode>, ServiceError> {
         caller.session()?;
         let caller = self.present(caller).await?;
-        let attempt = self.limits.confirm(caller.id, from)?;
+        let attempt = self.limits.confirm(caller.id.as_uuid(), from)?;
         let row = self.store.totp(caller.id).await?;
         let row = row.ok_or(ServiceError::Refused(Refusal::NothingToConfirm))?;
         if row.confirmed_at.is_some() {
@@ -116,7 +116,7 @@ impl Service {
             None => return Err(ServiceError::Refused(Refusal::SecondFactorAbsent)),
             Some(row) if row.confirmed_at.is_some() => {
                 let needed = ServiceError::Refused(Refusal::CodeNeeded);
-                let attempt = self.limits.code(caller.id)?;
+                let attempt = self.limits.code(caller.id.as_uuid())?;
                 if !self.spend(caller.id, &row, factor.ok_or(needed)?).await? {
                     return Err(ServiceError::Refused(Refusal::CodeWrong));
                 }
@@ -165,7 +165,7 @@ impl Service {
     ) -> Result<(), ServiceError> {
         let Some(row) = self.present_totp(user_id).await? else { return Ok(()) };
         let factor = factor.ok_or(ServiceError::SecondFactorNeeded)?;
-        let attempt = self.limits.code(user_id)?;
+        let attempt = self.limits.code(user_id.as_uuid())?;
         if !self.spend(user_id, &row, factor).await? {
             return Err(ServiceError::Refused(Refusal::LoginCodeWrong));
         }
@@ -222,7 +222,7 @@ impl Service {
     ) -> Result<Login, ServiceError> {
         caller.session()?;
         let caller = self.present(caller).await?;
-        let attempt = self.limits.confirm(caller.id, from)?;
+        let attempt = self.limits.confirm(caller.id.as_uuid(), from)?;
         let login = self.store.credentials_for_login(&Identifier::Id(caller.id)).await?;
         let stored = login.as_ref().map(|login| login.password_hash.as_str());
         let is_right = self.passwords.matches(password, stored).await?;

@@ -2,14 +2,13 @@
 
 use std::num::NonZeroU32;
 
+use larder_identity::limits::FailureLimits;
+
 use crate::domain::invalid::Invalid;
 use crate::domain::network::{ForwardedHeader, TrustedProxies};
 use crate::domain::secret_key::{SecretKey, SecretKeys};
 use crate::settings::bad::BadSetting;
 use crate::settings::sources::{Origin, Sources};
-
-const PER_ADDRESS: u32 = 100;
-const PER_ACCOUNT: u32 = 10;
 
 /// How the service defends itself.
 #[derive(Debug, Clone, Default)]
@@ -18,27 +17,10 @@ pub struct Security {
     /// second factors are stored unencrypted, in the database that also holds the signing keys, and a secret of the database
     /// authenticates the entries in Redis.
     pub secret_keys: SecretKeys,
-    /// How many failed attempts are allowed.
+    /// `LARDER_FAILURES_PER_ADDRESS` and `LARDER_FAILURES_PER_ACCOUNT`: how many failed attempts are allowed.
     pub limits: FailureLimits,
     /// `LARDER_TRUSTED_PROXIES`, networks separated by commas, default none; and `LARDER_FORWARDED_HEADER`.
     pub proxies: TrustedProxies,
-}
-
-/// How many failed attempts are allowed before the next one is refused and has to wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FailureLimits {
-    /// `LARDER_FAILURES_PER_ADDRESS`: failures of each kind in a minute, from one address. Default 100.
-    pub per_address: NonZeroU32,
-    /// `LARDER_FAILURES_PER_ACCOUNT`: failures in 15 minutes, for one account from one address. From all addresses together, ten
-    /// times as many are allowed. Default 10.
-    pub per_account: NonZeroU32,
-}
-
-impl Default for FailureLimits {
-    fn default() -> Self {
-        let number = |number| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
-        Self { per_address: number(PER_ADDRESS), per_account: number(PER_ACCOUNT) }
-    }
 }
 
 /// Reads the settings of the service's defences.
@@ -49,9 +31,10 @@ pub(super) fn read(sources: &Sources) -> Result<Security, BadSetting> {
             limit.ok_or_else(|| "must be an integer from 1 to 1000000".to_owned())
         })
     };
+    let defaults = FailureLimits::default();
     let limits = FailureLimits {
-        per_address: limit("LARDER_FAILURES_PER_ADDRESS", &PER_ADDRESS.to_string())?,
-        per_account: limit("LARDER_FAILURES_PER_ACCOUNT", &PER_ACCOUNT.to_string())?,
+        per_address: limit("LARDER_FAILURES_PER_ADDRESS", &defaults.per_address.to_string())?,
+        per_account: limit("LARDER_FAILURES_PER_ACCOUNT", &defaults.per_account.to_string())?,
     };
     let networks = sources.take("LARDER_TRUSTED_PROXIES", "", |raw| {
         let networks = raw.split(',').map(str::trim).filter(|raw| !raw.is_empty()).map(str::parse);

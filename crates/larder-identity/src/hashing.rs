@@ -7,8 +7,8 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
 use tokio::sync::Semaphore;
 
-use crate::domain::password::Password;
-use crate::service::error::ServiceError;
+use crate::failure::Failure;
+use crate::password::Password;
 
 /// Memory in KiB, passes and lanes: the minimum that OWASP's Password Storage Cheat Sheet recommends for argon2id.
 const COST: (u32, u32, u32) = (19_456, 2, 1);
@@ -23,30 +23,46 @@ static HASHERS: LazyLock<usize> =
 static DUMMY_HASH: LazyLock<Option<String>> = LazyLock::new(|| hash(b"no user has this password").ok());
 
 /// Hashes and compares; cheap to clone.
+///
+/// ```
+/// # use larder_identity::{hashing::Passwords, password::Password};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let passwords = Passwords::default();
+/// let hash = passwords.hash(&Password::parse("correct horse")?).await?;
+/// let sent = Password::attempt("correct horse")?;
+/// assert!(passwords.matches(&sent, Some(&hash)).await?);
+/// assert!(!passwords.matches(&sent, None).await?, "no such user: the same time, and never a match");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Passwords {
     hashers: Arc<Semaphore>,
 }
 
-impl Passwords {
-    pub(crate) fn new() -> Self {
+impl Default for Passwords {
+    /// One hasher per core.
+    fn default() -> Self {
         Self { hashers: Arc::new(Semaphore::new(*HASHERS)) }
     }
+}
 
+impl Passwords {
     /// The hash of a password, with a salt of its own, in PHC form.
     ///
     /// # Errors
-    /// [`ServiceError::Internal`] if there is no randomness or memory.
-    pub async fn hash(&self, password: &Password) -> Result<String, ServiceError> {
+    /// There is no randomness or memory.
+    pub async fn hash(&self, password: &Password) -> Result<String, Failure> {
         let password = password.clone();
-        self.run(move || hash(password.expose().as_bytes())).await?.map_err(internal)
+        self.run(move || hash(password.expose().as_bytes())).await?.map_err(Failure::new)
     }
 
     /// Whether `password` is the one that was hashed. Without a hash the answer is `false`, after the same time.
     ///
     /// # Errors
-    /// [`ServiceError::Internal`] if a comparison cannot be made.
-    pub async fn matches(&self, password: &Password, stored: Option<&str>) -> Result<bool, ServiceError> {
+    /// A comparison cannot be made.
+    pub async fn matches(&self, password: &Password, stored: Option<&str>) -> Result<bool, Failure> {
         let (password, stored) = (password.clone(), stored.map(str::to_owned));
         self.run(move || {
             let hash = stored.as_deref().or(DUMMY_HASH.as_deref());
@@ -62,17 +78,14 @@ impl Passwords {
         !stored.starts_with(&format!("$argon2id$v=19$m={memory},t={passes},p={lanes}$"))
     }
 
-    async fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, ServiceError> {
-        let permit = self.hashers.clone().acquire_owned().await.map_err(internal)?;
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+        let permit = self.hashers.clone().acquire_owned().await.map_err(Failure::new)?;
         // The work owns the permit: a cancelled caller does not stop the work, so it must not free its permit either.
         let work = move || {
             let _permit = permit;
             work()
         };
-        tokio::task::spawn_blocking(work).await.map_err(internal)
+        tokio::task::spawn_blocking(work).await.map_err(Failure::new)
     }
 }
 
@@ -91,17 +104,13 @@ fn verify(password: &[u8], stored: &str) -> bool {
     argon2().is_ok_and(|argon2| argon2.verify_password(password, &hash).is_ok())
 }
 
-fn internal(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ServiceError {
-    ServiceError::Internal(error.into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[tokio::test]
     async fn only_the_hashed_password_matches_and_no_password_matches_the_dummy_hash() {
-        let passwords = Passwords::new();
+        let passwords = Passwords::default();
         let right = Password::parse("correct horse").unwrap();
         let hash = passwords.hash(&right).await.unwrap();
         assert!(passwords.matches(&right, Some(&hash)).await.unwrap());

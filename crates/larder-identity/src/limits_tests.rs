@@ -1,15 +1,14 @@
 //! Budgets are used up, refill, and take bounded memory.
 
 use super::*;
-use crate::domain::contact::Email;
 
 fn limits(per_address: u32, per_account: u32) -> Limits {
     let number = |number| NonZeroU32::new(number).unwrap();
     Limits::new(FailureLimits { per_address: number(per_address), per_account: number(per_account) })
 }
 
-fn named(name: &str) -> Identifier {
-    Identifier::Email(Email::parse(&format!("{name}@example.com")).unwrap())
+fn named(name: &str) -> String {
+    format!("email {name}@example.com")
 }
 
 fn address(last: u8) -> IpAddr {
@@ -25,7 +24,7 @@ fn failures_of_one_account_from_one_address_are_limited_and_success_costs_nothin
     for _ in 0..3 {
         let _failed = limits.login(&named("ann"), address(1)).unwrap();
     }
-    let Err(ServiceError::TooMany { retry_after }) = limits.login(&named("ann"), address(1)).map(drop) else {
+    let Err(TooMany { retry_after }) = limits.login(&named("ann"), address(1)).map(drop) else {
         panic!("three failures were the limit");
     };
     assert!(retry_after > Duration::from_secs(200) && retry_after <= Duration::from_secs(300));

@@ -18,10 +18,7 @@ use governor::state::keyed::ShrinkableKeyedStateStore;
 use governor::{Quota, RateLimiter};
 use quick_cache::sync::Cache;
 use sha2::{Digest as _, Sha256};
-
-use crate::domain::identity::{Identifier, UserId};
-use crate::service::error::ServiceError;
-use crate::settings::security::FailureLimits;
+use uuid::Uuid;
 
 /// How long it takes until the used-up budget of an address is full again.
 const ADDRESS_PERIOD: Duration = Duration::from_secs(60);
@@ -31,6 +28,31 @@ const ACCOUNT_PERIOD: Duration = Duration::from_secs(15 * 60);
 const ADDRESSES: u32 = 10;
 /// The greatest number of keys whose budgets of one size are kept at once, at some 100 bytes each.
 const KEPT: usize = 100_000;
+
+/// How many failed attempts are allowed before the next one is refused and has to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FailureLimits {
+    /// Failures of each kind in a minute, from one address. Default 100.
+    pub per_address: NonZeroU32,
+    /// Failures in 15 minutes, for one account from one address. From all addresses together, ten times as many are
+    /// allowed. Default 10.
+    pub per_account: NonZeroU32,
+}
+
+impl Default for FailureLimits {
+    fn default() -> Self {
+        let number = |number| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
+        Self { per_address: number(100), per_account: number(10) }
+    }
+}
+
+/// Too many recent failures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("too many failed attempts, try again later")]
+pub struct TooMany {
+    /// How long to wait.
+    pub retry_after: Duration,
+}
 
 /// A salted hash, so that memory does not disclose whose budget it is.
 type Digest = [u8; 32];
@@ -80,6 +102,17 @@ impl Attempt {
 }
 
 /// All budgets; cheap to clone.
+///
+/// ```
+/// # use larder_identity::limits::{FailureLimits, Limits, TooMany};
+/// # fn main() -> Result<(), TooMany> {
+/// let limits = Limits::new(FailureLimits::default());
+/// let attempt = limits.login("email ann@example.com", [192, 0, 2, 1].into())?;
+/// // … the password is compared here; a wrong one drops the attempt …
+/// attempt.succeeded();
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Limits {
     salt: Digest,
@@ -93,7 +126,8 @@ pub struct Limits {
 }
 
 impl Limits {
-    pub(crate) fn new(limits: FailureLimits) -> Self {
+    /// Full budgets of these sizes.
+    pub fn new(limits: FailureLimits) -> Self {
         let everywhere = limits.per_account.saturating_mul(NonZeroU32::MIN.saturating_add(ADDRESSES - 1));
         Self {
             salt: rand::random(),
@@ -108,25 +142,25 @@ impl Limits {
     /// An attempt from an address that concerns no particular account.
     ///
     /// # Errors
-    /// [`ServiceError::TooMany`].
-    pub fn from_address(&self, kind: Kind, address: IpAddr) -> Result<Attempt, ServiceError> {
+    /// [`TooMany`].
+    pub fn from_address(&self, kind: Kind, address: IpAddr) -> Result<Attempt, TooMany> {
         let key = self.digest(&[&[kind as u8], &block(address)]);
         Ok(Attempt { taken: vec![taken(&self.addresses, key)?], known: None })
     }
 
-    /// An attempt to log in. `identifier` is what the client sent; whether a user has it is not known yet.
+    /// An attempt to log in. `account` is what the client sent, with its kind, so that no name of one kind equals a name
+    /// of another; whether a user has it is not known yet.
     ///
     /// # Errors
-    /// [`ServiceError::TooMany`].
-    pub fn login(&self, identifier: &Identifier, address: IpAddr) -> Result<Attempt, ServiceError> {
-        let name = format!("{}", Named(identifier));
-        let account = self.digest(&[b"account", name.as_bytes()]);
-        let pair = self.digest(&[b"pair", &block(address), name.as_bytes()]);
+    /// [`TooMany`].
+    pub fn login(&self, account: &str, address: IpAddr) -> Result<Attempt, TooMany> {
+        let everywhere = self.digest(&[b"account", account.as_bytes()]);
+        let pair = self.digest(&[b"pair", &block(address), account.as_bytes()]);
         let mut attempt = self.from_address(Kind::Login, address)?;
         attempt.taken.push(taken(&self.pairs, pair)?);
         attempt.known = Some((self.known.clone(), pair));
         if self.known.get(&pair).is_none() {
-            attempt.taken.push(taken(&self.accounts, account)?);
+            attempt.taken.push(taken(&self.accounts, everywhere)?);
         }
         Ok(attempt)
     }
@@ -134,8 +168,8 @@ impl Limits {
     /// An attempt at the second factor, after the right password.
     ///
     /// # Errors
-    /// [`ServiceError::TooMany`].
-    pub fn code(&self, user: UserId) -> Result<Attempt, ServiceError> {
+    /// [`TooMany`].
+    pub fn code(&self, user: Uuid) -> Result<Attempt, TooMany> {
         let key = self.digest(&[b"code", user.to_string().as_bytes()]);
         Ok(Attempt { taken: vec![taken(&self.codes, key)?], known: None })
     }
@@ -143,8 +177,8 @@ impl Limits {
     /// An attempt to confirm an action with the password, by a caller with a session.
     ///
     /// # Errors
-    /// [`ServiceError::TooMany`].
-    pub fn confirm(&self, user: UserId, address: IpAddr) -> Result<Attempt, ServiceError> {
+    /// [`TooMany`].
+    pub fn confirm(&self, user: Uuid, address: IpAddr) -> Result<Attempt, TooMany> {
         let key = self.digest(&[b"confirm", user.to_string().as_bytes()]);
         let attempt = self.from_address(Kind::Confirm, address)?;
         Ok(attempt.and(Attempt { taken: vec![taken(&self.codes, key)?], known: None }))
@@ -160,24 +194,9 @@ impl Limits {
     }
 }
 
-fn taken(budget: &Arc<Budget>, key: Digest) -> Result<(Arc<Budget>, Digest), ServiceError> {
-    budget.take(&key).map_err(|retry_after| ServiceError::TooMany { retry_after })?;
+fn taken(budget: &Arc<Budget>, key: Digest) -> Result<(Arc<Budget>, Digest), TooMany> {
+    budget.take(&key).map_err(|retry_after| TooMany { retry_after })?;
     Ok((budget.clone(), key))
-}
-
-/// An identifier with its kind, as input of a hash; it is never shown.
-struct Named<'a>(&'a Identifier);
-
-impl std::fmt::Display for Named<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.0 {
-            Identifier::Id(id) => write!(f, "id {id}"),
-            Identifier::External(external) => write!(f, "external {}", external.as_str()),
-            Identifier::Email(email) => write!(f, "email {}", email.as_str()),
-            Identifier::Username(username) => write!(f, "username {}", username.as_str()),
-            Identifier::Phone(phone) => write!(f, "phone {}", phone.as_str()),
-        }
-    }
 }
 
 /// The addresses that count as one customer: one IPv4 address, or one IPv6 network of 64 bits.
@@ -189,7 +208,7 @@ fn block(address: IpAddr) -> [u8; 16] {
 }
 
 /// Budgets of one size, by key.
-pub(crate) struct Budget {
+struct Budget {
     limiter: RateLimiter<Digest, Spent, QuantaClock, NoOpMiddleware<<QuantaClock as Clock>::Instant>>,
     spent: Spent,
     clock: QuantaClock,
