@@ -19,5 +19,6 @@ pub mod invalid;
 pub mod limits;
 pub mod network;
 pub mod password;
+pub mod sealing;
 pub mod second_factor;
 pub mod secret_key;

@@ -17,7 +17,6 @@ pub mod points;
 pub mod profiles;
 pub mod recent;
 pub mod refusal;
-pub mod sealing;
 pub mod tokens;
 pub mod totp;
 pub mod users;
@@ -32,6 +31,7 @@ use larder::introspection::server::RedisInfo;
 use larder::receipt::Receipt;
 use larder_identity::hashing::Passwords;
 use larder_identity::limits::Limits;
+use larder_identity::sealing::Sealing;
 
 use crate::cached::classes::Cached;
 use crate::cached::policies::Policies;
@@ -40,7 +40,6 @@ use crate::domain::network::TrustedProxies;
 use crate::service::api_keys::VerifiedKeys;
 use crate::service::error::ServiceError;
 use crate::service::recent::Recent;
-use crate::service::sealing::Sealing;
 use crate::service::tokens::Tokens;
 use crate::service::warming::Warming;
 use crate::settings::security::Security;
@@ -86,7 +85,7 @@ impl Service {
         security: &Security,
     ) -> Result<Self, ServiceError> {
         let sealing = Sealing::new(&security.secret_keys);
-        sealing.check(&store).await?;
+        totp::reseal_secrets(&store, &sealing).await?;
         Ok(Self(Arc::new(Parts {
             cached: Cached::open(&cache, &store, policies)?,
             passwords: Passwords::default(),

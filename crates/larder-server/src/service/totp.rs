@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 
 use larder::receipt::Receipt;
+use larder_identity::sealing::{SealedSecret, Sealing};
 use totp_rs::{Builder, Secret, Totp};
 
 use crate::domain::audit::Actor;
@@ -18,9 +19,10 @@ use crate::service::access::Caller;
 use crate::service::error::ServiceError;
 use crate::service::refusal::Refusal;
 use crate::service::tokens::{seconds, token_hash};
+use crate::store::Store;
 use crate::store::passwords::Login;
-use crate::store::totp::{SealedSecret, TotpRow};
-use crate::store::writing::Writer;
+use crate::store::totp::TotpRow;
+use crate::store::writing::{ByJournal, Writer};
 
 /// The length that RFC 4226 recommends.
 const SECRET_BYTES: usize = 20;
@@ -49,7 +51,7 @@ impl Service {
     ) -> Result<Enrollment, ServiceError> {
         let login = self.confirmed_by_password(caller, password, from).await?;
         let secret: [u8; SECRET_BYTES] = rand::random();
-        let sealed = self.sealing.seal(caller.id, &secret)?;
+        let sealed = self.sealing.seal(caller.id.as_uuid(), &secret)?;
         let enroll = self.write(caller.actor(), move |tx| async move {
             Ok(tx.enroll_totp(caller.id, &sealed, Timestamp::now()).await?)
         });
@@ -209,7 +211,7 @@ impl Service {
         code: &TotpCode,
         now: Timestamp,
     ) -> Result<Option<i64>, ServiceError> {
-        let totp = totp(&self.sealing.open(user_id, secret)?)?;
+        let totp = totp(&self.sealing.open(user_id.as_uuid(), secret)?)?;
         Ok(totp.check(code.expose(), seconds(now)).and_then(|step| i64::try_from(step).ok()))
     }
 
@@ -235,6 +237,23 @@ impl Service {
         let delete = self.write(caller.actor(), move |tx| async move { Ok(tx.delete_totp(user_id).await?) });
         Ok(delete.await?.1)
     }
+}
+
+/// Checks that the secrets in the database can be decrypted. Secrets that were not encrypted with the current key are
+/// encrypted with it now.
+///
+/// # Errors
+/// [`ServiceError::Internal`] with the name of the setting, and those of the database.
+pub(crate) async fn reseal_secrets(store: &Store, sealing: &Sealing) -> Result<(), ServiceError> {
+    for (user, secret) in store.totp_secrets().await? {
+        let Some(sealed) = sealing.reseal(user.as_uuid(), &secret)? else { continue };
+        store
+            .write(Actor::Nobody, ByJournal, move |tx| async move {
+                tx.replace_totp_secret(user, &secret, &sealed).await
+            })
+            .await?;
+    }
+    Ok(())
 }
 
 fn totp(secret: &[u8]) -> Result<Totp, ServiceError> {

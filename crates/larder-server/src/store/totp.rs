@@ -1,7 +1,6 @@
 //! Second factors and their recovery codes: read at login, always from the database; each code can be used once.
 
-use std::fmt;
-
+use larder_identity::sealing::SealedSecret;
 use larder_sql::write::WriteTransaction;
 use sqlx::Row;
 use sqlx::any::AnyRow;
@@ -14,16 +13,6 @@ use crate::store::error::StoreError;
 use crate::store::odd_rows;
 use crate::store::row;
 use crate::store::writing::Writer;
-
-/// A secret as the database keeps it. It cannot be serialised, so it cannot be cached.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SealedSecret(pub String);
-
-impl fmt::Debug for SealedSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SealedSecret(…)")
-    }
-}
 
 /// A user's second factor. It cannot be serialised, so it cannot be cached.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,68 +1,86 @@
-//! Encryption of secrets in the database with the secret key of the settings, if one is set.
+//! Encryption of secrets before they are stored, with AES-256-GCM if there is a secret key.
 
+use std::fmt;
 use std::sync::Arc;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::domain::audit::Actor;
-use crate::domain::identity::UserId;
-use crate::domain::secret_key::{SecretKey, SecretKeys};
-use crate::service::error::ServiceError;
-use crate::store::Store;
-use crate::store::totp::SealedSecret;
-use crate::store::writing::ByJournal;
+use uuid::Uuid;
+
+use crate::failure::Failure;
+use crate::secret_key::{SecretKey, SecretKeys};
 
 const PLAIN: &str = "plain.";
 const SEALED: &str = "sealed.";
 
+/// A secret as the database keeps it. It cannot be serialised.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SealedSecret(pub String);
+
+impl fmt::Debug for SealedSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SealedSecret(…)")
+    }
+}
+
 /// Encrypts and decrypts secrets; cheap to clone.
+///
+/// ```
+/// # use larder_identity::{sealing::Sealing, secret_key::{SecretKey, SecretKeys}};
+/// # use uuid::Uuid;
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let key = SecretKey::parse("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")?;
+/// let sealing = Sealing::new(&SecretKeys { current: Some(key), other: None });
+/// let (ann, bea) = (Uuid::now_v7(), Uuid::now_v7());
+/// let sealed = sealing.seal(ann, b"secret")?;
+/// assert_eq!(sealing.open(ann, &sealed)?, b"secret");
+/// assert!(sealing.open(bea, &sealed).is_err(), "it is bound to its user");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
-pub(crate) struct Sealing {
+pub struct Sealing {
     /// The first key encrypts; every key decrypts.
     keys: Arc<[SecretKey]>,
 }
 
 impl Sealing {
-    pub(crate) fn new(keys: &SecretKeys) -> Self {
+    /// With these keys; without any, secrets are stored in base64.
+    pub fn new(keys: &SecretKeys) -> Self {
         Self { keys: keys.current.iter().chain(&keys.other).cloned().collect() }
     }
 
-    /// Checks that the database's secrets can be decrypted. Secrets that were not encrypted with the current key are
-    /// encrypted with it now.
+    /// The form that replaces a stored one: `None` if it was sealed with the first key already, if there is no key, or if
+    /// it is malformed.
     ///
     /// # Errors
-    /// [`ServiceError::Internal`] with the name of the setting, and those of the database.
-    pub(crate) async fn check(&self, store: &Store) -> Result<(), ServiceError> {
-        for (user, secret) in store.totp_secrets().await? {
-            if !is_shaped(&secret) {
-                // A malformed secret proves nothing about the key, so the service starts. Only this user's login fails,
-                // until the factor is removed.
-                tracing::warn!(%user, "a second factor in the database cannot be read and is left out");
-                continue;
-            }
-            let opened = self.open(user, &secret)?;
-            let is_sealed = |key| opened_with(key, user, &secret).is_some();
-            if self.keys.first().is_some_and(|key| !is_sealed(key)) {
-                let sealed = self.seal(user, &opened)?;
-                store
-                    .write(Actor::Nobody, ByJournal, move |tx| async move {
-                        tx.replace_totp_secret(user, &secret, &sealed).await
-                    })
-                    .await?;
-            }
+    /// No key opens it; the message names the setting.
+    pub fn reseal(&self, user: Uuid, stored: &SealedSecret) -> Result<Option<SealedSecret>, Failure> {
+        if !is_shaped(stored) {
+            // A malformed secret proves nothing about the keys, so it is no error. Only this user's login fails, until the
+            // factor is removed.
+            tracing::warn!(%user, "a second factor in the database cannot be read and is left out");
+            return Ok(None);
         }
-        Ok(())
+        let opened = self.open(user, stored)?;
+        match self.keys.first() {
+            Some(first) if opened_with(first, user, stored).is_none() => self.seal(user, &opened).map(Some),
+            _ => Ok(None),
+        }
     }
 
     /// The form in which the database keeps a secret. The user's id is authenticated with it: copied to another user's
     /// row, it cannot be decrypted.
-    pub(crate) fn seal(&self, user: UserId, secret: &[u8]) -> Result<SealedSecret, ServiceError> {
+    ///
+    /// # Errors
+    /// There is no randomness.
+    pub fn seal(&self, user: Uuid, secret: &[u8]) -> Result<SealedSecret, Failure> {
         let Some(key) = self.keys.first() else {
             return Ok(SealedSecret(format!("{PLAIN}{}", STANDARD.encode(secret))));
         };
-        let failed = |_| ServiceError::Internal("a secret cannot be sealed".into());
+        let failed = |_| Failure::new("a secret cannot be sealed");
         let cipher = RandomizedNonceKey::new(&AES_256_GCM, key.expose()).map_err(failed)?;
         let mut sealed = secret.to_vec();
         let nonce = cipher.seal_in_place_append_tag(bound(user), &mut sealed).map_err(failed)?;
@@ -71,8 +89,11 @@ impl Sealing {
     }
 
     /// The secret of a stored form: decrypts a sealed one, decodes a plain one.
-    pub(crate) fn open(&self, user: UserId, stored: &SealedSecret) -> Result<Vec<u8>, ServiceError> {
-        let failed = |why: &'static str| ServiceError::Internal(why.into());
+    ///
+    /// # Errors
+    /// It is malformed, was sealed for another user, or no key opens it; then the message names the setting.
+    pub fn open(&self, user: Uuid, stored: &SealedSecret) -> Result<Vec<u8>, Failure> {
+        let failed = |why: &'static str| Failure::new(why);
         if let Some(plain) = stored.0.strip_prefix(PLAIN) {
             return STANDARD
                 .decode(plain)
@@ -89,7 +110,7 @@ impl Sealing {
 }
 
 /// `None` if the secret was not encrypted with this key for this user.
-fn opened_with(key: &SecretKey, user: UserId, stored: &SealedSecret) -> Option<Vec<u8>> {
+fn opened_with(key: &SecretKey, user: Uuid, stored: &SealedSecret) -> Option<Vec<u8>> {
     let mut sealed = STANDARD.decode(stored.0.strip_prefix(SEALED)?).ok()?;
     if sealed.len() <= NONCE_LEN {
         return None;
@@ -109,7 +130,7 @@ fn is_shaped(stored: &SealedSecret) -> bool {
     plain.is_some() || sealed.is_some_and(|sealed| sealed.len() > NONCE_LEN)
 }
 
-fn bound(user: UserId) -> Aad<String> {
+fn bound(user: Uuid) -> Aad<String> {
     Aad::from(format!("totp {user}"))
 }
 
@@ -127,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_key_is_replaced_while_the_old_one_still_opens() {
-        let ann = UserId::generate();
+        let ann = Uuid::now_v7();
         for writer in ["A", "AQ", "QA", "Q"] {
             let sealed = sealing(writer).seal(ann, b"secret").unwrap();
             for reader in ["AQ", "QA", &writer[..1]] {
@@ -138,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_sealed_secret_opens_for_its_user_with_its_key_and_never_otherwise() {
-        let (ann, bea) = (UserId::generate(), UserId::generate());
+        let (ann, bea) = (Uuid::now_v7(), Uuid::now_v7());
         let sealed = sealing("A").seal(ann, b"a secret of 20 bytes").unwrap();
         assert_eq!(sealing("A").open(ann, &sealed).unwrap(), b"a secret of 20 bytes");
         assert!(sealing("A").open(bea, &sealed).is_err());
@@ -156,9 +177,26 @@ mod tests {
 
     #[test]
     fn a_secret_that_was_stored_without_a_key_opens_with_and_without_one() {
-        let ann = UserId::generate();
+        let ann = Uuid::now_v7();
         let plain = sealing("").seal(ann, b"secret").unwrap();
         assert_eq!(sealing("").open(ann, &plain).unwrap(), b"secret");
         assert_eq!(sealing("A").open(ann, &plain).unwrap(), b"secret");
+    }
+
+    #[test]
+    fn a_secret_is_sealed_again_unless_the_first_key_sealed_it_or_it_is_malformed() {
+        let ann = Uuid::now_v7();
+        let of = |letters: &str| sealing(letters).seal(ann, b"secret").unwrap();
+        for (keys, stored) in [("AQ", of("Q")), ("A", of(""))] {
+            let replaced = sealing(keys).reseal(ann, &stored).unwrap().unwrap();
+            assert_eq!(sealing("A").open(ann, &replaced).unwrap(), b"secret");
+        }
+        for (keys, stored) in [("AQ", of("A")), ("", of("")), ("A", SealedSecret("sealed.AAAA".to_owned()))] {
+            assert_eq!(sealing(keys).reseal(ann, &stored).unwrap(), None);
+        }
+        for (keys, setting) in [("Q", "neither LARDER_SECRET_KEY nor"), ("", "LARDER_SECRET_KEY is needed")] {
+            let error = sealing(keys).reseal(ann, &of("A")).unwrap_err();
+            assert!(error.to_string().starts_with(setting), "{error}");
+        }
     }
 }
