@@ -16,9 +16,11 @@
 pub mod failure;
 pub mod hashing;
 pub mod invalid;
+pub mod keys;
 pub mod limits;
 pub mod network;
 pub mod password;
 pub mod sealing;
 pub mod second_factor;
 pub mod secret_key;
+pub mod tokens;

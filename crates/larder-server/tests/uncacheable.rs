@@ -4,6 +4,7 @@
 //! `larder_server::cached` that must not compile shows that a class requires `Serialize`. Neither check compares
 //! compiler messages.
 
+use larder_identity::keys::SigningKey;
 use larder_identity::sealing::SealedSecret;
 use larder_server::domain::api_key::{ApiKeySecret, ApiKeyState};
 use larder_server::domain::auth::AuthState;
@@ -14,7 +15,6 @@ use larder_server::domain::user::User;
 use larder_server::service::auth::Grant;
 use larder_server::service::totp::Enrollment;
 use larder_server::store::api_keys::ApiKeyHash;
-use larder_server::store::keys::SigningKey;
 use larder_server::store::passwords::Login;
 use larder_server::store::totp::TotpRow;
 

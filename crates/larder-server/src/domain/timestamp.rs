@@ -61,6 +61,13 @@ impl From<SystemTime> for Timestamp {
     }
 }
 
+impl From<Timestamp> for SystemTime {
+    fn from(time: Timestamp) -> Self {
+        let distance = Duration::from_micros(time.0.unsigned_abs());
+        if time.0 < 0 { UNIX_EPOCH - distance } else { UNIX_EPOCH + distance }
+    }
+}
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match jiff::Timestamp::from_microsecond(self.0) {
@@ -102,6 +109,14 @@ mod tests {
         let json = serde_json::to_string(&moment).unwrap();
         assert_eq!(json, "\"2023-11-14T22:13:20.123456Z\"");
         assert_eq!(serde_json::from_str::<Timestamp>(&json).unwrap(), moment);
+    }
+
+    #[test]
+    fn the_systems_time_of_an_instant_is_that_instant() {
+        for micros in [FIRST_MICROS, -1, 0, 1_700_000_000_123_456, LAST_MICROS] {
+            let moment = Timestamp::from_micros(micros);
+            assert_eq!(Timestamp::from(SystemTime::from(moment)), moment);
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use larder::policy::Consistency;
 use larder::receipt::Receipt;
+use larder_identity::tokens::token_hash;
 use quick_cache::sync::Cache;
 use sha2::{Digest, Sha256};
 
@@ -19,7 +20,6 @@ use crate::service::Service;
 use crate::service::access::{Caller, Credential};
 use crate::service::error::ServiceError;
 use crate::service::refusal::Refusal;
-use crate::service::tokens::token_hash;
 use crate::store::api_keys::{ApiKeyHash, ApiKeyInserted, ApiKeyRow};
 
 /// How many verified keys one process remembers, at some 100 bytes each.

@@ -7,6 +7,7 @@ use larder::policy::Consistency;
 use larder::receipt::Receipt;
 use larder_identity::hashing::Passwords;
 use larder_identity::limits::Kind;
+use larder_identity::tokens::{RefreshToken, token_hash};
 use uuid::Uuid;
 
 use crate::domain::audit::Actor;
@@ -20,7 +21,7 @@ use crate::service::Service;
 use crate::service::access::{Caller, Credential};
 use crate::service::error::ServiceError;
 use crate::service::refusal::Refusal;
-use crate::service::tokens::{Claims, RefreshToken, token_hash};
+use crate::service::signing_keys::Claims;
 use crate::store::passwords::{Login, PasswordSet};
 use crate::store::sessions::{NewSession, Opened, Rotated};
 
@@ -45,7 +46,8 @@ impl Service {
     /// # Errors
     /// [`ServiceError::Refused`], and those of the database.
     pub async fn authenticate(&self, token: &str) -> Result<(Caller, Claims), ServiceError> {
-        let claims = self.tokens.verify(token).await?;
+        let claims = self.tokens.verify(token).await;
+        let claims = claims.ok_or(ServiceError::Refused(Refusal::AccessTokenInvalid))?;
         // A cached answer may be older than the login, which another instance may have served. So a cached answer may
         // admit a caller, but only an answer from the database may refuse one.
         for consistency in [Consistency::Bounded, Consistency::Fresh] {
@@ -152,7 +154,8 @@ impl Service {
             }
         });
         let ((), receipt) = open.await?;
-        let (access_token, expires_in) = self.tokens.issue(user_id, sid, epoch, now, expires_at).await?;
+        let (access_token, expires_in) =
+            self.tokens.issue(user_id, sid, epoch, now.into(), expires_at.into()).await?;
         Ok(Grant { access_token, refresh_token, expires_in, receipt })
     }
 
@@ -178,7 +181,8 @@ impl Service {
             }
         });
         let ((session, user_id, epoch, expires_at), receipt) = rotate.await?;
-        let (access_token, expires_in) = self.tokens.issue(user_id, session, epoch, now, expires_at).await?;
+        let (access_token, expires_in) =
+            self.tokens.issue(user_id, session, epoch, now.into(), expires_at.into()).await?;
         attempt.give_back();
         Ok(Grant { access_token, refresh_token, expires_in, receipt })
     }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use larder::receipt::Receipt;
 use larder_identity::limits::Kind;
+use larder_identity::tokens::token_hash;
 
 use crate::domain::api_key::{ApiKeySecret, ApiKeyState};
 use crate::domain::audit::Actor;
@@ -14,7 +15,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::error::ServiceError;
-use crate::service::tokens::{Claims, token_hash};
+use crate::service::signing_keys::Claims;
 use crate::store::sessions::RefreshRow;
 
 /// A valid token.
@@ -64,7 +65,7 @@ impl Service {
             let user = user.filter(|user| user.is_active && state.is_live(now));
             return Ok(user.map(|user| Worth::ApiKey(state, user.role)));
         }
-        if let Ok(claims) = self.tokens.verify(token).await {
+        if let Some(claims) = self.tokens.verify(token).await {
             let user = self.store.auth_state(claims.sub, now).await?;
             let user = user.filter(|user| user.admits(claims.sid, claims.epoch));
             return Ok(user.map(|user| Worth::Access(claims, user.role)));
@@ -98,8 +99,8 @@ impl Service {
                 return Ok(true);
             }
             let session = match service.tokens.verify(&token).await {
-                Ok(claims) => Some(claims.sid),
-                Err(_) => tx.store().session_by_refresh(&token_hash(&token)).await?,
+                Some(claims) => Some(claims.sid),
+                None => tx.store().session_by_refresh(&token_hash(&token)).await?,
             };
             let Some(session) = session else { return Ok(false) };
             tx.end_session(session, Timestamp::now()).await?;

@@ -10,14 +10,13 @@ pub mod caches;
 pub mod error;
 pub mod essentials;
 pub mod introspection;
-pub mod keys;
 pub mod lists;
 pub mod permissions;
 pub mod points;
 pub mod profiles;
 pub mod recent;
 pub mod refusal;
-pub mod tokens;
+pub mod signing_keys;
 pub mod totp;
 pub mod users;
 pub mod warming;
@@ -40,7 +39,7 @@ use crate::domain::network::TrustedProxies;
 use crate::service::api_keys::VerifiedKeys;
 use crate::service::error::ServiceError;
 use crate::service::recent::Recent;
-use crate::service::tokens::Tokens;
+use crate::service::signing_keys::Tokens;
 use crate::service::warming::Warming;
 use crate::settings::security::Security;
 use crate::store::Store;
@@ -86,11 +85,12 @@ impl Service {
     ) -> Result<Self, ServiceError> {
         let sealing = Sealing::new(&security.secret_keys);
         totp::reseal_secrets(&store, &sealing).await?;
+        let issuer = format!("urn:larder:{}", store.installation().await?);
         Ok(Self(Arc::new(Parts {
             cached: Cached::open(&cache, &store, policies)?,
             passwords: Passwords::default(),
             warming: Warming::default(),
-            tokens: Tokens::open(&store).await?,
+            tokens: Tokens::open(store.clone(), issuer).await?,
             verified_keys: VerifiedKeys::new(),
             sealing,
             limits: Limits::new(security.limits),

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use larder::receipt::Receipt;
 use larder_identity::sealing::{SealedSecret, Sealing};
+use larder_identity::tokens::token_hash;
 use totp_rs::{Builder, Secret, Totp};
 
 use crate::domain::audit::Actor;
@@ -18,7 +19,6 @@ use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::error::ServiceError;
 use crate::service::refusal::Refusal;
-use crate::service::tokens::{seconds, token_hash};
 use crate::store::Store;
 use crate::store::passwords::Login;
 use crate::store::totp::TotpRow;
@@ -212,7 +212,9 @@ impl Service {
         now: Timestamp,
     ) -> Result<Option<i64>, ServiceError> {
         let totp = totp(&self.sealing.open(user_id.as_uuid(), secret)?)?;
-        Ok(totp.check(code.expose(), seconds(now)).and_then(|step| i64::try_from(step).ok()))
+        Ok(totp
+            .check(code.expose(), now.as_micros().unsigned_abs() / 1_000_000)
+            .and_then(|step| i64::try_from(step).ok()))
     }
 
     /// The caller's login data, if it has a session and `password` is right.

@@ -1,7 +1,8 @@
 //! The keys that sign access tokens. They are in the database, so that all its instances accept each other's tokens.
 
-use std::fmt;
+use std::time::SystemTime;
 
+use larder_identity::keys::SigningKey;
 use larder_sql::write::WriteTransaction;
 use sqlx::Row;
 use sqlx::any::AnyRow;
@@ -11,27 +12,6 @@ use crate::domain::timestamp::Timestamp;
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::writing::Writer;
-
-/// A signing key. It cannot be serialised, so it cannot be cached.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SigningKey {
-    /// Its name in the header of a token.
-    pub kid: String,
-    /// The algorithm, such as `EdDSA`.
-    pub algorithm: String,
-    /// The private key as text, in the form that the caller of this module chose.
-    pub private_key: String,
-    /// When it was created.
-    pub created_at: Timestamp,
-    /// Since when it only verifies; `None` for the key that signs.
-    pub retired_at: Option<Timestamp>,
-}
-
-impl fmt::Debug for SigningKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SigningKey").field("kid", &self.kid).finish_non_exhaustive()
-    }
-}
 
 impl Store {
     /// Every signing key, newest first.
@@ -98,7 +78,7 @@ async fn insert(write: &mut WriteTransaction, key: &SigningKey) -> Result<(), St
     .bind(key.kid.as_str())
     .bind(key.algorithm.as_str())
     .bind(key.private_key.as_str())
-    .bind(key.created_at.as_micros())
+    .bind(Timestamp::from(key.created_at).as_micros())
     .execute(write.statement())
     .await?;
     Ok(())
@@ -109,7 +89,11 @@ fn signing_key(row: &AnyRow) -> Result<SigningKey, sqlx::Error> {
         kid: row.try_get("kid")?,
         algorithm: row.try_get("algorithm")?,
         private_key: row.try_get("private_key")?,
-        created_at: Timestamp::from_micros(row.try_get("created_at")?),
-        retired_at: row.try_get::<Option<i64>, _>("retired_at")?.map(Timestamp::from_micros),
+        created_at: instant(row.try_get("created_at")?),
+        retired_at: row.try_get::<Option<i64>, _>("retired_at")?.map(instant),
     })
+}
+
+fn instant(micros: i64) -> SystemTime {
+    Timestamp::from_micros(micros).into()
 }

@@ -1,8 +1,9 @@
 //! Races between two instances or between two requests.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use larder_identity::keys::SigningKey;
 use larder_server::domain::bulk::ListedId;
 use larder_server::domain::identity::UserId;
 use larder_server::domain::paging::Filter;
@@ -15,7 +16,6 @@ use larder_server::domain::user::NewUser;
 use larder_server::store::Store;
 use larder_server::store::changes::{Expected, Updated};
 use larder_server::store::error::StoreError;
-use larder_server::store::keys::SigningKey;
 use larder_server::store::sessions::{NewSession, Opened, Rotated};
 use uuid::Uuid;
 
@@ -58,7 +58,7 @@ async fn instances_share_one_signing_key(bed: &Bed) {
             kid: format!("kid {number}"),
             algorithm: "EdDSA".into(),
             private_key: format!("secret {number}"),
-            created_at: Timestamp::now(),
+            created_at: SystemTime::now(),
             retired_at: None,
         };
         tx(&store).await.insert_signing_key_if_none(&key).await.unwrap()

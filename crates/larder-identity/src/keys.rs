@@ -1,33 +1,25 @@
-//! The keys that sign and verify access tokens, as this process last read them, and their rotation.
+//! The keys that sign and verify access tokens, as this process last read them.
 //!
 //! A key signs until it is retired. It verifies until the last token that it may have signed has expired: after its
 //! retirement, other instances sign with it for at most `KEYS_AGE`.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::{DecodingKey, EncodingKey};
-use larder::receipt::Receipt;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::domain::audit::Actor;
-use crate::domain::role::Role;
-use crate::domain::timestamp::Timestamp;
-use crate::service::Service;
-use crate::service::access::Caller;
-use crate::service::error::ServiceError;
-use crate::store::Store;
-use crate::store::keys::SigningKey;
-use crate::store::writing::{ByJournal, Writer};
+use crate::failure::Failure;
 
-pub(crate) const ALGORITHM: &str = "EdDSA";
+const ALGORITHM: &str = "EdDSA";
 
 /// Keys that were read longer ago than this are read again before they sign or verify.
 const KEYS_AGE: Duration = Duration::from_secs(60);
@@ -44,33 +36,91 @@ pub(crate) const ACCESS_TTL: Duration = Duration::from_secs(15 * 60);
 
 /// How long a retired key verifies: the life of a token plus twice the time in which other instances read the
 /// retirement.
-const RETIRED: Duration = Duration::from_secs(ACCESS_TTL.as_secs() + 2 * KEYS_AGE.as_secs());
+///
+/// A store that rotates keys may delete a key that was retired longer ago.
+pub const RETIRED: Duration = Duration::from_secs(ACCESS_TTL.as_secs() + 2 * KEYS_AGE.as_secs());
+
+/// A key that signs tokens, as a [`KeyStore`] keeps it. It cannot be serialised, so it cannot be cached.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SigningKey {
+    /// Its name in the header of a token.
+    pub kid: String,
+    /// The algorithm: `EdDSA`, or one that this crate does not use.
+    pub algorithm: String,
+    /// The private key: PKCS#8 in base64.
+    pub private_key: String,
+    /// When it was created.
+    pub created_at: SystemTime,
+    /// Since when it only verifies; `None` for the key that signs.
+    pub retired_at: Option<SystemTime>,
+}
+
+impl SigningKey {
+    /// A new random key, with a name that sorts after those of earlier keys.
+    ///
+    /// # Errors
+    /// There is no randomness.
+    pub fn generate() -> Result<Self, Failure> {
+        let document = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())
+            .map_err(|_| Failure::new("no randomness for a signing key"))?;
+        Ok(Self {
+            kid: Uuid::now_v7().to_string(),
+            algorithm: ALGORITHM.to_owned(),
+            private_key: STANDARD.encode(document.as_ref()),
+            created_at: SystemTime::now(),
+            retired_at: None,
+        })
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SigningKey").field("kid", &self.kid).finish_non_exhaustive()
+    }
+}
+
+/// Where the signing keys are: a database that every instance of the service shares.
+pub trait KeyStore: Send + Sync + 'static {
+    /// Why the store did not answer.
+    type Error: From<Failure> + fmt::Display + Send;
+
+    /// Every key, the newest first.
+    fn signing_keys(&self) -> impl Future<Output = Result<Vec<SigningKey>, Self::Error>> + Send;
+
+    /// Stores `key` unless a key of its algorithm signs already, and returns every key. If several instances start at
+    /// once, one key is stored, and each of them gets that key.
+    fn insert_signing_key_if_none(
+        &self,
+        key: SigningKey,
+    ) -> impl Future<Output = Result<Vec<SigningKey>, Self::Error>> + Send;
+}
 
 /// A public key that verifies tokens.
-pub(crate) struct PublicKey {
-    pub(crate) kid: String,
+pub struct PublicKey {
+    /// Its name in the header of a token.
+    pub kid: String,
     pub(crate) decoding: DecodingKey,
     /// The point of the curve, encoded as in RFC 8037.
-    pub(crate) x: String,
+    pub x: String,
     /// Until when the key verifies; `None` for a key that is not retired.
-    until: Option<Timestamp>,
+    until: Option<SystemTime>,
 }
 
 impl PublicKey {
-    fn verifies_at(&self, now: Timestamp) -> bool {
+    fn verifies_at(&self, now: SystemTime) -> bool {
         self.until.is_none_or(|until| until > now)
     }
 }
 
 /// All keys as one read returned them. No type here can be serialised.
-pub(crate) struct Keys {
+pub struct Keys {
     pub(crate) signing: (String, EncodingKey),
     verifying: HashMap<String, PublicKey>,
     read_at: Instant,
 }
 
 impl Keys {
-    fn of(keys: &[SigningKey], read_at: Instant) -> Result<Self, ServiceError> {
+    fn of(keys: &[SigningKey], read_at: Instant) -> Result<Self, Failure> {
         let mut verifying = HashMap::new();
         let mut signing = None;
         for key in keys.iter().filter(|key| key.algorithm == ALGORITHM) {
@@ -85,7 +135,7 @@ impl Keys {
                 kid: key.kid.clone(),
                 decoding: DecodingKey::from_ed_der(point),
                 x: URL_SAFE_NO_PAD.encode(point),
-                until: key.retired_at.map(|retired| retired.after(RETIRED)),
+                until: key.retired_at.and_then(|retired| retired.checked_add(RETIRED)),
             };
             verifying.insert(key.kid.clone(), public);
             if key.retired_at.is_none() && signing.is_none() {
@@ -95,40 +145,41 @@ impl Keys {
         Ok(Self { signing: signing.ok_or_else(bad_key)?, verifying, read_at })
     }
 
+    /// The name of the key that signs.
+    pub fn signing_kid(&self) -> &str {
+        &self.signing.0
+    }
+
     /// The key with this name, if it verifies now.
     pub(crate) fn verifying(&self, kid: &str) -> Option<&PublicKey> {
-        self.verifying.get(kid).filter(|key| key.verifies_at(Timestamp::now()))
+        self.verifying.get(kid).filter(|key| key.verifies_at(SystemTime::now()))
     }
 
     /// Every key that verifies now, oldest first: names are UUIDs of version 7, which sort by time.
-    pub(crate) fn public(&self) -> Vec<&PublicKey> {
-        let now = Timestamp::now();
+    pub fn public(&self) -> Vec<&PublicKey> {
+        let now = SystemTime::now();
         let mut keys: Vec<_> = self.verifying.values().filter(|key| key.verifies_at(now)).collect();
         keys.sort_by(|a, b| a.kid.cmp(&b.kid));
         keys
     }
 }
 
-/// The keys of the database, read again as needed.
-pub(crate) struct KeyRing {
-    store: Store,
+/// The keys of the store, read again as needed.
+pub struct KeyRing<S> {
+    store: S,
     /// Held only to clone or replace the `Arc`, never across an `await`.
     present: RwLock<Arc<Keys>>,
     /// When the last read began. The lock is held during a read, so that all callers that wait for it share its result.
     reading: Mutex<Instant>,
 }
 
-impl KeyRing {
+impl<S: KeyStore> KeyRing<S> {
     /// Reads the keys; creates the first one if there is none.
-    pub(crate) async fn open(store: &Store) -> Result<Self, ServiceError> {
+    pub(crate) async fn open(store: S) -> Result<Self, S::Error> {
         let now = Instant::now();
-        let (keys, ()) = store
-            .write(Actor::Nobody, ByJournal, |tx| async move {
-                Ok::<_, ServiceError>(tx.insert_signing_key_if_none(&new_key()?).await?)
-            })
-            .await?;
+        let keys = store.insert_signing_key_if_none(SigningKey::generate()?).await?;
         let keys = Keys::of(&keys, now)?;
-        Ok(Self { store: store.clone(), present: RwLock::new(Arc::new(keys)), reading: Mutex::new(now) })
+        Ok(Self { store, present: RwLock::new(Arc::new(keys)), reading: Mutex::new(now) })
     }
 
     fn present(&self) -> Arc<Keys> {
@@ -136,9 +187,9 @@ impl KeyRing {
     }
 
     /// The keys as they were at most [`KEYS_AGE`] ago; older ones only while the database does not answer.
-    pub(crate) async fn recent(&self) -> Arc<Keys> {
+    pub async fn recent(&self) -> Arc<Keys> {
         if self.present().read_at.elapsed() > KEYS_AGE {
-            self.read_again().await;
+            return self.read_again().await;
         }
         self.present()
     }
@@ -167,83 +218,35 @@ impl KeyRing {
         if keys.verifying.contains_key(kid) || Uuid::try_parse(kid).is_err() {
             return keys;
         }
-        self.read_again().await;
-        self.present()
+        self.read_again().await
     }
 
     /// Reads the keys as they are after this call began.
-    pub(crate) async fn read_again(&self) {
+    pub async fn read_again(&self) -> Arc<Keys> {
         let asked = Instant::now();
         let mut last = self.reading.lock().await;
         // A read that began after this call serves this call too.
         if *last > asked {
-            return;
+            return self.present();
         }
         // The lock stays held during the pause: it limits the reads of all callers together.
         tokio::time::sleep_until(*last + PAUSE).await;
         *last = Instant::now();
         let read = match self.store.signing_keys().await {
-            Ok(keys) => Keys::of(&keys, *last),
-            Err(error) => Err(error.into()),
+            Ok(keys) => Keys::of(&keys, *last).map_err(S::Error::from),
+            Err(error) => Err(error),
         };
         match read {
             Ok(keys) => *self.present.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys),
             // The keys in memory still sign and verify.
             Err(error) => tracing::warn!(%error, "the signing keys cannot be read again"),
         }
-    }
-
-    /// Makes a new key sign, on every instance within [`KEYS_AGE`]. Returns its name.
-    pub(crate) async fn rotate(&self, tx: &Writer) -> Result<String, ServiceError> {
-        let key = new_key()?;
-        let now = Timestamp::now();
-        let forgotten = Timestamp::from_micros(now.as_micros() - RETIRED.as_micros() as i64);
-        tx.rotate_signing_key(&key, now, forgotten).await?;
-        self.read_again().await;
-        Ok(self.present().signing.0.clone())
+        self.present()
     }
 }
 
-impl Service {
-    /// The keys that verify access tokens, oldest first: the name and the point of each.
-    pub async fn public_keys(&self) -> Vec<(String, String)> {
-        let keys = self.tokens.keys().recent().await;
-        keys.public().into_iter().map(|key| (key.kid.clone(), key.x.clone())).collect()
-    }
-
-    /// Makes a new key sign; the previous key verifies until the last token that it signed has expired. For superadmins
-    /// with a session. Returns the new key's name.
-    ///
-    /// # Errors
-    /// [`ServiceError::Refused`], and those of the database.
-    pub async fn rotate_keys(&self, caller: Caller) -> Result<(String, Receipt), ServiceError> {
-        caller.session()?;
-        let caller = self.present(caller).await?;
-        caller.check_manage(Role::Superadmin)?;
-        let service = self.clone();
-        self.write(caller.actor(), move |tx| async move {
-            let kid = service.tokens.keys().rotate(&tx).await?;
-            tracing::info!(%kid, by = %caller.id, "signing key rotated");
-            Ok(kid)
-        })
-        .await
-    }
-}
-
-fn new_key() -> Result<SigningKey, ServiceError> {
-    let document = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())
-        .map_err(|_| ServiceError::Internal("no randomness for a signing key".into()))?;
-    Ok(SigningKey {
-        kid: Uuid::now_v7().to_string(),
-        algorithm: ALGORITHM.to_owned(),
-        private_key: STANDARD.encode(document.as_ref()),
-        created_at: Timestamp::now(),
-        retired_at: None,
-    })
-}
-
-fn bad_key() -> ServiceError {
-    ServiceError::Internal("a signing key in the database is not an Ed25519 key in PKCS#8".into())
+fn bad_key() -> Failure {
+    Failure::new("a signing key in the database is not an Ed25519 key in PKCS#8")
 }
 
 #[cfg(test)]
@@ -252,10 +255,11 @@ mod tests {
 
     #[test]
     fn a_retired_key_verifies_until_its_last_token_has_ended() {
-        let now = Timestamp::now();
-        let ago = |seconds: i64| Timestamp::from_micros(now.as_micros() - seconds * 1_000_000);
-        let retired = |seconds| SigningKey { retired_at: Some(ago(seconds)), ..new_key().unwrap() };
-        let keys = [new_key().unwrap(), retired(16 * 60), retired(18 * 60)];
+        let now = SystemTime::now();
+        let ago = |seconds| now - Duration::from_secs(seconds);
+        let retired =
+            |seconds| SigningKey { retired_at: Some(ago(seconds)), ..SigningKey::generate().unwrap() };
+        let keys = [SigningKey::generate().unwrap(), retired(16 * 60), retired(18 * 60)];
         let ring = Keys::of(&keys, Instant::now()).unwrap();
         assert_eq!(ring.signing.0, keys[0].kid);
         let verifies = keys.each_ref().map(|key| ring.verifying(&key.kid).is_some());
@@ -264,13 +268,25 @@ mod tests {
         assert!(Keys::of(&keys[1..], Instant::now()).is_err(), "no key would sign");
     }
 
+    /// A store that is away once the first key is stored.
+    struct Away;
+
+    impl KeyStore for Away {
+        type Error = Failure;
+
+        async fn signing_keys(&self) -> Result<Vec<SigningKey>, Failure> {
+            Err(Failure::new("away"))
+        }
+
+        async fn insert_signing_key_if_none(&self, key: SigningKey) -> Result<Vec<SigningKey>, Failure> {
+            Ok(vec![key])
+        }
+    }
+
     #[tokio::test]
     async fn a_known_key_verifies_without_a_wait_while_the_database_is_away() {
-        let sqlite = larder_testbed::Sqlite::fresh().unwrap();
-        let store = Store::open(&sqlite.url()).await.unwrap();
-        let ring = Arc::new(KeyRing::open(&store).await.unwrap());
-        store.close().await;
-        let keys = [new_key().unwrap()];
+        let ring = Arc::new(KeyRing::open(Away).await.unwrap());
+        let keys = [SigningKey::generate().unwrap()];
         let long_ago = Instant::now() - 2 * KEYS_AGE;
         *ring.present.write().unwrap() = Arc::new(Keys::of(&keys, long_ago).unwrap());
         *ring.reading.lock().await = long_ago;

@@ -1,35 +1,32 @@
 //! Access tokens: short-lived, signed with a key that all instances on one database share.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, Header, Validation, decode, decode_header, encode};
 use quick_cache::sync::Cache;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::domain::identity::UserId;
-use crate::domain::timestamp::Timestamp;
-use crate::service::error::ServiceError;
-use crate::service::keys::{ACCESS_TTL, KeyRing};
-use crate::service::refusal::Refusal;
-use crate::store::Store;
+use crate::failure::Failure;
+use crate::keys::{ACCESS_TTL, KeyRing, KeyStore};
 
-/// The audience and the issuer of the tokens.
+/// The audience of the tokens.
 const AUDIENCE: &str = "larder";
 /// RFC 9068: marks an access token, so that no other JWT of this service is accepted as one.
 const TYPE: &str = "at+jwt";
 /// Longer inputs are refused before they are decoded.
 const TOKEN_BYTES: usize = 2048;
 
-/// The claims of an access token.
+/// The claims of an access token; `U` is the service's id of a user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Claims {
+pub struct Claims<U> {
     /// The id of the user that the token authenticates.
-    pub sub: UserId,
+    pub sub: U,
     /// The session it belongs to.
     pub sid: Uuid,
     /// The user's epoch when the token was issued. If the user's epoch differs now, the token is no longer valid.
@@ -49,32 +46,65 @@ pub struct Claims {
 /// How many verified tokens one process remembers, at some 300 bytes each.
 const VERIFIED: usize = 10_000;
 
-/// Issues and verifies access tokens; cheap to clone.
-#[derive(Clone)]
-pub struct Tokens {
-    keys: Arc<KeyRing>,
-    issuer: Arc<str>,
-    validation: Arc<Validation>,
+/// Issues and verifies access tokens, with the keys of `S` and for users with ids of type `U`.
+///
+/// ```
+/// # use std::time::{Duration, SystemTime};
+/// # use larder_identity::{failure::Failure, keys::{KeyStore, SigningKey}, tokens::Tokens};
+/// # use uuid::Uuid;
+/// /// A store for one process; a service has a table that its instances share.
+/// struct OneKey(SigningKey);
+///
+/// impl KeyStore for OneKey {
+///     type Error = Failure;
+///
+///     async fn signing_keys(&self) -> Result<Vec<SigningKey>, Failure> {
+///         Ok(vec![self.0.clone()])
+///     }
+///
+///     async fn insert_signing_key_if_none(&self, _: SigningKey) -> Result<Vec<SigningKey>, Failure> {
+///         self.signing_keys().await
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Failure> {
+/// let tokens: Tokens<_, Uuid> = Tokens::open(OneKey(SigningKey::generate()?), "urn:example:1".to_owned()).await?;
+/// let (ann, session, now) = (Uuid::now_v7(), Uuid::now_v7(), SystemTime::now());
+/// let (token, valid_for) = tokens.issue(ann, session, 0, now, now + Duration::from_secs(3600)).await?;
+/// assert_eq!(valid_for, Duration::from_secs(15 * 60));
+/// assert_eq!(tokens.verify(&token).await.map(|claims| claims.sub), Some(ann));
+/// assert_eq!(tokens.verify("forged").await, None);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Tokens<S, U> {
+    keys: Arc<KeyRing<S>>,
+    issuer: String,
+    validation: Validation,
     /// The claims of a token by its SHA-256, once its signature has been verified: verifying it again took a quarter of
     /// the time of a request that memory answers. The map stays in this process and replaces only the signature check:
     /// every request checks the key, the expiry and the session.
-    verified: Arc<Cache<[u8; 32], Arc<Verified>>>,
+    verified: Cache<[u8; 32], Arc<Verified<U>>>,
 }
 
 /// A token whose signature was verified.
-struct Verified {
+struct Verified<U> {
     /// The name of the key that signed it.
     kid: String,
-    claims: Claims,
+    claims: Claims<U>,
 }
 
-impl Tokens {
+impl<S, U> Tokens<S, U>
+where
+    S: KeyStore,
+    U: Serialize + DeserializeOwned + Clone,
+{
     /// Reads the keys; creates the first one if there is none.
     ///
     /// # Errors
-    /// Those of the database, and an error if a key in it is invalid.
-    pub(crate) async fn open(store: &Store) -> Result<Self, ServiceError> {
-        let issuer = format!("urn:larder:{}", store.installation().await?);
+    /// Those of the store, and a [`Failure`] if no key in it signs.
+    pub async fn open(store: S, issuer: String) -> Result<Self, S::Error> {
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_audience(&[AUDIENCE]);
         validation.set_issuer(&[&issuer]);
@@ -82,96 +112,94 @@ impl Tokens {
         validation.leeway = 0;
         Ok(Self {
             keys: Arc::new(KeyRing::open(store).await?),
-            issuer: issuer.into(),
-            validation: Arc::new(validation),
-            verified: Arc::new(Cache::new(VERIFIED)),
+            issuer,
+            validation,
+            verified: Cache::new(VERIFIED),
         })
     }
 
     /// The keys that sign and verify.
-    pub(crate) fn keys(&self) -> &KeyRing {
+    pub fn keys(&self) -> &KeyRing<S> {
         &self.keys
     }
 
     /// A token for a session, and how long it is valid: no longer than the session.
     ///
     /// # Errors
-    /// [`ServiceError::Internal`] if it cannot be signed.
-    pub(crate) async fn issue(
+    /// It cannot be signed.
+    pub async fn issue(
         &self,
-        sub: UserId,
+        sub: U,
         sid: Uuid,
         epoch: i64,
-        now: Timestamp,
-        session_end: Timestamp,
-    ) -> Result<(String, Duration), ServiceError> {
+        now: SystemTime,
+        session_end: SystemTime,
+    ) -> Result<(String, Duration), Failure> {
         let keys = self.keys.recent().await;
         let (kid, key) = &keys.signing;
         let header =
             Header { typ: Some(TYPE.to_owned()), kid: Some(kid.clone()), ..Header::new(Algorithm::EdDSA) };
         let iat = seconds(now);
         let exp = (iat + ACCESS_TTL.as_secs()).min(seconds(session_end));
-        let (iss, aud) = (self.issuer.to_string(), AUDIENCE.to_owned());
+        let (iss, aud) = (self.issuer.clone(), AUDIENCE.to_owned());
         let claims = Claims { sub, sid, epoch, iss, aud, jti: Uuid::new_v4(), iat, exp };
-        let token = encode(&header, &claims, key).map_err(|error| ServiceError::Internal(error.into()))?;
+        let token = encode(&header, &claims, key).map_err(Failure::new)?;
         Ok((token, Duration::from_secs(exp.saturating_sub(iat))))
     }
 
     /// The claims of a token, if one of this service's keys signed it, its audience and issuer are right, and it has
     /// not expired. The caller checks whether its session still exists.
-    ///
-    /// # Errors
-    /// [`ServiceError::Refused`].
-    pub(crate) async fn verify(&self, token: &str) -> Result<Claims, ServiceError> {
-        let refused = ServiceError::Refused(Refusal::AccessTokenInvalid);
+    pub async fn verify(&self, token: &str) -> Option<Claims<U>> {
         if token.len() > TOKEN_BYTES {
-            return Err(refused);
+            return None;
         }
         let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
         let verified = match self.verified.get(&digest) {
             Some(verified) if self.keys.knows(&verified.kid) => verified,
             _ => {
-                let Some(verified) = self.verify_signature(token).await else { return Err(refused) };
-                let verified = Arc::new(verified);
+                let verified = Arc::new(self.verify_signature(token).await?);
                 self.verified.insert(digest, verified.clone());
                 verified
             }
         };
         let claims = &verified.claims;
-        if claims.exp > seconds(Timestamp::now()) { Ok(claims.clone()) } else { Err(refused) }
+        (claims.exp > seconds(SystemTime::now())).then(|| claims.clone())
     }
 
-    async fn verify_signature(&self, token: &str) -> Option<Verified> {
+    async fn verify_signature(&self, token: &str) -> Option<Verified<U>> {
         let header = decode_header(token).ok()?;
         if header.typ.as_deref() != Some(TYPE) || header.alg != Algorithm::EdDSA {
             return None;
         }
         let kid = header.kid?;
         let keys = self.keys.with(&kid).await;
-        let decoded = decode::<Claims>(token, &keys.verifying(&kid)?.decoding, &self.validation).ok()?;
+        let decoded = decode::<Claims<U>>(token, &keys.verifying(&kid)?.decoding, &self.validation).ok()?;
         Some(Verified { kid, claims: decoded.claims })
     }
 }
 
-pub(crate) fn seconds(time: Timestamp) -> u64 {
-    time.as_micros().unsigned_abs() / 1_000_000
+/// Seconds since 1970.
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// A refresh token, and the hash under which the database stores it.
-pub(crate) struct RefreshToken {
-    pub(crate) text: String,
-    pub(crate) hash: String,
+pub struct RefreshToken {
+    /// For the client.
+    pub text: String,
+    /// For the database.
+    pub hash: String,
 }
 
 impl RefreshToken {
     /// A new token of 256 random bits.
-    pub(crate) fn random() -> Self {
+    pub fn random() -> Self {
         let text = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
         Self { hash: token_hash(&text), text }
     }
 }
 
 /// SHA-256 in hex. The token is random, so it needs neither a salt nor a slow hash.
-pub(crate) fn token_hash(token: &str) -> String {
+pub fn token_hash(token: &str) -> String {
     Sha256::digest(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
