@@ -1,4 +1,4 @@
-//! The second factor: enrolment, confirmation, check at login, removal. RFC 6238: six digits, 30 seconds, SHA-1.
+//! The second factor: enrolment, confirmation, check at login, removal.
 //!
 //! Turning it on or off ends no session: each session was opened with what was required then, and the user has just
 //! proved the password.
@@ -6,9 +6,9 @@
 use std::net::IpAddr;
 
 use larder::receipt::Receipt;
+use larder_identity::authenticator::Authenticator;
 use larder_identity::sealing::{SealedSecret, Sealing};
 use larder_identity::tokens::token_hash;
-use totp_rs::{Builder, Secret, Totp};
 
 use crate::domain::audit::Actor;
 use crate::domain::identity::{Identifier, UserId};
@@ -24,8 +24,6 @@ use crate::store::passwords::Login;
 use crate::store::totp::TotpRow;
 use crate::store::writing::{ByJournal, Writer};
 
-/// The length that RFC 4226 recommends.
-const SECRET_BYTES: usize = 20;
 const RECOVERY_CODES: usize = 10;
 const ISSUER: &str = "larder";
 
@@ -50,20 +48,16 @@ impl Service {
         from: IpAddr,
     ) -> Result<Enrollment, ServiceError> {
         let login = self.confirmed_by_password(caller, password, from).await?;
-        let secret: [u8; SECRET_BYTES] = rand::random();
-        let sealed = self.sealing.seal(caller.id.as_uuid(), &secret)?;
+        let authenticator = Authenticator::random()?;
+        let sealed = self.sealing.seal(caller.id.as_uuid(), authenticator.secret())?;
         let enroll = self.write(caller.actor(), move |tx| async move {
             Ok(tx.enroll_totp(caller.id, &sealed, Timestamp::now()).await?)
         });
         if !enroll.await?.0 {
             return Err(ServiceError::Refused(Refusal::SecondFactorOn));
         }
-        let secret = Secret::new_stack(secret).to_base32();
-        let account = percent_encoded(login.user.email.as_str());
-        let uri = format!(
-            "otpauth://totp/{ISSUER}:{account}?secret={secret}&issuer={ISSUER}&algorithm=SHA1&digits=6&period=30"
-        );
-        Ok(Enrollment { secret, uri })
+        let uri = authenticator.uri(ISSUER, login.user.email.as_str());
+        Ok(Enrollment { secret: authenticator.to_base32(), uri })
     }
 
     /// Turns the second factor on, with a code of the authenticator. Returns the recovery codes, which are shown once.
@@ -211,10 +205,8 @@ impl Service {
         code: &TotpCode,
         now: Timestamp,
     ) -> Result<Option<i64>, ServiceError> {
-        let totp = totp(&self.sealing.open(user_id.as_uuid(), secret)?)?;
-        Ok(totp
-            .check(code.expose(), now.as_micros().unsigned_abs() / 1_000_000)
-            .and_then(|step| i64::try_from(step).ok()))
+        let authenticator = Authenticator::of(self.sealing.open(user_id.as_uuid(), secret)?)?;
+        Ok(authenticator.step_of(code, now.into()).and_then(|step| i64::try_from(step).ok()))
     }
 
     /// The caller's login data, if it has a session and `password` is right.
@@ -256,40 +248,4 @@ pub(crate) async fn reseal_secrets(store: &Store, sealing: &Sealing) -> Result<(
             .await?;
     }
     Ok(())
-}
-
-fn totp(secret: &[u8]) -> Result<Totp, ServiceError> {
-    let built = Builder::new().with_secret(secret.to_vec()).build();
-    built.map_err(|_| ServiceError::Internal("a second factor in the database has no usable secret".into()))
-}
-
-/// Escapes a label for a URI: an e-mail address may hold any character but control characters.
-fn percent_encoded(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~@".contains(&byte);
-    let encoded = text.bytes().map(|byte| match plain(byte) {
-        true => char::from(byte).to_string(),
-        false => format!("%{byte:02X}"),
-    });
-    encoded.collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The last six digits of the codes in RFC 6238, appendix B.
-    #[test]
-    fn codes_are_those_of_the_rfc_within_one_step() {
-        let totp = totp(b"12345678901234567890").unwrap();
-        for (time, code) in [(59, "287082"), (1_111_111_109, "081804"), (20_000_000_000, "353130")] {
-            assert_eq!(totp.check(code, time), Some(time / 30));
-            assert_eq!(totp.check(code, time + 30), Some(time / 30), "a step late");
-            assert_eq!(totp.check(code, time + 60), None, "two steps late");
-        }
-    }
-
-    #[test]
-    fn a_label_holds_no_character_that_ends_it() {
-        assert_eq!(percent_encoded("a+b?c@x.example"), "a%2Bb%3Fc@x.example");
-    }
 }
