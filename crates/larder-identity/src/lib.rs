@@ -13,6 +13,7 @@
 //! assert_eq!(Password::parse("short").unwrap_err().message(), "must be 10 to 256 characters long");
 //! ```
 
+pub mod api_key;
 pub mod authenticator;
 pub mod failure;
 pub mod hashing;

@@ -1,10 +1,9 @@
-//! API keys: the public id, the secret, and what a key may be used for.
+//! API keys: the public id, and what a key may be used for.
 
 use std::fmt;
 use std::str::FromStr;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+pub use larder_identity::api_key::ApiKeySecret;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -13,9 +12,7 @@ use crate::domain::invalid::Invalid;
 use crate::domain::text::Line;
 use crate::domain::timestamp::Timestamp;
 
-const PREFIX: &str = "lk_";
 const ID_CHARS: usize = 16;
-const SECRET_CHARS: usize = 43;
 
 /// The name that a user gives a key: one line of at most 100 characters.
 pub type ApiKeyName = Line<100>;
@@ -26,8 +23,9 @@ pub type ApiKeyName = Line<100>;
 pub struct ApiKeyId(u64);
 
 impl ApiKeyId {
-    fn random() -> Self {
-        Self(rand::random())
+    /// The public part of a complete key.
+    pub fn of(key: &ApiKeySecret) -> Self {
+        Self(key.id())
     }
 }
 
@@ -51,52 +49,6 @@ impl FromStr for ApiKeyId {
         let shaped = raw.len() == ID_CHARS && raw.bytes().all(digits);
         let id = shaped.then(|| u64::from_str_radix(raw, 16).ok()).flatten();
         id.map(Self).ok_or_else(|| Invalid::new("is not the id of an API key: 16 hexadecimal digits"))
-    }
-}
-
-/// A complete key: `lk_`, the id, `_`, and 256 random bits. It can be neither printed nor serialised.
-#[derive(Clone)]
-pub struct ApiKeySecret {
-    id: ApiKeyId,
-    text: String,
-}
-
-impl ApiKeySecret {
-    /// A new random key.
-    pub fn random() -> Self {
-        let (id, secret) = (ApiKeyId::random(), rand::random::<[u8; 32]>());
-        Self { id, text: format!("{PREFIX}{id}_{}", URL_SAFE_NO_PAD.encode(secret)) }
-    }
-
-    /// Whether a credential has the prefix of an API key; it need not be a valid one.
-    pub fn is_meant(raw: &str) -> bool {
-        raw.starts_with(PREFIX)
-    }
-
-    /// Parses a key. Whether the key exists is checked in the database.
-    pub fn parse(raw: &str) -> Option<Self> {
-        let rest = raw.strip_prefix(PREFIX)?;
-        let (id, secret) = rest.split_at_checked(ID_CHARS)?;
-        let secret = secret.strip_prefix('_')?;
-        let shaped = secret.len() == SECRET_CHARS && URL_SAFE_NO_PAD.decode(secret).is_ok();
-        let id = id.parse().ok()?;
-        shaped.then(|| Self { id, text: raw.to_owned() })
-    }
-
-    /// The public part.
-    pub fn id(&self) -> ApiKeyId {
-        self.id
-    }
-
-    /// The key with its secret, for hashing and for its user, who sees it once.
-    pub fn expose(&self) -> &str {
-        &self.text
-    }
-}
-
-impl fmt::Debug for ApiKeySecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ApiKeySecret({}…)", self.id)
     }
 }
 
@@ -226,17 +178,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_parsed_completely_or_refused() {
+    fn the_id_of_a_key_is_written_as_in_the_key() {
         let key = ApiKeySecret::random();
-        let text = key.expose();
-        assert_eq!(text.len(), 3 + 16 + 1 + 43);
-        let read = ApiKeySecret::parse(text).unwrap();
-        assert_eq!((read.id(), read.expose()), (key.id(), text));
-        assert_eq!(key.id().to_string().parse::<ApiKeyId>().unwrap(), key.id());
-        for bad in ["", "lk_", "lk_é", &text[..62], &text[1..], &format!("{text}A"), &text.to_uppercase()] {
-            assert!(ApiKeySecret::parse(bad).is_none(), "{bad}");
-        }
-        assert!(!format!("{key:?}").contains(&text[20..]));
+        let id = ApiKeyId::of(&key);
+        assert!(key.expose().starts_with(&format!("lk_{id}_")));
+        assert_eq!(id.to_string().parse::<ApiKeyId>().unwrap(), id);
     }
 
     #[test]

@@ -1,13 +1,8 @@
 //! API keys: created once, verified against a hash that is never cached, invalid as soon as they are deleted.
 
-use std::sync::Arc;
-
-use aws_lc_rs::constant_time::verify_slices_are_equal;
 use larder::policy::Consistency;
 use larder::receipt::Receipt;
 use larder_identity::tokens::token_hash;
-use quick_cache::sync::Cache;
-use sha2::{Digest, Sha256};
 
 use crate::domain::api_key::{ApiKeyId, ApiKeySecret, ApiKeyState, NewApiKey, Scope};
 use crate::domain::audit::Actor;
@@ -22,26 +17,6 @@ use crate::service::error::ServiceError;
 use crate::service::refusal::Refusal;
 use crate::store::api_keys::{ApiKeyHash, ApiKeyInserted, ApiKeyRow};
 
-/// How many verified keys one process remembers, at some 100 bytes each.
-const VERIFIED: usize = 10_000;
-
-/// The keys that this process verified; cheap to clone.
-#[derive(Clone)]
-pub(crate) struct VerifiedKeys {
-    /// By the key's SHA-256: the key's id and creation time. The database does not allow the hash of a key to change,
-    /// so a verified digest stays right as long as a key with this id and creation time exists. Each request checks
-    /// that it does.
-    right: Arc<Cache<[u8; 32], (ApiKeyId, Timestamp)>>,
-    /// The day on which this process last noted a use of the key.
-    noted: Arc<Cache<ApiKeyId, jiff::civil::Date>>,
-}
-
-impl VerifiedKeys {
-    pub(crate) fn new() -> Self {
-        Self { right: Arc::new(Cache::new(VERIFIED)), noted: Arc::new(Cache::new(VERIFIED)) }
-    }
-}
-
 impl Service {
     /// The caller that an API key authenticates, with the key's state and scopes.
     ///
@@ -51,14 +26,19 @@ impl Service {
         let key = ApiKeySecret::parse(raw).ok_or(ServiceError::Refused(Refusal::ApiKeyInvalid))?;
         // As with tokens: a cached answer may admit a caller, but only an answer from the database may refuse one.
         for consistency in [Consistency::Bounded, Consistency::Fresh] {
-            let Some(state) = self.cached.api_key(&key.id(), consistency).await?.value else { continue };
+            let Some(state) = self.cached.api_key(&ApiKeyId::of(&key), consistency).await?.value else {
+                continue;
+            };
             let user = self.cached.auth_state(&state.user_id, consistency).await?.value;
             if let Some(caller) = user.and_then(|user| admitted(&user, &state)) {
                 return self.proven(&key, caller, ApiKeyState::clone(&state)).await;
             }
         }
-        let state =
-            self.store.api_key(key.id()).await?.ok_or(ServiceError::Refused(Refusal::ApiKeyInvalid))?;
+        let state = self
+            .store
+            .api_key(ApiKeyId::of(&key))
+            .await?
+            .ok_or(ServiceError::Refused(Refusal::ApiKeyInvalid))?;
         let user = self.store.auth_state(state.user_id, Timestamp::now()).await?;
         let caller = user
             .and_then(|user| admitted(&user, &state))
@@ -73,19 +53,16 @@ impl Service {
         caller: Caller,
         state: ApiKeyState,
     ) -> Result<(Caller, ApiKeyState), ServiceError> {
-        let digest: [u8; 32] = Sha256::digest(key.expose().as_bytes()).into();
+        // The database does not allow the hash of a key to change, so a verified key stays right as long as a key with this
+        // id and creation time exists. Each request checks that it does.
         let this = (state.id, state.created_at);
-        if self.verified_keys.right.get(&digest) != Some(this) {
+        if !self.verified_keys.contains(key, &this) {
             // The hash is read from the database each time: its type cannot be the value of a class.
-            let ApiKeyHash(stored) = self
-                .store
-                .api_key_hash(state.id)
-                .await?
-                .ok_or(ServiceError::Refused(Refusal::ApiKeyInvalid))?;
-            let sent = token_hash(key.expose());
-            verify_slices_are_equal(stored.as_bytes(), sent.as_bytes())
-                .map_err(|_| ServiceError::Refused(Refusal::ApiKeyInvalid))?;
-            self.verified_keys.right.insert(digest, this);
+            let stored = self.store.api_key_hash(state.id).await?;
+            if !stored.is_some_and(|stored| key.has_hash(&stored.0)) {
+                return Err(ServiceError::Refused(Refusal::ApiKeyInvalid));
+            }
+            self.verified_keys.insert(key, this);
         }
         self.note_use(state.id);
         Ok((caller, state))
@@ -94,10 +71,10 @@ impl Service {
     /// Notes the day of a use, at most once a day per process. The request does not wait for it.
     fn note_use(&self, id: ApiKeyId) {
         let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
-        if self.verified_keys.noted.get(&id) == Some(today) {
+        if self.noted_uses.get(&id) == Some(today) {
             return;
         }
-        self.verified_keys.noted.insert(id, today);
+        self.noted_uses.insert(id, today);
         let service = self.clone();
         tokio::spawn(async move {
             let note = service.write(Actor::Nobody, move |tx| async move {
@@ -131,7 +108,7 @@ impl Service {
         let insert = self.write(caller.actor(), move |tx| async move {
             let key = ApiKeySecret::random();
             let hash = ApiKeyHash(token_hash(key.expose()));
-            match tx.insert_api_key(caller.id, key.id(), &hash, new).await? {
+            match tx.insert_api_key(caller.id, ApiKeyId::of(&key), &hash, new).await? {
                 ApiKeyInserted::Done(state) => Ok((key, state)),
                 ApiKeyInserted::NotFound => Err(ServiceError::NotFound),
                 ApiKeyInserted::TooMany => Err(ServiceError::Refused(Refusal::TooManyApiKeys)),

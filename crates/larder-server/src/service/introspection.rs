@@ -2,12 +2,11 @@
 
 use std::net::IpAddr;
 
-use aws_lc_rs::constant_time::verify_slices_are_equal;
 use larder::receipt::Receipt;
 use larder_identity::limits::Kind;
 use larder_identity::tokens::token_hash;
 
-use crate::domain::api_key::{ApiKeySecret, ApiKeyState};
+use crate::domain::api_key::{ApiKeyId, ApiKeySecret, ApiKeyState};
 use crate::domain::audit::Actor;
 use crate::domain::identity::UserId;
 use crate::domain::role::Role;
@@ -76,11 +75,10 @@ impl Service {
     /// The state of the API key in `raw`, if the database has its hash.
     async fn genuine_key(&self, raw: &str) -> Result<Option<ApiKeyState>, ServiceError> {
         let Some(key) = ApiKeySecret::parse(raw) else { return Ok(None) };
-        let Some(stored) = self.store.api_key_hash(key.id()).await? else { return Ok(None) };
-        let sent = token_hash(key.expose());
-        match verify_slices_are_equal(stored.0.as_bytes(), sent.as_bytes()) {
-            Ok(()) => Ok(self.store.api_key(key.id()).await?),
-            Err(_) => Ok(None),
+        let Some(stored) = self.store.api_key_hash(ApiKeyId::of(&key)).await? else { return Ok(None) };
+        match key.has_hash(&stored.0) {
+            true => Ok(self.store.api_key(ApiKeyId::of(&key)).await?),
+            false => Ok(None),
         }
     }
 

@@ -28,15 +28,17 @@ use larder::cache::Cache;
 use larder::introspection::RedisAnswer;
 use larder::introspection::server::RedisInfo;
 use larder::receipt::Receipt;
+use larder_identity::api_key::VerifiedKeys;
 use larder_identity::hashing::Passwords;
 use larder_identity::limits::Limits;
 use larder_identity::sealing::Sealing;
 
 use crate::cached::classes::Cached;
 use crate::cached::policies::Policies;
+use crate::domain::api_key::ApiKeyId;
 use crate::domain::audit::Actor;
 use crate::domain::network::TrustedProxies;
-use crate::service::api_keys::VerifiedKeys;
+use crate::domain::timestamp::Timestamp;
 use crate::service::error::ServiceError;
 use crate::service::recent::Recent;
 use crate::service::signing_keys::Tokens;
@@ -44,6 +46,9 @@ use crate::service::warming::Warming;
 use crate::settings::security::Security;
 use crate::store::Store;
 use crate::store::writing::Writer;
+
+/// How many API keys' last uses one process remembers, at some 50 bytes each.
+const NOTED_USES: usize = 10_000;
 
 /// The service; cheap to clone, since every request clones it more than once.
 #[derive(Clone)]
@@ -57,7 +62,9 @@ pub struct Parts {
     warming: Warming,
     passwords: Passwords,
     tokens: Tokens,
-    verified_keys: VerifiedKeys,
+    verified_keys: VerifiedKeys<(ApiKeyId, Timestamp)>,
+    /// The day on which this process last noted a use of the key.
+    noted_uses: quick_cache::sync::Cache<ApiKeyId, jiff::civil::Date>,
     sealing: Sealing,
     limits: Limits,
     proxies: TrustedProxies,
@@ -91,7 +98,8 @@ impl Service {
             passwords: Passwords::default(),
             warming: Warming::default(),
             tokens: Tokens::open(store.clone(), issuer).await?,
-            verified_keys: VerifiedKeys::new(),
+            verified_keys: VerifiedKeys::default(),
+            noted_uses: quick_cache::sync::Cache::new(NOTED_USES),
             sealing,
             limits: Limits::new(security.limits),
             proxies: security.proxies.clone(),
