@@ -1,7 +1,17 @@
 //! Mechanisms of identity: parsing, hashing, sealing, limiting, signing.
 //!
 //! For a service that has users. It stores nothing: the service keeps hashes, sealed secrets and keys in its own
-//! database.
+//! database. Signing keys are read through the port [`KeyStore`](keys::KeyStore); everything else takes and returns plain
+//! values: a user is a UUID, an account a text, an instant a `SystemTime`.
+//!
+//! | for | module |
+//! |---|---|
+//! | passwords | [`password`], [`hashing`] |
+//! | the second factor | [`second_factor`] parses codes, [`authenticator`] computes them, [`sealing`] encrypts the secret with a [`secret_key`] |
+//! | access and refresh tokens | [`tokens`], [`keys`] |
+//! | API keys | [`api_key`] |
+//! | failed attempts | [`limits`] by address and account; [`network`] finds a client's address behind trusted proxies |
+//! | errors | [`invalid`] for a refused text, [`failure`] for a fault of the mechanism |
 //!
 //! Every text from outside becomes a value of a type here, or an [`Invalid`](invalid::Invalid). No type that holds a
 //! secret can be serialised, and its `Debug` form shows no secret.

@@ -183,7 +183,7 @@ fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// A refresh token, and the hash under which the database stores it.
+/// A refresh token, and the hash under which the database stores it. It cannot be serialised.
 pub struct RefreshToken {
     /// For the client.
     pub text: String,

@@ -4,8 +4,10 @@
 //! `larder_server::cached` that must not compile shows that a class requires `Serialize`. Neither check compares
 //! compiler messages.
 
+use larder_identity::authenticator::Authenticator;
 use larder_identity::keys::SigningKey;
 use larder_identity::sealing::SealedSecret;
+use larder_identity::tokens::RefreshToken;
 use larder_server::domain::api_key::{ApiKeySecret, ApiKeyState};
 use larder_server::domain::auth::AuthState;
 use larder_server::domain::password::Password;
@@ -43,6 +45,8 @@ uncacheable!(
     TotpCode,
     RecoveryCode,
     SecondFactor,
+    Authenticator,
+    RefreshToken,
     Enrollment,
     ApiKeySecret,
     ApiKeyHash,

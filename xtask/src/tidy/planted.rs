@@ -169,6 +169,23 @@ fn an_import_from_a_higher_crate_is_caught() {
 }
 
 #[test]
+fn an_import_of_the_lowest_crate_from_any_other_is_caught() {
+    let row = "| larder | engine | `engine` `flight` |\n";
+    let page = with("ARCHITECTURE.md", row, &format!("{row}| larder-identity | values | `password` |\n"));
+    let (lib, path) = ("crates/larder-identity/src/lib.rs", "crates/larder-identity/src/password.rs");
+    let planted = [("ARCHITECTURE.md", page.as_str()), (lib, "//! Identity.\npub mod password;\n")];
+    let with_password = |text| [planted[0], planted[1], (path, text)];
+    assert_eq!(found(&with_password("//! Passwords.\npub struct Password;\n")), [""; 0]);
+    for (text, other) in [
+        ("//! Passwords.\npub struct Password(larder::cache::Cache);\n", "larder::cache::Cache"),
+        ("//! Passwords.\nuse larder_server::api::Route;\n", "larder_server::api::Route"),
+    ] {
+        let names = format!("crate larder-identity names `{other}`");
+        caught(&with_password(text), &format!("{path}:2: "), &names);
+    }
+}
+
+#[test]
 fn a_module_without_a_layer_and_a_layer_without_its_module_are_caught() {
     let without = with("ARCHITECTURE.md", " `flight`", "");
     caught(&[("ARCHITECTURE.md", &without)], "ARCHITECTURE.md:10: ", "module `flight` of larder");
