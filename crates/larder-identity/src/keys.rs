@@ -186,7 +186,7 @@ impl<S: KeyStore> KeyRing<S> {
         self.present.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The keys as they were at most [`KEYS_AGE`] ago; older ones only while the database does not answer.
+    /// The keys as they were at most a minute ago; older ones only while the database does not answer.
     pub async fn recent(&self) -> Arc<Keys> {
         if self.present().read_at.elapsed() > KEYS_AGE {
             return self.read_again().await;
