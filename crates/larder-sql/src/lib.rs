@@ -6,6 +6,8 @@
 //!
 //! [`journal`] makes the database record what each change touches, whichever program makes the change.
 
+#![warn(missing_debug_implementations)]
+
 mod address;
 mod completeness;
 pub mod connecting;

@@ -1,5 +1,6 @@
 //! Builds a cache and logs which promise it gives. Only this module names the Redis implementation.
 
+use std::fmt;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -56,6 +57,16 @@ pub struct Builder {
     redis_pool_size: u32,
     #[cfg(feature = "redis")]
     redis_pool_timeout: Duration,
+}
+
+/// Without the URL of Redis, which may contain a password.
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("namespace", &self.namespace)
+            .field("bound", &self.bound)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Cache {

@@ -19,6 +19,7 @@ mod table;
 mod touched;
 mod verifying;
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -87,6 +88,16 @@ pub struct SqlJournal {
     /// The lock is held while the connection is in use, so the polls of one journal run one after the other. It is an
     /// async mutex, because it is held across awaits.
     state: Mutex<State>,
+}
+
+impl fmt::Debug for SqlJournal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tables: Vec<&str> = self.tables.iter().map(Table::name).collect();
+        f.debug_struct("SqlJournal")
+            .field("database", &self.database)
+            .field("tables", &tables)
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Default)]
