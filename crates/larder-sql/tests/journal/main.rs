@@ -12,6 +12,7 @@ mod pruning;
 mod second_time;
 mod silence;
 mod silence_sqlite;
+mod spelling;
 mod sqlite;
 mod verifying;
 mod writes;
