@@ -25,3 +25,8 @@ pub mod replica;
 pub mod write;
 
 pub use crate::fresh::{CheckedConnection, fresh};
+
+/// Compiles and runs the examples of the repository's README.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -86,8 +86,3 @@ pub use crate::policy::{Consistency, Policy};
 pub use crate::receipt::{Delivery, Receipt};
 #[cfg(feature = "macros")]
 pub use larder_macros::Key;
-
-/// Compiles and runs the examples of the repository's README.
-#[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct Readme;

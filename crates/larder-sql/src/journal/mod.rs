@@ -7,6 +7,7 @@ mod checksum;
 pub(crate) mod completeness;
 mod file;
 mod identity_age;
+mod joined;
 mod mending;
 mod migration;
 mod position;
@@ -36,6 +37,7 @@ use crate::journal::identity_age::IdentityAge;
 use crate::journal::query::{JournalAnswer, JournalQuery, OutboxRow};
 
 pub use crate::journal::completeness::Defect;
+pub use crate::journal::joined::{ApplicationPool, ApplicationTransaction};
 pub use crate::journal::migration::{migration, outbox, triggers, upgrade};
 pub use crate::journal::table::Table;
 

@@ -6,6 +6,7 @@ mod bed;
 mod bulk;
 mod columns;
 mod hidden;
+mod joined;
 mod positions;
 mod postgres;
 mod pruning;
