@@ -137,8 +137,8 @@ impl ExplainBody {
 /// A class's switch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, utoipa::ToSchema)]
 #[schema(as = Switch)]
-#[allow(missing_docs, reason = "the type's line says it, and a field's line would enter the document")]
 pub struct SwitchBody {
+    /// Whether the class caches.
     pub enabled: bool,
 }
 

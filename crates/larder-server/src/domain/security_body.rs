@@ -14,8 +14,8 @@ use crate::domain::timestamp::Timestamp;
 /// The current password.
 #[derive(Debug, ToSchema)]
 #[schema(as = EnrollFields)]
-#[allow(missing_docs, reason = "the type's line says it, and a field's line would enter the document")]
 pub struct EnrollBody {
+    /// The caller's password.
     #[schema(value_type = String)]
     pub password: Password,
 }
@@ -23,8 +23,8 @@ pub struct EnrollBody {
 /// A code of the authenticator.
 #[derive(Debug, ToSchema)]
 #[schema(as = ConfirmFields)]
-#[allow(missing_docs, reason = "as in `EnrollBody`")]
 pub struct ConfirmBody {
+    /// The present code: six digits.
     #[schema(value_type = String, pattern = "^[0-9]{6}$")]
     pub totp_code: TotpCode,
 }
