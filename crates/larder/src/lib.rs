@@ -72,6 +72,8 @@ mod remote;
 pub mod source;
 pub mod stats;
 mod sync;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod times;
 pub mod uncached;
 pub mod values;
