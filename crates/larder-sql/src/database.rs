@@ -5,6 +5,7 @@
 //!   every commit before the statement began;
 //! - `single_writer`: on SQLite every write goes through one connection, and the readers' connections cannot write.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,6 +40,12 @@ const SQLITE_READS_ONLY: &str = "PRAGMA query_only = ON";
 #[derive(Clone)]
 pub struct Database {
     shared: Arc<Shared>,
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database").field("dialect", &self.shared.dialect).finish_non_exhaustive()
+    }
 }
 
 struct Shared {

@@ -9,6 +9,7 @@ use crate::refusal::Refusal;
 
 /// What kind of failure an [`Error`] is.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ErrorKind {
     /// The address of the database cannot be used; the text says what is allowed.
     Address(String),

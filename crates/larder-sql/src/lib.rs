@@ -6,6 +6,8 @@
 //!
 //! [`journal`] makes the database record what each change touches, whichever program makes the change.
 
+#![warn(missing_debug_implementations)]
+
 mod address;
 mod completeness;
 pub mod connecting;
@@ -23,3 +25,8 @@ pub mod replica;
 pub mod write;
 
 pub use crate::fresh::{CheckedConnection, fresh};
+
+/// Compiles and runs the examples of the repository's README.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -1,5 +1,6 @@
 //! The connection that larder lends to a loader. It is in no transaction.
 
+use std::fmt;
 use std::sync::Arc;
 
 use larder::class::Class;
@@ -15,6 +16,12 @@ use crate::error::Error;
 pub struct ReadConnection {
     loan: PooledConnection,
     database: Database,
+}
+
+impl fmt::Debug for ReadConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadConnection").field("database", &self.database).finish_non_exhaustive()
+    }
 }
 
 impl ReadConnection {

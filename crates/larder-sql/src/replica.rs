@@ -5,6 +5,7 @@
 //! belongs to the same system, database and timeline. Before the `ReadConnection` was lent, that server had replayed
 //! the primary's write-ahead log up to a position that was read after the `ReadConnection` was asked for.
 
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -54,6 +55,12 @@ pub struct Replica {
     primary: Database,
     shared: Arc<Shared>,
     patience: Duration,
+}
+
+impl fmt::Debug for Replica {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Replica").field("patience", &self.patience).finish_non_exhaustive()
+    }
 }
 
 struct Shared {

@@ -2,6 +2,7 @@
 
 use larder::journal::ChangeId;
 use sqlx::AssertSqlSafe;
+use std::fmt;
 
 use crate::connecting::connection::SqlConnection;
 use crate::connecting::pool::PooledConnection;
@@ -22,6 +23,12 @@ pub struct WriteTransaction {
     /// was not called after the last statement.
     pub(crate) changes: Vec<ChangeId>,
     _row_guard: Option<KeyGuard>,
+}
+
+impl fmt::Debug for WriteTransaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WriteTransaction").field("database", &self.database).finish_non_exhaustive()
+    }
 }
 
 impl Database {

@@ -1,5 +1,6 @@
 //! Builds a cache and logs which promise it gives. Only this module names the Redis implementation.
 
+use std::fmt;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -45,6 +46,7 @@ pub struct Builder {
     load_timeout: Duration,
     journal: Option<Arc<dyn Journal>>,
     entry_secrets: Option<EntrySecrets>,
+    pub(crate) clock: Clock,
     #[cfg(feature = "redis")]
     installation: Option<String>,
     rules: ProtocolRules,
@@ -56,6 +58,16 @@ pub struct Builder {
     redis_pool_size: u32,
     #[cfg(feature = "redis")]
     redis_pool_timeout: Duration,
+}
+
+/// Without the URL of Redis, which may contain a password.
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("namespace", &self.namespace)
+            .field("bound", &self.bound)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Cache {
@@ -95,6 +107,7 @@ impl Builder {
             load_timeout: LOAD_TIMEOUT_MAX,
             journal: None,
             entry_secrets: None,
+            clock: Clock::Kernel,
             #[cfg(feature = "redis")]
             installation: None,
             rules: ProtocolRules::default(),
@@ -107,6 +120,13 @@ impl Builder {
             #[cfg(feature = "redis")]
             redis_pool_timeout: Duration::from_secs(5),
         }
+    }
+
+    fn has_redis(&self) -> bool {
+        #[cfg(feature = "redis")]
+        return self.redis.is_some();
+        #[cfg(not(feature = "redis"))]
+        return false;
     }
 
     /// How many bytes of keys and encoded values this process keeps. Default: 64 MiB.
@@ -214,12 +234,17 @@ impl Builder {
         let namespace = Namespace::parse(&self.namespace)?;
         check_range("staleness_bound", self.bound, BOUND_MIN, Duration::from_secs(60))?;
         check_range("load_timeout", self.load_timeout, Duration::from_millis(1), LOAD_TIMEOUT_MAX)?;
+        if matches!(self.clock, Clock::Manual(_)) && (self.journal.is_some() || self.has_redis()) {
+            return Err(Error::config(
+                "manual_clock: allowed is memory alone, without Redis and a journal".to_owned(),
+            ));
+        }
         if let Some(journal) = &self.journal {
             check_declarations(journal.as_ref()).await?;
         }
         let namespace = Arc::new(namespace);
         let local = Arc::new(LocalTier::new(self.memory_bytes, self.rules));
-        let clock = Clock::Kernel;
+        let clock = self.clock.clone();
         let causes = Arc::new(Causes::new(clock.clone(), self.bound));
         let polls = Arc::new(PollRequests::new());
         let shared = self.shared(&namespace, &clock, &local, &causes, &polls).await?;

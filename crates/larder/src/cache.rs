@@ -1,5 +1,6 @@
 //! The cache: the handle that an application holds.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -28,6 +29,16 @@ pub use crate::health::Health;
 pub struct Cache {
     pub(crate) engine: Arc<Engine>,
     pub(crate) namespace: Arc<Namespace>,
+}
+
+impl fmt::Debug for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (namespace, health) = (self.namespace.as_str(), self.health());
+        f.debug_struct("Cache")
+            .field("namespace", &namespace)
+            .field("health", &health)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Cache {

@@ -56,18 +56,21 @@ fn nanos(span: Duration) -> u64 {
 #[derive(Clone, Debug)]
 pub enum Clock {
     Kernel,
-    #[cfg_attr(not(any(test, feature = "proof")), expect(dead_code, reason = "only a test sets the time"))]
+    #[cfg_attr(
+        not(any(test, feature = "proof", feature = "testing")),
+        expect(dead_code, reason = "only a test sets the time")
+    )]
     Manual(Arc<AtomicU64>),
 }
 
 impl Clock {
     /// A clock whose time changes only by [`Clock::advance`].
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     pub fn manual() -> Self {
         Clock::Manual(Arc::new(AtomicU64::new(nanos(Duration::from_secs(1_000)))))
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     pub fn advance(&self, span: Duration) {
         match self {
             Clock::Manual(now) => now.fetch_add(nanos(span), Ordering::SeqCst),

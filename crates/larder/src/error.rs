@@ -45,7 +45,7 @@ pub struct Error {
     inner: Arc<Inner>,
 }
 
-type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
+pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
 
 struct Inner {
     kind: ErrorKind,
@@ -67,8 +67,8 @@ impl Error {
         Error::new(ErrorKind::Config, context, Some(source.into()))
     }
 
-    pub(crate) fn load(class: &str, source: impl Into<BoxError>) -> Self {
-        Error::new(ErrorKind::Load, format!("loading an entry of class `{class}`"), Some(source.into()))
+    pub(crate) fn load(class: &str, source: BoxError) -> Self {
+        Error::new(ErrorKind::Load, format!("loading an entry of class `{class}`"), Some(source))
     }
 
     pub(crate) fn load_timeout(class: &str, limit: Duration) -> Self {
@@ -86,6 +86,9 @@ impl Error {
     }
 
     /// The loader's own error, if the kind is [`ErrorKind::Load`] and the loader's error is an `E`.
+    ///
+    /// `anyhow::Error` hides the type of what it holds once it is boxed. A loader that returns one and whose caller needs
+    /// the type back maps it by `anyhow::Error::reallocate_into_boxed_dyn_error_without_backtrace`.
     pub fn load_error<E: std::error::Error + 'static>(&self) -> Option<&E> {
         match self.kind() {
             ErrorKind::Load => self.inner.source.as_deref()?.downcast_ref(),

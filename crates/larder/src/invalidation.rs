@@ -1,5 +1,6 @@
 //! An invalidation removes everything that one write touched, in one round trip.
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -42,6 +43,17 @@ pub struct Invalidation {
     batch: Batch,
     kind: InvalidationKind,
     waits: bool,
+}
+
+/// Without the keys, which may be personal.
+impl fmt::Debug for Invalidation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Invalidation")
+            .field("keys", &self.batch.keys.len())
+            .field("tags", &self.batch.tags.len())
+            .field("waits", &self.waits)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Cache {
@@ -124,7 +136,7 @@ where
 {
     /// Invalidates the entry of `key` on all instances. Await it after the write's commit and before the write is
     /// acknowledged. Dropping the future does not stop the invalidation.
-    pub async fn invalidate(&self, key: &K) -> Receipt {
+    pub async fn invalidate<Q: Key<K> + ?Sized>(&self, key: &Q) -> Receipt {
         Invalidation::new(self.engine.clone()).key(self, key).send().await
     }
 
@@ -145,9 +157,10 @@ impl Invalidation {
     }
 
     /// Adds the entry of one key.
-    pub fn key<K, V>(mut self, class: &Class<K, V>, key: &K) -> Self
+    pub fn key<K, V, Q>(mut self, class: &Class<K, V>, key: &Q) -> Self
     where
         K: Key + ?Sized,
+        Q: Key<K> + ?Sized,
         V: Serialize + DeserializeOwned + Send + Sync + 'static,
     {
         count(&class.core.common.counters.invalidations);

@@ -27,25 +27,42 @@ const PROPAGATED: &[u8] = b":@told=";
 /// The buffer of a key; 128 bytes keep most keys on the stack.
 pub(crate) type KeyBuf = SmallVec<[u8; 128]>;
 
-/// Finds a value in its class; has one or more parts.
+/// Finds a value in a class whose keys are of type `K`; has one or more parts.
+///
+/// Most types are keys of their own classes only: `K` is `Self`. Other forms of a key spell the same parts without an
+/// allocation: a `str` is also a key of a `Class<String, _>`, and `(&str, u32)` of a `Class<(String, u32), _>`.
+///
+/// Integers, strings, `bool`, tuples of up to six keys and, with the feature `uuid`, `uuid::Uuid` are keys. With the
+/// feature `macros`, which is on by default, `#[derive(Key)]` makes a key of a struct whose fields are keys.
 ///
 /// # Examples
 ///
 /// ```
-/// use larder::key::{Key, KeyParts};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), larder::Error> {
+/// use larder::{Cache, Class, Key};
 ///
+/// #[derive(Key)]
 /// struct ListQuery { role: String, page: u32 }
 ///
-/// impl Key for ListQuery {
-///     fn parts(&self, parts: &mut KeyParts<'_>) {
-///         parts.push(&self.role);
-///         parts.push(&self.page);
-///     }
-/// }
+/// let cache = Cache::builder("docs").build().await?;
+/// let lists: Class<ListQuery, Vec<u64>> = cache.class("lists").open()?;
+/// let rooms: Class<(String, u32), u64> = cache.class("rooms").open()?;
+/// assert!(lists.get(&ListQuery { role: "admin".to_owned(), page: 1 }).await.is_miss());
+/// assert!(rooms.get(&("Berlin", 7)).await.is_miss());
+/// # Ok(())
+/// # }
 /// ```
-pub trait Key {
-    /// Pushes every part that distinguishes this key from others of its class. Equal keys push equal parts.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a key of a class with keys of type `{K}`",
+    note = "derive it with `#[derive(larder::Key)]`, or pass the key in the type with which the class was opened"
+)]
+pub trait Key<K: ?Sized = Self> {
+    /// Pushes every part that distinguishes this key from others of its class. Equal keys push equal parts, in each form.
     fn parts(&self, parts: &mut KeyParts<'_>);
+
+    /// Calls `f` with this key as a `K`, from which a class computes an entry's tags. A key of its own class is `f(self)`.
+    fn with_key<R>(&self, f: impl FnOnce(&K) -> R) -> R;
 
     /// The columns that the parts are read from, in the order of the parts, if they are the same in every class with
     /// this key type. `larder_sql`'s `SqlJournal::verify` compares them with a table's declaration; see also
@@ -69,7 +86,7 @@ pub trait Key {
 /// ```
 /// use larder::key::{Key, PartKind};
 ///
-/// assert_eq!(<(String, u32)>::kinds(), Some(vec![PartKind::Text, PartKind::Number]));
+/// assert_eq!(<(String, u32) as Key>::kinds(), Some(vec![PartKind::Text, PartKind::Number]));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PartKind {
@@ -84,6 +101,7 @@ pub enum PartKind {
 }
 
 /// Collects the parts of one key; see [`Key`].
+#[derive(Debug)]
 pub struct KeyParts<'a> {
     buf: &'a mut KeyBuf,
     is_first: bool,
@@ -132,49 +150,6 @@ impl fmt::Write for Encoded<'_> {
             }
         }
         Ok(())
-    }
-}
-
-impl<K: Key + ?Sized> Key for &K {
-    fn parts(&self, parts: &mut KeyParts<'_>) {
-        (**self).parts(parts);
-    }
-
-    fn columns() -> Option<&'static [&'static str]> {
-        K::columns()
-    }
-
-    fn kinds() -> Option<Vec<PartKind>> {
-        K::kinds()
-    }
-}
-
-macro_rules! key_by_display {
-    ($kind:ident: $($type:ty),*) => {$(
-        impl Key for $type {
-            fn parts(&self, parts: &mut KeyParts<'_>) {
-                parts.push(self);
-            }
-
-            fn kinds() -> Option<Vec<PartKind>> {
-                Some(vec![PartKind::$kind])
-            }
-        }
-    )*};
-}
-
-key_by_display!(Text: str, String);
-key_by_display!(Flag: bool);
-key_by_display!(Number: u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize);
-
-impl<A: Key, B: Key> Key for (A, B) {
-    fn parts(&self, parts: &mut KeyParts<'_>) {
-        self.0.parts(parts);
-        self.1.parts(parts);
-    }
-
-    fn kinds() -> Option<Vec<PartKind>> {
-        Some([A::kinds()?, B::kinds()?].concat())
     }
 }
 
@@ -271,7 +246,7 @@ impl Namespace {
 pub(crate) struct ClassPrefix(KeyBuf);
 
 impl ClassPrefix {
-    pub(crate) fn key(&self, key: &(impl Key + ?Sized)) -> KeyBuf {
+    pub(crate) fn key<K: ?Sized>(&self, key: &(impl Key<K> + ?Sized)) -> KeyBuf {
         let mut buf = self.0.clone();
         key.parts(&mut KeyParts { buf: &mut buf, is_first: true });
         buf
@@ -293,14 +268,14 @@ mod tests {
     fn keys_are_spelled_as_the_documents_say() {
         assert_eq!(spelled("user_details", "5779356081"), "ns:user_details:5779356081");
         assert_eq!(spelled("user_email", "a.b+c@example.com"), "ns:user_email:a.b+c@example.com");
-        assert_eq!(spelled("user_list", &("admin", 3_u32)), "ns:user_list:admin:3");
+        assert_eq!(spelled("user_list", &("admin".to_owned(), 3_u32)), "ns:user_list:admin:3");
     }
 
     #[test]
     fn no_input_forges_a_key_of_another_class() {
         assert_eq!(spelled("user", "email:a*[\n\0"), "ns:user:email%3Aa%2A%5B%0A%00");
         assert_ne!(spelled("a", "b:c"), spelled("a:b", "c"));
-        assert_ne!(spelled("a", &("b", "c")), spelled("a:b", "c"));
+        assert_ne!(spelled("a", &("b".to_owned(), "c".to_owned())), spelled("a:b", "c"));
         assert_ne!(spelled("#users", "x"), "ns:#users:x");
         assert_ne!(spelled("@live", ""), "ns:@live");
     }
@@ -325,6 +300,10 @@ mod tests {
         impl Key for Maybe {
             fn parts(&self, parts: &mut KeyParts<'_>) {
                 parts.push_option(self.0);
+            }
+
+            fn with_key<R>(&self, f: impl FnOnce(&Self) -> R) -> R {
+                f(self)
             }
         }
         let spellings = [None, Some(""), Some("~")].map(|part| spelled("c", &Maybe(part)));

@@ -77,6 +77,10 @@ impl Key for RawParts<'_> {
     fn parts(&self, parts: &mut KeyParts<'_>) {
         self.0.iter().for_each(|part| parts.push_option(part.as_deref()));
     }
+
+    fn with_key<R>(&self, f: impl FnOnce(&Self) -> R) -> R {
+        f(self)
+    }
 }
 
 /// Decodes `word`; `None` for the sign of a missing part.
@@ -120,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_touch_and_a_typed_key_give_the_same_key() {
-        let typed = namespace().class_prefix("user_list").unwrap().key(&("admin", 3_u32));
+        let typed = namespace().class_prefix("user_list").unwrap().key::<(String, u32)>(&("admin", 3_u32));
         assert_eq!(key(&Touch::entry("user_list", ["admin", "3"])), &typed[..]);
         let missing = Touch::Entry { class: "pages".to_owned(), parts: vec![None, Some(String::new())] };
         assert_eq!(key(&missing), "ns:pages:~:");

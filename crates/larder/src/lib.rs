@@ -5,10 +5,9 @@
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<(), larder::error::Error> {
+//! # async fn main() -> Result<(), larder::Error> {
 //! use std::time::Duration;
-//! use larder::cache::Cache;
-//! use larder::policy::Policy;
+//! use larder::{Cache, Policy};
 //!
 //! let cache = Cache::builder("hotel").build().await?; // .redis("redis://…") shares it between instances
 //! let rooms = cache
@@ -28,6 +27,7 @@
 //!
 //! The repository's `docs/staleness.md` says what the bound rests on, and `ARCHITECTURE.md` how the code keeps it.
 
+#![warn(missing_debug_implementations)]
 #![cfg_attr(
     not(feature = "redis"),
     allow(dead_code, reason = "without Redis no code calls the shared tier's half of the engine")
@@ -54,6 +54,7 @@ pub mod invalidation;
 pub mod journal;
 pub mod key;
 mod key_text;
+mod key_types;
 pub mod loading;
 mod local;
 mod pattern;
@@ -71,13 +72,19 @@ mod remote;
 pub mod source;
 pub mod stats;
 mod sync;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod times;
 pub mod uncached;
 pub mod values;
 
 pub use crate::builder::Builder;
-
-/// Compiles and runs the examples of the repository's README.
-#[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct Readme;
+pub use crate::cache::Cache;
+pub use crate::class::{Answer, Class, Lookup};
+pub use crate::error::Error;
+pub use crate::journal::{Journal, Touch};
+pub use crate::key::Key;
+pub use crate::policy::{Consistency, Policy};
+pub use crate::receipt::{Delivery, Receipt};
+#[cfg(feature = "macros")]
+pub use larder_macros::Key;

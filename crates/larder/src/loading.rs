@@ -45,7 +45,7 @@ struct RunningLoad {
 ///
 /// let room = rooms.get_or_load(&7, load).await?;
 /// assert_eq!(room.as_deref().map(String::as_str), Some("sea view"));
-/// assert!(rooms.get(&7).await.is_none(), "nothing was stored");
+/// assert!(rooms.get(&7).await.is_miss(), "nothing was stored");
 /// # Ok(())
 /// # }
 /// ```

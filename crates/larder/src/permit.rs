@@ -1,6 +1,7 @@
 //! Permits to put a computed value: drawn before the computation, void once an invalidation reaches the key or its
 //! tags.
 
+use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +24,13 @@ pub struct Permit<V> {
     entry_ref: EntryRef,
     drawn: DrawnPermit,
     types: PhantomData<fn(V)>,
+}
+
+/// Without the key, which may be personal.
+impl<V> fmt::Debug for Permit<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit").field("class", &self.core.name).finish_non_exhaustive()
+    }
 }
 
 impl<V> Permit<V> {
@@ -73,13 +81,13 @@ where
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn permit(&self, key: &K) -> Permit<V> {
+    pub async fn permit<Q: Key<K> + ?Sized>(&self, key: &Q) -> Permit<V> {
         self.permit_for(key, Permit::<V>::LIFE).await
     }
 
     /// Like [`Class::permit`], for a computation that takes up to `life`, at most [`Permit::LIFE_MAX`]. The value's TTL
     /// counts from the draw, so nothing is put if the computation takes longer than the class's TTL.
-    pub async fn permit_for(&self, key: &K, life: Duration) -> Permit<V> {
+    pub async fn permit_for<Q: Key<K> + ?Sized>(&self, key: &Q, life: Duration) -> Permit<V> {
         let entry_ref = self.entry_ref(key);
         let drawn = self.engine.draw(&self.core, &entry_ref, life.min(Permit::<V>::LIFE_MAX)).await;
         Permit { engine: self.engine.clone(), core: self.core.clone(), entry_ref, drawn, types: PhantomData }

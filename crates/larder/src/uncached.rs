@@ -24,7 +24,7 @@ tokio::task_local! {
 /// let load = || async { Ok::<_, std::io::Error>("sea view".to_owned()) };
 ///
 /// uncached(rooms.get_or_load(&7, load)).await?;
-/// assert!(rooms.get(&7).await.is_none(), "nothing was stored");
+/// assert!(rooms.get(&7).await.is_miss(), "nothing was stored");
 /// # Ok(())
 /// # }
 /// ```

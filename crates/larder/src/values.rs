@@ -63,11 +63,11 @@ where
     /// let cache = Cache::builder("docs").build().await?;
     /// let notes = cache.class::<str, String>("notes").open()?;
     /// assert!(notes.put("door", "closed".to_owned()).await.is_stored);
-    /// assert_eq!(notes.get("door").await.as_deref().map(String::as_str), Some("closed"));
+    /// assert_eq!(notes.get("door").await.value().as_deref().map(String::as_str), Some("closed"));
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn put(&self, key: &K, value: V) -> PutOutcome {
+    pub async fn put<Q: Key<K> + ?Sized>(&self, key: &Q, value: V) -> PutOutcome {
         let (spelled, tags) = (self.key(key), self.tags(key));
         let value: AnyValue = Arc::new(value);
         let mut attempt = 0;
@@ -95,7 +95,7 @@ where
         let load = || async {
             count(&core.common.counters.puts);
             was_asked.store(true, Ordering::Relaxed);
-            Ok::<_, std::convert::Infallible>(Some(value.clone()))
+            Ok(Some(value.clone()))
         };
         // Fresh: it joins no flight that began before now, and skips memory, which the invalidation emptied for this
         // key.
@@ -128,8 +128,8 @@ where
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn contains(&self, key: &K) -> bool {
-        self.get(key).await.is_some()
+    pub async fn contains<Q: Key<K> + ?Sized>(&self, key: &Q) -> bool {
+        self.get(key).await.is_hit()
     }
 
     /// Invalidates every entry of the class whose key's text, `part:part`, matches `pattern`. It costs as much as

@@ -35,7 +35,7 @@ async fn a_value_with_a_skipped_field_is_equal_after_decoding_or_is_not_stored()
     let [a, b] =
         [shared(&redis).await, shared(&redis).await].map(|c| c.class::<u32, Offer>("offers").open().unwrap());
     assert_eq!(load(&a, 7, OFFER).await, (OFFER, Source::Load { placement: Placement::Redis }));
-    assert_eq!(within(b.get(&7)).await.as_deref(), Some(&OFFER));
+    assert_eq!(within(b.get(&7)).await.value().as_deref(), Some(&OFFER));
     for cache in [shared(&redis).await, alone().await] {
         let class = cache.class::<u32, Offer>("small").codec(Codec::Postcard).open().unwrap();
         for _ in 0..2 {
@@ -43,7 +43,7 @@ async fn a_value_with_a_skipped_field_is_equal_after_decoding_or_is_not_stored()
             assert_eq!(load(&class, 7, OFFER).await, (OFFER, refused));
         }
         assert_eq!(class.stats().not_carried, 2);
-        assert!(class.get(&7).await.is_none());
+        assert!(class.get(&7).await.is_miss());
     }
 }
 
@@ -59,7 +59,7 @@ where
         let new: Class<u32, B> = shared(redis).await.class(&name).codec(codec).open().unwrap();
         for _ in 0..2 {
             assert_eq!(load(&old, 7, first.clone()).await.0, first, "{name}");
-            assert!(within(new.get(&7)).await.is_none(), "{name}: the new release takes the old one's entry");
+            assert!(within(new.get(&7)).await.is_miss(), "{name}: the new release takes the old one's entry");
             let (loaded, source) = load(&new, 7, second.clone()).await;
             assert_eq!(loaded, second, "{name}");
             if source == (Source::Load { placement: Placement::Nowhere(NotStoredReason::NotCarried) }) {
@@ -68,7 +68,7 @@ where
                 return;
             }
             assert_eq!(source, Source::Load { placement: Placement::Redis }, "{name}");
-            assert!(within(old.get(&7)).await.is_none(), "{name}: the old release takes the new one's entry");
+            assert!(within(old.get(&7)).await.is_miss(), "{name}: the old release takes the new one's entry");
         }
         assert!(new.stats().broken_frames > 0, "{name}: {:?}", new.stats());
     }
@@ -158,10 +158,10 @@ async fn an_entry_without_one_of_the_tags_is_a_miss() {
     let a: Class<u32, u64> = shared(&redis).await.class("prices").open().unwrap();
     let b: Class<u32, u64> = shared(&redis).await.class("prices").tagged("taxes").open().unwrap();
     load(&a, 7, 1).await;
-    assert!(within(b.get(&7)).await.is_none());
+    assert!(within(b.get(&7)).await.is_miss());
     load(&b, 7, 2).await;
     assert!(
-        within(a.get(&7)).await.is_none(),
+        within(a.get(&7)).await.is_miss(),
         "an entry with one more tag is a miss too: A does not know that tag's token"
     );
 }
@@ -170,7 +170,7 @@ fn refused<V>(second: ClassBuilder<'_, u32, V>, says: [&str; 2])
 where
     V: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
-    let error = second.open().err().expect("opened");
+    let error = second.open().expect_err("opened");
     assert_eq!(error.kind(), ErrorKind::Config);
     let text = error.to_string();
     assert!(text.contains("rooms") && says.iter().all(|word| text.contains(word)), "{text}");
@@ -191,7 +191,7 @@ async fn a_class_that_is_opened_twice_with_anything_different_is_refused() {
         refused(rooms().max_value_bytes(7), ["1048576", "max_value_bytes 7"]);
         let tagged = || cache.class::<u32, u64>("tagged").tagged("a").tagged("b");
         let _first = tagged().tagged_by(|key| vec![format!("floor:{key}")]).open().unwrap();
-        let other = tagged().tagged_by(|key| vec![format!("team:{key}")]).open().err().expect("opened");
+        let other = tagged().tagged_by(|key| vec![format!("team:{key}")]).open().expect_err("opened");
         assert!(other.to_string().contains("tagged_by"), "{other}");
         let plain = |tags: [&str; 3]| {
             tags.iter().fold(cache.class::<u32, u64>("plain"), |class, tag| class.tagged(tag))
@@ -200,7 +200,7 @@ async fn a_class_that_is_opened_twice_with_anything_different_is_refused() {
         let _same = plain(["b", "plain", "a"]).open().unwrap();
         let again = rooms().open().unwrap();
         load(&first, 7, 1).await;
-        assert_eq!(again.get(&7).await.as_deref(), Some(&1));
+        assert_eq!(again.get(&7).await.value().as_deref(), Some(&1));
     }
 }
 
@@ -226,5 +226,5 @@ async fn a_large_value_is_stored_nowhere_and_says_so() {
     let class: Class<u32, String> = small.class("reports").max_value_bytes(16 << 20).open().unwrap();
     let no_room = Source::Load { placement: Placement::Nowhere(NotStoredReason::NoRoom) };
     assert_eq!(load(&class, 7, "x".repeat(8 << 20)).await.1, no_room);
-    assert!(class.get(&7).await.is_none());
+    assert!(class.get(&7).await.is_miss());
 }

@@ -58,7 +58,7 @@ async fn an_entry_that_was_forged_or_copied_grants_nothing() {
         let mut forgeries = vec![admins];
         // An entry by an instance without the secret.
         let thief: Class<u32, Rights> = shared(&redis).await.class(&name).open().unwrap();
-        assert!(within(thief.get(&2)).await.is_none(), "it cannot read ours either");
+        assert!(within(thief.get(&2)).await.is_miss(), "it cannot read ours either");
         load(&thief, 2, Rights { user: 2, role: "superadmin".to_owned() }).await;
         forgeries.push(raw.get(&user));
         forgeries.extend((0..users.len()).map(|at| {
@@ -72,11 +72,14 @@ async fn an_entry_that_was_forged_or_copied_grants_nothing() {
             let reader = open(reader);
             // A lease delays this read and is no alarm; every other frame is an alarm.
             if forged[0] != b'L' {
-                assert!(within(reader.get(&2)).await.is_none(), "{forged:?}");
+                assert!(within(reader.get(&2)).await.is_miss(), "{forged:?}");
             }
         }
         raw.set(&[(&user, users)]);
-        assert_eq!(within(open(keyed(&redis, keys()).await).get(&2)).await.as_deref(), Some(&Rights::of(2)));
+        assert_eq!(
+            within(open(keyed(&redis, keys()).await).get(&2)).await.value().as_deref(),
+            Some(&Rights::of(2))
+        );
     }
 }
 
@@ -85,7 +88,7 @@ async fn a_class_that_needs_a_secret_is_not_opened_without_one() {
     let redis = Redis::start().unwrap();
     for protection in [Protection::Authenticated, Protection::Sealed] {
         let (with, without) = (shared(&redis).await, alone().await);
-        let error = with.class::<u32, u64>("rights").protection(protection).open().err().expect("opened");
+        let error = with.class::<u32, u64>("rights").protection(protection).open().expect_err("opened");
         assert!(error.to_string().contains("entry_secrets"), "{error}");
         assert!(
             without.class::<u32, u64>("rights").protection(protection).open().is_ok(),
@@ -114,7 +117,7 @@ async fn a_secret_is_replaced_without_a_miss() {
         {
             let key = key * 2 + offset as u32;
             load(writer, key, key).await;
-            assert_eq!(within(reader.get(&key)).await.as_deref(), Some(&key));
+            assert_eq!(within(reader.get(&key)).await.value().as_deref(), Some(&key));
         }
     }
 }

@@ -62,11 +62,11 @@ async fn handles_of_one_name_share_their_switch_and_their_counts() {
 
     cache.set_class_enabled("values", false).unwrap();
     for class in [&values, &again] {
-        assert!(class.get(&7).await.is_none(), "off for every handle");
+        assert!(class.get(&7).await.is_miss(), "off for every handle");
     }
     assert!(!cache.classes().iter().find(|class| class.name == "values").unwrap().is_enabled);
     cache.set_class_enabled("values", true).unwrap();
-    assert!(again.get(&7).await.is_some());
+    assert!(again.get(&7).await.is_hit());
 
     let error = cache.set_class_enabled("vlaues", false).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);

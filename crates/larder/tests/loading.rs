@@ -31,8 +31,8 @@ async fn a_spoiled_value_goes_to_its_caller_and_to_no_tier() {
         let read = instance.values.read(&key).or_load(|| spoiled(100));
         let answer = within(read).await.unwrap();
         assert_eq!((answer.value.as_deref(), answer.source), (Some(&100), SPOILED));
-        assert_eq!(instance.values.get(&key).await, None);
-        assert_eq!(other.values.get(&key).await, None);
+        assert_eq!(instance.values.get(&key).await.value(), None);
+        assert_eq!(other.values.get(&key).await.value(), None);
         let stats = instance.values.stats();
         assert_eq!((stats.loads, stats.loads_spoiled, stats.load_failures), (1, 1, 0));
 
@@ -121,9 +121,29 @@ async fn a_load_inside_a_load_spoils_both() {
         };
         let list = within(instance.lists.get_or_load("all", outer)).await.unwrap();
         assert_eq!(list.as_deref(), Some(&vec![100]));
-        assert_eq!(instance.lists.get("all").await, None);
+        assert_eq!(instance.lists.get("all").await.value(), None);
         assert_eq!(instance.lists.stats().loads_spoiled, 1);
         spoil("outside a load this does nothing");
         assert!(!is_loading());
     }
+}
+
+/// Any error that converts to a boxed one; the read gives it back.
+#[tokio::test]
+async fn a_loader_may_fail_with_any_error() {
+    let instance = support::memory_instance().await;
+    let io = || std::io::Error::other("gone");
+    let read = async |error: Box<dyn std::error::Error + Send + Sync>| {
+        let load = async move || Err::<u64, _>(error);
+        instance.values.get_or_load(&7, load).await.unwrap_err()
+    };
+    assert!(read(Box::new(io())).await.load_error::<std::io::Error>().is_some());
+    let error = read(anyhow::Error::from(io()).reallocate_into_boxed_dyn_error_without_backtrace()).await;
+    assert!(error.load_error::<std::io::Error>().is_some());
+
+    let load = async || -> anyhow::Result<u64> { anyhow::bail!("no such table") };
+    let error = instance.values.get_or_load(&7, load).await.unwrap_err();
+    assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "no such table");
+    let error = instance.values.get_or_load(&7, async || Err::<u64, _>("no such table")).await.unwrap_err();
+    assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "no such table");
 }

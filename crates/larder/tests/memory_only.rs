@@ -98,7 +98,7 @@ async fn redis_holds_an_anchor_and_no_value() {
     assert_eq!(frame(&redis, KEY), anchor, "and both keep by one anchor");
     let stats = a.rights.stats().plus(&b.rights.stats());
     assert_eq!((stats.redis_hits, stats.loads, stats.inserts_refused), (0, 2, 0));
-    assert!(b.rights.get(&7).await.is_some() && b.rights.get(&8).await.is_none());
+    assert!(b.rights.get(&7).await.is_hit() && b.rights.get(&8).await.is_miss());
 
     let seven = Touch::entry("rights", ["7"]);
     let shown = a.cache.explain(&seven).await.unwrap();
@@ -171,7 +171,7 @@ async fn a_load_that_a_write_overtook_is_not_kept() {
             gate.arrival().await;
             assert_eq!(writer.write(&table, 2).await, Delivery::Sent);
             // The reply to this read arrives after the report.
-            assert!(reader.shared.get(&9).await.is_none());
+            assert!(reader.shared.get(&9).await.is_miss());
             gate.open();
             let _source = within(loading).await.unwrap();
             assert_eq!(reader.value(&table).await, Some(2));
@@ -331,16 +331,16 @@ async fn a_put_is_refused_after_another_instances_write() {
     let table = Table::new();
     let permit = within(a.rights.permit(&7)).await;
     assert!(within(permit.put(1)).await.is_stored);
-    assert_eq!(a.rights.get(&7).await.as_deref(), Some(&1));
+    assert_eq!(a.rights.get(&7).await.value().as_deref(), Some(&1));
     assert_eq!(frame(&redis, KEY)[0], b'A');
     let permit = within(a.rights.permit(&7)).await;
     assert_eq!(b.write(&table, 2).await, Delivery::Sent);
-    eventually("the report arrives", async || a.rights.get(&7).await.is_none()).await;
+    eventually("the report arrives", async || a.rights.get(&7).await.is_miss()).await;
     assert!(!within(permit.put(1)).await.is_stored);
     assert_eq!(a.value(&table).await, Some(2));
     let permit = within(a.rights.permit(&7)).await;
     let _receipt = b.rights.invalidate_all().await;
-    eventually("the report arrives", async || a.rights.get(&7).await.is_none()).await;
+    eventually("the report arrives", async || a.rights.get(&7).await.is_miss()).await;
     assert!(!within(permit.put(1)).await.is_stored, "its tag was invalidated");
 }
 
@@ -363,5 +363,5 @@ async fn where_redis_refuses_tracking_a_copy_ends_with_the_bound() {
     let copy = cache.explain(&Touch::entry("rights", ["7"])).await.unwrap().memory.unwrap();
     assert!(copy.until.duration_since(copy.loaded_at).unwrap() <= BOUND, "{copy:?}");
     let _receipt = rights.invalidate(&7).await;
-    assert!(rights.get(&7).await.is_none());
+    assert!(rights.get(&7).await.is_miss());
 }

@@ -39,7 +39,7 @@ async fn put(permit: Permit<u64>, value: u64) -> bool {
 }
 
 async fn get(instance: &Instance) -> Option<u64> {
-    within(instance.values.get(&KEY)).await.as_deref().copied()
+    within(instance.values.get(&KEY)).await.value().as_deref().copied()
 }
 
 /// Every kind of cache: with and without Redis, with and without a journal.

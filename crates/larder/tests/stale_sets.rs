@@ -135,7 +135,7 @@ async fn trace_2(instance: Instance) {
     second.arrival().await;
     first.open();
     assert_eq!(fill_1.await.unwrap(), Some(1));
-    assert_eq!(instance.values.get(&7).await, None, "the first fill must not use the second's lease");
+    assert_eq!(instance.values.get(&7).await.value(), None, "the first fill must not use the second's lease");
 
     second.open();
     assert_eq!(fill_2.await.unwrap(), Some(2));

@@ -22,7 +22,7 @@ async fn put(instance: &Instance, value: u64) -> bool {
 }
 
 async fn get(instance: &Instance) -> Option<u64> {
-    within(instance.values.get(&7)).await.as_deref().copied()
+    within(instance.values.get(&7)).await.value().as_deref().copied()
 }
 
 /// The value in Redis (without Redis, the loader's), read without leaving an entry behind.

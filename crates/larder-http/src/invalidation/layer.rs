@@ -9,7 +9,7 @@ use crate::invalidation::rules::Rules;
 use crate::invalidation::service::InvalidationService;
 
 /// Wraps a service in [`InvalidationService`]; cheap to clone. It must see complete paths, so add it outside of `nest`.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct InvalidationLayer {
     cache: Cache,
     rules: Arc<Rules>,

@@ -12,7 +12,7 @@ use crate::invalidation::pending::PendingInvalidation;
 use crate::invalidation::rules::Rules;
 
 /// Passes requests to the inner service. A request that matches a rule causes an invalidation; see [`ResponseFuture`].
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct InvalidationService<S> {
     pub(super) inner: S,
     pub(super) cache: Cache,

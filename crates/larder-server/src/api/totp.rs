@@ -28,21 +28,6 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
         .routes(routes!(reset))
 }
 
-/// The current password.
-#[derive(Deserialize, ToSchema)]
-#[allow(dead_code, reason = "describes the body in the document only")]
-pub(crate) struct EnrollFields {
-    password: String,
-}
-
-/// A code of the authenticator.
-#[derive(Deserialize, ToSchema)]
-#[allow(dead_code, reason = "describes the body in the document only")]
-pub(crate) struct ConfirmFields {
-    #[schema(pattern = "^[0-9]{6}$")]
-    totp_code: String,
-}
-
 /// The password and a code.
 #[derive(Deserialize, ToSchema)]
 #[allow(dead_code, reason = "describes the body in the document only")]
@@ -99,7 +84,7 @@ pub(crate) async fn show(
     path = "/api/v1/auth/totp/enroll",
     tag = "auth",
     security(("bearer" = [])),
-    request_body = EnrollFields,
+    request_body = EnrollBody,
     responses(
         (status = 200, body = EnrollAnswer, headers(("Cache-Invalidation" = String))),
         (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "a second factor is on already"),
@@ -114,7 +99,7 @@ pub(crate) async fn enroll(
     ClientAddress(address): ClientAddress,
     Json(body): Json,
 ) -> Result<impl IntoResponse, Problem> {
-    let EnrollBody(password) = EnrollBody::parse(body)?;
+    let EnrollBody { password } = EnrollBody::parse(body)?;
     let enrollment = service.enroll_totp(caller, &password, address).await?;
     let answer = EnrollAnswer { secret: enrollment.secret, otpauth_uri: enrollment.uri };
     Ok((nothing_cached(), Answer(answer)))
@@ -126,7 +111,7 @@ pub(crate) async fn enroll(
     path = "/api/v1/auth/totp/confirm",
     tag = "auth",
     security(("bearer" = [])),
-    request_body = ConfirmFields,
+    request_body = ConfirmBody,
     responses(
         (status = 200, body = ConfirmAnswer, headers(("Cache-Invalidation" = String))),
         (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "there is nothing to confirm"),
@@ -141,7 +126,7 @@ pub(crate) async fn confirm(
     ClientAddress(address): ClientAddress,
     Json(body): Json,
 ) -> Result<impl IntoResponse, Problem> {
-    let ConfirmBody(code) = ConfirmBody::parse(body)?;
+    let ConfirmBody { totp_code: code } = ConfirmBody::parse(body)?;
     let codes = service.confirm_totp(caller, &code, address).await?;
     let recovery_codes = codes.iter().map(|code| code.grouped()).collect();
     Ok((nothing_cached(), Answer(ConfirmAnswer { recovery_codes })))

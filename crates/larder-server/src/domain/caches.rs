@@ -134,9 +134,13 @@ impl ExplainBody {
     }
 }
 
-/// `PUT cache/classes/{name}`: whether the class caches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SwitchBody(pub bool);
+/// A class's switch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, utoipa::ToSchema)]
+#[schema(as = Switch)]
+pub struct SwitchBody {
+    /// Whether the class caches.
+    pub enabled: bool,
+}
 
 impl SwitchBody {
     /// Parses a body.
@@ -145,11 +149,11 @@ impl SwitchBody {
     /// A field that is wrong, missing or unknown.
     pub fn parse(body: Value) -> Result<Self, ValidationErrors> {
         let mut fields = Fields::of(body)?;
-        let is_on = fields.flag("enabled");
-        if is_on.is_none() && !fields.is_refused() {
+        let enabled = fields.flag("enabled");
+        if enabled.is_none() && !fields.is_refused() {
             fields.refuse::<()>("enabled", "is required");
         }
-        fields.finish(is_on.map(Self))
+        fields.finish(enabled.map(|enabled| Self { enabled }))
     }
 }
 

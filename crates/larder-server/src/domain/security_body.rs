@@ -1,6 +1,7 @@
 //! The bodies of requests about second factors and API keys. They are parsed completely, as those in `body.rs`.
 
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::domain::api_key::{ApiKeyName, NewApiKey, Scope, Scopes};
 use crate::domain::body::second_factor;
@@ -10,13 +11,23 @@ use crate::domain::password::Password;
 use crate::domain::second_factor::{SecondFactor, TotpCode};
 use crate::domain::timestamp::Timestamp;
 
-/// `POST auth/totp/enroll`: the current password.
-#[derive(Debug)]
-pub struct EnrollBody(pub Password);
+/// The current password.
+#[derive(Debug, ToSchema)]
+#[schema(as = EnrollFields)]
+pub struct EnrollBody {
+    /// The caller's password.
+    #[schema(value_type = String)]
+    pub password: Password,
+}
 
-/// `POST auth/totp/confirm`: a code.
-#[derive(Debug)]
-pub struct ConfirmBody(pub TotpCode);
+/// A code of the authenticator.
+#[derive(Debug, ToSchema)]
+#[schema(as = ConfirmFields)]
+pub struct ConfirmBody {
+    /// The present code: six digits.
+    #[schema(value_type = String, pattern = "^[0-9]{6}$")]
+    pub totp_code: TotpCode,
+}
 
 /// `DELETE auth/totp`: the password, and a code if logins need one.
 #[derive(Debug)]
@@ -39,7 +50,7 @@ impl EnrollBody {
     pub fn parse(body: Value) -> Result<Self, ValidationErrors> {
         let mut fields = Fields::of(body)?;
         let password = fields.required("password", Password::attempt);
-        fields.finish(password.map(Self))
+        fields.finish(password.map(|password| Self { password }))
     }
 }
 
@@ -51,7 +62,7 @@ impl ConfirmBody {
     pub fn parse(body: Value) -> Result<Self, ValidationErrors> {
         let mut fields = Fields::of(body)?;
         let code = fields.required("totp_code", TotpCode::parse);
-        fields.finish(code.map(Self))
+        fields.finish(code.map(|totp_code| Self { totp_code }))
     }
 }
 

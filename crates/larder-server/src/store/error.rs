@@ -40,9 +40,7 @@ impl From<Error> for StoreError {
             ErrorKind::Unique { column } => Self::Taken { field: column.clone() },
             ErrorKind::Unavailable => Self::Unavailable(error),
             ErrorKind::Check { .. } | ErrorKind::Address(_) => Self::Invalid(error),
-            ErrorKind::Declaration(_) | ErrorKind::NoJournal(_) | ErrorKind::Schema(_) | ErrorKind::Other => {
-                Self::Internal(error)
-            }
+            _ => Self::Internal(error),
         }
     }
 }

@@ -256,3 +256,18 @@ pub fn triggers(dialect: Dialect, tables: &[Table]) -> Result<String, Error> {
     }
     Ok(sql.join("\n"))
 }
+
+/// The SQL that drops the triggers of `tables`, for a table that is no longer cached. Until every instance has opened
+/// its journal without the table, the journal is incomplete, and nothing is served that such an instance could not keep
+/// current: so deploy the release without the table first.
+///
+/// # Errors
+/// As [`triggers`].
+pub fn untriggers(dialect: Dialect, tables: &[Table]) -> Result<String, Error> {
+    tables.iter().try_for_each(Table::check)?;
+    let drops = match dialect {
+        Dialect::Postgres => postgres_triggers::drops,
+        Dialect::Sqlite => sqlite_triggers::drops,
+    };
+    Ok(tables.iter().map(drops).collect::<Vec<_>>().join("\n"))
+}

@@ -7,6 +7,7 @@ mod checksum;
 pub(crate) mod completeness;
 mod file;
 mod identity_age;
+mod joined;
 mod mending;
 mod migration;
 mod position;
@@ -19,6 +20,7 @@ mod table;
 mod touched;
 mod verifying;
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -35,7 +37,8 @@ use crate::journal::identity_age::IdentityAge;
 use crate::journal::query::{JournalAnswer, JournalQuery, OutboxRow};
 
 pub use crate::journal::completeness::Defect;
-pub use crate::journal::migration::{migration, outbox, triggers, upgrade};
+pub use crate::journal::joined::{ApplicationPool, ApplicationTransaction};
+pub use crate::journal::migration::{migration, outbox, triggers, untriggers, upgrade};
 pub use crate::journal::table::Table;
 
 /// How long rows are kept: the longest residence of an entry, 3 s for a lease, and 57 s of slack for clocks and slow
@@ -87,6 +90,16 @@ pub struct SqlJournal {
     /// The lock is held while the connection is in use, so the polls of one journal run one after the other. It is an
     /// async mutex, because it is held across awaits.
     state: Mutex<State>,
+}
+
+impl fmt::Debug for SqlJournal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tables: Vec<&str> = self.tables.iter().map(Table::name).collect();
+        f.debug_struct("SqlJournal")
+            .field("database", &self.database)
+            .field("tables", &tables)
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Default)]

@@ -7,6 +7,7 @@ use larder::journal::DatabaseId;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
+use crate::completeness::Completeness;
 use crate::connecting::connection::SqlConnection;
 use crate::connecting::pool::SqlPool;
 use crate::error::Error;
@@ -194,21 +195,56 @@ fn change(database: &DatabaseId, xid: &str) -> String {
     format!("{database}/{xid}")
 }
 
-/// Parses a row of [`OWN`]; `None` if the transaction has no outbox row.
-pub(super) fn own_row(database: &DatabaseId, row: &AnyRow) -> Result<Option<OutboxRow>, Error> {
-    let Some(xid) = row.try_get::<Option<String>, _>("xid")? else { return Ok(None) };
-    let touched: String = row.try_get("touched")?;
-    Ok(Some(OutboxRow { change: change(database, &xid), touched: touched.replace('\n', " ").into_bytes() }))
+/// A row of [`OWN`].
+#[derive(sqlx::FromRow)]
+pub(super) struct OwnRow {
+    system: String,
+    timeline: Option<String>,
+    is_silent: i32,
+    may_defer: i32,
+    xid: Option<String>,
+    touched: Option<String>,
 }
 
-pub(super) fn identity(row: &AnyRow) -> Result<DatabaseId, Error> {
-    let Some(timeline) = row.try_get::<Option<String>, _>("timeline")? else {
+/// Runs the triggers that this transaction has deferred to its COMMIT, and defers no more.
+pub(super) const RUN_DEFERRED: &str = "SET CONSTRAINTS ALL IMMEDIATE";
+
+/// The inspected facts in the form that [`OWN`] needs.
+pub(super) fn facts(completeness: &Completeness) -> String {
+    completeness.facts().unwrap_or_else(|| "{}".to_owned())
+}
+
+/// Whether triggers may have been deferred: then [`RUN_DEFERRED`], and ask again.
+pub(super) fn may_defer(rows: &[OwnRow]) -> bool {
+    rows.first().is_some_and(|first| first.may_defer != 0)
+}
+
+/// The outbox's rows of the asking transaction; `None` if it changed rows that the journal may not have.
+pub(super) fn own_rows(rows: Vec<OwnRow>) -> Result<Option<Vec<OutboxRow>>, Error> {
+    let Some(first) = rows.first() else { return Ok(Some(Vec::new())) };
+    if first.is_silent != 0 {
+        return Ok(None);
+    }
+    let database = identity_of(first.system.clone(), first.timeline.clone())?;
+    let own = rows.into_iter().filter_map(|OwnRow { xid, touched, .. }| {
+        let touched = touched?.replace('\n', " ").into_bytes();
+        Some(OutboxRow { change: change(&database, &xid?), touched })
+    });
+    Ok(Some(own.collect()))
+}
+
+fn identity(row: &AnyRow) -> Result<DatabaseId, Error> {
+    identity_of(row.try_get("system")?, row.try_get("timeline")?)
+}
+
+fn identity_of(system: String, timeline: Option<String>) -> Result<DatabaseId, Error> {
+    let Some(timeline) = timeline else {
         return Err(Error::no_journal("the database is in recovery; only a primary's journal is complete"));
     };
     let Ok(timeline) = u64::from_str_radix(&timeline, 16) else {
         return Err(Error::no_journal("the database's timeline has a form that larder does not know"));
     };
-    Ok(DatabaseId { system: row.try_get("system")?, timeline })
+    Ok(DatabaseId { system, timeline })
 }
 
 /// The identity of the running database, and its age. Positions and changes do not contain the server's start: after a

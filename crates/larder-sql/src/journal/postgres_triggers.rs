@@ -54,6 +54,17 @@ CREATE OR REPLACE TRIGGER {TRUNCATE_TRIGGER} AFTER TRUNCATE ON {name}
     )
 }
 
+/// The statements that drop what [`of`] creates.
+pub(super) fn drops(table: &Table) -> String {
+    let (name, function) = (quoted(&table.name), quoted(&function_name(table)));
+    format!(
+        "DROP TRIGGER IF EXISTS {ROW_TRIGGER} ON {name};
+DROP TRIGGER IF EXISTS {TRUNCATE_TRIGGER} ON {name};
+DROP FUNCTION IF EXISTS {function}();
+"
+    )
+}
+
 /// The name of a table's trigger function.
 pub(super) fn function_name(table: &Table) -> String {
     format!("{FUNCTION_PREFIX}{}", table.name)

@@ -7,7 +7,9 @@ use larder::journal::{DatabaseId, Position};
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
+use crate::completeness::Completeness;
 use crate::connecting::pool::SqlPool;
+use crate::database::Database;
 use crate::error::Error;
 use crate::journal::completeness::Attestation;
 use crate::journal::position::{self, OutboxPosition};
@@ -108,9 +110,39 @@ pub(super) async fn ask(
 
 /// Each outbox row is a change, so one transaction may make several changes. The random stamp distinguishes a row from
 /// one that had the same id before the file was restored from an older copy.
-pub(super) fn outbox_row(row: &AnyRow) -> Result<OutboxRow, Error> {
+fn outbox_row(row: &AnyRow) -> Result<OutboxRow, Error> {
     let it = OutboxPosition { id: row.try_get("fresh_id")?, stamp: row.try_get("fresh_stamp")? };
     Ok(OutboxRow { change: it.to_string(), touched: row.try_get("touched")? })
+}
+
+/// A row of [`OWN`].
+#[derive(sqlx::FromRow)]
+pub(super) struct OwnRow {
+    schema_version: i64,
+    fresh_id: Option<i64>,
+    fresh_stamp: Option<i64>,
+    touched: Option<Vec<u8>>,
+}
+
+/// The number of the outbox's last row that a reader sees. While a transaction holds the write lock, no other writer can
+/// commit, so that is the last one before the transaction's own rows.
+pub(super) async fn last_row(database: &Database) -> Result<i64, Error> {
+    let query = sqlx::query_scalar("SELECT COALESCE(MAX(id), 0) FROM larder_outbox");
+    query.fetch_one(database.readers()).await.map_err(Error::of_outbox)
+}
+
+/// As [`postgres::own_rows`](super::postgres::own_rows). If the transaction has no row of the outbox, `rows` is one row
+/// without one.
+pub(super) fn own_rows(completeness: &Completeness, rows: Vec<OwnRow>) -> Option<Vec<OutboxRow>> {
+    let version = rows.first()?.schema_version.to_string();
+    if completeness.facts().is_some_and(|facts| facts != version) {
+        return None;
+    }
+    let own = rows.into_iter().filter_map(|OwnRow { fresh_id, fresh_stamp, touched, .. }| {
+        let row = OutboxPosition { id: fresh_id?, stamp: fresh_stamp? };
+        Some(OutboxRow { change: row.to_string(), touched: touched? })
+    });
+    Some(own.collect())
 }
 
 /// Deletes rows below the floor that is at least `keep` old. The floor is the row that was last when its mark was

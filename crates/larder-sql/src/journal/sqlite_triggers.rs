@@ -27,6 +27,19 @@ pub(super) fn of(table: &Table) -> String {
     sql
 }
 
+/// The statements that drop what [`of`] creates, for any declaration of the table.
+pub(super) fn drops(table: &Table) -> String {
+    let names = WHAT.map(|what| quoted(&name(table, what)));
+    names.iter().map(|name| format!("DROP TRIGGER IF EXISTS {name};\n")).collect()
+}
+
+/// Ends the names of a table's triggers.
+const WHAT: [&str; 5] = ["inserted", "updated", "deleted", "insert_replaces", "update_replaces"];
+
+fn name(table: &Table, what: &str) -> String {
+    format!("{FUNCTION_PREFIX}{}_{what}", table.name)
+}
+
 /// A table's triggers.
 pub(super) fn triggers(table: &Table) -> Vec<Trigger> {
     let insert = |tags, rows: &[Row]| {
@@ -35,10 +48,11 @@ pub(super) fn triggers(table: &Table) -> Vec<Trigger> {
     let inserted = insert(tags(table), &[Row::New]);
     let updated = insert(updated_tags(table), &[Row::Old, Row::NewWhereItDiffers]);
     let deleted = insert(tags(table), &[Row::Old]);
+    let [on_insert, on_update, on_delete, insert_replaces, update_replaces] = WHAT;
     let mut triggers = vec![
-        trigger(table, "inserted", "AFTER INSERT", "", &inserted),
-        trigger(table, "updated", "AFTER UPDATE", "", &updated),
-        trigger(table, "deleted", "AFTER DELETE", "", &deleted),
+        trigger(table, on_insert, "AFTER INSERT", "", &inserted),
+        trigger(table, on_update, "AFTER UPDATE", "", &updated),
+        trigger(table, on_delete, "AFTER DELETE", "", &deleted),
     ];
     let mut keys = table.unique.clone();
     if table.has_rowid {
@@ -49,17 +63,17 @@ pub(super) fn triggers(table: &Table) -> Vec<Trigger> {
     }
     // The rows that a REPLACE will delete. Unless recursive_triggers is on, SQLite runs no DELETE trigger for them.
     let clashes: Vec<_> = keys.iter().map(|key| clash(key)).collect();
-    triggers.push(trigger(table, "insert_replaces", "BEFORE INSERT", "", &victims(table, &clashes)));
+    triggers.push(trigger(table, insert_replaces, "BEFORE INSERT", "", &victims(table, &clashes)));
     let moves: Vec<_> = keys.iter().map(|key| moved(key)).collect();
     let clashes: Vec<_> =
         clashes.iter().zip(&moves).map(|(clash, moved)| format!("({moved}) AND {clash}")).collect();
     let when = format!("\n    WHEN {}", moves.join("\n        OR "));
-    triggers.push(trigger(table, "update_replaces", "BEFORE UPDATE", &when, &victims(table, &clashes)));
+    triggers.push(trigger(table, update_replaces, "BEFORE UPDATE", &when, &victims(table, &clashes)));
     triggers
 }
 
 fn trigger(table: &Table, what: &str, event: &str, when: &str, body: &str) -> Trigger {
-    let name = format!("{FUNCTION_PREFIX}{}_{what}", table.name);
+    let name = name(table, what);
     let (on, body) = (quoted(&table.name), with_checksum(body));
     Trigger { sql: format!("CREATE TRIGGER {} {event} ON {on}{when}\nBEGIN{body}END", quoted(&name)), name }
 }

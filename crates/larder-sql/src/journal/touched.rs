@@ -3,14 +3,12 @@
 
 use std::hash::{DefaultHasher, Hasher};
 
-use larder::journal::{Change, ChangeId, Touch, touches_of};
-use sqlx::Row;
-use sqlx::any::AnyRow;
-
+use crate::completeness::Completeness;
 use crate::dialect::Dialect;
 use crate::error::Error;
 use crate::journal::{OutboxRow, postgres, sqlite};
 use crate::write::WriteTransaction;
+use larder::journal::{Change, ChangeId, Touch, touches_of};
 
 /// The changes that `rows` describe. The rows of one change must be adjacent. `None` if a row cannot be parsed.
 pub(super) fn parse(rows: &[OutboxRow]) -> Option<Vec<Change>> {
@@ -43,6 +41,34 @@ fn name(rows: &[OutboxRow]) -> ChangeId {
     ChangeId::new(format!("{change}/{sum:016x}"))
 }
 
+/// What a transaction has changed so far.
+pub(super) struct OwnChanges {
+    /// Sorted, and without duplicates.
+    pub(super) touches: Vec<Touch>,
+    /// Empty if they are unknown.
+    pub(super) ids: Vec<ChangeId>,
+}
+
+impl OwnChanges {
+    /// `rows` are those of the transaction's outbox; `None` if it changed rows that the journal may not have.
+    pub(super) fn new(completeness: &Completeness, rows: Option<Vec<OutboxRow>>) -> Self {
+        let everything = || OwnChanges { touches: vec![Touch::Everything], ids: Vec::new() };
+        let Some(rows) = rows else {
+            completeness.note_silence();
+            return everything();
+        };
+        // While the journal has known defects, rows may be missing although the facts are those of the inspection.
+        if !completeness.defects().is_empty() {
+            return everything();
+        }
+        let Some(changes) = parse(&rows) else { return everything() };
+        let ids = changes.iter().map(|change| change.id.clone()).collect();
+        let mut touches = touches_of(changes);
+        touches.sort_unstable();
+        OwnChanges { touches, ids }
+    }
+}
+
 impl WriteTransaction {
     /// The touches that the triggers have journalled for this transaction so far, sorted and without duplicates. Call
     /// it right before the commit, which then returns the ids of the changes. It costs one statement. If a PostgreSQL
@@ -55,65 +81,30 @@ impl WriteTransaction {
     /// [`ErrorKind::NoJournal`](crate::error::ErrorKind::NoJournal) if there is no outbox; else the database's error.
     pub async fn touched(&mut self) -> Result<Vec<Touch>, Error> {
         let rows = match self.dialect() {
-            Dialect::Postgres => self.touched_postgres().await?,
-            Dialect::Sqlite => self.touched_sqlite().await?,
+            Dialect::Postgres => self.own_postgres().await?,
+            Dialect::Sqlite => self.own_sqlite().await?,
         };
-        let completeness = self.database().completeness();
-        let Some(rows) = rows else {
-            completeness.note_silence();
-            return Ok(vec![Touch::Everything]);
-        };
-        // While the journal has known defects, rows may be missing although the facts are those of the inspection.
-        if !completeness.defects().is_empty() {
-            return Ok(vec![Touch::Everything]);
-        }
-        let Some(changes) = parse(&rows) else { return Ok(vec![Touch::Everything]) };
-        self.changes = changes.iter().map(|change| change.id.clone()).collect();
-        let mut touches = touches_of(changes);
-        touches.sort_unstable();
+        let OwnChanges { touches, ids } = OwnChanges::new(self.database().completeness(), rows);
+        self.changes = ids;
         Ok(touches)
     }
 
-    /// `None` if the transaction changed rows that the journal may not have.
-    async fn touched_postgres(&mut self) -> Result<Option<Vec<OutboxRow>>, Error> {
-        let mut rows = self.own_postgres().await?;
-        if rows.first().map(|row| row.try_get::<i32, _>("may_defer")).transpose()? == Some(1) {
-            sqlx::query("SET CONSTRAINTS ALL IMMEDIATE").execute(self.statement()).await?;
-            rows = self.own_postgres().await?;
+    async fn own_postgres(&mut self) -> Result<Option<Vec<OutboxRow>>, Error> {
+        let facts = postgres::facts(self.database().completeness());
+        let own = || sqlx::query_as(postgres::OWN).bind(facts.clone());
+        let mut rows: Vec<postgres::OwnRow> =
+            own().fetch_all(self.statement()).await.map_err(Error::of_outbox)?;
+        if postgres::may_defer(&rows) {
+            sqlx::query(postgres::RUN_DEFERRED).execute(self.statement()).await?;
+            rows = own().fetch_all(self.statement()).await.map_err(Error::of_outbox)?;
         }
-        let Some(first) = rows.first() else { return Ok(Some(Vec::new())) };
-        if first.try_get::<i32, _>("is_silent")? != 0 {
-            return Ok(None);
-        }
-        let database = postgres::identity(first)?;
-        let own = rows.iter().filter_map(|row| postgres::own_row(&database, row).transpose());
-        own.collect::<Result<_, _>>().map(Some)
+        postgres::own_rows(rows)
     }
 
-    async fn own_postgres(&mut self) -> Result<Vec<AnyRow>, Error> {
-        let facts = self.database().completeness().facts().unwrap_or_else(|| "{}".to_owned());
-        let query = sqlx::query(postgres::OWN).bind(facts);
-        query.fetch_all(self.statement()).await.map_err(Error::of_outbox)
-    }
-
-    /// As [`WriteTransaction::touched_postgres`].
-    async fn touched_sqlite(&mut self) -> Result<Option<Vec<OutboxRow>>, Error> {
-        // This transaction holds the write lock, so no other writer can commit now: the last row that a reader sees is
-        // the last one before this transaction's rows.
-        let query = "SELECT COALESCE(MAX(id), 0) FROM larder_outbox";
-        let before =
-            sqlx::query(query).fetch_one(self.database().readers()).await.map_err(Error::of_outbox)?;
-        let before: i64 = before.try_get(0)?;
-        let facts = self.database().completeness().facts();
-        let rows = sqlx::query(sqlite::OWN).bind(before).fetch_all(self.statement()).await?;
-        let Some(first) = rows.first() else { return Ok(None) };
-        let version: i64 = first.try_get("schema_version")?;
-        if facts.is_some_and(|facts| facts != version.to_string()) {
-            return Ok(None);
-        }
-        // If this transaction has no outbox rows, the result is one row without one.
-        let has_rows = first.try_get::<Option<i64>, _>("fresh_id")?.is_some();
-        let own = if has_rows { &rows[..] } else { &[] };
-        own.iter().map(sqlite::outbox_row).collect::<Result<_, _>>().map(Some)
+    async fn own_sqlite(&mut self) -> Result<Option<Vec<OutboxRow>>, Error> {
+        let before = sqlite::last_row(self.database()).await?;
+        let own = sqlx::query_as(sqlite::OWN).bind(before);
+        let rows = own.fetch_all(self.statement()).await.map_err(Error::of_outbox)?;
+        Ok(sqlite::own_rows(self.database().completeness(), rows))
     }
 }

@@ -25,23 +25,17 @@ impl Key for Opaque {
     fn parts(&self, parts: &mut KeyParts<'_>) {
         parts.push(&self.0);
     }
+
+    fn with_key<R>(&self, f: impl FnOnce(&Self) -> R) -> R {
+        f(self)
+    }
 }
 
 /// A key of the application that names the columns of its parts.
+#[derive(larder::Key)]
 struct Seat {
     tenant: u64,
     number: u64,
-}
-
-impl Key for Seat {
-    fn parts(&self, parts: &mut KeyParts<'_>) {
-        parts.push(&self.tenant);
-        parts.push(&self.number);
-    }
-
-    fn columns() -> Option<&'static [&'static str]> {
-        Some(&["tenant", "number"])
-    }
 }
 
 const SEATS: &str = "CREATE TABLE seats (tenant BIGINT NOT NULL, number BIGINT NOT NULL, name TEXT, PRIMARY KEY (tenant, number))";

@@ -4,12 +4,14 @@ use std::collections::HashSet;
 
 use larder::journal::{Change, Changes, ChangesSince, Journal, Touch};
 use larder_sql::dialect::Dialect;
+use larder_sql::journal::{triggers, untriggers};
 use sqlx::AssertSqlSafe;
 
 use crate::bed::{Bed, all, guest, notes, sorted, tables};
 use crate::on_both;
 
 on_both!(
+    dropped_triggers_journal_nothing_and_can_come_back,
     inserts_updates_and_deletes_are_journalled,
     a_new_email_journals_the_old_and_the_new,
     a_bulk_update_journals_every_row,
@@ -178,4 +180,17 @@ async fn a_new_declaration_replaces_triggers(bed: Bed) {
     let insert = "INSERT INTO notes VALUES ('1', 'g')";
     assert_eq!(bed.touched_by(insert).await, [Touch::entry("note", ["1"])]);
     assert_ne!(notes("g"), [Touch::entry("note", ["1"])]);
+}
+
+async fn dropped_triggers_journal_nothing_and_can_come_back(bed: Bed) {
+    let dialect = bed.database.dialect();
+    bed.sql(&format!("\n{}", untriggers(dialect, &tables()).unwrap()));
+    bed.sql(&format!("\n{}", untriggers(dialect, &tables()).unwrap()));
+    let rows = || bed.sql("SELECT count(*) FROM larder_outbox");
+    let before = rows();
+    bed.sql("INSERT INTO guests VALUES ('1', 'a', NULL, 0)");
+    assert_eq!(rows(), before);
+    bed.sql(&format!("\n{}", triggers(dialect, &tables()).unwrap()));
+    let bed = bed.declaring(tables()).await;
+    assert_eq!(bed.touched_by("DELETE FROM guests").await, all([guest("1", "a", None)]));
 }

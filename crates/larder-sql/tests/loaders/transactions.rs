@@ -63,7 +63,7 @@ async fn a_load_inside_a_write_transaction_is_not_stored() {
             assert_eq!((answer.value.as_deref(), answer.source), (Some(&100), SPOILED));
             write.rollback().await.unwrap();
 
-            assert_eq!(rooms.get(&7).await, None);
+            assert_eq!(rooms.get(&7).await.value(), None);
             assert_eq!(price(&database, &rooms).await, Some(200));
             assert_eq!(price(&database, &rooms).await, Some(200));
             assert_eq!((rooms.stats().loads_spoiled, rooms.stats().loads), (1, 2));
@@ -110,7 +110,7 @@ macro_rules! is_kept {
             Ok::<_, Error>(sqlx::query_scalar::<_, i64>(PRICE).fetch_one(read).await?)
         };
         let answer = $rooms.read(&7).or_load(load).await.unwrap();
-        let is_there = $rooms.get(&7).await.is_some();
+        let is_there = $rooms.get(&7).await.is_hit();
         assert_eq!(is_there, answer.source.is_stored());
         is_there
     }};

@@ -2,6 +2,7 @@
 
 use std::any::TypeId;
 use std::collections::BTreeSet;
+use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -38,6 +39,15 @@ pub struct ClassBuilder<'a, K: ?Sized, V> {
     tags_of_type: (Option<TypeId>, &'static str),
     columns: Vec<Vec<String>>,
     types: PhantomData<fn(&K) -> V>,
+}
+
+impl<K: ?Sized, V> fmt::Debug for ClassBuilder<'_, K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClassBuilder")
+            .field("name", &self.name)
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Cache {

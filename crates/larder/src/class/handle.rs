@@ -1,5 +1,6 @@
 //! The handle of an open class, with its operations.
 
+use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -41,7 +42,7 @@ pub(super) type TagsOf<K> = Arc<dyn Fn(&K) -> Vec<String> + Send + Sync>;
 /// assert_eq!(room.as_deref().map(String::as_str), Some("sea view"));
 ///
 /// let _receipt = rooms.invalidate(&7).await;
-/// assert!(rooms.get(&7).await.is_none());
+/// assert!(rooms.get(&7).await.is_miss());
 /// # Ok(())
 /// # }
 /// ```
@@ -62,6 +63,59 @@ impl<K: ?Sized, V> Clone for Class<K, V> {
             tags: self.tags.clone(),
             tags_of: self.tags_of.clone(),
             types: PhantomData,
+        }
+    }
+}
+
+impl<K: ?Sized, V> fmt::Debug for Class<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Class").field("name", &self.core.name).finish_non_exhaustive()
+    }
+}
+
+/// What the tiers have for a key; see [`Class::get`].
+#[must_use]
+#[derive(Debug, PartialEq, Eq)]
+pub enum Lookup<V> {
+    /// This value.
+    Hit(Arc<V>),
+    /// The loader said that there is no such value, and no change touched that since.
+    Absent,
+    /// Nothing. The database may have a value.
+    Miss,
+}
+
+impl<V> Lookup<V> {
+    /// The value; `None` if there is none, or none is cached.
+    pub fn value(self) -> Option<Arc<V>> {
+        match self {
+            Lookup::Hit(value) => Some(value),
+            Lookup::Absent | Lookup::Miss => None,
+        }
+    }
+
+    /// Whether there is a value in a tier.
+    pub fn is_hit(&self) -> bool {
+        matches!(self, Lookup::Hit(_))
+    }
+
+    /// Whether it is known that there is no such value.
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Lookup::Absent)
+    }
+
+    /// Whether the tiers know nothing of the key.
+    pub fn is_miss(&self) -> bool {
+        matches!(self, Lookup::Miss)
+    }
+}
+
+impl<V> Clone for Lookup<V> {
+    fn clone(&self) -> Self {
+        match self {
+            Lookup::Hit(value) => Lookup::Hit(value.clone()),
+            Lookup::Absent => Lookup::Absent,
+            Lookup::Miss => Lookup::Miss,
         }
     }
 }
@@ -88,30 +142,34 @@ where
     ///
     /// The loader must read the database's present state: by a fresh autocommit statement on the primary, or on a
     /// standby through `larder_sql`'s `Replica`, never inside an already open transaction. It returns a `V` or an
-    /// `Option<V>`.
+    /// `Option<V>`, and any error that converts to a boxed one: [`Error::load_error`] gives it back.
     ///
     /// # Errors
     ///
     /// Only the loader's errors: it failed, panicked as another read's leader, or took longer than the load time-out.
-    pub async fn get_or_load<L, F, T, E>(&self, key: &K, load: L) -> Result<Option<Arc<V>>, Error>
+    pub async fn get_or_load<Q, L, F, T, E>(&self, key: &Q, load: L) -> Result<Option<Arc<V>>, Error>
     where
+        Q: Key<K> + ?Sized,
         L: FnOnce() -> F,
         F: Future<Output = Result<T, E>>,
         T: Into<Option<V>>,
-        E: std::error::Error + Send + Sync + 'static,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         Ok(self.read(key).or_load(load).await?.value)
     }
 
     /// Begins a read whose consistency and loader are set on the result.
-    pub fn read<'a>(&'a self, key: &'a K) -> ReadBuilder<'a, K, V> {
+    pub fn read<'a, Q: Key<K> + ?Sized>(&'a self, key: &'a Q) -> ReadBuilder<'a, K, V, Q> {
         ReadBuilder { class: self, key, consistency: Consistency::default() }
     }
 
-    /// Returns the value if a tier has it now; never loads. `None` does not say that the database has no such value.
-    pub async fn get(&self, key: &K) -> Option<Arc<V>> {
-        let found = self.engine.peek(&self.core, &self.key(key), || self.tags(key)).await?;
-        found.value.and_then(typed)
+    /// Returns what the tiers have now; never loads.
+    pub async fn get<Q: Key<K> + ?Sized>(&self, key: &Q) -> Lookup<V> {
+        match self.engine.peek(&self.core, &self.key(key), || self.tags(key)).await {
+            None => Lookup::Miss,
+            Some(ReadOutcome { value: None, .. }) => Lookup::Absent,
+            Some(ReadOutcome { value: Some(value), .. }) => typed(value).map_or(Lookup::Miss, Lookup::Hit),
+        }
     }
 
     /// The class's name.
@@ -138,18 +196,18 @@ where
         self.core.common.is_on.store(is_on, Ordering::Relaxed);
     }
 
-    pub(crate) fn key(&self, key: &K) -> KeyBuf {
+    pub(crate) fn key<Q: Key<K> + ?Sized>(&self, key: &Q) -> KeyBuf {
         self.core.prefix.key(key)
     }
 
-    pub(crate) fn entry_ref(&self, key: &K) -> EntryRef {
+    pub(crate) fn entry_ref<Q: Key<K> + ?Sized>(&self, key: &Q) -> EntryRef {
         EntryRef { key: Bytes::copy_from_slice(&self.key(key)), tags: self.tags(key) }
     }
 
-    pub(crate) fn tags(&self, key: &K) -> Tags {
+    pub(crate) fn tags<Q: Key<K> + ?Sized>(&self, key: &Q) -> Tags {
         let Some(tags_of) = &self.tags_of else { return self.tags.clone() };
         let mut tags = self.tags.to_vec();
-        for tag in tags_of(key) {
+        for tag in key.with_key(|key| tags_of(key)) {
             let tag = self.engine.namespace.tag_key(&tag);
             if !tags.contains(&tag) {
                 tags.push(tag);
@@ -161,15 +219,16 @@ where
 
 /// A read before it runs; see [`Class::read`].
 #[must_use = "nothing is read before `or_load`"]
-pub struct ReadBuilder<'a, K: ?Sized, V> {
+pub struct ReadBuilder<'a, K: ?Sized, V, Q: ?Sized = K> {
     class: &'a Class<K, V>,
-    key: &'a K,
+    key: &'a Q,
     consistency: Consistency,
 }
 
-impl<K, V> ReadBuilder<'_, K, V>
+impl<K, V, Q> ReadBuilder<'_, K, V, Q>
 where
     K: Key + ?Sized,
+    Q: Key<K> + ?Sized,
     V: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
     /// Which consistency the read asks for. Default: [`Consistency::Bounded`].
@@ -192,19 +251,29 @@ where
         L: FnOnce() -> F,
         F: Future<Output = Result<T, E>>,
         T: Into<Option<V>>,
-        E: std::error::Error + Send + Sync + 'static,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let Class { engine, core, .. } = self.class;
         let load = || async {
             let timing = core.common.load_times.timing();
-            let loaded = load().await?;
+            let loaded = load().await.map_err(Into::into)?;
             drop(timing);
-            Ok::<_, E>(loaded.into().map(|value| Arc::new(value) as AnyValue))
+            Ok(loaded.into().map(|value| Arc::new(value) as AnyValue))
         };
         let (key, tags) = (self.class.key(self.key), || self.class.tags(self.key));
         let ReadOutcome { value, source, is_shared } =
             engine.read(core, &key, tags, self.consistency, load).await?;
         Ok(Answer { value: value.and_then(typed), source, is_shared })
+    }
+}
+
+/// Without the key, which may be personal.
+impl<K: ?Sized, V, Q: ?Sized> fmt::Debug for ReadBuilder<'_, K, V, Q> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadBuilder")
+            .field("class", self.class)
+            .field("consistency", &self.consistency)
+            .finish_non_exhaustive()
     }
 }
 

@@ -4,4 +4,4 @@ mod builder;
 mod handle;
 
 pub use crate::class::builder::ClassBuilder;
-pub use crate::class::handle::{Answer, Class, ReadBuilder};
+pub use crate::class::handle::{Answer, Class, Lookup, ReadBuilder};

@@ -9,7 +9,6 @@
 //! - `no_copy_outlives_the_report_of_its_anchor`: a copy enters memory only if no report of its key arrived after the
 //!   read of the anchor was sent, and the next report removes it.
 
-use std::error::Error as StdError;
 use std::future::Future;
 
 use crate::clock::Tick;
@@ -17,6 +16,7 @@ use crate::codec::AnyValue;
 use crate::engine::load::LoadedValue;
 use crate::engine::reply::Reply;
 use crate::engine::{ClassCore, Engine, EntryRef, SharedTier};
+use crate::error::BoxError;
 use crate::local::copy::{LocalCopy, Origin, Slot};
 use crate::local::outcome::{FlightResult, LoadOutcome};
 use crate::local::permit::LocalPermit;
@@ -45,7 +45,7 @@ pub(super) struct AnchoredRight {
 }
 
 impl Engine {
-    pub(super) async fn read_anchored<L, F, E>(
+    pub(super) async fn read_anchored<L, F>(
         &self,
         class: &ClassCore,
         entry_ref: &EntryRef,
@@ -55,8 +55,7 @@ impl Engine {
     ) -> FlightResult
     where
         L: FnOnce() -> F,
-        F: Future<Output = Result<Option<AnyValue>, E>>,
-        E: StdError + Send + Sync + 'static,
+        F: Future<Output = Result<Option<AnyValue>, BoxError>>,
     {
         if !shared.remote.is_tracking() {
             // Redis reports no changes without tracking, so the copy ends with the staleness bound.

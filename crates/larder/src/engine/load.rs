@@ -1,12 +1,11 @@
 //! Runs the loader, and stores its value in memory where no Redis fences it.
 
-use std::error::Error as StdError;
 use std::future::Future;
 use std::sync::atomic::Ordering;
 
 use crate::codec::AnyValue;
 use crate::engine::{ClassCore, Engine, EntryRef};
-use crate::error::Error;
+use crate::error::{BoxError, Error};
 use crate::loading::run_load;
 use crate::local::copy::LocalCopy;
 use crate::local::outcome::{FlightResult, LoadOutcome};
@@ -31,10 +30,9 @@ impl LoadedValue {
 
 impl Engine {
     /// Runs the loader within the load time-out, which is shorter than the life of a lease.
-    pub(crate) async fn load<F, E>(&self, class: &ClassCore, load: F) -> Result<LoadedValue, Error>
+    pub(crate) async fn load<F>(&self, class: &ClassCore, load: F) -> Result<LoadedValue, Error>
     where
-        F: Future<Output = Result<Option<AnyValue>, E>>,
-        E: StdError + Send + Sync + 'static,
+        F: Future<Output = Result<Option<AnyValue>, BoxError>>,
     {
         count(&class.common.counters.loads);
         let limit = self.limits.load_timeout;
@@ -54,7 +52,7 @@ impl Engine {
     /// Runs a flight that does not go through Redis. Memory stores its value, unless an invalidation by this process or
     /// from the journal detached the flight. While the guard's validity has ended, the copy stays no longer than the
     /// staleness bound, counted from the START of the load.
-    pub(crate) async fn load_into_memory<F, E>(
+    pub(crate) async fn load_into_memory<F>(
         &self,
         class: &ClassCore,
         entry_ref: &EntryRef,
@@ -62,8 +60,7 @@ impl Engine {
         load: F,
     ) -> FlightResult
     where
-        F: Future<Output = Result<Option<AnyValue>, E>>,
-        E: StdError + Send + Sync + 'static,
+        F: Future<Output = Result<Option<AnyValue>, BoxError>>,
     {
         let tags = self.local.take_tokens(&entry_ref.tags, self.is_guarded());
         let (started, loaded_at_millis) = (self.clock.now(), self.clock.unix_millis());

@@ -1,6 +1,5 @@
 //! A read asks memory, then runs or joins a flight; the flight asks Redis, then the loader.
 
-use std::error::Error as StdError;
 use std::future::Future;
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use tokio::time::timeout;
 use crate::codec::AnyValue;
 use crate::engine::flight::Leader;
 use crate::engine::{ClassCore, Engine, EntryRef, Tags, owned};
-use crate::error::Error;
+use crate::error::{BoxError, Error};
 use crate::key::KeyBuf;
 use crate::local::NewFlight;
 use crate::local::outcome::{FlightReceiver, FlightResult, LoadOutcome};
@@ -35,7 +34,7 @@ impl ReadOutcome {
 
 impl Engine {
     /// Reads `key` with the given consistency; calls `load` at most once.
-    pub(crate) async fn read<L, F, E>(
+    pub(crate) async fn read<L, F>(
         &self,
         class: &ClassCore,
         key: &KeyBuf,
@@ -45,8 +44,7 @@ impl Engine {
     ) -> Result<ReadOutcome, Error>
     where
         L: FnOnce() -> F,
-        F: Future<Output = Result<Option<AnyValue>, E>>,
-        E: StdError + Send + Sync + 'static,
+        F: Future<Output = Result<Option<AnyValue>, BoxError>>,
     {
         if !class.is_on(self) || is_uncached() {
             count(&class.common.counters.bypasses);
@@ -102,7 +100,7 @@ impl Engine {
         found
     }
 
-    async fn read_by_flight<L, F, E>(
+    async fn read_by_flight<L, F>(
         &self,
         class: &ClassCore,
         entry_ref: EntryRef,
@@ -111,8 +109,7 @@ impl Engine {
     ) -> Result<ReadOutcome, Error>
     where
         L: FnOnce() -> F,
-        F: Future<Output = Result<Option<AnyValue>, E>>,
-        E: StdError + Send + Sync + 'static,
+        F: Future<Output = Result<Option<AnyValue>, BoxError>>,
     {
         let (arrival, began) = (self.local.next_flight(), self.clock.now());
         loop {
@@ -160,17 +157,16 @@ impl Engine {
 
     /// Loads without a flight, after the time-out or after the joined load was spoiled. A leader runs in its caller's task; if that task does not run, its
     /// load time-out does not fire either, so followers must not wait for it.
-    async fn load_alone<L, F, E>(&self, class: &ClassCore, load: L) -> Result<ReadOutcome, Error>
+    async fn load_alone<L, F>(&self, class: &ClassCore, load: L) -> Result<ReadOutcome, Error>
     where
         L: FnOnce() -> F,
-        F: Future<Output = Result<Option<AnyValue>, E>>,
-        E: StdError + Send + Sync + 'static,
+        F: Future<Output = Result<Option<AnyValue>, BoxError>>,
     {
         let loaded = self.load(class, load()).await?;
         Ok(ReadOutcome { source: loaded.beside(), value: loaded.value, is_shared: false })
     }
 
-    async fn run_flight<L, F, E>(
+    async fn run_flight<L, F>(
         &self,
         class: &ClassCore,
         entry_ref: &EntryRef,
@@ -180,8 +176,7 @@ impl Engine {
     ) -> FlightResult
     where
         L: FnOnce() -> F,
-        F: Future<Output = Result<Option<AnyValue>, E>>,
-        E: StdError + Send + Sync + 'static,
+        F: Future<Output = Result<Option<AnyValue>, BoxError>>,
     {
         match self.usable_tier() {
             Some(validity) if class.is_memory_only => {

@@ -1,6 +1,5 @@
 //! A flight through Redis: a tracked read, then the lease, the load and the fill.
 
-use std::error::Error as StdError;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +13,7 @@ use crate::engine::load::LoadedValue;
 use crate::engine::reply::{Reply, minted};
 use crate::engine::storable::StorableValue;
 use crate::engine::{ClassCore, Engine, EntryRef, SharedTier};
+use crate::error::BoxError;
 use crate::local::copy::{LocalCopy, Origin, Slot};
 use crate::local::outcome::{FlightReceiver, FlightResult, LoadOutcome};
 use crate::policy::Policy;
@@ -41,7 +41,7 @@ enum Attempt {
 }
 
 impl Engine {
-    pub(crate) async fn read_redis<L, F, E>(
+    pub(crate) async fn read_redis<L, F>(
         &self,
         class: &ClassCore,
         entry_ref: &EntryRef,
@@ -52,8 +52,7 @@ impl Engine {
     ) -> FlightResult
     where
         L: FnOnce() -> F,
-        F: Future<Output = Result<Option<AnyValue>, E>>,
-        E: StdError + Send + Sync + 'static,
+        F: Future<Output = Result<Option<AnyValue>, BoxError>>,
     {
         // The load time-out is the limit: after it the other load has ended, or its instance has.
         let patience = Instant::now() + self.limits.load_timeout;
@@ -253,7 +252,7 @@ impl Engine {
 
     /// Loads under the lease and fills Redis. It does not insert into memory, because the push of this very fill would
     /// remove the copy. The next tracked read inserts it.
-    async fn load_and_fill<F, E>(
+    async fn load_and_fill<F>(
         &self,
         class: &ClassCore,
         entry_ref: &EntryRef,
@@ -263,8 +262,7 @@ impl Engine {
         load: F,
     ) -> FlightResult
     where
-        F: Future<Output = Result<Option<AnyValue>, E>>,
-        E: StdError + Send + Sync + 'static,
+        F: Future<Output = Result<Option<AnyValue>, BoxError>>,
     {
         let loaded_at_millis = self.clock.unix_millis();
         let valid_until = self.clock.now().plus(self.local_bound());

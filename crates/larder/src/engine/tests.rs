@@ -1,7 +1,6 @@
 //! Tests the read rule with a scripted shared tier and a clock that only the test advances.
 
 use std::any::TypeId;
-use std::convert::Infallible;
 use std::sync::Mutex;
 
 use super::*;
@@ -67,7 +66,7 @@ impl Bench {
             entry_secrets: None,
             is_on: AtomicBool::new(true),
         };
-        let key = class.prefix.key("k");
+        let key = class.prefix.key::<str>("k");
         let bench = Bench { engine: Arc::new(engine), tier, validity, class, tags, key };
         bench.beat();
         bench
@@ -80,7 +79,7 @@ impl Bench {
     }
 
     async fn read(&self, consistency: Consistency, version: u64) -> (u64, Source) {
-        let load = || async { Ok::<_, Infallible>(Some(Arc::new(version) as crate::codec::AnyValue)) };
+        let load = || async { Ok(Some(Arc::new(version) as crate::codec::AnyValue)) };
         let found =
             self.engine.read(&self.class, &self.key, || self.tags.clone(), consistency, load).await.unwrap();
         (*found.value.unwrap().downcast::<u64>().unwrap(), found.source)

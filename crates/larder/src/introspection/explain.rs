@@ -149,7 +149,7 @@ where
 {
     /// Explains the entry of `key`; see [`Cache::explain`]. It considers all tags of the class, also if no tier holds
     /// the entry.
-    pub async fn explain(&self, key: &K) -> Explanation {
+    pub async fn explain<Q: Key<K> + ?Sized>(&self, key: &Q) -> Explanation {
         let tags = self.tags(key).to_vec();
         self.engine.explain(Bytes::copy_from_slice(&self.key(key)), tags).await
     }

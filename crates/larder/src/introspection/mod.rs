@@ -125,7 +125,7 @@ impl Cache {
     /// cache.set_class_enabled("rooms", false)?;
     /// let load = || async { Ok::<_, std::io::Error>("sea view".to_owned()) };
     /// rooms.get_or_load(&7, load).await?;
-    /// assert!(rooms.get(&7).await.is_none());
+    /// assert!(rooms.get(&7).await.is_miss());
     ///
     /// let error = cache.set_class_enabled("romos", false).unwrap_err();
     /// assert!(error.to_string().contains("rooms"));

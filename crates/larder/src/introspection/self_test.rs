@@ -61,7 +61,7 @@ impl Cache {
         // A random key, so that it collides neither with another entry nor with a concurrent self-test.
         let key = format!("{:032x}", u128::from_be_bytes(*Token::random().as_bytes()));
         let put = class.put(&key, key.clone()).await;
-        let value = class.get(&key).await;
+        let value = class.get(&key).await.value();
         let exists = class.contains(&key).await;
         let receipt = class.invalidate(&key).await;
         Ok(SelfTest {
@@ -70,7 +70,7 @@ impl Cache {
             get: value.as_deref() == Some(&key),
             exists,
             delete: receipt.delivery() == Delivery::Sent,
-            gone_after_delete: class.get(&key).await.is_none(),
+            gone_after_delete: !class.get(&key).await.is_hit(),
         })
     }
 }

@@ -7,7 +7,7 @@ use crate::model::failover::{Care, Failover};
 /// All scenarios.
 pub fn all(rules: ProtocolRules, care: Care) -> Vec<(&'static str, Failover)> {
     let base = || Failover { care, ..Failover::new(rules) };
-    [takeovers(&base), disasters(&base), silences(rules, care)].concat()
+    [takeovers(&base), returns(&base), disasters(&base), silences(rules, care)].concat()
 }
 
 /// A replica is promoted, or two relays run at once.
@@ -26,44 +26,10 @@ fn takeovers(base: &impl Fn() -> Failover) -> Vec<(&'static str, Failover)> {
             },
         ),
         (
-            "two instances, two failovers",
-            Failover {
-                transactions: 1,
-                instances: 2,
-                fillers: vec![1],
-                passes: vec![1],
-                promotions: 2,
-                demotions: 2,
-                ..base()
-            },
-        ),
-        (
             "two masters, one relay",
             Failover { transactions: 1, fillers: vec![0], passes: vec![2], promotions: 1, ..base() },
         ),
-        (
-            "demoted and promoted again during a propagation",
-            Failover {
-                transactions: 1,
-                fillers: vec![0],
-                passes: vec![1],
-                promotions: 2,
-                demotions: 1,
-                ..base()
-            },
-        ),
         ("two relays over two transactions", Failover { fillers: vec![0], passes: vec![1, 1], ..base() }),
-        (
-            "demoted and promoted again within a poll",
-            Failover {
-                transactions: 1,
-                fillers: vec![0],
-                passes: vec![2],
-                promotions: 2,
-                demotions: 2,
-                ..base()
-            },
-        ),
         (
             "two relays, one frozen for a long time, and a failover",
             Failover {
@@ -90,6 +56,46 @@ fn takeovers(base: &impl Fn() -> Failover) -> Vec<(&'static str, Failover)> {
         (
             "two writers, two masters",
             Failover { instances: 2, fillers: vec![0], passes: vec![1], promotions: 1, ..base() },
+        ),
+    ]
+}
+
+/// A master is demoted and promoted again.
+fn returns(base: &impl Fn() -> Failover) -> Vec<(&'static str, Failover)> {
+    vec![
+        (
+            "two instances, two failovers",
+            Failover {
+                transactions: 1,
+                instances: 2,
+                fillers: vec![1],
+                passes: vec![1],
+                promotions: 2,
+                demotions: 2,
+                ..base()
+            },
+        ),
+        (
+            "demoted and promoted again during a propagation",
+            Failover {
+                transactions: 1,
+                fillers: vec![0],
+                passes: vec![1],
+                promotions: 2,
+                demotions: 1,
+                ..base()
+            },
+        ),
+        (
+            "demoted and promoted again within a poll",
+            Failover {
+                transactions: 1,
+                fillers: vec![0],
+                passes: vec![2],
+                promotions: 2,
+                demotions: 2,
+                ..base()
+            },
         ),
     ]
 }

@@ -323,13 +323,6 @@ pub(crate) async fn classes(
     Ok(Answer(service.classes().into_iter().map(ClassStats::from).collect()))
 }
 
-/// A class's switch.
-#[derive(ToSchema)]
-#[allow(dead_code, reason = "describes JSON in the document only")]
-pub(crate) struct Switch {
-    enabled: bool,
-}
-
 /// Switches a class on or off, on this instance. While it is off, its reads go to the database. For admins.
 #[utoipa::path(
     put,
@@ -337,7 +330,7 @@ pub(crate) struct Switch {
     tag = "cache",
     security(("bearer" = []), ("api_key" = ["write"])),
     params(("name" = String, Path, description = "the class")),
-    request_body = Switch,
+    request_body = SwitchBody,
     responses((status = 204, description = "the class is switched as requested"), Refused, RefusedBody)
 )]
 pub(crate) async fn switch(
@@ -347,7 +340,7 @@ pub(crate) async fn switch(
     Json(body): Json,
 ) -> Result<StatusCode, Problem> {
     service.present_admin(caller).await?;
-    let SwitchBody(is_on) = SwitchBody::parse(body)?;
-    service.switch_class(&name, is_on)?;
+    let SwitchBody { enabled } = SwitchBody::parse(body)?;
+    service.switch_class(&name, enabled)?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -198,7 +198,7 @@ impl RedisTier {
         if values.len() == keys.len() { Ok(values) } else { Err(Fault::Refused) }
     }
 
-    /// Sets `key`, spelled as Redis has it, without a condition. Only a proof that breaks a rule uses it.
+    /// Sets `key`, as Redis has it, without a condition. Only a proof that breaks a rule uses it.
     async fn set(&self, key: &Bytes, frame: Bytes, ttl: Duration) -> Result<(), Fault> {
         let mut set = redis::cmd("SET");
         set.arg(&key[..]).arg(&frame[..]).arg("PX").arg(millis(ttl));
@@ -250,11 +250,9 @@ impl Remote for RedisTier {
         pipe.cmd("INFO").arg("replication");
         let answers = pipe.query_async(&mut self.connection()?).await;
         let (values, left, replication): (Vec<Option<Bytes>>, i64, String) = answers.map_err(fault)?;
-        let left = match left {
-            // The key does not expire.
-            -1 => Some(Duration::MAX),
-            left => u64::try_from(left).ok().map(Duration::from_millis),
-        };
+        // -1: the key does not expire.
+        let expires = || u64::try_from(left).ok().map(Duration::from_millis);
+        let left = if left == -1 { Some(Duration::MAX) } else { expires() };
         Ok((self.check_history(&keys, values, &granted, &replication)?, left))
     }
 

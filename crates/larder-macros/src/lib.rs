@@ -1,0 +1,101 @@
+//! The derive macro of larder's keys. Use it as `larder::Key`.
+
+use proc_macro::TokenStream;
+use proc_macro2::{Ident, Span};
+use quote::quote;
+use syn::{Data, DeriveInput, Error, Field, Index, Member, parse_macro_input, parse_quote};
+
+/// Makes a key of a struct whose fields are keys: its parts are those of its fields, in their order.
+///
+/// If each field is one part, the names of the fields are the columns of the key; see `Key::columns`.
+///
+/// # Examples
+///
+/// ```
+/// #[derive(larder::Key)]
+/// struct Page { category: i64, page: u32 }
+///
+/// assert_eq!(<Page as larder::Key>::columns(), Some(&["category", "page"] as &[&str]));
+/// ```
+///
+/// An enum is no key, nor is a struct without fields or with a field that is no key:
+///
+/// ```compile_fail
+/// #[derive(larder::Key)]
+/// enum Page { First, Last }
+/// ```
+///
+/// ```compile_fail
+/// #[derive(larder::Key)]
+/// struct Page { price: f64 }
+/// ```
+#[proc_macro_derive(Key)]
+pub fn derive_key(input: TokenStream) -> TokenStream {
+    expand(parse_macro_input!(input as DeriveInput)).unwrap_or_else(|error| error.into_compile_error()).into()
+}
+
+fn expand(mut input: DeriveInput) -> Result<proc_macro2::TokenStream, Error> {
+    // The crate of the caller imports it under this name; this crate is below it.
+    let root = Ident::new("larder", Span::call_site());
+    let name = &input.ident;
+    let Data::Struct(data) = &input.data else {
+        return Err(Error::new_spanned(
+            name,
+            "a key is a struct: implement `larder::Key` by hand for other types",
+        ));
+    };
+    let fields: Vec<&Field> = data.fields.iter().collect();
+    if fields.is_empty() {
+        return Err(Error::new_spanned(name, "a key has at least one field"));
+    }
+    let types: Vec<_> = fields.iter().map(|field| &field.ty).collect();
+    let members = fields.iter().enumerate().map(|(nth, field)| match &field.ident {
+        Some(name) => Member::Named(name.clone()),
+        None => Member::Unnamed(Index::from(nth)),
+    });
+    let names: Option<Vec<String>> = fields.iter().map(|field| Some(unraw(field.ident.as_ref()?))).collect();
+    let columns = names.map(|names| {
+        quote! {
+            fn columns() -> ::core::option::Option<&'static [&'static str]> {
+                let parts = [#(<#types as ::#root::Key>::kinds().map(|kinds| kinds.len())),*];
+                let are_columns = parts.iter().all(|parts| *parts == ::core::option::Option::Some(1));
+                are_columns.then_some(&[#(#names),*] as &[&str])
+            }
+        }
+    });
+    let body = quote! {
+        fn parts(&self, parts: &mut ::#root::key::KeyParts<'_>) {
+            #(<#types as ::#root::Key>::parts(&self.#members, parts);)*
+        }
+
+        fn with_key<LarderResult>(
+            &self,
+            f: impl ::core::ops::FnOnce(&Self) -> LarderResult,
+        ) -> LarderResult {
+            f(self)
+        }
+
+        #columns
+
+        fn kinds() -> ::core::option::Option<::std::vec::Vec<::#root::key::PartKind>> {
+            ::core::option::Option::Some([#(<#types as ::#root::Key>::kinds()?),*].concat())
+        }
+    };
+    for parameter in input.generics.type_params_mut() {
+        parameter.bounds.push(parse_quote!(::#root::Key));
+    }
+    let (generics, arguments, bounds) = input.generics.split_for_impl();
+    let name = &input.ident;
+    Ok(quote! {
+        #[automatically_derived]
+        impl #generics ::#root::Key for #name #arguments #bounds {
+            #body
+        }
+    })
+}
+
+/// The name of a field as a column has it: `type` for `r#type`.
+fn unraw(name: &Ident) -> String {
+    let name = name.to_string();
+    name.strip_prefix("r#").map(str::to_owned).unwrap_or(name)
+}

@@ -1,0 +1,151 @@
+//! The journal of a database that the application reads and writes through pools of its own.
+
+use larder::cache::Cache;
+use larder::receipt::Receipt;
+use sqlx::{ConnectOptions, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+
+use crate::database::Database;
+use crate::error::Error;
+use crate::journal::touched::OwnChanges;
+use crate::journal::{OutboxRow, SqlJournal, Table, postgres, sqlite};
+use crate::options::{DatabaseOptions, POOL_SIZE_MIN};
+
+/// A pool of the application, for [`SqlJournal::join`].
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum ApplicationPool<'a> {
+    /// Connections to PostgreSQL.
+    Postgres(&'a PgPool),
+    /// Connections to a SQLite file.
+    Sqlite(&'a SqlitePool),
+}
+
+/// A transaction of the application, for [`SqlJournal::commit`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ApplicationTransaction<'a> {
+    /// On PostgreSQL.
+    Postgres(Transaction<'a, Postgres>),
+    /// On SQLite.
+    Sqlite(Transaction<'a, Sqlite>),
+}
+
+impl<'a> From<&'a PgPool> for ApplicationPool<'a> {
+    fn from(pool: &'a PgPool) -> Self {
+        Self::Postgres(pool)
+    }
+}
+
+impl<'a> From<&'a SqlitePool> for ApplicationPool<'a> {
+    fn from(pool: &'a SqlitePool) -> Self {
+        Self::Sqlite(pool)
+    }
+}
+
+impl<'a> From<Transaction<'a, Postgres>> for ApplicationTransaction<'a> {
+    fn from(transaction: Transaction<'a, Postgres>) -> Self {
+        Self::Postgres(transaction)
+    }
+}
+
+impl<'a> From<Transaction<'a, Sqlite>> for ApplicationTransaction<'a> {
+    fn from(transaction: Transaction<'a, Sqlite>) -> Self {
+        Self::Sqlite(transaction)
+    }
+}
+
+impl SqlJournal {
+    /// As [`SqlJournal::open`], for the database behind a pool of the application's own sqlx. The journal opens
+    /// connections of its own, at most [`POOL_SIZE_MIN`], and takes none of the pool's.
+    ///
+    /// # Examples
+    ///
+    /// A cache in front of an application's own tables:
+    ///
+    /// ```no_run
+    /// use std::sync::Arc;
+    /// use larder::{Cache, Class, Receipt};
+    /// use larder_sql::journal::{SqlJournal, Table};
+    ///
+    /// struct Shop { pool: sqlx::PgPool, journal: Arc<SqlJournal>, cache: Cache, names: Class<i64, String> }
+    ///
+    /// async fn open(pool: sqlx::PgPool) -> Result<Shop, Box<dyn std::error::Error>> {
+    ///     let products = Table::new("products").entry("product_name", &["id"]).unique(&["id"]);
+    ///     let journal = Arc::new(SqlJournal::join(&pool, vec![products]).await?);
+    ///     let cache = Cache::builder("shop").journal(journal.clone()).build().await?;
+    ///     let names = cache.class("product_name").open()?;
+    ///     journal.verify(&cache).await?;
+    ///     Ok(Shop { pool, journal, cache, names })
+    /// }
+    ///
+    /// async fn rename(shop: &Shop, id: i64, name: &str) -> Result<Receipt, Box<dyn std::error::Error>> {
+    ///     let mut tx = shop.pool.begin().await?;
+    ///     let update = sqlx::query("UPDATE products SET name = $2 WHERE id = $1").bind(id).bind(name);
+    ///     update.execute(&mut *tx).await?;
+    ///     Ok(shop.journal.commit(tx, &shop.cache).await?)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Database::open`] and [`SqlJournal::open`].
+    pub async fn join(pool: impl Into<ApplicationPool<'_>>, tables: Vec<Table>) -> Result<Self, Error> {
+        let url = match pool.into() {
+            ApplicationPool::Postgres(pool) => pool.connect_options().to_url_lossy().to_string(),
+            ApplicationPool::Sqlite(pool) => {
+                format!("sqlite://{}", pool.connect_options().get_filename().display())
+            }
+        };
+        let database = Database::open(&DatabaseOptions::new(url).pool_size(POOL_SIZE_MIN)).await?;
+        Self::open(&database, tables).await
+    }
+
+    /// Commits a transaction of the application's own sqlx on this journal's database, and invalidates what it touched:
+    /// reads what the triggers journalled for it, commits, invalidates on every tier, and returns the receipt with
+    /// which the write is acknowledged. On PostgreSQL, triggers that the transaction has deferred run before the commit.
+    ///
+    /// If the future is dropped after the commit, the journal carries the invalidation to every instance within the
+    /// staleness bound.
+    ///
+    /// # Errors
+    /// Before the commit: [`ErrorKind::NoJournal`](crate::error::ErrorKind::NoJournal) if there is no outbox, or a
+    /// violated constraint; the transaction is rolled back. After an error of the commit itself it is unknown whether
+    /// the changes were committed.
+    pub async fn commit(
+        &self,
+        transaction: impl Into<ApplicationTransaction<'_>>,
+        cache: &Cache,
+    ) -> Result<Receipt, Error> {
+        let completeness = self.database.completeness();
+        let OwnChanges { touches, ids } = match transaction.into() {
+            ApplicationTransaction::Postgres(mut transaction) => {
+                let own = OwnChanges::new(completeness, self.own_rows_postgres(&mut transaction).await?);
+                transaction.commit().await?;
+                own
+            }
+            ApplicationTransaction::Sqlite(mut transaction) => {
+                let before = sqlite::last_row(&self.database).await?;
+                let own = sqlx::query_as(sqlite::OWN).bind(before);
+                let rows = own.fetch_all(&mut *transaction).await.map_err(Error::of_outbox)?;
+                let own = OwnChanges::new(completeness, sqlite::own_rows(completeness, rows));
+                transaction.commit().await?;
+                own
+            }
+        };
+        Ok(cache.committed(&touches, &ids).send().await)
+    }
+
+    async fn own_rows_postgres(
+        &self,
+        transaction: &mut Transaction<'_, Postgres>,
+    ) -> Result<Option<Vec<OutboxRow>>, Error> {
+        let facts = postgres::facts(self.database.completeness());
+        // Not persistent: behind a pooler in transaction mode, a named statement may belong to another connection.
+        let own = || sqlx::query_as(postgres::OWN).bind(facts.clone()).persistent(false);
+        let mut rows = own().fetch_all(&mut **transaction).await.map_err(Error::of_outbox)?;
+        if postgres::may_defer(&rows) {
+            sqlx::query(postgres::RUN_DEFERRED).persistent(false).execute(&mut **transaction).await?;
+            rows = own().fetch_all(&mut **transaction).await.map_err(Error::of_outbox)?;
+        }
+        postgres::own_rows(rows)
+    }
+}

@@ -1,0 +1,107 @@
+//! The types of the standard library, and UUIDs, that are keys.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use crate::key::{Key, KeyParts, PartKind};
+
+/// Types whose text is their one part.
+macro_rules! key_by_display {
+    ($kind:ident: $($type:ty),*) => {$(
+        impl Key for $type {
+            fn parts(&self, parts: &mut KeyParts<'_>) {
+                parts.push(self);
+            }
+
+            fn with_key<R>(&self, f: impl FnOnce(&Self) -> R) -> R {
+                f(self)
+            }
+
+            fn kinds() -> Option<Vec<PartKind>> {
+                Some(vec![PartKind::$kind])
+            }
+        }
+    )*};
+}
+
+key_by_display!(Text: str, String);
+key_by_display!(Flag: bool);
+key_by_display!(Number: u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize);
+#[cfg(feature = "uuid")]
+key_by_display!(Canonical: uuid::Uuid);
+
+impl Key<String> for str {
+    fn parts(&self, parts: &mut KeyParts<'_>) {
+        parts.push(self);
+    }
+
+    fn with_key<R>(&self, f: impl FnOnce(&String) -> R) -> R {
+        f(&self.to_owned())
+    }
+}
+
+impl Key<str> for String {
+    fn parts(&self, parts: &mut KeyParts<'_>) {
+        parts.push(self);
+    }
+
+    fn with_key<R>(&self, f: impl FnOnce(&str) -> R) -> R {
+        f(self)
+    }
+}
+
+/// Pointers to a key.
+macro_rules! key_by_deref {
+    ($($pointer:ty),*) => {$(
+        impl<K: ?Sized, Q: Key<K> + ?Sized> Key<K> for $pointer {
+            fn parts(&self, parts: &mut KeyParts<'_>) {
+                (**self).parts(parts);
+            }
+
+            fn with_key<R>(&self, f: impl FnOnce(&K) -> R) -> R {
+                (**self).with_key(f)
+            }
+        }
+    )*};
+}
+
+key_by_deref!(&Q, Arc<Q>, Box<Q>);
+
+impl<K: ?Sized> Key<K> for Cow<'_, str>
+where
+    str: Key<K>,
+{
+    fn parts(&self, parts: &mut KeyParts<'_>) {
+        Key::<K>::parts(&**self, parts);
+    }
+
+    fn with_key<R>(&self, f: impl FnOnce(&K) -> R) -> R {
+        (**self).with_key(f)
+    }
+}
+
+/// A tuple has the parts of its fields. Each field may be in another form than the class's.
+macro_rules! key_of_tuple {
+    ($($form:ident $type:ident $field:tt $key:ident),+) => {
+        impl<$($type: Key + Clone, $form: Key<$type>),+> Key<($($type,)+)> for ($($form,)+) {
+            fn parts(&self, parts: &mut KeyParts<'_>) {
+                $(Key::<$type>::parts(&self.$field, parts);)+
+            }
+
+            fn with_key<R>(&self, f: impl FnOnce(&($($type,)+)) -> R) -> R {
+                $(let $key = self.$field.with_key(|key: &$type| key.clone());)+
+                f(&($($key,)+))
+            }
+
+            fn kinds() -> Option<Vec<PartKind>> {
+                Some([$(<$type as Key>::kinds()?),+].concat())
+            }
+        }
+    };
+}
+
+key_of_tuple!(A KA 0 a, B KB 1 b);
+key_of_tuple!(A KA 0 a, B KB 1 b, C KC 2 c);
+key_of_tuple!(A KA 0 a, B KB 1 b, C KC 2 c, D KD 3 d);
+key_of_tuple!(A KA 0 a, B KB 1 b, C KC 2 c, D KD 3 d, E KE 4 e);
+key_of_tuple!(A KA 0 a, B KB 1 b, C KC 2 c, D KD 3 d, E KE 4 e, F KF 5 g);

@@ -1,0 +1,60 @@
+//! For tests of applications: a cache whose time the test moves.
+
+use std::time::Duration;
+
+use crate::builder::Builder;
+use crate::clock::Clock;
+
+/// A clock that only the test moves; clones are one clock. `tokio::time::pause` has no effect on a cache, because entries
+/// end by the kernel's clock.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), larder::Error> {
+/// use std::time::Duration;
+/// use larder::testing::ManualClock;
+/// use larder::{Cache, Policy};
+///
+/// let clock = ManualClock::new();
+/// let cache = Cache::builder("docs").manual_clock(&clock).build().await?;
+/// let rooms = cache.class::<u32, u32>("rooms").policy(Policy::ttl(Duration::from_secs(60))).open()?;
+/// rooms.get_or_load(&7, || async { Ok::<_, larder::Error>(1) }).await?;
+///
+/// clock.advance(Duration::from_secs(50));
+/// assert!(rooms.get(&7).await.is_hit());
+/// clock.advance(Duration::from_secs(10));
+/// assert!(rooms.get(&7).await.is_miss());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct ManualClock(Clock);
+
+impl ManualClock {
+    /// A clock at an arbitrary time.
+    pub fn new() -> Self {
+        ManualClock(Clock::manual())
+    }
+
+    /// Moves the time forward.
+    pub fn advance(&self, span: Duration) {
+        self.0.advance(span);
+    }
+}
+
+impl Default for ManualClock {
+    fn default() -> Self {
+        ManualClock::new()
+    }
+}
+
+impl Builder {
+    /// Takes the time from `clock`: entries end when the test moves it. Only for memory alone: `build` refuses it together
+    /// with Redis or a journal, whose answers take real time.
+    pub fn manual_clock(mut self, clock: &ManualClock) -> Self {
+        self.clock = clock.0.clone();
+        self
+    }
+}
