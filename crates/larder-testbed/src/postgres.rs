@@ -6,6 +6,7 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
@@ -119,8 +120,12 @@ impl Postgres {
         Ok(())
     }
 
+    /// More than the staleness bound.
+    const AGE_MIN: Duration = Duration::from_millis(2_100);
+
     /// The server that `LARDER_TEST_POSTGRES` names. Without it, one server for this process, which the first call
-    /// starts.
+    /// starts and waits for: it has run for longer than larder's staleness bound, because larder uses no new Redis in
+    /// front of a database that was just started.
     ///
     /// `cargo xtask test` sets the variable, because nextest runs every test in its own process.
     ///
@@ -137,7 +142,11 @@ impl Postgres {
         let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
         match &mut *started {
             Some(server) => Ok(server.url()),
-            none => Ok(none.insert(Self::start()?).url()),
+            none => {
+                let url = none.insert(Self::start()?).url();
+                std::thread::sleep(Self::AGE_MIN);
+                Ok(url)
+            }
         }
     }
 
