@@ -223,7 +223,8 @@ impl Invalidation {
     }
 
     /// If Redis cannot be used at once, `send` waits up to the staleness bound until it is used again, with this
-    /// invalidation. Default: `send` returns `queued` at once.
+    /// invalidation. If the journal did not take the invalidation, `send` does not wait. Default: `send` returns `queued`
+    /// at once.
     pub fn wait(self) -> Self {
         Invalidation { waits: true, ..self }
     }

@@ -7,8 +7,8 @@ use std::fmt;
 pub enum Delivery {
     /// Every `fresh` read on any instance, and every read on this one, sees the write from now on.
     Sent,
-    /// Redis was away, or the journal is incomplete. This instance sees the write from now on, and uses Redis again
-    /// only after the invalidation was sent.
+    /// Redis was away, the journal is incomplete, or the journal did not take an invalidation by hand. This instance
+    /// sees the write from now on. It uses Redis again only after the invalidation was sent.
     Queued,
 }
 
@@ -89,8 +89,8 @@ impl Receipt {
     }
 
     /// Whether the database's journal contains the invalidation, so that no crash and no failover can lose it. Always
-    /// `false` without a journal; with one, `false` only if the database did not answer: then the delivery is
-    /// [`Delivery::Queued`], and the invalidation has to be repeated.
+    /// `false` without a journal, and for a permit's put, which invalidates nothing. Else `false` only if the database
+    /// did not answer: then the delivery is [`Delivery::Queued`], and the invalidation has to be repeated.
     pub fn is_journalled(&self) -> bool {
         self.is_journalled
     }

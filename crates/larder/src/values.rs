@@ -47,7 +47,7 @@ where
     /// - After it returned with `sent`, no `fresh` read on any instance, and no read on this one, returns the earlier
     ///   value.
     /// - Of two concurrent puts one value stays, the same on all instances; or none, if each overtook the other.
-    /// - While Redis is away (`queued`) the value stays in this process only, no longer than the staleness bound.
+    /// - While Redis is away (then it returns with `queued`) the value stays in this process only, no longer than the staleness bound.
     /// - A cache may forget: the value ends with its TTL (five minutes unless the policy says otherwise), by eviction,
     ///   or with the Redis that held it. Store in the database what must not be lost.
     /// - With a journal the invalidation is journalled first, and the journal is polled at once. Without Redis the

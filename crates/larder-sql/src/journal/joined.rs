@@ -20,14 +20,25 @@ pub enum ApplicationPool<'a> {
     Sqlite(&'a SqlitePool),
 }
 
-/// A transaction of the application, for [`SqlJournal::commit`].
+/// A transaction of the application, for [`SqlJournal::commit`]: one that `Pool::begin` opened.
+///
+/// A nested transaction is a savepoint of another one, so its `commit` commits nothing. It borrows the other one, and so
+/// does not have the lifetime that is needed here:
+///
+/// ```compile_fail
+/// async fn nested(mut outer: sqlx::Transaction<'static, sqlx::Postgres>) {
+///     use sqlx::Connection;
+///     let inner = outer.begin().await.unwrap();
+///     let _ = larder_sql::journal::ApplicationTransaction::from(inner);
+/// }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum ApplicationTransaction<'a> {
+pub enum ApplicationTransaction {
     /// On PostgreSQL.
-    Postgres(Transaction<'a, Postgres>),
+    Postgres(Transaction<'static, Postgres>),
     /// On SQLite.
-    Sqlite(Transaction<'a, Sqlite>),
+    Sqlite(Transaction<'static, Sqlite>),
 }
 
 impl<'a> From<&'a PgPool> for ApplicationPool<'a> {
@@ -42,14 +53,14 @@ impl<'a> From<&'a SqlitePool> for ApplicationPool<'a> {
     }
 }
 
-impl<'a> From<Transaction<'a, Postgres>> for ApplicationTransaction<'a> {
-    fn from(transaction: Transaction<'a, Postgres>) -> Self {
+impl From<Transaction<'static, Postgres>> for ApplicationTransaction {
+    fn from(transaction: Transaction<'static, Postgres>) -> Self {
         Self::Postgres(transaction)
     }
 }
 
-impl<'a> From<Transaction<'a, Sqlite>> for ApplicationTransaction<'a> {
-    fn from(transaction: Transaction<'a, Sqlite>) -> Self {
+impl From<Transaction<'static, Sqlite>> for ApplicationTransaction {
+    fn from(transaction: Transaction<'static, Sqlite>) -> Self {
         Self::Sqlite(transaction)
     }
 }
@@ -112,7 +123,7 @@ impl SqlJournal {
     /// the changes were committed.
     pub async fn commit(
         &self,
-        transaction: impl Into<ApplicationTransaction<'_>>,
+        transaction: impl Into<ApplicationTransaction>,
         cache: &Cache,
     ) -> Result<Receipt, Error> {
         let completeness = self.database.completeness();
@@ -142,8 +153,8 @@ impl SqlJournal {
         // Not persistent: behind a pooler in transaction mode, a named statement may belong to another connection.
         let own = || sqlx::query_as(postgres::OWN).bind(facts.clone()).persistent(false);
         let mut rows = own().fetch_all(&mut **transaction).await.map_err(Error::of_outbox)?;
-        if postgres::may_defer(&rows) {
-            sqlx::query(postgres::RUN_DEFERRED).persistent(false).execute(&mut **transaction).await?;
+        if let Some(run) = postgres::run_deferred(&rows) {
+            sqlx::query(run).persistent(false).execute(&mut **transaction).await?;
             rows = own().fetch_all(&mut **transaction).await.map_err(Error::of_outbox)?;
         }
         postgres::own_rows(rows)

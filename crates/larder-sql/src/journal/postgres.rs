@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use larder::journal::DatabaseId;
-use sqlx::Row;
 use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row};
 
 use crate::completeness::Completeness;
 use crate::connecting::connection::SqlConnection;
@@ -77,7 +77,7 @@ const SINCE: &str = concat!(
 );
 
 /// The rows of the asking transaction; one row without an outbox row if there are none. `_if_assigned`, because the
-/// query must not give a number to a transaction that only reads. `may_defer`: the database has constraint triggers that
+/// query must not give a number to a transaction that only reads. `deferrable`: the names of the constraint triggers that
 /// can run at COMMIT, and so add rows after this statement.
 pub(super) const OWN: &str = concat!(
     "SELECT ",
@@ -85,7 +85,9 @@ pub(super) const OWN: &str = concat!(
     ", CAST(",
     is_silent!(),
     " AS INTEGER) AS is_silent,
-    CAST(EXISTS (SELECT 1 FROM pg_constraint WHERE contype = 't' AND condeferrable) AS INTEGER) AS may_defer,
+    (SELECT string_agg(DISTINCT quote_ident(nspname) || '.' || quote_ident(conname), ', ')
+        FROM pg_constraint JOIN pg_namespace ON pg_namespace.oid = connamespace
+        WHERE contype = 't' AND condeferrable) AS deferrable,
     CAST(own.xid AS TEXT) AS xid, own.touched AS touched
     FROM pg_control_system() LEFT JOIN larder_outbox AS own ON own.xid = pg_current_xact_id_if_assigned()"
 );
@@ -201,22 +203,22 @@ pub(super) struct OwnRow {
     system: String,
     timeline: Option<String>,
     is_silent: i32,
-    may_defer: i32,
+    deferrable: Option<String>,
     xid: Option<String>,
     touched: Option<String>,
 }
-
-/// Runs the triggers that this transaction has deferred to its COMMIT, and defers no more.
-pub(super) const RUN_DEFERRED: &str = "SET CONSTRAINTS ALL IMMEDIATE";
 
 /// The inspected facts in the form that [`OWN`] needs.
 pub(super) fn facts(completeness: &Completeness) -> String {
     completeness.facts().unwrap_or_else(|| "{}".to_owned())
 }
 
-/// Whether triggers may have been deferred: then [`RUN_DEFERRED`], and ask again.
-pub(super) fn may_defer(rows: &[OwnRow]) -> bool {
-    rows.first().is_some_and(|first| first.may_defer != 0)
+/// The statement that runs the constraint triggers which this transaction may have deferred to its COMMIT; after it, ask
+/// again. It does not name foreign keys and unique keys: a trigger may rely on their deferral, and they change no row.
+pub(super) fn run_deferred(rows: &[OwnRow]) -> Option<AssertSqlSafe<String>> {
+    let names = rows.first()?.deferrable.as_ref()?;
+    // PostgreSQL has quoted the names.
+    Some(AssertSqlSafe(format!("SET CONSTRAINTS {names} IMMEDIATE")))
 }
 
 /// The outbox's rows of the asking transaction; `None` if it changed rows that the journal may not have.

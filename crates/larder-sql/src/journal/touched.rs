@@ -72,8 +72,9 @@ impl OwnChanges {
 impl WriteTransaction {
     /// The touches that the triggers have journalled for this transaction so far, sorted and without duplicates. Call
     /// it right before the commit, which then returns the ids of the changes. It costs one statement. If a PostgreSQL
-    /// database has deferrable constraint triggers, it costs three, and runs those that the transaction has deferred:
-    /// what they change is among the touches, and a constraint that they find violated fails here. Returns
+    /// database has deferrable constraint triggers, it costs three, and runs those that the transaction has deferred, so
+    /// that what they change is among the touches: what they refuse fails here. Deferred foreign keys stay deferred.
+    /// Returns
     /// [`Touch::Everything`] if an outbox row cannot be parsed, or if the transaction changed rows that the journal may
     /// not have: then [`SqlJournal`](crate::journal::SqlJournal) has a defect, and the acknowledgement says `queued`.
     ///
@@ -94,8 +95,8 @@ impl WriteTransaction {
         let own = || sqlx::query_as(postgres::OWN).bind(facts.clone());
         let mut rows: Vec<postgres::OwnRow> =
             own().fetch_all(self.statement()).await.map_err(Error::of_outbox)?;
-        if postgres::may_defer(&rows) {
-            sqlx::query(postgres::RUN_DEFERRED).execute(self.statement()).await?;
+        if let Some(run) = postgres::run_deferred(&rows) {
+            sqlx::query(run).execute(self.statement()).await?;
             rows = own().fetch_all(self.statement()).await.map_err(Error::of_outbox)?;
         }
         postgres::own_rows(rows)

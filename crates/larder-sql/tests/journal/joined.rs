@@ -42,7 +42,7 @@ impl Pool {
     }
 
     /// A transaction that has run `statement`.
-    async fn begin(&self, statement: &'static str) -> ApplicationTransaction<'static> {
+    async fn begin(&self, statement: &'static str) -> ApplicationTransaction {
         match self {
             Pool::Postgres(pool) => {
                 let mut transaction = pool.begin().await.unwrap();

@@ -67,9 +67,11 @@ async fn changes_of_deferred_triggers_are_touched() {
          CREATE FUNCTION late() RETURNS TRIGGER LANGUAGE plpgsql AS
              $$ BEGIN UPDATE guests SET n = n + 1 WHERE id = '2'; RETURN NULL; END $$;
          CREATE CONSTRAINT TRIGGER late AFTER INSERT ON notes DEFERRABLE INITIALLY DEFERRED
-             FOR EACH ROW EXECUTE FUNCTION late();
+             FOR EACH ROW WHEN (NEW.id = 'n') EXECUTE FUNCTION late();
          CREATE FUNCTION later() RETURNS TRIGGER LANGUAGE plpgsql AS
-             $$ BEGIN INSERT INTO guests VALUES ('3', 'c'); RETURN NULL; END $$;
+             $$ BEGIN INSERT INTO notes VALUES ('m', '3'); INSERT INTO guests VALUES ('3', 'c'); RETURN NULL; END $$;
+         -- A trigger may rely on a deferred foreign key: it inserts the child before the parent.
+         ALTER TABLE notes ALTER CONSTRAINT notes_guest_id_fkey DEFERRABLE INITIALLY DEFERRED;
          CREATE CONSTRAINT TRIGGER later AFTER UPDATE ON guests DEFERRABLE INITIALLY IMMEDIATE
              FOR EACH ROW EXECUTE FUNCTION later()",
     );
@@ -77,7 +79,7 @@ async fn changes_of_deferred_triggers_are_touched() {
     let mut write = bed.database.begin().await.unwrap();
     sqlx::query("SET CONSTRAINTS later DEFERRED").execute(write.statement()).await.unwrap();
     sqlx::query("INSERT INTO notes VALUES ('n', '1')").execute(write.statement()).await.unwrap();
-    let expected = all([guest("2", "b", None), notes("1"), guest("3", "c", None)]);
+    let expected = all([guest("2", "b", None), notes("1"), notes("3"), guest("3", "c", None)]);
     assert_eq!(write.touched().await.unwrap(), expected);
     let ids = write.commit().await.unwrap();
     let Changes::Known(changes) = bed.journal.changes_since(Some(&from)).await.unwrap().changes else {
