@@ -177,12 +177,9 @@ impl RedisTier {
         self.prefixes.present()
     }
 
-    /// Refuses the values of a server that is not the master of the history `granted`, which was noted before the read was
-    /// sent. A demoted server keeps its connections and answers with what it has, while another one acknowledges
-    /// writes. If it is promoted again before it copied the other one, it is the master of another history.
-    ///
-    /// `replication` is the reply to an INFO that followed the read. No history comes back, so a server that is the master
-    /// of the granted one then was so when it read the values.
+    /// Refuses the values of a server that is not the master of the history `granted`, noted before the read. A demoted
+    /// server keeps its connections and answers with what it has. If it is promoted again, its history is another one.
+    /// `replication` is the reply to an INFO after the read: no history comes back, so its master was so at the read.
     fn check_history(
         &self,
         keys: &[Bytes],
@@ -191,8 +188,10 @@ impl RedisTier {
         replication: &str,
     ) -> Result<Vec<Option<Bytes>>, Fault> {
         if !redis_id::is_master_of(replication, granted) {
-            // Of a history that was granted meanwhile, the reply says nothing.
-            (*self.connection_slot.granted_history() == *granted).then(|| self.suspect());
+            // About a history that was granted meanwhile, the reply says nothing.
+            if *self.connection_slot.granted_history() == *granted {
+                self.suspect();
+            }
             return Err(Fault::Refused);
         }
         // MGET returns one value for each key. If a proxy returns another number, none of them can be used.
