@@ -1,7 +1,5 @@
 //! `/metrics`: everything that is counted, in the text format of Prometheus.
 
-mod exposition;
-mod figures;
 pub(crate) mod requests;
 
 use axum::Extension;
@@ -11,15 +9,12 @@ use axum::response::IntoResponse;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::api::metrics::exposition::Exposition;
 use crate::api::metrics::requests::Requests;
 use crate::api::openapi::answers::Refused;
 use crate::api::problem::Problem;
 use crate::service::Service;
 use crate::service::access::Caller;
-
-/// The version of the format that every Prometheus reads.
-const TEXT: &str = "text/plain; version=0.0.4";
+use crate::store::Store;
 
 /// Every route of this file; `requests` holds what is counted of the service's requests.
 pub(crate) fn routes(requests: Requests) -> OpenApiRouter<Service> {
@@ -40,11 +35,20 @@ pub(crate) async fn scrape(
     caller: Caller,
 ) -> Result<impl IntoResponse, Problem> {
     service.present_admin(caller).await?;
-    let redis = service.redis().await;
-    let mut text = Exposition::default();
-    figures::of_the_service(&mut text, service.store());
-    figures::of_the_cache(&mut text, service.cache());
-    figures::of_the_classes(&mut text, &service.classes());
-    figures::of_redis(&mut text, redis);
-    Ok(([(CONTENT_TYPE, TEXT)], text.into_text() + &requests.text()))
+    let cache = larder_prometheus::text_with_redis(service.cache()).await;
+    let text = of_the_service(service.store()) + &cache + &requests.text();
+    Ok(([(CONTENT_TYPE, larder_prometheus::CONTENT_TYPE)], text))
+}
+
+/// The version that runs, and the statements of its database.
+fn of_the_service(store: &Store) -> String {
+    let (version, statements) = (env!("CARGO_PKG_VERSION"), store.statements());
+    format!(
+        "# HELP larder_build_info Always 1; its label is the version that runs.\n\
+         # TYPE larder_build_info gauge\n\
+         larder_build_info{{version=\"{version}\"}} 1\n\
+         # HELP larder_database_statements_total Statements that requests and loads ran, without BEGIN and COMMIT.\n\
+         # TYPE larder_database_statements_total counter\n\
+         larder_database_statements_total {statements}\n"
+    )
 }

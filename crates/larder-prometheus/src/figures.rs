@@ -1,0 +1,238 @@
+//! The metrics: names, help texts, and how each value is read.
+
+use larder::Cache;
+use larder::cache::Health;
+use larder::health::{HealthReport, TroubleCount};
+use larder::introspection::server::RedisInfo;
+use larder::introspection::{ClassReport, RedisAnswer};
+use larder::stats::Stats;
+
+use crate::exposition::Kind::{Counter, Gauge, Summary};
+use crate::exposition::{Exposition, Kind};
+
+pub(crate) type Redis = RedisAnswer<RedisInfo>;
+
+/// What one cache exports.
+pub(crate) struct Figures<'a> {
+    /// The cache's name, if the process has several.
+    name: Option<&'a str>,
+    health: HealthReport,
+    troubles: Vec<TroubleCount>,
+    memory_bytes: u64,
+    evictions: u64,
+    classes: Vec<ClassReport>,
+    redis: Redis,
+}
+
+impl<'a> Figures<'a> {
+    pub(crate) fn of(name: Option<&'a str>, cache: &Cache, redis: Redis) -> Self {
+        Self {
+            name,
+            health: cache.health_report(),
+            troubles: cache.trouble_counts(),
+            memory_bytes: cache.memory_bytes(),
+            evictions: cache.evictions(),
+            classes: cache.classes(),
+            redis,
+        }
+    }
+}
+
+/// Writes each family once, with the samples of all caches.
+pub(crate) fn write(text: &mut Exposition, caches: &[Figures]) {
+    of_the_caches(text, caches);
+    of_the_classes(text, caches);
+    of_redis(text, caches);
+}
+
+/// Reads one count from those of a class.
+type Count = fn(&Stats) -> u64;
+
+/// What each class counts besides its hits: the metric, its help text, and how its value is read.
+const COUNTS: [(&str, &str, Count); 14] = [
+    (
+        "larder_cache_misses_total",
+        "Reads that called the loader, or had none and found nothing.",
+        Stats::misses,
+    ),
+    ("larder_cache_loads_total", "Loads begun, and values that were put.", |stats| stats.loads),
+    ("larder_cache_load_failures_total", "Loads that failed or timed out.", |stats| stats.load_failures),
+    (
+        "larder_cache_invalidations_total",
+        "Invalidations by this instance, by hand or with a write.",
+        |stats| stats.invalidations,
+    ),
+    ("larder_cache_absent_hits_total", "Of the hits: the answer was that there is none.", |stats| {
+        stats.absent_hits
+    }),
+    (
+        "larder_cache_outage_hits_total",
+        "Of the hits in memory: while Redis or the journal did not answer, by a copy younger than the bound.",
+        |stats| stats.outage_hits,
+    ),
+    (
+        "larder_cache_bypasses_total",
+        "Reads that no tier answered or stored: caching was off, or the read ran inside a load.",
+        |stats| stats.bypasses,
+    ),
+    ("larder_cache_lease_waits_total", "Looked again because another instance was loading.", |stats| {
+        stats.lease_waits
+    }),
+    (
+        "larder_cache_fills_refused_total",
+        "Loaded values that were not stored: an invalidation overtook their load.",
+        |stats| stats.fills_refused,
+    ),
+    (
+        "larder_cache_loads_spoiled_total",
+        "Loads whose value was not kept: they read inside an open transaction, or on a standby.",
+        |stats| stats.loads_spoiled,
+    ),
+    (
+        "larder_cache_inserts_refused_total",
+        "Copies that memory did not keep: an invalidation overtook the read that returned them.",
+        |stats| stats.inserts_refused,
+    ),
+    (
+        "larder_cache_broken_frames_total",
+        "Entries in Redis that did not prove to be of their class and key.",
+        |stats| stats.broken_frames,
+    ),
+    (
+        "larder_cache_not_carried_total",
+        "Loaded values that were not stored: they are not equal after encoding and decoding.",
+        |stats| stats.not_carried,
+    ),
+    (
+        "larder_cache_too_large_total",
+        "Loaded values that were not stored: they are larger than the class allows.",
+        |stats| stats.too_large,
+    ),
+];
+
+/// What each class counts as a hit, by the label `tier`.
+const HITS: [(&str, Count); 3] = [
+    ("memory", |stats| stats.memory_hits),
+    ("redis", |stats| stats.redis_hits),
+    ("joined", |stats| stats.joins),
+];
+
+/// Reads one figure of a Redis server.
+type RedisFigure = fn(&RedisInfo) -> f64;
+
+/// What a Redis server says of itself: all its databases and applications.
+const REDIS: [(Kind, &str, &str, RedisFigure); 5] = [
+    (Gauge, "larder_redis_ping_seconds", "How long it took to answer a PING.", |info| {
+        info.latency.as_secs_f64()
+    }),
+    (Gauge, "larder_redis_memory_used_bytes", "Memory that the Redis server uses.", |info| {
+        info.used_memory_bytes as f64
+    }),
+    (
+        Gauge,
+        "larder_redis_connected_clients",
+        "Connections to the Redis server, of all its clients.",
+        |info| info.connected_clients as f64,
+    ),
+    (
+        Counter,
+        "larder_redis_keyspace_hits_total",
+        "Reads of keys that existed, as the Redis server counts for all its clients.",
+        |info| info.keyspace_hits as f64,
+    ),
+    (
+        Counter,
+        "larder_redis_keyspace_misses_total",
+        "Reads of keys that did not exist, as the Redis server counts for all its clients.",
+        |info| info.keyspace_misses as f64,
+    ),
+];
+
+fn of_the_caches(text: &mut Exposition, caches: &[Figures]) {
+    let help = "1 for the present state: working, degraded or memory-only.";
+    let mut health = text.family(Gauge, "larder_cache_health", help);
+    for cache in caches {
+        for state in Health::ALL {
+            let is_present = state == cache.health.state;
+            health.sample(cache.name, &[("state", state.as_str())], u8::from(is_present));
+        }
+    }
+    of_their_troubles(text, caches);
+    let help = "Keys and encoded values in memory, with a flat charge for bookkeeping.";
+    let mut memory = text.family(Gauge, "larder_cache_memory_bytes", help);
+    for cache in caches {
+        memory.sample(cache.name, &[], cache.memory_bytes);
+    }
+    let help = "Entries that were evicted because memory was full.";
+    let mut evictions = text.family(Counter, "larder_cache_evictions_total", help);
+    for cache in caches {
+        evictions.sample(cache.name, &[], cache.evictions);
+    }
+}
+
+/// Every cause that can occur here has its samples, so that an alert finds them before the first episode.
+fn of_their_troubles(text: &mut Exposition, caches: &[Figures]) {
+    let help = "Whether the cache is degraded for this cause just now.";
+    let mut present = text.family(Gauge, "larder_cache_trouble", help);
+    for cache in caches {
+        for TroubleCount { trouble, .. } in &cache.troubles {
+            let is_present = cache.health.reasons.iter().any(|reason| reason.trouble == *trouble);
+            present.sample(cache.name, &[("cause", trouble.as_str())], u8::from(is_present));
+        }
+    }
+    let help = "Episodes in which the cache was degraded for this cause since the start.";
+    let mut episodes = text.family(Counter, "larder_cache_trouble_episodes_total", help);
+    for cache in caches {
+        for count in &cache.troubles {
+            episodes.sample(cache.name, &[("cause", count.trouble.as_str())], count.episodes);
+        }
+    }
+}
+
+fn of_the_classes(text: &mut Exposition, caches: &[Figures]) {
+    let classes = || caches.iter().flat_map(|cache| cache.classes.iter().map(|class| (cache.name, class)));
+    let help = "Whether the class caches on this instance.";
+    let mut enabled = text.family(Gauge, "larder_cache_class_enabled", help);
+    for (cache, class) in classes() {
+        enabled.sample(cache, &[("class", &class.name)], u8::from(class.is_enabled));
+    }
+    let help = "Reads that larder answered from memory, from Redis, or by joining another read's load.";
+    let mut hits = text.family(Counter, "larder_cache_hits_total", help);
+    for (cache, class) in classes() {
+        for (tier, count) in HITS {
+            hits.sample(cache, &[("class", &class.name), ("tier", tier)], count(&class.stats));
+        }
+    }
+    for (name, help, count) in COUNTS {
+        let mut family = text.family(Counter, name, help);
+        for (cache, class) in classes() {
+            family.sample(cache, &[("class", &class.name)], count(&class.stats));
+        }
+    }
+    let help = "How long loads took since the start; quantile 1 is the longest.";
+    let mut loads = text.family(Summary, "larder_cache_load_duration_seconds", help);
+    for (cache, ClassReport { name, load_times: times, .. }) in classes() {
+        for (quantile, took) in [("0.5", times.p50), ("0.99", times.p99), ("1", times.max)] {
+            loads.sample(cache, &[("class", name), ("quantile", quantile)], took.as_secs_f64());
+        }
+        loads.part("_sum", cache, &[("class", name)], times.total.as_secs_f64());
+        loads.part("_count", cache, &[("class", name)], times.count);
+    }
+}
+
+fn of_redis(text: &mut Exposition, caches: &[Figures]) {
+    let mut up = text.family(Gauge, "larder_redis_up", "Whether Redis answered just now.");
+    for Figures { name, redis, .. } in caches {
+        if *redis != RedisAnswer::NotConfigured {
+            up.sample(*name, &[], u8::from(matches!(redis, RedisAnswer::Value(_))));
+        }
+    }
+    for (kind, metric, help, figure) in REDIS {
+        let mut family = text.family(kind, metric, help);
+        for Figures { name, redis, .. } in caches {
+            if let RedisAnswer::Value(info) = redis {
+                family.sample(*name, &[], figure(info));
+            }
+        }
+    }
+}
