@@ -1,7 +1,8 @@
 //! The counts of a larder cache in the text format of Prometheus, for the `/metrics` of any application.
 //!
-//! [`text`] does no I/O; [`text_with_redis`] also asks the Redis server for its figures. Both return complete families, so
-//! their text can stand before or after any other text of the format. `docs/metrics.md` lists the metrics.
+//! [`text`] does no I/O; [`text_with_redis`] also asks the Redis server for its figures. Both return complete families and
+//! end with a line end, so an application appends them to any other text of the format. `docs/metrics.md` lists the
+//! metrics.
 //!
 //! # Examples
 //!
@@ -36,6 +37,10 @@
 
 #![warn(missing_debug_implementations)]
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod exporter;
 mod exposition;
 mod figures;
@@ -50,7 +55,7 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4";
 /// The counts of `cache` and its classes at this instant, without I/O.
 ///
 /// For several caches of one process use [`Exporter::named`]: two of these texts in one answer would have each series
-/// twice, and Prometheus refuses such an answer.
+/// twice, which the format does not allow.
 ///
 /// # Examples
 ///

@@ -13,7 +13,7 @@ use openmetrics_parser::openmetrics::parse_openmetrics;
 use openmetrics_parser::prometheus::parse_prometheus;
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 
-/// The time-out for Redis is two seconds; the rest is for a busy machine.
+/// The time-out of Redis is two seconds; the rest is for a busy machine.
 const BOUNDED: Duration = Duration::from_secs(4);
 
 async fn memory(namespace: &str) -> Cache {
@@ -138,25 +138,28 @@ async fn the_figures_of_redis_need_a_redis_that_answers() {
     open_metrics_families(&Exporter::new(&cache).openmetrics().text_with_redis().await);
 
     redis.pause().unwrap();
-    let begun = Instant::now();
     let hanging = text_with_redis(&cache).await;
-    assert!(begun.elapsed() < BOUNDED, "{:?}", begun.elapsed());
     assert_eq!(of_redis(&hanging).collect::<Vec<_>>(), ["larder_redis_up"]);
     assert_has(&hanging, "larder_redis_up 0");
 }
 
 #[tokio::test]
-async fn caches_that_wait_for_their_redis_wait_at_once() {
+async fn one_time_out_bounds_the_wait_for_all_caches() {
     let redis = Redis::start().unwrap();
-    let (one, other, memory) = (over(&redis).await, over(&redis).await, memory("sessions").await);
-    let exporter = Exporter::named([("one", &one), ("other", &other), ("sessions", &memory)]);
+    let builder = Cache::builder("shop").redis(redis.url()).installation("shop");
+    // All 20 queue for one connection, and each holds it for at least 250 ms.
+    let shop = builder.redis_pool_size(1).build().await.unwrap();
+    let names: Vec<_> = (0..20).map(|number| format!("shop-{number}")).collect();
+    let sessions = memory("sessions").await;
+    let caches = names.iter().map(|name| (name.as_str(), &shop)).chain([("sessions", &sessions)]);
+    let exporter = Exporter::named(caches);
     redis.pause().unwrap();
     let begun = Instant::now();
     let text = exporter.text_with_redis().await;
     assert!(begun.elapsed() < BOUNDED, "{:?}", begun.elapsed());
     families(&text);
-    for cache in ["one", "other"] {
-        assert_has(&text, &format!("larder_redis_up{{cache=\"{cache}\"}} 0"));
+    for name in &names {
+        assert_has(&text, &format!("larder_redis_up{{cache=\"{name}\"}} 0"));
     }
     assert!(!text.contains("larder_redis_up{cache=\"sessions\"}"));
 }
