@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use larder::journal::Incompleteness;
+use larder::journal::{FaultEpisodes, JournalFault};
 
 /// One reason why a journal is not complete.
 ///
@@ -62,6 +62,8 @@ impl fmt::Display for Defect {
 #[derive(Clone, Debug)]
 pub(crate) struct Inspection {
     pub(crate) defects: Vec<Defect>,
+    /// Why changes touch more than they would have to.
+    pub(crate) imprecisions: Vec<String>,
     /// What a write transaction compares before its commit: on PostgreSQL the facts about each relation, as JSON; on
     /// SQLite the version of the schema.
     pub(crate) facts: String,
@@ -76,29 +78,48 @@ pub(crate) struct Completeness(
 
 #[derive(Debug, Default)]
 struct State {
-    defects: Vec<Defect>,
-    /// Since when there have been defects.
-    since: Option<SystemTime>,
-    episodes: u64,
+    defects: Fault<Defect>,
+    imprecisions: Fault<String>,
     facts: Option<String>,
 }
 
-impl State {
-    fn replace_defects(&mut self, defects: Vec<Defect>) {
-        if defects.is_empty() {
+/// A fault, present or past.
+#[derive(Debug)]
+struct Fault<T> {
+    reasons: Vec<T>,
+    /// Since when there have been reasons.
+    since: Option<SystemTime>,
+    episodes: u64,
+}
+
+impl<T> Default for Fault<T> {
+    fn default() -> Self {
+        Fault { reasons: Vec::new(), since: None, episodes: 0 }
+    }
+}
+
+impl<T: fmt::Display> Fault<T> {
+    fn replace(&mut self, reasons: Vec<T>) {
+        if reasons.is_empty() {
             self.since = None;
         } else if self.since.is_none() {
             self.since = Some(SystemTime::now());
             self.episodes += 1;
         }
-        self.defects = defects;
+        self.reasons = reasons;
+    }
+
+    fn present(&self) -> Option<JournalFault> {
+        let reasons = self.reasons.iter().map(ToString::to_string).collect();
+        self.since.map(|since| JournalFault { reasons, since })
     }
 }
 
 impl Completeness {
     pub(crate) fn set(&self, inspection: &Inspection) {
         let mut state = self.lock();
-        state.replace_defects(inspection.defects.clone());
+        state.defects.replace(inspection.defects.clone());
+        state.imprecisions.replace(inspection.imprecisions.clone());
         state.facts = Some(inspection.facts.clone());
     }
 
@@ -115,24 +136,28 @@ impl Completeness {
             "a transaction changed rows of a declared table whose triggers are not as they were inspected",
         );
         let mut state = self.lock();
-        if !state.defects.contains(&silence) {
-            let defects = state.defects.iter().cloned().chain([silence]).collect();
-            state.replace_defects(defects);
+        let known = &state.defects.reasons;
+        if !known.contains(&silence) {
+            let defects = known.iter().cloned().chain([silence]).collect();
+            state.defects.replace(defects);
         }
     }
 
     pub(crate) fn defects(&self) -> Vec<Defect> {
-        self.lock().defects.clone()
+        self.lock().defects.reasons.clone()
     }
 
-    pub(crate) fn incompleteness(&self) -> Option<Incompleteness> {
+    pub(crate) fn incompleteness(&self) -> Option<JournalFault> {
+        self.lock().defects.present()
+    }
+
+    pub(crate) fn imprecision(&self) -> Option<JournalFault> {
+        self.lock().imprecisions.present()
+    }
+
+    pub(crate) fn episodes(&self) -> FaultEpisodes {
         let state = self.lock();
-        let defects = state.defects.iter().map(ToString::to_string).collect();
-        state.since.map(|since| Incompleteness { defects, since })
-    }
-
-    pub(crate) fn episodes(&self) -> u64 {
-        self.lock().episodes
+        FaultEpisodes { incomplete: state.defects.episodes, imprecise: state.imprecisions.episodes }
     }
 
     /// What to compare before a commit; `None` if no journal was opened.

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use crate::engine::Engine;
 use crate::health::{HealthReport, Trouble, TroubleCount};
+use crate::journal::FaultEpisodes;
 use crate::key::Namespace;
 
 pub use crate::health::Health;
@@ -96,9 +97,15 @@ impl Cache {
         let mut counts: Vec<_> =
             self.engine.shared.as_ref().map(|shared| shared.condition.counts()).unwrap_or_default();
         if let Some(journal) = &self.engine.journal {
-            let trouble = Trouble::IncompleteJournal;
-            counts.retain(|count| count.trouble != trouble);
-            counts.push(TroubleCount { trouble, episodes: journal.incomplete_episodes() });
+            let FaultEpisodes { incomplete, imprecise } = journal.fault_episodes();
+            for (trouble, episodes) in [
+                (Trouble::SilentJournal, self.engine.polls.failed_episodes()),
+                (Trouble::ImpreciseJournal, imprecise),
+                (Trouble::IncompleteJournal, incomplete),
+            ] {
+                counts.retain(|count| count.trouble != trouble);
+                counts.push(TroubleCount { trouble, episodes });
+            }
         }
         counts
     }

@@ -12,7 +12,7 @@ pub enum Health {
     /// Memory and Redis.
     Working,
     /// Redis is configured and cannot be used fully (it is away, is not certified, or refuses writes), or the journal
-    /// is incomplete. What Redis cannot answer comes from the database, and from memory for no longer than the
+    /// has a fault. What Redis cannot answer comes from the database, and from memory for no longer than the
     /// staleness bound. [`Cache::health_report`](crate::cache::Cache::health_report) gives the reasons.
     Degraded,
     /// No Redis is configured: only memory answers.
@@ -167,9 +167,16 @@ troubles! {
     /// No instance certifies the contents of Redis: the watermark is old or missing.
     Untold, "untold",
         "no relay has sent Redis the latest commits; look whether the database and its journal answer";
+    /// The journal did not answer the last poll. This trouble and the next two can exist without Redis.
+    SilentJournal, "silent-journal",
+        "the database's journal does not answer, so nothing is certified and memory is not used without Redis; look \
+         whether the database answers";
+    /// A change touches more than it would have to; see [`Journal::imprecision`](crate::journal::Journal::imprecision).
+    ImpreciseJournal, "imprecise-journal",
+        "a declared column was renamed or dropped, so each change of its table invalidates everything; declare the \
+         present column, and run the migration that the new declaration makes";
     /// Changes may be missing from the journal; see
-    /// [`Journal::incompleteness`](crate::journal::Journal::incompleteness). The only trouble that can exist without
-    /// Redis.
+    /// [`Journal::incompleteness`](crate::journal::Journal::incompleteness).
     IncompleteJournal, "incomplete-journal",
         "changes may be missing from the database's journal, so nothing is certified and writes say queued; run \
          larder doctor, which names and mends it";

@@ -17,6 +17,7 @@ use crate::key_text::Target;
 use crate::pattern::Pattern;
 use crate::receipt::{Delivery, Receipt};
 use crate::stats::count;
+use crate::tag::Tag;
 
 /// Collects what to invalidate; made by [`Cache::invalidation`] and [`Cache::committed`].
 ///
@@ -99,7 +100,7 @@ impl Cache {
     }
 
     /// Invalidates every entry under `tag`, on all instances.
-    pub async fn invalidate_tag(&self, tag: &str) -> Receipt {
+    pub async fn invalidate_tag(&self, tag: impl Into<Tag>) -> Receipt {
         self.invalidation().tag(tag).send().await
     }
 
@@ -178,10 +179,11 @@ impl Invalidation {
     }
 
     /// Adds every entry under a tag.
-    pub fn tag(mut self, tag: &str) -> Self {
-        self.engine.count_invalidation(tag);
-        self.batch.tags.push(self.engine.namespace.tag_key(tag));
-        self.note(Touch::Tag(tag.to_owned()))
+    pub fn tag(mut self, tag: impl Into<Tag>) -> Self {
+        let tag = tag.into();
+        self.engine.count_invalidation(tag.as_str());
+        self.batch.tags.push(self.engine.namespace.tag_key(tag.as_str()));
+        self.note(tag.into())
     }
 
     /// Adds what `touch` names, for code that does not know the entry's types.

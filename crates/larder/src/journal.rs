@@ -12,6 +12,9 @@ use std::time::{Duration, Instant, SystemTime};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use crate::key_text::RawParts;
+use crate::tag::{Tag, tag};
+
 /// How often each consumer polls the journal. It bounds how late a change is noticed; 200 ms is a tenth of the default
 /// staleness bound.
 pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(200);
@@ -36,7 +39,8 @@ pub enum Touch {
         /// The parts of the entry's key.
         parts: Vec<Option<String>>,
     },
-    /// Every entry under a tag. A class's own name is a tag of all its entries.
+    /// Every entry under a tag. A class's own name is a tag of all its entries. A journal may also write it as
+    /// `["tag", group, part, …]`, for the tag that [`tag`](crate::tag()) makes of these parts.
     Tag(String),
     /// Every entry whose readable text `class:part:part` matches; see
     /// [`Cache::invalidate_matching`](crate::cache::Cache::invalidate_matching).
@@ -49,6 +53,17 @@ impl Touch {
     /// The entry of `class` under a key of these parts, none of which is missing.
     pub fn entry<P: Into<String>>(class: impl Into<String>, parts: impl IntoIterator<Item = P>) -> Self {
         Touch::Entry { class: class.into(), parts: parts.into_iter().map(|part| Some(part.into())).collect() }
+    }
+
+    /// The entries with the tag [`tag`](crate::tag()) of `group` and these parts of a key.
+    pub fn tag_of(group: &str, parts: &[Option<String>]) -> Self {
+        tag(group, &RawParts(parts)).into()
+    }
+}
+
+impl From<Tag> for Touch {
+    fn from(tag: Tag) -> Self {
+        Touch::Tag(tag.into())
     }
 }
 
@@ -74,6 +89,7 @@ impl TryFrom<Vec<Option<String>>> for Touch {
         match (kind.as_deref(), words.next().flatten(), words.as_slice()) {
             (Some("entry"), Some(class), [_, ..]) => Ok(Touch::Entry { class, parts: words.collect() }),
             (Some("tag"), Some(tag), []) => Ok(Touch::Tag(tag)),
+            (Some("tag"), Some(group), parts) => Ok(Touch::tag_of(&group, parts)),
             (Some("matching"), Some(pattern), []) => Ok(Touch::Matching(pattern)),
             (Some("everything"), None, []) => Ok(Touch::Everything),
             _ => Err(TouchError),
@@ -84,7 +100,7 @@ impl TryFrom<Vec<Option<String>>> for Touch {
 /// A row of the outbox that is not a known touch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "allowed are [\"entry\", class, part, …], [\"tag\", tag], [\"matching\", pattern] and [\"everything\"]"
+    "allowed are [\"entry\", class, part, …], [\"tag\", tag], [\"tag\", group, part, …], [\"matching\", pattern] and [\"everything\"]"
 )]
 pub struct TouchError;
 
@@ -221,7 +237,14 @@ pub trait Journal: Send + Sync + 'static {
     /// Why the journal is not complete, as of its last poll or the last check by a write; `None` while it is complete.
     /// While it is incomplete, `changes_since` fails, no write is acknowledged as sent, and the health reports it.
     /// Default: `None`.
-    fn incompleteness(&self) -> Option<Incompleteness> {
+    fn incompleteness(&self) -> Option<JournalFault> {
+        None
+    }
+
+    /// Why changes touch more than they would have to, as of the last inspection: for example a declared column that was
+    /// renamed, so that each change of its table touches everything. Answers stay right; the health reports it.
+    /// Default: `None`.
+    fn imprecision(&self) -> Option<JournalFault> {
         None
     }
 
@@ -233,9 +256,9 @@ pub trait Journal: Send + Sync + 'static {
         Ok(Vec::new())
     }
 
-    /// How many episodes of incompleteness there were since the start. Default: 0.
-    fn incomplete_episodes(&self) -> u64 {
-        0
+    /// How many episodes of incompleteness and of imprecision there were since the start. Default: none.
+    fn fault_episodes(&self) -> FaultEpisodes {
+        FaultEpisodes::default()
     }
 }
 
@@ -264,26 +287,39 @@ impl<J: Journal + ?Sized> Journal for Arc<J> {
         (**self).prune().await
     }
 
-    fn incompleteness(&self) -> Option<Incompleteness> {
+    fn incompleteness(&self) -> Option<JournalFault> {
         (**self).incompleteness()
+    }
+
+    fn imprecision(&self) -> Option<JournalFault> {
+        (**self).imprecision()
     }
 
     async fn declaration_errors(&self) -> Result<Vec<String>, Failure> {
         (**self).declaration_errors().await
     }
 
-    fn incomplete_episodes(&self) -> u64 {
-        (**self).incomplete_episodes()
+    fn fault_episodes(&self) -> FaultEpisodes {
+        (**self).fault_episodes()
     }
 }
 
-/// Why a journal is not complete.
+/// Why a journal is not complete, is not precise, or does not answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Incompleteness {
+pub struct JournalFault {
     /// What is wrong, one sentence each.
-    pub defects: Vec<String>,
-    /// Since when there has been any defect.
+    pub reasons: Vec<String>,
+    /// Since when anything has been wrong.
     pub since: SystemTime,
+}
+
+/// How many episodes of each fault a journal had. An episode ends when the fault does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FaultEpisodes {
+    /// Changes could be missing.
+    pub incomplete: u64,
+    /// Changes touched more than they would have to.
+    pub imprecise: u64,
 }
 
 /// Awaits an answer for at most `limit`. Without a time-out a half-open connection would block the caller for hours.
@@ -314,7 +350,8 @@ mod tests {
 
     #[test]
     fn an_unknown_touch_is_refused_and_the_error_says_what_is_allowed() {
-        for text in [r"[]", r#"["tag"]"#, r#"["tag","a","b"]"#, r#"["entry","a"]"#, r#"["all"]"#, r"[null]"] {
+        for text in [r"[]", r#"["tag"]"#, r#"["tag",null,"b"]"#, r#"["entry","a"]"#, r#"["all"]"#, r"[null]"]
+        {
             let error = serde_json::from_str::<Touch>(text).unwrap_err().to_string();
             assert!(error.contains("allowed are"), "{text}: {error}");
         }

@@ -130,6 +130,14 @@ impl KeyParts<'_> {
     }
 }
 
+/// The parts of `key`, encoded and joined.
+pub(crate) fn parts_text<K: ?Sized>(key: &(impl Key<K> + ?Sized)) -> String {
+    let mut buf = KeyBuf::new();
+    key.parts(&mut KeyParts { buf: &mut buf, is_first: true });
+    // Nothing is lost: encoded parts are ASCII.
+    String::from_utf8_lossy(&buf).into_owned()
+}
+
 /// Whether a character is written as it is inside a part.
 fn is_plain(char: char) -> bool {
     char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | '.' | '@' | '+' | '=' | ',')

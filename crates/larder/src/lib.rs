@@ -72,6 +72,7 @@ mod remote;
 pub mod source;
 pub mod stats;
 mod sync;
+mod tag;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod times;
@@ -86,5 +87,6 @@ pub use crate::journal::{Journal, Touch};
 pub use crate::key::Key;
 pub use crate::policy::{Consistency, Policy};
 pub use crate::receipt::{Delivery, Receipt};
+pub use crate::tag::{Tag, tag};
 #[cfg(feature = "macros")]
 pub use larder_macros::Key;

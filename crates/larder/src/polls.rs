@@ -1,12 +1,13 @@
 //! Requests an immediate poll from the relay or consumer of this process, before the next one is due.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
-use crate::journal::POLL_INTERVAL;
+use crate::journal::{Failure, JournalFault, POLL_INTERVAL};
 
 /// Poll requests to the one task that polls the journal, numbered. They guard no data: a caller whose time limit ends
 /// continues without the poll.
@@ -15,11 +16,26 @@ pub(crate) struct PollRequests {
     nudge: Notify,
     /// The highest request for which a poll that began after it is complete.
     served: watch::Sender<u64>,
+    /// For the health alone; no read depends on it. The lock is held for a few statements.
+    answers: Mutex<Answers>,
+}
+
+/// How the journal has answered.
+#[derive(Default)]
+struct Answers {
+    /// The failure of the last poll, and since when every poll has failed.
+    failure: Option<JournalFault>,
+    failed_episodes: u64,
 }
 
 impl PollRequests {
     pub(crate) fn new() -> Self {
-        PollRequests { asked: AtomicU64::new(0), nudge: Notify::new(), served: watch::Sender::new(0) }
+        PollRequests {
+            asked: AtomicU64::new(0),
+            nudge: Notify::new(),
+            served: watch::Sender::new(0),
+            answers: Mutex::default(),
+        }
     }
 
     /// Requests a poll that begins after this call, and waits until it is complete, at most `limit`. Returns whether it
@@ -45,6 +61,36 @@ impl PollRequests {
     /// For the polling task: a poll that began after `requests` is complete.
     pub(crate) fn complete(&self, requests: u64) {
         self.served.send_replace(requests);
+    }
+
+    /// For the polling task: notes whether the journal has answered, for the health.
+    pub(crate) fn noted<T>(&self, answer: Result<T, Failure>) -> Result<T, Failure> {
+        let mut answers = self.answers();
+        match &answer {
+            Ok(_) => answers.failure = None,
+            Err(error) => {
+                let since = answers.failure.as_ref().map(|failure| failure.since);
+                answers.failed_episodes += u64::from(since.is_none());
+                let since = since.unwrap_or_else(SystemTime::now);
+                answers.failure = Some(JournalFault { reasons: vec![error.to_string()], since });
+            }
+        }
+        drop(answers);
+        answer
+    }
+
+    /// Why the last poll failed, if it did.
+    pub(crate) fn failure(&self) -> Option<JournalFault> {
+        self.answers().failure.clone()
+    }
+
+    /// How often polls began to fail.
+    pub(crate) fn failed_episodes(&self) -> u64 {
+        self.answers().failed_episodes
+    }
+
+    fn answers(&self) -> MutexGuard<'_, Answers> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// For the polling task: waits until the next poll is due or requested.

@@ -44,9 +44,9 @@ impl TouchedBy {
     /// Adds to the declaration of [the table](Self::table) that its rows touch entries of this class.
     pub(super) fn declare(&self, class: &str, table: Table) -> Table {
         match self {
-            Self::Entry(_, columns) => table.entry(class, columns),
+            Self::Entry(_, columns) => table.entry(class, *columns),
             Self::All(_) => table.tag(class),
-            Self::AllReading(_, columns) => table.tag_reading(class, columns),
+            Self::AllReading(_, columns) => table.tag_reading(class, *columns),
         }
     }
 }

@@ -46,7 +46,7 @@ pub fn tables() -> Vec<Table> {
             let touches = row.touched_by.iter().filter(|touched_by| touched_by.table() == *name);
             touches.fold(table, |table, touched_by| touched_by.declare(row.name, table))
         });
-        unique.iter().fold(table, |table, columns| table.unique(columns))
+        unique.iter().fold(table, |table, columns| table.unique(*columns))
     };
     TABLES.iter().map(table).collect()
 }

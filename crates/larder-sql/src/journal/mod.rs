@@ -24,7 +24,9 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use larder::journal::{Changes, ChangesSince, DatabaseId, Failure, Incompleteness, Journal, Position, Touch};
+use larder::journal::{
+    Changes, ChangesSince, DatabaseId, Failure, FaultEpisodes, Journal, JournalFault, Position, Touch,
+};
 use larder::policy::Policy;
 use tokio::sync::Mutex;
 
@@ -45,6 +47,8 @@ pub use crate::journal::table::Table;
 /// relays.
 const RETENTION: Duration = Policy::TTL_MAX.saturating_add(Duration::from_secs(3 + 57));
 const ROWS_MAX: usize = 10_000;
+/// A poll reads up to this many times as many rows, of which it reports only the classes and tags: about 10 MB.
+const SUMMARY_FACTOR: usize = 10;
 /// While there are defects, the journal inspects again after this time, even if the attestation is the same.
 const INSPECTION_INTERVAL: Duration = Duration::from_secs(5);
 /// The server's time-out for each statement of the journal's own connection.
@@ -134,8 +138,8 @@ impl LastInspection {
 
 impl SqlJournal {
     /// Opens the journal of `database`. `tables` must be those that the migrations declared, and the journal is
-    /// inspected for them. By default it keeps rows for an hour and a minute, and answers [`Changes::Unknown`] for more
-    /// than 10,000 rows at once.
+    /// inspected for them. By default it keeps rows for an hour and a minute, and reports up to 10,000 rows at once one by
+    /// one; see [`SqlJournal::limit`].
     ///
     /// A journal with [defects](SqlJournal::inspect) opens too. Until they are mended, each poll returns an error that
     /// names them.
@@ -209,8 +213,8 @@ impl SqlJournal {
         Self { keep, ..self }
     }
 
-    /// The most rows that [`Journal::changes_since`] reads; if there are more, it answers [`Changes::Unknown`].
-    /// Default: 10,000.
+    /// The most rows that [`Journal::changes_since`] reports one by one. Of up to ten times as many it reports which
+    /// classes and tags they touch; if there are more, it answers [`Changes::Unknown`]. Default: 10,000.
     #[must_use]
     pub fn limit(self, rows: usize) -> Self {
         Self { limit: rows, ..self }
@@ -253,7 +257,8 @@ impl SqlJournal {
         own: &mut JournalConnection,
         position: Option<&Position>,
     ) -> Result<(JournalAnswer, Attestation), Error> {
-        let query = JournalQuery { position, limit: self.limit, trusts_silence: self.trusts_silence };
+        let limit = self.limit.saturating_mul(SUMMARY_FACTOR);
+        let query = JournalQuery { position, limit, trusts_silence: self.trusts_silence };
         match self.database.dialect() {
             Dialect::Postgres => {
                 let names = completeness::postgres::names(&self.tables);
@@ -342,7 +347,11 @@ impl Journal for SqlJournal {
 
     async fn changes_since(&self, position: Option<&Position>) -> Result<ChangesSince, Failure> {
         let JournalAnswer { database, position, rows, .. } = self.ask(position).await?;
-        let changes = rows.and_then(|rows| touched::parse(&rows)).map_or(Changes::Unknown, Changes::Known);
+        let changes = rows.and_then(|rows| match rows.len() <= self.limit {
+            true => touched::parse(&rows),
+            false => Some(vec![touched::summarize(&rows, self.limit)?]),
+        });
+        let changes = changes.map_or(Changes::Unknown, Changes::Known);
         Ok(ChangesSince { database, position, changes })
     }
 
@@ -360,11 +369,15 @@ impl Journal for SqlJournal {
         self.identity_age.since()
     }
 
-    fn incompleteness(&self) -> Option<Incompleteness> {
+    fn incompleteness(&self) -> Option<JournalFault> {
         self.database.completeness().incompleteness()
     }
 
-    fn incomplete_episodes(&self) -> u64 {
+    fn imprecision(&self) -> Option<JournalFault> {
+        self.database.completeness().imprecision()
+    }
+
+    fn fault_episodes(&self) -> FaultEpisodes {
         self.database.completeness().episodes()
     }
 

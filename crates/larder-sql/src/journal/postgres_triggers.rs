@@ -9,7 +9,7 @@
 //! run other code. `SET search_path` would also prevent that, but costs as much as the rest of the trigger.
 
 use crate::journal::checksum::with_checksum;
-use crate::journal::table::{Entry, FUNCTION_PREFIX, Table, Tag, quoted};
+use crate::journal::table::{ByColumns, FUNCTION_PREFIX, Table, Tag, quoted};
 
 /// Placeholder in a function's text for the schema of the outbox, which only the database knows.
 pub(super) const SCHEMA: &str = "@schema@";
@@ -78,52 +78,61 @@ pub(super) fn always(table: &str, trigger: &str) -> String {
 /// The text of a table's trigger function, with a checksum. The pre-check for bulk changes reads counters that may
 /// include earlier transactions of the session, so it may call `larder_outbox_covers` too often, which is safe. If
 /// `track_counts` is off, it never calls it, and every row is journalled.
+///
+/// If a column was renamed or dropped, the row touches everything: an error would make each write of the table fail. The
+/// block that catches it writes nothing, so its subtransaction takes no number.
 pub(super) fn body(table: &Table) -> String {
     let whole = serde_json::json!(table.all_touches());
     let count = |what| format!("pg_catalog.pg_stat_get_xact_tuples_{what}(TG_RELID)");
     with_checksum(&format!(
         "\
+DECLARE
+    touches pg_catalog.text;
 BEGIN
     IF TG_LEVEL OPERATOR(pg_catalog.=) 'ROW'
         AND {inserted_rows} OPERATOR(pg_catalog.+) {updated_rows} OPERATOR(pg_catalog.+) {deleted_rows}
             OPERATOR(pg_catalog.>) {BULK_ROWS} AND {SCHEMA}.larder_outbox_covers(TG_RELID, '{whole}') THEN
         RETURN NULL;
     END IF;
-    IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' AND {is_same} THEN
-        {INSERT} VALUES ({updated_alike});
-    ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
-        {INSERT} VALUES ({updated});
-    ELSIF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
-        {INSERT} VALUES ({inserted});
-    ELSIF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
-        {INSERT} VALUES ({deleted});
-    ELSE
-        {INSERT} VALUES ('{whole}');
-    END IF;
+    BEGIN
+        IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' AND {is_same} THEN
+            touches := {updated_alike};
+        ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+            touches := {updated};
+        ELSIF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
+            touches := {inserted};
+        ELSIF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
+            touches := {deleted};
+        ELSE
+            touches := '{whole}';
+        END IF;
+    EXCEPTION WHEN undefined_column THEN
+        touches := '[[\"everything\"]]';
+    END;
+    INSERT INTO {SCHEMA}.larder_outbox (touched) VALUES (touches);
     RETURN NULL;
 END ",
         inserted_rows = count("inserted"),
         updated_rows = count("updated"),
         deleted_rows = count("deleted"),
         is_same = is_same(table),
-        updated_alike = list(updated_tags(table), &[entries(table, "OLD")]),
-        updated = list(updated_tags(table), &[entries(table, "OLD"), new_entries_that_differ(table)]),
-        inserted = list(tags(table), &[entries(table, "NEW")]),
-        deleted = list(tags(table), &[entries(table, "OLD")]),
+        updated_alike = list(updated_tags(table), &[by_columns(table, "OLD")]),
+        updated = list(updated_tags(table), &[by_columns(table, "OLD"), new_ones_that_differ(table)]),
+        inserted = list(tags(table), &[by_columns(table, "NEW")]),
+        deleted = list(tags(table), &[by_columns(table, "OLD")]),
     ))
 }
 
-const INSERT: &str = "INSERT INTO @schema@.larder_outbox (touched)";
-/// Placeholder for the parts of a key in the text of entries that share them. Names cannot contain a control character.
+/// Placeholder for the parts in the text of touches that share them. Names cannot contain a control character.
 const PARTS: char = '\u{1}';
 
-/// Groups the entries by their columns, in the order in which the columns first appear.
-fn groups(table: &Table) -> Vec<(&[String], Vec<&Entry>)> {
-    let mut groups: Vec<(&[String], Vec<&Entry>)> = Vec::new();
-    for entry in &table.entries {
-        match groups.iter_mut().find(|(columns, _)| *columns == entry.columns.as_slice()) {
-            Some((_, entries)) => entries.push(entry),
-            None => groups.push((&entry.columns, vec![entry])),
+/// Groups what is touched by columns by these columns, in the order in which they first appear.
+fn groups(table: &Table) -> Vec<(&[String], Vec<&ByColumns>)> {
+    let mut groups: Vec<(&[String], Vec<&ByColumns>)> = Vec::new();
+    for one in &table.by_columns {
+        match groups.iter_mut().find(|(columns, _)| *columns == one.columns.as_slice()) {
+            Some((_, group)) => group.push(one),
+            None => groups.push((&one.columns, vec![one])),
         }
     }
     groups
@@ -158,46 +167,46 @@ fn images(columns: &[&String], operator: &str) -> String {
     format!("{} OPERATOR(pg_catalog.{operator}) {}", image("OLD"), image("NEW"))
 }
 
-/// The SQL expression of a JSON list of touches. `concat_ws` skips NULLs: an entry is NULL if one of its columns is.
-fn list(tags: Vec<String>, entries: &[Vec<String>]) -> String {
-    let touches: Vec<_> = tags.into_iter().chain(entries.iter().flatten().cloned()).collect();
-    let touches = touches.join(",\n            ");
-    format!("pg_catalog.concat('[', pg_catalog.concat_ws(',',\n            {touches}), ']')")
+/// The SQL expression of a JSON list of touches. `concat_ws` skips NULLs: a touch is NULL if one of its columns is.
+fn list(tags: Vec<String>, by_columns: &[Vec<String>]) -> String {
+    let touches: Vec<_> = tags.into_iter().chain(by_columns.iter().flatten().cloned()).collect();
+    let touches = touches.join(",\n                ");
+    format!("pg_catalog.concat('[', pg_catalog.concat_ws(',',\n                {touches}), ']')")
 }
 
-/// The SQL expressions of a row's entries: one expression for all entries that share their columns.
-fn entries(table: &Table, row: &str) -> Vec<String> {
-    groups(table).into_iter().map(|(columns, entries)| touches(columns, &entries, row)).collect()
+/// The SQL expressions of what a row touches by its columns: one expression for all touches that share their columns.
+fn by_columns(table: &Table, row: &str) -> Vec<String> {
+    groups(table).into_iter().map(|(columns, group)| touches(columns, &group, row)).collect()
 }
 
-fn new_entries_that_differ(table: &Table) -> Vec<String> {
-    let touch = |(columns, entries): (&[String], Vec<&Entry>)| {
+fn new_ones_that_differ(table: &Table) -> Vec<String> {
+    let touch = |(columns, group): (&[String], Vec<&ByColumns>)| {
         let differs: Vec<_> =
             columns.iter().map(|column| format!("({}) IS NOT TRUE", equals(column))).collect();
-        format!("CASE WHEN {} THEN {} END", differs.join(" OR "), touches(columns, &entries, "NEW"))
+        format!("CASE WHEN {} THEN {} END", differs.join(" OR "), touches(columns, &group, "NEW"))
     };
     groups(table).into_iter().map(touch).collect()
 }
 
-fn touches(columns: &[String], entries: &[&Entry], row: &str) -> String {
+fn touches(columns: &[String], group: &[&ByColumns], row: &str) -> String {
     const THEN: &str = " OPERATOR(pg_catalog.||) ";
     let parts = columns.iter().map(|column| {
         let value = text(row, column);
         format!("pg_catalog.to_json({value})::pg_catalog.text")
     });
     let parts = parts.collect::<Vec<_>>().join(&format!("{THEN}','{THEN}"));
-    if let [entry] = entries {
-        return format!("'[\"entry\",{},'{THEN}{parts}{THEN}']'", serde_json::json!(entry.class));
+    let begin = |one: &ByColumns| format!("[\"{}\",{},", one.kind.word(), serde_json::json!(one.name));
+    if let [one] = group {
+        return format!("'{}'{THEN}{parts}{THEN}']'", begin(one));
     }
-    let entries =
-        entries.iter().map(|entry| format!("[\"entry\",{},{PARTS}]", serde_json::json!(entry.class)));
-    let entries = entries.collect::<Vec<_>>().join(",").replace(PARTS, "\\x01");
-    format!("pg_catalog.replace(E'{entries}', E'\\x01', {parts})")
+    let touches = group.iter().map(|one| format!("{}{PARTS}]", begin(one)));
+    let touches = touches.collect::<Vec<_>>().join(",").replace(PARTS, "\\x01");
+    format!("pg_catalog.replace(E'{touches}', E'\\x01', {parts})")
 }
 
-/// The condition that no entry's column changes, as in most updates: then OLD and NEW have the same entries.
+/// The condition that none of these columns changes, as in most updates: then OLD and NEW touch the same.
 fn is_same(table: &Table) -> String {
-    let mut columns: Vec<_> = table.entries.iter().flat_map(|entry| &entry.columns).collect();
+    let mut columns: Vec<_> = table.by_columns.iter().flat_map(|one| &one.columns).collect();
     columns.sort();
     columns.dedup();
     // Equal images have equal texts. If equal texts have different images, the trigger's next branch compares the

@@ -6,7 +6,7 @@
 //! error.
 
 use crate::journal::checksum::with_checksum;
-use crate::journal::table::{Entry, FUNCTION_PREFIX, Table, quoted};
+use crate::journal::table::{ByColumns, FUNCTION_PREFIX, Table, quoted};
 
 /// One trigger.
 pub(super) struct Trigger {
@@ -78,7 +78,7 @@ fn trigger(table: &Table, what: &str, event: &str, when: &str, body: &str) -> Tr
     Trigger { sql: format!("CREATE TRIGGER {} {event} ON {on}{when}\nBEGIN{body}END", quoted(&name)), name }
 }
 
-/// The row from which a trigger takes an entry's key.
+/// The row from which a trigger takes the values.
 #[derive(Clone, Copy)]
 enum Row {
     Old,
@@ -121,14 +121,14 @@ fn updated_tags(table: &Table) -> Vec<String> {
 
 /// The SQL expression of a JSON list of touches. Each touch begins with a comma, and `substr` removes the first comma.
 fn list(tags: Vec<String>, table: &Table, rows: &[Row]) -> String {
-    let entries = rows.iter().flat_map(|row| table.entries.iter().map(|entry| touch(entry, *row)));
-    let touches: Vec<_> = tags.into_iter().chain(entries).collect();
+    let by_columns = rows.iter().flat_map(|row| table.by_columns.iter().map(|one| touch(one, *row)));
+    let touches: Vec<_> = tags.into_iter().chain(by_columns).collect();
     format!("'[' || substr(\n        {}, 2) || ']'", touches.join("\n        || "))
 }
 
-fn touch(entry: &Entry, row: Row) -> String {
+fn touch(one: &ByColumns, row: Row) -> String {
     let name = row.name();
-    let columns: Vec<_> = entry.columns.iter().map(|column| quoted(column)).collect();
+    let columns: Vec<_> = one.columns.iter().map(|column| quoted(column)).collect();
     let mut conditions: Vec<_> =
         columns.iter().map(|column| format!("{name}.{column} IS NOT NULL")).collect();
     if matches!(row, Row::NewWhereItDiffers) {
@@ -139,7 +139,7 @@ fn touch(entry: &Entry, row: Row) -> String {
         conditions.push(format!("({})", differs.collect::<Vec<_>>().join(" OR ")));
     }
     let parts: Vec<_> = columns.iter().map(|column| format!("CAST({name}.{column} AS TEXT)")).collect();
-    let touch = format!("json_array('entry', '{}', {})", entry.class, parts.join(", "));
+    let touch = format!("json_array('{}', '{}', {})", one.kind.word(), one.name, parts.join(", "));
     format!("CASE WHEN {} THEN ',' || {touch} ELSE '' END", conditions.join(" AND "))
 }
 

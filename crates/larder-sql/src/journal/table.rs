@@ -18,9 +18,10 @@ pub(super) const FUNCTION_PREFIX: &str = "larder_journal_";
 
 /// Declares what a row of one table touches.
 ///
-/// An UPDATE touches the entries of the row before the change and those of the row after it. An entry is found by the
-/// text of its columns, so these columns should have a type with only one text for each value: text, integers, UUIDs.
-/// If one of an entry's columns is NULL, the entry is not touched, because no key can name it.
+/// An UPDATE touches the entries and tags of the row before the change and those of the row after it. An entry, and a
+/// [tag by columns](Table::tag_by), is found by the text of its columns, so these columns should have a type with only one
+/// text for each value: text, integers, UUIDs. If one of the columns is NULL, it is not touched, because no key can name
+/// it.
 ///
 /// Every named column must exist, or the migration fails. It must also be stored: PostgreSQL's triggers do not see the
 /// values of `VIRTUAL` generated columns.
@@ -32,29 +33,48 @@ pub(super) const FUNCTION_PREFIX: &str = "larder_journal_";
 /// use larder_sql::journal::{Table, migration};
 ///
 /// let guests = Table::new("guests")
-///     .entry("guest", &["id"])
-///     .entry("guest_by_email", &["email"])
+///     .entry("guest", ["id"])
+///     .entry("guest_by_email", ["email"])
 ///     .tag("guest_list")
-///     .tag_reading("guest_ranking", &["id", "name", "stays"])
-///     .unique(&["id"])
-///     .unique(&["email"]);
+///     .tag_by("country", ["country"])
+///     .tag_reading("guest_ranking", ["id", "name", "stays"])
+///     .unique(["id"])
+///     .unique(["email"]);
 /// let sql = migration(Dialect::Sqlite, &[guests]).unwrap();
 /// assert!(sql.contains("CREATE TRIGGER \"larder_journal_guests_updated\" AFTER UPDATE"));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
     pub(super) name: String,
-    pub(super) entries: Vec<Entry>,
+    pub(super) by_columns: Vec<ByColumns>,
     pub(super) tags: Vec<Tag>,
     pub(super) unique: Vec<Vec<String>>,
     pub(super) has_rowid: bool,
 }
 
-/// An entry that a change of the row touches.
+/// What a change of the row touches, by the values of some of its columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) class: String,
+pub(super) struct ByColumns {
+    pub(super) kind: Kind,
+    /// The class of the entry, or the group of the tag.
+    pub(super) name: String,
     pub(super) columns: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Entry,
+    Tag,
+}
+
+impl Kind {
+    /// The first word of the touch.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Kind::Entry => "entry",
+            Kind::Tag => "tag",
+        }
+    }
 }
 
 /// A tag that a change of the row touches.
@@ -70,7 +90,7 @@ impl Table {
     pub fn new(name: &str) -> Self {
         Table {
             name: name.to_owned(),
-            entries: Vec::new(),
+            by_columns: Vec::new(),
             tags: Vec::new(),
             unique: Vec::new(),
             has_rowid: true,
@@ -84,8 +104,30 @@ impl Table {
 
     /// A change of a row touches the entry of `class` whose key's parts are the values of these columns, in this order.
     #[must_use]
-    pub fn entry(mut self, class: &str, columns: &[&str]) -> Self {
-        self.entries.push(Entry { class: class.to_owned(), columns: owned(columns) });
+    pub fn entry(self, class: &str, columns: impl IntoIterator<Item: AsRef<str>>) -> Self {
+        self.by_columns(Kind::Entry, class, owned(columns))
+    }
+
+    /// A change of a row touches every entry with the tag [`larder::tag`]`(group, …)` of the values of these columns, in
+    /// this order: an UPDATE that moves a row from one group to another touches both. A change that touches the complete
+    /// table touches the tag `group`, which all these entries have too.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use larder::Touch;
+    /// use larder_sql::journal::Table;
+    ///
+    /// let products = Table::new("products").tag_by("category", ["category_id"]);
+    /// assert_eq!(products.touches(|_| Some("7".to_owned()), None), [Touch::from(larder::tag("category", &7))]);
+    /// ```
+    #[must_use]
+    pub fn tag_by(self, group: &str, columns: impl IntoIterator<Item: AsRef<str>>) -> Self {
+        self.by_columns(Kind::Tag, group, owned(columns))
+    }
+
+    fn by_columns(mut self, kind: Kind, name: &str, columns: Vec<String>) -> Self {
+        self.by_columns.push(ByColumns { kind, name: name.to_owned(), columns });
         self
     }
 
@@ -104,7 +146,7 @@ impl Table {
     /// On SQLite an `INSERT … ON CONFLICT` that finds a row always touches the tag, because the trigger cannot
     /// distinguish it from an `INSERT` that replaces the row.
     #[must_use]
-    pub fn tag_reading(mut self, tag: &str, columns: &[&str]) -> Self {
+    pub fn tag_reading(mut self, tag: &str, columns: impl IntoIterator<Item: AsRef<str>>) -> Self {
         self.tags.push(Tag { name: tag.to_owned(), reads: Some(owned(columns)) });
         self
     }
@@ -113,7 +155,7 @@ impl Table {
     /// because SQLite's `INSERT OR REPLACE` deletes conflicting rows without running their triggers. PostgreSQL needs
     /// only the first, and only for [`Table::tag_reading`]. Default: none.
     #[must_use]
-    pub fn unique(mut self, columns: &[&str]) -> Self {
+    pub fn unique(mut self, columns: impl IntoIterator<Item: AsRef<str>>) -> Self {
         self.unique.push(owned(columns));
         self
     }
@@ -139,30 +181,34 @@ impl Table {
     /// use larder::journal::Touch;
     /// use larder_sql::journal::Table;
     ///
-    /// let guests = Table::new("guests").entry("guest", &["id"]).tag_reading("ranking", &["stays"]).unique(&["id"]);
+    /// let guests = Table::new("guests").entry("guest", ["id"]).tag_reading("ranking", ["stays"]).unique(["id"]);
     /// let row = |column: &str| (column == "id").then(|| "7".to_owned());
     /// assert_eq!(guests.touches(row, Some(&["name"])), [Touch::entry("guest", ["7"])]);
     /// assert_eq!(guests.touches(row, Some(&["stays"])).len(), 2);
     /// assert_eq!(guests.touches(row, None).len(), 2);
     /// ```
     pub fn touches(&self, row: impl Fn(&str) -> Option<String>, changed: Option<&[&str]>) -> Vec<Touch> {
-        let entries = self.entries.iter().filter_map(|Entry { class, columns }| {
-            let parts: Option<Vec<String>> = columns.iter().map(|column| row(column)).collect();
-            Some(Touch::entry(class, parts?))
+        let by_columns = self.by_columns.iter().filter_map(|ByColumns { kind, name, columns }| {
+            let parts: Option<Vec<_>> = columns.iter().map(|column| row(column).map(Some)).collect();
+            Some(match kind {
+                Kind::Entry => Touch::Entry { class: name.clone(), parts: parts? },
+                Kind::Tag => Touch::tag_of(name, &parts?),
+            })
         });
         let is_touched = |tag: &&Tag| match (changed, self.columns_of(tag)) {
             (Some(changed), Some(reads)) => reads.iter().any(|read| changed.contains(&read.as_str())),
             _ => true,
         };
         let tags = self.tags.iter().filter(is_touched).map(|tag| Touch::Tag(tag.name.clone()));
-        entries.chain(tags).collect()
+        by_columns.chain(tags).collect()
     }
 
     /// Fails if no valid SQL can be written for this declaration.
     pub(super) fn check(&self) -> Result<(), Error> {
         check("table", &self.name, TABLE_BYTES)?;
-        for Entry { class, columns } in &self.entries {
-            check("class", class, CLASS_BYTES)?;
+        for ByColumns { kind, name, columns } in &self.by_columns {
+            let what = if *kind == Kind::Entry { "class" } else { "tag" };
+            check(what, name, CLASS_BYTES)?;
             check_columns(&self.name, columns)?;
         }
         for Tag { name, reads } in &self.tags {
@@ -180,7 +226,7 @@ impl Table {
         for columns in &self.unique {
             check_columns(&self.name, columns)?;
         }
-        if self.entries.is_empty() && self.tags.is_empty() {
+        if self.by_columns.is_empty() && self.tags.is_empty() {
             return Err(Error::declaration(format!(
                 "table {:?} touches nothing; allowed are tables with at least one entry or tag",
                 self.name
@@ -192,8 +238,8 @@ impl Table {
     /// The tags that together touch everything that a change of any row of the table can touch.
     pub(super) fn all_touches(&self) -> Vec<Touch> {
         let tags = self.tags.iter().map(|tag| &tag.name);
-        let classes = self.entries.iter().map(|entry| &entry.class);
-        let mut touches: Vec<_> = tags.chain(classes).cloned().map(Touch::Tag).collect();
+        let names = self.by_columns.iter().map(|one| &one.name);
+        let mut touches: Vec<_> = tags.chain(names).cloned().map(Touch::Tag).collect();
         touches.sort();
         touches.dedup();
         touches
@@ -201,19 +247,15 @@ impl Table {
 
     /// The declared classes and tags that the text of a trigger does not name.
     pub(super) fn missing_in(&self, trigger: &str) -> Vec<&str> {
-        let is_there = |kind: &str, name: &str| {
-            // SQLite's triggers name classes as arguments of a function, not as JSON.
-            let name = serde_json::json!(name).to_string();
-            trigger.contains(&format!("[\"{kind}\",{name}"))
-                || trigger.contains(&format!("'{kind}', '{}'", name.trim_matches('"')))
+        // PostgreSQL's triggers begin the JSON, SQLite's call a function with these arguments.
+        let is_there = |one: &&ByColumns| {
+            let (kind, name) = (one.kind.word(), &one.name);
+            trigger.contains(&format!("[\"{kind}\",{},", serde_json::json!(name)))
+                || trigger.contains(&format!("json_array('{kind}', '{name}', "))
         };
-        let classes = self
-            .entries
-            .iter()
-            .filter(|entry| !is_there("entry", &entry.class))
-            .map(|entry| entry.class.as_str());
-        let tags = self.tags.iter().filter(|tag| !is_there("tag", &tag.name)).map(|tag| tag.name.as_str());
-        classes.chain(tags).collect()
+        let by_columns = self.by_columns.iter().filter(|one| !is_there(one)).map(|one| one.name.as_str());
+        let tags = self.tags.iter().filter(|tag| !trigger.contains(&tag.json())).map(|tag| tag.name.as_str());
+        by_columns.chain(tags).collect()
     }
 
     /// The columns whose changes touch `tag`; `None`: those of every column do.
@@ -222,14 +264,18 @@ impl Table {
         Some(distinct(identity.chain(tag.reads.as_ref()?)))
     }
 
+    /// Every declared column, once.
+    pub(super) fn columns(&self) -> Vec<&String> {
+        let by_columns = self.by_columns.iter().flat_map(|one| &one.columns);
+        let reads = self.tags.iter().filter_map(|tag| tag.reads.as_ref()).flatten();
+        distinct(by_columns.chain(reads).chain(self.unique.iter().flatten()))
+    }
+
     /// The text after SELECT of a query that fails unless every declared column exists. It returns no rows.
     pub(super) fn all_columns(&self) -> String {
-        let entries = self.entries.iter().flat_map(|entry| &entry.columns);
-        let reads = self.tags.iter().filter_map(|tag| tag.reads.as_ref()).flatten();
-        let unique = self.unique.iter().flatten();
         let table = quoted(&self.name);
         // Qualify with the table: SQLite treats an unknown quoted name without a table as a string.
-        let columns = distinct(entries.chain(reads).chain(unique)).into_iter();
+        let columns = self.columns().into_iter();
         let columns: String = columns.map(|column| format!(", {table}.{}", quoted(column))).collect();
         format!("1{columns} FROM {table} LIMIT 0")
     }
@@ -246,14 +292,14 @@ fn distinct<'a>(names: impl Iterator<Item = &'a String>) -> Vec<&'a String> {
     names.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-fn owned(names: &[&str]) -> Vec<String> {
-    names.iter().map(|&name| name.to_owned()).collect()
+fn owned(names: impl IntoIterator<Item: AsRef<str>>) -> Vec<String> {
+    names.into_iter().map(|name| name.as_ref().to_owned()).collect()
 }
 
 fn check_columns(table: &str, columns: &[String]) -> Result<(), Error> {
     if columns.is_empty() {
         return Err(Error::declaration(format!(
-            "table {table:?}: an entry or unique key without columns; allowed are those with at least one"
+            "table {table:?}: an entry, tag or unique key without columns; allowed are those with at least one"
         )));
     }
     columns.iter().try_for_each(|column| check("column", column, NAME_BYTES))
@@ -283,6 +329,7 @@ mod tests {
 
     #[test]
     fn bad_names_are_refused_with_what_is_allowed() {
+        const NONE: [&str; 0] = [];
         let good = || Table::new("guests").tag("guest_list");
         good().check().unwrap();
         let long = "n".repeat(64);
@@ -291,17 +338,19 @@ mod tests {
             Table::new("guests"),
             Table::new(&long[..TABLE_BYTES + 1]).tag("t"),
             good().entry("", &["id"]),
-            good().entry("guest", &[]),
+            good().entry("guest", NONE),
+            good().tag_by("country", NONE),
+            good().tag_by("", ["country"]),
             good().entry("guest", &["id\""]),
             good().entry("guest", &["id", &long]),
             good().entry("it's", &["id"]),
             good().tag("a\nb"),
             good().tag("$$"),
             good().tag("back\\slash"),
-            good().unique(&[]),
+            good().unique(NONE),
             good().unique(&[""]),
             good().tag_reading("", &["id"]).unique(&["id"]),
-            good().tag_reading("ranking", &[]).unique(&["id"]),
+            good().tag_reading("ranking", NONE).unique(&["id"]),
             good().tag_reading("ranking", &["id$"]).unique(&["id"]),
             good().tag_reading("ranking", &["id"]),
         ];
@@ -316,9 +365,9 @@ mod tests {
         let table = Table::new("t")
             .entry("b", &["x"])
             .entry("a", &["y"])
-            .entry("b", &["z"])
+            .tag_by("d", &["z"])
             .tag("a")
             .tag_reading("c", &["x"]);
-        assert_eq!(table.all_touches(), ["a", "b", "c"].map(|tag| Touch::Tag(tag.to_owned())));
+        assert_eq!(table.all_touches(), ["a", "b", "c", "d"].map(|tag| Touch::Tag(tag.to_owned())));
     }
 }

@@ -1,6 +1,7 @@
 //! Converts rows of the outbox into touches: those of all transactions for a poll, or those of one transaction for its
 //! writer.
 
+use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hasher};
 
 use crate::completeness::Completeness;
@@ -18,12 +19,37 @@ pub(super) fn parse(rows: &[OutboxRow]) -> Option<Vec<Change>> {
         Ok(Change { id: name(rows), touches: touches?.concat() })
     };
     let changes: serde_json::Result<_> = rows.chunk_by(|a, b| a.change == b.change).map(of_change).collect();
-    changes
-        .inspect_err(|error| {
-            // Do not log the row itself, because it contains values.
-            tracing::error!(%error, "a row of the outbox cannot be read, so everything counts as touched");
-        })
-        .ok()
+    changes.inspect_err(log).ok()
+}
+
+/// All of `rows` as one change, which touches the classes and tags of what they touch: of an entry its class, and of a tag
+/// by columns its group. `None` if a row cannot be parsed, or if these are more than `limit`.
+///
+/// Its id contains those of the first and the last change, so no writer has it and it is invalidated once more.
+pub(super) fn summarize(rows: &[OutboxRow], limit: usize) -> Option<Change> {
+    let mut touches = HashSet::new();
+    for row in rows {
+        let of_row: Vec<Vec<Option<String>>> = serde_json::from_slice(&row.touched).inspect_err(log).ok()?;
+        for words in of_row {
+            let touch = match words.as_slice() {
+                [Some(kind), Some(name), _, ..] if kind == "entry" || kind == "tag" => {
+                    Touch::Tag(name.clone())
+                }
+                _ => Touch::try_from(words).inspect_err(log).ok()?,
+            };
+            touches.insert(touch);
+        }
+        if touches.len() > limit {
+            return None;
+        }
+    }
+    let (first, last) = (&rows.first()?.change, &rows.last()?.change);
+    Some(Change { id: ChangeId::new(format!("{first}..{last}")), touches: touches.into_iter().collect() })
+}
+
+/// Does not log the row itself, because it contains values.
+fn log(error: &impl std::fmt::Display) {
+    tracing::error!(%error, "a row of the outbox cannot be read, so everything counts as touched");
 }
 
 /// The id of the change that these rows form: the transaction, and a digest of the rows that does not depend on their

@@ -27,7 +27,7 @@ async fn an_outbox_behind_row_security_is_noticed_by_poll_and_writer() {
     assert!(error.contains("row-level security hides rows of larder_outbox"), "{error}");
     let [defect] = journal.defects().try_into().unwrap();
     assert!(error.contains(&defect.to_string()));
-    assert_eq!(journal.incomplete_episodes(), 1);
+    assert_eq!(journal.fault_episodes().incomplete, 1);
     assert!(
         journal.mend().await.unwrap()[0].remedy().unwrap().contains("DISABLE ROW LEVEL SECURITY"),
         "the role has no right to mend"

@@ -5,11 +5,13 @@
 mod bed;
 mod bulk;
 mod columns;
+mod grouped;
 mod hidden;
 mod joined;
 mod positions;
 mod postgres;
 mod pruning;
+mod renamed;
 mod second_time;
 mod silence;
 mod silence_sqlite;

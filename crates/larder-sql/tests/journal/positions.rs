@@ -2,7 +2,7 @@
 
 use larder::journal::{Changes, Journal, Position, Touch};
 
-use crate::bed::{Bed, all, guest, tables};
+use crate::bed::{Bed, all, guest, sorted, tables, tag};
 use crate::on_both;
 
 on_both!(
@@ -10,7 +10,8 @@ on_both!(
     garbage_is_unknown_and_no_error,
     another_database_is_unknown,
     the_future_is_unknown,
-    more_than_the_limit_is_unknown,
+    many_rows_are_reported_by_class,
+    many_rows_of_many_tags_are_unknown,
     a_row_that_cannot_be_read_is_unknown_once,
     the_identity_stays,
     a_closed_database_has_no_journal,
@@ -56,19 +57,44 @@ async fn the_future_is_unknown(bed: Bed) {
     }
 }
 
-async fn more_than_the_limit_is_unknown(bed: Bed) {
-    let Bed { journal, .. } = &bed;
-    let mut from = bed.now().await;
-    journal.append(&[Touch::Everything]).await.unwrap();
+/// Up to the limit each touch is reported; up to ten times as many rows, the classes and tags; of more nothing is known.
+async fn many_rows_are_reported_by_class(bed: Bed) {
     let limited = larder_sql::journal::SqlJournal::open(&bed.database, tables()).await.unwrap().limit(3);
-    for (rows, is_known) in [(2, true), (1, true), (4, false), (3, true)] {
-        from = limited.changes_since(Some(&from)).await.unwrap().position;
+    bed.sql("INSERT INTO guests (id, email) VALUES ('0', 'a')");
+    let by_class = vec![tag("guest"), tag("guest_email"), tag("guest_list")];
+    for (rows, touches) in [
+        (1, Some(all([guest("0", "a", None)]))),
+        (4, Some(by_class.clone())),
+        (30, Some(by_class)),
+        (31, None),
+    ] {
+        let from = limited.changes_since(None).await.unwrap().position;
         for n in 0..rows {
-            journal.append(&[Touch::Tag(n.to_string())]).await.unwrap();
+            bed.sql(&format!("UPDATE guests SET n = {n}"));
         }
         let since = limited.changes_since(Some(&from)).await.unwrap();
-        assert_eq!(matches!(since.changes, Changes::Known(_)), is_known, "{rows} rows");
-        from = since.position;
+        let known = match since.changes {
+            Changes::Known(changes) => Some(sorted(changes)),
+            Changes::Unknown => None,
+        };
+        assert_eq!(known, touches, "{rows} rows");
+        assert_eq!(
+            limited.changes_since(Some(&since.position)).await.unwrap().changes,
+            Changes::Known(vec![])
+        );
+    }
+}
+
+/// A summary is as small as the limit allows: more tags than that, and everything counts as touched.
+async fn many_rows_of_many_tags_are_unknown(bed: Bed) {
+    let limited = larder_sql::journal::SqlJournal::open(&bed.database, tables()).await.unwrap().limit(3);
+    for (tags, is_known) in [(3, true), (4, false)] {
+        let from = limited.changes_since(None).await.unwrap().position;
+        for n in 0..12 {
+            bed.journal.append(&[Touch::Tag((n % tags).to_string())]).await.unwrap();
+        }
+        let changes = limited.changes_since(Some(&from)).await.unwrap().changes;
+        assert_eq!(matches!(changes, Changes::Known(_)), is_known, "{tags} tags");
     }
 }
 

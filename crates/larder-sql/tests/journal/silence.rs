@@ -198,7 +198,7 @@ pub(crate) async fn is_noticed(before: &[&str], deed: &Deed) {
         Err(error) => {
             let Broken(words) = deed.outcome else { panic!("{:?}: {error}", deed.sql) };
             assert!(error.to_string().contains(words), "{:?}: {error}", deed.sql);
-            let defects = bed.journal.incompleteness().unwrap().defects.concat();
+            let defects = bed.journal.incompleteness().unwrap().reasons.concat();
             assert!(defects.contains(words), "{:?}", deed.sql);
             deed.outcome
         }

@@ -33,7 +33,7 @@ async fn an_update_finds_the_entries_of_each_type_of_key(bed: Bed) {
         ("by_name", &["name"]),
         ("by_both", &["name", "number"]),
     ];
-    let table = classes.iter().fold(Table::new("places"), |table, (class, of)| table.entry(class, of));
+    let table = classes.iter().fold(Table::new("places"), |table, (class, of)| table.entry(class, *of));
     bed.sql(&format!("CREATE TABLE places ({create})"));
     bed.sql(&format!("\n{}", triggers(bed.database.dialect(), std::slice::from_ref(&table)).unwrap()));
     let tenant = Uuid::from_u128(0x00F1_E2D3_C4B5_4A96_8778_695A_4B3C_2D1E);

@@ -18,6 +18,7 @@ use crate::error::Error;
 use crate::key::{Key, Namespace};
 use crate::policy::Policy;
 use crate::protection::{Protection, Sealer};
+use crate::tag::Tag;
 
 /// The default limit of an encoded value: far more than a record needs, and small enough not to delay other replies.
 const MAX_VALUE_BYTES: usize = 1 << 20;
@@ -146,10 +147,15 @@ where
         self
     }
 
-    /// An entry is also invalidated with any tag that `tags_of` returns for its key, such as `team:7`. Equal keys need
-    /// equal tags on every instance. Default: only the class's own tags.
-    pub fn tagged_by<F: Fn(&K) -> Vec<String> + Send + Sync + 'static>(self, tags_of: F) -> Self {
+    /// An entry is also invalidated with any tag that `tags_of` returns for its key: one [`tag`](crate::tag()), or several
+    /// tags or texts. Equal keys need equal tags on every instance. Default: only the class's own tags.
+    pub fn tagged_by<F, T>(self, tags_of: F) -> Self
+    where
+        F: Fn(&K) -> T + Send + Sync + 'static,
+        T: IntoIterator<Item: Into<Tag>>,
+    {
         let tags_of_type = (Some(TypeId::of::<F>()), std::any::type_name::<F>());
+        let tags_of = move |key: &K| tags_of(key).into_iter().map(Into::into).collect();
         ClassBuilder { tags_of: Some(Arc::new(tags_of)), tags_of_type, ..self }
     }
 

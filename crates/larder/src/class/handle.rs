@@ -16,10 +16,11 @@ use crate::key::{Key, KeyBuf};
 use crate::policy::Consistency;
 use crate::source::Source;
 use crate::stats::Stats;
+use crate::tag::Tag;
 use crate::times::LoadTimes;
 
 /// Returns the tags that an entry has because of its key.
-pub(super) type TagsOf<K> = Arc<dyn Fn(&K) -> Vec<String> + Send + Sync>;
+pub(super) type TagsOf<K> = Arc<dyn Fn(&K) -> Vec<Tag> + Send + Sync>;
 
 /// A handle to one class; cheap to clone.
 ///
@@ -207,8 +208,9 @@ where
     pub(crate) fn tags<Q: Key<K> + ?Sized>(&self, key: &Q) -> Tags {
         let Some(tags_of) = &self.tags_of else { return self.tags.clone() };
         let mut tags = self.tags.to_vec();
-        for tag in key.with_key(|key| tags_of(key)) {
-            let tag = self.engine.namespace.tag_key(&tag);
+        let of_key = key.with_key(|key| tags_of(key));
+        for text in of_key.iter().flat_map(Tag::texts) {
+            let tag = self.engine.namespace.tag_key(text);
             if !tags.contains(&tag) {
                 tags.push(tag);
             }

@@ -102,7 +102,7 @@ impl Consumer {
         // A poll that takes longer than the bound could not extend the validity any more.
         let since = within(self.bound, self.journal.changes_since(position.as_ref())).await;
         let applied = self.applied.take(applied_before);
-        let since = since?;
+        let since = self.polls.noted(since)?;
         match since.changes {
             Changes::Known(changes) => {
                 let touches = unpropagated_touches(changes, |change| applied.contains(change), self.rules);

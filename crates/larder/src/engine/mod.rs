@@ -27,7 +27,7 @@ use crate::engine::consumer::AppliedChanges;
 use crate::engine::registry::{ClassState, Registry};
 use crate::health::Health;
 use crate::health::{HealthReport, Reason, Trouble};
-use crate::journal::{Incompleteness, Journal};
+use crate::journal::{Journal, JournalFault};
 use crate::key::{ClassPrefix, KeyBuf, Namespace};
 use crate::local::LocalTier;
 use crate::local::copy::Origin;
@@ -144,8 +144,8 @@ impl ClassCore {
 impl Engine {
     /// Which tiers answer at this instant, and the reasons if not all configured ones do.
     pub(crate) fn health_report(&self) -> HealthReport {
-        // The incomplete journal comes first, because it is the cause of a watermark that no longer advances.
-        let mut reasons: Vec<Reason> = self.incomplete_journal().into_iter().collect();
+        // The journal comes first, because it is the cause of a watermark that no longer advances.
+        let mut reasons = self.journal_troubles();
         if let Some(shared) = &self.shared {
             // The validity is read before the condition: the keeper records the end of a trouble before it grants, so a
             // usable tier is not reported with a trouble that has ended.
@@ -163,10 +163,21 @@ impl Engine {
         HealthReport { state, reasons }
     }
 
-    fn incomplete_journal(&self) -> Option<Reason> {
-        let Incompleteness { defects, since } = self.journal.as_ref()?.incompleteness()?;
-        let trouble = Trouble::IncompleteJournal;
-        Some(Reason { trouble, text: trouble.text().into(), detail: Some(defects.join("; ")), since })
+    fn journal_troubles(&self) -> Vec<Reason> {
+        let Some(journal) = &self.journal else { return Vec::new() };
+        let incomplete = journal.incompleteness();
+        // An incomplete journal refuses every poll, so its silence says nothing more.
+        let silent = if incomplete.is_some() { None } else { self.polls.failure() };
+        let faults = [
+            (Trouble::IncompleteJournal, incomplete),
+            (Trouble::SilentJournal, silent),
+            (Trouble::ImpreciseJournal, journal.imprecision()),
+        ];
+        let reason = |(trouble, fault): (Trouble, Option<JournalFault>)| {
+            let JournalFault { reasons, since } = fault?;
+            Some(Reason { trouble, text: trouble.text().into(), detail: Some(reasons.join("; ")), since })
+        };
+        faults.into_iter().filter_map(reason).collect()
     }
 
     /// The promise of this cache, in one sentence.

@@ -11,6 +11,7 @@
 //! Invariant `silence_is_attested`: if an answer is [`Changes::Known`](larder::journal::Changes::Known), the
 //! attestation in the answer's snapshot equals the attestation in the position.
 
+mod columns;
 pub(super) mod postgres;
 pub(super) mod sqlite;
 

@@ -7,7 +7,7 @@ use crate::connecting::connection::SqlConnection;
 use crate::dialect::Dialect;
 use crate::error::Error;
 use crate::journal::checksum::has_valid_checksum;
-use crate::journal::completeness::{Attestation, Defect, Inspection};
+use crate::journal::completeness::{Attestation, Defect, Inspection, columns};
 use crate::journal::migration::{POSTGRES_GUARDS, guards};
 use crate::journal::postgres_triggers::{self, ROW_TRIGGER, SCHEMA, TRUNCATE_TRIGGER, always};
 use crate::journal::table::{Table, quoted};
@@ -221,17 +221,19 @@ pub(in crate::journal) async fn inspect(
     let facts = sqlx::query(FACTS).bind(names(tables)).fetch_one(&mut *connection).await?.try_get("facts")?;
     let mut defects = Vec::new();
     let Some(outbox) = sqlx::query(OUTBOX).fetch_optional(&mut *connection).await? else {
-        return Ok(Inspection { defects: vec![Defect::new("the table larder_outbox is gone")], facts });
+        let defects = vec![Defect::new("the table larder_outbox is gone")];
+        return Ok(Inspection { defects, imprecisions: Vec::new(), facts });
     };
     of_outbox(&outbox, for_every_role, &mut defects)?;
     let place: String = outbox.try_get("place")?;
-    for row in sqlx::query(TABLES).bind(names(tables)).fetch_all(connection).await? {
+    for row in sqlx::query(TABLES).bind(names(tables)).fetch_all(&mut *connection).await? {
         let nth: i64 = row.try_get("nth")?;
         if let Some(table) = usize::try_from(nth - 1).ok().and_then(|nth| tables.get(nth)) {
             of_table(table, &row, &place, &mut defects)?;
         }
     }
-    Ok(Inspection { defects, facts })
+    let imprecisions = columns::missing(connection, tables).await?;
+    Ok(Inspection { defects, imprecisions, facts })
 }
 
 /// Finds the defects of the outbox. `for_every_role`: also those that affect only other roles than the one that asks.

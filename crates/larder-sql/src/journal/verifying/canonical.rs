@@ -41,7 +41,7 @@ struct Column {
     texts: Result<Texts, String>,
 }
 
-/// The key columns of the declared entries. A missing table has no columns; an inspection reports it.
+/// The columns of the declared entries and tags. A missing table has no columns; an inspection reports it.
 pub(super) struct Columns(BTreeMap<(String, String), Column>);
 
 impl Columns {
@@ -56,7 +56,7 @@ impl Columns {
         };
         let is_key = |(table, column): &(String, String)| {
             let of_table = tables.iter().filter(|one| one.name == *table);
-            of_table.flat_map(|one| &one.entries).any(|entry| entry.columns.contains(column))
+            of_table.flat_map(|one| &one.by_columns).any(|one| one.columns.contains(column))
         };
         columns.retain(|name, _| is_key(name));
         Ok(Columns(columns))
@@ -145,7 +145,7 @@ async fn sqlite(connection: &mut SqlConnection, tables: &[Table]) -> Result<KeyC
         for row in info.fetch_all(&mut *connection).await? {
             let (name, of_type): (String, String) = (row.try_get(0)?, row.try_get(1)?);
             // SQLite ignores the letter case of a column's name. The result has the declared letter case.
-            let mut declared = table.entries.iter().flat_map(|entry| &entry.columns);
+            let mut declared = table.by_columns.iter().flat_map(|one| &one.columns);
             let Some(declared) = declared.find(|column| column.eq_ignore_ascii_case(&name)) else { continue };
             let texts = match sqlite_texts(&of_type) {
                 Ok(Texts::Any) if !compares_bytes(connection, &table.name, &name).await? => Err(

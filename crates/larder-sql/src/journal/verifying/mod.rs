@@ -14,7 +14,7 @@ use larder::key::PartKind;
 
 use crate::error::Error;
 use crate::journal::SqlJournal;
-use crate::journal::table::{Entry, Table};
+use crate::journal::table::{ByColumns, Kind, Table};
 use crate::journal::verifying::canonical::{Columns, Texts};
 
 impl SqlJournal {
@@ -55,6 +55,7 @@ impl SqlJournal {
             };
             wrong.push(format!("{defect}: {remedy}"));
         }
+        wrong.extend(self.database.completeness().imprecision().into_iter().flat_map(|fault| fault.reasons));
         if wrong.is_empty() {
             return Ok(());
         }
@@ -83,13 +84,13 @@ impl SqlJournal {
         let mut wrong = Vec::new();
         for table in &self.tables {
             wrong.extend(of_tags(table, &classes));
-            for entry in &table.entries {
-                match classes.get(&entry.class) {
+            for entry in table.by_columns.iter().filter(|one| one.kind == Kind::Entry) {
+                match classes.get(&entry.name) {
                     None => wrong.push(format!(
                         "table {:?}: the class {:?} of an entry was not opened; opened are {}: open it before this look, or \
                          correct the name",
                         table.name,
-                        entry.class,
+                        entry.name,
                         listed(classes.keys())
                     )),
                     Some(class) => wrong.extend(of_entry(table, entry, class, &columns)),
@@ -125,6 +126,13 @@ fn of_tags(table: &Table, classes: &BTreeMap<String, DeclaredClass>) -> Vec<Stri
         classes.contains_key(tag) || classes.values().any(|class| class.tags.iter().any(|one| one == tag))
     };
     let unknown = table.tags.iter().filter(|tag| !is_known(&tag.name));
+    let uncomputed = table.by_columns.iter().filter(|one| one.kind == Kind::Tag).map(|ByColumns { name, .. }| {
+        format!(
+            "table {:?}: no opened class computes the tag {name:?} from its keys: say .tagged_by(|key| tag({name:?}, …)) where its \
+             class is opened",
+            table.name
+        )
+    });
     let say = |name: &String| {
         format!(
             "table {:?}: the tag {name:?} is neither the name of an opened class nor a tag of one: say .tagged({name:?}) where its \
@@ -132,10 +140,10 @@ fn of_tags(table: &Table, classes: &BTreeMap<String, DeclaredClass>) -> Vec<Stri
             table.name
         )
     };
-    unknown.map(|tag| say(&tag.name)).collect()
+    unknown.map(|tag| say(&tag.name)).chain(uncomputed).collect()
 }
 
-fn of_entry(table: &Table, entry: &Entry, class: &DeclaredClass, columns: &Columns) -> Vec<String> {
+fn of_entry(table: &Table, entry: &ByColumns, class: &DeclaredClass, columns: &Columns) -> Vec<String> {
     let (name, declared) = (&class.name, listed(&entry.columns));
     let says = |columns: &[String]| format!("say .columns(&[{}]) where the class is opened", listed(columns));
     let parts = class.kinds.as_ref().map(Vec::len).or_else(|| class.columns.first().map(Vec::len));

@@ -199,8 +199,10 @@ impl Relay {
         match self.known_database() {
             Some(database) => Ok(database),
             None => {
-                let database =
-                    within(self.bound, self.journal.database()).await.map_err(RelayError::Journal)?;
+                let database = self
+                    .polls
+                    .noted(within(self.bound, self.journal.database()).await)
+                    .map_err(RelayError::Journal)?;
                 self.adopt_database(&database);
                 Ok(database)
             }
@@ -220,7 +222,10 @@ impl Relay {
 
     /// Asks the journal whether `expected` is the database that answers now.
     async fn verify_database(&self, expected: &DatabaseId) -> Result<(), RelayError> {
-        let database = within(self.bound, self.journal.database()).await.map_err(RelayError::Journal)?;
+        let database = self
+            .polls
+            .noted(within(self.bound, self.journal.database()).await)
+            .map_err(RelayError::Journal)?;
         self.note_check();
         if database == *expected {
             return Ok(());
@@ -261,8 +266,8 @@ impl Relay {
 
     async fn changes_since(&self, position: Option<&Position>) -> Result<ChangesSince, RelayError> {
         // The poll's watermark is from before this question: after the bound it would be too old to grant anything.
-        let since =
-            within(self.bound, self.journal.changes_since(position)).await.map_err(RelayError::Journal)?;
+        let since = within(self.bound, self.journal.changes_since(position)).await;
+        let since = self.polls.noted(since).map_err(RelayError::Journal)?;
         self.note_check();
         self.adopt_database(&since.database);
         Ok(since)

@@ -1,0 +1,122 @@
+//! Tags: names under which entries are invalidated together.
+
+use std::iter::{Once, once};
+
+use crate::key::{Key, parts_text};
+
+/// A name under which entries are invalidated together; see [`tag`] and
+/// [`ClassBuilder::tagged_by`](crate::class::ClassBuilder::tagged_by). Any text is a tag.
+///
+/// # Examples
+///
+/// ```
+/// use larder::{Tag, tag};
+///
+/// assert_eq!(tag("category", &7).as_str(), "category:7");
+/// assert_eq!(Tag::from("lists").as_str(), "lists");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tag {
+    text: String,
+    /// The group's name is this many bytes of the text. `None`: the tag is in no group.
+    group_bytes: Option<usize>,
+}
+
+/// The tag of a value in the group `group`: its text is the group's name and the parts of `key`. An entry with this tag
+/// also has the tag `group`, with which everything in the group is invalidated.
+///
+/// `Table::tag_by` of `larder-sql` makes the database touch it for each row.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), larder::Error> {
+/// use larder::{Cache, Class, Key, tag};
+///
+/// #[derive(Key)]
+/// struct Page { category: i64, page: u32 }
+///
+/// let cache = Cache::builder("shop").build().await?;
+/// let pages: Class<Page, Vec<i64>> =
+///     cache.class("pages").tagged_by(|page: &Page| tag("category", &page.category)).open()?;
+/// let page = Page { category: 7, page: 1 };
+/// pages.get_or_load(&page, || async { Ok::<_, larder::Error>(vec![1, 2]) }).await?;
+/// cache.invalidate_tag(tag("category", &7)).await;
+/// assert!(pages.get(&page).await.is_miss());
+/// # Ok(())
+/// # }
+/// ```
+pub fn tag(group: &str, key: &(impl Key + ?Sized)) -> Tag {
+    Tag { text: format!("{group}:{}", parts_text(key)), group_bytes: Some(group.len()) }
+}
+
+impl Tag {
+    /// The tag's text.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The texts of the tags that an entry with this tag has: this one and its group's.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
+        once(self.as_str()).chain(self.group_bytes.map(|bytes| &self.text[..bytes]))
+    }
+}
+
+impl From<String> for Tag {
+    fn from(text: String) -> Self {
+        Tag { text, group_bytes: None }
+    }
+}
+
+impl From<&str> for Tag {
+    fn from(text: &str) -> Self {
+        text.to_owned().into()
+    }
+}
+
+impl From<&String> for Tag {
+    fn from(text: &String) -> Self {
+        text.to_owned().into()
+    }
+}
+
+impl From<Tag> for String {
+    fn from(tag: Tag) -> Self {
+        tag.text
+    }
+}
+
+/// One tag, where [`ClassBuilder::tagged_by`](crate::class::ClassBuilder::tagged_by) takes several.
+impl IntoIterator for Tag {
+    type Item = Tag;
+    type IntoIter = Once<Tag>;
+
+    fn into_iter(self) -> Once<Tag> {
+        once(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::Touch;
+
+    #[test]
+    fn the_database_and_the_application_spell_a_tag_alike() {
+        let touch = |json| serde_json::from_str::<Touch>(json).unwrap();
+        assert_eq!(touch(r#"["tag","category","7"]"#), tag("category", &7).into());
+        assert_eq!(
+            touch(r#"["tag","seat","Größe: x","3"]"#),
+            tag("seat", &("Größe: x".to_owned(), 3)).into()
+        );
+        assert_eq!(touch(r#"["tag","category"]"#), Tag::from("category").into());
+        assert_ne!(touch(r#"["tag","seat","a","b"]"#), touch(r#"["tag","seat","a:b"]"#));
+    }
+
+    #[test]
+    fn an_entry_of_a_group_has_the_tag_of_the_group() {
+        assert_eq!(tag("category", &7).texts().collect::<Vec<_>>(), ["category:7", "category"]);
+        assert_eq!(Tag::from("category:7").texts().collect::<Vec<_>>(), ["category:7"]);
+    }
+}
