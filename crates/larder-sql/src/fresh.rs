@@ -1,7 +1,9 @@
 //! Checks connections that larder did not open: may a loader read on them?
 
 use larder::loading::{is_loading, spoil};
-use sqlx::{Connection, PgConnection, Row, SqliteConnection};
+#[cfg(feature = "sqlite")]
+use sqlx::SqliteConnection;
+use sqlx::{Connection, PgConnection, Row};
 
 use crate::error::Error;
 
@@ -15,10 +17,11 @@ const ABOUT: &str = "SELECT transaction_timestamp() <> statement_timestamp()
 mod sealed {
     pub trait Sealed {}
     impl Sealed for sqlx::PgConnection {}
+    #[cfg(feature = "sqlite")]
     impl Sealed for sqlx::SqliteConnection {}
 }
 
-/// A driver's connection that [`fresh`] can check: [`PgConnection`] and [`SqliteConnection`]. A connection of sqlx's
+/// A driver's connection that [`fresh`] can check: [`PgConnection`] and, with the feature `sqlite`, `SqliteConnection`. A connection of sqlx's
 /// pools dereferences to them.
 pub trait CheckedConnection: sealed::Sealed + Connection {
     /// Why a load that reads on this connection must not be stored; `None` if it may be stored.
@@ -40,6 +43,7 @@ impl CheckedConnection for PgConnection {
     }
 }
 
+#[cfg(feature = "sqlite")]
 impl CheckedConnection for SqliteConnection {
     async fn check_staleness(&mut self) -> Result<Option<&'static str>, sqlx::Error> {
         if self.is_in_transaction() {

@@ -6,6 +6,9 @@
 //!
 //! [`journal`] makes the database record what each change touches, whichever program makes the change.
 
+//! SQLite needs the feature `sqlite`. For TLS to PostgreSQL, turn on one of sqlx's `tls-…` features in your own
+//! dependency on it.
+
 #![warn(missing_debug_implementations)]
 
 mod address;
@@ -24,7 +27,11 @@ mod refusal;
 pub mod replica;
 pub mod write;
 
+pub use crate::database::Database;
+pub use crate::dialect::Dialect;
+pub use crate::error::Error;
 pub use crate::fresh::{CheckedConnection, fresh};
+pub use crate::journal::{CommitExt, SqlJournal, Table, migration};
 
 /// Compiles and runs the examples of the repository's README.
 #[cfg(doctest)]

@@ -1,12 +1,13 @@
 //! The cache: the handle that an application holds.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::engine::Engine;
 use crate::health::{HealthReport, Trouble, TroubleCount};
-use crate::journal::FaultEpisodes;
+use crate::journal::{FaultEpisodes, Journal};
 use crate::key::Namespace;
 
 pub use crate::health::Health;
@@ -46,6 +47,23 @@ impl Cache {
     /// Which tiers answer at this instant.
     pub fn health(&self) -> Health {
         self.engine.health_report().state
+    }
+
+    /// The journal with which the cache was built. A crate that implements [`Journal`] finds its own type in it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), larder::Error> {
+    /// let cache = larder::Cache::builder("docs").build().await?;
+    /// assert!(cache.journal::<std::sync::Arc<dyn larder::Journal>>().is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn journal<J: Journal>(&self) -> Option<&J> {
+        let journal: &dyn Any = &**self.engine.journal.as_ref()?;
+        journal.downcast_ref::<J>().or_else(|| journal.downcast_ref::<Arc<J>>().map(|journal| &**journal))
     }
 
     /// Switches all caching on or off; see [`Class::set_enabled`](crate::class::Class::set_enabled). Default: on.

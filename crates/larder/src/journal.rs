@@ -4,6 +4,7 @@
 //! an outbox in the same transaction. Rows are never marked as done: each consumer keeps its own [`Position`] and asks
 //! what was committed since.
 
+use std::any::Any;
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
@@ -212,7 +213,7 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 ///
 /// The caller guarantees that positions come from the same implementation.
 #[async_trait]
-pub trait Journal: Send + Sync + 'static {
+pub trait Journal: Any + Send + Sync {
     /// The database that answers now.
     async fn database(&self) -> Result<DatabaseId, Failure>;
 

@@ -7,12 +7,13 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), larder::Error> {
 //! use std::time::Duration;
-//! use larder::{Cache, Policy};
+//! use larder::Cache;
 //!
 //! let cache = Cache::builder("hotel").build().await?; // .redis("redis://…") shares it between instances
 //! let rooms = cache
 //!     .class::<u32, String>("rooms")
-//!     .policy(Policy::ttl(Duration::from_secs(180)).absent_for(Duration::from_secs(30)))
+//!     .ttl(Duration::from_secs(180))
+//!     .absent_for(Duration::from_secs(30))
 //!     .open()?;
 //!
 //! let room = rooms.get_or_load(&7, || async { Ok::<_, std::io::Error>("sea view".to_owned()) }).await?;

@@ -55,6 +55,10 @@ impl Policy {
         Policy { ttl: ttl.min(Self::TTL_MAX), absent_for: None, jitter: 0.1 }
     }
 
+    pub(crate) fn with_ttl(self, ttl: Duration) -> Self {
+        Policy { ttl: Self::ttl(ttl).ttl, ..self }
+    }
+
     /// Also stores absent answers ("there is no such value"), for `ttl`. Default: they are not stored.
     #[must_use]
     pub fn absent_for(self, ttl: Duration) -> Self {

@@ -191,7 +191,9 @@ fn migrations_are_what_is_declared() {
     for dialect in [Dialect::Postgres, Dialect::Sqlite] {
         assert!(read(dialect, "0011_journal.sql").contains(&upgrade(dialect)), "0011 of {}", folder(dialect));
     }
-    assert!(read(Dialect::Sqlite, "0011_journal.sql").ends_with(&triggers(Dialect::Sqlite, &tables()).unwrap()));
+    assert!(
+        read(Dialect::Sqlite, "0011_journal.sql").ends_with(&triggers(Dialect::Sqlite, &tables()).unwrap())
+    );
     let newest = format!(
         "-- Written by larder_sql::journal: the `triggers` that src/cached/classes.rs declares. A program of the preceding \
          version does not notice them.\n\n{}\nINSERT INTO larder_compatibility (version, oldest) VALUES (14, 13);\n",

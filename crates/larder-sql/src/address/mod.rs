@@ -53,6 +53,11 @@ impl Address {
 }
 
 fn sqlite(path: &str) -> Result<Address, Error> {
+    if cfg!(not(feature = "sqlite")) {
+        return Err(Error::address(
+            "this program was built without SQLite; turn on the feature `sqlite` of larder-sql",
+        ));
+    }
     if path == ":memory:" || path.contains("mode=memory") {
         return Err(Error::address(
             "SQLite in memory is not supported, because each connection would see another database; \

@@ -2,12 +2,16 @@
 
 use larder::cache::Cache;
 use larder::receipt::Receipt;
-use sqlx::{ConnectOptions, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+use sqlx::{ConnectOptions, PgPool, Postgres, Transaction};
+#[cfg(feature = "sqlite")]
+use sqlx::{Sqlite, SqlitePool};
 
 use crate::database::Database;
 use crate::error::Error;
+#[cfg(feature = "sqlite")]
+use crate::journal::sqlite;
 use crate::journal::touched::OwnChanges;
-use crate::journal::{OutboxRow, SqlJournal, Table, postgres, sqlite};
+use crate::journal::{OutboxRow, SqlJournal, Table, postgres};
 use crate::options::{DatabaseOptions, POOL_SIZE_MIN};
 
 /// A pool of the application, for [`SqlJournal::join`].
@@ -17,10 +21,11 @@ pub enum ApplicationPool<'a> {
     /// Connections to PostgreSQL.
     Postgres(&'a PgPool),
     /// Connections to a SQLite file.
+    #[cfg(feature = "sqlite")]
     Sqlite(&'a SqlitePool),
 }
 
-/// A transaction of the application, for [`SqlJournal::commit`]: one that `Pool::begin` opened.
+/// A transaction of the application, for [`CommitExt::commit`]: one that `Pool::begin` opened.
 ///
 /// A nested transaction is a savepoint of another one, so its `commit` commits nothing. It borrows the other one, and so
 /// does not have the lifetime that is needed here:
@@ -38,6 +43,7 @@ pub enum ApplicationTransaction {
     /// On PostgreSQL.
     Postgres(Transaction<'static, Postgres>),
     /// On SQLite.
+    #[cfg(feature = "sqlite")]
     Sqlite(Transaction<'static, Sqlite>),
 }
 
@@ -47,6 +53,7 @@ impl<'a> From<&'a PgPool> for ApplicationPool<'a> {
     }
 }
 
+#[cfg(feature = "sqlite")]
 impl<'a> From<&'a SqlitePool> for ApplicationPool<'a> {
     fn from(pool: &'a SqlitePool) -> Self {
         Self::Sqlite(pool)
@@ -59,9 +66,41 @@ impl From<Transaction<'static, Postgres>> for ApplicationTransaction {
     }
 }
 
+#[cfg(feature = "sqlite")]
 impl From<Transaction<'static, Sqlite>> for ApplicationTransaction {
     fn from(transaction: Transaction<'static, Sqlite>) -> Self {
         Self::Sqlite(transaction)
+    }
+}
+
+/// Commits transactions of the application's own sqlx, on the database of the cache's [`SqlJournal`].
+pub trait CommitExt {
+    /// Commits `transaction`, and invalidates what it touched: reads what the triggers journalled for it, commits,
+    /// invalidates on every tier, and returns the receipt with which the write is acknowledged. On PostgreSQL, triggers
+    /// that the transaction has deferred run before the commit.
+    ///
+    /// If the future is dropped after the commit, the journal carries the invalidation to every instance within the
+    /// staleness bound.
+    ///
+    /// # Errors
+    /// Before the commit: [`ErrorKind::NoJournal`](crate::error::ErrorKind::NoJournal) if the cache has no `SqlJournal`
+    /// or the database no outbox, or a violated constraint; the transaction is rolled back. After an error of the commit
+    /// itself it is unknown whether the changes were committed.
+    fn commit(
+        &self,
+        transaction: impl Into<ApplicationTransaction> + Send,
+    ) -> impl Future<Output = Result<Receipt, Error>> + Send;
+}
+
+impl CommitExt for Cache {
+    async fn commit(&self, transaction: impl Into<ApplicationTransaction> + Send) -> Result<Receipt, Error> {
+        let Some(journal) = self.journal::<SqlJournal>() else {
+            return Err(Error::no_journal(
+                "the cache was built without a SqlJournal; give it one with `Builder::journal`",
+            ));
+        };
+        let OwnChanges { touches, ids } = journal.commit(transaction.into()).await?;
+        Ok(self.committed(&touches, &ids).send().await)
     }
 }
 
@@ -74,26 +113,25 @@ impl SqlJournal {
     /// A cache in front of an application's own tables:
     ///
     /// ```no_run
-    /// use std::sync::Arc;
     /// use larder::{Cache, Class, Receipt};
-    /// use larder_sql::journal::{SqlJournal, Table};
+    /// use larder_sql::{CommitExt, SqlJournal, Table};
     ///
-    /// struct Shop { pool: sqlx::PgPool, journal: Arc<SqlJournal>, cache: Cache, names: Class<i64, String> }
+    /// struct Shop { pool: sqlx::PgPool, cache: Cache, names: Class<i64, String> }
     ///
     /// async fn open(pool: sqlx::PgPool) -> Result<Shop, Box<dyn std::error::Error>> {
-    ///     let products = Table::new("products").entry("product_name", &["id"]).unique(&["id"]);
-    ///     let journal = Arc::new(SqlJournal::join(&pool, vec![products]).await?);
+    ///     let products = Table::new("products").entry("product_name", ["id"]).unique(["id"]);
+    ///     let journal = SqlJournal::join(&pool, vec![products]).await?;
     ///     let cache = Cache::builder("shop").journal(journal.clone()).build().await?;
     ///     let names = cache.class("product_name").open()?;
     ///     journal.verify(&cache).await?;
-    ///     Ok(Shop { pool, journal, cache, names })
+    ///     Ok(Shop { pool, cache, names })
     /// }
     ///
     /// async fn rename(shop: &Shop, id: i64, name: &str) -> Result<Receipt, Box<dyn std::error::Error>> {
     ///     let mut tx = shop.pool.begin().await?;
     ///     let update = sqlx::query("UPDATE products SET name = $2 WHERE id = $1").bind(id).bind(name);
     ///     update.execute(&mut *tx).await?;
-    ///     Ok(shop.journal.commit(tx, &shop.cache).await?)
+    ///     Ok(shop.cache.commit(tx).await?)
     /// }
     /// ```
     ///
@@ -102,6 +140,7 @@ impl SqlJournal {
     pub async fn join(pool: impl Into<ApplicationPool<'_>>, tables: Vec<Table>) -> Result<Self, Error> {
         let url = match pool.into() {
             ApplicationPool::Postgres(pool) => pool.connect_options().to_url_lossy().to_string(),
+            #[cfg(feature = "sqlite")]
             ApplicationPool::Sqlite(pool) => {
                 format!("sqlite://{}", pool.connect_options().get_filename().display())
             }
@@ -110,39 +149,25 @@ impl SqlJournal {
         Self::open(&database, tables).await
     }
 
-    /// Commits a transaction of the application's own sqlx on this journal's database, and invalidates what it touched:
-    /// reads what the triggers journalled for it, commits, invalidates on every tier, and returns the receipt with
-    /// which the write is acknowledged. On PostgreSQL, triggers that the transaction has deferred run before the commit.
-    ///
-    /// If the future is dropped after the commit, the journal carries the invalidation to every instance within the
-    /// staleness bound.
-    ///
-    /// # Errors
-    /// Before the commit: [`ErrorKind::NoJournal`](crate::error::ErrorKind::NoJournal) if there is no outbox, or a
-    /// violated constraint; the transaction is rolled back. After an error of the commit itself it is unknown whether
-    /// the changes were committed.
-    pub async fn commit(
-        &self,
-        transaction: impl Into<ApplicationTransaction>,
-        cache: &Cache,
-    ) -> Result<Receipt, Error> {
+    /// The changes of a transaction, and its commit.
+    async fn commit(&self, transaction: ApplicationTransaction) -> Result<OwnChanges, Error> {
         let completeness = self.database.completeness();
-        let OwnChanges { touches, ids } = match transaction.into() {
+        match transaction {
             ApplicationTransaction::Postgres(mut transaction) => {
                 let own = OwnChanges::new(completeness, self.own_rows_postgres(&mut transaction).await?);
                 transaction.commit().await?;
-                own
+                Ok(own)
             }
+            #[cfg(feature = "sqlite")]
             ApplicationTransaction::Sqlite(mut transaction) => {
                 let before = sqlite::last_row(&self.database).await?;
                 let own = sqlx::query_as(sqlite::OWN).bind(before);
                 let rows = own.fetch_all(&mut *transaction).await.map_err(Error::of_outbox)?;
                 let own = OwnChanges::new(completeness, sqlite::own_rows(completeness, rows));
                 transaction.commit().await?;
-                own
+                Ok(own)
             }
-        };
-        Ok(cache.committed(&touches, &ids).send().await)
+        }
     }
 
     async fn own_rows_postgres(

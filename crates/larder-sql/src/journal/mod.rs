@@ -21,6 +21,7 @@ mod touched;
 mod verifying;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -39,7 +40,7 @@ use crate::journal::identity_age::IdentityAge;
 use crate::journal::query::{JournalAnswer, JournalQuery, OutboxRow};
 
 pub use crate::journal::completeness::Defect;
-pub use crate::journal::joined::{ApplicationPool, ApplicationTransaction};
+pub use crate::journal::joined::{ApplicationPool, ApplicationTransaction, CommitExt};
 pub use crate::journal::migration::{migration, outbox, triggers, untriggers, upgrade};
 pub use crate::journal::table::Table;
 
@@ -81,19 +82,22 @@ const MARKS: u32 = 64;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// Cheap to clone: clones share the connection.
+#[derive(Clone)]
 pub struct SqlJournal {
     database: Database,
-    tables: Vec<Table>,
+    tables: Arc<[Table]>,
     keep: Duration,
     limit: usize,
     /// Only for a proof: an answer without rows counts as "nothing changed", whatever the attestation is.
     trusts_silence: bool,
     /// Whether the journal mends by itself the defects that are harmless to mend.
     mends: bool,
-    identity_age: IdentityAge,
+    identity_age: Arc<IdentityAge>,
     /// The lock is held while the connection is in use, so the polls of one journal run one after the other. It is an
     /// async mutex, because it is held across awaits.
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
 }
 
 impl fmt::Debug for SqlJournal {
@@ -169,13 +173,13 @@ impl SqlJournal {
         tables.iter().try_for_each(Table::check)?;
         Ok(Self {
             database: database.clone(),
-            tables,
+            tables: tables.into(),
             keep: RETENTION,
             limit: ROWS_MAX,
             trusts_silence: false,
             mends: true,
-            identity_age: IdentityAge::default(),
-            state: Mutex::default(),
+            identity_age: Arc::default(),
+            state: Arc::default(),
         })
     }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use larder::receipt::Delivery;
 use larder::{Cache, Class, Lookup};
+use larder_sql::CommitExt;
 use larder_sql::dialect::Dialect;
 use larder_sql::error::ErrorKind;
 use larder_sql::journal::{ApplicationPool, ApplicationTransaction, SqlJournal};
@@ -14,6 +15,7 @@ use crate::bed::{Bed, tables};
 use crate::on_both;
 
 on_both!(
+    a_cache_without_the_journal_commits_nothing,
     a_commit_invalidates_what_its_transaction_touched,
     a_refused_statement_leaves_everything_as_it_was,
     other_programs_writes_are_seen_too,
@@ -68,35 +70,43 @@ async fn warm(class: &Class<String, u8>, keys: [&str; 2]) {
 async fn a_commit_invalidates_what_its_transaction_touched(bed: Bed) {
     bed.sql("INSERT INTO guests VALUES ('1', 'a', NULL, 0), ('2', 'b', NULL, 0)");
     let pool = Pool::of(&bed).await;
-    let journal = pool.journal().await;
-    // Without a journal of its own, so that only the commit invalidates.
-    let cache = Cache::builder("joined").build().await.unwrap();
+    let cache = Cache::builder("joined").journal(pool.journal().await).build().await.unwrap();
     let guests = cache.class::<String, u8>("guest").open().unwrap();
     warm(&guests, ["1", "2"]).await;
 
     let update = pool.begin("UPDATE guests SET n = 1 WHERE id = '1'").await;
-    let receipt = journal.commit(update, &cache).await.unwrap();
+    let receipt = cache.commit(update).await.unwrap();
     assert_eq!((receipt.delivery(), receipt.dropped().memory), (Delivery::Sent, 1));
     assert_eq!(guests.get("1").await, Lookup::Miss);
     assert!(guests.get("2").await.is_hit());
     assert_eq!(bed.sql("SELECT n FROM guests WHERE id = '1'").trim(), "1", "it is committed");
 
     let read = pool.begin("SELECT n FROM guests").await;
-    let receipt = journal.commit(read, &cache).await.unwrap();
+    let receipt = cache.commit(read).await.unwrap();
     assert_eq!((receipt.keys(), receipt.tags()), (0, 0));
     assert!(guests.get("2").await.is_hit());
+}
+
+/// Nothing would invalidate on other instances, so nothing is committed.
+async fn a_cache_without_the_journal_commits_nothing(bed: Bed) {
+    let pool = Pool::of(&bed).await;
+    let cache = Cache::builder("joined").build().await.unwrap();
+    let insert = pool.begin("INSERT INTO guests VALUES ('1', 'a', NULL, 0)").await;
+    let error = cache.commit(insert).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::NoJournal(_)), "{error:?}");
+    assert!(error.to_string().contains("Builder::journal"), "{error}");
+    assert_eq!(bed.sql("SELECT count(*) FROM guests").trim(), "0", "it is rolled back");
 }
 
 async fn a_refused_statement_leaves_everything_as_it_was(bed: Bed) {
     bed.sql("INSERT INTO guests VALUES ('1', 'a', NULL, 0)");
     let pool = Pool::of(&bed).await;
-    let journal = pool.journal().await;
-    let cache = Cache::builder("joined").build().await.unwrap();
+    let cache = Cache::builder("joined").journal(pool.journal().await).build().await.unwrap();
     let guests = cache.class::<String, u8>("guest").open().unwrap();
     warm(&guests, ["1", "2"]).await;
     bed.sql("DROP TABLE larder_outbox_marks");
     let drop_outbox = pool.begin("DROP TABLE larder_outbox").await;
-    let error = journal.commit(drop_outbox, &cache).await.unwrap_err();
+    let error = cache.commit(drop_outbox).await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::NoJournal(_)), "{error:?}");
     assert!(guests.get("1").await.is_hit() && guests.get("2").await.is_hit());
     assert_eq!(bed.sql("SELECT count(*) FROM larder_outbox WHERE 1 = 0").trim(), "0", "it is rolled back");
@@ -104,8 +114,7 @@ async fn a_refused_statement_leaves_everything_as_it_was(bed: Bed) {
 
 async fn other_programs_writes_are_seen_too(bed: Bed) {
     let pool = Pool::of(&bed).await;
-    let journal = Arc::new(pool.journal().await);
-    let cache = Cache::builder("joined").journal(journal.clone()).build().await.unwrap();
+    let cache = Cache::builder("joined").journal(Arc::new(pool.journal().await)).build().await.unwrap();
     let guests = cache.class::<String, u8>("guest").open().unwrap();
     let load = async |value: u8| Ok::<_, larder::Error>(value);
     assert_eq!(guests.get_or_load("1", || load(1)).await.unwrap().as_deref(), Some(&1));
@@ -116,7 +125,7 @@ async fn other_programs_writes_are_seen_too(bed: Bed) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let delete = pool.begin("DELETE FROM guests WHERE id = '1'").await;
-    assert_eq!(journal.commit(delete, &cache).await.unwrap().delivery(), Delivery::Sent);
+    assert_eq!(cache.commit(delete).await.unwrap().delivery(), Delivery::Sent);
     assert_eq!(guests.get_or_load("1", || load(3)).await.unwrap().as_deref(), Some(&3), "at once");
 }
 
@@ -130,12 +139,11 @@ async fn a_violated_deferred_constraint_commits_and_invalidates_nothing() {
              FOR EACH ROW EXECUTE FUNCTION refuse()",
     );
     let pool = Pool::of(&bed).await;
-    let journal = pool.journal().await;
-    let cache = Cache::builder("joined").build().await.unwrap();
+    let cache = Cache::builder("joined").journal(pool.journal().await).build().await.unwrap();
     let guests = cache.class::<String, u8>("guest").open().unwrap();
     warm(&guests, ["1", "2"]).await;
     let insert = pool.begin("INSERT INTO guests VALUES ('1', 'a', NULL, 0)").await;
-    let error = journal.commit(insert, &cache).await.unwrap_err();
+    let error = cache.commit(insert).await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Check { .. }), "{error:?}");
     assert!(guests.get("1").await.is_hit());
     assert_eq!(bed.sql("SELECT count(*) FROM guests").trim(), "0");

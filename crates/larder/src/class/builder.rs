@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -85,9 +86,20 @@ where
         }
     }
 
-    /// How long entries stay. Default: [`Policy::default`], five minutes.
+    /// How long entries stay, with everything that [`ClassBuilder::ttl`] and [`ClassBuilder::absent_for`] set. Default:
+    /// [`Policy::default`].
     pub fn policy(self, policy: Policy) -> Self {
         ClassBuilder { policy, ..self }
+    }
+
+    /// Keeps values for `ttl`; see [`Policy::ttl`]. Default: five minutes.
+    pub fn ttl(self, ttl: Duration) -> Self {
+        ClassBuilder { policy: self.policy.with_ttl(ttl), ..self }
+    }
+
+    /// Also keeps absent answers, for `ttl`; see [`Policy::absent_for`]. Default: they are not kept.
+    pub fn absent_for(self, ttl: Duration) -> Self {
+        ClassBuilder { policy: self.policy.absent_for(ttl), ..self }
     }
 
     /// How values are written in Redis. Default: [`Codec::MessagePack`].

@@ -82,7 +82,7 @@ impl SqlJournal {
         let classes: BTreeMap<_, _> =
             cache.declared_classes().into_iter().map(|class| (class.name.clone(), class)).collect();
         let mut wrong = Vec::new();
-        for table in &self.tables {
+        for table in self.tables.iter() {
             wrong.extend(of_tags(table, &classes));
             for entry in table.by_columns.iter().filter(|one| one.kind == Kind::Entry) {
                 match classes.get(&entry.name) {
