@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use larder::{Cache, Class, Error};
 
-/// Stands for your query.
+/// Your query.
 async fn find_room(id: u32) -> Result<Option<String>, Error> {
     println!("the database is asked for room {id}");
     Ok((id == 7).then(|| "sea view".to_owned()))

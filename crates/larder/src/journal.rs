@@ -13,8 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::key_text::RawParts;
-use crate::tag::{Tag, tag};
+use crate::key_parts::text_of;
 
 /// How often each consumer polls the journal. It bounds how late a change is noticed; 200 ms is a tenth of the default
 /// staleness bound.
@@ -58,13 +57,8 @@ impl Touch {
 
     /// The entries with the tag [`tag`](crate::tag()) of `group` and these parts of a key.
     pub fn tag_of(group: &str, parts: &[Option<String>]) -> Self {
-        tag(group, &RawParts(parts)).into()
-    }
-}
-
-impl From<Tag> for Touch {
-    fn from(tag: Tag) -> Self {
-        Touch::Tag(tag.into())
+        let parts = text_of(|text| parts.iter().for_each(|part| text.push_option(part.as_deref())));
+        Touch::Tag(format!("{group}:{parts}"))
     }
 }
 

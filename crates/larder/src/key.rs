@@ -11,21 +11,19 @@
 //! Parts are joined by `:`. Inside a part only letters, digits and `- _ . @ + = ,` are written as they are; every other
 //! byte is written as `%XX`. So an e-mail with `:`, `*`, `[`, a newline or NUL stays inside its own part.
 
-use std::fmt::{self, Write};
-
 use bytes::Bytes;
-use smallvec::SmallVec;
 
 use crate::error::Error;
 use crate::journal::ChangeId;
+use crate::key_parts::is_plain;
 use crate::pattern::Pattern;
 use crate::protocol::tag::TagKey;
 
+pub(crate) use crate::key_parts::KeyBuf;
+pub use crate::key_parts::KeyParts;
+
 /// Precedes the id of a propagated change.
 const PROPAGATED: &[u8] = b":@told=";
-
-/// The buffer of a key; 128 bytes keep most keys on the stack.
-pub(crate) type KeyBuf = SmallVec<[u8; 128]>;
 
 /// Finds a value in a class whose keys are of type `K`; has one or more parts.
 ///
@@ -100,67 +98,6 @@ pub enum PartKind {
     Canonical,
 }
 
-/// Collects the parts of one key; see [`Key`].
-#[derive(Debug)]
-pub struct KeyParts<'a> {
-    buf: &'a mut KeyBuf,
-    is_first: bool,
-}
-
-impl KeyParts<'_> {
-    /// Adds one part as its text, encoded.
-    pub fn push(&mut self, part: &(impl fmt::Display + ?Sized)) {
-        if !std::mem::take(&mut self.is_first) {
-            self.buf.push(b':');
-        }
-        // Writing to a growing buffer cannot fail. If a `Display` returns an error, the part is what it wrote before.
-        let _ = write!(Encoded(self.buf), "{part}");
-    }
-
-    /// Adds a part that can be missing. A missing part differs from every text.
-    pub fn push_option(&mut self, part: Option<&(impl fmt::Display + ?Sized)>) {
-        match part {
-            Some(part) => self.push(part),
-            None => {
-                self.push("");
-                // `Encoded` never writes a bare `~`.
-                self.buf.push(b'~');
-            }
-        }
-    }
-}
-
-/// The parts of `key`, encoded and joined.
-pub(crate) fn parts_text<K: ?Sized>(key: &(impl Key<K> + ?Sized)) -> String {
-    let mut buf = KeyBuf::new();
-    key.parts(&mut KeyParts { buf: &mut buf, is_first: true });
-    // Nothing is lost: encoded parts are ASCII.
-    String::from_utf8_lossy(&buf).into_owned()
-}
-
-/// Whether a character is written as it is inside a part.
-fn is_plain(char: char) -> bool {
-    char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | '.' | '@' | '+' | '=' | ',')
-}
-
-/// Percent-encodes the text that is written through it.
-struct Encoded<'a>(&'a mut KeyBuf);
-
-impl fmt::Write for Encoded<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        const HEX: &[u8; 16] = b"0123456789ABCDEF";
-        for &byte in text.as_bytes() {
-            if is_plain(char::from(byte)) {
-                self.0.push(byte);
-            } else {
-                let (high, low) = (HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]);
-                self.0.extend_from_slice(&[b'%', high, low]);
-            }
-        }
-        Ok(())
-    }
-}
-
 /// An application's share of a Redis: `[a-z0-9_-]`, 1 to 64 characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Namespace(String);
@@ -205,7 +142,7 @@ impl Namespace {
     pub(crate) fn propagated_key(&self, change: &ChangeId) -> Bytes {
         let mut buf = KeyBuf::from_slice(self.0.as_bytes());
         buf.extend_from_slice(PROPAGATED);
-        KeyParts { buf: &mut buf, is_first: true }.push(change.as_str());
+        KeyParts::new(&mut buf).push(change.as_str());
         Bytes::copy_from_slice(&buf)
     }
 
@@ -226,7 +163,7 @@ impl Namespace {
 
     pub(crate) fn tag_key(&self, tag: &str) -> TagKey {
         let mut buf = self.prefix('#');
-        KeyParts { buf: &mut buf, is_first: true }.push(tag);
+        KeyParts::new(&mut buf).push(tag);
         TagKey::from(Bytes::copy_from_slice(&buf))
     }
 
@@ -239,7 +176,7 @@ impl Namespace {
         }
         let mut buf = KeyBuf::from_slice(self.0.as_bytes());
         buf.push(b':');
-        KeyParts { buf: &mut buf, is_first: true }.push(class);
+        KeyParts::new(&mut buf).push(class);
         buf.push(b':');
         Ok(ClassPrefix(buf))
     }
@@ -256,7 +193,7 @@ pub(crate) struct ClassPrefix(KeyBuf);
 impl ClassPrefix {
     pub(crate) fn key<K: ?Sized>(&self, key: &(impl Key<K> + ?Sized)) -> KeyBuf {
         let mut buf = self.0.clone();
-        key.parts(&mut KeyParts { buf: &mut buf, is_first: true });
+        key.parts(&mut KeyParts::new(&mut buf));
         buf
     }
 }

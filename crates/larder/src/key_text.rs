@@ -71,7 +71,7 @@ impl Namespace {
 }
 
 /// The parts of a key whose type is unknown here.
-pub(crate) struct RawParts<'a>(pub(crate) &'a [Option<String>]);
+struct RawParts<'a>(&'a [Option<String>]);
 
 impl Key for RawParts<'_> {
     fn parts(&self, parts: &mut KeyParts<'_>) {

@@ -54,6 +54,7 @@ pub mod introspection;
 pub mod invalidation;
 pub mod journal;
 pub mod key;
+mod key_parts;
 mod key_text;
 mod key_types;
 pub mod loading;

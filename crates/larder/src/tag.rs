@@ -2,7 +2,9 @@
 
 use std::iter::{Once, once};
 
-use crate::key::{Key, parts_text};
+use crate::journal::Touch;
+use crate::key::Key;
+use crate::key_parts::text_of;
 
 /// A name under which entries are invalidated together; see [`tag`] and
 /// [`ClassBuilder::tagged_by`](crate::class::ClassBuilder::tagged_by). Any text is a tag.
@@ -48,7 +50,7 @@ pub struct Tag {
 /// # }
 /// ```
 pub fn tag(group: &str, key: &(impl Key + ?Sized)) -> Tag {
-    Tag { text: format!("{group}:{}", parts_text(key)), group_bytes: Some(group.len()) }
+    Tag { text: format!("{group}:{}", text_of(|parts| key.parts(parts))), group_bytes: Some(group.len()) }
 }
 
 impl Tag {
@@ -87,6 +89,12 @@ impl From<Tag> for String {
     }
 }
 
+impl From<Tag> for Touch {
+    fn from(tag: Tag) -> Self {
+        Touch::Tag(tag.text)
+    }
+}
+
 /// One tag, where [`ClassBuilder::tagged_by`](crate::class::ClassBuilder::tagged_by) takes several.
 impl IntoIterator for Tag {
     type Item = Tag;
@@ -100,7 +108,6 @@ impl IntoIterator for Tag {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::Touch;
 
     #[test]
     fn the_database_and_the_application_spell_a_tag_alike() {

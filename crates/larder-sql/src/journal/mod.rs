@@ -16,6 +16,7 @@ mod postgres_triggers;
 mod query;
 mod sqlite;
 mod sqlite_triggers;
+mod state;
 mod table;
 mod touched;
 mod verifying;
@@ -31,13 +32,13 @@ use larder::journal::{
 use larder::policy::Policy;
 use tokio::sync::Mutex;
 
-use crate::connecting::connection::SqlConnection;
 use crate::database::Database;
 use crate::dialect::Dialect;
 use crate::error::Error;
 use crate::journal::completeness::{Attestation, Inspection};
 use crate::journal::identity_age::IdentityAge;
 use crate::journal::query::{JournalAnswer, JournalQuery, OutboxRow};
+use crate::journal::state::{JournalConnection, LastInspection, State};
 
 pub use crate::journal::completeness::Defect;
 pub use crate::journal::joined::{ApplicationPool, ApplicationTransaction, CommitExt};
@@ -50,8 +51,6 @@ const RETENTION: Duration = Policy::TTL_MAX.saturating_add(Duration::from_secs(3
 const ROWS_MAX: usize = 10_000;
 /// A poll reads up to this many times as many rows, of which it reports only the classes and tags: about 10 MB.
 const SUMMARY_FACTOR: usize = 10;
-/// While there are defects, the journal inspects again after this time, even if the attestation is the same.
-const INSPECTION_INTERVAL: Duration = Duration::from_secs(5);
 /// The server's time-out for each statement of the journal's own connection.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The most rows that one statement of a prune deletes, so that no statement holds its locks for long.
@@ -107,36 +106,6 @@ impl fmt::Debug for SqlJournal {
             .field("database", &self.database)
             .field("tables", &tables)
             .finish_non_exhaustive()
-    }
-}
-
-#[derive(Default)]
-struct State {
-    own: Option<JournalConnection>,
-    inspected: Option<LastInspection>,
-}
-
-/// The journal's own connection, and on SQLite its last answer.
-struct JournalConnection {
-    connection: SqlConnection,
-    /// On SQLite the identity of the file; see [`file::identity`].
-    file: String,
-    seen: Option<sqlite::LastAnswer>,
-}
-
-/// The last inspection.
-struct LastInspection {
-    /// The attestation under which the inspection ran.
-    attested: Attestation,
-    inspection: Inspection,
-    at: Instant,
-}
-
-impl LastInspection {
-    /// Whether a poll with this attestation can use the inspection again.
-    fn is_good_for(&self, attested: &Attestation) -> bool {
-        let is_due = !self.inspection.defects.is_empty() && self.at.elapsed() > INSPECTION_INTERVAL;
-        self.attested == *attested && !is_due
     }
 }
 
@@ -265,7 +234,7 @@ impl SqlJournal {
         let query = JournalQuery { position, limit, trusts_silence: self.trusts_silence };
         match self.database.dialect() {
             Dialect::Postgres => {
-                let names = completeness::postgres::names(&self.tables);
+                let names = table::names(&self.tables);
                 postgres::ask(&mut own.connection, query, &names).await
             }
             Dialect::Sqlite => sqlite::ask(own, query).await,

@@ -323,6 +323,11 @@ pub(super) fn quoted(name: &str) -> String {
     format!("\"{name}\"")
 }
 
+/// The names of these tables, quoted, in the form in which the queries about them take them.
+pub(super) fn names(tables: &[Table]) -> String {
+    tables.iter().map(|table| quoted(&table.name)).collect::<Vec<_>>().join("\u{1}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

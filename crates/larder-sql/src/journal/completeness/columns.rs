@@ -4,8 +4,7 @@ use sqlx::Row as _;
 
 use crate::connecting::connection::SqlConnection;
 use crate::error::Error;
-use crate::journal::completeness::postgres::names;
-use crate::journal::table::Table;
+use crate::journal::table::{Table, names};
 
 /// The declared columns that do not exist. `$1` has the name of a table for each column of `$2`. A table that is gone is
 /// a defect of its own.

@@ -10,7 +10,7 @@ use crate::journal::checksum::has_valid_checksum;
 use crate::journal::completeness::{Attestation, Defect, Inspection, columns};
 use crate::journal::migration::{POSTGRES_GUARDS, guards};
 use crate::journal::postgres_triggers::{self, ROW_TRIGGER, SCHEMA, TRUNCATE_TRIGGER, always};
-use crate::journal::table::{Table, quoted};
+use crate::journal::table::{Table, names};
 
 /// The catalog's facts about the relation `about`, with the numbers of the transactions that wrote them. The text
 /// changes with every change of the table, its columns, rules, policies, partitions and inheriting tables, of one of
@@ -202,11 +202,6 @@ const TABLES: &str = "
         LEFT JOIN pg_proc AS code ON code.oid = by_row.tgfoid
         LEFT JOIN pg_trigger AS by_truncate ON by_truncate.tgrelid = id AND by_truncate.tgname = 'larder_journal_truncated'
     ORDER BY nth, is_root DESC, table_name";
-
-/// The names of the declared tables in the form that [`attestation`] needs.
-pub(in crate::journal) fn names(tables: &[Table]) -> String {
-    tables.iter().map(|table| quoted(&table.name)).collect::<Vec<_>>().join("\u{1}")
-}
 
 pub(in crate::journal) fn attested(row: &AnyRow) -> Result<Attestation, Error> {
     Ok(Attestation { digest: row.try_get("attestation")?, role_view: row.try_get("role_view")? })

@@ -7,8 +7,7 @@ use sqlx::{AssertSqlSafe, Row as _};
 use crate::connecting::connection::SqlConnection;
 use crate::dialect::Dialect;
 use crate::error::Error;
-use crate::journal::completeness::postgres::names;
-use crate::journal::table::{Table, quoted};
+use crate::journal::table::{Table, names, quoted};
 
 /// The columns of the declared tables. A domain is resolved to its base type.
 const POSTGRES_COLUMNS: &str = "
