@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use larder::journal::{DatabaseId, Position};
+use larder::journal::DatabaseId;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
@@ -13,19 +13,10 @@ use crate::database::Database;
 use crate::error::Error;
 use crate::journal::completeness::Attestation;
 use crate::journal::position::{self, OutboxPosition};
+use crate::journal::state::{JournalConnection, LastAnswer};
 use crate::journal::{
-    JournalAnswer, JournalConnection, JournalQuery, MARKS, OutboxRow, PRUNE_BATCH_ROWS, PRUNE_STATEMENTS,
-    micros,
+    JournalAnswer, JournalQuery, MARKS, OutboxRow, PRUNE_BATCH_ROWS, PRUNE_STATEMENTS, micros,
 };
-
-/// The last answer on the journal's connection. It is returned again while no other connection commits.
-pub(super) struct LastAnswer {
-    /// The result of `PRAGMA data_version`, which every commit of another connection changes.
-    version: i64,
-    database: DatabaseId,
-    position: Position,
-    attested: Attestation,
-}
 
 /// One statement, so one snapshot. Pruning deletes the lowest rows first, so if a position's row exists, all rows above
 /// it exist.

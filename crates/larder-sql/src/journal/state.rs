@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use larder::journal::{DatabaseId, Position};
+
 use crate::connecting::connection::SqlConnection;
 use crate::journal::completeness::{Attestation, Inspection};
-use crate::journal::sqlite;
 
 /// While there are defects, the journal inspects again after this time, even if the attestation is the same.
 const INSPECTION_INTERVAL: Duration = Duration::from_secs(5);
@@ -20,7 +21,7 @@ pub(super) struct JournalConnection {
     pub(super) connection: SqlConnection,
     /// On SQLite the identity of the file; see [`file::identity`].
     pub(super) file: String,
-    pub(super) seen: Option<sqlite::LastAnswer>,
+    pub(super) seen: Option<LastAnswer>,
 }
 
 /// The last inspection.
@@ -37,4 +38,13 @@ impl LastInspection {
         let is_due = !self.inspection.defects.is_empty() && self.at.elapsed() > INSPECTION_INTERVAL;
         self.attested == *attested && !is_due
     }
+}
+
+/// The last answer on the journal's connection. It is returned again while no other connection commits.
+pub(super) struct LastAnswer {
+    /// The result of `PRAGMA data_version`, which every commit of another connection changes.
+    pub(super) version: i64,
+    pub(super) database: DatabaseId,
+    pub(super) position: Position,
+    pub(super) attested: Attestation,
 }
