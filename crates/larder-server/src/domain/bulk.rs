@@ -41,7 +41,7 @@ from_json!(ListedId, text_of, Self::parse, id_of_user());
 
 body! {
     /// The users to change.
-    #[schema(BulkIds)]
+    #[schema(BulkIds, {"ids": ["staff-7", "staff-8"]})]
     #[derive(Debug)]
     pub struct BulkBody {
         /// UUIDs of version 7 and external ids; an id may occur twice.

@@ -5,7 +5,9 @@ use std::marker::PhantomData;
 
 use serde_json::Value;
 use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, OneOfBuilder, Ref, Schema, SchemaType, Type};
+use utoipa::openapi::schema::{
+    ArrayBuilder, KnownFormat, ObjectBuilder, OneOfBuilder, Ref, Schema, SchemaFormat, SchemaType, Type,
+};
 
 use crate::domain::fields::Fields;
 use crate::domain::invalid::Invalid;
@@ -181,7 +183,8 @@ pub(crate) fn string() -> ObjectBuilder {
 
 /// The schema of an integer with bounds.
 pub(crate) fn integer(min: i64, max: i64) -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(min)).maximum(Some(max))
+    let format = SchemaFormat::KnownFormat(KnownFormat::Int64);
+    ObjectBuilder::new().schema_type(Type::Integer).format(Some(format)).minimum(Some(min)).maximum(Some(max))
 }
 
 /// The schema of a value that may also be null.

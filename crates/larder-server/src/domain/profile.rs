@@ -5,12 +5,11 @@ use serde_json::Value;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema;
 
-use crate::domain::field::{FromJson, List, component};
+use crate::domain::field::{FromJson, List};
 use crate::domain::invalid::Invalid;
 use crate::domain::text::{Line, text_type};
 
 const URL_BYTES: usize = 2048;
-const SKILLS: usize = 50;
 
 text_type! {
     /// The address of a picture: http or https, at most 2,048 characters.
@@ -69,15 +68,17 @@ impl Skills {
 /// Skills in the body of a request.
 pub(crate) enum SkillList {}
 
+type Entries = List<Line<64>, 0, 50>;
+
 impl FromJson for SkillList {
     type Value = Skills;
 
     fn from_json(value: Value) -> Result<Skills, Invalid> {
-        List::<Line<64>, 0, SKILLS>::from_json(value).map(Skills)
+        Entries::from_json(value).map(Skills)
     }
 
     fn schema() -> RefOr<Schema> {
-        component::<Skills>().into()
+        Entries::schema()
     }
 }
 

@@ -3,33 +3,34 @@
 use utoipa::IntoParams;
 use utoipa::openapi::Required;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::schema::ObjectBuilder;
 
-use crate::domain::field::{nullable, string};
+use crate::domain::field::string;
 use crate::domain::identity::id_of_user;
 
 /// Types for the annotations: each means one parameter. A row is where it is sent, its name, its schema, its description and,
 /// if it has one, an example.
 macro_rules! parameters {
-    ($($(#[doc = $doc:literal])+ $name:ident { $place:ident, $sent:literal, $schema:expr, $about:literal $(, $example:literal)? })+) => {$(
+    ($(
+        $(#[doc = $doc:literal])+
+        $name:ident { $place:ident, $sent:literal, $schema:expr, $about:literal $(, $example:literal)? }
+    )+) => {$(
         $(#[doc = $doc])+
         pub(crate) struct $name;
 
         impl IntoParams for $name {
             fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-                vec![parameter(ParameterIn::$place, $sent, $schema, $about)$(.example(Some($example.into())))?.build()]
+                // utoipa declares every parameter of a path as required.
+                let parameter = ParameterBuilder::new()
+                    .parameter_in(ParameterIn::$place)
+                    .required(Required::False)
+                    .name($sent)
+                    .description(Some($about))
+                    .schema(Some($schema))
+                    $(.example(Some($example.into())))?;
+                vec![parameter.build()]
             }
         }
     )+};
-}
-
-fn parameter(place: ParameterIn, name: &str, schema: ObjectBuilder, about: &str) -> ParameterBuilder {
-    let parameter = ParameterBuilder::new().name(name).description(Some(about));
-    match place {
-        ParameterIn::Path => parameter.required(Required::True).schema(Some(schema)),
-        _ => parameter.required(Required::False).schema(Some(nullable(schema.into()))),
-    }
-    .parameter_in(place)
 }
 
 parameters! {
