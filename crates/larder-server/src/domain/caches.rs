@@ -48,7 +48,7 @@ impl Drop {
     /// # Errors
     /// The id is empty or longer than 512 bytes.
     pub fn user(raw: &str) -> Result<Self, Invalid> {
-        named(raw).map(Self::User)
+        named::<NAME_BYTES>(raw).map(Self::User)
     }
 }
 
@@ -66,11 +66,11 @@ one_of! {
     /// What a request can remove.
     DropByHand => Drop, "exactly one of user, class, pattern and all (true) is needed";
     /// All entries of one user, by our id or an external one; the user need not exist.
-    user: Option<Name> => Drop::User,
+    user: Option<Name<NAME_BYTES>> => Drop::User,
     /// A class with all its entries.
-    class: Option<Name> => Drop::Class,
+    class: Option<ClassName> => Drop::Class,
     /// Every entry whose text `class:part:part` matches; `*` matches any text.
-    pattern: Option<Name> => Drop::Matching,
+    pattern: Option<Name<NAME_BYTES>> => Drop::Matching,
     /// Everything.
     all: NotNull<bool> => |all: bool| all.then_some(Drop::Everything),
 }
@@ -108,7 +108,7 @@ impl KeyQuery {
     pub fn parse(params: &KeyParams) -> Result<Self, ValidationErrors> {
         let mut errors = ValidationErrors::default();
         let wanted = params.pattern.as_deref().unwrap_or("*");
-        let wanted = errors.keep("pattern", named(wanted));
+        let wanted = errors.keep("pattern", named::<NAME_BYTES>(wanted));
         let limit =
             params.limit.as_deref().map_or(Some(DEFAULT_LIMIT), |raw| errors.keep("limit", limit(raw)));
         if params.cursor.as_ref().is_some_and(|cursor| cursor.len() > CURSOR_BYTES) {
@@ -129,7 +129,7 @@ body! {
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct ExplainBody {
         /// Its class.
-        pub class: String as Name,
+        pub class: String as ClassName,
         /// The parts of its key, as `cache/keys` shows them.
         pub key: Vec<Option<String>> as List<Part, 1, 16>,
     }
@@ -145,10 +145,15 @@ body! {
     }
 }
 
-/// The name of a class or a user, or a pattern.
-enum Name {}
+/// A text of 1 to `MAX` bytes.
+enum Name<const MAX: usize> {}
 
-from_json!(Name => String, text_of, named, string().min_length(Some(1)).max_length(Some(NAME_BYTES)));
+from_json!(
+    @[const MAX: usize] Name<MAX> => String, text_of, named::<MAX>, string().min_length(Some(1)).max_length(Some(MAX))
+);
+
+/// The name of a class, as long as the cache allows one.
+type ClassName = Name<128>;
 
 /// A part of a key; null is a missing part.
 enum Part {}
@@ -163,10 +168,10 @@ fn part(value: &Value) -> Result<Option<String>, Invalid> {
     }
 }
 
-fn named(raw: &str) -> Result<String, Invalid> {
-    match raw.len() {
-        1..=NAME_BYTES => Ok(raw.to_owned()),
-        _ => Err(Invalid::new("must be of 1 to 512 bytes")),
+fn named<const MAX: usize>(raw: &str) -> Result<String, Invalid> {
+    match (1..=MAX).contains(&raw.len()) {
+        true => Ok(raw.to_owned()),
+        false => Err(Invalid::new(format!("must be of 1 to {MAX} bytes"))),
     }
 }
 

@@ -18,9 +18,6 @@ const GROUPS: [(&str, &[&str], bool); 5] = [
     ("RemoveTotpFields", &["totp_code", "recovery_code"], false),
 ];
 
-/// Fields that only a header could replace, so the bodies of this test always have them.
-const SENT: [(&str, &str); 1] = [("BookRequest", "idempotency_key")];
-
 fn the_document_and_the_parsers_agree_about_every_body(app: &TestApp) {
     let document = app.stranger().get("/openapi.json").expect(200).json();
     let admin = app.admin();
@@ -33,7 +30,7 @@ fn the_document_and_the_parsers_agree_about_every_body(app: &TestApp) {
                 let name = content["schema"]["$ref"].as_str().unwrap().rsplit('/').next().unwrap();
                 // A path of an older system has the operation of a canonical one.
                 if seen.insert((method.clone(), name.to_owned())) {
-                    let path = path.replace("{id}", &target).replace("{name}", "users");
+                    let path = path.replace("{id}", &target).replace("{name}", "user_list");
                     let route = Route {
                         admin: &admin,
                         schemas: Schemas(&document["components"]["schemas"]),
@@ -62,13 +59,12 @@ struct Route<'a> {
 
 impl Route<'_> {
     fn check(&self) {
-        let schema = self.schemas.resolved(&json!({ "$ref": format!("/{}", self.name) })).0;
+        let schema = &self.schemas.0[self.name];
         let fields = schema["properties"].as_object().unwrap();
         let required = required(schema);
         self.accepts(&self.complete(fields, |_| true));
-        let is_sent = |field: &str| required.contains(&field) || SENT.contains(&(self.name, field));
         let is_first = |field: &str| self.groups().any(|(group, needed)| needed && group[0] == field);
-        self.accepts(&self.complete(fields, |field| is_sent(field) || is_first(field)));
+        self.accepts(&self.complete(fields, |field| required.contains(&field) || is_first(field)));
         for field in required {
             self.refuses(&self.complete(fields, |other| other != field), field);
         }
@@ -131,14 +127,19 @@ impl Route<'_> {
                 pairs.collect::<Vec<_>>().join("&")
             }
         };
-        let request = Request::new(method, &self.path).header("content-type", self.media_type);
+        let mut request = Request::new(method, &self.path).header("content-type", self.media_type);
+        if self.name == "BookRequest" && body["idempotency_key"].is_null() {
+            request = request.header("idempotency-key", "sent");
+        }
         self.admin.send(request.bytes(bytes))
     }
 
     fn accepts(&self, body: &Value) {
         let answer = self.send(body);
-        // The service may still refuse what the body asks for.
-        assert!(!matches!(answer.status, 400 | 413 | 415 | 422 | 500..), "{self} {body}: {}", answer.text());
+        // The service may still refuse what the body asks for: it lists its classes if there is no such class.
+        let is_parsed =
+            !matches!(answer.status, 400 | 413 | 415 | 422 | 500..) || answer.text().contains("; there are");
+        assert!(is_parsed, "{self} {body}: {}", answer.text());
     }
 
     /// Returns the message about the field.
@@ -244,15 +245,15 @@ impl<'a> Schemas<'a> {
                 let mut more = good.clone();
                 more["unknown"] = json!(1);
                 let is_closed = schema["additionalProperties"] == false;
-                let wrong =
-                    schema["properties"].as_object().into_iter().flatten().flat_map(|(name, field)| {
-                        let with = |bad| {
-                            let mut body = good.clone();
-                            body[name] = bad;
-                            body
-                        };
-                        self.bad(field).into_iter().map(with)
-                    });
+                let good = &good;
+                let fields = schema["properties"].as_object().into_iter().flatten();
+                let wrong = fields.flat_map(|(name, field)| {
+                    self.bad(field).into_iter().map(move |bad| {
+                        let mut body = good.clone();
+                        body[name] = bad;
+                        body
+                    })
+                });
                 without
                     .chain(is_closed.then_some(more))
                     .chain(wrong)
@@ -338,9 +339,12 @@ fn bad_texts(schema: &Value) -> Vec<Value> {
         "a".repeat(max + 1 - good.len()) + &good
     });
     let short = length(schema, "minLength").map(|min| "a".repeat(min - 1));
-    let is_free = schema["pattern"].is_null() && schema["enum"].is_null();
-    let is_free = is_free && (schema["format"].is_null() || schema["format"] == "password");
-    let odd = (!is_free).then(|| format!("!{}", sample(schema, 0)));
+    let odd = match schema["format"].as_str() {
+        None if schema["pattern"].is_null() && schema["enum"].is_null() => None,
+        None => Some(format!("!{}", sample(schema, 0))),
+        Some("password") => None,
+        Some(_) => Some("!".to_owned()),
+    };
     let texts = [long, short, odd].into_iter().flatten().map(Value::String);
     texts.chain([json!(1), json!(["x"])]).collect()
 }
