@@ -8,10 +8,10 @@ use serde_json::Value;
 use utoipa::openapi::schema::ObjectBuilder;
 use uuid::Uuid;
 
-use crate::domain::field::{OrDefault, from_json, integer, integer_of, whole};
-use crate::domain::fields::body;
+use crate::domain::fields::{OrDefault, body};
 use crate::domain::identity::{UserId, UserRef, Username};
 use crate::domain::invalid::{Invalid, ValidationErrors};
+use crate::domain::json::{from_json, integer, integer_of, whole};
 use crate::domain::paging::Limit;
 use crate::domain::permission::slug;
 use crate::domain::points::MOST_POINTS;

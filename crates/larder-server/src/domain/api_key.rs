@@ -10,10 +10,10 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema;
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::domain::field::{FromJson, List, NotNull, OrDefault, component, from_json, text_of};
-use crate::domain::fields::body;
+use crate::domain::fields::{NotNull, OrDefault, body};
 use crate::domain::identity::UserId;
 use crate::domain::invalid::Invalid;
+use crate::domain::json::{FromJson, List, component, from_json, text_of};
 use crate::domain::text::Line;
 use crate::domain::timestamp::Timestamp;
 

@@ -3,10 +3,10 @@
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat};
 
 use crate::domain::contact::{Email, Phone};
-use crate::domain::field::{Field, from_json, string, text_of};
-use crate::domain::fields::{Fields, body, one_of};
+use crate::domain::fields::{Field, Fields, body, one_of};
 use crate::domain::identity::{Identifier, UserId, Username};
 use crate::domain::invalid::Invalid;
+use crate::domain::json::{from_json, string, text_of};
 use crate::domain::password::Password;
 use crate::domain::patch::UserPatch;
 use crate::domain::second_factor::{RecoveryCode, SecondFactor, TotpCode};

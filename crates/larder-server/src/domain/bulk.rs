@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use crate::domain::field::{List, from_json, text_of};
 use crate::domain::fields::body;
 use crate::domain::identity::{ExternalId, UserId, id_of_user};
 use crate::domain::invalid::Invalid;
+use crate::domain::json::{List, from_json, text_of};
 
 /// A user in a list, by id or by external id. `me` is not allowed in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]

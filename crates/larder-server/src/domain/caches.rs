@@ -3,10 +3,10 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::domain::field::{List, NotNull, from_json, nullable, string, text_of, whole};
-use crate::domain::fields::{body, one_of};
+use crate::domain::fields::{NotNull, body, one_of};
 use crate::domain::identity::UserId;
 use crate::domain::invalid::{Invalid, ValidationErrors};
+use crate::domain::json::{List, from_json, nullable, string, text_of, whole};
 
 const NAME_BYTES: usize = 512;
 const CURSOR_BYTES: usize = 1024;

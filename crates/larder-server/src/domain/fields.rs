@@ -1,11 +1,14 @@
 //! Declares the bodies of requests. A body is a JSON object: its fields are parsed one by one and every error is
 //! collected, so that one answer names them all; unknown fields are refused.
 
-use serde_json::{Map, Value};
+use std::marker::PhantomData;
 
-use crate::domain::field::FromJson;
+use serde_json::{Map, Value};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema};
+
 use crate::domain::invalid::{Invalid, ValidationErrors};
-use crate::domain::patch::Patch;
+use crate::domain::json::{FromJson, nullable};
 
 /// Declares a body of a request: the type that holds it, how it is parsed, and its component of the OpenAPI document.
 ///
@@ -65,7 +68,7 @@ macro_rules! body {
 
         impl utoipa::PartialSchema for $name {
             fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-                use $crate::domain::field::joined;
+                use $crate::domain::fields::joined;
                 let body = utoipa::openapi::schema::ObjectBuilder::new()
                     .description(Some(joined(&[$($doc),+])))
                     $(.examples([serde_json::json!($example)]))?
@@ -83,10 +86,10 @@ pub(crate) use body;
 /// A function of the kind of a field: of its type, or of what follows `as`.
 macro_rules! kind {
     ($function:ident $type:ty, $kind:ty) => {
-        <$kind as $crate::domain::field::Field>::$function
+        <$kind as $crate::domain::fields::Field>::$function
     };
     ($function:ident $type:ty) => {
-        <$type as $crate::domain::field::Field>::$function
+        <$type as $crate::domain::fields::Field>::$function
     };
 }
 pub(crate) use kind;
@@ -102,12 +105,12 @@ macro_rules! one_of {
         $(#[doc = $doc])+
         pub(crate) enum $name {}
 
-        impl $crate::domain::field::Field for $name {
+        impl $crate::domain::fields::Field for $name {
             type Value = $value;
 
             fn take(fields: &mut $crate::domain::fields::Fields, _: &'static str) -> Option<$value> {
                 let found: Vec<Option<$value>> = vec![$(
-                    <$kind as $crate::domain::field::Field>::take(fields, stringify!($field))
+                    <$kind as $crate::domain::fields::Field>::take(fields, stringify!($field))
                         .flatten()
                         .and_then(|field| ($make)(field).into()),
                 )+];
@@ -119,8 +122,8 @@ macro_rules! one_of {
                 _: &str,
                 _: &str,
             ) -> utoipa::openapi::schema::ObjectBuilder {
-                $(let body = <$kind as $crate::domain::field::Field>::describe(
-                    body, stringify!($field), &$crate::domain::field::joined(&[$($about),*]),
+                $(let body = <$kind as $crate::domain::fields::Field>::describe(
+                    body, stringify!($field), &$crate::domain::fields::joined(&[$($about),*]),
                 );)+
                 body
             }
@@ -128,6 +131,73 @@ macro_rules! one_of {
     };
 }
 pub(crate) use one_of;
+
+/// A field of a body, or several fields with a rule in common. A [`FromJson`] is a required field, and an `Option` of one
+/// may be missing or null.
+pub(crate) trait Field {
+    /// What the body holds.
+    type Value;
+
+    /// Takes the field from the body. `None`: the field was refused.
+    fn take(fields: &mut Fields, name: &'static str) -> Option<Self::Value>;
+
+    /// Adds the field to the description of the body.
+    fn describe(body: ObjectBuilder, name: &str, about: &str) -> ObjectBuilder;
+}
+
+impl<K: FromJson> Field for K {
+    type Value = K::Value;
+
+    fn take(fields: &mut Fields, name: &'static str) -> Option<K::Value> {
+        fields.required::<K>(name)
+    }
+
+    fn describe(body: ObjectBuilder, name: &str, about: &str) -> ObjectBuilder {
+        body.property(name, described(K::schema(), about)).required(name)
+    }
+}
+
+impl<K: FromJson> Field for Option<K> {
+    type Value = Option<K::Value>;
+
+    fn take(fields: &mut Fields, name: &'static str) -> Option<Self::Value> {
+        Some(fields.optional::<K>(name))
+    }
+
+    fn describe(body: ObjectBuilder, name: &str, about: &str) -> ObjectBuilder {
+        body.property(name, described(nullable(K::schema()), about))
+    }
+}
+
+/// A field that may be missing, but not null.
+pub(crate) struct NotNull<K>(PhantomData<K>);
+
+impl<K: FromJson> Field for NotNull<K> {
+    type Value = Option<K::Value>;
+
+    fn take(fields: &mut Fields, name: &'static str) -> Option<Self::Value> {
+        Some(fields.not_null::<K>(name))
+    }
+
+    fn describe(body: ObjectBuilder, name: &str, about: &str) -> ObjectBuilder {
+        body.property(name, described(K::schema(), about))
+    }
+}
+
+/// A field whose value is the default of its type if it is missing.
+pub(crate) struct OrDefault<F>(PhantomData<F>);
+
+impl<T: Default, F: Field<Value = Option<T>>> Field for OrDefault<F> {
+    type Value = T;
+
+    fn take(fields: &mut Fields, name: &'static str) -> Option<T> {
+        F::take(fields, name).map(Option::unwrap_or_default)
+    }
+
+    fn describe(body: ObjectBuilder, name: &str, about: &str) -> ObjectBuilder {
+        F::describe(body, name, about)
+    }
+}
 
 /// The fields of a body that have not been taken yet, and the errors of the others.
 pub(crate) struct Fields {
@@ -175,12 +245,11 @@ impl Fields {
         self.errors.keep(name, K::from_json(value))
     }
 
-    /// A field that may be missing (keep), null (clear) or present (set).
-    pub(crate) fn patch<K: FromJson>(&mut self, name: &'static str) -> Patch<K::Value> {
-        match self.take(name) {
-            None => Patch::Keep,
-            Some(Value::Null) => Patch::Clear,
-            Some(value) => self.errors.keep(name, K::from_json(value)).map_or(Patch::Keep, Patch::Set),
+    /// A field that may be missing (`None`), null (`Some(None)`) or present.
+    pub(crate) fn missing_or_null<K: FromJson>(&mut self, name: &'static str) -> Option<Option<K::Value>> {
+        match self.take(name)? {
+            Value::Null => Some(None),
+            value => self.errors.keep(name, K::from_json(value)).map(Some),
         }
     }
 
@@ -221,4 +290,21 @@ impl Fields {
         self.known.push(name);
         self.rest.remove(name)
     }
+}
+
+fn described(mut schema: RefOr<Schema>, about: &str) -> RefOr<Schema> {
+    let text = Some(about.to_owned()).filter(|about| !about.is_empty());
+    match &mut schema {
+        RefOr::Ref(reference) => reference.description = text.unwrap_or_default(),
+        RefOr::T(Schema::Object(object)) => object.description = text,
+        RefOr::T(Schema::Array(array)) => array.description = text,
+        RefOr::T(Schema::OneOf(one)) => one.description = text,
+        RefOr::T(_) => {}
+    }
+    schema
+}
+
+/// The lines of a documentation comment as one text.
+pub(crate) fn joined(lines: &[&str]) -> String {
+    lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join("\n")
 }

@@ -8,8 +8,8 @@ use utoipa::openapi::schema::ObjectBuilder;
 use uuid::Uuid;
 
 use crate::domain::contact::{Email, Phone};
-use crate::domain::field::{component, from_json, string, text_of};
 use crate::domain::invalid::Invalid;
+use crate::domain::json::{component, from_json, string, text_of};
 use crate::domain::text::text_type;
 
 /// Words that are routes beside `/users/{id}`, so they cannot be external ids.

@@ -5,10 +5,10 @@ use serde_json::Value;
 use utoipa::openapi::schema::ObjectBuilder;
 use uuid::Uuid;
 
-use crate::domain::field::{Field, from_json, integer, integer_of, string, text_of};
-use crate::domain::fields::{Fields, body};
+use crate::domain::fields::{Field, Fields, body};
 use crate::domain::identity::UserId;
 use crate::domain::invalid::{Invalid, ValidationErrors};
+use crate::domain::json::{from_json, integer, integer_of, string, text_of};
 use crate::domain::paging::Limit;
 use crate::domain::text::{Line, text_type};
 use crate::domain::timestamp::Timestamp;

@@ -5,8 +5,8 @@ use serde_json::Value;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema;
 
-use crate::domain::field::{FromJson, List};
 use crate::domain::invalid::Invalid;
+use crate::domain::json::{FromJson, List};
 use crate::domain::text::{Line, text_type};
 
 const URL_BYTES: usize = 2048;

@@ -4,8 +4,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::field::{component, from_json, text_of};
 use crate::domain::invalid::Invalid;
+use crate::domain::json::{component, from_json, text_of};
 
 /// A role. A later role may do everything that an earlier one may.
 #[derive(

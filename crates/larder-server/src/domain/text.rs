@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::domain::field::string;
 use crate::domain::invalid::Invalid;
+use crate::domain::json::string;
 use serde::{Deserialize, Serialize};
 
 /// A text with rules of its own: the value of a text column.
@@ -53,7 +53,7 @@ macro_rules! text_type {
     };
     ($(#[$doc:meta])* $name:ident) => {
         $crate::domain::text::text_type!(@bare $(#[$doc])* $name);
-        $crate::domain::text::text!([] $name, $crate::domain::field::component::<Self>());
+        $crate::domain::text::text!([] $name, $crate::domain::json::component::<Self>());
     };
 }
 pub(crate) use text_type;
@@ -75,8 +75,8 @@ macro_rules! text {
             }
         }
 
-        $crate::domain::field::from_json!(
-            @[$($generic)*] $name, $crate::domain::field::text_of, Self::parse, $schema
+        $crate::domain::json::from_json!(
+            @[$($generic)*] $name, $crate::domain::json::text_of, Self::parse, $schema
         );
     };
 }

@@ -3,8 +3,8 @@
 
 use utoipa::openapi::schema::ObjectBuilder;
 
-use crate::domain::field::{Field, FromJson, NotNull};
-use crate::domain::fields::Fields;
+use crate::domain::fields::{Field, Fields, NotNull};
+use crate::domain::json::FromJson;
 use crate::domain::patch::{Patch, UserPatch};
 use crate::domain::profile::{SkillList, Skills};
 use crate::domain::user::NewUser;
@@ -29,9 +29,10 @@ trait Change: Sized {
 
 impl<T: FromJson<Value = T>> Change for Patch<T> {
     fn read(fields: &mut Fields, name: &'static str, missing: Missing) -> Self {
-        match fields.patch::<T>(name) {
-            Self::Keep if missing == Missing::Cleared => Self::Clear,
-            patch => patch,
+        match fields.missing_or_null::<T>(name) {
+            None if missing == Missing::Stays => Self::Keep,
+            None | Some(None) => Self::Clear,
+            Some(Some(value)) => Self::Set(value),
         }
     }
 
@@ -58,10 +59,9 @@ impl<T: FromJson<Value = T>> Change for Option<T> {
 
 impl Change for Option<Skills> {
     fn read(fields: &mut Fields, name: &'static str, missing: Missing) -> Self {
-        match fields.patch::<SkillList>(name) {
-            Patch::Keep if missing == Missing::Stays => None,
-            Patch::Keep | Patch::Clear => Some(Skills::default()),
-            Patch::Set(skills) => Some(skills),
+        match fields.missing_or_null::<SkillList>(name) {
+            None if missing == Missing::Stays => None,
+            skills => Some(skills.flatten().unwrap_or_default()),
         }
     }
 

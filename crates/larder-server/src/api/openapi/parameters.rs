@@ -4,8 +4,8 @@ use utoipa::IntoParams;
 use utoipa::openapi::Required;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 
-use crate::domain::field::string;
 use crate::domain::identity::id_of_user;
+use crate::domain::json::string;
 
 /// Types for the annotations: each means one parameter. A row is where it is sent, its name, its schema, its description and,
 /// if it has one, an example.

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::field::{component, from_json, integer_of};
 use crate::domain::invalid::Invalid;
+use crate::domain::json::{component, from_json, integer_of};
 use crate::domain::parts::settings;
 
 /// The size of text, in percent: 50 to 300.

@@ -9,9 +9,9 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema;
 
 use crate::domain::audit::Action;
-use crate::domain::field::{FromJson, List, component, from_json, text_of};
 use crate::domain::fields::body;
 use crate::domain::invalid::Invalid;
+use crate::domain::json::{FromJson, List, component, from_json, text_of};
 use crate::domain::parts::Part;
 use crate::domain::text::text_type;
 

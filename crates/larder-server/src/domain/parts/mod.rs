@@ -62,7 +62,7 @@ macro_rules! settings {
             #[schema($component)]
             #[derive(Debug, Clone, Default, PartialEq, Eq)]
             pub struct $change {
-                $($(#[doc = $about])+ pub $field: Option<$type> as $crate::domain::field::NotNull<$type>,)+
+                $($(#[doc = $about])+ pub $field: Option<$type> as $crate::domain::fields::NotNull<$type>,)+
             }
         }
 

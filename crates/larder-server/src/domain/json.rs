@@ -1,5 +1,5 @@
-//! What a field of a request's body is: how its JSON is parsed, and how the OpenAPI document describes it. `fields.rs`
-//! declares bodies of such fields.
+//! Kinds of JSON values in the bodies of requests: how each is parsed, and how the OpenAPI document describes it.
+//! `fields.rs` declares bodies of them.
 
 use std::marker::PhantomData;
 
@@ -9,7 +9,6 @@ use utoipa::openapi::schema::{
     ArrayBuilder, KnownFormat, ObjectBuilder, OneOfBuilder, Ref, Schema, SchemaFormat, SchemaType, Type,
 };
 
-use crate::domain::fields::Fields;
 use crate::domain::invalid::Invalid;
 
 /// A kind of JSON value: what it parses to, and its schema.
@@ -27,79 +26,12 @@ pub(crate) trait FromJson {
     fn schema() -> RefOr<Schema>;
 }
 
-/// A field of a body, or several fields with a rule in common. A [`FromJson`] is a required field, and an `Option` of one
-/// may be missing or null.
-pub(crate) trait Field {
-    /// What the body holds.
-    type Value;
-
-    /// Takes the field from the body. `None`: the field was refused.
-    fn take(fields: &mut Fields, name: &'static str) -> Option<Self::Value>;
-
-    /// Adds the field to the description of the body.
-    fn describe(body: ObjectBuilder, name: &str, about: &str) -> ObjectBuilder;
-}
-
-impl<K: FromJson> Field for K {
-    type Value = K::Value;
-
-    fn take(fields: &mut Fields, name: &'static str) -> Option<K::Value> {
-        fields.required::<K>(name)
-    }
-
-    fn describe(body: ObjectBuilder, name: &str, about: &str) -> ObjectBuilder {
-        body.property(name, described(K::schema(), about)).required(name)
-    }
-}
-
-impl<K: FromJson> Field for Option<K> {
-    type Value = Option<K::Value>;
-
-    fn take(fields: &mut Fields, name: &'static str) -> Option<Self::Value> {
-        Some(fields.optional::<K>(name))
-    }
-
-    fn describe(body: ObjectBuilder, name: &str, about: &str) -> ObjectBuilder {
-        body.property(name, described(nullable(K::schema()), about))
-    }
-}
-
-/// A field that may be missing, but not null.
-pub(crate) struct NotNull<K>(PhantomData<K>);
-
-impl<K: FromJson> Field for NotNull<K> {
-    type Value = Option<K::Value>;
-
-    fn take(fields: &mut Fields, name: &'static str) -> Option<Self::Value> {
-        Some(fields.not_null::<K>(name))
-    }
-
-    fn describe(body: ObjectBuilder, name: &str, about: &str) -> ObjectBuilder {
-        body.property(name, described(K::schema(), about))
-    }
-}
-
-/// A field whose value is the default of its type if it is missing.
-pub(crate) struct OrDefault<F>(PhantomData<F>);
-
-impl<T: Default, F: Field<Value = Option<T>>> Field for OrDefault<F> {
-    type Value = T;
-
-    fn take(fields: &mut Fields, name: &'static str) -> Option<T> {
-        F::take(fields, name).map(Option::unwrap_or_default)
-    }
-
-    fn describe(body: ObjectBuilder, name: &str, about: &str) -> ObjectBuilder {
-        F::describe(body, name, about)
-    }
-}
-
 /// Implements [`FromJson`]: `from_json!(Scale, integer_of, Self::parse, schema)` for a kind that parses to itself, and
 /// `from_json!(Attempt => Password, text_of, Password::attempt, schema)` for one that parses to another type.
 macro_rules! from_json {
     ($(@[$($generic:tt)*])? $kind:ty $(=> $value:ty)?, $of:path, $parse:expr, $schema:expr) => {
-        impl $(<$($generic)*>)? $crate::domain::field::FromJson for $kind {
-            type Value = $crate::domain::field::from_json!(@value $kind $(, $value)?);
+        impl $(<$($generic)*>)? $crate::domain::json::FromJson for $kind {
+            type Value = $crate::domain::json::from_json!(@value $kind $(, $value)?);
 
             fn from_json(value: serde_json::Value) -> Result<Self::Value, $crate::domain::invalid::Invalid> {
                 $of(&value).and_then($parse)
@@ -204,21 +136,4 @@ fn or_null(types: &mut SchemaType) {
     if let SchemaType::Type(one) = types {
         *types = SchemaType::Array(vec![one.clone(), Type::Null]);
     }
-}
-
-fn described(mut schema: RefOr<Schema>, about: &str) -> RefOr<Schema> {
-    let text = Some(about.to_owned()).filter(|about| !about.is_empty());
-    match &mut schema {
-        RefOr::Ref(reference) => reference.description = text.unwrap_or_default(),
-        RefOr::T(Schema::Object(object)) => object.description = text,
-        RefOr::T(Schema::Array(array)) => array.description = text,
-        RefOr::T(Schema::OneOf(one)) => one.description = text,
-        RefOr::T(_) => {}
-    }
-    schema
-}
-
-/// The lines of a documentation comment as one text.
-pub(crate) fn joined(lines: &[&str]) -> String {
-    lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join("\n")
 }
