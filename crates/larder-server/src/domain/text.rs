@@ -2,17 +2,13 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::invalid::Invalid;
 use crate::domain::json::string;
-use serde::{Deserialize, Serialize};
 
 /// A text with rules of its own: the value of a text column.
 pub trait Text: Sized {
-    /// Trims and checks.
-    ///
-    /// # Errors
-    /// The rule that the text breaks is named.
-    fn parse(raw: &str) -> Result<Self, Invalid>;
     /// The text.
     fn as_str(&self) -> &str;
     /// A text that was parsed before it was stored.
@@ -62,10 +58,6 @@ pub(crate) use text_type;
 macro_rules! text {
     ([$($generic:tt)*] $name:ty, $schema:expr) => {
         impl<$($generic)*> $crate::domain::text::Text for $name {
-            fn parse(raw: &str) -> Result<Self, $crate::domain::invalid::Invalid> {
-                Self::parse(raw)
-            }
-
             fn as_str(&self) -> &str {
                 self.as_str()
             }
