@@ -128,6 +128,7 @@ impl Field for KeyOrHeader {
         <Option<SentKey> as Field>::describe(body, name, about)
     }
 }
+
 /// An entry of the ledger. It never changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct LedgerEntry {
