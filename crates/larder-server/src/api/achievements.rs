@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use larder::policy;
 use larder_http::headers::{CACHE_STATUS, cache_status};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -19,7 +19,8 @@ use crate::api::openapi::answers::{NotFound, ProblemBody, Refused, RefusedBody};
 use crate::api::openapi::parameters::UserPath;
 use crate::api::problem::Problem;
 use crate::domain::achievement::{
-    Achievement, AwardBody, AwardStats, BadgeType, OfUserParams, RecentAchievement, RecentParams, Summary,
+    Achievement, Award, AwardBody, AwardStats, BadgeType, OfUserParams, RecentAchievement, RecentParams,
+    Summary,
 };
 use crate::domain::identity::{Identifier, UserId};
 use crate::domain::timestamp::Timestamp;
@@ -72,26 +73,6 @@ impl<'a> AchievementView<'a> {
     }
 }
 
-/// An achievement to award.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(example = json!({"user_id": "staff-7", "badge_type": "first_steps", "points": 10}))]
-#[allow(dead_code, reason = "describes the body in the document only")]
-pub(crate) struct AwardRequest {
-    /// The user: a UUID of version 7, or an external id.
-    #[schema(pattern = "^[._-]{0,63}[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-    user_id: String,
-    /// The badge; a user can have each once.
-    #[schema(min_length = 1, max_length = 64, pattern = "^[a-z0-9_.-]+$")]
-    badge_type: String,
-    /// What is stored with it: an object of at most 4096 bytes of JSON. Default: `{}`.
-    #[schema(value_type = Option<Object>)]
-    data: Option<Value>,
-    /// Points that are booked with it. Default: 0.
-    #[schema(minimum = 0, maximum = 1_099_511_627_775_i64)]
-    points: Option<i64>,
-}
-
 /// Awards an achievement to another user, with its points in the same transaction.
 ///
 /// For those who manage the user, and with the permission `achievements.award`; no caller can award itself.
@@ -100,7 +81,7 @@ pub(crate) struct AwardRequest {
     path = "/api/v1/achievements/award",
     tag = "achievements",
     security(("bearer" = []), ("api_key" = ["write"])),
-    request_body = AwardRequest,
+    request_body = AwardBody,
     responses(
         (status = 201, body = AchievementView, headers(("Cache-Invalidation" = String))),
         NotFound,
@@ -114,8 +95,9 @@ pub(crate) async fn award(
     caller: Caller,
     Json(body): Json,
 ) -> Result<Response, Problem> {
-    let AwardBody { user, award } = AwardBody::parse(body)?;
-    let (achievement, receipt) = service.award(caller, caller.naming(user), award).await?;
+    let AwardBody { user_id, badge_type, data, points } = AwardBody::parse(body)?;
+    let award = Award { badge_type, data, points };
+    let (achievement, receipt) = service.award(caller, caller.naming(user_id), award).await?;
     let view = AchievementView::of(&achievement, true);
     Ok((StatusCode::CREATED, acknowledged(receipt), Answer(view)).into_response())
 }

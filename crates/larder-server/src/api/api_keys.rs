@@ -4,7 +4,7 @@ use axum::Json as Answer;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -14,8 +14,7 @@ use crate::api::extract::{Json, Target, TargetKey};
 use crate::api::openapi::answers::{NotFound, Refused, RefusedBody};
 use crate::api::openapi::parameters::UserPath;
 use crate::api::problem::Problem;
-use crate::domain::api_key::{ApiKeyState, Scope};
-use crate::domain::security_body::NewApiKeyBody;
+use crate::domain::api_key::{ApiKeyState, NewApiKey, Scope};
 use crate::domain::timestamp::Timestamp;
 use crate::service::Service;
 use crate::service::access::Caller;
@@ -24,22 +23,6 @@ use crate::store::api_keys::ApiKeyRow;
 /// Every route of this file.
 pub(crate) fn routes() -> OpenApiRouter<Service> {
     OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(delete))
-}
-
-/// A key to make.
-#[derive(Deserialize, ToSchema)]
-#[schema(example = json!({"name": "nightly export", "scopes": ["read"]}))]
-#[allow(dead_code, reason = "describes the body in the document only")]
-pub(crate) struct NewApiKeyFields {
-    /// The key's name.
-    #[schema(min_length = 1, max_length = 100)]
-    name: String,
-    /// When the key expires: a time in the future. Default: it does not expire.
-    #[schema(format = DateTime)]
-    expires_at: Option<String>,
-    /// Some of `read`, `write` and, for admins, `introspect`. Default: `read` and `write`.
-    #[schema(min_items = 1)]
-    scopes: Option<Vec<String>>,
 }
 
 /// A key without its secret.
@@ -91,7 +74,7 @@ pub(crate) struct ApiKeyList {
     tag = "api keys",
     security(("bearer" = [])),
     params(UserPath),
-    request_body = NewApiKeyFields,
+    request_body = NewApiKey,
     responses(
         (status = 201, body = CreatedApiKey, headers(("Location" = String), ("Cache-Invalidation" = String))),
         NotFound,
@@ -105,7 +88,7 @@ pub(crate) async fn create(
     Target(user): Target,
     Json(body): Json,
 ) -> Result<Response, Problem> {
-    let NewApiKeyBody(new) = NewApiKeyBody::parse(body)?;
+    let new = NewApiKey::parse(body)?;
     let name = new.name.as_str().to_owned();
     let (key, state, receipt) = service.create_api_key(caller, caller.naming(user), new).await?;
     let location = format!("/api/v1/users/{}/api-keys/{}", state.user_id, state.id);

@@ -12,7 +12,6 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-use crate::api::bodies::{ChangePassword, Login, Refresh, Register};
 use crate::api::extract::{Authenticated, ClientAddress, Json};
 use crate::api::openapi::answers::{
     Failed, ProblemBody, Refused, RefusedBody, RefusedTooMany, Taken, Unauthenticated,
@@ -68,7 +67,7 @@ fn granted(grant: Grant) -> impl IntoResponse {
     post,
     path = "/api/v1/auth/register",
     tag = "auth",
-    request_body = Register,
+    request_body = RegisterBody,
     responses(
         (status = 201, body = User, headers(("Location" = String), ("ETag" = String), ("Cache-Invalidation" = String))),
         Taken,
@@ -97,7 +96,7 @@ pub(crate) fn location(id: UserId) -> HeaderValue {
     post,
     path = "/api/v1/auth/login",
     tag = "auth",
-    request_body = Login,
+    request_body = LoginBody,
     responses(
         (status = 200, body = TokenAnswer, headers(("Cache-Invalidation" = String))),
         (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "the account is deactivated"),
@@ -117,7 +116,7 @@ pub(crate) async fn login(
     post,
     path = "/api/v1/auth/refresh",
     tag = "auth",
-    request_body = Refresh,
+    request_body = RefreshBody,
     responses(
         (status = 200, body = TokenAnswer, headers(("Cache-Invalidation" = String))),
         Unauthenticated, Failed, RefusedTooMany, RefusedBody,
@@ -128,7 +127,7 @@ pub(crate) async fn refresh(
     ClientAddress(address): ClientAddress,
     Json(body): Json,
 ) -> Result<impl IntoResponse, Problem> {
-    let RefreshBody(token) = RefreshBody::parse(body)?;
+    let RefreshBody { refresh_token: token } = RefreshBody::parse(body)?;
     Ok(granted(service.refresh(token, address).await?))
 }
 
@@ -190,7 +189,7 @@ pub(crate) async fn validate(Authenticated { caller, expires_at }: Authenticated
     path = "/api/v1/auth/password",
     tag = "auth",
     security(("bearer" = [])),
-    request_body = ChangePassword,
+    request_body = PasswordBody,
     responses(
         (status = 204, description = "the password is changed", headers(("Cache-Invalidation" = String))),
         Refused, RefusedTooMany, RefusedBody,

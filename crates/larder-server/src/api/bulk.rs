@@ -12,7 +12,7 @@ use crate::api::auth::acknowledged;
 use crate::api::extract::Json;
 use crate::api::openapi::answers::{Refused, RefusedBody};
 use crate::api::problem::Problem;
-use crate::domain::bulk::{BulkBody, BulkIds, Outcome};
+use crate::domain::bulk::{BulkBody, Outcome};
 use crate::domain::identity::UserId;
 use crate::service::Service;
 use crate::service::access::Caller;
@@ -48,7 +48,7 @@ pub(crate) struct BulkAnswer {
     operation_id = "bulk_activate",
     tag = "users",
     security(("bearer" = []), ("api_key" = ["write"])),
-    request_body = BulkIds,
+    request_body = BulkBody,
     responses(
         (status = 200, body = BulkAnswer, headers(("Cache-Invalidation" = String))),
         Refused,
@@ -70,7 +70,7 @@ pub(crate) async fn activate(
     operation_id = "bulk_deactivate",
     tag = "users",
     security(("bearer" = []), ("api_key" = ["write"])),
-    request_body = BulkIds,
+    request_body = BulkBody,
     responses(
         (status = 200, body = BulkAnswer, headers(("Cache-Invalidation" = String))),
         Refused,

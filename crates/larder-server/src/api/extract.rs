@@ -217,6 +217,7 @@ pub(crate) struct TokenForm(pub(crate) String);
 pub(crate) struct TokenFormBody {
     /// An access token, a refresh token or an API key.
     #[serde(default)]
+    #[schema(required = true, min_length = 1, max_length = 4096)]
     token: String,
     /// Ignored: each kind of token is recognised by its form.
     #[serde(default, rename = "token_type_hint")]

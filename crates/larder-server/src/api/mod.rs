@@ -4,7 +4,6 @@ pub mod achievements;
 pub mod api_keys;
 pub mod audit;
 pub mod auth;
-pub(crate) mod bodies;
 pub mod bulk;
 pub mod cache;
 pub(crate) mod codes;

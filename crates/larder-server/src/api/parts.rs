@@ -16,11 +16,11 @@ use crate::api::openapi::parameters::{IfMatch, IfNoneMatch, UserPath};
 use crate::api::preconditions::{etag, expected_digests, is_not_modified};
 use crate::api::problem::Problem;
 use crate::cached::profiles::CachedPart;
-use crate::domain::parts::accessibility::{Accessibility, AccessibilityBody, AccessibilityChange};
+use crate::domain::parts::accessibility::{Accessibility, AccessibilityChange};
 use crate::domain::parts::digest;
 use crate::domain::parts::interests::Interests;
 use crate::domain::parts::languages::Languages;
-use crate::domain::parts::preferences::{Preferences, PreferencesBody, PreferencesChange};
+use crate::domain::parts::preferences::{Preferences, PreferencesChange};
 use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::error::ServiceError;
@@ -104,18 +104,18 @@ part!(
     preferences,
     "/api/v1/users/{id}/preferences",
     Preferences,
-    PreferencesBody,
+    PreferencesChange,
     PreferencesChange::parse_put
 );
-part!(languages, "/api/v1/users/{id}/languages", Languages, Languages, Languages::parse_put);
+part!(languages, "/api/v1/users/{id}/languages", Languages, Languages, Languages::parse);
 part!(
     accessibility,
     "/api/v1/users/{id}/accessibility",
     Accessibility,
-    AccessibilityBody,
+    AccessibilityChange,
     AccessibilityChange::parse_put
 );
-part!(interests, "/api/v1/users/{id}/interests", Interests, Interests, Interests::parse_put);
+part!(interests, "/api/v1/users/{id}/interests", Interests, Interests, Interests::parse);
 
 /// Changes some preferences of a user.
 #[utoipa::path(
@@ -124,7 +124,7 @@ part!(interests, "/api/v1/users/{id}/interests", Interests, Interests, Interests
     tag = "profiles",
     security(("bearer" = []), ("api_key" = ["write"])),
     params(UserPath, IfMatch),
-    request_body = PreferencesBody,
+    request_body = PreferencesChange,
     responses(
         (status = 200, body = Preferences, headers(("ETag" = String), ("Cache-Invalidation" = String))),
         NotFound,
@@ -140,7 +140,7 @@ pub(crate) async fn patch_preferences(
     headers: HeaderMap,
     Json(body): Json,
 ) -> Result<Response, Problem> {
-    let change = PreferencesChange::parse_patch(body)?;
+    let change = PreferencesChange::parse(body)?;
     changed::<Preferences>(state, caller, target, headers, change).await
 }
 
@@ -151,7 +151,7 @@ pub(crate) async fn patch_preferences(
     tag = "profiles",
     security(("bearer" = []), ("api_key" = ["write"])),
     params(UserPath, IfMatch),
-    request_body = AccessibilityBody,
+    request_body = AccessibilityChange,
     responses(
         (status = 200, body = Accessibility, headers(("ETag" = String), ("Cache-Invalidation" = String))),
         NotFound,
@@ -167,7 +167,7 @@ pub(crate) async fn patch_accessibility(
     headers: HeaderMap,
     Json(body): Json,
 ) -> Result<Response, Problem> {
-    let change = AccessibilityChange::parse_patch(body)?;
+    let change = AccessibilityChange::parse(body)?;
     changed::<Accessibility>(state, caller, target, headers, change).await
 }
 

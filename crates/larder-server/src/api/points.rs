@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use larder_http::headers::{CACHE_STATUS, cache_status};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -19,7 +19,7 @@ use crate::api::problem::Problem;
 use crate::domain::identity::{UserId, UserRef};
 use crate::domain::invalid::{Invalid, ValidationErrors};
 use crate::domain::leaderboard::{LeaderboardParams, LeaderboardQuery, LeaderboardRow, Standing};
-use crate::domain::points::{BookBody, LedgerEntry, LedgerParams, LedgerQuery};
+use crate::domain::points::{Booking, LedgerEntry, LedgerParams, LedgerQuery};
 use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::error::ServiceError;
@@ -79,23 +79,6 @@ pub(crate) async fn ledger(
     Ok(Answer(answer).into_response())
 }
 
-/// A booking to make.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(example = json!({"amount": 50, "reason": "a finished course", "idempotency_key": "course-17"}))]
-#[allow(dead_code, reason = "describes the body in the document only")]
-pub(crate) struct BookRequest {
-    /// Not 0; a negative amount takes points away. The balance stays between 0 and 1099511627775.
-    #[schema(minimum = -1_099_511_627_775_i64, maximum = 1_099_511_627_775_i64)]
-    amount: i64,
-    /// Why the points are booked.
-    #[schema(min_length = 1, max_length = 200)]
-    reason: String,
-    /// Names this booking: if it is sent again, it is answered but not made again. Or send it in the header `Idempotency-Key`.
-    #[schema(min_length = 1, max_length = 100, pattern = "^[A-Za-z0-9._:-]+$")]
-    idempotency_key: Option<String>,
-}
-
 /// A booking that was made.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct BookedAnswer {
@@ -117,7 +100,7 @@ pub(crate) struct BookedAnswer {
         UserPath,
         ("Idempotency-Key" = Option<String>, Header, description = "in place of the field `idempotency_key`"),
     ),
-    request_body = BookRequest,
+    request_body = Booking,
     responses(
         (status = 201, body = BookedAnswer, headers(("Cache-Invalidation" = String))),
         (status = 200, body = BookedAnswer, description = "the booking had been made before", headers(("Cache-Invalidation" = String))),
@@ -134,7 +117,7 @@ pub(crate) async fn book(
     headers: HeaderMap,
     Json(body): Json,
 ) -> Result<Response, Problem> {
-    let BookBody(booking) = BookBody::parse(body, idempotency_key(&headers)?)?;
+    let booking = Booking::parse_with_header(body, idempotency_key(&headers)?)?;
     let booked = service.book_points(caller, caller.naming(user), booking).await?;
     let status = if booked.is_new { StatusCode::CREATED } else { StatusCode::OK };
     let answer = BookedAnswer { transaction: booked.entry, balance: booked.balance };

@@ -18,7 +18,7 @@ use crate::api::parts::digest_of;
 use crate::api::preconditions::{etag, expected_versions, is_not_modified};
 use crate::api::problem::Problem;
 use crate::api::users::{self, View};
-use crate::domain::body::{PatchProfileBody, ProfileFields, PutProfileBody};
+use crate::domain::body::{PatchProfileBody, PutProfileBody};
 use crate::domain::parts::accessibility::Accessibility;
 use crate::domain::parts::full::FullProfile;
 use crate::domain::parts::languages::Language;
@@ -99,7 +99,7 @@ pub(crate) async fn profile(
     tag = "profiles",
     security(("bearer" = []), ("api_key" = ["write"])),
     params(UserPath, IfMatch),
-    request_body = ProfileFields,
+    request_body = PatchProfileBody,
     responses(
         (status = 200, body = PublicUser, headers(("ETag" = String), ("Cache-Invalidation" = String))),
         NotFound,
@@ -115,7 +115,7 @@ pub(crate) async fn patch_profile(
     headers: HeaderMap,
     Json(body): Json,
 ) -> Result<Response, Problem> {
-    let PatchProfileBody(patch) = PatchProfileBody::parse(body)?;
+    let PatchProfileBody { patch } = PatchProfileBody::parse(body)?;
     change(state, caller, target, headers, patch).await
 }
 
@@ -126,7 +126,7 @@ pub(crate) async fn patch_profile(
     tag = "profiles",
     security(("bearer" = []), ("api_key" = ["write"])),
     params(UserPath, IfMatch),
-    request_body = ProfileFields,
+    request_body = PutProfileBody,
     responses(
         (status = 200, body = PublicUser, headers(("ETag" = String), ("Cache-Invalidation" = String))),
         NotFound,
@@ -142,7 +142,7 @@ pub(crate) async fn put_profile(
     headers: HeaderMap,
     Json(body): Json,
 ) -> Result<Response, Problem> {
-    let PutProfileBody(patch) = PutProfileBody::parse(body)?;
+    let PutProfileBody { patch } = PutProfileBody::parse(body)?;
     change(state, caller, target, headers, patch).await
 }
 

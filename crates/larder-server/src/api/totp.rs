@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use larder_http::headers::CACHE_INVALIDATION;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -15,7 +15,7 @@ use crate::api::extract::{ClientAddress, Json, Target};
 use crate::api::openapi::answers::{NotFound, ProblemBody, Refused, RefusedBody, RefusedTooMany};
 use crate::api::openapi::parameters::UserPath;
 use crate::api::problem::Problem;
-use crate::domain::security_body::{ConfirmBody, EnrollBody, RemoveTotpBody};
+use crate::domain::body::{ConfirmBody, EnrollBody, RemoveTotpBody};
 use crate::service::Service;
 use crate::service::access::Caller;
 
@@ -26,16 +26,6 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
         .routes(routes!(enroll))
         .routes(routes!(confirm))
         .routes(routes!(reset))
-}
-
-/// The password and a code.
-#[derive(Deserialize, ToSchema)]
-#[allow(dead_code, reason = "describes the body in the document only")]
-pub(crate) struct RemoveTotpFields {
-    password: String,
-    /// Required if the second factor is on, unless `recovery_code` is sent.
-    totp_code: Option<String>,
-    recovery_code: Option<String>,
 }
 
 /// Whether the caller's second factor is on.
@@ -126,8 +116,8 @@ pub(crate) async fn confirm(
     ClientAddress(address): ClientAddress,
     Json(body): Json,
 ) -> Result<impl IntoResponse, Problem> {
-    let ConfirmBody { totp_code: code } = ConfirmBody::parse(body)?;
-    let codes = service.confirm_totp(caller, &code, address).await?;
+    let ConfirmBody { totp_code } = ConfirmBody::parse(body)?;
+    let codes = service.confirm_totp(caller, &totp_code, address).await?;
     let recovery_codes = codes.iter().map(|code| code.grouped()).collect();
     Ok((nothing_cached(), Answer(ConfirmAnswer { recovery_codes })))
 }
@@ -138,7 +128,7 @@ pub(crate) async fn confirm(
     path = "/api/v1/auth/totp",
     tag = "auth",
     security(("bearer" = [])),
-    request_body = RemoveTotpFields,
+    request_body = RemoveTotpBody,
     responses(
         (status = 204, description = "the second factor is off", headers(("Cache-Invalidation" = String))),
         (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "there is no second factor"),

@@ -13,7 +13,6 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::auth::{acknowledged, location};
-use crate::api::bodies::{CreateUser, Lookup, PatchUser, PutUser};
 use crate::api::extract::{Consistency, Json, Strength, Target};
 use crate::api::openapi::answers::{
     LastSuperadmin, NotFound, NotModified, Outdated, Refused, RefusedBody, Taken,
@@ -105,7 +104,7 @@ pub(crate) async fn get(
     tag = "users",
     security(("bearer" = []), ("api_key" = ["read"])),
     params(Consistency),
-    request_body = Lookup,
+    request_body = LookupBody,
     responses(
         (status = 200, body = View, headers(("ETag" = String), ("Cache-Status" = String))),
         NotFound,
@@ -118,7 +117,7 @@ pub(crate) async fn lookup(
     Strength(consistency): Strength,
     Json(body): Json,
 ) -> Result<Response, Problem> {
-    let LookupBody(identifier) = LookupBody::parse(body)?;
+    let LookupBody { identifier } = LookupBody::parse(body)?;
     let answer = service.look_up(caller, &identifier, consistency).await?;
     // RFC 9110: the conditions of a POST do not concern its answer, so the request's headers are not used.
     shown(&answer, caller, &HeaderMap::new())
@@ -130,7 +129,7 @@ pub(crate) async fn lookup(
     path = "/api/v1/users",
     tag = "users",
     security(("bearer" = []), ("api_key" = ["write"])),
-    request_body = CreateUser,
+    request_body = CreateUserBody,
     responses(
         (status = 201, body = View, headers(("Location" = String), ("ETag" = String), ("Cache-Invalidation" = String))),
         Taken,
@@ -156,7 +155,7 @@ pub(crate) async fn create(
     tag = "users",
     security(("bearer" = []), ("api_key" = ["write"])),
     params(UserPath, IfMatch),
-    request_body = PatchUser,
+    request_body = PatchUserBody,
     responses(
         (status = 200, body = View, headers(("ETag" = String), ("Cache-Invalidation" = String))),
         NotFound,
@@ -172,7 +171,7 @@ pub(crate) async fn patch(
     headers: HeaderMap,
     Json(body): Json,
 ) -> Result<Response, Problem> {
-    let PatchUserBody(patch) = PatchUserBody::parse(body)?;
+    let PatchUserBody { patch } = PatchUserBody::parse(body)?;
     change(state, caller, target, headers, patch).await
 }
 
@@ -183,7 +182,7 @@ pub(crate) async fn patch(
     tag = "users",
     security(("bearer" = []), ("api_key" = ["write"])),
     params(UserPath, IfMatch),
-    request_body = PutUser,
+    request_body = PutUserBody,
     responses(
         (status = 200, body = View, headers(("ETag" = String), ("Cache-Invalidation" = String))),
         NotFound,
@@ -199,7 +198,7 @@ pub(crate) async fn put(
     headers: HeaderMap,
     Json(body): Json,
 ) -> Result<Response, Problem> {
-    let PutUserBody(patch) = PutUserBody::parse(body)?;
+    let PutUserBody { patch } = PutUserBody::parse(body)?;
     change(state, caller, target, headers, patch).await
 }
 

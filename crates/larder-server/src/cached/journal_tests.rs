@@ -62,7 +62,7 @@ async fn a_repeated_update_touches_what_the_first_journalled() {
     let booking = Booking {
         amount: Amount::new(7).unwrap(),
         reason: Reason::parse("test").unwrap(),
-        key: IdempotencyKey::parse("key").unwrap(),
+        idempotency_key: IdempotencyKey::parse("key").unwrap(),
     };
     let [first, again] = twice(&store, move |tx| {
         let booking = booking.clone();

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::openapi::schema::ObjectBuilder;
 use uuid::Uuid;
 
-use crate::domain::fields::Fields;
+use crate::domain::fields::{OrDefault, body};
 use crate::domain::identity::{UserId, UserRef, Username};
 use crate::domain::invalid::{Invalid, ValidationErrors};
+use crate::domain::json::{from_json, integer, integer_of, whole};
 use crate::domain::paging::Limit;
 use crate::domain::permission::slug;
 use crate::domain::points::MOST_POINTS;
@@ -24,6 +26,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 
 text_type! {
     /// The name of a badge: 1 to 64 of `a-z 0-9 . _ -`.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[a-z0-9_.-]+$")]
     BadgeType
 }
 
@@ -80,33 +83,32 @@ pub struct Award {
     pub points: i64,
 }
 
-/// The body of `POST achievements/award`.
-#[derive(Debug)]
-pub struct AwardBody {
-    /// The user who gets the award.
-    pub user: UserRef,
-    /// The award.
-    pub award: Award,
+from_json!(AwardData, whole, Self::new, ObjectBuilder::new());
+
+body! {
+    /// An achievement to award.
+    #[schema(AwardRequest, {"user_id": "staff-7", "badge_type": "first_steps", "points": 10})]
+    #[derive(Debug)]
+    pub struct AwardBody {
+        /// The user: a UUID of version 7, or an external id.
+        pub user_id: UserRef,
+        /// The badge; a user can have each once.
+        pub badge_type: BadgeType,
+        /// What is stored with it: an object of at most 4096 bytes of JSON. Default: `{}`.
+        pub data: AwardData as OrDefault<Option<AwardData>>,
+        /// Points that are booked with it. Default: 0.
+        pub points: i64 as OrDefault<Option<AwardPoints>>,
+    }
 }
 
-impl AwardBody {
-    /// Parses a body.
-    ///
-    /// # Errors
-    /// Every field that is wrong, missing or unknown.
-    pub fn parse(body: Value) -> Result<Self, ValidationErrors> {
-        let mut fields = Fields::of(body)?;
-        let user = fields.required("user_id", str::parse::<UserRef>);
-        let badge_type = fields.required("badge_type", BadgeType::parse);
-        let data = fields.value("data", AwardData::new).unwrap_or_default();
-        let points = fields.optional_number("points", |points| match points {
-            0..=MOST_POINTS => Ok(points),
-            _ => Err(Invalid::new("must be 0 to 1099511627775")),
-        });
-        let points = points.unwrap_or_default();
-        let built = user.zip(badge_type);
-        fields
-            .finish(built.map(|(user, badge_type)| Self { user, award: Award { badge_type, data, points } }))
+enum AwardPoints {}
+
+from_json!(AwardPoints => i64, integer_of, award_points, integer(0, MOST_POINTS));
+
+fn award_points(points: i64) -> Result<i64, Invalid> {
+    match points {
+        0..=MOST_POINTS => Ok(points),
+        _ => Err(Invalid::new("must be 0 to 1099511627775")),
     }
 }
 
@@ -263,7 +265,7 @@ mod tests {
 
     #[test]
     fn an_award_is_parsed_or_its_wrong_fields_are_named() {
-        let AwardBody { award, .. } = AwardBody::parse(
+        let award = AwardBody::parse(
             json!({ "user_id": "123", "badge_type": "early_bird", "points": 5, "data": {"a": "\0"} }),
         )
         .unwrap();

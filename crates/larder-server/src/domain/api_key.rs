@@ -5,10 +5,15 @@ use std::str::FromStr;
 
 pub use larder_identity::api_key::ApiKeySecret;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use serde_json::Value;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
+use utoipa::{PartialSchema, ToSchema};
 
+use crate::domain::fields::{NotNull, OrDefault, body};
 use crate::domain::identity::UserId;
 use crate::domain::invalid::Invalid;
+use crate::domain::json::{FromJson, List, component, from_json, text_of};
 use crate::domain::text::Line;
 use crate::domain::timestamp::Timestamp;
 
@@ -94,10 +99,14 @@ pub struct Scopes {
     introspect: bool,
 }
 
-impl Scopes {
-    /// The scopes of a key that was created without any.
-    pub const READ_WRITE: Self = Self { read: true, write: true, introspect: false };
+/// The scopes of a key that was made without any.
+impl Default for Scopes {
+    fn default() -> Self {
+        Self { read: true, write: true, introspect: false }
+    }
+}
 
+impl Scopes {
     /// Whether `scope` is allowed.
     pub fn contains(self, scope: Scope) -> bool {
         match scope {
@@ -162,19 +171,56 @@ impl ApiKeyState {
     }
 }
 
-/// A key to create.
-#[derive(Debug, Clone)]
-pub struct NewApiKey {
-    /// Its name.
-    pub name: ApiKeyName,
-    /// The uses that it allows.
-    pub scopes: Scopes,
-    /// When it expires.
-    pub expires_at: Option<Timestamp>,
+body! {
+    /// A key to make.
+    #[schema(NewApiKeyFields, {"name": "nightly export", "scopes": ["read"]})]
+    #[derive(Debug, Clone)]
+    pub struct NewApiKey {
+        /// The key's name.
+        pub name: ApiKeyName,
+        /// When the key expires: a time in the future. Default: it does not expire.
+        pub expires_at: Option<Timestamp> as Option<Future>,
+        /// Some of `read`, `write` and, for admins, `introspect`. Default: `read` and `write`.
+        pub scopes: Scopes as OrDefault<NotNull<ScopeList>>,
+    }
+}
+
+/// A time in the future.
+enum Future {}
+
+from_json!(Future => Timestamp, text_of, future, Timestamp::schema());
+
+fn future(raw: &str) -> Result<Timestamp, Invalid> {
+    let time = Timestamp::parse(raw)?;
+    if time > Timestamp::now() { Ok(time) } else { Err(Invalid::new("must lie in the future")) }
+}
+
+from_json!(Scope, text_of, str::parse, component::<Self>());
+
+/// The scopes of a new key, at least one.
+enum ScopeList {}
+
+type ListedScopes = List<Scope, 1, { usize::MAX }>;
+
+impl FromJson for ScopeList {
+    type Value = Scopes;
+
+    fn from_json(value: Value) -> Result<Scopes, Invalid> {
+        if value.as_array().is_some_and(Vec::is_empty) {
+            return Err(Invalid::new("must not be empty; without scopes a key may read and write"));
+        }
+        ListedScopes::from_json(value).map(Scopes::from_iter)
+    }
+
+    fn schema() -> RefOr<Schema> {
+        ListedScopes::schema()
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -188,8 +234,31 @@ mod tests {
     #[test]
     fn scopes_are_those_that_were_named() {
         let scopes: Scopes = "write read".parse().unwrap();
-        assert_eq!((scopes, scopes.to_text().as_str()), (Scopes::READ_WRITE, "read write"));
+        assert_eq!((scopes, scopes.to_text().as_str()), (Scopes::default(), "read write"));
         assert!("read admin".parse::<Scopes>().is_err());
         assert!(!scopes.contains(Scope::Introspect));
+    }
+
+    #[test]
+    fn a_new_key_reads_and_writes_unless_scopes_are_named() {
+        let parse = NewApiKey::parse;
+        let new = parse(json!({ "name": "ci" })).unwrap();
+        assert_eq!((new.scopes, new.expires_at), (Scopes::default(), None));
+        let new =
+            parse(json!({ "name": "ci", "scopes": ["read"], "expires_at": "2999-01-01T00:00:00Z" })).unwrap();
+        assert!(new.scopes.contains(Scope::Read) && !new.scopes.contains(Scope::Write));
+        let bad = [
+            (json!({}), "name"),
+            (json!({ "name": "ci", "scopes": [] }), "scopes"),
+            (json!({ "name": "ci", "scopes": ["admin"] }), "scopes"),
+            (json!({ "name": "ci", "scopes": "read" }), "scopes"),
+            (json!({ "name": "ci", "expires_at": "2001-01-01T00:00:00Z" }), "expires_at"),
+            (json!({ "name": "ci", "expires_at": "tomorrow" }), "expires_at"),
+            (json!({ "name": "ci", "user_id": "x" }), "user_id"),
+        ];
+        for (body, field) in bad {
+            let errors = parse(body.clone()).unwrap_err();
+            assert!(errors.get(field).is_some(), "{body}: {errors}");
+        }
     }
 }

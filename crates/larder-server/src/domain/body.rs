@@ -1,245 +1,220 @@
-//! The bodies of requests. A body is parsed completely: every wrong field is named, and unknown fields are refused.
+//! The bodies of requests about users, logins and second factors.
 
-use serde_json::Value;
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat};
 
 use crate::domain::contact::{Email, Phone};
-use crate::domain::fields::Fields;
+use crate::domain::fields::{Field, Fields, body, one_of};
 use crate::domain::identity::{Identifier, UserId, Username};
-use crate::domain::invalid::{Invalid, ValidationErrors};
+use crate::domain::invalid::Invalid;
+use crate::domain::json::{from_json, string, text_of};
 use crate::domain::password::Password;
 use crate::domain::patch::UserPatch;
 use crate::domain::second_factor::{RecoveryCode, SecondFactor, TotpCode};
 use crate::domain::user::NewUser;
-pub(crate) use crate::domain::user_body::ProfileFields;
-use crate::domain::user_body::{self, Missing};
-use crate::domain::user_columns::SetBy;
+use crate::domain::user_body::{Created, Patched, ProfilePatched, ProfileReplaced, Registered, Replaced};
 
 const TOKEN_BYTES: usize = 512;
 
-/// `POST auth/register`: a user creates itself, always with the role `user`.
-#[derive(Debug)]
-pub struct RegisterBody {
-    /// The user to create.
-    pub user: NewUser,
-    /// Its password.
-    pub password: Password,
-}
-
-/// `POST users`: an admin creates a user with role, status, external id and, optionally, a password.
-#[derive(Debug)]
-pub struct CreateUserBody {
-    /// The user to create; the caller checks whether the role may be given.
-    pub user: NewUser,
-    /// Its password; without one it cannot log in.
-    pub password: Option<Password>,
-}
-
-/// `PATCH users/{id}`: missing fields stay, and null clears.
-#[derive(Debug)]
-pub struct PatchUserBody(pub UserPatch);
-
-/// `PUT users/{id}`: every editable field is replaced, and missing optional ones are cleared.
-///
-/// The fields that only an admin may set stay if they are missing, so that users can PUT the fields that they may edit.
-#[derive(Debug)]
-pub struct PutUserBody(pub UserPatch);
-
-/// `PATCH users/{id}/profile`: as `PATCH users/{id}`, with the fields that every user sees.
-#[derive(Debug)]
-pub struct PatchProfileBody(pub UserPatch);
-
-/// `PUT users/{id}/profile`: missing fields are cleared.
-#[derive(Debug)]
-pub struct PutProfileBody(pub UserPatch);
-
-/// `POST auth/login`: a password, exactly one of email, username and phone, and optionally a code.
-#[derive(Debug)]
-pub struct LoginBody {
-    /// The user that logs in.
-    pub identifier: Identifier,
-    /// The password to compare with the hash.
-    pub password: Password,
-    /// `totp_code` or `recovery_code`, for users with a second factor.
-    pub factor: Option<SecondFactor>,
-}
-
-/// `POST auth/password`.
-#[derive(Debug)]
-pub struct PasswordBody {
-    /// The present password, to compare with the hash.
-    pub current: Password,
-    /// The new password.
-    pub new: Password,
-}
-
-/// `POST auth/refresh`: the refresh token, which is a secret.
-pub struct RefreshBody(pub String);
-
-/// `POST users/lookup`: exactly one of id, email, username and phone.
-#[derive(Debug)]
-pub struct LookupBody(pub Identifier);
-
-impl RegisterBody {
-    /// Parses a body.
-    ///
-    /// # Errors
-    /// Every field that is wrong, missing or unknown.
-    pub fn parse(body: Value) -> Result<Self, ValidationErrors> {
-        let mut fields = Fields::of(body)?;
-        let all = [(SetBy::Own, Missing::Cleared), (SetBy::Profile, Missing::Cleared)];
-        let user = user_body::read(&mut fields, &all);
-        let password = fields.required("password", Password::parse);
-        fields.finish(user.new_user().zip(password).map(|(user, password)| Self { user, password }))
+body! {
+    /// A user that registers itself, always with the role `user`.
+    #[schema(Register, {"email": "ada@example.com", "username": "ada", "password": "a long password of hers", "full_name": "Ada Lovelace"})]
+    #[derive(Debug)]
+    pub struct RegisterBody {
+        /// The user to create.
+        pub user: NewUser as Registered,
+        pub password: Password,
     }
 }
 
-impl CreateUserBody {
-    /// Parses a body.
-    ///
-    /// # Errors
-    /// Every field that is wrong, missing or unknown.
-    pub fn parse(body: Value) -> Result<Self, ValidationErrors> {
-        let mut fields = Fields::of(body)?;
-        let all = [
-            (SetBy::Own, Missing::Cleared),
-            (SetBy::Profile, Missing::Cleared),
-            (SetBy::Manager, Missing::Stays),
-        ];
-        let user = user_body::read(&mut fields, &all);
-        let password = fields.optional("password", Password::parse);
-        fields.finish(user.new_user().map(|user| Self { user, password }))
+body! {
+    /// A user, as an admin makes it. Without a password it cannot log in.
+    #[schema(CreateUser, {"email": "grace@example.com", "username": "grace", "role": "user", "external_id": "staff-8"})]
+    #[derive(Debug)]
+    pub struct CreateUserBody {
+        /// The user to create; the caller checks whether the role may be given.
+        pub user: NewUser as Created,
+        pub password: Option<Password>,
     }
 }
 
-impl PatchUserBody {
-    /// Parses a body.
-    ///
-    /// # Errors
-    /// Every field that is wrong or unknown.
-    pub fn parse(body: Value) -> Result<Self, ValidationErrors> {
-        let mut fields = Fields::of(body)?;
-        let all = [SetBy::Own, SetBy::Manager, SetBy::Profile].map(|set_by| (set_by, Missing::Stays));
-        let patch = user_body::read(&mut fields, &all);
-        fields.finish(Some(Self(patch)))
+body! {
+    /// The fields that change; a missing field stays, and `null` clears one.
+    #[schema(PatchUser, {"full_name": "Grace Hopper", "occupation": null})]
+    #[derive(Debug)]
+    pub struct PatchUserBody {
+        /// The change.
+        pub patch: UserPatch as Patched,
     }
 }
 
-impl PutUserBody {
-    /// Parses a body.
-    ///
-    /// # Errors
-    /// Every field that is wrong, missing or unknown.
-    pub fn parse(body: Value) -> Result<Self, ValidationErrors> {
-        let mut fields = Fields::of(body)?;
-        let all = [
-            (SetBy::Own, Missing::Cleared),
-            (SetBy::Manager, Missing::Stays),
-            (SetBy::Profile, Missing::Cleared),
-        ];
-        let patch = user_body::read(&mut fields, &all);
-        fields.finish(Some(Self(patch)))
+body! {
+    /// The complete user: a missing field is cleared, except `external_id`, `role` and `is_active`, which stay.
+    #[schema(PutUser, {"email": "grace@example.com", "username": "grace", "full_name": "Grace Hopper"})]
+    #[derive(Debug)]
+    pub struct PutUserBody {
+        /// The change.
+        pub patch: UserPatch as Replaced,
     }
 }
 
-impl PatchProfileBody {
-    /// Parses a body.
-    ///
-    /// # Errors
-    /// Every field that is wrong or unknown.
-    pub fn parse(body: Value) -> Result<Self, ValidationErrors> {
-        let mut fields = Fields::of(body)?;
-        let patch = user_body::read(&mut fields, &[(SetBy::Profile, Missing::Stays)]);
-        fields.finish(Some(Self(patch)))
+body! {
+    /// The fields of a profile.
+    #[schema(ProfileFields)]
+    #[derive(Debug)]
+    pub struct PatchProfileBody {
+        /// The change: a missing field stays, and `null` clears one.
+        pub patch: UserPatch as ProfilePatched,
     }
 }
 
-impl PutProfileBody {
-    /// Parses a body.
-    ///
-    /// # Errors
-    /// Every field that is wrong or unknown.
-    pub fn parse(body: Value) -> Result<Self, ValidationErrors> {
-        let mut fields = Fields::of(body)?;
-        let patch = user_body::read(&mut fields, &[(SetBy::Profile, Missing::Cleared)]);
-        fields.finish(Some(Self(patch)))
+body! {
+    /// The fields of a profile.
+    #[schema(ProfileFields)]
+    #[derive(Debug)]
+    pub struct PutProfileBody {
+        /// The change: a missing field is cleared.
+        pub patch: UserPatch as ProfileReplaced,
     }
 }
 
-impl LoginBody {
-    /// Parses a body.
-    ///
-    /// # Errors
-    /// Every field that is wrong, missing or unknown; none or several identifiers.
-    pub fn parse(body: Value) -> Result<Self, ValidationErrors> {
-        let mut fields = Fields::of(body)?;
-        let found = [
-            fields.optional("email", Email::parse).map(Identifier::Email),
-            fields.optional("username", Username::parse).map(Identifier::Username),
-            fields.optional("phone", Phone::parse).map(Identifier::Phone),
-        ];
-        let identifier = fields.exactly_one(found, "exactly one of email, username and phone is needed");
-        let password = fields.required("password", Password::attempt);
-        let factor = second_factor(&mut fields);
-        let both = identifier.zip(password);
-        fields.finish(both.map(|(identifier, password)| Self { identifier, password, factor }))
+body! {
+    /// A password and exactly one of `email`, `username` and `phone`; of a user with a second factor also `totp_code` or
+    /// `recovery_code`.
+    #[schema(Login, {"email": "ada@example.com", "password": "a long password of hers"})]
+    #[derive(Debug)]
+    pub struct LoginBody {
+        /// The user that logs in.
+        pub identifier: Identifier as LoginName,
+        /// The password to compare with the hash.
+        pub password: Password as Attempt,
+        /// For users with a second factor.
+        pub factor: Option<SecondFactor> as Factor,
     }
 }
 
-impl PasswordBody {
-    /// Parses a body.
-    ///
-    /// # Errors
-    /// Every field that is wrong, missing or unknown.
-    pub fn parse(body: Value) -> Result<Self, ValidationErrors> {
-        let mut fields = Fields::of(body)?;
-        let current = fields.required("current_password", Password::attempt);
-        let new = fields.required("new_password", Password::parse);
-        fields.finish(current.zip(new).map(|(current, new)| Self { current, new }))
+body! {
+    /// The refresh token as it was granted.
+    #[schema(Refresh)]
+    pub struct RefreshBody {
+        pub refresh_token: String as RefreshToken,
     }
 }
 
-impl RefreshBody {
-    /// Parses a body.
-    ///
-    /// # Errors
-    /// Every field that is wrong, missing or unknown.
-    pub fn parse(body: Value) -> Result<Self, ValidationErrors> {
-        let mut fields = Fields::of(body)?;
-        let token = fields.required("refresh_token", |raw| match raw.len() {
-            1..=TOKEN_BYTES => Ok(Self(raw.to_owned())),
-            _ => Err(Invalid::new("is not a refresh token")),
-        });
-        fields.finish(token)
+body! {
+    /// The current password and the new one.
+    #[schema(ChangePassword)]
+    #[derive(Debug)]
+    pub struct PasswordBody {
+        pub current_password: Password as Attempt,
+        pub new_password: Password,
     }
 }
 
-impl LookupBody {
-    /// Parses a body.
-    ///
-    /// # Errors
-    /// Every field that is wrong or unknown; none or several identifiers.
-    pub fn parse(body: Value) -> Result<Self, ValidationErrors> {
-        let mut fields = Fields::of(body)?;
-        let found = [
-            fields.optional("id", UserId::parse).map(Identifier::Id),
-            fields.optional("email", Email::parse).map(Identifier::Email),
-            fields.optional("username", Username::parse).map(Identifier::Username),
-            fields.optional("phone", Phone::parse).map(Identifier::Phone),
-        ];
-        let needed = "exactly one of id, email, username and phone is needed";
-        let identifier = fields.exactly_one(found, needed);
-        fields.finish(identifier.map(Self))
+body! {
+    /// Exactly one of these fields.
+    #[schema(Lookup, {"username": "ada"})]
+    #[derive(Debug)]
+    pub struct LookupBody {
+        /// The user to find.
+        pub identifier: Identifier as AnyName,
     }
+}
+
+body! {
+    /// The current password.
+    #[schema(EnrollFields)]
+    #[derive(Debug)]
+    pub struct EnrollBody {
+        /// The caller's password.
+        pub password: Password as Attempt,
+    }
+}
+
+body! {
+    /// A code of the authenticator.
+    #[schema(ConfirmFields)]
+    #[derive(Debug)]
+    pub struct ConfirmBody {
+        /// The present code: six digits.
+        pub totp_code: TotpCode,
+    }
+}
+
+body! {
+    /// The password and a code.
+    #[schema(RemoveTotpFields)]
+    #[derive(Debug)]
+    pub struct RemoveTotpBody {
+        pub password: Password as Attempt,
+        /// Required if the second factor is on.
+        pub factor: Option<SecondFactor> as Factor,
+    }
+}
+
+one_of! {
+    /// How a login names its user.
+    LoginName => Identifier, "exactly one of email, username and phone is needed";
+    email: Option<Email> => Identifier::Email,
+    username: Option<Username> => Identifier::Username,
+    phone: Option<Phone> => Identifier::Phone,
+}
+
+one_of! {
+    /// How a look-up names its user.
+    AnyName => Identifier, "exactly one of id, email, username and phone is needed";
+    id: Option<UserId> => Identifier::Id,
+    email: Option<Email> => Identifier::Email,
+    username: Option<Username> => Identifier::Username,
+    phone: Option<Phone> => Identifier::Phone,
 }
 
 /// `totp_code`, `recovery_code` or neither.
-pub(crate) fn second_factor(fields: &mut Fields) -> Option<SecondFactor> {
-    let totp = fields.optional("totp_code", TotpCode::parse).map(SecondFactor::Totp);
-    let recovery = fields.optional("recovery_code", RecoveryCode::parse).map(SecondFactor::Recovery);
-    match (totp, recovery) {
-        (Some(_), Some(_)) => fields.refuse("recovery_code", "must not be sent together with totp_code"),
-        (totp, recovery) => totp.or(recovery),
+pub(crate) enum Factor {}
+
+impl Field for Factor {
+    type Value = Option<SecondFactor>;
+
+    fn take(fields: &mut Fields, _: &'static str) -> Option<Self::Value> {
+        let totp = fields.optional::<TotpCode>("totp_code").map(SecondFactor::Totp);
+        let recovery = fields.optional::<RecoveryCode>("recovery_code").map(SecondFactor::Recovery);
+        match (totp, recovery) {
+            (Some(_), Some(_)) => fields.refuse("recovery_code", "must not be sent together with totp_code"),
+            (totp, recovery) => Some(totp.or(recovery)),
+        }
     }
+
+    fn describe(body: ObjectBuilder, _: &str, _: &str) -> ObjectBuilder {
+        let needed = "Needed if the second factor is on, unless `recovery_code` is sent.";
+        let body = <Option<TotpCode> as Field>::describe(body, "totp_code", needed);
+        let instead = "In place of `totp_code`.";
+        <Option<RecoveryCode> as Field>::describe(body, "recovery_code", instead)
+    }
+}
+
+/// A password to compare with a hash: any text that is not too long.
+pub(crate) enum Attempt {}
+
+from_json!(Attempt => Password, text_of, Password::attempt, password());
+from_json!(Password, text_of, Self::parse, password().min_length(Some(10)));
+from_json!(TotpCode, text_of, Self::parse, string().pattern(Some("^ *([0-9] *){6}$")));
+from_json!(RecoveryCode, text_of, Self::parse, string().pattern(Some("^[ -]*([A-Za-z2-7][ -]*){16}$")));
+
+/// A refresh token, which is a secret.
+pub(crate) enum RefreshToken {}
+
+from_json!(
+    RefreshToken => String, text_of, refresh_token, string().min_length(Some(1)).max_length(Some(TOKEN_BYTES))
+);
+
+fn refresh_token(raw: &str) -> Result<String, Invalid> {
+    match raw.len() {
+        1..=TOKEN_BYTES => Ok(raw.to_owned()),
+        _ => Err(Invalid::new("is not a refresh token")),
+    }
+}
+
+fn password() -> ObjectBuilder {
+    string().max_length(Some(256)).format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
 }
 
 #[cfg(test)]

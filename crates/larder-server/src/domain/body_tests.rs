@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::domain::invalid::ValidationErrors;
 use crate::domain::patch::Patch;
 use crate::domain::profile::Skills;
 use crate::domain::role::Role;
@@ -43,14 +44,14 @@ fn an_admin_creates_a_user_with_every_field() {
 
 #[test]
 fn patch_distinguishes_missing_from_null() {
-    let PatchUserBody(patch) =
+    let PatchUserBody { patch } =
         PatchUserBody::parse(json!({"bio": null, "full_name": "Ann", "skills": null, "role": "admin"}))
             .unwrap();
     assert_eq!((&patch.bio, &patch.location), (&Patch::Clear, &Patch::Keep));
     assert!(matches!(patch.full_name, Patch::Set(_)));
     assert_eq!(patch.skills, Some(Skills::default()));
     assert_eq!(patch.admin_fields(), ["role"]);
-    assert_eq!(PatchUserBody::parse(json!({})).unwrap().0, UserPatch::default());
+    assert_eq!(PatchUserBody::parse(json!({})).unwrap().patch, UserPatch::default());
     let errors =
         PatchUserBody::parse(json!({"email": null, "role": null, "is_active": 1, "id": "x"})).unwrap_err();
     assert_eq!(names(&errors), ["email", "id", "is_active", "role"]);
@@ -58,7 +59,7 @@ fn patch_distinguishes_missing_from_null() {
 
 #[test]
 fn put_replaces_the_editable_fields() {
-    let PutUserBody(patch) = PutUserBody::parse(json!({"email": "a@x.com", "username": "ann"})).unwrap();
+    let PutUserBody { patch } = PutUserBody::parse(json!({"email": "a@x.com", "username": "ann"})).unwrap();
     assert_eq!((&patch.bio, &patch.phone), (&Patch::Clear, &Patch::Clear));
     assert_eq!(patch.skills, Some(Skills::default()));
     assert!(patch.admin_fields().is_empty(), "those stay");
@@ -74,7 +75,7 @@ fn exactly_one_identifier_is_accepted() {
     }
     assert_eq!(names(&LoginBody::parse(json!({"email": "x", "password": "p"})).unwrap_err()), ["email"]);
     assert_eq!(names(&LookupBody::parse(json!({"id": "1"})).unwrap_err()), ["id"]);
-    let LookupBody(found) = LookupBody::parse(json!({"phone": "+1 242 555 0123"})).unwrap();
+    let LookupBody { identifier: found } = LookupBody::parse(json!({"phone": "+1 242 555 0123"})).unwrap();
     assert_eq!(found, Identifier::Phone(Phone::parse("+12425550123").unwrap()));
 }
 

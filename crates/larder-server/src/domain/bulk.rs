@@ -1,13 +1,11 @@
 //! Requests about many users at once, and the outcome for each user.
 
 use serde::Serialize;
-use serde_json::Value;
 
-use crate::domain::fields::Fields;
-use crate::domain::identity::{ExternalId, UserId};
-use crate::domain::invalid::{Invalid, ValidationErrors};
-
-const USERS: usize = 1000;
+use crate::domain::fields::body;
+use crate::domain::identity::{ExternalId, UserId, id_of_user};
+use crate::domain::invalid::Invalid;
+use crate::domain::json::{List, from_json, text_of};
 
 /// A user in a list, by id or by external id. `me` is not allowed in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,38 +37,15 @@ impl ListedId {
     }
 }
 
-/// `POST users/bulk/…`: 1 to 1,000 ids; an id may occur twice.
-#[derive(Debug)]
-pub struct BulkBody(pub Vec<ListedId>);
+from_json!(ListedId, text_of, Self::parse, id_of_user());
 
-/// The ids, as the OpenAPI document describes the body of a request.
-#[derive(utoipa::ToSchema)]
-#[allow(dead_code, reason = "describes bodies in the OpenAPI document only")]
-pub struct BulkIds {
-    /// UUIDs of version 7 and external ids.
-    #[schema(min_items = 1, max_items = 1000, example = json!(["staff-7", "staff-8"]))]
-    ids: Vec<String>,
-}
-
-impl BulkBody {
-    /// Parses a body.
-    ///
-    /// # Errors
-    /// `ids` is no list, is empty or too long, or has a wrong entry; the first wrong entry is named.
-    pub fn parse(body: Value) -> Result<Self, ValidationErrors> {
-        let mut fields = Fields::of(body)?;
-        let ids = fields.list("ids", |entries| {
-            if !(1..=USERS).contains(&entries.len()) {
-                return Err(Invalid::new("must hold 1 to 1000 ids"));
-            }
-            let parse = |(index, entry): (usize, &Value)| {
-                let id =
-                    entry.as_str().ok_or_else(|| Invalid::new("must be a string")).and_then(ListedId::parse);
-                id.map_err(|invalid| Invalid::new(format!("entry {} {}", index + 1, invalid.message())))
-            };
-            entries.iter().enumerate().map(parse).collect::<Result<Vec<_>, _>>().map(Self)
-        });
-        fields.finish(ids)
+body! {
+    /// The users to change.
+    #[schema(BulkIds, {"ids": ["staff-7", "staff-8"]})]
+    #[derive(Debug)]
+    pub struct BulkBody {
+        /// UUIDs of version 7 and external ids; an id may occur twice.
+        pub ids: Vec<ListedId> as List<ListedId, 1, 1000>,
     }
 }
 
@@ -97,7 +72,7 @@ mod tests {
     #[test]
     fn ids_of_both_kinds_are_accepted_and_others_are_named_by_their_place() {
         let ours = UserId::generate().to_string().to_uppercase();
-        let BulkBody(ids) = BulkBody::parse(json!({ "ids": [ours, "5779356081", "123"] })).unwrap();
+        let BulkBody { ids } = BulkBody::parse(json!({ "ids": [ours, "5779356081", "123"] })).unwrap();
         assert_eq!(ids[0].shown(), ours.to_lowercase());
         assert_eq!(ids[1], ListedId::External(ExternalId::parse("5779356081").unwrap()));
         for (bad, says) in [

@@ -1,16 +1,15 @@
 //! Requests of admins about the cache: which entries to list or explain, and which to invalidate.
 
-use larder::journal::Touch;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::domain::fields::Fields;
+use crate::domain::fields::{NotNull, body, one_of};
 use crate::domain::identity::UserId;
 use crate::domain::invalid::{Invalid, ValidationErrors};
+use crate::domain::json::{List, from_json, nullable, string, text_of, whole};
 
 const NAME_BYTES: usize = 512;
 const CURSOR_BYTES: usize = 1024;
-const PARTS: usize = 16;
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 1_000;
 
@@ -44,29 +43,36 @@ impl Drop {
         }
     }
 
-    /// `POST cache/invalidate`: exactly one of `user`, `class`, `pattern` and `all`.
-    ///
-    /// # Errors
-    /// Every field that is wrong or unknown; no field, or more than one.
-    pub fn parse(body: Value) -> Result<Self, ValidationErrors> {
-        let mut fields = Fields::of(body)?;
-        let found = [
-            fields.optional("user", named).map(Self::User),
-            fields.optional("class", named).map(Self::Class),
-            fields.optional("pattern", named).map(Self::Matching),
-            fields.flag("all").filter(|all| *all).map(|_| Self::Everything),
-        ];
-        let one = fields.exactly_one(found, "exactly one of user, class, pattern and all (true) is needed");
-        fields.finish(one)
-    }
-
     /// The user of `POST cache/clear/user/{id}`.
     ///
     /// # Errors
     /// The id is empty or longer than 512 bytes.
     pub fn user(raw: &str) -> Result<Self, Invalid> {
-        named(raw).map(Self::User)
+        named::<NAME_BYTES>(raw).map(Self::User)
     }
+}
+
+body! {
+    /// Exactly one of these fields.
+    #[schema(Invalidate, {"pattern": "user_details:*"})]
+    #[derive(Debug)]
+    pub struct InvalidateBody {
+        /// What to remove.
+        pub what: Drop as DropByHand,
+    }
+}
+
+one_of! {
+    /// What a request can remove.
+    DropByHand => Drop, "exactly one of user, class, pattern and all (true) is needed";
+    /// All entries of one user, by our id or an external one; the user need not exist.
+    user: Option<Name<NAME_BYTES>> => Drop::User,
+    /// A class with all its entries.
+    class: Option<ClassName> => Drop::Class,
+    /// Every entry whose text `class:part:part` matches; `*` matches any text.
+    pattern: Option<Name<NAME_BYTES>> => Drop::Matching,
+    /// Everything.
+    all: NotNull<bool> => |all: bool| all.then_some(Drop::Everything),
 }
 
 /// Which entries are listed.
@@ -102,7 +108,7 @@ impl KeyQuery {
     pub fn parse(params: &KeyParams) -> Result<Self, ValidationErrors> {
         let mut errors = ValidationErrors::default();
         let wanted = params.pattern.as_deref().unwrap_or("*");
-        let wanted = errors.keep("pattern", named(wanted));
+        let wanted = errors.keep("pattern", named::<NAME_BYTES>(wanted));
         let limit =
             params.limit.as_deref().map_or(Some(DEFAULT_LIMIT), |raw| errors.keep("limit", limit(raw)));
         if params.cursor.as_ref().is_some_and(|cursor| cursor.len() > CURSOR_BYTES) {
@@ -117,50 +123,55 @@ impl KeyQuery {
     }
 }
 
-/// `POST cache/explain`: a class and the parts of an entry's key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExplainBody(pub Touch);
-
-impl ExplainBody {
-    /// Parses a body.
-    ///
-    /// # Errors
-    /// Every field that is wrong, missing or unknown.
-    pub fn parse(body: Value) -> Result<Self, ValidationErrors> {
-        let mut fields = Fields::of(body)?;
-        let class = fields.required("class", named);
-        let parts = fields.parts("key", PARTS);
-        fields.finish(class.zip(parts).map(|(class, parts)| Self(Touch::Entry { class, parts })))
+body! {
+    /// The entry to explain.
+    #[schema(Explain)]
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct ExplainBody {
+        /// Its class.
+        pub class: String as ClassName,
+        /// The parts of its key, as `cache/keys` shows them.
+        pub key: Vec<Option<String>> as List<Part, 1, 16>,
     }
 }
 
-/// A class's switch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, utoipa::ToSchema)]
-#[schema(as = Switch)]
-pub struct SwitchBody {
-    /// Whether the class caches.
-    pub enabled: bool,
-}
-
-impl SwitchBody {
-    /// Parses a body.
-    ///
-    /// # Errors
-    /// A field that is wrong, missing or unknown.
-    pub fn parse(body: Value) -> Result<Self, ValidationErrors> {
-        let mut fields = Fields::of(body)?;
-        let enabled = fields.flag("enabled");
-        if enabled.is_none() && !fields.is_refused() {
-            fields.refuse::<()>("enabled", "is required");
-        }
-        fields.finish(enabled.map(|enabled| Self { enabled }))
+body! {
+    /// A class's switch.
+    #[schema(Switch)]
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct SwitchBody {
+        /// Whether the class caches.
+        pub enabled: bool,
     }
 }
 
-fn named(raw: &str) -> Result<String, Invalid> {
-    match raw.len() {
-        1..=NAME_BYTES => Ok(raw.to_owned()),
-        _ => Err(Invalid::new("must be of 1 to 512 bytes")),
+/// A text of 1 to `MAX` bytes.
+enum Name<const MAX: usize> {}
+
+from_json!(
+    @[const MAX: usize] Name<MAX> => String, text_of, named::<MAX>, string().min_length(Some(1)).max_length(Some(MAX))
+);
+
+/// The name of a class, as long as the cache allows one.
+type ClassName = Name<128>;
+
+/// A part of a key; null is a missing part.
+enum Part {}
+
+from_json!(Part => Option<String>, whole, part, nullable(string().into()));
+
+fn part(value: &Value) -> Result<Option<String>, Invalid> {
+    match value {
+        Value::Null => Ok(None),
+        Value::String(text) => Ok(Some(text.clone())),
+        _ => Err(Invalid::new("must be a string or null")),
+    }
+}
+
+fn named<const MAX: usize>(raw: &str) -> Result<String, Invalid> {
+    match (1..=MAX).contains(&raw.len()) {
+        true => Ok(raw.to_owned()),
+        false => Err(Invalid::new(format!("must be of 1 to {MAX} bytes"))),
     }
 }
 

@@ -1,19 +1,210 @@
-//! Parses the fields of a JSON object one by one and collects every error, so that one answer names them all.
+//! Declares the bodies of requests. A body is a JSON object: its fields are parsed one by one and every error is
+//! collected, so that one answer names them all; unknown fields are refused.
+
+use std::marker::PhantomData;
 
 use serde_json::{Map, Value};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema};
 
 use crate::domain::invalid::{Invalid, ValidationErrors};
-use crate::domain::patch::Patch;
-use crate::domain::profile::Skills;
+use crate::domain::json::{FromJson, nullable};
 
-/// The fields of a request's body that have not been taken yet, and the errors of the others.
+/// Declares a body of a request: the type that holds it, how it is parsed, and its component of the OpenAPI document.
+///
+/// ```ignore
+/// body! {
+///     /// The current password and the new one.
+///     #[schema(ChangePassword)]
+///     #[derive(Debug)]
+///     pub struct PasswordBody {
+///         /// The present password.
+///         pub current_password: Password as Attempt,
+///         pub new_password: Password,
+///     }
+/// }
+/// ```
+///
+/// `PasswordBody::parse` parses `current_password` by `<Attempt as Field>::take`, and the component `ChangePassword`
+/// describes it by `<Attempt as Field>::describe` and its comment. A field without `as` is of its type's own kind. An
+/// example may follow the component's name.
+macro_rules! body {
+    (
+        $(#[doc = $doc:literal])+
+        #[schema($component:ident $(, $example:tt)?)]
+        $(#[$meta:meta])*
+        pub struct $name:ident {
+            $($(#[doc = $about:literal])* pub $field:ident: $type:ty $(as $kind:ty)?,)+
+        }
+    ) => {
+        $(#[doc = $doc])+
+        $(#[$meta])*
+        #[allow(missing_docs, reason = "a field without a comment is named after its type")]
+        pub struct $name { $($(#[doc = $about])* pub $field: $type,)+ }
+
+        impl $name {
+            /// Parses a body.
+            ///
+            /// # Errors
+            /// Every field that is wrong, missing or unknown.
+            pub fn parse(body: serde_json::Value) -> Result<Self, $crate::domain::invalid::ValidationErrors> {
+                let mut fields = $crate::domain::fields::Fields::of(body)?;
+                let taken = Self::take(&mut fields);
+                fields.finish(taken)
+            }
+
+            fn take(fields: &mut $crate::domain::fields::Fields) -> Option<Self> {
+                // Every field is taken before one is looked at, so that every error is found.
+                $(let $field = $crate::domain::fields::kind!(take $type $(, $kind)?)(fields, stringify!($field));)+
+                Some(Self { $($field: $field?,)+ })
+            }
+        }
+
+        impl utoipa::ToSchema for $name {
+            fn name() -> std::borrow::Cow<'static, str> {
+                stringify!($component).into()
+            }
+        }
+
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                use $crate::domain::fields::joined;
+                let body = utoipa::openapi::schema::ObjectBuilder::new()
+                    .description(Some(joined(&[$($doc),+])))
+                    $(.examples([serde_json::json!($example)]))?
+                    .additional_properties(Some(utoipa::openapi::schema::AdditionalProperties::FreeForm(false)));
+                $(let body = $crate::domain::fields::kind!(describe $type $(, $kind)?)(
+                    body, stringify!($field), &joined(&[$($about),*]),
+                );)+
+                body.into()
+            }
+        }
+    };
+}
+pub(crate) use body;
+
+/// A function of the kind of a field: of its type, or of what follows `as`.
+macro_rules! kind {
+    ($function:ident $type:ty, $kind:ty) => {
+        <$kind as $crate::domain::fields::Field>::$function
+    };
+    ($function:ident $type:ty) => {
+        <$type as $crate::domain::fields::Field>::$function
+    };
+}
+pub(crate) use kind;
+
+/// Declares a kind of several fields of which a body has exactly one. Each row is a field, its kind, and a function that
+/// makes the common value of it; the function may return an `Option`, whose `None` counts as missing.
+macro_rules! one_of {
+    (
+        $(#[doc = $doc:literal])+
+        $name:ident => $value:ty, $needed:literal;
+        $($(#[doc = $about:literal])* $field:ident: $kind:ty => $make:expr,)+
+    ) => {
+        $(#[doc = $doc])+
+        pub(crate) enum $name {}
+
+        impl $crate::domain::fields::Field for $name {
+            type Value = $value;
+
+            fn take(fields: &mut $crate::domain::fields::Fields, _: &'static str) -> Option<$value> {
+                let found: Vec<Option<$value>> = vec![$(
+                    <$kind as $crate::domain::fields::Field>::take(fields, stringify!($field))
+                        .flatten()
+                        .and_then(|field| ($make)(field).into()),
+                )+];
+                fields.exactly_one(found, $needed)
+            }
+
+            fn describe(
+                body: utoipa::openapi::schema::ObjectBuilder,
+                _: &str,
+                _: &str,
+            ) -> utoipa::openapi::schema::ObjectBuilder {
+                $(let body = <$kind as $crate::domain::fields::Field>::describe(
+                    body, stringify!($field), &$crate::domain::fields::joined(&[$($about),*]),
+                );)+
+                body
+            }
+        }
+    };
+}
+pub(crate) use one_of;
+
+/// A field of a body, or several fields with a rule in common. A [`FromJson`] is a required field, and an `Option` of one
+/// may be missing or null.
+pub(crate) trait Field {
+    /// What the body holds.
+    type Value;
+
+    /// Takes the field from the body. `None`: the field was refused.
+    fn take(fields: &mut Fields, name: &'static str) -> Option<Self::Value>;
+
+    /// Adds the field to the description of the body.
+    fn describe(body: ObjectBuilder, name: &str, about: &str) -> ObjectBuilder;
+}
+
+impl<K: FromJson> Field for K {
+    type Value = K::Value;
+
+    fn take(fields: &mut Fields, name: &'static str) -> Option<K::Value> {
+        fields.required::<K>(name)
+    }
+
+    fn describe(body: ObjectBuilder, name: &str, about: &str) -> ObjectBuilder {
+        body.property(name, described(K::schema(), about)).required(name)
+    }
+}
+
+impl<K: FromJson> Field for Option<K> {
+    type Value = Option<K::Value>;
+
+    fn take(fields: &mut Fields, name: &'static str) -> Option<Self::Value> {
+        Some(fields.optional::<K>(name))
+    }
+
+    fn describe(body: ObjectBuilder, name: &str, about: &str) -> ObjectBuilder {
+        body.property(name, described(nullable(K::schema()), about))
+    }
+}
+
+/// A field that may be missing, but not null.
+pub(crate) struct NotNull<K>(PhantomData<K>);
+
+impl<K: FromJson> Field for NotNull<K> {
+    type Value = Option<K::Value>;
+
+    fn take(fields: &mut Fields, name: &'static str) -> Option<Self::Value> {
+        Some(fields.not_null::<K>(name))
+    }
+
+    fn describe(body: ObjectBuilder, name: &str, about: &str) -> ObjectBuilder {
+        body.property(name, described(K::schema(), about))
+    }
+}
+
+/// A field whose value is the default of its type if it is missing.
+pub(crate) struct OrDefault<F>(PhantomData<F>);
+
+impl<T: Default, F: Field<Value = Option<T>>> Field for OrDefault<F> {
+    type Value = T;
+
+    fn take(fields: &mut Fields, name: &'static str) -> Option<T> {
+        F::take(fields, name).map(Option::unwrap_or_default)
+    }
+
+    fn describe(body: ObjectBuilder, name: &str, about: &str) -> ObjectBuilder {
+        F::describe(body, name, about)
+    }
+}
+
+/// The fields of a body that have not been taken yet, and the errors of the others.
 pub(crate) struct Fields {
     rest: Map<String, Value>,
     known: Vec<&'static str>,
     errors: ValidationErrors,
 }
-
-type Parse<T> = fn(&str) -> Result<T, Invalid>;
 
 impl Fields {
     /// Begins to parse a body.
@@ -24,99 +215,42 @@ impl Fields {
         }
     }
 
-    /// A required text.
-    pub(crate) fn required<T>(&mut self, name: &'static str, parse: Parse<T>) -> Option<T> {
+    /// Sets a field that a header holds too. `differs` is its error if the body has another value.
+    pub(crate) fn fill(&mut self, name: &'static str, header: &str, differs: &'static str) {
+        let field = self.rest.entry(name).or_insert(Value::Null);
+        if field.is_null() {
+            *field = header.into();
+        } else if field != header {
+            self.refuse::<()>(name, differs);
+        }
+    }
+
+    /// A required field.
+    pub(crate) fn required<K: FromJson>(&mut self, name: &'static str) -> Option<K::Value> {
         match self.take(name) {
             None => self.refuse(name, "is required"),
-            Some(value) => self.text(name, &value, parse),
+            Some(value) => self.errors.keep(name, K::from_json(value)),
         }
     }
 
-    /// An optional text; null counts as missing.
-    pub(crate) fn optional<T>(&mut self, name: &'static str, parse: Parse<T>) -> Option<T> {
-        match self.take(name) {
-            None | Some(Value::Null) => None,
-            Some(value) => self.text(name, &value, parse),
-        }
+    /// An optional field; null counts as missing.
+    pub(crate) fn optional<K: FromJson>(&mut self, name: &'static str) -> Option<K::Value> {
+        let value = self.take(name).filter(|value| !value.is_null())?;
+        self.errors.keep(name, K::from_json(value))
     }
 
-    /// A text that may be missing but not null.
-    pub(crate) fn replacing<T>(&mut self, name: &'static str, parse: Parse<T>) -> Option<T> {
+    /// A field that may be missing, but not null.
+    pub(crate) fn not_null<K: FromJson>(&mut self, name: &'static str) -> Option<K::Value> {
         let value = self.take(name)?;
-        self.text(name, &value, parse)
+        self.errors.keep(name, K::from_json(value))
     }
 
-    /// A text that may be missing (keep), null (clear) or present (set).
-    pub(crate) fn patch<T>(&mut self, name: &'static str, parse: Parse<T>) -> Patch<T> {
-        match self.take(name) {
-            None => Patch::Keep,
-            Some(Value::Null) => Patch::Clear,
-            Some(value) => self.text(name, &value, parse).map_or(Patch::Keep, Patch::Set),
-        }
-    }
-
-    /// `true` or `false`; may be missing.
-    pub(crate) fn flag(&mut self, name: &'static str) -> Option<bool> {
+    /// A field that may be missing (`None`), null (`Some(None)`) or present.
+    pub(crate) fn missing_or_null<K: FromJson>(&mut self, name: &'static str) -> Option<Option<K::Value>> {
         match self.take(name)? {
-            Value::Bool(flag) => Some(flag),
-            _ => self.refuse(name, "must be true or false"),
-        }
-    }
-
-    /// An integer; may be missing but not null.
-    pub(crate) fn replacing_number<T>(
-        &mut self,
-        name: &'static str,
-        parse: fn(i64) -> Result<T, Invalid>,
-    ) -> Option<T> {
-        let value = self.take(name)?;
-        self.integer(name, &value, parse)
-    }
-
-    /// A required list.
-    pub(crate) fn list<T>(
-        &mut self,
-        name: &'static str,
-        parse: fn(Vec<Value>) -> Result<T, Invalid>,
-    ) -> Option<T> {
-        match self.take(name) {
-            None => self.refuse(name, "is required"),
-            Some(Value::Array(entries)) => self.errors.keep(name, parse(entries)),
-            Some(Value::Null) => self.refuse(name, "must not be null"),
-            Some(_) => self.refuse(name, "must be a list"),
-        }
-    }
-
-    /// A list of skills; may be missing, and null means the empty list.
-    pub(crate) fn skills(&mut self, name: &'static str) -> Option<Skills> {
-        match self.take(name)? {
-            Value::Null => Some(Skills::default()),
-            Value::Array(entries) => {
-                let Some(texts) = entries.iter().map(Value::as_str).collect::<Option<Vec<_>>>() else {
-                    return self.refuse(name, "must hold strings only");
-                };
-                let parsed = Skills::parse(texts);
-                self.errors.keep(name, parsed)
-            }
-            _ => self.refuse(name, "must be a list of strings"),
-        }
-    }
-
-    /// A required list of 1 to `max` texts, each of which may be null.
-    pub(crate) fn parts(&mut self, name: &'static str, max: usize) -> Option<Vec<Option<String>>> {
-        let Some(Value::Array(entries)) = self.take(name) else {
-            return self.refuse(name, "must be a list of strings and nulls");
-        };
-        if !(1..=max).contains(&entries.len()) {
-            return self.refuse(name, "has too many entries or none");
-        }
-        let part = |entry| match entry {
             Value::Null => Some(None),
-            Value::String(text) => Some(Some(text)),
-            _ => None,
-        };
-        let parts = entries.into_iter().map(part).collect::<Option<_>>();
-        parts.or_else(|| self.refuse(name, "must hold strings and nulls only"))
+            value => self.errors.keep(name, K::from_json(value)).map(Some),
+        }
     }
 
     /// The one of several fields that is present.
@@ -129,74 +263,15 @@ impl Fields {
         match (found.next(), found.next()) {
             (Some(one), None) => Some(one),
             // If a field was refused, its error is enough: an error about the number of fields could be wrong.
-            _ if self.is_refused() => None,
+            _ if !self.errors.is_empty() => None,
             _ => self.refuse("body", needed),
         }
-    }
-
-    /// A required integer.
-    pub(crate) fn number<T>(
-        &mut self,
-        name: &'static str,
-        parse: fn(i64) -> Result<T, Invalid>,
-    ) -> Option<T> {
-        match self.take(name) {
-            None => self.refuse(name, "is required"),
-            Some(value) => self.integer(name, &value, parse),
-        }
-    }
-
-    /// An optional integer; null counts as missing.
-    pub(crate) fn optional_number<T>(
-        &mut self,
-        name: &'static str,
-        parse: fn(i64) -> Result<T, Invalid>,
-    ) -> Option<T> {
-        match self.take(name) {
-            None | Some(Value::Null) => None,
-            Some(value) => self.integer(name, &value, parse),
-        }
-    }
-
-    /// An optional JSON value; null counts as missing.
-    pub(crate) fn value<T>(
-        &mut self,
-        name: &'static str,
-        parse: fn(&Value) -> Result<T, Invalid>,
-    ) -> Option<T> {
-        match self.take(name) {
-            None | Some(Value::Null) => None,
-            Some(value) => self.errors.keep(name, parse(&value)),
-        }
-    }
-
-    /// Adds the error of a parse.
-    pub(crate) fn refuse_as<T>(&mut self, name: &str, invalid: Invalid) -> Option<T> {
-        self.errors.add(name, invalid);
-        None
-    }
-
-    /// A list of texts; may be missing.
-    pub(crate) fn texts<T>(&mut self, name: &'static str, parse: Parse<T>) -> Option<Vec<T>> {
-        let Value::Array(entries) = self.take(name)? else {
-            return self.refuse(name, "must be a list of strings");
-        };
-        let Some(texts) = entries.iter().map(Value::as_str).collect::<Option<Vec<_>>>() else {
-            return self.refuse(name, "must hold strings only");
-        };
-        let parsed = texts.into_iter().map(parse).collect();
-        self.errors.keep(name, parsed)
     }
 
     /// Adds an error.
     pub(crate) fn refuse<T>(&mut self, name: &str, message: &'static str) -> Option<T> {
         self.errors.add(name, Invalid::new(message));
         None
-    }
-
-    /// Whether there is an error so far.
-    pub(crate) fn is_refused(&self) -> bool {
-        !self.errors.is_empty()
     }
 
     /// The value that was built from the fields, unless there was an error or a field is unknown.
@@ -215,19 +290,21 @@ impl Fields {
         self.known.push(name);
         self.rest.remove(name)
     }
+}
 
-    fn integer<T>(&mut self, name: &str, value: &Value, parse: fn(i64) -> Result<T, Invalid>) -> Option<T> {
-        match value.as_i64() {
-            Some(number) => self.errors.keep(name, parse(number)),
-            None => self.refuse(name, "must be an integer of at most 64 bits"),
-        }
+fn described(mut schema: RefOr<Schema>, about: &str) -> RefOr<Schema> {
+    let text = Some(about.to_owned()).filter(|about| !about.is_empty());
+    match &mut schema {
+        RefOr::Ref(reference) => reference.description = text.unwrap_or_default(),
+        RefOr::T(Schema::Object(object)) => object.description = text,
+        RefOr::T(Schema::Array(array)) => array.description = text,
+        RefOr::T(Schema::OneOf(one)) => one.description = text,
+        RefOr::T(_) => {}
     }
+    schema
+}
 
-    fn text<T>(&mut self, name: &str, value: &Value, parse: Parse<T>) -> Option<T> {
-        match value {
-            Value::String(text) => self.errors.keep(name, parse(text)),
-            Value::Null => self.refuse(name, "must not be null"),
-            _ => self.refuse(name, "must be a string"),
-        }
-    }
+/// The lines of a documentation comment as one text.
+pub(crate) fn joined(lines: &[&str]) -> String {
+    lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join("\n")
 }

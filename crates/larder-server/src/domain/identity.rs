@@ -4,10 +4,12 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::schema::ObjectBuilder;
 use uuid::Uuid;
 
 use crate::domain::contact::{Email, Phone};
 use crate::domain::invalid::Invalid;
+use crate::domain::json::{component, from_json, string, text_of};
 use crate::domain::text::text_type;
 
 /// Words that are routes beside `/users/{id}`, so they cannot be external ids.
@@ -52,6 +54,8 @@ impl fmt::Display for UserId {
         self.0.hyphenated().fmt(f)
     }
 }
+
+from_json!(UserId, text_of, Self::parse, component::<Self>());
 
 impl FromStr for UserId {
     type Err = Invalid;
@@ -143,6 +147,14 @@ impl FromStr for UserRef {
             .map(Self::External)
             .map_err(|_| Invalid::new("is not an id; expected me, a UUID of version 7, or an external id"))
     }
+}
+
+from_json!(UserRef, text_of, str::parse, id_of_user());
+
+/// The schema of a text that names a user by either kind of id.
+pub(crate) fn id_of_user() -> ObjectBuilder {
+    let pattern = "^[A-Za-z0-9._-]*[A-Za-z0-9][A-Za-z0-9._-]*$";
+    string().min_length(Some(1)).max_length(Some(64)).pattern(Some(pattern))
 }
 
 /// Anything that names exactly one user.

@@ -2,11 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::openapi::schema::ObjectBuilder;
 use uuid::Uuid;
 
-use crate::domain::fields::Fields;
+use crate::domain::fields::{Field, Fields, body};
 use crate::domain::identity::UserId;
 use crate::domain::invalid::{Invalid, ValidationErrors};
+use crate::domain::json::{from_json, integer, integer_of, string, text_of};
 use crate::domain::paging::Limit;
 use crate::domain::text::{Line, text_type};
 use crate::domain::timestamp::Timestamp;
@@ -70,43 +72,60 @@ impl IdempotencyKey {
     }
 }
 
-/// A booking to make.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Booking {
-    /// The number of points.
-    pub amount: Amount,
-    /// The reason.
-    pub reason: Reason,
-    /// The idempotency key: the same booking under the same key is made once.
-    pub key: IdempotencyKey,
+from_json!(Amount, integer_of, Self::new, integer(-MOST_POINTS, MOST_POINTS));
+
+body! {
+    /// A booking to make.
+    #[schema(BookRequest, {"amount": 50, "reason": "a finished course", "idempotency_key": "course-17"})]
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Booking {
+        /// Not 0; a negative amount takes points away. The balance stays between 0 and 1099511627775.
+        pub amount: Amount,
+        /// Why the points are booked.
+        pub reason: Reason,
+        /// Names this booking: if it is sent again, it is answered but not made again. Or send it in the header `Idempotency-Key`.
+        pub idempotency_key: IdempotencyKey as KeyOrHeader,
+    }
 }
 
-/// The body of `POST users/{id}/points`; the header may hold the key instead.
-#[derive(Debug)]
-pub struct BookBody(pub Booking);
-
-impl BookBody {
-    /// Parses a body, and the header `Idempotency-Key` if there is one.
+impl Booking {
+    /// Parses a body and the header `Idempotency-Key`, if there is one.
     ///
     /// # Errors
     /// Every field that is wrong, missing or unknown; two different keys.
-    pub fn parse(body: Value, header: Option<&str>) -> Result<Self, ValidationErrors> {
+    pub fn parse_with_header(body: Value, header: Option<&str>) -> Result<Self, ValidationErrors> {
         let mut fields = Fields::of(body)?;
-        let amount = fields.number("amount", Amount::new);
-        let reason = fields.required("reason", Reason::parse);
-        let key = match header {
-            None => fields.required("idempotency_key", IdempotencyKey::parse),
-            Some(header) => {
-                let key = fields.optional("idempotency_key", IdempotencyKey::parse);
-                match IdempotencyKey::parse(header) {
-                    Ok(header) if key.as_ref().is_none_or(|key| *key == header) => Some(header),
-                    Ok(_) => fields.refuse("idempotency_key", "differs from the header Idempotency-Key"),
-                    Err(invalid) => fields.refuse_as("idempotency_key", invalid),
-                }
-            }
-        };
-        let booking = amount.zip(reason).zip(key);
-        fields.finish(booking.map(|((amount, reason), key)| Self(Booking { amount, reason, key })))
+        if let Some(header) = header {
+            fields.fill("idempotency_key", header, "differs from the header Idempotency-Key");
+        }
+        let booking = Self::take(&mut fields);
+        fields.finish(booking)
+    }
+}
+
+/// An idempotency key in a request. Its bounds are not those of the component `IdempotencyKey`, because the service's own
+/// keys are longer.
+enum SentKey {}
+
+from_json!(
+    SentKey => IdempotencyKey,
+    text_of,
+    IdempotencyKey::parse,
+    string().min_length(Some(1)).max_length(Some(100)).pattern(Some("^[A-Za-z0-9._:-]+$"))
+);
+
+/// A [`SentKey`] that a header may hold instead.
+enum KeyOrHeader {}
+
+impl Field for KeyOrHeader {
+    type Value = IdempotencyKey;
+
+    fn take(fields: &mut Fields, name: &'static str) -> Option<IdempotencyKey> {
+        fields.required::<SentKey>(name)
+    }
+
+    fn describe(body: ObjectBuilder, name: &str, about: &str) -> ObjectBuilder {
+        <Option<SentKey> as Field>::describe(body, name, about)
     }
 }
 
@@ -181,19 +200,19 @@ mod tests {
     use super::*;
 
     fn fields(body: Value, header: Option<&str>) -> Vec<String> {
-        let errors = BookBody::parse(body, header).unwrap_err();
+        let errors = Booking::parse_with_header(body, header).unwrap_err();
         errors.iter().map(|(field, _)| field.to_owned()).collect()
     }
 
     #[test]
     fn a_booking_has_its_key_in_the_body_or_in_the_header() {
         let body = json!({ "amount": -7, "reason": "coffee", "idempotency_key": "a:1" });
-        let BookBody(booking) = BookBody::parse(body.clone(), None).unwrap();
-        assert_eq!((booking.amount.get(), booking.key.as_str()), (-7, "a:1"));
-        assert!(BookBody::parse(body.clone(), Some("a:1")).is_ok());
+        let booking = Booking::parse_with_header(body.clone(), None).unwrap();
+        assert_eq!((booking.amount.get(), booking.idempotency_key.as_str()), (-7, "a:1"));
+        assert!(Booking::parse_with_header(body.clone(), Some("a:1")).is_ok());
         assert_eq!(fields(body, Some("a:2")), ["idempotency_key"]);
         let without = json!({ "amount": 1, "reason": "x" });
-        assert!(BookBody::parse(without.clone(), Some("k")).is_ok());
+        assert!(Booking::parse_with_header(without.clone(), Some("k")).is_ok());
         assert_eq!(fields(without.clone(), None), ["idempotency_key"]);
         assert_eq!(fields(without, Some("a b")), ["idempotency_key"]);
     }

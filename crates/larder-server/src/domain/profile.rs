@@ -1,12 +1,15 @@
 //! The fields of a profile with types of their own: the picture's address and the list of skills.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
 
 use crate::domain::invalid::Invalid;
+use crate::domain::json::{FromJson, List};
 use crate::domain::text::{Line, text_type};
 
 const URL_BYTES: usize = 2048;
-const SKILLS: usize = 50;
 
 text_type! {
     /// The address of a picture: http or https, at most 2,048 characters.
@@ -44,6 +47,7 @@ impl AvatarUrl {
 /// The skills of a user: at most 50 entries of at most 64 characters.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(transparent)]
+#[schema(max_items = 50)]
 pub struct Skills(Vec<Line<64>>);
 
 impl Skills {
@@ -52,21 +56,29 @@ impl Skills {
     /// # Errors
     /// There are more than 50 entries, or an entry is empty, too long or holds a control character.
     pub fn parse<'a>(raw: impl IntoIterator<Item = &'a str>) -> Result<Self, Invalid> {
-        let mut skills = Vec::new();
-        for (index, entry) in raw.into_iter().enumerate() {
-            if index == SKILLS {
-                return Err(Invalid::new("has too many entries; at most 50 are allowed"));
-            }
-            let skill = Line::parse(entry)
-                .map_err(|invalid| Invalid::new(format!("entry {} {}", index + 1, invalid.message())))?;
-            skills.push(skill);
-        }
-        Ok(Self(skills))
+        SkillList::from_json(raw.into_iter().collect())
     }
 
     /// The entries.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(Line::as_str)
+    }
+}
+
+/// Skills in the body of a request.
+pub(crate) enum SkillList {}
+
+type Entries = List<Line<64>, 0, 50>;
+
+impl FromJson for SkillList {
+    type Value = Skills;
+
+    fn from_json(value: Value) -> Result<Skills, Invalid> {
+        Entries::from_json(value).map(Skills)
+    }
+
+    fn schema() -> RefOr<Schema> {
+        Entries::schema()
     }
 }
 

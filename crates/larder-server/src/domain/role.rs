@@ -5,6 +5,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::invalid::Invalid;
+use crate::domain::json::{component, from_json, text_of};
 
 /// A role. A later role may do everything that an earlier one may.
 #[derive(
@@ -53,6 +54,8 @@ impl FromStr for Role {
             .ok_or_else(|| Invalid::new("is not a role; user, admin and superadmin are allowed"))
     }
 }
+
+from_json!(Role, text_of, str::parse, component::<Self>());
 
 #[cfg(test)]
 mod tests {

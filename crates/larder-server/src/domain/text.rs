@@ -3,24 +3,16 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{Object, ObjectBuilder, Ref, Schema, Type};
 
 use crate::domain::invalid::Invalid;
+use crate::domain::json::string;
 
 /// A text with rules of its own: the value of a text column.
 pub trait Text: Sized {
-    /// Trims and checks.
-    ///
-    /// # Errors
-    /// The rule that the text breaks is named.
-    fn parse(raw: &str) -> Result<Self, Invalid>;
     /// The text.
     fn as_str(&self) -> &str;
     /// A text that was parsed before it was stored.
     fn stored(text: String) -> Self;
-    /// Its schema in the body of a request: a reference to a component, or the bounds.
-    fn schema() -> RefOr<Schema>;
 }
 
 /// Defines a newtype over `String`. A value from a request is made only by the type's own `parse`; with `@bare`, by its
@@ -57,19 +49,15 @@ macro_rules! text_type {
     };
     ($(#[$doc:meta])* $name:ident) => {
         $crate::domain::text::text_type!(@bare $(#[$doc])* $name);
-        $crate::domain::text::text!([] $name, $crate::domain::text::component::<Self>());
+        $crate::domain::text::text!([] $name, $crate::domain::json::component::<Self>());
     };
 }
 pub(crate) use text_type;
 
-/// Implements [`Text`] for a type that has the functions already.
+/// Implements [`Text`] and `FromJson` for a type that has the functions already.
 macro_rules! text {
     ([$($generic:tt)*] $name:ty, $schema:expr) => {
         impl<$($generic)*> $crate::domain::text::Text for $name {
-            fn parse(raw: &str) -> Result<Self, $crate::domain::invalid::Invalid> {
-                Self::parse(raw)
-            }
-
             fn as_str(&self) -> &str {
                 self.as_str()
             }
@@ -77,17 +65,17 @@ macro_rules! text {
             fn stored(text: String) -> Self {
                 Self::stored(text)
             }
-
-            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-                $schema.into()
-            }
         }
+
+        $crate::domain::json::from_json!(
+            @[$($generic)*] $name, $crate::domain::json::text_of, Self::parse, $schema
+        );
     };
 }
 pub(crate) use text;
 
-text!([const MAX: usize] Line<MAX>, string_of(MAX));
-text!([const MAX: usize] Prose<MAX>, string_of(MAX));
+text!([const MAX: usize] Line<MAX>, string().min_length(Some(1)).max_length(Some(MAX)));
+text!([const MAX: usize] Prose<MAX>, string().min_length(Some(1)).max_length(Some(MAX)));
 
 /// A full name, at most 200 characters.
 pub type FullName = Line<200>;
@@ -158,15 +146,6 @@ impl<const MAX: usize> fmt::Debug for Prose<MAX> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Prose(…)")
     }
-}
-
-/// A reference to the OpenAPI component that describes a type.
-pub(crate) fn component<T: utoipa::ToSchema>() -> Ref {
-    Ref::from_schema_name(T::name())
-}
-
-fn string_of(max_chars: usize) -> Object {
-    ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(max_chars)).build()
 }
 
 fn bounded(raw: &str, max_chars: usize, allowed: fn(char) -> bool) -> Result<String, Invalid> {

@@ -1,22 +1,18 @@
 //! The columns of `users` as fields of a request's body: how they are parsed, and how the OpenAPI document describes
 //! them.
 
-use std::str::FromStr;
+use utoipa::openapi::schema::ObjectBuilder;
 
-use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, SchemaType, Type};
-use utoipa::{PartialSchema, ToSchema};
-
-use crate::domain::fields::Fields;
+use crate::domain::fields::{Field, Fields, NotNull};
+use crate::domain::json::FromJson;
 use crate::domain::patch::{Patch, UserPatch};
-use crate::domain::profile::Skills;
-use crate::domain::role::Role;
-use crate::domain::text::{Text, component};
+use crate::domain::profile::{SkillList, Skills};
+use crate::domain::user::NewUser;
 use crate::domain::user_columns::{SetBy, with_user_columns};
 
 /// What happens to a column that a body omits.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Missing {
+enum Missing {
     /// The column stays.
     Stays,
     /// The column is cleared; if it cannot be empty, the body is refused.
@@ -24,139 +20,127 @@ pub(super) enum Missing {
 }
 
 /// The change of a column by a field of a body.
-trait Field: Sized {
+trait Change: Sized {
     /// Parses the field.
     fn read(fields: &mut Fields, name: &'static str, missing: Missing) -> Self;
-    /// Its schema.
-    fn schema() -> RefOr<Schema>;
+    /// Adds the field to the description of the body.
+    fn describe(body: ObjectBuilder, name: &str, missing: Missing) -> ObjectBuilder;
 }
 
-impl<T: Text> Field for Patch<T> {
+impl<T: FromJson<Value = T>> Change for Patch<T> {
     fn read(fields: &mut Fields, name: &'static str, missing: Missing) -> Self {
-        match fields.patch(name, T::parse) {
-            Self::Keep if missing == Missing::Cleared => Self::Clear,
-            patch => patch,
+        match fields.missing_or_null::<T>(name) {
+            None if missing == Missing::Stays => Self::Keep,
+            None | Some(None) => Self::Clear,
+            Some(Some(value)) => Self::Set(value),
         }
     }
 
-    fn schema() -> RefOr<Schema> {
-        nullable(T::schema())
+    fn describe(body: ObjectBuilder, name: &str, _: Missing) -> ObjectBuilder {
+        <Option<T> as Field>::describe(body, name, "")
     }
 }
 
-impl<T: Text> Field for Option<T> {
+impl<T: FromJson<Value = T>> Change for Option<T> {
     fn read(fields: &mut Fields, name: &'static str, missing: Missing) -> Self {
         match missing {
-            Missing::Stays => fields.replacing(name, T::parse),
-            Missing::Cleared => fields.required(name, T::parse),
+            Missing::Stays => fields.not_null::<T>(name),
+            Missing::Cleared => fields.required::<T>(name),
         }
     }
 
-    fn schema() -> RefOr<Schema> {
-        T::schema()
+    fn describe(body: ObjectBuilder, name: &str, missing: Missing) -> ObjectBuilder {
+        match missing {
+            Missing::Stays => NotNull::<T>::describe(body, name, ""),
+            Missing::Cleared => <T as Field>::describe(body, name, ""),
+        }
     }
 }
 
-impl Field for Option<Skills> {
+impl Change for Option<Skills> {
     fn read(fields: &mut Fields, name: &'static str, missing: Missing) -> Self {
-        fields.skills(name).or_else(|| (missing == Missing::Cleared).then(Skills::default))
+        match fields.missing_or_null::<SkillList>(name) {
+            None if missing == Missing::Stays => None,
+            skills => Some(skills.flatten().unwrap_or_default()),
+        }
     }
 
-    fn schema() -> RefOr<Schema> {
-        nullable(component::<Skills>().into())
-    }
-}
-
-impl Field for Option<Role> {
-    fn read(fields: &mut Fields, name: &'static str, _: Missing) -> Self {
-        fields.replacing(name, Role::from_str)
-    }
-
-    fn schema() -> RefOr<Schema> {
-        component::<Role>().into()
+    fn describe(body: ObjectBuilder, name: &str, _: Missing) -> ObjectBuilder {
+        <Option<SkillList> as Field>::describe(body, name, "")
     }
 }
 
-impl Field for Option<bool> {
-    fn read(fields: &mut Fields, name: &'static str, _: Missing) -> Self {
-        fields.flag(name)
-    }
-
-    fn schema() -> RefOr<Schema> {
-        bool::schema()
-    }
-}
-
-/// Declares how every column is parsed. The row `bio: Option<text::Bio>, Profile, …` is parsed by `patch.bio =
-/// Field::read(fields, "bio", missing)` if `set_by` is `Profile`.
+/// Declares how every column is parsed and described. The row `bio: Option<text::Bio>, Profile, …` is parsed by `patch.bio
+/// = Change::read(fields, "bio", missing)` if `set_by` is `Profile`.
 macro_rules! user_fields {
     ($($name:ident: $type:ty, $set_by:ident $(, $mark:ident $value:tt)*;)+) => {
         /// Parses the columns that the given groups set.
-        pub(super) fn read(fields: &mut Fields, sets: &[(SetBy, Missing)]) -> UserPatch {
+        fn read(fields: &mut Fields, sets: &[(SetBy, Missing)]) -> UserPatch {
             let mut patch = UserPatch::default();
             for (set_by, missing) in sets.iter().copied() {
                 $(if set_by == SetBy::$set_by {
-                    patch.$name = Field::read(fields, stringify!($name), missing);
+                    patch.$name = Change::read(fields, stringify!($name), missing);
                 })+
             }
             patch
         }
 
-        /// The schemas of the columns that `set_by` sets, by name. Required columns are left out, because each body
-        /// describes itself whether they may be missing.
-        fn schemas(set_by: SetBy) -> impl Iterator<Item = (&'static str, RefOr<Schema>)> {
-            let columns = [$((
-                stringify!($name),
-                set_by == SetBy::$set_by && ![$(stringify!($mark)),*].contains(&"needed"),
-                schema_of(|patch: &UserPatch| &patch.$name),
-            )),+];
-            columns.into_iter().filter(|(_, is_in, _)| *is_in).map(|(name, _, schema)| (name, schema))
+        /// Describes the columns that the given groups set.
+        fn describe(mut body: ObjectBuilder, sets: &[(SetBy, Missing)]) -> ObjectBuilder {
+            for (set_by, missing) in sets.iter().copied() {
+                $(if set_by == SetBy::$set_by {
+                    body = describe_one(|patch: &UserPatch| &patch.$name, body, stringify!($name), missing);
+                })+
+            }
+            body
         }
     };
 }
 
 with_user_columns!(user_fields);
 
-/// The schema of the field of [`UserPatch`] that the function returns.
-fn schema_of<F: Field>(_: fn(&UserPatch) -> &F) -> RefOr<Schema> {
-    F::schema()
+/// Describes the field of [`UserPatch`] that the function returns.
+fn describe_one<C: Change>(
+    _: fn(&UserPatch) -> &C,
+    body: ObjectBuilder,
+    name: &str,
+    missing: Missing,
+) -> ObjectBuilder {
+    C::describe(body, name, missing)
 }
 
-fn nullable(schema: RefOr<Schema>) -> RefOr<Schema> {
-    match schema {
-        RefOr::T(Schema::Object(mut object)) => {
-            object.schema_type = SchemaType::from_iter([Type::String, Type::Null]);
-            object.into()
-        }
-        schema => OneOfBuilder::new().item(schema).item(ObjectBuilder::new().schema_type(Type::Null)).into(),
-    }
-}
+/// Declares kinds of fields: the columns that a body sets, by the groups that set them, and what the body holds.
+macro_rules! columns {
+    ($($(#[doc = $doc:literal])+ $name:ident => $value:ty, $held:expr, [$($set_by:ident: $missing:ident),+];)+) => {$(
+        $(#[doc = $doc])+
+        pub(super) enum $name {}
 
-/// Declares components of the OpenAPI document that describe the columns of a body, by the groups that set them.
-macro_rules! descriptions {
-    ($($(#[doc = $doc:literal])+ $name:ident = [$($set_by:ident),+];)+) => {
-        $(
-            $(#[doc = $doc])+
-            pub(crate) struct $name;
+        impl Field for $name {
+            type Value = $value;
 
-            impl ToSchema for $name {}
-
-            impl PartialSchema for $name {
-                fn schema() -> RefOr<Schema> {
-                    let columns = [$(SetBy::$set_by),+].into_iter().flat_map(schemas);
-                    let object = ObjectBuilder::new().description(Some(concat!($($doc),+).trim()));
-                    columns.fold(object, |object, (name, schema)| object.property(name, schema)).into()
-                }
+            fn take(fields: &mut Fields, _: &'static str) -> Option<$value> {
+                $held(read(fields, &[$((SetBy::$set_by, Missing::$missing)),+]))
             }
-        )+
-    };
+
+            fn describe(body: ObjectBuilder, _: &str, _: &str) -> ObjectBuilder {
+                describe(body, &[$((SetBy::$set_by, Missing::$missing)),+])
+            }
+        }
+    )+};
 }
 
-descriptions! {
-    /// What all users may set of themselves.
-    Profile = [Own, Profile];
-    /// What only admins set.
-    Managed = [Manager];
-    /// The fields of a profile.
-    ProfileFields = [Profile];
+columns! {
+    /// What a user sets when it registers.
+    Registered => NewUser, |patch: UserPatch| patch.new_user(), [Own: Cleared, Profile: Cleared];
+    /// What an admin sets of a new user.
+    Created => NewUser, |patch: UserPatch| patch.new_user(), [Own: Cleared, Profile: Cleared, Manager: Stays];
+    /// Some columns of a user.
+    Patched => UserPatch, Some, [Own: Stays, Manager: Stays, Profile: Stays];
+    /// All columns of a user. Those that only an admin may set stay if they are missing, so that users can PUT the columns
+    /// that they may edit.
+    Replaced => UserPatch, Some, [Own: Cleared, Manager: Stays, Profile: Cleared];
+    /// Some columns of a profile.
+    ProfilePatched => UserPatch, Some, [Profile: Stays];
+    /// All columns of a profile.
+    ProfileReplaced => UserPatch, Some, [Profile: Cleared];
 }

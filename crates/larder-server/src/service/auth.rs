@@ -210,8 +210,8 @@ impl Service {
         body: PasswordBody,
         from: IpAddr,
     ) -> Result<Receipt, ServiceError> {
-        let login = self.confirmed_by_password(caller, &body.current, from).await?;
-        let hash = self.passwords.hash(&body.new).await?;
+        let login = self.confirmed_by_password(caller, &body.current_password, from).await?;
+        let hash = self.passwords.hash(&body.new_password).await?;
         let set = self.write(caller.actor(), move |tx| async move {
             match tx.set_password(caller.id, &hash, Some(login.epoch)).await? {
                 PasswordSet::Done => Ok(()),

@@ -17,7 +17,7 @@ impl Service {
     pub async fn set_active_of(
         &self,
         caller: Caller,
-        BulkBody(ids): BulkBody,
+        BulkBody { ids }: BulkBody,
         is_active: bool,
     ) -> Result<(Vec<(ListedId, BulkOutcome)>, Receipt), ServiceError> {
         let caller = self.present(caller).await?;

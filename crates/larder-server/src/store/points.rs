@@ -81,7 +81,8 @@ impl Writer {
         let Some(user) = user.filter(|user| user.role == judged) else {
             return Ok(Booked::Outdated);
         };
-        let query = sqlx::query(select_entry!("WHERE idempotency_key = $1")).bind(booking.key.as_str());
+        let query =
+            sqlx::query(select_entry!("WHERE idempotency_key = $1")).bind(booking.idempotency_key.as_str());
         if let Some(row) = query.fetch_optional(write.statement()).await? {
             let entry = entry(&row)?;
             if !is_same(&entry, user_id, booking, actor) {
@@ -99,7 +100,7 @@ impl Writer {
             user_id,
             amount: booking.amount.get(),
             reason: booking.reason.as_str().to_owned(),
-            idempotency_key: booking.key.clone(),
+            idempotency_key: booking.idempotency_key.clone(),
             actor_id: Some(actor.to_string()),
             created_at: Timestamp::now(),
         };

@@ -5,6 +5,7 @@ mod access;
 mod achievements;
 mod api_keys;
 mod auth;
+mod bodies;
 mod bulk;
 mod cache_api;
 mod conditional;

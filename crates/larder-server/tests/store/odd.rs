@@ -262,7 +262,7 @@ async fn replacing_an_unreadable_part_repairs_it(bed: &Bed) {
     assert!(matches!(read, Err(StoreError::Unreadable { field }) if field == "languages"));
     assert!(bed.store.part::<Preferences>(ann.id).await.unwrap().is_some());
     assert!(bed.store.part::<Accessibility>(ann.id).await.unwrap().is_some());
-    let none = Interests::parse_put(json!({ "interests": [] })).unwrap();
+    let none = Interests::parse(json!({ "interests": [] })).unwrap();
     let expected = [larder_server::domain::parts::digest(&Interests::default()).unwrap()];
     let conditional = tx(&bed.store).await.update_part::<Interests>(&ann, &none, &expected).await.unwrap();
     assert_eq!(conditional, PartUpdated::PartChanged, "a state that cannot be read is not the expected one");
@@ -270,8 +270,7 @@ async fn replacing_an_unreadable_part_repairs_it(bed: &Bed) {
         tx(&bed.store).await.update_part::<Interests>(&ann, &none, &[]).await.unwrap(),
         PartUpdated::Done(none.clone())
     );
-    let english =
-        Languages::parse_put(json!({ "languages": [{ "code": "en", "level": "fluent" }] })).unwrap();
+    let english = Languages::parse(json!({ "languages": [{ "code": "en", "level": "fluent" }] })).unwrap();
     assert_eq!(
         tx(&bed.store).await.update_part::<Languages>(&ann, &english, &[]).await.unwrap(),
         PartUpdated::Done(english)

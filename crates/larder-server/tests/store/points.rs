@@ -22,7 +22,7 @@ fn booking(points: i64, key: &str) -> Booking {
     Booking {
         amount: Amount::new(points).unwrap(),
         reason: Reason::parse("a test").unwrap(),
-        key: IdempotencyKey::parse(key).unwrap(),
+        idempotency_key: IdempotencyKey::parse(key).unwrap(),
     }
 }
 

@@ -11,9 +11,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use larder::introspection::self_test::SelfTest;
+use larder::journal::Touch;
 use larder::receipt::Receipt;
 use serde::Serialize;
-use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -27,7 +27,7 @@ use crate::api::cache::views::{
 use crate::api::extract::{Json, Params, Segment};
 use crate::api::openapi::answers::{Failed, Refused, RefusedBody};
 use crate::api::problem::Problem;
-use crate::domain::caches::{Drop, ExplainBody, KeyParams, KeyQuery, SwitchBody};
+use crate::domain::caches::{Drop, ExplainBody, InvalidateBody, KeyParams, KeyQuery, SwitchBody};
 use crate::domain::invalid::ValidationErrors;
 use crate::domain::timestamp::Timestamp;
 use crate::service::Service;
@@ -216,32 +216,13 @@ pub(crate) async fn test(State(service): State<Service>, caller: Caller) -> Resu
     Ok(Answer(service.self_test().await?.into()))
 }
 
-/// Exactly one of these fields.
-#[derive(ToSchema)]
-#[schema(example = json!({"pattern": "user_details:*"}))]
-#[allow(dead_code, reason = "describes JSON in the document only")]
-pub(crate) struct Invalidate {
-    /// All entries of one user, by our id or an external one; the user need not exist.
-    #[schema(min_length = 1, max_length = 512)]
-    user: Option<String>,
-    /// A class with all its entries.
-    #[schema(min_length = 1, max_length = 512)]
-    class: Option<String>,
-    /// Every entry whose text `class:part:part` matches; `*` matches any text.
-    #[schema(min_length = 1, max_length = 512)]
-    pattern: Option<String>,
-    /// Everything.
-    #[schema(nullable = false)]
-    all: Option<bool>,
-}
-
 /// Drops one user, one class, what a pattern matches, or everything, on every instance. For admins.
 #[utoipa::path(
     post,
     path = "/api/v1/cache/invalidate",
     tag = "cache",
     security(("bearer" = []), ("api_key" = ["write"])),
-    request_body = Invalidate,
+    request_body = InvalidateBody,
     responses(
         (status = 200, body = Dropped, headers(("Cache-Invalidation" = String))),
         Refused,
@@ -254,7 +235,7 @@ pub(crate) async fn invalidate(
     Json(body): Json,
 ) -> Result<impl IntoResponse, Problem> {
     caller.check_admin()?;
-    dropped(&service, caller, &Drop::parse(body)?).await
+    dropped(&service, caller, &InvalidateBody::parse(body)?.what).await
 }
 
 /// The entries in memory and in Redis. For admins; keys that may hold what only superadmins see are shown to superadmins only.
@@ -275,17 +256,6 @@ pub(crate) async fn keys(
     Ok(Answer(service.keys(caller, &KeyQuery::parse(&params)?).await?.into()))
 }
 
-/// The entry to explain.
-#[derive(ToSchema)]
-#[allow(dead_code, reason = "describes JSON in the document only")]
-pub(crate) struct Explain {
-    #[schema(min_length = 1, max_length = 128)]
-    class: String,
-    /// The parts of its key, as `cache/keys` shows them.
-    #[schema(value_type = Vec<Option<String>>, min_items = 1, max_items = 16)]
-    key: Value,
-}
-
 /// Where an entry is, since when and until when, its tags, and why it was last invalidated. For admins.
 ///
 /// A POST, because a key may hold an e-mail address.
@@ -294,7 +264,7 @@ pub(crate) struct Explain {
     path = "/api/v1/cache/explain",
     tag = "cache",
     security(("bearer" = []), ("api_key" = ["read"])),
-    request_body = Explain,
+    request_body = ExplainBody,
     responses((status = 200, body = Explained), Refused, RefusedBody)
 )]
 pub(crate) async fn explain(
@@ -303,8 +273,8 @@ pub(crate) async fn explain(
     Json(body): Json,
 ) -> Result<Answer<Explained>, Problem> {
     let caller = service.present_admin(caller).await?;
-    let ExplainBody(entry) = ExplainBody::parse(body)?;
-    Ok(Answer(service.explain(caller, &entry).await?.into()))
+    let ExplainBody { class, key } = ExplainBody::parse(body)?;
+    Ok(Answer(service.explain(caller, &Touch::Entry { class, parts: key }).await?.into()))
 }
 
 /// Every class, with its switch and its counts. For admins.

@@ -159,15 +159,21 @@ pub(crate) struct DetailedHealth {
 }
 
 /// What larder counted on this instance. Redis's own counts differ, because a hit in memory never reaches it.
-#[derive(ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[schema(as = Lookups)]
-#[allow(dead_code, reason = "describes larder-http's type in the document")]
-pub(crate) struct LookupsBody {
+pub(crate) struct LookupsView {
     hits: u64,
     misses: u64,
     hit_rate_percent: f64,
     total_lookups: u64,
     invalidations: u64,
+}
+
+impl From<&Stats> for LookupsView {
+    fn from(stats: &Stats) -> Self {
+        let Lookups { hits, misses, hit_rate_percent, total_lookups, invalidations } = stats.into();
+        Self { hits, misses, hit_rate_percent, total_lookups, invalidations }
+    }
 }
 
 /// How long loads took, in milliseconds.
@@ -185,8 +191,7 @@ pub(crate) struct LoadTimes {
 pub(crate) struct ClassStats {
     name: String,
     enabled: bool,
-    #[schema(value_type = LookupsBody)]
-    lookups: Lookups,
+    lookups: LookupsView,
     /// All counts by name: hits by tier, joins, loads, refused fills, …
     counts: BTreeMap<&'static str, u64>,
     loads: LoadTimes,
@@ -198,7 +203,7 @@ impl From<ClassReport> for ClassStats {
         Self {
             name: report.name,
             enabled: report.is_enabled,
-            lookups: Lookups::from(&report.stats),
+            lookups: LookupsView::from(&report.stats),
             counts: report.stats.named().collect(),
             loads: LoadTimes {
                 count: times.count,
@@ -215,8 +220,7 @@ impl From<ClassReport> for ClassStats {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct CacheStats {
     /// All classes together, on this instance.
-    #[schema(value_type = LookupsBody)]
-    application: Lookups,
+    application: LookupsView,
     /// All counts by name, of all classes together: hits by tier, joins, loads, refused fills, …
     counts: BTreeMap<&'static str, u64>,
     /// Episodes in which the cache was degraded since the start, by cause. A cause without an episode is left out.
@@ -231,7 +235,7 @@ impl CacheStats {
     pub(crate) fn of(cache: &Cache, redis: RedisAnswer<RedisInfo>) -> Self {
         let stats: Stats = cache.stats();
         Self {
-            application: Lookups::from(&stats),
+            application: LookupsView::from(&stats),
             counts: stats.named().collect(),
             troubles: troubles(cache),
             memory: Memory::from(cache),

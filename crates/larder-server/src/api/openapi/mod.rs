@@ -16,6 +16,7 @@ use utoipa_swagger_ui::SwaggerUi;
 use crate::api::openapi::answers::ProblemBody;
 use crate::api::openapi::completed::completed;
 pub(crate) use crate::api::openapi::completed::operations;
+use crate::domain::parts::languages::{Language, Level};
 
 /// What every route's annotation builds on: title, tags, credentials, the shape of an error.
 #[derive(OpenApi)]
@@ -26,7 +27,7 @@ pub(crate) use crate::api::openapi::completed::operations;
                        `/api/v1/auth/login`; reads say in `Cache-Status` which tier answered them, writes in \
                        `Cache-Invalidation` whether they reached every tier."
     ),
-    components(schemas(ProblemBody)),
+    components(schemas(ProblemBody, Language, Level)),
     modifiers(&Credentials),
     tags(
         (name = "auth", description = "Registering, logging in, tokens and their keys, the second factor."),

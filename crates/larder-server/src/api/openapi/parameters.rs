@@ -1,36 +1,51 @@
 //! The parameters that many routes take, each described once.
-#![allow(dead_code, reason = "these types describe parameters in the document only")]
 
 use utoipa::IntoParams;
+use utoipa::openapi::Required;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 
-/// The user that a path names.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Path)]
-pub(crate) struct UserPath {
-    /// A UUID of version 7, an external id, or `me`: the caller.
-    #[param(
-        min_length = 1,
-        max_length = 64,
-        pattern = "^[A-Za-z0-9._-]*[A-Za-z0-9][A-Za-z0-9._-]*$",
-        example = "me"
-    )]
-    id: String,
+use crate::domain::identity::id_of_user;
+use crate::domain::json::string;
+
+/// Types for the annotations: each means one parameter. A row is where it is sent, its name, its schema, its description and,
+/// if it has one, an example.
+macro_rules! parameters {
+    ($(
+        $(#[doc = $doc:literal])+
+        $name:ident { $place:ident, $sent:literal, $schema:expr, $about:literal $(, $example:literal)? }
+    )+) => {$(
+        $(#[doc = $doc])+
+        pub(crate) struct $name;
+
+        impl IntoParams for $name {
+            fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+                // utoipa declares every parameter of a path as required.
+                let parameter = ParameterBuilder::new()
+                    .parameter_in(ParameterIn::$place)
+                    .required(Required::False)
+                    .name($sent)
+                    .description(Some($about))
+                    .schema(Some($schema))
+                    $(.example(Some($example.into())))?;
+                vec![parameter.build()]
+            }
+        }
+    )+};
 }
 
-/// The state that a write expects.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Header)]
-pub(crate) struct IfMatch {
-    /// The `ETag` that the caller has, several, or `*`: the write is refused unless the present one is among them.
-    #[param(rename = "If-Match", example = "*")]
-    if_match: Option<String>,
-}
-
-/// The state that the caller has.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Header)]
-pub(crate) struct IfNoneMatch {
-    /// The `ETag` that the caller has, or several: the answer is 304 when the present one is among them.
-    #[param(rename = "If-None-Match")]
-    if_none_match: Option<String>,
+parameters! {
+    /// The user that a path names.
+    UserPath {
+        Path, "id", id_of_user(), "A UUID of version 7, an external id, or `me`: the caller.", "me"
+    }
+    /// The state that a write expects.
+    IfMatch {
+        Header, "If-Match", string(),
+        "The `ETag` that the caller has, several, or `*`: the write is refused unless the present one is among them.", "*"
+    }
+    /// The state that the caller has.
+    IfNoneMatch {
+        Header, "If-None-Match", string(),
+        "The `ETag` that the caller has, or several: the answer is 304 when the present one is among them."
+    }
 }

@@ -1,12 +1,10 @@
 //! A user's accessibility settings.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use crate::domain::audit::Action;
-use crate::domain::fields::Fields;
-use crate::domain::invalid::{Invalid, ValidationErrors};
-use crate::domain::parts::Part;
+use crate::domain::invalid::Invalid;
+use crate::domain::json::{component, from_json, integer_of};
+use crate::domain::parts::settings;
 
 /// The size of text, in percent: 50 to 300.
 #[derive(
@@ -39,140 +37,31 @@ impl TextScale {
     }
 }
 
-/// A user's accessibility settings.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Accessibility {
+from_json!(TextScale, integer_of, Self::parse, component::<Self>());
+
+settings! {
+    /// A user's accessibility settings.
+    Accessibility, "accessibility", AccessibilityUpdate;
+    /// Some accessibility settings. `PATCH` keeps what is missing, `PUT` sets it to its default.
+    AccessibilityChange as AccessibilityBody;
     /// Default: 100.
-    pub text_scale_percent: TextScale,
+    text_scale_percent: TextScale = TextScale(100);
     /// Default: false.
-    pub high_contrast: bool,
+    high_contrast: bool = false;
     /// Default: false.
-    pub reduced_motion: bool,
+    reduced_motion: bool = false;
     /// Default: false.
-    pub screen_reader: bool,
+    screen_reader: bool = false;
     /// Default: false.
-    pub captions: bool,
-}
-
-impl Default for Accessibility {
-    fn default() -> Self {
-        Self {
-            text_scale_percent: TextScale(100),
-            high_contrast: false,
-            reduced_motion: false,
-            screen_reader: false,
-            captions: false,
-        }
-    }
-}
-
-/// Some accessibility settings, as the OpenAPI document describes the body of a request.
-#[derive(utoipa::ToSchema)]
-#[allow(dead_code, missing_docs, reason = "describes bodies in the OpenAPI document only")]
-pub struct AccessibilityBody {
-    #[schema(required = false, minimum = 50, maximum = 300)]
-    text_scale_percent: i64,
-    #[schema(required = false)]
-    high_contrast: bool,
-    #[schema(required = false)]
-    reduced_motion: bool,
-    #[schema(required = false)]
-    screen_reader: bool,
-    #[schema(required = false)]
-    captions: bool,
-}
-
-/// A change of accessibility settings: a field that is `None` stays.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[allow(missing_docs, reason = "as in `Accessibility`")]
-pub struct AccessibilityChange {
-    pub text_scale_percent: Option<TextScale>,
-    pub high_contrast: Option<bool>,
-    pub reduced_motion: Option<bool>,
-    pub screen_reader: Option<bool>,
-    pub captions: Option<bool>,
-}
-
-impl AccessibilityChange {
-    /// `PATCH`: missing fields stay.
-    ///
-    /// # Errors
-    /// Every field that is wrong or unknown.
-    pub fn parse_patch(body: Value) -> Result<Self, ValidationErrors> {
-        let mut fields = Fields::of(body)?;
-        let change = Self {
-            text_scale_percent: fields.replacing_number("text_scale_percent", TextScale::parse),
-            high_contrast: fields.flag("high_contrast"),
-            reduced_motion: fields.flag("reduced_motion"),
-            screen_reader: fields.flag("screen_reader"),
-            captions: fields.flag("captions"),
-        };
-        fields.finish(Some(change))
-    }
-
-    /// `PUT`: missing fields get their defaults.
-    ///
-    /// # Errors
-    /// Every field that is wrong or unknown.
-    pub fn parse_put(body: Value) -> Result<Self, ValidationErrors> {
-        let Accessibility { text_scale_percent, high_contrast, reduced_motion, screen_reader, captions } =
-            Accessibility::default().changed(&Self::parse_patch(body)?);
-        Ok(Self {
-            text_scale_percent: Some(text_scale_percent),
-            high_contrast: Some(high_contrast),
-            reduced_motion: Some(reduced_motion),
-            screen_reader: Some(screen_reader),
-            captions: Some(captions),
-        })
-    }
-}
-
-impl Part for Accessibility {
-    type Change = AccessibilityChange;
-
-    const NAME: &'static str = "accessibility";
-    const UPDATED: Action = Action::AccessibilityUpdate;
-
-    fn is_whole(change: &AccessibilityChange) -> bool {
-        // The pattern names every field, so the compiler rejects a new field that is not checked here.
-        let AccessibilityChange {
-            text_scale_percent,
-            high_contrast,
-            reduced_motion,
-            screen_reader,
-            captions,
-        } = change;
-        let flags = [high_contrast, reduced_motion, screen_reader, captions];
-        text_scale_percent.is_some() && flags.iter().all(|flag| flag.is_some())
-    }
-
-    fn changed(&self, change: &AccessibilityChange) -> Self {
-        Self {
-            text_scale_percent: change.text_scale_percent.unwrap_or(self.text_scale_percent),
-            high_contrast: change.high_contrast.unwrap_or(self.high_contrast),
-            reduced_motion: change.reduced_motion.unwrap_or(self.reduced_motion),
-            screen_reader: change.screen_reader.unwrap_or(self.screen_reader),
-            captions: change.captions.unwrap_or(self.captions),
-        }
-    }
-
-    fn changed_fields(&self, after: &Self) -> Vec<&'static str> {
-        let fields = [
-            ("text_scale_percent", self.text_scale_percent != after.text_scale_percent),
-            ("high_contrast", self.high_contrast != after.high_contrast),
-            ("reduced_motion", self.reduced_motion != after.reduced_motion),
-            ("screen_reader", self.screen_reader != after.screen_reader),
-            ("captions", self.captions != after.captions),
-        ];
-        fields.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
-    }
+    captions: bool = false;
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
+    use crate::domain::parts::Part as _;
 
     #[test]
     fn the_size_of_text_is_bounded() {
@@ -187,7 +76,7 @@ mod tests {
 
     #[test]
     fn patch_keeps_and_put_resets() {
-        let change = |body| AccessibilityChange::parse_patch(body).unwrap();
+        let change = |body| AccessibilityChange::parse(body).unwrap();
         let before = Accessibility::default().changed(&change(json!({ "captions": true })));
         let after = before.changed(&change(json!({ "text_scale_percent": 200 })));
         assert_eq!((after.captions, after.text_scale_percent.percent()), (true, 200));

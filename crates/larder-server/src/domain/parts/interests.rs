@@ -1,53 +1,48 @@
 //! The interests of a user.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
 
 use crate::domain::audit::Action;
-use crate::domain::fields::Fields;
-use crate::domain::invalid::{Invalid, ValidationErrors};
+use crate::domain::fields::body;
+use crate::domain::invalid::Invalid;
+use crate::domain::json::{FromJson, List};
 use crate::domain::parts::Part;
 use crate::domain::text::Line;
 
-const INTERESTS: usize = 50;
-
-/// At most 50 lines of at most 64 characters, each once, in the user's order.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Interests {
-    /// Default: none.
-    #[schema(max_items = 50)]
-    pub interests: Vec<Line<64>>,
+body! {
+    /// At most 50 lines of at most 64 characters, each once, in the user's order.
+    #[schema(Interests)]
+    #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+    pub struct Interests {
+        /// Default: none.
+        pub interests: Vec<Line<64>> as InterestList,
+    }
 }
 
-impl Interests {
-    /// `PUT`: the complete list.
-    ///
-    /// # Errors
-    /// The first entry that is wrong is named; too many entries; an entry that occurs twice, whatever its case.
-    pub fn parse_put(body: Value) -> Result<Self, ValidationErrors> {
-        let mut fields = Fields::of(body)?;
-        let entries = fields.list("interests", Self::parse);
-        fields.finish(entries)
+/// Interests, each of which occurs once, whatever its case.
+enum InterestList {}
+
+type Lines = List<Line<64>, 0, 50>;
+
+impl FromJson for InterestList {
+    type Value = Vec<Line<64>>;
+
+    fn from_json(value: Value) -> Result<Self::Value, Invalid> {
+        let interests = Lines::from_json(value)?;
+        let mut folded = HashSet::new();
+        match interests.iter().position(|interest| !folded.insert(interest.as_str().to_lowercase())) {
+            Some(index) => Err(Invalid::new(format!("entry {} is in the list already", index + 1))),
+            None => Ok(interests),
+        }
     }
 
-    fn parse(entries: Vec<Value>) -> Result<Self, Invalid> {
-        if entries.len() > INTERESTS {
-            return Err(Invalid::new("has too many entries; at most 50 are allowed"));
-        }
-        let mut interests: Vec<Line<64>> = Vec::with_capacity(entries.len());
-        for (index, entry) in entries.iter().enumerate() {
-            let number = index + 1;
-            let text =
-                entry.as_str().ok_or_else(|| Invalid::new(format!("entry {number} must be a string")))?;
-            let line = Line::<64>::parse(text)
-                .map_err(|invalid| Invalid::new(format!("entry {number} {}", invalid.message())))?;
-            let folded = line.as_str().to_lowercase();
-            if interests.iter().any(|other| other.as_str().to_lowercase() == folded) {
-                return Err(Invalid::new(format!("entry {number} is in the list already")));
-            }
-            interests.push(line);
-        }
-        Ok(Self { interests })
+    fn schema() -> RefOr<Schema> {
+        Lines::schema()
     }
 }
 
@@ -78,7 +73,7 @@ mod tests {
 
     #[test]
     fn each_interest_occurs_once() {
-        let parse = |list: Value| Interests::parse_put(json!({ "interests": list }));
+        let parse = |list: Value| Interests::parse(json!({ "interests": list }));
         let good = parse(json!([" sailing ", "C++: *"])).unwrap();
         assert_eq!(good.interests.iter().map(Line::as_str).collect::<Vec<_>>(), ["sailing", "C++: *"]);
         for (bad, says) in [

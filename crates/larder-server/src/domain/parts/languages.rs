@@ -1,21 +1,25 @@
 //! The languages that a user speaks, and how well.
 
+use std::collections::HashSet;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
 
 use crate::domain::audit::Action;
-use crate::domain::fields::Fields;
-use crate::domain::invalid::{Invalid, ValidationErrors};
+use crate::domain::fields::body;
+use crate::domain::invalid::Invalid;
+use crate::domain::json::{FromJson, List, component, from_json, text_of};
 use crate::domain::parts::Part;
 use crate::domain::text::text_type;
 
-const LANGUAGES: usize = 20;
 const TAG_BYTES: usize = 35;
 
 text_type! {
     /// A language tag in the form of BCP 47: `en`, `pt-BR`, `zh-Hant-TW`. Whether the language exists is not checked.
+    #[schema(max_length = 35, pattern = "^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$")]
     LanguageTag
 }
 
@@ -81,58 +85,61 @@ impl FromStr for Level {
     }
 }
 
-/// One language of a user.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Language {
-    /// The language.
-    pub code: LanguageTag,
-    /// How well the user speaks it.
-    pub level: Level,
-}
+from_json!(Level, text_of, str::parse, component::<Self>());
 
-impl Language {
-    fn parse(entry: Value) -> Result<Self, ValidationErrors> {
-        let mut fields = Fields::of(entry)?;
-        let code = fields.required("code", LanguageTag::parse);
-        let level = fields.required("level", Level::from_str);
-        fields.finish(code.zip(level).map(|(code, level)| Self { code, level }))
+body! {
+    /// One language of a user.
+    #[schema(Language)]
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    pub struct Language {
+        /// The language.
+        pub code: LanguageTag,
+        /// How well the user speaks it.
+        pub level: Level,
     }
 }
 
-/// At most 20 languages, each once, in the user's order.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Languages {
-    /// Default: none.
-    #[schema(max_items = 20)]
-    pub languages: Vec<Language>,
-}
+impl FromJson for Language {
+    type Value = Self;
 
-impl Languages {
-    /// `PUT`: the complete list.
-    ///
-    /// # Errors
-    /// The first entry that is wrong is named; too many entries; a language that occurs twice.
-    pub fn parse_put(body: Value) -> Result<Self, ValidationErrors> {
-        let mut fields = Fields::of(body)?;
-        let entries = fields.list("languages", Self::parse);
-        fields.finish(entries)
+    fn from_json(value: Value) -> Result<Self, Invalid> {
+        Self::parse(value).map_err(|errors| Invalid::new(format!("is not a language: {errors}")))
     }
 
-    fn parse(entries: Vec<Value>) -> Result<Self, Invalid> {
-        if entries.len() > LANGUAGES {
-            return Err(Invalid::new("has too many entries; at most 20 are allowed"));
+    fn schema() -> RefOr<Schema> {
+        component::<Self>().into()
+    }
+}
+
+body! {
+    /// At most 20 languages, each once, in the user's order.
+    #[schema(Languages)]
+    #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+    pub struct Languages {
+        /// Default: none.
+        pub languages: Vec<Language> as LanguageList,
+    }
+}
+
+/// Languages, each of which occurs once.
+enum LanguageList {}
+
+type Entries = List<Language, 0, 20>;
+
+impl FromJson for LanguageList {
+    type Value = Vec<Language>;
+
+    fn from_json(value: Value) -> Result<Self::Value, Invalid> {
+        let languages = Entries::from_json(value)?;
+        let mut codes = HashSet::new();
+        match languages.iter().position(|language| !codes.insert(&language.code)) {
+            Some(index) => Err(Invalid::new(format!("entry {} is a language listed before", index + 1))),
+            None => Ok(languages),
         }
-        let mut languages: Vec<Language> = Vec::with_capacity(entries.len());
-        for (index, entry) in entries.into_iter().enumerate() {
-            let number = index + 1;
-            let language =
-                Language::parse(entry).map_err(|errors| Invalid::new(format!("entry {number}: {errors}")))?;
-            if languages.iter().any(|other| other.code == language.code) {
-                return Err(Invalid::new(format!("entry {number} is a language listed before")));
-            }
-            languages.push(language);
-        }
-        Ok(Self { languages })
+    }
+
+    fn schema() -> RefOr<Schema> {
+        Entries::schema()
     }
 }
 
@@ -183,16 +190,16 @@ mod tests {
 
     #[test]
     fn each_language_occurs_once() {
-        let parse = |list: Value| Languages::parse_put(json!({ "languages": list }));
+        let parse = |list: Value| Languages::parse(json!({ "languages": list }));
         let two = json!([{ "code": "en", "level": "native" }, { "code": "NL", "level": "basic" }]);
         assert_eq!(parse(two).unwrap().languages[1].code.as_str(), "nl");
         assert!(parse(json!([])).unwrap().languages.is_empty());
         let twice = json!([{ "code": "en", "level": "native" }, { "code": "EN", "level": "basic" }]);
         for (bad, says) in [
             (twice, "entry 2 is a language"),
-            (json!([{ "code": "en", "level": "good" }]), "entry 1: level: must be basic"),
-            (json!([{ "code": "en" }]), "entry 1: level: is required"),
-            (json!(["en"]), "entry 1: body: must be a JSON object"),
+            (json!([{ "code": "en", "level": "good" }]), "entry 1 is not a language: level: must be basic"),
+            (json!([{ "code": "en" }]), "entry 1 is not a language: level: is required"),
+            (json!(["en"]), "entry 1 is not a language: body: must be a JSON object"),
             (json!(null), "must not be null"),
             (json!("en"), "must be a list"),
             (json!(vec![json!({ "code": "en", "level": "basic" }); 21]), "at most 20"),
@@ -200,6 +207,6 @@ mod tests {
             let errors = parse(bad.clone()).unwrap_err();
             assert!(errors.get("languages").unwrap().contains(says), "{bad}: {errors}");
         }
-        assert!(Languages::parse_put(json!({})).unwrap_err().get("languages").is_some());
+        assert!(Languages::parse(json!({})).unwrap_err().get("languages").is_some());
     }
 }

@@ -38,6 +38,68 @@ pub trait Part: Clone + Default + PartialEq + Serialize + DeserializeOwned + Sen
     fn changed_fields(&self, after: &Self) -> Vec<&'static str>;
 }
 
+/// Declares a part whose fields are set one by one: the part with its defaults, and the change of it that a body holds.
+macro_rules! settings {
+    (
+        $(#[doc = $doc:literal])+
+        $part:ident, $name:literal, $updated:ident;
+        $(#[doc = $change_doc:literal])+
+        $change:ident as $component:ident;
+        $($(#[doc = $about:literal])+ $field:ident: $type:ty = $default:expr;)+
+    ) => {
+        $(#[doc = $doc])+
+        #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+        pub struct $part { $($(#[doc = $about])+ pub $field: $type,)+ }
+
+        impl Default for $part {
+            fn default() -> Self {
+                Self { $($field: $default,)+ }
+            }
+        }
+
+        $crate::domain::fields::body! {
+            $(#[doc = $change_doc])+
+            #[schema($component)]
+            #[derive(Debug, Clone, Default, PartialEq, Eq)]
+            pub struct $change {
+                $($(#[doc = $about])+ pub $field: Option<$type> as $crate::domain::fields::NotNull<$type>,)+
+            }
+        }
+
+        impl $change {
+            /// Parses the body of a `PUT`: missing fields get their defaults.
+            ///
+            /// # Errors
+            /// Every field that is wrong or unknown.
+            pub fn parse_put(body: serde_json::Value) -> Result<Self, $crate::domain::invalid::ValidationErrors> {
+                let (change, default) = (Self::parse(body)?, $part::default());
+                Ok(Self { $($field: change.$field.or(Some(default.$field)),)+ })
+            }
+        }
+
+        impl $crate::domain::parts::Part for $part {
+            type Change = $change;
+
+            const NAME: &'static str = $name;
+            const UPDATED: $crate::domain::audit::Action = $crate::domain::audit::Action::$updated;
+
+            fn is_whole(change: &$change) -> bool {
+                [$(change.$field.is_some()),+].into_iter().all(|is_set| is_set)
+            }
+
+            fn changed(&self, change: &$change) -> Self {
+                Self { $($field: change.$field.as_ref().unwrap_or(&self.$field).clone(),)+ }
+            }
+
+            fn changed_fields(&self, after: &Self) -> Vec<&'static str> {
+                let fields = [$((stringify!($field), self.$field != after.$field)),+];
+                fields.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
+            }
+        }
+    };
+}
+pub(crate) use settings;
+
 /// A digest that identifies the state of a value: equal values have equal digests, whichever program wrote them and
 /// however often. The database keeps no version of a part, because another program could forget to increase it.
 ///

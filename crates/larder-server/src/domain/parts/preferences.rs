@@ -3,13 +3,11 @@
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use crate::domain::audit::Action;
-use crate::domain::fields::Fields;
-use crate::domain::invalid::{Invalid, ValidationErrors};
-use crate::domain::parts::Part;
+use crate::domain::invalid::Invalid;
+use crate::domain::json::{component, from_json, text_of};
 use crate::domain::parts::languages::LanguageTag;
+use crate::domain::parts::settings;
 use crate::domain::text::text_type;
 
 const ZONE_BYTES: usize = 64;
@@ -49,9 +47,12 @@ impl FromStr for Theme {
     }
 }
 
+from_json!(Theme, text_of, str::parse, component::<Self>());
+
 text_type! {
     /// The name of a time zone, in the form of the IANA database, such as `America/Nassau`. Whether the zone exists is
     /// not checked, because the database of zones changes several times a year; a program that shows times checks it.
+    #[schema(max_length = 64, pattern = "^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z][A-Za-z0-9_+-]*){0,2}$")]
     TimeZone
 }
 
@@ -74,136 +75,21 @@ impl TimeZone {
     }
 }
 
-/// A user's preferences.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Preferences {
+settings! {
+    /// A user's preferences.
+    Preferences, "preferences", PreferencesUpdate;
+    /// Some preferences. `PATCH` keeps what is missing, `PUT` sets it to its default.
+    PreferencesChange as PreferencesBody;
     /// Default: `system`.
-    pub theme: Theme,
+    theme: Theme = Theme::System;
     /// The language and region in which the service is shown. Default: `en`.
-    pub locale: LanguageTag,
+    locale: LanguageTag = LanguageTag::stored("en".to_owned());
     /// Default: `UTC`.
-    pub time_zone: TimeZone,
+    time_zone: TimeZone = TimeZone::stored("UTC".to_owned());
     /// Default: true.
-    pub email_notifications: bool,
+    email_notifications: bool = true;
     /// Default: true.
-    pub push_notifications: bool,
-}
-
-impl Default for Preferences {
-    fn default() -> Self {
-        Self {
-            theme: Theme::System,
-            locale: LanguageTag::stored("en".to_owned()),
-            time_zone: TimeZone::stored("UTC".to_owned()),
-            email_notifications: true,
-            push_notifications: true,
-        }
-    }
-}
-
-/// Some preferences, as the OpenAPI document describes the body of a request.
-#[derive(utoipa::ToSchema)]
-#[allow(dead_code, missing_docs, reason = "describes bodies in the OpenAPI document only")]
-pub struct PreferencesBody {
-    #[schema(required = false)]
-    theme: Theme,
-    /// A language tag as in BCP 47, such as `pt-BR`.
-    #[schema(required = false, max_length = 35, pattern = "^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$")]
-    locale: String,
-    /// A name as in the IANA database, such as `America/Nassau`.
-    #[schema(
-        required = false,
-        max_length = 64,
-        pattern = "^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z][A-Za-z0-9_+-]*){0,2}$"
-    )]
-    time_zone: String,
-    #[schema(required = false)]
-    email_notifications: bool,
-    #[schema(required = false)]
-    push_notifications: bool,
-}
-
-/// A change of preferences: a field that is `None` stays.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[allow(missing_docs, reason = "as in `Preferences`")]
-pub struct PreferencesChange {
-    pub theme: Option<Theme>,
-    pub locale: Option<LanguageTag>,
-    pub time_zone: Option<TimeZone>,
-    pub email_notifications: Option<bool>,
-    pub push_notifications: Option<bool>,
-}
-
-impl PreferencesChange {
-    /// `PATCH`: missing fields stay.
-    ///
-    /// # Errors
-    /// Every field that is wrong or unknown.
-    pub fn parse_patch(body: Value) -> Result<Self, ValidationErrors> {
-        let mut fields = Fields::of(body)?;
-        let change = Self {
-            theme: fields.replacing("theme", Theme::from_str),
-            locale: fields.replacing("locale", LanguageTag::parse),
-            time_zone: fields.replacing("time_zone", TimeZone::parse),
-            email_notifications: fields.flag("email_notifications"),
-            push_notifications: fields.flag("push_notifications"),
-        };
-        fields.finish(Some(change))
-    }
-
-    /// `PUT`: missing fields get their defaults.
-    ///
-    /// # Errors
-    /// Every field that is wrong or unknown.
-    pub fn parse_put(body: Value) -> Result<Self, ValidationErrors> {
-        let Preferences { theme, locale, time_zone, email_notifications, push_notifications } =
-            Preferences::default().changed(&Self::parse_patch(body)?);
-        Ok(Self {
-            theme: Some(theme),
-            locale: Some(locale),
-            time_zone: Some(time_zone),
-            email_notifications: Some(email_notifications),
-            push_notifications: Some(push_notifications),
-        })
-    }
-}
-
-impl Part for Preferences {
-    type Change = PreferencesChange;
-
-    const NAME: &'static str = "preferences";
-    const UPDATED: Action = Action::PreferencesUpdate;
-
-    fn is_whole(change: &PreferencesChange) -> bool {
-        // The pattern names every field, so the compiler rejects a new field that is not checked here.
-        let PreferencesChange { theme, locale, time_zone, email_notifications, push_notifications } = change;
-        theme.is_some()
-            && locale.is_some()
-            && time_zone.is_some()
-            && email_notifications.is_some()
-            && push_notifications.is_some()
-    }
-
-    fn changed(&self, change: &PreferencesChange) -> Self {
-        Self {
-            theme: change.theme.unwrap_or(self.theme),
-            locale: change.locale.clone().unwrap_or_else(|| self.locale.clone()),
-            time_zone: change.time_zone.clone().unwrap_or_else(|| self.time_zone.clone()),
-            email_notifications: change.email_notifications.unwrap_or(self.email_notifications),
-            push_notifications: change.push_notifications.unwrap_or(self.push_notifications),
-        }
-    }
-
-    fn changed_fields(&self, after: &Self) -> Vec<&'static str> {
-        let fields = [
-            ("theme", self.theme != after.theme),
-            ("locale", self.locale != after.locale),
-            ("time_zone", self.time_zone != after.time_zone),
-            ("email_notifications", self.email_notifications != after.email_notifications),
-            ("push_notifications", self.push_notifications != after.push_notifications),
-        ];
-        fields.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
-    }
+    push_notifications: bool = true;
 }
 
 #[cfg(test)]
@@ -211,6 +97,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::domain::parts::Part as _;
 
     #[test]
     fn the_form_of_time_zones_is_checked() {
@@ -225,9 +112,9 @@ mod tests {
     #[test]
     fn patch_keeps_and_put_resets() {
         let dark = json!({ "theme": "dark", "push_notifications": false });
-        let before = Preferences::default().changed(&PreferencesChange::parse_patch(dark).unwrap());
+        let before = Preferences::default().changed(&PreferencesChange::parse(dark).unwrap());
         assert_eq!((before.theme, before.push_notifications), (Theme::Dark, false));
-        let patched = before.changed(&PreferencesChange::parse_patch(json!({ "locale": "NL-be" })).unwrap());
+        let patched = before.changed(&PreferencesChange::parse(json!({ "locale": "NL-be" })).unwrap());
         assert_eq!((patched.theme, patched.locale.as_str()), (Theme::Dark, "nl-BE"));
         assert_eq!(before.changed_fields(&patched), ["locale"]);
         let put = patched.changed(&PreferencesChange::parse_put(json!({ "theme": "light" })).unwrap());
