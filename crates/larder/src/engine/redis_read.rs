@@ -232,22 +232,28 @@ impl Engine {
         Ok(match after {
             AfterLease::Filled(entry) => {
                 count(&class.common.counters.late_hits);
-                if !self.rules.keeps(ProtocolRule::InsertsOnlyTracked) {
-                    self.insert_unfenced(class, &entry_ref.key, &entry);
+                let is_kept = self.rules.keeps(ProtocolRule::InsertsOnlyTracked);
+                // A broken rule also skips the second read, which would make Redis track the key and hide the breach.
+                match (!is_kept).then(|| self.insert_unfenced(class, &entry_ref.key, &entry)).flatten() {
+                    None => Attempt::ReadAgain,
+                    Some(value) => {
+                        let valid_until = reply.valid_until;
+                        Attempt::Served(LoadOutcome { value, source: Source::Redis, valid_until })
+                    }
                 }
-                Attempt::ReadAgain
             }
             AfterLease::Wait => Attempt::Wait,
             AfterLease::ReadAgain | AfterLease::Load => Attempt::ReadAgain,
         })
     }
 
-    /// Only for a proof that breaks a rule: inserts an entry that no tracked read returned.
-    fn insert_unfenced(&self, class: &ClassCore, key: &Bytes, entry: &Entry) {
-        if let Some(copy) = self.local_copy(class, key, entry) {
-            let seqs = self.local.note_seqs([&key[..]].into_iter());
-            self.local.insert_tracked(&seqs, 0, key.clone(), Slot::Entry(Arc::new(copy)));
-        }
+    /// Only for a proof that breaks a rule: inserts an entry that no tracked read returned, and returns its value.
+    fn insert_unfenced(&self, class: &ClassCore, key: &Bytes, entry: &Entry) -> Option<Option<AnyValue>> {
+        let copy = self.local_copy(class, key, entry)?;
+        let value = copy.value.clone();
+        let seqs = self.local.note_seqs([&key[..]].into_iter());
+        self.local.insert_tracked(&seqs, 0, key.clone(), Slot::Entry(Arc::new(copy)));
+        Some(value)
     }
 
     /// Loads under the lease and fills Redis. It does not insert into memory, because the push of this very fill would
@@ -297,7 +303,7 @@ impl Engine {
                     return not_kept(value, NotStoredReason::Overtaken);
                 }
                 if !self.rules.keeps(ProtocolRule::FillerInsertsNothing) {
-                    self.insert_unfenced(class, &entry_ref.key, &entry);
+                    let _ = self.insert_unfenced(class, &entry_ref.key, &entry);
                 }
                 Placement::Redis
             }
