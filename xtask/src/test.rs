@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use larder_testbed::Postgres;
 
+use crate::packages;
 use crate::setup;
 use crate::steps::{Steps, command, run as run_command};
 use crate::tidy;
@@ -30,7 +31,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     let cargo = |args: &[&str]| command(root, "cargo", args);
     // Some of the tests say nothing about all of the requirements.
     let is_complete = options.nextest.is_empty();
-    let mut steps = Steps::new(if is_complete { 13 } else { 12 }, options.keep_going);
+    let mut steps = Steps::new(if is_complete { 14 } else { 13 }, options.keep_going);
 
     steps.step("set-up", || setup::run(root));
     steps.step("format", || run_command(&mut cargo(&["fmt", "--all", "--check"])));
@@ -67,6 +68,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
         let arguments = proofs(&["nextest", "run", "--profile", profile("proofs"), "--no-tests", "pass"]);
         run_command(with_postgres(&arguments).args(&options.nextest))
     });
+    steps.step("packages", || packages::check(root));
     if is_complete {
         steps.step("requirements", || tidy::requirements(root));
     }

@@ -7,3 +7,11 @@ pub mod consistency;
 pub mod headers;
 pub mod invalidation;
 pub mod stats;
+
+pub use crate::invalidation::layer::InvalidationLayer;
+pub use crate::invalidation::rules::{Rule, Rules};
+
+/// Compiles the example of the page about the layer.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/invalidation-layer.md")]
+struct Page;

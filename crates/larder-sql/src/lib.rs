@@ -33,7 +33,11 @@ pub use crate::error::Error;
 pub use crate::fresh::{CheckedConnection, fresh};
 pub use crate::journal::{CommitExt, SqlJournal, Table, migration};
 
-/// Compiles and runs the examples of the repository's README.
+/// Compiles the examples of the repository's README and pages, and runs those that need no server.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
-struct Readme;
+#[doc = include_str!("../../../docs/journal.md")]
+#[doc = include_str!("../../../docs/loaders.md")]
+#[doc = include_str!("../../../docs/plain-values.md")]
+#[doc = include_str!("../../../docs/tags.md")]
+struct Pages;

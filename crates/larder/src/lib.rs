@@ -92,3 +92,8 @@ pub use crate::receipt::{Delivery, Receipt};
 pub use crate::tag::{Tag, tag};
 #[cfg(feature = "macros")]
 pub use larder_macros::Key;
+
+/// Compiles the example of the crate's README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -7,8 +7,7 @@
 //! use axum::Router;
 //! use axum::routing::post;
 //! use larder::cache::Cache;
-//! use larder_http::invalidation::layer::InvalidationLayer;
-//! use larder_http::invalidation::rules::Rules;
+//! use larder_http::{InvalidationLayer, Rules};
 //!
 //! let cache = Cache::builder("hotel").build().await?;
 //! let rules = Rules::parse(
