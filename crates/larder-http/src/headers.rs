@@ -49,6 +49,8 @@ pub fn cache_status<V>(answer: &Answer<V>) -> HeaderValue {
             return HeaderValue::from_str(&value).unwrap_or(HeaderValue::from_static("larder; fwd=miss"));
         }
         (Source::Bypass, _) => "larder; fwd=bypass",
+        // A later release may answer from elsewhere; then no parameter says from where.
+        _ => "larder",
     })
 }
 

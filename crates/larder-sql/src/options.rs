@@ -34,6 +34,7 @@ pub struct DatabaseOptions {
 
 /// The pooler between larder and PostgreSQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Pooler {
     /// No pooler, or one that gives each client one server connection until the client disconnects (session mode).
     /// Each connection prepares a statement once and keeps it under a name.

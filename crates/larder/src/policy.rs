@@ -17,6 +17,7 @@ pub(crate) const LOAD_TIMEOUT_MAX: Duration = Duration::from_secs(2);
 /// assert_eq!(Consistency::default(), Consistency::Bounded);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Consistency {
     /// Any tier can answer. The read sees this instance's own writes once they are acknowledged, and writes of other
     /// instances one push later. The default.

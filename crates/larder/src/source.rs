@@ -12,6 +12,7 @@
 /// assert!(Source::Load { placement: Placement::Redis }.is_stored());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Source {
     /// This process's memory.
     Memory,
@@ -28,6 +29,7 @@ pub enum Source {
 
 /// Where a loaded answer is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Placement {
     /// In this process's memory.
     Memory,

@@ -57,6 +57,7 @@ impl Branch {
             Source::Load { placement: Placement::Memory | Placement::Redis } => Branch::Stored,
             Source::Load { placement: Placement::Nowhere(_) } => Branch::Unstored,
             Source::Bypass => Branch::Bypassed,
+            source => panic!("the judge does not know the source {source:?}"),
         }
     }
 
@@ -151,6 +152,7 @@ impl Tally {
         let strength = match read.consistency {
             Consistency::Bounded => &mut self.bounded,
             Consistency::Fresh => &mut self.fresh,
+            other => panic!("the judge does not know the consistency {other:?}"),
         };
         strength.add(verdict.staleness);
         *self.branches.entry(Branch::of(read)).or_default() += 1;

@@ -123,6 +123,7 @@ fn encode_read(read: Read) -> u8 {
         Source::Load { placement: Placement::Nowhere(_) } => 3,
         Source::Bypass => 4,
         Source::Load { placement: Placement::Memory } => 5,
+        source => panic!("a record has no number for the source {source:?}"),
     };
     let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
     let is_fresh = read.consistency == Consistency::Fresh;

@@ -60,7 +60,7 @@ fn farther(a: Source, b: Source) -> Source {
         Source::Redis => 1,
         load @ Source::Load { .. } if load.is_stored() => 2,
         Source::Load { .. } => 3,
-        Source::Bypass => 4,
+        _ => 4,
     };
     if distance(a) > distance(b) { a } else { b }
 }
