@@ -57,13 +57,10 @@ pub struct Reason {
     pub since: SystemTime,
 }
 
+/// The text, without the detail.
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)?;
-        match &self.detail {
-            Some(detail) => write!(f, " ({detail})"),
-            None => Ok(()),
-        }
+        f.write_str(&self.text)
     }
 }
 
@@ -178,8 +175,8 @@ troubles! {
     /// Changes may be missing from the journal; see
     /// [`Journal::incompleteness`](crate::journal::Journal::incompleteness).
     IncompleteJournal, "incomplete-journal",
-        "changes may be missing from the database's journal, so nothing is certified and writes say queued; run \
-         larder doctor, which names and mends it";
+        "changes may be missing from the database's journal, so nothing is certified and writes say queued; the \
+         detail names the defects; SqlJournal::mend (in the service, larder doctor --mend) mends what SQL can";
     /// Any other refusal.
     Refused, "refused", "Redis refuses a command; what it says is in the log";
 }

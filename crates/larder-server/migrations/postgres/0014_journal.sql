@@ -6,7 +6,8 @@ DO $migration$ BEGIN
 PERFORM 1, "users"."avatar_url", "users"."email", "users"."external_id", "users"."full_name", "users"."id", "users"."is_active", "users"."phone", "users"."points", "users"."username" FROM "users" LIMIT 0;
 EXECUTE replace($function$
 CREATE OR REPLACE FUNCTION "larder_journal_users"() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
--- larder eff5076eccc490f3
+-- larder 2927c7d9c3dea880
+-- declares [["entry","user_details",["id"]],["entry","auth_state",["id"]],["entry","user_personal_stats",["id"]],["entry","user_email",["email"]],["entry","user_username",["username"]],["entry","user_phone",["phone"]],["entry","user_external",["external_id"]],["entry","profile",["id"]],["entry","full_profile",["id"]],["entry","preferences",["id"]],["entry","languages",["id"]],["entry","accessibility",["id"]],["entry","interests",["id"]],["tag","user_list",[]],["tag","superadmin_user_list",[]],["tag","user_stats",[]],["tag","dashboard_stats",[]],["tag_reading","leaderboard",["avatar_url","full_name","id","is_active","points","username"]],["tag_reading","recent_achievements",["avatar_url","full_name","id","is_active","username"]]]
 DECLARE
     touches pg_catalog.text;
 BEGIN
@@ -85,7 +86,8 @@ DO $migration$ BEGIN
 PERFORM 1, "credentials"."user_id" FROM "credentials" LIMIT 0;
 EXECUTE replace($function$
 CREATE OR REPLACE FUNCTION "larder_journal_credentials"() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
--- larder 80e37ab9dd82a878
+-- larder aa0179c0880e20ca
+-- declares [["entry","auth_state",["user_id"]],["entry","user_personal_stats",["user_id"]],["tag","superadmin_user_list",[]]]
 DECLARE
     touches pg_catalog.text;
 BEGIN
@@ -140,7 +142,8 @@ DO $migration$ BEGIN
 PERFORM 1, "sessions"."id", "sessions"."user_id" FROM "sessions" LIMIT 0;
 EXECUTE replace($function$
 CREATE OR REPLACE FUNCTION "larder_journal_sessions"() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
--- larder 80e37ab9dd82a878
+-- larder aa0179c0880e20ca
+-- declares [["entry","auth_state",["user_id"]],["entry","user_personal_stats",["user_id"]],["tag","superadmin_user_list",[]]]
 DECLARE
     touches pg_catalog.text;
 BEGIN
@@ -195,7 +198,8 @@ DO $migration$ BEGIN
 PERFORM 1, "preferences"."user_id" FROM "preferences" LIMIT 0;
 EXECUTE replace($function$
 CREATE OR REPLACE FUNCTION "larder_journal_preferences"() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
--- larder bf82fca072f3af64
+-- larder 9a6f27b0182fe652
+-- declares [["entry","preferences",["user_id"]],["entry","full_profile",["user_id"]]]
 DECLARE
     touches pg_catalog.text;
 BEGIN
@@ -246,7 +250,8 @@ DO $migration$ BEGIN
 PERFORM 1, "languages"."user_id" FROM "languages" LIMIT 0;
 EXECUTE replace($function$
 CREATE OR REPLACE FUNCTION "larder_journal_languages"() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
--- larder 619370f9ecb78525
+-- larder ed5646769a6504d2
+-- declares [["entry","languages",["user_id"]],["entry","full_profile",["user_id"]]]
 DECLARE
     touches pg_catalog.text;
 BEGIN
@@ -297,7 +302,8 @@ DO $migration$ BEGIN
 PERFORM 1, "accessibility"."user_id" FROM "accessibility" LIMIT 0;
 EXECUTE replace($function$
 CREATE OR REPLACE FUNCTION "larder_journal_accessibility"() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
--- larder 9903823a8ef89f3b
+-- larder a65394b86a1a6390
+-- declares [["entry","accessibility",["user_id"]],["entry","full_profile",["user_id"]]]
 DECLARE
     touches pg_catalog.text;
 BEGIN
@@ -348,7 +354,8 @@ DO $migration$ BEGIN
 PERFORM 1, "interests"."user_id" FROM "interests" LIMIT 0;
 EXECUTE replace($function$
 CREATE OR REPLACE FUNCTION "larder_journal_interests"() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
--- larder 8966e5b1b1b447e9
+-- larder 03365a13b5245fdd
+-- declares [["entry","interests",["user_id"]],["entry","full_profile",["user_id"]]]
 DECLARE
     touches pg_catalog.text;
 BEGIN
@@ -399,7 +406,8 @@ DO $migration$ BEGIN
 PERFORM 1, "api_keys"."id" FROM "api_keys" LIMIT 0;
 EXECUTE replace($function$
 CREATE OR REPLACE FUNCTION "larder_journal_api_keys"() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
--- larder abe0a3e9487a8b2c
+-- larder 155ab63db0231492
+-- declares [["entry","api_key",["id"]]]
 DECLARE
     touches pg_catalog.text;
 BEGIN
@@ -450,7 +458,8 @@ DO $migration$ BEGIN
 PERFORM 1, "achievements"."badge_type", "achievements"."id", "achievements"."user_id" FROM "achievements" LIMIT 0;
 EXECUTE replace($function$
 CREATE OR REPLACE FUNCTION "larder_journal_achievements"() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
--- larder 6958bd382b9f6669
+-- larder 7bd16ecc1df8be37
+-- declares [["entry","achievements",["user_id"]],["entry","achievement_summary",["user_id"]],["entry","achievement_stats",["user_id"]],["tag","leaderboard",[]],["tag","recent_achievements",[]]]
 DECLARE
     touches pg_catalog.text;
 BEGIN
@@ -505,7 +514,8 @@ DO $migration$ BEGIN
 PERFORM 1, "permissions"."permission", "permissions"."user_id" FROM "permissions" LIMIT 0;
 EXECUTE replace($function$
 CREATE OR REPLACE FUNCTION "larder_journal_permissions"() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
--- larder 099bac3900ca870a
+-- larder 310d948f23b35434
+-- declares [["entry","permissions",["user_id"]],["entry","user_details",["user_id"]],["entry","auth_state",["user_id"]]]
 DECLARE
     touches pg_catalog.text;
 BEGIN
@@ -556,7 +566,8 @@ DO $migration$ BEGIN
 PERFORM 1, "user_counts"."is_active", "user_counts"."role", "user_counts"."shard" FROM "user_counts" LIMIT 0;
 EXECUTE replace($function$
 CREATE OR REPLACE FUNCTION "larder_journal_user_counts"() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
--- larder a77d896a486fe21f
+-- larder 0c280df904445c9c
+-- declares [["tag","user_list",[]],["tag","superadmin_user_list",[]],["tag","user_stats",[]],["tag","dashboard_stats",[]]]
 DECLARE
     touches pg_catalog.text;
 BEGIN
@@ -606,7 +617,8 @@ DO $migration$ BEGIN
 PERFORM 1, "user_days"."day", "user_days"."shard" FROM "user_days" LIMIT 0;
 EXECUTE replace($function$
 CREATE OR REPLACE FUNCTION "larder_journal_user_days"() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
--- larder e031c1fa38cdd978
+-- larder aec76ae9092f281e
+-- declares [["tag","user_stats",[]],["tag","dashboard_stats",[]]]
 DECLARE
     touches pg_catalog.text;
 BEGIN

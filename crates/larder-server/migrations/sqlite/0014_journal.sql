@@ -6,7 +6,8 @@ SELECT 1, "users"."avatar_url", "users"."email", "users"."external_id", "users".
 DROP TRIGGER IF EXISTS "larder_journal_users_inserted";
 CREATE TRIGGER "larder_journal_users_inserted" AFTER INSERT ON "users"
 BEGIN
--- larder 6c7d2f0116cd7930
+-- larder 5c294de5559c1a54
+-- declares [["entry","user_details",["id"]],["entry","auth_state",["id"]],["entry","user_personal_stats",["id"]],["entry","user_email",["email"]],["entry","user_username",["username"]],["entry","user_phone",["phone"]],["entry","user_external",["external_id"]],["entry","profile",["id"]],["entry","full_profile",["id"]],["entry","preferences",["id"]],["entry","languages",["id"]],["entry","accessibility",["id"]],["entry","interests",["id"]],["tag","user_list",[]],["tag","superadmin_user_list",[]],["tag","user_stats",[]],["tag","dashboard_stats",[]],["tag_reading","leaderboard",["avatar_url","full_name","id","is_active","points","username"]],["tag_reading","recent_achievements",["avatar_url","full_name","id","is_active","username"]],["unique","",["id"]],["unique","",["email"]],["unique","",["username"]],["unique","",["phone"]],["unique","",["external_id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","user_list"]'
         || ',["tag","superadmin_user_list"]'
@@ -31,7 +32,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_users_updated";
 CREATE TRIGGER "larder_journal_users_updated" AFTER UPDATE ON "users"
 BEGIN
--- larder 0d39d5ac1efadf8c
+-- larder 43f198df803758e2
+-- declares [["entry","user_details",["id"]],["entry","auth_state",["id"]],["entry","user_personal_stats",["id"]],["entry","user_email",["email"]],["entry","user_username",["username"]],["entry","user_phone",["phone"]],["entry","user_external",["external_id"]],["entry","profile",["id"]],["entry","full_profile",["id"]],["entry","preferences",["id"]],["entry","languages",["id"]],["entry","accessibility",["id"]],["entry","interests",["id"]],["tag","user_list",[]],["tag","superadmin_user_list",[]],["tag","user_stats",[]],["tag","dashboard_stats",[]],["tag_reading","leaderboard",["avatar_url","full_name","id","is_active","points","username"]],["tag_reading","recent_achievements",["avatar_url","full_name","id","is_active","username"]],["unique","",["id"]],["unique","",["email"]],["unique","",["username"]],["unique","",["phone"]],["unique","",["external_id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","user_list"]'
         || ',["tag","superadmin_user_list"]'
@@ -78,7 +80,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_users_deleted";
 CREATE TRIGGER "larder_journal_users_deleted" AFTER DELETE ON "users"
 BEGIN
--- larder 1b697a5fff097fa4
+-- larder 7488993a314fdee3
+-- declares [["entry","user_details",["id"]],["entry","auth_state",["id"]],["entry","user_personal_stats",["id"]],["entry","user_email",["email"]],["entry","user_username",["username"]],["entry","user_phone",["phone"]],["entry","user_external",["external_id"]],["entry","profile",["id"]],["entry","full_profile",["id"]],["entry","preferences",["id"]],["entry","languages",["id"]],["entry","accessibility",["id"]],["entry","interests",["id"]],["tag","user_list",[]],["tag","superadmin_user_list",[]],["tag","user_stats",[]],["tag","dashboard_stats",[]],["tag_reading","leaderboard",["avatar_url","full_name","id","is_active","points","username"]],["tag_reading","recent_achievements",["avatar_url","full_name","id","is_active","username"]],["unique","",["id"]],["unique","",["email"]],["unique","",["username"]],["unique","",["phone"]],["unique","",["external_id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","user_list"]'
         || ',["tag","superadmin_user_list"]'
@@ -103,7 +106,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_users_insert_replaces";
 CREATE TRIGGER "larder_journal_users_insert_replaces" BEFORE INSERT ON "users"
 BEGIN
--- larder fe41373e31ac5c35
+-- larder 6624ce2d18181308
+-- declares [["entry","user_details",["id"]],["entry","auth_state",["id"]],["entry","user_personal_stats",["id"]],["entry","user_email",["email"]],["entry","user_username",["username"]],["entry","user_phone",["phone"]],["entry","user_external",["external_id"]],["entry","profile",["id"]],["entry","full_profile",["id"]],["entry","preferences",["id"]],["entry","languages",["id"]],["entry","accessibility",["id"]],["entry","interests",["id"]],["tag","user_list",[]],["tag","superadmin_user_list",[]],["tag","user_stats",[]],["tag","dashboard_stats",[]],["tag_reading","leaderboard",["avatar_url","full_name","id","is_active","points","username"]],["tag_reading","recent_achievements",["avatar_url","full_name","id","is_active","username"]],["unique","",["id"]],["unique","",["email"]],["unique","",["username"]],["unique","",["phone"]],["unique","",["external_id"]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         ',["tag","user_list"]'
         || ',["tag","superadmin_user_list"]'
@@ -141,7 +145,8 @@ CREATE TRIGGER "larder_journal_users_update_replaces" BEFORE UPDATE ON "users"
         OR NEW."external_id" IS NOT OLD."external_id"
         OR NEW."rowid" IS NOT OLD."rowid"
 BEGIN
--- larder 6f53a3ac61466335
+-- larder 5ef5a60846b3f679
+-- declares [["entry","user_details",["id"]],["entry","auth_state",["id"]],["entry","user_personal_stats",["id"]],["entry","user_email",["email"]],["entry","user_username",["username"]],["entry","user_phone",["phone"]],["entry","user_external",["external_id"]],["entry","profile",["id"]],["entry","full_profile",["id"]],["entry","preferences",["id"]],["entry","languages",["id"]],["entry","accessibility",["id"]],["entry","interests",["id"]],["tag","user_list",[]],["tag","superadmin_user_list",[]],["tag","user_stats",[]],["tag","dashboard_stats",[]],["tag_reading","leaderboard",["avatar_url","full_name","id","is_active","points","username"]],["tag_reading","recent_achievements",["avatar_url","full_name","id","is_active","username"]],["unique","",["id"]],["unique","",["email"]],["unique","",["username"]],["unique","",["phone"]],["unique","",["external_id"]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         ',["tag","user_list"]'
         || ',["tag","superadmin_user_list"]'
@@ -177,7 +182,8 @@ SELECT 1, "credentials"."user_id" FROM "credentials" LIMIT 0;
 DROP TRIGGER IF EXISTS "larder_journal_credentials_inserted";
 CREATE TRIGGER "larder_journal_credentials_inserted" AFTER INSERT ON "credentials"
 BEGIN
--- larder 92411b7940791a85
+-- larder 15760035852d717a
+-- declares [["entry","auth_state",["user_id"]],["entry","user_personal_stats",["user_id"]],["tag","superadmin_user_list",[]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","superadmin_user_list"]'
         || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(NEW."user_id" AS TEXT)) ELSE '' END
@@ -186,7 +192,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_credentials_updated";
 CREATE TRIGGER "larder_journal_credentials_updated" AFTER UPDATE ON "credentials"
 BEGIN
--- larder 9fcc6dc0a6bf246c
+-- larder c9f947213dd4406a
+-- declares [["entry","auth_state",["user_id"]],["entry","user_personal_stats",["user_id"]],["tag","superadmin_user_list",[]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","superadmin_user_list"]'
         || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(OLD."user_id" AS TEXT)) ELSE '' END
@@ -197,7 +204,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_credentials_deleted";
 CREATE TRIGGER "larder_journal_credentials_deleted" AFTER DELETE ON "credentials"
 BEGIN
--- larder bae724456f85b156
+-- larder 48d821b189c1e57d
+-- declares [["entry","auth_state",["user_id"]],["entry","user_personal_stats",["user_id"]],["tag","superadmin_user_list",[]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","superadmin_user_list"]'
         || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(OLD."user_id" AS TEXT)) ELSE '' END
@@ -206,7 +214,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_credentials_insert_replaces";
 CREATE TRIGGER "larder_journal_credentials_insert_replaces" BEFORE INSERT ON "credentials"
 BEGIN
--- larder f5f63d781537bd1e
+-- larder 8725448951f2952b
+-- declares [["entry","auth_state",["user_id"]],["entry","user_personal_stats",["user_id"]],["tag","superadmin_user_list",[]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         ',["tag","superadmin_user_list"]'
         || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(victim."user_id" AS TEXT)) ELSE '' END
@@ -220,7 +229,8 @@ CREATE TRIGGER "larder_journal_credentials_update_replaces" BEFORE UPDATE ON "cr
     WHEN NEW."user_id" IS NOT OLD."user_id"
         OR NEW."rowid" IS NOT OLD."rowid"
 BEGIN
--- larder 95b0b8d3fd49195e
+-- larder 7fc6aef6934ba502
+-- declares [["entry","auth_state",["user_id"]],["entry","user_personal_stats",["user_id"]],["tag","superadmin_user_list",[]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         ',["tag","superadmin_user_list"]'
         || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(victim."user_id" AS TEXT)) ELSE '' END
@@ -236,7 +246,8 @@ SELECT 1, "sessions"."id", "sessions"."user_id" FROM "sessions" LIMIT 0;
 DROP TRIGGER IF EXISTS "larder_journal_sessions_inserted";
 CREATE TRIGGER "larder_journal_sessions_inserted" AFTER INSERT ON "sessions"
 BEGIN
--- larder 92411b7940791a85
+-- larder 82297e7619201548
+-- declares [["entry","auth_state",["user_id"]],["entry","user_personal_stats",["user_id"]],["tag","superadmin_user_list",[]],["unique","",["id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","superadmin_user_list"]'
         || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(NEW."user_id" AS TEXT)) ELSE '' END
@@ -245,7 +256,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_sessions_updated";
 CREATE TRIGGER "larder_journal_sessions_updated" AFTER UPDATE ON "sessions"
 BEGIN
--- larder 9fcc6dc0a6bf246c
+-- larder 5cc7c3cf0965b6ea
+-- declares [["entry","auth_state",["user_id"]],["entry","user_personal_stats",["user_id"]],["tag","superadmin_user_list",[]],["unique","",["id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","superadmin_user_list"]'
         || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(OLD."user_id" AS TEXT)) ELSE '' END
@@ -256,7 +268,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_sessions_deleted";
 CREATE TRIGGER "larder_journal_sessions_deleted" AFTER DELETE ON "sessions"
 BEGIN
--- larder bae724456f85b156
+-- larder 16290f59dc56bc46
+-- declares [["entry","auth_state",["user_id"]],["entry","user_personal_stats",["user_id"]],["tag","superadmin_user_list",[]],["unique","",["id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","superadmin_user_list"]'
         || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(OLD."user_id" AS TEXT)) ELSE '' END
@@ -265,7 +278,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_sessions_insert_replaces";
 CREATE TRIGGER "larder_journal_sessions_insert_replaces" BEFORE INSERT ON "sessions"
 BEGIN
--- larder 22135d7127694550
+-- larder 4a307ddf48f48f57
+-- declares [["entry","auth_state",["user_id"]],["entry","user_personal_stats",["user_id"]],["tag","superadmin_user_list",[]],["unique","",["id"]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         ',["tag","superadmin_user_list"]'
         || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(victim."user_id" AS TEXT)) ELSE '' END
@@ -279,7 +293,8 @@ CREATE TRIGGER "larder_journal_sessions_update_replaces" BEFORE UPDATE ON "sessi
     WHEN NEW."id" IS NOT OLD."id"
         OR NEW."rowid" IS NOT OLD."rowid"
 BEGIN
--- larder 25a4b5827c351a98
+-- larder 61ab169e8758805c
+-- declares [["entry","auth_state",["user_id"]],["entry","user_personal_stats",["user_id"]],["tag","superadmin_user_list",[]],["unique","",["id"]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         ',["tag","superadmin_user_list"]'
         || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'auth_state', CAST(victim."user_id" AS TEXT)) ELSE '' END
@@ -295,7 +310,8 @@ SELECT 1, "preferences"."user_id" FROM "preferences" LIMIT 0;
 DROP TRIGGER IF EXISTS "larder_journal_preferences_inserted";
 CREATE TRIGGER "larder_journal_preferences_inserted" AFTER INSERT ON "preferences"
 BEGIN
--- larder 9fc11a189da358d8
+-- larder ec6892e5d52592e0
+-- declares [["entry","preferences",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'preferences', CAST(NEW."user_id" AS TEXT)) ELSE '' END
         || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(NEW."user_id" AS TEXT)) ELSE '' END, 2) || ']');
@@ -303,7 +319,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_preferences_updated";
 CREATE TRIGGER "larder_journal_preferences_updated" AFTER UPDATE ON "preferences"
 BEGIN
--- larder 3a84f9a99ab6842a
+-- larder 61e0a0be17affcf0
+-- declares [["entry","preferences",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'preferences', CAST(OLD."user_id" AS TEXT)) ELSE '' END
         || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(OLD."user_id" AS TEXT)) ELSE '' END
@@ -313,7 +330,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_preferences_deleted";
 CREATE TRIGGER "larder_journal_preferences_deleted" AFTER DELETE ON "preferences"
 BEGIN
--- larder 4d112b00ef594c29
+-- larder 788bed7fcd418ab4
+-- declares [["entry","preferences",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'preferences', CAST(OLD."user_id" AS TEXT)) ELSE '' END
         || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(OLD."user_id" AS TEXT)) ELSE '' END, 2) || ']');
@@ -321,7 +339,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_preferences_insert_replaces";
 CREATE TRIGGER "larder_journal_preferences_insert_replaces" BEFORE INSERT ON "preferences"
 BEGIN
--- larder 94a2188b7590b564
+-- larder 1f7f1e11b97d492e
+-- declares [["entry","preferences",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'preferences', CAST(victim."user_id" AS TEXT)) ELSE '' END
         || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(victim."user_id" AS TEXT)) ELSE '' END, 2) || ']'
@@ -334,7 +353,8 @@ CREATE TRIGGER "larder_journal_preferences_update_replaces" BEFORE UPDATE ON "pr
     WHEN NEW."user_id" IS NOT OLD."user_id"
         OR NEW."rowid" IS NOT OLD."rowid"
 BEGIN
--- larder d1de1751021ca833
+-- larder 4f7bd1fd01d9ebfd
+-- declares [["entry","preferences",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'preferences', CAST(victim."user_id" AS TEXT)) ELSE '' END
         || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(victim."user_id" AS TEXT)) ELSE '' END, 2) || ']'
@@ -349,7 +369,8 @@ SELECT 1, "languages"."user_id" FROM "languages" LIMIT 0;
 DROP TRIGGER IF EXISTS "larder_journal_languages_inserted";
 CREATE TRIGGER "larder_journal_languages_inserted" AFTER INSERT ON "languages"
 BEGIN
--- larder 9470955310c5313a
+-- larder f15a71f204d9d674
+-- declares [["entry","languages",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'languages', CAST(NEW."user_id" AS TEXT)) ELSE '' END
         || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(NEW."user_id" AS TEXT)) ELSE '' END, 2) || ']');
@@ -357,7 +378,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_languages_updated";
 CREATE TRIGGER "larder_journal_languages_updated" AFTER UPDATE ON "languages"
 BEGIN
--- larder a9c9b55346787264
+-- larder ec9f68a123266634
+-- declares [["entry","languages",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'languages', CAST(OLD."user_id" AS TEXT)) ELSE '' END
         || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(OLD."user_id" AS TEXT)) ELSE '' END
@@ -367,7 +389,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_languages_deleted";
 CREATE TRIGGER "larder_journal_languages_deleted" AFTER DELETE ON "languages"
 BEGIN
--- larder 63594189b8c0b082
+-- larder 0b8e7c7087457595
+-- declares [["entry","languages",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'languages', CAST(OLD."user_id" AS TEXT)) ELSE '' END
         || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(OLD."user_id" AS TEXT)) ELSE '' END, 2) || ']');
@@ -375,7 +398,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_languages_insert_replaces";
 CREATE TRIGGER "larder_journal_languages_insert_replaces" BEFORE INSERT ON "languages"
 BEGIN
--- larder b24faf7a337aee9e
+-- larder 324f652a345a5ad0
+-- declares [["entry","languages",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'languages', CAST(victim."user_id" AS TEXT)) ELSE '' END
         || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(victim."user_id" AS TEXT)) ELSE '' END, 2) || ']'
@@ -388,7 +412,8 @@ CREATE TRIGGER "larder_journal_languages_update_replaces" BEFORE UPDATE ON "lang
     WHEN NEW."user_id" IS NOT OLD."user_id"
         OR NEW."rowid" IS NOT OLD."rowid"
 BEGIN
--- larder 989224a8dab40c4f
+-- larder c41c0a479df32298
+-- declares [["entry","languages",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'languages', CAST(victim."user_id" AS TEXT)) ELSE '' END
         || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(victim."user_id" AS TEXT)) ELSE '' END, 2) || ']'
@@ -403,7 +428,8 @@ SELECT 1, "accessibility"."user_id" FROM "accessibility" LIMIT 0;
 DROP TRIGGER IF EXISTS "larder_journal_accessibility_inserted";
 CREATE TRIGGER "larder_journal_accessibility_inserted" AFTER INSERT ON "accessibility"
 BEGIN
--- larder 3cd6a69a6a893967
+-- larder 33c33064cfa13b49
+-- declares [["entry","accessibility",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'accessibility', CAST(NEW."user_id" AS TEXT)) ELSE '' END
         || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(NEW."user_id" AS TEXT)) ELSE '' END, 2) || ']');
@@ -411,7 +437,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_accessibility_updated";
 CREATE TRIGGER "larder_journal_accessibility_updated" AFTER UPDATE ON "accessibility"
 BEGIN
--- larder cc70d7534eede5de
+-- larder 81b8529c5017feb6
+-- declares [["entry","accessibility",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'accessibility', CAST(OLD."user_id" AS TEXT)) ELSE '' END
         || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(OLD."user_id" AS TEXT)) ELSE '' END
@@ -421,7 +448,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_accessibility_deleted";
 CREATE TRIGGER "larder_journal_accessibility_deleted" AFTER DELETE ON "accessibility"
 BEGIN
--- larder fba774f7381b6d03
+-- larder 6729c1cc5fa6728f
+-- declares [["entry","accessibility",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'accessibility', CAST(OLD."user_id" AS TEXT)) ELSE '' END
         || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(OLD."user_id" AS TEXT)) ELSE '' END, 2) || ']');
@@ -429,7 +457,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_accessibility_insert_replaces";
 CREATE TRIGGER "larder_journal_accessibility_insert_replaces" BEFORE INSERT ON "accessibility"
 BEGIN
--- larder 54fc4d83e5fe26a2
+-- larder 15f2afc4b84da54d
+-- declares [["entry","accessibility",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'accessibility', CAST(victim."user_id" AS TEXT)) ELSE '' END
         || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(victim."user_id" AS TEXT)) ELSE '' END, 2) || ']'
@@ -442,7 +471,8 @@ CREATE TRIGGER "larder_journal_accessibility_update_replaces" BEFORE UPDATE ON "
     WHEN NEW."user_id" IS NOT OLD."user_id"
         OR NEW."rowid" IS NOT OLD."rowid"
 BEGIN
--- larder 4c66aa9c51a22d99
+-- larder 6bb45cb78e98ade0
+-- declares [["entry","accessibility",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'accessibility', CAST(victim."user_id" AS TEXT)) ELSE '' END
         || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(victim."user_id" AS TEXT)) ELSE '' END, 2) || ']'
@@ -457,7 +487,8 @@ SELECT 1, "interests"."user_id" FROM "interests" LIMIT 0;
 DROP TRIGGER IF EXISTS "larder_journal_interests_inserted";
 CREATE TRIGGER "larder_journal_interests_inserted" AFTER INSERT ON "interests"
 BEGIN
--- larder cb3704d80ccdab68
+-- larder b8ba2e4977aeb41c
+-- declares [["entry","interests",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'interests', CAST(NEW."user_id" AS TEXT)) ELSE '' END
         || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(NEW."user_id" AS TEXT)) ELSE '' END, 2) || ']');
@@ -465,7 +496,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_interests_updated";
 CREATE TRIGGER "larder_journal_interests_updated" AFTER UPDATE ON "interests"
 BEGIN
--- larder ec7404acbaceb6d7
+-- larder 6ddcc2c2f2b4a581
+-- declares [["entry","interests",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'interests', CAST(OLD."user_id" AS TEXT)) ELSE '' END
         || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(OLD."user_id" AS TEXT)) ELSE '' END
@@ -475,7 +507,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_interests_deleted";
 CREATE TRIGGER "larder_journal_interests_deleted" AFTER DELETE ON "interests"
 BEGIN
--- larder c802c23a3eb83963
+-- larder a4742744e034efd5
+-- declares [["entry","interests",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'interests', CAST(OLD."user_id" AS TEXT)) ELSE '' END
         || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(OLD."user_id" AS TEXT)) ELSE '' END, 2) || ']');
@@ -483,7 +516,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_interests_insert_replaces";
 CREATE TRIGGER "larder_journal_interests_insert_replaces" BEFORE INSERT ON "interests"
 BEGIN
--- larder 84839ccd3d7581b5
+-- larder 33127cb56397c8f7
+-- declares [["entry","interests",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'interests', CAST(victim."user_id" AS TEXT)) ELSE '' END
         || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(victim."user_id" AS TEXT)) ELSE '' END, 2) || ']'
@@ -496,7 +530,8 @@ CREATE TRIGGER "larder_journal_interests_update_replaces" BEFORE UPDATE ON "inte
     WHEN NEW."user_id" IS NOT OLD."user_id"
         OR NEW."rowid" IS NOT OLD."rowid"
 BEGIN
--- larder ff99d7dbe3a5462b
+-- larder 81168abd436dc60f
+-- declares [["entry","interests",["user_id"]],["entry","full_profile",["user_id"]],["unique","",["user_id"]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'interests', CAST(victim."user_id" AS TEXT)) ELSE '' END
         || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'full_profile', CAST(victim."user_id" AS TEXT)) ELSE '' END, 2) || ']'
@@ -511,14 +546,16 @@ SELECT 1, "api_keys"."id" FROM "api_keys" LIMIT 0;
 DROP TRIGGER IF EXISTS "larder_journal_api_keys_inserted";
 CREATE TRIGGER "larder_journal_api_keys_inserted" AFTER INSERT ON "api_keys"
 BEGIN
--- larder f3cf7b0d1568fc39
+-- larder d0233bde01d80e88
+-- declares [["entry","api_key",["id"]],["unique","",["id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         CASE WHEN NEW."id" IS NOT NULL THEN ',' || json_array('entry', 'api_key', CAST(NEW."id" AS TEXT)) ELSE '' END, 2) || ']');
 END;
 DROP TRIGGER IF EXISTS "larder_journal_api_keys_updated";
 CREATE TRIGGER "larder_journal_api_keys_updated" AFTER UPDATE ON "api_keys"
 BEGIN
--- larder 367c78add0c5b9eb
+-- larder 62d85145cddf1755
+-- declares [["entry","api_key",["id"]],["unique","",["id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'api_key', CAST(OLD."id" AS TEXT)) ELSE '' END
         || CASE WHEN NEW."id" IS NOT NULL AND (CAST(OLD."id" AS TEXT) COLLATE BINARY IS NOT CAST(NEW."id" AS TEXT)) THEN ',' || json_array('entry', 'api_key', CAST(NEW."id" AS TEXT)) ELSE '' END, 2) || ']');
@@ -526,14 +563,16 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_api_keys_deleted";
 CREATE TRIGGER "larder_journal_api_keys_deleted" AFTER DELETE ON "api_keys"
 BEGIN
--- larder b97c555038efb2ac
+-- larder d7b374a34d1d9ab6
+-- declares [["entry","api_key",["id"]],["unique","",["id"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         CASE WHEN OLD."id" IS NOT NULL THEN ',' || json_array('entry', 'api_key', CAST(OLD."id" AS TEXT)) ELSE '' END, 2) || ']');
 END;
 DROP TRIGGER IF EXISTS "larder_journal_api_keys_insert_replaces";
 CREATE TRIGGER "larder_journal_api_keys_insert_replaces" BEFORE INSERT ON "api_keys"
 BEGIN
--- larder ea9608140416699d
+-- larder 1a9ca30259fb2433
+-- declares [["entry","api_key",["id"]],["unique","",["id"]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'api_key', CAST(victim."id" AS TEXT)) ELSE '' END, 2) || ']'
         FROM "api_keys" AS victim
@@ -545,7 +584,8 @@ CREATE TRIGGER "larder_journal_api_keys_update_replaces" BEFORE UPDATE ON "api_k
     WHEN NEW."id" IS NOT OLD."id"
         OR NEW."rowid" IS NOT OLD."rowid"
 BEGIN
--- larder 02994fac34c934ac
+-- larder a7f39be14b71fb33
+-- declares [["entry","api_key",["id"]],["unique","",["id"]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         CASE WHEN victim."id" IS NOT NULL THEN ',' || json_array('entry', 'api_key', CAST(victim."id" AS TEXT)) ELSE '' END, 2) || ']'
         FROM "api_keys" AS victim
@@ -559,7 +599,8 @@ SELECT 1, "achievements"."badge_type", "achievements"."id", "achievements"."user
 DROP TRIGGER IF EXISTS "larder_journal_achievements_inserted";
 CREATE TRIGGER "larder_journal_achievements_inserted" AFTER INSERT ON "achievements"
 BEGIN
--- larder a970bf1496dbcc31
+-- larder 750abdaa6c7b9561
+-- declares [["entry","achievements",["user_id"]],["entry","achievement_summary",["user_id"]],["entry","achievement_stats",["user_id"]],["tag","leaderboard",[]],["tag","recent_achievements",[]],["unique","",["id"]],["unique","",["user_id","badge_type"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","leaderboard"]'
         || ',["tag","recent_achievements"]'
@@ -570,7 +611,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_achievements_updated";
 CREATE TRIGGER "larder_journal_achievements_updated" AFTER UPDATE ON "achievements"
 BEGIN
--- larder bf696bae41525211
+-- larder 92175fe6a1dd4d6a
+-- declares [["entry","achievements",["user_id"]],["entry","achievement_summary",["user_id"]],["entry","achievement_stats",["user_id"]],["tag","leaderboard",[]],["tag","recent_achievements",[]],["unique","",["id"]],["unique","",["user_id","badge_type"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","leaderboard"]'
         || ',["tag","recent_achievements"]'
@@ -584,7 +626,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_achievements_deleted";
 CREATE TRIGGER "larder_journal_achievements_deleted" AFTER DELETE ON "achievements"
 BEGIN
--- larder 9e0e8f3d35839966
+-- larder 1ce65ed832ad096b
+-- declares [["entry","achievements",["user_id"]],["entry","achievement_summary",["user_id"]],["entry","achievement_stats",["user_id"]],["tag","leaderboard",[]],["tag","recent_achievements",[]],["unique","",["id"]],["unique","",["user_id","badge_type"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","leaderboard"]'
         || ',["tag","recent_achievements"]'
@@ -595,7 +638,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_achievements_insert_replaces";
 CREATE TRIGGER "larder_journal_achievements_insert_replaces" BEFORE INSERT ON "achievements"
 BEGIN
--- larder 8207a8152360c327
+-- larder 8493f64999b3c1d9
+-- declares [["entry","achievements",["user_id"]],["entry","achievement_summary",["user_id"]],["entry","achievement_stats",["user_id"]],["tag","leaderboard",[]],["tag","recent_achievements",[]],["unique","",["id"]],["unique","",["user_id","badge_type"]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         ',["tag","leaderboard"]'
         || ',["tag","recent_achievements"]'
@@ -613,7 +657,8 @@ CREATE TRIGGER "larder_journal_achievements_update_replaces" BEFORE UPDATE ON "a
         OR NEW."user_id" IS NOT OLD."user_id" OR NEW."badge_type" IS NOT OLD."badge_type"
         OR NEW."rowid" IS NOT OLD."rowid"
 BEGIN
--- larder 6c8ddf3de0e85919
+-- larder 860c721eb314c795
+-- declares [["entry","achievements",["user_id"]],["entry","achievement_summary",["user_id"]],["entry","achievement_stats",["user_id"]],["tag","leaderboard",[]],["tag","recent_achievements",[]],["unique","",["id"]],["unique","",["user_id","badge_type"]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         ',["tag","leaderboard"]'
         || ',["tag","recent_achievements"]'
@@ -632,7 +677,8 @@ SELECT 1, "permissions"."permission", "permissions"."user_id" FROM "permissions"
 DROP TRIGGER IF EXISTS "larder_journal_permissions_inserted";
 CREATE TRIGGER "larder_journal_permissions_inserted" AFTER INSERT ON "permissions"
 BEGIN
--- larder 3176fef290eb992b
+-- larder 64a601f85b4f7669
+-- declares [["entry","permissions",["user_id"]],["entry","user_details",["user_id"]],["entry","auth_state",["user_id"]],["unique","",["user_id","permission"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'permissions', CAST(NEW."user_id" AS TEXT)) ELSE '' END
         || CASE WHEN NEW."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CAST(NEW."user_id" AS TEXT)) ELSE '' END
@@ -641,7 +687,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_permissions_updated";
 CREATE TRIGGER "larder_journal_permissions_updated" AFTER UPDATE ON "permissions"
 BEGIN
--- larder 4b00e025f656ae7f
+-- larder 0c65372e9e5c93ce
+-- declares [["entry","permissions",["user_id"]],["entry","user_details",["user_id"]],["entry","auth_state",["user_id"]],["unique","",["user_id","permission"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'permissions', CAST(OLD."user_id" AS TEXT)) ELSE '' END
         || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CAST(OLD."user_id" AS TEXT)) ELSE '' END
@@ -653,7 +700,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_permissions_deleted";
 CREATE TRIGGER "larder_journal_permissions_deleted" AFTER DELETE ON "permissions"
 BEGIN
--- larder 3e98b7e49397d5be
+-- larder d01a3635951abc31
+-- declares [["entry","permissions",["user_id"]],["entry","user_details",["user_id"]],["entry","auth_state",["user_id"]],["unique","",["user_id","permission"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'permissions', CAST(OLD."user_id" AS TEXT)) ELSE '' END
         || CASE WHEN OLD."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CAST(OLD."user_id" AS TEXT)) ELSE '' END
@@ -662,7 +710,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_permissions_insert_replaces";
 CREATE TRIGGER "larder_journal_permissions_insert_replaces" BEFORE INSERT ON "permissions"
 BEGIN
--- larder 9189d65463c94bdb
+-- larder ba6dbd573d3cdbc7
+-- declares [["entry","permissions",["user_id"]],["entry","user_details",["user_id"]],["entry","auth_state",["user_id"]],["unique","",["user_id","permission"]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'permissions', CAST(victim."user_id" AS TEXT)) ELSE '' END
         || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CAST(victim."user_id" AS TEXT)) ELSE '' END
@@ -676,7 +725,8 @@ CREATE TRIGGER "larder_journal_permissions_update_replaces" BEFORE UPDATE ON "pe
     WHEN NEW."user_id" IS NOT OLD."user_id" OR NEW."permission" IS NOT OLD."permission"
         OR NEW."rowid" IS NOT OLD."rowid"
 BEGIN
--- larder fd9acab5ba7784ef
+-- larder 41696fafa96af7a8
+-- declares [["entry","permissions",["user_id"]],["entry","user_details",["user_id"]],["entry","auth_state",["user_id"]],["unique","",["user_id","permission"]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'permissions', CAST(victim."user_id" AS TEXT)) ELSE '' END
         || CASE WHEN victim."user_id" IS NOT NULL THEN ',' || json_array('entry', 'user_details', CAST(victim."user_id" AS TEXT)) ELSE '' END
@@ -692,7 +742,8 @@ SELECT 1, "user_counts"."is_active", "user_counts"."role", "user_counts"."shard"
 DROP TRIGGER IF EXISTS "larder_journal_user_counts_inserted";
 CREATE TRIGGER "larder_journal_user_counts_inserted" AFTER INSERT ON "user_counts"
 BEGIN
--- larder d7a4710aa0f17970
+-- larder ce5f86544ec1a2a8
+-- declares [["tag","user_list",[]],["tag","superadmin_user_list",[]],["tag","user_stats",[]],["tag","dashboard_stats",[]],["unique","",["shard","role","is_active"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","user_list"]'
         || ',["tag","superadmin_user_list"]'
@@ -702,7 +753,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_user_counts_updated";
 CREATE TRIGGER "larder_journal_user_counts_updated" AFTER UPDATE ON "user_counts"
 BEGIN
--- larder d7a4710aa0f17970
+-- larder ce5f86544ec1a2a8
+-- declares [["tag","user_list",[]],["tag","superadmin_user_list",[]],["tag","user_stats",[]],["tag","dashboard_stats",[]],["unique","",["shard","role","is_active"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","user_list"]'
         || ',["tag","superadmin_user_list"]'
@@ -712,7 +764,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_user_counts_deleted";
 CREATE TRIGGER "larder_journal_user_counts_deleted" AFTER DELETE ON "user_counts"
 BEGIN
--- larder d7a4710aa0f17970
+-- larder ce5f86544ec1a2a8
+-- declares [["tag","user_list",[]],["tag","superadmin_user_list",[]],["tag","user_stats",[]],["tag","dashboard_stats",[]],["unique","",["shard","role","is_active"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","user_list"]'
         || ',["tag","superadmin_user_list"]'
@@ -722,7 +775,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_user_counts_insert_replaces";
 CREATE TRIGGER "larder_journal_user_counts_insert_replaces" BEFORE INSERT ON "user_counts"
 BEGIN
--- larder 6b1fa6f032aad6dd
+-- larder 82c34f6c73b6be71
+-- declares [["tag","user_list",[]],["tag","superadmin_user_list",[]],["tag","user_stats",[]],["tag","dashboard_stats",[]],["unique","",["shard","role","is_active"]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         ',["tag","user_list"]'
         || ',["tag","superadmin_user_list"]'
@@ -737,7 +791,8 @@ CREATE TRIGGER "larder_journal_user_counts_update_replaces" BEFORE UPDATE ON "us
     WHEN NEW."shard" IS NOT OLD."shard" OR NEW."role" IS NOT OLD."role" OR NEW."is_active" IS NOT OLD."is_active"
         OR NEW."rowid" IS NOT OLD."rowid"
 BEGIN
--- larder 77b98331b72faed0
+-- larder aaa692a110499cff
+-- declares [["tag","user_list",[]],["tag","superadmin_user_list",[]],["tag","user_stats",[]],["tag","dashboard_stats",[]],["unique","",["shard","role","is_active"]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         ',["tag","user_list"]'
         || ',["tag","superadmin_user_list"]'
@@ -754,7 +809,8 @@ SELECT 1, "user_days"."day", "user_days"."shard" FROM "user_days" LIMIT 0;
 DROP TRIGGER IF EXISTS "larder_journal_user_days_inserted";
 CREATE TRIGGER "larder_journal_user_days_inserted" AFTER INSERT ON "user_days"
 BEGIN
--- larder 0e364d66dad78f99
+-- larder 424e0d86ad6adcf1
+-- declares [["tag","user_stats",[]],["tag","dashboard_stats",[]],["unique","",["day","shard"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","user_stats"]'
         || ',["tag","dashboard_stats"]', 2) || ']');
@@ -762,7 +818,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_user_days_updated";
 CREATE TRIGGER "larder_journal_user_days_updated" AFTER UPDATE ON "user_days"
 BEGIN
--- larder 0e364d66dad78f99
+-- larder 424e0d86ad6adcf1
+-- declares [["tag","user_stats",[]],["tag","dashboard_stats",[]],["unique","",["day","shard"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","user_stats"]'
         || ',["tag","dashboard_stats"]', 2) || ']');
@@ -770,7 +827,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_user_days_deleted";
 CREATE TRIGGER "larder_journal_user_days_deleted" AFTER DELETE ON "user_days"
 BEGIN
--- larder 0e364d66dad78f99
+-- larder 424e0d86ad6adcf1
+-- declares [["tag","user_stats",[]],["tag","dashboard_stats",[]],["unique","",["day","shard"]]]
     INSERT INTO larder_outbox (touched) VALUES ('[' || substr(
         ',["tag","user_stats"]'
         || ',["tag","dashboard_stats"]', 2) || ']');
@@ -778,7 +836,8 @@ END;
 DROP TRIGGER IF EXISTS "larder_journal_user_days_insert_replaces";
 CREATE TRIGGER "larder_journal_user_days_insert_replaces" BEFORE INSERT ON "user_days"
 BEGIN
--- larder 2900b984b7ffef3b
+-- larder 6a60eaedee3b2fb0
+-- declares [["tag","user_stats",[]],["tag","dashboard_stats",[]],["unique","",["day","shard"]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         ',["tag","user_stats"]'
         || ',["tag","dashboard_stats"]', 2) || ']'
@@ -791,7 +850,8 @@ CREATE TRIGGER "larder_journal_user_days_update_replaces" BEFORE UPDATE ON "user
     WHEN NEW."day" IS NOT OLD."day" OR NEW."shard" IS NOT OLD."shard"
         OR NEW."rowid" IS NOT OLD."rowid"
 BEGIN
--- larder f6bfcb25668119d3
+-- larder 491b6887e4a6e372
+-- declares [["tag","user_stats",[]],["tag","dashboard_stats",[]],["unique","",["day","shard"]]]
     INSERT INTO larder_outbox (touched) SELECT '[' || substr(
         ',["tag","user_stats"]'
         || ',["tag","dashboard_stats"]', 2) || ']'

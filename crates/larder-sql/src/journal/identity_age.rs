@@ -24,6 +24,15 @@ impl IdentityAge {
         }
     }
 
+    /// Whether the last answer came from another system than `system`, which is without the server's start.
+    pub(super) fn is_other(&self, system: &str) -> bool {
+        let named = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_same = |database: &DatabaseId| {
+            database.system.strip_prefix(system).is_some_and(|start| start.starts_with(':'))
+        };
+        named.as_ref().is_some_and(|(database, _)| !is_same(database))
+    }
+
     pub(super) fn since(&self) -> Option<Instant> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|(_, since)| *since)
     }

@@ -83,8 +83,8 @@ pub trait CommitExt {
     /// staleness bound.
     ///
     /// # Errors
-    /// Before the commit: [`ErrorKind::NoJournal`](crate::error::ErrorKind::NoJournal) if the cache has no `SqlJournal`
-    /// or the database no outbox, or a violated constraint; the transaction is rolled back. After an error of the commit
+    /// Before the commit: [`ErrorKind::NoJournal`](crate::error::ErrorKind::NoJournal) if the cache has no `SqlJournal`,
+    /// the database no outbox, or the transaction is on another PostgreSQL database than the journal; or a violated constraint; the transaction is rolled back. After an error of the commit
     /// itself it is unknown whether the changes were committed.
     fn commit(
         &self,
@@ -178,6 +178,12 @@ impl SqlJournal {
         // Not persistent: behind a pooler in transaction mode, a named statement may belong to another connection.
         let own = || sqlx::query_as(postgres::OWN).bind(facts.clone()).persistent(false);
         let mut rows = own().fetch_all(&mut **transaction).await.map_err(Error::of_outbox)?;
+        if postgres::system(&rows).is_some_and(|system| self.identity_age.is_other(system)) {
+            return Err(Error::no_journal(
+                "the transaction is on another database than the journal of the cache, so nothing was committed; use a pool \
+                 of the database that `SqlJournal::join` was given",
+            ));
+        }
         if let Some(run) = postgres::run_deferred(&rows) {
             sqlx::query(run).persistent(false).execute(&mut **transaction).await?;
             rows = own().fetch_all(&mut **transaction).await.map_err(Error::of_outbox)?;

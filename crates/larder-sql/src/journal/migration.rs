@@ -247,8 +247,8 @@ pub fn upgrade(dialect: Dialect) -> String {
 /// [`ErrorKind::Declaration`](crate::error::ErrorKind::Declaration) for names that cannot be used.
 pub fn triggers(dialect: Dialect, tables: &[Table]) -> Result<String, Error> {
     let mut sql = Vec::with_capacity(tables.len());
+    Table::check_all(tables)?;
     for table in tables {
-        table.check()?;
         sql.push(match dialect {
             Dialect::Postgres => postgres_triggers::of(table),
             Dialect::Sqlite => sqlite_triggers::of(table),
@@ -264,7 +264,7 @@ pub fn triggers(dialect: Dialect, tables: &[Table]) -> Result<String, Error> {
 /// # Errors
 /// As [`triggers`].
 pub fn untriggers(dialect: Dialect, tables: &[Table]) -> Result<String, Error> {
-    tables.iter().try_for_each(Table::check)?;
+    Table::check_all(tables)?;
     let drops = match dialect {
         Dialect::Postgres => postgres_triggers::drops,
         Dialect::Sqlite => sqlite_triggers::drops,

@@ -5,6 +5,7 @@
 
 mod checksum;
 pub(crate) mod completeness;
+mod declaration;
 mod file;
 mod identity_age;
 mod joined;
@@ -139,7 +140,7 @@ impl SqlJournal {
     }
 
     fn new(database: &Database, tables: Vec<Table>) -> Result<Self, Error> {
-        tables.iter().try_for_each(Table::check)?;
+        Table::check_all(&tables)?;
         Ok(Self {
             database: database.clone(),
             tables: tables.into(),

@@ -221,6 +221,11 @@ pub(super) fn run_deferred(rows: &[OwnRow]) -> Option<AssertSqlSafe<String>> {
     Some(AssertSqlSafe(format!("SET CONSTRAINTS {names} IMMEDIATE")))
 }
 
+/// The system that the asking transaction is on.
+pub(super) fn system(rows: &[OwnRow]) -> Option<&str> {
+    rows.first().map(|row| row.system.as_str())
+}
+
 /// The outbox's rows of the asking transaction; `None` if it changed rows that the journal may not have.
 pub(super) fn own_rows(rows: Vec<OwnRow>) -> Result<Option<Vec<OutboxRow>>, Error> {
     let Some(first) = rows.first() else { return Ok(Some(Vec::new())) };

@@ -8,7 +8,9 @@
 //! runs with its owner's rights under its caller's search path, so with an unqualified name the caller could make it
 //! run other code. `SET search_path` would also prevent that, but costs as much as the rest of the trigger.
 
+use crate::dialect::Dialect;
 use crate::journal::checksum::with_checksum;
+use crate::journal::declaration;
 use crate::journal::table::{ByColumns, FUNCTION_PREFIX, Table, Tag, quoted};
 
 /// Placeholder in a function's text for the schema of the outbox, which only the database knows.
@@ -75,6 +77,11 @@ pub(super) fn always(table: &str, trigger: &str) -> String {
     format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}")
 }
 
+/// The text of a function as its checksum covers it: with the placeholder again instead of the schema.
+pub(super) fn unplaced(text: &str, place: &str) -> String {
+    text.replace(&format!("{place}.larder_outbox"), &format!("{SCHEMA}.larder_outbox"))
+}
+
 /// The text of a table's trigger function, with a checksum. The pre-check for bulk changes reads counters that may
 /// include earlier transactions of the session, so it may call `larder_outbox_covers` too often, which is safe. If
 /// `track_counts` is off, it never calls it, and every row is journalled.
@@ -86,7 +93,7 @@ pub(super) fn body(table: &Table) -> String {
     let count = |what| format!("pg_catalog.pg_stat_get_xact_tuples_{what}(TG_RELID)");
     with_checksum(&format!(
         "\
-DECLARE
+{declares}DECLARE
     touches pg_catalog.text;
 BEGIN
     IF TG_LEVEL OPERATOR(pg_catalog.=) 'ROW'
@@ -112,6 +119,7 @@ BEGIN
     INSERT INTO {SCHEMA}.larder_outbox (touched) VALUES (touches);
     RETURN NULL;
 END ",
+        declares = declaration::comment(table, Dialect::Postgres),
         inserted_rows = count("inserted"),
         updated_rows = count("updated"),
         deleted_rows = count("deleted"),

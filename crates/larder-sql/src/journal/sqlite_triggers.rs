@@ -5,7 +5,9 @@
 //! `INSERT OR IGNORE` also applies inside the triggers that it runs, so SQLite would skip such an outbox row without an
 //! error.
 
+use crate::dialect::Dialect;
 use crate::journal::checksum::with_checksum;
+use crate::journal::declaration;
 use crate::journal::table::{ByColumns, FUNCTION_PREFIX, Table, quoted};
 
 /// One trigger.
@@ -74,7 +76,10 @@ pub(super) fn triggers(table: &Table) -> Vec<Trigger> {
 
 fn trigger(table: &Table, what: &str, event: &str, when: &str, body: &str) -> Trigger {
     let name = name(table, what);
-    let (on, body) = (quoted(&table.name), with_checksum(body));
+    let (on, body) = (
+        quoted(&table.name),
+        with_checksum(&format!("{}{body}", declaration::comment(table, Dialect::Sqlite))),
+    );
     Trigger { sql: format!("CREATE TRIGGER {} {event} ON {on}{when}\nBEGIN{body}END", quoted(&name)), name }
 }
 

@@ -203,6 +203,21 @@ impl Table {
         by_columns.chain(tags).collect()
     }
 
+    /// Fails if a declaration is invalid, or a table has two: the triggers of the second would replace those of the first.
+    pub(super) fn check_all(tables: &[Table]) -> Result<(), Error> {
+        let mut names = BTreeSet::new();
+        for table in tables {
+            table.check()?;
+            if !names.insert(&table.name) {
+                return Err(Error::declaration(format!(
+                    "table {:?} is declared twice; allowed is one declaration with all its entries and tags",
+                    table.name
+                )));
+            }
+        }
+        Ok(())
+    }
+
     /// Fails if no valid SQL can be written for this declaration.
     pub(super) fn check(&self) -> Result<(), Error> {
         check("table", &self.name, TABLE_BYTES)?;
@@ -243,19 +258,6 @@ impl Table {
         touches.sort();
         touches.dedup();
         touches
-    }
-
-    /// The declared classes and tags that the text of a trigger does not name.
-    pub(super) fn missing_in(&self, trigger: &str) -> Vec<&str> {
-        // PostgreSQL's triggers begin the JSON, SQLite's call a function with these arguments.
-        let is_there = |one: &&ByColumns| {
-            let (kind, name) = (one.kind.word(), &one.name);
-            trigger.contains(&format!("[\"{kind}\",{},", serde_json::json!(name)))
-                || trigger.contains(&format!("json_array('{kind}', '{name}', "))
-        };
-        let by_columns = self.by_columns.iter().filter(|one| !is_there(one)).map(|one| one.name.as_str());
-        let tags = self.tags.iter().filter(|tag| !trigger.contains(&tag.json())).map(|tag| tag.name.as_str());
-        by_columns.chain(tags).collect()
     }
 
     /// The columns whose changes touch `tag`; `None`: those of every column do.
@@ -363,6 +365,14 @@ mod tests {
             let text = table.check().unwrap_err().to_string();
             assert!(text.contains("allowed are"), "{table:?}: {text}");
         }
+    }
+
+    #[test]
+    fn a_table_that_is_declared_twice_is_refused() {
+        let one = || Table::new("guests").tag("guest_list");
+        Table::check_all(&[one(), Table::new("notes").tag("notes")]).unwrap();
+        let error = Table::check_all(&[one(), one().entry("guest", ["id"])]).unwrap_err().to_string();
+        assert!(error.contains("\"guests\" is declared twice"), "{error}");
     }
 
     #[test]

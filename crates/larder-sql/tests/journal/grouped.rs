@@ -14,6 +14,7 @@ on_both!(
     a_bulk_change_touches_the_group,
     a_move_between_groups_drops_the_pages_of_both,
     a_group_that_no_class_computes_is_found,
+    triggers_of_another_declaration_are_incomplete,
 );
 
 const PRODUCTS: &str =
@@ -136,4 +137,32 @@ async fn a_group_that_no_class_computes_is_found(bed: Bed) {
     let _products: Class<i64, u64> = cache.class("product").open().unwrap();
     let error = bed.journal.verify(&cache).await.unwrap_err().to_string();
     assert!(error.contains(r#"no opened class computes the tag "category""#), "{error}");
+}
+
+/// A release that reads another column, deployed without its migration: nothing would invalidate what it caches.
+async fn triggers_of_another_declaration_are_incomplete(bed: Bed) {
+    let bed = declare(bed, products().tag_reading("prices", ["shelf"])).await;
+    assert!(bed.journal.inspect().await.unwrap().is_empty());
+    let base = || Table::new("products").unique(["id"]);
+    for declared in [
+        base().entry("product", ["category_id"]),
+        base().tag_by("category", ["shelf"]),
+        base().tag_by("product", ["id"]),
+        base().tag_reading("prices", ["name"]),
+        base().tag_reading("prices", ["shelf", "name"]),
+        base().tag("prices"),
+    ] {
+        let journal = SqlJournal::open(&bed.database, vec![declared.clone()]).await.unwrap();
+        let defects = journal.inspect().await.unwrap();
+        assert!(!defects.is_empty(), "{declared:?}");
+        assert!(
+            defects.iter().all(|defect| defect.to_string().contains("another declaration")),
+            "{}",
+            defects[0]
+        );
+        assert!(larder::Journal::changes_since(&journal, None).await.is_err());
+    }
+    // Less than what the triggers journal is complete.
+    let journal = SqlJournal::open(&bed.database, vec![products()]).await.unwrap();
+    assert!(journal.inspect().await.unwrap().is_empty());
 }

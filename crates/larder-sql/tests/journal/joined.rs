@@ -148,3 +148,15 @@ async fn a_violated_deferred_constraint_commits_and_invalidates_nothing() {
     assert!(guests.get("1").await.is_hit());
     assert_eq!(bed.sql("SELECT count(*) FROM guests").trim(), "0");
 }
+
+/// Its rows would be looked for in the wrong outbox.
+#[tokio::test]
+async fn a_transaction_of_another_database_is_refused() {
+    let (bed, other) = (Bed::postgres().await, Bed::postgres().await);
+    let journal = Pool::of(&bed).await.journal().await;
+    let cache = Cache::builder("joined").journal(journal).build().await.unwrap();
+    let insert = Pool::of(&other).await.begin("INSERT INTO guests VALUES ('1', 'a', NULL, 0)").await;
+    let error = cache.commit(insert).await.unwrap_err();
+    assert!(error.to_string().contains("another database"), "{error}");
+    assert_eq!(other.sql("SELECT count(*) FROM guests").trim(), "0", "it is rolled back");
+}

@@ -15,7 +15,7 @@ async fn a_change_of_the_schema_of_sqlite_is_noticed() {
         ("DROP TRIGGER larder_journal_guests_updated;
           CREATE TRIGGER larder_journal_guests_updated AFTER UPDATE ON guests BEGIN SELECT 1; END",
          Broken("larder_journal_guests_updated was changed by hand")),
-        ("ALTER TABLE guests RENAME TO people", Broken("\"guests\" is gone")),
+        ("ALTER TABLE guests RENAME TO people", Broken("\"guests\" is not there")),
         // The procedure that SQLite's page on ALTER TABLE recommends.
         ("PRAGMA foreign_keys = OFF; BEGIN; CREATE TABLE new_guests (id TEXT NOT NULL PRIMARY KEY, email TEXT, phone TEXT, n BIGINT);
           INSERT INTO new_guests SELECT id, 'b', phone, n FROM guests; DROP TABLE guests;

@@ -60,7 +60,7 @@ async fn wrong(journal: &SqlJournal, cache: &Cache) -> Vec<String> {
     let error = journal.verify(cache).await.unwrap_err();
     let ErrorKind::Declaration(text) = error.kind() else { panic!("{error:?}") };
     let lines: Vec<_> = text.lines().skip(1).map(str::to_owned).collect();
-    assert!(text.contains(&format!("for {} reasons", lines.len())), "{text}");
+    assert!(text.contains(&format!("for {} reason", lines.len())), "{text}");
     lines
 }
 

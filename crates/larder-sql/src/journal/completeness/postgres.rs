@@ -7,9 +7,11 @@ use crate::connecting::connection::SqlConnection;
 use crate::dialect::Dialect;
 use crate::error::Error;
 use crate::journal::checksum::has_valid_checksum;
-use crate::journal::completeness::{Attestation, Defect, Inspection, columns};
+use crate::journal::completeness::columns::TriggerColumns;
+use crate::journal::completeness::{Attestation, Defect, Inspection};
+use crate::journal::declaration;
 use crate::journal::migration::{POSTGRES_GUARDS, guards};
-use crate::journal::postgres_triggers::{self, ROW_TRIGGER, SCHEMA, TRUNCATE_TRIGGER, always};
+use crate::journal::postgres_triggers::{self, ROW_TRIGGER, TRUNCATE_TRIGGER, always, unplaced};
 use crate::journal::table::{Table, names};
 
 /// The catalog's facts about the relation `about`, with the numbers of the transactions that wrote them. The text
@@ -221,13 +223,15 @@ pub(in crate::journal) async fn inspect(
     };
     of_outbox(&outbox, for_every_role, &mut defects)?;
     let place: String = outbox.try_get("place")?;
+    let mut columns = TriggerColumns::default();
     for row in sqlx::query(TABLES).bind(names(tables)).fetch_all(&mut *connection).await? {
         let nth: i64 = row.try_get("nth")?;
         if let Some(table) = usize::try_from(nth - 1).ok().and_then(|nth| tables.get(nth)) {
             of_table(table, &row, &place, &mut defects)?;
+            columns.add(&table.name, row.try_get::<Option<&str>, _>("body")?.unwrap_or_default());
         }
     }
-    let imprecisions = columns::missing(connection, tables).await?;
+    let imprecisions = columns.missing(connection).await?;
     Ok(Inspection { defects, imprecisions, facts })
 }
 
@@ -303,7 +307,7 @@ fn of_table(table: &Table, row: &AnyRow, place: &str, defects: &mut Vec<Defect>)
     let create = || postgres_triggers::of(table);
     let is_root = row.try_get::<Option<i32>, _>("is_root")? == Some(1);
     let Some(name) = text("table_name")? else {
-        defects.push(Defect::new(format!("the table {:?} is gone", table.name)));
+        defects.push(Defect::new(format!("the table {:?} is not there (a name has no schema)", table.name)));
         return Ok(());
     };
     let relkind = text("relkind")?;
@@ -380,15 +384,13 @@ fn of_function(table: &Table, name: &str, body: &str, place: &str, is_definer: b
             "the trigger function of {name} was changed by hand, or by a release without checksums"
         ));
     }
-    let missing = table.missing_in(&body);
+    let missing = declaration::missing(table, Dialect::Postgres, &body);
     (!missing.is_empty()).then(|| {
-        format!("the trigger function of {name}, of another release, does not journal {}", missing.join(", "))
+        format!(
+            "the trigger function of {name}, made of another declaration, does not journal {}",
+            missing.join(", ")
+        )
     })
-}
-
-/// The text of a function as its checksum covers it: with the placeholder again instead of the schema.
-fn unplaced(text: &str, place: &str) -> String {
-    text.replace(&format!("{place}.larder_outbox"), &format!("{SCHEMA}.larder_outbox"))
 }
 
 fn flag(row: &AnyRow, column: &str) -> Result<bool, Error> {

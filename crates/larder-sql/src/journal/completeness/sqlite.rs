@@ -9,6 +9,7 @@ use crate::dialect::Dialect;
 use crate::error::Error;
 use crate::journal::checksum::has_valid_checksum;
 use crate::journal::completeness::{Defect, Inspection};
+use crate::journal::declaration;
 use crate::journal::migration::{SQLITE_GUARDS, guards};
 use crate::journal::sqlite_triggers::{self, Trigger};
 use crate::journal::table::{FUNCTION_PREFIX, Table};
@@ -70,7 +71,7 @@ pub(in crate::journal) async fn inspect(
     }
     for table in tables {
         if !kept_tables.contains(&table.name) {
-            defects.push(Defect::new(format!("the table {:?} is gone", table.name)));
+            defects.push(Defect::new(format!("the table {:?} is not there", table.name)));
             continue;
         }
         for trigger in sqlite_triggers::triggers(table) {
@@ -100,8 +101,12 @@ fn of_trigger(table: &Table, expected: &Trigger, found: Option<&str>) -> Option<
             expected.name
         ));
     }
-    let missing = table.missing_in(body);
+    let missing = declaration::missing(table, Dialect::Sqlite, body);
     (!missing.is_empty()).then(|| {
-        format!("the trigger {}, of another release, does not journal {}", expected.name, missing.join(", "))
+        format!(
+            "the trigger {}, made of another declaration, does not journal {}",
+            expected.name,
+            missing.join(", ")
+        )
     })
 }

@@ -114,7 +114,8 @@ fn postgres_texts(name: &str, is_built_in: bool) -> Result<Texts, String> {
     }
     let why = match name {
         "citext" => {
-            "it finds a row by any case of its text; make it text, keep lower(…) in it, and look up by that"
+            "it finds a row by any case of its text; add a column of type text, GENERATED ALWAYS AS (lower(…::text)) STORED, \
+             declare that, and look up by it"
         }
         "bpchar" => "it finds a row with and without the spaces at its end; make it text or varchar",
         "numeric" => "1, 1.0 and 1.00 are one value with three texts; make it bigint, or text",
