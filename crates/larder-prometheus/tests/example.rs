@@ -24,9 +24,9 @@ impl Drop for Example {
 
 /// Starts the example on a free port; returns it with its address.
 fn start() -> (Example, String) {
-    // Cargo builds the examples of a package with its tests, into the folder beside theirs.
+    // Cargo builds the examples of a package with its tests, into the folder beside theirs, which all packages share.
     let tests = std::env::current_exe().unwrap();
-    let program = tests.ancestors().nth(2).unwrap().join("examples/axum");
+    let program = tests.ancestors().nth(2).unwrap().join("examples/metrics");
     let child = Command::new(&program).stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
     let mut example = Example(child.unwrap_or_else(|error| panic!("{}: {error}", program.display())));
     let mut line = String::new();

@@ -12,7 +12,7 @@ use larder_testbed::{Database, Postgres, Redis};
 /// Time-out of an answer, enough for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Cargo builds the examples of a package with its tests, into the folder beside theirs.
+/// Cargo builds the examples of a package with its tests, into the folder beside theirs, which all packages share.
 fn example(name: &str) -> Command {
     let tests = std::env::current_exe().unwrap();
     let mut command = Command::new(tests.ancestors().nth(2).unwrap().join("examples").join(name));

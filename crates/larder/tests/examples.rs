@@ -6,7 +6,7 @@ use std::process::Command;
 
 #[test]
 fn the_quickstart_asks_the_database_once_for_each_room() {
-    // Cargo builds the examples of a package with its tests, into the folder beside theirs.
+    // Cargo builds the examples of a package with its tests, into the folder beside theirs, which all packages share.
     let tests = std::env::current_exe().unwrap();
     let output =
         Command::new(tests.ancestors().nth(2).unwrap().join("examples/quickstart")).output().unwrap();

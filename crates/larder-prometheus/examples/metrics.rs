@@ -1,4 +1,4 @@
-//! An application whose cache Prometheus reads: `cargo run -p larder-prometheus --example axum`.
+//! An application whose cache Prometheus reads: `cargo run -p larder-prometheus --example metrics`.
 //!
 //! The argument is the address (default: `127.0.0.1:0`, a free port). It prints the address on which it listens.
 
