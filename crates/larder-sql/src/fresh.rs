@@ -21,8 +21,8 @@ mod sealed {
     impl Sealed for sqlx::SqliteConnection {}
 }
 
-/// A driver's connection that [`fresh`] can check: [`PgConnection`] and, with the feature `sqlite`, `SqliteConnection`. A connection of sqlx's
-/// pools dereferences to them.
+/// A driver's connection that [`fresh`] can check: [`PgConnection`] and, with the feature `sqlite`, `SqliteConnection`. A
+/// connection of sqlx's pools dereferences to them.
 pub trait CheckedConnection: sealed::Sealed + Connection {
     /// Why a load that reads on this connection must not be stored; `None` if it may be stored.
     #[doc(hidden)]

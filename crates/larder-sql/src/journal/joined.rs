@@ -83,9 +83,10 @@ pub trait CommitExt {
     /// staleness bound.
     ///
     /// # Errors
-    /// Before the commit: [`ErrorKind::NoJournal`](crate::error::ErrorKind::NoJournal) if the cache has no `SqlJournal`,
-    /// the database no outbox, or the transaction is on another PostgreSQL database than the journal; or a violated constraint; the transaction is rolled back. After an error of the commit
-    /// itself it is unknown whether the changes were committed.
+    /// Before the commit, and the transaction is rolled back: a violated constraint, or
+    /// [`ErrorKind::NoJournal`](crate::error::ErrorKind::NoJournal) if the cache has no `SqlJournal`, the database has no
+    /// outbox, or the transaction is on another PostgreSQL database than the journal. After an error of the commit itself
+    /// it is unknown whether the changes were committed.
     fn commit(
         &self,
         transaction: impl Into<ApplicationTransaction> + Send,
