@@ -1,7 +1,9 @@
 //! `cargo xtask test`: the complete verification, the same on a laptop and in CI.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
 use std::path::Path;
+use std::thread;
 
 use anyhow::{Context, Result, ensure};
 use larder_testbed::Postgres;
@@ -62,7 +64,11 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     let profile = |whole| if is_complete { whole } else { "default" };
     steps.step("tests", || {
         let arguments = product(&["nextest", "run", "--profile", profile("whole"), "--no-tests", "pass"]);
-        run_command(with_postgres(&arguments).args(&options.nextest))
+        let mut command = with_postgres(&arguments);
+        if is_complete {
+            command.args(["--test-threads", &slots().to_string()]);
+        }
+        run_command(command.args(&options.nextest))
     });
     steps.step("proofs", || {
         let arguments = proofs(&["nextest", "run", "--profile", profile("proofs"), "--no-tests", "pass"]);
@@ -77,6 +83,11 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
         run_command(cargo(&["doc", "--no-deps", "--workspace"]).env("RUSTDOCFLAGS", "-Dwarnings"))
     });
     steps.finish("xtask test")
+}
+
+/// The slots of the profile `whole`: how many tests may run at once if all of them only wait.
+fn slots() -> usize {
+    4 * thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
 /// The arguments, for every package but the proofs.

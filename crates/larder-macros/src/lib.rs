@@ -53,6 +53,7 @@ fn expand(mut input: DeriveInput) -> Result<proc_macro2::TokenStream, Error> {
         Some(name) => Member::Named(name.clone()),
         None => Member::Unnamed(Index::from(nth)),
     });
+    let members: Vec<_> = members.collect();
     let names: Option<Vec<String>> = fields.iter().map(|field| Some(unraw(field.ident.as_ref()?))).collect();
     let columns = names.map(|names| {
         quote! {
@@ -79,6 +80,12 @@ fn expand(mut input: DeriveInput) -> Result<proc_macro2::TokenStream, Error> {
 
         fn kinds() -> ::core::option::Option<::std::vec::Vec<::#root::key::PartKind>> {
             ::core::option::Option::Some([#(<#types as ::#root::Key>::kinds()?),*].concat())
+        }
+
+        fn sample() -> ::core::option::Option<::std::boxed::Box<Self>> {
+            ::core::option::Option::Some(::std::boxed::Box::new(Self {
+                #(#members: *<#types as ::#root::Key>::sample()?),*
+            }))
         }
     };
     for parameter in input.generics.type_params_mut() {

@@ -84,8 +84,8 @@ impl Error {
         });
         if is_missing {
             return Self::no_journal(
-                "the database has no outbox, or one of an earlier release; the application's migrations have to create it with what \
-                 larder_sql::journal::migration returns, or upgrade it with what larder_sql::journal::upgrade returns",
+                "the database has no outbox, or one of an earlier release; a migration of the application has to run what \
+                 larder_sql::journal::migration returns",
             );
         }
         error.into()

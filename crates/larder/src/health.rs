@@ -33,6 +33,13 @@ impl Health {
     }
 }
 
+/// The state's label.
+impl fmt::Display for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// How a cache does at one instant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -74,6 +74,14 @@ pub trait Key<K: ?Sized = Self> {
     fn kinds() -> Option<Vec<PartKind>> {
         Self::columns().map(|columns| vec![PartKind::Canonical; columns.len()])
     }
+
+    /// Any key of this type. A class passes it to the closure of
+    /// [`ClassBuilder::tagged_by`](crate::class::ClassBuilder::tagged_by) when it is opened, to learn in which groups the tags
+    /// are; `larder_sql`'s `SqlJournal::verify` compares these with the tables' declarations. Default: `None`, the groups
+    /// stay unknown.
+    fn sample() -> Option<Box<Self>> {
+        None
+    }
 }
 
 /// Which texts one part of a key can have. A journal finds an entry by the text that the database has. If a key spells

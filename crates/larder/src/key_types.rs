@@ -7,7 +7,7 @@ use crate::key::{Key, KeyParts, PartKind};
 
 /// Types whose text is their one part.
 macro_rules! key_by_display {
-    ($kind:ident: $($type:ty),*) => {$(
+    ($kind:ident, $sample:expr; $($type:ty),*) => {$(
         impl Key for $type {
             fn parts(&self, parts: &mut KeyParts<'_>) {
                 parts.push(self);
@@ -20,15 +20,23 @@ macro_rules! key_by_display {
             fn kinds() -> Option<Vec<PartKind>> {
                 Some(vec![PartKind::$kind])
             }
+
+            fn sample() -> Option<Box<Self>> {
+                Some($sample)
+            }
         }
     )*};
 }
 
-key_by_display!(Text: str, String);
-key_by_display!(Flag: bool);
-key_by_display!(Number: u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize);
+/// A closure that takes a text apart is more likely to accept digits than an empty text.
+const SAMPLE_TEXT: &str = "00000000";
+
+key_by_display!(Text, SAMPLE_TEXT.into(); str);
+key_by_display!(Text, Box::new(SAMPLE_TEXT.to_owned()); String);
+key_by_display!(Flag, Box::new(false); bool);
+key_by_display!(Number, Box::new(0); u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize);
 #[cfg(feature = "uuid")]
-key_by_display!(Canonical: uuid::Uuid);
+key_by_display!(Canonical, Box::new(uuid::Uuid::nil()); uuid::Uuid);
 
 impl Key<String> for str {
     fn parts(&self, parts: &mut KeyParts<'_>) {
@@ -95,6 +103,10 @@ macro_rules! key_of_tuple {
 
             fn kinds() -> Option<Vec<PartKind>> {
                 Some([$(<$type as Key>::kinds()?),+].concat())
+            }
+
+            fn sample() -> Option<Box<Self>> {
+                Some(Box::new(($(*<$form as Key<$type>>::sample()?,)+)))
             }
         }
     };

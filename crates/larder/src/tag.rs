@@ -3,7 +3,7 @@
 use std::iter::{Once, once};
 
 use crate::journal::Touch;
-use crate::key::Key;
+use crate::key::{Key, PartKind};
 use crate::key_parts::text_of;
 
 /// A name under which entries are invalidated together; see [`tag`] and
@@ -17,11 +17,28 @@ use crate::key_parts::text_of;
 /// assert_eq!(tag("category", &7).as_str(), "category:7");
 /// assert_eq!(Tag::from("lists").as_str(), "lists");
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug)]
 pub struct Tag {
     text: String,
-    /// The group's name is this many bytes of the text. `None`: the tag is in no group.
-    group_bytes: Option<usize>,
+    group: Option<Group>,
+}
+
+/// The group of a tag.
+#[derive(Clone, Copy, Debug)]
+struct Group {
+    /// Its name is this many bytes of the tag's text.
+    name_bytes: usize,
+    /// [`Key::kinds`] of the key in the tag. A function, because only `verify` asks for them.
+    kinds: fn() -> Option<Vec<PartKind>>,
+}
+
+/// A group in which entries of a class have tags; see [`tag`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagGroup {
+    /// The group's name.
+    pub name: String,
+    /// Which texts the parts of the keys in its tags can have; `None` if unknown.
+    pub kinds: Option<Vec<PartKind>>,
 }
 
 /// The tag of a value in the group `group`: its text is the group's name and the parts of `key`. An entry with this tag
@@ -49,8 +66,11 @@ pub struct Tag {
 /// # Ok(())
 /// # }
 /// ```
-pub fn tag(group: &str, key: &(impl Key + ?Sized)) -> Tag {
-    Tag { text: format!("{group}:{}", text_of(|parts| key.parts(parts))), group_bytes: Some(group.len()) }
+pub fn tag<K: Key + ?Sized>(group: &str, key: &K) -> Tag {
+    Tag {
+        text: format!("{group}:{}", text_of(|parts| key.parts(parts))),
+        group: Some(Group { name_bytes: group.len(), kinds: K::kinds }),
+    }
 }
 
 impl Tag {
@@ -61,13 +81,29 @@ impl Tag {
 
     /// The texts of the tags that an entry with this tag has: this one and its group's.
     pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
-        once(self.as_str()).chain(self.group_bytes.map(|bytes| &self.text[..bytes]))
+        once(self.as_str()).chain(self.group.map(|group| &self.text[..group.name_bytes]))
+    }
+
+    /// The group that the tag is in.
+    pub(crate) fn group(&self) -> Option<TagGroup> {
+        let Group { name_bytes, kinds } = self.group?;
+        Some(TagGroup { name: self.text[..name_bytes].to_owned(), kinds: kinds() })
     }
 }
 
+/// Two tags are equal if an entry gets the same texts from both: `tag("category", &7)` also gives it the group's name,
+/// `Tag::from("category:7")` does not.
+impl PartialEq for Tag {
+    fn eq(&self, other: &Self) -> bool {
+        self.texts().eq(other.texts())
+    }
+}
+
+impl Eq for Tag {}
+
 impl From<String> for Tag {
     fn from(text: String) -> Self {
-        Tag { text, group_bytes: None }
+        Tag { text, group: None }
     }
 }
 

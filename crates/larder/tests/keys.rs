@@ -27,6 +27,21 @@ async fn cache() -> Cache {
     Cache::builder("test").build().await.unwrap()
 }
 
+/// So `SqlJournal::verify` knows the groups of every class with such keys.
+#[test]
+fn each_type_that_is_a_key_has_a_sample() {
+    fn parts<K: Key + ?Sized>() -> usize {
+        assert!(K::sample().is_some(), "{}", std::any::type_name::<K>());
+        K::kinds().unwrap().len()
+    }
+    #[cfg(feature = "uuid")]
+    assert_eq!(parts::<uuid::Uuid>(), 1);
+    assert_eq!([parts::<str>(), parts::<String>(), parts::<bool>()], [1; 3]);
+    assert_eq!([parts::<u8>(), parts::<i64>(), parts::<u128>(), parts::<isize>()], [1; 4]);
+    assert_eq!(parts::<(String, u32, bool, i64, u8, u16)>(), 6);
+    assert_eq!([parts::<Page<u8>>(), parts::<Nested>()], [2, 3]);
+}
+
 #[test]
 fn a_derived_key_describes_its_parts() {
     use PartKind::{Number, Text};

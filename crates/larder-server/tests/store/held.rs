@@ -73,12 +73,15 @@ async fn writers_that_wait_for_a_locked_count_delay_no_reader() {
     hold.execute(&mut *holding).await.unwrap();
 
     let mut writers = JoinSet::new();
-    let mut number = 0;
+    let mut numbers = 0..5_000;
     while bed.sql(WAITING).unwrap() != "10" {
-        let store = bed.store.clone();
-        writers.spawn(async move { tx(&store).await.insert_user(new(&format!("new{number}")), None).await });
-        number += 1;
-        assert!(number < 5_000, "not all connections for writes wait for the lock");
+        // A writer waits for its lock for some seconds only: enough of the shard must be on their way at once.
+        for number in numbers.by_ref().take(100) {
+            let store = bed.store.clone();
+            writers
+                .spawn(async move { tx(&store).await.insert_user(new(&format!("new{number}")), None).await });
+        }
+        assert!(!numbers.is_empty(), "not all connections for writes wait for the lock");
         tokio::task::yield_now().await;
     }
     for _ in 0..WRITERS {

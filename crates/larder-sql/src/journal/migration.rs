@@ -7,36 +7,42 @@ use crate::journal::postgres_triggers::always;
 use crate::journal::table::Table;
 use crate::journal::{postgres_triggers, sqlite_triggers};
 
+/// Creates what is missing, also of the outbox of the first release, which was logged and had no life.
 const POSTGRES_TABLES: &str = "\
 -- What each change touched, in its own transaction. Triggers write it, larder's relays read it, age prunes it.
 -- No primary key: commits become visible in another order than they were numbered, so nothing else is of use.
-CREATE TABLE larder_outbox (
+-- Unlogged: the outbox costs no write-ahead log, and logical replication leaves it alone. After a crash it is empty, and
+-- so is the table of its life, by which every consumer notices: a consumer that finds no life inserts one, and every
+-- position from before is unknown.
+CREATE UNLOGGED TABLE IF NOT EXISTS larder_outbox (
     xid     XID8 NOT NULL DEFAULT pg_current_xact_id(),
     touched TEXT NOT NULL
 );
-CREATE INDEX larder_outbox_xid ON larder_outbox (xid);
+CREATE INDEX IF NOT EXISTS larder_outbox_xid ON larder_outbox (xid);
 
 -- By when which transactions had ended; `applied` ones may have been pruned away.
-CREATE TABLE larder_outbox_marks (
+CREATE UNLOGGED TABLE IF NOT EXISTS larder_outbox_marks (
     taken_at BIGINT NOT NULL,
     floor    XID8 NOT NULL,
     applied  BOOLEAN NOT NULL
 );
-";
 
-/// What the outbox of the first release lacks.
-const POSTGRES_UPGRADE: &str = "\
--- Unlogged: the outbox costs no write-ahead log, and logical replication leaves it alone. After a crash it is empty, and
--- so is this table, by which every consumer notices: a consumer that finds no life inserts one, and every position from
--- before is unknown.
-ALTER TABLE larder_outbox SET UNLOGGED;
-ALTER TABLE larder_outbox_marks SET UNLOGGED;
 -- No key: a restore may bring a row where a consumer has just inserted one, and all of them together are the life.
-CREATE UNLOGGED TABLE larder_outbox_life (
+CREATE UNLOGGED TABLE IF NOT EXISTS larder_outbox_life (
     id    UUID NOT NULL DEFAULT gen_random_uuid(),
     begun TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp()
 );
-INSERT INTO larder_outbox_life DEFAULT VALUES;
+DO $migration$ BEGIN
+    IF EXISTS (
+        SELECT FROM pg_class WHERE oid = CAST('larder_outbox' AS REGCLASS) AND relpersistence = 'p'
+    ) THEN
+        ALTER TABLE larder_outbox SET UNLOGGED;
+        ALTER TABLE larder_outbox_marks SET UNLOGGED;
+    END IF;
+    IF NOT EXISTS (SELECT FROM larder_outbox_life) THEN
+        INSERT INTO larder_outbox_life DEFAULT VALUES;
+    END IF;
+END $migration$;
 -- Never empty: to a session that sees no row, the outbox is hidden.
 INSERT INTO larder_outbox (touched) VALUES ('[]');
 ";
@@ -180,7 +186,7 @@ END",
 const SQLITE_TABLES: &str = "\
 -- What each change touched, in its own transaction. Triggers write it, larder's relays read it, age prunes it.
 -- The stamp tells two rows of one id apart after the file was restored from an older copy.
-CREATE TABLE larder_outbox (
+CREATE TABLE IF NOT EXISTS larder_outbox (
     id      INTEGER PRIMARY KEY AUTOINCREMENT,
     stamp   BIGINT NOT NULL DEFAULT (random()),
     touched TEXT NOT NULL
@@ -189,20 +195,21 @@ CREATE TABLE larder_outbox (
 INSERT INTO larder_outbox (touched) VALUES ('[]');
 
 -- By when which rows were there.
-CREATE TABLE larder_outbox_marks (
+CREATE TABLE IF NOT EXISTS larder_outbox_marks (
     taken_at BIGINT NOT NULL,
     floor    BIGINT NOT NULL
 );
 
 -- Which database this is. A copy of the file has the same one.
-CREATE TABLE larder_identity (
+CREATE TABLE IF NOT EXISTS larder_identity (
     id       TEXT NOT NULL,
     only_row INTEGER NOT NULL DEFAULT 1 UNIQUE CHECK (only_row = 1)
 );
-INSERT INTO larder_identity (id) VALUES (lower(hex(randomblob(16))));
+INSERT INTO larder_identity (id) SELECT lower(hex(randomblob(16))) WHERE NOT EXISTS (SELECT 1 FROM larder_identity);
 ";
 
-/// The SQL of the outbox and of the triggers of `tables`: the first journal migration of a database.
+/// The SQL of the outbox and of the triggers of `tables`. It creates what is missing and replaces what differs, so each
+/// change of the declarations is a new migration with this SQL of all tables. The same SQL once more changes nothing.
 ///
 /// # Errors
 /// [`ErrorKind::Declaration`](crate::error::ErrorKind::Declaration) for names that cannot be used.
@@ -215,33 +222,17 @@ INSERT INTO larder_identity (id) VALUES (lower(hex(randomblob(16))));
 ///
 /// let guests = Table::new("guests").entry("guest", &["id"]).unique(&["id"]);
 /// let sql = migration(Dialect::Postgres, &[guests]).unwrap();
-/// assert!(sql.contains("CREATE TABLE larder_outbox"));
+/// assert!(sql.contains("TABLE IF NOT EXISTS larder_outbox"));
 /// ```
 pub fn migration(dialect: Dialect, tables: &[Table]) -> Result<String, Error> {
-    Ok(format!("{}\n{}", outbox(dialect), triggers(dialect, tables)?))
-}
-
-/// The SQL of the outbox alone. A database needs it once.
-pub fn outbox(dialect: Dialect) -> String {
-    let tables = match dialect {
+    let outbox = match dialect {
         Dialect::Postgres => POSTGRES_TABLES,
         Dialect::Sqlite => SQLITE_TABLES,
     };
-    format!("{tables}\n{}", upgrade(dialect))
+    Ok(format!("{outbox}\n{}\n{}", guards(dialect), triggers(dialect, tables)?))
 }
 
-/// The SQL that upgrades the outbox of an earlier release. Run it once, as the role that owns the outbox, and the
-/// [`triggers`] of all tables after it.
-pub fn upgrade(dialect: Dialect) -> String {
-    let tables = match dialect {
-        Dialect::Postgres => POSTGRES_UPGRADE,
-        Dialect::Sqlite => "",
-    };
-    format!("{tables}{}", guards(dialect))
-}
-
-/// The SQL of the triggers of `tables`. It replaces the triggers that the tables have: use it for a new table or a
-/// changed declaration. The outbox must exist.
+/// The part of [`migration()`] that creates or replaces the triggers of `tables`. The outbox must exist.
 ///
 /// # Errors
 /// [`ErrorKind::Declaration`](crate::error::ErrorKind::Declaration) for names that cannot be used.

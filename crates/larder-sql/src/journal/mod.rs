@@ -43,7 +43,7 @@ use crate::journal::state::{JournalConnection, LastInspection, State};
 
 pub use crate::journal::completeness::Defect;
 pub use crate::journal::joined::{ApplicationPool, ApplicationTransaction, CommitExt};
-pub use crate::journal::migration::{migration, outbox, triggers, untriggers, upgrade};
+pub use crate::journal::migration::{migration, triggers, untriggers};
 pub use crate::journal::table::Table;
 
 /// How long rows are kept: the longest residence of an entry, 3 s for a lease, and 57 s of slack for clocks and slow

@@ -3,6 +3,7 @@
 use larder::cache::Cache;
 use larder::journal::Journal;
 use larder::key::{Key, KeyParts};
+use larder::tag;
 use larder_sql::dialect::Dialect;
 use larder_sql::error::ErrorKind;
 use larder_sql::journal::{SqlJournal, Table, triggers};
@@ -14,7 +15,10 @@ on_both!(
     a_good_declaration_passes,
     names_and_orders_that_no_key_has_are_listed_together,
     columns_called_otherwise_are_said_once_for_each_table,
-    tags_by_key_are_not_guessed,
+    tags_by_key_without_a_group_are_not_guessed,
+    groups_that_no_key_computes_are_listed,
+    groups_of_keys_without_a_sample_are_not_guessed,
+    classes_that_no_table_touches_are_listed,
     a_missing_trigger_is_in_the_list,
 );
 
@@ -151,13 +155,84 @@ async fn columns_called_otherwise_are_said_once_for_each_table(bed: Bed) {
     bed.journal.verify(&cache).await.unwrap();
 }
 
-async fn tags_by_key_are_not_guessed(bed: Bed) {
+async fn tags_by_key_without_a_group_are_not_guessed(bed: Bed) {
     let bed = declare(bed, SEATS, seats().tag("team:7")).await;
     let cache = cache().await;
     cache.class::<u64, u64>("seat_list").open().unwrap();
     check(&wrong(&bed.journal, &cache).await, &["the tag \"team:7\""]);
     cache.class::<u64, u64>("team").tagged_by(|id| vec![format!("team:{id}")]).open().unwrap();
     bed.journal.verify(&cache).await.unwrap();
+}
+
+/// `verify` calls the closures with a sample of their keys, and compares the groups that they return.
+async fn groups_that_no_key_computes_are_listed(bed: Bed) {
+    let table = seats()
+        .tag_by("tenant", &["tenant"])
+        .tag_by("place", &["tenant", "number"])
+        .tag_by("row", &["number"])
+        .tag_by("opaque", &["number"])
+        .tag("plain");
+    let bed = declare(bed, SEATS, table).await;
+    let cache = cache().await;
+    let tenants = cache.class::<Seat, u64>("seats_of_tenant");
+    tenants
+        .tagged_by(|seat: &Seat| [tag("tenent", &seat.tenant), tag("place", &seat.number)])
+        .open()
+        .unwrap();
+    cache.class::<str, u64>("seats_of_row").tagged_by(|row: &str| tag("row", row)).open().unwrap();
+    let opaque = cache.class::<u64, u64>("opaque_seats");
+    opaque.tagged_by(|number: &u64| tag("opaque", &Opaque(*number))).open().unwrap();
+    check(
+        &wrong(&bed.journal, &cache).await,
+        &[
+            "no opened class computes the tag \"tenant\" from its keys",
+            "the tag \"place\" is declared by the columns \"tenant\", \"number\", and a class computes it from keys of 1 parts",
+            "the tag \"row\" has keys of any text",
+            "the tags \"opaque\": how many parts the keys in them have is unknown",
+            "the tag \"plain\" is neither the name of an opened class nor a tag of one",
+        ],
+    );
+    let cache = self::cache().await;
+    let tenants = cache.class::<Seat, u64>("seats_of_tenant");
+    let tags = |seat: &Seat| {
+        [tag("tenant", &seat.tenant), tag("place", &(seat.tenant, seat.number)), tag("opaque", &seat.number)]
+    };
+    tenants.tagged_by(tags).tagged("plain").open().unwrap();
+    cache.class::<u64, u64>("seats_of_row").tagged_by(|row: &u64| tag("row", row)).open().unwrap();
+    bed.journal.verify(&cache).await.unwrap();
+}
+
+async fn groups_of_keys_without_a_sample_are_not_guessed(bed: Bed) {
+    let bed = declare(bed, SEATS, seats().tag_by("tenant", &["tenant"])).await;
+    let cache = cache().await;
+    cache
+        .class::<Opaque, u64>("seats_of")
+        .tagged_by(|tenant: &Opaque| tag("tenent", &tenant.0))
+        .open()
+        .unwrap();
+    bed.journal.verify(&cache).await.unwrap();
+    // A closure that panics for the sample says nothing either, and is no error: real keys are longer.
+    let cache = self::cache().await;
+    let by_prefix = |key: &str| tag("tenent", &key[..9]);
+    cache.class::<str, u64>("seats_by_text").tagged_by(by_prefix).open().unwrap();
+    bed.journal.verify(&cache).await.unwrap();
+}
+
+async fn classes_that_no_table_touches_are_listed(bed: Bed) {
+    let bed = declare(
+        bed,
+        SEATS,
+        seats().entry("seat", &["tenant", "number"]).tag_by("row", &["number"]).tag("prices"),
+    )
+    .await;
+    let cache = cache().await;
+    cache.class::<Seat, u64>("seat").open().unwrap();
+    cache.class::<u64, u64>("rows").tagged_by(|row: &u64| tag("row", row)).open().unwrap();
+    cache.class::<u64, u64>("unknown").tagged_by(|row: &u64| [format!("row:{row}")]).open().unwrap();
+    cache.class::<u64, u64>("price").tagged("prices").open().unwrap();
+    cache.class::<u64, u64>("weather").tagged_by(|place: &u64| tag("place", place)).open().unwrap();
+    bed.journal.verify(&cache).await.unwrap();
+    assert_eq!(bed.journal.untouched_classes(&cache), ["weather"]);
 }
 
 async fn a_missing_trigger_is_in_the_list(bed: Bed) {

@@ -4,6 +4,7 @@ use std::any::TypeId;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use crate::error::Error;
 use crate::key::{Key, Namespace};
 use crate::policy::Policy;
 use crate::protection::{Protection, Sealer};
-use crate::tag::Tag;
+use crate::tag::{Tag, TagGroup};
 
 /// The default limit of an encoded value: far more than a record needs, and small enough not to delay other replies.
 const MAX_VALUE_BYTES: usize = 1 << 20;
@@ -195,12 +196,14 @@ where
 
     /// The class's own declaration; see [`Cache::declared_classes`].
     fn declared(&self) -> DeclaredClass {
+        let groups = self.tags_of.as_ref().map(groups_of);
         let of_type = K::columns().map(|columns| columns.iter().map(|&column| column.to_owned()).collect());
         DeclaredClass {
             name: self.name.clone(),
             tags: self.tags.clone(),
             is_memory_only: self.is_memory_only,
-            has_tags_by_key: self.tags_of.is_some(),
+            has_unknown_tags: groups == Some(None),
+            tag_groups: groups.flatten().unwrap_or_default(),
             columns: self.columns.iter().cloned().chain(of_type).collect(),
             kinds: K::kinds(),
         }
@@ -285,4 +288,12 @@ where
         let engine = self.cache.engine.clone();
         Ok(Class { engine, core, tags: tags.into(), tags_of: self.tags_of, types: PhantomData })
     }
+}
+
+/// The groups of the tags that `tags_of` returns for a sample of the keys. `None`: unknown, or some tags have no group.
+fn groups_of<K: Key + ?Sized>(tags_of: &TagsOf<K>) -> Option<Vec<TagGroup>> {
+    let sample = K::sample()?;
+    // A closure may panic for a key that the application never makes. It says nothing about its groups then.
+    let tags = catch_unwind(AssertUnwindSafe(|| tags_of(&sample))).ok()?;
+    if tags.is_empty() { None } else { tags.iter().map(Tag::group).collect() }
 }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::error::Error;
 use crate::key::PartKind;
 use crate::stats::Counters;
+use crate::tag::TagGroup;
 use crate::times::Histogram;
 
 /// How a class was declared when it was first opened.
@@ -19,8 +20,12 @@ pub struct DeclaredClass {
     pub tags: Vec<String>,
     /// Whether its values stay in memory; see [`ClassBuilder::memory_only`](crate::class::ClassBuilder::memory_only).
     pub is_memory_only: bool,
-    /// Whether entries also have tags that depend on their keys.
-    pub has_tags_by_key: bool,
+    /// The groups of the tags that entries have because of their keys, as far as a [sample](crate::key::Key::sample) of
+    /// the keys shows them.
+    pub tag_groups: Vec<TagGroup>,
+    /// Whether entries may have other tags because of their keys: the type of the keys has no sample, or for the sample
+    /// [`ClassBuilder::tagged_by`](crate::class::ClassBuilder::tagged_by) returned nothing, or a tag without a group.
+    pub has_unknown_tags: bool,
     /// Each list of column names behind the key's parts, in the order of the parts; empty if unknown.
     pub columns: Vec<Vec<String>>,
     /// Which texts the parts of its keys can have; `None` if even the number of parts is unknown.

@@ -3,6 +3,7 @@
 use crate::cache::Cache;
 
 pub use crate::engine::registry::DeclaredClass;
+pub use crate::tag::TagGroup;
 
 impl Cache {
     /// Every class that was ever opened, sorted by name, as it was declared the first time.

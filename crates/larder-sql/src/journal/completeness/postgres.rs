@@ -12,7 +12,7 @@ use crate::journal::completeness::{Attestation, Defect, Inspection};
 use crate::journal::declaration;
 use crate::journal::migration::{POSTGRES_GUARDS, guards};
 use crate::journal::postgres_triggers::{self, ROW_TRIGGER, TRUNCATE_TRIGGER, always, unplaced};
-use crate::journal::table::{Table, names};
+use crate::journal::table::{Table, names, quoted};
 
 /// The catalog's facts about the relation `about`, with the numbers of the transactions that wrote them. The text
 /// changes with every change of the table, its columns, rules, policies, partitions and inheriting tables, of one of
@@ -330,11 +330,11 @@ fn of_table(table: &Table, row: &AnyRow, place: &str, defects: &mut Vec<Defect>)
         );
         defects.push(Defect::new(what).mended_by(create()));
     }
-    if let Some(what) =
-        of_function(table, &name, &text("body")?.unwrap_or_default(), place, flag(row, "is_definer")?)
-    {
-        defects.push(Defect::new(what).mended_by(create()));
-    }
+    let body = text("body")?.unwrap_or_default();
+    let defect = of_function(table, &body, place, flag(row, "is_definer")?).map(Defect::new);
+    let defect = defect.map(|defect| defect.mended_by(create()));
+    // Partitions have their parent's function, which is listed once.
+    defects.extend(defect.filter(|defect| !defects.contains(defect)));
     // A TRUNCATE of a partition does not fire its parent's trigger. It changes the partition's storage, so the
     // attestation changes.
     if is_root {
@@ -369,7 +369,8 @@ fn of_firing(table: &str, trigger: &str, enabled: &str) -> Option<Defect> {
 
 /// What is wrong with a trigger's function. A function of another release is accepted if it journals everything that is
 /// declared.
-fn of_function(table: &Table, name: &str, body: &str, place: &str, is_definer: bool) -> Option<String> {
+fn of_function(table: &Table, body: &str, place: &str, is_definer: bool) -> Option<String> {
+    let name = quoted(&table.name);
     if !is_definer {
         return Some(format!(
             "the trigger function of {name} does not run with its owner's rights (SECURITY DEFINER)"

@@ -6,22 +6,23 @@
 
 mod canonical;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::iter::once;
 
 use larder::cache::Cache;
-use larder::introspection::declared::DeclaredClass;
+use larder::introspection::declared::{DeclaredClass, TagGroup};
 use larder::key::PartKind;
 
 use crate::error::Error;
 use crate::journal::SqlJournal;
-use crate::journal::table::{ByColumns, Kind, Table};
+use crate::journal::table::{ByColumns, Kind, Table, Tag};
 use crate::journal::verifying::canonical::{Columns, Texts};
 
 impl SqlJournal {
     /// Verifies that every change of a declared table invalidates the entries that it touches. Call it at a program's
     /// start, after its classes were opened. It fails if [`SqlJournal::find_declaration_errors`] or
     /// [`SqlJournal::inspect`] finds something. Defects that the journal mends by itself, such as a trigger that has
-    /// lost ALWAYS, are mended and are no error.
+    /// lost ALWAYS, are mended and are no error. It logs the [`SqlJournal::untouched_classes`].
     ///
     /// # Errors
     /// [`ErrorKind::Declaration`](crate::error::ErrorKind::Declaration), which lists every error with its remedy; else
@@ -31,15 +32,13 @@ impl SqlJournal {
     ///
     /// ```no_run
     /// # async fn open() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    /// use std::sync::Arc;
-    ///
     /// use larder::cache::Cache;
     /// use larder_sql::database::Database;
     /// use larder_sql::journal::{SqlJournal, Table};
     ///
     /// let database = Database::connect("sqlite://guests.db").await?;
     /// let guests = Table::new("guests").entry("guest", &["id"]).unique(&["id"]);
-    /// let journal = Arc::new(SqlJournal::open(&database, vec![guests]).await?);
+    /// let journal = SqlJournal::open(&database, vec![guests]).await?;
     /// let cache = Cache::builder("hotel").journal(journal.clone()).build().await?;
     /// let guests = cache.class::<i64, String>("guest").open()?;
     /// journal.verify(&cache).await?;
@@ -63,6 +62,13 @@ impl SqlJournal {
             );
         }
         if wrong.is_empty() {
+            let untouched = self.untouched_classes(cache);
+            if !untouched.is_empty() {
+                tracing::info!(
+                    classes = untouched.join(", "),
+                    "no declared table touches these classes: their entries end by their TTL, or when the application invalidates them"
+                );
+            }
             return Ok(());
         }
         let (count, plural) = (wrong.len(), if wrong.len() == 1 { "" } else { "s" });
@@ -76,8 +82,10 @@ impl SqlJournal {
     /// finds:
     ///
     /// - entries of classes that were not opened;
-    /// - tags that are neither the name nor a tag of an opened class, unless a class computes tags from its keys;
-    /// - keys whose parts differ in number or order from the declared columns, or are unknown;
+    /// - tags that are neither the name nor a tag of an opened class, unless a class may have unknown tags
+    ///   ([`DeclaredClass::has_unknown_tags`]);
+    /// - keys, and keys in tags, whose parts differ in number from the declared columns, or are unknown; keys of classes also by
+    ///   their order;
     /// - key columns, or key types, with several texts for one value: a look-up by another text than the database's
     ///   would create an entry that no change invalidates.
     ///
@@ -85,11 +93,11 @@ impl SqlJournal {
     /// The database's error.
     pub async fn find_declaration_errors(&self, cache: &Cache) -> Result<Vec<String>, Error> {
         let columns = self.key_columns().await?;
-        let classes: BTreeMap<_, _> =
+        let classes: Classes =
             cache.declared_classes().into_iter().map(|class| (class.name.clone(), class)).collect();
         let mut wrong = Vec::new();
         for table in self.tables.iter() {
-            wrong.extend(of_tags(table, &classes));
+            wrong.extend(of_tags(table, &classes, &columns));
             for entry in table.by_columns.iter().filter(|one| one.kind == Kind::Entry) {
                 match classes.get(&entry.name) {
                     None => wrong.push(format!(
@@ -113,6 +121,21 @@ impl SqlJournal {
         Ok(once)
     }
 
+    /// The classes that no change of a declared table can touch, sorted. Their entries end by their TTL, or when the
+    /// application invalidates them. A class that may have unknown tags is not among them.
+    pub fn untouched_classes(&self, cache: &Cache) -> Vec<String> {
+        let by_columns = self.tables.iter().flat_map(|table| &table.by_columns).map(|one| &one.name);
+        let tags = self.tables.iter().flat_map(|table| &table.tags).map(|tag| &tag.name);
+        let touched: BTreeSet<&String> = by_columns.chain(tags).collect();
+        let is_touched = |class: &DeclaredClass| {
+            let groups = class.tag_groups.iter().map(|group| &group.name);
+            let mut names = once(&class.name).chain(&class.tags).chain(groups);
+            class.has_unknown_tags || names.any(|name| touched.contains(name))
+        };
+        let classes = cache.declared_classes().into_iter().filter(|class| !is_touched(class));
+        classes.map(|class| class.name).collect()
+    }
+
     /// The errors that can be found without the classes.
     pub(super) async fn wrong_columns(&self) -> Result<Vec<String>, Error> {
         Ok(self.key_columns().await?.wrong())
@@ -124,29 +147,57 @@ impl SqlJournal {
     }
 }
 
-fn of_tags(table: &Table, classes: &BTreeMap<String, DeclaredClass>) -> Vec<String> {
-    if classes.values().any(|class| class.has_tags_by_key) {
-        return Vec::new();
-    }
+/// The opened classes by name.
+type Classes = BTreeMap<String, DeclaredClass>;
+
+fn of_tags(table: &Table, classes: &Classes, columns: &Columns) -> Vec<String> {
+    let groups: Vec<_> = classes.values().flat_map(|class| &class.tag_groups).collect();
     let is_known = |tag: &str| {
-        classes.contains_key(tag) || classes.values().any(|class| class.tags.iter().any(|one| one == tag))
+        let of_class = |class: &DeclaredClass| class.tags.iter().any(|one| one == tag);
+        classes.contains_key(tag)
+            || classes.values().any(of_class)
+            || groups.iter().any(|group| group.name == tag)
     };
-    let unknown = table.tags.iter().filter(|tag| !is_known(&tag.name));
-    let uncomputed = table.by_columns.iter().filter(|one| one.kind == Kind::Tag).map(|ByColumns { name, .. }| {
-        format!(
-            "table {:?}: no opened class computes the tag {name:?} from its keys: say .tagged_by(|key| tag({name:?}, …)) where its \
-             class is opened",
-            table.name
-        )
-    });
-    let say = |name: &String| {
+    let has_unknown = classes.values().any(|class| class.has_unknown_tags);
+    let plain = table.tags.iter().filter(|tag| !has_unknown && !is_known(&tag.name)).map(|Tag { name, .. }| {
         format!(
             "table {:?}: the tag {name:?} is neither the name of an opened class nor a tag of one: say .tagged({name:?}) where its \
              class is opened, or correct the name",
             table.name
         )
-    };
-    unknown.map(|tag| say(&tag.name)).chain(uncomputed).collect()
+    });
+    let by_columns = table.by_columns.iter().filter(|one| one.kind == Kind::Tag).flat_map(|one| {
+        let computed: Vec<_> = groups.iter().filter(|group| group.name == one.name).collect();
+        let is_uncomputed = !has_unknown && computed.is_empty();
+        let uncomputed = is_uncomputed.then(|| {
+            format!(
+                "table {:?}: no opened class computes the tag {name:?} from its keys: say .tagged_by(|key| tag({name:?}, …)) where \
+                 its class is opened, or correct the name",
+                table.name,
+                name = one.name
+            )
+        });
+        let of_groups = computed.into_iter().flat_map(|group| of_group(table, one, group, columns));
+        of_groups.chain(uncomputed).collect::<Vec<_>>()
+    });
+    plain.chain(by_columns).collect()
+}
+
+fn of_group(table: &Table, declared: &ByColumns, group: &TagGroup, columns: &Columns) -> Vec<String> {
+    let ByColumns { name, columns: of_table, .. } = declared;
+    match &group.kinds {
+        None => vec![format!(
+            "the tags {name:?}: how many parts the keys in them have is unknown: implement Key::columns or Key::kinds for their type"
+        )],
+        Some(kinds) if kinds.len() != of_table.len() => vec![format!(
+            "table {:?}: the tag {name:?} is declared by the columns {}, and a class computes it from keys of {} parts: declare one \
+             column for each part, in their order",
+            table.name,
+            listed(of_table),
+            kinds.len()
+        )],
+        Some(kinds) => clashes(table, of_table, kinds, columns, &format!("the tag {name:?}")),
+    }
 }
 
 fn of_entry(table: &Table, entry: &ByColumns, class: &DeclaredClass, columns: &Columns) -> Vec<String> {
@@ -189,16 +240,32 @@ fn of_entry(table: &Table, entry: &ByColumns, class: &DeclaredClass, columns: &C
             says(&entry.columns)
         )];
     }
-    let kinds = class.kinds.iter().flatten();
+    clashes(
+        table,
+        &entry.columns,
+        class.kinds.as_deref().unwrap_or_default(),
+        columns,
+        &format!("the class {name:?}"),
+    )
+}
+
+/// The columns whose texts the keys of `user`, a class or a tag, may spell otherwise.
+fn clashes(
+    table: &Table,
+    of_table: &[String],
+    kinds: &[PartKind],
+    columns: &Columns,
+    user: &str,
+) -> Vec<String> {
     let of_part = |(column, kind): (&String, &PartKind)| {
         let (of_type, texts) = columns.of(&table.name, column)?;
         let why = clash(*kind, texts)?;
         Some(format!(
-            "table {:?}: the key column {column:?} is of type {of_type}, and the class {name:?} has {why}",
+            "table {:?}: the key column {column:?} is of type {of_type}, and {user} has {why}",
             table.name
         ))
     };
-    entry.columns.iter().zip(kinds).filter_map(of_part).collect()
+    of_table.iter().zip(kinds).filter_map(of_part).collect()
 }
 
 /// Why keys of this kind do not fit a column that has these texts; `None` if they fit.
