@@ -8,6 +8,7 @@ mod columns;
 mod grouped;
 mod hidden;
 mod joined;
+mod migrating;
 mod positions;
 mod postgres;
 mod pruning;

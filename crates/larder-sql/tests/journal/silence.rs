@@ -1,10 +1,9 @@
 //! Every deed that keeps changes out of the journal is noticed by the poll and by the writer, and the error names it.
 
 use larder::journal::{Changes, Journal, Position, Touch};
-use larder_sql::dialect::Dialect;
-use larder_sql::journal::{SqlJournal, migration};
+use larder_sql::journal::SqlJournal;
 
-use crate::bed::{Bed, guest, tables, tag};
+use crate::bed::{Bed, guest, tables};
 use crate::on_both;
 
 /// What an operator does to a PostgreSQL database, and the state of the journal afterwards without an operator's help.
@@ -212,7 +211,7 @@ pub(crate) async fn is_noticed(before: &[&str], deed: &Deed) {
 }
 
 /// Asserts that the journal reports a new change, and only that one.
-async fn settles(bed: &Bed) {
+pub(crate) async fn settles(bed: &Bed) {
     let mut from = bed.now().await;
     assert_eq!(bed.since(&mut from).await, []);
     bed.sql("INSERT INTO guests (id, email) VALUES ('later', 'later')");
@@ -325,22 +324,8 @@ async fn a_renamed_label_of_an_enum_is_noticed() {
 
 on_both!(
     rows_that_leave_the_outbox_early_count_as_everything,
-    a_changed_declaration_of_another_release_is_no_defect,
     a_write_under_unknown_triggers_touches_everything,
-    the_same_migration_once_more_changes_nothing,
 );
-
-/// So an application puts the same call into each migration that changes a declaration.
-async fn the_same_migration_once_more_changes_nothing(bed: Bed) {
-    let identity = bed.journal.database().await.unwrap();
-    let mut from = bed.now().await;
-    bed.sql(&format!("\n{}", migration(bed.database.dialect(), &tables()).unwrap()));
-    // The functions are new rows of the catalog, so that the position is unknown once.
-    assert_eq!(bed.try_since(&mut from).await.unwrap_or_default(), []);
-    settles(&bed).await;
-    assert_eq!(bed.journal.inspect().await.unwrap(), []);
-    assert_eq!(bed.journal.database().await.unwrap(), identity);
-}
 
 async fn rows_that_leave_the_outbox_early_count_as_everything(bed: Bed) {
     bed.sql("INSERT INTO guests (id, email) VALUES ('1', 'a')");
@@ -356,28 +341,6 @@ async fn rows_that_leave_the_outbox_early_count_as_everything(bed: Bed) {
 }
 
 /// A release can run beside one whose triggers journal more, and not beside one whose triggers journal less.
-async fn a_changed_declaration_of_another_release_is_no_defect(bed: Bed) {
-    let dialect = bed.database.dialect();
-    let mut more = tables();
-    more[0] = more[0].clone().tag("guest_map");
-    bed.sql(&larder_sql::journal::triggers(dialect, &more).unwrap());
-    assert_eq!(bed.journal.inspect().await.unwrap(), []);
-    let mut from = bed.now().await;
-    bed.sql("INSERT INTO guests (id, email) VALUES ('1', 'a')");
-    assert!(bed.since(&mut from).await.contains(&tag("guest_map")));
-
-    let less =
-        larder_sql::journal::Table::new("guests").entry("guest", &["id"]).unique(&["id"]).unique(&["email"]);
-    bed.sql(&larder_sql::journal::triggers(dialect, &[less]).unwrap());
-    let defects = bed.journal.inspect().await.unwrap();
-    assert!(
-        defects[0].to_string().contains(r#"does not journal entry "guest_email" ["email"], "#),
-        "{}",
-        defects[0]
-    );
-    assert_eq!(bed.journal.mend().await.unwrap(), []);
-}
-
 /// Before the next poll: if a writer cannot know what it touched, it reports everything.
 async fn a_write_under_unknown_triggers_touches_everything(bed: Bed) {
     let insert = async |id: &str| {
@@ -398,19 +361,4 @@ async fn a_write_under_unknown_triggers_touches_everything(bed: Bed) {
     assert_eq!(bed.journal.mend().await.unwrap(), []);
     assert_eq!(insert("3").await.0, guest("3", "3", None));
     assert_eq!(bed.journal.defects(), []);
-}
-
-/// An outbox that an earlier release created.
-#[tokio::test]
-async fn an_outbox_of_an_earlier_release_says_how_it_is_upgraded() {
-    let bed = Bed::postgres().await;
-    bed.sql("DROP TABLE larder_outbox_life; DROP FUNCTION larder_outbox_kept() CASCADE; DROP FUNCTION larder_outbox_covers");
-    bed.sql("ALTER TABLE larder_outbox SET LOGGED; ALTER TABLE larder_outbox_marks SET LOGGED");
-    let error = SqlJournal::open(&bed.database, tables()).await.err().unwrap().to_string();
-    assert!(error.contains("larder_sql::journal::migration"), "{error}");
-    bed.sql(&migration(Dialect::Postgres, &tables()).unwrap());
-    SqlJournal::open(&bed.database, tables()).await.unwrap();
-    settles(&bed).await;
-    let logged = "SELECT COUNT(*) FROM pg_class WHERE relname LIKE 'larder_outbox%' AND relpersistence = 'p'";
-    assert_eq!(bed.sql(logged), "0");
 }
