@@ -1,9 +1,5 @@
 //! The relay and the consumer skip a change that its writer has already propagated; they propagate every other change.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
-
-mod support;
-
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,8 +9,8 @@ use larder::receipt::Delivery;
 use larder::source::Source;
 use larder_testbed::Redis;
 
-use support::journal::Ledger;
-use support::{Instance, Table, classes, eventually, in_redis_of_ledger};
+use crate::support::journal::Ledger;
+use crate::support::{Instance, Table, classes, eventually, in_redis_of_ledger};
 
 /// Longer than any machine needs for the steps of a test while the journal is frozen.
 const BOUND: Duration = Duration::from_secs(20);

@@ -1,9 +1,5 @@
 //! The rows of the trap table about tracking and copies in memory, against a real Redis.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
-
-mod support;
-
 use std::time::Duration;
 
 use larder::cache::{Cache, Health};
@@ -184,7 +180,7 @@ async fn without_tracking_redis_serves_and_memory_keeps_nothing() {
 
     // No push reports the end of the other load: the read looks again by itself.
     let other = instance(&redis).await;
-    let gate = support::Gate::new();
+    let gate = crate::support::Gate::new();
     let _ = values.invalidate(&7).await;
     let held = other.held_read(&table, 7, &gate);
     gate.arrival().await;

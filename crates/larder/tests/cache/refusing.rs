@@ -1,10 +1,6 @@
 //! A Redis that answers and refuses: memory answers no fewer reads than without Redis, the health names the trouble,
 //! and no read is outdated.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
-
-mod support;
-
 use std::time::{Duration, Instant};
 
 use larder::cache::{Cache, Health};

@@ -1,9 +1,5 @@
 //! An entry in Redis that no instance of this cache stored under the same key is never served.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
-
-mod support;
-
 use std::io;
 
 use larder::cache::{Cache, Health};
@@ -15,8 +11,8 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde::{Deserialize, Serialize};
 
-use support::entries::{Raw, alone, load, shared};
-use support::within;
+use crate::support::entries::{Raw, alone, load, shared};
+use crate::support::within;
 
 const OLD_SECRET: &str = "the old secret, of 32 bytes or so";
 const NEW_SECRET: &str = "the new secret, of 32 bytes or so";

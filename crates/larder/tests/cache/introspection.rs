@@ -1,9 +1,5 @@
 //! Inspects a running cache, on memory and on a real Redis.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
-
-mod support;
-
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
@@ -18,8 +14,10 @@ use larder::journal::Touch;
 use larder::policy::Policy;
 use larder_testbed::Redis;
 
-use support::journal::Ledger;
-use support::{Gate, Instance, Table, classes, eventually, in_redis, instance, memory_instance, within};
+use crate::support::journal::Ledger;
+use crate::support::{
+    Gate, Instance, Table, classes, eventually, in_redis, instance, memory_instance, within,
+};
 
 fn seven() -> Touch {
     Touch::entry("values", ["7"])

@@ -1,8 +1,6 @@
 //! Failure trace 10 and the flight rows of the trap table: one load for many reads, no follower that waits forever, no
 //! join with a flight from before a write.
 
-mod support;
-
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -1,9 +1,5 @@
 //! Trace 4: the connection on which Redis reports changes is closed, or goes silent, while another instance writes.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
-
-mod support;
-
 use std::time::{Duration, Instant};
 
 use larder::cache::{Cache, Health};

@@ -1,9 +1,5 @@
 //! Permits: a report that was computed before a write is not served after that write was acknowledged.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
-
-mod support;
-
 use std::time::{Duration, Instant};
 
 use larder::cache::{Cache, Health};
@@ -14,8 +10,8 @@ use larder::permit::Permit;
 use larder::receipt::Delivery;
 use larder_testbed::Redis;
 
-use support::journal::Ledger;
-use support::{Gate, Instance, Table, classes, eventually, instance, memory_instance, within};
+use crate::support::journal::Ledger;
+use crate::support::{Gate, Instance, Table, classes, eventually, instance, memory_instance, within};
 
 const KEY: u32 = 7;
 

@@ -1,10 +1,6 @@
 //! Memory-only classes: no frame in Redis supplies a value, and a write of another instance is seen as fast as in other
 //! classes.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
-
-mod support;
-
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,8 +14,8 @@ use larder::receipt::Delivery;
 use larder::source::{Placement, Source};
 use larder_testbed::Redis;
 
-use support::journal::Ledger;
-use support::{Gate, Table, eventually, in_redis, within};
+use crate::support::journal::Ledger;
+use crate::support::{Gate, Table, eventually, in_redis, within};
 
 const BOUND: Duration = Duration::from_secs(2);
 const KEY: &str = in_redis!("rights:7");

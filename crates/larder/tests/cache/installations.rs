@@ -1,10 +1,6 @@
 //! Which cache can use a namespace: databases that name themselves, and installations without a journal, each with its
 //! own name.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
-
-mod support;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};

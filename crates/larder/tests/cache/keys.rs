@@ -1,7 +1,5 @@
 //! Keys: types that are keys, other forms of them, and the derive macro.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
-
 use std::borrow::Cow;
 use std::sync::Arc;
 

@@ -1,10 +1,6 @@
 //! A read serves an entry from Redis only if an instance of this cache stored it, under the same key, as a value of the
 //! same type.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
-
-mod support;
-
 use std::fmt::Debug;
 
 use larder::cache::Cache;
@@ -16,8 +12,8 @@ use larder::source::{NotStoredReason, Placement, Source};
 use larder_testbed::Redis;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use support::entries::{alone, load, shared};
-use support::within;
+use crate::support::entries::{alone, load, shared};
+use crate::support::within;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Offer {

@@ -1,9 +1,5 @@
 //! The journal's promises: every commit by any program reaches every instance, whatever fails.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
-
-mod support;
-
 use std::time::{Duration, Instant};
 
 use larder::cache::{Cache, Health};
@@ -12,8 +8,8 @@ use larder::receipt::Delivery;
 use larder::source::Source;
 use larder_testbed::Redis;
 
-use support::journal::Ledger;
-use support::{Gate, Instance, Table, calls, classes, eventually, in_redis_of_ledger, within};
+use crate::support::journal::Ledger;
+use crate::support::{Gate, Instance, Table, calls, classes, eventually, in_redis_of_ledger, within};
 
 const BOUND: Duration = Duration::from_secs(2);
 
@@ -264,7 +260,7 @@ async fn a_queued_invalidation_can_be_awaited() {
 async fn a_redis_without_a_journals_certificate_is_taken_over() {
     let (redis, table, ledger) = (Redis::start().unwrap(), Table::new(), Ledger::new());
     table.write(1, 1);
-    let before = support::instance(&redis).await;
+    let before = crate::support::instance(&redis).await;
     warm(&before, &table).await;
     drop(before);
     table.write(1, 2);

@@ -1,10 +1,6 @@
 //! Trace 9: a tag is invalidated during a load, its key is evicted, two instances mint it at once. And tags that depend
 //! on the key.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
-
-mod support;
-
 use std::sync::Arc;
 
 use larder::cache::Cache;

@@ -1,8 +1,5 @@
 //! Shared by the engine's tests: instances on one Redis, and a database whose loads a test can hold.
 
-#![allow(dead_code, unused_macros, unused_imports, reason = "each test file uses its own part")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
-
 pub(crate) mod disguise;
 pub(crate) mod entries;
 pub(crate) mod journal;
@@ -89,10 +86,6 @@ impl Table {
 
     pub(crate) fn write(&self, key: u32, version: u64) {
         self.rows.lock().unwrap().insert(key, version);
-    }
-
-    pub(crate) fn delete(&self, key: u32) {
-        self.rows.lock().unwrap().remove(&key);
     }
 
     pub(crate) fn load(&self, key: u32) -> Result<Option<u64>, Infallible> {

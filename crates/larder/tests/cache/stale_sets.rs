@@ -1,9 +1,5 @@
 //! Failure traces 1 and 2: a load that read the old row finishes after the write was acknowledged.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
-
-mod support;
-
 use larder::receipt::Delivery;
 use larder_testbed::Redis;
 

@@ -1,7 +1,5 @@
 //! The example as a process.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
-
 use std::process::Command;
 
 #[test]

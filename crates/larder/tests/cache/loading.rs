@@ -1,9 +1,5 @@
 //! A spoiled load, such as one inside a transaction that is rolled back, reaches no tier and no other reader.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
-
-mod support;
-
 use larder::loading::{is_loading, spoil};
 use larder::source::{NotStoredReason, Placement, Source};
 use larder_testbed::Redis;
@@ -131,7 +127,7 @@ async fn a_load_inside_a_load_spoils_both() {
 /// Any error that converts to a boxed one; the read gives it back.
 #[tokio::test]
 async fn a_loader_may_fail_with_any_error() {
-    let instance = support::memory_instance().await;
+    let instance = crate::support::memory_instance().await;
     let io = || std::io::Error::other("gone");
     let read = async |error: Box<dyn std::error::Error + Send + Sync>| {
         let load = async move || Err::<u64, _>(error);

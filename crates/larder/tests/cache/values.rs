@@ -1,16 +1,12 @@
 //! Plain values: a value that was put is on every instance, and the earlier value is never served again.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
-
-mod support;
-
 use larder::cache::{Cache, Health};
 use larder::introspection::self_test::SelfTest;
 use larder::receipt::Delivery;
 use larder_testbed::Redis;
 
-use support::journal::Ledger;
-use support::{Gate, Instance, Table, classes, eventually, instance, memory_instance, within};
+use crate::support::journal::Ledger;
+use crate::support::{Gate, Instance, Table, classes, eventually, instance, memory_instance, within};
 
 /// A value that is never put: the answer of a loader that ran because no tier had a value.
 const NONE: u64 = u64::MAX;

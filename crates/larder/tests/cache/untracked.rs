@@ -1,9 +1,5 @@
 //! The connections of the pool for untracked work: their number, the wait for one, and the handling of a broken one.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
-
-mod support;
-
 use std::time::{Duration, Instant};
 
 use larder::cache::{Cache, Health};
@@ -11,7 +7,7 @@ use larder::error::ErrorKind;
 use larder::introspection::RedisAnswer;
 use larder_testbed::{Proxy, Redis};
 
-use support::{eventually, within};
+use crate::support::{eventually, within};
 
 const LONG: Duration = Duration::from_secs(5);
 /// The delay of each direction, so that several questions overlap; far below the time-out.

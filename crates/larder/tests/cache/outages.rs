@@ -1,7 +1,5 @@
 //! Redis away, hung, full, foreign or new: no read fails, no outdated value is served, no invalidation is lost.
 
-mod support;
-
 use std::time::{Duration, Instant};
 
 use larder::cache::{Cache, Health};
@@ -113,7 +111,7 @@ async fn contents_of_redis_from_before_its_certificate_are_dropped() {
     let table = Table::new();
     table.write(7, 1);
     instance.read(&table, 7).await;
-    let second = support::instance(&redis).await;
+    let second = crate::support::instance(&redis).await;
     second.read(&table, 7).await;
     assert_eq!(second.values.stats().redis_hits, 1);
 }
@@ -229,9 +227,9 @@ async fn values_of_another_type_under_our_keys_are_replaced() {
         }
         let mut builder = Cache::builder("test").redis(redis.url()).installation("test");
         if is_journalled {
-            builder = builder.journal(support::journal::Ledger::new());
+            builder = builder.journal(crate::support::journal::Ledger::new());
         }
-        let instance = support::classes(builder.build().await.unwrap());
+        let instance = crate::support::classes(builder.build().await.unwrap());
         eventually("the tier is usable", async || instance.cache.health() == Health::Working).await;
         // The same in a Redis that is in use.
         for key in &strange[4..] {

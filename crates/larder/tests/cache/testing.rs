@@ -1,8 +1,6 @@
 //! The clock that a test of an application moves.
 
 #![cfg(feature = "testing")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
-
 use std::time::Duration;
 
 use larder::error::ErrorKind;

@@ -1,9 +1,5 @@
 //! A server that can never serve is named in one line with what to do, and dialled less and less often.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
-
-mod support;
-
 use std::time::{Duration, Instant};
 
 use larder::cache::{Cache, Health};

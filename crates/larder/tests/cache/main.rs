@@ -1,0 +1,28 @@
+//! Tests of the engine through its public API, on real servers of Redis. They are one program, because each program of
+//! tests is linked with everything below it.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
+
+mod entries;
+mod examples;
+mod flights;
+mod forgeries;
+mod installations;
+mod introspection;
+mod journal;
+mod keys;
+mod links;
+mod loading;
+mod memory_only;
+mod outages;
+mod permits;
+mod propagated;
+mod refusing;
+mod stale_sets;
+mod support;
+mod tags;
+mod testing;
+mod tracking;
+mod unfit;
+mod untracked;
+mod values;
