@@ -29,7 +29,7 @@ pub fn routes(service: Service) -> Router {
     let (router, document) = described(requests.clone()).split_for_parts();
     let scopes = NeededScopes::of(&document);
     router
-        .merge(openapi::pages(document))
+        .merge(openapi::pages(document, ""))
         .fallback(problem::unknown_path)
         .method_not_allowed_fallback(problem::unknown_method)
         .layer(Extension(scopes))
@@ -44,7 +44,7 @@ pub fn routes(service: Service) -> Router {
 
 /// `/openapi.json` and `/docs`, which need no service.
 pub(crate) fn pages() -> Router {
-    openapi::pages(described(Requests::new()).into_openapi())
+    openapi::pages(described(Requests::new()).into_openapi(), "")
 }
 
 fn described(requests: Requests) -> OpenApiRouter<Service> {

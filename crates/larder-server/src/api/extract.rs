@@ -17,6 +17,7 @@ use crate::api::scopes::NeededScopes;
 use crate::domain::api_key::{ApiKeyId, ApiKeySecret, Scope};
 use crate::domain::identity::UserRef;
 use crate::domain::invalid::{Invalid, ValidationErrors};
+use crate::domain::json::words;
 use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::error::ServiceError;
@@ -80,8 +81,13 @@ pub(crate) struct Strength(pub(crate) policy::Consistency);
 #[into_params(parameter_in = Query)]
 pub(crate) struct Consistency {
     /// The consistency of the read: `bounded`, or `fresh`, which memory does not answer. Default: `bounded`.
-    #[param(pattern = "^(bounded|fresh)$")]
+    #[param(value_type = Option<ConsistencyWord>, inline)]
     consistency: Option<String>,
+}
+
+words! {
+    /// A consistency, as a parameter.
+    ConsistencyWord, ["bounded", "fresh"]
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Strength {

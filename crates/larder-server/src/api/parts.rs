@@ -121,6 +121,7 @@ part!(interests, "/api/v1/users/{id}/interests", Interests, Interests, Interests
 #[utoipa::path(
     patch,
     path = "/api/v1/users/{id}/preferences",
+    operation_id = "patch_preferences",
     tag = "profiles",
     security(("bearer" = []), ("api_key" = ["write"])),
     params(UserPath, IfMatch),
@@ -148,6 +149,7 @@ pub(crate) async fn patch_preferences(
 #[utoipa::path(
     patch,
     path = "/api/v1/users/{id}/accessibility",
+    operation_id = "patch_accessibility",
     tag = "profiles",
     security(("bearer" = []), ("api_key" = ["write"])),
     params(UserPath, IfMatch),

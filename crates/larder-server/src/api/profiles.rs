@@ -42,6 +42,7 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
 #[utoipa::path(
     get,
     path = "/api/v1/users/{id}/details",
+    operation_id = "get_user_details",
     tag = "profiles",
     security(("bearer" = []), ("api_key" = ["read"])),
     params(UserPath, IfNoneMatch, Consistency),
@@ -66,6 +67,7 @@ pub(crate) async fn details(
 #[utoipa::path(
     get,
     path = "/api/v1/users/{id}/profile",
+    operation_id = "get_profile",
     tag = "profiles",
     security(("bearer" = []), ("api_key" = ["read"])),
     params(UserPath, IfNoneMatch, Consistency),
@@ -96,6 +98,7 @@ pub(crate) async fn profile(
 #[utoipa::path(
     patch,
     path = "/api/v1/users/{id}/profile",
+    operation_id = "patch_profile",
     tag = "profiles",
     security(("bearer" = []), ("api_key" = ["write"])),
     params(UserPath, IfMatch),
@@ -120,9 +123,13 @@ pub(crate) async fn patch_profile(
 }
 
 /// Replaces a profile; what is missing is cleared.
+///
+/// The body may be what GET returned: a field outside of the profile is ignored if it has its present value, and refused by its
+/// name otherwise.
 #[utoipa::path(
     put,
     path = "/api/v1/users/{id}/profile",
+    operation_id = "put_profile",
     tag = "profiles",
     security(("bearer" = []), ("api_key" = ["write"])),
     params(UserPath, IfMatch),
@@ -142,8 +149,8 @@ pub(crate) async fn put_profile(
     headers: HeaderMap,
     Json(body): Json,
 ) -> Result<Response, Problem> {
-    let PutProfileBody { patch } = PutProfileBody::parse(body)?;
-    change(state, caller, target, headers, patch).await
+    let PutProfileBody { patch, read_only } = PutProfileBody::parse(body)?;
+    change(state, caller, target, headers, UserPatch { read_only, ..patch }).await
 }
 
 async fn change(
@@ -186,6 +193,7 @@ impl<'a> From<&'a FullProfile> for FullProfileAnswer<'a> {
 #[utoipa::path(
     get,
     path = "/api/v1/users/{id}/full-profile",
+    operation_id = "get_full_profile",
     tag = "profiles",
     security(("bearer" = []), ("api_key" = ["read"])),
     params(UserPath, IfNoneMatch, Consistency),

@@ -52,6 +52,7 @@ pub(crate) struct JwkSet {
 #[utoipa::path(
     get,
     path = "/.well-known/jwks.json",
+    operation_id = "get_key_set",
     tag = "auth",
     responses((status = 200, body = JwkSet, content_type = "application/jwk-set+json"))
 )]
@@ -72,6 +73,7 @@ pub(crate) struct RotatedKey {
 #[utoipa::path(
     post,
     path = "/api/v1/auth/keys/rotate",
+    operation_id = "rotate_keys",
     tag = "auth",
     security(("bearer" = [])),
     responses((status = 201, body = RotatedKey, headers(("Cache-Invalidation" = String))), Refused)
@@ -160,6 +162,7 @@ fn seconds(time: Timestamp) -> u64 {
 #[utoipa::path(
     post,
     path = "/api/v1/auth/introspect",
+    operation_id = "introspect_token",
     tag = "auth",
     security(("bearer" = []), ("api_key" = ["introspect"])),
     request_body(content = TokenFormBody, content_type = "application/x-www-form-urlencoded"),
@@ -179,6 +182,7 @@ pub(crate) async fn introspect(
 #[utoipa::path(
     post,
     path = "/api/v1/auth/revoke",
+    operation_id = "revoke_token",
     tag = "auth",
     request_body(content = TokenFormBody, content_type = "application/x-www-form-urlencoded"),
     responses(

@@ -74,6 +74,7 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
 #[utoipa::path(
     get,
     path = "/api/v1/users/{id}",
+    operation_id = "get_user",
     tag = "users",
     security(("bearer" = []), ("api_key" = ["read"])),
     params(UserPath, IfNoneMatch, Consistency),
@@ -101,6 +102,7 @@ pub(crate) async fn get(
 #[utoipa::path(
     post,
     path = "/api/v1/users/lookup",
+    operation_id = "look_up_user",
     tag = "users",
     security(("bearer" = []), ("api_key" = ["read"])),
     params(Consistency),
@@ -127,6 +129,7 @@ pub(crate) async fn lookup(
 #[utoipa::path(
     post,
     path = "/api/v1/users",
+    operation_id = "create_user",
     tag = "users",
     security(("bearer" = []), ("api_key" = ["write"])),
     request_body = CreateUserBody,
@@ -152,6 +155,7 @@ pub(crate) async fn create(
 #[utoipa::path(
     patch,
     path = "/api/v1/users/{id}",
+    operation_id = "patch_user",
     tag = "users",
     security(("bearer" = []), ("api_key" = ["write"])),
     params(UserPath, IfMatch),
@@ -176,9 +180,13 @@ pub(crate) async fn patch(
 }
 
 /// Replaces a user.
+///
+/// The body may be what GET returned: a field that the caller cannot change is ignored if it has its present value, and refused
+/// by its name otherwise.
 #[utoipa::path(
     put,
     path = "/api/v1/users/{id}",
+    operation_id = "put_user",
     tag = "users",
     security(("bearer" = []), ("api_key" = ["write"])),
     params(UserPath, IfMatch),
@@ -198,8 +206,8 @@ pub(crate) async fn put(
     headers: HeaderMap,
     Json(body): Json,
 ) -> Result<Response, Problem> {
-    let PutUserBody { patch } = PutUserBody::parse(body)?;
-    change(state, caller, target, headers, patch).await
+    let PutUserBody { patch, read_only } = PutUserBody::parse(body)?;
+    change(state, caller, target, headers, UserPatch { read_only, ..patch }).await
 }
 
 async fn change(
@@ -218,6 +226,7 @@ async fn change(
 #[utoipa::path(
     delete,
     path = "/api/v1/users/{id}",
+    operation_id = "delete_user",
     tag = "users",
     security(("bearer" = []), ("api_key" = ["write"])),
     params(UserPath, IfMatch),
@@ -244,6 +253,7 @@ pub(crate) async fn delete(
 #[utoipa::path(
     post,
     path = "/api/v1/users/{id}/activate",
+    operation_id = "activate_user",
     tag = "users",
     security(("bearer" = []), ("api_key" = ["write"])),
     params(UserPath, IfMatch),
@@ -268,6 +278,7 @@ pub(crate) async fn activate(
 #[utoipa::path(
     post,
     path = "/api/v1/users/{id}/deactivate",
+    operation_id = "deactivate_user",
     tag = "users",
     security(("bearer" = []), ("api_key" = ["write"])),
     params(UserPath, IfMatch),

@@ -22,6 +22,7 @@ pub mod patch;
 pub mod permission;
 pub mod points;
 pub mod profile;
+pub mod read_only;
 pub mod role;
 pub mod search;
 pub mod sort;

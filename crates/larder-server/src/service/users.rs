@@ -107,6 +107,12 @@ impl Service {
             // If the user changes between this check and the write, the rights are checked again.
             let caller = self.present(caller).await?;
             let target = self.target(caller, &named, expected).await?;
+            patch.read_only.check(&target).map_err(ServiceError::Invalid)?;
+            let mut patch = patch.clone();
+            if caller.check_manage(target.role).is_err() {
+                // Dropped and not written: an admin may change these fields between this check and the write.
+                patch = patch.without_kept_admin_fields(&target);
+            }
             if !patch.admin_fields().is_empty() {
                 caller.check_manage(target.role)?;
             }
@@ -116,7 +122,7 @@ impl Service {
                     check_gives(caller, role)?;
                 }
             }
-            let changed = self.update_as_judged(caller.actor(), target, patch.clone(), !expected.is_empty());
+            let changed = self.update_as_judged(caller.actor(), target, patch, !expected.is_empty());
             if let Some(changed) = changed.await? {
                 return Ok(changed);
             }

@@ -40,6 +40,7 @@ mod outages;
 mod permissions;
 mod points;
 mod profiles;
+mod put_back;
 mod reassigned;
 mod secrets;
 mod shown;
