@@ -9,8 +9,10 @@ use problem_details::ProblemDetails;
 use serde::Serialize;
 
 use crate::api::codes::Code;
+use crate::domain::api_key::Scope;
 use crate::domain::invalid::{Invalid, ValidationErrors};
 use crate::service::error::ServiceError;
+use crate::service::refusal::Refusal;
 
 /// An error answer. It never shows a value that the client sent, nor anything of another user.
 #[derive(Debug)]
@@ -20,6 +22,8 @@ pub struct Problem {
     errors: Option<ValidationErrors>,
     /// In seconds.
     retry_after: Option<u64>,
+    /// The scope that the API key lacks.
+    needed_scope: Option<&'static str>,
 }
 
 /// Our extension of RFC 9457: a code, and one message for each wrong field.
@@ -35,12 +39,17 @@ struct Extension {
 impl Problem {
     /// A problem that concerns no single field, with what the code's row says of it.
     pub(crate) fn new(code: Code) -> Self {
-        Self { code, detail: code.text().to_owned(), errors: None, retry_after: None }
+        Self { code, detail: code.text().to_owned(), errors: None, retry_after: None, needed_scope: None }
     }
 
     /// The same problem with what is particular about this request.
     pub(crate) fn with_detail(self, detail: impl Into<String>) -> Self {
         Self { detail: detail.into(), ..self }
+    }
+
+    /// 403: the API key lacks this scope.
+    pub(crate) fn scope_missing(needed: Scope) -> Self {
+        Self { needed_scope: Some(needed.as_str()), ..Self::new(Code::Refused(Refusal::ScopeMissing)) }
     }
 
     /// 412: the user has another version by now.
@@ -117,6 +126,17 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// The challenge of a 401 (RFC 6750): it names an error only if the request had a token.
+fn challenge(code: Code) -> &'static str {
+    match code {
+        Code::Refused(Refusal::AccessTokenInvalid | Refusal::ApiKeyInvalid | Refusal::SessionEnded) => {
+            "Bearer error=\"invalid_token\""
+        }
+        Code::Refused(Refusal::ClientInvalid) => "Basic realm=\"larder\"",
+        _ => "Bearer",
+    }
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.code.status();
@@ -134,7 +154,15 @@ impl IntoResponse for Problem {
         }
         match status {
             StatusCode::UNAUTHORIZED => {
-                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge(self.code)));
+            }
+            StatusCode::FORBIDDEN => {
+                if let Some(scope) = self.needed_scope {
+                    let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\"");
+                    // The name of a scope is a legal header value.
+                    let challenge = HeaderValue::from_str(&challenge);
+                    headers.extend(challenge.ok().map(|challenge| (header::WWW_AUTHENTICATE, challenge)));
+                }
             }
             StatusCode::SERVICE_UNAVAILABLE => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

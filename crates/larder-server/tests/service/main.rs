@@ -34,6 +34,7 @@ mod listed;
 mod lists;
 mod metrics;
 mod misdeclared;
+mod oauth;
 mod odd;
 mod openapi;
 mod outages;

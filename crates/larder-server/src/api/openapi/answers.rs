@@ -33,7 +33,9 @@ pub(crate) struct ProblemBody {
 /// Headers that an answer has beside its body, each with its description.
 type Headers = &'static [(&'static str, &'static str)];
 
-const CHALLENGE: Headers = &[("WWW-Authenticate", "`Bearer`")];
+const CHALLENGE: Headers =
+    &[("WWW-Authenticate", "`Bearer`, with `error=\"invalid_token\"` if the request had a token; or `Basic`")];
+const SCOPE: Headers = &[("WWW-Authenticate", "`Bearer error=\"insufficient_scope\"` if an API key lacks a scope")];
 const PAUSE: Headers = &[("Retry-After", "in seconds")];
 
 /// Types for the annotations: each means some answers, which are problems. A row is a status, a description, and
@@ -100,10 +102,14 @@ answers! {
     Refused {
         400, UNREADABLE;
         401, "No access token, or one that is malformed, forged, expired or ended.", CHALLENGE;
-        403, "The caller may not do this.";
+        403, "The caller may not do this.", SCOPE;
         422, INVALID;
         500, BROKEN;
         503, UNAVAILABLE, PAUSE;
+    }
+    /// The service does not know its public address.
+    NoIssuer {
+        404, "`LARDER_ISSUER` is not set.";
     }
     /// Nothing of that name exists.
     NotFound {

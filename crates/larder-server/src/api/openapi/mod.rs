@@ -51,7 +51,7 @@ use crate::domain::parts::languages::{Language, Level};
 )]
 pub(crate) struct Base;
 
-/// The two kinds of credentials: an access token and an API key.
+/// The kinds of credentials: an access token, an API key, and, for introspection, an API key as an OAuth client's id and secret.
 struct Credentials;
 
 impl Modify for Credentials {
@@ -61,6 +61,8 @@ impl Modify for Credentials {
         components.add_security_scheme("bearer", bearer);
         let key = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-API-Key")));
         components.add_security_scheme("api_key", key);
+        let client = SecurityScheme::Http(Http::new(HttpAuthScheme::Basic));
+        components.add_security_scheme("client", client);
     }
 }
 
