@@ -41,7 +41,11 @@ pub(super) fn prepare(folder: &Path, larder: &Larder) -> Result<()> {
 /// Lints the document.
 pub(super) fn lint(folder: &Path, node: &Path) -> Result<()> {
     let program = |name: &str| node.join("node_modules/.bin").join(name).to_string_lossy().into_owned();
-    run_command(&mut command(folder, &program("redocly"), &["lint", "--config", "redocly.yaml", "openapi.json"]))?;
+    run_command(&mut command(
+        folder,
+        &program("redocly"),
+        &["lint", "--config", "redocly.yaml", "openapi.json"],
+    ))?;
     let rules = ["lint", "--ruleset", "spectral.yaml", "--fail-severity", "warn", "openapi.json"];
     run_command(&mut command(folder, &program("spectral"), &rules))
 }
@@ -82,5 +86,11 @@ pub(super) fn resource_in_javascript(folder: &Path, node: &Path, larder: &Larder
 
 fn resource(folder: &Path, program: &str, script: &str, larder: &Larder) -> Result<()> {
     let mut command = command(folder, program, &[script]);
-    run_command(command.env("LARDER_URL", larder.url()).env("LARDER_AUDIENCE", AUDIENCE).envs(ADMIN).stderr(Stdio::inherit()))
+    run_command(
+        command
+            .env("LARDER_URL", larder.url())
+            .env("LARDER_AUDIENCE", AUDIENCE)
+            .envs(ADMIN)
+            .stderr(Stdio::inherit()),
+    )
 }

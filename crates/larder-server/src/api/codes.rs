@@ -69,6 +69,8 @@ codes! {
     PartConflict: PRECONDITION_FAILED, "part_conflict",
         "this part of the profile is another by now; read it again before you change it";
     BodyTooLarge: PAYLOAD_TOO_LARGE, "body_too_large", "the body is larger than 1 MiB (1048576 bytes)";
+    BodyEncodingUnknown: UNSUPPORTED_MEDIA_TYPE, "body_encoding_unknown",
+        "the body may be sent as it is, or with Content-Encoding: gzip";
     BodyNotSentAsJson: UNSUPPORTED_MEDIA_TYPE, "body_not_sent_as_json",
         "the body must be JSON, with Content-Type: application/json";
     BodyNotSentAsForm: UNSUPPORTED_MEDIA_TYPE, "body_not_sent_as_form",

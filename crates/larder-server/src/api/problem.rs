@@ -2,13 +2,17 @@
 
 use std::any::Any;
 
+use axum::extract::Request;
 use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use hyper::body::Body as _;
 use problem_details::ProblemDetails;
 use serde::Serialize;
 
 use crate::api::codes::Code;
+use crate::api::correlation;
 use crate::domain::api_key::Scope;
 use crate::domain::invalid::{Invalid, ValidationErrors};
 use crate::service::error::ServiceError;
@@ -32,6 +36,9 @@ struct Extension {
     /// A member of RFC 9457; it is here because the library takes no URN.
     r#type: String,
     code: &'static str,
+    /// The id of the request, as in `X-Request-Id`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     errors: Option<ValidationErrors>,
 }
@@ -145,6 +152,7 @@ impl IntoResponse for Problem {
             .with_extensions(Extension {
                 r#type: self.code.type_uri(),
                 code: self.code.name(),
+                request_id: correlation::current_id(),
                 errors: self.errors,
             })
             .into_response();
@@ -164,6 +172,9 @@ impl IntoResponse for Problem {
                     headers.extend(challenge.ok().map(|challenge| (header::WWW_AUTHENTICATE, challenge)));
                 }
             }
+            StatusCode::UNSUPPORTED_MEDIA_TYPE if self.code == Code::BodyEncodingUnknown => {
+                headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+            }
             StatusCode::SERVICE_UNAVAILABLE => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
@@ -179,6 +190,20 @@ impl From<BytesRejection> for Problem {
             StatusCode::PAYLOAD_TOO_LARGE => Self::new(Code::BodyTooLarge),
             _ => Self::new(Code::BodyUnreadable),
         }
+    }
+}
+
+/// The layer in front of the one that decodes bodies: refuses a body that is encoded in another way.
+pub(crate) async fn refuse_unknown_encoding(request: Request, next: Next) -> Response {
+    let mut encodings = request.headers().get_all(header::CONTENT_ENCODING).iter();
+    let is_known = match (encodings.next(), encodings.next()) {
+        (None, _) => true,
+        (Some(one), None) => [b"gzip".as_slice(), b"identity"].contains(&one.as_bytes()),
+        (Some(_), Some(_)) => false,
+    };
+    match is_known || request.body().is_end_stream() {
+        true => next.run(request).await,
+        false => Problem::new(Code::BodyEncodingUnknown).into_response(),
     }
 }
 

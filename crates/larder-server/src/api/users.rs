@@ -18,7 +18,7 @@ use crate::api::openapi::answers::{
     LastSuperadmin, NotFound, NotModified, Outdated, Refused, RefusedBody, Taken,
 };
 use crate::api::openapi::parameters::{IfMatch, IfNoneMatch, UserPath};
-use crate::api::preconditions::{etag, expected_versions, is_not_modified};
+use crate::api::preconditions::{Wanted, etag, of_versions, wanted};
 use crate::api::problem::Problem;
 use crate::domain::body::{CreateUserBody, LookupBody, PatchUserBody, PutUserBody};
 use crate::domain::patch::UserPatch;
@@ -42,20 +42,30 @@ impl<'a> View<'a> {
             false => Self::Public(Box::new(PublicUser::from(user))),
         }
     }
+
+    /// Its entity tag. Two views of one version have two, because they differ in their fields.
+    fn tag(&self) -> String {
+        match self {
+            Self::Whole(user) => user.version.to_string(),
+            Self::Public(user) => format!("{}-public", user.version),
+        }
+    }
 }
 
 fn shown(answer: &class::Answer<User>, caller: Caller, headers: &HeaderMap) -> Result<Response, Problem> {
     let user = answer.value.as_deref().ok_or(ServiceError::NotFound)?;
-    let about = [(CACHE_STATUS, cache_status(answer)), (header::ETAG, etag(user.version))];
-    Ok(match is_not_modified(headers, user.version) {
-        true => (StatusCode::NOT_MODIFIED, about).into_response(),
-        false => (about, Answer(View::of(user, caller))).into_response(),
+    let view = View::of(user, caller);
+    let about = [(CACHE_STATUS, cache_status(answer)), (header::ETAG, etag(view.tag()))];
+    Ok(match wanted(headers, view.tag())? {
+        Wanted::Nothing => (StatusCode::NOT_MODIFIED, about).into_response(),
+        Wanted::Answer => (about, Answer(view)).into_response(),
     })
 }
 
 fn changed(status: StatusCode, user: &User, receipt: Receipt, caller: Caller) -> Response {
-    let etag = [(header::ETAG, etag(user.version))];
-    (status, acknowledged(receipt), etag, Answer(View::of(user, caller))).into_response()
+    let view = View::of(user, caller);
+    let etag = [(header::ETAG, etag(view.tag()))];
+    (status, acknowledged(receipt), etag, Answer(view)).into_response()
 }
 
 /// Every route of this file.
@@ -77,10 +87,11 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
     operation_id = "get_user",
     tag = "users",
     security(("bearer" = []), ("api_key" = ["read"])),
-    params(UserPath, IfNoneMatch, Consistency),
+    params(UserPath, IfMatch, IfNoneMatch, Consistency),
     responses(
         (status = 200, body = View, headers(("ETag" = String), ("Cache-Status" = String))),
         NotModified,
+        Outdated,
         NotFound,
         Refused,
     )
@@ -158,7 +169,7 @@ pub(crate) async fn create(
     operation_id = "patch_user",
     tag = "users",
     security(("bearer" = []), ("api_key" = ["write"])),
-    params(UserPath, IfMatch),
+    params(UserPath, IfMatch, IfNoneMatch),
     request_body = PatchUserBody,
     responses(
         (status = 200, body = View, headers(("ETag" = String), ("Cache-Invalidation" = String))),
@@ -189,7 +200,7 @@ pub(crate) async fn patch(
     operation_id = "put_user",
     tag = "users",
     security(("bearer" = []), ("api_key" = ["write"])),
-    params(UserPath, IfMatch),
+    params(UserPath, IfMatch, IfNoneMatch),
     request_body = PutUserBody,
     responses(
         (status = 200, body = View, headers(("ETag" = String), ("Cache-Invalidation" = String))),
@@ -217,7 +228,7 @@ async fn change(
     headers: HeaderMap,
     patch: UserPatch,
 ) -> Result<Response, Problem> {
-    let expected = expected_versions(&headers)?;
+    let expected = of_versions(&headers);
     let (user, receipt) = service.update(caller, caller.naming(user), patch, &expected).await?;
     Ok(changed(StatusCode::OK, &user, receipt, caller))
 }
@@ -229,7 +240,7 @@ async fn change(
     operation_id = "delete_user",
     tag = "users",
     security(("bearer" = []), ("api_key" = ["write"])),
-    params(UserPath, IfMatch),
+    params(UserPath, IfMatch, IfNoneMatch),
     responses(
         (status = 204, description = "the user is gone", headers(("Cache-Invalidation" = String))),
         NotFound,
@@ -244,7 +255,7 @@ pub(crate) async fn delete(
     Target(user): Target,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let expected = expected_versions(&headers)?;
+    let expected = of_versions(&headers);
     let receipt = service.delete(caller, caller.naming(user), &expected).await?;
     Ok((StatusCode::NO_CONTENT, acknowledged(receipt)).into_response())
 }
@@ -256,7 +267,7 @@ pub(crate) async fn delete(
     operation_id = "activate_user",
     tag = "users",
     security(("bearer" = []), ("api_key" = ["write"])),
-    params(UserPath, IfMatch),
+    params(UserPath, IfMatch, IfNoneMatch),
     responses(
         (status = 200, body = View, headers(("ETag" = String), ("Cache-Invalidation" = String))),
         NotFound,
@@ -281,7 +292,7 @@ pub(crate) async fn activate(
     operation_id = "deactivate_user",
     tag = "users",
     security(("bearer" = []), ("api_key" = ["write"])),
-    params(UserPath, IfMatch),
+    params(UserPath, IfMatch, IfNoneMatch),
     responses(
         (status = 200, body = View, headers(("ETag" = String), ("Cache-Invalidation" = String))),
         NotFound,

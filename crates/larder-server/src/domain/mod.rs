@@ -8,6 +8,7 @@ pub mod auth;
 pub mod body;
 pub mod bulk;
 pub mod caches;
+pub mod conditions;
 pub mod contact;
 pub mod cursor;
 mod fields;

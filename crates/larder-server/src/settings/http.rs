@@ -5,8 +5,10 @@ use axum::http::{HeaderValue, Uri};
 use crate::settings::bad::BadSetting;
 use crate::settings::sources::Sources;
 
-const ORIGINS: &str = "must be *, or origins with commas between them, such as https://app.example.com,http://localhost:5173";
-const BASE: &str = "must begin with a slash and not end with one, of letters, digits and . _ ~ -, such as /larder";
+const ORIGINS: &str =
+    "must be *, or origins with commas between them, such as https://app.example.com,http://localhost:5173";
+const BASE: &str =
+    "must begin with a slash and not end with one, of letters, digits and . _ ~ -, such as /larder";
 
 /// How the service appears over HTTP.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,7 +39,8 @@ pub(super) fn read(sources: &Sources) -> Result<Http, BadSetting> {
     Ok(Http {
         cors_origins: sources
             .take("LARDER_CORS_ORIGINS", "", |raw| origins(raw).ok_or_else(|| ORIGINS.to_owned()))?,
-        base_path: sources.take("LARDER_BASE_PATH", "", |raw| base_path(raw).ok_or_else(|| BASE.to_owned()))?,
+        base_path: sources
+            .take("LARDER_BASE_PATH", "", |raw| base_path(raw).ok_or_else(|| BASE.to_owned()))?,
     })
 }
 
@@ -88,8 +91,14 @@ mod tests {
         let two = read("LARDER_CORS_ORIGINS", "https://a.example, http://localhost:5173").unwrap();
         let Origins::List(two) = two.cors_origins else { panic!("{two:?}") };
         assert_eq!(two, ["https://a.example", "http://localhost:5173"]);
-        for bad in ["a.example", "https://a.example/", "https://A.example", "https://a.example:443", "null", "ftp://a"]
-        {
+        for bad in [
+            "a.example",
+            "https://a.example/",
+            "https://A.example",
+            "https://a.example:443",
+            "null",
+            "ftp://a",
+        ] {
             let error = read("LARDER_CORS_ORIGINS", bad).unwrap_err().to_string();
             assert!(error.contains("LARDER_CORS_ORIGINS") && error.contains("https://app"), "{error}");
         }

@@ -1,4 +1,4 @@
-//! The settings of access tokens: who issues them, and for whom they are.
+//! The settings of access tokens: their issuer and their audience.
 
 use std::net::IpAddr;
 
@@ -33,7 +33,9 @@ pub(super) fn read(sources: &Sources) -> Result<OAuth, BadSetting> {
         let is_printable = raw.bytes().all(|byte| byte.is_ascii_graphic());
         match (1..=256).contains(&raw.len()) && is_printable {
             true => Ok(raw.to_owned()),
-            false => Err("must be 1 to 256 visible ASCII characters, such as https://api.example.com".to_owned()),
+            false => {
+                Err("must be 1 to 256 visible ASCII characters, such as https://api.example.com".to_owned())
+            }
         }
     })?;
     let Some(Found { value, origin, .. }) = sources.find(NAME) else {
@@ -72,8 +74,13 @@ mod tests {
     #[test]
     fn an_issuer_is_an_https_address_in_one_form() {
         assert_eq!(read(NAME, "").unwrap(), OAuth::default());
-        for good in ["https://id.example.com", "https://a/b", "http://127.0.0.1:80", "http://[::1]:1", "http://localhost:1"]
-        {
+        for good in [
+            "https://id.example.com",
+            "https://a/b",
+            "http://127.0.0.1:80",
+            "http://[::1]:1",
+            "http://localhost:1",
+        ] {
             assert_eq!(read(NAME, good).unwrap().issuer.as_deref(), Some(good));
         }
         for bad in [

@@ -6,6 +6,7 @@ mod achievements;
 mod api_keys;
 mod auth;
 mod bodies;
+mod browsers;
 mod bulk;
 mod cache_api;
 mod conditional;

@@ -25,7 +25,10 @@ fn the_issuer_is_the_installation_until_it_is_configured(app: &TestApp) {
     app.stranger().get(DISCOVERY).refuses(404, "issuer_unset");
     let of_installation = claims(&app.admin());
     assert!(of_installation["iss"].as_str().unwrap().starts_with("urn:larder:"), "{of_installation}");
-    assert_eq!((&of_installation["aud"], &of_installation["client_id"]), (&json!("larder"), &json!("larder")));
+    assert_eq!(
+        (&of_installation["aud"], &of_installation["client_id"]),
+        (&json!("larder"), &json!("larder"))
+    );
 }
 
 #[test]
@@ -57,7 +60,8 @@ fn a_refusal_says_in_its_challenge_what_is_wrong_with_the_token(app: &TestApp) {
     let ended = app.user("ann");
     ended.post("/api/v1/auth/logout", &json!({})).expect(204);
     assert_eq!(challenge(&ended, validate()), invalid);
-    let made = admin.post("/api/v1/users/me/api-keys", &json!({ "name": "r", "scopes": ["read"] })).expect(201);
+    let made =
+        admin.post("/api/v1/users/me/api-keys", &json!({ "name": "r", "scopes": ["read"] })).expect(201);
     let reading = stranger.with_token(&made.field("key"));
     let create = Request::new("POST", "/api/v1/users").json(&json!({}));
     let insufficient = (403, "Bearer error=\"insufficient_scope\", scope=\"write\"".to_owned());
@@ -79,16 +83,20 @@ fn a_client_introspects_with_basic(app: &TestApp) {
     let worth = stranger.send(basic(INTROSPECT, &id, &key)).expect(200).json();
     assert_eq!((&worth["active"], &worth["sub"]), (&json!(true), &json!(admin.id)));
     let other = admin.post("/api/v1/users/me/api-keys", &json!({ "name": "other" })).field("id");
-    for (id, key) in [(id.as_str(), "wrong"), (&other, &key), ("", &key), (&id, admin.token.as_ref().unwrap())] {
+    for (id, key) in
+        [(id.as_str(), "wrong"), (&other, &key), ("", &key), (&id, admin.token.as_ref().unwrap())]
+    {
         let refused = (401, "Basic realm=\"larder\"".to_owned());
         assert_eq!(challenge(&stranger, basic(INTROSPECT, id, key)), refused, "{id}");
     }
     // Basic is for clients at introspection, and no way in anywhere else.
     let elsewhere = Request::new("GET", "/api/v1/users/me");
-    let elsewhere = elsewhere.header("authorization", &format!("Basic {}", STANDARD.encode(format!("{id}:{key}"))));
+    let elsewhere =
+        elsewhere.header("authorization", &format!("Basic {}", STANDARD.encode(format!("{id}:{key}"))));
     stranger.send(elsewhere.clone()).refuses(401, "credential_missing");
     // A scheme of a proxy in front does not hide the key in its own header.
-    let reading = admin.post("/api/v1/users/me/api-keys", &json!({ "name": "r", "scopes": ["read"] })).field("key");
+    let reading =
+        admin.post("/api/v1/users/me/api-keys", &json!({ "name": "r", "scopes": ["read"] })).field("key");
     stranger.send(elsewhere.header("x-api-key", &reading)).expect(200);
 }
 

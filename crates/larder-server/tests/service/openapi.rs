@@ -112,7 +112,9 @@ fn the_document_is_complete_and_says_the_same_thing_the_same_way(app: &TestApp) 
                 let schema = &parameter["schema"];
                 match parameter["name"].as_str().unwrap() {
                     "limit" | "page" | "offset" => assert_eq!(schema["type"], "integer", "{about}"),
-                    "role" | "status" | "sort" | "consistency" => assert!(schema["enum"].is_array(), "{about}"),
+                    "role" | "status" | "sort" | "consistency" => {
+                        assert!(schema["enum"].is_array(), "{about}")
+                    }
                     _ => {}
                 }
                 if parameter["name"] == "id" && !path.ends_with("/cache/clear/user/{id}") {

@@ -10,7 +10,8 @@ fn what_get_returns_can_be_put_back(app: &TestApp) {
     let about = json!({ "bio": "mine", "skills": ["rust"], "phone": "+12425550123" });
     ann.patch("/api/v1/users/me", &about).expect(200);
     admin.patch(&ann.path(), &json!({ "external_id": "staff-9" })).expect(200);
-    let fresh = |client: &Client, path: &str| client.get(&format!("{path}?consistency=fresh")).expect(200).json();
+    let fresh =
+        |client: &Client, path: &str| client.get(&format!("{path}?consistency=fresh")).expect(200).json();
     for by in [&ann, &admin] {
         let own = fresh(by, &ann.path());
         let kept = by.put(&ann.path(), &own).expect(200).json();
@@ -41,7 +42,9 @@ fn what_get_returns_can_be_put_back(app: &TestApp) {
         ann.put("/api/v1/users/me", &changed).complains_about(422, &[field]);
         admin.put(&ann.path(), &changed).complains_about(422, &[field]);
     }
-    for (field, other) in [("role", json!("admin")), ("is_active", json!(false)), ("external_id", json!(null))] {
+    for (field, other) in
+        [("role", json!("admin")), ("is_active", json!(false)), ("external_id", json!(null))]
+    {
         let mut changed = own.clone();
         changed[field] = other;
         ann.put("/api/v1/users/me", &changed).expect(403);
