@@ -36,7 +36,7 @@ enum Command {
     Bench(proof::Options),
     /// Measure whether lists, searches and figures stay as fast while users grow; see `--help`
     Scale(proof::Options),
-    /// Check a running service against the OpenAPI document that it serves, with schemathesis
+    /// Check a running service and the OpenAPI document that it serves with tools that others wrote
     Contract(contract::Options),
 }
 

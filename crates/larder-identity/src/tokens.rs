@@ -15,8 +15,10 @@ use uuid::Uuid;
 use crate::failure::Failure;
 use crate::keys::{ACCESS_TTL, KeyRing, KeyStore};
 
-/// The audience of the tokens.
-const AUDIENCE: &str = "larder";
+/// The audience of the tokens, unless the service names another.
+pub const AUDIENCE: &str = "larder";
+/// The client of the tokens: RFC 9068 requires one, and the service issues tokens to users, not to registered clients.
+const CLIENT: &str = "larder";
 /// RFC 9068: marks an access token, so that no other JWT of this service is accepted as one.
 const TYPE: &str = "at+jwt";
 /// Longer inputs are refused before they are decoded.
@@ -35,6 +37,9 @@ pub struct Claims<U> {
     pub iss: String,
     /// The audience.
     pub aud: String,
+    /// The client that the token was issued to: always the service itself. A token of an earlier release has none.
+    #[serde(default)]
+    pub client_id: String,
     /// The unique id of this token.
     pub jti: Uuid,
     /// When it was issued, in seconds since 1970.
@@ -69,7 +74,7 @@ const VERIFIED: usize = 10_000;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Failure> {
-/// let tokens: Tokens<_, Uuid> = Tokens::open(OneKey(SigningKey::generate()?), "urn:example:1".to_owned()).await?;
+/// let tokens: Tokens<_, Uuid> = Tokens::open(OneKey(SigningKey::generate()?), "urn:example:1", "example").await?;
 /// let (ann, session, now) = (Uuid::now_v7(), Uuid::now_v7(), SystemTime::now());
 /// let (token, valid_for) = tokens.issue(ann, session, 0, now, now + Duration::from_secs(3600)).await?;
 /// assert_eq!(valid_for, Duration::from_secs(15 * 60));
@@ -81,6 +86,7 @@ const VERIFIED: usize = 10_000;
 pub struct Tokens<S, U> {
     keys: Arc<KeyRing<S>>,
     issuer: String,
+    audience: String,
     validation: Validation,
     /// The claims of a token by its SHA-256, once its signature has been verified: verifying it again took a quarter of
     /// the time of a request that memory answers. The map stays in this process and replaces only the signature check:
@@ -100,19 +106,20 @@ where
     S: KeyStore,
     U: Serialize + DeserializeOwned + Clone,
 {
-    /// Reads the keys; creates the first one if there is none.
+    /// Reads the keys; creates the first one if there is none. Only tokens of this issuer for this audience are accepted.
     ///
     /// # Errors
     /// Those of the store, and a [`Failure`] if no key in it signs.
-    pub async fn open(store: S, issuer: String) -> Result<Self, S::Error> {
+    pub async fn open(store: S, issuer: &str, audience: &str) -> Result<Self, S::Error> {
         let mut validation = Validation::new(Algorithm::EdDSA);
-        validation.set_audience(&[AUDIENCE]);
-        validation.set_issuer(&[&issuer]);
+        validation.set_audience(&[audience]);
+        validation.set_issuer(&[issuer]);
         validation.set_required_spec_claims(&["exp", "aud", "sub", "iss"]);
         validation.leeway = 0;
         Ok(Self {
             keys: Arc::new(KeyRing::open(store).await?),
-            issuer,
+            issuer: issuer.to_owned(),
+            audience: audience.to_owned(),
             validation,
             verified: Cache::new(VERIFIED),
         })
@@ -141,8 +148,8 @@ where
             Header { typ: Some(TYPE.to_owned()), kid: Some(kid.clone()), ..Header::new(Algorithm::EdDSA) };
         let iat = seconds(now);
         let exp = (iat + ACCESS_TTL.as_secs()).min(seconds(session_end));
-        let (iss, aud) = (self.issuer.clone(), AUDIENCE.to_owned());
-        let claims = Claims { sub, sid, epoch, iss, aud, jti: Uuid::new_v4(), iat, exp };
+        let (iss, aud, client_id) = (self.issuer.clone(), self.audience.clone(), CLIENT.to_owned());
+        let claims = Claims { sub, sid, epoch, iss, aud, client_id, jti: Uuid::new_v4(), iat, exp };
         let token = encode(&header, &claims, key).map_err(Failure::new)?;
         Ok((token, Duration::from_secs(exp.saturating_sub(iat))))
     }

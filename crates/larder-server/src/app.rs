@@ -24,6 +24,7 @@ use crate::domain::user::NewUser;
 use crate::router;
 use crate::service::Service;
 use crate::serving;
+use crate::settings::http::Http;
 use crate::settings::{FirstAdmin, Settings};
 use crate::store::Store;
 use crate::store::error::StoreError;
@@ -109,9 +110,9 @@ async fn first_admin(service: &Service, admin: &FirstAdmin) -> anyhow::Result<Op
     Ok(created.map(|user| CreatedAdmin { email: user.email, drawn_password }))
 }
 
-/// Serves until `stop` resolves, then lets requests in flight end.
+/// Serves with the default settings of HTTP until `stop` resolves, then lets requests in flight end.
 pub async fn serve(listener: TcpListener, service: Service, stop: impl Future<Output = ()> + Send + 'static) {
-    let (_routes, routes) = watch::channel(router::routes(service.clone()));
+    let (_routes, routes) = watch::channel(router::routes(service.clone(), &Http::default()));
     serve_routes(listener, routes, stop).await;
     close(&service).await;
 }

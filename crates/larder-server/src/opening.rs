@@ -17,6 +17,7 @@ use crate::app::{self, CreatedAdmin};
 use crate::router;
 use crate::service::Service;
 use crate::settings::Settings;
+use crate::settings::http::Http;
 use crate::store::error::StoreError;
 
 /// The first and the longest pause between two attempts. Each pause doubles the one before, so that a database that is restarting
@@ -40,14 +41,15 @@ impl Reason {
 
 /// The routes until the service is open: `/livez` answers 200, `/readyz` answers 503 with the reason, the OpenAPI document can
 /// be read, and every other path answers 503.
-pub fn routes(reason: Reason) -> Router {
-    Router::new()
+pub fn routes(reason: Reason, http: &Http) -> Router {
+    let router = Router::new()
         .route("/livez", get(health::livez))
         .route("/readyz", get(not_ready))
         .with_state(reason)
-        .merge(router::pages())
+        .merge(router::pages(http))
         .fallback(not_yet)
-        .layer(map_response(router::private))
+        .layer(map_response(router::private));
+    router::around(router, http)
 }
 
 async fn not_ready(State(reason): State<Reason>) -> Problem {

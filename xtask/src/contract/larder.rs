@@ -16,6 +16,9 @@ use crate::steps::{command, run as run_command};
 pub(super) const ADMIN: [(&str, &str); 2] =
     [("LARDER_ADMIN_EMAIL", "keeper@example.com"), ("LARDER_ADMIN_PASSWORD", "the first of all passwords")];
 
+/// The audience of its tokens.
+pub(super) const AUDIENCE: &str = "https://api.example.com";
+
 /// Time-out of the service's start.
 const START: Duration = Duration::from_secs(60);
 
@@ -56,6 +59,7 @@ impl Larder {
             service.env("REDIS_URL", redis.url());
         }
         service.env("LARDER_LISTEN", format!("127.0.0.1:{port}"));
+        service.env("LARDER_ISSUER", format!("http://127.0.0.1:{port}")).env("LARDER_AUDIENCE", AUDIENCE);
         service.env("RUST_LOG", "debug,sqlx=info,hyper=info").env("RUST_BACKTRACE", "1");
         // Most requests of schemathesis fail. With the default limits it would get only 429 after the first few.
         for limit in ["LARDER_FAILURES_PER_ADDRESS", "LARDER_FAILURES_PER_ACCOUNT"] {

@@ -1,5 +1,6 @@
-//! `cargo xtask contract`: schemathesis checks a running service against the OpenAPI document that it serves.
+//! `cargo xtask contract`: tools that others wrote check a running service and the OpenAPI document that it serves.
 
+mod clients;
 mod larder;
 mod tool;
 
@@ -30,8 +31,8 @@ const HOOKS: &str = include_str!("hooks.py");
 /// Without this schemathesis signs a user up, and sends as that user the requests that are to be sent without credentials.
 const SETTINGS: &str = "[auth]\nauto-signup = false\n";
 
-/// Runs schemathesis against the OpenAPI document of a fresh service: as a superadmin, as an API key, as an ordinary user
-/// and without credentials.
+/// Lints the OpenAPI document of a fresh service, uses clients that generators make of it, verifies the service's tokens with
+/// other libraries, and runs schemathesis: as a superadmin, as an API key, as an ordinary user and without credentials.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// How many examples are drawn for each operation
@@ -46,6 +47,9 @@ pub(crate) struct Options {
     /// With a PostgreSQL, instead of SQLite
     #[arg(long)]
     postgres: bool,
+    /// Only the linters, the generated clients and the libraries, without schemathesis
+    #[arg(long)]
+    clients: bool,
 }
 
 /// Succeeds if no answer was a server error, every answer was as described, and the service's log shows no failure.
@@ -53,25 +57,55 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     let folder = root.join("target/contract");
     let seed = options.seed.unwrap_or_else(drawn);
     println!("seed {seed}, {} examples; logs in {}", options.examples, folder.display());
-    let mut steps = Steps::new(CALLERS.len() + 3, true);
+    let callers: &[_] = if options.clients { &[] } else { &CALLERS };
+    let mut steps = Steps::new(callers.len() + 10, true);
     if options.redis || options.postgres {
         setup::packages(root)?;
     }
     let schemathesis = steps.step("schemathesis", || tool::schemathesis(root));
+    let python = fetched(&mut steps, "tools in Python", || tool::python(root));
+    let node = fetched(&mut steps, "tools for Node", || tool::node(root));
     let larder = steps.step("a fresh service", || {
         run_command(&mut command(root, "cargo", &["build", "--quiet", "--package", "larder-server"]))?;
         Larder::start(root, &folder, options.redis, options.postgres)
     });
     if let (Some(schemathesis), Some(larder)) = (schemathesis, larder) {
+        let used = folder.join("clients");
+        steps.step("the document", || clients::prepare(&used, &larder));
+        if let Some(node) = node {
+            steps.step("linters", || clients::lint(&used, &node));
+            steps.step("types for TypeScript", || clients::types(&used, &node));
+            steps.step("jose, express-oauth2-jwt-bearer", || {
+                clients::resource_in_javascript(&used, &node, &larder)
+            });
+        }
+        if let Some(python) = python {
+            steps.step("a typed client in Python", || clients::typed(&used, &python, &larder));
+            steps.step("PyJWT, Authlib", || clients::resource_in_python(&used, &python, &larder));
+        }
         std::fs::write(folder.join("hooks.py"), HOOKS)?;
         std::fs::write(folder.join("schemathesis.toml"), SETTINGS)?;
         let ask = |caller| ask(&folder, &schemathesis, &larder, caller, options.examples, seed);
-        for (name, caller) in CALLERS {
+        for (name, caller) in callers {
             steps.step(name, || ask(caller));
         }
         steps.step("the service's log", || larder.end());
     }
     steps.finish(&format!("xtask contract (seed {seed}, {} examples)", options.examples))
+}
+
+/// Tools from a registry. If they cannot be fetched, the steps that need them are left out; in CI that is a failure.
+fn fetched<T>(steps: &mut Steps, name: &'static str, install: impl FnOnce() -> Result<T>) -> Option<T> {
+    let is_ci = std::env::var_os("CI").is_some();
+    let step = steps.step(name, || match install() {
+        Ok(tools) => Ok(Some(tools)),
+        Err(error) if is_ci => Err(error),
+        Err(error) => {
+            println!("  NOT FETCHED, so the steps that need them are left out: {error:#}");
+            Ok(None)
+        }
+    });
+    step.flatten()
 }
 
 fn drawn() -> u64 {

@@ -79,6 +79,7 @@ impl<'a> AchievementView<'a> {
 #[utoipa::path(
     post,
     path = "/api/v1/achievements/award",
+    operation_id = "award_achievement",
     tag = "achievements",
     security(("bearer" = []), ("api_key" = ["write"])),
     request_body = AwardBody,
@@ -115,6 +116,7 @@ struct AchievementsAnswer<'a> {
 #[utoipa::path(
     get,
     path = "/api/v1/users/{id}/achievements",
+    operation_id = "list_achievements_of_user",
     tag = "achievements",
     security(("bearer" = []), ("api_key" = ["read"])),
     params(UserPath, Consistency),
@@ -162,6 +164,7 @@ async fn counted(
 #[utoipa::path(
     get,
     path = "/api/v1/achievements/summary",
+    operation_id = "get_achievement_summary",
     tag = "achievements",
     security(("bearer" = []), ("api_key" = ["read"])),
     params(OfUserParams, Consistency),
@@ -184,6 +187,7 @@ pub(crate) async fn summary(
 #[utoipa::path(
     get,
     path = "/api/v1/users/{id}/achievements/summary",
+    operation_id = "get_achievement_summary_of_user",
     tag = "achievements",
     security(("bearer" = []), ("api_key" = ["read"])),
     params(UserPath, Consistency),
@@ -206,6 +210,7 @@ pub(crate) async fn summary_of_user(
 #[utoipa::path(
     get,
     path = "/api/v1/achievements/stats",
+    operation_id = "get_achievement_stats",
     tag = "achievements",
     security(("bearer" = []), ("api_key" = ["read"])),
     params(OfUserParams, Consistency),
@@ -228,6 +233,7 @@ pub(crate) async fn stats(
 #[utoipa::path(
     get,
     path = "/api/v1/users/{id}/achievements/stats",
+    operation_id = "get_achievement_stats_of_user",
     tag = "achievements",
     security(("bearer" = []), ("api_key" = ["read"])),
     params(UserPath, Consistency),
@@ -257,6 +263,7 @@ struct RecentAnswer<'a> {
 #[utoipa::path(
     get,
     path = "/api/v1/achievements/recent",
+    operation_id = "list_recent_achievements",
     tag = "achievements",
     security(("bearer" = []), ("api_key" = ["read"])),
     params(RecentParams, Consistency),

@@ -71,6 +71,7 @@ pub(crate) struct ApiKeyList {
 #[utoipa::path(
     post,
     path = "/api/v1/users/{id}/api-keys",
+    operation_id = "create_api_key",
     tag = "api keys",
     security(("bearer" = [])),
     params(UserPath),
@@ -103,6 +104,7 @@ pub(crate) async fn create(
 #[utoipa::path(
     get,
     path = "/api/v1/users/{id}/api-keys",
+    operation_id = "list_api_keys",
     tag = "api keys",
     security(("bearer" = []), ("api_key" = ["read"])),
     params(UserPath),
@@ -126,6 +128,7 @@ pub(crate) async fn list(
 #[utoipa::path(
     delete,
     path = "/api/v1/users/{id}/api-keys/{key_id}",
+    operation_id = "delete_api_key",
     tag = "api keys",
     security(("bearer" = [])),
     params(

@@ -60,6 +60,7 @@ pub(crate) struct AuditList {
 #[utoipa::path(
     get,
     path = "/api/v1/audit",
+    operation_id = "list_audit_entries",
     operation_id = "list_audit",
     tag = "audit",
     security(("bearer" = []), ("api_key" = ["read"])),

@@ -66,6 +66,7 @@ fn granted(grant: Grant) -> impl IntoResponse {
 #[utoipa::path(
     post,
     path = "/api/v1/auth/register",
+    operation_id = "register",
     tag = "auth",
     request_body = RegisterBody,
     responses(
@@ -95,6 +96,7 @@ pub(crate) fn location(id: UserId) -> HeaderValue {
 #[utoipa::path(
     post,
     path = "/api/v1/auth/login",
+    operation_id = "login",
     tag = "auth",
     request_body = LoginBody,
     responses(
@@ -115,6 +117,7 @@ pub(crate) async fn login(
 #[utoipa::path(
     post,
     path = "/api/v1/auth/refresh",
+    operation_id = "refresh",
     tag = "auth",
     request_body = RefreshBody,
     responses(
@@ -135,6 +138,7 @@ pub(crate) async fn refresh(
 #[utoipa::path(
     post,
     path = "/api/v1/auth/logout",
+    operation_id = "logout",
     tag = "auth",
     security(("bearer" = [])),
     responses(
@@ -166,6 +170,7 @@ pub(crate) struct ValidateAnswer {
 #[utoipa::path(
     get,
     path = "/api/v1/auth/validate",
+    operation_id = "validate_token",
     tag = "auth",
     security(("bearer" = []), ("api_key" = ["read"])),
     responses(
@@ -187,6 +192,7 @@ pub(crate) async fn validate(Authenticated { caller, expires_at }: Authenticated
 #[utoipa::path(
     post,
     path = "/api/v1/auth/password",
+    operation_id = "change_password",
     tag = "auth",
     security(("bearer" = [])),
     request_body = PasswordBody,

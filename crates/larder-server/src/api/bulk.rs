@@ -45,6 +45,7 @@ pub(crate) struct BulkAnswer {
 #[utoipa::path(
     post,
     path = "/api/v1/users/bulk/activate",
+    operation_id = "activate_users",
     operation_id = "bulk_activate",
     tag = "users",
     security(("bearer" = []), ("api_key" = ["write"])),
@@ -67,6 +68,7 @@ pub(crate) async fn activate(
 #[utoipa::path(
     post,
     path = "/api/v1/users/bulk/deactivate",
+    operation_id = "deactivate_users",
     operation_id = "bulk_deactivate",
     tag = "users",
     security(("bearer" = []), ("api_key" = ["write"])),

@@ -59,6 +59,7 @@ codes! {
         "the query string cannot be read; each parameter may occur once, percent-encoded in UTF-8";
     SecondFactorNeeded: UNAUTHORIZED, "second_factor_needed", "the password is right; a code is needed too";
     NotFound: NOT_FOUND, "not_found", "there is no such user";
+    IssuerUnset: NOT_FOUND, "issuer_unset", "the service does not know its public address: LARDER_ISSUER is not set";
     PathUnknown: NOT_FOUND, "path_unknown", "there is nothing under this path";
     MethodUnknown: METHOD_NOT_ALLOWED, "method_unknown",
         "this path does not know this method; see the Allow header";
@@ -68,6 +69,8 @@ codes! {
     PartConflict: PRECONDITION_FAILED, "part_conflict",
         "this part of the profile is another by now; read it again before you change it";
     BodyTooLarge: PAYLOAD_TOO_LARGE, "body_too_large", "the body is larger than 1 MiB (1048576 bytes)";
+    BodyEncodingUnknown: UNSUPPORTED_MEDIA_TYPE, "body_encoding_unknown",
+        "the body may be sent as it is, or with Content-Encoding: gzip";
     BodyNotSentAsJson: UNSUPPORTED_MEDIA_TYPE, "body_not_sent_as_json",
         "the body must be JSON, with Content-Type: application/json";
     BodyNotSentAsForm: UNSUPPORTED_MEDIA_TYPE, "body_not_sent_as_form",

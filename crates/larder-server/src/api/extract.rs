@@ -6,6 +6,8 @@ use axum::body::Bytes;
 use axum::extract::{ConnectInfo, Form, FromRequest, FromRequestParts, MatchedPath, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use larder::policy;
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -17,6 +19,7 @@ use crate::api::scopes::NeededScopes;
 use crate::domain::api_key::{ApiKeyId, ApiKeySecret, Scope};
 use crate::domain::identity::UserRef;
 use crate::domain::invalid::{Invalid, ValidationErrors};
+use crate::domain::json::words;
 use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::error::ServiceError;
@@ -80,8 +83,13 @@ pub(crate) struct Strength(pub(crate) policy::Consistency);
 #[into_params(parameter_in = Query)]
 pub(crate) struct Consistency {
     /// The consistency of the read: `bounded`, or `fresh`, which memory does not answer. Default: `bounded`.
-    #[param(pattern = "^(bounded|fresh)$")]
+    #[param(value_type = Option<ConsistencyWord>, inline)]
     consistency: Option<String>,
+}
+
+words! {
+    /// A consistency, as a parameter.
+    ConsistencyWord, ["bounded", "fresh"]
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Strength {
@@ -168,12 +176,9 @@ impl FromRequestParts<Service> for Authenticated {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, Problem> {
-        let credential = match parts.headers.get(header::AUTHORIZATION) {
-            Some(value) => value.to_str().ok().and_then(bearer),
-            None => parts.headers.get("x-api-key").and_then(|value| value.to_str().ok()),
-        };
         let missing = ServiceError::Refused(Refusal::CredentialMissing);
-        let credential = credential.ok_or(missing)?;
+        let client = client_credential(parts)?;
+        let credential = client.as_deref().or_else(|| credential(&parts.headers)).ok_or(missing)?;
         if !ApiKeySecret::is_meant(credential) {
             // The form decides, not the header: an access token under X-API-Key is an access token too.
             let (caller, claims) = service.authenticate(credential).await?;
@@ -182,9 +187,7 @@ impl FromRequestParts<Service> for Authenticated {
         let (caller, key) = service.authenticate_key(credential).await?;
         match needed_scope(parts) {
             Some(scope) if key.scopes.contains(scope) => {}
-            Some(_) => {
-                return Err(ServiceError::Refused(Refusal::ScopeMissing).into());
-            }
+            Some(scope) => return Err(Problem::scope_missing(scope)),
             // An operation that declares no scope needs a session, which no key has.
             None => {
                 caller.session()?;
@@ -246,9 +249,43 @@ impl<S: Send + Sync> FromRequest<S> for TokenForm {
     }
 }
 
+/// The credential in `Authorization`, or in `X-API-Key` if the first has none of ours: a proxy in front of the service may have a
+/// scheme of its own there.
+fn credential(headers: &HeaderMap) -> Option<&str> {
+    let values = headers.get_all(header::AUTHORIZATION).iter();
+    let bearer = values.filter_map(|value| bearer(value.to_str().ok()?)).next();
+    bearer.or_else(|| headers.get("x-api-key")?.to_str().ok())
+}
+
+/// The API key of a client that authenticates as RFC 7662 has it for introspection: its id and secret are the key's id and the key.
+/// `None`: another route, or no such header.
+fn client_credential(parts: &Parts) -> Result<Option<String>, ServiceError> {
+    if needed_scope(parts) != Some(Scope::Introspect) {
+        return Ok(None);
+    }
+    let value = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let Some(encoded) = value.and_then(|value| of_scheme(value, "basic")) else { return Ok(None) };
+    let decoded = STANDARD.decode(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    // RFC 6749 has both form-encoded; ids and keys consist of characters that this leaves as they are.
+    let client = decoded.as_deref().and_then(|decoded| decoded.split_once(':'));
+    let is_own = |(id, key): &(&str, &str)| {
+        let parsed = ApiKeySecret::parse(key).map(|key| ApiKeyId::of(&key).to_string());
+        parsed.as_deref() == Some(id)
+    };
+    match client.filter(is_own) {
+        Some((_, key)) => Ok(Some(key.to_owned())),
+        None => Err(ServiceError::Refused(Refusal::ClientInvalid)),
+    }
+}
+
+/// What follows the scheme, whose case does not matter.
+fn of_scheme<'a>(value: &'a str, scheme: &str) -> Option<&'a str> {
+    let (sent, rest) = value.split_once(' ')?;
+    sent.eq_ignore_ascii_case(scheme).then(|| rest.trim())
+}
+
 fn bearer(value: &str) -> Option<&str> {
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    of_scheme(value, "bearer")
 }
 
 #[cfg(test)]

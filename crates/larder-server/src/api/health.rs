@@ -25,7 +25,7 @@ pub(crate) struct Alive {
 }
 
 /// The process answers.
-#[utoipa::path(get, path = "/livez", tag = "health", responses((status = 200, body = Alive)))]
+#[utoipa::path(get, path = "/livez", operation_id = "get_liveness", tag = "health", responses((status = 200, body = Alive)))]
 pub(crate) async fn livez() -> impl IntoResponse {
     Answer(Alive { status: "alive" })
 }
@@ -44,6 +44,7 @@ pub(crate) struct Ready {
 #[utoipa::path(
     get,
     path = "/readyz",
+    operation_id = "get_readiness",
     tag = "health",
     responses(
         (status = 200, body = Ready),

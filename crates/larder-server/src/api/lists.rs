@@ -79,6 +79,7 @@ impl<'a> Overview<'a> {
 #[utoipa::path(
     get,
     path = "/api/v1/users",
+    operation_id = "list_users",
     tag = "users",
     security(("bearer" = []), ("api_key" = ["read"])),
     params(ListParams, Consistency),
@@ -101,6 +102,7 @@ pub(crate) async fn list(
 #[utoipa::path(
     get,
     path = "/api/v1/superadmin/users",
+    operation_id = "list_users_for_superadmins",
     tag = "users",
     security(("bearer" = []), ("api_key" = ["read"])),
     params(ListParams, Consistency),

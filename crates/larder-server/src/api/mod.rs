@@ -7,6 +7,7 @@ pub mod auth;
 pub mod bulk;
 pub mod cache;
 pub(crate) mod codes;
+pub(crate) mod correlation;
 pub mod extract;
 pub mod health;
 pub mod lists;

@@ -13,7 +13,7 @@ use crate::api::auth::acknowledged;
 use crate::api::extract::{Consistency, Json, Strength, Target};
 use crate::api::openapi::answers::{NotFound, NotModified, Outdated, Refused, RefusedBody};
 use crate::api::openapi::parameters::{IfMatch, IfNoneMatch, UserPath};
-use crate::api::preconditions::{etag, expected_digests, is_not_modified};
+use crate::api::preconditions::{Wanted, etag, of_digests, wanted};
 use crate::api::problem::Problem;
 use crate::cached::profiles::CachedPart;
 use crate::domain::parts::accessibility::{Accessibility, AccessibilityChange};
@@ -52,10 +52,11 @@ macro_rules! part {
                 operation_id = concat!("get_", stringify!($name)),
                 tag = "profiles",
                 security(("bearer" = []), ("api_key" = ["read"])),
-                params(UserPath, IfNoneMatch, Consistency),
+                params(UserPath, IfMatch, IfNoneMatch, Consistency),
                 responses(
                     (status = 200, body = $part, headers(("ETag" = String), ("Cache-Status" = String))),
                     NotModified,
+                    Outdated,
                     NotFound,
                     Refused,
                 )
@@ -77,7 +78,7 @@ macro_rules! part {
                 operation_id = concat!("put_", stringify!($name)),
                 tag = "profiles",
                 security(("bearer" = []), ("api_key" = ["write"])),
-                params(UserPath, IfMatch),
+                params(UserPath, IfMatch, IfNoneMatch),
                 request_body = $body,
                 responses(
                     (status = 200, body = $part, headers(("ETag" = String), ("Cache-Invalidation" = String))),
@@ -121,9 +122,10 @@ part!(interests, "/api/v1/users/{id}/interests", Interests, Interests, Interests
 #[utoipa::path(
     patch,
     path = "/api/v1/users/{id}/preferences",
+    operation_id = "patch_preferences",
     tag = "profiles",
     security(("bearer" = []), ("api_key" = ["write"])),
-    params(UserPath, IfMatch),
+    params(UserPath, IfMatch, IfNoneMatch),
     request_body = PreferencesChange,
     responses(
         (status = 200, body = Preferences, headers(("ETag" = String), ("Cache-Invalidation" = String))),
@@ -148,9 +150,10 @@ pub(crate) async fn patch_preferences(
 #[utoipa::path(
     patch,
     path = "/api/v1/users/{id}/accessibility",
+    operation_id = "patch_accessibility",
     tag = "profiles",
     security(("bearer" = []), ("api_key" = ["write"])),
-    params(UserPath, IfMatch),
+    params(UserPath, IfMatch, IfNoneMatch),
     request_body = AccessibilityChange,
     responses(
         (status = 200, body = Accessibility, headers(("ETag" = String), ("Cache-Invalidation" = String))),
@@ -182,9 +185,9 @@ async fn shown<P: CachedPart>(
     let part = answer.value.as_deref().ok_or(ServiceError::NotFound)?;
     let digest = digest_of(part)?;
     let about = [(CACHE_STATUS, cache_status(&answer)), (header::ETAG, etag(&digest))];
-    Ok(match is_not_modified(&headers, &digest) {
-        true => (StatusCode::NOT_MODIFIED, about).into_response(),
-        false => (about, Answer(part)).into_response(),
+    Ok(match wanted(&headers, &digest)? {
+        Wanted::Nothing => (StatusCode::NOT_MODIFIED, about).into_response(),
+        Wanted::Answer => (about, Answer(part)).into_response(),
     })
 }
 
@@ -195,7 +198,7 @@ async fn changed<P: CachedPart>(
     headers: HeaderMap,
     change: P::Change,
 ) -> Result<Response, Problem> {
-    let expected = expected_digests(&headers)?;
+    let expected = of_digests(&headers);
     let (part, receipt) = service.update_part::<P>(caller, caller.naming(user), change, expected).await?;
     let etag = [(header::ETAG, etag(digest_of(&part)?))];
     Ok((acknowledged(receipt), etag, Answer(part)).into_response())

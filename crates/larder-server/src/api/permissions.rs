@@ -42,6 +42,7 @@ struct PermissionsAnswer<'a> {
 #[utoipa::path(
     get,
     path = "/api/v1/users/{id}/permissions",
+    operation_id = "list_permissions",
     tag = "permissions",
     security(("bearer" = []), ("api_key" = ["read"])),
     params(UserPath, Consistency),
@@ -80,6 +81,7 @@ fn parsed(named: Named) -> Result<(UserRef, Permission), Problem> {
 #[utoipa::path(
     put,
     path = "/api/v1/users/{id}/permissions/{permission}",
+    operation_id = "grant_permission",
     tag = "permissions",
     security(("bearer" = []), ("api_key" = ["write"])),
     params(
@@ -109,6 +111,7 @@ pub(crate) async fn grant(
 #[utoipa::path(
     delete,
     path = "/api/v1/users/{id}/permissions/{permission}",
+    operation_id = "revoke_permission",
     tag = "permissions",
     security(("bearer" = []), ("api_key" = ["write"])),
     params(

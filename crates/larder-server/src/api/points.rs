@@ -53,6 +53,7 @@ struct LedgerAnswer {
 #[utoipa::path(
     get,
     path = "/api/v1/users/{id}/points",
+    operation_id = "list_points",
     tag = "points",
     security(("bearer" = []), ("api_key" = ["read"])),
     params(UserPath, LedgerParams),
@@ -94,6 +95,7 @@ pub(crate) struct BookedAnswer {
 #[utoipa::path(
     post,
     path = "/api/v1/users/{id}/points",
+    operation_id = "book_points",
     tag = "points",
     security(("bearer" = []), ("api_key" = ["write"])),
     params(
@@ -149,6 +151,7 @@ struct LeaderboardAnswer<'a> {
 #[utoipa::path(
     get,
     path = "/api/v1/leaderboard",
+    operation_id = "get_leaderboard",
     tag = "points",
     security(("bearer" = []), ("api_key" = ["read"])),
     params(LeaderboardParams, Consistency),
@@ -174,6 +177,7 @@ pub(crate) async fn leaderboard(
 #[utoipa::path(
     get,
     path = "/api/v1/leaderboard/me",
+    operation_id = "get_own_standing",
     tag = "points",
     security(("bearer" = []), ("api_key" = ["read"])),
     params(Consistency),
@@ -195,6 +199,7 @@ pub(crate) async fn standing_of_caller(
 #[utoipa::path(
     get,
     path = "/api/v1/leaderboard/{id}",
+    operation_id = "get_standing",
     tag = "points",
     security(("bearer" = []), ("api_key" = ["read"])),
     params(UserPath, Consistency),

@@ -1,4 +1,5 @@
-//! `ETag`, `If-None-Match` and `If-Match` (RFC 9110): a user's version, or the digest of a part, as its entity tag.
+//! `ETag`, `If-None-Match` and `If-Match` (RFC 9110): a user's version, or the digest of a part, as its entity tag. A view of a user
+//! that lacks fields has a tag of its own, so that a 304 never makes a client keep a view with other fields.
 
 use std::fmt::Display;
 
@@ -6,7 +7,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::api::codes::Code;
 use crate::api::problem::Problem;
-use crate::service::error::ServiceError;
+use crate::domain::conditions::Conditions;
 
 /// The entity tag of a version or a digest.
 pub(crate) fn etag(state: impl Display) -> HeaderValue {
@@ -15,51 +16,70 @@ pub(crate) fn etag(state: impl Display) -> HeaderValue {
     HeaderValue::from_str(&quoted).unwrap_or_else(|_| HeaderValue::from_static("\"\""))
 }
 
-/// Whether the client says that it has this version, or this digest, already.
-pub(crate) fn is_not_modified(headers: &HeaderMap, state: impl Display) -> bool {
+/// What the conditions of a read say of its answer.
+pub(crate) enum Wanted {
+    /// The answer.
+    Answer,
+    /// 304: the client has it.
+    Nothing,
+}
+
+/// Checks the conditions of a read whose answer has this tag, as RFC 9110 orders them.
+///
+/// # Errors
+/// 412: `If-Match` names other states only.
+pub(crate) fn wanted(headers: &HeaderMap, state: impl Display) -> Result<Wanted, Problem> {
     let state = state.to_string();
-    tags(headers, &header::IF_NONE_MATCH).any(|tag| match tag {
+    let mut expected = tags(headers, &header::IF_MATCH).peekable();
+    let is_conditional = expected.peek().is_some();
+    // Strong comparison: a weak tag never matches.
+    if is_conditional
+        && !expected.any(|tag| matches!(tag, Tag::Any) || matches!(tag, Tag::Strong(value) if value == state))
+    {
+        let detail = "If-Match names another state than the present one";
+        return Err(Problem::new(Code::VersionConflict).with_detail(detail));
+    }
+    let is_known = tags(headers, &header::IF_NONE_MATCH).any(|tag| match tag {
         Tag::Any => true,
         // Weak comparison, as RFC 9110 asks for here.
         Tag::Strong(value) | Tag::Weak(value) => value == state,
-    })
+    });
+    Ok(if is_known { Wanted::Nothing } else { Wanted::Answer })
 }
 
-/// The versions that `If-Match` names, one of which the user must have; an empty list allows any.
-///
-/// # Errors
-/// 412 when no tag that was sent can match: none of them is a version of ours.
-pub(crate) fn expected_versions(headers: &HeaderMap) -> Result<Vec<i64>, Problem> {
-    let mut versions = Vec::new();
-    let mut was_sent = false;
+/// The conditions of a write about a user's version.
+pub(crate) fn of_versions(headers: &HeaderMap) -> Conditions<i64> {
+    conditions(headers, |value| value.parse::<i64>().ok().filter(|version| *version > 0))
+}
+
+/// The conditions of a write about the digest of a part.
+pub(crate) fn of_digests(headers: &HeaderMap) -> Conditions<String> {
+    conditions(headers, |value| Some(value.to_owned()))
+}
+
+fn conditions<T>(headers: &HeaderMap, parse: impl Fn(&str) -> Option<T>) -> Conditions<T> {
+    let mut conditions = Conditions { one_of: None, none_of: Vec::new(), nothing: false };
+    let mut is_any = false;
     for tag in tags(headers, &header::IF_MATCH) {
-        was_sent = true;
+        let one_of = conditions.one_of.get_or_insert_default();
         match tag {
-            Tag::Any => return Ok(Vec::new()),
-            Tag::Strong(value) => versions.extend(value.parse::<i64>().ok().filter(|version| *version > 0)),
+            Tag::Any => is_any = true,
+            // A tag that is none of ours names no state, so that alone it makes the condition false.
+            Tag::Strong(value) => one_of.extend(parse(value)),
             // Strong comparison: a weak tag never matches.
             Tag::Weak(_) => {}
         }
     }
-    if was_sent && versions.is_empty() { Err(no_match()) } else { Ok(versions) }
-}
-
-/// The digests that `If-Match` names, one of which the part must have; an empty list allows any.
-///
-/// # Errors
-/// 412 when no tag that was sent can match: all of them are weak.
-pub(crate) fn expected_digests(headers: &HeaderMap) -> Result<Vec<String>, Problem> {
-    let mut digests = Vec::new();
-    let mut was_sent = false;
-    for tag in tags(headers, &header::IF_MATCH) {
-        was_sent = true;
+    if is_any {
+        conditions.one_of = None;
+    }
+    for tag in tags(headers, &header::IF_NONE_MATCH) {
         match tag {
-            Tag::Any => return Ok(Vec::new()),
-            Tag::Strong(value) => digests.push(value.to_owned()),
-            Tag::Weak(_) => {}
+            Tag::Any => conditions.nothing = true,
+            Tag::Strong(value) | Tag::Weak(value) => conditions.none_of.extend(parse(value)),
         }
     }
-    if was_sent && digests.is_empty() { Err(ServiceError::PartConflict.into()) } else { Ok(digests) }
+    conditions
 }
 
 enum Tag<'a> {
@@ -80,11 +100,6 @@ fn tags<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = T
     })
 }
 
-fn no_match() -> Problem {
-    let detail = "If-Match names no version of this user; versions look like \"3\"";
-    Problem::new(Code::VersionConflict).with_detail(detail)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,22 +116,34 @@ mod tests {
             ("\"1\", \"3\"", true),
             ("*", true),
             ("\"4\"", false),
+            ("\"3-public\"", false),
             ("3", false),
         ] {
-            assert_eq!(is_not_modified(&with(header::IF_NONE_MATCH, value), 3), expected, "{value}");
+            let wanted = wanted(&with(header::IF_NONE_MATCH, value), 3).unwrap();
+            assert_eq!(matches!(wanted, Wanted::Nothing), expected, "{value}");
         }
-        assert!(!is_not_modified(&HeaderMap::new(), 3));
+        assert!(matches!(wanted(&HeaderMap::new(), 3), Ok(Wanted::Answer)));
+        for (value, is_met) in
+            [("\"3\"", true), ("*", true), ("\"1\", \"3\"", true), ("W/\"3\"", false), ("\"4\"", false)]
+        {
+            assert_eq!(wanted(&with(header::IF_MATCH, value), 3).is_ok(), is_met, "{value}");
+        }
     }
 
     #[test]
     fn a_write_insists_on_the_versions_that_were_sent() {
-        let expected = |value| expected_versions(&with(header::IF_MATCH, value));
-        assert!(expected_versions(&HeaderMap::new()).unwrap().is_empty());
-        assert!(expected("*").unwrap().is_empty());
-        assert_eq!(expected("\"3\"").unwrap(), [3]);
-        assert_eq!(expected("\"3\", W/\"4\", \"5\"").unwrap(), [3, 5]);
-        for hopeless in ["W/\"3\"", "3", "\"x\"", "\"0\"", "\"-1\"", "\"99999999999999999999\""] {
-            assert!(expected(hopeless).is_err(), "{hopeless}");
+        let insists = |value| of_versions(&with(header::IF_MATCH, value)).one_of;
+        assert!(of_versions(&HeaderMap::new()).is_empty());
+        assert_eq!(insists("*"), None);
+        assert_eq!(insists("\"3\""), Some(vec![3]));
+        assert_eq!(insists("\"3\", W/\"4\", \"5\""), Some(vec![3, 5]));
+        for hopeless in
+            ["W/\"3\"", "3", "\"x\"", "\"0\"", "\"-1\"", "\"99999999999999999999\"", "\"3-public\""]
+        {
+            assert_eq!(insists(hopeless), Some(vec![]), "{hopeless}");
         }
+        let refuses = |value| of_versions(&with(header::IF_NONE_MATCH, value));
+        assert!(refuses("*").nothing);
+        assert_eq!(refuses("W/\"3\", \"4\"").none_of, [3, 4]);
     }
 }

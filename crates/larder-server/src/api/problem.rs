@@ -2,15 +2,21 @@
 
 use std::any::Any;
 
+use axum::extract::Request;
 use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use hyper::body::Body as _;
 use problem_details::ProblemDetails;
 use serde::Serialize;
 
 use crate::api::codes::Code;
+use crate::api::correlation;
+use crate::domain::api_key::Scope;
 use crate::domain::invalid::{Invalid, ValidationErrors};
 use crate::service::error::ServiceError;
+use crate::service::refusal::Refusal;
 
 /// An error answer. It never shows a value that the client sent, nor anything of another user.
 #[derive(Debug)]
@@ -20,6 +26,8 @@ pub struct Problem {
     errors: Option<ValidationErrors>,
     /// In seconds.
     retry_after: Option<u64>,
+    /// The scope that the API key lacks.
+    needed_scope: Option<&'static str>,
 }
 
 /// Our extension of RFC 9457: a code, and one message for each wrong field.
@@ -28,6 +36,9 @@ struct Extension {
     /// A member of RFC 9457; it is here because the library takes no URN.
     r#type: String,
     code: &'static str,
+    /// The id of the request, as in `X-Request-Id`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     errors: Option<ValidationErrors>,
 }
@@ -35,12 +46,17 @@ struct Extension {
 impl Problem {
     /// A problem that concerns no single field, with what the code's row says of it.
     pub(crate) fn new(code: Code) -> Self {
-        Self { code, detail: code.text().to_owned(), errors: None, retry_after: None }
+        Self { code, detail: code.text().to_owned(), errors: None, retry_after: None, needed_scope: None }
     }
 
     /// The same problem with what is particular about this request.
     pub(crate) fn with_detail(self, detail: impl Into<String>) -> Self {
         Self { detail: detail.into(), ..self }
+    }
+
+    /// 403: the API key lacks this scope.
+    pub(crate) fn scope_missing(needed: Scope) -> Self {
+        Self { needed_scope: Some(needed.as_str()), ..Self::new(Code::Refused(Refusal::ScopeMissing)) }
     }
 
     /// 412: the user has another version by now.
@@ -117,6 +133,17 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// The challenge of a 401 (RFC 6750): it names an error only if the request had a token.
+fn challenge(code: Code) -> &'static str {
+    match code {
+        Code::Refused(Refusal::AccessTokenInvalid | Refusal::ApiKeyInvalid | Refusal::SessionEnded) => {
+            "Bearer error=\"invalid_token\""
+        }
+        Code::Refused(Refusal::ClientInvalid) => "Basic realm=\"larder\"",
+        _ => "Bearer",
+    }
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.code.status();
@@ -125,6 +152,7 @@ impl IntoResponse for Problem {
             .with_extensions(Extension {
                 r#type: self.code.type_uri(),
                 code: self.code.name(),
+                request_id: correlation::current_id(),
                 errors: self.errors,
             })
             .into_response();
@@ -134,7 +162,18 @@ impl IntoResponse for Problem {
         }
         match status {
             StatusCode::UNAUTHORIZED => {
-                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge(self.code)));
+            }
+            StatusCode::FORBIDDEN => {
+                if let Some(scope) = self.needed_scope {
+                    let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\"");
+                    // The name of a scope is a legal header value.
+                    let challenge = HeaderValue::from_str(&challenge);
+                    headers.extend(challenge.ok().map(|challenge| (header::WWW_AUTHENTICATE, challenge)));
+                }
+            }
+            StatusCode::UNSUPPORTED_MEDIA_TYPE if self.code == Code::BodyEncodingUnknown => {
+                headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
             }
             StatusCode::SERVICE_UNAVAILABLE => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
@@ -151,6 +190,20 @@ impl From<BytesRejection> for Problem {
             StatusCode::PAYLOAD_TOO_LARGE => Self::new(Code::BodyTooLarge),
             _ => Self::new(Code::BodyUnreadable),
         }
+    }
+}
+
+/// The layer in front of the one that decodes bodies: refuses a body that is encoded in another way.
+pub(crate) async fn refuse_unknown_encoding(request: Request, next: Next) -> Response {
+    let mut encodings = request.headers().get_all(header::CONTENT_ENCODING).iter();
+    let is_known = match (encodings.next(), encodings.next()) {
+        (None, _) => true,
+        (Some(one), None) => [b"gzip".as_slice(), b"identity"].contains(&one.as_bytes()),
+        (Some(_), Some(_)) => false,
+    };
+    match is_known || request.body().is_end_stream() {
+        true => next.run(request).await,
+        false => Problem::new(Code::BodyEncodingUnknown).into_response(),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::api::extract::{Consistency, Json, Strength, Target};
 use crate::api::openapi::answers::{NotFound, NotModified, Outdated, Refused, RefusedBody};
 use crate::api::openapi::parameters::{IfMatch, IfNoneMatch, UserPath};
 use crate::api::parts::digest_of;
-use crate::api::preconditions::{etag, expected_versions, is_not_modified};
+use crate::api::preconditions::{Wanted, etag, of_versions, wanted};
 use crate::api::problem::Problem;
 use crate::api::users::{self, View};
 use crate::domain::body::{PatchProfileBody, PutProfileBody};
@@ -42,12 +42,14 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
 #[utoipa::path(
     get,
     path = "/api/v1/users/{id}/details",
+    operation_id = "get_user_details",
     tag = "profiles",
     security(("bearer" = []), ("api_key" = ["read"])),
-    params(UserPath, IfNoneMatch, Consistency),
+    params(UserPath, IfMatch, IfNoneMatch, Consistency),
     responses(
         (status = 200, body = View, headers(("ETag" = String), ("Cache-Status" = String))),
         NotModified,
+        Outdated,
         NotFound,
         Refused,
     )
@@ -66,12 +68,14 @@ pub(crate) async fn details(
 #[utoipa::path(
     get,
     path = "/api/v1/users/{id}/profile",
+    operation_id = "get_profile",
     tag = "profiles",
     security(("bearer" = []), ("api_key" = ["read"])),
-    params(UserPath, IfNoneMatch, Consistency),
+    params(UserPath, IfMatch, IfNoneMatch, Consistency),
     responses(
         (status = 200, body = PublicUser, headers(("ETag" = String), ("Cache-Status" = String))),
         NotModified,
+        Outdated,
         NotFound,
         Refused,
     )
@@ -86,9 +90,9 @@ pub(crate) async fn profile(
     let answer = service.profile(&caller.naming(user), consistency).await?;
     let profile = answer.value.as_deref().ok_or(ServiceError::NotFound)?;
     let about = [(CACHE_STATUS, cache_status(&answer)), (header::ETAG, etag(profile.version))];
-    Ok(match is_not_modified(&headers, profile.version) {
-        true => (StatusCode::NOT_MODIFIED, about).into_response(),
-        false => (about, Answer(profile)).into_response(),
+    Ok(match wanted(&headers, profile.version)? {
+        Wanted::Nothing => (StatusCode::NOT_MODIFIED, about).into_response(),
+        Wanted::Answer => (about, Answer(profile)).into_response(),
     })
 }
 
@@ -96,9 +100,10 @@ pub(crate) async fn profile(
 #[utoipa::path(
     patch,
     path = "/api/v1/users/{id}/profile",
+    operation_id = "patch_profile",
     tag = "profiles",
     security(("bearer" = []), ("api_key" = ["write"])),
-    params(UserPath, IfMatch),
+    params(UserPath, IfMatch, IfNoneMatch),
     request_body = PatchProfileBody,
     responses(
         (status = 200, body = PublicUser, headers(("ETag" = String), ("Cache-Invalidation" = String))),
@@ -120,12 +125,16 @@ pub(crate) async fn patch_profile(
 }
 
 /// Replaces a profile; what is missing is cleared.
+///
+/// The body may be what GET returned: a field outside of the profile is ignored if it has its present value, and refused by its
+/// name otherwise.
 #[utoipa::path(
     put,
     path = "/api/v1/users/{id}/profile",
+    operation_id = "put_profile",
     tag = "profiles",
     security(("bearer" = []), ("api_key" = ["write"])),
-    params(UserPath, IfMatch),
+    params(UserPath, IfMatch, IfNoneMatch),
     request_body = PutProfileBody,
     responses(
         (status = 200, body = PublicUser, headers(("ETag" = String), ("Cache-Invalidation" = String))),
@@ -142,8 +151,8 @@ pub(crate) async fn put_profile(
     headers: HeaderMap,
     Json(body): Json,
 ) -> Result<Response, Problem> {
-    let PutProfileBody { patch } = PutProfileBody::parse(body)?;
-    change(state, caller, target, headers, patch).await
+    let PutProfileBody { patch, read_only } = PutProfileBody::parse(body)?;
+    change(state, caller, target, headers, UserPatch { read_only, ..patch }).await
 }
 
 async fn change(
@@ -153,7 +162,7 @@ async fn change(
     headers: HeaderMap,
     patch: UserPatch,
 ) -> Result<Response, Problem> {
-    let expected = expected_versions(&headers)?;
+    let expected = of_versions(&headers);
     let (user, receipt) = service.update(caller, caller.naming(user), patch, &expected).await?;
     let etag = [(header::ETAG, etag(user.version))];
     Ok((acknowledged(receipt), etag, Answer(PublicUser::from(&user))).into_response())
@@ -186,12 +195,14 @@ impl<'a> From<&'a FullProfile> for FullProfileAnswer<'a> {
 #[utoipa::path(
     get,
     path = "/api/v1/users/{id}/full-profile",
+    operation_id = "get_full_profile",
     tag = "profiles",
     security(("bearer" = []), ("api_key" = ["read"])),
-    params(UserPath, IfNoneMatch, Consistency),
+    params(UserPath, IfMatch, IfNoneMatch, Consistency),
     responses(
         (status = 200, body = FullProfileAnswer, headers(("ETag" = String), ("Cache-Status" = String))),
         NotModified,
+        Outdated,
         NotFound,
         Refused,
     )
@@ -207,8 +218,8 @@ pub(crate) async fn full_profile(
     let full = answer.value.as_deref().ok_or(ServiceError::NotFound)?;
     let digest = digest_of(full)?;
     let about = [(CACHE_STATUS, cache_status(&answer)), (header::ETAG, etag(&digest))];
-    Ok(match is_not_modified(&headers, &digest) {
-        true => (StatusCode::NOT_MODIFIED, about).into_response(),
-        false => (about, Answer(FullProfileAnswer::from(full))).into_response(),
+    Ok(match wanted(&headers, &digest)? {
+        Wanted::Nothing => (StatusCode::NOT_MODIFIED, about).into_response(),
+        Wanted::Answer => (about, Answer(FullProfileAnswer::from(full))).into_response(),
     })
 }

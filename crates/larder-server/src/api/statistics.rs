@@ -59,6 +59,7 @@ struct PersonalStatsView {
 #[utoipa::path(
     get,
     path = "/api/v1/users/statistics",
+    operation_id = "get_user_statistics",
     tag = "statistics",
     security(("bearer" = []), ("api_key" = ["read"])),
     params(Consistency),
@@ -77,6 +78,7 @@ pub(crate) async fn users(
 #[utoipa::path(
     get,
     path = "/api/v1/dashboard/statistics",
+    operation_id = "get_dashboard_statistics",
     tag = "statistics",
     security(("bearer" = []), ("api_key" = ["read"])),
     params(Consistency),
@@ -99,6 +101,7 @@ pub(crate) async fn dashboard(
 #[utoipa::path(
     get,
     path = "/api/v1/users/{id}/stats",
+    operation_id = "get_stats_of_user",
     tag = "statistics",
     security(("bearer" = []), ("api_key" = ["read"])),
     params(UserPath, Consistency),

@@ -11,8 +11,9 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::api::auth::acknowledged;
+use crate::api::codes::Code;
 use crate::api::extract::{ClientAddress, TokenForm, TokenFormBody};
-use crate::api::openapi::answers::{Failed, Refused, RefusedForm, RefusedTooMany};
+use crate::api::openapi::answers::{Failed, NoIssuer, Refused, RefusedForm, RefusedTooMany};
 use crate::api::problem::Problem;
 use crate::domain::identity::UserId;
 use crate::domain::role::Role;
@@ -25,6 +26,7 @@ use crate::service::introspection::Worth;
 pub(crate) fn routes() -> OpenApiRouter<Service> {
     OpenApiRouter::new()
         .routes(routes!(jwks))
+        .routes(routes!(discovery))
         .routes(routes!(rotate))
         .routes(routes!(introspect))
         .routes(routes!(revoke))
@@ -52,6 +54,7 @@ pub(crate) struct JwkSet {
 #[utoipa::path(
     get,
     path = "/.well-known/jwks.json",
+    operation_id = "get_key_set",
     tag = "auth",
     responses((status = 200, body = JwkSet, content_type = "application/jwk-set+json"))
 )]
@@ -60,6 +63,45 @@ pub(crate) async fn jwks(State(service): State<Service>) -> Response {
     let keys = service.public_keys().await.into_iter().map(jwk).collect();
     let content_type = HeaderValue::from_static("application/jwk-set+json");
     ([(header::CONTENT_TYPE, content_type)], Answer(JwkSet { keys })).into_response()
+}
+
+/// What the service is as an authorization server, as RFC 8414 has it.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ServerMetadata {
+    issuer: String,
+    jwks_uri: String,
+    introspection_endpoint: String,
+    introspection_endpoint_auth_methods_supported: [&'static str; 1],
+    revocation_endpoint: String,
+    revocation_endpoint_auth_methods_supported: [&'static str; 1],
+    scopes_supported: [&'static str; 2],
+    /// Empty: tokens are granted by `/api/v1/auth/login`, and by none of OAuth's grants.
+    grant_types_supported: [&'static str; 0],
+    response_types_supported: [&'static str; 0],
+}
+
+/// Where a resource server finds the keys, introspection and revocation (RFC 8414). 404 unless `LARDER_ISSUER` is set.
+#[utoipa::path(
+    get,
+    path = "/.well-known/oauth-authorization-server",
+    operation_id = "get_server_metadata",
+    tag = "auth",
+    responses((status = 200, body = ServerMetadata), NoIssuer)
+)]
+pub(crate) async fn discovery(State(service): State<Service>) -> Result<Answer<ServerMetadata>, Problem> {
+    let issuer = service.issuer().ok_or(Problem::new(Code::IssuerUnset))?;
+    let at = |path: &str| format!("{issuer}{path}");
+    Ok(Answer(ServerMetadata {
+        issuer: issuer.to_owned(),
+        jwks_uri: at("/.well-known/jwks.json"),
+        introspection_endpoint: at("/api/v1/auth/introspect"),
+        introspection_endpoint_auth_methods_supported: ["client_secret_basic"],
+        revocation_endpoint: at("/api/v1/auth/revoke"),
+        revocation_endpoint_auth_methods_supported: ["none"],
+        scopes_supported: ["read", "write"],
+        grant_types_supported: [],
+        response_types_supported: [],
+    }))
 }
 
 /// The key that signs from now on.
@@ -72,6 +114,7 @@ pub(crate) struct RotatedKey {
 #[utoipa::path(
     post,
     path = "/api/v1/auth/keys/rotate",
+    operation_id = "rotate_keys",
     tag = "auth",
     security(("bearer" = [])),
     responses((status = 201, body = RotatedKey, headers(("Cache-Invalidation" = String))), Refused)
@@ -107,6 +150,9 @@ pub(crate) struct Introspection {
     iss: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     aud: Option<String>,
+    /// The client that an access token was issued to: always `larder`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     jti: Option<Uuid>,
     /// The token's session, which ends if the token is revoked.
@@ -128,6 +174,7 @@ impl Introspection {
                 iat: Some(claims.iat),
                 iss: Some(claims.iss),
                 aud: Some(claims.aud),
+                client_id: Some(claims.client_id),
                 jti: Some(claims.jti),
                 sid: Some(claims.sid),
                 role: Some(role),
@@ -160,8 +207,9 @@ fn seconds(time: Timestamp) -> u64 {
 #[utoipa::path(
     post,
     path = "/api/v1/auth/introspect",
+    operation_id = "introspect_token",
     tag = "auth",
-    security(("bearer" = []), ("api_key" = ["introspect"])),
+    security(("bearer" = []), ("api_key" = ["introspect"]), ("client" = [])),
     request_body(content = TokenFormBody, content_type = "application/x-www-form-urlencoded"),
     responses((status = 200, body = Introspection), Refused, RefusedForm, RefusedTooMany)
 )]
@@ -179,6 +227,7 @@ pub(crate) async fn introspect(
 #[utoipa::path(
     post,
     path = "/api/v1/auth/revoke",
+    operation_id = "revoke_token",
     tag = "auth",
     request_body(content = TokenFormBody, content_type = "application/x-www-form-urlencoded"),
     responses(

@@ -56,6 +56,7 @@ pub(crate) struct ConfirmAnswer {
 #[utoipa::path(
     get,
     path = "/api/v1/auth/totp",
+    operation_id = "get_second_factor",
     tag = "auth",
     security(("bearer" = []), ("api_key" = ["read"])),
     responses((status = 200, body = TotpAnswer), Refused)
@@ -72,6 +73,7 @@ pub(crate) async fn show(
 #[utoipa::path(
     post,
     path = "/api/v1/auth/totp/enroll",
+    operation_id = "enroll_second_factor",
     tag = "auth",
     security(("bearer" = [])),
     request_body = EnrollBody,
@@ -99,6 +101,7 @@ pub(crate) async fn enroll(
 #[utoipa::path(
     post,
     path = "/api/v1/auth/totp/confirm",
+    operation_id = "confirm_second_factor",
     tag = "auth",
     security(("bearer" = [])),
     request_body = ConfirmBody,
@@ -126,6 +129,7 @@ pub(crate) async fn confirm(
 #[utoipa::path(
     delete,
     path = "/api/v1/auth/totp",
+    operation_id = "remove_second_factor",
     tag = "auth",
     security(("bearer" = [])),
     request_body = RemoveTotpBody,
@@ -152,6 +156,7 @@ pub(crate) async fn remove(
 #[utoipa::path(
     delete,
     path = "/api/v1/users/{id}/totp",
+    operation_id = "reset_second_factor",
     tag = "users",
     security(("bearer" = [])),
     params(UserPath),

@@ -18,7 +18,7 @@ use crate::api::openapi::answers::{
     LastSuperadmin, NotFound, NotModified, Outdated, Refused, RefusedBody, Taken,
 };
 use crate::api::openapi::parameters::{IfMatch, IfNoneMatch, UserPath};
-use crate::api::preconditions::{etag, expected_versions, is_not_modified};
+use crate::api::preconditions::{Wanted, etag, of_versions, wanted};
 use crate::api::problem::Problem;
 use crate::domain::body::{CreateUserBody, LookupBody, PatchUserBody, PutUserBody};
 use crate::domain::patch::UserPatch;
@@ -42,20 +42,30 @@ impl<'a> View<'a> {
             false => Self::Public(Box::new(PublicUser::from(user))),
         }
     }
+
+    /// Its entity tag. Two views of one version have two, because they differ in their fields.
+    fn tag(&self) -> String {
+        match self {
+            Self::Whole(user) => user.version.to_string(),
+            Self::Public(user) => format!("{}-public", user.version),
+        }
+    }
 }
 
 fn shown(answer: &class::Answer<User>, caller: Caller, headers: &HeaderMap) -> Result<Response, Problem> {
     let user = answer.value.as_deref().ok_or(ServiceError::NotFound)?;
-    let about = [(CACHE_STATUS, cache_status(answer)), (header::ETAG, etag(user.version))];
-    Ok(match is_not_modified(headers, user.version) {
-        true => (StatusCode::NOT_MODIFIED, about).into_response(),
-        false => (about, Answer(View::of(user, caller))).into_response(),
+    let view = View::of(user, caller);
+    let about = [(CACHE_STATUS, cache_status(answer)), (header::ETAG, etag(view.tag()))];
+    Ok(match wanted(headers, view.tag())? {
+        Wanted::Nothing => (StatusCode::NOT_MODIFIED, about).into_response(),
+        Wanted::Answer => (about, Answer(view)).into_response(),
     })
 }
 
 fn changed(status: StatusCode, user: &User, receipt: Receipt, caller: Caller) -> Response {
-    let etag = [(header::ETAG, etag(user.version))];
-    (status, acknowledged(receipt), etag, Answer(View::of(user, caller))).into_response()
+    let view = View::of(user, caller);
+    let etag = [(header::ETAG, etag(view.tag()))];
+    (status, acknowledged(receipt), etag, Answer(view)).into_response()
 }
 
 /// Every route of this file.
@@ -74,12 +84,14 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
 #[utoipa::path(
     get,
     path = "/api/v1/users/{id}",
+    operation_id = "get_user",
     tag = "users",
     security(("bearer" = []), ("api_key" = ["read"])),
-    params(UserPath, IfNoneMatch, Consistency),
+    params(UserPath, IfMatch, IfNoneMatch, Consistency),
     responses(
         (status = 200, body = View, headers(("ETag" = String), ("Cache-Status" = String))),
         NotModified,
+        Outdated,
         NotFound,
         Refused,
     )
@@ -101,6 +113,7 @@ pub(crate) async fn get(
 #[utoipa::path(
     post,
     path = "/api/v1/users/lookup",
+    operation_id = "look_up_user",
     tag = "users",
     security(("bearer" = []), ("api_key" = ["read"])),
     params(Consistency),
@@ -127,6 +140,7 @@ pub(crate) async fn lookup(
 #[utoipa::path(
     post,
     path = "/api/v1/users",
+    operation_id = "create_user",
     tag = "users",
     security(("bearer" = []), ("api_key" = ["write"])),
     request_body = CreateUserBody,
@@ -152,9 +166,10 @@ pub(crate) async fn create(
 #[utoipa::path(
     patch,
     path = "/api/v1/users/{id}",
+    operation_id = "patch_user",
     tag = "users",
     security(("bearer" = []), ("api_key" = ["write"])),
-    params(UserPath, IfMatch),
+    params(UserPath, IfMatch, IfNoneMatch),
     request_body = PatchUserBody,
     responses(
         (status = 200, body = View, headers(("ETag" = String), ("Cache-Invalidation" = String))),
@@ -176,12 +191,16 @@ pub(crate) async fn patch(
 }
 
 /// Replaces a user.
+///
+/// The body may be what GET returned: a field that the caller cannot change is ignored if it has its present value, and refused
+/// by its name otherwise.
 #[utoipa::path(
     put,
     path = "/api/v1/users/{id}",
+    operation_id = "put_user",
     tag = "users",
     security(("bearer" = []), ("api_key" = ["write"])),
-    params(UserPath, IfMatch),
+    params(UserPath, IfMatch, IfNoneMatch),
     request_body = PutUserBody,
     responses(
         (status = 200, body = View, headers(("ETag" = String), ("Cache-Invalidation" = String))),
@@ -198,8 +217,8 @@ pub(crate) async fn put(
     headers: HeaderMap,
     Json(body): Json,
 ) -> Result<Response, Problem> {
-    let PutUserBody { patch } = PutUserBody::parse(body)?;
-    change(state, caller, target, headers, patch).await
+    let PutUserBody { patch, read_only } = PutUserBody::parse(body)?;
+    change(state, caller, target, headers, UserPatch { read_only, ..patch }).await
 }
 
 async fn change(
@@ -209,7 +228,7 @@ async fn change(
     headers: HeaderMap,
     patch: UserPatch,
 ) -> Result<Response, Problem> {
-    let expected = expected_versions(&headers)?;
+    let expected = of_versions(&headers);
     let (user, receipt) = service.update(caller, caller.naming(user), patch, &expected).await?;
     Ok(changed(StatusCode::OK, &user, receipt, caller))
 }
@@ -218,9 +237,10 @@ async fn change(
 #[utoipa::path(
     delete,
     path = "/api/v1/users/{id}",
+    operation_id = "delete_user",
     tag = "users",
     security(("bearer" = []), ("api_key" = ["write"])),
-    params(UserPath, IfMatch),
+    params(UserPath, IfMatch, IfNoneMatch),
     responses(
         (status = 204, description = "the user is gone", headers(("Cache-Invalidation" = String))),
         NotFound,
@@ -235,7 +255,7 @@ pub(crate) async fn delete(
     Target(user): Target,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let expected = expected_versions(&headers)?;
+    let expected = of_versions(&headers);
     let receipt = service.delete(caller, caller.naming(user), &expected).await?;
     Ok((StatusCode::NO_CONTENT, acknowledged(receipt)).into_response())
 }
@@ -244,9 +264,10 @@ pub(crate) async fn delete(
 #[utoipa::path(
     post,
     path = "/api/v1/users/{id}/activate",
+    operation_id = "activate_user",
     tag = "users",
     security(("bearer" = []), ("api_key" = ["write"])),
-    params(UserPath, IfMatch),
+    params(UserPath, IfMatch, IfNoneMatch),
     responses(
         (status = 200, body = View, headers(("ETag" = String), ("Cache-Invalidation" = String))),
         NotFound,
@@ -268,9 +289,10 @@ pub(crate) async fn activate(
 #[utoipa::path(
     post,
     path = "/api/v1/users/{id}/deactivate",
+    operation_id = "deactivate_user",
     tag = "users",
     security(("bearer" = []), ("api_key" = ["write"])),
-    params(UserPath, IfMatch),
+    params(UserPath, IfMatch, IfNoneMatch),
     responses(
         (status = 200, body = View, headers(("ETag" = String), ("Cache-Invalidation" = String))),
         NotFound,

@@ -8,6 +8,7 @@ mod migrate;
 mod serve;
 mod settings;
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -67,7 +68,10 @@ pub fn main() -> ExitCode {
     // By default each invalidation is logged, with its cause and what it dropped.
     let default = if quiet { "warn" } else { "info,sqlx=warn,larder::engine::invalidate=debug" };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    // Colours are for a person at a terminal; in a file they would be control characters.
+    let ansi =
+        std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(std::io::stderr).init();
     let ran = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Into::into).and_then(
         |runtime| match command {
             Command::Serve(arguments) => settings::read(config.as_deref())

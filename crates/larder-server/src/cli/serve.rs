@@ -30,12 +30,12 @@ pub(crate) async fn run(_: Arguments, settings: Settings) -> anyhow::Result<()> 
         .with_context(|| format!("LARDER_LISTEN={} cannot be listened on", settings.listen))?;
     let address = listener.local_addr()?;
     let reason = Reason::default();
-    let (routes, newest) = watch::channel(opening::routes(reason.clone()));
+    let (routes, newest) = watch::channel(opening::routes(reason.clone(), &settings.http));
     let serving = tokio::spawn(app::serve_routes(listener, newest, asked(stopped.clone())));
     if let Some(opened) = open(&settings, &reason, address, asked(stopped)).await? {
         let service = opened.service.clone();
         // Replaced before the announcement, so that a client that waits for it is served. The dropped value is the start's routes.
-        drop(routes.send_replace(router::routes(service.clone())));
+        drop(routes.send_replace(router::routes(service.clone(), &settings.http)));
         opened.announce(address);
         service.keep_warm();
         serving.await?;

@@ -22,6 +22,10 @@ pub(super) fn aliases<const ROWS: usize>(
         annotated.paths.into_values().for_each(|of| item.merge_operations(of));
         for (_, operation) in operations(&mut item) {
             operation.tags = Some(vec![tag.to_owned()]);
+            // A name is unique in the document. An alias of another system's operation loses that system's name.
+            let name = operation.operation_id.take().unwrap_or_default();
+            let name = name.strip_prefix("hita_").unwrap_or(&name);
+            operation.operation_id = Some(format!("{}_{name}", tag.to_lowercase()));
         }
         let mut paths = Paths::new();
         paths.paths.insert(path.to_owned(), item);
@@ -37,6 +41,9 @@ where
 {
     for item in annotated.paths.values_mut() {
         item.post.clone_from(&item.put);
+        if let Some(id) = item.post.as_mut().and_then(|post| post.operation_id.as_mut()) {
+            id.push_str("_by_post");
+        }
     }
     (schemas, annotated, handlers.post(put))
 }
@@ -66,6 +73,7 @@ mod tests {
         let item = &paths["/old/{id}/"];
         for (method, status) in [("get", "200"), ("put", "204")] {
             assert_eq!(item[method]["tags"], json!(["old"]), "{item}");
+            assert!(item[method]["operationId"].as_str().unwrap().starts_with("old_"), "{item}");
             assert!(item[method]["responses"][status].is_object(), "{item}");
         }
     }
@@ -74,7 +82,10 @@ mod tests {
     fn a_post_is_described_as_the_put_that_answers_it() {
         let paths = paths(aliases("old", [("/old/{id}", and_post(routes!(rename), rename))]));
         let item = &paths["/old/{id}"];
-        assert_eq!(item["post"], item["put"]);
+        assert_eq!(item["post"]["operationId"], "old_rename_by_post");
+        let mut post = item["post"].clone();
+        post["operationId"] = item["put"]["operationId"].clone();
+        assert_eq!(post, item["put"]);
         assert!(item["post"]["responses"]["204"].is_object(), "{item}");
     }
 

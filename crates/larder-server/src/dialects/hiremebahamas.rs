@@ -37,7 +37,7 @@ pub(crate) struct Health {
 }
 
 /// Whether the cache answers, and from where. Needs no login.
-#[utoipa::path(get, path = "/health/cache", tag = "HireMeBahamas", responses((status = 200, body = Health)))]
+#[utoipa::path(get, path = "/health/cache", operation_id = "hiremebahamas_get_cache_health", tag = "HireMeBahamas", responses((status = 200, body = Health)))]
 pub(crate) async fn health(State(service): State<Service>) -> Answer<Health> {
     let cache = service.cache();
     let info = service.recent_redis().await.0.value();

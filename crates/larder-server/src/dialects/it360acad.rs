@@ -43,6 +43,7 @@ pub(crate) struct After {
 #[utoipa::path(
     get,
     path = "/api/users/",
+    operation_id = "list_users",
     tag = "it360acad",
     security(("bearer" = []), ("api_key" = ["read"])),
     params(After, Consistency),

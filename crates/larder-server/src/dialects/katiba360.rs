@@ -41,6 +41,7 @@ async fn invalidated(service: &Service, caller: Caller, what: &Drop) -> Result<R
 #[utoipa::path(
     post,
     path = "/api/v1/users/cache/invalidate",
+    operation_id = "katiba360_invalidate_user",
     tag = "katiba360",
     security(("bearer" = []), ("api_key" = ["write"])),
     responses((status = 200, body = Invalidated, headers(("Cache-Invalidation" = String))), Refused)
@@ -56,6 +57,7 @@ pub(crate) async fn invalidate_user(
 #[utoipa::path(
     post,
     path = "/api/v1/achievements/cache/invalidate",
+    operation_id = "katiba360_invalidate_achievements",
     tag = "katiba360",
     security(("bearer" = []), ("api_key" = ["write"])),
     responses((status = 200, body = Invalidated, headers(("Cache-Invalidation" = String))), Refused)
@@ -71,6 +73,7 @@ pub(crate) async fn invalidate_achievements(
 #[utoipa::path(
     post,
     path = "/api/v1/achievements/cache/invalidate/global",
+    operation_id = "katiba360_invalidate_global",
     tag = "katiba360",
     security(("bearer" = []), ("api_key" = ["write"])),
     responses((status = 200, body = Invalidated, headers(("Cache-Invalidation" = String))), Refused)

@@ -218,7 +218,7 @@ pub struct RecentAchievement {
 #[into_params(parameter_in = Query)]
 pub struct RecentParams {
     /// How many at most: 1 to 100, by default 10.
-    #[param(pattern = "^([1-9]|[1-9][0-9]|100)$")]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
     pub limit: Option<String>,
 }
 

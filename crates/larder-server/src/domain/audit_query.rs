@@ -61,6 +61,7 @@ pub struct AuditParams {
     /// The `next_cursor` of the previous answer.
     pub cursor: Option<String>,
     /// How many entries at most: 1 to 100. Default: 25.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
     pub limit: Option<String>,
 }
 

@@ -9,6 +9,7 @@ use crate::domain::invalid::Invalid;
 use crate::domain::json::{from_json, string, text_of};
 use crate::domain::password::Password;
 use crate::domain::patch::UserPatch;
+use crate::domain::read_only::{OfProfile, OfUser, ReadOnly};
 use crate::domain::second_factor::{RecoveryCode, SecondFactor, TotpCode};
 use crate::domain::user::NewUser;
 use crate::domain::user_body::{Created, Patched, ProfilePatched, ProfileReplaced, Registered, Replaced};
@@ -54,6 +55,8 @@ body! {
     pub struct PutUserBody {
         /// The change.
         pub patch: UserPatch as Replaced,
+        /// What it repeats.
+        pub read_only: ReadOnly as OfUser,
     }
 }
 
@@ -68,12 +71,14 @@ body! {
 }
 
 body! {
-    /// The fields of a profile.
-    #[schema(ProfileFields)]
+    /// The complete profile: a missing field is cleared.
+    #[schema(PutProfile)]
     #[derive(Debug)]
     pub struct PutProfileBody {
-        /// The change: a missing field is cleared.
+        /// The change.
         pub patch: UserPatch as ProfileReplaced,
+        /// What it repeats.
+        pub read_only: ReadOnly as OfProfile,
     }
 }
 

@@ -113,6 +113,28 @@ pub(crate) fn string() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String)
 }
 
+/// The schema of a string that is one of these words.
+pub(crate) fn one_of_words(words: impl IntoIterator<Item = &'static str>) -> ObjectBuilder {
+    string().enum_values(Some(words))
+}
+
+/// Declares a type for the OpenAPI document alone: a string that is one of some words.
+macro_rules! words {
+    ($(#[doc = $doc:literal])+ $name:ident, $words:expr) => {
+        $(#[doc = $doc])+
+        pub(crate) enum $name {}
+
+        impl utoipa::ToSchema for $name {}
+
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                $crate::domain::json::one_of_words($words).into()
+            }
+        }
+    };
+}
+pub(crate) use words;
+
 /// The schema of an integer with bounds.
 pub(crate) fn integer(min: i64, max: i64) -> ObjectBuilder {
     let format = SchemaFormat::KnownFormat(KnownFormat::Int64);

@@ -26,10 +26,10 @@ pub struct LeaderboardQuery {
 #[into_params(parameter_in = Query)]
 pub struct LeaderboardParams {
     /// How many rows at most: 1 to 100, by default 10.
-    #[param(pattern = "^([1-9]|[1-9][0-9]|100)$")]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
     pub limit: Option<String>,
     /// How many rows to skip, by default 0; offset plus limit at most 10000.
-    #[param(pattern = "^[0-9]{1,4}$")]
+    #[param(value_type = Option<u32>, minimum = 0, maximum = 9_999)]
     pub offset: Option<String>,
 }
 

@@ -6,6 +6,7 @@ use utoipa::IntoParams;
 use crate::domain::cursor::{Cursor, Scope};
 pub use crate::domain::filter::Filter;
 use crate::domain::invalid::{Invalid, ValidationErrors};
+use crate::domain::json::words;
 use crate::domain::role::Role;
 use crate::domain::search::SearchTerm;
 use crate::domain::sort::{Sort, SortBy};
@@ -111,28 +112,43 @@ pub struct ListQuery {
 #[into_params(parameter_in = Query)]
 pub struct ListParams {
     /// How many users at most, from 1 to 100. Default: 25.
-    #[param(pattern = "^[0-9]+$")]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
     pub limit: Option<String>,
     /// The number of the page, from 1, with page times limit at most 10,000; not together with `cursor`. Default: 1.
-    #[param(pattern = "^[0-9]+$")]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 10_000)]
     pub page: Option<String>,
     /// The `next_cursor` of the previous page, with the same role, status, sort and search.
     pub cursor: Option<String>,
     /// Only users of this role.
-    #[param(pattern = "^(user|admin|superadmin)$")]
+    #[param(value_type = Option<RoleWord>, inline)]
     pub role: Option<String>,
     /// Only `active` or only `inactive` users; only admins see inactive ones.
-    #[param(pattern = "^(active|inactive)$")]
+    #[param(value_type = Option<StatusWord>, inline)]
     pub status: Option<String>,
     /// `created_at`, `username`, `points` or `email`; a `-` before it reverses the order. Default: `-created_at`.
     /// `email` is allowed only if the caller may see the address of every listed user.
-    #[param(pattern = "^-?(created_at|username|points|email)$")]
+    #[param(value_type = Option<SortWord>, inline)]
     pub sort: Option<String>,
     /// Only users with this text anywhere in their name, user name or (if the caller may see it) e-mail address. With
     /// fewer than three characters: only users whose user name or e-mail address begins with it. Newest first, and
     /// without a total.
     #[param(max_length = 100)]
     pub search: Option<String>,
+}
+
+words! {
+    /// A role, as a parameter.
+    RoleWord, Role::ALL.map(Role::as_str)
+}
+
+words! {
+    /// A status, as a parameter.
+    StatusWord, ["active", "inactive"]
+}
+
+words! {
+    /// An order, as a parameter.
+    SortWord, Sort::WORDS
 }
 
 impl ListQuery {

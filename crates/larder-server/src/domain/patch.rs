@@ -1,5 +1,6 @@
 //! A change of a user: each field is kept, cleared or set.
 
+use crate::domain::read_only::ReadOnly;
 use crate::domain::text::Text;
 use crate::domain::user::{NewUser, User};
 use crate::domain::user_columns::{SetBy, with_user_columns};
@@ -68,6 +69,8 @@ macro_rules! user_patch {
         #[allow(missing_docs, reason = "each field is named after its type, which is documented")]
         pub struct UserPatch {
             $(pub $name: <$type as Column>::Change,)+
+            /// What the request says of the fields that it cannot change.
+            pub read_only: ReadOnly,
         }
 
         impl UserPatch {
@@ -83,6 +86,16 @@ macro_rules! user_patch {
                 let mut user = before.clone();
                 $(user.$name.apply(&self.$name);)+
                 user
+            }
+
+            /// The change without the fields of [`UserPatch::admin_fields`] that have their new value already.
+            #[must_use]
+            pub(crate) fn without_kept_admin_fields(mut self, before: &User) -> Self {
+                let after = self.applied(before);
+                $(if SetBy::$set_by == SetBy::Manager && after.$name == before.$name {
+                    self.$name = Default::default();
+                })+
+                self
             }
 
             /// The new user that this change describes; `None` if a required field is missing.
@@ -138,10 +151,12 @@ mod tests {
             ..UserPatch::active(false)
         };
         let after = patch.applied(&before);
-        assert_eq!((after.bio, after.location), (None, before.location));
+        assert_eq!((&after.bio, &after.location), (&None, &before.location));
         assert_eq!(after.full_name.unwrap().as_str(), "Ann");
         assert_eq!((after.role, after.is_active), (Role::Admin, false));
         assert_eq!(patch.fields(), ["full_name", "bio", "role", "is_active"]);
         assert_eq!(patch.admin_fields(), ["role", "is_active"]);
+        let same_role = UserPatch { role: Some(Role::User), ..patch };
+        assert_eq!(same_role.without_kept_admin_fields(&before).admin_fields(), ["is_active"]);
     }
 }

@@ -162,7 +162,7 @@ pub struct LedgerQuery {
 #[into_params(parameter_in = Query)]
 pub struct LedgerParams {
     /// How many entries at most: 1 to 100, by default 25.
-    #[param(pattern = "^([1-9]|[1-9][0-9]|100)$")]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
     pub limit: Option<String>,
     /// The `next_cursor` of the previous page.
     #[param(pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$")]

@@ -34,6 +34,9 @@ pub enum Role {
 }
 
 impl Role {
+    /// All, in their order.
+    pub const ALL: [Self; 3] = [Self::User, Self::Admin, Self::Superadmin];
+
     /// Its name in JSON and in the database.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -48,7 +51,7 @@ impl FromStr for Role {
     type Err = Invalid;
 
     fn from_str(raw: &str) -> Result<Self, Invalid> {
-        [Self::User, Self::Admin, Self::Superadmin]
+        Self::ALL
             .into_iter()
             .find(|role| role.as_str() == raw)
             .ok_or_else(|| Invalid::new("is not a role; user, admin and superadmin are allowed"))

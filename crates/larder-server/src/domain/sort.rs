@@ -43,6 +43,10 @@ pub struct Sort {
 }
 
 impl Sort {
+    /// The text of every order.
+    pub const WORDS: [&'static str; 8] =
+        ["created_at", "-created_at", "username", "-username", "points", "-points", "email", "-email"];
+
     /// Its text in a URL.
     pub fn as_text(self) -> String {
         format!("{}{}", if self.is_descending { "-" } else { "" }, self.by.as_str())
@@ -79,9 +83,7 @@ mod tests {
 
     #[test]
     fn sorts_are_names_with_a_direction() {
-        for text in
-            ["created_at", "-created_at", "username", "-username", "points", "-points", "email", "-email"]
-        {
+        for text in Sort::WORDS {
             assert_eq!(text.parse::<Sort>().unwrap().as_text(), text);
         }
         assert_eq!(Sort::default().as_text(), "-created_at");

@@ -99,7 +99,7 @@ impl Service {
     ) -> Result<(ApiKeySecret, ApiKeyState, Receipt), ServiceError> {
         caller.session()?;
         let caller = self.present(caller).await?;
-        if self.target(caller, &named, &[]).await?.id != caller.id {
+        if self.target(caller, &named).await?.id != caller.id {
             return Err(ServiceError::Refused(Refusal::NotOwnApiKey));
         }
         if new.scopes.contains(Scope::Introspect) {
@@ -124,7 +124,7 @@ impl Service {
     /// [`ServiceError::Refused`], [`ServiceError::NotFound`], and those of the database.
     pub async fn api_keys(&self, caller: Caller, named: Identifier) -> Result<Vec<ApiKeyRow>, ServiceError> {
         let caller = self.present(caller).await?;
-        let User { id, .. } = self.target(caller, &named, &[]).await?;
+        let User { id, .. } = self.target(caller, &named).await?;
         Ok(self.store.api_keys_of(id).await?)
     }
 
@@ -140,7 +140,7 @@ impl Service {
     ) -> Result<Receipt, ServiceError> {
         caller.session()?;
         let caller = self.present(caller).await?;
-        let user_id = self.target(caller, &named, &[]).await?.id;
+        let user_id = self.target(caller, &named).await?.id;
         let delete = self.write(caller.actor(), move |tx| async move {
             if tx.delete_api_key(user_id, id).await? { Ok(()) } else { Err(ServiceError::NotFound) }
         });

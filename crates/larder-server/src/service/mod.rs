@@ -43,6 +43,7 @@ use crate::service::error::ServiceError;
 use crate::service::recent::Recent;
 use crate::service::signing_keys::Tokens;
 use crate::service::warming::Warming;
+use crate::settings::oauth::OAuth;
 use crate::settings::security::Security;
 use crate::store::Store;
 use crate::store::writing::Writer;
@@ -62,6 +63,7 @@ pub struct Parts {
     warming: Warming,
     passwords: Passwords,
     tokens: Tokens,
+    issuer: Option<String>,
     verified_keys: VerifiedKeys<(ApiKeyId, Timestamp)>,
     /// The day on which this process last noted a use of the key.
     noted_uses: quick_cache::sync::Cache<ApiKeyId, jiff::civil::Date>,
@@ -92,12 +94,14 @@ impl Service {
     ) -> Result<Self, ServiceError> {
         let sealing = Sealing::new(&security.secret_keys);
         totp::reseal_secrets(&store, &sealing).await?;
-        let issuer = format!("urn:larder:{}", store.installation().await?);
+        let OAuth { issuer, audience } = &security.oauth;
+        let installation = format!("urn:larder:{}", store.installation().await?);
         Ok(Self(Arc::new(Parts {
             cached: Cached::open(&cache, &store, policies)?,
             passwords: Passwords::default(),
             warming: Warming::default(),
-            tokens: Tokens::open(store.clone(), issuer).await?,
+            tokens: Tokens::open(store.clone(), issuer.as_ref().unwrap_or(&installation), audience).await?,
+            issuer: issuer.clone(),
             verified_keys: VerifiedKeys::default(),
             noted_uses: quick_cache::sync::Cache::new(NOTED_USES),
             sealing,
@@ -132,6 +136,11 @@ impl Service {
     /// The proxies whose statement of a client's address is trusted.
     pub fn proxies(&self) -> &TrustedProxies {
         &self.proxies
+    }
+
+    /// The public address that tokens name as their issuer; `None`: it is not configured, and they name the installation.
+    pub fn issuer(&self) -> Option<&str> {
+        self.issuer.as_deref()
     }
 
     /// The hasher of passwords.

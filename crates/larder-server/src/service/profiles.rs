@@ -9,6 +9,7 @@ use larder::source::Source;
 
 use crate::cached::profiles::CachedPart;
 use crate::domain::audit::Actor;
+use crate::domain::conditions::Conditions;
 use crate::domain::identity::{Identifier, UserId};
 use crate::domain::parts::full::FullProfile;
 use crate::domain::user::{PublicUser, User};
@@ -83,7 +84,7 @@ impl Service {
         if answer.value.is_some() { Ok(answer) } else { Err(ServiceError::NotFound) }
     }
 
-    /// Changes a part if its state is one of `expected`; an empty list accepts any state.
+    /// Changes a part if its state is as `expected`.
     ///
     /// # Errors
     /// [`ServiceError::Refused`], [`ServiceError::NotFound`], [`ServiceError::PartConflict`], and those of the
@@ -93,13 +94,13 @@ impl Service {
         caller: Caller,
         named: Identifier,
         change: P::Change,
-        expected: Vec<String>,
+        expected: Conditions<String>,
     ) -> Result<(P, Receipt), ServiceError> {
-        let expected: Arc<[String]> = expected.into();
+        let expected = Arc::new(expected);
         loop {
             // If the user changes between this check and the write, the rights are checked again.
             let caller = self.present(caller).await?;
-            let target = self.target(caller, &named, &[]).await?;
+            let target = self.target(caller, &named).await?;
             let update = self.update_part_as_judged(caller.actor(), target, change.clone(), expected.clone());
             if let Some(changed) = update.await? {
                 return Ok(changed);
@@ -114,7 +115,7 @@ impl Service {
         actor: Actor,
         target: User,
         change: P::Change,
-        expected: Arc<[String]>,
+        expected: Arc<Conditions<String>>,
     ) -> Result<Option<(P, Receipt)>, ServiceError> {
         let update = self.write(actor, move |tx| async move {
             match tx.update_part::<P>(&target, &change, &expected).await? {

@@ -56,6 +56,8 @@ refusals! {
         "an access token or an API key is needed: Authorization: Bearer <token>";
     AccessTokenInvalid: Unauthenticated, "access_token_invalid", "the access token is malformed, forged or expired";
     ApiKeyInvalid: Unauthenticated, "api_key_invalid", "the API key is malformed, unknown, expired or deleted";
+    ClientInvalid: Unauthenticated, "client_invalid",
+        "the client's id and secret must be the id of an API key and the key: Authorization: Basic";
     SessionEnded: Unauthenticated, "session_ended", "the session has ended, log in again";
     LoginWrong: Unauthenticated, "login_wrong", "the identifier or the password is wrong";
     LoginCodeWrong: Unauthenticated, "login_code_wrong", "the code is wrong, or was used before";

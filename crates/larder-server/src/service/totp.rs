@@ -131,7 +131,7 @@ impl Service {
         caller.session()?;
         let caller = self.present(caller).await?;
         caller.check_admin()?;
-        let target = self.target(caller, &named, &[]).await?;
+        let target = self.target(caller, &named).await?;
         caller.check_manage(target.role)?;
         if target.id == caller.id {
             return Err(ServiceError::Refused(Refusal::OwnSecondFactor));

@@ -6,6 +6,7 @@ use larder::receipt::Receipt;
 
 use crate::domain::audit::Actor;
 use crate::domain::body::CreateUserBody;
+use crate::domain::conditions::Conditions;
 use crate::domain::identity::{Identifier, UserId};
 use crate::domain::patch::UserPatch;
 use crate::domain::role::Role;
@@ -91,7 +92,7 @@ impl Service {
         });
     }
 
-    /// Changes a user if its version is one of `expected`; an empty list accepts any version.
+    /// Changes a user if its version is as `expected`.
     ///
     /// # Errors
     /// [`ServiceError::Refused`], [`ServiceError::NotFound`], [`ServiceError::Taken`],
@@ -101,12 +102,19 @@ impl Service {
         caller: Caller,
         named: Identifier,
         patch: UserPatch,
-        expected: &[i64],
+        expected: &Conditions<i64>,
     ) -> Result<(User, Receipt), ServiceError> {
         loop {
             // If the user changes between this check and the write, the rights are checked again.
             let caller = self.present(caller).await?;
-            let target = self.target(caller, &named, expected).await?;
+            let target = self.target(caller, &named).await?;
+            check_version(&target, expected)?;
+            patch.read_only.check(&target).map_err(ServiceError::Invalid)?;
+            let mut patch = patch.clone();
+            if caller.check_manage(target.role).is_err() {
+                // Dropped and not written: an admin may change these fields between this check and the write.
+                patch = patch.without_kept_admin_fields(&target);
+            }
             if !patch.admin_fields().is_empty() {
                 caller.check_manage(target.role)?;
             }
@@ -116,7 +124,7 @@ impl Service {
                     check_gives(caller, role)?;
                 }
             }
-            let changed = self.update_as_judged(caller.actor(), target, patch.clone(), !expected.is_empty());
+            let changed = self.update_as_judged(caller.actor(), target, patch, !expected.is_empty());
             if let Some(changed) = changed.await? {
                 return Ok(changed);
             }
@@ -143,7 +151,7 @@ impl Service {
         Ok(user.map(|user| (user, receipt)))
     }
 
-    /// Deletes a user if its version is one of `expected`; an empty list accepts any version.
+    /// Deletes a user if its version is as `expected`.
     ///
     /// # Errors
     /// [`ServiceError::Refused`], [`ServiceError::NotFound`], [`ServiceError::VersionConflict`], and those of
@@ -152,12 +160,13 @@ impl Service {
         &self,
         caller: Caller,
         named: Identifier,
-        expected: &[i64],
+        expected: &Conditions<i64>,
     ) -> Result<Receipt, ServiceError> {
         loop {
             // If the user changes between this check and the write, the rights are checked again.
             let caller = self.present(caller).await?;
-            let target = self.target(caller, &named, expected).await?;
+            let target = self.target(caller, &named).await?;
+            check_version(&target, expected)?;
             if let Some(receipt) = self.delete_as_judged(caller.actor(), target, !expected.is_empty()).await?
             {
                 return Ok(receipt);
@@ -185,17 +194,9 @@ impl Service {
 
     /// The user that a change concerns, as the database has it, if the caller may change it. A cached row never decides
     /// on a right. The write then requires that the row still is as it was judged.
-    pub(crate) async fn target(
-        &self,
-        caller: Caller,
-        named: &Identifier,
-        expected: &[i64],
-    ) -> Result<User, ServiceError> {
+    pub(crate) async fn target(&self, caller: Caller, named: &Identifier) -> Result<User, ServiceError> {
         let target = self.found_now(named).await?;
         caller.check_change(&target)?;
-        if !expected.is_empty() && !expected.contains(&target.version) {
-            return Err(ServiceError::VersionConflict { current: target.version });
-        }
         Ok(target)
     }
 
@@ -212,6 +213,13 @@ impl Service {
     ) -> Result<UserId, ServiceError> {
         let answer = self.find(named, consistency).await?;
         answer.value.map(|user| user.id).ok_or(ServiceError::NotFound)
+    }
+}
+
+fn check_version(target: &User, expected: &Conditions<i64>) -> Result<(), ServiceError> {
+    match expected.admit(&target.version) {
+        true => Ok(()),
+        false => Err(ServiceError::VersionConflict { current: target.version }),
     }
 }
 

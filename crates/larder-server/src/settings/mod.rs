@@ -2,6 +2,8 @@
 
 pub mod bad;
 pub mod database;
+pub mod http;
+pub mod oauth;
 pub mod presets;
 pub mod redis;
 pub mod security;
@@ -17,6 +19,7 @@ use crate::domain::contact::Email;
 use crate::domain::password::Password;
 use crate::settings::bad::BadSetting;
 use crate::settings::database::DatabaseSettings;
+use crate::settings::http::Http;
 use crate::settings::redis::RedisSettings;
 use crate::settings::security::Security;
 use crate::settings::sources::{Effective, Origin, Sources};
@@ -43,6 +46,8 @@ pub struct Settings {
     pub admin: FirstAdmin,
     /// How the service defends itself.
     pub security: Security,
+    /// How it appears over HTTP.
+    pub http: Http,
     /// Every setting with its effective value, secrets hidden.
     pub effective: Vec<Effective>,
 }
@@ -86,6 +91,7 @@ impl Settings {
             admin: first_admin(&sources)?,
             policies: ttl::read(&sources)?,
             security: security::read(&sources)?,
+            http: http::read(&sources)?,
             effective: Vec::new(),
         };
         Ok(Self { effective: sources.effective(), ..settings })

@@ -8,6 +8,7 @@ use crate::domain::invalid::Invalid;
 use crate::domain::network::{ForwardedHeader, TrustedProxies};
 use crate::domain::secret_key::{SecretKey, SecretKeys};
 use crate::settings::bad::BadSetting;
+use crate::settings::oauth::{self, OAuth};
 use crate::settings::sources::{Origin, Sources};
 
 /// How the service defends itself.
@@ -21,6 +22,8 @@ pub struct Security {
     pub limits: FailureLimits,
     /// `LARDER_TRUSTED_PROXIES`, networks separated by commas, default none; and `LARDER_FORWARDED_HEADER`.
     pub proxies: TrustedProxies,
+    /// What access tokens say of their issuer and audience.
+    pub oauth: OAuth,
 }
 
 /// Reads the settings of the service's defences.
@@ -44,7 +47,7 @@ pub(super) fn read(sources: &Sources) -> Result<Security, BadSetting> {
         raw.parse::<ForwardedHeader>().map_err(|invalid: Invalid| invalid.message().to_owned())
     })?;
     let proxies = TrustedProxies { networks, header };
-    Ok(Security { secret_keys: secret_keys(sources)?, limits, proxies })
+    Ok(Security { secret_keys: secret_keys(sources)?, limits, proxies, oauth: oauth::read(sources)? })
 }
 
 fn secret_keys(sources: &Sources) -> Result<SecretKeys, BadSetting> {

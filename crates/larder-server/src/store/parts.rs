@@ -6,6 +6,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 
 use crate::domain::audit::Event;
+use crate::domain::conditions::Conditions;
 use crate::domain::identity::UserId;
 use crate::domain::parts::accessibility::{Accessibility, TextScale};
 use crate::domain::parts::full::FullProfile;
@@ -96,8 +97,8 @@ impl Store {
 }
 
 impl Writer {
-    /// Changes a part if the user still is as it was `judged` and the part's state is one of `expected`. States are
-    /// [`digest`]s; an empty list accepts any state.
+    /// Changes a part if the user still is as it was `judged` and the part's state is as `expected`. States are
+    /// [`digest`]s.
     ///
     /// # Errors
     /// Those of the database.
@@ -105,7 +106,7 @@ impl Writer {
         &self,
         judged: &User,
         change: &P::Change,
-        expected: &[String],
+        expected: &Conditions<String>,
     ) -> Result<PartUpdated<P>, StoreError> {
         let id = judged.id;
         let mut write = self.begin_for(id).await?;
@@ -120,7 +121,7 @@ impl Writer {
             before => (before?, None),
         };
         let state = digest(&before).map_err(|error| sqlx::Error::Encode(error.into()))?;
-        if !expected.is_empty() && (unreadable.is_some() || !expected.contains(&state)) {
+        if !expected.is_empty() && (unreadable.is_some() || !expected.admit(&state)) {
             return Ok(PartUpdated::PartChanged);
         }
         let after = before.changed(change);

@@ -76,12 +76,22 @@ impl Route<'_> {
         }
         for (field, schema) in fields {
             for good in self.schemas.good(schema).iter().filter(|good| self.can_send(good)) {
-                self.accepts(&self.with(fields, field, good));
+                let body = self.with(fields, field, good);
+                match schema["readOnly"] == true && !self.is_present(field, good) {
+                    false => self.accepts(&body),
+                    true => drop(self.refuses(&body, field)),
+                }
             }
             for bad in self.schemas.bad(schema).iter().filter(|bad| self.can_send(bad)) {
                 self.refuses(&self.with(fields, field, bad), field);
             }
         }
+    }
+
+    /// Whether a read-only field has this value in the user that the path names.
+    fn is_present(&self, field: &str, value: &Value) -> bool {
+        let user = self.path.trim_end_matches("/profile");
+        self.admin.get(user).expect(200).json()[field] == *value
     }
 
     /// A form holds texts only.
@@ -97,7 +107,8 @@ impl Route<'_> {
     /// A body of these fields; of a group, it has the first.
     fn complete(&self, fields: &Map<String, Value>, has: impl Fn(&str) -> bool) -> Value {
         let is_excluded = |field: &str| self.groups().any(|(group, _)| group[1..].contains(&field));
-        let fields = fields.iter().filter(|(field, _)| has(field) && !is_excluded(field));
+        let fields = fields.iter().filter(|(_, schema)| schema["readOnly"] != true);
+        let fields = fields.filter(|(field, _)| has(field) && !is_excluded(field));
         fields.map(|(field, schema)| (field.clone(), self.schemas.good(schema).swap_remove(0))).collect()
     }
 

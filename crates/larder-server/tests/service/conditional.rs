@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::app::{TestApp, on_both_databases};
+use crate::support::app::{Stack, TestApp, on_both_databases};
 use crate::support::client::{Answer, Client, Request};
 use crate::support::eventually;
 
@@ -123,6 +123,63 @@ fn a_write_that_insists_on_another_version_is_refused(app: &TestApp) {
     write("DELETE", "\"5\"").expect(412);
     write("DELETE", "\"6\"").expect(204);
     write("DELETE", "\"6\"").expect(404);
+}
+
+#[test]
+fn every_view_of_a_user_has_a_tag_of_its_own() {
+    let app = Stack::sqlite_memory().start();
+    let (admin, ann, bob) = (app.admin(), app.user("ann"), app.user("bob"));
+    let tag = |by: &Client| by.get(&ann.path()).expect(200).header("etag").unwrap().to_owned();
+    assert_eq!((tag(&ann), tag(&admin), tag(&bob)), ("\"1\"".into(), "\"1\"".into(), "\"1-public\"".into()));
+    // Bob becomes an admin: the view that his browser keeps lacks the address, so it is no answer any more.
+    with(&bob, "GET", &ann.path(), "if-none-match", "\"1-public\"").expect(304);
+    admin.patch(&bob.path(), &json!({ "role": "admin" })).expect(200);
+    let bob = app.again("bob");
+    let shown = with(&bob, "GET", &ann.path(), "if-none-match", "\"1-public\"").expect(200);
+    assert_eq!(shown.json()["email"], "ann@example.com");
+    let varies: Vec<_> = shown.all("vary").collect();
+    assert!(
+        varies.iter().any(|vary| vary.contains("authorization") && vary.contains("x-api-key")),
+        "{varies:?}"
+    );
+}
+
+#[test]
+fn every_method_has_both_conditions() {
+    let app = Stack::sqlite_memory().start();
+    let (admin, ann) = (app.admin(), app.user("ann"));
+    let interests = format!("{}/interests", ann.path());
+    let digest = ann.get(&interests).expect(200).header("etag").unwrap().to_owned();
+    let paths = [
+        (ann.path(), "\"1\"".to_owned()),
+        (format!("{}/profile", ann.path()), "\"1\"".to_owned()),
+        (interests.clone(), digest),
+    ];
+    for (path, tag) in &paths {
+        with(&admin, "GET", path, "if-match", "\"7\"").expect(412);
+        with(&admin, "GET", path, "if-match", &format!("W/{tag}")).expect(412);
+        with(&admin, "GET", path, "if-match", &format!("\"7\", {tag}")).expect(200);
+        with(&admin, "GET", path, "if-match", "*").expect(200);
+        let both = Request::new("GET", path).header("if-match", tag).header("if-none-match", tag);
+        admin.send(both).expect(304);
+    }
+    // A write that must not find what the client has already, or anything at all.
+    for tag in ["\"1\"", "W/\"1\"", "\"7\", \"1\"", "*"] {
+        for method in ["PATCH", "PUT", "DELETE"] {
+            with(&admin, method, &ann.path(), "if-none-match", tag).expect(412);
+        }
+        with(&admin, "POST", &format!("{}/deactivate", ann.path()), "if-none-match", tag).expect(412);
+    }
+    let set = |tag: &str| {
+        ann.send(
+            Request::new("PUT", &interests).header("if-none-match", tag).json(&json!({ "interests": ["x"] })),
+        )
+    };
+    set(&paths[2].1).expect(412);
+    set("*").expect(412);
+    set("\"another\"").expect(200);
+    assert_eq!(ann.get("/api/v1/users/me").json()["version"], 1);
+    with(&admin, "PATCH", &ann.path(), "if-none-match", "\"7\"").expect(200);
 }
 
 fn one_of_many_writers_with_one_version_wins(app: &TestApp) {

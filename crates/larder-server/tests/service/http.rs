@@ -13,7 +13,7 @@ const MIB: usize = 1 << 20;
 
 fn unknown_paths_and_methods_are_problems(app: &TestApp) {
     let ann = app.user("ann");
-    for path in ["/", "/api", "/api/v1", "/api/v2/users", "/api/v1/users/", "/api/v1/nothing", "/livez/x"] {
+    for path in ["/", "/api", "/api/v1", "/api/v2/users", "/api/v1/users//", "/api/v1/nothing", "/livez/x"] {
         ann.get(path).expect(404);
         app.stranger().get(path).expect(404);
     }

@@ -28,6 +28,12 @@ fn the_document_and_its_page_are_served_from_the_binary(app: &TestApp) {
     ids.sort_unstable();
     ids.dedup();
     assert_eq!(ids.len(), all, "{ids:?}");
+    let is_name = |id: &str| {
+        id.bytes().all(|byte| byte == b'_' || byte.is_ascii_lowercase() || byte.is_ascii_digit())
+            && !id.contains("api_v1")
+            && !id.contains("v1_0")
+    };
+    assert!(ids.iter().all(|id| is_name(id)), "an operation is named by what it does: {ids:?}");
 
     for (path, method) in [
         ("/api/v1/users/{id}/points", "post"),
@@ -77,7 +83,9 @@ fn the_document_is_complete_and_says_the_same_thing_the_same_way(app: &TestApp) 
             assert!(tags.contains(&tag), "{about} has the tag {tag}, which is not described");
             used.push(tag);
             assert!(operation["summary"].as_str().unwrap().ends_with('.'), "{about}");
-            let is_protected = operation["security"].is_array();
+            assert!(operation["description"].as_str().unwrap().ends_with('.'), "{about}");
+            // An empty list says that the operation is open.
+            let is_protected = !operation["security"].as_array().unwrap().is_empty();
             assert!(!is_protected || operation["security"][0]["bearer"].is_array(), "{about}");
             assert_eq!(
                 operation["responses"]["401"].is_object()
@@ -101,11 +109,26 @@ fn the_document_is_complete_and_says_the_same_thing_the_same_way(app: &TestApp) 
             assert_eq!(described, variable, "{about}");
             for parameter in operation["parameters"].as_array().into_iter().flatten() {
                 assert!(parameter["description"].is_string(), "{about}: {parameter}");
+                let schema = &parameter["schema"];
+                match parameter["name"].as_str().unwrap() {
+                    "limit" | "page" | "offset" => assert_eq!(schema["type"], "integer", "{about}"),
+                    "role" | "status" | "sort" | "consistency" => {
+                        assert!(schema["enum"].is_array(), "{about}")
+                    }
+                    _ => {}
+                }
                 if parameter["name"] == "id" && !path.ends_with("/cache/clear/user/{id}") {
                     assert_eq!(parameter["schema"]["maxLength"], 64, "{about}: {parameter}");
                 }
             }
         }
+    }
+    assert_eq!(document["servers"][0]["url"], "/", "{}", document["servers"]);
+    let login = &document["components"]["schemas"]["Login"]["properties"];
+    assert!(login["totp_code"].is_object() && login["recovery_code"].is_object(), "{login}");
+    let text = document.to_string();
+    for name in document["components"]["schemas"].as_object().unwrap().keys() {
+        assert!(text.contains(&format!("\"#/components/schemas/{name}\"")), "{name} is unused");
     }
     let unused: Vec<_> = tags.iter().filter(|tag| !used.contains(tag)).collect();
     assert!(unused.is_empty(), "{unused:?}");

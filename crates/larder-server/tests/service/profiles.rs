@@ -139,8 +139,7 @@ fn a_changed_profile_drops_every_part(app: &TestApp) {
     assert_eq!(patched.header("etag"), Some("\"3\""));
     assert_eq!(ann.get(profile).expect(200).json(), user);
     assert_eq!(ann.put(profile, &json!({})).expect(200).json()["bio"], Value::Null);
-    ann.put(profile, &json!({ "email": "x@example.com", "role": "admin" }))
-        .complains_about(422, &["email", "role"]);
+    ann.put(profile, &json!({ "email": "x@example.com", "role": "admin" })).complains_about(422, &["email"]);
     let stale = Request::new("PATCH", profile).header("if-match", "\"1\"").json(&json!({ "bio": "x" }));
     ann.send(stale).expect(412);
 

@@ -3,6 +3,7 @@
 
 use larder_server::domain::achievement::Award;
 use larder_server::domain::audit_query::AuditQuery;
+use larder_server::domain::conditions::Conditions;
 use larder_server::domain::identity::{Identifier, UserId};
 use larder_server::domain::leaderboard::{LeaderboardParams, LeaderboardQuery};
 use larder_server::domain::paging::{ListParams, ListQuery};
@@ -263,16 +264,17 @@ async fn replacing_an_unreadable_part_repairs_it(bed: &Bed) {
     assert!(bed.store.part::<Preferences>(ann.id).await.unwrap().is_some());
     assert!(bed.store.part::<Accessibility>(ann.id).await.unwrap().is_some());
     let none = Interests::parse(json!({ "interests": [] })).unwrap();
-    let expected = [larder_server::domain::parts::digest(&Interests::default()).unwrap()];
+    let state = larder_server::domain::parts::digest(&Interests::default()).unwrap();
+    let expected = Conditions { one_of: Some(vec![state]), ..Conditions::default() };
     let conditional = tx(&bed.store).await.update_part::<Interests>(&ann, &none, &expected).await.unwrap();
     assert_eq!(conditional, PartUpdated::PartChanged, "a state that cannot be read is not the expected one");
     assert_eq!(
-        tx(&bed.store).await.update_part::<Interests>(&ann, &none, &[]).await.unwrap(),
+        tx(&bed.store).await.update_part::<Interests>(&ann, &none, &Conditions::default()).await.unwrap(),
         PartUpdated::Done(none.clone())
     );
     let english = Languages::parse(json!({ "languages": [{ "code": "en", "level": "fluent" }] })).unwrap();
     assert_eq!(
-        tx(&bed.store).await.update_part::<Languages>(&ann, &english, &[]).await.unwrap(),
+        tx(&bed.store).await.update_part::<Languages>(&ann, &english, &Conditions::default()).await.unwrap(),
         PartUpdated::Done(english)
     );
     assert_eq!(bed.store.part::<Interests>(ann.id).await.unwrap(), Some(none));

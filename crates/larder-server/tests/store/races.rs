@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use larder_identity::keys::SigningKey;
 use larder_server::domain::bulk::ListedId;
+use larder_server::domain::conditions::Conditions;
 use larder_server::domain::identity::UserId;
 use larder_server::domain::paging::Filter;
 use larder_server::domain::parts::interests::Interests;
@@ -167,7 +168,13 @@ async fn one_lock_order(bed: &Bed) {
                     let interests = Line::parse(&format!("{number} {round}")).unwrap();
                     let change = Interests { interests: vec![interests] };
                     if let Some(judged) = store.user(user).await.unwrap() {
-                        drop(tx(&store).await.update_part::<Interests>(&judged, &change, &[]).await.unwrap());
+                        drop(
+                            tx(&store)
+                                .await
+                                .update_part::<Interests>(&judged, &change, &Conditions::default())
+                                .await
+                                .unwrap(),
+                        );
                     }
                 }
                 5 => {

@@ -54,6 +54,7 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
 #[utoipa::path(
     get,
     path = "/api/v1/cache/health",
+    operation_id = "get_cache_health",
     tag = "cache",
     responses((status = 200, body = CacheHealth), Failed)
 )]
@@ -66,6 +67,7 @@ pub(crate) async fn health(State(service): State<Service>) -> Answer<CacheHealth
 #[utoipa::path(
     get,
     path = "/api/v1/cache/health/detailed",
+    operation_id = "get_detailed_cache_health",
     tag = "cache",
     security(("bearer" = []), ("api_key" = ["read"])),
     responses((status = 200, body = DetailedHealth), Refused)
@@ -90,6 +92,7 @@ pub(crate) async fn detailed_health(
 #[utoipa::path(
     get,
     path = "/api/v1/cache/stats",
+    operation_id = "get_cache_stats",
     tag = "cache",
     security(("bearer" = []), ("api_key" = ["read"])),
     responses((status = 200, body = CacheStats), Refused)
@@ -106,6 +109,7 @@ pub(crate) async fn stats(
 #[utoipa::path(
     post,
     path = "/api/v1/cache/clear",
+    operation_id = "clear_cache",
     tag = "cache",
     security(("bearer" = []), ("api_key" = ["write"])),
     responses((status = 200, body = Dropped, headers(("Cache-Invalidation" = String))), Refused)
@@ -121,6 +125,7 @@ pub(crate) async fn clear(
 #[utoipa::path(
     post,
     path = "/api/v1/cache/clear/user/{id}",
+    operation_id = "clear_cache_of_user",
     tag = "cache",
     security(("bearer" = []), ("api_key" = ["write"])),
     params(("id" = String, Path, description = "our id or an external one; need not exist", min_length = 1)),
@@ -169,6 +174,7 @@ pub(crate) struct Warmed {
 #[utoipa::path(
     post,
     path = "/api/v1/cache/warm",
+    operation_id = "warm_cache",
     tag = "cache",
     security(("bearer" = []), ("api_key" = ["write"])),
     responses((status = 200, body = Warmed), Refused)
@@ -207,6 +213,7 @@ impl From<SelfTest> for Tested {
 #[utoipa::path(
     get,
     path = "/api/v1/cache/test",
+    operation_id = "test_cache",
     tag = "cache",
     security(("bearer" = []), ("api_key" = ["read"])),
     responses((status = 200, body = Tested), Refused)
@@ -220,6 +227,7 @@ pub(crate) async fn test(State(service): State<Service>, caller: Caller) -> Resu
 #[utoipa::path(
     post,
     path = "/api/v1/cache/invalidate",
+    operation_id = "invalidate_cache",
     tag = "cache",
     security(("bearer" = []), ("api_key" = ["write"])),
     request_body = InvalidateBody,
@@ -242,6 +250,7 @@ pub(crate) async fn invalidate(
 #[utoipa::path(
     get,
     path = "/api/v1/cache/keys",
+    operation_id = "list_cache_keys",
     tag = "cache",
     security(("bearer" = []), ("api_key" = ["read"])),
     params(KeyParams),
@@ -262,6 +271,7 @@ pub(crate) async fn keys(
 #[utoipa::path(
     post,
     path = "/api/v1/cache/explain",
+    operation_id = "explain_cache_key",
     tag = "cache",
     security(("bearer" = []), ("api_key" = ["read"])),
     request_body = ExplainBody,
@@ -281,6 +291,7 @@ pub(crate) async fn explain(
 #[utoipa::path(
     get,
     path = "/api/v1/cache/classes",
+    operation_id = "list_cache_classes",
     tag = "cache",
     security(("bearer" = []), ("api_key" = ["read"])),
     responses((status = 200, body = Vec<ClassStats>), Refused)
@@ -297,6 +308,7 @@ pub(crate) async fn classes(
 #[utoipa::path(
     put,
     path = "/api/v1/cache/classes/{name}",
+    operation_id = "switch_cache_class",
     tag = "cache",
     security(("bearer" = []), ("api_key" = ["write"])),
     params(("name" = String, Path, description = "the class")),

@@ -25,6 +25,7 @@ pub(crate) fn routes(requests: Requests) -> OpenApiRouter<Service> {
 #[utoipa::path(
     get,
     path = "/metrics",
+    operation_id = "get_metrics",
     tag = "health",
     security(("bearer" = []), ("api_key" = ["read"])),
     responses((status = 200, body = String, content_type = "text/plain; version=0.0.4"), Refused)

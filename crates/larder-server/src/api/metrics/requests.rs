@@ -85,7 +85,7 @@ impl Drop for InFlight<'_> {
     }
 }
 
-/// The outermost layer, which counts every request.
+/// The layer that counts every request that reaches the routes.
 pub(crate) async fn count(State(requests): State<Requests>, request: Request, next: Next) -> Response {
     let began = Instant::now();
     let _in_flight = InFlight::new(&requests.0.in_flight);

@@ -25,6 +25,9 @@ pub(crate) struct ProblemBody {
     title: String,
     /// What was wrong with this request.
     detail: String,
+    /// The id of the request, as in `X-Request-Id` and in the log.
+    #[schema(required = false)]
+    request_id: String,
     /// The fields that were refused, each with what is allowed.
     #[schema(required = false)]
     errors: BTreeMap<String, String>,
@@ -33,7 +36,12 @@ pub(crate) struct ProblemBody {
 /// Headers that an answer has beside its body, each with its description.
 type Headers = &'static [(&'static str, &'static str)];
 
-const CHALLENGE: Headers = &[("WWW-Authenticate", "`Bearer`")];
+const CHALLENGE: Headers = &[(
+    "WWW-Authenticate",
+    "`Bearer`, with `error=\"invalid_token\"` if the request had a token; or `Basic`",
+)];
+const SCOPE: Headers =
+    &[("WWW-Authenticate", "`Bearer error=\"insufficient_scope\"` if an API key lacks a scope")];
 const PAUSE: Headers = &[("Retry-After", "in seconds")];
 
 /// Types for the annotations: each means some answers, which are problems. A row is a status, a description, and
@@ -73,7 +81,7 @@ answers! {
     /// How a route refuses a body.
     RefusedBody {
         413, "The body is larger than 1 MiB.";
-        415, "The body is not sent as JSON.";
+        415, "The body is not sent as JSON, or is encoded otherwise than with gzip.";
     }
     /// How a route that needs no token may refuse and fail.
     Failed {
@@ -90,7 +98,7 @@ answers! {
     RefusedForm {
         400, "The form cannot be read.";
         413, "The form is larger than 1 MiB.";
-        415, "The body is not sent as a form.";
+        415, "The body is not sent as a form, or is encoded otherwise than with gzip.";
     }
     /// How a route whose credentials can be guessed refuses a client that fails too often.
     RefusedTooMany {
@@ -100,10 +108,14 @@ answers! {
     Refused {
         400, UNREADABLE;
         401, "No access token, or one that is malformed, forged, expired or ended.", CHALLENGE;
-        403, "The caller may not do this.";
+        403, "The caller may not do this.", SCOPE;
         422, INVALID;
         500, BROKEN;
         503, UNAVAILABLE, PAUSE;
+    }
+    /// The service does not know its public address.
+    NoIssuer {
+        404, "`LARDER_ISSUER` is not set.";
     }
     /// Nothing of that name exists.
     NotFound {
@@ -117,9 +129,9 @@ answers! {
     LastSuperadmin {
         409, "this is the last active superadmin";
     }
-    /// The write expects another state than the present one.
+    /// The request expects another state than the present one.
     Outdated {
-        412, "`If-Match` names another state than the present one";
+        412, "`If-Match` names another state than the present one, or `If-None-Match` of a write names the present one";
     }
 }
 

@@ -1,19 +1,34 @@
-//! Completes the document where the routes' annotations say nothing: names of operations, descriptions of statuses.
+//! Completes the document where the routes' annotations say nothing: where the service is, which operations are open, what each
+//! needs, descriptions of statuses. Removes schemas that no operation uses.
+
+use std::collections::BTreeSet;
 
 use axum::http::StatusCode;
+use serde_json::Value;
 use utoipa::openapi::path::{Operation, PathItem};
-use utoipa::openapi::{OpenApi as Document, RefOr};
+use utoipa::openapi::{OpenApi as Document, RefOr, Server};
 
-/// The document, completed.
-pub(super) fn completed(mut document: Document) -> Document {
-    for (path, item) in &mut document.paths.paths {
-        for (method, operation) in operations(item) {
-            let words = path.split(|letter: char| !letter.is_ascii_alphanumeric());
-            let words = words.filter(|word| !word.is_empty());
-            // No two operations share a method and a path.
-            operation.operation_id = Some(words.fold(method.to_owned(), |name, word| name + "_" + word));
+const SCHEMAS: &str = "#/components/schemas/";
+
+/// The document, completed, of a service whose paths all begin with `base`.
+pub(super) fn completed(mut document: Document, base: &str) -> Document {
+    // Relative, so that it is right behind every proxy that keeps the path.
+    document.servers = Some(vec![Server::new(if base.is_empty() { "/" } else { base })]);
+    for item in document.paths.paths.values_mut() {
+        for (_, operation) in operations(item) {
+            // An empty list says that the operation is open; a missing one says nothing.
+            operation.security.get_or_insert_default();
+            let needs = needs(operation);
+            operation.description = Some(match operation.description.take() {
+                Some(about) if !about.is_empty() => format!("{about}\n\n{needs}"),
+                _ => needs,
+            });
             describe(operation);
         }
+    }
+    let used = used(&serde_json::to_value(&document).unwrap_or_default());
+    if let Some(components) = &mut document.components {
+        components.schemas.retain(|name, _| used.contains(name));
     }
     document
 }
@@ -28,6 +43,39 @@ pub(crate) fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static 
         ("delete", &mut item.delete),
     ];
     all.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
+}
+
+/// The credentials that an operation needs, as a sentence.
+fn needs(operation: &Operation) -> String {
+    // utoipa keeps the scopes of a requirement private; only its JSON form shows them.
+    let security = serde_json::to_value(&operation.security).unwrap_or_default();
+    let mut scopes = security.as_array().into_iter().flatten().filter_map(|one| one["api_key"][0].as_str());
+    match (security.as_array().is_some_and(Vec::is_empty), scopes.next()) {
+        (true, _) => "Open: it needs no credentials.".to_owned(),
+        (false, Some(scope)) => format!("Needs an access token, or an API key with the scope `{scope}`."),
+        (false, None) => "Needs an access token; an API key is not enough.".to_owned(),
+    }
+}
+
+/// The names of the schemas that the operations use, directly or in another schema.
+fn used(document: &Value) -> BTreeSet<String> {
+    let mut used = BTreeSet::new();
+    let mut open = vec![&document["paths"], &document["components"]["responses"]];
+    while let Some(value) = open.pop() {
+        match value {
+            Value::Object(fields) => open.extend(fields.values()),
+            Value::Array(entries) => open.extend(entries),
+            Value::String(text) => {
+                if let Some(name) = text.strip_prefix(SCHEMAS)
+                    && used.insert(name.to_owned())
+                {
+                    open.push(&document["components"]["schemas"][name]);
+                }
+            }
+            _ => {}
+        }
+    }
+    used
 }
 
 /// Describes each answer that has no description by the reason phrase of its status.

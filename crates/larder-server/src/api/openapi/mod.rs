@@ -11,7 +11,7 @@ use axum::response::Response;
 use utoipa::openapi::OpenApi as Document;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
-use utoipa_swagger_ui::SwaggerUi;
+use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::api::openapi::answers::ProblemBody;
 use crate::api::openapi::completed::completed;
@@ -23,6 +23,7 @@ use crate::domain::parts::languages::{Language, Level};
 #[openapi(
     info(
         title = "larder",
+        contact(name = "the operator of this installation"),
         description = "User management with a hybrid cache: a read is never more than two seconds behind the database. Log in under \
                        `/api/v1/auth/login`; reads say in `Cache-Status` which tier answered them, writes in \
                        `Cache-Invalidation` whether they reached every tier."
@@ -50,7 +51,7 @@ use crate::domain::parts::languages::{Language, Level};
 )]
 pub(crate) struct Base;
 
-/// The two kinds of credentials: an access token and an API key.
+/// The kinds of credentials: an access token, an API key, and, for introspection, an API key as an OAuth client's id and secret.
 struct Credentials;
 
 impl Modify for Credentials {
@@ -60,12 +61,18 @@ impl Modify for Credentials {
         components.add_security_scheme("bearer", bearer);
         let key = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-API-Key")));
         components.add_security_scheme("api_key", key);
+        let client = SecurityScheme::Http(Http::new(HttpAuthScheme::Basic));
+        components.add_security_scheme("client", client);
     }
 }
 
-/// `/openapi.json`, and under `/docs` a page to browse it, served from this binary.
-pub(crate) fn pages<S: Clone + Send + Sync + 'static>(document: Document) -> Router<S> {
-    let pages: Router<S> = SwaggerUi::new("/docs").url("/openapi.json", completed(document)).into();
+/// `/openapi.json`, and under `/docs` a page to browse it, served from this binary. `base` is the prefix of all paths.
+pub(crate) fn pages<S: Clone + Send + Sync + 'static>(document: Document, base: &str) -> Router<S> {
+    // The page names the document relative to itself, so that it finds the document under every prefix.
+    let pages: Router<S> = SwaggerUi::new("/docs")
+        .url("/openapi.json", completed(document, base))
+        .config(Config::from("../openapi.json"))
+        .into();
     pages.layer(map_response(guarded))
 }
 

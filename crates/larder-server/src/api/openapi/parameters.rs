@@ -38,14 +38,14 @@ parameters! {
     UserPath {
         Path, "id", id_of_user(), "A UUID of version 7, an external id, or `me`: the caller.", "me"
     }
-    /// The state that a write expects.
+    /// The state that a request expects.
     IfMatch {
         Header, "If-Match", string(),
-        "The `ETag` that the caller has, several, or `*`: the write is refused unless the present one is among them.", "*"
+        "The `ETag` that the caller has, several, or `*`: the request is refused unless the present one is among them.", "*"
     }
     /// The state that the caller has.
     IfNoneMatch {
         Header, "If-None-Match", string(),
-        "The `ETag` that the caller has, or several: the answer is 304 when the present one is among them."
+        "The `ETag` that the caller has, several, or `*`: if the present one is among them, a read is answered 304, and a write is refused."
     }
 }

@@ -121,6 +121,7 @@ impl KeyCounts {
 #[utoipa::path(
     get,
     path = "/v1.0/cache/health",
+    operation_id = "hita_get_cache_health",
     tag = "HITA",
     responses((status = 200, body = Health), RedisAway)
 )]
@@ -135,6 +136,7 @@ pub(crate) async fn health(State(service): State<Service>) -> Response {
 #[utoipa::path(
     get,
     path = "/v1.0/cache/health/detailed",
+    operation_id = "hita_get_detailed_cache_health",
     tag = "HITA",
     security(("bearer" = []), ("api_key" = ["read"])),
     responses(
@@ -182,6 +184,7 @@ pub(crate) async fn detailed_health(
 #[utoipa::path(
     get,
     path = "/v1.0/cache/stats",
+    operation_id = "hita_get_cache_stats",
     tag = "HITA",
     security(("bearer" = []), ("api_key" = ["read"])),
     responses(
@@ -217,6 +220,7 @@ fn dropped(receipt: Receipt, message: String) -> Response {
 #[utoipa::path(
     post,
     path = "/v1.0/cache/clear",
+    operation_id = "hita_clear_cache",
     tag = "HITA",
     security(("bearer" = []), ("api_key" = ["write"])),
     responses(
@@ -234,6 +238,7 @@ pub(crate) async fn clear(State(service): State<Service>, caller: Caller) -> Res
 #[utoipa::path(
     post,
     path = "/v1.0/cache/clear/user/{user_id}",
+    operation_id = "hita_clear_cache_of_user",
     tag = "HITA",
     security(("bearer" = []), ("api_key" = ["write"])),
     params(("user_id" = String, Path, description = "our id or an external one; need not exist")),
@@ -256,6 +261,7 @@ pub(crate) async fn clear_user(
 #[utoipa::path(
     post,
     path = "/v1.0/cache/warm",
+    operation_id = "hita_warm_cache",
     tag = "HITA",
     security(("bearer" = []), ("api_key" = ["write"])),
     responses(
@@ -278,6 +284,7 @@ pub(crate) async fn warm(State(service): State<Service>, caller: Caller) -> Resu
 #[utoipa::path(
     get,
     path = "/v1.0/cache/test",
+    operation_id = "hita_test_cache",
     tag = "HITA",
     security(("bearer" = []), ("api_key" = ["read"])),
     responses(

@@ -1,0 +1,153 @@
+//! Correlates requests with logs: each request has an id, and the trace that its sender names (W3C Trace Context). Both are in the
+//! answer, in problems and in the log.
+
+use axum::extract::{MatchedPath, Request};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::Response;
+use tracing::Span;
+use tracing::field::{Empty, display};
+use uuid::Uuid;
+
+/// The id of a request: as the client sent it, if it is one, else a new one.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The trace and the span of the sender, and in the answer the span of the service.
+pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// A longer id could fill the log.
+const ID_BYTES: usize = 128;
+
+tokio::task_local! {
+    /// The id of the request that this task answers. A problem reads it where it becomes an answer.
+    static CURRENT: HeaderValue;
+}
+
+/// What identifies a request; an extension of the request.
+#[derive(Clone)]
+pub(crate) struct Correlation {
+    id: HeaderValue,
+    trace: Option<Trace>,
+}
+
+/// A trace, and the service's own span in it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Trace {
+    /// 32 hexadecimal digits.
+    id: String,
+    flags: String,
+    span: u64,
+}
+
+impl Correlation {
+    fn of(headers: &HeaderMap) -> Self {
+        let sent = headers.get(REQUEST_ID).filter(|id| is_id(id.as_bytes())).cloned();
+        let id = sent.or_else(|| HeaderValue::from_str(&Uuid::now_v7().to_string()).ok());
+        let trace = headers.get(TRACEPARENT).and_then(|value| Trace::parse(value.to_str().ok()?));
+        Self { id: id.unwrap_or_else(|| HeaderValue::from_static("-")), trace }
+    }
+}
+
+/// Letters, digits and some marks: an id goes into logs, where quotes or line ends would forge a line.
+fn is_id(id: &[u8]) -> bool {
+    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"._:/+=@-".contains(byte);
+    (1..=ID_BYTES).contains(&id.len()) && id.iter().all(allowed)
+}
+
+impl Trace {
+    /// Parses `traceparent`: `00-<trace>-<parent>-<flags>`. A later version may have more fields; then the first four count.
+    fn parse(value: &str) -> Option<Self> {
+        let fields: Vec<_> = value.split('-').collect();
+        let [version, id, parent, flags, more @ ..] = fields.as_slice() else { return None };
+        let is_hex = |text: &str, length: usize| {
+            text.len() == length && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        };
+        let is_known = is_hex(version, 2) && *version != "ff" && (*version != "00" || more.is_empty());
+        let is_set = |text: &str| text.bytes().any(|byte| byte != b'0');
+        (is_known && is_hex(id, 32) && is_hex(parent, 16) && is_hex(flags, 2) && is_set(id) && is_set(parent))
+            // All zeros is no span.
+            .then(|| Self {
+                id: (*id).to_owned(),
+                flags: (*flags).to_owned(),
+                span: rand::random_range(1..=u64::MAX),
+            })
+    }
+
+    fn to_header(&self) -> Option<HeaderValue> {
+        HeaderValue::from_str(&format!("00-{}-{:016x}-{}", self.id, self.span, self.flags)).ok()
+    }
+}
+
+/// The layer: it reads or makes the ids, and sets them in the answer.
+pub(crate) async fn correlate(mut request: Request, next: Next) -> Response {
+    let correlation = Correlation::of(request.headers());
+    request.extensions_mut().insert(correlation.clone());
+    let mut response = CURRENT.scope(correlation.id.clone(), next.run(request)).await;
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, correlation.id);
+    if let Some(traceparent) = correlation.trace.and_then(|trace| trace.to_header()) {
+        headers.insert(TRACEPARENT, traceparent);
+    }
+    response
+}
+
+/// The id of the request that is being answered; `None` outside of one.
+pub(crate) fn current_id() -> Option<String> {
+    CURRENT.try_with(|id| id.to_str().ok().map(str::to_owned)).ok().flatten()
+}
+
+/// The span of a request in the log: method, route and ids, but neither path nor query: a path may hold an external id, and a query
+/// anything.
+pub(crate) fn span<B>(request: &axum::http::Request<B>) -> Span {
+    let route = request.extensions().get::<MatchedPath>().map_or("", |path| path.as_str());
+    let span = tracing::info_span!("request", method = %request.method(), route, request_id = Empty, trace_id = Empty);
+    if let Some(Correlation { id, trace }) = request.extensions().get() {
+        span.record("request_id", display(id.to_str().unwrap_or_default()));
+        if let Some(trace) = trace {
+            span.record("trace_id", display(&trace.id));
+        }
+    }
+    span
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_kept_if_no_log_could_be_forged_with_it() {
+        let id = |value: &str| {
+            let headers = HeaderMap::from_iter([(REQUEST_ID, HeaderValue::from_str(value).unwrap())]);
+            Correlation::of(&headers).id
+        };
+        assert_eq!(id("req_1:a/b+c=@d-e.f"), "req_1:a/b+c=@d-e.f");
+        for bad in ["", "a b", "a\"b", "a{b}", &"x".repeat(129)] {
+            assert_eq!(id(bad).len(), 36, "{bad}");
+        }
+        assert_eq!(Correlation::of(&HeaderMap::new()).id.len(), 36);
+    }
+
+    #[test]
+    fn a_trace_is_continued_with_a_span_of_its_own() {
+        let (trace, parent) = ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331");
+        for good in [format!("00-{trace}-{parent}-01"), format!("01-{trace}-{parent}-01-more")] {
+            let continued = Trace::parse(&good).unwrap().to_header().unwrap();
+            let continued = continued.to_str().unwrap();
+            assert!(
+                continued.starts_with(&format!("00-{trace}-")) && continued.ends_with("-01"),
+                "{continued}"
+            );
+            assert!(!continued.contains(parent) && Trace::parse(continued).is_some(), "{continued}");
+        }
+        for bad in [
+            String::new(),
+            format!("ff-{trace}-{parent}-01"),
+            format!("00-{trace}-{parent}-01-more"),
+            format!("00-{}-{parent}-01", "0".repeat(32)),
+            format!("00-{trace}-{}-01", "0".repeat(16)),
+            format!("00-{}-{parent}-01", trace.to_uppercase()),
+            format!("00-{trace}-{parent}"),
+        ] {
+            assert_eq!(Trace::parse(&bad), None, "{bad}");
+        }
+    }
+}

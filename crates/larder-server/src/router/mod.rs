@@ -1,0 +1,147 @@
+//! Every route of the service on one router, and the layers that apply to all of them.
+
+mod paths;
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
+use axum::response::Response;
+use axum::{Extension, Router};
+use larder_http::headers::{CACHE_INVALIDATION, CACHE_STATUS};
+use tower_http::CompressionLevel;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, Predicate as _, SizeAbove};
+use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower_http::decompression::RequestDecompressionLayer;
+use tower_http::map_request_body::MapRequestBodyLayer;
+use tower_http::timeout::RequestBodyTimeoutLayer;
+use tower_http::trace::TraceLayer;
+use utoipa::OpenApi as _;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::api::correlation::{self, REQUEST_ID, TRACEPARENT};
+use crate::api::metrics::requests::Requests;
+use crate::api::scopes::NeededScopes;
+use crate::api::{self, BODY_BYTES, problem};
+use crate::api::{metrics, openapi};
+use crate::dialects;
+use crate::router::paths::Templates;
+use crate::service::Service;
+use crate::settings::http::{Http, Origins};
+
+/// How long a client may pause while it sends a body; then the request fails, so that a stalled client holds no handler.
+const BODY_PAUSE: Duration = Duration::from_secs(10);
+
+/// A smaller answer fits into one packet uncompressed.
+const COMPRESSED_BYTES: u64 = 1024;
+
+/// How long a browser may remember what a preflight allowed.
+const PREFLIGHT_AGE: Duration = Duration::from_secs(600);
+
+/// All routes on a service, as the settings of HTTP have them.
+pub fn routes(service: Service, http: &Http) -> Router {
+    let requests = Requests::new();
+    let (router, document) = described(requests.clone()).split_for_parts();
+    let scopes = NeededScopes::of(&document);
+    let templates = Templates::of(&document);
+    let router = router
+        .merge(openapi::pages(document, &http.base_path))
+        .fallback(problem::unknown_path)
+        .method_not_allowed_fallback(problem::unknown_method)
+        .with_state(service);
+    let router = paths::with_and_without_slash(router, templates)
+        .layer(Extension(scopes))
+        .layer((RequestDecompressionLayer::new(), MapRequestBodyLayer::new(Body::new)))
+        .layer(from_fn(problem::refuse_unknown_encoding))
+        .layer(map_response(private))
+        .layer(CatchPanicLayer::custom(problem::panicked))
+        .layer(DefaultBodyLimit::max(BODY_BYTES))
+        .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE))
+        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(
+            // A compressed answer is another representation, so a strong tag would be a wrong one; without it no client could write
+            // conditionally. Answers with a tag are small.
+            DefaultPredicate::new().and(SizeAbove::new(COMPRESSED_BYTES)).and(has_no_tag),
+        ))
+        .layer(TraceLayer::new_for_http().make_span_with(correlation::span));
+    around(router.layer(from_fn_with_state(requests, metrics::requests::count)), http)
+}
+
+/// What is outermost also before the service is open: the ids of requests, CORS, the prefix of paths.
+pub(crate) fn around(router: Router, http: &Http) -> Router {
+    let router = router.layer(from_fn(correlation::correlate));
+    let router = match cors(&http.cors_origins) {
+        Some(cors) => router.layer(cors),
+        None => router,
+    };
+    paths::under(&http.base_path, router)
+}
+
+/// `/openapi.json` and `/docs`, which need no service.
+pub(crate) fn pages(http: &Http) -> Router {
+    openapi::pages(described(Requests::new()).into_openapi(), &http.base_path)
+}
+
+fn has_no_tag(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bool {
+    !headers.contains_key(header::ETAG)
+}
+
+/// What pages of other origins may send and read; `None` if no origin may. Credentials are in a header that the page sets, and never
+/// in cookies, so no answer allows the browser to add any.
+fn cors(origins: &Origins) -> Option<CorsLayer> {
+    const SENT: [HeaderName; 9] = [
+        header::AUTHORIZATION,
+        header::CONTENT_ENCODING,
+        header::CONTENT_TYPE,
+        header::IF_MATCH,
+        header::IF_NONE_MATCH,
+        HeaderName::from_static("idempotency-key"),
+        HeaderName::from_static("x-api-key"),
+        REQUEST_ID,
+        TRACEPARENT,
+    ];
+    let read = [
+        CACHE_INVALIDATION,
+        CACHE_STATUS,
+        header::ETAG,
+        header::LINK,
+        header::LOCATION,
+        header::RETRY_AFTER,
+        header::WWW_AUTHENTICATE,
+        REQUEST_ID,
+        TRACEPARENT,
+    ];
+    let origins = match origins {
+        Origins::List(none) if none.is_empty() => return None,
+        Origins::List(some) => AllowOrigin::list(some.iter().cloned()),
+        Origins::Any => AllowOrigin::any(),
+    };
+    let methods = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+    let cors = CorsLayer::new().allow_origin(origins).allow_methods(methods).allow_headers(SENT);
+    Some(cors.expose_headers(read).max_age(PREFLIGHT_AGE))
+}
+
+fn described(requests: Requests) -> OpenApiRouter<Service> {
+    OpenApiRouter::with_openapi(openapi::Base::openapi())
+        .merge(api::routes())
+        .merge(dialects::routes())
+        .merge(metrics::routes(requests))
+}
+
+/// Lets no cache between the service and its client store an answer, because answers hold personal data. A browser may keep an answer
+/// with a tag: it asks before each use, and the tag saves the transfer.
+pub(crate) async fn private(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    let mut cache_control = HeaderValue::from_static("private, no-store");
+    if headers.contains_key(header::ETAG) {
+        cache_control = HeaderValue::from_static("private, no-cache");
+        // The same path shows different callers different views.
+        headers.append(header::VARY, HeaderValue::from_static("authorization, x-api-key"));
+    }
+    headers.insert(header::CACHE_CONTROL, cache_control);
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}

@@ -1,0 +1,101 @@
+//! The settings of access tokens: their issuer and their audience.
+
+use std::net::IpAddr;
+
+use axum::http::Uri;
+use larder_identity::tokens::AUDIENCE;
+
+use crate::settings::bad::BadSetting;
+use crate::settings::sources::{Found, Origin, Sources};
+
+const NAME: &str = "LARDER_ISSUER";
+const ISSUER: &str = "must be the service's https address without a slash at its end, a query and a fragment, such as \
+                      https://id.example.com; http is allowed for a loopback address";
+
+/// What access tokens say of their issuer and audience.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OAuth {
+    /// `LARDER_ISSUER`: the service's public address, which tokens name as their issuer. Default none: they name the installation.
+    pub issuer: Option<String>,
+    /// `LARDER_AUDIENCE`: the audience of access tokens. Default `larder`.
+    pub audience: String,
+}
+
+impl Default for OAuth {
+    fn default() -> Self {
+        Self { issuer: None, audience: AUDIENCE.to_owned() }
+    }
+}
+
+/// Reads the settings of access tokens.
+pub(super) fn read(sources: &Sources) -> Result<OAuth, BadSetting> {
+    let audience = sources.take("LARDER_AUDIENCE", AUDIENCE, |raw| {
+        let is_printable = raw.bytes().all(|byte| byte.is_ascii_graphic());
+        match (1..=256).contains(&raw.len()) && is_printable {
+            true => Ok(raw.to_owned()),
+            false => {
+                Err("must be 1 to 256 visible ASCII characters, such as https://api.example.com".to_owned())
+            }
+        }
+    })?;
+    let Some(Found { value, origin, .. }) = sources.find(NAME) else {
+        sources.note(NAME, "urn:larder:<installation>", Origin::Default);
+        return Ok(OAuth { issuer: None, audience });
+    };
+    if !is_issuer(&value) {
+        return Err(BadSetting::new(NAME, &value, ISSUER));
+    }
+    sources.note(NAME, value.as_str(), origin);
+    Ok(OAuth { issuer: Some(value), audience })
+}
+
+/// RFC 8414: a URL with https and without query and fragment. Clients compare it byte by byte, so it has one form only.
+fn is_issuer(raw: &str) -> bool {
+    let Ok(uri) = raw.parse::<Uri>() else { return false };
+    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return false };
+    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+    let is_loopback =
+        host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    (scheme == "https" || (scheme == "http" && is_loopback))
+        && !host.is_empty()
+        && !raw.ends_with('/')
+        && !raw.contains(['?', '#', '@'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::sources::of;
+
+    fn read(name: &str, value: &str) -> Result<OAuth, BadSetting> {
+        super::read(&of(&[(name, value)], "")?)
+    }
+
+    #[test]
+    fn an_issuer_is_an_https_address_in_one_form() {
+        assert_eq!(read(NAME, "").unwrap(), OAuth::default());
+        for good in [
+            "https://id.example.com",
+            "https://a/b",
+            "http://127.0.0.1:80",
+            "http://[::1]:1",
+            "http://localhost:1",
+        ] {
+            assert_eq!(read(NAME, good).unwrap().issuer.as_deref(), Some(good));
+        }
+        for bad in [
+            "http://id.example.com",
+            "https://a/",
+            "https://a?b",
+            "https://a#b",
+            "https://u@a",
+            "id.example.com",
+            "urn:larder",
+        ] {
+            let error = read(NAME, bad).unwrap_err().to_string();
+            assert!(error.contains(NAME) && error.contains("https address"), "{error}");
+        }
+        assert!(read("LARDER_AUDIENCE", "a b").is_err());
+        assert_eq!(read("LARDER_AUDIENCE", "https://api").unwrap().audience, "https://api");
+    }
+}

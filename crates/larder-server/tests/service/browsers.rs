@@ -1,0 +1,179 @@
+//! What browsers, proxies and tracers rely on: CORS, revalidation, encodings, a prefix, ids of requests, slashes.
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use serde_json::json;
+
+use crate::support::app::{Stack, TestApp, on_stacks};
+use crate::support::client::{Answer, Client, Request};
+
+const ORIGIN: &str = "https://app.example.com";
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+
+/// Passes bytes through gzip.
+fn gzip(bytes: &[u8], arguments: &[&str]) -> Vec<u8> {
+    let gzip = Command::new("gzip").args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let mut gzip = gzip.unwrap();
+    // The input is smaller than a pipe's buffer, so this cannot wait for the output to be read.
+    gzip.stdin.take().unwrap().write_all(bytes).unwrap();
+    let ended = gzip.wait_with_output().unwrap();
+    assert!(ended.status.success());
+    ended.stdout
+}
+
+fn headers(answer: &Answer, name: &str) -> Vec<String> {
+    let values = answer.all(name).flat_map(|value| value.split(','));
+    values.map(|entry| entry.trim().to_ascii_lowercase()).collect()
+}
+
+#[test]
+fn a_page_of_an_allowed_origin_and_no_other_reads_answers() {
+    let app = Stack::sqlite_memory().with_setting("LARDER_CORS_ORIGINS", ORIGIN).start();
+    let ann = app.user("ann");
+    let from = |origin: &str, path: &str| ann.send(Request::new("GET", path).header("origin", origin));
+    for (path, status) in [("/api/v1/users/me", 200), ("/api/v1/users/nobody", 404), ("/nowhere", 404)] {
+        let answer = from(ORIGIN, path).expect(status);
+        assert_eq!(answer.header("access-control-allow-origin"), Some(ORIGIN), "{path}");
+        let exposed = headers(&answer, "access-control-expose-headers");
+        for name in
+            ["etag", "cache-status", "cache-invalidation", "retry-after", "link", "location", "x-request-id"]
+        {
+            assert!(exposed.contains(&name.to_owned()), "{name}: {exposed:?}");
+        }
+        assert!(headers(&answer, "vary").contains(&"origin".to_owned()), "{answer:?}");
+        assert_eq!(answer.header("access-control-allow-credentials"), None);
+        let other = from("https://evil.example", path).expect(status);
+        assert_eq!(other.header("access-control-allow-origin"), None, "{path}");
+    }
+    let preflight = |origin: &str| {
+        let ask = Request::new("OPTIONS", "/api/v1/users/me").header("origin", origin);
+        let ask = ask.header("access-control-request-method", "PATCH");
+        app.stranger()
+            .raw(ask.header("access-control-request-headers", "authorization,if-match,content-type"))
+    };
+    let allowed = preflight(ORIGIN).expect(200);
+    assert_eq!(allowed.header("access-control-allow-origin"), Some(ORIGIN));
+    assert!(headers(&allowed, "access-control-allow-methods").contains(&"patch".to_owned()));
+    let sent = headers(&allowed, "access-control-allow-headers");
+    assert!(
+        ["authorization", "if-match", "content-type"].iter().all(|name| sent.contains(&(*name).to_owned()))
+    );
+    assert_eq!(allowed.header("access-control-max-age"), Some("600"));
+    assert_eq!(preflight("https://evil.example").header("access-control-allow-origin"), None);
+}
+
+fn without_the_setting_no_origin_is_allowed(app: &TestApp) {
+    let answer = app.stranger().send(Request::new("GET", "/livez").header("origin", ORIGIN)).expect(200);
+    assert_eq!(answer.header("access-control-allow-origin"), None);
+}
+
+fn a_long_answer_is_compressed_unless_it_has_a_tag(app: &TestApp) {
+    let ann = app.user("ann");
+    ann.patch("/api/v1/users/me", &json!({ "bio": "long ".repeat(300) })).expect(200);
+    let get = |path: &str| ann.raw(Request::new("GET", path).header("accept-encoding", "gzip")).expect(200);
+    let document = get("/openapi.json");
+    assert_eq!(document.header("content-encoding"), Some("gzip"));
+    let plain = gzip(&document.unchunked(), &["-dc"]);
+    assert_eq!(plain, app.stranger().get("/openapi.json").text().as_bytes());
+    assert!(document.unchunked().len() * 4 < plain.len());
+    assert!(headers(&document, "vary").contains(&"accept-encoding".to_owned()));
+    let tagged = get("/api/v1/users/me");
+    assert_eq!((tagged.header("content-encoding"), tagged.header("etag").is_some()), (None, true));
+    assert_eq!(get("/livez").header("content-encoding"), None, "it is short");
+}
+
+fn a_body_is_decoded_or_refused(app: &TestApp) {
+    let ann = app.user("ann");
+    let send = |encoding: &str, bytes: Vec<u8>| {
+        let request = Request::new("PATCH", "/api/v1/users/me").header("content-type", "application/json");
+        ann.send(request.header("content-encoding", encoding).bytes(bytes))
+    };
+    let body = br#"{"bio": "compressed"}"#;
+    assert_eq!(send("gzip", gzip(body, &["-c"])).expect(200).json()["bio"], "compressed");
+    send("identity", body.to_vec()).expect(200);
+    for encoding in ["br", "zstd", "gzip, gzip", "nonsense"] {
+        let refused = send(encoding, body.to_vec());
+        assert_eq!(refused.header("accept-encoding"), Some("gzip"), "{encoding}");
+        refused.refuses(415, "body_encoding_unknown");
+    }
+    send("gzip", body.to_vec()).refuses(400, "body_unreadable");
+    // The limit is on what the body becomes.
+    let bomb = format!("{{\"bio\": \"{}\"}}", "a".repeat(2 << 20));
+    send("gzip", gzip_of_file(bomb.as_bytes())).refuses(413, "body_too_large");
+}
+
+/// As [`gzip`], for an input of any length.
+fn gzip_of_file(bytes: &[u8]) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("body");
+    std::fs::write(&path, bytes).unwrap();
+    Command::new("gzip").arg("-c").arg(&path).output().unwrap().stdout
+}
+
+#[test]
+fn everything_is_below_the_base_path_and_nothing_beside_it() {
+    let app = Stack::sqlite_memory().with_setting("LARDER_BASE_PATH", "/id/larder").start();
+    let stranger = app.stranger();
+    let get = |path: &str| stranger.raw(Request::new("GET", path));
+    get("/id/larder/livez").expect(200);
+    assert_eq!(get("/id/larder/api/v1/users/me").expect(401).field("code"), "credential_missing");
+    for beside in ["/livez", "/api/v1/users/me", "/id/larderlivez", "/id/larder", "/"] {
+        assert_eq!(get(beside).expect(404).field("code"), "path_unknown", "{beside}");
+    }
+    let document = get("/id/larder/openapi.json").expect(200).json();
+    assert_eq!(document["servers"][0]["url"], "/id/larder");
+    assert_eq!(get("/id/larder/docs").header("location"), Some("/id/larder/docs/"));
+    assert!(get("/id/larder/docs/swagger-initializer.js").text().contains("\"../openapi.json\""));
+    let body = json!({ "email": "ann@example.com", "username": "ann", "password": "a long password" });
+    let made = stranger.raw(Request::new("POST", "/id/larder/api/v1/auth/register").json(&body)).expect(201);
+    let location = made.header("location").unwrap().to_owned();
+    assert_eq!(location, format!("/id/larder/api/v1/users/{}", made.field("id")));
+    assert_eq!(get(&location).expect(401).field("code"), "credential_missing");
+}
+
+fn an_answer_a_problem_and_the_log_have_the_id_of_the_request(app: &TestApp) {
+    let stranger = app.stranger();
+    let traced = format!("00-{TRACE}-b7ad6b7169203331-01");
+    let ask = |path: &str| {
+        let request = Request::new("GET", path).header("x-request-id", "shop-7/a");
+        stranger.send(request.header("traceparent", &traced))
+    };
+    for path in ["/livez", "/nowhere", "/api/v1/users/me"] {
+        let answer = ask(path);
+        assert_eq!(answer.header("x-request-id"), Some("shop-7/a"), "{path}");
+        let continued = answer.header("traceparent").unwrap();
+        assert!(continued.starts_with(&format!("00-{TRACE}-")) && continued != traced, "{continued}");
+        if answer.status >= 400 {
+            assert_eq!(answer.field("request_id"), "shop-7/a", "{path}");
+        }
+    }
+    let log = app.larder.stderr();
+    assert!(log.contains("request_id=shop-7/a") && log.contains(&format!("trace_id={TRACE}")), "{log}");
+    let (first, second) = (stranger.get("/livez"), stranger.get("/livez"));
+    assert_ne!(first.header("x-request-id"), second.header("x-request-id"));
+    assert_eq!(first.header("traceparent"), None);
+}
+
+fn a_path_is_known_with_and_without_a_slash_at_its_end(app: &TestApp) {
+    let (admin, ann) = (app.admin(), app.user("ann"));
+    let get = |client: &Client, path: &str| client.raw(Request::new("GET", path));
+    for path in [format!("{}/", ann.path()), "/api/v1/users/me/".to_owned(), format!("/api/users/{}", ann.id)]
+    {
+        assert_eq!(get(&ann, &path).expect(200).field("username"), "ann", "{path}");
+    }
+    assert!(get(&ann, "/api/v1/users/?limit=1").expect(200).json()["items"].is_array());
+    assert_eq!(get(&ann, "/api/v1/users//").expect(404).field("code"), "path_unknown");
+    let body = json!({ "email": "bob@example.com", "username": "bob" });
+    admin.raw(Request::new("POST", "/api/v1/users/").json(&body)).expect(201);
+    assert_eq!(ann.raw(Request::new("PUT", "/livez/")).expect(405).field("code"), "method_unknown");
+}
+
+on_stacks!(
+    [sqlite_memory],
+    without_the_setting_no_origin_is_allowed,
+    a_long_answer_is_compressed_unless_it_has_a_tag,
+    a_body_is_decoded_or_refused,
+    an_answer_a_problem_and_the_log_have_the_id_of_the_request,
+    a_path_is_known_with_and_without_a_slash_at_its_end
+);

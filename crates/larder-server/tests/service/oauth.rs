@@ -1,0 +1,108 @@
+//! What a resource server and its libraries rely on: discovery, the claims of a token, challenges, Basic at introspection.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
+
+use crate::support::app::{Stack, TestApp, on_stacks};
+use crate::support::client::{Client, Request};
+
+const DISCOVERY: &str = "/.well-known/oauth-authorization-server";
+const INTROSPECT: &str = "/api/v1/auth/introspect";
+const ISSUER: &str = "https://id.example.com/larder";
+
+fn claims(client: &Client) -> Value {
+    let token = client.token.as_ref().unwrap();
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap()).unwrap()
+}
+
+fn challenge(client: &Client, request: Request) -> (u16, String) {
+    let answer = client.send(request);
+    (answer.status, answer.header("www-authenticate").unwrap().to_owned())
+}
+
+fn the_issuer_is_the_installation_until_it_is_configured(app: &TestApp) {
+    app.stranger().get(DISCOVERY).refuses(404, "issuer_unset");
+    let of_installation = claims(&app.admin());
+    assert!(of_installation["iss"].as_str().unwrap().starts_with("urn:larder:"), "{of_installation}");
+    assert_eq!(
+        (&of_installation["aud"], &of_installation["client_id"]),
+        (&json!("larder"), &json!("larder"))
+    );
+}
+
+#[test]
+fn a_configured_issuer_and_audience_are_those_of_tokens_and_of_discovery() {
+    let stack = Stack::sqlite_memory().with_setting("LARDER_ISSUER", ISSUER);
+    let app = stack.with_setting("LARDER_AUDIENCE", "https://api.example.com").start();
+    let admin = app.admin();
+    let of_token = claims(&admin);
+    assert_eq!((&of_token["iss"], &of_token["aud"]), (&json!(ISSUER), &json!("https://api.example.com")));
+    let metadata = app.stranger().get(DISCOVERY).expect(200).json();
+    assert_eq!(metadata["issuer"], ISSUER);
+    assert_eq!(metadata["jwks_uri"], format!("{ISSUER}/.well-known/jwks.json"));
+    assert_eq!(metadata["introspection_endpoint"], format!("{ISSUER}{INTROSPECT}"));
+    let worth = admin.token_form(INTROSPECT, admin.token.as_ref().unwrap()).expect(200).json();
+    assert_eq!((&worth["iss"], &worth["client_id"]), (&json!(ISSUER), &json!("larder")));
+    // A token of this database that names another issuer or audience is no token of this service.
+    let other = app.instance_with("LARDER_AUDIENCE", "another");
+    assert_eq!(other.here(&admin).validate(), 401);
+}
+
+fn a_refusal_says_in_its_challenge_what_is_wrong_with_the_token(app: &TestApp) {
+    let (admin, stranger) = (app.admin(), app.stranger());
+    let validate = || Request::new("GET", "/api/v1/auth/validate");
+    assert_eq!(challenge(&stranger, validate()), (401, "Bearer".to_owned()));
+    let invalid = (401, "Bearer error=\"invalid_token\"".to_owned());
+    for token in ["junk", "lk_0000000000000000_x"] {
+        assert_eq!(challenge(&stranger.with_token(token), validate()), invalid);
+    }
+    let ended = app.user("ann");
+    ended.post("/api/v1/auth/logout", &json!({})).expect(204);
+    assert_eq!(challenge(&ended, validate()), invalid);
+    let made =
+        admin.post("/api/v1/users/me/api-keys", &json!({ "name": "r", "scopes": ["read"] })).expect(201);
+    let reading = stranger.with_token(&made.field("key"));
+    let create = Request::new("POST", "/api/v1/users").json(&json!({}));
+    let insufficient = (403, "Bearer error=\"insufficient_scope\", scope=\"write\"".to_owned());
+    assert_eq!(challenge(&reading, create), insufficient);
+}
+
+fn a_client_introspects_with_basic(app: &TestApp) {
+    let (admin, stranger) = (app.admin(), app.stranger());
+    let made = admin.post("/api/v1/users/me/api-keys", &json!({ "name": "rs", "scopes": ["introspect"] }));
+    let (id, key) = (made.field("id"), made.field("key"));
+    let basic = |path: &str, id: &str, key: &str| {
+        let client = STANDARD.encode(format!("{id}:{key}"));
+        let form = format!("token={}", admin.token.as_ref().unwrap());
+        Request::new("POST", path)
+            .header("authorization", &format!("basic {client}"))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .bytes(form)
+    };
+    let worth = stranger.send(basic(INTROSPECT, &id, &key)).expect(200).json();
+    assert_eq!((&worth["active"], &worth["sub"]), (&json!(true), &json!(admin.id)));
+    let other = admin.post("/api/v1/users/me/api-keys", &json!({ "name": "other" })).field("id");
+    for (id, key) in
+        [(id.as_str(), "wrong"), (&other, &key), ("", &key), (&id, admin.token.as_ref().unwrap())]
+    {
+        let refused = (401, "Basic realm=\"larder\"".to_owned());
+        assert_eq!(challenge(&stranger, basic(INTROSPECT, id, key)), refused, "{id}");
+    }
+    // Basic is for clients at introspection, and no way in anywhere else.
+    let elsewhere = Request::new("GET", "/api/v1/users/me");
+    let elsewhere =
+        elsewhere.header("authorization", &format!("Basic {}", STANDARD.encode(format!("{id}:{key}"))));
+    stranger.send(elsewhere.clone()).refuses(401, "credential_missing");
+    // A scheme of a proxy in front does not hide the key in its own header.
+    let reading =
+        admin.post("/api/v1/users/me/api-keys", &json!({ "name": "r", "scopes": ["read"] })).field("key");
+    stranger.send(elsewhere.header("x-api-key", &reading)).expect(200);
+}
+
+on_stacks!(
+    [sqlite_memory],
+    the_issuer_is_the_installation_until_it_is_configured,
+    a_refusal_says_in_its_challenge_what_is_wrong_with_the_token,
+    a_client_introspects_with_basic
+);

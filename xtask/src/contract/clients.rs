@@ -1,0 +1,96 @@
+//! Tools that others wrote, against the document and the running service: linters, generators of clients, and libraries with
+//! which resource servers verify access tokens.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::Stdio;
+
+use anyhow::{Context, Result, bail};
+
+use crate::contract::larder::{ADMIN, AUDIENCE, Larder};
+use crate::steps::{command, run as run_command};
+
+const FILES: [(&str, &str); 7] = [
+    ("redocly.yaml", include_str!("clients/redocly.yaml")),
+    ("spectral.yaml", include_str!("clients/spectral.yaml")),
+    ("types.ts", include_str!("clients/types.ts")),
+    ("tsconfig.json", include_str!("clients/tsconfig.json")),
+    ("typed.py", include_str!("clients/typed.py")),
+    ("resource.py", include_str!("clients/resource.py")),
+    ("resource.mjs", include_str!("clients/resource.mjs")),
+];
+
+/// Writes the scripts, and the document as the service serves it, into an empty folder.
+pub(super) fn prepare(folder: &Path, larder: &Larder) -> Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    fs::create_dir_all(folder)?;
+    for (name, text) in FILES {
+        fs::write(folder.join(name), text)?;
+    }
+    let document = File::create(folder.join("openapi.json"))?;
+    let mut fetch = command(folder, "curl", &["--fail", "--silent", "--show-error", "--max-time", "30"]);
+    let fetched = fetch.arg(format!("{}/openapi.json", larder.url())).stdout(document).status();
+    match fetched.context("starting curl")?.success() {
+        true => Ok(()),
+        false => bail!("the service does not serve its document"),
+    }
+}
+
+/// Lints the document.
+pub(super) fn lint(folder: &Path, node: &Path) -> Result<()> {
+    let program = |name: &str| node.join("node_modules/.bin").join(name).to_string_lossy().into_owned();
+    run_command(&mut command(
+        folder,
+        &program("redocly"),
+        &["lint", "--config", "redocly.yaml", "openapi.json"],
+    ))?;
+    let rules = ["lint", "--ruleset", "spectral.yaml", "--fail-severity", "warn", "openapi.json"];
+    run_command(&mut command(folder, &program("spectral"), &rules))
+}
+
+/// Generates types for TypeScript, and compiles uses of them.
+pub(super) fn types(folder: &Path, node: &Path) -> Result<()> {
+    let program = |name: &str| node.join("node_modules/.bin").join(name).to_string_lossy().into_owned();
+    let generate = ["openapi.json", "--redocly", "redocly.yaml", "--output", "api.d.ts"];
+    run_command(&mut command(folder, &program("openapi-typescript"), &generate))?;
+    run_command(&mut command(folder, &program("tsc"), &["--project", "tsconfig.json"]))
+}
+
+/// Generates a client in Python, and uses it against the service.
+pub(super) fn typed(folder: &Path, python: &Path, larder: &Larder) -> Result<()> {
+    let generate = ["generate", "--path", "openapi.json", "--output-path", "client", "--meta", "none"];
+    let generator = python.join("openapi-python-client");
+    let mut generate = command(folder, &generator.to_string_lossy(), &generate);
+    // It formats what it made with ruff, and warns if it finds none.
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths([python.to_owned()].into_iter().chain(std::env::split_paths(&path)))?;
+    run_command(generate.arg("--fail-on-warning").env("PATH", path))?;
+    let script = python.join("python");
+    run_command(command(folder, &script.to_string_lossy(), &["typed.py"]).env("LARDER_URL", larder.url()))
+}
+
+/// Verifies access tokens as resource servers in Python do.
+pub(super) fn resource_in_python(folder: &Path, python: &Path, larder: &Larder) -> Result<()> {
+    let script = python.join("python");
+    resource(folder, &script.to_string_lossy(), "resource.py", larder)
+}
+
+/// Verifies access tokens as resource servers in JavaScript do.
+pub(super) fn resource_in_javascript(folder: &Path, node: &Path, larder: &Larder) -> Result<()> {
+    // A module imports packages from the folder that it is in.
+    fs::copy(folder.join("resource.mjs"), node.join("resource.mjs"))?;
+    resource(node, "node", "resource.mjs", larder)
+}
+
+fn resource(folder: &Path, program: &str, script: &str, larder: &Larder) -> Result<()> {
+    let mut command = command(folder, program, &[script]);
+    run_command(
+        command
+            .env("LARDER_URL", larder.url())
+            .env("LARDER_AUDIENCE", AUDIENCE)
+            .envs(ADMIN)
+            .stderr(Stdio::inherit()),
+    )
+}
