@@ -1,33 +1,29 @@
 //! Every route of the service on one router, and the layers that apply to all of them.
 
-use std::time::Duration;
-
-use axum::extract::{DefaultBodyLimit, MatchedPath};
+use axum::extract::MatchedPath;
 use axum::http::{HeaderValue, Request, header};
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
 use axum::{Extension, Router};
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::timeout::RequestBodyTimeoutLayer;
 use tower_http::trace::TraceLayer;
 use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::api::bodies::{self, RouteLimits};
 use crate::api::metrics::requests::Requests;
 use crate::api::scopes::NeededScopes;
-use crate::api::{self, BODY_BYTES, problem};
+use crate::api::{self, problem};
 use crate::api::{metrics, openapi};
 use crate::dialects;
 use crate::service::Service;
-
-/// How long a client may pause while it sends a body; then the request fails, so that a stalled client holds no handler.
-const BODY_PAUSE: Duration = Duration::from_secs(10);
 
 /// All routes on a service.
 pub fn routes(service: Service) -> Router {
     let requests = Requests::new();
     let (router, document) = described(requests.clone()).split_for_parts();
     let scopes = NeededScopes::of(&document);
+    let limits = RouteLimits::of(&document, service.body_limits());
     router
         .merge(openapi::pages(document))
         .fallback(problem::unknown_path)
@@ -35,8 +31,7 @@ pub fn routes(service: Service) -> Router {
         .layer(Extension(scopes))
         .layer(map_response(private))
         .layer(CatchPanicLayer::custom(problem::panicked))
-        .layer(DefaultBodyLimit::max(BODY_BYTES))
-        .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE))
+        .layer(from_fn_with_state(limits, bodies::limit))
         .layer(TraceLayer::new_for_http().make_span_with(span))
         .layer(from_fn_with_state(requests, metrics::requests::count))
         .with_state(service)

@@ -2,7 +2,6 @@
 
 use std::any::Any;
 
-use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use problem_details::ProblemDetails;
@@ -69,6 +68,7 @@ impl From<ServiceError> for Problem {
             E::VersionConflict { current } => return Self::version_conflict(*current),
             E::Invalid(errors) => return errors.clone().into(),
             E::Unavailable(_) => Code::DatabaseUnavailable,
+            E::HashingBusy => Code::HashingBusy,
             E::ShuttingDown => Code::Stopping,
             E::Internal(_) => Code::Failed,
             E::Unreadable { .. } => Code::ValueUnreadable,
@@ -142,15 +142,6 @@ impl IntoResponse for Problem {
             _ => {}
         }
         response
-    }
-}
-
-impl From<BytesRejection> for Problem {
-    fn from(rejection: BytesRejection) -> Self {
-        match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => Self::new(Code::BodyTooLarge),
-            _ => Self::new(Code::BodyUnreadable),
-        }
     }
 }
 

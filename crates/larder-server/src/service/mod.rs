@@ -43,7 +43,7 @@ use crate::service::error::ServiceError;
 use crate::service::recent::Recent;
 use crate::service::signing_keys::Tokens;
 use crate::service::warming::Warming;
-use crate::settings::security::Security;
+use crate::settings::security::{BodyLimits, Security};
 use crate::store::Store;
 use crate::store::writing::Writer;
 
@@ -68,6 +68,7 @@ pub struct Parts {
     sealing: Sealing,
     limits: Limits,
     proxies: TrustedProxies,
+    body_limits: BodyLimits,
     recent_redis: Recent<RedisAnswer<RedisInfo>>,
 }
 
@@ -95,7 +96,7 @@ impl Service {
         let issuer = format!("urn:larder:{}", store.installation().await?);
         Ok(Self(Arc::new(Parts {
             cached: Cached::open(&cache, &store, policies)?,
-            passwords: Passwords::default(),
+            passwords: Passwords::new(security.hashing),
             warming: Warming::default(),
             tokens: Tokens::open(store.clone(), issuer).await?,
             verified_keys: VerifiedKeys::default(),
@@ -103,6 +104,7 @@ impl Service {
             sealing,
             limits: Limits::new(security.limits),
             proxies: security.proxies.clone(),
+            body_limits: security.bodies,
             recent_redis: Recent::default(),
             cache,
             store,
@@ -132,6 +134,11 @@ impl Service {
     /// The proxies whose statement of a client's address is trusted.
     pub fn proxies(&self) -> &TrustedProxies {
         &self.proxies
+    }
+
+    /// How large the body of a request may be.
+    pub fn body_limits(&self) -> BodyLimits {
+        self.body_limits
     }
 
     /// The hasher of passwords.

@@ -1,6 +1,7 @@
 //! The service's settings, from a file and the environment. A bad value is refused with its name and what is allowed.
 
 pub mod bad;
+pub mod connections;
 pub mod database;
 pub mod presets;
 pub mod redis;
@@ -16,6 +17,7 @@ use crate::cached::policies::Policies;
 use crate::domain::contact::Email;
 use crate::domain::password::Password;
 use crate::settings::bad::BadSetting;
+use crate::settings::connections::ConnectionSettings;
 use crate::settings::database::DatabaseSettings;
 use crate::settings::redis::RedisSettings;
 use crate::settings::security::Security;
@@ -41,6 +43,8 @@ pub struct Settings {
     pub policies: Policies,
     /// The superadmin that an empty database gets.
     pub admin: FirstAdmin,
+    /// How many connections there may be, and how long each step of a request may take.
+    pub connections: ConnectionSettings,
     /// How the service defends itself.
     pub security: Security,
     /// Every setting with its effective value, secrets hidden.
@@ -85,6 +89,7 @@ impl Settings {
             namespace: namespace(&sources)?,
             admin: first_admin(&sources)?,
             policies: ttl::read(&sources)?,
+            connections: connections::read(&sources)?,
             security: security::read(&sources)?,
             effective: Vec::new(),
         };
