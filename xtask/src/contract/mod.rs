@@ -1,6 +1,8 @@
-//! `cargo xtask contract`: schemathesis checks a running service against the OpenAPI document that it serves.
+//! `cargo xtask contract`: schemathesis checks a running service against the OpenAPI document that it serves, and real proxies
+//! and clients check that no refusal is lost.
 
 mod larder;
+mod proxies;
 mod tool;
 
 use std::path::Path;
@@ -9,6 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::Result;
 
 use crate::contract::larder::Larder;
+use crate::contract::proxies::PROXIES;
 use crate::setup;
 use crate::steps::{Steps, command, run as run_command};
 
@@ -31,7 +34,7 @@ const HOOKS: &str = include_str!("hooks.py");
 const SETTINGS: &str = "[auth]\nauto-signup = false\n";
 
 /// Runs schemathesis against the OpenAPI document of a fresh service: as a superadmin, as an API key, as an ordinary user
-/// and without credentials.
+/// and without credentials. Then provokes refusals through nginx, Apache, HAProxy and Caddy, and with common clients.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// How many examples are drawn for each operation
@@ -53,7 +56,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     let folder = root.join("target/contract");
     let seed = options.seed.unwrap_or_else(drawn);
     println!("seed {seed}, {} examples; logs in {}", options.examples, folder.display());
-    let mut steps = Steps::new(CALLERS.len() + 3, true);
+    let mut steps = Steps::new(CALLERS.len() + PROXIES.len() + 4, true);
     if options.redis || options.postgres {
         setup::packages(root)?;
     }
@@ -69,6 +72,12 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
         for (name, caller) in CALLERS {
             steps.step(name, || ask(caller));
         }
+        for proxy in &PROXIES {
+            steps.step(proxy.name, || proxy.check(root, &folder, larder.port()));
+        }
+        steps.step("refusals to clients", || {
+            proxies::clients(root, &folder, &schemathesis.with_file_name("python"), &larder.url())
+        });
         steps.step("the service's log", || larder.end());
     }
     steps.finish(&format!("xtask contract (seed {seed}, {} examples)", options.examples))

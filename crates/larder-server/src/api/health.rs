@@ -75,10 +75,15 @@ pub(crate) async fn readyz(
     if stage.is_some_and(|Extension(Stage(stage))| *stage.borrow() != StopStage::Running) {
         return Err(Problem::new(Code::Stopping));
     }
-    if let Err(error) = service.store().ping().await {
+    let answers = match service.store().ping().await {
+        // A database can be read and not written: a disk was full, a file became read-only, a connection is stuck.
+        Ok(()) => service.store().ping_writer().await,
+        failed => failed,
+    };
+    if let Err(error) = answers {
         let reason = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
         tracing::warn!(reason, "not ready");
-        let detail = format!("the database does not answer: {reason}");
+        let detail = format!("the database does not answer, or cannot be written: {reason}");
         return Err(Problem::new(Code::DatabaseUnavailable).with_detail(detail));
     }
     let cache = service.cache().health_report();

@@ -67,7 +67,9 @@ impl Room {
         match self.all.clone().try_acquire_owned() {
             Ok(permit) => Ok(Place { _all: permit, of_address }),
             Err(_) => {
-                of_address.map(|(held, key)| uncount(&held, key));
+                if let Some((held, key)) = of_address {
+                    uncount(&held, key);
+                }
                 Err(Full::InAll)
             }
         }

@@ -20,6 +20,7 @@ mod escalation;
 mod essentials;
 mod foreign;
 mod forged;
+mod full_disk;
 mod generic;
 mod hashing;
 mod hiremebahamas;

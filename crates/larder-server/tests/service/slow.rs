@@ -103,7 +103,7 @@ fn a_trusted_proxy_has_no_limit_of_its_own() {
 /// The limit on open files is the lowest bound of all: the reserve keeps database and answers alive.
 #[test]
 fn connections_never_use_up_the_descriptors() {
-    let app = Stack::sqlite_memory().with_open_files(160).start();
+    let app = Stack::sqlite_memory().after("ulimit -n 160").start();
     let ann = app.user("ann");
     let held: Vec<_> = (0..200).map(|_| connect(app.address)).collect();
     // Most of so many at once are closed without an answer; a later one gets its answer.

@@ -60,8 +60,8 @@ pub(crate) struct Stack {
     redis: Option<Redis>,
     redis_url: Option<String>,
     settings: Vec<(&'static str, String)>,
-    /// How many files an instance may have open; `None`: as many as this process.
-    open_files: Option<u32>,
+    /// A command of the shell before an instance starts in the same process.
+    prelude: Option<String>,
 }
 
 impl Stack {
@@ -71,7 +71,7 @@ impl Stack {
             redis: None,
             redis_url: None,
             settings: Vec::new(),
-            open_files: None,
+            prelude: None,
         }
     }
 
@@ -91,7 +91,7 @@ impl Stack {
     pub(crate) fn postgres_on(server: &PostgresUrl) -> Self {
         let database = Database::fresh(server).unwrap();
         let data = Data::Postgres(database);
-        Self { data, redis: None, redis_url: None, settings: Vec::new(), open_files: None }
+        Self { data, redis: None, redis_url: None, settings: Vec::new(), prelude: None }
     }
 
     fn with_redis(self) -> Self {
@@ -110,9 +110,9 @@ impl Stack {
         self
     }
 
-    /// Limits the open files of every instance.
-    pub(crate) fn with_open_files(self, limit: u32) -> Self {
-        Self { open_files: Some(limit), ..self }
+    /// Runs this command of the shell before each instance, in the same process: one that sets a limit.
+    pub(crate) fn after(self, prelude: &str) -> Self {
+        Self { prelude: Some(prelude.to_owned()), ..self }
     }
 
     /// Starts the first instance.
@@ -176,9 +176,9 @@ impl TestApp {
         let more = stack.settings.iter().map(|(name, value)| (*name, value.as_str()));
         let settings: Vec<_> = settings.into_iter().chain(more).chain(own.iter().copied()).collect();
         let folder = std::env::temp_dir();
-        match stack.open_files {
+        match &stack.prelude {
             None => Larder::start(&["serve"], &folder, &settings),
-            Some(limit) => Larder::start_after(&format!("ulimit -n {limit}"), &["serve"], &folder, &settings),
+            Some(prelude) => Larder::start_after(prelude, &["serve"], &folder, &settings),
         }
     }
 
