@@ -1,10 +1,10 @@
-//! Hashes and compares passwords: argon2id on a bounded number of threads; an unknown user takes as long as a known
-//! one.
+//! Hashes and compares passwords: argon2id on a bounded number of threads, with memory that is reused; an unknown user takes
+//! as long as a known one.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use argon2::password_hash::phc::PasswordHash;
-use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use tokio::sync::Semaphore;
 
 use crate::failure::Failure;
@@ -13,14 +13,44 @@ use crate::password::Password;
 /// Memory in KiB, passes and lanes: the minimum that OWASP's Password Storage Cheat Sheet recommends for argon2id.
 const COST: (u32, u32, u32) = (19_456, 2, 1);
 
-/// How many hashes run at once. Each takes 19 MiB and one core for some 20 ms, so more than one per core would make all
-/// slower.
-static HASHERS: LazyLock<usize> =
-    LazyLock::new(|| std::thread::available_parallelism().map_or(2, |cores| cores.get()));
+/// The most hashers by default. Each keeps its 19 MiB, so that all keep less than 64 MiB.
+const HASHERS: usize = 3;
+
+/// How many passwords wait by default: some two seconds of work for two cores.
+const QUEUE: usize = 64;
 
 /// The hash that replaces a missing one: a comparison with it takes as long as a real one, and [`Passwords::matches`]
 /// returns `false` in any case.
-static DUMMY_HASH: LazyLock<Option<String>> = LazyLock::new(|| hash(b"no user has this password").ok());
+static DUMMY_HASH: LazyLock<Option<String>> =
+    LazyLock::new(|| hash(b"no user has this password", &mut Vec::new()).ok());
+
+/// How much work and memory hashing may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HashingLimits {
+    /// How many passwords are hashed at once. Each takes one core for some 20 ms, so more than one a core would make all
+    /// slower, and keeps 19 MiB. Default: one a core, and at most 3.
+    pub hashers: usize,
+    /// How many more may wait; beyond that a caller gets [`HashingError::Busy`]. Default 64.
+    pub queue: usize,
+}
+
+impl Default for HashingLimits {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, |cores| cores.get());
+        Self { hashers: cores.min(HASHERS), queue: QUEUE }
+    }
+}
+
+/// Why a password was not hashed or compared.
+#[derive(Debug, thiserror::Error)]
+pub enum HashingError {
+    /// As many passwords wait as are allowed. Nothing was computed, and a retry may succeed.
+    #[error("too many passwords are being hashed")]
+    Busy,
+    /// There is no randomness or memory.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
 
 /// Hashes and compares; cheap to clone.
 ///
@@ -38,35 +68,63 @@ static DUMMY_HASH: LazyLock<Option<String>> = LazyLock::new(|| hash(b"no user ha
 /// ```
 #[derive(Clone)]
 pub struct Passwords {
+    /// One permit for each that is hashed or waits.
+    room: Arc<Semaphore>,
     hashers: Arc<Semaphore>,
+    memory: Arc<Memory>,
+}
+
+/// The memory of hashers that do not work now, at most one for each. It is kept because the allocator would not return it: each
+/// thread that has hashed once would keep 19 MiB of its own. The lock is held to push or pop; no other lock is taken meanwhile.
+#[derive(Default)]
+struct Memory(Mutex<Vec<Vec<Block>>>);
+
+impl Memory {
+    fn with<T>(&self, work: impl FnOnce(&mut Vec<Block>) -> T) -> T {
+        let mut blocks = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+        let done = work(&mut blocks);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(blocks);
+        done
+    }
 }
 
 impl Default for Passwords {
-    /// One hasher per core.
     fn default() -> Self {
-        Self { hashers: Arc::new(Semaphore::new(*HASHERS)) }
+        Self::new(HashingLimits::default())
     }
 }
 
 impl Passwords {
+    /// Hashes within these limits. Without a hasher nothing could be hashed, so there is at least one.
+    pub fn new(limits: HashingLimits) -> Self {
+        let hashers = limits.hashers.max(1);
+        Self {
+            room: Arc::new(Semaphore::new(hashers.saturating_add(limits.queue).min(Semaphore::MAX_PERMITS))),
+            hashers: Arc::new(Semaphore::new(hashers)),
+            memory: Arc::default(),
+        }
+    }
+
     /// The hash of a password, with a salt of its own, in PHC form.
     ///
     /// # Errors
-    /// There is no randomness or memory.
-    pub async fn hash(&self, password: &Password) -> Result<String, Failure> {
+    /// The queue is full, or there is no randomness or memory.
+    pub async fn hash(&self, password: &Password) -> Result<String, HashingError> {
         let password = password.clone();
-        self.run(move || hash(password.expose().as_bytes())).await?.map_err(Failure::new)
+        let hashed = self.run(move |blocks| hash(password.expose().as_bytes(), blocks)).await?;
+        Ok(hashed.map_err(Failure::new)?)
     }
 
     /// Whether `password` is the one that was hashed. Without a hash the answer is `false`, after the same time.
     ///
     /// # Errors
-    /// A comparison cannot be made.
-    pub async fn matches(&self, password: &Password, stored: Option<&str>) -> Result<bool, Failure> {
+    /// The queue is full, or a comparison cannot be made.
+    pub async fn matches(&self, password: &Password, stored: Option<&str>) -> Result<bool, HashingError> {
         let (password, stored) = (password.clone(), stored.map(str::to_owned));
-        self.run(move || {
+        self.run(move |blocks| {
             let hash = stored.as_deref().or(DUMMY_HASH.as_deref());
-            let is_match = hash.is_some_and(|hash| verify(password.expose().as_bytes(), hash));
+            let is_match =
+                hash.is_some_and(|hash| verify(password.expose().as_bytes(), hash, blocks).unwrap_or(false));
             is_match && stored.is_some()
         })
         .await
@@ -78,34 +136,77 @@ impl Passwords {
         !stored.starts_with(&format!("$argon2id$v=19$m={memory},t={passes},p={lanes}$"))
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Vec<Block>) -> T + Send + 'static,
+    ) -> Result<T, HashingError> {
+        let place = self.room.clone().try_acquire_owned().map_err(|_| HashingError::Busy)?;
         let permit = self.hashers.clone().acquire_owned().await.map_err(Failure::new)?;
-        // The work owns the permit: a cancelled caller does not stop the work, so it must not free its permit either.
+        let memory = self.memory.clone();
+        // The work owns the permits: a cancelled caller does not stop the work, so it must not free its permits either.
         let work = move || {
-            let _permit = permit;
-            work()
+            let _permits = (place, permit);
+            memory.with(work)
         };
-        tokio::task::spawn_blocking(work).await.map_err(Failure::new)
+        Ok(tokio::task::spawn_blocking(work).await.map_err(Failure::new)?)
     }
 }
 
-fn argon2() -> Result<Argon2<'static>, argon2::Error> {
-    let (memory, passes, lanes) = COST;
-    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(memory, passes, lanes, None)?))
-}
+type HashError = argon2::password_hash::Error;
 
-fn hash(password: &[u8]) -> Result<String, argon2::password_hash::Error> {
-    let hash: PasswordHash = argon2()?.hash_password(password)?;
+fn hash(password: &[u8], blocks: &mut Vec<Block>) -> Result<String, HashError> {
+    let (memory, passes, lanes) = COST;
+    let params = Params::new(memory, passes, lanes, None)?;
+    let salt = Salt::generate();
+    let (algorithm, version) = (Algorithm::Argon2id, Version::V0x13);
+    let output = computed(algorithm, version, &params, password, &salt, blocks)?;
+    let hash = PasswordHash {
+        algorithm: algorithm.ident(),
+        version: Some(version.into()),
+        params: ParamsString::try_from(&params)?,
+        salt: Some(salt),
+        hash: Some(output),
+    };
     Ok(hash.to_string())
 }
 
-fn verify(password: &[u8], stored: &str) -> bool {
-    let Ok(hash) = PasswordHash::new(stored) else { return false };
-    argon2().is_ok_and(|argon2| argon2.verify_password(password, &hash).is_ok())
+/// Whether the password is the one that was hashed; the outputs are compared in constant time.
+fn verify(password: &[u8], stored: &str, blocks: &mut Vec<Block>) -> Result<bool, HashError> {
+    let stored = PasswordHash::new(stored)?;
+    let (Some(salt), Some(expected)) = (&stored.salt, &stored.hash) else { return Ok(false) };
+    let algorithm = Algorithm::try_from(stored.algorithm.as_str())?;
+    let version = stored.version.map(Version::try_from).transpose()?.unwrap_or_default();
+    let params = Params::try_from(&stored)?;
+    Ok(computed(algorithm, version, &params, password, salt, blocks)? == *expected)
+}
+
+/// Computes a hash in `blocks`. A hash of another cost than ours, which other software made, may need more: that is freed again.
+fn computed(
+    algorithm: Algorithm,
+    version: Version,
+    params: &Params,
+    password: &[u8],
+    salt: &[u8],
+    blocks: &mut Vec<Block>,
+) -> Result<Output, HashError> {
+    let mut larger = Vec::new();
+    let needed = params.block_count();
+    let blocks = if needed > COST.0 as usize { &mut larger } else { blocks };
+    if blocks.len() < needed {
+        blocks.resize(needed, Block::default());
+    }
+    let mut buffer = [0; Output::MAX_LENGTH];
+    let length = params.output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN);
+    let output = buffer.get_mut(..length).ok_or(HashError::OutputSize)?;
+    let argon2 = Argon2::new(algorithm, version, params.clone());
+    argon2.hash_password_into_with_memory(password, salt, output, blocks)?;
+    Ok(Output::new(output)?)
 }
 
 #[cfg(test)]
 mod tests {
+    use argon2::{PasswordHasher as _, PasswordVerifier as _};
+
     use super::*;
 
     #[tokio::test]
@@ -119,6 +220,47 @@ mod tests {
         assert!(!passwords.matches(&dummy, None).await.unwrap());
         assert!(!passwords.matches(&right, Some("not a hash")).await.unwrap());
         assert_ne!(hash, passwords.hash(&right).await.unwrap(), "each hash has a salt of its own");
+    }
+
+    /// Known answers, so that hashes which this or other software stored keep their meaning.
+    #[tokio::test]
+    async fn hashes_of_other_software_and_costs_are_compared() {
+        let passwords = Passwords::default();
+        let password = Password::parse("correct horse").unwrap();
+        for (algorithm, memory, passes, lanes) in [
+            (Algorithm::Argon2id, 19_456, 2, 1),
+            (Algorithm::Argon2id, 32_768, 1, 1),
+            (Algorithm::Argon2i, 64, 3, 2),
+        ] {
+            let params = Params::new(memory, passes, lanes, Some(24)).unwrap();
+            let theirs = Argon2::new(algorithm, Version::V0x13, params);
+            let hash = theirs.hash_password(password.expose().as_bytes()).unwrap().to_string();
+            assert!(passwords.matches(&password, Some(&hash)).await.unwrap(), "{hash}");
+            let wrong = Password::attempt("correct house").unwrap();
+            assert!(!passwords.matches(&wrong, Some(&hash)).await.unwrap());
+        }
+        let ours = passwords.hash(&password).await.unwrap();
+        let theirs = Argon2::default();
+        assert!(theirs.verify_password(password.expose().as_bytes(), ours.as_str()).is_ok());
+        let kept: Vec<_> = passwords.memory.0.lock().unwrap().iter().map(Vec::len).collect();
+        assert_eq!(kept, [COST.0 as usize], "one hasher's memory, and never more than ours needs");
+    }
+
+    #[tokio::test]
+    async fn beyond_the_queue_a_caller_is_refused_at_once() {
+        let passwords = Passwords::new(HashingLimits { hashers: 1, queue: 1 });
+        let password = Password::parse("correct horse").unwrap();
+        let all = (0..3).map(|_| passwords.hash(&password)).map(Box::pin);
+        let [mut first, mut second, mut third] = all.collect::<Vec<_>>().try_into().ok().unwrap();
+        // The first poll takes the place.
+        let polled = std::future::poll_fn(|context| {
+            assert!(first.as_mut().poll(context).is_pending());
+            assert!(second.as_mut().poll(context).is_pending());
+            third.as_mut().poll(context)
+        });
+        assert!(matches!(polled.await, Err(HashingError::Busy)));
+        assert!(first.await.is_ok() && second.await.is_ok());
+        assert!(passwords.hash(&password).await.is_ok(), "there is room again");
     }
 
     #[test]

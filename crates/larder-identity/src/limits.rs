@@ -5,7 +5,7 @@
 //! difference. All budgets are in this process's memory.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,6 +19,8 @@ use governor::{Quota, RateLimiter};
 use quick_cache::sync::Cache;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
+
+use crate::network::block;
 
 /// How long it takes until the used-up budget of an address is full again.
 const ADDRESS_PERIOD: Duration = Duration::from_secs(60);
@@ -197,14 +199,6 @@ impl Limits {
 fn taken(budget: &Arc<Budget>, key: Digest) -> Result<(Arc<Budget>, Digest), TooMany> {
     budget.take(&key).map_err(|retry_after| TooMany { retry_after })?;
     Ok((budget.clone(), key))
-}
-
-/// The addresses that count as one customer: one IPv4 address, or one IPv6 network of 64 bits.
-fn block(address: IpAddr) -> [u8; 16] {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).octets(),
-    }
 }
 
 /// Budgets of one size, by key.

@@ -46,6 +46,14 @@ fn bits(address: IpAddr) -> u128 {
     }
 }
 
+/// The addresses that count as one customer: one IPv4 address, or one IPv6 network of 64 bits.
+pub fn block(address: IpAddr) -> [u8; 16] {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).octets(),
+    }
+}
+
 /// The header in which proxies name the client. Only one header is read: a proxy passes the other one on as the client
 /// sent it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -94,7 +102,7 @@ impl TrustedProxies {
     pub fn client<'a>(&self, peer: IpAddr, values: impl DoubleEndedIterator<Item = &'a str>) -> IpAddr {
         let mut client = peer.to_canonical();
         for hop in values.rev().flat_map(|value| value.rsplit(',')) {
-            if !self.is_trusted(client) {
+            if !self.trusts(client) {
                 break;
             }
             // The proxy hides its peer, or the hop is no address: earlier hops cannot be trusted.
@@ -104,7 +112,8 @@ impl TrustedProxies {
         client
     }
 
-    fn is_trusted(&self, address: IpAddr) -> bool {
+    /// Whether the address is that of a trusted proxy.
+    pub fn trusts(&self, address: IpAddr) -> bool {
         self.networks.iter().any(|network| network.contains(address))
     }
 

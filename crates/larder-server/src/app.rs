@@ -17,6 +17,7 @@ use crate::cached::journal::tables;
 use crate::domain::audit::Actor;
 use crate::domain::contact::Email;
 use crate::domain::identity::Username;
+use crate::domain::network::TrustedProxies;
 use crate::domain::password::Password;
 use crate::domain::role::Role;
 use crate::domain::secret_key::SecretKeys;
@@ -24,6 +25,7 @@ use crate::domain::user::NewUser;
 use crate::router;
 use crate::service::Service;
 use crate::serving;
+use crate::settings::connections::ConnectionSettings;
 use crate::settings::http::Http;
 use crate::settings::{FirstAdmin, Settings};
 use crate::store::Store;
@@ -113,7 +115,9 @@ async fn first_admin(service: &Service, admin: &FirstAdmin) -> anyhow::Result<Op
 /// Serves with the default settings of HTTP until `stop` resolves, then lets requests in flight end.
 pub async fn serve(listener: TcpListener, service: Service, stop: impl Future<Output = ()> + Send + 'static) {
     let (_routes, routes) = watch::channel(router::routes(service.clone(), &Http::default()));
-    serve_routes(listener, routes, stop).await;
+    // The clients of such a program are often its own, on one address.
+    let settings = ConnectionSettings { max_per_address: u32::MAX, ..ConnectionSettings::default() };
+    serve_routes(listener, routes, settings, service.proxies().clone(), stop).await;
     close(&service).await;
 }
 
@@ -121,6 +125,8 @@ pub async fn serve(listener: TcpListener, service: Service, stop: impl Future<Ou
 pub async fn serve_routes(
     listener: TcpListener,
     routes: watch::Receiver<Router>,
+    settings: ConnectionSettings,
+    proxies: TrustedProxies,
     stop: impl Future<Output = ()> + Send + 'static,
 ) {
     let (stopping, stopped) = tokio::sync::oneshot::channel();
@@ -129,7 +135,7 @@ pub async fn serve_routes(
         // The send fails only if the receiver is gone, which means that serving has ended already.
         let _ = stopping.send(());
     };
-    let serving = serving::serve(listener, routes, stop);
+    let serving = serving::serve(listener, routes, settings, proxies, stop);
     let overdue = async move {
         if stopped.await.is_ok() {
             tokio::time::sleep(GRACE).await;
@@ -149,27 +155,63 @@ pub async fn close(service: &Service) {
     service.store().close().await;
 }
 
-/// Handles Ctrl-C and SIGTERM from this call on; the future resolves at the first of them. Call it early: until then, either
-/// signal ends the process at once and leaves its work unfinished.
+/// A signal that asks for a stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopSignal {
+    /// Ctrl-C.
+    Interrupt,
+    /// SIGTERM.
+    Terminate,
+}
+
+/// The signals that ask for a stop.
+pub struct StopSignals {
+    #[cfg(unix)]
+    interrupted: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    terminated: tokio::signal::unix::Signal,
+}
+
+/// Handles Ctrl-C and SIGTERM from this call on. Call it early: until then, either signal ends the process at once and leaves
+/// its work unfinished.
 ///
 /// # Errors
 /// The operating system refuses to register a handler.
-pub fn asked_to_stop() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
+pub fn signals() -> std::io::Result<StopSignals> {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
-        let (mut interrupted, mut terminated) =
-            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        Ok(async move {
-            tokio::select! {
-                _ = interrupted.recv() => {}
-                _ = terminated.recv() => {}
-            }
-        })
+        let (interrupted, terminated) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        Ok(StopSignals { interrupted, terminated })
     }
     #[cfg(not(unix))]
-    Ok(async {
-        // An error means that the process cannot receive Ctrl-C.
-        let _ = tokio::signal::ctrl_c().await;
+    Ok(StopSignals {})
+}
+
+impl StopSignals {
+    /// The next of them.
+    pub async fn next(&mut self) -> StopSignal {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = self.interrupted.recv() => StopSignal::Interrupt,
+            _ = self.terminated.recv() => StopSignal::Terminate,
+        }
+        #[cfg(not(unix))]
+        {
+            // An error means that the process cannot receive Ctrl-C.
+            let _ = tokio::signal::ctrl_c().await;
+            StopSignal::Interrupt
+        }
+    }
+}
+
+/// As [`signals`]; the future resolves at the first of them.
+///
+/// # Errors
+/// As [`signals`].
+pub fn asked_to_stop() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
+    let mut signals = signals()?;
+    Ok(async move {
+        signals.next().await;
     })
 }

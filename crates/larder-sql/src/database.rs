@@ -235,6 +235,20 @@ impl Database {
         }
     }
 
+    /// Checks that a write transaction can begin. Not counted as a statement.
+    ///
+    /// Other writers may take longer than 1 s; so if there is no answer by then, the check has not failed.
+    ///
+    /// # Errors
+    /// No write transaction can begin.
+    pub async fn ping_writer(&self) -> Result<(), Error> {
+        let begun = async {
+            let mut loan = self.begin_write().await?;
+            loan.rollback().await.map_err(Error::from)
+        };
+        tokio::time::timeout(PING_TIMEOUT, begun).await.unwrap_or(Ok(()))
+    }
+
     /// Waits for running statements and closes every connection.
     pub async fn close(&self) {
         self.shared.readers.close().await;

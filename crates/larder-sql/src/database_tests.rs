@@ -188,3 +188,52 @@ async fn postgres_reads_what_is_committed_whatever_its_default() {
         assert_eq!(row.get::<String, _>(0), "read committed");
     }
 }
+
+/// A connection inside a transaction that no code knows of, as a full disk can leave it: each BEGIN on it fails.
+#[tokio::test]
+async fn a_connection_on_which_begin_fails_is_thrown_away() {
+    let (_server, database) = sqlite().await;
+    let mut loan = database.writers().acquire().await.unwrap();
+    sqlx::query("BEGIN IMMEDIATE").execute(loan.driver()).await.unwrap();
+    drop(loan);
+    let error = database.ping_writer().await.unwrap_err();
+    assert!(
+        std::error::Error::source(&error).unwrap().to_string().contains("within a transaction"),
+        "{error:?}"
+    );
+    database.ping_writer().await.unwrap();
+    let mut write = database.begin().await.unwrap();
+    sqlx::query("CREATE TABLE t (n BIGINT)").execute(write.statement()).await.unwrap();
+    write.commit().await.unwrap();
+}
+
+/// As after a failed COMMIT, and after a failure by which SQLite has rolled back by itself: the next writer gets another
+/// connection, on which it can write.
+#[tokio::test]
+async fn a_connection_on_which_commit_or_rollback_fails_is_thrown_away() {
+    let (_server, database) = sqlite().await;
+    for ends_by_commit in [true, false] {
+        let mut write = database.begin().await.unwrap();
+        sqlx::query("PRAGMA cache_size = 7").execute(write.statement()).await.unwrap();
+        // The transaction ends behind the back of `write`.
+        sqlx::query("ROLLBACK").execute(write.statement()).await.unwrap();
+        match ends_by_commit {
+            true => drop(write.commit().await.unwrap_err()),
+            false => drop(write.rollback().await.unwrap_err()),
+        }
+        let mut next = database.begin().await.unwrap();
+        let row = sqlx::query("PRAGMA cache_size").fetch_one(next.statement()).await.unwrap();
+        assert_eq!(row.try_get::<i64, _>(0).unwrap(), -16384, "it is another connection");
+    }
+}
+
+/// A writer that takes long is no failure: the database is only busy.
+#[tokio::test]
+async fn a_ping_does_not_fail_while_another_writer_works() {
+    let (server, database) = sqlite().await;
+    let other = Database::connect(&server.url()).await.unwrap();
+    let write = other.begin().await.unwrap();
+    database.ping_writer().await.unwrap();
+    write.rollback().await.unwrap();
+    database.ping_writer().await.unwrap();
+}

@@ -61,6 +61,8 @@ impl Larder {
         service.env("LARDER_LISTEN", format!("127.0.0.1:{port}"));
         service.env("LARDER_ISSUER", format!("http://127.0.0.1:{port}")).env("LARDER_AUDIENCE", AUDIENCE);
         service.env("RUST_LOG", "debug,sqlx=info,hyper=info").env("RUST_BACKTRACE", "1");
+        // No load balancer has to notice the stop.
+        service.env("LARDER_STOP_DELAY", "0");
         // Most requests of schemathesis fail. With the default limits it would get only 429 after the first few.
         for limit in ["LARDER_FAILURES_PER_ADDRESS", "LARDER_FAILURES_PER_ACCOUNT"] {
             service.env(limit, "1000000");
@@ -75,6 +77,11 @@ impl Larder {
     /// The URL of the service.
     pub(super) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// The port of the service.
+    pub(super) fn port(&self) -> u16 {
+        self.port
     }
 
     fn listens(&mut self) -> Result<()> {

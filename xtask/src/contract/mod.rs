@@ -1,7 +1,9 @@
-//! `cargo xtask contract`: tools that others wrote check a running service and the OpenAPI document that it serves.
+//! `cargo xtask contract`: tools that others wrote check a running service and the OpenAPI document that it serves, and real proxies
+//! and clients check that no refusal is lost.
 
 mod clients;
 mod larder;
+mod proxies;
 mod tool;
 
 use std::path::Path;
@@ -10,6 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::Result;
 
 use crate::contract::larder::Larder;
+use crate::contract::proxies::PROXIES;
 use crate::setup;
 use crate::steps::{Steps, command, run as run_command};
 
@@ -33,6 +36,7 @@ const SETTINGS: &str = "[auth]\nauto-signup = false\n";
 
 /// Lints the OpenAPI document of a fresh service, uses clients that generators make of it, verifies the service's tokens with
 /// other libraries, and runs schemathesis: as a superadmin, as an API key, as an ordinary user and without credentials.
+/// Then provokes refusals through nginx, Apache, HAProxy and Caddy, and with common clients.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// How many examples are drawn for each operation
@@ -58,7 +62,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     let seed = options.seed.unwrap_or_else(drawn);
     println!("seed {seed}, {} examples; logs in {}", options.examples, folder.display());
     let callers: &[_] = if options.clients { &[] } else { &CALLERS };
-    let mut steps = Steps::new(callers.len() + 10, true);
+    let mut steps = Steps::new(callers.len() + PROXIES.len() + 11, true);
     if options.redis || options.postgres {
         setup::packages(root)?;
     }
@@ -89,6 +93,12 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
         for (name, caller) in callers {
             steps.step(name, || ask(caller));
         }
+        for proxy in &PROXIES {
+            steps.step(proxy.name, || proxy.check(root, &folder, larder.port()));
+        }
+        steps.step("refusals to clients", || {
+            proxies::clients(root, &folder, &schemathesis.with_file_name("python"), &larder.url())
+        });
         steps.step("the service's log", || larder.end());
     }
     steps.finish(&format!("xtask contract (seed {seed}, {} examples)", options.examples))

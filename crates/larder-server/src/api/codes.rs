@@ -68,7 +68,8 @@ codes! {
         "If-Match names another version of the user than the present one";
     PartConflict: PRECONDITION_FAILED, "part_conflict",
         "this part of the profile is another by now; read it again before you change it";
-    BodyTooLarge: PAYLOAD_TOO_LARGE, "body_too_large", "the body is larger than 1 MiB (1048576 bytes)";
+    BodyTooSlow: REQUEST_TIMEOUT, "body_too_slow", "the body did not arrive in time";
+    BodyTooLarge: PAYLOAD_TOO_LARGE, "body_too_large", "the body is larger than this path takes; detail says how large it may be";
     BodyEncodingUnknown: UNSUPPORTED_MEDIA_TYPE, "body_encoding_unknown",
         "the body may be sent as it is, or with Content-Encoding: gzip";
     BodyNotSentAsJson: UNSUPPORTED_MEDIA_TYPE, "body_not_sent_as_json",
@@ -81,6 +82,8 @@ codes! {
         "what another program wrote into the database cannot be read; errors names the field, a new value mends it";
     Failed: INTERNAL_SERVER_ERROR, "failed", "the service failed";
     DatabaseUnavailable: SERVICE_UNAVAILABLE, "database_unavailable", "the database does not answer, try again";
+    HashingBusy: SERVICE_UNAVAILABLE, "hashing_busy", "too many passwords are being compared; try again";
+    ConnectionsFull: SERVICE_UNAVAILABLE, "connections_full", "there are too many connections; try again";
     Starting: SERVICE_UNAVAILABLE, "starting", "the service is starting and not ready yet, try again";
     Stopping: SERVICE_UNAVAILABLE, "stopping", "the service is being stopped";
 }

@@ -12,7 +12,7 @@ use larder::policy;
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::api::BODY_BYTES;
+use crate::api::bodies::{BodyLimit, is_too_slow};
 use crate::api::codes::Code;
 use crate::api::problem::Problem;
 use crate::api::scopes::NeededScopes;
@@ -36,10 +36,13 @@ impl<S: Send + Sync> FromRequest<S> for Json {
             return Err(Problem::new(Code::BodyNotSentAsJson));
         }
         // The declared length is checked before the body is read, so that no client has to send a body that is refused.
-        if declared_bytes(request.headers()).is_some_and(|bytes| bytes > BODY_BYTES as u64) {
-            return Err(Problem::new(Code::BodyTooLarge));
+        let limit = limit(&request)?;
+        if declared_bytes(request.headers()).is_some_and(|bytes| !limit.allows(bytes)) {
+            return Err(limit.exceeded());
         }
-        let bytes = Bytes::from_request(request, state).await?;
+        let bytes = Bytes::from_request(request, state).await;
+        let bytes =
+            bytes.map_err(|rejection| unread(&rejection, rejection.status(), limit, Code::BodyUnreadable))?;
         serde_json::from_slice(&bytes).map(Json).map_err(|error| {
             // serde_json's own message may quote the body.
             let what = match error.classify() {
@@ -51,6 +54,25 @@ impl<S: Send + Sync> FromRequest<S> for Json {
             let detail = format!("the body {what}, at line {line}, column {column}");
             Problem::new(Code::BodyNotJson).with_detail(detail)
         })
+    }
+}
+
+/// The limit that the layer of `bodies.rs` gave the request.
+fn limit(request: &Request) -> Result<BodyLimit, Problem> {
+    request.extensions().get().copied().ok_or_else(|| Problem::new(Code::Failed))
+}
+
+/// Why a body was not read: it is too large, too slow, or otherwise not readable.
+fn unread(
+    error: &(dyn std::error::Error + 'static),
+    status: StatusCode,
+    limit: BodyLimit,
+    otherwise: Code,
+) -> Problem {
+    match status {
+        StatusCode::PAYLOAD_TOO_LARGE => limit.exceeded(),
+        _ if is_too_slow(error) => Problem::new(Code::BodyTooSlow),
+        _ => Problem::new(otherwise),
     }
 }
 
@@ -235,11 +257,11 @@ impl<S: Send + Sync> FromRequest<S> for TokenForm {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let limit = limit(&request)?;
         let form = Form::<TokenFormBody>::from_request(request, state).await;
         let Form(TokenFormBody { token, .. }) = form.map_err(|rejection| match rejection.status() {
             StatusCode::UNSUPPORTED_MEDIA_TYPE => Problem::new(Code::BodyNotSentAsForm),
-            StatusCode::PAYLOAD_TOO_LARGE => Problem::new(Code::BodyTooLarge),
-            _ => Problem::new(Code::FormUnreadable),
+            status => unread(&rejection, status, limit, Code::FormUnreadable),
         })?;
         match token.len() {
             0 => Err(ValidationErrors::one("token", Invalid::new("is required")).into()),

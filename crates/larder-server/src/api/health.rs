@@ -1,9 +1,10 @@
 //! `/livez` and `/readyz`.
 
-use axum::Json as Answer;
 use axum::extract::State;
 use axum::response::IntoResponse;
+use axum::{Extension, Json as Answer};
 use serde::Serialize;
+use tokio::sync::watch;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -24,6 +25,22 @@ pub(crate) struct Alive {
     status: &'static str,
 }
 
+/// How far a stop is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StopStage {
+    /// Nothing has asked for a stop.
+    Running,
+    /// The service still accepts connections and answers, and is not ready: so load balancers send their requests elsewhere
+    /// before it closes its port.
+    Unready,
+    /// It accepts no more connections.
+    Stopping,
+}
+
+/// How far the stop of this process is.
+#[derive(Clone)]
+pub(crate) struct Stage(pub(crate) watch::Receiver<StopStage>);
+
 /// The process answers.
 #[utoipa::path(get, path = "/livez", operation_id = "get_liveness", tag = "health", responses((status = 200, body = Alive)))]
 pub(crate) async fn livez() -> impl IntoResponse {
@@ -40,7 +57,7 @@ pub(crate) struct Ready {
     cache_reasons: Vec<Reason>,
 }
 
-/// The database answers. The cache's health is shown and does not count: without the cache every request is still answered.
+/// The database answers and can be written, and no stop has begun. The cache's health is shown and does not count: without the cache every request is still answered.
 #[utoipa::path(
     get,
     path = "/readyz",
@@ -51,11 +68,23 @@ pub(crate) struct Ready {
         (status = 503, body = ProblemBody, content_type = "application/problem+json", headers(("Retry-After" = String))),
     )
 )]
-pub(crate) async fn readyz(State(service): State<Service>) -> Result<impl IntoResponse, Problem> {
-    if let Err(error) = service.store().ping().await {
+pub(crate) async fn readyz(
+    State(service): State<Service>,
+    stage: Option<Extension<Stage>>,
+) -> Result<impl IntoResponse, Problem> {
+    // A service within another program has no stage: that program says when it stops.
+    if stage.is_some_and(|Extension(Stage(stage))| *stage.borrow() != StopStage::Running) {
+        return Err(Problem::new(Code::Stopping));
+    }
+    let answers = match service.store().ping().await {
+        // A database can be read and not written: a disk was full, a file became read-only, a connection is stuck.
+        Ok(()) => service.store().ping_writer().await,
+        failed => failed,
+    };
+    if let Err(error) = answers {
         let reason = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
         tracing::warn!(reason, "not ready");
-        let detail = format!("the database does not answer: {reason}");
+        let detail = format!("the database does not answer, or cannot be written: {reason}");
         return Err(Problem::new(Code::DatabaseUnavailable).with_detail(detail));
     }
     let cache = service.cache().health_report();

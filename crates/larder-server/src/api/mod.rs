@@ -4,6 +4,7 @@ pub mod achievements;
 pub mod api_keys;
 pub mod audit;
 pub mod auth;
+pub(crate) mod bodies;
 pub mod bulk;
 pub mod cache;
 pub(crate) mod codes;
@@ -31,9 +32,6 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::api::problem::Problem;
 use crate::service::Service;
 use crate::service::error::ServiceError;
-
-/// The largest request body, in bytes.
-pub const BODY_BYTES: usize = 1 << 20;
 
 /// Every canonical route, and health.
 pub(crate) fn routes() -> OpenApiRouter<Service> {

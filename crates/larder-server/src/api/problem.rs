@@ -3,7 +3,6 @@
 use std::any::Any;
 
 use axum::extract::Request;
-use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -85,6 +84,7 @@ impl From<ServiceError> for Problem {
             E::VersionConflict { current } => return Self::version_conflict(*current),
             E::Invalid(errors) => return errors.clone().into(),
             E::Unavailable(_) => Code::DatabaseUnavailable,
+            E::HashingBusy => Code::HashingBusy,
             E::ShuttingDown => Code::Stopping,
             E::Internal(_) => Code::Failed,
             E::Unreadable { .. } => Code::ValueUnreadable,
@@ -181,15 +181,6 @@ impl IntoResponse for Problem {
             _ => {}
         }
         response
-    }
-}
-
-impl From<BytesRejection> for Problem {
-    fn from(rejection: BytesRejection) -> Self {
-        match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => Self::new(Code::BodyTooLarge),
-            _ => Self::new(Code::BodyUnreadable),
-        }
     }
 }
 

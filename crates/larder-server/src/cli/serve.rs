@@ -3,11 +3,13 @@
 use std::net::SocketAddr;
 
 use anyhow::Context;
+use axum::Extension;
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::app::{self, CreatedAdmin};
+use crate::api::health::{Stage, StopStage};
+use crate::app::{self, CreatedAdmin, StopSignal};
 use crate::opening::{self, Reason};
 use crate::router;
 use crate::service::Service;
@@ -18,11 +20,21 @@ use crate::settings::Settings;
 pub(crate) struct Arguments {}
 
 pub(crate) async fn run(_: Arguments, settings: Settings) -> anyhow::Result<()> {
-    let (stopping, stopped) = watch::channel(false);
-    let stop = app::asked_to_stop()?;
+    let (stopping, stopped) = watch::channel(StopStage::Running);
+    let mut signals = app::signals()?;
+    let stop_delay = settings.connections.stop_delay;
     tokio::spawn(async move {
-        stop.await;
-        stopping.send_replace(true);
+        // Ctrl-C comes from a person, who waits; SIGTERM comes with a change at load balancers, which takes a while.
+        if signals.next().await == StopSignal::Terminate && !stop_delay.is_zero() {
+            stopping.send_replace(StopStage::Unready);
+            tracing::info!(?stop_delay, "stopping: not ready, and still accepting connections");
+            tokio::select! {
+                () = tokio::time::sleep(stop_delay) => {}
+                // A second signal ends the wait.
+                _ = signals.next() => {}
+            }
+        }
+        stopping.send_replace(StopStage::Stopping);
     });
     // Bound before the database gets its superadmin: if the bind failed later, the generated password would be lost.
     let listener = TcpListener::bind(settings.listen)
@@ -31,11 +43,14 @@ pub(crate) async fn run(_: Arguments, settings: Settings) -> anyhow::Result<()> 
     let address = listener.local_addr()?;
     let reason = Reason::default();
     let (routes, newest) = watch::channel(opening::routes(reason.clone(), &settings.http));
-    let serving = tokio::spawn(app::serve_routes(listener, newest, asked(stopped.clone())));
-    if let Some(opened) = open(&settings, &reason, address, asked(stopped)).await? {
+    let (connections, proxies) = (settings.connections, settings.security.proxies.clone());
+    let stop = asked(stopped.clone());
+    let serving = tokio::spawn(app::serve_routes(listener, newest, connections, proxies, stop));
+    if let Some(opened) = open(&settings, &reason, address, asked(stopped.clone())).await? {
         let service = opened.service.clone();
+        let all_routes = router::routes(service.clone(), &settings.http).layer(Extension(Stage(stopped)));
         // Replaced before the announcement, so that a client that waits for it is served. The dropped value is the start's routes.
-        drop(routes.send_replace(router::routes(service.clone(), &settings.http)));
+        drop(routes.send_replace(all_routes));
         opened.announce(address);
         service.keep_warm();
         serving.await?;
@@ -94,8 +109,8 @@ impl Opened {
     }
 }
 
-/// Resolves when a signal asks for a stop.
-async fn asked(mut stopped: watch::Receiver<bool>) {
+/// Resolves when no more connections are to be accepted.
+async fn asked(mut stopped: watch::Receiver<StopStage>) {
     // An error means that the sender is gone, and it is dropped only after it has sent the stop.
-    let _ = stopped.wait_for(|is_stopping| *is_stopping).await;
+    let _ = stopped.wait_for(|stage| *stage == StopStage::Stopping).await;
 }

@@ -7,7 +7,7 @@ pub use larder_identity::invalid::Invalid;
 use serde::Serialize;
 
 /// The greatest number of fields in one answer, so that a hostile body cannot make the answer large.
-const LISTED_FIELDS: usize = 50;
+pub(crate) const LISTED_FIELDS: usize = 50;
 const NAME_CHARS: usize = 64;
 
 /// Every field of a request that was refused, with its message, in the order of their names.

@@ -5,7 +5,6 @@ mod paths;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::DefaultBodyLimit;
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::Response;
@@ -18,23 +17,20 @@ use tower_http::compression::predicate::{DefaultPredicate, Predicate as _, SizeA
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::decompression::RequestDecompressionLayer;
 use tower_http::map_request_body::MapRequestBodyLayer;
-use tower_http::timeout::RequestBodyTimeoutLayer;
 use tower_http::trace::TraceLayer;
 use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::api::bodies::{self, RouteLimits};
 use crate::api::correlation::{self, REQUEST_ID, TRACEPARENT};
 use crate::api::metrics::requests::Requests;
 use crate::api::scopes::NeededScopes;
-use crate::api::{self, BODY_BYTES, problem};
+use crate::api::{self, problem};
 use crate::api::{metrics, openapi};
 use crate::dialects;
 use crate::router::paths::Templates;
 use crate::service::Service;
 use crate::settings::http::{Http, Origins};
-
-/// How long a client may pause while it sends a body; then the request fails, so that a stalled client holds no handler.
-const BODY_PAUSE: Duration = Duration::from_secs(10);
 
 /// A smaller answer fits into one packet uncompressed.
 const COMPRESSED_BYTES: u64 = 1024;
@@ -47,11 +43,13 @@ pub fn routes(service: Service, http: &Http) -> Router {
     let requests = Requests::new();
     let (router, document) = described(requests.clone()).split_for_parts();
     let scopes = NeededScopes::of(&document);
+    let limits = RouteLimits::of(&document, service.body_limits());
     let templates = Templates::of(&document);
     let router = router
         .merge(openapi::pages(document, &http.base_path))
         .fallback(problem::unknown_path)
         .method_not_allowed_fallback(problem::unknown_method)
+        .layer(from_fn_with_state(limits, bodies::limit))
         .with_state(service);
     let router = paths::with_and_without_slash(router, templates)
         .layer(Extension(scopes))
@@ -59,8 +57,6 @@ pub fn routes(service: Service, http: &Http) -> Router {
         .layer(from_fn(problem::refuse_unknown_encoding))
         .layer(map_response(private))
         .layer(CatchPanicLayer::custom(problem::panicked))
-        .layer(DefaultBodyLimit::max(BODY_BYTES))
-        .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE))
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(
             // A compressed answer is another representation, so a strong tag would be a wrong one; without it no client could write
             // conditionally. Answers with a tag are small.

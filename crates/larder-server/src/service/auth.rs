@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use larder::policy::Consistency;
 use larder::receipt::Receipt;
-use larder_identity::hashing::Passwords;
+use larder_identity::hashing::{HashingError, Passwords};
 use larder_identity::limits::Kind;
 use larder_identity::tokens::{RefreshToken, token_hash};
 use uuid::Uuid;
@@ -105,7 +105,14 @@ impl Service {
         let attempt = self.limits.login(&body.identifier.with_kind(), from)?;
         let login = self.store.credentials_for_login(&body.identifier).await?;
         let hash = login.as_ref().map(|login| login.password_hash.as_str());
-        let is_right = self.passwords.matches(&body.password, hash).await?;
+        let is_right = match self.passwords.matches(&body.password, hash).await {
+            // Nothing was compared, so the attempt costs nothing.
+            Err(HashingError::Busy) => {
+                attempt.give_back();
+                return Err(ServiceError::HashingBusy);
+            }
+            compared => compared?,
+        };
         let Some(login) = login.filter(|_| is_right) else {
             return Err(ServiceError::Refused(Refusal::LoginWrong));
         };

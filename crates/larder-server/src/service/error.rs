@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use larder::error::{Error as CacheError, ErrorKind};
 use larder_identity::failure::Failure;
+use larder_identity::hashing::HashingError;
 use larder_identity::limits::TooMany;
 
 use crate::domain::invalid::ValidationErrors;
@@ -55,6 +56,9 @@ pub enum ServiceError {
     /// The database does not answer in time; a retry may succeed.
     #[error("the database does not answer, try again")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// As many passwords wait to be hashed or compared as are allowed; a retry may succeed.
+    #[error("too many passwords are being compared; try again")]
+    HashingBusy,
     /// The service is shutting down.
     #[error("the service is being stopped")]
     ShuttingDown,
@@ -80,6 +84,15 @@ impl From<StoreError> for ServiceError {
 impl From<TooMany> for ServiceError {
     fn from(TooMany { retry_after }: TooMany) -> Self {
         Self::TooMany { retry_after }
+    }
+}
+
+impl From<HashingError> for ServiceError {
+    fn from(error: HashingError) -> Self {
+        match error {
+            HashingError::Busy => Self::HashingBusy,
+            HashingError::Failed(failure) => failure.into(),
+        }
     }
 }
 

@@ -44,7 +44,7 @@ use crate::service::recent::Recent;
 use crate::service::signing_keys::Tokens;
 use crate::service::warming::Warming;
 use crate::settings::oauth::OAuth;
-use crate::settings::security::Security;
+use crate::settings::security::{BodyLimits, Security};
 use crate::store::Store;
 use crate::store::writing::Writer;
 
@@ -70,6 +70,7 @@ pub struct Parts {
     sealing: Sealing,
     limits: Limits,
     proxies: TrustedProxies,
+    body_limits: BodyLimits,
     recent_redis: Recent<RedisAnswer<RedisInfo>>,
 }
 
@@ -98,7 +99,7 @@ impl Service {
         let installation = format!("urn:larder:{}", store.installation().await?);
         Ok(Self(Arc::new(Parts {
             cached: Cached::open(&cache, &store, policies)?,
-            passwords: Passwords::default(),
+            passwords: Passwords::new(security.hashing),
             warming: Warming::default(),
             tokens: Tokens::open(store.clone(), issuer.as_ref().unwrap_or(&installation), audience).await?,
             issuer: issuer.clone(),
@@ -107,6 +108,7 @@ impl Service {
             sealing,
             limits: Limits::new(security.limits),
             proxies: security.proxies.clone(),
+            body_limits: security.bodies,
             recent_redis: Recent::default(),
             cache,
             store,
@@ -141,6 +143,11 @@ impl Service {
     /// The public address that tokens name as their issuer; `None`: it is not configured, and they name the installation.
     pub fn issuer(&self) -> Option<&str> {
         self.issuer.as_deref()
+    }
+
+    /// How large the body of a request may be.
+    pub fn body_limits(&self) -> BodyLimits {
+        self.body_limits
     }
 
     /// The hasher of passwords.

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use larder::receipt::Receipt;
 use larder_identity::authenticator::Authenticator;
+use larder_identity::hashing::HashingError;
 use larder_identity::sealing::{SealedSecret, Sealing};
 use larder_identity::tokens::token_hash;
 
@@ -221,7 +222,14 @@ impl Service {
         let attempt = self.limits.confirm(caller.id.as_uuid(), from)?;
         let login = self.store.credentials_for_login(&Identifier::Id(caller.id)).await?;
         let stored = login.as_ref().map(|login| login.password_hash.as_str());
-        let is_right = self.passwords.matches(password, stored).await?;
+        let is_right = match self.passwords.matches(password, stored).await {
+            // Nothing was compared, so the attempt costs nothing.
+            Err(HashingError::Busy) => {
+                attempt.give_back();
+                return Err(ServiceError::HashingBusy);
+            }
+            compared => compared?,
+        };
         let login = login.filter(|_| is_right).ok_or(ServiceError::Refused(Refusal::PasswordWrong))?;
         attempt.give_back();
         Ok(login)

@@ -1,6 +1,7 @@
 //! The service's settings, from a file and the environment. A bad value is refused with its name and what is allowed.
 
 pub mod bad;
+pub mod connections;
 pub mod database;
 pub mod http;
 pub mod oauth;
@@ -18,6 +19,7 @@ use crate::cached::policies::Policies;
 use crate::domain::contact::Email;
 use crate::domain::password::Password;
 use crate::settings::bad::BadSetting;
+use crate::settings::connections::ConnectionSettings;
 use crate::settings::database::DatabaseSettings;
 use crate::settings::http::Http;
 use crate::settings::redis::RedisSettings;
@@ -44,6 +46,8 @@ pub struct Settings {
     pub policies: Policies,
     /// The superadmin that an empty database gets.
     pub admin: FirstAdmin,
+    /// How many connections there may be, and how long each step of a request may take.
+    pub connections: ConnectionSettings,
     /// How the service defends itself.
     pub security: Security,
     /// How it appears over HTTP.
@@ -90,6 +94,7 @@ impl Settings {
             namespace: namespace(&sources)?,
             admin: first_admin(&sources)?,
             policies: ttl::read(&sources)?,
+            connections: connections::read(&sources)?,
             security: security::read(&sources)?,
             http: http::read(&sources)?,
             effective: Vec::new(),

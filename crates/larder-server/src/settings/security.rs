@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 
+use larder_identity::hashing::HashingLimits;
 use larder_identity::limits::FailureLimits;
 
 use crate::domain::invalid::Invalid;
@@ -20,10 +21,29 @@ pub struct Security {
     pub secret_keys: SecretKeys,
     /// `LARDER_FAILURES_PER_ADDRESS` and `LARDER_FAILURES_PER_ACCOUNT`: how many failed attempts are allowed.
     pub limits: FailureLimits,
+    /// How many passwords are hashed at once, and how many wait for that.
+    pub hashing: HashingLimits,
+    /// How large the body of a request may be.
+    pub bodies: BodyLimits,
     /// `LARDER_TRUSTED_PROXIES`, networks separated by commas, default none; and `LARDER_FORWARDED_HEADER`.
     pub proxies: TrustedProxies,
     /// What access tokens say of their issuer and audience.
     pub oauth: OAuth,
+}
+
+/// How large the body of a request may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BodyLimits {
+    /// `LARDER_BODY_BYTES`: the most bytes of a body, where a credential is needed. Default 1 MiB.
+    pub bytes: usize,
+    /// `LARDER_AUTH_BODY_BYTES`: the most bytes where none is needed, and under `auth`. Default 16 KiB.
+    pub auth_bytes: usize,
+}
+
+impl Default for BodyLimits {
+    fn default() -> Self {
+        Self { bytes: 1 << 20, auth_bytes: 16 << 10 }
+    }
 }
 
 /// Reads the settings of the service's defences.
@@ -47,7 +67,41 @@ pub(super) fn read(sources: &Sources) -> Result<Security, BadSetting> {
         raw.parse::<ForwardedHeader>().map_err(|invalid: Invalid| invalid.message().to_owned())
     })?;
     let proxies = TrustedProxies { networks, header };
-    Ok(Security { secret_keys: secret_keys(sources)?, limits, proxies, oauth: oauth::read(sources)? })
+    let secret_keys = secret_keys(sources)?;
+    let (hashing, bodies) = (hashing(sources)?, bodies(sources)?);
+    Ok(Security { secret_keys, limits, hashing, bodies, proxies, oauth: oauth::read(sources)? })
+}
+
+fn hashing(sources: &Sources) -> Result<HashingLimits, BadSetting> {
+    let defaults = HashingLimits::default();
+    let hashers = sources.take("LARDER_PASSWORD_HASHERS", &defaults.hashers.to_string(), |raw| match raw
+        .trim()
+        .parse()
+    {
+        Ok(hashers) if (1..=64).contains(&hashers) => Ok(hashers),
+        _ => Err("must be an integer from 1 to 64".to_owned()),
+    })?;
+    let queue = sources.take("LARDER_PASSWORD_QUEUE", &defaults.queue.to_string(), |raw| {
+        match raw.trim().parse() {
+            Ok(queue) if queue <= 10_000 => Ok(queue),
+            _ => Err("must be an integer from 0 to 10000".to_owned()),
+        }
+    })?;
+    Ok(HashingLimits { hashers, queue })
+}
+
+fn bodies(sources: &Sources) -> Result<BodyLimits, BadSetting> {
+    let bytes = |name, default: usize| {
+        sources.take(name, &default.to_string(), |raw| match raw.trim().parse() {
+            Ok(bytes) if (1024..=64 << 20).contains(&bytes) => Ok(bytes),
+            _ => Err("must be bytes, an integer from 1024 to 67108864".to_owned()),
+        })
+    };
+    let defaults = BodyLimits::default();
+    Ok(BodyLimits {
+        bytes: bytes("LARDER_BODY_BYTES", defaults.bytes)?,
+        auth_bytes: bytes("LARDER_AUTH_BODY_BYTES", defaults.auth_bytes)?,
+    })
 }
 
 fn secret_keys(sources: &Sources) -> Result<SecretKeys, BadSetting> {
@@ -89,6 +143,10 @@ mod tests {
         for (name, value, says) in [
             ("LARDER_FAILURES_PER_ADDRESS", "0", "1 to 1000000"),
             ("LARDER_FAILURES_PER_ACCOUNT", "many", "1 to 1000000"),
+            ("LARDER_PASSWORD_HASHERS", "65", "from 1 to 64"),
+            ("LARDER_PASSWORD_QUEUE", "-1", "from 0 to 10000"),
+            ("LARDER_BODY_BYTES", "1MB", "from 1024 to 67108864"),
+            ("LARDER_AUTH_BODY_BYTES", "7", "from 1024 to 67108864"),
             ("LARDER_TRUSTED_PROXIES", "10.0.0.0/99", "10.0.0.0/8"),
             ("LARDER_FORWARDED_HEADER", "via", "x-forwarded-for or forwarded"),
             ("LARDER_SECRET_KEY", "c2hvcnQ=", "32 bytes"),

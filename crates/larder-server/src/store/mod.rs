@@ -135,6 +135,14 @@ impl Store {
         Ok(self.database.ping().await?)
     }
 
+    /// Checks that a write transaction can begin.
+    ///
+    /// # Errors
+    /// None can begin.
+    pub async fn ping_writer(&self) -> Result<(), StoreError> {
+        Ok(self.database.ping_writer().await?)
+    }
+
     /// The number of statements so far.
     pub fn statements(&self) -> u64 {
         self.database.statements()

@@ -94,22 +94,24 @@ impl SqlConnection {
         self.is_open = true;
         let begun = self.command(begin).await;
         self.is_open = begun.is_ok() || self.is_busy;
+        // It may be inside a transaction that an earlier failure left open: then every later BEGIN would fail too.
+        self.is_spent |= begun.is_err();
         begun.map_err(|error| {
             // A standby answers to READ WRITE with "feature not supported".
             let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
             if code.is_none_or(|code| code != "0A000") {
                 return error;
             }
-            self.is_spent = true;
             Refusal::standby("the server behind the pooler").into()
         })
     }
 
     pub(crate) async fn commit(&mut self) -> Result<(), sqlx::Error> {
         let committed = self.command("COMMIT").await;
-        // If the commit fails, PostgreSQL ends the transaction and SQLite does not. So count it as open: a second
-        // ROLLBACK does no harm.
+        // If the commit fails, PostgreSQL ends the transaction and SQLite may not: on a full disk it depends on where the
+        // write failed. So the connection is not used again.
         self.is_open = committed.is_err();
+        self.is_spent |= committed.is_err();
         committed
     }
 
@@ -162,9 +164,13 @@ impl SqlConnection {
         if self.is_spent {
             return Err(sqlx::Error::PoolClosed);
         }
-        // Outside a transaction PostgreSQL warns and SQLite refuses. The ping after it shows whether the connection
-        // works.
-        let _ = self.rollback().await;
+        let was_open = self.is_open;
+        let rolled_back = self.rollback().await;
+        // Outside a transaction PostgreSQL warns and SQLite refuses, which does no harm if none was open. If one was, it may
+        // still be open, although the ping would succeed.
+        if was_open {
+            rolled_back?;
+        }
         self.ping().await?;
         (self.is_busy, self.is_open) = (false, false);
         Ok(())
@@ -244,21 +250,20 @@ impl SqlConnection {
     async fn run_here(&mut self, statement: Statement) -> Result<Answers, sqlx::Error> {
         let statement = statement.named(self.mode != StatementMode::Pooled);
         self.is_busy = true;
-        let opens = opens_transaction(statement.sql.as_str());
+        // Set before the first byte is sent, in case this future is dropped; and it stays after a failure: if `statement` has
+        // several statements, an earlier one may have opened a transaction.
+        self.is_open |= opens_transaction(statement.sql.as_str());
         let answers = (&mut self.inner).fetch_many(statement).try_collect().await;
         self.note_outcome(&answers);
-        // Also after a failure: if `statement` has several statements, an earlier one may have opened a transaction.
-        self.is_open |= opens;
         answers
     }
 
     async fn run_optional_here(&mut self, statement: Statement) -> Result<Option<AnyRow>, sqlx::Error> {
         let statement = statement.named(self.mode != StatementMode::Pooled);
         self.is_busy = true;
-        let opens = opens_transaction(statement.sql.as_str());
+        self.is_open |= opens_transaction(statement.sql.as_str());
         let answer = (&mut self.inner).fetch_optional(statement).await;
         self.note_outcome(&answer);
-        self.is_open |= opens;
         answer
     }
 }

@@ -75,12 +75,14 @@ fn with_headers(answer: ResponseBuilder, headers: Vec<(&str, &str)>) -> Response
 const UNREADABLE: &str = "The path, the query or the body cannot be read.";
 const INVALID: &str = "A parameter or a field has a value that is not allowed.";
 const BROKEN: &str = "What another program wrote into the database cannot be read, and `errors` names the field; or the service failed.";
-const UNAVAILABLE: &str = "The database does not answer, or the service is being stopped.";
+const UNAVAILABLE: &str =
+    "The database does not answer, too many passwords are being compared, or the service is being stopped.";
 
 answers! {
     /// How a route refuses a body.
     RefusedBody {
-        413, "The body is larger than 1 MiB.";
+        408, "The body did not arrive in time.";
+        413, "The body is larger than this path takes; `detail` says how large it may be.";
         415, "The body is not sent as JSON, or is encoded otherwise than with gzip.";
     }
     /// How a route that needs no token may refuse and fail.
@@ -97,7 +99,8 @@ answers! {
     /// How a route refuses a form.
     RefusedForm {
         400, "The form cannot be read.";
-        413, "The form is larger than 1 MiB.";
+        408, "The form did not arrive in time.";
+        413, "The form is larger than this path takes; `detail` says how large it may be.";
         415, "The body is not sent as a form, or is encoded otherwise than with gzip.";
     }
     /// How a route whose credentials can be guessed refuses a client that fails too often.

@@ -60,6 +60,8 @@ pub(crate) struct Stack {
     redis: Option<Redis>,
     redis_url: Option<String>,
     settings: Vec<(&'static str, String)>,
+    /// A command of the shell before an instance starts in the same process.
+    prelude: Option<String>,
 }
 
 impl Stack {
@@ -69,6 +71,7 @@ impl Stack {
             redis: None,
             redis_url: None,
             settings: Vec::new(),
+            prelude: None,
         }
     }
 
@@ -87,7 +90,8 @@ impl Stack {
     /// Creates a fresh database on this server.
     pub(crate) fn postgres_on(server: &PostgresUrl) -> Self {
         let database = Database::fresh(server).unwrap();
-        Self { data: Data::Postgres(database), redis: None, redis_url: None, settings: Vec::new() }
+        let data = Data::Postgres(database);
+        Self { data, redis: None, redis_url: None, settings: Vec::new(), prelude: None }
     }
 
     fn with_redis(self) -> Self {
@@ -104,6 +108,11 @@ impl Stack {
     pub(crate) fn with_setting(mut self, name: &'static str, value: &str) -> Self {
         self.settings.push((name, value.to_owned()));
         self
+    }
+
+    /// Runs this command of the shell before each instance, in the same process: one that sets a limit.
+    pub(crate) fn after(self, prelude: &str) -> Self {
+        Self { prelude: Some(prelude.to_owned()), ..self }
     }
 
     /// Starts the first instance.
@@ -161,10 +170,16 @@ impl TestApp {
             ("LARDER_ADMIN_EMAIL", ADMIN_EMAIL),
             ("LARDER_ADMIN_PASSWORD", ADMIN_PASSWORD),
             ("RUST_LOG", "debug"),
+            // Without it each of some hundred stops would take seconds.
+            ("LARDER_STOP_DELAY", "0"),
         ];
         let more = stack.settings.iter().map(|(name, value)| (*name, value.as_str()));
         let settings: Vec<_> = settings.into_iter().chain(more).chain(own.iter().copied()).collect();
-        Larder::start(&["serve"], &std::env::temp_dir(), &settings)
+        let folder = std::env::temp_dir();
+        match &stack.prelude {
+            None => Larder::start(&["serve"], &folder, &settings),
+            Some(prelude) => Larder::start_after(prelude, &["serve"], &folder, &settings),
+        }
     }
 
     /// Starts two instances at the same time.

@@ -63,7 +63,23 @@ pub(crate) struct Larder {
 impl Larder {
     /// Starts the binary with these arguments, in this folder, and with these settings only.
     pub(crate) fn start(arguments: &[&str], folder: &Path, settings: &[(&str, &str)]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_larder"));
+        Self::spawn(Command::new(env!("CARGO_BIN_EXE_larder")), arguments, folder, settings)
+    }
+
+    /// As [`Larder::start`], after a command of the shell in the same process: one that sets a limit.
+    pub(crate) fn start_after(
+        prelude: &str,
+        arguments: &[&str],
+        folder: &Path,
+        settings: &[(&str, &str)],
+    ) -> Self {
+        let mut command = Command::new("sh");
+        let script = format!("{prelude}; exec \"$0\" \"$@\"");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_larder")]);
+        Self::spawn(command, arguments, folder, settings)
+    }
+
+    fn spawn(mut command: Command, arguments: &[&str], folder: &Path, settings: &[(&str, &str)]) -> Self {
         command.args(arguments).current_dir(folder).env_clear();
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).envs(settings.iter().copied());
         let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -78,6 +94,11 @@ impl Larder {
         let stdout = Printed::follow(child.stdout.take().unwrap());
         let stderr = Printed::follow(child.stderr.take().unwrap());
         Self { child, watchdog, stdout, stderr, ended: None }
+    }
+
+    /// The process's id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn stdout(&self) -> String {

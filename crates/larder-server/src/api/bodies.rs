@@ -1,0 +1,130 @@
+//! How large a request's body may be, and how late.
+//!
+//! Invariant: what may be sent without a credential is small. The limit of an operation follows from the OpenAPI document,
+//! so that a canonical operation has the same limit under an older system's path.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::http::Method;
+use axum::middleware::Next;
+use axum::response::Response;
+use utoipa::openapi::OpenApi as Document;
+
+use crate::api::codes::Code;
+use crate::api::problem::Problem;
+use crate::settings::security::BodyLimits;
+
+/// The body did not arrive in time.
+#[derive(Debug, thiserror::Error)]
+#[error("the body did not arrive in time")]
+pub(crate) struct BodyTooSlow;
+
+/// The most bytes that the body of this request may have.
+#[derive(Clone, Copy)]
+pub(crate) struct BodyLimit(usize);
+
+impl BodyLimit {
+    /// Whether a body of this length may be read.
+    pub(crate) fn allows(self, bytes: u64) -> bool {
+        bytes <= self.0 as u64
+    }
+
+    /// The refusal of a larger body.
+    pub(crate) fn exceeded(self) -> Problem {
+        let size = match self.0 {
+            bytes if bytes % (1 << 20) == 0 => format!("{} MiB ({bytes} bytes)", bytes >> 20),
+            bytes if bytes % (1 << 10) == 0 => format!("{} KiB ({bytes} bytes)", bytes >> 10),
+            bytes => format!("{bytes} bytes"),
+        };
+        Problem::new(Code::BodyTooLarge).with_detail(format!("the body is larger than {size}"))
+    }
+}
+
+/// The limit of each operation; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct RouteLimits {
+    limits: BodyLimits,
+    /// The operations that need no credential, by path.
+    open: Arc<HashMap<String, HashSet<Method>>>,
+}
+
+impl RouteLimits {
+    /// The limits of the operations in `document`.
+    pub(crate) fn of(document: &Document, limits: BodyLimits) -> Self {
+        let paths = document.paths.paths.iter().map(|(path, item)| {
+            // utoipa keeps the requirements of an operation private; only its JSON form shows them.
+            let item = serde_json::to_value(item).unwrap_or_default();
+            let operations = item.as_object().into_iter().flatten();
+            let open = operations.filter_map(|(method, operation)| {
+                let needs_none = operation["security"].as_array().is_none_or(Vec::is_empty);
+                needs_none.then(|| method.to_ascii_uppercase().parse().ok())?
+            });
+            (path.clone(), open.collect())
+        });
+        Self { limits, open: Arc::new(paths.collect()) }
+    }
+
+    fn limit(&self, method: &Method, path: &str) -> BodyLimit {
+        let is_open = self.open.get(path).is_some_and(|methods| methods.contains(method));
+        // What logs in, and what changes a password or a second factor, is small as well.
+        let is_small = is_open || path.split('/').any(|segment| segment == "auth");
+        BodyLimit(if is_small { self.limits.auth_bytes } else { self.limits.bytes })
+    }
+}
+
+/// Gives each request the limit of its operation.
+pub(crate) async fn limit(State(limits): State<RouteLimits>, mut request: Request, next: Next) -> Response {
+    let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let limit = limits.limit(request.method(), path);
+    DefaultBodyLimit::max(limit.0).apply(&mut request);
+    request.extensions_mut().insert(limit);
+    next.run(request).await
+}
+
+/// Whether an error is that of a body that did not arrive in time.
+pub(crate) fn is_too_slow(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.is::<BodyTooSlow>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_needs_no_credential_and_what_is_under_auth_is_small() {
+        let secured = json!({ "responses": {}, "security": [{ "bearer": [] }] });
+        let document = json!({
+            "openapi": "3.1.0",
+            "info": { "title": "a test", "version": "1" },
+            "paths": {
+                "/join": { "post": { "responses": {} }, "put": secured },
+                "/open": { "post": { "responses": {}, "security": [] } },
+                "/v1/auth/password": { "post": secured },
+            },
+        });
+        let document = serde_json::from_value(document).unwrap();
+        let limits = RouteLimits::of(&document, BodyLimits { bytes: 2 << 20, auth_bytes: 1000 });
+        for (method, path, bytes) in [
+            (Method::POST, "/join", 1000),
+            (Method::PUT, "/join", 2 << 20),
+            (Method::POST, "/open", 1000),
+            (Method::POST, "/v1/auth/password", 1000),
+        ] {
+            let limit = limits.limit(&method, path);
+            assert!(limit.allows(bytes) && !limit.allows(bytes + 1), "{method} {path}");
+            let detail = format!("{:?}", limit.exceeded());
+            assert!(detail.contains(if bytes == 1000 { "than 1000 bytes" } else { "2 MiB (2097152 bytes)" }));
+        }
+    }
+}

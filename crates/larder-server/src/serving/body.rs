@@ -1,0 +1,97 @@
+//! The body of a request: it has to arrive in time, and what no handler read of it is known after the answer.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::body::Bytes;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+
+use crate::api::bodies::BodyTooSlow;
+
+/// The largest rest of a body that is read and discarded before the answer, so that the connection can be reused.
+const DRAINED_BYTES: u64 = 64 * 1024;
+
+/// How long this may delay an answer. Most clients have sent a small body by the time at which it is refused.
+const DRAINING: Duration = Duration::from_secs(1);
+
+type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// What a handler left of a body. The lock is held for an assignment only; no other lock is taken meanwhile.
+#[derive(Clone, Default)]
+pub(super) struct Rest(Arc<Mutex<Option<Incoming>>>);
+
+impl Rest {
+    /// Drains a small rest. Returns whether the connection has to be closed because a rest stays unread.
+    ///
+    /// A client that waits for `100 Continue` has sent nothing, and reads the answer instead: a read would call it to send.
+    pub(super) async fn settle(self, waits_for_continue: bool) -> bool {
+        let rest = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut rest) = rest.filter(|rest| !rest.is_end_stream()) else { return false };
+        let is_small = rest.size_hint().exact().is_some_and(|bytes| bytes <= DRAINED_BYTES);
+        if waits_for_continue || !is_small {
+            return true;
+        }
+        let drained = timeout(DRAINING, async {
+            while let Some(frame) =
+                std::future::poll_fn(|context| Pin::new(&mut rest).poll_frame(context)).await
+            {
+                frame?;
+            }
+            Ok::<(), hyper::Error>(())
+        });
+        !matches!(drained.await, Ok(Ok(())))
+    }
+}
+
+/// A body that fails at its deadline.
+pub(super) struct TimedBody {
+    /// `None` only during the drop.
+    inner: Option<Incoming>,
+    rest: Rest,
+    deadline: Instant,
+    /// Made at the first wait: most bodies are there at once.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl TimedBody {
+    pub(super) fn new(inner: Incoming, limit: Duration) -> (Self, Rest) {
+        let rest = Rest::default();
+        let deadline = Instant::now() + limit;
+        (Self { inner: Some(inner), rest: rest.clone(), deadline, timer: None }, rest)
+    }
+}
+
+impl Body for TimedBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let Self { inner: Some(inner), deadline, timer, .. } = &mut *self else { return Poll::Ready(None) };
+        if let Poll::Ready(frame) = Pin::new(inner).poll_frame(context) {
+            return Poll::Ready(frame.map(|frame| frame.map_err(Error::from)));
+        }
+        let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(*deadline)));
+        ready!(timer.as_mut().poll(context));
+        Poll::Ready(Some(Err(BodyTooSlow.into())))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.as_ref().map_or_else(SizeHint::default, Body::size_hint)
+    }
+}
+
+impl Drop for TimedBody {
+    fn drop(&mut self) {
+        *self.rest.0.lock().unwrap_or_else(PoisonError::into_inner) = self.inner.take();
+    }
+}

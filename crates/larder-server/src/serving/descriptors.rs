@@ -1,0 +1,69 @@
+//! How many connections the process has descriptors for.
+
+/// The most connections if no setting says how many.
+const CONNECTIONS: usize = 10_000;
+
+/// Descriptors that connections never take: for the database (a pool of up to 1,000 has to be bought with a higher limit), for
+/// Redis, for files, and for the answers to connections that find no room.
+const RESERVE: usize = 128;
+
+/// The most connections at once: what is wanted, as far as there are descriptors.
+pub(super) fn connections_max(wanted: Option<u32>) -> usize {
+    bounded(wanted, raised())
+}
+
+fn bounded(wanted: Option<u32>, descriptors: Option<usize>) -> usize {
+    let wanted_or_usual = wanted.map_or(CONNECTIONS, |wanted| wanted as usize);
+    let Some(descriptors) = descriptors else { return wanted_or_usual };
+    // With very few descriptors, half are kept in reserve.
+    let max = wanted_or_usual.min(descriptors.saturating_sub(RESERVE).max(descriptors / 2)).max(1);
+    if wanted.is_some_and(|wanted| max < wanted as usize) {
+        tracing::warn!(
+            max,
+            descriptors,
+            "LARDER_CONNECTIONS is more than the limit on open files allows (ulimit -n); fewer are accepted"
+        );
+    }
+    max
+}
+
+/// The limit on open files, after the soft one was raised to the hard one. The soft one is 1,024 on many systems for the sake
+/// of programs that use `select`, which this one does not. `None`: there is no limit.
+#[cfg(unix)]
+fn raised() -> Option<usize> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current == maximum {
+        return current.and_then(|limit| usize::try_from(limit).ok());
+    }
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    let limit = if raised.is_ok() { maximum } else { current };
+    limit.and_then(|limit| usize::try_from(limit).ok())
+}
+
+#[cfg(not(unix))]
+fn raised() -> Option<usize> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_a_reserve_of_descriptors() {
+        for (wanted, descriptors, max) in [
+            (None, None, 10_000),
+            (None, Some(1_000_000), 10_000),
+            (None, Some(1024), 896),
+            (Some(20_000), Some(1_000_000), 20_000),
+            (Some(20_000), Some(1024), 896),
+            (Some(5), Some(1024), 5),
+            (None, Some(100), 50),
+            (None, Some(1), 1),
+        ] {
+            assert_eq!(bounded(wanted, descriptors), max, "{wanted:?} {descriptors:?}");
+        }
+    }
+}

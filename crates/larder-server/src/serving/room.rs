@@ -1,0 +1,154 @@
+//! How many connections there are: in all and from one address. One that finds no room is answered 503 and closed.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use larder_identity::network::{TrustedProxies, block};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+/// The most connections that are being refused at once. Each holds a descriptor of the reserve; more are closed at once.
+const REFUSALS: usize = 32;
+
+/// How long a refusal may take, and how many bytes of the request are read meanwhile, so that the answer is not destroyed by a
+/// reset: the request of an ordinary client is there already.
+const REFUSAL: (Duration, usize) = (Duration::from_millis(500), 64 * 1024);
+
+/// The connections of each address. The lock is held for one look-up; no other lock is taken meanwhile.
+type Held = Arc<Mutex<HashMap<[u8; 16], u32>>>;
+
+/// The room for connections.
+pub(super) struct Room {
+    all: Arc<Semaphore>,
+    held: Held,
+    max_per_address: u32,
+    proxies: TrustedProxies,
+    refusals: Arc<Semaphore>,
+    /// The answer to a connection that finds no room, head and body.
+    refusal: Arc<[u8]>,
+}
+
+/// The place of one connection; a drop frees it.
+pub(super) struct Place {
+    _all: OwnedSemaphorePermit,
+    of_address: Option<(Held, [u8; 16])>,
+}
+
+/// Why there is no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Full {
+    InAll,
+    OfAddress,
+}
+
+impl Room {
+    pub(super) fn new(max: usize, max_per_address: u32, proxies: TrustedProxies, refusal: Vec<u8>) -> Self {
+        Self {
+            all: Arc::new(Semaphore::new(max)),
+            held: Held::default(),
+            max_per_address,
+            proxies,
+            refusals: Arc::new(Semaphore::new(REFUSALS)),
+            refusal: refusal.into(),
+        }
+    }
+
+    /// A place for a connection from `peer`.
+    pub(super) fn admit(&self, peer: IpAddr) -> Result<Place, Full> {
+        // Through a trusted proxy come the connections of many clients, so its address has no limit of its own.
+        let of_address = match self.proxies.trusts(peer) {
+            true => None,
+            false => Some(self.count(peer).ok_or(Full::OfAddress)?),
+        };
+        match self.all.clone().try_acquire_owned() {
+            Ok(permit) => Ok(Place { _all: permit, of_address }),
+            Err(_) => {
+                if let Some((held, key)) = of_address {
+                    uncount(&held, key);
+                }
+                Err(Full::InAll)
+            }
+        }
+    }
+
+    fn count(&self, peer: IpAddr) -> Option<(Held, [u8; 16])> {
+        let key = block(peer);
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = held.entry(key).or_default();
+        if *count >= self.max_per_address {
+            return None;
+        }
+        *count += 1;
+        Some((self.held.clone(), key))
+    }
+
+    /// Answers 503 and closes, in a task of its own; if too many are being refused, closes at once.
+    pub(super) fn refuse(&self, mut stream: TcpStream) {
+        let Ok(permit) = self.refusals.clone().try_acquire_owned() else { return };
+        let refusal = self.refusal.clone();
+        tokio::spawn(async move {
+            let _permit = permit;
+            let refused = timeout(REFUSAL.0, async {
+                stream.write_all(&refusal).await?;
+                stream.shutdown().await?;
+                let (mut discarded, mut left) = ([0; 4096], REFUSAL.1);
+                while left > 0 {
+                    match stream.read(&mut discarded).await? {
+                        0 => break,
+                        read => left = left.saturating_sub(read),
+                    }
+                }
+                std::io::Result::Ok(())
+            });
+            // A client that went away, or goes on sending, is closed all the same.
+            let _ = refused.await;
+        });
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some((held, key)) = self.of_address.take() {
+            uncount(&held, key);
+        }
+    }
+}
+
+/// Counts a connection less; an address without one is forgotten, so that the table is as small as the connections are few.
+fn uncount(held: &Held, key: [u8; 16]) {
+    let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(count) = held.get_mut(&key) {
+        *count -= 1;
+        if *count == 0 {
+            held.remove(&key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_and_all_together_are_bounded_and_a_trusted_proxy_is_not() {
+        let proxies =
+            TrustedProxies { networks: vec!["10.0.0.0/8".parse().unwrap()], ..TrustedProxies::default() };
+        let room = Room::new(5, 2, proxies, Vec::new());
+        let admit = |peer: &str| room.admit(peer.parse().unwrap());
+        let one = admit("2001:db8::1").ok().unwrap();
+        let two = admit("2001:db8::2").ok().unwrap();
+        assert_eq!(admit("2001:db8::3").err(), Some(Full::OfAddress), "one network of 64 bits");
+        let proxied: Vec<_> = (0..3).map(|_| admit("10.0.0.1").ok().unwrap()).collect();
+        assert_eq!(admit("192.0.2.1").err(), Some(Full::InAll));
+        assert_eq!(admit("10.0.0.1").err(), Some(Full::InAll));
+        drop((one, two));
+        let again = [admit("192.0.2.1").ok().unwrap(), admit("192.0.2.1").ok().unwrap()];
+        assert_eq!(admit("192.0.2.1").err(), Some(Full::OfAddress));
+        drop((again, proxied));
+        assert!(room.held.lock().unwrap().is_empty());
+    }
+}

@@ -1,0 +1,63 @@
+//! Many logins at once: the memory of password hashing is bounded and reused, and so is the queue for it.
+
+use std::thread;
+
+use serde_json::{Value, json};
+
+use crate::support::app::{Stack, TestApp};
+
+/// As many at once as killed a container of 512 MiB: each hash needs 19 MiB.
+const LOGINS: usize = 28;
+
+fn login(app: &TestApp, number: usize) -> crate::support::client::Answer {
+    let body: Value = json!({ "username": format!("nobody{number}"), "password": "wrong horse battery" });
+    app.stranger().post("/api/v1/auth/login", &body)
+}
+
+/// The memory of the process that is resident, in KiB.
+fn resident_kib(app: &TestApp) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", app.larder.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[test]
+fn logins_at_once_leave_no_memory_behind() {
+    let app = Stack::sqlite_memory().start();
+    app.stranger().get("/readyz").expect(200);
+    let before = resident_kib(&app);
+    for _ in 0..2 {
+        thread::scope(|scope| {
+            let app = &app;
+            for number in 0..LOGINS {
+                scope.spawn(move || login(app, number).expect(401));
+            }
+        });
+    }
+    let grown = resident_kib(&app).saturating_sub(before);
+    assert!(grown <= 64 * 1024, "{grown} KiB after {} logins", 2 * LOGINS);
+}
+
+#[test]
+fn a_full_queue_is_refused_at_once_and_costs_no_attempt() {
+    let app = Stack::sqlite_memory()
+        .with_setting("LARDER_PASSWORD_HASHERS", "1")
+        .with_setting("LARDER_PASSWORD_QUEUE", "1")
+        .with_setting("LARDER_FAILURES_PER_ADDRESS", "16")
+        .start();
+    let answers: Vec<_> = thread::scope(|scope| {
+        let app = &app;
+        let all: Vec<_> = (0..16).map(|number| scope.spawn(move || login(app, number))).collect();
+        all.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    let (busy, compared): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 503);
+    assert!(!busy.is_empty() && compared.len() >= 2, "{} busy, {} compared", busy.len(), compared.len());
+    for answer in &busy {
+        answer.refuses(503, "hashing_busy");
+        assert_eq!(answer.header("retry-after"), Some("1"));
+    }
+    assert!(compared.iter().all(|answer| answer.status == 401));
+    // Those that were refused spent nothing of the address's 16 failures: as many are left.
+    let left: Vec<_> = (0..=busy.len()).map(|number| login(&app, 100 + number).status).collect();
+    assert_eq!(left, [vec![401; busy.len()], vec![429]].concat());
+}

@@ -1,0 +1,245 @@
+//! Clients that hold what they use: connections, half of a request, an answer that they do not read. Each is bounded, and the
+//! next client is served meanwhile.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use rustix::fd::OwnedFd;
+use rustix::net::{AddressFamily, SocketType};
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::support::app::{PASSWORD, Stack, TestApp};
+use crate::support::{eventually, within};
+
+/// Longer than the service's own time-outs.
+const PATIENCE: Duration = Duration::from_secs(25);
+
+const LIVEZ: &[u8] = b"GET /livez HTTP/1.1\r\nhost: larder\r\n\r\n";
+
+fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+/// Connects from another address of the loopback network.
+fn connect_from(own: [u8; 4], address: SocketAddr) -> TcpStream {
+    let socket: OwnedFd = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    rustix::net::bind(&socket, &SocketAddr::from((own, 0))).unwrap();
+    rustix::net::connect(&socket, &address).unwrap();
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+/// Sends a request and returns the status of its answer, and all that was read with it; 0: the connection ended.
+fn status(stream: &mut TcpStream, wire: &[u8]) -> (u16, String) {
+    let _ = stream.write_all(wire);
+    let (mut received, mut some) = (Vec::new(), [0; 4096]);
+    while !received.windows(4).any(|four| four == b"\r\n\r\n") {
+        match stream.read(&mut some) {
+            Ok(read @ 1..) => received.extend_from_slice(&some[..read]),
+            _ => return (0, String::new()),
+        }
+    }
+    let text = String::from_utf8_lossy(&received).into_owned();
+    (text[9..12].parse().unwrap(), text)
+}
+
+/// How long the service keeps the connection; whatever it still sends is read.
+fn ends_after(mut stream: TcpStream, began: Instant) -> Duration {
+    let mut rest = Vec::new();
+    match stream.read_to_end(&mut rest) {
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+        Err(error) => panic!("it is kept: {error}"),
+    }
+    began.elapsed()
+}
+
+#[test]
+fn one_address_holds_only_its_share_and_another_one_is_served() {
+    let app = Stack::sqlite_memory()
+        .with_setting("LARDER_CONNECTIONS", "6")
+        .with_setting("LARDER_CONNECTIONS_PER_ADDRESS", "4")
+        .start();
+    let mut held: Vec<_> = (0..4).map(|_| connect(app.address)).collect();
+    for stream in &mut held {
+        stream.write_all(b"G").unwrap();
+    }
+    let (refused, text) = status(&mut connect(app.address), LIVEZ);
+    assert_eq!(refused, 503, "{text}");
+    for line in
+        ["retry-after: 1", "connection: close", "content-type: application/problem+json", "connections_full"]
+    {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    let mut others: Vec<_> = (2..4).map(|last| connect_from([127, 0, 0, last], app.address)).collect();
+    for other in &mut others {
+        assert_eq!(status(other, LIVEZ).0, 200);
+    }
+    assert_eq!(status(&mut connect_from([127, 0, 0, 4], app.address), LIVEZ).0, 503, "six in all");
+    drop(held);
+    eventually("there is room again", || status(&mut connect(app.address), LIVEZ).0 == 200);
+}
+
+#[test]
+fn a_trusted_proxy_has_no_limit_of_its_own() {
+    let app = Stack::sqlite_memory()
+        .with_setting("LARDER_CONNECTIONS_PER_ADDRESS", "1")
+        .with_setting("LARDER_TRUSTED_PROXIES", "127.0.0.1")
+        .start();
+    let mut proxied: Vec<_> = (0..5).map(|_| connect(app.address)).collect();
+    for stream in &mut proxied {
+        assert_eq!(status(stream, LIVEZ).0, 200);
+    }
+    let first = connect_from([127, 0, 0, 2], app.address);
+    assert_eq!(status(&mut connect_from([127, 0, 0, 2], app.address), LIVEZ).0, 503);
+    drop(first);
+}
+
+/// The limit on open files is the lowest bound of all: the reserve keeps database and answers alive.
+#[test]
+fn connections_never_use_up_the_descriptors() {
+    let app = Stack::sqlite_memory().after("ulimit -n 160").start();
+    let ann = app.user("ann");
+    let held: Vec<_> = (0..200).map(|_| connect(app.address)).collect();
+    // Most of so many at once are closed without an answer; a later one gets its answer.
+    eventually("an answer", || status(&mut connect(app.address), LIVEZ).0 == 503);
+    drop(held);
+    eventually("there is room again", || status(&mut connect(app.address), LIVEZ).0 == 200);
+    ann.patch("/api/v1/users/me", &json!({ "bio": "still here" })).expect(200);
+    let log = app.larder.stderr();
+    assert!(log.contains("connections are refused") && !log.contains("Too many open files"), "{log}");
+}
+
+#[test]
+fn each_step_of_a_request_has_a_deadline() {
+    let app = Stack::sqlite_memory()
+        .with_setting("LARDER_HEAD_TIMEOUT", "0.6")
+        .with_setting("LARDER_BODY_TIMEOUT", "0.4")
+        .with_setting("LARDER_CLOSE_TIMEOUT", "0.2")
+        .with_setting("LARDER_IDLE_TIMEOUT", "1.2")
+        .start();
+    let seconds = Duration::from_secs_f64;
+    let began = Instant::now();
+    let silent = connect(app.address);
+    let mut idle = connect(app.address);
+    assert_eq!(status(&mut idle, LIVEZ).0, 200);
+    let mut again = connect(app.address);
+    assert_eq!(status(&mut again, LIVEZ).0, 200);
+    again.write_all(b"GET /livez HTTP/1.1\r\nx-slow: ").unwrap();
+    // A byte at a time does not help: the deadlines count from the beginning of a step.
+    let mut trickling = connect(app.address);
+    let mut body = connect(app.address);
+    let head = "POST /api/v1/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9000\r\n\r\n";
+    body.write_all(head.as_bytes()).unwrap();
+    let ends = std::thread::scope(|scope| {
+        let silent = scope.spawn(move || ends_after(silent, began));
+        let again = scope.spawn(move || ends_after(again, began));
+        let idle = scope.spawn(move || ends_after(idle, began));
+        let trickler = {
+            let mut trickling = trickling.try_clone().unwrap();
+            let mut body = body.try_clone().unwrap();
+            scope.spawn(move || {
+                while trickling.write_all(b"G").and(body.write_all(b" ")).is_ok() {
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+            })
+        };
+        let (answered, text) = status(&mut body, b"");
+        assert_eq!(answered, 408, "{text}");
+        assert!(text.contains("connection: close"), "{text}");
+        let body_ended = began.elapsed();
+        assert_eq!(status(&mut trickling, b"").0, 0);
+        let head_ended = began.elapsed();
+        trickler.join().unwrap();
+        [body_ended, head_ended, silent.join().unwrap(), again.join().unwrap(), idle.join().unwrap()]
+    });
+    for (what, end, at_least) in [
+        ("a trickling body", ends[0], 0.4),
+        ("a trickling head", ends[1], 0.6),
+        ("no byte", ends[2], 0.6),
+        ("half a head after an answer", ends[3], 0.6),
+        ("an idle connection", ends[4], 1.2),
+    ] {
+        assert!(end >= seconds(at_least) && end < PATIENCE / 2, "{what}: {end:?}");
+    }
+    assert!(ends[3] < seconds(1.2) || ends[3] < ends[4], "a begun head has the shorter time-out: {ends:?}");
+}
+
+/// Requests without end and no read: the answers fill the buffers, and then the connection is reset.
+#[test]
+fn a_reader_that_never_reads_is_disconnected() {
+    let app = Stack::sqlite_memory().with_setting("LARDER_WRITE_TIMEOUT", "0.5").start();
+    let mut stream = connect(app.address);
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    let began = Instant::now();
+    let requests = b"GET /openapi.json HTTP/1.1\r\nhost: larder\r\n\r\n".repeat(200);
+    let error = loop {
+        if let Err(error) = stream.write_all(&requests) {
+            break error;
+        }
+        assert!(began.elapsed() < PATIENCE, "the service goes on");
+    };
+    assert!(matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{error}");
+    assert!(began.elapsed() >= Duration::from_millis(500));
+}
+
+#[test]
+fn a_flood_of_unknown_fields_costs_no_more_than_is_reported() {
+    let app = Stack::sqlite_memory().start();
+    let ann = app.user("ann");
+    let fields = |count: usize| {
+        let fields: Vec<_> = (0..count).map(|number| format!("\"f{number}\":1")).collect();
+        format!("{{{}}}", fields.join(","))
+    };
+    let send = |path: &str, body: String| {
+        let request = crate::support::client::Request::new("PATCH", path);
+        ann.send(request.header("content-type", "application/json").bytes(body))
+    };
+    let answer = send("/api/v1/users/me", fields(80_000)).expect(422);
+    assert_eq!(answer.json()["errors"].as_object().unwrap().len(), 50);
+    // Without a credential, so many fields are never read.
+    let request = crate::support::client::Request::new("POST", "/api/v1/auth/login");
+    let request = request.header("content-type", "application/json").bytes(fields(80_000));
+    app.stranger().send(request).refuses(413, "body_too_large");
+}
+
+/// A rolling update: the service is not ready at once, and answers new connections until the delay is over.
+#[test]
+fn a_stopping_service_is_unready_first_and_accepts_for_a_while() {
+    let start =
+        |delay| -> TestApp { Stack::sqlite_memory().with_setting("LARDER_STOP_DELAY", delay).start() };
+    let mut app = start("1");
+    app.user("ann");
+    app.stranger().get("/readyz").expect(200);
+    let began = Instant::now();
+    app.larder.signal(Signal::TERM);
+    within(Duration::from_secs(1), "unready", || status(&mut connect(app.address), READYZ).0 == 503);
+    let ready = app.stranger().get("/readyz");
+    ready.refuses(503, "stopping");
+    app.stranger()
+        .post("/api/v1/auth/login", &json!({ "username": "ann", "password": PASSWORD }))
+        .expect(200);
+    assert!(began.elapsed() < Duration::from_secs(1), "the machine is too slow for this test");
+    assert_eq!(app.larder.wait().code(), Some(0), "{}", app.larder.printed());
+    assert!(began.elapsed() >= Duration::from_secs(1));
+    TcpStream::connect(app.address).unwrap_err();
+
+    // A second signal ends the wait; Ctrl-C has none.
+    for signals in [[Signal::TERM, Signal::TERM].as_slice(), &[Signal::INT]] {
+        let mut app = start("3600");
+        for signal in signals {
+            app.larder.signal(*signal);
+            if signals.len() > 1 {
+                eventually("unready", || status(&mut connect(app.address), READYZ).0 != 200);
+            }
+        }
+        assert_eq!(app.larder.wait().code(), Some(0), "{}", app.larder.printed());
+    }
+}
+
+const READYZ: &[u8] = b"GET /readyz HTTP/1.1\r\nhost: larder\r\nconnection: close\r\n\r\n";
