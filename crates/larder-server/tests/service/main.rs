@@ -46,6 +46,7 @@ mod shown;
 mod silence;
 mod start;
 mod statistics;
+mod stolen;
 mod stopping;
 mod support;
 mod tokens;
