@@ -1,7 +1,8 @@
 //! The keys that sign and verify access tokens, as this process last read them.
 //!
-//! A key signs until it is retired. It verifies until the last token that it may have signed has expired: after its
-//! retirement, other instances sign with it for at most `KEYS_AGE`.
+//! A key is published before it signs: a rotation retires the signing key in the future, and its successor signs from
+//! then on. Of the keys that are not retired yet, the oldest signs. A key verifies until the last token that it may have
+//! signed has expired.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -23,6 +24,14 @@ const ALGORITHM: &str = "EdDSA";
 
 /// Keys that were read longer ago than this are read again before they sign or verify.
 const KEYS_AGE: Duration = Duration::from_secs(60);
+
+/// Keys that were read longer ago than this are read again before they sign, so that no token gets a key that an
+/// emergency rotation deleted. A token is issued with writes to the same database, so one more read costs little.
+const SIGNING_AGE: Duration = Duration::from_secs(1);
+
+/// How long a new key is published before it signs. Every instance publishes it within [`KEYS_AGE`]. Clients such as jose
+/// then read the published keys again at most every 30 s, so none of them meets a token whose key it cannot get.
+pub const PUBLISHED_AHEAD: Duration = Duration::from_secs(KEYS_AGE.as_secs() + 60);
 
 /// The least time between two reads of the keys, however many tokens name an unknown key: such tokens cost the database
 /// at most four reads a second.
@@ -51,7 +60,7 @@ pub struct SigningKey {
     pub private_key: String,
     /// When it was created.
     pub created_at: SystemTime,
-    /// Since when it only verifies; `None` for the key that signs.
+    /// From when on it only verifies, which may be in the future; `None` for the newest key.
     pub retired_at: Option<SystemTime>,
 }
 
@@ -112,9 +121,17 @@ impl PublicKey {
     }
 }
 
+/// A key that signs until it is retired.
+pub(crate) struct Signer {
+    pub(crate) kid: String,
+    pub(crate) key: EncodingKey,
+    retired_at: Option<SystemTime>,
+}
+
 /// All keys as one read returned them. No type here can be serialised.
 pub struct Keys {
-    pub(crate) signing: (String, EncodingKey),
+    /// The keys that may sign, oldest first. Never empty.
+    signing: Vec<Signer>,
     verifying: HashMap<String, PublicKey>,
     read_at: Instant,
 }
@@ -122,7 +139,7 @@ pub struct Keys {
 impl Keys {
     fn of(keys: &[SigningKey], read_at: Instant) -> Result<Self, Failure> {
         let mut verifying = HashMap::new();
-        let mut signing = None;
+        let mut signing = Vec::new();
         for key in keys.iter().filter(|key| key.algorithm == ALGORITHM) {
             let document = STANDARD.decode(&key.private_key).unwrap_or_default();
             let Ok(pair) = Ed25519KeyPair::from_pkcs8(&document) else {
@@ -138,16 +155,32 @@ impl Keys {
                 until: key.retired_at.and_then(|retired| retired.checked_add(RETIRED)),
             };
             verifying.insert(key.kid.clone(), public);
-            if key.retired_at.is_none() && signing.is_none() {
-                signing = Some((key.kid.clone(), EncodingKey::from_ed_der(&document)));
-            }
+            signing.push((
+                key.created_at,
+                Signer {
+                    kid: key.kid.clone(),
+                    key: EncodingKey::from_ed_der(&document),
+                    retired_at: key.retired_at,
+                },
+            ));
         }
-        Ok(Self { signing: signing.ok_or_else(bad_key)?, verifying, read_at })
+        signing.sort_by(|(a, one), (b, other)| (a, &one.kid).cmp(&(b, &other.kid)));
+        let signing: Vec<_> = signing.into_iter().map(|(_, signer)| signer).collect();
+        if signing.iter().all(|signer| signer.retired_at.is_some()) {
+            return Err(bad_key());
+        }
+        Ok(Self { signing, verifying, read_at })
     }
 
-    /// The name of the key that signs.
+    /// The key that signs now; `None` only if there is no key that is not retired, which no read returns.
+    pub(crate) fn signer(&self) -> Option<&Signer> {
+        let now = SystemTime::now();
+        self.signing.iter().find(|signer| signer.retired_at.is_none_or(|retired| retired > now))
+    }
+
+    /// The name of the key that signs now.
     pub fn signing_kid(&self) -> &str {
-        &self.signing.0
+        self.signer().map_or("", |signer| &signer.kid)
     }
 
     /// The key with this name, if it verifies now.
@@ -189,6 +222,14 @@ impl<S: KeyStore> KeyRing<S> {
     /// The keys as they were at most a minute ago; older ones only while the database does not answer.
     pub async fn recent(&self) -> Arc<Keys> {
         if self.present().read_at.elapsed() > KEYS_AGE {
+            return self.read_again().await;
+        }
+        self.present()
+    }
+
+    /// The keys as they were at most [`SIGNING_AGE`] ago; older ones only while the database does not answer.
+    pub(crate) async fn for_signing(&self) -> Arc<Keys> {
+        if self.present().read_at.elapsed() > SIGNING_AGE {
             return self.read_again().await;
         }
         self.present()
@@ -246,7 +287,7 @@ impl<S: KeyStore> KeyRing<S> {
 }
 
 fn bad_key() -> Failure {
-    Failure::new("a signing key in the database is not an Ed25519 key in PKCS#8")
+    Failure::new("no key in the database can sign: each is retired or is no Ed25519 key in PKCS#8")
 }
 
 #[cfg(test)]
@@ -261,11 +302,28 @@ mod tests {
             |seconds| SigningKey { retired_at: Some(ago(seconds)), ..SigningKey::generate().unwrap() };
         let keys = [SigningKey::generate().unwrap(), retired(16 * 60), retired(18 * 60)];
         let ring = Keys::of(&keys, Instant::now()).unwrap();
-        assert_eq!(ring.signing.0, keys[0].kid);
+        assert_eq!(ring.signing_kid(), keys[0].kid);
         let verifies = keys.each_ref().map(|key| ring.verifying(&key.kid).is_some());
         assert_eq!(verifies, [true, true, false]);
         assert_eq!(ring.public().len(), 2);
         assert!(Keys::of(&keys[1..], Instant::now()).is_err(), "no key would sign");
+    }
+
+    #[test]
+    fn of_the_keys_that_are_not_retired_yet_the_oldest_signs() {
+        let now = SystemTime::now();
+        let aged = |seconds, retired_in: Option<u64>| SigningKey {
+            created_at: now - Duration::from_secs(seconds),
+            retired_at: retired_in.map(|seconds| now + Duration::from_secs(seconds)),
+            ..SigningKey::generate().unwrap()
+        };
+        let (new, next, old) = (aged(1, None), aged(50, Some(60)), aged(100, Some(10)));
+        let keys = [new, next.clone(), old.clone()];
+        assert_eq!(Keys::of(&keys, Instant::now()).unwrap().signing_kid(), old.kid);
+        let gone = SigningKey { retired_at: Some(now), ..old };
+        let ring = Keys::of(&[keys[0].clone(), next.clone(), gone], Instant::now()).unwrap();
+        assert_eq!(ring.signing_kid(), next.kid);
+        assert_eq!(ring.public().len(), 3, "each of them is published");
     }
 
     /// A store that is away once the first key is stored.

@@ -24,6 +24,31 @@ impl fmt::Debug for SealedSecret {
     }
 }
 
+/// Whose secret it is. The name is authenticated with the secret: a sealed secret that is copied to another row does not
+/// open there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject<'a> {
+    /// The second factor of this user.
+    SecondFactor(Uuid),
+    /// The private key that signs access tokens under this name.
+    SigningKey(&'a str),
+}
+
+impl fmt::Display for Subject<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SecondFactor(user) => write!(f, "totp {user}"),
+            Self::SigningKey(kid) => write!(f, "signing key {kid}"),
+        }
+    }
+}
+
+impl From<Uuid> for Subject<'_> {
+    fn from(user: Uuid) -> Self {
+        Self::SecondFactor(user)
+    }
+}
+
 /// Encrypts and decrypts secrets; cheap to clone.
 ///
 /// ```
@@ -51,38 +76,48 @@ impl Sealing {
         Self { keys: keys.current.iter().chain(&keys.other).cloned().collect() }
     }
 
+    /// Whether there is a key, so that secrets are encrypted.
+    pub fn has_key(&self) -> bool {
+        !self.keys.is_empty()
+    }
+
     /// The form that replaces a stored one: `None` if it was sealed with the first key already, if there is no key, or if
     /// it is malformed.
     ///
     /// # Errors
     /// No key opens it; the message names the setting.
-    pub fn reseal(&self, user: Uuid, stored: &SealedSecret) -> Result<Option<SealedSecret>, Failure> {
+    pub fn reseal<'a>(
+        &self,
+        subject: impl Into<Subject<'a>>,
+        stored: &SealedSecret,
+    ) -> Result<Option<SealedSecret>, Failure> {
+        let subject = subject.into();
         if !is_shaped(stored) {
-            // A malformed secret proves nothing about the keys, so it is no error. Only this user's login fails, until the
-            // factor is removed.
-            tracing::warn!(%user, "a second factor in the database cannot be read and is left out");
+            // A malformed secret proves nothing about the keys, so it is no error. Only what needs this secret fails.
+            tracing::warn!(%subject, "a secret in the database cannot be read and is left out");
             return Ok(None);
         }
-        let opened = self.open(user, stored)?;
+        let opened = self.open(subject, stored)?;
         match self.keys.first() {
-            Some(first) if opened_with(first, user, stored).is_none() => self.seal(user, &opened).map(Some),
+            Some(first) if opened_with(first, subject, stored).is_none() => {
+                self.seal(subject, &opened).map(Some)
+            }
             _ => Ok(None),
         }
     }
 
-    /// The form in which the database keeps a secret. The user's id is authenticated with it: copied to another user's
-    /// row, it cannot be decrypted.
+    /// The form in which the database keeps a secret.
     ///
     /// # Errors
     /// There is no randomness.
-    pub fn seal(&self, user: Uuid, secret: &[u8]) -> Result<SealedSecret, Failure> {
+    pub fn seal<'a>(&self, subject: impl Into<Subject<'a>>, secret: &[u8]) -> Result<SealedSecret, Failure> {
         let Some(key) = self.keys.first() else {
             return Ok(SealedSecret(format!("{PLAIN}{}", STANDARD.encode(secret))));
         };
         let failed = |_| Failure::new("a secret cannot be sealed");
         let cipher = RandomizedNonceKey::new(&AES_256_GCM, key.expose()).map_err(failed)?;
         let mut sealed = secret.to_vec();
-        let nonce = cipher.seal_in_place_append_tag(bound(user), &mut sealed).map_err(failed)?;
+        let nonce = cipher.seal_in_place_append_tag(bound(subject.into()), &mut sealed).map_err(failed)?;
         let bytes = [nonce.as_ref().as_slice(), &sealed].concat();
         Ok(SealedSecret(format!("{SEALED}{}", STANDARD.encode(bytes))))
     }
@@ -90,26 +125,29 @@ impl Sealing {
     /// The secret of a stored form: decrypts a sealed one, decodes a plain one.
     ///
     /// # Errors
-    /// It is malformed, was sealed for another user, or no key opens it; then the message names the setting.
-    pub fn open(&self, user: Uuid, stored: &SealedSecret) -> Result<Vec<u8>, Failure> {
+    /// It is malformed, was sealed for another subject, or no key opens it; then the message names the setting.
+    pub fn open<'a>(
+        &self,
+        subject: impl Into<Subject<'a>>,
+        stored: &SealedSecret,
+    ) -> Result<Vec<u8>, Failure> {
+        let subject = subject.into();
         let failed = |why: &'static str| Failure::new(why);
         if let Some(plain) = stored.0.strip_prefix(PLAIN) {
-            return STANDARD
-                .decode(plain)
-                .map_err(|_| failed("a second factor in the database is no base64"));
+            return STANDARD.decode(plain).map_err(|_| failed("a secret in the database is no base64"));
         }
         if self.keys.is_empty() {
-            return Err(failed("LARDER_SECRET_KEY is needed: second factors are sealed with one"));
+            return Err(failed("LARDER_SECRET_KEY is needed: secrets in the database are sealed with one"));
         }
-        let opened = self.keys.iter().find_map(|key| opened_with(key, user, stored));
+        let opened = self.keys.iter().find_map(|key| opened_with(key, subject, stored));
         opened.ok_or(failed(
-            "neither LARDER_SECRET_KEY nor LARDER_SECRET_KEY_OTHER opens the second factors in the database",
+            "neither LARDER_SECRET_KEY nor LARDER_SECRET_KEY_OTHER opens the secrets in the database",
         ))
     }
 }
 
-/// `None` if the secret was not encrypted with this key for this user.
-fn opened_with(key: &SecretKey, user: Uuid, stored: &SealedSecret) -> Option<Vec<u8>> {
+/// `None` if the secret was not encrypted with this key for this subject.
+fn opened_with(key: &SecretKey, subject: Subject<'_>, stored: &SealedSecret) -> Option<Vec<u8>> {
     let mut sealed = STANDARD.decode(stored.0.strip_prefix(SEALED)?).ok()?;
     if sealed.len() <= NONCE_LEN {
         return None;
@@ -117,7 +155,7 @@ fn opened_with(key: &SecretKey, user: Uuid, stored: &SealedSecret) -> Option<Vec
     let mut secret = sealed.split_off(NONCE_LEN);
     let nonce = Nonce::try_assume_unique_for_key(&sealed).ok()?;
     let cipher = RandomizedNonceKey::new(&AES_256_GCM, key.expose()).ok()?;
-    let opened_bytes = cipher.open_in_place(nonce, bound(user), &mut secret).ok()?.len();
+    let opened_bytes = cipher.open_in_place(nonce, bound(subject), &mut secret).ok()?.len();
     secret.truncate(opened_bytes);
     Some(secret)
 }
@@ -129,8 +167,8 @@ fn is_shaped(stored: &SealedSecret) -> bool {
     plain.is_some() || sealed.is_some_and(|sealed| sealed.len() > NONCE_LEN)
 }
 
-fn bound(user: Uuid) -> Aad<String> {
-    Aad::from(format!("totp {user}"))
+fn bound(subject: Subject<'_>) -> Aad<String> {
+    Aad::from(subject.to_string())
 }
 
 #[cfg(test)]
@@ -162,6 +200,8 @@ mod tests {
         let sealed = sealing("A").seal(ann, b"a secret of 20 bytes").unwrap();
         assert_eq!(sealing("A").open(ann, &sealed).unwrap(), b"a secret of 20 bytes");
         assert!(sealing("A").open(bea, &sealed).is_err());
+        let key = ann.to_string();
+        assert!(sealing("A").open(Subject::SigningKey(&key), &sealed).is_err(), "another kind of secret");
         assert!(sealing("Q").open(ann, &sealed).is_err());
         assert!(sealing("").open(ann, &sealed).is_err());
         assert_ne!(

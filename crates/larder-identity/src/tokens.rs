@@ -21,6 +21,8 @@ pub const AUDIENCE: &str = "larder";
 const CLIENT: &str = "larder";
 /// RFC 9068: marks an access token, so that no other JWT of this service is accepted as one.
 const TYPE: &str = "at+jwt";
+/// How much the clock of another instance may be ahead.
+const SKEW: Duration = Duration::from_secs(60);
 /// Longer inputs are refused before they are decoded.
 const TOKEN_BYTES: usize = 2048;
 
@@ -116,6 +118,7 @@ where
         validation.set_issuer(&[issuer]);
         validation.set_required_spec_claims(&["exp", "aud", "sub", "iss"]);
         validation.leeway = 0;
+        validation.validate_nbf = true;
         Ok(Self {
             keys: Arc::new(KeyRing::open(store).await?),
             issuer: issuer.to_owned(),
@@ -142,20 +145,20 @@ where
         now: SystemTime,
         session_end: SystemTime,
     ) -> Result<(String, Duration), Failure> {
-        let keys = self.keys.recent().await;
-        let (kid, key) = &keys.signing;
-        let header =
-            Header { typ: Some(TYPE.to_owned()), kid: Some(kid.clone()), ..Header::new(Algorithm::EdDSA) };
+        let keys = self.keys.for_signing().await;
+        let signer = keys.signer().ok_or_else(|| Failure::new("no key signs"))?;
+        let kid = Some(signer.kid.clone());
+        let header = Header { typ: Some(TYPE.to_owned()), kid, ..Header::new(Algorithm::EdDSA) };
         let iat = seconds(now);
         let exp = (iat + ACCESS_TTL.as_secs()).min(seconds(session_end));
         let (iss, aud, client_id) = (self.issuer.clone(), self.audience.clone(), CLIENT.to_owned());
         let claims = Claims { sub, sid, epoch, iss, aud, client_id, jti: Uuid::new_v4(), iat, exp };
-        let token = encode(&header, &claims, key).map_err(Failure::new)?;
+        let token = encode(&header, &claims, &signer.key).map_err(Failure::new)?;
         Ok((token, Duration::from_secs(exp.saturating_sub(iat))))
     }
 
-    /// The claims of a token, if one of this service's keys signed it, its audience and issuer are right, and it has
-    /// not expired. The caller checks whether its session still exists.
+    /// The claims of a token, if one of this service's keys signed it, its audience and issuer are right, it has not
+    /// expired, and its life is no longer than one that this service gives. The caller checks whether its session still exists.
     pub async fn verify(&self, token: &str) -> Option<Claims<U>> {
         if token.len() > TOKEN_BYTES {
             return None;
@@ -175,14 +178,32 @@ where
 
     async fn verify_signature(&self, token: &str) -> Option<Verified<U>> {
         let header = decode_header(token).ok()?;
-        if header.typ.as_deref() != Some(TYPE) || header.alg != Algorithm::EdDSA {
+        if header.typ.as_deref() != Some(TYPE) || header.alg != Algorithm::EdDSA || is_critical(token) {
             return None;
         }
         let kid = header.kid?;
         let keys = self.keys.with(&kid).await;
         let decoded = decode::<Claims<U>>(token, &keys.verifying(&kid)?.decoding, &self.validation).ok()?;
-        Some(Verified { kid, claims: decoded.claims })
+        lives_as_issued(&decoded.claims).then_some(Verified { kid, claims: decoded.claims })
     }
+}
+
+/// Whether a token's life is one that [`Tokens::issue`] gives: a stolen key signs no token that lives longer, nor one for
+/// later.
+fn lives_as_issued<U>(claims: &Claims<U>) -> bool {
+    let is_issued = claims.iat <= seconds(SystemTime::now() + SKEW);
+    is_issued && claims.exp.checked_sub(claims.iat).is_some_and(|life| life <= ACCESS_TTL.as_secs())
+}
+
+/// Whether the header names extensions that a reader must understand (RFC 7515, 4.1.11). This service understands none.
+fn is_critical(token: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Head {
+        crit: Option<serde::de::IgnoredAny>,
+    }
+    let head = token.split('.').next().and_then(|head| URL_SAFE_NO_PAD.decode(head).ok());
+    let head = head.and_then(|head| serde_json::from_slice::<Head>(&head).ok());
+    head.is_none_or(|head| head.crit.is_some())
 }
 
 /// Seconds since 1970.

@@ -49,6 +49,9 @@ pub struct CreatedAdmin {
 pub async fn open(settings: &Settings) -> anyhow::Result<(Service, Option<CreatedAdmin>)> {
     let options = settings.database.options(&settings.database_url);
     let store = Store::open_with(&options).await.context("DATABASE_URL cannot be opened")?;
+    for exposed in settings.database.exposed(&settings.database_url) {
+        tracing::warn!("{exposed}");
+    }
     let installation = store.installation().await?;
     let journal =
         Arc::new(store.journal(tables()).await.context("the journal of DATABASE_URL cannot be opened")?);

@@ -6,7 +6,7 @@
 //! - `single_writer`: on SQLite every write goes through one connection, and the readers' connections cannot write.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -17,6 +17,7 @@ use crate::connecting::connector::Connector;
 use crate::connecting::pool::{PooledConnection, SqlPool};
 use crate::dialect::Dialect;
 use crate::error::Error;
+use crate::exposure;
 use crate::keyed_mutex::{KeyGuard, KeyedMutex};
 use crate::options::{DatabaseOptions, Pooler};
 
@@ -69,7 +70,7 @@ impl Database {
         Self::open(&DatabaseOptions::new(url)).await
     }
 
-    /// Connects to `sqlite://path` (a missing folder or file is created) or `postgres://…`.
+    /// Connects to `sqlite://path` (a missing folder or file is created, for its owner alone) or `postgres://…`.
     ///
     /// PostgreSQL: at most [`POOL_SIZE`](crate::options::POOL_SIZE) connections. One is the journal's. Writers use at
     /// most half of the others and readers may use all of them, so writers cannot use up the readers' connections. A
@@ -116,6 +117,18 @@ impl Database {
         Address::parse(url).map(drop)
     }
 
+    /// The files of a SQLite database, and its folder, that others than their owner can read or replace, each with its
+    /// permissions; none for PostgreSQL. This creates the file for its owner alone, but does not change an existing one.
+    ///
+    /// # Errors
+    /// As [`Database::check_url`].
+    pub fn exposed_files(url: &str) -> Result<Vec<(PathBuf, u32)>, Error> {
+        match Address::parse(url)? {
+            Address::Sqlite(path) => Ok(exposure::of_database(&path)),
+            Address::Postgres(_) => Ok(Vec::new()),
+        }
+    }
+
     async fn postgres(address: &PostgresAddress, options: &DatabaseOptions) -> Result<Self, Error> {
         let is_pooled = options.pooler == Pooler::Transaction || address.has_transaction_pooler;
         let sessions = match &options.direct_url {
@@ -137,9 +150,7 @@ impl Database {
     }
 
     async fn sqlite(path: &Path) -> Result<Self, Error> {
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(Error::unavailable)?;
-        }
+        exposure::create(path).map_err(Error::unavailable)?;
         let url = sqlite_url(path)?;
         let pool = |connections, pragmas| -> Result<SqlPool, Error> {
             Ok(SqlPool::new(Connector::sqlite(&url, pragmas)?, connections, SQLITE_TIMEOUT))

@@ -17,6 +17,7 @@ pub mod connecting;
 pub mod database;
 pub mod dialect;
 pub mod error;
+pub mod exposure;
 mod fresh;
 pub mod journal;
 mod keyed_mutex;

@@ -21,6 +21,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::service::Service;
 use crate::service::access::Caller;
 use crate::service::introspection::Worth;
+use crate::service::signing_keys::Rotation;
 
 /// Every route of this file.
 pub(crate) fn routes() -> OpenApiRouter<Service> {
@@ -104,13 +105,16 @@ pub(crate) async fn discovery(State(service): State<Service>) -> Result<Answer<S
     }))
 }
 
-/// The key that signs from now on.
+/// The new key.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct RotatedKey {
     kid: String,
+    /// When it begins to sign; the key set has it from now on.
+    signs_from: Timestamp,
 }
 
-/// Makes a new key sign access tokens. The previous key verifies until its last token has ended. For superadmins.
+/// Publishes a new key, which signs access tokens two minutes later. The previous key verifies until its last token has
+/// ended. For superadmins.
 #[utoipa::path(
     post,
     path = "/api/v1/auth/keys/rotate",
@@ -123,8 +127,8 @@ pub(crate) async fn rotate(
     State(service): State<Service>,
     caller: Caller,
 ) -> Result<impl IntoResponse, Problem> {
-    let (kid, receipt) = service.rotate_keys(caller).await?;
-    Ok((StatusCode::CREATED, acknowledged(receipt), Answer(RotatedKey { kid })))
+    let (Rotation { kid, signs_from }, receipt) = service.rotate_keys(caller).await?;
+    Ok((StatusCode::CREATED, acknowledged(receipt), Answer(RotatedKey { kid, signs_from })))
 }
 
 /// The state of a token. If it is not valid, `active` is the only field.

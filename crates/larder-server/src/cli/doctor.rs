@@ -8,6 +8,7 @@ use larder_sql::journal::{Defect, SqlJournal};
 
 use crate::cached::classes::Cached;
 use crate::cached::journal::tables;
+use crate::service::signing_keys::UNSEALED;
 use crate::settings::Settings;
 use crate::store::Store;
 
@@ -30,6 +31,7 @@ pub(crate) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Res
     let after = if arguments.mend { journal.mend().await? } else { before.clone() };
     let wrong = find_declaration_errors(&database, &journal, &settings).await?;
     database.close().await;
+    notes(&settings);
     for defect in before.iter().filter(|defect| !after.contains(defect)) {
         println!("mended: {defect}");
     }
@@ -58,6 +60,16 @@ async fn find_declaration_errors(
     // The classes are only inspected: nothing is read through them.
     let _cached = Cached::open(&cache, &Store::looking_at(database), &settings.policies)?;
     Ok(journal.find_declaration_errors(&cache).await?)
+}
+
+/// What is no defect of the journal, and worth knowing.
+fn notes(settings: &Settings) {
+    for exposed in settings.database.exposed(&settings.database_url) {
+        println!("note: {exposed}");
+    }
+    if settings.security.secret_keys.current.is_none() {
+        println!("note: {UNSEALED}");
+    }
 }
 
 fn show(defect: &Defect) {

@@ -1,9 +1,10 @@
-//! The command line: `larder serve`, `larder migrate`, `larder doctor`, `larder config` and `larder demo`.
+//! The command line: `larder serve`, `larder migrate`, `larder doctor`, `larder keys`, `larder config` and `larder demo`.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line speaks to its terminal")]
 
 mod demo;
 mod doctor;
+mod keys;
 mod migrate;
 mod serve;
 mod settings;
@@ -55,6 +56,8 @@ enum Command {
     ///
     /// Exit codes: 0, the journal is complete; 1, it is not, or cannot be examined; 2, the arguments are wrong.
     Doctor(doctor::Arguments),
+    /// Rotate the keys that sign access tokens.
+    Keys(keys::Arguments),
     /// Show every setting with its effective value and its source, secrets hidden.
     Config,
     /// Measure what the cache gains: the same load on ten thousand users without and with it, in a table.
@@ -80,6 +83,8 @@ pub fn main() -> ExitCode {
                 .and_then(|settings| runtime.block_on(migrate::run(arguments, settings))),
             Command::Doctor(arguments) => settings::read(config.as_deref())
                 .and_then(|settings| runtime.block_on(doctor::run(arguments, settings))),
+            Command::Keys(arguments) => settings::read(config.as_deref())
+                .and_then(|settings| runtime.block_on(keys::run(arguments, settings))),
             Command::Config => settings::read(config.as_deref()).map(|settings| settings::show(&settings)),
             Command::Demo(arguments) => runtime.block_on(demo::run(arguments)),
         },

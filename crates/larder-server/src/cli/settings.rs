@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use larder_sql::exposure;
+
 use crate::settings::Settings;
-use crate::settings::sources::{Effective, Sources};
+use crate::settings::sources::{Effective, Origin, Sources};
 
 /// The settings from the environment and from the file: `file`, else the one that `LARDER_CONFIG` names.
 pub(super) fn read(file: Option<&Path>) -> anyhow::Result<Settings> {
@@ -13,7 +15,20 @@ pub(super) fn read(file: Option<&Path>) -> anyhow::Result<Settings> {
         Some(path) => sources.with_file(path)?,
         None => sources,
     };
-    Ok(Settings::read(sources)?)
+    let settings = Settings::read(sources)?;
+    if let Some(path) = file.or(of_environment.as_deref())
+        && settings.effective.iter().any(is_secret_of_file)
+        && let Some(mode) = exposure::mode(path)
+    {
+        let path = path.display();
+        tracing::warn!(%path, mode = format!("{mode:04o}"), "others can read this file of settings, which holds a secret");
+    }
+    Ok(settings)
+}
+
+/// Whether a value from the file is, or holds, a secret: such values are shown with a placeholder.
+fn is_secret_of_file(one: &Effective) -> bool {
+    matches!(one.origin, Origin::File(_)) && one.value.contains('…')
 }
 
 /// Prints one line for each setting: its name, its value and its origin.

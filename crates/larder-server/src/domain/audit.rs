@@ -105,8 +105,10 @@ actions! {
     TotpDisable = "totp.disable",
     /// A recovery code was used in place of a second factor.
     RecoveryCodeUse = "recovery_code.use",
-    /// A new key signs access tokens.
+    /// A new key was published, which signs access tokens soon.
     KeyRotate = "key.rotate",
+    /// Every signing key was replaced, which ended every session.
+    KeyReplace = "key.replace",
 }
 
 impl FromStr for Action {

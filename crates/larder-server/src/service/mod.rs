@@ -41,7 +41,7 @@ use crate::domain::network::TrustedProxies;
 use crate::domain::timestamp::Timestamp;
 use crate::service::error::ServiceError;
 use crate::service::recent::Recent;
-use crate::service::signing_keys::Tokens;
+use crate::service::signing_keys::{SealedKeys, Tokens};
 use crate::service::warming::Warming;
 use crate::settings::oauth::OAuth;
 use crate::settings::security::{BodyLimits, Security};
@@ -86,7 +86,7 @@ impl Service {
     /// Opens the service on a database and a cache; creates the first signing key if there is none.
     ///
     /// # Errors
-    /// Those of the database, and an error if the secret key does not open the second factors in the database.
+    /// Those of the database, and an error if the secret key does not open the secrets in the database.
     pub async fn open(
         store: Store,
         cache: Cache,
@@ -95,13 +95,22 @@ impl Service {
     ) -> Result<Self, ServiceError> {
         let sealing = Sealing::new(&security.secret_keys);
         totp::reseal_secrets(&store, &sealing).await?;
+        signing_keys::reseal_keys(&store, &sealing).await?;
+        if !sealing.has_key() {
+            tracing::info!("{}", signing_keys::UNSEALED);
+        }
         let OAuth { issuer, audience } = &security.oauth;
         let installation = format!("urn:larder:{}", store.installation().await?);
         Ok(Self(Arc::new(Parts {
             cached: Cached::open(&cache, &store, policies)?,
             passwords: Passwords::new(security.hashing),
             warming: Warming::default(),
-            tokens: Tokens::open(store.clone(), issuer.as_ref().unwrap_or(&installation), audience).await?,
+            tokens: Tokens::open(
+                SealedKeys { store: store.clone(), sealing: sealing.clone() },
+                issuer.as_ref().unwrap_or(&installation),
+                audience,
+            )
+            .await?,
             issuer: issuer.clone(),
             verified_keys: VerifiedKeys::default(),
             noted_uses: quick_cache::sync::Cache::new(NOTED_USES),

@@ -1,5 +1,8 @@
 //! Which database the service uses, how it is reached, and with how many connections.
 
+use std::path::PathBuf;
+
+use larder_sql::database::Database;
 use larder_sql::options::{DatabaseOptions, POOL_SIZE, POOL_SIZE_MIN, Pooler};
 
 use crate::settings::bad::BadSetting;
@@ -33,6 +36,17 @@ impl DatabaseSettings {
             Some(direct) => options.direct_url(direct),
             None => options,
         }
+    }
+
+    /// The database's files that others than their owner can read or replace, each with the remedy.
+    pub fn exposed(&self, url: &str) -> Vec<String> {
+        // A URL that cannot be used was refused when the settings were read.
+        let files = Database::exposed_files(url).unwrap_or_default();
+        let line = |(path, mode): (PathBuf, u32)| {
+            let (path, narrow) = (path.display(), if path.is_dir() { "0700" } else { "0600" });
+            format!("others can read or replace {path}, which has the mode {mode:04o}: chmod {narrow} {path}")
+        };
+        files.into_iter().map(line).collect()
     }
 }
 

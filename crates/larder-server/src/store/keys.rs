@@ -43,15 +43,15 @@ impl Writer {
         self.store().signing_keys().await
     }
 
-    /// Retires the signing key at `now` and stores this one in its place; deletes keys that were retired before
-    /// `forgotten`. Of several concurrent calls, one key is stored.
+    /// Retires the newest key at `retired`, which may be in the future, and stores this one in its place; deletes keys that
+    /// were retired before `forgotten`. Of several concurrent calls, one key is stored.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn rotate_signing_key(
         &self,
         key: &SigningKey,
-        now: Timestamp,
+        retired: Timestamp,
         forgotten: Timestamp,
     ) -> Result<(), StoreError> {
         let mut write = self.begin().await?;
@@ -61,11 +61,46 @@ impl Writer {
             .await?;
         sqlx::query("UPDATE signing_keys SET retired_at = $2 WHERE algorithm = $1 AND retired_at IS NULL")
             .bind(key.algorithm.as_str())
-            .bind(now.as_micros())
+            .bind(retired.as_micros())
             .execute(write.statement())
             .await?;
         insert(&mut write, key).await?;
         self.commit(write, &[Event::of(Action::KeyRotate)]).await
+    }
+
+    /// Deletes every key, ends every session and stores this key. Returns the number of sessions that ended.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn replace_signing_keys(&self, key: &SigningKey, now: Timestamp) -> Result<u64, StoreError> {
+        let mut write = self.begin().await?;
+        // Locked in the order of the users, as every transaction locks that ends the sessions of several users.
+        let select =
+            write.locking("SELECT id FROM sessions WHERE ended_at IS NULL ORDER BY user_id, created_at, id");
+        sqlx::query(select).fetch_all(write.statement()).await?;
+        let ended = sqlx::query("UPDATE sessions SET ended_at = $1 WHERE ended_at IS NULL")
+            .bind(now.as_micros())
+            .execute(write.statement())
+            .await?
+            .rows_affected();
+        sqlx::query("DELETE FROM signing_keys").execute(write.statement()).await?;
+        insert(&mut write, key).await?;
+        let count = i64::try_from(ended).unwrap_or(i64::MAX);
+        self.commit(write, &[Event::of(Action::KeyReplace).number("sessions", count)]).await?;
+        Ok(ended)
+    }
+
+    /// Replaces the stored form of a key, if it still is `old`.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn replace_signing_key(&self, kid: &str, old: &str, new: &str) -> Result<(), StoreError> {
+        let mut write = self.begin().await?;
+        let query =
+            sqlx::query("UPDATE signing_keys SET private_key = $3 WHERE kid = $1 AND private_key = $2");
+        query.bind(kid).bind(old).bind(new).execute(write.statement()).await?;
+        // The key is the same in another form, so the audit log gets no entry.
+        self.commit(write, &[]).await
     }
 }
 

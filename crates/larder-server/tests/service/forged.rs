@@ -56,10 +56,25 @@ impl Forger {
         self.sign(&self.header(), &claims)
     }
 
+    fn with_all(&self, values: &Value) -> String {
+        let mut claims = self.claims.clone();
+        claims.as_object_mut().unwrap().extend(values.as_object().unwrap().clone());
+        self.sign(&self.header(), &claims)
+    }
+
     fn without(&self, name: &str) -> String {
         let mut claims = self.claims.clone();
         claims.as_object_mut().unwrap().remove(name);
         self.sign(&self.header(), &claims)
+    }
+
+    /// Signs with a header that has a further field.
+    fn with_header(&self, name: &str, value: &Value) -> String {
+        let mut header = json!({ "alg": "EdDSA", "typ": "at+jwt", "kid": self.kid });
+        header[name] = value.clone();
+        let message = format!("{}.{}", part(header.to_string()), part(self.claims.to_string()));
+        let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &self.key, Algorithm::EdDSA).unwrap();
+        format!("{message}.{signature}")
     }
 
     fn unsigned(&self, header: &Value, signature: &str) -> String {
@@ -99,6 +114,11 @@ fn forgeries(forger: &Forger, good: &str, other_user: &str) -> Vec<(&'static str
         ("an unknown kid of the right form", forger.sign(&unknown_kid, &forger.claims)),
         ("expired a second ago", forger.with("exp", json!(now - 1))),
         ("no exp", forger.without("exp")),
+        ("a life of an hour", forger.with("exp", json!(now + 3_600))),
+        ("issued in an hour", forger.with_all(&json!({ "iat": now + 3_600, "exp": now + 3_700 }))),
+        ("not valid yet", forger.with("nbf", json!(now + 600))),
+        ("nbf is text", forger.with("nbf", json!("now"))),
+        ("an unknown critical extension", forger.with_header("crit", &json!(["b64"]))),
         ("exp is text", forger.with("exp", json!("tomorrow"))),
         ("another user's session", forger.with("sub", json!(other_user))),
         ("sub is no id", forger.with("sub", json!("me"))),
@@ -119,6 +139,9 @@ fn a_forged_token_is_refused_and_only_the_forged_one(app: &TestApp) {
     let forger = Forger::new(app, &good);
     let control = forger.sign(&forger.header(), &forger.claims);
     assert_eq!(ann.with_token(&control).validate(), 200, "the control: an unchanged token is accepted");
+    for control in [forger.with("nbf", json!(1)), forger.with_header("cty", &json!("at+jwt"))] {
+        assert_eq!(ann.with_token(&control).validate(), 200, "another control");
+    }
     for (what, token) in forgeries(&forger, &good, &bea.id) {
         let forged = ann.with_token(&token);
         let answer = forged.get("/api/v1/users/me");

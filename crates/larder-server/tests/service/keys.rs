@@ -1,5 +1,7 @@
 //! `/.well-known/jwks.json` and the rotation of the keys behind it.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
@@ -7,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::app::{TestApp, on_both_databases};
 use crate::support::client::Client;
-use crate::support::eventually;
+use crate::support::{eventually, within};
 
 const MINUTE: i64 = 60_000_000;
 
@@ -55,29 +57,42 @@ fn the_key_set_alone_verifies_a_token(app: &TestApp) {
     assert_ne!(jti(&ann), jti(&other), "each token has its own id");
 }
 
-fn a_rotated_key_signs_and_the_old_one_verifies_until_its_tokens_have_ended(app: &TestApp) {
+/// Moves the retirements of keys into the past.
+fn pass(app: &TestApp, minutes: i64) {
+    let shift = minutes * MINUTE;
+    app.stack.sql(&format!(
+        "UPDATE signing_keys SET retired_at = retired_at - {shift} WHERE retired_at IS NOT NULL"
+    ));
+}
+
+fn a_new_key_is_published_before_it_signs_and_the_old_one_verifies_until_its_tokens_have_ended(
+    app: &TestApp,
+) {
     let other = app.second_instance();
     let (admin, before) = (app.admin(), app.user("ann"));
     before.post("/api/v1/auth/keys/rotate", &json!({})).expect(403);
-    let new = admin.post("/api/v1/auth/keys/rotate", &json!({})).expect(201).field("kid");
-    let after = app.again("ann");
-    assert_ne!(kid(&before), new);
-    assert_eq!(kid(&after), new);
+    let rotated = admin.post("/api/v1/auth/keys/rotate", &json!({})).expect(201);
+    let new = rotated.field("kid");
+    let keys = jwks(app);
+    assert!(keys.len() == 2 && keys[1]["kid"] == json!(new), "published at once");
+    assert_eq!(kid(&app.again("ann")), kid(&before), "and it does not sign yet");
+
+    pass(app, 3);
+    let mut after = app.again("ann");
+    eventually("the new key signs", || {
+        after = app.again("ann");
+        kid(&after) == new
+    });
     // The other instance does not know the new key yet, so it reads the keys from the database.
     for client in [&before, &after] {
         assert_eq!([client.validate(), other.here(client).validate()], [200; 2]);
     }
     let keys = jwks(app);
-    assert_eq!(keys.len(), 2);
     assert!([&before, &after].iter().all(|client| verifies(&keys, client.token.as_ref().unwrap())));
 
     // The key retired so long ago that every token of it has expired; each instance drops it when it reads the keys
     // again.
-    let retired = format!(
-        "UPDATE signing_keys SET retired_at = retired_at - {} WHERE retired_at IS NOT NULL",
-        20 * MINUTE
-    );
-    app.stack.sql(&retired);
+    pass(app, 20);
     let latest = admin.post("/api/v1/auth/keys/rotate", &json!({})).expect(201).field("kid");
     let kids: Vec<_> = jwks(app).iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect();
     assert_eq!(kids, [new, latest]);
@@ -86,6 +101,38 @@ fn a_rotated_key_signs_and_the_old_one_verifies_until_its_tokens_have_ended(app:
     // A third instance remembers no signature, so it verifies with the keys alone.
     let third = app.second_instance();
     assert_eq!([third.here(&before).validate(), third.here(&after).validate()], [401, 200]);
+}
+
+fn an_emergency_rotation_ends_every_token_on_every_instance(app: &TestApp) {
+    let other = app.second_instance();
+    let (ann, refresh) = (app.user("ann"), "/api/v1/auth/refresh");
+    let stolen = kid(&ann);
+    assert_eq!([ann.validate(), other.here(&ann).validate()], [200; 2]);
+    let ended = app.command(&["keys", "rotate", "--now"]);
+    assert!(
+        ended.is_success && ended.output.contains("Every token has ended: 1 sessions"),
+        "{}",
+        ended.output
+    );
+    within(Duration::from_secs(5), "both instances refuse the token", || {
+        [ann.validate(), other.here(&ann).validate()] == [401; 2]
+    });
+    ann.post(refresh, &json!({ "refresh_token": ann.refresh_token })).refuses(401, "session_ended");
+    for instance in [app, &other] {
+        let mut new = instance.again("ann");
+        // An instance reads the keys again before it signs, unless it read them within the last second.
+        within(Duration::from_secs(5), "no instance signs with the stolen key", || {
+            new = if kid(&new) == stolen { instance.again("ann") } else { new.clone() };
+            kid(&new) != stolen
+        });
+        assert_eq!([app.here(&new).validate(), other.here(&new).validate()], [200; 2]);
+    }
+    let kids: Vec<_> = jwks(app).iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect();
+    assert!(!kids.contains(&stolen), "{kids:?}");
+    assert_eq!(app.stack.sql("SELECT COUNT(*) FROM audit_log WHERE action = 'key.replace'"), "1");
+    let gentle = app.command(&["keys", "rotate"]);
+    assert!(gentle.is_success && gentle.output.contains("signs from"), "{}", gentle.output);
+    assert_eq!(app.stack.sql("SELECT COUNT(*) FROM signing_keys"), "2");
 }
 
 /// Tokens that name unknown keys cost a bounded number of queries, and a token of a new key is still accepted.
@@ -115,6 +162,7 @@ fn junk_kids_do_not_hide_a_new_key(app: &TestApp) {
 
 on_both_databases!(
     the_key_set_alone_verifies_a_token,
-    a_rotated_key_signs_and_the_old_one_verifies_until_its_tokens_have_ended,
+    a_new_key_is_published_before_it_signs_and_the_old_one_verifies_until_its_tokens_have_ended,
+    an_emergency_rotation_ends_every_token_on_every_instance,
     junk_kids_do_not_hide_a_new_key,
 );

@@ -53,6 +53,7 @@ mod silence;
 mod slow;
 mod start;
 mod statistics;
+mod stolen;
 mod stopping;
 mod support;
 mod tokens;

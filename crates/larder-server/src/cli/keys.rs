@@ -1,0 +1,57 @@
+//! `larder keys`.
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use larder_identity::sealing::Sealing;
+
+use crate::domain::audit::Actor;
+use crate::service::error::ServiceError;
+use crate::service::signing_keys::{self, Rotation};
+use crate::settings::Settings;
+use crate::store::Store;
+use crate::store::writing::ByJournal;
+
+/// The arguments of `larder keys`.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Keys,
+}
+
+#[derive(Subcommand)]
+enum Keys {
+    /// Publish a new signing key, which signs two minutes later; tokens stay valid.
+    Rotate {
+        /// Keys were stolen: delete every signing key and end every session, on every instance. API keys stay.
+        #[arg(long)]
+        now: bool,
+    },
+}
+
+pub(crate) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Result<()> {
+    let options = settings.database.options(&settings.database_url);
+    let store = Store::open_with(&options).await.context("DATABASE_URL cannot be opened")?;
+    let sealing = Sealing::new(&settings.security.secret_keys);
+    // A key that this process cannot seal as the service does would be unreadable to the service, or readable to others.
+    signing_keys::reseal_keys(&store, &sealing).await?;
+    let Keys::Rotate { now } = arguments.command;
+    let said = if now { replace(&store, sealing).await } else { rotate(&store, sealing).await };
+    store.close().await;
+    println!("{}", said?);
+    Ok(())
+}
+
+async fn rotate(store: &Store, sealing: Sealing) -> Result<String, ServiceError> {
+    let rotate = store
+        .write(Actor::Nobody, ByJournal, move |tx| async move { signing_keys::rotate(&tx, &sealing).await });
+    let (Rotation { kid, signs_from }, ()) = rotate.await?;
+    Ok(format!("Signing key {kid} is published and signs from {signs_from}."))
+}
+
+async fn replace(store: &Store, sealing: Sealing) -> Result<String, ServiceError> {
+    let replace = store.write(Actor::Nobody, ByJournal, move |tx| async move {
+        signing_keys::replace_all(&tx, &sealing).await
+    });
+    let ((kid, ended), ()) = replace.await?;
+    Ok(format!("Signing key {kid} signs now. Every token has ended: {ended} sessions. API keys stay valid."))
+}
