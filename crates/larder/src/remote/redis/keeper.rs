@@ -37,7 +37,7 @@ const _: () = assert!(
     "a grant of the shortest staleness bound ends before two heartbeats could have renewed it"
 );
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
-/// The longest back-off for a trouble that can end by itself: its end is noticed within 1 s.
+/// The longest back-off for a trouble that can end by itself: the keeper notices its end within 1 s.
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// The longest back-off for a trouble that needs an operator: a repaired Redis is used within 5 s, while the operator
 /// still watches.
@@ -70,7 +70,7 @@ enum LossReason {
     Unfit(Trouble),
     /// Other instances use this Redis with other settings; the text says which.
     Disagreement(String),
-    /// Another installation has claimed the namespace: an explanation.
+    /// Another installation has claimed the namespace; the text says which.
     AnotherInstallation(String),
 }
 
@@ -146,7 +146,8 @@ impl Keeper {
                         tracing::info!(tracks = is_tracking, "Redis tier usable");
                     }
                 }
-                // A nudge means that an operation got no answer, or that the relay has marked: send a heartbeat at once.
+                // A nudge means that an operation got no answer, or that the relay has marked: send a heartbeat at
+                // once.
                 let _ = tokio::time::timeout(HEARTBEAT_INTERVAL, self.nudge.notified()).await;
             }
         };
@@ -157,7 +158,7 @@ impl Keeper {
     }
 
     /// Sends one heartbeat, which asks whether this Redis may be used. Unsent invalidations are sent before a heartbeat
-    /// can grant. Returns whether this one granted.
+    /// can grant. Returns whether this heartbeat granted.
     async fn send_heartbeat(
         &self,
         connection: &mut MultiplexedConnection,
@@ -170,7 +171,7 @@ impl Keeper {
         let sent = self.clock.now();
         let mut asking = connection.clone();
         let probe = self.scripts.probe(connection.clone(), &prefix);
-        // Both are sent before either is awaited: one round trip.
+        // Both are sent before the first reply is awaited, so that they take one round trip.
         let (status, taken) = tokio::join!(fetch_status(&mut asking, &prefix, process), probe);
         let status = status?;
         let redis_id = status.redis_id.as_ref().ok_or(LossReason::Unfit(Trouble::Nameless))?;
@@ -205,7 +206,7 @@ impl Keeper {
             Some(until) => {
                 // Noted before the grant: a task that waits for the grant then sees the health that belongs to it.
                 match refusal {
-                    // Redis takes no writes. Its entries may still be read, and memory still gets its pushes.
+                    // Redis refuses writes. Its entries may still be read, and memory still gets its pushes.
                     Some((trouble, detail)) => self.condition.note(trouble, Some(detail)),
                     None => self.condition.note_recovery(),
                 }
@@ -231,7 +232,7 @@ impl Keeper {
     /// nothing.
     ///
     /// Values that this process loads in the meantime stay in memory (see `LocalTier::clear_guarded`), and no second
-    /// clear detaches their flights. So a Redis that answers and is not used costs no more copies than one that is
+    /// clear detaches their flights. So a Redis that answers and is not used costs no more copies than a Redis that is
     /// away.
     fn forget_guarded(&self) {
         if self.may_hold_guarded.swap(false, Ordering::Relaxed) {
@@ -256,9 +257,10 @@ impl Keeper {
         }
     }
 
-    /// Certifies a Redis for a cache that has no journal: drops this installation's entries, then writes the certificate.
-    /// The certificate is missing or names another Redis, or the claim is missing, so the entries may come from a snapshot, from a replica, or from a
-    /// time when invalidations did not reach it; and there is no journal to replay.
+    /// Certifies a Redis for a cache that has no journal: drops this installation's entries, then writes the
+    /// certificate. The certificate is missing or names another Redis, or the claim is missing, so the entries may come
+    /// from a snapshot, from a replica, or from a time when invalidations did not reach this Redis. There is no journal
+    /// whose changes could be propagated.
     async fn certify(
         &self,
         connection: &mut MultiplexedConnection,
@@ -279,7 +281,8 @@ impl Keeper {
             self.refuse_claimed(prefix, Some(&claim))?;
         }
         sweep(connection, prefix, Sweep::Everything).await?;
-        // Without a TTL, because nothing renews it. A namespace has one claim, so it has at most one such certificate.
+        // The certificate has no TTL, because nothing renews it. A namespace has one claim, so it has at most one such
+        // certificate.
         redis::cmd("SET").arg(&live[..]).arg(&mine.to_bytes()[..]).exec_async(connection).await?;
         tracing::info!("new Redis certified, this installation's earlier entries in it dropped");
         // The next heartbeat follows at once and finds this certificate.
@@ -287,8 +290,8 @@ impl Keeper {
         Ok(())
     }
 
-    /// Refuses a namespace that another installation has claimed; see `claim`. Each heartbeat checks it, because its
-    /// reply contains the claim.
+    /// Refuses a namespace that another installation has claimed; see `claim`. Each heartbeat checks the claim, which
+    /// its reply contains.
     fn refuse_claimed(&self, prefix: &Prefix, existing: Option<&str>) -> Result<(), LossReason> {
         let Some(mine) = &self.installation else { return Ok(()) };
         match find_conflict(existing, mine) {
@@ -313,7 +316,7 @@ impl Keeper {
         prefix: &Prefix,
     ) -> Result<bool, LossReason> {
         if prefix.identity == DatabaseIdentity::Unknown {
-            // There are no entries under this prefix. The keys have to be unlinked under the prefix of the database's
+            // There are no entries under this prefix. The keys stay unsent until the prefix has the database's
             // identity.
             return Ok(false);
         }
@@ -324,7 +327,7 @@ impl Keeper {
                 for part in keys.chunks(UNLINK_BATCH) {
                     unlink(connection, &prefix.add_to_all(part)).await?;
                     if !self.is_present(prefix) {
-                        // It was sent under the former prefix, so it stays unsent.
+                        // The keys were sent under the former prefix, so they stay unsent.
                         return Ok(true);
                     }
                     self.validity.confirm_sent(part.len());

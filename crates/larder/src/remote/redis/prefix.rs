@@ -31,7 +31,8 @@ use crate::remote::validity::Validity;
 /// The database to which the keys under a prefix belong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum DatabaseIdentity {
-    /// The journal has not reported it yet. No Redis is certified under this prefix, so no entry under it is served.
+    /// The journal has not reported the identity yet. No Redis is certified under this prefix, so no entry under it is
+    /// served.
     Unknown,
     /// The database of the journal.
     Database(DatabaseId),
@@ -77,8 +78,8 @@ impl Prefix {
         }
     }
 
-    /// The name in Redis of what the engine calls `key`. It works for patterns too: a prefix has no character with a
-    /// meaning in a pattern.
+    /// The name in Redis of what the engine calls `key`. `key` can also be a pattern, because no character of a prefix
+    /// has a meaning in a pattern.
     pub(crate) fn add_to(&self, key: &[u8]) -> Bytes {
         let rest = key.strip_prefix(self.plain.as_bytes()).unwrap_or(key);
         Bytes::from([self.text.as_bytes(), rest].concat())
@@ -152,10 +153,10 @@ impl Prefixes {
 
     /// Changes the prefix to that of `identity`.
     ///
-    /// A read, a lease or an invalidation in progress uses one of the two prefixes. It counts only if one epoch lasted
-    /// from before its request until its reply. So the order is: end the epoch; replace the prefix; end the epoch
-    /// again, because a heartbeat may have granted the tier for the old prefix in between; and clear memory of what was
-    /// read under the old one.
+    /// A read, a lease or an invalidation in progress uses one of the two prefixes. Its result counts only if one epoch
+    /// lasted from before the request until the reply. So the order is: end the epoch; replace the prefix; end the
+    /// epoch again, because a heartbeat may have granted the tier for the old prefix in between; and remove from memory
+    /// what was read under the old prefix.
     pub(crate) fn set_identity(&self, identity: DatabaseIdentity) {
         if self.present().identity == identity {
             return;
