@@ -50,7 +50,7 @@ pub(super) type TagsOf<K> = Arc<dyn Fn(&K) -> Vec<Tag> + Send + Sync>;
 pub struct Class<K: ?Sized, V> {
     pub(crate) engine: Arc<Engine>,
     pub(crate) core: Arc<ClassCore>,
-    /// The class's own tag first, then those it was opened with.
+    /// The class's own tag first, then the tags with which the class was opened.
     pub(super) tags: Tags,
     pub(super) tags_of: Option<TagsOf<K>>,
     pub(super) types: PhantomData<fn(&K) -> V>,
@@ -78,16 +78,16 @@ impl<K: ?Sized, V> fmt::Debug for Class<K, V> {
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
 pub enum Lookup<V> {
-    /// This value.
+    /// A tier has this value.
     Hit(Arc<V>),
-    /// The loader said that there is no such value, and no change touched that since.
+    /// A loader found no such value, and no change has touched the key since.
     Absent,
-    /// Nothing. The database may have a value.
+    /// The tiers know nothing of the key. The database may have a value.
     Miss,
 }
 
 impl<V> Lookup<V> {
-    /// The value; `None` if there is none, or none is cached.
+    /// The value; `None` for [`Lookup::Absent`] and [`Lookup::Miss`].
     pub fn value(self) -> Option<Arc<V>> {
         match self {
             Lookup::Hit(value) => Some(value),
@@ -128,7 +128,7 @@ pub struct Answer<V> {
     pub value: Option<Arc<V>>,
     /// The tier or load that answered.
     pub source: Source,
-    /// Whether the read shared a flight that another read of this process led.
+    /// Whether another read of this process got the answer, and this read waited for that answer.
     pub is_shared: bool,
 }
 
@@ -139,11 +139,12 @@ where
 {
     /// Returns the value; if no tier has it, `load` loads it. Returns `Ok(None)` if the loader says that there is no
     /// such value. Concurrent reads of one key share one load across all instances. Exceptions: a memory-only class
-    /// loads once per instance, and a spoiled load is not shared.
+    /// loads once per instance, and a [spoiled](crate::loading) load is not shared.
     ///
     /// The loader must read the database's present state: by a fresh autocommit statement on the primary, or on a
     /// standby through `larder_sql`'s `Replica`, never inside an already open transaction. It returns a `V` or an
-    /// `Option<V>`, and any error that converts to a boxed one: [`Error::load_error`] gives it back.
+    /// `Option<V>`, and any error that converts to `Box<dyn Error + Send + Sync>`: [`Error::load_error`] gives the
+    /// error back.
     ///
     /// # Errors
     ///
@@ -178,18 +179,18 @@ where
         &self.core.name
     }
 
-    /// The counts of all handles of the class's name.
+    /// The class's counts. All handles of one class share them.
     pub fn stats(&self) -> Stats {
         self.core.common.counters.snapshot()
     }
 
-    /// The load times of all handles of the class's name.
+    /// The class's load times. All handles of one class share them.
     pub fn load_times(&self) -> LoadTimes {
         self.core.common.load_times.snapshot()
     }
 
-    /// Switches caching on or off for all handles of the class's name, like
-    /// [`Cache::set_class_enabled`](crate::cache::Cache::set_class_enabled). While it is off, every read goes to its
+    /// Switches caching on or off for all handles of this class, like
+    /// [`Cache::set_class_enabled`](crate::cache::Cache::set_class_enabled). While caching is off, every read calls its
     /// loader and nothing is stored. Invalidations still apply, so switching on again never serves outdated values.
     /// Default: on.
     pub fn set_enabled(&self, is_on: bool) {
@@ -269,7 +270,7 @@ where
     }
 }
 
-/// Without the key, which may be personal.
+/// Leaves out the key, which may be personal data.
 impl<K: ?Sized, V, Q: ?Sized> fmt::Debug for ReadBuilder<'_, K, V, Q> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReadBuilder")
