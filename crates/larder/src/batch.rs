@@ -17,7 +17,7 @@ pub(crate) struct Batch {
     pub(crate) keys: Vec<Bytes>,
     pub(crate) tags: Vec<TagKey>,
     pub(crate) patterns: Vec<Pattern>,
-    /// All entries are invalidated; the other fields then add nothing.
+    /// If true, all entries are invalidated, and the other fields add nothing.
     pub(crate) everything: bool,
 }
 
@@ -26,7 +26,7 @@ pub(crate) struct Batch {
 pub(crate) enum Sweep<'a> {
     /// Every entry whose text matches the pattern.
     Matching(&'a Pattern),
-    /// Every key of the namespace except those that the protocol reserves.
+    /// Every key of the namespace except those that `Namespace::reserves`.
     Everything,
 }
 
@@ -50,7 +50,6 @@ impl Batch {
                 "skipped journalled touches: their class names or patterns are not allowed"
             );
         }
-        // Each pattern is a search through all keys of Redis.
         batch.everything |= batch.patterns.len() > PATTERNS_MAX;
         batch
     }

@@ -26,7 +26,7 @@ macro_rules! counts {
             }
         }
 
-        /// Counts since the class was opened. They count reads unless they say otherwise.
+        /// Counts since the class was opened. Each counts reads, unless its description says otherwise.
         ///
         /// # Examples
         ///
@@ -66,28 +66,28 @@ counts! {
     absent_hits,
     /// Read again because another read filled the entry while this one tried to get the lease.
     late_hits,
-    /// Followers: shared the result of a flight of this process.
+    /// Followers: reads that got the result of another read of this process.
     joins,
     /// Waited for the end of a flight that had begun too early to be joined, and then looked again.
     passed_flights,
-    /// Looked again because another instance was loading.
+    /// Waits for another instance's load, after each of which the read looked again. One read can wait several times.
     lease_waits,
     /// Loaded without the lease, because another instance's load took longer than the load time-out.
     lease_waits_in_vain,
     /// Called the loader.
     loads,
-    /// Of the loads: while Redis is configured and could not be used.
+    /// Of the loads: those while Redis was configured and could not be used.
     untiered_loads,
-    /// Looked without a loader and found nothing.
+    /// Calls of [`Class::get`](crate::class::Class::get) that found nothing.
     get_misses,
     /// Loads that failed or timed out.
     load_failures,
     /// Loads whose value was not stored because the load was spoiled: it ran inside an open transaction, or on a
     /// standby.
     loads_spoiled,
-    /// Fills that were refused because an invalidation overtook them: stale sets that were prevented.
+    /// Fills that were refused because an invalidation reached the key after the load began: prevented stale sets.
     fills_refused,
-    /// Copies that were not inserted into memory because an invalidation overtook their read.
+    /// Copies that were not inserted into memory because an invalidation reached the key after their read began.
     inserts_refused,
     /// Entries in Redis that were not used: one of their tags had been invalidated, or another version had written
     /// them.
@@ -123,7 +123,8 @@ impl Stats {
         self.memory_hits + self.redis_hits + self.joins
     }
 
-    /// Reads that called the loader, or had none and found nothing. Bypasses count too: see [`Stats::bypasses`].
+    /// Reads that called their loader, and calls of [`Class::get`](crate::class::Class::get) that found nothing. A
+    /// bypass calls its loader, so it counts too; see [`Stats::bypasses`].
     pub fn misses(&self) -> u64 {
         self.loads.saturating_sub(self.puts) + self.get_misses
     }
