@@ -8,7 +8,8 @@ use crate::key_text::Target;
 use crate::pattern::Pattern;
 use crate::protocol::tag::TagKey;
 
-/// More patterns than this count as "everything": each pattern costs one search through the entire Redis.
+/// An invalidation with more patterns invalidates everything: each pattern would cost one search through all keys of
+/// Redis.
 const PATTERNS_MAX: usize = 16;
 
 /// The keys, tags and patterns that one invalidation removes.

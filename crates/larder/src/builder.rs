@@ -1,5 +1,4 @@
-//! Builds a cache and logs how far its answers can be behind. Outside of `remote::redis`, only this module names that
-//! implementation; all others use the trait `Remote`.
+//! Builds a cache and logs its promise. Only this module names `RedisTier`; all others use the trait `Remote`.
 
 use std::fmt;
 use std::fmt::Debug;
@@ -135,8 +134,9 @@ impl Builder {
         Builder { memory_bytes, ..self }
     }
 
-    /// How old a bounded answer may be, even during a failure: 500 ms to 60 s. Default: 2 s. All instances on one Redis
-    /// need the same value; an instance with another value does not use Redis.
+    /// How old the answer of a [bounded](crate::policy::Consistency::Bounded) read may be, even during a failure: 500
+    /// ms to 60 s. Default: 2 s. All instances on one Redis need the same value; an instance with another value does
+    /// not use Redis.
     pub fn staleness_bound(self, bound: Duration) -> Self {
         Builder { bound, ..self }
     }
@@ -218,7 +218,8 @@ impl Builder {
         Builder { installation: Some(id.into()), ..self }
     }
 
-    /// Breaks a rule of the protocol, to show that a proof detects the breach. Default: all rules are kept.
+    /// For proofs: breaks a rule of the protocol, to show that the proof detects the breach. Default: all rules are
+    /// kept.
     #[cfg(feature = "proof")]
     #[doc(hidden)]
     pub fn rules(self, rules: ProtocolRules) -> Self {

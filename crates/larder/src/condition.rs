@@ -94,8 +94,8 @@ impl Condition {
         self.lock().present.clone()
     }
 
-    /// The reason that is shown while the tier cannot be used and no trouble was recorded: a read suspected the tier,
-    /// or its validity ran out, and the keeper has not checked it yet.
+    /// The reason to show while Redis cannot be used and no trouble is recorded: an operation got no answer, or the
+    /// last grant ran out, and the keeper has not checked Redis since.
     pub(crate) fn checking_reason(&self) -> Reason {
         reason(&self.clock, Trouble::Asking, None)
     }

@@ -1,6 +1,6 @@
 //! Reports whether a cache can use its tiers fully; if not, why, and what to do about it.
 //!
-//! The health is for operators. No read depends on it: `remote::usable` decides whether a tier is used.
+//! The health is for operators. No read depends on it: `Engine::usable_tier` decides whether a read uses Redis.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -62,7 +62,7 @@ impl Touch {
     }
 }
 
-/// As text a touch is a list whose first word names the kind.
+/// The words of a touch, as the outbox stores them. The first word names the kind of touch.
 impl From<Touch> for Vec<Option<String>> {
     fn from(touch: Touch) -> Self {
         let word = |word: &str| Some(word.to_owned());
@@ -110,7 +110,7 @@ impl Position {
         Position(text.into())
     }
 
-    /// As the journal wrote it.
+    /// The text that the journal wrote.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -157,7 +157,7 @@ impl ChangeId {
         ChangeId(text.into())
     }
 
-    /// As the journal wrote it.
+    /// The text that the journal wrote.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -257,7 +257,7 @@ pub trait Journal: Any + Send + Sync {
     }
 }
 
-/// An owner can keep a handle to its journal, for inspection, and give the cache another.
+/// So the owner of a journal can give the cache one handle and keep another for inspection.
 #[async_trait]
 impl<J: Journal + ?Sized> Journal for Arc<J> {
     // Forwards every method, those with a default too: otherwise the default would answer instead of the inner journal.

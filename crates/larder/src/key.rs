@@ -25,7 +25,7 @@ pub use crate::key_parts::KeyParts;
 /// Precedes the id of a change in the key that records that the change has been propagated.
 const PROPAGATED: &[u8] = b":@told=";
 
-/// Finds a value in a class whose keys are of type `K`; has one or more parts.
+/// A key finds one value in a class whose keys are of type `K`. A key has one or more parts.
 ///
 /// Usually `K` is `Self`. Another type can be a key of the same class if it writes the same parts; this saves an
 /// allocation: a `str` is also a key of a `Class<String, _>`, and `(&str, u32)` of a `Class<(String, u32), _>`.
@@ -78,7 +78,7 @@ pub trait Key<K: ?Sized = Self> {
     }
 
     /// Any key of this type. When a class is opened, it passes this key to the closure of
-    /// [`ClassBuilder::tagged_by`](crate::class::ClassBuilder::tagged_by) , to find the groups of the tags;
+    /// [`ClassBuilder::tagged_by`](crate::class::ClassBuilder::tagged_by), to find the groups of the tags;
     /// `larder_sql`'s `SqlJournal::verify` compares these with the tables' declarations. Default: `None`; the groups
     /// are unknown.
     fn sample() -> Option<Box<Self>> {
@@ -157,7 +157,7 @@ impl Namespace {
         Bytes::copy_from_slice(&buf)
     }
 
-    /// Whether the protocol reserves `key`.
+    /// Whether larder's protocol uses `key` itself, such as the key of the certificate. No entry has such a key.
     pub(crate) fn reserves(&self, key: &[u8]) -> bool {
         let Some(rest) = key.strip_prefix(self.0.as_bytes()) else { return false };
         // A class can also be named `@told=…`; its keys have one more part, so they contain one more `:`.

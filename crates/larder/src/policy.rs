@@ -5,7 +5,7 @@ use std::time::Duration;
 /// The shortest staleness bound that a cache can be built with. It is longer than two heartbeats or polls, which are
 /// 200 ms apart.
 pub(crate) const BOUND_MIN: Duration = Duration::from_millis(500);
-/// The longest time that a load can be given. A lease has to outlive it.
+/// The longest load time-out that can be set. It is shorter than the life of a lease, 3 s.
 pub(crate) const LOAD_TIMEOUT_MAX: Duration = Duration::from_secs(2);
 
 /// The consistency of one read.

@@ -1,6 +1,7 @@
 //! How an entry in Redis proves that an instance of this cache wrote it, and for this key.
 //!
-//! Every entry ends with a mac (message authentication code) over its key, its fill token, its header and its value:
+//! Every entry ends with a mac (message authentication code) over its key, its fill token (the random id of the write),
+//! its header and its value:
 //! - Without a secret the mac is a checksum (XXH3, 128 bits). It detects damage, and entries copied under another key.
 //! - With [`EntrySecrets`] it is the first half of an HMAC-SHA-256: only an instance that knows the secret can write an
 //!   entry that is accepted.

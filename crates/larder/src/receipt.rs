@@ -5,7 +5,7 @@ use std::fmt;
 /// Whether an invalidation has reached every tier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Delivery {
-    /// Every `fresh` read on any instance, and every read on this one, sees the write from now on.
+    /// From now on, every `fresh` read on any instance and every read on this instance sees the write.
     Sent,
     /// Redis was away, the journal is incomplete, or the journal did not accept an invalidation by hand. This instance
     /// sees the write from now on, and uses Redis again only after it has sent the invalidation.

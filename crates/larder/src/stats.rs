@@ -89,8 +89,8 @@ counts! {
     fills_refused,
     /// Copies that were not inserted into memory because an invalidation reached the key after their read began.
     inserts_refused,
-    /// Entries in Redis that were not used: one of their tags had been invalidated, or another version had written
-    /// them.
+    /// Entries in Redis that were not used: one of their tags had been invalidated, or an instance with another version
+    /// or codec had written them. The frames of permits count too.
     passed_over,
     /// Of the loads: those of a `put`, which runs no loader.
     puts,
@@ -103,8 +103,8 @@ counts! {
     bypasses,
     /// Invalidations of a key, of the class or of everything by this instance, by hand or with a write.
     invalidations,
-    /// Entries in Redis that do not open as an entry of this class and key: damaged, forged, copied, or written by a
-    /// type of another shape. Each is a miss.
+    /// Entries in Redis that cannot be opened as an entry of this class and key: damaged, forged, copied, or written by
+    /// a type of another shape. Each is a miss.
     broken_frames,
     /// Loaded values that the class's codec does not carry: served, and not stored.
     not_carried,
@@ -118,7 +118,7 @@ impl Stats {
         self.hits() + self.misses()
     }
 
-    /// Reads that a tier answered, or a flight that another read of this process led.
+    /// Reads that a tier answered, or another read of this process that was already loading the answer.
     pub fn hits(&self) -> u64 {
         self.memory_hits + self.redis_hits + self.joins
     }
@@ -140,7 +140,7 @@ impl Stats {
         self.zip(earlier, u64::saturating_sub)
     }
 
-    /// The sum of both.
+    /// The sum of both snapshots.
     #[must_use]
     pub fn plus(&self, other: &Stats) -> Stats {
         self.zip(other, u64::saturating_add)

@@ -7,7 +7,7 @@ use crate::key::{Key, PartKind};
 use crate::key_parts::text_of;
 
 /// A name under which entries are invalidated together; see [`tag`] and
-/// [`ClassBuilder::tagged_by`](crate::class::ClassBuilder::tagged_by). Any text is a tag.
+/// [`ClassBuilder::tagged_by`](crate::class::ClassBuilder::tagged_by). Any text can be a tag.
 ///
 /// # Examples
 ///

@@ -26,7 +26,7 @@ const ATTEMPTS: usize = 4;
 pub struct PutOutcome {
     /// The receipt of the invalidation of the earlier value. A permit's put invalidates nothing.
     pub receipt: Receipt,
-    /// Whether the value was stored. It is not stored if an invalidation or another put overtook it, the class is
+    /// Whether the value was stored. It is not stored if an invalidation or another put came in between, the class is
     /// switched off, its policy stores nothing, its permit is void or expired, the put runs inside a load, or the value
     /// is too large or not carried by its codec.
     pub is_stored: bool,

@@ -22,7 +22,7 @@ use crate::policy::Policy;
 use crate::protection::{Protection, Sealer};
 use crate::tag::{Tag, TagGroup};
 
-/// The default limit of an encoded value: far more than a record needs, and small enough not to delay other replies.
+/// The default limit of an encoded value, in bytes. Most values are far smaller; larger ones would delay other replies.
 const MAX_VALUE_BYTES: usize = 1 << 20;
 
 /// Opens a class; made by [`Cache::class`].
@@ -163,7 +163,7 @@ where
     }
 
     /// Gives each entry the tags that `tags_of` returns for its key: one [`tag`](crate::tag()), or several tags or
-    /// texts. Equal keys need equal tags on every instance. Default: only the class's own tags.
+    /// texts. For equal keys, it must return equal tags on every instance. Default: only the class's own tags.
     pub fn tagged_by<F, T>(self, tags_of: F) -> Self
     where
         F: Fn(&K) -> T + Send + Sync + 'static,

@@ -128,7 +128,7 @@ pub struct Answer<V> {
     pub value: Option<Arc<V>>,
     /// The tier or load that answered.
     pub source: Source,
-    /// Whether another read of this process got the answer, and this read waited for that answer.
+    /// Whether this read got the answer from another read of this process that was already loading it.
     pub is_shared: bool,
 }
 
@@ -148,7 +148,8 @@ where
     ///
     /// # Errors
     ///
-    /// Only the loader's errors: it failed, panicked as another read's leader, or took longer than the load time-out.
+    /// Only errors of the loader: it failed, it took longer than the load time-out, or it panicked in another read
+    /// whose load this read had joined.
     pub async fn get_or_load<Q, L, F, T, E>(&self, key: &Q, load: L) -> Result<Option<Arc<V>>, Error>
     where
         Q: Key<K> + ?Sized,
@@ -160,7 +161,7 @@ where
         Ok(self.read(key).or_load(load).await?.value)
     }
 
-    /// Begins a read whose consistency and loader are set on the result.
+    /// Starts to build a read. Set its consistency and its loader on the result.
     pub fn read<'a, Q: Key<K> + ?Sized>(&'a self, key: &'a Q) -> ReadBuilder<'a, K, V, Q> {
         ReadBuilder { class: self, key, consistency: Consistency::default() }
     }
@@ -248,7 +249,8 @@ where
     ///
     /// # Errors
     ///
-    /// Only the loader's errors: it failed, panicked as another read's leader, or took longer than the load time-out.
+    /// Only errors of the loader: it failed, it took longer than the load time-out, or it panicked in another read
+    /// whose load this read had joined.
     pub async fn or_load<L, F, T, E>(self, load: L) -> Result<Answer<V>, Error>
     where
         L: FnOnce() -> F,

@@ -1,8 +1,8 @@
 //! A read of a memory-only class through Redis. Redis stores no value of such a class; it only reports invalidations.
 //!
-//! An *anchor* is stored under the key. A process that keeps a copy has read the anchor on the tracked connection
-//! before its load began. Redis therefore reports every later change of the key to it, in particular an invalidation's
-//! UNLINK.
+//! An *anchor*, a frame without a value, is stored under the key. A process that keeps a copy has read the anchor on
+//! the tracked connection before its load began. Redis therefore reports every later change of the key to this process,
+//! in particular an invalidation's UNLINK.
 //!
 //! Invariants, each checked by the test of the same name:
 //! - `nothing_in_redis_supplies_a_value_of_a_memory_only_class`

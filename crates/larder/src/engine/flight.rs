@@ -62,7 +62,7 @@ impl LeaseHold {
         LeaseHold { held: Some((remote, key)), token: Token::random() }
     }
 
-    /// Keeps the lease from being released: another read holds it, or its fill has been decided.
+    /// Drops the hold without a release. Call it if another read holds the lease, or if Redis has answered the fill.
     pub(crate) fn settle(mut self) {
         self.held = None;
     }

@@ -1,4 +1,4 @@
-//! The engine: runs the protocol's decisions against the tiers. It is untyped; `class` adds the types.
+//! The engine runs the decisions of `protocol` against memory and Redis. Its values have no types; `class` adds them.
 
 mod anchor;
 pub(crate) mod consumer;
@@ -201,7 +201,7 @@ impl Engine {
         }
     }
 
-    /// Whether copies that depend on a guard can be served at this instant.
+    /// Whether the guard is valid at this instant, so that copies whose changes it reports may be served.
     pub(crate) fn is_guarded(&self) -> bool {
         self.guard.as_ref().is_some_and(|guard| guard.is_valid_at(self.clock.now()))
     }

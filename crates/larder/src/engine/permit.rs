@@ -46,8 +46,8 @@ enum PermitBasis {
     Void,
     /// In Redis, in this epoch: the fingerprint of the frame under the key, and the tags' tokens.
     Redis { epoch: Epoch, existing: Bytes, tags: Vec<TagToken> },
-    /// In memory. Without an anchor, `tags` are the tags' tokens. With one, `anchored_until` is when it can expire, and
-    /// `tags` are the lives of the tags' tokens in memory; see [`AnchoredRight`].
+    /// In memory. Without an anchor, `tags` are the tags' tokens. With an anchor, `anchored_until` is the earliest
+    /// instant at which it can expire, and `tags` are the lives of the tags' tokens in memory; see [`AnchoredRight`].
     Memory { permit: LocalPermit, tags: Vec<TagToken>, anchored_until: Option<Tick> },
 }
 

@@ -1,4 +1,5 @@
-//! A flight through Redis: a tracked read, then the lease, the load and the fill.
+//! A flight through Redis: a tracked read (after which Redis reports changes of the keys), then the lease, the load and
+//! the fill.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -160,7 +161,7 @@ impl Engine {
     }
 
     /// Serves the entry from a tracked read, and inserts it and the tags' tokens into memory unless a push arrived
-    /// after the read was sent. `None` if the entry does not open as one of this class and key.
+    /// after the read was sent. `None` if the entry cannot be opened as an entry of this class and key.
     fn accept_entry(
         &self,
         class: &ClassCore,
@@ -204,8 +205,9 @@ impl Engine {
         })
     }
 
-    /// Requests the lease, and reads the tags' tokens or sets new ones. Both happen before the load, so an invalidation
-    /// during the load refuses the fill.
+    /// Requests the lease, and reads the tags' tokens or sets new ones. Both happen before the load. So if an
+    /// invalidation during the load removes the lease, Redis refuses the fill; if it removes a tag's token, the filled
+    /// entry is invalid.
     async fn acquire(
         &self,
         class: &ClassCore,
@@ -225,7 +227,7 @@ impl Engine {
         let after = after_lease(&leased.existing, hold.token, class.readable_format(&entry_ref.tags), token);
         if after == AfterLease::Load {
             let taken = entry_ref.tag_tokens(token);
-            // If a tag has no token, an invalidation of the tag could not make the entry invalid: do not fill.
+            // If a tag has no token, an invalidation of the tag could not make the entry invalid, so nothing is filled.
             return taken.map(|taken| Attempt::Held(hold, taken)).ok_or(Fault::Refused);
         }
         hold.settle();

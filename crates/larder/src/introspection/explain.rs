@@ -245,7 +245,7 @@ impl Engine {
 
     fn touch(&self, key: &[u8], scope: Scope) -> Touch {
         match scope {
-            // A key that was built here always names an entry.
+            // `touch_of` never returns `None` here, because `key` is an entry's key.
             Scope::Key => self.namespace.touch_of(key).unwrap_or(Touch::Everything),
             Scope::Tag(tag) => Touch::Tag(self.namespace.tag_name(&tag)),
             Scope::Matching(pattern) => Touch::Matching(pattern),

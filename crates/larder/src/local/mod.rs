@@ -79,7 +79,7 @@ impl LocalTier {
         }
     }
 
-    /// The token of `tag`, if its origin allows its use now.
+    /// The token of `tag`, if it is [`Origin::Timed`] or the guard is valid.
     pub(crate) fn token(&self, tag: &TagKey, is_guarded: bool) -> Option<Token> {
         match self.slots.get(tag.as_bytes()) {
             Some(Slot::Token(tag)) if tag.origin == Origin::Timed || is_guarded => Some(tag.token),
@@ -285,8 +285,8 @@ impl LocalTier {
 
     /// The id that the next flight will get. A read notes it on arrival, see `decide_join`.
     ///
-    /// `SeqCst`, the strictest order, here and in [`LocalTier::join_or_lead`]: `decide_join` relies on this order: a
-    /// flight with this id or a later one began after the read arrived.
+    /// `SeqCst` here and in [`LocalTier::join_or_lead`], because `decide_join` relies on the order: a flight with this
+    /// id or a later id began after the read arrived.
     pub(crate) fn next_flight(&self) -> FlightId {
         FlightId(self.next_flight.load(Ordering::SeqCst))
     }

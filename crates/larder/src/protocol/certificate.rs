@@ -84,8 +84,8 @@ pub struct Heartbeat {
     pub sent: Tick,
     /// Whether Redis's role is master.
     pub is_master: bool,
-    /// Whether the certificate in this Redis equals the one that this instance would write for it and, without a
-    /// journal, the namespace is claimed.
+    /// Whether this Redis has the certificate that this instance would write for it. Without a journal, the namespace
+    /// must also be claimed.
     pub is_live: bool,
     /// Whether the writers or the relay propagate the database's commits to Redis, and how far the relay came.
     pub publisher: Publisher,

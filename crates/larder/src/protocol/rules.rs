@@ -38,7 +38,8 @@ pub enum ProtocolRule {
     /// Each key in Redis except the claim contains the identity of the database behind it. Mutant `shared-keys`.
     NamesItsDatabase,
     /// An empty answer of the journal counts as "nothing changed" only if the journal is complete and its attestation
-    /// equals the one at the position. The journal has to keep this rule. Mutant `trust-silence`.
+    /// (a digest of what the completeness depends on) equals the attestation in the position. The journal has to keep
+    /// this rule. Mutant `trust-silence`.
     #[cfg(feature = "proof")]
     AttestsSilence,
 }
@@ -85,7 +86,7 @@ impl ProtocolRules {
         ProtocolRules { broken: BrokenRules::One(rule) }
     }
 
-    /// No rule is kept, as in most caches.
+    /// All rules are broken: a cache without larder's protocol.
     pub fn naive() -> Self {
         ProtocolRules { broken: BrokenRules::All }
     }

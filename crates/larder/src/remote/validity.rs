@@ -1,4 +1,5 @@
-//! The validity of the shared tier: whether it may be used at this instant.
+//! The validity of the shared tier: whether it may be used at this instant. Without Redis, the journal consumer grants
+//! such a validity for memory.
 //!
 //! Invariants, each checked by the test of the same name:
 //! - `no_grant_while_an_invalidation_is_unsent`: there is no grant while an invalidation of this instance has not
@@ -96,8 +97,7 @@ impl Validity {
         may
     }
 
-    /// Waits until the tier is granted, no longer than `limit`; returns whether it is. `now` has just been read from
-    /// the clock.
+    /// Waits for a grant, at most `limit`; returns whether the tier is valid. `now` has just been read from the clock.
     ///
     /// If it returns `true`, every invalidation that was queued before the call has been sent: queuing ends the
     /// validity, and there is no grant while an invalidation is unsent. The granted Redis may be another one than the

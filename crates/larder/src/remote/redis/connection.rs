@@ -17,7 +17,7 @@ use crate::remote::redis::prefix::Prefix;
 use crate::remote::redis::trouble;
 use crate::remote::validity::Validity;
 
-/// The most keys in one UNLINK. More are split, so that no single command blocks Redis for long.
+/// The most keys in one UNLINK. A longer list is split, so that no single command blocks Redis for long.
 pub(crate) const UNLINK_BATCH: usize = 500;
 
 /// The tracked connection in use, if there is one, and the history that the last grant names. Only the keeper writes

@@ -130,7 +130,8 @@ impl Keeper {
         let (mut connection, is_tracking) = (tracked.connection.clone(), tracked.is_tracking);
         let for_relay = connection.clone();
         let process = identify(&mut connection).await?.map_err(LossReason::Unfit)?;
-        // Set only after the server was accepted. A read uses it only after the next grant; memory was cleared before.
+        // The connection is set only after its server was accepted. Reads use it only after the next grant, and memory
+        // was cleared when the former connection was lost.
         self.connection_slot.set(Some(tracked));
         let polls = async {
             match &self.relay {
@@ -204,7 +205,7 @@ impl Keeper {
             Heartbeat { sent, is_master: redis_id.is_master, is_live, publisher: self.publisher(&status) };
         match heartbeat.fresh_until(self.bound, self.clock.resolution(), self.rules) {
             Some(until) => {
-                // Noted before the grant: a task that waits for the grant then sees the health that belongs to it.
+                // Noted before the grant, so that a task that waits for the grant then sees the matching health.
                 match refusal {
                     // Redis refuses writes. Its entries may still be read, and memory still gets its pushes.
                     Some((trouble, detail)) => self.condition.note(trouble, Some(detail)),
