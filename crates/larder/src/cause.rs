@@ -38,7 +38,7 @@ pub enum Cause {
     Committed,
     /// A call in this process: `invalidate`, `clear`, `put` and similar.
     ByHand,
-    /// Redis reported that a key changed of which this process held a copy: another instance wrote, the entry expired,
+    /// Redis reported a change of a key of which this process held a copy: another instance wrote, the entry expired,
     /// or another program deleted it.
     Push,
     /// The database's journal contained a write, by any program.
@@ -98,7 +98,7 @@ pub(crate) struct Causes {
     /// The records by key; a tag has a key too. The map has its own locks; if two threads record one key at once,
     /// either record may stay.
     named: Cache<Bytes, Record>,
-    /// Guards the records that have no key: of patterns and of everything. The lock is held for a few statements, never
+    /// The records of patterns and of everything, which have no key. The lock is held for a few statements, never
     /// together with another lock. Invariant: the patterns are in the order of their records, the oldest first.
     wide: Mutex<Wide>,
 }

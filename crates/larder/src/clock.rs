@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::time::{ClockId, clock_getres, clock_gettime};
 
-/// The coarse clock, because every hit reads the clock: this takes 8 ns, with the exact clock 28 ns. The coarse clock's
-/// resolution is about 4 ms.
+/// Every hit reads the clock: the coarse clock takes 8 ns, the exact clock 28 ns. The coarse clock's resolution is
+/// about 4 ms.
 #[cfg(target_os = "linux")]
 const MONOTONIC: ClockId = ClockId::MonotonicCoarse;
 #[cfg(not(target_os = "linux"))]

@@ -257,7 +257,7 @@ pub trait Journal: Any + Send + Sync {
     }
 }
 
-/// So the owner of a journal can give the cache one handle and keep another for inspection.
+/// An `Arc` of a journal is a journal, so that its owner can give the cache one handle and keep another for inspection.
 #[async_trait]
 impl<J: Journal + ?Sized> Journal for Arc<J> {
     // Forwards every method, those with a default too: otherwise the default would answer instead of the inner journal.

@@ -71,8 +71,8 @@ pub trait Key<K: ?Sized = Self> {
         None
     }
 
-    /// Which texts each part can have; its length is the number of parts. Default: one [`PartKind::Canonical`] for each
-    /// of [`Key::columns`]; `None` (unknown) if there are no columns.
+    /// Which texts each part can have: one kind for each part. Default: one [`PartKind::Canonical`] for each of
+    /// [`Key::columns`]; `None` (unknown) if there are no columns.
     fn kinds() -> Option<Vec<PartKind>> {
         Self::columns().map(|columns| vec![PartKind::Canonical; columns.len()])
     }

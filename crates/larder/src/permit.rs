@@ -59,7 +59,8 @@ where
     /// - If a value exists under the key at the draw, the permit ends when that value expires or is removed. If the put
     ///   is refused, draw another permit and compute again.
     /// - The draw takes one or two round trips to Redis. If another instance is loading the key, the draw waits for
-    ///   that load, at most the load time-out. With a journal, the draw waits for the next poll, at most 500 ms.
+    ///   that load, at most the load time-out. With a journal, the draw requests a poll and waits for it, at most 500
+    ///   ms.
     ///
     /// # Examples
     ///

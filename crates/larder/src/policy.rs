@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// The shortest staleness bound that a cache can be built with. It is longer than two heartbeats or polls, which are
-/// 200 ms apart.
+/// The shortest staleness bound that a cache can be built with. Within this time there are at least two heartbeats and
+/// two polls, which are 200 ms apart.
 pub(crate) const BOUND_MIN: Duration = Duration::from_millis(500);
 /// The longest load time-out that can be set. It is shorter than the life of a lease, 3 s.
 pub(crate) const LOAD_TIMEOUT_MAX: Duration = Duration::from_secs(2);

@@ -90,9 +90,10 @@ impl Receipt {
     }
 
     /// Whether the database's journal contains the invalidation, so that no crash and no failover can lose it. Always
-    /// `false` without a journal, and for a permit's put, which invalidates nothing. In all other cases `false` means
-    /// that the database did not answer: the delivery is [`Delivery::Queued`], and the application has to repeat the
-    /// invalidation.
+    /// `true` for [`Cache::committed`](crate::cache::Cache::committed), whose touches the database has journalled.
+    /// Always `false` for a permit's put, which invalidates nothing, and for an invalidation by hand without a journal.
+    /// If an invalidation by hand could not be written into the journal, it is also `false`: the delivery is then
+    /// [`Delivery::Queued`], and the application has to repeat the invalidation.
     pub fn is_journalled(&self) -> bool {
         self.is_journalled
     }

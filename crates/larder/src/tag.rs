@@ -38,7 +38,7 @@ struct Group {
 pub struct TagGroup {
     /// The group's name.
     pub name: String,
-    /// Which texts the parts of the keys in its tags can have; `None` if unknown.
+    /// Which texts the parts of a key in the group's tags can have; `None` if unknown.
     pub kinds: Option<Vec<PartKind>>,
 }
 

@@ -46,7 +46,8 @@ where
     ///
     /// - After it returned with `sent`, no `fresh` read on any instance, and no read on this one, returns the earlier
     ///   value.
-    /// - Of two concurrent puts one value stays, the same on all instances; or none, if each overtook the other.
+    /// - Of two concurrent puts one value stays, the same on all instances; or none, if each put invalidated the
+    ///   other's value.
     /// - While Redis is away, the put returns with `queued`, and the value stays in this process only, no longer than
     ///   the staleness bound.
     /// - A cache may forget: the value ends with its TTL (five minutes unless the policy says otherwise), by eviction,

@@ -38,7 +38,7 @@ pub struct ClassBuilder<'a, K: ?Sized, V> {
     max_value_bytes: usize,
     tags: Vec<String>,
     tags_of: Option<TagsOf<K>>,
-    /// The type of `tags_of` and its name. Closures cannot be compared, their types can.
+    /// The type of `tags_of` and its name. Closures cannot be compared, but their types can.
     tags_of_type: (Option<TypeId>, &'static str),
     columns: Vec<Vec<String>>,
     types: PhantomData<fn(&K) -> V>,

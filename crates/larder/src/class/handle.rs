@@ -190,10 +190,10 @@ where
         self.core.common.load_times.snapshot()
     }
 
-    /// Switches caching on or off for all handles of this class, like
-    /// [`Cache::set_class_enabled`](crate::cache::Cache::set_class_enabled). While caching is off, every read calls its
-    /// loader and nothing is stored. Invalidations still apply, so switching on again never serves outdated values.
-    /// Default: on.
+    /// Switches caching on or off for all handles of this class;
+    /// [`Cache::set_class_enabled`](crate::cache::Cache::set_class_enabled) does the same. While caching is off, every
+    /// read calls its loader and nothing is stored. Invalidations still apply, so switching on again never serves
+    /// outdated values. Default: on.
     pub fn set_enabled(&self, is_on: bool) {
         // Relaxed: the switch guards no other data.
         self.core.common.is_on.store(is_on, Ordering::Relaxed);

@@ -2,8 +2,8 @@
 //! without Redis, it prunes the journal.
 //!
 //! Invariant, checked by the test of the same name:
-//! - `memory_applied_what_its_guard_certifies`: until the granted instant, memory holds nothing older than a snapshot
-//!   that was taken at most the staleness bound before.
+//! - `memory_applied_what_its_guard_certifies`: until the granted instant, no copy in memory is older than a snapshot
+//!   of the database that was taken at most the staleness bound earlier.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

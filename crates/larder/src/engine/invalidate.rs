@@ -132,7 +132,7 @@ impl Engine {
         );
     }
 
-    /// Counts an invalidation of the class of this name, in part or in full, if the class was ever opened.
+    /// If a class of this name was ever opened, counts one invalidation of all or some of its entries.
     pub(crate) fn count_invalidation(&self, class: &str) {
         if let Some(common) = self.classes.get(class) {
             count(&common.counters.invalidations);

@@ -101,7 +101,7 @@ impl Engine {
 impl ClassCore {
     /// Counts a spoiled load. The first one of the class is logged.
     fn note_spoiled(&self, reason: &str) {
-        // Relaxed: the counter guards no other data, and of two concurrent increments exactly one returns 0.
+        // Relaxed: the counter guards no other data, and only the first increment returns 0.
         if self.common.counters.loads_spoiled.fetch_add(1, Ordering::Relaxed) == 0 {
             tracing::warn!(
                 class = self.name,

@@ -70,13 +70,14 @@ impl Engine {
             self.poll_journal().await;
         }
         let right = self.draw_right(class, entry_ref, life).await;
-        // The clock is read after the right was drawn, because the computation begins after it too.
+        // The life of the permit and the TTL of the value count from here, because the computation begins after the
+        // draw.
         let at = self.clock.now();
         DrawnPermit { at, at_millis: self.clock.unix_millis(), until: at.plus(life), right }
     }
 
     async fn draw_right(&self, class: &ClassCore, entry_ref: &EntryRef, life: Duration) -> PermitBasis {
-        // Inside a load nothing is stored, because values that are read there are not fenced.
+        // Inside a load nothing is stored; see `uncached`.
         if !class.is_on(self) || is_uncached() {
             return PermitBasis::Void;
         }

@@ -23,8 +23,9 @@ pub struct DeclaredClass {
     /// The groups of the tags that entries have because of their keys, as far as a [sample](crate::key::Key::sample) of
     /// the keys shows them.
     pub tag_groups: Vec<TagGroup>,
-    /// Whether entries may have other tags because of their keys: the type of the keys has no sample, or for the sample
-    /// [`ClassBuilder::tagged_by`](crate::class::ClassBuilder::tagged_by) returned nothing, or a tag without a group.
+    /// Whether entries may have tags because of their keys that are in none of `tag_groups`: the key type has no
+    /// sample, or [`ClassBuilder::tagged_by`](crate::class::ClassBuilder::tagged_by) returned for the sample no tag or
+    /// a tag without a group.
     pub has_unknown_tags: bool,
     /// Each list of column names behind the key's parts, in the order of the parts; empty if unknown.
     pub columns: Vec<Vec<String>>,

@@ -24,8 +24,8 @@ impl StorableValue {
 }
 
 impl ClassCore {
-    /// Encodes a loaded value for storage. On `Err` the caller still gets its value; a log line and a counter report
-    /// the problem.
+    /// Encodes a loaded value for storage. On `Err` the read still returns the loaded value; a log line and a counter
+    /// report the problem.
     pub(crate) fn storable(&self, value: Option<&AnyValue>) -> Result<StorableValue, NotStoredReason> {
         let Some(value) = value else { return Ok(StorableValue { value: None, payload: None, digest: 0 }) };
         let encoded = match self.coder.encode_verified(value, self.max_value_bytes) {

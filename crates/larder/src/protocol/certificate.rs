@@ -79,8 +79,8 @@ impl Certificate {
 /// The result of one heartbeat.
 #[derive(Clone, Copy, Debug)]
 pub struct Heartbeat {
-    /// The instant at which the heartbeat was sent. The instant of the reply is not used: Redis may have written a late
-    /// reply long before.
+    /// The instant at which the heartbeat was sent. The instant of the reply is not used, because a late reply can
+    /// describe Redis as it was soon after the sending.
     pub sent: Tick,
     /// Whether Redis's role is master.
     pub is_master: bool,

@@ -147,8 +147,8 @@ impl Validity {
         state.unsent.drain(..count);
     }
 
-    /// Call it before this database's entries are dropped. It resets the overflow first, so that an overflow during the
-    /// drop causes another drop.
+    /// Call it before this database's entries are dropped. This resets `is_overflowed` first, so that an overflow
+    /// during the drop causes another drop.
     pub(crate) fn begin_clear(&self) {
         let mut state = self.lock();
         state.is_overflowed = false;

@@ -1,9 +1,9 @@
 //! The claim of a namespace: which installation uses it, or that instances with a journal do.
 //!
-//! Databases with a journal name themselves. Without a journal the application names its database. The first cache
-//! stores its name as the claim. A cache with a second name is refused, because that is usually a configuration
-//! mistake. Caches with and without a journal cannot share a namespace: the relay invalidates only keys under its own
-//! database's prefix.
+//! A journal names its database. Without a journal, the application names the database, and the first cache stores this
+//! name as the claim. A cache with a second name is refused, because that is usually a configuration mistake. Caches
+//! with and without a journal cannot share a namespace: the relay invalidates only keys under its own database's
+//! prefix.
 //!
 //! The prefix, not the claim, prevents wrong values: even if two installations race for the claim, neither reads the
 //! other's entries.

@@ -175,8 +175,8 @@ pub(crate) async fn unlink(connection: &mut MultiplexedConnection, keys: &[Bytes
     Ok(unlinked.iter().sum())
 }
 
-/// Deletes all matching keys, and returns how many it deleted. SCAN returns every key that exists from its beginning to
-/// its end, so it finds each lease that was taken before. A lease that is taken during the sweep needs no deletion: its
+/// Deletes all matching keys, and returns how many it deleted. A SCAN returns every key that exists during the complete
+/// search, so it finds each lease that was taken before. A lease that is taken during the sweep needs no deletion: its
 /// load began after the change.
 pub(crate) async fn sweep(
     connection: &mut MultiplexedConnection,

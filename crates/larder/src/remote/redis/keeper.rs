@@ -196,7 +196,7 @@ impl Keeper {
             Some(relay) => relay.expected_certificate(redis_id),
             None => Some(certificate(redis_id, None, self.bound)),
         };
-        // Without a journal the claim is needed too: after a FLUSHALL the first installation that claims gets the
+        // Without a journal, a grant also needs the claim: after a FLUSHALL, another installation may have claimed the
         // namespace.
         let is_claimed = self.installation.is_none() || status.claim.is_some();
         let is_live =
@@ -227,10 +227,9 @@ impl Keeper {
         }
     }
 
-    /// Clears memory of what Redis guards, once after each time that the tier was granted. Call it after a revocation.
-    /// From then on no read inserts its reply until the next grant, because the read's epoch has ended, and the clear
-    /// fences the reads in progress. So until the next grant there is nothing to clear, even if many heartbeats certify
-    /// nothing.
+    /// Removes from memory what Redis guards, once after each period of grants. Call it after a revocation. Until the
+    /// next grant no read then inserts its reply: its epoch has ended, or this removal came after the read was sent. So
+    /// there is nothing to remove again, even if many heartbeats certify nothing.
     ///
     /// Values that this process loads in the meantime stay in memory (see `LocalTier::clear_guarded`), and no second
     /// clear detaches their flights. So a Redis that answers and is not used costs no more copies than a Redis that is
@@ -305,7 +304,8 @@ impl Keeper {
         }
     }
 
-    /// Whether `prefix` is still the present one. The relay's task changes it with the database's identity.
+    /// Whether `prefix` is still the present prefix. The relay's task replaces the prefix when the database's identity
+    /// changes.
     fn is_present(&self, prefix: &Prefix) -> bool {
         std::ptr::eq(prefix, &*self.prefixes.present())
     }

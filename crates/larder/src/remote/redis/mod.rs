@@ -97,8 +97,8 @@ pub(crate) struct RedisTier {
     connection_slot: Arc<ConnectionSlot>,
     scripts: Scripts,
     prefixes: Arc<Prefixes>,
-    /// The staleness bound, and the TTL of the record that a change has been propagated: if no relay polls within that
-    /// time, no instance uses this Redis.
+    /// The staleness bound, and the TTL of the record that a change has been propagated. The record need not live
+    /// longer: if no relay polls within the bound, no instance uses this Redis.
     bound: Duration,
     validity: Arc<Validity>,
     nudge: Arc<Notify>,
@@ -108,7 +108,7 @@ pub(crate) struct RedisTier {
 }
 
 impl RedisTier {
-    /// Starts the keeper, which dials. Returns at once: at start-up, as after each loss, the tier is not usable until a
+    /// Starts the keeper, which dials. Returns at once: at start-up and after each loss, the tier is not usable until a
     /// heartbeat grants it.
     pub(crate) fn start(
         settings: Settings,
@@ -189,7 +189,7 @@ impl RedisTier {
         replication: &str,
     ) -> Result<Vec<Option<Bytes>>, Fault> {
         if !redis_id::is_master_of(replication, granted) {
-            // If another history was granted meanwhile, the reply says nothing about that one.
+            // If another history was granted meanwhile, the reply says nothing about that history.
             if *self.connection_slot.granted_history() == *granted {
                 self.suspect();
             }
@@ -246,7 +246,7 @@ impl Remote for RedisTier {
         let (granted, mut pipe) = (self.connection_slot.granted_history(), redis::pipe());
         let keys = self.prefix().add_to_all(keys);
         mget(&mut pipe, &keys);
-        // PTTL comes after MGET, from which on Redis tracks the key: so Redis reports a change between the two as well.
+        // MGET makes Redis track the key. PTTL comes after it, so Redis also reports a change between the two.
         pipe.cmd("PTTL").arg(keys.first().map(|key| &key[..]));
         pipe.cmd("INFO").arg("replication");
         let answers = pipe.query_async(&mut self.connection()?).await;
@@ -315,8 +315,8 @@ impl Remote for RedisTier {
         frame: Bytes,
         ttl: Duration,
     ) -> Result<bool, Fault> {
-        // If the prefix has changed since the permit was drawn, there is no such frame under the new key: PUT is
-        // refused.
+        // If the prefix has changed since the permit was drawn, there is no such frame under the new key, so Redis
+        // refuses PUT.
         let prefix = self.prefix();
         let key = &prefix.add_to(key);
         if !self.rules.keeps(ProtocolRule::PutsUnderPermit) {
@@ -328,8 +328,8 @@ impl Remote for RedisTier {
     }
 
     async fn fill(&self, key: &Bytes, token: Token, frame: Bytes, ttl: Duration) -> Result<bool, Fault> {
-        // If the prefix has changed since the lease was taken, there is no such lease under the new key: FILL is
-        // refused.
+        // If the prefix has changed since the lease was taken, there is no such lease under the new key, so Redis
+        // refuses FILL.
         let key = &self.prefix().add_to(key);
         if !self.rules.keeps(ProtocolRule::FillComparesLease) {
             return self.set(key, frame, ttl).await.map(|()| true);

@@ -41,8 +41,8 @@ pub(crate) enum DatabaseIdentity {
 }
 
 impl DatabaseIdentity {
-    /// The text that is hashed into each key. Two databases have different names. A later timeline of one database
-    /// keeps its name and so its keys: the certificate distinguishes the timelines.
+    /// The text that is hashed into each key. Two databases have different names. A promoted standby has a later
+    /// timeline and the same name, so it keeps the keys; the certificate distinguishes the timelines.
     fn name(&self) -> String {
         match self {
             DatabaseIdentity::Unknown => "unknown".to_owned(),
@@ -52,7 +52,7 @@ impl DatabaseIdentity {
     }
 }
 
-/// The beginning `namespace:identity:` of each key in Redis, with the identity.
+/// The prefix `namespace:identity:` of each key in Redis, and the identity in it.
 pub(crate) struct Prefix {
     pub(crate) identity: DatabaseIdentity,
     /// Since when this process has used the prefix.
@@ -104,7 +104,8 @@ impl Prefix {
         self.add_to(&self.namespace.certificate_key())
     }
 
-    /// The key of the watermark: an instant of Redis's clock; every commit before it has been propagated to this Redis.
+    /// The key of the watermark. The watermark is an instant of Redis's clock: every commit before it has been
+    /// propagated to this Redis.
     pub(crate) fn watermark_key(&self) -> Bytes {
         self.add_to(&self.namespace.watermark_key())
     }
@@ -154,9 +155,9 @@ impl Prefixes {
     /// Changes the prefix to that of `identity`.
     ///
     /// A read, a lease or an invalidation in progress uses one of the two prefixes. Its result counts only if one epoch
-    /// lasted from before the request until the reply. So the order is: end the epoch; replace the prefix; end the
-    /// epoch again, because a heartbeat may have granted the tier for the old prefix in between; and remove from memory
-    /// what was read under the old prefix.
+    /// (the time between two losses of validity) lasted from before the request until the reply. So the order is: end
+    /// the epoch; replace the prefix; end the epoch again, because a heartbeat may have granted the tier for the old
+    /// prefix in between; and remove from memory what was read under the old prefix.
     pub(crate) fn set_identity(&self, identity: DatabaseIdentity) {
         if self.present().identity == identity {
             return;

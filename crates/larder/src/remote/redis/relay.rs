@@ -1,4 +1,5 @@
-//! The relay: polls the journal, unlinks in Redis what changed, and marks how far it came. Every instance runs it.
+//! The relay polls the journal, unlinks in Redis what changed, and records there how far it has read. Every instance
+//! runs it.
 //!
 //! The relay and the keeper share the database's identity, which is that of the present prefix. The identity may be out
 //! of date. That is safe: the keeper compares the certificate with it, and if they differ, this instance does not use
@@ -136,7 +137,8 @@ impl Relay {
         due: Duration,
     ) -> Result<(), RelayError> {
         let database = self.find_database().await?;
-        // Only this task changes the prefix, so it stays the same until the poll ends or finds another database.
+        // Only this task changes the prefix, so the prefix stays the same until the poll ends or finds another
+        // database.
         let prefix = self.prefixes.present();
         let status = fetch_status(connection, &prefix, process).await?;
         let redis_id = status.redis_id.as_ref().ok_or(RelayError::Nameless)?;

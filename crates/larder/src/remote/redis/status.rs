@@ -1,5 +1,5 @@
-//! The status of a Redis, read in one round trip: its clock, its history, and the keys that it carries for the
-//! protocol.
+//! The status of a Redis, read in one round trip: its clock, its replication history, and its keys of larder's protocol
+//! (certificate, watermark, position, claim).
 
 use bytes::Bytes;
 use redis::RedisResult;

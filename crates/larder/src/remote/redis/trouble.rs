@@ -56,7 +56,7 @@ fn of_code(code: &str) -> Option<Trouble> {
 
 fn of_words(words: &str) -> Trouble {
     let has = |part| words.contains(part);
-    // Redis 7.0 replies so to a script if an ACL forbids its user a command or a key.
+    // Redis 7.0 sends these words to a script if an ACL forbids its user a command or a key.
     if has("The user executing the script can't") {
         Trouble::Forbidden
     } else if has("max number of clients") {
