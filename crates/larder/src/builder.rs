@@ -1,4 +1,4 @@
-//! Builds a cache and logs its promise. Only this module names `RedisTier`; all others use the trait `Remote`.
+//! Builds a cache and logs its promise. Outside of `remote::redis`, only this module names `RedisTier`.
 
 use std::fmt;
 use std::fmt::Debug;

@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::key_parts::text_of;
 
-/// The interval between two polls of the journal by one instance. A poll can see a change this much after its commit;
-/// 200 ms is a tenth of the default staleness bound.
+/// The pause between two polls of the journal by one instance, so a poll sees a change at most about this much after
+/// its commit. 200 ms is a tenth of the default staleness bound.
 pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// One thing that a change touched, as names and raw parts. Only the engine builds keys from it.

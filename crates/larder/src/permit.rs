@@ -49,8 +49,8 @@ where
     /// values that are computed from the database outside a loader, because they take longer than the load time-out.
     ///
     /// Draw it *before* the computation's first statement. Every invalidation after the draw voids the permit: of the
-    /// key, a tag, the class, a pattern, or everything; by this process, another instance, or the journal. A lost
-    /// connection to Redis, a restart of Redis and an eviction void the permit too.
+    /// key, a tag, the class, a pattern, or everything; by this process, another instance, or the journal. The permit
+    /// is also void after a loss of Redis (no answer in time, a broken connection, a restart) and after an eviction.
     ///
     /// - A permit blocks no reader. Until the put, readers get the value under the key, or load one. A load that begins
     ///   after the draw voids the permit, because the loaded value is newer.

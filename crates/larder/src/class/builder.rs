@@ -111,8 +111,8 @@ where
 
     /// The version of the values' meaning. An instance treats entries of another version as misses. Raise the version
     /// if the meaning changes and the type does not, for example if a price now includes taxes. If the type changes, no
-    /// new version is needed: each entry has a digest of its value's shape, so entries of another shape are misses.
-    /// Default: 0.
+    /// new version is needed: each entry has a digest over its value and over the names and types of its fields, so
+    /// entries of another shape are misses. Default: 0.
     pub fn version(self, version: u32) -> Self {
         ClassBuilder { version, ..self }
     }

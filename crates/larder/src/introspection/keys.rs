@@ -32,7 +32,7 @@ pub struct ListedKey {
     pub text: String,
     /// Whether this process's memory holds a copy, valid or not.
     pub is_in_memory: bool,
-    /// Whether Redis holds an entry, valid or not, or the lease of a load in progress.
+    /// Whether Redis has the key: with an entry, valid or not, a lease, a permit, or the anchor of a memory-only class.
     pub is_in_redis: bool,
 }
 
@@ -57,7 +57,8 @@ pub struct KeyCounts {
     pub redis: RedisAnswer<RedisKeys>,
 }
 
-/// The entries that were counted in Redis. A key can count twice if Redis resizes its tables meanwhile. Leases count.
+/// The entries that were counted in Redis. A key can count twice if Redis resizes its tables meanwhile. Leases, permits
+/// and anchors count too.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RedisKeys {
     /// The counts by the class's name.

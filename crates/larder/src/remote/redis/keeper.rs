@@ -228,8 +228,8 @@ impl Keeper {
     }
 
     /// Removes from memory what Redis guards, once after each period of grants. Call it after a revocation. Until the
-    /// next grant no read then inserts its reply: its epoch has ended, or this removal came after the read was sent. So
-    /// there is nothing to remove again, even if many heartbeats certify nothing.
+    /// next grant no read then inserts its reply: the read's epoch has ended, or this removal has advanced the sequence
+    /// of its shard. So there is nothing to remove again, even if many heartbeats certify nothing.
     ///
     /// Values that this process loads in the meantime stay in memory (see `LocalTier::clear_guarded`), and no second
     /// clear detaches their flights. So a Redis that answers and is not used costs no more copies than a Redis that is
