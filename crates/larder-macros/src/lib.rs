@@ -5,7 +5,7 @@ use proc_macro2::{Ident, Span};
 use quote::quote;
 use syn::{Data, DeriveInput, Error, Field, Index, Member, parse_macro_input, parse_quote};
 
-/// Makes a key of a struct whose fields are keys: its parts are those of its fields, in their order.
+/// Makes a struct whose fields are keys a key: its parts are the parts of its fields, in their order.
 ///
 /// If each field is one part, the names of the fields are the columns of the key; see `Key::columns`.
 ///
@@ -18,7 +18,7 @@ use syn::{Data, DeriveInput, Error, Field, Index, Member, parse_macro_input, par
 /// assert_eq!(<Page as larder::Key>::columns(), Some(&["category", "page"] as &[&str]));
 /// ```
 ///
-/// An enum is no key, nor is a struct without fields or with a field that is no key:
+/// An enum, a struct without fields, and a struct with a field that is no key do not compile:
 ///
 /// ```compile_fail
 /// #[derive(larder::Key)]
@@ -35,7 +35,8 @@ pub fn derive_key(input: TokenStream) -> TokenStream {
 }
 
 fn expand(mut input: DeriveInput) -> Result<proc_macro2::TokenStream, Error> {
-    // The crate of the caller imports it under this name; this crate is below it.
+    // The generated code uses `larder`, which the caller's crate imports. This crate cannot import it, because `larder`
+    // depends on this crate.
     let root = Ident::new("larder", Span::call_site());
     let name = &input.ident;
     let Data::Struct(data) = &input.data else {
@@ -101,7 +102,7 @@ fn expand(mut input: DeriveInput) -> Result<proc_macro2::TokenStream, Error> {
     })
 }
 
-/// The name of a field as a column has it: `type` for `r#type`.
+/// The name of the column of a field: `type` for `r#type`.
 fn unraw(name: &Ident) -> String {
     let name = name.to_string();
     name.strip_prefix("r#").map(str::to_owned).unwrap_or(name)

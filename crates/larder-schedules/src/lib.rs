@@ -1,5 +1,5 @@
-//! Schedules of the engine's in-process tier: the source of `larder::local`, compiled against the scheduler's locks and
-//! atomics in place of std's. Test-only.
+//! Tests the engine's in-process tier under many schedules (orders of its threads' steps). The source of
+//! `larder::local` is compiled here with a scheduler's locks and atomics in place of std's.
 
 pub mod schedules;
 
@@ -11,14 +11,14 @@ use larder::{clock, error, policy, protocol, source};
 mod local;
 
 mod codec {
-    //! In place of `larder::codec`, whose `AnyValue` is not public.
+    //! Replaces `larder::codec`, whose `AnyValue` is not public.
 
     /// The same type as `larder::codec::AnyValue`.
     pub(crate) type AnyValue = std::sync::Arc<dyn std::any::Any + Send + Sync>;
 }
 
 mod sync {
-    //! In place of `larder::sync`.
+    //! Replaces `larder::sync`.
 
     pub(crate) use shuttle::sync::atomic::{AtomicU64, Ordering};
     pub(crate) use shuttle::sync::{Mutex, MutexGuard};

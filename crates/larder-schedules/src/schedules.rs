@@ -1,8 +1,8 @@
 //! Schedules of the shard lock: the source of `larder::local`, run under many orders of its threads' steps.
 //!
-//! Each scenario races an insertion with an invalidation. Invariant at its end: no copy in memory is older than the last
-//! invalidation. quick_cache uses its own locks, which the scheduler does not control: each of its operations is one
-//! step.
+//! Each scenario races an insertion with an invalidation. Invariant at its end: no copy in memory is older than the
+//! last invalidation. quick_cache uses its own locks, which the scheduler does not control: each of its operations is
+//! one step.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ const KEY: &[u8] = b"k";
 const NOW: Tick = Tick::from_nanos(1);
 const BOUND: Duration = Duration::from_secs(2);
 
-/// One message of the tracked connection, which keeps their order.
+/// One message on the tracked connection. The connection keeps the order of its messages.
 enum Wire {
     Push,
     Reply(u8, Sender<u8>),
@@ -200,7 +200,7 @@ fn load_against(rules: ProtocolRules, by_tag: bool, invalidate: fn(&LocalTier)) 
             let taken = local.take_tokens(&tags, true);
             let version = *lock(&database);
             let copy = LocalCopy { tags: taken, ..copy(version, Origin::Timed) };
-            // The schedule decides whether the load is overtaken.
+            // In some schedules an invalidation comes first, and this insertion is refused.
             let _ = local.insert_loaded(&key(), flight, copy);
             local.end_flight(KEY, flight);
         }

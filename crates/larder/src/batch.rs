@@ -8,7 +8,8 @@ use crate::key_text::Target;
 use crate::pattern::Pattern;
 use crate::protocol::tag::TagKey;
 
-/// More patterns than this count as "everything": each pattern costs one search through the entire Redis.
+/// An invalidation with more patterns invalidates everything: each pattern would cost one search through all keys of
+/// Redis.
 const PATTERNS_MAX: usize = 16;
 
 /// The keys, tags and patterns that one invalidation removes.
@@ -17,7 +18,7 @@ pub(crate) struct Batch {
     pub(crate) keys: Vec<Bytes>,
     pub(crate) tags: Vec<TagKey>,
     pub(crate) patterns: Vec<Pattern>,
-    /// All entries are invalidated; the other fields then add nothing.
+    /// If true, all entries are invalidated, and the other fields add nothing.
     pub(crate) everything: bool,
 }
 
@@ -26,7 +27,7 @@ pub(crate) struct Batch {
 pub(crate) enum Sweep<'a> {
     /// Every entry whose text matches the pattern.
     Matching(&'a Pattern),
-    /// Every key of the namespace except those that the protocol reserves.
+    /// Every key of the namespace except those that `Namespace::reserves`.
     Everything,
 }
 
@@ -50,7 +51,6 @@ impl Batch {
                 "skipped journalled touches: their class names or patterns are not allowed"
             );
         }
-        // Each pattern is a search through all keys of Redis.
         batch.everything |= batch.patterns.len() > PATTERNS_MAX;
         batch
     }

@@ -1,4 +1,4 @@
-//! Builds a cache and logs which promise it gives. Only this module names the Redis implementation.
+//! Builds a cache and logs its promise. Outside of `remote::redis`, only this module names `RedisTier`.
 
 use std::fmt;
 use std::fmt::Debug;
@@ -22,7 +22,7 @@ use crate::protection::EntrySecrets;
 use crate::protocol::rules::ProtocolRules;
 use crate::remote::validity::Validity;
 
-/// How long [`Builder::build`] waits for Redis or the journal to answer. Start-up continues without them afterwards.
+/// How long [`Builder::build`] waits for Redis or the journal to answer. Then start-up continues without them.
 const START_UP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Settings of a cache; made by [`Cache::builder`].
@@ -60,7 +60,7 @@ pub struct Builder {
     redis_pool_timeout: Duration,
 }
 
-/// Without the URL of Redis, which may contain a password.
+/// Leaves out the URL of Redis, which may contain a password.
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
@@ -71,14 +71,14 @@ impl fmt::Debug for Builder {
 }
 
 impl Cache {
-    /// Begins a cache. `namespace` is the application's share of a Redis: 1 to 64 lower-case letters, digits, `_` and
-    /// `-`. Caches over different databases can share a namespace: see [`Builder::journal`] and
-    /// [`Builder::installation`].
+    /// Starts the configuration of a cache. `namespace` is the application's share of a Redis: 1 to 64 lower-case
+    /// letters, digits, `_` and `-`. Caches over different databases can share a namespace: see [`Builder::journal`]
+    /// and [`Builder::installation`].
     pub fn builder(namespace: &str) -> Builder {
         Builder::new(namespace)
     }
 
-    /// Checks whether [`Builder::redis`] accepts `url`, without dialling.
+    /// Checks whether [`Builder::redis`] accepts `url`. Opens no connection.
     ///
     /// # Errors
     ///
@@ -134,20 +134,21 @@ impl Builder {
         Builder { memory_bytes, ..self }
     }
 
-    /// How old a bounded answer may be, whatever fails: 500 ms to 60 s. Default: 2 s. All instances on one Redis need
-    /// the same value; an instance with another value does not use Redis.
+    /// How old the answer of a [bounded](crate::policy::Consistency::Bounded) read may be, even during a failure: 500
+    /// ms to 60 s. Default: 2 s. All instances on one Redis need the same value; an instance with another value does
+    /// not use Redis.
     pub fn staleness_bound(self, bound: Duration) -> Self {
         Builder { bound, ..self }
     }
 
-    /// How long one load may take: 1 ms to 2 s. The upper limit is below the life of a lease, 3 s, because a load fills
-    /// under its lease. Default: 2 s.
+    /// How long one load may take: 1 ms to 2 s. The upper limit is below the life of a lease, 3 s, because a load must
+    /// store its value before its lease expires. Default: 2 s.
     pub fn load_timeout(self, load_timeout: Duration) -> Self {
         Builder { load_timeout, ..self }
     }
 
-    /// Shares entries through the Redis at `url`, `redis://[user:password@]host[:port][/database]`. Default:
-    /// none, memory alone.
+    /// Shares entries through the Redis at `url`, `redis://[user:password@]host[:port][/database]`. Default: no Redis;
+    /// the cache uses memory alone.
     #[cfg(feature = "redis")]
     pub fn redis(self, url: impl Into<String>) -> Self {
         Builder { redis: Some(url.into()), ..self }
@@ -160,45 +161,46 @@ impl Builder {
         Builder { redis_timeout, ..self }
     }
 
-    /// How many connections [`introspection`](crate::introspection) may have to Redis: 1 to 1,000. They are dialled
-    /// when needed. All other work uses the one tracked connection. Default: 10.
+    /// How many connections [`introspection`](crate::introspection) may have to Redis: 1 to 1,000. They are opened when
+    /// needed. All other work uses the one tracked connection. Default: 10.
     #[cfg(feature = "redis")]
     pub fn redis_pool_size(self, redis_pool_size: u32) -> Self {
         Builder { redis_pool_size, ..self }
     }
 
-    /// How long a question of introspection waits for one of these connections before it is answered with
-    /// [`Away`](crate::introspection::RedisAnswer::Away): 1 ms to 60 s. Default: 5 s.
+    /// How long a query of introspection waits for one of these connections: 1 ms to 60 s. If none becomes free, the
+    /// query returns [`Away`](crate::introspection::RedisAnswer::Away). Default: 5 s.
     #[cfg(feature = "redis")]
     pub fn redis_pool_timeout(self, redis_pool_timeout: Duration) -> Self {
         Builder { redis_pool_timeout, ..self }
     }
 
-    /// Sets the database's own record of what its changes touch, such as `larder_sql::journal::SqlJournal`. With it,
-    /// writes by any program are seen within the staleness bound, whatever fails. The journal also names the database,
-    /// and this name is part of every key in Redis: caches over different databases can share a Redis and a namespace
-    /// and never see each other's entries. Default: none.
+    /// Sets the journal, the database's own record of what its changes touch, such as
+    /// `larder_sql::journal::SqlJournal`. With a journal, reads see the writes of every program within the staleness
+    /// bound, even during a failure. The journal also names the database, and this name is part of every key in Redis:
+    /// caches over different databases can share a Redis and a namespace and never see each other's entries. Default:
+    /// no journal.
     pub fn journal(self, journal: impl Journal) -> Self {
         Builder { journal: Some(Arc::new(journal)), ..self }
     }
 
     /// Sets the secret with which the instances of this cache authenticate their entries in Redis. A program that can
     /// write to Redis but does not know the secret cannot forge an entry. All instances need the same secret. Default:
-    /// none; then a checksum finds damaged entries only.
+    /// no secret; each entry then has a checksum, which detects damage and no forgery.
     pub fn entry_secrets(self, entry_secrets: EntrySecrets) -> Self {
         Builder { entry_secrets: Some(entry_secrets), ..self }
     }
 
-    /// Names the database behind a cache that has Redis and no journal, where the name is required: 1 to 64 letters,
-    /// digits, `-`, `_` and `.`. All instances over one database use the same name; each other database has another
-    /// one, such as `production` and `staging`.
+    /// Names the database behind the cache: 1 to 64 letters, digits, `-`, `_` and `.`. The name is required if the
+    /// cache has Redis and no journal. Give all instances over one database the same name, and each database its own,
+    /// such as `production` and `staging`.
     ///
-    /// The name is part of every key in Redis: a copied configuration with another name never serves the other
-    /// database's entries. The first cache that uses a namespace claims it. If a cache with another name finds the
-    /// claim, it does not use Redis and reports
-    /// [`Trouble::AnotherInstallation`](crate::health::Trouble::AnotherInstallation).
+    /// The name is part of every key in Redis, so a cache never reads entries that were stored under another name. The
+    /// first cache that uses a namespace stores a claim with its name. A cache with another name that finds the claim
+    /// does not use Redis and reports [`Trouble::AnotherInstallation`](crate::health::Trouble::AnotherInstallation).
     ///
-    /// A cache with a journal ignores it, because the database names itself; a cache without Redis ignores it too.
+    /// A cache with a journal ignores this name, because its journal names the database. A cache without Redis ignores
+    /// it too.
     ///
     /// # Examples
     ///
@@ -216,15 +218,16 @@ impl Builder {
         Builder { installation: Some(id.into()), ..self }
     }
 
-    /// Breaks a rule of the protocol, to show that a proof detects the breach. Default: all rules are kept.
+    /// For proofs: breaks a rule of the protocol, to show that the proof detects the breach. Default: all rules are
+    /// kept.
     #[cfg(feature = "proof")]
     #[doc(hidden)]
     pub fn rules(self, rules: ProtocolRules) -> Self {
         Builder { rules, ..self }
     }
 
-    /// Builds the cache; needs a tokio runtime. With Redis or a journal it waits up to 1 s for the tier to become
-    /// usable. If Redis is away, `build` succeeds and reads go to their loaders until Redis answers.
+    /// Builds the cache; needs a tokio runtime. With Redis or a journal, `build` waits up to 1 s until that can be
+    /// used. If Redis is away, `build` succeeds and reads go to their loaders until Redis answers.
     ///
     /// # Errors
     ///
@@ -372,8 +375,8 @@ fn installation(id: Option<&str>) -> Result<String, Error> {
     }
 }
 
-/// Fails if the journal's tables have declaration errors. If the database does not answer, that is logged and the build
-/// continues: an unreachable database is no declaration error.
+/// Fails if the journal's tables have declaration errors. If the database does not answer, this function logs a warning
+/// and the build continues: an unreachable database is no declaration error.
 async fn check_declarations(journal: &dyn Journal) -> Result<(), Error> {
     match within(START_UP_TIMEOUT, journal.declaration_errors()).await {
         Ok(wrong) if wrong.is_empty() => Ok(()),

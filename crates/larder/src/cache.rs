@@ -49,7 +49,8 @@ impl Cache {
         self.engine.health_report().state
     }
 
-    /// The journal with which the cache was built. A crate that implements [`Journal`] finds its own type in it.
+    /// The journal with which the cache was built; `None` if there is no journal, or its type is neither `J` nor
+    /// `Arc<J>`.
     ///
     /// # Examples
     ///
@@ -68,7 +69,7 @@ impl Cache {
 
     /// Switches all caching on or off; see [`Class::set_enabled`](crate::class::Class::set_enabled). Default: on.
     pub fn set_enabled(&self, is_on: bool) {
-        // Relaxed: the switch guards no other data, and a read that sees it a little later is harmless.
+        // Relaxed: the switch guards no other data, and a read may see its former state for a moment longer.
         self.engine.is_on.store(is_on, Ordering::Relaxed);
     }
 
@@ -77,7 +78,7 @@ impl Cache {
         self.engine.local.weight_bytes()
     }
 
-    /// The state of the cache at this instant; if it is degraded, why and what to do.
+    /// The state of the cache at this instant. If the cache is degraded, the report says why and what to do.
     ///
     /// # Examples
     ///

@@ -38,10 +38,10 @@ pub enum Cause {
     Committed,
     /// A call in this process: `invalidate`, `clear`, `put` and similar.
     ByHand,
-    /// Redis reported that a key changed of which this process held a copy: another instance wrote, the entry expired,
+    /// Redis reported a change of a key of which this process held a copy: another instance wrote, the entry expired,
     /// or another program deleted it.
     Push,
-    /// The database's journal: a write by any program.
+    /// The database's journal contained a write, by any program.
     Journal,
     /// Reports of Redis may have been lost, so all copies in this process's memory that depend on such reports were
     /// removed.
@@ -49,7 +49,8 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// Whether the invalidation was reported from outside, and can therefore repeat what this process did itself.
+    /// Whether Redis or the journal reported the invalidation. Such a report can repeat an invalidation by this
+    /// process.
     fn may_be_echo(self) -> bool {
         matches!(self, Cause::Push | Cause::Journal)
     }
@@ -73,7 +74,7 @@ pub(crate) struct Record {
     pub(crate) cause: Cause,
     /// Wall time, in milliseconds since 1970.
     pub(crate) at_millis: u64,
-    /// Orders the records: two can have the same millisecond, and wall time can go backwards.
+    /// Orders the records: two records can have the same millisecond, and wall time can go backwards.
     nth: u64,
 }
 
@@ -89,15 +90,16 @@ pub(crate) enum Scope {
 /// The recorded causes, bounded in number: the oldest are evicted.
 pub(crate) struct Causes {
     clock: Clock,
-    /// A report within this time after another cause counts as its echo, and is not recorded.
+    /// A report of Redis or the journal that follows another record within this time counts as its echo: it repeats the
+    /// same invalidation, and is not recorded.
     echo: Duration,
     /// Numbers the records. A counter that guards no other data: relaxed order is enough.
     count: AtomicU64,
-    /// By key, also by a tag's key. The map has its own locks; if two threads record one key at once, either record may
-    /// stay.
+    /// The records by key; a tag has a key too. The map has its own locks; if two threads record one key at once,
+    /// either record may stay.
     named: Cache<Bytes, Record>,
-    /// Guards the patterns and `everything`, which have no key. Held for a few statements, never together with another
-    /// lock. Invariant: the patterns are in the order of their records, the oldest first.
+    /// The records of patterns and of everything, which have no key. The lock is held for a few statements, never
+    /// together with another lock. Invariant: the patterns are in the order of their records, the oldest first.
     wide: Mutex<Wide>,
 }
 
@@ -178,7 +180,7 @@ impl Causes {
         self.named.insert(key, record);
     }
 
-    /// The record to keep: the known one if the new one is only its echo.
+    /// The record to keep: `known` if `record` is only its echo, otherwise `record`.
     fn newer(&self, known: Option<Record>, record: Record) -> Record {
         let echo = u64::try_from(self.echo.as_millis()).unwrap_or(u64::MAX);
         match known {
@@ -197,7 +199,8 @@ impl Causes {
     }
 
     fn lock(&self) -> MutexGuard<'_, Wide> {
-        // The state is consistent between any two statements, so a panic of another thread does not spoil it.
+        // The state is consistent between any two statements, so it can be used after another thread panicked with the
+        // lock.
         self.wide.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

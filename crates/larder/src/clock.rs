@@ -1,4 +1,4 @@
-//! The engine's clocks: a monotonic kernel clock for every decision, and wall time for residence only.
+//! The engine's clocks: a monotonic kernel clock for every decision, and wall time only for how long entries stay.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::time::{ClockId, clock_getres, clock_gettime};
 
-/// The coarse clock is read on every hit: it takes 8 ns, the exact one 28 ns. Its resolution is about 4 ms.
+/// Every hit reads the clock: the coarse clock takes 8 ns, the exact clock 28 ns. The coarse clock's resolution is
+/// about 4 ms.
 #[cfg(target_os = "linux")]
 const MONOTONIC: ClockId = ClockId::MonotonicCoarse;
 #[cfg(not(target_os = "linux"))]
@@ -49,7 +50,7 @@ fn nanos(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Where instants come from: the kernel in production; in a test, only the test moves the time.
+/// Where instants come from: in production the kernel, in a test a counter that only the test moves.
 ///
 /// Both sides of every comparison come from the same clock, read at the moment of the decision. An instant that a task
 /// stored periodically would be out of date after a SIGSTOP, and reads would then be served past their deadline.
@@ -100,8 +101,8 @@ impl Clock {
         }
     }
 
-    /// Wall time in milliseconds since 1970. Entries carry it in their headers from instance to instance. It bounds how
-    /// long a copy stays, never whether the copy is valid.
+    /// Wall time in milliseconds since 1970. The header of an entry contains it, so that every instance can compute the
+    /// entry's age. It limits how long a copy stays; it never decides whether a copy is valid.
     pub fn unix_millis(&self) -> u64 {
         match self {
             Clock::Kernel => {

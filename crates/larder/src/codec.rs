@@ -13,9 +13,10 @@ pub(crate) type AnyValue = Arc<dyn Any + Send + Sync>;
 
 /// The wire format of a class's values in Redis. Memory keeps the decoded value, not its bytes.
 ///
-/// Each value is encoded, decoded and compared before it is stored. If it differs, the caller gets the loaded value, no
-/// tier stores it, an error is logged, and [`not_carried`](crate::stats::Stats::not_carried) counts it. This also
-/// applies without Redis, so a test on memory alone finds such a value.
+/// A codec carries a value if the value is equal after encoding and decoding. The cache checks this for each value
+/// before it stores one. If the decoded value differs, the caller gets the loaded value, no tier stores it, an error is
+/// logged, and [`not_carried`](crate::stats::Stats::not_carried) counts it. The check also runs without Redis, so a
+/// test on memory alone finds such a value.
 ///
 /// # Examples
 ///
@@ -29,15 +30,15 @@ pub(crate) type AnyValue = Arc<dyn Any + Send + Sync>;
 pub enum Codec {
     /// [MessagePack](https://msgpack.org) with the names of fields and variants. It is self-describing: it carries what
     /// serde's attributes make of a type (`skip_serializing_if`, `flatten`, `untagged`, `default`), decimals, dates,
-    /// maps with any keys, and JSON. It does not carry `Some(None)` and `Some(())`, because it encodes both like
-    /// `None`.
+    /// maps with any keys, and JSON. It does not carry `Some(None)` and `Some(())`, because it encodes both to the same
+    /// bytes as `None`.
     #[default]
     MessagePack,
     /// The smallest and fastest format. It carries plain types only: no `skip_serializing_if`, `flatten` or `untagged`,
-    /// and no type whose `Deserialize` asks the data for its type.
+    /// and no type whose `Deserialize` calls `deserialize_any`.
     Postcard,
-    /// Readable in `redis-cli`. It does not carry infinite numbers and NaN, and carries only texts and integers as keys
-    /// of a map.
+    /// JSON text, readable in `redis-cli`. It does not carry infinite numbers and NaN, and carries only texts and
+    /// integers as keys of a map.
     Json,
 }
 
@@ -78,7 +79,8 @@ pub(crate) enum CodecError {
 pub(crate) struct EncodedValue {
     pub(crate) payload: Vec<u8>,
     pub(crate) digest: u64,
-    /// The decoded bytes. Every reader gets this value, the first one too, so that all readers get the same.
+    /// The value that `payload` decodes to. Every reader gets it, also the reader that loaded, so that all get equal
+    /// values.
     pub(crate) value: AnyValue,
 }
 
@@ -108,7 +110,7 @@ impl Coder {
     }
 
     /// Encodes `value` and verifies that it decodes to an equal value. Comparing bytes would not be enough: a codec
-    /// that omits field names can decode a value into the wrong fields and encode it to the same bytes again.
+    /// that omits field names can decode bytes into the wrong fields and encode these wrong fields to the same bytes.
     pub(crate) fn encode_verified(
         &self,
         value: &AnyValue,
@@ -127,7 +129,7 @@ impl Coder {
         Ok(EncodedValue { payload, digest, value })
     }
 
-    /// Decodes bytes that a value with this `digest` was encoded to, by this or another instance.
+    /// Decodes `payload`, which this or another instance encoded from a value with this `digest`.
     pub(crate) fn decode(
         &self,
         payload: &[u8],
@@ -156,7 +158,7 @@ fn encode<V: Serialize + 'static>(codec: Codec, value: &AnyValue) -> Result<Vec<
         Codec::MessagePack => {
             let mut bytes = Vec::with_capacity(128);
             // serde's buffer for `flatten` and `untagged` always claims to be human-readable. If the packer did not, a
-            // type with two forms would be written in one form and read in the other.
+            // type with a text form and a binary form would be written in one and read in the other.
             let mut packer = rmp_serde::Serializer::new(&mut bytes).with_struct_map().with_human_readable();
             value.serialize(&mut packer)?;
             bytes

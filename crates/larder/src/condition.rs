@@ -1,6 +1,7 @@
-//! Holds why a tier cannot be used fully. The tier's keeper writes it; every report about the health reads it.
+//! Stores why Redis cannot be used fully. The keeper (`remote::redis::keeper`) writes the reason; every health report
+//! reads it.
 //!
-//! Invariants, each checked by a test of its name:
+//! Invariants, each checked by the test of the same name:
 //! - `an_episode_is_logged_once_and_once_at_its_end`;
 //! - `one_trouble_after_another_is_one_episode`.
 
@@ -17,9 +18,10 @@ const CALM_PERIOD: Duration = Duration::from_secs(2);
 
 pub(crate) struct Condition {
     clock: Clock,
-    /// Guarded by its lock, which is held for a few statements and never together with another lock.
+    /// The lock is held for a few statements and never together with another lock.
     state: Mutex<State>,
-    /// Indexed by the place in `Trouble::ALL`. The counters guard no other data: relaxed order is enough.
+    /// One counter for each trouble, in the order of `Trouble::ALL`. The counters guard no other data: relaxed order is
+    /// enough.
     counts: Vec<AtomicU64>,
 }
 
@@ -92,8 +94,8 @@ impl Condition {
         self.lock().present.clone()
     }
 
-    /// The reason that is shown while the tier cannot be used and no trouble was recorded: a read suspected the tier,
-    /// or its validity ran out, and the keeper has not checked it yet.
+    /// The reason to show while Redis cannot be used and no trouble is recorded: an operation got no answer, or the
+    /// last grant ran out, and the keeper has not checked Redis since.
     pub(crate) fn checking_reason(&self) -> Reason {
         reason(&self.clock, Trouble::Asking, None)
     }
@@ -112,7 +114,8 @@ impl Condition {
             .collect()
     }
 
-    /// The state is consistent between any two statements, so a panic of another thread does not spoil it.
+    /// The state is consistent between any two statements, so it can be used after another thread panicked with the
+    /// lock.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -137,7 +140,7 @@ mod tests {
         let condition = Condition::new(clock.clone());
         assert_eq!(condition.present().map(|reason| reason.trouble), Some(Trouble::Starting));
         for round in 1..=2 {
-            // Redis refuses, accepts, refuses: always within the calm period, so it is one episode.
+            // Redis refuses and accepts in turn, always within the calm period: this is one episode.
             for _ in 0..50 {
                 condition.note(Trouble::Full, Some("OOM".to_owned()));
                 assert_eq!(condition.present().map(|reason| reason.trouble), Some(Trouble::Full));

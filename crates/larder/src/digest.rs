@@ -1,14 +1,15 @@
-//! A digest of a value as its type describes it to serde: the names, the order and the types of its parts, and their
-//! contents. It is the same on every machine, and in every release of a program in which the type is the same.
+//! Computes a digest of 64 bits from what a value's `Serialize` passes to serde: the names, the order, the types and
+//! the contents of the value's parts. Equal values of one type have the same digest on every machine and in every
+//! release of a program in which the type is the same.
 //!
 //! An entry carries the digest of its value. Therefore, with any codec:
-//! - If a codec loses or changes something, this is found before the value is stored.
+//! - If a codec loses or changes a part, `Coder::encode_verified` finds this before the value is stored.
 //! - If a program's type differs in a part that the value has (one more field, two swapped fields, an inserted variant,
 //!   a float instead of an integer), the program computes another digest for the decoded value and treats the entry as
 //!   a miss.
 //!
-//! The digest does not protect against an attacker: see `protection`. The order of a sequence's elements does not
-//! count, because a hash set can iterate in another order after decoding.
+//! The digest does not protect against an attacker; the seal does (see `protection`). The order of a sequence's
+//! elements does not change the digest, because a hash set can iterate in another order after decoding.
 
 use std::fmt::Display;
 
@@ -31,7 +32,7 @@ impl ser::Error for DigestError {
     }
 }
 
-/// The kind of a part. It enters the digest, so parts of different kinds have different digests.
+/// The kind of a part. The digest includes it, so parts of different kinds have different digests.
 #[derive(Clone, Copy)]
 #[repr(u8)]
 enum Kind {
@@ -50,11 +51,12 @@ enum Kind {
     Tuple,
     Seq,
     Map,
-    /// A field that an attribute skips. It counts, so that a type with this field differs from a type without it.
+    /// A field that an attribute skips. The digest includes it, so that a type with this field differs from a type
+    /// without it.
     Skipped,
 }
 
-/// The maximal nesting. Codecs decode recursively, and a stack overflow ends the process.
+/// The deepest nesting that is accepted. Codecs decode recursively, and a stack overflow ends the process.
 const DEPTH_MAX: u8 = 200;
 
 /// The finaliser of SplitMix64: each bit of the input changes about half of the bits of the output.
@@ -64,7 +66,8 @@ fn mix(mut bits: u64) -> u64 {
     bits ^ (bits >> 31)
 }
 
-/// Appends `next` to `state`; the order counts. A folded multiplication, as in wyhash.
+/// Appends `next` to `state`; another order gives another result. It multiplies to 128 bits and joins both halves by
+/// XOR.
 fn join(state: u64, next: u64) -> u64 {
     let product = u128::from(state ^ 0x9e37_79b9_7f4a_7c15) * u128::from(next ^ 0xd1b5_4a32_d192_ed03);
     (product as u64) ^ ((product >> 64) as u64) ^ next
@@ -83,7 +86,7 @@ fn name(name: &str) -> u64 {
 }
 
 struct Digester {
-    /// How many parts enclose this one.
+    /// The number of parts that contain this part.
     depth: u8,
 }
 
@@ -126,7 +129,8 @@ impl Serializer for Digester {
     type SerializeStruct = Ordered;
     type SerializeStructVariant = Ordered;
 
-    /// The binary form: it is faster, and it includes what a text form can drop.
+    /// A type that has two forms is digested in its binary form, which is faster and includes what a text form can
+    /// drop.
     fn is_human_readable(&self) -> bool {
         false
     }
@@ -256,7 +260,7 @@ fn variant_of(type_name: &str, index: u32, variant: &str) -> u64 {
     join(join(join(Kind::Variant as u64, name(type_name)), u64::from(index)), name(variant))
 }
 
-/// Parts whose order counts.
+/// Digests parts whose order changes the digest.
 struct Ordered {
     state: u64,
     inside: Inside,
@@ -329,7 +333,7 @@ macro_rules! named {
 
 named!(SerializeStruct, SerializeStructVariant);
 
-/// Parts whose order does not count.
+/// Digests parts whose order does not change the digest: it adds up their mixed digests.
 struct Unordered {
     kind: Kind,
     count: u64,

@@ -18,8 +18,8 @@ pub enum ErrorKind {
     LoadPanicked,
 }
 
-/// Why a cache could not be built or a value could not be loaded. A fault of a tier is never an error of a read: the
-/// read goes to the loader instead.
+/// Why a cache could not be built or a value could not be loaded. If a tier fails, a read calls the loader and returns
+/// no error for it.
 ///
 /// Cloning is cheap: all followers of a flight share its error.
 ///
@@ -87,8 +87,9 @@ impl Error {
 
     /// The loader's own error, if the kind is [`ErrorKind::Load`] and the loader's error is an `E`.
     ///
-    /// `anyhow::Error` hides the type of what it holds once it is boxed. A loader that returns one and whose caller needs
-    /// the type back maps it by `anyhow::Error::reallocate_into_boxed_dyn_error_without_backtrace`.
+    /// A boxed `anyhow::Error` hides the type of the error in it. If the loader returns an `anyhow::Error` and the
+    /// caller needs that type, the loader has to convert it with
+    /// `anyhow::Error::reallocate_into_boxed_dyn_error_without_backtrace`.
     pub fn load_error<E: std::error::Error + 'static>(&self) -> Option<&E> {
         match self.kind() {
             ErrorKind::Load => self.inner.source.as_deref()?.downcast_ref(),

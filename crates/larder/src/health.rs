@@ -1,6 +1,6 @@
 //! Reports whether a cache can use its tiers fully; if not, why, and what to do about it.
 //!
-//! The health is for operators. No read depends on it: `remote::usable` decides whether a tier is used.
+//! The health is for operators. No read depends on it: `Engine::usable_tier` decides whether a read uses Redis.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,11 +9,11 @@ use std::time::SystemTime;
 /// Which tiers answer at this instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Health {
-    /// Memory and Redis.
+    /// Memory and Redis answer.
     Working,
     /// Redis is configured and cannot be used fully (it is away, is not certified, or refuses writes), or the journal
-    /// has a fault. What Redis cannot answer comes from the database, and from memory for no longer than the
-    /// staleness bound. [`Cache::health_report`](crate::cache::Cache::health_report) gives the reasons.
+    /// has a fault. Reads that Redis cannot answer go to the database, and a loaded copy stays in memory for at most
+    /// the staleness bound. [`Cache::health_report`](crate::cache::Cache::health_report) gives the reasons.
     Degraded,
     /// No Redis is configured: only memory answers.
     MemoryOnly,
@@ -33,14 +33,14 @@ impl Health {
     }
 }
 
-/// The state's label.
+/// Writes the state's label.
 impl fmt::Display for Health {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
 }
 
-/// How a cache does at one instant.
+/// The state of a cache at one instant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HealthReport {
@@ -64,7 +64,7 @@ pub struct Reason {
     pub since: SystemTime,
 }
 
-/// The text, without the detail.
+/// Writes the text without the detail.
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
@@ -113,54 +113,55 @@ troubles! {
     /// An operation got no answer in time, an invalidation could not be sent, or the connection was just restored: the
     /// keeper is checking whether Redis can be used.
     Asking, "asking", "Redis did not answer for a moment and is being checked; wait a moment";
-    /// There is no connection.
+    /// There is no connection to Redis.
     Away, "away", "Redis cannot be reached; check that it runs and takes more connections (maxclients), its address, and the \
          network to it";
-    /// There is a connection, but no answer in time.
+    /// There is a connection, but Redis does not answer in time.
     Silent, "silent", "Redis does not answer in time; check whether it hangs, is overloaded or is cut off";
-    /// `NOAUTH`, `WRONGPASS`, `DENIED`.
+    /// Redis answers `NOAUTH`, `WRONGPASS` or `DENIED`.
     Unauthenticated, "unauthenticated",
         "Redis refuses this user or password; give the cache the present credentials";
-    /// `NOPERM`.
+    /// Redis answers `NOPERM`.
     Forbidden, "forbidden",
         "an ACL of Redis forbids a command or a key that larder needs; allow those that docs/relay.md lists";
-    /// `ERR max number of clients reached`.
+    /// Redis answers `ERR max number of clients reached`.
     Crowded, "crowded", "Redis takes no more connections; raise its maxclients, or find out which clients hold them";
-    /// `LOADING`.
+    /// Redis answers `LOADING`.
     Loading, "loading", "Redis is loading its data; wait until it has";
-    /// `BUSY`.
+    /// Redis answers `BUSY`.
     Busy, "busy", "a script keeps Redis busy; wait until it ends, or end it with SCRIPT KILL";
-    /// A replica: `role:slave`, `READONLY`, `MASTERDOWN`.
+    /// The server is a replica: it reports `role:slave`, or answers `READONLY` or `MASTERDOWN`.
     Replica, "replica", "this Redis is a replica; give the cache the address of the master";
-    /// `OOM`: Redis refuses writes that need memory and accepts others.
+    /// Redis answers `OOM`: it refuses writes that need memory and accepts others.
     Full, "full",
         "the memory of Redis is full and it evicts nothing, so it refuses writes; raise maxmemory, or set \
          maxmemory-policy to allkeys-lru";
-    /// `MISCONF`: Redis could not save its data, and refuses writes therefore.
+    /// Redis answers `MISCONF`: it could not save its data, and therefore refuses writes.
     SavingFails, "saving-fails",
         "Redis cannot save its data to disk and refuses writes; make room on its disk or mend its folder, then \
          BGSAVE, or set stop-writes-on-bgsave-error to no";
-    /// `NOREPLICAS`.
+    /// Redis answers `NOREPLICAS`.
     ReplicasMissing, "replicas-missing",
         "Redis has fewer replicas than min-replicas-to-write and refuses writes; bring the replicas back, or check \
          whether another master has taken over";
-    /// A node of a Redis Cluster.
+    /// The server is a node of a Redis Cluster.
     Cluster, "cluster",
         "this is a node of a Redis Cluster, which larder does not use; give it a Redis that is not a cluster";
-    /// A Sentinel's port.
+    /// The server is a Sentinel.
     Sentinel, "sentinel",
         "this is the port of a Redis Sentinel, which holds no data; give the cache the address of the master";
-    /// Older than Redis 7.0.
+    /// The server is older than Redis 7.0.
     TooOld, "too-old", "this Redis is older than 7.0; upgrade it";
     /// Redis does not know a command that larder needs: it was renamed, or the server is not a complete Redis.
     CommandMissing, "command-missing",
         "this server does not know a command that larder needs; give the cache a Redis of 7.0 or newer with the \
          commands that docs/relay.md lists";
-    /// `INFO` does not say which Redis it is.
+    /// The answer to `INFO` lacks a field that identifies the Redis.
     Nameless, "nameless",
         "INFO does not say which Redis this is (run_id, role and master_replid); connect without the proxy that \
          hides it";
-    /// Instances that share the namespace are configured with other figures.
+    /// Instances that share the namespace have different settings: the staleness bound, the longest TTL, or whether
+    /// there is a journal.
     Disagreement, "disagreement",
         "instances that share this namespace use another staleness bound or longest TTL, or differ in having a \
          journal; configure all alike, or give this one a namespace of its own";
@@ -168,14 +169,15 @@ troubles! {
     AnotherInstallation, "another-installation",
         "another installation uses this namespace in this Redis; give this one a namespace of its own, or the same \
          installation id if the database is the same, or delete the claim if the other one is gone";
-    /// No instance certifies the contents of Redis: the watermark is old or missing.
+    /// No relay has propagated the latest commits to Redis: the watermark is old or missing.
     Untold, "untold",
         "no relay has sent Redis the latest commits; look whether the database and its journal answer";
     /// The journal did not answer the last poll. This trouble and the next two can exist without Redis.
     SilentJournal, "silent-journal",
         "the database's journal does not answer, so nothing is certified and memory is not used without Redis; look \
          whether the database answers";
-    /// A change touches more than it would have to; see [`Journal::imprecision`](crate::journal::Journal::imprecision).
+    /// Changes invalidate more entries than necessary; see
+    /// [`Journal::imprecision`](crate::journal::Journal::imprecision).
     ImpreciseJournal, "imprecise-journal",
         "a declared column was renamed or dropped, so each change of its table invalidates everything; declare the \
          present column, and run the migration that the new declaration makes";
@@ -184,18 +186,18 @@ troubles! {
     IncompleteJournal, "incomplete-journal",
         "changes may be missing from the database's journal, so nothing is certified and writes say queued; the \
          detail names the defects; SqlJournal::mend (in the service, larder doctor --mend) mends what SQL can";
-    /// Any other refusal.
+    /// Redis refuses a command for any other reason.
     Refused, "refused", "Redis refuses a command; what it says is in the log";
 }
 
 impl Trouble {
-    /// Whether the trouble occurs at every start and reconnection and ends by itself: it is shown, not logged and not
-    /// counted.
+    /// Whether the trouble occurs at every start and reconnection and ends by itself. Reports show it; it is neither
+    /// logged nor counted.
     pub(crate) fn is_passing(self) -> bool {
         matches!(self, Trouble::Starting | Trouble::Asking)
     }
 
-    /// Whether the trouble needs an operator: the keeper then asks less often, so that it does not fill logs.
+    /// Whether the trouble needs an operator: the keeper then asks Redis less often, so that logs do not fill.
     pub(crate) fn needs_operator(self) -> bool {
         matches!(
             self,

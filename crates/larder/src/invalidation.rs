@@ -46,7 +46,7 @@ pub struct Invalidation {
     waits: bool,
 }
 
-/// Without the keys, which may be personal.
+/// Leaves out the keys, which may be personal data.
 impl fmt::Debug for Invalidation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Invalidation")
@@ -58,18 +58,19 @@ impl fmt::Debug for Invalidation {
 }
 
 impl Cache {
-    /// Begins an invalidation by hand. With a journal, `send` records it there first, so that no crash can lose it.
+    /// Starts an invalidation by hand. If the cache has a journal, `send` first writes the invalidation there, so that
+    /// a crash cannot lose it.
     pub fn invalidation(&self) -> Invalidation {
         Invalidation::new(self.engine.clone())
     }
 
-    /// Begins the invalidation of a committed write, with exactly the touches that the database journalled for it (with
+    /// Starts the invalidation of a committed write, with exactly the touches that the database journalled for it (with
     /// `larder-sql`: `WriteTransaction::touched`, read just before the commit).
     ///
     /// `changes` are the ids of the write in the journal (with `larder-sql`: the result of `WriteTransaction::commit`).
     /// `touches` must contain all touches of these changes, and the changes must be committed: the journal's consumer
-    /// or relay then skips them, and does not remove entries that were loaded since. If either is unknown, pass `&[]`
-    /// for `changes`, which is always correct.
+    /// or relay then skips these changes and does not remove entries that were loaded since. If the touches or the ids
+    /// are not completely known, pass `&[]` for `changes`, which is always correct.
     ///
     /// # Examples
     ///
@@ -119,7 +120,7 @@ impl Cache {
     ///
     /// # Errors
     ///
-    /// None today: an empty prefix means everything.
+    /// Currently none: an empty prefix invalidates every entry.
     pub async fn invalidate_prefix(&self, prefix: &str) -> Result<Receipt, Error> {
         self.invalidate_matching(&Pattern::beginning_with(prefix)).await
     }
@@ -224,14 +225,15 @@ impl Invalidation {
         self.note(Touch::Everything)
     }
 
-    /// If Redis cannot be used at once, `send` waits up to the staleness bound until it is used again, with this
-    /// invalidation. If the journal did not take the invalidation, `send` does not wait. Default: `send` returns `queued`
-    /// at once.
+    /// If Redis cannot be used now, `send` waits, at most the staleness bound, until Redis has this invalidation and is
+    /// used again. If the journal did not accept the invalidation, `send` does not wait. Default: `send` returns
+    /// `queued` at once.
     pub fn wait(self) -> Self {
         Invalidation { waits: true, ..self }
     }
 
-    /// Removes all of it from this process and from Redis. The invalidation completes even if the future is dropped.
+    /// Removes everything that was added, from this process and from Redis. The invalidation completes even if the
+    /// future is dropped.
     pub async fn send(self) -> Receipt {
         let (keys, tags) = (self.batch.keys.len(), self.batch.tags.len());
         let patterns = self.batch.patterns.len() + usize::from(self.batch.everything);

@@ -1,4 +1,4 @@
-//! The journal as the engine needs it: the database's own record of what each change touches.
+//! The trait that the engine needs of a journal: the database's own record of what each change touches.
 //!
 //! When any program changes a row (this service, psql, another service), the database appends the change's touches to
 //! an outbox in the same transaction. Rows are never marked as done: each consumer keeps its own [`Position`] and asks
@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::key_parts::text_of;
 
-/// How often each consumer polls the journal. It bounds how late a change is noticed; 200 ms is a tenth of the default
-/// staleness bound.
+/// The pause between two polls of the journal by one instance, so a poll sees a change at most about this much after
+/// its commit. 200 ms is a tenth of the default staleness bound.
 pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// One thing that a change touched, as names and raw parts. Only the engine builds keys from it.
@@ -39,8 +39,8 @@ pub enum Touch {
         /// The parts of the entry's key.
         parts: Vec<Option<String>>,
     },
-    /// Every entry under a tag. A class's own name is a tag of all its entries. A journal may also write it as
-    /// `["tag", group, part, …]`, for the tag that [`tag`](crate::tag()) makes of these parts.
+    /// Every entry under a tag. A class's own name is a tag of all its entries. A journal may also write such a touch
+    /// as `["tag", group, part, …]`, for the tag that [`tag`](crate::tag()) makes of these parts.
     Tag(String),
     /// Every entry whose readable text `class:part:part` matches; see
     /// [`Cache::invalidate_matching`](crate::cache::Cache::invalidate_matching).
@@ -62,7 +62,7 @@ impl Touch {
     }
 }
 
-/// As text a touch is a list whose first word names the kind.
+/// The words of a touch, as the outbox stores them. The first word names the kind of touch.
 impl From<Touch> for Vec<Option<String>> {
     fn from(touch: Touch) -> Self {
         let word = |word: &str| Some(word.to_owned());
@@ -99,8 +99,8 @@ impl TryFrom<Vec<Option<String>>> for Touch {
 )]
 pub struct TouchError;
 
-/// Up to where a consumer has read. Only the journal writes and reads its text, which names the database and a snapshot
-/// of it.
+/// The place in the journal up to which a consumer has read. Only the journal writes and parses the text, which names
+/// the database and a snapshot of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Position(String);
 
@@ -110,20 +110,20 @@ impl Position {
         Position(text.into())
     }
 
-    /// As the journal wrote it.
+    /// The text that the journal wrote.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Identifies a database: another database has another identity, and so has a promoted standby of the same one.
+/// Identifies a database. Every database has its own identity. If a standby is promoted, the identity changes.
 ///
 /// Two databases that can answer at the same time differ in `system`; this includes copies of one database. The
-/// identity is part of every key in Redis, so that no database is answered with another's rows. `docs/wire-format.md`
-/// says what larder's own journals put into it.
+/// identity is part of every key in Redis, so that a read of one database never returns another's rows.
+/// `docs/wire-format.md` says what larder's own journals put into it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DatabaseId {
-    /// The system and the database in it, without white space. All processes that ask one database get the same text.
+    /// The system and the database in it, without white space. All processes that use one database get the same text.
     pub system: String,
     /// Rises when a standby of the system is promoted. Always 0 for a database without promotions.
     pub timeline: u64,
@@ -142,7 +142,7 @@ pub struct ChangesSince {
     pub database: DatabaseId,
     /// The position of the snapshot: the next call continues from it.
     pub position: Position,
-    /// What was committed up to the snapshot.
+    /// What was committed after the given position, up to the snapshot.
     pub changes: Changes,
 }
 
@@ -157,7 +157,7 @@ impl ChangeId {
         ChangeId(text.into())
     }
 
-    /// As the journal wrote it.
+    /// The text that the journal wrote.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -172,8 +172,8 @@ pub struct Change {
     pub touches: Vec<Touch>,
 }
 
-/// All touches of `changes`, each once, in no particular order. Deduplicates by hash: a poll can return tens of
-/// thousands, and sorting them costs more than the rest of the poll.
+/// All touches of `changes`, each once, in no particular order. Duplicates are removed by hash: a poll can return tens
+/// of thousands of touches, and sorting them would cost more than the rest of the poll.
 pub fn touches_of(changes: impl IntoIterator<Item = Change>) -> Vec<Touch> {
     let touches: HashSet<Touch> = changes.into_iter().flat_map(|change| change.touches).collect();
     touches.into_iter().collect()
@@ -182,7 +182,7 @@ pub fn touches_of(changes: impl IntoIterator<Item = Change>) -> Vec<Touch> {
 /// What was committed since a position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Changes {
-    /// Exactly these, in no particular order.
+    /// Exactly these changes were committed, in no particular order.
     Known(Vec<Change>),
     /// The changes are unknown: the position is missing, names another database, is older than the retained outbox, or
     /// there are too many changes. Everything counts as touched.
@@ -195,15 +195,15 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// The database's record of changes. An implementation MUST guarantee:
 ///
 /// - `changes_since` takes its snapshot after it was called, on the primary, and returns every change that was
-///   committed before the snapshot and after `position`. It refuses a database in recovery.
+///   committed before the snapshot and after `position`. It fails on a database in recovery.
 /// - A transaction's touches become visible exactly when the transaction does.
 /// - A [`ChangeId`] identifies one change only, also after a failover or restore of the database. Each change has an
-///   id, and its writer receives it.
-/// - An empty answer proves that there was no change: `changes_since` answers [`Changes::Known`] only if everything
-///   that the completeness of the journal rests on is as it was at `position`. It fails while a change could be missing
-///   now.
+///   id, and the writer of the change receives it.
+/// - An empty answer proves that there was no change. So `changes_since` returns [`Changes::Known`] only if everything
+///   on which the completeness of the journal depends (triggers, for example) is the same as at `position`. It fails
+///   while a change could be missing.
 /// - `append` has committed when it returns.
-/// - Each future can be dropped before its end, and the call repeated.
+/// - A caller can drop each future before its end, and repeat the call.
 ///
 /// The caller guarantees that positions come from the same implementation.
 #[async_trait]
@@ -211,22 +211,22 @@ pub trait Journal: Any + Send + Sync {
     /// The database that answers now.
     async fn database(&self) -> Result<DatabaseId, Failure>;
 
-    /// Since when the database that answered last has had the `system` of its [`DatabaseId`], if it can have had
-    /// another one before: for example since its server was started. A Redis that was not certified for this identity
-    /// is not used for one staleness bound after that instant, or after this process noticed the identity, because
-    /// instances that have not noticed it can still use Redis under the former one.
-    /// Default: `None`, for an identity that never changes.
+    /// Since when the database that answered last has had the `system` of its [`DatabaseId`], if that can change: for
+    /// example since the start of its server. Instances that have not noticed a change can still use Redis under the
+    /// former identity. Therefore a Redis that was not certified for the new identity is not used for one staleness
+    /// bound after this instant, or, if instances with a journal have used the namespace before, after this process
+    /// noticed the identity. Default: `None`; the identity never changes.
     fn identity_since(&self) -> Option<Instant> {
         None
     }
 
-    /// The changes committed since `position`. Without a position everything counts as touched.
+    /// The changes committed since `position`. Without a position, the changes are [`Changes::Unknown`].
     async fn changes_since(&self, position: Option<&Position>) -> Result<ChangesSince, Failure>;
 
-    /// Records touches by hand, in a transaction of its own.
+    /// Records the touches of an invalidation by hand, in a transaction of its own.
     async fn append(&self, touches: &[Touch]) -> Result<(), Failure>;
 
-    /// Deletes rows by age, long after every consumer has read them; returns the number of rows.
+    /// Deletes rows that are so old that every consumer has read them long ago. Returns the number of deleted rows.
     async fn prune(&self) -> Result<u64, Failure>;
 
     /// Why the journal is not complete, as of its last poll or the last check by a write; `None` while it is complete.
@@ -236,7 +236,7 @@ pub trait Journal: Any + Send + Sync {
         None
     }
 
-    /// Why changes touch more than they would have to, as of the last inspection: for example a declared column that was
+    /// Why changes touch more than necessary, as of the last inspection: for example a declared column that was
     /// renamed, so that each change of its table touches everything. Answers stay right; the health reports it.
     /// Default: `None`.
     fn imprecision(&self) -> Option<JournalFault> {
@@ -257,7 +257,7 @@ pub trait Journal: Any + Send + Sync {
     }
 }
 
-/// A journal of which its owner keeps a handle, for inspection.
+/// An `Arc` of a journal is a journal, so that its owner can give the cache one handle and keep another for inspection.
 #[async_trait]
 impl<J: Journal + ?Sized> Journal for Arc<J> {
     // Forwards every method, those with a default too: otherwise the default would answer instead of the inner journal.
@@ -313,7 +313,7 @@ pub struct JournalFault {
 pub struct FaultEpisodes {
     /// Changes could be missing.
     pub incomplete: u64,
-    /// Changes touched more than they would have to.
+    /// Changes touched more than necessary.
     pub imprecise: u64,
 }
 

@@ -1,5 +1,5 @@
-//! One grammar for every key: the namespace, the class, then the encoded parts, so that no input can forge a key. In
-//! Redis the identity of the database follows the namespace; see `remote::redis::prefix`.
+//! One grammar for every key: the namespace, the class, then the encoded parts, so that no input can spell the key of
+//! another entry. In Redis the identity of the database follows the namespace; see `remote::redis::prefix`.
 //!
 //! ```text
 //! hotel:user_details:0198c0de-…      an entry of class `user_details` in namespace `hotel`
@@ -22,12 +22,12 @@ use crate::protocol::tag::TagKey;
 pub(crate) use crate::key_parts::KeyBuf;
 pub use crate::key_parts::KeyParts;
 
-/// Precedes the id of a propagated change.
+/// Precedes the id of a change in the key that records that the change has been propagated.
 const PROPAGATED: &[u8] = b":@told=";
 
-/// Finds a value in a class whose keys are of type `K`; has one or more parts.
+/// A key finds one value in a class whose keys are of type `K`. A key has one or more parts.
 ///
-/// Most types are keys of their own classes only: `K` is `Self`. Other forms of a key spell the same parts without an
+/// Usually `K` is `Self`. Another type can be a key of the same class if it writes the same parts; this saves an
 /// allocation: a `str` is also a key of a `Class<String, _>`, and `(&str, u32)` of a `Class<(String, u32), _>`.
 ///
 /// Integers, strings, `bool`, tuples of up to six keys and, with the feature `uuid`, `uuid::Uuid` are keys. With the
@@ -56,29 +56,31 @@ const PROPAGATED: &[u8] = b":@told=";
     note = "derive it with `#[derive(larder::Key)]`, or pass the key in the type with which the class was opened"
 )]
 pub trait Key<K: ?Sized = Self> {
-    /// Pushes every part that distinguishes this key from others of its class. Equal keys push equal parts, in each form.
+    /// Pushes every part that distinguishes this key from others of its class. Equal keys push equal parts, whatever
+    /// their types are.
     fn parts(&self, parts: &mut KeyParts<'_>);
 
-    /// Calls `f` with this key as a `K`, from which a class computes an entry's tags. A key of its own class is `f(self)`.
+    /// Calls `f` with this key as a `K`, from which a class computes an entry's tags. If `K` is `Self`, this is
+    /// `f(self)`.
     fn with_key<R>(&self, f: impl FnOnce(&K) -> R) -> R;
 
-    /// The columns that the parts are read from, in the order of the parts, if they are the same in every class with
-    /// this key type. `larder_sql`'s `SqlJournal::verify` compares them with a table's declaration; see also
-    /// [`ClassBuilder::columns`](crate::class::ClassBuilder::columns). Default: `None`, unknown.
+    /// The database columns of the parts, in the order of the parts, if they are the same in every class with this key
+    /// type. `larder_sql`'s `SqlJournal::verify` compares them with a table's declaration; see also
+    /// [`ClassBuilder::columns`](crate::class::ClassBuilder::columns). Default: `None`; the columns are unknown.
     fn columns() -> Option<&'static [&'static str]> {
         None
     }
 
-    /// Which texts each part can have; its length is the number of parts. Default: one [`PartKind::Canonical`] for each
-    /// of [`Key::columns`]; `None` (unknown) if there are no columns.
+    /// Which texts each part can have: one kind for each part. Default: one [`PartKind::Canonical`] for each of
+    /// [`Key::columns`]; `None` (unknown) if there are no columns.
     fn kinds() -> Option<Vec<PartKind>> {
         Self::columns().map(|columns| vec![PartKind::Canonical; columns.len()])
     }
 
-    /// Any key of this type. A class passes it to the closure of
-    /// [`ClassBuilder::tagged_by`](crate::class::ClassBuilder::tagged_by) when it is opened, to learn in which groups the tags
-    /// are; `larder_sql`'s `SqlJournal::verify` compares these with the tables' declarations. Default: `None`, the groups
-    /// stay unknown.
+    /// Any key of this type. When a class is opened, it passes this key to the closure of
+    /// [`ClassBuilder::tagged_by`](crate::class::ClassBuilder::tagged_by), to find the groups of the tags;
+    /// `larder_sql`'s `SqlJournal::verify` compares these with the tables' declarations. Default: `None`; the groups
+    /// are unknown.
     fn sample() -> Option<Box<Self>> {
         None
     }
@@ -96,7 +98,8 @@ pub trait Key<K: ?Sized = Self> {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PartKind {
-    /// Any text. Safe if the column compares texts by their bytes.
+    /// Any text. The column must compare texts by their bytes: otherwise two texts that are equal there are two keys
+    /// here.
     Text,
     /// An integer, in decimal digits.
     Number,
@@ -131,7 +134,7 @@ impl Namespace {
         &self.0
     }
 
-    /// The key of the certificate of the Redis that carries it.
+    /// The key of the certificate; see `protocol::certificate`.
     pub(crate) fn certificate_key(&self) -> Bytes {
         Bytes::from(format!("{}:@live", self.0))
     }
@@ -141,12 +144,12 @@ impl Namespace {
         Bytes::from(format!("{}:@wm", self.0))
     }
 
-    /// The key of the relay's position: how far in the journal changes have been propagated, as the journal writes it.
+    /// The key of the relay's position in the journal. Every change up to it has been propagated to this Redis.
     pub(crate) fn position_key(&self) -> Bytes {
         Bytes::from(format!("{}:@pos", self.0))
     }
 
-    /// Exists while other instances still need to know that `change` has been propagated.
+    /// The key that exists while other instances still need to know that `change` has been propagated.
     pub(crate) fn propagated_key(&self, change: &ChangeId) -> Bytes {
         let mut buf = KeyBuf::from_slice(self.0.as_bytes());
         buf.extend_from_slice(PROPAGATED);
@@ -154,17 +157,18 @@ impl Namespace {
         Bytes::copy_from_slice(&buf)
     }
 
-    /// Whether the protocol reserves `key`.
+    /// Whether larder's protocol uses `key` itself, such as the key of the certificate. No entry has such a key.
     pub(crate) fn reserves(&self, key: &[u8]) -> bool {
         let Some(rest) = key.strip_prefix(self.0.as_bytes()) else { return false };
-        // A class can have such a name; its keys have one more part.
+        // A class can also be named `@told=…`; its keys have one more part, so they contain one more `:`.
         let is_propagated = || rest.strip_prefix(PROPAGATED).is_some_and(|change| !change.contains(&b':'));
         [&b":@live"[..], b":@wm", b":@pos"].contains(&rest) || is_propagated()
     }
 
     /// A Redis glob that matches every entry which `pattern` matches, and possibly others.
     pub(crate) fn scan_pattern(&self, pattern: &Pattern) -> String {
-        // A `:` is plain between parts and encoded inside a part, so the exact prefix ends before it.
+        // In a readable text, a `:` can separate two parts or be inside a part. A key spells the first `:` and the
+        // second `%3A`, so the exact prefix ends before it.
         let plain: String = pattern.beginning().chars().take_while(|char| is_plain(*char)).collect();
         format!("{}:{plain}*", self.0)
     }

@@ -24,7 +24,8 @@ impl<'a> KeyParts<'a> {
         if !std::mem::take(&mut self.is_first) {
             self.buf.push(b':');
         }
-        // Writing to a growing buffer cannot fail. If a `Display` returns an error, the part is what it wrote before.
+        // Writing to a growing buffer cannot fail. If a `Display` returns an error, the part is the text that it wrote
+        // before.
         let _ = write!(Encoded(self.buf), "{part}");
     }
 
@@ -34,7 +35,7 @@ impl<'a> KeyParts<'a> {
             Some(part) => self.push(part),
             None => {
                 self.push("");
-                // `Encoded` never writes a bare `~`.
+                // `Encoded` writes `~` as `%7E`, so a bare `~` always means a missing part.
                 self.buf.push(b'~');
             }
         }

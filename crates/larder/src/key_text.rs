@@ -1,4 +1,4 @@
-//! Reads keys: from the bytes of a key to its class and parts, and from names to keys.
+//! Translates the bytes of a key into its class and parts, and the names in a touch into a key.
 
 use bytes::Bytes;
 
@@ -83,7 +83,7 @@ impl Key for RawParts<'_> {
     }
 }
 
-/// Decodes `word`; `None` for the sign of a missing part.
+/// Decodes `word`; `None` for `~`, which means a missing part.
 fn decoded(word: &str) -> Option<String> {
     if word == "~" {
         return None;

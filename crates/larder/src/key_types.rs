@@ -1,11 +1,11 @@
-//! The types of the standard library, and UUIDs, that are keys.
+//! Implements `Key` for types of the standard library and for UUIDs.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::key::{Key, KeyParts, PartKind};
 
-/// Types whose text is their one part.
+/// Implements `Key` for types that have one part: their text.
 macro_rules! key_by_display {
     ($kind:ident, $sample:expr; $($type:ty),*) => {$(
         impl Key for $type {
@@ -28,7 +28,8 @@ macro_rules! key_by_display {
     )*};
 }
 
-/// A closure that takes a text apart is more likely to accept digits than an empty text.
+/// The sample of a text, for the application's closure in `tagged_by`. A closure that splits a text is more likely to
+/// accept digits than an empty text.
 const SAMPLE_TEXT: &str = "00000000";
 
 key_by_display!(Text, SAMPLE_TEXT.into(); str);
@@ -58,7 +59,7 @@ impl Key<str> for String {
     }
 }
 
-/// Pointers to a key.
+/// Implements `Key` for pointers to a key.
 macro_rules! key_by_deref {
     ($($pointer:ty),*) => {$(
         impl<K: ?Sized, Q: Key<K> + ?Sized> Key<K> for $pointer {
@@ -88,7 +89,8 @@ where
     }
 }
 
-/// A tuple has the parts of its fields. Each field may be in another form than the class's.
+/// Implements `Key` for tuples, which have the parts of their fields. The type of a field can differ from the class's
+/// if both spell the same part: `&str` and `String`.
 macro_rules! key_of_tuple {
     ($($form:ident $type:ident $field:tt $key:ident),+) => {
         impl<$($type: Key + Clone, $form: Key<$type>),+> Key<($($type,)+)> for ($($form,)+) {

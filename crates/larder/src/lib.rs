@@ -1,7 +1,7 @@
 //! A hybrid cache, in-process and Redis, in front of a database.
 //!
-//! With a journal, no answer is behind the database by more than the staleness bound, 2 s by default, under any failure
-//! that we could produce. The limits are in `docs/staleness.md`.
+//! With a journal, no answer is behind the database by more than the staleness bound (2 s by default), under every
+//! failure that the project's tests produce. The limits are in `docs/staleness.md`.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -26,7 +26,8 @@
 //! # }
 //! ```
 //!
-//! The repository's `docs/staleness.md` says what the bound rests on, and `ARCHITECTURE.md` how the code keeps it.
+//! In the repository, `docs/staleness.md` says on which conditions the bound depends; `ARCHITECTURE.md` says how the
+//! code keeps it.
 
 #![warn(missing_debug_implementations)]
 #![cfg_attr(

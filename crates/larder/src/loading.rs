@@ -16,17 +16,18 @@ tokio::task_local! {
 struct RunningLoad {
     /// Why the value must not be stored. Only the first reason is kept.
     spoiled: OnceLock<Cow<'static, str>>,
-    /// The load whose loader began this one. The outer value is built from the inner one, so it is spoiled too.
+    /// The load whose loader began this load. The outer value is built from the inner value, so an inner load that is
+    /// spoiled also spoils the outer one.
     outer: Option<Arc<RunningLoad>>,
 }
 
 /// Spoils the load that this task runs, and the loads around it: the value goes to the caller that loads it, no tier
 /// stores it, and followers load for themselves. [`Stats::loads_spoiled`](crate::stats::Stats::loads_spoiled) counts
-/// it; the first `reason` of each class is logged. Outside a load it does nothing.
+/// it; the first `reason` of each class is logged. Outside a load, `spoil` does nothing.
 ///
-/// Call it from code that lends connections to loaders. A statement in an already open transaction can show rows that
-/// are rolled back later, or rows that are out of date. `larder_sql` calls it for its own connections;
-/// `larder_sql::fresh` offers it for others.
+/// Call `spoil` from code that lends connections to loaders. A statement in an already open transaction can show rows
+/// that are rolled back later, or rows that are out of date. `larder_sql` calls it for its own connections;
+/// `larder_sql::fresh` does this for other connections.
 ///
 /// # Examples
 ///
@@ -71,7 +72,7 @@ pub fn is_loading() -> bool {
     LOAD.try_with(|_| ()).is_ok()
 }
 
-/// Runs a loader with caching off; also returns why its value must not be stored, if so.
+/// Runs a loader with caching off. Also returns the reason if the value must not be stored.
 pub(crate) async fn run_load<F: Future>(load: F) -> (F::Output, Option<Cow<'static, str>>) {
     let outer = LOAD.try_with(Arc::clone).ok();
     let this = Arc::new(RunningLoad { outer, ..RunningLoad::default() });

@@ -12,7 +12,7 @@ pub(crate) struct Pattern {
 }
 
 impl Pattern {
-    /// `*` is any text, also the empty one; after `\` a character has no special meaning.
+    /// `*` matches any text, also an empty text; after `\` a character has no special meaning.
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
         if text.is_empty() {
             return Err(Error::config(
@@ -55,7 +55,7 @@ impl Pattern {
         else {
             return false;
         };
-        // Matches each literal as early as possible, which leaves the most text for the others.
+        // Finds each literal as early as possible, which leaves the most text for the literals after it.
         middle.iter().all(|literal| match rest.find(literal.as_str()) {
             Some(at) => {
                 rest = &rest[at + literal.len()..];
@@ -65,7 +65,7 @@ impl Pattern {
         })
     }
 
-    /// The beginning that all matches have in common.
+    /// The text before the first `*`: every match begins with it.
     pub(crate) fn beginning(&self) -> &str {
         &self.literals[0]
     }

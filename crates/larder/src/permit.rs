@@ -1,5 +1,5 @@
-//! Permits to put a computed value: drawn before the computation, void once an invalidation reaches the key or its
-//! tags.
+//! Permits to put a computed value. The application draws a permit before the computation; an invalidation of the key
+//! or of its tags after the draw voids the permit.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -26,7 +26,7 @@ pub struct Permit<V> {
     types: PhantomData<fn(V)>,
 }
 
-/// Without the key, which may be personal.
+/// Leaves out the key, which may be personal data.
 impl<V> fmt::Debug for Permit<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Permit").field("class", &self.core.name).finish_non_exhaustive()
@@ -48,18 +48,19 @@ where
     /// Draws a permit to put a value that is computed from now on, within [`Permit::LIFE`]. It is for reports and other
     /// values that are computed from the database outside a loader, because they take longer than the load time-out.
     ///
-    /// Draw it *before* the computation's first statement. Every invalidation after the draw voids it: of the key, a
-    /// tag, the class, a pattern, or everything; by this process, another instance, or the journal. The loss of Redis,
-    /// its restart and an eviction void it too.
+    /// Draw it *before* the computation's first statement. Every invalidation after the draw voids the permit: of the
+    /// key, a tag, the class, a pattern, or everything; by this process, another instance, or the journal. The permit
+    /// is also void after a loss of Redis (no answer in time, a broken connection, a restart) and after an eviction.
     ///
-    /// - It blocks no reader. A value under the key is served until the put; if there is none, readers load. A load
-    ///   that begins after the draw voids the permit, because its value is newer.
-    /// - Several permits can exist for one key. The first put wins and voids the others; across instances this holds
-    ///   only for shared classes with Redis.
-    /// - If a value exists under the key at the draw, the permit ends when that value does. If the put is refused, draw
-    ///   another permit and compute again.
-    /// - The draw takes one or two round trips to Redis. It waits for another instance's load of the key no longer than
-    ///   the load time-out, and with a journal up to 500 ms for the next poll.
+    /// - A permit blocks no reader. Until the put, readers get the value under the key, or load one. A load that begins
+    ///   after the draw voids the permit, because the loaded value is newer.
+    /// - Several permits can exist for one key. The first put wins and voids the others; across instances, only if the
+    ///   class is shared through Redis.
+    /// - If a value exists under the key at the draw, the permit ends when that value expires or is removed. If the put
+    ///   is refused, draw another permit and compute again.
+    /// - The draw takes one or two round trips to Redis. If another instance is loading the key, the draw waits for
+    ///   that load, at most the load time-out. With a journal, the draw requests a poll and waits for it, at most 500
+    ///   ms.
     ///
     /// # Examples
     ///
@@ -97,10 +98,10 @@ where
 impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Permit<V> {
     /// Puts `value`, unless the permit is void: then [`PutOutcome::is_stored`] is `false`, and nothing has changed.
     ///
-    /// The value is invalidated like a loaded one. The put itself invalidates nothing, because the rows behind the
-    /// value have not changed: its receipt names no key. Without Redis other processes keep their copies until the
-    /// journal reports a change. While Redis is away the value stays in this process, no longer than the staleness
-    /// bound after the draw; the receipt then says `queued`.
+    /// Later invalidations remove the value as they remove a loaded one. The put itself invalidates nothing, because
+    /// the rows behind the value have not changed: its receipt names no key. Without Redis other processes keep their
+    /// copies until the journal reports a change. While Redis is away the value stays in this process, no longer than
+    /// the staleness bound after the draw; the receipt then says `queued`.
     pub async fn put(self, value: V) -> PutOutcome {
         let Permit { engine, core, entry_ref, drawn, .. } = self;
         let kept = engine.put_drawn(&core, &entry_ref, drawn, Arc::new(value)).await;

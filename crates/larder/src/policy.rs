@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-/// The shortest staleness bound that a cache can be built with. Heartbeats and polls have to fit into it.
+/// The shortest staleness bound that a cache can be built with. Within this time there are at least two heartbeats and
+/// two polls, which are 200 ms apart.
 pub(crate) const BOUND_MIN: Duration = Duration::from_millis(500);
-/// The longest time that a load can be given. A lease has to outlive it.
+/// The longest load time-out that can be set. It is shorter than the life of a lease, 3 s.
 pub(crate) const LOAD_TIMEOUT_MAX: Duration = Duration::from_secs(2);
 
 /// The consistency of one read.
@@ -20,14 +21,15 @@ pub(crate) const LOAD_TIMEOUT_MAX: Duration = Duration::from_secs(2);
 #[non_exhaustive]
 pub enum Consistency {
     /// Any tier can answer. The read sees this instance's own writes once they are acknowledged, and writes of other
-    /// instances one push later. The default.
+    /// instances once Redis or the journal has reported them to this instance. The default.
     #[default]
     Bounded,
-    /// Memory is skipped: the read sees every write that was acknowledged as sent, on any instance.
+    /// Memory is skipped: the read sees every write that any instance acknowledged as sent before the read began.
     Fresh,
 }
 
-/// How long the entries of a class can stay. A TTL bounds residence; correctness comes from invalidation.
+/// How long the entries of a class can stay. A TTL limits how long an entry stays; whether an answer is current depends
+/// on invalidations, not on the TTL.
 ///
 /// # Examples
 ///
@@ -45,8 +47,8 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// The longest residence, one hour: [`Policy::ttl`] and [`Policy::absent_for`] are cut to it, because the outbox of
-    /// the journal is retained for not much longer.
+    /// The longest TTL, one hour. [`Policy::ttl`] and [`Policy::absent_for`] shorten longer ones to it, because the
+    /// journal keeps its rows for not much longer.
     pub const TTL_MAX: Duration = Duration::from_secs(3600);
 
     /// Entries stay for `ttl`, counted from the start of their load. Absent answers are not stored; TTLs have a jitter
@@ -78,7 +80,7 @@ impl Policy {
         self.absent_for.map_or(self.ttl, |absent_for| self.ttl.max(absent_for))
     }
 
-    /// How long this answer can stay, or `None` if it is not stored. `luck` is drawn from 0.0..1.0.
+    /// How long this answer can stay, or `None` if it is not stored. `luck` is a random number from 0.0..1.0.
     pub(crate) fn residence(&self, is_absent: bool, luck: f64) -> Option<Duration> {
         let ttl = if is_absent { self.absent_for? } else { self.ttl };
         let ttl = ttl.mul_f64(1.0 - self.jitter * luck);
@@ -87,7 +89,7 @@ impl Policy {
 }
 
 impl Default for Policy {
-    /// Five minutes, absent answers not kept.
+    /// A TTL of five minutes; absent answers are not kept.
     fn default() -> Self {
         Policy::ttl(Duration::from_secs(300))
     }

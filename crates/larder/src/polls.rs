@@ -1,4 +1,4 @@
-//! Requests an immediate poll from the relay or consumer of this process, before the next one is due.
+//! Requests an immediate poll from the relay or consumer of this process, before the next regular poll.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,14 +9,14 @@ use tokio::time::timeout;
 
 use crate::journal::{Failure, JournalFault, POLL_INTERVAL};
 
-/// Poll requests to the one task that polls the journal, numbered. They guard no data: a caller whose time limit ends
-/// continues without the poll.
+/// Numbered requests to the one task of this process that polls the journal. No correctness depends on them: a caller
+/// whose time limit ends continues without the poll.
 pub(crate) struct PollRequests {
     asked: AtomicU64,
     nudge: Notify,
-    /// The highest request for which a poll that began after it is complete.
+    /// The number of the last request that is served: a poll that began after this request is complete.
     served: watch::Sender<u64>,
-    /// For the health alone; no read depends on it. The lock is held for a few statements.
+    /// Only for the health report; no read depends on it. The lock is held for a few statements.
     answers: Mutex<Answers>,
 }
 
@@ -41,7 +41,7 @@ impl PollRequests {
     /// Requests a poll that begins after this call, and waits until it is complete, at most `limit`. Returns whether it
     /// is complete.
     pub(crate) async fn poll_within(&self, limit: Duration) -> bool {
-        // SeqCst for the request and before the notification: a poll that reads this number begins after the request.
+        // SeqCst, and before `notify_one`: if the polling task reads this number, it begins its poll after the request.
         let request = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
         self.nudge.notify_one();
         let mut served = self.served.subscribe();
@@ -58,7 +58,7 @@ impl PollRequests {
         *self.served.borrow() < requests
     }
 
-    /// For the polling task: a poll that began after `requests` is complete.
+    /// For the polling task: records that a poll that began after `requests` is complete.
     pub(crate) fn complete(&self, requests: u64) {
         self.served.send_replace(requests);
     }
@@ -84,7 +84,7 @@ impl PollRequests {
         self.answers().failure.clone()
     }
 
-    /// How often polls began to fail.
+    /// How many times polls began to fail.
     pub(crate) fn failed_episodes(&self) -> u64 {
         self.answers().failed_episodes
     }
@@ -95,7 +95,7 @@ impl PollRequests {
 
     /// For the polling task: waits until the next poll is due or requested.
     pub(crate) async fn wait_until_due(&self) {
-        // A request during the last poll makes the next one due at once: `Notify` keeps the permit.
+        // `Notify` stores one notification: after a request during the last poll, the wait ends at once.
         let _ = timeout(POLL_INTERVAL, self.nudge.notified()).await;
     }
 }

@@ -1,11 +1,12 @@
 //! How an entry in Redis proves that an instance of this cache wrote it, and for this key.
 //!
-//! Every entry ends with a mac over its key, its fill, its header and its value:
+//! Every entry ends with a mac (message authentication code) over its key, its fill token (the random id of the write),
+//! its header and its value:
 //! - Without a secret the mac is a checksum (XXH3, 128 bits). It detects damage, and entries copied under another key.
 //! - With [`EntrySecrets`] it is the first half of an HMAC-SHA-256: only an instance that knows the secret can write an
 //!   entry that is accepted.
-//! - A sealed entry is encrypted as well: the mac is the tag of XChaCha20-Poly1305. The fill is random and used once,
-//!   so it serves as the nonce.
+//! - A sealed entry is encrypted as well: the mac is the tag of XChaCha20-Poly1305. The fill token is random and used
+//!   once, so it serves as the nonce.
 //!
 //! A mac does not prove that an entry is current: within its TTL, an attacker can write an earlier genuine entry back
 //! under its own key. Make a class memory-only if that matters.
@@ -25,7 +26,7 @@ use crate::error::Error;
 use crate::protocol::frame::{Entry, SealKind};
 
 const SECRET_BYTES_MIN: usize = 32;
-/// The purpose of a derived key. Another use of the same secret derives another key.
+/// The purpose of a derived key: HKDF derives another key from the same secret for each purpose.
 const AUTHENTICATED_USE: &[u8] = b"larder: entries in Redis, authenticated, 1";
 const SEALED_USE: &[u8] = b"larder: entries in Redis, sealed, 1";
 const MAC_BYTES: usize = 16;
@@ -125,14 +126,14 @@ pub enum Protection {
     Standard,
     /// Authenticated. Without a secret the class cannot be opened in a cache that has Redis.
     Authenticated,
-    /// Authenticated and encrypted; a secret is required likewise.
+    /// Authenticated and encrypted. Without a secret the class cannot be opened in a cache that has Redis.
     Sealed,
 }
 
 /// Seals and opens one class's entries.
 pub(crate) struct Sealer {
     kind: SealKind,
-    /// The first seals, each opens. Empty if `kind` is a checksum.
+    /// The first key seals entries; every key can open them. Empty if `kind` is a checksum.
     keys: Arc<[DerivedKeys]>,
 }
 
@@ -193,8 +194,8 @@ impl Sealer {
     fn decrypt(&self, entry: &Entry, context: &[u8]) -> Result<Option<Bytes>, SealError> {
         let (nonce, tag) = (nonce(entry), entry.seal.mac.into());
         let mut text = entry.payload.as_deref().unwrap_or_default().to_vec();
-        // A key decrypts only after the mac matched, so a key that does not match leaves the text unchanged for the
-        // next one.
+        // The cipher checks the mac before it decrypts. So a key that does not match leaves `text` unchanged for the
+        // next key.
         let is_genuine = self.keys.iter().any(|keys| {
             keys.cipher.decrypt_inout_detached(&nonce, context, text.as_mut_slice().into(), &tag).is_ok()
         });

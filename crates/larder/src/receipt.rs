@@ -5,10 +5,10 @@ use std::fmt;
 /// Whether an invalidation has reached every tier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Delivery {
-    /// Every `fresh` read on any instance, and every read on this one, sees the write from now on.
+    /// From now on, every `fresh` read on any instance and every read on this instance sees the write.
     Sent,
-    /// Redis was away, the journal is incomplete, or the journal did not take an invalidation by hand. This instance
-    /// sees the write from now on. It uses Redis again only after the invalidation was sent.
+    /// Redis was away, the journal is incomplete, or the journal did not accept an invalidation by hand. This instance
+    /// sees the write from now on, and uses Redis again only after it has sent the invalidation.
     Queued,
 }
 
@@ -21,8 +21,8 @@ impl fmt::Display for Delivery {
     }
 }
 
-/// How many copies an invalidation found and removed. Entries that are invalidated with their tag are not counted: the
-/// next read of each finds it invalid.
+/// How many copies an invalidation found and removed. Entries that are invalidated by a tag are not counted: they stay
+/// until the next read of each finds it invalid.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Dropped {
     /// In this process's memory.
@@ -31,7 +31,8 @@ pub struct Dropped {
     pub redis: u64,
 }
 
-/// What was named and removed, and whether every tier has it. Acknowledge the write with it.
+/// What an invalidation named and removed, and whether it reached every tier. The acknowledgement of the write should
+/// say `sent` or `queued`.
 ///
 /// # Examples
 ///
@@ -89,8 +90,10 @@ impl Receipt {
     }
 
     /// Whether the database's journal contains the invalidation, so that no crash and no failover can lose it. Always
-    /// `false` without a journal, and for a permit's put, which invalidates nothing. Else `false` only if the database
-    /// did not answer: then the delivery is [`Delivery::Queued`], and the invalidation has to be repeated.
+    /// `true` for [`Cache::committed`](crate::cache::Cache::committed), whose touches the database has journalled.
+    /// Always `false` for a permit's put, which invalidates nothing, and for an invalidation by hand without a journal.
+    /// If an invalidation by hand could not be written into the journal, it is also `false`: the delivery is then
+    /// [`Delivery::Queued`], and the application has to repeat the invalidation.
     pub fn is_journalled(&self) -> bool {
         self.is_journalled
     }

@@ -43,7 +43,7 @@ pub enum Placement {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum NotStoredReason {
-    /// An invalidation, or another fill, overtook the load.
+    /// An invalidation or another fill reached the key after the load began.
     Overtaken,
     /// The class's policy stores no absent answers, or nothing at all.
     Policy,
@@ -52,14 +52,15 @@ pub enum NotStoredReason {
     /// The encoded value is larger than
     /// [`ClassBuilder::max_value_bytes`](crate::class::ClassBuilder::max_value_bytes) allows.
     TooLarge,
-    /// Memory is too small for it.
+    /// Memory is too small for the answer.
     NoRoom,
     /// Redis was away, or refused the entry.
     NotTaken,
     /// The loader read rows that may never be committed, or may be old; see [`spoil`](crate::loading::spoil). No other
     /// read gets the answer either.
     Spoiled,
-    /// Another load of the same key took too long, and this one ran in parallel without its lease.
+    /// Another instance's load of the same key took longer than the load time-out. This load ran beside it, without the
+    /// lease that a fill needs.
     Beside,
 }
 

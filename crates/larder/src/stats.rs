@@ -26,7 +26,7 @@ macro_rules! counts {
             }
         }
 
-        /// Counts since the class was opened. They count reads unless they say otherwise.
+        /// Counts since the class was opened. Each counts reads, unless its description says otherwise.
         ///
         /// # Examples
         ///
@@ -66,31 +66,31 @@ counts! {
     absent_hits,
     /// Read again because another read filled the entry while this one tried to get the lease.
     late_hits,
-    /// Followers: shared the result of a flight of this process.
+    /// Followers: reads that got the result of another read of this process.
     joins,
     /// Waited for the end of a flight that had begun too early to be joined, and then looked again.
     passed_flights,
-    /// Looked again because another instance was loading.
+    /// Waits for another instance's load, after each of which the read looked again. One read can wait several times.
     lease_waits,
     /// Loaded without the lease, because another instance's load took longer than the load time-out.
     lease_waits_in_vain,
     /// Called the loader.
     loads,
-    /// Of the loads: while Redis is configured and could not be used.
+    /// Of the loads: those while Redis was configured and could not be used.
     untiered_loads,
-    /// Looked without a loader and found nothing.
+    /// Calls of [`Class::get`](crate::class::Class::get) that found nothing.
     get_misses,
     /// Loads that failed or timed out.
     load_failures,
     /// Loads whose value was not stored because the load was spoiled: it ran inside an open transaction, or on a
     /// standby.
     loads_spoiled,
-    /// Fills that were refused because an invalidation overtook them: stale sets that were prevented.
+    /// Fills that were refused because an invalidation reached the key after the load began: prevented stale sets.
     fills_refused,
-    /// Copies that were not inserted into memory because an invalidation overtook their read.
+    /// Copies that were not inserted into memory because an invalidation reached the key after their read began.
     inserts_refused,
-    /// Entries in Redis that were not used: one of their tags had been invalidated, or another version had written
-    /// them.
+    /// Entries in Redis that were not used: one of their tags had been invalidated, or an instance with another version
+    /// or codec had written them. The frames of permits count too.
     passed_over,
     /// Of the loads: those of a `put`, which runs no loader.
     puts,
@@ -103,8 +103,8 @@ counts! {
     bypasses,
     /// Invalidations of a key, of the class or of everything by this instance, by hand or with a write.
     invalidations,
-    /// Entries in Redis that do not open as an entry of this class and key: damaged, forged, copied, or written by a
-    /// type of another shape. Each is a miss.
+    /// Entries in Redis that cannot be opened as an entry of this class and key: damaged, forged, copied, or written by
+    /// a type of another shape. Each is a miss.
     broken_frames,
     /// Loaded values that the class's codec does not carry: served, and not stored.
     not_carried,
@@ -118,12 +118,13 @@ impl Stats {
         self.hits() + self.misses()
     }
 
-    /// Reads that a tier answered, or a flight that another read of this process led.
+    /// Reads that a tier answered, or another read of this process that was already loading the answer.
     pub fn hits(&self) -> u64 {
         self.memory_hits + self.redis_hits + self.joins
     }
 
-    /// Reads that called the loader, or had none and found nothing. Bypasses count too: see [`Stats::bypasses`].
+    /// Reads that called their loader, and calls of [`Class::get`](crate::class::Class::get) that found nothing. A
+    /// bypass calls its loader, so it counts too; see [`Stats::bypasses`].
     pub fn misses(&self) -> u64 {
         self.loads.saturating_sub(self.puts) + self.get_misses
     }
@@ -139,7 +140,7 @@ impl Stats {
         self.zip(earlier, u64::saturating_sub)
     }
 
-    /// The sum of both.
+    /// The sum of both snapshots.
     #[must_use]
     pub fn plus(&self, other: &Stats) -> Stats {
         self.zip(other, u64::saturating_add)

@@ -1,5 +1,5 @@
-//! The synchronisation primitives of the memory tier, named in one place: a proof compiles `local` with those of a
-//! scheduler instead.
+//! The locks and atomics of the memory tier, in one place: `larder-schedules` compiles `local` with a scheduler's locks
+//! instead.
 
 pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
 pub(crate) use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -7,7 +7,7 @@ use crate::key::{Key, PartKind};
 use crate::key_parts::text_of;
 
 /// A name under which entries are invalidated together; see [`tag`] and
-/// [`ClassBuilder::tagged_by`](crate::class::ClassBuilder::tagged_by). Any text is a tag.
+/// [`ClassBuilder::tagged_by`](crate::class::ClassBuilder::tagged_by). Any text can be a tag.
 ///
 /// # Examples
 ///
@@ -26,9 +26,10 @@ pub struct Tag {
 /// The group of a tag.
 #[derive(Clone, Copy, Debug)]
 struct Group {
-    /// Its name is this many bytes of the tag's text.
+    /// The group's name is the first `name_bytes` bytes of the tag's text.
     name_bytes: usize,
-    /// [`Key::kinds`] of the key in the tag. A function, because only `verify` asks for them.
+    /// [`Key::kinds`] of the key in the tag. A function, because only opening a class needs the kinds, and each read
+    /// makes tags.
     kinds: fn() -> Option<Vec<PartKind>>,
 }
 
@@ -37,14 +38,14 @@ struct Group {
 pub struct TagGroup {
     /// The group's name.
     pub name: String,
-    /// Which texts the parts of the keys in its tags can have; `None` if unknown.
+    /// Which texts the parts of a key in the group's tags can have; `None` if unknown.
     pub kinds: Option<Vec<PartKind>>,
 }
 
 /// The tag of a value in the group `group`: its text is the group's name and the parts of `key`. An entry with this tag
 /// also has the tag `group`, with which everything in the group is invalidated.
 ///
-/// `Table::tag_by` of `larder-sql` makes the database touch it for each row.
+/// With `Table::tag_by` of `larder-sql`, the database journals this tag for each changed row.
 ///
 /// # Examples
 ///
@@ -79,7 +80,7 @@ impl Tag {
         &self.text
     }
 
-    /// The texts of the tags that an entry with this tag has: this one and its group's.
+    /// The texts of the tags that an entry with this tag has: this tag and its group's.
     pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
         once(self.as_str()).chain(self.group.map(|group| &self.text[..group.name_bytes]))
     }
@@ -131,7 +132,7 @@ impl From<Tag> for Touch {
     }
 }
 
-/// One tag, where [`ClassBuilder::tagged_by`](crate::class::ClassBuilder::tagged_by) takes several.
+/// Makes one tag an argument where [`ClassBuilder::tagged_by`](crate::class::ClassBuilder::tagged_by) takes several.
 impl IntoIterator for Tag {
     type Item = Tag;
     type IntoIter = Once<Tag>;

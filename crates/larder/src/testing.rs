@@ -1,12 +1,12 @@
-//! For tests of applications: a cache whose time the test moves.
+//! For tests of applications: a cache with a clock that the test moves.
 
 use std::time::Duration;
 
 use crate::builder::Builder;
 use crate::clock::Clock;
 
-/// A clock that only the test moves; clones are one clock. `tokio::time::pause` has no effect on a cache, because entries
-/// end by the kernel's clock.
+/// A clock that only the test moves; all clones have one time. `tokio::time::pause` has no effect on a cache, because a
+/// cache reads the kernel's clock.
 ///
 /// # Examples
 ///
@@ -51,8 +51,8 @@ impl Default for ManualClock {
 }
 
 impl Builder {
-    /// Takes the time from `clock`: entries end when the test moves it. Only for memory alone: `build` refuses it together
-    /// with Redis or a journal, whose answers take real time.
+    /// Takes the time from `clock`, so entries expire when the test moves it. `build` refuses this clock together with
+    /// Redis or a journal, because their answers take real time.
     pub fn manual_clock(mut self, clock: &ManualClock) -> Self {
         self.clock = clock.0.clone();
         self

@@ -1,6 +1,6 @@
 //! How long loads take: a lock-free histogram with its mean and quantiles.
 //!
-//! There are eight buckets to each power of two of microseconds, so a quantile is at most an eighth too high.
+//! Each power of two of microseconds has eight buckets, so a quantile is at most an eighth too high.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -44,7 +44,7 @@ pub struct LoadTimes {
     pub count: u64,
     /// The sum of their durations.
     pub total: Duration,
-    /// The mean; like the others, zero if there were no loads.
+    /// The mean. If there were no loads, this and all other fields are zero.
     pub mean: Duration,
     /// The median: half of the loads took at most about this long.
     pub p50: Duration,

@@ -3,8 +3,9 @@
 use std::future::Future;
 
 tokio::task_local! {
-    /// Set while this task runs a load or called `uncached`: cached reads then go to their loader and store nothing. An
-    /// outer entry must not be built from an older inner one, and uncommitted rows must never be stored.
+    /// Set while this task runs a load or called `uncached`: cached reads then go to their loader and store nothing.
+    /// The reasons: an outer entry must not be built from an older inner entry, and uncommitted rows must never be
+    /// stored.
     static UNCACHED: ();
 }
 

@@ -17,16 +17,16 @@ use crate::receipt::{Delivery, Receipt};
 use crate::source::Source;
 use crate::stats::count;
 
-/// How often a put tries in total if it finds another value under the key where it was to store its own.
+/// How many times a put tries to store its value while it finds another value under the key.
 const ATTEMPTS: usize = 4;
 
 /// The result of a [`Class::put`].
 #[must_use = "a value may not have been stored, and a receipt may say `queued`"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PutOutcome {
-    /// The receipt of the invalidation of the earlier value. A permit's put makes none.
+    /// The receipt of the invalidation of the earlier value. A permit's put invalidates nothing.
     pub receipt: Receipt,
-    /// Whether the value was stored. It is not stored if an invalidation or another put overtook it, the class is
+    /// Whether the value was stored. It is not stored if an invalidation or another put came in between, the class is
     /// switched off, its policy stores nothing, its permit is void or expired, the put runs inside a load, or the value
     /// is too large or not carried by its codec.
     pub is_stored: bool,
@@ -41,17 +41,19 @@ where
     /// value that is computed from the database, draw a [`permit`](Class::permit) first: a write that is acknowledged
     /// during the computation would not void this put, and the outdated value would stay.
     ///
-    /// The put invalidates the earlier value on all instances, then fills `value` under a lease, like a load. It never
-    /// uses a plain `SET`, so a slower reader cannot store the earlier value again.
+    /// The put invalidates the earlier value on all instances, then stores `value` under a lease, as a load does. It
+    /// never uses a plain `SET`, so a slower reader cannot store the earlier value again.
     ///
     /// - After it returned with `sent`, no `fresh` read on any instance, and no read on this one, returns the earlier
     ///   value.
-    /// - Of two concurrent puts one value stays, the same on all instances; or none, if each overtook the other.
-    /// - While Redis is away (then it returns with `queued`) the value stays in this process only, no longer than the staleness bound.
+    /// - Of two concurrent puts one value stays, the same on all instances; or none, if each put invalidated the
+    ///   other's value.
+    /// - While Redis is away, the put returns with `queued`, and the value stays in this process only, no longer than
+    ///   the staleness bound.
     /// - A cache may forget: the value ends with its TTL (five minutes unless the policy says otherwise), by eviction,
-    ///   or with the Redis that held it. Store in the database what must not be lost.
+    ///   or if its Redis is lost. Store in the database what must not be lost.
     /// - With a journal the invalidation is journalled first, and the journal is polled at once. Without Redis the
-    ///   value is in this process only, and other processes only remove theirs.
+    ///   value is in this process only, and other processes only remove their earlier values.
     ///
     /// # Examples
     ///
@@ -75,7 +77,7 @@ where
             attempt += 1;
             let receipt = self.invalidate(key).await;
             if receipt.is_journalled() && receipt.delivery() == Delivery::Sent {
-                // Without this poll, a later one would report this put's own invalidation and remove the new value.
+                // Without this poll, a later poll would report this put's own invalidation and remove the new value.
                 self.engine.poll_journal().await;
             }
             match self.fill(&spelled, &tags, &value).await {
@@ -87,7 +89,7 @@ where
         }
     }
 
-    /// Fills in a flight of its own; `None` if another value was stored first.
+    /// Stores `value` in a flight of its own; `None` if another value was stored first.
     async fn fill(&self, key: &KeyBuf, tags: &Tags, value: &AnyValue) -> Option<bool> {
         let core = &self.core;
         // Relaxed: one task writes and reads it.
@@ -97,7 +99,7 @@ where
             was_asked.store(true, Ordering::Relaxed);
             Ok(Some(value.clone()))
         };
-        // Fresh: it joins no flight that began before now, and skips memory, which the invalidation emptied for this
+        // A fresh read joins no flight that began before now. It skips memory, where the invalidation has removed this
         // key.
         let found = self.engine.read(core, key, || tags.clone(), Consistency::Fresh, load).await;
         match found {
@@ -158,7 +160,7 @@ where
     /// # }
     /// ```
     pub async fn invalidate_matching(&self, pattern: &str) -> Result<Receipt, Error> {
-        // Check first: with the class's name before it, an empty pattern would be accepted.
+        // Checks `pattern` first: an empty one would be accepted after the class's name is put before it.
         Pattern::parse(pattern)?;
         count(&self.core.common.counters.invalidations);
         let cache = Cache { engine: self.engine.clone(), namespace: self.engine.namespace.clone() };

@@ -22,7 +22,7 @@ use crate::policy::Policy;
 use crate::protection::{Protection, Sealer};
 use crate::tag::{Tag, TagGroup};
 
-/// The default limit of an encoded value: far more than a record needs, and small enough not to delay other replies.
+/// The default limit of an encoded value, in bytes. Most values are far smaller; larger ones would delay other replies.
 const MAX_VALUE_BYTES: usize = 1 << 20;
 
 /// Opens a class; made by [`Cache::class`].
@@ -38,7 +38,7 @@ pub struct ClassBuilder<'a, K: ?Sized, V> {
     max_value_bytes: usize,
     tags: Vec<String>,
     tags_of: Option<TagsOf<K>>,
-    /// The type of `tags_of` and its name. Closures cannot be compared, their types can.
+    /// The type of `tags_of` and its name. Closures cannot be compared, but their types can.
     tags_of_type: (Option<TypeId>, &'static str),
     columns: Vec<Vec<String>>,
     types: PhantomData<fn(&K) -> V>,
@@ -54,7 +54,7 @@ impl<K: ?Sized, V> fmt::Debug for ClassBuilder<'_, K, V> {
 }
 
 impl Cache {
-    /// Begins a class of values of type `V`, found by keys of type `K`.
+    /// Starts the declaration of a class: values of type `V`, found by keys of type `K`.
     pub fn class<K, V>(&self, name: &str) -> ClassBuilder<'_, K, V>
     where
         K: Key + ?Sized,
@@ -87,8 +87,8 @@ where
         }
     }
 
-    /// How long entries stay, with everything that [`ClassBuilder::ttl`] and [`ClassBuilder::absent_for`] set. Default:
-    /// [`Policy::default`].
+    /// Sets how long entries stay. The policy replaces what [`ClassBuilder::ttl`] and [`ClassBuilder::absent_for`] have
+    /// set. Default: [`Policy::default`].
     pub fn policy(self, policy: Policy) -> Self {
         ClassBuilder { policy, ..self }
     }
@@ -98,7 +98,8 @@ where
         ClassBuilder { policy: self.policy.with_ttl(ttl), ..self }
     }
 
-    /// Also keeps absent answers, for `ttl`; see [`Policy::absent_for`]. Default: they are not kept.
+    /// Also keeps, for `ttl`, the answer that the database has no such value; see [`Policy::absent_for`]. Default: such
+    /// answers are not kept.
     pub fn absent_for(self, ttl: Duration) -> Self {
         ClassBuilder { policy: self.policy.absent_for(ttl), ..self }
     }
@@ -108,20 +109,21 @@ where
         ClassBuilder { codec, ..self }
     }
 
-    /// The version of the values' meaning: instances of another version treat each other's entries as misses. Raise it
-    /// if the same type changes its meaning, for example if a price now includes taxes. A type of another shape needs
-    /// no new version: its digest differs, so entries of the former shape are misses. Default: 0.
+    /// The version of the values' meaning. An instance treats entries of another version as misses. Raise the version
+    /// if the meaning changes and the type does not, for example if a price now includes taxes. If the type changes, no
+    /// new version is needed: each entry has a digest over its value and over the names and types of its fields, so
+    /// entries of another shape are misses. Default: 0.
     pub fn version(self, version: u32) -> Self {
         ClassBuilder { version, ..self }
     }
 
-    /// Keeps the class's values in this process's memory only: they are never written to Redis or read from it. For
-    /// values that grant rights, such as a session and its permissions: a program that can write to Redis cannot grant
-    /// any. Default: values are shared through Redis.
+    /// Keeps the class's values in this process's memory only: they are never written to Redis or read from it. Use it
+    /// for values that grant rights, such as a session and its permissions: a program that can write to Redis can then
+    /// grant no rights. Default: values are shared through Redis.
     ///
-    /// With Redis, an anchor exists under each key that some instance holds: 17 bytes without a value, by which an
-    /// invalidation reaches every instance as fast as in other classes. The price: each instance loads for itself, and
-    /// if Redis refuses tracking, copies stay no longer than the staleness bound.
+    /// With Redis, larder stores an anchor under each key that an instance holds: 17 bytes without a value. An
+    /// invalidation deletes the anchor, and Redis reports this to every instance as fast as in other classes. The cost:
+    /// each instance runs its own loads. If Redis refuses tracking, copies stay no longer than the staleness bound.
     ///
     /// # Examples
     ///
@@ -153,15 +155,15 @@ where
         ClassBuilder { max_value_bytes, ..self }
     }
 
-    /// Every entry of the class is also invalidated with `tag`. Default: only with the class's own name, which is
-    /// always a tag.
+    /// Gives every entry of the class the tag `tag`; an invalidation of the tag invalidates them all. Default: only the
+    /// class's own name, which is always a tag.
     pub fn tagged(mut self, tag: &str) -> Self {
         self.tags.push(tag.to_owned());
         self
     }
 
-    /// An entry is also invalidated with any tag that `tags_of` returns for its key: one [`tag`](crate::tag()), or several
-    /// tags or texts. Equal keys need equal tags on every instance. Default: only the class's own tags.
+    /// Gives each entry the tags that `tags_of` returns for its key: one [`tag`](crate::tag()), or several tags or
+    /// texts. For equal keys, it must return equal tags on every instance. Default: only the class's own tags.
     pub fn tagged_by<F, T>(self, tags_of: F) -> Self
     where
         F: Fn(&K) -> T + Send + Sync + 'static,
@@ -172,9 +174,9 @@ where
         ClassBuilder { tags_of: Some(Arc::new(tags_of)), tags_of_type, ..self }
     }
 
-    /// The columns behind the key's parts, in order, for `larder_sql`'s `SqlJournal::verify`. If the table declares
-    /// them in another order, the journal never invalidates the entries. Call it once for each set of column names.
-    /// Default: [`Key::columns`]; a key of one part needs none.
+    /// Names the database columns of the key's parts, in order. `larder_sql`'s `SqlJournal::verify` compares them with
+    /// the table's declaration: if the table declares them in another order, the journal never invalidates the entries.
+    /// Call `columns` once for each set of column names. Default: [`Key::columns`]; a key of one part needs none.
     ///
     /// # Examples
     ///
@@ -209,8 +211,8 @@ where
         }
     }
 
-    /// Opens the class. Opening one name twice returns two handles on the same entries, with one switch and one set of
-    /// counters.
+    /// Opens the class. Opening one name twice returns two handles on the same entries. The handles share one on/off
+    /// switch and one set of counters.
     ///
     /// # Errors
     ///
@@ -276,7 +278,7 @@ where
         let core = Arc::new(ClassCore {
             prefix: namespace.class_prefix(&self.name)?,
             sealer: self.sealer()?,
-            // Registered last, after everything else was accepted.
+            // `common` registers the class. It is called last, so that a class that is refused is not registered.
             common: common(&self.name, self.declaration())?,
             max_value_bytes: self.max_value_bytes,
             name: self.name,
@@ -290,10 +292,11 @@ where
     }
 }
 
-/// The groups of the tags that `tags_of` returns for a sample of the keys. `None`: unknown, or some tags have no group.
+/// The groups of the tags that `tags_of` returns for one sample key. `None`: the groups are unknown, or a tag has no
+/// group.
 fn groups_of<K: Key + ?Sized>(tags_of: &TagsOf<K>) -> Option<Vec<TagGroup>> {
     let sample = K::sample()?;
-    // A closure may panic for a key that the application never makes. It says nothing about its groups then.
+    // The application's closure may panic for a key that the application never makes. The groups are then unknown.
     let tags = catch_unwind(AssertUnwindSafe(|| tags_of(&sample))).ok()?;
     if tags.is_empty() { None } else { tags.iter().map(Tag::group).collect() }
 }

@@ -50,7 +50,7 @@ pub(super) type TagsOf<K> = Arc<dyn Fn(&K) -> Vec<Tag> + Send + Sync>;
 pub struct Class<K: ?Sized, V> {
     pub(crate) engine: Arc<Engine>,
     pub(crate) core: Arc<ClassCore>,
-    /// The class's own tag first, then those it was opened with.
+    /// The class's own tag first, then the tags with which the class was opened.
     pub(super) tags: Tags,
     pub(super) tags_of: Option<TagsOf<K>>,
     pub(super) types: PhantomData<fn(&K) -> V>,
@@ -78,16 +78,16 @@ impl<K: ?Sized, V> fmt::Debug for Class<K, V> {
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
 pub enum Lookup<V> {
-    /// This value.
+    /// A tier has this value.
     Hit(Arc<V>),
-    /// The loader said that there is no such value, and no change touched that since.
+    /// A loader found no such value, and no change has touched the key since.
     Absent,
-    /// Nothing. The database may have a value.
+    /// The tiers know nothing of the key. The database may have a value.
     Miss,
 }
 
 impl<V> Lookup<V> {
-    /// The value; `None` if there is none, or none is cached.
+    /// The value; `None` for [`Lookup::Absent`] and [`Lookup::Miss`].
     pub fn value(self) -> Option<Arc<V>> {
         match self {
             Lookup::Hit(value) => Some(value),
@@ -128,7 +128,7 @@ pub struct Answer<V> {
     pub value: Option<Arc<V>>,
     /// The tier or load that answered.
     pub source: Source,
-    /// Whether the read shared a flight that another read of this process led.
+    /// Whether this read got the answer from another read of this process that was already loading it.
     pub is_shared: bool,
 }
 
@@ -139,15 +139,17 @@ where
 {
     /// Returns the value; if no tier has it, `load` loads it. Returns `Ok(None)` if the loader says that there is no
     /// such value. Concurrent reads of one key share one load across all instances. Exceptions: a memory-only class
-    /// loads once per instance, and a spoiled load is not shared.
+    /// loads once per instance, and a [spoiled](crate::loading) load is not shared.
     ///
     /// The loader must read the database's present state: by a fresh autocommit statement on the primary, or on a
     /// standby through `larder_sql`'s `Replica`, never inside an already open transaction. It returns a `V` or an
-    /// `Option<V>`, and any error that converts to a boxed one: [`Error::load_error`] gives it back.
+    /// `Option<V>`, and any error that converts to `Box<dyn Error + Send + Sync>`: [`Error::load_error`] gives the
+    /// error back.
     ///
     /// # Errors
     ///
-    /// Only the loader's errors: it failed, panicked as another read's leader, or took longer than the load time-out.
+    /// Only errors of the loader: it failed, it took longer than the load time-out, or it panicked in another read
+    /// whose load this read had joined.
     pub async fn get_or_load<Q, L, F, T, E>(&self, key: &Q, load: L) -> Result<Option<Arc<V>>, Error>
     where
         Q: Key<K> + ?Sized,
@@ -159,7 +161,7 @@ where
         Ok(self.read(key).or_load(load).await?.value)
     }
 
-    /// Begins a read whose consistency and loader are set on the result.
+    /// Starts to build a read. Set its consistency and its loader on the result.
     pub fn read<'a, Q: Key<K> + ?Sized>(&'a self, key: &'a Q) -> ReadBuilder<'a, K, V, Q> {
         ReadBuilder { class: self, key, consistency: Consistency::default() }
     }
@@ -178,20 +180,20 @@ where
         &self.core.name
     }
 
-    /// The counts of all handles of the class's name.
+    /// The class's counts. All handles of one class share them.
     pub fn stats(&self) -> Stats {
         self.core.common.counters.snapshot()
     }
 
-    /// The load times of all handles of the class's name.
+    /// The class's load times. All handles of one class share them.
     pub fn load_times(&self) -> LoadTimes {
         self.core.common.load_times.snapshot()
     }
 
-    /// Switches caching on or off for all handles of the class's name, like
-    /// [`Cache::set_class_enabled`](crate::cache::Cache::set_class_enabled). While it is off, every read goes to its
-    /// loader and nothing is stored. Invalidations still apply, so switching on again never serves outdated values.
-    /// Default: on.
+    /// Switches caching on or off for all handles of this class;
+    /// [`Cache::set_class_enabled`](crate::cache::Cache::set_class_enabled) does the same. While caching is off, every
+    /// read calls its loader and nothing is stored. Invalidations still apply, so switching on again never serves
+    /// outdated values. Default: on.
     pub fn set_enabled(&self, is_on: bool) {
         // Relaxed: the switch guards no other data.
         self.core.common.is_on.store(is_on, Ordering::Relaxed);
@@ -247,7 +249,8 @@ where
     ///
     /// # Errors
     ///
-    /// Only the loader's errors: it failed, panicked as another read's leader, or took longer than the load time-out.
+    /// Only errors of the loader: it failed, it took longer than the load time-out, or it panicked in another read
+    /// whose load this read had joined.
     pub async fn or_load<L, F, T, E>(self, load: L) -> Result<Answer<V>, Error>
     where
         L: FnOnce() -> F,
@@ -269,7 +272,7 @@ where
     }
 }
 
-/// Without the key, which may be personal.
+/// Leaves out the key, which may be personal data.
 impl<K: ?Sized, V, Q: ?Sized> fmt::Debug for ReadBuilder<'_, K, V, Q> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReadBuilder")

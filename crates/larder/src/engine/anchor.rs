@@ -1,10 +1,10 @@
-//! A read of a memory-only class through Redis. Redis holds no value here; it only reports invalidations.
+//! A read of a memory-only class through Redis. Redis stores no value of such a class; it only reports invalidations.
 //!
-//! An *anchor* is stored under the key. A process that keeps a copy has read the anchor on the tracked connection
-//! before its load began. Redis therefore reports every later change of the key to it, in particular an invalidation's
-//! UNLINK.
+//! An *anchor*, a frame without a value, is stored under the key. A process that keeps a copy has read the anchor on
+//! the tracked connection before its load began. Redis therefore reports every later change of the key to this process,
+//! in particular an invalidation's UNLINK.
 //!
-//! Invariants, each checked by a test of its name:
+//! Invariants, each checked by the test of the same name:
 //! - `nothing_in_redis_supplies_a_value_of_a_memory_only_class`
 //! - `no_copy_outlives_the_report_of_its_anchor`: a copy enters memory only if no report of its key arrived after the
 //!   read of the anchor was sent, and the next report removes it.
@@ -31,8 +31,9 @@ use crate::remote::validity::Epoch;
 use crate::source::{NotStoredReason, Placement, Source};
 use crate::stats::count;
 
-/// How often a read looks for a tracked anchor. The first read of a key needs two attempts, because Redis also reports
-/// its own SET. If four attempts fail, other programs keep changing the key, and the answer is not stored.
+/// The most attempts of a read to get a tracked anchor. The first read of a key needs two attempts: the first one sets
+/// the anchor, and Redis also reports this SET, which voids the permit of that attempt. If four attempts fail, other
+/// programs keep changing the key, and the answer is not stored.
 const ATTEMPTS: usize = 4;
 
 /// The right to keep a value whose load begins now.
@@ -58,7 +59,7 @@ impl Engine {
         F: Future<Output = Result<Option<AnyValue>, BoxError>>,
     {
         if !shared.remote.is_tracking() {
-            // Redis reports no changes without tracking, so the copy ends with the staleness bound.
+            // Without tracking, Redis reports no changes, so the copy ends after the staleness bound.
             return self.load_into_memory(class, entry_ref, flight, load()).await;
         }
         let anchored = match self.anchor(class, entry_ref, shared, epoch).await {
@@ -83,7 +84,8 @@ impl Engine {
         let Some(ttl) = class.policy.residence(value.is_none(), rand::random()) else {
             return not_kept(value, NotStoredReason::Policy);
         };
-        // Encoded and verified here too, so that the class stores the same values if it stops being memory-only.
+        // The value is encoded and verified here too, so that the class stores the same values if it is later shared
+        // through Redis.
         let storable = match class.storable(value.as_ref()) {
             Ok(storable) => storable,
             Err(why) => return not_kept(value, why),
@@ -119,8 +121,8 @@ impl Engine {
         // Twice as long as a copy can stay, so that few copies end early because their anchor is about to expire.
         let life = 2 * class.policy.longest();
         for _ in 0..ATTEMPTS {
-            // The permit is drawn before the read is sent, so it exists when the reply arrives, and every later report voids
-            // it. A report of a change before the read may void it too; then one load is not stored.
+            // The permit is drawn before the read is sent, so it exists when the reply arrives, and every later report
+            // voids it. A report of a change before the read may void it too; then one load is not stored.
             let permit = LocalPermit::draw(&self.local, &entry_ref.key, &entry_ref.tags);
             let seqs = self.local.note_seqs(keys.iter().map(|key| &key[..]));
             let (sent, valid_until) = (self.clock.now(), shared.validity.until());

@@ -1,9 +1,9 @@
-//! Without Redis, this process consumes the journal itself and removes from memory what any commit touched. With Redis too,
-//! it prunes the journal.
+//! Without Redis, this process consumes the journal itself and removes from memory what any commit touched. With or
+//! without Redis, it prunes the journal.
 //!
-//! Invariant, checked by a test of its name:
-//! - `memory_applied_what_its_guard_certifies`: until the granted instant, memory holds nothing older than a snapshot
-//!   that was taken at most the staleness bound before.
+//! Invariant, checked by the test of the same name:
+//! - `memory_applied_what_its_guard_certifies`: until the granted instant, no copy in memory is older than a snapshot
+//!   of the database that was taken at most the staleness bound earlier.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -44,7 +44,7 @@ pub(crate) struct Consumer {
 /// Changes that this process has already applied to its memory, the oldest first. Invariant: a change is in the list
 /// only after it was committed and its touches were removed from memory, so every later copy has seen it.
 ///
-/// Guarded by its lock, which is held for a few statements and never together with another.
+/// The lock is held for a few statements, and never together with another lock.
 #[derive(Default)]
 pub(crate) struct AppliedChanges(Mutex<VecDeque<ChangeId>>);
 
@@ -57,8 +57,8 @@ impl AppliedChanges {
         self.lock().len()
     }
 
-    /// Returns all changes, and removes the `first` ones from the list. Those were applied before the poll began, so
-    /// this poll reports them or none does. If the poll fails, a later one removes their entries once more.
+    /// Returns all changes, and removes the first `first` changes from the list. These were committed before this poll
+    /// began, so no later poll reports them, unless this poll fails. Then a later poll removes their entries once more.
     fn take(&self, first: usize) -> HashSet<ChangeId> {
         let mut changes = self.lock();
         let later: Vec<ChangeId> = changes.range(first..).cloned().collect();
@@ -82,8 +82,8 @@ impl Consumer {
                     is_known_to_fail = false;
                     self.polls.complete(requests);
                 }
-                // Logged once for a series of failures, not five times a second. Until a poll succeeds, reads go to
-                // their loaders.
+                // A series of failures is logged once, although polls fail five times a second. Until a poll succeeds,
+                // reads go to their loaders.
                 Err(error) if !std::mem::replace(&mut is_known_to_fail, true) => {
                     tracing::warn!(%error, "the journal cannot be asked, memory is not used");
                 }
@@ -93,13 +93,13 @@ impl Consumer {
         }
     }
 
-    /// Runs one poll: removes what was committed by now from memory, and extends the validity only after that.
+    /// Runs one poll: removes from memory what was committed since the last poll, and only then extends the validity.
     pub(crate) async fn poll(&self, position: &mut Option<Position>) -> Result<(), Failure> {
         let epoch = self.guard.epoch();
         // Read before the snapshot is taken: the grant counts from here.
         let began = self.clock.now();
         let applied_before = self.applied.count();
-        // A poll that takes longer than the bound could not extend the validity any more.
+        // The bound is the time-out: a poll that takes longer could not extend the validity.
         let since = within(self.bound, self.journal.changes_since(position.as_ref())).await;
         let applied = self.applied.take(applied_before);
         let since = self.polls.noted(since)?;
@@ -122,15 +122,15 @@ impl Consumer {
     }
 }
 
-/// Prunes the journal at random intervals, once a minute on average. Every process does it; the second one to come
-/// finds nothing to delete.
+/// Prunes the journal at random intervals, once a minute on average. Every process prunes; if another process has just
+/// pruned, there is nothing to delete.
 pub(crate) async fn prune_periodically(journal: Arc<dyn Journal>) {
     let mut pause = PRUNE_INTERVAL;
     loop {
         // Jitter: 50 to 150 % of the pause, so that the processes do not prune at the same time.
         sleep(pause.mul_f64(0.5 + rand::random::<f64>())).await;
         let began = Instant::now();
-        // A prune that takes longer than its interval is abandoned; the next one deletes the same rows.
+        // A prune that takes longer than its interval is abandoned; the next prune deletes the same rows.
         pause = match within(PRUNE_INTERVAL, journal.prune()).await {
             // There may be more rows, and pruning has to keep up with the writers.
             Ok(rows @ PRUNE_AGAIN_ROWS..) => {

@@ -19,7 +19,7 @@ const BOUND: Duration = Duration::from_secs(2);
 #[derive(Default)]
 struct Scripted {
     answer: Mutex<Option<Changes>>,
-    /// Runs while the journal is being asked.
+    /// Runs in the middle of a poll.
     meanwhile: Mutex<Option<Box<dyn FnMut() + Send>>>,
 }
 
@@ -75,7 +75,7 @@ impl Bench {
         self.consumer.poll(&mut self.position).await
     }
 
-    /// Begins a load; the result ends it and returns whether memory kept its copy.
+    /// Begins a load. The returned closure ends the load and returns whether memory kept its copy.
     fn load(&self, key: &str) -> impl FnOnce() -> bool + use<> {
         let Consumer { local, clock, .. } = &self.consumer;
         let (local, key) = (local.clone(), bytes::Bytes::from(format!("ns:{key}")));
@@ -119,7 +119,7 @@ async fn memory_applied_what_its_guard_certifies() {
     assert!(bench.load("values:1")() && bench.load("values:2")());
     assert!(bench.serves("values:1") && bench.serves("values:2"));
 
-    // Time passes while the snapshot is taken: the grant counts from before it.
+    // The clock advances while the snapshot is taken: the grant counts from before the snapshot.
     let clock = bench.consumer.clock.clone();
     let second = Duration::from_secs(1);
     *bench.journal.meanwhile.lock().unwrap() = Some(Box::new(move || clock.advance(second)));

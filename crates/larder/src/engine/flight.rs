@@ -12,7 +12,8 @@ use crate::protocol::token::Token;
 use crate::remote::Remote;
 
 /// Held by the read that leads a flight. If it is dropped before `complete`, it removes the flight from the table and
-/// wakes the followers: with an error if the loader panicked, or to try for themselves if the leader was cancelled.
+/// wakes the followers: with an error if the loader panicked, or without an outcome if the leader was cancelled, so
+/// that they try again.
 pub(crate) struct Leader<'a> {
     local: &'a LocalTier,
     key: Bytes,
@@ -49,7 +50,8 @@ impl Drop for Leader<'_> {
 }
 
 /// A requested lease. If it is dropped before its fill, the lease is released, so that other instances need not wait
-/// until it expires. Created before LEASE is sent: a cancelled read can hold a lease whose reply it never received.
+/// until it expires. The hold is created before LEASE is sent, because a read that is cancelled before the reply may
+/// already have the lease.
 pub(crate) struct LeaseHold {
     held: Option<(Arc<dyn Remote>, Bytes)>,
     pub(crate) token: Token,
@@ -60,7 +62,7 @@ impl LeaseHold {
         LeaseHold { held: Some((remote, key)), token: Token::random() }
     }
 
-    /// Keeps the lease from being released: another read holds it, or its fill has been decided.
+    /// Drops the hold without a release. Call it if another read holds the lease, or if Redis has answered the fill.
     pub(crate) fn settle(mut self) {
         self.held = None;
     }

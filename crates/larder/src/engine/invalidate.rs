@@ -15,19 +15,20 @@ use crate::receipt::{Delivery, Dropped};
 use crate::remote::Fault;
 use crate::stats::count;
 
-/// How long a put or the draw of a permit waits for a poll of the journal. Afterwards it continues: then a change from
-/// before it may remove the value again, or void the permit.
+/// How long a put or the draw of a permit waits for a poll of the journal. After that it continues without the poll,
+/// and an earlier change that is polled later may remove the new value, or void the permit.
 const JOURNAL_POLL_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// What an invalidation removed from memory.
 #[derive(Default)]
 pub(crate) struct MemoryDrops {
     copies: usize,
-    /// The keys of flights that a tag or a pattern overtook. Their leases in Redis would only make other reads wait.
+    /// The keys of flights that an invalidation of a tag or pattern detached. If their leases stayed in Redis, other
+    /// reads would wait for them.
     overtaken: Vec<Bytes>,
 }
 
-/// What an invalidation follows from.
+/// What caused an invalidation.
 pub(crate) enum InvalidationKind {
     /// A call of the application: these touches are appended to the journal first.
     ByHand(Vec<Touch>),
@@ -40,7 +41,7 @@ pub(crate) enum InvalidationKind {
 pub(crate) struct InvalidationOutcome {
     pub(crate) delivery: Delivery,
     pub(crate) dropped: Dropped,
-    /// The journal contains it, so that no crash can lose it.
+    /// Whether the journal contains the invalidation; if so, no crash can lose it.
     pub(crate) is_journalled: bool,
 }
 
@@ -131,7 +132,7 @@ impl Engine {
         );
     }
 
-    /// Counts an invalidation of the class of this name, in part or in full, if the class was ever opened.
+    /// If a class of this name was ever opened, counts one invalidation of all or some of its entries.
     pub(crate) fn count_invalidation(&self, class: &str) {
         if let Some(common) = self.classes.get(class) {
             count(&common.counters.invalidations);
@@ -156,8 +157,8 @@ impl Engine {
         appended.is_ok()
     }
 
-    /// Whether instances that Redis does not reach, or a replica of Redis that is promoted, may never receive an
-    /// invalidation: the journal did not take it.
+    /// Whether the invalidation can be lost: the journal did not accept it, so an instance that Redis does not reach,
+    /// or a replica of Redis that is promoted, may never receive it.
     pub(crate) fn is_losable(&self, is_journalled: bool) -> bool {
         self.journal.is_some() && !is_journalled
     }
@@ -172,9 +173,9 @@ impl Engine {
     /// Waits until the queued invalidations have been sent and Redis is usable again, at most the staleness bound;
     /// returns whether that is so.
     ///
-    /// The UNLINK alone is not enough, for the keeper also sends it to a Redis that is not certified yet, or under a new
-    /// identity of the database. Until the certification, other instances may read old entries from the Redis, or under
-    /// the identity, that was certified before.
+    /// It waits for a grant, because the UNLINK alone is not enough: the keeper also sends it to a Redis that is not
+    /// certified yet, or under a new identity of the database. Until the certification, other instances may still read
+    /// old entries from the Redis that was certified before, or under the former identity.
     pub(crate) async fn wait_until_sent(&self) -> bool {
         if self.is_journal_incomplete() {
             return false;
@@ -199,7 +200,8 @@ impl Engine {
             None => (Delivery::Sent, 0),
             Some(shared) => self.unlink(shared, batch, drops.overtaken, &changes).await,
         };
-        // Memory again: a read that began before the UNLINK may have inserted the old value from Redis, rightly fenced.
+        // Memory again: a read that Redis answered before the UNLINK may have inserted the old value before the push
+        // arrived.
         drop_batch(&self.local, &self.namespace, batch);
         if let Some(applied) = &self.applied {
             applied.add(changes);
@@ -218,10 +220,11 @@ impl Engine {
         let mut keys = overtaken;
         keys.extend(batch.unlinks());
         // The tier must be usable before and after, in the same epoch: otherwise the reply may come from a Redis that
-        // is no longer certified.
+        // is not certified now.
         let epoch = shared.validity.epoch();
         let is_usable = || shared.validity.epoch() == epoch && shared.validity.is_valid_at(self.clock.now());
-        // While the journal is incomplete each write may touch everything: the keeper sweeps once for all of them.
+        // While the journal is incomplete, each write may invalidate everything: these sweeps are queued, and the
+        // keeper sweeps once for all of them.
         let is_one_of_many_sweeps = batch.everything && self.is_journal_incomplete();
         if !is_one_of_many_sweeps
             && is_usable()
@@ -248,8 +251,8 @@ async fn propagate(
     if sweeps.is_empty() {
         return shared.remote.unlink_and_record(keys, changes).await;
     }
-    // A sweep takes many steps, and none of them proves that all is propagated; so the changes are not recorded as
-    // propagated.
+    // A sweep takes many steps, and the record must be written in one step with the unlinking. So the changes are not
+    // recorded, and the relay propagates them again.
     let mut unlinked = shared.remote.unlink(keys).await?;
     for sweep in sweeps {
         unlinked += shared.remote.sweep(*sweep).await?;

@@ -1,4 +1,4 @@
-//! Runs the loader, and stores its value in memory where no Redis fences it.
+//! Runs the loader, and stores its value in memory if the flight does not go through Redis.
 
 use std::future::Future;
 use std::sync::atomic::Ordering;
@@ -16,7 +16,7 @@ use crate::stats::count;
 /// The result of a loader.
 pub(crate) struct LoadedValue {
     pub(crate) value: Option<AnyValue>,
-    /// The value must not be stored and must go only to the read whose loader returned it.
+    /// If true, the value must not be stored, and only the read whose loader returned it gets it.
     pub(crate) is_spoiled: bool,
 }
 
@@ -50,8 +50,8 @@ impl Engine {
     }
 
     /// Runs a flight that does not go through Redis. Memory stores its value, unless an invalidation by this process or
-    /// from the journal detached the flight. While the guard's validity has ended, the copy stays no longer than the
-    /// staleness bound, counted from the START of the load.
+    /// from the journal detached the flight. If no guard reports the copy's changes now, the copy stays no longer than
+    /// the staleness bound, counted from the START of the load; see [`Engine::loaded_residence`].
     pub(crate) async fn load_into_memory<F>(
         &self,
         class: &ClassCore,
@@ -99,9 +99,9 @@ impl Engine {
 }
 
 impl ClassCore {
-    /// Counts a spoiled load, and logs the first of the class.
+    /// Counts a spoiled load. The first one of the class is logged.
     fn note_spoiled(&self, reason: &str) {
-        // Relaxed: the counter guards no other data, and of two concurrent increments exactly one returns 0.
+        // Relaxed: the counter guards no other data, and only the first increment returns 0.
         if self.common.counters.loads_spoiled.fetch_add(1, Ordering::Relaxed) == 0 {
             tracing::warn!(
                 class = self.name,

@@ -1,4 +1,4 @@
-//! The engine: runs the protocol's decisions against the tiers. It is untyped; `class` adds the types.
+//! The engine runs the decisions of `protocol` against memory and Redis. Its values have no types; `class` adds them.
 
 mod anchor;
 pub(crate) mod consumer;
@@ -47,14 +47,13 @@ pub(crate) use read::ReadOutcome;
 pub(crate) struct Engine {
     pub(crate) local: Arc<LocalTier>,
     pub(crate) namespace: Arc<Namespace>,
-    /// `None` without Redis: then only memory answers, with the same operations.
+    /// `None` without Redis: then memory alone answers, with the same operations.
     pub(crate) shared: Option<SharedTier>,
-    /// The validity of memory's guard: the shared tier, or without one the journal's consumer. `None` if there is
-    /// neither.
+    /// The validity of the guard, which reports invalidations to memory: the shared tier, or without one the journal's
+    /// consumer. `None` if there is neither.
     pub(crate) guard: Option<Arc<Validity>>,
     pub(crate) journal: Option<Arc<dyn Journal>>,
-    /// The changes that this process applied to its memory itself. Only if a consumer of this process reads the
-    /// journal.
+    /// The changes that this process applied to its memory when it wrote them. `None` if this process has no consumer.
     pub(crate) applied: Option<Arc<AppliedChanges>>,
     /// Background tasks, which end with the engine.
     pub(crate) _tasks: Vec<AbortOnDrop>,
@@ -69,8 +68,8 @@ pub(crate) struct Engine {
     pub(crate) causes: Arc<Causes>,
     /// The secrets that authenticate entries in Redis.
     pub(crate) entry_secrets: Option<EntrySecrets>,
-    /// Off: every read goes to its loader and nothing is stored; invalidations still apply. It guards no other data
-    /// (relaxed order), so a read that runs during the switch can still see the other state.
+    /// Whether caching is on. While it is off, every read calls its loader and nothing is stored; invalidations still
+    /// apply. The switch guards no other data (relaxed order), so a read during the change can see either state.
     pub(crate) is_on: AtomicBool,
 }
 
@@ -79,13 +78,13 @@ pub(crate) struct SharedTier {
     pub(crate) remote: Arc<dyn Remote>,
     pub(crate) inspect: Arc<dyn Inspect>,
     pub(crate) validity: Arc<Validity>,
-    /// Why it cannot be used fully.
+    /// Why the tier cannot be used fully.
     pub(crate) condition: Arc<Condition>,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// How old a bounded answer can be, whatever fails.
+    /// How old a bounded answer can be, even during a failure.
     pub(crate) bound: Duration,
     /// How long one load can take; shorter than the life of a lease.
     pub(crate) load_timeout: Duration,
@@ -144,7 +143,7 @@ impl ClassCore {
 impl Engine {
     /// Which tiers answer at this instant, and the reasons if not all configured ones do.
     pub(crate) fn health_report(&self) -> HealthReport {
-        // The journal comes first, because it is the cause of a watermark that no longer advances.
+        // The journal's troubles come first: they are the cause if the watermark in Redis does not advance.
         let mut reasons = self.journal_troubles();
         if let Some(shared) = &self.shared {
             // The validity is read before the condition: the keeper records the end of a trouble before it grants, so a
@@ -166,7 +165,7 @@ impl Engine {
     fn journal_troubles(&self) -> Vec<Reason> {
         let Some(journal) = &self.journal else { return Vec::new() };
         let incomplete = journal.incompleteness();
-        // An incomplete journal refuses every poll, so its silence says nothing more.
+        // An incomplete journal fails every poll, so the failed poll is no trouble of its own.
         let silent = if incomplete.is_some() { None } else { self.polls.failure() };
         let faults = [
             (Trouble::IncompleteJournal, incomplete),
@@ -202,7 +201,7 @@ impl Engine {
         }
     }
 
-    /// Whether copies that depend on a guard can be served at this instant.
+    /// Whether the guard is valid at this instant, so that copies whose changes it reports may be served.
     pub(crate) fn is_guarded(&self) -> bool {
         self.guard.as_ref().is_some_and(|guard| guard.is_valid_at(self.clock.now()))
     }
@@ -210,8 +209,8 @@ impl Engine {
     /// The shared tier and its epoch, if it can be used at this instant.
     fn usable_tier(&self) -> Option<(&SharedTier, Epoch)> {
         let shared = self.shared.as_ref()?;
-        // The epoch is read first: if the validity is lost between the two statements, the epoch no longer matches,
-        // even after a new grant.
+        // The epoch is read first: if the validity is lost between the two statements, a later comparison finds another
+        // epoch, even after a new grant.
         let epoch = shared.validity.epoch();
         shared.validity.is_valid_at(self.clock.now()).then_some((shared, epoch))
     }
@@ -222,7 +221,7 @@ impl Engine {
             (None, _) => (Origin::Timed, ttl),
             // The journal's consumer removes every entry that a change touches.
             (Some(_), None) if self.is_guarded() => (Origin::Guarded, ttl),
-            // The guard is not valid, or it guards only copies from tracked reads.
+            // The guard is not valid, or the guard is Redis, which reports only keys of tracked reads.
             (Some(_), _) => (Origin::Timed, ttl.min(self.local_bound())),
         }
     }
@@ -234,7 +233,7 @@ impl Engine {
 }
 
 impl SharedTier {
-    /// Suspects the tier if an operation got no answer.
+    /// If an operation got no answer, ends the tier's validity until a heartbeat succeeds.
     fn note(&self, fault: Fault) {
         if fault == Fault::Away {
             self.remote.suspect();
@@ -250,8 +249,8 @@ pub(crate) struct MemoryListener {
 
 impl Listener for MemoryListener {
     fn apply_push(&self, key: &[u8]) {
-        // Most reports are of this process's own leases and fills, for which it has no copy; no cause is recorded for
-        // them.
+        // Most reports are about this process's own leases and fills. Memory has no copy for them, and no cause is
+        // recorded.
         if self.local.apply_push(key) {
             self.causes.apply_push(key);
         }

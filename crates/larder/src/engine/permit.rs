@@ -1,10 +1,11 @@
-//! Permits: drawn before a value is computed, exchanged for the value, void after any invalidation in between.
+//! Permits. A permit is drawn before a value is computed, and gives the right to put the value, unless an invalidation
+//! came in between.
 //!
-//! With Redis, a permit rests on the frame under the key at the draw: the entry, which is served meanwhile, or a permit
-//! frame. The put is a compare-and-set against that frame and the tags' tokens, so any deletion or replacement of one
-//! of them refuses it. Without Redis, the permit is a row in the table of the key's shard.
+//! With Redis, a permit consists of the frame under the key at the draw (the entry, which readers still get, or a
+//! permit frame) and of the tags' tokens. The put is a compare-and-set against all of them: if one was deleted or
+//! replaced, Redis refuses the put. Without Redis, the permit is a row in the table of the key's shard.
 //!
-//! Invariant, checked by a test of its name:
+//! Invariant, checked by the test of the same name:
 //! - `a_put_is_refused_after_any_invalidation`
 
 use std::time::Duration;
@@ -41,12 +42,12 @@ pub(crate) struct DrawnPermit {
 
 /// The state that the put must find unchanged.
 enum PermitBasis {
-    /// There is none: the class was switched off, or other programs changed the key during every attempt.
+    /// There is no valid permit: the class was switched off, or other programs changed the key during every attempt.
     Void,
     /// In Redis, in this epoch: the fingerprint of the frame under the key, and the tags' tokens.
     Redis { epoch: Epoch, existing: Bytes, tags: Vec<TagToken> },
-    /// In memory. Without an anchor, `tags` are the tags' tokens. With one, `anchored_until` is when it can expire, and
-    /// `tags` are the lives of the tags' tokens in memory; see [`AnchoredRight`].
+    /// In memory. Without an anchor, `tags` are the tags' tokens. With an anchor, `anchored_until` is the earliest
+    /// instant at which it can expire, and `tags` are the lives of the tags' tokens in memory; see [`AnchoredRight`].
     Memory { permit: LocalPermit, tags: Vec<TagToken>, anchored_until: Option<Tick> },
 }
 
@@ -64,18 +65,19 @@ impl Engine {
     /// Draws a permit: a value whose computation begins now can be put within `life`.
     pub(crate) async fn draw(&self, class: &ClassCore, entry_ref: &EntryRef, life: Duration) -> DrawnPermit {
         // Poll before the draw: the computation sees every change that is already in the journal. If such a change were
-        // applied after the draw, it would void the permit for nothing.
+        // applied after the draw, it would void the permit without need.
         if self.journal.is_some() {
             self.poll_journal().await;
         }
         let right = self.draw_right(class, entry_ref, life).await;
-        // The clock is read after the right was drawn, because the computation begins after it too.
+        // The life of the permit and the TTL of the value count from here, because the computation begins after the
+        // draw.
         let at = self.clock.now();
         DrawnPermit { at, at_millis: self.clock.unix_millis(), until: at.plus(life), right }
     }
 
     async fn draw_right(&self, class: &ClassCore, entry_ref: &EntryRef, life: Duration) -> PermitBasis {
-        // Inside a load nothing is stored, because values that are read there are not fenced.
+        // Inside a load nothing is stored; see `uncached`.
         if !class.is_on(self) || is_uncached() {
             return PermitBasis::Void;
         }
@@ -121,7 +123,7 @@ impl Engine {
         epoch: Epoch,
         life: Duration,
     ) -> Result<PermitBasis, Fault> {
-        // The load time-out is the limit: after it another instance's load has ended, or the instance has.
+        // The load time-out is the limit: after it, the other instance's load has ended, or that instance has stopped.
         let patience = Instant::now() + self.limits.load_timeout;
         loop {
             let is_patient = Instant::now() < patience;
@@ -132,7 +134,8 @@ impl Engine {
                     reply.token(tag)
                 }) {
                     AfterRead::Serve(_) => (before, None),
-                    // Wait for the fill: the permit then rests on the entry. Replacing the lease would refuse the fill.
+                    // Waits for the fill, to draw the permit on the filled entry. If a permit replaced the lease, Redis
+                    // would refuse the fill.
                     AfterRead::Wait if is_patient => {
                         sleep(LEASE_POLL_INTERVAL).await;
                         continue;
@@ -160,7 +163,7 @@ impl Engine {
             let is_permit = matches!(Frame::parse(&set.existing), Ok(Frame::Permit(_)));
             if is_permit || served.as_ref() == Some(&existing) {
                 let minted = minted(&missing, set.minted);
-                // A tag key without a token cannot guard an entry.
+                // If a tag has no token, an invalidation of the tag could not void the permit.
                 let tags =
                     entry_ref.tag_tokens(|tag| reply.token_with(&minted, tag)).ok_or(Fault::Refused)?;
                 return Ok(PermitBasis::Redis { epoch, existing, tags });
@@ -168,7 +171,7 @@ impl Engine {
             if !is_patient {
                 return Ok(PermitBasis::Void);
             }
-            // Another frame was set first: read it in the next round.
+            // Another frame was set first: the next round reads it.
         }
     }
 

@@ -119,12 +119,12 @@ impl Engine {
                     let Ok(outcome) = timeout(self.flight_timeout(), flight.outcome()).await else {
                         return self.load_alone(class, load).await;
                     };
-                    // There is no outcome because the leader was cancelled; this read tries for itself.
+                    // There is no outcome because the leader was cancelled: this read joins or leads another flight.
                     let Some(outcome) = outcome else { continue };
                     let loaded = outcome?;
                     if loaded.is_spoiled() {
-                        // The load was spoiled. This read loads outside a flight: readers whose loads are all spoiled
-                        // would otherwise queue for one another.
+                        // The load was spoiled. This read loads outside a flight: otherwise, if all loads of the key
+                        // are spoiled, its readers would load one after the other.
                         return self.load_alone(class, load).await;
                     }
                     if consistency == Consistency::Bounded && began >= loaded.valid_until {
@@ -149,14 +149,15 @@ impl Engine {
         }
     }
 
-    /// Longer than any flight takes whose task is running: its leader waits up to one load time-out for another
-    /// instance and then loads within another one.
+    /// Longer than any flight takes while its task runs: the leader waits for another instance, at most one load
+    /// time-out, and then loads, at most another load time-out.
     fn flight_timeout(&self) -> Duration {
         3 * self.limits.load_timeout
     }
 
-    /// Loads without a flight, after the time-out or after the joined load was spoiled. A leader runs in its caller's task; if that task does not run, its
-    /// load time-out does not fire either, so followers must not wait for it.
+    /// Loads without a flight: after the flight time-out, or if the joined load was spoiled. A leader runs in its
+    /// caller's task. If that task is not polled, the leader's load time-out does not fire, so followers need a
+    /// time-out of their own.
     async fn load_alone<L, F>(&self, class: &ClassCore, load: L) -> Result<ReadOutcome, Error>
     where
         L: FnOnce() -> F,

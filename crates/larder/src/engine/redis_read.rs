@@ -1,4 +1,5 @@
-//! A flight through Redis: a tracked read, then the lease, the load and the fill.
+//! A flight through Redis: a tracked read (after which Redis reports changes of the keys), then the lease, the load and
+//! the fill.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -28,8 +29,8 @@ use crate::remote::validity::Epoch;
 use crate::source::{NotStoredReason, Placement, Source};
 use crate::stats::count;
 
-/// How often a read looks again while another one loads. A push wakes it earlier; but a detached flight receives none,
-/// and neither does any flight if Redis refuses tracking.
+/// How long a read waits, while another read loads, before it looks again. A push ends the wait earlier. A detached
+/// flight receives no push; if Redis refuses tracking, no flight does.
 pub(super) const LEASE_POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The result of one round: a tracked read and a request for the lease.
@@ -54,7 +55,7 @@ impl Engine {
         L: FnOnce() -> F,
         F: Future<Output = Result<Option<AnyValue>, BoxError>>,
     {
-        // The load time-out is the limit: after it the other load has ended, or its instance has.
+        // The load time-out is the limit: after it, the other load has ended, or its instance has stopped.
         let patience = Instant::now() + self.limits.load_timeout;
         while Instant::now() < patience {
             let step = self.step(class, entry_ref, shared, epoch).await;
@@ -160,7 +161,7 @@ impl Engine {
     }
 
     /// Serves the entry from a tracked read, and inserts it and the tags' tokens into memory unless a push arrived
-    /// after the read was sent. `None` if the entry does not open as one of this class and key.
+    /// after the read was sent. `None` if the entry cannot be opened as an entry of this class and key.
     fn accept_entry(
         &self,
         class: &ClassCore,
@@ -187,7 +188,7 @@ impl Engine {
         self.shared.as_ref().map_or_else(|| key.clone(), |shared| shared.remote.redis_key(key))
     }
 
-    /// `None` if the entry does not open as one of this class and key.
+    /// `None` if the entry cannot be opened as an entry of this class and key.
     fn local_copy(&self, class: &ClassCore, key: &Bytes, entry: &Entry) -> Option<LocalCopy> {
         let value = class.open_entry(&self.redis_key(key), entry, self.rules)?;
         let payload_bytes = entry.payload.as_ref().map_or(0, |payload| payload.len());
@@ -204,8 +205,9 @@ impl Engine {
         })
     }
 
-    /// Requests the lease, and reads or mints the tags' tokens. Both happen before the load, so an invalidation
-    /// during the load refuses the fill.
+    /// Requests the lease, and reads the tags' tokens or sets new ones. Both happen before the load. So if an
+    /// invalidation during the load removes the lease, Redis refuses the fill; if it removes a tag's token, the filled
+    /// entry is invalid.
     async fn acquire(
         &self,
         class: &ClassCore,
@@ -225,7 +227,7 @@ impl Engine {
         let after = after_lease(&leased.existing, hold.token, class.readable_format(&entry_ref.tags), token);
         if after == AfterLease::Load {
             let taken = entry_ref.tag_tokens(token);
-            // A tag key without a token cannot guard an entry, so the tier counts as unable to fill.
+            // If a tag has no token, an invalidation of the tag could not make the entry invalid, so nothing is filled.
             return taken.map(|taken| Attempt::Held(hold, taken)).ok_or(Fault::Refused);
         }
         hold.settle();
@@ -233,7 +235,8 @@ impl Engine {
             AfterLease::Filled(entry) => {
                 count(&class.common.counters.late_hits);
                 let is_kept = self.rules.keeps(ProtocolRule::InsertsOnlyTracked);
-                // A broken rule also skips the second read, which would make Redis track the key and hide the breach.
+                // If a proof breaks the rule, the second read is skipped: it would make Redis track the key and hide
+                // the breach.
                 match (!is_kept).then(|| self.insert_unfenced(class, &entry_ref.key, &entry)).flatten() {
                     None => Attempt::ReadAgain,
                     Some(value) => {
@@ -256,8 +259,8 @@ impl Engine {
         Some(value)
     }
 
-    /// Loads under the lease and fills Redis. It does not insert into memory, because the push of this very fill would
-    /// remove the copy. The next tracked read inserts it.
+    /// Loads under the lease and fills Redis. It does not insert into memory, because the push that Redis sends for
+    /// this fill would remove the copy. The next tracked read inserts it.
     async fn load_and_fill<F>(
         &self,
         class: &ClassCore,
@@ -275,7 +278,7 @@ impl Engine {
         let LoadedValue { value, is_spoiled } = self.load(class, load).await?;
         let not_kept = |value, why| Ok(LoadOutcome::not_stored(value, why, valid_until));
         if is_spoiled {
-            // Dropping the hold releases the lease: readers of other instances try for themselves.
+            // Dropping the hold releases the lease, so that readers of other instances can load.
             return not_kept(value, NotStoredReason::Spoiled);
         }
         let Some(ttl) = class.policy.residence(value.is_none(), rand::random()) else {
@@ -317,10 +320,10 @@ impl Engine {
     }
 }
 
-/// Waits until the key changes, or until it is time to look again.
+/// Waits until the key changes, at most [`LEASE_POLL_INTERVAL`].
 async fn wait_for_push(receiver: &FlightReceiver, patience: Instant) {
     let until = patience.min(Instant::now() + LEASE_POLL_INTERVAL);
-    // `Notify` keeps the permit of a push that arrived before this await, so no push is missed.
+    // `Notify` stores the notification of a push that arrived before this await, so no push is missed.
     let _ = timeout_at(until, receiver.changed.notified()).await;
 }
 

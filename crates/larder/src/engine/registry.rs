@@ -23,8 +23,9 @@ pub struct DeclaredClass {
     /// The groups of the tags that entries have because of their keys, as far as a [sample](crate::key::Key::sample) of
     /// the keys shows them.
     pub tag_groups: Vec<TagGroup>,
-    /// Whether entries may have other tags because of their keys: the type of the keys has no sample, or for the sample
-    /// [`ClassBuilder::tagged_by`](crate::class::ClassBuilder::tagged_by) returned nothing, or a tag without a group.
+    /// Whether entries may have tags because of their keys that are in none of `tag_groups`: the key type has no
+    /// sample, or [`ClassBuilder::tagged_by`](crate::class::ClassBuilder::tagged_by) returned for the sample no tag or
+    /// a tag without a group.
     pub has_unknown_tags: bool,
     /// Each list of column names behind the key's parts, in the order of the parts; empty if unknown.
     pub columns: Vec<Vec<String>>,
@@ -32,8 +33,8 @@ pub struct DeclaredClass {
     pub kinds: Option<Vec<PartKind>>,
 }
 
-/// How a class was opened. All handles of one name have the same declaration, so each of them can read an entry that
-/// another one stored, and gives it the same tags.
+/// How a class was opened. All handles of one name have the same declaration, so each handle can read an entry that
+/// another handle stored, and gives it the same tags.
 pub(crate) struct Declaration {
     /// The types of the values and of the closure that returns a key's tags. Names are not enough: two types, and two
     /// closures of one function, can have one name.
@@ -69,7 +70,7 @@ pub(crate) struct ClassState {
     pub(crate) declaration: Declaration,
     pub(crate) counters: Counters,
     pub(crate) load_times: Histogram,
-    /// Like [`Engine::is_on`](crate::engine::Engine::is_on), for this class.
+    /// Whether caching is on for this class; see also [`Engine::is_on`](crate::engine::Engine::is_on).
     pub(crate) is_on: AtomicBool,
 }
 
@@ -88,7 +89,8 @@ impl ClassState {
 pub(crate) struct Registry(Mutex<BTreeMap<String, Arc<ClassState>>>);
 
 impl Registry {
-    /// The shared state of `name`, created when the first handle is opened. Refused if the declaration differs.
+    /// Returns the shared state of `name`, and creates it for the first handle. Fails if the declaration differs from
+    /// the first one.
     pub(crate) fn open(&self, name: &str, declaration: Declaration) -> Result<Arc<ClassState>, Error> {
         let mut classes = self.lock();
         let Some(common) = classes.get(name) else {
@@ -132,7 +134,8 @@ impl Registry {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<ClassState>>> {
-        // The map is consistent between any two statements, so a panic of another thread does not spoil it.
+        // The map is consistent between any two statements, so it can be used after another thread panicked with the
+        // lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -21,7 +21,7 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    /// `values` are those of the tags, in the same order.
+    /// `values` are the values under the tags' keys, in the order of the tags.
     pub(super) fn new(
         entry_ref: &EntryRef,
         seqs: ShardSeqs,
@@ -46,13 +46,13 @@ impl Reply {
         self.tags.iter().find(|(key, _)| key == tag).and_then(|(_, token)| *token)
     }
 
-    /// The tag's token from the reply, otherwise the minted one.
+    /// The tag's token from the reply, otherwise from `minted`.
     pub(super) fn token_with(&self, minted: &[(TagKey, Option<Token>)], tag: &TagKey) -> Option<Token> {
         let fresh = || minted.iter().find(|(key, _)| key == tag).and_then(|(_, token)| *token);
         self.token(tag).or_else(fresh)
     }
 
-    /// The tags without a token, each with a new token to mint.
+    /// The tags without a token, each with a new token for it.
     pub(super) fn missing_tags(&self) -> Vec<(TagKey, Token)> {
         let missing = self.tags.iter().filter(|(_, token)| token.is_none());
         missing.map(|(tag, _)| (tag.clone(), Token::random())).collect()
@@ -72,7 +72,7 @@ impl EntryRef {
 }
 
 impl Engine {
-    /// Unlinks tag keys that hold no token, so that a token can be minted.
+    /// Unlinks the keys of tags that hold something else than a token, so that a new token can be set.
     pub(super) async fn unlink_broken_tags(
         &self,
         class: &ClassCore,
@@ -87,7 +87,7 @@ impl Engine {
     }
 }
 
-/// The tags for which a token was to be minted, each with the token that Redis now has.
+/// The tags for which a new token was requested, each with the token that Redis has now.
 pub(super) fn minted(missing: &[(TagKey, Token)], existing: Vec<Bytes>) -> Vec<(TagKey, Option<Token>)> {
     let tags = missing.iter().map(|(tag, _)| tag.clone());
     tags.zip(existing.into_iter().map(|frame| token_of(Some(frame)))).collect()

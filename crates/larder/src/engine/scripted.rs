@@ -15,7 +15,7 @@ use crate::protocol::tag::{TagKey, TagToken};
 use crate::protocol::token::Token;
 use crate::remote::{Fault, FrameReply, Inspect, InspectedFrame, Remote};
 
-/// Runs in the middle of an operation: after the tier took the snapshot of its reply and before the engine gets it.
+/// Runs in the middle of an operation: after the tier has computed its reply and before the engine gets the reply.
 type Meanwhile = Box<dyn FnMut() + Send>;
 
 /// A shared tier in which the test decides the order of steps.
@@ -25,7 +25,7 @@ pub(super) struct Scripted {
     pub(super) after_read: Mutex<Option<Meanwhile>>,
     pub(super) during_unlink: Mutex<Option<Meanwhile>>,
     pub(super) is_away: AtomicBool,
-    /// Lets other tasks run before the engine gets a reply.
+    /// Whether other tasks run before the engine gets a reply.
     pub(super) yields: AtomicBool,
     pub(super) suspicions: AtomicUsize,
 }

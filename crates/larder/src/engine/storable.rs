@@ -11,7 +11,7 @@ use crate::stats::count_nth;
 
 /// An answer that can be stored. An absent answer has no bytes.
 pub(crate) struct StorableValue {
-    /// The decoded bytes, which readers get from now on.
+    /// The value that `payload` decodes to. All readers get this value.
     pub(crate) value: Option<AnyValue>,
     pub(crate) payload: Option<Bytes>,
     pub(crate) digest: u64,
@@ -24,8 +24,8 @@ impl StorableValue {
 }
 
 impl ClassCore {
-    /// Encodes a loaded value for storage. On `Err` the caller still gets its value; a log line and a counter report
-    /// the problem.
+    /// Encodes a loaded value for storage. On `Err` the read still returns the loaded value; a log line and a counter
+    /// report the problem.
     pub(crate) fn storable(&self, value: Option<&AnyValue>) -> Result<StorableValue, NotStoredReason> {
         let Some(value) = value else { return Ok(StorableValue { value: None, payload: None, digest: 0 }) };
         let encoded = match self.coder.encode_verified(value, self.max_value_bytes) {
@@ -64,8 +64,8 @@ impl ClassCore {
         NotStoredReason::NotCarried
     }
 
-    /// Returns the answer in `entry`, which was read under `key`. `None`, counted and logged, if it does not open as an
-    /// entry of this class in its present declaration.
+    /// Returns the answer in `entry`, which was read under `key`. Returns `None`, and counts and logs this, if the
+    /// entry cannot be opened as an entry of this class as it is declared now.
     pub(crate) fn open_entry(
         &self,
         key: &[u8],
@@ -85,8 +85,8 @@ impl ClassCore {
     }
 }
 
-/// Whether the `nth` occurrence is logged: 1, 2, 4, 8 and so on. Otherwise an attacker, or a release with another
-/// shape, would fill the disk.
+/// Whether the `nth` occurrence is logged: 1, 2, 4, 8 and so on. Otherwise an attacker, or a release with another value
+/// type, would fill the disk with log lines.
 fn is_logged(nth: u64) -> bool {
     nth.is_power_of_two()
 }

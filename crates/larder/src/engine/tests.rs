@@ -72,7 +72,7 @@ impl Bench {
         bench
     }
 
-    /// Grants the validity, like a successful heartbeat at this instant.
+    /// Grants the validity, as a heartbeat does that succeeds at this instant.
     fn beat(&self) {
         let until = self.engine.clock.now().plus(BOUND);
         assert!(self.validity.grant(self.validity.epoch(), until));
@@ -108,7 +108,7 @@ async fn the_first_read_after_a_stop_of_the_process_serves_no_outdated_copy() {
     bench.warm().await;
     bench.engine.clock.advance(BOUND - Duration::from_millis(1));
     assert_eq!(bench.bounded(2).await, (1, Source::Memory), "within the bound");
-    // SIGSTOP: time advances and no task of the cache runs, no heartbeat either.
+    // The effect of SIGSTOP: time advances, and no task of the cache runs, so no heartbeat renews the validity.
     bench.engine.clock.advance(Duration::from_millis(1));
     assert_eq!(bench.bounded(2).await.0, 2, "beyond the bound only the database can answer");
 }
@@ -165,8 +165,8 @@ async fn without_a_usable_tier_copies_live_for_the_bound_from_the_start_of_their
 async fn a_copy_inserted_during_the_unlink_is_dropped_before_the_acknowledgement() {
     let bench = Bench::new();
     bench.warm().await;
-    // A read on this instance that Redis answered just before the UNLINK, with the old value; the fence allows its
-    // insert.
+    // Acts as a read on this instance that Redis answered with the old value just before the UNLINK. No push has
+    // arrived yet, so the insert is allowed.
     let (local, key) = (bench.engine.local.clone(), owned(&bench.key));
     let old = local.slot(&key).unwrap();
     let meanwhile = {
@@ -245,7 +245,7 @@ async fn an_unlink_that_was_answered_across_a_loss_is_not_acknowledged_as_sent()
     let bench = Bench::new();
     bench.warm().await;
     let validity = bench.validity.clone();
-    // The old master answers; meanwhile the new one is certified and can be used.
+    // The old master answers the UNLINK. Before the answer arrives, the new master is certified and granted.
     *bench.tier.during_unlink.lock().unwrap() = Some(Box::new(move || {
         validity.revoke();
         assert!(validity.grant(validity.epoch(), crate::clock::Tick::FAR));

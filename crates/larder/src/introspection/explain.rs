@@ -38,18 +38,18 @@ pub struct Explanation {
 /// An entry in a tier.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TierEntry {
-    /// Whether it is an absent answer.
+    /// Whether the entry is an absent answer: the loader found no value.
     pub is_absent: bool,
     /// The size of the encoded value.
     pub payload_bytes: usize,
     /// When the load of the entry began.
     pub loaded_at: SystemTime,
-    /// Until when it can stay.
+    /// Until when the entry can stay.
     pub until: SystemTime,
-    /// Its tags.
+    /// The entry's tags.
     pub tags: Vec<TagStatus>,
-    /// Whether a bounded read would be answered with it now: it has not expired, its tags are current, and the tier is
-    /// valid.
+    /// Whether a bounded read would get this entry now: it has not expired, its tags are current, and the tier can be
+    /// used.
     pub is_served: bool,
 }
 
@@ -58,8 +58,8 @@ pub struct TierEntry {
 pub struct TagStatus {
     /// The tag's name.
     pub tag: String,
-    /// Whether the tag still has the token that it had before the entry's load. If not, the entry was invalidated with
-    /// the tag. In memory also `false` if this process does not know the tag's token.
+    /// Whether the tag still has the token that it had before the entry's load. If not, an invalidation of the tag made
+    /// the entry invalid. For a copy in memory, also `false` if this process does not know the tag's token.
     pub is_current: bool,
 }
 
@@ -81,7 +81,7 @@ pub enum RedisState {
         /// When the anchor expires.
         until: SystemTime,
     },
-    /// A permit: an application is computing a value to put here. Reads treat it as a miss.
+    /// A permit: an application is computing a value for this key. Reads treat the permit as a miss.
     Permit {
         /// When the permit expires.
         until: SystemTime,
@@ -102,8 +102,8 @@ pub struct InvalidationRecord {
 }
 
 impl Cache {
-    /// Explains the entry that `touch` names: in which tiers it is, and why or why not. Asks Redis on a connection of
-    /// the pool.
+    /// Explains the entry that `touch` names: in which tiers it is, and why or why not. Redis is asked on an untracked
+    /// connection of the pool.
     ///
     /// # Errors
     ///
@@ -147,8 +147,8 @@ where
     K: Key + ?Sized,
     V: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
-    /// Explains the entry of `key`; see [`Cache::explain`]. It considers all tags of the class, also if no tier holds
-    /// the entry.
+    /// Explains the entry of `key`; see [`Cache::explain`]. This method knows all tags of the key, also if no tier
+    /// holds the entry; `Cache::explain` then knows the class's own tag only.
     pub async fn explain<Q: Key<K> + ?Sized>(&self, key: &Q) -> Explanation {
         let tags = self.tags(key).to_vec();
         self.engine.explain(Bytes::copy_from_slice(&self.key(key)), tags).await
@@ -245,7 +245,7 @@ impl Engine {
 
     fn touch(&self, key: &[u8], scope: Scope) -> Touch {
         match scope {
-            // A key that was built here always names an entry.
+            // `touch_of` never returns `None` here, because `key` is an entry's key.
             Scope::Key => self.namespace.touch_of(key).unwrap_or(Touch::Everything),
             Scope::Tag(tag) => Touch::Tag(self.namespace.tag_name(&tag)),
             Scope::Matching(pattern) => Touch::Matching(pattern),

@@ -18,21 +18,21 @@ use crate::remote::Fault;
 const LIMIT_MAX: usize = 1_000;
 /// The most SCANs for one page. If few keys match, a page ends before it is full, and the search takes many pages.
 const STEPS: usize = 10;
-/// Keys that Redis visits in one step of a count.
+/// How many keys Redis visits in one SCAN of a count.
 const COUNT: usize = 1_000;
-/// How long a search in Redis can take for a count or a page, so that one call does bounded work.
+/// How long one call can search Redis, for a count or a page.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// An entry's key, and which tiers hold a frame or copy under it.
+/// An entry's key, and which tiers hold something under it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedKey {
     /// The touch that names the entry; [`Cache::explain`] takes it.
     pub touch: Touch,
     /// The entry's text, which patterns match: `class:part:part`. `~` is a missing part.
     pub text: String,
-    /// Whether this process's memory holds a copy, also if it can no longer be served.
+    /// Whether this process's memory holds a copy, valid or not.
     pub is_in_memory: bool,
-    /// Whether Redis holds an entry, also if it can no longer be served, or an instance's lease while it loads.
+    /// Whether Redis has the key: with an entry, valid or not, a lease, a permit, or the anchor of a memory-only class.
     pub is_in_redis: bool,
 }
 
@@ -41,7 +41,7 @@ pub struct ListedKey {
 pub struct KeyPage {
     /// The keys, in no particular order.
     pub keys: Vec<ListedKey>,
-    /// The cursor of the next page; `None` after the last page. A page without keys is not always the last one.
+    /// The cursor of the next page; `None` after the last page. A page can be empty without being the last one.
     pub next: Option<String>,
     /// Whether Redis did not answer for this page: its keys may be missing.
     pub is_redis_away: bool,
@@ -53,11 +53,12 @@ pub struct KeyPage {
 pub struct KeyCounts {
     /// In this process's memory.
     pub memory: BTreeMap<String, u64>,
-    /// In Redis, of all instances.
+    /// In Redis, stored by any instance.
     pub redis: RedisAnswer<RedisKeys>,
 }
 
-/// The entries that were counted in Redis. A key can count twice if Redis resizes its tables meanwhile. Leases count.
+/// The entries that were counted in Redis. A key can count twice if Redis resizes its tables meanwhile. Leases, permits
+/// and anchors count too.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RedisKeys {
     /// The counts by the class's name.
@@ -69,7 +70,7 @@ pub struct RedisKeys {
 /// Where a page begins.
 enum Cursor {
     Redis(u64),
-    /// After this key, in the order of the keys.
+    /// In memory after this key, in the order of the keys' bytes.
     Memory(Bytes),
 }
 
@@ -277,7 +278,7 @@ impl Engine {
     }
 }
 
-/// Runs on a blocking thread, because the work visits all of memory and would delay reads on a worker thread.
+/// Runs `work` on a blocking thread, because it visits all of memory and would delay reads on a worker thread.
 async fn blocking<T: Default + Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,

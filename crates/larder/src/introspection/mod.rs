@@ -62,9 +62,9 @@ pub struct ClassReport {
     pub name: String,
     /// Whether caching is on; see [`Cache::set_class_enabled`].
     pub is_enabled: bool,
-    /// The counts of all handles of this name.
+    /// The class's counts.
     pub stats: Stats,
-    /// The load times of all handles of this name.
+    /// The class's load times.
     pub load_times: LoadTimes,
 }
 
@@ -104,7 +104,7 @@ impl Cache {
         self.classes().iter().fold(Stats::default(), |sum, class| sum.plus(&class.stats))
     }
 
-    /// Switches caching on or off for every handle of the class of this name. While it is off, its reads go to their
+    /// Switches caching on or off for the class of this name. While caching is off, the class's reads call their
     /// loaders and nothing is stored. Invalidations still apply, so switching on again never serves outdated values.
     /// Default: on.
     ///

@@ -15,7 +15,7 @@ const CLASS: &str = "@self_test";
 /// Which steps of the self-test succeeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SelfTest {
-    /// The configured tiers can be used. If Redis is configured and away, the test runs on memory only.
+    /// Whether all configured tiers can be used. If Redis is configured and away, the test runs on memory only.
     pub is_available: bool,
     /// `put` stored the value.
     pub set: bool,
@@ -41,7 +41,7 @@ impl Cache {
     ///
     /// # Errors
     ///
-    /// None today.
+    /// Currently none.
     ///
     /// # Examples
     ///

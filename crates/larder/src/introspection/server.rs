@@ -19,11 +19,11 @@ pub struct RedisInfo {
     pub uptime: Duration,
     /// Memory that the server uses, in bytes.
     pub used_memory_bytes: u64,
-    /// The same in the server's own notation, such as `1.05M`.
+    /// `used_memory_bytes` in the server's own notation, such as `1.05M`.
     pub used_memory_human: String,
-    /// The most memory that it ever used, in bytes.
+    /// The most memory that the server ever used, in bytes.
     pub used_memory_peak_bytes: u64,
-    /// The same in the server's own notation.
+    /// `used_memory_peak_bytes` in the server's own notation.
     pub used_memory_peak_human: String,
     /// Memory from the operating system divided by used memory.
     pub fragmentation_ratio: f64,
@@ -79,8 +79,8 @@ fn figure<T: FromStr + Default>(fields: &HashMap<&str, &str>, name: &str) -> T {
 }
 
 impl Cache {
-    /// Asks Redis for its statistics. Once a connection is free this takes at most a few times the Redis time-out. It
-    /// does not use the tracked connection, so Redis can answer while the tier is not usable, and the reverse.
+    /// Asks Redis for its statistics, which takes at most a few times the Redis time-out once a connection is free. The
+    /// connection is not the tracked one: this call can succeed while reads cannot use Redis, and fail while they can.
     ///
     /// # Examples
     ///

@@ -14,17 +14,18 @@ use crate::protocol::token::Token;
 /// What ends a copy in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// The guard reports its changes: Redis on the tracked connection, or the journal consumer. It may be served only
-    /// while the guard's validity lasts.
+    /// The guard reports the copy's changes. The guard is Redis on the tracked connection, or without Redis the journal
+    /// consumer. The copy may be served only while the guard's validity lasts.
     Guarded,
-    /// Guarded, and loaded by this process for a memory-only class. Its tags have [`TagCopy::life`] in place of the
-    /// token from Redis, so that a token that is restored in Redis never makes an invalidated copy valid again.
+    /// As `Guarded`, and loaded by this process for a memory-only class. The copy notes [`TagCopy::life`] of each tag
+    /// in place of the token from Redis: if a program writes an earlier token back to Redis, an invalidated copy stays
+    /// invalid.
     Anchored,
-    /// Only its deadline, and invalidations by this process, end it: no guard reports its changes.
+    /// No guard reports the copy's changes: only its deadline and invalidations in this process end it.
     Timed,
 }
 
-/// A decoded entry. It has its own deadline, because Redis sends no push when a key expires lazily.
+/// A decoded entry. It has its own deadline, because Redis can delete an expired key, and report it, much later.
 pub(crate) struct LocalCopy {
     /// `None`: the database has no value.
     pub(crate) value: Option<AnyValue>,
@@ -53,13 +54,13 @@ pub(crate) enum Slot {
 pub(crate) struct TagCopy {
     pub(crate) token: Token,
     pub(crate) origin: Origin,
-    /// Random; drawn when the tag enters memory, and lost when the tag leaves it. Unlike `token`, no other process can
-    /// set it.
+    /// A random value that the tag gets when it enters memory, and loses when it leaves memory. Another process can set
+    /// `token` in Redis, and cannot set this value.
     pub(crate) life: Token,
 }
 
 impl Slot {
-    /// A tag's token that enters memory, with a new life.
+    /// The slot of a tag that enters memory, with a new `life`.
     pub(crate) fn token(token: Token, origin: Origin) -> Self {
         Slot::Token(TagCopy { token, origin, life: Token::random() })
     }
@@ -88,9 +89,9 @@ impl Weighter<Bytes, Slot> for Weight {
     }
 }
 
-/// Counts evicted entries. `Relaxed`: it is a statistic, and no other memory depends on it. It uses std's atomic and not
-/// `crate::sync`'s: the hook runs under quick_cache's lock, and a scheduler that replaces `crate::sync` must not switch
-/// threads there.
+/// Counts evicted entries. `Relaxed`: it is a statistic, and no other memory depends on it. It uses std's atomic and
+/// not `crate::sync`'s: the hook runs under quick_cache's lock, and a scheduler that replaces `crate::sync` must not
+/// switch threads there.
 #[derive(Clone, Default)]
 pub(crate) struct Evictions(Arc<AtomicU64>);
 
@@ -102,7 +103,7 @@ impl Evictions {
 
 impl Lifecycle<Bytes, Slot> for Evictions {
     /// The evicted slots. They are dropped after quick_cache has released its lock, so that no value's drop runs under
-    /// it.
+    /// that lock.
     type RequestState = Vec<Slot>;
 
     fn on_evict(&self, state: &mut Vec<Slot>, _: Bytes, slot: Slot) {

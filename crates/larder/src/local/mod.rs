@@ -1,4 +1,4 @@
-//! The in-process tier: copies in quick_cache, and one lock per shard that fences what enters it.
+//! The in-process tier: copies in quick_cache, and 64 shards, each with a lock under which copies are inserted.
 //!
 //! Invariants:
 //! - Each insertion of a slot and each invalidation of a single key happens under the lock of the key's shard, so that
@@ -42,7 +42,7 @@ pub(crate) struct LocalTier {
     next_permit: AtomicU64,
 }
 
-/// A flight that begins, as its leader gets it.
+/// A new flight, for its leader.
 pub(crate) struct NewFlight {
     pub(crate) id: FlightId,
     pub(crate) receiver: Arc<FlightReceiver>,
@@ -79,7 +79,7 @@ impl LocalTier {
         }
     }
 
-    /// The token of `tag`, if its origin allows its use now.
+    /// The token of `tag`, if it is [`Origin::Timed`] or the guard is valid.
     pub(crate) fn token(&self, tag: &TagKey, is_guarded: bool) -> Option<Token> {
         match self.slots.get(tag.as_bytes()) {
             Some(Slot::Token(tag)) if tag.origin == Origin::Timed || is_guarded => Some(tag.token),
@@ -87,7 +87,8 @@ impl LocalTier {
         }
     }
 
-    /// The token that a copy of this origin would note for `tag` now: the life for an anchored copy, else the token.
+    /// What a copy of this origin would note for `tag` now: for an anchored copy the life of the token, otherwise the
+    /// token.
     pub(crate) fn token_for(&self, origin: Origin, tag: &TagKey, is_guarded: bool) -> Option<Token> {
         match origin {
             Origin::Anchored => self.life(tag, is_guarded),
@@ -95,7 +96,7 @@ impl LocalTier {
         }
     }
 
-    /// Whether every tag has the token that a copy of this origin noted before its load.
+    /// Whether every tag still has what a copy of this origin noted for it before its load.
     pub(crate) fn tags_are_current(&self, taken: &[TagToken], origin: Origin, is_guarded: bool) -> bool {
         are_current(taken, |tag| self.token_for(origin, tag, is_guarded))
     }
@@ -108,15 +109,15 @@ impl LocalTier {
         }
     }
 
-    /// Notes the sequences of the shards of `keys`. Call it before the connection of a tracked read is chosen and the
-    /// read is sent: if a new connection replaces that one, its clear advances the sequences, and the old connection's
-    /// late reply is not inserted.
+    /// Notes the sequences of the shards of `keys`. Call it before a tracked read chooses its connection. If that
+    /// connection is replaced later, [`LocalTier::clear_guarded`] advances the sequences, so a late reply on the old
+    /// connection is not inserted.
     pub(crate) fn note_seqs<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) -> ShardSeqs {
         ShardSeqs(keys.map(|key| self.shard(key).seq()).collect())
     }
 
-    /// Inserts what a tracked read returned for `key`, the `nth` of the noted keys, if no invalidation reached its shard
-    /// since. Returns whether it did.
+    /// Inserts what a tracked read returned for `key`, the `nth` of the noted keys, if no invalidation reached its
+    /// shard since. Returns whether it was inserted.
     pub(crate) fn insert_tracked(&self, seqs: &ShardSeqs, nth: usize, key: Bytes, slot: Slot) -> bool {
         let mut shard = self.shard(&key);
         let may = shard.may_insert(seqs.0[nth]);
@@ -129,9 +130,9 @@ impl LocalTier {
         may
     }
 
-    /// Returns `slot`. If it is a tag token that memory already has as guarded, it gets that token's [`TagCopy::life`], so
-    /// that copies which noted the life stay valid. The caller holds the shard's lock, and every invalidation takes it, so
-    /// none comes between this look and the insertion.
+    /// Returns `slot`. If it is a tag token that memory already has as guarded, the result keeps the [`TagCopy::life`]
+    /// in memory, so that copies which noted it stay valid. The caller holds the shard's lock, which every invalidation
+    /// takes: no invalidation comes between this look-up and the insertion.
     fn living(&self, key: &[u8], slot: Slot) -> Slot {
         match (slot, self.slots.peek(key)) {
             (Slot::Token(new), Some(Slot::Token(old)))
@@ -166,10 +167,10 @@ impl LocalTier {
         if self.slots.peek(key).is_some() { Ok(()) } else { Err(NotStoredReason::NoRoom) }
     }
 
-    /// The present tokens of `tags`, for a load that does not use Redis. Mints the tokens that are missing.
+    /// The present tokens of `tags`, for a load that does not use Redis. A tag without a token gets a new random one.
     pub(crate) fn take_tokens(&self, tags: &[TagKey], is_guarded: bool) -> Vec<TagToken> {
         let token = |tag: &TagKey| {
-            // The lock makes "is it missing?" and "mint it" one step: two loads that mint at once get the same token.
+            // The lock makes "is it missing?" and "set a new one" one step: two loads at once get the same token.
             let _shard = self.shard(tag.as_bytes());
             self.token(tag, is_guarded).unwrap_or_else(|| {
                 let token = Token::random();
@@ -201,8 +202,8 @@ impl LocalTier {
         was_there
     }
 
-    /// Removes everything, for changes may have been missed. Returns how many slots there were. It fences all shards
-    /// first: a read that is in progress then inserts nothing, and what was inserted before is removed here.
+    /// Removes everything, because changes may have been missed. Returns how many slots there were. It fences all
+    /// shards first: a read that is in progress then inserts nothing, and what was inserted before is removed here.
     pub(crate) fn clear(&self) -> usize {
         self.fence();
         let removed = self.slots.len();
@@ -210,11 +211,11 @@ impl LocalTier {
         removed
     }
 
-    /// Removes every slot that depends on the guard's reports, for reports may have been lost. Fences all shards first,
-    /// like [`LocalTier::clear`]. Returns how many slots it removed.
+    /// Removes every slot that depends on the guard's reports, because reports may have been lost. Fences all shards
+    /// first, like [`LocalTier::clear`]. Returns how many slots it removed.
     ///
     /// Slots that are [`Origin::Timed`] stay. They do not come from the guard, so no report about them can be lost, and
-    /// each copy ends at its own deadline, which is the staleness bound after the start of its load.
+    /// each copy ends at its own deadline, at most the staleness bound after the start of its load.
     pub(crate) fn clear_guarded(&self) -> usize {
         self.fence();
         let before = self.slots.len();
@@ -223,8 +224,8 @@ impl LocalTier {
         before.saturating_sub(self.slots.len())
     }
 
-    /// From now on no read, flight or permit in progress inserts anything. What one of them did insert entered before
-    /// this visited its shard, so a removal after this call finds it.
+    /// From now on no read, flight or permit in progress inserts anything. A copy that one of them has inserted entered
+    /// before this loop visited its shard, so a removal after this call finds the copy.
     fn fence(&self) {
         for shard in &self.shards {
             let flights = lock(shard).detach_all();
@@ -232,8 +233,8 @@ impl LocalTier {
         }
     }
 
-    /// Invalidates `key`, which this instance wrote: removes the copy, and detaches the flight so that no read joins it.
-    /// Returns whether there was a copy.
+    /// Invalidates `key`, which this instance wrote: removes the copy, and detaches the flight so that no read joins
+    /// it. Returns whether there was a copy.
     pub(crate) fn drop_key(&self, key: &[u8]) -> bool {
         let mut shard = self.shard(key);
         let flight = shard.detach(key);
@@ -272,7 +273,8 @@ impl LocalTier {
                 overtaken.push(key);
             }
         }
-        // What was read before the invalidation entered before the loop visited its shard, or never. So this finds it.
+        // A copy that was read before the invalidation entered before the loop visited its shard, or never enters. So
+        // this search finds every such copy.
         let meant: Vec<Bytes> = self.slots.iter().map(|(key, _)| key).filter(|key| is_match(key)).collect();
         for key in &meant {
             let _shard = self.shard(key);
@@ -283,8 +285,8 @@ impl LocalTier {
 
     /// The id that the next flight will get. A read notes it on arrival, see `decide_join`.
     ///
-    /// `SeqCst`, the strictest order, here and in [`LocalTier::join_or_lead`]: `decide_join` relies on it that a flight
-    /// with this id or a later one began after the read arrived.
+    /// `SeqCst` here and in [`LocalTier::join_or_lead`], because `decide_join` relies on the order: a flight with this
+    /// id or a later id began after the read arrived.
     pub(crate) fn next_flight(&self) -> FlightId {
         FlightId(self.next_flight.load(Ordering::SeqCst))
     }

@@ -14,9 +14,9 @@ use crate::source::{NotStoredReason, Placement, Source};
 pub(crate) struct LoadOutcome {
     pub(crate) value: Option<AnyValue>,
     pub(crate) source: Source,
-    /// A bounded read may take this outcome only if the read began before this instant. A flight can end long after it
-    /// read, if its process was stopped; reads that joined meanwhile may have begun after what the flight read became
-    /// too old.
+    /// A bounded read may take this outcome only if the read began before this instant. If the process was stopped
+    /// (SIGSTOP), a flight can end long after it read its value, and reads that began after this instant can have
+    /// joined: the value is too old for them.
     pub(crate) valid_until: Tick,
 }
 
@@ -26,7 +26,7 @@ impl LoadOutcome {
         LoadOutcome { value, source: Source::Load { placement: Placement::Nowhere(why) }, valid_until }
     }
 
-    /// Whether its load was spoiled.
+    /// Whether the load was spoiled; see `loading`.
     pub(crate) fn is_spoiled(&self) -> bool {
         self.source == Source::Load { placement: Placement::Nowhere(NotStoredReason::Spoiled) }
     }
@@ -39,15 +39,15 @@ impl LoadOutcome {
 
 pub(crate) type FlightResult = Result<LoadOutcome, Error>;
 
-/// The followers' end of a flight.
+/// The side of a flight that its followers hold.
 pub(crate) struct FlightReceiver {
     outcome: watch::Receiver<Option<FlightResult>>,
-    /// Notified when Redis pushes the flight's key or this instance invalidates it. A leader that waits for another
-    /// instance's lease then reads again.
+    /// Notified when Redis reports a change of the flight's key or this instance invalidates the key. A leader that
+    /// waits for another instance's lease then reads again.
     pub(crate) changed: Notify,
 }
 
-/// The leader's end of a flight. If it is dropped without an outcome, every follower tries again.
+/// The side of a flight that its leader holds. If it is dropped without an outcome, every follower tries again.
 pub(crate) struct FlightSender(watch::Sender<Option<FlightResult>>);
 
 impl FlightReceiver {

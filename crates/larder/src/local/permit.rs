@@ -12,7 +12,7 @@ use crate::protocol::tag::TagKey;
 use crate::source::NotStoredReason;
 use crate::sync::Ordering;
 
-/// The computation or the load holds it. Its drop removes the permit from the shard.
+/// A drawn permit. Its drop removes it from the shard.
 pub(crate) struct LocalPermit {
     local: Arc<LocalTier>,
     key: Bytes,

@@ -45,7 +45,7 @@ fn a_clear_removes_everything_and_fences_reads_in_progress() {
     assert!(!local.insert_tracked(&mark, 0, key.clone(), slot));
 }
 
-/// Quoted by ARCHITECTURE.md.
+/// Checks the invariant "a loaded copy outlives a loss" of `ARCHITECTURE.md`.
 #[test]
 fn what_this_process_loaded_outlives_a_loss() {
     let local = LocalTier::new(1 << 20, ProtocolRules::default());

@@ -1,10 +1,9 @@
-//! The instant up to which the tiers may be served, computed from one heartbeat; and the certificate that a Redis
-//! carries.
+//! Computes from one heartbeat the instant up to which reads may be served; and the certificate that a Redis carries.
 //!
-//! The keeper sends heartbeats on the tracked connection. Redis's pushes and replies arrive in its order there, so when
-//! the keeper computes, every push that Redis sent before the reply has been applied. It follows that what memory still
-//! holds contains every change that had been propagated to Redis when the heartbeat was SENT. The watermark says which
-//! changes those are: every commit before it.
+//! The keeper sends heartbeats on the tracked connection. There, Redis's pushes and replies arrive in the order in
+//! which Redis sent them. So when the keeper has the reply, memory has applied every push that Redis sent before it.
+//! Each copy that is still in memory therefore contains every change that had been propagated to Redis when the
+//! heartbeat was SENT. These changes are all commits before the watermark.
 
 use std::time::Duration;
 
@@ -25,17 +24,18 @@ impl RedisTime {
     }
 }
 
-/// The value that a Redis carries to say for which Redis, which database and which settings its contents were checked.
+/// A value in Redis that says for which Redis, which database and which settings the contents were checked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Certificate {
-    /// `run_id:master_replid`: the process and the history it carries. Both are needed: a master that was demoted and
-    /// promoted again keeps its `run_id`, a restarted one that loaded a snapshot may keep its replid.
+    /// `run_id:master_replid`: the server process and the replication history of its data. Both are needed: a master
+    /// that was demoted and promoted again keeps its `run_id`; a master that was restarted with a snapshot may keep its
+    /// `master_replid`.
     pub redis: String,
     /// The database whose journal was replayed; `None` without a journal.
     pub database: Option<DatabaseId>,
-    /// The staleness bound, in milliseconds. All instances that share a Redis must have the same.
+    /// The staleness bound, in milliseconds. All instances that share a Redis must have the same bound.
     pub bound_ms: u64,
-    /// The longest residence of an entry, in milliseconds. All instances that share a Redis must have the same.
+    /// The longest TTL of an entry, in milliseconds. All instances that share a Redis must have the same longest TTL.
     pub ttl_max_ms: u64,
 }
 
@@ -76,22 +76,22 @@ impl Certificate {
     }
 }
 
-/// What one heartbeat said.
+/// The result of one heartbeat.
 #[derive(Clone, Copy, Debug)]
 pub struct Heartbeat {
-    /// The instant at which the heartbeat was sent. Not that of its reply: a late reply says nothing about the time
-    /// between.
+    /// The instant at which the heartbeat was sent. The instant of the reply is not used, because a late reply can
+    /// describe Redis as it was soon after the sending.
     pub sent: Tick,
-    /// Whether Redis calls itself a master.
+    /// Whether Redis's role is master.
     pub is_master: bool,
-    /// Whether the certificate in this Redis equals the one that this instance would write for it and, without a
-    /// journal, the namespace is claimed.
+    /// Whether this Redis has the certificate that this instance would write for it. Without a journal, the namespace
+    /// must also be claimed.
     pub is_live: bool,
-    /// What propagates the database's commits to Redis, and how far it came.
+    /// Whether the writers or the relay propagate the database's commits to Redis, and how far the relay came.
     pub publisher: Publisher,
 }
 
-/// What propagates committed changes to Redis, and how far it came.
+/// Whether the writers or the relay propagate committed changes to Redis, and how far the relay came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Publisher {
     /// There is no journal: each writer propagates its own changes.

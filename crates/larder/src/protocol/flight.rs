@@ -1,8 +1,8 @@
 //! Which load in progress a read may join.
 //!
-//! Invariant: a fresh read joins a flight only if the flight began after the read arrived, and a bounded read only if
-//! that holds or the flight is younger than the staleness bound. Plain single flight has no such rule and returns
-//! values from before a write that the reader must see.
+//! Invariant: a fresh read joins a flight only if the flight began after the read arrived; a bounded read also joins an
+//! earlier flight if it is younger than the staleness bound. Without this rule (plain single flight), a read could join
+//! a load that read the database before a write which the read must see.
 
 use std::time::Duration;
 
@@ -24,21 +24,22 @@ pub struct Flight<H> {
     pub handle: H,
 }
 
-/// What a read does that found no copy. `H` is the handle of the flight in progress; `L` is what a leader gets.
+/// What a read does if it found no copy in memory. `H` is the handle of the flight in progress; `L` is what a leader
+/// gets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum JoinDecision<H, L = ()> {
     /// Share the result of the flight in progress.
     Join(H),
     /// Wait until the flight in progress ends, then decide again: the flight may have read the database before a write
-    /// that this read must see. A flight that begins after the wait began after this read arrived, so all reads that
-    /// waited join it.
+    /// that this read must see. The next flight begins after the wait, and so after this read arrived: all reads that
+    /// waited can join it.
     Wait(H),
     /// Begin a flight.
     Lead(L),
 }
 
-/// Decides what a read does that found no copy. `arrival` is the id that the next flight would have got when the read
-/// arrived; so a flight with `id >= arrival` began after the read arrived. `flight` is never a detached one, because an
+/// Decides what a read does if it found no copy in memory. `arrival` is the id of the next flight at the time when the
+/// read arrived, so a flight with `id >= arrival` began after that. `flight` is never a detached flight: an
 /// invalidation removes the flights that it detaches from the table.
 pub fn decide_join<H>(
     flight: Option<&Flight<H>>,

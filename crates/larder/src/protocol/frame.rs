@@ -20,7 +20,7 @@ use crate::protocol::token::Token;
 
 /// The length of the kind byte and the id, with which every frame begins.
 const PREFIX_BYTES: usize = 17;
-/// The layout of [`Header`]; a frame of another version is a miss.
+/// The version of the layout of [`Header`]; a frame of another version is a miss.
 const HEADER_VERSION: u8 = 2;
 const MAC_BYTES: usize = 16;
 
@@ -85,10 +85,10 @@ pub struct Seal {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[repr(u8)]
 pub enum SealKind {
-    /// That the entry is not damaged: the mac is a checksum.
+    /// The entry is not damaged: the mac is a checksum.
     #[default]
     Checked = 0,
-    /// That a process with the entry secret wrote the entry.
+    /// A process with the entry secret wrote the entry.
     Authenticated = 1,
     /// The same as `Authenticated`; and the value is encrypted.
     Sealed = 2,
@@ -104,7 +104,7 @@ pub enum Frame {
     Entry(Entry),
 }
 
-/// Why bytes are no frame of this version. For a reader that is a miss with an alarm, never a panic.
+/// Why bytes are no frame of this version. A reader treats such bytes as a miss, and counts and logs them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum FrameError {
     #[error("shorter than a frame")]
@@ -161,7 +161,8 @@ impl Header {
         postcard::to_extend(self, frame).expect("a header always encodes")
     }
 
-    /// An upper limit of the bytes that [`Header::append_to`] appends: postcard writes at most 10 bytes for each number.
+    /// An upper limit of the bytes that [`Header::append_to`] appends: postcard writes at most 10 bytes for each
+    /// number.
     fn bytes_max(&self) -> usize {
         let tags = self.tags.iter().map(|taken| taken.tag.as_bytes().len() + 10 + 16);
         6 * 10 + tags.sum::<usize>()

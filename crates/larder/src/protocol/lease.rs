@@ -16,11 +16,11 @@ use crate::protocol::token::Token;
 pub struct ReadableFormat {
     pub codec: u8,
     pub class_version: u32,
-    /// How many tags the key has here.
+    /// How many tags the key has in this process.
     pub tags: usize,
 }
 
-/// The next step after `GET k` and its tags.
+/// What a read does after it has read the key and its tags.
 #[derive(Debug, PartialEq, Eq)]
 pub enum AfterRead {
     /// A valid entry.
@@ -28,11 +28,12 @@ pub enum AfterRead {
     /// Another read holds the lease: wait for the push that reports a change of the key.
     Wait,
     /// There is no valid entry: take the lease with LEASE. `replace` is the fingerprint of the frame that may be
-    /// overwritten. The script compares it, so that LEASE never overwrites a newer frame.
+    /// overwritten. The script LEASE compares it, so that LEASE never overwrites a newer frame. `alarm` says why the
+    /// frame could not be parsed.
     Acquire { replace: Option<Bytes>, alarm: Option<FrameError> },
 }
 
-/// The next step after LEASE.
+/// What a read does after LEASE.
 #[derive(Debug, PartialEq, Eq)]
 pub enum AfterLease {
     /// The lease is ours: load, then FILL.
@@ -45,7 +46,7 @@ pub enum AfterLease {
     ReadAgain,
 }
 
-/// Decides after the plain read of a key. `present` returns each tag's token as the same reply has it.
+/// Decides after a read of the key, before LEASE. `present` returns the token that the same reply has for a tag.
 pub fn after_read(
     value: Option<&Bytes>,
     expected: ReadableFormat,
@@ -80,8 +81,8 @@ pub fn after_lease(
 fn serves(entry: &Entry, expected: ReadableFormat, present: &impl Fn(&TagKey) -> Option<Token>) -> bool {
     let header = &entry.header;
     // `are_current` demands that each tag of the entry is among the key's tags, so an equal number means all of them.
-    // An entry with fewer tags was written by an instance that declares fewer: an invalidation of the others would not
-    // reach it.
+    // An entry with fewer tags was written by an instance that declares fewer: an invalidation of the missing tags
+    // would not make the entry invalid.
     let is_readable = header.codec == expected.codec
         && header.class_version == expected.class_version
         && header.tags.len() == expected.tags;

@@ -1,6 +1,6 @@
 //! Permits to put a value that is still being computed or loaded: which permits are valid, and what voids them.
 //!
-//! Invariant, checked by a test of its name:
+//! Invariant, checked by the test of the same name:
 //! - `a_void_permit_puts_nothing`: a value is put only if, since its permit was drawn, no invalidation of its key or
 //!   tags arrived and no other value was put or inserted under its key.
 

@@ -1,21 +1,22 @@
-//! The relay's poll: the relay unlinks in Redis what committed changes touched, and only then marks how far it came.
+//! The relay's poll: the relay unlinks in Redis what committed changes touched, and only then records how far it has
+//! read the journal.
 //!
 //! Any instance polls, at any time, and several instances may poll at once. One poll takes these steps:
 //!
-//! 1. Read from Redis its clock (`began`), history, certificate, watermark and position: [`plan`].
-//! 2. Take a snapshot of the database, and read all changes that the snapshot sees and the position does not.
-//! 3. UNLINK what those changes touched, except the changes that their writers have recorded in this Redis:
-//!    [`unpropagated_touches`]. If the changes are unknown, drop this database's entries instead.
-//! 4. MARK: write certificate, watermark (`began`) and position (the snapshot) in one step: [`decide_mark`].
+//! 1. Read from Redis its clock (`began`), replication history, certificate, watermark and position. [`plan`] decides
+//!    from them what the poll does.
+//! 2. Take a snapshot of the database, and read all changes that the snapshot contains and the position does not.
+//! 3. UNLINK what those changes touched, except the changes that their writers have recorded in this Redis as
+//!    propagated: see [`unpropagated_touches`]. If the changes are unknown, drop this database's entries instead.
+//! 4. MARK: write certificate, watermark (`began`) and position (the snapshot) in one step: see [`decide_mark`].
 //!
 //! A writer propagates its own change: one step in Redis unlinks what the change touched and records the change's id.
-//! The record is as true as the position: a promoted replica or a restored snapshot has both the unlinking and the
-//! record, or neither. The writer records a change only after its commit, so every load that begins after that step
-//! sees the change. The record expires; a later poll then propagates the change a second time, which costs loads and
-//! nothing else.
+//! So a promoted replica or a restored snapshot has both the unlinking and the record, or neither. The writer records a
+//! change only after its commit, so every load that begins after that step sees the change. The record expires; a later
+//! poll then propagates the change a second time, which costs loads and nothing else.
 //!
 //! Invariants, which the model checks over every order of the steps of two relays:
-//! - `position_is_true`: each entry in a Redis contains every change that the position in that Redis has seen.
+//! - `position_is_true`: each entry in a Redis contains every change up to the position in that Redis.
 //! - `watermark_is_true`: every commit before a watermark has been propagated to the Redis that carries it.
 
 use std::time::Duration;
@@ -24,15 +25,17 @@ use crate::journal::{Change, ChangeId, DatabaseId, Touch, touches_of};
 use crate::protocol::certificate::{Certificate, RedisTime};
 use crate::protocol::rules::{ProtocolRule, ProtocolRules};
 
-/// Twice the longest staleness bound (60 s). No instance uses a Redis whose watermark is older than its bound.
+/// A Redis whose watermark is older than this is used by no instance: an instance uses a Redis only while the watermark
+/// is younger than the instance's staleness bound, and the longest bound is 60 s.
 const ABANDONED_AFTER: Duration = Duration::from_secs(120);
 
-/// What a Redis says of itself at the start of a poll.
+/// What a Redis reports at the start of a poll.
 #[derive(Clone, Debug)]
 pub struct PlanInput<'a> {
-    /// Whether it calls itself a master.
+    /// Whether its role is master.
     pub is_master: bool,
-    /// Its clock. This becomes the watermark of the poll, because the database's snapshot is taken after it.
+    /// Its clock. It becomes the watermark of the poll: the database's snapshot is taken later, so it contains every
+    /// commit before this instant.
     pub now: RedisTime,
     /// The certificate it carries.
     pub live: Option<&'a Certificate>,
@@ -54,10 +57,10 @@ pub enum Plan {
     Superseded,
     /// Propagate the changes since the position that this Redis carries.
     Replay,
-    /// Drop this database's entries: instances with other settings wrote the position, and they no longer use this
-    /// Redis.
+    /// Drop this database's entries: instances with other settings wrote the position, and none of them uses this Redis
+    /// now.
     DropNamespace,
-    /// Certify this Redis as it is; only in a proof.
+    /// Certify this Redis without a replay; only in a proof that breaks `CertifiesAfterReplay`.
     Certify,
 }
 
@@ -83,9 +86,9 @@ pub fn plan(seen: &PlanInput<'_>, mine: &Certificate, interval: Duration, rules:
     if is_live && age.is_some_and(|age| age < interval) { Plan::Skip } else { Plan::Replay }
 }
 
-/// Whether a Redis that was certified with other settings may be taken over. Instances with a journal use a Redis only
-/// while its watermark is younger than their bound. Instances without a journal promise nothing that a journal would
-/// keep.
+/// Whether this instance may take over a Redis that was certified with other settings. A certificate with a database
+/// may be replaced once no instance uses this Redis. A certificate without one may be replaced at once: instances
+/// without a journal promise no bound for the writes of other programs.
 fn is_abandoned(seen: &PlanInput<'_>, live: &Certificate) -> bool {
     let age = seen.watermark.and_then(|watermark| seen.now.since(watermark));
     live.database.is_none() || age.is_none_or(|age| age > ABANDONED_AFTER)
@@ -95,7 +98,7 @@ fn is_superseded(mine: Option<&DatabaseId>, live: Option<&DatabaseId>) -> bool {
     mine.zip(live).is_some_and(|(mine, live)| mine.system == live.system && mine.timeline < live.timeline)
 }
 
-/// What the poll still has to propagate: each touch of `changes` once, without the changes that their writers
+/// What the poll still has to propagate: each touch of `changes` once, without the changes that their writers have
 /// propagated.
 pub fn unpropagated_touches(
     changes: Vec<Change>,
@@ -111,8 +114,9 @@ pub fn unpropagated_touches(
 #[cfg(any(test, feature = "proof"))]
 #[derive(Clone, Copy, Debug)]
 pub struct MarkInput<'a> {
-    /// Whether it is a master with the same history as when the poll began. A Redis that was demoted in between has lost
-    /// what the poll unlinked. If it was promoted again, only the name of its history shows that.
+    /// Whether it is a master with the same replication history (`master_replid`) as when the poll began. A Redis that
+    /// became a replica in between may have the unlinked keys again. If it was promoted again, only its new history
+    /// shows this.
     pub is_same_history: bool,
     /// Its clock.
     pub now: RedisTime,
@@ -127,14 +131,14 @@ pub struct MarkInput<'a> {
 pub enum MarkDecision {
     /// Sets certificate, watermark and position.
     Set,
-    /// Leaves all three: a poll that did not begin earlier than this one has marked.
+    /// Leaves all three: a poll that began at the same time or later has already marked.
     Keep,
     /// Leaves all three: this is not the Redis in which the poll unlinked.
     Refuse,
 }
 
-/// Decides what MARK does for a poll that began at `began` under the certificate `live`. In production a script does the
-/// same atomically; `the_script_does_as_the_decision_says` compares the two.
+/// Decides what MARK does for a poll that began at `began` under the certificate `live`. In production a script does
+/// the same atomically; `the_script_does_as_the_decision_says` compares the two.
 #[cfg(any(test, feature = "proof"))]
 pub fn decide_mark(input: MarkInput<'_>, began: RedisTime, live: &[u8]) -> MarkDecision {
     if !input.is_same_history || began > input.now {
@@ -142,8 +146,8 @@ pub fn decide_mark(input: MarkInput<'_>, began: RedisTime, live: &[u8]) -> MarkD
     }
     let is_live = input.live == Some(live);
     match input.watermark {
-        // A watermark never moves back. But one that is ahead of the clock comes from a faster clock: if it were kept,
-        // no poll could replace it until the clock reached it.
+        // A watermark never moves back. Exception: a watermark that is ahead of Redis's clock comes from a faster
+        // clock. If it were kept, no poll could replace it until this clock reached it.
         Some(watermark) if is_live && watermark <= input.now && watermark >= began => MarkDecision::Keep,
         _ => MarkDecision::Set,
     }

@@ -1,5 +1,5 @@
-//! The rules of the protocol whose breach has produced stale reads. Production keeps all of them. A proof breaks one, to
-//! show that its checks find the breach.
+//! The rules of the protocol whose breach has produced stale reads. Production keeps all of them. A proof breaks one,
+//! to show that its checks find the breach.
 
 /// One rule, stated as an invariant, with the name of the mutant that breaks it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -14,7 +14,7 @@ pub enum ProtocolRule {
     LoadsThePresent,
     /// The read that fills Redis inserts nothing into memory. Mutant `insert-on-fill`.
     FillerInsertsNothing,
-    /// What memory takes from Redis is the reply of a tracked read. Mutant `untracked-insert`.
+    /// Every copy that memory takes from Redis comes from the reply to a tracked read. Mutant `untracked-insert`.
     InsertsOnlyTracked,
     /// A reply enters memory only if no invalidation reached its shard since the read was sent. Mutant `late-insert`.
     InsertsNothingLate,
@@ -23,22 +23,23 @@ pub enum ProtocolRule {
     UsesOnlyCertified,
     /// A Redis is certified only after the changes that it missed have been propagated to it. Mutant `no-replay`.
     CertifiesAfterReplay,
-    /// A poll leaves out a change only if one step in this Redis unlinked what it touched and recorded its id. Mutant
-    /// `blind-skip`.
+    /// A poll leaves out a change only if one step in this Redis unlinked what the change touched and recorded its id.
+    /// Mutant `blind-skip`.
     SkipsOnlyPropagated,
     /// A computed value is put only under a valid permit, and every invalidation of its key or tags voids the permit.
     /// Mutant `blind-put`.
     PutsUnderPermit,
-    /// A loaded value of a memory-only class enters memory only if no push named its key since the tracked read that saw
-    /// its anchor. Mutant `unwatched-copy`.
+    /// A loaded value of a memory-only class enters memory only if no push named its key since the tracked read that
+    /// saw its anchor. Mutant `unwatched-copy`.
     KeepsUnderAnchor,
     /// An entry is served only if its digest equals the digest of the value that this process decodes. Mutant
     /// `any-shape`.
     ComparesDigests,
     /// Each key in Redis except the claim contains the identity of the database behind it. Mutant `shared-keys`.
     NamesItsDatabase,
-    /// That a journal returns no change counts as "nothing changed" only if the journal is complete and its attestation
-    /// equals the one at the position. The journal has to keep this rule. Mutant `trust-silence`.
+    /// An empty answer of the journal counts as "nothing changed" only if the journal is complete and its attestation
+    /// (a digest of what the completeness depends on) equals the attestation in the position. The journal has to keep
+    /// this rule. Mutant `trust-silence`.
     #[cfg(feature = "proof")]
     AttestsSilence,
 }
@@ -85,7 +86,7 @@ impl ProtocolRules {
         ProtocolRules { broken: BrokenRules::One(rule) }
     }
 
-    /// No rule is kept, as in most caches.
+    /// All rules are broken: a cache without larder's protocol.
     pub fn naive() -> Self {
         ProtocolRules { broken: BrokenRules::All }
     }

@@ -1,6 +1,7 @@
-//! What one shard lock guards: the sequence that fences inserts, the flights in progress, and the valid permits.
+//! The state that one shard lock guards: the sequence (the number of invalidations, which decides whether a copy may be
+//! inserted), the flights in progress, and the valid permits.
 //!
-//! Invariants, each checked by a test of its name:
+//! Invariants, each checked by the test of the same name:
 //! - `no_insert_after_a_push`: a copy from Redis is inserted only if no invalidation reached its shard since the read
 //!   that returned it was sent.
 //! - `a_detached_flight_inserts_nothing`: a loaded value is inserted only if no invalidation detached its flight.
@@ -39,18 +40,21 @@ impl<H: Clone> Shard<H> {
         Shard { seq: 0, flights: BTreeMap::new(), permits: Permits::default(), rules }
     }
 
-    /// The present sequence. A reader notes it before it sends a read; [`Shard::may_insert`] compares it with the reply.
+    /// The present sequence. A reader notes it before it sends a read; [`Shard::may_insert`] compares it with the
+    /// reply.
     pub fn seq(&self) -> Seq {
         Seq(self.seq)
     }
 
-    /// Whether the reply of a read may be inserted that was sent at the sequence `seen`: no invalidation came since.
+    /// Whether the reply of a read may be inserted. `seen` is the sequence before the read was sent: if it has changed,
+    /// an invalidation came since.
     pub fn may_insert(&self, seen: Seq) -> bool {
         self.seq == seen.0 || !self.rules.keeps(ProtocolRule::InsertsNothingLate)
     }
 
-    /// A push named `key`. Voids its permits and fences every tracked read of this shard; its flight stays attached: its
-    /// lease fences its fill. Returns the flight's handle, so that a leader that waits for the push reads again.
+    /// Applies a push that named `key`: voids the key's permits, and no tracked read that is in progress in this shard
+    /// inserts its reply. The key's flight stays attached, because Redis checks the lease at its fill. Returns the
+    /// flight's handle, so that a leader that waits for the push reads again.
     pub fn apply_push(&mut self, key: &[u8]) -> Option<H> {
         self.seq += 1;
         self.permits.void(key);
@@ -64,7 +68,8 @@ impl<H: Clone> Shard<H> {
         std::mem::take(&mut self.flights).into_values().map(|flight| flight.handle).collect()
     }
 
-    /// This instance invalidated `key`: no read joins its flight from now on, and the flight inserts nothing.
+    /// Applies this instance's invalidation of `key`: from now on no read joins the key's flight, and the flight
+    /// inserts nothing.
     pub fn detach(&mut self, key: &[u8]) -> Option<H> {
         self.seq += 1;
         self.permits.void(key);
@@ -74,8 +79,9 @@ impl<H: Clone> Shard<H> {
         self.flights.remove(key).map(|flight| flight.handle)
     }
 
-    /// This instance invalidated `tag`: detaches every flight whose key has the tag. Returns the keys too, so that the
-    /// caller can unlink their leases: entries that they fill would be invalid, and other reads would wait for them.
+    /// Applies this instance's invalidation of `tag`: detaches every flight whose key has the tag. Also returns the
+    /// keys, so that the caller can unlink the flights' leases: other reads would wait for fills that are invalid from
+    /// the start.
     pub fn detach_tagged(&mut self, tag: &TagKey) -> Vec<(Bytes, H)> {
         self.detach_if(|_, tags| tags.contains(tag))
     }
@@ -107,8 +113,8 @@ impl<H: Clone> Shard<H> {
         self.seq = 1;
     }
 
-    /// Decides what a read does that found no copy. On `Lead` the caller begins a flight under the same lock, so that
-    /// at most one read leads.
+    /// Decides what a read does if it found no copy in memory. On `Lead` the caller begins a flight under the same
+    /// lock, so that at most one read leads.
     pub fn decide_join(
         &self,
         key: &[u8],
@@ -151,9 +157,9 @@ impl<H: Clone> Shard<H> {
         self.permits.is_valid(key, id)
     }
 
-    /// Whether the caller may put the permit's value now, under the same lock. If so, nothing that is in progress for
-    /// the key is inserted later: other permits, the flight and tracked reads of the key may carry an older value.
-    /// `rule` is the rule that a proof breaks here.
+    /// Whether the caller may put the permit's value now, under the same lock. If so, other permits, the flight and
+    /// tracked reads of the key insert nothing later, because their values may be older. `rule` is the rule that a
+    /// proof breaks here.
     pub fn redeem(&mut self, key: &[u8], id: PermitId, rule: ProtocolRule) -> bool {
         if !self.permits.is_valid(key, id) && self.rules.keeps(rule) {
             return false;

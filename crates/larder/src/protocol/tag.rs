@@ -1,5 +1,5 @@
-//! Tags with tokens. Invariant: an entry is valid only while each of its tags has the token that it had before the
-//! entry's load.
+//! Tags and their tokens. An invalidation of a tag unlinks its token, and the next load sets a new random one.
+//! Invariant: an entry is valid only while each of its tags has the token that it had before the entry's load.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -33,8 +33,8 @@ pub struct TagToken {
     pub token: Token,
 }
 
-/// Whether every tag has the token that it had before the entry's load. If a token is missing, the entry is invalid: the
-/// token may have been unlinked because of a write, which cannot be distinguished from an eviction or a flush.
+/// Whether every tag has the token that it had before the entry's load. If a token is missing, the entry is invalid:
+/// the token may have been unlinked because of a write, which cannot be distinguished from an eviction or a flush.
 pub fn are_current(taken: &[TagToken], present: impl Fn(&TagKey) -> Option<Token>) -> bool {
     taken.iter().all(|taken| present(&taken.tag) == Some(taken.token))
 }

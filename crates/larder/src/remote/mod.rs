@@ -27,26 +27,26 @@ pub(crate) enum Fault {
 pub(crate) struct FrameReply {
     /// The frame under the key now: the requested one, or the one that was there before.
     pub(crate) existing: Bytes,
-    /// The present frame of each tag that was to be minted, in the order of the request.
+    /// The present frame of each tag in the request's `mint`, in the same order.
     pub(crate) minted: Vec<Bytes>,
 }
 
 /// The shared tier. Every implementation MUST hold these invariants:
 ///
-/// - `read` is one tracked read: every change of its keys after the reply is reported through [`Listener::apply_push`],
-///   before any reply that the server sent after the change.
+/// - `read` is one tracked read: the tier reports every later change of its keys through [`Listener::apply_push`],
+///   before it delivers any reply that the server sent after the change.
 /// - `read_anchor` is a `read` that also returns the remaining time of the first key; if no client changes the key, it
 ///   exists at least that long after the read was sent.
 /// - `lease`, `set_frame`, `permit`, `put`, `fill` and `release` are each atomic on their key.
-/// - If reports may have been lost, [`Listener::clear_guarded`] is called before the tier is usable again.
+/// - If reports may have been lost, the tier calls [`Listener::clear_guarded`] before it is usable again.
 ///
-/// The caller guarantees: it spells keys as the module `key` does, and uses each token once.
+/// The caller spells keys as the module `key` does, and uses each token once.
 #[async_trait]
 pub(crate) trait Remote: Send + Sync {
-    /// The name of `key` in the tier, to which an entry's seal is bound.
+    /// The name of `key` in the tier. The seal of an entry covers this name.
     fn redis_key(&self, key: &Bytes) -> Bytes;
 
-    /// Reads the values of `keys` in one step; refused if the server is no longer the master.
+    /// Reads the values of `keys` in one step. Fails if the server is not the master now.
     async fn read(&self, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>, Fault>;
 
     /// Does as `read`, and returns the remaining time of the first of `keys`; `None` if that key does not exist.
@@ -72,8 +72,8 @@ pub(crate) trait Remote: Send + Sync {
         mint: &[(TagKey, Token)],
     ) -> Result<FrameReply, Fault>;
 
-    /// Does as `set_frame` with a permit of id `token`. A permit that is there already is shared, and lasts `life` at
-    /// least.
+    /// Does as `set_frame` with a permit of id `token`. If there is a permit already, the caller shares it, and it
+    /// lasts at least `life` from now.
     async fn permit(
         &self,
         key: &Bytes,
@@ -113,12 +113,12 @@ pub(crate) trait Remote: Send + Sync {
     /// Whether the server reports changes of read keys. If not, no reply may be kept in memory.
     fn is_tracking(&self) -> bool;
 
-    /// An operation got no answer: revokes the validity and asks for a heartbeat now.
+    /// Revokes the validity and requests a heartbeat now. Call it if an operation got no answer.
     fn suspect(&self);
 }
 
-/// Inspection of the shared tier: untracked, on its own connections, without a certificate check. No result of it may be
-/// served or kept in memory.
+/// Inspection of the shared tier: untracked, on its own connections, without a certificate check. No result of it may
+/// be served or kept in memory.
 #[async_trait]
 pub(crate) trait Inspect: Send + Sync {
     /// The server's INFO, and how long it took to answer a PING.
@@ -142,12 +142,12 @@ pub(crate) struct InspectedFrame {
     pub(crate) left: Option<Duration>,
 }
 
-/// The keeper of copies of what was read: memory.
+/// Receives the tier's reports about keys that were read, to remove their copies from memory.
 pub(crate) trait Listener: Send + Sync {
     /// Removes the copy of `key`, which changed. The connection's reader calls this inline and it does not await: so a
     /// push is applied before the reader delivers a later reply.
     fn apply_push(&self, key: &[u8]);
 
-    /// Removes every copy that depends on reports, for reports may have been lost.
+    /// Removes every copy that depends on reports, because reports may have been lost.
     fn clear_guarded(&self);
 }

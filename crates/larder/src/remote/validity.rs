@@ -1,6 +1,7 @@
-//! The validity of the shared tier: whether it may be used at this instant.
+//! The validity of the shared tier: whether it may be used at this instant. Without Redis, the journal consumer grants
+//! such a validity for memory.
 //!
-//! Invariants, each checked by a test of its name:
+//! Invariants, each checked by the test of the same name:
 //! - `no_grant_while_an_invalidation_is_unsent`: there is no grant while an invalidation of this instance has not
 //!   reached Redis. So this instance never reads from Redis an entry that a write of its own made invalid.
 //! - `no_grant_from_before_a_loss`: a heartbeat grants only in the epoch in which it was sent.
@@ -15,8 +16,8 @@ use tokio::sync::Notify;
 
 use crate::clock::Tick;
 
-/// If more keys are unsent, all entries of this database in Redis are dropped instead. It limits the memory of an
-/// outage.
+/// The most keys of unsent invalidations, to limit their memory during an outage. If there are more, the keeper drops
+/// all entries of this database in Redis instead.
 const UNSENT_MAX: usize = 100_000;
 
 pub(crate) struct Validity {
@@ -73,7 +74,8 @@ impl Validity {
 
     /// The instant before which reads may be served.
     ///
-    /// `Acquire` pairs with the `Release` of the writers: a read that sees a grant also sees what happened before it.
+    /// `Acquire` pairs with the `Release` of the writers: a read that sees a grant also sees what happened before the
+    /// grant.
     pub(crate) fn until(&self) -> Tick {
         Tick::from_nanos(self.until.load(Ordering::Acquire))
     }
@@ -95,20 +97,20 @@ impl Validity {
         may
     }
 
-    /// Waits until the tier is granted, no longer than `limit`; returns whether it is. `now` has just been read from the
-    /// clock.
+    /// Waits for a grant, at most `limit`; returns whether the tier is valid. `now` has just been read from the clock.
     ///
-    /// Every invalidation that was queued before the call has then been sent, because queuing ends the epoch and nothing
-    /// is granted while an invalidation is unsent. The grant may be of another Redis than the one that the UNLINK
-    /// reached. Unless two Redis were masters, that one was then certified after the commit: by a relay, which propagated
-    /// what the journal contains, or without a journal by a keeper, which dropped the entries.
+    /// If it returns `true`, every invalidation that was queued before the call has been sent: queuing ends the
+    /// validity, and there is no grant while an invalidation is unsent. The granted Redis may be another one than the
+    /// Redis that the UNLINK reached. If so, it was certified after the commit (unless two Redis were masters at once):
+    /// by a relay, which propagated what the journal contains, or without a journal by a keeper, which dropped the
+    /// entries.
     pub(crate) async fn wait_for_grant(&self, now: Tick, limit: Duration) -> bool {
         // Registered before the check, so that a grant between check and await is not lost.
         let granted = self.granted.notified();
         self.is_valid_at(now) || tokio::time::timeout(limit, granted).await.is_ok()
     }
 
-    /// Ends the epoch: no read uses the tier, and heartbeats in progress grant nothing. Called if an answer did not
+    /// Ends the epoch: no read uses the tier, and heartbeats in progress grant nothing. Call it if an answer did not
     /// come in time or the certificate is missing.
     pub(crate) fn revoke(&self) {
         self.revoke_locked(&mut self.lock());
@@ -145,8 +147,8 @@ impl Validity {
         state.unsent.drain(..count);
     }
 
-    /// Call it before this database's entries are dropped. It resets the overflow first, so that an overflow during the
-    /// drop causes another drop.
+    /// Call it before this database's entries are dropped. This resets `is_overflowed` first, so that an overflow
+    /// during the drop causes another drop.
     pub(crate) fn begin_clear(&self) {
         let mut state = self.lock();
         state.is_overflowed = false;
@@ -154,12 +156,12 @@ impl Validity {
         state.is_clearing = true;
     }
 
-    /// This database's entries have been dropped.
+    /// Call it after this database's entries have been dropped.
     pub(crate) fn finish_clear(&self) {
         self.lock().is_clearing = false;
     }
 
-    /// This database's entries could not be dropped: they have to be dropped before the tier is used.
+    /// Queues the drop of all entries of this database in Redis. The tier is not usable before they have been dropped.
     pub(crate) fn queue_everything(&self) {
         let mut state = self.lock();
         self.revoke_locked(&mut state);

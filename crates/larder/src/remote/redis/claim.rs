@@ -1,8 +1,9 @@
 //! The claim of a namespace: which installation uses it, or that instances with a journal do.
 //!
-//! Databases with a journal name themselves. Without a journal the application names its database. The first such name
-//! claims the namespace; a second one is usually a configuration mistake and is refused. Caches with and without a
-//! journal cannot share a namespace: the relay invalidates only keys under its own database's prefix.
+//! A journal names its database. Without a journal, the application names the database, and the first cache stores this
+//! name as the claim. A cache with a second name is refused, because that is usually a configuration mistake. Caches
+//! with and without a journal cannot share a namespace: the relay invalidates only keys under its own database's
+//! prefix.
 //!
 //! The prefix, not the claim, prevents wrong values: even if two installations race for the claim, neither reads the
 //! other's entries.
@@ -13,9 +14,9 @@ pub(crate) const JOURNALS: &str = "*journal*";
 /// Why this installation may not use a namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ClaimConflict<'a> {
-    /// Another installation claims it.
+    /// Another installation has claimed the namespace.
     By(&'a str),
-    /// Instances with a journal use it.
+    /// Instances with a journal use the namespace.
     ByJournals,
 }
 

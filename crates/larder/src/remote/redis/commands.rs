@@ -24,7 +24,7 @@ pub(super) fn minted(prefix: &Prefix, mint: &[(TagKey, Token)]) -> Vec<(Bytes, B
 }
 
 /// Sets each key that is missing, and returns the frame that is under each key after that. `SET … NX GET` replies with
-/// the former value, or with nil if it set ours.
+/// the former value, or with nil if it has set the new one.
 pub(super) async fn set_if_absent(
     mut connection: MultiplexedConnection,
     frames: &[(Bytes, Bytes)],

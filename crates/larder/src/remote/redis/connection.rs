@@ -17,7 +17,7 @@ use crate::remote::redis::prefix::Prefix;
 use crate::remote::redis::trouble;
 use crate::remote::validity::Validity;
 
-/// The most keys in one UNLINK. More are split, so that no single command blocks Redis for long.
+/// The most keys in one UNLINK. A longer list is split, so that no single command blocks Redis for long.
 pub(crate) const UNLINK_BATCH: usize = 500;
 
 /// The tracked connection in use, if there is one, and the history that the last grant names. Only the keeper writes
@@ -58,7 +58,7 @@ impl ConnectionSlot {
     }
 
     /// Notes the history that the next grant names. Call it before the grant, so that a read under this grant compares
-    /// its reply with it.
+    /// its reply with this history.
     pub(crate) fn note_history(&self, history: &str) {
         if *self.granted_history() != *history {
             *self.history.write().unwrap_or_else(PoisonError::into_inner) = history.into();
@@ -90,8 +90,8 @@ impl Dialler {
         Ok(Dialler { info: info.set_redis_settings(settings), timeout })
     }
 
-    /// Dials, and turns tracking on before any read. redis-rs calls the push handler inline in its reader, so each push
-    /// is handled before a reply is delivered that Redis sent after it.
+    /// Dials, and turns tracking on before any read. redis-rs calls the push handler inline in its reader, so it
+    /// handles each push before it delivers a reply that Redis sent after the push.
     pub(crate) async fn dial(
         &self,
         listener: Arc<dyn Listener>,
@@ -105,16 +105,16 @@ impl Dialler {
                 _ => true,
             };
             if !is_complete {
-                // All data may have changed, not only reports been lost: a Redis that takes over another's data sends
-                // the same push. So the tier is not usable until a heartbeat has checked it.
+                // Reports may have been lost, or all data may have been replaced: a Redis that takes over another's
+                // data sends the same push. So the tier is not usable until a heartbeat has checked it.
                 validity.revoke();
                 listener.clear_guarded();
                 doubted.notify_one();
             }
             Ok(())
         };
-        // A dial may take longer than an operation: at least 1 s. A reply gets the operation's time-out, so that a
-        // half-open connection never blocks a read for longer.
+        // The time-out of a dial is at least 1 s, because a dial may take longer than an operation. A reply gets the
+        // operation's time-out, so that a half-open connection never blocks a read for longer.
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.timeout.max(Duration::from_secs(1))))
             .set_response_timeout(Some(self.timeout))
@@ -124,7 +124,8 @@ impl Dialler {
         let tracking = redis::cmd("CLIENT").arg("TRACKING").arg("ON").exec_async(&mut connection).await;
         match tracking {
             Ok(()) => Ok(TrackedConnection { connection, is_tracking: true }),
-            // The server refuses tracking, as managed Redis and strict ACLs do: use the tier without copies in memory.
+            // The server refuses tracking, as some managed Redis and strict ACLs do: the tier is used without copies in
+            // memory.
             Err(error) if trouble::forbids_tracking(&error) => {
                 Ok(TrackedConnection { connection, is_tracking: false })
             }
@@ -174,8 +175,8 @@ pub(crate) async fn unlink(connection: &mut MultiplexedConnection, keys: &[Bytes
     Ok(unlinked.iter().sum())
 }
 
-/// Deletes all matching keys, and returns how many it deleted. SCAN returns every key that exists from its beginning to
-/// its end, so it finds each lease that was taken before. A lease that is taken during the sweep needs no deletion: its
+/// Deletes all matching keys, and returns how many it deleted. A SCAN returns every key that exists during the complete
+/// search, so it finds each lease that was taken before. A lease that is taken during the sweep needs no deletion: its
 /// load began after the change.
 pub(crate) async fn sweep(
     connection: &mut MultiplexedConnection,

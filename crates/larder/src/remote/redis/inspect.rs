@@ -3,7 +3,8 @@
 //!
 //! Invariants:
 //! - `never_more_connections_than_places`: the number of open untracked connections is at most the size of the pool.
-//! - `a_cancelled_question_leaves_no_reply_behind`: a connection is kept only if every question on it has its reply.
+//! - `a_cancelled_question_leaves_no_reply_behind`: a connection is kept only if every question on it has received its
+//!   reply.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -72,8 +73,8 @@ impl UntrackedSlot {
     where
         F: Future<Output = RedisResult<T>>,
     {
-        // Taken out of the place: if the question is cancelled or gets no reply in time, its connection closes. A
-        // multiplexed connection would discard the late reply, but the next question would have to wait for it.
+        // The connection is taken out of the place, so that it closes if the question is cancelled or gets no reply in
+        // time. If it stayed, the next question would have to wait for the late reply.
         let connection = self.0.take().ok_or(Fault::Away)?;
         let answer = question(connection.clone()).await.map_err(fault);
         if !matches!(answer, Err(Fault::Away)) {

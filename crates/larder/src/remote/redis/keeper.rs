@@ -37,7 +37,7 @@ const _: () = assert!(
     "a grant of the shortest staleness bound ends before two heartbeats could have renewed it"
 );
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
-/// The longest back-off for a trouble that can end by itself: its end is noticed within 1 s.
+/// The longest back-off for a trouble that can end by itself: the keeper notices its end within 1 s.
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// The longest back-off for a trouble that needs an operator: a repaired Redis is used within 5 s, while the operator
 /// still watches.
@@ -70,7 +70,7 @@ enum LossReason {
     Unfit(Trouble),
     /// Other instances use this Redis with other settings; the text says which.
     Disagreement(String),
-    /// Another installation has claimed the namespace: an explanation.
+    /// Another installation has claimed the namespace; the text says which.
     AnotherInstallation(String),
 }
 
@@ -130,7 +130,8 @@ impl Keeper {
         let (mut connection, is_tracking) = (tracked.connection.clone(), tracked.is_tracking);
         let for_relay = connection.clone();
         let process = identify(&mut connection).await?.map_err(LossReason::Unfit)?;
-        // Set only after the server was accepted. A read uses it only after the next grant; memory was cleared before.
+        // The connection is set only after its server was accepted. Reads use it only after the next grant, and memory
+        // was cleared when the former connection was lost.
         self.connection_slot.set(Some(tracked));
         let polls = async {
             match &self.relay {
@@ -146,7 +147,8 @@ impl Keeper {
                         tracing::info!(tracks = is_tracking, "Redis tier usable");
                     }
                 }
-                // A nudge means that an operation got no answer, or that the relay has marked: send a heartbeat at once.
+                // A nudge means that an operation got no answer, or that the relay has marked: send a heartbeat at
+                // once.
                 let _ = tokio::time::timeout(HEARTBEAT_INTERVAL, self.nudge.notified()).await;
             }
         };
@@ -157,7 +159,7 @@ impl Keeper {
     }
 
     /// Sends one heartbeat, which asks whether this Redis may be used. Unsent invalidations are sent before a heartbeat
-    /// can grant. Returns whether this one granted.
+    /// can grant. Returns whether this heartbeat granted.
     async fn send_heartbeat(
         &self,
         connection: &mut MultiplexedConnection,
@@ -170,7 +172,7 @@ impl Keeper {
         let sent = self.clock.now();
         let mut asking = connection.clone();
         let probe = self.scripts.probe(connection.clone(), &prefix);
-        // Both are sent before either is awaited: one round trip.
+        // Both are sent before the first reply is awaited, so that they take one round trip.
         let (status, taken) = tokio::join!(fetch_status(&mut asking, &prefix, process), probe);
         let status = status?;
         let redis_id = status.redis_id.as_ref().ok_or(LossReason::Unfit(Trouble::Nameless))?;
@@ -194,7 +196,7 @@ impl Keeper {
             Some(relay) => relay.expected_certificate(redis_id),
             None => Some(certificate(redis_id, None, self.bound)),
         };
-        // Without a journal the claim is needed too: after a FLUSHALL the first installation that claims gets the
+        // Without a journal, a grant also needs the claim: after a FLUSHALL, another installation may have claimed the
         // namespace.
         let is_claimed = self.installation.is_none() || status.claim.is_some();
         let is_live =
@@ -203,9 +205,9 @@ impl Keeper {
             Heartbeat { sent, is_master: redis_id.is_master, is_live, publisher: self.publisher(&status) };
         match heartbeat.fresh_until(self.bound, self.clock.resolution(), self.rules) {
             Some(until) => {
-                // Noted before the grant: a task that waits for the grant then sees the health that belongs to it.
+                // Noted before the grant, so that a task that waits for the grant then sees the matching health.
                 match refusal {
-                    // Redis takes no writes. Its entries may still be read, and memory still gets its pushes.
+                    // Redis refuses writes. Its entries may still be read, and memory still gets its pushes.
                     Some((trouble, detail)) => self.condition.note(trouble, Some(detail)),
                     None => self.condition.note_recovery(),
                 }
@@ -225,13 +227,12 @@ impl Keeper {
         }
     }
 
-    /// Clears memory of what Redis guards, once after each time that the tier was granted. Call it after a revocation.
-    /// From then on no read inserts its reply until the next grant, because the read's epoch has ended, and the clear
-    /// fences the reads in progress. So until the next grant there is nothing to clear, even if many heartbeats certify
-    /// nothing.
+    /// Removes from memory what Redis guards, once after each period of grants. Call it after a revocation. Until the
+    /// next grant no read then inserts its reply: the read's epoch has ended, or this removal has advanced the sequence
+    /// of its shard. So there is nothing to remove again, even if many heartbeats certify nothing.
     ///
     /// Values that this process loads in the meantime stay in memory (see `LocalTier::clear_guarded`), and no second
-    /// clear detaches their flights. So a Redis that answers and is not used costs no more copies than one that is
+    /// clear detaches their flights. So a Redis that answers and is not used costs no more copies than a Redis that is
     /// away.
     fn forget_guarded(&self) {
         if self.may_hold_guarded.swap(false, Ordering::Relaxed) {
@@ -256,9 +257,10 @@ impl Keeper {
         }
     }
 
-    /// Certifies a Redis for a cache that has no journal: drops this installation's entries, then writes the certificate.
-    /// The certificate is missing or names another Redis, or the claim is missing, so the entries may come from a snapshot, from a replica, or from a
-    /// time when invalidations did not reach it; and there is no journal to replay.
+    /// Certifies a Redis for a cache that has no journal: drops this installation's entries, then writes the
+    /// certificate. The certificate is missing or names another Redis, or the claim is missing, so the entries may come
+    /// from a snapshot, from a replica, or from a time when invalidations did not reach this Redis. There is no journal
+    /// whose changes could be propagated.
     async fn certify(
         &self,
         connection: &mut MultiplexedConnection,
@@ -279,7 +281,8 @@ impl Keeper {
             self.refuse_claimed(prefix, Some(&claim))?;
         }
         sweep(connection, prefix, Sweep::Everything).await?;
-        // Without a TTL, because nothing renews it. A namespace has one claim, so it has at most one such certificate.
+        // The certificate has no TTL, because nothing renews it. A namespace has one claim, so it has at most one such
+        // certificate.
         redis::cmd("SET").arg(&live[..]).arg(&mine.to_bytes()[..]).exec_async(connection).await?;
         tracing::info!("new Redis certified, this installation's earlier entries in it dropped");
         // The next heartbeat follows at once and finds this certificate.
@@ -287,8 +290,8 @@ impl Keeper {
         Ok(())
     }
 
-    /// Refuses a namespace that another installation has claimed; see `claim`. Each heartbeat checks it, because its
-    /// reply contains the claim.
+    /// Refuses a namespace that another installation has claimed; see `claim`. Each heartbeat checks the claim, which
+    /// its reply contains.
     fn refuse_claimed(&self, prefix: &Prefix, existing: Option<&str>) -> Result<(), LossReason> {
         let Some(mine) = &self.installation else { return Ok(()) };
         match find_conflict(existing, mine) {
@@ -301,7 +304,8 @@ impl Keeper {
         }
     }
 
-    /// Whether `prefix` is still the present one. The relay's task changes it with the database's identity.
+    /// Whether `prefix` is still the present prefix. The relay's task replaces the prefix when the database's identity
+    /// changes.
     fn is_present(&self, prefix: &Prefix) -> bool {
         std::ptr::eq(prefix, &*self.prefixes.present())
     }
@@ -313,7 +317,7 @@ impl Keeper {
         prefix: &Prefix,
     ) -> Result<bool, LossReason> {
         if prefix.identity == DatabaseIdentity::Unknown {
-            // There are no entries under this prefix. The keys have to be unlinked under the prefix of the database's
+            // There are no entries under this prefix. The keys stay unsent until the prefix has the database's
             // identity.
             return Ok(false);
         }
@@ -324,7 +328,7 @@ impl Keeper {
                 for part in keys.chunks(UNLINK_BATCH) {
                     unlink(connection, &prefix.add_to_all(part)).await?;
                     if !self.is_present(prefix) {
-                        // It was sent under the former prefix, so it stays unsent.
+                        // The keys were sent under the former prefix, so they stay unsent.
                         return Ok(true);
                     }
                     self.validity.confirm_sent(part.len());

@@ -62,10 +62,10 @@ pub(crate) fn check_url(url: &str) -> Result<(), Error> {
 
 /// What identifies the database behind a Redis. The identity is part of each key in Redis.
 pub(crate) enum IdentitySource {
-    /// The database's journal. The relay replays it into Redis before Redis is used.
+    /// The database's journal. The relay propagates the journal's changes to Redis before Redis is used.
     Journal(Arc<dyn Journal>),
-    /// The application's name for its database, without a journal. The keeper drops this installation's entries in Redis
-    /// before Redis is used.
+    /// The application's name for its database, without a journal. The keeper drops this installation's entries in
+    /// Redis before Redis is used.
     Installation(String),
 }
 
@@ -97,8 +97,8 @@ pub(crate) struct RedisTier {
     connection_slot: Arc<ConnectionSlot>,
     scripts: Scripts,
     prefixes: Arc<Prefixes>,
-    /// The staleness bound, and so the TTL of the record that a change has been propagated. If no relay polls within
-    /// that time, no instance uses this Redis.
+    /// The staleness bound, and the TTL of the record that a change has been propagated. The record need not live
+    /// longer: if no relay polls within the bound, no instance uses this Redis.
     bound: Duration,
     validity: Arc<Validity>,
     nudge: Arc<Notify>,
@@ -108,7 +108,7 @@ pub(crate) struct RedisTier {
 }
 
 impl RedisTier {
-    /// Starts the keeper, which dials. Returns at once: at start-up, as after each loss, the tier is not usable until a
+    /// Starts the keeper, which dials. Returns at once: at start-up and after each loss, the tier is not usable until a
     /// heartbeat grants it.
     pub(crate) fn start(
         settings: Settings,
@@ -177,9 +177,10 @@ impl RedisTier {
         self.prefixes.present()
     }
 
-    /// Refuses the values of a server that is not the master of the history `granted`, noted before the read. A demoted
-    /// server keeps its connections and answers with what it has. If it is promoted again, its history is another one.
-    /// `replication` is the reply to an INFO after the read: no history comes back, so its master was so at the read.
+    /// Returns `values` if the server was the master of the history `granted` at the read. A server that becomes a
+    /// replica keeps its connections and answers with what it has; if it is promoted again, it has a new history.
+    /// `granted` was noted before the read; `replication` is the reply to an INFO after it. A former history never
+    /// returns.
     fn check_history(
         &self,
         keys: &[Bytes],
@@ -188,7 +189,7 @@ impl RedisTier {
         replication: &str,
     ) -> Result<Vec<Option<Bytes>>, Fault> {
         if !redis_id::is_master_of(replication, granted) {
-            // About a history that was granted meanwhile, the reply says nothing.
+            // If another history was granted meanwhile, the reply says nothing about that history.
             if *self.connection_slot.granted_history() == *granted {
                 self.suspect();
             }
@@ -205,8 +206,8 @@ impl RedisTier {
         set.query_async(&mut self.connection()?).await.map_err(fault)
     }
 
-    /// Runs `set`, which sets a frame, and mints tags. Both are sent before either is awaited, so this is one round
-    /// trip. Both have ended when it returns, so the load begins after them. `mint` has keys as Redis has them.
+    /// Runs `set`, and sets the missing tag tokens of `mint` (with keys as Redis has them), in one round trip. Both
+    /// have ended when this returns, so the load begins after them.
     async fn set_and_mint(
         &self,
         set: impl Future<Output = RedisResult<Bytes>>,
@@ -245,7 +246,7 @@ impl Remote for RedisTier {
         let (granted, mut pipe) = (self.connection_slot.granted_history(), redis::pipe());
         let keys = self.prefix().add_to_all(keys);
         mget(&mut pipe, &keys);
-        // PTTL comes after MGET, from which on Redis tracks the key: so Redis reports a change between the two as well.
+        // MGET makes Redis track the key. PTTL comes after it, so Redis also reports a change between the two.
         pipe.cmd("PTTL").arg(keys.first().map(|key| &key[..]));
         pipe.cmd("INFO").arg("replication");
         let answers = pipe.query_async(&mut self.connection()?).await;
@@ -267,7 +268,7 @@ impl Remote for RedisTier {
         let (key, mint) = (&prefix.add_to(key), &minted(&prefix, mint));
         let connection = self.connection()?;
         if replace.is_none() && !self.rules.keeps(ProtocolRule::InsertsOnlyTracked) {
-            // SET … NX GET does not make Redis track the key; a GET in a script does.
+            // A proof breaks the rule: SET … NX GET does not make Redis track the key; a GET in a script does.
             let lease = [(key.clone(), token.lease_frame())];
             let existing = set_if_absent(connection.clone(), &lease, LEASE);
             let (existing, minted) =
@@ -314,8 +315,8 @@ impl Remote for RedisTier {
         frame: Bytes,
         ttl: Duration,
     ) -> Result<bool, Fault> {
-        // If the prefix has changed since the permit was drawn, there is no such frame under the new key: PUT is
-        // refused.
+        // If the prefix has changed since the permit was drawn, there is no such frame under the new key, so Redis
+        // refuses PUT.
         let prefix = self.prefix();
         let key = &prefix.add_to(key);
         if !self.rules.keeps(ProtocolRule::PutsUnderPermit) {
@@ -327,8 +328,8 @@ impl Remote for RedisTier {
     }
 
     async fn fill(&self, key: &Bytes, token: Token, frame: Bytes, ttl: Duration) -> Result<bool, Fault> {
-        // If the prefix has changed since the lease was taken, there is no such lease under the new key: FILL is
-        // refused.
+        // If the prefix has changed since the lease was taken, there is no such lease under the new key, so Redis
+        // refuses FILL.
         let key = &self.prefix().add_to(key);
         if !self.rules.keeps(ProtocolRule::FillComparesLease) {
             return self.set(key, frame, ttl).await.map(|()| true);
@@ -348,7 +349,7 @@ impl Remote for RedisTier {
     async fn unlink_and_record(&self, keys: &[Bytes], changes: &[ChangeId]) -> Result<u64, Fault> {
         let prefix = self.prefix();
         let records: Vec<Bytes> = changes.iter().map(|change| prefix.propagated_key(change)).collect();
-        // More keys than one command should take get no records: the relay propagates these changes again.
+        // If there are too many keys for one command, no record is written, and the relay propagates the changes again.
         if records.is_empty() || keys.is_empty() || keys.len() + records.len() > UNLINK_BATCH {
             return self.unlink(keys).await;
         }
@@ -357,7 +358,7 @@ impl Remote for RedisTier {
             .unlink_and_record(self.connection()?, &prefix.add_to_all(keys), &records, self.bound)
             .await
         {
-            // Redis refuses, for example because an ACL allows no records. Without them, the relay propagates again.
+            // Redis refuses, for example by an ACL. Without the records, the relay propagates these changes again.
             Err(error) if error.code().is_some() => self.unlink(keys).await,
             unlinked => unlinked.map_err(fault),
         }

@@ -31,7 +31,8 @@ use crate::remote::validity::Validity;
 /// The database to which the keys under a prefix belong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum DatabaseIdentity {
-    /// The journal has not reported it yet. No Redis is certified under this prefix, so no entry under it is served.
+    /// The journal has not reported the identity yet. No Redis is certified under this prefix, so no entry under it is
+    /// served.
     Unknown,
     /// The database of the journal.
     Database(DatabaseId),
@@ -40,8 +41,8 @@ pub(crate) enum DatabaseIdentity {
 }
 
 impl DatabaseIdentity {
-    /// The text that is hashed into each key. Two databases have different names. A later timeline of one database
-    /// keeps its name and so its keys: the certificate distinguishes the timelines.
+    /// The text that is hashed into each key. Two databases have different names. A promoted standby has a later
+    /// timeline and the same name, so it keeps the keys; the certificate distinguishes the timelines.
     fn name(&self) -> String {
         match self {
             DatabaseIdentity::Unknown => "unknown".to_owned(),
@@ -51,7 +52,7 @@ impl DatabaseIdentity {
     }
 }
 
-/// The beginning `namespace:identity:` of each key in Redis, with the identity.
+/// The prefix `namespace:identity:` of each key in Redis, and the identity in it.
 pub(crate) struct Prefix {
     pub(crate) identity: DatabaseIdentity,
     /// Since when this process has used the prefix.
@@ -77,8 +78,8 @@ impl Prefix {
         }
     }
 
-    /// The name in Redis of what the engine calls `key`. It works for patterns too: a prefix has no character with a
-    /// meaning in a pattern.
+    /// The name in Redis of what the engine calls `key`. `key` can also be a pattern, because no character of a prefix
+    /// has a meaning in a pattern.
     pub(crate) fn add_to(&self, key: &[u8]) -> Bytes {
         let rest = key.strip_prefix(self.plain.as_bytes()).unwrap_or(key);
         Bytes::from([self.text.as_bytes(), rest].concat())
@@ -103,7 +104,8 @@ impl Prefix {
         self.add_to(&self.namespace.certificate_key())
     }
 
-    /// The key of the watermark: an instant of Redis's clock; every commit before it has been propagated to this Redis.
+    /// The key of the watermark. The watermark is an instant of Redis's clock: every commit before it has been
+    /// propagated to this Redis.
     pub(crate) fn watermark_key(&self) -> Bytes {
         self.add_to(&self.namespace.watermark_key())
     }
@@ -152,10 +154,10 @@ impl Prefixes {
 
     /// Changes the prefix to that of `identity`.
     ///
-    /// A read, a lease or an invalidation in progress uses one of the two prefixes. It counts only if one epoch lasted
-    /// from before its request until its reply. So the order is: end the epoch; replace the prefix; end the epoch
-    /// again, because a heartbeat may have granted the tier for the old prefix in between; and clear memory of what was
-    /// read under the old one.
+    /// A read, a lease or an invalidation in progress uses one of the two prefixes. Its result counts only if one epoch
+    /// (the time between two losses of validity) lasted from before the request until the reply. So the order is: end
+    /// the epoch; replace the prefix; end the epoch again, because a heartbeat may have granted the tier for the old
+    /// prefix in between; and remove from memory what was read under the old prefix.
     pub(crate) fn set_identity(&self, identity: DatabaseIdentity) {
         if self.present().identity == identity {
             return;

@@ -2,10 +2,10 @@
 
 use crate::health::Trouble;
 
-/// The oldest major version whose scripts can have the flag `allow-oom`.
+/// The oldest major version that can be used: its scripts can have the flag `allow-oom`.
 const VERSION_MIN: u32 = 7;
 
-/// `run_id` names the process, `master_replid` the history it carries.
+/// The identity of a Redis: `run_id` names the server process, `master_replid` the replication history of its data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RedisId {
     pub(crate) run_id: String,

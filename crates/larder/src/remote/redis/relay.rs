@@ -1,4 +1,5 @@
-//! The relay: polls the journal, unlinks in Redis what changed, and marks how far it came. Every instance runs it.
+//! The relay polls the journal, unlinks in Redis what changed, and records there how far it has read. Every instance
+//! runs it.
 //!
 //! The relay and the keeper share the database's identity, which is that of the present prefix. The identity may be out
 //! of date. That is safe: the keeper compares the certificate with it, and if they differ, this instance does not use
@@ -89,7 +90,7 @@ impl RelayError {
             RelayError::Nameless => Trouble::Nameless,
             RelayError::Replica => Trouble::Replica,
             RelayError::Disagreement(_) => Trouble::Disagreement,
-            // It ends by itself, after the staleness bound.
+            // This trouble ends by itself, after the staleness bound.
             RelayError::Renamed => Trouble::Asking,
             RelayError::Journal(_)
             | RelayError::Superseded
@@ -136,7 +137,8 @@ impl Relay {
         due: Duration,
     ) -> Result<(), RelayError> {
         let database = self.find_database().await?;
-        // Only this task changes the prefix, so it stays the same until the poll ends or finds another database.
+        // Only this task changes the prefix, so the prefix stays the same until the poll ends or finds another
+        // database.
         let prefix = self.prefixes.present();
         let status = fetch_status(connection, &prefix, process).await?;
         let redis_id = status.redis_id.as_ref().ok_or(RelayError::Nameless)?;
@@ -235,13 +237,14 @@ impl Relay {
     }
 
     /// Refuses to certify until the database has had its present identity for longer than the staleness bound. Before
-    /// that, other instances may still be granted Redis under the former identity, because their watermark is younger
-    /// than the bound: a write that is acknowledged under one identity would not be seen by readers under the other.
+    /// that, other instances may still use Redis under the former identity, because the watermark there is younger than
+    /// the bound. Their readers would not see a write that is acknowledged under the present identity.
     ///
-    /// The caller skips this if this Redis, or the one that it copied, was certified for the present identity before: an
-    /// instance has waited then. A namespace that `is_claimed` has been used by instances with a journal, so the wait
-    /// begins when this process notices the identity (`noticed`), whatever the clock of the database's host says. Else
-    /// it begins with the identity: a new Redis is not waited for if the database has run for longer.
+    /// The caller skips this check if this Redis, or the Redis whose data it copied, was certified for the present
+    /// identity before: the instance that certified it has waited. If the namespace `is_claimed`, instances with a
+    /// journal have used it. The wait then begins when this process notices the identity (`noticed`), so it depends on
+    /// no clock of the database's host. Otherwise the wait begins with the identity: if the database has run for longer
+    /// than the bound, a new Redis can be used at once.
     fn check_former_identity(&self, noticed: Instant, is_claimed: bool) -> Result<(), RelayError> {
         let Some(began) = self.journal.identity_since() else { return Ok(()) };
         let since = if is_claimed { noticed } else { began };
@@ -249,8 +252,8 @@ impl Relay {
     }
 
     /// Asks the journal if this instance has not done so for half the staleness bound, or if the journal was incomplete
-    /// at the last answer. Other instances may poll as database roles with other rights, so only a question of its own
-    /// shows this instance whether the journal is complete for its role.
+    /// at the last answer. Other instances may poll as database roles with other rights, so this instance must ask for
+    /// itself whether the journal is complete for its role.
     async fn check_if_due(&self, database: &DatabaseId) -> Result<(), RelayError> {
         let last_check = *self.last_check.lock().unwrap_or_else(PoisonError::into_inner);
         let is_due = last_check.is_none_or(|last_check| last_check.elapsed() > self.bound / 2);
@@ -265,7 +268,8 @@ impl Relay {
     }
 
     async fn changes_since(&self, position: Option<&Position>) -> Result<ChangesSince, RelayError> {
-        // The poll's watermark is from before this question: after the bound it would be too old to grant anything.
+        // The time-out is the bound: the poll's watermark is from before this call, and after the bound it would be too
+        // old for a grant.
         let since = within(self.bound, self.journal.changes_since(position)).await;
         let since = self.polls.noted(since).map_err(RelayError::Journal)?;
         self.note_check();
@@ -291,7 +295,7 @@ impl Relay {
         let propagated = self.find_propagated(connection, prefix, &changes).await?;
         let touches = unpropagated_touches(changes, |change| propagated.contains(change), self.rules);
         let batch = Batch::of(prefix.namespace(), &touches);
-        // Noted before the unlinks, because their pushes look up the cause.
+        // Noted before the unlinks, so that their pushes count as echoes of this cause.
         self.causes.note(&batch, Cause::Journal);
         // In batches: each has its own time-out, and heartbeats get their replies in between.
         for part in batch.unlinks().chunks(UNLINK_BATCH) {
@@ -303,8 +307,9 @@ impl Relay {
         Ok(())
     }
 
-    /// The ids of those `changes` that their writers have propagated to this Redis; none, if an ACL forbids the
-    /// question. It sends GETEX and not GET: after a GET, Redis would track the records and push their expiry.
+    /// The ids of those `changes` that their writers have propagated to this Redis; none, if Redis refuses the command,
+    /// for example by an ACL. The command is GETEX and not GET: after a GET, Redis would track the records and push
+    /// their expiry.
     async fn find_propagated(
         &self,
         connection: &mut MultiplexedConnection,
@@ -327,7 +332,8 @@ impl Relay {
         Ok(propagated)
     }
 
-    /// Runs MARK. Call it only after every touch has been unlinked: the watermark and the position claim that.
+    /// Runs MARK. Call it only after every touch has been unlinked, because the watermark and the position certify
+    /// this.
     async fn mark(
         &self,
         connection: &mut MultiplexedConnection,
@@ -364,7 +370,7 @@ impl Relay {
     }
 }
 
-/// The certificate that the Redis `redis_id` carries if it may be used.
+/// The certificate that the Redis `redis_id` must carry before this instance uses it.
 pub(crate) fn certificate(redis_id: &RedisId, database: Option<DatabaseId>, bound: Duration) -> Certificate {
     let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
     Certificate {

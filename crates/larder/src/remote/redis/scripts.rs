@@ -40,10 +40,10 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return ARGV[1]
 ";
 
-/// Replaces a frame by an entry, if the frame is still there and every tag has its token.
-/// KEYS: the entry's, then its tags'. ARGV: the fingerprint of the frame that has to be under the key, the entry's
-/// frame, its TTL in milliseconds, then the tags' frames. The tags are checked in the same step, so that the caller
-/// learns of a refusal: an entry with an invalidated tag would be stored, and no read would serve it.
+/// Replaces a frame by an entry, if the frame is still there and every tag has its token. KEYS: the entry's, then its
+/// tags'. ARGV: the fingerprint of the frame that has to be under the key, the entry's frame, its TTL in milliseconds,
+/// then the tags' frames. PUT also checks the tags, so that the caller learns if one was invalidated: otherwise the
+/// entry would be stored, and no read would serve it.
 const PUT: &str = r"
 local standing = redis.pcall('GET', KEYS[1])
 if type(standing) ~= 'string' or string.sub(standing, 1, 17) ~= ARGV[1] then return 0 end
@@ -78,15 +78,16 @@ for nth = count + 1, #KEYS do redis.call('SET', KEYS[nth], '', 'PX', ARGV[2]) en
 return unlinked
 ";
 
-/// A write that changes nothing: Redis refuses it for the same reasons for which it refuses a lease or a fill. KEYS: the
-/// certificate, because every ACL for larder allows it. If the key is missing, it is missing again after this one step.
+/// A write that changes nothing: Redis refuses it for the same reasons for which it refuses a lease or a fill. KEYS:
+/// the certificate, because every ACL for larder allows it. If the key is missing, it is missing again after this one
+/// step.
 const PROBE: &str = r"
 if redis.call('SET', KEYS[1], '', 'NX') then redis.call('UNLINK', KEYS[1]) end
 return 1
 ";
 
-/// Does what `protocol::relay::decide_mark` decides, and returns 1 for set, 0 for kept, -1 for refused.
-/// KEYS: certificate, watermark, position, the namespace's claim. ARGV: the name of the history when the poll began; the
+/// Does what `protocol::relay::decide_mark` decides, and returns 1 for set, 0 for kept, -1 for refused. KEYS:
+/// certificate, watermark, position, the namespace's claim. ARGV: the `master_replid` when the poll began; the
 /// beginning of the poll in microseconds of Redis's clock, which is the new watermark; the new certificate, position
 /// and claim; and their TTL in milliseconds. `allow-oom`: without it, a full Redis would never be certified and so
 /// never be used.
@@ -121,10 +122,10 @@ redis.call('SET', KEYS[1], ARGV[1])
 return ARGV[1]
 ";
 
-/// The TTL of the keys that MARK sets. While the database is in use, a poll renews them every 200 ms; after that, they
-/// expire, so that nothing remains of a database that is gone. The TTL equals that of a tag token, the longest TTL of
-/// the keys that the certificate covers: in a Redis without a certificate, this database's entries are dropped before
-/// they are used. It is longer than the outbox keeps rows, and an older position is of no use.
+/// The TTL of the keys that MARK sets. While the database is in use, a poll renews them every 200 ms; after that they
+/// expire, so that nothing of the database remains in Redis. The TTL equals that of a tag token, the longest among the
+/// keys that the certificate covers: without these keys, the relay would drop entries that are still valid. The TTL is
+/// longer than the outbox keeps rows, and an older position is of no use.
 const MARK_TTL: Duration = TAG_TTL;
 
 /// The scripts by their hash. redis-rs sends the hash, and loads the script if the server does not know it.

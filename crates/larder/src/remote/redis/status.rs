@@ -1,4 +1,5 @@
-//! The status of a Redis, read in one round trip: its clock, its history, and the keys that it carries for the protocol.
+//! The status of a Redis, read in one round trip: its clock, its replication history, and its keys of larder's protocol
+//! (certificate, watermark, position, claim).
 
 use bytes::Bytes;
 use redis::RedisResult;
@@ -15,9 +16,9 @@ use crate::remote::redis::redis_id::RedisId;
 pub(crate) struct RedisStatus {
     /// Redis's clock.
     pub(crate) now: RedisTime,
-    /// The history and the role, as Redis names them; `None` if its INFO does not contain them.
+    /// The replication history and the role; `None` if Redis's INFO does not contain them.
     pub(crate) redis_id: Option<RedisId>,
-    /// The certificate that it carries.
+    /// The certificate in this Redis.
     pub(crate) live: Option<Bytes>,
     /// The watermark.
     pub(crate) watermark: Option<RedisTime>,
@@ -27,7 +28,8 @@ pub(crate) struct RedisStatus {
     pub(crate) claim: Option<String>,
 }
 
-/// Reads the status. `process` is the identity from the start of the connection, which never leads to another process.
+/// Reads the status. `process` is the identity that was read when the connection was opened: a connection stays with
+/// one server process.
 pub(crate) async fn fetch_status(
     connection: &mut MultiplexedConnection,
     prefix: &Prefix,

@@ -35,7 +35,7 @@ fn namespace() -> Namespace {
     Namespace::parse("ns").unwrap()
 }
 
-/// [`KEY`] as Redis has it.
+/// [`KEY`] as it is spelled in Redis.
 fn in_redis() -> String {
     let prefix = Prefix::new(
         &namespace(),
@@ -149,8 +149,8 @@ async fn two_leases_that_mint_a_tag_at_once_get_the_same_token() {
     assert_eq!(a, b);
 }
 
-/// Pushes and replies arrive in the server's order, and a push is handled before a later reply is delivered. So when a
-/// read returns, every change before its reply has been reported.
+/// Pushes and replies arrive in the order in which Redis sent them, and the reader handles a push before it delivers a
+/// later reply. So when a read returns, every change before its reply has been reported.
 #[tokio::test]
 async fn a_change_is_reported_before_any_reply_that_was_sent_after_it() {
     let redis = Redis::start().unwrap();

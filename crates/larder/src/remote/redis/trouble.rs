@@ -1,4 +1,4 @@
-//! Which trouble an error of Redis is for its operator.
+//! Translates an error of Redis into the trouble that the health report shows.
 
 use redis::{ErrorKind, RedisError, ServerError};
 
@@ -14,7 +14,7 @@ pub(crate) fn of(error: &RedisError) -> Trouble {
         (ErrorKind::AuthenticationFailed, _) => Trouble::Unauthenticated,
         (ErrorKind::RESP3NotSupported, _) => Trouble::TooOld,
         (_, Some(code)) => of_code(&code).unwrap_or_else(|| of_words(&error.to_string())),
-        // redis-rs wrote the words, for example about a database that it could not select.
+        // redis-rs itself made this error, for example for a database that it could not select.
         (ErrorKind::Server(_) | ErrorKind::Extension, None) => of_words(&error.to_string()),
         (_, None) => Trouble::Away,
     }
@@ -26,7 +26,7 @@ pub(crate) fn code(error: &RedisError) -> Option<String> {
     refusal(error).map(|refusal| refusal.code().to_owned())
 }
 
-/// The code and words of Redis's refusal, for administrators.
+/// The code and the words of Redis's refusal, which the health report shows as the detail.
 pub(crate) fn words(error: &RedisError) -> String {
     match refusal(error) {
         Some(refusal) => format!("{} {}", refusal.code(), refusal.details().unwrap_or_default()),
@@ -56,7 +56,7 @@ fn of_code(code: &str) -> Option<Trouble> {
 
 fn of_words(words: &str) -> Trouble {
     let has = |part| words.contains(part);
-    // Redis 7.0 replies so to a script if an ACL forbids its user a command or a key.
+    // Redis 7.0 sends these words to a script if an ACL forbids its user a command or a key.
     if has("The user executing the script can't") {
         Trouble::Forbidden
     } else if has("max number of clients") {
