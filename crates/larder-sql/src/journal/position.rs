@@ -39,7 +39,7 @@ impl Snapshot {
         self.running.first().copied().unwrap_or(self.xmax)
     }
 
-    /// The same snapshot, which covers no transaction from `end` on.
+    /// This snapshot without the transactions from `end` on.
     pub(super) fn cut(mut self, end: u64) -> Self {
         self.xmax = self.xmax.min(end);
         self.running.retain(|&xid| xid < self.xmax);

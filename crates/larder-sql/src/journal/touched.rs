@@ -22,10 +22,11 @@ pub(super) fn parse(rows: &[OutboxRow]) -> Option<Vec<Change>> {
     changes.inspect_err(log).ok()
 }
 
-/// All of `rows` as one change, which touches the classes and tags of what they touch: of an entry its class, and of a tag
-/// by columns its group. `None` if a row cannot be parsed, or if these are more than `limit`.
+/// Combines all of `rows` into one change. Instead of an entry it touches the entry's class, and instead of a tag by
+/// columns the tag's group. `None` if a row cannot be parsed, or if there are more than `limit` touches.
 ///
-/// Its id contains those of the first and the last change, so no writer has it and it is invalidated once more.
+/// Its id consists of the ids of the first and the last change. No writer stores this id in Redis, so the relay also
+/// invalidates what writers have already invalidated.
 pub(super) fn summarize(rows: &[OutboxRow], limit: usize) -> Option<Change> {
     let mut touches = HashSet::new();
     for row in rows {
@@ -76,7 +77,7 @@ pub(super) struct OwnChanges {
 }
 
 impl OwnChanges {
-    /// `rows` are those of the transaction's outbox; `None` if it changed rows that the journal may not have.
+    /// `rows` are the transaction's outbox rows; `None` if it changed rows that the journal may not have.
     pub(super) fn new(completeness: &Completeness, rows: Option<Vec<OutboxRow>>) -> Self {
         let everything = || OwnChanges { touches: vec![Touch::Everything], ids: Vec::new() };
         let Some(rows) = rows else {
@@ -98,11 +99,11 @@ impl OwnChanges {
 impl WriteTransaction {
     /// The touches that the triggers have journalled for this transaction so far, sorted and without duplicates. Call
     /// it right before the commit, which then returns the ids of the changes. It costs one statement. If a PostgreSQL
-    /// database has deferrable constraint triggers, it costs three, and runs those that the transaction has deferred, so
-    /// that what they change is among the touches: what they refuse fails here. Deferred foreign keys stay deferred.
-    /// Returns
-    /// [`Touch::Everything`] if an outbox row cannot be parsed, or if the transaction changed rows that the journal may
-    /// not have: then [`SqlJournal`](crate::journal::SqlJournal) has a defect, and the acknowledgement says `queued`.
+    /// database has deferrable constraint triggers, it costs three, and runs those that the transaction has deferred,
+    /// so that their changes are among the touches. If such a trigger refuses the transaction, this call fails.
+    /// Deferred foreign keys stay deferred. Returns [`Touch::Everything`] if an outbox row cannot be parsed, or if the
+    /// transaction changed rows that the journal may not have: then [`SqlJournal`](crate::journal::SqlJournal) has a
+    /// defect, and the acknowledgement says `queued`.
     ///
     /// # Errors
     /// [`ErrorKind::NoJournal`](crate::error::ErrorKind::NoJournal) if there is no outbox; else the database's error.

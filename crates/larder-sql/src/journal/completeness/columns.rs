@@ -30,7 +30,7 @@ impl TriggerColumns {
         }
     }
 
-    /// A sentence for each of them that was renamed or dropped. The trigger then touches everything.
+    /// A sentence for each column that was renamed or dropped. Its trigger then touches everything.
     pub(super) async fn missing(&self, connection: &mut SqlConnection) -> Result<Vec<String>, Error> {
         let (tables, columns): (Vec<_>, Vec<_>) = self.0.iter().cloned().unzip();
         let query = sqlx::query(MISSING).bind(tables.join("\u{1}")).bind(columns.join("\u{1}"));

@@ -176,8 +176,8 @@ const OUTBOX: &str = concat!(
     WHERE about.oid = to_regclass('larder_outbox')"
 );
 
-/// The remedy if row security is on, which can hide rows of the outbox from a role. That is common, because the automatic
-/// checks of hosted databases recommend to switch it on.
+/// The remedy if row security is on, which can hide rows of the outbox from a role. It is often on, because the
+/// automatic checks of hosted databases recommend it.
 const NO_ROW_SECURITY: &str = "ALTER TABLE larder_outbox DISABLE ROW LEVEL SECURITY; \
     ALTER TABLE larder_outbox_marks DISABLE ROW LEVEL SECURITY; ALTER TABLE larder_outbox_life DISABLE ROW LEVEL SECURITY";
 
@@ -214,7 +214,7 @@ pub(in crate::journal) async fn inspect(
     tables: &[Table],
     for_every_role: bool,
 ) -> Result<Inspection, Error> {
-    // Read the facts before the rest: if something changes in between, the comparison of a write transaction fails.
+    // Read the facts before the rest: if something changes in between, a write transaction finds that its facts differ.
     let facts = sqlx::query(FACTS).bind(names(tables)).fetch_one(&mut *connection).await?.try_get("facts")?;
     let mut defects = Vec::new();
     let Some(outbox) = sqlx::query(OUTBOX).fetch_optional(&mut *connection).await? else {
