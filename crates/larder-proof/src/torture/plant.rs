@@ -10,7 +10,7 @@ use larder::protocol::rules::{ProtocolRule, ProtocolRules};
 pub enum Plant {
     /// One rule of the protocol is broken.
     Without(ProtocolRule),
-    /// All rules are broken, as in most caches.
+    /// All rules are broken.
     Naive,
 }
 

@@ -17,10 +17,10 @@ const COUNTED: &[&str] = &["absent_hits", "joins", "passed_flights", "fills_refu
 /// As [`COUNTED`], if the instances share a Redis.
 const COUNTED_WITH_REDIS: &[&str] = &["lease_waits", "inserts_refused", "passed_over"];
 
-/// As [`COUNTED`], if every fault was made for long enough.
+/// As [`COUNTED`], if the run has a Redis and all nemeses and lasts at least [`LONG`] seconds.
 const COUNTED_UNDER_ALL: &[&str] = &["late_hits", "outage_hits", "untiered_loads"];
 
-/// How long is enough, in seconds.
+/// The shortest run, in seconds, that has to take the branches of [`COUNTED_UNDER_ALL`].
 const LONG: u64 = 60;
 
 /// The sums of the instances' counters, by name.

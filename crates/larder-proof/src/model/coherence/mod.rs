@@ -28,7 +28,7 @@ pub struct Reader {
     pub consistency: Consistency,
 }
 
-/// The bounds of one exploration, and the rules it keeps.
+/// The bounds of one exploration, and the rules that it keeps.
 #[derive(Clone, Debug)]
 pub struct Coherence {
     /// The protocol's rules, of which one may be broken.
@@ -82,13 +82,13 @@ pub enum Branch {
     FillRefused,
     /// A tracked reply entered memory.
     Inserted,
-    /// A tracked reply was too late for memory.
+    /// A tracked reply did not enter memory, because a push had come before it.
     InsertRefused,
     /// A load without Redis entered memory.
     InsertedLoaded,
     /// A load without Redis was overtaken.
     LoadedRefused,
-    /// A tag was minted here.
+    /// This reader minted the tag: it set the tag's missing token in Redis.
     Minted,
     /// Another reader minted the tag first.
     MintedByAnother,
@@ -106,7 +106,7 @@ pub enum Branch {
     PassedOver,
     /// A connection was lost.
     Lost,
-    /// A copy was not served, because its tag was no longer in memory.
+    /// A copy was not served, because memory did not have the token that the copy took.
     TagGone,
     /// An anchor was set.
     Anchored,
@@ -197,9 +197,9 @@ pub enum Action {
     Take(usize),
     /// LEASE.
     Lease(usize),
-    /// The missing tag is minted.
+    /// A reader mints the tag's missing token.
     Mint(usize),
-    /// A reader sets the anchor of a memory-only class, and mints the missing tag.
+    /// A reader sets the anchor of a memory-only class, and mints the tag's missing token.
     SetAnchor(usize),
     /// The loader reads the database.
     Load(usize),
@@ -235,13 +235,13 @@ pub enum Action {
     Beat(usize),
     /// A copy that was loaded without Redis reaches its deadline.
     Expire(usize),
-    /// A permit is drawn.
+    /// An instance draws a permit.
     Draw(usize),
-    /// The value of a permit is computed.
+    /// The application computes the value of a permit.
     Compute(usize),
-    /// The value is put.
+    /// The instance puts the value.
     Put(usize),
-    /// The permit is dropped.
+    /// The instance drops the permit.
     GiveBack(usize),
 }
 

@@ -104,7 +104,7 @@ pub(super) struct Read {
     pub(super) must_own: Version,
     /// The database's version when the read began, which a loader on an old snapshot sees.
     pub(super) snapshot: Version,
-    /// Redis was lost since the flight began, so its replies do not count.
+    /// Whether Redis was lost since the flight began, so that its replies do not count.
     pub(super) is_cut: bool,
     /// Counts this read's tokens, so that they differ.
     pub(super) tokens: u8,
@@ -150,7 +150,7 @@ pub(super) enum Phase {
         id: FlightId,
         replace: Option<Bytes>,
     },
-    /// Loads under an anchor, whose pushes this instance receives.
+    /// Loads under an anchor. If the anchor changes, Redis sends this instance a push.
     Watched {
         id: FlightId,
         tags: Vec<TagToken>,
@@ -266,7 +266,7 @@ impl State {
 }
 
 impl Instance {
-    /// `Local::get`.
+    /// `LocalTier::get`.
     pub(super) fn get(&self) -> Option<Version> {
         match self.memory.get(&key()[..]) {
             Some(Slot::Copy { version, tags, is_tracked }) if !is_tracked || self.is_usable => {
@@ -283,20 +283,20 @@ impl Instance {
         }
     }
 
-    /// `Local::pushed`.
+    /// `LocalTier::apply_push`.
     pub(super) fn apply_push(&mut self, changed: &Bytes) {
         self.shards[place(changed)].apply_push(changed);
         self.memory.remove(changed);
     }
 
-    /// `Local::clear`: it first detaches all flights of a shard, then empties it, so that no flight inserts an old
+    /// `LocalTier::clear`: first detaches all flights of a shard, then empties it, so that no flight inserts an old
     /// value later.
     pub(super) fn clear(&mut self) {
         self.shards.iter_mut().for_each(|shard| drop(shard.detach_all()));
         self.memory.clear();
     }
 
-    /// `Engine::drop_from_memory`. Returns the keys whose leases are overtaken.
+    /// `engine::invalidate::drop_batch`. Returns the keys of the overtaken flights.
     pub(super) fn drop_touched(&mut self, tagged: bool) -> Vec<Bytes> {
         let touched = if tagged { tag().to_bytes() } else { key() };
         self.shards[place(&touched)].detach(&touched);

@@ -26,7 +26,7 @@ use crate::model::journal as attestation;
 
 pub use state::State;
 
-/// The bounds of one exploration, and the rules it keeps.
+/// The bounds of one exploration, and the rules that it keeps.
 #[derive(Clone, Debug)]
 pub struct Failover {
     /// The protocol's rules, of which one may be broken.
@@ -55,7 +55,7 @@ pub struct Failover {
     pub expiries: u8,
     /// Whether the entry has a tag. The transactions then touch the tag and not the entry.
     pub tagged: bool,
-    /// The last transaction is another program's, so no writer propagates it.
+    /// Whether the last transaction is another program's, so that no writer propagates it.
     pub has_foreign: bool,
     /// How often the triggers are switched off.
     pub silences: u8,

@@ -19,8 +19,8 @@ pub(super) static TAG: Bytes = Bytes::from_static(b"t");
 pub(super) static LIVE: Bytes = Bytes::from_static(b"@live");
 pub(super) static WATERMARK: Bytes = Bytes::from_static(b"@wm");
 pub(super) static POSITION: Bytes = Bytes::from_static(b"@pos");
-/// For each transaction the key that says that it was propagated here. The value is the history in which that happened;
-/// only the model reads it.
+/// For each transaction the key that says that it was propagated to this node. The value is the history in which that
+/// happened; only the model reads the value.
 pub(super) static PROPAGATED: [Bytes; 2] = [Bytes::from_static(b"@told=0"), Bytes::from_static(b"@told=1")];
 
 /// The state.
@@ -53,7 +53,7 @@ pub struct State {
     pub(super) relays: Vec<Relay>,
     pub(super) names: u8,
     pub(super) left: Left,
-    /// There were two masters at once, so fresh reads are promised only the staleness bound.
+    /// Whether there were two masters at once: then larder promises fresh reads only the staleness bound.
     pub(super) was_split: bool,
 }
 
@@ -78,7 +78,7 @@ pub(super) struct Node {
     pub(super) run: u8,
     /// The replication history.
     pub(super) history: u8,
-    /// It was demoted and has not copied its master since.
+    /// Whether the node was demoted and has not copied its master since.
     pub(super) is_apart: bool,
 }
 
@@ -190,8 +190,7 @@ impl State {
             },
             was_split: false,
         };
-        // The first node is certified and the second is its copy. Other initial states are reached by flushing
-        // and restoring.
+        // The first node is certified and the second is its copy. Flushing and restoring lead to other initial states.
         let live = state.certificate(0).to_bytes();
         for node in &mut state.nodes {
             node.redis.set(&LIVE, live.clone());

@@ -1,5 +1,6 @@
-//! A process without Redis. It applies the journal to its memory and remembers the changes that it has applied itself.
-//! The model runs `engine::consumer` and `engine::invalidate` step by step against loads of one key.
+//! A process without Redis. It applies the journal's changes to its memory, and remembers the ids of its own writes,
+//! which it has applied already. The model runs `engine::consumer` and `engine::invalidate` step by step against loads
+//! of one key.
 
 mod state;
 
@@ -14,7 +15,7 @@ use crate::model::memory::state::{Loader, Pass};
 
 pub use state::State;
 
-/// The bounds of one exploration, and the rules it keeps.
+/// The bounds of one exploration, and the rules that it keeps.
 #[derive(Clone, Debug)]
 pub struct Memory {
     /// The protocol's rules, of which one may be broken.
@@ -67,9 +68,9 @@ pub enum Branch {
     PassedOver,
     /// An id was added while the journal was being read, and is kept for the next poll.
     KeptName,
-    /// The journal did not answer: the ids are forgotten.
+    /// The journal did not answer, so the consumer forgot the ids.
     Failed,
-    /// A change whose id was forgotten is applied once more.
+    /// A poll applied a change once more, because the consumer had forgotten its id.
     AppliedAgain,
     /// A load entered memory.
     Inserted,
@@ -132,17 +133,17 @@ pub enum Action {
     Insert(usize),
     /// The consumer counts the remembered ids.
     Count,
-    /// It asks the journal.
+    /// The consumer asks the journal for the changes since its position.
     ChangesSince,
     /// The journal is inspected if the attestation has changed.
     Inspect,
     /// The journal does not answer.
     Fail,
-    /// It takes the remembered ids.
+    /// The consumer takes the remembered ids.
     Take,
-    /// It drops the key if a change has not been applied.
+    /// The consumer drops the key if a change has not been applied.
     Follow,
-    /// It extends the validity of memory.
+    /// The consumer extends the validity of memory.
     Grant,
     /// The triggers are switched off.
     Silence,
@@ -208,7 +209,7 @@ impl Model for Memory {
             if !is_committed {
                 actions.push(Action::Commit(of));
             }
-            // Never taken: the writer died between its commit and what follows.
+            // A path that never takes these steps models a writer that died after its commit.
             if let Some(writer) = state.writers.get(usize::from(of))
                 && (is_committed || !self.care.names_come_after_commit)
             {

@@ -21,7 +21,7 @@ const KEY: &[u8] = b"k";
 pub(super) struct Writer {
     pub(super) has_dropped: bool,
     pub(super) has_named: bool,
-    /// The touches that it read before its commit.
+    /// The touches that the write read before its commit.
     pub(super) touched: Touched,
 }
 
@@ -112,7 +112,8 @@ impl State {
         }
     }
 
-    /// `touched` and the commit of a write are one step: its locks prevent a change of the triggers in between.
+    /// `touched` and the commit of a write are one step: the transaction's locks prevent a change of the triggers in
+    /// between.
     pub(super) fn commit(&mut self, model: &Memory, of: u8) {
         self.committed |= 1 << of;
         if self.catalog.is_silent() {
@@ -128,7 +129,7 @@ impl State {
         }
     }
 
-    /// `Engine::invalidate_here` with the touches of the write.
+    /// Drops from memory what the write touched (`engine::invalidate`).
     pub(super) fn drop_own(&mut self, of: u8) {
         let writer = &mut self.writers[usize::from(of)];
         writer.has_dropped = true;
@@ -184,8 +185,8 @@ impl State {
         self.pass = Pass::Idle;
     }
 
-    /// `drop_from`. The engine drops twice, because of Redis replies that may arrive in between. Without Redis once
-    /// must be enough.
+    /// `engine::invalidate::drop_batch`. With Redis, the engine drops twice, because Redis's replies may arrive in
+    /// between. Without Redis, one drop must be enough.
     pub(super) fn drop_key(&mut self) {
         let _ = self.shard.detach(KEY);
         self.copy = None;
@@ -262,7 +263,7 @@ impl State {
         self.copy.is_none_or(|seen| seen & self.vouched == self.vouched)
     }
 
-    /// The copy contains every write of this process after the write has dropped the key.
+    /// The copy contains every write of this process that has dropped the key.
     pub(super) fn own_writes_are_read(&self) -> bool {
         let dropped = self.writers.iter().enumerate().filter(|(_, writer)| writer.has_dropped);
         let own = dropped.fold(0, |own, (of, _)| own | 1 << of) & self.committed;

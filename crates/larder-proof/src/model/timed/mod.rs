@@ -16,7 +16,7 @@ use crate::model::journal;
 
 pub use state::State;
 
-/// The bounds of one exploration, and the rules it keeps.
+/// The bounds of one exploration, and the rules that it keeps.
 #[derive(Clone, Debug)]
 pub struct Timed {
     /// The protocol's rules, of which one may be broken.
@@ -39,7 +39,7 @@ pub struct Timed {
     pub offset: i8,
     /// Whether the replica may be promoted, so that the second client uses it.
     pub splits: bool,
-    /// Whether reads have flights, which other reads may join.
+    /// Whether the clients have flights, which other reads may join, and loads without Redis.
     pub flies: bool,
     /// How often the triggers are switched off.
     pub silences: u8,
@@ -147,7 +147,7 @@ pub enum Action {
     Fill(usize),
     /// A client sends a heartbeat.
     Send(usize),
-    /// Redis answers it.
+    /// Redis answers the heartbeat.
     Answer(usize),
     /// The client handles the next message from Redis.
     Deliver(usize),

@@ -103,7 +103,7 @@ impl State {
         client.sent = Some((self.now, false));
     }
 
-    /// Redis answers the heartbeat, behind every push it sent before.
+    /// Redis answers the heartbeat, after every push that it has sent before.
     pub(super) fn answer(&mut self, nth: usize) {
         let Some((sent, _)) = self.clients[nth].sent else { return };
         let node = &self.nodes[nth];
@@ -223,7 +223,7 @@ impl State {
     }
 
     /// `UNLINK_AND_RECORD`: unlinks, and records the change's id. Two commits get no record: one that the position has
-    /// already seen, because no relay asks for its id any more, and one that left no row, because it has no id.
+    /// already seen, because no relay asks for its id, and one that left no row, because it has no id.
     pub(super) fn tell(&mut self, commit: u8, nth: usize) {
         self.tells -= 1;
         if commit >= self.nodes[nth].position && self.silent & 1 << commit == 0 {

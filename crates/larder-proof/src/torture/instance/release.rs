@@ -17,7 +17,7 @@ pub(super) fn choose(number: Number, releases: u16) {
     let _ = IS_LATER.set(releases > 1 && number % 2 == 1);
 }
 
-/// The value of an entry contains its key, so that an answer of another key is noticed.
+/// The value of an entry contains its key, so that a reader detects the answer of another key.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Value {
     pub(super) key: Key,
