@@ -29,7 +29,7 @@ pub(crate) struct Steps {
 }
 
 impl Steps {
-    /// `planned` is the number of steps that is shown, as in `[2/9]`.
+    /// `planned` is the number of steps in the output, such as 9 in `[2/9]`.
     pub(crate) fn new(planned: usize, keep_going: bool) -> Self {
         Self { keep_going, planned, started: Instant::now(), rows: Vec::new() }
     }

@@ -170,7 +170,8 @@ fn of_the_caches(text: &mut Exposition, caches: &[Figures]) {
     }
 }
 
-/// Every cause that can occur here has its samples, so that an alert finds them before the first episode.
+/// Writes samples for every cause that can occur in this process, so that an alert finds its series before the first
+/// episode.
 fn of_their_troubles(text: &mut Exposition, caches: &[Figures]) {
     let help = "Whether the cache is degraded for this cause just now.";
     let mut present = text.family(Gauge, "larder_cache_trouble", help);

@@ -27,7 +27,8 @@ const CALLERS: [(&str, &str); 4] = [
 
 const HOOKS: &str = include_str!("hooks.py");
 
-/// Without this schemathesis signs a user up, and sends as that user the requests that are to be sent without credentials.
+/// Without this setting schemathesis signs a user up, and sends as that user the requests that should have no
+/// credentials.
 const SETTINGS: &str = "[auth]\nauto-signup = false\n";
 
 /// Runs schemathesis against the OpenAPI document of a fresh service: as a superadmin, as an API key, as an ordinary user
@@ -48,7 +49,7 @@ pub(crate) struct Options {
     postgres: bool,
 }
 
-/// Succeeds if no answer was a server error, every answer was as described, and the service's log shows no failure.
+/// Succeeds if no answer was a server error, every answer matched the document, and the service's log shows no failure.
 pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     let folder = root.join("target/contract");
     let seed = options.seed.unwrap_or_else(drawn);

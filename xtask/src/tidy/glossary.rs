@@ -11,17 +11,17 @@ use super::table::{names, tables};
 
 pub(super) const PAGE: &str = "docs/glossary.md";
 
-/// What the page says.
+/// The contents of the page.
 #[derive(Debug, Default)]
 pub(super) struct Glossary {
     /// The code names, each with its line.
     pub(super) code_names: Vec<(usize, String)>,
     pub(super) replaced: Vec<Replaced>,
-    /// The lines of the table of words, which must name them.
+    /// The lines of the table of words that we do not use. These lines may contain the words.
     pub(super) lines_of_words: HashSet<usize>,
 }
 
-/// A word, or several in a row, that something else is written for.
+/// A word or a phrase that we do not use.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Replaced {
     /// In lower case.
@@ -30,7 +30,7 @@ pub(super) struct Replaced {
 }
 
 impl Glossary {
-    /// Reads the page; what is wrong with it comes beside it.
+    /// Reads the page. Also returns what is wrong with it.
     pub(super) fn read(page: &str) -> (Self, Vec<Violation>) {
         let mut glossary = Self::default();
         let mut violations = Vec::new();

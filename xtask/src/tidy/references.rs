@@ -15,7 +15,7 @@ use super::source::Passage;
 pub(super) struct Import {
     /// What is imported; `a::b::{self}` is `a::b`.
     pub(super) segments: Vec<String>,
-    /// What it is called from here on; `None` for a glob.
+    /// The name that it gets in this module; `None` for a glob.
     pub(super) name: Option<String>,
     pub(super) line: usize,
 }
@@ -184,7 +184,7 @@ impl<'ast> Visit<'ast> for Reader {
 
     fn visit_item_mod(&mut self, _: &'ast ItemMod) {}
 
-    /// `pub(in crate::a)` says who may look, not what is needed.
+    /// Skips the path in `pub(in crate::a)`: that module may use the item, but the item does not need the module.
     fn visit_visibility(&mut self, _: &'ast Visibility) {}
 
     fn visit_item_use(&mut self, item: &'ast ItemUse) {
@@ -246,7 +246,7 @@ pub(super) fn is_for_tests(attributes: &[Attribute]) -> bool {
     needs(attributes, &|option| matches!(option, Meta::Path(path) if path.is_ident("test")))
 }
 
-/// Whether a `cfg` asks for an option, whatever else it asks for.
+/// Whether a `cfg` can only be true with an option that is `wanted`.
 pub(super) fn needs(attributes: &[Attribute], wanted: &dyn Fn(&Meta) -> bool) -> bool {
     let conditions = attributes.iter().filter(|attribute| attribute.path().is_ident("cfg"));
     conditions.filter_map(|attribute| attribute.parse_args().ok()).any(|meta| asks_for(&meta, wanted))

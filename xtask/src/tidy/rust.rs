@@ -4,10 +4,10 @@ use super::Violation;
 use super::references::all_imports;
 use super::source::Source;
 
-/// Above this a file holds more than one idea.
+/// A longer file has more than one subject.
 const MAX_LINES: usize = 400;
 
-/// Names for everything, that is for nothing.
+/// Names that say nothing about the content.
 const GRAB_BAGS: [&str; 6] = ["util", "utils", "common", "helper", "helpers", "misc"];
 
 /// Macros that mark unfinished work.
@@ -40,7 +40,7 @@ pub(super) fn named_for_its_content(source: &Source) -> Vec<Violation> {
     of_path.map(|name| complain(name, 1)).chain(of_modules.map(|(name, line)| complain(name, line))).collect()
 }
 
-/// Nothing is left to be done.
+/// No file contains a macro for unfinished work.
 pub(super) fn finished(source: &Source) -> Vec<Violation> {
     UNFINISHED
         .iter()
@@ -49,7 +49,7 @@ pub(super) fn finished(source: &Source) -> Vec<Violation> {
         .collect()
 }
 
-/// The file can be read by the rules that need its syntax tree.
+/// The file is valid Rust, so that the rules which need its syntax tree can read it.
 pub(super) fn parses(source: &Source) -> Vec<Violation> {
     let complain =
         |error: &syn::Error| source.violation(error.span().start().line, format!("is no Rust: {error}"));

@@ -71,8 +71,8 @@ pub(crate) async fn measure(options: &Options) -> Result<(String, bool)> {
     if options.profile_only {
         return Ok((profile.to_string(), true));
     }
-    // An instance as in production, whose relay propagates to Redis, and a pruning with a short retention, so that it
-    // has work.
+    // Run a cache as in production: its relay propagates to Redis. Prune with a retention of 5 s, so that prunes find
+    // rows.
     let relaying =
         Cache::builder("cost").redis(redis.url()).journal(with.journal(tables()).await?).build().await?;
     let pruning = tokio::spawn(prune(Arc::new(with.journal(tables()).await?.keep(Duration::from_secs(5)))));

@@ -23,7 +23,7 @@ pub(super) type Spent = [Duration; PARTS.len()];
 pub(super) struct Processes {
     pub(super) writers: HashSet<u32>,
     pub(super) redis: u32,
-    /// In the title of each backend of this database.
+    /// The database's name, which the process title of each of its backends contains.
     pub(super) database: String,
     /// The name of the writers' threads of this process.
     pub(super) threads: &'static str,

@@ -76,7 +76,7 @@ impl Ask {
         Ask::Details
     }
 
-    /// Whether only an administrator may send it; ordinary users send the others.
+    /// Whether only an administrator may send this request; ordinary users send the others.
     pub(super) fn is_for_admins(self) -> bool {
         !matches!(
             self,

@@ -41,7 +41,7 @@ enum State {
 
 /// The number of users that the requests are about, in turn.
 const PEOPLE: usize = 50;
-/// How long a block is repeated while its answers come from another place than the state says.
+/// How long [`block`] repeats its requests while the answers come from another place than the state says.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 const fn claim(printed: &'static str, after_ms: Option<f64>, reduction_percent: f64) -> TimeClaim {

@@ -93,7 +93,8 @@ impl Rule {
         if pattern.is_empty() {
             return Err(refused("the pattern is empty, which every path begins with".to_owned()));
         }
-        // Compile the pattern alone first, so that none of its parentheses can close the group and escape the anchor.
+        // Compile the pattern alone first: with an unmatched `)` it could close the group below and so escape the
+        // anchor `^`.
         Regex::new(pattern).map_err(|error| refused(error.to_string()))?;
         let anchored = RegexBuilder::new(&format!("^(?:{pattern})")).dot_matches_new_line(true).build();
         let regex = anchored.map_err(|error| refused(error.to_string()))?;
