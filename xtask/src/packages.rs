@@ -1,4 +1,4 @@
-//! What crates.io would get: the libraries that may be published, as packages.
+//! Checks the libraries that may be published, as packages for crates.io.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::steps::{command, run};
 
-/// Fails if a library cannot be packaged, or if one of its dependencies needs a newer Rust than it states itself.
+/// Fails if a library cannot be packaged, or if one of its dependencies needs a newer Rust than the library states.
 /// Clippy finds uses of the standard library that need a newer Rust.
 pub(crate) fn check(root: &Path) -> Result<()> {
     let metadata = ["metadata", "--format-version", "1", "--filter-platform", "x86_64-unknown-linux-gnu"];

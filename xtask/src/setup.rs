@@ -1,4 +1,5 @@
-//! Checks that the machine has the programs for the verification. Installs missing ones if it may, else prints how.
+//! Checks that the machine has the programs for the verification. Installs the missing ones if it may; otherwise prints
+//! the command that installs them.
 
 use std::path::Path;
 

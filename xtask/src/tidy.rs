@@ -192,7 +192,8 @@ fn page_paths(root: &Path) -> Result<Vec<PathBuf>> {
     Ok(pages)
 }
 
-/// The files below `folder` with an extension, by name, relative to `root`; none if the folder is not there.
+/// The files below `folder` with this extension, sorted by name and relative to `root`; none if the folder does not
+/// exist.
 fn files(root: &Path, folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
     if !root.join(folder).is_dir() {
         return Ok(Vec::new());

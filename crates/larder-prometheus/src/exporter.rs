@@ -10,8 +10,8 @@ use larder::introspection::RedisAnswer;
 use crate::exposition::{Exposition, Format};
 use crate::figures::{self, Figures};
 
-/// Time-out of the question to Redis: while Redis hangs, a scrape takes 2 s longer, and ends before Prometheus's own
-/// time-out (10 s by default).
+/// Time-out of the question to Redis: while Redis hangs, a scrape takes up to 2 s longer, and ends before Prometheus's
+/// own time-out (10 s by default).
 const REDIS_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Exports the counts of the caches of one process; cheap to clone.
@@ -44,8 +44,8 @@ impl Exporter {
         Self { caches: BTreeMap::from([(None, cache.clone())]), format: Format::Prometheus }
     }
 
-    /// Exports several caches: each sample has the label `cache` with the cache's name. Of two caches with one name, the
-    /// last is exported.
+    /// Exports several caches: each sample has the label `cache` with the cache's name. If two caches have one name,
+    /// only the last is exported.
     pub fn named<'a, N: Into<String>>(caches: impl IntoIterator<Item = (N, &'a Cache)>) -> Self {
         let caches = caches.into_iter().map(|(name, cache)| (Some(name.into()), cache.clone()));
         Self { caches: caches.collect(), format: Format::Prometheus }

@@ -25,7 +25,7 @@ pub(crate) enum Kind {
     Summary,
 }
 
-/// A text that is being written.
+/// The text of an answer, while it is being written.
 pub(crate) struct Exposition {
     text: String,
     format: Format,

@@ -120,7 +120,7 @@ const HITS: [(&str, Count); 3] = [
 /// Reads one figure of a Redis server.
 type RedisFigure = fn(&RedisInfo) -> f64;
 
-/// What a Redis server says of itself: all its databases and applications.
+/// What a Redis server reports of itself, for all its databases and clients together.
 const REDIS: [(Kind, &str, &str, RedisFigure); 5] = [
     (Gauge, "larder_redis_ping_seconds", "How long it took to answer a PING.", |info| {
         info.latency.as_secs_f64()

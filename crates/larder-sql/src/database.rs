@@ -160,7 +160,7 @@ impl Database {
         Self { shared: Arc::new(shared) }
     }
 
-    /// The executor for one fresh autocommit statement. Counts the statement.
+    /// The executor for one fresh autocommit statement. Counts it in [`Database::statements`].
     ///
     /// A cache's loader must use only this or [`Database::read_connection`], and never a transaction's snapshot: a
     /// loaded value must contain every commit before the load began. If a loader reads in a transaction that was open

@@ -1,4 +1,4 @@
-//! One error type for both databases. Its kinds are distinguished by what a caller can do about them.
+//! One error type for both databases. Its kinds differ in what a caller can do about them.
 
 use std::error::Error as StdError;
 use std::fmt;

@@ -16,7 +16,7 @@ use crate::ports::{boot_on, free_port};
 use crate::process::{Ending, Process};
 use crate::programs::{Program, find};
 
-/// No durability: a database that lives for minutes does not need it, and it costs most of the time of a write.
+/// No durability: a database that lives for minutes does not need it, and durability takes most of the time of a write.
 const SETTINGS: [&str; 5] =
     ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200", "timezone=UTC"];
 
@@ -133,8 +133,8 @@ impl Postgres {
     ///
     /// As [`start`](Self::start).
     pub fn shared() -> Result<PostgresUrl> {
-        // A static is never dropped. The server's watchdog ends the server after this process has ended. The lock is
-        // held while the server starts, so that two threads do not start two servers.
+        // Rust never drops a static, so the server's watchdog ends the server after this process has ended. A thread
+        // holds the lock while it starts the server, so that two threads do not start two servers.
         static STARTED: Mutex<Option<Postgres>> = Mutex::new(None);
         if let Some(url) = env::var(Self::SHARED).ok().filter(|url| !url.is_empty()) {
             return Ok(PostgresUrl(url.trim_end_matches('/').to_owned()));

@@ -142,7 +142,7 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         self.shared.lock().ended = true;
         self.end_links();
-        // Wake the listener, which then sees that the proxy has ended.
+        // Connect once, so that the accepting thread wakes, sees `ended` and returns.
         let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
     }
 }

@@ -11,7 +11,7 @@ use super::modules::{Edge, Tree};
 /// How many places a finding shows for one edge of a cycle.
 const MAX_PLACES: usize = 4;
 
-/// The imports between siblings: from which, to which, and the places.
+/// The imports between siblings: from which, to which, and where in the code.
 type Imports<'a> = BTreeMap<(&'a str, &'a str), Vec<&'a Edge>>;
 
 /// One violation for each cycle of a crate: a strongly connected component of two or more siblings.

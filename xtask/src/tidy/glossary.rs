@@ -70,7 +70,7 @@ impl Glossary {
     }
 }
 
-/// `*told* (as a verb)` is the word `told`.
+/// Reads one word or phrase of the table: `*told* (as a verb)` gives `told`.
 fn replaced(cell: &str, instead: &str) -> Option<Replaced> {
     let cell = cell.split('(').next().unwrap_or(cell).to_lowercase();
     let words = cell.split(|sign: char| !sign.is_alphanumeric()).filter(|word| !word.is_empty());

@@ -25,7 +25,7 @@ pub(super) fn required(root: &Path) -> Vec<Violation> {
     violations
 }
 
-/// `## [Unreleased]`, `## 0.1.0 – 2026-11-21`.
+/// Whether a line is a heading such as `## [Unreleased]` or `## 0.1.0 – 2026-11-21`.
 fn names_a_version(line: &str) -> bool {
     let Some(title) = line.strip_prefix("## ") else { return false };
     let title = title.trim_start_matches('[');

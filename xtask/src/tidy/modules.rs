@@ -246,7 +246,7 @@ fn path_attribute(item: &ItemMod) -> Option<String> {
     })
 }
 
-/// `a/b/../c` is `a/c`.
+/// Removes `..` from a path: `a/b/../c` becomes `a/c`.
 fn without_dots(path: &Path) -> PathBuf {
     path.components().fold(PathBuf::new(), |mut folder, component| {
         if component == Component::ParentDir {

@@ -1,4 +1,4 @@
-//! Tests with a small workspace of real sources in a throw-away folder: each inserted fault is a finding, and the workspace
+//! Tests with a small workspace of real sources in a throw-away folder: each inserted fault is found, and the workspace
 //! without faults is clean.
 
 use std::fs;

@@ -120,7 +120,7 @@ impl Reader {
                     colons = 0;
                     path.push(word.to_string());
                 }
-                // A doc comment in a macro: `[doc = "…"]`.
+                // Skip a doc comment in a macro, whose tokens are `[doc = "…"]`.
                 _ if place == 1 && path == ["doc"] => return,
                 other => {
                     colons = 0;
@@ -135,7 +135,7 @@ impl Reader {
     fn add_within(&mut self, tree: TokenTree) {
         match tree {
             TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => {
-                // A use in a macro's body is an item like any other.
+                // Parse the body as items, so that a `use` in it counts as an import.
                 match syn::parse2::<syn::File>(group.stream()) {
                     Ok(file) => self.visit_file(&file),
                     Err(_) => self.add_tokens(group.stream()),

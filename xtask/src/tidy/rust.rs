@@ -56,7 +56,7 @@ pub(super) fn parses(source: &Source) -> Vec<Violation> {
     Vec::from_iter(source.syntax.as_ref().err().map(complain))
 }
 
-/// `use crate::Name` goes through the crate root instead of the module that owns the name.
+/// Finds `use crate::Name`, which goes through the crate root and not through the module that owns the name.
 pub(super) fn imports_from_the_owner(source: &Source) -> Vec<Violation> {
     if source.path.ends_with("src/lib.rs") || source.path.ends_with("src/main.rs") {
         return Vec::new();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-/// The parts, in the order of [`Spent`].
+/// The parts of a write's processor time. [`Spent`] has the same order.
 pub(super) const PARTS: [&str; 6] = [
     "PostgreSQL, the writers' backends",
     "PostgreSQL, the relay's and pruning's",

@@ -2,7 +2,7 @@
 
 use crate::quantiles::Quantiles;
 
-/// A time that a document gives.
+/// A time that the document of an older system gives.
 #[derive(Clone, Copy)]
 pub(super) struct TimeClaim {
     /// A short form of the document's text.

@@ -19,7 +19,7 @@ const ABANDONED_TIMEOUT: Duration = Duration::from_secs(30);
 ///   error instead of an answer), this future drops the entries before it returns the answer, and adds the header
 ///   `Cache-Invalidation`.
 /// - If the request has written nothing (any other 4xx), this future drops nothing.
-/// - If the inner future panics, the entries are dropped.
+/// - If the inner future panics, a task drops the entries.
 /// - If the client disconnects, this future is dropped before its end. Then a task drops the entries at once, lets the
 ///   inner future continue for up to 30 s, because it may still commit, and drops the entries again.
 pub type ResponseFuture<B, E> = Pin<Box<dyn Future<Output = Result<Response<B>, E>> + Send>>;
@@ -65,7 +65,7 @@ fn reason(status: StatusCode) -> Option<InvalidationReason> {
     }
 }
 
-/// A running request. If it is dropped before its end, it continues in a task, and its entries are dropped.
+/// A running request. If it is dropped before its end, a task runs it to its end and drops its entries.
 struct RunningRequest<F: Future + Send + 'static>
 where
     F::Output: Send,

@@ -115,7 +115,7 @@ impl Rule {
         }
     }
 
-    /// Adds classes, all of whose entries are dropped. Default: none.
+    /// Adds classes. A request that matches the rule drops all their entries. Default: none.
     ///
     /// # Errors
     ///
@@ -124,7 +124,7 @@ impl Rule {
         self.tags(classes)
     }
 
-    /// Adds tags, all of whose entries are dropped. Default: none.
+    /// Adds tags. A request that matches the rule drops all their entries. Default: none.
     ///
     /// # Errors
     ///
@@ -142,7 +142,7 @@ impl Rule {
     }
 }
 
-/// The table. If several rules match a request, the classes and tags of all of them are dropped.
+/// The table of rules. If several rules match a request, it drops the classes and tags of all of them.
 #[derive(Clone, Debug)]
 pub struct Rules(Vec<Rule>);
 

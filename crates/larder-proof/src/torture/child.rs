@@ -69,7 +69,7 @@ impl Child {
         Ok(())
     }
 
-    /// SIGCONT.
+    /// Sends SIGCONT.
     pub(super) fn resume(&self) -> Result<()> {
         Ok(kill_process(self.id()?, Signal::CONT)?)
     }

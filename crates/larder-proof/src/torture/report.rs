@@ -73,8 +73,8 @@ impl Report {
         report
     }
 
-    /// Whether the run succeeded: every promise was kept and every branch that it has to take was taken; with an inserted
-    /// error, a violation was found.
+    /// Whether the run succeeded: every promise was kept and every branch that it has to take was taken; with an
+    /// inserted error, a violation was found.
     pub fn is_success(&self) -> bool {
         match self.plant {
             None => self.unkept.is_empty() && self.untaken.is_empty(),

@@ -2,10 +2,10 @@
 //!
 //! Invariants:
 //! - `clean_idle`: an idle connection is in no transaction, and no statement of an earlier user runs on it;
-//! - `room_to_read`: if the server grants at least two connections, callers of a share, such as writers, hold at most
-//!   half of them;
-//! - `own_before_none`: while the server refuses new connections, a caller waits for one that another caller returns, and
-//!   fails only after the complete wait, or at once if the refusal will not pass by itself.
+//! - `room_to_read`: if the server grants at least two connections, callers of a share (a clone by `SqlPool::sharing`,
+//!   such as that of the writers) hold at most half of them;
+//! - `own_before_none`: while the server refuses new connections, a caller waits for one that another caller returns,
+//!   and fails only after the complete wait, or at once if the refusal will not pass by itself.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -120,7 +120,7 @@ impl SqlPool {
         }
     }
 
-    /// The server's refusal, if it gave no connection the last time it was asked.
+    /// The server's last refusal; `None` after the server gave a connection.
     pub(crate) fn refusal(&self) -> Option<Refusal> {
         self.core.lock().refused.clone().map(|(_, refusal)| refusal)
     }
@@ -206,7 +206,7 @@ impl Core {
     }
 
     async fn connect(&self) -> Result<SqlConnection, Refusal> {
-        // Less than a caller waits, so that the caller's error names the host that does not answer.
+        // Wait for less time than the caller, so that the caller's error names the host that does not answer.
         let connected = self.source.connect(self.wait * 3 / 4).await;
         let mut state = self.lock();
         match connected {

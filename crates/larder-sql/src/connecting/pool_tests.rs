@@ -21,7 +21,7 @@ impl Bed {
         Self { server, url }
     }
 
-    /// A bed whose role may open at most this many connections.
+    /// A test bed whose role may open at most this many connections.
     fn limited(connections: u32) -> Self {
         let Self { server, url } = Self::new();
         let role = format!("role_{}", server.name());

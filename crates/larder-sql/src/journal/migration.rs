@@ -166,7 +166,7 @@ pub(super) const POSTGRES_GUARDS: [&str; 3] =
 
 /// The triggers that guard the outbox on SQLite, as the database stores them. If a program changes or deletes rows that
 /// pruning would keep, a consumer may not have seen them, so the trigger inserts a row that touches everything. Pruning
-/// deletes only rows below a floor.
+/// itself deletes only rows below the floor of a mark.
 pub(super) const SQLITE_GUARDS: [(&str, &str); 2] = [
     (
         "larder_outbox_deleted",

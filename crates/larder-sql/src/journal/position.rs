@@ -3,8 +3,8 @@
 //! Invariant `position_is_durable`: a position on PostgreSQL covers no transaction number that the server can assign
 //! again after a crash. A crash may lose the numbers of rolled-back transactions, and the server then assigns them
 //! again. A position taken from the snapshot alone would cover those numbers, so their later commits would be missed.
-//! So a position ends at the last committed row, whose commit is on disk, or at the floor, which was committed under a
-//! higher number.
+//! So a position ends at the last committed row, whose commit is on disk, or at the floor of a mark: the transaction
+//! that committed the mark has a higher number than the floor, so the server assigns no lower number again.
 
 use std::fmt;
 

@@ -19,7 +19,7 @@ use crate::journal::{
 };
 
 /// The columns of [`identity`], from `pg_control_system()`. The oid is included because a database that was dropped and
-/// created again has another one.
+/// created again has another oid.
 macro_rules! identity {
     () => {
         "CAST(system_identifier AS TEXT) || ':' ||
@@ -107,6 +107,7 @@ const MARK: &str = "
     WHERE NOT EXISTS (SELECT 1 FROM larder_outbox_marks
         WHERE taken_at > CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT) - $1)";
 
+/// Applies the marks that are at least `$1` µs old: a prune may then delete the rows below their floors.
 const APPLY: &str = "
     UPDATE larder_outbox_marks SET applied = TRUE
     WHERE NOT applied AND taken_at <= CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT) - $1";
@@ -193,7 +194,7 @@ fn outbox_rows(database: &DatabaseId, lines: &str) -> Vec<OutboxRow> {
     lines.lines().map(row).collect()
 }
 
-/// The name of a transaction's change. A transaction is one change. Its number is unique only on this timeline and only
+/// The name of the change that a transaction made. The transaction's number is unique only on this timeline and only
 /// after the commit: the server may assign the number of an uncommitted transaction again after a crash.
 fn change(database: &DatabaseId, xid: &str) -> String {
     format!("{database}/{xid}")

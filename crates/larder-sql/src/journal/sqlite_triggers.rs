@@ -107,9 +107,9 @@ fn tags(table: &Table) -> Vec<String> {
     table.tags.iter().map(|tag| format!("',{}'", tag.json())).collect()
 }
 
-/// A tag that reads some columns is an empty text unless one of these columns changes. A change of the type counts too,
-/// because 1 equals 1.0. The trigger compares values and not texts, because the text of a number may have fewer digits
-/// than the number.
+/// The SQL expressions of the tags that an UPDATE touches. A tag that reads some columns is an empty text unless one of
+/// these columns changes. A change of the type counts too, because 1 equals 1.0. The trigger compares values and not
+/// texts, because the text of a number may have fewer digits than the number.
 fn updated_tags(table: &Table) -> Vec<String> {
     let tags = table.tags.iter().map(|tag| {
         let Some(columns) = table.columns_of(tag) else { return format!("',{}'", tag.json()) };
@@ -149,7 +149,7 @@ fn touch(one: &ByColumns, row: Row) -> String {
     format!("CASE WHEN {} THEN ',' || {touch} ELSE '' END", conditions.join(" AND "))
 }
 
-/// Journals the rows that conflict with NEW, which a REPLACE deletes.
+/// Journals the rows that a REPLACE deletes because they conflict with NEW.
 fn victims(table: &Table, clashes: &[String]) -> String {
     format!(
         "    INSERT INTO larder_outbox (touched) SELECT {}\n        FROM {} AS victim\n        WHERE {};\n",

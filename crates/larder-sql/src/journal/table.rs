@@ -108,9 +108,9 @@ impl Table {
         self.by_columns(Kind::Entry, class, owned(columns))
     }
 
-    /// A change of a row touches every entry with the tag [`larder::tag`]`(group, …)` of the values of these columns, in
-    /// this order: an UPDATE that moves a row from one group to another touches both. A change that touches the complete
-    /// table touches the tag `group`, which all these entries have too.
+    /// A change of a row touches every entry with the tag [`larder::tag`]`(group, …)` of the values of these columns,
+    /// in this order: an UPDATE that moves a row from one group to another touches both. A change that touches the
+    /// complete table touches the tag `group`, which all these entries also have.
     ///
     /// # Examples
     ///
@@ -204,7 +204,8 @@ impl Table {
         by_columns.chain(tags).collect()
     }
 
-    /// Fails if a declaration is invalid, or a table has two: the triggers of the second would replace those of the first.
+    /// Fails if a declaration is invalid, or if a table has two: the triggers of the second would replace those of the
+    /// first.
     pub(super) fn check_all(tables: &[Table]) -> Result<(), Error> {
         let mut names = BTreeSet::new();
         for table in tables {

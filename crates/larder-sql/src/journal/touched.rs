@@ -54,9 +54,8 @@ fn log(error: &impl std::fmt::Display) {
 }
 
 /// The id of the change that these rows form: the transaction, and a digest of the rows that does not depend on their
-/// order. If rows are added after the writer read its id, the id no longer matches, so the relay invalidates the change.
-/// If instances of two Rust versions compute different digests, the relay invalidates the change once more, which is
-/// safe.
+/// order. If rows are added after the writer read the id, the relay computes another id and invalidates the change. If
+/// instances of two Rust versions compute different digests, the relay invalidates the change once more, which is safe.
 fn name(rows: &[OutboxRow]) -> ChangeId {
     let digest = |row: &OutboxRow| {
         let mut hasher = DefaultHasher::new();
@@ -84,7 +83,8 @@ impl OwnChanges {
             completeness.note_silence();
             return everything();
         };
-        // While the journal has known defects, rows may be missing although the facts are those of the inspection.
+        // While the journal has known defects, rows may be missing even if the catalog's facts equal those of the
+        // inspection.
         if !completeness.defects().is_empty() {
             return everything();
         }

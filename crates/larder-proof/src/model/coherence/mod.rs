@@ -41,19 +41,19 @@ pub struct Coherence {
     pub permits: Vec<usize>,
     /// Whether the class is memory-only.
     pub anchored: bool,
-    /// Commits by other software, which only the relay invalidates.
+    /// The number of commits by other software, which only the relay invalidates.
     pub foreign: u8,
-    /// Evictions and expiries.
+    /// The number of evictions and expiries.
     pub evictions: u8,
-    /// Losses of a connection.
+    /// How often a connection breaks.
     pub losses: u8,
-    /// UNLINKs that fail.
+    /// The number of UNLINKs that fail.
     pub failures: u8,
-    /// Loaders and writers that die.
+    /// The number of loaders and writers that die.
     pub crashes: u8,
     /// Whether the entry has a tag. Writes then invalidate the tag and not the key.
     pub tagged: bool,
-    /// Counts the branches.
+    /// Counts how often each branch is taken.
     pub coverage: Coverage,
 }
 
@@ -76,9 +76,9 @@ pub enum Branch {
     LostPatience,
     /// LEASE replaced an entry whose tag had been invalidated.
     Replaced,
-    /// A fill was accepted.
+    /// Redis accepted a fill.
     Filled,
-    /// A fill was refused.
+    /// Redis refused a fill, because the key did not hold its lease.
     FillRefused,
     /// A tracked reply entered memory.
     Inserted,
@@ -86,13 +86,13 @@ pub enum Branch {
     InsertRefused,
     /// A load without Redis entered memory.
     InsertedLoaded,
-    /// A load without Redis was overtaken.
+    /// A load without Redis was overtaken, so its value did not enter memory.
     LoadedRefused,
     /// This reader minted the tag: it set the tag's missing token in Redis.
     Minted,
     /// Another reader minted the tag first.
     MintedByAnother,
-    /// A tag's token was minted in memory.
+    /// A load or permit without Redis minted the tag's token in memory.
     MintedLocally,
     /// A write was acknowledged `sent`.
     Sent,
@@ -114,24 +114,24 @@ pub enum Branch {
     KeptUnderAnchor,
     /// A push overtook the load of a memory-only class.
     LostAnchor,
-    /// A permit was drawn on an existing entry.
+    /// An instance drew a permit while Redis had a valid entry.
     DrewOnEntry,
-    /// A permit was drawn without a usable entry.
+    /// An instance drew a permit while Redis had no valid entry.
     DrewOnNothing,
-    /// A permit was drawn in memory.
+    /// An instance drew a permit in memory, because it could not use Redis.
     DrewInMemory,
-    /// A computed value was put.
+    /// Redis accepted a put.
     Put,
-    /// A put was refused.
+    /// A put was refused by Redis, or because its permit was void.
     PutRefused,
-    /// A computed value was put into memory.
+    /// Memory accepted a put.
     PutInMemory,
-    /// A put into memory was refused.
+    /// Memory refused a put.
     PutInMemoryRefused,
 }
 
 impl Branch {
-    /// All, in order of declaration.
+    /// All branches, in the order of declaration.
     pub const ALL: [Branch; 34] = {
         use Branch::*;
         [
@@ -195,7 +195,7 @@ pub enum Action {
     Deliver(usize),
     /// A reader handles the reply of its tracked read.
     Take(usize),
-    /// LEASE.
+    /// A reader runs the script LEASE.
     Lease(usize),
     /// A reader mints the tag's missing token.
     Mint(usize),
@@ -203,7 +203,7 @@ pub enum Action {
     SetAnchor(usize),
     /// The loader reads the database.
     Load(usize),
-    /// The loaded value is filled into Redis or stored in memory.
+    /// A reader fills Redis with the loaded value, or stores it in memory.
     Fill(usize),
     /// A leader stops waiting for another load's lease.
     GiveUp(usize),

@@ -247,7 +247,7 @@ impl State {
         }
     }
 
-    /// `Engine::insert_unfenced`, which runs only if a rule is broken.
+    /// Models `Engine::insert_unfenced`, which runs only if a rule is broken.
     fn insert_unfenced(&mut self, model: &Coherence, instance: usize, entry: &Entry) {
         let mark = self.instances[instance].shards[place(&key())].seq();
         self.insert_tracked(model, instance, mark, key(), copy_of(entry));
@@ -271,7 +271,7 @@ impl State {
         self.readers[nth].phase = phase;
     }
 
-    /// `LocalTier::take_tokens`.
+    /// Models `LocalTier::take_tokens`.
     pub(super) fn take_tokens(&mut self, model: &Coherence, instance: usize, minted: Token) -> Vec<TagToken> {
         let instance = &mut self.instances[instance];
         let mut taken = Vec::new();

@@ -36,7 +36,7 @@ impl State {
             actions.push(Action::Foreign);
         }
         match self.relay {
-            // A poll without changes changes no state, so leave it out.
+            // A poll without changes changes no state, so the model leaves it out.
             None if self.database > self.position && model.has_relay() => actions.push(Action::Snapshot),
             None => {}
             Some(_) => actions.push(Action::Relay),
@@ -82,8 +82,8 @@ impl State {
     pub(super) fn unlink(&mut self, model: &Coherence, nth: usize) {
         let Write::Dropped(version) = self.writers[nth] else { return };
         self.tell(model);
-        // The script sets the name in the same step. No relay reads a name at or below its position, so the model
-        // leaves that name out.
+        // In the same step the script sets the change's name (`@told=…`). No relay reads a name at or below its
+        // position, so the model leaves that name out.
         if model.has_relay() && version > self.position {
             self.redis.set(&name(version), Bytes::new());
         }
@@ -135,8 +135,8 @@ impl State {
         self.relay = Some(self.database);
     }
 
-    /// Reads the names and unlinks in one step; `failover` models what may come between the two. A change that is
-    /// skipped counts as propagated.
+    /// Reads the changes' names and unlinks in one step; the model `failover` has what may come between the two. A
+    /// change that the relay skips counts as propagated.
     pub(super) fn relay(&mut self, model: &Coherence) {
         let Some(snapshot) = self.relay.take() else { return };
         let touch = if model.tagged { Touch::Tag("t".to_owned()) } else { Touch::entry("k", ["1"]) };
@@ -203,13 +203,13 @@ impl State {
         self.instances[instance].memory.remove(&key()[..]);
     }
 
-    /// `Validity::queue`.
+    /// Models `Validity::queue`.
     fn queue(&mut self, instance: usize) {
         self.revoke(instance);
         self.instances[instance].owes = true;
     }
 
-    /// `Validity::revoke`: the replies of running flights do not count after it.
+    /// Models `Validity::revoke`: the replies of running flights do not count after it.
     fn revoke(&mut self, instance: usize) {
         self.instances[instance].is_usable = false;
         for read in self.readers.iter_mut().filter(|read| read.instance == instance) {

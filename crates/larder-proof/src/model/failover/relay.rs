@@ -195,7 +195,7 @@ impl State {
             watermark: node.byte(&WATERMARK).map(|watermark| RedisTime(u64::from(watermark))),
         };
         if !model.care.mark_asks_history {
-            // A script that does not check the history would write the current one.
+            // Models a script that does not check the history: it writes the current history.
             live.redis = format!("{}:{}", node.run, node.history);
         }
         let live = live.to_bytes();

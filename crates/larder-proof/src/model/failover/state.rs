@@ -35,7 +35,7 @@ pub struct State {
     pub(super) silent: Seen,
     /// The touches that each committed write has read.
     pub(super) touched: [Touched; 2],
-    /// One process for each instance or relay, whichever are more.
+    /// One process for each instance, or for each relay if there are more relays.
     pub(super) processes: Vec<Process>,
     /// The transactions whose writers have propagated to a node. Each does so once.
     pub(super) propagated: Seen,
@@ -217,7 +217,7 @@ impl State {
         self.order.iter().take(count).fold(0, |seen, transaction| seen | 1 << transaction)
     }
 
-    /// The clock of every node.
+    /// The time, which is the same on every node.
     pub(super) fn now(&self) -> RedisTime {
         RedisTime(self.order.len() as u64)
     }

@@ -34,16 +34,16 @@ pub struct Memory {
     pub silences: u8,
     /// Whether row security may hide the outbox from this process, once.
     pub hides: bool,
-    /// Counts the branches.
+    /// Counts how often each branch is taken.
     pub coverage: Coverage,
 }
 
 /// Rules that are not in [`ProtocolRule`](larder::protocol::rules::ProtocolRule). This model's own mutants break them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Care {
-    /// A change is remembered only after the entries that it touched have been dropped.
+    /// The process remembers a change only after it has dropped the entries that the change touched.
     pub names_come_after_dropping: bool,
-    /// A change is applied and remembered only after its commit.
+    /// The process applies and remembers a change only after its commit.
     pub names_come_after_commit: bool,
     /// The rules of the attestation.
     pub journal: journal::Care,
@@ -74,7 +74,7 @@ pub enum Branch {
     AppliedAgain,
     /// A load entered memory.
     Inserted,
-    /// A load was overtaken.
+    /// A load was overtaken, so its value did not enter memory.
     Refused,
     /// A commit left no row.
     Silent,
@@ -94,7 +94,7 @@ pub enum Branch {
 }
 
 impl Branch {
-    /// All, in order of declaration.
+    /// All branches, in the order of declaration.
     pub const ALL: [Branch; 14] = {
         use Branch::*;
         [
@@ -135,7 +135,7 @@ pub enum Action {
     Count,
     /// The consumer asks the journal for the changes since its position.
     ChangesSince,
-    /// The journal is inspected if the attestation has changed.
+    /// The consumer inspects the journal if the attestation has changed.
     Inspect,
     /// The journal does not answer.
     Fail,

@@ -57,7 +57,7 @@ pub(super) enum Pass {
     },
 }
 
-/// `Journal::changes_since`.
+/// What `Journal::changes_since` returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Answer {
     pub(super) snapshot: Seen,
@@ -81,7 +81,7 @@ pub struct State {
     pub(super) copy: Option<Seen>,
     shard: Shard<()>,
     pub(super) loaders: Vec<Loader>,
-    /// `consumer::AppliedChanges`, in the order of insertion.
+    /// The ids in `consumer::AppliedChanges`, in the order of insertion.
     pub(super) applied: Vec<u8>,
     pub(super) pass: Pass,
     pub(super) passes: u8,
@@ -143,7 +143,7 @@ impl State {
         self.writers[usize::from(of)].has_named = true;
     }
 
-    /// The statement of `SqlJournal::ask`.
+    /// Models the statement of `SqlJournal::ask`.
     pub(super) fn since(&mut self, model: &Memory) {
         let Pass::Counted { names } = self.pass else { return };
         let attested = self.catalog.view(true);
@@ -169,7 +169,7 @@ impl State {
         };
     }
 
-    /// The rest of `SqlJournal::ask`.
+    /// Models the part of `SqlJournal::ask` after its statement.
     pub(super) fn inspect(&mut self, model: &Memory) {
         let Pass::Answered { names, answer } = self.pass else { return };
         let now = self.catalog.view(true);
@@ -185,8 +185,8 @@ impl State {
         self.pass = Pass::Idle;
     }
 
-    /// `engine::invalidate::drop_batch`. With Redis, the engine drops twice, because Redis's replies may arrive in
-    /// between. Without Redis, one drop must be enough.
+    /// Models `engine::invalidate::drop_batch`. With Redis, the engine drops twice, because Redis's replies may arrive
+    /// in between. Without Redis, one drop must be enough.
     pub(super) fn drop_key(&mut self) {
         let _ = self.shard.detach(KEY);
         self.copy = None;
@@ -217,7 +217,7 @@ impl State {
         model.take(if may { Branch::Inserted } else { Branch::Refused });
     }
 
-    /// `AppliedChanges::take`.
+    /// Models `AppliedChanges::take`.
     pub(super) fn take_names(&mut self, first: usize) -> Seen {
         let all = self.applied.iter().fold(0, |all, of| all | 1 << of);
         self.applied.drain(..first);

@@ -43,7 +43,7 @@ pub struct Timed {
     pub flies: bool,
     /// How often the triggers are switched off.
     pub silences: u8,
-    /// Counts the branches.
+    /// Counts how often each branch is taken.
     pub coverage: Coverage,
 }
 
@@ -111,7 +111,7 @@ pub enum Branch {
 }
 
 impl Branch {
-    /// All, in order of declaration.
+    /// All branches, in the order of declaration.
     pub const ALL: [Branch; 15] = {
         use Branch::*;
         [

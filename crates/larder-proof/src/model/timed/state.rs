@@ -72,7 +72,7 @@ pub(super) struct Client {
     pub(super) flight: Option<Flying>,
     /// A load without Redis: its start, and the version that it read with the tick of the read.
     pub(super) load: Option<(u8, Option<(Version, u8)>)>,
-    /// The copy that such a load stored in memory, and its deadline.
+    /// The copy that a load without Redis stored in memory, and its deadline.
     pub(super) outage: Option<(Version, u8)>,
 }
 

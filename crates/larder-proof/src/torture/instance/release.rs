@@ -1,7 +1,8 @@
 //! The cached value, as two releases of an application declare it: the second has the same fields in another order.
 //!
 //! The codec postcard stores no field names. So one release decodes an entry of the other without an error, but with
-//! key and version exchanged. An entry that is used across releases is therefore visible at once.
+//! key and version exchanged. So if an instance uses an entry of the other release, its reader sees a wrong key at
+//! once.
 
 use std::sync::OnceLock;
 

@@ -22,13 +22,13 @@ use crate::torture::stage::Stage;
 pub struct Nemesis {
     /// The name for `--nemesis`.
     pub name: &'static str,
-    /// What it does, in one line.
+    /// What the nemesis does, in one line.
     pub about: &'static str,
     needs: &'static [Need],
     strike: fn(&mut Stage) -> Result<()>,
 }
 
-/// What a nemesis needs to make sense.
+/// What a run must have so that a nemesis has an effect.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Need {
     /// A Redis that the instances share.

@@ -1,4 +1,4 @@
-//! Columns that the triggers of PostgreSQL name and their tables no longer have.
+//! Finds columns that PostgreSQL's triggers name and that their tables do not have.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use crate::connecting::connection::SqlConnection;
 use crate::error::Error;
 use crate::journal::table::quoted;
 
-/// The columns that do not exist. `$1` has the quoted name of a table for each column of `$2`. A table that is gone is a
+/// The columns that do not exist. `$1` has the quoted name of a table for each column of `$2`. A missing table is a
 /// defect of its own.
 const MISSING: &str = "
     SELECT name, column_name

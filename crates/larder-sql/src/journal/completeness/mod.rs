@@ -24,8 +24,7 @@ pub(super) struct Attestation {
     /// The digest that positions contain. It is the same for every role that asks.
     pub(super) digest: String,
     /// The part that depends on the role and its search path. It begins with `t` if row security is active on the
-    /// outbox, else with `f`. Then follows which tables the declared names mean. Empty on SQLite. tables the declared
-    /// names mean. Empty on SQLite.
+    /// outbox, else with `f`. Then follows which tables the declared names mean. Empty on SQLite.
     pub(super) role_view: String,
 }
 

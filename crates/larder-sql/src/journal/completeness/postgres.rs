@@ -61,9 +61,9 @@ macro_rules! is_hidden {
 
 /// The columns of [`attested`]. `$3` is the list of the declared names, joined by U+0001.
 ///
-/// Beside the relations, the digest contains: the outbox's defaults; its life, which a crash ends; the transactions
-/// that were prepared before that life began, because the crash has deleted their outbox rows; and the labels of enums,
-/// because renaming a label changes the values of rows without firing a trigger.
+/// Beside the relations, the digest contains: the outbox's defaults; its life (the rows of `larder_outbox_life`), which
+/// a crash ends; the transactions that were prepared before that life, because the crash has deleted their outbox rows;
+/// and the labels of enums, because renaming a label changes the values of rows without firing a trigger.
 ///
 /// `role_view` begins with `t` if row security is active on a table of the outbox. Then follow: which tables the
 /// declared names mean and whether row security is active on them, and the settings of roles and databases, which new
@@ -333,7 +333,7 @@ fn of_table(table: &Table, row: &AnyRow, place: &str, defects: &mut Vec<Defect>)
     let body = text("body")?.unwrap_or_default();
     let defect = of_function(table, &body, place, flag(row, "is_definer")?).map(Defect::new);
     let defect = defect.map(|defect| defect.mended_by(create()));
-    // Partitions have their parent's function, which is listed once.
+    // A partition's trigger runs the function of its parent. List the function's defect once.
     defects.extend(defect.filter(|defect| !defects.contains(defect)));
     // A TRUNCATE of a partition does not fire its parent's trigger. It changes the partition's storage, so the
     // attestation changes.
@@ -356,7 +356,7 @@ fn of_firing(table: &str, trigger: &str, enabled: &str) -> Option<Defect> {
     let remedy = always(table, trigger);
     match enabled {
         "A" => None,
-        // Not `at_once`: a program has switched it off on purpose and may still be running.
+        // Not `at_once`: a program has switched the trigger off on purpose and may still be running.
         "D" => Some(Defect::new(format!("the trigger {trigger} of {table} is disabled")).mended_by(remedy)),
         // ENABLE TRIGGER ALL, which pg_restore and fixture loaders use, removes ALWAYS as a side effect.
         _ => Some(
