@@ -17,9 +17,9 @@ pub(crate) enum Format {
 
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
-    /// Its value only rises while the process lives. Its name ends with `_total`.
+    /// A value that only rises while the process lives. The metric's name ends with `_total`.
     Counter,
-    /// Its value rises and falls.
+    /// A value that rises and falls.
     Gauge,
     /// Quantiles, each with the label `quantile`, with their sum and their count.
     Summary,

@@ -7,9 +7,10 @@ use sqlx::{Connection, PgConnection, Row};
 
 use crate::error::Error;
 
-/// If no transaction is open, the server sets both times when this message arrives (simple protocol), so they are
-/// equal. If an earlier message opened a transaction, the transaction's time is older, even if only BEGIN has run. A
-/// transaction that has written has an id.
+/// Asks whether a transaction is open, and whether the server is a standby. If none is open, the server sets
+/// `transaction_timestamp()` and `statement_timestamp()` to the arrival of this message (simple protocol). If an
+/// earlier message opened a transaction, `transaction_timestamp()` is older, even if only BEGIN has run. A transaction
+/// that has written has an id.
 const ABOUT: &str = "SELECT transaction_timestamp() <> statement_timestamp()
         OR pg_current_xact_id_if_assigned() IS NOT NULL AS is_open,
     pg_is_in_recovery() AS is_standby";

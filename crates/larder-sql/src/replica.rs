@@ -25,8 +25,8 @@ use crate::error::Error;
 use crate::options::POOL_SIZE;
 use crate::read_connection::ReadConnection;
 
-/// Default of [`Replica::patience`]. After this wait, a read on the primary must still fit into the load time-out (2
-/// s).
+/// Default of [`Replica::patience`]. After this wait, a read on the primary must still fit into the load's time-out,
+/// which is 2 s.
 const STANDBY_TIMEOUT: Duration = Duration::from_millis(500);
 /// Back-off: after the standby was late or away, reads go directly to the primary for this time.
 const STANDBY_BACKOFF: Duration = Duration::from_secs(1);

@@ -132,7 +132,7 @@ impl Redis {
     /// If it does not boot, or another process took the port.
     pub fn restart(&mut self) -> Result<()> {
         self.kill()?;
-        // Remove the dump: a replica has received one, and [`snapshot`](Self::snapshot) leaves one.
+        // Remove the dump: a replica has received one, and `snapshot` leaves one.
         match fs::remove_file(self.dump()) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 Err(error).context("removing the dump of Redis")

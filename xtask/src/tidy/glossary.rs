@@ -24,7 +24,7 @@ pub(super) struct Glossary {
 /// A word or a phrase that we do not use.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Replaced {
-    /// In lower case.
+    /// The words in lower case.
     pub(super) words: Vec<String>,
     pub(super) instead: String,
 }

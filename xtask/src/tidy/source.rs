@@ -13,7 +13,7 @@ use super::Violation;
 pub(super) struct Source {
     /// Relative to the workspace.
     pub(super) path: PathBuf,
-    /// As written.
+    /// The text as it is written.
     pub(super) text: String,
     /// Comments of all kinds, each with its slashes.
     pub(super) comments: Vec<Passage>,

@@ -19,7 +19,7 @@ pub(super) const PARTS: [&str; 6] = [
 /// Processor time of each part.
 pub(super) type Spent = [Duration; PARTS.len()];
 
-/// The processes whose time is counted.
+/// The processes whose processor time [`Processes::read`] reads.
 pub(super) struct Processes {
     pub(super) writers: HashSet<u32>,
     pub(super) redis: u32,

@@ -44,7 +44,7 @@ impl Writes {
 
 /// The writes of one key.
 struct KeyWrites {
-    /// In the order of versions.
+    /// The events in the order of versions.
     events: Vec<Event>,
     births: Births,
     /// Commits of all writers.

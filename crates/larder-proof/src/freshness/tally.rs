@@ -19,10 +19,10 @@ pub const KINDS: [&str; 6] = [
     "keys old after the quiet time",
 ];
 
-/// How many violations are explained in full; the others are only counted.
+/// How many violations the summary explains in full; it only counts the others.
 const TOLD: usize = 3;
 
-/// How many earlier reads of the same key and instance are shown with a violation.
+/// How many earlier reads of the same key and instance the summary shows with a violation.
 const BEFORE: usize = 4;
 
 /// A branch of the read rule.

@@ -84,9 +84,9 @@ pub struct Care {
     pub defect_ends_connection: bool,
     /// A write compares the triggers with the inspected ones. If they differ, it touches everything.
     pub write_notices_silence: bool,
-    /// If its process knows of a defect, a write touches everything.
+    /// If the process of a write knows of a defect, the write touches everything.
     pub defect_touches_everything: bool,
-    /// If its process knows of a defect, a write is acknowledged as `queued`.
+    /// If the process of a write knows of a defect, it acknowledges the write as `queued`.
     pub defect_queues: bool,
 }
 
@@ -108,7 +108,7 @@ impl Default for Care {
 /// The touches that a write reads before its commit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Touched {
-    /// Its own rows.
+    /// The touches of the write's own rows.
     #[default]
     Rows,
     /// Everything, because its rows may be missing.

@@ -74,7 +74,7 @@ impl Report {
     }
 
     /// Whether the run succeeded: every promise was kept and every branch that it has to take was taken; with an
-    /// inserted error, a violation was found.
+    /// inserted error, the judge found a violation.
     pub fn is_success(&self) -> bool {
         match self.plant {
             None => self.unkept.is_empty() && self.untaken.is_empty(),

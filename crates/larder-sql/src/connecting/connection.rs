@@ -246,7 +246,8 @@ impl SqlConnection {
         let opens = opens_transaction(statement.sql.as_str());
         let answers = (&mut self.inner).fetch_many(statement).try_collect().await;
         self.note_outcome(&answers);
-        // Also after a failure: if `statement` has several statements, an earlier one may have opened a transaction.
+        // Set it also after a failure: if `statement` has several statements, an earlier one may have opened a
+        // transaction.
         self.is_open |= opens;
         answers
     }

@@ -51,8 +51,8 @@ struct Core {
     /// How long a caller waits for a connection.
     wait: Duration,
     limit: usize,
-    /// One permit for each connection that may be lent. The semaphore is fair: callers are served in the order in which
-    /// they came.
+    /// One permit for each connection that may be lent. The semaphore is fair: callers get a permit in the order of
+    /// their calls.
     room: Arc<Semaphore>,
     /// No task holds the lock across an await, so a blocking mutex is enough.
     state: Mutex<State>,
@@ -66,7 +66,8 @@ struct Core {
 
 #[derive(Default)]
 struct State {
-    /// In the order of their return. The pool lends the last one first, because its caches are warm.
+    /// The idle connections in the order of their return. The pool lends the last one first, because its caches are
+    /// warm.
     idle: Vec<Idle>,
     /// The number of connections that are lent.
     lent: usize,
@@ -199,7 +200,7 @@ impl Core {
             }
             match tokio::time::timeout(PING_TIMEOUT, connection.ping()).await {
                 Ok(Ok(())) => return Some(connection),
-                // It is broken. The caller gets the next idle connection, or a new one.
+                // The connection is broken. The caller gets the next idle connection, or a new one.
                 _ => drop(connection),
             }
         }
@@ -350,7 +351,7 @@ impl Drop for PooledConnection {
                     drop(permits);
                 });
             }
-            // Without a runtime the pool cannot clean it, so a connection that is not clean is closed.
+            // Without a runtime the pool cannot clean a connection, so it closes one that is not clean.
             (connection, _) => {
                 self.core.take_back(connection.filter(SqlConnection::is_clean));
                 drop(permits);

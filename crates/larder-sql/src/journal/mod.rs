@@ -98,8 +98,8 @@ pub struct SqlJournal {
     /// Whether the journal applies harmless remedies without an operator.
     mends: bool,
     identity_age: Arc<IdentityAge>,
-    /// The lock is held while the connection is in use, so the polls of one journal run one after the other. It is an
-    /// async mutex, because it is held across awaits.
+    /// A poll holds the lock while it uses the connection, so the polls of one journal run one after the other. It is
+    /// an async mutex, because polls hold it across awaits.
     state: Arc<Mutex<State>>,
 }
 

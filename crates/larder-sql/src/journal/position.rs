@@ -14,7 +14,7 @@ use larder::journal::{DatabaseId, Position};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Snapshot {
     xmax: u64,
-    /// In rising order, each below `xmax`.
+    /// The running transactions in rising order, each below `xmax`.
     running: Vec<u64>,
 }
 

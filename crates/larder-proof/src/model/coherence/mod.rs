@@ -231,7 +231,7 @@ pub enum Action {
     Evict(bool),
     /// An instance's connection breaks.
     Lose(usize),
-    /// A heartbeat: the unsent invalidation is sent, then Redis may be used.
+    /// A heartbeat: the instance sends its unsent invalidation, then it may use Redis.
     Beat(usize),
     /// A copy that was loaded without Redis reaches its deadline.
     Expire(usize),

@@ -69,7 +69,7 @@ pub(super) struct Left {
     pub(super) hidings: u8,
 }
 
-/// One server.
+/// One Redis server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Node {
     pub(super) redis: Redis,

@@ -304,7 +304,7 @@ impl State {
     }
 }
 
-/// A unique token, because each filler fills once.
+/// A token that is unique, because each filler draws each kind of token once.
 fn token(nth: usize, kind: u8) -> Token {
     let mut bytes = [0; 16];
     bytes[..2].copy_from_slice(&[u8::try_from(nth).unwrap_or(u8::MAX), kind]);

@@ -66,7 +66,7 @@ pub enum Branch {
     Dropped,
     /// A poll skipped a change that this process had applied itself.
     PassedOver,
-    /// An id was added while the journal was being read, and is kept for the next poll.
+    /// A write added an id while the consumer read the journal; the id stays for the next poll.
     KeptName,
     /// The journal did not answer, so the consumer forgot the ids.
     Failed,
@@ -121,9 +121,9 @@ impl Branch {
 pub enum Action {
     /// A transaction commits.
     Commit(u8),
-    /// Its writer drops the key from memory.
+    /// The transaction's writer drops the key from memory.
     DropCopies(u8),
-    /// Its writer remembers the change's id.
+    /// The transaction's writer remembers the change's id.
     Name(u8),
     /// A load begins.
     Depart(usize),

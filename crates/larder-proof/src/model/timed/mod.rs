@@ -92,13 +92,13 @@ pub enum Branch {
     PassedOverAfterPromotion,
     /// Two clients use two masters at once.
     Split,
-    /// A copy that misses a commit is served within the bound.
+    /// A client can serve a value that misses a commit which is younger than the bound.
     OldWithinBound,
     /// A flight that may be joined has found an old value.
     OldFlight,
     /// A push removed a copy.
     Pushed,
-    /// A copy that was loaded without Redis is served.
+    /// A client can serve a copy that it loaded without Redis.
     OutageCopy,
     /// A commit left no row.
     Silent,

@@ -153,7 +153,8 @@ impl State {
     pub(super) fn begin_flight(&mut self, model: &Timed, nth: usize) {
         let until = tick(self.clients[nth].until);
         let began = tick(self.now);
-        // The value that the flight finds in Redis contains every commit before the watermark of the current grant.
+        // `until` minus the bound is the watermark of the current grant. The value that the flight finds in Redis
+        // contains every commit before that instant.
         let reach = until.minus(span(model.bound)).min(began);
         let began: Tick = if model.care.flight_counts_its_watermark { reach } else { began };
         self.clients[nth].flight = Some(Flying { began: ticks(began), found: None });

@@ -102,9 +102,9 @@ struct Failures {
     cache: AtomicU64,
     /// Loads that were cut off late, because the process was stopped while they ran.
     stopped: AtomicU64,
-    /// Reads of one key that were answered with the value of another.
+    /// Reads of one key that returned the value of another key.
     crossed: AtomicU64,
-    /// Reads that were answered with a value of the other database.
+    /// Reads that returned a value of the other database.
     mixed: AtomicU64,
 }
 
