@@ -28,7 +28,7 @@ pub enum ErrorKind {
     },
     /// The declaration of a table for the journal is invalid; the text says what is allowed.
     Declaration(String),
-    /// The database has no journal, or its journal may miss changes; the text says why.
+    /// The database has no journal that can be used; the text says why.
     NoJournal(String),
     /// This program can neither use nor migrate the schema; the text says why, and what to do.
     Schema(String),

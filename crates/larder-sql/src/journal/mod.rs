@@ -59,8 +59,8 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(2);
 const PRUNE_BATCH_ROWS: i64 = 1000;
 /// The most DELETE statements of one prune; the next prune continues.
 const PRUNE_STATEMENTS: usize = 100;
-/// The most marks that prunes take within the time for which rows are kept, however often they run. A mark notes which
-/// row was the last at an instant.
+/// The most marks that prunes take within the time for which rows are kept, however often they run. A mark notes an
+/// instant and a floor: at that instant, every row below the floor was there.
 const MARKS: u32 = 64;
 
 /// The journal of a database in which the SQL of [`migration()`] has created the outbox.
