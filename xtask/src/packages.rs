@@ -1,4 +1,4 @@
-//! What crates.io would get: the libraries that may be published, as packages.
+//! Checks the libraries that may be published, as packages for crates.io.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::steps::{command, run};
 
-/// Fails if a library cannot be packaged, or if one of its dependencies needs a newer Rust than it states itself. Clippy
-/// finds what of the standard library is too new.
+/// Fails if a library cannot be packaged, or if one of its dependencies needs a newer Rust than the library states.
+/// Clippy finds uses of the standard library that need a newer Rust.
 pub(crate) fn check(root: &Path) -> Result<()> {
     let metadata = ["metadata", "--format-version", "1", "--filter-platform", "x86_64-unknown-linux-gnu"];
     let output = command(root, "cargo", &metadata).output().context("cargo metadata")?;
@@ -19,7 +19,7 @@ pub(crate) fn check(root: &Path) -> Result<()> {
     ensure!(too_new.is_empty(), "rust-version is too old:\n{}", too_new.join("\n"));
     let libraries: Vec<_> = libraries(&metadata).map(|library| text(library, "name")).collect();
     let named = libraries.iter().flat_map(|library| ["--package", library]);
-    // The packages' code is what the other steps have compiled.
+    // Do not compile the packages: the other steps have compiled the same code.
     let package = ["package", "--no-verify", "--allow-dirty"];
     run(command(root, "cargo", &package).args(named))
 }
@@ -58,7 +58,7 @@ fn too_new(metadata: &Value) -> Vec<String> {
     lines
 }
 
-/// Without the patch release, in which no dependency can differ.
+/// The Rust version that a package needs, without its patch number.
 fn rust_version(package: &Value) -> Vec<u32> {
     text(package, "rust_version").split('.').take(2).filter_map(|number| number.parse().ok()).collect()
 }

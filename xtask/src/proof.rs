@@ -1,4 +1,4 @@
-//! `cargo xtask torture`, `bench` and `scale`: build a program for speed, and run it.
+//! `cargo xtask torture`, `bench` and `scale`: build a program in release mode, and run it.
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
-//! Checks that the machine has the programs for the verification. Installs missing ones if it may, else prints how.
+//! Checks that the machine has the programs for the verification. Installs the missing ones if it may; otherwise prints
+//! the command that installs them.
 
 use std::path::Path;
 
@@ -18,8 +19,8 @@ const PROGRAMS: [Program; 7] = [
     Program::Sqlite3,
 ];
 
-/// `$@` are the packages. Their services would start after the installation; exit code 101 of policy-rc.d prevents
-/// that. A failed update is ignored, because the installation may still succeed.
+/// `$@` are the packages. Debian would start their services after the installation; exit code 101 of policy-rc.d
+/// prevents that. The script ignores a failed update, because the installation may still succeed.
 const INSTALL: &str = r#"
 set -eu
 export DEBIAN_FRONTEND=noninteractive

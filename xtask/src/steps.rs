@@ -29,7 +29,7 @@ pub(crate) struct Steps {
 }
 
 impl Steps {
-    /// `planned` is the number of steps that is shown, as in `[2/9]`.
+    /// `planned` is the number of steps in the output, such as 9 in `[2/9]`.
     pub(crate) fn new(planned: usize, keep_going: bool) -> Self {
         Self { keep_going, planned, started: Instant::now(), rows: Vec::new() }
     }
@@ -59,7 +59,7 @@ impl Steps {
         result.ok()
     }
 
-    /// Prints the table and the summary. An error if a step failed.
+    /// Prints the table and the summary. Fails if a step failed.
     pub(crate) fn finish(self, command: &str) -> Result<()> {
         println!();
         for row in &self.rows {
@@ -86,7 +86,7 @@ impl Steps {
     }
 }
 
-/// `412ms`, `12.3s`, `6m 12s`.
+/// Shows a duration as `412ms`, `12.3s` or `6m 12s`.
 fn show(took: Duration) -> String {
     match took.as_secs() {
         0 => format!("{}ms", took.as_millis()),
@@ -110,7 +110,7 @@ pub(crate) fn command(root: &Path, program: &str, args: &[&str]) -> Command {
     command
 }
 
-/// Runs a command to its end and shows its output. An error unless it succeeds.
+/// Runs a command to its end and shows its output. Fails unless the command succeeds.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let shown = show_command(command);
     println!("  $ {shown}");

@@ -24,14 +24,15 @@ pub(crate) struct Options {
     nextest: Vec<String>,
 }
 
-/// The packages that need larder's feature `proof`, with which a test can break a rule of the protocol. They are built by
-/// themselves: cargo builds the packages of one command with all features that any of them asks for.
+/// The packages that need larder's feature `proof`, with which a test can break a rule of the protocol. xtask builds
+/// them with a separate command, because cargo builds all packages of one command with the features that any of them
+/// asks for.
 const PROOFS: [&str; 2] = ["larder-proof", "larder-schedules"];
 
-/// Everything, in the order of what fails fastest.
+/// Runs all steps. The steps that fail fastest come first.
 pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     let cargo = |args: &[&str]| command(root, "cargo", args);
-    // Some of the tests say nothing about all of the requirements.
+    // A run of only some tests cannot show that every requirement is met.
     let is_complete = options.nextest.is_empty();
     let mut steps = Steps::new(if is_complete { 14 } else { 13 }, options.keep_going);
 
@@ -85,18 +86,19 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     steps.finish("xtask test")
 }
 
-/// The slots of the profile `whole`: how many tests may run at once if all of them only wait.
+/// The test slots of the profile `whole`. A test that mostly waits takes one slot, every other takes four: see
+/// `.config/nextest.toml`.
 fn slots() -> usize {
     4 * thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
-/// The arguments, for every package but the proofs.
+/// `arguments`, for every package except the proofs.
 fn product<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
     let excluded = PROOFS.iter().flat_map(|package| ["--exclude", *package]);
     arguments.iter().copied().chain(["--workspace"]).chain(excluded).collect()
 }
 
-/// The arguments, for the proofs alone.
+/// `arguments`, for the proofs alone.
 fn proofs<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
     let packages = PROOFS.iter().flat_map(|package| ["--package", *package]);
     arguments.iter().copied().chain(packages).collect()

@@ -1,6 +1,6 @@
 //! `cargo xtask tidy`: the house rules that neither the compiler nor clippy checks.
 //!
-//! Each rule is a function with a test that shows it can fail; a check that cannot is worth nothing.
+//! Each rule is a function, and a test shows that the rule finds what it forbids.
 
 mod cycles;
 mod engine;
@@ -59,7 +59,7 @@ const RUST_RULES: [Rule; 8] = [
     engine::redis_stays_remote,
 ];
 
-/// Checks, the requirements too, shows every violation, and sums up.
+/// Checks the rules and the requirements, and prints every violation.
 pub(crate) fn run(root: &Path) -> Result<()> {
     check(root)?;
     requirements(root)?;
@@ -67,12 +67,12 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Checks and shows every violation; an error that counts them when there are any.
+/// Checks the rules and prints every violation. If there are any, the error says how many.
 pub(crate) fn check(root: &Path) -> Result<()> {
     report(&violations(root)?)
 }
 
-/// Whether the last complete run of the tests drove every row of the requirements.
+/// Checks that the tests of every row of the requirements passed in the last complete run.
 pub(crate) fn requirements(root: &Path) -> Result<()> {
     report(&requirements::driven(root))
 }
@@ -111,7 +111,7 @@ fn violations(root: &Path) -> Result<Vec<Violation>> {
     Ok(violations)
 }
 
-/// What the glossary forbids or does not define.
+/// Finds words that the glossary forbids, and terms that it does not define.
 fn check_words(
     root: &Path,
     sources: &Sources,
@@ -192,7 +192,8 @@ fn page_paths(root: &Path) -> Result<Vec<PathBuf>> {
     Ok(pages)
 }
 
-/// The files below `folder` with an extension, by name, relative to `root`; none if the folder is not there.
+/// The files below `folder` with this extension, sorted by name and relative to `root`; none if the folder does not
+/// exist.
 fn files(root: &Path, folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
     if !root.join(folder).is_dir() {
         return Ok(Vec::new());

@@ -1,4 +1,5 @@
-//! What larder costs and gains, measured: nothing here is part of the product, and the product is built as it ships.
+//! Measures what larder costs and gains. Nothing here is part of the product, which is built with the features with
+//! which it ships.
 
 pub mod bench;
 mod cost;

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 
-/// Runs a measurement and prints its text. Returns whether every figure is as good as it must be.
+/// Runs a measurement and prints its text. Returns whether every figure is within its limit.
 #[allow(clippy::print_stdout, clippy::print_stderr, reason = "a command talks to its terminal")]
 pub(crate) fn run(measure: impl Future<Output = Result<(String, bool)>>) -> bool {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();

@@ -18,7 +18,7 @@ impl std::error::Error for UnknownConsistency {}
 ///
 /// # Errors
 ///
-/// For any word but `bounded` and `fresh`.
+/// For any word except `bounded` and `fresh`.
 ///
 /// # Examples
 ///

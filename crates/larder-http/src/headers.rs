@@ -49,7 +49,7 @@ pub fn cache_status<V>(answer: &Answer<V>) -> HeaderValue {
             return HeaderValue::from_str(&value).unwrap_or(HeaderValue::from_static("larder; fwd=miss"));
         }
         (Source::Bypass, _) => "larder; fwd=bypass",
-        // A later release may answer from elsewhere; then no parameter says from where.
+        // A later release may have another source. Then the header names the cache and has no parameter.
         _ => "larder",
     })
 }

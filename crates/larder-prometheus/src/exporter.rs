@@ -1,4 +1,4 @@
-//! Takes the present figures of the caches, and Redis's.
+//! Collects the present figures of the caches and of their Redis servers.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,8 +10,8 @@ use larder::introspection::RedisAnswer;
 use crate::exposition::{Exposition, Format};
 use crate::figures::{self, Figures};
 
-/// Time-out of Redis's figures: a scrape is not much longer while Redis hangs, and ends before Prometheus's own time-out,
-/// 10 s by default.
+/// Time-out of the question to Redis: while Redis hangs, a scrape takes up to 2 s longer, and ends before Prometheus's
+/// own time-out (10 s by default).
 const REDIS_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Exports the counts of the caches of one process; cheap to clone.
@@ -33,7 +33,7 @@ const REDIS_TIMEOUT: Duration = Duration::from_secs(2);
 /// ```
 #[derive(Clone, Debug)]
 pub struct Exporter {
-    /// A cache without a name is the only one.
+    /// By name; `None` if there is only one cache.
     caches: BTreeMap<Option<String>, Cache>,
     format: Format,
 }
@@ -44,8 +44,8 @@ impl Exporter {
         Self { caches: BTreeMap::from([(None, cache.clone())]), format: Format::Prometheus }
     }
 
-    /// Exports several caches: each sample has the label `cache` with the cache's name. Of two caches with one name, the
-    /// last is exported.
+    /// Exports several caches: each sample has the label `cache` with the cache's name. If two caches have one name,
+    /// only the last is exported.
     pub fn named<'a, N: Into<String>>(caches: impl IntoIterator<Item = (N, &'a Cache)>) -> Self {
         let caches = caches.into_iter().map(|(name, cache)| (Some(name.into()), cache.clone()));
         Self { caches: caches.collect(), format: Format::Prometheus }
@@ -63,8 +63,8 @@ impl Exporter {
         self.write(not_asked)
     }
 
-    /// The counts, and the figures of each cache's Redis server. They are of the entire server, so two caches in one
-    /// Redis export the same figures.
+    /// The counts, and the figures of each cache's Redis server. These figures are of the entire server, so two caches
+    /// in one Redis export the same figures.
     ///
     /// A server that does not answer within 2 s has one sample, `larder_redis_up` 0. A cache without Redis has none.
     pub async fn text_with_redis(&self) -> String {
@@ -72,7 +72,8 @@ impl Exporter {
             let answer = tokio::time::timeout(REDIS_TIMEOUT, cache.redis_info());
             answer.await.unwrap_or(RedisAnswer::Away)
         });
-        // All servers at once, so that the time-out bounds the scrape. The counts are read after the answers.
+        // Ask all servers at once, so that the time-out bounds the scrape. `write` reads the counts after the servers'
+        // answers.
         self.write(join_all(answers).await)
     }
 

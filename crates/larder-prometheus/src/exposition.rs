@@ -17,15 +17,15 @@ pub(crate) enum Format {
 
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
-    /// Its value only rises while the process lives. Its name ends with `_total`.
+    /// A value that only rises while the process lives. The metric's name ends with `_total`.
     Counter,
-    /// Its value rises and falls.
+    /// A value that rises and falls.
     Gauge,
     /// Quantiles, each with the label `quantile`, with their sum and their count.
     Summary,
 }
 
-/// A text that is being written.
+/// The text of an answer, while it is being written.
 pub(crate) struct Exposition {
     text: String,
     format: Format,
@@ -36,7 +36,7 @@ impl Exposition {
         Self { text: String::new(), format }
     }
 
-    /// Begins a family. If it gets no sample, it leaves no trace in the text.
+    /// Begins a family. If the family gets no sample, the text does not contain it.
     pub(crate) fn family(&mut self, kind: Kind, name: &'static str, help: &'static str) -> Family<'_> {
         Family { text: self, kind, name, help, is_begun: false }
     }
@@ -93,7 +93,7 @@ impl Family<'_> {
     }
 }
 
-/// Both formats escape these three in the value of a label, and nothing else.
+/// In the value of a label, both formats escape backslash, quote and line feed, and nothing else.
 fn escape(value: &str) -> String {
     value.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n")
 }

@@ -120,7 +120,7 @@ const HITS: [(&str, Count); 3] = [
 /// Reads one figure of a Redis server.
 type RedisFigure = fn(&RedisInfo) -> f64;
 
-/// What a Redis server says of itself: all its databases and applications.
+/// What a Redis server reports of itself, for all its databases and clients together.
 const REDIS: [(Kind, &str, &str, RedisFigure); 5] = [
     (Gauge, "larder_redis_ping_seconds", "How long it took to answer a PING.", |info| {
         info.latency.as_secs_f64()
@@ -170,7 +170,8 @@ fn of_the_caches(text: &mut Exposition, caches: &[Figures]) {
     }
 }
 
-/// Every cause that can occur here has its samples, so that an alert finds them before the first episode.
+/// Writes samples for every cause that can occur in this process, so that an alert finds its series before the first
+/// episode.
 fn of_their_troubles(text: &mut Exposition, caches: &[Figures]) {
     let help = "Whether the cache is degraded for this cause just now.";
     let mut present = text.family(Gauge, "larder_cache_trouble", help);

@@ -1,7 +1,7 @@
 //! The counts of a larder cache in the text format of Prometheus, for the `/metrics` of any application.
 //!
-//! [`text`] does no I/O; [`text_with_redis`] also asks the Redis server for its figures. Both return complete families and
-//! end with a line end, so an application appends them to any other text of the format. `docs/metrics.md` lists the
+//! [`text`] does no I/O; [`text_with_redis`] also asks the Redis server for its figures. Both return complete families
+//! and end with a line end, so an application appends them to any other text of the format. `docs/metrics.md` lists the
 //! metrics.
 //!
 //! # Examples

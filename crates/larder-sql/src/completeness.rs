@@ -1,4 +1,5 @@
-//! The last inspection of each database's journals, which its write transactions read too. `journal::completeness` makes it.
+//! What the last inspection of a database's journals found. `journal::completeness` inspects; write transactions
+//! compare their tables with the result before they commit.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -34,8 +35,8 @@ impl Defect {
         Defect { remedy: Some(sql.into()), ..self }
     }
 
-    /// The journal applies this remedy by itself. Only for remedies that restore ALWAYS, which `ENABLE TRIGGER ALL`
-    /// removes as a side effect.
+    /// Lets the journal apply this remedy without an operator. Only for remedies that restore a trigger's ENABLE
+    /// ALWAYS, which `ENABLE TRIGGER ALL` removes as a side effect.
     pub(crate) fn at_once(self) -> Self {
         Defect { is_harmless_to_mend: true, ..self }
     }
@@ -46,7 +47,7 @@ impl Defect {
         self.remedy.as_deref()
     }
 
-    /// The remedy that the journal applies by itself.
+    /// The remedy, if the journal may apply it without an operator.
     pub(crate) fn remedy_at_once(&self) -> Option<&str> {
         self.remedy().filter(|_| self.is_harmless_to_mend)
     }
@@ -62,7 +63,7 @@ impl fmt::Display for Defect {
 #[derive(Clone, Debug)]
 pub(crate) struct Inspection {
     pub(crate) defects: Vec<Defect>,
-    /// Why changes touch more than they would have to.
+    /// Why changes touch more than necessary: triggers that name columns which do not exist touch everything.
     pub(crate) imprecisions: Vec<String>,
     /// What a write transaction compares before its commit: on PostgreSQL the facts about each relation, as JSON; on
     /// SQLite the version of the schema.
@@ -72,7 +73,7 @@ pub(crate) struct Inspection {
 /// The last inspection of a database's journals, for its write transactions.
 #[derive(Debug, Default)]
 pub(crate) struct Completeness(
-    /// Each poll replaces it and each write transaction reads it. The lock is never held across an await.
+    /// Each poll replaces the state, and each write transaction reads it. No task holds the lock across an await.
     Mutex<State>,
 );
 
@@ -83,7 +84,7 @@ struct State {
     facts: Option<String>,
 }
 
-/// A fault, present or past.
+/// A fault of the journal. It is present while it has reasons.
 #[derive(Debug)]
 struct Fault<T> {
     reasons: Vec<T>,
@@ -129,8 +130,8 @@ impl Completeness {
         *self.lock() = State::default();
     }
 
-    /// Adds a defect: a write transaction changed rows that the journal may not have. The next poll inspects again and
-    /// replaces it.
+    /// Adds a defect: a write transaction changed rows that the journal may not have. The next poll replaces all
+    /// defects by those of an inspection that is valid at that poll.
     pub(crate) fn note_silence(&self) {
         let silence = Defect::new(
             "a transaction changed rows of a declared table whose triggers are not as they were inspected",
@@ -165,7 +166,7 @@ impl Completeness {
         self.lock().facts.clone()
     }
 
-    /// The state is consistent between any two statements, so a poisoned lock can be used.
+    /// Ignores poisoning: the state is consistent between any two statements, so also after a panic.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -24,15 +24,15 @@ use crate::options::{DatabaseOptions, Pooler};
 /// Time-out of a caller that waits for a connection to PostgreSQL.
 pub(crate) const POSTGRES_TIMEOUT: Duration = Duration::from_secs(2);
 const SQLITE_READERS: u32 = 4;
-/// Time-out of a caller that waits for a connection, and SQLite's `busy_timeout`, in milliseconds in the pragmas below.
+/// Time-out of a caller that waits for a connection. The pragmas below repeat it in milliseconds as `busy_timeout`.
 const SQLITE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Time-out of a row lock: as long as SQLite's writers wait for each other.
+/// How long a writer on PostgreSQL waits for a row lock: as long as a writer on SQLite waits for the write lock.
 const ROW_LOCK_TIMEOUT: Duration = SQLITE_TIMEOUT;
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// `synchronous = FULL`: in WAL mode, NORMAL may lose the last commits in a power failure, and a cache may hold them by
-/// then. The page cache may grow to 16 MiB (SQLite's default is 2): the pages that one search of 100,000 rows reads
-/// must fit.
+/// `synchronous = FULL`: with NORMAL in WAL mode, a power failure may undo the last commits, and a cache may already
+/// hold their values. `cache_size`: 16 MiB of pages (SQLite's default is 2 MiB), enough for the pages that one search
+/// of 100,000 rows reads.
 const SQLITE_SETTINGS: &str = "PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; \
      PRAGMA recursive_triggers = ON; PRAGMA synchronous = FULL; PRAGMA cache_size = -16384";
 const SQLITE_READS_ONLY: &str = "PRAGMA query_only = ON";
@@ -52,9 +52,10 @@ impl fmt::Debug for Database {
 struct Shared {
     dialect: Dialect,
     readers: SqlPool,
-    /// On PostgreSQL the same connections as `readers`; writers hold at most half of them.
+    /// On PostgreSQL these are the connections of `readers`, and writers hold at most half of them.
     writers: SqlPool,
-    /// Opens sessions for PostgreSQL's migrations; `None` if the options name only a pooler in transaction mode.
+    /// Opens connections that keep one server session, for PostgreSQL's migrations. `None` on SQLite, and if the
+    /// options name only a pooler in transaction mode.
     sessions: Option<Connector>,
     row_locks: KeyedMutex,
     statements: AtomicU64,
@@ -72,15 +73,15 @@ impl Database {
 
     /// Connects to `sqlite://path` (a missing folder or file is created, for its owner alone) or `postgres://…`.
     ///
-    /// PostgreSQL: at most [`POOL_SIZE`](crate::options::POOL_SIZE) connections. One is the journal's. Writers use at
-    /// most half of the others and readers may use all of them, so writers cannot use up the readers' connections. A
-    /// caller waits up to 2 s for a connection; if the server refuses a new one, it waits for one that another caller
-    /// returns. Writers wait up to 5 s for a lock. If the URL lists several servers, they are tried in its order and
-    /// the first primary is used. A standby is refused, also if it is the only server; for standbys see
+    /// PostgreSQL: at most [`DatabaseOptions::pool_size`] connections. One is the journal's. Writers use at most half
+    /// of the others and readers may use all of them, so writers cannot use up the readers' connections. A caller waits
+    /// up to 2 s for a connection; if the server refuses a new one, it waits for one that another caller returns.
+    /// Writers wait up to 5 s for a lock. If the URL lists several servers, larder tries them in that order and uses
+    /// the first primary. It refuses a standby, even if the URL lists no other server; for standbys see
     /// [`Database::replica`].
     ///
-    /// SQLite: WAL mode, 4 connections that only read and one that writes. Each waits up to 5 s for a lock and caches
-    /// up to 16 MiB of pages, so together at most 80 MiB.
+    /// SQLite: WAL mode, 4 connections that only read, one that writes, and one of the journal. Each waits up to 5 s
+    /// for a lock and caches up to 16 MiB of pages, so all six cache at most 96 MiB.
     ///
     /// # Errors
     /// The URL cannot be used (the text never shows its password), or the database does not answer (the text has its
@@ -139,10 +140,11 @@ impl Database {
             None if is_pooled => None,
             None => Some(Connector::postgres(address, false)?),
         };
-        // The journal's own connection leaves the pool for good.
+        // The journal takes one connection out of the pool and keeps it, so the pool lends one less.
         let lent = options.pool_size - 1;
         let readers = SqlPool::new(Connector::postgres(address, is_pooled)?, lent, POSTGRES_TIMEOUT);
-        // A single statement of a writer gets a transaction, because the lock time-out is a setting of the transaction.
+        // Even a single statement of a writer runs in a transaction: `SET LOCAL lock_timeout` has an effect only inside
+        // one.
         let writers = readers.sharing((lent / 2).max(1), Dialect::Postgres.begin());
         // Fails early if the database does not answer or refuses the connection.
         drop(readers.acquire().await?);
@@ -169,23 +171,22 @@ impl Database {
         Self { shared: Arc::new(shared) }
     }
 
-    /// The executor for one fresh autocommit statement. Counts the statement.
+    /// The executor for one fresh autocommit statement. Counts it in [`Database::statements`].
     ///
     /// A cache's loader must use only this or [`Database::read_connection`], and never a transaction's snapshot: a
-    /// loaded value must contain every commit before the load began. A value that is read in a transaction that was
-    /// open before is not stored; see
-    /// [`larder::loading::spoil`].
+    /// loaded value must contain every commit before the load began. If a loader reads in a transaction that was open
+    /// before the statement, the loaded value is not stored; see [`larder::loading::spoil`].
     pub fn read(&self) -> &SqlPool {
         self.count();
         &self.shared.readers
     }
 
-    /// As [`Database::read`], for larder's own statements. Not counted.
+    /// As [`Database::read`], for larder's own statements. Does not count the statement.
     pub(crate) fn readers(&self) -> &SqlPool {
         &self.shared.readers
     }
 
-    /// The executor for one autocommit statement that writes. Not counted.
+    /// The executor for one autocommit statement that writes. Does not count the statement.
     pub(crate) fn writers(&self) -> &SqlPool {
         &self.shared.writers
     }
@@ -211,7 +212,8 @@ impl Database {
         }
     }
 
-    /// Locks `row` among this process's writers. `None` on SQLite, where the only write connection has the same effect.
+    /// Locks `row` against this process's other writers. `None` on SQLite, where all writers queue for one connection
+    /// anyway.
     pub(crate) async fn lock_row(&self, row: &str) -> Result<Option<KeyGuard>, Error> {
         if self.dialect() == Dialect::Sqlite {
             return Ok(None);
@@ -231,10 +233,10 @@ impl Database {
         self.shared.dialect
     }
 
-    /// Checks within 1 s that the database answers. Not counted as a statement.
+    /// Checks that the database answers within 1 s. Does not count as a statement.
     ///
     /// # Errors
-    /// There is no answer in time.
+    /// The database does not answer in time.
     pub async fn ping(&self) -> Result<(), Error> {
         let answer = sqlx::query("SELECT 1").execute(&self.shared.readers);
         match tokio::time::timeout(PING_TIMEOUT, answer).await {
@@ -274,8 +276,8 @@ impl Database {
 
 /// Switches the file to write-ahead logging. The file keeps this setting.
 ///
-/// Retries every 20 ms: SQLite ignores its `busy_timeout` here, so one of two processes that open a new file at once
-/// fails.
+/// Retries every 20 ms, because SQLite ignores `busy_timeout` for this pragma: if two processes open a new file at
+/// once, SQLite refuses one of them.
 async fn enter_wal(writers: &SqlPool) -> Result<(), Error> {
     let deadline = Instant::now() + SQLITE_TIMEOUT;
     loop {
@@ -287,7 +289,8 @@ async fn enter_wal(writers: &SqlPool) -> Result<(), Error> {
     }
 }
 
-/// A pooler in transaction mode would spread a migration's statements over several sessions.
+/// The error if the options name only a pooler in transaction mode, which could run a migration's statements in several
+/// sessions.
 fn needs_session() -> Error {
     Error::schema(
         "migrations are pending, and they need a session, which a pooler in transaction mode does not keep: set \

@@ -1,16 +1,16 @@
 //! The places where PostgreSQL and SQLite need different SQL.
 //!
-//! The limits of sqlx's `Any` driver, which let one query serve both databases:
+//! One query serves both databases through sqlx's `Any` driver. The driver's limits, and what to write instead:
 //! - a SQLite column declared BOOLEAN cannot be decoded at all: select `CAST(flag AS INTEGER)` on both;
 //! - PostgreSQL's `SUM` of BIGINT is NUMERIC, which cannot be decoded: `CAST(SUM(n) AS BIGINT)`;
 //! - SQLite's `RETURNING` shows the row as it was before AFTER triggers ran: read the row again after an UPDATE;
-//! - `sqlx::QueryBuilder` writes `?` for `Any`, which PostgreSQL refuses: number the placeholders.
+//! - `sqlx::QueryBuilder` writes `?` for `Any`, which PostgreSQL refuses: write `$1`, `$2` without it.
 
 /// Opens a transaction in which each statement sees all commits before the statement, whatever the server's default
 /// level is.
 pub(crate) const READ_COMMITTED: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
-/// The same; a standby refuses it.
+/// As [`READ_COMMITTED`], but a standby refuses it.
 pub(crate) const READ_COMMITTED_ON_PRIMARY: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
 
 /// The kind of database.
@@ -35,10 +35,10 @@ impl Dialect {
 
     /// The statement that opens a write transaction.
     ///
-    /// READ COMMITTED: a statement that waited for a lock sees what the lock's last holder committed.
-    /// Lock time-out 5 s, as SQLite's `busy_timeout`: without it, a writer would keep its connection for as long as a
-    /// client in psql holds a row. LOCAL: a session's setting would leak through a pooler. Both statements are one
-    /// message.
+    /// READ COMMITTED: a statement that waited for a lock sees what the lock's last holder committed. Lock time-out 5
+    /// s, as SQLite's `busy_timeout`: without it, a writer would keep its connection for as long as a client in psql
+    /// holds a row. LOCAL: a setting of the session would reach other clients of a pooler. Both statements go to the
+    /// server in one message.
     pub(crate) fn begin(self) -> &'static str {
         match self {
             Self::Postgres => "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '5s'",

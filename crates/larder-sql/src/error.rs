@@ -1,4 +1,4 @@
-//! One error type for both databases. Its kinds are distinguished by what a caller can do about them.
+//! One error type for both databases. Its kinds differ in what a caller can do about them.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -23,12 +23,12 @@ pub enum ErrorKind {
     },
     /// A CHECK refused the row.
     Check {
-        /// The constraint's name (on SQLite its text when it has no name).
+        /// The constraint's name; on SQLite, if it has no name, its text.
         constraint: String,
     },
-    /// A table cannot be declared to the journal like this; the text says what is allowed.
+    /// The declaration of a table for the journal is invalid; the text says what is allowed.
     Declaration(String),
-    /// The database has no journal, or one that must not be read; the text says why.
+    /// The database has no journal that can be used; the text says why.
     NoJournal(String),
     /// This program can neither use nor migrate the schema; the text says why, and what to do.
     Schema(String),
@@ -133,7 +133,7 @@ impl StdError for Error {
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        // Take the refusal out of sqlx's error, or the text would appear once for each layer around it.
+        // Take the refusal out of sqlx's error; otherwise each layer around it would repeat the text.
         if let sqlx::Error::Io(error) = &error
             && let Some(refusal) = error.get_ref().and_then(|error| error.downcast_ref::<Refusal>())
         {
@@ -184,7 +184,8 @@ fn kind_of(error: &dyn DatabaseError) -> ErrorKind {
     }
 }
 
-/// SQLite: `UNIQUE constraint failed: users.email`; PostgreSQL: constraint `users_email_key` of table `users`.
+/// The column of a unique violation. SQLite's message is `UNIQUE constraint failed: users.email`; PostgreSQL reports
+/// the constraint `users_email_key` of the table `users`.
 fn unique_column(error: &dyn DatabaseError) -> String {
     if let Some(constraint) = error.constraint() {
         let prefix = format!("{}_", error.table().unwrap_or_default());
@@ -196,7 +197,8 @@ fn unique_column(error: &dyn DatabaseError) -> String {
     first.rsplit('.').next().unwrap_or_default().trim().to_owned()
 }
 
-/// SQLite: `CHECK constraint failed: users_role_check`.
+/// The constraint of a check violation. SQLite reports it only in the message:
+/// `CHECK constraint failed: users_role_check`.
 fn check_constraint(error: &dyn DatabaseError) -> String {
     match error.constraint() {
         Some(constraint) => constraint.to_owned(),

@@ -7,9 +7,10 @@ use sqlx::{Connection, PgConnection, Row};
 
 use crate::error::Error;
 
-/// Outside a transaction, both times are those of the message (simple protocol). Inside a transaction that an earlier
-/// message opened, the transaction's time is older, also if it has only run BEGIN: it has written nothing and taken no
-/// snapshot yet.
+/// Asks whether a transaction is open, and whether the server is a standby. If none is open, the server sets
+/// `transaction_timestamp()` and `statement_timestamp()` to the arrival of this message (simple protocol). If an
+/// earlier message opened a transaction, `transaction_timestamp()` is older, even if only BEGIN has run. A transaction
+/// that has written has an id.
 const ABOUT: &str = "SELECT transaction_timestamp() <> statement_timestamp()
         OR pg_current_xact_id_if_assigned() IS NOT NULL AS is_open,
     pg_is_in_recovery() AS is_standby";
@@ -21,8 +22,8 @@ mod sealed {
     impl Sealed for sqlx::SqliteConnection {}
 }
 
-/// A driver's connection that [`fresh`] can check: [`PgConnection`] and, with the feature `sqlite`, `SqliteConnection`. A
-/// connection of sqlx's pools dereferences to them.
+/// A driver's connection that [`fresh`] can check: [`PgConnection`] and, with the feature `sqlite`, `SqliteConnection`.
+/// A connection of sqlx's pools dereferences to one of them.
 pub trait CheckedConnection: sealed::Sealed + Connection {
     /// Why a load that reads on this connection must not be stored; `None` if it may be stored.
     #[doc(hidden)]
@@ -70,7 +71,7 @@ impl CheckedConnection for SqliteConnection {
 /// connection's user may open a transaction in between.
 ///
 /// # Errors
-/// The connection's.
+/// An error of the connection.
 ///
 /// # Examples
 ///

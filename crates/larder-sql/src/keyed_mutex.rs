@@ -7,20 +7,20 @@ use tokio::sync::OwnedMutexGuard;
 
 type Queue = tokio::sync::Mutex<()>;
 
-/// One queue for each name that a task holds or waits for. The outer lock is never held across an await, so a blocking
-/// mutex is enough.
+/// One queue for each name that a task has locked or waits for. No task holds the outer lock across an await, so a
+/// blocking mutex is enough.
 #[derive(Default)]
 pub(crate) struct KeyedMutex(Mutex<Queues>);
 
 #[derive(Default)]
 struct Queues {
     by_name: HashMap<String, Weak<Queue>>,
-    /// Unused queues are pruned when the table holds this many names: twice as many as were in use at the last prune,
-    /// so a prune costs each caller O(1) on average.
+    /// When the table holds this many names, [`KeyedMutex::queue`] removes the unused queues. The number is twice the
+    /// number of names in use at the last prune, so a prune costs each caller O(1) on average.
     prune_at: usize,
 }
 
-/// No prune below this number of names.
+/// The table is pruned only if it holds at least this many names.
 const PRUNE_MIN: usize = 64;
 
 /// Holds the lock of one name. A drop passes the lock to the next task in the queue.

@@ -1,8 +1,8 @@
 //! PostgreSQL and SQLite for larder: fresh autocommit reads, a single writer on SQLite, migrations, and the journal.
 //!
-//! One set of SQL strings with `$1` placeholders serves both databases through sqlx's `Any` driver; where the
-//! dialects differ, a method of [`dialect::Dialect`] has both forms. `Any` supports TEXT, BIGINT and (as a bind)
-//! BOOLEAN, so schemas use only those types: [`dialect`] lists the pitfalls.
+//! One set of SQL strings with `$1` placeholders serves both databases through sqlx's `Any` driver; where the dialects
+//! differ, a method of [`dialect::Dialect`] has both forms. `Any` supports TEXT, BIGINT and (as a parameter) BOOLEAN,
+//! so schemas use only those types: [`dialect`] lists the pitfalls.
 //!
 //! [`journal`] makes the database record what each change touches, whichever program makes the change.
 

@@ -1,12 +1,11 @@
 //! Migrations: compares the database's schema with the migrations that this program knows, and applies the pending
 //! ones.
 //!
-//! The comparison needs only the right to read and changes nothing. If migrations are pending, they run on a connection
-//! that keeps its session.
+//! The comparison changes nothing, and a role that may only read can run it. Pending migrations run on a connection
+//! that keeps one server session.
 //!
-//! A program runs on a database that a later program has migrated, if the database allows it: the table
-//! [`COMPATIBILITY`] has a row for each migration, with the oldest schema version that a program must know to run on
-//! it.
+//! An older program can run on a database that a later program has migrated, if the table of [`COMPATIBILITY`] allows
+//! it. For each migration the table has the oldest schema version that a program must know to run after that migration.
 
 use std::collections::BTreeMap;
 
@@ -54,7 +53,7 @@ pub struct MigrationOutcome {
 struct SchemaState {
     /// Checksums by version.
     applied: BTreeMap<i64, Vec<u8>>,
-    /// The oldest version that a program must know, by version of the migration.
+    /// For each migration's version, the oldest schema version that a program must know.
     oldest: BTreeMap<i64, i64>,
 }
 
@@ -81,8 +80,8 @@ impl Database {
         }
         if present.applied.is_empty()
             && let Err(foreign) = self.refuse_foreign_tables(migrator).await
-            // If another process has created the tables meanwhile, its row is there too: a migration commits both
-            // together.
+            // If another process has created the tables meanwhile, `_sqlx_migrations` has a row too: a migration
+            // commits its tables and its row together.
             && self.present().await?.applied.is_empty()
         {
             return Err(foreign);
@@ -130,7 +129,7 @@ impl Database {
         Ok(row.try_get::<i64, _>("is_there")? != 0)
     }
 
-    /// Fails if tables exist that the first migrations would create. The caller checks before that the database has no
+    /// Fails if a table exists that one of the migrations would create. The caller has checked that the database has no
     /// migration yet.
     async fn refuse_foreign_tables(&self, migrator: &Migrator) -> Result<(), Error> {
         let mut foreign = Vec::new();
@@ -168,13 +167,14 @@ impl Database {
     }
 
     async fn apply(&self, migrator: &Migrator) -> Result<(), Error> {
-        // `pending` has already checked the migrations that the database has and this program does not know.
+        // Let sqlx ignore migrations that the database has and this program does not know: `pending` has already
+        // checked them.
         let mut migrator = Migrator::with_migrations(migrator.iter().cloned().collect());
         migrator.set_ignore_missing(true);
         let failed = |error| Error::from(sqlx::Error::from(error));
         match self.session()? {
-            // sqlx holds an advisory lock meanwhile, and a second process waits for it without a limit. Use a
-            // connection of its own: its end releases the lock, whether the migrations succeed or not.
+            // sqlx holds an advisory lock while it migrates, and a second process waits for that lock without a limit.
+            // So use a new connection: its end releases the lock, whether the migrations succeed or not.
             Some(source) => {
                 let mut connection = self.fresh(source).await?;
                 let ran = migrator.run(connection.driver()).await.map_err(failed);
@@ -198,8 +198,8 @@ impl Database {
     }
 }
 
-/// The versions that this program knows and the database does not have. Fails if the database has versions that do not
-/// fit.
+/// The versions that this program knows and the database does not have. Fails if the database has a version on which
+/// this program cannot run.
 fn pending(migrator: &Migrator, present: &SchemaState) -> Result<Vec<i64>, Error> {
     let known: BTreeMap<_, _> = migrator
         .iter()
@@ -230,7 +230,7 @@ fn pending(migrator: &Migrator, present: &SchemaState) -> Result<Vec<i64>, Error
     Ok(known.into_keys().filter(|version| !present.applied.contains_key(version)).collect())
 }
 
-/// Fails unless a migration of a later program allows programs that know the schema only up to `newest`.
+/// Fails unless migration `version`, of a later program, allows programs that know the schema only up to `newest`.
 fn refuse_incompatible(version: i64, newest: i64, oldest: Option<i64>) -> Result<(), Error> {
     let instead = "Start a later release, or restore the database from before that migration";
     match oldest {

@@ -9,7 +9,7 @@ use sqlx::migrate::{Migration, MigrationType};
 use super::*;
 use crate::error::ErrorKind;
 
-/// The migrations of a program that knows these, numbered from 1.
+/// The migrations that a program knows, numbered from 1.
 fn program(migrations: &[&str]) -> Migrations {
     let of = |(index, sql): (usize, &&str)| {
         let sql = sqlx::AssertSqlSafe((*sql).to_owned()).into_sql_str();

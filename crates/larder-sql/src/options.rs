@@ -5,8 +5,8 @@ use std::fmt;
 use crate::address::Address;
 use crate::error::Error;
 
-/// Default of [`DatabaseOptions::pool_size`]: at most this many connections to PostgreSQL an instance. 20 for reads, of
-/// which writes may use 10, and the journal's.
+/// Default of [`DatabaseOptions::pool_size`]: 20 connections for reads, of which writes may use 10, and one for the
+/// journal.
 pub const POOL_SIZE: u32 = 21;
 /// The smallest pool: one connection for the journal, one for a read and one for a write.
 pub const POOL_SIZE_MIN: u32 = 3;
@@ -53,8 +53,9 @@ impl DatabaseOptions {
         Self { url: url.into(), direct_url: None, pooler: Pooler::None, pool_size: POOL_SIZE }
     }
 
-    /// A URL of the same database that leads directly to the server. Migrations use it, because they need a session.
-    /// Default: the URL.
+    /// A URL of the same database that leads directly to the server. Migrations use it, because they need one session.
+    /// Default: the URL of [`DatabaseOptions::new`]; if that leads to a pooler in transaction mode, pending migrations
+    /// fail.
     #[must_use]
     pub fn direct_url(self, url: impl Into<String>) -> Self {
         Self { direct_url: Some(url.into()), ..self }
@@ -67,7 +68,8 @@ impl DatabaseOptions {
     }
 
     /// The most connections to PostgreSQL that one process opens, including those of the journal and of writers. A
-    /// smaller number counts as [`POOL_SIZE_MIN`]. SQLite always has 5, and the journal's.
+    /// smaller number counts as [`POOL_SIZE_MIN`]. SQLite ignores this number: it always has 5 connections, and one for
+    /// the journal.
     #[must_use]
     pub fn pool_size(self, connections: u32) -> Self {
         Self { pool_size: connections.max(POOL_SIZE_MIN), ..self }

@@ -45,11 +45,11 @@ impl Database {
         Ok(ReadConnection::new(self.readers().acquire().await?, self))
     }
 
-    /// [`Class::get_or_load`] with a loader that gets its connection from this pool, so it cannot read in a transaction
-    /// of its caller. `query` runs one statement; its value is a `V` or an `Option<V>`.
+    /// [`Class::get_or_load`] with a loader that gets its connection from this database's pool, so the loader cannot
+    /// read in a transaction of its caller. `query` runs one statement and returns a `V` or an `Option<V>`.
     ///
     /// # Errors
-    /// As [`Class::get_or_load`], whose loader's error is an [`Error`].
+    /// As [`Class::get_or_load`]. The loader's error is an [`Error`].
     ///
     /// # Examples
     ///

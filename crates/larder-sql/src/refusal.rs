@@ -26,7 +26,7 @@ pub(crate) enum RefusalKind {
 
 impl Refusal {
     /// `host` did not answer in time. This also happens if this process was stopped meanwhile or the machine is busy,
-    /// so the caller tries again until its own time-out.
+    /// so the kind is `Passing`: the caller tries again until its own time-out.
     pub(crate) fn late(host: &str, limit: Duration) -> Self {
         Self { text: format!("{host} did not answer within {limit:?}"), kind: RefusalKind::Passing }
     }
@@ -89,8 +89,8 @@ impl Refusal {
         Self { text: format!("{host} refused the connection: {message}{hint}"), kind }
     }
 
-    /// Joins the refusals of several hosts. A kind for which a retry can help wins: `Full`, then `Passing`, then
-    /// `Settled`.
+    /// Joins the refusals of several hosts. The result has the first of these kinds that occurs: `Full`, `Passing`,
+    /// `Settled`. For the first two, a retry can help.
     pub(crate) fn all(refusals: Vec<Self>) -> Self {
         let kinds = || refusals.iter().map(|refusal| refusal.kind);
         let kind = [RefusalKind::Full, RefusalKind::Passing]
@@ -110,7 +110,7 @@ impl fmt::Display for Refusal {
 
 impl StdError for Refusal {}
 
-/// As sqlx's callers expect it: an I/O error of the connection.
+/// Callers of sqlx expect an I/O error if a connection fails.
 impl From<Refusal> for sqlx::Error {
     fn from(refusal: Refusal) -> Self {
         Self::Io(io::Error::other(refusal))

@@ -1,9 +1,9 @@
 //! Loaders that read on a PostgreSQL standby. A read first waits until the standby has replayed the primary's log up to
 //! the read's start.
 //!
-//! Invariant `no_read_behind`: a [`ReadConnection`] of a [`Replica`] is on the primary, or on a server in recovery that
-//! belongs to the same system, database and timeline. Before the `ReadConnection` was lent, that server had replayed
-//! the primary's write-ahead log up to a position that was read after the `ReadConnection` was asked for.
+//! Invariant `no_read_behind`: a [`ReadConnection`] of a [`Replica`] leads to the primary, or to a standby of the same
+//! system, database and timeline. When a caller asks for a connection, larder reads the end of the primary's
+//! write-ahead log, and lends a connection to the standby only after the standby has replayed the log up to there.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,24 +25,23 @@ use crate::error::Error;
 use crate::options::POOL_SIZE;
 use crate::read_connection::ReadConnection;
 
-/// Default time-out of a read that waits for the standby. A read on the primary must still fit into the same load
-/// (time-out 2 s).
+/// Default of [`Replica::patience`]. After this wait, a read on the primary must still fit into the load's time-out,
+/// which is 2 s.
 const STANDBY_TIMEOUT: Duration = Duration::from_millis(500);
-/// Back-off: for this time after the standby was late or away, reads go directly to the primary and do not wait for the
-/// standby.
+/// Back-off: after the standby was late or away, reads go directly to the primary for this time.
 const STANDBY_BACKOFF: Duration = Duration::from_secs(1);
 /// The first and the longest pause between two polls of the standby. A healthy standby is a few ms behind.
 const POLL_PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(16));
 
-/// The end of the primary's log. Every acknowledged commit is before it, also one that did not wait for the disk
-/// (`synchronous_commit = off`); the *flushed* position may not cover that one.
+/// The end of the primary's log. Every acknowledged commit is before this position. The *flushed* position may be
+/// earlier: under `synchronous_commit = off`, the server acknowledges a commit before it is on disk.
 const POSITION: &str = "SELECT CAST(pg_current_wal_insert_lsn() AS TEXT) AS position,
     (SELECT CAST(system_identifier AS TEXT) FROM pg_control_system()) || ' ' || current_database() || ' ' ||
         substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) AS source";
 
-/// Whether the standby has replayed the position. Its timeline is that of the last restart point or of the last written
-/// page, so it may be older than the replayed one and never newer. So a standby of a lost primary never shows the
-/// timeline of the new primary.
+/// Whether the standby has replayed the log up to `$1`, and which system, database and timeline it belongs to. The
+/// timeline here is that of the last restart point or of the last written page. It may be older than the timeline that
+/// the standby replays, and is never newer, so a standby of a lost primary never shows the new primary's timeline.
 const REPLAYED: &str = "SELECT CAST(pg_is_in_recovery()
         AND pg_last_wal_replay_lsn() >= CAST(CAST($1 AS TEXT) AS PG_LSN) AS TEXT) AS has_replayed,
     (SELECT CAST(system_identifier AS TEXT) FROM pg_control_system()) || ' ' || current_database() || ' ' ||
@@ -65,16 +64,16 @@ impl fmt::Debug for Replica {
 
 struct Shared {
     pool: SqlPool,
-    /// Until this instant, reads go directly to the primary. The lock is never held across an await.
+    /// Until this instant, reads go directly to the primary. No task holds the lock across an await.
     avoided: Mutex<Option<Instant>>,
-    /// Relaxed: a counter, on which no other data depends.
+    /// How many reads went to the primary. Relaxed: no other data depends on this counter.
     fallbacks: AtomicU64,
 }
 
 /// Where the primary's log ended.
 struct WalPosition {
     at: String,
-    /// System, database and timeline.
+    /// The primary's system identifier, database and timeline.
     source: String,
 }
 
@@ -84,8 +83,8 @@ impl Database {
     ///
     /// # Errors
     /// [`ErrorKind::Address`](crate::error::ErrorKind::Address) if this database is SQLite, if the URL is not of
-    /// PostgreSQL, or if it leads through a pooler in transaction mode: behind that, a query may run on another server
-    /// than the one that has caught up.
+    /// PostgreSQL, or if it leads through a pooler in transaction mode: the pooler may run a query on another server
+    /// than the one that larder checked.
     pub fn replica(&self, url: &str) -> Result<Replica, Error> {
         let Address::Postgres(address) = Address::parse(url)? else {
             return Err(Error::address("a replica is a standby of PostgreSQL"));
@@ -111,11 +110,11 @@ impl Replica {
     }
 
     /// Lends a connection for a loader's statements. Call it inside the load: the connection's reads see every commit
-    /// that was acknowledged before this call. It leads to the standby if the standby catches up in time, else to the
-    /// primary.
+    /// that was acknowledged before this call. If the standby catches up in time, the connection leads to it, else to
+    /// the primary.
     ///
     /// # Errors
-    /// The primary's errors: a read needs the primary's position.
+    /// An error of the primary: without its log position, larder cannot check the standby either.
     pub async fn read_connection(&self) -> Result<ReadConnection, Error> {
         match self.standby().await? {
             Some(reading) => Ok(reading),
@@ -123,14 +122,14 @@ impl Replica {
         }
     }
 
-    /// A connection to the standby; `None` if the standby is late, away or not of this primary, or was so less than a
-    /// second ago.
+    /// A connection to the standby. `None` if the standby is late or away or belongs to another primary, or if that was
+    /// the case less than 1 s ago.
     async fn standby(&self) -> Result<Option<ReadConnection>, Error> {
         let avoided = *self.shared.avoided.lock().unwrap_or_else(PoisonError::into_inner);
         if avoided.is_none_or(|until| until <= Instant::now()) {
             let position = self.position().await?;
-            // Time-out: a half-open connection would block here until the load's time-out, and the primary would not be
-            // asked.
+            // Time-out: a half-open connection would block here until the load time-out, and no time would be left for
+            // the primary.
             match tokio::time::timeout(self.patience, self.caught_up(&position)).await {
                 Ok(Ok(loan)) => return Ok(Some(ReadConnection::new(loan, &self.primary))),
                 Ok(Err(error)) => tracing::debug!(?error, "the replica cannot be read"),

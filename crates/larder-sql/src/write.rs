@@ -16,11 +16,11 @@ use crate::keyed_mutex::KeyGuard;
 /// A drop rolls it back. On SQLite it takes the write lock when it begins, so that a second writer waits for the lock
 /// at the beginning and does not fail in the middle.
 pub struct WriteTransaction {
-    // Fields drop in this order: a rollback has started before the next writer gets the row lock.
+    // Rust drops fields in this order: the rollback starts before `_row_guard` gives the row lock to the next writer.
     transaction: PooledConnection,
     database: Database,
-    /// The ids of the changes that the journal has for all statements so far; empty if [`WriteTransaction::touched`]
-    /// was not called after the last statement.
+    /// The ids of this transaction's changes in the journal. Each statement empties the list, and
+    /// [`WriteTransaction::touched`] fills it again.
     pub(crate) changes: Vec<ChangeId>,
     _row_guard: Option<KeyGuard>,
 }
@@ -35,7 +35,7 @@ impl Database {
     /// Opens a write transaction.
     ///
     /// # Errors
-    /// There is no connection in time, or on SQLite no write lock.
+    /// There is no connection in time. On SQLite also: the write lock is not free in time.
     pub async fn begin(&self) -> Result<WriteTransaction, Error> {
         let transaction = self.begin_write().await?;
         Ok(WriteTransaction { transaction, database: self.clone(), changes: Vec::new(), _row_guard: None })
@@ -44,7 +44,7 @@ impl Database {
     /// As [`Database::begin`], for a transaction that first locks one row in the database. `row` is any name that the
     /// application gives to that row. On PostgreSQL, this process's writers of one row queue for its row lock before
     /// they take a connection, and wait for it up to 5 s: at most one of them holds a connection, so a contended row
-    /// does not use up the pool. On SQLite there is one write connection, so all writers queue for that.
+    /// does not use up the pool. On SQLite all writers queue for the one write connection.
     ///
     /// A task that holds one row lock must not wait for a second one: two such tasks could deadlock.
     ///
@@ -90,7 +90,7 @@ impl WriteTransaction {
         Ok(self.changes)
     }
 
-    /// Rolls back and waits until that is done.
+    /// Rolls back and waits for the database's answer.
     ///
     /// # Errors
     /// The connection broke. The database rolls the changes back in that case too.

@@ -57,7 +57,7 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        // A failure does no harm, because the server is removed in the end.
+        // Ignore a failure: the server and its data are removed after the tests.
         let drop = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
         let _ = psql(&self.server.database("postgres"), &drop);
     }

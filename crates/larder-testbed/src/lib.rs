@@ -1,8 +1,8 @@
 //! Temporary servers for tests: redis-server, PostgreSQL, PgBouncer, and SQLite, on free loopback ports and in
 //! temporary folders.
 //!
-//! Every server is a direct child of the test process. It is stopped by its process id when its value is dropped. A
-//! killed test process drops nothing, so each server also has a watchdog that ends the server and removes its folder.
+//! Every server is a direct child of the test process. A drop of its value stops it by its process id. A killed test
+//! process drops nothing, so each server also has a watchdog that ends the server and removes its folder.
 //!
 //! ```no_run
 //! # fn main() -> anyhow::Result<()> {

@@ -53,7 +53,7 @@ impl PgBouncer {
             }
             let mut process = Process::spawn(&mut command, folder.path(), Ending::Kill)?;
             let pid = process.pid().to_string();
-            // Check the process id in its log: if the port was lost, another server would answer.
+            // Check PgBouncer's process id in its log: if another process took the port, that process would answer.
             process.wait_ready(&log, || {
                 let said = fs::read_to_string(&log).unwrap_or_default();
                 said.contains("process up")

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-/// Below Linux's ephemeral range (32768 and above). While a server is down, any outgoing connection can take a port of
-/// that range, and a client that connects to such a port can even connect to itself.
+/// The ports for servers. They are below Linux's ephemeral range (32768 and above): while a server is down, any
+/// outgoing connection can take a port of that range, and a client that connects to such a port can even connect to
+/// itself.
 const RANGE: Range<u16> = 20_000..32_000;
 
 /// The number of attempts to boot a server that loses its port.

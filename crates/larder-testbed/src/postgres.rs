@@ -16,7 +16,7 @@ use crate::ports::{boot_on, free_port};
 use crate::process::{Ending, Process};
 use crate::programs::{Program, find};
 
-/// No durability: a database that lives for minutes does not need it, and it costs most of the time of a write.
+/// No durability: a database that lives for minutes does not need it, and durability takes most of the time of a write.
 const SETTINGS: [&str; 5] =
     ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200", "timezone=UTC"];
 
@@ -97,7 +97,7 @@ impl Postgres {
     }
 
     /// Ends the server as a crash does, and waits for the end. Transactions that committed with `synchronous_commit=on`
-    /// survive. By default it is off here, so the last transactions may be lost.
+    /// survive. By default that setting is off here, so the last transactions may be lost.
     ///
     /// # Errors
     ///
@@ -120,12 +120,12 @@ impl Postgres {
         Ok(())
     }
 
-    /// More than the staleness bound.
+    /// Longer than larder's default staleness bound (2 s).
     const AGE_MIN: Duration = Duration::from_millis(2_100);
 
-    /// The server that `LARDER_TEST_POSTGRES` names. Without it, one server for this process, which the first call
-    /// starts and waits for: it has run for longer than larder's staleness bound, because larder uses no new Redis in
-    /// front of a database that was just started.
+    /// The server that `LARDER_TEST_POSTGRES` names. Without this variable, the first call starts one server for this
+    /// process. It returns when the server has run for longer than larder's staleness bound, because larder uses no new
+    /// Redis in front of a database that was just started.
     ///
     /// `cargo xtask test` sets the variable, because nextest runs every test in its own process.
     ///
@@ -133,8 +133,8 @@ impl Postgres {
     ///
     /// As [`start`](Self::start).
     pub fn shared() -> Result<PostgresUrl> {
-        // A static is never dropped. The server's watchdog ends the server after this process has ended. The lock is
-        // held while the server starts, so that two threads do not start two servers.
+        // Rust never drops a static, so the server's watchdog ends the server after this process has ended. A thread
+        // holds the lock while it starts the server, so that two threads do not start two servers.
         static STARTED: Mutex<Option<Postgres>> = Mutex::new(None);
         if let Some(url) = env::var(Self::SHARED).ok().filter(|url| !url.is_empty()) {
             return Ok(PostgresUrl(url.trim_end_matches('/').to_owned()));
@@ -203,14 +203,14 @@ fn boot(
     let log = folder.join("log");
     let mut command = program(Program::Postgres, folder, account)?;
     command.args(["-h", "127.0.0.1", "-p", &port.to_string(), "-k"]).arg(folder);
-    // Of two values for one setting the later one counts.
+    // If a setting has two values, PostgreSQL uses the later one.
     for setting in SETTINGS.into_iter().chain(settings.iter().map(AsRef::as_ref)) {
         command.args(["-c", setting]);
     }
     command.stderr(File::create(&log)?);
     let mut process = Process::spawn(&mut command, folder, Ending::Quit)?;
     let pid = process.pid().to_string();
-    // The same check as pg_ctl's: the first line is the server's process id and the eighth is `ready`.
+    // The check of pg_ctl: in `postmaster.pid`, the first line is the server's process id and the eighth is `ready`.
     process.wait_ready(&log, || {
         let status = fs::read_to_string(folder.join("data/postmaster.pid")).unwrap_or_default();
         let line = |number| status.lines().nth(number).map(str::trim);

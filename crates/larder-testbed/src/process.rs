@@ -19,7 +19,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 /// Time-out of a server's boot, enough for a busy machine.
 const BOOT: Duration = Duration::from_secs(30);
 
-/// Time-out of a server's end; after it the server is killed.
+/// Time-out of a server's end. A server that runs for longer gets SIGKILL.
 const END: Duration = Duration::from_secs(5);
 
 /// The pause between two checks of a server that boots or ends.
@@ -69,7 +69,7 @@ pub(crate) struct Process {
     server: Child,
     watchdog: Child,
     ending: Ending,
-    /// False after the server was waited for, because the kernel may then give its id to another process.
+    /// False after this process has waited for the server's end: then the kernel may give the id to another process.
     running: bool,
 }
 
@@ -88,7 +88,7 @@ impl Process {
             .arg(folder)
             .process_group(0)
             .stdin(Stdio::piped())
-            // With an inherited output, the test runner would wait for its end.
+            // If the watchdog inherited this output, the test runner would wait for the watchdog's end.
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn();

@@ -52,7 +52,7 @@ enum Way {
 /// The instant at which bytes came, and the bytes; no bytes mean the end of the connection.
 type Parcel = (Instant, Vec<u8>);
 
-/// The most parcels in flight; then the sender waits, as in TCP.
+/// The most parcels that one direction buffers. Then the sender waits, as in TCP.
 const ON_THEIR_WAY: usize = 64;
 
 impl Mode {
@@ -87,8 +87,8 @@ impl Proxy {
         self.port
     }
 
-    /// Stops all bytes in both directions. Connections stay open and new ones are accepted, as with a black hole. The
-    /// bytes that are sent meanwhile pass after [`heal`](Self::heal).
+    /// Stops all bytes in both directions. Connections stay open, and the proxy accepts new ones. Bytes that are sent
+    /// meanwhile pass after [`heal`](Self::heal).
     pub fn stall(&self) {
         self.set(Mode::Stalled { requests: true });
     }
@@ -118,7 +118,7 @@ impl Proxy {
         self.set(Mode::Open);
     }
 
-    /// Ends every connection; new ones are forwarded to `target`.
+    /// Ends every connection. The proxy forwards new ones to `target`.
     pub fn redirect(&self, target: u16) {
         self.shared.lock().target = target;
         self.end_links();
@@ -142,7 +142,7 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         self.shared.lock().ended = true;
         self.end_links();
-        // Wake the listener, which then sees that the proxy has ended.
+        // Connect once, so that the accepting thread wakes, sees `ended` and returns.
         let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
     }
 }

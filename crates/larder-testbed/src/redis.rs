@@ -42,8 +42,8 @@ impl Redis {
 
     /// As [`start`](Self::start), with directives of `redis.conf`, such as `("maxmemory", "4mb")`.
     ///
-    /// A `requirepass` of plain letters and digits is also used by [`url`](Self::url) and
-    /// [`command`](Self::command).
+    /// [`url`](Self::url) and [`command`](Self::command) use the password of a `requirepass`, which must have only
+    /// letters and digits.
     ///
     /// # Errors
     ///
@@ -80,7 +80,7 @@ impl Redis {
         self.folder.path()
     }
 
-    /// `redis://127.0.0.1:PORT/0`.
+    /// `redis://127.0.0.1:PORT/0`, with the password if there is one.
     pub fn url(&self) -> String {
         match &self.password {
             Some(password) => format!("redis://:{password}@127.0.0.1:{}/0", self.port),
@@ -93,7 +93,7 @@ impl Redis {
         self.port
     }
 
-    /// The server's process id; after [`kill`](Self::kill) the last one.
+    /// The server's process id; after [`kill`](Self::kill), the id of the killed server.
     pub fn pid(&self) -> u32 {
         self.process.pid()
     }
@@ -132,7 +132,7 @@ impl Redis {
     /// If it does not boot, or another process took the port.
     pub fn restart(&mut self) -> Result<()> {
         self.kill()?;
-        // A replica has received a dump, and a snapshot leaves one.
+        // Remove the dump: a replica has received one, and `snapshot` leaves one.
         match fs::remove_file(self.dump()) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 Err(error).context("removing the dump of Redis")

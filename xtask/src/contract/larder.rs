@@ -63,7 +63,8 @@ impl Larder {
         service.env("RUST_LOG", "debug,sqlx=info,hyper=info").env("RUST_BACKTRACE", "1");
         // No load balancer has to notice the stop.
         service.env("LARDER_STOP_DELAY", "0");
-        // Most requests of schemathesis fail. With the default limits it would get only 429 after the first few.
+        // Most requests of schemathesis fail. With the default limits, the service would answer 429 after the first
+        // few.
         for limit in ["LARDER_FAILURES_PER_ADDRESS", "LARDER_FAILURES_PER_ACCOUNT"] {
             service.env(limit, "1000000");
         }
@@ -98,7 +99,7 @@ impl Larder {
         Ok(())
     }
 
-    /// Stops it as an operator does; an error if it does not exit with success, or if its log has a failure.
+    /// Stops the service with SIGTERM. Fails if the service does not exit with success, or if its log has a failure.
     pub(super) fn end(mut self) -> Result<()> {
         let id = self.child.id().to_string();
         run_command(&mut command(Path::new("/"), "kill", &["-TERM", &id]))?;
@@ -120,7 +121,7 @@ impl Larder {
 
 impl Drop for Larder {
     fn drop(&mut self) {
-        // An error means that it has ended.
+        // Ignore errors: the service may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

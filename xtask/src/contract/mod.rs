@@ -31,7 +31,8 @@ const CALLERS: [(&str, &str); 4] = [
 
 const HOOKS: &str = include_str!("hooks.py");
 
-/// Without this schemathesis signs a user up, and sends as that user the requests that are to be sent without credentials.
+/// Without this setting schemathesis signs a user up, and sends as that user the requests that should have no
+/// credentials.
 const SETTINGS: &str = "[auth]\nauto-signup = false\n";
 
 /// Lints the OpenAPI document of a fresh service, uses clients that generators make of it, verifies the service's tokens with
@@ -56,7 +57,7 @@ pub(crate) struct Options {
     clients: bool,
 }
 
-/// Succeeds if no answer was a server error, every answer was as described, and the service's log shows no failure.
+/// Succeeds if no answer was a server error, every answer matched the document, and the service's log shows no failure.
 pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     let folder = root.join("target/contract");
     let seed = options.seed.unwrap_or_else(drawn);

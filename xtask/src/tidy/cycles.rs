@@ -1,7 +1,7 @@
 //! Import cycles: sibling modules that import one another, directly or through other siblings.
 //!
-//! Siblings are the children of one module; each counts with all modules below it. A module and its own children may
-//! import each other: they are one idea in several files.
+//! Siblings are the children of one module; a sibling includes all modules below it. A module and its own children may
+//! import each other: they are one subject in several files.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use super::modules::{Edge, Tree};
 /// How many places a finding shows for one edge of a cycle.
 const MAX_PLACES: usize = 4;
 
-/// The imports between siblings: from which, to which, and the places.
+/// The imports between siblings: from which, to which, and where in the code.
 type Imports<'a> = BTreeMap<(&'a str, &'a str), Vec<&'a Edge>>;
 
 /// One violation for each cycle of a crate: a strongly connected component of two or more siblings.
@@ -59,7 +59,7 @@ fn reachable<'a>(start: &str, imports: &Imports<'a>) -> BTreeSet<&'a str> {
     found
 }
 
-/// Names the edges. The edge with the fewest places comes first: it is the likeliest to be removed.
+/// Describes a cycle by its edges. The edge with the fewest places comes first, because it is the easiest to remove.
 fn describe(tree: &Tree, above: &[String], imports: &Imports, members: &BTreeSet<&str>) -> Violation {
     let mut within: Vec<_> =
         imports.iter().filter(|((from, to), _)| members.contains(from) && members.contains(to)).collect();

@@ -7,10 +7,10 @@ use super::source::Source;
 
 const ENGINE: &str = "crates/larder/src";
 
-/// What a pure decision cannot need.
+/// Code that a pure decision must not contain.
 const IMPURE: [&str; 6] = ["tokio", "redis::", "Instant::now", "SystemTime::now", "async fn", "async move"];
 
-/// Nothing under `protocol/` does I/O or reads a clock: callers bring both.
+/// Nothing under `protocol/` does I/O or reads a clock: callers do that and pass the results.
 pub(super) fn decisions_are_pure(source: &Source) -> Vec<Violation> {
     let Some(module) = module_of_the_engine(&source.path) else { return Vec::new() };
     if module != "protocol" {
@@ -23,7 +23,7 @@ pub(super) fn decisions_are_pure(source: &Source) -> Vec<Violation> {
         .collect()
 }
 
-/// Only `remote/` and the builder name Redis concretely.
+/// Only `remote/` and the builder name the crate `redis`.
 pub(super) fn redis_stays_remote(source: &Source) -> Vec<Violation> {
     match module_of_the_engine(&source.path) {
         None | Some("remote" | "builder") => Vec::new(),
@@ -37,7 +37,7 @@ pub(super) fn redis_stays_remote(source: &Source) -> Vec<Violation> {
     }
 }
 
-/// The engine's top module a file belongs to: `protocol` for `protocol.rs` and for all below `protocol/`.
+/// The engine's top module to which a file belongs: `protocol` for `protocol.rs` and for all files below `protocol/`.
 fn module_of_the_engine(path: &Path) -> Option<&str> {
     let first = path.strip_prefix(ENGINE).ok()?.iter().next()?.to_str()?;
     Some(first.strip_suffix(".rs").unwrap_or(first))

@@ -11,26 +11,26 @@ use super::table::{names, tables};
 
 pub(super) const PAGE: &str = "docs/glossary.md";
 
-/// What the page says.
+/// The contents of the page.
 #[derive(Debug, Default)]
 pub(super) struct Glossary {
     /// The code names, each with its line.
     pub(super) code_names: Vec<(usize, String)>,
     pub(super) replaced: Vec<Replaced>,
-    /// The lines of the table of words, which must name them.
+    /// The lines of the table of words that we do not use. These lines may contain the words.
     pub(super) lines_of_words: HashSet<usize>,
 }
 
-/// A word, or several in a row, that something else is written for.
+/// A word or a phrase that we do not use.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Replaced {
-    /// In lower case.
+    /// The words in lower case.
     pub(super) words: Vec<String>,
     pub(super) instead: String,
 }
 
 impl Glossary {
-    /// Reads the page; what is wrong with it comes beside it.
+    /// Reads the page. Also returns what is wrong with it.
     pub(super) fn read(page: &str) -> (Self, Vec<Violation>) {
         let mut glossary = Self::default();
         let mut violations = Vec::new();
@@ -70,7 +70,7 @@ impl Glossary {
     }
 }
 
-/// `*told* (as a verb)` is the word `told`.
+/// Reads one word or phrase of the table: `*told* (as a verb)` gives `told`.
 fn replaced(cell: &str, instead: &str) -> Option<Replaced> {
     let cell = cell.split('(').next().unwrap_or(cell).to_lowercase();
     let words = cell.split(|sign: char| !sign.is_alphanumeric()).filter(|word| !word.is_empty());

@@ -23,13 +23,13 @@ struct Layer {
 
 /// The table.
 pub(super) struct Layers {
-    /// From the top down.
+    /// The crates in the order of the table, from the top down.
     packages: Vec<String>,
     of_package: HashMap<String, Vec<Layer>>,
 }
 
 impl Layers {
-    /// Reads the page; a violation if it has no such table.
+    /// Reads the page. Returns a violation if it has no such table.
     pub(super) fn read(page: &str) -> Result<Self, Violation> {
         let columns = |table: &super::table::Table| {
             Some([table.column("crate")?, table.column("layer")?, table.column("modules")?])

@@ -1,4 +1,4 @@
-//! The public types that a module's own macros make. A macro is not expanded: its tokens are read.
+//! The public types that a module's own macros make. The rules do not expand macros; they read their tokens.
 
 use std::collections::HashSet;
 
@@ -7,12 +7,12 @@ use syn::Item;
 
 use super::references::is_for_tests;
 
-/// What the macros among a module's items are written with.
+/// What the tokens of a module's macros contain.
 #[derive(Debug, Default)]
 pub(super) struct Made {
-    /// `pub struct A` and the like, each with its line.
+    /// The name of each public struct, enum and trait, with its line.
     pub(super) types: Vec<(String, usize)>,
-    /// All their words: a type's fields and variants are among them.
+    /// All words of the macros, and so also the names of fields and variants.
     pub(super) words: HashSet<String>,
 }
 

@@ -1,11 +1,11 @@
-//! Rules for Markdown: the pages that must be there, and that what they point at exists.
+//! Rules for Markdown: certain pages must exist, and every file to which a page points must exist.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::Violation;
 
-/// README, ARCHITECTURE and CHANGELOG are there, and the last has a heading for what is to be released.
+/// README, ARCHITECTURE and CHANGELOG exist, and CHANGELOG has a heading `## Unreleased` or one with a version.
 pub(super) fn required(root: &Path) -> Vec<Violation> {
     let missing = |page: &str| Violation { path: page.into(), line: 1, message: "must exist".to_owned() };
     let mut violations: Vec<_> = ["README.md", "ARCHITECTURE.md"]
@@ -25,15 +25,15 @@ pub(super) fn required(root: &Path) -> Vec<Violation> {
     violations
 }
 
-/// `## [Unreleased]`, `## 0.1.0 – 2026-11-21`.
+/// Whether a line is a heading such as `## [Unreleased]` or `## 0.1.0 – 2026-11-21`.
 fn names_a_version(line: &str) -> bool {
     let Some(title) = line.strip_prefix("## ") else { return false };
     let title = title.trim_start_matches('[');
     title.starts_with("Unreleased") || title.starts_with(|letter: char| letter.is_ascii_digit())
 }
 
-/// Every relative link, and every path in backticks that ends in `.rs` or starts with `crates/`, leads
-/// somewhere. Links start at the page, paths at the workspace. Blocks of code are not looked into.
+/// Every relative link, and every path in backticks that ends in `.rs` or starts with `crates/`, leads to a file or
+/// folder. Links start at the page, paths at the workspace. This rule skips code blocks.
 pub(super) fn points_at_what_exists(root: &Path, page: &Path, text: &str) -> Vec<Violation> {
     let folder = page.parent().unwrap_or(Path::new(""));
     let mut violations = Vec::new();
@@ -55,7 +55,7 @@ pub(super) fn points_at_what_exists(root: &Path, page: &Path, text: &str) -> Vec
     violations
 }
 
-/// The targets of a line's links that are files: no URL, no place on the same page, without `#…` and title.
+/// The targets of a line's links to files, without `#…` and title. Leaves out URLs and links within the page.
 fn links(line: &str) -> Vec<&str> {
     let targets = prose(line).flat_map(|text| text.split("](").skip(1));
     targets

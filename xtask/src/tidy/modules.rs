@@ -18,7 +18,7 @@ pub(super) struct Tree<'a> {
     pub(super) package: String,
     /// The root comes first.
     pub(super) modules: Vec<Module<'a>>,
-    /// Modules whose file is not there.
+    /// A violation for each module whose file does not exist.
     pub(super) missing: Vec<Violation>,
 }
 
@@ -28,7 +28,7 @@ pub(super) struct Module<'a> {
     pub(super) path: Vec<String>,
     pub(super) source: &'a Source,
     pub(super) items: &'a [Item],
-    /// Its children's places in the tree.
+    /// The indices of its children in [`Tree::modules`].
     pub(super) children: HashMap<String, usize>,
     parent: Option<usize>,
     imports: Vec<Import>,
@@ -55,7 +55,7 @@ pub(super) struct Reached {
     pub(super) package: Option<String>,
 }
 
-/// An import may name another import: so many in a row are followed.
+/// An import may name another import. At most this many in a row are followed.
 const MAX_HOPS: usize = 16;
 
 impl<'a> Tree<'a> {
@@ -86,7 +86,7 @@ impl<'a> Tree<'a> {
         for item in items {
             let Item::Mod(item) = item else { continue };
             let name = item.ident.to_string();
-            // Declared twice, for two builds: it is one module all the same.
+            // A module that is declared twice, for two builds, is one module.
             if is_for_tests(&item.attrs) || self.modules[index].children.contains_key(&name) {
                 continue;
             }
@@ -141,7 +141,7 @@ impl<'a> Tree<'a> {
         reached
     }
 
-    /// Follows a path; whether its first name is known.
+    /// Follows a path. Returns whether its first name is known.
     fn follow(&self, step: Step, segments: &[String], packages: &[String], reached: &mut Reached) -> bool {
         let Step { at, is_first, is_lenient, hops } = step;
         let module = &self.modules[at];
@@ -192,7 +192,7 @@ impl<'a> Tree<'a> {
     }
 }
 
-/// Where a path is followed from.
+/// One step on the way along a path.
 #[derive(Clone, Copy)]
 struct Step {
     at: usize,
@@ -203,7 +203,7 @@ struct Step {
     hops: usize,
 }
 
-/// Where a module is read.
+/// The module that is read next.
 struct Place<'a> {
     path: Vec<String>,
     parent: Option<usize>,
@@ -246,7 +246,7 @@ fn path_attribute(item: &ItemMod) -> Option<String> {
     })
 }
 
-/// `a/b/../c` is `a/c`.
+/// Removes `..` from a path: `a/b/../c` becomes `a/c`.
 fn without_dots(path: &Path) -> PathBuf {
     path.components().fold(PathBuf::new(), |mut folder, component| {
         if component == Component::ParentDir {
@@ -266,7 +266,7 @@ fn imports_of(items: &[Item]) -> Vec<Import> {
     uses.flatten().collect()
 }
 
-/// The name that an item defines in its module; modules and imports are kept elsewhere.
+/// The name that an item defines in its module; `None` for modules and imports, which [`Module`] keeps in other fields.
 pub(super) fn name_of(item: &Item) -> Option<String> {
     let name = match item {
         Item::Const(item) => &item.ident,

@@ -1,4 +1,4 @@
-//! Tests with a small workspace of real sources in a throw-away folder: each inserted fault is a finding, and the workspace
+//! Tests with a small workspace of real sources in a throw-away folder: each inserted fault is found, and the workspace
 //! without faults is clean.
 
 use std::fs;
@@ -11,7 +11,7 @@ const ARCHITECTURE: &str = "# Architecture\n\n## Layers\n\n| crate | layer | mod
     | larder-server | dialects | `dialects` |\n| larder-server | API | `api` |\n\
     | larder | verbs | `cache` |\n| larder | engine | `engine` `flight` |\n";
 
-/// The text of a file that is not there.
+/// Means that the file does not exist.
 const GONE: &str = "";
 
 const GLOSSARY: &str = "# Glossary\n\n| term | meaning | field's word | code name |\n|---|---|---|---|\n\
@@ -60,7 +60,7 @@ const API: (&str, &str) = (
     "//! Routes.\nuse larder::cache::Cache;\n\npub(crate) struct Route(Cache);\n",
 );
 
-/// What is found in the workspace with these files beside its own, or instead of them.
+/// The violations in the workspace after these files were added to it, or replaced its own.
 fn found(planted: &[(&str, &str)]) -> Vec<String> {
     let root = TempDir::new().unwrap();
     for (path, text) in FILES.iter().chain([&API]).chain(planted) {
@@ -80,14 +80,14 @@ fn found(planted: &[(&str, &str)]) -> Vec<String> {
     found
 }
 
-/// The one finding starts so, and has that in it.
+/// Asserts that there is exactly one violation, and that it begins with `start` and contains `part`.
 fn caught(planted: &[(&str, &str)], start: &str, part: &str) {
     let found = found(planted);
     assert_eq!(found.len(), 1, "{found:#?}");
     assert!(found[0].starts_with(start) && found[0].contains(part), "{found:#?}");
 }
 
-/// A text of the workspace with a part of it replaced, which must be there.
+/// The text of the workspace's file `path`, with `other` instead of `part`, which the text must contain.
 fn with(path: &str, part: &str, other: &str) -> String {
     let (_, text) = FILES.iter().chain([&API]).find(|(of, _)| *of == path).unwrap();
     assert!(text.contains(part), "{path} has {part:?}");

@@ -15,7 +15,7 @@ use super::source::Passage;
 pub(super) struct Import {
     /// What is imported; `a::b::{self}` is `a::b`.
     pub(super) segments: Vec<String>,
-    /// What it is called from here on; `None` for a glob.
+    /// The name that it gets in this module; `None` for a glob.
     pub(super) name: Option<String>,
     pub(super) line: usize,
 }
@@ -120,7 +120,7 @@ impl Reader {
                     colons = 0;
                     path.push(word.to_string());
                 }
-                // A doc comment in a macro: `[doc = "…"]`.
+                // Skip a doc comment in a macro, whose tokens are `[doc = "…"]`.
                 _ if place == 1 && path == ["doc"] => return,
                 other => {
                     colons = 0;
@@ -135,7 +135,7 @@ impl Reader {
     fn add_within(&mut self, tree: TokenTree) {
         match tree {
             TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => {
-                // A use in a macro's body is an item like any other.
+                // Parse the body as items, so that a `use` in it counts as an import.
                 match syn::parse2::<syn::File>(group.stream()) {
                     Ok(file) => self.visit_file(&file),
                     Err(_) => self.add_tokens(group.stream()),
@@ -184,7 +184,7 @@ impl<'ast> Visit<'ast> for Reader {
 
     fn visit_item_mod(&mut self, _: &'ast ItemMod) {}
 
-    /// `pub(in crate::a)` says who may look, not what is needed.
+    /// Skips the path in `pub(in crate::a)`: that module may use the item, but the item does not need the module.
     fn visit_visibility(&mut self, _: &'ast Visibility) {}
 
     fn visit_item_use(&mut self, item: &'ast ItemUse) {
@@ -246,7 +246,7 @@ pub(super) fn is_for_tests(attributes: &[Attribute]) -> bool {
     needs(attributes, &|option| matches!(option, Meta::Path(path) if path.is_ident("test")))
 }
 
-/// Whether a `cfg` asks for an option, whatever else it asks for.
+/// Whether a `cfg` can only be true with an option that is `wanted`.
 pub(super) fn needs(attributes: &[Attribute], wanted: &dyn Fn(&Meta) -> bool) -> bool {
     let conditions = attributes.iter().filter(|attribute| attribute.path().is_ident("cfg"));
     conditions.filter_map(|attribute| attribute.parse_args().ok()).any(|meta| asks_for(&meta, wanted))

@@ -8,7 +8,7 @@ use super::Violation;
 
 const PAGE: &str = "docs/requirements.md";
 
-/// What the nextest profiles of `cargo xtask test` leave behind.
+/// The reports that the nextest profiles of `cargo xtask test` write.
 const REPORTS: [&str; 2] = ["target/nextest/whole/junit.xml", "target/nextest/proofs/junit.xml"];
 
 /// What a row says instead of a test if a later issue has to add the test.
@@ -17,7 +17,7 @@ const LATER: &str = "later:";
 /// Whether a test passed, by its suite and its name.
 type Report = HashMap<(String, String), bool>;
 
-/// Holds the page against the report of the last complete run.
+/// Compares the page with the reports of the last complete run.
 pub(super) fn driven(root: &Path) -> Vec<Violation> {
     let Ok(page) = fs::read_to_string(root.join(PAGE)) else {
         return vec![violation(1, "must exist".to_owned())];
@@ -56,7 +56,7 @@ fn undriven(page: &str, report: &Report) -> Vec<Violation> {
     violations
 }
 
-/// The last cell of a row that is neither heading nor rule.
+/// The last cell of a row; `None` for a heading, for the rule below it, and for other text.
 fn tests_of_row(line: &str) -> Option<&str> {
     let cells = line.trim().strip_prefix('|')?.strip_suffix('|')?;
     let (_, last) = cells.rsplit_once('|')?;
@@ -65,7 +65,7 @@ fn tests_of_row(line: &str) -> Option<&str> {
     (!is_rule && last != "driven by").then_some(last)
 }
 
-/// Why `suite path::to::*::test` is no proof; `None` when it is one. A `*` matches one step of the path.
+/// Why `suite path::to::*::test` proves nothing; `None` if it is a proof. A `*` matches one step of the path.
 fn complaint(named: &str, report: &Report) -> Option<&'static str> {
     let Some((suite, name)) = named.split_once(' ') else {
         return Some("is no test; a suite and a name are expected, such as `larder::tags trace_9`");

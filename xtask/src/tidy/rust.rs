@@ -4,10 +4,10 @@ use super::Violation;
 use super::references::all_imports;
 use super::source::Source;
 
-/// Above this a file holds more than one idea.
+/// A longer file has more than one subject.
 const MAX_LINES: usize = 400;
 
-/// Names for everything, that is for nothing.
+/// Names that say nothing about the content.
 const GRAB_BAGS: [&str; 6] = ["util", "utils", "common", "helper", "helpers", "misc"];
 
 /// Macros that mark unfinished work.
@@ -40,7 +40,7 @@ pub(super) fn named_for_its_content(source: &Source) -> Vec<Violation> {
     of_path.map(|name| complain(name, 1)).chain(of_modules.map(|(name, line)| complain(name, line))).collect()
 }
 
-/// Nothing is left to be done.
+/// No file contains a macro for unfinished work.
 pub(super) fn finished(source: &Source) -> Vec<Violation> {
     UNFINISHED
         .iter()
@@ -49,14 +49,14 @@ pub(super) fn finished(source: &Source) -> Vec<Violation> {
         .collect()
 }
 
-/// The file can be read by the rules that need its syntax tree.
+/// The file is valid Rust, so that the rules which need its syntax tree can read it.
 pub(super) fn parses(source: &Source) -> Vec<Violation> {
     let complain =
         |error: &syn::Error| source.violation(error.span().start().line, format!("is no Rust: {error}"));
     Vec::from_iter(source.syntax.as_ref().err().map(complain))
 }
 
-/// `use crate::Name` goes through the crate root instead of the module that owns the name.
+/// Finds `use crate::Name`, which goes through the crate root and not through the module that owns the name.
 pub(super) fn imports_from_the_owner(source: &Source) -> Vec<Violation> {
     if source.path.ends_with("src/lib.rs") || source.path.ends_with("src/main.rs") {
         return Vec::new();

@@ -13,7 +13,7 @@ use super::Violation;
 pub(super) struct Source {
     /// Relative to the workspace.
     pub(super) path: PathBuf,
-    /// As written.
+    /// The text as it is written.
     pub(super) text: String,
     /// Comments of all kinds, each with its slashes.
     pub(super) comments: Vec<Passage>,
@@ -29,7 +29,7 @@ pub(super) struct Passage {
     pub(super) text: String,
 }
 
-/// A word or a sign of the code; literals and comments are none.
+/// A word or a sign of the code. Literals and comments are no tokens here.
 struct Token {
     line: usize,
     text: String,
@@ -61,7 +61,8 @@ impl Source {
         Violation { path: self.path.clone(), line, message: message.into() }
     }
 
-    /// The lines that have the tokens of `code`, one after the other: `redis::` is not in `my_redis::`.
+    /// The lines on which the tokens of `code` begin, in this order and adjacent: `my_redis::` does not contain
+    /// `redis::`.
     pub(super) fn lines_with(&self, code: &str) -> Vec<usize> {
         let mut pieces = Pieces::of(code);
         pieces.add_all(code.parse().unwrap_or_default());
@@ -77,10 +78,10 @@ impl Source {
     }
 }
 
-/// A text that is taken apart from its start to its end.
+/// Splits a text into tokens and comments, from its start to its end.
 struct Pieces<'a> {
     source: &'a str,
-    /// The byte up to which all is taken apart.
+    /// The byte up to which the text has been split.
     end: usize,
     tokens: Vec<Token>,
     comments: Vec<Passage>,
@@ -120,8 +121,8 @@ impl<'a> Pieces<'a> {
         }
     }
 
-    /// Goes on to the end of a token; false if it belongs to a doc comment, which the compiler spells as an
-    /// attribute whose tokens all have the comment's span.
+    /// Moves to the end of a token. Returns false if the token belongs to a doc comment: the parser turns a doc comment
+    /// into an attribute, whose tokens all have the comment's span.
     fn advance(&mut self, range: &Range<usize>) -> bool {
         self.add_comments_until(range.start);
         let written = &self.source[range.clone()];
@@ -155,7 +156,7 @@ impl<'a> Pieces<'a> {
     }
 }
 
-/// Block comments nest.
+/// The length of the block comment at the start of `comment`. Block comments can be nested.
 fn block_length(comment: &str) -> usize {
     let mut depth = 0_usize;
     for (at, pair) in comment.as_bytes().windows(2).enumerate() {

@@ -8,7 +8,7 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// The place of the column with that name, in whatever case.
+    /// The index of the column with that name, in any letter case.
     pub(super) fn column(&self, name: &str) -> Option<usize> {
         self.heading.iter().position(|cell| cell.eq_ignore_ascii_case(name))
     }
@@ -35,7 +35,7 @@ pub(super) fn tables(page: &str) -> Vec<Table> {
     found
 }
 
-/// The cells of a row; a sign `|` that is escaped divides none.
+/// The cells of a row. An escaped `|` is a part of a cell.
 fn cells(line: &str) -> Option<Vec<String>> {
     let inner = line.trim().strip_prefix('|')?.strip_suffix('|')?;
     let escaped = inner.replace("\\|", "\u{0}");

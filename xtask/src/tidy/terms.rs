@@ -17,7 +17,7 @@ use super::references::{attributes, imports, is_for_tests, needs, strings};
 /// The crate whose public types are terms.
 const ENGINE: &str = "larder";
 
-/// The feature that opens the engine to the proofs: what it makes public is no promise.
+/// The feature that makes parts of the engine public for the proofs. They are no public API, so they need no term.
 const PROOF: &str = "proof";
 
 /// What the sources define: names, which names are members of which, and what the strings say.
@@ -77,7 +77,8 @@ impl Definitions {
         absent.map(|(line, name)| violation(*line, format!("the sources define no `{name}`"))).collect()
     }
 
-    /// `a::B::c` is a member of a member; a name that is not Rust is in a string or in an SQL script.
+    /// Whether the sources define a code name. In `a::B::c`, each part is a member of the part before it. A name that
+    /// is not Rust must be in a string or in an SQL script.
     fn has(&self, name: &str) -> bool {
         let plain = name.split(['(', '<', '!']).next().unwrap_or(name);
         let parts: Vec<_> = plain.split("::").collect();
@@ -173,7 +174,7 @@ struct Public<'a> {
     line: usize,
 }
 
-/// Adds what a public module shows: its types, those of its public modules, and those it hands on.
+/// Adds what a public module shows: its types, those of its public modules, and those that it re-exports.
 fn add_public<'a>(tree: &'a Tree<'a>, at: usize, types: &mut Vec<Public<'a>>) {
     let module = &tree.modules[at];
     for item in module.items.iter().filter(|item| is_public(item)) {
@@ -213,7 +214,7 @@ fn add_types<'a>(module: &'a Module<'a>, only: Option<&String>, types: &mut Vec<
     types.extend(wanted.map(|(name, line)| Public { module, name, line }));
 }
 
-/// `pub`, shown in the documentation, and there without the proofs' feature.
+/// Whether an item is `pub`, shown in the documentation, and compiled without the proofs' feature.
 fn is_public(item: &Item) -> bool {
     let visibility = match item {
         Item::Struct(item) => &item.vis,

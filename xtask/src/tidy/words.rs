@@ -8,7 +8,7 @@ use super::modules::Tree;
 use super::references::strings;
 use super::source::{Passage, Source};
 
-/// A word as it is read, and its line; a sentence's end is an empty one.
+/// A line, and a word on it in lower case. An empty word marks the end of a sentence.
 type Word = (usize, String);
 
 /// Parts of SQL and of Redis scripts: a text that has one is not a message.
@@ -27,7 +27,7 @@ const COMMANDS: [&str; 12] = [
     "local ",
 ];
 
-/// Finds them in the comments of a file, test code included.
+/// Finds such words in the comments of a file, test code included.
 pub(super) fn find_in_comments(source: &Source, glossary: &Glossary) -> Vec<Violation> {
     let mut blocks: Vec<Vec<(usize, &str)>> = Vec::new();
     for comment in &source.comments {
@@ -44,7 +44,7 @@ pub(super) fn find_in_comments(source: &Source, glossary: &Glossary) -> Vec<Viol
     find(&source.path, &words, glossary)
 }
 
-/// Finds them in the messages of a crate, test code excluded.
+/// Finds such words in the messages of a crate, test code excluded.
 pub(super) fn find_in_messages(tree: &Tree, glossary: &Glossary) -> Vec<Violation> {
     let of_module = tree.modules.iter().flat_map(|module| {
         let words: Vec<_> = strings(module.items).iter().filter(is_message).flat_map(message).collect();
@@ -53,7 +53,7 @@ pub(super) fn find_in_messages(tree: &Tree, glossary: &Glossary) -> Vec<Violatio
     of_module.collect()
 }
 
-/// Finds them in a page, except in the glossary's table of these words.
+/// Finds such words in a page, except in the glossary's table of these words.
 pub(super) fn find_in_page(path: &Path, text: &str, glossary: &Glossary) -> Vec<Violation> {
     let is_own = |line| path == Path::new(PAGE) && glossary.lines_of_words.contains(&line);
     let lines = text.lines().enumerate().map(|(number, line)| (number + 1, line));
@@ -82,12 +82,12 @@ fn find(path: &Path, words: &[Word], glossary: &Glossary) -> Vec<Violation> {
     violations
 }
 
-/// A line of a comment without the signs that make it one.
+/// A line of a comment without `//`, `///`, `//!`, `/*`, `*` and `*/`.
 fn uncommented(line: &str) -> &str {
     line.trim().trim_start_matches(['/', '!', '*']).trim_end_matches("*/")
 }
 
-/// The words of a text in Markdown, without blocks of code, code in a line, and where links lead.
+/// The words of a text in Markdown, without code blocks, inline code, and the targets of links.
 fn words_of(lines: &[(usize, &str)]) -> Vec<Word> {
     let mut words = Vec::new();
     let (mut is_fenced, mut is_code) = (false, false);
@@ -100,7 +100,8 @@ fn words_of(lines: &[(usize, &str)]) -> Vec<Word> {
             continue;
         }
         if line.trim().is_empty() {
-            // Code in a line ends with its paragraph, so that a lonely backtick hides no more than that.
+            // Inline code ends with its paragraph, so that a single backtick hides no more than the rest of its
+            // paragraph.
             is_code = false;
             words.push((*number, String::new()));
         }
@@ -117,7 +118,7 @@ fn words_of(lines: &[(usize, &str)]) -> Vec<Word> {
     words
 }
 
-/// The words of a message, without what is put into it.
+/// The words of a message, without its placeholders `{…}`.
 fn message(passage: &Passage) -> Vec<Word> {
     let mut words = Vec::new();
     for (offset, line) in passage.text.lines().enumerate() {

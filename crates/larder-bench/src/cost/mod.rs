@@ -46,7 +46,7 @@ pub(crate) struct Options {
     profile_only: bool,
 }
 
-/// How long one side writes before it is the other side's turn.
+/// How long the writers with the journal, and those without it, write in each turn.
 const TURN: Duration = Duration::from_secs(2);
 /// The smallest allowed share of the throughput without a journal.
 const KEPT_AT_LEAST: f64 = 0.85;
@@ -71,15 +71,15 @@ pub(crate) async fn measure(options: &Options) -> Result<(String, bool)> {
     if options.profile_only {
         return Ok((profile.to_string(), true));
     }
-    // An instance as in production, whose relay propagates to Redis, and a pruning with a short retention, so that it
-    // has work.
+    // Run a cache as in production: its relay propagates to Redis. Prune with a retention of 5 s, so that prunes find
+    // rows.
     let relaying =
         Cache::builder("cost").redis(redis.url()).journal(with.journal(tables()).await?).build().await?;
     let pruning = tokio::spawn(prune(Arc::new(with.journal(tables()).await?.keep(Duration::from_secs(5)))));
 
     let mut turns = Vec::new();
     for turn in 0..=options.seconds.div_ceil(TURN.as_secs()) {
-        // Alternate which side is first, so that a drift of the machine affects both.
+        // Alternate which side is first, so that a drift of the machine's speed affects both.
         let order = if turn % 2 == 0 { [0, 1] } else { [1, 0] };
         let mut rates = [0.0; 2];
         for side in order {

@@ -12,7 +12,7 @@ use crate::terminal::progress;
 
 /// More than two hours: in the first the outbox fills, in the second its size must stay the same.
 const MINUTES: usize = 130;
-/// The minute from which rows that are an hour and a minute old are pruned.
+/// From this minute on the outbox is full: prunes delete rows, which are then an hour and a minute old.
 const FULL: usize = 65;
 /// The largest allowed ratio of the size at the end to the size when the outbox was full.
 const STEADY: f64 = 1.15;
@@ -20,7 +20,7 @@ const STEADY: f64 = 1.15;
 /// The measured sizes.
 pub(super) struct Outbox {
     rate: f64,
-    /// Rows and bytes when it was full, and at the end.
+    /// The most rows and bytes in the first 20 minutes with a full outbox; `end`: in the last 20 minutes.
     full: (f64, f64),
     end: (f64, f64),
 }

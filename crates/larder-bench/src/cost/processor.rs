@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-/// The parts, in the order of [`Spent`].
+/// The parts of a write's processor time. [`Spent`] has the same order.
 pub(super) const PARTS: [&str; 6] = [
     "PostgreSQL, the writers' backends",
     "PostgreSQL, the relay's and pruning's",
@@ -19,11 +19,11 @@ pub(super) const PARTS: [&str; 6] = [
 /// Processor time of each part.
 pub(super) type Spent = [Duration; PARTS.len()];
 
-/// The processes whose time is counted.
+/// The processes whose processor time [`Processes::read`] reads.
 pub(super) struct Processes {
     pub(super) writers: HashSet<u32>,
     pub(super) redis: u32,
-    /// In the title of each backend of this database.
+    /// The database's name, which the process title of each of its backends contains.
     pub(super) database: String,
     /// The name of the writers' threads of this process.
     pub(super) threads: &'static str,

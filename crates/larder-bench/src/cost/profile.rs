@@ -15,20 +15,23 @@ use crate::cost::prune;
 use crate::cost::writers::{THREADS, Writers};
 use crate::terminal::progress;
 
-/// How much of the journal is on; each has all that the one before it has, but the two substitutes for its triggers.
+/// How much of the journal is on. `empty` and `constant` have substitutes for the journal's triggers; from `triggers`
+/// on, each variant adds one part to the variant before it.
 const VARIANTS: [&str; 6] = ["none", "empty", "constant", "triggers", "+ relay", "+ pruning"];
 const EMPTY: usize = 1;
 const CONSTANT: usize = 2;
 const TRIGGERS: usize = 3;
 const RELAY: usize = 4;
 const PRUNING: usize = 5;
-/// The shortest time for which rows are pruned at the rate at which they are written once the warm-up is over.
+/// The retention of rows in the variant with pruning: so short that after the warm-up rows are pruned at the rate at
+/// which they are written.
 const KEEP: Duration = Duration::from_secs(1);
 const PRUNING_WARM_UP: Duration = Duration::from_millis(2500);
 const WARM_UP: Duration = Duration::from_millis(300);
-/// Short, and every variant once a round: the machine's speed drifts within minutes.
+/// Short, so that one round measures every variant in a few seconds: the machine's speed drifts within minutes.
 const TURN: Duration = Duration::from_secs(1);
-/// Substitutes: a trigger that does nothing, and one that is as cheap as a trigger that journals can be, whose row is a constant.
+/// Two substitutes for the journal's triggers: one does nothing; the other inserts a constant row, the least that a
+/// trigger must do to journal.
 const SUBSTITUTES: &str = "
     CREATE FUNCTION cost_empty() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN RETURN NULL; END $$;
     CREATE TRIGGER cost_empty AFTER UPDATE ON users FOR EACH ROW EXECUTE FUNCTION cost_empty();
@@ -38,12 +41,12 @@ const SUBSTITUTES: &str = "
     CREATE TRIGGER cost_constant AFTER UPDATE ON users FOR EACH ROW EXECUTE FUNCTION cost_constant();
     ALTER TABLE users DISABLE TRIGGER cost_constant";
 
-/// What a write has used, in µs by part, of each variant: one for each round.
+/// For each variant and each round: the processor time of a write in µs, by part.
 pub(super) struct Profile {
     rounds: [Vec<[f64; PARTS.len()]>; VARIANTS.len()],
 }
 
-/// Writes for a second under each variant, as many rounds as are asked for.
+/// In each round, writes for a second under each variant.
 pub(super) async fn measure(
     database: &Database,
     store: &Store,
@@ -68,7 +71,7 @@ pub(super) async fn measure(
             trigger("cost_empty", variant == EMPTY)?;
             trigger("cost_constant", variant == CONSTANT)?;
             trigger("larder_journal", variant >= TRIGGERS)?;
-            // What the variant before has left is no cost of this one.
+            // Remove what the variant before has left, so that it costs this variant nothing.
             database.sql("VACUUM users")?;
             database.sql("TRUNCATE larder_outbox, larder_outbox_marks")?;
             let relaying = if variant >= RELAY {
@@ -94,7 +97,7 @@ pub(super) async fn measure(
             progress(&format!("profile, round {}, {name}: {all:.0} µs a write, {count} writes", round + 1));
         }
     }
-    // The relay of what comes after attests its triggers alone.
+    // Drop the substitutes, so that the later measurements have the journal's triggers alone.
     database.sql("DROP FUNCTION cost_empty() CASCADE; DROP FUNCTION cost_constant() CASCADE")?;
     Ok(Profile { rounds: spent })
 }
@@ -127,7 +130,7 @@ impl fmt::Display for Profile {
         let totals =
             |variant: usize| self.rounds[variant].iter().map(|spent: &[f64; PARTS.len()]| spent.iter().sum());
         row(f, "in all", &|variant| format!("{:.1}", median(totals(variant))))?;
-        // What throughput can be at most where the processor alone limits it; each round beside its own "none".
+        // The highest throughput if the processor alone limits it, as a ratio to the variant `none` of the same round.
         let ratios =
             |variant: usize| totals(0).zip(totals(variant)).map(|(none, all): (f64, f64)| none / all);
         row(f, "of \"none\" / in all", &|variant| format!("{:.2}", median(ratios(variant))))?;

@@ -25,7 +25,7 @@ pub(super) struct Writers {
     pool: PgPool,
     ids: Arc<Vec<String>>,
     count: usize,
-    /// `None` only while it is dropped.
+    /// `None` only during the drop.
     runtime: Option<Runtime>,
 }
 
@@ -98,7 +98,7 @@ impl Writers {
 
 impl Drop for Writers {
     fn drop(&mut self) {
-        // A runtime must not wait for its threads on a thread of another runtime, which drops this.
+        // A thread of another runtime drops this value, and must not wait for the threads of this runtime.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }

@@ -65,7 +65,7 @@ impl Call {
         Self::get(format!("leaderboard?limit={limit}&offset={offset}"))
     }
 
-    /// By `email` or `username`.
+    /// Looks a user up by `email` or `username`.
     pub(super) fn lookup(field: &str, name: &str) -> Self {
         Self::with_body("POST", "users/lookup", format!(r#"{{"{field}":"{name}"}}"#), 200)
     }

@@ -44,7 +44,7 @@ pub(super) struct Person {
 pub(super) struct Crowd {
     pub(super) people: Vec<Person>,
     popularity: Zipf<f64>,
-    /// The share of the requests that are about the first.
+    /// The share of the requests that are about the most popular user.
     first: f64,
 }
 

@@ -25,7 +25,7 @@ pub(super) const CLIENTS: usize = 16;
 /// The first client's seed; each client has another one.
 const SEED: u64 = 1_000;
 
-/// The measurements of one drive.
+/// The measurements of one run of the load.
 pub(super) struct Drive {
     elapsed: Duration,
     statements: u64,
@@ -77,7 +77,7 @@ impl Tally {
     }
 }
 
-/// Drives the same load without the cache and with it.
+/// Runs the same load without the cache and with it.
 pub(super) async fn measure(stage: &Stage, span: Duration) -> Result<(Drive, Drive)> {
     let service = &stage.whole.service;
     let (admin, mut callers) = (stage.whole.admin().await?, Vec::new());
@@ -90,7 +90,7 @@ pub(super) async fn measure(stage: &Stage, span: Duration) -> Result<(Drive, Dri
     progress(&format!("cache off: {:.0} requests/s", off.per_second()));
 
     service.cache().set_enabled(true);
-    // Warm up with another seed, or the measured requests would be repetitions.
+    // Warm up with another seed, so that the measured requests are not repetitions.
     let rate = drive(2 * SEED).await?.per_second();
     let held = mix::held(&stage.crowd, &stage.settings.policies, rate, &mut StdRng::seed_from_u64(0));
     progress(&format!(
@@ -145,7 +145,7 @@ async fn drive(
     })
 }
 
-/// Sends each of these requests once, dealt out to the players in turn.
+/// Sends each of these requests once. The players take them in turn.
 async fn bring(players: Vec<Player>, calls: Vec<(Ask, Call)>) -> Result<()> {
     let calls = Arc::new(calls);
     let (mut playing, count) = (JoinSet::new(), players.len());

@@ -32,10 +32,10 @@ pub(super) enum Ask {
     Award,
 }
 
-/// Shares of ten thousand requests. The documents say what the systems cache, but not how often it is requested. So
-/// each of the systems G, B and K gets a third of the reads. Within a third, most requests are about one user and few
-/// are about all users. One request in a hundred is a write, as in `larder demo`, and edits of profiles are far more
-/// frequent than bookings of points.
+/// Shares of ten thousand requests. The documents say what the three older systems G, B and K cache, but not how often
+/// clients request it. So each system gets a third of the reads. Within a third, most requests are about one user and
+/// few are about all users. One request in a hundred is a write, as in `larder demo`, and edits of profiles are far
+/// more frequent than bookings of points.
 pub(super) const SHARES: [(Ask, u32); 16] = [
     (Ask::Details, 2_600),
     (Ask::List, 500),
@@ -76,7 +76,7 @@ impl Ask {
         Ask::Details
     }
 
-    /// Whether only an administrator may send it; ordinary users send the others.
+    /// Whether only an administrator may send this request; ordinary users send the others.
     pub(super) fn is_for_admins(self) -> bool {
         !matches!(
             self,
@@ -119,7 +119,7 @@ impl Ask {
         }
     }
 
-    /// The class of its entries, if each user has an entry of their own.
+    /// The class of this request's entries, if each user has an entry of their own.
     fn class(self) -> Option<&'static ClassRow> {
         match self {
             Ask::Details => Some(&row::user_details),

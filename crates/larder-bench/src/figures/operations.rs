@@ -20,7 +20,7 @@ use crate::terminal::{load_average, progress};
 pub(super) struct Operation {
     pub(super) name: &'static str,
     pub(super) claim: TimeClaim,
-    /// The calls are sent in turn.
+    /// The client sends these calls in turn.
     calls: Vec<Call>,
 }
 
@@ -41,7 +41,7 @@ enum State {
 
 /// The number of users that the requests are about, in turn.
 const PEOPLE: usize = 50;
-/// How long a block is repeated while its answers come from another place than the state says.
+/// How long [`block`] repeats its requests while the answers come from another place than the state says.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 const fn claim(printed: &'static str, after_ms: Option<f64>, reduction_percent: f64) -> TimeClaim {
@@ -171,7 +171,7 @@ impl State {
             State::Redis => counted.redis_hits,
             State::Memory => counted.memory_hits,
         };
-        // A token's validation has no look-up that Redis may answer.
+        // The validation of a token looks up memory-only classes alone, so for Redis there may be no counted look-up.
         let may_be_none = matches!(self, State::Redis);
         (from_there > 0 || may_be_none) && from_there * 50 >= counted.lookups() * 49
     }

@@ -42,7 +42,7 @@ pub(super) fn time_row(operation: &Operation, measured: &Measured) -> Row {
 
 pub(super) const LOAD_COLUMNS: [&str; 4] = ["cache off", "cache on", "change", "in the document"];
 
-/// K's profile requests. The public view of a profile, whose TTL is 180 s, belongs to B.
+/// The profile requests of system K. The public view of a profile, whose TTL is 180 s, belongs to system B.
 const PROFILE: [Ask; 1] = [Ask::FullProfile];
 const ACHIEVEMENTS: [Ask; 3] = [Ask::Achievements, Ask::AchievementSummary, Ask::AchievementStats];
 const LEADERBOARD: [Ask; 1] = [Ask::Leaderboard];

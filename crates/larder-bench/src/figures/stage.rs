@@ -53,7 +53,7 @@ impl Stage {
         let crowd = Arc::new(Crowd::gather(&server)?);
         let callers = crowd::callers(&service, callers).await?;
         let redis_alone = without_memory(&settings, &redis).await?;
-        // The documents' databases are on another machine of the network.
+        // From here on statements take longer: the documents' databases are on another machine of the network.
         proxy.delay(options.distance());
         let round_trip_ms = round_trip_ms(service.store()).await?;
         Ok(Self {

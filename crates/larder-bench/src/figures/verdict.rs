@@ -2,14 +2,15 @@
 
 use crate::quantiles::Quantiles;
 
-/// A time that a document gives.
+/// A time that the document of an older system gives.
 #[derive(Clone, Copy)]
 pub(super) struct TimeClaim {
     /// A short form of the document's text.
     pub(super) printed: &'static str,
     /// The time with the document's cache, if the document gives it.
     pub(super) after_ms: Option<f64>,
-    /// The reduction by the cache. Of a range the lower end, because the time with the cache is one figure.
+    /// The reduction by the cache; if the document has a range, its lower end, because its time with the cache is one
+    /// figure.
     pub(super) reduction_percent: f64,
 }
 
@@ -18,7 +19,7 @@ pub(super) struct TimeClaim {
 pub(super) struct ShareClaim {
     /// A short form of the document's text.
     pub(super) printed: &'static str,
-    /// The share; of a range the upper end.
+    /// The share; if the document has a range, its upper end.
     pub(super) percent: f64,
 }
 

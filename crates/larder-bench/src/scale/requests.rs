@@ -1,4 +1,4 @@
-//! The requests that are measured. Each is one row of the table, with paths that are used in turn.
+//! The measured requests. Each is one row of the table; the client sends its paths in turn.
 
 use anyhow::{Context, Result};
 use larder_server::domain::cursor::Cursor;

@@ -29,7 +29,7 @@ impl Size {
         Ok(Self { server, service, users, requests, running: None })
     }
 
-    /// Starts the service, logs in, and checks that the service's rank equals the counted one.
+    /// Starts the service, logs in, and checks that the rank that the service returns equals the counted rank.
     pub(super) async fn serve(&mut self) -> Result<()> {
         let site = Site::serve(self.service.clone()).await?;
         let mut client = site.admin().await?;

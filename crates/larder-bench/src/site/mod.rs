@@ -61,8 +61,7 @@ impl Site {
         Client::login(self.address, EMAIL, PASSWORD).await
     }
 
-    /// Stops the service. Clients should have disconnected before, or it waits until the service closes their
-    /// connections.
+    /// Stops the service. If clients are still connected, it waits until the service closes their connections.
     pub(crate) async fn stop(self) -> Result<()> {
         drop(self.stop);
         self.serving.await.context("the service did not stop")

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use larder_testbed::{Database, Sqlite};
 
-/// A fresh database that is filled.
+/// A fresh database, which [`Server::fill`] fills with users.
 pub(crate) enum Server {
     Postgres(Database),
     Sqlite(Sqlite),
@@ -30,7 +30,7 @@ impl Server {
         }
     }
 
-    /// Runs SQL as another program does.
+    /// Runs SQL in psql or sqlite3.
     pub(crate) fn sql(&self, statement: &str) -> Result<String> {
         match self {
             Server::Postgres(database) => database.sql(statement),

@@ -16,12 +16,12 @@ const ABANDONED_TIMEOUT: Duration = Duration::from_secs(30);
 /// The future of a request. If no rule matches, it is the inner service's future. Otherwise it also invalidates:
 ///
 /// - If the request has written (any status below 400) or may have written (500 and above, `408 Request Timeout`, an
-///   error instead of an answer), the entries are dropped before the answer is returned, with the header
+///   error instead of an answer), this future drops the entries before it returns the answer, and adds the header
 ///   `Cache-Invalidation`.
-/// - If the request has written nothing (any other 4xx), nothing is dropped.
-/// - If the inner future panics, the entries are dropped.
-/// - If this future is dropped because the client disconnected, the entries are dropped at once. The inner future
-///   continues in its own task for up to 30 s, because it may still commit. Then the entries are dropped again.
+/// - If the request has written nothing (any other 4xx), this future drops nothing.
+/// - If the inner future panics, a task drops the entries.
+/// - If the client disconnects, this future is dropped before its end. Then a task drops the entries at once, lets the
+///   inner future continue for up to 30 s, because it may still commit, and drops the entries again.
 pub type ResponseFuture<B, E> = Pin<Box<dyn Future<Output = Result<Response<B>, E>> + Send>>;
 
 /// Awaits `inner`, and runs the invalidation `work` if its answer requires it.
@@ -38,7 +38,7 @@ where
         Err(_) => Some(InvalidationReason::Failed),
     };
     let Some(reason) = reason else { return answer };
-    // A task of its own, so that the invalidation is completed and logged even if the client disconnects here.
+    // Run it in a task of its own, so that it completes and is logged even if the client disconnects here.
     let receipt = tokio::spawn(running.work.clone().run(reason)).await;
     answer.map(|mut response| {
         let receipt = receipt.map_or_else(|_| HeaderValue::from_static("queued"), value);
@@ -65,7 +65,7 @@ fn reason(status: StatusCode) -> Option<InvalidationReason> {
     }
 }
 
-/// A running request. If it is dropped before its end, it continues in a task, and its entries are dropped.
+/// A running request. If it is dropped before its end, a task runs it to its end and drops its entries.
 struct RunningRequest<F: Future + Send + 'static>
 where
     F::Output: Send,

@@ -8,7 +8,8 @@ use tower::Layer;
 use crate::invalidation::rules::Rules;
 use crate::invalidation::service::InvalidationService;
 
-/// Wraps a service in [`InvalidationService`]; cheap to clone. It must see complete paths, so add it outside of `nest`.
+/// Wraps a service in [`InvalidationService`]; cheap to clone. The layer matches complete paths, so add it outside of
+/// axum's `nest`, which removes the prefix of a path.
 #[derive(Clone, Debug)]
 pub struct InvalidationLayer {
     cache: Cache,

@@ -28,7 +28,8 @@ impl fmt::Display for InvalidationReason {
     }
 }
 
-/// An invalidation that is still to be sent, once or twice.
+/// The invalidation of one request. [`run_to_end`](super::future::run_to_end) sends it once, or twice if the client
+/// disconnects.
 #[derive(Clone)]
 pub(super) struct PendingInvalidation {
     cache: Cache,

@@ -93,7 +93,8 @@ impl Rule {
         if pattern.is_empty() {
             return Err(refused("the pattern is empty, which every path begins with".to_owned()));
         }
-        // Compile the pattern alone first, so that none of its parentheses can close the group and escape the anchor.
+        // Compile the pattern alone first: with an unmatched `)` it could close the group below and so escape the
+        // anchor `^`.
         Regex::new(pattern).map_err(|error| refused(error.to_string()))?;
         let anchored = RegexBuilder::new(&format!("^(?:{pattern})")).dot_matches_new_line(true).build();
         let regex = anchored.map_err(|error| refused(error.to_string()))?;
@@ -114,7 +115,7 @@ impl Rule {
         }
     }
 
-    /// Adds classes, all of whose entries are dropped. Default: none.
+    /// Adds classes. A request that matches the rule drops all their entries. Default: none.
     ///
     /// # Errors
     ///
@@ -123,7 +124,7 @@ impl Rule {
         self.tags(classes)
     }
 
-    /// Adds tags, all of whose entries are dropped. Default: none.
+    /// Adds tags. A request that matches the rule drops all their entries. Default: none.
     ///
     /// # Errors
     ///
@@ -141,7 +142,7 @@ impl Rule {
     }
 }
 
-/// The table. If several rules match a request, the classes and tags of all of them are dropped.
+/// The table of rules. If several rules match a request, it drops the classes and tags of all of them.
 #[derive(Clone, Debug)]
 pub struct Rules(Vec<Rule>);
 

@@ -1,12 +1,11 @@
 //! Judges recorded reads by recorded writes: how old was each answer, and was that allowed?
 //!
 //! Versions of one key are committed in their order, so an instant known for one version bounds the others: version 7
-//! was committed before version 8 was known to any process, and did not exist before version 6 was begun. The staleness
-//! of a read of version v that began at t is the time from the earliest instant at which a later version was known to
-//! t:
-//! `staleness = max(0, t - min(known[w] for w > v))`. Only instants before t matter, so reads may be judged in any
-//! order, in O(log n) each, after all writes are known. An event that is missing from the history can only excuse a
-//! read.
+//! was committed before version 8 was known to any process, and did not exist before version 6 was begun. A read
+//! returned version v and began at t. Its staleness is the time from the first instant at which a version after v was
+//! known until t: `staleness = max(0, t - min(known[w] for w > v))`. Only instants before t matter, so reads may be
+//! judged in any order, in O(log n) each, after all writes are known. If an event is missing from the history, a stale
+//! read may look right, but a right read never looks stale.
 
 pub mod tally;
 mod timeline;
@@ -35,7 +34,8 @@ impl Writes {
         }
     }
 
-    /// Sorts the writes, to judge reads by them. No bounded read may be older than `bound`.
+    /// Sorts the writes, to judge reads by them. No read may miss a write that was committed more than `bound` before
+    /// it.
     pub fn judge(self, bound: Duration) -> Judge {
         let keys = self.keys.into_iter().map(|(key, events)| (key, KeyWrites::new(events))).collect();
         Judge { keys, bound: u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX) }
@@ -44,7 +44,7 @@ impl Writes {
 
 /// The writes of one key.
 struct KeyWrites {
-    /// In the order of versions.
+    /// The events in the order of versions.
     events: Vec<Event>,
     births: Births,
     /// Commits of all writers.
@@ -100,7 +100,7 @@ pub enum Fault {
     BeyondBound(Nanos),
     /// A read missed a write that its own instance had acknowledged this long before.
     OwnWriteUnseen(Nanos),
-    /// A read ended before what it returned had been begun.
+    /// A read ended before the write of the version that it returned had begun.
     FromTheFuture,
     /// A read returned a version that was never written.
     NeverWritten,
@@ -135,7 +135,7 @@ impl fmt::Display for Fault {
 pub struct Verdict {
     /// How old the answer was, against all commits.
     pub staleness: Nanos,
-    /// What is wrong with it; usually empty.
+    /// What is wrong with the read; usually empty.
     pub faults: Vec<Fault>,
 }
 
@@ -147,8 +147,8 @@ impl Judge {
         };
         let version = match event.seen {
             Seen::Version(version) => version,
-            // A negative answer fits every absent version. The newest one that may have existed is the most lenient
-            // choice.
+            // The value was absent, so the read may have seen any absent version. The newest one that may have existed
+            // is the most lenient choice.
             Seen::Absent => match youngest_absent(writes.births.newest_by(event.end, writes.newest)) {
                 Some(version) => version,
                 None => return Verdict { staleness: 0, faults: vec![Fault::NeverWritten] },

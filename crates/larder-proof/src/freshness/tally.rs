@@ -19,10 +19,10 @@ pub const KINDS: [&str; 6] = [
     "keys old after the quiet time",
 ];
 
-/// How many violations are explained in full; the others are only counted.
+/// How many violations the summary explains in full; it only counts the others.
 const TOLD: usize = 3;
 
-/// How many earlier reads of the same key and instance are shown with a violation.
+/// How many earlier reads of the same key and instance the summary shows with a violation.
 const BEFORE: usize = 4;
 
 /// A branch of the read rule.
@@ -32,7 +32,7 @@ pub enum Branch {
     Memory,
     /// Redis answered.
     Redis,
-    /// Another read's flight was joined.
+    /// The read joined another read's flight.
     Joined,
     /// The loader answered, and a tier stored the value.
     Stored,
@@ -115,7 +115,7 @@ pub struct Tally {
     pub fresh: Strength,
     /// Reads by branch.
     pub branches: BTreeMap<Branch, u64>,
-    /// Reads answered "there is none" by a tier.
+    /// Reads to which a tier answered that the key has no value.
     pub absent_hits: u64,
     /// Reads after the quiet time.
     pub last: u64,
@@ -123,7 +123,7 @@ pub struct Tally {
     pub slowest: Nanos,
     /// Violations by kind.
     pub violations: BTreeMap<&'static str, u64>,
-    /// The first violations in full, with what explains them.
+    /// The first violations in full, each with the events that explain it.
     pub told: Vec<String>,
     recent: HashMap<(Instance, Key), Vec<Event>>,
 }

@@ -1,4 +1,4 @@
-//! The checker against inserted faults, and against a slower one that takes the definitions by their words.
+//! Tests the judge with inserted faults, and against a slow judge that implements the definitions directly.
 
 use proptest::prelude::*;
 

@@ -27,8 +27,8 @@ impl Knowledge {
     }
 }
 
-/// The instant before which a version cannot have existed: no version is written before the write of its predecessor
-/// began.
+/// For each version, the instant before which it cannot have existed: no version exists before the write of its
+/// predecessor began.
 pub(super) struct Births {
     points: Vec<(Version, Nanos)>,
 }

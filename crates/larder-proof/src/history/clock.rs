@@ -4,7 +4,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::history::Nanos;
 
-/// The current instant. The coarse clock is not used: its resolution of 4 ms would hide short staleness.
+/// The current instant, from the exact clock: the coarse clock's resolution of 4 ms would hide short staleness.
 pub fn now() -> Nanos {
     let now = clock_gettime(ClockId::Monotonic);
     // Both parts of a monotonic clock are non-negative.

@@ -1,8 +1,8 @@
 //! The history of a run: reads and writes with their instants, recorded by the process that made them.
 //!
-//! Instants are nanoseconds of the kernel's exact monotonic clock, which all processes of one machine share. An error
-//! of an instant can only excuse a read: the real event begins no earlier than its `begin` and ends no later than its
-//! `end`.
+//! Instants are nanoseconds of the kernel's exact monotonic clock, which all processes of one machine share. The
+//! recorded `begin` is never after the real one, and the recorded `end` never before the real one. So an imprecise
+//! instant may hide a stale read, but it never makes a right read look stale.
 
 pub mod clock;
 pub mod record;
@@ -23,11 +23,11 @@ pub type Version = u32;
 /// A process with its own cache. A process that is started again has another number.
 pub type Instance = u16;
 
-/// Every such version means "there is none". A negative answer has no version, so the versions that are absent are
-/// fixed.
+/// In every version that is a multiple of this number, the key has no value. A read of an absent value returns no
+/// version, so the judge must know which versions are absent.
 pub const ABSENT_EVERY: Version = 8;
 
-/// Whether the entry of this version is a negative answer.
+/// Whether the key has no value in this version.
 pub fn is_absent(version: Version) -> bool {
     version.is_multiple_of(ABSENT_EVERY)
 }
@@ -52,7 +52,7 @@ pub struct Event {
 /// What an event saw of its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seen {
-    /// There is none.
+    /// The key has no value.
     Absent,
     /// This version.
     Version(Version),
@@ -72,7 +72,7 @@ pub enum What {
     Read(Read),
     /// A write, from before its transaction until its commit was known.
     Committed {
-        /// The writer is a program that does not use the cache.
+        /// Whether the writer is a program that does not use the cache.
         foreign: bool,
     },
     /// The same write again, from its commit until it was acknowledged.
@@ -88,8 +88,8 @@ pub struct Read {
     pub consistency: Consistency,
     /// The tier or load that answered.
     pub source: Source,
-    /// Whether it joined another read's flight.
+    /// Whether the read joined another read's flight.
     pub is_shared: bool,
-    /// Whether it was made after the quiet time, when no answer may be old.
+    /// Whether the read was made after the quiet time at the end of a run, when no answer may be old.
     pub last: bool,
 }

@@ -1,4 +1,4 @@
-//! Stores events in files, 24 bytes each, so that ten million reads fit.
+//! Stores events in files, 24 bytes each: ten million reads take 240 MB.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read as _, Write as _};
@@ -83,7 +83,7 @@ pub fn replay(path: &Path, bytes: u64, mut each: impl FnMut(Event)) -> Result<()
     loop {
         match file.read_exact(&mut record) {
             Ok(()) => each(decode(&record)?),
-            // The last record is incomplete, because its writer is still writing it.
+            // The last record may be incomplete, because its process is still writing it.
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(()),
             Err(error) => return Err(error.into()),
         }

@@ -30,7 +30,7 @@ impl Coverage {
 
     /// How often branch `nth` was taken.
     pub fn taken(&self, nth: usize) -> u64 {
-        // Relaxed: it is read after the exploration's threads have been joined.
+        // Relaxed: the exploration's threads have been joined before this read.
         self.0[nth].load(Ordering::Relaxed)
     }
 }

@@ -11,8 +11,8 @@ use larder::protocol::rules::{ProtocolRule, ProtocolRules};
 pub struct Catalog {
     /// Increases with each change of the triggers. They are off while it is odd.
     epoch: u8,
-    /// Row security hides the outbox from the process that it applies to. The epoch does not change, as when a role
-    /// loses BYPASSRLS. This is the harder case, because every process gets the same attestation.
+    /// Whether row security hides the outbox from the process to which it applies, for example because its role lost
+    /// BYPASSRLS. The epoch stays the same, so every process gets the same attestation, which is the harder case.
     is_hiding: bool,
 }
 
@@ -52,12 +52,12 @@ impl Catalog {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct View {
     epoch: u8,
-    /// This process sees no row of the outbox.
+    /// Whether this process sees no row of the outbox.
     pub is_hidden: bool,
 }
 
 impl View {
-    /// The triggers are on and this process sees the outbox.
+    /// Whether the triggers are on and this process sees the outbox.
     pub fn is_complete(self) -> bool {
         self.epoch.is_multiple_of(2) && !self.is_hidden
     }
@@ -75,7 +75,7 @@ pub struct Care {
     pub attestation_is_in_position: bool,
     /// The attestation counts changes of the triggers, and does not only say whether they are on now.
     pub attestation_counts_changes: bool,
-    /// A defect fails the poll that finds it, although the poll's snapshot was taken before.
+    /// If the inspection of a poll finds a defect, the poll fails, although its snapshot is older than the inspection.
     pub defect_fails_its_pass: bool,
     /// A poll fails if the outbox was hidden in its snapshot, even if the inspection finds it visible again.
     pub hidden_fails_its_pass: bool,
@@ -84,9 +84,9 @@ pub struct Care {
     pub defect_ends_connection: bool,
     /// A write compares the triggers with the inspected ones. If they differ, it touches everything.
     pub write_notices_silence: bool,
-    /// If its process knows of a defect, a write touches everything.
+    /// If the process of a write knows of a defect, the write touches everything.
     pub defect_touches_everything: bool,
-    /// If its process knows of a defect, a write is acknowledged as `queued`.
+    /// If the process of a write knows of a defect, it acknowledges the write as `queued`.
     pub defect_queues: bool,
 }
 
@@ -108,7 +108,7 @@ impl Default for Care {
 /// The touches that a write reads before its commit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Touched {
-    /// Its own rows.
+    /// The touches of the write's own rows.
     #[default]
     Rows,
     /// Everything, because its rows may be missing.
@@ -123,11 +123,11 @@ pub struct Process {
     /// The last inspection: its attestation, and whether it found a defect. `None`: the process has not opened the
     /// journal.
     inspected: Option<(View, bool)>,
-    /// The prepared statement of its connection sees no row of the outbox.
+    /// Whether the prepared statement on this process's connection sees no row of the outbox.
     is_blind: bool,
-    /// The facts in `Completeness`, with which its writes compare.
+    /// The facts in `Completeness`. A write of this process compares them with the catalog.
     facts: Option<View>,
-    /// Whether `Completeness` has a defect. Its writes read this.
+    /// Whether `Completeness` has a defect. A write of this process reads this.
     pub is_incomplete: bool,
 }
 
@@ -138,7 +138,7 @@ impl Process {
         Process { inspected: Some((view, false)), facts: Some(view), ..Process::default() }
     }
 
-    /// The process has not opened the journal yet; its first poll does.
+    /// Whether the process has not opened the journal yet. Its first poll opens it.
     pub fn is_newcomer(&self) -> bool {
         self.inspected.is_none()
     }
@@ -160,7 +160,8 @@ impl Process {
         !self.is_blind
     }
 
-    /// The rest of `SqlJournal::ask`, `now`, for a snapshot that attested `attested`: whether its answer is given.
+    /// The part of `SqlJournal::ask` after its statement. `attested` is the catalog in the statement's snapshot, `now`
+    /// the catalog at the inspection. Returns whether the poll succeeds.
     pub fn inspect(&mut self, attested: View, now: View, rules: ProtocolRules, care: Care) -> bool {
         if !rules.keeps(ProtocolRule::AttestsSilence) {
             return true;
@@ -178,7 +179,8 @@ impl Process {
         !self.is_incomplete || !care.defect_fails_its_pass && !was_known
     }
 
-    /// `WriteTransaction::touched`, which locks the triggers until the commit.
+    /// `WriteTransaction::touched`. No trigger changes between this step and the commit, because the transaction's
+    /// locks prevent it.
     pub fn touched(&mut self, now: View, care: Care) -> Touched {
         let differs = now.is_hidden || self.facts.is_some_and(|facts| facts.epoch != now.epoch);
         if differs && care.write_notices_silence {

@@ -3,7 +3,8 @@
 //!
 //! - [`coherence`]: the read path and the tags: one key, with or without a tag, two instances, one Redis.
 //! - [`failover`]: two Redis nodes, relays, positions and certificates.
-//! - [`journal`]: not a model, but a part of three models: a journal that may go silent.
+//! - [`journal`]: a part of three of these models: a journal that may miss commits, because its triggers are off or its
+//!   rows are hidden.
 //! - [`memory`]: a process without Redis that applies the journal to its memory.
 //! - [`timed`]: ticks, watermarks and the staleness bound, also in a split brain.
 

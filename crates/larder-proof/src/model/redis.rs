@@ -1,5 +1,5 @@
-//! A model of one Redis server: keys, tracking, what is in flight on each connection, and the effects of larder's
-//! scripts.
+//! A model of one Redis server: keys, tracking, the undelivered messages of each connection, and the effects of
+//! larder's scripts.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -36,7 +36,7 @@ pub enum Sent {
 pub struct Redis {
     keys: BTreeMap<Bytes, Bytes>,
     trackers: BTreeMap<Bytes, BTreeSet<Connection>>,
-    /// The messages that each connection has been sent and has not handled yet.
+    /// For each connection, the messages that Redis has sent and the client has not handled yet.
     pub wires: Vec<VecDeque<Sent>>,
 }
 
@@ -95,7 +95,8 @@ impl Redis {
         }
     }
 
-    /// PERMIT: an existing permit is shared. Permits do not expire here, because the model has no time.
+    /// PERMIT: if the key has a permit, the caller shares it. Permits do not expire here, because the model has no
+    /// time.
     pub fn permit(&mut self, key: &Bytes, token: Token, replace: Option<&Bytes>) -> Bytes {
         match self.keys.get(key).map(Frame::parse) {
             Some(Ok(Frame::Permit(standing))) => standing.permit_frame(),
@@ -124,7 +125,7 @@ impl Redis {
         stands
     }
 
-    /// RELEASE.
+    /// RELEASE: unlinks the key if it still holds the lease.
     pub fn release(&mut self, key: &Bytes, token: Token) {
         if self.keys.get(key) == Some(&token.lease_frame()) {
             self.unlink(key);

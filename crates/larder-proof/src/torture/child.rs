@@ -1,4 +1,5 @@
-//! An instance as the orchestrator sees it: a process that takes orders and can be stopped, resumed and killed.
+//! The orchestrator's handle of an instance: a process that executes orders, and that the orchestrator stops, resumes
+//! and kills.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -21,7 +22,7 @@ pub(super) struct Child {
 }
 
 impl Child {
-    /// Starts an instance and waits until it is ready. It ends with the thread that calls this.
+    /// Starts an instance and waits until it is ready. The kernel kills the instance when the calling thread ends.
     pub(super) fn start(program: &Path, folder: &Path, number: Number, settings: &[String]) -> Result<Self> {
         let mut process = Command::new(program)
             .arg("instance")
@@ -68,12 +69,12 @@ impl Child {
         Ok(())
     }
 
-    /// SIGCONT.
+    /// Sends SIGCONT.
     pub(super) fn resume(&self) -> Result<()> {
         Ok(kill_process(self.id()?, Signal::CONT)?)
     }
 
-    /// Waits until the process ends, after another cause has begun to end it.
+    /// Waits for the end of a process that was ordered to kill itself.
     pub(super) fn wait(&mut self) -> Result<()> {
         self.process.wait()?;
         Ok(())
@@ -86,7 +87,7 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        // It may have ended already.
+        // Ignore errors: the process may have ended already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

@@ -1,5 +1,5 @@
-//! Reads the instances' files and judges them: it collects all writes, then judges each read while it is read from the
-//! file.
+//! Judges the history in the instances' files: first collects all writes, then goes through the recorded reads and
+//! judges each.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -15,7 +15,7 @@ use crate::freshness::{Judge, Writes};
 use crate::history::record::replay;
 use crate::history::{Event, Instance, Key, Nanos, Seen, Version, What, is_absent};
 
-/// One fault that was made and healed.
+/// One fault that a nemesis made and healed.
 pub(super) struct Strike {
     pub(super) name: &'static str,
     pub(super) healed: Nanos,
@@ -28,7 +28,7 @@ pub(super) struct Evaluation {
     pub(super) written: Written,
     /// For each foreign write, the time until the last instance saw it.
     pub(super) lags: Vec<Nanos>,
-    /// For each strike, the time until the last instance was served by a tier again.
+    /// By nemesis: for each strike, the time until a tier answered reads of the last instance again.
     pub(super) recoveries: BTreeMap<&'static str, Vec<Nanos>>,
 }
 
@@ -107,7 +107,7 @@ pub(super) fn evaluate(
     Ok(evaluation)
 }
 
-/// Whether a tier answered that is used only in normal operation. With Redis, memory does not count, because it may
+/// Whether the answer shows that the cache works normally. With Redis, only Redis's answers count, because memory may
 /// hold copies that were loaded during an outage.
 fn is_served(event: &Event, has_redis: bool) -> bool {
     let What::Read(read) = event.what else { return false };
@@ -130,7 +130,7 @@ fn files(folder: &Path, prefix: &str) -> Result<Vec<PathBuf>> {
 struct Lags {
     /// The foreign writes of each key, in the order of versions.
     foreign: HashMap<Key, Vec<(Version, Nanos)>>,
-    /// How many of them an instance has seen.
+    /// How many of a key's foreign writes an instance has seen.
     seen: HashMap<(Instance, Key), usize>,
     lags: HashMap<(Key, Version), Nanos>,
 }

@@ -48,9 +48,9 @@ pub fn all() -> impl Iterator<Item = Key> {
 
 /// How an instance uses a key for some time.
 ///
-/// A fault is visible only until it is healed: a fresh read gives memory a new copy, and a write of the instance
-/// removes an old one. So in each interval an instance does not write some keys and does not read some with `fresh`.
-/// Which keys these are differs by key, instance and interval.
+/// A stale copy is visible only until the instance replaces it: a fresh read gives memory a new copy, and a write of
+/// the instance removes the old one. So in each interval an instance does not write some keys and does not read some
+/// with `fresh`. Which keys these are differs by key, instance and interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Habit {
     /// The instance writes the key.

@@ -35,7 +35,8 @@ struct Shared {
 }
 
 impl Observers {
-    /// Starts the observers. Polls the database once, so that every version from before the instances is known.
+    /// Starts the observers. Polls the database once, so that every version is recorded that exists before the
+    /// instances start.
     pub(super) fn start(url: &str, folder: &Path) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let shared = Arc::new(Shared {

@@ -1,4 +1,4 @@
-//! What a run of the torture can be asked for.
+//! The options of a run of the torture.
 
 use clap::Args;
 

@@ -8,9 +8,9 @@ use larder::protocol::rules::{ProtocolRule, ProtocolRules};
 /// A fault to insert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Plant {
-    /// One rule of the protocol is broken.
+    /// Breaks one rule of the protocol.
     Without(ProtocolRule),
-    /// All rules are broken, as in most caches.
+    /// Breaks all rules.
     Naive,
 }
 

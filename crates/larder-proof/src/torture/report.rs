@@ -17,10 +17,10 @@ const COUNTED: &[&str] = &["absent_hits", "joins", "passed_flights", "fills_refu
 /// As [`COUNTED`], if the instances share a Redis.
 const COUNTED_WITH_REDIS: &[&str] = &["lease_waits", "inserts_refused", "passed_over"];
 
-/// As [`COUNTED`], if every fault was made for long enough.
+/// As [`COUNTED`], if the run has a Redis and all nemeses and lasts at least [`LONG`] seconds.
 const COUNTED_UNDER_ALL: &[&str] = &["late_hits", "outage_hits", "untiered_loads"];
 
-/// How long is enough, in seconds.
+/// The shortest run, in seconds, that has to take the branches of [`COUNTED_UNDER_ALL`].
 const LONG: u64 = 60;
 
 /// The sums of the instances' counters, by name.
@@ -73,8 +73,8 @@ impl Report {
         report
     }
 
-    /// Whether the run succeeded: every promise was kept and every branch that it has to take was taken; with an inserted
-    /// error, a violation was found.
+    /// Whether the run succeeded: every promise was kept and every branch that it has to take was taken; with an
+    /// inserted error, the judge found a violation.
     pub fn is_success(&self) -> bool {
         match self.plant {
             None => self.unkept.is_empty() && self.untaken.is_empty(),

@@ -68,7 +68,7 @@ fn strike(
     }
     nemesis.strike(stage)?;
     strikes.push(Strike { name: nemesis.name, healed: now() });
-    // Let the instances recover, or the next nemesis finds no work to disturb.
+    // Let the instances recover, so that the next nemesis finds work to disturb.
     stage.work_a_while();
     if rand::random() {
         stage.work_a_while();
@@ -76,7 +76,7 @@ fn strike(
     Ok(())
 }
 
-/// The quiet time, then a last read of every key.
+/// Waits for the quiet time, then lets the instances read every key once more.
 fn finish(stage: &mut Stage) -> Result<Counts> {
     stage.order_all(Order::Calm)?;
     stage.observers.let_write(false);

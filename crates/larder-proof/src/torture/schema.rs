@@ -30,7 +30,7 @@ const SQLITE_TRIGGER: &str = "
         UPDATE team SET version = version + 1 WHERE id = NEW.team;
     END;";
 
-/// A tag of all lists, beside the name of their class.
+/// A tag that all lists have, in addition to the name of their class.
 pub(super) const TEAM_TAG: &str = "teams";
 
 /// The declarations for the journal: a change of an item touches one entry, and a change of a team touches all lists.
@@ -115,7 +115,7 @@ pub(super) async fn write(transaction: &mut WriteTransaction, key: Key) -> Resul
 
 /// The current version of every item and list.
 pub(super) async fn versions(database: &Database) -> Result<Vec<(Key, Version)>> {
-    // One statement, so one snapshot for items and lists.
+    // One statement, so that items and lists come from one snapshot.
     const ALL: &str = "SELECT 1, id, version FROM item UNION ALL SELECT 2, id, version FROM team";
     let rows: Vec<(i64, i64, i64)> = sqlx::query_as(ALL).fetch_all(database.read()).await?;
     let versions = rows.into_iter().map(|(kind, id, version)| {

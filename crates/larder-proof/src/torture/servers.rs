@@ -37,7 +37,7 @@ impl Server {
 }
 
 impl Base {
-    /// Creates the database. `own`: on a separate server, which may crash.
+    /// Creates the database; if `own` is true, on a separate server, which may crash.
     pub(super) fn fresh(kind: Kind, own: bool) -> Result<Self> {
         let base = match kind {
             Kind::Sqlite => Base { kind: Server::Sqlite(Sqlite::fresh()?) },

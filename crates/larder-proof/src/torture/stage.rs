@@ -76,7 +76,8 @@ impl Stage {
         Ok(())
     }
 
-    /// Starts the neighbours. They use the last proxies, which follow each promoted Redis and are never slowed down.
+    /// Starts the neighbours. They use the last proxies. These also follow each promoted Redis, but no nemesis slows
+    /// them down.
     fn start_neighbours(&mut self) -> Result<()> {
         let Some(url) = self.second.as_ref().map(Base::instance_url) else { return Ok(()) };
         // Their history goes to another folder, because the first database's writes do not apply to it.
@@ -152,7 +153,8 @@ impl Stage {
         self.children.iter_mut().chain(&mut self.neighbours).map(|child| child.order(order)).collect()
     }
 
-    /// Sleeps longer than the staleness bound: an instance that was cut off for so long must have noticed it.
+    /// Sleeps longer than the staleness bound: an instance that was cut off from Redis for so long may not serve its
+    /// guarded copies.
     pub(super) fn outlast_the_bound(&self) {
         thread::sleep(self.bound.mul_f64(1.5));
     }

@@ -21,11 +21,12 @@ pub(crate) enum Address {
 /// Where a PostgreSQL database is.
 #[derive(Debug, PartialEq)]
 pub(crate) struct PostgresAddress {
-    /// The servers in the order in which they are tried: each one's name in messages, and a URL that sqlx understands.
+    /// The servers in the order in which larder tries them. Each has its name for messages and a URL that sqlx
+    /// understands.
     pub(crate) hosts: Vec<(String, String)>,
-    /// The URL says that it leads to a pooler in transaction mode.
+    /// Whether the URL says that it leads to a pooler in transaction mode.
     pub(crate) has_transaction_pooler: bool,
-    /// The names of unknown parameters, which are ignored.
+    /// The names of unknown parameters, which larder ignores.
     pub(crate) left_out: Vec<String>,
 }
 

@@ -36,7 +36,7 @@ pub(super) fn parse(rest: &str) -> Result<PostgresAddress, Error> {
     };
     let of_host = |host: String| {
         let url = format!("postgres://{user}{host}{path}{query}");
-        // sqlx's own text may quote a part of the URL.
+        // Replace sqlx's text, which may quote a part of the URL.
         let options = PgConnectOptions::from_str(&url)
             .map_err(|_| Error::address(format!("the PostgreSQL URL cannot be read; {ALLOWED}")))?;
         Ok((shown(&options), url))
@@ -80,7 +80,7 @@ impl<'a> Parameters<'a> {
     fn take(&mut self, pair: &'a str) -> Result<(), Error> {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         match (name, value) {
-            // The names of libpq and JDBC. No value is needed: larder always refuses a standby.
+            // The names of this parameter in libpq and JDBC. Ignore it: larder refuses every standby anyway.
             (
                 "target_session_attrs" | "targetServerType",
                 "read-write" | "primary" | "master" | "any" | "",
@@ -96,8 +96,8 @@ impl<'a> Parameters<'a> {
             ("pgbouncer", _) => {
                 return Err(Error::address("pgbouncer in the PostgreSQL URL must be true or false"));
             }
-            // The name in asyncpg and JDBC. If it were ignored, the connection would be less safe than the URL asks
-            // for.
+            // The name of `sslmode` in asyncpg and JDBC. Translate it: without it, the connection would be less safe
+            // than the URL asks for.
             ("ssl", "true") => self.known.push("sslmode=require".to_owned()),
             ("ssl", "false") => self.known.push("sslmode=disable".to_owned()),
             ("ssl", mode) => self.known.push(format!("sslmode={mode}")),
@@ -113,7 +113,7 @@ impl<'a> Parameters<'a> {
         self.known.iter().any(|pair| pair.starts_with("host=") || pair.starts_with("hostaddr="))
     }
 
-    /// The hosts, each with its port in the form that a URL has.
+    /// The hosts, each as `host:port`; without the port if the `port` parameter has no list.
     fn hosts(&mut self, listed: &str) -> Result<Vec<String>, Error> {
         let listed: Vec<_> = self.hosts.unwrap_or(listed).split(',').collect();
         if listed.len() > 1 && listed.iter().any(|host| host.is_empty()) {

@@ -19,8 +19,7 @@ use crate::connecting::opening::opens_transaction;
 use crate::dialect::{READ_COMMITTED, READ_COMMITTED_ON_PRIMARY};
 use crate::refusal::Refusal;
 
-/// The SQL that opens the transaction around a single statement. It takes precedence over the connection's
-/// [`StatementMode`].
+/// The SQL that opens the transaction around a single statement. `None`: the connection's [`StatementMode`] decides.
 pub(super) type BeginSql = Option<&'static str>;
 type Answers = Vec<Either<AnyQueryResult, AnyRow>>;
 pub(super) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -28,12 +27,12 @@ pub(super) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// How statements run on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StatementMode {
-    /// Prepared once under a name, and autocommitted.
+    /// Each statement is prepared once under a name, and autocommitted.
     Direct,
     /// As `Direct`, but each statement runs within a transaction that sets its isolation level.
     InTransaction,
-    /// Through a pooler in transaction mode: prepared without a name, and each within a transaction. Without the
-    /// transaction the pooler could send the preparation and the execution to two servers.
+    /// For a pooler in transaction mode: each statement is prepared without a name and runs within a transaction.
+    /// Without the transaction the pooler could send the preparation and the execution to two servers.
     Pooled,
 }
 
@@ -45,12 +44,12 @@ pub struct SqlConnection {
     mode: StatementMode,
     /// The SQL that opens the transaction around a single statement.
     frame: Cow<'static, str>,
-    /// A statement runs. It stays true if the statement's future was dropped before its end, or if the connection
+    /// Whether a statement runs. Stays true if the statement's future was dropped before its end, or if the connection
     /// broke.
     is_busy: bool,
-    /// A transaction is open.
+    /// Whether a transaction is open.
     is_open: bool,
-    /// The server has ended this connection, or it is a standby: the pool must open another one.
+    /// Whether the server has ended this connection or is a standby: then the pool must open another connection.
     is_spent: bool,
     born: Instant,
 }
@@ -76,7 +75,7 @@ impl SqlConnection {
     /// Sets the server's time-out for each statement of this connection.
     ///
     /// # Errors
-    /// The server's.
+    /// An error of the server.
     pub(crate) async fn limit_statements(&mut self, limit: Duration) -> Result<(), sqlx::Error> {
         let millis = limit.as_millis();
         if self.mode == StatementMode::Direct {
@@ -121,7 +120,7 @@ impl SqlConnection {
         rolled_back
     }
 
-    /// Sends a statement without parameters, which is never prepared.
+    /// Sends a statement without parameters, so the driver does not prepare it.
     async fn command(&mut self, sql: &str) -> Result<(), sqlx::Error> {
         self.is_busy = true;
         let done = self.inner.execute(AssertSqlSafe(sql)).await.map(drop);
@@ -129,8 +128,8 @@ impl SqlConnection {
         done
     }
 
-    /// Whether the pool may lend it again without a clean-up: no statement runs, no transaction is open, and the server
-    /// has not ended the connection.
+    /// Whether the pool may lend this connection again without a clean-up: no statement runs, no transaction is open,
+    /// and the server has not ended the connection.
     pub(super) fn is_clean(&self) -> bool {
         !self.is_busy && !self.is_open && !self.is_spent
     }
@@ -145,8 +144,8 @@ impl SqlConnection {
             Err(E::Database(error)) => error.code(),
             _ => None,
         };
-        // 57P: ended by an operator or a shutdown. 08: broken behind a pooler. 25006: the server is read-only, as a
-        // standby is.
+        // 57P: an operator or a shutdown has ended the connection. 08: the connection behind a pooler broke. 25006: the
+        // server is read-only, so it may be a standby.
         self.is_spent |=
             code.is_some_and(|code| code.starts_with("57P") || code.starts_with("08") || code == "25006");
     }

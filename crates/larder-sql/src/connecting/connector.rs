@@ -22,13 +22,13 @@ const ABOUT: &str = "SELECT CAST(pg_is_in_recovery() AS TEXT) AS recovery,
 pub(crate) struct Connector {
     dialect: Dialect,
     hosts: Vec<Host>,
-    /// The index of the host that last accepted a connection. It is tried first, so that no connection waits for hosts
-    /// that do not answer. Relaxed: any index is correct, and no other data depends on it.
+    /// The index of the host that last accepted a connection. `connect` begins with this host, so that it does not wait
+    /// for hosts that do not answer. Relaxed: any index is correct, and no other data depends on it.
     last: AtomicUsize,
     /// Whether a standby is accepted.
     may_be_standby: bool,
     has_transaction_pooler: bool,
-    /// Run on each new SQLite connection.
+    /// The statements that run on each new SQLite connection.
     pragmas: &'static [&'static str],
 }
 
@@ -72,8 +72,8 @@ impl Connector {
         Self { may_be_standby: true, ..self }
     }
 
-    /// Connects to the first host that is accepted. `limit` is for all hosts together and is divided among them, so
-    /// that a host that does not answer leaves time for the next.
+    /// Tries the hosts in turn and returns the first connection that succeeds. Each host gets an equal part of `limit`,
+    /// so that a host that does not answer leaves time for the next.
     pub(crate) async fn connect(&self, limit: Duration) -> Result<SqlConnection, Refusal> {
         let count = self.hosts.len();
         let share = limit / u32::try_from(count).unwrap_or(u32::MAX);
@@ -111,8 +111,8 @@ impl Connector {
                 }
                 match text("isolation")?.as_str() {
                     _ if self.has_transaction_pooler => StatementMode::Pooled,
-                    // A stricter default level would make reads fail. A session's setting would leak to
-                    // other clients of a pooler, so each statement sets its own level.
+                    // Under a stricter level, statements can fail with serialization errors. A setting of the session
+                    // would reach other clients of a pooler, so each statement sets its own level.
                     "read committed" => StatementMode::Direct,
                     _ => StatementMode::InTransaction,
                 }

@@ -1,12 +1,12 @@
-//! Detects statements that open a transaction. The pool rolls a connection back before it lends it again, and a load
-//! that reads inside an open transaction is not stored.
+//! Detects statements that open a transaction: the pool has to roll that transaction back before it lends the
+//! connection again, and a load that reads inside an open transaction is not stored.
 
-/// The words that can open a transaction. On SQLite, SAVEPOINT opens one if none is open; on PostgreSQL that is an
-/// error.
+/// The words that can open a transaction. If no transaction is open, SAVEPOINT opens one on SQLite and is an error on
+/// PostgreSQL.
 const WORDS: [&str; 3] = ["BEGIN", "START", "SAVEPOINT"];
 
 /// Whether one of the statements of `sql` begins with one of [`WORDS`]. It does not parse SQL: if `sql` has a `;` or a
-/// comment inside a string, the answer may be a false yes, which costs one ROLLBACK. It is never a false no.
+/// comment inside a string, the answer may be a wrong `true`, which costs one ROLLBACK. `false` is always right.
 pub(super) fn opens_transaction(sql: &str) -> bool {
     sql.split(';').any(|statement| {
         let word = without_comments(statement);
@@ -29,8 +29,8 @@ fn without_comments(mut statement: &str) -> &str {
     }
 }
 
-/// Whether `sql` has a comment and a word of [`WORDS`]: a `;` inside the comment splits it, and PostgreSQL's comments
-/// can be nested.
+/// Whether `sql` has a comment and a word of [`WORDS`]. Then [`opens_transaction`] may miss the word: it splits a
+/// comment that contains a `;`, and does not know that PostgreSQL's comments can be nested.
 fn is_unclear(sql: &str) -> bool {
     let has_comment = sql.contains("--") || sql.contains("/*");
     has_comment && {

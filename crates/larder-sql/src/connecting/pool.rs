@@ -2,9 +2,10 @@
 //!
 //! Invariants:
 //! - `clean_idle`: an idle connection is in no transaction, and no statement of an earlier user runs on it;
-//! - `room_to_read`: if the server grants at least two connections, users of a share take at most half of them;
-//! - `own_before_none`: while the server refuses new connections, a caller waits for one that another caller returns, and
-//!   fails only after the complete wait, or at once if the refusal will not pass by itself.
+//! - `room_to_read`: if the server grants at least two connections, callers of a share (a clone by `SqlPool::sharing`,
+//!   such as that of the writers) hold at most half of them;
+//! - `own_before_none`: while the server refuses new connections, a caller waits for one that another caller returns,
+//!   and fails only after the complete wait, or at once if the refusal will not pass by itself.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -18,29 +19,30 @@ use crate::connecting::connection::{BeginSql, SqlConnection};
 use crate::connecting::connector::Connector;
 use crate::refusal::{Refusal, RefusalKind};
 
-/// A connection that was idle for longer is pinged before it is lent: the server may have restarted meanwhile.
+/// If a connection was idle for longer, the pool pings it before it lends it: the server may have restarted meanwhile.
 pub(crate) const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 /// Time-out of that ping, of the clean-up of an unfinished statement, and of a close: a half-open connection would
 /// block here for hours.
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
-/// An idle connection is closed after this, so that the connections of a busy hour go back to the server.
+/// The pool closes a connection that was idle for longer, so that after a busy hour the server has its connections
+/// back.
 const IDLE_MAX: Duration = Duration::from_secs(600);
-/// Any connection is closed after this, so that a new server behind the host's name is found and the server's caches
-/// stay small.
+/// The pool closes an older connection, so that it finds a new server behind the host's name, and so that the server's
+/// caches for each connection stay small.
 const AGE_MAX: Duration = Duration::from_secs(1800);
 /// The first and the longest pause before the pool asks the server again for a connection (exponential back-off).
 const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(400));
-/// How long the pool does not ask the server again after the server said that it is full, if the pool has connections
-/// of its own.
+/// After the server said that it is full, the pool asks it for no connection for this time, if the pool has connections
+/// that callers may return.
 const FULL_PAUSE: Duration = Duration::from_secs(1);
 
 /// A pool of connections. It is an executor for single autocommitted statements. Clones share the connections.
 #[derive(Clone)]
 pub struct SqlPool {
     core: Arc<Core>,
-    /// How many connections the users of this clone may hold at once; `None`: all.
+    /// How many connections the callers of this clone may hold at once; `None`: all.
     share: Option<Arc<Semaphore>>,
-    /// What opens the transaction around each of this clone's single statements.
+    /// The SQL that opens a transaction around each single statement of this clone.
     pub(super) frame: BeginSql,
 }
 
@@ -49,14 +51,14 @@ struct Core {
     /// How long a caller waits for a connection.
     wait: Duration,
     limit: usize,
-    /// One permit for each connection that may be lent. The semaphore is fair: callers are served in the order in which
-    /// they came.
+    /// One permit for each connection that may be lent. The semaphore is fair: callers get a permit in the order of
+    /// their calls.
     room: Arc<Semaphore>,
-    /// The lock is never held across an await, so a blocking mutex is enough.
+    /// No task holds the lock across an await, so a blocking mutex is enough.
     state: Mutex<State>,
-    /// Wakes one caller that the server refused a new connection: a connection has become idle.
+    /// Wakes one caller that waits for a connection in [`SqlPool::obtain`]: a loan has ended.
     returned: Notify,
-    /// Wakes one caller that waits in [`Core::take_share_slot`]: a user of a share has returned its connection.
+    /// Wakes one caller that waits in [`Core::take_share_slot`]: a caller of a share has returned its connection.
     shared: Notify,
     /// Wakes [`SqlPool::close`]: a loan has ended.
     ended: Notify,
@@ -64,12 +66,13 @@ struct Core {
 
 #[derive(Default)]
 struct State {
-    /// In the order of their return. The last is lent first, because its caches are warm.
+    /// The idle connections in the order of their return. The pool lends the last one first, because its caches are
+    /// warm.
     idle: Vec<Idle>,
     /// The number of connections that are lent.
     lent: usize,
     is_closed: bool,
-    /// The number of users of a share that hold a connection or are about to get one.
+    /// The number of callers of a share that hold a connection or are about to get one.
     sharing: usize,
     /// How many connections were open when the server last said that it is full; `None` if it has not said so.
     granted: Option<usize>,
@@ -83,7 +86,7 @@ struct Idle {
 }
 
 impl SqlPool {
-    /// Up to `limit` connections from `source`, each handed out within `wait`.
+    /// A pool of up to `limit` connections from `source`. A caller waits at most `wait` for one.
     pub(crate) fn new(source: Connector, limit: u32, wait: Duration) -> Self {
         let limit = limit as usize;
         let core = Core {
@@ -99,8 +102,8 @@ impl SqlPool {
         Self { core: Arc::new(core), share: None, frame: None }
     }
 
-    /// A pool with the same connections. Users of this clone hold at most `share` of them at once, and its single
-    /// statements run within a transaction that `frame` opens.
+    /// A clone of this pool with the same connections. The callers of the clone hold at most `share` of them at once,
+    /// and its single statements run within a transaction that `frame` opens.
     pub(crate) fn sharing(&self, share: u32, frame: &'static str) -> Self {
         let share = Some(Arc::new(Semaphore::new(share as usize)));
         Self { core: self.core.clone(), share, frame: Some(frame) }
@@ -110,7 +113,7 @@ impl SqlPool {
     ///
     /// # Errors
     /// If there is no connection in time: the server's last refusal, or [`sqlx::Error::PoolTimedOut`] if there was
-    /// none. At once if the refusal will not pass by itself soon, or if the pool is closed.
+    /// none. It fails at once if the refusal will not pass by itself soon, or if the pool is closed.
     pub(crate) async fn acquire(&self) -> Result<PooledConnection, sqlx::Error> {
         match tokio::time::timeout(self.core.wait, self.obtain()).await {
             Ok(obtained) => obtained,
@@ -118,7 +121,7 @@ impl SqlPool {
         }
     }
 
-    /// The server's refusal, if it gave no connection the last time it was asked.
+    /// The server's last refusal; `None` after the server gave a connection.
     pub(crate) fn refusal(&self) -> Option<Refusal> {
         self.core.lock().refused.clone().map(|(_, refusal)| refusal)
     }
@@ -174,7 +177,7 @@ impl SqlPool {
                     Err(_) => {}
                 }
             }
-            // A returned connection, or the time to ask the server again: whichever comes first.
+            // Wait for a returned connection, or for the time to ask the server again, whichever comes first.
             tokio::select! {
                 () = returned => {}
                 () = tokio::time::sleep(pause) => pause = PAUSES.1.min(2 * pause),
@@ -197,14 +200,14 @@ impl Core {
             }
             match tokio::time::timeout(PING_TIMEOUT, connection.ping()).await {
                 Ok(Ok(())) => return Some(connection),
-                // It is broken. The caller gets the next idle connection, or a new one.
+                // The connection is broken. The caller gets the next idle connection, or a new one.
                 _ => drop(connection),
             }
         }
     }
 
     async fn connect(&self) -> Result<SqlConnection, Refusal> {
-        // Less than a caller waits, so that the caller's error names the host that does not answer.
+        // Wait for less time than the caller, so that the caller's error names the host that does not answer.
         let connected = self.source.connect(self.wait * 3 / 4).await;
         let mut state = self.lock();
         match connected {
@@ -235,8 +238,8 @@ impl Core {
         state.lent + state.idle.len() > 0 && state.refused.as_ref().is_some_and(is_full)
     }
 
-    /// Waits until the users of a share hold less than half of the connections that the server grants, if that number
-    /// is known.
+    /// Waits until the callers of a share hold less than half of the connections that the server grants. If that number
+    /// is unknown, it does not wait.
     async fn take_share_slot(self: &Arc<Self>) -> ShareSlot {
         loop {
             let shared = self.shared.notified();
@@ -270,7 +273,7 @@ impl Core {
                 state.idle.push(Idle { connection, since: Instant::now() });
             }
         }
-        // Also if the connection is gone: the server may accept another one now.
+        // Notify also if the connection is gone: the server may accept another one now.
         self.returned.notify_one();
         self.ended.notify_waiters();
     }
@@ -291,7 +294,7 @@ struct ConnectionPermits {
     _room: OwnedSemaphorePermit,
 }
 
-/// One user of a share, counted in [`State::sharing`].
+/// One caller of a share, counted in [`State::sharing`].
 struct ShareSlot(Arc<Core>);
 
 impl Drop for ShareSlot {
@@ -348,7 +351,7 @@ impl Drop for PooledConnection {
                     drop(permits);
                 });
             }
-            // Without a runtime the pool cannot clean it, so a connection that is not clean is closed.
+            // Without a runtime the pool cannot clean a connection, so it closes one that is not clean.
             (connection, _) => {
                 self.core.take_back(connection.filter(SqlConnection::is_clean));
                 drop(permits);

@@ -21,7 +21,7 @@ impl Bed {
         Self { server, url }
     }
 
-    /// A bed whose role may open at most this many connections.
+    /// A test bed whose role may open at most this many connections.
     fn limited(connections: u32) -> Self {
         let Self { server, url } = Self::new();
         let role = format!("role_{}", server.name());
@@ -198,7 +198,7 @@ async fn a_standby_behind_a_pooler_is_refused_at_each_statement() {
     let Address::Postgres(address) = Address::parse(&standby.url().database("postgres")).unwrap() else {
         panic!("no PostgreSQL");
     };
-    // The state of a connection that was opened while the pooler led to the primary.
+    // With `or_standby` the connection is opened as if the pooler still led to the primary.
     let source = Connector::postgres(&address, true).unwrap().or_standby();
     let error = number(&SqlPool::new(source, 2, WAIT)).await.unwrap_err();
     assert!(error.to_string().contains("the server behind the pooler is a standby in recovery"), "{error}");

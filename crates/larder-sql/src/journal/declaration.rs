@@ -1,5 +1,6 @@
-//! What a trigger was made of, as a comment in its text. By it an inspection finds a trigger that was made of another
-//! declaration, and so does not journal everything that this program relies on.
+//! The declaration from which a trigger was made, as a comment in the trigger's text. An inspection compares it with
+//! the declaration of this program, and so finds a trigger that does not journal everything that this program relies
+//! on.
 
 use crate::dialect::Dialect;
 use crate::journal::table::{Kind, Table};
@@ -15,8 +16,8 @@ pub(super) fn comment(table: &Table, dialect: Dialect) -> String {
     format!("{MARK}{}\n", serde_json::json!(items(table, dialect)))
 }
 
-/// What `table` declares and the trigger with this text does not journal, in words. A trigger of a release that wrote no
-/// comment may journal anything.
+/// What `table` declares and the trigger with this text does not journal, in words. If the trigger has no comment,
+/// because an older release made it, it counts as one that journals nothing.
 pub(super) fn missing(table: &Table, dialect: Dialect, trigger: &str) -> Vec<String> {
     let comment = trigger.lines().find_map(|line| line.strip_prefix(MARK));
     let found: Vec<Item> = comment.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
@@ -25,7 +26,8 @@ pub(super) fn missing(table: &Table, dialect: Dialect, trigger: &str) -> Vec<Str
     items(table, dialect).into_iter().filter(is_missing).map(say).collect()
 }
 
-/// Whether a trigger that journals `found` journals `item`: a tag that more changes touch is right too.
+/// Whether a trigger that journals `found` also journals `item`. It may touch the tag at more changes than `item`
+/// declares.
 fn covers(found: &Item, item: &Item) -> bool {
     let is_wider = match (found.0.as_str(), item.0.as_str()) {
         ("tag", READING) => true,
@@ -44,7 +46,8 @@ fn items(table: &Table, dialect: Dialect) -> Vec<Item> {
         None => ("tag".to_owned(), tag.name.clone(), Vec::new()),
         Some(columns) => (READING.to_owned(), tag.name.clone(), columns.into_iter().cloned().collect()),
     });
-    // PostgreSQL's triggers use unique keys only for tags that read some columns, whose columns contain them.
+    // PostgreSQL's triggers use a unique key only for a tag that reads some columns, and the item of that tag lists the
+    // key's columns.
     let keys = table.unique.iter().filter(|_| dialect == Dialect::Sqlite);
     let keys = keys.map(|columns| ("unique".to_owned(), String::new(), columns.clone()));
     by_columns.chain(tags).chain(keys).collect()

@@ -7,9 +7,10 @@ use larder::journal::DatabaseId;
 
 use crate::journal::query::JournalAnswer;
 
-/// The identity of the database in the last answer, and since when it is so; `None` if the identity never changes.
+/// The identity of the database in the last answer, and since when the database has had it; `None` on SQLite, where the
+/// identity has no age.
 ///
-/// The lock is never held across an await, so a blocking mutex is enough.
+/// No task holds the lock across an await, so a blocking mutex is enough.
 #[derive(Default)]
 pub(super) struct IdentityAge(Mutex<Option<(DatabaseId, Instant)>>);
 
@@ -24,7 +25,8 @@ impl IdentityAge {
         }
     }
 
-    /// Whether the last answer came from another system than `system`, which is without the server's start.
+    /// Whether the last answer came from another system than `system`. In an answer, the system's text ends with `:`
+    /// and the server's start time; in `system` it does not.
     pub(super) fn is_other(&self, system: &str) -> bool {
         let named = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_same = |database: &DatabaseId| {

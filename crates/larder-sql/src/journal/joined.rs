@@ -27,8 +27,8 @@ pub enum ApplicationPool<'a> {
 
 /// A transaction of the application, for [`CommitExt::commit`]: one that `Pool::begin` opened.
 ///
-/// A nested transaction is a savepoint of another one, so its `commit` commits nothing. It borrows the other one, and so
-/// does not have the lifetime that is needed here:
+/// A nested transaction does not compile here. It is a savepoint, so its `commit` would commit nothing; and it borrows
+/// the outer transaction, so it is not `'static`:
 ///
 /// ```compile_fail
 /// async fn nested(mut outer: sqlx::Transaction<'static, sqlx::Postgres>) {
@@ -76,17 +76,17 @@ impl From<Transaction<'static, Sqlite>> for ApplicationTransaction {
 /// Commits transactions of the application's own sqlx, on the database of the cache's [`SqlJournal`].
 pub trait CommitExt {
     /// Commits `transaction`, and invalidates what it touched: reads what the triggers journalled for it, commits,
-    /// invalidates on every tier, and returns the receipt with which the write is acknowledged. On PostgreSQL, triggers
-    /// that the transaction has deferred run before the commit.
+    /// invalidates on every tier, and returns the receipt with which the application acknowledges the write. On
+    /// PostgreSQL, triggers that the transaction has deferred run before the commit.
     ///
     /// If the future is dropped after the commit, the journal carries the invalidation to every instance within the
     /// staleness bound.
     ///
     /// # Errors
-    /// Before the commit, and the transaction is rolled back: a violated constraint, or
-    /// [`ErrorKind::NoJournal`](crate::error::ErrorKind::NoJournal) if the cache has no `SqlJournal`, the database has no
-    /// outbox, or the transaction is on another PostgreSQL database than the journal. After an error of the commit itself
-    /// it is unknown whether the changes were committed.
+    /// An error before the commit rolls the transaction back: a violated constraint, or
+    /// [`ErrorKind::NoJournal`](crate::error::ErrorKind::NoJournal) if the cache has no `SqlJournal`, the database has
+    /// no outbox, or the transaction is on another PostgreSQL database than the journal. After an error of the commit
+    /// itself it is unknown whether the changes were committed.
     fn commit(
         &self,
         transaction: impl Into<ApplicationTransaction> + Send,
@@ -150,7 +150,7 @@ impl SqlJournal {
         Self::open(&database, tables).await
     }
 
-    /// The changes of a transaction, and its commit.
+    /// Reads the changes of a transaction and commits it.
     async fn commit(&self, transaction: ApplicationTransaction) -> Result<OwnChanges, Error> {
         let completeness = self.database.completeness();
         match transaction {

@@ -35,7 +35,7 @@ impl SqlJournal {
         let applied = applied.await;
         match &applied {
             Ok(()) => tracing::warn!(%defect, "the journal was incomplete and has been mended"),
-            // Only `debug`: the poll that fails because of the defect is logged, once an episode.
+            // Only `debug`: the defect also makes the polls fail, and their failure is logged once an episode.
             Err(error) => tracing::debug!(%defect, ?error, "the journal could not be mended"),
         }
         applied.is_ok()

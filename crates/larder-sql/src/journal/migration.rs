@@ -7,7 +7,8 @@ use crate::journal::postgres_triggers::always;
 use crate::journal::table::Table;
 use crate::journal::{postgres_triggers, sqlite_triggers};
 
-/// Creates what is missing, also of the outbox of the first release, which was logged and had no life.
+/// Creates the tables of the outbox that are missing. An outbox of the first release becomes unlogged and gets the
+/// table `larder_outbox_life`.
 const POSTGRES_TABLES: &str = "\
 -- What each change touched, in its own transaction. Triggers write it, larder's relays read it, age prunes it.
 -- No primary key: commits become visible in another order than they were numbered, so nothing else is of use.
@@ -48,9 +49,9 @@ INSERT INTO larder_outbox (touched) VALUES ('[]');
 ";
 
 /// The text of `larder_outbox_covers`. The function returns whether an outbox row of this transaction already touches
-/// the complete table. It inserts that row once the transaction has journalled many rows of the table. The count and
-/// the row's place are settings of the transaction. A session can forge them without harm: a wrong count is safe, and
-/// the row at the place is read and compared.
+/// the complete table. It inserts that row once it has counted [`BULK_ROWS`](postgres_triggers::BULK_ROWS) calls for
+/// the table. The count and the row's place are settings of the transaction. A session can forge them without harm: a
+/// wrong count only inserts the row sooner or later, and the function reads the row at the place and compares it.
 const COVERS: &str = "\
 DECLARE
     setting CONSTANT pg_catalog.text := pg_catalog.concat('larder.bulk_', relation);
@@ -83,7 +84,8 @@ END ";
 
 /// The text of `larder_outbox_kept`, the trigger function that guards the outbox. If a program changes or deletes rows
 /// that pruning would keep, a consumer may not have seen them, so the function inserts a row that touches everything.
-/// Pruning deletes only rows below the floor and rows that came with a dump from another server.
+/// Pruning itself deletes only rows below the floor of the applied marks, and rows that came with a dump from another
+/// server.
 const KEPT: &str = "\
 BEGIN
     IF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
@@ -164,7 +166,7 @@ pub(super) const POSTGRES_GUARDS: [&str; 3] =
 
 /// The triggers that guard the outbox on SQLite, as the database stores them. If a program changes or deletes rows that
 /// pruning would keep, a consumer may not have seen them, so the trigger inserts a row that touches everything. Pruning
-/// deletes only rows below a floor.
+/// itself deletes only rows below the floor of a mark.
 pub(super) const SQLITE_GUARDS: [(&str, &str); 2] = [
     (
         "larder_outbox_deleted",
@@ -208,8 +210,8 @@ CREATE TABLE IF NOT EXISTS larder_identity (
 INSERT INTO larder_identity (id) SELECT lower(hex(randomblob(16))) WHERE NOT EXISTS (SELECT 1 FROM larder_identity);
 ";
 
-/// The SQL of the outbox and of the triggers of `tables`. It creates what is missing and replaces what differs, so each
-/// change of the declarations is a new migration with this SQL of all tables. The same SQL once more changes nothing.
+/// The SQL of the outbox and of the triggers of `tables`. It creates what is missing and replaces the triggers, so each
+/// change of the declarations is a new migration with this SQL of all tables. It may run again with the same tables.
 ///
 /// # Errors
 /// [`ErrorKind::Declaration`](crate::error::ErrorKind::Declaration) for names that cannot be used.
@@ -248,9 +250,9 @@ pub fn triggers(dialect: Dialect, tables: &[Table]) -> Result<String, Error> {
     Ok(sql.join("\n"))
 }
 
-/// The SQL that drops the triggers of `tables`, for a table that is no longer cached. Until every instance has opened
-/// its journal without the table, the journal is incomplete, and nothing is served that such an instance could not keep
-/// current: so deploy the release without the table first.
+/// The SQL that drops the triggers of `tables`, for tables that no class reads. Deploy the release without these tables
+/// first: for an instance that still declares one of them, this SQL makes the journal incomplete, and that instance
+/// serves nothing that it could not keep current.
 ///
 /// # Errors
 /// As [`triggers`].

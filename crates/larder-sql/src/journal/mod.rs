@@ -50,7 +50,8 @@ pub use crate::journal::table::Table;
 /// relays.
 const RETENTION: Duration = Policy::TTL_MAX.saturating_add(Duration::from_secs(3 + 57));
 const ROWS_MAX: usize = 10_000;
-/// A poll reads up to this many times as many rows, of which it reports only the classes and tags: about 10 MB.
+/// A poll reads up to this many times [`SqlJournal::limit`] rows, about 10 MB. If it reads more than the limit, it
+/// reports only which classes and tags these rows touch.
 const SUMMARY_FACTOR: usize = 10;
 /// The server's time-out for each statement of the journal's own connection.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -58,7 +59,8 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(2);
 const PRUNE_BATCH_ROWS: i64 = 1000;
 /// The most DELETE statements of one prune; the next prune continues.
 const PRUNE_STATEMENTS: usize = 100;
-/// At most this many marks are taken within the time that rows are kept, however often a prune runs.
+/// The most marks that prunes take within the time for which rows are kept, however often they run. A mark notes an
+/// instant and a floor: at that instant, every row below the floor was there.
 const MARKS: u32 = 64;
 
 /// The journal of a database in which the SQL of [`migration()`] has created the outbox.
@@ -90,13 +92,14 @@ pub struct SqlJournal {
     tables: Arc<[Table]>,
     keep: Duration,
     limit: usize,
-    /// Only for a proof: an answer without rows counts as "nothing changed", whatever the attestation is.
+    /// Only for a proof: if an answer has no rows, the journal reports "nothing changed" without comparing
+    /// attestations.
     trusts_silence: bool,
-    /// Whether the journal mends by itself the defects that are harmless to mend.
+    /// Whether the journal applies harmless remedies without an operator.
     mends: bool,
     identity_age: Arc<IdentityAge>,
-    /// The lock is held while the connection is in use, so the polls of one journal run one after the other. It is an
-    /// async mutex, because it is held across awaits.
+    /// A poll holds the lock while it uses the connection, so the polls of one journal run one after the other. It is
+    /// an async mutex, because polls hold it across awaits.
     state: Arc<Mutex<State>>,
 }
 
@@ -111,9 +114,9 @@ impl fmt::Debug for SqlJournal {
 }
 
 impl SqlJournal {
-    /// Opens the journal of `database`. `tables` must be those that the migrations declared, and the journal is
-    /// inspected for them. By default it keeps rows for an hour and a minute, and reports up to 10,000 rows at once one by
-    /// one; see [`SqlJournal::limit`].
+    /// Opens the journal of `database`. `tables` must be those that the migrations declared; this function inspects the
+    /// journal for them. By default the journal keeps rows for an hour and a minute, and a poll reports up to 10,000
+    /// rows one by one; see [`SqlJournal::limit`].
     ///
     /// A journal with [defects](SqlJournal::inspect) opens too. Until they are mended, each poll returns an error that
     /// names them.
@@ -194,8 +197,8 @@ impl SqlJournal {
         Self { limit: rows, ..self }
     }
 
-    /// Removes the rule that an answer without rows needs an attestation, so that a proof can show that it finds the
-    /// breach.
+    /// Removes the rule that an answer without rows needs an attestation, so that a proof can show that it detects the
+    /// stale reads that follow.
     #[cfg(feature = "proof")]
     #[doc(hidden)]
     #[must_use]
@@ -259,7 +262,8 @@ impl SqlJournal {
             if !is_inspected {
                 state.inspected = Some(self.inspect_on(&mut own, attested).await?);
             }
-            // Replace what a write transaction may have noted since the last poll, because this poll has attested.
+            // Replace a defect that a write transaction may have noted since the last poll: this poll has compared the
+            // attestation.
             let inspection = state.inspected.as_ref().map(|last| &last.inspection);
             inspection.into_iter().for_each(|inspection| self.database.completeness().set(inspection));
             let defects: Vec<_> =
@@ -273,8 +277,8 @@ impl SqlJournal {
             }
         }
         if has_other_view && !self.trusts_silence {
-            // With another view of the role, the same digest may come with other rows, and a new session may resolve
-            // the names to other tables. So close this connection.
+            // The role's view (row security, search path) has changed: the same digest may come with other rows, and in
+            // a new session the names may mean other tables. So the changes are unknown and the connection is closed.
             answer.rows = None;
         } else {
             state.own = Some(own);

@@ -3,8 +3,8 @@
 //! Invariant `position_is_durable`: a position on PostgreSQL covers no transaction number that the server can assign
 //! again after a crash. A crash may lose the numbers of rolled-back transactions, and the server then assigns them
 //! again. A position taken from the snapshot alone would cover those numbers, so their later commits would be missed.
-//! So a position ends at the last committed row, whose commit is on disk, or at the floor, which was committed under a
-//! higher number.
+//! So a position ends at the last committed row, whose commit is on disk, or at the floor of a mark: the transaction
+//! that committed the mark has a higher number than the floor, so the server assigns no lower number again.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ use larder::journal::{DatabaseId, Position};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Snapshot {
     xmax: u64,
-    /// In rising order, each below `xmax`.
+    /// The running transactions in rising order, each below `xmax`.
     running: Vec<u64>,
 }
 
@@ -39,7 +39,7 @@ impl Snapshot {
         self.running.first().copied().unwrap_or(self.xmax)
     }
 
-    /// The same snapshot, which covers no transaction from `end` on.
+    /// This snapshot without the transactions from `end` on.
     pub(super) fn cut(mut self, end: u64) -> Self {
         self.xmax = self.xmax.min(end);
         self.running.retain(|&xid| xid < self.xmax);

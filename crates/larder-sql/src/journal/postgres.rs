@@ -19,7 +19,7 @@ use crate::journal::{
 };
 
 /// The columns of [`identity`], from `pg_control_system()`. The oid is included because a database that was dropped and
-/// created again has another one.
+/// created again has another oid.
 macro_rules! identity {
     () => {
         "CAST(system_identifier AS TEXT) || ':' ||
@@ -29,10 +29,10 @@ macro_rules! identity {
     };
 }
 
-/// The columns of [`running`]. `started` is the server's start in microseconds: a copy of a server is another process,
-/// which did not start in the same microsecond, however its files were copied. `age` is the time for which the server
-/// has been the primary: since its start, or since a promotion emptied the outbox. A life that a migration begins does
-/// not count; see [`BEGIN_LIFE`].
+/// The columns of [`running`]. `started` is the server's start time in microseconds. It distinguishes a server from a
+/// copy of its files: the copy runs as another process, which did not start in the same microsecond. `age` is the time
+/// for which the server has been the primary: since its start, or since a promotion emptied the outbox and
+/// [`BEGIN_LIFE`] inserted a row into `larder_outbox_life`. A row that a migration inserted there does not count.
 macro_rules! start {
     () => {
         "CAST(CAST(extract(epoch FROM pg_postmaster_start_time()) * 1000000 AS BIGINT) AS TEXT) AS started,
@@ -41,11 +41,12 @@ macro_rules! start {
     };
 }
 
-/// One statement, so one snapshot: that of `pg_current_snapshot()` under READ COMMITTED.
+/// One statement, because under READ COMMITTED one statement reads one snapshot: that of `pg_current_snapshot()`.
 ///
-/// It returns the rows that were not visible at the position: those of transactions that began after it or ran at it. A
-/// row whose number is above the current snapshot came with a dump from another server and is ignored. The rows are one
-/// text, one line each, grouped by transaction: a result of a thousand rows would cost ten times as much.
+/// It returns the rows that were not visible at the position: those of transactions that began after the position or
+/// were running at it. A row whose number is above the current snapshot came with a dump from another server and is
+/// ignored. The rows come as one text with one line each, grouped by transaction: a result with a thousand rows would
+/// cost ten times as much.
 const SINCE: &str = concat!(
     "SELECT ",
     identity!(),
@@ -76,9 +77,9 @@ const SINCE: &str = concat!(
     ) AS fresh"
 );
 
-/// The rows of the asking transaction; one row without an outbox row if there are none. `_if_assigned`, because the
-/// query must not give a number to a transaction that only reads. `deferrable`: the names of the constraint triggers that
-/// can run at COMMIT, and so add rows after this statement.
+/// The outbox rows of the transaction that runs this query. If there are none, the result is one row with NULL for
+/// `xid` and `touched`. `_if_assigned`, because the query must not give a number to a transaction that only reads.
+/// `deferrable`: the names of the constraint triggers that can run at COMMIT, and so add rows after this statement.
 pub(super) const OWN: &str = concat!(
     "SELECT ",
     identity!(),
@@ -92,10 +93,11 @@ pub(super) const OWN: &str = concat!(
     FROM pg_control_system() LEFT JOIN larder_outbox AS own ON own.xid = pg_current_xact_id_if_assigned()"
 );
 
-/// Takes a mark. Times are those of the server's clock, so the clocks of processes do not matter. If that clock jumps
-/// ahead, rows are pruned too early; positions below the floor then become unknown, which is safe.
+/// Takes a mark: the time, and a floor below which every transaction has ended. Times are those of the server's clock,
+/// so the clocks of processes do not matter. If that clock jumps ahead, rows are pruned too early; positions below the
+/// floor then become unknown, which is safe.
 ///
-/// The last row is never below the floor, because every position ends at the last row or at the floor.
+/// The floor is never above the last row, so pruning keeps that row.
 const MARK: &str = "
     INSERT INTO larder_outbox_marks (taken_at, floor, applied)
     SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT),
@@ -105,12 +107,13 @@ const MARK: &str = "
     WHERE NOT EXISTS (SELECT 1 FROM larder_outbox_marks
         WHERE taken_at > CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT) - $1)";
 
+/// Applies the marks that are at least `$1` µs old: a prune may then delete the rows below their floors.
 const APPLY: &str = "
     UPDATE larder_outbox_marks SET applied = TRUE
     WHERE NOT applied AND taken_at <= CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT) - $1";
 
-/// Deletes every applied mark but the highest, and marks whose floor is in the future: those came with a dump from
-/// another server.
+/// Deletes every applied mark except the highest, and marks whose floor is in the future, because they came with a dump
+/// from another server.
 const FORGET_MARKS: &str = "
     DELETE FROM larder_outbox_marks AS mark WHERE floor > pg_snapshot_xmin(pg_current_snapshot()) OR applied
         AND EXISTS (SELECT 1 FROM larder_outbox_marks AS higher
@@ -191,7 +194,7 @@ fn outbox_rows(database: &DatabaseId, lines: &str) -> Vec<OutboxRow> {
     lines.lines().map(row).collect()
 }
 
-/// The name of a transaction's change. A transaction is one change. Its number is unique only on this timeline and only
+/// The name of the change that a transaction made. The transaction's number is unique only on this timeline and only
 /// after the commit: the server may assign the number of an uncommitted transaction again after a crash.
 fn change(database: &DatabaseId, xid: &str) -> String {
     format!("{database}/{xid}")
@@ -213,20 +216,21 @@ pub(super) fn facts(completeness: &Completeness) -> String {
     completeness.facts().unwrap_or_else(|| "{}".to_owned())
 }
 
-/// The statement that runs the constraint triggers which this transaction may have deferred to its COMMIT; after it, ask
-/// again. It does not name foreign keys and unique keys: a trigger may rely on their deferral, and they change no row.
+/// The statement that runs the constraint triggers which this transaction may have deferred to its COMMIT. Run [`OWN`]
+/// again after it. It does not name foreign keys and unique keys: a trigger may rely on their deferral, and they change
+/// no row.
 pub(super) fn run_deferred(rows: &[OwnRow]) -> Option<AssertSqlSafe<String>> {
     let names = rows.first()?.deferrable.as_ref()?;
     // PostgreSQL has quoted the names.
     Some(AssertSqlSafe(format!("SET CONSTRAINTS {names} IMMEDIATE")))
 }
 
-/// The system that the asking transaction is on.
+/// The system of the server on which [`OWN`] ran.
 pub(super) fn system(rows: &[OwnRow]) -> Option<&str> {
     rows.first().map(|row| row.system.as_str())
 }
 
-/// The outbox's rows of the asking transaction; `None` if it changed rows that the journal may not have.
+/// The outbox rows of the transaction that ran [`OWN`]; `None` if it changed rows that the journal may not have.
 pub(super) fn own_rows(rows: Vec<OwnRow>) -> Result<Option<Vec<OutboxRow>>, Error> {
     let Some(first) = rows.first() else { return Ok(Some(Vec::new())) };
     if first.is_silent != 0 {
@@ -254,8 +258,9 @@ fn identity_of(system: String, timeline: Option<String>) -> Result<DatabaseId, E
     Ok(DatabaseId { system, timeline })
 }
 
-/// The identity of the running database, and its age. Positions and changes do not contain the server's start: after a
-/// clean restart they stay valid, and a crash ends the outbox's life, which the attestation contains.
+/// The identity of the running database, and its age. Positions and changes do not contain the server's start, so they
+/// stay valid after a clean restart. After a crash they do not: the crash empties `larder_outbox_life`, whose rows are
+/// part of the attestation.
 fn running(place: &DatabaseId, row: &AnyRow) -> Result<(DatabaseId, Duration), Error> {
     let started: String = row.try_get("started")?;
     let system = format!("{}:{started}", place.system);
@@ -264,8 +269,8 @@ fn running(place: &DatabaseId, row: &AnyRow) -> Result<(DatabaseId, Duration), E
     Ok((DatabaseId { system, timeline: place.timeline }, Duration::from_micros(age)))
 }
 
-/// Each statement is a transaction of its own, in this order: a reader that no longer sees a row already sees the floor
-/// above it.
+/// Runs each statement in a transaction of its own and in this order. So a reader for which a row is deleted also sees
+/// the floor above that row.
 pub(super) async fn prune(writers: &SqlPool, keep: Duration) -> Result<u64, Error> {
     sqlx::query(MARK).bind(micros(keep / MARKS)).execute(writers).await.map_err(Error::of_outbox)?;
     sqlx::query(APPLY).bind(micros(keep)).execute(writers).await?;

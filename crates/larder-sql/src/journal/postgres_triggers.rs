@@ -19,9 +19,9 @@ pub(super) const SCHEMA: &str = "@schema@";
 pub(super) const ROW_TRIGGER: &str = "larder_journal";
 /// The trigger that journals TRUNCATE.
 pub(super) const TRUNCATE_TRIGGER: &str = "larder_journal_truncated";
-/// A number of rows of one table. After a transaction has changed this many, `larder_outbox_covers` counts the next
-/// ones; after as many again, one row of the outbox touches the complete table and the transaction journals no more
-/// rows of it.
+/// The limit for a bulk change. After a transaction has changed this many rows of one table, `larder_outbox_covers`
+/// counts the next ones. After as many again, it inserts one outbox row that touches the complete table, and the
+/// transaction journals no more rows of that table.
 pub(super) const BULK_ROWS: u32 = 2_000;
 
 /// The statements that create or replace a table's triggers.
@@ -77,17 +77,17 @@ pub(super) fn always(table: &str, trigger: &str) -> String {
     format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}")
 }
 
-/// The text of a function as its checksum covers it: with the placeholder again instead of the schema.
+/// The text of a function with the placeholder instead of the schema, as it was when its checksum was computed.
 pub(super) fn unplaced(text: &str, place: &str) -> String {
     text.replace(&format!("{place}.larder_outbox"), &format!("{SCHEMA}.larder_outbox"))
 }
 
 /// The text of a table's trigger function, with a checksum. The pre-check for bulk changes reads counters that may
 /// include earlier transactions of the session, so it may call `larder_outbox_covers` too often, which is safe. If
-/// `track_counts` is off, it never calls it, and every row is journalled.
+/// `track_counts` is off, the trigger never calls that function and journals every row.
 ///
-/// If a column was renamed or dropped, the row touches everything: an error would make each write of the table fail. The
-/// block that catches it writes nothing, so its subtransaction takes no number.
+/// If a column was renamed or dropped, the row touches everything: an error would make each write of the table fail.
+/// The block that catches the error writes nothing, so its subtransaction takes no transaction number.
 pub(super) fn body(table: &Table) -> String {
     let whole = serde_json::json!(table.all_touches());
     let count = |what| format!("pg_catalog.pg_stat_get_xact_tuples_{what}(TG_RELID)");
@@ -131,10 +131,11 @@ END ",
     ))
 }
 
-/// Placeholder for the parts in the text of touches that share them. Names cannot contain a control character.
+/// Placeholder for the key parts in the text of several touches that share these parts. No name contains it, because
+/// names cannot contain a control character.
 const PARTS: char = '\u{1}';
 
-/// Groups what is touched by columns by these columns, in the order in which they first appear.
+/// Groups the declarations that have the same columns, in the order in which these columns first appear.
 fn groups(table: &Table) -> Vec<(&[String], Vec<&ByColumns>)> {
     let mut groups: Vec<(&[String], Vec<&ByColumns>)> = Vec::new();
     for one in &table.by_columns {
@@ -153,8 +154,8 @@ fn tags(table: &Table) -> Vec<String> {
 }
 
 /// The SQL expressions of the tags that an UPDATE touches. A tag that reads some columns is NULL unless one of these
-/// columns changes. Columns are compared as binary images: equal values of a type may look different, some types have
-/// no equality, and texts depend on the session's settings.
+/// columns changes. The trigger compares binary images of columns: equal values of a type may look different, some
+/// types have no equality, and texts depend on the session's settings.
 fn updated_tags(table: &Table) -> Vec<String> {
     let of_any: Vec<_> = table.tags.iter().filter(|tag| tag.reads.is_none()).map(Tag::json).collect();
     let of_any = (!of_any.is_empty()).then(|| format!("'{}'", of_any.join(",")));
@@ -212,7 +213,8 @@ fn touches(columns: &[String], group: &[&ByColumns], row: &str) -> String {
     format!("pg_catalog.replace(E'{touches}', E'\\x01', {parts})")
 }
 
-/// The condition that none of these columns changes, as in most updates: then OLD and NEW touch the same.
+/// The condition that none of the columns by which the table touches changes. Most updates fulfil it: then OLD and NEW
+/// touch the same, and the trigger journals OLD's touches only.
 fn is_same(table: &Table) -> String {
     let mut columns: Vec<_> = table.by_columns.iter().flat_map(|one| &one.columns).collect();
     columns.sort();

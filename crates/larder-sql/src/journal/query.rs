@@ -30,7 +30,8 @@ pub(super) struct JournalAnswer {
     pub(super) position: Position,
     /// `None`: the changes since the position cannot be determined, so everything counts as touched.
     pub(super) rows: Option<Vec<OutboxRow>>,
-    /// Row security was not active in the statement's snapshot, and it saw at least one row of the outbox, which is never empty.
+    /// Whether the statement saw the outbox: row security was not active, and there was at least one row. An outbox is
+    /// never empty.
     pub(super) shows_outbox: bool,
 }
 
@@ -38,6 +39,6 @@ pub(super) struct JournalAnswer {
 pub(super) struct OutboxRow {
     /// The name of the change that the row belongs to.
     pub(super) change: String,
-    /// Bytes and not a string, because SQLite also stores invalid UTF-8 as TEXT.
+    /// The touches as JSON. Bytes, because SQLite also stores invalid UTF-8 as TEXT.
     pub(super) touched: Vec<u8>,
 }

@@ -18,8 +18,8 @@ use crate::journal::{
     JournalAnswer, JournalQuery, MARKS, OutboxRow, PRUNE_BATCH_ROWS, PRUNE_STATEMENTS, micros,
 };
 
-/// One statement, so one snapshot. Pruning deletes the lowest rows first, so if a position's row exists, all rows above
-/// it exist.
+/// One statement, because one statement reads one snapshot. Pruning deletes the lowest rows first, so if a position's
+/// row exists, all rows above it exist.
 const SINCE: &str = "
     SELECT (SELECT id FROM larder_identity) AS system, last.id AS id, last.stamp AS stamp,
            (SELECT schema_version FROM pragma_schema_version) AS schema_version,
@@ -28,8 +28,8 @@ const SINCE: &str = "
     FROM (SELECT id, stamp FROM larder_outbox ORDER BY id DESC LIMIT 1) AS last
     LEFT JOIN (SELECT id, stamp, touched FROM larder_outbox WHERE id > $1 ORDER BY id LIMIT $3) AS fresh";
 
-/// The outbox rows with an id above `$1`, each with the version of the schema; if there are none, one row of NULLs with
-/// the version.
+/// The outbox rows with an id above `$1`, each with the version of the schema. If there are none, the result is one row
+/// with the version and NULLs.
 pub(super) const OWN: &str = "
     SELECT schema_version, id AS fresh_id, stamp AS fresh_stamp, CAST(touched AS BLOB) AS touched
     FROM pragma_schema_version LEFT JOIN larder_outbox ON id > $1 ORDER BY id";
@@ -81,7 +81,7 @@ pub(super) async fn ask(
     let is_known = is_row_there
         && rows.len() <= limit
         && from.is_some_and(|(_, parts)| parts.database == place && query.is_attested(&parts, &attestation));
-    // If there are no outbox rows, the result is one row without one.
+    // If there are no new outbox rows, the result is one row in which `touched` is NULL.
     let has_rows = first.try_get::<Option<Vec<u8>>, _>("touched")?.is_some();
     let fresh = if has_rows { &rows[..] } else { &[] };
     let outbox = || fresh.iter().map(outbox_row).collect::<Result<_, _>>();
@@ -115,15 +115,15 @@ pub(super) struct OwnRow {
     touched: Option<Vec<u8>>,
 }
 
-/// The number of the outbox's last row that a reader sees. While a transaction holds the write lock, no other writer can
-/// commit, so that is the last one before the transaction's own rows.
+/// The id of the outbox's last row that a reader sees. While a transaction holds the write lock, no other writer can
+/// commit, so all rows with a higher id are the transaction's own.
 pub(super) async fn last_row(database: &Database) -> Result<i64, Error> {
     let query = sqlx::query_scalar("SELECT COALESCE(MAX(id), 0) FROM larder_outbox");
     query.fetch_one(database.readers()).await.map_err(Error::of_outbox)
 }
 
-/// As [`postgres::own_rows`](super::postgres::own_rows). If the transaction has no row of the outbox, `rows` is one row
-/// without one.
+/// As [`postgres::own_rows`](super::postgres::own_rows). If the transaction has no outbox row, `rows` is one row with
+/// NULLs.
 pub(super) fn own_rows(completeness: &Completeness, rows: Vec<OwnRow>) -> Option<Vec<OutboxRow>> {
     let version = rows.first()?.schema_version.to_string();
     if completeness.facts().is_some_and(|facts| facts != version) {
@@ -136,8 +136,8 @@ pub(super) fn own_rows(completeness: &Completeness, rows: Vec<OwnRow>) -> Option
     Some(own.collect())
 }
 
-/// Deletes rows below the floor that is at least `keep` old. The floor is the row that was last when its mark was
-/// taken; it is kept.
+/// Deletes rows below the floor that is at least `keep` old. The floor is the id that the last row had when the mark
+/// was taken. That row is kept.
 pub(super) async fn prune(writers: &SqlPool, keep: Duration) -> Result<u64, Error> {
     let mark = format!(
         "INSERT INTO larder_outbox_marks (taken_at, floor)

@@ -35,7 +35,7 @@ pub(super) fn drops(table: &Table) -> String {
     names.iter().map(|name| format!("DROP TRIGGER IF EXISTS {name};\n")).collect()
 }
 
-/// Ends the names of a table's triggers.
+/// The ends of the names of a table's triggers.
 const WHAT: [&str; 5] = ["inserted", "updated", "deleted", "insert_replaces", "update_replaces"];
 
 fn name(table: &Table, what: &str) -> String {
@@ -63,7 +63,8 @@ pub(super) fn triggers(table: &Table) -> Vec<Trigger> {
     if keys.is_empty() {
         return triggers;
     }
-    // The rows that a REPLACE will delete. Unless recursive_triggers is on, SQLite runs no DELETE trigger for them.
+    // Journal the rows that a REPLACE will delete: unless recursive_triggers is on, SQLite runs no DELETE trigger for
+    // them.
     let clashes: Vec<_> = keys.iter().map(|key| clash(key)).collect();
     triggers.push(trigger(table, insert_replaces, "BEFORE INSERT", "", &victims(table, &clashes)));
     let moves: Vec<_> = keys.iter().map(|key| moved(key)).collect();
@@ -106,9 +107,9 @@ fn tags(table: &Table) -> Vec<String> {
     table.tags.iter().map(|tag| format!("',{}'", tag.json())).collect()
 }
 
-/// A tag that reads some columns is an empty text unless one of these columns changes. A change of the type counts too,
-/// because 1 equals 1.0. Columns are not compared as texts, because the text of a number may have fewer digits than the
-/// number.
+/// The SQL expressions of the tags that an UPDATE touches. A tag that reads some columns is an empty text unless one of
+/// these columns changes. A change of the type counts too, because 1 equals 1.0. The trigger compares values and not
+/// texts, because the text of a number may have fewer digits than the number.
 fn updated_tags(table: &Table) -> Vec<String> {
     let tags = table.tags.iter().map(|tag| {
         let Some(columns) = table.columns_of(tag) else { return format!("',{}'", tag.json()) };
@@ -148,7 +149,7 @@ fn touch(one: &ByColumns, row: Row) -> String {
     format!("CASE WHEN {} THEN ',' || {touch} ELSE '' END", conditions.join(" AND "))
 }
 
-/// Journals the rows that conflict with NEW, which a REPLACE deletes.
+/// Journals the rows that a REPLACE deletes because they conflict with NEW.
 fn victims(table: &Table, clashes: &[String]) -> String {
     format!(
         "    INSERT INTO larder_outbox (touched) SELECT {}\n        FROM {} AS victim\n        WHERE {};\n",

@@ -40,7 +40,7 @@ impl LastInspection {
     }
 }
 
-/// The last answer on the journal's connection. It is returned again while no other connection commits.
+/// The last answer on the journal's connection, on SQLite. Polls return it again until another connection commits.
 pub(super) struct LastAnswer {
     /// The result of `PRAGMA data_version`, which every commit of another connection changes.
     pub(super) version: i64,

@@ -19,9 +19,9 @@ pub(super) const FUNCTION_PREFIX: &str = "larder_journal_";
 /// Declares what a row of one table touches.
 ///
 /// An UPDATE touches the entries and tags of the row before the change and those of the row after it. An entry, and a
-/// [tag by columns](Table::tag_by), is found by the text of its columns, so these columns should have a type with only one
-/// text for each value: text, integers, UUIDs. If one of the columns is NULL, it is not touched, because no key can name
-/// it.
+/// [tag by columns](Table::tag_by), is found by the text of its columns, so these columns should have a type with only
+/// one text for each value: text, integers, UUIDs. If one of the columns is NULL, the row touches no entry and no tag
+/// by these columns, because no key can name one.
 ///
 /// Every named column must exist, or the migration fails. It must also be stored: PostgreSQL's triggers do not see the
 /// values of `VIRTUAL` generated columns.
@@ -108,9 +108,9 @@ impl Table {
         self.by_columns(Kind::Entry, class, owned(columns))
     }
 
-    /// A change of a row touches every entry with the tag [`larder::tag`]`(group, …)` of the values of these columns, in
-    /// this order: an UPDATE that moves a row from one group to another touches both. A change that touches the complete
-    /// table touches the tag `group`, which all these entries have too.
+    /// A change of a row touches every entry with the tag [`larder::tag`]`(group, …)` of the values of these columns,
+    /// in this order: an UPDATE that moves a row from one group to another touches both. A change that touches the
+    /// complete table touches the tag `group`, which all these entries also have.
     ///
     /// # Examples
     ///
@@ -172,8 +172,9 @@ impl Table {
     /// `changed` names the columns that an UPDATE changes; `None` is an INSERT or a DELETE. For an UPDATE, call it with
     /// the row before the change and with the row after it.
     ///
-    /// A program needs it if it reports a change that it did not make itself: a repeated request whose first answer was
-    /// lost finds nothing to change, and its acknowledgement promises as much as the first.
+    /// A program needs it if it acknowledges a change that it finds already made. Example: a client repeats a request
+    /// whose answer was lost. The second request finds nothing to change, but its acknowledgement promises the same
+    /// invalidation.
     ///
     /// # Examples
     ///
@@ -203,7 +204,8 @@ impl Table {
         by_columns.chain(tags).collect()
     }
 
-    /// Fails if a declaration is invalid, or a table has two: the triggers of the second would replace those of the first.
+    /// Fails if a declaration is invalid, or if a table has two: the triggers of the second would replace those of the
+    /// first.
     pub(super) fn check_all(tables: &[Table]) -> Result<(), Error> {
         let mut names = BTreeSet::new();
         for table in tables {
@@ -260,7 +262,7 @@ impl Table {
         touches
     }
 
-    /// The columns whose changes touch `tag`; `None`: those of every column do.
+    /// The columns whose changes touch `tag`; `None`: a change of any column does.
     pub(super) fn columns_of<'a>(&'a self, tag: &'a Tag) -> Option<Vec<&'a String>> {
         let identity = self.unique.first().into_iter().flatten();
         Some(distinct(identity.chain(tag.reads.as_ref()?)))
@@ -325,7 +327,7 @@ pub(super) fn quoted(name: &str) -> String {
     format!("\"{name}\"")
 }
 
-/// The names of these tables, quoted, in the form in which the queries about them take them.
+/// The quoted names of these tables, joined by U+0001: the form that the queries about tables take as a parameter.
 pub(super) fn names(tables: &[Table]) -> String {
     tables.iter().map(|table| quoted(&table.name)).collect::<Vec<_>>().join("\u{1}")
 }

@@ -22,10 +22,11 @@ pub(super) fn parse(rows: &[OutboxRow]) -> Option<Vec<Change>> {
     changes.inspect_err(log).ok()
 }
 
-/// All of `rows` as one change, which touches the classes and tags of what they touch: of an entry its class, and of a tag
-/// by columns its group. `None` if a row cannot be parsed, or if these are more than `limit`.
+/// Combines all of `rows` into one change. Instead of an entry it touches the entry's class, and instead of a tag by
+/// columns the tag's group. `None` if a row cannot be parsed, or if there are more than `limit` touches.
 ///
-/// Its id contains those of the first and the last change, so no writer has it and it is invalidated once more.
+/// Its id consists of the ids of the first and the last change. No writer stores this id in Redis, so the relay also
+/// invalidates what writers have already invalidated.
 pub(super) fn summarize(rows: &[OutboxRow], limit: usize) -> Option<Change> {
     let mut touches = HashSet::new();
     for row in rows {
@@ -53,9 +54,8 @@ fn log(error: &impl std::fmt::Display) {
 }
 
 /// The id of the change that these rows form: the transaction, and a digest of the rows that does not depend on their
-/// order. If rows are added after the writer read its id, the id no longer matches, so the relay invalidates the change.
-/// If instances of two Rust versions compute different digests, the relay invalidates the change once more, which is
-/// safe.
+/// order. If rows are added after the writer read the id, the relay computes another id and invalidates the change. If
+/// instances of two Rust versions compute different digests, the relay invalidates the change once more, which is safe.
 fn name(rows: &[OutboxRow]) -> ChangeId {
     let digest = |row: &OutboxRow| {
         let mut hasher = DefaultHasher::new();
@@ -76,14 +76,15 @@ pub(super) struct OwnChanges {
 }
 
 impl OwnChanges {
-    /// `rows` are those of the transaction's outbox; `None` if it changed rows that the journal may not have.
+    /// `rows` are the transaction's outbox rows; `None` if it changed rows that the journal may not have.
     pub(super) fn new(completeness: &Completeness, rows: Option<Vec<OutboxRow>>) -> Self {
         let everything = || OwnChanges { touches: vec![Touch::Everything], ids: Vec::new() };
         let Some(rows) = rows else {
             completeness.note_silence();
             return everything();
         };
-        // While the journal has known defects, rows may be missing although the facts are those of the inspection.
+        // While the journal has known defects, rows may be missing even if the catalog's facts equal those of the
+        // inspection.
         if !completeness.defects().is_empty() {
             return everything();
         }
@@ -98,11 +99,11 @@ impl OwnChanges {
 impl WriteTransaction {
     /// The touches that the triggers have journalled for this transaction so far, sorted and without duplicates. Call
     /// it right before the commit, which then returns the ids of the changes. It costs one statement. If a PostgreSQL
-    /// database has deferrable constraint triggers, it costs three, and runs those that the transaction has deferred, so
-    /// that what they change is among the touches: what they refuse fails here. Deferred foreign keys stay deferred.
-    /// Returns
-    /// [`Touch::Everything`] if an outbox row cannot be parsed, or if the transaction changed rows that the journal may
-    /// not have: then [`SqlJournal`](crate::journal::SqlJournal) has a defect, and the acknowledgement says `queued`.
+    /// database has deferrable constraint triggers, it costs three, and runs those that the transaction has deferred,
+    /// so that their changes are among the touches. If such a trigger refuses the transaction, this call fails.
+    /// Deferred foreign keys stay deferred. Returns [`Touch::Everything`] if an outbox row cannot be parsed, or if the
+    /// transaction changed rows that the journal may not have: then [`SqlJournal`](crate::journal::SqlJournal) has a
+    /// defect, and the acknowledgement says `queued`.
     ///
     /// # Errors
     /// [`ErrorKind::NoJournal`](crate::error::ErrorKind::NoJournal) if there is no outbox; else the database's error.

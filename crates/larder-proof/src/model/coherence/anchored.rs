@@ -1,4 +1,4 @@
-//! A read of a memory-only class, in the steps of `engine::anchored`.
+//! A read of a memory-only class, in the steps of `engine::anchor`.
 
 use bytes::Bytes;
 use larder::protocol::flight::FlightId;
@@ -56,7 +56,7 @@ impl State {
                 Slot::Token { token, is_tracked: true },
             );
         }
-        // No token is ever set back to an old value here, so equal tokens mean that the tag was not invalidated.
+        // In this model no token returns to an earlier value, so equal tokens mean that the tag was not invalidated.
         let life = match self.instances[at].memory.get(tag().as_bytes()) {
             Some(Slot::Token { token, is_tracked: true }) => Some(*token),
             _ => None,

@@ -28,7 +28,7 @@ pub struct Reader {
     pub consistency: Consistency,
 }
 
-/// The bounds of one exploration, and the rules it keeps.
+/// The bounds of one exploration, and the rules that it keeps.
 #[derive(Clone, Debug)]
 pub struct Coherence {
     /// The protocol's rules, of which one may be broken.
@@ -41,19 +41,19 @@ pub struct Coherence {
     pub permits: Vec<usize>,
     /// Whether the class is memory-only.
     pub anchored: bool,
-    /// Commits by other software, which only the relay invalidates.
+    /// The number of commits by other software, which only the relay invalidates.
     pub foreign: u8,
-    /// Evictions and expiries.
+    /// The number of evictions and expiries.
     pub evictions: u8,
-    /// Losses of a connection.
+    /// How often a connection breaks.
     pub losses: u8,
-    /// UNLINKs that fail.
+    /// The number of UNLINKs that fail.
     pub failures: u8,
-    /// Loaders and writers that die.
+    /// The number of loaders and writers that die.
     pub crashes: u8,
     /// Whether the entry has a tag. Writes then invalidate the tag and not the key.
     pub tagged: bool,
-    /// Counts the branches.
+    /// Counts how often each branch is taken.
     pub coverage: Coverage,
 }
 
@@ -76,23 +76,23 @@ pub enum Branch {
     LostPatience,
     /// LEASE replaced an entry whose tag had been invalidated.
     Replaced,
-    /// A fill was accepted.
+    /// Redis accepted a fill.
     Filled,
-    /// A fill was refused.
+    /// Redis refused a fill, because the key did not hold its lease.
     FillRefused,
     /// A tracked reply entered memory.
     Inserted,
-    /// A tracked reply was too late for memory.
+    /// A tracked reply did not enter memory, because a push had come before it.
     InsertRefused,
     /// A load without Redis entered memory.
     InsertedLoaded,
-    /// A load without Redis was overtaken.
+    /// A load without Redis was overtaken, so its value did not enter memory.
     LoadedRefused,
-    /// A tag was minted here.
+    /// This reader minted the tag: it set the tag's missing token in Redis.
     Minted,
     /// Another reader minted the tag first.
     MintedByAnother,
-    /// A tag's token was minted in memory.
+    /// A load or permit without Redis minted the tag's token in memory.
     MintedLocally,
     /// A write was acknowledged `sent`.
     Sent,
@@ -106,7 +106,7 @@ pub enum Branch {
     PassedOver,
     /// A connection was lost.
     Lost,
-    /// A copy was not served, because its tag was no longer in memory.
+    /// A copy was not served, because memory did not have the token that the copy took.
     TagGone,
     /// An anchor was set.
     Anchored,
@@ -114,24 +114,24 @@ pub enum Branch {
     KeptUnderAnchor,
     /// A push overtook the load of a memory-only class.
     LostAnchor,
-    /// A permit was drawn on an existing entry.
+    /// An instance drew a permit while Redis had a valid entry.
     DrewOnEntry,
-    /// A permit was drawn without a usable entry.
+    /// An instance drew a permit while Redis had no valid entry.
     DrewOnNothing,
-    /// A permit was drawn in memory.
+    /// An instance drew a permit in memory, because it could not use Redis.
     DrewInMemory,
-    /// A computed value was put.
+    /// Redis accepted a put.
     Put,
-    /// A put was refused.
+    /// A put was refused by Redis, or because its permit was void.
     PutRefused,
-    /// A computed value was put into memory.
+    /// Memory accepted a put.
     PutInMemory,
-    /// A put into memory was refused.
+    /// Memory refused a put.
     PutInMemoryRefused,
 }
 
 impl Branch {
-    /// All, in order of declaration.
+    /// All branches, in the order of declaration.
     pub const ALL: [Branch; 34] = {
         use Branch::*;
         [
@@ -195,15 +195,15 @@ pub enum Action {
     Deliver(usize),
     /// A reader handles the reply of its tracked read.
     Take(usize),
-    /// LEASE.
+    /// A reader runs the script LEASE.
     Lease(usize),
-    /// The missing tag is minted.
+    /// A reader mints the tag's missing token.
     Mint(usize),
-    /// A reader sets the anchor of a memory-only class, and mints the missing tag.
+    /// A reader sets the anchor of a memory-only class, and mints the tag's missing token.
     SetAnchor(usize),
     /// The loader reads the database.
     Load(usize),
-    /// The loaded value is filled into Redis or stored in memory.
+    /// A reader fills Redis with the loaded value, or stores it in memory.
     Fill(usize),
     /// A leader stops waiting for another load's lease.
     GiveUp(usize),
@@ -231,17 +231,17 @@ pub enum Action {
     Evict(bool),
     /// An instance's connection breaks.
     Lose(usize),
-    /// A heartbeat: the unsent invalidation is sent, then Redis may be used.
+    /// A heartbeat: the instance sends its unsent invalidation, then it may use Redis.
     Beat(usize),
     /// A copy that was loaded without Redis reaches its deadline.
     Expire(usize),
-    /// A permit is drawn.
+    /// An instance draws a permit.
     Draw(usize),
-    /// The value of a permit is computed.
+    /// The application computes the value of a permit.
     Compute(usize),
-    /// The value is put.
+    /// The instance puts the value.
     Put(usize),
-    /// The permit is dropped.
+    /// The instance drops the permit.
     GiveBack(usize),
 }
 

@@ -47,8 +47,8 @@ impl State {
         matches!(self.redis.peek(&key()).map(Frame::parse), Some(Ok(Frame::Lease(_))))
     }
 
-    /// The tracked read and the script, if it is needed, are one step: if the tags' tokens were older than what the
-    /// script sets, they could only refuse the put.
+    /// The tracked read, and the script if it is needed, are one step. As two steps they could only make the tags'
+    /// tokens older than the permit, and an old token only makes Redis refuse the put.
     pub(super) fn draw(&mut self, model: &Coherence, nth: usize) {
         let at = self.permits[nth].instance;
         let right = if self.instances[at].is_usable {
@@ -85,7 +85,7 @@ impl State {
         self.permits[nth].phase = PermitPhase::Drawn(right);
     }
 
-    /// The computation reads the database at this instant.
+    /// The application computes the value from what the database has at this instant.
     pub(super) fn compute(&mut self, nth: usize) {
         if let PermitPhase::Drawn(right) = &self.permits[nth].phase {
             self.permits[nth].phase = PermitPhase::Computed(right.clone(), self.database);

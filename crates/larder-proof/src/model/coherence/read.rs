@@ -110,8 +110,8 @@ impl State {
         self.send(model, nth, id);
     }
 
-    /// Records the sequences and sends the tracked read in one step. Two steps would show nothing more: a push between them
-    /// could only cause a refused insertion.
+    /// Records the sequences and sends the tracked read in one step. Two steps would show nothing more: a push between
+    /// them only makes memory refuse the copy.
     fn send(&mut self, model: &Coherence, nth: usize, id: FlightId) {
         let from = self.readers[nth].instance;
         let keys = keys(model.tagged);
@@ -247,7 +247,7 @@ impl State {
         }
     }
 
-    /// `Engine::insert_unfenced`, which runs only if a rule is broken.
+    /// Models `Engine::insert_unfenced`, which runs only if a rule is broken.
     fn insert_unfenced(&mut self, model: &Coherence, instance: usize, entry: &Entry) {
         let mark = self.instances[instance].shards[place(&key())].seq();
         self.insert_tracked(model, instance, mark, key(), copy_of(entry));
@@ -271,7 +271,7 @@ impl State {
         self.readers[nth].phase = phase;
     }
 
-    /// `Local::take_tokens`.
+    /// Models `LocalTier::take_tokens`.
     pub(super) fn take_tokens(&mut self, model: &Coherence, instance: usize, minted: Token) -> Vec<TagToken> {
         let instance = &mut self.instances[instance];
         let mut taken = Vec::new();
@@ -321,7 +321,7 @@ impl State {
         }
     }
 
-    /// The reader stops waiting for another load's lease: it loads and fills nothing.
+    /// The reader stops waiting for another load's lease. It loads, and does not fill.
     pub(super) fn give_up(&mut self, model: &Coherence, nth: usize) {
         model.take(Branch::LostPatience);
         let id = flight(&self.readers[nth].phase);
@@ -378,7 +378,7 @@ impl State {
         };
     }
 
-    /// Unique, and independent of the order in which the readers draw, so that equal states stay equal.
+    /// A unique token that does not depend on the order in which readers draw tokens, so that equal states stay equal.
     pub(super) fn fresh_token(&self, nth: usize, kind: u8) -> Token {
         let mut bytes = [0; 16];
         bytes[..3].copy_from_slice(&[u8::try_from(nth).unwrap_or(u8::MAX), self.readers[nth].tokens, kind]);
@@ -386,7 +386,7 @@ impl State {
     }
 }
 
-/// The flight a reader leads or follows.
+/// The flight that a reader leads or follows.
 pub(super) fn flight(phase: &Phase) -> FlightId {
     match phase {
         Phase::Joined(id) | Phase::After(id) | Phase::Asked(id, _) | Phase::Replied(id, ..) => *id,

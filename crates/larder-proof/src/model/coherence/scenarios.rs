@@ -131,7 +131,7 @@ pub fn tags(rules: ProtocolRules) -> Vec<(&'static str, Coherence)> {
     ]
 }
 
-/// Permits: values that no loader returned are put.
+/// Permits, with which an application puts values that no loader returned.
 pub fn permits(rules: ProtocolRules) -> Vec<(&'static str, Coherence)> {
     [untagged_permits(rules), tagged_permits(rules)].concat()
 }

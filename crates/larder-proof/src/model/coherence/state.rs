@@ -99,12 +99,13 @@ pub(super) struct Read {
     pub(super) consistency: Consistency,
     pub(super) phase: Phase,
     pub(super) arrival: FlightId,
-    /// The versions that the answer must have by the two promises.
+    /// The oldest version that the answer may have: by the promise for fresh reads here, by that for own writes in
+    /// `must_own`.
     pub(super) must_fresh: Version,
     pub(super) must_own: Version,
     /// The database's version when the read began, which a loader on an old snapshot sees.
     pub(super) snapshot: Version,
-    /// Redis was lost since the flight began, so its replies do not count.
+    /// Whether Redis was lost since the flight began, so that its replies do not count.
     pub(super) is_cut: bool,
     /// Counts this read's tokens, so that they differ.
     pub(super) tokens: u8,
@@ -117,7 +118,7 @@ pub(super) enum Phase {
     Arrived,
     Joined(FlightId),
     After(FlightId),
-    /// The tracked read is on the wire, with the sequences from before it was sent.
+    /// The tracked read is on its way. The sequences are from before it was sent.
     Asked(FlightId, Vec<Seq>),
     Replied(FlightId, Vec<Seq>, Vec<Option<Bytes>>),
     /// Another load holds the lease.
@@ -150,7 +151,7 @@ pub(super) enum Phase {
         id: FlightId,
         replace: Option<Bytes>,
     },
-    /// Loads under an anchor, whose pushes this instance receives.
+    /// Loads under an anchor. If the anchor changes, Redis sends this instance a push.
     Watched {
         id: FlightId,
         tags: Vec<TagToken>,
@@ -266,7 +267,7 @@ impl State {
 }
 
 impl Instance {
-    /// `Local::get`.
+    /// Models `LocalTier::get`.
     pub(super) fn get(&self) -> Option<Version> {
         match self.memory.get(&key()[..]) {
             Some(Slot::Copy { version, tags, is_tracked }) if !is_tracked || self.is_usable => {
@@ -283,20 +284,20 @@ impl Instance {
         }
     }
 
-    /// `Local::pushed`.
+    /// Models `LocalTier::apply_push`.
     pub(super) fn apply_push(&mut self, changed: &Bytes) {
         self.shards[place(changed)].apply_push(changed);
         self.memory.remove(changed);
     }
 
-    /// `Local::clear`: it first detaches all flights of a shard, then empties it, so that no flight inserts an old
-    /// value later.
+    /// Models `LocalTier::clear`: first detaches all flights of a shard, then empties it, so that no flight inserts an
+    /// old value later.
     pub(super) fn clear(&mut self) {
         self.shards.iter_mut().for_each(|shard| drop(shard.detach_all()));
         self.memory.clear();
     }
 
-    /// `Engine::drop_from_memory`. Returns the keys whose leases are overtaken.
+    /// Models `engine::invalidate::drop_batch`. Returns the keys of the overtaken flights.
     pub(super) fn drop_touched(&mut self, tagged: bool) -> Vec<Bytes> {
         let touched = if tagged { tag().to_bytes() } else { key() };
         self.shards[place(&touched)].detach(&touched);

@@ -1,4 +1,4 @@
-//! The steps of writers, the relay and faults: those of `engine::invalidate`, `remote::usable` and the keeper.
+//! The steps of writers, the relay and faults: those of `engine::invalidate`, `remote::validity` and the keeper.
 
 use bytes::Bytes;
 use larder::journal::{Change, ChangeId, Touch};
@@ -36,7 +36,7 @@ impl State {
             actions.push(Action::Foreign);
         }
         match self.relay {
-            // A poll without changes changes no state, so leave it out.
+            // A poll without changes changes no state, so the model leaves it out.
             None if self.database > self.position && model.has_relay() => actions.push(Action::Snapshot),
             None => {}
             Some(_) => actions.push(Action::Relay),
@@ -73,7 +73,8 @@ impl State {
     pub(super) fn drop_first(&mut self, model: &Coherence, nth: usize) {
         let Write::Committed(version) = self.writers[nth] else { return };
         let overtaken = self.instances[model.writers[nth]].drop_touched(model.tagged);
-        // The product sends these keys with the UNLINK below. Sent here, they would only arrive sooner.
+        // The product also unlinks the overtaken keys, in the UNLINK of the next step. The model omits that, because
+        // fewer unlinks are the harder case.
         debug_assert!(model.tagged || overtaken.is_empty());
         self.writers[nth] = Write::Dropped(version);
     }
@@ -81,7 +82,8 @@ impl State {
     pub(super) fn unlink(&mut self, model: &Coherence, nth: usize) {
         let Write::Dropped(version) = self.writers[nth] else { return };
         self.tell(model);
-        // The script sets the name in the same step. No relay reads a name at or below its position, so leave it out.
+        // In the same step the script sets the change's name (`@told=…`). No relay reads a name at or below its
+        // position, so the model leaves that name out.
         if model.has_relay() && version > self.position {
             self.redis.set(&name(version), Bytes::new());
         }
@@ -133,8 +135,8 @@ impl State {
         self.relay = Some(self.database);
     }
 
-    /// Reads the names and unlinks in one step; `failover` models what may come between the two. A change that is
-    /// skipped counts as propagated.
+    /// Reads the changes' names and unlinks in one step; the model `failover` has what may come between the two. A
+    /// change that the relay skips counts as propagated.
     pub(super) fn relay(&mut self, model: &Coherence) {
         let Some(snapshot) = self.relay.take() else { return };
         let touch = if model.tagged { Touch::Tag("t".to_owned()) } else { Touch::entry("k", ["1"]) };
@@ -154,8 +156,8 @@ impl State {
         self.position = snapshot;
     }
 
-    /// Unlinks what every write touches. Every entry that is filled later was loaded after its lease, so after this
-    /// step.
+    /// Unlinks the key or tag that every write touches. Every entry that is filled later has a lease from after this
+    /// step, so its load began after this step too.
     fn tell(&mut self, model: &Coherence) {
         let touched = if model.tagged { tag().to_bytes() } else { key() };
         self.redis.unlink(&touched);
@@ -167,7 +169,7 @@ impl State {
         self.redis.unlink(&if is_tag { tag().to_bytes() } else { key() });
     }
 
-    /// The connection breaks. A new one exists at once, and is usable after a heartbeat.
+    /// The connection breaks. A new connection exists at once, and is usable after a heartbeat.
     pub(super) fn lose(&mut self, model: &Coherence, instance: usize) {
         model.take(Branch::Lost);
         self.left.losses -= 1;
@@ -201,13 +203,13 @@ impl State {
         self.instances[instance].memory.remove(&key()[..]);
     }
 
-    /// `Usable::queue`.
+    /// Models `Validity::queue`.
     fn queue(&mut self, instance: usize) {
         self.revoke(instance);
         self.instances[instance].owes = true;
     }
 
-    /// `Usable::revoke`: the replies of running flights no longer count.
+    /// Models `Validity::revoke`: the replies of running flights do not count after it.
     fn revoke(&mut self, instance: usize) {
         self.instances[instance].is_usable = false;
         for read in self.readers.iter_mut().filter(|read| read.instance == instance) {

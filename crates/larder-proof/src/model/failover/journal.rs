@@ -1,5 +1,5 @@
-//! The journal becomes silent or hidden and complete again: what the processes see of it, and what their writers
-//! acknowledge.
+//! The journal becomes silent (commits leave no rows) or hidden (row security hides the rows), and complete again. The
+//! steps model what the processes see of it, and what their writers acknowledge.
 
 use crate::model::failover::state::{KEY, Position, Seen, Stage, State, TAG};
 use crate::model::failover::{Action, Branch, Failover};
@@ -46,7 +46,8 @@ impl State {
         self.catalog.view(model.subject == Some(nth))
     }
 
-    /// `touched` and the commit of a write are one step: its locks prevent a change of the triggers in between.
+    /// `touched` and the commit of a write are one step: the transaction's locks prevent a change of the triggers in
+    /// between.
     pub(super) fn commit(&mut self, model: &Failover, transaction: u8) {
         self.order.push(transaction);
         if self.catalog.is_silent() {
@@ -107,9 +108,9 @@ impl State {
         relay.pass = None;
     }
 
-    /// A sweep of the namespace, which leaves no `@told` key. While the journal is incomplete, the product's writer
-    /// leaves the sweep to its keeper and does not use Redis before it. The model omits that sweep, because fewer
-    /// unlinks are the harder case.
+    /// A write that touches everything unlinks every entry. It sets no `@told` key. While the journal is incomplete,
+    /// the product's writer leaves the sweep to its keeper and does not use Redis before it. The model omits that
+    /// sweep, because fewer unlinks are the harder case.
     pub(super) fn tell_everything(&mut self, model: &Failover, transaction: u8, at: usize) {
         let writer = model.writer(transaction);
         if self.processes[writer].is_incomplete {
@@ -121,7 +122,7 @@ impl State {
         self.nodes[at].redis.unlink(&TAG);
     }
 
-    /// `is_journal_incomplete`.
+    /// Whether the write may be acknowledged as `sent`: the check of `Engine::is_journal_incomplete`.
     pub(super) fn may_say_sent(&self, model: &Failover, transaction: u8) -> bool {
         !self.processes[model.writer(transaction)].is_incomplete || !model.care.journal.defect_queues
     }

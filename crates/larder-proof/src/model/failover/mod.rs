@@ -26,7 +26,7 @@ use crate::model::journal as attestation;
 
 pub use state::State;
 
-/// The bounds of one exploration, and the rules it keeps.
+/// The bounds of one exploration, and the rules that it keeps.
 #[derive(Clone, Debug)]
 pub struct Failover {
     /// The protocol's rules, of which one may be broken.
@@ -41,27 +41,27 @@ pub struct Failover {
     pub fillers: Vec<usize>,
     /// The number of polls of each relay.
     pub passes: Vec<u8>,
-    /// Promotions of a replica.
+    /// How often a replica is promoted.
     pub promotions: u8,
-    /// Demotions of a master.
+    /// How often a master is demoted.
     pub demotions: u8,
-    /// FLUSHALLs.
+    /// The number of FLUSHALLs.
     pub flushes: u8,
-    /// Restarts from contents that were saved at any earlier time.
+    /// How often the first node restarts with contents that were saved at any earlier time.
     pub restores: u8,
-    /// Prunings of the outbox.
+    /// How often the outbox is pruned.
     pub prunings: u8,
-    /// Names of transactions that expire.
+    /// How many names of transactions expire.
     pub expiries: u8,
     /// Whether the entry has a tag. The transactions then touch the tag and not the entry.
     pub tagged: bool,
-    /// The last transaction is another program's, so no writer propagates it.
+    /// Whether the last transaction is another program's, so that no writer propagates it.
     pub has_foreign: bool,
     /// How often the triggers are switched off.
     pub silences: u8,
     /// The process from which row security may hide the outbox, once.
     pub subject: Option<usize>,
-    /// Counts the branches.
+    /// Counts how often each branch is taken.
     pub coverage: Coverage,
 }
 
@@ -137,11 +137,11 @@ pub enum Branch {
     Granted,
     /// A heartbeat refused the use of Redis.
     NotGranted,
-    /// A fill was accepted.
+    /// A node accepted a fill.
     Filled,
-    /// A fill was accepted by another node than the one that granted the lease.
+    /// A fill was accepted by another node than the one that gave the lease.
     FilledElsewhere,
-    /// A fill was refused.
+    /// Every master refused a fill.
     FillRefused,
     /// A write was acknowledged `sent`.
     Sent,
@@ -157,7 +157,7 @@ pub enum Branch {
     SkippedPropagated,
     /// A poll skipped a change that was propagated before a promotion, in the history that the node continues.
     SkippedAfterPromotion,
-    /// A poll skipped a change that was propagated before the snapshot that was restored.
+    /// After a restart with an old snapshot, a poll skipped a change that was propagated before that snapshot.
     SkippedAfterRestore,
     /// A poll skipped one row and propagated another.
     SkippedOneOfTwo,
@@ -165,7 +165,7 @@ pub enum Branch {
     Resynced,
     /// A node restarted with old contents.
     Restored,
-    /// An instance reads from a node that is no longer a master.
+    /// An instance reads from a node that was a master at the instance's grant and is a replica now.
     ReadsReplica,
     /// An instance reads from a node that was demoted and promoted again since its grant.
     ReadsOtherHistory,
@@ -190,14 +190,14 @@ pub enum Branch {
     Broken,
     /// A poll saw no rows, because they are hidden from it, and ended without MARK.
     Hidden,
-    /// MARK by a poll that sees rows that are hidden from another process.
+    /// A poll that sees rows which are hidden from another process ran MARK.
     MarkedBySighted,
     /// An inspection saw another catalog than the snapshot of its poll.
     InspectedLater,
 }
 
 impl Branch {
-    /// All, in order of declaration.
+    /// All branches, in the order of declaration.
     pub const ALL: [Branch; 37] = {
         use Branch::*;
         [
@@ -254,7 +254,7 @@ pub enum Action {
     Name(u8),
     /// The name of a transaction expires at the node.
     Expire(u8, usize),
-    /// The instance handles a heartbeat of the node. A grant acknowledges its waiting writes.
+    /// The instance handles a heartbeat of the node. A grant acknowledges the instance's waiting writes.
     Beat(usize, usize),
     /// The filler takes its lease.
     Lease(usize),

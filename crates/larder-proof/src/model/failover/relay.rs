@@ -91,8 +91,9 @@ impl State {
         }
     }
 
-    /// GETEX of the next name. The product pipelines them, but each is its own command. A replica would refuse GETEX,
-    /// because it writes; the proof does not depend on that, so here a replica answers.
+    /// GETEX of the next name. The product sends all GETEX in one pipeline, but each is a command of its own. A real
+    /// replica refuses GETEX, because the command writes. Here a replica answers, so the proof does not depend on the
+    /// refusal.
     pub(super) fn read(&mut self, model: &Failover, nth: usize) {
         let relay = &mut self.relays[nth];
         let Some(pass) = &mut relay.pass else { return };
@@ -176,7 +177,8 @@ impl State {
         if is_done {
             self.relays[nth].pass = None;
         }
-        // The history from the beginning of the poll: on a living connection `run` cannot change, but the history can.
+        // The certificate names the history of the poll's beginning: on a living connection `run` cannot change, but
+        // the history can.
         let mut live = self.certificate(pass.node);
         live.redis = format!("{}:{}", pass.run, pass.history);
         let now = self.now();
@@ -193,7 +195,7 @@ impl State {
             watermark: node.byte(&WATERMARK).map(|watermark| RedisTime(u64::from(watermark))),
         };
         if !model.care.mark_asks_history {
-            // A script that does not check the history would write the current one.
+            // Models a script that does not check the history: it writes the current history.
             live.redis = format!("{}:{}", node.run, node.history);
         }
         let live = live.to_bytes();

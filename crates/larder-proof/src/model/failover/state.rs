@@ -19,8 +19,8 @@ pub(super) static TAG: Bytes = Bytes::from_static(b"t");
 pub(super) static LIVE: Bytes = Bytes::from_static(b"@live");
 pub(super) static WATERMARK: Bytes = Bytes::from_static(b"@wm");
 pub(super) static POSITION: Bytes = Bytes::from_static(b"@pos");
-/// For each transaction the key that says that it was propagated here. The value is the history in which that happened;
-/// only the model reads it.
+/// For each transaction the key that says that it was propagated to this node. The value is the history in which that
+/// happened; only the model reads the value.
 pub(super) static PROPAGATED: [Bytes; 2] = [Bytes::from_static(b"@told=0"), Bytes::from_static(b"@told=1")];
 
 /// The state.
@@ -35,7 +35,7 @@ pub struct State {
     pub(super) silent: Seen,
     /// The touches that each committed write has read.
     pub(super) touched: [Touched; 2],
-    /// One process for each instance or relay, whichever are more.
+    /// One process for each instance, or for each relay if there are more relays.
     pub(super) processes: Vec<Process>,
     /// The transactions whose writers have propagated to a node. Each does so once.
     pub(super) propagated: Seen,
@@ -53,7 +53,7 @@ pub struct State {
     pub(super) relays: Vec<Relay>,
     pub(super) names: u8,
     pub(super) left: Left,
-    /// There were two masters at once, so fresh reads are promised only the staleness bound.
+    /// Whether there were two masters at once: then larder promises fresh reads only the staleness bound.
     pub(super) was_split: bool,
 }
 
@@ -69,7 +69,7 @@ pub(super) struct Left {
     pub(super) hidings: u8,
 }
 
-/// One server.
+/// One Redis server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Node {
     pub(super) redis: Redis,
@@ -78,7 +78,7 @@ pub(super) struct Node {
     pub(super) run: u8,
     /// The replication history.
     pub(super) history: u8,
-    /// It was demoted and has not copied its master since.
+    /// Whether the node was demoted and has not copied its master since.
     pub(super) is_apart: bool,
 }
 
@@ -190,8 +190,7 @@ impl State {
             },
             was_split: false,
         };
-        // The first node is certified and the second is its copy. Other initial states are reached by flushing
-        // and restoring.
+        // The first node is certified and the second is its copy. Flushing and restoring lead to other initial states.
         let live = state.certificate(0).to_bytes();
         for node in &mut state.nodes {
             node.redis.set(&LIVE, live.clone());
@@ -218,7 +217,7 @@ impl State {
         self.order.iter().take(count).fold(0, |seen, transaction| seen | 1 << transaction)
     }
 
-    /// The clock of every node.
+    /// The time, which is the same on every node.
     pub(super) fn now(&self) -> RedisTime {
         RedisTime(self.order.len() as u64)
     }

@@ -82,9 +82,9 @@ impl State {
         self.journal_turns(actions);
     }
 
-    /// The script `UNLINK_AND_RECORD`. It does not check whether the node may be used, because it may have been sent
-    /// while that was so. Only the acknowledgement checks it, for the writer's instance: if the node may not be used yet,
-    /// the write waits for a grant, as `Invalidation::wait` does.
+    /// The script `UNLINK_AND_RECORD`. It runs even if the writer's instance may not use the node now, because the
+    /// instance may have sent it when it could. Only the acknowledgement depends on that: if the instance may not use
+    /// the node yet, the write waits for a grant, which models `Invalidation::wait`.
     pub(super) fn tell(&mut self, model: &Failover, transaction: u8, at: usize) {
         let bit = 1 << transaction;
         let is_usable = self.usable(usize::from(transaction) % model.instances) == Some(at);
@@ -139,7 +139,7 @@ impl State {
         }
     }
 
-    /// The node an instance may use and is connected to.
+    /// The node that an instance may use and is connected to.
     fn usable(&self, instance: usize) -> Option<usize> {
         let grant = self.grants[instance].as_ref()?;
         (self.nodes[grant.node].run == grant.run).then_some(grant.node)
@@ -155,7 +155,7 @@ impl State {
             publisher: Publisher::Relay { now: self.now(), watermark },
         };
         let is_granted = heartbeat.fresh_until(BOUND, Duration::ZERO, model.rules).is_some();
-        // In the product, a refused heartbeat of an uncertified node revokes the grant, which is the same.
+        // A refused heartbeat ends the grant: the product's keeper calls `Validity::revoke`.
         self.grants[instance] = is_granted.then(|| Grant {
             node: at,
             run: node.run,
@@ -168,8 +168,8 @@ impl State {
         }
     }
 
-    /// A grant acknowledges the waiting writes of its instance. As `Validity::wait_for_grant`, it does not ask to which
-    /// node their UNLINKs went; so the properties check that a grant of another node is as good.
+    /// A grant acknowledges the waiting writes of its instance. It does not check to which node their UNLINKs went, and
+    /// neither does `Validity::wait_for_grant`. So the properties check that a grant of another node is as good.
     fn end_waits(&mut self, model: &Failover, instance: usize) {
         for transaction in (0..model.transactions).filter(|&of| model.writer(of) == instance) {
             let bit = 1 << transaction;
@@ -239,7 +239,8 @@ impl State {
         model.take(if was_filled { Branch::Filled } else { Branch::FillRefused });
     }
 
-    /// A replica copies its master. The first time after a demotion it flushes itself first, which sends a null push.
+    /// A replica copies its master. The first time after a demotion it flushes itself before. Redis then sends a null
+    /// push: every key may have changed.
     pub(super) fn sync(&mut self, model: &Failover, nth: usize) {
         let master = self.nodes[1 - nth].clone();
         let node = &mut self.nodes[nth];
@@ -303,7 +304,7 @@ impl State {
     }
 }
 
-/// Unique, as random tokens are, because each filler fills once.
+/// A token that is unique, because each filler draws each kind of token once.
 fn token(nth: usize, kind: u8) -> Token {
     let mut bytes = [0; 16];
     bytes[..2].copy_from_slice(&[u8::try_from(nth).unwrap_or(u8::MAX), kind]);

@@ -1,5 +1,6 @@
-//! A process without Redis. It applies the journal to its memory and remembers the changes that it has applied itself.
-//! The model runs `engine::consumer` and `engine::invalidate` step by step against loads of one key.
+//! A process without Redis. It applies the journal's changes to its memory, and remembers the ids of its own writes,
+//! which it has applied already. The model runs `engine::consumer` and `engine::invalidate` step by step against loads
+//! of one key.
 
 mod state;
 
@@ -14,7 +15,7 @@ use crate::model::memory::state::{Loader, Pass};
 
 pub use state::State;
 
-/// The bounds of one exploration, and the rules it keeps.
+/// The bounds of one exploration, and the rules that it keeps.
 #[derive(Clone, Debug)]
 pub struct Memory {
     /// The protocol's rules, of which one may be broken.
@@ -33,16 +34,16 @@ pub struct Memory {
     pub silences: u8,
     /// Whether row security may hide the outbox from this process, once.
     pub hides: bool,
-    /// Counts the branches.
+    /// Counts how often each branch is taken.
     pub coverage: Coverage,
 }
 
 /// Rules that are not in [`ProtocolRule`](larder::protocol::rules::ProtocolRule). This model's own mutants break them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Care {
-    /// A change is remembered only after the entries that it touched have been dropped.
+    /// The process remembers a change only after it has dropped the entries that the change touched.
     pub names_come_after_dropping: bool,
-    /// A change is applied and remembered only after its commit.
+    /// The process applies and remembers a change only after its commit.
     pub names_come_after_commit: bool,
     /// The rules of the attestation.
     pub journal: journal::Care,
@@ -65,15 +66,15 @@ pub enum Branch {
     Dropped,
     /// A poll skipped a change that this process had applied itself.
     PassedOver,
-    /// An id was added while the journal was being read, and is kept for the next poll.
+    /// A write added an id while the consumer read the journal; the id stays for the next poll.
     KeptName,
-    /// The journal did not answer: the ids are forgotten.
+    /// The journal did not answer, so the consumer forgot the ids.
     Failed,
-    /// A change whose id was forgotten is applied once more.
+    /// A poll applied a change once more, because the consumer had forgotten its id.
     AppliedAgain,
     /// A load entered memory.
     Inserted,
-    /// A load was overtaken.
+    /// A load was overtaken, so its value did not enter memory.
     Refused,
     /// A commit left no row.
     Silent,
@@ -93,7 +94,7 @@ pub enum Branch {
 }
 
 impl Branch {
-    /// All, in order of declaration.
+    /// All branches, in the order of declaration.
     pub const ALL: [Branch; 14] = {
         use Branch::*;
         [
@@ -120,9 +121,9 @@ impl Branch {
 pub enum Action {
     /// A transaction commits.
     Commit(u8),
-    /// Its writer drops the key from memory.
+    /// The transaction's writer drops the key from memory.
     DropCopies(u8),
-    /// Its writer remembers the change's id.
+    /// The transaction's writer remembers the change's id.
     Name(u8),
     /// A load begins.
     Depart(usize),
@@ -132,17 +133,17 @@ pub enum Action {
     Insert(usize),
     /// The consumer counts the remembered ids.
     Count,
-    /// It asks the journal.
+    /// The consumer asks the journal for the changes since its position.
     ChangesSince,
-    /// The journal is inspected if the attestation has changed.
+    /// The consumer inspects the journal if the attestation has changed.
     Inspect,
     /// The journal does not answer.
     Fail,
-    /// It takes the remembered ids.
+    /// The consumer takes the remembered ids.
     Take,
-    /// It drops the key if a change has not been applied.
+    /// The consumer drops the key if a change has not been applied.
     Follow,
-    /// It extends the validity of memory.
+    /// The consumer extends the validity of memory.
     Grant,
     /// The triggers are switched off.
     Silence,
@@ -208,7 +209,7 @@ impl Model for Memory {
             if !is_committed {
                 actions.push(Action::Commit(of));
             }
-            // Never taken: the writer died between its commit and what follows.
+            // A path that never takes these steps models a writer that died after its commit.
             if let Some(writer) = state.writers.get(usize::from(of))
                 && (is_committed || !self.care.names_come_after_commit)
             {

@@ -21,7 +21,7 @@ const KEY: &[u8] = b"k";
 pub(super) struct Writer {
     pub(super) has_dropped: bool,
     pub(super) has_named: bool,
-    /// The touches that it read before its commit.
+    /// The touches that the write read before its commit.
     pub(super) touched: Touched,
 }
 
@@ -57,7 +57,7 @@ pub(super) enum Pass {
     },
 }
 
-/// `Journal::changes_since`.
+/// What `Journal::changes_since` returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Answer {
     pub(super) snapshot: Seen,
@@ -81,7 +81,7 @@ pub struct State {
     pub(super) copy: Option<Seen>,
     shard: Shard<()>,
     pub(super) loaders: Vec<Loader>,
-    /// `consumer::AppliedChanges`, in the order of insertion.
+    /// The ids in `consumer::AppliedChanges`, in the order of insertion.
     pub(super) applied: Vec<u8>,
     pub(super) pass: Pass,
     pub(super) passes: u8,
@@ -112,7 +112,8 @@ impl State {
         }
     }
 
-    /// `touched` and the commit of a write are one step: its locks prevent a change of the triggers in between.
+    /// `touched` and the commit of a write are one step: the transaction's locks prevent a change of the triggers in
+    /// between.
     pub(super) fn commit(&mut self, model: &Memory, of: u8) {
         self.committed |= 1 << of;
         if self.catalog.is_silent() {
@@ -128,7 +129,7 @@ impl State {
         }
     }
 
-    /// `Engine::invalidate_here` with the touches of the write.
+    /// Drops from memory what the write touched (`engine::invalidate`).
     pub(super) fn drop_own(&mut self, of: u8) {
         let writer = &mut self.writers[usize::from(of)];
         writer.has_dropped = true;
@@ -142,7 +143,7 @@ impl State {
         self.writers[usize::from(of)].has_named = true;
     }
 
-    /// The statement of `SqlJournal::ask`.
+    /// Models the statement of `SqlJournal::ask`.
     pub(super) fn since(&mut self, model: &Memory) {
         let Pass::Counted { names } = self.pass else { return };
         let attested = self.catalog.view(true);
@@ -168,7 +169,7 @@ impl State {
         };
     }
 
-    /// The rest of `SqlJournal::ask`.
+    /// Models the part of `SqlJournal::ask` after its statement.
     pub(super) fn inspect(&mut self, model: &Memory) {
         let Pass::Answered { names, answer } = self.pass else { return };
         let now = self.catalog.view(true);
@@ -184,8 +185,8 @@ impl State {
         self.pass = Pass::Idle;
     }
 
-    /// `drop_from`. The engine drops twice, because of Redis replies that may arrive in between. Without Redis once
-    /// must be enough.
+    /// Models `engine::invalidate::drop_batch`. With Redis, the engine drops twice, because Redis's replies may arrive
+    /// in between. Without Redis, one drop must be enough.
     pub(super) fn drop_key(&mut self) {
         let _ = self.shard.detach(KEY);
         self.copy = None;
@@ -216,7 +217,7 @@ impl State {
         model.take(if may { Branch::Inserted } else { Branch::Refused });
     }
 
-    /// `AppliedChanges::take`.
+    /// Models `AppliedChanges::take`.
     pub(super) fn take_names(&mut self, first: usize) -> Seen {
         let all = self.applied.iter().fold(0, |all, of| all | 1 << of);
         self.applied.drain(..first);
@@ -262,7 +263,7 @@ impl State {
         self.copy.is_none_or(|seen| seen & self.vouched == self.vouched)
     }
 
-    /// The copy contains every write of this process after the write has dropped the key.
+    /// The copy contains every write of this process that has dropped the key.
     pub(super) fn own_writes_are_read(&self) -> bool {
         let dropped = self.writers.iter().enumerate().filter(|(_, writer)| writer.has_dropped);
         let own = dropped.fold(0, |own, (of, _)| own | 1 << of) & self.committed;

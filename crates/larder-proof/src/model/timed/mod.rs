@@ -16,7 +16,7 @@ use crate::model::journal;
 
 pub use state::State;
 
-/// The bounds of one exploration, and the rules it keeps.
+/// The bounds of one exploration, and the rules that it keeps.
 #[derive(Clone, Debug)]
 pub struct Timed {
     /// The protocol's rules, of which one may be broken.
@@ -39,11 +39,11 @@ pub struct Timed {
     pub offset: i8,
     /// Whether the replica may be promoted, so that the second client uses it.
     pub splits: bool,
-    /// Whether reads have flights, which other reads may join.
+    /// Whether the clients have flights, which other reads may join, and loads without Redis.
     pub flies: bool,
     /// How often the triggers are switched off.
     pub silences: u8,
-    /// Counts the branches.
+    /// Counts how often each branch is taken.
     pub coverage: Coverage,
 }
 
@@ -92,13 +92,13 @@ pub enum Branch {
     PassedOverAfterPromotion,
     /// Two clients use two masters at once.
     Split,
-    /// A copy that misses a commit is served within the bound.
+    /// A client can serve a value that misses a commit which is younger than the bound.
     OldWithinBound,
     /// A flight that may be joined has found an old value.
     OldFlight,
     /// A push removed a copy.
     Pushed,
-    /// A copy that was loaded without Redis is served.
+    /// A client can serve a copy that it loaded without Redis.
     OutageCopy,
     /// A commit left no row.
     Silent,
@@ -111,7 +111,7 @@ pub enum Branch {
 }
 
 impl Branch {
-    /// All, in order of declaration.
+    /// All branches, in the order of declaration.
     pub const ALL: [Branch; 15] = {
         use Branch::*;
         [
@@ -147,7 +147,7 @@ pub enum Action {
     Fill(usize),
     /// A client sends a heartbeat.
     Send(usize),
-    /// Redis answers it.
+    /// Redis answers the heartbeat.
     Answer(usize),
     /// The client handles the next message from Redis.
     Deliver(usize),

@@ -38,7 +38,7 @@ pub struct State {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Node {
     pub(super) entry: Option<Version>,
-    /// By the clock of the node that was marked.
+    /// The watermark, by the clock of the node that the certificate names.
     pub(super) watermark: Option<u64>,
     /// The node that the certificate names.
     pub(super) live: usize,
@@ -46,9 +46,10 @@ pub(super) struct Node {
     pub(super) position: Version,
     /// The attestation of the position.
     pub(super) attestation: u8,
-    /// The later commits that their writers have propagated, one bit each.
+    /// The commits after the position that their writers have propagated to this node, one bit each.
     pub(super) told: u8,
-    /// Its client tracks the entry: it has been sent the entry, and no push since.
+    /// Whether the node tracks the entry for its client: the client has read the entry, and the node has sent no push
+    /// since.
     pub(super) is_tracked: bool,
 }
 
@@ -71,14 +72,14 @@ pub(super) struct Client {
     pub(super) flight: Option<Flying>,
     /// A load without Redis: its start, and the version that it read with the tick of the read.
     pub(super) load: Option<(u8, Option<(Version, u8)>)>,
-    /// The copy that such a load stored in memory, and its deadline.
+    /// The copy that a load without Redis stored in memory, and its deadline.
     pub(super) outage: Option<(Version, u8)>,
 }
 
 /// A flight through Redis.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Flying {
-    /// The tick from which joining reads count its age.
+    /// The tick from which joining reads count the flight's age.
     pub(super) began: u64,
     pub(super) found: Option<Version>,
 }
@@ -97,7 +98,7 @@ pub(super) struct Pass {
     pub(super) snapshot: Option<Version>,
     /// The attestation of the snapshot.
     pub(super) attestation: u8,
-    /// The changes since the position are unknown.
+    /// Whether the changes since the position are unknown.
     pub(super) is_unknown: bool,
     pub(super) is_told: bool,
 }

@@ -78,7 +78,7 @@ impl State {
         }
     }
 
-    /// Resets fields that no longer matter, so that equivalent states are equal.
+    /// Resets fields whose deadline has passed, so that equivalent states are equal.
     pub(super) fn settle(&mut self) {
         let now = self.now;
         for client in &mut self.clients {
@@ -103,7 +103,7 @@ impl State {
         client.sent = Some((self.now, false));
     }
 
-    /// Redis answers the heartbeat, behind every push it sent before.
+    /// Redis answers the heartbeat, after every push that it has sent before.
     pub(super) fn answer(&mut self, nth: usize) {
         let Some((sent, _)) = self.clients[nth].sent else { return };
         let node = &self.nodes[nth];
@@ -153,7 +153,8 @@ impl State {
     pub(super) fn begin_flight(&mut self, model: &Timed, nth: usize) {
         let until = tick(self.clients[nth].until);
         let began = tick(self.now);
-        // The value that the flight finds in Redis contains every commit before the watermark of the current grant.
+        // `until` minus the bound is the watermark of the current grant. The value that the flight finds in Redis
+        // contains every commit before that instant.
         let reach = until.minus(span(model.bound)).min(began);
         let began: Tick = if model.care.flight_counts_its_watermark { reach } else { began };
         self.clients[nth].flight = Some(Flying { began: ticks(began), found: None });
@@ -204,7 +205,7 @@ impl State {
         });
     }
 
-    /// `Journal::changes_since` with its inspection, which is a separate step in `failover`.
+    /// Models `Journal::changes_since` with its inspection, which is a separate step in the model `failover`.
     pub(super) fn snapshot(&mut self, model: &Timed, nth: usize) {
         let (snapshot, view, care) = (self.database(), self.catalog.view(false), model.care.journal);
         let Relay { process, pass, .. } = &mut self.relays[nth];
@@ -222,8 +223,9 @@ impl State {
         }
     }
 
-    /// `UNLINK_AND_RECORD`: unlinks, and records the change's id. Two commits get no record: one that the position has
-    /// already seen, because no relay asks for its id any more, and one that left no row, because it has no id.
+    /// Models the script `UNLINK_AND_RECORD`, which unlinks, and records the change's id. Two commits get no record:
+    /// one that the position has already seen, because no relay asks for its id, and one that left no row, because it
+    /// has no id.
     pub(super) fn tell(&mut self, commit: u8, nth: usize) {
         self.tells -= 1;
         if commit >= self.nodes[nth].position && self.silent & 1 << commit == 0 {
@@ -232,8 +234,8 @@ impl State {
         self.removed(nth);
     }
 
-    /// Unlinks for the changes between position and snapshot that their writers have not propagated. `failover` models
-    /// the reading of names as separate steps.
+    /// Unlinks for the changes between position and snapshot that their writers have not propagated. The model
+    /// `failover` reads the changes' names in separate steps.
     pub(super) fn unlink(&mut self, model: &Timed, nth: usize) {
         let node = &self.nodes[nth];
         let Some(pass) = &mut self.relays[nth].pass else { return };

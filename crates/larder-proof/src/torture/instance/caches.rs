@@ -22,9 +22,9 @@ use crate::torture::schema::{TEAM_TAG, journalled};
 /// One instance's cache and its classes.
 pub(super) struct Caches {
     cache: Cache,
-    /// One row each. Every eighth version is absent.
+    /// One row of `item` for each entry. Every eighth version is absent.
     pub(super) items: Class<Key, Value>,
-    /// The sum over a team's rows.
+    /// The sum over the rows of one team for each entry.
     pub(super) lists: Class<Key, Value>,
 }
 

@@ -1,5 +1,5 @@
-//! Loads from the database. It is slow at the critical place: after the row was read and before the cache gets the
-//! value.
+//! The loader reads from the database. It is slow at the critical place: after it has read the row and before the cache
+//! gets the value.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ const LIST: &str = "SELECT CAST(SUM(version) AS BIGINT) FROM item WHERE team = $
 /// How long the faulty loader reads from one snapshot.
 const SNAPSHOT: Duration = Duration::from_millis(100);
 
-/// Reads for the loads.
+/// Reads the database for loads.
 pub(super) struct Loader {
     database: Database,
     /// An inserted fault: a transaction that was opened up to 100 ms ago. The lock is held across awaits, so it is an
@@ -63,7 +63,7 @@ impl Loader {
     }
 }
 
-/// The gap in which an invalidation can overtake the load.
+/// Makes a gap in which an invalidation can overtake the load.
 async fn sleep_long_or_not_at_all() {
     let micros = match rand::random_range(0..100) {
         0..50 => return,

@@ -102,9 +102,9 @@ struct Failures {
     cache: AtomicU64,
     /// Loads that were cut off late, because the process was stopped while they ran.
     stopped: AtomicU64,
-    /// Reads of one key that were answered with the value of another.
+    /// Reads of one key that returned the value of another key.
     crossed: AtomicU64,
-    /// Reads that were answered with a value of the other database.
+    /// Reads that returned a value of the other database.
     mixed: AtomicU64,
 }
 
@@ -115,7 +115,8 @@ struct Failures {
 /// The cache, the database or the folder cannot be used.
 pub fn run(settings: &Settings) -> Result<()> {
     // A stopped instance does not see the end of its input, so the kernel must kill it when the orchestrator ends. The
-    // signal comes when the starting thread ends, and that lives as long as the orchestrator.
+    // kernel sends the signal when the thread ends that started this process; that thread lives as long as the
+    // orchestrator.
     set_parent_process_death_signal(Some(Signal::KILL))?;
     let log = File::create(settings.folder.join(format!("log-{}", settings.number)))?;
     tracing_subscriber::fmt().with_ansi(false).with_writer(Mutex::new(log)).init();
@@ -149,7 +150,8 @@ async fn live(settings: &Settings) -> Result<()> {
         instance.flush();
         println!("{READY} {}", instance.counts());
         if order == Order::DieAfterCommit {
-            // After the answer: a writer that commits at once would take the answer with it, and the nemesis waits for it.
+            // Set it only after the answer: otherwise a writer could commit and kill the process before the answer is
+            // printed, for which the nemesis waits.
             instance.is_doomed.store(true, Ordering::Relaxed);
         }
     }

@@ -15,8 +15,8 @@ use crate::torture::instance::Instance;
 use crate::torture::instance::release::Value;
 use crate::torture::keys::{HOT, ITEMS, SECOND, TEAMS, all, habit, list_of, team_of_list};
 
-/// A load is cut off after two seconds. If it is cut off later than this, its process did not run in time: a nemesis
-/// stopped it (SIGSTOP for 1.5 staleness bounds), and the database may have answered long before.
+/// The load time-out ends a load after 2 s. If a load ends later than this, its process did not run in time: a nemesis
+/// stopped the process (SIGSTOP for 1.5 staleness bounds), and the database may have answered long before.
 const CUT_OFF_LATE: Duration = Duration::from_millis(2_500);
 
 /// Reads while the process lives.

@@ -1,7 +1,8 @@
 //! The cached value, as two releases of an application declare it: the second has the same fields in another order.
 //!
 //! The codec postcard stores no field names. So one release decodes an entry of the other without an error, but with
-//! key and version exchanged. An entry that is used across releases is therefore visible at once.
+//! key and version exchanged. So if an instance uses an entry of the other release, its reader sees a wrong key at
+//! once.
 
 use std::sync::OnceLock;
 
@@ -17,7 +18,7 @@ pub(super) fn choose(number: Number, releases: u16) {
     let _ = IS_LATER.set(releases > 1 && number % 2 == 1);
 }
 
-/// The value of an entry contains its key, so that an answer of another key is noticed.
+/// The value of an entry contains its key, so that a reader detects the answer of another key.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Value {
     pub(super) key: Key,

@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::torture::instance::order::Order;
 use crate::torture::stage::Stage;
 
-/// The test is the reads right after the stop, because the memory is as old as the stop was long.
+/// Tests the reads right after the instance resumes: its memory is then as old as the stop was long.
 pub(super) fn stop(stage: &mut Stage) -> Result<()> {
     let child = &stage.children[stage.any()];
     child.pause()?;
@@ -27,7 +27,7 @@ pub(super) fn stop_relay(stage: &mut Stage) -> Result<()> {
         stage.children[nth].pause()?;
         stage.outlast_the_bound();
         if nth == victim {
-            // It is killed while it is stopped, in the middle of any step.
+            // Kill it while it is stopped, so that it ends in the middle of any step.
             stage.replace(nth)?;
         } else {
             stage.children[nth].resume()?;

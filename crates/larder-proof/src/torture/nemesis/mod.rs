@@ -22,16 +22,16 @@ use crate::torture::stage::Stage;
 pub struct Nemesis {
     /// The name for `--nemesis`.
     pub name: &'static str,
-    /// What it does, in one line.
+    /// What the nemesis does, in one line.
     pub about: &'static str,
     needs: &'static [Need],
     strike: fn(&mut Stage) -> Result<()>,
 }
 
-/// What a nemesis needs to make sense.
+/// What a run must have so that a nemesis has an effect.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Need {
-    /// A Redis between the instances.
+    /// A Redis that the instances share.
     Redis,
     /// PostgreSQL.
     Postgres,
@@ -166,7 +166,7 @@ pub const ALL: &[Nemesis] = &[
     },
 ];
 
-/// Makes no fault for a while.
+/// Makes no fault for 500 ms.
 const NONE: Nemesis = Nemesis {
     name: "none",
     about: "nothing",
@@ -195,12 +195,12 @@ impl Nemesis {
         })
     }
 
-    /// Whether it stops the database, so that requests may fail.
+    /// Whether the nemesis stops the database, so that requests may fail.
     pub fn takes_the_database(&self) -> bool {
         self.needs.contains(&Crash)
     }
 
-    /// Whether it stops instances for longer than a load may take, so that loads may be cut off.
+    /// Whether the nemesis stops instances for longer than the load time-out, so that their loads fail.
     pub fn stops_instances(&self) -> bool {
         matches!(self.name, "stop-instance" | "stop-relay")
     }

@@ -25,7 +25,7 @@ pub(super) fn flush(stage: &mut Stage) -> Result<()> {
 
 pub(super) fn cut_clients(stage: &mut Stage) -> Result<()> {
     for _ in 0..rand::random_range(1..5) {
-        // All connections but the one that sends this command.
+        // Close all connections except the one that sends this command.
         for kind in ["normal", "pubsub"] {
             stage.redis()?.command(&["CLIENT", "KILL", "TYPE", kind])?;
         }

@@ -13,7 +13,7 @@ pub(super) fn promote(stage: &mut Stage) -> Result<()> {
     stage.work_a_while();
     link.stall();
     stage.work_a_while();
-    // Stop the old master first: two masters at once are promised only the staleness bound.
+    // Stop the old master first: with two masters at once, larder promises only the staleness bound.
     stage.redis()?.kill()?;
     replica.promote()?;
     stage.succeed(replica);

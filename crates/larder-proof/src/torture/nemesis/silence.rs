@@ -1,4 +1,5 @@
-//! Nemeses that make the journal silent, as operators, migrations and clean-up jobs may do, while other programs write.
+//! Nemeses that keep writes of other programs out of the journal, in ways in which operators, migrations and clean-up
+//! jobs may do it.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,8 +20,8 @@ pub(super) fn triggers_off(stage: &mut Stage) -> Result<()> {
     }
     write_unseen(stage)?;
     if stage.base.dialect() == Dialect::Postgres && rand::random_bool(0.5) {
-        // As pg_restore does at its end: ALWAYS is lost, and the instances cannot mend it, because they do not own the
-        // tables.
+        // pg_restore ends with this statement. It removes ALWAYS, and the instances cannot restore that, because they
+        // do not own the tables.
         for table in journalled() {
             stage.base.sql(&format!("ALTER TABLE {} ENABLE TRIGGER ALL", table.name()))?;
         }

@@ -1,4 +1,4 @@
-//! Columns that the triggers of PostgreSQL name and their tables no longer have.
+//! Finds columns that PostgreSQL's triggers name and that their tables do not have.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use crate::connecting::connection::SqlConnection;
 use crate::error::Error;
 use crate::journal::table::quoted;
 
-/// The columns that do not exist. `$1` has the quoted name of a table for each column of `$2`. A table that is gone is a
+/// The columns that do not exist. `$1` has the quoted name of a table for each column of `$2`. A missing table is a
 /// defect of its own.
 const MISSING: &str = "
     SELECT name, column_name
@@ -30,7 +30,7 @@ impl TriggerColumns {
         }
     }
 
-    /// A sentence for each of them that was renamed or dropped. The trigger then touches everything.
+    /// A sentence for each column that was renamed or dropped. Its trigger then touches everything.
     pub(super) async fn missing(&self, connection: &mut SqlConnection) -> Result<Vec<String>, Error> {
         let (tables, columns): (Vec<_>, Vec<_>) = self.0.iter().cloned().unzip();
         let query = sqlx::query(MISSING).bind(tables.join("\u{1}")).bind(columns.join("\u{1}"));

@@ -23,14 +23,13 @@ pub(super) use crate::completeness::Inspection;
 pub(super) struct Attestation {
     /// The digest that positions contain. It is the same for every role that asks.
     pub(super) digest: String,
-    /// The part that depends on the role and its search path: `t` or `f`, whether row security is active on the outbox,
-    /// then which
-    /// tables the declared names mean. Empty on SQLite.
+    /// The part that depends on the role and its search path. It begins with `t` if row security is active on the
+    /// outbox, else with `f`. Then follows which tables the declared names mean. Empty on SQLite.
     pub(super) role_view: String,
 }
 
 impl Attestation {
-    /// Row security is active on a table of the outbox.
+    /// Whether row security is active on a table of the outbox.
     pub(super) fn is_hidden(&self) -> bool {
         self.role_view.starts_with('t')
     }

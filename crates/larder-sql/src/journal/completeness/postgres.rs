@@ -61,9 +61,9 @@ macro_rules! is_hidden {
 
 /// The columns of [`attested`]. `$3` is the list of the declared names, joined by U+0001.
 ///
-/// Beside the relations, the digest contains: the outbox's defaults; its life, which a crash ends; the transactions
-/// that were prepared before that life began, because the crash has deleted their outbox rows; and the labels of enums,
-/// because renaming a label changes the values of rows without firing a trigger.
+/// Beside the relations, the digest contains: the outbox's defaults; its life (the rows of `larder_outbox_life`), which
+/// a crash ends; the transactions that were prepared before that life, because the crash has deleted their outbox rows;
+/// and the labels of enums, because renaming a label changes the values of rows without firing a trigger.
 ///
 /// `role_view` begins with `t` if row security is active on a table of the outbox. Then follow: which tables the
 /// declared names mean and whether row security is active on them, and the settings of roles and databases, which new
@@ -176,8 +176,8 @@ const OUTBOX: &str = concat!(
     WHERE about.oid = to_regclass('larder_outbox')"
 );
 
-/// The remedy if row security is on, which can hide rows of the outbox from a role. That is common, because the automatic
-/// checks of hosted databases recommend to switch it on.
+/// The remedy if row security is on, which can hide rows of the outbox from a role. It is often on, because the
+/// automatic checks of hosted databases recommend it.
 const NO_ROW_SECURITY: &str = "ALTER TABLE larder_outbox DISABLE ROW LEVEL SECURITY; \
     ALTER TABLE larder_outbox_marks DISABLE ROW LEVEL SECURITY; ALTER TABLE larder_outbox_life DISABLE ROW LEVEL SECURITY";
 
@@ -214,7 +214,7 @@ pub(in crate::journal) async fn inspect(
     tables: &[Table],
     for_every_role: bool,
 ) -> Result<Inspection, Error> {
-    // Read the facts before the rest: if something changes in between, the comparison of a write transaction fails.
+    // Read the facts before the rest: if something changes in between, a write transaction finds that its facts differ.
     let facts = sqlx::query(FACTS).bind(names(tables)).fetch_one(&mut *connection).await?.try_get("facts")?;
     let mut defects = Vec::new();
     let Some(outbox) = sqlx::query(OUTBOX).fetch_optional(&mut *connection).await? else {
@@ -333,7 +333,7 @@ fn of_table(table: &Table, row: &AnyRow, place: &str, defects: &mut Vec<Defect>)
     let body = text("body")?.unwrap_or_default();
     let defect = of_function(table, &body, place, flag(row, "is_definer")?).map(Defect::new);
     let defect = defect.map(|defect| defect.mended_by(create()));
-    // Partitions have their parent's function, which is listed once.
+    // A partition's trigger runs the function of its parent. List the function's defect once.
     defects.extend(defect.filter(|defect| !defects.contains(defect)));
     // A TRUNCATE of a partition does not fire its parent's trigger. It changes the partition's storage, so the
     // attestation changes.
@@ -356,7 +356,7 @@ fn of_firing(table: &str, trigger: &str, enabled: &str) -> Option<Defect> {
     let remedy = always(table, trigger);
     match enabled {
         "A" => None,
-        // Not `at_once`: a program has switched it off on purpose and may still be running.
+        // Not `at_once`: a program has switched the trigger off on purpose and may still be running.
         "D" => Some(Defect::new(format!("the trigger {trigger} of {table} is disabled")).mended_by(remedy)),
         // ENABLE TRIGGER ALL, which pg_restore and fixture loaders use, removes ALWAYS as a side effect.
         _ => Some(

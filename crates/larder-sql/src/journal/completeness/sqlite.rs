@@ -23,8 +23,7 @@ pub(in crate::journal) async fn inspect(
     connection: &mut SqlConnection,
     tables: &[Table],
 ) -> Result<Inspection, Error> {
-    // Read the version before the schema: if the schema changes in between, the comparison of a write transaction
-    // fails.
+    // Read the version before the schema: if the schema changes in between, a write transaction finds another version.
     let version: i64 = sqlx::query(SCHEMA_VERSION).fetch_one(&mut *connection).await?.try_get(0)?;
     let mut kept_tables = Vec::new();
     let mut triggers = HashMap::new();
@@ -81,7 +80,8 @@ pub(in crate::journal) async fn inspect(
             }
         }
     }
-    // SQLite renames a column in its triggers too, which changes them, and drops no column that a trigger names.
+    // SQLite has no imprecisions: it renames a column in the triggers too, which is a defect, and refuses to drop a
+    // column that a trigger names.
     Ok(Inspection { defects, imprecisions: Vec::new(), facts: version.to_string() })
 }
 

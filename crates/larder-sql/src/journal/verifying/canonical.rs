@@ -9,7 +9,7 @@ use crate::dialect::Dialect;
 use crate::error::Error;
 use crate::journal::table::{Table, names, quoted};
 
-/// The columns of the declared tables. A domain is resolved to its base type.
+/// The columns of the declared tables. For a domain, the type is its base type.
 const POSTGRES_COLUMNS: &str = "
     WITH RECURSIVE found (nth, column_name, attcollation, attgenerated, type) AS (
         SELECT nth, attname, attcollation, attgenerated, atttypid
@@ -191,7 +191,7 @@ async fn compares_bytes(connection: &mut SqlConnection, table: &str, column: &st
     );
     match sqlx::query(AssertSqlSafe(sql)).fetch_one(connection).await {
         Ok(row) => Ok(row.try_get::<i64, _>(0)? == 3),
-        // This process has not registered the collation.
+        // This process has not registered the collation, so it is unknown whether it compares bytes.
         Err(sqlx::Error::Database(error)) if error.message().contains("no such collation") => Ok(false),
         Err(error) => Err(error.into()),
     }

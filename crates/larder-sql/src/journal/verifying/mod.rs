@@ -1,4 +1,4 @@
-//! Checks that the declared tables and the opened classes fit: the same classes, key parts in the same order, and key
+//! Checks that the declared tables match the opened classes: the same classes, key parts in the same order, and key
 //! columns that have exactly one text for each value.
 //!
 //! `verify` lists every declaration because of which a change would not invalidate its entries. No other check finds
@@ -55,7 +55,8 @@ impl SqlJournal {
             wrong.push(format!("{defect}: {remedy}"));
         }
         if let Some(fault) = self.database.completeness().imprecision() {
-            // Answers are right, so an instance may start between the rename of a column and its migration.
+            // Not an error: answers stay right, so an instance may start between the rename of a column and the
+            // migration that follows it.
             tracing::warn!(
                 reasons = fault.reasons.join("; "),
                 "each change of these tables invalidates everything"
@@ -84,8 +85,8 @@ impl SqlJournal {
     /// - entries of classes that were not opened;
     /// - tags that are neither the name nor a tag of an opened class, unless a class may have unknown tags
     ///   ([`DeclaredClass::has_unknown_tags`]);
-    /// - keys, and keys in tags, whose parts differ in number from the declared columns, or are unknown; keys of classes also by
-    ///   their order;
+    /// - keys of a class, and keys in tags, if the number of their parts is unknown or is not that of the declared
+    ///   columns; for a class also if the order is another;
     /// - key columns, or key types, with several texts for one value: a look-up by another text than the database's
     ///   would create an entry that no change invalidates.
     ///
@@ -249,7 +250,7 @@ fn of_entry(table: &Table, entry: &ByColumns, class: &DeclaredClass, columns: &C
     )
 }
 
-/// The columns whose texts the keys of `user`, a class or a tag, may spell otherwise.
+/// An error for each column whose values the keys of `user`, a class or a tag, may spell in another way.
 fn clashes(
     table: &Table,
     of_table: &[String],
