@@ -84,6 +84,11 @@ struct State {
     facts: Option<String>,
 }
 
+/// The effect of a defect.
+const INCOMPLETE: &str = "the journal may miss changes, so every poll fails";
+/// The effect of an imprecision.
+const IMPRECISE: &str = "each change of these tables invalidates everything";
+
 /// A fault of the journal. It is present while it has reasons.
 #[derive(Debug)]
 struct Fault<T> {
@@ -100,14 +105,19 @@ impl<T> Default for Fault<T> {
 }
 
 impl<T: fmt::Display> Fault<T> {
-    fn replace(&mut self, reasons: Vec<T>) {
-        if reasons.is_empty() {
-            self.since = None;
+    /// Logs one line when an episode begins and one when it ends. `effect` says what the fault causes meanwhile.
+    fn replace(&mut self, reasons: Vec<T>, effect: &str) {
+        self.reasons = reasons;
+        if self.reasons.is_empty() {
+            if self.since.take().is_some() {
+                tracing::info!(effect, "the journal's fault is over");
+            }
         } else if self.since.is_none() {
             self.since = Some(SystemTime::now());
             self.episodes += 1;
+            let reasons: Vec<_> = self.reasons.iter().map(ToString::to_string).collect();
+            tracing::warn!(reasons = reasons.join("; "), effect, "the journal has a fault");
         }
-        self.reasons = reasons;
     }
 
     fn present(&self) -> Option<JournalFault> {
@@ -119,8 +129,8 @@ impl<T: fmt::Display> Fault<T> {
 impl Completeness {
     pub(crate) fn set(&self, inspection: &Inspection) {
         let mut state = self.lock();
-        state.defects.replace(inspection.defects.clone());
-        state.imprecisions.replace(inspection.imprecisions.clone());
+        state.defects.replace(inspection.defects.clone(), INCOMPLETE);
+        state.imprecisions.replace(inspection.imprecisions.clone(), IMPRECISE);
         state.facts = Some(inspection.facts.clone());
     }
 
@@ -140,7 +150,7 @@ impl Completeness {
         let known = &state.defects.reasons;
         if !known.contains(&silence) {
             let defects = known.iter().cloned().chain([silence]).collect();
-            state.defects.replace(defects);
+            state.defects.replace(defects, INCOMPLETE);
         }
     }
 

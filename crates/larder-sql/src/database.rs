@@ -138,11 +138,12 @@ impl Database {
                 Address::Sqlite(_) => None,
             },
             None if is_pooled => None,
-            None => Some(Connector::postgres(address, false)?),
+            None => Some(Connector::postgres(address, false)?.like(options.like.clone())),
         };
         // The journal takes one connection out of the pool and keeps it, so the pool lends one less.
         let lent = options.pool_size - 1;
-        let readers = SqlPool::new(Connector::postgres(address, is_pooled)?, lent, POSTGRES_TIMEOUT);
+        let connector = Connector::postgres(address, is_pooled)?.like(options.like.clone());
+        let readers = SqlPool::new(connector, lent, POSTGRES_TIMEOUT);
         // Even a single statement of a writer runs in a transaction: `SET LOCAL lock_timeout` has an effect only inside
         // one.
         let writers = readers.sharing((lent / 2).max(1), Dialect::Postgres.begin());

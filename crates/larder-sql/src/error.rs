@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 
-use sqlx::error::DatabaseError;
+use sqlx::error::{DatabaseError, ErrorKind as DatabaseErrorKind};
 
 use crate::refusal::Refusal;
 
@@ -24,6 +24,11 @@ pub enum ErrorKind {
     /// A CHECK refused the row.
     Check {
         /// The constraint's name; on SQLite, if it has no name, its text.
+        constraint: String,
+    },
+    /// Another constraint refused the row: a foreign key, NOT NULL or an exclusion.
+    Constraint {
+        /// The constraint's name; for NOT NULL, and on SQLite, the database's text, which has no value of the row.
         constraint: String,
     },
     /// The declaration of a table for the journal is invalid; the text says what is allowed.
@@ -106,6 +111,7 @@ impl fmt::Display for Error {
             ErrorKind::Unavailable => f.write_str("the database is unavailable"),
             ErrorKind::Unique { column } => write!(f, "a row with this {column} exists already"),
             ErrorKind::Check { constraint } => write!(f, "the database refused the row: check {constraint}"),
+            ErrorKind::Constraint { constraint } => write!(f, "the database refused the row: {constraint}"),
             ErrorKind::Other if self.lost_a_statement() => f.write_str(
                 "the database does not know a statement that was prepared on this connection: a pooler in transaction \
                  mode has to be declared, DATABASE_POOLER=transaction",
@@ -155,7 +161,7 @@ impl From<sqlx::Error> for Error {
             _ => ErrorKind::Other,
         };
         let source = match kind {
-            ErrorKind::Unique { .. } | ErrorKind::Check { .. } => None,
+            ErrorKind::Unique { .. } | ErrorKind::Check { .. } | ErrorKind::Constraint { .. } => None,
             _ => Some(Box::new(error) as _),
         };
         Self { kind, source }
@@ -177,6 +183,9 @@ fn kind_of(error: &dyn DatabaseError) -> ErrorKind {
         ErrorKind::Unique { column: unique_column(error) }
     } else if error.is_check_violation() {
         ErrorKind::Check { constraint: check_constraint(error) }
+    } else if is_constraint(error) {
+        let name = || error.constraint().map(str::to_owned);
+        ErrorKind::Constraint { constraint: name().unwrap_or_else(|| error.message().to_owned()) }
     } else if error.code().is_some_and(|code| is_passing(&code)) {
         ErrorKind::Unavailable
     } else {
@@ -204,6 +213,12 @@ fn check_constraint(error: &dyn DatabaseError) -> String {
         Some(constraint) => constraint.to_owned(),
         None => error.message().rsplit("failed: ").next().unwrap_or_default().to_owned(),
     }
+}
+
+/// Whether a constraint refused the row. PostgreSQL's class 23 also has violations that sqlx does not name.
+fn is_constraint(error: &dyn DatabaseError) -> bool {
+    let is_known = error.is_foreign_key_violation() || error.kind() == DatabaseErrorKind::NotNullViolation;
+    is_known || error.code().is_some_and(|code| code.len() == 5 && code.starts_with("23"))
 }
 
 /// Whether a failure with this code can pass by itself.

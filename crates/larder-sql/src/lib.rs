@@ -1,11 +1,12 @@
 //! PostgreSQL and SQLite for larder: fresh autocommit reads, a single writer on SQLite, migrations, and the journal.
 //!
 //! One set of SQL strings with `$1` placeholders serves both databases through sqlx's `Any` driver; where the dialects
-//! differ, a method of [`dialect::Dialect`] has both forms. `Any` supports TEXT, BIGINT and (as a parameter) BOOLEAN,
-//! so schemas use only those types: [`dialect`] lists the pitfalls.
+//! differ, a method of [`dialect::Dialect`] has both forms. `Any` supports TEXT, BIGINT and (as a parameter) BOOLEAN, so
+//! schemas that are read through [`Database`] use only those types: [`dialect`] lists the pitfalls. An application that
+//! reads and writes through a pool of its own uses every type: see [`SqlJournal::join`].
 //!
 //! [`journal`] makes the database record what each change touches, whichever program makes the change.
-
+//!
 //! SQLite needs the feature `sqlite`. For TLS to PostgreSQL, turn on one of sqlx's `tls-…` features in your own
 //! dependency on it.
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use sqlx::PgPool;
+
 use crate::address::Address;
 use crate::error::Error;
 
@@ -30,6 +32,8 @@ pub struct DatabaseOptions {
     pub(crate) direct_url: Option<String>,
     pub(crate) pooler: Pooler,
     pub(crate) pool_size: u32,
+    /// Whose present options each new connection has. `None`: the URL's.
+    pub(crate) like: Option<PgPool>,
 }
 
 /// The pooler between larder and PostgreSQL.
@@ -50,7 +54,7 @@ impl DatabaseOptions {
     /// This URL and the defaults: no pooler, unless the URL says `pgbouncer=true`; at most [`POOL_SIZE`] connections to
     /// PostgreSQL.
     pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), direct_url: None, pooler: Pooler::None, pool_size: POOL_SIZE }
+        Self { url: url.into(), direct_url: None, pooler: Pooler::None, pool_size: POOL_SIZE, like: None }
     }
 
     /// A URL of the same database that leads directly to the server. Migrations use it, because they need one session.

@@ -53,7 +53,8 @@ const PROPAGATED: &[u8] = b":@told=";
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a key of a class with keys of type `{K}`",
-    note = "derive it with `#[derive(larder::Key)]`, or pass the key in the type with which the class was opened"
+    note = "derive it with `#[derive(larder::Key)]`, or pass the key in the type with which the class was opened",
+    note = "`uuid::Uuid` is a key with larder's feature `uuid`; an `Option` is none, because no row has the entry of a missing key"
 )]
 pub trait Key<K: ?Sized = Self> {
     /// Pushes every part that distinguishes this key from others of its class. Equal keys push equal parts, whatever

@@ -62,7 +62,7 @@ pub struct TagGroup {
 ///     cache.class("pages").tagged_by(|page: &Page| tag("category", &page.category)).open()?;
 /// let page = Page { category: 7, page: 1 };
 /// pages.get_or_load(&page, || async { Ok::<_, larder::Error>(vec![1, 2]) }).await?;
-/// cache.invalidate_tag(tag("category", &7)).await;
+/// let _receipt = cache.invalidate_tag(tag("category", &7)).await;
 /// assert!(pages.get(&page).await.is_miss());
 /// # Ok(())
 /// # }

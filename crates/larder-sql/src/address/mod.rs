@@ -2,6 +2,8 @@
 
 mod postgres;
 
+pub(crate) use crate::address::postgres::url_like;
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 

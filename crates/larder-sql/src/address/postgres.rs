@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, PgPool};
 
 use crate::address::{ALLOWED, PostgresAddress};
 use crate::error::Error;
@@ -46,6 +47,27 @@ pub(super) fn parse(rest: &str) -> Result<PostgresAddress, Error> {
         has_transaction_pooler: parameters.has_transaction_pooler,
         left_out: parameters.left_out,
     })
+}
+
+/// The URL of what a pool connects to now. sqlx's own URL leaves out the session's options, among them the search path, and
+/// sqlx panics if the host is a socket or an IPv6 address, or the user's name has a character of URLs.
+pub(crate) fn url_like(pool: &PgPool) -> String {
+    let options = pool.connect_options();
+    let plain = PgConnectOptions::clone(&options).username("named-below").host("localhost");
+    let mut url = plain.to_url_lossy();
+    url.set_path("");
+    let socket = options.get_socket().map(|socket| socket.display().to_string());
+    let host = socket.as_deref().unwrap_or_else(|| options.get_host());
+    let named = [
+        ("host", Some(host)),
+        ("user", Some(options.get_username())),
+        ("dbname", options.get_database()),
+        ("application_name", options.get_application_name()),
+        ("options", options.get_options()),
+    ];
+    let named = named.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    url.query_pairs_mut().extend_pairs(named);
+    url.into()
 }
 
 /// The name of a host in messages.

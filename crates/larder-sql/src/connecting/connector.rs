@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use sqlx::any::AnyConnectOptions;
-use sqlx::{AnyConnection, Connection, Executor, Row};
+use sqlx::{AnyConnection, Connection, Executor, PgPool, Row};
 
-use crate::address::PostgresAddress;
+use crate::address::{PostgresAddress, url_like};
 use crate::connecting::connection::{SqlConnection, StatementMode};
 use crate::dialect::Dialect;
 use crate::error::Error;
@@ -28,6 +28,9 @@ pub(crate) struct Connector {
     /// Whether a standby is accepted.
     may_be_standby: bool,
     has_transaction_pooler: bool,
+    /// The application's pool. A new connection has the pool's present options, because an application that changes its
+    /// password gives the pool new ones.
+    like: Option<PgPool>,
     /// The statements that run on each new SQLite connection.
     pragmas: &'static [&'static str],
 }
@@ -48,6 +51,7 @@ impl Connector {
             last: AtomicUsize::new(0),
             may_be_standby: false,
             has_transaction_pooler: false,
+            like: None,
             pragmas,
         })
     }
@@ -63,8 +67,14 @@ impl Connector {
             last: AtomicUsize::new(0),
             may_be_standby: false,
             has_transaction_pooler,
+            like: None,
             pragmas: &[],
         })
+    }
+
+    /// Connects as `pool` does now.
+    pub(crate) fn like(self, pool: Option<PgPool>) -> Self {
+        Self { like: pool, ..self }
     }
 
     /// Also accepts a standby.
@@ -95,7 +105,9 @@ impl Connector {
 
     async fn connect_to(&self, host: &Host) -> Result<SqlConnection, Refusal> {
         let refused = |error| Refusal::of(&host.name, &error);
-        let mut connection = AnyConnection::connect_with(&host.options).await.map_err(refused)?;
+        let present = self.like.as_ref().map(|pool| url_like(pool).parse()).transpose().map_err(refused)?;
+        let options = present.as_ref().unwrap_or(&host.options);
+        let mut connection = AnyConnection::connect_with(options).await.map_err(refused)?;
         let mode = match self.dialect {
             Dialect::Sqlite => {
                 for pragma in self.pragmas {

@@ -2,17 +2,25 @@
 
 use larder::cache::Cache;
 use larder::receipt::Receipt;
-use sqlx::{ConnectOptions, PgPool, Postgres, Transaction};
+use sqlx::{PgPool, Postgres, Transaction};
 #[cfg(feature = "sqlite")]
 use sqlx::{Sqlite, SqlitePool};
 
+use crate::address::url_like;
 use crate::database::Database;
 use crate::error::Error;
 #[cfg(feature = "sqlite")]
 use crate::journal::sqlite;
+use crate::journal::table::names;
 use crate::journal::touched::OwnChanges;
 use crate::journal::{OutboxRow, SqlJournal, Table, postgres};
-use crate::options::{DatabaseOptions, POOL_SIZE_MIN};
+use crate::options::{DatabaseOptions, POOL_SIZE_MIN, Pooler};
+
+/// Which tables the names mean: their oids, with the identity of the server.
+const PLACES: &str = "SELECT CAST(system_identifier AS TEXT) || ' ' || (
+        SELECT string_agg(COALESCE(CAST(CAST(to_regclass(name) AS OID) AS TEXT), '-'), ' ' ORDER BY nth)
+        FROM unnest(string_to_array($1, E'\\x01')) WITH ORDINALITY AS named (name, nth))
+    FROM pg_control_system()";
 
 /// A pool of the application, for [`SqlJournal::join`].
 #[derive(Clone, Copy, Debug)]
@@ -107,7 +115,9 @@ impl CommitExt for Cache {
 
 impl SqlJournal {
     /// As [`SqlJournal::open`], for the database behind a pool of the application's own sqlx. The journal opens
-    /// connections of its own, at most [`POOL_SIZE_MIN`], and takes none of the pool's.
+    /// connections of its own, at most [`POOL_SIZE_MIN`], with the options that the pool has when each is opened: its search
+    /// path, and a new password after `set_connect_options`. A pool without cached statements
+    /// (`statement_cache_capacity(0)`) counts as one behind a [pooler in transaction mode](Pooler::Transaction).
     ///
     /// # Examples
     ///
@@ -137,17 +147,46 @@ impl SqlJournal {
     /// ```
     ///
     /// # Errors
-    /// As [`Database::open`] and [`SqlJournal::open`].
+    /// As [`Database::open`] and [`SqlJournal::open`]; and
+    /// [`ErrorKind::NoJournal`](crate::error::ErrorKind::NoJournal) if the pool's connections find other tables under the
+    /// declared names, because `after_connect` sets their search path.
     pub async fn join(pool: impl Into<ApplicationPool<'_>>, tables: Vec<Table>) -> Result<Self, Error> {
-        let url = match pool.into() {
-            ApplicationPool::Postgres(pool) => pool.connect_options().to_url_lossy().to_string(),
+        let pool = pool.into();
+        let options = match pool {
+            ApplicationPool::Postgres(pool) => {
+                let url = url_like(pool);
+                // sqlx cannot use named statements behind a pooler in transaction mode, so this is how its pool is set.
+                let is_pooled = url.contains("statement-cache-capacity=0&");
+                let pooler = if is_pooled { Pooler::Transaction } else { Pooler::None };
+                DatabaseOptions { like: Some(pool.clone()), ..DatabaseOptions::new(url).pooler(pooler) }
+            }
             #[cfg(feature = "sqlite")]
             ApplicationPool::Sqlite(pool) => {
-                format!("sqlite://{}", pool.connect_options().get_filename().display())
+                DatabaseOptions::new(format!("sqlite://{}", pool.connect_options().get_filename().display()))
             }
         };
-        let database = Database::open(&DatabaseOptions::new(url).pool_size(POOL_SIZE_MIN)).await?;
-        Self::open(&database, tables).await
+        let database = Database::open(&options.pool_size(POOL_SIZE_MIN)).await?;
+        let journal = Self::open(&database, tables).await?;
+        if let ApplicationPool::Postgres(pool) = pool {
+            journal.check_places(pool).await?;
+        }
+        Ok(journal)
+    }
+
+    /// Fails if the pool finds other tables under the declared names than the journal does.
+    async fn check_places(&self, pool: &PgPool) -> Result<(), Error> {
+        let names = format!("larder_outbox\u{1}{}", names(&self.tables));
+        let of_pool = sqlx::query_scalar(PLACES).bind(&names).persistent(false);
+        let of_pool: String = of_pool.fetch_one(pool).await?;
+        let own: String = sqlx::query_scalar(PLACES).bind(&names).fetch_one(self.database.readers()).await?;
+        if of_pool == own {
+            return Ok(());
+        }
+        Err(Error::no_journal(
+            "the pool finds other tables than the journal's connections, because something sets the search path after a \
+             connection of the pool is made, such as `after_connect`; set it in the options of the URL \
+             (`options=-csearch_path%3Dapp`) or with ALTER ROLE",
+        ))
     }
 
     /// Reads the changes of a transaction and commits it.

@@ -19,11 +19,12 @@ use crate::journal::{
 };
 
 /// The columns of [`identity`], from `pg_control_system()`. The oid is included because a database that was dropped and
-/// created again has another oid.
+/// created again has another oid, and the oid of the outbox because each schema can have one.
 macro_rules! identity {
     () => {
         "CAST(system_identifier AS TEXT) || ':' ||
-             (SELECT CAST(oid AS TEXT) FROM pg_database WHERE datname = current_database()) AS system,
+             (SELECT CAST(oid AS TEXT) FROM pg_database WHERE datname = current_database()) || ':' ||
+             CAST(CAST(CAST('larder_outbox' AS REGCLASS) AS OID) AS TEXT) AS system,
          CASE WHEN pg_is_in_recovery() THEN NULL
               ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END AS timeline"
     };

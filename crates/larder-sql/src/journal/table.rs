@@ -223,6 +223,13 @@ impl Table {
     /// Fails if no valid SQL can be written for this declaration.
     pub(super) fn check(&self) -> Result<(), Error> {
         check("table", &self.name, TABLE_BYTES)?;
+        if self.name.contains('.') {
+            return Err(Error::declaration(format!(
+                "table {:?}: allowed are names without a schema; the search path of the journal's connections and of the \
+                 migration finds the table",
+                self.name
+            )));
+        }
         for ByColumns { kind, name, columns } in &self.by_columns {
             let what = if *kind == Kind::Entry { "class" } else { "tag" };
             check(what, name, CLASS_BYTES)?;
@@ -344,6 +351,7 @@ mod tests {
         let long = "n".repeat(64);
         let bad = [
             Table::new("").tag("t"),
+            Table::new("public.guests").tag("t"),
             Table::new("guests"),
             Table::new(&long[..TABLE_BYTES + 1]).tag("t"),
             good().entry("", &["id"]),

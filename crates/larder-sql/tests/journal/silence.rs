@@ -282,10 +282,14 @@ async fn partitions_that_come_and_go_are_noticed() {
         &larder_sql::journal::triggers(larder_sql::dialect::Dialect::Postgres, std::slice::from_ref(&visits))
             .unwrap(),
     );
-    // The partition has its parent's function, whose defect is listed once.
+    // The partition has its parent's function, whose defect is listed once; and so is a missing trigger.
     let more = visits.clone().entry("visits_of_day", &["day"]);
     let journal = SqlJournal::open(&bed.database, vec![more]).await.unwrap();
     assert_eq!(journal.defects().len(), 1, "{:?}", journal.defects());
+    bed.sql("DROP TRIGGER larder_journal ON visits; DROP TRIGGER larder_journal_truncated ON visits");
+    let journal = SqlJournal::open(&bed.database, vec![visits.clone()]).await.unwrap();
+    assert_eq!(journal.defects().len(), 1, "{:?}", journal.defects());
+    assert_eq!(journal.mend().await.unwrap(), []);
     let journal = SqlJournal::open(&bed.database, vec![visits]).await.unwrap();
     assert_eq!(journal.defects(), []);
     let mut from = journal.changes_since(None).await.unwrap().position;

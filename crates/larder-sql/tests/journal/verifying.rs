@@ -19,6 +19,8 @@ on_both!(
     groups_that_no_key_computes_are_listed,
     groups_of_keys_without_a_sample_are_not_guessed,
     classes_that_no_table_touches_are_listed,
+    an_order_that_the_key_contradicts_is_refused,
+    a_cache_without_the_journal_is_refused,
     a_missing_trigger_is_in_the_list,
 );
 
@@ -55,9 +57,16 @@ async fn declare(bed: Bed, create: &str, table: Table) -> Bed {
     bed.declaring(vec![table]).await
 }
 
-async fn cache() -> Cache {
+async fn cache(bed: &Bed) -> Cache {
+    Cache::builder("verifying").journal(bed.journal.clone()).build().await.unwrap()
+}
+
+/// A cache that does not refuse the key columns, because it knows no journal.
+async fn cache_alone() -> Cache {
     Cache::builder("verifying").build().await.unwrap()
 }
+
+const WITHOUT: &str = "the cache was built without this journal";
 
 /// The lines that `verify` lists.
 async fn wrong(journal: &SqlJournal, cache: &Cache) -> Vec<String> {
@@ -86,7 +95,7 @@ async fn a_good_declaration_passes(bed: Bed) {
         .tag("seat_list")
         .tag("everything");
     let bed = declare(bed, SEATS, table).await;
-    let cache = cache().await;
+    let cache = cache(&bed).await;
     cache.class::<Seat, u64>("seat").open().unwrap();
     cache.class::<(u64, u64), u64>("seat_pair").columns(&["tenant", "number"]).open().unwrap();
     cache.class::<Opaque, u64>("tenant").columns(&["tenant"]).open().unwrap();
@@ -111,7 +120,7 @@ async fn names_and_orders_that_no_key_has_are_listed_together(bed: Bed) {
         .tag("seat_lst")
         .tag("pair");
     let bed = declare(bed, SEATS, table).await;
-    let cache = cache().await;
+    let cache = cache(&bed).await;
     cache.class::<u64, u64>("room").open().unwrap();
     cache.class::<Seat, u64>("swapped").open().unwrap();
     cache.class::<(u64, u64), u64>("pair").open().unwrap();
@@ -126,7 +135,7 @@ async fn names_and_orders_that_no_key_has_are_listed_together(bed: Bed) {
         &wrong,
         &[
             "the class \"romo\" of an entry was not opened; opened are \"by_flag\"",
-            "the entry \"swapped\" is declared by the columns (\"number\", \"tenant\"), and the class says (\"tenant\", \"number\")",
+            "the entry \"swapped\" is declared by the columns (\"number\", \"tenant\"), and the parts of the class's keys are (\"tenant\", \"number\")",
             "class \"pair\": which columns the 2 parts of its keys are is unknown",
             "class \"opaque\": how many parts its keys have is unknown",
             "the entry \"short\" is declared by the columns \"tenant\", \"number\", and keys of the class have 1 parts",
@@ -146,10 +155,10 @@ async fn columns_called_otherwise_are_said_once_for_each_table(bed: Bed) {
     let create =
         "CREATE TABLE bookings (hotel BIGINT NOT NULL, seat BIGINT NOT NULL, PRIMARY KEY (hotel, seat))";
     let bed = declare(bed, create, other).await;
-    let cache = cache().await;
+    let cache = cache(&bed).await;
     cache.class::<(u64, u64), u64>("seat").columns(&["tenant", "number"]).open().unwrap();
     check(&wrong(&bed.journal, &cache).await, &["if the table calls the same parts otherwise, say .columns"]);
-    let cache = self::cache().await;
+    let cache = self::cache(&bed).await;
     let seat = cache.class::<(u64, u64), u64>("seat").columns(&["tenant", "number"]);
     seat.columns(&["hotel", "seat"]).open().unwrap();
     bed.journal.verify(&cache).await.unwrap();
@@ -157,7 +166,7 @@ async fn columns_called_otherwise_are_said_once_for_each_table(bed: Bed) {
 
 async fn tags_by_key_without_a_group_are_not_guessed(bed: Bed) {
     let bed = declare(bed, SEATS, seats().tag("team:7")).await;
-    let cache = cache().await;
+    let cache = cache(&bed).await;
     cache.class::<u64, u64>("seat_list").open().unwrap();
     check(&wrong(&bed.journal, &cache).await, &["the tag \"team:7\""]);
     cache.class::<u64, u64>("team").tagged_by(|id| vec![format!("team:{id}")]).open().unwrap();
@@ -173,7 +182,7 @@ async fn groups_that_no_key_computes_are_listed(bed: Bed) {
         .tag_by("opaque", &["number"])
         .tag("plain");
     let bed = declare(bed, SEATS, table).await;
-    let cache = cache().await;
+    let cache = cache(&bed).await;
     let tenants = cache.class::<Seat, u64>("seats_of_tenant");
     tenants
         .tagged_by(|seat: &Seat| [tag("tenent", &seat.tenant), tag("place", &seat.number)])
@@ -192,7 +201,7 @@ async fn groups_that_no_key_computes_are_listed(bed: Bed) {
             "the tag \"plain\" is neither the name of an opened class nor a tag of one",
         ],
     );
-    let cache = self::cache().await;
+    let cache = self::cache(&bed).await;
     let tenants = cache.class::<Seat, u64>("seats_of_tenant");
     let tags = |seat: &Seat| {
         [tag("tenant", &seat.tenant), tag("place", &(seat.tenant, seat.number)), tag("opaque", &seat.number)]
@@ -204,7 +213,7 @@ async fn groups_that_no_key_computes_are_listed(bed: Bed) {
 
 async fn groups_of_keys_without_a_sample_are_not_guessed(bed: Bed) {
     let bed = declare(bed, SEATS, seats().tag_by("tenant", &["tenant"])).await;
-    let cache = cache().await;
+    let cache = cache(&bed).await;
     cache
         .class::<Opaque, u64>("seats_of")
         .tagged_by(|tenant: &Opaque| tag("tenent", &tenant.0))
@@ -212,7 +221,7 @@ async fn groups_of_keys_without_a_sample_are_not_guessed(bed: Bed) {
         .unwrap();
     bed.journal.verify(&cache).await.unwrap();
     // A closure that panics for the sample says nothing either, and is no error: real keys are longer.
-    let cache = self::cache().await;
+    let cache = self::cache(&bed).await;
     let by_prefix = |key: &str| tag("tenent", &key[..9]);
     cache.class::<str, u64>("seats_by_text").tagged_by(by_prefix).open().unwrap();
     bed.journal.verify(&cache).await.unwrap();
@@ -225,7 +234,7 @@ async fn classes_that_no_table_touches_are_listed(bed: Bed) {
         seats().entry("seat", &["tenant", "number"]).tag_by("row", &["number"]).tag("prices"),
     )
     .await;
-    let cache = cache().await;
+    let cache = cache(&bed).await;
     cache.class::<Seat, u64>("seat").open().unwrap();
     cache.class::<u64, u64>("rows").tagged_by(|row: &u64| tag("row", row)).open().unwrap();
     cache.class::<u64, u64>("unknown").tagged_by(|row: &u64| [format!("row:{row}")]).open().unwrap();
@@ -235,6 +244,30 @@ async fn classes_that_no_table_touches_are_listed(bed: Bed) {
     assert_eq!(bed.journal.untouched_classes(&cache), ["weather"]);
 }
 
+/// The columns of a derived key are the order of its parts; another order would make every entry of the class unreachable.
+async fn an_order_that_the_key_contradicts_is_refused(bed: Bed) {
+    let bed = declare(bed, SEATS, seats().entry("seat", &["number", "tenant"])).await;
+    let cache = cache(&bed).await;
+    cache.class::<Seat, u64>("seat").columns(&["number", "tenant"]).open().unwrap();
+    let wrong = wrong(&bed.journal, &cache).await;
+    check(
+        &wrong,
+        &[
+            "the columns of its keys are named in two orders, (\"number\", \"tenant\") and (\"tenant\", \"number\")",
+        ],
+    );
+}
+
+async fn a_cache_without_the_journal_is_refused(bed: Bed) {
+    let bed = declare(bed, SEATS, seats().tag("seat_list")).await;
+    let cache = cache_alone().await;
+    cache.class::<u64, u64>("seat_list").open().unwrap();
+    check(&wrong(&bed.journal, &cache).await, &[WITHOUT]);
+    let other = Cache::builder("verifying").journal(Bed::sqlite().await.journal).build().await.unwrap();
+    other.class::<u64, u64>("seat_list").open().unwrap();
+    check(&wrong(&bed.journal, &other).await, &[WITHOUT]);
+}
+
 async fn a_missing_trigger_is_in_the_list(bed: Bed) {
     let bed =
         declare(bed, SEATS, seats().entry("seat", &["tenant", "number"]).entry("nobody", &["name"])).await;
@@ -242,7 +275,7 @@ async fn a_missing_trigger_is_in_the_list(bed: Bed) {
         Dialect::Postgres => bed.sql("DROP TRIGGER larder_journal ON seats"),
         Dialect::Sqlite => bed.sql("DROP TRIGGER larder_journal_seats_deleted"),
     };
-    let cache = cache().await;
+    let cache = cache(&bed).await;
     cache.class::<Seat, u64>("seat").open().unwrap();
     check(
         &wrong(&bed.journal, &cache).await,
@@ -270,7 +303,7 @@ async fn columns_of_postgres_that_find_a_row_by_several_texts_are_refused() {
     let expected = bad.map(|column| format!("the key column {column:?} is of type "));
     let expected: Vec<_> = expected.iter().map(String::as_str).collect();
     check(&bed.journal.declaration_errors().await.unwrap(), &expected);
-    let cache = cache().await;
+    let cache = cache_alone().await;
     for class in bad.into_iter().chain(["word"]) {
         cache.class::<str, u64>(class).open().unwrap();
     }
@@ -280,7 +313,7 @@ async fn columns_of_postgres_that_find_a_row_by_several_texts_are_refused() {
     cache.class::<i16, u64>("small").open().unwrap();
     cache.class::<bool, u64>("flag").open().unwrap();
     let by_text = ["the key column \"guid\" is of type uuid, and the class \"guid\" has keys of any text"];
-    check(&wrong(&bed.journal, &cache).await, &[&expected[..], &by_text].concat());
+    check(&wrong(&bed.journal, &cache).await, &[&expected[..], &by_text, &[WITHOUT]].concat());
 
     let error = Cache::builder("verifying").journal(bed.journal).build().await.err().unwrap().to_string();
     assert!(error.contains("citext: it finds a row by any case"), "{error}");

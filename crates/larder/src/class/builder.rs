@@ -162,8 +162,8 @@ where
         self
     }
 
-    /// Gives each entry the tags that `tags_of` returns for its key: one [`tag`](crate::tag()), or several tags or
-    /// texts. For equal keys, it must return equal tags on every instance. Default: only the class's own tags.
+    /// Gives each entry the tags that `tags_of` returns for its key: one [`tag`](crate::tag()), or a list of tags
+    /// or of texts. For equal keys, it must return equal tags on every instance. Default: only the class's own tags.
     pub fn tagged_by<F, T>(self, tags_of: F) -> Self
     where
         F: Fn(&K) -> T + Send + Sync + 'static,

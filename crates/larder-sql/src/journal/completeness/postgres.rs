@@ -193,7 +193,7 @@ const TABLES: &str = "
         SELECT name, nth, root, inhrelid FROM tree JOIN pg_inherits ON inhparent = tree.id
     )
     SELECT nth, CAST(id = root AS INTEGER) AS is_root, CAST(CAST(id AS REGCLASS) AS TEXT) AS table_name,
-        CAST(relkind AS TEXT) AS relkind,
+        CAST(relkind AS TEXT) AS relkind, CAST(relispartition AS INTEGER) AS is_partition,
         CAST(by_row.tgenabled AS TEXT) AS row_enabled,
         CAST(by_row.tgtype = 29 AND by_row.tgqual IS NULL AND by_row.tgattr = '' AS INTEGER) AS row_is_whole,
         code.prosrc AS body, CAST(code.prosecdef AS INTEGER) AS is_definer,
@@ -317,10 +317,14 @@ fn of_table(table: &Table, row: &AnyRow, place: &str, defects: &mut Vec<Defect>)
         return Ok(());
     }
     let Some(enabled) = text("row_enabled")? else {
-        let what = format!("{name} has no trigger {ROW_TRIGGER}");
-        let defect = Defect::new(what);
-        // An inheriting table is not declared, so there is no declaration from which to create its triggers.
-        defects.push(if is_root { defect.mended_by(create()) } else { defect });
+        let defect = Defect::new(format!("{name} has no trigger {ROW_TRIGGER}"));
+        if !is_root && !flag(row, "is_partition")? {
+            // An inheriting table is not declared, so there is no declaration from which to create its triggers.
+            defects.push(defect);
+        } else if is_root || defects.iter().all(|known| known.remedy() != Some(&create())) {
+            // The trigger of a partitioned table is one of each partition too, so one line stands for all of them.
+            defects.push(defect.mended_by(create()));
+        }
         return Ok(());
     };
     defects.extend(of_firing(&name, ROW_TRIGGER, &enabled));

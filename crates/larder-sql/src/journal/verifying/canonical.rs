@@ -130,7 +130,9 @@ fn postgres_texts(name: &str, is_built_in: bool) -> Result<Texts, String> {
             "equal values have several texts; key by the values inside it, as columns"
         }
         "bytea" => "its text follows bytea_output; key by text, such as encode(…, 'hex')",
-        _ if name.starts_with('_') => "it is an array; key by columns of its elements",
+        _ if name.starts_with('_') => {
+            "it is an array; key by another column, or copy its elements into columns of their own"
+        }
         _ => "whether equal values have one text is unknown; copy it into a column of an allowed type",
     };
     Err(format!(

@@ -8,6 +8,7 @@ mod canonical;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter::once;
+use std::sync::Arc;
 
 use larder::cache::Cache;
 use larder::introspection::declared::{DeclaredClass, TagGroup};
@@ -47,20 +48,18 @@ impl SqlJournal {
     /// ```
     pub async fn verify(&self, cache: &Cache) -> Result<(), Error> {
         let mut wrong = self.find_declaration_errors(cache).await?;
+        if cache.journal::<SqlJournal>().is_none_or(|own| !Arc::ptr_eq(&own.state, &self.state)) {
+            wrong.push("the cache was built without this journal: give it to Builder::journal".to_owned());
+        }
         for defect in self.inspect().await? {
             let remedy = match defect.remedy() {
-                Some(_) => "SqlJournal::mend mends it, as a role that owns the tables",
+                Some(_) => {
+                    "run what larder_sql::migration returns in a migration; if this release is the present one, SqlJournal::mend \
+                     does it too, as a role that owns the tables"
+                }
                 None => "undo the change, or declare it in a migration",
             };
             wrong.push(format!("{defect}: {remedy}"));
-        }
-        if let Some(fault) = self.database.completeness().imprecision() {
-            // Not an error: answers stay right, so an instance may start between the rename of a column and the
-            // migration that follows it.
-            tracing::warn!(
-                reasons = fault.reasons.join("; "),
-                "each change of these tables invalidates everything"
-            );
         }
         if wrong.is_empty() {
             let untouched = self.untouched_classes(cache);
@@ -231,6 +230,21 @@ fn of_entry(table: &Table, entry: &ByColumns, class: &DeclaredClass, columns: &C
             says(&entry.columns)
         )];
     }
+    if let Some(odd) = class.columns.iter().find(|columns| is_permutation(columns, &class.columns[0])) {
+        return vec![format!(
+            "class {name:?}: the columns of its keys are named in two orders, ({}) and ({}): keep the order of the key's parts",
+            listed(&class.columns[0]),
+            listed(odd)
+        )];
+    }
+    if let Some(said) = class.columns.iter().find(|columns| is_permutation(columns, &entry.columns)) {
+        return vec![format!(
+            "table {:?}: the entry {name:?} is declared by the columns ({declared}), and the parts of the class's keys are ({}): declare \
+             them in the order of the parts",
+            table.name,
+            listed(said)
+        )];
+    }
     if parts > 1 && !class.columns.contains(&entry.columns) {
         let said: Vec<_> = class.columns.iter().map(|columns| format!("({})", listed(columns))).collect();
         return vec![format!(
@@ -288,6 +302,12 @@ fn clash(kind: PartKind, texts: Texts) -> Option<&'static str> {
             "keys that are `true` or `false`, which the column does not spell: use the column's own type as the key",
         ),
     }
+}
+
+/// Whether two lists have the same columns in another order.
+fn is_permutation(one: &[String], other: &[String]) -> bool {
+    let sorted = |columns: &[String]| columns.iter().cloned().collect::<BTreeSet<_>>();
+    one != other && sorted(one) == sorted(other)
 }
 
 fn listed(names: impl IntoIterator<Item = impl AsRef<str>>) -> String {
