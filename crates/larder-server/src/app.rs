@@ -149,7 +149,7 @@ pub async fn close(service: &Service) {
     service.store().close().await;
 }
 
-/// Handles Ctrl-C and SIGTERM from this call on; the future resolves at the first of them. Call it early: until then, either
+/// Handles Ctrl-C, SIGTERM and SIGHUP from this call on; the future resolves at the first of them. Call it early: until then, each
 /// signal ends the process at once and leaves its work unfinished.
 ///
 /// # Errors
@@ -160,10 +160,20 @@ pub fn asked_to_stop() -> std::io::Result<impl Future<Output = ()> + Send + 'sta
         use tokio::signal::unix::{SignalKind, signal};
         let (mut interrupted, mut terminated) =
             (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        // The terminal was closed. There is nothing to reload, so that is a stop like the others; but `nohup` starts a program
+        // with this signal ignored, and then it stays so.
+        let mut hung_up = if is_hangup_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
         Ok(async move {
+            let hung_up = async {
+                match &mut hung_up {
+                    Some(hung_up) => drop(hung_up.recv().await),
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 _ = interrupted.recv() => {}
                 _ = terminated.recv() => {}
+                () = hung_up => {}
             }
         })
     }
@@ -172,4 +182,13 @@ pub fn asked_to_stop() -> std::io::Result<impl Future<Output = ()> + Send + 'sta
         // An error means that the process cannot receive Ctrl-C.
         let _ = tokio::signal::ctrl_c().await;
     })
+}
+
+/// Whether this process was started with SIGHUP ignored. Only Linux says that without `unsafe`; elsewhere it counts as not ignored.
+#[cfg(unix)]
+fn is_hangup_ignored() -> bool {
+    const SIGHUP: u64 = 1 << 0;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & SIGHUP != 0)
 }

@@ -28,6 +28,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tower::Service;
 
+use crate::refusing::Refusing;
+
 /// How long a client may take from opening a connection, or from the last answer, to the end of a request's headers.
 /// axum's own `serve` has no such time-out: a client that opens connections and sends nothing would hold them for ever.
 const HEADERS: Duration = Duration::from_secs(15);
@@ -65,7 +67,7 @@ pub(crate) async fn serve(
             }
         });
         let observed = Observed { stream, phase: phase.clone() };
-        let connection = http.serve_connection(TokioIo::new(observed), answer);
+        let connection = http.serve_connection(TokioIo::new(Refusing::new(observed)), answer);
         let stopped = stopped.clone();
         tokio::spawn(async move {
             if let Err(error) = until_answered(connection, phase, stopped).await {

@@ -38,6 +38,7 @@ mod misdeclared;
 mod oauth;
 mod odd;
 mod openapi;
+mod operated;
 mod outages;
 mod permissions;
 mod points;
