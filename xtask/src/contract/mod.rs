@@ -58,7 +58,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     let seed = options.seed.unwrap_or_else(drawn);
     println!("seed {seed}, {} examples; logs in {}", options.examples, folder.display());
     let callers: &[_] = if options.clients { &[] } else { &CALLERS };
-    let mut steps = Steps::new(callers.len() + 10, true);
+    let mut steps = Steps::new(callers.len() + 11, true);
     if options.redis || options.postgres {
         setup::packages(root)?;
     }
