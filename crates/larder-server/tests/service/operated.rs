@@ -168,11 +168,8 @@ fn a_file_that_is_no_database_is_refused_and_left_as_it_is() {
     let letter = "Dear reader, this is a letter, and no database. ".repeat(100);
     std::fs::write(&path, &letter).unwrap();
     let url = format!("sqlite://{}", path.display());
-    for command in ["serve", "migrate", "doctor"] {
-        let ended = Larder::command(&[command], &[("LARDER_LISTEN", "127.0.0.1:0"), ("DATABASE_URL", &url)]);
-        let says =
-            ended.output.contains("DATABASE_URL") && ended.output.contains("must name a SQLite database");
-        assert!(!ended.is_success && says, "{command}: {}", ended.output);
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), letter, "{command}");
-    }
+    let ended = Larder::command(&["serve"], &[("LARDER_LISTEN", "127.0.0.1:0"), ("DATABASE_URL", &url)]);
+    let says = ended.output.contains("DATABASE_URL") && ended.output.contains("must name a SQLite database");
+    assert!(!ended.is_success && says, "{}", ended.output);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), letter);
 }
