@@ -163,7 +163,7 @@ pub async fn close(service: &Service) {
 pub enum StopSignal {
     /// Ctrl-C.
     Interrupt,
-    /// SIGTERM.
+    /// SIGTERM, or SIGHUP because the terminal was closed: there is nothing to reload.
     Terminate,
 }
 
@@ -173,10 +173,13 @@ pub struct StopSignals {
     interrupted: tokio::signal::unix::Signal,
     #[cfg(unix)]
     terminated: tokio::signal::unix::Signal,
+    /// `None`: it stays ignored.
+    #[cfg(unix)]
+    hung_up: Option<tokio::signal::unix::Signal>,
 }
 
-/// Handles Ctrl-C and SIGTERM from this call on. Call it early: until then, either signal ends the process at once and leaves
-/// its work unfinished.
+/// Handles Ctrl-C, SIGTERM and SIGHUP from this call on. Call it early: until then, each signal ends the process at once and
+/// leaves its work unfinished.
 ///
 /// # Errors
 /// The operating system refuses to register a handler.
@@ -185,7 +188,9 @@ pub fn signals() -> std::io::Result<StopSignals> {
     {
         use tokio::signal::unix::{SignalKind, signal};
         let (interrupted, terminated) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        Ok(StopSignals { interrupted, terminated })
+        // `nohup` starts a program with this signal ignored, and then it stays so.
+        let hung_up = if is_hangup_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
+        Ok(StopSignals { interrupted, terminated, hung_up })
     }
     #[cfg(not(unix))]
     Ok(StopSignals {})
@@ -195,9 +200,18 @@ impl StopSignals {
     /// The next of them.
     pub async fn next(&mut self) -> StopSignal {
         #[cfg(unix)]
-        tokio::select! {
-            _ = self.interrupted.recv() => StopSignal::Interrupt,
-            _ = self.terminated.recv() => StopSignal::Terminate,
+        {
+            let hung_up = async {
+                match &mut self.hung_up {
+                    Some(hung_up) => drop(hung_up.recv().await),
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                _ = self.interrupted.recv() => StopSignal::Interrupt,
+                _ = self.terminated.recv() => StopSignal::Terminate,
+                () = hung_up => StopSignal::Terminate,
+            }
         }
         #[cfg(not(unix))]
         {
@@ -217,4 +231,13 @@ pub fn asked_to_stop() -> std::io::Result<impl Future<Output = ()> + Send + 'sta
     Ok(async move {
         signals.next().await;
     })
+}
+
+/// Whether this process was started with SIGHUP ignored. Only Linux says that without `unsafe`; elsewhere it counts as not ignored.
+#[cfg(unix)]
+fn is_hangup_ignored() -> bool {
+    const SIGHUP: u64 = 1 << 0;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & SIGHUP != 0)
 }

@@ -7,6 +7,7 @@ pub mod cli;
 pub mod dialects;
 pub mod domain;
 pub mod opening;
+mod refusing;
 pub mod router;
 pub mod service;
 mod serving;

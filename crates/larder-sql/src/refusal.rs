@@ -24,6 +24,9 @@ pub(crate) enum RefusalKind {
     Settled,
 }
 
+/// SQLite's code for a file that is something else.
+const NOT_SQLITE: &str = "26";
+
 impl Refusal {
     /// `host` did not answer in time. This also happens if this process was stopped meanwhile or the machine is busy,
     /// so the kind is `Passing`: the caller tries again until its own time-out.
@@ -70,13 +73,15 @@ impl Refusal {
         Self { text, kind }
     }
 
-    /// The error of PostgreSQL or PgBouncer. Its text names users and databases, and never a password.
+    /// The error of PostgreSQL, PgBouncer or SQLite. Its text names users and databases, and never a password.
     fn of_server(host: &str, code: &str, message: &str) -> Self {
         let is_full = code == "53300" || message.contains("no more connections allowed");
         let hint = if is_full {
             "; DATABASE_POOL_SIZE says how many connections an instance opens"
         } else if message.contains("unsupported startup parameter") {
             "; let PgBouncer ignore it: ignore_startup_parameters = extra_float_digits,options"
+        } else if code == NOT_SQLITE {
+            "; the URL must name a SQLite database, or a path at which there is no file yet"
         } else {
             ""
         };

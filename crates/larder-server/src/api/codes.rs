@@ -52,6 +52,7 @@ macro_rules! codes {
 codes! {
     BodyNotJson: BAD_REQUEST, "body_not_json", "the body is not JSON";
     BodyUnreadable: BAD_REQUEST, "body_unreadable", "the body could not be read";
+    RequestUnparsable: BAD_REQUEST, "request_unparsable", "this is not HTTP, or its head cannot be parsed";
     FormUnreadable: BAD_REQUEST, "form_unreadable",
         "the form cannot be read; each field may occur once, percent-encoded in UTF-8";
     PathUnreadable: BAD_REQUEST, "path_unreadable", "the path is not UTF-8";
@@ -70,6 +71,9 @@ codes! {
         "this part of the profile is another by now; read it again before you change it";
     BodyTooSlow: REQUEST_TIMEOUT, "body_too_slow", "the body did not arrive in time";
     BodyTooLarge: PAYLOAD_TOO_LARGE, "body_too_large", "the body is larger than this path takes; detail says how large it may be";
+    UriTooLong: URI_TOO_LONG, "uri_too_long", "the path and the query are longer than 65534 bytes";
+    HeadTooLarge: REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large",
+        "the request has more than 100 headers, or a head of more than 400 KiB";
     BodyEncodingUnknown: UNSUPPORTED_MEDIA_TYPE, "body_encoding_unknown",
         "the body may be sent as it is, or with Content-Encoding: gzip";
     BodyNotSentAsJson: UNSUPPORTED_MEDIA_TYPE, "body_not_sent_as_json",

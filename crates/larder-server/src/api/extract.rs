@@ -208,7 +208,7 @@ impl FromRequestParts<Service> for Authenticated {
         }
         let (caller, key) = service.authenticate_key(credential).await?;
         match needed_scope(parts) {
-            Some(scope) if key.scopes.contains(scope) => {}
+            Some(scope) if key.scopes.allow(scope) => {}
             Some(scope) => return Err(Problem::scope_missing(scope)),
             // An operation that declares no scope needs a session, which no key has.
             None => {

@@ -53,6 +53,19 @@ impl Problem {
         Self { detail: detail.into(), ..self }
     }
 
+    /// As RFC 9457 has it.
+    pub(crate) fn details(self, request_id: Option<String>) -> ProblemDetails<impl Serialize> {
+        let extension = Extension {
+            r#type: self.code.type_uri(),
+            code: self.code.name(),
+            request_id,
+            errors: self.errors,
+        };
+        ProblemDetails::from_status_code(self.code.status())
+            .with_detail(self.detail)
+            .with_extensions(extension)
+    }
+
     /// 403: the API key lacks this scope.
     pub(crate) fn scope_missing(needed: Scope) -> Self {
         Self { needed_scope: Some(needed.as_str()), ..Self::new(Code::Refused(Refusal::ScopeMissing)) }
@@ -147,32 +160,26 @@ fn challenge(code: Code) -> &'static str {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.code.status();
-        let mut response = ProblemDetails::from_status_code(status)
-            .with_detail(self.detail)
-            .with_extensions(Extension {
-                r#type: self.code.type_uri(),
-                code: self.code.name(),
-                request_id: correlation::current_id(),
-                errors: self.errors,
-            })
-            .into_response();
+        let (retry_after, needed_scope) = (self.retry_after, self.needed_scope);
+        let code = self.code;
+        let mut response = self.details(correlation::current_id()).into_response();
         let headers = response.headers_mut();
-        if let Some(seconds) = self.retry_after {
+        if let Some(seconds) = retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
         match status {
             StatusCode::UNAUTHORIZED => {
-                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge(self.code)));
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge(code)));
             }
             StatusCode::FORBIDDEN => {
-                if let Some(scope) = self.needed_scope {
+                if let Some(scope) = needed_scope {
                     let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\"");
                     // The name of a scope is a legal header value.
                     let challenge = HeaderValue::from_str(&challenge);
                     headers.extend(challenge.ok().map(|challenge| (header::WWW_AUTHENTICATE, challenge)));
                 }
             }
-            StatusCode::UNSUPPORTED_MEDIA_TYPE if self.code == Code::BodyEncodingUnknown => {
+            StatusCode::UNSUPPORTED_MEDIA_TYPE if code == Code::BodyEncodingUnknown => {
                 headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
             }
             StatusCode::SERVICE_UNAVAILABLE => {

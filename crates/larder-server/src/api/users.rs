@@ -218,7 +218,7 @@ pub(crate) async fn put(
     Json(body): Json,
 ) -> Result<Response, Problem> {
     let PutUserBody { patch, read_only } = PutUserBody::parse(body)?;
-    change(state, caller, target, headers, UserPatch { read_only, ..patch }).await
+    change(state, caller, target, headers, UserPatch { read_only, is_complete: true, ..patch }).await
 }
 
 async fn change(

@@ -31,22 +31,21 @@ pub(crate) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Res
     let after = if arguments.mend { journal.mend().await? } else { before.clone() };
     let wrong = find_declaration_errors(&database, &journal, &settings).await?;
     database.close().await;
-    notes(&settings);
+    notes(&settings)?;
     for defect in before.iter().filter(|defect| !after.contains(defect)) {
-        println!("mended: {defect}");
+        say!("mended: {defect}")?;
     }
     for defect in &after {
-        show(defect);
+        show(defect)?;
     }
     for one in &wrong {
-        println!("misdeclared: {one}");
+        say!("misdeclared: {one}")?;
     }
     match after.len() + wrong.len() {
-        0 => println!("The journal is complete: every change of a cached row is recorded."),
+        0 => say!("The journal is complete: every change of a cached row is recorded."),
         1 => bail!("the journal is incomplete: 1 defect"),
         count => bail!("the journal is incomplete: {count} defects"),
     }
-    Ok(())
 }
 
 /// The declaration errors: what the service's tables and classes declare and this database contradicts. Each of them prevents
@@ -63,23 +62,23 @@ async fn find_declaration_errors(
 }
 
 /// What is no defect of the journal, and worth knowing.
-fn notes(settings: &Settings) {
+fn notes(settings: &Settings) -> anyhow::Result<()> {
     for exposed in settings.database.exposed(&settings.database_url) {
-        println!("note: {exposed}");
+        say!("note: {exposed}")?;
     }
     if settings.security.secret_keys.current.is_none() {
-        println!("note: {UNSEALED}");
+        say!("note: {UNSEALED}")?;
     }
+    Ok(())
 }
 
-fn show(defect: &Defect) {
-    println!("defect: {defect}");
+fn show(defect: &Defect) -> anyhow::Result<()> {
+    say!("defect: {defect}")?;
     match defect.remedy() {
-        Some(remedy) => println!(
-            "  remedy, as the owner of the tables (or `larder doctor --mend`):\n{}",
-            indented(remedy)
-        ),
-        None => println!("  remedy: undo the change, or declare it in a migration"),
+        Some(remedy) => {
+            say!("  remedy, as the owner of the tables (or `larder doctor --mend`):\n{}", indented(remedy))
+        }
+        None => say!("  remedy: undo the change, or declare it in a migration"),
     }
 }
 

@@ -18,11 +18,10 @@ pub(crate) async fn run(_: Arguments, settings: Settings) -> anyhow::Result<()> 
     store.close().await;
     let version = migrated.version;
     match migrated.applied.as_slice() {
-        [] => println!("Nothing to migrate: the schema is at version {version}."),
+        [] => say!("Nothing to migrate: the schema is at version {version}."),
         applied => {
             let applied: Vec<_> = applied.iter().map(i64::to_string).collect();
-            println!("Migrated: applied {}; the schema is at version {version}.", applied.join(", "));
+            say!("Migrated: applied {}; the schema is at version {version}.", applied.join(", "))
         }
     }
-    Ok(())
 }

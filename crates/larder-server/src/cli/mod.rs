@@ -2,19 +2,30 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line speaks to its terminal")]
 
+/// Prints a line on standard output, as `println!` does, but returns an error instead of a panic.
+macro_rules! say {
+    ($($what:tt)*) => {
+        $crate::cli::print(format_args!($($what)*))
+    };
+}
+
 mod demo;
 mod doctor;
 mod keys;
+mod logging;
 mod migrate;
 mod serve;
 mod settings;
 
-use std::io::IsTerminal as _;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
+
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
+
+use crate::settings::LogFormat;
 
 /// User management with a hybrid cache: a read is never more than two seconds behind the database.
 #[derive(Parser)]
@@ -67,33 +78,52 @@ enum Command {
 /// Runs the command that the arguments name. The exit code is 0 if the command succeeded.
 pub fn main() -> ExitCode {
     let Arguments { command, config } = Arguments::parse();
-    let quiet = matches!(command, Command::Demo(_));
-    // By default each invalidation is logged, with its cause and what it dropped.
-    let default = if quiet { "warn" } else { "info,sqlx=warn,larder::engine::invalidate=debug" };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    // Colours are for a person at a terminal; in a file they would be control characters.
-    let ansi =
-        std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
-    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(std::io::stderr).init();
-    let ran = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Into::into).and_then(
-        |runtime| match command {
-            Command::Serve(arguments) => settings::read(config.as_deref())
-                .and_then(|settings| runtime.block_on(serve::run(arguments, settings))),
-            Command::Migrate(arguments) => settings::read(config.as_deref())
-                .and_then(|settings| runtime.block_on(migrate::run(arguments, settings))),
-            Command::Doctor(arguments) => settings::read(config.as_deref())
-                .and_then(|settings| runtime.block_on(doctor::run(arguments, settings))),
-            Command::Keys(arguments) => settings::read(config.as_deref())
-                .and_then(|settings| runtime.block_on(keys::run(arguments, settings))),
-            Command::Config => settings::read(config.as_deref()).map(|settings| settings::show(&settings)),
-            Command::Demo(arguments) => runtime.block_on(demo::run(arguments)),
-        },
-    );
+    let read = || settings::read(config.as_deref());
+    let ran = match command {
+        Command::Serve(arguments) => {
+            read().and_then(|settings| run(false, settings.log_format, serve::run(arguments, settings)))
+        }
+        Command::Migrate(arguments) => {
+            read().and_then(|settings| run(false, settings.log_format, migrate::run(arguments, settings)))
+        }
+        Command::Doctor(arguments) => {
+            read().and_then(|settings| run(false, settings.log_format, doctor::run(arguments, settings)))
+        }
+        Command::Keys(arguments) => {
+            read().and_then(|settings| run(false, settings.log_format, keys::run(arguments, settings)))
+        }
+        Command::Config => read().and_then(|settings| settings::show(&settings)),
+        Command::Demo(arguments) => run(true, LogFormat::Text, demo::run(arguments)),
+    };
     match ran {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("larder: {error:#}");
+            // If standard error is closed, the exit code still says it.
+            let _ = writeln!(std::io::stderr(), "larder: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Begins to log, and runs a command to its end.
+fn run(
+    is_quiet: bool,
+    format: LogFormat,
+    command: impl Future<Output = anyhow::Result<()>>,
+) -> anyhow::Result<()> {
+    logging::begin(is_quiet, format);
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(command)
+}
+
+/// Prints a line on standard output.
+///
+/// # Errors
+/// It cannot be written. A reader that is gone, as in `larder config | head -1`, has read what it wanted: that is no error.
+fn print(line: std::fmt::Arguments<'_>) -> anyhow::Result<()> {
+    match writeln!(std::io::stdout().lock(), "{line}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(error).context("standard output cannot be written")
+        }
+        _ => Ok(()),
     }
 }

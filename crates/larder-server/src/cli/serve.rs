@@ -58,7 +58,7 @@ pub(crate) async fn run(_: Arguments, settings: Settings) -> anyhow::Result<()> 
     } else {
         serving.await?;
     }
-    println!("Stopped.");
+    announced(say!("Stopped."));
     Ok(())
 }
 
@@ -80,7 +80,7 @@ async fn open(
     let mut has_waited = false;
     let waits = || {
         if !has_waited {
-            println!("Listening on http://{address}, not ready: waiting for the database");
+            announced(say!("Listening on http://{address}, not ready: waiting for the database"));
         }
         has_waited = true;
     };
@@ -96,16 +96,25 @@ impl Opened {
         if let Some(admin) = &self.admin {
             match &admin.drawn_password {
                 Some(password) => {
-                    println!("First superadmin: {} with password {password}", admin.email.as_str());
-                    println!("It is shown this once. Set LARDER_ADMIN_PASSWORD to choose it yourself.");
+                    announced(say!("First superadmin: {} with password {password}", admin.email.as_str()));
+                    announced(say!(
+                        "It is shown this once. Set LARDER_ADMIN_PASSWORD to choose it yourself."
+                    ));
                 }
-                None => println!("First superadmin: {}", admin.email.as_str()),
+                None => announced(say!("First superadmin: {}", admin.email.as_str())),
             }
         }
         match self.has_waited {
-            true => println!("Ready."),
-            false => println!("Listening on http://{address}"),
+            true => announced(say!("Ready.")),
+            false => announced(say!("Listening on http://{address}")),
         }
+    }
+}
+
+/// A service keeps serving if standard output cannot be written: nothing that it prints there is needed to go on.
+fn announced(printed: anyhow::Result<()>) {
+    if let Err(error) = printed {
+        tracing::warn!(%error, "an announcement is lost");
     }
 }
 

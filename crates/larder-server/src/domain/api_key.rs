@@ -67,10 +67,12 @@ pub enum Scope {
     Write,
     /// Introspecting tokens; for keys of admins.
     Introspect,
+    /// Reading `/metrics` and nothing else; for keys of admins. `read` includes it.
+    Metrics,
 }
 
 impl Scope {
-    const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Introspect];
+    const ALL: [Self; 4] = [Self::Read, Self::Write, Self::Introspect, Self::Metrics];
 
     /// The name in requests, answers and the database.
     pub fn as_str(self) -> &'static str {
@@ -78,6 +80,7 @@ impl Scope {
             Self::Read => "read",
             Self::Write => "write",
             Self::Introspect => "introspect",
+            Self::Metrics => "metrics",
         }
     }
 }
@@ -87,7 +90,7 @@ impl FromStr for Scope {
 
     fn from_str(raw: &str) -> Result<Self, Invalid> {
         let scope = Self::ALL.into_iter().find(|scope| scope.as_str() == raw);
-        scope.ok_or_else(|| Invalid::new("must hold read, write or introspect only"))
+        scope.ok_or_else(|| Invalid::new("must hold read, write, introspect or metrics only"))
     }
 }
 
@@ -97,12 +100,13 @@ pub struct Scopes {
     read: bool,
     write: bool,
     introspect: bool,
+    metrics: bool,
 }
 
 /// The scopes of a key that was made without any.
 impl Default for Scopes {
     fn default() -> Self {
-        Self { read: true, write: true, introspect: false }
+        Self { read: true, write: true, introspect: false, metrics: false }
     }
 }
 
@@ -113,7 +117,13 @@ impl Scopes {
             Scope::Read => self.read,
             Scope::Write => self.write,
             Scope::Introspect => self.introspect,
+            Scope::Metrics => self.metrics,
         }
+    }
+
+    /// Whether a key with these may do what needs `scope`.
+    pub fn allow(self, scope: Scope) -> bool {
+        self.contains(scope) || (scope == Scope::Metrics && self.read)
     }
 
     /// The scopes that are allowed, in order.
@@ -129,12 +139,13 @@ impl Scopes {
 
 impl FromIterator<Scope> for Scopes {
     fn from_iter<I: IntoIterator<Item = Scope>>(scopes: I) -> Self {
-        let mut all = Self { read: false, write: false, introspect: false };
+        let mut all = Self { read: false, write: false, introspect: false, metrics: false };
         for scope in scopes {
             match scope {
                 Scope::Read => all.read = true,
                 Scope::Write => all.write = true,
                 Scope::Introspect => all.introspect = true,
+                Scope::Metrics => all.metrics = true,
             }
         }
         all

@@ -71,6 +71,8 @@ macro_rules! user_patch {
             $(pub $name: <$type as Column>::Change,)+
             /// What the request says of the fields that it cannot change.
             pub read_only: ReadOnly,
+            /// Whether the request has the complete user, as GET shows it: then it may repeat fields that only an admin may set.
+            pub is_complete: bool,
         }
 
         impl UserPatch {

@@ -102,7 +102,7 @@ impl Service {
         if self.target(caller, &named).await?.id != caller.id {
             return Err(ServiceError::Refused(Refusal::NotOwnApiKey));
         }
-        if new.scopes.contains(Scope::Introspect) {
+        if new.scopes.contains(Scope::Introspect) || new.scopes.contains(Scope::Metrics) {
             caller.check_admin()?;
         }
         let insert = self.write(caller.actor(), move |tx| async move {

@@ -111,7 +111,7 @@ impl Service {
             check_version(&target, expected)?;
             patch.read_only.check(&target).map_err(ServiceError::Invalid)?;
             let mut patch = patch.clone();
-            if caller.check_manage(target.role).is_err() {
+            if patch.is_complete && caller.check_manage(target.role).is_err() {
                 // Dropped and not written: an admin may change these fields between this check and the write.
                 patch = patch.without_kept_admin_fields(&target);
             }

@@ -40,6 +40,7 @@ use tower::Service;
 
 use crate::api::codes::Code;
 use crate::api::problem::Problem;
+use crate::refusing::Refusing;
 use crate::serving::body::TimedBody;
 use crate::serving::progress::{Phase, Progress};
 use crate::serving::room::{Place, Room};
@@ -145,7 +146,8 @@ async fn connection(site: Site, stream: TcpStream, peer: SocketAddr, _place: Pla
     let wire = Wire::new(stream, progress.clone(), settings.write_timeout, settings.close_timeout);
     // hyper's own time-out of a head runs between two requests too, so the time-outs are in `until_answered`.
     let mut http = http1::Builder::new();
-    let connection = http.header_read_timeout(None).serve_connection(TokioIo::new(wire), answer);
+    let connection =
+        http.header_read_timeout(None).serve_connection(TokioIo::new(Refusing::new(wire)), answer);
     if let Err(error) = until_answered(connection, progress, settings, stopped).await {
         tracing::trace!(%error, "a connection ended early");
     }

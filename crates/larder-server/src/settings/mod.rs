@@ -52,8 +52,20 @@ pub struct Settings {
     pub security: Security,
     /// How it appears over HTTP.
     pub http: Http,
+    /// `LARDER_LOG_FORMAT`: `text` or `json`. Default text.
+    pub log_format: LogFormat,
     /// Every setting with its effective value, secrets hidden.
     pub effective: Vec<Effective>,
+}
+
+/// The form of the log.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// One JSON object a line, for programs.
+    Json,
 }
 
 /// The superadmin that an empty database gets.
@@ -97,6 +109,11 @@ impl Settings {
             connections: connections::read(&sources)?,
             security: security::read(&sources)?,
             http: http::read(&sources)?,
+            log_format: sources.take("LARDER_LOG_FORMAT", "text", |raw| match raw.trim() {
+                "text" => Ok(LogFormat::Text),
+                "json" => Ok(LogFormat::Json),
+                _ => Err("must be text, or json for one JSON object a line".to_owned()),
+            })?,
             effective: Vec::new(),
         };
         Ok(Self { effective: sources.effective(), ..settings })

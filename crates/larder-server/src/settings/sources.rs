@@ -40,6 +40,7 @@ pub const VARIABLES: &[&str] = &[
     "LARDER_IDLE_TIMEOUT",
     "LARDER_ISSUER",
     "LARDER_LISTEN",
+    "LARDER_LOG_FORMAT",
     "LARDER_NAMESPACE",
     "LARDER_PASSWORD_HASHERS",
     "LARDER_PASSWORD_QUEUE",
@@ -174,11 +175,14 @@ impl Sources {
     /// The value that is set under this name: in the environment, else in the file.
     pub(super) fn find(&self, name: &'static str) -> Option<Found> {
         let filled = |value: &String| !value.trim().is_empty();
+        // A secret that was made with `echo`, or mounted from a file, ends with a line's end that is no part of it.
+        let found = |value: &str, origin| {
+            Some(Found { name, value: value.trim_end_matches(['\r', '\n']).to_owned(), origin })
+        };
         if let Some(value) = (self.lookup)(name).filter(filled) {
-            return Some(Found { name, value, origin: Origin::Variable(name) });
+            return found(&value, Origin::Variable(name));
         }
-        let value = self.file.get(name).filter(|value| filled(value))?.clone();
-        Some(Found { name, value, origin: Origin::File(name) })
+        found(self.file.get(name).filter(|value| filled(value))?, Origin::File(name))
     }
 
     /// Records the effective value of a setting.
@@ -207,6 +211,49 @@ impl Sources {
     pub(super) fn effective(&self) -> Vec<Effective> {
         self.effective.borrow().clone()
     }
+}
+
+/// Checks the names of variables of the environment: one that begins like ours and is no setting is a mistake.
+///
+/// # Errors
+/// The first such name, with the setting that it resembles.
+pub fn check_names(names: impl Iterator<Item = String>) -> Result<(), BadSetting> {
+    let is_unknown = |name: &String| {
+        name.starts_with("LARDER_")
+            && name != "LARDER_CONFIG"
+            && !VARIABLES.contains(&name.as_str())
+            && !is_of_kubernetes(name)
+    };
+    let Some(name) = names.filter(is_unknown).min() else { return Ok(()) };
+    let near = VARIABLES.iter().map(|known| (distance(&name, known), known)).min();
+    let hint = match near {
+        Some((0..=3, known)) => format!("did you mean {known}?"),
+        _ => "`larder config` shows every setting".to_owned(),
+    };
+    // The value may be a secret.
+    Err(BadSetting::secret(&name, format!("is no setting; {hint}")))
+}
+
+/// Kubernetes gives every container of a namespace such variables for a service that is called `larder`.
+fn is_of_kubernetes(name: &str) -> bool {
+    let rest = name.trim_start_matches("LARDER_");
+    rest == "SERVICE_HOST" || rest.starts_with("SERVICE_PORT") || rest == "PORT" || rest.starts_with("PORT_")
+}
+
+/// How many letters have to be inserted, removed or replaced to make one text of the other (Levenshtein).
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (index, letter) in one.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = index + 1;
+        for (column, of) in other.iter().enumerate() {
+            let replaced = diagonal + usize::from(letter != *of);
+            diagonal = row[column + 1];
+            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
+        }
+    }
+    row[other.len()]
 }
 
 /// Flattens tables and lists: `[redis] host = …` becomes `redis_host`, and a list becomes its texts joined by commas. A value
@@ -248,6 +295,34 @@ mod tests {
         assert_eq!(found("USER_LIST_TTL").unwrap().0, "30");
         assert_eq!(found("LARDER_CLASSES_OFF").unwrap().0, "a,b");
         assert_eq!(found("REDIS_DB"), None);
+        let secret = of(&[("REDIS_PASSWORD", " a b \r\n")], "larder_admin_password = \"c\\n\"").unwrap();
+        let value = |name| secret.find(name).unwrap().value;
+        assert_eq!((value("REDIS_PASSWORD"), value("LARDER_ADMIN_PASSWORD")), (" a b ".into(), "c".into()));
+    }
+
+    #[test]
+    fn a_variable_of_ours_that_is_no_setting_is_refused_with_the_nearest_one() {
+        let check = |name: &str| check_names([name.to_owned()].into_iter()).map_err(|bad| bad.to_string());
+        for good in [
+            "LARDER_LISTEN",
+            "LARDER_CONFIG",
+            "LISTN",
+            "REDIS_WORD",
+            "LARDER_SERVICE_HOST",
+            "LARDER_PORT_80_TCP_ADDR",
+        ] {
+            assert_eq!(check(good), Ok(()), "{good}");
+        }
+        for (bad, near) in [
+            ("LARDER_LISTN", "LARDER_LISTEN"),
+            ("LARDER_SECRETKEY", "LARDER_SECRET_KEY"),
+            ("LARDER_CORS_ORIGIN", "LARDER_CORS_ORIGINS"),
+        ] {
+            let error = check(bad).unwrap_err();
+            assert!(error.starts_with(bad) && error.contains(&format!("did you mean {near}?")), "{error}");
+        }
+        let error = check("LARDER_COLOUR_OF_EVERYTHING").unwrap_err();
+        assert!(!error.contains("did you mean") && error.contains("larder config"), "{error}");
     }
 
     #[test]

@@ -108,20 +108,22 @@ fn users_edit_themselves_but_not_their_rank(app: &TestApp) {
     for path in ["/api/v1/users/me", &ann.path()] {
         let body = json!({ "bio": path, "phone": "+12425550123" });
         assert_eq!(ann.patch(path, &body).expect(200).json()["bio"], path);
-        for body in [
-            json!({ "role": "admin" }),
-            json!({ "role": "user" }),
-            json!({ "is_active": false }),
-            json!({ "is_active": true }),
-            json!({ "external_id": "HR-1" }),
-            json!({ "external_id": null }),
-            json!({ "bio": "smuggled", "role": "superadmin" }),
+        // A PUT may repeat what the user is already, because GET shows it. It sets nothing of that.
+        for (body, put_status) in [
+            (json!({ "role": "admin" }), 403),
+            (json!({ "role": "user" }), 200),
+            (json!({ "is_active": false }), 403),
+            (json!({ "is_active": true }), 200),
+            (json!({ "external_id": "HR-1" }), 403),
+            (json!({ "external_id": null }), 200),
+            (json!({ "bio": "smuggled", "role": "superadmin" }), 403),
         ] {
             ann.patch(path, &body).expect(403);
             let mut put = body;
             put["email"] = json!("ann@example.com");
             put["username"] = json!("ann");
-            ann.put(path, &put).expect(403);
+            (put["bio"], put["phone"]) = (json!(path), json!("+12425550123"));
+            ann.put(path, &put).expect(put_status);
         }
         ann.post(&format!("{path}/activate"), &json!({})).expect(403);
         ann.post(&format!("{path}/deactivate"), &json!({})).expect(403);

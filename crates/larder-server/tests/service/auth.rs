@@ -132,7 +132,7 @@ fn a_login_grants_a_token_with_the_claims_of_the_contract(app: &TestApp) {
     let [header, claims] = decoded(&granted.field("access_token"));
     assert_eq!((&header["alg"], &header["typ"]), (&json!("EdDSA"), &json!("at+jwt")));
     assert!(header["kid"].is_string());
-    assert_eq!(keys(&claims), ["aud", "epoch", "exp", "iat", "iss", "jti", "sid", "sub"]);
+    assert_eq!(keys(&claims), ["aud", "client_id", "epoch", "exp", "iat", "iss", "jti", "sid", "sub"]);
     assert_eq!(claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(), 900);
 
     let client = app.stranger().with_token(&granted.field("access_token"));

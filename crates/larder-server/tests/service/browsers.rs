@@ -1,12 +1,12 @@
 //! What browsers, proxies and tracers rely on: CORS, revalidation, encodings, a prefix, ids of requests, slashes.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
 
 use serde_json::json;
 
 use crate::support::app::{Stack, TestApp, on_stacks};
-use crate::support::client::{Answer, Client, Request};
+use crate::support::client::{Answer, Client, Request, send_raw};
 
 const ORIGIN: &str = "https://app.example.com";
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -150,9 +150,34 @@ fn an_answer_a_problem_and_the_log_have_the_id_of_the_request(app: &TestApp) {
     }
     let log = app.larder.stderr();
     assert!(log.contains("request_id=shop-7/a") && log.contains(&format!("trace_id={TRACE}")), "{log}");
-    let (first, second) = (stranger.get("/livez"), stranger.get("/livez"));
-    assert_ne!(first.header("x-request-id"), second.header("x-request-id"));
+    let wire = b"GET /livez HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+    let [first, second] = [(), ()].map(|()| send_raw(app.address, wire).unwrap());
+    assert_ne!(first.header("x-request-id").unwrap(), second.header("x-request-id").unwrap());
     assert_eq!(first.header("traceparent"), None);
+}
+
+fn a_request_that_cannot_be_parsed_is_refused_with_a_problem(app: &TestApp) {
+    let refused = |wire: &str, status: u16, code: &str| {
+        let answer = send_raw(app.address, wire.as_bytes()).unwrap();
+        answer.refuses(status, code);
+        assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+        assert_eq!(answer.header("connection"), Some("close"));
+        assert_eq!(answer.header("x-request-id"), Some(answer.field("request_id").as_str()));
+    };
+    for garbage in ["\u{1}\u{2}\r\n\r\n", "GET /livez HTTP/1.1\r\na b: c\r\n\r\n", "GET /livez\r\n\r\n"] {
+        refused(garbage, 400, "request_unparsable");
+    }
+    let long = format!("GET /{} HTTP/1.1\r\nhost: a\r\n\r\n", "x".repeat(70_000));
+    refused(&long, 414, "uri_too_long");
+    let many = "x: y\r\n".repeat(200);
+    refused(&format!("GET /livez HTTP/1.1\r\nhost: a\r\n{many}\r\n"), 431, "head_too_large");
+    // Also behind a good request on the same connection.
+    let (good, bad) = ("GET /livez HTTP/1.1\r\nhost: a\r\n\r\n", "nonsense\r\n\r\n");
+    let mut stream = std::net::TcpStream::connect(app.address).unwrap();
+    let mut received = String::new();
+    stream.write_all(format!("{good}{bad}").as_bytes()).unwrap();
+    stream.read_to_string(&mut received).unwrap();
+    assert!(received.starts_with("HTTP/1.1 200") && received.contains("request_unparsable"), "{received}");
 }
 
 fn a_path_is_known_with_and_without_a_slash_at_its_end(app: &TestApp) {
@@ -175,5 +200,6 @@ on_stacks!(
     a_long_answer_is_compressed_unless_it_has_a_tag,
     a_body_is_decoded_or_refused,
     an_answer_a_problem_and_the_log_have_the_id_of_the_request,
+    a_request_that_cannot_be_parsed_is_refused_with_a_problem,
     a_path_is_known_with_and_without_a_slash_at_its_end
 );

@@ -40,6 +40,7 @@ mod misdeclared;
 mod oauth;
 mod odd;
 mod openapi;
+mod operated;
 mod outages;
 mod permissions;
 mod points;

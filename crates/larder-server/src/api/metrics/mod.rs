@@ -1,5 +1,6 @@
 //! `/metrics`: everything that is counted, in the text format of Prometheus.
 
+mod process;
 pub(crate) mod requests;
 
 use axum::Extension;
@@ -27,7 +28,7 @@ pub(crate) fn routes(requests: Requests) -> OpenApiRouter<Service> {
     path = "/metrics",
     operation_id = "get_metrics",
     tag = "health",
-    security(("bearer" = []), ("api_key" = ["read"])),
+    security(("bearer" = []), ("api_key" = ["metrics"])),
     responses((status = 200, body = String, content_type = "text/plain; version=0.0.4"), Refused)
 )]
 pub(crate) async fn scrape(
@@ -37,7 +38,7 @@ pub(crate) async fn scrape(
 ) -> Result<impl IntoResponse, Problem> {
     service.present_admin(caller).await?;
     let cache = larder_prometheus::text_with_redis(service.cache()).await;
-    let text = of_the_service(service.store()) + &cache + &requests.text();
+    let text = of_the_service(service.store()) + &process::text() + &cache + &requests.text();
     Ok(([(CONTENT_TYPE, larder_prometheus::CONTENT_TYPE)], text))
 }
 

@@ -84,9 +84,9 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         () = &mut stop => Err(anyhow!(STOPPED)),
     };
     if shown.is_ok() && !arguments.exit {
-        println!("{}", report::invitation(address));
+        say!("{}", report::invitation(address))?;
         stop.await;
-        println!("Stopping.");
+        say!("Stopping.")?;
     }
     end.send_replace(true);
     serving.await?;
@@ -114,6 +114,5 @@ async fn show(arguments: &Arguments, service: &Service, address: SocketAddr) -> 
     let off = load.drive("cache off", service, half).await?;
     service.cache().set_enabled(true);
     let on = load.drive("cache on ", service, half).await?;
-    println!("{}", Report { off, on, users: load.crowd_size(), has_redis: arguments.redis.is_some() });
-    Ok(())
+    say!("{}", Report { off, on, users: load.crowd_size(), has_redis: arguments.redis.is_some() })
 }
