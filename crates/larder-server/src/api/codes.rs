@@ -73,7 +73,7 @@ codes! {
     BodyTooLarge: PAYLOAD_TOO_LARGE, "body_too_large", "the body is larger than this path takes; detail says how large it may be";
     UriTooLong: URI_TOO_LONG, "uri_too_long", "the path and the query are longer than 65534 bytes";
     HeadTooLarge: REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large",
-        "the request has more than 100 headers, or a head of more than 400 KiB";
+        "the request has more than 100 headers, or a head of more than 128 KiB";
     BodyEncodingUnknown: UNSUPPORTED_MEDIA_TYPE, "body_encoding_unknown",
         "the body may be sent as it is, or with Content-Encoding: gzip";
     BodyNotSentAsJson: UNSUPPORTED_MEDIA_TYPE, "body_not_sent_as_json",

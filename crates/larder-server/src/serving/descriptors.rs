@@ -3,20 +3,16 @@
 /// The most connections if no setting says how many.
 const CONNECTIONS: usize = 10_000;
 
-/// Descriptors that connections never take: for the database (a pool of up to 1,000 has to be bought with a higher limit), for
-/// Redis, for files, and for the answers to connections that find no room.
-const RESERVE: usize = 128;
-
 /// The most connections at once: what is wanted, as far as there are descriptors.
-pub(super) fn connections_max(wanted: Option<u32>) -> usize {
-    bounded(wanted, raised())
+pub(super) fn connections_max(wanted: Option<u32>, reserve: u32) -> usize {
+    bounded(wanted, reserve as usize, raised())
 }
 
-fn bounded(wanted: Option<u32>, descriptors: Option<usize>) -> usize {
+fn bounded(wanted: Option<u32>, reserve: usize, descriptors: Option<usize>) -> usize {
     let wanted_or_usual = wanted.map_or(CONNECTIONS, |wanted| wanted as usize);
     let Some(descriptors) = descriptors else { return wanted_or_usual };
     // With very few descriptors, half are kept in reserve.
-    let max = wanted_or_usual.min(descriptors.saturating_sub(RESERVE).max(descriptors / 2)).max(1);
+    let max = wanted_or_usual.min(descriptors.saturating_sub(reserve).max(descriptors / 2)).max(1);
     if wanted.is_some_and(|wanted| max < wanted as usize) {
         tracing::warn!(
             max,
@@ -63,7 +59,7 @@ mod tests {
             (None, Some(100), 50),
             (None, Some(1), 1),
         ] {
-            assert_eq!(bounded(wanted, descriptors), max, "{wanted:?} {descriptors:?}");
+            assert_eq!(bounded(wanted, 128, descriptors), max, "{wanted:?} {descriptors:?}");
         }
     }
 }

@@ -47,6 +47,10 @@ use crate::serving::room::{Place, Room};
 use crate::serving::wire::Wire;
 use crate::settings::connections::ConnectionSettings;
 
+/// The most bytes of a head, which hyper keeps until it is complete; a longer one is refused with 431. It is also the most of an
+/// answer that waits to be written.
+const BUFFERED_BYTES: usize = 128 * 1024;
+
 /// How often the log says at most that connections are refused.
 const NOTED: time::Duration = time::Duration::from_secs(10);
 
@@ -67,7 +71,7 @@ pub(crate) async fn serve(
     proxies: TrustedProxies,
     stop: impl Future<Output = ()>,
 ) {
-    let max = descriptors::connections_max(settings.max);
+    let max = descriptors::connections_max(settings.max, settings.reserved_descriptors);
     let room = Room::new(max, settings.max_per_address, proxies, no_room().await);
     let (stopping, stopped) = watch::channel(false);
     let site = Site { routes, settings, stopped };
@@ -146,8 +150,8 @@ async fn connection(site: Site, stream: TcpStream, peer: SocketAddr, _place: Pla
     let wire = Wire::new(stream, progress.clone(), settings.write_timeout, settings.close_timeout);
     // hyper's own time-out of a head runs between two requests too, so the time-outs are in `until_answered`.
     let mut http = http1::Builder::new();
-    let connection =
-        http.header_read_timeout(None).serve_connection(TokioIo::new(Refusing::new(wire)), answer);
+    http.header_read_timeout(None).max_buf_size(BUFFERED_BYTES);
+    let connection = http.serve_connection(TokioIo::new(Refusing::new(wire)), answer);
     if let Err(error) = until_answered(connection, progress, settings, stopped).await {
         tracing::trace!(%error, "a connection ended early");
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use larder_sql::options::POOL_SIZE;
+
 use crate::settings::bad::BadSetting;
 use crate::settings::sources::{Origin, Sources};
 
@@ -10,12 +12,18 @@ const SECONDS_MAX: f64 = 3600.0;
 /// The most connections that a setting may ask for.
 const CONNECTIONS_MAX: u32 = 1_000_000;
 
+/// Descriptors for everything but connections and pools.
+const RESERVE: u32 = 96;
+
 /// The bounds of connections. Without them a client could hold memory and descriptors as long as it likes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConnectionSettings {
     /// `LARDER_CONNECTIONS`: the most connections at once. Default `None`: as many as the process has descriptors for, less a
     /// reserve, and at most 10,000.
     pub max: Option<u32>,
+    /// Descriptors that connections never take: for the pools of the database and of Redis, as large as they are set, and 96 for
+    /// files and for the answers to connections that find no room.
+    pub reserved_descriptors: u32,
     /// `LARDER_CONNECTIONS_PER_ADDRESS`: the most connections from one address (IPv6: its /64). It does not apply to trusted
     /// proxies, from which all clients come. Default 256.
     pub max_per_address: u32,
@@ -40,6 +48,7 @@ impl Default for ConnectionSettings {
     fn default() -> Self {
         Self {
             max: None,
+            reserved_descriptors: RESERVE + POOL_SIZE,
             max_per_address: 256,
             head_timeout: Duration::from_secs(15),
             body_timeout: Duration::from_secs(30),
@@ -51,8 +60,8 @@ impl Default for ConnectionSettings {
     }
 }
 
-/// Reads the bounds of connections.
-pub(super) fn read(sources: &Sources) -> Result<ConnectionSettings, BadSetting> {
+/// Reads the bounds of connections; `pooled` is how many descriptors the pools may take.
+pub(super) fn read(sources: &Sources, pooled: u32) -> Result<ConnectionSettings, BadSetting> {
     let defaults = ConnectionSettings::default();
     let timeout = |name, default: Duration, min: f64| {
         sources.take(name, &default.as_secs_f64().to_string(), |raw| match raw.trim().parse::<f64>() {
@@ -63,6 +72,7 @@ pub(super) fn read(sources: &Sources) -> Result<ConnectionSettings, BadSetting> 
     const MIN: f64 = 0.001;
     Ok(ConnectionSettings {
         max: max(sources)?,
+        reserved_descriptors: RESERVE + pooled,
         max_per_address: sources.take(
             "LARDER_CONNECTIONS_PER_ADDRESS",
             &defaults.max_per_address.to_string(),
@@ -100,12 +110,12 @@ mod tests {
 
     #[test]
     fn what_is_set_is_read_and_the_rest_has_defaults() {
-        assert_eq!(read(&of(&[], "").unwrap()).unwrap(), ConnectionSettings::default());
+        assert_eq!(read(&of(&[], "").unwrap(), POOL_SIZE).unwrap(), ConnectionSettings::default());
         let set = [("LARDER_CONNECTIONS", "7"), ("LARDER_IDLE_TIMEOUT", " 0.5 "), ("LARDER_STOP_DELAY", "0")];
-        let read = read(&of(&set, "larder_head_timeout = 2").unwrap()).unwrap();
+        let read = read(&of(&set, "larder_head_timeout = 2").unwrap(), 1000).unwrap();
         let seconds = Duration::from_secs_f64;
         assert_eq!((read.max, read.idle_timeout, read.stop_delay), (Some(7), seconds(0.5), seconds(0.0)));
-        assert_eq!(read.head_timeout, seconds(2.0));
+        assert_eq!((read.head_timeout, read.reserved_descriptors), (seconds(2.0), 1096));
     }
 
     #[test]
@@ -120,7 +130,7 @@ mod tests {
             ("LARDER_CLOSE_TIMEOUT", "-1", "from 0.001 to 3600"),
             ("LARDER_STOP_DELAY", "-1", "from 0 to 3600"),
         ] {
-            let error = read(&of(&[(name, value)], "").unwrap()).unwrap_err().to_string();
+            let error = read(&of(&[(name, value)], "").unwrap(), 0).unwrap_err().to_string();
             assert!(error.starts_with(name) && error.contains(says), "{error}");
         }
     }

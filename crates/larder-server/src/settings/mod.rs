@@ -15,6 +15,8 @@ mod ttl;
 
 use std::net::SocketAddr;
 
+use larder_sql::options::POOL_SIZE;
+
 use crate::cached::policies::Policies;
 use crate::domain::contact::Email;
 use crate::domain::password::Password;
@@ -98,15 +100,18 @@ impl Settings {
             raw.trim().parse().map_err(|_| expected.to_owned())
         })?;
         let (database_url, database) = database::read(&sources)?;
+        let redis = redis::read(&sources)?;
+        let pooled =
+            database.pool_size.unwrap_or(POOL_SIZE) + redis.as_ref().map_or(0, |redis| redis.pool_size);
         let settings = Self {
             listen,
             database_url,
             database,
-            redis: redis::read(&sources)?,
+            redis,
             namespace: namespace(&sources)?,
             admin: first_admin(&sources)?,
             policies: ttl::read(&sources)?,
-            connections: connections::read(&sources)?,
+            connections: connections::read(&sources, pooled)?,
             security: security::read(&sources)?,
             http: http::read(&sources)?,
             log_format: sources.take("LARDER_LOG_FORMAT", "text", |raw| match raw.trim() {
