@@ -32,6 +32,8 @@ pub enum Subject<'a> {
     SecondFactor(Uuid),
     /// The private key that signs access tokens under this name.
     SigningKey(&'a str),
+    /// The refresh token that follows another one.
+    RefreshToken,
 }
 
 impl fmt::Display for Subject<'_> {
@@ -39,6 +41,7 @@ impl fmt::Display for Subject<'_> {
         match self {
             Self::SecondFactor(user) => write!(f, "totp {user}"),
             Self::SigningKey(kid) => write!(f, "signing key {kid}"),
+            Self::RefreshToken => f.write_str("refresh token"),
         }
     }
 }
@@ -99,7 +102,9 @@ impl Sealing {
         }
         let opened = self.open(subject, stored)?;
         match self.keys.first() {
-            Some(first) if opened_with(first, subject, stored).is_none() => self.seal(subject, &opened).map(Some),
+            Some(first) if opened_with(first, subject, stored).is_none() => {
+                self.seal(subject, &opened).map(Some)
+            }
             _ => Ok(None),
         }
     }
@@ -108,11 +113,7 @@ impl Sealing {
     ///
     /// # Errors
     /// There is no randomness.
-    pub fn seal<'a>(
-        &self,
-        subject: impl Into<Subject<'a>>,
-        secret: &[u8],
-    ) -> Result<SealedSecret, Failure> {
+    pub fn seal<'a>(&self, subject: impl Into<Subject<'a>>, secret: &[u8]) -> Result<SealedSecret, Failure> {
         let Some(key) = self.keys.first() else {
             return Ok(SealedSecret(format!("{PLAIN}{}", STANDARD.encode(secret))));
         };
@@ -136,9 +137,7 @@ impl Sealing {
         let subject = subject.into();
         let failed = |why: &'static str| Failure::new(why);
         if let Some(plain) = stored.0.strip_prefix(PLAIN) {
-            return STANDARD
-                .decode(plain)
-                .map_err(|_| failed("a secret in the database is no base64"));
+            return STANDARD.decode(plain).map_err(|_| failed("a secret in the database is no base64"));
         }
         if self.keys.is_empty() {
             return Err(failed("LARDER_SECRET_KEY is needed: secrets in the database are sealed with one"));

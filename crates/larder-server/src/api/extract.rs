@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use larder::policy;
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
 
 use crate::api::BODY_BYTES;
 use crate::api::codes::Code;
@@ -48,6 +49,22 @@ impl<S: Send + Sync> FromRequest<S> for Json {
             let detail = format!("the body {what}, at line {line}, column {column}");
             Problem::new(Code::BodyNotJson).with_detail(detail)
         })
+    }
+}
+
+/// A body of JSON that may be missing: then it has no fields.
+pub(crate) struct OptionalJson(pub(crate) Value);
+
+impl<S: Send + Sync> FromRequest<S> for OptionalJson {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        // Either header announces a body (RFC 9112, 6.3). A client that sends neither sends none.
+        let is_chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
+        if !is_chunked && declared_bytes(request.headers()).unwrap_or(0) == 0 {
+            return Ok(Self(Value::Object(serde_json::Map::new())));
+        }
+        Ok(Self(Json::from_request(request, state).await?.0))
     }
 }
 
@@ -136,6 +153,25 @@ impl<S: Send + Sync> FromRequestParts<S> for TargetKey {
         let user = errors.keep("id", user.parse());
         let key = errors.keep("key_id", key.parse());
         user.zip(key).map(|(user, key)| Self(user, key)).ok_or_else(|| errors.into())
+    }
+}
+
+/// The user that a path names, and one of its sessions.
+pub(crate) struct TargetSession(pub(crate) UserRef, pub(crate) Uuid);
+
+impl<S: Send + Sync> FromRequestParts<S> for TargetSession {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = Path::<(String, String)>::from_request_parts(parts, state).await;
+        let path = path.map_err(|_| Problem::new(Code::PathUnreadable));
+        let Path((user, session)) = path?;
+        let mut errors = ValidationErrors::default();
+        let user = errors.keep("id", user.parse());
+        let session =
+            Uuid::try_parse(&session).map_err(|_| Invalid::new("is not the id of a session: a UUID"));
+        let session = errors.keep("session_id", session);
+        user.zip(session).map(|(user, session)| Self(user, session)).ok_or_else(|| errors.into())
     }
 }
 

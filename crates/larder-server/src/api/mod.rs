@@ -19,6 +19,7 @@ pub mod preconditions;
 pub mod problem;
 pub mod profiles;
 pub(crate) mod scopes;
+pub mod sessions;
 pub mod statistics;
 pub mod tokens;
 pub mod totp;
@@ -42,6 +43,7 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
         .merge(lists::routes())
         .merge(statistics::routes())
         .merge(api_keys::routes())
+        .merge(sessions::routes())
         .merge(tokens::routes())
         .merge(totp::routes())
         .merge(bulk::routes())

@@ -42,9 +42,8 @@ pub(crate) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Res
 }
 
 async fn rotate(store: &Store, sealing: Sealing) -> Result<String, ServiceError> {
-    let rotate = store.write(Actor::Nobody, ByJournal, move |tx| async move {
-        signing_keys::rotate(&tx, &sealing).await
-    });
+    let rotate = store
+        .write(Actor::Nobody, ByJournal, move |tx| async move { signing_keys::rotate(&tx, &sealing).await });
     let (Rotation { kid, signs_from }, ()) = rotate.await?;
     Ok(format!("Signing key {kid} is published and signs from {signs_from}."))
 }

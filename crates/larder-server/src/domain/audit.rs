@@ -75,8 +75,12 @@ actions! {
     PasswordChange = "password.change",
     /// A user logged in.
     SessionOpen = "session.open",
-    /// A user logged out.
+    /// A session was closed: by its user, or by an admin.
     SessionClose = "session.close",
+    /// A session ended because its user opened one more than allowed.
+    SessionEvict = "session.evict",
+    /// A session ended because it was not used for too long.
+    SessionIdle = "session.idle",
     /// A refresh token was used a second time, which ended its session.
     SessionReuse = "session.reuse",
     /// Preferences were changed.

@@ -44,7 +44,7 @@ fn an_admin_creates_a_user_with_every_field() {
 
 #[test]
 fn patch_distinguishes_missing_from_null() {
-    let PatchUserBody { patch } =
+    let PatchUserBody { patch, .. } =
         PatchUserBody::parse(json!({"bio": null, "full_name": "Ann", "skills": null, "role": "admin"}))
             .unwrap();
     assert_eq!((&patch.bio, &patch.location), (&Patch::Clear, &Patch::Keep));
@@ -59,7 +59,8 @@ fn patch_distinguishes_missing_from_null() {
 
 #[test]
 fn put_replaces_the_editable_fields() {
-    let PutUserBody { patch } = PutUserBody::parse(json!({"email": "a@x.com", "username": "ann"})).unwrap();
+    let PutUserBody { patch, .. } =
+        PutUserBody::parse(json!({"email": "a@x.com", "username": "ann"})).unwrap();
     assert_eq!((&patch.bio, &patch.phone), (&Patch::Clear, &Patch::Clear));
     assert_eq!(patch.skills, Some(Skills::default()));
     assert!(patch.admin_fields().is_empty(), "those stay");

@@ -7,6 +7,7 @@ pub mod audit;
 pub mod auth;
 pub mod bulk;
 pub mod caches;
+pub mod confirming;
 pub mod error;
 pub mod essentials;
 pub mod introspection;
@@ -16,6 +17,7 @@ pub mod points;
 pub mod profiles;
 pub mod recent;
 pub mod refusal;
+pub mod sessions;
 pub mod signing_keys;
 pub mod totp;
 pub mod users;
@@ -29,6 +31,7 @@ use larder::introspection::RedisAnswer;
 use larder::introspection::server::RedisInfo;
 use larder::receipt::Receipt;
 use larder_identity::api_key::VerifiedKeys;
+use larder_identity::device::Devices;
 use larder_identity::hashing::Passwords;
 use larder_identity::limits::Limits;
 use larder_identity::sealing::Sealing;
@@ -44,6 +47,7 @@ use crate::service::recent::Recent;
 use crate::service::signing_keys::{SealedKeys, Tokens};
 use crate::service::warming::Warming;
 use crate::settings::security::Security;
+use crate::settings::sessions::SessionSettings;
 use crate::store::Store;
 use crate::store::writing::Writer;
 
@@ -67,6 +71,8 @@ pub struct Parts {
     noted_uses: quick_cache::sync::Cache<ApiKeyId, jiff::civil::Date>,
     sealing: Sealing,
     limits: Limits,
+    devices: Devices,
+    sessions: SessionSettings,
     proxies: TrustedProxies,
     recent_redis: Recent<RedisAnswer<RedisInfo>>,
 }
@@ -101,11 +107,14 @@ impl Service {
             cached: Cached::open(&cache, &store, policies)?,
             passwords: Passwords::default(),
             warming: Warming::default(),
-            tokens: Tokens::open(SealedKeys { store: store.clone(), sealing: sealing.clone() }, issuer).await?,
+            tokens: Tokens::open(SealedKeys { store: store.clone(), sealing: sealing.clone() }, issuer)
+                .await?,
             verified_keys: VerifiedKeys::default(),
             noted_uses: quick_cache::sync::Cache::new(NOTED_USES),
             sealing,
             limits: Limits::new(security.limits),
+            devices: Devices::new(store.entry_secret().await?.as_bytes()),
+            sessions: security.sessions,
             proxies: security.proxies.clone(),
             recent_redis: Recent::default(),
             cache,

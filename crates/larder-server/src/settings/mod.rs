@@ -5,6 +5,7 @@ pub mod database;
 pub mod presets;
 pub mod redis;
 pub mod security;
+pub mod sessions;
 pub mod sources;
 
 mod redact;

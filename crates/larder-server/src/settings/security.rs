@@ -8,19 +8,22 @@ use crate::domain::invalid::Invalid;
 use crate::domain::network::{ForwardedHeader, TrustedProxies};
 use crate::domain::secret_key::{SecretKey, SecretKeys};
 use crate::settings::bad::BadSetting;
+use crate::settings::sessions::{self, SessionSettings};
 use crate::settings::sources::{Origin, Sources};
 
 /// How the service defends itself.
 #[derive(Debug, Clone, Default)]
 pub struct Security {
-    /// `LARDER_SECRET_KEY` and `LARDER_SECRET_KEY_OTHER`: the keys of second factors and of entries in Redis. Default none:
-    /// second factors are stored unencrypted, in the database that also holds the signing keys, and a secret of the database
-    /// authenticates the entries in Redis.
+    /// `LARDER_SECRET_KEY` and `LARDER_SECRET_KEY_OTHER`: the keys of signing keys, of second factors and of entries in Redis.
+    /// Default none: signing keys and second factors are stored unencrypted, and a secret of the database authenticates the entries in
+    /// Redis.
     pub secret_keys: SecretKeys,
     /// `LARDER_FAILURES_PER_ADDRESS` and `LARDER_FAILURES_PER_ACCOUNT`: how many failed attempts are allowed.
     pub limits: FailureLimits,
     /// `LARDER_TRUSTED_PROXIES`, networks separated by commas, default none; and `LARDER_FORWARDED_HEADER`.
     pub proxies: TrustedProxies,
+    /// How long sessions and API keys last.
+    pub sessions: SessionSettings,
 }
 
 /// Reads the settings of the service's defences.
@@ -44,7 +47,7 @@ pub(super) fn read(sources: &Sources) -> Result<Security, BadSetting> {
         raw.parse::<ForwardedHeader>().map_err(|invalid: Invalid| invalid.message().to_owned())
     })?;
     let proxies = TrustedProxies { networks, header };
-    Ok(Security { secret_keys: secret_keys(sources)?, limits, proxies })
+    Ok(Security { secret_keys: secret_keys(sources)?, limits, proxies, sessions: sessions::read(sources)? })
 }
 
 fn secret_keys(sources: &Sources) -> Result<SecretKeys, BadSetting> {

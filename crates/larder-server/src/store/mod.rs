@@ -27,6 +27,7 @@ pub mod parts;
 pub mod passwords;
 pub mod permissions;
 pub mod points;
+pub mod refreshing;
 pub mod sessions;
 pub mod statistics;
 pub mod superadmin;

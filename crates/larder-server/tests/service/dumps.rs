@@ -155,7 +155,8 @@ fn session(app: &TestApp, credentials: &Value, secrets: &mut Secrets) -> Client 
     let client = app.stranger().with_token(granted["access_token"].as_str().unwrap());
     let refresh_token = granted["refresh_token"].as_str().unwrap().to_owned();
     let id = client.get("/api/v1/auth/validate").expect(200).field("user_id");
-    Client { id, refresh_token, ..client }
+    let password = credentials["password"].as_str().unwrap_or_default().to_owned();
+    Client { id, refresh_token, password, ..client }
 }
 
 fn look_at_everything(client: &Client, is_admin: bool) {
@@ -216,8 +217,7 @@ fn second_factor(app: &TestApp, ann: &Client, secrets: &mut Secrets) -> Client {
 
 /// Makes an API key and uses it in both headers; returns it.
 fn api_key(client: &Client, scopes: &Value, secrets: &mut Secrets) -> String {
-    let made =
-        client.post("/api/v1/users/me/api-keys", &json!({ "name": "ci", "scopes": scopes })).expect(201);
+    let made = client.make_key(&json!({ "name": "ci", "scopes": scopes })).expect(201);
     let key = made.field("key");
     secrets.add_hashed("an API key", &key);
     let random = key.splitn(3, '_').nth(2).unwrap();

@@ -65,7 +65,9 @@ fn pass(app: &TestApp, minutes: i64) {
     ));
 }
 
-fn a_new_key_is_published_before_it_signs_and_the_old_one_verifies_until_its_tokens_have_ended(app: &TestApp) {
+fn a_new_key_is_published_before_it_signs_and_the_old_one_verifies_until_its_tokens_have_ended(
+    app: &TestApp,
+) {
     let other = app.second_instance();
     let (admin, before) = (app.admin(), app.user("ann"));
     before.post("/api/v1/auth/keys/rotate", &json!({})).expect(403);
@@ -107,7 +109,11 @@ fn an_emergency_rotation_ends_every_token_on_every_instance(app: &TestApp) {
     let stolen = kid(&ann);
     assert_eq!([ann.validate(), other.here(&ann).validate()], [200; 2]);
     let ended = app.command(&["keys", "rotate", "--now"]);
-    assert!(ended.is_success && ended.output.contains("Every token has ended: 1 sessions"), "{}", ended.output);
+    assert!(
+        ended.is_success && ended.output.contains("Every token has ended: 1 sessions"),
+        "{}",
+        ended.output
+    );
     within(Duration::from_secs(5), "both instances refuse the token", || {
         [ann.validate(), other.here(&ann).validate()] == [401; 2]
     });

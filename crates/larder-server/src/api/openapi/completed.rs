@@ -2,7 +2,10 @@
 
 use axum::http::StatusCode;
 use utoipa::openapi::path::{Operation, PathItem};
-use utoipa::openapi::{OpenApi as Document, RefOr};
+use utoipa::openapi::{Content, OpenApi as Document, RefOr, Required};
+
+/// The body that a caller needs only to delete itself. The annotation of a body cannot say that it may be missing.
+const OPTIONAL: &str = "/ConfirmationFields";
 
 /// The document, completed.
 pub(super) fn completed(mut document: Document) -> Document {
@@ -13,6 +16,17 @@ pub(super) fn completed(mut document: Document) -> Document {
             // No two operations share a method and a path.
             operation.operation_id = Some(words.fold(method.to_owned(), |name, word| name + "_" + word));
             describe(operation);
+            let may_be_missing = |content: &RefOr<Content>| match content {
+                RefOr::T(Content { schema: Some(RefOr::Ref(schema)), .. }) => {
+                    schema.ref_location.ends_with(OPTIONAL)
+                }
+                _ => false,
+            };
+            if let Some(RefOr::T(body)) = &mut operation.request_body
+                && body.content.values().any(may_be_missing)
+            {
+                body.required = Some(Required::False);
+            }
         }
     }
     document
