@@ -1,4 +1,4 @@
-//! Hashes and compares passwords: argon2id on a bounded number of threads; an unknown user takes as long as a known
+//! Hashes and compares passwords, those of other systems too: argon2id on a bounded number of threads; an unknown user takes as long as a known
 //! one.
 
 use std::sync::{Arc, LazyLock};
@@ -8,6 +8,7 @@ use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Versio
 use tokio::sync::Semaphore;
 
 use crate::failure::Failure;
+use crate::foreign;
 use crate::password::Password;
 
 /// Memory in KiB, passes and lanes: the minimum that OWASP's Password Storage Cheat Sheet recommends for argon2id.
@@ -66,7 +67,9 @@ impl Passwords {
         let (password, stored) = (password.clone(), stored.map(str::to_owned));
         self.run(move || {
             let hash = stored.as_deref().or(DUMMY_HASH.as_deref());
-            let is_match = hash.is_some_and(|hash| verify(password.expose().as_bytes(), hash));
+            let matches = |text: &str| hash.is_some_and(|hash| verify(text.as_bytes(), hash));
+            // A hash of an earlier release is of the form that the client sent.
+            let is_match = matches(password.expose()) || password.expose_sent().is_some_and(matches);
             is_match && stored.is_some()
         })
         .await
@@ -100,6 +103,9 @@ fn hash(password: &[u8]) -> Result<String, argon2::password_hash::Error> {
 }
 
 fn verify(password: &[u8], stored: &str) -> bool {
+    if !stored.starts_with("$argon2") {
+        return foreign::verify(password, stored);
+    }
     let Ok(hash) = PasswordHash::new(stored) else { return false };
     argon2().is_ok_and(|argon2| argon2.verify_password(password, &hash).is_ok())
 }
@@ -119,6 +125,17 @@ mod tests {
         assert!(!passwords.matches(&dummy, None).await.unwrap());
         assert!(!passwords.matches(&right, Some("not a hash")).await.unwrap());
         assert_ne!(hash, passwords.hash(&right).await.unwrap(), "each hash has a salt of its own");
+    }
+
+    #[tokio::test]
+    async fn a_hash_of_what_was_sent_in_another_form_still_matches() {
+        let passwords = Passwords::default();
+        let sent = "glu\u{308}ck und salz";
+        let old = hash(sent.as_bytes()).unwrap();
+        assert!(passwords.matches(&Password::parse(sent).unwrap(), Some(&old)).await.unwrap());
+        let new = passwords.hash(&Password::parse(sent).unwrap()).await.unwrap();
+        let other_keyboard = Password::parse("gl\u{fc}ck und salz").unwrap();
+        assert!(passwords.matches(&other_keyboard, Some(&new)).await.unwrap());
     }
 
     #[test]

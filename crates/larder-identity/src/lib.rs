@@ -27,6 +27,7 @@ pub mod api_key;
 pub mod authenticator;
 pub mod device;
 pub mod failure;
+mod foreign;
 pub mod hashing;
 pub mod invalid;
 pub mod keys;

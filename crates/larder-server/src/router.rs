@@ -16,7 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::api::metrics::requests::Requests;
 use crate::api::scopes::NeededScopes;
 use crate::api::{self, BODY_BYTES, problem};
-use crate::api::{metrics, openapi};
+use crate::api::{incidents, metrics, openapi};
 use crate::dialects;
 use crate::service::Service;
 
@@ -33,6 +33,7 @@ pub fn routes(service: Service) -> Router {
         .fallback(problem::unknown_path)
         .method_not_allowed_fallback(problem::unknown_method)
         .layer(Extension(scopes))
+        .layer(from_fn_with_state(service.clone(), incidents::watch))
         .layer(map_response(private))
         .layer(CatchPanicLayer::custom(problem::panicked))
         .layer(DefaultBodyLimit::max(BODY_BYTES))

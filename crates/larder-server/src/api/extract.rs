@@ -19,9 +19,10 @@ use crate::domain::api_key::{ApiKeyId, ApiKeySecret, Scope};
 use crate::domain::identity::UserRef;
 use crate::domain::invalid::{Invalid, ValidationErrors};
 use crate::service::Service;
-use crate::service::access::Caller;
+use crate::service::access::{Caller, Credential};
 use crate::service::error::ServiceError;
 use crate::service::refusal::Refusal;
+use crate::store::origin::Origin;
 
 /// A body of JSON, parsed no further.
 pub(crate) struct Json(pub(crate) Value);
@@ -213,9 +214,11 @@ impl FromRequestParts<Service> for Authenticated {
         if !ApiKeySecret::is_meant(credential) {
             // The form decides, not the header: an access token under X-API-Key is an access token too.
             let (caller, claims) = service.authenticate(credential).await?;
+            note(caller);
             return Ok(Authenticated { caller, expires_at: Some(claims.exp) });
         }
         let (caller, key) = service.authenticate_key(credential).await?;
+        note(caller);
         match needed_scope(parts) {
             Some(scope) if key.scopes.contains(scope) => {}
             Some(_) => {
@@ -228,6 +231,16 @@ impl FromRequestParts<Service> for Authenticated {
         }
         let expires_at = key.expires_at.map(|end| end.as_micros().unsigned_abs() / 1_000_000);
         Ok(Authenticated { caller, expires_at })
+    }
+}
+
+/// Notes the caller for the entries that this request leaves in the audit log.
+fn note(caller: Caller) {
+    let Some(origin) = Origin::present() else { return };
+    // A request has one credential. If a second extractor authenticates it again, the value is the same.
+    let _ = origin.caller.set(caller.id);
+    if let Credential::ApiKey(key) = caller.credential {
+        let _ = origin.key.set(key);
     }
 }
 

@@ -9,6 +9,7 @@ pub mod cache;
 pub(crate) mod codes;
 pub mod extract;
 pub mod health;
+pub mod incidents;
 pub mod lists;
 pub mod metrics;
 pub mod openapi;

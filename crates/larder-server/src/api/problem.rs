@@ -128,6 +128,8 @@ impl IntoResponse for Problem {
                 errors: self.errors,
             })
             .into_response();
+        // For the layers that note refusals.
+        response.extensions_mut().insert(self.code);
         let headers = response.headers_mut();
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());

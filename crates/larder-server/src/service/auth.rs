@@ -13,6 +13,8 @@ use uuid::Uuid;
 use crate::domain::audit::Actor;
 use crate::domain::auth::AuthState;
 use crate::domain::body::{LoginBody, PasswordBody, RegisterBody};
+use crate::domain::contact::Email;
+use crate::domain::invalid::{Invalid, ValidationErrors};
 use crate::domain::password::Password;
 use crate::domain::permission::Rights;
 use crate::domain::timestamp::Timestamp;
@@ -23,6 +25,7 @@ use crate::service::error::ServiceError;
 use crate::service::refusal::Refusal;
 use crate::service::signing_keys::Claims;
 use crate::settings::sessions::SessionSettings;
+use crate::store::origin::Origin;
 use crate::store::passwords::{Login, PasswordSet};
 use crate::store::refreshing::{Refresh, Rotated};
 use crate::store::sessions::{NewSession, Opened};
@@ -95,6 +98,7 @@ impl Service {
     pub async fn register(&self, body: RegisterBody, from: IpAddr) -> Result<(User, Receipt), ServiceError> {
         // The attempt is not given back even on success: each call creates a user or discloses that one exists.
         drop(self.limits.from_address(Kind::Register, from)?);
+        check_not_own(&body.password, &body.user.email, "password")?;
         let hash = self.passwords.hash(&body.password).await?;
         self.insert(Actor::Nobody, body.user, Some(hash)).await
     }
@@ -113,6 +117,10 @@ impl Service {
         };
         let login = self.store.credentials_for_login(&body.identifier).await?;
         let user = login.as_ref().map(|login| login.user.id.as_uuid());
+        if let (Some(login), Some(origin)) = (&login, Origin::present()) {
+            // A request logs in once.
+            let _ = origin.target.set(login.user.id);
+        }
         let device = device.filter(|device| Some(device.user) == user).map(|device| device.id);
         let attempt =
             if device.is_some() { first } else { self.attempt_as_stranger(first, &body, user, from)? };
@@ -263,6 +271,7 @@ impl Service {
         from: IpAddr,
     ) -> Result<Receipt, ServiceError> {
         let login = self.confirmed_by_password(caller, &body.current_password, from).await?;
+        check_not_own(&body.new_password, &login.user.email, "new_password")?;
         let hash = self.passwords.hash(&body.new_password).await?;
         let set = self.write(caller.actor(), move |tx| async move {
             match tx.set_password(caller.id, &hash, Some(login.epoch)).await? {
@@ -272,6 +281,21 @@ impl Service {
             }
         });
         Ok(set.await?.1)
+    }
+}
+
+/// Refuses a new password that is the user's own e-mail address.
+pub(crate) fn check_not_own(
+    password: &Password,
+    email: &Email,
+    field: &'static str,
+) -> Result<(), ServiceError> {
+    match password.is_same_as(email.as_str()) {
+        true => {
+            let invalid = Invalid::new("must not be the own e-mail address");
+            Err(ServiceError::Invalid(ValidationErrors::one(field, invalid)))
+        }
+        false => Ok(()),
     }
 }
 

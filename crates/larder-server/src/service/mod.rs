@@ -10,6 +10,7 @@ pub mod caches;
 pub mod confirming;
 pub mod error;
 pub mod essentials;
+pub mod incidents;
 pub mod introspection;
 pub mod lists;
 pub mod permissions;
@@ -43,6 +44,7 @@ use crate::domain::audit::Actor;
 use crate::domain::network::TrustedProxies;
 use crate::domain::timestamp::Timestamp;
 use crate::service::error::ServiceError;
+use crate::service::incidents::Incidents;
 use crate::service::recent::Recent;
 use crate::service::signing_keys::{SealedKeys, Tokens};
 use crate::service::warming::Warming;
@@ -74,6 +76,7 @@ pub struct Parts {
     devices: Devices,
     sessions: SessionSettings,
     proxies: TrustedProxies,
+    incidents: Incidents,
     recent_redis: Recent<RedisAnswer<RedisInfo>>,
 }
 
@@ -116,6 +119,7 @@ impl Service {
             devices: Devices::new(store.entry_secret().await?.as_bytes()),
             sessions: security.sessions,
             proxies: security.proxies.clone(),
+            incidents: Incidents::default(),
             recent_redis: Recent::default(),
             cache,
             store,

@@ -13,6 +13,7 @@ use crate::domain::role::Role;
 use crate::domain::user::{NewUser, User};
 use crate::service::Service;
 use crate::service::access::Caller;
+use crate::service::auth::check_not_own;
 use crate::service::confirming::Proof;
 use crate::service::error::ServiceError;
 use crate::service::refusal::Refusal;
@@ -65,7 +66,10 @@ impl Service {
         caller.check_manage(body.user.role)?;
         check_gives(caller, body.user.role)?;
         let hash = match &body.password {
-            Some(password) => Some(self.passwords.hash(password).await?),
+            Some(password) => {
+                check_not_own(password, &body.user.email, "password")?;
+                Some(self.passwords.hash(password).await?)
+            }
             None => None,
         };
         self.insert(caller.actor(), body.user, hash).await

@@ -1,6 +1,7 @@
 //! The audit log. Each entry is written in the transaction of the change that it describes, and is never modified. Admins
 //! read the log.
 
+use larder_sql::dialect::Dialect;
 use larder_sql::write::WriteTransaction;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
@@ -12,6 +13,7 @@ use crate::domain::identity::UserId;
 use crate::domain::timestamp::Timestamp;
 use crate::store::Store;
 use crate::store::error::StoreError;
+use crate::store::writing::Writer;
 use crate::store::{odd_rows, placeholders, row};
 
 /// The greatest number of events in one statement.
@@ -35,7 +37,35 @@ pub struct Entry {
     pub details: serde_json::Value,
 }
 
+/// The triggers that refuse every change of a written entry, as the migrations make them.
+const GUARDS: [(&str, &[&str]); 2] = [
+    (
+        "SELECT CAST(tgname AS TEXT) AS name FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
+         WHERE tgrelid = 'audit_log'::regclass AND tgenabled = 'A' AND prosrc LIKE '%RAISE EXCEPTION%'",
+        &["audit_log_row_kept", "audit_log_kept"],
+    ),
+    (
+        "SELECT name FROM sqlite_schema
+         WHERE type = 'trigger' AND tbl_name = 'audit_log' AND sql LIKE '%RAISE(ABORT%'",
+        &["audit_log_unchanged", "audit_log_undeleted", "audit_log_unreplaced"],
+    ),
+];
+
 impl Store {
+    /// The triggers of the log that are missing, off, or refuse nothing: without them, a written entry can be changed.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn lost_guards(&self) -> Result<Vec<&'static str>, StoreError> {
+        let (query, wanted) = match self.database.dialect() {
+            Dialect::Postgres => GUARDS[0],
+            Dialect::Sqlite => GUARDS[1],
+        };
+        let rows = sqlx::query(query).fetch_all(self.database.read()).await?;
+        let present = rows.iter().map(|row| row.try_get("name")).collect::<Result<Vec<String>, _>>()?;
+        Ok(wanted.iter().copied().filter(|guard| !present.iter().any(|name| name == guard)).collect())
+    }
+
     /// Entries of the log, newest first: `limit` readable ones, if there are so many. The query's own limit is ignored.
     ///
     /// # Errors
@@ -71,6 +101,21 @@ impl Store {
             .bind(asked.after.map(|AuditCursor(id)| id.to_string()))
             .bind(most as i64);
         Ok(query.fetch_all(self.database.read()).await?)
+    }
+}
+
+impl Writer {
+    /// Writes events that no transaction changed anything for, such as refusals, each with its own actor.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn record_events(&self, events: &[(Actor, Event)]) -> Result<(), StoreError> {
+        let mut write = self.begin().await?;
+        for (actor, event) in events {
+            record(&mut write, *actor, std::slice::from_ref(event)).await?;
+        }
+        // The events are written above.
+        self.commit(write, &[]).await
     }
 }
 

@@ -23,6 +23,7 @@ pub mod error;
 pub mod keys;
 pub mod leaderboard;
 pub mod lists;
+pub mod origin;
 pub mod parts;
 pub mod passwords;
 pub mod permissions;

@@ -4,6 +4,7 @@
 mod access;
 mod achievements;
 mod api_keys;
+mod audited;
 mod auth;
 mod bodies;
 mod bulk;
@@ -38,6 +39,7 @@ mod misdeclared;
 mod odd;
 mod openapi;
 mod outages;
+mod passwords;
 mod permissions;
 mod points;
 mod profiles;
