@@ -1,6 +1,6 @@
 //! Known devices: a login proves that a device belongs to an account, and the proof is sent with the next login.
 //!
-//! A proof is no credential. It moves the attempts of a device to a budget of their own, so that a stranger who uses up the
+//! A proof is no credential. It moves the attempts of a device to a budget of their own, so that another client that uses up the
 //! budgets of an account, or of an address, does not lock the owner out.
 
 use aws_lc_rs::hmac;

@@ -167,7 +167,7 @@ impl Limits {
     }
 
     /// An attempt to log in from a device that the account is known to use. Only this device's own failures count, so no
-    /// stranger can lock it out, from any address.
+    /// other client can lock it out, from any address.
     ///
     /// # Errors
     /// [`TooMany`].

@@ -47,7 +47,7 @@ fn failures_from_other_addresses_do_not_lock_the_owner_out() {
 }
 
 #[test]
-fn a_known_device_has_a_budget_that_no_stranger_can_use_up() {
+fn a_known_device_has_a_budget_that_no_other_client_can_use_up() {
     let limits = limits(3, 2);
     let (ann, device) = (Uuid::now_v7(), Uuid::now_v7());
     while login(&limits, &ann.to_string(), address(1)).is_ok() {}

@@ -48,7 +48,7 @@ pub(crate) struct TokenAnswer {
     access_token: String,
     refresh_token: String,
     /// After a login: a proof that this device belongs to the user. A login that sends it has a budget of failures of its
-    /// own, so that no stranger locks this device out.
+    /// own, so that no other client locks this device out.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     device_token: Option<String>,

@@ -123,7 +123,7 @@ impl Service {
         }
         let device = device.filter(|device| Some(device.user) == user).map(|device| device.id);
         let attempt =
-            if device.is_some() { first } else { self.attempt_as_stranger(first, &body, user, from)? };
+            if device.is_some() { first } else { self.attempt_as_unknown(first, &body, user, from)? };
         let hash = login.as_ref().map(|login| login.password_hash.as_str());
         let is_right = self.passwords.matches(&body.password, hash).await?;
         let Some(login) = login.filter(|_| is_right) else {
@@ -139,7 +139,7 @@ impl Service {
     }
 
     /// An attempt of a device that is not known to this user. All names of a user share one budget.
-    fn attempt_as_stranger(
+    fn attempt_as_unknown(
         &self,
         first: Attempt,
         body: &LoginBody,

@@ -13,7 +13,6 @@ use crate::domain::identity::UserId;
 use crate::domain::timestamp::Timestamp;
 use crate::store::Store;
 use crate::store::error::StoreError;
-use crate::store::writing::Writer;
 use crate::store::{odd_rows, placeholders, row};
 
 /// The greatest number of events in one statement.
@@ -101,21 +100,6 @@ impl Store {
             .bind(asked.after.map(|AuditCursor(id)| id.to_string()))
             .bind(most as i64);
         Ok(query.fetch_all(self.database.read()).await?)
-    }
-}
-
-impl Writer {
-    /// Writes events that no transaction changed anything for, such as refusals, each with its own actor.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn record_events(&self, events: &[(Actor, Event)]) -> Result<(), StoreError> {
-        let mut write = self.begin().await?;
-        for (actor, event) in events {
-            record(&mut write, *actor, std::slice::from_ref(event)).await?;
-        }
-        // The events are written above.
-        self.commit(write, &[]).await
     }
 }
 

@@ -20,6 +20,7 @@ pub mod auth;
 pub mod bulk_activity;
 pub mod changes;
 pub mod error;
+pub mod incidents;
 pub mod keys;
 pub mod leaderboard;
 pub mod lists;

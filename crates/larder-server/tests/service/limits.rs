@@ -96,7 +96,7 @@ fn an_address_is_limited_and_only_trusted_proxies_name_another() {
 }
 
 #[test]
-fn no_stranger_locks_out_a_device_that_the_owner_has_used() {
+fn no_other_client_locks_out_a_device_that_the_owner_has_used() {
     let limit = ("LARDER_FAILURES_PER_ACCOUNT", "2");
     let app = Stack::sqlite_memory()
         .with_setting(limit.0, limit.1)
@@ -112,7 +112,7 @@ fn no_stranger_locks_out_a_device_that_the_owner_has_used() {
     };
     let granted = login(&app, &ann, "never issued").expect(200);
     let device = granted.field("device_token");
-    // The stranger shares the owner's address, and uses up its budget and the account's.
+    // The other client shares the owner's address, and uses up its budget and the account's.
     let by_email = json!({ "email": "ann@example.com", "password": "wrong horse battery" });
     let statuses = [wrong("ann"), by_email.clone(), wrong("ann"), by_email]
         .map(|body| app.stranger().post("/api/v1/auth/login", &body).status);
