@@ -110,8 +110,8 @@ impl Service {
     /// [`ServiceError::SecondFactorNeeded`] for a user with a second factor and [`ServiceError::Refused`] for an
     /// inactive user. [`ServiceError::TooMany`], and those of the database.
     pub async fn login(&self, body: LoginBody, from: IpAddr) -> Result<Grant, ServiceError> {
-        let device = body.device_token.as_deref().and_then(|proof| self.devices.verify(proof));
-        let first = match device {
+        let proven = body.device_token.as_deref().and_then(|proof| self.devices.verify(proof));
+        let first = match proven {
             Some(device) => self.limits.device(device.id)?,
             None => self.limits.from_address(Kind::Login, from)?,
         };
@@ -121,9 +121,15 @@ impl Service {
             // A request logs in once.
             let _ = origin.target.set(login.user.id);
         }
-        let device = device.filter(|device| Some(device.user) == user).map(|device| device.id);
-        let attempt =
-            if device.is_some() { first } else { self.attempt_as_unknown(first, &body, user, from)? };
+        let device = proven.filter(|device| Some(device.user) == user).map(|device| device.id);
+        let attempt = match device {
+            Some(_) => first,
+            None => {
+                // All names of a user share one budget.
+                let account = user.map_or_else(|| body.identifier.with_kind(), |user| user.to_string());
+                self.attempt_as_unknown(first, proven.is_some(), &account, from)?
+            }
+        };
         let hash = login.as_ref().map(|login| login.password_hash.as_str());
         let is_right = self.passwords.matches(&body.password, hash).await?;
         let Some(login) = login.filter(|_| is_right) else {
@@ -138,21 +144,20 @@ impl Service {
         granted
     }
 
-    /// An attempt of a device that is not known to this user. All names of a user share one budget.
+    /// An attempt of a device that is not known to this user. One that `is_known_elsewhere`, to another user, has taken nothing
+    /// from the address's budget yet.
     fn attempt_as_unknown(
         &self,
         first: Attempt,
-        body: &LoginBody,
-        user: Option<Uuid>,
+        is_known_elsewhere: bool,
+        account: &str,
         from: IpAddr,
     ) -> Result<Attempt, TooMany> {
-        let account = user.map_or_else(|| body.identifier.with_kind(), |user| user.to_string());
-        // A device that is known to another user has not taken from the address's budget yet.
-        let first = match body.device_token {
-            Some(_) => first.and(self.limits.from_address(Kind::Login, from)?),
-            None => first,
+        let first = match is_known_elsewhere {
+            true => first.and(self.limits.from_address(Kind::Login, from)?),
+            false => first,
         };
-        Ok(first.and(self.limits.account(&account, from)?))
+        Ok(first.and(self.limits.account(account, from)?))
     }
 
     async fn let_in(

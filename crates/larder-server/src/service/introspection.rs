@@ -69,7 +69,8 @@ impl Service {
             let user = user.filter(|user| user.admits(claims.sid, claims.epoch));
             return Ok(user.map(|user| Worth::Access(claims, user.role)));
         }
-        Ok(self.store.unused_refresh(&token_hash(token), now).await?.map(Worth::Refresh))
+        let idle_since = now.before(self.sessions.idle);
+        Ok(self.store.unused_refresh(&token_hash(token), now, idle_since).await?.map(Worth::Refresh))
     }
 
     /// The state of the API key in `raw`, if the database has its hash.

@@ -41,7 +41,8 @@ pub(super) fn read(sources: &Sources) -> Result<SessionSettings, BadSetting> {
     };
     let defaults = SessionSettings::default();
     let per_user = number("LARDER_SESSIONS_PER_USER", u64::from(defaults.per_user), 1, 1_000)?;
-    let idle = number("LARDER_SESSION_IDLE_SECONDS", defaults.idle.as_secs(), 1, 30 * DAY)?;
+    // An idle session ends at its next refresh. With at least the life of an access token, none outlives its session.
+    let idle = number("LARDER_SESSION_IDLE_SECONDS", defaults.idle.as_secs(), 900, 30 * DAY)?;
     let grace = number("LARDER_REFRESH_GRACE_SECONDS", defaults.grace.as_secs(), 0, 60)?;
     let days = number("LARDER_API_KEY_DAYS", defaults.api_key_life.as_secs() / DAY, 1, 3_650)?;
     Ok(SessionSettings {
@@ -65,7 +66,7 @@ mod tests {
         assert_eq!(read("LARDER_API_KEY_DAYS", "2").unwrap().api_key_life, Duration::from_secs(2 * DAY));
         for (name, value, says) in [
             ("LARDER_SESSIONS_PER_USER", "0", "1 to 1000"),
-            ("LARDER_SESSION_IDLE_SECONDS", "2592001", "1 to 2592000"),
+            ("LARDER_SESSION_IDLE_SECONDS", "899", "900 to 2592000"),
             ("LARDER_REFRESH_GRACE_SECONDS", "61", "0 to 60"),
             ("LARDER_API_KEY_DAYS", "never", "1 to 3650"),
         ] {

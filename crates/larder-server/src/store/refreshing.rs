@@ -178,18 +178,25 @@ impl Store {
         Ok(row.map(|row| row::parsed(&row, "session_id")).transpose()?)
     }
 
-    /// The refresh token with this hash, if it can still be used.
+    /// The refresh token with this hash, if it can still be used: its session lives, and the token was issued later than
+    /// `idle_since`.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn unused_refresh(&self, hash: &str, now: Timestamp) -> Result<Option<RefreshRow>, StoreError> {
+    pub async fn unused_refresh(
+        &self,
+        hash: &str,
+        now: Timestamp,
+        idle_since: Timestamp,
+    ) -> Result<Option<RefreshRow>, StoreError> {
         let query = sqlx::query(
             "SELECT session_id, user_id, issued_at, expires_at FROM refresh_tokens
              JOIN sessions ON sessions.id = session_id
-             WHERE token_hash = $1 AND used_at IS NULL AND ended_at IS NULL AND expires_at > $2
+             WHERE token_hash = $1 AND used_at IS NULL AND ended_at IS NULL AND expires_at > $2 AND issued_at > $3
                AND EXISTS (SELECT 1 FROM users WHERE users.id = sessions.user_id)",
         );
-        let row = query.bind(hash).bind(now.as_micros()).fetch_optional(self.database.read()).await?;
+        let query = query.bind(hash).bind(now.as_micros()).bind(idle_since.as_micros());
+        let row = query.fetch_optional(self.database.read()).await?;
         let read = |row: AnyRow| {
             Ok(RefreshRow {
                 session: row::parsed(&row, "session_id")?,

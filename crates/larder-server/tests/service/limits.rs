@@ -72,7 +72,9 @@ fn an_address_is_limited_and_only_trusted_proxies_name_another() {
     let app = Stack::sqlite_memory().with_setting("LARDER_FAILURES_PER_ADDRESS", "5").start();
     let claimed = |number: u32| {
         let (name, address) = (format!("user{number}"), format!("203.0.113.{number}"));
-        login_from(&app, ("x-forwarded-for", &address), &wrong(&name)).status
+        let mut body = wrong(&name);
+        body["device_token"] = json!("never issued");
+        login_from(&app, ("x-forwarded-for", &address), &body).status
     };
     let statuses: Vec<_> = (0..7).map(claimed).collect();
     assert_eq!(statuses, [401, 401, 401, 401, 401, 429, 429], "an untrusted client cannot set its address");

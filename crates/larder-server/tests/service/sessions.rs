@@ -95,6 +95,9 @@ fn the_settings_of_sessions_are_kept() {
     // Time passes for the session: it was last refreshed over an hour ago.
     app.stack.sql("UPDATE refresh_tokens SET issued_at = issued_at - 3700000000");
     assert_eq!(sessions(&third), [] as [Value; 0]);
+    let worth =
+        app.admin().token_form("/api/v1/auth/introspect", &renewed.field("refresh_token")).expect(200);
+    assert_eq!(worth.json(), json!({ "active": false }));
     refresh(&app, &renewed.field("refresh_token")).refuses(401, "session_ended");
 
     let fourth = app.again("ann");
